@@ -1,0 +1,1 @@
+"""The API that changes things: routes, tokens and roles."""

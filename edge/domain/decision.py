@@ -1,0 +1,76 @@
+"""The possible outcomes of a check, and the stable code of every reason for offering nothing.
+
+The codes and messages are the protocol's own (device-protocol §1.4, §10): devices, logs and `explain` share them.
+"""
+
+import enum
+from typing import NamedTuple
+
+from edge.domain.model import Bundle, ChannelName
+
+
+class Reason(enum.Enum):
+    """Why a device is offered nothing: (stable code, message for a person)."""
+
+    UNKNOWN_APP = ("on_premise_app", "This node does not serve the app")
+    UNSUPPORTED_PLUGIN = ("unsupported_plugin_version", "The plugin version is too old to be updated")
+    NO_CHANNEL = ("no_channel", "no default channel or override")
+    KEY_ID_MISMATCH = ("key_id_mismatch", "The bundle is encrypted for another key")
+    ENCRYPTION_UNSUPPORTED = ("encryption_unsupported", "The plugin version cannot read this encryption")
+    ENCRYPTION_REQUIRED = ("encryption_required", "The device holds a key and accepts no plain bundle")
+    DISABLED_IOS = ("disabled_platform_ios", "The channel does not serve iOS")
+    DISABLED_ANDROID = ("disabled_platform_android", "The channel does not serve Android")
+    DISABLED_ELECTRON = ("disabled_platform_electron", "The channel does not serve Electron")
+    MAJOR = ("disable_auto_update_to_major", "Cannot upgrade major version")
+    PRIVATE_CHANNEL = ("cannot_update_via_private_channel", "The channel is private and was not assigned")
+    MINOR = ("disable_auto_update_to_minor", "Cannot upgrade minor version")
+    PATCH = ("disable_auto_update_to_patch", "Cannot upgrade patch version")
+    MISCONFIGURED = ("misconfigured_channel", "The bundle names no minimum native version")
+    METADATA = ("disable_auto_update_to_metadata", "The native version is below the bundle's minimum")
+    UNDER_NATIVE = ("disable_auto_update_under_native", "Cannot revert under native version")
+    PROD_BUILD = ("disable_prod_build", "The channel does not serve production builds")
+    DEV_BUILD = ("disable_dev_build", "The channel does not serve development builds")
+    DEVICE = ("disable_device", "The channel does not serve physical devices")
+    EMULATOR = ("disable_emulator", "The channel does not serve emulators")
+    BUILTIN_TOO_OLD = ("revert_to_builtin_plugin_version_too_old", "The plugin version cannot revert to builtin")
+
+    @property
+    def code(self) -> str:
+        return self.value[0]
+
+    @property
+    def message(self) -> str:
+        return self.value[1]
+
+
+# The store is where these devices get their next version; a plugin may tell its app so (device-protocol §1.7).
+BREAKING = frozenset({Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.METADATA})
+
+
+class Offer(NamedTuple):
+    """Install `bundle`."""
+
+    bundle: Bundle
+    channel: ChannelName
+
+
+class UpToDate(NamedTuple):
+    """Nothing to do: the device runs what its channel offers, or the channel offers nothing."""
+
+    channel: ChannelName
+
+
+class RevertToBuiltin(NamedTuple):
+    """Go back to the web code inside the native app: the channel is set to builtin on purpose."""
+
+    channel: ChannelName
+
+
+class Blocked(NamedTuple):
+    """A rule keeps the device where it is. `target` is the version it would have got, where there is one."""
+
+    reason: Reason
+    target: str = ""
+
+
+Decision = Offer | UpToDate | RevertToBuiltin | Blocked

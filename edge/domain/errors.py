@@ -1,0 +1,42 @@
+"""The peer's fault, in one family: a stable code, an HTTP status and a message that is safe to show."""
+
+from typing import ClassVar
+
+
+class EdgeError(Exception):
+    """`code` is stable and machine-readable; the message says what and which, never a secret."""
+
+    status: ClassVar[int] = 400
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Unauthorized(EdgeError):
+    status = 401
+
+
+class Forbidden(EdgeError):
+    status = 403
+
+
+class NotFound(EdgeError):
+    status = 404
+
+
+class Conflict(EdgeError):
+    status = 409
+
+
+class TooLarge(EdgeError):
+    status = 413
+
+
+class Invalid(EdgeError):
+    status = 422
+
+
+class Unavailable(EdgeError):
+    status = 503

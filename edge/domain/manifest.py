@@ -1,0 +1,110 @@
+"""The manifest document: which files a bundle has. A blob like any other, named by its digest.
+
+One JSON object: `{"format": 1, "files": [{"name", "hash", "blob", "bytes"}, ...]}`, sorted by name.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from edge.domain.errors import Invalid
+from edge.domain.model import Digest, FileEntry, parse_digest
+
+MANIFEST_FORMAT = 1
+FILE_COUNT_LIMIT = 20_000  # a device opens each file; the largest real web builds have a few thousand
+NAME_LIMIT_BYTES = 512  # of one path in UTF-8; Android's file systems stop at 255 a segment
+BROTLI_SUFFIX = ".br"
+
+
+class _File(msgspec.Struct):
+    name: str
+    hash: str
+    blob: str
+    bytes: int
+
+
+class _Manifest(msgspec.Struct):
+    format: int
+    files: list[_File]
+
+
+_decoder = msgspec.json.Decoder(_Manifest)
+
+
+def encode_manifest(entries: Iterable[FileEntry]) -> bytes:
+    files = [_File(e.name, e.hash, e.blob, e.bytes) for e in sorted(entries)]
+    return msgspec.json.encode(_Manifest(MANIFEST_FORMAT, files))
+
+
+def parse_manifest(document: bytes) -> tuple[FileEntry, ...]:
+    """Entries in the order of the document. Raises Invalid `invalid_manifest` with the reason.
+
+    Names are safe (`check_name`), at least one file, no two files with one target on any file system.
+    """
+    try:
+        manifest = _decoder.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid("invalid_manifest", f"manifest: {error}") from error
+    if manifest.format != MANIFEST_FORMAT:
+        raise Invalid("invalid_manifest", f"manifest: format {manifest.format} is not {MANIFEST_FORMAT}")
+    check_names([file.name for file in manifest.files])
+    return tuple(_entry(file) for file in manifest.files)
+
+
+def target_name(name: str) -> str:
+    """Where a device writes the file: a `.br` suffix is stripped after decoding (device-protocol §5.4)."""
+    return name.removesuffix(BROTLI_SUFFIX)
+
+
+def check_names(names: list[str]) -> None:
+    """Refuse sets of names that a device could not unpack, or could be made to write elsewhere."""
+    if not names:
+        raise Invalid("invalid_manifest", "manifest: no files")
+    if len(names) > FILE_COUNT_LIMIT:
+        raise Invalid("invalid_manifest", f"manifest: {len(names)} files, at most {FILE_COUNT_LIMIT}")
+    seen: dict[str, str] = {}
+    for name in names:
+        check_name(name)
+        key = target_name(name).casefold()
+        if key in seen:
+            raise Invalid("duplicate_name", f"{name!r} and {seen[key]!r} would be one file on a device")
+        seen[key] = name
+
+
+def check_name(name: str) -> None:
+    """Raises Invalid `unsafe_name` unless `name` is a plain relative path with forward slashes."""
+    reason = _unsafe(name)
+    if reason:
+        raise Invalid("unsafe_name", f"{name[:NAME_LIMIT_BYTES]!r}: {reason}")
+
+
+def content_digest(files: Iterable[tuple[str, Digest]]) -> Digest:
+    """A bundle's identity, from (target name, plain hash) of every file; compression does not change it."""
+    digest = hashlib.sha256(b"edge-content-v1\n")
+    for name, plain_hash in sorted(files):
+        digest.update(f"{plain_hash} {len(name.encode())} {name}\n".encode())
+    return Digest(digest.hexdigest())
+
+
+def _unsafe(name: str) -> str:
+    if len(name.encode("utf-8", "surrogatepass")) > NAME_LIMIT_BYTES:
+        return f"longer than {NAME_LIMIT_BYTES} bytes"
+    if "\\" in name:
+        return "backslash in a path"
+    if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):
+        return "control character in a path"
+    if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
+        return "absolute path"
+    segments = name.split("/")
+    if "" in segments:
+        return "empty path segment"
+    if "." in segments or ".." in segments:
+        return "path leaves its folder"
+    return ""
+
+
+def _entry(file: _File) -> FileEntry:
+    if file.bytes < 0:
+        raise Invalid("invalid_manifest", f"manifest: {file.name!r} has a negative size")
+    return FileEntry(file.name, parse_digest(file.hash), parse_digest(file.blob), file.bytes)

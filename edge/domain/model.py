@@ -1,0 +1,209 @@
+"""The nouns of the project, as values. A value that exists is valid: whoever makes one has checked it.
+
+What is built per publish is a frozen dataclass; what is built per request is a NamedTuple.
+"""
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple, NewType
+
+from edge.domain.errors import Invalid
+from edge.domain.versions import VERSION_LIMIT, Version, parse_version
+
+AppId = NewType("AppId", str)
+DeviceId = NewType("DeviceId", str)  # a lower-case UUID
+ChannelName = NewType("ChannelName", str)
+VersionName = NewType("VersionName", str)
+Digest = NewType("Digest", str)  # SHA-256 as 64 lower-case hexadecimal characters
+
+BUILTIN = VersionName("builtin")  # the web code shipped inside the native app; never the name of a bundle
+
+APP_ID_LIMIT = 128  # characters; device-protocol §10
+CHANNEL_NAME_LIMIT = 64  # characters; a name travels in every check as `defaultChannel`
+
+_APP_ID = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9_-]+)+", re.ASCII)
+_DEVICE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Platform(enum.Enum):
+    ANDROID = "android"
+    IOS = "ios"
+    ELECTRON = "electron"
+
+
+class Policy(enum.Enum):
+    """How far a channel's bundle may be from the native version (device-protocol §1.4, rules 23-27)."""
+
+    MAJOR = "major"
+    MINOR = "minor"
+    PATCH = "patch"
+    VERSION_NUMBER = "version_number"
+    NONE = "none"
+
+
+class FileEntry(NamedTuple):
+    """One file of a bundle's manifest: `name` ends in `.br` where `blob` holds brotli bytes."""
+
+    name: str
+    hash: Digest  # of the plain bytes, which is what a device verifies
+    blob: Digest  # of the stored bytes, which is what a device downloads
+    bytes: int  # stored size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encryption:
+    """What an encrypted bundle carries for the device, in the V3 form (device-protocol §6). Opaque to the node."""
+
+    session_key: str
+    checksum: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    version: VersionName
+    content: Digest  # identity: over the sorted names and plain hashes, see `domain.manifest.content_digest`
+    zip: Digest
+    zip_bytes: int
+    zip_crc32: str  # 8 lower-case hexadecimal characters; what plugins before SHA-256 verify
+    manifest: Digest  # of the manifest document, a blob
+    files: int
+    plain_bytes: int  # all files together, uncompressed
+    min_native: str = ""
+    link: str = ""
+    comment: str = ""
+    encryption: Encryption | None = None
+    published: float = 0.0  # seconds since the epoch; set by `apply`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """A deleted bundle. Its name is never given to other bytes; its blobs stay readable for a while."""
+
+    content: Digest
+    zip: Digest
+    manifest: Digest
+    deleted: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    name: ChannelName
+    bundle: VersionName | None = None  # a version, BUILTIN, or None: offers nothing, reverts nobody
+    public: bool = False
+    self_set: bool = False
+    ios: bool = True
+    android: bool = True
+    electron: bool = True
+    emulator: bool = True
+    device: bool = True
+    dev: bool = True
+    prod: bool = True
+    policy: Policy = Policy.MAJOR
+    block_under_native: bool = True
+
+    def serves(self, platform: Platform) -> bool:
+        match platform:
+            case Platform.IOS:
+                return self.ios
+            case Platform.ANDROID:
+                return self.android
+            case Platform.ELECTRON:
+                return self.electron
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppState:
+    """One app's release state at one revision. `recent` holds the latest command ids, oldest first."""
+
+    app: AppId
+    revision: int
+    expose_metadata: bool = False
+    bundles: Mapping[VersionName, Bundle] = field(default_factory=lambda: MappingProxyType({}))
+    retired: Mapping[VersionName, Retired] = field(default_factory=lambda: MappingProxyType({}))
+    channels: Mapping[ChannelName, Channel] = field(default_factory=lambda: MappingProxyType({}))
+    overrides: Mapping[DeviceId, ChannelName] = field(default_factory=lambda: MappingProxyType({}))
+    recent: tuple[str, ...] = ()
+
+
+class PlainWithKey(enum.Enum):
+    """Which unencrypted bundles a plugin takes although it holds a public key (plugin-capabilities §5)."""
+
+    REFUSED = "refused"
+    MANIFEST_ONLY = "manifest_only"
+    ACCEPTED = "accepted"
+
+
+class Plugin(NamedTuple):
+    """What the asking plugin release can take, as far as the decision needs it. `wire.plugins` makes it."""
+
+    version: str
+    supported: bool = True  # major 4 and below are not (device-protocol §1.4, rule 11)
+    reads_v3: bool = True
+    plain_with_key: PlainWithKey = PlainWithKey.ACCEPTED
+    reverts_to_builtin: bool = True
+
+
+class UpdateCheck(NamedTuple):
+    """A device's question, validated (device-protocol §1.2, §1.3)."""
+
+    app: AppId
+    device: DeviceId
+    platform: Platform
+    version_name: str  # the bundle it runs; equals `version_build` on builtin
+    version_build: str  # as the device wrote it
+    native: Version  # `version_build`, coerced
+    plugin: Plugin
+    is_prod: bool = True
+    is_emulator: bool = False
+    default_channel: str = ""
+    custom_id: str = ""
+    key_id: str = ""
+
+
+def parse_app_id(text: str) -> AppId:
+    """A reverse-domain name of at most APP_ID_LIMIT ASCII characters. Raises Invalid `invalid_app_id`."""
+    if len(text) > APP_ID_LIMIT or _APP_ID.fullmatch(text) is None:
+        raise Invalid(
+            "invalid_app_id", f"app id {text[:APP_ID_LIMIT]!r} is not a reverse-domain name like com.example.app"
+        )
+    return AppId(text)
+
+
+def parse_device_id(text: str) -> DeviceId:
+    """A UUID in any case, lower-cased. Raises Invalid `invalid_device_id`."""
+    lowered = text.lower()
+    if _DEVICE_ID.fullmatch(lowered) is None:
+        raise Invalid("invalid_device_id", f"device id {text[:40]!r} is not a UUID")
+    return DeviceId(lowered)
+
+
+def parse_channel_name(text: str) -> ChannelName:
+    """Raises Invalid `invalid_channel_name`."""
+    if len(text) > CHANNEL_NAME_LIMIT or _CHANNEL_NAME.fullmatch(text) is None:
+        raise Invalid(
+            "invalid_channel_name",
+            f"channel name {text[:CHANNEL_NAME_LIMIT]!r}: letters, digits, '_', '.', '-', at most {CHANNEL_NAME_LIMIT}",
+        )
+    return ChannelName(text)
+
+
+def parse_version_name(text: str) -> VersionName:
+    """A bundle's name: a semantic version of at most VERSION_LIMIT characters. Raises Invalid `invalid_version`."""
+    if parse_version(text) is None:
+        raise Invalid(
+            "invalid_version", f"bundle version {text[:VERSION_LIMIT]!r} is not a semantic version like 1.2.3"
+        )
+    return VersionName(text)
+
+
+def parse_digest(text: str) -> Digest:
+    """Raises Invalid `invalid_digest`."""
+    if _DIGEST.fullmatch(text) is None:
+        raise Invalid("invalid_digest", f"{text[:64]!r} is not a SHA-256 digest in lower-case hexadecimal")
+    return Digest(text)

@@ -1,0 +1,68 @@
+"""Semantic versions (semver.org 2.0.0): parse, order, and the lenient reading of native versions.
+
+Bundles carry strict versions. Native versions come from app stores in every shape (`1`, `1.2`, `1.2.3.4`), so
+`coerce_native` keeps their first three numbers (device-protocol §10).
+"""
+
+import re
+from typing import NamedTuple
+
+VERSION_LIMIT = 128  # characters; a name is repeated in every answer and every event
+NUMBER_LIMIT = 15  # digits a number may have: exact in a double, as in every JSON reader on the way
+
+_NUMBER = rf"(0|[1-9][0-9]{{0,{NUMBER_LIMIT - 1}}})"
+_SEMVER = re.compile(
+    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}"
+    r"(?:-((?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*))?"
+    r"(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
+)
+_NATIVE = re.compile(
+    rf"[vV]?([0-9]{{1,{NUMBER_LIMIT}}})(?:\.([0-9]{{1,{NUMBER_LIMIT}}}))?(?:\.([0-9]{{1,{NUMBER_LIMIT}}}))?"
+)
+_UNNAMED_NATIVE = frozenset({"builtin", "unknown"})
+
+Precedence = tuple[tuple[int, int, str], ...]
+_RELEASE: Precedence = ((2, 0, ""),)  # a release is above all its pre-releases: 2 > 1 (word) > 0 (number)
+
+
+class Version(NamedTuple):
+    """Ordered by semver precedence; build metadata is not kept, it has no place in the order."""
+
+    major: int
+    minor: int
+    patch: int
+    precedence: Precedence = _RELEASE
+
+    @property
+    def is_release(self) -> bool:
+        return self.precedence == _RELEASE
+
+
+def parse_version(text: str) -> Version | None:
+    """A strict semantic version, or None when `text` is not one."""
+    match = _SEMVER.fullmatch(text) if len(text) <= VERSION_LIMIT else None
+    if match is None:
+        return None
+    major, minor, patch, prerelease, _build = match.groups()
+    return Version(int(major), int(minor), int(patch), _precedence(prerelease))
+
+
+def coerce_native(text: str) -> Version | None:
+    """A native version read as leniently as app stores write them; None when it holds no leading number."""
+    if text in _UNNAMED_NATIVE:
+        return Version(0, 0, 0)
+    strict = parse_version(text)
+    if strict is not None:
+        return strict
+    match = _NATIVE.match(text[:VERSION_LIMIT])
+    if match is None:
+        return None
+    major, minor, patch = (int(part or 0) for part in match.groups())
+    return Version(major, minor, patch)
+
+
+def _precedence(prerelease: str | None) -> Precedence:
+    # semver 11.4: numbers below words, numbers by value, words by ASCII, a longer list above its own prefix.
+    if not prerelease:
+        return _RELEASE
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in prerelease.split("."))

@@ -1,0 +1,65 @@
+"""Imports point down only, and the pure rooms stay pure."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+EDGE = Path(__file__).parent.parent / "edge"
+
+# A room may import the rooms in its set, and itself.
+BELOW = {
+    "domain": set(),
+    "wire": {"domain"},
+    "bundles": {"domain"},
+    "telemetry": {"domain", "wire", "bundles"},
+    "regions": {"domain", "wire", "bundles"},
+    "node": {"domain", "wire", "bundles", "telemetry"},
+    "control": {"domain", "wire", "bundles", "telemetry", "node"},
+    "device": {"domain", "wire", "bundles"},
+    "cli": {"domain", "wire", "bundles", "telemetry", "regions", "node", "control", "device"},
+}
+SHARED = {"config"}  # edge/config.py: read by the shells, never by a pure room
+PURE = {"domain", "wire"}
+IMPURE_MODULES = {"asyncio", "aiohttp", "os", "pathlib", "socket", "time", "random", "logging", "cryptography"}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Full dotted names imported by one module, relative ones resolved."""
+    package = ("edge", *path.relative_to(EDGE).parts[:-1])
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module or "") if part)
+            found |= {f"{module}.{alias.name}" for alias in node.names} if module == "edge" else {module}
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(EDGE).parts[0].removesuffix(".py")
+
+
+MODULES = sorted(EDGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(EDGE)))
+def test_imports_point_down_only(path):
+    room = room_of(path)
+    if room not in BELOW:  # edge/__init__.py, config.py, __main__.py
+        return
+    reached = {name.split(".")[1] for name in imports_of(path) if name.startswith("edge.")}
+    allowed = BELOW[room] | {room, "__version__"} | (SHARED if room not in PURE else set())
+    assert reached <= allowed, f"{room} reaches up to {sorted(reached - allowed)}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if room_of(p) in PURE], ids=lambda p: str(p.relative_to(EDGE)))
+def test_pure_rooms_import_nothing_that_waits_or_looks_outside(path):
+    roots = {name.split(".")[0] for name in imports_of(path)}
+    assert not roots & IMPURE_MODULES
+
+
+def test_every_room_has_its_place_in_the_picture():
+    assert {p.name for p in EDGE.iterdir() if p.is_dir() and p.name != "__pycache__"} <= set(BELOW)

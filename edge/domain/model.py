@@ -7,7 +7,6 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import NamedTuple, NewType
 
 from edge.domain.errors import Invalid
@@ -124,10 +123,10 @@ class AppState:
     app: AppId
     revision: int
     expose_metadata: bool = False
-    bundles: Mapping[VersionName, Bundle] = field(default_factory=lambda: MappingProxyType({}))
-    retired: Mapping[VersionName, Retired] = field(default_factory=lambda: MappingProxyType({}))
-    channels: Mapping[ChannelName, Channel] = field(default_factory=lambda: MappingProxyType({}))
-    overrides: Mapping[DeviceId, ChannelName] = field(default_factory=lambda: MappingProxyType({}))
+    bundles: Mapping[VersionName, Bundle] = field(default_factory=dict)
+    retired: Mapping[VersionName, Retired] = field(default_factory=dict)
+    channels: Mapping[ChannelName, Channel] = field(default_factory=dict)
+    overrides: Mapping[DeviceId, ChannelName] = field(default_factory=dict)
     recent: tuple[str, ...] = ()
 
 

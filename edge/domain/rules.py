@@ -1,0 +1,158 @@
+"""The rules that can keep a device where it is, in their one normative order (device-protocol §1.4, 18 and 20-32).
+
+Each row says on which channels it can fire at all, so that a snapshot keeps only those a check has to ask, and what
+it looks at, so that `explain` shows the very values that the decision used.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from edge.domain.decision import Reason
+from edge.domain.model import Bundle, Channel, PlainWithKey, Platform, Policy, UpdateCheck
+from edge.domain.versions import Version
+
+Seen = Mapping[str, object]
+
+
+class Target(NamedTuple):
+    """What a channel points its devices at, with the versions parsed once, at publish."""
+
+    channel: Channel
+    bundle: Bundle | None  # None: builtin
+    version: Version | None  # None: builtin, which the version rules skip
+    min_native: Version | None
+
+
+class Rule(NamedTuple):
+    reason: Reason
+    can_fire: Callable[[Target], bool]
+    blocks: Callable[[UpdateCheck, Target, bool], bool]  # the flag: the channel was assigned, not chosen
+    sees: Callable[[UpdateCheck, Target, bool], Seen]
+
+
+def _key_id_differs(check: UpdateCheck, target: Target, assigned: bool) -> bool:
+    # Old plugins send the first 4 characters of a key id, newer ones 20: compare what both sides have.
+    ours = target.bundle.encryption.key_id if target.bundle and target.bundle.encryption else ""
+    return bool(ours and check.key_id) and not (ours.startswith(check.key_id) or check.key_id.startswith(ours))
+
+
+def _is_encrypted(target: Target) -> bool:
+    return target.bundle is not None and target.bundle.encryption is not None
+
+
+def _is_plain(target: Target) -> bool:
+    return target.bundle is not None and target.bundle.encryption is None
+
+
+def _key_ids(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
+    encryption = target.bundle.encryption if target.bundle else None
+    return {"device key_id": check.key_id, "bundle key_id": encryption.key_id if encryption else ""}
+
+
+def _versions(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
+    return {
+        "policy": target.channel.policy.value,
+        "bundle": target.bundle.version if target.bundle else "builtin",
+        "native": check.version_build,
+    }
+
+
+def _differs(check: UpdateCheck, target: Target, numbers: int) -> bool:
+    return target.version is not None and target.version[:numbers] != check.native[:numbers]
+
+
+def _platform_rule(reason: Reason, platform: Platform) -> Rule:
+    return Rule(
+        reason,
+        can_fire=lambda target: not target.channel.serves(platform),
+        blocks=lambda check, target, assigned: check.platform is platform,
+        sees=lambda check, target, assigned: {
+            "platform": check.platform.value,
+            f"channel {platform.value}": target.channel.serves(platform),
+        },
+    )
+
+
+def _audience_rule(reason: Reason, flag: str, fact: str, value: bool) -> Rule:
+    """Blocks devices whose `fact` equals `value` where the channel's `flag` is off."""
+    return Rule(
+        reason,
+        can_fire=lambda target: not getattr(target.channel, flag),
+        blocks=lambda check, target, assigned: getattr(check, fact) is value,
+        sees=lambda check, target, assigned: {
+            fact: getattr(check, fact),
+            f"channel {flag}": getattr(target.channel, flag),
+        },
+    )
+
+
+def _policy_rule(reason: Reason, policy: Policy, blocks: Callable[[UpdateCheck, Target, bool], bool]) -> Rule:
+    return Rule(
+        reason,
+        can_fire=lambda target: target.version is not None and target.channel.policy is policy,
+        blocks=blocks,
+        sees=_versions,
+    )
+
+
+KEY_RULES = (
+    Rule(Reason.KEY_ID_MISMATCH, _is_encrypted, _key_id_differs, _key_ids),
+    Rule(
+        Reason.ENCRYPTION_UNSUPPORTED,
+        can_fire=_is_encrypted,
+        blocks=lambda check, target, assigned: not check.plugin.reads_v3,
+        sees=lambda check, target, assigned: {
+            "plugin": check.plugin.version,
+            "reads the encryption": check.plugin.reads_v3,
+        },
+    ),
+    Rule(
+        Reason.ENCRYPTION_REQUIRED,
+        can_fire=_is_plain,
+        # A bundle of ours always has a manifest, so MANIFEST_ONLY devices can take it.
+        blocks=lambda check, target, assigned: (
+            bool(check.key_id) and check.plugin.plain_with_key is PlainWithKey.REFUSED
+        ),
+        sees=lambda check, target, assigned: {
+            "device key_id": check.key_id,
+            "plain bundles": check.plugin.plain_with_key.value,
+        },
+    ),
+)
+
+CHANNEL_RULES = (
+    _platform_rule(Reason.DISABLED_IOS, Platform.IOS),
+    _platform_rule(Reason.DISABLED_ANDROID, Platform.ANDROID),
+    _platform_rule(Reason.DISABLED_ELECTRON, Platform.ELECTRON),
+    _policy_rule(
+        Reason.MAJOR,
+        Policy.MAJOR,
+        lambda check, target, assigned: target.version is not None and target.version.major > check.native.major,
+    ),
+    Rule(
+        Reason.PRIVATE_CHANNEL,
+        can_fire=lambda target: not (target.channel.self_set or target.channel.public),
+        blocks=lambda check, target, assigned: not assigned,
+        sees=lambda check, target, assigned: {"public": False, "self-set": False, "assigned": assigned},
+    ),
+    _policy_rule(Reason.MINOR, Policy.MINOR, lambda check, target, assigned: _differs(check, target, 2)),
+    _policy_rule(Reason.PATCH, Policy.PATCH, lambda check, target, assigned: _differs(check, target, 3)),
+    _policy_rule(
+        Reason.MISCONFIGURED, Policy.VERSION_NUMBER, lambda check, target, assigned: target.min_native is None
+    ),
+    _policy_rule(
+        Reason.METADATA,
+        Policy.VERSION_NUMBER,
+        lambda check, target, assigned: target.min_native is not None and target.min_native > check.native,
+    ),
+    Rule(
+        Reason.UNDER_NATIVE,
+        can_fire=lambda target: target.version is not None and target.channel.block_under_native,
+        blocks=lambda check, target, assigned: target.version is not None and target.version < check.native,
+        sees=_versions,
+    ),
+    _audience_rule(Reason.PROD_BUILD, "prod", "is_prod", True),
+    _audience_rule(Reason.DEV_BUILD, "dev", "is_prod", False),
+    _audience_rule(Reason.DEVICE, "device", "is_emulator", False),
+    _audience_rule(Reason.EMULATOR, "emulator", "is_emulator", True),
+)

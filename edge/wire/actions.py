@@ -1,0 +1,41 @@
+"""What an event can say happened: the closed list of device-protocol §4.3, and nothing about what follows from it."""
+
+# Decided by a server; accepted from devices too, some of which send `backend_refusal` (plugin-capabilities §10).
+_BY_SERVERS = frozenset(
+    {
+        "get", "noNew", "missingBundle", "cannotGetBundle", "NoChannelOrOverride", "needPlanUpgrade",
+        "channelMisconfigured", "keyMismatch", "backend_refusal", "InvalidIp", "customIdBlocked", "rateLimited",
+        "disablePlatformIos", "disablePlatformAndroid", "disablePlatformElectron", "disableAutoUpdate",
+        "disableAutoUpdateToMajor", "disableAutoUpdateToMinor", "disableAutoUpdateToPatch",
+        "disableAutoUpdateMetadata", "disableAutoUpdateUnderNative", "disableDevBuild", "disableProdBuild",
+        "disableDevice", "disableEmulator", "cannotUpdateViaPrivateChannel", "setChannel", "getChannel", "uninstall",
+    }
+)  # fmt: skip
+
+_OF_BUNDLES = frozenset(
+    {
+        "set", "set_next", "set_fail", "reset", "delete", "update_fail",
+        "download_complete", "download_fail", *(f"download_{percent}" for percent in range(0, 100, 10)),
+        "download_manifest_start", "download_manifest_complete", "download_zip_start", "download_zip_complete",
+        "download_manifest_file_fail", "download_manifest_checksum_fail", "download_manifest_brotli_fail",
+        "finish_download_fail", "manifest_path_fail", "checksum_fail", "checksum_required", "session_key_required",
+        "decrypt_fail", "unzip_fail", "low_mem_fail", "insufficient_disk_space", "windows_path_fail",
+        "canonical_path_fail", "directory_path_fail",
+    }
+)  # fmt: skip
+
+_OF_APPS = frozenset(
+    {
+        "app_moved_to_foreground", "app_moved_to_background",
+        "app_launch_start", "app_launch_ready", "app_launch_timeout",
+        "app_crash", "app_crash_native", "app_anr", "app_killed_low_memory", "app_killed_excessive_resource_usage",
+        "app_initialization_failure", "app_memory_warning",
+        "webview_javascript_error", "webview_unhandled_rejection", "webview_resource_error",
+        "webview_security_policy_violation", "webview_unclean_restart", "webview_render_process_gone",
+        "webview_content_process_terminated", "webview_dom_content_loaded", "webview_page_loaded",
+        "os_version_changed", "native_app_version_changed",
+        "blocked_by_server_url", "rate_limit_reached", "ping",
+    }
+)  # fmt: skip
+
+ACTIONS = _BY_SERVERS | _OF_BUNDLES | _OF_APPS

@@ -1,0 +1,121 @@
+"""A decision to the bytes a device reads: device-protocol §10 by generation, §1.5 for an update.
+
+Every body is HTTP 200. A null is never written and an empty manifest neither: iOS decodes strictly, Android fails on
+them (device-protocol §1.6, §1.8). What an offer says depends on the release's form alone, so it can be kept.
+"""
+
+from typing import NamedTuple
+
+from edge.domain.decision import BREAKING, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.manifest import parse_manifest
+from edge.domain.model import BUILTIN, AppId, Bundle, Digest, UpdateCheck
+from edge.wire.body import encode_json
+from edge.wire.plugins import Form, Generation, ZipEnd, form_of
+
+NOOP_PATH = "/noop.zip"  # a valid address that no release fetches: `version` is the device's own
+
+_CHECKSUM_OF_UNVERIFIED = ""
+_NO_SESSION_KEY = ""  # the member has to be there; empty means not encrypted
+
+
+class Addresses(NamedTuple):
+    """Where devices find things. `base` is scheme and host, without a slash at the end."""
+
+    base: str
+
+    def zip_url(self, app: AppId, bundle: Bundle, zip_end: ZipEnd) -> str:
+        """The address says how its device wants the end answered: Android's zip requests carry no plugin version."""
+        url = f"{self.base}/bundles/{app}/zip/{bundle.zip}"
+        return url if zip_end is ZipEnd.REFUSE else f"{url}?end={zip_end.value}"
+
+    def file_url(self, app: AppId, blob: Digest) -> str:
+        return f"{self.base}/bundles/{app}/file/{blob}"
+
+    def noop_url(self) -> str:
+        return self.base + NOOP_PATH
+
+
+def encode_answer(
+    decision: Decision, check: UpdateCheck, base: str, *, manifest: bytes = b"", expose_metadata: bool = False
+) -> bytes:
+    """`base` is the address devices are told, without a slash at the end; `manifest` the stored manifest document.
+
+    Without the document an offer is a zip's. Raises Invalid when the document is no manifest.
+    """
+    form = form_of(check.platform, check.plugin.version)
+    match decision:
+        case Offer():
+            return encode_offer(decision, form, base, app=check.app, manifest=manifest, expose_metadata=expose_metadata)
+        case RevertToBuiltin():
+            return encode_json({"version": BUILTIN})
+        case _ if form.generation is not Generation.G3:
+            return silent_answer(check.version_name, base)
+        case Blocked():
+            return encode_json(_refusal(decision, check))
+        case UpToDate():
+            return encode_json(_nothing_new(check))
+
+
+def encode_offer(
+    offer: Offer, form: Form, base: str, *, app: AppId, manifest: bytes = b"", expose_metadata: bool = False
+) -> bytes:
+    """The body of device-protocol §1.5. Depends on nothing of the device but its form: equal arguments, equal bytes.
+
+    An encrypted bundle goes as its zip: in a manifest the hashes would have to be encrypted too, and ours are plain.
+    """
+    bundle, addresses = offer.bundle, Addresses(base)
+    answer: dict[str, object] = {
+        "version": bundle.version,
+        "url": addresses.zip_url(app, bundle, form.zip_end),
+        "session_key": bundle.encryption.session_key if bundle.encryption else _NO_SESSION_KEY,
+        "checksum": bundle.encryption.checksum if bundle.encryption else _plain_checksum(bundle, form),
+    }
+    if form.manifest and manifest and bundle.encryption is None:
+        answer["manifest"] = [
+            {"file_name": entry.name, "file_hash": entry.hash, "download_url": addresses.file_url(app, entry.blob)}
+            for entry in parse_manifest(manifest)
+        ]
+    if expose_metadata and form.metadata:
+        answer |= {key: text for key, text in (("link", bundle.link), ("comment", bundle.comment)) if text}
+    return encode_json(answer)
+
+
+def silent_answer(version_name: str, base: str) -> bytes:
+    """Nothing to do, as every release understands it without a failure (device-protocol §0.1)."""
+    return encode_json({"version": version_name, "url": Addresses(base).noop_url()})
+
+
+def not_found_body() -> bytes:
+    return b'{"error":"not_found","message":"Not found"}'
+
+
+def _plain_checksum(bundle: Bundle, form: Form) -> str:
+    match form.checksum:
+        case "sha256":
+            return bundle.zip
+        case "crc32":
+            return bundle.zip_crc32
+        case "none":
+            return _CHECKSUM_OF_UNVERIFIED
+
+
+def _nothing_new(check: UpdateCheck) -> dict[str, object]:
+    # `version` is the device's own: without it iOS asks a second time (device-protocol §1.10).
+    return {
+        "error": "no_new_version_available",
+        "message": "No new version available",
+        "kind": "up_to_date",
+        "version": check.version_name,
+    }
+
+
+def _refusal(decision: Blocked, check: UpdateCheck) -> dict[str, object]:
+    reason = decision.reason
+    if reason is Reason.UNKNOWN_APP:
+        return {"error": reason.code, "kind": "blocked"}
+    answer: dict[str, object] = {"error": reason.code, "message": reason.message, "kind": "blocked"}
+    if reason is Reason.NO_CHANNEL:
+        return answer
+    if reason in BREAKING:
+        return answer | {"major": True, "version": decision.target, "old": check.version_build}
+    return answer | {"version": check.version_name, "old": check.version_name}

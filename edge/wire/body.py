@@ -1,0 +1,64 @@
+"""JSON bodies: read as leniently as JavaScript servers read them, written so that no text from a device can break them.
+
+And the protocol's own refusal. Nothing here knows a field's name.
+"""
+
+import json
+from typing import Any, NoReturn
+
+import msgspec
+import orjson
+
+BODY_LIMIT_BYTES = 64 << 10  # of a check: a real one has about 600 bytes, custom fields of an app's own some more
+
+
+class WireError(Exception):
+    """A request the protocol refuses: `status` and `body` are the whole answer (device-protocol §1.3)."""
+
+    def __init__(self, status: int, code: str, message: str, more: dict[str, object] | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.body = encode_json({"error": code, "message": message, "moreInfo": more or {}})
+
+
+def encode_json(value: object) -> bytes:
+    """Compact JSON in UTF-8. Text that is no valid Unicode is escaped, never an error."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # a lone surrogate; orjson refuses to write what is not UTF-8
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def read_json(body: bytes, limit_bytes: int) -> Any:
+    """The value of a body. Raises WireError 413 `body_too_large`, 400 `invalid_json_parse_body`.
+
+    Invalid UTF-8 and lone surrogates are replaced, as the hosted service's runtime does, so every text in the value can
+    be written as UTF-8.
+    """
+    if len(body) > limit_bytes:
+        raise WireError(413, "body_too_large", f"The body has more than {limit_bytes} bytes")
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_leniently(body)
+
+
+def _read_leniently(body: bytes) -> Any:
+    try:
+        text = body.decode("utf-8", "replace")
+        return json.loads(text, object_pairs_hook=_valid_pairs, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise WireError(400, "invalid_json_parse_body", "Invalid JSON body") from error
+
+
+def _valid_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {_valid(key): _valid(value) if isinstance(value, str) else value for key, value in pairs}
+
+
+def _valid(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")  # Python reads NaN and Infinity, the standard has none

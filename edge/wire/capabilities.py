@@ -1,0 +1,119 @@
+"""What each released plugin version can take: one table, looked up by version, never by comparisons in the code.
+
+The table is `capabilities.json`, the rows of plugin-capabilities. Versions it does not list get the entry of a
+neighbour by the rules of `capability`; devices choose the versions, so nothing here keeps state about them.
+"""
+
+import pkgutil
+from bisect import bisect_right
+from typing import NamedTuple
+
+import msgspec
+
+from edge.domain.errors import Invalid
+from edge.domain.model import Platform
+from edge.domain.versions import VERSION_LIMIT, Version, parse_version
+
+# Electron has its own package with this plugin's protocol and is not in the table: it shares Android's column.
+_COLUMNS = {
+    "both": tuple(Platform),
+    "android": (Platform.ANDROID, Platform.ELECTRON),
+    "ios": (Platform.IOS,),
+}
+
+
+class _Row(msgspec.Struct):
+    capability: str
+    platform: str
+    ranges: list[tuple[str, str, str]]  # from, to, value; inclusive
+
+
+class _Document(msgspec.Struct):
+    first: str
+    last: str
+    exact: list[str]
+    capabilities: list[_Row]
+
+
+class _Line(NamedTuple):
+    """One major line of one capability: `values[i]` holds from `firsts[i]` up to the next one."""
+
+    firsts: tuple[Version, ...]
+    values: tuple[str, ...]
+
+
+def capability(name: str, platform: Platform, plugin_version: str) -> str:
+    """The value of one row for one release. Raises Invalid `invalid_plugin_version`.
+
+    A version between two entries gets the lower one of its major line (a pre-release is below its release), one below
+    its line's first entry gets that entry. 9.0.0 and 10.0.0 are old code under a high number and count for themselves
+    only: whatever else is above the newest release is taken for newer than it (device-protocol §10).
+    """
+    line = _lines[name, platform]
+    version = _nearest_known(parse_plugin_version(plugin_version))
+    firsts, values = line[version.major]
+    return values[max(0, bisect_right(firsts, version) - 1)]
+
+
+def is_unknown_release(plugin_version: str) -> bool:
+    """Whether the version is above every listed one of its line: worth counting, the table may have become old."""
+    version = parse_plugin_version(plugin_version)
+    return version not in _exact and version > _newest_of_line.get(version.major, _last)
+
+
+def parse_plugin_version(text: str) -> Version:
+    """Raises Invalid `invalid_plugin_version` unless `text` is a semantic version."""
+    version = parse_version(text)
+    if version is None:
+        raise Invalid("invalid_plugin_version", f"plugin version {text[:VERSION_LIMIT]!r} is not a semantic version")
+    return version
+
+
+def _nearest_known(version: Version) -> Version:
+    if version in _exact:
+        return version
+    return min(max(version, _first), _last)
+
+
+def _known(text: str) -> Version:
+    version = parse_version(text)
+    assert version is not None, f"capabilities.json: {text!r} is not a version"
+    return version
+
+
+def _build_line(row: _Row, major: int) -> _Line:
+    ranges = sorted((_known(first), value) for first, _last, value in row.ranges if _known(first).major == major)
+    return _Line(tuple(first for first, _ in ranges), tuple(value for _, value in ranges))
+
+
+def _build_lines(document: _Document) -> dict[tuple[str, Platform], dict[int, _Line]]:
+    lines: dict[tuple[str, Platform], dict[int, _Line]] = {}
+    for row in document.capabilities:
+        majors = {_known(first).major for first, _last, _value in row.ranges}
+        by_major = {major: _build_line(row, major) for major in majors}
+        for platform in _COLUMNS[row.platform]:
+            lines[row.capability, platform] = by_major
+    return lines
+
+
+def _build_newest(document: _Document) -> dict[int, Version]:
+    newest: dict[int, Version] = {}
+    for _first, last, _value in (entry for row in document.capabilities for entry in row.ranges):
+        version = _known(last)
+        if version not in _exact:  # their lines have no other release: the newest one to compare with is `last`
+            newest[version.major] = max(version, newest.get(version.major, version))
+    return newest
+
+
+def _read_document() -> _Document:
+    content = pkgutil.get_data("edge.wire", "capabilities.json")
+    assert content is not None, "edge/wire/capabilities.json is not in the package"
+    return msgspec.json.decode(content, type=_Document)
+
+
+_document = _read_document()
+_first = _known(_document.first)
+_last = _known(_document.last)
+_exact = frozenset(_known(text) for text in _document.exact)
+_lines = _build_lines(_document)
+_newest_of_line = _build_newest(_document)

@@ -1,0 +1,253 @@
+"""What devices report: `POST /stats` to `Event`s, and the answer (device-protocol §4).
+
+An event that says who, what and where is kept: a describing field that is too long or of another type is left out, an
+unknown bundle or a missing version is no reason to lose one. Events are refused singly, a batch only for its app id.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from edge.domain.errors import Invalid
+from edge.domain.manifest import NAME_LIMIT_BYTES
+from edge.domain.model import CHANNEL_NAME_LIMIT, AppId, DeviceId, parse_app_id, parse_device_id
+from edge.domain.versions import VERSION_LIMIT
+from edge.wire.actions import ACTIONS
+from edge.wire.body import WireError, encode_json, read_json
+from edge.wire.updates import CUSTOM_ID_LIMIT, INSTALL_SOURCE_LIMIT, KEY_ID_LIMIT
+
+__all__ = ["ACTIONS", "Event", "Report", "bundle_of", "encode_stats_answer", "parse_stats"]
+
+STATS_BODY_LIMIT_BYTES = 1 << 20  # 200 queued events of 1 kB, and some with a stack trace
+BATCH_LIMIT = 1000  # a device queues 200 at most; a proxy may join a few
+ACTION_SHOWN_LIMIT = 64  # characters of an unknown action repeated in the answer
+PLATFORM_LIMIT = 16  # characters; "android" is the longest known
+OS_LIMIT = 64  # characters; "14", "17.4.1"
+SUBJECT_LIMIT = VERSION_LIMIT + 1 + NAME_LIMIT_BYTES  # characters of "<version>:<file name>"
+METADATA_LIMIT = 30  # entries; device-protocol §4.2, as the next two
+METADATA_KEY_LIMIT = 64  # characters
+METADATA_VALUE_LIMIT = 2048  # characters; longer ones are cut: the head of a stack trace is what tells
+DEVICE_TIME_LIMIT_MS = 253_402_300_799_999  # the end of year 9999: what calendars can show
+
+_FILE_SEPARATOR = ":"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One report, normalised; an empty text means not said. Every text can be written as UTF-8."""
+
+    app: AppId
+    device: DeviceId
+    action: str  # one of ACTIONS
+    version: str  # the bundle it is about, or "<version>:<file name>": see `bundle_of`
+    platform: str
+    old_version: str = ""
+    plugin: str = ""
+    native: str = ""
+    is_prod: bool = True
+    is_emulator: bool = False
+    custom_id: str = ""
+    default_channel: str = ""
+    install_source: str = ""
+    os: str = ""
+    key_id: str = ""
+    device_time_ms: int | None = None  # by the device's clock; epoch
+    metadata: dict[str, str] = {}  # msgspec copies an empty default
+
+
+class Refusal(NamedTuple):
+    """Why one event is not kept: the codes of device-protocol §1.3; `issue` says what is wrong with `field`."""
+
+    code: str
+    message: str
+    field: str = ""
+    issue: str = ""
+
+
+class Report(NamedTuple):
+    """One request's events. `results` has one entry an event sent, in order: None where it is among `events`."""
+
+    events: tuple[Event, ...]
+    results: tuple[Refusal | None, ...]
+    batch: bool
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def parse_stats(body: bytes) -> Report:
+    """Raises WireError for what refuses the request as a whole (device-protocol §4.2).
+
+    400 `invalid_json_parse_body`, `invalid_json_body`, `invalid_app_id` (the first event's), the codes of one refused
+    single event; 413 `body_too_large`, `too_many_events`; 200 `invalid_app_id` (a later event's), `mixed_app_ids`.
+    """
+    value = read_json(body, STATS_BODY_LIMIT_BYTES)
+    batch = isinstance(value, list)
+    items = value if batch else [value]
+    if len(items) > BATCH_LIMIT:
+        raise WireError(413, "too_many_events", f"A batch has at most {BATCH_LIMIT} events")
+    if not batch and not isinstance(value, dict):
+        raise WireError(400, "invalid_json_body", "Cannot parse body")
+    app = _common_app(items)
+    if app is None:
+        return Report((), (), batch)
+    parsed = [_parse_item(item, app) for item in items]
+    if not batch and isinstance(parsed[0], Refusal):
+        raise WireError(400, parsed[0].code, parsed[0].message, _more(parsed[0]))
+    return Report(
+        tuple(event for event in parsed if isinstance(event, Event)),
+        tuple(result if isinstance(result, Refusal) else None for result in parsed),
+        batch,
+    )
+
+
+def encode_stats_answer(report: Report) -> bytes:
+    if not report.batch:
+        return encode_json({"status": "ok"})
+    return encode_json({"status": "ok", "results": [_result(i, result) for i, result in enumerate(report.results)]})
+
+
+def bundle_of(version: str) -> str:
+    """The bundle an event's version speaks of: what is before a file's name (device-protocol §4.4)."""
+    position = version.find(_FILE_SEPARATOR)
+    return version[:position] if position > 0 else version
+
+
+def _common_app(items: list[Any]) -> AppId | None:
+    """The app of all events; None when there are none. The first one's fault is a 400, a later one's a 200."""
+    app: AppId | None = None
+    for item in items:
+        found = _app_of(item)
+        if found is None:
+            raise WireError(200 if app else 400, "invalid_app_id", "App ID must be a reverse domain string")
+        if app not in (None, found):
+            raise WireError(200, "mixed_app_ids", "All events in a batch must have the same app_id")
+        app = found
+    return app
+
+
+def _app_of(item: Any) -> AppId | None:
+    given = item.get("app_id") if isinstance(item, dict) else None
+    try:
+        return parse_app_id(given) if isinstance(given, str) else None
+    except Invalid:
+        return None
+
+
+def _parse_item(item: dict[str, Any], app: AppId) -> Event | Refusal:
+    try:
+        return _event_of(item, app)
+    except _Refused as refused:
+        return refused.refusal
+
+
+def _event_of(item: dict[str, Any], app: AppId) -> Event:
+    return Event(
+        app=app,
+        device=_device(item.get("device_id")),
+        action=_action(item.get("action")),
+        version=_subject(item.get("version_name")),
+        platform=_platform(item.get("platform")),
+        old_version=_text(item.get("old_version_name"), VERSION_LIMIT),
+        plugin=_text(item.get("plugin_version"), VERSION_LIMIT),
+        native=_text(item.get("version_build"), VERSION_LIMIT),
+        is_prod=_flag(item, "is_prod", default=True),
+        is_emulator=_flag(item, "is_emulator", default=False),
+        custom_id=_text(item.get("custom_id"), CUSTOM_ID_LIMIT),
+        default_channel=_text(item.get("defaultChannel"), CHANNEL_NAME_LIMIT),
+        install_source=_text(item.get("install_source"), INSTALL_SOURCE_LIMIT).lower(),
+        os=_text(item.get("version_os"), OS_LIMIT),
+        key_id=_text(item.get("key_id"), KEY_ID_LIMIT),
+        device_time_ms=_device_time(item.get("timestamp")),
+        metadata=_metadata(item.get("metadata")),
+    )
+
+
+def _wrong(field: str, issue: str) -> _Refused:
+    return _Refused(Refusal("invalid_json_body", "Cannot parse body", field, issue))
+
+
+def _device(given: object) -> DeviceId:
+    if not given:
+        raise _Refused(Refusal("missing_device_id", "Cannot find device_id"))
+    try:
+        return parse_device_id(given if isinstance(given, str) else "")
+    except Invalid as error:
+        raise _wrong("device_id", "Device ID must be a valid UUID string") from error
+
+
+def _action(given: object) -> str:
+    if isinstance(given, str) and given in ACTIONS:
+        return given
+    shown = given[:ACTION_SHOWN_LIMIT] if isinstance(given, str) else ""
+    raise _wrong("action", f"Action {shown!r} is not known")
+
+
+def _platform(given: object) -> str:
+    if isinstance(given, str) and 0 < len(given) <= PLATFORM_LIMIT:
+        return given
+    raise _wrong("platform", "Platform is required")
+
+
+def _subject(given: object) -> str:
+    """A version may be missing (Android's `download_fail` of a failed job) or carry a file's name after it."""
+    if given is None:
+        return ""
+    if not isinstance(given, str):
+        raise _wrong("version_name", "Version name must be a string")
+    if len(bundle_of(given)) > VERSION_LIMIT:
+        raise _wrong("version_name", f"String must contain at most {VERSION_LIMIT} character(s)")
+    return given[:SUBJECT_LIMIT]
+
+
+def _flag(item: dict[str, Any], name: str, *, default: bool) -> bool:
+    given = item.get(name)
+    if given is None:
+        return default
+    if not isinstance(given, bool):
+        raise _wrong(name, "must be a boolean")
+    return given
+
+
+def _text(given: object, limit: int) -> str:
+    stripped = given.strip() if isinstance(given, str) else ""
+    return stripped if len(stripped) <= limit else ""
+
+
+def _device_time(given: object) -> int | None:
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    return int(given) if 0 < given <= DEVICE_TIME_LIMIT_MS else None
+
+
+def _metadata(given: object) -> dict[str, str]:
+    if not isinstance(given, dict):
+        return {}
+    kept: dict[str, str] = {}
+    for key, value in given.items():
+        text = _metadata_text(value)
+        if text is not None and len(key) <= METADATA_KEY_LIMIT and len(kept) < METADATA_LIMIT:
+            kept[key] = text[:METADATA_VALUE_LIMIT]
+    return kept
+
+
+def _metadata_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):  # `duration_ms` as some clients of their own making write it
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
+def _result(index: int, refusal: Refusal | None) -> dict[str, object]:
+    if refusal is None:
+        return {"status": "ok", "index": index}
+    result: dict[str, object] = {"status": "error", "error": refusal.code, "message": refusal.message, "index": index}
+    more = _more(refusal)
+    return result | {"moreInfo": more} if more else result
+
+
+def _more(refusal: Refusal) -> dict[str, object]:
+    return {"parseResult": [{"field": refusal.field, "message": refusal.issue}]} if refusal.field else {}

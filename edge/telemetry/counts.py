@@ -1,0 +1,44 @@
+"""Reading the counts: plain numbers for a person, from what has been folded. Never writes."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.telemetry.database import open_for_reading
+
+DAY_SECONDS = 86_400
+
+
+class Count(NamedTuple):
+    bundle: str
+    action: str
+    platform: str
+    n: int
+
+
+def read_counts(database: Path, app: str, *, since: float | None = None) -> list[Count]:
+    """Events of one app by bundle, action and platform, in that order; empty when nothing was ever folded.
+
+    `since` is in epoch seconds and reaches back to the beginning of its day (UTC): counts are kept by day.
+    Raises NewerSchema.
+    """
+    connection = open_for_reading(database)
+    if connection is None:
+        return []
+    first_day = int(since // DAY_SECONDS) if since is not None else 0
+    with closing(connection):
+        rows = connection.execute(
+            "SELECT bundle, action, platform, sum(n) FROM counts WHERE app = ? AND day >= ?"
+            " GROUP BY bundle, action, platform ORDER BY bundle, action, platform",
+            (app, first_day),
+        )
+        return [Count(*row) for row in rows]
+
+
+def read_totals(database: Path) -> dict[str, int]:
+    """`folded`, `malformed` records and `torn_tails`, over everything ever folded. Raises NewerSchema."""
+    connection = open_for_reading(database)
+    if connection is None:
+        return {}
+    with closing(connection):
+        return dict(connection.execute("SELECT name, n FROM totals"))

@@ -1,0 +1,77 @@
+"""The SQLite database of counts: its schema, and how it is opened for folding and for reading.
+
+A database that a newer release wrote is refused, never guessed at.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from edge.domain.errors import Unavailable
+
+SCHEMA_NUMBER = 1
+BUSY_SECONDS = 30.0  # another folder's transaction takes far less, even on a slow disk
+
+_SCHEMA = """
+CREATE TABLE counts (
+    app TEXT NOT NULL, day INTEGER NOT NULL, bundle TEXT NOT NULL, action TEXT NOT NULL, platform TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (app, day, bundle, action, platform)
+) WITHOUT ROWID;
+CREATE TABLE apps (app TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE totals (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE segments (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, finished_ms INTEGER) WITHOUT ROWID;
+"""
+# counts.day: days since 1970-01-01 UTC. segments: rows outlive their files (some 24 a day and worker), so that no file
+# that comes back, from a backup or a power cut, is ever counted a second time.
+
+
+class NewerSchema(Unavailable):
+    """The database was written by a newer release than this one."""
+
+
+def open_for_folding(database: Path) -> sqlite3.Connection:
+    """Created when missing. In autocommit: transactions are begun by name. Raises NewerSchema."""
+    connection = sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _check_schema(connection, database)
+        connection.execute("PRAGMA journal_mode=WAL")
+        # A segment is deleted because its counts are here: the commit has to be on disk, not on its way.
+        connection.execute("PRAGMA synchronous=FULL")
+        _create_schema(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_for_reading(database: Path) -> sqlite3.Connection | None:
+    """None when nothing was ever folded. Raises NewerSchema."""
+    if not database.exists():
+        return None
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    try:
+        if _check_schema(connection, database) == SCHEMA_NUMBER:
+            return connection
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()  # a folder is making it right now
+    return None
+
+
+def _check_schema(connection: sqlite3.Connection, database: Path) -> int:
+    number = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if number > SCHEMA_NUMBER:
+        reason = f"{database.name} has schema {number}, this release knows {SCHEMA_NUMBER}: upgrade it"
+        raise NewerSchema("newer_schema", reason)
+    return number
+
+
+def _create_schema(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_NUMBER:
+            return
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_NUMBER}")

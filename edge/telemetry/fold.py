@@ -1,0 +1,207 @@
+"""Folding: records from segments become counts, each exactly once.
+
+A segment's offset moves in the transaction that adds its counts, so whatever is interrupted is repeated whole or not at
+all. What goes in comes out: `folded` is the sum of all counts, and `folded + malformed` is every record read. Labels
+come from devices, so each is bounded, with an explicit `other`. Records count on the day this node received them (UTC).
+"""
+
+import sqlite3
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from os import SEEK_END
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from edge.domain.model import APP_ID_LIMIT, Platform
+from edge.domain.versions import VERSION_LIMIT
+from edge.telemetry.database import open_for_folding
+from edge.telemetry.record import parse_record
+from edge.telemetry.segment import UNBORN, UnreadableSegment, is_live, list_segments, read_frames, read_header
+from edge.wire.stats import ACTIONS, bundle_of
+
+SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time to look at what a bad day held
+BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second, of memory too
+APPS_LIMIT = 10_000  # a node answers for its own apps only; beyond it something else is wrong
+BUNDLES_PER_APP_AND_DAY_LIMIT = 200  # an app has a few live; whoever invents versions spoils one day at most
+OTHER = "other"  # no app id (it has a dot) and no release (a semantic version) can be called so
+
+DAY_MS = 86_400_000
+_PLATFORMS = frozenset(platform.value for platform in Platform)
+
+
+@dataclass(slots=True)
+class FoldReport:
+    """What one fold did; `unreadable` names the segments it left alone and why."""
+
+    folded: int = 0
+    malformed: int = 0
+    torn_tails: int = 0
+    finished: int = 0
+    deleted: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+class _Labels(NamedTuple):
+    app: str
+    day: int
+    bundle: str
+    action: str
+    platform: str
+
+
+class _Batch(NamedTuple):
+    counts: Counter[_Labels]
+    malformed: int
+    end: int  # offset behind the last whole frame
+    more: bool  # the limit ended the batch, not the file
+
+
+def fold(directory: Path, database: Path, *, now: float) -> FoldReport:
+    """Count what the spools in `directory` hold beyond what `database` has; delete segments past their retention.
+
+    `now` is in epoch seconds. Blocks. May be killed anywhere and run twice at once. Raises NewerSchema, OSError,
+    sqlite3.OperationalError (a full disk): what was counted until then stays counted.
+    """
+    report = FoldReport()
+    with closing(open_for_folding(database)) as connection:
+        finished = dict(connection.execute("SELECT name, finished_ms FROM segments WHERE finished_ms IS NOT NULL"))
+        folding = _Folding(connection, int(now * 1000), report)
+        for path in list_segments(directory):
+            if path.stem in finished:
+                folding.delete_expired(path, finished[path.stem])
+            else:
+                folding.fold_segment(path)
+    _delete_unborn(directory, now)
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Folding:
+    connection: sqlite3.Connection
+    now_ms: int
+    report: FoldReport
+
+    def fold_segment(self, path: Path) -> None:
+        # A file that is gone was sealed, so renamed, since it was listed: the next fold has it.
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            live = is_live(path, file)
+            try:
+                read_header(file)
+            except UnreadableSegment as error:
+                self.report.unreadable.append(f"{path.name}: {error}")
+                return
+            first = file.tell()
+            while self._fold_batch(path.stem, file, first, live=live):
+                pass
+
+    def _fold_batch(self, name: str, file: BinaryIO, first: int, *, live: bool) -> bool:
+        """One transaction; whether there is more to read."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        with self.connection:
+            row = self.connection.execute("SELECT offset, finished_ms FROM segments WHERE name = ?", (name,)).fetchone()
+            offset, finished_ms = row or (first, None)
+            if finished_ms is not None:  # by another folder, since we looked
+                return False
+            batch = _read_batch(file, offset)
+            finish = not live and not batch.more
+            torn = finish and file.seek(0, SEEK_END) > batch.end
+            if batch.end > offset or finish:
+                self._store(name, batch, torn=torn, finished_ms=self.now_ms if finish else None)
+        self.report.folded += batch.counts.total()
+        self.report.malformed += batch.malformed
+        self.report.torn_tails += torn
+        self.report.finished += finish
+        return batch.more
+
+    def _store(self, name: str, batch: _Batch, *, torn: bool, finished_ms: int | None) -> None:
+        _add_counts(self.connection, batch.counts)
+        totals = {"folded": batch.counts.total(), "malformed": batch.malformed, "torn_tails": int(torn)}
+        self.connection.executemany(
+            "INSERT INTO totals (name, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", totals.items()
+        )
+        self.connection.execute("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (name, batch.end, finished_ms))
+
+    def delete_expired(self, path: Path, finished_ms: int) -> None:
+        if finished_ms <= self.now_ms - SEGMENT_RETENTION_SECONDS * 1000:
+            path.unlink(missing_ok=True)
+            self.report.deleted += 1
+
+
+def _read_batch(file: BinaryIO, offset: int) -> _Batch:
+    counts: Counter[_Labels] = Counter()
+    malformed = 0
+    end = file.seek(offset)
+    for frame in read_frames(file):
+        end = frame.end
+        labels = [_labels(record) for record in frame.records]
+        counts.update(filter(None, labels))
+        malformed += labels.count(None)
+        if end - offset >= BATCH_BYTES:
+            return _Batch(counts, malformed, end, more=True)
+    return _Batch(counts, malformed, end, more=False)
+
+
+def _labels(record: bytes) -> _Labels | None:
+    """Bounded in everything but the number of apps and bundles, which the database knows."""
+    facts = parse_record(record)
+    if facts is None:
+        return None
+    bundle = bundle_of(facts.version)
+    return _Labels(
+        facts.app if len(facts.app) <= APP_ID_LIMIT else OTHER,
+        facts.received_ms // DAY_MS,
+        bundle if len(bundle) <= VERSION_LIMIT else OTHER,
+        facts.action if facts.action in ACTIONS else OTHER,
+        facts.platform if facts.platform in _PLATFORMS else OTHER,
+    )
+
+
+def _add_counts(connection: sqlite3.Connection, counts: Counter[_Labels]) -> None:
+    bounds = _Bounds(connection)
+    connection.executemany(
+        "INSERT INTO counts (app, day, bundle, action, platform, n) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET n = n + excluded.n",
+        ((*bounds.admit(labels), n) for labels, n in counts.items()),
+    )
+
+
+class _Bounds:
+    """Which apps, and which bundles of an app on a day, have a place of their own. First come, first served."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._apps = {app for (app,) in connection.execute("SELECT app FROM apps")}
+        self._bundles: dict[tuple[str, int], set[str]] = {}
+
+    def admit(self, labels: _Labels) -> _Labels:
+        app = self._admit_app(labels.app)
+        bundles = self._bundles_of(app, labels.day)
+        bundle = labels.bundle
+        if bundle not in bundles and len(bundles) >= BUNDLES_PER_APP_AND_DAY_LIMIT:
+            bundle = OTHER
+        bundles.add(bundle)
+        return labels._replace(app=app, bundle=bundle)
+
+    def _admit_app(self, app: str) -> str:
+        if app in self._apps:
+            return app
+        if len(self._apps) >= APPS_LIMIT:
+            return OTHER
+        self._connection.execute("INSERT INTO apps VALUES (?)", (app,))
+        self._apps.add(app)
+        return app
+
+    def _bundles_of(self, app: str, day: int) -> set[str]:
+        if (app, day) not in self._bundles:
+            rows = self._connection.execute("SELECT DISTINCT bundle FROM counts WHERE app = ? AND day = ?", (app, day))
+            self._bundles[app, day] = {bundle for (bundle,) in rows}
+        return self._bundles[app, day]
+
+
+def _delete_unborn(directory: Path, now: float) -> None:
+    """What a writer left that was killed before its segment had a name: old ones only, a young one may be alive."""
+    for path in directory.glob(f"*{UNBORN}"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime <= now - SEGMENT_RETENTION_SECONDS:
+                path.unlink()

@@ -1,0 +1,57 @@
+"""One line of a segment: an event and when this node received it. The segment's header says in which format.
+
+The node's clock is what events are counted by; the device's own time stays inside the event.
+"""
+
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from edge.wire.stats import Event
+
+TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
+
+
+class Facts(NamedTuple):
+    """What counting needs of a record; the raw words of a device, not yet bounded."""
+
+    received_ms: int
+    app: str
+    action: str
+    version: str
+    platform: str
+
+
+class _Record(msgspec.Struct):
+    received_ms: int
+    event: Event
+
+
+class _StoredEvent(msgspec.Struct):
+    app: str
+    action: str
+    version: str | None = None
+    platform: str | None = None
+
+
+class _StoredRecord(msgspec.Struct):
+    received_ms: Annotated[int, msgspec.Meta(ge=0, lt=TIME_LIMIT_MS)]
+    event: _StoredEvent
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_StoredRecord)
+
+
+def encode_record(event: Event, received: float) -> bytes:
+    """A line for the spool, without newline. `received` is the node's clock, in epoch seconds."""
+    return _encoder.encode(_Record(int(received * 1000), event))
+
+
+def parse_record(line: bytes) -> Facts | None:
+    """The facts of a line that any release wrote in this format; None when it is no such record."""
+    try:
+        received_ms, event = msgspec.structs.astuple(_decoder.decode(line))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last from nesting in what is skipped
+        return None
+    return Facts(received_ms, event.app, event.action, event.version or "", event.platform or "")

@@ -1,0 +1,39 @@
+"""Record lines and segments for the tests of this room; every argument has a valid default."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from edge.telemetry.segment import SegmentWriter, list_segments, read_frames, read_header
+
+NOW = 1_760_000_000.0  # 2025-10-09 08:53:20 UTC
+DAY = 86_400.0
+APP = "com.acme.shop"
+
+
+def line(app=APP, action="set", version="1.0.0", platform="android", received=NOW) -> bytes:
+    event = {"app": app, "action": action, "version": version, "platform": platform, "device": "d", "metadata": {}}
+    return json.dumps({"received_ms": int(received * 1000), "event": event}).encode()
+
+
+def no_sync(fd: int) -> None:
+    """For tests of what is counted, not of what survives a power cut."""
+
+
+def write_segment(directory: Path, *groups: Iterable[bytes], worker=0, now=NOW, seal=True) -> SegmentWriter:
+    writer = SegmentWriter(directory, "node", worker, now=now, sync=no_sync)
+    for group in groups:
+        writer.append(list(group))
+    if seal:
+        writer.seal()
+    return writer
+
+
+def stored(directory: Path) -> list[bytes]:
+    """Every record that a reader finds in a directory, in order of segments."""
+    records = []
+    for path in list_segments(directory):
+        with path.open("rb") as file:
+            read_header(file)
+            records += [record for frame in read_frames(file) for record in frame.records]
+    return records

@@ -1,0 +1,276 @@
+"""Folding: each record counts once, under bounded labels, whatever interrupts it."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+
+import pytest
+from telemetry_lines import APP, DAY, NOW, line, write_segment
+
+from edge.telemetry import fold as fold_module
+from edge.telemetry.counts import read_counts, read_totals
+from edge.telemetry.database import NewerSchema
+from edge.telemetry.fold import BUNDLES_PER_APP_AND_DAY_LIMIT, SEGMENT_RETENTION_SECONDS, fold
+from edge.telemetry.segment import list_segments
+from edge.wire.actions import ACTIONS
+
+WEEK = SEGMENT_RETENTION_SECONDS
+
+
+@pytest.fixture
+def spool(tmp_path):
+    directory = tmp_path / "spool"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def database(tmp_path):
+    return tmp_path / "counts.db"
+
+
+def counted(database, app=APP):
+    return {(count.bundle, count.action, count.platform): count.n for count in read_counts(database, app)}
+
+
+def test_records_count_by_bundle_action_and_platform(spool, database):
+    write_segment(spool, [line(), line(), line(action="set_fail")], [line(version="2.0.0", platform="ios")])
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.malformed, report.torn_tails, report.finished) == (4, 0, 0, 1)
+    assert counted(database) == {
+        ("1.0.0", "set", "android"): 2,
+        ("1.0.0", "set_fail", "android"): 1,
+        ("2.0.0", "set", "ios"): 1,
+    }
+
+
+def test_a_repeat_changes_nothing(spool, database):
+    write_segment(spool, [line()])
+    live = write_segment(spool, [line()], worker=1, seal=False)
+    fold(spool, database, now=NOW)
+    for _ in range(3):
+        assert fold(spool, database, now=NOW).folded == 0
+    live.seal()
+    assert fold(spool, database, now=NOW).folded == 0
+    assert counted(database) == {("1.0.0", "set", "android"): 2}
+
+
+def test_a_live_segment_is_folded_as_it_grows(spool, database):
+    live = write_segment(spool, [line()], seal=False)
+    assert fold(spool, database, now=NOW).folded == 1
+    live.append([line(), line()])
+    assert fold(spool, database, now=NOW).folded == 2
+    live.seal()
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.finished) == (0, 1)
+
+
+def test_a_big_segment_takes_several_transactions(spool, database):
+    padding = b" " * (fold_module.BATCH_BYTES // 3)  # JSON may end in spaces
+    write_segment(spool, *([line() + padding] for _ in range(8)))
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.finished) == (8, 1)
+    assert counted(database) == {("1.0.0", "set", "android"): 8}
+
+
+@pytest.mark.parametrize(
+    "labels, expected",
+    [
+        ({"action": "set"}, ("1.0.0", "set", "android")),
+        ({"action": "made_up"}, ("1.0.0", "other", "android")),
+        ({"platform": "toaster"}, ("1.0.0", "set", "other")),
+        ({"platform": "electron"}, ("1.0.0", "set", "electron")),
+        ({"version": "1.2.3:main.js"}, ("1.2.3", "set", "android")),
+        ({"version": ":main.js"}, (":main.js", "set", "android")),
+        ({"version": ""}, ("", "set", "android")),
+        ({"version": "builtin"}, ("builtin", "set", "android")),
+        ({"version": "9" * 129}, ("other", "set", "android")),
+        ({"version": "nul\0"}, ("nul\0", "set", "android")),
+    ],
+)
+def test_labels_are_bounded(spool, database, labels, expected):
+    write_segment(spool, [line(**labels)])
+    fold(spool, database, now=NOW)
+    assert counted(database) == {expected: 1}
+
+
+def test_every_known_action_has_a_count_of_its_own(spool, database):
+    write_segment(spool, [line(action=action) for action in ACTIONS])
+    fold(spool, database, now=NOW)
+    assert {count.action for count in read_counts(database, APP)} == ACTIONS
+
+
+def test_too_many_bundles_of_a_day_become_other_and_the_next_day_is_free(spool, database):
+    limit = BUNDLES_PER_APP_AND_DAY_LIMIT
+    write_segment(spool, *([line(version=f"1.0.{n}")] for n in range(limit)))
+    fold(spool, database, now=NOW)
+    tomorrow = NOW + DAY
+    late = [line(version="2.0.0"), line(version="2.0.1"), line(version="1.0.7"), line(version="2.0.0", app="com.else")]
+    write_segment(spool, late, [line(version="2.0.0", received=tomorrow)])
+    fold(spool, database, now=tomorrow)
+    counts = counted(database)
+    assert len(counts) == limit + 2
+    assert counts["other", "set", "android"] == 2
+    assert counts["1.0.7", "set", "android"] == 2
+    assert counts["2.0.0", "set", "android"] == 1
+    assert counted(database, "com.else") == {("2.0.0", "set", "android"): 1}
+
+
+def test_too_many_apps_become_other(spool, database):
+    write_segment(spool, [line(app=f"com.app{n}") for n in range(fold_module.APPS_LIMIT)])
+    fold(spool, database, now=NOW)
+    write_segment(spool, [line(app="com.late"), line(app="com.app5"), line(app="com." + "x" * 200)])
+    fold(spool, database, now=NOW)
+    assert counted(database, "com.late") == {}
+    assert counted(database, "com.app5") == {("1.0.0", "set", "android"): 2}
+    assert counted(database, "other") == {("1.0.0", "set", "android"): 2}
+
+
+def test_what_is_no_record_is_counted_as_malformed(spool, database):
+    write_segment(spool, [b"nonsense", line(), b"{}"])
+    assert fold(spool, database, now=NOW).malformed == 2
+    assert read_totals(database) == {"folded": 1, "malformed": 2, "torn_tails": 0}
+
+
+def test_a_torn_tail_waits_while_its_segment_lives_and_counts_when_it_is_sealed(spool, database):
+    live = write_segment(spool, [line()], seal=False)
+    with live.path.open("ab") as file:
+        file.write(b"\x40\x00\x00\x00half")
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.torn_tails, report.finished) == (1, 0, 0)
+    live.seal()
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.torn_tails, report.finished) == (0, 1, 1)
+    assert read_totals(database)["torn_tails"] == 1
+
+
+def test_torn_at_every_byte_a_sealed_segment_gives_its_whole_groups(spool, database):
+    write_segment(spool, [line(), line()], [line()])
+    (path,) = list_segments(spool)
+    whole = path.read_bytes()
+    path.unlink()
+    first, second = 2 * len(line()) + 1 + 8, len(line()) + 8
+    start = len(whole) - first - second
+    expected_torn = 0
+    for cut in range(start, len(whole) + 1):
+        path.with_stem(f"cut-{cut:06}").write_bytes(whole[:cut])
+        expected_torn += cut not in (start, start + first, len(whole))
+    report = fold(spool, database, now=NOW)
+    assert report.folded == 2 * second + 3
+    assert report.torn_tails == expected_torn
+    assert report.finished == first + second + 1
+
+
+def test_a_segment_of_a_newer_format_is_left_alone_and_named(spool, database):
+    newer = spool / "node-0-0-0.sealed"
+    newer.write_bytes(b'{"format":2,"node":"node","worker":0,"started_ms":0}\n')
+    write_segment(spool, [line()])
+    report = fold(spool, database, now=NOW + 10 * WEEK)
+    assert report.folded == 1
+    assert report.unreadable == [f"{newer.name}: segment format 2 is not 1"]
+    assert newer.exists()
+
+
+def test_a_counted_segment_is_deleted_after_its_retention_and_never_before(spool, database):
+    write_segment(spool, [line()])
+    live = write_segment(spool, [line()], worker=1, seal=False)
+    fold(spool, database, now=NOW)
+    assert fold(spool, database, now=NOW + WEEK - 1).deleted == 0
+    assert fold(spool, database, now=NOW + WEEK).deleted == 1
+    assert list_segments(spool) == [live.path]
+    live.seal()
+    assert fold(spool, database, now=NOW + WEEK).deleted == 0
+    assert counted(database) == {("1.0.0", "set", "android"): 2}
+
+
+def test_a_deleted_segment_that_comes_back_is_not_counted_again(spool, database, tmp_path):
+    write_segment(spool, [line()])
+    shutil.copytree(spool, tmp_path / "backup")
+    fold(spool, database, now=NOW)
+    fold(spool, database, now=NOW + WEEK)
+    shutil.copytree(tmp_path / "backup", spool, dirs_exist_ok=True)
+    assert fold(spool, database, now=NOW + WEEK).folded == 0
+    assert counted(database) == {("1.0.0", "set", "android"): 1}
+
+
+def test_what_a_writer_left_before_its_first_byte_goes_when_it_is_old(spool, database):
+    unborn = spool / "node-0-1-0.new"
+    unborn.touch()
+    os.utime(unborn, (NOW, NOW))
+    fold(spool, database, now=NOW + WEEK - 1)
+    assert unborn.exists()
+    fold(spool, database, now=NOW + WEEK)
+    assert not unborn.exists()
+
+
+def test_no_spool_is_nothing_to_fold(tmp_path, database):
+    assert fold(tmp_path / "missing", database, now=NOW).folded == 0
+    assert read_counts(database, APP) == []
+
+
+def test_a_database_of_a_newer_release_is_refused_and_untouched(spool, database):
+    write_segment(spool, [line()])
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    before = database.read_bytes()
+    with pytest.raises(NewerSchema, match="schema 2, this release knows 1"):
+        fold(spool, database, now=NOW)
+    assert database.read_bytes() == before
+
+
+def killed_at(step, work):
+    """Run `work` in a child that is killed at the `step`-th line of the folding code; whether it got that far."""
+    child = os.fork()
+    if child == 0:
+        left = [step]
+
+        def trace(frame, event, _):
+            if not frame.f_globals.get("__name__", "").startswith("edge.telemetry."):
+                return None
+            if event == "line":
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        sys.settrace(trace)
+        work()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_killed_at_any_line_a_fold_counts_each_record_once(spool, database):
+    step, kills, expected = 1, 0, 0
+    while True:
+        now = NOW + kills * WEEK / 8  # so that deleting old segments is among what gets interrupted
+        write_segment(spool, [line(), line()], [line(), b"nonsense"], now=now)
+        expected += 3
+        if not killed_at(step, lambda now=now: fold(spool, database, now=now)):
+            break
+        kills += 1
+        step += 1 + step // 16
+    fold(spool, database, now=now)
+    assert kills > 30
+    assert counted(database) == {("1.0.0", "set", "android"): expected}
+    assert read_totals(database) == {"folded": expected, "malformed": expected // 3, "torn_tails": 0}
+
+
+def test_two_folders_at_once_count_each_record_once(spool, database):
+    for _ in range(20):
+        write_segment(spool, *([line()] for _ in range(20)))
+    children = []
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                fold(spool, database, now=NOW)
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+    assert counted(database) == {("1.0.0", "set", "android"): 400}

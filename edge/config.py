@@ -1,0 +1,266 @@
+"""The configuration: a TOML file, overlaid by `EDGE_<SECTION>_<NAME>` of the environment, as frozen values.
+
+Nothing is guessed: an option that is unknown, ill-typed, out of range or unsafe is refused in one line that names the
+file or the variable, the option and the reason. Which options there are and why is in `config/edge.toml`.
+"""
+
+import ipaddress
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from edge.domain.errors import EdgeError
+
+CONFIG_VARIABLE = "EDGE_CONFIG"
+DATA_DIR_VARIABLE = "EDGE_DATA_DIR"
+CONFIG_LIMIT_BYTES = 1024 * 1024  # a complete file has 3 kB; a log or an image given by mistake is not read
+WORKER_LIMIT = 256  # processes; more than any machine has cores for
+CONNECTION_LIMIT = 1_000_000  # of one address; 0 is the way to say "no limit"
+WAIT_LIMIT_SECONDS = 3_600.0
+RATE_LIMIT_BPS = 1_000_000_000
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Wait = Annotated[float, msgspec.Meta(gt=0, le=WAIT_LIMIT_SECONDS)]
+
+
+class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The port that devices talk to. `port` 0 takes a free one, `workers` 0 is one per core, a limit of 0 is none."""
+
+    host: str = ""
+    port: Port = 8080
+    public_url: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    workers: Annotated[int, msgspec.Meta(ge=0, le=WORKER_LIMIT)] = 0
+    connections_per_address: Annotated[int, msgspec.Meta(ge=0, le=CONNECTION_LIMIT)] = 512
+    trusted_proxies: tuple[str, ...] = ()
+    stall_seconds: Wait = 30.0
+    minimum_bps: Annotated[int, msgspec.Meta(ge=0, le=RATE_LIMIT_BPS)] = 8_000
+    drain_seconds: Wait = 30.0
+
+
+class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The port of the API that changes things."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8081
+    insecure: bool = False
+    tls_certificate: str = ""
+    tls_key: str = ""
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    data_dir: str = "edge-data"
+    devices: Devices = Devices()
+    control: Control = Control()
+    log: Log = Log()
+
+    @property
+    def node_dir(self) -> Path:
+        """What is this node's own: its key, the first admin's token, telemetry."""
+        return Path(self.data_dir) / "node"
+
+    @property
+    def admin_token_file(self) -> Path:
+        return self.node_dir / "admin.token"
+
+
+class ConfigError(EdgeError):
+    """`code` is `invalid_config`; the message begins with the file or the variable to blame."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__("invalid_config", f"{source}: {reason}")
+
+
+class Setting(NamedTuple):
+    """One option as it is in effect. `origin` is `default`, the file's path, or `env <variable>`."""
+
+    option: str  # `devices.port`
+    value: Any
+    origin: str
+
+
+class _Option(NamedTuple):
+    section: str  # empty at the top
+    name: str
+    type: Any
+
+    @property
+    def path(self) -> str:
+        return f"{self.section}.{self.name}" if self.section else self.name
+
+    @property
+    def variable(self) -> str:
+        return "EDGE_" + self.path.replace(".", "_").upper()
+
+
+_SECTIONS: Mapping[str, type[msgspec.Struct]] = {"devices": Devices, "control": Control, "log": Log}
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The configuration in effect. Without `path` the file is the one that EDGE_CONFIG names, or none.
+
+    Raises ConfigError. An option of a command line is one more variable in `environ`.
+    """
+    return load_settings(path, environ)[0]
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, list[Setting]]:
+    """The configuration and where each of its values came from, in the order of the fields. Raises ConfigError."""
+    file = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    document = _read_document(file) if file else {}
+    config = _convert(document, str(file))
+    origins = {option.path: str(file) for option in _options() if _has(document, option)}
+    for option in _options():
+        if option.variable in environ:
+            config = _with(config, option, _parse_variable(option, environ[option.variable]))
+            origins[option.path] = f"env {option.variable}"
+    _refuse_unknown_variables(environ)
+    _check(config, origins)
+    settings = [Setting(o.path, _value(config, o), origins.get(o.path, "default")) for o in _options()]
+    return config, settings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a port bound to `host`; an empty host is every address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _read_document(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(CONFIG_LIMIT_BYTES + 1)
+        if len(content) > CONFIG_LIMIT_BYTES:
+            raise ConfigError(str(file), f"larger than {CONFIG_LIMIT_BYTES} bytes")
+        return tomllib.loads(content.decode())
+    except OSError as error:
+        raise ConfigError(str(file), error.strerror or str(error)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(str(file), f"not TOML: {error}") from error
+
+
+def _convert(document: dict[str, Any], source: str) -> Config:
+    try:
+        return msgspec.convert(document, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(source, _reason(str(error))) from error
+
+
+def _reason(words: str) -> str:
+    """msgspec's words, with the option first: ``devices.port: expected `int`, got `str` ``."""
+    text, _, place = words.partition(" - at `$")
+    place = place.rstrip("`").removeprefix(".")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
+    if unknown:
+        return f"{place + '.' if place else ''}{unknown[1]}: there is no such option"
+    return f"{place}: {text[0].lower()}{text[1:]}"
+
+
+def _parse_variable(option: _Option, text: str) -> Any:
+    """The variable's value; a list is comma-separated. Raises ConfigError."""
+    given: Any = text
+    if option.type == tuple[str, ...]:
+        given = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.convert(given, option.type, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(option.variable, f"{text!r}: {str(error)[0].lower()}{str(error)[1:]}") from error
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    known = {option.variable for option in _options()}
+    prefixes = tuple(f"EDGE_{section.upper()}_" for section in _SECTIONS)
+    for variable in sorted(environ):
+        if variable.startswith(prefixes) and variable not in known:
+            raise ConfigError(variable, "there is no such option")
+
+
+def _check(config: Config, origins: Mapping[str, str]) -> None:
+    """What types cannot say. Raises ConfigError."""
+    for option, reason in (
+        ("data_dir", "" if config.data_dir else "empty"),
+        ("devices.public_url", _public_url_fault(config.devices.public_url)),
+        ("devices.allowed_hosts", _hosts_fault(config.devices.allowed_hosts)),
+        ("devices.trusted_proxies", _networks_fault(config.devices.trusted_proxies)),
+        ("control.host", _control_fault(config.control)),
+    ):
+        if reason:
+            raise ConfigError(origins.get(option, "configuration"), f"{option}: {reason}")
+
+
+def _public_url_fault(url: str) -> str:
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete or any(c.isspace() or not c.isprintable() for c in url):
+        return f"{url!r} is not an address like https://updates.example.com"
+    if "?" in url or "#" in url or "@" in parts.netloc or url.endswith("/"):
+        return f"{url!r} ends in a slash, or has a query, a fragment or a user name"
+    return ""
+
+
+def _hosts_fault(hosts: tuple[str, ...]) -> str:
+    wrong = [
+        host for host in hosts if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", host)
+    ]
+    return f"{wrong[0]!r} is not a host like updates.example.com or 192.0.2.1:8080" if wrong else ""
+
+
+def _networks_fault(networks: tuple[str, ...]) -> str:
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            return f"{network!r} is not an address or network like 10.0.0.0/8"
+    return ""
+
+
+def _control_fault(control: Control) -> str:
+    if bool(control.tls_certificate) != bool(control.tls_key):
+        return "tls_certificate and tls_key go together"
+    if is_loopback(control.host) or control.tls_certificate or control.insecure:
+        return ""
+    return (
+        f"{control.host!r} is reachable from other machines and tokens would cross the network unencrypted: "
+        "set tls_certificate and tls_key, or insecure = true"
+    )
+
+
+def _options() -> list[_Option]:
+    """Every option, top first, in the order of the fields."""
+    top = [_Option("", field.name, field.type) for field in msgspec.structs.fields(Config)]
+    found = [option for option in top if option.name not in _SECTIONS]
+    for section, struct in _SECTIONS.items():
+        found += [_Option(section, field.name, field.type) for field in msgspec.structs.fields(struct)]
+    return found
+
+
+def _has(document: Mapping[str, Any], option: _Option) -> bool:
+    return option.name in (document.get(option.section, {}) if option.section else document)
+
+
+def _value(config: Config, option: _Option) -> Any:
+    return getattr(getattr(config, option.section) if option.section else config, option.name)
+
+
+def _with(config: Config, option: _Option, value: Any) -> Config:
+    if not option.section:
+        return msgspec.structs.replace(config, **{option.name: value})
+    section = msgspec.structs.replace(getattr(config, option.section), **{option.name: value})
+    return msgspec.structs.replace(config, **{option.section: section})

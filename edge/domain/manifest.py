@@ -4,6 +4,7 @@ One JSON object: `{"format": 1, "files": [{"name", "hash", "blob", "bytes"}, ...
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 
 import msgspec
@@ -13,7 +14,8 @@ from edge.domain.model import Digest, FileEntry, parse_digest
 
 MANIFEST_FORMAT = 1
 FILE_COUNT_LIMIT = 20_000  # a device opens each file; the largest real web builds have a few thousand
-NAME_LIMIT_BYTES = 512  # of one path in UTF-8; Android's file systems stop at 255 a segment
+NAME_LIMIT_BYTES = 512  # of one path in UTF-8; a device puts its own folder's path before it
+SEGMENT_LIMIT_BYTES = 255  # where the file systems of Android, iOS and Linux stop
 BROTLI_SUFFIX = ".br"
 
 
@@ -58,18 +60,36 @@ def target_name(name: str) -> str:
 
 
 def check_names(names: list[str]) -> None:
-    """Refuse sets of names that a device could not unpack, or could be made to write elsewhere."""
+    """Refuse sets of manifest names that a device could not unpack, or could be made to write elsewhere.
+
+    Raises Invalid `invalid_manifest`, `unsafe_name` or `duplicate_name`.
+    """
     if not names:
         raise Invalid("invalid_manifest", "manifest: no files")
     if len(names) > FILE_COUNT_LIMIT:
         raise Invalid("invalid_manifest", f"manifest: {len(names)} files, at most {FILE_COUNT_LIMIT}")
-    seen: dict[str, str] = {}
     for name in names:
         check_name(name)
-        key = target_name(name).casefold()
+    check_targets([target_name(name) for name in names])
+
+
+def check_targets(targets: Iterable[str]) -> None:
+    """The same for names as they are written: a zip's, or a manifest's after `target_name`.
+
+    Raises Invalid `unsafe_name`; `duplicate_name` for one file twice on a file system that ignores case or the form
+    of accents (macOS, Windows), and for a file that is also the folder of another.
+    """
+    seen: dict[str, str] = {}
+    for name in targets:
+        check_name(name)  # again: "...br" is safe, the ".." a device makes of it is not
+        key = _folded(name)
         if key in seen:
             raise Invalid("duplicate_name", f"{name!r} and {seen[key]!r} would be one file on a device")
         seen[key] = name
+    for key, name in seen.items():
+        for end in (at for at, character in enumerate(key) if character == "/"):
+            if key[:end] in seen:
+                raise Invalid("duplicate_name", f"{seen[key[:end]]!r} is a file and the folder of {name!r}")
 
 
 def check_name(name: str) -> None:
@@ -87,6 +107,10 @@ def content_digest(files: Iterable[tuple[str, Digest]]) -> Digest:
     return Digest(digest.hexdigest())
 
 
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
 def _unsafe(name: str) -> str:
     if len(name.encode("utf-8", "surrogatepass")) > NAME_LIMIT_BYTES:
         return f"longer than {NAME_LIMIT_BYTES} bytes"
@@ -99,6 +123,8 @@ def _unsafe(name: str) -> str:
     segments = name.split("/")
     if "" in segments:
         return "empty path segment"
+    if any(len(segment.encode()) > SEGMENT_LIMIT_BYTES for segment in segments):
+        return f"path segment longer than {SEGMENT_LIMIT_BYTES} bytes"
     if "." in segments or ".." in segments:
         return "path leaves its folder"
     return ""

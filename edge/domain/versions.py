@@ -16,9 +16,8 @@ _SEMVER = re.compile(
     r"(?:-((?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*))?"
     r"(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
 )
-_NATIVE = re.compile(
-    rf"[vV]?([0-9]{{1,{NUMBER_LIMIT}}})(?:\.([0-9]{{1,{NUMBER_LIMIT}}}))?(?:\.([0-9]{{1,{NUMBER_LIMIT}}}))?"
-)
+_DIGITS = rf"([0-9]{{1,{NUMBER_LIMIT}}})(?![0-9])"
+_NATIVE = re.compile(rf"[vV]?{_DIGITS}(?:\.{_DIGITS})?(?:\.{_DIGITS})?")
 _UNNAMED_NATIVE = frozenset({"builtin", "unknown"})
 
 Precedence = tuple[tuple[int, int, str], ...]

@@ -1,0 +1,80 @@
+"""Values for tests: every factory makes a valid one, and a test names only what it is about."""
+
+import hashlib
+from itertools import count
+
+from edge.domain.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle, apply
+from edge.domain.manifest import encode_manifest
+from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry, Platform, Plugin, UpdateCheck
+from edge.domain.snapshot import AppSnapshot, build_snapshot
+from edge.domain.versions import coerce_native
+
+APP = AppId("com.example.app")
+DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
+NOW = 1_700_000_000.0
+
+_ids = count()
+
+
+def digest(text: str) -> Digest:
+    return Digest(hashlib.sha256(text.encode()).hexdigest())
+
+
+def a_manifest(version: str = "1.0.1", files: int = 2) -> bytes:
+    names = ("index.html", *(f"assets/{n}.js" for n in range(1, files)))
+    return encode_manifest(FileEntry(n, digest(n + version), digest(n + version + "blob"), 10) for n in names)
+
+
+def a_bundle(version: str = "1.0.1", **changes) -> Bundle:
+    values = {
+        "version": version,
+        "content": digest(f"content {version}"),
+        "zip": digest(f"zip {version}"),
+        "zip_bytes": 1_000,
+        "zip_crc32": "0badcafe",
+        "manifest": Digest(hashlib.sha256(a_manifest(version)).hexdigest()),
+        "files": 2,
+        "plain_bytes": 2_000,
+        "published": NOW,
+    }
+    return Bundle(**(values | changes))
+
+
+def a_change(command, **changes) -> Change:
+    return Change(**({"id": f"change-{next(_ids)}", "at": NOW, "by": "test", "command": command} | changes))
+
+
+def an_app(*commands, app: str = APP, expose_metadata: bool = False) -> AppState:
+    """The state after creating the app and carrying out `commands`."""
+    state = apply(None, a_change(CreateApp(app=app, expose_metadata=expose_metadata)))
+    for command in commands:
+        state = apply(state, a_change(command))
+    return state
+
+
+def a_released_app(version: str = "1.0.1", *, bundle: Bundle | None = None, **settings) -> AppState:
+    """One public channel `production` that offers one bundle."""
+    return an_app(
+        CreateChannel(name="production", settings=ChannelSettings(**({"public": True} | settings))),
+        PublishBundle(bundle=bundle or a_bundle(version), channel="production"),
+    )
+
+
+def a_snapshot(state: AppState, now: float = NOW, before: AppSnapshot | None = None) -> AppSnapshot:
+    documents = {bundle.manifest: a_manifest(bundle.version) for bundle in state.bundles.values()}
+    documents |= {retired.manifest: a_manifest(version) for version, retired in state.retired.items()}
+    return build_snapshot(state, documents.__getitem__, now=now, before=before)
+
+
+def a_check(**changes) -> UpdateCheck:
+    native = changes.get("version_build", "1.0.0")
+    values = {
+        "app": APP,
+        "device": DEVICE,
+        "platform": Platform.ANDROID,
+        "version_name": native,
+        "version_build": native,
+        "native": coerce_native(native),
+        "plugin": Plugin("8.51.14"),
+    }
+    return UpdateCheck(**(values | changes))

@@ -45,7 +45,7 @@ def encode_answer(
     form = form_of(check.platform, check.plugin.version)
     match decision:
         case Offer():
-            return encode_offer(decision, form, base, app=check.app, manifest=manifest, expose_metadata=expose_metadata)
+            return encode_offer(decision, check.app, form, base, manifest, expose_metadata)
         case RevertToBuiltin():
             return encode_json({"version": BUILTIN})
         case _ if form.generation is not Generation.G3:
@@ -57,7 +57,7 @@ def encode_answer(
 
 
 def encode_offer(
-    offer: Offer, form: Form, base: str, *, app: AppId, manifest: bytes = b"", expose_metadata: bool = False
+    offer: Offer, app: AppId, form: Form, base: str, manifest: bytes = b"", expose_metadata: bool = False
 ) -> bytes:
     """The body of device-protocol §1.5. Depends on nothing of the device but its form: equal arguments, equal bytes.
 

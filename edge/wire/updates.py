@@ -127,8 +127,6 @@ def _checked_fields(value: Any) -> dict[str, Any]:
     if not _is_native(build):
         shown = build[:VERSION_LIMIT] if isinstance(build, str) else None
         raise WireError(400, "semver_error", "The native version is not a version", {"version_build": shown})
-    if fields.get("version_name") == BUILTIN:
-        fields["version_name"] = build
     issues = [{"field": name, "message": message} for name, message in _issues(fields)]
     if issues:
         raise WireError(400, "invalid_json_body", "Cannot parse body", {"parseResult": issues})

@@ -1,0 +1,202 @@
+"""Answers byte for byte: the cases of `tests/vectors/device/updates.json`, and what must hold for every answer."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from edge.domain.decision import BREAKING, Blocked, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.errors import Invalid
+from edge.domain.manifest import encode_manifest
+from edge.domain.model import Bundle, Encryption, FileEntry, Platform, UpdateCheck
+from edge.domain.versions import Version
+from edge.wire.answers import Addresses, encode_answer, encode_offer, not_found_body, silent_answer
+from edge.wire.plugins import ZipEnd, form_of, plugin_of
+from edge.wire.updates import WireError, parse_update_check
+
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors/device/updates.json").read_text())
+BASE = VECTORS["base"]
+MANIFEST = encode_manifest(FileEntry(**entry) for entry in VECTORS["manifest"])
+REASONS = {reason.code: reason for reason in Reason}
+CHANNEL = "production"
+
+
+def bundle_of_case(state) -> Bundle:
+    encryption = Encryption(**state["encryption"]) if "encryption" in state else None
+    return make_bundle(link=state.get("link", ""), comment=state.get("comment", ""), encryption=encryption)
+
+
+def make_bundle(**changes) -> Bundle:
+    defaults = {"content": "0" * 64, "zip_bytes": 10, "manifest": "1" * 64, "files": 2, "plain_bytes": 20}
+    return Bundle(**VECTORS["bundle"] | defaults | changes)
+
+
+def decision_of_case(state):
+    match state["outcome"]:
+        case "offer":
+            return Offer(bundle_of_case(state), CHANNEL)
+        case "up_to_date":
+            return UpToDate(CHANNEL)
+        case "revert_to_builtin":
+            return RevertToBuiltin(CHANNEL)
+        case "blocked":
+            return Blocked(REASONS[state["reason"]], state["target"])
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
+def test_vector(case):
+    body, state = json.dumps(case["request"]).encode(), case["state"]
+    if state["outcome"] == "refused":
+        with pytest.raises(WireError) as caught:
+            parse_update_check(body)
+        status, answer = caught.value.status, caught.value.body
+    else:
+        status, answer = (
+            200,
+            encode_answer(
+                decision_of_case(state),
+                parse_update_check(body),
+                BASE,
+                manifest=MANIFEST,
+                expose_metadata=state.get("expose_metadata", False),
+            ),
+        )
+    assert (status, json.loads(answer)) == (case["status"], case["answer"])
+
+
+def make_check(platform=Platform.ANDROID, plugin="8.51.23", name="1.0.3") -> UpdateCheck:
+    return UpdateCheck(
+        "com.demo.app",
+        "00009a6b-eefe-490a-9c60-8e965132ae51",
+        platform,
+        name,
+        "1.0.0",
+        Version(1, 0, 0),
+        plugin_of(platform, plugin),
+    )
+
+
+def test_the_keys_of_an_update_have_the_documented_order():
+    offer = Offer(make_bundle(link="https://l", comment="c"), CHANNEL)
+    answer = encode_answer(offer, make_check(), BASE, manifest=MANIFEST, expose_metadata=True)
+    assert list(json.loads(answer)) == ["version", "url", "session_key", "checksum", "manifest", "link", "comment"]
+
+
+def test_a_bundle_without_its_manifest_document_goes_as_a_zip():
+    assert "manifest" not in json.loads(encode_answer(Offer(make_bundle(), CHANNEL), make_check(), BASE))
+
+
+def test_a_manifest_without_files_is_refused_not_sent():
+    with pytest.raises(Invalid):
+        encode_answer(Offer(make_bundle(), CHANNEL), make_check(), BASE, manifest=b'{"format":1,"files":[]}')
+
+
+def test_releases_of_one_form_get_the_same_bytes():
+    offer = Offer(make_bundle(), CHANNEL)
+    answers = {
+        encode_answer(offer, make_check(plugin=plugin, name=name), BASE, manifest=MANIFEST)
+        for plugin, name in (("8.51.22", "1.0.0"), ("8.51.23", "1.0.3"), ("99.0.0", "builtin"))
+    }
+    form = form_of(Platform.ANDROID, "8.51.23")
+    assert answers == {encode_offer(offer, "com.demo.app", form, BASE, MANIFEST)}
+
+
+@pytest.mark.parametrize("reason", sorted(Reason, key=lambda reason: reason.code), ids=lambda reason: reason.code)
+def test_every_refusal_of_the_newest_generation_has_its_code_and_kind(reason):
+    answer = json.loads(encode_answer(Blocked(reason, "2.0.0"), make_check(), BASE))
+    assert (answer["error"], answer["kind"]) == (reason.code, "blocked")
+    # An error's version is taken for the next one only where the app shall hear of it (device-protocol §1.7).
+    expected = {
+        Reason.UNKNOWN_APP: None,
+        Reason.NO_CHANNEL: None,
+        **dict.fromkeys(BREAKING, "2.0.0"),
+    }.get(reason, "1.0.3")
+    assert answer.get("version") == expected
+    assert answer.get("major", False) is (reason in BREAKING)
+
+
+@pytest.mark.parametrize("plugin", ["4.0.0", "5.4.1", "6.14.24", "7.16.0", "8.45.10", "9.0.0", "10.0.0"])
+@pytest.mark.parametrize("reason", sorted(Reason, key=lambda reason: reason.code), ids=lambda reason: reason.code)
+def test_every_refusal_of_an_older_generation_is_silent(plugin, reason):
+    for platform in Platform:
+        answer = encode_answer(Blocked(reason, "2.0.0"), make_check(platform, plugin), BASE)
+        assert answer == silent_answer("1.0.3", BASE)
+
+
+def test_addresses_say_how_the_end_of_a_zip_is_answered():
+    addresses, bundle = Addresses("http://[::1]:8080"), make_bundle()
+    root = "http://[::1]:8080/bundles/com.demo.app"
+    assert [addresses.zip_url("com.demo.app", bundle, end) for end in ZipEnd] == [
+        f"{root}/zip/{bundle.zip}?end=empty",
+        f"{root}/zip/{bundle.zip}?end=whole",
+        f"{root}/zip/{bundle.zip}",
+    ]
+    assert addresses.file_url("com.demo.app", "b" * 64) == f"{root}/file/{'b' * 64}"
+
+
+def test_fixed_bodies():
+    assert silent_answer("1.0.3", BASE) == b'{"version":"1.0.3","url":"https://updates.example.com/noop.zip"}'
+    assert json.loads(not_found_body()) == {"error": "not_found", "message": "Not found"}
+
+
+# --- for every answer ---
+
+IOS_TYPES = {
+    **dict.fromkeys(("version", "checksum", "url", "message", "error", "kind", "session_key", "link", "comment"), str),
+    **dict.fromkeys(("major", "breaking"), bool),
+    "manifest": list,
+}
+MANIFEST_KEYS = {"file_name", "file_hash", "download_url"}
+any_text = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=20)
+releases = st.sampled_from(
+    [
+        "4.0.0",
+        "5.9.5",
+        "5.43.3",
+        "6.14.27",
+        "6.39.0",
+        "7.0.18",
+        "7.9.2",
+        "7.45.10",
+        "8.0.1",
+        "8.45.10",
+        "8.51.23",
+        "9.0.0",
+    ]
+)
+bundles = st.builds(
+    make_bundle,
+    link=any_text,
+    comment=any_text,
+    encryption=st.none() | st.builds(Encryption, session_key=any_text, checksum=any_text, key_id=any_text),
+)
+decisions = st.one_of(
+    st.builds(Offer, bundles, st.just(CHANNEL)),
+    st.just(UpToDate(CHANNEL)),
+    st.just(RevertToBuiltin(CHANNEL)),
+    st.builds(Blocked, st.sampled_from(Reason), any_text),
+)
+
+
+@given(decisions, st.sampled_from(Platform), releases, any_text, st.sampled_from([b"", MANIFEST]), st.booleans())
+def test_every_answer_can_be_read_by_a_strict_decoder(decision, platform, plugin, name, manifest, expose):
+    check = make_check(platform, plugin, name)
+    body = encode_answer(decision, check, BASE, manifest=manifest, expose_metadata=expose)
+    body.decode("utf-8")
+    answer = json.loads(body)
+    for key, value in answer.items():
+        assert type(value) is IOS_TYPES.get(key, str), key
+    for entry in answer.get("manifest", []):
+        assert set(entry) == MANIFEST_KEYS
+        assert all(type(value) is str for value in entry.values())
+    assert answer.get("manifest", ["none"]) != []
+    if "error" not in answer and answer["version"] != "builtin":
+        assert answer["url"].startswith(BASE + "/")
+
+
+@given(st.text())
+@example("half a pair \ud83d")
+def test_a_silent_answer_names_exactly_what_the_device_runs(name):
+    assert json.loads(silent_answer(name, BASE))["version"] == name

@@ -1,0 +1,196 @@
+"""What to send to which release: both sides of every border of plugin-capabilities §2, §5 and §6."""
+
+import pytest
+
+from edge.domain.errors import Invalid
+from edge.domain.model import PlainWithKey, Platform
+from edge.wire.plugins import RELEASE_CACHE_LIMIT, Form, Generation, ZipEnd, form_of, plugin_of
+
+ANDROID, IOS, ELECTRON = Platform.ANDROID, Platform.IOS, Platform.ELECTRON
+
+
+@pytest.mark.parametrize(
+    ("version", "android", "ios"),  # checksum form, and "+m" where a manifest goes along (plugin-capabilities §2)
+    [
+        ("4.3.7", "none", "none"),
+        ("4.4.0", "crc32", "crc32"),
+        ("5.9.5", "crc32", "crc32"),
+        ("5.43.3", "sha256 +m", "sha256 +m"),
+        ("6.0.0", "crc32", "crc32"),
+        ("6.14.27", "crc32", "crc32"),
+        ("6.14.28", "sha256 +m", "sha256"),
+        ("6.25.2", "sha256 +m", "sha256"),
+        ("6.25.3", "sha256 +m", "sha256 +m"),
+        ("6.27.11", "sha256 +m", "sha256 +m"),
+        ("6.39.0", "none +m", "sha256 +m"),
+        ("6.42.9", "none +m", "sha256 +m"),
+        ("6.43.5", "sha256 +m", "sha256 +m"),
+        ("6.51.16", "sha256 +m", "sha256 +m"),
+        ("7.0.0", "crc32", "crc32"),
+        ("7.0.1", "crc32", "crc32"),
+        ("7.0.2", "none", "sha256"),
+        ("7.0.29", "none", "sha256"),
+        ("7.0.30", "sha256", "sha256"),
+        ("7.0.37", "sha256", "sha256"),
+        ("7.0.38", "sha256 +m", "sha256"),
+        ("7.9.1", "sha256 +m", "sha256"),
+        ("7.9.2", "sha256", "sha256"),
+        ("7.18.14", "sha256", "sha256"),
+        ("7.18.15", "sha256 +m", "sha256"),
+        ("7.25.1", "sha256 +m", "sha256"),
+        ("7.26.0", "sha256 +m", "sha256 +m"),
+        ("8.0.0", "sha256 +m", "sha256"),
+        ("8.0.1", "none", "sha256"),
+        ("8.2.0", "sha256 +m", "sha256 +m"),
+        ("8.51.22", "sha256 +m", "sha256 +m"),
+        ("8.51.23", "sha256 +m", "sha256 +m"),
+        ("9.0.0", "crc32", "crc32"),
+        ("10.0.0", "crc32", "crc32"),
+        ("12.0.0", "sha256 +m", "sha256 +m"),
+    ],
+)
+def test_checksum_and_manifest_by_release(version, android, ios):
+    def sent(platform):
+        form = form_of(platform, version)
+        return form.checksum + (" +m" if form.manifest else "")
+
+    assert (sent(ANDROID), sent(ELECTRON), sent(IOS)) == (android, android, ios)
+
+
+@pytest.mark.parametrize(
+    ("version", "android", "ios"),
+    [
+        ("5.9.5", "empty", "refuse"),
+        ("5.43.3", "empty", "refuse"),
+        ("5.45.10", "empty", "refuse"),
+        ("5.50.1", "empty", "whole"),
+        ("6.1.2", "empty", "refuse"),
+        ("6.1.3", "empty", "empty"),
+        ("6.39.0", "empty", "empty"),
+        ("6.42.3", "empty", "refuse"),
+        ("6.45.10", "empty", "refuse"),
+        ("6.50.1", "empty", "whole"),
+        ("6.51.16", "empty", "whole"),
+        ("7.0.1", "empty", "refuse"),
+        ("7.0.2", "empty", "empty"),
+        ("7.36.1", "empty", "empty"),
+        ("7.41.1", "empty", "refuse"),
+        ("7.50.1", "empty", "whole"),
+        ("7.51.16", "empty", "whole"),
+        ("7.51.19", "empty", "whole"),
+        ("7.51.20", "whole", "whole"),
+        ("8.40.8", "empty", "empty"),
+        ("8.41.0", "empty", "refuse"),
+        ("8.45.10", "empty", "refuse"),
+        ("8.45.11", "empty", "whole"),
+        ("8.51.16", "empty", "whole"),
+        ("8.51.20", "whole", "whole"),
+        ("9.0.0", "empty", "refuse"),
+        ("99.0.0", "whole", "whole"),
+    ],
+)
+def test_the_end_of_a_zip_by_release(version, android, ios):
+    ends = [form_of(platform, version).zip_end for platform in (ANDROID, ELECTRON, IOS)]
+    assert ends == [ZipEnd(android), ZipEnd(android), ZipEnd(ios)]
+
+
+A, M, R = PlainWithKey.ACCEPTED, PlainWithKey.MANIFEST_ONLY, PlainWithKey.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("version", "android", "ios"),
+    [
+        ("5.9.5", A, A),
+        ("5.43.3", A, R),
+        ("6.1.17", A, A),
+        ("6.1.18", A, R),
+        ("6.6.1", A, R),
+        ("6.6.2", A, A),
+        ("6.6.4", A, A),
+        ("6.6.5", A, R),
+        ("6.14.28", A, R),
+        ("6.27.11", A, R),
+        ("6.39.0", M, R),
+        ("6.42.9", M, R),
+        ("6.43.5", A, R),
+        ("7.0.1", A, A),
+        ("7.0.2", A, R),
+        ("7.0.29", A, R),
+        ("7.0.30", A, R),
+        ("8.0.1", A, R),
+        ("8.51.22", A, R),
+        ("8.51.23", R, R),
+        ("9.0.0", A, A),
+    ],
+)
+def test_plain_bundles_for_devices_with_a_key(version, android, ios):
+    taken = [plugin_of(platform, version).plain_with_key for platform in (ANDROID, ELECTRON, IOS)]
+    assert taken == [android, android, ios]
+
+
+@pytest.mark.parametrize(
+    ("version", "supported", "reads_v3", "reverts"),
+    [
+        ("3.0.0", False, False, False),
+        ("4.61.11", False, False, False),
+        ("5.0.0", True, False, False),
+        ("5.9.5", True, False, False),
+        ("5.43.3", True, True, True),
+        ("6.1.34", True, False, False),
+        ("6.2.0", True, False, True),
+        ("6.27.11", True, False, True),
+        ("6.39.0", True, True, True),
+        ("7.0.1", True, False, False),
+        ("7.0.2", True, False, True),
+        ("7.29.0", True, False, True),
+        ("7.30.0", True, True, True),
+        ("8.0.0", True, False, True),
+        ("8.2.0", True, True, True),
+        ("8.51.23", True, True, True),
+        ("9.0.0", True, False, False),
+        ("10.0.0", True, False, False),
+        ("10.0.1", True, True, True),
+    ],
+)
+def test_what_the_decision_needs_to_know(version, supported, reads_v3, reverts):
+    for platform in Platform:
+        plugin = plugin_of(platform, version)
+        assert plugin.version == version
+        assert (plugin.supported, plugin.reads_v3, plugin.reverts_to_builtin) == (supported, reads_v3, reverts)
+
+
+@pytest.mark.parametrize(
+    ("version", "read"),
+    [("5.9.5", False), ("5.43.3", True), ("6.27.11", False), ("6.39.0", True), ("7.34.3", False), ("7.36.0", True),
+     ("8.0.1", False), ("8.2.0", True), ("10.0.0", False)],
+)  # fmt: skip
+def test_link_and_comment_by_release(version, read):
+    assert all(form_of(platform, version).metadata is read for platform in Platform)
+
+
+def test_a_release_backported_under_another_number_gets_the_same_form():
+    for platform in Platform:
+        assert form_of(platform, "6.43.5") == form_of(platform, "8.43.5")._replace(
+            zip_end=form_of(platform, "6.43.5").zip_end
+        )
+
+
+def test_releases_with_equal_abilities_share_one_form():
+    assert (
+        form_of(ANDROID, "8.51.22")
+        == form_of(ANDROID, "8.51.23")
+        == Form(Generation.G3, "sha256", True, True, ZipEnd.WHOLE)
+    )
+
+
+def test_devices_cannot_grow_the_caches():
+    for patch in range(RELEASE_CACHE_LIMIT + 10):
+        plugin_of(ANDROID, f"8.51.{patch}")
+    assert plugin_of.cache_info().currsize <= RELEASE_CACHE_LIMIT
+    assert form_of.cache_info().currsize <= RELEASE_CACHE_LIMIT
+
+
+def test_no_version_is_no_plugin():
+    for lookup in (plugin_of, form_of):
+        with pytest.raises(Invalid):
+            lookup(IOS, "8.51")

@@ -1,0 +1,178 @@
+"""The revision document: one app's whole release state, what made it, and the digest of the one before.
+
+Bundles refer to their manifests, and overrides are in blobs of their own: up to 256 by hash of the device id, so a
+change to one device writes one small blob. Nothing here knows where documents are kept.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from edge.bundles.formats import Untrusted, digest_of, parse_document
+from edge.domain.commands import Change
+from edge.domain.errors import TooLarge
+from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
+
+REVISION_FORMAT = 1
+OVERRIDES_FORMAT = 1
+REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
+SUMMARY_LIMIT = 160  # characters: one line of a terminal, or two
+
+Loader = Callable[[Digest], bytes]
+
+
+class Revision(NamedTuple):
+    """A parsed revision. `shards` are the override blobs it refers to, by shard."""
+
+    state: AppState
+    previous: Digest | None
+    shards: Mapping[str, Digest]
+
+
+class RevisionLine(NamedTuple):
+    """One line of an app's history. `at` is seconds since the epoch."""
+
+    number: int
+    at: float
+    by: str
+    kind: str
+    summary: str
+    digest: Digest
+    change_id: str
+    previous: Digest | None
+
+
+class _Document(msgspec.Struct):
+    format: int
+    app: AppId
+    revision: int
+    previous: Digest | None
+    change: msgspec.Raw  # read by `parse_line` alone: a state does not depend on how it came about
+    state: AppState  # without its overrides
+    overrides: dict[str, Digest]
+
+
+class _Made(msgspec.Struct):
+    id: str
+    at: float
+    by: str
+    command: dict[str, Any]
+
+
+class _Line(msgspec.Struct):
+    format: int
+    app: AppId
+    revision: int
+    previous: Digest | None
+    change: _Made
+
+
+class _Overrides(msgspec.Struct):
+    format: int
+    overrides: dict[DeviceId, ChannelName]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise NotImplementedError(f"{type(value)} in a stored document")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_document_decoder = msgspec.json.Decoder(_Document)
+_line_decoder = msgspec.json.Decoder(_Line)
+_overrides_decoder = msgspec.json.Decoder(_Overrides)
+
+
+def encode_revision(state: AppState, change: Change, previous: Digest | None, shards: Mapping[str, Digest]) -> bytes:
+    """Raises TooLarge `revision_too_large`; the state is then one that cannot be committed."""
+    document = _Document(
+        format=REVISION_FORMAT,
+        app=state.app,
+        revision=state.revision,
+        previous=previous,
+        change=msgspec.Raw(_encoder.encode(change)),
+        state=replace(state, overrides={}),
+        overrides=dict(shards),
+    )
+    content = _encoder.encode(document)
+    if len(content) > REVISION_LIMIT_BYTES:
+        raise TooLarge(
+            "revision_too_large",
+            f"app {state.app!r} would need {len(content)} bytes, at most {REVISION_LIMIT_BYTES}: delete old bundles",
+        )
+    return content
+
+
+def parse_revision(content: bytes, app: AppId, number: int, load: Loader) -> Revision:
+    """The revision in verified bytes. `load` gives the verified bytes of an override blob, and its errors rise.
+
+    Raises Untrusted `newer_format`, `unreadable_document`, or `misplaced_document` for another app's or number's.
+    """
+    what = _name(app, number)
+    document = parse_document(content, _document_decoder, REVISION_FORMAT, what)
+    _check_place(what, (app, number), (document.app, document.revision), (document.state.app, document.state.revision))
+    overrides: dict[DeviceId, ChannelName] = {}
+    for digest in document.overrides.values():
+        blob = parse_document(load(digest), _overrides_decoder, OVERRIDES_FORMAT, f"overrides of {what}")
+        overrides.update(blob.overrides)
+    return Revision(replace(document.state, overrides=overrides), document.previous, document.overrides)
+
+
+def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
+    """What history tells of a revision, without its state. Raises as `parse_revision`."""
+    what = _name(app, number)
+    line = parse_document(content, _line_decoder, REVISION_FORMAT, what)
+    _check_place(what, (app, number), (line.app, line.revision))
+    if (line.previous is None) != (number == 1):
+        raise Untrusted("misplaced_document", f"{what} is not linked to the one before")
+    made = line.change
+    kind = str(made.command.pop("kind", ""))
+    summary = summarize(made.command)
+    return RevisionLine(number, made.at, made.by, kind, summary, digest_of(content), made.id, line.previous)
+
+
+def encode_overrides(overrides: Mapping[DeviceId, ChannelName]) -> dict[str, bytes]:
+    """The override blobs, by shard; the same overrides give the same bytes."""
+    shards: defaultdict[str, dict[DeviceId, ChannelName]] = defaultdict(dict)
+    for device in sorted(overrides):
+        shards[override_shard_of(device)][device] = overrides[device]
+    return {shard: _encoder.encode(_Overrides(OVERRIDES_FORMAT, held)) for shard, held in sorted(shards.items())}
+
+
+def override_shard_of(device: DeviceId) -> str:
+    """`00` to `ff`. Hashed, since ids are made by devices and need not be spread evenly."""
+    return hashlib.sha256(device.encode()).hexdigest()[:2]
+
+
+def summarize(command: Mapping[str, Any]) -> str:
+    """One line for a person: `version=1.2.3 channel=production`."""
+    return " ".join(_pairs(command))[:SUMMARY_LIMIT]
+
+
+def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in command.items():
+        if isinstance(value, dict):
+            inner = {"version": value["version"]} if "version" in value else value
+            yield from (f"{key}={_word(part)}" for key, part in inner.items())
+        elif value not in (None, "", False):  # what was left out
+            yield f"{name}={_word(value)}"
+
+
+def _word(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _name(app: AppId, number: int) -> str:
+    return f"revision {number} of app {app!r}"
+
+
+def _check_place(what: str, expected: tuple[AppId, int], *found: tuple[AppId, int]) -> None:
+    for app, number in found:
+        if (app, number) != expected:
+            raise Untrusted("misplaced_document", f"{what} holds revision {number} of app {app!r}")

@@ -1,0 +1,68 @@
+"""What every stored document has in common: a `format`, a digest of its bytes, and one way to be refused.
+
+A reader takes formats up to its own. A newer one is not guessed at: the reader keeps the last good and says so.
+"""
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+
+from edge.domain.errors import Unavailable
+from edge.domain.model import Digest
+
+T = TypeVar("T")
+
+
+class Untrusted(Unavailable):
+    """A stored document that is not what it should be; nothing of it is used.
+
+    Codes: bad_signature, unknown_writer, newer_format, unreadable_document, misplaced_document, bad_digest,
+    older_document, swapped_store.
+    """
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+_format_decoder = msgspec.json.Decoder(_Format)
+_counting = threading.Lock()
+
+
+def parse_document(data: bytes, decoder: msgspec.json.Decoder[T], newest: int, what: str) -> T:
+    """Raises Untrusted `newer_format` or `unreadable_document`, naming `what`. Call it on verified bytes only."""
+    try:
+        number = _format_decoder.decode(data).format
+        if number > newest:
+            raise Untrusted("newer_format", f"{what} has format {number}; this version reads up to {newest}: upgrade")
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Untrusted("unreadable_document", f"{what} cannot be read: {error}") from error
+
+
+def digest_of(data: bytes) -> Digest:
+    return Digest(hashlib.sha256(data).hexdigest())
+
+
+def check_digest(data: bytes, digest: Digest, what: str) -> bytes:
+    """The bytes, if they are the ones that `digest` names. Raises Untrusted `bad_digest`."""
+    actual = digest_of(data)
+    if actual != digest:
+        raise Untrusted("bad_digest", f"{what} was altered: its bytes are {actual[:16]}…, not {digest[:16]}…")
+    return data
+
+
+@contextmanager
+def counting(refused: Counter[str]) -> Iterator[None]:
+    """Count by code what is refused inside, and let it rise."""
+    try:
+        yield
+    except Untrusted as error:
+        with _counting:
+            refused[error.code] += 1
+        raise

@@ -1,0 +1,161 @@
+"""Where releases change: read the head, apply the change, write the revision, move the head if nobody else has.
+
+Any number of these may work on one store. A change lands exactly once or is refused; a revision is never pointed at
+before it is whole, and never lost from the chain once it was.
+"""
+
+import threading
+from collections import Counter
+from typing import NamedTuple
+
+from edge.bundles.documents import RevisionLine
+from edge.bundles.formats import Untrusted
+from edge.bundles.heads import SHARDS, Head, Heads, HeadShard, Held, build_successor, encode_shard, shard_of
+from edge.bundles.keyset import Trust
+from edge.bundles.revisions import Revisions
+from edge.bundles.signing import Writer
+from edge.bundles.store import AlreadyExists, ObjectStore, Stale, blob_key, head_key
+from edge.domain.commands import Change, Command, PublishBundle, apply
+from edge.domain.errors import Conflict, Invalid, NotFound
+from edge.domain.model import AppId, AppState, Digest
+
+__all__ = ["Committed", "Head", "Releases", "Revisions", "check_blobs"]
+
+COMMIT_ATTEMPT_LIMIT = 50  # each lost one is another's success in the same shard; more is a store under siege
+REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be before any writer signs it anew
+
+
+class Committed(NamedTuple):
+    """`changed` is False when the change altered nothing or had landed before: nothing was written."""
+
+    state: AppState
+    head: Head
+    changed: bool
+
+
+class Releases:
+    """The releases in a store, for a writer. Safe among threads; every call blocks.
+
+    `refused` counts by code what was not believed; `problems` tells what is wrong with a head shard now.
+    """
+
+    def __init__(self, store: ObjectStore, writer: Writer, trust: Trust) -> None:
+        """Raises Forbidden `unlisted_writer`."""
+        trust.require(writer)
+        self.refused: Counter[str] = Counter()
+        self._store = store
+        self._writer = writer
+        self._heads = Heads(store, trust, self.refused)
+        self._revisions = Revisions(store, self.refused)
+        # One process's threads take turns instead of undoing each other's attempts.
+        self._turns = {shard: threading.Lock() for shard in SHARDS}
+
+    @property
+    def problems(self) -> dict[str, str]:
+        return self._heads.problems
+
+    def heads(self) -> dict[AppId, Head]:
+        """Every app's head; the last good ones where a shard is refused, which `problems` then tells."""
+        return self._heads.read()
+
+    def head(self, app: AppId) -> Head:
+        """Raises NotFound `unknown_app`, and Untrusted for a shard that is refused."""
+        head = self._heads.shard(shard_of(app)).shard.apps.get(app)
+        if head is None:
+            raise NotFound("unknown_app", f"unknown app {app!r}")
+        return head
+
+    def load(self, app: AppId) -> AppState:
+        """The app's state now. Raises as `head` and `load_revision`."""
+        return self.load_revision(app, *_parts(self.head(app)))
+
+    def load_revision(self, app: AppId, number: int, digest: Digest) -> AppState:
+        """See `Revisions.load_revision`."""
+        return self._revisions.load_revision(app, number, digest)
+
+    def commit(self, app: AppId, change: Change) -> Committed:
+        """Carry out the change; durable and visible to every reader of the store when it returns.
+
+        Raises what `apply` raises, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted, and Conflict
+        `busy` when others moved the shard at every attempt. Nothing has changed then.
+        """
+        check_blobs(self._store, change.command)
+        shard = shard_of(app)
+        with self._turns[shard]:
+            for _ in range(COMMIT_ATTEMPT_LIMIT):
+                held = self._heads.shard(shard)
+                try:
+                    return self._attempt(held, app, change)
+                except (AlreadyExists, Stale):
+                    continue
+        raise Conflict("busy", f"app {app!r}: others published {COMMIT_ATTEMPT_LIMIT} times meanwhile; try again")
+
+    def history(self, app: AppId, limit: int) -> list[RevisionLine]:
+        """At most `limit` lines from the head back, newest first, each verified by the digest in the one after it.
+
+        Raises as `load`.
+        """
+        number, digest = _parts(self.head(app))
+        lines: list[RevisionLine] = []
+        while len(lines) < limit:
+            line = self._revisions.line(app, number, digest)
+            lines.append(line)
+            if line.previous is None:
+                break
+            number, digest = number - 1, line.previous
+        return lines
+
+    def refresh(self, now: float) -> int:
+        """Sign anew the shards whose proof is over a minute old, and those never made; returns how many.
+
+        A shard that is refused stays as it is, and one that another writer moves meanwhile is fresh by that.
+        """
+        return sum(self._refresh(shard, now) for shard in SHARDS)
+
+    def _attempt(self, held: Held, app: AppId, change: Change) -> Committed:
+        head = held.shard.apps.get(app)
+        before = self._revisions.read(app, *_parts(head)) if head else None
+        state = apply(before.state if before else None, change)
+        if head and before and state is before.state:
+            return Committed(state, head, changed=False)
+        if state.app != app:
+            raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")
+        digest = self._revisions.write(state, change, before, head.digest if head else None)
+        moved = Head(state.revision, digest)
+        self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))
+        return Committed(state, moved, changed=True)
+
+    def _refresh(self, shard: str, now: float) -> bool:
+        with self._turns[shard]:
+            try:
+                held = self._heads.shard(shard)
+                # Also one from the future: a clock that was wrong once must not stop the proofs.
+                if held.tag is not None and abs(now - held.shard.issued) <= REFRESH_AFTER_SECONDS:
+                    return False
+                self._move(held, build_successor(held.shard, now, held.shard.apps))
+            except (AlreadyExists, Stale, Untrusted):
+                return False
+        return True
+
+    def _move(self, held: Held, shard: HeadShard) -> None:
+        """The commit point. Raises AlreadyExists or Stale when another writer was first."""
+        content = encode_shard(self._writer, shard)
+        if held.tag is None:
+            self._store.create(head_key(shard.shard), content)
+        else:
+            self._store.swap(head_key(shard.shard), content, held.tag)
+
+
+def check_blobs(store: ObjectStore, command: Command) -> None:
+    """Data before pointer: raises Invalid `missing_blob` for a bundle whose zip or manifest the store lacks."""
+    if not isinstance(command, PublishBundle):
+        return
+    for name, digest in (("zip", command.bundle.zip), ("manifest", command.bundle.manifest)):
+        if not store.has(blob_key(digest)):
+            raise Invalid(
+                "missing_blob", f"the {name} {digest} of bundle {command.bundle.version!r} is not in the store"
+            )
+
+
+def _parts(head: Head) -> tuple[int, Digest]:
+    return head.revision, head.digest

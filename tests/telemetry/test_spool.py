@@ -107,7 +107,7 @@ async def test_a_full_queue_refuses_by_records_and_takes_more_once_drained(tmp_p
     assert len(stored(tmp_path)) == events.acknowledged
 
 
-async def test_a_full_queue_refuses_by_bytes(tmp_path):
+async def test_a_full_queue_refuses_by_bytes_and_takes_more_once_drained(tmp_path):
     gate = Gate()
     events = Spool(tmp_path, "node", 0, sync=gate.sync)
     fitting = b"x" * (spool.RECORD_LIMIT_BYTES - 1)  # and a newline
@@ -118,6 +118,7 @@ async def test_a_full_queue_refuses_by_bytes(tmp_path):
         await events.append([b"x"])
     gate.opened.set()
     await waiting
+    await events.append([fitting])
     await events.close()
 
 

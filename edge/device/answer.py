@@ -1,0 +1,217 @@
+"""How a release reads the reply to an update check: bytes in, what the device will do out. Pure.
+
+Written from the device's side (device-protocol §1.6-1.8, plugin-capabilities §7), so it can disagree with a server.
+`report` is the statistic the device sends because of the answer; `events` are what the app's own code is told.
+"""
+
+import json
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from edge.device.decode import Fields, Undecodable, decode_android, decode_ios
+from edge.device.profile import BreakingEvent, NoUpdateAnswer, Profile, RateLimit
+
+DOWNLOAD_FAIL = "download_fail"
+BACKEND_REFUSAL = "backend_refusal"
+_JAVA_URL_SCHEMES = frozenset({"http", "https", "ftp", "file", "jar"})  # what `new URL()` knows on Android
+_MAGIC_ERROR = "disable_auto_update_to_major"
+_MAGIC_MESSAGE = "store_update_required"
+
+
+class ManifestFile(NamedTuple):
+    file_name: str
+    file_hash: str
+    download_url: str
+
+
+class UpdateFound(NamedTuple):
+    """`manifest` None: fetch the zip at `url`."""
+
+    version: str
+    url: str
+    session_key: str = ""
+    checksum: str = ""
+    manifest: tuple[ManifestFile, ...] | None = None
+    link: str = ""
+    comment: str = ""
+    events: tuple[str, ...] = ("updateAvailable",)
+
+
+class NoUpdate(NamedTuple):
+    reason: str = "up_to_date"
+    events: tuple[str, ...] = ("noNeedUpdate",)
+
+
+class Blocked(NamedTuple):
+    """A rule of the server keeps the device where it is; known from `kind`, or reported as a refusal."""
+
+    reason: str
+    report: str | None
+    events: tuple[str, ...]
+
+
+class Revert(NamedTuple):
+    """Back to the web code inside the native app."""
+
+    events: tuple[str, ...] = ()
+
+
+class Failed(NamedTuple):
+    reason: str
+    report: str | None = DOWNLOAD_FAIL
+    events: tuple[str, ...] = ("downloadFailed", "noNeedUpdate")
+
+
+class RateLimited(NamedTuple):
+    """A 429 to a release that changes its ways after one; `rate_limit` decides for how long."""
+
+    reason: str = "rate_limit_exceeded"
+
+
+Answer = UpdateFound | NoUpdate | Blocked | Revert | Failed | RateLimited
+
+
+def read_answer(profile: Profile, status: int, body: bytes, current: str) -> Answer:
+    """What the device makes of `status` and `body`, running the bundle named `current`.
+
+    `body` is what the HTTP stack hands over: decompressed. A network failure has no answer; see `no_answer`.
+    """
+    if status == 429 and profile.rate_limit is not RateLimit.PLAIN_FAILURE:
+        return RateLimited()
+    ok = 200 <= status < 300
+    if not ok and (status == 429 or not profile.reads_body_of_errors):
+        return _unread(profile, "response_error")
+    try:
+        fields = decode_android(body, profile) if profile.android else decode_ios(body, profile)
+    except Undecodable as error:
+        return _unread(profile, error.code if ok else "response_error")
+    spoken = _read_words(profile, fields, ok)
+    if spoken is not None:
+        return spoken._replace(events=(*spoken.events, *_breaking(profile, fields)))
+    if not ok:
+        return _unread(profile, "response_error")
+    return _read_update(profile, fields, current)
+
+
+def no_answer(profile: Profile) -> Failed:
+    """The request itself failed."""
+    return _unread(profile, "network_error")
+
+
+def _unread(profile: Profile, reason: str) -> Failed:
+    # Volley hands every failure on as {error, message}, and to the oldest releases `message` means "nothing new".
+    if profile.no_update_answer is NoUpdateAnswer.MESSAGE_IS_NO_UPDATE:
+        return Failed(reason, None, ("noNeedUpdate",))
+    return Failed(reason)
+
+
+def _read_words(profile: Profile, fields: Fields, ok: bool) -> NoUpdate | Blocked | Failed | None:
+    """The answer as far as `error`, `message` and `kind` decide it; None when they leave it to the rest of the body."""
+    message, error = fields.has("message"), fields.has("error")
+    reason = fields.text("error") or fields.text("message")
+    match profile.no_update_answer:
+        case NoUpdateAnswer.KIND:
+            return _read_kind(fields) if fields.speaks("error") or fields.speaks("kind") else None
+        case NoUpdateAnswer.MESSAGE_IS_NO_UPDATE:
+            return NoUpdate(reason) if message else None
+        case NoUpdateAnswer.MESSAGE_IS_FAILURE:
+            return Failed(reason) if message else None
+        case NoUpdateAnswer.MESSAGE_OR_ERROR_IS_FAILURE:
+            return Failed(reason) if message or error else None
+        case NoUpdateAnswer.MESSAGE_OR_ERROR_IS_REFUSAL:
+            refused = Blocked(reason, BACKEND_REFUSAL, ("backendRefused", "noNeedUpdate"))
+            return refused if message or error else None
+        case NoUpdateAnswer.ERROR_IS_FAILURE:
+            return Failed(reason) if error else None
+        case NoUpdateAnswer.ERROR_IS_FAILURE_EVENT_ONLY:
+            return Failed(reason, None if ok else DOWNLOAD_FAIL) if error else None
+
+
+def _read_kind(fields: Fields) -> NoUpdate | Blocked | Failed:
+    told = ("updateCheckResult", "noNeedUpdate")
+    reason = fields.text("error") or "server"
+    match fields.text("kind"):
+        case "up_to_date":
+            return NoUpdate(reason, told)
+        case "blocked":
+            return Blocked(reason, None, told)
+        case _:  # "failed", missing, empty, null or a word of the future
+            return Failed(reason, events=("updateCheckResult", "downloadFailed", "noNeedUpdate"))
+
+
+def _breaking(profile: Profile, fields: Fields) -> tuple[str, ...]:
+    """`breakingAvailable` and its older name, where this release raises them for this body."""
+    version, told = fields.text("version"), ("breakingAvailable", "majorAvailable")
+    major, breaking = fields.flag("major"), fields.flag("breaking")
+    plainly = fields.has("message") and not fields.has("error")
+    match profile.breaking_event:
+        case BreakingEvent.NEVER:
+            return ()
+        case BreakingEvent.MAJOR:
+            return ("majorAvailable",) if fields.has("message") and major and version else ()
+        case BreakingEvent.MAJOR_WITHOUT_ERROR:
+            return ("majorAvailable",) if plainly and major and version else ()
+        case BreakingEvent.BREAKING_OR_MAJOR_WITHOUT_ERROR:
+            return told if plainly and (major or breaking) and version else ()
+        case BreakingEvent.BREAKING_OR_MAGIC:
+            # Android passes an error on without its other members, so `breaking` beside `error` is lost there (§1.7).
+            heard = breaking and not (profile.android and fields.has("error"))
+            magic = fields.text("error") == _MAGIC_ERROR or fields.text("message") == _MAGIC_MESSAGE
+            return told if version and (heard or magic) else ()
+
+
+def _read_update(profile: Profile, fields: Fields, current: str) -> Answer:
+    if fields.text("version") == "builtin" and profile.reverts_to_builtin:
+        return Revert()
+    url = fields.text("url")
+    if not _parses(profile, url):
+        return _unread(profile, "no url or wrong format")
+    if profile.android and not fields.has("version"):
+        return Failed("no version")  # JSONObject.getString throws; iOS reads an absent version as ""
+    version = fields.text("version")
+    if version in ("", current):
+        return NoUpdate()
+    try:
+        manifest = _read_manifest(profile, fields)
+    except Undecodable as error:
+        return Failed(error.code)
+    return UpdateFound(
+        version,
+        url,
+        fields.text("session_key"),
+        fields.text("checksum"),
+        manifest,
+        fields.text("link") if profile.reads_link_and_comment else "",
+        fields.text("comment") if profile.reads_link_and_comment else "",
+        ("updateAvailable", *_breaking(profile, fields)),
+    )
+
+
+def _parses(profile: Profile, url: str) -> bool:
+    """Android: `new URL()`, which wants a scheme it knows. iOS: `URL(string:)`, which wants anything without spaces."""
+    if not profile.android:
+        return url != "" and not any(c.isspace() or c in '<>"{}|\\^`' for c in url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for a port that is not a number below 65536
+    except ValueError:
+        return False
+    return parts.scheme in _JAVA_URL_SCHEMES
+
+
+def _read_manifest(profile: Profile, fields: Fields) -> tuple[ManifestFile, ...] | None:
+    if profile.manifest is None or not fields.has("manifest"):
+        return None
+    entries = fields.value("manifest")
+    if not isinstance(entries, list):  # Android tests the key alone: `"manifest": null` throws (§1.8)
+        raise Undecodable("manifest is not an array")
+    return tuple(_read_file(entry) for entry in entries)
+
+
+def _read_file(entry: Any) -> ManifestFile:
+    if not isinstance(entry, dict):
+        raise Undecodable("manifest entry is not an object")
+    name, file_hash, url = (entry.get(key) for key in ("file_name", "file_hash", "download_url"))
+    if not (isinstance(name, str) and isinstance(file_hash, str | None) and isinstance(url, str)):
+        raise Undecodable(f"manifest entry {json.dumps(entry)[:100]} lacks a member")
+    return ManifestFile(name, file_hash or "", url)

@@ -1,0 +1,175 @@
+"""From an offered update to a registered bundle: zip or manifest, the reports on the way, and what a failure leaves.
+
+device-protocol §1.8 (which failures leave a record), §4.3 (phase and progress reports), §5.1 (which mode).
+"""
+
+import asyncio
+from pathlib import Path
+
+from edge.device.answer import UpdateFound
+from edge.device.crypto import DeviceKey, Undecryptable, split_session_key
+from edge.device.failure import Cause, StillRetrying, UpdateFailed
+from edge.device.ledger import Ledger, Progress, ProgressListener
+from edge.device.manifest_download import ManifestDownloader
+from edge.device.network import Network
+from edge.device.profile import Encryption, ManifestProfile, Profile
+from edge.device.reports import Reporter
+from edge.device.state import BundleStatus, DeviceState, Installed
+from edge.device.zip_download import Sleep, ZipDownloader
+from edge.device.zip_install import install_zip
+
+IOS_ZIP_PERCENT = (0, 70)  # iOS says nothing between (device-protocol §5.3)
+
+
+class Deciles:
+    """`download_0` ... `download_90`: each ten per cent once on Android, on iOS only when hit exactly (§4.3)."""
+
+    def __init__(self, profile: Profile, reporter: Reporter, version: str) -> None:
+        self._every = profile.android
+        self._reporter = reporter
+        self._version = version
+        self._next = 0
+
+    def reach(self, percent: int) -> None:
+        tens = percent // 10 * 10
+        if tens < self._next or percent >= 100 or (not self._every and percent % 10):
+            return
+        self._next = tens + 10
+        self._reporter.report_download(f"download_{tens}", self._version)
+
+
+class Installer:
+    def __init__(
+        self,
+        profile: Profile,
+        state: DeviceState,
+        network: Network,
+        ledger: Ledger,
+        reporter: Reporter,
+        *,
+        key: DeviceKey | None,
+        builtin: Path | None,
+        sleep: Sleep,
+        patience_seconds: float,
+        on_progress: ProgressListener,
+    ) -> None:
+        self._profile = profile
+        self._state = state
+        self._network = network
+        self._ledger = ledger
+        self._reporter = reporter
+        self._key = key
+        self._builtin = builtin
+        self._sleep = sleep
+        self._patience_seconds = patience_seconds
+        self._on_progress = on_progress
+
+    async def install(self, update: UpdateFound, bundle_id: str) -> Installed:
+        """A complete, verified bundle. Raises UpdateFailed, StillRetrying, ProcessKilled.
+
+        Never falls back from a manifest to the zip.
+        """
+        bundle = Installed(bundle_id, update.version, BundleStatus.DOWNLOADING, update.checksum)
+        folder = self._state.add(bundle)
+        deciles = Deciles(self._profile, self._reporter, update.version)
+        try:
+            if update.manifest is not None and self._profile.manifest is not None:
+                await self._from_manifest(update, self._profile.manifest, folder, deciles)
+            else:
+                await self._from_zip(update, bundle_id, folder, deciles)
+        except UpdateFailed:
+            self._leave(bundle, update)
+            raise
+        except StillRetrying:
+            self._state.delete(bundle)
+            raise
+        self._reporter.report("download_complete", update.version)
+        self._state.mark(bundle, BundleStatus.PENDING)
+        return bundle
+
+    def _leave(self, bundle: Installed, update: UpdateFound) -> None:
+        """A failed manifest leaves an ERROR record on iOS, everything else leaves nothing (§1.8)."""
+        if update.manifest is not None and not self._profile.android:
+            self._state.mark(bundle, BundleStatus.ERROR)
+        else:
+            self._state.delete(bundle)
+
+    async def _from_zip(self, update: UpdateFound, bundle_id: str, folder: Path, deciles: Deciles) -> None:
+        self._report_phase("download_zip_start", update)
+        deciles.reach(0)
+        downloader = ZipDownloader(
+            self._profile,
+            self._network,
+            self._ledger,
+            self._state.partial_folder,
+            sleep=self._sleep,
+            patience_seconds=self._patience_seconds,
+            on_progress=lambda progress: self._hear_zip(progress, deciles),
+        )
+        archive = await downloader.download(update.url, update.version, bundle_id)
+        deciles.reach(IOS_ZIP_PERCENT[1])
+        try:
+            await asyncio.to_thread(
+                install_zip,
+                self._profile,
+                archive,
+                folder,
+                checksum=update.checksum,
+                session_key=update.session_key,
+                key=self._key,
+            )
+        finally:
+            archive.unlink(missing_ok=True)
+        self._report_phase("download_zip_complete", update)
+
+    def _hear_zip(self, progress: Progress, deciles: Deciles) -> None:
+        self._on_progress(progress)
+        if self._profile.android and progress.total_bytes:
+            deciles.reach(progress.done_bytes * 100 // progress.total_bytes)
+
+    async def _from_manifest(self, update: UpdateFound, rules: ManifestProfile, folder: Path, deciles: Deciles) -> None:
+        key = self._manifest_key(update, rules)
+        self._report_phase("download_manifest_start", update)
+        deciles.reach(0)
+        downloader = ManifestDownloader(
+            self._profile,
+            rules,
+            self._network,
+            self._ledger,
+            self._state,
+            builtin=self._builtin,
+            key=key,
+            on_progress=self._on_progress,
+            on_file=lambda done, files: deciles.reach(done * 100 // files),
+        )
+        await downloader.download(update, folder)
+        self._report_phase("download_manifest_complete", update)
+
+    def _manifest_key(self, update: UpdateFound, rules: ManifestProfile) -> DeviceKey | None:
+        """The key for an encrypted manifest, None for a plain one. Raises UpdateFailed for what cannot be read."""
+        if self._key is None:
+            return None
+        if not update.session_key:
+            if rules.plain_with_key:
+                return None
+            action = "session_key_required" if self._profile.refuses_unverifiable else "checksum_fail"
+            raise self._withheld("not encrypted for this device's key", action)
+        try:
+            split_session_key(update.session_key)
+            if rules.top_level_checksum_must_decrypt:
+                self._key.digest(update.checksum)
+        except Undecryptable as error:
+            action = "session_key_required" if self._profile.refuses_unverifiable else "decrypt_fail"
+            raise self._withheld(str(error), action) from error
+        if rules.encryption is Encryption.UNUSABLE:
+            raise UpdateFailed("this release reads no encrypted manifest", Cause("decrypt_fail"))
+        return self._key
+
+    def _withheld(self, reason: str, action: str) -> UpdateFailed:
+        hangs = self._profile.android and self._profile.refuses_unverifiable
+        return UpdateFailed(reason, Cause(action), hangs=hangs)
+
+    def _report_phase(self, action: str, update: UpdateFound) -> None:
+        # Known of the releases that read `kind`; whether earlier ones sent them is not.
+        if self._profile.stats_in_arrays:
+            self._reporter.report_download(action, update.version)

@@ -1,0 +1,170 @@
+"""Fetching a bundle file by file: what is reused, fetched in parallel, resumed, checked and swallowed.
+
+device-protocol §5.4; plugin-capabilities §4. What is done with one file's bytes is in `manifest_files`.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.device.answer import ManifestFile, UpdateFound
+from edge.device.crypto import DeviceKey
+from edge.device.failure import Cause, ProcessKilled, UpdateFailed
+from edge.device.ledger import Ledger, Progress, ProgressListener
+from edge.device.manifest_files import (
+    BROTLI_SUFFIX,
+    cache_names,
+    check_paths,
+    decode_file,
+    expected_hash,
+    partial_name,
+    target_name,
+)
+from edge.device.network import Incoming, Network, TransferFailed
+from edge.device.profile import ManifestProfile, Profile
+from edge.device.state import DeviceState
+
+PARALLEL_FLOOR, PARALLEL_CEILING = 8, 64  # around twice the cores, device-protocol §5.4
+
+
+class _Lost(Exception):
+    """One file did not arrive. `status` 0: no answer."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class ManifestDownloader:
+    def __init__(
+        self,
+        profile: Profile,
+        rules: ManifestProfile,
+        network: Network,
+        ledger: Ledger,
+        state: DeviceState,
+        *,
+        builtin: Path | None,
+        key: DeviceKey | None,
+        on_progress: ProgressListener,
+        on_file: Callable[[int, int], None],
+    ) -> None:
+        """`key` None where this bundle is not encrypted. `on_file` hears (files done, files in all)."""
+        self._profile = profile
+        self._rules = rules
+        self._network = network
+        self._ledger = ledger
+        self._state = state
+        self._builtin = builtin
+        self._key = key
+        self._on_progress = on_progress
+        self._on_file = on_file
+        self._slots = asyncio.Semaphore(parallel_files(os.cpu_count() or 1))
+
+    async def download(self, update: UpdateFound, folder: Path) -> None:
+        """Fill `folder` with every file. Raises UpdateFailed for the first that fails, ProcessKilled.
+
+        Finished files stay in the cache and unfinished ones beside it, for the next try.
+        """
+        files = update.manifest or ()
+        check_paths(self._rules.path_rules, files)
+        done = 0
+
+        async def place(file: ManifestFile) -> None:
+            nonlocal done
+            async with self._slots:
+                await self._place(file, update.session_key, folder)
+            done += 1
+            self._on_file(done, len(files))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for file in files:
+                    group.create_task(place(file))
+        except BaseExceptionGroup as group:
+            raise _first(group.subgroup(ProcessKilled) or group) from None
+
+    async def _place(self, file: ManifestFile, session_key: str, folder: Path) -> None:
+        target = folder / target_name(self._rules, file.file_name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            await self._fill(file, session_key, target)
+        except _Lost as lost:
+            if not self._rules.network_failure_ignored and not self._rules.failure_swallowed:
+                raise UpdateFailed(f"{file.file_name!r}: {lost}", *self._lost_causes(file, lost)) from lost
+        except UpdateFailed:
+            if not self._rules.failure_swallowed:
+                raise
+            target.write_bytes(b"")  # what such a release then installs (plugin-capabilities §4)
+
+    async def _fill(self, file: ManifestFile, session_key: str, target: Path) -> None:
+        expected = expected_hash(self._profile, self._rules, file, self._key)
+        kept = await asyncio.to_thread(self._find_kept, file.file_name, expected)
+        if kept is not None:
+            self._ledger.reused.append(file.file_name)
+            target.write_bytes(kept)
+            return
+        partial = self._state.partial_folder / partial_name(file.file_name, expected)
+        await self._fetch(file, partial)
+        received = partial.read_bytes()
+        partial.unlink()
+        content = await asyncio.to_thread(decode_file, self._rules, file, received, expected, self._key, session_key)
+        (self._state.cache_folder / cache_names(file.file_name, expected)[0]).write_bytes(content)
+        target.write_bytes(content)
+
+    def _find_kept(self, file_name: str, expected: str) -> bytes | None:
+        """The file's bytes from the builtin bundle or the cache, if they have the digest."""
+        places = [self._state.cache_folder / name for name in cache_names(file_name, expected)]
+        if self._builtin is not None and self._rules.reuses_builtin:
+            # iOS looks for the name as listed, so a compressed entry never matches there (device-protocol §5.4).
+            name = file_name.removesuffix(BROTLI_SUFFIX) if self._profile.android else file_name
+            places.insert(0, self._builtin / name)
+        for place in places:
+            if place.is_file():
+                content = place.read_bytes()
+                if hashlib.sha256(content).hexdigest() == expected:
+                    return content
+        return None
+
+    async def _fetch(self, file: ManifestFile, partial: Path) -> None:
+        """The downloaded bytes into `partial`. Raises _Lost; what arrived stays there."""
+        offset = partial.stat().st_size if self._rules.resumes and partial.exists() else 0
+        status = 0
+        try:
+            async with self._network.get(file.download_url, offset or None) as incoming:
+                status = incoming.status
+                if offset and status == 416:
+                    return  # taken as complete; the digest decides
+                if not self._accepts(status):
+                    raise _Lost(f"HTTP error: {status}", status)
+                await self._receive(incoming, file, partial, offset if status == 206 else 0)
+        except TransferFailed as error:
+            raise _Lost(str(error), 0) from error
+
+    async def _receive(self, incoming: Incoming, file: ManifestFile, partial: Path, offset: int) -> None:
+        total = None if incoming.length is None else incoming.length + offset
+        with partial.open("ab" if offset else "wb") as content:
+            async for chunk in incoming.chunks():
+                content.write(chunk)
+                self._on_progress(Progress("manifest", file.file_name, offset + incoming.received, total))
+
+    def _accepts(self, status: int) -> bool:
+        return status in (200, 206) if self._profile.android else 200 <= status < 300
+
+    def _lost_causes(self, file: ManifestFile, lost: _Lost) -> list[Cause]:
+        # On Android an inner and an outer handler both report an HTTP error (device-protocol §5.4).
+        times = 2 if self._profile.android and lost.status else 1
+        return [Cause("download_manifest_file_fail", file.file_name)] * times
+
+
+def parallel_files(cores: int) -> int:
+    return min(max(2 * cores, PARALLEL_FLOOR), PARALLEL_CEILING)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

@@ -1,0 +1,101 @@
+"""What a release does with one manifest entry's bytes and names, apart from fetching them. Pure but for brotli.
+
+Path rules, brotli with its special cases, and the digest that must match: device-protocol §5.4, plugin-capabilities §4.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+import brotli
+
+from edge.device.answer import ManifestFile
+from edge.device.crypto import DeviceKey, Undecryptable
+from edge.device.failure import Cause, UpdateFailed
+from edge.device.profile import Brotli, ManifestProfile, PathRules, Profile
+
+BROTLI_SUFFIX = ".br"
+_EMPTY_STREAM = b"\x1b\x00\x06"
+_RAW_WRAPPERS = (_EMPTY_STREAM, b"\x0b\x02\x80")  # stored bytes between this and one closing byte
+_RAW_END = b"\x03"
+_NAME_DIGITS = 16  # of the SHA-256 of the file name, in the name of an unfinished file
+
+
+def check_paths(rules: PathRules, files: Iterable[ManifestFile]) -> None:
+    """Raises UpdateFailed before the first byte is fetched.
+
+    Releases without rules would write outside of their folder; the simulator does not, whatever it simulates.
+    """
+    causes = () if rules is PathRules.NONE_REPORTED else (Cause("manifest_path_fail"),)
+    seen: set[str] = set()
+    for file in files:
+        path = PurePosixPath(file.file_name)
+        if path.is_absolute() or ".." in path.parts or "\\" in file.file_name or not path.parts:
+            raise UpdateFailed(f"{file.file_name!r} leaves its folder", *causes)
+        target = file.file_name.removesuffix(BROTLI_SUFFIX)
+        if target in seen and rules is PathRules.ESCAPING_AND_DUPLICATES:
+            raise UpdateFailed(f"two entries write {target!r}", *causes)
+        seen.add(target)
+
+
+def is_brotli(rules: ManifestProfile, file_name: str) -> bool:
+    return rules.brotli is Brotli.EVERY_FILE or file_name.endswith(BROTLI_SUFFIX)
+
+
+def target_name(rules: ManifestProfile, file_name: str) -> str:
+    """Releases that decode every file write it under its name unchanged."""
+    return file_name if rules.brotli is Brotli.EVERY_FILE else file_name.removesuffix(BROTLI_SUFFIX)
+
+
+def cache_names(file_name: str, file_hash: str) -> tuple[str, str]:
+    """Where a finished file is kept: the name of today, and the older one that is still looked for."""
+    base = PurePosixPath(file_name).name
+    return f"{file_hash}_{base.removesuffix(BROTLI_SUFFIX)}", f"{file_hash}_{base}"
+
+
+def partial_name(file_name: str, file_hash: str) -> str:
+    return f"partial_{file_hash}_{hashlib.sha256(file_name.encode()).hexdigest()[:_NAME_DIGITS]}.tmp"
+
+
+def expected_hash(profile: Profile, rules: ManifestProfile, file: ManifestFile, key: DeviceKey | None) -> str:
+    """The digest the plain file must have; `key` None where the bundle is not encrypted. Raises UpdateFailed."""
+    if not file.file_hash:
+        raise UpdateFailed("no file_hash", Cause("download_manifest_file_fail", file.file_name))
+    if key is None:
+        return file.file_hash.lower() if rules.hash_any_case else file.file_hash
+    try:
+        return key.digest(file.file_hash)
+    except Undecryptable as error:
+        raise UpdateFailed(str(error), Cause("decrypt_fail", file.file_name)) from error
+
+
+def decode_file(
+    rules: ManifestProfile, file: ManifestFile, content: bytes, expected: str, key: DeviceKey | None, session_key: str
+) -> bytes:
+    """Decrypt, decompress, compare: the plain bytes. Raises UpdateFailed with the cause this step reports."""
+    if key is not None:
+        try:
+            content = key.decrypt(content, session_key)
+        except Undecryptable as error:
+            raise UpdateFailed(str(error), Cause("decrypt_fail", file.file_name)) from error
+    if is_brotli(rules, file.file_name):
+        try:
+            content = decode_brotli(content)
+        except brotli.error as error:
+            raise UpdateFailed(f"brotli: {error}", Cause("download_manifest_brotli_fail", file.file_name)) from error
+    verified = key is not None or rules.unencrypted_files_verified
+    matches = rules.hash_satisfiable and hashlib.sha256(content).hexdigest() == expected
+    if verified and not matches:
+        raise UpdateFailed(
+            f"{file.file_name!r}: digest differs", Cause("download_manifest_checksum_fail", file.file_name)
+        )
+    return content
+
+
+def decode_brotli(content: bytes) -> bytes:
+    """The plugin's reader, with its own ideas about three shapes. Raises brotli.error."""
+    if content in (b"", _EMPTY_STREAM):
+        return b""
+    if content.startswith(_RAW_WRAPPERS) and content.endswith(_RAW_END):
+        return content[3:-1]
+    return bytes(brotli.decompress(content))

@@ -1,0 +1,125 @@
+"""What one device keeps on its storage: bundles by id, the one that runs, caches, unfinished files, waiting reports.
+
+One directory, one device. `state.json` is replaced whole, so a killed process leaves the old or the new one.
+"""
+
+import enum
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+STATE_FORMAT = 1
+BUILTIN_ID = "builtin"
+PENDING_REPORTS_LIMIT = 200  # device-protocol §4.1; the oldest are dropped
+PARTIAL_LIFE_SECONDS = 3600.0  # unfinished manifest files, device-protocol §5.4
+
+
+class BundleStatus(enum.Enum):
+    DOWNLOADING = "downloading"
+    PENDING = "pending"  # complete, never started
+    SUCCESS = "success"  # called notifyAppReady
+    ERROR = "error"  # its name is dead on this device until the record goes
+
+
+class Installed(msgspec.Struct):
+    id: str
+    version: str
+    status: BundleStatus
+    checksum: str = ""
+
+
+class _Document(msgspec.Struct):
+    format: int = STATE_FORMAT
+    current: str = BUILTIN_ID
+    bundles: list[Installed] = []
+    pending_reports: list[dict[str, Any]] = []
+
+
+class DeviceState:
+    """Opened once per launch. Every change is on disk when the method returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bundle_folder = folder / "versions"
+        self.cache_folder = folder / "capgo_downloads"
+        self.partial_folder = folder / "partial"
+        for path in (self.bundle_folder, self.cache_folder, self.partial_folder):
+            path.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "state.json"
+        self._document = self._read()
+        self._sweep()
+
+    @property
+    def current(self) -> Installed | None:
+        """The bundle that runs, or None on builtin."""
+        return next((b for b in self._document.bundles if b.id == self._document.current), None)
+
+    @property
+    def bundles(self) -> tuple[Installed, ...]:
+        return tuple(self._document.bundles)
+
+    def folder_of(self, bundle: Installed) -> Path:
+        return self.bundle_folder / bundle.id
+
+    def find(self, version: str) -> Installed | None:
+        """The bundle of that name whose directory exists (device-protocol §1.8: the look-up lists directories)."""
+        named = (b for b in self._document.bundles if b.version == version)
+        return next((b for b in named if self.folder_of(b).is_dir()), None)
+
+    def add(self, bundle: Installed) -> Path:
+        """Register a bundle and make its empty folder."""
+        self._document.bundles.append(bundle)
+        folder = self.folder_of(bundle)
+        folder.mkdir()
+        self._write()
+        return folder
+
+    def mark(self, bundle: Installed, status: BundleStatus) -> None:
+        bundle.status = status
+        self._write()
+
+    def run(self, bundle: Installed | None) -> None:
+        """Make `bundle` (None: builtin) the one that runs."""
+        self._document.current = bundle.id if bundle else BUILTIN_ID
+        self._write()
+
+    def delete(self, bundle: Installed) -> None:
+        """Directory and record. The plugin keeps a tombstone, which its look-up by directory never sees."""
+        shutil.rmtree(self.folder_of(bundle), ignore_errors=True)
+        self._document.bundles.remove(bundle)
+        self._write()
+
+    @property
+    def pending_reports(self) -> list[dict[str, Any]]:
+        return list(self._document.pending_reports)
+
+    def keep_reports(self, reports: list[dict[str, Any]]) -> None:
+        """Replace what waits to be sent; the oldest beyond PENDING_REPORTS_LIMIT are dropped."""
+        self._document.pending_reports = reports[-PENDING_REPORTS_LIMIT:]
+        self._write()
+
+    def drop_old_partials(self, now: float) -> None:
+        """`now` in seconds since the epoch, as file times are."""
+        for path in self.partial_folder.glob("partial_*.tmp"):
+            if now - path.stat().st_mtime > PARTIAL_LIFE_SECONDS:
+                path.unlink()
+
+    def _sweep(self) -> None:
+        # A launch that died while downloading leaves a folder nobody will complete: ids are random per download.
+        for bundle in [b for b in self._document.bundles if b.status is BundleStatus.DOWNLOADING]:
+            self.delete(bundle)
+        for pattern in ("temp_*.tmp", "update_*.dat"):
+            for path in self.partial_folder.glob(pattern):
+                path.unlink()
+
+    def _read(self) -> _Document:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Document)
+        except FileNotFoundError:
+            return _Document(bundles=[], pending_reports=[])
+
+    def _write(self) -> None:
+        fresh = self._path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(self._document))
+        fresh.replace(self._path)

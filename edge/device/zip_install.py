@@ -1,0 +1,152 @@
+"""From a downloaded zip to a bundle's folder: decrypt, check the digest as the release does, unpack safely.
+
+plugin-capabilities §3, §5; device-protocol §5.5. Blocking: for a thread.
+"""
+
+import hashlib
+import shutil
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from edge.device.crypto import DeviceKey, Undecryptable, split_session_key
+from edge.device.failure import Cause, UpdateFailed
+from edge.device.profile import PlainZipWithKey, Profile, ZipChecksum
+
+_CHUNK_BYTES = 1 << 20
+
+
+def install_zip(
+    profile: Profile, archive: Path, folder: Path, *, checksum: str, session_key: str, key: DeviceKey | None
+) -> None:
+    """Unpack `archive` into the existing, empty `folder`. Raises UpdateFailed with the release's own causes.
+
+    `archive` is replaced by its plain bytes when it was encrypted.
+    """
+    if key is not None and session_key:
+        _install_encrypted(profile, archive, checksum, session_key, key)
+    elif key is not None:
+        _check_plain_with_key(profile, archive, checksum)
+    else:
+        _check_plain(profile, archive, checksum)
+    _unpack(archive, folder)
+
+
+def _check_plain(profile: Profile, archive: Path, checksum: str) -> None:
+    """Compared exactly, on both platforms, in every release: upper-case digits are refused."""
+    match profile.zip_checksum:
+        case ZipChecksum.NOT_VERIFIED:
+            accepted = True
+        case ZipChecksum.CRC32:
+            accepted = checksum in ("", _crc32(archive))
+        case ZipChecksum.SHA256:
+            accepted = checksum in ("", _sha256(archive))
+        case ZipChecksum.ANY_VALUE_REFUSED:
+            accepted = checksum == ""  # the release compares it with an empty string
+        case ZipChecksum.SHA256_REQUIRED:
+            if not checksum:
+                raise _withheld(profile, "checksum_required")
+            accepted = checksum == _sha256(archive)
+    if not accepted:
+        raise UpdateFailed("checksum does not match", Cause("checksum_fail"))
+
+
+def _check_plain_with_key(profile: Profile, archive: Path, checksum: str) -> None:
+    match profile.zip_plain_with_key:
+        case PlainZipWithKey.NO_KEY_OPTION:
+            return _check_plain(profile, archive, checksum)
+        case PlainZipWithKey.WITH_CRC32:
+            accepted = checksum == _crc32(archive)
+        case PlainZipWithKey.WITH_SHA256:
+            accepted = checksum == _sha256(archive)
+        case PlainZipWithKey.WITH_EMPTY_CHECKSUM:
+            accepted = checksum == ""
+        case PlainZipWithKey.REFUSED:
+            if profile.refuses_unverifiable:
+                raise _withheld(profile, "session_key_required")
+            accepted = False
+    if accepted:
+        return None
+    raise UpdateFailed(
+        "not encrypted for this device's key", Cause("checksum_fail" if checksum else "checksum_required")
+    )
+
+
+def _install_encrypted(profile: Profile, archive: Path, checksum: str, session_key: str, key: DeviceKey) -> None:
+    try:
+        split_session_key(session_key)
+    except Undecryptable as error:
+        if profile.refuses_unverifiable:
+            raise _withheld(profile, "session_key_required") from error
+        raise UpdateFailed(str(error), Cause("decrypt_fail")) from error
+    if not checksum:
+        raise _withheld(profile, "checksum_required")
+    try:
+        expected = key.digest(checksum)
+        archive.write_bytes(key.decrypt(archive.read_bytes(), session_key))
+    except Undecryptable as error:
+        raise UpdateFailed(str(error), Cause("decrypt_fail")) from error
+    if expected != _sha256(archive):
+        raise UpdateFailed("checksum does not match", Cause("checksum_fail"))
+
+
+def _withheld(profile: Profile, action: str) -> UpdateFailed:
+    """Android from 8.51.23 sends this one report and hangs; all others also report the failed update."""
+    return UpdateFailed(action, Cause(action), hangs=profile.android and profile.refuses_unverifiable)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Refused names first, then every entry, then a single top folder is taken away."""
+    try:
+        with zipfile.ZipFile(archive) as source:
+            for entry in source.infolist():
+                _check_name(entry)
+            for entry in source.infolist():
+                _extract(source, entry, folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        raise UpdateFailed(f"unzip: {error}", Cause("unzip_fail")) from error
+    _lift_single_folder(folder)
+
+
+def _check_name(entry: zipfile.ZipInfo) -> None:
+    # `filename` has the separators of this machine; what the archive says is `orig_filename`.
+    if "\\" in entry.orig_filename:
+        raise UpdateFailed(f"backslash in {entry.orig_filename!r}", Cause("windows_path_fail"))
+    path = PurePosixPath(entry.filename)
+    if path.is_absolute() or ".." in path.parts:
+        raise UpdateFailed(f"{entry.filename!r} leaves its folder", Cause("canonical_path_fail"))
+
+
+def _extract(source: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:
+    target = folder / entry.filename
+    if entry.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open(entry) as content, target.open("wb") as file:
+        shutil.copyfileobj(content, file, _CHUNK_BYTES)
+
+
+def _lift_single_folder(folder: Path) -> None:
+    """Where a single folder holds everything, it is the bundle; archivers' own entries beside it do not count."""
+    visible = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+    if not visible:
+        raise UpdateFailed("unzip: nothing inside", Cause("unzip_fail"))
+    if len(visible) != 1 or not (visible[0] / "index.html").is_file():
+        return
+    inner = visible[0].rename(folder.with_name(folder.name + ".inner"))
+    shutil.rmtree(folder)
+    inner.rename(folder)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _crc32(path: Path) -> str:
+    value = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            value = zlib.crc32(chunk, value)
+    return f"{value:08x}"

@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types format lock clean
+.PHONY: run test format lock walk clean
 
 run: .venv/run.stamp  ## serve a standalone node with a demo app on 8080 (devices) and 8081 (control)
 	@$(BIN)/edge demo
@@ -28,10 +28,15 @@ format: .venv/test.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
 	@touch $@
 
-lock:  ## re-make both lock files from the ranges in pyproject.toml
-	$(BIN)/python -m pip install --quiet pip-tools
-	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --all-build-deps --generate-hashes -o requirements.lock pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --all-build-deps --generate-hashes --extra test -o requirements-test.lock pyproject.toml
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock:  ## make both lock files anew from the ranges in pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	printf 'hatchling>=1.27,<2\n' | $(COMPILE) pyproject.toml - -o requirements.lock
+	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra test -c requirements.lock pyproject.toml - -o requirements-test.lock
+
+walk: .venv/run.stamp  ## a real npm package on simulated devices of every generation (needs npm)
+	$(BIN)/python -m tests.walks.npm_package
 
 clean:
 	rm -rf .venv edge-data .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,50 @@
+"""Which address devices are told to download from. Pure.
+
+An answer carries addresses of code: a `Host` header that nobody vouched for must never end up in one, or a poisoned
+cache or proxy in between could send devices elsewhere.
+"""
+
+from collections.abc import Iterable
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def base_address(
+    *,
+    public_url: str,
+    allowed_hosts: Iterable[str],
+    host_header: str | None,
+    own: tuple[str, int],
+    scheme: str = "http",
+) -> str:
+    """Scheme, host and port without a trailing slash.
+
+    `public_url` where it is configured; else the request's `Host` when it is on the list or names the very socket the
+    request came in on (`own`: address and port); else that socket's own address.
+    """
+    if public_url:
+        return public_url
+    host = (host_header or "").lower()
+    if host and (host in allowed_hosts or _names(host, own)):
+        return f"{scheme}://{host}"
+    return f"{scheme}://{_bracketed(own[0])}:{own[1]}"
+
+
+def plain_address(address: str) -> str:
+    """An IPv4 peer of a dual-stack socket in its own form: `::ffff:192.0.2.1` → `192.0.2.1`; no zone."""
+    return address.partition("%")[0].removeprefix("::ffff:")
+
+
+def _names(host: str, own: tuple[str, int]) -> bool:
+    address, port = own
+    name, colon, given_port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
+    if not colon:
+        name, given_port = host, "80"
+    if given_port != str(port):
+        return False
+    return name == _bracketed(address) or (name in LOOPBACK_NAMES and _bracketed(address) in LOOPBACK_NAMES)
+
+
+def _bracketed(address: str) -> str:
+    plain = plain_address(address)
+    return f"[{plain}]" if ":" in plain else plain

@@ -1,0 +1,57 @@
+"""What this worker serves now: one immutable snapshot per app, each replaced whole.
+
+Loading reads the node's own disk and runs off the loop; a request reads the mapping once and never waits.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from edge.bundles.releases import Head, Revisions
+from edge.bundles.store import ObjectStore, blob_key
+from edge.domain.model import AppId, Digest
+from edge.domain.snapshot import AppSnapshot, build_snapshot
+
+
+class MissingManifest(Exception):
+    """A revision names a manifest that the store lacks or that has other bytes: the store is damaged."""
+
+
+class Current:
+    """`loader` methods block; `swap` and the look-ups belong to the loop."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._revisions = Revisions(store)
+        self._snapshots: dict[AppId, AppSnapshot] = {}
+
+    def snapshot(self, app: AppId) -> AppSnapshot | None:
+        return self._snapshots.get(app)
+
+    def __len__(self) -> int:
+        return len(self._snapshots)
+
+    def build(self, app: AppId, head: Head, now: float) -> AppSnapshot:
+        """Read and compile one revision. Blocks; run it off the loop."""
+        state = self._revisions.load_revision(app, head.revision, head.digest)
+        return build_snapshot(state, self._manifest, now=now, before=self._snapshots.get(app))
+
+    def swap(self, snapshots: Iterable[AppSnapshot]) -> None:
+        """Serve these from the next request on; an older revision than the one served is ignored."""
+        for snapshot in snapshots:
+            served = self._snapshots.get(snapshot.app)
+            if served is None or snapshot.revision >= served.revision:
+                self._snapshots[snapshot.app] = snapshot
+
+    def blob(self, app: str, kind: str, digest: str) -> Path | None:
+        """Where a blob lies that devices of this app may fetch; None for every other."""
+        snapshot = self._snapshots.get(AppId(app))
+        if snapshot is None or not snapshot.may_read(kind, digest):
+            return None
+        return self._store.path(blob_key(digest))
+
+    def _manifest(self, digest: Digest) -> bytes:
+        stored = self._store.get(blob_key(digest))
+        if stored is None or hashlib.sha256(stored.data).hexdigest() != digest:
+            raise MissingManifest(f"manifest {digest} is missing or damaged")
+        return stored.data

@@ -1,0 +1,85 @@
+"""The device port as an aiohttp application: routes, CORS, and one shape for everything that is refused."""
+
+import logging
+
+from aiohttp import web
+
+from edge.node.bundle_routes import add_bundle_routes
+from edge.node.device_routes import (
+    DESK,
+    READINESS,
+    DeviceDesk,
+    Readiness,
+    handle_greeting,
+    handle_livez,
+    handle_readyz,
+    handle_stats,
+    handle_updates,
+)
+from edge.node.files import OpenFiles
+
+PREFLIGHT_SECONDS = 86_400  # browsers keep a preflight's answer at most this long
+
+# The device routes carry no cookies and no credentials, so any origin may read what any device may: Electron and
+# web clients come from `file://`, `capacitor://localhost` and every origin in between.
+CORS_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "ETag, Content-Range, Accept-Ranges, Retry-After",
+}
+PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Range, If-Range, If-None-Match",
+    "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+}
+
+log = logging.getLogger("edge.devices")
+
+
+def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness) -> web.Application:
+    app = web.Application(middlewares=[answer_errors])
+    app[DESK] = desk
+    app[READINESS] = readiness
+    app.on_response_prepare.append(_add_cors)
+    app.router.add_post("/updates", handle_updates)
+    app.router.add_post("/stats", handle_stats)
+    app.router.add_get("/updates", handle_greeting)
+    app.router.add_get("/stats", handle_greeting)
+    app.router.add_get("/livez", handle_livez)
+    app.router.add_get("/readyz", handle_readyz)
+    for path in ("/updates", "/stats", "/bundles/{rest:.*}"):
+        app.router.add_route("OPTIONS", path, handle_preflight)
+    add_bundle_routes(app.router, desk.current, files)
+    return app
+
+
+async def handle_preflight(request: web.Request) -> web.Response:
+    return web.Response(status=204, headers=PREFLIGHT_HEADERS)
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler) -> web.StreamResponse:
+    """Every refusal in the protocol's one shape; a bug is logged and answered without its trace."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        code, message = _ERRORS.get(error.status, ("request_refused", error.reason))
+        return web.json_response({"error": code, "message": message}, status=error.status, headers=_kept(error))
+    except Exception:
+        log.exception("bug while answering %s %s", request.method, request.path)
+        return web.json_response({"error": "unknown_error", "message": "Unknown error", "moreInfo": {}}, status=500)
+
+
+_ERRORS = {
+    404: ("not_found", "Not found"),
+    405: ("method_not_allowed", "Method not allowed"),
+    408: ("request_timeout", "The body did not arrive in time"),
+    413: ("body_too_large", "The body is larger than this route takes"),
+}
+
+
+def _kept(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+
+
+async def _add_cors(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(CORS_HEADERS)

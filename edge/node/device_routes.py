@@ -1,0 +1,159 @@
+"""The devices' doors: `POST /updates` and `POST /stats`, and the two probes. What is said is decided elsewhere.
+
+A check reads memory alone. A report is answered when its events are on disk, not before.
+"""
+
+import asyncio
+import time
+from collections import Counter
+
+from aiohttp import web
+
+from edge.domain.decide import decide
+from edge.domain.decision import Blocked, Offer, Reason
+from edge.domain.errors import Unavailable
+from edge.domain.model import UpdateCheck
+from edge.node.addresses import base_address
+from edge.node.current import Current
+from edge.node.offers import Body, Offers
+from edge.telemetry.record import encode_record
+from edge.telemetry.spool import Spool
+from edge.wire.answers import encode_answer, encode_offer
+from edge.wire.plugins import form_of
+from edge.wire.stats import STATS_BODY_LIMIT_BYTES, encode_stats_answer, parse_stats
+from edge.wire.updates import BODY_LIMIT_BYTES, WireError, parse_update_check
+
+BODY_SECONDS = 20  # to send a whole body: the longest a plugin waits for an answer by default (device-protocol §1.1)
+
+_UNKNOWN_APP = Blocked(Reason.UNKNOWN_APP)
+
+
+class DeviceDesk:
+    """What the device routes work with, in one worker."""
+
+    def __init__(self, current: Current, spool: Spool, *, public_url: str, allowed_hosts: frozenset[str]) -> None:
+        self.current = current
+        self.spool = spool
+        self.offers = Offers()
+        self.counts: Counter[str] = Counter()
+        self._public_url = public_url
+        self._allowed_hosts = allowed_hosts
+
+    def answer_check(self, check: UpdateCheck, base: str) -> Body:
+        """Decide and encode, from memory. `base` is the address that devices download from."""
+        snapshot = self.current.snapshot(check.app)
+        if snapshot is None:
+            self.counts[Reason.UNKNOWN_APP.code] += 1
+            return Body(encode_answer(_UNKNOWN_APP, check, base), None)
+        decision = decide(snapshot, check)
+        if not isinstance(decision, Offer):
+            self.counts[decision.reason.code if isinstance(decision, Blocked) else type(decision).__name__] += 1
+            return Body(encode_answer(decision, check, base), None)
+        self.counts["offer"] += 1
+        form = form_of(check.platform, check.plugin.version)
+        bundle = decision.bundle
+        # A name never gets other bytes; a bundle deleted and published again has another time, and maybe metadata.
+        key = (check.app, bundle.version, bundle.published, form, base)
+        return self.offers.get(
+            key,
+            lambda: encode_offer(
+                decision, check.app, form, base, snapshot.manifests[bundle.manifest], snapshot.expose_metadata
+            ),
+        )
+
+    def base_of(self, request: web.Request) -> str:
+        transport = request.transport
+        own = transport.get_extra_info("sockname") if transport else None
+        return base_address(
+            public_url=self._public_url,
+            allowed_hosts=self._allowed_hosts,
+            host_header=request.headers.get("Host"),
+            own=own[:2] if own else ("127.0.0.1", 80),
+        )
+
+
+async def handle_updates(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    try:
+        check = parse_update_check(await _read(request, BODY_LIMIT_BYTES))
+    except WireError as error:
+        desk.counts["bad_request"] += 1
+        return _json(error.body, error.status)
+    return _negotiated(desk.answer_check(check, desk.base_of(request)), request)
+
+
+async def handle_stats(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    try:
+        report = parse_stats(await _read(request, STATS_BODY_LIMIT_BYTES))
+    except WireError as error:
+        desk.counts["bad_request"] += 1
+        return _json(error.body, error.status)
+    known = [event for event in report.events if desk.current.snapshot(event.app) is not None]
+    desk.counts["events_of_unknown_apps"] += len(report.events) - len(known)
+    if known:
+        try:
+            now = time.time()
+            await desk.spool.append([encode_record(event, now) for event in known])
+        except Unavailable:
+            # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
+            desk.counts["events_refused"] += len(known)
+            return _json(b'{"error":"unavailable","message":"Events cannot be stored now"}', 503)
+        desk.counts["events"] += len(known)
+    return _json(encode_stats_answer(report))
+
+
+async def handle_greeting(request: web.Request) -> web.Response:
+    return _json(b'{"status":"ok"}')
+
+
+async def handle_livez(request: web.Request) -> web.Response:
+    return _json(b'{"status":"ok"}')
+
+
+async def handle_readyz(request: web.Request) -> web.Response:
+    """503 until the snapshots are loaded and again while draining, so that a balancer sends nobody here."""
+    readiness = request.app[READINESS]
+    body = b'{"ready":true}' if readiness.ready else b'{"ready":false}'
+    return _json(body, 200 if readiness.ready else 503)
+
+
+class Readiness:
+    ready = False
+
+
+DESK = web.AppKey("desk", DeviceDesk)
+READINESS = web.AppKey("readiness", Readiness)
+
+
+async def _read(request: web.Request, limit_bytes: int) -> bytes:
+    """The whole body. Raises WireError-free HTTP errors: 413 over the limit, 408 for one that does not arrive."""
+    declared = request.content_length
+    if declared is not None and declared > limit_bytes:
+        raise web.HTTPRequestEntityTooLarge(max_size=limit_bytes, actual_size=declared)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise web.HTTPRequestEntityTooLarge(max_size=limit_bytes, actual_size=len(body))
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
+    return bytes(body)
+
+
+def _negotiated(body: Body, request: web.Request) -> web.Response:
+    if body.gzipped is None:
+        return _json(body.plain)
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        response = _json(body.gzipped)
+        response.headers["Content-Encoding"] = "gzip"
+    else:
+        response = _json(body.plain)
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, content_type="application/json")

@@ -1,0 +1,33 @@
+"""The sockets a node listens on, made once by the supervisor and handed to its workers."""
+
+import socket
+
+from edge.domain.errors import EdgeError
+
+
+class CannotListen(EdgeError):
+    """The address is taken or not this machine's."""
+
+
+def listen(host: str, port: int, backlog: int) -> socket.socket:
+    """A listening TCP socket. An empty `host` means every address: IPv6 and IPv4 on one socket where the machine has
+    both. Raises CannotListen with the address and the reason.
+    """
+    try:
+        return _bound(host, port, backlog)
+    except OSError as error:
+        where = f"{host or '*'}:{port}"
+        raise CannotListen("cannot_listen", f"cannot listen on {where}: {error.strerror or error}") from error
+
+
+def port_of(listening: socket.socket) -> int:
+    return int(listening.getsockname()[1])
+
+
+def _bound(host: str, port: int, backlog: int) -> socket.socket:
+    if host:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=backlog)
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=backlog)
+    return socket.create_server(("", port), backlog=backlog)

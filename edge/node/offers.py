@@ -1,0 +1,50 @@
+"""Ready answers: the bytes of an offer depend on the bundle, the form of the plugin and the address, not on the device.
+
+Made on first use and kept under a byte limit, the least recently used going first.
+"""
+
+import gzip
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+OFFER_CACHE_BYTES = 64 * 2**20  # a worker; about 800 answers with a 300-file manifest
+# Below one packet's payload compression saves no round trip and costs the device a decoder.
+GZIP_MIN_BYTES = 1_400
+GZIP_LEVEL = 6
+
+
+class Body(NamedTuple):
+    plain: bytes
+    gzipped: bytes | None  # None where it is not worth it
+
+
+class Offers:
+    def __init__(self, limit_bytes: int = OFFER_CACHE_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._bodies: OrderedDict[Hashable, Body] = OrderedDict()
+        self.held_bytes = 0
+
+    def get(self, key: Hashable, encode: Callable[[], bytes]) -> Body:
+        body = self._bodies.get(key)
+        if body is not None:
+            self._bodies.move_to_end(key)
+            return body
+        body = make_body(encode())
+        self._bodies[key] = body
+        self.held_bytes += _size(body)
+        while self.held_bytes > self._limit_bytes and len(self._bodies) > 1:
+            _, evicted = self._bodies.popitem(last=False)
+            self.held_bytes -= _size(evicted)
+        return body
+
+
+def make_body(plain: bytes) -> Body:
+    if len(plain) < GZIP_MIN_BYTES:
+        return Body(plain, None)
+    packed = gzip.compress(plain, GZIP_LEVEL, mtime=0)
+    return Body(plain, packed if len(packed) < len(plain) else None)
+
+
+def _size(body: Body) -> int:
+    return len(body.plain) + len(body.gzipped or b"")

@@ -1,0 +1,158 @@
+"""The workers of a node: started anew with the listening socket passed down, kept alive, told what to serve."""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from edge.bundles.releases import Head
+from edge.node.link import Ask, Drain, FromWorker, Heads, Link, Ready, Seen, Setup, Status
+
+# A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
+ANSWER_SECONDS = 2.0
+SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner has a lasting reason: wait before the next try
+RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row; then always the last
+KILL_AFTER_DRAIN_SECONDS = 5.0  # beyond the drain time; a worker that still lives holds no request worth waiting for
+
+log = logging.getLogger("edge.pool")
+Answer = TypeVar("Answer", Seen, Status)
+
+
+class WorkerHandle:
+    """The supervisor's side of one worker process."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.pid: int | None = None
+        self.ready = asyncio.Event()
+        self.restarts = 0
+        self._link: Link | None = None
+        self._waiting: dict[int, asyncio.Future] = {}
+        self._last_number = 0
+
+    async def live(self, listening: socket.socket, setup: Callable[[], Setup]) -> int:
+        """One life of the process, from start to exit; returns its exit code."""
+        ours, theirs = socket.socketpair()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "edge.node.worker", str(listening.fileno()), str(theirs.fileno())),
+            pass_fds=(listening.fileno(), theirs.fileno()),
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+        theirs.close()
+        self.pid = process.pid
+        link = await Link.over(ours, FromWorker)
+        # In one step of the loop: what is announced from now on comes after the heads in the setup.
+        link.send(setup())
+        self._link = link
+        try:
+            await self._listen(link)
+            return await process.wait()
+        finally:
+            self._forget()
+            link.close()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def tell(self, heads: Mapping[str, Head]) -> None:
+        """Returns once this worker serves them. Without a living worker there is nobody to tell: the next one gets
+        them in its setup.
+        """
+        await self._ask(lambda number: Heads(number, dict(heads)))
+
+    async def status(self) -> Status | None:
+        return await self._ask(Ask)
+
+    def drain(self) -> None:
+        if self._link:
+            self._link.send(Drain())
+
+    async def _ask(self, question: Callable[[int], msgspec.Struct]):
+        if self._link is None:
+            return None
+        self._last_number += 1
+        number = self._last_number
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        self._link.send(question(number))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await answer
+        except TimeoutError:
+            log.warning("worker %s (process %s) did not answer in %s s", self.index, self.pid, ANSWER_SECONDS)
+            return None
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _listen(self, link: Link) -> None:
+        while (message := await link.receive()) is not None:
+            match message:
+                case Ready():
+                    self.ready.set()
+                case Seen(number) | Status(number):
+                    waiting = self._waiting.get(number)
+                    if waiting and not waiting.done():
+                        waiting.set_result(message)
+
+    def _forget(self) -> None:
+        self._link = None
+        self.pid = None
+        self.ready.clear()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(None)
+
+
+class WorkerPool:
+    """`setup_of(index)` makes a worker's first message from what is current when it starts."""
+
+    def __init__(self, count: int, listening: socket.socket, setup_of: Callable[[int], Setup]) -> None:
+        self.workers = [WorkerHandle(index) for index in range(count)]
+        self._listening = listening
+        self._setup_of = setup_of
+        self._draining = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keep every worker alive; returns when all have left after `drain`."""
+        async with asyncio.TaskGroup() as tasks:
+            for worker in self.workers:
+                tasks.create_task(self._keep(worker))
+
+    async def ready(self) -> None:
+        for worker in self.workers:
+            await worker.ready.wait()
+
+    async def announce(self, heads: Mapping[str, Head]) -> None:
+        await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
+
+    async def statuses(self) -> list[Status | None]:
+        return list(await asyncio.gather(*(worker.status() for worker in self.workers)))
+
+    def drain(self) -> None:
+        self._draining.set()
+        for worker in self.workers:
+            worker.drain()
+
+    async def _keep(self, worker: WorkerHandle) -> None:
+        short_lives = 0
+        while not self._draining.is_set():
+            started = asyncio.get_running_loop().time()
+            code = await worker.live(self._listening, lambda: self._setup_of(worker.index))
+            if self._draining.is_set():
+                return
+            lived_seconds = asyncio.get_running_loop().time() - started
+            short_lives = short_lives + 1 if lived_seconds < SHORT_LIFE_SECONDS else 0
+            pause_seconds = RESTART_SECONDS[min(short_lives, len(RESTART_SECONDS) - 1)]
+            worker.restarts += 1
+            log.error("worker %s left with code %s; restart in %s s", worker.index, code, pause_seconds)
+            await self._pause(pause_seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._draining.wait()
+        except TimeoutError:
+            return

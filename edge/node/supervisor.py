@@ -1,0 +1,150 @@
+"""The supervisor: opens the truth, keeps the workers alive, and tells them what is current.
+
+It follows the heads of the store (its own changes at once, other writers' by polling) and keeps them fresh. What
+changes releases, the control API, is built on top of it and handed the `announce` that this file offers.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edge.bundles.durable import create_file
+from edge.bundles.fs import FsStore
+from edge.bundles.keyset import open_trust
+from edge.bundles.probe import probe
+from edge.bundles.releases import Head, Releases
+from edge.bundles.signing import load_or_create_writer
+from edge.config import Config
+from edge.domain.errors import EdgeError
+from edge.domain.model import AppId
+from edge.node.link import Setup
+from edge.node.listening import listen
+from edge.node.pool import WorkerPool
+from edge.node.worker import LISTEN_BACKLOG
+
+POLL_SECONDS = 1.0  # how late another writer's change may be seen here; this node's own are announced at once
+REFRESH_SECONDS = 15.0  # how often shards are looked at; one is signed anew when it is over a minute old
+
+log = logging.getLogger("edge.node")
+
+
+class Truth:
+    """The store of a data directory, opened and checked, with this node's own key in it."""
+
+    def __init__(self, data_dir: Path, now: float) -> None:
+        """Raises EdgeError: a store that ignores conditions, is not trusted, or does not list this node's key."""
+        self.node_dir = data_dir / "node"
+        self.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.node = _node_id(self.node_dir / "id")
+        self.store = FsStore(data_dir / "store")
+        self.store.remove_leftovers(now)
+        probe(self.store)
+        self.writer = load_or_create_writer(self.node_dir / "writer.key")
+        self.trust = open_trust(self.store, self.node_dir, now, self.writer)
+        self.releases = Releases(self.store, self.writer, self.trust)
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.node_dir / "telemetry" / "spool"
+
+    @property
+    def counts_database(self) -> Path:
+        return self.node_dir / "telemetry" / "counts.sqlite"
+
+
+class Supervisor:
+    def __init__(self, config: Config, truth: Truth, clock: Callable[[], float] = time.time) -> None:
+        self._config = config
+        self._truth = truth
+        self._clock = clock
+        self._heads: dict[AppId, Head] = {}
+        devices = config.devices
+        self.listening: socket.socket = listen(devices.host, devices.port, LISTEN_BACKLOG)
+        self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup)
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Serve until `drain`; sets `ready` once every worker accepts connections."""
+        try:
+            self._heads = dict(await asyncio.to_thread(self._truth.releases.heads))
+            async with asyncio.TaskGroup() as tasks:
+                following = [tasks.create_task(job()) for job in (self._poll, self._refresh)]
+                serving = tasks.create_task(self.pool.run())
+                await self.pool.ready()
+                ready.set()
+                await serving
+                for task in following:
+                    task.cancel()
+        finally:
+            self.listening.close()
+
+    def drain(self) -> None:
+        """Let every worker finish what it is doing; `run` returns when they have left."""
+        self.pool.drain()
+
+    async def announce(self, app: AppId, head: Head) -> None:
+        """Returns when every worker serves this revision or a later one, or after the time a stuck one is given."""
+        await self._tell({app: head})
+
+    async def _tell(self, heads: dict[AppId, Head]) -> None:
+        # What is current is known before anybody is told, so a worker that starts meanwhile has it in its setup.
+        self._heads.update(self._news(heads))
+        await self.pool.announce({str(app): head for app, head in heads.items()})
+
+    async def statuses(self) -> list[dict[str, object]]:
+        """What each worker says of itself; one that does not answer shows as not ready."""
+        answers = await self.pool.statuses()
+        return [
+            {
+                "pid": worker.pid,
+                "ready": worker.ready.is_set() and answer is not None,
+                "restarts": worker.restarts,
+                "apps": answer.apps if answer else 0,
+                "counts": answer.counts if answer else {},
+            }
+            for worker, answer in zip(self.pool.workers, answers, strict=True)
+        ]
+
+    def _news(self, heads: Mapping[AppId, Head]) -> dict[AppId, Head]:
+        known = self._heads
+        return {app: head for app, head in heads.items() if app not in known or head.revision > known[app].revision}
+
+    def _setup(self, index: int) -> Setup:
+        return Setup(
+            data_dir=str(Path(self._config.data_dir).absolute()),
+            node=self._truth.node,
+            worker=index,
+            devices=self._config.devices,
+            log=self._config.log,
+            heads={str(app): head for app, head in self._heads.items()},
+        )
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                heads = await asyncio.to_thread(self._truth.releases.heads)
+            except (EdgeError, OSError) as error:
+                log.error("heads cannot be read; serving the last good ones: %s", error)
+                continue
+            if news := self._news(heads):
+                await self._tell(news)
+
+    async def _refresh(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._truth.releases.refresh, self._clock())
+            except (EdgeError, OSError) as error:
+                log.error("heads cannot be signed anew; they will show as stale: %s", error)
+            await asyncio.sleep(REFRESH_SECONDS)
+
+
+def _node_id(path: Path) -> str:
+    """A random name of this data directory, made once: telemetry is counted once per (node, segment)."""
+    if not path.exists():
+        create_file(path, secrets.token_hex(8).encode(), path.with_name(f"id.{secrets.token_hex(4)}"))
+    return path.read_text()

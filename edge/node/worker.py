@@ -1,0 +1,152 @@
+"""A worker process: serves devices from snapshots in memory, and follows what its supervisor tells it.
+
+Started with two inherited descriptors, the listening socket and its end of the link: `python -m edge.node.worker 3 4`.
+It leaves when told to drain, on SIGTERM, and when its supervisor is gone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from edge.bundles.fs import FsStore
+from edge.bundles.releases import Head
+from edge.domain.model import AppId
+from edge.domain.snapshot import AppSnapshot
+from edge.node.connections import Connections, CountedConnection
+from edge.node.current import Current
+from edge.node.device_app import build_device_app
+from edge.node.device_routes import DeviceDesk, Readiness
+from edge.node.files import OpenFiles
+from edge.node.link import Ask, Drain, Heads, Link, Ready, Seen, Setup, Status, ToWorker
+from edge.node.log import set_up_logging
+from edge.telemetry.spool import Spool
+
+KEEP_ALIVE_SECONDS = 75  # an idle connection of a device that went to sleep; nginx's own default
+OPEN_FILES_LIMIT = 512  # cached descriptors; well below the usual limit of 1,024 a process beside the connections
+LISTEN_BACKLOG = 4_096  # a release wakes every device at once; the kernel caps it at somaxconn
+
+log = logging.getLogger("edge.worker")
+
+
+class Worker:
+    def __init__(self, setup: Setup, link: Link, listening: socket.socket) -> None:
+        data_dir = Path(setup.data_dir)
+        self._setup = setup
+        self._link = link
+        self._listening = listening
+        self._current = Current(FsStore(data_dir / "store"))
+        self._spool = Spool(data_dir / "node" / "telemetry" / "spool", setup.node, setup.worker)
+        self._files = OpenFiles(OPEN_FILES_LIMIT)
+        self._readiness = Readiness()
+        devices = setup.devices
+        self._connections = Connections(devices.connections_per_address, devices.trusted_proxies)
+        self._desk = DeviceDesk(
+            self._current,
+            self._spool,
+            public_url=devices.public_url,
+            allowed_hosts=frozenset(host.lower() for host in devices.allowed_hosts),
+        )
+        self._leaving = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until told to leave; returns when every request under way is answered or the time for it is over."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._leaving.set)
+        await self._take(self._setup.heads)
+        runner = web.AppRunner(
+            build_device_app(self._desk, self._files, self._readiness),
+            access_log=None,  # a line per check costs more than the check
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            shutdown_timeout=self._setup.devices.drain_seconds,
+        )
+        await runner.setup()
+        server = await loop.create_server(self._accept_with(runner), sock=self._listening, backlog=LISTEN_BACKLOG)
+        self._readiness.ready = True
+        self._link.send(Ready())
+        try:
+            await self._follow_until_leaving()
+        finally:
+            self._readiness.ready = False
+            server.close()
+            await runner.cleanup()
+            await self._spool.close()
+            await self._files.close()
+            self._link.close()
+
+    def _accept_with(self, runner: web.AppRunner):
+        server = runner.server
+        assert server is not None
+        loop = asyncio.get_running_loop()
+        return lambda: CountedConnection(
+            server, self._connections, loop, keepalive_timeout=KEEP_ALIVE_SECONDS, access_log=None
+        )
+
+    async def _follow_until_leaving(self) -> None:
+        following = asyncio.create_task(self._follow())
+        leaving = asyncio.create_task(self._leaving.wait())
+        await asyncio.wait({following, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (following, leaving):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _follow(self) -> None:
+        while True:
+            match await self._link.receive():
+                case Heads(number, heads):
+                    await self._take(heads)
+                    self._link.send(Seen(number))
+                case Ask(number):
+                    self._link.send(Status(number, len(self._current), self._counts()))
+                case Drain() | None:
+                    return
+
+    async def _take(self, heads: Mapping[str, Head]) -> None:
+        if heads:
+            self._current.swap(await asyncio.to_thread(self._build, heads))
+
+    def _build(self, heads: Mapping[str, Head]) -> list[AppSnapshot]:
+        """What could be read and verified; an app that could not keeps its last good snapshot, and it is said."""
+        built = []
+        for app, head in heads.items():
+            served = self._current.snapshot(AppId(app))
+            if served and served.revision >= head.revision:
+                continue
+            try:
+                built.append(self._current.build(AppId(app), head, time.time()))
+            except Exception:
+                log.exception("app %s stays at its last good revision: revision %s is unreadable", app, head.revision)
+                self._desk.counts["unreadable_revisions"] += 1
+        return built
+
+    def _counts(self) -> dict[str, int]:
+        return {**self._desk.counts, "connections_refused": self._connections.refused}
+
+
+async def serve(listening: socket.socket, end: socket.socket) -> None:
+    link = await Link.over(end, ToWorker)
+    setup = await link.receive()
+    if isinstance(setup, Setup):  # None: the supervisor left before it said anything
+        set_up_logging(setup.log)
+        await Worker(setup, link, listening).run()
+
+
+def main() -> None:
+    # Ctrl-C reaches the whole process group; the supervisor alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listening, end = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(listening, end))
+
+
+if __name__ == "__main__":
+    main()

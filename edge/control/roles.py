@@ -1,0 +1,48 @@
+"""Who may do what: the one table of roles and permissions, pure.
+
+A token has a role and, for publishers and readers, perhaps one app that it is limited to. What the table does not
+grant is refused.
+"""
+
+import enum
+from collections.abc import Mapping
+
+
+class Role(enum.Enum):
+    ADMIN = "admin"
+    PUBLISHER = "publisher"
+    READER = "reader"
+    NODE = "node"  # another node that follows this one
+
+
+class Permission(enum.Enum):
+    LIST_APPS = "list_apps"  # the answer itself shows only apps that the token may read
+    READ_APP = "read_app"
+    CHANGE_APP = "change_app"
+    CREATE_APP = "create_app"
+    READ_NODE = "read_node"
+    MANAGE_TOKENS = "manage_tokens"
+
+
+_READS = frozenset({Permission.LIST_APPS, Permission.READ_APP, Permission.READ_NODE})
+
+GRANTED: Mapping[Role, frozenset[Permission]] = {
+    Role.ADMIN: frozenset(Permission),
+    Role.PUBLISHER: _READS | {Permission.CHANGE_APP},
+    Role.READER: _READS,
+    Role.NODE: _READS,
+}
+LIMITABLE = frozenset({Role.PUBLISHER, Role.READER})  # roles whose tokens may be limited to one app
+_OF_ONE_APP = frozenset({Permission.READ_APP, Permission.CHANGE_APP})
+
+
+def allows(role: Role, scope_app: str | None, permission: Permission, app: str | None = None) -> bool:
+    """Whether a token of `role`, limited to `scope_app` or to nothing (None), may do this, to `app` if it is about one.
+
+    The status of a node names every app, so a limited token does not see it.
+    """
+    if permission not in GRANTED[role]:
+        return False
+    if scope_app is None or permission is Permission.LIST_APPS:
+        return True
+    return permission in _OF_ONE_APP and app == scope_app

@@ -1,0 +1,87 @@
+"""The first admin's token: made once, readable by its owner alone, healed after every cut, never resurrected."""
+
+import stat
+
+import pytest
+
+from edge.bundles.fs import FsStore
+from edge.bundles.keyset import open_trust
+from edge.bundles.signing import load_or_create_writer
+from edge.control.first_token import ADMIN_TOKEN_FILE, ensure_admin_token
+from edge.control.roles import Role
+from edge.control.tokens import TOKENS_KEY, Grant, Tokens, new_secret
+from edge.domain.errors import Invalid, Unauthorized
+
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+def node_dir(tmp_path):
+    directory = tmp_path / "node"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FsStore(tmp_path / "store")
+
+
+@pytest.fixture
+def tokens(store, node_dir):
+    writer = load_or_create_writer(node_dir / "writer.pem")
+    return Tokens(store, open_trust(store, node_dir, NOW, writer), writer)
+
+
+def secret_in(path):
+    return path.read_text().strip()
+
+
+def test_the_first_start_makes_an_admin(tokens, node_dir):
+    path = ensure_admin_token(tokens, node_dir, NOW)
+    assert path == node_dir / ADMIN_TOKEN_FILE
+    assert tokens.authenticate(secret_in(path)) == Grant("admin", Role.ADMIN, None)
+
+
+def test_only_the_owner_can_read_the_file(tokens, node_dir):
+    path = ensure_admin_token(tokens, node_dir, NOW)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [file.name for file in node_dir.iterdir() if "admin" in file.name] == [ADMIN_TOKEN_FILE]
+
+
+def test_a_second_start_changes_nothing(tokens, store, node_dir):
+    before = secret_in(ensure_admin_token(tokens, node_dir, NOW)), store.get(TOKENS_KEY)
+    assert (secret_in(ensure_admin_token(tokens, node_dir, NOW + 1)), store.get(TOKENS_KEY)) == before
+
+
+def test_a_start_cut_before_the_store_is_finished_by_the_next(tokens, node_dir):
+    (node_dir / ADMIN_TOKEN_FILE).write_text(new_secret() + "\n")
+    path = ensure_admin_token(tokens, node_dir, NOW)
+    assert tokens.authenticate(secret_in(path)).role is Role.ADMIN
+
+
+def test_a_second_node_gets_a_token_of_its_own(tokens, node_dir, tmp_path):
+    ensure_admin_token(tokens, node_dir, NOW)
+    second = tmp_path / "second"
+    second.mkdir()
+    grant = tokens.authenticate(secret_in(ensure_admin_token(tokens, second, NOW)))
+    assert grant.name.startswith("admin-") and grant.role is Role.ADMIN
+    assert len(tokens.records()) == 2
+
+
+def test_a_revoked_first_token_stays_revoked_after_a_restart(tokens, node_dir):
+    path = ensure_admin_token(tokens, node_dir, NOW)
+    tokens.create("root", Role.ADMIN, None, by="admin", now=NOW, command="k")
+    tokens.revoke("admin")
+    ensure_admin_token(tokens, node_dir, NOW)
+    with pytest.raises(Unauthorized):
+        tokens.authenticate(secret_in(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"edge_short\n", b"\xff\xfe", b"two\nlines\n"])
+def test_a_file_that_holds_no_token_is_refused_by_name(tokens, node_dir, content):
+    (node_dir / ADMIN_TOKEN_FILE).write_bytes(content)
+    with pytest.raises(Invalid) as refused:
+        ensure_admin_token(tokens, node_dir, NOW)
+    assert refused.value.code == "invalid_admin_token"
+    assert tokens.records() == {}

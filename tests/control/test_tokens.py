@@ -1,0 +1,230 @@
+"""Tokens: what they stand for, who may not be left out, and that no secret is kept."""
+
+import hashlib
+import secrets
+import threading
+
+import msgspec
+import pytest
+
+from edge.bundles.formats import Untrusted
+from edge.bundles.fs import FsStore
+from edge.bundles.keyset import open_trust
+from edge.bundles.signing import load_or_create_writer, open_document, sign_document
+from edge.control import tokens as tokens_module
+from edge.control.roles import Role
+from edge.control.tokens import TOKENS_KEY, Grant, Tokens, hash_secret, is_secret
+from edge.domain.errors import Conflict, Invalid, NotFound, Unauthorized
+
+NOW = 1_700_000_000.0
+APP = "com.acme.app"
+
+
+@pytest.fixture
+def world(tmp_path):
+    store = FsStore(tmp_path / "store")
+    node_dir = tmp_path / "node"
+    node_dir.mkdir()
+    writer = load_or_create_writer(node_dir / "writer.pem")
+    return store, open_trust(store, node_dir, NOW, writer), writer
+
+
+@pytest.fixture
+def tokens(world):
+    return Tokens(*world)
+
+
+def make(tokens, name="ci", role=Role.PUBLISHER, app=APP, *, by="admin", command=""):
+    return tokens.create(name, role, app, by=by, now=NOW, command=command or secrets.token_hex(16))
+
+
+def payload_of(world):
+    store, trust, _ = world
+    return open_document("edge-tokens", store.get(TOKENS_KEY).data, trust.keys)
+
+
+def test_a_new_token_authenticates_as_what_it_was_made_for(tokens):
+    assert tokens.authenticate(make(tokens)) == Grant("ci", Role.PUBLISHER, APP)
+
+
+def test_a_secret_has_a_prefix_and_256_bits(tokens):
+    secret = make(tokens)
+    assert is_secret(secret) and secret.startswith("edge_")
+    assert secret != make(tokens, "other")
+
+
+def test_the_store_holds_the_hash_and_not_the_secret(world, tokens):
+    secret = make(tokens)
+    document = msgspec.json.decode(payload_of(world))
+    assert document["tokens"]["ci"]["hash"] == hashlib.sha256(secret.encode()).hexdigest()
+    assert secret.encode() not in world[0].get(TOKENS_KEY).data
+
+
+@pytest.mark.parametrize("presented", ["", "edge_", "edge_" + "A" * 43, "A" * 100_000, "\ud800", "ci"])
+def test_an_unknown_secret_is_refused(tokens, presented):
+    make(tokens)
+    with pytest.raises(Unauthorized):
+        tokens.authenticate(presented)
+
+
+def test_a_store_without_tokens_knows_none(tokens):
+    with pytest.raises(Unauthorized):
+        tokens.authenticate("edge_" + "A" * 43)
+    assert tokens.records() == {}
+
+
+def test_a_revoked_token_is_refused_at_once_by_every_process(world, tokens):
+    secret = make(tokens)
+    make(tokens, "root", Role.ADMIN, None)
+    other_process = Tokens(*world)
+    assert other_process.authenticate(secret)
+    tokens.revoke("ci")
+    with pytest.raises(Unauthorized):
+        other_process.authenticate(secret)
+
+
+def test_a_name_is_taken_until_it_is_revoked(tokens):
+    make(tokens, "root", Role.ADMIN, None)
+    make(tokens)
+    with pytest.raises(Conflict) as refused:
+        make(tokens)
+    assert refused.value.code == "token_exists"
+    tokens.revoke("ci")
+    make(tokens)
+
+
+def test_the_same_command_again_replaces_a_secret_that_was_lost(tokens):
+    lost = make(tokens, command="k")
+    secret = make(tokens, command="k")
+    assert tokens.authenticate(secret).name == "ci"
+    with pytest.raises(Unauthorized):
+        tokens.authenticate(lost)
+
+
+@pytest.mark.parametrize("other", [{"by": "another"}, {"app": None}, {"role": Role.READER}])
+def test_a_command_id_that_was_used_for_something_else_takes_no_token_over(tokens, other):
+    secret = make(tokens, command="k")
+    with pytest.raises(Conflict):
+        make(tokens, command="k", **other)
+    assert tokens.authenticate(secret)
+
+
+def test_revoking_an_unknown_token_says_so(tokens):
+    with pytest.raises(NotFound) as refused:
+        tokens.revoke("nobody")
+    assert refused.value.code == "unknown_token"
+
+
+def test_the_last_admin_stays(tokens):
+    make(tokens, "one", Role.ADMIN, None)
+    make(tokens, "two", Role.ADMIN, None)
+    make(tokens)
+    tokens.revoke("one")
+    with pytest.raises(Conflict) as refused:
+        tokens.revoke("two")
+    assert refused.value.code == "last_admin"
+    assert set(tokens.records()) == {"ci", "two"}
+
+
+@pytest.mark.parametrize("name", ["", "-x", ".x", "a b", "a/b", "ä", "x" * 65, "a\n"])
+def test_odd_names_are_refused(tokens, name):
+    with pytest.raises(Invalid) as refused:
+        make(tokens, name)
+    assert refused.value.code == "invalid_token_name"
+
+
+def test_the_longest_name_is_taken(tokens):
+    make(tokens, "x" * 64)
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.NODE])
+def test_a_role_for_all_apps_cannot_be_limited_to_one(tokens, role):
+    with pytest.raises(Invalid) as refused:
+        make(tokens, role=role)
+    assert refused.value.code == "invalid_token_scope"
+
+
+def test_the_app_of_a_token_is_checked(tokens):
+    with pytest.raises(Invalid) as refused:
+        make(tokens, app="nonsense")
+    assert refused.value.code == "invalid_app_id"
+
+
+def test_there_is_a_most_of_tokens(world, tokens):
+    make(tokens)
+    store, _, writer = world
+    document = msgspec.json.decode(payload_of(world))
+    record = document["tokens"]["ci"]
+    document["tokens"] = {f"t{n}": record for n in range(tokens_module.TOKEN_LIMIT)}
+    document["sequence"] += 1
+    sealed = sign_document(writer, "edge-tokens", msgspec.json.encode(document))
+    store.swap(TOKENS_KEY, sealed, store.get(TOKENS_KEY).tag)
+    with pytest.raises(Conflict) as refused:
+        make(tokens, "one-more")
+    assert refused.value.code == "too_many_tokens"
+
+
+def test_writers_at_once_all_get_through(world):
+    threads = [threading.Thread(target=lambda n=n: make(Tokens(*world), f"t{n}")) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(Tokens(*world).records()) == {f"t{n}" for n in range(6)}
+    assert msgspec.json.decode(payload_of(world))["sequence"] == 6
+
+
+def test_a_document_that_goes_back_is_refused(world, tokens):
+    store = world[0]
+    secret = make(tokens)
+    make(tokens, "root", Role.ADMIN, None)
+    old = store.get(TOKENS_KEY)
+    tokens.revoke("ci")
+    store.swap(TOKENS_KEY, old.data, store.get(TOKENS_KEY).tag)
+    with pytest.raises(Untrusted) as refused:
+        tokens.authenticate(secret)
+    assert refused.value.code == "older_document"
+
+
+def test_a_document_that_disappears_is_refused(world, tokens):
+    make(tokens)
+    world[0].path(TOKENS_KEY).unlink()
+    with pytest.raises(Untrusted):
+        tokens.records()
+
+
+def test_a_document_signed_by_a_stranger_is_refused(world, tokens, tmp_path):
+    store = world[0]
+    make(tokens)
+    stranger = load_or_create_writer(tmp_path / "stranger.pem")
+    forged = sign_document(stranger, "edge-tokens", payload_of(world))
+    store.swap(TOKENS_KEY, forged, store.get(TOKENS_KEY).tag)
+    with pytest.raises(Untrusted) as refused:
+        Tokens(*world).records()
+    assert refused.value.code == "unknown_writer"
+
+
+def test_a_document_of_another_store_is_refused(world, tokens):
+    store, _, writer = world
+    make(tokens)
+    foreign = msgspec.json.encode({**msgspec.json.decode(payload_of(world)), "store": "another"})
+    store.swap(TOKENS_KEY, sign_document(writer, "edge-tokens", foreign), store.get(TOKENS_KEY).tag)
+    with pytest.raises(Untrusted) as refused:
+        Tokens(*world).records()
+    assert refused.value.code == "misplaced_document"
+
+
+def test_a_writer_that_was_added_later_is_believed(world, tokens, tmp_path):
+    store, trust, root = world
+    make(tokens)
+    second = load_or_create_writer(tmp_path / "second.pem")
+    node_dir = tmp_path / "second"
+    node_dir.mkdir()
+    open_trust(store, node_dir, NOW).add_writer(root, second.public, NOW)
+    make(Tokens(store, open_trust(store, node_dir, NOW, second), second), "by-second")
+    assert "by-second" in tokens.records()
+    assert second.id in trust.keys
+
+
+def test_a_hash_is_the_plain_sha256():
+    assert hash_secret("edge_x") == hashlib.sha256(b"edge_x").hexdigest()

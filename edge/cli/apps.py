@@ -1,0 +1,47 @@
+"""`edge app`: create, list and show apps."""
+
+import click
+
+from edge.cli.client import Client, app_path
+from edge.cli.options import with_api
+from edge.cli.output import Output, fields, line, table
+
+
+@click.group()
+def app() -> None:
+    """Create and list apps."""
+
+
+@app.command()
+@click.argument("app")
+@click.option("--expose-metadata", is_flag=True, help="Tell devices a bundle's link and comment.")
+@with_api
+def create(client: Client, out: Output, app: str, expose_metadata: bool) -> None:
+    """Create APP, a reverse-domain name like com.example.app."""
+    made = client.post("/v1/apps", {"app": app, "expose_metadata": expose_metadata})
+    out.result(made, lambda: line(f"created {made['app']}"))
+
+
+@app.command("list")
+@with_api
+def list_apps(client: Client, out: Output) -> None:
+    """List the apps that the token may see."""
+    apps = client.get("/v1/apps")
+    columns = ("app", "revision", "bundles", "channels", "overrides")
+    out.result(apps, lambda: table(columns, [[each[name] for name in columns] for each in apps], "no apps yet"))
+
+
+@app.command()
+@click.argument("app")
+@with_api
+def show(client: Client, out: Output, app: str) -> None:
+    """Show APP with its channels."""
+    found = client.get(app_path(app))
+
+    def tell() -> None:
+        names = ("app", "revision", "bundles", "overrides", "expose_metadata")
+        fields([(name.replace("_", " "), found[name]) for name in names])
+        rows = [[each["name"], each["bundle"], each["public"]] for each in found["channels"]]
+        table(("channel", "bundle", "public"), rows, "no channels yet")
+
+    out.result(found, tell)

@@ -1,0 +1,122 @@
+"""`edge channel`: which bundle a channel offers, to whom, and how far from the native version."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from edge.cli.client import Client, app_path
+from edge.cli.options import with_api
+from edge.cli.output import Output, fields, line, table
+from edge.domain.model import Policy
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Each setting of a channel that is yes or no, with its two options and what they mean.
+SWITCHES = (
+    ("public", "--public/--private", "Offer it to every device that names no other channel."),
+    ("self_set", "--self-set/--no-self-set", "Let devices choose it themselves."),
+    ("ios", "--ios/--no-ios", "Serve iOS."),
+    ("android", "--android/--no-android", "Serve Android."),
+    ("electron", "--electron/--no-electron", "Serve Electron."),
+    ("emulator", "--emulator/--no-emulator", "Serve emulators."),
+    ("device", "--device/--no-device", "Serve physical devices."),
+    ("dev", "--dev/--no-dev", "Serve development builds."),
+    ("prod", "--prod/--no-prod", "Serve production builds."),
+    ("block_under_native", "--block-under-native/--allow-under-native", "Offer nothing older than the native version."),
+)
+PLATFORMS = ("ios", "android", "electron")
+
+
+def settings_options(command: F) -> F:
+    """The options of `create` and `set`; one that is not given is None and changes nothing."""
+    for name, flags, meaning in reversed(SWITCHES):
+        command = click.option(flags, name, default=None, help=meaning)(command)
+    policies = click.Choice([policy.value for policy in Policy])
+    command = click.option("--policy", type=policies, help="The update that is too far for the native version.")(
+        command
+    )
+    command = click.option("--replace", is_flag=True, help="Take platforms from the channel that is public now.")(
+        command
+    )
+    return click.option("--bundle", metavar="V|builtin", help="What to offer: a version, or the app's own code.")(
+        command
+    )
+
+
+@click.group()
+def channel() -> None:
+    """Decide who is offered which bundle."""
+
+
+@channel.command()
+@click.argument("app")
+@click.argument("name")
+@settings_options
+@with_api
+def create(client: Client, out: Output, app: str, name: str, replace: bool, **given: Any) -> None:
+    """Create channel NAME of APP."""
+    made = client.post(app_path(app, "channels"), {"name": name, **_settings(given), "replace": replace})
+    out.result(made, lambda: line(f"created channel {_sentence(made)}"))
+
+
+@channel.command("set")
+@click.argument("app")
+@click.argument("name")
+@settings_options
+@with_api
+def set_channel(client: Client, out: Output, app: str, name: str, replace: bool, **given: Any) -> None:
+    """Change channel NAME of APP; what is not given stays as it is."""
+    settings = _settings(given)
+    if not settings:
+        raise click.UsageError("nothing to change: give at least one setting")
+    after = client.patch(app_path(app, "channels", name), {**settings, "replace": replace})
+    out.result(after, lambda: line(f"{'changed' if after['changed'] else 'no change:'} channel {_sentence(after)}"))
+
+
+@channel.command("list")
+@click.argument("app")
+@with_api
+def list_channels(client: Client, out: Output, app: str) -> None:
+    """List the channels of APP."""
+    channels = client.get(app_path(app, "channels"))
+    rows = [[each["name"], each["bundle"], each["public"], _platforms(each), each["policy"]] for each in channels]
+    out.result(channels, lambda: table(("channel", "bundle", "public", "platforms", "policy"), rows, "no channels yet"))
+
+
+@channel.command()
+@click.argument("app")
+@click.argument("name")
+@with_api
+def show(client: Client, out: Output, app: str, name: str) -> None:
+    """Show every setting of channel NAME of APP."""
+    found = client.get(app_path(app, "channels", name))
+    out.result(
+        found,
+        lambda: fields(
+            [(key.replace("_", " "), value or None if key == "bundle" else value) for key, value in found.items()]
+        ),
+    )
+
+
+@channel.command()
+@click.argument("app")
+@click.argument("name")
+@with_api
+def delete(client: Client, out: Output, app: str, name: str) -> None:
+    """Delete channel NAME of APP."""
+    gone = client.delete(app_path(app, "channels", name))
+    out.result(gone, lambda: line(f"deleted channel {name} of {app}"))
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _sentence(view: dict[str, Any]) -> str:
+    offering = f"offers {view['bundle']}" if view["bundle"] else "offers nothing yet"
+    return f"{view['name']}: {offering}, {'public' if view['public'] else 'private'}"
+
+
+def _platforms(view: dict[str, Any]) -> list[str]:
+    return [name for name in PLATFORMS if view[name]]

@@ -1,0 +1,97 @@
+"""The `edge` command: its groups by module path, and the one place where a failure becomes a line and an exit code.
+
+Exit codes: 0 done, 1 refused or failed (one line on stderr: `edge: <reason>`), 2 wrong usage, 130 interrupted. A verb's
+module is imported when it is asked for, so `edge --help` is quick and one broken verb leaves the others alone.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import IO, Any, NamedTuple
+
+import click
+
+from edge import __version__
+from edge.domain.errors import EdgeError
+
+INTERRUPTED = 130  # what a shell makes of SIGINT
+
+
+class Verb(NamedTuple):
+    module: str
+    attribute: str
+    summary: str
+
+
+VERBS: Mapping[str, Verb] = {
+    "app": Verb("edge.cli.apps", "app", "Create and list apps."),
+    "bundle": Verb("edge.cli.bundles", "bundle", "Publish, list and delete bundles."),
+    "channel": Verb("edge.cli.channels", "channel", "Decide who is offered which bundle."),
+    "config": Verb("edge.cli.configs", "config", "Check and show the configuration."),
+    "demo": Verb("edge.cli.demo", "demo", "Serve a demo app, or prove that the node works."),
+    "device": Verb("edge.cli.devices", "device", "Behave as a device does."),
+    "explain": Verb("edge.cli.explain", "explain", "Show how a device's check is decided."),
+    "history": Verb("edge.cli.history", "history", "List an app's revisions."),
+    "override": Verb("edge.cli.overrides", "override", "Send single devices to a channel."),
+    "serve": Verb("edge.cli.serve", "serve", "Run a node."),
+    "stats": Verb("edge.cli.stats", "stats", "Count what devices reported."),
+    "token": Verb("edge.cli.tokens", "token", "Make and revoke access tokens."),
+}
+
+
+class Failed(click.ClickException):
+    """One line on stderr, exit code 1."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"edge: {self.message}", err=True)
+
+
+class EdgeGroup(click.Group):
+    """The verbs of VERBS, imported when used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = VERBS.get(cmd_name)
+        return getattr(importlib.import_module(verb.module), verb.attribute) if verb else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the verb. What a peer or the user did wrong is told in one line; our own bugs rise with their trace."""
+        try:
+            return super().invoke(ctx)
+        except EdgeError as error:
+            raise Failed(_one_line(error.message)) from error
+        except BrokenPipeError:
+            raise  # click ends quietly: who read our output has left
+        except OSError as error:
+            raise Failed(_one_line(_file_reason(error))) from error
+        except KeyboardInterrupt as error:
+            raise click.exceptions.Exit(INTERRUPTED) from error
+
+
+@click.group(cls=EdgeGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edge")
+def cli() -> None:
+    """Live app updates from a node of your own.
+
+    Every verb takes --json. The control port is given by --url or EDGE_URL and --token or EDGE_TOKEN; on the machine
+    of the node the token is found in its data directory.
+    """
+
+
+def main() -> None:
+    cli(prog_name="edge")
+
+
+def _file_reason(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _one_line(message: str) -> str:
+    """Words from outside cannot break the line, nor speak to the terminal."""
+    return "".join(c if c.isprintable() else " " for c in message).strip()

@@ -1,0 +1,156 @@
+"""What a verb says: JSON for machines, or tables, fields and a progress bar for people.
+
+Results go to stdout, everything else to stderr. Tables are drawn and bars move on a terminal only; in a pipe a table is
+plain aligned text. Words from outside are stripped of control characters: a comment must not drive a terminal.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Advance = Callable[[int], None]
+Reached = Callable[[str, int, int], None]
+
+_UNITS = ("B", "kB", "MB", "GB")
+_STEP = 1_000
+
+
+class Output:
+    """Where a verb's result goes; `as_json` is its `--json`."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def result(self, value: Any, tell: Callable[[], None]) -> None:
+        """The verb's one result: `value` as one JSON document, or whatever `tell` prints for a person."""
+        if self.as_json:
+            click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+        else:
+            tell()
+
+
+def line(text: str) -> None:
+    click.echo(plain(text))
+
+
+def note(text: str) -> None:
+    """For the person at the terminal, beside the result."""
+    click.echo(plain(text), err=True)
+
+
+def fields(pairs: Sequence[tuple[str, Any]]) -> None:
+    """`name   value` lines; a value of None is left out."""
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        if value is not None:
+            line(f"{name:<{width}}  {cell(value)}")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
+    """Rows under their columns, or the sentence `empty`. Numbers stand to the right."""
+    if not rows:
+        return line(empty)
+    numeric = [
+        all(isinstance(row[i], int) and not isinstance(row[i], bool) for row in rows) for i in range(len(columns))
+    ]
+    cells = [[cell(value) for value in row] for row in rows]
+    if sys.stdout.isatty():
+        return _draw(columns, cells, numeric)
+    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
+    for row in [[name.upper() for name in columns], *cells]:
+        aligned = (t.rjust(w) if right else t.ljust(w) for t, w, right in zip(row, widths, numeric, strict=True))
+        line("  ".join(aligned).rstrip())
+    return None
+
+
+@contextmanager
+def progress(what: str, total_bytes: int | None) -> Iterator[Advance]:
+    """A bar on stderr if that is a terminal; what it gives is told the bytes just done, from any thread.
+
+    A bar without a total shows that it moves.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with _bars() as bars:
+        task = bars.add_task(what, total=total_bytes)
+        yield lambda count: bars.advance(task, count)
+
+
+@contextmanager
+def stages() -> Iterator[Reached]:
+    """A bar for each stage of a longer work, likewise; it is told a stage's name, bytes done, and bytes in all."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    with _bars() as bars:
+        tasks: dict[str, Any] = {}
+
+        def reach(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield reach
+
+
+def cell(value: Any) -> str:
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(cell(each) for each in value) or "-"
+        case _:
+            return plain(str(value))
+
+
+def plain(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def size(count_bytes: float) -> str:
+    """`3.2 MB`, in powers of 1000."""
+    if count_bytes < _STEP:
+        return f"{count_bytes:.0f} B"
+    for unit in _UNITS[1:]:
+        count_bytes /= _STEP
+        if count_bytes < _STEP or unit == _UNITS[-1]:
+            break
+    return f"{count_bytes:.1f} {unit}"
+
+
+def moment(seconds: float) -> str:
+    """Seconds since the epoch as `2026-01-31 12:00:00Z`."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def _bars() -> "Progress":
+    from rich.console import Console  # 70 ms that a pipe does not pay
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, right in zip(columns, numeric, strict=True):
+        drawn.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(text) for text in row))
+    Console().print(drawn)

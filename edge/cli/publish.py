@@ -1,0 +1,91 @@
+"""From a folder or a zip to a bundle on the server: pack here, upload what it lacks, and then say what it all is.
+
+The packed files live in a temporary folder for as long as this takes. What was uploaded before an interruption is
+not sent again by the next try: blobs are asked for by digest.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from edge.bundles.pack import Packed, pack
+from edge.cli.client import Client, app_path
+from edge.cli.output import Advance, progress, stages
+from edge.domain.model import Digest, parse_version_name
+
+UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
+MISSING_LIMIT = 20_000  # digests asked about at once; the server takes one bundle's
+
+
+class Release(NamedTuple):
+    """What is to be published, as its options say it. Empty: not given."""
+
+    app: str
+    version: str
+    channel: str | None
+    min_native: str
+    link: str
+    comment: str
+
+
+class Published(NamedTuple):
+    answer: dict[str, Any]
+    uploaded: int  # blobs
+    uploaded_bytes: int
+
+
+def publish(client: Client, release: Release, source: Path) -> Published:
+    """Raises EdgeError: what the source, the server or the connection is to blame for."""
+    _ask_first(client, release)
+    with TemporaryDirectory(prefix="edge-publish-") as workdir:
+        with stages() as reach:
+            packed = pack(source, Path(workdir), progress=reach)
+        sent = _upload_missing(client, release.app, _files(packed, Path(workdir)))
+        body = {**release._asdict(), "zip": packed.zip.digest, "manifest": packed.manifest_digest}
+        answer = client.post(app_path(body.pop("app"), "bundles"), body)
+        return Published(answer, len(sent), sum(sent.values()))
+
+
+def _ask_first(client: Client, release: Release) -> None:
+    """What would refuse the bundle at the end is told before a minute of packing. Raises EdgeError."""
+    parse_version_name(release.version)
+    client.get(app_path(release.app))
+    if release.channel is not None:
+        client.get(app_path(release.app, "channels", release.channel))
+
+
+def _files(packed: Packed, workdir: Path) -> dict[Digest, Path]:
+    """Everything that a server must have: files, then the zip, then the document that names them."""
+    document = workdir / "manifest.json"
+    document.write_bytes(packed.manifest)
+    files = {digest: blob.path for digest, blob in packed.blobs.items()}
+    return {**files, packed.zip.digest: packed.zip.path, packed.manifest_digest: document}
+
+
+def _upload_missing(client: Client, app: str, files: Mapping[Digest, Path]) -> dict[Digest, int]:
+    """Send what the server lacks, side by side; returns the bytes of each blob sent."""
+    digests = list(files)
+    missing: list[Digest] = []
+    for start in range(0, len(digests), MISSING_LIMIT):
+        asked = {"digests": digests[start : start + MISSING_LIMIT]}
+        missing += client.post(app_path(app, "blobs", "missing"), asked)["missing"]
+    sizes = {digest: files[digest].stat().st_size for digest in missing}
+    with progress("uploading", sum(sizes.values())) as advance:
+        _upload(client, app, {digest: files[digest] for digest in missing}, advance)
+    return sizes
+
+
+def _upload(client: Client, app: str, files: Mapping[Digest, Path], advance: Advance) -> None:
+    pool = ThreadPoolExecutor(UPLOADS_AT_ONCE, thread_name_prefix="upload")
+    try:
+        paths = [(app_path(app, "blobs", digest), file) for digest, file in files.items()]
+        sending = [pool.submit(client.upload, path, file, advance) for path, file in paths]
+        for done in wait(sending, return_when=FIRST_EXCEPTION).done:
+            done.result()
+    except BaseException:
+        client.close()  # ends the uploads under way at their next block, also when the user interrupts
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,276 @@
+"""The command's outside: help, lazy imports, exit codes, one line for every failure."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from edge.cli.main import VERBS, EdgeGroup, cli
+
+# Every verb that talks to a node, with arguments that are complete.
+API_VERBS = [
+    ["app", "list"],
+    ["app", "show", "com.acme.app"],
+    ["app", "create", "com.acme.app"],
+    ["bundle", "list", "com.acme.app"],
+    ["bundle", "show", "com.acme.app", "1.0.0"],
+    ["bundle", "delete", "com.acme.app", "1.0.0"],
+    ["bundle", "publish", "com.acme.app", ".", "--version", "1.0.0"],
+    ["channel", "create", "com.acme.app", "stable"],
+    ["channel", "set", "com.acme.app", "stable", "--public"],
+    ["channel", "list", "com.acme.app"],
+    ["channel", "show", "com.acme.app", "stable"],
+    ["channel", "delete", "com.acme.app", "stable"],
+    ["override", "set", "com.acme.app", "00009a6b-eefe-490a-9c60-8e965132ae51", "stable"],
+    ["override", "clear", "com.acme.app", "00009a6b-eefe-490a-9c60-8e965132ae51"],
+    ["override", "list", "com.acme.app"],
+    ["explain", "com.acme.app", "--body", "-"],
+    ["history", "com.acme.app"],
+    ["stats", "com.acme.app"],
+    ["token", "create", "ci", "--role", "publisher"],
+    ["token", "list"],
+    ["token", "revoke", "ci"],
+]
+SLOW_MODULES = {"aiohttp", "rich", "cryptography", "brotli", "uvloop", "asyncio", "orjson"}
+
+
+@pytest.fixture
+def edge(tmp_path, monkeypatch):
+    """Runs the command in an empty directory, without the variables of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("EDGE_")]:
+        monkeypatch.delenv(name)
+
+    def run(*args, **options):
+        return CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="edge", **options)
+
+    return run
+
+
+def imported_by(*args):
+    program = (
+        "import sys\nfrom edge.cli.main import cli\n"
+        f"try:\n    cli({list(args)!r}, prog_name='edge')\n"
+        "finally:\n    print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, {name.partition(".")[0] for name in done.stderr.split()}, set(done.stderr.split())
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+def test_help_and_version_import_nothing_slow_and_no_verb(args):
+    _, roots, modules = imported_by(*args)
+    assert not roots & SLOW_MODULES
+    assert not modules & {verb.module for verb in VERBS.values()}
+
+
+@pytest.mark.parametrize("group", ["app", "bundle", "channel", "config", "device", "token"])
+def test_help_of_a_group_imports_nothing_slow(group):
+    out, roots, _ = imported_by(group, "--help")
+    assert "Commands:" in out
+    assert not roots & (SLOW_MODULES - {"asyncio"})
+
+
+def test_help_lists_every_verb_with_the_words_of_its_module(edge):
+    listed = edge("--help").output
+    for name, verb in VERBS.items():
+        assert f"  {name}" in listed and verb.summary in listed
+
+
+@pytest.mark.parametrize("args", API_VERBS, ids=lambda args: "-".join(args[:2]))
+def test_every_verb_takes_url_token_and_json_after_it(edge, args):
+    shown = edge(*args, "--help")
+    assert shown.exit_code == 0
+    for option in ("--url", "--token", "--json"):
+        assert option in shown.output
+
+
+@pytest.mark.parametrize("verb", ["create", "set"])
+def test_a_channel_has_the_options_of_every_setting(edge, verb):
+    shown = edge("channel", verb, "--help", terminal_width=200).output
+    for name in ("self-set", "ios", "android", "electron", "emulator", "device", "dev", "prod"):
+        assert f"--{name} / --no-{name} " in shown
+    assert "--public / --private " in shown and "--block-under-native / --allow-under-native" in shown
+    assert (
+        "--bundle V|builtin " in shown and "[major|minor|patch|version_number|none]" in shown and "--replace " in shown
+    )
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nonsense"],
+        ["app"],
+        ["app", "create"],
+        ["app", "list", "--nonsense"],
+        ["channel", "set", "com.acme.app", "stable"],
+        ["channel", "create", "com.acme.app", "stable", "--policy", "loose"],
+        ["bundle", "publish", "com.acme.app", "."],
+        ["bundle", "publish", "com.acme.app", "nowhere", "--version", "1.0.0"],
+        ["token", "create", "ci"],
+        ["token", "create", "ci", "--role", "king"],
+        ["history", "com.acme.app", "--limit", "0"],
+        ["explain", "com.acme.app", "--body", "nowhere.json"],
+        ["device", "update", "--app", "com.acme.app"],
+        ["device", "update", "--app", "a.b", "--state", "s", "--plugin", "8.0.0", "--platform", "windows"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2_and_shows_the_usage(edge, args):
+    done = edge(*args, env={"EDGE_TOKEN": "edge_x"})
+    assert done.exit_code == 2
+    assert "Usage: edge" in done.stderr
+    assert done.stdout == ""
+
+
+def failure_of(done):
+    """The one line of a failed command."""
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("edge: ") and done.stderr.count("\n") == 1 and done.stderr.endswith("\n")
+    return done.stderr.removeprefix("edge: ").strip()
+
+
+@pytest.fixture
+def nobody():
+    """An address that nobody listens on."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{reserved.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_node_that_is_not_there_is_one_line(edge, nobody, options):
+    reason = failure_of(edge("app", "list", "--url", nobody, "--token", "edge_x", *options))
+    assert reason == f"no answer from {nobody}: connection refused (is `edge serve` running there?)"
+
+
+def test_without_a_token_the_line_says_where_it_was_looked_for(edge):
+    assert "edge-data/node/admin.token: No such file" in failure_of(edge("app", "list"))
+
+
+def test_the_token_of_this_machine_is_never_sent_elsewhere(edge, tmp_path):
+    put_token(tmp_path / "edge-data")
+    reason = failure_of(edge("app", "list", "--url", "http://192.0.2.1:8081"))
+    assert reason == "http://192.0.2.1:8081 needs a token: --token or EDGE_TOKEN"
+
+
+def put_token(data_dir):
+    (data_dir / "node").mkdir(parents=True)
+    (data_dir / "node" / "admin.token").write_text("edge_x\n")
+
+
+@pytest.mark.parametrize("way", ["default", "environment", "file", "file of the environment"])
+def test_the_token_is_found_in_the_data_directory_that_the_configuration_names(edge, nobody, tmp_path, way):
+    data_dir = tmp_path / ("edge-data" if way == "default" else "elsewhere")
+    put_token(data_dir)
+    file = tmp_path / "edge.toml"
+    file.write_text(f'data_dir = "{data_dir}"\n')
+    options = ["--config", file] if way == "file" else []
+    env = {"environment": {"EDGE_DATA_DIR": str(data_dir)}, "file of the environment": {"EDGE_CONFIG": str(file)}}
+    reason = failure_of(edge("app", "list", "--url", nobody, *options, env=env.get(way, {})))
+    assert "connection refused" in reason
+
+
+def test_a_url_that_is_none_is_one_line(edge):
+    assert "is not an address like" in failure_of(edge("app", "list", "--url", "http://["))
+
+
+def test_a_token_of_strange_characters_is_one_line_without_the_token(edge):
+    reason = failure_of(edge("app", "list", "--token", "sécret\n"))
+    assert "printable" in reason and "cret" not in reason
+
+
+def test_a_bundle_version_is_checked_before_anything_is_asked(edge, nobody):
+    done = edge("bundle", "publish", "a.b", ".", "--version", "one", "--url", nobody, "--token", "edge_x")
+    assert "bundle version 'one' is not a semantic version" in failure_of(done)
+
+
+@pytest.mark.parametrize(("content", "reason"), [("{", "not JSON"), (" " * (1024 * 1024 + 1), "larger than")])
+def test_explain_refuses_a_body_that_is_none_before_it_is_sent(edge, nobody, content, reason):
+    done = edge("explain", "a.b", "--body", "-", "--url", nobody, "--token", "edge_x", input=content)
+    assert reason in failure_of(done)
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["--plugin", "not-a-version", "--platform", "ios"], "not-a-version"),
+        (["--plugin", "8.51.14", "--platform", "ios", "--device-id", "me"], "device id 'me' is not a UUID"),
+        (["--plugin", "8.51.14", "--platform", "ios", "--url", "nowhere"], "is not an address like"),
+    ],
+)
+def test_a_device_that_cannot_be_is_one_line(edge, args, reason):
+    assert reason in failure_of(edge("device", "update", "--app", "a.b", "--state", "s", *args))
+
+
+def test_config_check_and_show(edge, tmp_path):
+    file = tmp_path / "edge.toml"
+    file.write_text("[devices]\nport = 1\n")
+    assert edge("config", "check", "--config", file).stdout == f"{file}: good\n"
+    shown = edge("config", "show", "--config", file, "--json", env={"EDGE_LOG_LEVEL": "debug"})
+    found = {each["option"]: (each["value"], each["origin"]) for each in msgspec.json.decode(shown.stdout)}
+    assert found["devices.port"] == (1, str(file))
+    assert found["log.level"] == ("debug", "env EDGE_LOG_LEVEL")
+    assert found["data_dir"] == ("edge-data", "default")
+
+
+@pytest.mark.parametrize("verb", ["check", "show"])
+def test_a_configuration_that_is_wrong_is_one_line_with_file_and_reason(edge, tmp_path, verb):
+    file = tmp_path / "edge.toml"
+    file.write_text("[devices]\nprot = 1\n")
+    reason = failure_of(edge("config", verb, "--config", file, "--json"))
+    assert reason == f"{file}: devices.prot: there is no such option"
+
+
+def test_a_configuration_that_is_not_there_is_one_line(edge):
+    assert failure_of(edge("config", "check", "--config", "gone.toml")) == "gone.toml: No such file or directory"
+
+
+def test_a_table_in_a_pipe_is_plain_aligned_text(edge):
+    lines = edge("config", "show").stdout.splitlines()
+    assert lines[0].split() == ["OPTION", "VALUE", "ORIGIN"]
+    assert all(line.isascii() for line in lines)
+    assert len({line.index("default") for line in lines[1:]}) == 1
+
+
+def test_an_interrupt_is_130_without_a_trace():
+    program = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        args = [sys.executable, "-c", program, "app", "list", "--url", url, "--token", "edge_x"]
+        with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            silent.settimeout(20)
+            with silent.accept()[0] as connection:
+                assert connection.recv(1)  # it waits for an answer now
+                running.send_signal(signal.SIGINT)
+                out, errors = running.communicate(timeout=20)
+    assert (running.returncode, out, errors.strip()) == (130, "", "")
+
+
+def test_a_reader_that_leaves_is_no_error():
+    program = (
+        "import os, sys; r, w = os.pipe(); os.dup2(w, 1); os.close(w); os.close(r);"
+        "from edge.cli.main import cli; cli(['config', 'show'], prog_name='edge')"
+    )
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
+    done = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, timeout=20, env=environ)
+    assert done.stderr == ""
+
+
+class Broken(EdgeGroup):
+    def get_command(self, ctx, cmd_name):
+        return click.Command("broken", callback=lambda: [][0])
+
+
+def test_our_own_bugs_rise():
+    """An exception that nobody expected is not dressed up as the user's fault."""
+    with pytest.raises(IndexError):
+        Broken("edge").main(["broken"])

@@ -1,0 +1,206 @@
+"""The configuration: defaults, file, environment, and one line for everything that is wrong."""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.config import Config, ConfigError, is_loopback, load_config, load_settings
+
+EXAMPLE = Path(__file__).parent.parent / "config" / "edge.toml"
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "edge.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_without_file_and_environment_everything_is_the_default():
+    assert load_config(None, {}) == Config()
+
+
+def test_the_example_file_equals_the_defaults():
+    assert load_config(EXAMPLE, {}) == Config()
+
+
+def test_the_example_file_has_every_option_with_a_comment():
+    assert tomllib.loads(EXAMPLE.read_text()) == msgspec.json.decode(msgspec.json.encode(Config()))
+    lines = EXAMPLE.read_text().splitlines()
+    for number, line in enumerate(lines):
+        if " = " in line and not line.startswith("#") and line != 'tls_key = ""':
+            assert lines[number - 1].startswith("#"), f"{line} is not explained"
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(written):
+    config = load_config(written('data_dir = "/srv/edge"\n[devices]\nport = 9090\nstall_seconds = 5\n'), {})
+    assert (config.data_dir, config.devices.port, config.devices.stall_seconds) == ("/srv/edge", 9090, 5.0)
+    assert config.control == Config().control
+
+
+def test_the_environment_wins_over_the_file(written):
+    environ = {"EDGE_DEVICES_PORT": "7070", "EDGE_DATA_DIR": "elsewhere", "EDGE_CONTROL_INSECURE": "true"}
+    config = load_config(written("[devices]\nport = 9090\nworkers = 3\n"), environ)
+    assert (config.devices.port, config.devices.workers, config.data_dir) == (7070, 3, "elsewhere")
+    assert config.control.insecure
+
+
+def test_a_list_in_the_environment_is_comma_separated():
+    config = load_config(None, {"EDGE_DEVICES_ALLOWED_HOSTS": "a.example, b.example:8080,,"})
+    assert config.devices.allowed_hosts == ("a.example", "b.example:8080")
+
+
+def test_an_empty_variable_empties_a_list(written):
+    file = written('[devices]\nallowed_hosts = ["a.example"]\n')
+    assert load_config(file, {"EDGE_DEVICES_ALLOWED_HOSTS": ""}).devices.allowed_hosts == ()
+
+
+def test_the_file_may_be_named_by_the_environment_and_an_argument_wins(written, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text("[devices]\nport = 2\n")
+    file = written("[devices]\nport = 1\n")
+    assert load_config(None, {"EDGE_CONFIG": str(file)}).devices.port == 1
+    assert load_config(other, {"EDGE_CONFIG": str(file)}).devices.port == 2
+
+
+def test_other_variables_of_the_command_are_left_alone():
+    assert load_config(None, {"EDGE_URL": "http://x", "EDGE_TOKEN": "y", "EDGE_CONFIG": "", "PATH": "z"}) == Config()
+
+
+def test_every_value_knows_where_it_came_from(written):
+    file = written('[log]\nlevel = "debug"\n[devices]\nport = 1\n')
+    _, settings = load_settings(file, {"EDGE_DEVICES_PORT": "2"})
+    origins = {each.option: (each.value, each.origin) for each in settings}
+    assert origins["log.level"] == ("debug", str(file))
+    assert origins["devices.port"] == (2, "env EDGE_DEVICES_PORT")
+    assert origins["control.port"] == (8081, "default")
+    assert next(iter(origins)) == "data_dir"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[devices]\nprot = 1\n", "devices.prot: there is no such option"),
+        ("dta_dir = 'x'\n", "dta_dir: there is no such option"),
+        ("[device]\nport = 1\n", "device: there is no such option"),
+        ("[devices]\nport = '8080'\n", "devices.port: expected `int`, got `str`"),
+        ("[devices]\nport = 65536\n", "devices.port: expected `int` <= 65535"),
+        ("[devices]\nport = true\n", "devices.port: expected `int`, got `bool`"),
+        ("[devices]\nstall_seconds = 0\n", "devices.stall_seconds: expected `float` > 0.0"),
+        ("[devices]\nallowed_hosts = [1]\n", "devices.allowed_hosts[0]: expected `str`, got `int`"),
+        ("devices = 1\n", "devices: expected `object`, got `int`"),
+        ("[log]\nlevel = 'loud'\n", "log.level: invalid enum value 'loud'"),
+        ("data_dir = ''\n", "data_dir: empty"),
+        ("[devices\n", "not TOML"),
+        (b"data_dir = '\xff'\n", "not TOML"),
+        ("a = " + "[" * 5_000, "not TOML"),
+        (b"#" * (1024 * 1024 + 1), "larger than"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_told_in_one_line_with_file_and_option(written, text, reason):
+    file = written(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, {})
+    assert caught.value.message.startswith(f"{file}: ")
+    assert reason in caught.value.message
+    assert caught.value.code == "invalid_config"
+
+
+def test_a_file_that_is_not_there_is_told_by_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"gone\.toml: No such file"):
+        load_config(tmp_path / "gone.toml", {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "reason"),
+    [
+        ("EDGE_DEVICES_PORT", "many", "'many': expected `int`"),
+        ("EDGE_DEVICES_PORT", "-1", "'-1': expected `int` >= 0"),
+        ("EDGE_CONTROL_INSECURE", "perhaps", "'perhaps': expected `bool`"),
+        ("EDGE_DEVICES_PROT", "1", "there is no such option"),
+        ("EDGE_LOG_FORMAT", "xml", "'xml': invalid enum value"),
+    ],
+)
+def test_what_is_wrong_in_the_environment_names_the_variable(variable, text, reason):
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {variable: text})
+    assert caught.value.message.startswith(f"{variable}: {reason}")
+
+
+@pytest.mark.parametrize("url", ["", "https://updates.example.com", "http://[::1]:8080", "https://example.com/edge"])
+def test_public_urls_that_devices_can_be_told(url):
+    assert load_config(None, {"EDGE_DEVICES_PUBLIC_URL": url}).devices.public_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "updates.example.com",
+        "ftp://example.com",
+        "https://",
+        "https://example.com/",
+        "https://example.com?a=1",
+        "https://example.com#a",
+        "https://me@example.com",
+        "https://exa mple.com",
+        "https://example.com:99999",
+        "http://[::1",
+    ],
+)
+def test_public_urls_that_are_refused(url):
+    with pytest.raises(ConfigError, match=r"devices\.public_url"):
+        load_config(None, {"EDGE_DEVICES_PUBLIC_URL": url})
+
+
+@pytest.mark.parametrize("host", ["updates.example.com", "192.0.2.1:8080", "[2001:db8::1]", "[::1]:80"])
+def test_allowed_hosts_have_the_form_of_a_host_header(host):
+    assert load_config(None, {"EDGE_DEVICES_ALLOWED_HOSTS": host}).devices.allowed_hosts == (host,)
+
+
+@pytest.mark.parametrize("host", ["https://a.example", "a.example/", "a b", "::1"])
+def test_what_no_host_header_can_be_is_refused(host):
+    with pytest.raises(ConfigError, match=r"devices\.allowed_hosts"):
+        load_config(None, {"EDGE_DEVICES_ALLOWED_HOSTS": host})
+
+
+@pytest.mark.parametrize(
+    ("network", "good"), [("10.0.0.1", True), ("10.0.0.0/8", True), ("::1", True), ("proxy", False)]
+)
+def test_trusted_proxies_are_addresses_or_networks(network, good):
+    environ = {"EDGE_DEVICES_TRUSTED_PROXIES": network}
+    if good:
+        assert load_config(None, environ).devices.trusted_proxies == (network,)
+    else:
+        with pytest.raises(ConfigError, match=r"devices\.trusted_proxies: 'proxy' is not an address"):
+            load_config(None, environ)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "192.0.2.1", "control.example.com", "127.0.0.1.example.com"])
+def test_the_control_port_beyond_loopback_needs_tls_or_insecure(host):
+    environ = {"EDGE_CONTROL_HOST": host}
+    with pytest.raises(ConfigError, match=r"control\.host: .* reachable from other machines"):
+        load_config(None, environ)
+    assert load_config(None, environ | {"EDGE_CONTROL_INSECURE": "1"}).control.insecure
+    tls = {"EDGE_CONTROL_TLS_CERTIFICATE": "c.pem", "EDGE_CONTROL_TLS_KEY": "k.pem"}
+    assert load_config(None, environ | tls).control.host == host
+
+
+@pytest.mark.parametrize("option", ["CERTIFICATE", "KEY"])
+def test_half_of_tls_is_refused(option):
+    with pytest.raises(ConfigError, match="go together"):
+        load_config(None, {f"EDGE_CONTROL_TLS_{option}": "x.pem"})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_nothing(host):
+    assert is_loopback(host)
+    assert load_config(None, {"EDGE_CONTROL_HOST": host}).control.host == host
+
+
+def test_the_first_admins_token_is_in_the_data_directory():
+    assert str(load_config(None, {"EDGE_DATA_DIR": "/d"}).admin_token_file) == "/d/node/admin.token"

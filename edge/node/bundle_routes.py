@@ -1,0 +1,101 @@
+"""The HTTP door to bundle bytes: `GET|HEAD /bundles/{app}/zip|file/{digest}`.
+
+Which blobs a device may read is the snapshot's business, what to answer is `delivery`'s, how bytes travel is `send`'s.
+Whatever is not such an address, or not readable, is the same 404: never a 5xx, which new Android releases retry for
+ever (device-protocol §10).
+"""
+
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+
+from edge.domain.errors import EdgeError
+from edge.domain.model import AppId, Digest, parse_app_id, parse_digest
+from edge.node.delivery import CONTENT_TYPES, TRANSIENT, Asked, Blob, Plan, plan_delivery
+from edge.node.files import OpenFile, OpenFiles
+from edge.node.send import cut, send_file
+from edge.wire.plugins import ZipEnd
+
+
+class Readable(Protocol):
+    def blob(self, app: str, kind: str, digest: str) -> Path | None:
+        """Where the bytes are, if the current snapshot marks them readable for devices. Must not block."""
+
+
+def add_bundle_routes(router: web.UrlDispatcher, readable: Readable, files: OpenFiles) -> None:
+    handler = partial(handle_bundle, readable=readable, files=files)
+    router.add_get("/bundles/{app}/{kind}/{digest}", handler)  # HEAD comes with it
+    router.add_get("/bundles/{rest:.*}", handle_unknown)
+
+
+async def handle_bundle(request: web.Request, *, readable: Readable, files: OpenFiles) -> web.StreamResponse:
+    path = _find(request, readable)
+    if path is None:
+        return await handle_unknown(request)
+    async with files.lend(path) as file:
+        if file is None:
+            return await handle_unknown(request)
+        blob = Blob(request.match_info["kind"], request.match_info["digest"], file.bytes, file.modified)
+        return await _deliver(request, plan_delivery(blob, _asked(request)), file)
+
+
+async def handle_unknown(request: web.Request) -> web.Response:
+    error = {"error": "not_found", "message": "Not found"}
+    return web.json_response(error, status=404, headers={"Cache-Control": TRANSIENT})
+
+
+def _find(request: web.Request, readable: Readable) -> Path | None:
+    """Checked before the snapshot is asked, so that no word of a peer gets near a path."""
+    kind = request.match_info["kind"]
+    try:
+        app: AppId = parse_app_id(request.match_info["app"])
+        digest: Digest = parse_digest(request.match_info["digest"])
+    except EdgeError:
+        return None
+    return readable.blob(app, kind, digest) if kind in CONTENT_TYPES else None
+
+
+def _asked(request: web.Request) -> Asked:
+    try:
+        end = ZipEnd(request.query.get("end", ""))
+    except ValueError:
+        end = ZipEnd.REFUSE
+    return Asked(
+        request.method,
+        _joined(request, "Range"),
+        _joined(request, "If-Range"),
+        _joined(request, "If-None-Match"),
+        _joined(request, "If-Modified-Since"),
+        end,
+    )
+
+
+def _joined(request: web.Request, name: str) -> str | None:
+    lines = request.headers.getall(name, None)
+    return ", ".join(lines) if lines else None
+
+
+async def _deliver(request: web.Request, plan: Plan, file: OpenFile) -> web.StreamResponse:
+    """Headers by aiohttp, bytes by ourselves. `prepare` hands all headers to the transport before it returns (what
+    aiohttp buffers is `Response` alone), `send_file` waits until they are out, and the body is then invisible to
+    aiohttp: it finds its writer done and goes on to the next request. Only the public face of both is used.
+    """
+    response = web.StreamResponse(status=plan.status, headers=plan.headers)
+    transport = request.transport
+    sent = False
+    try:
+        with suppress(ConnectionError):  # a client that leaves is not an error
+            writer = await response.prepare(request)
+            if plan.length and transport is not None and writer is not None:
+                await send_file(transport, file.fd, plan.offset, plan.length)
+                writer.output_size += plan.length  # for the access log
+            sent = True
+    finally:
+        if not sent:
+            response.force_close()
+            if transport is not None:
+                cut(transport)
+    return response

@@ -79,7 +79,7 @@ def read_answer(profile: Profile, status: int, body: bytes, current: str) -> Ans
     if status == 429 and profile.rate_limit is not RateLimit.PLAIN_FAILURE:
         return RateLimited()
     ok = 200 <= status < 300
-    if not ok and (status == 429 or not profile.reads_body_of_errors):
+    if not ok and not profile.reads_body_of_errors:
         return _unread(profile, "response_error")
     try:
         fields = decode_android(body, profile) if profile.android else decode_ios(body, profile)

@@ -18,7 +18,7 @@ from edge.device.state import BundleStatus, DeviceState, Installed
 from edge.device.zip_download import Sleep, ZipDownloader
 from edge.device.zip_install import install_zip
 
-IOS_ZIP_PERCENT = (0, 70)  # iOS says nothing between (device-protocol §5.3)
+IOS_DOWNLOADED_PERCENT = 70  # of a zip; iOS says nothing between 0 and this (device-protocol §5.3)
 
 
 class Deciles:
@@ -107,7 +107,8 @@ class Installer:
             on_progress=lambda progress: self._hear_zip(progress, deciles),
         )
         archive = await downloader.download(update.url, update.version, bundle_id)
-        deciles.reach(IOS_ZIP_PERCENT[1])
+        if not self._profile.android:
+            deciles.reach(IOS_DOWNLOADED_PERCENT)
         try:
             await asyncio.to_thread(
                 install_zip,

@@ -52,6 +52,8 @@ class Reporter:
 
     def report(self, action: str, version_name: str | None, old_version_name: str = "") -> None:
         """Queue an event of the plugin itself. `version_name` None leaves the member out."""
+        if not self._stats_url:
+            return
         event = self._build(action, version_name, old_version_name, self._key_id)
         if self._profile.stats_in_arrays:
             event["timestamp"] = int(self._clock() * 1000)
@@ -63,17 +65,13 @@ class Reporter:
 
     def report_download(self, action: str, version_name: str) -> None:
         """Queue an event of the download: on Android its worker sends alone, without key id and time (§4.1)."""
-        if self._profile.android and self._profile.stats_in_arrays:
+        if self._stats_url and self._profile.android and self._profile.stats_in_arrays:
             self._singles.append(self._build(action, version_name, "", ""))
         else:
             self.report(action, version_name)
 
     async def flush(self, network: Network, ledger: Ledger) -> None:
         """Send what waits. A failed delivery keeps an array for later and drops single reports."""
-        if not self._stats_url:
-            self._singles, self._queue = [], []
-            self._state.keep_reports([])
-            return
         singles, self._singles = self._singles, []
         for event in singles:
             if await self._deliver(network, ledger, event) is _Delivery.TAKEN:

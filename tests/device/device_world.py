@@ -73,6 +73,7 @@ class World:
         self.close_after: list[int] = []  # bytes after which the next bodies end too early
         self.asked: list[dict[str, Any]] = []
         self.ranges: list[str] = []
+        self.encodings: list[str] = []  # Accept-Encoding of each blob request
         self.stats: list[Any] = []
         self.stats_statuses: list[int] = []  # what the next /stats requests get; then 200
         self.served: Counter[str] = Counter()
@@ -152,6 +153,7 @@ class World:
         self.ranges.append(asked)
         self.served[path] += 1
         self.user_agents["blob"] = request.headers["User-Agent"]
+        self.encodings.append(request.headers["Accept-Encoding"])
         if path in self.broken:
             return web.Response(status=503)
         if self.fail_first:

@@ -16,7 +16,7 @@ from device_world import crc32, files_in, hashes, sha256, web_build, zipped
 
 from edge.device.crypto import DeviceKey, Undecryptable
 from edge.device.ledger import Result
-from edge.device.profile import Encryption
+from edge.device.profile import Brotli, Encryption
 
 FILES = web_build(1)
 ARCHIVE = zipped(FILES)
@@ -35,6 +35,7 @@ class Publisher:
             f"{base64.b64encode(self._iv).decode()}:{base64.b64encode(self._wrap(self._aes_key)).decode()}"
         )
 
+    @cache  # noqa: B019  one publisher for the whole run
     def _wrap(self, content: bytes) -> bytes:
         block = b"\x00\x01" + b"\xff" * (253 - len(content)) + b"\x00" + content
         numbers = self._private.private_numbers()
@@ -84,8 +85,8 @@ async def test_encrypted_zip(world, tmp_path, platform, release, reads, form):
         assert files_in(outcome.folder) == hashes(FILES)
 
 
-def offer_encrypted_manifest(world, key: Publisher, digest, checksum: str) -> None:
-    world.offer_manifest("1.1.0", FILES, session_key=key.session_key, checksum=checksum)
+def offer_encrypted_manifest(world, key: Publisher, digest, checksum: str, compress: str = "suffix") -> None:
+    world.offer_manifest("1.1.0", FILES, compress=compress, session_key=key.session_key, checksum=checksum)
     plain = {sha256(content): content for content in FILES.values()}
     world.blobs = {path: key.body(stored) for path, stored in world.blobs.items()}
     for entry in world.answer[1]["manifest"]:
@@ -95,6 +96,9 @@ def offer_encrypted_manifest(world, key: Publisher, digest, checksum: str) -> No
 @pytest.mark.parametrize(
     ("platform", "release", "form", "right"),
     [
+        ("android", "7.0.24", "v2", True),
+        ("android", "7.0.25", "v2", False),
+        ("android", "7.0.28", "v2", True),
         ("android", "8.51.16", "v3", True),
         ("ios", "8.51.16", "v3", True),
         ("ios", "8.51.23", "v3", True),
@@ -106,8 +110,10 @@ def offer_encrypted_manifest(world, key: Publisher, digest, checksum: str) -> No
 async def test_encrypted_manifest(world, tmp_path, platform, release, form, right):
     key = publisher()
     digest = getattr(key, form)
-    offer_encrypted_manifest(world, key, digest, digest(ARCHIVE))
-    outcome = await world.device(platform, release, tmp_path, public_key=key.pem).check_and_update()
+    device = world.device(platform, release, tmp_path, public_key=key.pem)
+    compress = "every" if device.profile.manifest.brotli is Brotli.EVERY_FILE else "suffix"
+    offer_encrypted_manifest(world, key, digest, digest(ARCHIVE), compress)
+    outcome = await device.check_and_update()
     assert (outcome.result is Result.UPDATED) == right
     if right:
         assert files_in(outcome.folder) == hashes(FILES)
@@ -186,6 +192,12 @@ async def test_bytes_under_another_key(world, tmp_path):
 def test_malformed_session_keys(session_key):
     with pytest.raises(Undecryptable):
         DeviceKey(publisher().pem, Encryption.V3).decrypt(b"0" * 16, session_key)
+
+
+def test_short_vector_is_refused():
+    _, wrapped = publisher().session_key.split(":")
+    with pytest.raises(Undecryptable):
+        DeviceKey(publisher().pem, Encryption.V3).decrypt(b"0" * 16, f"QUJD:{wrapped}")
 
 
 def test_a_key_in_another_format_stops_the_app():

@@ -157,6 +157,29 @@ async def test_old_unfinished_file_is_forgotten(world, tmp_path):
     assert world.ranges[-1] == ""
 
 
+async def test_spoiled_cache_is_fetched_again(world, tmp_path):
+    device = world.device("android", "8.51.16", tmp_path)
+    world.offer_manifest("1.1.0", FILES)
+    await device.check_and_update()
+    next((tmp_path / "capgo_downloads").glob("*_photo.jpg")).write_bytes(b"spoiled")
+    world.offer_manifest("1.2.0", FILES)
+    world.served.clear()
+    outcome = await device.check_and_update()
+    assert files_in(outcome.folder) == hashes(FILES)
+    assert len(world.served) == 1
+
+
+# Four files: 25, 50 and 75 per cent on the way.
+@pytest.mark.parametrize(
+    ("platform", "tens"),
+    [("android", ["download_0", "download_20", "download_50", "download_70"]), ("ios", ["download_0", "download_50"])],
+)
+async def test_progress_reports(world, tmp_path, platform, tens):
+    world.offer_manifest("1.1.0", FILES)
+    outcome = await world.device(platform, "8.51.16", tmp_path).check_and_update()
+    assert [a for a in outcome.ledger.actions if a.removeprefix("download_").isdigit()] == tens
+
+
 async def test_missing_file_fails_the_whole_update(world, tmp_path):
     world.offer_manifest("1.1.0", FILES)
     del world.blobs[f"file/{sha256(FILES['index.html'])}"]

@@ -6,6 +6,7 @@ from device_world import APP, DEVICE_ID, files_in, hashes, sha256, web_build, zi
 from edge.device.identity import Identity
 from edge.device.ledger import Result
 from edge.device.network import Cut, CutPlan
+from edge.device.state import DeviceState
 
 FILES = web_build(1)
 ARCHIVE = zipped(FILES)
@@ -169,13 +170,9 @@ async def test_refused_reports_and_old_ones_are_dropped(world, tmp_path, release
     assert len(world.stats) == 1
 
 
-async def test_queue_keeps_the_newest_two_hundred(world, tmp_path):
-    world.answer = (500, b"")
-    world.stats_statuses = [503] * 230
-    device = world.device("ios", "8.51.16", tmp_path)
-    for _ in range(201):
-        await device.check_and_update()
-    assert len(world.stats[-1]) == 200
+def test_queue_keeps_the_newest_two_hundred(tmp_path):
+    DeviceState(tmp_path).keep_reports([{"timestamp": number} for number in range(201)])
+    assert [report["timestamp"] for report in DeviceState(tmp_path).pending_reports] == list(range(1, 201))
 
 
 async def test_empty_stats_url_reports_nothing(world, tmp_path):
@@ -196,6 +193,20 @@ async def test_429_silences_until_the_next_launch(world, tmp_path, release, acti
     second = await device.check_and_update()
     assert (second.result, second.ledger.requests) == (Result.SKIPPED, [])
     assert (await world.device("android", release, tmp_path).check_and_update()).result is Result.FAILED
+
+
+async def test_429_on_reports_latches_too(world, tmp_path):
+    world.answer, world.stats_statuses = (200, {"error": "x", "kind": "failed"}), [429]
+    device = world.device("ios", "8.51.4", tmp_path)
+    assert (await device.check_and_update()).ledger.actions == ["rate_limit_reached"]
+    assert (await device.check_and_update()).result is Result.SKIPPED
+
+
+async def test_ios_zip_progress_jumps(world, tmp_path):
+    offer(world)
+    outcome = await world.device("ios", "8.51.16", tmp_path).check_and_update()
+    tens = [a for a in outcome.ledger.actions if a.removeprefix("download_").isdigit()]
+    assert tens == ["download_0", "download_70"]
 
 
 WAITS = [

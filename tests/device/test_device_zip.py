@@ -135,6 +135,33 @@ async def test_same_job_after_the_network_was_gone(world, tmp_path, release, ign
     assert (outcome.result, world.ranges) == (result, ["", span])
 
 
+async def test_android_asks_for_a_part_uncompressed(world, tmp_path):
+    world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE))
+    await world.device("android", "8.51.16", tmp_path).check_and_update(cut=CutPlan(Cut(50_000, CutKind.OFFLINE)))
+    assert world.encodings == ["gzip", "identity"]
+
+
+async def test_ios_does_not_run_its_job_again(world, tmp_path):
+    world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE))
+    device = world.device("ios", "8.51.16", tmp_path)
+    outcome = await device.check_and_update(cut=CutPlan(Cut(50_000, CutKind.OFFLINE)))
+    assert (outcome.result, world.ranges) == (Result.FAILED, [""])
+
+
+# One partial file for all bundles, known by the version name alone (plugin-capabilities §3).
+@pytest.mark.parametrize(
+    ("version", "span", "result"), [("1.2.0", "", Result.UPDATED), ("1.1.0", "bytes=60000-", Result.FAILED)]
+)
+async def test_shared_partial_file_and_other_bytes(world, tmp_path, version, span, result):
+    world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE))
+    device = world.device("android", "8.40.2", tmp_path)
+    await device.check_and_update(cut=CutPlan(Cut(60_000, CutKind.KILLED)))
+    other = zipped(web_build(2))
+    world.offer_zip(version, other, sha256(other))
+    outcome = await world.device("android", "8.40.2", tmp_path).check_and_update()
+    assert (outcome.result, world.ranges[-1]) == (result, span)
+
+
 @pytest.mark.parametrize("release", ["8.40.2", "8.51.16", "8.51.20", "5.9.5"])
 async def test_random_cuts_never_install_other_bytes(world, tmp_path, release):
     world.end_of_file = "empty 206" if release != "8.51.20" else "416"

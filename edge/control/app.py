@@ -1,0 +1,124 @@
+"""The control API as one aiohttp application: the table of operations, each behind the same door.
+
+The door asks for the token, looks up its role, reads the body within its limit and encodes the answer. One middleware
+turns whatever is raised into `{error, message}`. No handler decides about access or writes an error by itself.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import hdrs, web
+
+from edge.control import routes_apps, routes_bundles, routes_channels, routes_inspect, routes_overrides, routes_tokens
+from edge.control.openapi import build_openapi
+from edge.control.operations import Call, ControlPorts, Operation, decode_body
+from edge.control.receiving import read_body
+from edge.control.roles import Role, allows
+from edge.control.shapes import ErrorAnswer
+from edge.control.tokens import Grant, Tokens
+from edge.domain.errors import EdgeError, Forbidden, Unauthorized
+from edge.domain.model import AppId
+
+_STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
+_NOBODY = Grant("nobody", Role.READER, AppId(""))  # for operations without a token: no app is called that
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def handle_openapi(call: Call[None]) -> dict[str, Any]:
+    return build_openapi(OPERATIONS)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="openapi",
+        method="GET",
+        path="/v1/openapi.json",
+        summary="This document",
+        permission=None,
+        handle=handle_openapi,
+        answer=dict[str, Any],
+    ),
+    *routes_inspect.OPERATIONS,
+    *routes_apps.OPERATIONS,
+    *routes_bundles.OPERATIONS,
+    *routes_channels.OPERATIONS,
+    *routes_overrides.OPERATIONS,
+    *routes_tokens.OPERATIONS,
+)
+
+
+def build_control_app(ports: ControlPorts) -> web.Application:
+    """The application; its caller binds it to an address and ends it."""
+    app = web.Application(middlewares=[translate_errors])
+    app[routes_bundles.VERIFICATIONS] = routes_bundles.Verifications()
+    for operation in OPERATIONS:
+        app.router.add_route(operation.method, operation.path, _build_door(operation, ports))
+    return app
+
+
+@web.middleware
+async def translate_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure in one shape: the peer's with its code and status, ours as 500 and a traceback in the log."""
+    try:
+        return await handler(request)
+    except EdgeError as error:
+        response = _answer(ErrorAnswer(error.code, error.message), error.status)
+        if isinstance(error, Unauthorized):
+            response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        return response
+    except web.HTTPException as error:
+        return _translate_http(request, error)
+    except Exception:
+        # The path names apps, channels and devices; headers and bodies, where secrets are, are not logged.
+        _log.exception("%s %s failed", request.method, request.path)
+        return _answer(ErrorAnswer("internal_error", "the server failed; its log says how"), 500)
+
+
+def _translate_http(request: web.Request, error: web.HTTPException) -> web.Response:
+    """What aiohttp itself refuses: unknown addresses, wrong methods."""
+    code = _STATUS_CODES.get(error.status, "bad_request")
+    response = _answer(ErrorAnswer(code, f"{request.method} {request.path[:256]}: {error.reason}"), error.status)
+    if hdrs.ALLOW in error.headers:
+        response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+    return response
+
+
+def _build_door(operation: Operation, ports: ControlPorts) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        grant = await _authorise(operation, ports.tokens, request)
+        body = None
+        if operation.body is not None:
+            body = decode_body(await read_body(request, operation.body_limit_bytes), operation.body)
+        call = Call(ports=ports, grant=grant, request=request, body=body)
+        return _answer(await operation.handle(call), 200)
+
+    return handle
+
+
+async def _authorise(operation: Operation, tokens: Tokens, request: web.Request) -> Grant:
+    """Before a byte of the body is read. Raises Unauthorized or Forbidden."""
+    if operation.permission is None:
+        return _NOBODY
+    scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() != "bearer" or not secret:
+        raise Unauthorized("unauthorized", "this needs a token: Authorization: Bearer <token>")
+    grant = await asyncio.to_thread(tokens.authenticate, secret.strip())
+    if not allows(grant.role, grant.app, operation.permission, request.match_info.get("app")):
+        limited = f" for app {grant.app!r}" if grant.app else ""
+        raise Forbidden("forbidden", f"token {grant.name!r} ({grant.role.value}{limited}) may not do this")
+    return grant
+
+
+def _answer(value: Any, status: int) -> web.Response:
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(value),
+        content_type="application/json",
+        headers={hdrs.CACHE_CONTROL: "no-store"},
+    )

@@ -1,0 +1,126 @@
+"""The OpenAPI 3.1 document of the control API, built from the table of operations and the Structs they name.
+
+Nothing is described a second time here, so the document cannot say anything else than the server does.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+import edge
+from edge.control.operations import IDEMPOTENCY_KEY, Operation
+from edge.control.receiving import BLOB_LIMIT_BYTES
+from edge.control.roles import GRANTED, Permission
+from edge.control.routes_apps import HISTORY_DEFAULT, HISTORY_LIMIT
+from edge.control.shapes import ErrorAnswer
+from edge.domain.commands import COMMAND_ID_LIMIT
+
+_SCHEMAS = "#/components/schemas/{name}"
+_DESCRIPTIONS = {
+    400: "The device's question is malformed",
+    401: "No token, or an unknown one",
+    403: "The token's role or app does not allow it",
+    404: "Unknown app, bundle, channel, override or token",
+    408: "The body did not arrive in time",
+    409: "In conflict with what is there",
+    413: "The body is too large",
+    422: "The request is not valid",
+    500: "The server failed",
+    503: "The server cannot do it now",
+}
+_QUERY = {
+    "limit": {
+        "description": "how many, the newest first",
+        "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},
+    }
+}
+
+
+def build_openapi(operations: Sequence[Operation]) -> dict[str, Any]:
+    """The document as JSON values."""
+    types = [ErrorAnswer, *(kind for operation in operations for kind in (operation.answer, operation.body) if kind)]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
+    schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        described = _describe(operation, schema_of)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Edge node control API", "version": edge.__version__},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    success = {"description": "Done", "content": _json(schema_of[id(operation.answer)])}
+    failure = _json(schema_of[id(ErrorAnswer)])
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": _parameters(operation),
+        "responses": {"200": success}
+        | {str(status): _failure(status, failure) for status in sorted(statuses_of(operation) - {200})},
+        "security": [],
+    }
+    if operation.permission is not None:
+        described["security"] = [{"token": []}]
+        described["description"] = f"Roles: {_roles(operation.permission)}."
+    body = _body(operation, schema_of)
+    return described | ({"requestBody": body} if body else {})
+
+
+def statuses_of(operation: Operation) -> set[int]:
+    """Every status that the operation may answer with."""
+    statuses = {200, 500, *operation.refusals}
+    if operation.permission is not None:
+        statuses |= {401, 403, 503}
+    if operation.parts:
+        statuses |= {404, 422}
+    if operation.body is not None or operation.streams:
+        statuses |= {408, 413, 422}
+    if operation.changes:
+        statuses |= {409, 413, 422}
+    return statuses
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    in_path = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in operation.parts]
+    in_query = [{"name": name, "in": "query", "required": False, **_QUERY[name]} for name in operation.query]
+    return [*in_path, *in_query, *([_idempotency_key()] if operation.changes else [])]
+
+
+def _idempotency_key() -> dict[str, Any]:
+    return {
+        "name": IDEMPOTENCY_KEY,
+        "in": "header",
+        "required": False,
+        "description": "The change's own id: a repeat with the same one changes nothing and answers `changed: false`",
+        "schema": {"type": "string", "maxLength": COMMAND_ID_LIMIT, "pattern": "^[A-Za-z0-9._-]+$"},
+    }
+
+
+def _body(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
+    if operation.streams:
+        described = f"At most {BLOB_LIMIT_BYTES} bytes"
+        return {"required": True, "description": described, "content": {"application/octet-stream": {}}}
+    if operation.body is None:
+        return None
+    return {"required": True, "content": _json(schema_of[id(operation.body)])}
+
+
+def _failure(status: int, content: dict[str, Any]) -> dict[str, Any]:
+    return {"description": _DESCRIPTIONS[status], "content": content}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _roles(permission: Permission) -> str:
+    return ", ".join(role.value for role, granted in GRANTED.items() if permission in granted)

@@ -1,0 +1,135 @@
+"""What one operation of the control API is, and what its handler is given.
+
+The routes, the permissions, the limits and the OpenAPI document all come from the same table of these.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from edge.bundles.releases import Committed, Head, Releases
+from edge.bundles.store import ObjectStore
+from edge.control.roles import Permission
+from edge.control.tokens import Grant, Tokens
+from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command
+from edge.domain.errors import Invalid
+from edge.domain.model import AppId, AppState, parse_app_id
+
+JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comment included, is a few kB
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+_COMMAND_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{COMMAND_ID_LIMIT}}}", re.ASCII)
+
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPorts:
+    """What the control API needs of the process around it.
+
+    `announce` returns when every worker serves the head, or when it has waited long enough. `explain` takes an app
+    and a device's `/updates` body; what it, `stats` and `node_status` return is encoded as it is. `clock` tells
+    seconds since the epoch.
+    """
+
+    store: ObjectStore
+    releases: Releases
+    tokens: Tokens
+    announce: Callable[[AppId, Head], Awaitable[None]]
+    explain: Callable[[AppId, bytes], Awaitable[Any]]
+    stats: Callable[[AppId], Awaitable[Any]]
+    node_status: Callable[[], Awaitable[Any]]
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[B]):
+    """One authorised request with its decoded body (None where the operation has none)."""
+
+    ports: ControlPorts
+    grant: Grant
+    request: web.Request
+    body: B
+
+    @property
+    def app(self) -> AppId:
+        """The app in the address. Raises Invalid `invalid_app_id`."""
+        return parse_app_id(self.part("app"))
+
+    def part(self, name: str) -> str:
+        return self.request.match_info[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """`body` is what a JSON body is decoded as; `answer` is what a success is encoded from.
+
+    `permission` None: no token is asked for. `changes`: takes an Idempotency-Key. `streams`: the handler reads the
+    body itself. `refusals` are statuses beyond those that follow from the rest.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    permission: Permission | None
+    handle: Callable[[Call[Any]], Awaitable[Any]]
+    answer: Any
+    body: Any = None
+    body_limit_bytes: int = JSON_LIMIT_BYTES
+    changes: bool = False
+    streams: bool = False
+    query: Sequence[str] = ()
+    refusals: Sequence[int] = ()
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of the variable parts of the address, in order."""
+        return re.findall(r"{(\w+)}", self.path)
+
+
+async def load_app(call: Call[Any]) -> AppState:
+    """The app's state now. Raises NotFound `unknown_app`."""
+    return await asyncio.to_thread(call.ports.releases.load, call.app)
+
+
+async def check_app(call: Call[Any]) -> None:
+    """Raises NotFound `unknown_app`. Cheaper than loading it: for what is asked once for every file of a bundle."""
+    await asyncio.to_thread(call.ports.releases.head, call.app)
+
+
+async def commit(call: Call[Any], app: AppId, command: Command) -> Committed:
+    """Carry out the command; returns when the workers serve it. Raises what `apply` and the store raise."""
+    change = Change(id=command_id(call.request), at=call.ports.clock(), by=call.grant.name, command=command)
+    committed = await asyncio.to_thread(call.ports.releases.commit, app, change)
+    if committed.changed:
+        await call.ports.announce(app, committed.head)
+    return committed
+
+
+def command_id(request: web.Request) -> str:
+    """The caller's own id of this change, or a new one. Raises Invalid `invalid_command_id`."""
+    given = request.headers.get(IDEMPOTENCY_KEY)
+    if given is None:
+        return secrets.token_hex(16)
+    if _COMMAND_ID.fullmatch(given) is None:
+        raise Invalid(
+            "invalid_command_id", f"{IDEMPOTENCY_KEY}: 1 to {COMMAND_ID_LIMIT} letters, digits, '.', '_' and '-'"
+        )
+    return given
+
+
+def decode_body(content: bytes, wanted: Any) -> Any:
+    """Raises Invalid `invalid_json`, or `invalid_body` with the path to what is wrong."""
+    try:
+        return msgspec.json.decode(content, type=wanted)
+    except msgspec.ValidationError as error:
+        raise Invalid("invalid_body", f"the body is not as it should be: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid("invalid_json", f"the body is not JSON: {error}") from error

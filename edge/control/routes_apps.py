@@ -1,0 +1,130 @@
+"""Apps: list, create, show, and the chain of their revisions."""
+
+import asyncio
+from typing import Any
+
+from msgspec.structs import asdict
+
+from edge.control.operations import Call, Operation, commit, load_app
+from edge.control.roles import Permission, allows
+from edge.control.routes_channels import view_channel
+from edge.control.shapes import AppChanged, AppRequest, AppSummary, AppView, HistoryEntry
+from edge.domain.commands import CreateApp
+from edge.domain.errors import Invalid
+from edge.domain.model import AppState, parse_app_id
+
+HISTORY_DEFAULT = 50
+HISTORY_LIMIT = 1_000  # revisions an answer; each is read and verified from the store
+
+
+async def handle_list(call: Call[None]) -> list[AppSummary]:
+    """Apps that the token may read, by id."""
+
+    def summarize_all() -> list[AppSummary]:
+        releases = call.ports.releases
+        readable = sorted((app, head) for app, head in releases.heads().items() if _readable(call, app))
+        return [_summarize(releases.load_revision(app, head.revision, head.digest)) for app, head in readable]
+
+    return await asyncio.to_thread(summarize_all)
+
+
+async def handle_create(call: Call[AppRequest]) -> AppChanged:
+    app = parse_app_id(call.body.app)
+    committed = await commit(call, app, CreateApp(app=app, expose_metadata=call.body.expose_metadata))
+    return AppChanged(**asdict(_view(committed.state)), changed=committed.changed)
+
+
+async def handle_show(call: Call[None]) -> AppView:
+    return _view(await load_app(call))
+
+
+async def handle_history(call: Call[None]) -> list[HistoryEntry]:
+    """Newest first."""
+    limit = _parse_limit(call.request.query.get("limit", str(HISTORY_DEFAULT)))
+    lines = await asyncio.to_thread(call.ports.releases.history, call.app, limit)
+    return [
+        HistoryEntry(
+            revision=line.number,
+            digest=line.digest,
+            id=line.change_id,
+            at=line.at,
+            by=line.by,
+            kind=line.kind,
+            summary=line.summary,
+        )
+        for line in lines
+    ]
+
+
+def _readable(call: Call[Any], app: str) -> bool:
+    return allows(call.grant.role, call.grant.app, Permission.READ_APP, app)
+
+
+def _summarize(state: AppState) -> AppSummary:
+    return AppSummary(
+        app=state.app,
+        revision=state.revision,
+        bundles=len(state.bundles),
+        channels=len(state.channels),
+        overrides=len(state.overrides),
+    )
+
+
+def _view(state: AppState) -> AppView:
+    return AppView(
+        app=state.app,
+        revision=state.revision,
+        expose_metadata=state.expose_metadata,
+        bundles=len(state.bundles),
+        overrides=len(state.overrides),
+        channels=[view_channel(channel) for _, channel in sorted(state.channels.items())],
+    )
+
+
+def _parse_limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= HISTORY_LIMIT):
+        raise Invalid("invalid_limit", f"limit: a number from 1 to {HISTORY_LIMIT}")
+    return int(text)
+
+
+OPERATIONS = (
+    Operation(
+        name="list_apps",
+        method="GET",
+        path="/v1/apps",
+        summary="List the apps that the token may read",
+        permission=Permission.LIST_APPS,
+        handle=handle_list,
+        answer=list[AppSummary],
+    ),
+    Operation(
+        name="create_app",
+        method="POST",
+        path="/v1/apps",
+        summary="Create an app",
+        permission=Permission.CREATE_APP,
+        handle=handle_create,
+        answer=AppChanged,
+        body=AppRequest,
+        changes=True,
+    ),
+    Operation(
+        name="show_app",
+        method="GET",
+        path="/v1/apps/{app}",
+        summary="Show an app with its channels and counts",
+        permission=Permission.READ_APP,
+        handle=handle_show,
+        answer=AppView,
+    ),
+    Operation(
+        name="show_history",
+        method="GET",
+        path="/v1/apps/{app}/history",
+        summary="Show the chain of revisions, newest first",
+        permission=Permission.READ_APP,
+        handle=handle_history,
+        answer=list[HistoryEntry],
+        query=("limit",),
+    ),
+)

@@ -1,0 +1,245 @@
+"""Bundles of an app: list, publish, show, delete, and the upload of the blobs that they are made of.
+
+A bundle is built from what the server verified, never from what the publisher claims.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from msgspec.structs import asdict
+
+from edge.bundles.formats import check_digest
+from edge.bundles.store import ObjectStore, blob_key
+from edge.bundles.verify import Verified, verify_bundle
+from edge.control.operations import Call, Operation, check_app, commit, load_app
+from edge.control.receiving import receive_blob
+from edge.control.roles import Permission
+from edge.control.shapes import (
+    BlobStored,
+    BundleChanged,
+    BundleDeleted,
+    BundleDetail,
+    BundleView,
+    FileView,
+    MissingAnswer,
+    MissingRequest,
+    PublishRequest,
+)
+from edge.domain.commands import DeleteBundle, PublishBundle
+from edge.domain.errors import Invalid, NotFound, Unavailable
+from edge.domain.manifest import FILE_COUNT_LIMIT, parse_manifest
+from edge.domain.model import AppState, Bundle, Digest, FileEntry, VersionName, parse_digest, parse_version_name
+
+MISSING_LIMIT = FILE_COUNT_LIMIT + 2  # digests a call: every file of the largest bundle, its manifest and its zip
+MISSING_LIMIT_BYTES = 2 * 1024 * 1024  # so many digests in JSON are 1.4 MB
+VERIFICATIONS_AT_ONCE = 2  # each reads a whole bundle and keeps a core busy; devices need the others
+VERIFICATIONS_WAITING = 32  # further publishers that may queue; more get 503
+
+
+class Verifications:
+    """Lets a bounded number of publishers verify at once, and a bounded number wait."""
+
+    def __init__(self) -> None:
+        self._running = asyncio.Semaphore(VERIFICATIONS_AT_ONCE)
+        self._present = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Raises Unavailable `busy` when too many wait already."""
+        if self._present >= VERIFICATIONS_AT_ONCE + VERIFICATIONS_WAITING:
+            raise Unavailable("busy", "too many bundles are being published at once; try again")
+        self._present += 1
+        try:
+            async with self._running:
+                yield
+        finally:
+            self._present -= 1
+
+
+VERIFICATIONS = web.AppKey("verifications", Verifications)
+
+
+async def handle_list(call: Call[None]) -> list[BundleView]:
+    """Newest first."""
+    state = await load_app(call)
+    newest_first = sorted(state.bundles.values(), key=lambda bundle: bundle.published, reverse=True)
+    offered = _offered(state)
+    return [_view(bundle, offered) for bundle in newest_first]
+
+
+async def handle_publish(call: Call[PublishRequest]) -> BundleChanged:
+    body, store = call.body, call.ports.store
+    zip, manifest = parse_digest(body.zip), parse_digest(body.manifest)
+    version = parse_version_name(body.version)
+    await check_app(call)  # before the work, not after it
+    async with call.request.app[VERIFICATIONS].turn():
+        verified = await asyncio.to_thread(verify_bundle, store, zip=zip, manifest=manifest)
+    bundle = _build_bundle(body, version, zip, manifest, verified)
+    committed = await commit(call, call.app, PublishBundle(bundle=bundle, channel=body.channel))
+    state = committed.state
+    fields = asdict(_view(_bundle(state, version), _offered(state)))
+    return BundleChanged(**fields, app=state.app, revision=state.revision, changed=committed.changed)
+
+
+async def handle_show(call: Call[None]) -> BundleDetail:
+    """With its files, in the order of the manifest."""
+    state = await load_app(call)
+    bundle = _bundle(state, call.part("version"))
+    entries = await asyncio.to_thread(_read_files, call.ports.store, bundle.manifest)
+    files = [FileView(name=file.name, hash=file.hash, blob=file.blob, bytes=file.bytes) for file in entries]
+    return BundleDetail(**asdict(_view(bundle, _offered(state))), entries=files)
+
+
+async def handle_delete(call: Call[None]) -> BundleDeleted:
+    version = call.part("version")
+    committed = await commit(call, call.app, DeleteBundle(version=version))
+    state = committed.state
+    return BundleDeleted(app=state.app, revision=state.revision, changed=committed.changed, version=version)
+
+
+async def handle_missing(call: Call[MissingRequest]) -> MissingAnswer:
+    """Which of these blobs have to be uploaded, in the order asked, each once."""
+    if len(call.body.digests) > MISSING_LIMIT:
+        raise Invalid("too_many_digests", f"{len(call.body.digests)} digests, at most {MISSING_LIMIT} a call")
+    digests = [parse_digest(text) for text in dict.fromkeys(call.body.digests)]
+    await check_app(call)
+    store = call.ports.store
+
+    def list_missing() -> list[str]:
+        return [digest for digest in digests if not store.has(blob_key(digest))]
+
+    return MissingAnswer(missing=await asyncio.to_thread(list_missing))
+
+
+async def handle_upload(call: Call[None]) -> BlobStored:
+    digest = parse_digest(call.part("digest"))
+    await check_app(call)
+    received = await receive_blob(call.request, call.ports.store, digest)
+    return BlobStored(digest=digest, bytes=received)
+
+
+def _build_bundle(
+    body: PublishRequest, version: VersionName, zip: Digest, manifest: Digest, verified: Verified
+) -> Bundle:
+    return Bundle(
+        version=version,
+        content=verified.content,
+        zip=zip,
+        zip_bytes=verified.zip_bytes,
+        zip_crc32=verified.zip_crc32,
+        manifest=manifest,
+        files=verified.files,
+        plain_bytes=verified.plain_bytes,
+        min_native=body.min_native,
+        link=body.link,
+        comment=body.comment,
+    )
+
+
+def _bundle(state: AppState, version: str) -> Bundle:
+    """Raises NotFound: also for a repeated publish whose bundle was deleted since."""
+    bundle = state.bundles.get(VersionName(version))
+    if bundle is None:
+        raise NotFound("unknown_bundle", f"unknown bundle {version!r} for app {state.app!r}")
+    return bundle
+
+
+def _offered(state: AppState) -> dict[str, list[str]]:
+    """The names of the channels that offer each version."""
+    offered: dict[str, list[str]] = {}
+    for name, channel in sorted(state.channels.items()):
+        offered.setdefault(channel.bundle or "", []).append(name)
+    return offered
+
+
+def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
+    return BundleView(
+        version=bundle.version,
+        content=bundle.content,
+        zip=bundle.zip,
+        zip_bytes=bundle.zip_bytes,
+        zip_crc32=bundle.zip_crc32,
+        manifest=bundle.manifest,
+        files=bundle.files,
+        plain_bytes=bundle.plain_bytes,
+        min_native=bundle.min_native,
+        link=bundle.link,
+        comment=bundle.comment,
+        encrypted=bundle.encryption is not None,
+        published=bundle.published,
+        channels=offered.get(bundle.version, []),
+    )
+
+
+def _read_files(store: ObjectStore, manifest: Digest) -> tuple[FileEntry, ...]:
+    stored = store.get(blob_key(manifest))
+    if stored is None:
+        raise Unavailable("missing_blob", f"the store has lost the manifest {manifest}")
+    return parse_manifest(check_digest(stored.data, manifest, f"manifest {manifest}"))
+
+
+OPERATIONS = (
+    Operation(
+        name="list_bundles",
+        method="GET",
+        path="/v1/apps/{app}/bundles",
+        summary="List the bundles, newest first",
+        permission=Permission.READ_APP,
+        handle=handle_list,
+        answer=list[BundleView],
+    ),
+    Operation(
+        name="publish_bundle",
+        method="POST",
+        path="/v1/apps/{app}/bundles",
+        summary="Publish a bundle from blobs that were uploaded before; the server verifies every byte",
+        permission=Permission.CHANGE_APP,
+        handle=handle_publish,
+        answer=BundleChanged,
+        body=PublishRequest,
+        changes=True,
+    ),
+    Operation(
+        name="show_bundle",
+        method="GET",
+        path="/v1/apps/{app}/bundles/{version}",
+        summary="Show a bundle with its files",
+        permission=Permission.READ_APP,
+        handle=handle_show,
+        answer=BundleDetail,
+    ),
+    Operation(
+        name="delete_bundle",
+        method="DELETE",
+        path="/v1/apps/{app}/bundles/{version}",
+        summary="Delete a bundle that no channel offers",
+        permission=Permission.CHANGE_APP,
+        handle=handle_delete,
+        answer=BundleDeleted,
+        changes=True,
+    ),
+    Operation(
+        name="list_missing_blobs",
+        method="POST",
+        path="/v1/apps/{app}/blobs/missing",
+        summary="Tell which blobs have to be uploaded",
+        permission=Permission.CHANGE_APP,
+        handle=handle_missing,
+        answer=MissingAnswer,
+        body=MissingRequest,
+        body_limit_bytes=MISSING_LIMIT_BYTES,
+    ),
+    Operation(
+        name="upload_blob",
+        method="PUT",
+        path="/v1/apps/{app}/blobs/{digest}",
+        summary="Upload a blob; its SHA-256 must be the digest in the address",
+        permission=Permission.CHANGE_APP,
+        handle=handle_upload,
+        answer=BlobStored,
+        streams=True,
+        refusals=(413,),
+    ),
+)

@@ -1,0 +1,267 @@
+"""The bodies and answers of the control API, as Structs: what is decoded, encoded and shown in the OpenAPI document.
+
+Requests refuse unknown fields: a misspelt setting must not be taken for an absent one.
+"""
+
+from typing import Any
+
+import msgspec
+
+from edge.control.roles import Role
+from edge.domain.commands import ChannelSettings
+from edge.domain.model import Policy
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    """`error` is a stable code, `message` is for people."""
+
+    error: str
+    message: str
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every request body has in common."""
+
+
+class AppRequest(_Request, frozen=True, kw_only=True):
+    app: str
+    expose_metadata: bool = False
+
+
+class PublishRequest(_Request, frozen=True, kw_only=True):
+    """`zip` and `manifest` are digests of blobs that were uploaded before; `channel` is to offer the bundle at once."""
+
+    version: str
+    zip: str
+    manifest: str
+    min_native: str = ""
+    link: str = ""
+    comment: str = ""
+    channel: str | None = None
+
+
+class MissingRequest(_Request, frozen=True, kw_only=True):
+    digests: list[str]
+
+
+class ChannelPatch(ChannelSettings, frozen=True, kw_only=True):
+    """Settings that are absent stay as they are. `replace` lets a new public channel take platforms from the old."""
+
+    replace: bool = False
+
+
+class ChannelRequest(ChannelPatch, frozen=True, kw_only=True):
+    name: str
+
+
+class OverrideRequest(_Request, frozen=True, kw_only=True):
+    channel: str
+
+
+class TokenRequest(_Request, frozen=True, kw_only=True):
+    name: str
+    role: Role
+    app: str | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What every answer has in common."""
+
+
+class AppSummary(_Answer, frozen=True, kw_only=True):
+    """Counts of what the app has at this revision."""
+
+    app: str
+    revision: int
+    bundles: int
+    channels: int
+    overrides: int
+
+
+class ChannelView(_Answer, frozen=True, kw_only=True):
+    """`bundle` is a version, `builtin`, or null: the channel offers nothing."""
+
+    name: str
+    bundle: str | None
+    public: bool
+    self_set: bool
+    ios: bool
+    android: bool
+    electron: bool
+    emulator: bool
+    device: bool
+    dev: bool
+    prod: bool
+    policy: Policy
+    block_under_native: bool
+
+
+class AppView(_Answer, frozen=True, kw_only=True):
+    """`bundles` and `overrides` are counts."""
+
+    app: str
+    revision: int
+    expose_metadata: bool
+    bundles: int
+    overrides: int
+    channels: list[ChannelView]
+
+
+class BundleView(_Answer, frozen=True, kw_only=True):
+    """`files` is their number, sizes are in bytes, `channels` are those that offer the bundle."""
+
+    version: str
+    content: str
+    zip: str
+    zip_bytes: int
+    zip_crc32: str
+    manifest: str
+    files: int
+    plain_bytes: int
+    min_native: str
+    link: str
+    comment: str
+    encrypted: bool
+    published: float
+    channels: list[str]
+
+
+class FileView(_Answer, frozen=True, kw_only=True):
+    """`hash` is of the plain bytes, `blob` and `bytes` are of the stored ones."""
+
+    name: str
+    hash: str
+    blob: str
+    bytes: int
+
+
+class BundleDetail(BundleView, frozen=True, kw_only=True):
+    entries: list[FileView]
+
+
+class OverrideView(_Answer, frozen=True, kw_only=True):
+    device: str
+    channel: str
+
+
+class AppChanged(AppView, frozen=True, kw_only=True):
+    changed: bool
+
+
+class BundleChanged(BundleView, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+
+
+class ChannelChanged(ChannelView, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+
+
+class OverrideChanged(OverrideView, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+
+
+class BundleDeleted(_Answer, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+    version: str
+
+
+class ChannelDeleted(_Answer, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+    name: str
+
+
+class OverrideCleared(_Answer, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+    device: str
+
+
+class MissingAnswer(_Answer, frozen=True, kw_only=True):
+    missing: list[str]
+
+
+class BlobStored(_Answer, frozen=True, kw_only=True):
+    digest: str
+    bytes: int
+
+
+class HistoryEntry(_Answer, frozen=True, kw_only=True):
+    """One revision: the change that made it, its id, when (seconds since the epoch) and by which token.
+
+    `digest` is the revision document's; `summary` is the command in one line.
+    """
+
+    revision: int
+    digest: str
+    id: str
+    at: float
+    by: str
+    kind: str
+    summary: str
+
+
+class ExplainStep(_Answer, frozen=True, kw_only=True):
+    rule: str
+    saw: dict[str, Any]
+    outcome: str
+
+
+class Explanation(_Answer, frozen=True, kw_only=True):
+    """Every rule in order, the decision, and the answer that the device would get."""
+
+    steps: list[ExplainStep]
+    decision: dict[str, Any]
+    answer: dict[str, Any]
+
+
+class BundleCount(_Answer, frozen=True, kw_only=True):
+    bundle: str
+    action: str
+    n: int
+
+
+class AppStats(_Answer, frozen=True, kw_only=True):
+    counts: list[BundleCount]
+
+
+class NodeStatus(_Answer, frozen=True, kw_only=True):
+    version: str
+    apps: int
+    workers: list[dict[str, Any]]
+    heads: dict[str, Any]
+    refused: dict[str, Any]
+
+
+class TokenView(_Answer, frozen=True, kw_only=True):
+    """`created` is in seconds since the epoch; `by` is the name of the token that made this one."""
+
+    name: str
+    role: Role
+    app: str | None
+    created: float
+    by: str
+
+
+class TokenMade(_Answer, frozen=True, kw_only=True):
+    """`token` is the secret. It is shown here and never again."""
+
+    name: str
+    role: Role
+    app: str | None
+    token: str
+
+
+class TokenRevoked(_Answer, frozen=True, kw_only=True):
+    name: str
+    revoked: bool

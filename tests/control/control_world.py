@@ -1,0 +1,187 @@
+"""A control API on the real store and releases, a token of every role, and a client that checks every answer."""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from edge.bundles.fs import FsStore
+from edge.bundles.releases import Releases
+from edge.control.app import OPERATIONS
+from edge.control.openapi import statuses_of
+from edge.control.operations import ControlPorts
+from edge.control.roles import Role
+from edge.control.shapes import ErrorAnswer
+from edge.control.tokens import Tokens
+from edge.domain.manifest import encode_manifest
+from edge.domain.model import FileEntry
+
+NOW = 1_700_000_000.0
+APP, OTHER = "com.acme.app", "com.other.app"
+DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
+GRANTS = {
+    "root": (Role.ADMIN, None),
+    "publisher": (Role.PUBLISHER, None),
+    "publisher-acme": (Role.PUBLISHER, APP),
+    "publisher-other": (Role.PUBLISHER, OTHER),
+    "reader": (Role.READER, None),
+    "reader-acme": (Role.READER, APP),
+    "reader-other": (Role.READER, OTHER),
+    "node": (Role.NODE, None),
+}
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class Packed:
+    """The blobs of a bundle, as a publisher makes them."""
+
+    blobs: dict[str, bytes]
+    zip: str
+    manifest: str
+
+
+def pack(**pages: str) -> Packed:
+    files = {"index.html": "<html></html>"} | {f"{name}.js": text for name, text in pages.items()}
+    contents = {name: text.encode() for name, text in files.items()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in sorted(contents.items()):
+            archive.writestr(zipfile.ZipInfo(name), content)
+    entries = [FileEntry(name, digest(c), digest(c), len(c)) for name, c in contents.items()]
+    manifest, packed = encode_manifest(entries), buffer.getvalue()
+    blobs = {digest(content): content for content in (*contents.values(), manifest, packed)}
+    return Packed(blobs, digest(packed), digest(manifest))
+
+
+class Secrets(dict):
+    """The secret of each token of GRANTS, which is made when it is first asked for: each one costs a write."""
+
+    def __init__(self, tokens):
+        super().__init__()
+        self.tokens = tokens
+
+    def __missing__(self, name):
+        role, app = GRANTS[name]
+        self[name] = self.tokens.create(name, role, app, by="test", now=NOW, command=name)
+        return self[name]
+
+    def all(self):
+        return {name: self[name] for name in (*GRANTS, *self)}
+
+
+@dataclass
+class World:
+    """The server's side: its ports, what it announced, and the requests it has finished."""
+
+    store: FsStore
+    releases: Releases
+    tokens: Tokens
+    secrets: Secrets
+    announced: list[tuple[str, Any]] = field(default_factory=list)
+
+    async def announce(self, app, head):
+        self.announced.append((app, head))
+
+    async def explain(self, app, body):
+        asked = msgspec.json.decode(body)
+        return {"steps": [{"rule": "no_channel", "saw": {"device": asked["device_id"]}, "outcome": "stop"}]} | {
+            "decision": {"reason": "no_channel"},
+            "answer": {"error": "no_channel"},
+        }
+
+    async def stats(self, app):
+        return {"counts": [{"bundle": "1.0.0", "action": "set", "n": 3}]}
+
+    async def node_status(self):
+        return {"version": "0", "apps": 1, "workers": [], "heads": {}, "refused": {}}
+
+    def ports(self, **changed) -> ControlPorts:
+        wired = {
+            "store": self.store,
+            "releases": self.releases,
+            "tokens": self.tokens,
+            "announce": self.announce,
+            "explain": self.explain,
+            "stats": self.stats,
+            "node_status": self.node_status,
+            "clock": lambda: NOW,
+        }
+        return ControlPorts(**(wired | changed))
+
+    def scratch_files(self) -> list[str]:
+        return sorted(path.name for path in (self.store.root / "tmp").iterdir())
+
+
+class Api:
+    """Calls the server and holds every answer against what the table of operations declares."""
+
+    def __init__(self, client, secrets):
+        self.client = client
+        self.secrets = secrets
+
+    async def __call__(self, method, path, body=None, *, by="root", status=200, content=None, headers=None):
+        """The decoded answer, whose status must be `status`; for a failure its code."""
+        headers = dict(headers or {})
+        if by:
+            headers["Authorization"] = f"Bearer {self.secrets[by]}"
+        if body is not None:
+            content = msgspec.json.encode(body)
+        if isinstance(content, bytes):
+            content = io.BytesIO(content)  # streamed by the client, as large bodies are
+        async with self.client.request(method, path, data=content, headers=headers) as response:
+            text = await response.read()
+            assert response.status == status, text
+            assert response.content_type == "application/json"
+            operation = operation_of(method, path)
+            if operation is not None:
+                assert status in statuses_of(operation), f"{operation.name} does not declare {status}"
+            if status == 200:
+                msgspec.json.decode(text, type=operation.answer)
+                return msgspec.json.decode(text)
+            answer = msgspec.json.decode(text)
+            assert set(answer) == {"error", "message"} and answer["message"]
+            assert msgspec.convert(answer, ErrorAnswer)
+            return answer["error"]
+
+    async def upload(self, packed, by="root"):
+        for name, content in packed.blobs.items():
+            await self("PUT", f"/v1/apps/{APP}/blobs/{name}", content=content, by=by)
+
+    async def publish(self, version, packed=None, *, by="root", status=200, headers=None, **fields):
+        packed = packed or pack(page=version)
+        await self.upload(packed, by)
+        body = {"version": version, "zip": packed.zip, "manifest": packed.manifest} | fields
+        return await self("POST", f"/v1/apps/{APP}/bundles", body, by=by, status=status, headers=headers)
+
+
+def operation_of(method, path):
+    """The operation that the address belongs to; literal segments before variable ones, as the router has it."""
+    wanted = path.partition("?")[0].split("/")
+    for operation in sorted(OPERATIONS, key=lambda operation: operation.path.count("{")):
+        segments = operation.path.split("/")
+        if operation.method == method and len(segments) == len(wanted):
+            pairs = zip(segments, wanted, strict=True)
+            if all(segment == given or (segment.startswith("{") and given) for segment, given in pairs):
+                return operation
+    return None
+
+
+def recording(finished):
+    """A middleware that tells when a request's handler has ended, however it did."""
+
+    @web.middleware
+    async def record(request, handler):
+        try:
+            return await handler(request)
+        finally:
+            finished.set()
+
+    return record

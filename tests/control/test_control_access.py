@@ -1,0 +1,231 @@
+"""Tokens and roles at the door, the one shape of errors, and that no secret is ever told."""
+
+import itertools
+import json
+import logging
+
+import msgspec
+import pytest
+from control_world import APP, DEVICE, GRANTS, OTHER
+
+from edge.control.app import OPERATIONS
+from edge.control.operations import JSON_LIMIT_BYTES
+from edge.control.roles import Permission, Role, allows
+
+P = Permission
+NEEDED = {
+    "openapi": None,
+    "show_node": P.READ_NODE,
+    "explain": P.READ_APP,
+    "show_stats": P.READ_APP,
+    "list_apps": P.LIST_APPS,
+    "create_app": P.CREATE_APP,
+    "show_app": P.READ_APP,
+    "show_history": P.READ_APP,
+    "list_bundles": P.READ_APP,
+    "publish_bundle": P.CHANGE_APP,
+    "show_bundle": P.READ_APP,
+    "delete_bundle": P.CHANGE_APP,
+    "list_missing_blobs": P.CHANGE_APP,
+    "upload_blob": P.CHANGE_APP,
+    "list_channels": P.READ_APP,
+    "create_channel": P.CHANGE_APP,
+    "show_channel": P.READ_APP,
+    "set_channel": P.CHANGE_APP,
+    "delete_channel": P.CHANGE_APP,
+    "list_overrides": P.READ_APP,
+    "set_override": P.CHANGE_APP,
+    "clear_override": P.CHANGE_APP,
+    "list_tokens": P.MANAGE_TOKENS,
+    "create_token": P.MANAGE_TOKENS,
+    "revoke_token": P.MANAGE_TOKENS,
+}
+
+
+def address(operation, app=APP):
+    return operation.path.format(app=app, version="9.9.9", digest="0" * 64, name="nobody", device=DEVICE)
+
+
+def test_every_operation_is_in_the_table():
+    assert {operation.name: operation.permission for operation in OPERATIONS} == NEEDED
+
+
+@pytest.mark.parametrize("by", GRANTS)
+async def test_every_operation_asks_for_what_the_table_says(acme, by):
+    """Bodies are empty or wrong, so what passes the door is refused as 404 or 422, or is a harmless read."""
+    role, scope = GRANTS[by]
+    headers = {"Authorization": f"Bearer {acme.secrets[by]}"}
+    for operation in OPERATIONS:
+        needed = NEEDED[operation.name]
+        passes = needed is None or allows(role, scope, needed, APP)
+        async with acme.client.request(operation.method, address(operation), headers=headers) as response:
+            assert (response.status == 403) is not passes, f"{by} {operation.name}: {response.status}"
+            assert response.status not in {401, 500}
+            if not passes:
+                assert (await response.json())["error"] == "forbidden"
+
+
+UNKNOWN = ["", "Bearer", "Bearer ", "Basic cm9vdDp4", "Bearer edge_" + "A" * 43, "Bearer " + "A" * 5000, "edge_x"]
+
+
+async def test_no_operation_answers_without_a_known_token(acme):
+    guarded = [operation for operation in OPERATIONS if operation.permission is not None]
+    for authorization, operation in itertools.product(UNKNOWN, guarded):
+        headers = {"Authorization": authorization} if authorization else {}
+        async with acme.client.request(operation.method, address(operation), headers=headers) as response:
+            assert response.status == 401, f"{operation.name} {authorization[:20]}"
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+            assert (await response.json())["error"] == "unauthorized"
+
+
+async def test_the_scheme_is_read_in_any_case(acme):
+    headers = {"Authorization": f"bearer  {acme.secrets['root']}"}
+    async with acme.client.get("/v1/apps", headers=headers) as response:
+        assert response.status == 200
+
+
+async def test_another_apps_publisher_is_refused(acme):
+    await acme("POST", "/v1/apps", {"app": OTHER})
+    assert await acme("POST", f"/v1/apps/{APP}/channels", {"name": "x"}, by="publisher-other", status=403)
+    await acme("POST", f"/v1/apps/{OTHER}/channels", {"name": "x"}, by="publisher-other")
+
+
+async def test_a_device_question_about_another_app_is_refused(acme):
+    await acme("POST", "/v1/apps", {"app": OTHER})
+    explain = f"/v1/apps/{APP}/explain"
+    body = {"app_id": OTHER, "device_id": DEVICE}
+    assert await acme("POST", explain, body, by="reader-acme", status=422) == "app_mismatch"
+    for odd, code in ((b"", "invalid_json"), (b"{", "invalid_json"), (b"[]", "invalid_body"), (b"{}", "app_mismatch")):
+        assert await acme("POST", explain, content=odd, by="reader-acme", status=422) == code
+    assert await acme("POST", explain, {"app_id": 1}, by="reader-acme", status=422) == "invalid_body"
+    answer = await acme("POST", explain, {"app_id": APP, "device_id": DEVICE}, by="reader-acme")
+    assert answer["steps"][0]["saw"] == {"device": DEVICE}
+
+
+async def test_the_node_and_the_counts_are_shown(acme):
+    assert (await acme("GET", "/v1/node", by="node"))["apps"] == 1
+    assert (await acme("GET", f"/v1/apps/{APP}/stats"))["counts"] == [{"bundle": "1.0.0", "action": "set", "n": 3}]
+
+
+async def test_tokens_are_made_listed_and_revoked(acme):
+    acme.secrets.all()
+    made = await acme("POST", "/v1/tokens", {"name": "ci", "role": "publisher", "app": APP})
+    acme.secrets["ci"] = made.pop("token")
+    assert made == {"name": "ci", "role": "publisher", "app": APP}
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "beta"}, by="ci")
+    listed = {token["name"]: token for token in await acme("GET", "/v1/tokens")}
+    assert set(listed) == {*GRANTS, "ci"} and listed["ci"]["by"] == "root"
+    assert await acme("DELETE", "/v1/tokens/ci") == {"name": "ci", "revoked": True}
+    assert await acme("GET", "/v1/apps", by="ci", status=401) == "unauthorized"
+
+
+async def test_a_repeated_token_command_shows_a_secret_that_works(acme):
+    body, headers = {"name": "ci", "role": "reader"}, {"Idempotency-Key": "once"}
+    lost = await acme("POST", "/v1/tokens", body, headers=headers)
+    made = await acme("POST", "/v1/tokens", body, headers=headers)
+    acme.secrets |= {"lost": lost["token"], "ci": made["token"]}
+    await acme("GET", "/v1/apps", by="ci")
+    assert await acme("GET", "/v1/apps", by="lost", status=401) == "unauthorized"
+    assert await acme("POST", "/v1/tokens", body, status=409) == "token_exists"
+
+
+async def test_odd_tokens_are_refused(acme):
+    refused = [
+        ({"name": "root", "role": "admin"}, 409, "token_exists"),
+        ({"name": "a b", "role": "admin"}, 422, "invalid_token_name"),
+        ({"name": "x", "role": "owner"}, 422, "invalid_body"),
+        ({"name": "x", "role": "node", "app": APP}, 422, "invalid_token_scope"),
+        ({"name": "x", "role": "reader", "app": "x"}, 422, "invalid_app_id"),
+        ({"name": "x"}, 422, "invalid_body"),
+    ]
+    for body, status, code in refused:
+        assert await acme("POST", "/v1/tokens", body, status=status) == code
+    assert await acme("DELETE", "/v1/tokens/nobody", status=404) == "unknown_token"
+    assert await acme("DELETE", "/v1/tokens/root", status=409) == "last_admin"
+
+
+async def test_no_secret_is_told_or_logged(acme, world, caplog):
+    caplog.set_level(logging.DEBUG)
+    told = []
+    headers = {"Authorization": f"Bearer {acme.secrets['root']}"}
+    body = msgspec.json.encode({"name": "ci", "role": "node"})
+    async with acme.client.post("/v1/tokens", data=body, headers=headers) as response:
+        acme.secrets["ci"] = (await response.json())["token"]
+    for by in acme.secrets.all():
+        headers = {"Authorization": f"Bearer {acme.secrets[by]}"}
+        for operation in OPERATIONS:
+            async with acme.client.request(operation.method, address(operation), headers=headers) as response:
+                told.append(f"{response.headers} {await response.text()}")
+    stored = [world.store.get(key).data.decode("utf-8", "replace") for key in world.store.keys("")]
+    everything = "\n".join([*told, *stored, caplog.text, *(str(record.__dict__) for record in caplog.records)])
+    assert len(told) > 100 and APP in everything
+    for by, secret in acme.secrets.items():
+        assert secret not in everything, by
+
+
+async def test_a_bug_is_500_with_a_traceback_in_the_log_and_nothing_in_the_answer(serve, caplog):
+    async def broken():
+        raise RuntimeError("inner workings")
+
+    api = await serve(node_status=broken)
+    assert await api("GET", "/v1/node", status=500) == "internal_error"
+    assert "inner workings" in caplog.text and "Traceback" in caplog.text
+    assert api.secrets["root"] not in caplog.text
+
+
+async def test_an_unknown_address_is_404_in_the_same_shape(api):
+    for path in ("/", "/v1", "/v2/apps", "/v1/apps/", f"/v1/apps/{APP}/nothing", "/%2e%2e/x"):
+        assert await api("GET", path, status=404) == "not_found", path
+        assert await api("GET", path, by=None, status=404) == "not_found", path
+
+
+async def test_a_wrong_method_is_405_and_names_the_right_ones(api):
+    assert await api("PATCH", "/v1/apps", status=405) == "method_not_allowed"
+    async with api.client.put("/v1/apps") as response:
+        assert response.headers["Allow"] == "GET,POST"
+
+
+WRONG_BODIES = [
+    (b"", "invalid_json"),
+    (b"{", "invalid_json"),
+    (b"\xff\xfe", "invalid_json"),
+    (b'{"app": "\xff"}', "invalid_json"),
+    (b'{"app": "com.a.b"} x', "invalid_json"),
+    (b"[]", "invalid_body"),
+    (b"null", "invalid_body"),
+    (b"{}", "invalid_body"),
+    (b'{"app": 1}', "invalid_body"),
+    (b'{"app": "com.a.b", "owner": 1}', "invalid_body"),
+]
+
+
+async def test_a_wrong_body_is_422(api):
+    for content, code in WRONG_BODIES:
+        assert await api("POST", "/v1/apps", content=content, status=422) == code, content
+    assert await api("POST", "/v1/apps", content=b"[" * 100_000, status=422) in {"invalid_json", "invalid_body"}
+
+
+async def test_a_wrong_body_is_refused_with_the_path_to_it(api):
+    headers = {"Authorization": f"Bearer {api.secrets['root']}"}
+    async with api.client.post("/v1/apps", data=b'{"app": 1}', headers=headers) as response:
+        assert "$.app" in (await response.json())["message"]
+
+
+async def test_a_body_is_limited_declared_or_not(api):
+    content = json.dumps({"app": "x" * JSON_LIMIT_BYTES}).encode()
+
+    async def pieces():
+        for start in range(0, len(content), 65536):
+            yield content[start : start + 65536]
+
+    assert await api("POST", "/v1/apps", content=content, status=413) == "body_too_large"
+    assert await api("POST", "/v1/apps", content=pieces(), status=413) == "body_too_large"
+
+
+async def test_an_answer_is_not_to_be_kept(api):
+    async with api.client.get("/v1/openapi.json") as response:
+        assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_an_admin_may_do_everything():
+    assert all(allows(Role.ADMIN, None, permission, APP) for permission in Permission)

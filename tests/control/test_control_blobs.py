@@ -1,0 +1,205 @@
+"""Uploads: verified while they arrive, whole in the store or not at all, and no scratch file left by any of them."""
+
+import asyncio
+import errno
+import gzip
+
+import pytest
+from aiohttp import web
+from control_world import APP, digest, pack, recording
+
+from edge.bundles.fs import FsStore
+from edge.bundles.store import blob_key
+from edge.control.app import build_control_app, translate_errors
+from edge.control.receiving import BLOB_LIMIT_BYTES, BLOCK_BYTES, receive_blob
+from edge.control.routes_bundles import MISSING_LIMIT
+
+BLOBS = f"/v1/apps/{APP}/blobs"
+CONTENT = b"some bytes of a file"
+
+
+async def test_an_upload_is_kept_and_no_longer_missing(acme, world):
+    name = digest(CONTENT)
+    assert await acme("PUT", f"{BLOBS}/{name}", content=CONTENT) == {"digest": name, "bytes": len(CONTENT)}
+    assert world.store.path(blob_key(name)).read_bytes() == CONTENT
+    assert await acme("POST", f"{BLOBS}/missing", {"digests": [name]}) == {"missing": []}
+    assert world.scratch_files() == []
+
+
+async def test_every_size_arrives_whole(acme, world):
+    for size in (0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES + 7):
+        content = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+        name = digest(content)
+        assert (await acme("PUT", f"{BLOBS}/{name}", content=content))["bytes"] == size
+        assert world.store.path(blob_key(name)).read_bytes() == content
+
+
+async def test_an_upload_needs_no_content_length(acme, world):
+    async def pieces():
+        for piece in (CONTENT[:5], CONTENT[5:]):
+            yield piece
+
+    await acme("PUT", f"{BLOBS}/{digest(CONTENT)}", content=pieces())
+    assert world.store.has(blob_key(digest(CONTENT)))
+
+
+async def test_bytes_of_another_digest_are_refused(acme, world):
+    name = digest(b"other bytes")
+    assert await acme("PUT", f"{BLOBS}/{name}", content=CONTENT, status=422) == "digest_mismatch"
+    assert not world.store.has(blob_key(name)) and not world.store.has(blob_key(digest(CONTENT)))
+    assert world.scratch_files() == []
+
+
+async def test_a_compressed_body_is_refused_before_it_is_blown_up(acme, world):
+    name, content = digest(CONTENT), gzip.compress(CONTENT)
+    headers = {"Content-Encoding": "gzip"}
+    assert await acme("PUT", f"{BLOBS}/{name}", content=content, headers=headers, status=422) == "encoded_body"
+    content = gzip.compress(b'{"digests": []}')
+    assert await acme("POST", f"{BLOBS}/missing", content=content, headers=headers, status=422) == "encoded_body"
+    assert world.scratch_files() == []
+
+
+async def test_a_digest_in_the_address_is_checked(acme):
+    for name in ("x", "A" * 64, "0" * 63, "..%2f..%2fheads%2f0"):
+        assert await acme("PUT", f"{BLOBS}/{name}", content=CONTENT, status=422) == "invalid_digest", name
+
+
+async def test_uploads_of_one_digest_at_once_are_harmless(acme, world):
+    content = CONTENT * BLOCK_BYTES
+    name = digest(content)
+    answers = await asyncio.gather(*(acme("PUT", f"{BLOBS}/{name}", content=content) for _ in range(4)))
+    assert answers == [{"digest": name, "bytes": len(content)}] * 4
+    assert world.store.path(blob_key(name)).read_bytes() == content
+    assert world.scratch_files() == []
+
+
+async def test_only_what_the_store_lacks_is_missing_in_the_order_asked(acme):
+    packed = pack(page="one")
+    names = list(packed.blobs)
+    await acme("PUT", f"{BLOBS}/{names[1]}", content=packed.blobs[names[1]])
+    asked = [names[2], names[1], names[0], names[2]]
+    assert await acme("POST", f"{BLOBS}/missing", {"digests": asked}) == {"missing": [names[2], names[0]]}
+
+
+async def test_the_largest_bundle_fits_into_one_question(acme):
+    names = [f"{n:064x}" for n in range(MISSING_LIMIT)]
+    assert len((await acme("POST", f"{BLOBS}/missing", {"digests": names}))["missing"]) == MISSING_LIMIT
+    one_more = {"digests": [*names, "f" * 64]}
+    assert await acme("POST", f"{BLOBS}/missing", one_more, status=422) == "too_many_digests"
+    assert await acme("POST", f"{BLOBS}/missing", {"digests": ["x"]}, status=422) == "invalid_digest"
+    too_large = {"digests": [*names, *names]}
+    assert await acme("POST", f"{BLOBS}/missing", too_large, status=413) == "body_too_large"
+
+
+async def raw_upload(api, address, name, head, sent=b""):
+    """Start an upload by hand and return its connection."""
+    reader, writer = await asyncio.open_connection(*address)
+    lines = [
+        f"PUT {BLOBS}/{name} HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: Bearer {api.secrets['root']}",
+        *head,
+    ]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + sent)
+    await writer.drain()
+    return reader, writer
+
+
+async def test_a_declared_size_above_the_limit_is_refused_before_the_body(acme, world):
+    address = acme.client.server.host, acme.client.server.port
+    reader, writer = await raw_upload(acme, address, "0" * 64, [f"Content-Length: {BLOB_LIMIT_BYTES + 1}"])
+    assert (await reader.readline()).split()[1] == b"413"
+    writer.close()
+    await writer.wait_closed()
+    assert world.scratch_files() == []
+
+
+@pytest.fixture
+async def recorded(world):
+    """A server that does or does not cancel the handlers of clients that left, and the event of a handler's end."""
+    runners = []
+
+    async def start(handler_cancellation):
+        finished = asyncio.Event()
+        app = build_control_app(world.ports())
+        app.middlewares.insert(0, recording(finished))
+        runners.append(web.AppRunner(app, handler_cancellation=handler_cancellation))
+        await runners[-1].setup()
+        await web.TCPSite(runners[-1], "127.0.0.1", 0).start()
+        return runners[-1].addresses[0][:2], finished
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("handler_cancellation", [False, True])
+@pytest.mark.parametrize(
+    "head", [[f"Content-Length: {4 * BLOCK_BYTES}"], ["Transfer-Encoding: chunked"]], ids=["length", "chunked"]
+)
+async def test_an_upload_cut_midway_leaves_nothing(acme, recorded, world, head, handler_cancellation):
+    address, finished = await recorded(handler_cancellation)
+    sent = b"x" * (2 * BLOCK_BYTES)
+    chunk = f"{len(sent):x}\r\n".encode() + sent + b"\r\n" if "chunked" in head[0] else sent
+    _reader, writer = await raw_upload(acme, address, digest(sent), head, chunk)
+    await seen(lambda: [name for name in world.scratch_files() if (world.store.root / "tmp" / name).stat().st_size])
+    writer.transport.abort()
+    await asyncio.wait_for(finished.wait(), 10)
+    assert world.scratch_files() == []
+    assert not world.store.has(blob_key(digest(sent)))
+
+
+async def seen(condition):
+    """Wait until the condition holds; other tasks and threads run meanwhile."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def small(aiohttp_client, world):
+    """`receive_blob` with limits that a test can reach."""
+
+    async def handle(request):
+        await receive_blob(request, world.store, digest(CONTENT), limit_bytes=100, idle_seconds=0.05)
+        return web.Response()
+
+    app = web.Application(middlewares=[translate_errors])
+    app.router.add_put("/", handle)
+    return await aiohttp_client(app)
+
+
+async def endless(piece, gate):
+    yield piece
+    await gate.wait()
+
+
+async def test_more_bytes_than_the_limit_are_refused_also_undeclared(small, world):
+    async def pieces():
+        for _ in range(3):
+            yield b"x" * 50
+
+    async with small.put("/", data=pieces()) as response:
+        assert response.status == 413 and (await response.json())["error"] == "body_too_large"
+    assert world.scratch_files() == []
+
+
+async def test_a_silent_upload_is_ended(small, world):
+    gate = asyncio.Event()
+    async with small.put("/", data=endless(CONTENT[:3], gate)) as response:
+        assert response.status == 408 and (await response.json())["error"] == "body_stalled"
+        assert world.scratch_files() == []
+    gate.set()
+
+
+class FullStore(FsStore):
+    def adopt(self, key, file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_a_store_without_room_says_so(serve, tmp_path):
+    full = FullStore(tmp_path / "full")
+    api = await serve(store=full)
+    await api("POST", "/v1/apps", {"app": APP})
+    assert await api("PUT", f"{BLOBS}/{digest(CONTENT)}", content=CONTENT, status=503) == "storage_full"
+    assert list((full.root / "tmp").iterdir()) == []

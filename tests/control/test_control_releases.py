@@ -1,0 +1,343 @@
+"""Apps, bundles, channels, overrides and history over HTTP, on the real store and releases."""
+
+import asyncio
+
+import pytest
+from control_world import APP, DEVICE, NOW, OTHER, digest, pack
+
+from edge.control.routes_bundles import VERIFICATIONS_AT_ONCE, VERIFICATIONS_WAITING, Verifications
+from edge.domain.errors import Unavailable
+
+BUNDLES, CHANNELS, OVERRIDES = f"/v1/apps/{APP}/bundles", f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/overrides"
+
+
+async def channel(api, name="production", **fields):
+    return await api("POST", CHANNELS, {"name": name} | fields)
+
+
+async def test_a_new_app_is_shown_and_listed(api):
+    made = await api("POST", "/v1/apps", {"app": APP, "expose_metadata": True})
+    assert (made["app"], made["revision"], made["changed"], made["expose_metadata"]) == (APP, 1, True, True)
+    shown = await api("GET", f"/v1/apps/{APP}")
+    assert shown == {key: value for key, value in made.items() if key != "changed"}
+    assert await api("GET", "/v1/apps") == [{"app": APP, "revision": 1, "bundles": 0, "channels": 0, "overrides": 0}]
+
+
+async def test_an_app_is_created_once(acme):
+    assert await acme("POST", "/v1/apps", {"app": APP}, status=409) == "app_exists"
+
+
+async def test_an_app_id_is_checked(api):
+    assert await api("POST", "/v1/apps", {"app": "nonsense"}, status=422) == "invalid_app_id"
+    assert await api("GET", "/v1/apps/nonsense", status=422) == "invalid_app_id"
+    assert await api("GET", "/v1/apps/%ff%00.x", status=422) == "invalid_app_id"
+
+
+UNKNOWN_APP = [
+    ("GET", f"/v1/apps/{APP}", None),
+    ("GET", BUNDLES, None),
+    ("GET", f"{BUNDLES}/1.0.0", None),
+    ("POST", BUNDLES, {"version": "1.0.0", "zip": "0" * 64, "manifest": "0" * 64}),
+    ("DELETE", f"{BUNDLES}/1.0.0", None),
+    ("POST", f"/v1/apps/{APP}/blobs/missing", {"digests": []}),
+    ("PUT", f"/v1/apps/{APP}/blobs/{'0' * 64}", None),
+    ("GET", CHANNELS, None),
+    ("POST", CHANNELS, {"name": "production"}),
+    ("GET", f"{CHANNELS}/production", None),
+    ("PATCH", f"{CHANNELS}/production", {}),
+    ("DELETE", f"{CHANNELS}/production", None),
+    ("GET", OVERRIDES, None),
+    ("PUT", f"{OVERRIDES}/{DEVICE}", {"channel": "production"}),
+    ("DELETE", f"{OVERRIDES}/{DEVICE}", None),
+    ("GET", f"/v1/apps/{APP}/history", None),
+    ("POST", f"/v1/apps/{APP}/explain", {"app_id": APP}),
+    ("GET", f"/v1/apps/{APP}/stats", None),
+]
+
+
+async def test_every_address_of_an_unknown_app_says_so(api):
+    codes = [await api(method, path, body, status=404) for method, path, body in UNKNOWN_APP]
+    assert set(codes) == {"unknown_app"}
+
+
+async def test_a_published_bundle_is_built_from_what_was_verified(acme):
+    packed = pack(page="one")
+    made = await acme.publish("1.0.0", packed, min_native="1.0.0", link="https://x.test/1", comment="first")
+    assert (made["app"], made["revision"], made["changed"]) == (APP, 2, True)
+    assert (made["files"], made["plain_bytes"], made["zip_bytes"]) == (2, 16, len(packed.blobs[packed.zip]))
+    assert (made["published"], made["encrypted"], made["channels"]) == (NOW, False, [])
+    shown = await acme("GET", f"{BUNDLES}/1.0.0")
+    assert [entry["name"] for entry in shown["entries"]] == ["index.html", "page.js"]
+    assert {**shown, "entries": 0} == {k: v for k, v in made.items() if k not in {"app", "revision", "changed"}} | {
+        "entries": 0
+    }
+
+
+async def test_bundles_are_listed_newest_first(serve):
+    ticks = iter(range(100))
+    api = await serve(clock=lambda: NOW + next(ticks))
+    await api("POST", "/v1/apps", {"app": APP})
+    for version in ("1.0.0", "3.0.0", "2.0.0"):
+        await api.publish(version)
+    assert [bundle["version"] for bundle in await api("GET", BUNDLES)] == ["2.0.0", "3.0.0", "1.0.0"]
+
+
+async def test_publishing_can_offer_the_bundle_in_the_same_revision(acme):
+    await channel(acme, public=True)
+    made = await acme.publish("1.0.0", channel="production")
+    assert made["channels"] == ["production"] and made["revision"] == 3
+    assert (await acme("GET", f"{CHANNELS}/production"))["bundle"] == "1.0.0"
+
+
+async def test_a_version_with_build_metadata_has_an_address(acme):
+    await acme.publish("1.0.0-rc.1+7")
+    assert (await acme("GET", f"{BUNDLES}/1.0.0-rc.1+7"))["version"] == "1.0.0-rc.1+7"
+
+
+async def test_the_same_bytes_again_change_nothing_and_others_are_refused(acme):
+    await acme.publish("1.0.0", pack(page="one"))
+    again = await acme.publish("1.0.0", pack(page="one"))
+    assert (again["changed"], again["revision"]) == (False, 2)
+    assert await acme.publish("1.0.0", pack(page="two"), status=409) == "version_taken"
+
+
+async def test_a_repeated_command_is_harmless(acme, world):
+    key = {"Idempotency-Key": "ci-run-7"}
+    first = await acme.publish("1.0.0", headers=key)
+    announced = len(world.announced)
+    repeated = await acme.publish("1.0.0", headers=key)
+    assert repeated == first | {"changed": False}
+    assert len(world.announced) == announced
+
+
+async def test_a_repeated_command_after_a_delete_does_not_bring_it_back(acme):
+    key = {"Idempotency-Key": "ci-run-7"}
+    await acme.publish("1.0.0", headers=key)
+    await acme("DELETE", f"{BUNDLES}/1.0.0")
+    assert await acme.publish("1.0.0", headers=key, status=404) == "unknown_bundle"
+    assert await acme("GET", BUNDLES) == []
+
+
+async def test_an_odd_command_id_is_refused(acme):
+    for key in ("", "x" * 65, "a b", "ä"):
+        body, headers = {"name": "production"}, {"Idempotency-Key": key}
+        assert await acme("POST", CHANNELS, body, headers=headers, status=422) == "invalid_command_id", key
+
+
+async def test_publishing_what_was_not_uploaded_is_refused(acme):
+    packed = pack(page="one")
+    body = {"version": "1.0.0", "zip": packed.zip, "manifest": packed.manifest}
+    assert await acme("POST", BUNDLES, body, status=422) == "missing_blob"
+
+
+async def test_publishing_what_does_not_fit_together_is_refused_with_its_code(acme):
+    one, two = pack(page="one"), pack(page="two")
+    await acme.upload(one)
+    await acme.upload(two)
+    body = {"version": "1.0.0", "zip": one.zip, "manifest": two.manifest}
+    assert await acme("POST", BUNDLES, body, status=422) == "manifest_mismatch"
+    body = {"version": "1.0.0", "zip": one.manifest, "manifest": one.manifest}
+    assert await acme("POST", BUNDLES, body, status=422) == "zip_malformed"
+    body = {"version": "1.0.0", "zip": one.zip, "manifest": one.zip}
+    assert await acme("POST", BUNDLES, body, status=422) == "invalid_manifest"
+    assert (await acme("GET", f"/v1/apps/{APP}"))["revision"] == 1
+
+
+async def test_publishing_a_zip_that_leaves_its_folder_is_refused(acme):
+    packed = pack(**{"../page": "one"})
+    assert await acme.publish("1.0.0", packed, status=422) == "unsafe_name"
+    assert await acme("GET", BUNDLES) == []
+
+
+async def test_publishing_without_one_of_the_files_is_refused(acme):
+    packed = pack(page="one")
+    del packed.blobs[digest(b"one")]
+    assert await acme.publish("1.0.0", packed, status=422) == "missing_blob"
+
+
+ODD_FIELDS = [
+    ({"version": "one"}, "invalid_version"),
+    ({"version": "builtin"}, "invalid_version"),
+    ({"zip": "../../etc"}, "invalid_digest"),
+    ({"manifest": "A" * 64}, "invalid_digest"),
+    ({"min_native": "x"}, "invalid_min_native"),
+    ({"link": "ftp://x"}, "invalid_link"),
+    ({"comment": "x" * 4097}, "invalid_comment"),
+    ({"version": 1}, "invalid_body"),
+    ({"chanel": "production"}, "invalid_body"),
+]
+
+
+async def test_odd_fields_of_a_publish_are_refused(acme):
+    packed = pack(page="one")
+    await acme.upload(packed)
+    for fields, code in ODD_FIELDS:
+        body = {"version": "1.0.0", "zip": packed.zip, "manifest": packed.manifest} | fields
+        assert await acme("POST", BUNDLES, body, status=422) == code, fields
+
+
+async def test_publishing_into_an_unknown_channel_publishes_nothing(acme):
+    assert await acme.publish("1.0.0", channel="beta", status=404) == "unknown_channel"
+    assert await acme("GET", BUNDLES) == []
+
+
+async def test_publishers_at_once_all_get_through(acme):
+    versions = [f"1.0.{n}" for n in range(4)]
+    made = await asyncio.gather(*(acme.publish(version) for version in versions))
+    assert sorted(answer["revision"] for answer in made) == [2, 3, 4, 5]
+    assert {bundle["version"] for bundle in await acme("GET", BUNDLES)} == set(versions)
+
+
+async def test_more_publishers_than_may_wait_are_told_to_come_again():
+    verifications, release = Verifications(), asyncio.Event()
+
+    async def publish():
+        async with verifications.turn():
+            await release.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(VERIFICATIONS_AT_ONCE + VERIFICATIONS_WAITING):
+            group.create_task(publish())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            async with verifications.turn():
+                pass
+        release.set()
+    async with verifications.turn():
+        pass
+
+
+async def test_what_a_channel_offers_is_not_deleted(acme):
+    await channel(acme)
+    await acme.publish("1.0.0", channel="production")
+    assert await acme("DELETE", f"{BUNDLES}/1.0.0", status=409) == "bundle_in_use"
+    await acme("PATCH", f"{CHANNELS}/production", {"bundle": "builtin"})
+    deleted = await acme("DELETE", f"{BUNDLES}/1.0.0")
+    assert deleted == {"app": APP, "revision": 5, "changed": True, "version": "1.0.0"}
+    assert await acme("GET", f"{BUNDLES}/1.0.0", status=404) == "unknown_bundle"
+    assert await acme("DELETE", f"{BUNDLES}/1.0.0", status=404) == "unknown_bundle"
+
+
+async def test_a_refusal_names_what_is_in_the_way(acme):
+    await channel(acme, "beta")
+    await acme.publish("1.0.0", channel="beta")
+    authorization = {"Authorization": f"Bearer {acme.secrets['root']}"}
+    async with acme.client.delete(f"{BUNDLES}/1.0.0", headers=authorization) as response:
+        assert "'beta'" in (await response.json())["message"]
+
+
+async def test_a_channel_is_created_shown_changed_and_deleted(acme):
+    made = await channel(acme, self_set=True, policy="none")
+    assert (made["name"], made["bundle"], made["self_set"], made["policy"]) == ("production", None, True, "none")
+    assert (made["revision"], made["changed"]) == (2, True)
+    changed = await acme("PATCH", f"{CHANNELS}/production", {"ios": False})
+    assert (changed["ios"], changed["self_set"], changed["revision"]) == (False, True, 3)
+    same = await acme("PATCH", f"{CHANNELS}/production", {"ios": False})
+    assert (same["changed"], same["revision"]) == (False, 3)
+    shown = await acme("GET", f"{CHANNELS}/production")
+    assert await acme("GET", CHANNELS) == [shown]
+    assert shown.items() <= changed.items()
+    deleted = await acme("DELETE", f"{CHANNELS}/production")
+    assert deleted == {"app": APP, "revision": 4, "changed": True, "name": "production"}
+    assert await acme("GET", f"{CHANNELS}/production", status=404) == "unknown_channel"
+
+
+async def test_odd_channels_are_refused(acme):
+    await channel(acme)
+    assert await acme("POST", CHANNELS, {"name": "production"}, status=409) == "channel_exists"
+    assert await acme("POST", CHANNELS, {"name": "a/b"}, status=422) == "invalid_channel_name"
+    assert await acme("POST", CHANNELS, {}, status=422) == "invalid_body"
+    assert await acme("PATCH", f"{CHANNELS}/production", {"policy": "any"}, status=422) == "invalid_body"
+    assert await acme("PATCH", f"{CHANNELS}/production", {"bundle": "9.9.9"}, status=404) == "unknown_bundle"
+    assert await acme("PATCH", f"{CHANNELS}/beta", {}, status=404) == "unknown_channel"
+    assert await acme("DELETE", f"{CHANNELS}/beta", status=404) == "unknown_channel"
+
+
+async def test_a_second_public_channel_needs_replace(acme):
+    await channel(acme, public=True)
+    body = {"name": "next", "public": True}
+    assert await acme("POST", CHANNELS, body, status=409) == "public_channel_exists"
+    await acme("POST", CHANNELS, body | {"replace": True})
+    assert (await acme("GET", f"{CHANNELS}/production"))["public"] is False
+    back = {"public": True}
+    assert await acme("PATCH", f"{CHANNELS}/production", back, status=409) == "public_channel_exists"
+    await acme("PATCH", f"{CHANNELS}/production", back | {"replace": True})
+    assert (await acme("GET", f"{CHANNELS}/next"))["public"] is False
+
+
+async def test_an_override_is_set_listed_and_cleared(acme):
+    await channel(acme, "beta")
+    made = await acme("PUT", f"{OVERRIDES}/{DEVICE.upper()}", {"channel": "beta"})
+    assert made == {"app": APP, "revision": 3, "changed": True, "device": DEVICE, "channel": "beta"}
+    assert (await acme("PUT", f"{OVERRIDES}/{DEVICE}", {"channel": "beta"}))["changed"] is False
+    assert await acme("GET", OVERRIDES) == [{"device": DEVICE, "channel": "beta"}]
+    assert await acme("DELETE", f"{CHANNELS}/beta", status=409) == "channel_in_use"
+    cleared = await acme("DELETE", f"{OVERRIDES}/{DEVICE}")
+    assert cleared == {"app": APP, "revision": 4, "changed": True, "device": DEVICE}
+    assert await acme("DELETE", f"{OVERRIDES}/{DEVICE}", status=404) == "unknown_override"
+
+
+async def test_odd_overrides_are_refused(acme):
+    assert await acme("PUT", f"{OVERRIDES}/x", {"channel": "beta"}, status=422) == "invalid_device_id"
+    assert await acme("DELETE", f"{OVERRIDES}/x", status=422) == "invalid_device_id"
+    assert await acme("PUT", f"{OVERRIDES}/{DEVICE}", {"channel": "beta"}, status=404) == "unknown_channel"
+
+
+async def test_a_repeated_override_after_a_clear_does_not_bring_it_back(acme):
+    await channel(acme, "beta")
+    key = {"Idempotency-Key": "once"}
+    await acme("PUT", f"{OVERRIDES}/{DEVICE}", {"channel": "beta"}, headers=key)
+    await acme("DELETE", f"{OVERRIDES}/{DEVICE}")
+    body = {"channel": "beta"}
+    assert await acme("PUT", f"{OVERRIDES}/{DEVICE}", body, headers=key, status=404) == "unknown_override"
+    assert await acme("GET", OVERRIDES) == []
+
+
+async def test_history_tells_who_did_what_newest_first(acme):
+    await acme("POST", CHANNELS, {"name": "beta"}, by="publisher-acme", headers={"Idempotency-Key": "k-1"})
+    await acme("DELETE", f"{CHANNELS}/beta")
+    lines = await acme("GET", f"/v1/apps/{APP}/history")
+    told = [(line["revision"], line["kind"], line["by"], line["at"]) for line in lines]
+    assert told == [
+        (3, "delete_channel", "root", NOW),
+        (2, "create_channel", "publisher-acme", NOW),
+        (1, "create_app", "root", NOW),
+    ]
+    assert lines[1]["id"] == "k-1" and "beta" in lines[1]["summary"]
+    assert [line["revision"] for line in await acme("GET", f"/v1/apps/{APP}/history?limit=2")] == [3, 2]
+
+
+async def test_an_odd_limit_is_refused(acme):
+    for limit in ("0", "1001", "-1", "x", "", "1e3", "²", "9" * 5000):
+        path = f"/v1/apps/{APP}/history?limit={limit}"
+        assert await acme("GET", path, status=422) == "invalid_limit", limit
+
+
+async def test_an_answer_waits_until_the_workers_serve_the_change(serve):
+    announced, served = asyncio.Event(), asyncio.Event()
+    heads = []
+
+    async def announce(app, head):
+        heads.append((app, head.revision))
+        announced.set()
+        await served.wait()
+
+    api = await serve(announce=announce)
+    asking = asyncio.create_task(api("POST", "/v1/apps", {"app": APP}))
+    await announced.wait()
+    assert heads == [(APP, 1)] and not asking.done()
+    served.set()
+    assert (await asking)["changed"] is True
+
+
+async def test_what_is_refused_or_changes_nothing_is_not_announced(acme, world):
+    await acme("POST", "/v1/apps", {"app": APP}, status=409)
+    await channel(acme)
+    await acme("PATCH", f"{CHANNELS}/production", {"public": False})
+    assert [(app, head.revision) for app, head in world.announced] == [(APP, 1), (APP, 2)]
+
+
+async def test_a_limited_token_lists_only_its_own_app(acme):
+    await acme("POST", "/v1/apps", {"app": OTHER})
+    listed = {by: [app["app"] for app in await acme("GET", "/v1/apps", by=by)] for by in ("reader", "reader-other")}
+    assert listed == {"reader": [APP, OTHER], "reader-other": [OTHER]}

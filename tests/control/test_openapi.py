@@ -1,0 +1,65 @@
+"""The OpenAPI document is valid and says what the server does: no route, method or parameter more or less."""
+
+import re
+
+import msgspec
+import openapi_spec_validator
+from control_world import APP
+
+from edge.control.app import OPERATIONS, build_control_app
+from edge.control.openapi import build_openapi
+
+
+def document():
+    return msgspec.json.decode(msgspec.json.encode(build_openapi(OPERATIONS)))
+
+
+def test_the_document_is_valid_openapi_3_1():
+    assert document()["openapi"] == "3.1.0"
+    openapi_spec_validator.validate(document())
+
+
+def test_the_document_has_every_route_of_the_server_and_no_other(world):
+    app = build_control_app(world.ports())
+    served = {(route.resource.canonical, route.method.lower()) for route in app.router.routes()}
+    described = {(path, method) for path, methods in document()["paths"].items() for method in methods}
+    assert described == served
+
+
+def test_every_operation_has_its_own_name_and_a_summary():
+    assert len({operation.name for operation in OPERATIONS}) == len(OPERATIONS)
+    assert all(operation.summary for operation in OPERATIONS)
+
+
+def test_every_variable_of_an_address_is_a_parameter():
+    for path, methods in document()["paths"].items():
+        for described in methods.values():
+            in_path = {parameter["name"] for parameter in described["parameters"] if parameter["in"] == "path"}
+            assert in_path == set(re.findall(r"{(\w+)}", path))
+
+
+def test_every_change_takes_an_idempotency_key_and_tells_what_came_of_it():
+    schemas = document()["components"]["schemas"]
+    for operation in OPERATIONS:
+        if operation.changes:
+            described = document()["paths"][operation.path][operation.method.lower()]
+            assert "Idempotency-Key" in {parameter["name"] for parameter in described["parameters"]}
+            told = set(schemas[operation.answer.__name__]["required"])
+            assert {"app", "revision", "changed"} <= told or operation.name == "create_token"
+
+
+def test_every_operation_but_the_document_itself_asks_for_a_token():
+    for path, methods in document()["paths"].items():
+        for described in methods.values():
+            assert described["security"] == ([] if path == "/v1/openapi.json" else [{"token": []}])
+
+
+def test_request_bodies_refuse_unknown_fields():
+    schemas = document()["components"]["schemas"]
+    requests = [op.body.__name__ for op in OPERATIONS if op.body not in (None, msgspec.Raw)]
+    assert requests and all(schemas[name]["additionalProperties"] is False for name in requests)
+
+
+async def test_the_document_is_served_without_a_token(api):
+    assert await api("GET", "/v1/openapi.json", by=None) == document()
+    assert f"/v1/apps/{APP}" not in document()["paths"]

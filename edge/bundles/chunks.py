@@ -1,0 +1,33 @@
+"""Files in pieces: nothing of the bundles' room ever holds a whole one."""
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.bundles.limits import CHUNK_BYTES
+from edge.domain.model import Digest
+
+
+class FileDigests(NamedTuple):
+    bytes: int
+    sha256: Digest
+    crc32: str  # 8 lower-case hexadecimal characters
+
+
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """The file's bytes in order, at most CHUNK_BYTES at a time, never empty."""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def digest_file(path: Path) -> FileDigests:
+    """Of a whole file, in one pass."""
+    size, crc32, hashing = 0, 0, hashlib.sha256()
+    for chunk in read_chunks(path):
+        size += len(chunk)
+        crc32 = zlib.crc32(chunk, crc32)
+        hashing.update(chunk)
+    return FileDigests(size, Digest(hashing.hexdigest()), f"{crc32:08x}")

@@ -1,0 +1,163 @@
+"""What a publisher sent, proven before a release may name it: the zip is safe, and zip, manifest and blobs agree.
+
+The server's side; blocking, for minutes at the limits: run it off the loop. Nothing declared is believed, every byte
+is read and hashed, in chunks; memory does not grow with the bundle.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import brotli
+
+from edge.bundles.chunks import digest_file, read_chunks
+from edge.bundles.limits import CHUNK_BYTES, INDEX, MANIFEST_LIMIT_BYTES
+from edge.bundles.store import ObjectStore, blob_key
+from edge.bundles.zip_reader import read_directory, unpack
+from edge.domain.errors import Invalid, TooLarge
+from edge.domain.manifest import BROTLI_SUFFIX, content_digest, parse_manifest, target_name
+from edge.domain.model import Digest, FileEntry
+
+# Streams the plugin takes for raw files in a wrapper and cuts instead of decoding (device-protocol §5.4).
+WRAPPER_STARTS = (b"\x1b\x00\x06", b"\x0b\x02\x80")
+WRAPPER_END = b"\x03"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    zip_bytes: int
+    zip_crc32: str  # 8 lower-case hexadecimal characters
+    content: Digest
+    files: int
+    plain_bytes: int
+    entries: tuple[FileEntry, ...]
+
+
+class _Plain(NamedTuple):
+    hash: Digest
+    bytes: int
+
+
+def verify_bundle(store: ObjectStore, *, zip: Digest, manifest: Digest) -> Verified:
+    """Raises EdgeError children; the message names the file.
+
+    `missing_blob`, `digest_mismatch` (the store's bytes are not what their name says); for the zip all codes of
+    `read_directory` and `no_index`; for the manifest `invalid_manifest`, `unsafe_name`, `duplicate_name`,
+    `manifest_mismatch` (it and the zip are not one set of files) and `blob_mismatch` (a blob is not what it says).
+    """
+    path = _path(store, zip, "the zip")
+    made = digest_file(path)
+    _check_digest(zip, made.sha256, "the zip")
+    files = _read_zip(path)
+    entries = _read_manifest(store, manifest)
+    _check_same(files, entries)
+    for entry in entries:
+        _check_blob(store, entry, files[target_name(entry.name)])
+    return Verified(
+        zip_bytes=made.bytes,
+        zip_crc32=made.crc32,
+        content=content_digest((name, file.hash) for name, file in files.items()),
+        files=len(files),
+        plain_bytes=sum(file.bytes for file in files.values()),
+        entries=entries,
+    )
+
+
+def _path(store: ObjectStore, digest: Digest, what: str) -> Path:
+    try:
+        return store.path(blob_key(digest))
+    except FileNotFoundError as error:
+        raise Invalid("missing_blob", f"{what}: blob {digest} is not in the store") from error
+
+
+def _check_digest(named: Digest, actual: str, what: str) -> None:
+    if actual != named:
+        raise Invalid("digest_mismatch", f"{what}: blob {named} has SHA-256 {actual}")
+
+
+def _read_zip(path: Path) -> dict[str, _Plain]:
+    files = {}
+    with path.open("rb") as archive:
+        for entry in read_directory(archive):
+            hashing = hashlib.sha256()
+            for chunk in unpack(archive, entry):
+                hashing.update(chunk)
+            files[entry.name] = _Plain(Digest(hashing.hexdigest()), entry.plain_bytes)
+    if INDEX not in files:
+        raise Invalid("no_index", f"zip: no {INDEX} at its root")
+    return files
+
+
+def _read_manifest(store: ObjectStore, digest: Digest) -> tuple[FileEntry, ...]:
+    path = _path(store, digest, "the manifest")
+    size = path.stat().st_size
+    if size > MANIFEST_LIMIT_BYTES:
+        raise TooLarge("manifest_too_large", f"manifest: {size} bytes, at most {MANIFEST_LIMIT_BYTES}")
+    document = path.read_bytes()
+    _check_digest(digest, hashlib.sha256(document).hexdigest(), "the manifest")
+    return parse_manifest(document)
+
+
+def _check_same(files: Mapping[str, _Plain], entries: tuple[FileEntry, ...]) -> None:
+    listed = {target_name(entry.name): entry.hash for entry in entries}
+    for name in sorted(files.keys() | listed.keys()):
+        if name not in listed:
+            raise Invalid("manifest_mismatch", f"{name!r} is in the zip, not in the manifest")
+        if name not in files:
+            raise Invalid("manifest_mismatch", f"{name!r} is in the manifest, not in the zip")
+        if listed[name] != files[name].hash:
+            raise Invalid("manifest_mismatch", f"{name!r} has other bytes in the zip than the manifest says")
+
+
+def _check_blob(store: ObjectStore, entry: FileEntry, plain: _Plain) -> None:
+    """The stored bytes are what the manifest says, and a device makes `entry.hash` of them."""
+    path = _path(store, entry.blob, repr(entry.name))
+    size = path.stat().st_size
+    if size != entry.bytes:
+        _wrong(entry, f"is listed with {entry.bytes} bytes, its blob has {size}")
+    if not entry.name.endswith(BROTLI_SUFFIX):
+        if entry.blob != entry.hash:
+            _wrong(entry, f"is a plain file, but its blob is not its hash (names of brotli end in {BROTLI_SUFFIX})")
+        _check_digest(entry.blob, digest_file(path).sha256, repr(entry.name))
+        return
+    stored, decoded = hashlib.sha256(), hashlib.sha256()
+    for chunk in _decode(path, entry, plain.bytes, stored):
+        decoded.update(chunk)
+    _check_digest(entry.blob, stored.hexdigest(), repr(entry.name))
+    if decoded.hexdigest() != entry.hash:
+        _wrong(entry, "decodes to other bytes than its hash says")
+
+
+def _decode(path: Path, entry: FileEntry, limit_bytes: int, stored: "hashlib._Hash") -> Iterator[bytes]:
+    """The plain bytes of one brotli stream, which must fill the file exactly; `stored` hears of its own bytes."""
+    decoder, first, last, plain_bytes = brotli.Decompressor(), b"", b"", 0
+    for packed in read_chunks(path):
+        stored.update(packed)
+        first, last = first or packed[:3], packed[-1:]
+        for chunk in _drain(decoder, packed, entry):
+            plain_bytes += len(chunk)
+            if plain_bytes > limit_bytes:
+                _wrong(entry, f"decodes to more than the {limit_bytes} bytes of the file in the zip")
+            yield chunk
+    if not decoder.is_finished():
+        _wrong(entry, "is a brotli stream without an end")
+    if first in WRAPPER_STARTS and last == WRAPPER_END:
+        _wrong(entry, "is a brotli stream that devices take for a wrapped raw file; use another window")
+
+
+def _drain(decoder: brotli.Decompressor, packed: bytes, entry: FileEntry) -> Iterator[bytes]:
+    """All that `packed` gives, in pieces of about CHUNK_BYTES: a brotli bomb is stopped between two of them."""
+    try:
+        chunk = decoder.process(packed, output_buffer_limit=CHUNK_BYTES)
+        # `can_accept_more_data` tells of input alone: output may wait in the decoder's window after all input is taken.
+        while chunk:
+            yield chunk
+            chunk = b"" if decoder.is_finished() else decoder.process(b"", output_buffer_limit=CHUNK_BYTES)
+    except brotli.error as error:
+        raise Invalid("blob_mismatch", f"{entry.name!r} is no brotli, or bytes follow its end: {error}") from error
+
+
+def _wrong(entry: FileEntry, reason: str) -> NoReturn:
+    raise Invalid("blob_mismatch", f"{entry.name!r} {reason}")

@@ -37,9 +37,7 @@ _counting = threading.Lock()
 def parse_document(data: bytes, decoder: msgspec.json.Decoder[T], newest: int, what: str) -> T:
     """Raises Untrusted `newer_format` or `unreadable_document`, naming `what`. Call it on verified bytes only."""
     try:
-        number = _format_decoder.decode(data).format
-        if number > newest:
-            raise Untrusted("newer_format", f"{what} has format {number}; this version reads up to {newest}: upgrade")
+        _check_format(_format_decoder.decode(data).format, newest, what)
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Untrusted("unreadable_document", f"{what} cannot be read: {error}") from error
@@ -66,3 +64,10 @@ def counting(refused: Counter[str]) -> Iterator[None]:
         with _counting:
             refused[error.code] += 1
         raise
+
+
+def _check_format(number: int, newest: int, what: str) -> None:
+    if number > newest:
+        raise Untrusted("newer_format", f"{what} has format {number}; this version reads up to {newest}: upgrade")
+    if number < 1:
+        raise Untrusted("unreadable_document", f"{what} has format {number}, which never was")

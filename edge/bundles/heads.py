@@ -102,6 +102,13 @@ class Heads:
         self.problems.pop(name, None)
         return held
 
+    def remember(self, held: Held) -> None:
+        """Take a shard that is known to be good, read or written by this process, as the least to be believed."""
+        name = held.shard.shard
+        with self._lock:
+            if held.shard.sequence >= self._known(name).shard.sequence:
+                self._good[name] = held
+
     def _verified(self, name: str) -> Held:
         known = self._known(name)  # before the read: what others write meanwhile cannot make this one look old
         stored = self._store.get(head_key(name))
@@ -114,9 +121,7 @@ class Heads:
         shard = self._parse(name, stored.data)
         _check_successor(known.shard, shard)
         held = Held(shard, stored.tag)
-        with self._lock:
-            if shard.sequence >= self._known(name).shard.sequence:
-                self._good[name] = held
+        self.remember(held)
         return held
 
     def _known(self, name: str) -> Held:

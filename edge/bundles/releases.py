@@ -139,11 +139,9 @@ class Releases:
 
     def _move(self, held: Held, shard: HeadShard) -> None:
         """The commit point. Raises AlreadyExists or Stale when another writer was first."""
-        content = encode_shard(self._writer, shard)
-        if held.tag is None:
-            self._store.create(head_key(shard.shard), content)
-        else:
-            self._store.swap(head_key(shard.shard), content, held.tag)
+        key, content = head_key(shard.shard), encode_shard(self._writer, shard)
+        tag = self._store.create(key, content) if held.tag is None else self._store.swap(key, content, held.tag)
+        self._heads.remember(Held(shard, tag))
 
 
 def check_blobs(store: ObjectStore, command: Command) -> None:

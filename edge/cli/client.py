@@ -7,12 +7,13 @@ breaks and is still carried out once. Every failure is an EdgeError.
 
 import http.client
 import os
+import socket
 import ssl
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -74,6 +75,7 @@ class Client:
             raise Invalid("invalid_token", "a token has printable ASCII characters only")
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": f"edge/{__version__}"}
         self._idle: list[http.client.HTTPConnection] = []
+        self._busy: set[http.client.HTTPConnection] = set()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -106,10 +108,12 @@ class Client:
             return self._exchange(_Request("PUT", path, headers, _Upload(stream, size_bytes, advance_or_stop)))
 
     def close(self) -> None:
-        """No more requests: uploads under way stop at their next block, and what fails is not tried again."""
+        """No more requests. Those under way in other threads end at once, and are not tried again."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
+            for connection in self._busy:
+                _wake(connection)
         for connection in idle:
             connection.close()
 
@@ -144,20 +148,22 @@ class Client:
         """
         with self._lock:
             connection = self._idle.pop() if self._idle and not fresh else None
-        if connection is None:
-            connection = self._connect()
+            connection = connection or self._connect()
+            self._busy.add(connection)
+        kept = False
         try:
             if connection.sock is None:
                 connection.connect()
                 connection.sock.settimeout(ANSWER_SECONDS)  # type: ignore[attr-defined]
             yield connection
-        except BaseException:
-            connection.close()
-            raise
-        with self._lock:
-            if not self._closed:
-                return self._idle.append(connection)
-        return connection.close()
+            kept = not self._closed
+        finally:
+            with self._lock:
+                self._busy.remove(connection)
+                if kept:
+                    self._idle.append(connection)
+            if not kept:
+                connection.close()
 
 
 def app_path(app: str, *parts: str) -> str:
@@ -188,6 +194,13 @@ def _send(connection: http.client.HTTPConnection, request: _Request, sending: "_
         connection.close()
         return answered
     return _read(connection)
+
+
+def _wake(connection: http.client.HTTPConnection) -> None:
+    """End what another thread waits for on this connection; closing it under that thread would not wake it."""
+    if connection.sock is not None:
+        with suppress(OSError):  # it may have ended by itself
+            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _read(connection: http.client.HTTPConnection) -> tuple[int, bytes]:

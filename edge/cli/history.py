@@ -1,7 +1,5 @@
 """`edge history`: the chain of an app's revisions, which is its audit trail."""
 
-from typing import Any
-
 import click
 
 from edge.cli.client import Client, app_path
@@ -19,25 +17,5 @@ LIMIT_MOST = 1_000  # each revision is a document of its own to fetch
 def history(client: Client, out: Output, app: str, limit: int) -> None:
     """List the revisions of APP, newest first: number, when, who, and which command."""
     revisions = client.get(f"{app_path(app, 'history')}?limit={limit}")
-    rows = [[each["revision"], moment(each["at"]), each["by"], each["kind"], _about(each)] for each in revisions]
+    rows = [[each["revision"], moment(each["at"]), each["by"], each["kind"], each["summary"]] for each in revisions]
     out.result(revisions, lambda: table(("revision", "when", "by", "command", "about"), rows, "no revisions"))
-
-
-def _about(revision: dict[str, Any]) -> str:
-    """A command's own words, short: `name=stable bundle=1.2.3`."""
-    return " ".join(_words(revision["command"]))
-
-
-def _words(values: dict[str, Any]) -> list[str]:
-    found = []
-    for name, value in values.items():
-        match value:
-            case None | "" | False:
-                continue
-            case {"version": version}:  # a bundle: its digests are for machines
-                found.append(f"{name}={version}")
-            case dict():
-                found += _words(value)
-            case _ if name != "kind":
-                found.append(f"{name}={value}")
-    return found

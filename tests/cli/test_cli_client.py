@@ -1,13 +1,12 @@
 """The client of the control port: what it sends, when it tries again, and the one line it makes of a failure."""
 
 import hashlib
-import http.server
 import socket
-import threading
 import tracemalloc
-from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from scripted_server import scripted_server
 
 from edge.cli.client import ATTEMPTS, BLOCK_BYTES, Client, Refused, Unreachable, app_path
 from edge.domain.errors import Invalid
@@ -15,77 +14,10 @@ from edge.domain.errors import Invalid
 TOKEN = "edge_test"
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Answers what the script says, in order, then 200: `drop` closes unanswered, `refuse` answers before the body."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script = deque()
-        self.seen = []
-        self.connections = 0
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def setup(self):
-        super().setup()
-        self.server.connections += 1
-
-    def log_message(self, format, *args):
-        pass
-
-    def answer(self):
-        step = self.server.script.popleft() if self.server.script else (200, b"{}")
-        seen = {
-            "method": self.command,
-            "path": self.path,
-            **{name.lower(): self.headers[name] for name in self.headers},
-        }
-        self.server.seen.append(seen)
-        if step == "refuse":
-            self.close_connection = True
-            return self.reply(413, b'{"error": "body_too_large", "message": "too large"}')
-        seen["sha256"], seen["bytes"] = self.read_body()
-        if step == "drop":
-            self.close_connection = True
-            return None
-        return self.reply(*step)
-
-    def read_body(self):
-        hashing, left = hashlib.sha256(), int(self.headers.get("Content-Length", 0))
-        total = left
-        while left and (block := self.rfile.read(min(left, 65_536))):
-            hashing.update(block)
-            left -= len(block)
-        return hashing.hexdigest(), total - left
-
-    def reply(self, status, body):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
-
-
 @pytest.fixture
 def server():
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with scripted_server() as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -225,6 +157,17 @@ def test_closing_ends_an_upload_under_way(server, client, tmp_path):
     file.write_bytes(b"x" * BLOCK_BYTES * 8)
     with pytest.raises(Unreachable, match="stopped"):
         client.upload("/v1/blob", file, lambda _count: client.close())
+
+
+def test_closing_ends_a_wait_for_an_answer_in_another_thread(server, client):
+    server.script.append("hang")
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(client.get, "/v1/apps")
+        assert server.hanging.wait(20)
+        client.close()
+        with pytest.raises(Unreachable):
+            asking.result(20)
+    assert len(server.seen) == 1
 
 
 def test_an_address_may_have_a_path_in_front(server):

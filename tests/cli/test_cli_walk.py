@@ -1,0 +1,354 @@
+"""Every verb against a node that really runs, started as a user starts it: `edge serve` in a directory of its own."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from edge.cli.main import cli
+
+DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
+START_SECONDS = 30
+
+
+def web_build(seed):
+    """A page, a script worth compressing, noise that is not, and files small enough to go as they are."""
+    noise = random.Random(seed)
+    return {
+        "index.html": f"<!doctype html><title>{seed}</title>".encode(),
+        "assets/app.js": f"// build {seed}\n".encode() + b"export const answer = 42;\n" * 800,
+        "assets/photo.jpg": noise.randbytes(150_000),
+        **{f"icons/{n}.svg": f"<svg><!-- {n} --></svg>".encode() for n in range(20)},
+    }
+
+
+def write_folder(folder, files):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def write_zip(path, files, top=""):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(top + name, content)
+    return path
+
+
+def hashes(files):
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def hashes_in(folder):
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
+    return hashes({str(path.relative_to(folder)): path.read_bytes() for path in files})
+
+
+class Node:
+    """The addresses of a running node, and the command pointed at it."""
+
+    def __init__(self, folder, ports):
+        self.data_dir = folder / "edge-data"
+        self.devices = f"http://127.0.0.1:{ports['devices']}"
+        self.control = f"http://127.0.0.1:{ports['control']}"
+
+    def run(self, *args, env=None, **options):
+        own = {name: None for name in os.environ if name.startswith("EDGE_")}
+        own |= {"EDGE_URL": self.control, "EDGE_DATA_DIR": str(self.data_dir)} | (env or {})
+        return CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="edge", env=own, **options)
+
+    def text(self, *args, **options):
+        done = self.run(*args, **options)
+        assert done.exit_code == 0, done.stderr
+        return done.stdout
+
+    def json(self, *args, **options):
+        """What the verb printed with --json: one document and nothing else."""
+        return msgspec.json.decode(self.text(*args, "--json", **options))
+
+    def failure(self, *args, **options):
+        done = self.run(*args, **options)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr.startswith("edge: ") and done.stderr.count("\n") == 1
+        return done.stderr.removeprefix("edge: ").strip()
+
+    def device(self, app, state, *args, plugin="8.51.14", platform="android"):
+        where = ("--url", self.devices, "--app", app, "--state", state, "--plugin", plugin, "--platform", platform)
+        return self.run("device", "update", *where, *args)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("node")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
+    environ |= {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"}
+    program = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
+    args = [sys.executable, "-c", program, "serve", "--json"]
+    with subprocess.Popen(args, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            yield Node(folder, json.loads(serving.stdout.readline()))
+        finally:
+            serving.send_signal(signal.SIGTERM)
+            assert serving.wait(START_SECONDS) == 0
+
+
+@pytest.fixture
+def app(node, request):
+    """An app of this test's own."""
+    name = "com.acme." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+    node.text("app", "create", name)
+    return name
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path / "build", web_build(1))
+
+
+def test_apps_are_created_listed_and_shown(node, app):
+    assert app in [each["app"] for each in node.json("app", "list")]
+    assert node.json("app", "show", app)["revision"] == 1
+    assert app in node.text("app", "list") and app in node.text("app", "show", app)
+    assert node.failure("app", "create", app) == f"app {app!r} exists already"
+    assert node.failure("app", "show", "com.acme.nobody") == "unknown app 'com.acme.nobody'"
+    assert "is not a reverse-domain name" in node.failure("app", "create", "acme")
+
+
+def test_expose_metadata_is_told_to_the_node(node):
+    made = node.json("app", "create", "com.acme.open", "--expose-metadata")
+    assert (made["expose_metadata"], made["changed"]) == (True, True)
+
+
+def test_a_folder_is_published_and_again_uploads_nothing(node, app, folder):
+    first = node.json("bundle", "publish", app, folder, "--version", "1.0.0", "--comment", "größer")
+    assert (first["version"], first["changed"], first["files"]) == ("1.0.0", True, len(web_build(1)))
+    assert first["uploaded"] == len(web_build(1)) + 2
+    again = node.json("bundle", "publish", app, folder, "--version", "1.0.0", "--comment", "größer")
+    assert (again["changed"], again["uploaded"], again["uploaded_bytes"]) == (False, 0, 0)
+    assert again["revision"] == first["revision"]
+
+
+def test_a_new_version_uploads_only_what_changed(node, app, folder):
+    node.json("bundle", "publish", app, folder, "--version", "1.0.0")
+    (folder / "index.html").write_text("<!doctype html><title>changed</title>")
+    second = node.json("bundle", "publish", app, folder, "--version", "1.0.1")
+    assert second["uploaded"] == 3  # the page, the zip and the manifest
+
+
+def test_a_zip_with_one_top_folder_is_the_same_bundle_as_its_folder(node, app, folder, tmp_path):
+    archive = write_zip(tmp_path / "build.zip", web_build(1), top="dist/")
+    node.json("bundle", "publish", app, folder, "--version", "1.0.0")
+    zipped = node.json("bundle", "publish", app, archive, "--version", "1.0.0")
+    assert (zipped["changed"], zipped["uploaded"]) == (False, 0)
+
+
+def test_a_version_is_never_given_to_other_files(node, app, folder):
+    node.json("bundle", "publish", app, folder, "--version", "1.0.0")
+    (folder / "index.html").write_text("other")
+    reason = node.failure("bundle", "publish", app, folder, "--version", "1.0.0")
+    assert reason == "version '1.0.0' was published with other files; publish a new version"
+
+
+def test_what_would_be_refused_is_told_before_packing(node, app, tmp_path):
+    """The source has no index.html, which packing would complain about."""
+    assert "unknown app" in node.failure("bundle", "publish", "com.acme.nobody", tmp_path, "--version", "1.0.0")
+    reason = node.failure("bundle", "publish", app, tmp_path, "--version", "1.0.0", "--channel", "nowhere")
+    assert "unknown channel 'nowhere'" in reason
+    assert "no files" in node.failure("bundle", "publish", app, tmp_path, "--version", "1.0.0")
+
+
+def test_publishing_leaves_nothing_in_the_temporary_directory(node, app, folder, tmp_path, monkeypatch):
+    import tempfile
+
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    node.json("bundle", "publish", app, folder, "--version", "1.0.0")
+    node.failure("bundle", "publish", app, folder, "--version", "1.0.0", "--comment", "another")
+    assert list(scratch.iterdir()) == []
+
+
+def test_bundles_are_listed_shown_and_deleted(node, app, folder):
+    node.json("bundle", "publish", app, folder, "--version", "1.0.0", "--min-native", "1.0.0")
+    (folder / "index.html").write_text("next")
+    text = node.text("bundle", "publish", app, folder, "--version", "1.0.1+build.7", "--link", "https://acme.example/7")
+    assert text.startswith(f"published 1.0.1+build.7 of {app} (revision 3)\n")
+    assert [each["version"] for each in node.json("bundle", "list", app)] == ["1.0.1+build.7", "1.0.0"]
+    shown = node.json("bundle", "show", app, "1.0.1+build.7")
+    assert {"index.html", "assets/app.js.br"} <= {each["name"] for each in shown["entries"]}
+    assert "https://acme.example/7" in node.text("bundle", "show", app, "1.0.1+build.7")
+    assert node.json("bundle", "delete", app, "1.0.1+build.7")["changed"]
+    assert node.text("bundle", "list", app).splitlines()[1].startswith("1.0.0 ")
+    assert "unknown bundle" in node.failure("bundle", "show", app, "1.0.1+build.7")
+
+
+def test_channels_take_every_setting_and_keep_the_others(node, app, folder):
+    made = node.json("channel", "create", app, "beta", "--self-set", "--no-ios", "--policy", "minor")
+    assert (made["self_set"], made["ios"], made["android"], made["policy"]) == (True, False, True, "minor")
+    node.json("bundle", "publish", app, folder, "--version", "1.0.0")
+    flags = ("--bundle", "1.0.0", "--public", "--no-emulator", "--no-dev", "--allow-under-native")
+    after = node.json("channel", "set", app, "beta", *flags)
+    found = node.json("channel", "show", app, "beta")
+    assert {**after, **found} == after  # the same settings
+    assert (found["bundle"], found["public"], found["self_set"], found["ios"]) == ("1.0.0", True, True, False)
+    assert (found["emulator"], found["dev"], found["prod"], found["block_under_native"]) == (False, False, True, False)
+    assert node.text("channel", "set", app, "beta", "--public").startswith(
+        "no change: channel beta: offers 1.0.0, public"
+    )
+    assert "beta" in node.text("channel", "list", app) and "minor" in node.text("channel", "show", app, "beta")
+    assert "is offered by channel 'beta'" in node.failure("bundle", "delete", app, "1.0.0")
+    node.json("channel", "set", app, "beta", "--bundle", "builtin")
+    node.text("channel", "delete", app, "beta")
+    assert node.json("channel", "list", app) == []
+    assert node.text("channel", "list", app) == "no channels yet\n"
+
+
+def test_a_second_public_channel_is_refused_unless_it_replaces(node, app):
+    node.json("channel", "create", app, "old", "--public")
+    assert "channel 'old' is public" in node.failure("channel", "create", app, "new", "--public")
+    assert node.json("channel", "create", app, "new", "--public", "--replace")["public"]
+    assert not node.json("channel", "show", app, "old")["public"]
+    assert "channel 'new' is public" in node.failure("channel", "set", app, "old", "--public")
+    assert node.json("channel", "set", app, "old", "--public", "--replace")["public"]
+
+
+def test_overrides_are_set_listed_and_cleared(node, app):
+    node.json("channel", "create", app, "beta")
+    assert node.json("override", "set", app, DEVICE.upper(), "beta")["device"] == DEVICE
+    assert node.json("override", "list", app) == [{"device": DEVICE, "channel": "beta"}]
+    assert DEVICE in node.text("override", "list", app)
+    assert node.json("override", "clear", app, DEVICE)["changed"]
+    assert node.text("override", "list", app) == "no overrides\n"
+    assert "has no override" in node.failure("override", "clear", app, DEVICE)
+    assert "is not a UUID" in node.failure("override", "set", app, "me", "beta")
+
+
+def test_history_tells_every_revision_newest_first(node, app, folder):
+    node.json("channel", "create", app, "stable", "--public")
+    node.json("bundle", "publish", app, folder, "--version", "1.0.0", "--channel", "stable")
+    revisions = node.json("history", app)
+    kinds = [(each["revision"], each["kind"]) for each in revisions]
+    assert kinds == [(3, "publish_bundle"), (2, "create_channel"), (1, "create_app")]
+    assert [each["by"] for each in revisions] == ["admin"] * 3
+    lines = node.text("history", app).splitlines()
+    assert all(each["summary"] in line for each, line in zip(revisions, lines[1:], strict=True))
+    assert "1.0.0" in lines[1] and "stable" in lines[2]
+    assert len(node.json("history", app, "--limit", "1")) == 1
+
+
+def test_tokens_are_made_used_and_revoked(node, app):
+    made = node.run("token", "create", "ci-reader", "--role", "reader", "--app", app)
+    token = made.stdout.strip()
+    assert made.exit_code == 0 and token.startswith("edge_") and "\n" not in token  # fit for $(...)
+    assert token not in made.stderr and "not shown again" in made.stderr
+    assert [each["app"] for each in node.json("app", "list", "--token", token)] == [app]
+    assert "may not do this" in node.failure("channel", "create", app, "x", env={"EDGE_TOKEN": token})
+    listed = node.text("token", "list")
+    assert "ci-reader" in listed and token not in listed
+    assert "ci-reader" in [each["name"] for each in node.json("token", "list")]
+    assert node.json("token", "revoke", "ci-reader") == {"name": "ci-reader", "revoked": True}
+    assert "revoked" in node.failure("app", "list", "--token", token)
+    assert "last admin" in node.failure("token", "revoke", "admin")
+    second = node.json("token", "create", "ci-node", "--role", "node")
+    assert second["token"].startswith("edge_")
+    assert node.text("token", "revoke", "ci-node") == "revoked token ci-node\n"
+
+
+def a_check(app, **changes):
+    return {
+        "app_id": app,
+        "device_id": DEVICE,
+        "platform": "android",
+        "version_name": "1.0.0",
+        "version_build": "1.0.0",
+        "version_code": "1",
+        "version_os": "14",
+        "plugin_version": "8.51.14",
+        "is_emulator": False,
+        "is_prod": True,
+        "defaultChannel": "",
+        "custom_id": "",
+    } | changes
+
+
+def test_explain_shows_the_rules_in_order_and_the_answer(node, app, folder, tmp_path):
+    node.json("channel", "create", app, "stable", "--public")
+    node.json("bundle", "publish", app, folder, "--version", "1.0.1", "--channel", "stable")
+    body = json.dumps(a_check(app))
+    found = node.json("explain", app, "--body", "-", input=body)
+    assert found["answer"]["version"] == "1.0.1" and len(found["steps"]) > 3
+    file = tmp_path / "body.json"
+    file.write_text(body)
+    text = node.text("explain", app, "--body", file)
+    rules = [line.split()[1] for line in text.split("\n\n")[0].splitlines()[1:]]
+    assert rules == [step["rule"] for step in found["steps"]]
+    assert "decision  outcome=offer bundle=1.0.1 channel=stable" in text and '"version":"1.0.1"' in text
+
+
+def test_explain_names_the_rule_that_blocks(node, app):
+    found = node.json("explain", app, "--body", "-", input=json.dumps(a_check(app)))
+    assert found["decision"]["code"] == "no_channel"
+    assert "app" in node.failure("explain", app, "--body", "-", input=json.dumps(a_check("com.acme.other")))
+
+
+@pytest.mark.parametrize(("plugin", "platform"), [("8.51.14", "android"), ("8.51.14", "ios"), ("6.3.0", "android")])
+def test_a_device_installs_what_was_published_and_stats_tell(node, app, folder, tmp_path, plugin, platform):
+    state, as_device = tmp_path / "state", {"plugin": plugin, "platform": platform}
+    node.json("channel", "create", app, "stable", "--public")
+    node.json("bundle", "publish", app, folder, "--version", "1.0.1", "--channel", "stable")
+    assert node.text("stats", app) == "no events yet\n"
+    done = node.device(app, state, "--json", **as_device)
+    outcome = msgspec.json.decode(done.stdout)
+    assert (done.exit_code, outcome["result"], outcome["version"]) == (0, "updated", "1.0.1")
+    assert hashes_in(outcome["folder"]) == hashes(web_build(1))
+    assert outcome["received_bytes"] > 150_000 and len(outcome["requests"]) >= 2
+    again = node.device(app, state, **as_device)
+    assert again.exit_code == 0 and "up_to_date" in again.stdout and outcome["device_id"] in again.stdout
+    counts = {(each["bundle"], each["action"]): each["n"] for each in node.json("stats", app)["counts"]}
+    assert counts["1.0.1", "set"] == 1
+    assert ["1.0.1", "set", "1"] in [line.split() for line in node.text("stats", app).splitlines()]
+
+
+def test_a_device_whose_boot_fails_rolls_back_and_is_1(node, app, folder, tmp_path):
+    node.json("channel", "create", app, "stable", "--public")
+    node.json("bundle", "publish", app, folder, "--version", "1.0.1", "--channel", "stable")
+    done = node.device(app, tmp_path / "state", "--fail-boot", "--device-id", DEVICE)
+    assert done.exit_code == 1
+    assert "rolled_back" in done.stdout and "update_fail" in done.stdout and DEVICE in done.stdout
+
+
+def test_a_device_reuses_the_files_it_has(node, app, folder, tmp_path):
+    node.json("channel", "create", app, "stable", "--public")
+    node.json("bundle", "publish", app, folder, "--version", "1.0.1", "--channel", "stable")
+    done = node.device(app, tmp_path / "state", "--json", "--builtin", folder)
+    outcome = msgspec.json.decode(done.stdout)
+    assert outcome["result"] == "updated" and "assets/photo.jpg" in outcome["reused"]
+    assert outcome["received_bytes"] < 150_000
+
+
+def test_a_device_with_nobody_to_ask_is_1(node, app, tmp_path):
+    done = node.run(
+        "device",
+        "update",
+        "--url",
+        "http://127.0.0.1:1",
+        "--app",
+        app,
+        "--state",
+        tmp_path / "s",
+        "--plugin",
+        "8.51.14",
+        "--platform",
+        "ios",
+    )
+    assert done.exit_code == 1 and "failed" in done.stdout

@@ -146,6 +146,7 @@ class Plugin(NamedTuple):
     reads_v3: bool = True
     plain_with_key: PlainWithKey = PlainWithKey.ACCEPTED
     reverts_to_builtin: bool = True
+    listed: bool = True  # False: above every release the project knows; worth counting
 
 
 class UpdateCheck(NamedTuple):

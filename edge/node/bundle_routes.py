@@ -8,7 +8,7 @@ ever (device-protocol §10).
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiohttp import web
 
@@ -16,7 +16,7 @@ from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest, parse_app_id, parse_digest
 from edge.node.delivery import CONTENT_TYPES, TRANSIENT, Asked, Blob, Plan, plan_delivery
 from edge.node.files import OpenFile, OpenFiles
-from edge.node.send import cut, send_file
+from edge.node.send import MINIMUM_BPS, STALL_SECONDS, cut, send_file
 from edge.wire.plugins import ZipEnd
 
 
@@ -25,13 +25,27 @@ class Readable(Protocol):
         """Where the bytes are, if the current snapshot marks them readable for devices. Must not block."""
 
 
-def add_bundle_routes(router: web.UrlDispatcher, readable: Readable, files: OpenFiles) -> None:
-    handler = partial(handle_bundle, readable=readable, files=files)
+class Patience(NamedTuple):
+    """What a slow reader is given before its connection is cut: seconds without a byte, and bits per second."""
+
+    stall_seconds: float = STALL_SECONDS
+    minimum_bps: int = MINIMUM_BPS
+
+
+DEFAULT_PATIENCE = Patience()
+
+
+def add_bundle_routes(
+    router: web.UrlDispatcher, readable: Readable, files: OpenFiles, patience: Patience = DEFAULT_PATIENCE
+) -> None:
+    handler = partial(handle_bundle, readable=readable, files=files, patience=patience)
     router.add_get("/bundles/{app}/{kind}/{digest}", handler)  # HEAD comes with it
     router.add_get("/bundles/{rest:.*}", handle_unknown)
 
 
-async def handle_bundle(request: web.Request, *, readable: Readable, files: OpenFiles) -> web.StreamResponse:
+async def handle_bundle(
+    request: web.Request, *, readable: Readable, files: OpenFiles, patience: Patience
+) -> web.StreamResponse:
     path = _find(request, readable)
     if path is None:
         return await handle_unknown(request)
@@ -39,7 +53,7 @@ async def handle_bundle(request: web.Request, *, readable: Readable, files: Open
         if file is None:
             return await handle_unknown(request)
         blob = Blob(request.match_info["kind"], request.match_info["digest"], file.bytes, file.modified)
-        return await _deliver(request, plan_delivery(blob, _asked(request)), file)
+        return await _deliver(request, plan_delivery(blob, _asked(request)), file, patience)
 
 
 async def handle_unknown(request: web.Request) -> web.Response:
@@ -78,7 +92,7 @@ def _joined(request: web.Request, name: str) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-async def _deliver(request: web.Request, plan: Plan, file: OpenFile) -> web.StreamResponse:
+async def _deliver(request: web.Request, plan: Plan, file: OpenFile, patience: Patience) -> web.StreamResponse:
     """Headers by aiohttp, bytes by ourselves. `prepare` hands all headers to the transport before it returns (what
     aiohttp buffers is `Response` alone), `send_file` waits until they are out, and the body is then invisible to
     aiohttp: it finds its writer done and goes on to the next request. Only the public face of both is used.
@@ -90,7 +104,7 @@ async def _deliver(request: web.Request, plan: Plan, file: OpenFile) -> web.Stre
         with suppress(ConnectionError):  # a client that leaves is not an error
             writer = await response.prepare(request)
             if plan.length and transport is not None and writer is not None:
-                await send_file(transport, file.fd, plan.offset, plan.length)
+                await send_file(transport, file.fd, plan.offset, plan.length, **patience._asdict())
                 writer.output_size += plan.length  # for the access log
             sent = True
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 from collections.abc import Iterable
+from typing import Any
 
 from aiohttp import web
 
@@ -47,7 +48,9 @@ class CountedConnection(web.RequestHandler):
 
     __slots__ = ("_admitted_as", "_connections")
 
-    def __init__(self, server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop, **kwargs) -> None:
+    def __init__(
+        self, server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop, **kwargs: Any
+    ) -> None:
         super().__init__(server, loop=loop, **kwargs)
         self._connections = connections
         self._admitted_as: str | None = None

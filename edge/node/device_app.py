@@ -1,10 +1,11 @@
 """The device port as an aiohttp application: routes, CORS, and one shape for everything that is refused."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from edge.node.bundle_routes import add_bundle_routes
+from edge.node.bundle_routes import Patience, add_bundle_routes
 from edge.node.device_routes import (
     DESK,
     READINESS,
@@ -34,8 +35,10 @@ PREFLIGHT_HEADERS = {
 
 log = logging.getLogger("edge.devices")
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness) -> web.Application:
+
+def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness, patience: Patience) -> web.Application:
     app = web.Application(middlewares=[answer_errors])
     app[DESK] = desk
     app[READINESS] = readiness
@@ -48,7 +51,7 @@ def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness) -
     app.router.add_get("/readyz", handle_readyz)
     for path in ("/updates", "/stats", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)
-    add_bundle_routes(app.router, desk.current, files)
+    add_bundle_routes(app.router, desk.current, files, patience)
     return app
 
 
@@ -57,7 +60,7 @@ async def handle_preflight(request: web.Request) -> web.Response:
 
 
 @web.middleware
-async def answer_errors(request: web.Request, handler) -> web.StreamResponse:
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every refusal in the protocol's one shape; a bug is logged and answered without its trace."""
     try:
         return await handler(request)

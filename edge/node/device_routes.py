@@ -41,6 +41,8 @@ class DeviceDesk:
 
     def answer_check(self, check: UpdateCheck, base: str) -> Body:
         """Decide and encode, from memory. `base` is the address that devices download from."""
+        if not check.plugin.listed:
+            self.counts["unlisted_plugin_releases"] += 1
         snapshot = self.current.snapshot(check.app)
         if snapshot is None:
             self.counts[Reason.UNKNOWN_APP.code] += 1

@@ -6,6 +6,7 @@ the same user, so a malformed frame is a bug and rises. An end of stream means t
 
 import asyncio
 import socket
+from typing import Any
 
 import msgspec
 
@@ -64,13 +65,13 @@ FromWorker = Ready | Seen | Status
 class Link:
     """One end. `expects` is the union of messages that may arrive at this end."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, expects: object) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, expects: Any) -> None:
         self._reader = reader
         self._writer = writer
-        self._decoder = msgspec.msgpack.Decoder(expects)  # type: ignore[arg-type]
+        self._decoder = msgspec.msgpack.Decoder(expects)
 
     @classmethod
-    async def over(cls, end: socket.socket, expects: object) -> "Link":
+    async def over(cls, end: socket.socket, expects: Any) -> "Link":
         reader, writer = await asyncio.open_connection(sock=end)
         return cls(reader, writer, expects)
 
@@ -79,7 +80,7 @@ class Link:
         frame = msgspec.msgpack.encode(message)
         self._writer.write(len(frame).to_bytes(4, "big") + frame)
 
-    async def receive(self):
+    async def receive(self) -> Any:
         """The next message, or None when the other side is gone."""
         try:
             length = int.from_bytes(await self._reader.readexactly(4), "big")

@@ -5,7 +5,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 
@@ -19,7 +19,6 @@ RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a
 KILL_AFTER_DRAIN_SECONDS = 5.0  # beyond the drain time; a worker that still lives holds no request worth waiting for
 
 log = logging.getLogger("edge.pool")
-Answer = TypeVar("Answer", Seen, Status)
 
 
 class WorkerHandle:
@@ -31,7 +30,7 @@ class WorkerHandle:
         self.ready = asyncio.Event()
         self.restarts = 0
         self._link: Link | None = None
-        self._waiting: dict[int, asyncio.Future] = {}
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._last_number = 0
 
     async def live(self, listening: socket.socket, setup: Callable[[], Setup]) -> int:
@@ -65,18 +64,20 @@ class WorkerHandle:
         await self._ask(lambda number: Heads(number, dict(heads)))
 
     async def status(self) -> Status | None:
-        return await self._ask(Ask)
+        answer = await self._ask(Ask)
+        return answer if isinstance(answer, Status) else None
 
     def drain(self) -> None:
         if self._link:
             self._link.send(Drain())
 
-    async def _ask(self, question: Callable[[int], msgspec.Struct]):
+    async def _ask(self, question: Callable[[int], msgspec.Struct]) -> Seen | Status | None:
         if self._link is None:
             return None
         self._last_number += 1
         number = self._last_number
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Seen | Status | None] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
         self._link.send(question(number))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

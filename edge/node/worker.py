@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import uvloop
@@ -21,6 +21,7 @@ from edge.bundles.fs import FsStore
 from edge.bundles.releases import Head
 from edge.domain.model import AppId
 from edge.domain.snapshot import AppSnapshot
+from edge.node.bundle_routes import Patience
 from edge.node.connections import Connections, CountedConnection
 from edge.node.current import Current
 from edge.node.device_app import build_device_app
@@ -48,6 +49,7 @@ class Worker:
         self._files = OpenFiles(OPEN_FILES_LIMIT)
         self._readiness = Readiness()
         devices = setup.devices
+        self._patience = Patience(devices.stall_seconds, devices.minimum_bps)
         self._connections = Connections(devices.connections_per_address, devices.trusted_proxies)
         self._desk = DeviceDesk(
             self._current,
@@ -63,7 +65,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._leaving.set)
         await self._take(self._setup.heads)
         runner = web.AppRunner(
-            build_device_app(self._desk, self._files, self._readiness),
+            build_device_app(self._desk, self._files, self._readiness, self._patience),
             access_log=None,  # a line per check costs more than the check
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             shutdown_timeout=self._setup.devices.drain_seconds,
@@ -82,7 +84,7 @@ class Worker:
             await self._files.close()
             self._link.close()
 
-    def _accept_with(self, runner: web.AppRunner):
+    def _accept_with(self, runner: web.AppRunner) -> Callable[[], CountedConnection]:
         server = runner.server
         assert server is not None
         loop = asyncio.get_running_loop()

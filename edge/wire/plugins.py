@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from edge.domain.model import PlainWithKey, Platform, Plugin
-from edge.wire.capabilities import capability, parse_plugin_version
+from edge.wire.capabilities import capability, is_unknown_release, parse_plugin_version
 
 # About 1,000 releases exist and a fleet runs some dozens of them. Devices choose the string (at most 128 characters),
 # so both caches together stay below 10 MB whatever is sent.
@@ -56,6 +56,7 @@ def plugin_of(platform: Platform, plugin_version: str) -> Plugin:
         reads_v3=capability("encryption", platform, plugin_version) == "v3",
         plain_with_key=_plain_with_key(platform, plugin_version, form),
         reverts_to_builtin=capability("revert_to_builtin", platform, plugin_version) == "yes",
+        listed=not is_unknown_release(plugin_version),
     )
 
 

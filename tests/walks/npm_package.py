@@ -87,7 +87,7 @@ def node(data_dir: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """A node on free ports: the devices' address, and the environment that the command line needs to reach it."""
     ports = {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_HOST": "127.0.0.1"}
     environment = os.environ | {"EDGE_DATA_DIR": str(data_dir)}
-    command = [sys.executable, "-m", "edge.cli.main", "serve", "--json"]
+    command = [sys.executable, "-m", "edge", "serve", "--json"]
     process = subprocess.Popen(command, env=environment | ports, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -100,7 +100,7 @@ def node(data_dir: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def edge(environment: dict[str, str], *words: str) -> None:
-    command = [sys.executable, "-m", "edge.cli.main", *words]
+    command = [sys.executable, "-m", "edge", *words]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -146,9 +146,10 @@ class Fleet:
             reused += len(outcome.ledger.reused)
             if outcome.result is Result.KILLED:
                 device = self._device(session, platform, release)
-            elif outcome.result is Result.UPDATED or outcome.reason == "bundle_in_error":
+            elif outcome.result is Result.UPDATED or "says error" in outcome.reason:
                 break
-        mode = "manifest" if any("/file/" in request.url for request in outcome.ledger.requests) else "zip"
+        asked = {kind for request in outcome.ledger.requests for kind in ("zip", "file") if f"/{kind}/" in request.url}
+        mode = "zip" if "zip" in asked else "manifest" if "file" in asked or reused else "none"
         verdict, note = _verdict(outcome, expected)
         return Walked(platform.value, release, mode, verdict, checks, received, reused, note)
 

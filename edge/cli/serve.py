@@ -1,0 +1,54 @@
+"""`edge serve`: a standalone node in the foreground, until SIGTERM or Ctrl-C."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import click
+import orjson
+import uvloop
+
+from edge.cli.standalone import Standalone
+from edge.config import Config, load_config
+from edge.node.log import set_up_logging
+
+
+@click.command()
+@click.option(
+    "--config", "path", type=click.Path(path_type=Path), help="The TOML file; else EDGE_CONFIG, else defaults."
+)
+@click.option("--json", "as_json", is_flag=True, help="Say where the node listens as one line of JSON.")
+def serve(path: Path | None, as_json: bool) -> None:
+    """Serve devices and the control API until stopped."""
+    config = load_config(path, os.environ)
+    set_up_logging(config.log)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, as_json))
+
+
+async def _serve(config: Config, as_json: bool) -> None:
+    stopping = stop_on_signals()
+    node = Standalone(config)
+    async with node.running():
+        click.echo(_greeting(node, as_json))
+        await stopping.wait()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Set at the first SIGTERM or Ctrl-C."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def _greeting(node: Standalone, as_json: bool) -> str:
+    config = node.config
+    if as_json:
+        ports = {"devices": node.device_port, "control": node.control_port}
+        return orjson.dumps({**ports, "data_dir": config.data_dir, "token_file": str(node.admin_token_file)}).decode()
+    return (
+        f"devices on port {node.device_port}, control on {config.control.host}:{node.control_port}, "
+        f"data in {config.data_dir}; the first admin's token is in {node.admin_token_file}"
+    )

@@ -132,7 +132,7 @@ def _tell(outcome: "Outcome", device_id: str) -> None:
         [each.method, each.url, each.status or "none", each.range, each.received_bytes, f"{each.seconds * 1_000:.1f}"]
         for each in ledger.requests
     ]
-    table(("", "request", "status", "range", "bytes", "ms"), rows, "nothing was asked")
+    table(("method", "request", "status", "range", "bytes", "ms"), rows, "nothing was asked")
     line("")
     pairs = (
         ("outcome", f"{outcome.result.value}: {outcome.reason}"),

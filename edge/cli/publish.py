@@ -44,7 +44,8 @@ def publish(client: Client, release: Release, source: Path) -> Published:
             packed = pack(source, Path(workdir), progress=reach)
         sent = _upload_missing(client, release.app, _files(packed, Path(workdir)))
         body = {**release._asdict(), "zip": packed.zip.digest, "manifest": packed.manifest_digest}
-        answer = client.post(app_path(body.pop("app"), "bundles"), body)
+        with progress("the node verifies", None):
+            answer = client.post(app_path(body.pop("app"), "bundles"), body)
         return Published(answer, len(sent), sum(sent.values()))
 
 

@@ -19,8 +19,9 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self):
+    def __init__(self, tls=None):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.tls = tls
         self.script = deque()
         self.seen = []
         self.connections = 0
@@ -29,7 +30,12 @@ class Server(http.server.ThreadingHTTPServer):
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.server_port}"
+
+    def finish_request(self, request, client_address):
+        """In the connection's own thread, so that a handshake holds up nobody else."""
+        with self.tls.wrap_socket(request, server_side=True) if self.tls else request as connection:
+            super().finish_request(connection, client_address)
 
     def handle_error(self, request, client_address):
         """Peers that leave in the middle are what the tests are about."""
@@ -87,8 +93,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def scripted_server():
-    with Server() as running:
+def scripted_server(tls=None):
+    with Server(tls) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

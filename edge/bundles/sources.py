@@ -142,7 +142,10 @@ def _skipped(entry: zipfile.ZipInfo) -> bool:
 
 
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> SourceFile:
-    """zipfile stops at the declared size and checks the CRC, so neither can lie."""
+    """zipfile stops at the declared size and checks the CRC; it lets fewer bytes pass."""
     with archive.open(entry) as packed, target.open("wb") as file:
         shutil.copyfileobj(packed, file, CHUNK_BYTES)
-    return SourceFile(entry.orig_filename, target, target.stat().st_size)
+        size = file.tell()
+    if size != entry.file_size:
+        raise zipfile.BadZipFile(f"{entry.orig_filename!r} has {size} bytes, declares {entry.file_size}")
+    return SourceFile(entry.orig_filename, target, size)

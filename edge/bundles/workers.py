@@ -45,10 +45,11 @@ def compression(jobs: Sequence[Job], processes: int | None) -> Iterator[list[Res
     for. Leaving the context by an exception stops every worker at once. A result raises Unavailable
     `compression_stopped` when the system killed a worker.
     """
-    count = min(len(jobs), PROCESS_LIMIT, processes or _usable_cores())
-    if count <= 1 or sum(job.plain_bytes for job in jobs) < POOL_WORTH_BYTES:
+    allowed = processes or _usable_cores()
+    if allowed <= 1 or sum(job.plain_bytes for job in jobs) < POOL_WORTH_BYTES:
         yield [job.run for job in jobs]
         return
+    count = min(len(jobs), PROCESS_LIMIT, allowed)  # one job too: the zip is made meanwhile
     context = multiprocessing.get_context("spawn")
     watched, held = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, _leave_with_owner, (watched,))

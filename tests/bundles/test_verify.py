@@ -5,6 +5,7 @@ import tempfile
 import tracemalloc
 import zipfile
 import zlib
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from hypothesis import strategies as st
 from zip_bytes import FOLDER, SYMLINK, Member, build_zip, deflate
 
 from edge.bundles.fs import FsStore
-from edge.bundles.limits import ENTRY_RATIO_FREE_BYTES, ENTRY_RATIO_LIMIT, MANIFEST_LIMIT_BYTES, MIB
+from edge.bundles.limits import CHUNK_BYTES, ENTRY_RATIO_FREE_BYTES, ENTRY_RATIO_LIMIT, MANIFEST_LIMIT_BYTES, MIB
 from edge.bundles.pack import pack
 from edge.bundles.sources import JUNK_NAMES, JUNK_PREFIX
 from edge.bundles.store import blob_key
 from edge.bundles.verify import Verified, verify_bundle
+from edge.bundles.zip_reader import read_directory, unpack
 from edge.domain.errors import EdgeError, Invalid, TooLarge
 from edge.domain.manifest import FILE_COUNT_LIMIT, content_digest, encode_manifest
 from edge.domain.model import Digest, FileEntry
@@ -127,6 +129,7 @@ def test_two_files_in_one_place_are_refused(store, names):
 HEAD = INDEX.local() + INDEX.body  # the bytes of an honest first entry
 TWIN = Member("twin.js", b"twin")
 NESTED = Member("inner.js", b"inner")
+OUTER = Member("outer.js", NESTED.local() + NESTED.body, method=0)
 
 
 HOSTILE = {
@@ -157,9 +160,10 @@ HOSTILE = {
     "a damaged directory": (build_zip(INDEX, Member("a", signature=b"PK\x01\x03")), "zip_malformed"),
     "one entry for two files": (build_zip(INDEX, Member("a", offset=0)), "zip_malformed"),
     "an entry inside another": (
-        build_zip(INDEX, Member("outer", NESTED.local() + b"inner", method=0), Member("inner.js", offset=99)),
+        build_zip(INDEX, OUTER, replace(NESTED, present=False, offset=len(HEAD) + len(OUTER.local()))),
         "zip_malformed",
     ),
+    "a hidden entry between two": (build_zip(INDEX, replace(NESTED, listed=False), TWIN), "zip_malformed"),
     "an entry in the directory": (build_zip(INDEX, Member("a", offset=len(HEAD) + 10)), "zip_malformed"),
     "an entry behind the end": (build_zip(INDEX, Member("a", offset=2**31)), "zip_malformed"),
     "another name in front": (build_zip(INDEX, Member("a.js", local_name=b"b.js")), "zip_malformed"),
@@ -220,6 +224,17 @@ def test_the_ratio_is_free_for_small_files_and_bounded_for_large_ones(store):
     assert "zeros" in error.message and str(ENTRY_RATIO_LIMIT) in error.message
 
 
+def test_no_more_than_the_declared_size_is_ever_unpacked(tmp_path):
+    archive = tmp_path / "bomb.zip"
+    archive.write_bytes(build_zip(Member("bomb", bytes(CHUNK_BYTES + 1), packed=deflate(bytes(8 * MIB)))))
+    unpacked = 0
+    with archive.open("rb") as file, pytest.raises(Invalid, match="more than"):
+        (entry,) = read_directory(file)
+        for chunk in unpack(file, entry):
+            unpacked += len(chunk)
+    assert unpacked <= CHUNK_BYTES + 1
+
+
 def test_a_bomb_that_lies_is_stopped_at_its_declared_size(store):
     """64 MiB of zeros that declare 1 kB: refused within the memory of a few chunks."""
     bomb = Member("bomb", bytes(1024), packed=deflate(bytes(64 * MIB)))
@@ -257,15 +272,22 @@ def script_refusal(store, stored: bytes, plain: bytes = SCRIPT, **changes) -> Ed
 
 
 PACKED = brotli.compress(SCRIPT, lgwin=21)
+SAME_SIZE = brotli.compress(SCRIPT, lgwin=20)  # differs in the window's bits alone
+
+
+def endless() -> bytes:
+    """All of the file, flushed, but no end of the stream."""
+    packer = brotli.Compressor()
+    return packer.process(SCRIPT) + packer.flush()
 
 
 @pytest.mark.parametrize(
     "blob",
     [
         *(b"", SCRIPT, PACKED[:-1], PACKED + b"\0", PACKED + PACKED, b"\x1b\0\x06"),
-        *(brotli.compress(SCRIPT + b"x"), brotli.compress(SCRIPT[:-1]), brotli.compress(SCRIPT[::-1])),
+        *(brotli.compress(SCRIPT + b"x"), brotli.compress(SCRIPT[:-1]), brotli.compress(SCRIPT[::-1]), endless()),
     ],
-    ids=["empty", "plain", "cut", "a byte more", "twice", "empty wrapper", "longer", "shorter", "others"],
+    ids=["empty", "plain", "cut", "a byte more", "twice", "empty wrapper", "longer", "shorter", "others", "no end"],
 )
 def test_a_blob_that_does_not_decode_to_the_file_is_refused(store, blob):
     assert script_refusal(store, blob).code == "blob_mismatch"
@@ -279,6 +301,7 @@ def test_a_brotli_bomb_is_stopped_at_the_size_of_the_file(store):
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert error.code == "blob_mismatch"
+    assert "more than" in error.message  # not only found out at its end
     assert peak_bytes < 4 * MIB
 
 
@@ -328,6 +351,13 @@ def test_bytes_that_rotted_in_the_store_are_noticed(store, which):
     with pytest.raises(Invalid) as caught:
         verify_bundle(store, zip=sha256(archive), manifest=sha256(document))
     assert caught.value.code in {"digest_mismatch", "blob_mismatch"}
+
+
+def test_other_bytes_that_decode_to_the_same_file_are_noticed(store):
+    entries = [plain_entry(store, "index.html", PAGE), brotli_entry(store, "app.js.br", SCRIPT, PACKED)]
+    store.path(blob_key(sha256(PACKED))).write_bytes(SAME_SIZE)
+    assert len(SAME_SIZE) == len(PACKED)
+    assert refusal(store, zip_of({"index.html": PAGE, "app.js": SCRIPT}), entries).code == "digest_mismatch"
 
 
 def test_a_manifest_above_its_limit_is_refused_unread(store):

@@ -30,6 +30,8 @@ class Member:
     local_plain_bytes: int | None = None
     local_extra: bytes | None = None
     signature: bytes = b"PK\x01\x02"
+    listed: bool = True  # in the directory
+    present: bool = True  # among the bytes before it
 
     @property
     def raw_name(self) -> bytes:
@@ -85,10 +87,10 @@ def build_zip(
     """`prefix` comes first, `gap` before the directory, `in_front` before the end record, `behind` after it."""
     body, directory = prefix, b""
     for member in members:
-        directory += member.central(len(body))
-        body += member.local() + member.body
+        directory += member.central(len(body)) if member.listed else b""
+        body += member.local() + member.body if member.present else b""
     body += gap
-    said_count = len(members) if count is None else count
+    said_count = sum(member.listed for member in members) if count is None else count
     said_bytes = len(directory) if directory_bytes is None else directory_bytes
     said_offset = len(body) if directory_offset is None else directory_offset
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, said_count, said_count, said_bytes, said_offset, len(comment))

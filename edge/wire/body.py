@@ -44,6 +44,11 @@ def read_json(body: bytes, limit_bytes: int) -> Any:
         return _read_leniently(body)
 
 
+def valid_text(text: str) -> str:
+    """The text with everything replaced that could not be written as UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def _read_leniently(body: bytes) -> Any:
     try:
         text = body.decode("utf-8", "replace")
@@ -53,11 +58,7 @@ def _read_leniently(body: bytes) -> Any:
 
 
 def _valid_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {_valid(key): _valid(value) if isinstance(value, str) else value for key, value in pairs}
-
-
-def _valid(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    return {valid_text(key): valid_text(value) if isinstance(value, str) else value for key, value in pairs}
 
 
 def _refuse_constant(name: str) -> NoReturn:

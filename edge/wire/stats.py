@@ -14,7 +14,7 @@ from edge.domain.model import CHANNEL_NAME_LIMIT, AppId, DeviceId, parse_app_id,
 from edge.domain.versions import VERSION_LIMIT
 from edge.wire.actions import ACTIONS
 from edge.wire.body import WireError, encode_json, read_json
-from edge.wire.updates import CUSTOM_ID_LIMIT, INSTALL_SOURCE_LIMIT, KEY_ID_LIMIT
+from edge.wire.fields import CUSTOM_ID_LIMIT, INSTALL_SOURCE_LIMIT, KEY_ID_LIMIT
 
 __all__ = ["ACTIONS", "Event", "Report", "bundle_of", "encode_stats_answer", "parse_stats"]
 

@@ -4,7 +4,7 @@ The ordinary request is decoded in one go. Whatever that refuses is read again s
 that a device gets the protocol's exact code; both ways end in the same `_check_of`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -12,7 +12,6 @@ import msgspec
 
 from edge.domain.errors import Invalid
 from edge.domain.model import (
-    APP_ID_LIMIT,
     BUILTIN,
     CHANNEL_NAME_LIMIT,
     Platform,
@@ -20,16 +19,25 @@ from edge.domain.model import (
     parse_app_id,
     parse_device_id,
 )
-from edge.domain.versions import VERSION_LIMIT, Version, coerce_native, parse_version
+from edge.domain.versions import VERSION_LIMIT, Version, coerce_native
 from edge.wire.body import BODY_LIMIT_BYTES, WireError, read_json
+from edge.wire.fields import (
+    CUSTOM_ID_LIMIT,
+    INSTALL_SOURCE_LIMIT,
+    KEY_ID_LIMIT,
+    Schema,
+    app_id_rule,
+    boolean_rule,
+    checked_fields,
+    device_id_rule,
+    platform_rule,
+    plugin_version_rule,
+    text_rule,
+)
 from edge.wire.plugins import plugin_of
 
 __all__ = ["BODY_LIMIT_BYTES", "WireError", "parse_update_check"]
 
-DEVICE_ID_LIMIT = 36  # characters; a UUID
-CUSTOM_ID_LIMIT = 36  # characters; what /stats of the hosted service takes
-INSTALL_SOURCE_LIMIT = 64  # characters; device-protocol §1.3
-KEY_ID_LIMIT = 20  # characters; device-protocol §1.3
 NATIVE_CACHE_LIMIT = 4096  # native versions of all apps on a node; devices choose the text, so bounded
 
 _UNKNOWN_CHANNEL_MARK = "…"  # no channel's name can begin with it
@@ -65,7 +73,7 @@ def parse_update_check(body: bytes) -> UpdateCheck:
             return _check_of(_decoder.decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Invalid):
             pass  # unusual, not yet wrong: `custom_id: 7` ends here, and so does garbage
-    return _check_of(_request_of(_checked_fields(read_json(body, BODY_LIMIT_BYTES))))
+    return _check_of(_request_of(checked_fields(read_json(body, BODY_LIMIT_BYTES), _SCHEMA)))
 
 
 def _check_of(request: _Request) -> UpdateCheck:
@@ -113,24 +121,24 @@ def _custom_id(text: str | None) -> str:
 
 # --- the slow way: rules 4 to 10 of device-protocol §1.3 ---
 
-
-def _checked_fields(value: Any) -> dict[str, Any]:
-    """The known fields that are not null, all of them valid. Raises WireError with the first rule's code."""
-    if not isinstance(value, dict) or not value:
-        raise WireError(400, "invalid_json_body", "Cannot parse body")
-    fields = {name: given for name, given in value.items() if given is not None}
-    if not fields.get("device_id"):
-        raise WireError(400, "missing_device_id", "Cannot find device_id")
-    if not fields.get("app_id"):
-        raise WireError(400, "missing_app_id", "Cannot find app_id")
-    build = fields.get("version_build")
-    if not _is_native(build):
-        shown = build[:VERSION_LIMIT] if isinstance(build, str) else None
-        raise WireError(400, "semver_error", "The native version is not a version", {"version_build": shown})
-    issues = [{"field": name, "message": message} for name, message in _issues(fields)]
-    if issues:
-        raise WireError(400, "invalid_json_body", "Cannot parse body", {"parseResult": issues})
-    return fields
+_SCHEMA = Schema(
+    code="invalid_json_body",
+    message="Cannot parse body",
+    required={
+        "app_id": ("App ID", app_id_rule),
+        "device_id": ("Device ID", device_id_rule),
+        "version_name": ("Version name", text_rule("Version name", VERSION_LIMIT)),
+        "platform": ("Platform", platform_rule),
+        "plugin_version": ("plugin_version", plugin_version_rule),
+    },
+    optional={
+        "is_emulator": boolean_rule,
+        "is_prod": boolean_rule,
+        "defaultChannel": text_rule("defaultChannel"),
+        "install_source": text_rule("install_source", INSTALL_SOURCE_LIMIT),
+        "key_id": text_rule("key_id", KEY_ID_LIMIT),
+    },
+)
 
 
 def _request_of(fields: Mapping[str, Any]) -> _Request:
@@ -148,89 +156,3 @@ def _request_of(fields: Mapping[str, Any]) -> _Request:
         custom_id=custom_id if isinstance(custom_id, str) else None,
         key_id=fields.get("key_id"),
     )
-
-
-def _is_native(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= VERSION_LIMIT and coerce_native(value) is not None
-
-
-def _issues(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(field, message) of everything the schema of device-protocol §1.3 refuses, in its order."""
-    for name, (label, rule) in _REQUIRED.items():
-        given = fields.get(name)
-        message = f"{label} is required" if given is None or given == "" else rule(given)
-        if message:
-            yield name, message
-    for name, optional_rule in _OPTIONAL.items():
-        message = optional_rule(fields[name]) if name in fields else ""
-        if message:
-            yield name, message
-
-
-_Rule = Callable[[object], str]  # what is wrong with a value; empty when nothing is
-
-
-def _app_id_rule(value: object) -> str:
-    if not isinstance(value, str):
-        return "App ID must be a string"
-    if len(value) > APP_ID_LIMIT:
-        return _too_long(APP_ID_LIMIT)
-    return "" if _parses(parse_app_id, value) else "App ID must be a reverse domain string"
-
-
-def _device_id_rule(value: object) -> str:
-    if isinstance(value, str) and len(value) > DEVICE_ID_LIMIT:
-        return _too_long(DEVICE_ID_LIMIT)
-    valid = isinstance(value, str) and _parses(parse_device_id, value)
-    return "" if valid else "Device ID must be a valid UUID string"
-
-
-def _platform_rule(value: object) -> str:
-    known = isinstance(value, str) and value in {platform.value for platform in Platform}
-    return "" if known else "Platform is not supported or invalid"
-
-
-def _plugin_version_rule(value: object) -> str:
-    valid = isinstance(value, str) and parse_version(value) is not None
-    return "" if valid else "Plugin version is invalid"
-
-
-def _boolean_rule(value: object) -> str:
-    return "" if isinstance(value, bool) else "must be a boolean"
-
-
-def _text_rule(label: str, limit: int | None) -> _Rule:
-    def rule(value: object) -> str:
-        if not isinstance(value, str):
-            return f"{label} must be a string"
-        return _too_long(limit) if limit is not None and len(value) > limit else ""
-
-    return rule
-
-
-_REQUIRED: dict[str, tuple[str, _Rule]] = {
-    "app_id": ("App ID", _app_id_rule),
-    "device_id": ("Device ID", _device_id_rule),
-    "version_name": ("Version name", _text_rule("Version name", VERSION_LIMIT)),
-    "platform": ("Platform", _platform_rule),
-    "plugin_version": ("plugin_version", _plugin_version_rule),
-}
-_OPTIONAL: dict[str, _Rule] = {
-    "is_emulator": _boolean_rule,
-    "is_prod": _boolean_rule,
-    "defaultChannel": _text_rule("defaultChannel", None),
-    "install_source": _text_rule("install_source", INSTALL_SOURCE_LIMIT),
-    "key_id": _text_rule("key_id", KEY_ID_LIMIT),
-}
-
-
-def _parses(parse: Callable[[str], object], text: str) -> bool:
-    try:
-        parse(text)
-    except Invalid:
-        return False
-    return True
-
-
-def _too_long(limit: int) -> str:
-    return f"String must contain at most {limit} character(s)"

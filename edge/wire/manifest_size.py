@@ -1,0 +1,111 @@
+"""`POST /updates/manifest_size`: how many bytes the files of an offer have (device-protocol §1.11). Pure.
+
+An address that a device gives is never asked: it is read for the digest in it, and only where it is a file's address
+of that very app. How many bytes a blob has is the caller's to know.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from edge.domain.errors import Invalid
+from edge.domain.manifest import FILE_COUNT_LIMIT
+from edge.domain.model import AppId, Digest, parse_app_id, parse_digest
+from edge.wire.body import WireError, encode_json, read_json
+from edge.wire.fields import app_id_rule
+
+# The largest manifest that a node offers, as the device sends it back: 400 bytes an entry with its address.
+MANIFEST_SIZE_BODY_LIMIT_BYTES = 8 << 20
+ENTRY_LIMIT = FILE_COUNT_LIMIT  # no offer of ours has more files
+
+_SCHEMES = ("http://", "https://")
+
+
+class Entry(NamedTuple):
+    """One file as the device wrote it; empty where it did not. Written back unchanged."""
+
+    file_name: str
+    file_hash: str
+    download_url: str
+
+
+class SizeRequest(NamedTuple):
+    app: AppId
+    entries: tuple[Entry, ...]  # in the order of the request, none twice, all with a hash
+
+
+SizeOf = Callable[[AppId, Digest], int | None]  # stored bytes of a blob that devices of this app may read, else None
+
+
+def parse_manifest_size(body: bytes) -> SizeRequest:
+    """Of the info object only `app_id` is looked at. The array is `manifest`, or `files`.
+
+    Raises WireError: 413 `body_too_large`, `too_many_files`; 400 `invalid_json_parse_body`, `invalid_json_body`,
+    `missing_app_id`.
+    """
+    value = read_json(body, MANIFEST_SIZE_BODY_LIMIT_BYTES)
+    if not isinstance(value, dict) or not value:
+        raise WireError(400, "invalid_json_body", "Cannot parse body")
+    app = _app_of(value.get("app_id"))
+    items = next((value[name] for name in ("manifest", "files") if value.get(name) is not None), None)
+    if not isinstance(items, list):
+        raise _wrong("manifest", "manifest must be an array")
+    if len(items) > ENTRY_LIMIT:
+        raise WireError(413, "too_many_files", f"A manifest has at most {ENTRY_LIMIT} files")
+    entries = (_entry_of(item) for item in items if isinstance(item, dict))
+    return SizeRequest(app, tuple(dict.fromkeys(entry for entry in entries if entry.file_hash)))
+
+
+def encode_manifest_size(request: SizeRequest, size_of: SizeOf) -> bytes:
+    """The body of a 200. `size_of` is called once for each file whose address is one of ours."""
+    sizes = [_size(entry, request.app, size_of) for entry in request.entries]
+    known = [size for size in sizes if size is not None]
+    return encode_json(
+        {
+            "totalSize": sum(known),
+            "knownFiles": len(known),
+            "unknownFiles": len(sizes) - len(known),
+            "files": [_file(entry, size) for entry, size in zip(request.entries, sizes, strict=True)],
+        }
+    )
+
+
+def blob_of(url: str, app: AppId) -> Digest | None:
+    """The digest in a file's address of this app, whatever host told it; None for any other address."""
+    if not url.startswith(_SCHEMES):
+        return None
+    path = url.partition("#")[0].partition("?")[0]
+    head, found, digest = path.rpartition(f"/bundles/{app}/file/")
+    if not found or not head.partition("://")[2]:  # no host, or one of the name "bundles"
+        return None
+    try:
+        return parse_digest(digest)
+    except Invalid:
+        return None
+
+
+def _size(entry: Entry, app: AppId, size_of: SizeOf) -> int | None:
+    blob = blob_of(entry.download_url, app)
+    return (size_of(app, blob) or None) if blob is not None else None  # 0 counts as unknown, as in the protocol
+
+
+def _file(entry: Entry, size: int | None) -> dict[str, object]:
+    written: dict[str, object] = entry._asdict()
+    return written | ({"error": "size_unknown"} if size is None else {"size": size})
+
+
+def _entry_of(item: dict[str, Any]) -> Entry:
+    return Entry(*(given if isinstance(given := item.get(name), str) else "" for name in Entry._fields))
+
+
+def _app_of(given: object) -> AppId:
+    if not given:
+        raise WireError(400, "missing_app_id", "Cannot find app_id")
+    issue = app_id_rule(given)
+    if issue:
+        raise _wrong("app_id", issue)
+    return parse_app_id(str(given))
+
+
+def _wrong(field: str, issue: str) -> WireError:
+    more: dict[str, object] = {"parseResult": [{"field": field, "message": issue}]}
+    return WireError(400, "invalid_json_body", "Cannot parse body", more)

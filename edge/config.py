@@ -23,6 +23,9 @@ WORKER_LIMIT = 256  # processes; more than any machine has cores for
 CONNECTION_LIMIT = 1_000_000  # of one address; 0 is the way to say "no limit"
 WAIT_LIMIT_SECONDS = 3_600.0
 RATE_LIMIT_BPS = 1_000_000_000
+EVENTS_LIMIT = 1_000_000  # a second, in one worker: more than one takes; 0 is the way to say "no limit"
+SPOOL_LEAST_BYTES = 256 * 2**20  # every worker's segment of 64 MiB needs its place before one can be counted
+SPOOL_MOST_BYTES = 2**50
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Wait = Annotated[float, msgspec.Meta(gt=0, le=WAIT_LIMIT_SECONDS)]
@@ -38,9 +41,18 @@ class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     workers: Annotated[int, msgspec.Meta(ge=0, le=WORKER_LIMIT)] = 0
     connections_per_address: Annotated[int, msgspec.Meta(ge=0, le=CONNECTION_LIMIT)] = 512
     trusted_proxies: tuple[str, ...] = ()
+    country_header: str = ""
     stall_seconds: Wait = 30.0
     minimum_bps: Annotated[int, msgspec.Meta(ge=0, le=RATE_LIMIT_BPS)] = 8_000
     drain_seconds: Wait = 30.0
+
+
+class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What devices may make a node keep. Rates are of one worker, in events a second; a limit of 0 is none."""
+
+    app_events_per_second: Annotated[int, msgspec.Meta(ge=0, le=EVENTS_LIMIT)] = 10_000
+    address_events_per_second: Annotated[int, msgspec.Meta(ge=0, le=EVENTS_LIMIT)] = 2_000
+    spool_limit_bytes: Annotated[int, msgspec.Meta(ge=SPOOL_LEAST_BYTES, le=SPOOL_MOST_BYTES)] = 8 * 2**30
 
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,6 +73,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     data_dir: str = "edge-data"
     devices: Devices = Devices()
+    telemetry: Telemetry = Telemetry()
     control: Control = Control()
     log: Log = Log()
 
@@ -103,7 +116,12 @@ class _Option(NamedTuple):
         return "EDGE_" + self.path.replace(".", "_").upper()
 
 
-_SECTIONS: Mapping[str, type[msgspec.Struct]] = {"devices": Devices, "control": Control, "log": Log}
+_SECTIONS: Mapping[str, type[msgspec.Struct]] = {
+    "devices": Devices,
+    "telemetry": Telemetry,
+    "control": Control,
+    "log": Log,
+}
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -194,6 +212,7 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         ("devices.public_url", _public_url_fault(config.devices.public_url)),
         ("devices.allowed_hosts", _hosts_fault(config.devices.allowed_hosts)),
         ("devices.trusted_proxies", _networks_fault(config.devices.trusted_proxies)),
+        ("devices.country_header", _header_fault(config.devices.country_header)),
         ("control.host", _control_fault(config.control)),
     ):
         if reason:
@@ -229,6 +248,11 @@ def _networks_fault(networks: tuple[str, ...]) -> str:
         except ValueError:
             return f"{network!r} is not an address or network like 10.0.0.0/8"
     return ""
+
+
+def _header_fault(name: str) -> str:
+    good = re.fullmatch(r"[A-Za-z0-9-]{0,64}", name)
+    return "" if good else f"{name!r} is not a header's name like CF-IPCountry"
 
 
 def _control_fault(control: Control) -> str:

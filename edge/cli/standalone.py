@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 import ssl
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from edge.control.operations import ControlPorts
 from edge.control.tokens import Tokens
 from edge.domain.decide import explain
 from edge.domain.decision import Decision, Offer
-from edge.domain.errors import Invalid
+from edge.domain.errors import EdgeError, Invalid
 from edge.domain.model import AppId
 from edge.node.current import Current
 from edge.node.listening import listen, port_of
@@ -33,6 +34,8 @@ from edge.wire.updates import WireError, parse_update_check
 
 CONTROL_BACKLOG = 128  # people and CI jobs, not devices
 CONTROL_DRAIN_SECONDS = 10.0  # for a change under way; a cut upload is repeated by its publisher
+FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction of a second to count
+KEPT_SHARE = 0.75  # of the spool's limit may be events that are counted already; the rest is for new ones
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before what still lives is ended
 
 log = logging.getLogger("edge.node")
@@ -62,6 +65,7 @@ class Standalone:
         """Serves inside the block, from its first line on; on leaving it, finishes what is under way."""
         ready = asyncio.Event()
         serving = asyncio.create_task(self.supervisor.run(ready))
+        folding = asyncio.create_task(self._fold_for_ever())
         runner = web.AppRunner(
             build_control_app(self._ports()), access_log=None, shutdown_timeout=CONTROL_DRAIN_SECONDS
         )
@@ -71,6 +75,9 @@ class Standalone:
             await web.SockSite(runner, self._control, ssl_context=tls_context(self.config.control)).start()
             yield
         finally:
+            folding.cancel()
+            with suppress(asyncio.CancelledError):
+                await folding
             await runner.cleanup()
             self._control.close()
             self.supervisor.drain()
@@ -97,7 +104,7 @@ class Standalone:
         head = await asyncio.to_thread(self.truth.releases.head, app)
         snapshot = await asyncio.to_thread(self._explained.build, app, head, time.time())
         steps, decision = explain(snapshot, check)
-        manifest = snapshot.manifests[decision.bundle.manifest] if isinstance(decision, Offer) else b""
+        manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         base = self.config.devices.public_url or f"http://localhost:{self.device_port}"
         answer = encode_answer(decision, check, base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
         return {
@@ -108,13 +115,27 @@ class Standalone:
 
     async def stats(self, app: AppId) -> list[dict[str, Any]]:
         """Counts by bundle and action of everything acknowledged so far: what is not folded yet is folded first."""
-        database = self.truth.counts_database
-        async with self._folding:
-            await asyncio.to_thread(fold, self.truth.spool_dir, database, now=time.time())
+        await self._fold()
         counts: Counter[tuple[str, str]] = Counter()
-        for each in await asyncio.to_thread(read_counts, database, app):
+        for each in await asyncio.to_thread(read_counts, self.truth.counts_database, app):
             counts[each.bundle, each.action] += each.n
         return [{"bundle": bundle, "action": action, "n": n} for (bundle, action), n in sorted(counts.items())]
+
+    async def _fold(self) -> None:
+        keep_bytes = int(self.config.telemetry.spool_limit_bytes * KEPT_SHARE)
+        async with self._folding:
+            await asyncio.to_thread(
+                fold, self.truth.spool_dir, self.truth.counts_database, now=time.time(), keep_bytes=keep_bytes
+            )
+
+    async def _fold_for_ever(self) -> None:
+        """So that the disk gets free although nobody asks for the counts."""
+        while True:
+            await asyncio.sleep(FOLD_SECONDS)
+            try:
+                await self._fold()
+            except (EdgeError, OSError, sqlite3.OperationalError) as error:
+                log.error("events cannot be counted now; they stay in the spool: %s", error)
 
     async def _stats(self, app: AppId) -> dict[str, Any]:
         return {"counts": await self.stats(app)}

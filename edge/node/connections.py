@@ -1,72 +1,202 @@
-"""How many connections one address may hold open in this worker: a device needs a few, a flood gets no more."""
+"""Which connections a worker takes, and how long one may take to say what it wants.
+
+A device needs a few connections, a flood gets no more. Closing without a word costs the node least; to a plugin it is
+a network error, never a verdict. What aiohttp itself refuses is answered here in the protocol's shape.
+"""
 
 import asyncio
-import ipaddress
-from collections.abc import Iterable
+import resource
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
 from edge.node.addresses import plain_address
+from edge.node.peers import Proxies, prefix_of
+from edge.node.refusals import refuse, refuse_malformed
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+HEADER_SECONDS = 20.0  # for a whole request head: the longest a plugin waits for an answer (device-protocol §1.1)
+KEEP_ALIVE_SECONDS = 75  # an idle connection of a device that went to sleep; nginx's own default
+LINGER_SECONDS = 2.0  # given to a peer that still sends what was refused, so that it reads why
+# A real head has 500 bytes, behind three proxies 2 kB. The longest line is the query of a GET /channel_self.
+LINE_LIMIT_BYTES = 8 * 1024
+FIELD_LIMIT_BYTES = 8 * 1024
+FIELDS_LIMIT = 64
+HEAD_LIMIT_BYTES = 32 * 1024  # all of it: one connection may hold no more before it has said what it wants
+
+# Beside connections a worker holds its cached files, its store and log, the link and the spool.
+RESERVED_DESCRIPTORS = 640
+DESCRIPTORS_PER_CONNECTION = 2  # its socket, and the duplicate a download is sent through
+CONNECTIONS_LIMIT = 50_000  # of one worker, at some 15 kB each; a device that finds no place comes again
 
 
 class Connections:
-    """`limit` per address, 0 for none; `exempt` networks (a proxy in front carries everybody) are not counted."""
+    """`limit` per address prefix, 0 for none; `total` of all; connections of `proxies` carry everybody and count only
+    there. The other numbers are what happened.
+    """
 
-    def __init__(self, limit: int, exempt: Iterable[str] = ()) -> None:
+    def __init__(self, limit: int, proxies: Proxies, total: int = CONNECTIONS_LIMIT) -> None:
         self._limit = limit
-        self._exempt: tuple[Network, ...] = tuple(ipaddress.ip_network(each, strict=False) for each in exempt)
-        self._open: dict[str, int] = {}
-        self.refused = 0
+        self._proxies = proxies
+        self.total = total
+        self._held: dict[str, int] = {}
+        self.open = 0
+        self.refused = self.full = self.slow_heads = self.long_heads = self.malformed = 0
 
     def admit(self, address: str) -> bool:
         """Count one more connection of `address`, unless it has its share; then False, and nothing to release."""
-        if not self._limit or self._is_exempt(address):
-            return True
-        held = self._open.get(address, 0)
-        if held >= self._limit:
-            self.refused += 1
+        if self.open >= self.total:
+            self.full += 1
             return False
-        self._open[address] = held + 1
+        if self._limit and not self._proxies.trusts(address):
+            prefix = prefix_of(address)
+            held = self._held.get(prefix, 0)
+            if held >= self._limit:
+                self.refused += 1
+                return False
+            self._held[prefix] = held + 1
+        self.open += 1
         return True
 
     def release(self, address: str) -> None:
-        held = self._open.get(address, 0)
+        self.open -= 1
+        prefix = prefix_of(address)
+        held = self._held.get(prefix, 0)
         if held > 1:
-            self._open[address] = held - 1
+            self._held[prefix] = held - 1
         else:
-            self._open.pop(address, None)
+            self._held.pop(prefix, None)
 
-    def _is_exempt(self, address: str) -> bool:
-        return any(ipaddress.ip_address(address) in network for network in self._exempt)
+    def held(self, address: str) -> int:
+        return self._held.get(prefix_of(address), 0)
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "connections": self.open,
+            "connections_refused": self.refused,
+            "connections_full": self.full,
+            "slow_heads": self.slow_heads,
+            "long_heads": self.long_heads,
+            "malformed_requests": self.malformed,
+        }
 
 
 class CountedConnection(web.RequestHandler):
-    """aiohttp's own protocol, let in only while its peer has connections left."""
+    """aiohttp's own protocol, let in only while its peer has connections left, and cut when its head does not come."""
 
-    __slots__ = ("_admitted_as", "_connections")
+    __slots__ = ("_admitted_as", "_connections", "_head_bytes", "_head_seconds", "_head_timer")
 
     def __init__(
-        self, server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop, **kwargs: Any
+        self,
+        server: web.Server,
+        connections: Connections,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        header_seconds: float = HEADER_SECONDS,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:
-        super().__init__(server, loop=loop, **kwargs)
+        limits: dict[str, Any] = {
+            "keepalive_timeout": keep_alive_seconds,
+            "lingering_time": LINGER_SECONDS,
+            "max_line_size": LINE_LIMIT_BYTES,
+            "max_field_size": FIELD_LIMIT_BYTES,
+            "max_headers": FIELDS_LIMIT,
+            "auto_decompress": False,  # no plugin compresses a body; a forger's would grow a thousandfold here
+            "access_log": None,  # a line per check costs more than the check
+        }
+        super().__init__(server, loop=loop, **limits)
         self._connections = connections
         self._admitted_as: str | None = None
+        self._head_seconds = header_seconds
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
         address = plain_address(peer[0]) if peer else ""
-        if address and not self._connections.admit(address):
-            # Closing without a word costs the node least; to a plugin it is a network error, never a verdict.
-            transport.abort()  # type: ignore[attr-defined]
-        else:
+        if self._connections.admit(address):
             self._admitted_as = address
+            self._await_head()
+        else:
+            transport.abort()  # type: ignore[attr-defined]
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._admitted_as:
+        if self._admitted_as is not None:
             self._connections.release(self._admitted_as)
             self._admitted_as = None
+        self._head_arrived()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        heads = self._request_count
+        super().data_received(data)
+        if self._request_count != heads:
+            self._head_arrived()
+        elif self._waits_for_head():
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_LIMIT_BYTES:
+                self._connections.long_heads += 1
+                self._cut()
+            elif self._head_timer is None:
+                self._await_head()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        # What is raised before our middlewares see the request: an `Expect` we do not know.
+        shaped = refuse(resp) if isinstance(resp, web.HTTPException) else resp
+        return await super().finish_response(request, shaped, start_time)
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        if status >= 500 or request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        self._connections.malformed += 1  # counted, not logged: a flood of them must not fill the disk
+        return refuse_malformed()
+
+    def _waits_for_head(self) -> bool:
+        # Nothing parsed and nobody at work: what has come so far is the beginning of a head.
+        return not self._messages and self._waiter is not None and not self._waiter.done()
+
+    def _await_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._head_seconds, self._give_up_head)
+
+    def _head_arrived(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up_head(self) -> None:
+        self._head_timer = None
+        self._connections.slow_heads += 1
+        self._cut()
+
+    def _cut(self) -> None:
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
+
+
+def connections_limit(descriptors: int) -> int:
+    """How many connections fit into so many descriptors; at least one, or a node on a tiny limit would serve nobody."""
+    return max(1, min(CONNECTIONS_LIMIT, (descriptors - RESERVED_DESCRIPTORS) // DESCRIPTORS_PER_CONNECTION))
+
+
+def raise_descriptor_limit() -> int:
+    """Take all the descriptors the system lets this process have; the usual 1,024 are a desktop's. Returns how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_CONNECTION * CONNECTIONS_LIMIT
+    limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
+
+
+def accept_with(
+    server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop, **limits: float
+) -> Callable[[], CountedConnection]:
+    """What makes a protocol for each connection that is accepted."""
+    return lambda: CountedConnection(server, connections, loop, **limits)

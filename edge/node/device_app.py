@@ -18,6 +18,8 @@ from edge.node.device_routes import (
     handle_updates,
 )
 from edge.node.files import OpenFiles
+from edge.node.overload import RETRY_AFTER_SECONDS
+from edge.node.refusals import refusal, refuse, refuse_malformed
 
 PREFLIGHT_SECONDS = 86_400  # browsers keep a preflight's answer at most this long
 
@@ -39,7 +41,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness, patience: Patience) -> web.Application:
-    app = web.Application(middlewares=[answer_errors])
+    app = web.Application(middlewares=[answer_errors, count_requests])
     app[DESK] = desk
     app[READINESS] = readiness
     app.on_response_prepare.append(_add_cors)
@@ -60,28 +62,31 @@ async def handle_preflight(request: web.Request) -> web.Response:
 
 
 @web.middleware
+async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every request is in progress from here to its last byte; an overloaded worker begins no download."""
+    desk = request.app[DESK]
+    desk.overload.in_progress += 1
+    try:
+        if desk.overload.overloaded and request.path.startswith("/bundles/") and request.method != "OPTIONS":
+            desk.counts["downloads_shed"] += 1
+            return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
+        return await handler(request)
+    finally:
+        desk.overload.in_progress -= 1
+
+
+@web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every refusal in the protocol's one shape; a bug is logged and answered without its trace."""
     try:
         return await handler(request)
     except web.HTTPException as error:
-        code, message = _ERRORS.get(error.status, ("request_refused", error.reason))
-        return web.json_response({"error": code, "message": message}, status=error.status, headers=_kept(error))
+        return refuse(error)
+    except web.RequestPayloadError:
+        return refuse_malformed()  # a body that is not framed as its head says
     except Exception:
         log.exception("bug while answering %s %s", request.method, request.path)
         return web.json_response({"error": "unknown_error", "message": "Unknown error", "moreInfo": {}}, status=500)
-
-
-_ERRORS = {
-    404: ("not_found", "Not found"),
-    405: ("method_not_allowed", "Method not allowed"),
-    408: ("request_timeout", "The body did not arrive in time"),
-    413: ("body_too_large", "The body is larger than this route takes"),
-}
-
-
-def _kept(error: web.HTTPException) -> dict[str, str]:
-    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
 
 
 async def _add_cors(request: web.Request, response: web.StreamResponse) -> None:

@@ -10,30 +10,47 @@ from collections import Counter
 from aiohttp import web
 
 from edge.domain.decide import decide
-from edge.domain.decision import Blocked, Offer, Reason
+from edge.domain.decision import Blocked, Offer, Reason, UpToDate
 from edge.domain.errors import Unavailable
-from edge.domain.model import UpdateCheck
+from edge.domain.model import ChannelName, UpdateCheck
 from edge.node.addresses import base_address
 from edge.node.current import Current
+from edge.node.event_limits import EventLimits
 from edge.node.offers import Body, Offers
+from edge.node.overload import Overload
+from edge.node.peers import Peer, Proxies, find_peer
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.answers import encode_answer, encode_offer
 from edge.wire.plugins import form_of
-from edge.wire.stats import STATS_BODY_LIMIT_BYTES, encode_stats_answer, parse_stats
+from edge.wire.stats import STATS_BODY_LIMIT_BYTES, Event, encode_stats_answer, parse_stats
 from edge.wire.updates import BODY_LIMIT_BYTES, WireError, parse_update_check
 
 BODY_SECONDS = 20  # to send a whole body: the longest a plugin waits for an answer by default (device-protocol §1.1)
 
 _UNKNOWN_APP = Blocked(Reason.UNKNOWN_APP)
+_SHED = UpToDate(ChannelName(""))  # no channel was looked at
 
 
 class DeviceDesk:
     """What the device routes work with, in one worker."""
 
-    def __init__(self, current: Current, spool: Spool, *, public_url: str, allowed_hosts: frozenset[str]) -> None:
+    def __init__(
+        self,
+        current: Current,
+        spool: Spool,
+        *,
+        public_url: str,
+        allowed_hosts: frozenset[str],
+        proxies: Proxies,
+        overload: Overload,
+        event_limits: EventLimits,
+    ) -> None:
         self.current = current
         self.spool = spool
+        self.proxies = proxies
+        self.overload = overload
+        self.event_limits = event_limits
         self.offers = Offers()
         self.counts: Counter[str] = Counter()
         self._public_url = public_url
@@ -43,6 +60,10 @@ class DeviceDesk:
         """Decide and encode, from memory. `base` is the address that devices download from."""
         if not check.plugin.listed:
             self.counts["unlisted_plugin_releases"] += 1
+        if self.overload.overloaded:
+            # "Nothing new" in the words of the device's release: never an error, which counts as a failed download.
+            self.counts["checks_shed"] += 1
+            return Body(encode_answer(_SHED, check, base), None)
         snapshot = self.current.snapshot(check.app)
         if snapshot is None:
             self.counts[Reason.UNKNOWN_APP.code] += 1
@@ -59,7 +80,7 @@ class DeviceDesk:
         return self.offers.get(
             key,
             lambda: encode_offer(
-                decision, check.app, form, base, snapshot.manifests[bundle.manifest], snapshot.expose_metadata
+                decision, check.app, form, base, snapshot.manifest_of(bundle), snapshot.expose_metadata
             ),
         )
 
@@ -71,6 +92,19 @@ class DeviceDesk:
             allowed_hosts=self._allowed_hosts,
             host_header=request.headers.get("Host"),
             own=own[:2] if own else ("127.0.0.1", 80),
+        )
+
+    def peer_of(self, request: web.Request) -> Peer:
+        """Who asks, by the socket and, from our own proxies, by what they say."""
+        transport = request.transport
+        peername = transport.get_extra_info("peername") if transport else None
+        headers = request.headers
+        name = self.proxies.country_header
+        return find_peer(
+            peername[0] if peername else "",
+            headers.getall("X-Forwarded-For", ()),
+            headers.get(name) if name else None,
+            self.proxies,
         )
 
 
@@ -93,15 +127,9 @@ async def handle_stats(request: web.Request) -> web.Response:
         return _json(error.body, error.status)
     known = [event for event in report.events if desk.current.snapshot(event.app) is not None]
     desk.counts["events_of_unknown_apps"] += len(report.events) - len(known)
-    if known:
-        try:
-            now = time.time()
-            await desk.spool.append([encode_record(event, now) for event in known])
-        except Unavailable:
-            # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
-            desk.counts["events_refused"] += len(known)
-            return _json(b'{"error":"unavailable","message":"Events cannot be stored now"}', 503)
-        desk.counts["events"] += len(known)
+    if known and not await _keep(desk, known, desk.peer_of(request)):
+        # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
+        return _json(b'{"error":"unavailable","message":"Events cannot be stored now"}', 503)
     return _json(encode_stats_answer(report))
 
 
@@ -118,6 +146,25 @@ async def handle_readyz(request: web.Request) -> web.Response:
     readiness = request.app[READINESS]
     body = b'{"ready":true}' if readiness.ready else b'{"ready":false}'
     return _json(body, 200 if readiness.ready else 503)
+
+
+async def _keep(desk: DeviceDesk, events: list[Event], peer: Peer) -> bool:
+    """Store the events of one request, all of one app; False when there is no room now. What is above the limits of
+    its app or address is dropped and counted, and for the device it is done.
+    """
+    now = time.time()
+    records = [encode_record(event, now) for event in events]
+    if not desk.event_limits.admit(events[0].app, peer.prefix, records, time.monotonic()):
+        desk.counts["events_over_limit"] += len(events)
+        return True
+    try:
+        await desk.spool.append(records)
+    except Unavailable as error:
+        desk.counts["events_refused"] += len(events)
+        desk.counts[f"events_refused_{error.code}"] += len(events)
+        return False
+    desk.counts["events"] += len(events)
+    return True
 
 
 class Readiness:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from edge.bundles.releases import Head
-from edge.config import Devices, Log
+from edge.config import Devices, Log, Telemetry
 
 FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
 
@@ -23,6 +23,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     node: str
     worker: int
     devices: Devices
+    telemetry: Telemetry
     log: Log
     heads: dict[str, Head]
 

@@ -119,6 +119,7 @@ class Supervisor:
             node=self._truth.node,
             worker=index,
             devices=self._config.devices,
+            telemetry=self._config.telemetry,
             log=self._config.log,
             heads={str(app): head for app, head in self._heads.items()},
         )

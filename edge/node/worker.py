@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvloop
@@ -22,16 +22,19 @@ from edge.bundles.releases import Head
 from edge.domain.model import AppId
 from edge.domain.snapshot import AppSnapshot
 from edge.node.bundle_routes import Patience
-from edge.node.connections import Connections, CountedConnection
+from edge.node.connections import Connections, accept_with, connections_limit, raise_descriptor_limit
 from edge.node.current import Current
 from edge.node.device_app import build_device_app
 from edge.node.device_routes import DeviceDesk, Readiness
+from edge.node.event_limits import EventLimits
 from edge.node.files import OpenFiles
 from edge.node.link import Ask, Drain, Heads, Link, Ready, Seen, Setup, Status, ToWorker
 from edge.node.log import set_up_logging
+from edge.node.overload import IN_PROGRESS_SHARE, Overload, watch_lag
+from edge.node.peers import Proxies
+from edge.telemetry.room import Room
 from edge.telemetry.spool import Spool
 
-KEEP_ALIVE_SECONDS = 75  # an idle connection of a device that went to sleep; nginx's own default
 OPEN_FILES_LIMIT = 512  # cached descriptors; well below the usual limit of 1,024 a process beside the connections
 LISTEN_BACKLOG = 4_096  # a release wakes every device at once; the kernel caps it at somaxconn
 
@@ -45,17 +48,25 @@ class Worker:
         self._link = link
         self._listening = listening
         self._current = Current(FsStore(data_dir / "store"))
-        self._spool = Spool(data_dir / "node" / "telemetry" / "spool", setup.node, setup.worker)
+        telemetry = setup.telemetry
+        spool_dir = data_dir / "node" / "telemetry" / "spool"
+        self._spool = Spool(spool_dir, setup.node, setup.worker, room=Room(spool_dir, telemetry.spool_limit_bytes))
         self._files = OpenFiles(OPEN_FILES_LIMIT)
         self._readiness = Readiness()
         devices = setup.devices
         self._patience = Patience(devices.stall_seconds, devices.minimum_bps)
-        self._connections = Connections(devices.connections_per_address, devices.trusted_proxies)
+        proxies = Proxies(devices.trusted_proxies, devices.country_header)
+        total = connections_limit(raise_descriptor_limit())
+        self._connections = Connections(devices.connections_per_address, proxies, total)
+        self._overload = Overload(int(total * IN_PROGRESS_SHARE))
         self._desk = DeviceDesk(
             self._current,
             self._spool,
             public_url=devices.public_url,
             allowed_hosts=frozenset(host.lower() for host in devices.allowed_hosts),
+            proxies=proxies,
+            overload=self._overload,
+            event_limits=EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second),
         )
         self._leaving = asyncio.Event()
 
@@ -66,12 +77,14 @@ class Worker:
         await self._take(self._setup.heads)
         runner = web.AppRunner(
             build_device_app(self._desk, self._files, self._readiness, self._patience),
-            access_log=None,  # a line per check costs more than the check
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            access_log=None,
             shutdown_timeout=self._setup.devices.drain_seconds,
         )
         await runner.setup()
-        server = await loop.create_server(self._accept_with(runner), sock=self._listening, backlog=LISTEN_BACKLOG)
+        assert runner.server is not None
+        accept = accept_with(runner.server, self._connections, loop)
+        server = await loop.create_server(accept, sock=self._listening, backlog=LISTEN_BACKLOG)
+        watching = loop.create_task(watch_lag(self._overload))
         self._readiness.ready = True
         self._link.send(Ready())
         try:
@@ -79,18 +92,11 @@ class Worker:
         finally:
             self._readiness.ready = False
             server.close()
+            watching.cancel()
             await runner.cleanup()
             await self._spool.close()
             await self._files.close()
             self._link.close()
-
-    def _accept_with(self, runner: web.AppRunner) -> Callable[[], CountedConnection]:
-        server = runner.server
-        assert server is not None
-        loop = asyncio.get_running_loop()
-        return lambda: CountedConnection(
-            server, self._connections, loop, keepalive_timeout=KEEP_ALIVE_SECONDS, access_log=None
-        )
 
     async def _follow_until_leaving(self) -> None:
         following = asyncio.create_task(self._follow())
@@ -131,7 +137,8 @@ class Worker:
         return built
 
     def _counts(self) -> dict[str, int]:
-        return {**self._desk.counts, "connections_refused": self._connections.refused}
+        overloaded = {"overloaded": int(self._overload.overloaded), "in_progress": self._overload.in_progress}
+        return {**self._desk.counts, **self._connections.counts(), **overloaded}
 
 
 async def serve(listening: socket.socket, end: socket.socket) -> None:

@@ -17,6 +17,7 @@ from edge.domain.model import APP_ID_LIMIT, Platform
 from edge.domain.versions import VERSION_LIMIT
 from edge.telemetry.database import open_for_folding
 from edge.telemetry.record import parse_record
+from edge.telemetry.room import held_bytes
 from edge.telemetry.segment import UNBORN, UnreadableSegment, is_live, list_segments, read_frames, read_header
 from edge.wire.stats import ACTIONS, bundle_of
 
@@ -57,8 +58,9 @@ class _Batch(NamedTuple):
     more: bool  # the limit ended the batch, not the file
 
 
-def fold(directory: Path, database: Path, *, now: float) -> FoldReport:
-    """Count what the spools in `directory` hold beyond what `database` has; delete segments past their retention.
+def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None = None) -> FoldReport:
+    """Count what the spools in `directory` hold beyond what `database` has; delete segments past their retention, and
+    counted ones before it, the first counted first, while the directory has more than `keep_bytes`.
 
     `now` is in epoch seconds. Blocks. May be killed anywhere and run twice at once. Raises NewerSchema, OSError,
     sqlite3.OperationalError (a full disk): what was counted until then stays counted.
@@ -72,6 +74,8 @@ def fold(directory: Path, database: Path, *, now: float) -> FoldReport:
                 folding.delete_expired(path, finished[path.stem])
             else:
                 folding.fold_segment(path)
+        if keep_bytes is not None:
+            folding.make_room(directory, keep_bytes)
     _delete_unborn(directory, now)
     return report
 
@@ -126,6 +130,22 @@ class _Folding:
         if finished_ms <= self.now_ms - SEGMENT_RETENTION_SECONDS * 1000:
             path.unlink(missing_ok=True)
             self.report.deleted += 1
+
+    def make_room(self, directory: Path, keep_bytes: int) -> None:
+        """Raw events that are counted give way to new ones that are not."""
+        excess = held_bytes(directory) - keep_bytes
+        if excess <= 0:
+            return
+        rows = self.connection.execute("SELECT name, finished_ms FROM segments WHERE finished_ms IS NOT NULL")
+        finished = dict(rows.fetchall())
+        counted = [path for path in list_segments(directory) if path.stem in finished]
+        for path in sorted(counted, key=lambda path: finished[path.stem]):
+            with suppress(FileNotFoundError):  # another folder was faster
+                excess -= path.stat().st_size
+                path.unlink()
+                self.report.deleted += 1
+            if excess <= 0:
+                return
 
 
 def _read_batch(file: BinaryIO, offset: int) -> _Batch:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.domain.errors import Unavailable
+from edge.telemetry.room import NoRoom, Room
 from edge.telemetry.segment import SegmentWriter, Sync
 
 RECORD_LIMIT_BYTES = 1 << 20  # an event with all its metadata, every character escaped, stays below 400 kB
@@ -58,6 +59,7 @@ class Spool:
         *,
         clock: Callable[[], float] = time.time,
         sync: Sync = os.fdatasync,
+        room: Room | None = None,
     ) -> None:
         """Makes the directory; opens no segment before the first record. `clock` is in epoch seconds."""
         if not _NODE.fullmatch(node):
@@ -66,6 +68,7 @@ class Spool:
         self.acknowledged = self.refused = self.failed = 0
         self._directory, self._node, self._worker = directory, node, worker
         self._clock, self._sync = clock, sync
+        self._room = room or Room(directory)
         self._segment: SegmentWriter | None = None  # the thread's own
         self._queue: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
         self._waiting_records = self._waiting_bytes = 0  # changed on the loop alone
@@ -76,8 +79,8 @@ class Spool:
     async def append(self, records: list[bytes]) -> None:
         """All records durable, or an error and none of them. A cancelled append may still be stored.
 
-        Raises SpoolFull, SpoolClosed, SpoolFailed (each a 503); ValueError for a record that is empty, holds a newline,
-        or is above RECORD_LIMIT_BYTES: the caller made it.
+        Raises SpoolFull, SpoolClosed, SpoolFailed, NoRoom (each a 503); ValueError for a record that is empty, holds a
+        newline, or is above RECORD_LIMIT_BYTES: the caller made it.
         """
         size_bytes = _size_bytes(records)
         if not records:
@@ -156,6 +159,7 @@ class Spool:
         records = [record for append in group for record in append.records]
         try:
             self._seal_if_due()
+            self._room.take(sum(append.size_bytes for append in group), self._clock())
             if self._segment is None or self._segment.closed:
                 self._segment = SegmentWriter(
                     self._directory, self._node, self._worker, now=self._clock(), sync=self._sync
@@ -179,6 +183,8 @@ def _size_bytes(records: list[bytes]) -> int:
 
 def _failure(error: Exception) -> Exception:
     """A new exception for each waiter: a shared one would gather every waiter's traceback."""
+    if isinstance(error, NoRoom):
+        return NoRoom(error.code, error.message)
     if not isinstance(error, OSError):
         return error
     failed = SpoolFailed("spool_failed", f"events could not be stored: {error.strerror or error}")

@@ -1,0 +1,164 @@
+"""What devices hear when there is too much: from an overloaded worker, above the limits of events, without room."""
+
+import hashlib
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from factories import APP, DEVICE, NOW, a_change
+from test_supervisor import a_truth, publish
+
+from edge.domain.commands import CreateApp
+from edge.domain.model import AppId
+from edge.node.bundle_routes import DEFAULT_PATIENCE
+from edge.node.current import Current
+from edge.node.device_app import build_device_app
+from edge.node.device_routes import DeviceDesk, Readiness
+from edge.node.event_limits import BURST_SECONDS, EventLimits
+from edge.node.files import OpenFiles
+from edge.node.overload import LATE_SECONDS, LATE_TURNS, Overload
+from edge.node.peers import Proxies
+from edge.telemetry.room import Room, held_bytes
+from edge.telemetry.spool import Spool
+
+OTHER_APP = "com.example.other"
+
+
+@asynccontextmanager
+async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), room=None):
+    truth = a_truth(tmp_path)
+    truth.releases.commit(OTHER_APP, a_change(CreateApp(app=OTHER_APP)))
+    publish(truth, "1.0.1")
+    current = Current(truth.store)
+    current.swap(current.build(AppId(app), head, NOW) for app, head in truth.releases.heads().items())
+    spool = Spool(truth.spool_dir, "node", 0, room=room)
+    desk = DeviceDesk(
+        current,
+        spool,
+        public_url="https://updates.example.com",
+        allowed_hosts=frozenset(),
+        proxies=Proxies(proxies),
+        overload=Overload(10),
+        event_limits=EventLimits(app_rate, prefix_rate),
+    )
+    files = OpenFiles()
+    app = build_device_app(desk, files, Readiness(), DEFAULT_PATIENCE)
+    async with TestClient(TestServer(app)) as client:
+        yield client, desk
+    await spool.close()
+    await files.close()
+
+
+def overload(desk, on=True):
+    for _ in range(LATE_TURNS):
+        desk.overload.note_lag(LATE_SECONDS if on else 0.0)
+
+
+def a_question(**changes):
+    fields = {"platform": "android", "device_id": DEVICE, "app_id": APP, "version_build": "1.0.0"}
+    return fields | {"version_name": "1.0.0", "plugin_version": "8.51.14"} | changes
+
+
+def an_event(**changes):
+    return a_question(action="set", version_os="14", is_emulator=False, is_prod=True) | changes
+
+
+SILENT = {"version": "1.0.0", "url": "https://updates.example.com/noop.zip"}
+
+
+@pytest.mark.parametrize(
+    ("plugin_version", "expected"),
+    [
+        ("4.0.0", SILENT),
+        ("6.0.1", SILENT),
+        ("8.45.10", SILENT),
+        ("10.0.0", SILENT),
+        (
+            "8.51.14",
+            {
+                "error": "no_new_version_available",
+                "message": "No new version available",
+                "kind": "up_to_date",
+                "version": "1.0.0",
+            },
+        ),
+    ],
+)
+@pytest.mark.parametrize("app", [APP, "com.unknown.app"])
+async def test_an_overloaded_worker_has_nothing_new_for_any_release(tmp_path, plugin_version, expected, app):
+    async with a_worker(tmp_path) as (client, desk):
+        question = a_question(plugin_version=plugin_version, app_id=app)
+        overload(desk)
+        async with client.post("/updates", json=question) as response:
+            assert (response.status, await response.json()) == (200, expected)
+        assert desk.counts["checks_shed"] == 1
+        overload(desk, on=False)
+        async with client.post("/updates", json=a_question(plugin_version=plugin_version)) as response:
+            assert (await response.json())["version"] != "1.0.0" or plugin_version == "4.0.0"
+        assert desk.counts["checks_shed"] == 1
+
+
+async def test_a_malformed_check_gets_its_400_under_overload_too(tmp_path):
+    async with a_worker(tmp_path) as (client, desk):
+        overload(desk)
+        async with client.post("/updates", data=b"{") as response:
+            assert (response.status, (await response.json())["error"]) == (400, "invalid_json_parse_body")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_an_overloaded_worker_begins_no_download_and_says_when_to_come_again(tmp_path, method):
+    zip_digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
+    path = f"/bundles/{APP}/zip/{zip_digest}"
+    async with a_worker(tmp_path) as (client, desk):
+        overload(desk)
+        async with client.request(method, path) as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "10")
+            assert response.headers["Cache-Control"] == "no-store"
+        assert desk.counts["downloads_shed"] == 1
+        overload(desk, on=False)
+        async with client.request(method, path) as response:
+            assert response.status == 200
+
+
+async def test_requests_are_in_progress_until_answered(tmp_path):
+    async with a_worker(tmp_path) as (client, desk):
+        for path in ("/updates", "/nowhere", f"/bundles/{APP}/zip/x"):
+            async with client.get(path):
+                pass
+        assert desk.overload.in_progress == 0
+
+
+async def test_forged_events_are_dropped_above_their_apps_limit_and_answered_as_kept(tmp_path):
+    async with a_worker(tmp_path, app_rate=1.0) as (client, desk):
+        for _ in range(4):
+            async with client.post("/stats", json=[an_event()] * 100) as response:
+                assert response.status == 200
+                assert [result["status"] for result in (await response.json())["results"]] == ["ok"] * 100
+        async with client.post("/stats", json=an_event(app_id=OTHER_APP)) as response:
+            assert (response.status, await response.json()) == (200, {"status": "ok"})
+        assert desk.counts["events"] == BURST_SECONDS + 1
+        assert desk.counts["events_over_limit"] == 100
+
+
+@pytest.mark.parametrize(("proxies", "kept"), [((), 300), (("127.0.0.1",), 400)])
+async def test_an_address_counts_by_itself_when_a_proxy_of_ours_names_it(tmp_path, proxies, kept):
+    async with a_worker(tmp_path, prefix_rate=1.0, proxies=proxies) as (client, desk):
+        for n in range(4):
+            headers = {"X-Forwarded-For": f"192.0.2.{n}"}
+            async with client.post("/stats", json=[an_event()] * 100, headers=headers) as response:
+                assert response.status == 200
+        assert desk.counts["events"] == kept
+        assert desk.counts["events_over_limit"] == 400 - kept
+
+
+async def test_without_room_devices_keep_their_events(tmp_path):
+    spool_dir = tmp_path / "node" / "telemetry" / "spool"
+    async with a_worker(tmp_path, room=Room(spool_dir, 20_000)) as (client, desk):
+        answers = []
+        for _ in range(6):
+            async with client.post("/stats", json=[an_event()] * 20) as response:
+                answers.append(response.status)
+        assert answers[0] == 200 and answers[-1] == 503
+        assert desk.counts["events"] == 20 * answers.count(200)
+        assert desk.counts["events_refused"] == desk.counts["events_refused_no_room"] == 20 * answers.count(503)
+        assert held_bytes(spool_dir) <= 20_000

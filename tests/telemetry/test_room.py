@@ -1,0 +1,73 @@
+import pytest
+from telemetry_lines import APP, NOW, line, write_segment
+
+from edge.telemetry.counts import read_counts
+from edge.telemetry.fold import fold
+from edge.telemetry.room import LOOK_SECONDS, NoRoom, Room, held_bytes
+from edge.telemetry.segment import list_segments
+from edge.telemetry.spool import Spool
+
+
+def test_what_is_taken_counts_at_once_and_what_others_wrote_at_the_next_look(tmp_path):
+    room = Room(tmp_path, 1_000)
+    room.take(600, 0.0)
+    with pytest.raises(NoRoom):
+        room.take(401, 0.1)
+    room.take(400, 0.1)
+    (tmp_path / "theirs.seg").write_bytes(b"x" * 900)
+    room.take(100, LOOK_SECONDS)
+    with pytest.raises(NoRoom):
+        room.take(1, LOOK_SECONDS)
+
+
+def test_deleted_segments_make_room_again(tmp_path):
+    (tmp_path / "old.sealed").write_bytes(b"x" * 1_000)
+    room = Room(tmp_path, 1_000)
+    with pytest.raises(NoRoom):
+        room.take(1, 0.0)
+    (tmp_path / "old.sealed").unlink()
+    room.take(1_000, LOOK_SECONDS)
+
+
+def test_a_clock_set_back_does_not_stop_the_looks(tmp_path):
+    room = Room(tmp_path, 1_000)
+    room.take(1_000, 100.0)
+    room.take(1_000, 50.0)  # nothing was written: the next look finds it out
+
+
+async def test_a_spool_without_room_refuses_and_goes_on_when_there_is_some(tmp_path):
+    now = [1_000.0]
+    directory = tmp_path / "spool"
+    directory.mkdir()
+    (directory / "old-0-0-0.sealed").write_bytes(b"x" * 4_000)
+    spool = Spool(directory, "node", 0, clock=lambda: now[0], room=Room(directory, 5_000))
+    await spool.append([b"a" * 500])
+    with pytest.raises(NoRoom):
+        await spool.append([b"b" * 500])
+    assert (spool.acknowledged, spool.failed) == (1, 1)
+    assert held_bytes(directory) < 5_000
+    (directory / "old-0-0-0.sealed").unlink()
+    now[0] += LOOK_SECONDS
+    await spool.append([b"b" * 500])
+    await spool.close()
+    assert spool.acknowledged == 2
+
+
+def test_counted_segments_make_room_the_first_counted_first_and_live_ones_stay(tmp_path):
+    directory, database = tmp_path / "spool", tmp_path / "counts.db"
+    directory.mkdir()
+    for n in range(4):
+        write_segment(directory, [line()] * 10, now=NOW + n)
+        fold(directory, database, now=NOW + n)
+    write_segment(directory, [line()] * 10, now=NOW + 4, seal=False)
+    size = held_bytes(directory) // 5
+    report = fold(directory, database, now=NOW + 10, keep_bytes=3 * size)
+    assert report.deleted == 2
+    assert [int(path.stem.split("-")[2]) - int(NOW * 1000) for path in list_segments(directory)] == [2000, 3000, 4000]
+    assert fold(directory, database, now=NOW + 11, keep_bytes=0).deleted == 2
+    assert len(list_segments(directory)) == 1
+    assert sum(count.n for count in read_counts(database, APP)) == 50
+
+
+def test_a_directory_that_is_not_there_yet_holds_nothing(tmp_path):
+    assert held_bytes(tmp_path / "spool") == 0

@@ -9,7 +9,7 @@ MIB = 1024 * 1024
 CHUNK_BYTES = 256 * 1024  # held at a time, of any file; larger ones measured no faster
 BLOB_LIMIT_BYTES = 1024 * MIB  # one stored object; the largest web builds are some hundred MB
 PLAIN_LIMIT_BYTES = 2048 * MIB  # all files unpacked: below what 32-bit sizes and small devices take
-MANIFEST_LIMIT_BYTES = 16 * MIB  # FILE_COUNT_LIMIT entries with the longest names take 14 MB
+MANIFEST_LIMIT_BYTES = 32 * MIB  # FILE_COUNT_LIMIT entries with the longest names, all signed, take 25 MB
 # Real text deflates 3:1 to 20:1, deflate itself ends at 1032:1. Small files may be all one byte, large ones are a trap.
 ENTRY_RATIO_LIMIT = 200
 ENTRY_RATIO_FREE_BYTES = MIB  # plain bytes of one file that nobody asks about
@@ -23,6 +23,16 @@ def check_count(files: int) -> None:
         raise Invalid("empty_bundle", "the bundle has no files")
     if files > FILE_COUNT_LIMIT:
         raise TooLarge("zip_too_many_files", f"{files} files, at most {FILE_COUNT_LIMIT}")
+
+
+def check_not_empty(name: str, plain_bytes: int) -> None:
+    """Of what is to be encrypted. Raises Invalid `empty_file`: devices refuse an encrypted file without a byte
+    (device-protocol §5.4), and left out of the manifest it would be missing on those that read one.
+    """
+    if plain_bytes == 0:
+        raise Invalid(
+            "empty_file", f"{name!r} is empty, which devices refuse when it is encrypted: remove it or put a space in"
+        )
 
 
 def check_sizes(files: list[tuple[str, int]]) -> int:

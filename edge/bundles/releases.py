@@ -149,7 +149,7 @@ def check_blobs(store: ObjectStore, command: Command) -> None:
     if not isinstance(command, PublishBundle):
         return
     for name, digest in (("zip", command.bundle.zip), ("manifest", command.bundle.manifest)):
-        if not store.has(blob_key(digest)):
+        if digest is not None and not store.has(blob_key(digest)):
             raise Invalid(
                 "missing_blob", f"the {name} {digest} of bundle {command.bundle.version!r} is not in the store"
             )

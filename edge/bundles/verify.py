@@ -4,8 +4,10 @@ The server's side; blocking, for minutes at the limits: run it off the loop. Not
 is read and hashed, in chunks; memory does not grow with the bundle.
 """
 
+import errno
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -13,10 +15,12 @@ from typing import NamedTuple, NoReturn
 import brotli
 
 from edge.bundles.chunks import digest_file, read_chunks
-from edge.bundles.limits import CHUNK_BYTES, INDEX, MANIFEST_LIMIT_BYTES
+from edge.bundles.durable import FILE_MODE
+from edge.bundles.limits import CHUNK_BYTES, INDEX, MANIFEST_LIMIT_BYTES, check_not_empty
+from edge.bundles.opening import Opening, check_ciphertext_size
 from edge.bundles.store import ObjectStore, blob_key
 from edge.bundles.zip_reader import read_directory, unpack
-from edge.domain.errors import Invalid, TooLarge
+from edge.domain.errors import Invalid, TooLarge, Unavailable
 from edge.domain.manifest import BROTLI_SUFFIX, content_digest, parse_manifest, target_name
 from edge.domain.model import Digest, FileEntry
 
@@ -40,21 +44,25 @@ class _Plain(NamedTuple):
     bytes: int
 
 
-def verify_bundle(store: ObjectStore, *, zip: Digest, manifest: Digest) -> Verified:
-    """Raises EdgeError children; the message names the file.
+def verify_bundle(store: ObjectStore, *, zip: Digest, manifest: Digest, opening: Opening | None = None) -> Verified:
+    """With an `opening` the zip and the files are encrypted, and proven as their plain bytes are. What is returned then
+    describes the plain files, and the encrypted zip. Raises EdgeError children; the message names the file.
 
     `missing_blob`, `digest_mismatch` (the store's bytes are not what their name says); for the zip all codes of
     `read_directory` and `no_index`; for the manifest `invalid_manifest`, `unsafe_name`, `duplicate_name`,
-    `manifest_mismatch` (it and the zip are not one set of files) and `blob_mismatch` (a blob is not what it says).
+    `manifest_mismatch` (it and the zip are not one set of files) and `blob_mismatch` (a blob is not what it says). With
+    an `opening` also `wrong_key`, `not_encrypted`, `undecryptable`, `checksum_mismatch`, `empty_file`.
     """
     path = _path(store, zip, "the zip")
     made = digest_file(path)
     _check_digest(zip, made.sha256, "the zip")
-    files = _read_zip(path)
+    with _plain_zip(store, path, opening) as plain:
+        files = _read_zip(plain)
     entries = _read_manifest(store, manifest)
     _check_same(files, entries)
     for entry in entries:
-        _check_blob(store, entry, files[target_name(entry.name)])
+        _check_hash(entry, files[target_name(entry.name)], opening)
+        _check_blob(store, entry, files[target_name(entry.name)], opening)
     return Verified(
         zip_bytes=made.bytes,
         zip_crc32=made.crc32,
@@ -63,6 +71,48 @@ def verify_bundle(store: ObjectStore, *, zip: Digest, manifest: Digest) -> Verif
         plain_bytes=sum(file.bytes for file in files.values()),
         entries=entries,
     )
+
+
+def verify_opaque(store: ObjectStore, *, zip: Digest) -> Verified:
+    """A zip that was encrypted elsewhere, without a key to look inside: only its digest and size are proven, and its
+    identity is the digest. Raises Invalid `missing_blob`, `digest_mismatch`, `not_encrypted`.
+    """
+    made = digest_file(_path(store, zip, "the zip"))
+    _check_digest(zip, made.sha256, "the zip")
+    check_ciphertext_size(made.bytes, "the zip")
+    return Verified(zip_bytes=made.bytes, zip_crc32=made.crc32, content=zip, files=0, plain_bytes=0, entries=())
+
+
+@contextmanager
+def _plain_zip(store: ObjectStore, path: Path, opening: Opening | None) -> Iterator[Path]:
+    """The zip as devices unpack it: an encrypted one in a scratch file that is gone afterwards."""
+    if opening is None:
+        yield path
+        return
+    check_ciphertext_size(path.stat().st_size, "the zip")
+    scratch = store.scratch()
+    scratch.touch(mode=FILE_MODE, exist_ok=False)
+    try:
+        if _write_plain(path, scratch, opening) != opening.zip_digest:
+            raise Invalid("checksum_mismatch", "the checksum is not the decrypted zip's")
+        yield scratch
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _write_plain(path: Path, scratch: Path, opening: Opening) -> str:
+    """Returns the SHA-256 of what was written. Raises Unavailable `storage_full`."""
+    hashing = hashlib.sha256()
+    try:
+        with scratch.open("r+b") as file:
+            for chunk in opening.decrypt(read_chunks(path), "the zip"):
+                hashing.update(chunk)
+                file.write(chunk)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable("storage_full", "the store has no room to decrypt the zip") from error
+        raise
+    return hashing.hexdigest()
 
 
 def _path(store: ObjectStore, digest: Digest, what: str) -> Path:
@@ -111,30 +161,59 @@ def _check_same(files: Mapping[str, _Plain], entries: tuple[FileEntry, ...]) -> 
             raise Invalid("manifest_mismatch", f"{name!r} has other bytes in the zip than the manifest says")
 
 
-def _check_blob(store: ObjectStore, entry: FileEntry, plain: _Plain) -> None:
+def _check_hash(entry: FileEntry, plain: _Plain, opening: Opening | None) -> None:
+    """What devices get as the file's hash stands for its plain bytes."""
+    if opening is None:
+        if entry.signed:
+            raise Invalid("manifest_mismatch", f"{entry.name!r} is signed, but the bundle is not encrypted")
+        return
+    check_not_empty(entry.name, plain.bytes)
+    if not entry.signed:
+        _wrong(entry, "is not signed")
+    if opening.digest(entry.signed, f"the hash of {entry.name!r}") != entry.hash:
+        _wrong(entry, "is signed as other bytes than its hash says")
+
+
+def _check_blob(store: ObjectStore, entry: FileEntry, plain: _Plain, opening: Opening | None) -> None:
     """The stored bytes are what the manifest says, and a device makes `entry.hash` of them."""
     path = _path(store, entry.blob, repr(entry.name))
     size = path.stat().st_size
     if size != entry.bytes:
         _wrong(entry, f"is listed with {entry.bytes} bytes, its blob has {size}")
-    if not entry.name.endswith(BROTLI_SUFFIX):
+    if opening is None and not entry.name.endswith(BROTLI_SUFFIX):
         if entry.blob != entry.hash:
             _wrong(entry, f"is a plain file, but its blob is not its hash (names of brotli end in {BROTLI_SUFFIX})")
         _check_digest(entry.blob, digest_file(path).sha256, repr(entry.name))
         return
     stored, decoded = hashlib.sha256(), hashlib.sha256()
-    for chunk in _decode(path, entry, plain.bytes, stored):
+    for chunk in _plain_file(path, entry, plain.bytes, stored, opening):
         decoded.update(chunk)
     _check_digest(entry.blob, stored.hexdigest(), repr(entry.name))
     if decoded.hexdigest() != entry.hash:
         _wrong(entry, "decodes to other bytes than its hash says")
 
 
-def _decode(path: Path, entry: FileEntry, limit_bytes: int, stored: "hashlib._Hash") -> Iterator[bytes]:
-    """The plain bytes of one brotli stream, which must fill the file exactly; `stored` hears of its own bytes."""
+def _plain_file(
+    path: Path, entry: FileEntry, limit_bytes: int, stored: "hashlib._Hash", opening: Opening | None
+) -> Iterator[bytes]:
+    """What a device makes of the stored bytes; `stored` hears of those."""
+    chunks = _heard(read_chunks(path), stored)
+    if opening is not None:
+        check_ciphertext_size(entry.bytes, repr(entry.name))
+        chunks = opening.decrypt(chunks, repr(entry.name))
+    return _decode(chunks, entry, limit_bytes) if entry.name.endswith(BROTLI_SUFFIX) else chunks
+
+
+def _heard(chunks: Iterable[bytes], hashing: "hashlib._Hash") -> Iterator[bytes]:
+    for chunk in chunks:
+        hashing.update(chunk)
+        yield chunk
+
+
+def _decode(chunks: Iterable[bytes], entry: FileEntry, limit_bytes: int) -> Iterator[bytes]:
+    """The plain bytes of one brotli stream, which must fill `chunks` exactly."""
     decoder, first, last, plain_bytes = brotli.Decompressor(), b"", b"", 0
-    for packed in read_chunks(path):
-        stored.update(packed)
+    for packed in chunks:
         first, last = first or packed[:3], packed[-1:]
         for chunk in _drain(decoder, packed, entry):
             plain_bytes += len(chunk)

@@ -1,6 +1,6 @@
 """Bundles of an app: list, publish, show, delete, and the upload of the blobs that they are made of.
 
-A bundle is built from what the server verified, never from what the publisher claims.
+What a publisher says of a bundle is proven in `proving`.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from msgspec.structs import asdict
 
 from edge.bundles.formats import check_digest
 from edge.bundles.store import ObjectStore, blob_key
-from edge.bundles.verify import Verified, verify_bundle
 from edge.control.operations import Call, Operation, check_app, commit, load_app
+from edge.control.proving import parse_asked, prove_bundle
 from edge.control.receiving import receive_blob
 from edge.control.roles import Permission
 from edge.control.shapes import (
@@ -22,6 +22,7 @@ from edge.control.shapes import (
     BundleDeleted,
     BundleDetail,
     BundleView,
+    EncryptionView,
     FileView,
     MissingAnswer,
     MissingRequest,
@@ -30,7 +31,7 @@ from edge.control.shapes import (
 from edge.domain.commands import DeleteBundle, PublishBundle
 from edge.domain.errors import Invalid, NotFound, Unavailable
 from edge.domain.manifest import FILE_COUNT_LIMIT, parse_manifest
-from edge.domain.model import AppState, Bundle, Digest, FileEntry, VersionName, parse_digest, parse_version_name
+from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName, parse_digest
 
 MISSING_LIMIT = FILE_COUNT_LIMIT + 2  # digests a call: every file of the largest bundle, its manifest and its zip
 MISSING_LIMIT_BYTES = 2 * 1024 * 1024  # so many digests in JSON are 1.4 MB
@@ -70,16 +71,13 @@ async def handle_list(call: Call[None]) -> list[BundleView]:
 
 
 async def handle_publish(call: Call[PublishRequest]) -> BundleChanged:
-    body, store = call.body, call.ports.store
-    zip, manifest = parse_digest(body.zip), parse_digest(body.manifest)
-    version = parse_version_name(body.version)
+    asked = parse_asked(call.body)
     await check_app(call)  # before the work, not after it
     async with call.request.app[VERIFICATIONS].turn():
-        verified = await asyncio.to_thread(verify_bundle, store, zip=zip, manifest=manifest)
-    bundle = _build_bundle(body, version, zip, manifest, verified)
-    committed = await commit(call, call.app, PublishBundle(bundle=bundle, channel=body.channel))
+        bundle = await asyncio.to_thread(prove_bundle, call.ports.store, asked, call.body)
+    committed = await commit(call, call.app, PublishBundle(bundle=bundle, channel=call.body.channel))
     state = committed.state
-    fields = asdict(_view(_bundle(state, version), _offered(state)))
+    fields = asdict(_view(_bundle(state, asked.version), _offered(state)))
     return BundleChanged(**fields, app=state.app, revision=state.revision, changed=committed.changed)
 
 
@@ -88,7 +86,7 @@ async def handle_show(call: Call[None]) -> BundleDetail:
     state = await load_app(call)
     bundle = _bundle(state, call.part("version"))
     entries = await asyncio.to_thread(_read_files, call.ports.store, bundle.manifest)
-    files = [FileView(name=file.name, hash=file.hash, blob=file.blob, bytes=file.bytes) for file in entries]
+    files = [FileView(**file._asdict()) for file in entries]
     return BundleDetail(**asdict(_view(bundle, _offered(state))), entries=files)
 
 
@@ -120,24 +118,6 @@ async def handle_upload(call: Call[None]) -> BlobStored:
     return BlobStored(digest=digest, bytes=received)
 
 
-def _build_bundle(
-    body: PublishRequest, version: VersionName, zip: Digest, manifest: Digest, verified: Verified
-) -> Bundle:
-    return Bundle(
-        version=version,
-        content=verified.content,
-        zip=zip,
-        zip_bytes=verified.zip_bytes,
-        zip_crc32=verified.zip_crc32,
-        manifest=manifest,
-        files=verified.files,
-        plain_bytes=verified.plain_bytes,
-        min_native=body.min_native,
-        link=body.link,
-        comment=body.comment,
-    )
-
-
 def _bundle(state: AppState, version: str) -> Bundle:
     """Raises NotFound: also for a repeated publish whose bundle was deleted since."""
     bundle = state.bundles.get(VersionName(version))
@@ -154,7 +134,19 @@ def _offered(state: AppState) -> dict[str, list[str]]:
     return offered
 
 
+def _encryption_view(encryption: Encryption | None, verified: bool) -> EncryptionView | None:
+    if encryption is None:
+        return None
+    return EncryptionView(
+        session_key=encryption.session_key,
+        checksum=encryption.checksum,
+        key_id=encryption.key_id,
+        verified=verified,
+    )
+
+
 def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
+    verified = bundle.manifest is not None
     return BundleView(
         version=bundle.version,
         content=bundle.content,
@@ -162,18 +154,21 @@ def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
         zip_bytes=bundle.zip_bytes,
         zip_crc32=bundle.zip_crc32,
         manifest=bundle.manifest,
-        files=bundle.files,
-        plain_bytes=bundle.plain_bytes,
+        files=bundle.files if verified else None,
+        plain_bytes=bundle.plain_bytes if verified else None,
         min_native=bundle.min_native,
         link=bundle.link,
         comment=bundle.comment,
         encrypted=bundle.encryption is not None,
+        encryption=_encryption_view(bundle.encryption, verified),
         published=bundle.published,
         channels=offered.get(bundle.version, []),
     )
 
 
-def _read_files(store: ObjectStore, manifest: Digest) -> tuple[FileEntry, ...]:
+def _read_files(store: ObjectStore, manifest: Digest | None) -> tuple[FileEntry, ...]:
+    if manifest is None:
+        return ()
     stored = store.get(blob_key(manifest))
     if stored is None:
         raise Unavailable("missing_blob", f"the store has lost the manifest {manifest}")

@@ -28,12 +28,25 @@ class AppRequest(_Request, frozen=True, kw_only=True):
     expose_metadata: bool = False
 
 
+class EncryptionRequest(_Request, frozen=True, kw_only=True):
+    """What devices get to read the bundle. With `public_key`, PKCS#1 in PEM, the server decrypts it and proves it."""
+
+    session_key: str
+    checksum: str
+    key_id: str = ""
+    public_key: str = ""
+
+
 class PublishRequest(_Request, frozen=True, kw_only=True):
-    """`zip` and `manifest` are digests of blobs that were uploaded before; `channel` is to offer the bundle at once."""
+    """`zip` and `manifest` are digests of blobs that were uploaded before; `channel` is to offer the bundle at once.
+
+    A manifest belongs to every bundle but those that are encrypted and come without their `public_key`.
+    """
 
     version: str
     zip: str
-    manifest: str
+    manifest: str | None = None
+    encryption: EncryptionRequest | None = None
     min_native: str = ""
     link: str = ""
     comment: str = ""
@@ -107,32 +120,49 @@ class AppView(_Answer, frozen=True, kw_only=True):
     channels: list[ChannelView]
 
 
+class EncryptionView(_Answer, frozen=True, kw_only=True):
+    """What devices get, and the key that they need; `key_id` is empty where the publisher did not say.
+
+    `verified`: the server has decrypted the bundle and proven it. If not, it is handed on as it came.
+    """
+
+    session_key: str
+    checksum: str
+    key_id: str
+    verified: bool
+
+
 class BundleView(_Answer, frozen=True, kw_only=True):
-    """`files` is their number, sizes are in bytes, `channels` are those that offer the bundle."""
+    """`files` is their number, sizes are in bytes, `channels` are those that offer the bundle.
+
+    `manifest`, `files` and `plain_bytes` are null for an encrypted bundle that could not be verified.
+    """
 
     version: str
     content: str
     zip: str
     zip_bytes: int
     zip_crc32: str
-    manifest: str
-    files: int
-    plain_bytes: int
+    manifest: str | None
+    files: int | None
+    plain_bytes: int | None
     min_native: str
     link: str
     comment: str
     encrypted: bool
+    encryption: EncryptionView | None
     published: float
     channels: list[str]
 
 
 class FileView(_Answer, frozen=True, kw_only=True):
-    """`hash` is of the plain bytes, `blob` and `bytes` are of the stored ones."""
+    """`hash` is of the plain bytes, `blob` and `bytes` are of the stored ones; `signed` is empty unless encrypted."""
 
     name: str
     hash: str
     blob: str
     bytes: int
+    signed: str
 
 
 class BundleDetail(BundleView, frozen=True, kw_only=True):

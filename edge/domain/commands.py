@@ -18,6 +18,7 @@ from edge.domain.model import (
     Bundle,
     Channel,
     ChannelName,
+    Encryption,
     Platform,
     Policy,
     Retired,
@@ -177,6 +178,8 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
 
 def _check_bundle(bundle: Bundle) -> None:
     parse_version_name(bundle.version)
+    if bundle.manifest is None and bundle.encryption is None:
+        raise Invalid("missing_manifest", "only a bundle that was encrypted elsewhere has no manifest")
     if bundle.min_native and parse_version(bundle.min_native) is None:
         raise Invalid("invalid_min_native", f"minimum native version {bundle.min_native!r} is not a semantic version")
     if bundle.link and not (bundle.link.startswith(("https://", "http://")) and len(bundle.link) <= LINK_LIMIT):
@@ -194,14 +197,35 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
         raise Conflict(
             "version_taken", f"version {bundle.version!r} was published with other files; publish a new version"
         )
-    if isinstance(known, Bundle) and _metadata(known) != _metadata(bundle):
+    if isinstance(known, Retired):
+        if known.zip != bundle.zip:
+            # A device may hold the beginning of the old zip under this name, and would go on with the new one.
+            raise Conflict(
+                "version_taken",
+                f"version {bundle.version!r} was deleted and is now of other bytes; publish a new version",
+            )
+        return
+    if _metadata(known) != _metadata(bundle):
         raise Conflict(
             "version_taken", f"version {bundle.version!r} was published with another link, comment or minimum"
+        )
+    if _lock(known) != _lock(bundle):
+        raise Conflict(
+            "version_taken",
+            f"version {bundle.version!r} was published plain, or with another key; publish a new version",
         )
 
 
 def _metadata(bundle: Bundle) -> tuple[str, str, str]:
     return bundle.min_native, bundle.link, bundle.comment
+
+
+def _lock(bundle: Bundle) -> Encryption | str | None:
+    """What must not change under a name. The same files encrypted again have another session key and stay the same
+    bundle; of one that was encrypted elsewhere nobody here can tell."""
+    if bundle.encryption is None or bundle.manifest is None:
+        return bundle.encryption
+    return bundle.encryption.key_id
 
 
 def _delete_bundle(state: AppState, command: DeleteBundle, at: float) -> AppState:

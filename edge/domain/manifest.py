@@ -1,6 +1,7 @@
 """The manifest document: which files a bundle has. A blob like any other, named by its digest.
 
-One JSON object: `{"format": 1, "files": [{"name", "hash", "blob", "bytes"}, ...]}`, sorted by name.
+One JSON object: `{"format": 1, "files": [{"name", "hash", "blob", "bytes"}, ...]}`, sorted by name; with `signed` in
+each file of an encrypted bundle. Readers that do not know `signed` find everything else where it was.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from edge.domain.encryption import is_signed
 from edge.domain.errors import Invalid
 from edge.domain.model import Digest, FileEntry, parse_digest
 
@@ -19,11 +21,12 @@ SEGMENT_LIMIT_BYTES = 255  # where the file systems of Android, iOS and Linux st
 BROTLI_SUFFIX = ".br"
 
 
-class _File(msgspec.Struct):
+class _File(msgspec.Struct, omit_defaults=True):
     name: str
     hash: str
     blob: str
     bytes: int
+    signed: str = ""
 
 
 class _Manifest(msgspec.Struct):
@@ -35,14 +38,15 @@ _decoder = msgspec.json.Decoder(_Manifest)
 
 
 def encode_manifest(entries: Iterable[FileEntry]) -> bytes:
-    files = [_File(e.name, e.hash, e.blob, e.bytes) for e in sorted(entries)]
+    files = [_File(e.name, e.hash, e.blob, e.bytes, e.signed) for e in sorted(entries)]
     return msgspec.json.encode(_Manifest(MANIFEST_FORMAT, files))
 
 
 def parse_manifest(document: bytes) -> tuple[FileEntry, ...]:
     """Entries in the order of the document. Raises Invalid `invalid_manifest` with the reason.
 
-    Names are safe (`check_name`), at least one file, no two files with one target on any file system.
+    Names are safe (`check_name`), at least one file, no two files with one target on any file system. Either every
+    file is signed or none is.
     """
     try:
         manifest = _decoder.decode(document)
@@ -51,6 +55,8 @@ def parse_manifest(document: bytes) -> tuple[FileEntry, ...]:
     if manifest.format != MANIFEST_FORMAT:
         raise Invalid("invalid_manifest", f"manifest: format {manifest.format} is not {MANIFEST_FORMAT}")
     check_names([file.name for file in manifest.files])
+    if len({bool(file.signed) for file in manifest.files}) > 1:
+        raise Invalid("invalid_manifest", "manifest: some files are signed, others are not")
     return tuple(_entry(file) for file in manifest.files)
 
 
@@ -133,4 +139,6 @@ def _unsafe(name: str) -> str:
 def _entry(file: _File) -> FileEntry:
     if file.bytes < 0:
         raise Invalid("invalid_manifest", f"manifest: {file.name!r} has a negative size")
-    return FileEntry(file.name, parse_digest(file.hash), parse_digest(file.blob), file.bytes)
+    if file.signed and not is_signed(file.signed):
+        raise Invalid("invalid_manifest", f"manifest: {file.name!r} has a signed hash of another form")
+    return FileEntry(file.name, parse_digest(file.hash), parse_digest(file.blob), file.bytes, file.signed)

@@ -52,6 +52,7 @@ class FileEntry(NamedTuple):
     hash: Digest  # of the plain bytes, which is what a device verifies
     blob: Digest  # of the stored bytes, which is what a device downloads
     bytes: int  # stored size
+    signed: str = ""  # of an encrypted bundle: `hash` in a block of the publisher's key, 512 hexadecimal characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +67,13 @@ class Encryption:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     version: VersionName
-    content: Digest  # identity: over the sorted names and plain hashes, see `domain.manifest.content_digest`
+    content: Digest  # identity: `content_digest` of the plain files; without a manifest, the zip's digest
     zip: Digest
     zip_bytes: int
     zip_crc32: str  # 8 lower-case hexadecimal characters; what plugins before SHA-256 verify
-    manifest: Digest  # of the manifest document, a blob
-    files: int
-    plain_bytes: int  # all files together, uncompressed
+    manifest: Digest | None  # of the manifest document, a blob; None: encrypted elsewhere, nobody here has seen inside
+    files: int  # 0 where nobody here knows
+    plain_bytes: int  # all files together, uncompressed; 0 likewise
     min_native: str = ""
     link: str = ""
     comment: str = ""
@@ -86,7 +87,7 @@ class Retired:
 
     content: Digest
     zip: Digest
-    manifest: Digest
+    manifest: Digest | None
     deleted: float  # seconds since the epoch
 
 
@@ -147,6 +148,7 @@ class Plugin(NamedTuple):
     plain_with_key: PlainWithKey = PlainWithKey.ACCEPTED
     reverts_to_builtin: bool = True
     listed: bool = True  # False: above every release the project knows; worth counting
+    sends_key_id: bool = True  # whether a device that holds a public key says so
 
 
 class UpdateCheck(NamedTuple):

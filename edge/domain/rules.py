@@ -107,9 +107,20 @@ KEY_RULES = (
         },
     ),
     Rule(
+        Reason.KEY_ID_MISSING,
+        can_fire=_is_encrypted,
+        # It could only download what it cannot read, and report that as a failure. Releases that never send a key id
+        # may hold one: what they cannot tell does not keep them from the bundle.
+        blocks=lambda check, target, assigned: check.plugin.sends_key_id and not check.key_id,
+        sees=lambda check, target, assigned: {
+            "device key_id": check.key_id,
+            "plugin sends key ids": check.plugin.sends_key_id,
+        },
+    ),
+    Rule(
         Reason.ENCRYPTION_REQUIRED,
         can_fire=_is_plain,
-        # A bundle of ours always has a manifest, so MANIFEST_ONLY devices can take it.
+        # A plain bundle always has a manifest, so MANIFEST_ONLY devices can take it.
         blocks=lambda check, target, assigned: (
             bool(check.key_id) and check.plugin.plain_with_key is PlainWithKey.REFUSED
         ),

@@ -86,6 +86,10 @@ class AppSnapshot:
     zips: frozenset[Digest]
     files: DigestSet
 
+    def manifest_of(self, bundle: Bundle) -> bytes:
+        """The document of a bundle that a channel offers; empty for one that has none."""
+        return b"" if bundle.manifest is None else self.manifests[bundle.manifest]
+
     def may_read(self, kind: str, digest: str) -> bool:
         """Whether devices may fetch this blob as `kind`: "zip" or "file". `digest` is 64 hexadecimal characters."""
         return digest in (self.zips if kind == "zip" else self.files)
@@ -113,11 +117,11 @@ def build_snapshot(
     channels offer and for bundles that `before`, the app's previous snapshot, did not know.
     """
     channels = {name: _compile(channel, state) for name, channel in state.channels.items()}
-    offered = {compiled.offer.bundle.manifest for compiled in channels.values() if compiled.offer}
+    offered = _manifests(compiled.offer.bundle for compiled in channels.values() if compiled.offer)
     known = before.manifests if before else {}
     manifests = {digest: known.get(digest) or manifest_of(digest) for digest in sorted(offered)}
     readable = _readable(state, now)
-    blobs = _blobs([each.manifest for each in readable], manifests, manifest_of, before.blobs if before else {})
+    blobs = _blobs(_manifests(readable), manifests, manifest_of, before.blobs if before else {})
     return AppSnapshot(
         app=state.app,
         revision=state.revision,
@@ -169,6 +173,11 @@ def _readable(state: AppState, now: float) -> list[Bundle | Retired]:
     """The bundles whose blobs devices may fetch."""
     kept = (r for r in state.retired.values() if r.deleted + READABLE_AFTER_DELETE_SECONDS > now)
     return [*state.bundles.values(), *kept]
+
+
+def _manifests(bundles: Iterable[Bundle | Retired]) -> dict[Digest, None]:
+    """Their manifests, each once, in order; what was encrypted elsewhere has none."""
+    return {bundle.manifest: None for bundle in bundles if bundle.manifest is not None}
 
 
 def _blobs(

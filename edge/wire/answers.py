@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from edge.domain.decision import BREAKING, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.manifest import parse_manifest
-from edge.domain.model import BUILTIN, AppId, Bundle, Digest, UpdateCheck
+from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, UpdateCheck
 from edge.wire.body import encode_json
 from edge.wire.plugins import Form, Generation, ZipEnd, form_of
 
@@ -61,7 +61,7 @@ def encode_offer(
 ) -> bytes:
     """The body of device-protocol §1.5. Depends on nothing of the device but its form: equal arguments, equal bytes.
 
-    An encrypted bundle goes as its zip: in a manifest the hashes would have to be encrypted too, and ours are plain.
+    The session key and the encrypted checksum go along with a manifest too: iOS reads both (device-protocol §5.5).
     """
     bundle, addresses = offer.bundle, Addresses(base)
     answer: dict[str, object] = {
@@ -70,10 +70,14 @@ def encode_offer(
         "session_key": bundle.encryption.session_key if bundle.encryption else _NO_SESSION_KEY,
         "checksum": bundle.encryption.checksum if bundle.encryption else _plain_checksum(bundle, form),
     }
-    if form.manifest and manifest and bundle.encryption is None:
+    if entries := _entries(bundle, form, manifest):
         answer["manifest"] = [
-            {"file_name": entry.name, "file_hash": entry.hash, "download_url": addresses.file_url(app, entry.blob)}
-            for entry in parse_manifest(manifest)
+            {
+                "file_name": entry.name,
+                "file_hash": entry.signed or entry.hash,
+                "download_url": addresses.file_url(app, entry.blob),
+            }
+            for entry in entries
         ]
     if expose_metadata and form.metadata:
         answer |= {key: text for key, text in (("link", bundle.link), ("comment", bundle.comment)) if text}
@@ -87,6 +91,16 @@ def silent_answer(version_name: str, base: str) -> bytes:
 
 def not_found_body() -> bytes:
     return b'{"error":"not_found","message":"Not found"}'
+
+
+def _entries(bundle: Bundle, form: Form, manifest: bytes) -> tuple[FileEntry, ...]:
+    """What goes as a manifest. Empty: the offer is its zip's."""
+    takes = form.encrypted_manifest if bundle.encryption else form.manifest
+    if not (manifest and takes):
+        return ()
+    entries = parse_manifest(manifest)
+    # All are signed or none: a device with a key would refuse every file of an encrypted bundle without.
+    return entries if bool(entries[0].signed) == (bundle.encryption is not None) else ()
 
 
 def _plain_checksum(bundle: Bundle, form: Form) -> str:

@@ -44,6 +44,7 @@ class Form(NamedTuple):
     manifest: bool
     metadata: bool  # link and comment
     zip_end: ZipEnd
+    encrypted_manifest: bool  # of an encrypted bundle too; else such a one goes as its zip
 
 
 @lru_cache(RELEASE_CACHE_LIMIT)
@@ -57,18 +58,21 @@ def plugin_of(platform: Platform, plugin_version: str) -> Plugin:
         plain_with_key=_plain_with_key(platform, plugin_version, form),
         reverts_to_builtin=capability("revert_to_builtin", platform, plugin_version) == "yes",
         listed=not is_unknown_release(plugin_version),
+        sends_key_id=capability("sends_key_id_characters", platform, plugin_version) != "0",
     )
 
 
 @lru_cache(RELEASE_CACHE_LIMIT)
 def form_of(platform: Platform, plugin_version: str) -> Form:
     """What to send to a release. Raises Invalid `invalid_plugin_version`."""
+    manifest = _takes_manifest(platform, plugin_version)
     return Form(
         generation=Generation(capability("answer_generation", platform, plugin_version)),
         checksum=_checksum(platform, plugin_version),
-        manifest=_takes_manifest(platform, plugin_version),
+        manifest=manifest,
         metadata=capability("reads_link_and_comment", platform, plugin_version) == "yes",
         zip_end=_zip_end(platform, plugin_version),
+        encrypted_manifest=manifest and capability("manifest_encryption", platform, plugin_version) == "v3",
     )
 
 

@@ -179,7 +179,7 @@ def test_releases_with_equal_abilities_share_one_form():
     assert (
         form_of(ANDROID, "8.51.22")
         == form_of(ANDROID, "8.51.23")
-        == Form(Generation.G3, "sha256", True, True, ZipEnd.WHOLE)
+        == Form(Generation.G3, "sha256", True, True, ZipEnd.WHOLE, True)
     )
 
 

@@ -1,0 +1,82 @@
+"""From a request to publish to the bundle that a release may name: built from what was verified, never from claims.
+
+Three forms: plain; encrypted with the public key at hand, which is decrypted and proven like a plain one; encrypted
+without it, which is handed on as it came. The private key is never asked for, nor taken.
+"""
+
+from typing import NamedTuple
+
+from edge.bundles.opening import Opening
+from edge.bundles.rsa_keys import PublicKey, parse_public_key
+from edge.bundles.store import ObjectStore
+from edge.bundles.verify import Verified, verify_bundle, verify_opaque
+from edge.control.shapes import EncryptionRequest, PublishRequest
+from edge.domain.encryption import build_encryption
+from edge.domain.errors import Invalid
+from edge.domain.model import Bundle, Digest, Encryption, VersionName, parse_digest, parse_version_name
+
+
+class Lock(NamedTuple):
+    """How a bundle is encrypted; without `key` nobody here can look inside."""
+
+    encryption: Encryption
+    key: PublicKey | None
+
+
+class Asked(NamedTuple):
+    """A request to publish whose shape is right."""
+
+    version: VersionName
+    zip: Digest
+    manifest: Digest | None
+    lock: Lock | None
+
+
+def parse_asked(body: PublishRequest) -> Asked:
+    """Raises Invalid for digests, names and keys of a wrong form, `key_id_mismatch`; `missing_manifest` or
+    `unproven_manifest` when a manifest is there or not against the three forms.
+    """
+    lock = None if body.encryption is None else _parse_lock(body.encryption)
+    opaque = lock is not None and lock.key is None
+    if opaque and body.manifest is not None:
+        raise Invalid("unproven_manifest", "a manifest of an encrypted bundle needs the public key to be proven with")
+    if not opaque and body.manifest is None:
+        raise Invalid("missing_manifest", "only an encrypted bundle without its public key has no manifest")
+    manifest = None if body.manifest is None else parse_digest(body.manifest)
+    return Asked(parse_version_name(body.version), parse_digest(body.zip), manifest, lock)
+
+
+def prove_bundle(store: ObjectStore, asked: Asked, body: PublishRequest) -> Bundle:
+    """Reads every byte: run it off the loop. Raises what `verify_bundle` does."""
+    verified = _verify(store, asked)
+    return Bundle(
+        version=asked.version,
+        content=verified.content,
+        zip=asked.zip,
+        zip_bytes=verified.zip_bytes,
+        zip_crc32=verified.zip_crc32,
+        manifest=asked.manifest,
+        files=verified.files,
+        plain_bytes=verified.plain_bytes,
+        min_native=body.min_native,
+        link=body.link,
+        comment=body.comment,
+        encryption=asked.lock.encryption if asked.lock else None,
+    )
+
+
+def _verify(store: ObjectStore, asked: Asked) -> Verified:
+    if asked.manifest is None:
+        return verify_opaque(store, zip=asked.zip)
+    opening = Opening(asked.lock.key, asked.lock.encryption) if asked.lock and asked.lock.key else None
+    return verify_bundle(store, zip=asked.zip, manifest=asked.manifest, opening=opening)
+
+
+def _parse_lock(given: EncryptionRequest) -> Lock:
+    encryption = build_encryption(given.session_key, given.checksum, given.key_id)
+    if not given.public_key:
+        return Lock(encryption, None)
+    key = parse_public_key(given.public_key)
+    if given.key_id not in ("", key.key_id):
+        raise Invalid("key_id_mismatch", f"the key id of the public key is {key.key_id!r}, not {given.key_id!r}")
+    return Lock(build_encryption(given.session_key, given.checksum, key.key_id), key)

@@ -1,0 +1,73 @@
+"""What an encrypted bundle carries for devices, checked for its shape (device-protocol §6.2, form V3). No key is used.
+
+A **block** is what the publisher's private key made of a few bytes; it has the size of the key, 2048 bits.
+"""
+
+import base64
+import binascii
+import re
+from typing import NamedTuple
+
+from edge.domain.errors import Invalid
+from edge.domain.model import Encryption
+
+BLOCK_BYTES = 256  # RSA of 2048 bits; devices know no other size
+IV_BYTES = 16
+KEY_BYTES = 16  # AES-128
+KEY_ID_CHARACTERS = 20  # what the newest plugins send
+SIGNED_CHARACTERS = 2 * BLOCK_BYTES
+
+_SIGNED = re.compile(r"[0-9a-f]{512}")
+_KEY_ID = re.compile(r"[A-Za-z0-9+/]{0,20}")
+
+
+class SessionKey(NamedTuple):
+    iv: bytes
+    block: bytes  # with the AES key inside
+
+
+def build_encryption(session_key: str, checksum: str, key_id: str) -> Encryption:
+    """Raises Invalid `invalid_session_key`, `invalid_checksum`, `invalid_key_id`; upper-case hexadecimal is lowered."""
+    parse_session_key(session_key)
+    checksum = checksum.lower()
+    if not is_signed(checksum):
+        older = ": that is the form of plugins before 5.30, 6.30 and 7.30" if len(checksum) == 344 else ""
+        raise Invalid(
+            "invalid_checksum", f"an encrypted checksum has {SIGNED_CHARACTERS} hexadecimal characters{older}"
+        )
+    if _KEY_ID.fullmatch(key_id) is None:
+        raise Invalid(
+            "invalid_key_id", f"a key id is at most the first {KEY_ID_CHARACTERS} characters of a key's base64"
+        )
+    return Encryption(session_key=session_key, checksum=checksum, key_id=key_id)
+
+
+def parse_session_key(text: str) -> SessionKey:
+    """`base64(IV):base64(block)`. Raises Invalid `invalid_session_key`."""
+    parts = text.split(":")
+    if len(parts) == 2:
+        iv, block = (_decode_base64(part) for part in parts)
+        if len(iv) == IV_BYTES and len(block) == BLOCK_BYTES:
+            return SessionKey(iv, block)
+    raise Invalid(
+        "invalid_session_key",
+        f"a session key is the base64 of {IV_BYTES} bytes, a colon, and the base64 of {BLOCK_BYTES} bytes",
+    )
+
+
+def encode_session_key(session: SessionKey) -> str:
+    return f"{base64.b64encode(session.iv).decode()}:{base64.b64encode(session.block).decode()}"
+
+
+def is_signed(text: str) -> bool:
+    """Whether `text` can be a digest inside a block: an encrypted checksum, or what devices get as a file's hash."""
+    return _SIGNED.fullmatch(text) is not None
+
+
+def _decode_base64(text: str) -> bytes:
+    """Empty for what is not base64 in its one canonical spelling; iOS takes no other."""
+    try:
+        decoded = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):  # ValueError: not ASCII
+        return b""
+    return decoded if base64.b64encode(decoded).decode() == text else b""

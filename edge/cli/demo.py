@@ -55,7 +55,7 @@ async def _serve(as_json: bool) -> bool:
         prepared = await asyncio.to_thread(prepare, node)
         facts = {"app": APP, "channel": CHANNEL, "releases": prepared, "device_port": node.device_port}
         click.echo(json.dumps(facts) if as_json else _greeting(node, prepared))
-        await stopping.wait()
+        await node.serve_until(stopping)
     if not as_json:
         click.echo("\nstopped; the next run goes on from here")
     return True

@@ -18,10 +18,11 @@ from edge.node.log import set_up_logging
 @click.option(
     "--config", "path", type=click.Path(path_type=Path), help="The TOML file; else EDGE_CONFIG, else defaults."
 )
+@click.option("--insecure", is_flag=True, help="Let the control port listen beyond loopback without TLS.")
 @click.option("--json", "as_json", is_flag=True, help="Say where the node listens as one line of JSON.")
-def serve(path: Path | None, as_json: bool) -> None:
+def serve(path: Path | None, insecure: bool, as_json: bool) -> None:
     """Serve devices and the control API until stopped."""
-    config = load_config(path, os.environ)
+    config = load_config(path, os.environ | ({"EDGE_CONTROL_INSECURE": "true"} if insecure else {}))
     set_up_logging(config.log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, as_json))
@@ -32,7 +33,7 @@ async def _serve(config: Config, as_json: bool) -> None:
     node = Standalone(config)
     async with node.running():
         click.echo(_greeting(node, as_json))
-        await stopping.wait()
+        await node.serve_until(stopping)
 
 
 def stop_on_signals() -> asyncio.Event:

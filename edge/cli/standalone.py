@@ -51,6 +51,7 @@ class Standalone:
         self.admin_token_file = ensure_admin_token(self.tokens, self.truth.node_dir, time.time())
         self._explained = Current(self.truth.store)
         self._folding = asyncio.Lock()
+        self._serving: asyncio.Task[None] | None = None
         self._control = listen(config.control.host, config.control.port, CONTROL_BACKLOG)
         self.control_port = port_of(self._control)
         try:
@@ -60,11 +61,20 @@ class Standalone:
             raise
         self.device_port = port_of(self.supervisor.listening)
 
+    async def serve_until(self, stopping: asyncio.Event) -> None:
+        """Wait inside `running` until told to stop. Raises what ended the serving, if that ends first."""
+        waiting = asyncio.create_task(stopping.wait())
+        assert self._serving is not None
+        await asyncio.wait({waiting, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.is_set():
+            waiting.cancel()
+            self._serving.result()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serves inside the block, from its first line on; on leaving it, finishes what is under way."""
         ready = asyncio.Event()
-        serving = asyncio.create_task(self.supervisor.run(ready))
+        serving = self._serving = asyncio.create_task(self.supervisor.run(ready))
         folding = asyncio.create_task(self._fold_for_ever())
         runner = web.AppRunner(
             build_control_app(self._ports()), access_log=None, shutdown_timeout=CONTROL_DRAIN_SECONDS

@@ -1,5 +1,6 @@
 """The sockets a node listens on, made once by the supervisor and handed to its workers."""
 
+import os
 import socket
 
 from edge.domain.errors import EdgeError
@@ -17,7 +18,7 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
         return _bound(host, port, backlog)
     except OSError as error:
         where = f"{host or '*'}:{port}"
-        raise CannotListen("cannot_listen", f"cannot listen on {where}: {error.strerror or error}") from error
+        raise CannotListen("cannot_listen", f"cannot listen on {where}: {_reason(error)}") from error
 
 
 def port_of(listening: socket.socket) -> int:
@@ -31,3 +32,10 @@ def _bound(host: str, port: int, backlog: int) -> socket.socket:
     if socket.has_dualstack_ipv6():
         return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=backlog)
     return socket.create_server(("", port), backlog=backlog)
+
+
+def _reason(error: OSError) -> str:
+    # `create_server` appends the address to the system's words; a name that is unknown has words of its own.
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from edge.bundles.releases import Head
+from edge.domain.errors import EdgeError
 from edge.node.link import Ask, Drain, FromWorker, Heads, Link, Ready, Seen, Setup, Status
 
 # A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
@@ -18,7 +19,13 @@ SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner has a lasting reason: wait
 RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row; then always the last
 KILL_AFTER_DRAIN_SECONDS = 5.0  # beyond the drain time; a worker that still lives holds no request worth waiting for
 
+START_ATTEMPTS = 3  # of a worker that never served: beyond that the reason is in its log, and lasting
+
 log = logging.getLogger("edge.pool")
+
+
+class CannotStart(EdgeError):
+    """Workers end before they serve; the log above says why."""
 
 
 class WorkerHandle:
@@ -28,6 +35,7 @@ class WorkerHandle:
         self.index = index
         self.pid: int | None = None
         self.ready = asyncio.Event()
+        self.has_served = False
         self.restarts = 0
         self._link: Link | None = None
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -92,6 +100,7 @@ class WorkerHandle:
         while (message := await link.receive()) is not None:
             match message:
                 case Ready():
+                    self.has_served = True
                     self.ready.set()
                 case Seen(number) | Status(number):
                     waiting = self._waiting.get(number)
@@ -115,6 +124,7 @@ class WorkerPool:
         self._listening = listening
         self._setup_of = setup_of
         self._draining = asyncio.Event()
+        self._hopeless = asyncio.Event()
 
     async def run(self) -> None:
         """Keep every worker alive; returns when all have left after `drain`."""
@@ -123,8 +133,14 @@ class WorkerPool:
                 tasks.create_task(self._keep(worker))
 
     async def ready(self) -> None:
+        """Returns when every worker serves. Raises CannotStart when one ends again and again before it ever did."""
         for worker in self.workers:
-            await worker.ready.wait()
+            waits = {asyncio.create_task(event.wait()) for event in (worker.ready, self._hopeless)}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            if self._hopeless.is_set():
+                raise CannotStart("cannot_start", "the workers end before they serve; the log says why")
 
     async def announce(self, heads: Mapping[str, Head]) -> None:
         await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
@@ -148,6 +164,8 @@ class WorkerPool:
             short_lives = short_lives + 1 if lived_seconds < SHORT_LIFE_SECONDS else 0
             pause_seconds = RESTART_SECONDS[min(short_lives, len(RESTART_SECONDS) - 1)]
             worker.restarts += 1
+            if not worker.has_served and worker.restarts >= START_ATTEMPTS:
+                self._hopeless.set()
             log.error("worker %s left with code %s; restart in %s s", worker.index, code, pause_seconds)
             await self._pause(pause_seconds)
 

@@ -24,7 +24,7 @@ from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
 from edge.node.link import Setup
 from edge.node.listening import listen
-from edge.node.pool import WorkerPool
+from edge.node.pool import CannotStart, WorkerPool
 from edge.node.worker import LISTEN_BACKLOG
 
 POLL_SECONDS = 1.0  # how late another writer's change may be seen here; this node's own are announced at once
@@ -71,16 +71,24 @@ class Supervisor:
         """Serve until `drain`; sets `ready` once every worker accepts connections."""
         try:
             self._heads = dict(await asyncio.to_thread(self._truth.releases.heads))
-            async with asyncio.TaskGroup() as tasks:
-                following = [tasks.create_task(job()) for job in (self._poll, self._refresh)]
-                serving = tasks.create_task(self.pool.run())
-                await self.pool.ready()
-                ready.set()
-                await serving
-                for task in following:
-                    task.cancel()
+            await self._serve(ready)
+        except BaseExceptionGroup as group:
+            startless, other = group.split(CannotStart)
+            if startless is None or other is not None:
+                raise
+            raise startless.exceptions[0] from None
         finally:
             self.listening.close()
+
+    async def _serve(self, ready: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            following = [tasks.create_task(job()) for job in (self._poll, self._refresh)]
+            serving = tasks.create_task(self.pool.run())
+            await self.pool.ready()
+            ready.set()
+            await serving
+            for task in following:
+                task.cancel()
 
     def drain(self) -> None:
         """Let every worker finish what it is doing; `run` returns when they have left."""

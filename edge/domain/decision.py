@@ -19,6 +19,7 @@ class Reason(enum.Enum):
     ENCRYPTION_UNSUPPORTED = ("encryption_unsupported", "The plugin version cannot read this encryption")
     KEY_ID_MISSING = ("key_id_missing", "The bundle is encrypted and the device says that it holds no key")
     ENCRYPTION_REQUIRED = ("encryption_required", "The device holds a key and accepts no plain bundle")
+    WITHHELD = ("bundle_withheld", "The bundle failed on this device before")
     DISABLED_IOS = ("disabled_platform_ios", "The channel does not serve iOS")
     DISABLED_ANDROID = ("disabled_platform_android", "The channel does not serve Android")
     DISABLED_ELECTRON = ("disabled_platform_electron", "The channel does not serve Electron")

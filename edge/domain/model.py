@@ -147,6 +147,7 @@ class Plugin(NamedTuple):
     reads_v3: bool = True
     plain_with_key: PlainWithKey = PlainWithKey.ACCEPTED
     reverts_to_builtin: bool = True
+    keeps_choice: bool = True  # of a channel, on the device; older plugins leave it to the server
     listed: bool = True  # False: above every release the project knows; worth counting
     sends_key_id: bool = True  # whether a device that holds a public key says so
 

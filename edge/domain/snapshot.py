@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from edge.domain.decision import Offer, UpToDate
+from edge.domain.facts import name_hash
 from edge.domain.model import (
     BUILTIN,
     AppId,
@@ -71,6 +72,7 @@ class CompiledChannel:
     rules: tuple[Rule, ...]
     offer: Offer | None  # None where there is no bundle to offer: builtin, or nothing
     up_to_date: UpToDate
+    bundle_hash: int  # `name_hash` of what it offers, as device facts hold it; 0 where there is no bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class AppSnapshot:
     channels: Mapping[ChannelName, CompiledChannel]
     public: Mapping[Platform, CompiledChannel]
     overrides: Mapping[DeviceId, ChannelName]
+    channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
     manifests: Mapping[Digest, bytes]  # documents of the bundles that channels offer
     blobs: Mapping[Digest, DigestSet]  # by manifest: the blobs it names, kept for the next build
     zips: frozenset[Digest]
@@ -129,6 +132,7 @@ def build_snapshot(
         channels=channels,
         public=_public(channels),
         overrides=state.overrides,
+        channels_by_hash={name_hash(name): name for name in state.channels},
         manifests=manifests,
         blobs=blobs,
         zips=frozenset(each.zip for each in readable),
@@ -139,7 +143,7 @@ def build_snapshot(
 def _compile(channel: Channel, state: AppState) -> CompiledChannel:
     up_to_date = UpToDate(channel.name)
     if channel.bundle is None:
-        return CompiledChannel(channel, None, (), (), None, up_to_date)
+        return CompiledChannel(channel, None, (), (), None, up_to_date, 0)
     bundle = None if channel.bundle == BUILTIN else state.bundles[VersionName(channel.bundle)]
     target = target_of(channel, bundle)
     return CompiledChannel(
@@ -149,6 +153,7 @@ def _compile(channel: Channel, state: AppState) -> CompiledChannel:
         tuple(rule for rule in CHANNEL_RULES if rule.can_fire(target)),
         Offer(bundle, channel.name) if bundle else None,
         up_to_date,
+        name_hash(bundle.version) if bundle else 0,
     )
 
 

@@ -57,6 +57,7 @@ def plugin_of(platform: Platform, plugin_version: str) -> Plugin:
         reads_v3=capability("encryption", platform, plugin_version) == "v3",
         plain_with_key=_plain_with_key(platform, plugin_version, form),
         reverts_to_builtin=capability("revert_to_builtin", platform, plugin_version) == "yes",
+        keeps_choice=capability("channel_choice_kept_on_device", platform, plugin_version) == "yes",
         listed=not is_unknown_release(plugin_version),
         sends_key_id=capability("sends_key_id_characters", platform, plugin_version) != "0",
     )

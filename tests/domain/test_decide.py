@@ -16,6 +16,7 @@ from edge.domain.commands import (
 )
 from edge.domain.decide import decide, explain
 from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import Encryption, PlainWithKey, Platform, Plugin, Policy
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES
 from edge.domain.snapshot import READABLE_AFTER_DELETE_SECONDS, DigestSet
@@ -178,6 +179,54 @@ def test_only_builtin_by_name_reverts(check, expected):
     assert (decision.reason if isinstance(decision, Blocked) else decision) == expected
 
 
+OLD = Plugin("7.33.4", keeps_choice=False)
+
+
+@pytest.mark.parametrize(
+    ("check", "chosen", "expected"),
+    [
+        ({"plugin": OLD}, "beta", "1.0.2"),
+        ({"plugin": OLD, "default_channel": "production"}, "beta", "1.0.2"),  # above what the app is built with
+        ({"plugin": OLD}, "gone", "1.0.1"),  # a choice whose channel was deleted is none
+        ({"plugin": OLD}, "secret", Reason.PRIVATE_CHANNEL),  # closed since it was chosen
+        ({"plugin": OLD, "platform": Platform.IOS}, "beta", Reason.DISABLED_IOS),
+        ({}, "beta", "1.0.1"),  # newer plugins keep their choice themselves and send it
+    ],
+)
+def test_a_stored_choice_counts_for_plugins_that_leave_it_to_us(check, chosen, expected):
+    decision = decide(snapshot_with_channels(), a_check(**check), DeviceFacts(channel=name_hash(chosen)))
+    assert (decision.bundle.version if isinstance(decision, Offer) else decision.reason) == expected
+
+
+def test_the_operators_word_is_above_a_stored_choice():
+    state = an_app(
+        PublishBundle(bundle=a_bundle("1.0.1")),
+        CreateChannel(name="beta", settings=ChannelSettings(self_set=True)),
+        CreateChannel(name="secret", settings=ChannelSettings(bundle="1.0.1")),
+        SetOverride(device=DEVICE, channel="secret"),
+    )
+    facts = DeviceFacts(channel=name_hash("beta"))
+    assert decide(a_snapshot(state), a_check(plugin=OLD), facts).channel == "secret"
+
+
+@pytest.mark.parametrize(
+    ("check", "settings", "facts", "expected"),
+    [
+        ({}, {}, DeviceFacts(withheld=(name_hash("1.0.1"),)), Reason.WITHHELD),
+        ({}, {}, DeviceFacts(withheld=(name_hash("1.0.0"), name_hash("1.0.1"))), Reason.WITHHELD),
+        ({}, {}, DeviceFacts(withheld=(name_hash("1.0.2"),)), None),
+        ({}, {}, DeviceFacts(offered=(name_hash("1.0.1"),)), None),
+        ({"version_name": "1.0.1"}, {}, DeviceFacts(withheld=(name_hash("1.0.1"),)), UpToDate),  # it runs after all
+        ({}, {"prod": False}, DeviceFacts(withheld=(name_hash("1.0.1"),)), Reason.WITHHELD),  # before the channel rules
+        ({}, {"prod": False}, NO_FACTS, Reason.PROD_BUILD),
+    ],
+)
+def test_a_bundle_that_failed_on_a_device_is_withheld_from_it(check, settings, facts, expected):
+    decision = decide(a_snapshot(a_released_app(**settings)), a_check(**check), facts)
+    got = decision.reason if isinstance(decision, Blocked) else None if isinstance(decision, Offer) else type(decision)
+    assert got == expected
+
+
 def test_a_channel_without_a_bundle_reverts_nobody():
     state = an_app(CreateChannel(name="production", settings=ChannelSettings(public=True)))
     assert decide(a_snapshot(state), a_check(version_name="1.0.1")) == UpToDate("production")
@@ -209,14 +258,21 @@ SETTINGS = st.fixed_dictionaries({flag: st.booleans() for flag in FLAGS} | {"pol
 BUNDLES = st.sampled_from([a_bundle("1.0.1"), a_bundle("2.0.0"), a_bundle("1.0.1", min_native="1.0.1"), ENCRYPTED])
 
 
-@given(CHECKS, SETTINGS, BUNDLES, st.booleans())
-def test_explaining_agrees_with_deciding_and_keeps_the_order(check, settings, bundle, overridden):
+FACTS = st.builds(
+    DeviceFacts,
+    st.sampled_from([0, name_hash("production"), name_hash("gone")]),
+    st.sampled_from([(), (name_hash("1.0.1"),), (name_hash("2.0.0"), name_hash("9.9.9"))]),
+)
+
+
+@given(CHECKS, SETTINGS, BUNDLES, st.booleans(), FACTS)
+def test_explaining_agrees_with_deciding_and_keeps_the_order(check, settings, bundle, overridden, facts):
     state = a_released_app(bundle=bundle, **settings)
     if overridden:
         state = apply(state, a_change(SetOverride(device=DEVICE, channel="production")))
     snapshot = a_snapshot(state)
-    steps, decision = explain(snapshot, check)
-    assert decision == decide(snapshot, check)
+    steps, decision = explain(snapshot, check, facts)
+    assert decision == decide(snapshot, check, facts)
     assert [step.outcome for step in steps].index("stop") == len(steps) - 1
     if isinstance(decision, Blocked) and decision.reason is not Reason.BUILTIN_TOO_OLD:
         assert steps[-1].rule == decision.reason.code
@@ -235,7 +291,7 @@ def test_the_rules_left_out_of_a_channel_never_fire_on_it(check, settings, bundl
 
 def test_every_reason_is_a_rule_or_a_named_step():
     rules = {rule.reason for rule in (*KEY_RULES, *CHANNEL_RULES)}
-    steps = {Reason.UNKNOWN_APP, Reason.UNSUPPORTED_PLUGIN, Reason.NO_CHANNEL, Reason.BUILTIN_TOO_OLD}
+    steps = {Reason.UNKNOWN_APP, Reason.UNSUPPORTED_PLUGIN, Reason.NO_CHANNEL, Reason.BUILTIN_TOO_OLD, Reason.WITHHELD}
     assert rules | steps == set(Reason)
     assert len({reason.code for reason in Reason}) == len(Reason)
 

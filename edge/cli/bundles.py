@@ -1,7 +1,7 @@
 """`edge bundle`: publish a folder or a zip as a version of an app, and look after the versions there are."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,19 @@ def bundle() -> None:
 @click.option("--min-native", default="", metavar="VERSION", help="The oldest native version that can run it.")
 @click.option("--link", default="", metavar="URL", help="Where people read about this version.")
 @click.option("--comment", default="", metavar="TEXT", help="A word about this version.")
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Encrypt with this private key (`edge keys create`); it stays on this machine.",
+)
+@click.option(
+    "--session-key", metavar="TEXT", help="PATH is a zip encrypted before: the session key that was told then."
+)
+@click.option("--checksum", metavar="HEX", help="The encrypted checksum that was told with it.")
+@click.option(
+    "--key-id", metavar="TEXT", help="The first 20 characters of its public key, if devices shall be told apart."
+)
 @with_api
 def publish(
     client: Client,
@@ -37,11 +50,26 @@ def publish(
     min_native: str,
     link: str,
     comment: str,
+    key_file: Path | None,
+    **encrypted_before: str | None,
 ) -> None:
-    """Pack PATH, a folder or zip with an index.html, upload what the node lacks, and add it to APP."""
-    from edge.cli.publish import Release, publish  # brings compression; the other verbs do without
+    """Pack PATH, a folder or zip with an index.html, upload what the node lacks, and add it to APP.
 
-    done = publish(client, Release(app, version, channel, min_native, link, comment), path)
+    With --session-key and --checksum PATH is a zip that was encrypted before; the node hands it on unverified.
+    """
+    _check_encryption_options(path, key_file, **encrypted_before)
+    # These bring compression and cryptography; the other verbs do without.
+    from edge.bundles.rsa_keys import load_private_key
+    from edge.cli.publish import Release, publish, publish_opaque
+
+    release = Release(app, version, channel, min_native, link, comment)
+    if encrypted_before["session_key"] is not None:
+        from edge.domain.encryption import build_encryption
+
+        given = {name: text or "" for name, text in encrypted_before.items()}
+        done = publish_opaque(client, release, path, build_encryption(**given))
+    else:
+        done = publish(client, release, path, load_private_key(key_file) if key_file else None)
     uploads = {"uploaded": done.uploaded, "uploaded_bytes": done.uploaded_bytes}
     out.result({**done.answer, **uploads}, lambda: _tell(done, channel))
 
@@ -53,10 +81,18 @@ def list_bundles(client: Client, out: Output, app: str) -> None:
     """List the bundles of APP, newest first."""
     bundles = client.get(app_path(app, "bundles"))
     rows = [
-        [each["version"], moment(each["published"]), each["files"], size(each["zip_bytes"]), each["channels"]]
+        [
+            each["version"],
+            moment(each["published"]),
+            each["files"],
+            size(each["zip_bytes"]),
+            _encryption_word(each),
+            each["channels"],
+        ]
         for each in bundles
     ]
-    out.result(bundles, lambda: table(("version", "published", "files", "zip", "channels"), rows, "no bundles yet"))
+    columns = ("version", "published", "files", "zip", "encryption", "channels")
+    out.result(bundles, lambda: table(columns, rows, "no bundles yet"))
 
 
 @bundle.command()
@@ -68,13 +104,22 @@ def show(client: Client, out: Output, app: str, version: str) -> None:
     found = client.get(app_path(app, "bundles", version))
 
     def tell() -> None:
-        plain = [
-            (name.replace("_", " "), value) for name, value in found.items() if name not in ("entries", "published")
-        ]
-        fields([*plain, ("published", moment(found["published"]))])
+        apart = ("entries", "published", "encrypted", "encryption")
+        plain = [(name.replace("_", " "), value) for name, value in found.items() if name not in apart]
+        key_id = found["encryption"]["key_id"] if found["encryption"] else None
+        fields(
+            [
+                *plain,
+                ("published", moment(found["published"])),
+                ("encryption", _encryption_word(found)),
+                ("key id", key_id),
+            ]
+        )
         line("")
         table(
-            ("file", "bytes", "sha256"), [[each["name"], each["bytes"], each["hash"]] for each in found["entries"]], ""
+            ("file", "bytes", "sha256"),
+            [[each["name"], each["bytes"], each["hash"]] for each in found["entries"]],
+            "its files are not known",
         )
 
     out.result(found, tell)
@@ -95,5 +140,30 @@ def _tell(done: "Published", channel: str | None) -> None:
     offered = f", offered in {channel}" if channel else ""
     verb = "published" if answer["changed"] else "no change:"
     line(f"{verb} {answer['version']} of {answer['app']}{offered} (revision {answer['revision']})")
+    uploaded = f"uploaded {done.uploaded} blobs, {size(done.uploaded_bytes)}"
+    if answer["files"] is None:
+        return line(f"encrypted and unverified, {size(answer['zip_bytes'])}; {uploaded}")
     sizes = f"{size(answer['plain_bytes'])} plain, {size(answer['zip_bytes'])} as a zip"
-    line(f"{answer['files']} files, {sizes}; uploaded {done.uploaded} blobs, {size(done.uploaded_bytes)}")
+    locked = f", encrypted for key {answer['encryption']['key_id']}" if answer["encryption"] else ""
+    return line(f"{answer['files']} files, {sizes}{locked}; {uploaded}")
+
+
+def _encryption_word(bundle: dict[str, Any]) -> str:
+    found = bundle["encryption"]
+    if found is None:
+        return ""
+    return "verified" if found["verified"] else "unverified"
+
+
+def _check_encryption_options(
+    path: Path, key_file: Path | None, session_key: str | None, checksum: str | None, key_id: str | None
+) -> None:
+    """Raises click.UsageError."""
+    if (session_key is None) != (checksum is None):
+        raise click.UsageError("--session-key and --checksum go together")
+    if session_key is None and key_id is not None:
+        raise click.UsageError("--key-id goes with --session-key")
+    if session_key is not None and key_file is not None:
+        raise click.UsageError("--key encrypts; with --session-key the zip is encrypted already")
+    if session_key is not None and not path.is_file():
+        raise click.UsageError("with --session-key PATH is one encrypted zip")

@@ -42,11 +42,25 @@ def device() -> None:
 @click.option("--channel", default="", help="Default channel, as in the app's own configuration.")
 @click.option("--custom-id", default="", help="What the app calls this device.")
 @click.option("--builtin", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Files inside the app.")
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The app's public key: encrypted bundles are decrypted and verified with it.",
+)
 @click.option("--fail-boot", is_flag=True, help="The new bundle never says that it started: it is rolled back.")
 @with_output
-def update(out: Output, url: str, state: Path, device_id: str | None, fail_boot: bool, **given: Any) -> None:
+def update(
+    out: Output,
+    url: str,
+    state: Path,
+    device_id: str | None,
+    public_key: Path | None,
+    fail_boot: bool,
+    **given: Any,
+) -> None:
     """Check once, install what is offered, and report it; then tell every request, byte and second it took."""
     parse_address(url)
+    given["public_key"] = _read_public_key(public_key) if public_key else None
     state.mkdir(parents=True, exist_ok=True)
     device_id = parse_device_id(device_id) if device_id else _kept_device_id(state)
     with progress("downloading", None) as advance:
@@ -82,10 +96,20 @@ async def _run(
             session,
             update_url=url + UPDATES_PATH,
             stats_url=url + STATS_PATH,
+            public_key=given["public_key"],
             builtin=given["builtin"],
             on_progress=on_progress,
         )
         return await launch.check_and_update(boot_ok=not fail_boot)
+
+
+def _read_public_key(file: Path) -> str:
+    """The PEM in `file`. Raises Invalid `invalid_public_key`: the app would stop when it starts."""
+    from edge.bundles.rsa_keys import parse_public_key
+
+    pem = file.read_text("utf-8", "replace").strip()
+    parse_public_key(pem)
+    return pem
 
 
 def _kept_device_id(state: Path) -> str:

@@ -31,6 +31,7 @@ VERBS: Mapping[str, Verb] = {
     "device": Verb("edge.cli.devices", "device", "Behave as a device does."),
     "explain": Verb("edge.cli.explain", "explain", "Show how a device's check is decided."),
     "history": Verb("edge.cli.history", "history", "List an app's revisions."),
+    "keys": Verb("edge.cli.keys", "keys", "Make the keys of encrypted bundles."),
     "override": Verb("edge.cli.overrides", "override", "Send single devices to a channel."),
     "serve": Verb("edge.cli.serve", "serve", "Run a node."),
     "stats": Verb("edge.cli.stats", "stats", "Count what devices reported."),

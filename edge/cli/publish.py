@@ -1,7 +1,7 @@
 """From a folder or a zip to a bundle on the server: pack here, upload what it lacks, and then say what it all is.
 
 The packed files live in a temporary folder for as long as this takes. What was uploaded before an interruption is
-not sent again by the next try: blobs are asked for by digest.
+not sent again by the next try: blobs are asked for by digest. Encryption happens here, with a key that stays here.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from edge.bundles.chunks import digest_file
+from edge.bundles.encrypt import Encrypted, encrypt
+from edge.bundles.opening import check_ciphertext_size
 from edge.bundles.pack import Packed, pack
-from edge.cli.client import Client, app_path
+from edge.bundles.rsa_keys import PrivateKey
+from edge.cli.client import Client, Refused, app_path
 from edge.cli.output import Advance, progress, stages
-from edge.domain.model import Digest, parse_version_name
+from edge.domain.model import Digest, Encryption, parse_version_name
 
 UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
 MISSING_LIMIT = 20_000  # digests asked about at once; the server takes one bundle's
@@ -36,17 +40,80 @@ class Published(NamedTuple):
     uploaded_bytes: int
 
 
-def publish(client: Client, release: Release, source: Path) -> Published:
-    """Raises EdgeError: what the source, the server or the connection is to blame for."""
+class _Sending(NamedTuple):
+    """What the server must have, and how the request names it."""
+
+    files: Mapping[Digest, Path]
+    names: Mapping[str, Any]
+
+
+def publish(client: Client, release: Release, source: Path, key: PrivateKey | None = None) -> Published:
+    """With a `key` the bundle is encrypted. Raises EdgeError: what the source, the server or the connection is to
+    blame for.
+    """
     _ask_first(client, release)
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
-        with stages() as reach:
-            packed = pack(source, Path(workdir), progress=reach)
-        sent = _upload_missing(client, release.app, _files(packed, Path(workdir)))
-        body = {**release._asdict(), "zip": packed.zip.digest, "manifest": packed.manifest_digest}
-        with progress("the node verifies", None):
-            answer = client.post(app_path(body.pop("app"), "bundles"), body)
-        return Published(answer, len(sent), sum(sent.values()))
+        return _send(client, release, _prepare(client, release, source, Path(workdir), key))
+
+
+def publish_opaque(client: Client, release: Release, file: Path, encryption: Encryption) -> Published:
+    """A zip that was encrypted before; it goes to devices as it is. Raises EdgeError."""
+    made = digest_file(file)
+    check_ciphertext_size(made.bytes, repr(str(file)))
+    _ask_first(client, release)
+    named = {"zip": made.sha256, "manifest": None, "encryption": _encryption(encryption)}
+    return _send(client, release, _Sending({made.sha256: file}, named))
+
+
+def _prepare(client: Client, release: Release, source: Path, workdir: Path, key: PrivateKey | None) -> _Sending:
+    with stages() as reach:
+        packed = pack(source, workdir, progress=reach, to_encrypt=key is not None)
+        if key is None:
+            return _Sending(_files(packed, workdir), {"zip": packed.zip.digest, "manifest": packed.manifest_digest})
+        known = _same_before(client, release, packed, key)
+        if known is not None:
+            return known
+        made = encrypt(packed, key, workdir, progress=reach)
+    named = {
+        "zip": made.zip.digest,
+        "manifest": made.manifest_digest,
+        "encryption": {**_encryption(made.encryption), "public_key": key.public.pem},
+    }
+    return _Sending(_files(made, workdir), named)
+
+
+def _same_before(client: Client, release: Release, packed: Packed, key: PrivateKey) -> _Sending | None:
+    """The version as it is on the server, if it has the same files under the same key.
+
+    Encrypted once more they would be other bytes: all of them sent, and thrown away by the server.
+    """
+    try:
+        known = client.get(app_path(release.app, "bundles", release.version))
+    except Refused as refusal:
+        if refusal.answered != 404:
+            raise
+        return None
+    found = known["encryption"]
+    if known["content"] != packed.content or found is None or found["key_id"] != key.public.key_id:
+        return None
+    encryption = {name: found[name] for name in ("session_key", "checksum")} | {"public_key": key.public.pem}
+    return _Sending({}, {"zip": known["zip"], "manifest": known["manifest"], "encryption": encryption})
+
+
+def _send(client: Client, release: Release, sending: _Sending) -> Published:
+    sent = _upload_missing(client, release.app, sending.files)
+    body = {**release._asdict(), **sending.names}
+    with progress("the node verifies", None):
+        answer = client.post(app_path(body.pop("app"), "bundles"), body)
+    return Published(answer, len(sent), sum(sent.values()))
+
+
+def _encryption(encryption: Encryption) -> dict[str, str]:
+    return {
+        "session_key": encryption.session_key,
+        "checksum": encryption.checksum,
+        "key_id": encryption.key_id,
+    }
 
 
 def _ask_first(client: Client, release: Release) -> None:
@@ -57,7 +124,7 @@ def _ask_first(client: Client, release: Release) -> None:
         client.get(app_path(release.app, "channels", release.channel))
 
 
-def _files(packed: Packed, workdir: Path) -> dict[Digest, Path]:
+def _files(packed: Packed | Encrypted, workdir: Path) -> dict[Digest, Path]:
     """Everything that a server must have: files, then the zip, then the document that names them."""
     document = workdir / "manifest.json"
     document.write_bytes(packed.manifest)

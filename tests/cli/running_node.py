@@ -1,0 +1,100 @@
+"""A node that really runs, started as a user starts it in a directory of its own, and the command pointed at it."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from click.testing import CliRunner
+
+from edge.cli.main import cli
+
+START_SECONDS = 30
+
+
+def web_build(seed):
+    """A page, a script worth compressing, noise that is not, and files small enough to go as they are."""
+    noise = random.Random(seed)
+    return {
+        "index.html": f"<!doctype html><title>{seed}</title>".encode(),
+        "assets/app.js": f"// build {seed}\n".encode() + b"export const answer = 42;\n" * 800,
+        "assets/photo.jpg": noise.randbytes(150_000),
+        **{f"icons/{n}.svg": f"<svg><!-- {n} --></svg>".encode() for n in range(20)},
+    }
+
+
+def write_folder(folder, files):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def write_zip(path, files, top=""):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(top + name, content)
+    return path
+
+
+def hashes(files):
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def hashes_in(folder):
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
+    return hashes({str(path.relative_to(folder)): path.read_bytes() for path in files})
+
+
+class Node:
+    """The addresses of a running node, and the command pointed at it."""
+
+    def __init__(self, folder, ports):
+        self.data_dir = folder / "edge-data"
+        self.devices = f"http://127.0.0.1:{ports['devices']}"
+        self.control = f"http://127.0.0.1:{ports['control']}"
+
+    def run(self, *args, env=None, **options):
+        own = {name: None for name in os.environ if name.startswith("EDGE_")}
+        own |= {"EDGE_URL": self.control, "EDGE_DATA_DIR": str(self.data_dir)} | (env or {})
+        return CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="edge", env=own, **options)
+
+    def text(self, *args, **options):
+        done = self.run(*args, **options)
+        assert done.exit_code == 0, done.stderr
+        return done.stdout
+
+    def json(self, *args, **options):
+        """What the verb printed with --json: one document and nothing else."""
+        return msgspec.json.decode(self.text(*args, "--json", **options))
+
+    def failure(self, *args, **options):
+        done = self.run(*args, **options)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr.startswith("edge: ") and done.stderr.count("\n") == 1
+        return done.stderr.removeprefix("edge: ").strip()
+
+    def device(self, app, state, *args, plugin="8.51.14", platform="android"):
+        where = ("--url", self.devices, "--app", app, "--state", state, "--plugin", plugin, "--platform", platform)
+        return self.run("device", "update", *where, *args)
+
+
+@contextmanager
+def serving_node(folder):
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
+    environ |= {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"}
+    program = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
+    args = [sys.executable, "-c", program, "serve", "--json"]
+    with subprocess.Popen(args, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            yield Node(folder, json.loads(serving.stdout.readline()))
+        finally:
+            serving.send_signal(signal.SIGTERM)
+            assert serving.wait(START_SECONDS) == 0

@@ -38,6 +38,10 @@ def a_request(verb=Verb.GET, **changes) -> ChannelRequest:
     return ChannelRequest(**(values | changes))
 
 
+def test_the_limits_are_the_protocols():
+    assert (ADDRESS_REQUESTS, DEVICE_REQUESTS) == (1000, 5)
+
+
 def test_an_address_asks_a_thousand_times_a_minute_for_one_app():
     limits = ChannelLimits()
     for number in range(ADDRESS_REQUESTS):

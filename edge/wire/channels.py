@@ -183,13 +183,14 @@ def _both(body: bytes, query: Sequence[tuple[str, str]]) -> Any:
 
 
 def _query_fields(query: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The first of each name, booleans as such where they are spelled right; an empty optional text says nothing."""
+    """The first of each name, booleans as such where they are spelled right; an empty one says nothing."""
     fields: dict[str, Any] = {}
     for name, text in query:
         fields.setdefault(valid_text(name), valid_text(text))
     for name in _BOOLEAN_FIELDS:
-        if name in fields:
-            fields[name] = _BOOLEANS.get(fields[name], fields[name] or None)
+        text = fields.pop(name, "")
+        if text:
+            fields[name] = _BOOLEANS.get(text, text)
     return fields
 
 

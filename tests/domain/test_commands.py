@@ -18,11 +18,12 @@ from edge.domain.commands import (
     kind_of,
 )
 from edge.domain.errors import Conflict, EdgeError, Invalid, NotFound
-from edge.domain.model import BUILTIN, Policy
+from edge.domain.model import BUILTIN, Encryption, Policy
 
 COMMANDS = [
     CreateApp(app=APP, expose_metadata=True),
     PublishBundle(bundle=a_bundle(), channel="production"),
+    PublishBundle(bundle=a_bundle(manifest=None, encryption=Encryption(session_key="a:b", checksum="c", key_id=""))),
     DeleteBundle(version="1.0.1"),
     CreateChannel(name="beta", settings=ChannelSettings(public=True, policy=Policy.NONE)),
     SetChannel(name="beta", settings=ChannelSettings(bundle="builtin"), replace=True),
@@ -91,6 +92,48 @@ def test_a_deleted_bundle_comes_back_with_the_same_bytes():
     again = apply(state, a_change(PublishBundle(bundle=a_bundle())))
     assert list(again.bundles) == ["1.0.1"]
     assert not again.retired
+
+
+def test_a_deleted_bundle_does_not_come_back_packed_otherwise():
+    state = an_app(PublishBundle(bundle=a_bundle()), DeleteBundle(version="1.0.1"))
+    with pytest.raises(Conflict, match="was deleted") as caught:
+        apply(state, a_change(PublishBundle(bundle=a_bundle(zip=digest("another zip")))))
+    assert caught.value.code == "version_taken"
+
+
+def encryption(**changes):
+    return Encryption(**({"session_key": "iv:block", "checksum": "5a", "key_id": "MIIB"} | changes))
+
+
+LOCKED = {
+    "plain": a_bundle(),
+    "encrypted": a_bundle(encryption=encryption()),
+    "encrypted again": a_bundle(encryption=encryption(session_key="other"), zip=digest("other"), manifest=digest("m")),
+    "for another key": a_bundle(encryption=encryption(key_id="MIIC")),
+    "elsewhere": a_bundle(content=digest("zip 1.0.1"), manifest=None, encryption=encryption()),
+    "elsewhere with another session": a_bundle(
+        content=digest("zip 1.0.1"), manifest=None, encryption=encryption(session_key="other")
+    ),
+}
+
+
+@pytest.mark.parametrize("first", LOCKED)
+@pytest.mark.parametrize("second", LOCKED)
+def test_a_version_stays_plain_or_encrypted_and_for_its_key(first, second):
+    state = an_app(PublishBundle(bundle=LOCKED[first]))
+    change = a_change(PublishBundle(bundle=LOCKED[second]))
+    if {first, second} <= {"encrypted", "encrypted again"} or first == second:
+        assert apply(state, change) is state  # the first one stays
+        return
+    with pytest.raises(Conflict) as caught:
+        apply(state, change)
+    assert caught.value.code == "version_taken"
+
+
+def test_a_plain_bundle_has_a_manifest():
+    with pytest.raises(Invalid) as caught:
+        apply(an_app(), a_change(PublishBundle(bundle=a_bundle(manifest=None))))
+    assert caught.value.code == "missing_manifest"
 
 
 def test_metadata_is_fixed_when_published():

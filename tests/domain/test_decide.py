@@ -24,6 +24,9 @@ from edge.domain.versions import coerce_native
 
 ENCRYPTED = a_bundle(encryption=Encryption(session_key="iv:key", checksum="ab", key_id="MIIBCgKCAQEAqJikYizo"))
 
+# Encrypted elsewhere: no manifest, and maybe no key id.
+OPAQUE = a_bundle(manifest=None, encryption=Encryption(session_key="iv:key", checksum="ab", key_id=""))
+
 
 def outcome(check, *, version="1.0.1", bundle=None, **settings):
     decision = decide(a_snapshot(a_released_app(version, bundle=bundle, **settings)), check)
@@ -49,6 +52,10 @@ def outcome(check, *, version="1.0.1", bundle=None, **settings):
         ({"key_id": "MIIB"}, {"bundle": ENCRYPTED}, "1.0.1"),  # old plugins send four characters
         ({"key_id": "MIIBCgKCAQEAotherkey"}, {"bundle": ENCRYPTED}, Reason.KEY_ID_MISMATCH),
         ({"plugin": Plugin("7.0.2", reads_v3=False)}, {"bundle": ENCRYPTED}, Reason.ENCRYPTION_UNSUPPORTED),
+        ({}, {"bundle": ENCRYPTED}, Reason.KEY_ID_MISSING),
+        ({"plugin": Plugin("7.36.1", sends_key_id=False)}, {"bundle": ENCRYPTED}, "1.0.1"),  # it may hold the key
+        ({"key_id": "MIIBCgKCAQEAotherkey"}, {"bundle": OPAQUE}, "1.0.1"),  # nobody said which key it is for
+        ({}, {"bundle": OPAQUE}, Reason.KEY_ID_MISSING),
         (
             {"key_id": "MIIB", "plugin": Plugin("8.51.23", plain_with_key=PlainWithKey.REFUSED)},
             {},
@@ -103,6 +110,8 @@ NEIGHBOURS = [
         {"bundle": ENCRYPTED},
         Reason.KEY_ID_MISMATCH,
     ),
+    ({"plugin": Plugin("7.0.2", reads_v3=False)}, {"bundle": ENCRYPTED}, Reason.ENCRYPTION_UNSUPPORTED),
+    ({"version_name": "1.0.1"}, {"bundle": ENCRYPTED}, Reason.KEY_ID_MISSING),
     ({"version_name": "1.0.1", "key_id": "OTHER"}, {"bundle": ENCRYPTED}, Reason.KEY_ID_MISMATCH),
     ({"version_name": "2.0.0"}, {"version": "2.0.0"}, UpToDate),
     ({"version_build": "1.5.0"}, {"version": "1.4.0", "policy": Policy.MINOR}, Reason.MINOR),
@@ -251,11 +260,21 @@ CHECKS = st.builds(
     st.booleans(),
     st.sampled_from(["", "production", "beta"]),
     st.sampled_from(["", "MIIB", "OTHER"]),
-    st.builds(Plugin, st.just("8.0.0"), st.booleans(), st.booleans(), st.sampled_from(PlainWithKey), st.booleans()),
+    st.builds(
+        Plugin,
+        st.just("8.0.0"),
+        supported=st.booleans(),
+        reads_v3=st.booleans(),
+        plain_with_key=st.sampled_from(PlainWithKey),
+        reverts_to_builtin=st.booleans(),
+        sends_key_id=st.booleans(),
+    ),
 )
 FLAGS = ("public", "self_set", "ios", "android", "electron", "emulator", "device", "dev", "prod", "block_under_native")
 SETTINGS = st.fixed_dictionaries({flag: st.booleans() for flag in FLAGS} | {"policy": st.sampled_from(Policy)})
-BUNDLES = st.sampled_from([a_bundle("1.0.1"), a_bundle("2.0.0"), a_bundle("1.0.1", min_native="1.0.1"), ENCRYPTED])
+BUNDLES = st.sampled_from(
+    [a_bundle("1.0.1"), a_bundle("2.0.0"), a_bundle("1.0.1", min_native="1.0.1"), ENCRYPTED, OPAQUE]
+)
 
 
 FACTS = st.builds(
@@ -313,6 +332,15 @@ def test_devices_may_read_what_a_revision_names_and_nothing_else():
     assert not snapshot.may_read("file", digest("zip 1.0.1"))
     assert not snapshot.may_read("zip", digest("index.html1.0.1blob"))
     assert not snapshot.may_read("zip", a_bundle("1.0.1").manifest)
+
+
+def test_a_bundle_without_a_manifest_is_its_zip():
+    snapshot = a_snapshot(a_released_app(bundle=OPAQUE))
+    assert snapshot.may_read("zip", OPAQUE.zip)
+    assert (len(snapshot.files), snapshot.manifests, snapshot.manifest_of(OPAQUE)) == (0, {}, b"")
+    after = a_snapshot(apply(a_released_app(bundle=OPAQUE), a_change(PublishBundle(bundle=a_bundle("1.0.2")))))
+    assert after.may_read("file", digest("index.html1.0.2blob")) and after.may_read("zip", OPAQUE.zip)
+    assert snapshot.manifest_of(OPAQUE) == b""
 
 
 @pytest.mark.parametrize(("later", "readable"), [(0, True), (READABLE_AFTER_DELETE_SECONDS, False)])

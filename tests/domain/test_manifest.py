@@ -169,3 +169,29 @@ def test_the_content_digest_ignores_order_and_is_golden():
     assert content_digest(files) == content_digest(reversed(files))
     assert content_digest(files) != content_digest([("b", HASH), ("a", BLOB)])
     assert content_digest([("a", HASH)]) == "233f15f42a790f5e01a6b6d83d26abeba414e9709422e329eb2de9c4a51375bd"
+
+
+SIGNED = "5a" * 256
+
+
+def test_signed_hashes_are_kept_and_absent_from_plain_manifests():
+    signed = [entry("a")._replace(signed=SIGNED), entry("b")._replace(signed=SIGNED)]
+    assert parse_manifest(encode_manifest(signed)) == tuple(signed)
+    assert b"signed" not in encode_manifest([entry()])
+
+
+def test_a_manifest_of_before_there_was_encryption_is_read():
+    document = b'{"format":1,"files":[{"name":"index.html","hash":"%b","blob":"%b","bytes":1}]}'
+    document %= (HASH.encode(), BLOB.encode())
+    assert parse_manifest(document) == (entry(),)
+    assert encode_manifest([entry()]) == document
+
+
+@pytest.mark.parametrize("signed", ["x", "5A" * 256, "5a" * 255, "5a" * 257, "a" * 64])
+def test_signed_hashes_of_another_form_are_refused(signed):
+    assert code_of(parse_manifest, encode_manifest([entry()._replace(signed=signed)])) == "invalid_manifest"
+
+
+def test_files_are_signed_all_or_none():
+    mixed = [entry("a")._replace(signed=SIGNED), entry("b")]
+    assert code_of(parse_manifest, encode_manifest(mixed)) == "invalid_manifest"

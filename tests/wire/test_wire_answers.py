@@ -93,6 +93,40 @@ def test_a_manifest_without_files_is_refused_not_sent():
         encode_answer(Offer(make_bundle(), CHANNEL), make_check(), BASE, manifest=b'{"format":1,"files":[]}')
 
 
+ENCRYPTION = Encryption(session_key="aXY=:a2V5", checksum="5a" * 256, key_id="MIIBCgKCAQEAqJikYizo")
+SIGNED = {entry["name"]: f"{number:02x}" * 256 for number, entry in enumerate(VECTORS["manifest"])}
+SIGNED_MANIFEST = encode_manifest(FileEntry(**entry, signed=SIGNED[entry["name"]]) for entry in VECTORS["manifest"])
+
+
+@pytest.mark.parametrize("platform", Platform)
+@pytest.mark.parametrize("plugin", ["5.43.3", "6.39.0", "6.42.9", "7.30.0", "8.2.0", "8.51.22", "8.51.23"])
+def test_an_encrypted_bundle_goes_with_signed_hashes_and_always_with_its_checksum(platform, plugin):
+    offer = Offer(make_bundle(encryption=ENCRYPTION), CHANNEL)
+    answer = json.loads(encode_answer(offer, make_check(platform, plugin), BASE, manifest=SIGNED_MANIFEST))
+    assert (answer["session_key"], answer["checksum"]) == (ENCRYPTION.session_key, ENCRYPTION.checksum)
+    assert {each["file_name"]: each["file_hash"] for each in answer["manifest"]} == SIGNED
+
+
+@pytest.mark.parametrize("manifest", [b"", MANIFEST], ids=["none", "unsigned"])
+def test_an_encrypted_bundle_without_signed_hashes_goes_as_its_zip(manifest):
+    offer = Offer(make_bundle(encryption=ENCRYPTION), CHANNEL)
+    answer = json.loads(encode_answer(offer, make_check(), BASE, manifest=manifest))
+    assert "manifest" not in answer
+    assert (answer["session_key"], answer["checksum"]) == (ENCRYPTION.session_key, ENCRYPTION.checksum)
+
+
+def test_a_plain_bundle_never_goes_with_signed_hashes():
+    assert "manifest" not in json.loads(
+        encode_answer(Offer(make_bundle(), CHANNEL), make_check(), BASE, manifest=SIGNED_MANIFEST)
+    )
+
+
+def test_a_release_that_reads_no_encrypted_manifest_would_get_the_zip():
+    form = form_of(Platform.ANDROID, "8.51.23")._replace(encrypted_manifest=False)
+    offer = Offer(make_bundle(encryption=ENCRYPTION), CHANNEL)
+    assert "manifest" not in json.loads(encode_offer(offer, "com.demo.app", form, BASE, SIGNED_MANIFEST))
+
+
 def test_releases_of_one_form_get_the_same_bytes():
     offer = Offer(make_bundle(), CHANNEL)
     answers = {
@@ -180,7 +214,14 @@ decisions = st.one_of(
 )
 
 
-@given(decisions, st.sampled_from(Platform), releases, any_text, st.sampled_from([b"", MANIFEST]), st.booleans())
+@given(
+    decisions,
+    st.sampled_from(Platform),
+    releases,
+    any_text,
+    st.sampled_from([b"", MANIFEST, SIGNED_MANIFEST]),
+    st.booleans(),
+)
 def test_every_answer_can_be_read_by_a_strict_decoder(decision, platform, plugin, name, manifest, expose):
     check = make_check(platform, plugin, name)
     body = encode_answer(decision, check, BASE, manifest=manifest, expose_metadata=expose)

@@ -159,6 +159,40 @@ def test_what_the_decision_needs_to_know(version, supported, reads_v3, reverts):
         assert (plugin.supported, plugin.reads_v3, plugin.reverts_to_builtin) == (supported, reads_v3, reverts)
 
 
+# Both sides of every border of `encryption`, `manifest_encryption` and `sends_key_id_characters`.
+KEYS = [
+    ("4.61.11", False, False, False),
+    ("5.9.5", False, False, False),
+    ("5.43.3", True, True, True),
+    ("6.1.18", False, False, False),
+    ("6.27.11", False, False, False),
+    ("6.39.0", True, True, True),
+    ("6.42.3", True, True, True),
+    ("7.0.1", False, False, False),
+    ("7.0.2", False, False, False),
+    ("7.29.0", False, False, False),
+    ("7.30.0", True, True, False),
+    ("7.36.1", True, True, False),
+    ("7.41.1", True, True, True),
+    ("8.0.1", False, False, False),
+    ("8.2.0", True, True, True),
+    ("8.40.7", True, True, True),
+    ("8.40.8", True, True, True),
+    ("8.51.23", True, True, True),
+    ("9.0.0", False, False, False),
+    ("10.0.0", False, False, False),
+    ("10.0.1", True, True, True),
+]
+
+
+@pytest.mark.parametrize(("version", "reads", "in_manifests", "sends_key_id"), KEYS)
+def test_encrypted_bundles_by_release(version, reads, in_manifests, sends_key_id):
+    for platform in Platform:
+        plugin, form = plugin_of(platform, version), form_of(platform, version)
+        assert (plugin.reads_v3, form.encrypted_manifest, plugin.sends_key_id) == (reads, in_manifests, sends_key_id)
+        assert form.manifest or not form.encrypted_manifest
+
+
 @pytest.mark.parametrize(
     ("version", "read"),
     [("5.9.5", False), ("5.43.3", True), ("6.27.11", False), ("6.39.0", True), ("7.34.3", False), ("7.36.0", True),

@@ -1,7 +1,8 @@
 """How much memory a 500 MB bundle costs each process of a publish: `python -m tests.drills.pack_memory`.
 
-Packs and verifies, each in a process of its own, one huge file and then a folder of many; prints every process's peak
-over its idle size as the kernel counts it (VmHWM), seconds and CPU seconds. Exit code 1 above the promise. Linux.
+Packs and verifies, plain and then encrypted, each in a process of its own, one huge file and then a folder of many;
+prints every process's peak over its idle size as the kernel counts it (VmHWM), seconds and CPU seconds. Exit code 1
+above the promise. Linux.
 """
 
 import argparse
@@ -14,10 +15,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from edge.bundles.encrypt import Encrypted, encrypt
 from edge.bundles.fs import FsStore
-from edge.bundles.pack import pack
+from edge.bundles.opening import Opening
+from edge.bundles.pack import Packed, pack
+from edge.bundles.rsa_keys import PUBLIC_KEY_FILE, create_key_files, load_private_key, parse_public_key
 from edge.bundles.store import blob_key
 from edge.bundles.verify import verify_bundle
+from edge.domain.encryption import build_encryption
 from edge.domain.model import Digest
 
 PROMISE_MB = 50
@@ -28,7 +33,7 @@ MB = 1_000_000
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=500)
-    parser.add_argument("--folder", type=Path, help="where to work; needs about four times the bundle's size")
+    parser.add_argument("--folder", type=Path, help="where to work; needs about ten times the bundle's size")
     parser.add_argument("--step", nargs=2, metavar=("NAME", "PATH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
@@ -40,7 +45,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             shape(Path(folder) / "app", options.megabytes * MB)
             print(f"{shape.__name__[1:].replace('_', ' ')}, {options.megabytes} MB")
-            worst = max(worst, _watch("pack", folder, idle_mb), _watch("verify", folder, idle_mb))
+            worst = max(worst, *(_watch(step, folder, idle_mb) for step in _STEPS))
     print(f"highest rise: {worst:.1f} MB, promised {PROMISE_MB} MB")
     return worst > PROMISE_MB
 
@@ -48,7 +53,7 @@ def main() -> int:
 def _step(name: str, folder: Path) -> int:
     """What the watched process does: its own figures go to standard output."""
     before_mb, begun = _memory_mb("self", "VmRSS"), time.monotonic()
-    line = _pack(folder) if name == "pack" else _verify(folder)
+    line = _STEPS[name](folder)
     rise = _memory_mb("self", "VmHWM") - before_mb
     times = os.times()
     cpu_seconds = times.user + times.system + times.children_user + times.children_system
@@ -59,21 +64,45 @@ def _step(name: str, folder: Path) -> int:
 def _pack(folder: Path) -> str:
     (folder / "work").mkdir()
     packed = pack(folder / "app", folder / "work")
+    return _keep(packed, folder, packed)
+
+
+def _encrypt(folder: Path) -> str:
+    """Packs first, as publishing does: what counts is the peak of both."""
+    (folder / "keys").mkdir()
+    (folder / "work2").mkdir()
+    key = load_private_key(create_key_files(folder / "keys").private)
+    packed = pack(folder / "app", folder / "work2", to_encrypt=True)
+    made = encrypt(packed, key, folder / "work2")
+    (folder / "encryption").write_text(f"{made.encryption.session_key} {made.encryption.checksum}")
+    return _keep(made, folder, packed)
+
+
+def _keep(made: Packed | Encrypted, folder: Path, packed: Packed) -> str:
     store = FsStore(folder / "store")
-    for digest, path in ((packed.zip.digest, packed.zip.path), *((b.digest, b.path) for b in packed.blobs.values())):
+    for digest, path in ((made.zip.digest, made.zip.path), *((b.digest, b.path) for b in made.blobs.values())):
         scratch = store.scratch()
         shutil.copyfile(path, scratch)
         store.adopt(blob_key(digest), scratch)
-    store.create(blob_key(packed.manifest_digest), packed.manifest)
-    (folder / "digests").write_text(f"{packed.zip.digest} {packed.manifest_digest}")
-    blobs_mb = sum(blob.bytes for blob in packed.blobs.values()) / MB
-    return f"{len(packed.entries)} files, zip {packed.zip.bytes / MB:.1f} MB, blobs {blobs_mb:.1f} MB"
+    store.create(blob_key(made.manifest_digest), made.manifest)
+    (folder / "digests").write_text(f"{made.zip.digest} {made.manifest_digest}")
+    blobs_mb = sum(blob.bytes for blob in made.blobs.values()) / MB
+    return f"{len(packed.entries)} files, zip {made.zip.bytes / MB:.1f} MB, blobs {blobs_mb:.1f} MB"
 
 
 def _verify(folder: Path) -> str:
     archive, manifest = (folder / "digests").read_text().split()
-    verified = verify_bundle(FsStore(folder / "store"), zip=Digest(archive), manifest=Digest(manifest))
+    store = FsStore(folder / "store")
+    verified = verify_bundle(store, zip=Digest(archive), manifest=Digest(manifest), opening=_opening(folder))
     return f"{verified.files} files, {verified.plain_bytes / MB:.1f} MB plain"
+
+
+def _opening(folder: Path) -> Opening | None:
+    if not (folder / "encryption").exists():
+        return None
+    session_key, checksum = (folder / "encryption").read_text().split()
+    key = parse_public_key((folder / "keys" / PUBLIC_KEY_FILE).read_text())
+    return Opening(key, build_encryption(session_key, checksum, ""))
 
 
 def _watch(name: str, folder: str, idle_mb: float) -> float:
@@ -145,6 +174,9 @@ def _many_files(root: Path, size: int) -> None:
         (root / f"library{number}.js").write_bytes(b"".join(_text(rnd) for _ in range(5)))
         for picture in range(13):
             (root / f"picture{number}-{picture}.raw").write_bytes(rnd.randbytes(MB))
+
+
+_STEPS = {"pack": _pack, "verify": _verify, "encrypt": _encrypt, "prove": _verify}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli.client import parse_address
+from edge.cli.device_facts import erase, lift, show
 from edge.cli.options import with_output
 from edge.cli.output import Advance, Output, fields, line, progress, size, table
 from edge.domain.model import parse_device_id
@@ -28,7 +29,11 @@ DONE = frozenset({"updated", "reverted", "up_to_date", "blocked"})  # it has wha
 
 @click.group()
 def device() -> None:
-    """Behave as a device does."""
+    """Behave as a device does, and see what the node knows of one."""
+
+
+for command in (show, lift, erase):
+    device.add_command(command)
 
 
 @device.command()

@@ -28,7 +28,7 @@ VERBS: Mapping[str, Verb] = {
     "channel": Verb("edge.cli.channels", "channel", "Decide who is offered which bundle."),
     "config": Verb("edge.cli.configs", "config", "Check and show the configuration."),
     "demo": Verb("edge.cli.demo", "demo", "Serve a demo app, or prove that the node works."),
-    "device": Verb("edge.cli.devices", "device", "Behave as a device does."),
+    "device": Verb("edge.cli.devices", "device", "Behave as a device does; see what is known of one."),
     "explain": Verb("edge.cli.explain", "explain", "Show how a device's check is decided."),
     "history": Verb("edge.cli.history", "history", "List an app's revisions."),
     "keys": Verb("edge.cli.keys", "keys", "Make the keys of encrypted bundles."),

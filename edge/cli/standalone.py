@@ -102,6 +102,8 @@ class Standalone:
             explain=self._explain,
             stats=self._stats,
             node_status=self._status,
+            facts_of=self.supervisor.facts_of,
+            record=self.supervisor.record,
             clock=time.time,
         )
 
@@ -113,7 +115,7 @@ class Standalone:
             raise Invalid(refusal["error"], refusal["message"]) from error
         head = await asyncio.to_thread(self.truth.releases.head, app)
         snapshot = await asyncio.to_thread(self._explained.build, app, head, time.time())
-        steps, decision = explain(snapshot, check)
+        steps, decision = explain(snapshot, check, self.supervisor.facts_of(app, check.device))
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         base = self.config.devices.public_url or f"http://localhost:{self.device_port}"
         answer = encode_answer(decision, check, base, manifest=manifest, expose_metadata=snapshot.expose_metadata)

@@ -12,7 +12,15 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
-from edge.control import routes_apps, routes_bundles, routes_channels, routes_inspect, routes_overrides, routes_tokens
+from edge.control import (
+    routes_apps,
+    routes_bundles,
+    routes_channels,
+    routes_devices,
+    routes_inspect,
+    routes_overrides,
+    routes_tokens,
+)
 from edge.control.openapi import build_openapi
 from edge.control.operations import Call, ControlPorts, Operation, decode_body
 from edge.control.receiving import read_body
@@ -49,6 +57,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_bundles.OPERATIONS,
     *routes_channels.OPERATIONS,
     *routes_overrides.OPERATIONS,
+    *routes_devices.OPERATIONS,
     *routes_tokens.OPERATIONS,
 )
 

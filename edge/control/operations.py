@@ -19,7 +19,9 @@ from edge.control.roles import Permission
 from edge.control.tokens import Grant, Tokens
 from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command
 from edge.domain.errors import Invalid
+from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, AppState, parse_app_id
+from edge.telemetry.facts_changes import FactChange
 
 JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comment included, is a few kB
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -34,8 +36,8 @@ class ControlPorts:
     """What the control API needs of the process around it.
 
     `announce` returns when every worker serves the head, or when it has waited long enough. `explain` takes an app
-    and a device's `/updates` body; what it, `stats` and `node_status` return is encoded as it is. `clock` tells
-    seconds since the epoch.
+    and a device's `/updates` body; what it, `stats` and `node_status` return is encoded as it is. `facts_of` looks up
+    what is in force for an app's device, `record` changes it, durably. `clock` tells seconds since the epoch.
     """
 
     store: ObjectStore
@@ -45,6 +47,8 @@ class ControlPorts:
     explain: Callable[[AppId, bytes], Awaitable[Any]]
     stats: Callable[[AppId], Awaitable[Any]]
     node_status: Callable[[], Awaitable[Any]]
+    facts_of: Callable[[str, str], DeviceFacts]
+    record: Callable[[list[FactChange]], Awaitable[None]]
     clock: Callable[[], float]
 
 

@@ -174,6 +174,35 @@ class OverrideView(_Answer, frozen=True, kw_only=True):
     channel: str
 
 
+class WithheldView(_Answer, frozen=True, kw_only=True):
+    """A bundle that failed on a device; `until` is in seconds since the epoch."""
+
+    version: str | None
+    until: float
+
+
+class DeviceView(_Answer, frozen=True, kw_only=True):
+    """`override` is the operator's, `channel` what the device chose; a name that the app no longer has is null."""
+
+    app: str
+    device: str
+    override: str | None
+    channel: str | None
+    withheld: list[WithheldView]
+    offered: list[str | None]
+
+
+class WithheldLifted(_Answer, frozen=True, kw_only=True):
+    app: str
+    device: str
+    version: str
+
+
+class DeviceErased(_Answer, frozen=True, kw_only=True):
+    app: str
+    device: str
+
+
 class AppChanged(AppView, frozen=True, kw_only=True):
     changed: bool
 

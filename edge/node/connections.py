@@ -7,9 +7,10 @@ a network error, never a verdict. What aiohttp itself refuses is answered here i
 import asyncio
 import resource
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from edge.node.addresses import plain_address
 from edge.node.peers import Proxies, prefix_of
@@ -23,6 +24,8 @@ LINE_LIMIT_BYTES = 8 * 1024
 FIELD_LIMIT_BYTES = 8 * 1024
 FIELDS_LIMIT = 64
 HEAD_LIMIT_BYTES = 32 * 1024  # all of it: one connection may hold no more before it has said what it wants
+
+SPOKEN = frozenset({HttpVersion10, HttpVersion11})
 
 # Beside connections a worker holds its cached files, its store and log, the link and the spool.
 RESERVED_DESCRIPTORS = 640
@@ -131,8 +134,9 @@ class CountedConnection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         heads = self._request_count
         super().data_received(data)
-        if self._request_count != heads:
+        if arrived := self._request_count - heads:
             self._head_arrived()
+            self._refuse_other_versions(arrived)
         elif self._waits_for_head():
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_LIMIT_BYTES:
@@ -155,6 +159,14 @@ class CountedConnection(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         self._connections.malformed += 1  # counted, not logged: a flood of them must not fill the disk
         return refuse_malformed()
+
+    def _refuse_other_versions(self, arrived: int) -> None:
+        """aiohttp would answer "HTTP/0.9" to what says so, which is then nobody's HTTP."""
+        for message, _ in islice(reversed(self._messages), arrived):
+            if getattr(message, "version", HttpVersion11) not in SPOKEN:
+                self._connections.malformed += 1
+                self._cut()
+                return
 
     def _waits_for_head(self) -> bool:
         # Nothing parsed and nobody at work: what has come so far is the beginning of a head.

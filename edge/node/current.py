@@ -48,7 +48,10 @@ class Current:
         snapshot = self._snapshots.get(AppId(app))
         if snapshot is None or not snapshot.may_read(kind, digest):
             return None
-        return self._store.path(blob_key(digest))
+        try:
+            return self._store.path(blob_key(digest))
+        except FileNotFoundError:  # named by a revision and lost: for the device it is not there (404, never 5xx)
+            return None
 
     def _manifest(self, digest: Digest) -> bytes:
         stored = self._store.get(blob_key(digest))

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from edge.node.bundle_routes import Patience, add_bundle_routes
+from edge.node.channel_routes import add_channel_routes
 from edge.node.device_routes import (
     DESK,
     READINESS,
@@ -30,7 +31,7 @@ CORS_HEADERS = {
     "Access-Control-Expose-Headers": "ETag, Content-Range, Accept-Ranges, Retry-After",
 }
 PREFLIGHT_HEADERS = {
-    "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Content-Type, Range, If-Range, If-None-Match",
     "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
 }
@@ -51,8 +52,9 @@ def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness, p
     app.router.add_get("/stats", handle_greeting)
     app.router.add_get("/livez", handle_livez)
     app.router.add_get("/readyz", handle_readyz)
-    for path in ("/updates", "/stats", "/bundles/{rest:.*}"):
+    for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)
+    add_channel_routes(app.router)
     add_bundle_routes(app.router, desk.current, files, patience)
     return app
 
@@ -84,6 +86,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return refuse(error)
     except web.RequestPayloadError:
         return refuse_malformed()  # a body that is not framed as its head says
+    except ConnectionError:
+        return refuse_malformed()  # a client that leaves is not an error; nobody reads this
     except Exception:
         log.exception("bug while answering %s %s", request.method, request.path)
         return web.json_response({"error": "unknown_error", "message": "Unknown error", "moreInfo": {}}, status=500)

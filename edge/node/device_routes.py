@@ -3,7 +3,6 @@
 A check reads memory alone. A report is answered when its events are on disk, not before.
 """
 
-import asyncio
 import time
 from collections import Counter
 
@@ -14,19 +13,23 @@ from edge.domain.decision import Blocked, Offer, Reason, UpToDate
 from edge.domain.errors import Unavailable
 from edge.domain.model import ChannelName, UpdateCheck
 from edge.node.addresses import base_address
+from edge.node.bodies import json_response, read_body
 from edge.node.current import Current
+from edge.node.device_facts import Facts
 from edge.node.event_limits import EventLimits
 from edge.node.offers import Body, Offers
 from edge.node.overload import Overload
 from edge.node.peers import Peer, Proxies, find_peer
+from edge.node.rate_limits import ChannelLimits
+from edge.telemetry.facts_changes import Failed
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.answers import encode_answer, encode_offer
 from edge.wire.plugins import form_of
-from edge.wire.stats import STATS_BODY_LIMIT_BYTES, Event, encode_stats_answer, parse_stats
+from edge.wire.stats import STATS_BODY_LIMIT_BYTES, Event, bundle_of, encode_stats_answer, parse_stats
 from edge.wire.updates import BODY_LIMIT_BYTES, WireError, parse_update_check
 
-BODY_SECONDS = 20  # to send a whole body: the longest a plugin waits for an answer by default (device-protocol §1.1)
+FAILURES = frozenset({"update_fail", "set_fail"})  # the bundle was there and does not work on this device
 
 _UNKNOWN_APP = Blocked(Reason.UNKNOWN_APP)
 _SHED = UpToDate(ChannelName(""))  # no channel was looked at
@@ -45,8 +48,11 @@ class DeviceDesk:
         proxies: Proxies,
         overload: Overload,
         event_limits: EventLimits,
+        facts: Facts,
     ) -> None:
         self.current = current
+        self.facts = facts
+        self.channel_limits = ChannelLimits()
         self.spool = spool
         self.proxies = proxies
         self.overload = overload
@@ -68,13 +74,15 @@ class DeviceDesk:
         if snapshot is None:
             self.counts[Reason.UNKNOWN_APP.code] += 1
             return Body(encode_answer(_UNKNOWN_APP, check, base), None)
-        decision = decide(snapshot, check)
+        facts = self.facts.of(check.app, check.device, time.time())
+        decision = decide(snapshot, check, facts)
         if not isinstance(decision, Offer):
             self.counts[decision.reason.code if isinstance(decision, Blocked) else type(decision).__name__] += 1
             return Body(encode_answer(decision, check, base), None)
         self.counts["offer"] += 1
         form = form_of(check.platform, check.plugin.version)
         bundle = decision.bundle
+        self.facts.note_offer(check.app, check.device, bundle.version, facts)
         # A name never gets other bytes; a bundle deleted and published again has another time, and maybe metadata.
         key = (check.app, bundle.version, bundle.published, form, base)
         return self.offers.get(
@@ -111,41 +119,58 @@ class DeviceDesk:
 async def handle_updates(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     try:
-        check = parse_update_check(await _read(request, BODY_LIMIT_BYTES))
+        check = parse_update_check(await read_body(request, BODY_LIMIT_BYTES))
     except WireError as error:
         desk.counts["bad_request"] += 1
-        return _json(error.body, error.status)
+        return json_response(error.body, error.status)
     return _negotiated(desk.answer_check(check, desk.base_of(request)), request)
 
 
 async def handle_stats(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     try:
-        report = parse_stats(await _read(request, STATS_BODY_LIMIT_BYTES))
+        report = parse_stats(await read_body(request, STATS_BODY_LIMIT_BYTES))
     except WireError as error:
         desk.counts["bad_request"] += 1
-        return _json(error.body, error.status)
+        return json_response(error.body, error.status)
     known = [event for event in report.events if desk.current.snapshot(event.app) is not None]
     desk.counts["events_of_unknown_apps"] += len(report.events) - len(known)
-    if known and not await _keep(desk, known, desk.peer_of(request)):
+    if known and not (await _withhold(desk, known) and await _keep(desk, known, desk.peer_of(request))):
         # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
-        return _json(b'{"error":"unavailable","message":"Events cannot be stored now"}', 503)
-    return _json(encode_stats_answer(report))
+        return json_response(b'{"error":"unavailable","message":"Events cannot be stored now"}', 503)
+    return json_response(encode_stats_answer(report))
 
 
 async def handle_greeting(request: web.Request) -> web.Response:
-    return _json(b'{"status":"ok"}')
+    return json_response(b'{"status":"ok"}')
 
 
 async def handle_livez(request: web.Request) -> web.Response:
-    return _json(b'{"status":"ok"}')
+    return json_response(b'{"status":"ok"}')
 
 
 async def handle_readyz(request: web.Request) -> web.Response:
     """503 until the snapshots are loaded and again while draining, so that a balancer sends nobody here."""
     readiness = request.app[READINESS]
     body = b'{"ready":true}' if readiness.ready else b'{"ready":false}'
-    return _json(body, 200 if readiness.ready else 503)
+    return json_response(body, 200 if readiness.ready else 503)
+
+
+async def _withhold(desk: DeviceDesk, events: list[Event]) -> bool:
+    """Bundles that failed on a device are not offered to it again; False when that cannot be kept now.
+
+    Before the events are stored: a report that has to be sent again changes nothing here, and is counted once there.
+    """
+    failed = [Failed(e.app, e.device, bundle_of(e.version)) for e in events if e.action in FAILURES and e.version]
+    if not failed:
+        return True
+    try:
+        await desk.facts.record(failed)
+    except Unavailable:
+        desk.counts["failures_refused"] += len(failed)
+        return False
+    desk.counts["failures"] += len(failed)
+    return True
 
 
 async def _keep(desk: DeviceDesk, events: list[Event], peer: Peer) -> bool:
@@ -175,34 +200,13 @@ DESK = web.AppKey("desk", DeviceDesk)
 READINESS = web.AppKey("readiness", Readiness)
 
 
-async def _read(request: web.Request, limit_bytes: int) -> bytes:
-    """The whole body. Raises WireError-free HTTP errors: 413 over the limit, 408 for one that does not arrive."""
-    declared = request.content_length
-    if declared is not None and declared > limit_bytes:
-        raise web.HTTPRequestEntityTooLarge(max_size=limit_bytes, actual_size=declared)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > limit_bytes:
-                    raise web.HTTPRequestEntityTooLarge(max_size=limit_bytes, actual_size=len(body))
-    except TimeoutError as error:
-        raise web.HTTPRequestTimeout from error
-    return bytes(body)
-
-
 def _negotiated(body: Body, request: web.Request) -> web.Response:
     if body.gzipped is None:
-        return _json(body.plain)
+        return json_response(body.plain)
     if "gzip" in request.headers.get("Accept-Encoding", ""):
-        response = _json(body.gzipped)
+        response = json_response(body.gzipped)
         response.headers["Content-Encoding"] = "gzip"
     else:
-        response = _json(body.plain)
+        response = json_response(body.plain)
     response.headers["Vary"] = "Accept-Encoding"
     return response
-
-
-def _json(body: bytes, status: int = 200) -> web.Response:
-    return web.Response(body=body, status=status, content_type="application/json")

@@ -12,6 +12,7 @@ import msgspec
 
 from edge.bundles.releases import Head
 from edge.config import Devices, Log, Telemetry
+from edge.telemetry.facts_changes import FactChange
 
 FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
 
@@ -26,6 +27,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     telemetry: Telemetry
     log: Log
     heads: dict[str, Head]
+    facts_table: str
 
 
 class Heads(msgspec.Struct, frozen=True, tag=True):
@@ -39,6 +41,13 @@ class Ask(msgspec.Struct, frozen=True, tag=True):
     """Answer `Status` with the same number."""
 
     number: int
+
+
+class Recorded(msgspec.Struct, frozen=True, tag=True):
+    """The answer to `Record`: "" when its changes are durable and seen by every worker, else the refusal's code."""
+
+    number: int
+    refused: str
 
 
 class Drain(msgspec.Struct, frozen=True, tag=True):
@@ -59,8 +68,15 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     counts: dict[str, int]
 
 
-ToWorker = Setup | Heads | Ask | Drain
-FromWorker = Ready | Seen | Status
+class Record(msgspec.Struct, frozen=True, tag=True):
+    """What devices brought about; answered by `Recorded` with the same number, which is 0 for no answer."""
+
+    number: int
+    changes: list[FactChange]
+
+
+ToWorker = Setup | Heads | Ask | Recorded | Drain
+FromWorker = Ready | Seen | Status | Record
 
 
 class Link:

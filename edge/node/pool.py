@@ -4,14 +4,15 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from edge.bundles.releases import Head
-from edge.domain.errors import EdgeError
-from edge.node.link import Ask, Drain, FromWorker, Heads, Link, Ready, Seen, Setup, Status
+from edge.domain.errors import EdgeError, Unavailable
+from edge.node.link import Ask, Drain, FromWorker, Heads, Link, Ready, Record, Recorded, Seen, Setup, Status
+from edge.telemetry.facts_changes import FactChange
 
 # A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
 ANSWER_SECONDS = 2.0
@@ -23,6 +24,8 @@ START_ATTEMPTS = 3  # of a worker that never served: beyond that the reason is i
 
 log = logging.getLogger("edge.pool")
 
+Recorder = Callable[[list[FactChange]], Awaitable[None]]
+
 
 class CannotStart(EdgeError):
     """Workers end before they serve; the log above says why."""
@@ -31,8 +34,10 @@ class CannotStart(EdgeError):
 class WorkerHandle:
     """The supervisor's side of one worker process."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, record: Recorder) -> None:
         self.index = index
+        self._record = record
+        self._recording: set[asyncio.Task[None]] = set()
         self.pid: int | None = None
         self.ready = asyncio.Event()
         self.has_served = False
@@ -102,10 +107,24 @@ class WorkerHandle:
                 case Ready():
                     self.has_served = True
                     self.ready.set()
+                case Record(number, changes):
+                    task = asyncio.create_task(self._answer_record(link, number, changes))
+                    self._recording.add(task)
+                    task.add_done_callback(self._recording.discard)
                 case Seen(number) | Status(number):
                     waiting = self._waiting.get(number)
                     if waiting and not waiting.done():
                         waiting.set_result(message)
+
+    async def _answer_record(self, link: Link, number: int, changes: list[FactChange]) -> None:
+        refused = ""
+        try:
+            await self._record(changes)
+        except Unavailable as error:
+            log.warning("%s change(s) of device facts were not stored: %s", len(changes), error)
+            refused = error.code
+        if number:
+            link.send(Recorded(number, refused))
 
     def _forget(self) -> None:
         self._link = None
@@ -117,10 +136,14 @@ class WorkerHandle:
 
 
 class WorkerPool:
-    """`setup_of(index)` makes a worker's first message from what is current when it starts."""
+    """`setup_of(index)` makes a worker's first message from what is current when it starts; `record` stores what
+    workers say that devices brought about, or raises Unavailable.
+    """
 
-    def __init__(self, count: int, listening: socket.socket, setup_of: Callable[[int], Setup]) -> None:
-        self.workers = [WorkerHandle(index) for index in range(count)]
+    def __init__(
+        self, count: int, listening: socket.socket, setup_of: Callable[[int], Setup], record: Recorder
+    ) -> None:
+        self.workers = [WorkerHandle(index, record) for index in range(count)]
         self._listening = listening
         self._setup_of = setup_of
         self._draining = asyncio.Event()

@@ -21,11 +21,15 @@ from edge.bundles.releases import Head, Releases
 from edge.bundles.signing import load_or_create_writer
 from edge.config import Config
 from edge.domain.errors import EdgeError
+from edge.domain.facts import DeviceFacts, in_force
 from edge.domain.model import AppId
 from edge.node.link import Setup
 from edge.node.listening import listen
 from edge.node.pool import CannotStart, WorkerPool
 from edge.node.worker import LISTEN_BACKLOG
+from edge.telemetry.facts_changes import FactChange
+from edge.telemetry.facts_store import FactsWriter
+from edge.telemetry.facts_table import FactsTable
 
 POLL_SECONDS = 1.0  # how late another writer's change may be seen here; this node's own are announced at once
 REFRESH_SECONDS = 15.0  # how often shards are looked at; one is signed anew when it is over a minute old
@@ -53,6 +57,10 @@ class Truth:
         return self.node_dir / "telemetry" / "spool"
 
     @property
+    def facts_dir(self) -> Path:
+        return self.node_dir / "telemetry" / "facts"
+
+    @property
     def counts_database(self) -> Path:
         return self.node_dir / "telemetry" / "counts.sqlite"
 
@@ -65,7 +73,13 @@ class Supervisor:
         self._heads: dict[AppId, Head] = {}
         devices = config.devices
         self.listening: socket.socket = listen(devices.host, devices.port, LISTEN_BACKLOG)
-        self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup)
+        try:
+            self._facts = FactsWriter(truth.facts_dir, clock=clock)
+        except BaseException:
+            self.listening.close()
+            raise
+        self._facts_table = FactsTable(self._facts.table_path)
+        self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, self.record)
 
     async def run(self, ready: asyncio.Event) -> None:
         """Serve until `drain`; sets `ready` once every worker accepts connections."""
@@ -79,6 +93,8 @@ class Supervisor:
             raise startless.exceptions[0] from None
         finally:
             self.listening.close()
+            self._facts_table.close()
+            await self._facts.close()
 
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -93,6 +109,14 @@ class Supervisor:
     def drain(self) -> None:
         """Let every worker finish what it is doing; `run` returns when they have left."""
         self.pool.drain()
+
+    async def record(self, changes: list[FactChange]) -> None:
+        """Returns when they are durable and every worker sees them. Raises Unavailable."""
+        await self._facts.record(changes)
+
+    def facts_of(self, app: str, device: str) -> DeviceFacts:
+        """What is in force now."""
+        return in_force(self._facts_table.look_up(app, device), self._clock())
 
     async def announce(self, app: AppId, head: Head) -> None:
         """Returns when every worker serves this revision or a later one, or after the time a stuck one is given."""
@@ -130,6 +154,7 @@ class Supervisor:
             telemetry=self._config.telemetry,
             log=self._config.log,
             heads={str(app): head for app, head in self._heads.items()},
+            facts_table=str(self._facts.table_path.absolute()),
         )
 
     async def _poll(self) -> None:

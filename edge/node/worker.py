@@ -5,7 +5,6 @@ It leaves when told to drain, on SIGTERM, and when its supervisor is gone.
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
@@ -25,13 +24,15 @@ from edge.node.bundle_routes import Patience
 from edge.node.connections import Connections, accept_with, connections_limit, raise_descriptor_limit
 from edge.node.current import Current
 from edge.node.device_app import build_device_app
+from edge.node.device_facts import Facts
 from edge.node.device_routes import DeviceDesk, Readiness
 from edge.node.event_limits import EventLimits
 from edge.node.files import OpenFiles
-from edge.node.link import Ask, Drain, Heads, Link, Ready, Seen, Setup, Status, ToWorker
+from edge.node.link import Ask, Drain, Heads, Link, Ready, Recorded, Seen, Setup, Status, ToWorker
 from edge.node.log import set_up_logging
 from edge.node.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.peers import Proxies
+from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.room import Room
 from edge.telemetry.spool import Spool
 
@@ -59,6 +60,7 @@ class Worker:
         total = connections_limit(raise_descriptor_limit())
         self._connections = Connections(devices.connections_per_address, proxies, total)
         self._overload = Overload(int(total * IN_PROGRESS_SHARE))
+        self._facts = Facts(FactsTable(Path(setup.facts_table)), link.send)
         self._desk = DeviceDesk(
             self._current,
             self._spool,
@@ -67,6 +69,7 @@ class Worker:
             proxies=proxies,
             overload=self._overload,
             event_limits=EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second),
+            facts=self._facts,
         )
         self._leaving = asyncio.Event()
 
@@ -87,8 +90,10 @@ class Worker:
         watching = loop.create_task(watch_lag(self._overload))
         self._readiness.ready = True
         self._link.send(Ready())
+        # Followed to the end: requests that are finished while draining may wait for the writer of device facts.
+        following = loop.create_task(self._follow())
         try:
-            await self._follow_until_leaving()
+            await self._leaving.wait()
         finally:
             self._readiness.ready = False
             server.close()
@@ -96,16 +101,10 @@ class Worker:
             await runner.cleanup()
             await self._spool.close()
             await self._files.close()
+            self._facts.flush()
+            self._facts.close()
+            following.cancel()
             self._link.close()
-
-    async def _follow_until_leaving(self) -> None:
-        following = asyncio.create_task(self._follow())
-        leaving = asyncio.create_task(self._leaving.wait())
-        await asyncio.wait({following, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (following, leaving):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def _follow(self) -> None:
         while True:
@@ -115,7 +114,12 @@ class Worker:
                     self._link.send(Seen(number))
                 case Ask(number):
                     self._link.send(Status(number, len(self._current), self._counts()))
-                case Drain() | None:
+                case Recorded(number, refused):
+                    self._facts.settle(number, refused)
+                case Drain():
+                    self._leaving.set()
+                case None:  # the supervisor is gone: a node without one is not to serve on
+                    self._leaving.set()
                     return
 
     async def _take(self, heads: Mapping[str, Head]) -> None:
@@ -138,7 +142,8 @@ class Worker:
 
     def _counts(self) -> dict[str, int]:
         overloaded = {"overloaded": int(self._overload.overloaded), "in_progress": self._overload.in_progress}
-        return {**self._desk.counts, **self._connections.counts(), **overloaded}
+        dropped = {"offers_not_noted": self._facts.offers_dropped}
+        return {**self._desk.counts, **self._connections.counts(), **overloaded, **dropped}
 
 
 async def serve(listening: socket.socket, end: socket.socket) -> None:

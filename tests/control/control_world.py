@@ -17,8 +17,10 @@ from edge.control.operations import ControlPorts
 from edge.control.roles import Role
 from edge.control.shapes import ErrorAnswer
 from edge.control.tokens import Tokens
+from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
+from edge.telemetry.facts_changes import change_facts
 
 NOW = 1_700_000_000.0
 APP, OTHER = "com.acme.app", "com.other.app"
@@ -86,6 +88,7 @@ class World:
     tokens: Tokens
     secrets: Secrets
     announced: list[tuple[str, Any]] = field(default_factory=list)
+    facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
 
     async def announce(self, app, head):
         self.announced.append((app, head))
@@ -103,6 +106,14 @@ class World:
     async def node_status(self):
         return {"version": "0", "apps": 1, "workers": [], "heads": {}, "refused": {}}
 
+    def facts_of(self, app, device):
+        return self.facts.get((app, device), NO_FACTS)
+
+    async def record(self, changes):
+        for change in changes:
+            before = self.facts_of(change.app, change.device)
+            self.facts[change.app, change.device] = change_facts(before, change, NOW)
+
     def ports(self, **changed) -> ControlPorts:
         wired = {
             "store": self.store,
@@ -112,6 +123,8 @@ class World:
             "explain": self.explain,
             "stats": self.stats,
             "node_status": self.node_status,
+            "facts_of": self.facts_of,
+            "record": self.record,
             "clock": lambda: NOW,
         }
         return ControlPorts(**(wired | changed))

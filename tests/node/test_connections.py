@@ -196,6 +196,22 @@ async def test_a_head_of_many_fields_cannot_make_the_node_hold_more_than_its_lim
         assert connections.long_heads == 1
 
 
+@pytest.mark.parametrize("version", [b"0.9", b"2.0", b"1.2"])
+async def test_other_versions_of_http_are_cut_and_not_repeated(version):
+    connections = Connections(0, Proxies())
+    async with a_server(connections) as port, a_client(port) as (reader, writer):
+        writer.write(ASK.replace(b"1.1", version))
+        answer = await read_until_closed(reader)
+        assert answer == b"" or answer.startswith(b"HTTP/1.0 400 ")
+        assert connections.malformed == 1
+
+
+async def test_http_1_0_is_spoken():
+    async with a_server(Connections(0, Proxies())) as port, a_client(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        assert (await read_until_closed(reader)).endswith(b"served 0")
+
+
 async def test_an_unknown_expectation_is_refused_without_repeating_it():
     async with a_server(Connections(0, Proxies())) as port, a_client(port) as (reader, writer):
         writer.write(ASK[:-2] + b"Expect: <secret>\r\nConnection: close\r\n\r\n")

@@ -1,0 +1,48 @@
+"""`edge device show|lift|erase`: what the node knows of a single device, and how to change that."""
+
+import click
+
+from edge.cli.client import Client, app_path
+from edge.cli.options import with_api
+from edge.cli.output import Output, fields, line, moment
+
+GONE = "(no longer there)"
+
+
+@click.command()
+@click.argument("app")
+@click.argument("device")
+@with_api
+def show(client: Client, out: Output, app: str, device: str) -> None:
+    """Show what is known of DEVICE: its channel, what failed on it, what it was lately offered."""
+    known = client.get(app_path(app, "devices", device))
+    withheld = [f"{each['version'] or GONE} until {moment(each['until'])}" for each in known["withheld"]]
+    pairs = (
+        ("device", known["device"]),
+        ("override", known["override"] or ""),
+        ("chose channel", known["channel"] or ""),
+        ("withheld", withheld),
+        ("offered lately", [version or GONE for version in known["offered"]]),
+    )
+    out.result(known, lambda: fields(pairs))
+
+
+@click.command()
+@click.argument("app")
+@click.argument("device")
+@click.argument("version")
+@with_api
+def lift(client: Client, out: Output, app: str, device: str, version: str) -> None:
+    """Let bundle VERSION, which failed on DEVICE, be offered to it again."""
+    after = client.delete(app_path(app, "devices", device, "withheld", version))
+    out.result(after, lambda: line(f"bundle {after['version']} may be offered to device {after['device']} again"))
+
+
+@click.command()
+@click.argument("app")
+@click.argument("device")
+@with_api
+def erase(client: Client, out: Output, app: str, device: str) -> None:
+    """Forget everything that DEVICE brought about; its override, which a person made, stays."""
+    after = client.delete(app_path(app, "devices", device))
+    out.result(after, lambda: line(f"device {after['device']} is forgotten"))

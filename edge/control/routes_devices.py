@@ -1,0 +1,90 @@
+"""What is known of single devices beside overrides: their stored choice, what failed on them, what they were offered.
+
+Devices bring these facts about, so they are no revisions; an operator can lift what is withheld and have all forgotten.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from edge.control.operations import Call, Operation, load_app
+from edge.control.roles import Permission
+from edge.control.shapes import DeviceErased, DeviceView, WithheldLifted, WithheldView
+from edge.domain.errors import NotFound
+from edge.domain.facts import DAY_SECONDS, WITHHELD_DAYS, name_hash
+from edge.domain.model import AppState, parse_device_id, parse_version_name
+from edge.telemetry.facts_changes import Erased, Lifted
+
+
+async def handle_show(call: Call[None]) -> DeviceView:
+    """Names are known by their hashes: one of a bundle or channel that the app no longer has shows as null."""
+    state = await load_app(call)
+    device = parse_device_id(call.part("device"))
+    facts = call.ports.facts_of(state.app, device)
+    versions = _names((*state.bundles, *state.retired))
+    withheld = [
+        WithheldView(version=versions.get(bundle), until=float((day + WITHHELD_DAYS) * DAY_SECONDS))
+        for bundle, day in zip(facts.withheld, facts.since, strict=True)
+    ]
+    return DeviceView(
+        app=state.app,
+        device=device,
+        override=state.overrides.get(device),
+        channel=_names(state.channels).get(facts.channel),
+        withheld=withheld,
+        offered=[versions.get(bundle) for bundle in facts.offered],
+    )
+
+
+async def handle_lift(call: Call[None]) -> WithheldLifted:
+    state = await load_app(call)
+    device, version = parse_device_id(call.part("device")), parse_version_name(call.part("version"))
+    _check_withheld(call, state, device, version)
+    await call.ports.record([Lifted(state.app, device, version)])
+    return WithheldLifted(app=state.app, device=device, version=version)
+
+
+async def handle_erase(call: Call[None]) -> DeviceErased:
+    """Also for a device that nothing is known of: who asks to be forgotten is told the same."""
+    state = await load_app(call)
+    device = parse_device_id(call.part("device"))
+    await call.ports.record([Erased(state.app, device)])
+    return DeviceErased(app=state.app, device=device)
+
+
+def _check_withheld(call: Call[None], state: AppState, device: str, version: str) -> None:
+    if name_hash(version) not in call.ports.facts_of(state.app, device).withheld:
+        raise NotFound("not_withheld", f"bundle {version!r} is not withheld from device {device!r}")
+
+
+def _names(names: Iterable[str]) -> Mapping[int, str]:
+    return {name_hash(name): name for name in names}
+
+
+OPERATIONS = (
+    Operation(
+        name="show_device",
+        method="GET",
+        path="/v1/apps/{app}/devices/{device}",
+        summary="Show what is known of a device",
+        permission=Permission.READ_APP,
+        handle=handle_show,
+        answer=DeviceView,
+    ),
+    Operation(
+        name="lift_withheld",
+        method="DELETE",
+        path="/v1/apps/{app}/devices/{device}/withheld/{version}",
+        summary="Let a bundle that failed on a device be offered to it again",
+        permission=Permission.CHANGE_APP,
+        handle=handle_lift,
+        answer=WithheldLifted,
+    ),
+    Operation(
+        name="erase_device",
+        method="DELETE",
+        path="/v1/apps/{app}/devices/{device}",
+        summary="Forget what is known of a device",
+        permission=Permission.CHANGE_APP,
+        handle=handle_erase,
+        answer=DeviceErased,
+    ),
+)

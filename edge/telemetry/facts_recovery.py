@@ -1,0 +1,85 @@
+"""Start of the writing side: the table as it was left, and the log replayed onto it.
+
+It does not ask how the last writer ended. The table on the disk is of some moment after the last compaction, page by
+page; the log holds every state since then, and replaying a state twice is harmless.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.telemetry.facts_log import list_logs, log_number, read_seed, read_slots
+from edge.telemetry.facts_pages import FactPages, create_pages
+from edge.telemetry.facts_slot import NewerFacts, UnreadableFacts
+
+TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
+_LOCK_NAME = "facts.lock"
+
+
+class FactsInUse(Exception):
+    """Another process writes these facts."""
+
+
+class Recovered(NamedTuple):
+    pages: FactPages
+    next_number: int  # for the log that is to be begun
+    slots: int  # that were replayed
+    problems: tuple[str, ...]  # what could not be read and was left aside, for the operator
+
+
+def lock_facts(directory: Path) -> int:
+    """A descriptor that keeps other writers out until it is closed. Raises FactsInUse, OSError."""
+    fd = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise FactsInUse(f"another process writes the device facts in {directory}") from error
+    return fd
+
+
+def recover(directory: Path, capacity: int) -> Recovered:
+    """The table with everything that was acknowledged. A damaged one is put aside; what its log knows stays.
+
+    Raises NewerFacts, OSError.
+    """
+    for leftover in directory.glob("*.new"):
+        leftover.unlink()
+    logs = list_logs(directory)
+    seeds, problems = _read_seeds(logs)
+    try:
+        pages = _open_table(directory / TABLE_NAME, capacity, list(seeds.values()))
+    except UnreadableFacts as error:
+        if isinstance(error, NewerFacts):
+            raise
+        problems.append(str(error))
+        (directory / TABLE_NAME).rename(directory / f"{TABLE_NAME}.damaged")
+        pages = _open_table(directory / TABLE_NAME, capacity, list(seeds.values()))
+    slots = 0
+    for path, seed in seeds.items():
+        if seed != pages.seed:  # its table was taken away: nobody knows whose facts these are
+            problems.append(f"{path.name} belongs to another table")
+            continue
+        for slot in read_slots(path):
+            pages.replay(slot)
+            slots += 1
+    return Recovered(pages, log_number(logs[-1]) + 1 if logs else 1, slots, tuple(problems))
+
+
+def _open_table(path: Path, capacity: int, seeds: list[int]) -> FactPages:
+    if not path.exists():
+        create_pages(path, capacity, seeds[-1] if seeds else None)
+    return FactPages(path, capacity)
+
+
+def _read_seeds(logs: list[Path]) -> tuple[dict[Path, int], list[str]]:
+    seeds, problems = {}, []
+    for path in logs:
+        try:
+            seeds[path] = read_seed(path)
+        except UnreadableFacts as error:
+            if isinstance(error, NewerFacts):
+                raise
+            problems.append(str(error))
+    return seeds, problems

@@ -1,0 +1,123 @@
+"""The bytes of the facts table: header, pages, and the 64-byte slot of one device, which is also the log's record.
+
+A file is a header page, then pages of 4,096 bytes: 63 tags (one byte of each key, 0 for a free slot) and 63 slots.
+A key lives in one page for the life of a file. A slot carries its own checksum, so a reader in another process, and
+whoever reads a log's torn tail, knows a whole one from half of one. Names of apps and devices are never written.
+"""
+
+import struct
+from typing import NamedTuple
+from zlib import crc32
+
+from xxhash import xxh3_128_digest
+
+from edge.domain.facts import DAY_LIMIT, NAMES_LIMIT, DeviceFacts
+
+FACTS_FORMAT = 1
+PAGE_BYTES = 4096
+SLOT_BYTES = 64
+SLOTS = 63  # a page's first 64 bytes are its tags
+KEY_BYTES = 12  # 10 million devices share a key by accident once in 10**15 tables
+MOVED = 64  # offset in the file of the byte that tells readers to open the path again
+
+_MAGIC = b"edgefact"
+_HEADER = struct.Struct("<8sIIQQ")
+_CHECKSUM = struct.Struct("<I")
+_SLOT = struct.Struct("<12s6Q")
+_DAY = DAY_LIMIT - 1
+_WORDS = struct.Struct("<12x6Q4x").unpack
+_WHOLE = 0x2144DF1C  # the CRC-32 of any bytes followed by their CRC-32
+
+
+class UnreadableFacts(Exception):
+    """The file is not one this program knows: a newer format, or damage. It is left as it is."""
+
+
+class NewerFacts(UnreadableFacts):
+    """A later release wrote it: nothing is wrong, and nothing may be made anew."""
+
+
+class Header(NamedTuple):
+    pages: int
+    seed: int  # random per node, so that nobody can choose device ids that crowd one page
+
+
+def encode_header(header: Header) -> bytes:
+    """One page; its MOVED byte is 0."""
+    fields = _HEADER.pack(_MAGIC, FACTS_FORMAT, SLOT_BYTES, header.pages, header.seed)
+    return (fields + _CHECKSUM.pack(crc32(fields))).ljust(PAGE_BYTES, b"\0")
+
+
+def parse_header(page: bytes, size_bytes: int) -> Header:
+    """Of a file of that size. Raises UnreadableFacts."""
+    if len(page) < PAGE_BYTES or page[: len(_MAGIC)] != _MAGIC:
+        raise UnreadableFacts("not a table of device facts")
+    _, version, slot_bytes, pages, seed = _HEADER.unpack_from(page)
+    if version != FACTS_FORMAT:
+        raise NewerFacts(f"facts table format {version} is not {FACTS_FORMAT}")
+    if crc32(page[: _HEADER.size]) != _CHECKSUM.unpack_from(page, _HEADER.size)[0] or slot_bytes != SLOT_BYTES:
+        raise UnreadableFacts("the header of the facts table is damaged")
+    if not pages or size_bytes != (pages + 1) * PAGE_BYTES:
+        raise UnreadableFacts(f"a facts table of {pages} pages has {size_bytes} bytes")
+    return Header(pages, seed)
+
+
+def key_of(app: str, device: str, seed: int) -> bytes:
+    return xxh3_128_digest(f"{app}\0{device}".encode(), seed)[:KEY_BYTES]
+
+
+def page_of(key: bytes, pages: int) -> int:
+    """Doubling `pages` sends a page's keys to itself and to the page `pages` further on."""
+    return int.from_bytes(key[:8], "little") % pages
+
+
+def tag_of(key: bytes) -> int:
+    return key[KEY_BYTES - 1] or 1
+
+
+def encode_slot(key: bytes, facts: DeviceFacts, day: int) -> bytes:
+    """`day`: when the device was last heard of, in days since the epoch."""
+    names = [name << 16 | since for name, since in zip(facts.withheld, facts.since, strict=True)]
+    names += [name << 16 for name in facts.offered]
+    names += [0] * (NAMES_LIMIT - len(names))
+    fields = _SLOT.pack(key, facts.channel << 16 | day, *names)
+    return fields + _CHECKSUM.pack(crc32(fields))
+
+
+def is_whole(slot: bytes) -> bool:
+    """Whether these are the bytes somebody wrote; a free slot's zeros are not."""
+    return len(slot) == SLOT_BYTES and crc32(slot) == _WHOLE
+
+
+def facts_of(slot: bytes) -> DeviceFacts:
+    """Of a whole slot. The short way is the usual device's, which had at most one offer and no failure."""
+    first, *names = _WORDS(slot)
+    oldest = names[0]
+    if not names[1] and not oldest & _DAY:
+        return DeviceFacts(first >> 16, (), (oldest >> 16,) if oldest else ())
+    withheld, since, offered = [], [], []
+    for name in names:
+        if day := name & _DAY:
+            withheld.append(name >> 16)
+            since.append(day)
+        elif name:
+            offered.append(name >> 16)
+    return DeviceFacts(first >> 16, tuple(withheld), tuple(offered), tuple(since))
+
+
+def day_touched(slot: bytes) -> int:
+    return int.from_bytes(slot[KEY_BYTES : KEY_BYTES + 2], "little")
+
+
+def is_empty(slot: bytes) -> bool:
+    """Whether a whole slot says that nothing is known any more: an erasure, in the log."""
+    return not any(slot[KEY_BYTES + 2 : _SLOT.size])
+
+
+def worth(slot: bytes) -> tuple[bool, int]:
+    """What goes first from a full page is the least of these: torn, then mere offers, then by the day last touched."""
+    if not is_whole(slot):
+        return False, 0
+    chose = any(slot[KEY_BYTES + 2 : KEY_BYTES + 8])
+    withholds = any(slot[KEY_BYTES + 8 : KEY_BYTES + 10])  # the first name's day: what failed comes first
+    return chose or withholds, day_touched(slot)

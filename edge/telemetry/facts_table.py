@@ -1,0 +1,107 @@
+"""The reading side of the device facts: one look-up in memory that another process writes.
+
+No lock and no system call. A slot that was caught half-written is read again; a table that was replaced says so in
+itself and is opened again by its path. Without a table nothing is known of any device.
+"""
+
+import contextlib
+import mmap
+import os
+from pathlib import Path
+
+from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.telemetry.facts_slot import (
+    MOVED,
+    PAGE_BYTES,
+    SLOT_BYTES,
+    SLOTS,
+    UnreadableFacts,
+    facts_of,
+    is_whole,
+    key_of,
+    page_of,
+    parse_header,
+    tag_of,
+)
+
+TORN_READS_LIMIT = 100  # a slot is written in nanoseconds; one that stays torn was left by a writer that was killed
+
+
+class FactsTable:
+    """`problem` says why a table that is there cannot be read; "" otherwise. `torn` counts slots that stayed torn."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens nothing yet: the first look-up does, as long as there is no file every one tries."""
+        self.problem = ""
+        self.torn = 0
+        self._path = path
+        self._map: mmap.mmap | None = None
+        self._pages = self._seed = 0
+
+    def look_up(self, app: str, device: str) -> DeviceFacts:
+        """Everything that the writer has acknowledged. What expired is still in it: see `domain.facts.in_force`."""
+        held = self._map
+        if held is None or held[MOVED]:
+            held = self._open()
+            if held is None:
+                return NO_FACTS
+        key = key_of(app, device, self._seed)
+        start = PAGE_BYTES + page_of(key, self._pages) * PAGE_BYTES
+        slot = find_slot(held, start, key)
+        if slot is None:
+            return NO_FACTS
+        if is_whole(slot):
+            return facts_of(slot)
+        return self._read_again(held, start, key)
+
+    def close(self) -> None:
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+
+    def _read_again(self, held: mmap.mmap, start: int, key: bytes) -> DeviceFacts:
+        for _ in range(TORN_READS_LIMIT):
+            os.sched_yield()
+            slot = find_slot(held, start, key)
+            if slot is None:
+                return NO_FACTS
+            if is_whole(slot):
+                return facts_of(slot)
+        self.torn += 1
+        return NO_FACTS
+
+    def _open(self) -> mmap.mmap | None:
+        """The table that is at the path now; the old one stays when there is none."""
+        try:
+            with self._path.open("rb") as file:
+                held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError:
+            return self._map
+        except (OSError, ValueError) as error:
+            self.problem = f"facts table: {error}"
+            return self._map
+        try:
+            header = parse_header(held[:PAGE_BYTES], len(held))
+        except UnreadableFacts as error:
+            held.close()
+            self.problem = str(error)
+            return self._map
+        with contextlib.suppress(OSError):  # advice: the first look-ups then need not wait for the disk
+            held.madvise(mmap.MADV_WILLNEED)
+        self.close()
+        self._map, (self._pages, self._seed), self.problem = held, header, ""
+        return held
+
+
+def find_slot(held: mmap.mmap, start: int, key: bytes) -> bytes | None:
+    """The key's slot, perhaps torn, in the page at `start`."""
+    tags = held[start : start + SLOTS]
+    tag = tag_of(key)
+    at = tags.find(tag)
+    while at >= 0:
+        place = start + SLOT_BYTES + at * SLOT_BYTES
+        slot = held[place : place + SLOT_BYTES]
+        if slot.startswith(key):
+            return slot
+        at = tags.find(tag, at + 1)
+    return None

@@ -1,0 +1,51 @@
+"""`edge device show|lift|erase` against a node that withholds a bundle because a simulated device failed with it."""
+
+import time
+
+import pytest
+from running_node import serving_node, web_build, write_folder
+
+APP = "com.acme.facts"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    with serving_node(tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+def device(node, state, *words):
+    args = ("--url", node.devices, "--app", APP, "--state", state, "--plugin", "8.51.14", "--platform", "android")
+    return node.run("device", "update", *args, *words)
+
+
+def until(look):
+    """What is seen once it is there: offers are noted just after they are made."""
+    end = time.monotonic() + 10
+    while not (seen := look()) and time.monotonic() < end:
+        pass
+    return seen
+
+
+def test_a_failed_bundle_is_withheld_until_it_is_lifted(node, tmp_path):
+    folder, state = write_folder(tmp_path / "build", web_build(3)), tmp_path / "phone"
+    node.text("app", "create", APP)
+    node.text("channel", "create", APP, "production", "--public")
+    node.text("bundle", "publish", APP, folder, "--version", "1.0.1", "--channel", "production")
+
+    assert device(node, state, "--fail-boot").exit_code == 1
+    told = device(node, state)
+    assert told.exit_code == 0 and "bundle_withheld" in told.stdout
+
+    who = (state / "device-id").read_text()
+    (withheld,) = node.json("device", "show", APP, who)["withheld"]
+    assert withheld["version"] == "1.0.1"
+    assert "1.0.1 until" in node.text("device", "show", APP, who)
+
+    node.text("device", "lift", APP, who, "1.0.1")
+    assert "not withheld" in node.failure("device", "lift", APP, who, "1.0.1")
+    assert device(node, state).exit_code == 0
+    assert until(lambda: node.json("device", "show", APP, who)["offered"]) == ["1.0.1"]
+
+    node.text("device", "erase", APP, who)
+    assert node.json("device", "show", APP, who)["offered"] == []

@@ -1,0 +1,198 @@
+"""Devices change what they get: a choice left with the node, a bundle that failed, sizes asked for. On a real node."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import time
+
+import aiohttp
+import pytest
+from factories import APP, DEVICE, a_bundle, a_change, a_manifest
+from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
+
+from edge.bundles.store import blob_key
+from edge.domain.commands import ChannelSettings, CreateChannel, PublishBundle, SetChannel
+from edge.domain.facts import WITHHELD_DAYS, in_force
+from edge.telemetry.facts_changes import Failed, Offered
+
+OLD, NEW = "7.33.4", "8.51.14"
+
+
+def info(plugin: str = NEW, **fields) -> dict:
+    return {
+        "platform": "android",
+        "device_id": DEVICE,
+        "app_id": APP,
+        "version_build": "1.0.0",
+        "version_name": "1.0.0",
+        "version_os": "14",
+        "plugin_version": plugin,
+        "is_emulator": False,
+        "is_prod": True,
+    } | fields
+
+
+class Phone:
+    """One device's requests, each on a new connection, so that the kernel spreads them over the workers."""
+
+    def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
+        self._session = session
+        self._address = address
+
+    async def ask(self, method: str, path: str, body: object = None, **query: str) -> dict | list:
+        headers = {"Connection": "close"}
+        async with self._session.request(
+            method, self._address + path, json=body, params=query, headers=headers
+        ) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+    async def runs_next(self, plugin: str = NEW, **fields) -> str:
+        """The version that a check is told, whichever worker takes it."""
+        answers = [await self.ask("POST", "/updates", info(plugin, **fields)) for _ in range(6)]
+        (version,) = {answer["version"] for answer in answers}
+        return version
+
+
+def with_beta(truth) -> None:
+    publish(truth, "1.0.1")
+    content = a_manifest("1.0.2")
+    truth.store.create(blob_key(hashlib.sha256(content).hexdigest()), content)
+    truth.store.create(blob_key(hashlib.sha256(b"zip 1.0.2").hexdigest()), b"zip 1.0.2")
+    bundle = a_bundle("1.0.2", zip=hashlib.sha256(b"zip 1.0.2").hexdigest())
+    truth.releases.commit(APP, a_change(CreateChannel(name="beta", settings=ChannelSettings(self_set=True))))
+    truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel="beta")))
+
+
+async def test_an_old_plugins_choice_is_kept_by_the_node_and_seen_by_every_worker(tmp_path):
+    truth = a_truth(tmp_path)
+    with_beta(truth)
+    async with aiohttp.ClientSession() as session:
+        async with running(a_config(tmp_path), truth) as (_, address):
+            phone = Phone(session, address)
+            assert await phone.runs_next(OLD) == "1.0.1"
+            assert await phone.ask("POST", "/channel_self", info(OLD, channel="beta")) == {"status": "ok"}
+            assert await phone.runs_next(OLD) == "1.0.2"
+            held = await phone.ask("PUT", "/channel_self", info(OLD))
+            assert held == {"channel": "beta", "status": "override", "allowSet": True}
+        async with running(a_config(tmp_path), truth) as (_, address):
+            phone = Phone(session, address)
+            assert await phone.runs_next(OLD) == "1.0.2"
+            assert await phone.ask("DELETE", "/channel_self", info(OLD)) == {"status": "ok"}
+            assert await phone.runs_next(OLD) == "1.0.1"
+
+
+async def test_newer_plugins_are_only_told_whether_they_may(tmp_path):
+    truth = a_truth(tmp_path)
+    with_beta(truth)
+    async with running(a_config(tmp_path), truth) as (_, address), aiohttp.ClientSession() as session:
+        phone = Phone(session, address)
+        assert await phone.ask("POST", "/channel_self", info(channel="beta")) == {"status": "ok", "allowSet": True}
+        assert await phone.runs_next() == "1.0.1"
+        assert await phone.runs_next(defaultChannel="beta") == "1.0.2"
+        listed = await phone.ask("GET", "/channel_self", app_id=APP, platform="android", device_id=DEVICE)
+        assert [each["name"] for each in listed] == ["beta", "production"]
+        assert all(isinstance(each["id"], int) for each in listed)
+
+
+async def test_a_device_that_asks_too_often_is_told_to_wait_only_if_it_can(tmp_path):
+    truth = a_truth(tmp_path)
+    with_beta(truth)
+    async with running(a_config(tmp_path, workers=1), truth) as (_, address), aiohttp.ClientSession() as session:
+        for plugin, status in ((NEW, 429), (OLD, 200)):
+            choice = info(plugin, channel="beta", device_id=DEVICE.replace("0", "1" if status == 200 else "2"))
+            async with session.post(f"{address}/channel_self", json=choice) as response:
+                assert response.status == 200
+            async with session.post(f"{address}/channel_self", json=choice) as response:
+                assert response.status == status
+                assert (await response.json())["error"] == "too_many_requests"
+                assert ("Retry-After" in response.headers) == (status == 429)
+
+
+def report(action: str, version: str) -> list[dict]:
+    return [info(action=action, version_name=version, old_version_name="1.0.0")]
+
+
+@pytest.mark.parametrize("action", ["update_fail", "set_fail"])
+async def test_a_bundle_that_failed_is_not_offered_to_that_device_again(tmp_path, action):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with running(a_config(tmp_path), truth) as (supervisor, address), aiohttp.ClientSession() as session:
+        phone = Phone(session, address)
+        assert await phone.runs_next() == "1.0.1"
+        async with asyncio.timeout(PROMPT_SECONDS):
+            while not supervisor.facts_of(APP, DEVICE).offered:
+                await asyncio.sleep(0.01)
+        await phone.ask("POST", "/stats", report(action, "1.0.1"))
+        answer = await phone.ask("POST", "/updates", info())
+        assert (answer["error"], answer["kind"], answer["version"]) == ("bundle_withheld", "blocked", "1.0.0")
+        other = await phone.ask("POST", "/updates", info(device_id=DEVICE.replace("0", "3")))
+        assert other["version"] == "1.0.1"
+        committed = publish(truth, "1.0.2")
+        await supervisor.announce(APP, committed.head)
+        assert await phone.runs_next() == "1.0.2"
+
+
+async def test_a_failure_of_what_was_never_offered_changes_nothing(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with running(a_config(tmp_path), truth) as (_, address), aiohttp.ClientSession() as session:
+        phone = Phone(session, address)
+        await phone.ask("POST", "/stats", report("update_fail", "1.0.1"))
+        assert await phone.runs_next() == "1.0.1"
+
+
+async def test_facts_outlive_workers_and_nodes_that_are_killed(tmp_path):
+    truth = a_truth(tmp_path)
+    with_beta(truth)
+    async with aiohttp.ClientSession() as session, running(a_config(tmp_path), truth) as (supervisor, address):
+        phone = Phone(session, address)
+        await phone.ask("POST", "/channel_self", info(OLD, channel="beta"))
+        victims = [worker.pid for worker in supervisor.pool.workers]
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(PROMPT_SECONDS):
+            while any(s["pid"] in victims or not s["ready"] for s in await supervisor.statuses()):
+                await asyncio.sleep(0.02)
+        assert await phone.runs_next(OLD) == "1.0.2"
+
+
+async def test_a_choice_follows_the_channel(tmp_path):
+    truth = a_truth(tmp_path)
+    with_beta(truth)
+    async with running(a_config(tmp_path), truth) as (supervisor, address), aiohttp.ClientSession() as session:
+        phone = Phone(session, address)
+        await phone.ask("POST", "/channel_self", info(OLD, channel="beta"))
+        command = SetChannel(name="beta", settings=ChannelSettings(bundle="1.0.1"))
+        await supervisor.announce(APP, truth.releases.commit(APP, a_change(command)).head)
+        assert await phone.runs_next(OLD) == "1.0.1"
+
+
+async def test_sizes_are_told_by_digest_and_no_address_is_asked(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    stored = b"the file's stored bytes"
+    async with running(a_config(tmp_path, workers=1), truth) as (_, address), aiohttp.ClientSession() as session:
+        phone = Phone(session, address)
+        offer = await phone.ask("POST", "/updates", info())
+        listed = offer["manifest"][0]
+        digest = listed["download_url"].rpartition("/")[2]
+        async with session.get(listed["download_url"]) as response:
+            assert response.status == 404  # named by the revision, and lost
+        truth.store.create(blob_key(digest), stored)
+        elsewhere = {"file_name": "x", "file_hash": "y", "download_url": "http://127.0.0.1:1/bundles/x.y/file/z"}
+        body = info(version="1.0.1", manifest=[listed, elsewhere])
+        sizes = await phone.ask("POST", "/updates/manifest_size", body)
+        assert (sizes["totalSize"], sizes["knownFiles"], sizes["unknownFiles"]) == (len(stored), 1, 1)
+
+
+async def test_the_facts_of_a_check_are_those_of_its_time(tmp_path):
+    """What was withheld long ago is offered again: the clock of the node decides, nothing has to run."""
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with running(a_config(tmp_path, workers=1), truth) as (supervisor, _):
+        await supervisor.record([Offered(APP, DEVICE, "1.0.1"), Failed(APP, DEVICE, "1.0.1")])
+        facts = supervisor.facts_of(APP, DEVICE)
+        assert facts.withheld
+        assert not in_force(facts, time.time() + (WITHHELD_DAYS + 1) * 86_400).withheld

@@ -72,7 +72,7 @@ def test_help_and_version_import_nothing_slow_and_no_verb(args):
     assert not modules & {verb.module for verb in VERBS.values()}
 
 
-@pytest.mark.parametrize("group", ["app", "bundle", "channel", "config", "device", "token"])
+@pytest.mark.parametrize("group", ["app", "bundle", "channel", "config", "device", "keys", "token"])
 def test_help_of_a_group_imports_nothing_slow(group):
     out, roots, _ = imported_by(group, "--help")
     assert "Commands:" in out

@@ -1,0 +1,87 @@
+"""Every answer of the server, read by every release: nobody reports or is told a failure that did not happen.
+
+The encoder and the simulator share the table of facts and nothing else. Releases are both ends of every range in that
+table, on both platforms; outcomes are every reason there is.
+"""
+
+import json
+from pkgutil import get_data
+
+import pytest
+from factories import a_bundle, a_manifest
+
+from edge.device.answer import Blocked as BlockedOnDevice
+from edge.device.answer import NoUpdate, Revert, UpdateFound, read_answer
+from edge.device.profile import build_profile
+from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.model import AppId, DeviceId, Platform, UpdateCheck
+from edge.domain.versions import coerce_native
+from edge.wire.answers import encode_answer
+from edge.wire.plugins import Generation, form_of, plugin_of
+
+BASE = "http://updates.example.com"
+RUNS, NATIVE = "1.0.3", "1.0.0"
+FAILURE_EVENTS = {"downloadFailed", "backendRefused"}
+
+
+def borders() -> list[str]:
+    table = json.loads(get_data("edge.wire", "capabilities.json"))
+    ends = {end for row in table["capabilities"] for first, last, _ in row["ranges"] for end in (first, last)}
+    return sorted(end for end in ends if not end.startswith("4."))
+
+
+def check(platform: Platform, release: str) -> UpdateCheck:
+    plugin = plugin_of(platform, build_profile(platform, release).plugin_version)
+    return UpdateCheck(
+        app=AppId("com.example.app"),
+        device=DeviceId("00009a6b-eefe-490a-9c60-8e965132ae51"),
+        platform=platform,
+        version_name=RUNS,
+        version_build=NATIVE,
+        native=coerce_native(NATIVE),
+        plugin=plugin,
+    )
+
+
+def read(platform: Platform, release: str, decision, **document):
+    body = encode_answer(decision, check(platform, release), BASE, **document)
+    return read_answer(build_profile(platform, release), 200, body, RUNS)
+
+
+RELEASES = [(platform, release) for platform in (Platform.ANDROID, Platform.IOS) for release in borders()]
+
+
+def test_the_table_gives_enough_releases():
+    assert len(RELEASES) > 150
+    assert {form_of(*each).generation for each in RELEASES} == set(Generation)
+
+
+@pytest.mark.parametrize(("platform", "release"), RELEASES, ids=lambda each: getattr(each, "value", each))
+def test_no_answer_is_taken_for_a_failure(platform, release):
+    nothing_new = [UpToDate("production"), *(Blocked(reason, "2.0.0") for reason in Reason)]
+    for decision in nothing_new:
+        seen = read(platform, release, decision)
+        assert isinstance(seen, NoUpdate | BlockedOnDevice), (decision, seen)
+        assert getattr(seen, "report", None) is None, (decision, seen)
+        assert not FAILURE_EVENTS & set(seen.events), (decision, seen)
+
+
+@pytest.mark.parametrize(("platform", "release"), RELEASES, ids=lambda each: getattr(each, "value", each))
+def test_an_offer_is_found_with_all_it_needs(platform, release):
+    bundle = a_bundle("1.0.4", link="https://example.com/notes", comment="notes")
+    seen = read(platform, release, Offer(bundle, "production"), manifest=a_manifest("1.0.4"), expose_metadata=True)
+    assert isinstance(seen, UpdateFound)
+    assert seen.version == "1.0.4"
+    form = form_of(platform, build_profile(platform, release).plugin_version)
+    assert (seen.manifest is not None) == form.manifest
+    assert bool(seen.link and seen.comment) == form.metadata
+    assert seen.checksum == {"sha256": bundle.zip, "crc32": bundle.zip_crc32, "none": ""}[form.checksum]
+
+
+@pytest.mark.parametrize(("platform", "release"), RELEASES, ids=lambda each: getattr(each, "value", each))
+def test_whoever_can_revert_does_and_nobody_else_is_told_to(platform, release):
+    asks = check(platform, release)
+    if asks.plugin.reverts_to_builtin:
+        assert isinstance(read(platform, release, RevertToBuiltin("production")), Revert)
+    else:
+        assert isinstance(read(platform, release, Blocked(Reason.BUILTIN_TOO_OLD, "builtin")), NoUpdate)

@@ -155,6 +155,8 @@ class CountedConnection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError):
+            return refuse_malformed()  # the peer left before our middlewares saw the request; nobody reads this
         if status >= 500 or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
         self._connections.malformed += 1  # counted, not logged: a flood of them must not fill the disk

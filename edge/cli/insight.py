@@ -1,0 +1,107 @@
+"""What a standalone node can tell: why a device gets what it gets, what devices reported, and how the node is.
+
+The reading half of the control API's ports. Everything that blocks runs off the loop.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from edge import __version__
+from edge.domain.decide import explain
+from edge.domain.decision import Decision, Offer
+from edge.domain.errors import EdgeError, Invalid
+from edge.domain.model import AppId
+from edge.node.current import Current
+from edge.node.supervisor import Supervisor, Truth
+from edge.telemetry.counts import read_counts
+from edge.telemetry.fold import fold
+from edge.wire.answers import encode_answer
+from edge.wire.updates import WireError, parse_update_check
+
+FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction of a second to count
+KEPT_SHARE = 0.75  # of the spool's limit may be events that are counted already; the rest is for new ones
+
+log = logging.getLogger("edge.node")
+
+
+class Insight:
+    """`base` is the address that answers shown here carry."""
+
+    def __init__(self, truth: Truth, supervisor: Supervisor, base: str, spool_limit_bytes: int) -> None:
+        self._truth = truth
+        self._supervisor = supervisor
+        self._base = base
+        self._spool_limit_bytes = spool_limit_bytes
+        self._current = Current(truth.store)
+        self._folding = asyncio.Lock()
+
+    async def explain(self, app: AppId, body: bytes) -> dict[str, Any]:
+        try:
+            check = parse_update_check(body)
+        except WireError as error:
+            refusal = orjson.loads(error.body)
+            raise Invalid(refusal["error"], refusal["message"]) from error
+        head = await asyncio.to_thread(self._truth.releases.head, app)
+        snapshot = await asyncio.to_thread(self._current.build, app, head, time.time())
+        steps, decision = explain(snapshot, check, self._supervisor.facts_of(app, check.device))
+        manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
+        answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
+        return {
+            "steps": [step._asdict() for step in steps],
+            "decision": _summary(decision),
+            "answer": orjson.loads(answer),
+        }
+
+    async def counts(self, app: AppId) -> list[dict[str, Any]]:
+        """Counts by bundle and action of everything acknowledged so far: what is not folded yet is folded first."""
+        await self._fold()
+        counts: Counter[tuple[str, str]] = Counter()
+        for each in await asyncio.to_thread(read_counts, self._truth.counts_database, app):
+            counts[each.bundle, each.action] += each.n
+        return [{"bundle": bundle, "action": action, "n": n} for (bundle, action), n in sorted(counts.items())]
+
+    async def _fold(self) -> None:
+        keep_bytes = int(self._spool_limit_bytes * KEPT_SHARE)
+        async with self._folding:
+            await asyncio.to_thread(
+                fold, self._truth.spool_dir, self._truth.counts_database, now=time.time(), keep_bytes=keep_bytes
+            )
+
+    async def fold_for_ever(self) -> None:
+        """So that the disk gets free although nobody asks for the counts."""
+        while True:
+            await asyncio.sleep(FOLD_SECONDS)
+            try:
+                await self._fold()
+            except (EdgeError, OSError, sqlite3.OperationalError) as error:
+                log.error("events cannot be counted now; they stay in the spool: %s", error)
+
+    async def stats(self, app: AppId) -> dict[str, Any]:
+        return {"counts": await self.counts(app)}
+
+    async def status(self) -> dict[str, Any]:
+        heads = await asyncio.to_thread(self._truth.releases.heads)
+        workers = await self._supervisor.statuses()
+        return {
+            "version": __version__,
+            "apps": len(heads),
+            "workers": workers,
+            "heads": {app: {"revision": head.revision, "digest": head.digest} for app, head in heads.items()},
+            "refused": {**self._truth.releases.refused, **self._truth.releases.problems},
+        }
+
+
+def _summary(decision: Decision) -> dict[str, Any]:
+    if isinstance(decision, Offer):
+        return {"outcome": "offer", "bundle": decision.bundle.version, "channel": decision.channel}
+    details = decision._asdict()
+    if "reason" in details:
+        reason = details.pop("reason")
+        return {"outcome": "blocked", "code": reason.code, "message": reason.message, **details}
+    return {"outcome": {"UpToDate": "up_to_date"}.get(type(decision).__name__, "revert_to_builtin"), **details}

@@ -17,7 +17,7 @@ class Reason(enum.Enum):
     NO_CHANNEL = ("no_channel", "no default channel or override")
     KEY_ID_MISMATCH = ("key_id_mismatch", "The bundle is encrypted for another key")
     ENCRYPTION_UNSUPPORTED = ("encryption_unsupported", "The plugin version cannot read this encryption")
-    KEY_ID_MISSING = ("key_id_missing", "The bundle is encrypted and the device says that it holds no key")
+    KEY_ID_MISSING = ("key_id_missing", "The bundle is encrypted and the device shows no key")
     ENCRYPTION_REQUIRED = ("encryption_required", "The device holds a key and accepts no plain bundle")
     WITHHELD = ("bundle_withheld", "The bundle failed on this device before")
     DISABLED_IOS = ("disabled_platform_ios", "The channel does not serve iOS")

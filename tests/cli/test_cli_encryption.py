@@ -183,8 +183,11 @@ def test_a_zip_encrypted_before_goes_to_devices_as_it_is(node, app, keys, tmp_pa
     assert node.json(*args)["changed"] is False
     assert "unverified" in node.text("bundle", "list", app) and "unverified" in node.text(*args)
     assert "unverified" in node.text("bundle", "show", app, "1.0.1")
-    for platform, plugin in [("android", "6.39.0"), ("android", "8.51.23"), ("ios", "7.30.0"), ("ios", "8.51.14")]:
+    for platform, plugin, way in READ_BY:
         outcome = update(node, app, tmp_path / f"{platform}{plugin}", plugin, platform, keys / PUBLIC_FILE)
+        if way == "nothing":
+            assert (outcome["result"], outcome["fetched"]) == ("up_to_date", [])
+            continue
         assert outcome["result"] == "updated", outcome
         assert len(outcome["fetched"]) == 1 and "/zip/" in outcome["fetched"][0]
         assert hashes_in(outcome["folder"]) == hashes(FILES)

@@ -13,7 +13,8 @@ from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, ChannelName, Digest
 from edge.domain.snapshot import AppSnapshot
 from edge.node.bodies import json_response, read_body
-from edge.node.device_routes import DESK, DeviceDesk
+from edge.node.desk import DeviceDesk
+from edge.node.device_routes import DESK, peer_of
 from edge.telemetry.facts_changes import Chose
 from edge.wire.body import BODY_LIMIT_BYTES, WireError
 from edge.wire.channels import VERBS, encode_channel_answer, encode_too_many, parse_channel_request
@@ -34,7 +35,7 @@ async def handle_channel_self(request: web.Request) -> web.Response:
     except WireError as error:
         desk.counts["bad_request"] += 1
         return json_response(error.body, error.status)
-    limited = desk.channel_limits.admit(asked, desk.peer_of(request).prefix, time.monotonic())
+    limited = desk.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic())
     if limited:
         desk.counts["channel_self_limited"] += 1
         answer = encode_too_many(asked, limited.wait_seconds, time.time(), limited.reason)

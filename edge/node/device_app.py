@@ -7,10 +7,10 @@ from aiohttp import web
 
 from edge.node.bundle_routes import Patience, add_bundle_routes
 from edge.node.channel_routes import add_channel_routes
+from edge.node.desk import DeviceDesk
 from edge.node.device_routes import (
     DESK,
     READINESS,
-    DeviceDesk,
     Readiness,
     handle_greeting,
     handle_livez,

@@ -23,9 +23,10 @@ from edge.domain.snapshot import AppSnapshot
 from edge.node.bundle_routes import Patience
 from edge.node.connections import Connections, accept_with, connections_limit, raise_descriptor_limit
 from edge.node.current import Current
+from edge.node.desk import DeviceDesk
 from edge.node.device_app import build_device_app
 from edge.node.device_facts import Facts
-from edge.node.device_routes import DeviceDesk, Readiness
+from edge.node.device_routes import Readiness
 from edge.node.event_limits import EventLimits
 from edge.node.files import OpenFiles
 from edge.node.link import Ask, Drain, Heads, Link, Ready, Recorded, Seen, Setup, Status, ToWorker

@@ -12,12 +12,15 @@ from edge.domain.commands import CreateApp
 from edge.domain.model import AppId
 from edge.node.bundle_routes import DEFAULT_PATIENCE
 from edge.node.current import Current
+from edge.node.desk import DeviceDesk
 from edge.node.device_app import build_device_app
-from edge.node.device_routes import DeviceDesk, Readiness
+from edge.node.device_facts import Facts
+from edge.node.device_routes import Readiness
 from edge.node.event_limits import BURST_SECONDS, EventLimits
 from edge.node.files import OpenFiles
 from edge.node.overload import LATE_SECONDS, LATE_TURNS, Overload
 from edge.node.peers import Proxies
+from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.room import Room, held_bytes
 from edge.telemetry.spool import Spool
 
@@ -40,6 +43,7 @@ async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), room=
         proxies=Proxies(proxies),
         overload=Overload(10),
         event_limits=EventLimits(app_rate, prefix_rate),
+        facts=Facts(FactsTable(tmp_path / "no table"), lambda message: None),
     )
     files = OpenFiles()
     app = build_device_app(desk, files, Readiness(), DEFAULT_PATIENCE)

@@ -1,0 +1,159 @@
+"""What one worker answers devices with, whoever carried the request: checks from memory, reports onto disk.
+
+Takes bodies and gives bodies; knows no HTTP library. A check never waits. A report is answered when its events are on
+disk, not before.
+"""
+
+import time
+from collections import Counter
+from typing import NamedTuple
+
+from edge.domain.decide import decide
+from edge.domain.decision import Blocked, Offer, Reason, UpToDate
+from edge.domain.errors import Unavailable
+from edge.domain.model import ChannelName, UpdateCheck
+from edge.node.addresses import base_address
+from edge.node.current import Current
+from edge.node.device_facts import Facts
+from edge.node.event_limits import EventLimits
+from edge.node.offers import Body, Offers
+from edge.node.overload import Overload
+from edge.node.peers import Peer, Proxies
+from edge.node.rate_limits import ChannelLimits
+from edge.telemetry.facts_changes import Failed
+from edge.telemetry.record import encode_record
+from edge.telemetry.spool import Spool
+from edge.wire.answers import encode_answer, encode_offer
+from edge.wire.plugins import form_of
+from edge.wire.stats import Event, bundle_of, encode_stats_answer, parse_stats
+from edge.wire.updates import WireError, parse_update_check
+
+FAILURES = frozenset({"update_fail", "set_fail"})  # the bundle was there and does not work on this device
+
+_UNAVAILABLE = b'{"error":"unavailable","message":"Events cannot be stored now"}'
+_UNKNOWN_APP = Blocked(Reason.UNKNOWN_APP)
+_SHED = UpToDate(ChannelName(""))  # no channel was looked at
+
+
+class Reply(NamedTuple):
+    status: int
+    body: Body
+
+
+class DeviceDesk:
+    """What the device routes work with, in one worker."""
+
+    def __init__(
+        self,
+        current: Current,
+        spool: Spool,
+        *,
+        public_url: str,
+        allowed_hosts: frozenset[str],
+        proxies: Proxies,
+        overload: Overload,
+        event_limits: EventLimits,
+        facts: Facts,
+    ) -> None:
+        self.current = current
+        self.facts = facts
+        self.channel_limits = ChannelLimits()
+        self.spool = spool
+        self.proxies = proxies
+        self.overload = overload
+        self.event_limits = event_limits
+        self.offers = Offers()
+        self.counts: Counter[str] = Counter()
+        self._public_url = public_url
+        self._allowed_hosts = allowed_hosts
+
+    def answer_check(self, check: UpdateCheck, base: str) -> Body:
+        """Decide and encode, from memory. `base` is the address that devices download from."""
+        if not check.plugin.listed:
+            self.counts["unlisted_plugin_releases"] += 1
+        if self.overload.overloaded:
+            # "Nothing new" in the words of the device's release: never an error, which counts as a failed download.
+            self.counts["checks_shed"] += 1
+            return Body(encode_answer(_SHED, check, base), None)
+        snapshot = self.current.snapshot(check.app)
+        if snapshot is None:
+            self.counts[Reason.UNKNOWN_APP.code] += 1
+            return Body(encode_answer(_UNKNOWN_APP, check, base), None)
+        facts = self.facts.of(check.app, check.device, time.time())
+        decision = decide(snapshot, check, facts)
+        if not isinstance(decision, Offer):
+            self.counts[decision.reason.code if isinstance(decision, Blocked) else type(decision).__name__] += 1
+            return Body(encode_answer(decision, check, base), None)
+        self.counts["offer"] += 1
+        form = form_of(check.platform, check.plugin.version)
+        bundle = decision.bundle
+        self.facts.note_offer(check.app, check.device, bundle.version, facts)
+        # A name never gets other bytes; a bundle deleted and published again has another time, and maybe metadata.
+        key = (check.app, bundle.version, bundle.published, form, base)
+        return self.offers.get(
+            key,
+            lambda: encode_offer(
+                decision, check.app, form, base, snapshot.manifest_of(bundle), snapshot.expose_metadata
+            ),
+        )
+
+    def base_of(self, host: str | None, own: tuple[str, int]) -> str:
+        """The address that a device is told; `own` is the socket's that its request came in on."""
+        return base_address(public_url=self._public_url, allowed_hosts=self._allowed_hosts, host_header=host, own=own)
+
+    def take_check(self, body: bytes, base: str) -> Reply:
+        """`POST /updates`, whole."""
+        try:
+            check = parse_update_check(body)
+        except WireError as error:
+            self.counts["bad_request"] += 1
+            return Reply(error.status, Body(error.body, None))
+        return Reply(200, self.answer_check(check, base))
+
+    async def take_report(self, body: bytes, peer: Peer) -> Reply:
+        """`POST /stats`, whole."""
+        try:
+            report = parse_stats(body)
+        except WireError as error:
+            self.counts["bad_request"] += 1
+            return Reply(error.status, Body(error.body, None))
+        known = [event for event in report.events if self.current.snapshot(event.app) is not None]
+        self.counts["events_of_unknown_apps"] += len(report.events) - len(known)
+        if known and not (await self._withhold(known) and await self._keep(known, peer)):
+            # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
+            return Reply(503, Body(_UNAVAILABLE, None))
+        return Reply(200, Body(encode_stats_answer(report), None))
+
+    async def _withhold(self, events: list[Event]) -> bool:
+        """Bundles that failed on a device are not offered to it again; False when that cannot be kept now.
+
+        Before the events are stored: a report that comes again changes nothing here, and is counted once there.
+        """
+        failed = [Failed(e.app, e.device, bundle_of(e.version)) for e in events if e.action in FAILURES and e.version]
+        if not failed:
+            return True
+        try:
+            await self.facts.record(failed)
+        except Unavailable:
+            self.counts["failures_refused"] += len(failed)
+            return False
+        self.counts["failures"] += len(failed)
+        return True
+
+    async def _keep(self, events: list[Event], peer: Peer) -> bool:
+        """Store the events of one request, all of one app; False when there is no room now. What is above the limits of
+        its app or address is dropped and counted, and for the device it is done.
+        """
+        now = time.time()
+        records = [encode_record(event, now) for event in events]
+        if not self.event_limits.admit(events[0].app, peer.prefix, records, time.monotonic()):
+            self.counts["events_over_limit"] += len(events)
+            return True
+        try:
+            await self.spool.append(records)
+        except Unavailable as error:
+            self.counts["events_refused"] += len(events)
+            self.counts[f"events_refused_{error.code}"] += len(events)
+            return False
+        self.counts["events"] += len(events)
+        return True

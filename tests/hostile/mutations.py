@@ -1,4 +1,4 @@
-"""Case `index` of a run: a valid request and one change to it, both chosen by a generator seeded with the two numbers."""
+"""Case `index` of a run: a valid request and one change to it, chosen by a generator seeded with the two numbers."""
 
 import random
 

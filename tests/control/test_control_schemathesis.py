@@ -1,0 +1,117 @@
+"""Requests generated from the OpenAPI document against a running server: no 5xx, no answer the document does not allow.
+
+Every request is sent as it was generated, and again to things that exist, which generated names never hit. A deep run:
+`EDGE_EXAMPLES=500 pytest tests/control/test_control_schemathesis.py`.
+"""
+
+import asyncio
+import os
+import threading
+from contextlib import contextmanager
+
+import pytest
+import schemathesis
+from aiohttp import web
+from control_world import APP, DEVICE, NOW, Secrets, World, pack
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from edge.bundles.fs import FsStore
+from edge.bundles.keyset import open_trust
+from edge.bundles.releases import Releases
+from edge.bundles.signing import load_or_create_writer
+from edge.bundles.store import blob_key
+from edge.control.app import OPERATIONS, build_control_app
+from edge.control.openapi import build_openapi
+from edge.control.tokens import Tokens
+from edge.domain.commands import Change, ChannelSettings, CreateApp, CreateChannel
+
+EXAMPLES = int(os.environ.get("EDGE_EXAMPLES", "8"))  # an operation; the whole set stays below ten seconds
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+PACKED = pack(page="1")
+# What exists, for the names in addresses and bodies: generated ones would nearly all end at the first look-up.
+IN_PATH = {"app": APP, "name": "production", "version": "1.0.0", "digest": PACKED.zip, "device": DEVICE}
+IN_BODY = {
+    "app": "com.generated.app",
+    "name": "generated",
+    "version": "1.0.0",
+    "zip": PACKED.zip,
+    "manifest": PACKED.manifest,
+    "channel": "production",
+    "device": DEVICE,
+}
+
+schema = schemathesis.openapi.from_dict(build_openapi(OPERATIONS))
+
+
+def build_world(folder) -> World:
+    store = FsStore(folder / "store")
+    node_dir = folder / "node"
+    node_dir.mkdir()
+    writer = load_or_create_writer(node_dir / "writer.pem")
+    trust = open_trust(store, node_dir, NOW, writer)
+    releases, tokens = Releases(store, writer, trust), Tokens(store, trust, writer)
+    for number, command in enumerate(
+        (CreateApp(app=APP), CreateChannel(name="production", settings=ChannelSettings(public=True)))
+    ):
+        releases.commit(APP, Change(id=f"first-{number}", at=NOW, by="test", command=command))
+    for digest, content in PACKED.blobs.items():
+        store.create(blob_key(digest), content)
+    return World(store, releases, tokens, Secrets(tokens))
+
+
+@contextmanager
+def serving(app: web.Application):
+    """The address of a server on a loop in a thread of its own: the generated requests are sent by blocking code."""
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(app, access_log=None)
+
+    async def start() -> int:
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        return runner.addresses[0][1]
+
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        port = asyncio.run_coroutine_threadsafe(start(), loop).result()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Its address and the headers of an administrator."""
+    world = build_world(tmp_path_factory.mktemp("schemathesis"))
+    with serving(build_control_app(world.ports())) as address:
+        yield address, {"Authorization": f"Bearer {world.secrets['root']}"}
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_answers_are_what_the_document_says(case, server):
+    address, headers = server
+    case.validate_response(case.call(base_url=address, headers=headers), checks=CHECKS)
+    if case.method != "DELETE":  # or the next ones would find nothing
+        case.path_parameters = {name: IN_PATH.get(name, value) for name, value in case.path_parameters.items()}
+    if isinstance(case.body, dict):
+        case.body = {name: IN_BODY.get(name, value) for name, value in case.body.items()}
+    case.validate_response(case.call(base_url=address, headers=headers), checks=CHECKS)

@@ -26,7 +26,8 @@ _CHECKSUM = struct.Struct("<I")
 _SLOT = struct.Struct("<12s6Q")
 _DAY = DAY_LIMIT - 1
 _WORDS = struct.Struct("<12x6Q4x").unpack
-_WHOLE = 0x2144DF1C  # the CRC-32 of any bytes followed by their CRC-32
+_new = tuple.__new__
+WHOLE = 0x2144DF1C  # the CRC-32 of any bytes followed by their CRC-32
 
 
 class UnreadableFacts(Exception):
@@ -86,17 +87,19 @@ def encode_slot(key: bytes, facts: DeviceFacts, day: int) -> bytes:
 
 def is_whole(slot: bytes) -> bool:
     """Whether these are the bytes somebody wrote; a free slot's zeros are not."""
-    return len(slot) == SLOT_BYTES and crc32(slot) == _WHOLE
+    return len(slot) == SLOT_BYTES and crc32(slot) == WHOLE
 
 
 def facts_of(slot: bytes) -> DeviceFacts:
-    """Of a whole slot. The short way is the usual device's, which had at most one offer and no failure."""
-    first, *names = _WORDS(slot)
-    oldest = names[0]
-    if not names[1] and not oldest & _DAY:
-        return DeviceFacts(first >> 16, (), (oldest >> 16,) if oldest else ())
+    """Of a whole slot. The short way is the usual device's, of which one bundle is known."""
+    first, oldest, second, third, fourth, fifth = _WORDS(slot)
+    if not second:
+        # As DeviceFacts(...) does it, in half the time: this is a tenth of a look-up.
+        if day := oldest & _DAY:
+            return _new(DeviceFacts, (first >> 16, (oldest >> 16,), (), (day,)))
+        return _new(DeviceFacts, (first >> 16, (), (oldest >> 16,) if oldest else (), ()))
     withheld, since, offered = [], [], []
-    for name in names:
+    for name in (oldest, second, third, fourth, fifth):
         if day := name & _DAY:
             withheld.append(name >> 16)
             since.append(day)

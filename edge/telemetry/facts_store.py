@@ -27,7 +27,7 @@ from edge.telemetry.facts_slot import encode_slot
 CAPACITY_DEVICES = 10_000_000  # 940 MB at the largest; a table that few devices use is as small as they are
 QUEUE_LIMIT_CHANGES = 50_000  # some seconds of a full node; beyond it the caller hears that we are overloaded
 GROUP_LIMIT_CHANGES = 4096  # some 50 ms of the thread: what one change may have to wait for
-LOG_LIMIT_SLOTS = 1 << 20  # 64 MiB: some seconds of replay at a start, and one pass of the disk over the table
+LOG_LIMIT_SLOTS = 1 << 19  # 32 MiB: some seconds of replay at a start, and one pass of the disk over the table
 ERASURE_SECONDS = 3600.0  # after it, the log too has forgotten an erased device
 LAZY_SYNC_SECONDS = 1.0
 IDLE_CHECK_SECONDS = 60.0  # how late a quiet writer may notice that a compaction is due
@@ -98,6 +98,11 @@ class FactsWriter:
     @property
     def pages(self) -> int:
         return self._pages.pages
+
+    @property
+    def seed(self) -> int:
+        """Of the keys in this directory: who asks whether a device is in it needs it (`facts_slot.key_of`)."""
+        return self._pages.seed
 
     async def record(self, changes: Iterable[FactChange]) -> None:
         """All changes, in order, or an error and none of them. A cancelled call may still happen.

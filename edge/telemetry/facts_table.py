@@ -8,21 +8,26 @@ import contextlib
 import mmap
 import os
 from pathlib import Path
+from zlib import crc32
+
+from xxhash import xxh3_128_digest
 
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.telemetry.facts_slot import (
+    KEY_BYTES,
     MOVED,
     PAGE_BYTES,
     SLOT_BYTES,
     SLOTS,
+    WHOLE,
     UnreadableFacts,
     facts_of,
     is_whole,
-    key_of,
-    page_of,
     parse_header,
     tag_of,
 )
+
+from_bytes = int.from_bytes
 
 TORN_READS_LIMIT = 100  # a slot is written in nanoseconds; one that stays torn was left by a writer that was killed
 
@@ -45,14 +50,19 @@ class FactsTable:
             held = self._open()
             if held is None:
                 return NO_FACTS
-        key = key_of(app, device, self._seed)
-        start = PAGE_BYTES + page_of(key, self._pages) * PAGE_BYTES
-        slot = find_slot(held, start, key)
-        if slot is None:
-            return NO_FACTS
-        if is_whole(slot):
-            return facts_of(slot)
-        return self._read_again(held, start, key)
+        # key_of, page_of, tag_of, find_slot and is_whole in one: their calls were a third of a look-up.
+        key = xxh3_128_digest(f"{app}\0{device}".encode(), self._seed)[:KEY_BYTES]
+        start = PAGE_BYTES + from_bytes(key[:8], "little") % self._pages * PAGE_BYTES
+        tag = key[11] or 1
+        tags = held[start : start + SLOTS]
+        at = tags.find(tag)
+        while at >= 0:
+            place = start + SLOT_BYTES + at * SLOT_BYTES
+            slot = held[place : place + SLOT_BYTES]
+            if slot.startswith(key):
+                return facts_of(slot) if crc32(slot) == WHOLE else self._read_again(held, start, key)
+            at = tags.find(tag, at + 1)
+        return NO_FACTS
 
     def close(self) -> None:
         if self._map is not None:

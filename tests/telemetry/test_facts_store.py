@@ -1,0 +1,385 @@
+"""The writer: what `record` returned for is on the disk and before every reader's eyes."""
+
+import asyncio
+import errno
+import os
+import threading
+from contextlib import asynccontextmanager
+
+import pytest
+from facts_world import APP, NOW, Model, bytes_on_disk, device, differences_after_recovery, logged, no_sync
+
+from edge.domain.facts import DAY_SECONDS, NO_FACTS, DeviceFacts, in_force, name_hash
+from edge.telemetry import facts_store
+from edge.telemetry.facts_changes import Chose, Erased, Failed, Lifted, Offered
+from edge.telemetry.facts_log import list_logs, log_number
+from edge.telemetry.facts_recovery import FactsInUse
+from edge.telemetry.facts_slot import NewerFacts, key_of
+from edge.telemetry.facts_store import FactsClosed, FactsFailed, FactsFull, FactsWriter
+from edge.telemetry.facts_table import FactsTable
+
+ONE = name_hash("1.0.0")
+TODAY = int(NOW // DAY_SECONDS)
+
+
+class Disk:
+    """Syncs that wait for permission, or fail; knows which threads asked."""
+
+    def __init__(self, *, opened=True):
+        self.opened = threading.Event()
+        self.reached = threading.Event()
+        self.failing = False
+        self.threads = []
+        if opened:
+            self.opened.set()
+
+    def sync(self, fd):
+        self.threads.append(threading.current_thread())
+        self.reached.set()
+        assert self.opened.wait(10)
+        if self.failing:
+            raise OSError(errno.EIO, "the disk is gone")
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self):
+        return self.now
+
+
+@asynccontextmanager
+async def facts(directory, **settings):
+    writer = FactsWriter(directory, **{"capacity": 1000, "clock": Clock(), "sync": no_sync} | settings)
+    table = FactsTable(writer.table_path)
+    try:
+        yield writer, table
+    finally:
+        await writer.close()
+        table.close()
+
+
+async def turns(count=5):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_every_change_is_visible_on_return(tmp_path):
+    async with facts(tmp_path) as (writer, table):
+        steps = [
+            (Failed(APP, device(1), "1.0.0"), NO_FACTS),
+            (Offered(APP, device(1), "1.0.0"), DeviceFacts(offered=(ONE,))),
+            (Failed(APP, device(1), "1.0.0"), DeviceFacts(withheld=(ONE,), since=(TODAY,))),
+            (Offered(APP, device(1), "1.0.0"), DeviceFacts(withheld=(ONE,), since=(TODAY,))),
+            (Chose(APP, device(1), "beta"), DeviceFacts(name_hash("beta"), (ONE,), (), (TODAY,))),
+            (Lifted(APP, device(1), "1.0.0"), DeviceFacts(name_hash("beta"))),
+            (Chose(APP, device(1), ""), NO_FACTS),
+            (Offered(APP, device(1), "1.0.0"), DeviceFacts(offered=(ONE,))),
+            (Erased(APP, device(1)), NO_FACTS),
+        ]
+        for change, expected in steps:
+            await writer.record([change])
+            assert table.look_up(APP, device(1)) == expected
+
+
+async def test_changes_of_one_call_happen_in_order(tmp_path):
+    async with facts(tmp_path) as (writer, table):
+        await writer.record([Offered(APP, device(1), "1.0.0"), Failed(APP, device(1), "1.0.0")])
+        await writer.record([Failed(APP, device(2), "1.0.0"), Offered(APP, device(2), "1.0.0")])
+        await writer.record([])
+        assert table.look_up(APP, device(1)).withheld == (ONE,)
+        assert table.look_up(APP, device(2)).withheld == ()
+
+
+async def test_what_expired_is_no_longer_in_force(tmp_path):
+    async with facts(tmp_path) as (writer, table):
+        await writer.record([Offered(APP, device(1), "1.0.0"), Failed(APP, device(1), "1.0.0")])
+        found = table.look_up(APP, device(1))
+        assert in_force(found, NOW + 89 * DAY_SECONDS).withheld == (ONE,)
+        assert in_force(found, NOW + 90 * DAY_SECONDS) == NO_FACTS
+
+
+@pytest.mark.parametrize("change", [Chose(APP, device(1), "beta"), Failed(APP, device(1), "1.0.0")])
+async def test_a_change_waits_for_the_disk_and_is_not_seen_before(tmp_path, change):
+    disk = Disk(opened=False)
+    async with facts(tmp_path, sync=disk.sync) as (writer, table):
+        await writer.record([Offered(APP, device(1), "1.0.0")])
+        before = table.look_up(APP, device(1))
+        recording = asyncio.create_task(writer.record([change]))
+        await asyncio.to_thread(disk.reached.wait, 10)
+        await turns()
+        assert not recording.done()
+        assert table.look_up(APP, device(1)) == before
+        disk.opened.set()
+        await recording
+        assert table.look_up(APP, device(1)) != before
+
+
+async def test_an_offer_does_not_wait_for_the_disk_but_gets_there(tmp_path):
+    disk = Disk(opened=False)
+    async with facts(tmp_path, sync=disk.sync) as (writer, table):
+        await writer.record([Offered(APP, device(1), "1.0.0")])
+        assert table.look_up(APP, device(1)).offered == (ONE,)
+        assert len(logged(tmp_path)) == 1
+        assert await asyncio.to_thread(disk.reached.wait, 10)
+        disk.opened.set()
+
+
+async def test_the_loop_thread_never_syncs(tmp_path):
+    disk = Disk()
+    async with facts(tmp_path, sync=disk.sync) as (writer, _):
+        await writer.record([Chose(APP, device(1), "beta")])
+        await writer.compact()
+    assert disk.threads
+    assert threading.main_thread() not in disk.threads
+
+
+async def test_waiting_changes_share_one_sync(tmp_path):
+    disk = Disk(opened=False)
+    async with facts(tmp_path, sync=disk.sync) as (writer, table):
+        calls = [asyncio.create_task(writer.record([Chose(APP, device(0), "beta")]))]
+        await asyncio.to_thread(disk.reached.wait, 10)
+        calls += [asyncio.create_task(writer.record([Chose(APP, device(n), "beta")])) for n in range(1, 101)]
+        await turns()
+        disk.opened.set()
+        await asyncio.gather(*calls)
+        assert len(disk.threads) == 2
+        assert table.look_up(APP, device(100)).channel == name_hash("beta")
+
+
+async def test_what_changes_nothing_is_not_written(tmp_path):
+    async with facts(tmp_path) as (writer, _):
+        await writer.record([Failed(APP, device(number), "1.0.0") for number in range(100)])
+        await writer.record([Lifted(APP, device(1), "1.0.0"), Chose(APP, device(1), "")])
+        assert logged(tmp_path) == []
+        for _ in range(3):
+            await writer.record([Offered(APP, device(1), "1.0.0")])
+        assert len(logged(tmp_path)) == 1
+
+
+async def test_a_failing_disk_fails_the_group_and_changes_nothing(tmp_path):
+    disk = Disk()
+    async with facts(tmp_path, sync=disk.sync) as (writer, table):
+        await writer.record([Chose(APP, device(1), "beta")])
+        disk.failing = True
+        with pytest.raises(FactsFailed, match="disk is gone"):
+            await writer.record([Chose(APP, device(1), "alpha"), Chose(APP, device(2), "alpha")])
+        assert table.look_up(APP, device(1)).channel == name_hash("beta")
+        assert table.look_up(APP, device(2)) == NO_FACTS
+        disk.failing = False
+        await writer.record([Chose(APP, device(2), "gamma")])
+        model = Model()
+        model.record([Chose(APP, device(1), "beta"), Chose(APP, device(2), "gamma")])
+        assert model.differences(table) == {}
+        assert differences_after_recovery(model, tmp_path, tmp_path.with_suffix(".copy")) == {}
+
+
+async def test_too_many_changes_are_refused_at_once(tmp_path):
+    disk = Disk(opened=False)
+    async with facts(tmp_path, sync=disk.sync) as (writer, _):
+        first = asyncio.create_task(writer.record([Chose(APP, device(0), "beta")]))
+        await asyncio.to_thread(disk.reached.wait, 10)
+        with pytest.raises(FactsFull):
+            await writer.record([Chose(APP, device(1), "beta")] * facts_store.QUEUE_LIMIT_CHANGES)
+        disk.opened.set()
+        await first
+        await writer.record([Chose(APP, device(1), "beta")])
+
+
+async def test_a_cancelled_call_frees_its_place(tmp_path):
+    disk = Disk(opened=False)
+    many = [Chose(APP, device(number), "beta") for number in range(30_000)]
+    async with facts(tmp_path, sync=disk.sync, capacity=50_000) as (writer, table):
+        leaving = asyncio.create_task(writer.record(many))
+        await asyncio.to_thread(disk.reached.wait, 10)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        disk.opened.set()
+        await writer.record([Chose(APP, device(1), "alpha")])
+        await writer.record(many)
+        assert table.look_up(APP, device(29_999)).channel == name_hash("beta")
+
+
+async def test_close_finishes_what_waits_and_refuses_the_rest(tmp_path):
+    disk = Disk(opened=False)
+    async with facts(tmp_path, sync=disk.sync) as (writer, table):
+        waiting = asyncio.create_task(writer.record([Chose(APP, device(1), "beta")]))
+        await asyncio.to_thread(disk.reached.wait, 10)
+        closing = asyncio.create_task(writer.close())
+        await turns()
+        with pytest.raises(FactsClosed):
+            await writer.record([Chose(APP, device(2), "beta")])
+        disk.opened.set()
+        await asyncio.gather(waiting, closing)
+        assert table.look_up(APP, device(1)).channel == name_hash("beta")
+
+
+async def test_there_is_one_writer(tmp_path):
+    async with facts(tmp_path):
+        with pytest.raises(FactsInUse):
+            FactsWriter(tmp_path)
+    async with facts(tmp_path):
+        pass
+
+
+async def test_facts_survive_starts_and_readers_follow(tmp_path):
+    model = Model()
+    changes = [Offered(APP, device(number), "1.0.0") for number in range(300)]
+    changes += [Failed(APP, device(number), "1.0.0") for number in range(0, 300, 3)]
+    early = FactsTable(tmp_path / "facts.table")
+    for some in (changes[:100], changes[100:350], changes[350:], []):
+        async with facts(tmp_path) as (writer, table):
+            await writer.record(some)
+            model.record(some)
+            assert model.differences(table) == {}
+            assert model.differences(early) == {}
+    early.close()
+
+
+async def test_compaction_empties_the_log_and_keeps_the_facts(tmp_path):
+    model = Model()
+    async with facts(tmp_path) as (writer, table):
+        for round_ in range(3):
+            changes = [Chose(APP, device(number), f"channel{round_}") for number in range(round_, 200)]
+            await writer.record(changes)
+            model.record(changes)
+            await writer.compact()
+            assert logged(tmp_path) == []
+            assert model.differences(table) == {}
+            assert differences_after_recovery(model, tmp_path, tmp_path.with_suffix(".copy")) == {}
+
+
+async def test_a_log_never_grows_far_beyond_its_limit(tmp_path):
+    model = Model()
+    async with facts(tmp_path, log_limit_slots=50, capacity=5000) as (writer, table):
+        for first in range(0, 3000, 30):
+            changes = [Chose(APP, device(number), "beta") for number in range(first, first + 30)]
+            await writer.record(changes)
+            model.record(changes)
+        assert log_number(list_logs(tmp_path)[-1]) > 3
+        await writer.compact()
+        await writer.record([Chose(APP, device(1), "alpha")])
+        model.record([Chose(APP, device(1), "alpha")])
+        assert len(logged(tmp_path)) == 1
+        assert writer.compaction_failures == 0
+        assert model.differences(table) == {}
+    assert differences_after_recovery(model, tmp_path, tmp_path.with_suffix(".copy"), 5000) == {}
+
+
+async def test_the_log_is_counted_across_starts(tmp_path):
+    async with facts(tmp_path) as (writer, _):
+        await writer.record([Chose(APP, device(number), "beta") for number in range(100)])
+    async with facts(tmp_path, log_limit_slots=50) as (writer, _):
+        await writer.record([Chose(APP, device(1), "alpha")])
+    assert len(logged(tmp_path)) <= 1
+
+
+async def test_an_erased_device_leaves_no_trace(tmp_path):
+    async with facts(tmp_path, capacity=5000) as (writer, table):
+        await writer.record([Offered(APP, device(number), "1.0.0") for number in range(50)])
+        await writer.record([Failed(APP, device(7), "1.0.0"), Chose(APP, device(7), "beta")])
+        key = key_of(APP, device(7), writer.seed)
+        assert key in bytes_on_disk(tmp_path)
+        await writer.record([Erased(APP, device(7))])
+        assert table.look_up(APP, device(7)) == NO_FACTS
+        assert key not in (tmp_path / "facts.table").read_bytes()
+        await writer.compact()
+        assert key not in bytes_on_disk(tmp_path)
+        assert table.look_up(APP, device(8)).offered == (ONE,)
+
+
+async def test_no_app_and_no_device_is_ever_written_by_name(tmp_path):
+    async with facts(tmp_path) as (writer, _):
+        await writer.record([Offered(APP, device(7), "1.0.0"), Chose(APP, device(7), "beta")])
+        content = bytes_on_disk(tmp_path)
+        assert not any(word.encode() in content for word in (APP, device(7), "beta", "1.0.0"))
+
+
+async def test_the_log_forgets_an_erased_device_by_itself(tmp_path):
+    clock = Clock()
+    async with facts(tmp_path, clock=clock) as (writer, _):
+        await writer.record([Chose(APP, device(7), "beta"), Erased(APP, device(7))])
+        key = key_of(APP, device(7), writer.seed)
+        clock.now += facts_store.ERASURE_SECONDS
+        assert key in bytes_on_disk(tmp_path)
+        await writer.record([Chose(APP, device(8), "beta")])
+    assert key not in bytes_on_disk(tmp_path)
+
+
+async def test_an_evicted_device_that_is_erased_does_not_return_from_the_log(tmp_path):
+    clock = Clock()
+    async with facts(tmp_path, capacity=1, clock=clock) as (writer, table):
+        await writer.record([Chose(APP, device(number), "beta") for number in range(1, 63)])
+        await writer.compact()
+        clock.now -= DAY_SECONDS
+        await writer.record([Chose(APP, device(0), "beta")])
+        clock.now += DAY_SECONDS
+        await writer.record([Chose(APP, device(63), "beta")])
+        assert (writer.evicted, table.look_up(APP, device(0))) == (1, NO_FACTS)
+        await writer.record([Erased(APP, device(number)) for number in range(10)])
+    async with facts(tmp_path, capacity=1, clock=clock) as (writer, table):
+        assert table.look_up(APP, device(0)) == NO_FACTS
+        assert table.look_up(APP, device(63)).channel == name_hash("beta")
+
+
+async def test_a_damaged_table_is_put_aside_and_the_log_still_counts(tmp_path):
+    async with facts(tmp_path) as (writer, _):
+        await writer.record([Chose(APP, device(1), "beta")])
+    path = tmp_path / "facts.table"
+    path.write_bytes(b"\0" * 9000)
+    async with facts(tmp_path) as (writer, table):
+        assert len(writer.problems) == 1
+        assert table.look_up(APP, device(1)).channel == name_hash("beta")
+    assert path.with_suffix(".table.damaged").stat().st_size == 9000
+
+
+async def test_a_missing_table_is_made_from_the_log(tmp_path):
+    async with facts(tmp_path) as (writer, _):
+        await writer.record([Chose(APP, device(1), "beta")])
+    (tmp_path / "facts.table").unlink()
+    async with facts(tmp_path) as (writer, table):
+        assert table.look_up(APP, device(1)).channel == name_hash("beta")
+
+
+async def test_a_later_releases_table_is_left_alone(tmp_path):
+    async with facts(tmp_path):
+        pass
+    path = tmp_path / "facts.table"
+    newer = path.read_bytes()[:8] + b"\x02" + path.read_bytes()[9:]
+    path.write_bytes(newer)
+    for _ in range(2):  # the lock is free again
+        with pytest.raises(NewerFacts):
+            FactsWriter(tmp_path)
+    assert path.read_bytes() == newer
+
+
+async def test_logs_that_belong_to_no_table_are_said_and_passed_over(tmp_path):
+    async with facts(tmp_path / "a") as (writer, _):
+        await writer.record([Chose(APP, device(1), "beta")])
+    async with facts(tmp_path / "b"):
+        pass
+    os.rename(tmp_path / "a" / "facts.table", tmp_path / "b" / "facts.table")
+    (tmp_path / "b" / "000000000009.log").write_bytes(b"nothing")
+    async with facts(tmp_path / "b") as (writer, table):
+        assert len(writer.problems) == 2
+        await writer.record([Chose(APP, device(2), "beta")])
+        assert table.look_up(APP, device(2)).channel == name_hash("beta")
+
+
+async def test_a_compaction_that_fails_keeps_the_log(tmp_path):
+    model = Model()
+    async with facts(tmp_path) as (writer, table):
+        changes = [Chose(APP, device(number), "beta") for number in range(100)]
+        await writer.record(changes)
+        model.record(changes)
+        writer.table_path.rename(tmp_path / "away")
+        with pytest.raises(FactsFailed):
+            await writer.compact()
+        assert writer.compaction_failures == 1
+        assert len(logged(tmp_path)) == 100
+        (tmp_path / "away").rename(writer.table_path)
+        await writer.compact()  # writes the whole table anew: what the failed sync left on the disk is unknown
+        assert logged(tmp_path) == []
+        assert model.differences(table) == {}
+        assert differences_after_recovery(model, tmp_path, tmp_path.with_suffix(".copy")) == {}

@@ -1,0 +1,299 @@
+"""The table: what one process puts, every reader finds, however it is read, filled, enlarged or damaged."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from facts_world import APP, SEED, TODAY, a_slot, a_table, choice_of, device, offer_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.telemetry.facts_pages import DEVICES_PER_PAGE, FactPages, create_pages, largest_pages
+from edge.telemetry.facts_slot import (
+    PAGE_BYTES,
+    SLOT_BYTES,
+    SLOTS,
+    Header,
+    NewerFacts,
+    UnreadableFacts,
+    day_touched,
+    encode_header,
+    encode_slot,
+    facts_of,
+    is_empty,
+    is_whole,
+    key_of,
+    page_of,
+    parse_header,
+    worth,
+)
+from edge.telemetry.facts_table import FactsTable
+
+NAME = st.integers(1, (1 << 48) - 1)
+DAY = st.integers(1, 65_535)
+FACTS = st.builds(
+    lambda channel, failed, offered: DeviceFacts(
+        channel, tuple(name for name, _ in failed), tuple(offered), tuple(day for _, day in failed)
+    ),
+    st.just(0) | NAME,
+    st.lists(st.tuples(NAME, DAY), max_size=3),
+    st.lists(NAME, max_size=2),
+)
+KEY = key_of(APP, device(1), SEED)
+
+
+def test_keys_are_what_they_always_were():
+    assert key_of(APP, device(1), SEED).hex() == "a1c9b72310edd48b61ff69b8"
+
+
+@given(FACTS, DAY)
+def test_a_slot_gives_back_what_it_was_made_of(facts, day):
+    slot = encode_slot(KEY, facts, day)
+    assert len(slot) == SLOT_BYTES
+    assert is_whole(slot)
+    assert (slot[:12], facts_of(slot), day_touched(slot)) == (KEY, facts, day)
+    assert is_empty(slot) == (facts == NO_FACTS)
+    assert worth(slot) == (bool(facts.channel or facts.withheld), day)
+
+
+@given(FACTS, FACTS, st.integers(1, SLOT_BYTES - 1))
+def test_a_slot_torn_anywhere_is_not_whole(old, new, at):
+    before, after = encode_slot(KEY, old, TODAY), encode_slot(KEY, new, TODAY + 1)
+    torn = after[:at] + before[at:]
+    assert is_whole(torn) == (torn in {before, after})
+    assert not is_whole(after[:at] + bytes(SLOT_BYTES - at))
+    assert not is_whole(bytes(SLOT_BYTES))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda page: page[:8] + b"\x02" + page[9:], NewerFacts),
+        (lambda page: b"x" + page[1:], UnreadableFacts),
+        (lambda page: page[:30] + b"\xff" + page[31:], UnreadableFacts),
+        (lambda page: page[:100], UnreadableFacts),
+        (lambda page: b"", UnreadableFacts),
+    ],
+)
+def test_a_header_that_is_not_ours_is_refused(change, error):
+    page = encode_header(Header(3, SEED))
+    assert parse_header(page, 4 * PAGE_BYTES) == Header(3, SEED)
+    with pytest.raises(error):
+        parse_header(change(page), 4 * PAGE_BYTES)
+    with pytest.raises(UnreadableFacts):
+        parse_header(page, 4 * PAGE_BYTES - 1)
+
+
+def test_without_a_table_nothing_is_known_until_there_is_one(tmp_path):
+    early = FactsTable(tmp_path / "facts.table")
+    assert early.look_up(APP, device(1)) == NO_FACTS
+    with a_table(tmp_path) as (pages, _):
+        pages.put(a_slot(1, choice_of(1)))
+        assert early.look_up(APP, device(1)) == choice_of(1)
+    early.close()
+
+
+def test_a_table_that_cannot_be_read_is_said_and_survived(tmp_path):
+    path = tmp_path / "facts.table"
+    path.write_bytes(b"x" * 10_000)
+    table = FactsTable(path)
+    assert table.look_up(APP, device(1)) == NO_FACTS
+    assert "not a table" in table.problem
+    path.write_bytes(b"")
+    assert table.look_up(APP, device(1)) == NO_FACTS
+    create_pages(path, 10)
+    assert table.look_up(APP, device(1)) == NO_FACTS
+    assert table.problem == ""
+    table.close()
+
+
+def test_a_reader_follows_a_table_made_anew(tmp_path):
+    with a_table(tmp_path) as (pages, table):
+        pages.put(a_slot(1, choice_of(1)))
+        assert table.look_up(APP, device(1)) == choice_of(1)
+        create_pages(tmp_path / "facts.table", 1000, SEED)
+        assert table.look_up(APP, device(1)) == NO_FACTS
+
+
+def test_apps_and_devices_do_not_mix(tmp_path):
+    with a_table(tmp_path) as (pages, table):
+        pages.put(a_slot(1, choice_of(1)))
+        assert table.look_up(APP + "x", device(1)) == NO_FACTS
+        assert table.look_up(APP, device(2)) == NO_FACTS
+        assert table.look_up(APP[:-1], "p" + device(1)) == NO_FACTS
+
+
+def test_a_slot_that_stays_torn_is_no_fact(tmp_path):
+    with a_table(tmp_path, capacity=1) as (pages, table):
+        pages.put(a_slot(1, choice_of(1)))
+        with (tmp_path / "facts.table").open("r+b") as file:
+            file.seek(PAGE_BYTES + SLOT_BYTES + 20)
+            file.write(b"\xff")
+        assert table.look_up(APP, device(1)) == NO_FACTS
+        assert table.torn == 1
+        pages.replay(a_slot(1, choice_of(2)))
+        assert table.look_up(APP, device(1)) == choice_of(2)
+
+
+def test_a_table_grows_under_its_readers_and_loses_nothing(tmp_path):
+    with a_table(tmp_path, capacity=5000) as (pages, table):
+        sizes = set()
+        for number in range(3500):
+            pages.put(a_slot(number, offer_of(number)))
+            sizes.add(pages.pages)
+            assert table.look_up(APP, device(number)) == offer_of(number)
+        assert len(sizes) >= 3
+        assert max(sizes) == largest_pages(5000)
+        assert [n for n in range(3500) if table.look_up(APP, device(n)) != offer_of(n)] == []
+        assert pages.evicted == 0
+        assert (tmp_path / "facts.table").stat().st_size == (pages.pages + 1) * PAGE_BYTES
+
+
+@pytest.mark.parametrize("capacity", [1, 44, 45, 1000, 123_456, 1_000_000, 10_000_000])
+def test_the_largest_table_has_room_for_its_capacity_and_hardly_more(capacity):
+    pages = largest_pages(capacity)
+    assert capacity <= pages * DEVICES_PER_PAGE <= capacity * 1.04 + 31 * DEVICES_PER_PAGE
+
+
+def test_ten_million_devices_stay_below_a_gigabyte():
+    assert (largest_pages(10_000_000) + 1) * PAGE_BYTES < 950e6
+
+
+def test_a_disk_without_room_makes_a_table_evict_and_not_fail(tmp_path):
+    with a_table(tmp_path, capacity=5000) as (pages, table):
+        (tmp_path / "facts.new").mkdir()  # where the larger file would be made
+        for number in range(3500):
+            pages.put(a_slot(number, offer_of(number)))
+            assert table.look_up(APP, device(number)) == offer_of(number)
+        assert pages.growth_failures == 1
+        assert pages.evicted > 0
+
+
+def test_a_full_table_keeps_its_size_and_its_latest(tmp_path):
+    with a_table(tmp_path, capacity=100) as (pages, table):
+        for number in range(1000):
+            pages.put(a_slot(number, offer_of(number), TODAY + number // 100))
+            assert table.look_up(APP, device(number)) == offer_of(number)
+        left = [number for number in range(1000) if table.look_up(APP, device(number)) != NO_FACTS]
+        assert len(left) == largest_pages(100) * SLOTS
+        assert pages.evicted == 1000 - len(left)
+        assert min(left) >= 700
+
+
+def test_facts_that_matter_outlive_offers(tmp_path):
+    with a_table(tmp_path, capacity=1) as (pages, table):
+        withheld = DeviceFacts(0, (5,), (), (TODAY,))
+        for number in range(20):
+            pages.put(a_slot(number, choice_of(number) if number % 2 else withheld, TODAY - 100))
+        for number in range(100, 400):
+            pages.put(a_slot(number, offer_of(number), TODAY))
+        assert NO_FACTS not in [table.look_up(APP, device(number)) for number in range(20)]
+
+
+def test_of_equals_the_newest_stay(tmp_path):
+    with a_table(tmp_path, capacity=1) as (pages, table):
+        for number in range(200):
+            pages.put(a_slot(number, choice_of(number)))
+        left = [number for number in range(200) if table.look_up(APP, device(number)) != NO_FACTS]
+        assert left == list(range(200 - SLOTS, 200))
+
+
+def test_a_replay_leaves_a_key_in_one_place(tmp_path):
+    """A power cut may leave the tag of one key at the slot of another: then what is stale would be found one day."""
+    with a_table(tmp_path, capacity=1) as (pages, table):
+        pages.put(a_slot(1, choice_of(1)))
+        with (tmp_path / "facts.table").open("r+b") as file:
+            file.seek(PAGE_BYTES)
+            file.write(KEY[11:] * 8)
+            for place in (3, 5, 7):
+                file.seek(PAGE_BYTES + SLOT_BYTES * (place + 1))
+                file.write(a_slot(1, choice_of(place)))
+        pages.replay(a_slot(1, choice_of(9)))
+        assert table.look_up(APP, device(1)) == choice_of(9)
+        assert (tmp_path / "facts.table").read_bytes().count(KEY) == 1
+
+
+def test_what_was_evicted_does_not_come_back_for_what_is_newer(tmp_path):
+    with a_table(tmp_path, capacity=1) as (pages, table):
+        for number in range(64):
+            pages.put(a_slot(number, choice_of(number), TODAY + (number > 0)))
+        assert table.look_up(APP, device(0)) == NO_FACTS
+        pages.replay(a_slot(0, choice_of(0), TODAY))
+        assert NO_FACTS not in [table.look_up(APP, device(number)) for number in range(1, 64)]
+
+
+PUTS = st.lists(st.tuples(st.integers(0, 150), st.just(NO_FACTS) | FACTS, st.booleans()), max_size=200)
+
+
+@settings(max_examples=40, deadline=None)
+@given(PUTS)
+def test_a_table_is_a_dict(puts):
+    with TemporaryDirectory() as name, a_table(Path(name), capacity=3000) as (pages, table):
+        model = {}
+        for number, facts, replayed in puts:
+            (pages.replay if replayed else pages.put)(a_slot(number, facts))
+            model[number] = facts
+        assert {number: table.look_up(APP, device(number)) for number in model} == model
+        assert {number: pages.read(pages.key_of(APP, device(number)))[0] for number in model} == model
+        if model:
+            pages.swap(2)
+            assert {number: table.look_up(APP, device(number)) for number in model} == model
+
+
+def test_doubling_sends_a_page_to_itself_and_to_one_other():
+    for number in range(1000):
+        key = key_of(APP, device(number), SEED)
+        assert page_of(key, 14) % 7 == page_of(key, 7)
+
+
+HAMMER = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}]
+from facts_world import *
+path = Path({path!r})
+create_pages(path, {capacity}, SEED)
+pages = FactPages(path, {capacity})
+print("ready", flush=True)
+turn = 0
+while True:
+    turn += 1
+    for number in range({devices}):
+        value = turn * {devices} + number
+        facts = DeviceFacts(value, (value,) * 3, (value,) * 2, (turn % 60_000 + 1,) * 3)
+        pages.put(a_slot(number, NO_FACTS if value % 7 == 0 else facts))
+"""
+
+
+def is_of(facts, number, devices):
+    """What the hammer wrote for this device, whole, at some turn; or what it took away."""
+    value = facts.channel
+    expected = DeviceFacts(value, (value,) * 3, (value,) * 2, ((value // devices) % 60_000 + 1,) * 3)
+    return facts == NO_FACTS or (facts == expected and value % devices == number and value % 7 != 0)
+
+
+@pytest.mark.parametrize(("capacity", "devices"), [(1, 20), (5000, 3500), (1, 150)])
+def test_a_reader_never_sees_half_a_fact_nor_a_foreign_one(tmp_path, capacity, devices):
+    path = tmp_path / "facts.table"
+    script = HAMMER.format(tests=str(Path(__file__).parent), path=str(path), capacity=capacity, devices=devices)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path.cwd()) as writer:
+        assert writer.stdout.readline() == b"ready\n"
+        table = FactsTable(path)
+        values, wrong = set(), []
+        for look in range(50_000):
+            number = look % devices
+            facts = table.look_up(APP, device(number))
+            values.add(facts.channel)
+            if not is_of(facts, number, devices):
+                wrong.append((number, facts))
+        os.kill(writer.pid, signal.SIGKILL)
+    assert wrong == []
+    assert len(values) > 100
+    assert table.torn == 0
+    table.close()
+    FactPages(path, capacity).close()

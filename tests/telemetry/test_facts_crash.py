@@ -1,5 +1,6 @@
 """What was acknowledged is there again, whatever ends the writer: a kill at any moment, or the power."""
 
+import asyncio
 import os
 import random
 import signal
@@ -76,8 +77,7 @@ def test_what_was_acknowledged_survives_kills_at_any_moment(tmp_path):
 
 
 def forget(directory: Path, devices: set[str]) -> None:
-    """Make the devices of an unsure call known again: nothing is known of them."""
-    import asyncio
+    """Make it certain again what is known of the devices of an unsure call: nothing."""
 
     async def erase() -> None:
         writer = FactsWriter(directory, capacity=CAPACITY, clock=lambda: NOW, sync=no_sync)

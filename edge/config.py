@@ -45,6 +45,8 @@ class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     stall_seconds: Wait = 30.0
     minimum_bps: Annotated[int, msgspec.Meta(ge=0, le=RATE_LIMIT_BPS)] = 8_000
     drain_seconds: Wait = 30.0
+    tls_certificate: str = ""
+    tls_key: str = ""
 
 
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,6 +70,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
+    access: bool = False
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -213,6 +216,7 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         ("devices.allowed_hosts", _hosts_fault(config.devices.allowed_hosts)),
         ("devices.trusted_proxies", _networks_fault(config.devices.trusted_proxies)),
         ("devices.country_header", _header_fault(config.devices.country_header)),
+        ("devices.tls_key", _pair_fault(config.devices.tls_certificate, config.devices.tls_key)),
         ("control.host", _control_fault(config.control)),
     ):
         if reason:
@@ -255,9 +259,13 @@ def _header_fault(name: str) -> str:
     return "" if good else f"{name!r} is not a header's name like CF-IPCountry"
 
 
+def _pair_fault(certificate: str, key: str) -> str:
+    return "" if bool(certificate) == bool(key) else "tls_certificate and tls_key go together"
+
+
 def _control_fault(control: Control) -> str:
-    if bool(control.tls_certificate) != bool(control.tls_key):
-        return "tls_certificate and tls_key go together"
+    if fault := _pair_fault(control.tls_certificate, control.tls_key):
+        return fault
     if is_loopback(control.host) or control.tls_certificate or control.insecure:
         return ""
     return (

@@ -8,6 +8,7 @@ import click
 from edge.cli.options import with_config, with_output
 from edge.cli.output import Output, line, table
 from edge.config import load_settings
+from edge.node.tls import read_pair
 
 
 @click.group()
@@ -20,7 +21,10 @@ def config() -> None:
 @with_output
 def check(out: Output, config_file: Path | None) -> None:
     """Read the configuration as `edge serve` does; what is wrong is told by name."""
-    load_settings(config_file, os.environ)
+    found, _ = load_settings(config_file, os.environ)
+    for port in (found.devices, found.control):
+        if port.tls_certificate:
+            read_pair(port.tls_certificate, port.tls_key)
     source = str(config_file) if config_file else "defaults and environment"
     out.result({"valid": True, "source": source}, lambda: line(f"{source}: good"))
 

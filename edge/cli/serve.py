@@ -1,4 +1,4 @@
-"""`edge serve`: a standalone node in the foreground, until SIGTERM or Ctrl-C."""
+"""`edge serve`: a standalone node in the foreground, until SIGTERM or Ctrl-C. SIGHUP reloads the device certificate."""
 
 import asyncio
 import os
@@ -32,6 +32,7 @@ async def _serve(config: Config, as_json: bool) -> None:
     stopping = stop_on_signals()
     node = Standalone(config)
     async with node.running():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, node.reload)
         click.echo(_greeting(node, as_json))
         await node.serve_until(stopping)
 

@@ -18,6 +18,7 @@ from edge.control.operations import ControlPorts
 from edge.control.tokens import Tokens
 from edge.node.listening import listen, port_of
 from edge.node.supervisor import Supervisor, Truth
+from edge.node.tls import build_context, read_pair
 
 CONTROL_BACKLOG = 128  # people and CI jobs, not devices
 CONTROL_DRAIN_SECONDS = 10.0  # for a change under way; a cut upload is repeated by its publisher
@@ -35,6 +36,7 @@ class Standalone:
         self.tokens = Tokens(self.truth.store, self.truth.trust, self.truth.writer)
         self.admin_token_file = ensure_admin_token(self.tokens, self.truth.node_dir, time.time())
         self._serving: asyncio.Task[None] | None = None
+        self._reloading: set[asyncio.Future[None]] = set()
         self._control = listen(config.control.host, config.control.port, CONTROL_BACKLOG)
         self.control_port = port_of(self._control)
         try:
@@ -43,7 +45,8 @@ class Standalone:
             self._control.close()
             raise
         self.device_port = port_of(self.supervisor.listening)
-        base = config.devices.public_url or f"http://localhost:{self.device_port}"
+        scheme = "https" if config.devices.tls_certificate else "http"
+        base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
         self.insight = Insight(self.truth, self.supervisor, base, config.telemetry.spool_limit_bytes)
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
@@ -54,6 +57,12 @@ class Standalone:
         if not stopping.is_set():
             waiting.cancel()
             self._serving.result()
+
+    def reload(self) -> None:
+        """Begin to use the device port's certificate and key as they are on disk now; says in the log how it went."""
+        reloading = asyncio.ensure_future(self.supervisor.reload_pair())
+        self._reloading.add(reloading)
+        reloading.add_done_callback(self._reloading.discard)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -96,9 +105,7 @@ class Standalone:
 def tls_context(control: Control) -> ssl.SSLContext | None:
     if not control.tls_certificate:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(control.tls_certificate, control.tls_key or None)
-    return context
+    return build_context(read_pair(control.tls_certificate, control.tls_key))
 
 
 async def _first(ready: asyncio.Event, serving: asyncio.Task[None]) -> None:

@@ -7,6 +7,7 @@ cache or proxy in between could send devices elsewhere.
 from collections.abc import Iterable
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+DEFAULT_PORTS = {"http": "80", "https": "443"}  # what a host without a port means
 
 
 def base_address(
@@ -25,7 +26,7 @@ def base_address(
     if public_url:
         return public_url
     host = (host_header or "").lower()
-    if host and (host in allowed_hosts or _names(host, own)):
+    if host and (host in allowed_hosts or _names(host, own, DEFAULT_PORTS[scheme])):
         return f"{scheme}://{host}"
     return f"{scheme}://{_bracketed(own[0])}:{own[1]}"
 
@@ -35,11 +36,11 @@ def plain_address(address: str) -> str:
     return address.partition("%")[0].removeprefix("::ffff:")
 
 
-def _names(host: str, own: tuple[str, int]) -> bool:
+def _names(host: str, own: tuple[str, int], default_port: str) -> bool:
     address, port = own
     name, colon, given_port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     if not colon:
-        name, given_port = host, "80"
+        name, given_port = host, default_port
     if given_port != str(port):
         return False
     return name == _bracketed(address) or (name in LOOPBACK_NAMES and _bracketed(address) in LOOPBACK_NAMES)

@@ -7,6 +7,7 @@ a network error, never a verdict. What aiohttp itself refuses is answered here i
 import asyncio
 import resource
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -97,7 +98,9 @@ class CountedConnection(web.RequestHandler):
         *,
         header_seconds: float = HEADER_SECONDS,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        admitted_as: str | None = None,
     ) -> None:
+        """`admitted_as`: the address of a connection that is counted already and comes from another protocol."""
         limits: dict[str, Any] = {
             "keepalive_timeout": keep_alive_seconds,
             "lingering_time": LINGER_SECONDS,
@@ -109,7 +112,7 @@ class CountedConnection(web.RequestHandler):
         }
         super().__init__(server, loop=loop, **limits)
         self._connections = connections
-        self._admitted_as: str | None = None
+        self._admitted_as = admitted_as
         self._head_seconds = header_seconds
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
@@ -117,7 +120,9 @@ class CountedConnection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
         address = plain_address(peer[0]) if peer else ""
-        if self._connections.admit(address):
+        if self._admitted_as is not None:
+            self._await_head()
+        elif self._connections.admit(address):
             self._admitted_as = address
             self._await_head()
         else:
@@ -210,7 +215,7 @@ def raise_descriptor_limit() -> int:
 
 
 def accept_with(
-    server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop, **limits: float
-) -> Callable[[], CountedConnection]:
-    """What makes a protocol for each connection that is accepted."""
-    return lambda: CountedConnection(server, connections, loop, **limits)
+    server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop, **limits: Any
+) -> Callable[..., CountedConnection]:
+    """What makes a protocol for a connection: one that is accepted, or, with `admitted_as`, one that is handed over."""
+    return partial(CountedConnection, server, connections, loop, **limits)

@@ -54,6 +54,7 @@ class DeviceDesk:
         overload: Overload,
         event_limits: EventLimits,
         facts: Facts,
+        scheme: str = "http",
     ) -> None:
         self.current = current
         self.facts = facts
@@ -66,6 +67,7 @@ class DeviceDesk:
         self.counts: Counter[str] = Counter()
         self._public_url = public_url
         self._allowed_hosts = allowed_hosts
+        self._scheme = scheme  # of the port itself
 
     def answer_check(self, check: UpdateCheck, base: str) -> Body:
         """Decide and encode, from memory. `base` is the address that devices download from."""
@@ -99,7 +101,13 @@ class DeviceDesk:
 
     def base_of(self, host: str | None, own: tuple[str, int]) -> str:
         """The address that a device is told; `own` is the socket's that its request came in on."""
-        return base_address(public_url=self._public_url, allowed_hosts=self._allowed_hosts, host_header=host, own=own)
+        return base_address(
+            public_url=self._public_url,
+            allowed_hosts=self._allowed_hosts,
+            host_header=host,
+            own=own,
+            scheme=self._scheme,
+        )
 
     def take_check(self, body: bytes, base: str) -> Reply:
         """`POST /updates`, whole."""

@@ -12,6 +12,7 @@ import msgspec
 
 from edge.bundles.releases import Head
 from edge.config import Devices, Log, Telemetry
+from edge.node.tls import Pair
 from edge.telemetry.facts_changes import FactChange
 
 FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
@@ -28,6 +29,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     log: Log
     heads: dict[str, Head]
     facts_table: str
+    tls: Pair | None = None
 
 
 class Heads(msgspec.Struct, frozen=True, tag=True):
@@ -41,6 +43,13 @@ class Ask(msgspec.Struct, frozen=True, tag=True):
     """Answer `Status` with the same number."""
 
     number: int
+
+
+class NewPair(msgspec.Struct, frozen=True, tag=True):
+    """Use this pair for connections from now on; answer `Seen` with the same number."""
+
+    number: int
+    pair: Pair
 
 
 class Recorded(msgspec.Struct, frozen=True, tag=True):
@@ -75,7 +84,7 @@ class Record(msgspec.Struct, frozen=True, tag=True):
     changes: list[FactChange]
 
 
-ToWorker = Setup | Heads | Ask | Recorded | Drain
+ToWorker = Setup | Heads | Ask | NewPair | Recorded | Drain
 FromWorker = Ready | Seen | Status | Record
 
 

@@ -11,7 +11,8 @@ import msgspec
 
 from edge.bundles.releases import Head
 from edge.domain.errors import EdgeError, Unavailable
-from edge.node.link import Ask, Drain, FromWorker, Heads, Link, Ready, Record, Recorded, Seen, Setup, Status
+from edge.node.link import Ask, Drain, FromWorker, Heads, Link, NewPair, Ready, Record, Recorded, Seen, Setup, Status
+from edge.node.tls import Pair
 from edge.telemetry.facts_changes import FactChange
 
 # A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
@@ -75,6 +76,10 @@ class WorkerHandle:
         them in its setup.
         """
         await self._ask(lambda number: Heads(number, dict(heads)))
+
+    async def take_pair(self, pair: Pair) -> None:
+        """Returns once this worker's new connections use it; as `tell`, a worker that starts has it in its setup."""
+        await self._ask(lambda number: NewPair(number, pair))
 
     async def status(self) -> Status | None:
         answer = await self._ask(Ask)
@@ -167,6 +172,9 @@ class WorkerPool:
 
     async def announce(self, heads: Mapping[str, Head]) -> None:
         await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
+
+    async def take_pair(self, pair: Pair) -> None:
+        await asyncio.gather(*(worker.take_pair(pair) for worker in self.workers))
 
     async def statuses(self) -> list[Status | None]:
         return list(await asyncio.gather(*(worker.status() for worker in self.workers)))

@@ -26,6 +26,7 @@ from edge.domain.model import AppId
 from edge.node.link import Setup
 from edge.node.listening import listen
 from edge.node.pool import CannotStart, WorkerPool
+from edge.node.tls import BadPair, Pair, expiry_of, read_pair
 from edge.node.worker import LISTEN_BACKLOG
 from edge.telemetry.facts_changes import FactChange
 from edge.telemetry.facts_store import FactsWriter
@@ -72,6 +73,7 @@ class Supervisor:
         self._clock = clock
         self._heads: dict[AppId, Head] = {}
         devices = config.devices
+        self._pair: Pair | None = self._read_pair() if devices.tls_certificate else None
         self.listening: socket.socket = listen(devices.host, devices.port, LISTEN_BACKLOG)
         try:
             self._facts = FactsWriter(truth.facts_dir, clock=clock)
@@ -109,6 +111,29 @@ class Supervisor:
     def drain(self) -> None:
         """Let every worker finish what it is doing; `run` returns when they have left."""
         self.pool.drain()
+
+    async def reload_pair(self) -> None:
+        """Read the device port's certificate and key anew; returns when every worker's new connections use them.
+
+        A pair that cannot be used is said in the log, and the old one stays. Nothing else is read.
+        """
+        if self._pair is None:
+            log.warning("nothing to reload: the device port has no certificate")
+            return
+        try:
+            self._pair = await asyncio.to_thread(self._read_pair)
+        except BadPair as error:
+            log.error("the certificate stays as it was: %s", error)
+            return
+        await self.pool.take_pair(self._pair)
+
+    def _read_pair(self) -> Pair:
+        devices = self._config.devices
+        pair = read_pair(devices.tls_certificate, devices.tls_key)
+        expiry = expiry_of(pair)
+        tell = log.info if expiry.timestamp() > self._clock() else log.warning
+        tell("certificate %s, valid until %s", devices.tls_certificate, expiry.isoformat())
+        return pair
 
     async def record(self, changes: list[FactChange]) -> None:
         """Returns when they are durable and every worker sees them. Raises Unavailable."""
@@ -155,6 +180,7 @@ class Supervisor:
             log=self._config.log,
             heads={str(app): head for app, head in self._heads.items()},
             facts_table=str(self._facts.table_path.absolute()),
+            tls=self._pair,
         )
 
     async def _poll(self) -> None:

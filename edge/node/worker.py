@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -29,10 +30,13 @@ from edge.node.device_facts import Facts
 from edge.node.device_routes import Readiness
 from edge.node.event_limits import EventLimits
 from edge.node.files import OpenFiles
-from edge.node.link import Ask, Drain, Heads, Link, Ready, Recorded, Seen, Setup, Status, ToWorker
+from edge.node.lane import Lane
+from edge.node.lane_shared import LaneShared
+from edge.node.link import Ask, Drain, Heads, Link, NewPair, Ready, Recorded, Seen, Setup, Status, ToWorker
 from edge.node.log import set_up_logging
 from edge.node.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.peers import Proxies
+from edge.node.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, PortTls
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.room import Room
 from edge.telemetry.spool import Spool
@@ -71,7 +75,10 @@ class Worker:
             overload=self._overload,
             event_limits=EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second),
             facts=self._facts,
+            scheme="https" if setup.tls else "http",
         )
+        self._tls = PortTls(setup.tls) if setup.tls else None
+        self._lanes: LaneShared | None = None
         self._leaving = asyncio.Event()
 
     async def run(self) -> None:
@@ -86,9 +93,12 @@ class Worker:
         )
         await runner.setup()
         assert runner.server is not None
-        accept = accept_with(runner.server, self._connections, loop)
-        server = await loop.create_server(accept, sock=self._listening, backlog=LISTEN_BACKLOG)
-        watching = loop.create_task(watch_lag(self._overload))
+        usual = accept_with(runner.server, self._connections, loop)
+        lanes = self._lanes = LaneShared(
+            self._desk, self._files, self._connections, self._patience, lambda address: usual(admitted_as=address)
+        )
+        server = await loop.create_server(lambda: Lane(lanes), **self._port_options())
+        watching = [loop.create_task(job) for job in (watch_lag(self._overload), lanes.sweep())]
         self._readiness.ready = True
         self._link.send(Ready())
         # Followed to the end: requests that are finished while draining may wait for the writer of device facts.
@@ -98,8 +108,9 @@ class Worker:
         finally:
             self._readiness.ready = False
             server.close()
-            watching.cancel()
-            await runner.cleanup()
+            for job in watching:
+                job.cancel()
+            await asyncio.gather(lanes.drain(self._setup.devices.drain_seconds), runner.cleanup())
             await self._spool.close()
             await self._files.close()
             self._facts.flush()
@@ -117,11 +128,21 @@ class Worker:
                     self._link.send(Status(number, len(self._current), self._counts()))
                 case Recorded(number, refused):
                     self._facts.settle(number, refused)
+                case NewPair(number, pair) if self._tls is not None:
+                    self._tls.replace(pair)
+                    self._link.send(Seen(number))
                 case Drain():
                     self._leaving.set()
                 case None:  # the supervisor is gone: a node without one is not to serve on
                     self._leaving.set()
                     return
+
+    def _port_options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"sock": self._listening, "backlog": LISTEN_BACKLOG}
+        if self._tls is not None:
+            options["ssl"] = self._tls.context
+            options |= {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": SHUTDOWN_SECONDS}
+        return options
 
     async def _take(self, heads: Mapping[str, Head]) -> None:
         if heads:
@@ -144,7 +165,8 @@ class Worker:
     def _counts(self) -> dict[str, int]:
         overloaded = {"overloaded": int(self._overload.overloaded), "in_progress": self._overload.in_progress}
         dropped = {"offers_not_noted": self._facts.offers_dropped}
-        return {**self._desk.counts, **self._connections.counts(), **overloaded, **dropped}
+        lanes = self._lanes.counts() if self._lanes else {}
+        return {**self._desk.counts, **self._connections.counts(), **lanes, **overloaded, **dropped}
 
 
 async def serve(listening: socket.socket, end: socket.socket) -> None:
@@ -158,6 +180,7 @@ async def serve(listening: socket.socket, end: socket.socket) -> None:
 def main() -> None:
     # Ctrl-C reaches the whole process group; the supervisor alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     listening, end = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(listening, end))

@@ -56,7 +56,8 @@ def hashes_in(folder):
 class Node:
     """The addresses of a running node, and the command pointed at it."""
 
-    def __init__(self, folder, ports):
+    def __init__(self, folder, ports, process=None):
+        self._process = process
         self.data_dir = folder / "edge-data"
         self.devices = f"http://127.0.0.1:{ports['devices']}"
         self.control = f"http://127.0.0.1:{ports['control']}"
@@ -81,20 +82,24 @@ class Node:
         assert done.stderr.startswith("edge: ") and done.stderr.count("\n") == 1
         return done.stderr.removeprefix("edge: ").strip()
 
+    def hang_up(self):
+        self._process.send_signal(signal.SIGHUP)
+
     def device(self, app, state, *args, plugin="8.51.14", platform="android"):
         where = ("--url", self.devices, "--app", app, "--state", state, "--plugin", plugin, "--platform", platform)
         return self.run("device", "update", *where, *args)
 
 
 @contextmanager
-def serving_node(folder):
+def serving_node(folder, **settings):
+    """`settings` are variables of the environment."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
-    environ |= {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"}
+    environ |= {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"} | settings
     program = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
     args = [sys.executable, "-c", program, "serve", "--json"]
     with subprocess.Popen(args, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True) as serving:
         try:
-            yield Node(folder, json.loads(serving.stdout.readline()))
+            yield Node(folder, json.loads(serving.stdout.readline()), serving)
         finally:
             serving.send_signal(signal.SIGTERM)
             assert serving.wait(START_SECONDS) == 0

@@ -1,0 +1,204 @@
+"""The lane: a small HTTP protocol in front of aiohttp, for the requests that come by the million.
+
+It answers whole, ordinary requests for the hot routes by itself. Everything else about a connection, from the first
+byte of the first request that is anything else, goes to aiohttp's own protocol, which stays the one HTTP
+implementation for whatever is unusual. `ordinary` says what is ordinary, the desk what to answer.
+"""
+
+import asyncio
+from typing import Any, cast
+
+from aiohttp import web
+
+from edge.node.addresses import plain_address
+from edge.node.lane_shared import JSON_OK, LaneShared, head_of, json_head
+from edge.node.ordinary import INCOMPLETE, NOT_OURS, Reader, Request, measure
+from edge.node.send import cut, send_file
+
+# Requests that arrive while one is being answered wait here; a peer that sends more is not read from.
+WAITING_LIMIT_BYTES = 64 * 1024
+
+_CHECK, _REPORT = b"/updates", b"/stats"
+
+
+class Lane(asyncio.Protocol):
+    """One connection. Requests are answered in their order, one at a time."""
+
+    __slots__ = (
+        *("_address", "_busy", "_choked", "_closing", "_data", "_own", "_reader", "_shared", "_transport"),
+        "touched",
+    )
+
+    def __init__(self, shared: LaneShared) -> None:
+        self._shared = shared
+        self._reader = Reader()
+        self._data = b""
+        self._busy: asyncio.Task[None] | None = None
+        self._choked = False
+        self._closing = False
+        self._address = ""
+        self.touched = shared.now
+
+    @property
+    def waits(self) -> bool:
+        """Whether the beginning of a request is here and the rest is not."""
+        return bool(self._data) and self._busy is None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        own = transport.get_extra_info("sockname")
+        self._own = own[:2] if own else ("127.0.0.1", 80)
+        self._address = plain_address(peer[0]) if peer else ""
+        if self._shared.connections.admit(self._address):
+            self._shared.lanes.add(self)
+        else:
+            self._closing = True
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self in self._shared.lanes:
+            self._shared.forget(self)
+            self._shared.connections.release(self._address)
+        if self._busy is not None:
+            self._busy.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self.touched = self._shared.now
+        if self._data:
+            data = self._data + data
+        if self._busy is None and not self._choked:
+            self._take(data)
+            return
+        self._data = data
+        if len(data) > WAITING_LIMIT_BYTES:
+            self._transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        """The peer does not read its answers: it gets no more until it does."""
+        self._choked = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._choked = False
+        if self._busy is None:
+            self._go_on()
+
+    def close_when_idle(self) -> None:
+        """Take no further request: end now, or with the answer that is under way."""
+        self._closing = True
+        if self._busy is None:
+            self._transport.close()
+
+    def cut_off(self) -> None:
+        self._transport.abort()
+
+    def _take(self, data: bytes) -> None:
+        """Answer the whole requests in `data` for as long as each is answered at once."""
+        while data and not self._closing and self._busy is None and not self._choked:
+            size = measure(data)
+            if size == INCOMPLETE:
+                break
+            request = None if size == NOT_OURS else self._reader.read(data[:size] if size < len(data) else data)
+            if request is None or not self._answer(request):
+                self._hand_over(data)
+                return
+            data = data[size:]
+        self._data = data
+
+    def _answer(self, request: Request) -> bool:
+        """False: not a request for the lane after all; nothing was said yet."""
+        if request.target == _CHECK and request.method == "POST":
+            self._closing = request.closes
+            self._check(request)
+            return True
+        if request.target == _REPORT and request.method == "POST":
+            if self._shared.desk.proxies.trusts(self._address):
+                return False  # whose report it is stands in headers that the lane does not read
+            self._closing = request.closes
+            self._begin(self._report(request))
+            return True
+        delivery = self._shared.find_delivery(request)
+        if delivery is None:
+            return False
+        self._closing = request.closes
+        self._begin(self._deliver(request, delivery))
+        return True
+
+    def _check(self, request: Request) -> None:
+        shared = self._shared
+        headers = request.headers
+        host = headers.get(b"host", b"").decode("latin-1")
+        reply = shared.desk.take_check(request.body, shared.desk.base_of(host, self._own))
+        plain, gzipped = reply.body
+        shared.checks += 1
+        if gzipped is None and reply.status == 200 and not request.closes:
+            self._transport.write(b"%s%s%d\r\n\r\n%s" % (JSON_OK, shared.date_line, len(plain), plain))
+            return
+        packed = gzipped is not None and b"gzip" in headers.get(b"accept-encoding", b"")
+        body = gzipped if packed and gzipped is not None else plain
+        head = json_head(reply.status, shared, len(body), request.closes, gzipped is not None, packed)
+        self._transport.write(head + body)
+        if request.closes:
+            self._transport.close()
+
+    def _begin(self, work: Any) -> None:
+        """Something that waits: the next request is looked at when it is done."""
+        self._shared.desk.overload.in_progress += 1
+        self._busy = asyncio.get_running_loop().create_task(work)
+        self._busy.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._busy = None
+        self.touched = self._shared.now
+        self._shared.desk.overload.in_progress -= 1
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            self._shared.note_bug(bug)
+            self._transport.abort()
+        if self._closing or self._transport.is_closing():
+            self._transport.close()
+        elif not self._choked:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._transport.resume_reading()
+        data, self._data = self._data, b""
+        self._take(data)
+
+    async def _report(self, request: Request) -> None:
+        shared = self._shared
+        reply = await shared.desk.take_report(request.body, shared.peer_of(self._address))
+        shared.reports += 1
+        body = reply.body.plain
+        self._transport.write(json_head(reply.status, shared, len(body), self._closing, False, False) + body)
+
+    async def _deliver(self, request: Request, delivery: Any) -> None:
+        """Headers, then the file by sendfile; a stream that ends early ends its connection."""
+        shared, sent = self._shared, False
+        try:
+            async with shared.files.lend(delivery.path) as file:
+                if file is None:
+                    self._transport.write(shared.not_found(self._closing))
+                    sent = True
+                    return
+                plan = shared.plan(request, delivery, file)
+                self._transport.write(head_of(plan.status, plan.headers, shared, self._closing))
+                if plan.length:
+                    await send_file(self._transport, file.fd, plan.offset, plan.length, **shared.patience._asdict())
+                shared.deliveries += 1
+                sent = True
+        except ConnectionError:
+            pass  # a client that leaves, or reads too slowly, is not an error
+        finally:
+            if not sent:
+                cut(self._transport)
+
+    def _hand_over(self, data: bytes) -> None:
+        """From here on the connection is aiohttp's, which is told everything that was not answered."""
+        shared = self._shared
+        shared.handed_over += 1
+        shared.forget(self)
+        protocol: web.RequestHandler = shared.fallback(self._address)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(data)

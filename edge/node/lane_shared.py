@@ -1,0 +1,185 @@
+"""What all lanes of a worker share: the desk, the files, the connections, the clock of the second, and the heads.
+
+The heads say what aiohttp's answers say, in the same order, so that nobody can tell which door a request went through.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from email.utils import formatdate
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiohttp import web
+
+from edge.domain.errors import EdgeError
+from edge.domain.model import parse_app_id, parse_digest
+from edge.node.bundle_routes import Patience
+from edge.node.connections import HEADER_SECONDS, KEEP_ALIVE_SECONDS, Connections
+from edge.node.delivery import TRANSIENT, Asked, Blob, Plan, plan_delivery
+from edge.node.desk import DeviceDesk
+from edge.node.files import OpenFile, OpenFiles
+from edge.node.ordinary import Request
+from edge.node.peers import Peer, find_peer
+from edge.wire.answers import not_found_body
+from edge.wire.plugins import ZipEnd
+
+if TYPE_CHECKING:
+    from edge.node.lane import Lane
+
+SWEEP_SECONDS = 1.0  # how exact the clock of idle connections is; a timer for each request would cost a tenth of it
+
+log = logging.getLogger("edge.lane")
+
+CORS = (
+    b"Access-Control-Allow-Origin: *\r\n"
+    b"Access-Control-Expose-Headers: ETag, Content-Range, Accept-Ranges, Retry-After\r\n"
+)
+_JSON = b"Content-Type: application/json\r\n"
+# Up to the date line, which ends in the name of the length: the rest of a head is a number and an empty line.
+JSON_OK = b"HTTP/1.1 200 OK\r\n" + _JSON + CORS
+
+_ENDS = {b"": ZipEnd.REFUSE, b"end=empty": ZipEnd.EMPTY, b"end=whole": ZipEnd.WHOLE}
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+class Delivery(NamedTuple):
+    path: Path
+    kind: str
+    digest: str
+    end: ZipEnd
+
+
+class LaneShared:
+    """`fallback(address)` makes aiohttp's protocol for a connection that was admitted under that address already."""
+
+    def __init__(
+        self,
+        desk: DeviceDesk,
+        files: OpenFiles,
+        connections: Connections,
+        patience: Patience,
+        fallback: Callable[[str], web.RequestHandler],
+    ) -> None:
+        self.desk = desk
+        self.files = files
+        self.connections = connections
+        self.patience = patience
+        self.fallback = fallback
+        self.lanes: set[Lane] = set()
+        self._left = asyncio.Event()
+        self.checks = self.reports = self.deliveries = self.handed_over = self.bugs = 0
+        self.tick()
+
+    def tick(self) -> None:
+        """Once a second: the time, as heads tell it and as idle connections are measured by."""
+        self.now = time.monotonic()
+        self.date = b"Date: %s\r\n" % formatdate(usegmt=True).encode()
+        self.date_line = self.date + b"Content-Length: "
+
+    async def sweep(self) -> None:
+        """For ever: end what is idle too long, cut what does not finish saying what it wants."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.tick()
+            for lane in list(self.lanes):
+                idle_seconds = self.now - lane.touched
+                if lane.waits and idle_seconds > HEADER_SECONDS:
+                    self.connections.slow_heads += 1
+                    lane.cut_off()
+                elif idle_seconds > KEEP_ALIVE_SECONDS:
+                    lane.close_when_idle()
+
+    async def drain(self, seconds: float) -> None:
+        """Let every answer under way be finished, for so long; what is idle ends now."""
+        for lane in list(self.lanes):
+            lane.close_when_idle()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.lanes:
+                    self._left.clear()
+                    await self._left.wait()
+        for lane in list(self.lanes):
+            lane.cut_off()
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "lane_checks": self.checks,
+            "lane_reports": self.reports,
+            "lane_deliveries": self.deliveries,
+            "lane_handed_over": self.handed_over,
+            "lane_bugs": self.bugs,
+        }
+
+    def forget(self, lane: "Lane") -> None:
+        self.lanes.discard(lane)
+        self._left.set()
+
+    def note_bug(self, bug: BaseException) -> None:
+        self.bugs += 1
+        log.error("bug while answering a device", exc_info=bug)
+
+    def peer_of(self, address: str) -> Peer:
+        return find_peer(address, (), None, self.desk.proxies)
+
+    def find_delivery(self, request: Request) -> Delivery | None:
+        """The blob that an ordinary address names and this app's devices may read; None for every other address."""
+        if self.desk.overload.overloaded:
+            return None
+        path, _, query = request.target.partition(b"?")
+        parts = path.split(b"/")
+        end = _ENDS.get(query)
+        if len(parts) != 5 or end is None or parts[3] not in (b"zip", b"file"):
+            return None
+        try:
+            app, digest = parse_app_id(parts[2].decode("ascii")), parse_digest(parts[4].decode("ascii"))
+        except (EdgeError, UnicodeDecodeError):
+            return None
+        kind = parts[3].decode()
+        found = self.desk.current.blob(app, kind, digest)
+        return Delivery(found, kind, digest, end) if found else None
+
+    def plan(self, request: Request, delivery: Delivery, file: OpenFile) -> Plan:
+        def header(name: bytes) -> str | None:
+            value = request.headers.get(name)
+            return None if value is None else value.decode("latin-1")
+
+        blob = Blob(delivery.kind, delivery.digest, file.bytes, file.modified)
+        asked = Asked(
+            request.method,
+            header(b"range"),
+            header(b"if-range"),
+            header(b"if-none-match"),
+            header(b"if-modified-since"),
+            delivery.end,
+        )
+        return plan_delivery(blob, asked)
+
+    def not_found(self, closes: bool) -> bytes:
+        """For a blob that a revision names and the disk has lost."""
+        body = not_found_body()
+        headers = (("Content-Type", "application/json"), ("Cache-Control", TRANSIENT))
+        return head_of(404, (*headers, ("Content-Length", str(len(body)))), self, closes) + body
+
+
+def json_head(status: int, shared: LaneShared, length: int, closes: bool, varies: bool, packed: bool) -> bytes:
+    return b"".join(
+        (
+            _STATUS_LINES[status],
+            b"Content-Encoding: gzip\r\n" if packed else b"",
+            b"Vary: Accept-Encoding\r\n" if varies else b"",
+            _JSON,
+            CORS,
+            b"Connection: close\r\n" if closes else b"",
+            b"%s%d\r\n\r\n" % (shared.date_line, length),
+        )
+    )
+
+
+def head_of(status: int, headers: Iterable[tuple[str, str]], shared: LaneShared, closes: bool) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
+    connection = b"Connection: close\r\n" if closes else b""
+    return b"".join((_STATUS_LINES[status], lines, CORS, connection, shared.date, b"\r\n"))

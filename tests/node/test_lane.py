@@ -1,0 +1,333 @@
+"""The lane and aiohttp are two doors to one desk: whatever bytes arrive, both say the same, or refuse.
+
+One table of byte streams runs against a port with the lane in front and a port without it. Answers are compared whole,
+but for `Date` and `Server`, which only one of them has or which tell the second.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import pytest
+from aiohttp import web
+from factories import APP, DEVICE
+from test_supervisor import a_truth, publish
+
+from edge.bundles.store import blob_key
+from edge.node.bundle_routes import DEFAULT_PATIENCE
+from edge.node.connections import Connections, accept_with
+from edge.node.current import Current
+from edge.node.desk import DeviceDesk
+from edge.node.device_app import build_device_app
+from edge.node.device_facts import Facts
+from edge.node.device_routes import Readiness
+from edge.node.event_limits import EventLimits
+from edge.node.files import OpenFiles
+from edge.node.lane import WAITING_LIMIT_BYTES, Lane
+from edge.node.lane_shared import LaneShared
+from edge.node.overload import Overload
+from edge.node.peers import Proxies
+from edge.telemetry.facts_table import FactsTable
+from edge.telemetry.spool import Spool
+
+ANSWER_SECONDS = 10
+TOLD = (b"date", b"server")
+LAST = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+class Doors(NamedTuple):
+    lane: int  # ports
+    plain: int
+    shared: LaneShared
+    zip_path: str
+
+
+@asynccontextmanager
+async def doors(folder, proxies=()):
+    truth = a_truth(folder)
+    committed = publish(truth, "1.0.1")
+    current = Current(truth.store)
+    current.swap([current.build(APP, committed.head, time.time())])
+    spool = Spool(folder / "spool", "node", 0)
+    desk = DeviceDesk(
+        current,
+        spool,
+        public_url="http://updates.example.com",
+        allowed_hosts=frozenset(),
+        proxies=Proxies(proxies),
+        overload=Overload(100),
+        event_limits=EventLimits(0.0, 0.0),
+        facts=Facts(FactsTable(folder / "no table"), lambda message: None),
+    )
+    files = OpenFiles()
+    runner = web.AppRunner(build_device_app(desk, files, Readiness(), DEFAULT_PATIENCE), access_log=None)
+    await runner.setup()
+    loop = asyncio.get_running_loop()
+    connections = Connections(0, Proxies())
+    usual = accept_with(runner.server, connections, loop)
+    shared = LaneShared(desk, files, connections, DEFAULT_PATIENCE, lambda address: usual(admitted_as=address))
+    servers = [await loop.create_server(make, "127.0.0.1", 0) for make in (lambda: Lane(shared), usual)]
+    lane, plain = (server.sockets[0].getsockname()[1] for server in servers)
+    digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
+    try:
+        yield Doors(lane, plain, shared, f"/bundles/{APP}/zip/{digest}")
+    finally:
+        for server in servers:
+            server.close()
+        await asyncio.gather(shared.drain(5.0), runner.cleanup())
+        await spool.close()
+        await files.close()
+        assert connections.open == 0
+
+
+async def talk(port: int, *pieces: bytes) -> bytes:
+    """Everything the server says to these pieces, each sent when the one before was taken in, until it hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            for piece in pieces:
+                writer.write(piece)
+                for _ in range(4):  # the server runs on this very loop: its turn comes
+                    await asyncio.sleep(0)
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+def answers(said: bytes) -> list[tuple]:
+    """Status line, headers without what is told, and body of each answer."""
+    found = []
+    while said:
+        head, _, rest = said.partition(b"\r\n\r\n")
+        status, *lines = head.split(b"\r\n")
+        headers = sorted((n.lower(), v.strip()) for n, _, v in (line.partition(b":") for line in lines))
+        length = int(dict(headers).get(b"content-length", 0))
+        empty = b" 304 " in status or rest.startswith(b"HTTP/1.1 ")  # HEAD tells the length of what it leaves out
+        body, said = (b"", rest) if empty else (rest[:length], rest[length:])
+        found.append((status, tuple(h for h in headers if h[0] not in TOLD), body))
+    return found
+
+
+def post(path: str, body: bytes, *headers: bytes, version: bytes = b"HTTP/1.1", length: bytes | None = None) -> bytes:
+    lines = [b"POST %s %s" % (path.encode(), version), b"Host: updates.example.com", b"Content-Type: application/json"]
+    lines += [*headers, b"Content-Length: %s" % (str(len(body)).encode() if length is None else length)]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def get(path: str, *headers: bytes, method: bytes = b"GET") -> bytes:
+    return b"\r\n".join([b"%s %s HTTP/1.1" % (method, path.encode()), b"Host: x", *headers]) + b"\r\n\r\n"
+
+
+QUESTION = {
+    "platform": "android",
+    "device_id": DEVICE,
+    "app_id": APP,
+    "version_build": "1.0.0",
+    "version_name": "1.0.0",
+    "plugin_version": "8.51.14",
+}
+CHECK = json.dumps(QUESTION).encode()
+RUNS_IT = json.dumps(QUESTION | {"version_name": "1.0.1"}).encode()
+EVENT = json.dumps([QUESTION | {"action": "set", "version_os": "14", "is_prod": True, "is_emulator": False}]).encode()
+CHUNKED = b"Transfer-Encoding: chunked"
+
+
+def chunked(path: str, body: bytes, *headers: bytes) -> bytes:
+    head = b"\r\n".join([b"POST %s HTTP/1.1" % path.encode(), b"Host: x", CHUNKED, *headers])
+    return head + b"\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+# Streams that both doors must answer alike. `@` in a path stands for the zip's address.
+ALIKE = {
+    "a check": post("/updates", CHECK),
+    "nothing new": post("/updates", RUNS_IT),
+    "an old plugin": post("/updates", json.dumps(QUESTION | {"plugin_version": "6.3.0"}).encode()),
+    "an unknown app": post("/updates", json.dumps(QUESTION | {"app_id": "com.x.y"}).encode()),
+    "a bad check": post("/updates", b"{"),
+    "an empty check": post("/updates", b""),
+    "a check with gzip": post("/updates", CHECK, b"Accept-Encoding: gzip, deflate"),
+    "a report": post("/stats", EVENT),
+    "a bad report": post("/stats", b"[1,"),
+    "a report of nothing": post("/stats", b"[]"),
+    "two pipelined": post("/updates", CHECK) + post("/updates", RUNS_IT),
+    "all kinds pipelined": post("/updates", CHECK) + post("/stats", EVENT) + get("@") + post("/updates", CHECK),
+    "unusual in the middle": post("/updates", CHECK) + get("/nowhere") + post("/updates", CHECK),
+    "the whole zip": get("@"),
+    "the zip by HEAD": get("@", method=b"HEAD"),
+    "a range": get("@", b"Range: bytes=2-4"),
+    "past the end": get("@", b"Range: bytes=99-"),
+    "past the end, empty": get("@?end=empty", b"Range: bytes=99-"),
+    "past the end, whole": get("@?end=whole", b"Range: bytes=99-"),
+    "an unknown end": get("@?end=sideways", b"Range: bytes=99-"),
+    "not modified": get("@", b'If-None-Match: "%s"' % hashlib.sha256(b"zip 1.0.1").hexdigest().encode()),
+    "two ranges": get("@", b"Range: bytes=0-1,3-4"),
+    "two range lines": get("@", b"Range: bytes=0-1", b"Range: bytes=3-4"),
+    "another app's": get(f"/bundles/com.other.app/zip/{'0' * 64}"),
+    "not a digest": get(f"/bundles/{APP}/zip/xyz"),
+    "a path trick": get(f"/bundles/{APP}/zip/..%2f..%2fetc"),
+    "a body with GET": get("@", b"Content-Length: 3") + b"abc",
+    "odd header case": post("/updates", CHECK).replace(b"Content-Length", b"cOnTeNt-LeNgTh"),
+    "no space after the colon": post("/updates", CHECK).replace(b"Content-Length: ", b"Content-Length:"),
+    "asked to close": post("/updates", CHECK, b"Connection: close"),
+    "asked to close a zip": get("@", b"Connection: close"),
+    "asked to stay": post("/updates", CHECK, b"Connection: keep-alive"),
+    "chunked": chunked("/updates", CHECK),
+    "the absolute form": post("/updates", CHECK).replace(b" /updates ", b" http://updates.example.com/updates "),
+    "a query": post("/updates?x=1", CHECK),
+    "expects 100": post("/updates", CHECK, b"Expect: 100-continue"),
+    "expects what nobody knows": post("/updates", CHECK, b"Expect: tea"),
+    "a greeting": get("/updates"),
+    "a preflight": get("/updates", method=b"OPTIONS"),
+    "another method": get("/updates", method=b"DELETE"),
+    "a body too large": post("/updates", b"x" * 70_000),
+    "a leading empty line": b"\r\n" + post("/updates", CHECK),
+    "an encoded body": post("/updates", CHECK, b"Content-Encoding: gzip"),
+    "many headers": post("/updates", CHECK, *(b"X-%d: y" % n for n in range(40))),
+    "a list of channels": get(f"/channel_self?app_id={APP}&platform=android"),
+}
+
+# Streams that are an attack, or broken: neither door may take what follows for a second request.
+REFUSED = {
+    "two lengths": post("/updates", CHECK, b"Content-Length: 1"),
+    "two equal lengths": post("/updates", CHECK, b"Content-Length: %d" % len(CHECK)),
+    "a list of lengths": post("/updates", CHECK, length=b"%d, %d" % (len(CHECK), len(CHECK))),
+    "length and chunked": post("/updates", CHECK, CHUNKED),
+    "chunked before length": chunked("/updates", CHECK, b"Content-Length: 5"),
+    "obsolete folding": post("/updates", CHECK, b"X-A: b\r\n c"),
+    "a folded length": post("/updates", CHECK, length=b"\r\n %d" % len(CHECK)),
+    "a signed length": post("/updates", CHECK, length=b"+%d" % len(CHECK)),
+    "a hexadecimal length": post("/updates", CHECK, length=b"0x10"),
+    "an underscored length": post("/updates", CHECK, length=b"1_0"),
+    "a space before the colon": post("/updates", CHECK).replace(b"Content-Length:", b"Content-Length :"),
+    "bare line feeds": post("/updates", CHECK).replace(b"\r\n", b"\n"),
+    "one bare line feed": post("/updates", CHECK, b"X-A: b\nX-B: c"),
+    "a bare carriage return": post("/updates", CHECK, b"X-A: b\rX-B: c"),
+    "a NUL in a header": post("/updates", CHECK, b"X-A: b\0c"),
+    "HTTP/2 in words": post("/updates", CHECK, version=b"HTTP/2.0"),
+    "a version of its own": post("/updates", CHECK, version=b"HTTP/1.7"),
+    "a broken request line": b"POST  /updates  HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no request": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 40,
+}
+
+
+@pytest.fixture
+async def both(tmp_path):
+    async with doors(tmp_path) as opened:
+        yield opened
+
+
+async def ask_both(both: Doors, stream: bytes) -> tuple[list, list]:
+    stream = stream.replace(b" @", b" " + both.zip_path.encode())
+    last = b"" if b"Connection: close" in stream else LAST
+    lane, plain = [await talk(port, stream + last) for port in (both.lane, both.plain)]
+    return answers(lane), answers(plain)
+
+
+async def test_both_doors_answer_alike(both):
+    for name, stream in ALIKE.items():
+        lane, plain = await ask_both(both, stream)
+        assert lane == plain, name
+        assert lane, name
+
+
+async def test_the_lane_takes_what_is_ordinary_and_nothing_else(both):
+    ordinary = {"a check", "nothing new", "a report", "two pipelined", "the whole zip", "a range", "odd header case"}
+    for name, stream in ALIKE.items():
+        before = both.shared.handed_over
+        stream = stream.replace(b" @", b" " + both.zip_path.encode())
+        closing = b"" if b"Connection: close" in stream else post("/updates", CHECK, b"Connection: close")
+        said = await talk(both.lane, stream + closing)
+        assert said, name
+        if name in ordinary:
+            assert both.shared.handed_over == before, name
+    assert both.shared.bugs == 0
+
+
+async def test_what_could_smuggle_is_refused_or_read_alike(both):
+    for name, stream in REFUSED.items():
+        lane, plain = await ask_both(both, stream)
+        assert lane == plain, name
+        assert len(lane) <= 2, name
+
+
+async def test_a_stream_cut_at_every_byte_is_answered_alike(both):
+    stream = post("/updates", RUNS_IT, b"Connection: close")
+    whole = answers(await talk(both.plain, stream))
+    for place in range(1, len(stream)):
+        assert answers(await talk(both.lane, stream[:place], stream[place:])) == whole, place
+
+
+async def test_pipelined_requests_cut_at_every_byte_are_answered_in_order(both):
+    stream = post("/updates", RUNS_IT) + get(both.zip_path) + post("/stats", EVENT) + LAST
+    whole = answers(await talk(both.plain, stream))
+    assert len(whole) == 4
+    for place in range(1, len(stream), 3):
+        assert answers(await talk(both.lane, stream[:place], stream[place:])) == whole, place
+
+
+async def test_requests_byte_by_byte_are_answered(both):
+    stream = post("/updates", RUNS_IT) + LAST
+    whole = answers(await talk(both.plain, stream))
+    assert answers(await talk(both.lane, *(stream[n : n + 1] for n in range(len(stream))))) == whole
+
+
+async def test_many_requests_at_once_are_all_answered(both):
+    count = 2 * WAITING_LIMIT_BYTES // len(post("/stats", EVENT))
+    said = answers(await talk(both.lane, post("/stats", EVENT) * count + LAST))
+    assert len(said) == count + 1
+
+
+async def test_a_peer_that_does_not_read_is_not_answered_for_ever(both):
+    reader, writer = await asyncio.open_connection("127.0.0.1", both.lane, limit=1)
+    flood = post("/updates", CHECK) * 2_000
+    for _ in range(20):
+        writer.write(flood)
+        await asyncio.sleep(0)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    answered = both.shared.checks
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert both.shared.checks == answered < 40_000
+    writer.transport.abort()
+    del reader
+
+
+async def test_a_lost_blob_is_not_found_at_both_doors(both):
+    current = both.shared.desk.current
+    digest = both.zip_path.rpartition("/")[2]
+    current._store.path(blob_key(digest)).unlink()
+    lane, plain = await ask_both(both, get("@"))
+    assert lane == plain
+    assert b" 404 " in lane[0][0]
+
+
+async def test_whose_report_it_is_behind_a_proxy_is_for_the_other_door(tmp_path):
+    async with doors(tmp_path, proxies=["127.0.0.1"]) as both:
+        before = both.shared.handed_over
+        await talk(both.lane, post("/stats", EVENT) + LAST)
+        assert both.shared.handed_over == before + 1
+
+
+async def test_idle_connections_end_and_half_said_heads_are_cut(both):
+    for beginning in (b"", b"POST /upd"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", both.lane)
+        writer.write(beginning)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        (lane,) = both.shared.lanes
+        assert lane.waits == bool(beginning)
+        lane.touched -= 1_000
+        sweeping = asyncio.create_task(both.shared.sweep())
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                assert await reader.read() == b""
+        except ConnectionError:
+            assert beginning
+        sweeping.cancel()
+        writer.close()

@@ -1,6 +1,6 @@
 """Update checks: what is accepted and as what, that both ways of reading agree, and that nothing else can come out.
 
-The refusals and their exact bodies are cases in `tests/vectors/device/updates.json`, walked by test_wire_answers.
+The refusals and their exact bodies are cases in `tests/vectors/device/updates.json`, walked by tests/conformance.
 """
 
 import json

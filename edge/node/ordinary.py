@@ -17,22 +17,32 @@ HEAD_LIMIT_BYTES = 8 * 1024  # a device's has 300 to 800 bytes; a longer one is 
 NOT_OURS = -1
 INCOMPLETE = 0
 
-# Everything that frames the body, from the first byte of the head to its last: one length in plain digits, once.
-_LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,7})(?=\r\n)", re.IGNORECASE)
-_FOLDED = re.compile(rb"\r\n[ \t]|[^\r]\n")  # obsolete folding, and a line that ends without its CR
+# One length, in plain digits, once. Most clients spell its name in one of two ways, which are found without a regex.
+_LENGTH_NAMES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+_ODD_LENGTH_NAME = re.compile(rb"\r\ncontent-length: ?", re.IGNORECASE)
+_DIGITS = re.compile(rb"[0-9]{1,7}(?=\r\n)")
 _GETS = (b"GET /bundles/", b"HEAD /bundles/")
 _POSTS = {b"POST /updates HTTP/1.1\r\n": BODY_LIMIT_BYTES, b"POST /stats HTTP/1.1\r\n": STATS_BODY_LIMIT_BYTES}
 _STARTS = (*_GETS, *_POSTS)
 _LONGEST_START = max(len(start) for start in _STARTS)
 
 # Headers that make a request somebody else's: framing, upgrades, waiting, and encodings of the body.
-_ODD = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer", b"via"})
-_KEPT = frozenset(
-    {
-        *(b"host", b"accept-encoding", b"connection", b"content-length"),
-        *(b"range", b"if-range", b"if-none-match", b"if-modified-since"),
-    }
+_ODD = (b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer", b"via")
+_KEPT = (
+    *(b"host", b"accept-encoding", b"connection", b"content-length"),
+    *(b"range", b"if-range", b"if-none-match", b"if-modified-since"),
 )
+_IGNORED = (b"content-type", b"user-agent", b"accept", b"accept-language", b"origin", b"referer")
+_IS_ODD, _IS_NOTHING = b"odd", b""
+
+
+def _spellings() -> dict[bytes, bytes]:
+    """What a header's name means here, as devices spell it: `Host`, `host`. Others are lower-cased first."""
+    meanings = {name: name for name in _KEPT} | dict.fromkeys(_ODD, _IS_ODD) | dict.fromkeys(_IGNORED, _IS_NOTHING)
+    return meanings | {name.title(): meaning for name, meaning in meanings.items()}
+
+
+_MEANINGS = _spellings()
 
 
 class Request(NamedTuple):
@@ -51,23 +61,40 @@ def measure(data: bytes) -> int:
     if end < 0 or end > HEAD_LIMIT_BYTES:
         could_be = len(data) <= HEAD_LIMIT_BYTES and _could_start(data)
         return INCOMPLETE if end < 0 and could_be else NOT_OURS
-    if _FOLDED.search(data, 0, end + 2):
+    if _is_odd(data, end + 2):
         return NOT_OURS
     line_end = data.find(b"\n") + 1
     limit_bytes = _POSTS.get(data[:line_end])
     if limit_bytes is None:
         return end + 4 if data.startswith(_GETS) else NOT_OURS
-    length = _LENGTH.search(data, line_end - 2, end + 2)
-    if length is None:
-        return NOT_OURS
-    body_bytes = int(length[1])
-    if body_bytes > limit_bytes:
+    body_bytes = _length(data, line_end - 2, end + 2)
+    if body_bytes is None or body_bytes > limit_bytes:
         return NOT_OURS
     whole = end + 4 + body_bytes
     if len(data) >= whole:
         return whole
     # Who waits to be told to go on must not wait for us.
     return NOT_OURS if b"expect" in data[line_end:end].lower() else INCOMPLETE
+
+
+def _is_odd(data: bytes, end: int) -> bool:
+    """A line that ends without its CR, or that folds the one before (RFC 9112 2.2, 5.2)."""
+    return (
+        data.count(b"\n", 0, end) != data.count(b"\r\n", 0, end)
+        or data.find(b"\r\n ", 0, end) >= 0
+        or data.find(b"\r\n\t", 0, end) >= 0
+    )
+
+
+def _length(data: bytes, start: int, end: int) -> int | None:
+    for name in _LENGTH_NAMES:
+        place = data.find(name, start, end)
+        if place >= 0:
+            digits = _DIGITS.match(data, place + len(name), end)
+            return int(digits[0]) if digits else None
+    spelled = _ODD_LENGTH_NAME.search(data, start, end)
+    digits = _DIGITS.match(data, spelled.end(), end) if spelled else None
+    return int(digits[0]) if digits else None
 
 
 def _could_start(data: bytes) -> bool:
@@ -110,13 +137,13 @@ class Reader:
         self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        known = name.lower()
-        if known in _KEPT:
-            if known in self._headers:
+        meaning = _MEANINGS.get(name)
+        if meaning is None:
+            meaning = _MEANINGS.get(name.lower(), _IS_NOTHING)
+        if meaning:
+            if meaning is _IS_ODD or meaning in self._headers:
                 self._odd = True
-            self._headers[known] = value
-        elif known in _ODD:
-            self._odd = True
+            self._headers[meaning] = value
 
     def on_body(self, body: bytes) -> None:
         self._body += body

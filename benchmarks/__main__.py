@@ -1,0 +1,90 @@
+"""`python -m benchmarks NAME [--quick] [--json | --markdown] [--plot FILE.svg]`: one comparison, measured and printed.
+
+Exits with 2 when a program that it needs is not installed, and says its package. All traffic stays on loopback or in
+the network namespaces of this machine.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe_machine
+from benchmarks.plots import encode_svg
+from benchmarks.report import Missing, Options, Report
+from benchmarks.tables import encode_markdown, encode_text, values_of
+
+# Each is a module of this package with `run(options) -> Report`.
+COMMANDS = {
+    "check": "what one update check costs, against nginx, an aiohttp application and the bare floor",
+    "delivery": "what a GiB of bundle bytes costs, against nginx and aiohttp",
+    "slow": "what 2,000 slow readers cost those who only ask",
+    "scale": "1, 100 and 10,000 apps: a check, memory, load time, swaps under load",
+    "wan": "checks and updates over an emulated long link",
+    "storm": "a fleet wakes after a publish, asks and downloads",
+}
+
+
+def main() -> int:
+    words = _parser().parse_args()
+    if importlib.util.find_spec(f"benchmarks.{words.name}") is None:
+        print(f"benchmarks: {words.name} is not part of this tree", file=sys.stderr)
+        return 2
+    options = Options(
+        quick=words.quick, pin=not words.no_pin, plot=words.plot is not None, cache_dir=words.cache_dir.absolute()
+    )
+    options.cache_dir.mkdir(parents=True, exist_ok=True)
+    machine, started = describe_machine(options.pin), time.monotonic()
+    try:
+        report: Report = importlib.import_module(f"benchmarks.{words.name}").run(options)
+    except Missing as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+    ran = {
+        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        "rounds": str(options.rounds),
+        "seconds": f"{time.monotonic() - started:.0f}",
+    }
+    _print(report, {**ran, **machine}, words)
+    if words.plot and report.plot:
+        words.plot.write_text(encode_svg(report.plot))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=f"{__doc__}\n\n{names}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", choices=COMMANDS, metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="3 short rounds, within a minute: proves that it runs")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="measure and draw the curve, where there is one")
+    parser.add_argument("--no-pin", action="store_true", help="let servers and load generators share all cores")
+    parser.add_argument("--cache-dir", type=Path, default=Path(tempfile.gettempdir()) / "edge-benchmarks")
+    return parser
+
+
+def _print(report: Report, circumstances: dict[str, str], words: argparse.Namespace) -> None:
+    if words.json:
+        document: dict[str, Any] = {"name": words.name, "compares": report.compares, "run": circumstances}
+        print(json.dumps(document | {"tables": [values_of(table) for table in report.tables]}, indent=2))
+        return
+    encode = encode_markdown if words.markdown else encode_text
+    bullet = "* " if words.markdown else "  "
+    print(f"{report.compares}\n")
+    print("\n".join(f"{bullet}{name}: {value}" for name, value in circumstances.items()))
+    for table in report.tables:
+        print(f"\n{encode(table)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""An ordinary aiohttp application with the node's own decision. `python -m … PORT DATA_DIR PUBLIC_URL HEADERS`.
+
+It parses, decides and encodes with the very code of a worker, from the same store and the same device facts; only the
+HTTP around it is what anybody would write. HEADERS is a JSON file of the headers that each answer carries.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from edge.config import Telemetry
+from edge.node.current import Current
+from edge.node.desk import DeviceDesk
+from edge.node.device_facts import Facts
+from edge.node.event_limits import EventLimits
+from edge.node.overload import Overload
+from edge.node.peers import Proxies
+from edge.node.supervisor import Truth
+from edge.telemetry.facts_recovery import TABLE_NAME
+from edge.telemetry.facts_table import FactsTable
+from edge.telemetry.spool import Spool
+from edge.wire.updates import WireError, parse_update_check
+
+BACKLOG = 4096
+REQUESTS_LIMIT = 1_000_000_000
+
+
+def build_app(desk: DeviceDesk, public_url: str, headers: dict[str, str]) -> web.Application:
+    async def handle_updates(request: web.Request) -> web.Response:
+        try:
+            check = parse_update_check(await request.read())
+        except WireError as error:
+            return web.Response(body=error.body, status=error.status, content_type="application/json")
+        return web.Response(body=desk.answer_check(check, public_url).plain, headers=headers)
+
+    app = web.Application()
+    app.on_response_prepare.append(leave_out_server)
+    app.router.add_post("/updates", handle_updates)
+    return app
+
+
+async def leave_out_server(request: web.Request, response: web.StreamResponse) -> None:
+    """The node does not say what it runs on, and the answers have to be the same."""
+    response.headers.pop("Server", None)
+
+
+def build_desk(truth: Truth, facts_table: Path, spool_dir: Path, public_url: str) -> DeviceDesk:
+    now = time.time()
+    current = Current(truth.store)
+    current.swap([current.build(app, head, now) for app, head in truth.releases.heads().items()])
+    limits = Telemetry()
+    return DeviceDesk(
+        current,
+        Spool(spool_dir, "benchmark", 0),
+        public_url=public_url,
+        allowed_hosts=frozenset(),
+        proxies=Proxies(),
+        overload=Overload(REQUESTS_LIMIT),
+        event_limits=EventLimits(limits.app_events_per_second, limits.address_events_per_second),
+        facts=Facts(FactsTable(facts_table), lambda message: None),
+    )
+
+
+async def serve(port: int, data_dir: Path, public_url: str, headers: dict[str, str]) -> None:
+    truth = Truth(data_dir, time.time())
+    with tempfile.TemporaryDirectory() as folder:
+        desk = build_desk(truth, truth.facts_dir / TABLE_NAME, Path(folder), public_url)
+        runner = web.AppRunner(build_app(desk, public_url, headers), access_log=None, keepalive_timeout=75)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=BACKLOG).start()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], json.loads(Path(sys.argv[4]).read_text())))

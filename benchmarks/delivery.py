@@ -1,0 +1,187 @@
+"""What bundle bytes cost: 5 MB and 64 KiB, whole and in ranges, to 1, 16 and 128 clients; ours, nginx with `sendfile`,
+aiohttp's FileResponse on uvloop.
+
+All send the same file from the page cache, with the same headers as far as each lets us; the load generator throws
+bodies away in the kernel, so it is the servers that are measured.
+"""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.accounting import cpu_seconds
+from benchmarks.answers import fetch, to_say
+from benchmarks.drain import Drained
+from benchmarks.figures import ratios, spread
+from benchmarks.programs import cores, module, need_program, running
+from benchmarks.report import Options, Report
+from benchmarks.sampling import in_turns, milliseconds, throughput_words
+from benchmarks.servers import NGINX, OURS, Server, nginx, node, program
+from benchmarks.tables import Cell, Table
+from benchmarks.worlds import APP, Sizes, get_request, prepare_app
+from edge.bundles.store import blob_key
+
+HOST = "updates.example.com"
+AIOHTTP_FILES = "aiohttp files"
+CLIENTS = (1, 16, 128)
+GIB = 2**30
+RANGES = 4  # parts of a file that are asked for in turns
+
+
+class Subject(NamedTuple):
+    """What is asked for, in words, and the requests, asked in turns."""
+
+    title: str
+    path: str
+    answer_bytes: int  # of one body
+    requests: tuple[bytes, ...]
+
+
+class Sample(NamedTuple):
+    cpu_seconds: float
+    answer_bytes: int
+    drained: Drained
+
+    @property
+    def cpu_per_gib(self) -> float:
+        return self.cpu_seconds / self.drained.bytes * GIB
+
+    @property
+    def cpu_per_answer(self) -> float:
+        """Microseconds; what was under way at the end of a round counts for its part."""
+        return self.cpu_per_gib / GIB * self.answer_bytes * 1e6
+
+    @property
+    def gib_per_second(self) -> float:
+        return self.drained.bytes / self.drained.seconds / GIB
+
+
+COLUMNS = (
+    "contender",
+    "clients",
+    "server CPU s/GiB",
+    "of nginx",
+    "server CPU µs/request",
+    "GiB/s",
+    "of nginx ",
+    "counts as throughput",
+    "p50 ms",
+    "p99 ms",
+    "max ms",
+)
+
+
+def run(options: Options) -> Report:
+    need_program("nginx")
+    on, generators = cores(options.pin)
+    with tempfile.TemporaryDirectory(prefix="edge-delivery-") as temporary:
+        folder = Path(temporary)
+        sizes = {"5 MB": 5_000_000, "64 KiB": 65_536}
+        made = prepare_app(
+            folder / "data", [(f"1.0.{at}", Sizes(zip_bytes=size)) for at, size in enumerate(sizes.values(), 1)]
+        )
+        zips = {name: bundle.zip for name, bundle in zip(sizes, made.values(), strict=True)}
+        tree = _tree(folder, list(zips.values()))
+        with (
+            node(folder / "data", on) as ours,
+            running(module("benchmarks.drain"), generators, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as drainer,
+        ):
+            tables = []
+            for subject in _subjects(sizes, zips):
+                with _contenders(ours.server, subject, folder, tree, on) as contenders:
+                    tables.append(_measure_subject(subject, contenders, drainer, options))
+    return Report(compares="CPU per GiB delivered: ours, nginx sendfile, aiohttp FileResponse.", tables=tuple(tables))
+
+
+def _subjects(sizes: Mapping[str, int], zips: Mapping[str, str]) -> Iterator[Subject]:
+    for name, size in sizes.items():
+        path = f"/bundles/{APP}/zip/{zips[name]}"
+        yield Subject(f"{name}, whole", path, size, (get_request(path, HOST),))
+        part = size // RANGES
+        wanted = [f"bytes={at * part}-{(at + 1) * part - 1}" for at in range(RANGES)]
+        yield Subject(
+            f"{name}, in ranges of a quarter", path, part, tuple(get_request(path, HOST, each) for each in wanted)
+        )
+
+
+def _tree(folder: Path, digests: Sequence[str]) -> Path:
+    """The same files under the same addresses, for servers that know only folders."""
+    tree = folder / "tree"
+    place = tree / "bundles" / APP / "zip"
+    place.mkdir(parents=True)
+    for digest in digests:
+        (place / digest).hardlink_to(folder / "data" / "store" / blob_key(digest))
+    return tree
+
+
+@contextmanager
+def _contenders(ours: Server, subject: Subject, folder: Path, tree: Path, on: set[int]) -> Iterator[dict[str, Server]]:
+    """All of them, after each has sent exactly our bytes."""
+    answer = fetch(ours.port, subject.requests[0])
+    headers = to_say(answer)
+    file = folder / "file-headers.json"
+    kept = {name: value for name, value in headers if name.lower() not in ("content-range", "accept-ranges", "etag")}
+    file.write_text(json.dumps(kept))
+    with ExitStack() as stack:
+        content = f"location / {{ root {tree}; }}"
+        contenders = {
+            OURS: ours,
+            NGINX: stack.enter_context(nginx(folder / "nginx", on, content, headers, answer.header("Content-Type"))),
+            AIOHTTP_FILES: stack.enter_context(program(AIOHTTP_FILES, [tree, file], on)),
+        }
+        for name, server in contenders.items():
+            found = fetch(server.port, subject.requests[0])
+            if (found.status, sha256(found.body).digest()) != (answer.status, sha256(answer.body).digest()):
+                raise RuntimeError(f"{name} answers {found.status} with {len(found.body)} other bytes than ours")
+        yield contenders
+
+
+def _measure_subject(
+    subject: Subject, contenders: Mapping[str, Server], drainer: "subprocess.Popen[str]", options: Options
+) -> Table:
+    seconds = 0.4 if options.quick else 3.0
+    rows: list[tuple[Cell, ...]] = []
+    for clients in CLIENTS:
+        for server in contenders.values():
+            _once(subject, clients, 0.2, drainer, server)  # warms caches and buffers
+        found = in_turns(contenders, options.rounds, partial(_once, subject, clients, seconds, drainer))
+        rows += [_row(name, clients, samples, found[NGINX]) for name, samples in found.items()]
+    return Table(title=subject.title, columns=COLUMNS, rows=tuple(rows))
+
+
+def _once(subject: Subject, clients: int, seconds: float, drainer: "subprocess.Popen[str]", server: Server) -> Sample:
+    requests = [request.decode("latin-1") for request in subject.requests]
+    orders = {"port": server.port, "requests": requests, "connections": clients, "seconds": seconds}
+    assert drainer.stdin and drainer.stdout
+    pids = server.pids()
+    before = cpu_seconds(pids)
+    drainer.stdin.write(json.dumps(orders) + "\n")
+    drainer.stdin.flush()
+    told = drainer.stdout.readline()
+    spent = cpu_seconds(pids) - before
+    if not told:
+        raise RuntimeError(f"the load generator ended while {server.name} was measured")
+    return Sample(spent, subject.answer_bytes, Drained(*json.loads(told)))
+
+
+def _row(name: str, clients: int, samples: Sequence[Sample], nginx_samples: Sequence[Sample]) -> tuple[Cell, ...]:
+    drained = [sample.drained for sample in samples]
+    return (
+        name,
+        clients,
+        spread([sample.cpu_per_gib for sample in samples]),
+        ratios([sample.cpu_per_gib for sample in samples], [sample.cpu_per_gib for sample in nginx_samples]),
+        spread([sample.cpu_per_answer for sample in samples]),
+        spread([sample.gib_per_second for sample in samples]),
+        ratios([sample.gib_per_second for sample in samples], [sample.gib_per_second for sample in nginx_samples]),
+        throughput_words([each.busy for each in drained]),
+        milliseconds([each.p50 for each in drained]),
+        milliseconds([each.p99 for each in drained]),
+        milliseconds([each.most for each in drained]),
+    )

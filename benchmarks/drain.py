@@ -1,0 +1,121 @@
+"""A load generator for large answers: `python -m benchmarks.drain` reads lines of orders, prints lines of results.
+
+Kept connections ask again as soon as an answer is whole. Bodies are taken from the kernel with MSG_TRUNC, which throws
+them away without copying them: so the generator costs little and the server's speed is what shows. What the bytes are
+is checked before, once, by whoever gives the order.
+"""
+
+import json
+import select
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from benchmarks.answers import parse_head
+from benchmarks.figures import percentile
+
+HEAD_BYTES = 8192
+TAKEN_AT_ONCE_BYTES = 4 << 20
+WAIT_SECONDS = 10.0  # without a byte on any connection: the server is stuck
+
+_sink = memoryview(bytearray(TAKEN_AT_ONCE_BYTES))
+
+
+class Drained(NamedTuple):
+    """Bytes with heads; latencies in microseconds, from the request to the last byte; `busy` of one core."""
+
+    bytes: int
+    answers: int
+    seconds: float
+    busy: float
+    p50: float
+    p99: float
+    most: float
+
+
+class Taker:
+    """One connection and what it still has to receive."""
+
+    def __init__(self, port: int, requests: Sequence[bytes], first: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), WAIT_SECONDS)
+        self.socket.setblocking(False)
+        self._requests = requests
+        self._next = first
+        self._head = b""
+        self._left = 0
+        self._asked = 0.0
+
+    def ask(self) -> None:
+        self.socket.sendall(self._requests[self._next % len(self._requests)])
+        self._next += 1
+        self._asked = time.perf_counter()
+
+    def take(self) -> tuple[int, float]:
+        """Bytes received now, and the seconds of the answer that they completed; 0 seconds when it goes on."""
+        if not self._left:
+            return self._take_head()
+        count = self.socket.recv_into(_sink, min(self._left, TAKEN_AT_ONCE_BYTES), socket.MSG_TRUNC)
+        if not count:
+            raise ConnectionError("the server closed within an answer")
+        self._left -= count
+        return count, self._finished()
+
+    def _take_head(self) -> tuple[int, float]:
+        block = self.socket.recv(HEAD_BYTES)
+        if not block:
+            raise ConnectionError("the server closed instead of answering")
+        head, end, body = (self._head + block).partition(b"\r\n\r\n")
+        if not end:
+            self._head = head
+            return len(block), 0.0
+        self._head = b""
+        status, headers = parse_head(head + end)
+        if status not in (200, 206):
+            raise ConnectionError(f"the server answers {status}")
+        length = next(int(value) for name, value in headers if name.lower() == "content-length")
+        self._left = length - len(body)
+        return len(block), self._finished()
+
+    def _finished(self) -> float:
+        return 0.0 if self._left else time.perf_counter() - self._asked
+
+
+def drain(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Drained:
+    """Raises ConnectionError at the first answer that is not a whole 200 or 206, TimeoutError when nothing comes."""
+    poll = select.epoll()
+    takers = {taker.socket.fileno(): taker for taker in (Taker(port, requests, at) for at in range(connections))}
+    for number, taker in takers.items():
+        poll.register(number, select.EPOLLIN)
+        taker.ask()
+    latencies: list[float] = []
+    received, started, spent = 0, time.perf_counter(), time.process_time()
+    while (now := time.perf_counter()) - started < seconds:
+        ready = poll.poll(WAIT_SECONDS)
+        if not ready:
+            raise TimeoutError(f"no byte in {WAIT_SECONDS} s")
+        for number, _ in ready:
+            count, took = takers[number].take()
+            received += count
+            if took:
+                latencies.append(took * 1e6)
+                takers[number].ask()
+    seconds, spent = now - started, time.process_time() - spent
+    for taker in takers.values():
+        taker.socket.close()
+    poll.close()
+    latencies.sort()
+    figures = [percentile(latencies, share) for share in (0.5, 0.99, 1.0)] if latencies else [0.0] * 3
+    return Drained(received, len(latencies), seconds, spent / seconds, *figures)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        orders: dict[str, Any] = json.loads(line)
+        requests = [request.encode("latin-1") for request in orders["requests"]]
+        print(json.dumps(drain(orders["port"], requests, orders["connections"], orders["seconds"])), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Starting and ending the programs of a benchmark: servers on one core, load generators on another."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import Missing
+
+START_SECONDS = 300.0  # 10,000 apps take a minute to load; a server that needs longer is broken
+END_SECONDS = 60.0
+
+PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}
+
+
+def find_program(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+
+
+def need_program(name: str) -> str:
+    """Raises Missing, which names the package."""
+    found = find_program(name)
+    if found is None:
+        raise Missing(f"{name} is not installed; its Debian package is {PACKAGES.get(name, name)}")
+    return found
+
+
+def cores(pin: bool) -> tuple[set[int], set[int]]:
+    """Those of servers and those of load generators; on one core, or unpinned, both may use all."""
+    usable = sorted(os.sched_getaffinity(0))
+    if not pin or len(usable) < 2:
+        return set(usable), set(usable)
+    return {usable[0]}, {usable[1]}
+
+
+def module(name: str, *words: object) -> list[str]:
+    return [sys.executable, "-m", name, *(str(word) for word in words)]
+
+
+@contextmanager
+def running(command: Sequence[str], on: set[int], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """The program, ended with SIGTERM when the block is left and killed if it does not end."""
+    # 3.11's documented hazard of preexec_fn is threads; this process has none when it starts programs.
+    pin = partial(os.sched_setaffinity, 0, on)
+    with subprocess.Popen(command, preexec_fn=pin, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def await_port(port: int, process: subprocess.Popen[str]) -> None:
+    """Returns when the port accepts; raises RuntimeError when the program ends before or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with code {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError(f"{process.args!r} does not listen on {port}")
+
+
+def environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """Ours without the node's variables of whoever runs this, plus `changes`."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
+    return own | {"PYTHONPATH": str(Path(__file__).parent.parent)} | dict(changes)

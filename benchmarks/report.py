@@ -1,0 +1,37 @@
+"""What a benchmark is given and what it returns. A benchmark is a module with `run(options) -> Report`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.plots import Plot
+from benchmarks.tables import Table
+
+ROUNDS = 7
+QUICK_ROUNDS = 3
+
+
+class Missing(Exception):
+    """A program that the benchmark needs is not installed; the message names its package."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """`cache_dir` keeps prepared data between runs; `plot` asks for what only a plot needs to be measured."""
+
+    quick: bool = False
+    pin: bool = True
+    plot: bool = False
+    cache_dir: Path
+
+    @property
+    def rounds(self) -> int:
+        return QUICK_ROUNDS if self.quick else ROUNDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """`compares` says in a sentence or two what was measured, and against what."""
+
+    compares: str
+    tables: tuple[Table, ...]
+    plot: Plot | None = None

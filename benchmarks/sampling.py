@@ -1,0 +1,93 @@
+"""Contenders in turns under one load, and the table of it. The first figure is what the servers spent per request.
+
+A round runs every contender once; the next round begins with another, so that what drifts meets all of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from benchmarks.accounting import cpu_seconds
+from benchmarks.figures import Spread, ratios, spread
+from benchmarks.servers import Server
+from benchmarks.tables import Cell, Table
+from benchmarks.wrk import Load, Summary, run_wrk
+
+BUSY_LIMIT = 0.8  # of the load generator's core: above it throughput and latency are partly its own
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Sample(NamedTuple):
+    cpu_microseconds: float  # of all the server's processes, per request
+    summary: Summary
+
+
+def measure(server: Server, load: Load, on: set[int], script: Path) -> Sample:
+    """Raises RuntimeError when nothing was answered."""
+    pids = server.pids()
+    before = cpu_seconds(pids)
+    summary = run_wrk(load, server.port, on, script)
+    spent = cpu_seconds(pids) - before
+    if not summary.requests:
+        raise RuntimeError(f"{server.name} answered nothing")
+    return Sample(spent / summary.requests * 1e6, summary)
+
+
+def in_turns(contenders: Mapping[str, S], rounds: int, once: Callable[[S], T]) -> dict[str, list[T]]:
+    """`rounds` results of each, by name."""
+    found: dict[str, list[T]] = {name: [] for name in contenders}
+    names = list(contenders)
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            found[name].append(once(contenders[name]))
+    return found
+
+
+CHECK_COLUMNS = (
+    "contender",
+    "server CPU µs/check",
+    "of nginx",
+    "checks/s",
+    "counts as throughput",
+    "p50 ms",
+    "p99 ms",
+    "max ms",
+    "failed",
+)
+
+
+def check_rows(found: Mapping[str, Sequence[Sample]], against: str) -> tuple[tuple[Cell, ...], ...]:
+    """A row per contender; ratios are to the contender `against`."""
+    return tuple(check_row(name, samples, found[against]) for name, samples in found.items())
+
+
+def check_row(name: str, samples: Sequence[Sample], against: Sequence[Sample]) -> tuple[Cell, ...]:
+    summaries = [sample.summary for sample in samples]
+    return (
+        name,
+        spread([sample.cpu_microseconds for sample in samples]),
+        ratios([sample.cpu_microseconds for sample in samples], [sample.cpu_microseconds for sample in against]),
+        spread([summary.rate for summary in summaries]),
+        throughput_words([summary.busy for summary in summaries]),
+        milliseconds([summary.p50 for summary in summaries]),
+        milliseconds([summary.p99 for summary in summaries]),
+        milliseconds([summary.most for summary in summaries]),
+        sum(summary.failed for summary in summaries),
+    )
+
+
+def throughput_words(busy: Sequence[float]) -> str:
+    """Whether the rate says something about the server: only when the generator had time left."""
+    most = max(busy)
+    return f"{'yes' if most < BUSY_LIMIT else 'no'}, generator {most:.0%} busy"
+
+
+def milliseconds(microseconds: Sequence[float]) -> Spread:
+    return spread([value / 1000 for value in microseconds])
+
+
+def check_table(title: str, found: Mapping[str, Sequence[Sample]], against: str, notes: Sequence[str] = ()) -> Table:
+    return Table(title=title, columns=CHECK_COLUMNS, rows=check_rows(found, against), notes=tuple(notes))

@@ -1,0 +1,153 @@
+"""The contenders as running servers, one worker each: our node, nginx, and two programs of `contenders`.
+
+Each is started once for a whole benchmark, on a free port of loopback, and told apart by name.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.accounting import family_of
+from benchmarks.answers import Answer
+from benchmarks.programs import await_port, environment, free_port, module, need_program, running
+from edge.cli.client import Client
+
+OURS, NGINX, AIOHTTP, FLOOR = "ours", "nginx", "aiohttp", "floor"
+SERVE = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
+
+_NGINX = """
+daemon off;
+{user}
+worker_processes 1;
+worker_rlimit_nofile 20000;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx-error.log warn;
+events {{ worker_connections 16384; }}
+http {{
+  access_log off;
+  server_tokens off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 75;
+  sendfile on;
+  tcp_nopush on;
+  open_file_cache max=512;
+  types {{ }}
+  default_type {content_type};
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    {headers}
+    {content}
+  }}
+}}
+"""
+_OF_NGINX = frozenset({"content-type", "etag", "last-modified", "accept-ranges", "content-range"})  # it writes them
+
+
+class Server(NamedTuple):
+    name: str
+    port: int
+    pid: int
+
+    def pids(self) -> list[int]:
+        """Every process of it, now."""
+        return family_of(self.pid)
+
+
+class Node(NamedTuple):
+    """Ours, with the door that changes it."""
+
+    server: Server
+    control: Client
+
+    def worker_pids(self) -> list[int]:
+        return [worker["pid"] for worker in self.control.get("/v1/node")["workers"]]
+
+    def count(self, name: str) -> int:
+        """One of the workers' own counters, over all workers."""
+        return sum(int(worker["counts"].get(name, 0)) for worker in self.control.get("/v1/node")["workers"])
+
+
+@contextmanager
+def node(data_dir: Path, on: set[int], *, public_url: str = "", workers: int = 1) -> Iterator[Node]:
+    """`edge serve` on the data directory, with its limits per address off: all load comes from one address."""
+    changes = {
+        "EDGE_DATA_DIR": str(data_dir),
+        "EDGE_DEVICES_HOST": "127.0.0.1",
+        "EDGE_DEVICES_PORT": "0",
+        "EDGE_DEVICES_WORKERS": str(workers),
+        "EDGE_DEVICES_PUBLIC_URL": public_url,
+        "EDGE_DEVICES_CONNECTIONS_PER_ADDRESS": "0",
+        "EDGE_CONTROL_PORT": "0",
+        "EDGE_LOG_LEVEL": "error",
+    }
+    command = [sys.executable, "-c", SERVE, "serve", "--json"]
+    with running(command, on, env=environment(changes), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        if not said:
+            raise RuntimeError("the node ended before it served")
+        ports = json.loads(said)
+        control = Client(f"http://127.0.0.1:{ports['control']}", Path(ports["token_file"]).read_text().strip())
+        try:
+            yield Node(Server(OURS, ports["devices"], process.pid), control)
+        finally:
+            control.close()
+
+
+@contextmanager
+def nginx(
+    folder: Path, on: set[int], content: str, headers: Sequence[tuple[str, str]], content_type: str
+) -> Iterator[Server]:
+    """`content` is what stands in the server block; `headers` are added to every answer but those nginx makes itself.
+
+    Raises Missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    added = [f"add_header {name} {_quoted(value)};" for name, value in headers if name.lower() not in _OF_NGINX]
+    config = folder / "nginx.conf"
+    config.write_text(
+        _NGINX.format(
+            user="user root;" if os.geteuid() == 0 else "",
+            folder=folder,
+            port=port,
+            content_type=content_type.partition(";")[0],
+            headers="\n    ".join(added),
+            content=content,
+        )
+    )
+    with running([need_program("nginx"), "-c", str(config), "-e", f"{folder}/nginx-start.log"], on) as process:
+        await_port(port, process)
+        yield Server(NGINX, port, process.pid)
+
+
+def nginx_return(answer: Answer) -> str:
+    """The location that answers every check with the same bytes."""
+    return f"location /updates {{ return {answer.status} {_quoted(answer.body.decode())}; }}"
+
+
+@contextmanager
+def program(name: str, words: Sequence[object], on: set[int]) -> Iterator[Server]:
+    """A program of `contenders`, told its port first."""
+    port = free_port()
+    modules = {AIOHTTP: "aiohttp_check", FLOOR: "floor", "aiohttp files": "aiohttp_files"}
+    with running(module(f"benchmarks.contenders.{modules[name]}", port, *words), on, env=environment({})) as process:
+        await_port(port, process)
+        yield Server(name, port, process.pid)
+
+
+def _quoted(text: str) -> str:
+    """A string of nginx's configuration, which knows no way to write a dollar sign."""
+    if "$" in text:
+        raise ValueError("nginx cannot be told a text with a dollar sign")
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -7,6 +7,7 @@ itself and is opened again by its path. Without a table nothing is known of any 
 import contextlib
 import mmap
 import os
+import struct
 from pathlib import Path
 from zlib import crc32
 
@@ -27,9 +28,9 @@ from edge.telemetry.facts_slot import (
     tag_of,
 )
 
-from_bytes = int.from_bytes
-
 TORN_READS_LIMIT = 100  # a slot is written in nanoseconds; one that stays torn was left by a writer that was killed
+
+_FIRST_WORD = struct.Struct("<Q").unpack_from
 
 
 class FactsTable:
@@ -52,16 +53,15 @@ class FactsTable:
                 return NO_FACTS
         # key_of, page_of, tag_of, find_slot and is_whole in one: their calls were a third of a look-up.
         key = xxh3_128_digest(f"{app}\0{device}".encode(), self._seed)[:KEY_BYTES]
-        start = PAGE_BYTES + from_bytes(key[:8], "little") % self._pages * PAGE_BYTES
-        tag = key[11] or 1
-        tags = held[start : start + SLOTS]
-        at = tags.find(tag)
+        start = PAGE_BYTES + _FIRST_WORD(key)[0] % self._pages * PAGE_BYTES
+        tag = key[11:] if key[11] else b"\1"
+        at = held.find(tag, start, start + SLOTS)
         while at >= 0:
-            place = start + SLOT_BYTES + at * SLOT_BYTES
+            place = start + (at - start + 1) * SLOT_BYTES
             slot = held[place : place + SLOT_BYTES]
-            if slot.startswith(key):
+            if slot[:KEY_BYTES] == key:
                 return facts_of(slot) if crc32(slot) == WHOLE else self._read_again(held, start, key)
-            at = tags.find(tag, at + 1)
+            at = held.find(tag, at + 1, start + SLOTS)
         return NO_FACTS
 
     def close(self) -> None:

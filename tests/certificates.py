@@ -24,8 +24,9 @@ def a_certificate(folder, name="pair", *, password: bytes | None = None, ends=DA
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
-    built = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), now - 2 * DAY)
-    built = built.not_valid_after(now + ends).add_extension(x509.SubjectAlternativeName(names), critical=False)
+    built = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+    built = built.not_valid_before(now - 2 * DAY).not_valid_after(now + ends)
+    built = built.add_extension(x509.SubjectAlternativeName(names), critical=False)
     hidden = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     files = Files(str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
     for path, content in zip(

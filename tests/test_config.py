@@ -191,9 +191,10 @@ def test_the_control_port_beyond_loopback_needs_tls_or_insecure(host):
 
 
 @pytest.mark.parametrize("option", ["CERTIFICATE", "KEY"])
-def test_half_of_tls_is_refused(option):
+@pytest.mark.parametrize("section", ["CONTROL", "DEVICES"])
+def test_half_of_tls_is_refused(section, option):
     with pytest.raises(ConfigError, match="go together"):
-        load_config(None, {f"EDGE_CONTROL_TLS_{option}": "x.pem"})
+        load_config(None, {f"EDGE_{section}_TLS_{option}": "x.pem"})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

@@ -53,3 +53,17 @@ def test_a_public_url_is_what_everybody_is_told():
 )
 def test_addresses_lose_their_mapping_and_zone(address, plain):
     assert plain_address(address) == plain
+
+
+@pytest.mark.parametrize(
+    ("host", "own_port", "expected"),
+    [
+        ("192.0.2.1", 443, "https://192.0.2.1"),
+        ("192.0.2.1:443", 443, "https://192.0.2.1:443"),
+        ("192.0.2.1", 80, "https://192.0.2.1:80"),
+        ("evil.example.com", 443, "https://192.0.2.1:443"),
+    ],
+)
+def test_over_tls_a_host_without_a_port_means_443(host, own_port, expected):
+    own = ("192.0.2.1", own_port)
+    assert base_address(public_url="", allowed_hosts=(), host_header=host, own=own, scheme="https") == expected

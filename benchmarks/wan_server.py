@@ -1,0 +1,136 @@
+"""The servers of the `wan` bench: an `edge serve` with real releases in it, and an nginx that sends the very same zip.
+
+Both run in the server's namespace, one worker each. Releases are two real consecutive npm packages, and one bundle of
+5 MB that does not compress.
+"""
+
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.programs import environment, need_program
+from benchmarks.report import Missing
+from benchmarks.wan_space import Side, running
+
+DEVICE_PORT, CONTROL_PORT, NGINX_PORT = 8080, 8081, 8090
+ZIP_APP, ZIP_BYTES = "com.example.zip", 5_000_000
+ZIP_FILES = 8
+CEILING_BYTES = 200_000_000  # of nothing but zeros, to find out what relay and client can take
+SEED = 1
+FETCH_SECONDS = 60.0
+CHANNEL = "production"
+FIRST, SECOND = "1.0.1", "1.0.2"  # what the two releases of a package are called here
+NGINX = """\
+daemon off; master_process off; user root; pid {folder}/nginx.pid; error_log stderr crit;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off; sendfile on; tcp_nopush on; keepalive_timeout 75; client_body_temp_path {folder};
+    proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    server {{ listen {address}:{port}; root {root}; location = /ceiling {{ alias {folder}/ceiling; }} }}
+}}
+"""
+
+
+class Package(NamedTuple):
+    name: str
+    before: str
+    after: str
+
+    @property
+    def app(self) -> str:
+        return f"com.example.{self.name.replace('-', '')}"
+
+
+SWAGGER = Package("swagger-ui-dist", "5.18.2", "5.18.3")
+TINYMCE = Package("tinymce", "7.5.0", "7.5.1")
+
+
+class Node:
+    """A running `edge serve`; the command line talks to it from inside its namespace."""
+
+    def __init__(self, side: Side, config: Path) -> None:
+        self._side = side
+        self._config = config
+
+    def edge(self, *words: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "edge", *words, "--json", "--config", str(self._config)]
+        done = subprocess.run(
+            self._side.command(command), check=True, capture_output=True, text=True, env=environment({})
+        )
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def publish(self, app: str, source: Path, version: str) -> dict[str, Any]:
+        return self.edge("bundle", "publish", app, str(source), "--version", version)
+
+    def offer(self, app: str, version: str) -> None:
+        self.edge("channel", "set", app, CHANNEL, "--bundle", version)
+
+    def create(self, app: str) -> None:
+        self.edge("app", "create", app)
+        self.edge("channel", "create", app, CHANNEL, "--public", "--policy", "none")
+
+
+@contextlib.contextmanager
+def serving(side: Side, folder: Path) -> Iterator[Node]:
+    config = folder / "edge.toml"
+    config.write_text(
+        f'data_dir = "{folder / "data"}"\n'
+        f'[devices]\nhost = "{side.address}"\nport = {DEVICE_PORT}\nworkers = 1\nconnections_per_address = 0\n'
+        f'[control]\nport = {CONTROL_PORT}\n[log]\nlevel = "warning"\n'
+    )
+    words = [sys.executable, "-m", "edge", "serve", "--json", "--config", str(config)]
+    with running(side.command(words), stdout=subprocess.PIPE, env=environment({})) as process:
+        assert process.stdout is not None
+        if not process.stdout.readline():  # the line that says where it listens
+            raise RuntimeError("`edge serve` did not start; its standard error has said why")
+        yield Node(side, config)
+
+
+@contextlib.contextmanager
+def serving_nginx(side: Side, folder: Path, root: Path) -> Iterator[None]:
+    """nginx with `root`. Raises Missing."""
+    nginx = need_program("nginx")
+    config = folder / "nginx.conf"
+    with (folder / "ceiling").open("wb") as file:
+        file.truncate(CEILING_BYTES)
+    config.write_text(NGINX.format(folder=folder, address=side.address, port=NGINX_PORT, root=root))
+    with running(side.command([nginx, "-c", str(config)])):
+        yield
+
+
+def make_zip_bundle(folder: Path) -> Path:
+    """A web folder whose zip has ZIP_BYTES, give or take its own directory: bytes that no compression shortens."""
+    dice = random.Random(SEED)
+    source = folder / "zip-app"
+    source.mkdir()
+    (source / "index.html").write_text("<!doctype html><title>five megabytes</title>")
+    for number in range(ZIP_FILES):
+        (source / f"part{number}.bin").write_bytes(dice.randbytes(ZIP_BYTES // ZIP_FILES))
+    return source
+
+
+def fetch(name: str, version: str, cache: Path, folder: Path) -> Path:
+    """A package's files without source maps, as an app's web folder. Raises Missing when it cannot be had."""
+    archive = cache / f"{name}-{version}.tgz"
+    if not archive.exists():
+        words = [need_program("npm"), "pack", f"{name}@{version}", "--silent", "--pack-destination", str(cache)]
+        try:
+            subprocess.run(words, check=True, capture_output=True, timeout=FETCH_SECONDS)
+        except subprocess.SubprocessError as error:
+            raise Missing(f"npm pack {name}@{version} failed; it needs a package registry") from error
+    target = folder / f"{name}-{version}"
+    with tarfile.open(archive) as tar:
+        tar.extractall(target, filter="data")
+    for file in target.rglob("*.map"):
+        file.unlink()
+    index = target / "package" / "index.html"
+    if not index.exists():
+        index.write_text("<!doctype html>")  # a bundle must have one; the same in both releases
+    return target / "package"

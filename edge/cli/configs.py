@@ -8,7 +8,6 @@ import click
 from edge.cli.options import with_config, with_output
 from edge.cli.output import Output, line, table
 from edge.config import load_settings
-from edge.node.tls import read_pair
 
 
 @click.group()
@@ -21,6 +20,8 @@ def config() -> None:
 @with_output
 def check(out: Output, config_file: Path | None) -> None:
     """Read the configuration as `edge serve` does; what is wrong is told by name."""
+    from edge.node.tls import read_pair  # cryptography, which `--help` does not need
+
     found, _ = load_settings(config_file, os.environ)
     for port in (found.devices, found.control):
         if port.tls_certificate:

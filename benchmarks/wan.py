@@ -6,12 +6,10 @@ simulator. Needs root, nginx and npm; leaves nothing behind, however it ends.
 """
 
 import contextlib
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -184,7 +182,6 @@ class Bench:
 def bench() -> Iterator[Bench]:
     """Raises Missing."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_unwinding_on_sigterm())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-wan-")))
         place = stack.enter_context(space())
         stack.enter_context(serving_nginx(place.server, folder, folder / "data/store/blobs/sha256"))
@@ -194,17 +191,3 @@ def bench() -> Iterator[Bench]:
         words = [sys.executable, "-m", "benchmarks.wan_client", str(devices)]
         client = stack.enter_context(talker(place.client.command(words)))
         yield Bench(place, client, node, folder)
-
-
-@contextlib.contextmanager
-def _unwinding_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends the bench as Ctrl-C does, with everything it made."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -152,8 +152,8 @@ def _times(findings: Findings, cells: list[Cell]) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         notes=(
-            "The queue holds one bandwidth-delay product, at least 128 KiB. Drops: packets that found it full, or runs of "
-            "up to 16 segments at 1 Gbit/s. Late: how much after its time the relay handed a packet on.",
+            "The queue holds one bandwidth-delay product, at least 128 KiB. Drops: packets that found it full, or "
+            "runs of up to 16 segments at 1 Gbit/s. Late: how much after its time the relay handed a packet on.",
             f"The relay carries {in_words(findings.ceiling.single_bps / 1e6)} Mbit/s in single segments and "
             f"{in_words(findings.ceiling.runs_bps / 1e6)} in runs when the line is no limit.",
         ),

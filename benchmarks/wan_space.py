@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any, NamedTuple
 
 from benchmarks.report import Missing
@@ -94,13 +95,14 @@ class Space:
 
 @contextlib.contextmanager
 def space() -> Iterator[Space]:
-    """Raises NoLink."""
+    """For the main thread: SIGTERM ends what is inside as Ctrl-C does. Raises NoLink."""
     check_machine()
     sweep()
     stem = f"{PREFIX}-{os.getpid()}"
     server = Side(f"{stem}-s", f"ws{os.getpid()}", SERVER_ADDRESS, CLIENT_ADDRESS)
     client = Side(f"{stem}-c", f"wc{os.getpid()}", CLIENT_ADDRESS, SERVER_ADDRESS)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_unwinding_on_sigterm())
         for side in (server, client):
             _ip("netns", "add", side.namespace)
             stack.callback(_remove, side.namespace)
@@ -160,6 +162,19 @@ def running(words: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[s
         yield process
     finally:
         _end(process)
+
+
+@contextlib.contextmanager
+def _unwinding_on_sigterm() -> Iterator[None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not stop the tidying
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +45,22 @@ def module(name: str, *words: object) -> list[str]:
 
 
 @contextmanager
+def pinned(on: set[int]) -> Iterator[None]:
+    """What is started inside the block runs on these cores: a child inherits them from the thread that starts it."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, on)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
 def running(command: Sequence[str], on: set[int], **options: Any) -> Iterator[subprocess.Popen[str]]:
     """The program, ended with SIGTERM when the block is left and killed if it does not end."""
-    # 3.11's documented hazard of preexec_fn is threads; this process has none when it starts programs.
-    pin = partial(os.sched_setaffinity, 0, on)
-    with subprocess.Popen(command, preexec_fn=pin, text=True, **options) as process:
+    with pinned(on):
+        process = subprocess.Popen(command, text=True, **options)
+    with process:
         try:
             yield process
         finally:

@@ -9,11 +9,10 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.programs import need_program
+from benchmarks.programs import need_program, pinned
 
 TIMEOUT_SECONDS = 10
 LEAST_SECONDS = 1  # wrk counts whole seconds
@@ -74,16 +73,17 @@ def run_wrk(load: Load, port: int, on: set[int], script: Path) -> Summary:
     seconds = max(LEAST_SECONDS, load.seconds)
     command = [need_program("wrk"), "-t1", f"-c{load.connections}", f"-d{seconds}s", f"--timeout={TIMEOUT_SECONDS}s"]
     started, before = time.monotonic(), os.times()
-    done = subprocess.run(
-        [*command, "-s", str(script), f"http://127.0.0.1:{port}/updates"],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=partial(os.sched_setaffinity, 0, on),
-    )
+    with pinned(on):
+        process = subprocess.Popen(
+            [*command, "-s", str(script), f"http://127.0.0.1:{port}/updates"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    output, words = process.communicate()
     after = os.times()
     spent = after.children_user + after.children_system - before.children_user - before.children_system
-    return parse_summary(done.stdout, busy=spent / (time.monotonic() - started), words=done.stderr)
+    return parse_summary(output, busy=spent / (time.monotonic() - started), words=words)
 
 
 def encode_script(load: Load) -> str:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest, parse_app_id, parse_digest
+from edge.node.asking import ASKED_APP
 from edge.node.delivery import CONTENT_TYPES, TRANSIENT, Asked, Blob, Plan, plan_delivery
 from edge.node.files import OpenFile, OpenFiles
 from edge.node.send import MINIMUM_BPS, STALL_SECONDS, cut, send_file
@@ -49,6 +50,7 @@ async def handle_bundle(
     path = _find(request, readable)
     if path is None:
         return await handle_unknown(request)
+    request[ASKED_APP] = request.match_info["app"]
     async with files.lend(path) as file:
         if file is None:
             return await handle_unknown(request)

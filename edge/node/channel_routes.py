@@ -12,6 +12,7 @@ from edge.domain.channel_choice import ChannelRequest, Forget, Outcome, Refusal,
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, ChannelName, Digest
 from edge.domain.snapshot import AppSnapshot
+from edge.node.asking import ASKED_APP
 from edge.node.bodies import json_response, read_body
 from edge.node.desk import DeviceDesk
 from edge.node.device_routes import DESK, peer_of
@@ -35,6 +36,7 @@ async def handle_channel_self(request: web.Request) -> web.Response:
     except WireError as error:
         desk.counts["bad_request"] += 1
         return json_response(error.body, error.status)
+    request[ASKED_APP] = asked.app
     limited = desk.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic())
     if limited:
         desk.counts["channel_self_limited"] += 1

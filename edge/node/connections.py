@@ -5,17 +5,23 @@ a network error, never a verdict. What aiohttp itself refuses is answered here i
 """
 
 import asyncio
+import logging
 import resource
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
+from time import time as clock
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.abc import AbstractAccessLogger
 
+from edge.node.access_log import METHOD_LIMIT, Line
 from edge.node.addresses import plain_address
+from edge.node.asking import ASKED_APP, peer_behind
 from edge.node.peers import Proxies, prefix_of
 from edge.node.refusals import refuse, refuse_malformed
+from edge.node.traffic import ROUTES, Traffic, route_of
 
 HEADER_SECONDS = 20.0  # for a whole request head: the longest a plugin waits for an answer (device-protocol §1.1)
 KEEP_ALIVE_SECONDS = 75  # an idle connection of a device that went to sleep; nginx's own default
@@ -41,7 +47,7 @@ class Connections:
 
     def __init__(self, limit: int, proxies: Proxies, total: int = CONNECTIONS_LIMIT) -> None:
         self._limit = limit
-        self._proxies = proxies
+        self.proxies = proxies
         self.total = total
         self._held: dict[str, int] = {}
         self.open = 0
@@ -52,7 +58,7 @@ class Connections:
         if self.open >= self.total:
             self.full += 1
             return False
-        if self._limit and not self._proxies.trusts(address):
+        if self._limit and not self.proxies.trusts(address):
             prefix = prefix_of(address)
             held = self._held.get(prefix, 0)
             if held >= self._limit:
@@ -85,10 +91,18 @@ class Connections:
         }
 
 
+class _Timed(AbstractAccessLogger):
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Nothing: see `log_access`."""
+
+
+_TIMED = logging.getLogger("edge.access")
+
+
 class CountedConnection(web.RequestHandler):
     """aiohttp's own protocol, let in only while its peer has connections left, and cut when its head does not come."""
 
-    __slots__ = ("_admitted_as", "_connections", "_head_bytes", "_head_seconds", "_head_timer")
+    __slots__ = ("_admitted_as", "_connections", "_head_bytes", "_head_seconds", "_head_timer", "_traffic")
 
     def __init__(
         self,
@@ -99,8 +113,10 @@ class CountedConnection(web.RequestHandler):
         header_seconds: float = HEADER_SECONDS,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         admitted_as: str | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         """`admitted_as`: the address of a connection that is counted already and comes from another protocol."""
+        self._traffic = traffic or Traffic()
         limits: dict[str, Any] = {
             "keepalive_timeout": keep_alive_seconds,
             "lingering_time": LINGER_SECONDS,
@@ -108,7 +124,9 @@ class CountedConnection(web.RequestHandler):
             "max_field_size": FIELD_LIMIT_BYTES,
             "max_headers": FIELDS_LIMIT,
             "auto_decompress": False,  # no plugin compresses a body; a forger's would grow a thousandfold here
-            "access_log": None,  # a line per check costs more than the check
+            # Ours is in `log_access`; a logger here makes aiohttp look at the clock, and does no more.
+            "access_log": _TIMED if self._traffic.access else None,
+            "access_log_class": _Timed,
         }
         super().__init__(server, loop=loop, **limits)
         self._connections = connections
@@ -156,6 +174,17 @@ class CountedConnection(web.RequestHandler):
         # What is raised before our middlewares see the request: an `Expect` we do not know.
         shaped = refuse(resp) if isinstance(resp, web.HTTPException) else resp
         return await super().finish_response(request, shaped, start_time)
+
+    def log_access(self, request: web.BaseRequest, response: web.StreamResponse, time: float | None) -> None:
+        """Called once for every answer, when it is out or its peer has left."""
+        route, sent_bytes = route_of(request.path), request.writer.output_size
+        self._traffic.note(route, response.status, sent_bytes)
+        if (access := self._traffic.access) is not None:
+            seconds = self._loop.time() - time if time is not None else 0.0
+            peer = peer_behind(request, self._connections.proxies).prefix
+            app = request.get(ASKED_APP, "")
+            method = request.method[:METHOD_LIMIT]
+            access.note(Line(clock(), method, ROUTES[route], response.status, sent_bytes, seconds, app, peer))
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

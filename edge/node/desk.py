@@ -36,8 +36,11 @@ _SHED = UpToDate(ChannelName(""))  # no channel was looked at
 
 
 class Reply(NamedTuple):
+    """`app` is the one that was asked about, where the question could be read."""
+
     status: int
     body: Body
+    app: str = ""
 
 
 class DeviceDesk:
@@ -116,7 +119,7 @@ class DeviceDesk:
         except WireError as error:
             self.counts["bad_request"] += 1
             return Reply(error.status, Body(error.body, None))
-        return Reply(200, self.answer_check(check, base))
+        return Reply(200, self.answer_check(check, base), check.app)
 
     async def take_report(self, body: bytes, peer: Peer) -> Reply:
         """`POST /stats`, whole."""
@@ -125,12 +128,13 @@ class DeviceDesk:
         except WireError as error:
             self.counts["bad_request"] += 1
             return Reply(error.status, Body(error.body, None))
+        app = report.events[0].app if report.events else ""
         known = [event for event in report.events if self.current.snapshot(event.app) is not None]
         self.counts["events_of_unknown_apps"] += len(report.events) - len(known)
         if known and not (await self._withhold(known) and await self._keep(known, peer)):
             # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
-            return Reply(503, Body(_UNAVAILABLE, None))
-        return Reply(200, Body(encode_stats_answer(report), None))
+            return Reply(503, Body(_UNAVAILABLE, None), app)
+        return Reply(200, Body(encode_stats_answer(report), None), app)
 
     async def _withhold(self, events: list[Event]) -> bool:
         """Bundles that failed on a device are not offered to it again; False when that cannot be kept now.

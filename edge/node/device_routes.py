@@ -2,9 +2,10 @@
 
 from aiohttp import web
 
+from edge.node.asking import ASKED_APP, peer_behind
 from edge.node.bodies import json_response, read_body
 from edge.node.desk import DeviceDesk, Reply
-from edge.node.peers import Peer, find_peer
+from edge.node.peers import Peer
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
 
@@ -49,21 +50,12 @@ def base_of(request: web.Request) -> str:
 
 
 def peer_of(request: web.Request) -> Peer:
-    """Who asks, by the socket and, from our own proxies, by what they say."""
-    proxies = request.app[DESK].proxies
-    transport = request.transport
-    peername = transport.get_extra_info("peername") if transport else None
-    name = proxies.country_header
-    return find_peer(
-        peername[0] if peername else "",
-        request.headers.getall("X-Forwarded-For", ()),
-        request.headers.get(name) if name else None,
-        proxies,
-    )
+    return peer_behind(request, request.app[DESK].proxies)
 
 
 def _negotiated(reply: Reply, request: web.Request) -> web.Response:
     body = reply.body
+    request[ASKED_APP] = reply.app
     if body.gzipped is None:
         return json_response(body.plain, reply.status)
     packed = "gzip" in request.headers.get("Accept-Encoding", "")

@@ -6,6 +6,7 @@ implementation for whatever is unusual. `ordinary` says what is ordinary, the de
 """
 
 import asyncio
+from time import perf_counter
 from typing import Any, cast
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from edge.node.addresses import plain_address
 from edge.node.lane_shared import JSON_OK, LaneShared, head_of, json_head
 from edge.node.ordinary import INCOMPLETE, NOT_OURS, Reader, Request, measure
 from edge.node.send import cut, send_file
+from edge.node.traffic import BUNDLES, STATS, UPDATES
 
 # Requests that arrive while one is being answered wait here; a peer that sends more is not read from.
 WAITING_LIMIT_BYTES = 64 * 1024
@@ -25,7 +27,7 @@ class Lane(asyncio.Protocol):
     """One connection. Requests are answered in their order, one at a time."""
 
     __slots__ = (
-        *("_address", "_busy", "_choked", "_closing", "_data", "_own", "_reader", "_shared", "_transport"),
+        *("_address", "_busy", "_choked", "_closing", "_data", "_named", "_own", "_reader", "_shared", "_transport"),
         "touched",
     )
 
@@ -50,6 +52,7 @@ class Lane(asyncio.Protocol):
         own = transport.get_extra_info("sockname")
         self._own = own[:2] if own else ("127.0.0.1", 80)
         self._address = plain_address(peer[0]) if peer else ""
+        self._named = self._shared.reads(self._address)
         if self._shared.connections.admit(self._address):
             self._shared.lanes.add(self)
         else:
@@ -108,6 +111,8 @@ class Lane(asyncio.Protocol):
 
     def _answer(self, request: Request) -> bool:
         """False: not a request for the lane after all; nothing was said yet."""
+        if not self._named:
+            return False
         if request.target == _CHECK and request.method == "POST":
             self._closing = request.closes
             self._check(request)
@@ -126,19 +131,22 @@ class Lane(asyncio.Protocol):
         return True
 
     def _check(self, request: Request) -> None:
-        shared = self._shared
+        shared, begun = self._shared, perf_counter()
         headers = request.headers
         host = headers.get(b"host", b"").decode("latin-1")
         reply = shared.desk.take_check(request.body, shared.desk.base_of(host, self._own))
         plain, gzipped = reply.body
         shared.checks += 1
         if gzipped is None and reply.status == 200 and not request.closes:
-            self._transport.write(b"%s%s%d\r\n\r\n%s" % (JSON_OK, shared.date_line, len(plain), plain))
+            answer = b"%s%s%d\r\n\r\n%s" % (JSON_OK, shared.date_line, len(plain), plain)
+            self._transport.write(answer)
+            shared.note(self._address, request, UPDATES, 200, len(answer), begun, reply.app)
             return
         packed = gzipped is not None and b"gzip" in headers.get(b"accept-encoding", b"")
         body = gzipped if packed and gzipped is not None else plain
         head = json_head(reply.status, shared, len(body), request.closes, gzipped is not None, packed)
         self._transport.write(head + body)
+        shared.note(self._address, request, UPDATES, reply.status, len(head) + len(body), begun, reply.app)
         if request.closes:
             self._transport.close()
 
@@ -166,30 +174,38 @@ class Lane(asyncio.Protocol):
         self._take(data)
 
     async def _report(self, request: Request) -> None:
-        shared = self._shared
+        shared, begun = self._shared, perf_counter()
         reply = await shared.desk.take_report(request.body, shared.peer_of(self._address))
         shared.reports += 1
         body = reply.body.plain
-        self._transport.write(json_head(reply.status, shared, len(body), self._closing, False, False) + body)
+        answer = json_head(reply.status, shared, len(body), self._closing, False, False) + body
+        self._transport.write(answer)
+        shared.note(self._address, request, STATS, reply.status, len(answer), begun, reply.app)
 
     async def _deliver(self, request: Request, delivery: Any) -> None:
         """Headers, then the file by sendfile; a stream that ends early ends its connection."""
-        shared, sent = self._shared, False
+        shared, sent, begun = self._shared, False, perf_counter()
+        status = sent_bytes = 0
         try:
             async with shared.files.lend(delivery.path) as file:
                 if file is None:
-                    self._transport.write(shared.not_found(self._closing))
-                    sent = True
+                    answer = shared.not_found(self._closing)
+                    self._transport.write(answer)
+                    sent, status, sent_bytes = True, 404, len(answer)
                     return
                 plan = shared.plan(request, delivery, file)
-                self._transport.write(head_of(plan.status, plan.headers, shared, self._closing))
+                head = head_of(plan.status, plan.headers, shared, self._closing)
+                self._transport.write(head)
+                status, sent_bytes = plan.status, len(head)
                 if plan.length:
                     await send_file(self._transport, file.fd, plan.offset, plan.length, **shared.patience._asdict())
                 shared.deliveries += 1
-                sent = True
+                sent, sent_bytes = True, sent_bytes + plan.length
         except ConnectionError:
             pass  # a client that leaves, or reads too slowly, is not an error
         finally:
+            if status:
+                shared.note(self._address, request, BUNDLES, status, sent_bytes, begun, delivery.app)
             if not sent:
                 cut(self._transport)
 

@@ -17,13 +17,15 @@ from aiohttp import web
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import parse_app_id, parse_digest
+from edge.node.access_log import Line
 from edge.node.bundle_routes import Patience
 from edge.node.connections import HEADER_SECONDS, KEEP_ALIVE_SECONDS, Connections
 from edge.node.delivery import TRANSIENT, Asked, Blob, Plan, plan_delivery
 from edge.node.desk import DeviceDesk
 from edge.node.files import OpenFile, OpenFiles
 from edge.node.ordinary import Request
-from edge.node.peers import Peer, find_peer
+from edge.node.peers import Peer, find_peer, prefix_of
+from edge.node.traffic import ROUTES, Traffic
 from edge.wire.answers import not_found_body
 from edge.wire.plugins import ZipEnd
 
@@ -51,6 +53,7 @@ class Delivery(NamedTuple):
     kind: str
     digest: str
     end: ZipEnd
+    app: str
 
 
 class LaneShared:
@@ -63,12 +66,14 @@ class LaneShared:
         connections: Connections,
         patience: Patience,
         fallback: Callable[[str], web.RequestHandler],
+        traffic: Traffic | None = None,
     ) -> None:
         self.desk = desk
         self.files = files
         self.connections = connections
         self.patience = patience
         self.fallback = fallback
+        self.traffic = traffic or Traffic()
         self.lanes: set[Lane] = set()
         self._left = asyncio.Event()
         self.checks = self.reports = self.deliveries = self.handed_over = self.bugs = 0
@@ -122,6 +127,21 @@ class LaneShared:
         self.bugs += 1
         log.error("bug while answering a device", exc_info=bug)
 
+    def note(
+        self, address: str, request: Request, route: int, status: int, sent_bytes: int, begun: float, app: str
+    ) -> None:
+        """Count one answer, and write its line where an access log is kept. `begun` is of `time.perf_counter`."""
+        self.traffic.note(route, status, sent_bytes)
+        if (access := self.traffic.access) is not None:
+            seconds, name = time.perf_counter() - begun, ROUTES[route]
+            access.note(Line(time.time(), request.method, name, status, sent_bytes, seconds, app, prefix_of(address)))
+
+    def reads(self, address: str) -> bool:
+        """Whether the lane's line in the access log would name who asked: behind a proxy it is in headers that the lane
+        does not read.
+        """
+        return self.traffic.access is None or not self.desk.proxies.trusts(address)
+
     def peer_of(self, address: str) -> Peer:
         return find_peer(address, (), None, self.desk.proxies)
 
@@ -140,7 +160,7 @@ class LaneShared:
             return None
         kind = parts[3].decode()
         found = self.desk.current.blob(app, kind, digest)
-        return Delivery(found, kind, digest, end) if found else None
+        return Delivery(found, kind, digest, end, app) if found else None
 
     def plan(self, request: Request, delivery: Delivery, file: OpenFile) -> Plan:
         def header(name: bytes) -> str | None:

@@ -21,6 +21,7 @@ from edge.bundles.fs import FsStore
 from edge.bundles.releases import Head
 from edge.domain.model import AppId
 from edge.domain.snapshot import AppSnapshot
+from edge.node.access_log import AccessLog
 from edge.node.bundle_routes import Patience
 from edge.node.connections import Connections, accept_with, connections_limit, raise_descriptor_limit
 from edge.node.current import Current
@@ -37,6 +38,7 @@ from edge.node.log import set_up_logging
 from edge.node.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.peers import Proxies
 from edge.node.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, PortTls
+from edge.node.traffic import Traffic
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.room import Room
 from edge.telemetry.spool import Spool
@@ -78,6 +80,7 @@ class Worker:
             scheme="https" if setup.tls else "http",
         )
         self._tls = PortTls(setup.tls) if setup.tls else None
+        self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneShared | None = None
         self._leaving = asyncio.Event()
 
@@ -93,9 +96,14 @@ class Worker:
         )
         await runner.setup()
         assert runner.server is not None
-        usual = accept_with(runner.server, self._connections, loop)
+        usual = accept_with(runner.server, self._connections, loop, traffic=self._traffic)
         lanes = self._lanes = LaneShared(
-            self._desk, self._files, self._connections, self._patience, lambda address: usual(admitted_as=address)
+            self._desk,
+            self._files,
+            self._connections,
+            self._patience,
+            lambda address: usual(admitted_as=address),
+            self._traffic,
         )
         server = await loop.create_server(lambda: Lane(lanes), **self._port_options())
         watching = [loop.create_task(job) for job in (watch_lag(self._overload), lanes.sweep())]
@@ -115,6 +123,8 @@ class Worker:
             await self._files.close()
             self._facts.flush()
             self._facts.close()
+            if self._traffic.access is not None:
+                self._traffic.access.close()
             following.cancel()
             self._link.close()
 
@@ -166,7 +176,8 @@ class Worker:
         overloaded = {"overloaded": int(self._overload.overloaded), "in_progress": self._overload.in_progress}
         dropped = {"offers_not_noted": self._facts.offers_dropped}
         lanes = self._lanes.counts() if self._lanes else {}
-        return {**self._desk.counts, **self._connections.counts(), **lanes, **overloaded, **dropped}
+        answered = self._traffic.counts()
+        return {**self._desk.counts, **self._connections.counts(), **lanes, **answered, **overloaded, **dropped}
 
 
 async def serve(listening: socket.socket, end: socket.socket) -> None:

@@ -1,0 +1,19 @@
+"""Who is behind an aiohttp request: the socket's address and, from our own proxies, what they say in front of it."""
+
+from aiohttp import web
+
+from edge.node.peers import Peer, Proxies, find_peer
+
+ASKED_APP = web.RequestKey("asked_app", str)  # of a request: the valid id of the app that it is about, for the access log
+
+
+def peer_behind(request: web.BaseRequest, proxies: Proxies) -> Peer:
+    transport = request.transport
+    peername = transport.get_extra_info("peername") if transport else None
+    name = proxies.country_header
+    return find_peer(
+        peername[0] if peername else "",
+        request.headers.getall("X-Forwarded-For", ()),
+        request.headers.get(name) if name else None,
+        proxies,
+    )

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from edge.node.peers import Peer, Proxies, find_peer
 
-ASKED_APP = web.RequestKey("asked_app", str)  # of a request: the valid id of the app that it is about, for the access log
+ASKED_APP = web.RequestKey("asked_app", str)  # the valid id of the app that a request is about: for the access log
 
 
 def peer_behind(request: web.BaseRequest, proxies: Proxies) -> Peer:

@@ -22,10 +22,9 @@ LINE = Line(1_700_000_000.25, "POST", "updates", 200, 312, 0.00042, "com.acme.ap
 def test_a_line_as_text_and_as_json():
     assert encode_text(LINE) == b"2023-11-14T22:13:20.250Z POST updates 200 312 0.42ms com.acme.app 192.0.2.1\n"
     assert encode_text(LINE._replace(app="", peer="")).endswith(b" - -\n")
-    assert json.loads(encode_json(LINE)) == {
-        **{"time": 1_700_000_000.25, "name": "edge.access", "method": "POST", "route": "updates", "status": 200},
-        **{"bytes": 312, "ms": 0.42, "app": "com.acme.app", "peer": "192.0.2.1"},
-    }
+    expected = {"time": 1_700_000_000.25, "name": "edge.access", "method": "POST", "route": "updates", "status": 200}
+    expected |= {"bytes": 312, "ms": 0.42, "app": "com.acme.app", "peer": "192.0.2.1"}
+    assert json.loads(encode_json(LINE)) == expected
 
 
 def test_writes_hold_whole_lines_and_stay_within_what_a_pipe_takes_at_once():

@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from benchmarks.accounting import cpu_seconds
 from benchmarks.answers import fetch, to_say
+from benchmarks.delivery_rows import COLUMNS, Sample, delivery_row
+from benchmarks.delivery_tls import measure_tls
 from benchmarks.drain import Drained
-from benchmarks.figures import ratios, spread
 from benchmarks.programs import cores, module, need_program, running
 from benchmarks.report import Options, Report
-from benchmarks.sampling import in_turns, milliseconds, throughput_words
+from benchmarks.sampling import in_turns
 from benchmarks.servers import NGINX, OURS, Server, nginx, node, program
 from benchmarks.tables import Cell, Table
 from benchmarks.worlds import APP, Sizes, get_request, prepare_app
@@ -30,7 +31,8 @@ from edge.bundles.store import blob_key
 HOST = "updates.example.com"
 AIOHTTP_FILES = "aiohttp files"
 CLIENTS = (1, 16, 128)
-GIB = 2**30
+SIZES = {"5 MB": 5_000_000, "64 KiB": 65_536}
+WARM_SECONDS = 0.1
 RANGES = 4  # parts of a file that are asked for in turns
 
 
@@ -43,64 +45,31 @@ class Subject(NamedTuple):
     requests: tuple[bytes, ...]
 
 
-class Sample(NamedTuple):
-    cpu_seconds: float
-    answer_bytes: int
-    drained: Drained
-
-    @property
-    def cpu_per_gib(self) -> float:
-        return self.cpu_seconds / self.drained.bytes * GIB
-
-    @property
-    def cpu_per_answer(self) -> float:
-        """Microseconds; what was under way at the end of a round counts for its part."""
-        return self.cpu_per_gib / GIB * self.answer_bytes * 1e6
-
-    @property
-    def gib_per_second(self) -> float:
-        return self.drained.bytes / self.drained.seconds / GIB
-
-
-COLUMNS = (
-    "contender",
-    "clients",
-    "server CPU s/GiB",
-    "of nginx",
-    "server CPU µs/request",
-    "GiB/s",
-    "of nginx ",
-    "counts as throughput",
-    "p50 ms",
-    "p99 ms",
-    "max ms",
-)
-
-
 def run(options: Options) -> Report:
-    need_program("nginx")
+    for name in ("nginx", "wrk"):
+        need_program(name)
     on, generators = cores(options.pin)
     with tempfile.TemporaryDirectory(prefix="edge-delivery-") as temporary:
         folder = Path(temporary)
-        sizes = {"5 MB": 5_000_000, "64 KiB": 65_536}
         made = prepare_app(
-            folder / "data", [(f"1.0.{at}", Sizes(zip_bytes=size)) for at, size in enumerate(sizes.values(), 1)]
+            folder / "data", [(f"1.0.{at}", Sizes(zip_bytes=size)) for at, size in enumerate(SIZES.values(), 1)]
         )
-        zips = {name: bundle.zip for name, bundle in zip(sizes, made.values(), strict=True)}
+        zips = {name: bundle.zip for name, bundle in zip(SIZES, made.values(), strict=True)}
         tree = _tree(folder, list(zips.values()))
         with (
             node(folder / "data", on) as ours,
             running(module("benchmarks.drain"), generators, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as drainer,
         ):
             tables = []
-            for subject in _subjects(sizes, zips):
+            for subject in _subjects(zips):
                 with _contenders(ours.server, subject, folder, tree, on) as contenders:
                     tables.append(_measure_subject(subject, contenders, drainer, options))
+        tables += measure_tls(folder, zips, tree, options)
     return Report(compares="CPU per GiB delivered: ours, nginx sendfile, aiohttp FileResponse.", tables=tuple(tables))
 
 
-def _subjects(sizes: Mapping[str, int], zips: Mapping[str, str]) -> Iterator[Subject]:
-    for name, size in sizes.items():
+def _subjects(zips: Mapping[str, str]) -> Iterator[Subject]:
+    for name, size in SIZES.items():
         path = f"/bundles/{APP}/zip/{zips[name]}"
         yield Subject(f"{name}, whole", path, size, (get_request(path, HOST),))
         part = size // RANGES
@@ -145,13 +114,13 @@ def _contenders(ours: Server, subject: Subject, folder: Path, tree: Path, on: se
 def _measure_subject(
     subject: Subject, contenders: Mapping[str, Server], drainer: "subprocess.Popen[str]", options: Options
 ) -> Table:
-    seconds = 0.4 if options.quick else 3.0
+    seconds = 0.25 if options.quick else 3.0
     rows: list[tuple[Cell, ...]] = []
     for clients in CLIENTS:
         for server in contenders.values():
-            _once(subject, clients, 0.2, drainer, server)  # warms caches and buffers
+            _once(subject, clients, WARM_SECONDS, drainer, server)  # warms caches and buffers
         found = in_turns(contenders, options.rounds, partial(_once, subject, clients, seconds, drainer))
-        rows += [_row(name, clients, samples, found[NGINX]) for name, samples in found.items()]
+        rows += [delivery_row(name, clients, samples, found[NGINX]) for name, samples in found.items()]
     return Table(title=subject.title, columns=COLUMNS, rows=tuple(rows))
 
 
@@ -168,20 +137,3 @@ def _once(subject: Subject, clients: int, seconds: float, drainer: "subprocess.P
     if not told:
         raise RuntimeError(f"the load generator ended while {server.name} was measured")
     return Sample(spent, subject.answer_bytes, Drained(*json.loads(told)))
-
-
-def _row(name: str, clients: int, samples: Sequence[Sample], nginx_samples: Sequence[Sample]) -> tuple[Cell, ...]:
-    drained = [sample.drained for sample in samples]
-    return (
-        name,
-        clients,
-        spread([sample.cpu_per_gib for sample in samples]),
-        ratios([sample.cpu_per_gib for sample in samples], [sample.cpu_per_gib for sample in nginx_samples]),
-        spread([sample.cpu_per_answer for sample in samples]),
-        spread([sample.gib_per_second for sample in samples]),
-        ratios([sample.gib_per_second for sample in samples], [sample.gib_per_second for sample in nginx_samples]),
-        throughput_words([each.busy for each in drained]),
-        milliseconds([each.p50 for each in drained]),
-        milliseconds([each.p99 for each in drained]),
-        milliseconds([each.most for each in drained]),
-    )

@@ -44,13 +44,20 @@ http {{
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port}{ssl} backlog=4096;
     {headers}
     {content}
   }}
 }}
 """
 _OF_NGINX = frozenset({"content-type", "etag", "last-modified", "accept-ranges", "content-range"})  # it writes them
+
+
+class Files(NamedTuple):
+    """A certificate and its key, as PEM files."""
+
+    certificate: Path
+    key: Path
 
 
 class Server(NamedTuple):
@@ -78,18 +85,20 @@ class Node(NamedTuple):
 
 
 @contextmanager
-def node(data_dir: Path, on: set[int], *, public_url: str = "", workers: int = 1) -> Iterator[Node]:
+def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | None = None) -> Iterator[Node]:
     """`edge serve` on the data directory, with its limits per address off: all load comes from one address."""
     changes = {
         "EDGE_DATA_DIR": str(data_dir),
         "EDGE_DEVICES_HOST": "127.0.0.1",
         "EDGE_DEVICES_PORT": "0",
-        "EDGE_DEVICES_WORKERS": str(workers),
+        "EDGE_DEVICES_WORKERS": "1",
         "EDGE_DEVICES_PUBLIC_URL": public_url,
         "EDGE_DEVICES_CONNECTIONS_PER_ADDRESS": "0",
         "EDGE_CONTROL_PORT": "0",
         "EDGE_LOG_LEVEL": "error",
     }
+    if tls:
+        changes |= {"EDGE_DEVICES_TLS_CERTIFICATE": str(tls.certificate), "EDGE_DEVICES_TLS_KEY": str(tls.key)}
     command = [sys.executable, "-c", SERVE, "serve", "--json"]
     with running(command, on, env=environment(changes), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -106,7 +115,12 @@ def node(data_dir: Path, on: set[int], *, public_url: str = "", workers: int = 1
 
 @contextmanager
 def nginx(
-    folder: Path, on: set[int], content: str, headers: Sequence[tuple[str, str]], content_type: str
+    folder: Path,
+    on: set[int],
+    content: str,
+    headers: Sequence[tuple[str, str]],
+    content_type: str,
+    tls: Files | None = None,
 ) -> Iterator[Server]:
     """`content` is what stands in the server block; `headers` are added to every answer but those nginx makes itself.
 
@@ -115,12 +129,15 @@ def nginx(
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     added = [f"add_header {name} {_quoted(value)};" for name, value in headers if name.lower() not in _OF_NGINX]
+    if tls:
+        added += [f"ssl_certificate {tls.certificate};", f"ssl_certificate_key {tls.key};"]
     config = folder / "nginx.conf"
     config.write_text(
         _NGINX.format(
             user="user root;" if os.geteuid() == 0 else "",
             folder=folder,
             port=port,
+            ssl=" ssl" if tls else "",
             content_type=content_type.partition(";")[0],
             headers="\n    ".join(added),
             content=content,

@@ -40,12 +40,16 @@ _DELAY = "function delay() return math.random(0, {most}) end"
 
 
 class Load(NamedTuple):
-    """`rate` in requests a second over all connections; 0 asks for as many as the server can."""
+    """`rate` in requests a second over all connections; 0 asks for as many as the server can.
+
+    Over TLS no certificate is verified.
+    """
 
     requests: Sequence[bytes]
     connections: int
     seconds: int
     rate: float = 0.0
+    tls: bool = False
 
 
 class Summary(NamedTuple):
@@ -75,7 +79,7 @@ def run_wrk(load: Load, port: int, on: set[int], script: Path) -> Summary:
     started, before = time.monotonic(), os.times()
     with pinned(on):
         process = subprocess.Popen(
-            [*command, "-s", str(script), f"http://127.0.0.1:{port}/updates"],
+            [*command, "-s", str(script), f"{'https' if load.tls else 'http'}://127.0.0.1:{port}/updates"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,0 +1,70 @@
+"""The table of deliveries: CPU seconds per GiB first, throughput where the load generator had time left."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from benchmarks.drain import Drained
+from benchmarks.figures import ratios, spread
+from benchmarks.sampling import milliseconds, throughput_words
+from benchmarks.tables import Cell
+
+GIB = 2**30
+
+
+class Sample(NamedTuple):
+    cpu_seconds: float
+    answer_bytes: int
+    drained: Drained
+
+    @property
+    def cpu_per_gib(self) -> float:
+        return self.cpu_seconds / self.drained.bytes * GIB
+
+    @property
+    def cpu_per_answer(self) -> float:
+        """Microseconds; what was under way at the end of a round counts for its part."""
+        return self.cpu_per_gib / GIB * self.answer_bytes * 1e6
+
+    @property
+    def gib_per_second(self) -> float:
+        return self.drained.bytes / self.drained.seconds / GIB
+
+
+COLUMNS = (
+    "contender",
+    "clients",
+    "server CPU s/GiB",
+    "of nginx",
+    "server CPU µs/request",
+    "GiB/s",
+    "of nginx ",
+    "counts as throughput",
+    "p50 ms",
+    "p99 ms",
+    "max ms",
+)
+
+
+def delivery_row(
+    name: str, clients: int, samples: Sequence[Sample], nginx_samples: Sequence[Sample]
+) -> tuple[Cell, ...]:
+    drained = [sample.drained for sample in samples]
+    return (
+        name,
+        clients,
+        spread([sample.cpu_per_gib for sample in samples]),
+        ratios([sample.cpu_per_gib for sample in samples], [sample.cpu_per_gib for sample in nginx_samples]),
+        spread([sample.cpu_per_answer for sample in samples]),
+        spread([sample.gib_per_second for sample in samples]),
+        ratios([sample.gib_per_second for sample in samples], [sample.gib_per_second for sample in nginx_samples]),
+        throughput_words([each.busy for each in drained]),
+        _latency([each.p50 for each in drained]),
+        _latency([each.p99 for each in drained]),
+        _latency([each.most for each in drained]),
+    )
+
+
+def _latency(microseconds: Sequence[float]) -> Cell:
+    """Of the rounds in which an answer became whole: a short one may have none."""
+    known = [each for each in microseconds if each]
+    return milliseconds(known) if known else None

@@ -130,33 +130,40 @@ def reach_seconds(cells: list[Cell], value: Value, limit_seconds: float) -> floa
 
 
 def _times(findings: Findings, cells: list[Cell]) -> Table:
-    series = [*TITLES, *findings.packages]
-    columns = ["round trip"]
-    for name in series:
-        columns += [TITLES.get(name, f"update {name}"), "model"]
-    rows = []
+    """The least a check can take is one round trip, or two: only what carries bytes has its model beside it."""
+    modelled = ["zip_edge", *findings.packages]
+    rows: list[tuple[str | int | float | Spread, ...]] = []
     for cell in cells:
-        row: list[str | int | float | Spread] = [f"{cell.link.round_trip_seconds * 1e3:g}"]
-        for name in series:
-            row += [_milliseconds(cell.samples[name]), cell.model(name, findings.zip_bytes) * 1e3]
-        row.append(ratios(cell.samples["zip_edge"], cell.samples["zip_nginx"]))
-        row += [
-            cell.counts.get("dropped_full", 0),
-            cell.counts.get("late_p99_us", 0),
-            cell.counts.get("late_max_us", 0),
-        ]
-        rows.append(tuple(row))
-    columns += ["zip, edge/nginx", "drops", "late p99, µs", "late max, µs"]
-    return Table(
-        title=f"{cells[0].link.rate_bps / 1e6:,.0f} Mbit/s",
-        columns=tuple(columns),
-        rows=tuple(rows),
-        notes=(
-            "The queue holds one bandwidth-delay product, at least 128 KiB. Drops: packets that found it full, or "
-            "runs of up to 16 segments at 1 Gbit/s. Late: how much after its time the relay handed a packet on.",
-            f"The relay carries {in_words(findings.ceiling.single_bps / 1e6)} Mbit/s in single segments and "
-            f"{in_words(findings.ceiling.runs_bps / 1e6)} in runs when the line is no limit.",
+        times = {name: _milliseconds(samples) for name, samples in cell.samples.items()}
+        models = {name: cell.model(name, findings.zip_bytes) * 1e3 for name in modelled}
+        checks = (f"{cell.link.round_trip_seconds * 1e3:g}", times["check_new"], times["check_kept"])
+        zips = (models["zip_edge"], times["zip_edge"], times["zip_nginx"])
+        updates = [each for name in findings.packages for each in (models[name], times[name])]
+        ratio = ratios(cell.samples["zip_edge"], cell.samples["zip_nginx"])
+        link = (cell.counts.get(name, 0) for name in ("dropped_full", "late_p99_us", "late_max_us"))
+        rows.append((*checks, *zips, ratio, *updates, *link))
+    columns = (
+        *(
+            "round trip",
+            TITLES["check_new"],
+            TITLES["check_kept"],
+            "zip, model",
+            TITLES["zip_edge"],
+            TITLES["zip_nginx"],
         ),
+        *("edge/nginx", *(title for name in findings.packages for title in (f"{name}, model", f"{name}, update"))),
+        *("drops", "late p99, µs", "late max, µs"),
+    )
+    title = f"{cells[0].link.rate_bps / 1e6:,.0f} Mbit/s"
+    return Table(title=title, columns=columns, rows=tuple(rows), notes=_link_notes(findings))
+
+
+def _link_notes(findings: Findings) -> tuple[str, ...]:
+    single, runs = (in_words(rate_bps / 1e6) for rate_bps in findings.ceiling)
+    return (
+        "The queue holds one bandwidth-delay product, at least 128 KiB. Drops: packets that found it full, or runs of "
+        "up to 16 segments at 1 Gbit/s. Late: how much after its time the relay handed a packet on.",
+        f"The relay carries {single} Mbit/s in single segments and {runs} in runs when the line is no limit.",
     )
 
 

@@ -1,7 +1,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
+LOAD := .venv-load/bin
 
-.PHONY: run test format lock walk clean
+.PHONY: run test format lock walk loadtest-smoke clean
 
 run: .venv/run.stamp  ## serve a standalone node with a demo app on 8080 (devices) and 8081 (control)
 	@$(BIN)/edge demo
@@ -10,7 +11,7 @@ test: .venv/test.stamp  ## the one gate: format, lint, types, tests on both even
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 format: .venv/test.stamp
 	$(BIN)/ruff format .
@@ -30,13 +31,25 @@ format: .venv/test.stamp
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-lock:  ## make both lock files anew from the ranges in pyproject.toml
+lock:  ## make the lock files anew from the ranges in pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) pyproject.toml - -o requirements.lock
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra test -c requirements.lock pyproject.toml - -o requirements-test.lock
+	$(COMPILE) --extra load -c requirements.lock pyproject.toml -o requirements-load.lock
 
 walk: .venv/run.stamp  ## a real npm package on simulated devices of every generation (needs npm)
 	$(BIN)/python -m tests.walks.npm_package
 
+# Apart from .venv: locust brings a plugin into every pytest run beside it, and gevent patches what imports it.
+.venv-load/load.stamp: requirements-load.lock pyproject.toml
+	$(PYTHON) -m venv .venv-load
+	$(LOAD)/python -m pip install --quiet --disable-pip-version-check -r requirements-load.lock
+	$(LOAD)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+loadtest-smoke: .venv-load/load.stamp  ## locust against a node of its own, for less than a minute: a stall shows, a day holds
+	$(LOAD)/python -m pytest -c loadtests/tests/pytest.ini loadtests/tests
+	$(LOAD)/python -m loadtests steady_day --run-time 10s
+
 clean:
-	rm -rf .venv edge-data .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-load edge-data .mypy_cache .pytest_cache .ruff_cache .hypothesis

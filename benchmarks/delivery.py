@@ -40,7 +40,6 @@ class Subject(NamedTuple):
     """What is asked for, in words, and the requests, asked in turns."""
 
     title: str
-    path: str
     answer_bytes: int  # of one body
     requests: tuple[bytes, ...]
 
@@ -71,12 +70,10 @@ def run(options: Options) -> Report:
 def _subjects(zips: Mapping[str, str]) -> Iterator[Subject]:
     for name, size in SIZES.items():
         path = f"/bundles/{APP}/zip/{zips[name]}"
-        yield Subject(f"{name}, whole", path, size, (get_request(path, HOST),))
+        yield Subject(f"{name}, whole", size, (get_request(path, HOST),))
         part = size // RANGES
         wanted = [f"bytes={at * part}-{(at + 1) * part - 1}" for at in range(RANGES)]
-        yield Subject(
-            f"{name}, in ranges of a quarter", path, part, tuple(get_request(path, HOST, each) for each in wanted)
-        )
+        yield Subject(f"{name}, in ranges of a quarter", part, tuple(get_request(path, HOST, each) for each in wanted))
 
 
 def _tree(folder: Path, digests: Sequence[str]) -> Path:

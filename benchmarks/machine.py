@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import ssl
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,7 @@ def describe_machine(pinned: bool) -> dict[str, str]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES if _is_installed(name)},
+        "openssl of python": ssl.OPENSSL_VERSION.split()[1],
         "nginx": _program_version("nginx", "-v"),
         "wrk": _program_version("wrk", "-v"),
         "pinned": "servers on the first core, load generators on the second" if pinned else "no",

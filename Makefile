@@ -35,7 +35,7 @@ lock:  ## make the lock files anew from the ranges in pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) pyproject.toml - -o requirements.lock
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra test -c requirements.lock pyproject.toml - -o requirements-test.lock
-	$(COMPILE) --extra load -c requirements.lock pyproject.toml -o requirements-load.lock
+	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra load -c requirements.lock pyproject.toml - -o requirements-load.lock
 
 walk: .venv/run.stamp  ## a real npm package on simulated devices of every generation (needs npm)
 	$(BIN)/python -m tests.walks.npm_package

@@ -24,6 +24,10 @@ PURE = {"domain", "wire"}
 IMPURE_MODULES = {"asyncio", "aiohttp", "os", "pathlib", "socket", "time", "random", "logging", "cryptography"}
 
 
+# gevent patches the standard library of the process that imports it; locust imports gevent.
+LOAD_ONLY = {"locust", "gevent", "geventhttpclient", "greenlet", "loadtests"}
+
+
 def imports_of(path: Path) -> set[str]:
     """Full dotted names imported by one module, relative ones resolved."""
     package = ("edge", *path.relative_to(EDGE).parts[:-1])
@@ -59,6 +63,12 @@ def test_imports_point_down_only(path):
 def test_pure_rooms_import_nothing_that_waits_or_looks_outside(path):
     roots = {name.split(".")[0] for name in imports_of(path)}
     assert not roots & IMPURE_MODULES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(EDGE)))
+def test_nothing_imports_the_load_tests_or_what_they_run_on(path):
+    roots = {name.split(".")[0] for name in imports_of(path)}
+    assert not roots & LOAD_ONLY
 
 
 def test_every_room_has_its_place_in_the_picture():

@@ -1,0 +1,103 @@
+"""Run one scenario: `python -m loadtests NAME [--host URL] [--users N] [--run-time S] [...]`.
+
+    python -m loadtests steady_day                                    a node of its own, 20 users, 20 seconds
+    python -m loadtests publish_storm --users 200 --run-time 2m       the same, larger
+    EDGE_TOKEN=... python -m loadtests steady_day --host http://192.0.2.1:8080 --control http://192.0.2.1:8081
+
+Prepares what devices ask for through the control API, then runs locust headless in a process of its own; words this
+command does not know (`--csv run`, `--master --expect-workers 2`) go to locust. Exits with locust's code: 1 when a
+limit of `thresholds.toml` was not kept.
+"""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.cli.client import Client
+from edge.domain.errors import EdgeError
+from loadtests.own_node import OwnNode, forget_pages, own_node
+from loadtests.world import prepare
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+NAMES = sorted(path.stem for path in SCENARIOS.glob("[a-z]*.py"))
+FORGET_SECONDS = 1.0  # between two evictions while a cold cache is wanted
+
+
+def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--host", help="devices' address of a running node; without it one is started here")
+    parser.add_argument("--control", default=os.environ.get("EDGE_URL", ""), help="its control address (EDGE_URL)")
+    parser.add_argument("--users", type=int, default=20, help="streams of arriving devices, two a second each")
+    parser.add_argument("--run-time", default="20s", help="20s, 5m, 1h")
+    return parser.parse_known_args(words)
+
+
+@contextlib.contextmanager
+def node_to_load(words: argparse.Namespace) -> Iterator[OwnNode]:
+    if not words.host:
+        with own_node() as node:
+            yield node
+        return
+    token = os.environ.get("EDGE_TOKEN", "")
+    if not (words.control and token):
+        raise SystemExit(
+            "with --host, what devices ask for is published first: give --control (EDGE_URL) and EDGE_TOKEN"
+        )
+    yield OwnNode(words.host.rstrip("/"), words.control, token, Path())
+
+
+@contextlib.contextmanager
+def forgetting_pages(data_dir: Path) -> Iterator[None]:
+    """Keeps the node's blobs out of the page cache while the block runs."""
+    done = threading.Event()
+
+    def forget() -> None:
+        while not done.wait(FORGET_SECONDS):
+            forget_pages(data_dir)
+
+    thread = threading.Thread(target=forget)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def run(words: argparse.Namespace, more: list[str]) -> int:
+    with contextlib.ExitStack() as stack:
+        node = stack.enter_context(node_to_load(words))
+        client = stack.enter_context(contextlib.closing(Client(node.control, node.token)))
+        for made in prepare(client, words.name):
+            print(f"{made.app} {made.version} {made.outcome}", file=sys.stderr)
+        if words.name == "cold_cache" and not words.host:
+            stack.enter_context(forgetting_pages(node.data_dir))
+        command = [
+            *(sys.executable, "-m", "locust", "-f", str(SCENARIOS / f"{words.name}.py"), "--host", node.host),
+            *("--headless", "--users", str(words.users), "--spawn-rate", str(max(1, words.users))),
+            *("--run-time", words.run_time, "--only-summary", *more),
+        ]
+        return subprocess.run(command, env=os.environ | {"EDGE_URL": node.control, "EDGE_TOKEN": node.token}).returncode
+
+
+def main() -> int:
+    words, more = parse(sys.argv[1:])
+    try:
+        return run(words, more)
+    except EdgeError as error:
+        print(f"loadtests: {error}", file=sys.stderr)
+    except RuntimeError as error:
+        print(f"loadtests: {error}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -102,6 +102,11 @@ class Heads:
         self.problems.pop(name, None)
         return held
 
+    def issued(self) -> dict[str, float]:
+        """When each known shard was signed, in seconds since the epoch; of the last good one."""
+        with self._lock:
+            return {name: held.shard.issued for name, held in self._good.items()}
+
     def remember(self, held: Held) -> None:
         """Take a shard that is known to be good, read or written by this process, as the least to be believed."""
         name = held.shard.shard

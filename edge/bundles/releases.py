@@ -54,6 +54,10 @@ class Releases:
     def problems(self) -> dict[str, str]:
         return self._heads.problems
 
+    def heads_issued(self) -> dict[str, float]:
+        """See `Heads.issued`."""
+        return self._heads.issued()
+
     def heads(self) -> dict[AppId, Head]:
         """Every app's head; the last good ones where a shard is refused, which `problems` then tells."""
         return self._heads.read()

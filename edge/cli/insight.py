@@ -18,9 +18,12 @@ from edge.domain.decision import Decision, Offer
 from edge.domain.errors import EdgeError, Invalid
 from edge.domain.model import AppId
 from edge.node.current import Current
+from edge.node.exposition import encode_families
+from edge.node.metrics import Observed, build_metrics
 from edge.node.supervisor import Supervisor, Truth
-from edge.telemetry.counts import read_counts
+from edge.telemetry.counts import read_counts, read_totals
 from edge.telemetry.fold import fold
+from edge.telemetry.room import held_bytes
 from edge.wire.answers import encode_answer
 from edge.wire.updates import WireError, parse_update_check
 
@@ -40,6 +43,7 @@ class Insight:
         self._spool_limit_bytes = spool_limit_bytes
         self._current = Current(truth.store)
         self._folding = asyncio.Lock()
+        self._folded_at = time.time()
 
     async def explain(self, app: AppId, body: bytes) -> dict[str, Any]:
         try:
@@ -72,6 +76,7 @@ class Insight:
             await asyncio.to_thread(
                 fold, self._truth.spool_dir, self._truth.counts_database, now=time.time(), keep_bytes=keep_bytes
             )
+            self._folded_at = time.time()
 
     async def fold_for_ever(self) -> None:
         """So that the disk gets free although nobody asks for the counts."""
@@ -95,6 +100,31 @@ class Insight:
             "heads": {app: {"revision": head.revision, "digest": head.digest} for app, head in heads.items()},
             "refused": {**self._truth.releases.refused, **self._truth.releases.problems},
         }
+
+    async def metrics(self) -> bytes:
+        """In Prometheus' text format."""
+        workers = await self._supervisor.statuses()
+        return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observed(workers))))
+
+    def _observed(self, workers: list[dict[str, Any]]) -> Observed:
+        """Blocks: looks at heads, segments and counts."""
+        truth, releases = self._truth, self._truth.releases
+        pages, evicted = self._supervisor.facts_size
+        return Observed(
+            version=__version__,
+            now=time.time(),
+            workers=workers,
+            apps=len(releases.heads()),
+            heads_issued=releases.heads_issued(),
+            heads_refused=list(releases.problems),
+            refused=dict(releases.refused),
+            spool_bytes=held_bytes(truth.spool_dir),
+            folded=read_totals(truth.counts_database).get("folded", 0),
+            folded_at=self._folded_at,
+            facts_pages=pages,
+            facts_evicted=evicted,
+            certificate_ends=self._supervisor.certificate_ends,
+        )
 
 
 def _summary(decision: Decision) -> dict[str, Any]:

@@ -96,6 +96,7 @@ class Standalone:
             explain=self.insight.explain,
             stats=self.insight.stats,
             node_status=self.insight.status,
+            metrics=self.insight.metrics,
             facts_of=self.supervisor.facts_of,
             record=self.supervisor.record,
             clock=time.time,

@@ -22,7 +22,7 @@ from edge.control import (
     routes_tokens,
 )
 from edge.control.openapi import build_openapi
-from edge.control.operations import Call, ControlPorts, Operation, decode_body
+from edge.control.operations import JSON, Call, ControlPorts, Operation, decode_body
 from edge.control.receiving import read_body
 from edge.control.roles import Role, allows
 from edge.control.shapes import ErrorAnswer
@@ -105,7 +105,8 @@ def _build_door(operation: Operation, ports: ControlPorts) -> Handler:
         if operation.body is not None:
             body = decode_body(await read_body(request, operation.body_limit_bytes), operation.body)
         call = Call(ports=ports, grant=grant, request=request, body=body)
-        return _answer(await operation.handle(call), 200)
+        answer = await operation.handle(call)
+        return _answer(answer, 200) if operation.content_type == JSON else _text(answer, operation.content_type)
 
     return handle
 
@@ -122,6 +123,10 @@ async def _authorise(operation: Operation, tokens: Tokens, request: web.Request)
         limited = f" for app {grant.app!r}" if grant.app else ""
         raise Forbidden("forbidden", f"token {grant.name!r} ({grant.role.value}{limited}) may not do this")
     return grant
+
+
+def _text(body: bytes, content_type: str) -> web.Response:
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-store"})
 
 
 def _answer(value: Any, status: int) -> web.Response:

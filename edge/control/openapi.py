@@ -58,7 +58,8 @@ def build_openapi(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    success = {"description": "Done", "content": _json(schema_of[id(operation.answer)])}
+    media_type = operation.content_type.partition(";")[0]
+    success = {"description": "Done", "content": {media_type: {"schema": schema_of[id(operation.answer)]}}}
     failure = _json(schema_of[id(ErrorAnswer)])
     described: dict[str, Any] = {
         "operationId": operation.name,

@@ -24,6 +24,7 @@ from edge.domain.model import AppId, AppState, parse_app_id
 from edge.telemetry.facts_changes import FactChange
 
 JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comment included, is a few kB
+JSON = "application/json"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
 _COMMAND_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{COMMAND_ID_LIMIT}}}", re.ASCII)
@@ -36,8 +37,9 @@ class ControlPorts:
     """What the control API needs of the process around it.
 
     `announce` returns when every worker serves the head, or when it has waited long enough. `explain` takes an app
-    and a device's `/updates` body; what it, `stats` and `node_status` return is encoded as it is. `facts_of` looks up
-    what is in force for an app's device, `record` changes it, durably. `clock` tells seconds since the epoch.
+    and a device's `/updates` body; what it, `stats` and `node_status` return is encoded as it is; `metrics` is text
+    already. `facts_of` looks up what is in force for an app's device, `record` changes it, durably. `clock` tells
+    seconds since the epoch.
     """
 
     store: ObjectStore
@@ -47,6 +49,7 @@ class ControlPorts:
     explain: Callable[[AppId, bytes], Awaitable[Any]]
     stats: Callable[[AppId], Awaitable[Any]]
     node_status: Callable[[], Awaitable[Any]]
+    metrics: Callable[[], Awaitable[bytes]]
     facts_of: Callable[[str, str], DeviceFacts]
     record: Callable[[list[FactChange]], Awaitable[None]]
     clock: Callable[[], float]
@@ -75,7 +78,8 @@ class Operation:
     """`body` is what a JSON body is decoded as; `answer` is what a success is encoded from.
 
     `permission` None: no token is asked for. `changes`: takes an Idempotency-Key. `streams`: the handler reads the
-    body itself. `refusals` are statuses beyond those that follow from the rest.
+    body itself. What has another `content_type` than JSON is bytes already. `refusals` are statuses beyond those that
+    follow from the rest.
     """
 
     name: str
@@ -91,6 +95,7 @@ class Operation:
     streams: bool = False
     query: Sequence[str] = ()
     refusals: Sequence[int] = ()
+    content_type: str = JSON
 
     @property
     def parts(self) -> list[str]:

@@ -8,6 +8,7 @@ from edge.control.operations import Call, Operation, check_app, decode_body
 from edge.control.roles import Permission
 from edge.control.shapes import AppStats, Explanation, NodeStatus
 from edge.domain.errors import Invalid
+from edge.node.exposition import CONTENT_TYPE
 
 
 class _Asks(msgspec.Struct):
@@ -16,6 +17,10 @@ class _Asks(msgspec.Struct):
 
 async def handle_node(call: Call[None]) -> Any:
     return await call.ports.node_status()
+
+
+async def handle_metrics(call: Call[None]) -> bytes:
+    return await call.ports.metrics()
 
 
 async def handle_explain(call: Call[msgspec.Raw]) -> Any:
@@ -47,6 +52,16 @@ OPERATIONS = (
         permission=Permission.READ_NODE,
         handle=handle_node,
         answer=NodeStatus,
+    ),
+    Operation(
+        name="show_metrics",
+        method="GET",
+        path="/v1/metrics",
+        summary="Show this node's counters for Prometheus",
+        permission=Permission.READ_NODE,
+        handle=handle_metrics,
+        answer=str,
+        content_type=CONTENT_TYPE,
     ),
     Operation(
         name="explain",

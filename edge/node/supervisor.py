@@ -112,6 +112,16 @@ class Supervisor:
         """Let every worker finish what it is doing; `run` returns when they have left."""
         self.pool.drain()
 
+    @property
+    def certificate_ends(self) -> float | None:
+        """In seconds since the epoch; None for a port without TLS."""
+        return expiry_of(self._pair).timestamp() if self._pair else None
+
+    @property
+    def facts_size(self) -> tuple[int, int]:
+        """Pages of the table of device facts, and devices evicted from it."""
+        return self._facts.pages, self._facts.evicted
+
     async def reload_pair(self) -> None:
         """Read the device port's certificate and key anew; returns when every worker's new connections use them.
 

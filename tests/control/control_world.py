@@ -106,6 +106,9 @@ class World:
     async def node_status(self):
         return {"version": "0", "apps": 1, "workers": [], "heads": {}, "refused": {}}
 
+    async def metrics(self):
+        return b"# TYPE edge_apps gauge\nedge_apps 1\n"
+
     def facts_of(self, app, device):
         return self.facts.get((app, device), NO_FACTS)
 
@@ -123,6 +126,7 @@ class World:
             "explain": self.explain,
             "stats": self.stats,
             "node_status": self.node_status,
+            "metrics": self.metrics,
             "facts_of": self.facts_of,
             "record": self.record,
             "clock": lambda: NOW,

@@ -28,6 +28,7 @@ NEEDED = {
     "delete_bundle": P.CHANGE_APP,
     "list_missing_blobs": P.CHANGE_APP,
     "upload_blob": P.CHANGE_APP,
+    "show_metrics": P.READ_NODE,
     "list_channels": P.READ_APP,
     "create_channel": P.CHANGE_APP,
     "show_channel": P.READ_APP,

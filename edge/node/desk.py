@@ -9,8 +9,9 @@ from collections import Counter
 from typing import NamedTuple
 
 from edge.domain.decide import decide
-from edge.domain.decision import Blocked, Offer, Reason, UpToDate
+from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.errors import Unavailable
+from edge.domain.facts import NO_FACTS
 from edge.domain.model import ChannelName, UpdateCheck
 from edge.node.addresses import base_address
 from edge.node.current import Current
@@ -84,10 +85,16 @@ class DeviceDesk:
         if snapshot is None:
             self.counts[Reason.UNKNOWN_APP.code] += 1
             return Body(encode_answer(_UNKNOWN_APP, check, base), None)
+        decision = decide(snapshot, check)
+        if type(decision) is UpToDate and check.plugin.keeps_choice:
+            # The most frequent answer by far, and no fact could change it: the look-up is spared.
+            self.counts["up_to_date"] += 1
+            return Body(encode_answer(decision, check, base), None)
         facts = self.facts.of(check.app, check.device, time.time())
-        decision = decide(snapshot, check, facts)
+        if facts is not NO_FACTS:
+            decision = decide(snapshot, check, facts)
         if not isinstance(decision, Offer):
-            self.counts[decision.reason.code if isinstance(decision, Blocked) else type(decision).__name__] += 1
+            self.counts[_counted_as(decision)] += 1
             return Body(encode_answer(decision, check, base), None)
         self.counts["offer"] += 1
         form = form_of(check.platform, check.plugin.version)
@@ -169,3 +176,13 @@ class DeviceDesk:
             return False
         self.counts["events"] += len(events)
         return True
+
+
+def _counted_as(decision: Blocked | UpToDate | RevertToBuiltin) -> str:
+    match decision:
+        case Blocked(reason=reason):
+            return reason.code
+        case UpToDate():
+            return "up_to_date"
+        case RevertToBuiltin():
+            return "revert_to_builtin"

@@ -75,3 +75,12 @@ def test_arrivals_that_nobody_answered_until_the_end_are_errors(tmp_path: Path) 
         found = measure(host, tmp_path, stop_timeout=1)
     lost = found["arrival to answer"].failures
     assert lost >= 50  # a hundred a second, less half a second of answers and the start
+
+
+def test_a_run_that_does_not_keep_its_limits_exits_with_1() -> None:
+    scenario = HERE.parent / "scenarios" / "steady_day.py"
+    with stalling(0.0) as host:  # answers `{}` to every check, which no device can read
+        command = [sys.executable, "-m", "locust", "-f", str(scenario), "--host", host, "--headless", "--users", "2"]
+        done = subprocess.run([*command, "--run-time", f"{RUN_SECONDS}s"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "FAILED arrival to answer: 100.00% errors" in done.stdout

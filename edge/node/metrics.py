@@ -11,9 +11,7 @@ from typing import Any, Literal, NamedTuple
 from edge.domain.decision import Reason
 from edge.node.exposition import Family, Sample
 
-_DECISIONS = {"offer": "offer", "UpToDate": "up_to_date", "RevertToBuiltin": "revert_to_builtin"} | {
-    reason.code: reason.code for reason in Reason
-}
+_DECISIONS = {name: name for name in ("offer", "up_to_date", "revert_to_builtin", *(reason.code for reason in Reason))}
 _EVENTS = {
     "events": "stored",
     "events_over_limit": "over_limit",

@@ -69,7 +69,7 @@ def lines(seen) -> list[str]:
         ("requests/updates/2xx", 'edge_requests_total{worker="0",route="updates",status="2xx"} 7'),
         ("sent_bytes/bundles", 'edge_sent_bytes_total{worker="0",route="bundles"} 7'),
         ("offer", 'edge_decisions_total{worker="0",outcome="offer"} 7'),
-        ("UpToDate", 'edge_decisions_total{worker="0",outcome="up_to_date"} 7'),
+        ("up_to_date", 'edge_decisions_total{worker="0",outcome="up_to_date"} 7'),
         ("no_channel", 'edge_decisions_total{worker="0",outcome="no_channel"} 7'),
         ("events", 'edge_events_total{worker="0",outcome="stored"} 7'),
         ("events_refused", 'edge_events_total{worker="0",outcome="refused"} 7'),

@@ -1,0 +1,185 @@
+"""The shipped nginx and Caddy configurations before a real node: what a device relies on passes through intact."""
+
+import gzip
+import hashlib
+import http.client
+import json
+import os
+import ssl
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import fronts
+import pytest
+from certificates import Files, a_certificate
+
+sys.path.append(str(Path(__file__).parent.parent / "cli"))
+from running_node import serving_node, web_build, write_folder
+
+APP = "com.acme.app"
+CHECK = {
+    "platform": "android",
+    "device_id": "00009a6b-eefe-490a-9c60-8e965132ae51",
+    "app_id": APP,
+    "version_build": "1.0.0",
+    "version_name": "1.0.0",
+    "plugin_version": "8.51.14",
+}
+DEVICE_ADDRESS = "127.0.0.5"
+PROMPT_SECONDS = 20.0
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+class Front(NamedTuple):
+    name: str
+    port: int
+    pair: Files
+    node_log: Path
+
+    @property
+    def public_url(self) -> str:
+        return f"https://localhost:{self.port}"
+
+    def ask(self, method, url, body=None, **headers) -> Answer:
+        """From an address of our own, in a new connection. Underscores in header names are hyphens."""
+        context = ssl.create_default_context(cafile=self.pair.certificate)
+        connection = http.client.HTTPSConnection(
+            "localhost", self.port, timeout=PROMPT_SECONDS, source_address=(DEVICE_ADDRESS, 0), context=context
+        )
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            parts = urlsplit(url)
+            connection.request(method, f"{parts.path}?{parts.query}".rstrip("?"), body, named)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def check(self, **headers) -> Answer:
+        return self.ask("POST", "/updates", json.dumps(CHECK), Content_Type="application/json", **headers)
+
+    def offer(self) -> dict:
+        answer = self.check()
+        assert answer.status == 200
+        return json.loads(answer.body)
+
+
+@contextmanager
+def errors_into(path):
+    """Standard error of every process started inside goes to the file."""
+    kept = os.dup(2)
+    with open(path, "wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def front(request, tmp_path_factory):
+    if reason := fronts.why_not(request.param):
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp(request.param)
+    port, pair = fronts.free_port(), a_certificate(folder)
+    given = Front(request.param, port, pair, folder / "node.log")
+    settings = {
+        "EDGE_DEVICES_PUBLIC_URL": given.public_url,
+        "EDGE_DEVICES_TRUSTED_PROXIES": "127.0.0.1",
+        "EDGE_LOG_ACCESS": "true",
+        "EDGE_LOG_FORMAT": "json",
+    }
+    with ExitStack() as stack:
+        with errors_into(given.node_log):
+            node = stack.enter_context(serving_node(folder, **settings))
+        node.text("app", "create", APP)
+        node.text("channel", "create", APP, "production", "--public")
+        build = write_folder(folder / "build", web_build(1))
+        node.text("bundle", "publish", APP, build, "--version", "1.0.1", "--channel", "production")
+        command = getattr(fronts, request.param)(folder, port, node.devices.removeprefix("http://"), pair)
+        stack.enter_context(fronts.running(command, folder, port))
+        yield given
+
+
+def digest_of(offer) -> str:
+    return urlsplit(offer["url"]).path.rpartition("/")[2]
+
+
+def test_a_device_is_offered_what_it_can_fetch_through_the_front(front):
+    offer = front.offer()
+    assert offer["url"].startswith(f"{front.public_url}/bundles/{APP}/zip/")
+    whole = front.ask("GET", offer["url"], Accept_Encoding="gzip, br")
+    assert (whole.status, hashlib.sha256(whole.body).hexdigest()) == (200, digest_of(offer))
+    assert whole.headers["ETag"] == f'"{digest_of(offer)}"' and whole.headers["Accept-Ranges"] == "bytes"
+    assert whole.headers["Content-Encoding"] is None and "immutable" in whole.headers["Cache-Control"]
+    assert int(whole.headers["Content-Length"]) == len(whole.body)
+
+
+def test_a_head_has_the_length_and_no_body(front):
+    offer = front.offer()
+    head, whole = front.ask("HEAD", offer["url"]), front.ask("GET", offer["url"])
+    assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(whole.body)))
+
+
+def test_single_files_arrive_as_they_are_stored_packed_ones_too(front):
+    entries = front.offer()["manifest"]
+    assert any(entry["file_name"].endswith(".br") for entry in entries)
+    for entry in entries[:5] + [entry for entry in entries if entry["file_name"].endswith(".br")][:2]:
+        got = front.ask("GET", entry["download_url"], Accept_Encoding="gzip, br")
+        assert (got.status, got.headers["Content-Encoding"]) == (200, None)
+        digest = urlsplit(entry["download_url"]).path.rpartition("/")[2]
+        assert hashlib.sha256(got.body).hexdigest() == digest
+
+
+def test_ranges_and_preconditions_are_the_nodes_own(front):
+    offer = front.offer()
+    whole = front.ask("GET", offer["url"]).body
+    tag = f'"{digest_of(offer)}"'
+    unchanged = front.ask("GET", offer["url"], If_None_Match=tag)
+    assert (unchanged.status, unchanged.body, unchanged.headers["ETag"]) == (304, b"", tag)
+    part = front.ask("GET", offer["url"], Range="bytes=100-299")
+    assert (part.status, part.body, part.headers["ETag"]) == (206, whole[100:300], tag)
+    assert part.headers["Content-Range"] == f"bytes 100-299/{len(whole)}"
+    resumed = front.ask("GET", offer["url"], Range=f"bytes={len(whole) - 7}-", If_Range=tag)
+    assert (resumed.status, resumed.body) == (206, whole[-7:])
+    changed = front.ask("GET", offer["url"], Range="bytes=100-", If_Range='"another"')
+    assert (changed.status, changed.body) == (200, whole)
+    beyond = front.ask("GET", offer["url"].partition("?")[0], Range=f"bytes={len(whole)}-")
+    assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{len(whole)}")
+
+
+def test_a_large_offer_is_packed_by_the_node_for_who_takes_it(front):
+    packed, plain = front.check(Accept_Encoding="gzip"), front.check(Accept_Encoding="identity")
+    assert (packed.headers["Content-Encoding"], plain.headers["Content-Encoding"]) == ("gzip", None)
+    assert json.loads(gzip.decompress(packed.body)) == json.loads(plain.body)
+    assert len(packed.body) < len(plain.body) / 2 and packed.headers["Vary"] == "Accept-Encoding"
+
+
+def test_the_node_knows_the_devices_address_and_believes_no_device_about_it(front):
+    before = front.node_log.read_bytes().count(b"edge.access")
+    assert front.check(X_Forwarded_For="203.0.113.99").status == 200
+    until = time.monotonic() + PROMPT_SECONDS
+    while front.node_log.read_bytes().count(b"edge.access") == before:
+        assert time.monotonic() < until
+    lines = [json.loads(line) for line in front.node_log.read_text().splitlines() if "edge.access" in line]
+    assert {line["peer"] for line in lines} == {DEVICE_ADDRESS}
+
+
+def test_a_body_that_no_plugin_sends_ends_at_the_front(front):
+    assert front.ask("POST", "/stats", b"x" * (3 << 20), Content_Type="application/json").status == 413
+
+
+def test_http_2_is_spoken_and_by_caddy_http_3_offered(front):
+    assert fronts.protocol_of(front.port, front.pair) == "h2"
+    if front.name == "caddy":
+        assert f'h3=":{front.port}"' in front.check().headers["Alt-Svc"]

@@ -56,7 +56,9 @@ def node_to_load(words: argparse.Namespace) -> Iterator[OwnNode]:
 
 @contextlib.contextmanager
 def forgetting_pages(data_dir: Path) -> Iterator[None]:
-    """Keeps the node's blobs out of the page cache while the block runs."""
+    """Keeps the node's blobs out of the page cache while the block runs. Raises RuntimeError when there are none."""
+    if not forget_pages(data_dir):
+        raise RuntimeError(f"no blobs below {data_dir}")
     done = threading.Event()
 
     def forget() -> None:

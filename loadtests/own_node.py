@@ -74,7 +74,7 @@ def _ended(process: subprocess.Popen[str]) -> int:
 def forget_pages(data_dir: Path) -> int:
     """Ask the kernel to drop the pages of every stored blob, so that the next read is one from disk. How many."""
     count = 0
-    for path in (data_dir / "blobs").rglob("*"):
+    for path in (data_dir / "store" / "blobs").rglob("*"):
         if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)
             try:

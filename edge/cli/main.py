@@ -29,6 +29,7 @@ VERBS: Mapping[str, Verb] = {
     "config": Verb("edge.cli.configs", "config", "Check and show the configuration."),
     "demo": Verb("edge.cli.demo", "demo", "Serve a demo app, or prove that the node works."),
     "device": Verb("edge.cli.devices", "device", "Behave as a device does; see what is known of one."),
+    "doctor": Verb("edge.cli.doctor", "doctor", "See what of this host limits delivery."),
     "explain": Verb("edge.cli.explain", "explain", "Show how a device's check is decided."),
     "history": Verb("edge.cli.history", "history", "List an app's revisions."),
     "keys": Verb("edge.cli.keys", "keys", "Make the keys of encrypted bundles."),

@@ -37,7 +37,7 @@ from benchmarks.wan_space import CONGESTION, NoLink, Space, Talker, space, talke
 SINGLE_SEGMENT_BPS = 300e6  # up to here the relay takes every segment by itself with time to spare
 RUN_SEGMENTS = 16  # and above in runs: 0.2 ms of the line at 1 Gbit/s
 SHORT_LINK = Link(0.0002, 100e9)  # for what is not measured, and for the ceiling
-CEILING_ROUNDS = 3
+CEILING_ROUNDS = 2
 CEILING_SHARE = 0.8  # of what the relay sustains; a faster line would measure the relay
 LOSSES = (0.0, 0.001, 0.01)
 LOSSY_LINK = Link(0.040, 200e6)
@@ -60,7 +60,7 @@ ROUND_TRIPS_SECONDS = (0.005, 0.020, 0.040, 0.080, 0.150, 0.280)
 
 def plan_for(options: Options) -> Plan:
     if options.quick:
-        return Plan((200e6,), (0.020, 0.080), options.rounds, 2, (SWAGGER,))
+        return Plan((200e6,), (0.020, 0.080), options.rounds, 1, (SWAGGER,))
     return Plan(RATES_BPS, ROUND_TRIPS_SECONDS, options.rounds, 3, (SWAGGER, TINYMCE), LOSSES)
 
 
@@ -73,6 +73,7 @@ def run(options: Options) -> Report:
         findings = Findings(zip_bytes=measuring.zip_bytes, congestion=CONGESTION, ceiling=measuring.ceiling())
         for link in plan_links(plan, findings.ceiling):
             findings.cells.append(measuring.measure(link, plan))
+        findings.unlinked = measuring.measure(SHORT_LINK, plan)
         for loss in plan.losses:
             findings.lossy += [measuring.measure_lossy(loss, name) for name in LOSSY_CONGESTIONS]
     return build_report(findings)
@@ -98,6 +99,7 @@ class Bench:
         self._node = node
         self._folder = folder
         self._downloads: list[tuple[str, int, str]] = []  # series, port and path
+        self._answers_bytes: dict[Package, int] = {}
         self.zip_bytes = 0
 
     def prepare(self, packages: Sequence[Package], cache: Path) -> None:
@@ -113,6 +115,7 @@ class Bench:
             self._node.offer(package.app, FIRST)
             self._ask("install", DEVICE_PORT, package.app)
             self._node.offer(package.app, SECOND)
+            self._answers_bytes[package] = self._ask("answer", DEVICE_PORT, package.app)["bytes"]
 
     def publish_zip(self) -> None:
         self._node.create(ZIP_APP)
@@ -171,7 +174,7 @@ class Bench:
         if not done.pop("manifest"):
             raise RuntimeError(f"{package.name} was not updated file by file")
         cell.add(package.name, done.pop("seconds"))
-        cell.updates[package.name] = Update(**done)
+        cell.updates[package.name] = Update(self._answers_bytes[package], **done)
 
     def _ask(self, operation: str, port: int, what: str) -> dict[str, Any]:
         answer: dict[str, Any] = self._client.ask([operation, self._space.server.address, port, what])

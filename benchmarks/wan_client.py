@@ -48,9 +48,10 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
-    def post(self, path: str, body: bytes) -> bytes:
-        """The answer's body. Raises ConnectionError for any status but 200."""
+    def post(self, path: str, body: bytes, encoding: str = "identity") -> bytes:
+        """The answer's body as it was sent. Raises ConnectionError for any status but 200."""
         head = f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
+        head += f"Accept-Encoding: {encoding}\r\n"
         self._socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         received, length = self._head()
         while len(received) < length:
@@ -115,6 +116,11 @@ class Client:
             kept = time.monotonic()
         return {"new": new - started, "kept": kept - new, "answer": json.loads(answer)}
 
+    def answer(self, address: str, port: int, app: str) -> dict[str, Any]:
+        """How long the answer to a device's check is on the line."""
+        with contextlib.closing(Connection(address, port)) as connection:
+            return {"bytes": len(connection.post("/updates", self._check_body(app), "gzip"))}
+
     def download(self, address: str, port: int, path: str) -> dict[str, Any]:
         """A whole body on a new connection."""
         started = time.monotonic()
@@ -167,10 +173,8 @@ def _told(outcome: Outcome) -> dict[str, Any]:
     """Reports go out when the update is installed, one after the other: their time is not the update's."""
     reports = [each for each in outcome.ledger.requests if each.url.endswith("/stats")]
     files = [each for each in outcome.ledger.requests if each.method == "GET"]
-    checks = [each for each in outcome.ledger.requests if each.url.endswith("/updates")]
     return {
         "seconds": outcome.seconds - _sum_seconds(reports),
-        "answer_bytes": sum(each.received_bytes for each in checks),
         "files_bytes": [each.received_bytes for each in files],
         "reused": len(outcome.ledger.reused),
         "manifest": all("/file/" in each.url for each in files),
@@ -187,6 +191,7 @@ def main() -> None:
     operations: dict[str, Callable[..., Any]] = {
         "ready": client.ready,
         "check": client.check,
+        "answer": client.answer,
         "download": client.download,
         "install": client.install,
         "update": client.update,

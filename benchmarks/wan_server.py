@@ -21,7 +21,7 @@ from benchmarks.wan_space import Side, running
 DEVICE_PORT, CONTROL_PORT, NGINX_PORT = 8080, 8081, 8090
 ZIP_APP, ZIP_BYTES = "com.example.zip", 5_000_000
 ZIP_FILES = 8
-CEILING_BYTES = 200_000_000  # of nothing but zeros, to find out what relay and client can take
+CEILING_BYTES = 100_000_000  # of nothing but zeros, to find out what relay and client can take
 SEED = 1
 FETCH_SECONDS = 60.0
 CHANNEL = "production"

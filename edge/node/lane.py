@@ -140,7 +140,11 @@ class Lane(asyncio.Protocol):
         if gzipped is None and reply.status == 200 and not request.closes:
             answer = b"%s%s%d\r\n\r\n%s" % (JSON_OK, shared.date_line, len(plain), plain)
             self._transport.write(answer)
-            shared.note(self._address, request, UPDATES, 200, len(answer), begun, reply.app)
+            if (traffic := shared.traffic).access is None:
+                traffic.checks += 1
+                traffic.checks_bytes += len(answer)
+            else:
+                shared.note(self._address, request, UPDATES, 200, len(answer), begun, reply.app)
             return
         packed = gzipped is not None and b"gzip" in headers.get(b"accept-encoding", b"")
         body = gzipped if packed and gzipped is not None else plain

@@ -114,6 +114,14 @@ def test_answers_are_counted_by_route_and_class():
     }
 
 
+def test_checks_that_were_counted_without_a_call_are_counted_once():
+    traffic = Traffic()
+    traffic.note(UPDATES, 200, 8)
+    traffic.checks, traffic.checks_bytes = 3, 30
+    for _ in range(2):  # looking changes nothing
+        assert traffic.counts() == {"requests/updates/2xx": 4, "sent_bytes/updates": 38}
+
+
 @contextmanager
 def inherited_errors():
     """Where standard error of every process started inside goes: a descriptor to read from."""

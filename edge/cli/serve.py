@@ -31,8 +31,8 @@ def serve(path: Path | None, insecure: bool, as_json: bool) -> None:
 async def _serve(config: Config, as_json: bool) -> None:
     stopping = stop_on_signals()
     node = Standalone(config)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, node.reload)
     async with node.running():
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, node.reload)
         click.echo(_greeting(node, as_json))
         await node.serve_until(stopping)
 

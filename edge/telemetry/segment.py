@@ -18,6 +18,8 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from edge.bundles.durable import sync_directory
+
 SEGMENT_FORMAT = 1
 SEGMENT_LIMIT_BYTES = 64 << 20  # a new one is begun beyond it: what one deletion frees, and one late reader re-reads
 SEGMENT_AGE_SECONDS = 3600.0  # so that a quiet node's records also reach the end of their retention
@@ -164,14 +166,6 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
             return
         end += _FRAME.size + length
         yield Frame(payload.split(b"\n"), end)
-
-
-def sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _create(path: Path, header: bytes) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 import edge
+from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.control.operations import IDEMPOTENCY_KEY, Operation
-from edge.control.receiving import BLOB_LIMIT_BYTES
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes_apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.shapes import ErrorAnswer

@@ -13,11 +13,11 @@ import aiofiles
 from aiohttp import ClientPayloadError, hdrs, web
 
 from edge.bundles.durable import FILE_MODE
+from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.bundles.store import ObjectStore, blob_key
 from edge.domain.errors import EdgeError, Invalid, TooLarge, Unavailable
 from edge.domain.model import Digest
 
-BLOB_LIMIT_BYTES = 1024**3  # the largest web bundles are some hundred MB; a mobile device installs no more
 BODY_SECONDS = 30  # for a whole small body: 1 MiB at 280 kbit/s
 IDLE_SECONDS = 30  # of silence in an upload: longer than a TCP connection needs to get over a lost link
 BLOCK_BYTES = 1024 * 1024  # gathered before it is hashed and written: two thread hops a block

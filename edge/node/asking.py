@@ -5,6 +5,8 @@ from aiohttp import web
 from edge.node.peers import Peer, Proxies, find_peer
 
 ASKED_APP = web.RequestKey("asked_app", str)  # the valid id of the app that a request is about: for the access log
+# Of `time.perf_counter`, likewise: the loop's own clock, which aiohttp takes, stands still for a millisecond.
+BEGUN = web.RequestKey("begun", float)
 
 
 def peer_behind(request: web.BaseRequest, proxies: Proxies) -> Peer:

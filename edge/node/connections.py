@@ -5,20 +5,19 @@ a network error, never a verdict. What aiohttp itself refuses is answered here i
 """
 
 import asyncio
-import logging
 import resource
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
+from time import perf_counter
 from time import time as clock
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
-from aiohttp.abc import AbstractAccessLogger
 
 from edge.node.access_log import METHOD_LIMIT, Line
 from edge.node.addresses import plain_address
-from edge.node.asking import ASKED_APP, peer_behind
+from edge.node.asking import ASKED_APP, BEGUN, peer_behind
 from edge.node.peers import Proxies, prefix_of
 from edge.node.refusals import refuse, refuse_malformed
 from edge.node.traffic import ROUTES, Traffic, route_of
@@ -91,14 +90,6 @@ class Connections:
         }
 
 
-class _Timed(AbstractAccessLogger):
-    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Nothing: see `log_access`."""
-
-
-_TIMED = logging.getLogger("edge.access")
-
-
 class CountedConnection(web.RequestHandler):
     """aiohttp's own protocol, let in only while its peer has connections left, and cut when its head does not come."""
 
@@ -124,9 +115,7 @@ class CountedConnection(web.RequestHandler):
             "max_field_size": FIELD_LIMIT_BYTES,
             "max_headers": FIELDS_LIMIT,
             "auto_decompress": False,  # no plugin compresses a body; a forger's would grow a thousandfold here
-            # Ours is in `log_access`; a logger here makes aiohttp look at the clock, and does no more.
-            "access_log": _TIMED if self._traffic.access else None,
-            "access_log_class": _Timed,
+            "access_log": None,  # ours is in `log_access`
         }
         super().__init__(server, loop=loop, **limits)
         self._connections = connections
@@ -180,7 +169,8 @@ class CountedConnection(web.RequestHandler):
         route, sent_bytes = route_of(request.path), request.writer.output_size
         self._traffic.note(route, response.status, sent_bytes)
         if (access := self._traffic.access) is not None:
-            seconds = self._loop.time() - time if time is not None else 0.0
+            ended = perf_counter()
+            seconds = ended - request.get(BEGUN, ended)  # what was refused before our middlewares took no time
             peer = peer_behind(request, self._connections.proxies).prefix
             app = request.get(ASKED_APP, "")
             method = request.method[:METHOD_LIMIT]

@@ -1,10 +1,12 @@
 """The device port as an aiohttp application: routes, CORS, and one shape for everything that is refused."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from edge.node.asking import BEGUN
 from edge.node.bundle_routes import Patience, add_bundle_routes
 from edge.node.channel_routes import add_channel_routes
 from edge.node.desk import DeviceDesk
@@ -80,6 +82,7 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every refusal in the protocol's one shape; a bug is logged and answered without its trace."""
+    request[BEGUN] = time.perf_counter()
     try:
         return await handler(request)
     except web.HTTPException as error:

@@ -27,6 +27,8 @@ EVENTS_LIMIT = 1_000_000  # a second, in one worker: more than one takes; 0 is t
 SPOOL_LEAST_BYTES = 256 * 2**20  # every worker's segment of 64 MiB needs its place before one can be counted
 SPOOL_MOST_BYTES = 2**50
 
+REGION = r"^[A-Za-z0-9_.-]{0,64}$"  # as segments compare it, and as a label: eu-west, sydney
+
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Wait = Annotated[float, msgspec.Meta(gt=0, le=WAIT_LIMIT_SECONDS)]
 
@@ -75,6 +77,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     data_dir: str = "edge-data"
+    region: Annotated[str, msgspec.Meta(pattern=REGION)] = ""
     devices: Devices = Devices()
     telemetry: Telemetry = Telemetry()
     control: Control = Control()

@@ -3,15 +3,18 @@
 import hashlib
 from itertools import count
 
-from edge.domain.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle, apply
+from edge.domain.apply import apply
+from edge.domain.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry, Platform, Plugin, UpdateCheck
+from edge.domain.rollout import Moment
 from edge.domain.snapshot import AppSnapshot, build_snapshot
 from edge.domain.versions import coerce_native
 
 APP = AppId("com.example.app")
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
 NOW = 1_700_000_000.0
+MOMENT = Moment(NOW, NOW)
 
 _ids = count()
 
@@ -60,10 +63,10 @@ def a_released_app(version: str = "1.0.1", *, bundle: Bundle | None = None, **se
     )
 
 
-def a_snapshot(state: AppState, now: float = NOW, before: AppSnapshot | None = None) -> AppSnapshot:
+def a_snapshot(state: AppState, now: float = NOW, before: AppSnapshot | None = None, **given) -> AppSnapshot:
     documents = {bundle.manifest: a_manifest(bundle.version) for bundle in state.bundles.values()}
     documents |= {retired.manifest: a_manifest(version) for version, retired in state.retired.items()}
-    return build_snapshot(state, documents.__getitem__, now=now, before=before)
+    return build_snapshot(state, documents.__getitem__, now=now, before=before, **given)
 
 
 def a_check(**changes) -> UpdateCheck:

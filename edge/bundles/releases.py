@@ -8,14 +8,15 @@ import threading
 from collections import Counter
 from typing import NamedTuple
 
-from edge.bundles.documents import RevisionLine
+from edge.bundles.documents import Revision, RevisionLine
 from edge.bundles.formats import Untrusted
 from edge.bundles.heads import SHARDS, Head, Heads, HeadShard, Held, build_successor, encode_shard, shard_of
 from edge.bundles.keyset import Trust
 from edge.bundles.revisions import Revisions
 from edge.bundles.signing import Writer
 from edge.bundles.store import AlreadyExists, ObjectStore, Stale, blob_key, head_key
-from edge.domain.commands import Change, Command, PublishBundle, apply
+from edge.domain.apply import apply
+from edge.domain.commands import Change, Command, PublishBundle, PutIdSet, Undo
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppId, AppState, Digest
 
@@ -119,7 +120,8 @@ class Releases:
     def _attempt(self, held: Held, app: AppId, change: Change) -> Committed:
         head = held.shard.apps.get(app)
         before = self._revisions.read(app, *_parts(head)) if head else None
-        state = apply(before.state if before else None, change)
+        earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
+        state = apply(before.state if before else None, change, earlier)
         if head and before and state is before.state:
             return Committed(state, head, changed=False)
         if state.app != app:
@@ -128,6 +130,12 @@ class Releases:
         moved = Head(state.revision, digest)
         self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))
         return Committed(state, moved, changed=True)
+
+    def _before(self, app: AppId, revision: Revision) -> AppState | None:
+        """The state that a revision came from; None for the first."""
+        if revision.previous is None:
+            return None
+        return self.load_revision(app, revision.state.revision - 1, revision.previous)
 
     def _refresh(self, shard: str, now: float) -> bool:
         with self._turns[shard]:
@@ -149,7 +157,10 @@ class Releases:
 
 
 def check_blobs(store: ObjectStore, command: Command) -> None:
-    """Data before pointer: raises Invalid `missing_blob` for a bundle whose zip or manifest the store lacks."""
+    """Data before pointer: raises Invalid `missing_blob` for a bundle whose zip or manifest the store lacks, and for an
+    id set that it lacks."""
+    if isinstance(command, PutIdSet) and not store.has(blob_key(command.blob)):
+        raise Invalid("missing_blob", f"the ids {command.blob} of id set {command.name!r} are not in the store")
     if not isinstance(command, PublishBundle):
         return
     for name, digest in (("zip", command.bundle.zip), ("manifest", command.bundle.manifest)):

@@ -13,10 +13,11 @@ from typing import Any
 import orjson
 
 from edge import __version__
-from edge.domain.decide import explain
-from edge.domain.decision import Decision, Offer
+from edge.domain.decision import Blocked, Decision, Offer, UpToDate
 from edge.domain.errors import EdgeError, Invalid
+from edge.domain.explaining import explain
 from edge.domain.model import AppId
+from edge.domain.rollout import Moment, proven_time
 from edge.node.current import Current
 from edge.node.exposition import encode_families
 from edge.node.metrics import Observed, build_metrics
@@ -36,12 +37,14 @@ log = logging.getLogger("edge.node")
 class Insight:
     """`base` is the address that answers shown here carry."""
 
-    def __init__(self, truth: Truth, supervisor: Supervisor, base: str, spool_limit_bytes: int) -> None:
+    def __init__(
+        self, truth: Truth, supervisor: Supervisor, base: str, spool_limit_bytes: int, region: str = ""
+    ) -> None:
         self._truth = truth
         self._supervisor = supervisor
         self._base = base
         self._spool_limit_bytes = spool_limit_bytes
-        self._current = Current(truth.store)
+        self._current = Current(truth.store, region)
         self._folding = asyncio.Lock()
         self._folded_at = time.time()
 
@@ -52,8 +55,10 @@ class Insight:
             refusal = orjson.loads(error.body)
             raise Invalid(refusal["error"], refusal["message"]) from error
         head = await asyncio.to_thread(self._truth.releases.head, app)
-        snapshot = await asyncio.to_thread(self._current.build, app, head, time.time())
-        steps, decision = explain(snapshot, check, self._supervisor.facts_of(app, check.device))
+        now = time.time()
+        snapshot = await asyncio.to_thread(self._current.build, app, head, now)
+        moment = Moment(now, proven_time(now, self._truth.releases.heads_issued().get(snapshot.shard, 0.0)))
+        steps, decision = explain(snapshot, check, moment, self._supervisor.facts_of(app, check.device))
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
         return {
@@ -129,9 +134,14 @@ class Insight:
 
 def _summary(decision: Decision) -> dict[str, Any]:
     if isinstance(decision, Offer):
-        return {"outcome": "offer", "bundle": decision.bundle.version, "channel": decision.channel}
+        arm = {"arm": decision.arm} if decision.arm else {}
+        return {"outcome": "offer", "bundle": decision.bundle.version, "channel": decision.channel, **arm}
     details = decision._asdict()
-    if "reason" in details:
+    if isinstance(decision, Blocked):
         reason = details.pop("reason")
         return {"outcome": "blocked", "code": reason.code, "message": reason.message, **details}
-    return {"outcome": {"UpToDate": "up_to_date"}.get(type(decision).__name__, "revert_to_builtin"), **details}
+    if isinstance(decision, UpToDate):
+        held = details.pop("held")
+        why = {"code": held.code, "message": held.message} if held else {}
+        return {"outcome": "up_to_date", **why, **details}
+    return {"outcome": "revert_to_builtin", **details}

@@ -47,7 +47,7 @@ class Standalone:
         self.device_port = port_of(self.supervisor.listening)
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
-        self.insight = Insight(self.truth, self.supervisor, base, config.telemetry.spool_limit_bytes)
+        self.insight = Insight(self.truth, self.supervisor, base, config.telemetry.spool_limit_bytes, config.region)
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
         """Wait inside `running` until told to stop. Raises what ended the serving, if that ends first."""

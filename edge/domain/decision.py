@@ -35,6 +35,27 @@ class Reason(enum.Enum):
     DEVICE = ("disable_device", "The channel does not serve physical devices")
     EMULATOR = ("disable_emulator", "The channel does not serve emulators")
     BUILTIN_TOO_OLD = ("revert_to_builtin_plugin_version_too_old", "The plugin version cannot revert to builtin")
+    OUTSIDE_WINDOW = ("outside_maintenance_window", "The channel's maintenance window is closed")
+    SPREAD = ("spread_not_reached", "The new bundle is being offered little by little")
+
+    @property
+    def code(self) -> str:
+        return self.value[0]
+
+    @property
+    def message(self) -> str:
+        return self.value[1]
+
+
+class Held(enum.Enum):
+    """Why a device is not given the channel's newest bundle, and stays with what comes before it: (code, message)."""
+
+    CONTROL_GROUP = ("rollout_control_group", "The device is in the group that is held out")
+    NOT_IN_SEGMENT = ("rollout_not_in_segment", "The rollout is for segments that the device is not in")
+    PAUSED = ("rollout_paused", "The rollout is paused at a share that does not reach the device")
+    SHARE = ("rollout_share_not_reached", "The rollout's share does not reach the device yet")
+    WITHDRAWN = ("bundle_withdrawn", "The channel's bundle was withdrawn; the last good one stands in")
+    WITHHELD = ("bundle_withheld", "The bundle failed on this device before; what comes before it stands in")
 
     @property
     def code(self) -> str:
@@ -50,16 +71,30 @@ BREAKING = frozenset({Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.METADATA}
 
 
 class Offer(NamedTuple):
-    """Install `bundle`."""
+    """Install `bundle`. `arm` is `experiment/arm` where an experiment has decided."""
 
     bundle: Bundle
     channel: ChannelName
+    arm: str = ""
+
+    @property
+    def code(self) -> str:
+        return "offer"
 
 
 class UpToDate(NamedTuple):
-    """Nothing to do: the device runs what its channel offers, or the channel offers nothing."""
+    """Nothing to do: the device runs what its channel offers it, or the channel offers nothing.
+
+    `held` tells why that is not the channel's newest bundle, where it is not.
+    """
 
     channel: ChannelName
+    held: Held | None = None
+
+    @property
+    def code(self) -> str:
+        """Decisions are counted by their codes."""
+        return "up_to_date" if self.held is None else self.held.code
 
 
 class RevertToBuiltin(NamedTuple):
@@ -67,12 +102,20 @@ class RevertToBuiltin(NamedTuple):
 
     channel: ChannelName
 
+    @property
+    def code(self) -> str:
+        return "revert_to_builtin"
+
 
 class Blocked(NamedTuple):
     """A rule keeps the device where it is. `target` is the version it would have got, where there is one."""
 
     reason: Reason
     target: str = ""
+
+    @property
+    def code(self) -> str:
+        return self.reason.code
 
 
 Decision = Offer | UpToDate | RevertToBuiltin | Blocked

@@ -22,6 +22,10 @@ class DeviceFacts(NamedTuple):
     withheld: tuple[int, ...] = ()
     offered: tuple[int, ...] = ()
     since: tuple[int, ...] = ()  # for each withheld name, the day it failed, in days since the epoch
+    first_seen_days: int | None = None  # None, here and below: nobody knows, so no segment matches by it
+    sessions_7d: int | None = None
+    errors_7d: int | None = None
+    features: frozenset[str] | None = None
 
 
 NO_FACTS = DeviceFacts()

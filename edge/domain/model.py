@@ -16,6 +16,8 @@ AppId = NewType("AppId", str)
 DeviceId = NewType("DeviceId", str)  # a lower-case UUID
 ChannelName = NewType("ChannelName", str)
 VersionName = NewType("VersionName", str)
+SegmentName = NewType("SegmentName", str)
+IdSetName = NewType("IdSetName", str)
 Digest = NewType("Digest", str)  # SHA-256 as 64 lower-case hexadecimal characters
 
 BUILTIN = VersionName("builtin")  # the web code shipped inside the native app; never the name of a bundle
@@ -25,7 +27,7 @@ CHANNEL_NAME_LIMIT = 64  # characters; a name travels in every check as `default
 
 _APP_ID = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9_-]+)+", re.ASCII)
 _DEVICE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -79,6 +81,7 @@ class Bundle:
     comment: str = ""
     encryption: Encryption | None = None
     published: float = 0.0  # seconds since the epoch; set by `apply`
+    withdrawn: str = ""  # the reason; such a bundle is never offered again anywhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,75 @@ class Retired:
     zip: Digest
     manifest: Digest | None
     deleted: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Devices told apart by an expression. With a channel it sends them there; without, rollouts name it."""
+
+    name: SegmentName
+    where: str  # an expression, checked when it was saved
+    channel: ChannelName | None = None
+    priority: int = 100  # the lowest is asked first, then by name
+    # Whether it leaves a device on its own `defaultChannel`. None: where that may be chosen and is not public.
+    yield_to_self_set: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredIdSet:
+    """An uploaded list of ids: `blob` holds them sorted (domain.id_sets)."""
+
+    name: IdSetName
+    blob: Digest
+    ids: int
+
+
+class Phase(enum.Enum):
+    """Of a rollout: the first two are active, the others its end."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+
+    @property
+    def is_active(self) -> bool:
+        return self is Phase.RUNNING or self is Phase.PAUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """A bundle on its way to a channel's devices, share by share. Shares are in thousandths of a percent."""
+
+    bundle: VersionName
+    salt: str  # decides who is early; another one for every rollout
+    steps: tuple[int, ...]
+    every_seconds: int = 0  # how long a step lasts; 0: until somebody advances it
+    segments: tuple[SegmentName, ...] = ()  # only devices in one of them, if there are any
+    first: tuple[SegmentName, ...] = ()  # devices in one of them at once, whatever the share
+    hold_out: int = 0  # a share that gets nothing before the rollout is promoted
+    hold_out_group: str = "control"  # the same name holds out the same devices in every rollout of the app
+    phase: Phase = Phase.RUNNING
+    step: int = 0  # the one that began at `began`; later ones follow from the time
+    began: float = 0.0  # seconds since the epoch
+    frozen: int | None = None  # the share, while paused
+    started: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    name: str
+    bundle: VersionName
+    weight: int  # thousandths of a percent; those of all arms make 100 percent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    name: str
+    arms: tuple[Arm, ...]
+    salt: str
+    segment: SegmentName | None = None  # None: every device of the channel
+    started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +178,14 @@ class Channel:
     prod: bool = True
     policy: Policy = Policy.MAJOR
     block_under_native: bool = True
+    windows: tuple[str, ...] = ()  # maintenance windows (domain.windows); empty: always open
+    rollback_passes: bool = False  # whether a way back is open outside of them
+    spread_seconds: int = 0  # over which a new bundle's offers open
+    changed: float = 0.0  # when `bundle` last changed, in seconds since the epoch
+    rolled_back: bool = False  # whether that was a way back
+    earlier: tuple[VersionName, ...] = ()  # what it offered to everybody before, the latest last
+    rollout: Rollout | None = None
+    experiment: Experiment | None = None
 
     def serves(self, platform: Platform) -> bool:
         match platform:
@@ -128,6 +208,8 @@ class AppState:
     retired: Mapping[VersionName, Retired] = field(default_factory=dict)
     channels: Mapping[ChannelName, Channel] = field(default_factory=dict)
     overrides: Mapping[DeviceId, ChannelName] = field(default_factory=dict)
+    segments: Mapping[SegmentName, Segment] = field(default_factory=dict)
+    id_sets: Mapping[IdSetName, StoredIdSet] = field(default_factory=dict)
     recent: tuple[str, ...] = ()
 
 
@@ -167,6 +249,9 @@ class UpdateCheck(NamedTuple):
     default_channel: str = ""
     custom_id: str = ""
     key_id: str = ""
+    version_os: str = ""
+    install_source: str = ""
+    country: str = ""  # two capital letters, or empty: nobody we trust said
 
 
 def parse_app_id(text: str) -> AppId:
@@ -188,12 +273,18 @@ def parse_device_id(text: str) -> DeviceId:
 
 def parse_channel_name(text: str) -> ChannelName:
     """Raises Invalid `invalid_channel_name`."""
-    if len(text) > CHANNEL_NAME_LIMIT or _CHANNEL_NAME.fullmatch(text) is None:
+    return ChannelName(parse_name("channel", text))
+
+
+def parse_name(noun: str, text: str) -> str:
+    """The name of a channel, a segment, an id set, an experiment, an arm or a group. Raises Invalid
+    `invalid_<noun>_name`."""
+    if len(text) > CHANNEL_NAME_LIMIT or _NAME.fullmatch(text) is None:
         raise Invalid(
-            "invalid_channel_name",
-            f"channel name {text[:CHANNEL_NAME_LIMIT]!r}: letters, digits, '_', '.', '-', at most {CHANNEL_NAME_LIMIT}",
+            f"invalid_{noun.replace(' ', '_')}_name",
+            f"{noun} name {text[:CHANNEL_NAME_LIMIT]!r}: letters, digits, '_', '.', '-', at most {CHANNEL_NAME_LIMIT}",
         )
-    return ChannelName(text)
+    return text
 
 
 def parse_version_name(text: str) -> VersionName:

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 
 import msgspec
 
-from edge.domain.decision import Offer, UpToDate
-from edge.domain.facts import name_hash
+from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.id_sets import IdSet
 from edge.domain.model import (
-    BUILTIN,
     AppId,
     AppState,
     Bundle,
-    Channel,
     ChannelName,
     DeviceId,
     Digest,
     Platform,
     Retired,
-    VersionName,
+    Segment,
+    SegmentName,
+    UpdateCheck,
 )
-from edge.domain.rules import CHANNEL_RULES, KEY_RULES, Rule, Target
-from edge.domain.versions import parse_version
+from edge.domain.routes import CompiledChannel, Predicate, compile_channel
+from edge.domain.segments import compile_segment, compile_segments
 
 READABLE_AFTER_DELETE_SECONDS = 7 * 86_400  # a device may resume a download of what it was offered before
 _PREFIX_BYTES = 16  # of a digest: 128 bits tell any blobs apart that an app can have
@@ -63,26 +63,25 @@ class DigestSet:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledChannel:
-    """A channel with its target resolved and only those rules that can fire on it."""
+class Leading:
+    """The segments that lead to a channel, in the order in which they are asked, and where each leads."""
 
-    channel: Channel
-    target: Target | None  # None: the channel offers nothing
-    key_rules: tuple[Rule, ...]
-    rules: tuple[Rule, ...]
-    offer: Offer | None  # None where there is no bundle to offer: builtin, or nothing
-    up_to_date: UpToDate
-    bundle_hash: int  # `name_hash` of what it offers, as device facts hold it; 0 where there is no bundle
+    segments: tuple[Segment, ...]
+    channels: tuple[CompiledChannel, ...]
+    first_match: Callable[[UpdateCheck, DeviceFacts], int]  # -1: none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSnapshot:
     app: AppId
+    shard: str
     revision: int
     expose_metadata: bool
     channels: Mapping[ChannelName, CompiledChannel]
     public: Mapping[Platform, CompiledChannel]
     overrides: Mapping[DeviceId, ChannelName]
+    leading: Leading | None  # None: no segment leads anywhere
+    segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for whoever explains
     channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
     manifests: Mapping[Digest, bytes]  # documents of the bundles that channels offer
     blobs: Mapping[Digest, DigestSet]  # by manifest: the blobs it names, kept for the next build
@@ -115,23 +114,38 @@ def build_snapshot(
     *,
     now: float,
     before: AppSnapshot | None = None,
+    ids_of: Callable[[Digest], IdSet | None] = lambda digest: None,
+    region: str = "",
+    shard: str = "",
 ) -> AppSnapshot:
     """Compile one revision. `manifest_of` gives a manifest document by digest, verified; it is asked for what
-    channels offer and for bundles that `before`, the app's previous snapshot, did not know.
+    channels offer and for bundles that `before`, the app's previous snapshot, did not know. `ids_of` gives an id set by
+    digest; what it does not have matches nobody. `region` is the node's, `shard` the heads' that the app is in.
     """
-    channels = {name: _compile(channel, state) for name, channel in state.channels.items()}
-    offered = _manifests(compiled.offer.bundle for compiled in channels.values() if compiled.offer)
+    sets = {str(name): ids for name, stored in state.id_sets.items() if (ids := ids_of(stored.blob)) is not None}
+    segments = {
+        name: (segment, compile_segment(state.app, name, segment.where, region=region, sets=sets))
+        for name, segment in state.segments.items()
+    }
+    predicates = {name: predicate for name, (_, predicate) in segments.items()}
+    channels = {name: compile_channel(channel, state, predicates) for name, channel in state.channels.items()}
+    offered = _manifests(
+        route.offer.bundle for compiled in channels.values() for route in compiled.routes() if route.offer
+    )
     known = before.manifests if before else {}
     manifests = {digest: known.get(digest) or manifest_of(digest) for digest in sorted(offered)}
     readable = _readable(state, now)
     blobs = _blobs(_manifests(readable), manifests, manifest_of, before.blobs if before else {})
     return AppSnapshot(
         app=state.app,
+        shard=shard,
         revision=state.revision,
         expose_metadata=state.expose_metadata,
         channels=channels,
         public=_public(channels),
         overrides=state.overrides,
+        leading=_leading(state, channels, region, sets),
+        segments=segments,
         channels_by_hash={name_hash(name): name for name in state.channels},
         manifests=manifests,
         blobs=blobs,
@@ -140,28 +154,21 @@ def build_snapshot(
     )
 
 
-def _compile(channel: Channel, state: AppState) -> CompiledChannel:
-    up_to_date = UpToDate(channel.name)
-    if channel.bundle is None:
-        return CompiledChannel(channel, None, (), (), None, up_to_date, 0)
-    bundle = None if channel.bundle == BUILTIN else state.bundles[VersionName(channel.bundle)]
-    target = target_of(channel, bundle)
-    return CompiledChannel(
-        channel,
-        target,
-        tuple(rule for rule in KEY_RULES if rule.can_fire(target)),
-        tuple(rule for rule in CHANNEL_RULES if rule.can_fire(target)),
-        Offer(bundle, channel.name) if bundle else None,
-        up_to_date,
-        name_hash(bundle.version) if bundle else 0,
+def _leading(
+    state: AppState, channels: Mapping[ChannelName, CompiledChannel], region: str, sets: Mapping[str, IdSet]
+) -> Leading | None:
+    asked = sorted(
+        (segment for segment in state.segments.values() if segment.channel in channels),
+        key=lambda segment: (segment.priority, segment.name),
     )
-
-
-def target_of(channel: Channel, bundle: Bundle | None) -> Target:
-    """The channel's target with its versions parsed; `bundle` None stands for builtin."""
-    if bundle is None:
-        return Target(channel, None, None, None)
-    return Target(channel, bundle, parse_version(bundle.version), parse_version(bundle.min_native))
+    if not asked:
+        return None
+    pairs = [(segment.name, segment.where) for segment in asked]
+    return Leading(
+        segments=tuple(asked),
+        channels=tuple(channels[segment.channel] for segment in asked if segment.channel is not None),
+        first_match=compile_segments(state.app, pairs, region=region, sets=sets),
+    )
 
 
 def _public(channels: Mapping[ChannelName, CompiledChannel]) -> dict[Platform, CompiledChannel]:

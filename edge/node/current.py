@@ -4,26 +4,31 @@ Loading reads the node's own disk and runs off the loop; a request reads the map
 """
 
 import hashlib
+import mmap
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge.bundles.heads import shard_of
 from edge.bundles.releases import Head, Revisions
 from edge.bundles.store import ObjectStore, blob_key
-from edge.domain.model import AppId, Digest
+from edge.domain.id_sets import IdSet, parse_id_set
+from edge.domain.model import AppId, AppState, Digest
 from edge.domain.snapshot import AppSnapshot, build_snapshot
 
 
-class MissingManifest(Exception):
-    """A revision names a manifest that the store lacks or that has other bytes: the store is damaged."""
+class MissingBlob(Exception):
+    """A revision names a manifest or an id set that the store lacks or that has other bytes: the store is damaged."""
 
 
 class Current:
     """`loader` methods block; `swap` and the look-ups belong to the loop."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, region: str = "") -> None:
         self._store = store
+        self._region = region
         self._revisions = Revisions(store)
         self._snapshots: dict[AppId, AppSnapshot] = {}
+        self._id_sets: dict[AppId, dict[Digest, IdSet]] = {}  # mapped once, as long as the app names them
 
     def snapshot(self, app: AppId) -> AppSnapshot | None:
         return self._snapshots.get(app)
@@ -34,7 +39,16 @@ class Current:
     def build(self, app: AppId, head: Head, now: float) -> AppSnapshot:
         """Read and compile one revision. Blocks; run it off the loop."""
         state = self._revisions.load_revision(app, head.revision, head.digest)
-        return build_snapshot(state, self._manifest, now=now, before=self._snapshots.get(app))
+        id_sets = self._map_id_sets(state)
+        return build_snapshot(
+            state,
+            self._manifest,
+            now=now,
+            before=self._snapshots.get(app),
+            ids_of=id_sets.get,
+            region=self._region,
+            shard=shard_of(app),
+        )
 
     def swap(self, snapshots: Iterable[AppSnapshot]) -> None:
         """Serve these from the next request on; an older revision than the one served is ignored."""
@@ -53,8 +67,25 @@ class Current:
         except FileNotFoundError:  # named by a revision and lost: for the device it is not there (404, never 5xx)
             return None
 
+    def _map_id_sets(self, state: AppState) -> dict[Digest, IdSet]:
+        mapped = self._id_sets.get(state.app, {})
+        wanted = {stored.blob for stored in state.id_sets.values()}
+        self._id_sets[state.app] = {digest: mapped.get(digest) or self._map(digest) for digest in wanted}
+        return self._id_sets[state.app]
+
+    def _map(self, digest: Digest) -> IdSet:
+        """All workers map one file: its pages are in memory once."""
+        try:
+            with self._store.path(blob_key(digest)).open("rb") as file:
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise MissingBlob(f"id set {digest} is missing") from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise MissingBlob(f"id set {digest} is damaged")
+        return parse_id_set(memoryview(content))
+
     def _manifest(self, digest: Digest) -> bytes:
         stored = self._store.get(blob_key(digest))
         if stored is None or hashlib.sha256(stored.data).hexdigest() != digest:
-            raise MissingManifest(f"manifest {digest} is missing or damaged")
+            raise MissingBlob(f"manifest {digest} is missing or damaged")
         return stored.data

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from edge.domain.decide import decide
-from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.decision import Blocked, Offer, Reason, UpToDate
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS
 from edge.domain.model import ChannelName, UpdateCheck
@@ -17,6 +17,7 @@ from edge.node.addresses import base_address
 from edge.node.current import Current
 from edge.node.device_facts import Facts
 from edge.node.event_limits import EventLimits
+from edge.node.moments import Moments
 from edge.node.offers import Body, Offers
 from edge.node.overload import Overload
 from edge.node.peers import Peer, Proxies
@@ -69,6 +70,7 @@ class DeviceDesk:
         self.event_limits = event_limits
         self.offers = Offers()
         self.counts: Counter[str] = Counter()
+        self.moments = Moments(time.time())
         self._public_url = public_url
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
@@ -85,18 +87,18 @@ class DeviceDesk:
         if snapshot is None:
             self.counts[Reason.UNKNOWN_APP.code] += 1
             return Body(encode_answer(_UNKNOWN_APP, check, base), None)
-        decision = decide(snapshot, check)
+        moment = self.moments.of(snapshot.shard)
+        decision = decide(snapshot, check, moment)
         if type(decision) is UpToDate and check.plugin.keeps_choice:
             # The most frequent answer by far, and no fact could change it: the look-up is spared.
-            self.counts["up_to_date"] += 1
+            self.counts[decision.code] += 1
             return Body(encode_answer(decision, check, base), None)
-        facts = self.facts.of(check.app, check.device, time.time())
+        facts = self.facts.of(check.app, check.device, moment.now)
         if facts is not NO_FACTS:
-            decision = decide(snapshot, check, facts)
+            decision = decide(snapshot, check, moment, facts)
+        self.counts[decision.code] += 1
         if not isinstance(decision, Offer):
-            self.counts[_counted_as(decision)] += 1
             return Body(encode_answer(decision, check, base), None)
-        self.counts["offer"] += 1
         form = form_of(check.platform, check.plugin.version)
         bundle = decision.bundle
         self.facts.note_offer(check.app, check.device, bundle.version, facts)
@@ -176,13 +178,3 @@ class DeviceDesk:
             return False
         self.counts["events"] += len(events)
         return True
-
-
-def _counted_as(decision: Blocked | UpToDate | RevertToBuiltin) -> str:
-    match decision:
-        case Blocked(reason=reason):
-            return reason.code
-        case UpToDate():
-            return "up_to_date"
-        case RevertToBuiltin():
-            return "revert_to_builtin"

@@ -82,6 +82,7 @@ class LaneShared:
     def tick(self) -> None:
         """Once a second: the time, as heads tell it and as idle connections are measured by."""
         self.now = time.monotonic()
+        self.desk.moments.tick(time.time())
         self.date = b"Date: %s\r\n" % formatdate(usegmt=True).encode()
         self.date_line = self.date + b"Content-Length: "
 

@@ -29,6 +29,8 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     log: Log
     heads: dict[str, Head]
     facts_table: str
+    heads_issued: dict[str, float]
+    region: str = ""
     tls: Pair | None = None
 
 
@@ -37,6 +39,12 @@ class Heads(msgspec.Struct, frozen=True, tag=True):
 
     number: int
     heads: dict[str, Head]
+
+
+class Issued(msgspec.Struct, frozen=True, tag=True):
+    """When the heads were signed that the supervisor has verified, by shard, in seconds since the epoch."""
+
+    issued: dict[str, float]
 
 
 class Ask(msgspec.Struct, frozen=True, tag=True):
@@ -84,7 +92,7 @@ class Record(msgspec.Struct, frozen=True, tag=True):
     changes: list[FactChange]
 
 
-ToWorker = Setup | Heads | Ask | NewPair | Recorded | Drain
+ToWorker = Setup | Heads | Issued | Ask | NewPair | Recorded | Drain
 FromWorker = Ready | Seen | Status | Record
 
 

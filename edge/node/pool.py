@@ -11,7 +11,21 @@ import msgspec
 
 from edge.bundles.releases import Head
 from edge.domain.errors import EdgeError, Unavailable
-from edge.node.link import Ask, Drain, FromWorker, Heads, Link, NewPair, Ready, Record, Recorded, Seen, Setup, Status
+from edge.node.link import (
+    Ask,
+    Drain,
+    FromWorker,
+    Heads,
+    Issued,
+    Link,
+    NewPair,
+    Ready,
+    Record,
+    Recorded,
+    Seen,
+    Setup,
+    Status,
+)
 from edge.node.tls import Pair
 from edge.telemetry.facts_changes import FactChange
 
@@ -84,6 +98,11 @@ class WorkerHandle:
     async def status(self) -> Status | None:
         answer = await self._ask(Ask)
         return answer if isinstance(answer, Status) else None
+
+    def learn(self, issued: Mapping[str, float]) -> None:
+        """As `tell`, a worker that starts has it in its setup."""
+        if self._link:
+            self._link.send(Issued(dict(issued)))
 
     def drain(self) -> None:
         if self._link:
@@ -172,6 +191,10 @@ class WorkerPool:
 
     async def announce(self, heads: Mapping[str, Head]) -> None:
         await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
+
+    def learn(self, issued: Mapping[str, float]) -> None:
+        for worker in self.workers:
+            worker.learn(issued)
 
     async def take_pair(self, pair: Pair) -> None:
         await asyncio.gather(*(worker.take_pair(pair) for worker in self.workers))

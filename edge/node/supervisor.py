@@ -72,6 +72,7 @@ class Supervisor:
         self._truth = truth
         self._clock = clock
         self._heads: dict[AppId, Head] = {}
+        self._issued: dict[str, float] = {}
         devices = config.devices
         self._pair: Pair | None = self._read_pair() if devices.tls_certificate else None
         self.listening: socket.socket = listen(devices.host, devices.port, LISTEN_BACKLOG)
@@ -87,6 +88,7 @@ class Supervisor:
         """Serve until `drain`; sets `ready` once every worker accepts connections."""
         try:
             self._heads = dict(await asyncio.to_thread(self._truth.releases.heads))
+            self._issued = self._truth.releases.heads_issued()
             await self._serve(ready)
         except BaseExceptionGroup as group:
             startless, other = group.split(CannotStart)
@@ -160,7 +162,15 @@ class Supervisor:
     async def _tell(self, heads: dict[AppId, Head]) -> None:
         # What is current is known before anybody is told, so a worker that starts meanwhile has it in its setup.
         self._heads.update(self._news(heads))
+        self._tell_issued()
         await self.pool.announce({str(app): head for app, head in heads.items()})
+
+    def _tell_issued(self) -> None:
+        """Rollouts go on in the workers for as long as the heads are known to be fresh."""
+        issued = self._truth.releases.heads_issued()
+        if issued != self._issued:
+            self._issued = issued
+            self.pool.learn(issued)
 
     async def statuses(self) -> list[dict[str, object]]:
         """What each worker says of itself; one that does not answer shows as not ready."""
@@ -190,6 +200,8 @@ class Supervisor:
             log=self._config.log,
             heads={str(app): head for app, head in self._heads.items()},
             facts_table=str(self._facts.table_path.absolute()),
+            heads_issued=self._issued,
+            region=self._config.region,
             tls=self._pair,
         )
 
@@ -201,6 +213,7 @@ class Supervisor:
             except (EdgeError, OSError) as error:
                 log.error("heads cannot be read; serving the last good ones: %s", error)
                 continue
+            self._tell_issued()
             if news := self._news(heads):
                 await self._tell(news)
 

@@ -34,7 +34,7 @@ from edge.node.event_limits import EventLimits
 from edge.node.files import OpenFiles
 from edge.node.lane import Lane
 from edge.node.lane_shared import LaneShared
-from edge.node.link import Ask, Drain, Heads, Link, NewPair, Ready, Recorded, Seen, Setup, Status, ToWorker
+from edge.node.link import Ask, Drain, Heads, Issued, Link, NewPair, Ready, Recorded, Seen, Setup, Status, ToWorker
 from edge.node.log import set_up_logging
 from edge.node.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.peers import Proxies
@@ -58,7 +58,7 @@ class Worker:
         self._setup = setup
         self._link = link
         self._listening = listening
-        self._current = Current(FsStore(data_dir / "store"))
+        self._current = Current(FsStore(data_dir / "store"), setup.region)
         telemetry = setup.telemetry
         spool_dir = data_dir / "node" / "telemetry" / "spool"
         self._spool = Spool(spool_dir, setup.node, setup.worker, room=Room(spool_dir, telemetry.spool_limit_bytes))
@@ -82,6 +82,7 @@ class Worker:
             facts=self._facts,
             scheme="https" if setup.tls else "http",
         )
+        self._desk.moments.learn(setup.heads_issued)
         self._tls = PortTls(setup.tls) if setup.tls else None
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneShared | None = None
@@ -138,6 +139,8 @@ class Worker:
                 case Heads(number, heads):
                     await self._take(heads)
                     self._link.send(Seen(number))
+                case Issued(issued):
+                    self._desk.moments.learn(issued)
                 case Ask(number):
                     self._link.send(Status(number, len(self._current), self._counts()))
                 case Recorded(number, refused):

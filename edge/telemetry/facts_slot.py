@@ -96,8 +96,8 @@ def facts_of(slot: bytes) -> DeviceFacts:
     if not second:
         # As DeviceFacts(...) does it, in half the time: this is a tenth of a look-up.
         if day := oldest & _DAY:
-            return _new(DeviceFacts, (first >> 16, (oldest >> 16,), (), (day,)))
-        return _new(DeviceFacts, (first >> 16, (), (oldest >> 16,) if oldest else (), ()))
+            return _new(DeviceFacts, (first >> 16, (oldest >> 16,), (), (day,), None, None, None, None))
+        return _new(DeviceFacts, (first >> 16, (), (oldest >> 16,) if oldest else (), (), None, None, None, None))
     withheld, since, offered = [], [], []
     for name in (oldest, second, third, fourth, fifth):
         if day := name & _DAY:

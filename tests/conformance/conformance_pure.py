@@ -8,12 +8,13 @@ from urllib.parse import parse_qsl, urlsplit
 from conformance_cases import BASE, OTHER_APP, Answer, Case, Exchange, Request, faults_of
 from conformance_states import blobs, changes_of, contents, event_faults, fact_changes, stored_faults
 
+from edge.domain.apply import apply
 from edge.domain.channel_choice import ChannelRequest, Forget, Store, decide_choice
-from edge.domain.commands import apply
-from edge.domain.decide import explain
 from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin
+from edge.domain.explaining import explain
 from edge.domain.facts import DAY_SECONDS, NO_FACTS, DeviceFacts, in_force
 from edge.domain.model import AppState, ChannelName, UpdateCheck
+from edge.domain.rollout import Moment
 from edge.domain.snapshot import AppSnapshot, build_snapshot
 from edge.node.delivery import CONTENT_TYPES, Asked, Blob, plan_delivery
 from edge.node.desk import FAILURES
@@ -28,6 +29,7 @@ from edge.wire.stats import Event, bundle_of, encode_stats_answer, parse_stats
 from edge.wire.updates import parse_update_check
 
 NOW = 1_750_000_000.0
+MOMENT = Moment(NOW, NOW)
 MODIFIED = 1_700_000_000.0  # of every blob
 JSON = {"content-type": "application/json"}
 
@@ -88,7 +90,7 @@ class PureNode:
         return self._decide(snapshot, check)
 
     def _decide(self, snapshot: AppSnapshot, check: UpdateCheck) -> bytes:
-        steps, decision = explain(snapshot, check, self.facts_of(check.app, check.device))
+        steps, decision = explain(snapshot, check, MOMENT, self.facts_of(check.app, check.device))
         self.seen.passed = frozenset(step.rule for step in steps if step.outcome == "pass")
         manifest = b""
         match decision:

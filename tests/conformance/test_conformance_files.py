@@ -13,15 +13,15 @@ from typing import NamedTuple
 import jsonschema
 import pytest
 from conformance_cases import FOLDER, ROUTE_FILES, Case, Exchange, all_cases, differences, fill, load_file, published
-from conformance_pure import PureNode, Seen, node_of
+from conformance_pure import MOMENT, PureNode, Seen, node_of
 
 from edge.domain.channel_choice import Refusal
-from edge.domain.decide import explain
 from edge.domain.decision import Reason
+from edge.domain.explaining import explain
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import Platform, Policy, UpdateCheck
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES
-from edge.domain.snapshot import AppSnapshot, target_of
+from edge.domain.snapshot import AppSnapshot
 from edge.domain.versions import parse_version
 from edge.wire.plugins import Generation, form_of
 from edge.wire.updates import parse_update_check
@@ -142,15 +142,19 @@ def test_the_words_of_a_bundle_are_those_of_its_bytes():
 
 # --- what is covered ---
 
+# These depend on the moment, which a live node's is not for a case to choose: `decision.json` has them.
+TIMED = {"outside_maintenance_window", "spread_not_reached"}
+
 
 def test_every_reason_stops_somebody_and_lets_somebody_pass():
     stopped = {check.seen.because for check in checks()}
-    assert {reason.code for reason in Reason} <= stopped
+    codes = {reason.code for reason in Reason} - TIMED
+    assert codes <= stopped
     assert {"offer", "up_to_date", "revert_to_builtin"} <= stopped
     passed = frozenset.union(*(check.seen.passed for check in checks()))
     # Beyond the table of rules: everybody of a known app passes the first, whoever reverts the last.
     outside = {"on_premise_app", "revert_to_builtin_plugin_version_too_old"}
-    assert {reason.code for reason in Reason} - outside <= passed
+    assert codes - outside <= passed
 
 
 def test_every_check_says_what_decided():
@@ -188,19 +192,20 @@ def holds(code: str, seen: Check) -> bool:
     check = seen.check
     if code == "unsupported_plugin_version":
         return not check.plugin.supported
-    steps, _ = explain(snapshot, check._replace(plugin=check.plugin._replace(supported=True)), seen.facts)
+    steps, _ = explain(snapshot, check._replace(plugin=check.plugin._replace(supported=True)), MOMENT, seen.facts)
     resolved = next(step for step in steps if step.rule == "no_channel")
     if code == "no_channel":
         return resolved.outcome == "stop"
     compiled = snapshot.channels.get(str(resolved.saw["channel"])) or snapshot.public[check.platform]
-    target = compiled.target or target_of(compiled.channel, None)
+    route = compiled.stable or compiled.builtin
+    target = route.target
     if code == "up_to_date":
-        return compiled.target is None or (target.bundle is not None and target.bundle.version == check.version_name)
+        return compiled.stable is None or route.version == check.version_name
     if code == "bundle_withheld":
-        return compiled.bundle_hash in seen.facts.withheld
+        return route.bundle_hash in seen.facts.withheld
     if code == "revert_to_builtin_plugin_version_too_old":
         reverts = check.plugin.reverts_to_builtin or check.version_name == check.version_build
-        return compiled.target is not None and target.bundle is None and not reverts
+        return compiled.stable is not None and target.bundle is None and not reverts
     (rule,) = (rule for rule in (*KEY_RULES, *CHANNEL_RULES) if rule.reason.code == code)
     return rule.can_fire(target) and rule.blocks(check, target, bool(resolved.saw["assigned"]))
 

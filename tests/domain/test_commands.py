@@ -2,8 +2,8 @@ import msgspec
 import pytest
 from factories import APP, DEVICE, NOW, a_bundle, a_change, a_released_app, an_app, digest
 
+from edge.domain.apply import RECENT_LIMIT, apply
 from edge.domain.commands import (
-    RECENT_LIMIT,
     Change,
     ChannelSettings,
     ClearOverride,
@@ -11,14 +11,27 @@ from edge.domain.commands import (
     CreateChannel,
     DeleteBundle,
     DeleteChannel,
+    DeleteIdSet,
+    DeleteSegment,
+    MoveRollout,
+    NewArm,
     PublishBundle,
+    PutIdSet,
+    RollBack,
+    SegmentSettings,
     SetChannel,
     SetOverride,
-    apply,
+    SetSegment,
+    StartExperiment,
+    StartRollout,
+    StopExperiment,
+    Undo,
+    WithdrawBundle,
     kind_of,
 )
 from edge.domain.errors import Conflict, EdgeError, Invalid, NotFound
 from edge.domain.model import BUILTIN, Encryption, Policy
+from edge.domain.rollout import Move
 
 COMMANDS = [
     CreateApp(app=APP, expose_metadata=True),
@@ -30,6 +43,18 @@ COMMANDS = [
     DeleteChannel(name="beta"),
     SetOverride(device=DEVICE, channel="beta"),
     ClearOverride(device=DEVICE),
+    SetChannel(name="beta", settings=ChannelSettings(windows=("daily 01:00-05:00 UTC",), spread_seconds=60)),
+    WithdrawBundle(version="1.0.1", reason="it crashes"),
+    RollBack(channel="beta"),
+    SetSegment(name="vips", settings=SegmentSettings(where='in_set("vip")', channel=None, yield_to_self_set=True)),
+    DeleteSegment(name="vips"),
+    PutIdSet(name="vip", blob=digest("ids"), ids=3),
+    DeleteIdSet(name="vip"),
+    StartRollout(channel="beta", bundle="1.0.1", steps=(1_000, 100_000), every_seconds=3_600, segments=("vips",)),
+    MoveRollout(channel="beta", move=Move.PAUSE),
+    StartExperiment(channel="beta", name="colour", arms=(NewArm(name="red", bundle="1.0.1", weight=100_000),)),
+    StopExperiment(channel="beta", keep="red"),
+    Undo(revision=7),
 ]
 
 

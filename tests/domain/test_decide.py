@@ -1,10 +1,11 @@
 import itertools
 
 import pytest
-from factories import DEVICE, NOW, a_bundle, a_change, a_check, a_released_app, a_snapshot, an_app, digest
+from factories import DEVICE, MOMENT, NOW, a_bundle, a_change, a_check, a_released_app, a_snapshot, an_app, digest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.domain.apply import apply
 from edge.domain.commands import (
     ChannelSettings,
     CreateChannel,
@@ -12,10 +13,10 @@ from edge.domain.commands import (
     PublishBundle,
     SetChannel,
     SetOverride,
-    apply,
 )
-from edge.domain.decide import decide, explain
+from edge.domain.decide import decide
 from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.explaining import explain
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import Encryption, PlainWithKey, Platform, Plugin, Policy
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES
@@ -29,7 +30,7 @@ OPAQUE = a_bundle(manifest=None, encryption=Encryption(session_key="iv:key", che
 
 
 def outcome(check, *, version="1.0.1", bundle=None, **settings):
-    decision = decide(a_snapshot(a_released_app(version, bundle=bundle, **settings)), check)
+    decision = decide(a_snapshot(a_released_app(version, bundle=bundle, **settings)), check, MOMENT)
     match decision:
         case Offer(bundle=offered):
             return offered.version
@@ -153,7 +154,7 @@ def snapshot_with_channels():
     ],
 )
 def test_the_channel_is_the_devices_own_or_the_public_one(check, expected):
-    decision = decide(snapshot_with_channels(), a_check(**check))
+    decision = decide(snapshot_with_channels(), a_check(**check), MOMENT)
     got = decision.bundle.version if isinstance(decision, Offer) else getattr(decision, "reason", type(decision))
     assert got == expected
 
@@ -165,9 +166,9 @@ def test_an_override_is_above_everything_and_opens_private_channels():
         SetOverride(device=DEVICE, channel="secret"),
     )
     snapshot = a_snapshot(state)
-    assert decide(snapshot, a_check(default_channel="beta")).bundle.version == "1.0.3"
+    assert decide(snapshot, a_check(default_channel="beta"), MOMENT).bundle.version == "1.0.3"
     # An override knows no platform filter, so here the platform rule answers.
-    assert decide(snapshot, a_check(platform=Platform.IOS)) == Blocked(Reason.DISABLED_IOS, "1.0.3")
+    assert decide(snapshot, a_check(platform=Platform.IOS), MOMENT) == Blocked(Reason.DISABLED_IOS, "1.0.3")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_only_builtin_by_name_reverts(check, expected):
     state = an_app(
         CreateChannel(name="production", settings=ChannelSettings(public=True, bundle="builtin", emulator=False))
     )
-    decision = decide(a_snapshot(state), a_check(**check))
+    decision = decide(a_snapshot(state), a_check(**check), MOMENT)
     assert (decision.reason if isinstance(decision, Blocked) else decision) == expected
 
 
@@ -203,7 +204,7 @@ OLD = Plugin("7.33.4", keeps_choice=False)
     ],
 )
 def test_a_stored_choice_counts_for_plugins_that_leave_it_to_us(check, chosen, expected):
-    decision = decide(snapshot_with_channels(), a_check(**check), DeviceFacts(channel=name_hash(chosen)))
+    decision = decide(snapshot_with_channels(), a_check(**check), MOMENT, DeviceFacts(channel=name_hash(chosen)))
     assert (decision.bundle.version if isinstance(decision, Offer) else decision.reason) == expected
 
 
@@ -215,7 +216,7 @@ def test_the_operators_word_is_above_a_stored_choice():
         SetOverride(device=DEVICE, channel="secret"),
     )
     facts = DeviceFacts(channel=name_hash("beta"))
-    assert decide(a_snapshot(state), a_check(plugin=OLD), facts).channel == "secret"
+    assert decide(a_snapshot(state), a_check(plugin=OLD), MOMENT, facts).channel == "secret"
 
 
 @pytest.mark.parametrize(
@@ -231,14 +232,14 @@ def test_the_operators_word_is_above_a_stored_choice():
     ],
 )
 def test_a_bundle_that_failed_on_a_device_is_withheld_from_it(check, settings, facts, expected):
-    decision = decide(a_snapshot(a_released_app(**settings)), a_check(**check), facts)
+    decision = decide(a_snapshot(a_released_app(**settings)), a_check(**check), MOMENT, facts)
     got = decision.reason if isinstance(decision, Blocked) else None if isinstance(decision, Offer) else type(decision)
     assert got == expected
 
 
 def test_a_channel_without_a_bundle_reverts_nobody():
     state = an_app(CreateChannel(name="production", settings=ChannelSettings(public=True)))
-    assert decide(a_snapshot(state), a_check(version_name="1.0.1")) == UpToDate("production")
+    assert decide(a_snapshot(state), a_check(version_name="1.0.1"), MOMENT) == UpToDate("production")
 
 
 CHECKS = st.builds(
@@ -290,8 +291,8 @@ def test_explaining_agrees_with_deciding_and_keeps_the_order(check, settings, bu
     if overridden:
         state = apply(state, a_change(SetOverride(device=DEVICE, channel="production")))
     snapshot = a_snapshot(state)
-    steps, decision = explain(snapshot, check, facts)
-    assert decision == decide(snapshot, check, facts)
+    steps, decision = explain(snapshot, check, MOMENT, facts)
+    assert decision == decide(snapshot, check, MOMENT, facts)
     assert [step.outcome for step in steps].index("stop") == len(steps) - 1
     if isinstance(decision, Blocked) and decision.reason is not Reason.BUILTIN_TOO_OLD:
         assert steps[-1].rule == decision.reason.code
@@ -299,7 +300,7 @@ def test_explaining_agrees_with_deciding_and_keeps_the_order(check, settings, bu
 
 @given(CHECKS, SETTINGS, BUNDLES)
 def test_the_rules_left_out_of_a_channel_never_fire_on_it(check, settings, bundle):
-    compiled = a_snapshot(a_released_app(bundle=bundle, **settings)).channels["production"]
+    compiled = a_snapshot(a_released_app(bundle=bundle, **settings)).channels["production"].stable
     kept = {rule.reason for rule in (*compiled.key_rules, *compiled.rules)}
     left_out = [rule for rule in (*KEY_RULES, *CHANNEL_RULES) if rule.reason not in kept]
     can_fire = [
@@ -311,6 +312,7 @@ def test_the_rules_left_out_of_a_channel_never_fire_on_it(check, settings, bundl
 def test_every_reason_is_a_rule_or_a_named_step():
     rules = {rule.reason for rule in (*KEY_RULES, *CHANNEL_RULES)}
     steps = {Reason.UNKNOWN_APP, Reason.UNSUPPORTED_PLUGIN, Reason.NO_CHANNEL, Reason.BUILTIN_TOO_OLD, Reason.WITHHELD}
+    steps |= {Reason.OUTSIDE_WINDOW, Reason.SPREAD}
     assert rules | steps == set(Reason)
     assert len({reason.code for reason in Reason}) == len(Reason)
 
@@ -320,7 +322,11 @@ def test_a_snapshot_reads_a_manifest_once_and_lets_go_of_it_when_it_is_no_longer
     before = a_snapshot(first)
     second = apply(first, a_change(PublishBundle(bundle=a_bundle("1.0.2"), channel="production")))
     after = a_snapshot(second, before=before)
-    assert set(after.manifests) == {a_bundle("1.0.2").manifest}
+    third = apply(second, a_change(PublishBundle(bundle=a_bundle("1.0.3"), channel="production")))
+    # What is offered, and what the channel falls back to.
+    assert set(after.manifests) == {a_bundle("1.0.1").manifest, a_bundle("1.0.2").manifest}
+    last = a_snapshot(third, before=after)
+    assert set(last.manifests) == {a_bundle("1.0.2").manifest, a_bundle("1.0.3").manifest}
     assert set(after.blobs) == {a_bundle("1.0.1").manifest, a_bundle("1.0.2").manifest}
     assert after.blobs[a_bundle("1.0.1").manifest] is before.blobs[a_bundle("1.0.1").manifest]
 
@@ -364,4 +370,4 @@ def test_switching_a_channel_needs_only_the_new_target():
         state = a_released_app("1.0.1", bundle=None)
         state = apply(state, a_change(SetChannel(name="production", settings=ChannelSettings(bundle=first))))
         state = apply(state, a_change(SetChannel(name="production", settings=ChannelSettings(bundle=second))))
-        assert (a_snapshot(state).channels["production"].offer is None) == (second == "builtin")
+        assert (a_snapshot(state).channels["production"].stable.offer is None) == (second == "builtin")

@@ -1,0 +1,83 @@
+"""The one function that carries a change out.
+
+`apply(state, change)` is pure: the same state and change give the same next state on every node. It refuses what
+would leave a state that is not valid, and knows a change that it has already seen by its id.
+"""
+
+from dataclasses import replace
+
+from edge.domain import bundle_changes, channel_changes, rollout_changes, segment_changes, undoing
+from edge.domain.commands import (
+    COMMAND_ID_LIMIT,
+    Change,
+    ClearOverride,
+    CreateApp,
+    CreateChannel,
+    DeleteBundle,
+    DeleteChannel,
+    DeleteIdSet,
+    DeleteSegment,
+    MoveRollout,
+    PublishBundle,
+    PutIdSet,
+    RollBack,
+    SetChannel,
+    SetOverride,
+    SetSegment,
+    StartExperiment,
+    StartRollout,
+    StopExperiment,
+    Undo,
+    WithdrawBundle,
+)
+from edge.domain.errors import Conflict, Invalid, NotFound
+from edge.domain.model import AppState, parse_app_id
+
+RECENT_LIMIT = 256  # command ids an app remembers; a retry comes within seconds, not hundreds of changes later
+
+
+def apply(state: AppState | None, change: Change, before: AppState | None = None) -> AppState:
+    """The app's next state, one revision on; `state` itself when the change alters nothing or was applied before.
+
+    `before` is the state of the revision before `state`; only `Undo` asks for it. Raises NotFound, Conflict or Invalid;
+    the state is then untouched.
+    """
+    if not 0 < len(change.id) <= COMMAND_ID_LIMIT:
+        raise Invalid("invalid_command_id", f"a command id has 1 to {COMMAND_ID_LIMIT} characters")
+    if isinstance(change.command, CreateApp):
+        return _create_app(state, change, change.command)
+    if state is None:
+        raise NotFound("unknown_app", "the app does not exist")
+    if change.id in state.recent:
+        return state
+    after = _carry_out(state, change, before)
+    return after if after is state else replace(after, revision=state.revision + 1, recent=_remember(state, change))
+
+
+def _carry_out(state: AppState, change: Change, before: AppState | None) -> AppState:
+    match change.command:
+        case PublishBundle() | DeleteBundle() | WithdrawBundle() as command:
+            return bundle_changes.carry_out(state, command, change.at)
+        case CreateChannel() | SetChannel() | DeleteChannel() | RollBack() | SetOverride() | ClearOverride() as command:
+            return channel_changes.carry_out(state, command, change.at)
+        case SetSegment() | DeleteSegment() | PutIdSet() | DeleteIdSet() as command:
+            return segment_changes.carry_out(state, command)
+        case StartRollout() | MoveRollout() | StartExperiment() | StopExperiment() as command:
+            return rollout_changes.carry_out(state, command, change.at, change.id)
+        case Undo() as command:
+            return undoing.undo(state, before, command, change.at)
+        case CreateApp():
+            raise AssertionError("handled by apply")
+
+
+def _create_app(state: AppState | None, change: Change, command: CreateApp) -> AppState:
+    if state is not None:
+        if change.id in state.recent:
+            return state
+        raise Conflict("app_exists", f"app {command.app!r} exists already")
+    app = parse_app_id(command.app)
+    return AppState(app=app, revision=1, expose_metadata=command.expose_metadata, recent=(change.id,))
+
+
+def _remember(state: AppState, change: Change) -> tuple[str, ...]:
+    return (*state.recent, change.id)[-RECENT_LIMIT:]

@@ -1,0 +1,19 @@
+"""A device's bucket: one of 100,000 by hash, the same on every node and for ever.
+
+Changing it re-rolls every rollout in the world. A salt makes an independent draw: devices that are first in one are
+not first in the next.
+"""
+
+from xxhash import xxh3_64_intdigest
+
+BUCKETS = 100_000  # a thousandth of a percent each
+
+
+def bucket_of(salt: bytes, device: str) -> int:
+    """0 to BUCKETS - 1. `device` is a lower-case UUID."""
+    return xxh3_64_intdigest(salt + device.encode()) % BUCKETS
+
+
+def segment_salt(app: str, segment: str) -> bytes:
+    """Of `bucket(percent)` in a segment's expression."""
+    return f"segment\0{app}\0{segment}\0".encode()

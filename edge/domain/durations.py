@@ -1,0 +1,42 @@
+"""Durations as people write them: `30m`, `6h`, `1d12h`, `90s`. Whole seconds.
+
+No months, no fractions, and no bare numbers: `30` would be minutes to one reader and seconds to the next.
+"""
+
+import re
+
+from edge.domain.errors import Invalid
+
+DURATION_LIMIT_SECONDS = 366 * 86_400  # what runs for more than a year is a wrong unit, not a plan
+DURATION_LIMIT = 32  # characters; the longest that the limit allows, `366d23h59m59s`, with room for zeros
+
+_UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(?:([0-9]{1,8})d)?(?:([0-9]{1,8})h)?(?:([0-9]{1,8})m)?(?:([0-9]{1,8})s)?")
+
+
+def parse_duration(text: str) -> int:
+    """Seconds, 0 to DURATION_LIMIT_SECONDS: each of d, h, m, s at most once and in this order.
+
+    Raises Invalid `invalid_duration`. Whether 0 makes sense is for who asks.
+    """
+    match = _DURATION.fullmatch(text) if text and len(text) <= DURATION_LIMIT else None
+    if match is None:
+        raise Invalid("invalid_duration", f"duration {text[:DURATION_LIMIT]!r} is not one like 90s, 30m, 6h or 1d12h")
+    counts = (int(count or 0) for count in match.groups())
+    seconds = sum(count * unit for count, unit in zip(counts, _UNIT_SECONDS.values(), strict=True))
+    if seconds > DURATION_LIMIT_SECONDS:
+        raise Invalid(
+            "invalid_duration",
+            f"duration {text!r} is above {format_duration(DURATION_LIMIT_SECONDS)}, the most allowed",
+        )
+    return seconds
+
+
+def format_duration(seconds: int) -> str:
+    """The shortest spelling: `5400` is `1h30m`. At least 0; `parse_duration` reads it back."""
+    parts = []
+    for unit, unit_seconds in _UNIT_SECONDS.items():
+        count, seconds = divmod(seconds, unit_seconds)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"

@@ -1,0 +1,123 @@
+"""A rollout's arithmetic: which share is in at a moment, and which moves are legal. Pure; time is an argument.
+
+Everybody in the world who is given the same rollout, device and moment comes to the same answer.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from edge.domain.errors import Conflict
+from edge.domain.model import Phase, Rollout
+
+FULL_SHARE = 100_000  # a share is in thousandths of a percent: as many as there are buckets
+
+# How far a node's clock may be ahead of the last head that it has verified before its rollouts wait. Heads are signed
+# anew every minute and looked at every second: a node that has heard nothing for this long may have missed a pause.
+GRACE_SECONDS = 300.0
+
+
+class Moment(NamedTuple):
+    """Two readings of time, in seconds since the epoch."""
+
+    now: float  # the node's clock
+    proven: float  # what rollouts go by: see `proven_time`
+
+
+class Move(enum.Enum):
+    PAUSE = "pause"
+    RESUME = "resume"
+    ADVANCE = "advance"
+    PROMOTE = "promote"
+    ROLL_BACK = "rollback"
+
+
+class Legal(NamedTuple):
+    """One line of the life cycle: from which phases a move leads to which one, and what it means."""
+
+    before: tuple[Phase, ...]
+    after: Phase
+    meaning: str
+
+
+_ACTIVE = (Phase.RUNNING, Phase.PAUSED)
+
+LIFE_CYCLE: Mapping[Move, Legal] = {
+    Move.PAUSE: Legal((Phase.RUNNING,), Phase.PAUSED, "hold the share; who is in stays in"),
+    Move.RESUME: Legal((Phase.PAUSED,), Phase.RUNNING, "go on; the step it was in begins anew"),
+    Move.ADVANCE: Legal((Phase.RUNNING,), Phase.RUNNING, "begin the next step now"),
+    Move.PROMOTE: Legal(_ACTIVE, Phase.PROMOTED, "offer the bundle to everybody on the channel"),
+    Move.ROLL_BACK: Legal(_ACTIVE, Phase.ROLLED_BACK, "offer what the channel offers to everybody else"),
+}
+
+
+def proven_time(clock: float, issued: float, before: float = 0.0) -> float:
+    """The moment that rollouts go by: the node's clock, but no more than GRACE_SECONDS past `issued`, when the last
+    verified head was signed, and never below `before`, what this node went by last. All in seconds since the epoch.
+
+    So a node that is cut off, or whose clock is fast, does not run ahead of a pause that it has not heard of, and a
+    clock that steps back takes nobody out.
+    """
+    return max(min(clock, issued + GRACE_SECONDS), before)
+
+
+def step_at(rollout: Rollout, now: float) -> int:
+    """The index of the step that is in force."""
+    if rollout.frozen is not None or not rollout.every_seconds or now <= rollout.began:
+        return rollout.step
+    return min(rollout.step + int((now - rollout.began) // rollout.every_seconds), len(rollout.steps) - 1)
+
+
+def share_at(rollout: Rollout, now: float) -> int:
+    """The share that is in, 0 to FULL_SHARE; it never falls while a rollout runs."""
+    if not rollout.phase.is_active:
+        return FULL_SHARE if rollout.phase is Phase.PROMOTED else 0
+    return rollout.frozen if rollout.frozen is not None else rollout.steps[step_at(rollout, now)]
+
+
+def next_step_at(rollout: Rollout, now: float) -> float | None:
+    """When the next step begins by itself, in seconds since the epoch; None if it never does."""
+    at = step_at(rollout, now)
+    if rollout.phase is not Phase.RUNNING or not rollout.every_seconds or at + 1 >= len(rollout.steps):
+        return None
+    return rollout.began + (at - rollout.step + 1) * rollout.every_seconds
+
+
+def move(rollout: Rollout, wanted: Move, at: float) -> Rollout:
+    """The rollout after a move. Raises Conflict `illegal_move`, and `last_step` for an advance beyond the last."""
+    legal = LIFE_CYCLE[wanted]
+    if rollout.phase not in legal.before:
+        allowed = " or ".join(phase.value for phase in legal.before)
+        raise Conflict(
+            "illegal_move", f"{wanted.value} needs a rollout that is {allowed}; this one is {rollout.phase.value}"
+        )
+    step = step_at(rollout, at)
+    match wanted:
+        case Move.RESUME:
+            return replace(rollout, phase=legal.after, frozen=None, began=at)
+        case Move.ADVANCE:
+            if step + 1 >= len(rollout.steps):
+                raise Conflict("last_step", "the last step has begun already; promote the rollout to end it")
+            return replace(rollout, step=step + 1, began=at)
+        case _:
+            return replace(rollout, phase=legal.after, step=step, began=at, frozen=share_at(rollout, at))
+
+
+def life_cycle_lines() -> list[str]:
+    """The life cycle as help text, one move a line."""
+    return [
+        f"{wanted.value:9} {' or '.join(phase.value for phase in legal.before)} -> {legal.after.value}: {legal.meaning}"
+        for wanted, legal in LIFE_CYCLE.items()
+    ]
+
+
+def life_cycle_diagram() -> str:
+    """The life cycle as a state diagram in Mermaid's language."""
+    lines = ["stateDiagram-v2", f"    [*] --> {Phase.RUNNING.value}: start"]
+    lines += [
+        f"    {phase.value} --> {legal.after.value}: {wanted.value}"
+        for wanted, legal in LIFE_CYCLE.items()
+        for phase in legal.before
+    ]
+    return "\n".join([*lines, *(f"    {phase.value} --> [*]" for phase in Phase if not phase.is_active)])

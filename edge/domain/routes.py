@@ -1,0 +1,248 @@
+"""What a channel can point a device at, compiled: each bundle with only those rules that can fire on it.
+
+A channel has one route for everybody, and where more is going on, one for each arm, for the rollout and for the way
+back. Which one a device is on, `pick` says; whether it may go there, the rules.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from edge.domain.buckets import bucket_of
+from edge.domain.decision import Held, Offer, UpToDate
+from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.model import (
+    BUILTIN,
+    AppState,
+    Bundle,
+    Channel,
+    Experiment,
+    Rollout,
+    SegmentName,
+    UpdateCheck,
+    VersionName,
+)
+from edge.domain.rollout import Moment, share_at
+from edge.domain.rules import CHANNEL_RULES, KEY_RULES, Rule, Target
+from edge.domain.states import last_good
+from edge.domain.versions import parse_version
+from edge.domain.windows import Schedule, compile_windows
+
+Predicate = Callable[[UpdateCheck, DeviceFacts], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A target, and what has to be asked on the way to it."""
+
+    target: Target
+    key_rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...]
+    offer: Offer | None  # None: builtin
+    up_to_date: UpToDate
+    version: str  # of the bundle; "" for builtin, which no device runs by that name
+    bundle_hash: int  # `name_hash` of it, as device facts hold it; 0 for builtin
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRoute:
+    rollout: Rollout
+    route: Route
+    salt: bytes
+    group_salt: bytes
+    only: tuple[Predicate, ...]
+    first: tuple[Predicate, ...]
+
+    def holds_back(self, check: UpdateCheck, facts: DeviceFacts, proven: float) -> Held | None:
+        """Why the device is not in; None: it is. Once in, a device stays in: who runs the bundle is not asked again."""
+        rollout = self.rollout
+        if rollout.hold_out and bucket_of(self.group_salt, check.device) < rollout.hold_out:
+            return Held.CONTROL_GROUP
+        if check.version_name == rollout.bundle or any(matches(check, facts) for matches in self.first):
+            return None
+        if self.only and not any(matches(check, facts) for matches in self.only):
+            return Held.NOT_IN_SEGMENT
+        if bucket_of(self.salt, check.device) < share_at(rollout, proven):
+            return None
+        return Held.SHARE if rollout.frozen is None else Held.PAUSED
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRoutes:
+    experiment: Experiment
+    arms: tuple[tuple[int, Route | None], ...]  # each with the first bucket behind it, rising
+    salt: bytes
+    segment: Predicate | None
+
+    def arm_of(self, check: UpdateCheck, facts: DeviceFacts) -> Route | None:
+        """None: the device takes no part."""
+        if self.segment is not None and not self.segment(check, facts):
+            return None
+        bucket = bucket_of(self.salt, check.device)
+        return next(route for end, route in self.arms if bucket < end)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledChannel:
+    """A channel with everything that a check may be pointed at."""
+
+    channel: Channel
+    stable: Route | None  # for everybody; None: the channel offers nothing
+    good: Route | None  # the last good bundle
+    builtin: Route
+    withdrawn: bool  # whether `stable` was withdrawn, so that the way back stands in for it
+    rollout: RolloutRoute | None
+    experiment: ExperimentRoutes | None
+    schedule: Schedule | None  # None: always open
+    spread_salt: bytes
+    simple: bool  # whether every device without facts is on `stable`
+    up_to_date: UpToDate
+
+    def routes(self) -> Iterator[Route]:
+        """All that can be offered."""
+        arms = [route for _, route in self.experiment.arms] if self.experiment else []
+        rollout = [self.rollout.route] if self.rollout else []
+        yield from (route for route in (self.stable, self.good, *arms, *rollout) if route is not None)
+
+    def opens_for(self, check: UpdateCheck) -> float:
+        """When the spread of the channel's bundle lets the device in, in seconds since the epoch."""
+        return self.channel.changed + self.channel.spread_seconds * bucket_of(self.spread_salt, check.device) / 100_000
+
+
+class Picked(NamedTuple):
+    """`back`: the route is a way back. `held`: why it is not the newest. `failed`: it failed on this device, and there
+    is nothing before it."""
+
+    route: Route | None
+    back: bool = False
+    held: Held | None = None
+    failed: bool = False
+
+
+def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> Picked:
+    """The route of a device: the arm of an experiment, else the rollout, else what everybody gets; and where that
+    bundle was withdrawn or has failed on this device, what comes before it."""
+    arm = compiled.experiment.arm_of(check, facts) if compiled.experiment else None
+    held = None
+    if arm is not None:
+        route: Route | None = arm
+    elif compiled.rollout is not None:
+        held = compiled.rollout.holds_back(check, facts, moment.proven)
+        route = compiled.rollout.route if held is None else compiled.stable
+    else:
+        route = compiled.stable
+    picked = Picked(route, held=held)
+    if route is compiled.stable:
+        picked = Picked(route, compiled.channel.rolled_back, held)
+        if compiled.withdrawn:
+            picked = Picked(way_back(compiled, check), back=True, held=Held.WITHDRAWN)
+    if picked.route is not None and fails(picked.route, check, facts):
+        return _before(picked, picked.route, compiled, check, facts)
+    return picked
+
+
+def fails(route: Route, check: UpdateCheck, facts: DeviceFacts) -> bool:
+    """Whether the bundle is withheld from the device. One that runs it all the same keeps it."""
+    return route.bundle_hash in facts.withheld and check.version_name != route.version
+
+
+def way_back(compiled: CompiledChannel, check: UpdateCheck) -> Route:
+    """The last good bundle; builtin where there is none, and for a device whose native code is newer."""
+    good = compiled.good
+    if good is None or (good.target.version or check.native) < check.native:
+        return compiled.builtin
+    return good
+
+
+def _before(picked: Picked, failed: Route, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Picked:
+    """What comes before a bundle that failed here: what everybody gets, and before that the last good one."""
+    stable = None if compiled.withdrawn else compiled.stable
+    if stable is not None and stable.bundle_hash != failed.bundle_hash and not fails(stable, check, facts):
+        return Picked(stable, back=True, held=Held.WITHHELD)
+    good = compiled.good
+    if good is not None and good.bundle_hash != failed.bundle_hash and not fails(good, check, facts):
+        return Picked(way_back(compiled, check), back=True, held=Held.WITHHELD)
+    return picked._replace(failed=True)
+
+
+def compile_channel(channel: Channel, state: AppState, predicates: Mapping[SegmentName, Predicate]) -> CompiledChannel:
+    """`predicates` are those of the segments that the channel's rollout and experiment name."""
+    rollout = channel.rollout if channel.rollout is not None and channel.rollout.phase.is_active else None
+    good = last_good(state, channel)
+    builtin = _route(channel, None)
+    stable = _stable(channel, state, builtin)
+    withdrawn = channel.bundle in state.bundles and bool(state.bundles[VersionName(str(channel.bundle))].withdrawn)
+    return CompiledChannel(
+        channel=channel,
+        stable=stable,
+        good=_route(channel, state.bundles[good]) if good is not None else None,
+        builtin=builtin,
+        withdrawn=withdrawn,
+        rollout=_rollout(rollout, channel, state, predicates) if rollout else None,
+        experiment=_experiment(channel.experiment, channel, state, predicates, stable) if channel.experiment else None,
+        schedule=compile_windows(channel.windows) if channel.windows else None,
+        spread_salt=f"spread\0{state.app}\0{channel.name}\0{channel.bundle}\0".encode(),
+        simple=not (withdrawn or rollout or channel.experiment),
+        up_to_date=UpToDate(channel.name),
+    )
+
+
+def target_of(channel: Channel, bundle: Bundle | None) -> Target:
+    """The channel's target with its versions parsed; `bundle` None stands for builtin."""
+    if bundle is None:
+        return Target(channel, None, None, None)
+    return Target(channel, bundle, parse_version(bundle.version), parse_version(bundle.min_native))
+
+
+def _stable(channel: Channel, state: AppState, builtin: Route) -> Route | None:
+    if channel.bundle is None:
+        return None
+    return builtin if channel.bundle == BUILTIN else _route(channel, state.bundles[channel.bundle])
+
+
+def _route(channel: Channel, bundle: Bundle | None, arm: str = "") -> Route:
+    target = target_of(channel, bundle)
+    return Route(
+        target=target,
+        key_rules=tuple(rule for rule in KEY_RULES if rule.can_fire(target)),
+        rules=tuple(rule for rule in CHANNEL_RULES if rule.can_fire(target)),
+        offer=Offer(bundle, channel.name, arm) if bundle else None,
+        up_to_date=UpToDate(channel.name),
+        version=bundle.version if bundle else "",
+        bundle_hash=name_hash(bundle.version) if bundle else 0,
+    )
+
+
+def _rollout(
+    rollout: Rollout, channel: Channel, state: AppState, predicates: Mapping[SegmentName, Predicate]
+) -> RolloutRoute:
+    return RolloutRoute(
+        rollout=rollout,
+        route=_route(channel, state.bundles[rollout.bundle]),
+        salt=f"rollout\0{state.app}\0{rollout.salt}\0".encode(),
+        group_salt=f"group\0{state.app}\0{rollout.hold_out_group}\0".encode(),
+        only=tuple(predicates[name] for name in rollout.segments),
+        first=tuple(predicates[name] for name in rollout.first),
+    )
+
+
+def _experiment(
+    experiment: Experiment,
+    channel: Channel,
+    state: AppState,
+    predicates: Mapping[SegmentName, Predicate],
+    stable: Route | None,
+) -> ExperimentRoutes:
+    """An arm whose bundle was withdrawn goes where everybody goes."""
+    ends = 0
+    arms: list[tuple[int, Route | None]] = []
+    for arm in experiment.arms:
+        ends += arm.weight
+        bundle = state.bundles[arm.bundle]
+        arms.append((ends, stable if bundle.withdrawn else _route(channel, bundle, f"{experiment.name}/{arm.name}")))
+    return ExperimentRoutes(
+        experiment=experiment,
+        arms=tuple(arms),
+        salt=f"experiment\0{state.app}\0{experiment.salt}\0".encode(),
+        segment=predicates[experiment.segment] if experiment.segment is not None else None,
+    )

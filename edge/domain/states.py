@@ -1,0 +1,73 @@
+"""Looking things up in an app's state, by the names that people use; what is not there is said by name."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from edge.domain.errors import Conflict, NotFound
+from edge.domain.model import (
+    AppState,
+    Bundle,
+    Channel,
+    ChannelName,
+    IdSetName,
+    Segment,
+    SegmentName,
+    StoredIdSet,
+    VersionName,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def bundle_of(state: AppState, version: str) -> Bundle:
+    """Raises NotFound `unknown_bundle`."""
+    return _found(state, state.bundles.get(VersionName(version)), "bundle", version)
+
+
+def offerable(state: AppState, version: str) -> Bundle:
+    """A bundle that may be offered. Raises NotFound `unknown_bundle`, Conflict `bundle_withdrawn`."""
+    bundle = bundle_of(state, version)
+    if bundle.withdrawn:
+        raise Conflict("bundle_withdrawn", f"bundle {version!r} was withdrawn: {bundle.withdrawn}")
+    return bundle
+
+
+def channel_of(state: AppState, name: str) -> Channel:
+    """Raises NotFound `unknown_channel`."""
+    return _found(state, state.channels.get(ChannelName(name)), "channel", name)
+
+
+def segment_of(state: AppState, name: str) -> Segment:
+    """Raises NotFound `unknown_segment`."""
+    return _found(state, state.segments.get(SegmentName(name)), "segment", name)
+
+
+def id_set_of(state: AppState, name: str) -> StoredIdSet:
+    """Raises NotFound `unknown_id_set`."""
+    return _found(state, state.id_sets.get(IdSetName(name)), "id set", name)
+
+
+def last_good(state: AppState, channel: Channel) -> VersionName | None:
+    """The latest bundle that the channel offered to everybody before, and that is neither withdrawn nor deleted."""
+    return next((v for v in reversed(channel.earlier) if v in state.bundles and not state.bundles[v].withdrawn), None)
+
+
+def with_entry(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    return {**mapping, key: value}
+
+
+def without_entry(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
+    return {k: v for k, v in mapping.items() if k != key}
+
+
+def named(noun: str, names: Sequence[str]) -> str:
+    """`channel 'beta'`, `channels 'beta', 'production'`."""
+    listed = ", ".join(repr(name) for name in names)
+    return f"{noun} {listed}" if len(names) == 1 else f"{noun}s {listed}"
+
+
+def _found(state: AppState, value: V | None, noun: str, name: str) -> V:
+    if value is None:
+        raise NotFound(f"unknown_{noun.replace(' ', '_')}", f"unknown {noun} {name!r} for app {state.app!r}")
+    return value

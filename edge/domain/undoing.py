@@ -1,0 +1,83 @@
+"""Taking back an app's last change: the state before it, except for what must not come back.
+
+A version name that was published stays used up. A rollout that runs again goes on from the share that it had.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from edge.domain.commands import Undo
+from edge.domain.errors import Conflict
+from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, VersionName
+
+
+def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> AppState:
+    """`before` is the state of the revision before `state`.
+
+    Raises Conflict `head_moved`, `nothing_to_undo` and, without `force`, `undoes_a_stop`.
+    """
+    if command.revision != state.revision:
+        raise Conflict(
+            "head_moved",
+            f"revision {command.revision} is not the latest of app {state.app!r} any more, {state.revision} is; "
+            "look at what was changed since, and undo that first",
+        )
+    if before is None:
+        raise Conflict("nothing_to_undo", f"app {state.app!r} has no change before this one")
+    restored = replace(
+        before,
+        retired=_retired(state, before, at),
+        channels={name: _restored(channel, state, at) for name, channel in before.channels.items()},
+    )
+    stops = list(_stops_undone(state, restored))
+    if stops and not command.force:
+        raise Conflict("undoes_a_stop", f"this would {'; '.join(stops)}. Undo it with force if that is wanted")
+    return restored
+
+
+def _retired(state: AppState, before: AppState, at: float) -> Mapping[VersionName, Retired]:
+    gone = {
+        version: Retired(content=bundle.content, zip=bundle.zip, manifest=bundle.manifest, deleted=at)
+        for version, bundle in state.bundles.items()
+        if version not in before.bundles
+    }
+    return {**before.retired, **gone}
+
+
+def _restored(old: Channel, state: AppState, at: float) -> Channel:
+    """The channel as it was; if that changes what it offers, it changes now."""
+    now = state.channels.get(old.name)
+    if now is None:
+        return old
+    if old.bundle != now.bundle:
+        old = replace(old, changed=at, rolled_back=not now.rolled_back)
+    return replace(old, rollout=_going_on(old.rollout, now.rollout, at))
+
+
+def _going_on(old: Rollout | None, now: Rollout | None, at: float) -> Rollout | None:
+    """A rollout that was stopped and runs again begins the step anew that it was in."""
+    if old is None or now is None or old.salt != now.salt:
+        return old
+    stopped = old.phase is Phase.RUNNING and now.phase is not Phase.RUNNING
+    return replace(old, step=now.step, began=at) if stopped else old
+
+
+def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
+    """What somebody had stopped and would run again, in words."""
+    for version, bundle in restored.bundles.items():
+        if not bundle.withdrawn and version in state.bundles and state.bundles[version].withdrawn:
+            yield f"offer the withdrawn bundle {version!r} again"
+    for name, channel in restored.channels.items():
+        now = state.channels.get(name)
+        if now is None:
+            continue
+        if _runs(channel) and now.rollout and now.rollout.phase in (Phase.PAUSED, Phase.ROLLED_BACK):
+            yield f"let the rollout on channel {name!r} run again"
+        if channel.experiment is not None and now.experiment is None:
+            yield f"let experiment {channel.experiment.name!r} run again"
+        if now.rolled_back and channel.bundle != now.bundle:
+            yield f"offer {channel.bundle!r} on channel {name!r} again, which was rolled back"
+
+
+def _runs(channel: Channel) -> bool:
+    return channel.rollout is not None and channel.rollout.phase is Phase.RUNNING

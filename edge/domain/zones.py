@@ -1,0 +1,60 @@
+"""Time zones from the tzdata package alone, whatever the machine carries: nodes with the same lock file agree.
+
+A zone is called `UTC`, or by its name with area and city in the IANA database, spelled as there. Refused are paths,
+POSIX strings, `localtime`, names without a city such as `CET`, and `Etc/GMT+5`, which is behind UTC and not ahead.
+"""
+
+import difflib
+from bisect import bisect_left
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from zoneinfo import ZoneInfo
+
+import tzdata  # type: ignore[import-untyped]
+
+from edge.domain.errors import Invalid
+
+ZONES_VERSION: str = tzdata.IANA_VERSION  # like "2026f"; nodes that differ in it may differ about an hour
+ZONE_NAME_LIMIT = 64  # characters; the longest name has 32
+CHANGES_APART_SECONDS = 6 * 86_400  # no zone ever changed its clock twice within it; a test asks all of them
+
+
+@cache  # as many as there are names
+def load_zone(name: str) -> ZoneInfo:
+    """Raises Invalid `unknown_zone`, with the name that was perhaps meant. Only listed names become a file's name."""
+    if name not in zone_names():
+        raise Invalid("unknown_zone", f"unknown time zone {name[:ZONE_NAME_LIMIT]!r}{_hint(name)}")
+    with resources.files("tzdata.zoneinfo").joinpath(*name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    listed = resources.files("tzdata").joinpath("zones").read_text("ascii").split()
+    return frozenset(name for name in listed if "/" in name and not name.startswith("Etc/")) | {"UTC"}
+
+
+def offset_seconds(zone: ZoneInfo, second: int) -> int:
+    """What the zone's clocks add to UTC at a moment, in seconds since the epoch."""
+    offset = datetime.fromtimestamp(second, zone).utcoffset()
+    assert offset is not None
+    return offset.days * 86_400 + offset.seconds
+
+
+def first_change(zone: ZoneInfo, since: int, until: int) -> int:
+    """The first second after `since` with another offset, or `until` when all before it have the same.
+
+    `until` is at most CHANGES_APART_SECONDS after `since`, so that equal offsets at both ends mean no change between.
+    """
+    offset = offset_seconds(zone, since)
+    if offset_seconds(zone, until) == offset:
+        return until
+    return since + bisect_left(range(since, until), True, key=lambda second: offset_seconds(zone, second) != offset)
+
+
+def _hint(name: str) -> str:
+    spelled = {known.rpartition("/")[2].casefold(): known for known in sorted(zone_names())}
+    spelled |= {known.casefold(): known for known in zone_names()}
+    near = difflib.get_close_matches(name[:ZONE_NAME_LIMIT].casefold(), spelled, n=1, cutoff=0.75)
+    return f": did you mean {spelled[near[0]]}?" if near else ": a zone is UTC or an IANA name like Europe/Paris"

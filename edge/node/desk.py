@@ -6,7 +6,8 @@ disk, not before.
 
 import time
 from collections import Counter
-from typing import NamedTuple
+
+import msgspec
 
 from edge.domain.decide import decide
 from edge.domain.decision import Blocked, Offer, Reason, UpToDate
@@ -37,7 +38,7 @@ _UNKNOWN_APP = Blocked(Reason.UNKNOWN_APP)
 _SHED = UpToDate(ChannelName(""))  # no channel was looked at
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """`app` is the one that was asked about, where the question could be read."""
 
     status: int
@@ -46,7 +47,9 @@ class Reply(NamedTuple):
 
 
 class DeviceDesk:
-    """What the device routes work with, in one worker."""
+    """What the device routes work with, in one worker. `now`, in seconds since the epoch, is moved on by the lane's
+    clock, once a second.
+    """
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class DeviceDesk:
         self.offers = Offers()
         self.counts: Counter[str] = Counter()
         self.moments = Moments(time.time())
-        self._public_url = public_url
+        self.public_url = public_url
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
 
@@ -114,7 +117,7 @@ class DeviceDesk:
     def base_of(self, host: str | None, own: tuple[str, int]) -> str:
         """The address that a device is told; `own` is the socket's that its request came in on."""
         return base_address(
-            public_url=self._public_url,
+            public_url=self.public_url,
             allowed_hosts=self._allowed_hosts,
             host_header=host,
             own=own,

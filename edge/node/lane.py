@@ -12,28 +12,25 @@ from typing import Any, cast
 from aiohttp import web
 
 from edge.node.addresses import plain_address
-from edge.node.lane_shared import JSON_OK, LaneShared, head_of, json_head
-from edge.node.ordinary import INCOMPLETE, NOT_OURS, Reader, Request, measure
+from edge.node.lane_shared import LaneShared, head_of
+from edge.node.ordinary import END_OF_HEAD, Head
 from edge.node.send import cut, send_file
-from edge.node.traffic import BUNDLES, STATS, UPDATES
+from edge.node.traffic import STATS, UPDATES
 
 # Requests that arrive while one is being answered wait here; a peer that sends more is not read from.
 WAITING_LIMIT_BYTES = 64 * 1024
-
-_CHECK, _REPORT = b"/updates", b"/stats"
 
 
 class Lane(asyncio.Protocol):
     """One connection. Requests are answered in their order, one at a time."""
 
     __slots__ = (
-        *("_address", "_busy", "_choked", "_closing", "_data", "_named", "_own", "_reader", "_shared", "_transport"),
+        *("_address", "_busy", "_choked", "_closing", "_data", "_named", "_shared", "_transport"),
         "touched",
     )
 
     def __init__(self, shared: LaneShared) -> None:
         self._shared = shared
-        self._reader = Reader()
         self._data = b""
         self._busy: asyncio.Task[None] | None = None
         self._choked = False
@@ -49,8 +46,6 @@ class Lane(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        own = transport.get_extra_info("sockname")
-        self._own = own[:2] if own else ("127.0.0.1", 80)
         self._address = plain_address(peer[0]) if peer else ""
         self._named = self._shared.reads(self._address)
         if self._shared.connections.admit(self._address):
@@ -98,61 +93,60 @@ class Lane(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         """Answer the whole requests in `data` for as long as each is answered at once."""
+        known = self._shared.known_heads
         while data and not self._closing and self._busy is None and not self._choked:
-            size = measure(data)
-            if size == INCOMPLETE:
-                break
-            request = None if size == NOT_OURS else self._reader.read(data[:size] if size < len(data) else data)
-            if request is None or not self._answer(request):
+            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)  # of a head that is not whole no beginning is known
+            head = known.get(data[:end]) or known.read(data)
+            if head is None:
                 self._hand_over(data)
                 return
-            data = data[size:]
+            whole = end + head.body_bytes
+            if len(data) < whole:
+                break
+            if not self._answer(head, data[end:whole]):
+                self._hand_over(data)
+                return
+            data = data[whole:]
         self._data = data
 
-    def _answer(self, request: Request) -> bool:
+    def _answer(self, head: Head, body: bytes) -> bool:
         """False: not a request for the lane after all; nothing was said yet."""
         if not self._named:
             return False
-        if request.target == _CHECK and request.method == "POST":
-            self._closing = request.closes
-            self._check(request)
+        if head.route == UPDATES:
+            self._closing = head.closes
+            self._check(head, body)
             return True
-        if request.target == _REPORT and request.method == "POST":
+        if head.route == STATS:
             if self._shared.desk.proxies.trusts(self._address):
                 return False  # whose report it is stands in headers that the lane does not read
-            self._closing = request.closes
-            self._begin(self._report(request))
+            self._closing = head.closes
+            self._begin(self._report(head, body))
             return True
-        delivery = self._shared.find_delivery(request)
+        delivery = self._shared.find_delivery(head)
         if delivery is None:
             return False
-        self._closing = request.closes
-        self._begin(self._deliver(request, delivery))
+        self._closing = head.closes
+        self._begin(self._deliver(head, delivery))
         return True
 
-    def _check(self, request: Request) -> None:
-        shared, begun = self._shared, perf_counter()
-        headers = request.headers
-        host = headers.get(b"host", b"").decode("latin-1")
-        reply = shared.desk.take_check(request.body, shared.desk.base_of(host, self._own))
-        plain, gzipped = reply.body
+    def _check(self, head: Head, body: bytes) -> None:
+        shared, traffic, begun = self._shared, self._shared.traffic, perf_counter()
+        reply = shared.desk.take_check(body, shared.desk.public_url or self._base(head))
         shared.checks += 1
-        if gzipped is None and reply.status == 200 and not request.closes:
-            answer = b"%s%s%d\r\n\r\n%s" % (JSON_OK, shared.date_line, len(plain), plain)
-            self._transport.write(answer)
-            if (traffic := shared.traffic).access is None:
-                traffic.checks += 1
-                traffic.checks_bytes += len(answer)
-            else:
-                shared.note(self._address, request, UPDATES, 200, len(answer), begun, reply.app)
-            return
-        packed = gzipped is not None and b"gzip" in headers.get(b"accept-encoding", b"")
-        body = gzipped if packed and gzipped is not None else plain
-        head = json_head(reply.status, shared, len(body), request.closes, gzipped is not None, packed)
-        self._transport.write(head + body)
-        shared.note(self._address, request, UPDATES, reply.status, len(head) + len(body), begun, reply.app)
-        if request.closes:
+        answer = shared.answer(reply, head.closes, head.takes_gzip)
+        self._transport.write(answer)
+        if traffic.access is None and reply.status == 200:
+            traffic.checks += 1
+            traffic.checks_bytes += len(answer)
+        else:
+            shared.note(self._address, head, reply.status, len(answer), begun, reply.app)
+        if head.closes:
             self._transport.close()
+
+    def _base(self, head: Head) -> str:
+        own = self._transport.get_extra_info("sockname")
+        return self._shared.desk.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
 
     def _begin(self, work: Any) -> None:
         """Something that waits: the next request is looked at when it is done."""
@@ -177,16 +171,15 @@ class Lane(asyncio.Protocol):
         data, self._data = self._data, b""
         self._take(data)
 
-    async def _report(self, request: Request) -> None:
+    async def _report(self, head: Head, body: bytes) -> None:
         shared, begun = self._shared, perf_counter()
-        reply = await shared.desk.take_report(request.body, shared.peer_of(self._address))
+        reply = await shared.desk.take_report(body, shared.peer_of(self._address))
         shared.reports += 1
-        body = reply.body.plain
-        answer = json_head(reply.status, shared, len(body), self._closing, False, False) + body
+        answer = shared.answer(reply, self._closing, head.takes_gzip)
         self._transport.write(answer)
-        shared.note(self._address, request, STATS, reply.status, len(answer), begun, reply.app)
+        shared.note(self._address, head, reply.status, len(answer), begun, reply.app)
 
-    async def _deliver(self, request: Request, delivery: Any) -> None:
+    async def _deliver(self, head: Head, delivery: Any) -> None:
         """Headers, then the file by sendfile; a stream that ends early ends its connection."""
         shared, sent, begun = self._shared, False, perf_counter()
         status = sent_bytes = 0
@@ -197,10 +190,10 @@ class Lane(asyncio.Protocol):
                     self._transport.write(answer)
                     sent, status, sent_bytes = True, 404, len(answer)
                     return
-                plan = shared.plan(request, delivery, file)
-                head = head_of(plan.status, plan.headers, shared, self._closing)
-                self._transport.write(head)
-                status, sent_bytes = plan.status, len(head)
+                plan = shared.plan(head, delivery, file)
+                answer = head_of(plan.status, plan.headers, shared, self._closing)
+                self._transport.write(answer)
+                status, sent_bytes = plan.status, len(answer)
                 if plan.length:
                     await send_file(self._transport, file.fd, plan.offset, plan.length, **shared.patience._asdict())
                 shared.deliveries += 1
@@ -209,7 +202,7 @@ class Lane(asyncio.Protocol):
             pass  # a client that leaves, or reads too slowly, is not an error
         finally:
             if status:
-                shared.note(self._address, request, BUNDLES, status, sent_bytes, begun, delivery.app)
+                shared.note(self._address, head, status, sent_bytes, begun, delivery.app)
             if not sent:
                 cut(self._transport)
 

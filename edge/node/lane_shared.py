@@ -21,9 +21,9 @@ from edge.node.access_log import Line
 from edge.node.bundle_routes import Patience
 from edge.node.connections import HEADER_SECONDS, KEEP_ALIVE_SECONDS, Connections
 from edge.node.delivery import TRANSIENT, Asked, Blob, Plan, plan_delivery
-from edge.node.desk import DeviceDesk
+from edge.node.desk import DeviceDesk, Reply
 from edge.node.files import OpenFile, OpenFiles
-from edge.node.ordinary import Request
+from edge.node.ordinary import Head, KnownHeads
 from edge.node.peers import Peer, find_peer, prefix_of
 from edge.node.traffic import ROUTES, Traffic
 from edge.wire.answers import not_found_body
@@ -41,8 +41,6 @@ CORS = (
     b"Access-Control-Expose-Headers: ETag, Content-Range, Accept-Ranges, Retry-After\r\n"
 )
 _JSON = b"Content-Type: application/json\r\n"
-# Up to the date line, which ends in the name of the length: the rest of a head is a number and an empty line.
-JSON_OK = b"HTTP/1.1 200 OK\r\n" + _JSON + CORS
 
 _ENDS = {b"": ZipEnd.REFUSE, b"end=empty": ZipEnd.EMPTY, b"end=whole": ZipEnd.WHOLE}
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -74,17 +72,19 @@ class LaneShared:
         self.patience = patience
         self.fallback = fallback
         self.traffic = traffic or Traffic()
+        self.known_heads = KnownHeads()
         self.lanes: set[Lane] = set()
         self._left = asyncio.Event()
         self.checks = self.reports = self.deliveries = self.handed_over = self.bugs = 0
         self.tick()
 
     def tick(self) -> None:
-        """Once a second: the time, as heads tell it and as idle connections are measured by."""
+        """Once a second: the time, as heads tell it, as idle connections are measured by, and as the desk knows it."""
         self.now = time.monotonic()
-        self.desk.moments.tick(time.time())
-        self.date = b"Date: %s\r\n" % formatdate(usegmt=True).encode()
-        self.date_line = self.date + b"Content-Length: "
+        now = time.time()
+        self.desk.moments.tick(now)
+        self.date = b"Date: %s\r\n" % formatdate(now, usegmt=True).encode()
+        self._ok, self._ok_closing = (_json_start(200, closes, self.date) for closes in (False, True))
 
     async def sweep(self) -> None:
         """For ever: end what is idle too long, cut what does not finish saying what it wants."""
@@ -128,14 +128,12 @@ class LaneShared:
         self.bugs += 1
         log.error("bug while answering a device", exc_info=bug)
 
-    def note(
-        self, address: str, request: Request, route: int, status: int, sent_bytes: int, begun: float, app: str
-    ) -> None:
+    def note(self, address: str, head: Head, status: int, sent_bytes: int, begun: float, app: str) -> None:
         """Count one answer, and write its line where an access log is kept. `begun` is of `time.perf_counter`."""
-        self.traffic.note(route, status, sent_bytes)
+        self.traffic.note(head.route, status, sent_bytes)
         if (access := self.traffic.access) is not None:
-            seconds, name = time.perf_counter() - begun, ROUTES[route]
-            access.note(Line(time.time(), request.method, name, status, sent_bytes, seconds, app, prefix_of(address)))
+            seconds, name = time.perf_counter() - begun, ROUTES[head.route]
+            access.note(Line(time.time(), head.method, name, status, sent_bytes, seconds, app, prefix_of(address)))
 
     def reads(self, address: str) -> bool:
         """Whether the lane's line in the access log would name who asked: behind a proxy it is in headers that the lane
@@ -146,11 +144,22 @@ class LaneShared:
     def peer_of(self, address: str) -> Peer:
         return find_peer(address, (), None, self.desk.proxies)
 
-    def find_delivery(self, request: Request) -> Delivery | None:
+    def answer(self, reply: Reply, closes: bool, takes_gzip: bool) -> bytes:
+        """A whole answer of the desk's."""
+        body, gzipped = reply.body.plain, reply.body.gzipped
+        if gzipped is None and reply.status == 200:
+            return b"%s%d\r\n\r\n%s" % (self._ok_closing if closes else self._ok, len(body), body)
+        packed = gzipped is not None and takes_gzip
+        if packed and gzipped is not None:
+            body = gzipped
+        start = _json_start(reply.status, closes, self.date, gzipped is not None, packed)
+        return b"%s%d\r\n\r\n%s" % (start, len(body), body)
+
+    def find_delivery(self, head: Head) -> Delivery | None:
         """The blob that an ordinary address names and this app's devices may read; None for every other address."""
         if self.desk.overload.overloaded:
             return None
-        path, _, query = request.target.partition(b"?")
+        path, _, query = head.target.partition(b"?")
         parts = path.split(b"/")
         end = _ENDS.get(query)
         if len(parts) != 5 or end is None or parts[3] not in (b"zip", b"file"):
@@ -163,14 +172,14 @@ class LaneShared:
         found = self.desk.current.blob(app, kind, digest)
         return Delivery(found, kind, digest, end, app) if found else None
 
-    def plan(self, request: Request, delivery: Delivery, file: OpenFile) -> Plan:
+    def plan(self, head: Head, delivery: Delivery, file: OpenFile) -> Plan:
         def header(name: bytes) -> str | None:
-            value = request.headers.get(name)
+            value = head.headers.get(name)
             return None if value is None else value.decode("latin-1")
 
         blob = Blob(delivery.kind, delivery.digest, file.bytes, file.modified)
         asked = Asked(
-            request.method,
+            head.method,
             header(b"range"),
             header(b"if-range"),
             header(b"if-none-match"),
@@ -186,7 +195,8 @@ class LaneShared:
         return head_of(404, (*headers, ("Content-Length", str(len(body)))), self, closes) + body
 
 
-def json_head(status: int, shared: LaneShared, length: int, closes: bool, varies: bool, packed: bool) -> bytes:
+def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, packed: bool = False) -> bytes:
+    """A head of JSON up to the name of its length: what is left is a number and an empty line."""
     return b"".join(
         (
             _STATUS_LINES[status],
@@ -195,7 +205,8 @@ def json_head(status: int, shared: LaneShared, length: int, closes: bool, varies
             _JSON,
             CORS,
             b"Connection: close\r\n" if closes else b"",
-            b"%s%d\r\n\r\n" % (shared.date_line, length),
+            date,
+            b"Content-Length: ",
         )
     )
 

@@ -6,7 +6,8 @@ Made on first use and kept under a byte limit, the least recently used going fir
 import gzip
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+
+import msgspec
 
 OFFER_CACHE_BYTES = 64 * 2**20  # a worker; about 800 answers with a 300-file manifest
 # Below one packet's payload compression saves no round trip and costs the device a decoder.
@@ -14,7 +15,7 @@ GZIP_MIN_BYTES = 1_400
 GZIP_LEVEL = 6
 
 
-class Body(NamedTuple):
+class Body(msgspec.Struct, frozen=True, gc=False):
     plain: bytes
     gzipped: bytes | None  # None where it is not worth it
 

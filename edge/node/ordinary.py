@@ -1,21 +1,30 @@
 """Which bytes are an ordinary request: whole, exact, of a hot route, with nothing about it that needs thought.
 
 `measure` finds where the first request ends, a real HTTP parser (llhttp, by httptools) then reads exactly those bytes;
-where the two could disagree about framing, the request is not ordinary and somebody else's. No socket in here.
+where the two could disagree about framing, the request is not ordinary and somebody else's. A head that was read once
+is remembered: the same bytes mean the same again. No socket in here.
 """
 
 import re
-from typing import NamedTuple
+import sys
 
 import httptools
+import msgspec
 
+from edge.node.traffic import BUNDLES, STATS, UPDATES
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
 
 HEAD_LIMIT_BYTES = 8 * 1024  # a device's has 300 to 800 bytes; a longer one is not ordinary
+# Devices choose these bytes: 10 MB at the very most. A flood of heads that never come twice costs an entry each and,
+# every time that all are forgotten, one more reading of each head that does come again.
+KNOWN_HEADS_LIMIT = 4096
+KNOWN_HEAD_LIMIT_BYTES = 1024
 
 NOT_OURS = -1
 INCOMPLETE = 0
+
+END_OF_HEAD = b"\r\n\r\n"
 
 # One length, in plain digits, once. Most clients spell its name in one of two ways, which are found without a regex.
 _LENGTH_NAMES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
@@ -23,6 +32,7 @@ _ODD_LENGTH_NAME = re.compile(rb"\r\ncontent-length: ?", re.IGNORECASE)
 _DIGITS = re.compile(rb"[0-9]{1,7}(?=\r\n)")
 _GETS = (b"GET /bundles/", b"HEAD /bundles/")
 _POSTS = {b"POST /updates HTTP/1.1\r\n": BODY_LIMIT_BYTES, b"POST /stats HTTP/1.1\r\n": STATS_BODY_LIMIT_BYTES}
+_ROUTES = {b"/updates": UPDATES, b"/stats": STATS}  # of a POST; what else is ordinary asks for a bundle
 _STARTS = (*_GETS, *_POSTS)
 _LONGEST_START = max(len(start) for start in _STARTS)
 
@@ -34,6 +44,7 @@ _KEPT = (
 )
 _IGNORED = (b"content-type", b"user-agent", b"accept", b"accept-language", b"origin", b"referer")
 _IS_ODD, _IS_NOTHING = b"odd", b""
+_NO_HEADERS: dict[bytes, bytes] = {}
 
 
 def _spellings() -> dict[bytes, bytes]:
@@ -45,19 +56,26 @@ def _spellings() -> dict[bytes, bytes]:
 _MEANINGS = _spellings()
 
 
-class Request(NamedTuple):
-    """`headers` are those that the lane reads, by lower-case name. `closes`: the connection ends with the answer."""
+class Head(msgspec.Struct, frozen=True):
+    """What a head says. `headers` are those that a delivery is planned by, by lower-case name; a POST's has none."""
 
+    route: int  # UPDATES, STATS or BUNDLES
     method: str  # GET, HEAD or POST
     target: bytes
     headers: dict[bytes, bytes]
-    body: bytes
-    closes: bool
+    body_bytes: int
+    closes: bool  # the connection ends with the answer
+    host: str
+    takes_gzip: bool
+
+
+# The beginning of a request whose head, or whose body, is not all there. No number of bytes makes it whole.
+UNFINISHED = Head(UPDATES, "", b"", _NO_HEADERS, sys.maxsize, False, "", False)
 
 
 def measure(data: bytes) -> int:
     """How many bytes the first request of `data` has; INCOMPLETE, or NOT_OURS."""
-    end = data.find(b"\r\n\r\n")
+    end = data.find(END_OF_HEAD)
     if end < 0 or end > HEAD_LIMIT_BYTES:
         could_be = len(data) <= HEAD_LIMIT_BYTES and _could_start(data)
         return INCOMPLETE if end < 0 and could_be else NOT_OURS
@@ -103,22 +121,44 @@ def _could_start(data: bytes) -> bool:
     return any(start.startswith(data[: len(start)]) for start in _STARTS)
 
 
-class Reader:
-    """Reads requests of one connection. After one that is not ordinary the reader is spent."""
+class KnownHeads(dict[bytes, Head]):
+    """Heads of POSTs that were read before, by their bytes. One for all connections of a worker."""
 
-    __slots__ = ("_body", "_closes", "_complete", "_headers", "_odd", "_parser", "_target")
+    def read(self, data: bytes) -> Head | None:
+        """The head of the first request of `data`, or UNFINISHED; None for a request that is not ordinary."""
+        size = measure(data)
+        if size == INCOMPLETE:
+            return UNFINISHED
+        head = _Reading().read(data[:size]) if size != NOT_OURS else None
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        if head is None or end + head.body_bytes != size:
+            return None
+        if head.route != BUNDLES and end <= KNOWN_HEAD_LIMIT_BYTES:  # an address and a range seldom come twice
+            self._note(data[:end], head)
+        return head
+
+    def _note(self, text: bytes, head: Head) -> None:
+        if len(self) >= KNOWN_HEADS_LIMIT:
+            self.clear()
+        self[text] = head
+
+
+class _Reading:
+    """A parser for one request: nothing that a peer sent is left in it for the next."""
+
+    __slots__ = ("_body_bytes", "_closes", "_complete", "_headers", "_odd", "_parser", "_target")
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
-
-    def read(self, request: bytes) -> Request | None:
-        """The one request that these bytes are; None when they are not exactly one, or not an ordinary one."""
-        self._target = self._body = b""
+        self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._odd = False
-        self._complete = 0
+        self._complete = self._body_bytes = 0
         self._closes = True
-        parser = self._parser
+
+    def read(self, request: bytes) -> Head | None:
+        """None when these bytes are not exactly one request, or not an ordinary one."""
+        parser, headers = self._parser, self._headers
         try:
             parser.feed_data(request)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -126,10 +166,19 @@ class Reader:
         if self._odd or self._complete != 1 or parser.get_http_version() != "1.1":
             return None
         method = parser.get_method().decode()
-        headers = self._headers
-        if method != "POST" and b"content-length" in headers:
-            return None  # a body that nobody asked for
-        return Request(method, self._target, headers, self._body, self._closes)
+        route = _ROUTES.get(self._target) if method == "POST" else BUNDLES
+        if route is None or (method != "POST" and b"content-length" in headers):  # a body that nobody asked for
+            return None
+        return Head(
+            route,
+            method,
+            self._target,
+            headers if route == BUNDLES else _NO_HEADERS,
+            self._body_bytes,
+            self._closes,
+            headers.get(b"host", b"").decode("latin-1"),
+            b"gzip" in headers.get(b"accept-encoding", b""),
+        )
 
     # What the parser calls.
 
@@ -146,7 +195,7 @@ class Reader:
             self._headers[meaning] = value
 
     def on_body(self, body: bytes) -> None:
-        self._body += body
+        self._body_bytes += len(body)
 
     def on_chunk_header(self) -> None:
         self._odd = True

@@ -248,6 +248,27 @@ async def test_the_lane_takes_what_is_ordinary_and_nothing_else(both):
     assert both.shared.bugs == 0
 
 
+async def test_a_head_that_was_read_before_changes_no_answer(both):
+    for name, stream in (ALIKE | REFUSED).items():
+        both.shared.known_heads.clear()
+        first, plain = await ask_both(both, stream)
+        again, _ = await ask_both(both, stream)
+        assert first == again == plain, name
+
+
+async def test_a_known_head_is_answered_whatever_its_body_and_wherever_it_is_cut(both):
+    stream = post("/updates", RUNS_IT) + LAST
+    whole = answers(await talk(both.lane, stream))
+    (known,) = both.shared.known_heads
+    assert stream.startswith(known)
+    for place in range(1, len(stream)):
+        assert answers(await talk(both.lane, stream[:place], stream[place:])) == whole, place
+    bad = known + b"x" * (len(post("/updates", RUNS_IT)) - len(known))
+    lane, plain = await ask_both(both, bad)
+    assert lane == plain and b" 400 " in lane[0][0]
+    assert list(both.shared.known_heads) == [known]
+
+
 async def test_what_could_smuggle_is_refused_or_read_alike(both):
     for name, stream in REFUSED.items():
         lane, plain = await ask_both(both, stream)

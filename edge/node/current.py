@@ -28,6 +28,7 @@ class Current:
         self._region = region
         self._revisions = Revisions(store)
         self._snapshots: dict[AppId, AppSnapshot] = {}
+        self.apps = self._snapshots.keys()  # a live view
         self._id_sets: dict[AppId, dict[Digest, IdSet]] = {}  # mapped once, as long as the app names them
 
     def snapshot(self, app: AppId) -> AppSnapshot | None:

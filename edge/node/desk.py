@@ -124,10 +124,10 @@ class DeviceDesk:
             scheme=self._scheme,
         )
 
-    def take_check(self, body: bytes, base: str) -> Reply:
-        """`POST /updates`, whole."""
+    def take_check(self, body: bytes, base: str, country: str = "") -> Reply:
+        """`POST /updates`, whole. `country` is what a proxy of ours says of the device, else ""."""
         try:
-            check = parse_update_check(body)
+            check = parse_update_check(body, country, self.current.apps)
         except WireError as error:
             self.counts["bad_request"] += 1
             return Reply(error.status, Body(error.body, None))

@@ -12,7 +12,8 @@ from edge.wire.updates import BODY_LIMIT_BYTES
 
 async def handle_updates(request: web.Request) -> web.Response:
     body = await read_body(request, BODY_LIMIT_BYTES)
-    return _negotiated(request.app[DESK].take_check(body, base_of(request)), request)
+    country = peer_of(request).country if request.app[DESK].proxies.country_header else ""
+    return _negotiated(request.app[DESK].take_check(body, base_of(request), country), request)
 
 
 async def handle_stats(request: web.Request) -> web.Response:

@@ -14,6 +14,7 @@ from aiohttp import web
 from edge.node.addresses import plain_address
 from edge.node.lane_shared import LaneShared, head_of
 from edge.node.ordinary import END_OF_HEAD, Head
+from edge.node.peers import country_of
 from edge.node.send import cut, send_file
 from edge.node.traffic import STATS, UPDATES
 
@@ -25,7 +26,7 @@ class Lane(asyncio.Protocol):
     """One connection. Requests are answered in their order, one at a time."""
 
     __slots__ = (
-        *("_address", "_busy", "_choked", "_closing", "_data", "_named", "_shared", "_transport"),
+        *("_address", "_busy", "_choked", "_closing", "_data", "_named", "_proxied", "_shared", "_transport"),
         "touched",
     )
 
@@ -47,7 +48,9 @@ class Lane(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._address = plain_address(peer[0]) if peer else ""
-        self._named = self._shared.reads(self._address)
+        self._proxied = self._shared.desk.proxies.trusts(self._address)
+        # Whose line in the access log it is stands in headers that the lane does not read.
+        self._named = self._shared.traffic.access is None or not self._proxied
         if self._shared.connections.admit(self._address):
             self._shared.lanes.add(self)
         else:
@@ -118,8 +121,8 @@ class Lane(asyncio.Protocol):
             self._check(head, body)
             return True
         if head.route == STATS:
-            if self._shared.desk.proxies.trusts(self._address):
-                return False  # whose report it is stands in headers that the lane does not read
+            if self._proxied:
+                return False  # whose report it is, likewise
             self._closing = head.closes
             self._begin(self._report(head, body))
             return True
@@ -132,7 +135,8 @@ class Lane(asyncio.Protocol):
 
     def _check(self, head: Head, body: bytes) -> None:
         shared, traffic, begun = self._shared, self._shared.traffic, perf_counter()
-        reply = shared.desk.take_check(body, shared.desk.public_url or self._base(head))
+        country = country_of(head.country) if self._proxied else ""
+        reply = shared.desk.take_check(body, shared.desk.public_url or self._base(head), country)
         shared.checks += 1
         answer = shared.answer(reply, head.closes, head.takes_gzip)
         self._transport.write(answer)

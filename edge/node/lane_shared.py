@@ -72,7 +72,7 @@ class LaneShared:
         self.patience = patience
         self.fallback = fallback
         self.traffic = traffic or Traffic()
-        self.known_heads = KnownHeads()
+        self.known_heads = KnownHeads(desk.proxies.country_header)
         self.lanes: set[Lane] = set()
         self._left = asyncio.Event()
         self.checks = self.reports = self.deliveries = self.handed_over = self.bugs = 0
@@ -134,12 +134,6 @@ class LaneShared:
         if (access := self.traffic.access) is not None:
             seconds, name = time.perf_counter() - begun, ROUTES[head.route]
             access.note(Line(time.time(), head.method, name, status, sent_bytes, seconds, app, prefix_of(address)))
-
-    def reads(self, address: str) -> bool:
-        """Whether the lane's line in the access log would name who asked: behind a proxy it is in headers that the lane
-        does not read.
-        """
-        return self.traffic.access is None or not self.desk.proxies.trusts(address)
 
     def peer_of(self, address: str) -> Peer:
         return find_peer(address, (), None, self.desk.proxies)

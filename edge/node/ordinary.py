@@ -43,17 +43,16 @@ _KEPT = (
     *(b"range", b"if-range", b"if-none-match", b"if-modified-since"),
 )
 _IGNORED = (b"content-type", b"user-agent", b"accept", b"accept-language", b"origin", b"referer")
-_IS_ODD, _IS_NOTHING = b"odd", b""
+_IS_ODD, _IS_NOTHING, _COUNTRY = b"odd", b"", b" country"  # which is nobody's name
 _NO_HEADERS: dict[bytes, bytes] = {}
 
 
-def _spellings() -> dict[bytes, bytes]:
+def _spellings(country_header: str) -> dict[bytes, bytes]:
     """What a header's name means here, as devices spell it: `Host`, `host`. Others are lower-cased first."""
-    meanings = {name: name for name in _KEPT} | dict.fromkeys(_ODD, _IS_ODD) | dict.fromkeys(_IGNORED, _IS_NOTHING)
+    meanings = {country_header.lower().encode(): _COUNTRY} if country_header else {}
+    meanings |= {name: name for name in _KEPT}
+    meanings |= dict.fromkeys(_ODD, _IS_ODD) | dict.fromkeys(_IGNORED, _IS_NOTHING)
     return meanings | {name.title(): meaning for name, meaning in meanings.items()}
-
-
-_MEANINGS = _spellings()
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -67,10 +66,11 @@ class Head(msgspec.Struct, frozen=True):
     closes: bool  # the connection ends with the answer
     host: str
     takes_gzip: bool
+    country: str  # the header of that name, whoever wrote it
 
 
 # The beginning of a request whose head, or whose body, is not all there. No number of bytes makes it whole.
-UNFINISHED = Head(UPDATES, "", b"", _NO_HEADERS, sys.maxsize, False, "", False)
+UNFINISHED = Head(UPDATES, "", b"", _NO_HEADERS, sys.maxsize, False, "", False, "")
 
 
 def measure(data: bytes) -> int:
@@ -124,12 +124,16 @@ def _could_start(data: bytes) -> bool:
 class KnownHeads(dict[bytes, Head]):
     """Heads of POSTs that were read before, by their bytes. One for all connections of a worker."""
 
+    def __init__(self, country_header: str = "") -> None:
+        super().__init__()
+        self._meanings = _spellings(country_header)
+
     def read(self, data: bytes) -> Head | None:
         """The head of the first request of `data`, or UNFINISHED; None for a request that is not ordinary."""
         size = measure(data)
         if size == INCOMPLETE:
             return UNFINISHED
-        head = _Reading().read(data[:size]) if size != NOT_OURS else None
+        head = _Reading(self._meanings).read(data[:size]) if size != NOT_OURS else None
         end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
         if head is None or end + head.body_bytes != size:
             return None
@@ -146,9 +150,10 @@ class KnownHeads(dict[bytes, Head]):
 class _Reading:
     """A parser for one request: nothing that a peer sent is left in it for the next."""
 
-    __slots__ = ("_body_bytes", "_closes", "_complete", "_headers", "_odd", "_parser", "_target")
+    __slots__ = ("_body_bytes", "_closes", "_complete", "_headers", "_meanings", "_odd", "_parser", "_target")
 
-    def __init__(self) -> None:
+    def __init__(self, meanings: dict[bytes, bytes]) -> None:
+        self._meanings = meanings
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
@@ -178,6 +183,7 @@ class _Reading:
             self._closes,
             headers.get(b"host", b"").decode("latin-1"),
             b"gzip" in headers.get(b"accept-encoding", b""),
+            headers.get(_COUNTRY, b"").decode("latin-1"),
         )
 
     # What the parser calls.
@@ -186,9 +192,9 @@ class _Reading:
         self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        meaning = _MEANINGS.get(name)
+        meaning = self._meanings.get(name)
         if meaning is None:
-            meaning = _MEANINGS.get(name.lower(), _IS_NOTHING)
+            meaning = self._meanings.get(name.lower(), _IS_NOTHING)
         if meaning:
             if meaning is _IS_ODD or meaning in self._headers:
                 self._odd = True

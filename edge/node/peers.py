@@ -59,8 +59,12 @@ def find_peer(address: str, forwarded: Sequence[str], country: str | None, proxi
         peer = named
         if not proxies.trusts(peer):
             break
-    known = country.upper() if country and _COUNTRY.fullmatch(country) else ""
-    return Peer(peer, prefix_of(peer), known)
+    return Peer(peer, prefix_of(peer), country_of(country))
+
+
+def country_of(text: str | None) -> str:
+    """Two capital letters, or "" when the header says no country. Only for what a proxy of ours sent."""
+    return text.upper() if text and _COUNTRY.fullmatch(text) else ""
 
 
 def prefix_of(address: str) -> str:

@@ -4,7 +4,7 @@ The ordinary request is decoded in one go. Whatever that refuses is read again s
 that a device gets the protocol's exact code; both ways end in the same `_check_of`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from edge.domain.errors import Invalid
 from edge.domain.model import (
     BUILTIN,
     CHANNEL_NAME_LIMIT,
+    AppId,
     Platform,
     UpdateCheck,
     parse_app_id,
@@ -40,61 +41,68 @@ __all__ = ["BODY_LIMIT_BYTES", "WireError", "parse_update_check"]
 
 NATIVE_CACHE_LIMIT = 4096  # native versions of all apps on a node; devices choose the text, so bounded
 
+VERSION_OS_LIMIT = 64  # characters; no system's own is longer, and the protocol has no rule for it
+
 _UNKNOWN_CHANNEL_MARK = "…"  # no channel's name can begin with it
 
 
-class _Request(msgspec.Struct):
-    app_id: str
-    device_id: str
-    version_build: str
-    version_name: str
+_VersionText = Annotated[str, msgspec.Meta(min_length=1, max_length=VERSION_LIMIT)]
+
+
+class _Request(msgspec.Struct, gc=False):
     platform: Platform
+    device_id: str
+    app_id: AppId  # still any text
+    version_build: _VersionText
+    version_name: _VersionText
     plugin_version: str
-    is_prod: bool | None = None
-    is_emulator: bool | None = None
-    default_channel: str | None = msgspec.field(default=None, name="defaultChannel")
     custom_id: str | None = None
-    key_id: Annotated[str, msgspec.Meta(max_length=KEY_ID_LIMIT)] | None = None
+    version_os: str | None = None
+    is_emulator: bool | None = None
+    is_prod: bool | None = None
     install_source: Annotated[str, msgspec.Meta(max_length=INSTALL_SOURCE_LIMIT)] | None = None
+    default_channel: str | None = msgspec.field(default=None, name="defaultChannel")
+    key_id: Annotated[str, msgspec.Meta(max_length=KEY_ID_LIMIT)] | None = None
 
 
 _decoder = msgspec.json.Decoder(_Request)
 
 
-def parse_update_check(body: bytes) -> UpdateCheck:
+def parse_update_check(body: bytes, country: str = "", apps: Container[AppId] = frozenset()) -> UpdateCheck:
     """Raises WireError: 413 `body_too_large`; 400 `invalid_json_parse_body`, `invalid_json_body`, `missing_device_id`,
     `missing_app_id` or `semver_error`.
 
+    `country` is for the result: no body says it. The ids in `apps` are known to be valid, which spares a look at them.
     Every text of the result can be written as UTF-8. A `custom_id` above CUSTOM_ID_LIMIT or of another type counts as
-    none: cut, it could be somebody else's. A `defaultChannel` too long for a channel's name stays unknown.
+    none: cut, it could be somebody else's; a `version_os` likewise. A `defaultChannel` too long for a channel's name
+    stays unknown.
     """
     if len(body) <= BODY_LIMIT_BYTES:
         try:
-            return _check_of(_decoder.decode(body))
+            return _check_of(_decoder.decode(body), country, apps)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Invalid):
             pass  # unusual, not yet wrong: `custom_id: 7` ends here, and so does garbage
-    return _check_of(_request_of(checked_fields(read_json(body, BODY_LIMIT_BYTES), _SCHEMA)))
+    return _check_of(_request_of(checked_fields(read_json(body, BODY_LIMIT_BYTES), _SCHEMA)), country, apps)
 
 
-def _check_of(request: _Request) -> UpdateCheck:
-    build, name = request.version_build, request.version_name
-    if name == BUILTIN:
-        name = build
-    if not name or len(name) > VERSION_LIMIT:
-        raise Invalid("invalid_version_name", "version_name is empty or too long")
+def _check_of(request: _Request, country: str, apps: Container[AppId]) -> UpdateCheck:
+    app, build, name, version_os = request.app_id, request.version_build, request.version_name, request.version_os
     return UpdateCheck(
-        parse_app_id(request.app_id),
+        app if app in apps else parse_app_id(app),
         parse_device_id(request.device_id),
         request.platform,
-        name,
+        build if name == BUILTIN else name,
         build,
         _native(build),
         plugin_of(request.platform, request.plugin_version),
         request.is_prod is not False,
         request.is_emulator is True,
-        _channel(request.default_channel),
-        _custom_id(request.custom_id),
+        _channel(request.default_channel) if request.default_channel else "",
+        _custom_id(request.custom_id) if request.custom_id else "",
         request.key_id or "",
+        version_os if version_os and len(version_os) <= VERSION_OS_LIMIT else "",
+        request.install_source or "",
+        country,
     )
 
 
@@ -106,16 +114,14 @@ def _native(text: str) -> Version:
     return version
 
 
-def _channel(text: str | None) -> str:
-    if not text:
-        return ""
+def _channel(text: str) -> str:
     if len(text) > CHANNEL_NAME_LIMIT:
         return _UNKNOWN_CHANNEL_MARK + text[: CHANNEL_NAME_LIMIT - 1]
     return text
 
 
-def _custom_id(text: str | None) -> str:
-    stripped = (text or "").strip()
+def _custom_id(text: str) -> str:
+    stripped = text.strip()
     return stripped if len(stripped) <= CUSTOM_ID_LIMIT else ""
 
 
@@ -142,7 +148,7 @@ _SCHEMA = Schema(
 
 
 def _request_of(fields: Mapping[str, Any]) -> _Request:
-    custom_id = fields.get("custom_id")
+    custom_id, version_os = fields.get("custom_id"), fields.get("version_os")
     return _Request(
         app_id=fields["app_id"],
         device_id=fields["device_id"],
@@ -154,5 +160,7 @@ def _request_of(fields: Mapping[str, Any]) -> _Request:
         is_emulator=fields.get("is_emulator"),
         default_channel=fields.get("defaultChannel"),
         custom_id=custom_id if isinstance(custom_id, str) else None,
+        version_os=version_os if isinstance(version_os, str) else None,
+        install_source=fields.get("install_source"),
         key_id=fields.get("key_id"),
     )

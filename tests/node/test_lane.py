@@ -45,19 +45,27 @@ class Doors(NamedTuple):
     zip_path: str
 
 
+class ListeningDesk(DeviceDesk):
+    """Keeps what it was asked."""
+
+    def answer_check(self, check, base):
+        self.asked = [*getattr(self, "asked", []), check]
+        return super().answer_check(check, base)
+
+
 @asynccontextmanager
-async def doors(folder, proxies=()):
+async def doors(folder, proxies=(), country_header=""):
     truth = a_truth(folder)
     committed = publish(truth, "1.0.1")
     current = Current(truth.store)
     current.swap([current.build(APP, committed.head, time.time())])
     spool = Spool(folder / "spool", "node", 0)
-    desk = DeviceDesk(
+    desk = ListeningDesk(
         current,
         spool,
         public_url="http://updates.example.com",
         allowed_hosts=frozenset(),
-        proxies=Proxies(proxies),
+        proxies=Proxies(proxies, country_header),
         overload=Overload(100),
         event_limits=EventLimits(0.0, 0.0),
         facts=Facts(FactsTable(folder / "no table"), lambda message: None),
@@ -333,6 +341,20 @@ async def test_whose_report_it_is_behind_a_proxy_is_for_the_other_door(tmp_path)
         before = both.shared.handed_over
         await talk(both.lane, post("/stats", EVENT) + LAST)
         assert both.shared.handed_over == before + 1
+
+
+@pytest.mark.parametrize(("proxies", "expected"), [((), ["", ""]), (("127.0.0.1",), ["DE", ""])])
+async def test_a_country_is_a_proxys_word_at_both_doors(tmp_path, proxies, expected):
+    async with doors(tmp_path, proxies=proxies, country_header="CF-IPCountry") as both:
+        for named in (b"CF-IPCountry: de", b"cf-ipcountry: DE", b"CF-IPCountry: unknown", b"X-Country: DE"):
+            for _ in range(2):  # the second time by a head that is known
+                await ask_both(both, post("/updates", CHECK, named))
+        countries = [check.country for check in both.shared.desk.asked]
+        assert countries == [expected[0]] * 8 + [expected[1]] * 8
+        assert both.shared.handed_over == 8  # for LAST alone
+        lane, plain = await ask_both(both, post("/updates", CHECK, b"CF-IPCountry: DE", b"CF-IPCountry: FR"))
+        assert lane == plain
+        assert [check.country for check in both.shared.desk.asked[16:]] == [expected[0]] * 2
 
 
 async def test_idle_connections_end_and_half_said_heads_are_cut(both):

@@ -15,6 +15,7 @@ from edge.wire.updates import (
     BODY_LIMIT_BYTES,
     CUSTOM_ID_LIMIT,
     NATIVE_CACHE_LIMIT,
+    VERSION_OS_LIMIT,
     WireError,
     _native,
     parse_update_check,
@@ -63,6 +64,9 @@ def test_the_ordinary_request():
         default_channel="production",
         custom_id="",
         key_id="MIIBCgKCAQEAqJikYizo",
+        version_os="14",
+        install_source="google_play",
+        country="",
     )
     assert check.plugin.version == "8.51.14"
 
@@ -71,6 +75,26 @@ def test_a_request_of_an_old_plugin_lacks_what_came_later():
     old = {k: ORDINARY[k] for k in ("platform", "device_id", "app_id", "version_build", "version_name")}
     check = parse_update_check(json.dumps(old | {"plugin_version": "5.0.0"}).encode())
     assert (check.is_prod, check.is_emulator, check.default_channel, check.key_id) == (True, False, "", "")
+    assert (check.version_os, check.install_source, check.country) == ("", "", "")
+
+
+def test_the_country_is_the_proxys_word_and_never_the_bodys():
+    body = json.dumps(ORDINARY | {"country": "DE"}).encode()
+    assert [parse_update_check(body, country).country for country in ("", "NZ")] == ["", "NZ"]
+    slow = json.dumps(ORDINARY | {"country": "DE", "custom_id": 7}).encode()
+    assert parse_update_check(slow, "NZ").country == "NZ"
+
+
+@pytest.mark.parametrize("app", ["com.demo.app", "nothing", "", "com.demo.app "])
+def test_an_id_that_is_known_is_read_as_any_other(app):
+    body = json.dumps(ORDINARY | {"app_id": app}).encode()
+    outcomes = []
+    for apps in (frozenset(), {"com.demo.app"}, {"com.other.app"}):
+        try:
+            outcomes.append(parse_update_check(body, apps=apps))
+        except WireError as error:
+            outcomes.append(error.body)
+    assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
 @pytest.mark.parametrize("name", ["is_prod", "is_emulator", "defaultChannel", "key_id", "install_source", "custom_id"])
@@ -114,10 +138,16 @@ def test_a_custom_id_up_to_the_limit_is_kept_without_its_margins():
     assert parse(custom_id=f"  {'x' * CUSTOM_ID_LIMIT} ").custom_id == "x" * CUSTOM_ID_LIMIT
 
 
-@pytest.mark.parametrize("field", ["version_code", "version_os"])
-@pytest.mark.parametrize("value", [42, None, [], {"deep": [1]}])
-def test_fields_without_a_rule_refuse_nothing(field, value):
-    assert parse(**{field: value}) == parse()
+@pytest.mark.parametrize("value", [42, None, [], {"deep": [1]}, "x" * (VERSION_OS_LIMIT + 1)])
+def test_fields_without_a_rule_refuse_nothing(value):
+    assert parse(version_code=value) == parse()
+    assert parse(version_os=value) == parse()._replace(version_os="")
+
+
+def test_a_system_version_up_to_the_limit_is_kept():
+    assert parse(version_os="1" * VERSION_OS_LIMIT).version_os == "1" * VERSION_OS_LIMIT
+    # ... on the slow way too
+    assert parse(version_os="1" * VERSION_OS_LIMIT, custom_id=7).version_os == "1" * VERSION_OS_LIMIT
 
 
 def test_a_channel_name_up_to_the_limit_is_kept():
@@ -230,6 +260,7 @@ near_misses = st.fixed_dictionaries(
         "install_source": st.sampled_from(["", "s" * 64, "s" * 65, None, 1]),
         "defaultChannel": st.sampled_from(["", "c", "c" * 65, None, 1]),
         "custom_id": st.sampled_from(["", " u ", "u" * 37, None, 1]),
+        "version_os": st.sampled_from(["", "17.4", "v" * 64, "v" * 65, None, 17]),
         "app_id": st.sampled_from(["com.a", "a", "", None, 1, "com." + "a" * 125]),
         "device_id": st.sampled_from([ORDINARY["device_id"].upper(), "", None, 1, "z" * 36, "0" * 40]),
     },

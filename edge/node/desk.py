@@ -26,7 +26,7 @@ from edge.node.rate_limits import ChannelLimits
 from edge.telemetry.facts_changes import Failed
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
-from edge.wire.answers import encode_answer, encode_offer
+from edge.wire.answers import encode_answer, encode_offer, encode_up_to_date
 from edge.wire.plugins import form_of
 from edge.wire.stats import Event, bundle_of, encode_stats_answer, parse_stats
 from edge.wire.updates import WireError, parse_update_check
@@ -95,7 +95,7 @@ class DeviceDesk:
         if type(decision) is UpToDate and check.plugin.keeps_choice:
             # The most frequent answer by far, and no fact could change it: the look-up is spared.
             self.counts[decision.code] += 1
-            return Body(encode_answer(decision, check, base), None)
+            return Body(encode_up_to_date(check, base), None)
         facts = self.facts.of(check.app, check.device, moment.now)
         if facts is not NO_FACTS:
             decision = decide(snapshot, check, moment, facts)

@@ -4,6 +4,7 @@ Every body is HTTP 200. A null is never written and an empty manifest neither: i
 them (device-protocol §1.6, §1.8). What an offer says depends on the release's form alone, so it can be kept.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from edge.domain.decision import BREAKING, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
@@ -13,6 +14,9 @@ from edge.wire.body import encode_json
 from edge.wire.plugins import Form, Generation, ZipEnd, form_of
 
 NOOP_PATH = "/noop.zip"  # a valid address that no release fetches: `version` is the device's own
+
+# Names of all apps' bundles that devices run; devices choose the text, so bounded: at most 2 MB.
+NOTHING_NEW_CACHE_LIMIT = 4096
 
 _CHECKSUM_OF_UNVERIFIED = ""
 _NO_SESSION_KEY = ""  # the member has to be there; empty means not encrypted
@@ -53,7 +57,14 @@ def encode_answer(
         case Blocked():
             return encode_json(_refusal(decision, check))
         case UpToDate():
-            return encode_json(_nothing_new(check))
+            return _nothing_new(check.version_name)
+
+
+def encode_up_to_date(check: UpdateCheck, base: str) -> bytes:
+    """What `encode_answer` says to UpToDate, which is most of what is ever answered: without a look at the rest."""
+    if form_of(check.platform, check.plugin.version).generation is Generation.G3:
+        return _nothing_new(check.version_name)
+    return silent_answer(check.version_name, base)
 
 
 def encode_offer(
@@ -113,14 +124,16 @@ def _plain_checksum(bundle: Bundle, form: Form) -> str:
             return _CHECKSUM_OF_UNVERIFIED
 
 
-def _nothing_new(check: UpdateCheck) -> dict[str, object]:
+@lru_cache(NOTHING_NEW_CACHE_LIMIT)
+def _nothing_new(version_name: str) -> bytes:
     # `version` is the device's own: without it iOS asks a second time (device-protocol §1.10).
-    return {
+    answer = {
         "error": "no_new_version_available",
         "message": "No new version available",
         "kind": "up_to_date",
-        "version": check.version_name,
+        "version": version_name,
     }
+    return encode_json(answer)
 
 
 def _refusal(decision: Blocked, check: UpdateCheck) -> dict[str, object]:

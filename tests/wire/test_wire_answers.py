@@ -11,7 +11,16 @@ from edge.domain.errors import Invalid
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import Bundle, Encryption, FileEntry, Platform, UpdateCheck
 from edge.domain.versions import Version
-from edge.wire.answers import Addresses, encode_answer, encode_offer, not_found_body, silent_answer
+from edge.wire.answers import (
+    NOTHING_NEW_CACHE_LIMIT,
+    Addresses,
+    _nothing_new,
+    encode_answer,
+    encode_offer,
+    encode_up_to_date,
+    not_found_body,
+    silent_answer,
+)
 from edge.wire.plugins import ZipEnd, form_of, plugin_of
 
 BASE = "https://updates.example.com"
@@ -96,6 +105,22 @@ def test_a_release_that_reads_no_encrypted_manifest_would_get_the_zip():
     form = form_of(Platform.ANDROID, "8.51.23")._replace(encrypted_manifest=False)
     offer = Offer(make_bundle(encryption=ENCRYPTION), CHANNEL)
     assert "manifest" not in json.loads(encode_offer(offer, "com.demo.app", form, BASE, SIGNED_MANIFEST))
+
+
+@pytest.mark.parametrize("plugin", ["4.0.0", "5.4.1", "6.14.24", "8.45.10", "8.51.23", "9.0.0", "10.0.0"])
+@pytest.mark.parametrize("name", ["1.0.3", 'a"b\\c', "\x7fé\u2028", "half a pair \ud83d"])
+def test_nothing_new_is_said_alike_by_the_short_way_and_names_what_the_device_runs(plugin, name):
+    for platform in Platform:
+        check = make_check(platform, plugin, name)
+        answer = encode_up_to_date(check, BASE)
+        assert answer == encode_answer(UpToDate(CHANNEL), check, BASE)
+        assert json.loads(answer)["version"] == name
+
+
+def test_devices_cannot_grow_the_cache_of_answers():
+    for number in range(NOTHING_NEW_CACHE_LIMIT + 10):
+        encode_up_to_date(make_check(name=f"1.0.{number}"), BASE)
+    assert _nothing_new.cache_info().currsize <= NOTHING_NEW_CACHE_LIMIT
 
 
 def test_releases_of_one_form_get_the_same_bytes():

@@ -29,10 +29,8 @@ class Current:
         self._revisions = Revisions(store)
         self._snapshots: dict[AppId, AppSnapshot] = {}
         self.apps = self._snapshots.keys()  # a live view
+        self.snapshot = self._snapshots.get  # of an app, or None: every check asks
         self._id_sets: dict[AppId, dict[Digest, IdSet]] = {}  # mapped once, as long as the app names them
-
-    def snapshot(self, app: AppId) -> AppSnapshot | None:
-        return self._snapshots.get(app)
 
     def __len__(self) -> int:
         return len(self._snapshots)

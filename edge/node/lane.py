@@ -16,7 +16,7 @@ from edge.node.lane_shared import LaneShared, head_of
 from edge.node.ordinary import END_OF_HEAD, Head
 from edge.node.peers import country_of
 from edge.node.send import cut, send_file
-from edge.node.traffic import STATS, UPDATES
+from edge.node.traffic import BUNDLES, STATS, UPDATES
 
 # Requests that arrive while one is being answered wait here; a peer that sends more is not read from.
 WAITING_LIMIT_BYTES = 64 * 1024
@@ -106,35 +106,17 @@ class Lane(asyncio.Protocol):
             whole = end + head.body_bytes
             if len(data) < whole:
                 break
-            if not self._answer(head, data[end:whole]):
+            if head.route == UPDATES and self._named:
+                self._check(head, data[end:whole])
+            elif not self._begin(head, data[end:whole]):
                 self._hand_over(data)
                 return
             data = data[whole:]
         self._data = data
 
-    def _answer(self, head: Head, body: bytes) -> bool:
-        """False: not a request for the lane after all; nothing was said yet."""
-        if not self._named:
-            return False
-        if head.route == UPDATES:
-            self._closing = head.closes
-            self._check(head, body)
-            return True
-        if head.route == STATS:
-            if self._proxied:
-                return False  # whose report it is, likewise
-            self._closing = head.closes
-            self._begin(self._report(head, body))
-            return True
-        delivery = self._shared.find_delivery(head)
-        if delivery is None:
-            return False
-        self._closing = head.closes
-        self._begin(self._deliver(head, delivery))
-        return True
-
     def _check(self, head: Head, body: bytes) -> None:
-        shared, traffic, begun = self._shared, self._shared.traffic, perf_counter()
+        shared, traffic = self._shared, self._shared.traffic
+        begun = 0.0 if traffic.access is None else perf_counter()
         country = country_of(head.country) if self._proxied else ""
         reply = shared.desk.take_check(body, shared.desk.public_url or self._base(head), country)
         shared.checks += 1
@@ -146,17 +128,33 @@ class Lane(asyncio.Protocol):
         else:
             shared.note(self._address, head, reply.status, len(answer), begun, reply.app)
         if head.closes:
+            self._closing = True
             self._transport.close()
 
     def _base(self, head: Head) -> str:
         own = self._transport.get_extra_info("sockname")
         return self._shared.desk.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
 
-    def _begin(self, work: Any) -> None:
-        """Something that waits: the next request is looked at when it is done."""
+    def _begin(self, head: Head, body: bytes) -> bool:
+        """Begin what waits: the next request is looked at when it is done. False: not a request for the lane after all;
+        nothing was said yet.
+        """
+        if not self._named:
+            return False
+        if head.route == BUNDLES:
+            delivery = self._shared.find_delivery(head)
+            if delivery is None:
+                return False
+            work = self._deliver(head, delivery)
+        elif head.route == STATS and not self._proxied:
+            work = self._report(head, body)
+        else:
+            return False  # whose report it is stands in headers, too
+        self._closing = head.closes
         self._shared.desk.overload.in_progress += 1
         self._busy = asyncio.get_running_loop().create_task(work)
         self._busy.add_done_callback(self._done)
+        return True
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._busy = None

@@ -12,9 +12,10 @@ import msgspec
 from edge.domain.decide import decide
 from edge.domain.decision import Blocked, Offer, Reason, UpToDate
 from edge.domain.errors import Unavailable
-from edge.domain.facts import NO_FACTS
+from edge.domain.facts import NO_FACTS, name_hash
 from edge.domain.model import ChannelName, UpdateCheck
 from edge.node.addresses import base_address
+from edge.node.arm_notes import ArmNotes
 from edge.node.current import Current
 from edge.node.device_facts import Facts
 from edge.node.event_limits import EventLimits
@@ -74,6 +75,7 @@ class DeviceDesk:
         self.offers = Offers()
         self.counts: Counter[str] = Counter()
         self.moments = Moments(time.time())
+        self._arms = ArmNotes(spool, event_limits, self.counts)
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
@@ -104,6 +106,8 @@ class DeviceDesk:
             return Body(encode_answer(decision, check, base), None)
         form = form_of(check.platform, check.plugin.version)
         bundle = decision.bundle
+        if decision.arm and name_hash(bundle.version) not in facts.offered:
+            self._arms.note(check, decision, moment.now)
         self.facts.note_offer(check.app, check.device, bundle.version, facts)
         # A name never gets other bytes; a bundle deleted and published again has another time, and maybe metadata.
         key = (check.app, bundle.version, bundle.published, form, base)

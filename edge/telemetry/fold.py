@@ -19,7 +19,8 @@ from edge.telemetry.database import open_for_folding
 from edge.telemetry.record import parse_record
 from edge.telemetry.room import held_bytes
 from edge.telemetry.segment import UNBORN, UnreadableSegment, is_live, list_segments, read_frames, read_header
-from edge.wire.stats import ACTIONS, bundle_of
+from edge.wire.actions import ACTIONS, EXPERIMENT_OFFER
+from edge.wire.stats import bundle_of
 
 SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time to look at what a bad day held
 BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second, of memory too
@@ -28,6 +29,7 @@ BUNDLES_PER_APP_AND_DAY_LIMIT = 200  # an app has a few live; whoever invents ve
 OTHER = "other"  # no app id (it has a dot) and no release (a semantic version) can be called so
 
 DAY_MS = 86_400_000
+_COUNTED = ACTIONS | {EXPERIMENT_OFFER}
 _PLATFORMS = frozenset(platform.value for platform in Platform)
 
 
@@ -172,7 +174,7 @@ def _labels(record: bytes) -> _Labels | None:
         facts.app if len(facts.app) <= APP_ID_LIMIT else OTHER,
         facts.received_ms // DAY_MS,
         bundle if len(bundle) <= VERSION_LIMIT else OTHER,
-        facts.action if facts.action in ACTIONS else OTHER,
+        facts.action if facts.action in _COUNTED else OTHER,
         facts.platform if facts.platform in _PLATFORMS else OTHER,
     )
 

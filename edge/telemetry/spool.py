@@ -82,13 +82,16 @@ class Spool:
         Raises SpoolFull, SpoolClosed, SpoolFailed, NoRoom (each a 503); ValueError for a record that is empty, holds a
         newline, or is above RECORD_LIMIT_BYTES: the caller made it.
         """
+        if records:
+            await self.put(records)
+
+    def put(self, records: list[bytes]) -> asyncio.Future[None]:
+        """As `append`, for whoever does not wait: refuses at once; the future is done when the records are durable."""
         size_bytes = _size_bytes(records)
-        if not records:
-            return
         self._admit(len(records), size_bytes)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.put(_Append(records, size_bytes, done))
-        await done
+        return done
 
     async def close(self) -> None:
         """Store what waits, seal the segment, end the thread. Appends from now on are refused."""

@@ -38,4 +38,6 @@ _OF_APPS = frozenset(
     }
 )  # fmt: skip
 
+EXPERIMENT_OFFER = "experiment_offer"  # the node's own word: which arm it offered; no device may say it
+
 ACTIONS = _BY_SERVERS | _OF_BUNDLES | _OF_APPS

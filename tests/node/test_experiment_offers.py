@@ -1,0 +1,69 @@
+"""An experiment on a real node: each arm gets its bundle, and which arm a device was offered is in the spool, once."""
+
+import asyncio
+import hashlib
+import uuid
+
+import aiohttp
+import msgspec
+from factories import APP, a_bundle, a_change, a_manifest
+from test_device_ways import info
+from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
+
+from edge.bundles.store import blob_key
+from edge.domain.buckets import bucket_of
+from edge.domain.commands import NewArm, PublishBundle, StartExperiment
+from edge.telemetry.segment import list_segments, read_frames, read_header
+from edge.wire.actions import EXPERIMENT_OFFER
+
+DEVICES = [str(uuid.UUID(int=number)) for number in range(20)]
+
+
+def with_an_experiment(truth) -> None:
+    publish(truth, "1.0.1")
+    content = a_manifest("1.0.2")
+    truth.store.create(blob_key(hashlib.sha256(content).hexdigest()), content)
+    truth.store.create(blob_key(hashlib.sha256(b"zip 1.0.2").hexdigest()), b"zip 1.0.2")
+    bundle = a_bundle("1.0.2", zip=hashlib.sha256(b"zip 1.0.2").hexdigest())
+    truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle)))
+    arms = (NewArm(name="old", bundle="1.0.1", weight=50_000), NewArm(name="new", bundle="1.0.2", weight=50_000))
+    command = StartExperiment(channel="production", name="colour", arms=arms)
+    truth.releases.commit(APP, a_change(command, id="salt-of-colour"))
+
+
+def events_of(directory) -> list[dict]:
+    found = []
+    for path in list_segments(directory):
+        with path.open("rb") as file:
+            read_header(file)
+            found += [msgspec.json.decode(line)["event"] for frame in read_frames(file) for line in frame.records]
+    return found
+
+
+def arm_of(device: str) -> str:
+    return "old" if bucket_of(f"experiment\0{APP}\0salt-of-colour\0".encode(), device) < 50_000 else "new"
+
+
+async def test_the_arm_goes_into_the_spool_with_the_first_offer(tmp_path):
+    truth = a_truth(tmp_path)
+    with_an_experiment(truth)
+    versions = {"old": "1.0.1", "new": "1.0.2"}
+    async with running(a_config(tmp_path), truth) as (supervisor, address), aiohttp.ClientSession() as session:
+
+        async def check(device: str) -> dict:
+            async with session.post(f"{address}/updates", json=info(device_id=device)) as response:
+                return await response.json()
+
+        for device in DEVICES:
+            assert (await check(device))["version"] == versions[arm_of(device)]
+        async with asyncio.timeout(PROMPT_SECONDS):  # the offers reach the table of facts in batches
+            while not all(supervisor.facts_of(APP, device).offered for device in DEVICES):
+                await asyncio.sleep(0.02)
+        for device in DEVICES:
+            await check(device)
+    offers = [event for event in events_of(truth.spool_dir) if event["action"] == EXPERIMENT_OFFER]
+    assert sorted((event["device"], event["metadata"]["arm"]) for event in offers) == [
+        (device, arm_of(device)) for device in DEVICES
+    ]
+    assert all(event["version"] == versions[event["metadata"]["arm"]] for event in offers)
+    assert {event["metadata"]["experiment"] for event in offers} == {"colour"}

@@ -26,6 +26,7 @@ COMMANDS = {
     "slow": "what 2,000 slow readers cost those who only ask",
     "scale": "1, 100 and 10,000 apps: a check, memory, load time, swaps under load",
     "wan": "checks and updates over an emulated long link",
+    "targeting": "what 20 segments and a rollout cost a check, against neither",
     "storm": "a fleet wakes after a publish, asks and downloads",
 }
 

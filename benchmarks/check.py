@@ -1,8 +1,9 @@
 """What one update check costs: ours with its real decision, nginx `return 200` of the same bytes, an aiohttp
 application with the same decision, and the bare floor.
 
-One worker each, all running at the same time, loaded in turns. Rollouts are no part of the decision yet: a check is a
-parse, the device's facts, its channel, the channel's rules, and the answer.
+One worker each, all running at the same time, loaded in turns. A check is a parse, its channel, the share of a rollout
+that is on its way there and does not reach the device, the channel's rules, the device's facts where they could change
+something, and the answer.
 """
 
 import json
@@ -20,7 +21,17 @@ from benchmarks.report import Options, Report
 from benchmarks.sampling import Sample, check_table, in_turns, measure
 from benchmarks.servers import AIOHTTP, FLOOR, NGINX, OURS, Node, Server, nginx, nginx_return, node, program
 from benchmarks.tables import Table
-from benchmarks.worlds import NATIVE, PUBLIC_URL, Sizes, check_request, device_ids, prepare_app, question
+from benchmarks.worlds import (
+    NATIVE,
+    PUBLIC_URL,
+    Sizes,
+    check_request,
+    device_ids,
+    outside,
+    prepare_app,
+    question,
+    roll_out,
+)
 from benchmarks.wrk import Load
 
 DEVICES = 1_000  # that ask in turns: enough that no cache of one device helps
@@ -33,7 +44,8 @@ SWEEP = (1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 40_000, 60_000, 80
 QUICK_SWEEP = (1_000, 5_000, 20_000, 60_000)
 REACHED = 0.85  # of the offered rate; a contender that stays below is at its limit, and its curve ends
 
-RELEASE = "1.0.1"
+RELEASE, NEXT = "1.0.1", "1.0.2"
+SHARE = 10_000  # of the rollout of NEXT, in thousandths of a percent; those who ask are outside of it
 
 
 class Question(NamedTuple):
@@ -69,6 +81,7 @@ def run(options: Options) -> Report:
     with tempfile.TemporaryDirectory(prefix="edge-check-") as temporary:
         folder = Path(temporary)
         prepare_app(folder / "data", [(RELEASE, Sizes())])
+        roll_out(folder / "data", NEXT, SHARE)
         with node(folder / "data", servers, public_url=PUBLIC_URL) as ours:
             cases = CASES if options.quick else CASES + MORE_CASES
             bench = Bench(ours, folder, servers, generators)
@@ -138,7 +151,7 @@ class Bench:
         """All contenders, answering what ours answers to this question."""
         requests = tuple(
             check_request(question(device, version=case.version), HOST, close=case.close)
-            for device in device_ids(DEVICES)
+            for device in outside(device_ids(DEVICES), SHARE)
         )
         ours = fetch(self._ours.server.port, requests[0])
         _require_real(ours)

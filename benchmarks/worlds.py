@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.store import AlreadyExists, ObjectStore, blob_key
-from edge.domain.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
+from edge.domain.buckets import bucket_of
+from edge.domain.commands import (
+    Change,
+    ChannelSettings,
+    Command,
+    CreateApp,
+    CreateChannel,
+    PublishBundle,
+    StartRollout,
+)
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, Digest, FileEntry, VersionName
 from edge.node.supervisor import Truth
@@ -23,6 +32,7 @@ CHANNEL = "production"
 NATIVE = "1.0.0"
 PLUGIN = "8.51.14"  # of generation G3; takes manifests
 ZIP_PLUGIN = "5.0.0"  # before manifests: its offers are zips
+ROLLOUT = "bench-rollout"
 PUBLIC_URL = "https://updates.example.com"
 
 
@@ -72,10 +82,29 @@ def prepare_app(data_dir: Path, bundles: Sequence[tuple[str, Sizes]]) -> dict[st
         CreateChannel(name=CHANNEL, settings=ChannelSettings(public=True)),
         *(PublishBundle(bundle=bundle, channel=CHANNEL) for bundle in made.values()),
     ]
-    for at, command in enumerate(commands):
-        change = Change(id=f"bench-{at}", at=time.time(), by="benchmarks", command=command)
-        truth.releases.commit(AppId(APP), change)
+    commit(truth, APP, commands)
     return made
+
+
+def commit(truth: Truth, app: str, commands: Sequence[Command], name: str = "bench") -> None:
+    """The changes' ids are `<name>-<place>`."""
+    for at, command in enumerate(commands):
+        change = Change(id=f"{name}-{at}", at=time.time(), by="benchmarks", command=command)
+        truth.releases.commit(AppId(app), change)
+
+
+def roll_out(data_dir: Path, version: str, share: int, app: str = APP) -> None:
+    """A rollout of a new bundle on the app's channel that stays at `share`, in thousandths of a percent."""
+    truth = Truth(data_dir, time.time())
+    bundle = make_bundle(truth.store, version, Sizes(), seed=99)
+    started = StartRollout(channel=CHANNEL, bundle=version, steps=(share,))
+    commit(truth, app, [PublishBundle(bundle=bundle), started], ROLLOUT)
+
+
+def outside(devices: Sequence[str], share: int, app: str = APP) -> list[str]:
+    """Those whom the rollout of `roll_out` does not reach."""
+    salt = f"rollout\0{app}\0{ROLLOUT}-1\0".encode()
+    return [device for device in devices if bucket_of(salt, device) >= share]
 
 
 def device_ids(count: int) -> list[str]:

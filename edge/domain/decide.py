@@ -4,9 +4,7 @@ The order is normative: the channel (`resolve`), the bundle on it (`routes.pick`
 the maintenance window, the spread, the answer. `explaining` walks the same way and shows what each step saw.
 """
 
-from typing import NamedTuple
-
-from edge.domain.decision import Blocked, Decision, Held, Reason, RevertToBuiltin, UpToDate
+from edge.domain.decision import Blocked, Decision, Held, Reason, RevertToBuiltin
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import BUILTIN, ChannelName, UpdateCheck
 from edge.domain.rollout import Moment
@@ -17,12 +15,8 @@ _UNSUPPORTED = Blocked(Reason.UNSUPPORTED_PLUGIN)
 _NO_CHANNEL = Blocked(Reason.NO_CHANNEL)
 
 
-class Resolved(NamedTuple):
-    """`assigned`: by the operator or a segment, rather than chosen or public. `by`: what decided."""
-
-    compiled: CompiledChannel | None
-    assigned: bool
-    by: str
+# The channel; whether it was assigned, by the operator or a segment, rather than chosen or public; and what decided.
+Resolved = tuple[CompiledChannel | None, bool, str]
 
 
 def decide(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFacts = NO_FACTS) -> Decision:
@@ -42,7 +36,7 @@ def decide(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFa
         if rule.blocks(check, route.target, assigned):
             return Blocked(rule.reason, name_of(route))
     if check.version_name == route.version:
-        return up_to_date(route, held)
+        return route.up_to_date[held]
     if failed:
         return Blocked(Reason.WITHHELD, name_of(route))
     for rule in route.rules:
@@ -59,18 +53,18 @@ def resolve(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Resolve
     """
     override = app.overrides.get(check.device) if app.overrides else None
     if override is not None and override in app.channels:
-        return Resolved(app.channels[override], True, "override")
+        return app.channels[override], True, "override"
     choice = chosen(app, check, facts)
     if choice is not None:
-        return Resolved(choice, False, "stored choice")
+        return choice, False, "stored choice"
     if app.leading is not None:
         at = app.leading.first_match(check, facts)
         if at >= 0 and not yields(app, at, check):
-            return Resolved(app.leading.channels[at], True, "segment")
+            return app.leading.channels[at], True, "segment"
     if check.default_channel:
         # No fall-back to the public channel, and no word on whether the name exists.
-        return Resolved(own_default(app, check), False, "defaultChannel")
-    return Resolved(app.public.get(check.platform), False, "public")
+        return own_default(app, check), False, "defaultChannel"
+    return app.public.get(check.platform), False, "public"
 
 
 def chosen(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> CompiledChannel | None:
@@ -91,7 +85,7 @@ def own_default(app: AppSnapshot, check: UpdateCheck) -> CompiledChannel | None:
 
 def yields(app: AppSnapshot, at: int, check: UpdateCheck) -> bool:
     """Whether the segment leaves a device that it matches on its own `defaultChannel`."""
-    own = own_default(app, check)
+    own = own_default(app, check) if check.default_channel else None
     if own is None or app.leading is None:
         return False
     wanted = app.leading.segments[at].yield_to_self_set
@@ -104,7 +98,7 @@ def arrive(
     """No rule has said no: what is left to ask before the device gets it."""
     if route.offer is None:
         if check.version_name == check.version_build:
-            return up_to_date(route, held)
+            return route.up_to_date[held]
         if not check.plugin.reverts_to_builtin:
             return Blocked(Reason.BUILTIN_TOO_OLD, BUILTIN)
         back = True
@@ -125,10 +119,6 @@ def is_spread(compiled: CompiledChannel, route: Route) -> bool:
     """Whether the route's offers open little by little: those of the channel's own bundle, and no way to builtin, which
     downloads nothing."""
     return compiled.channel.spread_seconds > 0 and route is compiled.stable and route.offer is not None
-
-
-def up_to_date(route: Route, held: Held | None) -> UpToDate:
-    return route.up_to_date if held is None else route.up_to_date._replace(held=held)
 
 
 def name_of(route: Route) -> str:

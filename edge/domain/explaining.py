@@ -73,7 +73,7 @@ def _until_stop(steps: Iterator[Step]) -> Iterator[Step]:
 
 def _channel_steps(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Iterator[Step]:
     """Who gives the channel: every voice up to the one that decides."""
-    decided = resolve(app, check, facts).by
+    _, _, decided = resolve(app, check, facts)
     override, choice = app.overrides.get(check.device, ""), chosen(app, check, facts)
     stored = {
         "stored choice": choice.channel.name if choice else "",

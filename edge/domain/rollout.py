@@ -71,8 +71,13 @@ def step_at(rollout: Rollout, now: float) -> int:
 
 def share_at(rollout: Rollout, now: float) -> int:
     """The share that is in, 0 to FULL_SHARE; it never falls while a rollout runs."""
-    if not rollout.phase.is_active:
-        return FULL_SHARE if rollout.phase is Phase.PROMOTED else 0
+    if rollout.phase.is_active:
+        return active_share_at(rollout, now)
+    return FULL_SHARE if rollout.phase is Phase.PROMOTED else 0
+
+
+def active_share_at(rollout: Rollout, now: float) -> int:
+    """`share_at` of a rollout that has not ended, which is what checks ask."""
     return rollout.frozen if rollout.frozen is not None else rollout.steps[step_at(rollout, now)]
 
 

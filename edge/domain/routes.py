@@ -22,7 +22,7 @@ from edge.domain.model import (
     UpdateCheck,
     VersionName,
 )
-from edge.domain.rollout import Moment, share_at
+from edge.domain.rollout import Moment, active_share_at
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES, Rule, Target
 from edge.domain.states import last_good
 from edge.domain.versions import parse_version
@@ -39,7 +39,7 @@ class Route:
     key_rules: tuple[Rule, ...]
     rules: tuple[Rule, ...]
     offer: Offer | None  # None: builtin
-    up_to_date: UpToDate
+    up_to_date: Mapping[Held | None, UpToDate]  # by why it is not the newest
     version: str  # of the bundle; "" for builtin, which no device runs by that name
     bundle_hash: int  # `name_hash` of it, as device facts hold it; 0 for builtin
 
@@ -58,11 +58,13 @@ class RolloutRoute:
         rollout = self.rollout
         if rollout.hold_out and bucket_of(self.group_salt, check.device) < rollout.hold_out:
             return Held.CONTROL_GROUP
-        if check.version_name == rollout.bundle or any(matches(check, facts) for matches in self.first):
+        if check.version_name == rollout.bundle:
+            return None
+        if self.first and any(matches(check, facts) for matches in self.first):
             return None
         if self.only and not any(matches(check, facts) for matches in self.only):
             return Held.NOT_IN_SEGMENT
-        if bucket_of(self.salt, check.device) < share_at(rollout, proven):
+        if bucket_of(self.salt, check.device) < active_share_at(rollout, proven):
             return None
         return Held.SHARE if rollout.frozen is None else Held.PAUSED
 
@@ -131,14 +133,14 @@ def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, mome
         route = compiled.rollout.route if held is None else compiled.stable
     else:
         route = compiled.stable
-    picked = Picked(route, held=held)
+    back = False
     if route is compiled.stable:
-        picked = Picked(route, compiled.channel.rolled_back, held)
+        back = compiled.channel.rolled_back
         if compiled.withdrawn:
-            picked = Picked(way_back(compiled, check), back=True, held=Held.WITHDRAWN)
-    if picked.route is not None and fails(picked.route, check, facts):
-        return _before(picked, picked.route, compiled, check, facts)
-    return picked
+            route, back, held = way_back(compiled, check), True, Held.WITHDRAWN
+    if facts.withheld and route is not None and fails(route, check, facts):
+        return _before(Picked(route, back, held), route, compiled, check, facts)
+    return Picked(route, back, held)
 
 
 def fails(route: Route, check: UpdateCheck, facts: DeviceFacts) -> bool:
@@ -207,7 +209,7 @@ def _route(channel: Channel, bundle: Bundle | None, arm: str = "") -> Route:
         key_rules=tuple(rule for rule in KEY_RULES if rule.can_fire(target)),
         rules=tuple(rule for rule in CHANNEL_RULES if rule.can_fire(target)),
         offer=Offer(bundle, channel.name, arm) if bundle else None,
-        up_to_date=UpToDate(channel.name),
+        up_to_date={held: UpToDate(channel.name, held) for held in (None, *Held)},
         version=bundle.version if bundle else "",
         bundle_hash=name_hash(bundle.version) if bundle else 0,
     )

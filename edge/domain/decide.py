@@ -54,8 +54,7 @@ def resolve(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Resolve
     override = app.overrides.get(check.device) if app.overrides else None
     if override is not None and override in app.channels:
         return app.channels[override], True, "override"
-    choice = chosen(app, check, facts)
-    if choice is not None:
+    if facts.channel and (choice := chosen(app, check, facts)) is not None:
         return choice, False, "stored choice"
     if app.leading is not None:
         at = app.leading.first_match(check, facts)

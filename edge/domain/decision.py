@@ -38,13 +38,9 @@ class Reason(enum.Enum):
     OUTSIDE_WINDOW = ("outside_maintenance_window", "The channel's maintenance window is closed")
     SPREAD = ("spread_not_reached", "The new bundle is being offered little by little")
 
-    @property
-    def code(self) -> str:
-        return self.value[0]
-
-    @property
-    def message(self) -> str:
-        return self.value[1]
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
 
 
 class Held(enum.Enum):
@@ -57,13 +53,9 @@ class Held(enum.Enum):
     WITHDRAWN = ("bundle_withdrawn", "The channel's bundle was withdrawn; the last good one stands in")
     WITHHELD = ("bundle_withheld", "The bundle failed on this device before; what comes before it stands in")
 
-    @property
-    def code(self) -> str:
-        return self.value[0]
-
-    @property
-    def message(self) -> str:
-        return self.value[1]
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
 
 
 # The store is where these devices get their next version; a plugin may tell its app so (device-protocol §1.7).

@@ -22,7 +22,7 @@ from edge.domain.decision import Decision, Held, Reason
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import BUILTIN, UpdateCheck
 from edge.domain.rollout import Moment, share_at
-from edge.domain.routes import CompiledChannel, Picked, RolloutRoute, Route, pick
+from edge.domain.routes import CompiledChannel, RolloutRoute, Route, pick
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES, Rule, Seen
 from edge.domain.shares import format_share
 from edge.domain.snapshot import AppSnapshot
@@ -37,6 +37,15 @@ class Step(NamedTuple):
     rule: str
     saw: Seen
     outcome: str
+
+
+class _Picked(NamedTuple):
+    """What `pick` says, by name."""
+
+    route: Route | None
+    back: bool
+    held: Held | None
+    failed: bool
 
 
 def explain(
@@ -57,7 +66,7 @@ def _walk(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFac
     yield Step(Reason.NO_CHANNEL.code, seen, PASS if compiled else STOP)
     if compiled is None:
         return
-    picked = pick(compiled, check, facts, moment)
+    picked = _Picked(*pick(compiled, check, facts, moment))
     yield from _bundle_steps(compiled, picked, check, facts, moment)
     if picked.route is None:
         return
@@ -118,7 +127,7 @@ def _segments_seen(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> 
 
 
 def _bundle_steps(
-    compiled: CompiledChannel, picked: Picked, check: UpdateCheck, facts: DeviceFacts, moment: Moment
+    compiled: CompiledChannel, picked: _Picked, check: UpdateCheck, facts: DeviceFacts, moment: Moment
 ) -> Iterator[Step]:
     """Which of the channel's bundles the device is pointed at, and why."""
     channel = compiled.channel
@@ -170,7 +179,7 @@ def _rollout_step(routed: RolloutRoute, check: UpdateCheck, facts: DeviceFacts, 
 
 
 def _rule_steps(
-    compiled: CompiledChannel, picked: Picked, route: Route, check: UpdateCheck, assigned: bool, moment: Moment
+    compiled: CompiledChannel, picked: _Picked, route: Route, check: UpdateCheck, assigned: bool, moment: Moment
 ) -> Iterator[Step]:
     keys = (_rule_step(rule, check, route, assigned) for rule in KEY_RULES)
     rules = (_rule_step(rule, check, route, assigned) for rule in CHANNEL_RULES)
@@ -183,7 +192,7 @@ def _up_to_date_step(route: Route, check: UpdateCheck, held: Held | None) -> Ste
     return Step("no_new_version_available", seen, STOP if check.version_name == route.version else PASS)
 
 
-def _failed_step(route: Route, picked: Picked) -> Step:
+def _failed_step(route: Route, picked: _Picked) -> Step:
     seen = {
         "bundle": name_of(route),
         "failed on this device": picked.failed,
@@ -200,7 +209,7 @@ def _rule_step(rule: Rule, check: UpdateCheck, route: Route, assigned: bool) -> 
 
 
 def _last_steps(
-    compiled: CompiledChannel, route: Route, picked: Picked, check: UpdateCheck, moment: Moment
+    compiled: CompiledChannel, route: Route, picked: _Picked, check: UpdateCheck, moment: Moment
 ) -> Iterator[Step]:
     back = picked.back or route.offer is None
     if route.offer is None:

@@ -6,7 +6,6 @@ back. Which one a device is on, `pick` says; whether it may go there, the rules.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from edge.domain.buckets import bucket_of
 from edge.domain.decision import Held, Offer, UpToDate
@@ -111,17 +110,12 @@ class CompiledChannel:
         return self.channel.changed + self.channel.spread_seconds * bucket_of(self.spread_salt, check.device) / 100_000
 
 
-class Picked(NamedTuple):
-    """`back`: the route is a way back. `held`: why it is not the newest. `failed`: it failed on this device, and there
-    is nothing before it."""
-
-    route: Route | None
-    back: bool = False
-    held: Held | None = None
-    failed: bool = False
+# The route; whether it is a way back; why it is not the newest; and whether it failed on this device, with nothing
+# before it to fall back to.
+Pick = tuple[Route | None, bool, Held | None, bool]
 
 
-def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> Picked:
+def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> Pick:
     """The route of a device: the arm of an experiment, else the rollout, else what everybody gets; and where that
     bundle was withdrawn or has failed on this device, what comes before it."""
     arm = compiled.experiment.arm_of(check, facts) if compiled.experiment else None
@@ -139,8 +133,8 @@ def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, mome
         if compiled.withdrawn:
             route, back, held = way_back(compiled, check), True, Held.WITHDRAWN
     if facts.withheld and route is not None and fails(route, check, facts):
-        return _before(Picked(route, back, held), route, compiled, check, facts)
-    return Picked(route, back, held)
+        return _before((route, back, held, True), route, compiled, check, facts)
+    return route, back, held, False
 
 
 def fails(route: Route, check: UpdateCheck, facts: DeviceFacts) -> bool:
@@ -156,15 +150,15 @@ def way_back(compiled: CompiledChannel, check: UpdateCheck) -> Route:
     return good
 
 
-def _before(picked: Picked, failed: Route, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Picked:
+def _before(picked: Pick, failed: Route, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Pick:
     """What comes before a bundle that failed here: what everybody gets, and before that the last good one."""
     stable = None if compiled.withdrawn else compiled.stable
     if stable is not None and stable.bundle_hash != failed.bundle_hash and not fails(stable, check, facts):
-        return Picked(stable, back=True, held=Held.WITHHELD)
+        return stable, True, Held.WITHHELD, False
     good = compiled.good
     if good is not None and good.bundle_hash != failed.bundle_hash and not fails(good, check, facts):
-        return Picked(way_back(compiled, check), back=True, held=Held.WITHHELD)
-    return picked._replace(failed=True)
+        return way_back(compiled, check), True, Held.WITHHELD, False
+    return picked
 
 
 def compile_channel(channel: Channel, state: AppState, predicates: Mapping[SegmentName, Predicate]) -> CompiledChannel:

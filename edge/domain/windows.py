@@ -108,7 +108,7 @@ class _ZoneWeek(NamedTuple):
 
     def span(self, second: int) -> _Span:
         of_week = (second + offset_seconds(self.zone, second) + _MONDAY_SECONDS) % _WEEK_SECONDS
-        at = bisect_right(self.edges, of_week - 1)
+        at = bisect_right(self.edges, of_week)
         edge = self.edges[at] if at < len(self.edges) else _WEEK_SECONDS
         until = second + min(edge - of_week, _SPAN_LIMIT_SECONDS)
         return _Span(second, first_change(self.zone, second, until), at % 2 == 1)

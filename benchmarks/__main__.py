@@ -22,6 +22,7 @@ from benchmarks.tables import encode_markdown, encode_text, values_of
 # Each is a module of this package with `run(options) -> Report`.
 COMMANDS = {
     "check": "what one update check costs, against nginx, an aiohttp application and the bare floor",
+    "pieces": "where the time of one update check goes, step by step",
     "delivery": "what a GiB of bundle bytes costs, against nginx and aiohttp",
     "slow": "what 2,000 slow readers cost those who only ask",
     "scale": "1, 100 and 10,000 apps: a check, memory, load time, swaps under load",

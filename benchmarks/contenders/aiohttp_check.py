@@ -34,7 +34,7 @@ REQUESTS_LIMIT = 1_000_000_000
 def build_app(desk: DeviceDesk, public_url: str, headers: dict[str, str]) -> web.Application:
     async def handle_updates(request: web.Request) -> web.Response:
         try:
-            check = parse_update_check(await request.read())
+            check = parse_update_check(await request.read(), apps=desk.current.apps)
         except WireError as error:
             return web.Response(body=error.body, status=error.status, content_type="application/json")
         return web.Response(body=desk.answer_check(check, public_url).plain, headers=headers)

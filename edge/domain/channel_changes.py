@@ -28,7 +28,7 @@ from edge.domain.model import (
 )
 from edge.domain.rollout import Move, move
 from edge.domain.states import channel_of, last_good, named, offerable, with_entry, without_entry
-from edge.domain.windows import WINDOWS_PER_CHANNEL_LIMIT, canonical_window
+from edge.domain.windows import canonical_windows
 
 CHANNEL_LIMIT = 1_000  # an app; every worker holds all of them compiled
 OVERRIDE_LIMIT = 100_000  # an app; overrides are for named devices, segments are for crowds
@@ -94,9 +94,7 @@ def _wanted(settings: ChannelSettings) -> dict[str, Any]:
     """The settings that are given, checked."""
     wanted = {name: value for name in settings.__struct_fields__ if (value := getattr(settings, name)) is not UNSET}
     if windows := wanted.get("windows"):
-        if len(windows) > WINDOWS_PER_CHANNEL_LIMIT:
-            raise Invalid("too_many_windows", f"a channel has at most {WINDOWS_PER_CHANNEL_LIMIT} windows")
-        wanted["windows"] = tuple(dict.fromkeys(canonical_window(text) for text in windows))
+        wanted["windows"] = canonical_windows(windows)
     if not 0 <= wanted.get("spread_seconds", 0) <= SPREAD_LIMIT_SECONDS:
         raise Invalid("invalid_spread", f"a spread is between 0 and {format_duration(SPREAD_LIMIT_SECONDS)}")
     return wanted

@@ -2,7 +2,8 @@
 
 from factories import a_bundle, a_change, a_manifest, a_released_app, a_snapshot
 
-from edge.domain.commands import ChannelSettings, SetChannel, apply
+from edge.domain.apply import apply
+from edge.domain.commands import ChannelSettings, SetChannel
 from edge.domain.snapshot import DigestSet
 
 

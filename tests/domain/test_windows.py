@@ -150,12 +150,12 @@ def test_any_text_is_read_or_refused(text):
         assert parse_window(window.text) == window
 
 
-@given(st.sets(st.integers(0, 6), min_size=1), st.integers(0, 1439), st.integers(0, 1439), st.sampled_from(["UTC"]))
-def test_the_one_spelling_says_the_same(days, start, end, zone):
+@given(st.sets(st.integers(0, 6), min_size=1), st.integers(0, 1439), st.integers(0, 1439))
+def test_the_one_spelling_says_the_same(days, start, end):
     if start == end:
         return
     names = ",".join(("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day] for day in days)
-    window = parse_window(f"{names} {start // 60:02d}:{start % 60:02d}-{end // 60:02d}:{end % 60:02d} {zone}")
+    window = parse_window(f"{names} {start // 60:02d}:{start % 60:02d}-{end // 60:02d}:{end % 60:02d} UTC")
     assert window.days == tuple(sorted(days))
     assert window.start_minute == start
     assert window.end_minute == (end if end > start else end + 1440)

@@ -6,7 +6,7 @@ not first in the next.
 
 from xxhash import xxh3_64_intdigest
 
-BUCKETS = 100_000  # a thousandth of a percent each
+BUCKETS = 100_000  # a thousandth of a percent each: `conditions.Bucket` counts in them
 
 
 def bucket_of(salt: bytes, device: str) -> int:

@@ -9,7 +9,7 @@ No text of an expression becomes source: what is written here are our own words,
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from edge.domain.buckets import BUCKETS, bucket_of
+from edge.domain.buckets import bucket_of
 from edge.domain.conditions import (
     NEGATED,
     AllOf,
@@ -125,7 +125,7 @@ class PredicateWriter:
             case TextTest():
                 return self._text_test(condition, wanted)
             case Bucket(thousandths):
-                salt, end = self._constant(self.salt), self._constant(thousandths * BUCKETS // 100_000)
+                salt, end = self._constant(self.salt), self._constant(thousandths)
                 return f"bucket_of({salt}, {self._use('device_id')}) {'<' if wanted else '>='} {end}"
             case InSet(name):
                 return self._in_set(name, wanted)

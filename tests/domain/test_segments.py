@@ -65,6 +65,27 @@ def test_an_empty_text_is_known(field):
     assert outcome(f'{field} == "a"') is False
 
 
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [
+        ("==", [False, True, False]),
+        ("!=", [True, False, True]),
+        ("<", [True, False, False]),
+        ("<=", [True, True, False]),
+        (">", [False, False, True]),
+        (">=", [False, True, True]),
+    ],
+)
+def test_an_operator_and_its_opposite_differ_on_every_side(operator, expected):
+    for number, outcome_ in enumerate(expected, 1):
+        facts = DeviceFacts(sessions_7d=number)
+        assert outcome(f"sessions_7d {operator} 2", facts) is outcome_
+        assert outcome(f'version_build {operator} "1.2"', version_build=f"1.{number}") is outcome_
+        assert outcome(f'custom_id {operator} "2"', custom_id=str(number)) is outcome_
+        flipped = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(operator, operator)
+        assert outcome(f"2 {flipped} sessions_7d", facts) is outcome_
+
+
 UNKNOWN_CHECK = {"version_name": "main", "version_os": "", "plugin": Plugin("dev"), "country": "", "region": ""}
 
 

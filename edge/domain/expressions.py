@@ -1,4 +1,4 @@
-"""Targeting expressions: text to a checked tree of conditions. `language` lists their words, README their rules.
+"""Targeting expressions: text to a checked tree of conditions. `language` lists their words, `tokens` the literals.
 
     either := both ("||" both)*          both := relation ("&&" relation)*
     relation := unary (OPERATOR unary | "in" "[" literal ("," literal)* "]")*

@@ -21,6 +21,7 @@ from edge.domain.model import (
 from edge.domain.states import channel_of, id_set_of, named, segment_of, with_entry, without_entry
 
 SEGMENT_LIMIT = 100  # an app; a check may have to ask each of them
+SEGMENTS_LIMIT_BYTES = 32 * 1024  # all their expressions together: a check asks each, some 30 us for so many bytes
 ID_SET_LIMIT = 100  # an app; every worker maps those that segments name
 PRIORITY_LIMIT = 1_000_000
 
@@ -51,9 +52,20 @@ def _set_segment(state: AppState, command: SetSegment) -> AppState:
         id_set_of(state, each)
     if segment.channel is not None:
         channel_of(state, segment.channel)
+    _check_size(state, segment)
     if not 0 <= segment.priority <= PRIORITY_LIMIT:
         raise Invalid("invalid_priority", f"a priority is a number from 0, asked first, to {PRIORITY_LIMIT}")
     return replace(state, segments=with_entry(state.segments, name, segment))
+
+
+def _check_size(state: AppState, segment: Segment) -> None:
+    others = (each.where for name, each in state.segments.items() if name != segment.name)
+    total_bytes = sum(len(where.encode()) for where in (segment.where, *others))
+    if total_bytes > SEGMENTS_LIMIT_BYTES:
+        raise Conflict(
+            "segments_too_large",
+            f"the expressions of app {state.app!r} would have {total_bytes} bytes, at most {SEGMENTS_LIMIT_BYTES}",
+        )
 
 
 def _changed(segment: Segment, settings: SegmentSettings) -> Segment:

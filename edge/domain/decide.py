@@ -4,12 +4,16 @@ The order is normative: the channel (`resolve`), the bundle on it (`routes.pick`
 the maintenance window, the spread, the answer. `explaining` walks the same way and shows what each step saw.
 """
 
-from edge.domain.decision import Blocked, Decision, Held, Reason, RevertToBuiltin
+from functools import lru_cache
+
+from edge.domain.decision import Blocked, Decision, Held, Reason, RevertToBuiltin, UpToDate
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import BUILTIN, ChannelName, UpdateCheck
 from edge.domain.rollout import Moment
 from edge.domain.routes import CompiledChannel, Route, pick
 from edge.domain.snapshot import AppSnapshot
+
+HELD_CACHE_LIMIT = 4096  # answers for devices that a rollout does not reach: some for each channel of each app
 
 _UNSUPPORTED = Blocked(Reason.UNSUPPORTED_PLUGIN)
 _NO_CHANNEL = Blocked(Reason.NO_CHANNEL)
@@ -36,7 +40,7 @@ def decide(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFa
         if rule.blocks(check, route.target, assigned):
             return Blocked(rule.reason, name_of(route))
     if check.version_name == route.version:
-        return route.up_to_date[held]
+        return route.up_to_date if held is None else held_back(compiled.channel.name, held)
     if failed:
         return Blocked(Reason.WITHHELD, name_of(route))
     for rule in route.rules:
@@ -97,7 +101,7 @@ def arrive(
     """No rule has said no: what is left to ask before the device gets it."""
     if route.offer is None:
         if check.version_name == check.version_build:
-            return route.up_to_date[held]
+            return route.up_to_date if held is None else held_back(compiled.channel.name, held)
         if not check.plugin.reverts_to_builtin:
             return Blocked(Reason.BUILTIN_TOO_OLD, BUILTIN)
         back = True
@@ -118,6 +122,11 @@ def is_spread(compiled: CompiledChannel, route: Route) -> bool:
     """Whether the route's offers open little by little: those of the channel's own bundle, and no way to builtin, which
     downloads nothing."""
     return compiled.channel.spread_seconds > 0 and route is compiled.stable and route.offer is not None
+
+
+@lru_cache(HELD_CACHE_LIMIT)
+def held_back(channel: ChannelName, held: Held) -> UpToDate:
+    return UpToDate(channel, held)
 
 
 def name_of(route: Route) -> str:

@@ -38,7 +38,7 @@ class Route:
     key_rules: tuple[Rule, ...]
     rules: tuple[Rule, ...]
     offer: Offer | None  # None: builtin
-    up_to_date: Mapping[Held | None, UpToDate]  # by why it is not the newest
+    up_to_date: UpToDate
     version: str  # of the bundle; "" for builtin, which no device runs by that name
     bundle_hash: int  # `name_hash` of it, as device facts hold it; 0 for builtin
 
@@ -99,11 +99,12 @@ class CompiledChannel:
     simple: bool  # whether every device without facts is on `stable`
     up_to_date: UpToDate
 
-    def routes(self) -> Iterator[Route]:
-        """All that can be offered."""
+    def offers(self) -> Iterator[Offer]:
+        """What can be offered to many. The way back of a single device is not in it."""
         arms = [route for _, route in self.experiment.arms] if self.experiment else []
         rollout = [self.rollout.route] if self.rollout else []
-        yield from (route for route in (self.stable, self.good, *arms, *rollout) if route is not None)
+        usual = self.good if self.withdrawn else self.stable
+        yield from (route.offer for route in (usual, *arms, *rollout) if route is not None and route.offer is not None)
 
     def opens_for(self, check: UpdateCheck) -> float:
         """When the spread of the channel's bundle lets the device in, in seconds since the epoch."""
@@ -203,7 +204,7 @@ def _route(channel: Channel, bundle: Bundle | None, arm: str = "") -> Route:
         key_rules=tuple(rule for rule in KEY_RULES if rule.can_fire(target)),
         rules=tuple(rule for rule in CHANNEL_RULES if rule.can_fire(target)),
         offer=Offer(bundle, channel.name, arm) if bundle else None,
-        up_to_date={held: UpToDate(channel.name, held) for held in (None, *Held)},
+        up_to_date=UpToDate(channel.name),
         version=bundle.version if bundle else "",
         bundle_hash=name_hash(bundle.version) if bundle else 0,
     )

@@ -87,13 +87,21 @@ class AppSnapshot:
     segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for whoever explains
     channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
     manifests: Mapping[Digest, bytes]  # documents of the bundles that channels offer, packed
+    read_manifest: Callable[[Digest], bytes]
     blobs: Mapping[Digest, DigestSet]  # by manifest: the blobs it names, kept for the next build
     zips: frozenset[Digest]
     files: DigestSet
 
     def manifest_of(self, bundle: Bundle) -> bytes:
-        """The document of a bundle that a channel offers; empty for one that has none. Takes some 30 µs to unpack."""
-        return b"" if bundle.manifest is None else zstandard.decompress(self.manifests[bundle.manifest])
+        """The document of a bundle; empty for one that has none.
+
+        What channels offer is in memory and takes some 30 µs to unpack. What a single device falls back to is read from
+        the store: once for each form of plugin, as encoded answers are kept.
+        """
+        if bundle.manifest is None:
+            return b""
+        packed = self.manifests.get(bundle.manifest)
+        return zstandard.decompress(packed) if packed is not None else self.read_manifest(bundle.manifest)
 
     def may_read(self, kind: str, digest: str) -> bool:
         """Whether devices may fetch this blob as `kind`: "zip" or "file". `digest` is 64 hexadecimal characters."""
@@ -132,9 +140,7 @@ def build_snapshot(
     }
     predicates = {name: predicate for name, (_, predicate) in segments.items()}
     channels = {name: compile_channel(channel, state, predicates) for name, channel in state.channels.items()}
-    offered = _manifests(
-        route.offer.bundle for compiled in channels.values() for route in compiled.routes() if route.offer
-    )
+    offered = _manifests(offer.bundle for compiled in channels.values() for offer in compiled.offers())
     known = before.manifests if before else {}
     manifests = {digest: known.get(digest) or _packed(manifest_of(digest)) for digest in sorted(offered)}
     readable = _readable(state, now)
@@ -151,6 +157,7 @@ def build_snapshot(
         segments=segments,
         channels_by_hash={name_hash(name): name for name in state.channels},
         manifests=manifests,
+        read_manifest=manifest_of,
         blobs=blobs,
         zips=frozenset(each.zip for each in readable),
         files=DigestSet.union(blobs.values()),

@@ -15,13 +15,23 @@ from typing import Any, cast
 
 import msgspec
 
-from benchmarks.check import DEVICES, HOST, RELEASE
+from benchmarks.check import DEVICES, HOST, NEXT, RELEASE, SHARE
 from benchmarks.contenders.aiohttp_check import build_desk
 from benchmarks.figures import spread
 from benchmarks.programs import cores, pinned
 from benchmarks.report import Options, Report
 from benchmarks.tables import Cell, Table
-from benchmarks.worlds import APP, PUBLIC_URL, Sizes, check_request, device_ids, prepare_app, question
+from benchmarks.worlds import (
+    APP,
+    PUBLIC_URL,
+    Sizes,
+    check_request,
+    device_ids,
+    outside,
+    prepare_app,
+    question,
+    roll_out,
+)
 from edge.domain.decide import decide
 from edge.domain.model import AppId
 from edge.node.bundle_routes import DEFAULT_PATIENCE
@@ -57,6 +67,7 @@ def run(options: Options) -> Report:
     with tempfile.TemporaryDirectory(prefix="edge-pieces-") as temporary, pinned(cores(options.pin)[0]):
         folder = Path(temporary)
         prepare_app(folder, [(RELEASE, Sizes())])
+        roll_out(folder, NEXT, SHARE)
         truth = Truth(folder, time.time())
         desk = build_desk(truth, Path(os.devnull), folder / "spool", PUBLIC_URL)
         table = asyncio.run(_measure(desk, options.rounds, passes))
@@ -65,7 +76,9 @@ def run(options: Options) -> Report:
 
 async def _measure(desk: DeviceDesk, rounds: int, passes: int) -> Table:
     """The whole first; the sums below it are what it is made of, and the last rows come seldom or never twice."""
-    requests = [check_request(question(device, version=RELEASE), HOST) for device in device_ids(DEVICES)]
+    requests = [
+        check_request(question(device, version=RELEASE), HOST) for device in outside(device_ids(DEVICES), SHARE)
+    ]
     bodies = [request.partition(END_OF_HEAD)[2] for request in requests]
     snapshot = desk.current.snapshot(AppId(APP))
     assert snapshot is not None
@@ -90,7 +103,7 @@ async def _measure(desk: DeviceDesk, rounds: int, passes: int) -> Table:
         ("= the head, known: found, cut, looked up", look_up, requests),
         ("+ the desk: body in, reply out", lambda body: desk.take_check(body, PUBLIC_URL), bodies),
         ("  = the body to a check", lambda body: parse_update_check(body, apps=desk.current.apps), bodies),
-        ("  + the decision", lambda check: decide(snapshot, check), checks),
+        ("  + the decision", lambda check: decide(snapshot, check, desk.moments.of(snapshot.shard)), checks),
         ("  + the answer's bytes", lambda check: encode_up_to_date(check, PUBLIC_URL), checks),
         ("the body as JSON alone, to a dict, by msgspec", plain.decode, bodies),
         ("a head never seen: measured, read by llhttp", read_anew, requests),

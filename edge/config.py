@@ -21,6 +21,7 @@ DATA_DIR_VARIABLE = "EDGE_DATA_DIR"
 CONFIG_LIMIT_BYTES = 1024 * 1024  # a complete file has 3 kB; a log or an image given by mistake is not read
 WORKER_LIMIT = 256  # processes; more than any machine has cores for
 CONNECTION_LIMIT = 1_000_000  # of one address; 0 is the way to say "no limit"
+DOWNLOAD_LIMIT = 1_000_000  # of one worker; 0 is the way to say "no limit"
 WAIT_LIMIT_SECONDS = 3_600.0
 RATE_LIMIT_BPS = 1_000_000_000
 EVENTS_LIMIT = 1_000_000  # a second, in one worker: more than one takes; 0 is the way to say "no limit"
@@ -42,6 +43,7 @@ class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     allowed_hosts: tuple[str, ...] = ()
     workers: Annotated[int, msgspec.Meta(ge=0, le=WORKER_LIMIT)] = 0
     connections_per_address: Annotated[int, msgspec.Meta(ge=0, le=CONNECTION_LIMIT)] = 512
+    downloads_per_worker: Annotated[int, msgspec.Meta(ge=0, le=DOWNLOAD_LIMIT)] = 8_192
     trusted_proxies: tuple[str, ...] = ()
     country_header: str = ""
     stall_seconds: Wait = 30.0

@@ -67,16 +67,20 @@ async def handle_preflight(request: web.Request) -> web.Response:
 
 @web.middleware
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every request is in progress from here to its last byte; an overloaded worker begins no download."""
-    desk = request.app[DESK]
-    desk.overload.in_progress += 1
+    """Every request is in progress from here to its last byte; a worker with too much to do begins no download."""
+    desk, overload = request.app[DESK], request.app[DESK].overload
+    downloads = int(request.path.startswith("/bundles/") and request.method != "OPTIONS")
+    shed = "downloads_shed" if overload.overloaded else "downloads_over_limit" if overload.downloads_full else ""
+    if downloads and shed:
+        desk.counts[shed] += 1
+        return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
+    overload.in_progress += 1
+    overload.downloads += downloads
     try:
-        if desk.overload.overloaded and request.path.startswith("/bundles/") and request.method != "OPTIONS":
-            desk.counts["downloads_shed"] += 1
-            return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
         return await handler(request)
     finally:
-        desk.overload.in_progress -= 1
+        overload.in_progress -= 1
+        overload.downloads -= downloads
 
 
 @web.middleware

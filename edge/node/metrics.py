@@ -25,10 +25,15 @@ _CLOSED = {
     "long_heads": "long_head",
     "malformed_requests": "malformed",
 }
-_SHED = {"checks_shed": "checks", "downloads_shed": "downloads"}
+_SHED = {
+    "checks_shed": "checks",
+    "downloads_shed": "downloads",
+    "downloads_over_limit": "downloads_over_limit",
+}
 _GAUGES = {
     "connections": ("edge_connections", "Connections of devices that are open."),
     "in_progress": ("edge_requests_in_progress", "Requests between their head and their last byte."),
+    "downloads": ("edge_downloads_in_progress", "Downloads among them that wait for the disk or for their device."),
     "overloaded": ("edge_overloaded", "1 while a worker sheds load."),
 }
 _NAMED = {*_DECISIONS, *_EVENTS, *_CLOSED, *_SHED, *_GAUGES}
@@ -93,7 +98,7 @@ def _answers(workers: list[dict[str, Any]]) -> list[Family]:
         counter("decisions", "Checks by what was decided, with the protocol's own codes.", "outcome", _DECISIONS),
         counter("events", "Events of devices by what became of them.", "outcome", _EVENTS),
         counter("connections_closed", "Connections closed or refused by a limit, and malformed ones.", "why", _CLOSED),
-        counter("shed", "Answered with less than was asked for, because of overload.", "what", _SHED),
+        counter("shed", "Answered with less than was asked for: overload, or a limit.", "what", _SHED),
         *(
             Family(name, "gauge", meaning, _samples(workers, partial(_nothing_more, key)))
             for key, (name, meaning) in _GAUGES.items()

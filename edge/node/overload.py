@@ -20,12 +20,15 @@ RETRY_AFTER_SECONDS = 10  # what new Android releases wait by themselves (plugin
 
 
 class Overload:
-    """`in_progress` is counted by whoever handles requests: up at the start, down at the end."""
+    """`in_progress` and, among them, `downloads` are counted by whoever handles requests: up at the start, down at the
+    end. A `downloads_limit` of 0 is none.
+    """
 
-    __slots__ = ("_in_progress_limit", "_late", "_late_turns", "in_progress")
+    __slots__ = ("_downloads_limit", "_in_progress_limit", "_late", "_late_turns", "downloads", "in_progress")
 
-    def __init__(self, in_progress_limit: int) -> None:
-        self.in_progress = 0
+    def __init__(self, in_progress_limit: int, downloads_limit: int = 0) -> None:
+        self.in_progress = self.downloads = 0
+        self._downloads_limit = downloads_limit
         self._in_progress_limit = in_progress_limit
         self._late = False
         self._late_turns = 0
@@ -41,6 +44,10 @@ class Overload:
     @property
     def overloaded(self) -> bool:
         return self._late or self.in_progress > self._in_progress_limit
+
+    @property
+    def downloads_full(self) -> bool:
+        return 0 < self._downloads_limit <= self.downloads
 
 
 async def watch_lag(overload: Overload) -> None:

@@ -69,7 +69,7 @@ class Worker:
         proxies = Proxies(devices.trusted_proxies, devices.country_header)
         total = connections_limit(raise_descriptor_limit())
         self._connections = Connections(devices.connections_per_address, proxies, total)
-        self._overload = Overload(int(total * IN_PROGRESS_SHARE))
+        self._overload = Overload(int(total * IN_PROGRESS_SHARE), devices.downloads_per_worker)
         self._facts = Facts(FactsTable(Path(setup.facts_table)), link.send)
         self._desk = DeviceDesk(
             self._current,
@@ -180,7 +180,9 @@ class Worker:
         return built
 
     def _counts(self) -> dict[str, int]:
-        overloaded = {"overloaded": int(self._overload.overloaded), "in_progress": self._overload.in_progress}
+        overload = self._overload
+        busy = {"in_progress": overload.in_progress, "downloads": overload.downloads}
+        overloaded = {"overloaded": int(overload.overloaded), **busy}
         dropped = {"offers_not_noted": self._facts.offers_dropped}
         lanes = self._lanes.counts() if self._lanes else {}
         answered = self._traffic.counts()

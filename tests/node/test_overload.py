@@ -39,6 +39,15 @@ def test_more_requests_in_progress_than_the_limit_are_overload():
     assert not overload.overloaded
 
 
+@pytest.mark.parametrize(("limit", "full_from"), [(0, None), (1, 1), (2, 2)])
+def test_as_many_downloads_as_the_limit_are_all_there_is_room_for(limit, full_from):
+    overload = Overload(10, limit)
+    for downloads in range(4):
+        overload.downloads = downloads
+        assert overload.downloads_full is (full_from is not None and downloads >= full_from)
+    assert not overload.overloaded
+
+
 async def test_a_loop_that_is_held_up_is_noticed():
     overload = Overload(10)
     seen = []

@@ -25,6 +25,7 @@ from edge.telemetry.room import Room, held_bytes
 from edge.telemetry.spool import Spool
 
 OTHER_APP = "com.example.other"
+DOWNLOADS_LIMIT = 3
 
 
 @asynccontextmanager
@@ -41,7 +42,7 @@ async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), room=
         public_url="https://updates.example.com",
         allowed_hosts=frozenset(),
         proxies=Proxies(proxies),
-        overload=Overload(10),
+        overload=Overload(10, DOWNLOADS_LIMIT),
         event_limits=EventLimits(app_rate, prefix_rate),
         facts=Facts(FactsTable(tmp_path / "no table"), lambda message: None),
     )
@@ -122,6 +123,23 @@ async def test_an_overloaded_worker_begins_no_download_and_says_when_to_come_aga
         overload(desk, on=False)
         async with client.request(method, path) as response:
             assert response.status == 200
+
+
+async def test_above_their_limit_downloads_hear_503_and_nothing_else_does(tmp_path):
+    path = f"/bundles/{APP}/zip/{hashlib.sha256(b'zip 1.0.1').hexdigest()}"
+    async with a_worker(tmp_path) as (client, desk):
+        desk.overload.downloads = DOWNLOADS_LIMIT
+        async with client.get(path) as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "10")
+        async with client.post("/updates", json=a_question()) as response:
+            assert (await response.json())["version"] == "1.0.1"
+        async with client.options(path) as response:
+            assert response.status == 204
+        desk.overload.downloads -= 1
+        async with client.get(path) as response:
+            assert (response.status, await response.read()) == (200, b"zip 1.0.1")
+        assert (desk.counts["downloads_over_limit"], desk.counts["downloads_shed"]) == (1, 0)
+        assert desk.overload.downloads == DOWNLOADS_LIMIT - 1
 
 
 async def test_requests_are_in_progress_until_answered(tmp_path):

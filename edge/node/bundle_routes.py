@@ -51,7 +51,7 @@ async def handle_bundle(
     if path is None:
         return await handle_unknown(request)
     request[ASKED_APP] = request.match_info["app"]
-    async with files.lend(path) as file:
+    async with files.lend(request.match_info["digest"], path) as file:
         if file is None:
             return await handle_unknown(request)
         blob = Blob(request.match_info["kind"], request.match_info["digest"], file.bytes, file.modified)

@@ -48,14 +48,23 @@ class OpenFiles:
 
     def __init__(self, limit: int = OPEN_FILES_LIMIT) -> None:
         self._limit = limit
-        self._files: OrderedDict[Path, OpenFile] = OrderedDict()
-        self._opening: dict[Path, asyncio.Task[bool]] = {}
+        self._files: OrderedDict[str, OpenFile] = OrderedDict()
+        self._opening: dict[str, asyncio.Task[bool]] = {}
         self._closed = False
 
+    def held(self, name: str) -> OpenFile | None:
+        """The file of that name where it is open; to be used at once, or taken."""
+        file = self._files.get(name)
+        if file is not None:
+            self._files.move_to_end(name)
+        return file
+
     @asynccontextmanager
-    async def lend(self, path: Path) -> AsyncIterator[OpenFile | None]:
-        """The open file, for as long as the block runs; None when there is no such regular file."""
-        file = await self._find(path)
+    async def lend(self, name: str, path: Path) -> AsyncIterator[OpenFile | None]:
+        """The open file, for as long as the block runs; None when there is no such regular file. A name stands for one
+        content, a digest.
+        """
+        file = await self._find(name, path)
         if file is None:
             yield None
             return
@@ -71,27 +80,26 @@ class OpenFiles:
         await asyncio.gather(*self._opening.values(), return_exceptions=True)
         self._keep(0)
 
-    async def _find(self, path: Path) -> OpenFile | None:
-        while (file := self._files.get(path)) is None:
-            if self._closed or not await self._opened(path):
+    async def _find(self, name: str, path: Path) -> OpenFile | None:
+        while (file := self.held(name)) is None:
+            if self._closed or not await self._opened(name, path):
                 return None
-        self._files.move_to_end(path)
         return file
 
-    async def _opened(self, path: Path) -> bool:
+    async def _opened(self, name: str, path: Path) -> bool:
         """One opening for all who ask at once. Shielded: a cancelled request must not lose what a thread brings."""
-        opening = self._opening.get(path)
+        opening = self._opening.get(name)
         if opening is None:
-            opening = self._opening[path] = asyncio.create_task(self._open(path))
+            opening = self._opening[name] = asyncio.create_task(self._open(name, path))
         return await asyncio.shield(opening)
 
-    async def _open(self, path: Path) -> bool:
+    async def _open(self, name: str, path: Path) -> bool:
         try:
             file = await asyncio.to_thread(_open_regular, path)
         finally:
-            del self._opening[path]
+            del self._opening[name]
         if file is not None:
-            self._files[path] = file
+            self._files[name] = file
             self._keep(0 if self._closed else self._limit)
         return file is not None
 

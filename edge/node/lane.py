@@ -6,17 +6,22 @@ implementation for whatever is unusual. `ordinary` says what is ordinary, the de
 """
 
 import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
 from aiohttp import web
 
 from edge.node.addresses import plain_address
-from edge.node.lane_shared import LaneShared, head_of
+from edge.node.fetch import Fetch
+from edge.node.files import OpenFile
+from edge.node.lane_shared import LaneShared, Outgoing
 from edge.node.ordinary import END_OF_HEAD, Head
 from edge.node.peers import country_of
-from edge.node.send import cut, send_file
-from edge.node.traffic import BUNDLES, STATS, UPDATES
+from edge.node.send import cut, send_at_once, send_file
+from edge.node.traffic import STATS, UPDATES
 
 # Requests that arrive while one is being answered wait here; a peer that sends more is not read from.
 WAITING_LIMIT_BYTES = 64 * 1024
@@ -136,30 +141,35 @@ class Lane(asyncio.Protocol):
         return self._shared.desk.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
 
     def _begin(self, head: Head, body: bytes) -> bool:
-        """Begin what waits: the next request is looked at when it is done. False: not a request for the lane after all;
-        nothing was said yet.
-        """
+        """Begin what may have to wait. False: not a request for the lane after all; nothing was said yet."""
         if not self._named:
             return False
-        if head.route == BUNDLES:
-            delivery = self._shared.find_delivery(head)
-            if delivery is None:
-                return False
-            work = self._deliver(head, delivery)
-        elif head.route == STATS and not self._proxied:
-            work = self._report(head, body)
-        else:
+        if head.fetch is not None:
+            return self._shared.admits(head.fetch) and self._deliver(head, head.fetch)
+        if head.route != STATS or self._proxied:
             return False  # whose report it is stands in headers, too
         self._closing = head.closes
-        self._shared.desk.overload.in_progress += 1
-        self._busy = asyncio.get_running_loop().create_task(work)
-        self._busy.add_done_callback(self._done)
+        self._work(self._report(head, body))
         return True
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _work(self, work: Coroutine[Any, Any, None], file: OpenFile | None = None, downloads: int = 0) -> None:
+        """Something that waits: the next request is looked at when it is done. `file` is taken until then."""
+        overload = self._shared.desk.overload
+        overload.in_progress += 1
+        overload.downloads += downloads
+        if file is not None:
+            file.take()
+        self._busy = asyncio.get_running_loop().create_task(work)
+        self._busy.add_done_callback(partial(self._done, file, downloads))  # also of what ends before it began
+
+    def _done(self, file: OpenFile | None, downloads: int, task: asyncio.Task[None]) -> None:
         self._busy = None
         self.touched = self._shared.now
-        self._shared.desk.overload.in_progress -= 1
+        overload = self._shared.desk.overload
+        overload.in_progress -= 1
+        overload.downloads -= downloads
+        if file is not None:
+            file.give_back()
         if not task.cancelled() and (bug := task.exception()) is not None:
             self._shared.note_bug(bug)
             self._transport.abort()
@@ -181,31 +191,54 @@ class Lane(asyncio.Protocol):
         self._transport.write(answer)
         shared.note(self._address, head, reply.status, len(answer), begun, reply.app)
 
-    async def _deliver(self, head: Head, delivery: Any) -> None:
-        """Headers, then the file by sendfile; a stream that ends early ends its connection."""
-        shared, sent, begun = self._shared, False, perf_counter()
-        status = sent_bytes = 0
+    def _deliver(self, head: Head, fetch: Fetch) -> bool:
+        """What the peer takes at once goes at once; a task does what waits, for the disk or for the peer."""
+        shared, begun = self._shared, perf_counter()
+        file = shared.files.held(fetch.digest)
+        if file is None:
+            path = shared.desk.current.blob(fetch.app, fetch.kind, fetch.digest)
+            if path is not None:
+                self._closing = head.closes
+                self._work(self._open_and_send(head, fetch, path, begun), downloads=1)
+            return path is not None
+        self._closing = head.closes
+        answer = shared.outgoing(fetch, file, head.closes)
+        sent = send_at_once(self._transport, answer.head, file.fd, answer.offset, answer.length)
+        if sent < answer.bytes:
+            self._work(self._send_rest(head, fetch, file, answer, sent, begun), file, downloads=1)
+            return True
+        shared.deliveries += 1
+        shared.note(self._address, head, answer.status, sent, begun, fetch.app)
+        if head.closes:
+            self._transport.close()
+        return True
+
+    async def _open_and_send(self, head: Head, fetch: Fetch, path: Path, begun: float) -> None:
+        shared = self._shared
+        async with shared.files.lend(fetch.digest, path) as file:
+            if file is not None:
+                await self._send_rest(head, fetch, file, shared.outgoing(fetch, file, self._closing), 0, begun)
+                return
+        answer = shared.not_found(self._closing)
+        self._transport.write(answer.head)
+        shared.note(self._address, head, answer.status, answer.bytes, begun, fetch.app)
+
+    async def _send_rest(
+        self, head: Head, fetch: Fetch, file: OpenFile, answer: Outgoing, sent: int, begun: float
+    ) -> None:
+        """The answer from its byte `sent` on; a stream that ends early ends its connection."""
+        shared, done = self._shared, max(sent - len(answer.head), 0)
         try:
-            async with shared.files.lend(delivery.path) as file:
-                if file is None:
-                    answer = shared.not_found(self._closing)
-                    self._transport.write(answer)
-                    sent, status, sent_bytes = True, 404, len(answer)
-                    return
-                plan = shared.plan(head, delivery, file)
-                answer = head_of(plan.status, plan.headers, shared, self._closing)
-                self._transport.write(answer)
-                status, sent_bytes = plan.status, len(answer)
-                if plan.length:
-                    await send_file(self._transport, file.fd, plan.offset, plan.length, **shared.patience._asdict())
-                shared.deliveries += 1
-                sent, sent_bytes = True, sent_bytes + plan.length
+            self._transport.write(answer.head[sent:])
+            if rest := answer.length - done:
+                await send_file(self._transport, file.fd, answer.offset + done, rest, **shared.patience._asdict())
+            sent = answer.bytes
+            shared.deliveries += 1
         except ConnectionError:
             pass  # a client that leaves, or reads too slowly, is not an error
         finally:
-            if status:
-                shared.note(self._address, head, status, sent_bytes, begun, delivery.app)
-            if not sent:
+            shared.note(self._address, head, answer.status, max(sent, len(answer.head)), begun, fetch.app)
+            if sent < answer.bytes:
                 cut(self._transport)
 
     def _hand_over(self, data: bytes) -> None:

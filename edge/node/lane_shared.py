@@ -9,30 +9,31 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
-from edge.domain.errors import EdgeError
-from edge.domain.model import parse_app_id, parse_digest
 from edge.node.access_log import Line
 from edge.node.bundle_routes import Patience
 from edge.node.connections import HEADER_SECONDS, KEEP_ALIVE_SECONDS, Connections
-from edge.node.delivery import TRANSIENT, Asked, Blob, Plan, plan_delivery
+from edge.node.delivery import TRANSIENT, Asked, Blob, plan_delivery
 from edge.node.desk import DeviceDesk, Reply
+from edge.node.fetch import Fetch
 from edge.node.files import OpenFile, OpenFiles
 from edge.node.ordinary import Head, KnownHeads
 from edge.node.peers import Peer, find_peer, prefix_of
 from edge.node.traffic import ROUTES, Traffic
 from edge.wire.answers import not_found_body
-from edge.wire.plugins import ZipEnd
 
 if TYPE_CHECKING:
     from edge.node.lane import Lane
 
 SWEEP_SECONDS = 1.0  # how exact the clock of idle connections is; a timer for each request would cost a tenth of it
+
+# Heads of answers with bytes of a file. After a publish every device fetches the same files; peers choose the ranges.
+PLANS_LIMIT = 1024
 
 log = logging.getLogger("edge.lane")
 
@@ -42,16 +43,20 @@ CORS = (
 )
 _JSON = b"Content-Type: application/json\r\n"
 
-_ENDS = {b"": ZipEnd.REFUSE, b"end=empty": ZipEnd.EMPTY, b"end=whole": ZipEnd.WHOLE}
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
-class Delivery(NamedTuple):
-    path: Path
-    kind: str
-    digest: str
-    end: ZipEnd
-    app: str
+class Outgoing(NamedTuple):
+    """An answer with a piece of a file: its head and, of the file, from where and how many bytes."""
+
+    status: int
+    head: bytes
+    offset: int = 0
+    length: int = 0
+
+    @property
+    def bytes(self) -> int:
+        return len(self.head) + self.length
 
 
 class LaneShared:
@@ -84,6 +89,7 @@ class LaneShared:
         now = time.time()
         self.desk.moments.tick(now)
         self.date = b"Date: %s\r\n" % formatdate(now, usegmt=True).encode()
+        self._date_end = self.date + b"\r\n"
         self._ok, self._ok_closing = (_json_start(200, closes, self.date) for closes in (False, True))
 
     async def sweep(self) -> None:
@@ -149,44 +155,30 @@ class LaneShared:
         start = _json_start(reply.status, closes, self.date, gzipped is not None, packed)
         return b"%s%d\r\n\r\n%s" % (start, len(body), body)
 
-    def find_delivery(self, head: Head) -> Delivery | None:
-        """The blob that an ordinary address names and this app's devices may read; None for every other address."""
-        if self.desk.overload.overloaded:
-            return None
-        path, _, query = head.target.partition(b"?")
-        parts = path.split(b"/")
-        end = _ENDS.get(query)
-        if len(parts) != 5 or end is None or parts[3] not in (b"zip", b"file"):
-            return None
-        try:
-            app, digest = parse_app_id(parts[2].decode("ascii")), parse_digest(parts[4].decode("ascii"))
-        except (EdgeError, UnicodeDecodeError):
-            return None
-        kind = parts[3].decode()
-        found = self.desk.current.blob(app, kind, digest)
-        return Delivery(found, kind, digest, end, app) if found else None
+    def admits(self, fetch: Fetch) -> bool:
+        """Whether a download can begin now, and this app's devices may read the blob."""
+        overload, snapshot = self.desk.overload, self.desk.current.snapshot(fetch.app)
+        if snapshot is None or overload.overloaded or overload.downloads_full:
+            return False
+        return snapshot.may_read(fetch.kind, fetch.digest)
 
-    def plan(self, head: Head, delivery: Delivery, file: OpenFile) -> Plan:
-        def header(name: bytes) -> str | None:
-            value = head.headers.get(name)
-            return None if value is None else value.decode("latin-1")
+    def outgoing(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
+        planned = _planned(Blob(fetch.kind, fetch.digest, file.bytes, file.modified), fetch.asked, closes)
+        return planned._replace(head=planned.head + self._date_end)
 
-        blob = Blob(delivery.kind, delivery.digest, file.bytes, file.modified)
-        asked = Asked(
-            head.method,
-            header(b"range"),
-            header(b"if-range"),
-            header(b"if-none-match"),
-            header(b"if-modified-since"),
-            delivery.end,
-        )
-        return plan_delivery(blob, asked)
-
-    def not_found(self, closes: bool) -> bytes:
+    def not_found(self, closes: bool) -> Outgoing:
         """For a blob that a revision names and the disk has lost."""
         body = not_found_body()
         headers = (("Content-Type", "application/json"), ("Cache-Control", TRANSIENT))
-        return head_of(404, (*headers, ("Content-Length", str(len(body)))), self, closes) + body
+        start = _start_of(404, (*headers, ("Content-Length", str(len(body)))), closes)
+        return Outgoing(404, start + self._date_end + body)
+
+
+@lru_cache(PLANS_LIMIT)
+def _planned(blob: Blob, asked: Asked, closes: bool) -> Outgoing:
+    """Without the end of its head, which tells the second."""
+    plan = plan_delivery(blob, asked)
+    return Outgoing(plan.status, _start_of(plan.status, plan.headers, closes), plan.offset, plan.length)
 
 
 def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, packed: bool = False) -> bytes:
@@ -205,7 +197,6 @@ def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, pa
     )
 
 
-def head_of(status: int, headers: Iterable[tuple[str, str]], shared: LaneShared, closes: bool) -> bytes:
+def _start_of(status: int, headers: Iterable[tuple[str, str]], closes: bool) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
-    connection = b"Connection: close\r\n" if closes else b""
-    return b"".join((_STATUS_LINES[status], lines, CORS, connection, shared.date, b"\r\n"))
+    return b"".join((_STATUS_LINES[status], lines, CORS, b"Connection: close\r\n" if closes else b""))

@@ -11,6 +11,7 @@ import sys
 import httptools
 import msgspec
 
+from edge.node.fetch import Fetch, parse_fetch
 from edge.node.traffic import BUNDLES, STATS, UPDATES
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
@@ -44,7 +45,6 @@ _KEPT = (
 )
 _IGNORED = (b"content-type", b"user-agent", b"accept", b"accept-language", b"origin", b"referer")
 _IS_ODD, _IS_NOTHING, _COUNTRY = b"odd", b"", b" country"  # which is nobody's name
-_NO_HEADERS: dict[bytes, bytes] = {}
 
 
 def _spellings(country_header: str) -> dict[bytes, bytes]:
@@ -56,21 +56,20 @@ def _spellings(country_header: str) -> dict[bytes, bytes]:
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What a head says. `headers` are those that a delivery is planned by, by lower-case name; a POST's has none."""
+    """What a head says. `fetch` is None where it asks for something else than a blob."""
 
     route: int  # UPDATES, STATS or BUNDLES
     method: str  # GET, HEAD or POST
-    target: bytes
-    headers: dict[bytes, bytes]
     body_bytes: int
     closes: bool  # the connection ends with the answer
     host: str
     takes_gzip: bool
     country: str  # the header of that name, whoever wrote it
+    fetch: Fetch | None
 
 
 # The beginning of a request whose head, or whose body, is not all there. No number of bytes makes it whole.
-UNFINISHED = Head(UPDATES, "", b"", _NO_HEADERS, sys.maxsize, False, "", False, "")
+UNFINISHED = Head(UPDATES, "", sys.maxsize, False, "", False, "", None)
 
 
 def measure(data: bytes) -> int:
@@ -122,7 +121,7 @@ def _could_start(data: bytes) -> bool:
 
 
 class KnownHeads(dict[bytes, Head]):
-    """Heads of POSTs that were read before, by their bytes. One for all connections of a worker."""
+    """Heads that were read before, by their bytes. One for all connections of a worker."""
 
     def __init__(self, country_header: str = "") -> None:
         super().__init__()
@@ -137,7 +136,7 @@ class KnownHeads(dict[bytes, Head]):
         end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
         if head is None or end + head.body_bytes != size:
             return None
-        if head.route != BUNDLES and end <= KNOWN_HEAD_LIMIT_BYTES:  # an address and a range seldom come twice
+        if end <= KNOWN_HEAD_LIMIT_BYTES:
             self._note(data[:end], head)
         return head
 
@@ -177,13 +176,12 @@ class _Reading:
         return Head(
             route,
             method,
-            self._target,
-            headers if route == BUNDLES else _NO_HEADERS,
             self._body_bytes,
             self._closes,
             headers.get(b"host", b"").decode("latin-1"),
             b"gzip" in headers.get(b"accept-encoding", b""),
             headers.get(_COUNTRY, b"").decode("latin-1"),
+            parse_fetch(method, self._target, headers) if route == BUNDLES else None,
         )
 
     # What the parser calls.

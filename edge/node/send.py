@@ -65,6 +65,30 @@ async def send_file(
         wire.close()
 
 
+def send_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: int, count: int) -> int:
+    """Give the kernel `head` and after it bytes of the file, as many as it takes now and at most TURN_BYTES of them.
+
+    Returns how many went, the head's included. None go past bytes that the transport still holds; whatever stands in
+    the way, a peer that is gone as well, `send_file` will find.
+    """
+    if transport.get_write_buffer_size() or transport.is_closing():
+        return 0
+    if transport.get_extra_info("sslcontext") is not None:
+        return 0
+    kept = transport.get_extra_info("socket")
+    out = socket.socket(kept.family, kept.type, kept.proto, fileno=kept.fileno())  # another view, not a duplicate
+    sent = 0
+    try:
+        sent = out.send(head, socket.MSG_MORE if count else 0)  # in one packet with what follows
+        if count and sent == len(head):
+            sent += os.sendfile(out.fileno(), fd, offset, min(count, TURN_BYTES))
+    except OSError:
+        pass
+    finally:
+        out.detach()
+    return sent
+
+
 async def flush(
     transport: asyncio.Transport, *, stall_seconds: float = STALL_SECONDS, minimum_bps: int = MINIMUM_BPS
 ) -> None:

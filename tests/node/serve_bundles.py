@@ -1,7 +1,7 @@
-"""A bundle server on uvloop as a process of its own, for `test_zero_copy`: `serve_bundles.py ours|stock FILE`.
+"""A bundle server on uvloop as a process of its own, for `test_zero_copy`: `serve_bundles.py ours|lane|stock FILE`.
 
-Prints its port, serves every bundle address with the one file, ends with its standard input. `stock` serves it with
-aiohttp's FileResponse, which is known to copy on this loop.
+Prints its port, serves every bundle address with the one file, ends with its standard input. `lane` puts the lane in
+front; `stock` serves it with aiohttp's FileResponse, which is known to copy on this loop.
 """
 
 import asyncio
@@ -12,8 +12,15 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from edge.node.bundle_routes import add_bundle_routes
+from edge.node.bundle_routes import DEFAULT_PATIENCE, add_bundle_routes
+from edge.node.connections import Connections
+from edge.node.desk import DeviceDesk
+from edge.node.event_limits import EventLimits
 from edge.node.files import OpenFiles
+from edge.node.lane import Lane
+from edge.node.lane_shared import LaneShared
+from edge.node.overload import Overload
+from edge.node.peers import Proxies
 
 
 class OneFile:
@@ -23,22 +30,45 @@ class OneFile:
     def blob(self, app, kind, digest):
         return self._path
 
+    def snapshot(self, app):
+        return self
+
+    def may_read(self, kind, digest):
+        return True
+
 
 async def serve_stock(request, path):
     return web.FileResponse(path)
 
 
+def in_front(readable, files):
+    desk = DeviceDesk(
+        readable,
+        None,  # nobody reports anything here
+        public_url="",
+        allowed_hosts=frozenset(),
+        proxies=Proxies(),
+        overload=Overload(10),
+        event_limits=EventLimits(0.0, 0.0),
+        facts=None,
+    )
+    shared = LaneShared(desk, files, Connections(0, Proxies()), DEFAULT_PATIENCE, None)
+    return lambda: Lane(shared)
+
+
 async def main(how, path):
     app, files = web.Application(), OpenFiles()
-    if how == "ours":
+    if how != "stock":
         add_bundle_routes(app.router, OneFile(path), files)
     else:
         app.router.add_get("/{any:.*}", partial(serve_stock, path=path))
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(runner.addresses[0][1], flush=True)
+    protocol = runner.server if how != "lane" else in_front(OneFile(path), files)
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
+    server.close()
     await runner.cleanup()
     await files.close()
 

@@ -25,7 +25,7 @@ async def files():
 
 
 async def read(files, path):
-    async with files.lend(path) as file:
+    async with files.lend(path.name, path) as file:
         return file if file is None else os.pread(file.fd, 100, 0)
 
 
@@ -47,7 +47,7 @@ def fd_exists(fd):
 
 async def test_a_file_is_lent_with_its_size_and_time(files, paths):
     os.utime(paths[3], (5.0, 7.5))
-    async with files.lend(paths[3]) as file:
+    async with files.lend(paths[3].name, paths[3]) as file:
         assert (file.bytes, file.modified, os.pread(file.fd, 3, 0)) == (10, 7.5, b"333")
 
 
@@ -76,7 +76,7 @@ async def test_the_least_recently_used_is_closed_first(files, paths):
 
 
 async def test_eviction_never_closes_a_descriptor_in_use(files, paths):
-    async with files.lend(paths[0]) as file:
+    async with files.lend(paths[0].name, paths[0]) as file:
         for path in paths[1:]:
             await read(files, path)
         assert is_open(file.fd, paths[0])
@@ -86,8 +86,8 @@ async def test_eviction_never_closes_a_descriptor_in_use(files, paths):
 
 async def test_two_holders_of_an_evicted_file_both_keep_it(files, paths):
     async with AsyncExitStack() as first, AsyncExitStack() as second:
-        file = await first.enter_async_context(files.lend(paths[0]))
-        assert await second.enter_async_context(files.lend(paths[0])) is file
+        file = await first.enter_async_context(files.lend(paths[0].name, paths[0]))
+        assert await second.enter_async_context(files.lend(paths[0].name, paths[0])) is file
         for path in paths[1:]:
             await read(files, path)
         await first.aclose()
@@ -98,7 +98,9 @@ async def test_two_holders_of_an_evicted_file_both_keep_it(files, paths):
 
 async def test_all_who_ask_at_once_share_one_opening(files, paths):
     async with AsyncExitStack() as stack:
-        lent = await asyncio.gather(*(stack.enter_async_context(files.lend(paths[0])) for _ in range(50)))
+        lent = await asyncio.gather(
+            *(stack.enter_async_context(files.lend(paths[0].name, paths[0])) for _ in range(50))
+        )
         assert len({id(file) for file in lent}) == 1
         assert opened(paths) == ["0"]
 
@@ -121,7 +123,7 @@ async def test_a_cancelled_request_loses_no_descriptor(files, paths):
 
 
 async def test_close_waits_for_the_holders(files, paths):
-    async with files.lend(paths[0]) as file:
+    async with files.lend(paths[0].name, paths[0]) as file:
         await read(files, paths[1])
         await files.close()
         assert opened(paths) == ["0"]

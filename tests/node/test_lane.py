@@ -7,6 +7,7 @@ but for `Date` and `Server`, which only one of them has or which tell the second
 import asyncio
 import hashlib
 import json
+import random
 import time
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -35,6 +36,7 @@ from edge.telemetry.spool import Spool
 
 ANSWER_SECONDS = 10
 TOLD = (b"date", b"server")
+DOWNLOADS_LIMIT = 50
 LAST = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
@@ -66,7 +68,7 @@ async def doors(folder, proxies=(), country_header=""):
         public_url="http://updates.example.com",
         allowed_hosts=frozenset(),
         proxies=Proxies(proxies, country_header),
-        overload=Overload(100),
+        overload=Overload(100, DOWNLOADS_LIMIT),
         event_limits=EventLimits(0.0, 0.0),
         facts=Facts(FactsTable(folder / "no table"), lambda message: None),
     )
@@ -325,6 +327,50 @@ async def test_a_peer_that_does_not_read_is_not_answered_for_ever(both):
     assert both.shared.checks == answered < 40_000
     writer.transport.abort()
     del reader
+
+
+async def test_a_large_file_goes_at_once_as_far_as_it_can_and_whole_in_the_end(both):
+    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path.chmod(0o600)
+    path.write_bytes(random.Random(5).randbytes(20_000_007))
+    marks = []
+    for stream in (
+        get("@"),
+        get("@"),
+        get("@", b"Range: bytes=1000001-"),
+        get("@") + get("@") + post("/updates", CHECK),
+    ):
+        marks.append([[(a[0], hashlib.sha256(a[2]).digest()) for a in each] for each in await ask_both(both, stream)])
+    assert all(lane == plain for lane, plain in marks)
+    assert both.shared.deliveries == 5
+    assert (both.shared.desk.overload.in_progress, both.shared.desk.overload.downloads) == (0, 0)
+
+
+async def test_a_reader_that_leaves_in_the_middle_leaves_nothing_behind(both):
+    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path.chmod(0o600)
+    path.write_bytes(bytes(20_000_000))
+    for _ in range(3):  # the first waits for the disk, the others are sent at once as far as it goes
+        reader, writer = await asyncio.open_connection("127.0.0.1", both.lane, limit=1)
+        writer.write(get(both.zip_path))
+        await reader.readexactly(1)
+        assert both.shared.desk.overload.downloads == 1
+        writer.transport.abort()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while both.shared.desk.overload.downloads:
+                await asyncio.sleep(0)
+        del reader
+    assert both.shared.deliveries == 0
+    assert [file._holders for file in both.shared.files._files.values()] == [0]
+
+
+async def test_above_their_limit_downloads_are_refused_alike(both):
+    both.shared.desk.overload.downloads = DOWNLOADS_LIMIT
+    lane, plain = await ask_both(both, get("@") + post("/updates", CHECK))
+    assert lane == plain
+    assert [answer[0] for answer in lane] == [b"HTTP/1.1 503 Service Unavailable"] + [b"HTTP/1.1 200 OK"] * 2
+    assert both.shared.desk.counts["downloads_over_limit"] == 2
+    both.shared.desk.overload.downloads = 0
 
 
 async def test_a_lost_blob_is_not_found_at_both_doors(both):

@@ -2,8 +2,13 @@
 
 import pytest
 
+from edge.node.delivery import Asked
+from edge.node.fetch import Fetch
 from edge.node.ordinary import KNOWN_HEAD_LIMIT_BYTES, KNOWN_HEADS_LIMIT, UNFINISHED, Head, KnownHeads
 from edge.node.traffic import STATS, UPDATES
+from edge.wire.plugins import ZipEnd
+
+DIGEST = "ab" * 32
 
 
 def a_check(*lines: bytes, length: bytes = b"2", body: bytes = b"{}", path: bytes = b"/updates") -> bytes:
@@ -19,7 +24,7 @@ def test_a_head_is_known_by_all_its_bytes_once_its_request_was_read():
     known = KnownHeads()
     request = a_check(b"Accept-Encoding: gzip", b"Connection: close")
     head = known.read(request + b"what comes next")
-    assert head == Head(UPDATES, "POST", b"/updates", {}, 2, True, "Node.example.com", True, "")
+    assert head == Head(UPDATES, "POST", 2, True, "Node.example.com", True, "", None)
     assert known == {head_of(request): head}
     assert known.read(a_check(path=b"/stats")).route == STATS
     assert len(known) == 2
@@ -51,13 +56,36 @@ def test_nothing_is_remembered_of_what_is_not_whole(cut):
     assert not known
 
 
-def test_what_seldom_comes_twice_or_is_large_is_not_remembered():
+def test_what_is_large_is_not_remembered():
     known = KnownHeads()
-    assert known.read(b"GET /bundles/a.b/zip/00 HTTP/1.1\r\nRange: bytes=1-2\r\n\r\n").headers == {
-        b"range": b"bytes=1-2"
-    }
     assert known.read(a_check(b"X: " + b"x" * KNOWN_HEAD_LIMIT_BYTES)).body_bytes == 2
     assert not known
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (f"/bundles/com.a/zip/{DIGEST}", ("zip", ZipEnd.REFUSE)),
+        (f"/bundles/com.a/file/{DIGEST}?end=empty", ("file", ZipEnd.EMPTY)),
+        (f"/bundles/com.a/zip/{DIGEST}?end=whole", ("zip", ZipEnd.WHOLE)),
+        (f"/bundles/com.a/zip/{DIGEST}?end=", None),
+        (f"/bundles/com.a/manifest/{DIGEST}", None),
+        (f"/bundles/com.a/zip/{DIGEST.upper()}", None),
+        (f"/bundles/com.a/zip/{DIGEST}/", None),
+        (f"/bundles/com.a/x/../zip/{DIGEST}", None),
+        (f"/bundles/nothing/zip/{DIGEST}", None),
+        (f"/bundles/com.%61/zip/{DIGEST}", None),
+    ],
+)
+def test_an_address_is_read_with_its_head(target, expected):
+    known = KnownHeads()
+    head = known.read(f"GET {target} HTTP/1.1\r\nHost: x\r\nRange: bytes=1-2\r\n\r\n".encode())
+    if expected is None:
+        assert head.fetch is None
+    else:
+        asked = Asked("GET", range="bytes=1-2", end=expected[1])
+        assert head.fetch == Fetch("com.a", expected[0], DIGEST, asked)
+    assert list(known.values()) == [head]
 
 
 def test_a_flood_of_heads_never_takes_more_than_its_room():

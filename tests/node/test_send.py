@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import ssl
+import struct
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from edge.node.send import COPY_BYTES, TURN_BYTES, Pace, Stalled, Truncated, cut, flush, send_file, unacknowledged
+from edge.node.send import (
+    COPY_BYTES,
+    TURN_BYTES,
+    Pace,
+    Stalled,
+    Truncated,
+    cut,
+    flush,
+    send_at_once,
+    send_file,
+    unacknowledged,
+)
 
 CONTENT = random.Random(7).randbytes(8 * 1024 * 1024)  # more than two kernels' buffers hold by default
 
@@ -113,6 +125,50 @@ async def test_the_asked_bytes_arrive(fd, offset, count):
     async with a_connection() as (transport, client):
         _, got = await asyncio.gather(send_file(transport, fd, offset, count), receive(client, count))
         assert mark(got) == mark(CONTENT[offset : offset + count])
+
+
+@pytest.mark.parametrize(("offset", "count"), [(0, 0), (7, 1), (3, 50_000), (0, TURN_BYTES)])
+async def test_a_head_and_its_file_go_at_once(fd, offset, count):
+    async with a_connection() as (transport, client):
+        sent = send_at_once(transport, b"head", fd, offset, count)
+        assert 4 < sent <= 4 + count or (count, sent) == (0, 4)
+        got = await receive(client, sent)
+        assert mark(got) == mark(b"head" + CONTENT[offset : offset + sent - 4])
+
+
+async def test_no_more_goes_at_once_than_a_turn_and_the_rest_fits(fd):
+    async with a_connection() as (transport, client):
+        sent = send_at_once(transport, b"head", fd, 0, len(CONTENT))
+        assert sent <= 4 + TURN_BYTES
+        rest = send_file(transport, fd, sent - 4, len(CONTENT) - sent + 4)
+        _, got = await asyncio.gather(rest, receive(client, 4 + len(CONTENT)))
+        assert mark(got) == mark(b"head" + CONTENT)
+
+
+async def test_nothing_goes_past_what_the_transport_holds_or_down_a_closing_one(fd):
+    async with a_connection() as (transport, client):
+        transport.write(CONTENT)
+        assert transport.get_write_buffer_size() > 0
+        assert send_at_once(transport, b"head", fd, 0, 10) == 0
+        assert mark(await receive(client, len(CONTENT))) == mark(CONTENT)
+        transport.close()
+        assert send_at_once(transport, b"head", fd, 0, 10) == 0
+
+
+async def test_a_full_connection_takes_nothing_at_once(fd):
+    before = open_descriptors()
+    async with a_connection() as (transport, _client):
+        with pytest.raises(Stalled):
+            await send_file(transport, fd, 0, len(CONTENT), stall_seconds=0.1)
+        assert send_at_once(transport, b"head", fd, 0, 10) in (0, 4)
+    await settled(before)
+
+
+async def test_a_peer_that_is_gone_takes_nothing_at_once(fd):
+    async with a_connection() as (transport, client):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        assert send_at_once(transport, b"head", fd, 0, 10) == 0
 
 
 async def test_what_the_transport_still_holds_goes_first(fd):

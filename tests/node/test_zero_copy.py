@@ -74,8 +74,9 @@ def path(tmp_path):
     return made
 
 
-def test_a_bundle_is_sent_by_sendfile_alone(path, tmp_path):
-    lines = traced("ours", path, tmp_path / "trace")
+@pytest.mark.parametrize("door", ["ours", "lane"])
+def test_a_bundle_is_sent_by_sendfile_alone(path, tmp_path, door):
+    lines = traced(door, path, tmp_path / "trace")
     written, reads = copied(lines, path)
     assert sum(results(lines, "sendfile")) == 2 * len(CONTENT) - 1_000_000
     assert reads == []

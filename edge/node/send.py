@@ -1,8 +1,9 @@
 """Send a piece of a file down a connection without copying it: `os.sendfile` beside the transport.
 
 uvloop's own sendfile is missing, so this works on a duplicate of the socket's descriptor, on any loop. The transport
-must have nothing left to write, which `flush` waits for. TLS keeps its records in user space, so there we copy.
-One big download never holds the loop, and a peer that takes nothing is given up. Linux.
+must have nothing left to write, which `flush` waits for. TLS keeps its records in user space, so there we copy, and
+need no thread for what is in the page cache. One big download never holds the loop, and a peer that takes nothing is
+given up. Linux.
 """
 
 import asyncio
@@ -69,11 +70,13 @@ def send_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: int
     """Give the kernel `head` and after it bytes of the file, as many as it takes now and at most TURN_BYTES of them.
 
     Returns how many went, the head's included. None go past bytes that the transport still holds; whatever stands in
-    the way, a peer that is gone as well, `send_file` will find.
+    the way, a peer that is gone as well, `send_file` will find. Over TLS the transport gets what is little.
     """
-    if transport.get_write_buffer_size() or transport.is_closing():
+    if transport.is_closing():
         return 0
     if transport.get_extra_info("sslcontext") is not None:
+        return _copy_at_once(transport, head, fd, offset, count)
+    if transport.get_write_buffer_size():
         return 0
     kept = transport.get_extra_info("socket")
     out = socket.socket(kept.family, kept.type, kept.proto, fileno=kept.fileno())  # another view, not a duplicate
@@ -213,15 +216,39 @@ async def _send(wire: _Wire, fd: int, offset: int, count: int) -> None:
             turn = TURN_BYTES
 
 
+def _copy_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: int, count: int) -> int:
+    """All of it where it is little and in memory and the peer takes what it gets, or nothing."""
+    if count > COPY_BYTES or transport.get_write_buffer_size() > COPY_BYTES:
+        return 0
+    chunk = _read_cached(fd, count, offset)
+    if chunk is None or len(chunk) < count:
+        return 0
+    transport.write(head + chunk)
+    return len(head) + count
+
+
 async def _copy(wire: _Wire, fd: int, offset: int, count: int) -> None:
     loop = asyncio.get_running_loop()
     while count:
-        chunk = await loop.run_in_executor(None, os.pread, fd, min(count, COPY_BYTES), offset)
+        wanted = min(count, COPY_BYTES)
+        chunk = _read_cached(fd, wanted, offset)
+        if chunk is None:
+            chunk = await loop.run_in_executor(None, os.pread, fd, wanted, offset)
         if not chunk:
             raise Truncated(f"the file ends {count} bytes early")
         wire.write(chunk)
         offset, count = offset + len(chunk), count - len(chunk)
         await wire.flush(COPY_BYTES)
+
+
+def _read_cached(fd: int, count: int, offset: int) -> bytes | None:
+    """What of these bytes is in the page cache; None where a thread has to wait for the disk."""
+    chunk = bytearray(count)
+    try:
+        got = os.preadv(fd, [chunk], offset, os.RWF_NOWAIT)
+    except OSError:  # not there now, or a file system that cannot say so
+        return None
+    return bytes(memoryview(chunk)[:got])
 
 
 def _wake(woken: asyncio.Future[None]) -> None:

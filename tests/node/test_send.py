@@ -391,6 +391,8 @@ async def a_tls_connection(certificate):
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", port, ssl=trusting, server_hostname="localhost", limit=4096
     )
+    # Without it the kernel may take all of CONTENT for a reader that stopped: up to tcp_rmem, 32 MiB on some machines.
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, COPY_BYTES)
     transport = await made
     try:
         yield transport, reader
@@ -414,3 +416,34 @@ async def test_tls_holds_little_in_memory_and_gives_up_a_reader_that_stops(fd, c
         with pytest.raises(Stalled):
             await send_file(transport, fd, 0, len(CONTENT), stall_seconds=0.2)
         assert transport.get_write_buffer_size() <= 3 * COPY_BYTES
+
+
+@pytest.mark.parametrize(("count", "at_once"), [(0, True), (1, True), (COPY_BYTES, True), (COPY_BYTES + 1, False)])
+async def test_tls_copies_at_once_what_is_little(fd, certificate, count, at_once):
+    async with a_tls_connection(certificate) as (transport, reader):
+        sent = send_at_once(transport, b"head", fd, 3, count)
+        assert sent == (4 + count if at_once else 0)
+        assert mark(await reader.readexactly(sent)) == mark((b"head" + CONTENT[3 : 3 + count])[:sent])
+
+
+async def test_tls_promises_no_bytes_that_the_file_does_not_have(fd, certificate):
+    async with a_tls_connection(certificate) as (transport, _reader):
+        assert send_at_once(transport, b"head", fd, len(CONTENT) - 5, 6) == 0
+        with pytest.raises(Truncated):
+            await send_file(transport, fd, len(CONTENT) - 5, 6)
+
+
+async def test_tls_leaves_the_loop_to_others(fd, certificate):
+    turns = 0
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with a_tls_connection(certificate) as (transport, reader):
+        counting = asyncio.create_task(count_turns())
+        await asyncio.gather(send_file(transport, fd, 0, len(CONTENT)), reader.readexactly(len(CONTENT)))
+        counting.cancel()
+    assert turns >= len(CONTENT) // (4 * COPY_BYTES)

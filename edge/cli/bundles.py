@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def bundle() -> None:
-    """Publish, list and delete bundles."""
+    """Publish, list, delete and withdraw bundles."""
 
 
 @bundle.command()
@@ -87,7 +87,7 @@ def list_bundles(client: Client, out: Output, app: str) -> None:
             each["files"],
             size(each["zip_bytes"]),
             _encryption_word(each),
-            each["channels"],
+            each["channels"] or (f"withdrawn: {each['withdrawn']}" if each["withdrawn"] else ""),
         ]
         for each in bundles
     ]
@@ -133,6 +133,22 @@ def delete(client: Client, out: Output, app: str, version: str) -> None:
     """Delete VERSION of APP; what a channel offers cannot be deleted."""
     gone = client.delete(app_path(app, "bundles", version))
     out.result(gone, lambda: line(f"deleted {gone['version']} of {gone['app']}"))
+
+
+@bundle.command()
+@click.argument("app")
+@click.argument("version")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, in one line; shown wherever somebody looks.")
+@with_api
+def withdraw(client: Client, out: Output, app: str, version: str, reason: str) -> None:
+    """Never offer VERSION of APP again anywhere; devices on it are moved to the last good bundle."""
+    after = client.post(app_path(app, "bundles", version, "withdraw"), {"reason": reason})
+
+    def tell() -> None:
+        verb = "withdrew" if after["changed"] else "no change: withdrawn is"
+        line(f"{verb} {after['version']} of {after['app']}: {after['withdrawn']} (revision {after['revision']})")
+
+    out.result(after, tell)
 
 
 def _tell(done: "Published", channel: str | None) -> None:

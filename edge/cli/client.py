@@ -82,8 +82,9 @@ class Client:
     def get(self, path: str) -> Any:
         return self._json("GET", path)
 
-    def post(self, path: str, body: Any) -> Any:
-        return self._json("POST", path, body)
+    def post(self, path: str, body: Any = None, change_id: str = "") -> Any:
+        """`change_id` is the change's own id where somebody has given it one."""
+        return self._json("POST", path, body, change_id)
 
     def put(self, path: str, body: Any) -> Any:
         return self._json("PUT", path, body)
@@ -117,16 +118,17 @@ class Client:
         for connection in idle:
             connection.close()
 
-    def _json(self, method: str, path: str, body: Any = None) -> Any:
+    def _json(self, method: str, path: str, body: Any = None, change_id: str = "") -> Any:
         encoded = None if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
         headers = {"Content-Type": "application/json"} if encoded is not None else {}
+        headers |= {"Idempotency-Key": change_id} if change_id else {}
         return self._exchange(_Request(method, path, headers, encoded))
 
     def _exchange(self, request: _Request) -> Any:
         """Send the request, again where the connection broke, and decode the answer."""
         headers = {**self._headers, **request.headers}
         if request.method in CHANGES:
-            headers["Idempotency-Key"] = uuid.uuid4().hex
+            headers.setdefault("Idempotency-Key", uuid.uuid4().hex)
         request = request._replace(path=self._prefix + request.path, headers=headers)
         for attempt in range(1, ATTEMPTS + 1):
             try:

@@ -13,14 +13,16 @@ from typing import Any
 import orjson
 
 from edge import __version__
-from edge.domain.decision import Blocked, Decision, Offer, UpToDate
+from edge.bundles.heads import shard_of
+from edge.domain.decision import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
 from edge.domain.errors import EdgeError, Invalid
 from edge.domain.explaining import explain
-from edge.domain.model import AppId
-from edge.domain.rollout import Moment, proven_time
+from edge.domain.model import AppId, UpdateCheck
+from edge.domain.rollout import Moment
 from edge.node.current import Current
 from edge.node.exposition import encode_families
 from edge.node.metrics import Observed, build_metrics
+from edge.node.moments import Moments
 from edge.node.supervisor import Supervisor, Truth
 from edge.telemetry.counts import read_counts, read_totals
 from edge.telemetry.fold import fold
@@ -45,23 +47,31 @@ class Insight:
         self._base = base
         self._spool_limit_bytes = spool_limit_bytes
         self._current = Current(truth.store, region)
+        self._moments = Moments(time.time())
         self._folding = asyncio.Lock()
         self._folded_at = time.time()
 
-    async def explain(self, app: AppId, body: bytes) -> dict[str, Any]:
+    def moment(self, app: AppId) -> Moment:
+        """What the app's rollouts go by now, here as in a worker: a clock that steps back takes nobody out."""
+        self._moments.learn(self._truth.releases.heads_issued())
+        self._moments.tick(time.time())
+        return self._moments.of(shard_of(app))
+
+    async def explain(self, app: AppId, body: bytes, country: str = "") -> dict[str, Any]:
         try:
-            check = parse_update_check(body)
+            check = parse_update_check(body, country)
         except WireError as error:
             refusal = orjson.loads(error.body)
             raise Invalid(refusal["error"], refusal["message"]) from error
         head = await asyncio.to_thread(self._truth.releases.head, app)
-        now = time.time()
-        snapshot = await asyncio.to_thread(self._current.build, app, head, now)
-        moment = Moment(now, proven_time(now, self._truth.releases.heads_issued().get(snapshot.shard, 0.0)))
+        snapshot = await asyncio.to_thread(self._current.build, app, head, time.time())
+        moment = self.moment(app)
         steps, decision = explain(snapshot, check, moment, self._supervisor.facts_of(app, check.device))
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
         return {
+            "asked": _question(check),
+            "reported": None,
             "steps": [step._asdict() for step in steps],
             "decision": _summary(decision),
             "answer": orjson.loads(answer),
@@ -132,16 +142,35 @@ class Insight:
         )
 
 
+def _question(check: UpdateCheck) -> dict[str, Any]:
+    """As it was understood, by the names of the fields in a device's body."""
+    return {
+        "device_id": check.device,
+        "platform": check.platform.value,
+        "version_name": check.version_name,
+        "version_build": check.version_build,
+        "plugin_version": check.plugin.version,
+        "is_prod": check.is_prod,
+        "is_emulator": check.is_emulator,
+        "defaultChannel": check.default_channel,
+        "custom_id": check.custom_id,
+        "key_id": check.key_id,
+        "version_os": check.version_os,
+        "install_source": check.install_source,
+        "country": check.country,
+    }
+
+
 def _summary(decision: Decision) -> dict[str, Any]:
-    if isinstance(decision, Offer):
-        arm = {"arm": decision.arm} if decision.arm else {}
-        return {"outcome": "offer", "bundle": decision.bundle.version, "channel": decision.channel, **arm}
-    details = decision._asdict()
-    if isinstance(decision, Blocked):
-        reason = details.pop("reason")
-        return {"outcome": "blocked", "code": reason.code, "message": reason.message, **details}
-    if isinstance(decision, UpToDate):
-        held = details.pop("held")
-        why = {"code": held.code, "message": held.message} if held else {}
-        return {"outcome": "up_to_date", **why, **details}
-    return {"outcome": "revert_to_builtin", **details}
+    """With the code that it is counted by."""
+    match decision:
+        case Offer(bundle, channel, arm):
+            told: dict[str, Any] = {"bundle": bundle.version, "channel": channel} | ({"arm": arm} if arm else {})
+            return {"outcome": "offer", "code": decision.code, **told}
+        case Blocked(reason, target):
+            return {"outcome": "blocked", "code": decision.code, "message": reason.message, "target": target}
+        case UpToDate(channel, held):
+            why = {"message": held.message} if held else {}
+            return {"outcome": "up_to_date", "code": decision.code, **why, "channel": channel}
+        case RevertToBuiltin(channel):
+            return {"outcome": "revert_to_builtin", "code": decision.code, "channel": channel}

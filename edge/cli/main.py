@@ -24,7 +24,7 @@ class Verb(NamedTuple):
 
 VERBS: Mapping[str, Verb] = {
     "app": Verb("edge.cli.apps", "app", "Create and list apps."),
-    "bundle": Verb("edge.cli.bundles", "bundle", "Publish, list and delete bundles."),
+    "bundle": Verb("edge.cli.bundles", "bundle", "Publish, list, delete and withdraw bundles."),
     "channel": Verb("edge.cli.channels", "channel", "Decide who is offered which bundle."),
     "config": Verb("edge.cli.configs", "config", "Check and show the configuration."),
     "demo": Verb("edge.cli.demo", "demo", "Serve a demo app, or prove that the node works."),
@@ -34,9 +34,12 @@ VERBS: Mapping[str, Verb] = {
     "history": Verb("edge.cli.history", "history", "List an app's revisions."),
     "keys": Verb("edge.cli.keys", "keys", "Make the keys of encrypted bundles."),
     "override": Verb("edge.cli.overrides", "override", "Send single devices to a channel."),
+    "rollback": Verb("edge.cli.going_back", "rollback", "Go back to what a channel offered before."),
+    "rollout": Verb("edge.cli.rollouts", "rollout", "Offer a bundle to a growing share of devices."),
     "serve": Verb("edge.cli.serve", "serve", "Run a node."),
     "stats": Verb("edge.cli.stats", "stats", "Count what devices reported."),
     "token": Verb("edge.cli.tokens", "token", "Make and revoke access tokens."),
+    "undo": Verb("edge.cli.going_back", "undo", "Take back an app's last change."),
 }
 
 

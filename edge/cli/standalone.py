@@ -6,10 +6,12 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
+from edge.cli.foresight import Foresight
 from edge.cli.insight import Insight
 from edge.config import Config, Control
 from edge.control.app import build_control_app
@@ -47,6 +49,7 @@ class Standalone:
         self.device_port = port_of(self.supervisor.listening)
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
+        self.foresight = Foresight(self.truth, self.supervisor, config.region)
         self.insight = Insight(self.truth, self.supervisor, base, config.telemetry.spool_limit_bytes, config.region)
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
@@ -94,12 +97,15 @@ class Standalone:
             tokens=self.tokens,
             announce=self.supervisor.announce,
             explain=self.insight.explain,
+            foresee=partial(self.foresight.preview, self.insight.moment),
+            reported=self.foresight.reported,
             stats=self.insight.stats,
             node_status=self.insight.status,
             metrics=self.insight.metrics,
             facts_of=self.supervisor.facts_of,
             record=self.supervisor.record,
             clock=time.time,
+            moment=self.insight.moment,
         )
 
 

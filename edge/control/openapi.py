@@ -13,6 +13,8 @@ from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.control.operations import IDEMPOTENCY_KEY, Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes_apps import HISTORY_DEFAULT, HISTORY_LIMIT
+from edge.control.routes_explain import COUNTRY, FLAGS, TEXTS
+from edge.control.routes_rollouts import LISTED_DEFAULT, LISTED_LIMIT
 from edge.control.shapes import ErrorAnswer
 from edge.domain.commands import COMMAND_ID_LIMIT
 
@@ -33,7 +35,17 @@ _QUERY = {
     "limit": {
         "description": "how many, the newest first",
         "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},
-    }
+    },
+    "devices": {
+        "description": "how many to list for each step",
+        "schema": {"type": "integer", "minimum": 0, "maximum": LISTED_LIMIT, "default": LISTED_DEFAULT},
+    },
+    COUNTRY: {
+        "description": "two letters, as a trusted proxy would say it",
+        "schema": {"type": "string", "pattern": "^[A-Za-z]{2}$"},
+    },
+    **{name: {"description": "as in the device's body", "schema": {"type": "string"}} for name in TEXTS},
+    **{name: {"description": "as in the device's body", "schema": {"type": "boolean"}} for name in FLAGS},
 }
 
 

@@ -16,12 +16,15 @@ from aiohttp import web
 from edge.bundles.releases import Committed, Head, Releases
 from edge.bundles.store import ObjectStore
 from edge.control.roles import Permission
+from edge.control.rollout_shapes import PreviewAnswer
 from edge.control.tokens import Grant, Tokens
-from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command
+from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
 from edge.domain.errors import Invalid
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, AppState, parse_app_id
+from edge.domain.rollout import Moment
 from edge.telemetry.facts_changes import FactChange
+from edge.telemetry.known_devices import Known
 
 JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comment included, is a few kB
 JSON = "application/json"
@@ -36,23 +39,28 @@ B = TypeVar("B")
 class ControlPorts:
     """What the control API needs of the process around it.
 
-    `announce` returns when every worker serves the head, or when it has waited long enough. `explain` takes an app
-    and a device's `/updates` body; what it, `stats` and `node_status` return is encoded as it is; `metrics` is text
-    already. `facts_of` looks up what is in force for an app's device, `record` changes it, durably. `clock` tells
-    seconds since the epoch.
+    `announce` returns when every worker serves the head, or when it has waited long enough. `explain` takes an app,
+    a device's `/updates` body and its country; what it, `stats` and `node_status` return is encoded as it is; `metrics`
+    is text already. `foresee` previews a rollout that would begin with this command and id, and lists so many devices a
+    step; `reported` tells what a device would ask now, going by its latest report. `facts_of` looks up what is in force
+    for an app's device, `record` changes it, durably. `clock` tells seconds since the epoch, `moment` what an app's
+    rollouts go by.
     """
 
     store: ObjectStore
     releases: Releases
     tokens: Tokens
     announce: Callable[[AppId, Head], Awaitable[None]]
-    explain: Callable[[AppId, bytes], Awaitable[Any]]
+    explain: Callable[[AppId, bytes, str], Awaitable[Any]]
+    foresee: Callable[[AppId, StartRollout, str, int], Awaitable[PreviewAnswer]]
+    reported: Callable[[AppId, str], Awaitable[Known | None]]
     stats: Callable[[AppId], Awaitable[Any]]
     node_status: Callable[[], Awaitable[Any]]
     metrics: Callable[[], Awaitable[bytes]]
     facts_of: Callable[[str, str], DeviceFacts]
     record: Callable[[list[FactChange]], Awaitable[None]]
     clock: Callable[[], float]
+    moment: Callable[[AppId], Moment]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

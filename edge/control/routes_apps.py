@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from edge.bundles.documents import RevisionLine
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission, allows
 from edge.control.routes_channels import view_channel
@@ -42,18 +43,19 @@ async def handle_history(call: Call[None]) -> list[HistoryEntry]:
     """Newest first."""
     limit = _parse_limit(call.request.query.get("limit", str(HISTORY_DEFAULT)))
     lines = await asyncio.to_thread(call.ports.releases.history, call.app, limit)
-    return [
-        HistoryEntry(
-            revision=line.number,
-            digest=line.digest,
-            id=line.change_id,
-            at=line.at,
-            by=line.by,
-            kind=line.kind,
-            summary=line.summary,
-        )
-        for line in lines
-    ]
+    return [view_line(line) for line in lines]
+
+
+def view_line(line: RevisionLine) -> HistoryEntry:
+    return HistoryEntry(
+        revision=line.number,
+        digest=line.digest,
+        id=line.change_id,
+        at=line.at,
+        by=line.by,
+        kind=line.kind,
+        summary=line.summary,
+    )
 
 
 def _readable(call: Call[Any], app: str) -> bool:

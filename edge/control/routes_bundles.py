@@ -11,11 +11,13 @@ from aiohttp import web
 from msgspec.structs import asdict
 
 from edge.bundles.formats import check_digest
+from edge.bundles.releases import Committed
 from edge.bundles.store import ObjectStore, blob_key
 from edge.control.operations import Call, Operation, check_app, commit, load_app
 from edge.control.proving import parse_asked, prove_bundle
 from edge.control.receiving import receive_blob
 from edge.control.roles import Permission
+from edge.control.rollout_shapes import WithdrawRequest
 from edge.control.shapes import (
     BlobStored,
     BundleChanged,
@@ -28,7 +30,7 @@ from edge.control.shapes import (
     MissingRequest,
     PublishRequest,
 )
-from edge.domain.commands import DeleteBundle, PublishBundle
+from edge.domain.commands import DeleteBundle, PublishBundle, WithdrawBundle
 from edge.domain.errors import Invalid, NotFound, Unavailable
 from edge.domain.manifest import FILE_COUNT_LIMIT, parse_manifest
 from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName, parse_digest
@@ -76,9 +78,7 @@ async def handle_publish(call: Call[PublishRequest]) -> BundleChanged:
     async with call.request.app[VERIFICATIONS].turn():
         bundle = await asyncio.to_thread(prove_bundle, call.ports.store, asked, call.body)
     committed = await commit(call, call.app, PublishBundle(bundle=bundle, channel=call.body.channel))
-    state = committed.state
-    fields = asdict(_view(_bundle(state, asked.version), _offered(state)))
-    return BundleChanged(**fields, app=state.app, revision=state.revision, changed=committed.changed)
+    return _changed(committed, asked.version)
 
 
 async def handle_show(call: Call[None]) -> BundleDetail:
@@ -95,6 +95,12 @@ async def handle_delete(call: Call[None]) -> BundleDeleted:
     committed = await commit(call, call.app, DeleteBundle(version=version))
     state = committed.state
     return BundleDeleted(app=state.app, revision=state.revision, changed=committed.changed, version=version)
+
+
+async def handle_withdraw(call: Call[WithdrawRequest]) -> BundleChanged:
+    version = call.part("version")
+    committed = await commit(call, call.app, WithdrawBundle(version=version, reason=call.body.reason))
+    return _changed(committed, version)
 
 
 async def handle_missing(call: Call[MissingRequest]) -> MissingAnswer:
@@ -116,6 +122,12 @@ async def handle_upload(call: Call[None]) -> BlobStored:
     await check_app(call)
     received = await receive_blob(call.request, call.ports.store, digest)
     return BlobStored(digest=digest, bytes=received)
+
+
+def _changed(committed: Committed, version: str) -> BundleChanged:
+    state = committed.state
+    fields = asdict(_view(_bundle(state, version), _offered(state)))
+    return BundleChanged(**fields, app=state.app, revision=state.revision, changed=committed.changed)
 
 
 def _bundle(state: AppState, version: str) -> Bundle:
@@ -162,6 +174,7 @@ def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
         encrypted=bundle.encryption is not None,
         encryption=_encryption_view(bundle.encryption, verified),
         published=bundle.published,
+        withdrawn=bundle.withdrawn,
         channels=offered.get(bundle.version, []),
     )
 
@@ -213,6 +226,17 @@ OPERATIONS = (
         permission=Permission.CHANGE_APP,
         handle=handle_delete,
         answer=BundleDeleted,
+        changes=True,
+    ),
+    Operation(
+        name="withdraw_bundle",
+        method="POST",
+        path="/v1/apps/{app}/bundles/{version}/withdraw",
+        summary="Never offer a bundle again anywhere, and move the devices on it to the last good one",
+        permission=Permission.CHANGE_APP,
+        handle=handle_withdraw,
+        answer=BundleChanged,
+        body=WithdrawRequest,
         changes=True,
     ),
     Operation(

@@ -1,18 +1,11 @@
-"""Looking without changing: the node's status, why a device gets what it gets, and the counts."""
+"""Looking without changing: the node's status and its counters, and what devices reported."""
 
 from typing import Any
 
-import msgspec
-
-from edge.control.operations import Call, Operation, check_app, decode_body
+from edge.control.operations import Call, Operation, check_app
 from edge.control.roles import Permission
-from edge.control.shapes import AppStats, Explanation, NodeStatus
-from edge.domain.errors import Invalid
+from edge.control.shapes import AppStats, NodeStatus
 from edge.node.exposition import CONTENT_TYPE
-
-
-class _Asks(msgspec.Struct):
-    app_id: str = ""
 
 
 async def handle_node(call: Call[None]) -> Any:
@@ -23,24 +16,9 @@ async def handle_metrics(call: Call[None]) -> bytes:
     return await call.ports.metrics()
 
 
-async def handle_explain(call: Call[msgspec.Raw]) -> Any:
-    """Raises Invalid `app_mismatch` when the device's body is about another app than the address."""
-    await check_app(call)
-    body = bytes(call.body)
-    _check_app(call.app, body)
-    return await call.ports.explain(call.app, body)
-
-
 async def handle_stats(call: Call[None]) -> Any:
     await check_app(call)
     return await call.ports.stats(call.app)
-
-
-def _check_app(app: str, body: bytes) -> None:
-    """A token for one app must not ask about another through the body."""
-    asked = decode_body(body, _Asks).app_id
-    if asked != app:
-        raise Invalid("app_mismatch", f"the device asks about app {asked[:128]!r}, the address is about {app!r}")
 
 
 OPERATIONS = (
@@ -62,17 +40,6 @@ OPERATIONS = (
         handle=handle_metrics,
         answer=str,
         content_type=CONTENT_TYPE,
-    ),
-    Operation(
-        name="explain",
-        method="POST",
-        path="/v1/apps/{app}/explain",
-        summary="Show every rule that a device's question to /updates meets, and the answer",
-        permission=Permission.READ_APP,
-        handle=handle_explain,
-        answer=Explanation,
-        body=msgspec.Raw,
-        refusals=(400,),
     ),
     Operation(
         name="show_stats",

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from edge.control.roles import Role
+from edge.control.rollout_shapes import RolloutSummary
 from edge.domain.commands import ChannelSettings
 from edge.domain.model import Policy
 
@@ -107,6 +108,7 @@ class ChannelView(_Answer, frozen=True, kw_only=True):
     prod: bool
     policy: Policy
     block_under_native: bool
+    rollout: RolloutSummary | None
 
 
 class AppView(_Answer, frozen=True, kw_only=True):
@@ -133,7 +135,8 @@ class EncryptionView(_Answer, frozen=True, kw_only=True):
 
 
 class BundleView(_Answer, frozen=True, kw_only=True):
-    """`files` is their number, sizes are in bytes, `channels` are those that offer the bundle.
+    """`files` is their number, sizes are in bytes, `channels` are those that offer the bundle; `withdrawn` is the
+    reason, empty for a bundle that is not.
 
     `manifest`, `files` and `plain_bytes` are null for an encrypted bundle that could not be verified.
     """
@@ -152,6 +155,7 @@ class BundleView(_Answer, frozen=True, kw_only=True):
     encrypted: bool
     encryption: EncryptionView | None
     published: float
+    withdrawn: str
     channels: list[str]
 
 
@@ -219,6 +223,15 @@ class ChannelChanged(ChannelView, frozen=True, kw_only=True):
     changed: bool
 
 
+class UndoDone(_Answer, frozen=True, kw_only=True):
+    """`undone` is the revision whose change was taken back; null when this very command was carried out before."""
+
+    app: str
+    revision: int
+    changed: bool
+    undone: "HistoryEntry | None"
+
+
 class OverrideChanged(OverrideView, frozen=True, kw_only=True):
     app: str
     revision: int
@@ -277,8 +290,14 @@ class ExplainStep(_Answer, frozen=True, kw_only=True):
 
 
 class Explanation(_Answer, frozen=True, kw_only=True):
-    """Every rule in order, the decision, and the answer that the device would get."""
+    """Every rule in order, the decision, and the answer that the device would get.
 
+    `asked` is the question. What it did not say comes from the device's report of `reported`, in seconds since the
+    epoch; null: nothing does.
+    """
+
+    asked: dict[str, Any]
+    reported: float | None
     steps: list[ExplainStep]
     decision: dict[str, Any]
     answer: dict[str, Any]

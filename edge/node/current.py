@@ -37,16 +37,18 @@ class Current:
 
     def build(self, app: AppId, head: Head, now: float) -> AppSnapshot:
         """Read and compile one revision. Blocks; run it off the loop."""
-        state = self._revisions.load_revision(app, head.revision, head.digest)
-        id_sets = self._map_id_sets(state)
+        return self.compile(self._revisions.load_revision(app, head.revision, head.digest), now)
+
+    def compile(self, state: AppState, now: float) -> AppSnapshot:
+        """As `build`, of a state at hand: one that is current, or one that would be."""
         return build_snapshot(
             state,
             self._manifest,
             now=now,
-            before=self._snapshots.get(app),
-            ids_of=id_sets.get,
+            before=self._snapshots.get(state.app),
+            ids_of=self._map_id_sets(state).get,
             region=self._region,
-            shard=shard_of(app),
+            shard=shard_of(state.app),
         )
 
     def swap(self, snapshots: Iterable[AppSnapshot]) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from edge.domain.decision import Reason
+from edge.domain.decision import Held, Reason
 from edge.node.exposition import Family, Sample
 
-_DECISIONS = {name: name for name in ("offer", "up_to_date", "revert_to_builtin", *(reason.code for reason in Reason))}
+# Each outcome by its code: with `Held`, also why a device stays with what comes before the newest.
+_CODES = ("offer", "up_to_date", "revert_to_builtin", *(why.code for why in (*Reason, *Held)))
+_DECISIONS = {code: code for code in _CODES}
 _EVENTS = {
     "events": "stored",
     "events_over_limit": "over_limit",

@@ -120,6 +120,11 @@ class Supervisor:
         return expiry_of(self._pair).timestamp() if self._pair else None
 
     @property
+    def facts_table_path(self) -> Path:
+        """For whoever looks at it off the loop, with a table of its own."""
+        return self._facts.table_path
+
+    @property
     def facts_size(self) -> tuple[int, int]:
         """Pages of the table of device facts, and devices evicted from it."""
         return self._facts.pages, self._facts.evicted

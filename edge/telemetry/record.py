@@ -40,6 +40,7 @@ class _StoredRecord(msgspec.Struct):
 
 
 _encoder = msgspec.json.Encoder()
+_whole_decoder = msgspec.json.Decoder(_Record)
 _decoder = msgspec.json.Decoder(_StoredRecord)
 
 
@@ -55,3 +56,12 @@ def parse_record(line: bytes) -> Facts | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last from nesting in what is skipped
         return None
     return Facts(received_ms, event.app, event.action, event.version or "", event.platform or "")
+
+
+def parse_event(line: bytes) -> tuple[int, Event] | None:
+    """When a line's event was received, in epoch milliseconds, and the event with all that it says; None as above."""
+    try:
+        record = _whole_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return record.received_ms, record.event

@@ -12,6 +12,7 @@ import os
 import secrets
 import struct
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -166,6 +167,40 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
             return
         end += _FRAME.size + length
         yield Frame(payload.split(b"\n"), end)
+
+
+def read_frames_backwards(file: BinaryIO) -> Iterator[list[bytes]]:
+    """Each frame's records from the file's end back to its place now, the latest first; damaged frames are left out.
+
+    Reads the frames' heads first, to find where each one is. For looking, not for counting: a live segment's last frame
+    may be missing.
+    """
+    starts = array("Q")
+    start, end = file.tell(), os.fstat(file.fileno()).st_size
+    while (frame := _frame_at(file, start)) is not None and frame.end <= end:
+        starts.append(start)
+        start = frame.end
+    for start in reversed(starts):
+        frame = _frame_at(file, start)
+        payload = file.read(frame.length) if frame else b""
+        if frame and len(payload) == frame.length and zlib.crc32(payload) == frame.checksum:
+            yield payload.split(b"\n")[::-1]
+
+
+class _Place(NamedTuple):
+    length: int
+    checksum: int
+    end: int
+
+
+def _frame_at(file: BinaryIO, start: int) -> _Place | None:
+    """What a frame's head says, with the file then placed behind it; None where none can be."""
+    file.seek(start)
+    head = file.read(_FRAME.size)
+    if len(head) < _FRAME.size:
+        return None
+    length, checksum = _FRAME.unpack(head)
+    return _Place(length, checksum, start + _FRAME.size + length) if 0 < length <= FRAME_LIMIT_BYTES else None
 
 
 def _create(path: Path, header: bytes) -> int:

@@ -40,4 +40,7 @@ _OF_APPS = frozenset(
 
 EXPERIMENT_OFFER = "experiment_offer"  # the node's own word: which arm it offered; no device may say it
 
+# What says in its version which bundle the device runs; of `reset` it is the builtin one.
+OF_RUNNING = _OF_APPS | {"set", "reset"}
+
 ACTIONS = _BY_SERVERS | _OF_BUNDLES | _OF_APPS

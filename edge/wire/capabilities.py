@@ -114,6 +114,7 @@ def _read_document() -> _Document:
 _document = _read_document()
 _first = _known(_document.first)
 _last = _known(_document.last)
+NEWEST_PLUGIN = _document.last  # that the project knows
 _exact = frozenset(_known(text) for text in _document.exact)
 _lines = _build_lines(_document)
 _newest_of_line = _build_newest(_document)

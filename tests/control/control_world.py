@@ -1,5 +1,6 @@
 """A control API on the real store and releases, a token of every role, and a client that checks every answer."""
 
+import asyncio
 import hashlib
 import io
 import zipfile
@@ -15,12 +16,18 @@ from edge.control.app import OPERATIONS
 from edge.control.openapi import statuses_of
 from edge.control.operations import ControlPorts
 from edge.control.roles import Role
+from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView
 from edge.control.shapes import ErrorAnswer
 from edge.control.tokens import Tokens
+from edge.domain.apply import apply
+from edge.domain.commands import Change
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
+from edge.domain.rollout import Moment
+from edge.domain.shares import format_share
 from edge.telemetry.facts_changes import change_facts
+from edge.telemetry.known_devices import Known
 
 NOW = 1_700_000_000.0
 APP, OTHER = "com.acme.app", "com.other.app"
@@ -89,16 +96,50 @@ class World:
     secrets: Secrets
     announced: list[tuple[str, Any]] = field(default_factory=list)
     facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
+    known: dict[tuple[str, str], Known] = field(default_factory=dict)
 
     async def announce(self, app, head):
         self.announced.append((app, head))
 
-    async def explain(self, app, body):
+    async def explain(self, app, body, country):
         asked = msgspec.json.decode(body)
-        return {"steps": [{"rule": "no_channel", "saw": {"device": asked["device_id"]}, "outcome": "stop"}]} | {
+        return {
+            "asked": asked | {"country": country},
+            "reported": None,
+            "steps": [{"rule": "no_channel", "saw": {"device": asked.get("device_id")}, "outcome": "stop"}],
             "decision": {"reason": "no_channel"},
             "answer": {"error": "no_channel"},
         }
+
+    async def foresee(self, app, command, change_id, listed):
+        """As a node does that knows no device."""
+        before = await asyncio.to_thread(self.releases.load, app)
+        after = apply(before, Change(id=change_id, at=NOW, by="preview", command=command))
+        steps = [
+            StepView(
+                share=format_share(share),
+                after_seconds=None,
+                buckets=share,
+                offered=0,
+                has_it=0,
+                held_back={},
+                joining=[],
+            )
+            for share in after.channels[command.channel].rollout.steps
+        ]
+        return PreviewAnswer(
+            app=app,
+            channel=command.channel,
+            bundle=command.bundle,
+            id=change_id,
+            hold_out=format_share(command.hold_out),
+            hold_out_group=command.hold_out_group,
+            steps=steps,
+            known=KnownView(devices=0, elsewhere=listed, since=None, cut=False),
+        )
+
+    async def reported(self, app, device):
+        return self.known.get((app, device))
 
     async def stats(self, app):
         return {"counts": [{"bundle": "1.0.0", "action": "set", "n": 3}]}
@@ -124,12 +165,15 @@ class World:
             "tokens": self.tokens,
             "announce": self.announce,
             "explain": self.explain,
+            "foresee": self.foresee,
+            "reported": self.reported,
             "stats": self.stats,
             "node_status": self.node_status,
             "metrics": self.metrics,
             "facts_of": self.facts_of,
             "record": self.record,
             "clock": lambda: NOW,
+            "moment": lambda app: Moment(NOW, NOW),
         }
         return ControlPorts(**(wired | changed))
 

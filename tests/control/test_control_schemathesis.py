@@ -51,6 +51,13 @@ IN_BODY = {
     "manifest": PACKED.manifest,
     "channel": "production",
     "device": DEVICE,
+    "bundle": "1.0.0",
+    "steps": ["1%", "50%"],
+    "segments": [],
+    "first": [],
+    "hold_out": "5%",
+    "hold_out_group": "control",
+    "to": "1.0.0",
 }
 
 schema = schemathesis.openapi.from_dict(build_openapi(OPERATIONS))

@@ -1,0 +1,107 @@
+"""What a standalone node can tell beforehand: a rollout that has not begun, asked by the devices that it knows.
+
+Reads the spool and decides for every device, in a thread and one at a time: nothing that waits here keeps a device.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TypeVar
+
+from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView
+from edge.domain.apply import apply
+from edge.domain.commands import Change, StartRollout
+from edge.domain.errors import Conflict, Unavailable
+from edge.domain.facts import DeviceFacts, in_force
+from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck
+from edge.domain.previewing import HAS_IT, OFFERED, RolloutPreview, StepPreview, preview_rollout, share_in
+from edge.domain.rollout import Moment
+from edge.domain.shares import format_share
+from edge.node.current import Current
+from edge.node.supervisor import Supervisor, Truth
+from edge.telemetry.facts_table import FactsTable
+from edge.telemetry.known_devices import Known, KnownDevices
+
+T = TypeVar("T")
+
+WAITING_LIMIT = 8  # callers; each reads for seconds, and who waits longer has left
+
+
+class Foresight:
+    def __init__(self, truth: Truth, supervisor: Supervisor, region: str = "") -> None:
+        self._truth = truth
+        self._supervisor = supervisor
+        self._current = Current(truth.store, region)
+        self._turn = asyncio.Lock()
+        self._present = 0
+
+    async def preview(
+        self, moment_of: Callable[[AppId], Moment], app: AppId, command: StartRollout, change_id: str, listed: int
+    ) -> PreviewAnswer:
+        """What `apply` would refuse is refused alike, and Conflict `command_id_used`. Raises Unavailable `busy`."""
+        moment = moment_of(app)
+        return await self._in_turn(lambda: self._preview(moment, app, command, change_id, listed))
+
+    async def reported(self, app: AppId, device: str) -> Known | None:
+        """What the device would ask now, going by its latest report; None where none was found."""
+        known = KnownDevices(self._truth.spool_dir, app, device=device)
+        return await self._in_turn(lambda: next(iter(known), None))
+
+    def _preview(self, moment: Moment, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
+        before = self._truth.releases.load(app)
+        after = apply(before, Change(id=change_id, at=moment.now, by="preview", command=command))
+        if after is before:
+            raise Conflict("command_id_used", f"the change {change_id!r} was carried out before; take another id")
+        snapshot = self._current.compile(after, moment.now)
+        known = KnownDevices(self._truth.spool_dir, app)
+        channel = ChannelName(command.channel)
+        with closing(FactsTable(self._supervisor.facts_table_path)) as table:
+            devices = self._with_facts(known, table, moment.now)
+            preview = preview_rollout(snapshot, channel, devices, moment, listed=listed)
+        return _answer(after, channel, change_id, preview, known)
+
+    def _with_facts(
+        self, known: KnownDevices, table: FactsTable, now: float
+    ) -> Iterator[tuple[UpdateCheck, DeviceFacts]]:
+        for check, _ in known:
+            yield check, in_force(table.look_up(check.app, check.device), now)
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
+        if self._present >= WAITING_LIMIT:
+            raise Unavailable("busy", "too many look at the known devices at once; try again")
+        self._present += 1
+        try:
+            async with self._turn:
+                return await asyncio.to_thread(work)
+        finally:
+            self._present -= 1
+
+
+def _answer(
+    state: AppState, channel: ChannelName, change_id: str, preview: RolloutPreview, known: KnownDevices
+) -> PreviewAnswer:
+    rollout = state.channels[channel].rollout
+    assert rollout is not None, "the start has made one"
+    return PreviewAnswer(
+        app=state.app,
+        channel=channel,
+        bundle=rollout.bundle,
+        id=change_id,
+        hold_out=format_share(rollout.hold_out),
+        hold_out_group=rollout.hold_out_group,
+        steps=[_step(rollout, number, step) for number, step in enumerate(preview.steps)],
+        known=KnownView(devices=known.devices, elsewhere=preview.elsewhere, since=known.since, cut=known.cut),
+    )
+
+
+def _step(rollout: Rollout, number: int, step: StepPreview) -> StepView:
+    held_back = {code: n for code, n in sorted(step.outcomes.items()) if code not in (OFFERED, HAS_IT)}
+    return StepView(
+        share=format_share(step.share),
+        after_seconds=number * rollout.every_seconds if rollout.every_seconds or not number else None,
+        buckets=share_in(rollout, step.share),
+        offered=step.outcomes[OFFERED],
+        has_it=step.outcomes[HAS_IT],
+        held_back=held_back,
+        joining=list(step.joining),
+    )

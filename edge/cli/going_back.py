@@ -1,0 +1,48 @@
+"""`edge rollback` and `edge undo`: a channel or an app as it was before, each as a revision of its own."""
+
+from typing import Any
+
+import click
+
+from edge.cli.client import Client, app_path
+from edge.cli.options import with_api
+from edge.cli.output import Output, line
+
+
+@click.command()
+@click.argument("app")
+@click.argument("channel")
+@click.option("--to", metavar="V|builtin", help="What to offer: a version, or the app's own code.")
+@with_api
+def rollback(client: Client, out: Output, app: str, channel: str, to: str | None) -> None:
+    """Go back on CHANNEL of APP.
+
+    A rollout or an experiment that is on its way is ended; where there is none, the channel offers the last good bundle
+    again. With --to it offers that.
+    """
+    after = client.post(app_path(app, "channels", channel, "rollback"), {"to": to})
+    out.result(after, lambda: line(_sentence(after)))
+
+
+@click.command()
+@click.argument("app")
+@click.option("--revision", type=click.IntRange(min=1), help="Only if this is still the latest one.")
+@click.option("--force", is_flag=True, help="Also if that was a stop: a pause, a rollback, a withdrawal.")
+@with_api
+def undo(client: Client, out: Output, app: str, revision: int | None, force: bool) -> None:
+    """Take back the last change of APP, whatever it was; version names that were published stay used up."""
+    after = client.post(app_path(app, "undo"), {"revision": revision, "force": force})
+
+    def tell() -> None:
+        undone = after["undone"]
+        if undone is None:
+            return line(f"no change: revision {after['revision']} of {after['app']}")
+        about = f"{undone['kind']} {undone['summary']}".rstrip()
+        return line(f"undid revision {undone['revision']} of {after['app']}: {about} (revision {after['revision']})")
+
+    out.result(after, tell)
+
+
+def _sentence(view: dict[str, Any]) -> str:
+    verb = "rolled back" if view["changed"] else "no change:"
+    return f"{verb} channel {view['name']}: offers {view['bundle'] or 'nothing'} (revision {view['revision']})"

@@ -1,0 +1,191 @@
+"""`edge rollout`: a bundle on its way to a channel's devices, share by share; look ahead, start, see, move.
+
+The moves, their help and the diagram all come from the one table of the life cycle.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from edge.cli.client import Client, app_path
+from edge.cli.options import with_api, with_output
+from edge.cli.output import Output, fields, line, moment, table
+from edge.domain.durations import format_duration, parse_duration
+from edge.domain.rollout import LIFE_CYCLE, Move, life_cycle_diagram, life_cycle_lines
+
+_CHANGE_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LISTED_MOST = 1_000  # devices a step, as the server has it
+GROUP_DEFAULT = "control"
+EPILOG = "\b\nThe moves, and from which phase to which:\n" + "\n".join(f"  {each}" for each in life_cycle_lines())
+
+
+def plan_options(command: F) -> F:
+    """What a rollout is to be: the options of `start` and of `preview`."""
+    options = (
+        click.option("--bundle", required=True, metavar="V", help="The version on its way."),
+        click.option("--steps", required=True, metavar="P,P,…", help="Rising shares in percent: 1,5,25,50,100."),
+        click.option("--every", metavar="TIME", help="How long a step lasts: 30m, 6h, 1d. Without it: until advanced."),
+        click.option("--segment", "segments", multiple=True, metavar="S", help="Only devices in S, or in another one."),
+        click.option("--first", multiple=True, metavar="S", help="Devices in S at once, whatever the share."),
+        click.option(
+            "--hold-out",
+            metavar="[NAME=]P",
+            help="A share that gets nothing before it is promoted. The same NAME (control) holds out the same devices.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(epilog=EPILOG)
+def rollout() -> None:
+    """Offer a bundle to a growing share of devices."""
+
+
+@rollout.command()
+@click.argument("app")
+@click.argument("channel")
+@plan_options
+@click.option("--id", "change_id", default="", metavar="ID", help="Of a preview: draws the devices that it has shown.")
+@with_api
+def start(client: Client, out: Output, app: str, channel: str, change_id: str, **plan: Any) -> None:
+    """Start a rollout to CHANNEL of APP. What the channel offers stays what everybody else gets."""
+    if change_id and _CHANGE_ID.fullmatch(change_id) is None:
+        raise click.BadParameter("letters, digits, '.', '_' and '-' only", param_hint="--id")
+    begun = client.post(_path(app, channel), _body(**plan), change_id)
+    out.result(begun, lambda: _tell_moved(begun, "started"))
+
+
+@rollout.command()
+@click.argument("app")
+@click.argument("channel")
+@with_api
+def show(client: Client, out: Output, app: str, channel: str) -> None:
+    """Show the latest rollout of CHANNEL of APP as it is now."""
+    found = client.get(_path(app, channel))
+    following = found["next_step_at"]
+    pairs = [
+        ("bundle", found["bundle"]),
+        ("phase", found["phase"]),
+        ("share", found["share"]),
+        ("step", f"{found['step']} of {len(found['steps'])}, since {moment(found['began'])}"),
+        ("next step", moment(following) if following else None),
+        ("steps", found["steps"]),
+        ("every", format_duration(found["every_seconds"]) if found["every_seconds"] else None),
+        ("segments", found["segments"] or None),
+        ("first", found["first"] or None),
+        ("hold-out", f"{found['hold_out']} ({found['hold_out_group']})" if found["hold_out"] != "0%" else None),
+        ("started", moment(found["started"])),
+    ]
+    out.result(found, lambda: fields(pairs))
+
+
+@rollout.command()
+@click.argument("app")
+@click.argument("channel")
+@plan_options
+@click.option(
+    "--devices",
+    type=click.IntRange(0, LISTED_MOST),
+    default=0,
+    show_default=True,
+    help="List so many for each step: those that are offered the bundle from it on.",
+)
+@with_api
+def preview(client: Client, out: Output, app: str, channel: str, devices: int, **plan: Any) -> None:
+    """Show what a rollout would do, before it is started. Changes nothing.
+
+    Each step: how many of 100,000 devices are in, and what becomes of the known ones, whose reports this node still
+    holds. Anybody can send a report.
+    """
+    seen = client.post(f"{_path(app, channel, 'preview')}?devices={devices}", _body(**plan))
+    out.result(seen, lambda: _tell_preview(seen))
+
+
+@rollout.command()
+@with_output
+def diagram(out: Output) -> None:
+    """Print the life cycle as a state diagram in Mermaid's language."""
+    out.result({"diagram": life_cycle_diagram()}, lambda: click.echo(life_cycle_diagram()))
+
+
+def _add_move(move: Move) -> None:
+    legal = LIFE_CYCLE[move]
+    before = " or ".join(phase.value for phase in legal.before)
+
+    @rollout.command(move.value, help=f"{legal.meaning[0].upper()}{legal.meaning[1:]}. Needs one that is {before}.")
+    @click.argument("app")
+    @click.argument("channel")
+    @with_api
+    def run(client: Client, out: Output, app: str, channel: str) -> None:
+        after = client.post(_path(app, channel, move.value))
+        out.result(after, lambda: _tell_moved(after, legal.after.value.replace("_", " ")))
+
+
+for _move in Move:
+    _add_move(_move)
+
+
+def _path(app: str, channel: str, *more: str) -> str:
+    return app_path(app, "channels", channel, "rollout", *more)
+
+
+def _body(
+    bundle: str,
+    steps: str,
+    every: str | None,
+    segments: tuple[str, ...],
+    first: tuple[str, ...],
+    hold_out: str | None,
+) -> dict[str, Any]:
+    """The request; raises Invalid for a duration that is none. What else is wrong, the server says."""
+    name, named, share = (hold_out or "0").rpartition("=")
+    return {
+        "bundle": bundle,
+        "steps": [step.strip() for step in steps.split(",")],
+        "every_seconds": parse_duration(every) if every else 0,
+        "segments": list(segments),
+        "first": list(first),
+        "hold_out": share,
+        "hold_out_group": name if named else GROUP_DEFAULT,
+    }
+
+
+def _tell_moved(view: dict[str, Any], verb: str) -> None:
+    following = f", the next step at {moment(view['next_step_at'])}" if view["next_step_at"] else ""
+    said = verb if view["changed"] else f"no change: {view['phase']}"
+    line(
+        f"{said}: {view['bundle']} on channel {view['channel']} at {view['share']}"
+        f" (step {view['step']} of {len(view['steps'])}){following} (revision {view['revision']})"
+    )
+
+
+def _tell_preview(seen: dict[str, Any]) -> None:
+    known, steps = seen["known"], seen["steps"]
+    rows = [
+        [
+            step["share"],
+            "by hand" if step["after_seconds"] is None else f"+{format_duration(step['after_seconds'])}",
+            f"{step['buckets']:g}",
+            step["offered"],
+            step["has_it"],
+            sum(step["held_back"].values()),
+            [f"{code} {n}" for code, n in step["held_back"].items()],
+        ]
+        for step in steps
+    ]
+    table(("share", "begins", "of 100,000", "offered", "has it", "held back", "why"), rows, "no steps")
+    line("")
+    since = f", by reports since {moment(known['since'])}" if known["since"] else ""
+    more = ", and more that were not read" if known["cut"] else ""
+    line(f"{known['devices']} known devices{since}{more}; {known['elsewhere']} of them not on {seen['channel']}")
+    for step in steps:
+        for device in step["joining"]:
+            line(f"{device}  from {step['share']}")
+    line(f"nothing was changed; `start --id {seen['id']}` draws the same devices")

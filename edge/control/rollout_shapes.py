@@ -1,0 +1,115 @@
+"""The bodies and answers about rollouts and ways back. Shares are percentages as text, `12.5%`: no digit is lost.
+
+Requests refuse unknown fields: a misspelt setting must not be taken for an absent one.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from edge.domain.model import Phase
+
+WHOLE_LIMIT = 2**53 - 1  # a whole number that every JSON reader holds exactly
+
+Whole = Annotated[int, msgspec.Meta(ge=0, le=WHOLE_LIMIT)]
+
+
+class RolloutRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`steps` are rising shares, `every_seconds` how long each lasts; 0: until it is advanced. `segments` limit the
+    rollout to devices in one of them, those in `first` are in at once. `hold_out` is the share of `hold_out_group`,
+    which gets nothing."""
+
+    bundle: str
+    steps: list[str]
+    every_seconds: Whole = 0
+    segments: list[str] = []
+    first: list[str] = []
+    hold_out: str = "0%"
+    hold_out_group: str = "control"
+
+
+class RollbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`to` is a version or `builtin`; null: end what is on its way, or else go back to the last good bundle."""
+
+    to: str | None = None
+
+
+class WithdrawRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reason: str
+
+
+class UndoRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`revision` must be the app's latest; null: whichever that is now. `force`: also if that was a stop."""
+
+    revision: Whole | None = None
+    force: bool = False
+
+
+class RolloutSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The channel's latest rollout; its own address tells more."""
+
+    bundle: str
+    phase: Phase
+
+
+class RolloutView(RolloutSummary, frozen=True, kw_only=True):
+    """`step` is the one in force, from 1; `share` what is in now. Times are in seconds since the epoch: `began` is when
+    the step did, `next_step_at` is null where no step follows by itself."""
+
+    step: int
+    share: str
+    next_step_at: float | None
+    steps: list[str]
+    every_seconds: int
+    segments: list[str]
+    first: list[str]
+    hold_out: str
+    hold_out_group: str
+    started: float
+    began: float
+
+
+class RolloutChanged(RolloutView, frozen=True, kw_only=True):
+    app: str
+    channel: str
+    revision: int
+    changed: bool
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    """`buckets` is how many of 100,000 devices that the rollout is for are in; with a hold-out, to be expected.
+
+    Of the known devices on the channel `offered` get the bundle, `has_it` run it, and `held_back` counts the others by
+    the code of why. `joining` are devices that are offered it from this step on, the latest to report first.
+    """
+
+    share: str
+    after_seconds: int | None
+    buckets: float
+    offered: int
+    has_it: int
+    held_back: dict[str, int]
+    joining: list[str]
+
+
+class KnownView(msgspec.Struct, frozen=True, kw_only=True):
+    """Devices whose reports this node still holds: anybody can send one. `since` is the oldest that counted, in seconds
+    since the epoch; `cut`: there are more than were read. `elsewhere` are on other channels, or on none."""
+
+    devices: int
+    elsewhere: int
+    since: float | None
+    cut: bool
+
+
+class PreviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing was changed. A start with `id` as its Idempotency-Key draws the same devices."""
+
+    app: str
+    channel: str
+    bundle: str
+    id: str
+    hold_out: str
+    hold_out_group: str
+    steps: list[StepView]
+    known: KnownView

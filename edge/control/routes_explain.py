@@ -1,0 +1,141 @@
+"""Why a device gets what it gets: its question as a body, or as parameters for whoever only knows the device.
+
+What a GET leaves out is taken from the device's latest report that this node still holds, and else from DEFAULTS. The
+answer shows the question as it was asked in the end.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from edge.control.operations import Call, Operation, check_app, decode_body
+from edge.control.roles import Permission
+from edge.control.shapes import Explanation
+from edge.domain.errors import Invalid
+from edge.domain.model import UpdateCheck, parse_device_id
+from edge.telemetry.known_devices import Known
+from edge.wire.capabilities import NEWEST_PLUGIN
+
+COUNTRY = "country"  # no device says it: a proxy does
+FLAGS = ("is_prod", "is_emulator")
+TEXTS = (
+    "device_id",
+    "platform",
+    "version_name",
+    "version_build",
+    "plugin_version",
+    "defaultChannel",
+    "custom_id",
+    "key_id",
+    "version_os",
+    "install_source",
+)
+EXPLAIN_QUERY = (*TEXTS, *FLAGS, COUNTRY)
+# A device that was just installed from a store: on builtin, of the newest plugin.
+DEFAULTS: Mapping[str, Any] = {
+    "platform": "android",
+    "version_name": "builtin",
+    "version_build": "1.0.0",
+    "plugin_version": NEWEST_PLUGIN,
+}
+
+_WORDS = {"true": True, "false": False}
+
+
+class _Asks(msgspec.Struct):
+    app_id: str = ""
+
+
+async def handle_explain_body(call: Call[msgspec.Raw]) -> Any:
+    """Raises Invalid `app_mismatch` when the device's body is about another app than the address."""
+    await check_app(call)
+    body = bytes(call.body)
+    _check_app(call.app, body)
+    return await call.ports.explain(call.app, body, parse_country(call.request.query.get(COUNTRY, "")))
+
+
+async def handle_explain(call: Call[None]) -> Any:
+    """Raises Invalid `unknown_parameter`, `invalid_boolean`, `invalid_country`, and what a body is refused for."""
+    await check_app(call)
+    given = parse_question(call.request.query)
+    country = parse_country(str(given.pop(COUNTRY, "")))
+    known = None
+    if "device_id" in given:
+        known = await call.ports.reported(call.app, parse_device_id(given["device_id"]))
+    asked = {**DEFAULTS, **(_question(known) if known else {}), **given, "app_id": call.app}
+    explained = await call.ports.explain(call.app, msgspec.json.encode(asked), country)
+    return {**explained, "reported": known.reported if known else None}
+
+
+def parse_question(query: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a device's body that parameters give. Raises Invalid `unknown_parameter`, `invalid_boolean`."""
+    for name in query:
+        if name not in EXPLAIN_QUERY:
+            raise Invalid("unknown_parameter", f"there is no parameter {name[:64]!r}")
+    return {name: _parse_flag(name, text) if name in FLAGS else text for name, text in query.items()}
+
+
+def parse_country(text: str) -> str:
+    """Two letters, as capitals, or nothing. Raises Invalid `invalid_country`."""
+    if text and not (len(text) == 2 and text.isascii() and text.isalpha()):
+        raise Invalid("invalid_country", f"country {text[:8]!r} is not a code of two letters")
+    return text.upper()
+
+
+def _parse_flag(name: str, text: str) -> bool:
+    if text not in _WORDS:
+        raise Invalid("invalid_boolean", f"{name} is true or false, not {text[:16]!r}")
+    return _WORDS[text]
+
+
+def _question(known: Known) -> dict[str, Any]:
+    """The body of a check, of what a report has told."""
+    check: UpdateCheck = known.check
+    return {
+        "platform": check.platform.value,
+        "version_name": check.version_name,
+        "version_build": check.version_build,
+        "plugin_version": check.plugin.version,
+        "is_prod": check.is_prod,
+        "is_emulator": check.is_emulator,
+        "defaultChannel": check.default_channel,
+        "custom_id": check.custom_id,
+        "key_id": check.key_id,
+        "version_os": check.version_os,
+        "install_source": check.install_source,
+    }
+
+
+def _check_app(app: str, body: bytes) -> None:
+    """A token for one app must not ask about another through the body."""
+    asked = decode_body(body, _Asks).app_id
+    if asked != app:
+        raise Invalid("app_mismatch", f"the device asks about app {asked[:128]!r}, the address is about {app!r}")
+
+
+OPERATIONS = (
+    Operation(
+        name="explain",
+        method="POST",
+        path="/v1/apps/{app}/explain",
+        summary="Show every rule that a device's question to /updates meets, and the answer",
+        permission=Permission.READ_APP,
+        handle=handle_explain_body,
+        answer=Explanation,
+        body=msgspec.Raw,
+        query=(COUNTRY,),
+        refusals=(400,),
+    ),
+    Operation(
+        name="explain_device",
+        method="GET",
+        path="/v1/apps/{app}/explain",
+        summary="The same for a question in parameters; what is left out comes from the device's latest report",
+        permission=Permission.READ_APP,
+        handle=handle_explain,
+        answer=Explanation,
+        query=EXPLAIN_QUERY,
+        refusals=(400,),
+    ),
+)

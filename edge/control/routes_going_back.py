@@ -1,0 +1,66 @@
+"""Ways back: a channel to what it offered before, an app to what it was before its last change."""
+
+import asyncio
+
+from msgspec.structs import asdict
+
+from edge.control.operations import Call, Operation, commit
+from edge.control.roles import Permission
+from edge.control.rollout_shapes import RollbackRequest, UndoRequest
+from edge.control.routes_apps import view_line
+from edge.control.routes_channels import view_channel
+from edge.control.shapes import ChannelChanged, UndoDone
+from edge.domain.commands import RollBack, Undo
+from edge.domain.states import channel_of
+
+
+async def handle_rollback(call: Call[RollbackRequest]) -> ChannelChanged:
+    name = call.part("name")
+    committed = await commit(call, call.app, RollBack(channel=name, to=call.body.to))
+    state = committed.state
+    return ChannelChanged(
+        **asdict(view_channel(channel_of(state, name))),
+        app=state.app,
+        revision=state.revision,
+        changed=committed.changed,
+    )
+
+
+async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
+    """What is undone is named before: if the head moves meanwhile, `apply` refuses."""
+    (latest,) = await asyncio.to_thread(call.ports.releases.history, call.app, 1)
+    wanted = latest.number if call.body.revision is None else call.body.revision
+    committed = await commit(call, call.app, Undo(revision=wanted, force=call.body.force))
+    state = committed.state
+    return UndoDone(
+        app=state.app,
+        revision=state.revision,
+        changed=committed.changed,
+        undone=view_line(latest) if committed.changed else None,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="roll_channel_back",
+        method="POST",
+        path="/v1/apps/{app}/channels/{name}/rollback",
+        summary="End what is on its way to a channel, or offer what it offered before",
+        permission=Permission.CHANGE_APP,
+        handle=handle_rollback,
+        answer=ChannelChanged,
+        body=RollbackRequest,
+        changes=True,
+    ),
+    Operation(
+        name="undo",
+        method="POST",
+        path="/v1/apps/{app}/undo",
+        summary="Take back the app's last change, of any kind, as a new revision",
+        permission=Permission.CHANGE_APP,
+        handle=handle_undo,
+        answer=UndoDone,
+        body=UndoRequest,
+        changes=True,
+    ),
+)

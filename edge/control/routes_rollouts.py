@@ -1,0 +1,156 @@
+"""Rollouts of a channel: look ahead, start, see, and every legal move from the table of the life cycle."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from msgspec.structs import asdict
+
+from edge.bundles.releases import Committed
+from edge.control.operations import Call, Operation, command_id, commit, load_app
+from edge.control.roles import Permission
+from edge.control.rollout_shapes import PreviewAnswer, RolloutChanged, RolloutRequest, RolloutView
+from edge.domain.commands import MoveRollout, StartRollout
+from edge.domain.errors import Invalid, NotFound
+from edge.domain.model import AppState, Rollout
+from edge.domain.rollout import LIFE_CYCLE, Move, next_step_at, share_at, step_at
+from edge.domain.shares import format_share, parse_share
+from edge.domain.states import channel_of
+
+LISTED_DEFAULT = 20  # devices that a preview lists for each step: enough to look some of them up
+LISTED_LIMIT = 1_000  # with 50 steps 2 MB of ids
+
+_ROLLOUT = "/v1/apps/{app}/channels/{name}/rollout"
+
+
+async def handle_start(call: Call[RolloutRequest]) -> RolloutChanged:
+    return await _change(call, parse_start(call.part("name"), call.body))
+
+
+async def handle_show(call: Call[None]) -> RolloutView:
+    """Raises NotFound `no_rollout`."""
+    return view_rollout(_rollout(await load_app(call), call.part("name")), call.ports.moment(call.app).proven)
+
+
+async def handle_preview(call: Call[RolloutRequest]) -> PreviewAnswer:
+    """Refused where a start would be."""
+    listed = _parse_listed(call.request.query.get("devices", str(LISTED_DEFAULT)))
+    command = parse_start(call.part("name"), call.body)
+    return await call.ports.foresee(call.app, command, command_id(call.request), listed)
+
+
+async def handle_move(move: Move, call: Call[None]) -> RolloutChanged:
+    return await _change(call, MoveRollout(channel=call.part("name"), move=move))
+
+
+def parse_start(channel: str, body: RolloutRequest) -> StartRollout:
+    """Raises Invalid `invalid_share`; what else is wrong, `apply` says."""
+    return StartRollout(
+        channel=channel,
+        bundle=body.bundle,
+        steps=tuple(parse_share(step) for step in body.steps),
+        every_seconds=body.every_seconds,
+        segments=tuple(body.segments),
+        first=tuple(body.first),
+        hold_out=parse_share(body.hold_out),
+        hold_out_group=body.hold_out_group,
+    )
+
+
+def view_rollout(rollout: Rollout, proven: float) -> RolloutView:
+    """At a moment that the heads prove."""
+    step = step_at(rollout, proven)
+    return RolloutView(
+        bundle=rollout.bundle,
+        phase=rollout.phase,
+        step=step + 1,
+        share=format_share(share_at(rollout, proven)),
+        next_step_at=next_step_at(rollout, proven),
+        steps=[format_share(share) for share in rollout.steps],
+        every_seconds=rollout.every_seconds,
+        segments=list(rollout.segments),
+        first=list(rollout.first),
+        hold_out=format_share(rollout.hold_out),
+        hold_out_group=rollout.hold_out_group,
+        started=rollout.started,
+        began=rollout.began + (step - rollout.step) * rollout.every_seconds,
+    )
+
+
+async def _change(call: Call[Any], command: StartRollout | MoveRollout) -> RolloutChanged:
+    committed = await commit(call, call.app, command)
+    return _changed(call, committed, command.channel)
+
+
+def _changed(call: Call[Any], committed: Committed, channel: str) -> RolloutChanged:
+    state = committed.state
+    view = view_rollout(_rollout(state, channel), call.ports.moment(state.app).proven)
+    return RolloutChanged(
+        **asdict(view), app=state.app, channel=channel, revision=state.revision, changed=committed.changed
+    )
+
+
+def _rollout(state: AppState, channel: str) -> Rollout:
+    """Raises NotFound: also for a repeated command whose channel was deleted since."""
+    rollout = channel_of(state, channel).rollout
+    if rollout is None:
+        raise NotFound("no_rollout", f"channel {channel!r} has had no rollout")
+    return rollout
+
+
+def _parse_listed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= LISTED_LIMIT):
+        raise Invalid("invalid_devices", f"devices: a number from 0 to {LISTED_LIMIT}")
+    return int(text)
+
+
+def _move_operation(move: Move) -> Operation:
+    handle: Callable[[Call[None]], Awaitable[RolloutChanged]] = partial(handle_move, move)
+    before = " or ".join(phase.value for phase in LIFE_CYCLE[move].before)
+    return Operation(
+        name=f"{move.name.lower()}_rollout",
+        method="POST",
+        path=f"{_ROLLOUT}/{move.value}",
+        summary=f"Of a rollout that is {before}: {LIFE_CYCLE[move].meaning}",
+        permission=Permission.CHANGE_APP,
+        handle=handle,
+        answer=RolloutChanged,
+        changes=True,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="start_rollout",
+        method="POST",
+        path=_ROLLOUT,
+        summary="Offer a bundle to a growing share of a channel's devices",
+        permission=Permission.CHANGE_APP,
+        handle=handle_start,
+        answer=RolloutChanged,
+        body=RolloutRequest,
+        changes=True,
+    ),
+    Operation(
+        name="show_rollout",
+        method="GET",
+        path=_ROLLOUT,
+        summary="Show a channel's latest rollout as it is now",
+        permission=Permission.READ_APP,
+        handle=handle_show,
+        answer=RolloutView,
+    ),
+    Operation(
+        name="preview_rollout",
+        method="POST",
+        path=f"{_ROLLOUT}/preview",
+        summary="Show which known devices a rollout would reach, step by step; changes nothing",
+        permission=Permission.READ_APP,
+        handle=handle_preview,
+        answer=PreviewAnswer,
+        body=RolloutRequest,
+        query=("devices",),
+        refusals=(409, 503),
+    ),
+    *(_move_operation(move) for move in Move),
+)

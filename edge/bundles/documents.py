@@ -159,7 +159,7 @@ def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(value, dict):
             inner = {"version": value["version"]} if "version" in value else value
             yield from (f"{key}={_word(part)}" for key, part in inner.items())
-        elif value not in (None, "", False):  # what was left out
+        elif value not in (None, "", False, []):  # what was left out
             yield f"{name}={_word(value)}"
 
 

@@ -87,11 +87,12 @@ def list_bundles(client: Client, out: Output, app: str) -> None:
             each["files"],
             size(each["zip_bytes"]),
             _encryption_word(each),
-            each["channels"] or (f"withdrawn: {each['withdrawn']}" if each["withdrawn"] else ""),
+            each["channels"],
+            each["withdrawn"],
         ]
         for each in bundles
     ]
-    columns = ("version", "published", "files", "zip", "encryption", "channels")
+    columns = ("version", "published", "files", "zip", "encryption", "channels", "withdrawn")
     out.result(bundles, lambda: table(columns, rows, "no bundles yet"))
 
 

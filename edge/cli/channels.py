@@ -91,12 +91,13 @@ def list_channels(client: Client, out: Output, app: str) -> None:
 def show(client: Client, out: Output, app: str, name: str) -> None:
     """Show every setting of channel NAME of APP."""
     found = client.get(app_path(app, "channels", name))
-    out.result(
-        found,
-        lambda: fields(
-            [(key.replace("_", " "), value or None if key == "bundle" else value) for key, value in found.items()]
-        ),
-    )
+    rollout = found["rollout"]
+    words = {
+        **found,
+        "bundle": found["bundle"] or None,
+        "rollout": rollout and f"{rollout['bundle']} {rollout['phase']}",
+    }
+    out.result(found, lambda: fields([(key.replace("_", " "), value) for key, value in words.items()]))
 
 
 @channel.command()

@@ -96,11 +96,11 @@ def _rows(steps: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
 
 
 def _decision(decision: dict[str, Any]) -> str:
-    """The outcome, what it is about, and at the end the code, with what it means."""
+    """The outcome, what it is about, and where that has one, the code of why, with what it means."""
     apart = ("outcome", "code", "message")
     about = _words({name: value for name, value in decision.items() if name not in apart and value})
-    why = f"{decision['code']}: {decision['message']}" if "message" in decision else decision["code"]
-    return "; ".join(part for part in (decision["outcome"], about, why) if part)
+    why = [f"{decision['code']}: {decision['message']}"] if "message" in decision else []
+    return "; ".join([decision["outcome"], about, *why])
 
 
 def _words(values: dict[str, Any]) -> str:

@@ -166,13 +166,19 @@ def _tell_moved(view: dict[str, Any], verb: str) -> None:
     )
 
 
+def _begins(after_seconds: int | None) -> str:
+    if after_seconds is None:
+        return "by hand"
+    return f"after {format_duration(after_seconds)}" if after_seconds else "at once"
+
+
 def _tell_preview(seen: dict[str, Any]) -> None:
     known, steps = seen["known"], seen["steps"]
     rows = [
         [
             step["share"],
-            "by hand" if step["after_seconds"] is None else f"+{format_duration(step['after_seconds'])}",
-            f"{step['buckets']:g}",
+            _begins(step["after_seconds"]),
+            round(step["buckets"]),
             step["offered"],
             step["has_it"],
             sum(step["held_back"].values()),

@@ -46,8 +46,8 @@ def publish(truth: Truth, version: str):
 
 
 @asynccontextmanager
-async def running(config: Config, truth: Truth):
-    supervisor = Supervisor(config, truth)
+async def running(config: Config, truth: Truth, **options):
+    supervisor = Supervisor(config, truth, **options)
     ready = asyncio.Event()
     task = asyncio.create_task(supervisor.run(ready))
     try:

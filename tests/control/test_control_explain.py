@@ -1,0 +1,96 @@
+"""Explain with parameters: what is given, what is known, what is assumed; and the same question as with a body."""
+
+import pytest
+from control_world import APP, DEVICE, NOW, OTHER
+from factories import a_check
+
+from edge.domain.model import Platform, Plugin
+from edge.telemetry.known_devices import Known
+from edge.wire.capabilities import NEWEST_PLUGIN
+
+EXPLAIN = f"/v1/apps/{APP}/explain"
+ALL = {
+    "device_id": DEVICE,
+    "platform": "ios",
+    "version_name": "1.0.1",
+    "version_build": "1.0.0",
+    "plugin_version": "8.51.14",
+    "defaultChannel": "beta",
+    "custom_id": "vip",
+    "key_id": "abcd",
+    "version_os": "17.4",
+    "install_source": "testflight",
+}
+
+
+def query(**fields):
+    return f"{EXPLAIN}?{'&'.join(f'{name}={value}' for name, value in fields.items())}"
+
+
+async def test_parameters_and_a_body_ask_the_same(acme):
+    asked = await acme("GET", query(**ALL, is_prod="false", is_emulator="true", country="de"))
+    body = ALL | {"app_id": APP, "is_prod": False, "is_emulator": True}
+    assert asked == await acme("POST", f"{EXPLAIN}?country=DE", body)
+    assert asked["asked"] == body | {"country": "DE"}
+
+
+async def test_a_device_that_nobody_knows_is_taken_for_a_fresh_one(acme):
+    asked = await acme("GET", query(device_id=DEVICE, platform="ios"))
+    assert asked["reported"] is None
+    assert asked["asked"] == {
+        "app_id": APP,
+        "device_id": DEVICE,
+        "platform": "ios",
+        "version_name": "builtin",
+        "version_build": "1.0.0",
+        "plugin_version": NEWEST_PLUGIN,
+        "country": "",
+    }
+
+
+async def test_what_is_not_given_is_what_the_device_has_reported(acme, world):
+    check = a_check(
+        app=APP,
+        device=DEVICE,
+        platform=Platform.IOS,
+        version_name="1.0.1",
+        plugin=Plugin("7.0.0"),
+        is_prod=False,
+        default_channel="beta",
+        custom_id="vip",
+        version_os="17.4",
+    )
+    world.known[APP, DEVICE] = Known(check, NOW)
+    asked = await acme("GET", query(device_id=DEVICE.upper(), version_name="1.0.2", is_prod="true"))
+    assert asked["reported"] == NOW
+    said = asked["asked"]
+    assert (said["platform"], said["version_name"], said["version_build"]) == ("ios", "1.0.2", "1.0.0")
+    assert (said["plugin_version"], said["is_prod"], said["is_emulator"]) == ("7.0.0", True, False)
+    assert (said["defaultChannel"], said["custom_id"], said["version_os"]) == ("beta", "vip", "17.4")
+
+
+WRONG = {
+    "a device that is none": ({"device_id": "me"}, "invalid_device_id"),
+    "a misspelt parameter": ({"device_id": DEVICE, "platfrom": "ios"}, "unknown_parameter"),
+    "a flag that is none": ({"device_id": DEVICE, "is_prod": "yes"}, "invalid_boolean"),
+    "a country that is none": ({"device_id": DEVICE, "country": "Germany"}, "invalid_country"),
+    "an app of its own": ({"device_id": DEVICE, "app_id": OTHER}, "unknown_parameter"),
+}
+
+
+@pytest.mark.parametrize(("given", "code"), WRONG.values(), ids=WRONG)
+async def test_what_is_wrong_is_told_by_its_code(acme, given, code):
+    assert await acme("GET", query(**given), status=422) == code
+
+
+async def test_the_country_of_a_body_is_checked_too(acme):
+    assert await acme("POST", f"{EXPLAIN}?country=1", {"app_id": APP}, status=422) == "invalid_country"
+
+
+async def test_only_who_may_read_the_app_asks(acme):
+    assert await acme("GET", query(**ALL), by="reader-other", status=403) == "forbidden"
+    await acme("GET", query(**ALL), by="reader-acme")
+
+
+async def test_an_unknown_app_is_told_before_anything_is_read(api):
+    assert await api("GET", query(**ALL), status=404) == "unknown_app"

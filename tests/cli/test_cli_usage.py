@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from scripted_server import scripted_server
 
 from edge.cli.main import VERBS, EdgeGroup, cli
+from edge.domain.rollout import Move
 
 # Every verb that talks to a node, with arguments that are complete.
 API_VERBS = [
@@ -22,6 +23,7 @@ API_VERBS = [
     ["bundle", "list", "com.acme.app"],
     ["bundle", "show", "com.acme.app", "1.0.0"],
     ["bundle", "delete", "com.acme.app", "1.0.0"],
+    ["bundle", "withdraw", "com.acme.app", "1.0.0", "--reason", "it crashes"],
     ["bundle", "publish", "com.acme.app", ".", "--version", "1.0.0"],
     ["channel", "create", "com.acme.app", "stable"],
     ["channel", "set", "com.acme.app", "stable", "--public"],
@@ -33,6 +35,12 @@ API_VERBS = [
     ["override", "list", "com.acme.app"],
     ["explain", "com.acme.app", "--body", "-"],
     ["history", "com.acme.app"],
+    ["rollback", "com.acme.app", "stable"],
+    ["rollout", "start", "com.acme.app", "stable", "--bundle", "1.0.0", "--steps", "1,100"],
+    ["rollout", "preview", "com.acme.app", "stable", "--bundle", "1.0.0", "--steps", "1,100"],
+    ["rollout", "show", "com.acme.app", "stable"],
+    *(["rollout", move.value, "com.acme.app", "stable"] for move in Move),
+    ["undo", "com.acme.app"],
     ["stats", "com.acme.app"],
     ["token", "create", "ci", "--role", "publisher"],
     ["token", "list"],
@@ -72,7 +80,7 @@ def test_help_and_version_import_nothing_slow_and_no_verb(args):
     assert not modules & {verb.module for verb in VERBS.values()}
 
 
-@pytest.mark.parametrize("group", ["app", "bundle", "channel", "config", "device", "keys", "token"])
+@pytest.mark.parametrize("group", ["app", "bundle", "channel", "config", "device", "keys", "rollout", "token"])
 def test_help_of_a_group_imports_nothing_slow(group):
     out, roots, _ = imported_by(group, "--help")
     assert "Commands:" in out
@@ -119,6 +127,15 @@ def test_a_channel_has_the_options_of_every_setting(edge, verb):
         ["token", "create", "ci", "--role", "king"],
         ["history", "com.acme.app", "--limit", "0"],
         ["explain", "com.acme.app", "--body", "nowhere.json"],
+        ["explain", "com.acme.app"],
+        ["explain", "com.acme.app", "--country", "DE"],
+        ["explain", "com.acme.app", "--body", "-", "--platform", "ios"],
+        ["rollout", "start", "com.acme.app", "stable", "--bundle", "1.0.0"],
+        ["rollout", "start", "com.acme.app", "stable", "--bundle", "1.0.0", "--steps", "1", "--id", "a b"],
+        ["rollout", "preview", "com.acme.app", "stable", "--bundle", "1.0.0", "--steps", "1", "--devices", "1001"],
+        ["rollout", "explode", "com.acme.app", "stable"],
+        ["undo", "com.acme.app", "--revision", "0"],
+        ["bundle", "withdraw", "com.acme.app", "1.0.0"],
         ["device", "update", "--app", "com.acme.app"],
         ["device", "update", "--app", "a.b", "--state", "s", "--plugin", "8.0.0", "--platform", "windows"],
     ],

@@ -106,6 +106,7 @@ class Standalone:
             record=self.supervisor.record,
             clock=time.time,
             moment=self.insight.moment,
+            region=self.config.region,
         )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 import edge
-from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.control.operations import IDEMPOTENCY_KEY, Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes_apps import HISTORY_DEFAULT, HISTORY_LIMIT
@@ -23,7 +22,7 @@ _DESCRIPTIONS = {
     400: "The device's question is malformed",
     401: "No token, or an unknown one",
     403: "The token's role or app does not allow it",
-    404: "Unknown app, bundle, channel, override or token",
+    404: "Unknown app, or something that it does not have",
     408: "The body did not arrive in time",
     409: "In conflict with what is there",
     413: "The body is too large",
@@ -120,8 +119,8 @@ def _idempotency_key() -> dict[str, Any]:
 
 def _body(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
     if operation.streams:
-        described = f"At most {BLOB_LIMIT_BYTES} bytes"
-        return {"required": True, "description": described, "content": {"application/octet-stream": {}}}
+        described = f"At most {operation.body_limit_bytes} bytes"
+        return {"required": True, "description": described, "content": {operation.streams: {}}}
     if operation.body is None:
         return None
     return {"required": True, "content": _json(schema_of[id(operation.body)])}

@@ -44,7 +44,7 @@ class ControlPorts:
     is text already. `foresee` previews a rollout that would begin with this command and id, and lists so many devices a
     step; `reported` tells what a device would ask now, going by its latest report. `facts_of` looks up what is in force
     for an app's device, `record` changes it, durably. `clock` tells seconds since the epoch, `moment` what an app's
-    rollouts go by.
+    rollouts go by. `region` is the node's, empty where it has none.
     """
 
     store: ObjectStore
@@ -61,6 +61,7 @@ class ControlPorts:
     record: Callable[[list[FactChange]], Awaitable[None]]
     clock: Callable[[], float]
     moment: Callable[[AppId], Moment]
+    region: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +86,9 @@ class Call(Generic[B]):
 class Operation:
     """`body` is what a JSON body is decoded as; `answer` is what a success is encoded from.
 
-    `permission` None: no token is asked for. `changes`: takes an Idempotency-Key. `streams`: the handler reads the
-    body itself. What has another `content_type` than JSON is bytes already. `refusals` are statuses beyond those that
-    follow from the rest.
+    `permission` None: no token is asked for. `changes`: takes an Idempotency-Key. `streams`: the media type of a body
+    that the handler reads itself. What has another `content_type` than JSON is bytes already. `refusals` are statuses
+    beyond those that follow from the rest.
     """
 
     name: str
@@ -100,7 +101,7 @@ class Operation:
     body: Any = None
     body_limit_bytes: int = JSON_LIMIT_BYTES
     changes: bool = False
-    streams: bool = False
+    streams: str = ""
     query: Sequence[str] = ()
     refusals: Sequence[int] = ()
     content_type: str = JSON

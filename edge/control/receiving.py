@@ -1,13 +1,16 @@
 """Request bodies within limits: of size, of time for small ones, of silence for large ones.
 
-A blob goes to a scratch file and is hashed while it arrives; it enters the store whole and verified, or not at all.
+An upload goes to a scratch file and is hashed while it arrives; a blob enters the store whole and verified, or not at
+all.
 """
 
 import asyncio
 import errno
 import hashlib
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import aiofiles
 from aiohttp import ClientPayloadError, hdrs, web
@@ -27,6 +30,14 @@ class Stalled(EdgeError):
     """The peer was too slow."""
 
     status = 408
+
+
+class Received(NamedTuple):
+    """An upload: where it lies for now, its size, and the SHA-256 of what arrived."""
+
+    path: Path
+    bytes: int
+    digest: str
 
 
 async def read_body(request: web.Request, limit_bytes: int) -> bytes:
@@ -55,23 +66,37 @@ async def receive_blob(
 ) -> int:
     """Store the request's body as the blob `digest`; returns its size in bytes, durable.
 
-    Raises as `read_body`, and Invalid `digest_mismatch` or Unavailable `storage_full`. No scratch file is left behind.
-    Two uploads of one digest at once do not meet: each has a file of its own.
+    Raises as `receive_file`, and Invalid `digest_mismatch`. Two uploads of one digest at once do not meet: each has a
+    file of its own.
+    """
+    async with receive_file(request, store, limit_bytes, idle_seconds) as file:
+        if file.digest != digest:
+            raise Invalid(
+                "digest_mismatch", f"the {file.bytes} bytes received have SHA-256 {file.digest}, not {digest}"
+            )
+        await asyncio.to_thread(store.adopt, blob_key(digest), file.path)
+        return file.bytes
+
+
+@asynccontextmanager
+async def receive_file(
+    request: web.Request, store: ObjectStore, limit_bytes: int, idle_seconds: float = IDLE_SECONDS
+) -> AsyncIterator[Received]:
+    """The request's body in a scratch file on the store's volume. However the block ends, the file is gone then.
+
+    Raises as `read_body`, and Unavailable `storage_full`, also for the block.
     """
     _check_declared(request, limit_bytes)
     scratch = store.scratch()
     try:
-        received, actual = await _write_scratch(request, scratch, limit_bytes, idle_seconds)
-        if actual != digest:
-            raise Invalid("digest_mismatch", f"the {received} bytes received have SHA-256 {actual}, not {digest}")
-        await asyncio.to_thread(store.adopt, blob_key(digest), scratch)
+        received, digest = await _write_scratch(request, scratch, limit_bytes, idle_seconds)
+        yield Received(scratch, received, digest)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable("storage_full", "the store has no room for this blob") from error
+            raise Unavailable("storage_full", "the store has no room for this upload") from error
         raise
     finally:
         scratch.unlink(missing_ok=True)  # not in a thread: a cancelled upload must not wait once more
-    return received
 
 
 async def _write_scratch(request: web.Request, scratch: Path, limit_bytes: int, idle_seconds: float) -> tuple[int, str]:

@@ -79,7 +79,7 @@ def _view(state: AppState) -> AppView:
         expose_metadata=state.expose_metadata,
         bundles=len(state.bundles),
         overrides=len(state.overrides),
-        channels=[view_channel(channel) for _, channel in sorted(state.channels.items())],
+        channels=[view_channel(state, channel) for _, channel in sorted(state.channels.items())],
     )
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from msgspec.structs import asdict
 
 from edge.bundles.formats import check_digest
+from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.bundles.releases import Committed
 from edge.bundles.store import ObjectStore, blob_key
 from edge.control.operations import Call, Operation, check_app, commit, load_app
@@ -42,7 +43,7 @@ VERIFICATIONS_WAITING = 32  # further publishers that may queue; more get 503
 
 
 class Verifications:
-    """Lets a bounded number of publishers verify at once, and a bounded number wait."""
+    """Lets a bounded number of publishers verify at once, and a bounded number wait. Long lists of ids count too."""
 
     def __init__(self) -> None:
         self._running = asyncio.Semaphore(VERIFICATIONS_AT_ONCE)
@@ -52,7 +53,7 @@ class Verifications:
     async def turn(self) -> AsyncIterator[None]:
         """Raises Unavailable `busy` when too many wait already."""
         if self._present >= VERIFICATIONS_AT_ONCE + VERIFICATIONS_WAITING:
-            raise Unavailable("busy", "too many bundles are being published at once; try again")
+            raise Unavailable("busy", "too many uploads are being worked on at once; try again")
         self._present += 1
         try:
             async with self._running:
@@ -258,7 +259,8 @@ OPERATIONS = (
         permission=Permission.CHANGE_APP,
         handle=handle_upload,
         answer=BlobStored,
-        streams=True,
+        body_limit_bytes=BLOB_LIMIT_BYTES,
+        streams="application/octet-stream",
         refusals=(413,),
     ),
 )

@@ -2,25 +2,37 @@
 
 from typing import Any
 
-import msgspec
 from msgspec.structs import asdict
 
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
+from edge.control.rollout_shapes import RolloutSummary
+from edge.control.routes_experiments import view_experiment
 from edge.control.shapes import ChannelChanged, ChannelDeleted, ChannelPatch, ChannelRequest, ChannelView
 from edge.domain.commands import ChannelSettings, CreateChannel, DeleteChannel, SetChannel
-from edge.domain.errors import NotFound
-from edge.domain.model import AppState, Channel, ChannelName
+from edge.domain.model import AppState, Channel
+from edge.domain.states import channel_of, last_good
 
 
-def view_channel(channel: Channel) -> ChannelView:
-    return msgspec.convert(channel, ChannelView, from_attributes=True)
+def view_channel(state: AppState, channel: Channel) -> ChannelView:
+    rollout = channel.rollout
+    settings = {name: getattr(channel, name) for name in ChannelSettings.__struct_fields__}
+    return ChannelView(
+        **settings,
+        name=channel.name,
+        bundle_changed=channel.changed,
+        rolled_back=channel.rolled_back,
+        earlier=list(channel.earlier),
+        last_good=last_good(state, channel),
+        rollout=RolloutSummary(bundle=rollout.bundle, phase=rollout.phase) if rollout is not None else None,
+        experiment=view_experiment(channel.experiment) if channel.experiment is not None else None,
+    )
 
 
 async def handle_list(call: Call[None]) -> list[ChannelView]:
     """By name."""
     state = await load_app(call)
-    return [view_channel(channel) for _, channel in sorted(state.channels.items())]
+    return [view_channel(state, channel) for _, channel in sorted(state.channels.items())]
 
 
 async def handle_create(call: Call[ChannelRequest]) -> ChannelChanged:
@@ -29,7 +41,8 @@ async def handle_create(call: Call[ChannelRequest]) -> ChannelChanged:
 
 
 async def handle_show(call: Call[None]) -> ChannelView:
-    return view_channel(_channel(await load_app(call), call.part("name")))
+    state = await load_app(call)
+    return view_channel(state, channel_of(state, call.part("name")))
 
 
 async def handle_set(call: Call[ChannelPatch]) -> ChannelChanged:
@@ -46,25 +59,13 @@ async def handle_delete(call: Call[None]) -> ChannelDeleted:
 
 async def _change(call: Call[Any], command: CreateChannel | SetChannel) -> ChannelChanged:
     committed = await commit(call, call.app, command)
-    view = view_channel(_channel(committed.state, command.name))
-    return ChannelChanged(
-        **asdict(view),
-        app=committed.state.app,
-        revision=committed.state.revision,
-        changed=committed.changed,
-    )
+    state = committed.state
+    view = view_channel(state, channel_of(state, command.name))  # not found: a repeated command, deleted since
+    return ChannelChanged(**asdict(view), app=state.app, revision=state.revision, changed=committed.changed)
 
 
 def _settings(body: ChannelPatch) -> ChannelSettings:
     return ChannelSettings(**{name: getattr(body, name) for name in ChannelSettings.__struct_fields__})
-
-
-def _channel(state: AppState, name: str) -> Channel:
-    """Raises NotFound: also for a repeated command whose channel was deleted since."""
-    channel = state.channels.get(ChannelName(name))
-    if channel is None:
-        raise NotFound("unknown_channel", f"unknown channel {name!r} for app {state.app!r}")
-    return channel
 
 
 OPERATIONS = (

@@ -19,7 +19,7 @@ async def handle_rollback(call: Call[RollbackRequest]) -> ChannelChanged:
     committed = await commit(call, call.app, RollBack(channel=name, to=call.body.to))
     state = committed.state
     return ChannelChanged(
-        **asdict(view_channel(channel_of(state, name))),
+        **asdict(view_channel(state, channel_of(state, name))),
         app=state.app,
         revision=state.revision,
         changed=committed.changed,

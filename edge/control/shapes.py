@@ -9,6 +9,7 @@ import msgspec
 
 from edge.control.roles import Role
 from edge.control.rollout_shapes import RolloutSummary
+from edge.control.targeting_shapes import ExperimentView
 from edge.domain.commands import ChannelSettings
 from edge.domain.model import Policy
 
@@ -93,7 +94,11 @@ class AppSummary(_Answer, frozen=True, kw_only=True):
 
 
 class ChannelView(_Answer, frozen=True, kw_only=True):
-    """`bundle` is a version, `builtin`, or null: the channel offers nothing."""
+    """`bundle` is a version, `builtin`, or null: the channel offers nothing. It changed last at `bundle_changed`, in
+    seconds since the epoch, and `rolled_back` says whether that was a way back.
+
+    `earlier` is what the channel offered to everybody before, the latest last; `last_good` what it falls back to.
+    """
 
     name: str
     bundle: str | None
@@ -109,6 +114,14 @@ class ChannelView(_Answer, frozen=True, kw_only=True):
     policy: Policy
     block_under_native: bool
     rollout: RolloutSummary | None
+    windows: tuple[str, ...]
+    rollback_passes: bool
+    spread_seconds: int
+    bundle_changed: float
+    rolled_back: bool
+    earlier: list[str]
+    last_good: str | None
+    experiment: ExperimentView | None
 
 
 class AppView(_Answer, frozen=True, kw_only=True):

@@ -95,7 +95,7 @@ def _outcome(app: AppSnapshot, channel: ChannelName, check: UpdateCheck, facts: 
         return OFFERED
     if compiled.experiment is not None and compiled.experiment.arm_of(check, facts) is not None:
         return EXPERIMENT
-    held = pick(compiled, check, facts, moment).held
+    _, _, held, _ = pick(compiled, check, facts, moment)
     if held is not None:
         return held.code
     return HAS_IT if check.version_name == bundle else decision.code

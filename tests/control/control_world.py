@@ -174,6 +174,7 @@ class World:
             "record": self.record,
             "clock": lambda: NOW,
             "moment": lambda app: Moment(NOW, NOW),
+            "region": "",
         }
         return ControlPorts(**(wired | changed))
 

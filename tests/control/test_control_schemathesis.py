@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 import schemathesis
 from aiohttp import web
-from control_world import APP, DEVICE, NOW, Secrets, World, pack
+from control_world import APP, DEVICE, NOW, Secrets, World, digest, pack
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -30,7 +30,16 @@ from edge.bundles.store import blob_key
 from edge.control.app import OPERATIONS, build_control_app
 from edge.control.openapi import build_openapi
 from edge.control.tokens import Tokens
-from edge.domain.commands import Change, ChannelSettings, CreateApp, CreateChannel
+from edge.domain.commands import (
+    Change,
+    ChannelSettings,
+    CreateApp,
+    CreateChannel,
+    PutIdSet,
+    SegmentSettings,
+    SetSegment,
+)
+from edge.domain.id_sets import encode_id_set
 
 EXAMPLES = int(os.environ.get("EDGE_EXAMPLES", "8"))  # an operation; the whole set stays below ten seconds
 CHECKS = [
@@ -41,6 +50,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 PACKED = pack(page="1")
+IDS = encode_id_set([DEVICE])
 # What exists, for the names in addresses and bodies: generated ones would nearly all end at the first look-up.
 IN_PATH = {"app": APP, "name": "production", "version": "1.0.0", "digest": PACKED.zip, "device": DEVICE}
 IN_BODY = {
@@ -58,6 +68,7 @@ IN_BODY = {
     "hold_out": "5%",
     "hold_out_group": "control",
     "to": "1.0.0",
+    "where": 'in_set("production") || version_os >= "14"',
 }
 
 schema = schemathesis.openapi.from_dict(build_openapi(OPERATIONS))
@@ -70,12 +81,17 @@ def build_world(folder) -> World:
     writer = load_or_create_writer(node_dir / "writer.pem")
     trust = open_trust(store, node_dir, NOW, writer)
     releases, tokens = Releases(store, writer, trust), Tokens(store, trust, writer)
+    for name, content in (PACKED.blobs | {digest(IDS): IDS}).items():
+        store.create(blob_key(name), content)
     for number, command in enumerate(
-        (CreateApp(app=APP), CreateChannel(name="production", settings=ChannelSettings(public=True)))
+        (
+            CreateApp(app=APP),
+            CreateChannel(name="production", settings=ChannelSettings(public=True)),
+            PutIdSet(name="production", blob=digest(IDS), ids=1),
+            SetSegment(name="production", settings=SegmentSettings(where='in_set("production")')),
+        )
     ):
         releases.commit(APP, Change(id=f"first-{number}", at=NOW, by="test", command=command))
-    for digest, content in PACKED.blobs.items():
-        store.create(blob_key(digest), content)
     return World(store, releases, tokens, Secrets(tokens))
 
 

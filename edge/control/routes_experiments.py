@@ -1,0 +1,147 @@
+"""Experiments of an app, one a channel: list, show, start, stop; and when a channel's windows are open."""
+
+import asyncio
+
+import msgspec
+from msgspec.structs import asdict
+
+from edge.control.operations import Call, Operation, commit, load_app
+from edge.control.roles import Permission
+from edge.control.targeting_shapes import (
+    ChannelExperiment,
+    ExperimentRequest,
+    ExperimentStarted,
+    ExperimentStopped,
+    ExperimentStopRequest,
+    ExperimentView,
+    WindowsView,
+)
+from edge.domain.commands import StartExperiment, StopExperiment
+from edge.domain.errors import NotFound
+from edge.domain.model import Channel, Experiment
+from edge.domain.states import channel_of
+from edge.domain.windows import compile_windows
+
+
+def view_experiment(experiment: Experiment) -> ExperimentView:
+    return msgspec.convert(experiment, ExperimentView, from_attributes=True)
+
+
+async def handle_list(call: Call[None]) -> list[ChannelExperiment]:
+    """By channel."""
+    state = await load_app(call)
+    return [_view(channel) for _, channel in sorted(state.channels.items()) if channel.experiment is not None]
+
+
+async def handle_show(call: Call[None]) -> ChannelExperiment:
+    return _view(channel_of(await load_app(call), call.part("name")))
+
+
+async def handle_start(call: Call[ExperimentRequest]) -> ExperimentStarted:
+    body, name = call.body, call.part("name")
+    command = StartExperiment(channel=name, name=body.name, arms=body.arms, segment=body.segment)
+    committed = await commit(call, call.app, command)
+    state = committed.state
+    channel = channel_of(state, name)
+    return ExperimentStarted(
+        **asdict(_view(channel)),
+        app=state.app,
+        revision=state.revision,
+        changed=committed.changed,
+    )
+
+
+async def handle_stop(call: Call[ExperimentStopRequest]) -> ExperimentStopped:
+    name = call.part("name")
+    committed = await commit(call, call.app, StopExperiment(channel=name, keep=call.body.keep))
+    state = committed.state
+    return ExperimentStopped(
+        app=state.app,
+        revision=state.revision,
+        changed=committed.changed,
+        channel=name,
+        bundle=channel_of(state, name).bundle,
+    )
+
+
+async def handle_windows(call: Call[None]) -> WindowsView:
+    channel = channel_of(await load_app(call), call.part("name"))
+    return await asyncio.to_thread(_view_windows, channel, call.ports.clock())
+
+
+def _view(channel: Channel) -> ChannelExperiment:
+    return ChannelExperiment(**asdict(view_experiment(_experiment(channel))), channel=channel.name)
+
+
+def _experiment(channel: Channel) -> Experiment:
+    """Raises NotFound: also for a repeated start whose experiment was stopped since."""
+    if channel.experiment is None:
+        raise NotFound("no_experiment", f"no experiment runs on channel {channel.name!r}")
+    return channel.experiment
+
+
+def _view_windows(channel: Channel, now: float) -> WindowsView:
+    schedule = compile_windows(channel.windows)
+    is_open = schedule.is_open(now)
+    return WindowsView(
+        channel=channel.name,
+        windows=list(channel.windows),
+        rollback_passes=channel.rollback_passes,
+        now=now,
+        open=is_open,
+        opens_at=None if is_open else schedule.opens_at(now),
+        closes_at=schedule.closes_at(now) if is_open else None,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="list_experiments",
+        method="GET",
+        path="/v1/apps/{app}/experiments",
+        summary="List the experiments that run, by channel",
+        permission=Permission.READ_APP,
+        handle=handle_list,
+        answer=list[ChannelExperiment],
+    ),
+    Operation(
+        name="show_experiment",
+        method="GET",
+        path="/v1/apps/{app}/channels/{name}/experiment",
+        summary="Show the experiment that runs on a channel",
+        permission=Permission.READ_APP,
+        handle=handle_show,
+        answer=ChannelExperiment,
+    ),
+    Operation(
+        name="start_experiment",
+        method="POST",
+        path="/v1/apps/{app}/channels/{name}/experiment",
+        summary="Start an experiment on a channel: bundles for shares of its devices, or of a segment's",
+        permission=Permission.CHANGE_APP,
+        handle=handle_start,
+        answer=ExperimentStarted,
+        body=ExperimentRequest,
+        changes=True,
+    ),
+    Operation(
+        name="stop_experiment",
+        method="POST",
+        path="/v1/apps/{app}/channels/{name}/experiment/stop",
+        summary="Stop the experiment; the channel offers the bundle of the arm that is kept to everybody",
+        permission=Permission.CHANGE_APP,
+        handle=handle_stop,
+        answer=ExperimentStopped,
+        body=ExperimentStopRequest,
+        changes=True,
+    ),
+    Operation(
+        name="show_windows",
+        method="GET",
+        path="/v1/apps/{app}/channels/{name}/windows",
+        summary="Show a channel's maintenance windows, whether they are open now, and when that changes",
+        permission=Permission.READ_APP,
+        handle=handle_windows,
+        answer=WindowsView,
+    ),
+)

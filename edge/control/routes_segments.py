@@ -1,0 +1,119 @@
+"""Segments of an app: list, show, set, delete, and whether a device is in one, before or after it is saved."""
+
+import asyncio
+
+import msgspec
+from msgspec.structs import asdict
+
+from edge.control.operations import Call, Operation, commit, load_app
+from edge.control.roles import Permission
+from edge.control.targeting_shapes import (
+    SegmentChanged,
+    SegmentDeleted,
+    SegmentTested,
+    SegmentTestRequest,
+    SegmentView,
+)
+from edge.control.trying import Trial, read_device
+from edge.domain.commands import DeleteSegment, SegmentSettings, SetSegment
+from edge.domain.model import Segment, parse_name
+from edge.domain.states import segment_of
+
+
+def view_segment(segment: Segment) -> SegmentView:
+    return msgspec.convert(segment, SegmentView, from_attributes=True)
+
+
+async def handle_list(call: Call[None]) -> list[SegmentView]:
+    """In the order in which they are asked."""
+    state = await load_app(call)
+    return [view_segment(each) for each in sorted(state.segments.values(), key=lambda each: (each.priority, each.name))]
+
+
+async def handle_show(call: Call[None]) -> SegmentView:
+    return view_segment(segment_of(await load_app(call), call.part("name")))
+
+
+async def handle_set(call: Call[SegmentSettings]) -> SegmentChanged:
+    name = call.part("name")
+    committed = await commit(call, call.app, SetSegment(name=name, settings=call.body))
+    state = committed.state
+    view = view_segment(segment_of(state, name))  # not found: a repeated command whose segment was deleted since
+    return SegmentChanged(**asdict(view), app=state.app, revision=state.revision, changed=committed.changed)
+
+
+async def handle_delete(call: Call[None]) -> SegmentDeleted:
+    name = call.part("name")
+    committed = await commit(call, call.app, DeleteSegment(name=name))
+    state = committed.state
+    return SegmentDeleted(app=state.app, revision=state.revision, changed=committed.changed, name=name)
+
+
+async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
+    """With the region of this node, and what it knows of the device."""
+    state = await load_app(call)
+    name, body, ports = parse_name("segment", call.part("name")), call.body, call.ports
+    where = segment_of(state, name).where if body.where is None else body.where
+    check = read_device(bytes(body.device), state.app, body.country)
+    facts = ports.facts_of(state.app, check.device)
+
+    def test() -> SegmentTested:
+        trial = Trial(ports.store, state, name, where, ports.region)
+        return SegmentTested(
+            name=name, where=where, matches=trial.matches(check, facts), unknown=trial.unknown(check, facts)
+        )
+
+    return await asyncio.to_thread(test)
+
+
+OPERATIONS = (
+    Operation(
+        name="list_segments",
+        method="GET",
+        path="/v1/apps/{app}/segments",
+        summary="List the segments in the order in which they are asked",
+        permission=Permission.READ_APP,
+        handle=handle_list,
+        answer=list[SegmentView],
+    ),
+    Operation(
+        name="show_segment",
+        method="GET",
+        path="/v1/apps/{app}/segments/{name}",
+        summary="Show a segment",
+        permission=Permission.READ_APP,
+        handle=handle_show,
+        answer=SegmentView,
+    ),
+    Operation(
+        name="set_segment",
+        method="PATCH",
+        path="/v1/apps/{app}/segments/{name}",
+        summary="Make a segment, which needs an expression, or change it; what is left out stays",
+        permission=Permission.CHANGE_APP,
+        handle=handle_set,
+        answer=SegmentChanged,
+        body=SegmentSettings,
+        changes=True,
+    ),
+    Operation(
+        name="delete_segment",
+        method="DELETE",
+        path="/v1/apps/{app}/segments/{name}",
+        summary="Delete a segment that no rollout or experiment asks",
+        permission=Permission.CHANGE_APP,
+        handle=handle_delete,
+        answer=SegmentDeleted,
+        changes=True,
+    ),
+    Operation(
+        name="test_segment",
+        method="POST",
+        path="/v1/apps/{app}/segments/{name}/test",
+        summary="Tell whether a device is in a segment, or would be with another expression; nothing is saved",
+        permission=Permission.READ_APP,
+        handle=handle_test,
+        answer=SegmentTested,
+        body=SegmentTestRequest,
+    ),
+)

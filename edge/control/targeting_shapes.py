@@ -1,0 +1,141 @@
+"""The bodies and answers about targeting: segments, id sets, experiments, windows. Otherwise as `shapes`.
+
+Weights are in thousandths of a percent, moments in seconds since the epoch.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from edge.domain.commands import NewArm
+
+COUNTRY = "^([A-Z]{2})?$"  # ISO 3166-1 alpha-2; empty: nobody says
+
+
+class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
+    """`channel` null: it leads nowhere, rollouts and experiments may name it. The lowest `priority` is asked first.
+
+    `yield_to_self_set`: whether it leaves a device on its own `defaultChannel`; null: where that may be chosen and is
+    not public.
+    """
+
+    name: str
+    where: str
+    channel: str | None
+    priority: int
+    yield_to_self_set: bool | None
+
+
+class SegmentChanged(SegmentView, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+
+
+class SegmentDeleted(msgspec.Struct, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+    name: str
+
+
+class SegmentTestRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`device` is what a device posts to `/updates`; `country` is what a trusted proxy would say of it.
+
+    `where` is tried instead of what the segment says; there need not be such a segment then.
+    """
+
+    device: msgspec.Raw
+    where: str | None = None
+    country: Annotated[str, msgspec.Meta(pattern=COUNTRY)] = ""
+
+
+class SegmentTested(msgspec.Struct, frozen=True, kw_only=True):
+    """`unknown` is what the expression asks for and nobody knows of this device: such a comparison is never true."""
+
+    name: str
+    where: str
+    matches: bool
+    unknown: list[str]
+
+
+class IdSetView(msgspec.Struct, frozen=True, kw_only=True):
+    """`ids` is how many different ones it holds; `blob` is the digest of their hashes."""
+
+    name: str
+    ids: int
+    blob: str
+
+
+class IdSetChanged(IdSetView, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+
+
+class IdSetDeleted(msgspec.Struct, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+    name: str
+
+
+class ArmView(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    bundle: str
+    weight: int
+
+
+class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
+    """The weights of all arms make 100 percent. `segment` null: every device of the channel takes part."""
+
+    name: str
+    arms: list[ArmView]
+    segment: str | None
+    started: float
+
+
+class ChannelExperiment(ExperimentView, frozen=True, kw_only=True):
+    channel: str
+
+
+class ExperimentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    arms: tuple[NewArm, ...]
+    segment: str | None = None
+
+
+class ExperimentStarted(ChannelExperiment, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+
+
+class ExperimentStopRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`keep` is the arm whose bundle the channel offers to everybody from now on."""
+
+    keep: str
+
+
+class ExperimentStopped(msgspec.Struct, frozen=True, kw_only=True):
+    """`bundle` is what the channel offers now."""
+
+    app: str
+    revision: int
+    changed: bool
+    channel: str
+    bundle: str | None
+
+
+class WindowsView(msgspec.Struct, frozen=True, kw_only=True):
+    """`open`: whether something new is offered at `now`, by the server's clock. `opens_at` is null where it is open,
+    `closes_at` where it is not; both also where that does not happen within a year. No windows: always open.
+    """
+
+    channel: str
+    windows: list[str]
+    rollback_passes: bool
+    now: float
+    open: bool
+    opens_at: float | None
+    closes_at: float | None

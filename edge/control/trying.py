@@ -1,0 +1,81 @@
+"""Whether a device is in a segment, with the same compiled expression as a check meets, and what of it nobody knows."""
+
+from collections.abc import Iterator
+
+import orjson
+
+from edge.bundles.formats import check_digest
+from edge.bundles.store import ObjectStore, blob_key
+from edge.domain.conditions import Comparison, Condition, Feature, Member, TextTest, atoms_of
+from edge.domain.errors import Invalid, Unavailable
+from edge.domain.expressions import check_expression, parse_expression
+from edge.domain.facts import DeviceFacts
+from edge.domain.id_sets import IdSet, parse_id_set
+from edge.domain.language import Field
+from edge.domain.model import AppState, StoredIdSet, UpdateCheck
+from edge.domain.segments import Matches, compile_segment
+from edge.domain.states import id_set_of
+from edge.wire.updates import WireError, parse_update_check
+
+
+def read_device(body: bytes, app: str, country: str) -> UpdateCheck:
+    """What a device posts to `/updates`. Raises Invalid with the code that the device would get, and `app_mismatch`: a
+    token for one app must not ask about another through the body."""
+    try:
+        check = parse_update_check(body, country)
+    except WireError as error:
+        refusal = orjson.loads(error.body)
+        raise Invalid(refusal["error"], f"the device: {refusal['message']}") from error
+    if check.app != app:
+        raise Invalid("app_mismatch", f"the device asks about app {check.app!r}, the address is about {app!r}")
+    return check
+
+
+class Trial:
+    """An expression as segment `name` of an app; the name decides whom `bucket` draws. Blocks: reads id sets."""
+
+    def __init__(self, store: ObjectStore, state: AppState, name: str, where: str, region: str) -> None:
+        """Raises Invalid `invalid_expression` with the column, NotFound `unknown_id_set`."""
+        self._app, self._name, self._region = state.app, name, region
+        self._sets = {each: _read_set(store, id_set_of(state, each)) for each in sorted(check_expression(where))}
+        self._condition = parse_expression(where)
+        self._matches = self._compile(where)
+
+    def matches(self, check: UpdateCheck, facts: DeviceFacts) -> bool:
+        return self._matches(check, facts)
+
+    def unknown(self, check: UpdateCheck, facts: DeviceFacts) -> list[str]:
+        """The fields and features that the expression asks for and nobody knows of this device, each once."""
+        asked = dict.fromkeys(_asked(self._condition))
+        return [_name_of(each) for each in asked if not self._is_known(each, check, facts)]
+
+    def _is_known(self, asked: Field | Feature, check: UpdateCheck, facts: DeviceFacts) -> bool:
+        if isinstance(asked, Feature):
+            return facts.features is not None
+        # An unknown value is not even equal to itself.
+        return not asked.may_be_unknown or self._compile(f"{asked.name} == {asked.name}")(check, facts)
+
+    def _compile(self, where: str) -> Matches:
+        return compile_segment(self._app, self._name, where, region=self._region, sets=self._sets)
+
+
+def _asked(condition: Condition) -> Iterator[Field | Feature]:
+    for atom in atoms_of(condition):
+        match atom:
+            case Comparison(field=field, other=Field() as other):
+                yield from (field, other)
+            case Comparison(field=field) | Member(field=field) | TextTest(field=field):
+                yield field
+            case Feature():
+                yield atom
+
+
+def _name_of(asked: Field | Feature) -> str:
+    return f'feature("{asked.name}")' if isinstance(asked, Feature) else asked.name
+
+
+def _read_set(store: ObjectStore, held: StoredIdSet) -> IdSet:
+    stored = store.get(blob_key(held.blob))
+    if stored is None:
+        raise Unavailable("missing_blob", f"the store has lost the ids of id set {held.name!r}")
+    return parse_id_set(check_digest(stored.data, held.blob, f"id set {held.name!r}"))

@@ -1,13 +1,15 @@
 """`edge channel`: which bundle a channel offers, to whom, and how far from the native version."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 
 from edge.cli.client import Client, app_path
+from edge.cli.experiments import sentence as experiment_sentence
 from edge.cli.options import with_api
-from edge.cli.output import Output, fields, line, table
+from edge.cli.output import Output, fields, line, moment, table
+from edge.domain.durations import format_duration, parse_duration
 from edge.domain.model import Policy
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +28,15 @@ SWITCHES = (
     ("block_under_native", "--block-under-native/--allow-under-native", "Offer nothing older than the native version."),
 )
 PLATFORMS = ("ios", "android", "electron")
+# What `show` says of a value that does not speak for itself.
+TOLD: Mapping[str, Callable[[Any], str]] = {
+    "bundle": lambda bundle: bundle or "",
+    "last_good": lambda bundle: bundle or "",
+    "bundle_changed": lambda seconds: moment(seconds) if seconds else "",
+    "spread_seconds": lambda seconds: format_duration(seconds) if seconds else "",
+    "rollout": lambda view: f"{view['bundle']} {view['phase']}" if view else "",
+    "experiment": lambda view: experiment_sentence(view) if view else "",
+}
 
 
 def settings_options(command: F) -> F:
@@ -39,6 +50,9 @@ def settings_options(command: F) -> F:
     command = click.option("--replace", is_flag=True, help="Take platforms from the channel that is public now.")(
         command
     )
+    command = click.option(
+        "--spread", metavar="DURATION", help="Open a new bundle's offers over 30m, 6h; 0s: at once."
+    )(command)
     return click.option("--bundle", metavar="V|builtin", help="What to offer: a version, or the app's own code.")(
         command
     )
@@ -91,13 +105,8 @@ def list_channels(client: Client, out: Output, app: str) -> None:
 def show(client: Client, out: Output, app: str, name: str) -> None:
     """Show every setting of channel NAME of APP."""
     found = client.get(app_path(app, "channels", name))
-    rollout = found["rollout"]
-    words = {
-        **found,
-        "bundle": found["bundle"] or None,
-        "rollout": rollout and f"{rollout['bundle']} {rollout['phase']}",
-    }
-    out.result(found, lambda: fields([(key.replace("_", " "), value) for key, value in words.items()]))
+    told = {name: TOLD[name](value) if name in TOLD else value for name, value in found.items()}
+    out.result(found, lambda: fields([(name.removesuffix("_seconds").replace("_", " "), told[name]) for name in told]))
 
 
 @channel.command()
@@ -111,7 +120,11 @@ def delete(client: Client, out: Output, app: str, name: str) -> None:
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value is not None}
+    """Raises Invalid `invalid_duration`."""
+    settings = {name: value for name, value in given.items() if value is not None}
+    if "spread" in settings:
+        settings["spread_seconds"] = parse_duration(settings.pop("spread"))
+    return settings
 
 
 def _sentence(view: dict[str, Any]) -> str:

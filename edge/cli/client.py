@@ -95,7 +95,7 @@ class Client:
     def delete(self, path: str) -> Any:
         return self._json("DELETE", path)
 
-    def upload(self, path: str, file: Path, advance: Advance) -> Any:
+    def upload(self, path: str, file: Path, advance: Advance, content_type: str = "application/octet-stream") -> Any:
         """PUT the file's bytes, streamed; `advance` is told each block's size, and takes it back to send it again."""
 
         def advance_or_stop(count: int) -> None:
@@ -105,7 +105,7 @@ class Client:
 
         with file.open("rb") as stream:
             size_bytes = os.fstat(stream.fileno()).st_size
-            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
+            headers = {"Content-Type": content_type, "Content-Length": str(size_bytes)}
             return self._exchange(_Request("PUT", path, headers, _Upload(stream, size_bytes, advance_or_stop)))
 
     def close(self) -> None:

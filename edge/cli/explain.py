@@ -12,11 +12,10 @@ import click
 import msgspec
 
 from edge.cli.client import Client, app_path
+from edge.cli.device_body import read_body
 from edge.cli.options import with_api
 from edge.cli.output import Output, cell, line, moment, table
-from edge.domain.errors import Invalid, TooLarge
 
-BODY_LIMIT_BYTES = 1024 * 1024  # what the control port takes; a device's check has about 500 bytes
 TIMES = frozenset({"time", "opens at"})  # what steps show in seconds since the epoch
 NOT_HERE = "not on this channel"
 
@@ -63,7 +62,7 @@ def explain(client: Client, out: Output, app: str, body: IO[bytes] | None, count
         raise click.UsageError("give either --body, or --device and what is known of it")
     more = {"country": country} if country else {}
     if body is not None:
-        found = client.post(_address(app, more), _read_body(body))
+        found = client.post(_address(app, more), read_body(body))
     else:
         found = client.get(_address(app, {**said, **more}))
     out.result(found, lambda: _tell(found))
@@ -121,14 +120,3 @@ def _word(value: Any) -> str:
 
 def _address(app: str, query: dict[str, str]) -> str:
     return app_path(app, "explain") + (f"?{urlencode(query)}" if query else "")
-
-
-def _read_body(stream: IO[bytes]) -> bytes:
-    content = stream.read(BODY_LIMIT_BYTES + 1)
-    if len(content) > BODY_LIMIT_BYTES:
-        raise TooLarge("body_too_large", f"--body: larger than {BODY_LIMIT_BYTES} bytes")
-    try:
-        msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid("invalid_json", f"--body: not JSON: {error}") from error
-    return content

@@ -30,16 +30,20 @@ VERBS: Mapping[str, Verb] = {
     "demo": Verb("edge.cli.demo", "demo", "Serve a demo app, or prove that the node works."),
     "device": Verb("edge.cli.devices", "device", "Behave as a device does; see what is known of one."),
     "doctor": Verb("edge.cli.doctor", "doctor", "See what of this host limits delivery."),
+    "experiment": Verb("edge.cli.experiments", "experiment", "Offer several bundles side by side and keep one."),
     "explain": Verb("edge.cli.explain", "explain", "Show how a device's check is decided."),
     "history": Verb("edge.cli.history", "history", "List an app's revisions."),
+    "idset": Verb("edge.cli.id_sets", "idset", "Upload lists of ids that segments ask."),
     "keys": Verb("edge.cli.keys", "keys", "Make the keys of encrypted bundles."),
     "override": Verb("edge.cli.overrides", "override", "Send single devices to a channel."),
     "rollback": Verb("edge.cli.going_back", "rollback", "Go back to what a channel offered before."),
     "rollout": Verb("edge.cli.rollouts", "rollout", "Offer a bundle to a growing share of devices."),
+    "segment": Verb("edge.cli.segments", "segment", "Tell devices apart by an expression."),
     "serve": Verb("edge.cli.serve", "serve", "Run a node."),
     "stats": Verb("edge.cli.stats", "stats", "Count what devices reported."),
     "token": Verb("edge.cli.tokens", "token", "Make and revoke access tokens."),
     "undo": Verb("edge.cli.going_back", "undo", "Take back an app's last change."),
+    "window": Verb("edge.cli.windows", "window", "Set the hours in which a channel offers something new."),
 }
 
 

@@ -205,7 +205,7 @@ def _delete(state: AppState, command: DeleteChannel) -> AppState:
         )
     leading = sorted(segment.name for segment in state.segments.values() if segment.channel == channel.name)
     if leading:
-        raise Conflict("channel_in_use", f"{named('segment', leading)} lead to channel {channel.name!r}")
+        raise Conflict("channel_in_use", f"channel {channel.name!r} is the target of {named('segment', leading)}")
     return replace(state, channels=without_entry(state.channels, channel.name))
 
 

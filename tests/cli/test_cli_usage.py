@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from scripted_server import scripted_server
 
 from edge.cli.main import VERBS, EdgeGroup, cli
+from edge.domain.id_sets import IDS_TEXT_LIMIT_BYTES
 from edge.domain.rollout import Move
 
 # Every verb that talks to a node, with arguments that are complete.
@@ -30,6 +31,21 @@ API_VERBS = [
     ["channel", "list", "com.acme.app"],
     ["channel", "show", "com.acme.app", "stable"],
     ["channel", "delete", "com.acme.app", "stable"],
+    ["experiment", "start", "com.acme.app", "stable", "look", "--arm", "a=1.0.0:50", "--arm", "b=1.1.0:50"],
+    ["experiment", "show", "com.acme.app", "stable"],
+    ["experiment", "stop", "com.acme.app", "stable", "--keep", "a"],
+    ["idset", "put", "com.acme.app", "vip", "-"],
+    ["idset", "list", "com.acme.app"],
+    ["idset", "show", "com.acme.app", "vip"],
+    ["idset", "delete", "com.acme.app", "vip"],
+    ["segment", "set", "com.acme.app", "vip", "--where", "is_prod"],
+    ["segment", "list", "com.acme.app"],
+    ["segment", "show", "com.acme.app", "vip"],
+    ["segment", "delete", "com.acme.app", "vip"],
+    ["segment", "test", "com.acme.app", "vip", "--body", "-"],
+    ["window", "set", "com.acme.app", "stable", "daily 01:00-05:00 UTC"],
+    ["window", "clear", "com.acme.app", "stable"],
+    ["window", "show", "com.acme.app", "stable"],
     ["override", "set", "com.acme.app", "00009a6b-eefe-490a-9c60-8e965132ae51", "stable"],
     ["override", "clear", "com.acme.app", "00009a6b-eefe-490a-9c60-8e965132ae51"],
     ["override", "list", "com.acme.app"],
@@ -80,7 +96,23 @@ def test_help_and_version_import_nothing_slow_and_no_verb(args):
     assert not modules & {verb.module for verb in VERBS.values()}
 
 
-@pytest.mark.parametrize("group", ["app", "bundle", "channel", "config", "device", "keys", "rollout", "token"])
+GROUPS = [
+    "app",
+    "bundle",
+    "channel",
+    "config",
+    "device",
+    "experiment",
+    "idset",
+    "keys",
+    "rollout",
+    "segment",
+    "token",
+    "window",
+]
+
+
+@pytest.mark.parametrize("group", GROUPS)
 def test_help_of_a_group_imports_nothing_slow(group):
     out, roots, _ = imported_by(group, "--help")
     assert "Commands:" in out
@@ -121,6 +153,15 @@ def test_a_channel_has_the_options_of_every_setting(edge, verb):
         ["app", "list", "--nonsense"],
         ["channel", "set", "com.acme.app", "stable"],
         ["channel", "create", "com.acme.app", "stable", "--policy", "loose"],
+        ["experiment", "start", "com.acme.app", "stable", "look"],
+        ["experiment", "start", "com.acme.app", "stable", "look", "--arm", "a=1.0.0"],
+        ["experiment", "stop", "com.acme.app", "stable"],
+        ["idset", "put", "com.acme.app", "vip", "nowhere.txt"],
+        ["segment", "set", "com.acme.app", "vip"],
+        ["segment", "set", "com.acme.app", "vip", "--channel", "beta", "--no-channel"],
+        ["segment", "set", "com.acme.app", "vip", "--priority", "first"],
+        ["segment", "test", "com.acme.app", "vip"],
+        ["window", "set", "com.acme.app", "stable"],
         ["bundle", "publish", "com.acme.app", "."],
         ["bundle", "publish", "com.acme.app", "nowhere", "--version", "1.0.0"],
         ["token", "create", "ci"],
@@ -210,6 +251,12 @@ def test_a_token_of_strange_characters_is_one_line_without_the_token(edge):
 def test_a_bundle_version_is_checked_before_anything_is_asked(edge, nobody):
     done = edge("bundle", "publish", "a.b", ".", "--version", "one", "--url", nobody, "--token", "edge_x")
     assert "bundle version 'one' is not a semantic version" in failure_of(done)
+
+
+def test_a_list_of_ids_from_stdin_is_bounded_before_anything_is_sent(edge, nobody):
+    too_much = b"x" * (IDS_TEXT_LIMIT_BYTES + 1)
+    done = edge("idset", "put", "a.b", "vip", "-", "--url", nobody, "--token", "edge_x", input=too_much)
+    assert failure_of(done) == f"the list is larger than {IDS_TEXT_LIMIT_BYTES} bytes"
 
 
 @pytest.mark.parametrize(("content", "reason"), [("{", "not JSON"), (" " * (1024 * 1024 + 1), "larger than")])

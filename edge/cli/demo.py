@@ -9,15 +9,15 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import click
 import msgspec
 import uvloop
 
-from edge.cli.client import Client, Refused, app_path
-from edge.cli.demo_release import APP, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
+from edge.cli.client import Client, app_path
+from edge.cli.demo_release import APP, BETA, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
+from edge.cli.demo_segments import SEGMENTS, TESTER, make_unless_there, prepare_segments, segment_lines
 from edge.cli.output import size
 from edge.cli.publish import Release, publish
 from edge.cli.serve import stop_on_signals
@@ -39,7 +39,7 @@ CHECK_WORKERS = 2  # enough to show that each of several serves what was publish
 @click.option("--check", is_flag=True, help="Walk one simulated device through an update on free ports; exit 0 or 1.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def demo(check: bool, as_json: bool) -> None:
-    """Serve a demo app with two releases: devices on port 8080, control on loopback 8081."""
+    """Serve a demo app with three releases and four segments: devices on port 8080, control on loopback 8081."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         passed = runner.run(_check(as_json) if check else _serve(as_json))
     if not passed:
@@ -53,7 +53,9 @@ async def _serve(as_json: bool) -> bool:
     node = Standalone(config)
     async with node.running():
         prepared = await asyncio.to_thread(prepare, node)
-        facts = {"app": APP, "channel": CHANNEL, "releases": prepared, "device_port": node.device_port}
+        ports = {"device_port": node.device_port, "control_port": node.control_port}
+        segments = [each.name for each in SEGMENTS]
+        facts = {"app": APP, "channel": CHANNEL, "releases": prepared, "segments": segments, **ports}
         click.echo(json.dumps(facts) if as_json else _greeting(node, prepared))
         await node.serve_until(stopping)
     if not as_json:
@@ -62,22 +64,17 @@ async def _serve(as_json: bool) -> bool:
 
 
 def prepare(node: Standalone) -> dict[str, str]:
-    """Make the app, its channel and its releases where they are missing; what was done for each version. Blocks."""
+    """Make the app with all that belongs to it where it is missing; what was done for each version. Blocks."""
     client = Client(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
     try:
-        _unless_there(client, "/v1/apps", {"app": APP})
-        _unless_there(client, app_path(APP, "channels"), {"name": CHANNEL, "public": True})
-        return {release.version: _publish(client, release) for release in RELEASES}
+        make_unless_there(client, "/v1/apps", {"app": APP})
+        make_unless_there(client, app_path(APP, "channels"), {"name": CHANNEL, "public": True})
+        make_unless_there(client, app_path(APP, "channels"), {"name": BETA.channel})
+        prepared = {release.version: _publish(client, release) for release in (*RELEASES, BETA)}
+        prepare_segments(client)
+        return prepared
     finally:
         client.close()
-
-
-def _unless_there(client: Client, path: str, body: dict[str, Any]) -> None:
-    try:
-        client.post(path, body)
-    except Refused as refusal:
-        if refusal.answered != 409:
-            raise
 
 
 def _publish(client: Client, release: DemoRelease) -> str:
@@ -87,7 +84,7 @@ def _publish(client: Client, release: DemoRelease) -> str:
     with tempfile.TemporaryDirectory(prefix="edge-demo-") as folder:
         web = Path(folder) / "www"
         write_release(release, web)
-        publish(client, Release(APP, release.version, CHANNEL, "", "", ""), web)
+        publish(client, Release(APP, release.version, release.channel, "", "", ""), web)
     return "published"
 
 
@@ -111,9 +108,13 @@ An update being offered:
 
   curl -s {address}/updates -H 'Content-Type: application/json' -d '{json.dumps(question)}'
 
+Its segments. With "custom_id": "{TESTER}" in the question above, the answer is {BETA.version}:
+
+{_indented(segment_lines())}
+
 A device's configuration, in capacitor.config.json (a real device needs an address of this machine that it can reach):
 
-{_indented(json.dumps({"plugins": settings}, indent=2))}
+{_indented(json.dumps({"plugins": settings}, indent=2).splitlines())}
 
 A simulated device:
 
@@ -122,8 +123,8 @@ A simulated device:
 Ctrl-C stops the node; the next run finds its state again."""
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+def _indented(lines: list[str]) -> str:
+    return "\n".join(f"  {line}" for line in lines)
 
 
 async def _check(as_json: bool) -> bool:
@@ -134,7 +135,7 @@ async def _check(as_json: bool) -> bool:
         steps: list[dict[str, str]] = []
         async with node.running():
             prepared = await asyncio.to_thread(prepare, node)
-            _step(steps, as_json, "publish", f"{APP} {', '.join(prepared)} on channel {CHANNEL}")
+            _step(steps, as_json, "publish", f"{APP} {', '.join(prepared)}, with {len(SEGMENTS)} segments")
             passed = await _walk(node, Path(temporary), steps, as_json)
     if as_json:
         click.echo(json.dumps({"passed": passed, "steps": steps}))

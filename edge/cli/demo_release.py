@@ -17,12 +17,14 @@ NATIVE = "1.0.0"  # what the app in the store would be
 class DemoRelease(NamedTuple):
     version: str
     news: str
+    channel: str = CHANNEL
 
 
 RELEASES = (
     DemoRelease("1.0.1", "The first release after the store's."),
     DemoRelease("1.0.2", "Delivered live, without a new release in any store."),
 )
+BETA = DemoRelease("1.1.0-beta.1", "For beta testers first.", "beta")
 
 
 def write_release(release: DemoRelease, folder: Path) -> None:

@@ -6,8 +6,11 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import closing
 
-from edge.cli.demo_release import APP, RELEASES
+from edge.cli.client import Client, app_path
+from edge.cli.demo_release import APP, BETA, NATIVE, RELEASES
+from edge.cli.demo_segments import ENTERPRISE, SEGMENTS, TESTER
 
 START_SECONDS = 30.0
 FREE_PORTS = {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"}
@@ -41,10 +44,44 @@ def test_a_second_run_finds_its_state_and_ctrl_c_stops_it(tmp_path):
     for expected in ("published", "found"):
         process = demo(tmp_path, "--json")
         facts = json.loads(process.stdout.readline())
-        assert facts["releases"] == {release.version: expected for release in RELEASES}
+        assert facts["releases"] == {release.version: expected for release in (*RELEASES, BETA)}
         with urllib.request.urlopen(f"http://127.0.0.1:{facts['device_port']}/readyz") as answer:
             assert json.load(answer) == {"ready": True}
         assert stop(process) == (0, "")
+
+
+def ask(port, **changed):
+    """What the node answers a device: the version, or the code of why there is none."""
+    question = {"platform": "android", "device_id": "00009a6b-eefe-490a-9c60-8e965132ae51", "app_id": APP} | changed
+    question |= {"version_build": NATIVE, "version_name": NATIVE, "plugin_version": "8.51.14"}
+    address = f"http://127.0.0.1:{port}/updates"
+    with urllib.request.urlopen(urllib.request.Request(address, json.dumps(question).encode())) as answer:
+        said = json.load(answer)
+    return said.get("error") or said["version"]
+
+
+def control(folder, facts):
+    token = (folder / "edge-data" / "node" / "admin.token").read_text().strip()
+    return closing(Client(f"http://127.0.0.1:{facts['control_port']}", token))
+
+
+def test_segments_lead_where_they_say_and_stay_as_somebody_changed_them(tmp_path):
+    process = demo(tmp_path, "--json")
+    facts = json.loads(process.stdout.readline())
+    port = facts["device_port"]
+    assert facts["segments"] == [each.name for each in SEGMENTS]
+    assert [ask(port, custom_id=each) for each in (TESTER, "anna", "carla", "")] == [BETA.version] * 2 + ["1.0.2"] * 2
+    assert ask(port, custom_id="corp-7") in ("1.0.2", "outside_maintenance_window")
+    with control(tmp_path, facts) as client:
+        client.patch(app_path(APP, "segments", "enterprise"), {"where": "is_emulator", "channel": None})
+        revision = client.patch(app_path(APP, "channels", ENTERPRISE), {"windows": []})["revision"]
+    assert stop(process) == (0, "")
+    process = demo(tmp_path, "--json")
+    facts = json.loads(process.stdout.readline())
+    with control(tmp_path, facts) as client:
+        assert client.get(app_path(APP))["revision"] == revision
+        assert client.get(app_path(APP, "segments", "enterprise"))["where"] == "is_emulator"
+    assert stop(process) == (0, "")
 
 
 def test_people_get_a_request_that_works_as_it_is_printed(tmp_path):

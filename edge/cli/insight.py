@@ -61,8 +61,7 @@ class Insight:
         try:
             check = parse_update_check(body, country)
         except WireError as error:
-            refusal = orjson.loads(error.body)
-            raise Invalid(refusal["error"], refusal["message"]) from error
+            raise _refused(error) from error
         head = await asyncio.to_thread(self._truth.releases.head, app)
         snapshot = await asyncio.to_thread(self._current.build, app, head, time.time())
         moment = self.moment(app)
@@ -140,6 +139,13 @@ class Insight:
             facts_evicted=evicted,
             certificate_ends=self._supervisor.certificate_ends,
         )
+
+
+def _refused(error: WireError) -> Invalid:
+    """What the device would hear, with the fields that are wrong, in one line."""
+    refusal = orjson.loads(error.body)
+    issues = [f"{issue['field']}: {issue['message']}" for issue in refusal["moreInfo"].get("parseResult", ())]
+    return Invalid(refusal["error"], "; ".join([refusal["message"], *issues]))
 
 
 def _question(check: UpdateCheck) -> dict[str, Any]:

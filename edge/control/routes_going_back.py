@@ -36,7 +36,7 @@ async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
         app=state.app,
         revision=state.revision,
         changed=committed.changed,
-        undone=view_line(latest) if committed.changed else None,
+        undone=view_line(latest) if committed.changed and latest.number == wanted else None,
     )
 
 

@@ -237,7 +237,8 @@ class ChannelChanged(ChannelView, frozen=True, kw_only=True):
 
 
 class UndoDone(_Answer, frozen=True, kw_only=True):
-    """`undone` is the revision whose change was taken back; null when this very command was carried out before."""
+    """`undone` is the revision whose change was taken back; null when this very command was carried out before,
+    or the revision was made while it was being asked for."""
 
     app: str
     revision: int

@@ -1,0 +1,114 @@
+"""What a node tells beforehand: with the facts it holds, for an id that is still free, and for so many at once."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from factories import APP, DEVICE, NOW, a_bundle, a_change, a_manifest
+
+from edge.bundles.store import blob_key
+from edge.cli.foresight import WAITING_LIMIT, Foresight
+from edge.domain.commands import ChannelSettings, CreateApp, CreateChannel, MoveRollout, PublishBundle, StartRollout
+from edge.domain.errors import Conflict, Unavailable
+from edge.domain.model import AppId
+from edge.domain.rollout import Moment, Move
+from edge.node.supervisor import Truth
+from edge.telemetry.facts_changes import Failed, Offered
+from edge.telemetry.facts_store import FactsWriter
+from edge.telemetry.record import encode_record
+from edge.telemetry.segment import SegmentWriter
+from edge.wire.stats import Event
+
+START = StartRollout(channel="production", bundle="1.1.0", steps=(50_000, 100_000))
+
+
+class Tables(NamedTuple):
+    """Of a supervisor, what is asked here."""
+
+    facts_table_path: Path
+
+
+@pytest.fixture
+def truth(tmp_path):
+    """1.0.1 on the public channel, 1.1.0 published, and one device that has reported."""
+    truth = Truth(tmp_path, NOW)
+    commit(truth, CreateApp(app=APP))
+    commit(truth, CreateChannel(name="production", settings=ChannelSettings(public=True)))
+    for version, channel in (("1.0.1", "production"), ("1.1.0", None)):
+        for content in (f"zip {version}".encode(), a_manifest(version)):
+            truth.store.create(blob_key(hashlib.sha256(content).hexdigest()), content)
+        bundle = a_bundle(version, zip=hashlib.sha256(f"zip {version}".encode()).hexdigest())
+        commit(truth, PublishBundle(bundle=bundle, channel=channel))
+    truth.spool_dir.mkdir(parents=True)
+    event = Event(
+        app=AppId(APP),
+        device=DEVICE,
+        action="app_moved_to_foreground",
+        version="1.0.1",
+        platform="ios",
+        plugin="8.51.14",
+        native="1.0.0",
+    )
+    writer = SegmentWriter(truth.spool_dir, "node", 0, now=NOW)
+    writer.append([encode_record(event, NOW)])
+    writer.seal()
+    return truth
+
+
+def commit(truth, command, **said):
+    return truth.releases.commit(APP, a_change(command, **said))
+
+
+def foresight(truth):
+    return Foresight(truth, Tables(truth.facts_dir / "facts.table"))
+
+
+async def preview(asked, command=START, change_id="draw"):
+    return await asked.preview(lambda app: Moment(NOW, NOW), AppId(APP), command, change_id, 5)
+
+
+async def test_a_preview_counts_the_known_devices_and_changes_nothing(truth):
+    before = truth.releases.head(APP)
+    seen = await preview(foresight(truth))
+    assert (seen.known.devices, seen.known.since, seen.id) == (1, NOW, "draw")
+    assert [step.joining for step in seen.steps].count([DEVICE]) == 1
+    assert seen.steps[-1].offered == 1
+    assert truth.releases.head(APP) == before
+
+
+async def test_a_bundle_that_failed_on_a_device_is_counted_as_withheld(truth):
+    facts = FactsWriter(truth.facts_dir, clock=lambda: NOW)
+    try:
+        await facts.record([Offered(APP, DEVICE, "1.1.0")])
+        await facts.record([Failed(APP, DEVICE, "1.1.0")])
+        seen = await preview(Foresight(truth, Tables(facts.table_path)))
+    finally:
+        await facts.close()
+    assert seen.steps[-1].held_back == {"bundle_withheld": 1}
+
+
+async def test_an_id_that_was_used_is_refused(truth):
+    """A start with it would be taken for a repeat, and begin nothing."""
+    commit(truth, START, id="draw")
+    commit(truth, MoveRollout(channel="production", move=Move.ROLL_BACK))
+    with pytest.raises(Conflict, match="carried out before") as refused:
+        await preview(foresight(truth))
+    assert refused.value.code == "command_id_used"
+    assert (await preview(foresight(truth), change_id="another")).id == "another"
+
+
+async def test_so_many_look_at_once_and_no_more(truth):
+    asked = foresight(truth)
+    answers = await asyncio.gather(*(preview(asked) for _ in range(WAITING_LIMIT + 2)), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, Unavailable)]
+    assert [error.code for error in refused] == ["busy"] * 2
+    assert (await preview(asked)).known.devices == 1
+
+
+async def test_one_device_as_it_last_reported(truth):
+    known = await foresight(truth).reported(AppId(APP), DEVICE)
+    assert (known.check.version_name, known.reported) == ("1.0.1", NOW)
+    assert await foresight(truth).reported(AppId(APP), DEVICE.replace("0", "1")) is None
+    assert await foresight(truth).reported(AppId("com.other.app"), DEVICE) is None

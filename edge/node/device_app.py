@@ -15,7 +15,6 @@ from edge.node.device_routes import (
     READINESS,
     Readiness,
     handle_greeting,
-    handle_livez,
     handle_readyz,
     handle_stats,
     handle_updates,
@@ -52,7 +51,7 @@ def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness, p
     app.router.add_post("/stats", handle_stats)
     app.router.add_get("/updates", handle_greeting)
     app.router.add_get("/stats", handle_greeting)
-    app.router.add_get("/livez", handle_livez)
+    app.router.add_get("/livez", handle_greeting)
     app.router.add_get("/readyz", handle_readyz)
     for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)

@@ -6,6 +6,7 @@ from edge.node.asking import ASKED_APP, peer_behind
 from edge.node.bodies import json_response, read_body
 from edge.node.desk import DeviceDesk, Reply
 from edge.node.peers import Peer
+from edge.wire.answers import greeting_body
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
 
@@ -22,11 +23,8 @@ async def handle_stats(request: web.Request) -> web.Response:
 
 
 async def handle_greeting(request: web.Request) -> web.Response:
-    return json_response(b'{"status":"ok"}')
-
-
-async def handle_livez(request: web.Request) -> web.Response:
-    return json_response(b'{"status":"ok"}')
+    """Also of `/livez`: who answers lives."""
+    return json_response(greeting_body())
 
 
 async def handle_readyz(request: web.Request) -> web.Response:

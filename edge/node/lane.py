@@ -15,16 +15,21 @@ from typing import Any, cast
 from aiohttp import web
 
 from edge.node.addresses import plain_address
+from edge.node.desk import Reply
 from edge.node.fetch import Fetch
 from edge.node.files import OpenFile
 from edge.node.lane_shared import LaneShared, Outgoing
+from edge.node.offers import Body
 from edge.node.ordinary import END_OF_HEAD, Head
 from edge.node.peers import country_of
 from edge.node.send import cut, send_at_once, send_file
-from edge.node.traffic import STATS, UPDATES
+from edge.node.traffic import PROBES, STATS, UPDATES
+from edge.wire.answers import greeting_body
 
 # Requests that arrive while one is being answered wait here; a peer that sends more is not read from.
 WAITING_LIMIT_BYTES = 64 * 1024
+
+GREETING = Reply(200, Body(greeting_body(), None))
 
 
 class Lane(asyncio.Protocol):
@@ -113,6 +118,8 @@ class Lane(asyncio.Protocol):
                 break
             if head.route == UPDATES and self._named:
                 self._check(head, data[end:whole])
+            elif head.route == PROBES and self._named:
+                self._greet(head)
             elif not self._begin(head, data[end:whole]):
                 self._hand_over(data)
                 return
@@ -132,6 +139,16 @@ class Lane(asyncio.Protocol):
             traffic.checks_bytes += len(answer)
         else:
             shared.note(self._address, head, reply.status, len(answer), begun, reply.app)
+        if head.closes:
+            self._closing = True
+            self._transport.close()
+
+    def _greet(self, head: Head) -> None:
+        """A balancer asks whether we live; who answers does."""
+        begun = perf_counter()
+        answer = self._shared.answer(GREETING, head.closes, False)
+        self._transport.write(answer)
+        self._shared.note(self._address, head, GREETING.status, len(answer), begun, "")
         if head.closes:
             self._closing = True
             self._transport.close()

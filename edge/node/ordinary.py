@@ -12,7 +12,7 @@ import httptools
 import msgspec
 
 from edge.node.fetch import Fetch, parse_fetch
-from edge.node.traffic import BUNDLES, STATS, UPDATES
+from edge.node.traffic import BUNDLES, PROBES, STATS, UPDATES
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
 
@@ -31,9 +31,9 @@ END_OF_HEAD = b"\r\n\r\n"
 _LENGTH_NAMES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _ODD_LENGTH_NAME = re.compile(rb"\r\ncontent-length: ?", re.IGNORECASE)
 _DIGITS = re.compile(rb"[0-9]{1,7}(?=\r\n)")
-_GETS = (b"GET /bundles/", b"HEAD /bundles/")
+_GETS = (b"GET /bundles/", b"HEAD /bundles/", b"GET /livez HTTP/1.1\r\n")
 _POSTS = {b"POST /updates HTTP/1.1\r\n": BODY_LIMIT_BYTES, b"POST /stats HTTP/1.1\r\n": STATS_BODY_LIMIT_BYTES}
-_ROUTES = {b"/updates": UPDATES, b"/stats": STATS}  # of a POST; what else is ordinary asks for a bundle
+_ROUTES = {b"/updates": UPDATES, b"/stats": STATS}  # of a POST; a GET asks for a bundle, or whether we live
 _STARTS = (*_GETS, *_POSTS)
 _LONGEST_START = max(len(start) for start in _STARTS)
 
@@ -58,7 +58,7 @@ def _spellings(country_header: str) -> dict[bytes, bytes]:
 class Head(msgspec.Struct, frozen=True):
     """What a head says. `fetch` is None where it asks for something else than a blob."""
 
-    route: int  # UPDATES, STATS or BUNDLES
+    route: int  # UPDATES, STATS, BUNDLES or PROBES
     method: str  # GET, HEAD or POST
     body_bytes: int
     closes: bool  # the connection ends with the answer
@@ -170,7 +170,7 @@ class _Reading:
         if self._odd or self._complete != 1 or parser.get_http_version() != "1.1":
             return None
         method = parser.get_method().decode()
-        route = _ROUTES.get(self._target) if method == "POST" else BUNDLES
+        route = _ROUTES.get(self._target) if method == "POST" else PROBES if self._target == b"/livez" else BUNDLES
         if route is None or (method != "POST" and b"content-length" in headers):  # a body that nobody asked for
             return None
         return Head(

@@ -100,6 +100,10 @@ def silent_answer(version_name: str, base: str) -> bytes:
     return encode_json({"version": version_name, "url": Addresses(base).noop_url()})
 
 
+def greeting_body() -> bytes:
+    return b'{"status":"ok"}'
+
+
 def not_found_body() -> bytes:
     return b'{"error":"not_found","message":"Not found"}'
 

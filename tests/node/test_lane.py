@@ -37,7 +37,7 @@ from edge.telemetry.spool import Spool
 ANSWER_SECONDS = 10
 TOLD = (b"date", b"server")
 DOWNLOADS_LIMIT = 50
-LAST = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+LAST = b"GET /updates HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"  # aiohttp answers it
 
 
 class Doors(NamedTuple):
@@ -193,6 +193,11 @@ ALIKE = {
     "expects what nobody knows": post("/updates", CHECK, b"Expect: tea"),
     "a greeting": get("/updates"),
     "a preflight": get("/updates", method=b"OPTIONS"),
+    "a probe": get("/livez"),
+    "a probe that closes": get("/livez", b"Connection: close"),
+    "a probe and a check": get("/livez") + post("/updates", CHECK),
+    "a probe without its body": get("/livez", method=b"HEAD"),
+    "a probe with a query": get("/livez?x=1"),
     "another method": get("/updates", method=b"DELETE"),
     "a body too large": post("/updates", b"x" * 70_000),
     "a leading empty line": b"\r\n" + post("/updates", CHECK),
@@ -246,7 +251,17 @@ async def test_both_doors_answer_alike(both):
 
 
 async def test_the_lane_takes_what_is_ordinary_and_nothing_else(both):
-    ordinary = {"a check", "nothing new", "a report", "two pipelined", "the whole zip", "a range", "odd header case"}
+    ordinary = {
+        "a check",
+        "nothing new",
+        "a report",
+        "two pipelined",
+        "the whole zip",
+        "a range",
+        "odd header case",
+        "a probe",
+        "a probe that closes",
+    }
     for name, stream in ALIKE.items():
         before = both.shared.handed_over
         stream = stream.replace(b" @", b" " + both.zip_path.encode())

@@ -7,7 +7,6 @@ import click
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, moment, table
-from edge.domain.shares import format_share, parse_share
 
 
 @click.group()
@@ -70,16 +69,15 @@ def sentence(view: dict[str, Any]) -> str:
 
 
 def _parse_arm(text: str) -> dict[str, Any]:
-    """Raises Invalid `invalid_share`."""
     name, named, rest = text.partition("=")
     version, shared, share = rest.rpartition(":")
     if not (named and shared):
         raise click.UsageError(f"--arm {text!r} is not like new=1.5.0:50")
-    return {"name": name, "bundle": version, "weight": parse_share(share)}
+    return {"name": name, "bundle": version, "share": share}
 
 
 def _arms(view: dict[str, Any]) -> list[str]:
-    return [f"{arm['name']} {format_share(arm['weight'])} {arm['bundle']}" for arm in view["arms"]]
+    return [f"{arm['name']} {arm['share']} {arm['bundle']}" for arm in view["arms"]]
 
 
 def _tell(found: dict[str, Any]) -> None:
@@ -90,5 +88,5 @@ def _tell(found: dict[str, Any]) -> None:
         ("started", moment(found["started"])),
     )
     fields(pairs)
-    rows = [[arm["name"], arm["bundle"], format_share(arm["weight"])] for arm in found["arms"]]
+    rows = [[arm["name"], arm["bundle"], arm["share"]] for arm in found["arms"]]
     table(("arm", "bundle", "share"), rows, "no arms")

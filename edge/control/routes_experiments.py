@@ -2,12 +2,12 @@
 
 import asyncio
 
-import msgspec
 from msgspec.structs import asdict
 
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
 from edge.control.targeting_shapes import (
+    ArmView,
     ChannelExperiment,
     ExperimentRequest,
     ExperimentStarted,
@@ -16,15 +16,21 @@ from edge.control.targeting_shapes import (
     ExperimentView,
     WindowsView,
 )
-from edge.domain.commands import StartExperiment, StopExperiment
+from edge.domain.commands import NewArm, StartExperiment, StopExperiment
 from edge.domain.errors import NotFound
 from edge.domain.model import Channel, Experiment
+from edge.domain.shares import format_share, parse_share
 from edge.domain.states import channel_of
 from edge.domain.windows import compile_windows
 
 
 def view_experiment(experiment: Experiment) -> ExperimentView:
-    return msgspec.convert(experiment, ExperimentView, from_attributes=True)
+    return ExperimentView(
+        name=experiment.name,
+        arms=[ArmView(name=arm.name, bundle=arm.bundle, share=format_share(arm.weight)) for arm in experiment.arms],
+        segment=experiment.segment,
+        started=experiment.started,
+    )
 
 
 async def handle_list(call: Call[None]) -> list[ChannelExperiment]:
@@ -39,7 +45,8 @@ async def handle_show(call: Call[None]) -> ChannelExperiment:
 
 async def handle_start(call: Call[ExperimentRequest]) -> ExperimentStarted:
     body, name = call.body, call.part("name")
-    command = StartExperiment(channel=name, name=body.name, arms=body.arms, segment=body.segment)
+    arms = tuple(NewArm(name=arm.name, bundle=arm.bundle, weight=parse_share(arm.share)) for arm in body.arms)
+    command = StartExperiment(channel=name, name=body.name, arms=arms, segment=body.segment)
     committed = await commit(call, call.app, command)
     state = committed.state
     channel = channel_of(state, name)

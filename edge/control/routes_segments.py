@@ -7,6 +7,7 @@ from msgspec.structs import asdict
 
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
+from edge.control.routes_explain import parse_country
 from edge.control.targeting_shapes import (
     SegmentChanged,
     SegmentDeleted,
@@ -54,7 +55,7 @@ async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
     state = await load_app(call)
     name, body, ports = parse_name("segment", call.part("name")), call.body, call.ports
     where = segment_of(state, name).where if body.where is None else body.where
-    check = read_device(bytes(body.device), state.app, body.country)
+    check = read_device(bytes(body.device), state.app, parse_country(body.country))
     facts = ports.facts_of(state.app, check.device)
 
     def test() -> SegmentTested:

@@ -1,15 +1,9 @@
 """The bodies and answers about targeting: segments, id sets, experiments, windows. Otherwise as `shapes`.
 
-Weights are in thousandths of a percent, moments in seconds since the epoch.
+Shares are percentages as text, `12.5%`: no digit is lost. Moments are in seconds since the epoch.
 """
 
-from typing import Annotated
-
 import msgspec
-
-from edge.domain.commands import NewArm
-
-COUNTRY = "^([A-Z]{2})?$"  # ISO 3166-1 alpha-2; empty: nobody says
 
 
 class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +41,7 @@ class SegmentTestRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     device: msgspec.Raw
     where: str | None = None
-    country: Annotated[str, msgspec.Meta(pattern=COUNTRY)] = ""
+    country: str = ""
 
 
 class SegmentTested(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,11 +77,11 @@ class IdSetDeleted(msgspec.Struct, frozen=True, kw_only=True):
 class ArmView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     bundle: str
-    weight: int
+    share: str
 
 
 class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
-    """The weights of all arms make 100 percent. `segment` null: every device of the channel takes part."""
+    """The arms' shares make 100 percent. `segment` null: every device of the channel takes part."""
 
     name: str
     arms: list[ArmView]
@@ -99,9 +93,15 @@ class ChannelExperiment(ExperimentView, frozen=True, kw_only=True):
     channel: str
 
 
+class ArmRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    bundle: str
+    share: str
+
+
 class ExperimentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
-    arms: tuple[NewArm, ...]
+    arms: list[ArmRequest]
     segment: str | None = None
 
 

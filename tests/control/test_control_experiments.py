@@ -9,8 +9,8 @@ from edge.domain.windows import WINDOWS_PER_CHANNEL_LIMIT
 CHANNELS = f"/v1/apps/{APP}/channels"
 PRODUCTION = f"{CHANNELS}/production"
 EXPERIMENT = f"{PRODUCTION}/experiment"
-SHARES = {"control": ("1.0.0", 33_333), "new": ("1.1.0", 66_667)}
-ARMS = [{"name": name, "bundle": bundle, "weight": weight} for name, (bundle, weight) in SHARES.items()]
+SHARES = {"control": ("1.0.0", "33.333%"), "new": ("1.1.0", "66.667%")}
+ARMS = [{"name": name, "bundle": bundle, "share": share} for name, (bundle, share) in SHARES.items()]
 
 
 @pytest.fixture
@@ -43,20 +43,22 @@ async def test_an_experiment_is_started_shown_and_stopped(shop):
     assert await shop("GET", f"/v1/apps/{APP}/experiments") == []
 
 
-def arms(*weights, **changed):
-    return [ARMS[number % 2] | {"name": f"a{number}", "weight": w} | changed for number, w in enumerate(weights)]
+def arms(*shares, **changed):
+    return [ARMS[number % 2] | {"name": f"a{number}", "share": each} | changed for number, each in enumerate(shares)]
 
 
 REFUSED = [
-    ({"arms": arms(100_000)}, 422, "invalid_arms"),
-    ({"arms": arms(*[9_090] * 10, 9_100)}, 422, "invalid_arms"),
-    ({"arms": arms(50_000, 49_999)}, 422, "invalid_arms"),
-    ({"arms": arms(100_001, -1)}, 422, "invalid_arms"),
-    ({"arms": arms(50_000, 50_000, name="same")}, 422, "invalid_arms"),
-    ({"arms": arms(50_000, 50_000, name="-x")}, 422, "invalid_arm_name"),
-    ({"arms": arms(50_000, 50_000, bundle="9.9.9")}, 404, "unknown_bundle"),
-    ({"arms": arms(50_000, 50_000, share=3)}, 422, "invalid_body"),
-    ({"arms": arms(50_000.5, 49_999.5)}, 422, "invalid_body"),
+    ({"arms": arms("100")}, 422, "invalid_arms"),
+    ({"arms": arms(*["9.09"] * 10, "9.1")}, 422, "invalid_arms"),
+    ({"arms": arms("50", "49.999%")}, 422, "invalid_arms"),
+    ({"arms": arms("100", "0")}, 422, "invalid_arms"),
+    ({"arms": arms("101", "-1")}, 422, "invalid_share"),
+    ({"arms": arms("50.0001", "49.9999")}, 422, "invalid_share"),
+    ({"arms": arms("50", "50", name="same")}, 422, "invalid_arms"),
+    ({"arms": arms("50", "50", name="-x")}, 422, "invalid_arm_name"),
+    ({"arms": arms("50", "50", bundle="9.9.9")}, 404, "unknown_bundle"),
+    ({"arms": arms("50", "50", weight=3)}, 422, "invalid_body"),
+    ({"arms": arms(50, 50)}, 422, "invalid_body"),
     ({"name": "a b"}, 422, "invalid_experiment_name"),
     ({"segment": "nobody"}, 404, "unknown_segment"),
     ({"arm": []}, 422, "invalid_body"),

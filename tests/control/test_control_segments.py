@@ -93,7 +93,7 @@ async def test_a_segment_that_something_asks_is_not_deleted(acme):
     assert await acme("DELETE", f"{CHANNELS}/beta", status=409) == "channel_in_use"
     for version in ("1.0.0", "1.1.0"):
         await acme.publish(version)
-    arms = [{"name": "a", "bundle": "1.0.0", "weight": 50_000}, {"name": "b", "bundle": "1.1.0", "weight": 50_000}]
+    arms = [{"name": "a", "bundle": "1.0.0", "share": "50"}, {"name": "b", "bundle": "1.1.0", "share": "50"}]
     await acme("POST", f"{CHANNELS}/beta/experiment", {"name": "look", "arms": arms, "segment": "testers"})
     assert await acme("DELETE", f"{SEGMENTS}/testers", status=409) == "segment_in_use"
     await acme("POST", f"{CHANNELS}/beta/experiment/stop", {"keep": "b"})
@@ -177,7 +177,7 @@ UNTRIED = [
     ({"device": device(device_id="me"), "where": "is_prod"}, 422, "invalid_json_body"),
     ({"device": device(version_build="x", version_name="x"), "where": "is_prod"}, 422, "semver_error"),
     ({"device": [], "where": "is_prod"}, 422, "invalid_json_body"),
-    ({"device": device(), "where": "is_prod", "country": "de"}, 422, "invalid_body"),
+    ({"device": device(), "where": "is_prod", "country": "DEU"}, 422, "invalid_country"),
     ({"where": "is_prod"}, 422, "invalid_body"),
 ]
 

@@ -120,7 +120,7 @@ class Lane(asyncio.Protocol):
                 self._check(head, data[end:whole])
             elif head.route == PROBES and self._named:
                 self._greet(head)
-            elif not self._begin(head, data[end:whole]):
+            elif not self._begin(head, data[end:whole], alone=whole == len(data)):
                 self._hand_over(data)
                 return
             data = data[whole:]
@@ -157,12 +157,12 @@ class Lane(asyncio.Protocol):
         own = self._transport.get_extra_info("sockname")
         return self._shared.desk.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
 
-    def _begin(self, head: Head, body: bytes) -> bool:
+    def _begin(self, head: Head, body: bytes, *, alone: bool) -> bool:
         """Begin what may have to wait. False: not a request for the lane after all; nothing was said yet."""
         if not self._named:
             return False
         if head.fetch is not None:
-            return self._shared.admits(head.fetch) and self._deliver(head, head.fetch)
+            return self._shared.admits(head.fetch) and self._deliver(head, head.fetch, at_once=alone)
         if head.route != STATS or self._proxied:
             return False  # whose report it is stands in headers, too
         self._closing = head.closes
@@ -208,10 +208,12 @@ class Lane(asyncio.Protocol):
         self._transport.write(answer)
         shared.note(self._address, head, reply.status, len(answer), begun, reply.app)
 
-    def _deliver(self, head: Head, fetch: Fetch) -> bool:
-        """What the peer takes at once goes at once; a task does what waits, for the disk or for the peer."""
+    def _deliver(self, head: Head, fetch: Fetch, *, at_once: bool) -> bool:
+        """What the peer takes at once goes at once; a task does what waits, for the disk or for the peer, and what has
+        more requests behind it: a thousand in one piece must not hold the loop.
+        """
         shared, begun = self._shared, perf_counter()
-        file = shared.files.held(fetch.digest)
+        file = shared.files.held(fetch.digest) if at_once else None
         if file is None:
             path = shared.desk.current.blob(fetch.app, fetch.kind, fetch.digest)
             if path is not None:
@@ -221,7 +223,7 @@ class Lane(asyncio.Protocol):
         self._closing = head.closes
         answer = shared.outgoing(fetch, file, head.closes)
         sent = send_at_once(self._transport, answer.head, file.fd, answer.offset, answer.length)
-        if sent < answer.bytes:
+        if sent < answer.total_bytes:
             self._work(self._send_rest(head, fetch, file, answer, sent, begun), file, downloads=1)
             return True
         shared.deliveries += 1
@@ -238,7 +240,7 @@ class Lane(asyncio.Protocol):
                 return
         answer = shared.not_found(self._closing)
         self._transport.write(answer.head)
-        shared.note(self._address, head, answer.status, answer.bytes, begun, fetch.app)
+        shared.note(self._address, head, answer.status, answer.total_bytes, begun, fetch.app)
 
     async def _send_rest(
         self, head: Head, fetch: Fetch, file: OpenFile, answer: Outgoing, sent: int, begun: float
@@ -249,13 +251,13 @@ class Lane(asyncio.Protocol):
             self._transport.write(answer.head[sent:])
             if rest := answer.length - done:
                 await send_file(self._transport, file.fd, answer.offset + done, rest, **shared.patience._asdict())
-            sent = answer.bytes
+            sent = answer.total_bytes
             shared.deliveries += 1
         except ConnectionError:
             pass  # a client that leaves, or reads too slowly, is not an error
         finally:
             shared.note(self._address, head, answer.status, max(sent, len(answer.head)), begun, fetch.app)
-            if sent < answer.bytes:
+            if sent < answer.total_bytes:
                 cut(self._transport)
 
     def _hand_over(self, data: bytes) -> None:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS = 1.0  # how exact the clock of idle connections is; a timer for each request would cost a tenth of it
 
-# Heads of answers with bytes of a file. After a publish every device fetches the same files; peers choose the ranges.
+# Heads of answers with bytes of a file: after a publish every device fetches the same ones. Peers choose the words of a
+# range, so these are 8 MB at the very most.
 PLANS_LIMIT = 1024
 
 log = logging.getLogger("edge.lane")
@@ -55,7 +56,7 @@ class Outgoing(NamedTuple):
     length: int = 0
 
     @property
-    def bytes(self) -> int:
+    def total_bytes(self) -> int:
         return len(self.head) + self.length
 
 

@@ -35,7 +35,7 @@ def decide(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFa
     else:
         route, back, held, failed = pick(compiled, check, facts, moment)
     if route is None:
-        return compiled.up_to_date
+        return compiled.up_to_date if held is None else held_back(compiled.channel.name, held)
     for rule in route.key_rules:
         if rule.blocks(check, route.target, assigned):
             return Blocked(rule.reason, name_of(route))

@@ -131,10 +131,6 @@ def _bundle_steps(
 ) -> Iterator[Step]:
     """Which of the channel's bundles the device is pointed at, and why."""
     channel = compiled.channel
-    nothing = picked.route is None
-    yield Step("channel_offers_nothing", {"bundle": channel.bundle or ""}, STOP if nothing else PASS)
-    if nothing:
-        return
     good = compiled.good.version if compiled.good else ""
     withdrawn = {"bundle": channel.bundle or "", "withdrawn": compiled.withdrawn, "last good": good}
     yield Step(Held.WITHDRAWN.code, withdrawn, DECIDES if picked.held is Held.WITHDRAWN else PASS)
@@ -151,6 +147,10 @@ def _bundle_steps(
         yield Step("experiment", seen, DECIDES if arm else PASS)
     if compiled.rollout is not None and arm is None:
         yield _rollout_step(compiled.rollout, check, facts, moment)
+    nothing = picked.route is None
+    yield Step("channel_offers_nothing", {"bundle": channel.bundle or ""}, STOP if nothing else PASS)
+    if nothing:
+        return
     seen_withheld = {
         "failed on this device": picked.failed or picked.held is Held.WITHHELD,
         "withheld bundles": len(facts.withheld),

@@ -22,7 +22,7 @@ from edge.domain.decision import Decision, Held, Reason
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import BUILTIN, UpdateCheck
 from edge.domain.rollout import Moment, share_at
-from edge.domain.routes import CompiledChannel, RolloutRoute, Route, pick
+from edge.domain.routes import CompiledChannel, ExperimentRoutes, RolloutRoute, Route, pick
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES, Rule, Seen
 from edge.domain.shares import format_share
 from edge.domain.snapshot import AppSnapshot
@@ -134,18 +134,10 @@ def _bundle_steps(
     good = compiled.good.version if compiled.good else ""
     withdrawn = {"bundle": channel.bundle or "", "withdrawn": compiled.withdrawn, "last good": good}
     yield Step(Held.WITHDRAWN.code, withdrawn, DECIDES if picked.held is Held.WITHDRAWN else PASS)
-    arm = None
+    takes = compiled.experiment is not None and compiled.experiment.takes(check, facts)
     if compiled.experiment is not None:
-        arm = compiled.experiment.arm_of(check, facts)
-        seen = {
-            "experiment": compiled.experiment.experiment.name,
-            "segment": compiled.experiment.experiment.segment or "",
-            "bucket": bucket_of(compiled.experiment.salt, check.device),
-            "arm": arm.offer.arm if arm and arm.offer else "",
-            "bundle": arm.version if arm else "",
-        }
-        yield Step("experiment", seen, DECIDES if arm else PASS)
-    if compiled.rollout is not None and arm is None:
+        yield _experiment_step(compiled.experiment, takes, check)
+    if compiled.rollout is not None and not takes:
         yield _rollout_step(compiled.rollout, check, facts, moment)
     nothing = picked.route is None
     yield Step("channel_offers_nothing", {"bundle": channel.bundle or ""}, STOP if nothing else PASS)
@@ -157,6 +149,18 @@ def _bundle_steps(
         "bundle": name_of(picked.route) if picked.route else "",
     }
     yield Step("what_comes_before", seen_withheld, DECIDES if picked.held is Held.WITHHELD else PASS)
+
+
+def _experiment_step(routed: ExperimentRoutes, takes: bool, check: UpdateCheck) -> Step:
+    arm = routed.arm_of(check) if takes else None
+    seen = {
+        "experiment": routed.experiment.name,
+        "segment": routed.experiment.segment or "",
+        "bucket": bucket_of(routed.salt, check.device),
+        "arm": arm.offer.arm if arm and arm.offer else "",
+        "bundle": arm.version if arm else "",
+    }
+    return Step("experiment", seen, DECIDES if takes else PASS)
 
 
 def _rollout_step(routed: RolloutRoute, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> Step:

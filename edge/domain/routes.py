@@ -75,10 +75,12 @@ class ExperimentRoutes:
     salt: bytes
     segment: Predicate | None
 
-    def arm_of(self, check: UpdateCheck, facts: DeviceFacts) -> Route | None:
-        """None: the device takes no part."""
-        if self.segment is not None and not self.segment(check, facts):
-            return None
+    def takes(self, check: UpdateCheck, facts: DeviceFacts) -> bool:
+        """Whether the device is in one of the arms."""
+        return self.segment is None or self.segment(check, facts)
+
+    def arm_of(self, check: UpdateCheck) -> Route | None:
+        """None: its bundle was withdrawn, and the channel offers nothing else."""
         bucket = bucket_of(self.salt, check.device)
         return next(route for end, route in self.arms if bucket < end)
 
@@ -119,10 +121,9 @@ Pick = tuple[Route | None, bool, Held | None, bool]
 def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> Pick:
     """The route of a device: the arm of an experiment, else the rollout, else what everybody gets; and where that
     bundle was withdrawn or has failed on this device, what comes before it."""
-    arm = compiled.experiment.arm_of(check, facts) if compiled.experiment else None
     held = None
-    if arm is not None:
-        route: Route | None = arm
+    if compiled.experiment is not None and compiled.experiment.takes(check, facts):
+        route = compiled.experiment.arm_of(check)
     elif compiled.rollout is not None:
         held = compiled.rollout.holds_back(check, facts, moment.proven)
         route = compiled.rollout.route if held is None else compiled.stable

@@ -3,7 +3,16 @@
 from factories import MOMENT, a_bundle, a_check, a_snapshot, an_app
 
 from edge.domain.buckets import bucket_of
-from edge.domain.commands import ChannelSettings, CreateChannel, PublishBundle, StartRollout
+from edge.domain.commands import (
+    ChannelSettings,
+    CreateChannel,
+    NewArm,
+    PublishBundle,
+    StartExperiment,
+    StartRollout,
+    WithdrawBundle,
+)
+from edge.domain.decide import decide
 from edge.domain.decision import Held, UpToDate
 from edge.domain.explaining import explain
 
@@ -24,3 +33,20 @@ def test_a_device_that_a_rollout_does_not_reach_is_told_so_where_the_channel_off
     steps, decision = explain(snapshot, a_check(device=a_device_in(salt, 1, 100_000)), MOMENT)
     assert decision == UpToDate("production", Held.SHARE)
     assert [step.rule for step in steps][-2:] == [Held.SHARE.code, "channel_offers_nothing"]
+
+
+def test_a_device_of_an_arm_is_in_no_rollout_also_where_the_arm_has_nothing_left_to_offer():
+    arms = (NewArm(name="a", bundle="1.0.1", weight=1), NewArm(name="b", bundle="1.0.2", weight=99_999))
+    state = an_app(
+        *BUNDLES,
+        OFFERS_NOTHING,
+        StartExperiment(channel="production", name="colours", arms=arms),
+        WithdrawBundle(version="1.0.2", reason="white screen"),
+        StartRollout(channel="production", bundle="1.0.3", steps=(100_000,)),
+    )
+    snapshot = a_snapshot(state)
+    salt = snapshot.channels["production"].experiment.salt.decode()
+    check = a_check(device=a_device_in(salt, 1, 100_000))
+    steps, decision = explain(snapshot, check, MOMENT)
+    assert decide(snapshot, check, MOMENT) == decision == UpToDate("production")
+    assert [step.rule for step in steps if step.outcome == "decides"] == ["channel_public", "experiment"]

@@ -105,17 +105,24 @@ def arrive(
         if not check.plugin.reverts_to_builtin:
             return Blocked(Reason.BUILTIN_TOO_OLD, BUILTIN)
         back = True
-    if not is_open(compiled, moment, back=back):
+    if not is_open(compiled, check, moment, back=back):
         return Blocked(Reason.OUTSIDE_WINDOW, name_of(route))
     if is_spread(compiled, route) and moment.proven < compiled.opens_for(check):
         return Blocked(Reason.SPREAD, name_of(route))
     return route.offer or RevertToBuiltin(compiled.channel.name)
 
 
-def is_open(compiled: CompiledChannel, moment: Moment, *, back: bool) -> bool:
+def is_open(compiled: CompiledChannel, check: UpdateCheck, moment: Moment, *, back: bool) -> bool:
     """Whether the channel's maintenance window lets something new through."""
     schedule = compiled.schedule
-    return schedule is None or (back and compiled.channel.rollback_passes) or schedule.is_open(moment.now)
+    if schedule is None or schedule.is_open(moment.now):
+        return True
+    return compiled.channel.rollback_passes and is_way_back(compiled, check, back=back)
+
+
+def is_way_back(compiled: CompiledChannel, check: UpdateCheck, *, back: bool) -> bool:
+    """`back`: the route is one for whoever takes it."""
+    return back or check.version_name in compiled.taken_back
 
 
 def is_spread(compiled: CompiledChannel, route: Route) -> bool:

@@ -13,6 +13,7 @@ from edge.domain.decide import (
     decide,
     is_open,
     is_spread,
+    is_way_back,
     name_of,
     own_default,
     resolve,
@@ -228,11 +229,11 @@ def _last_steps(
             "windows": list(compiled.channel.windows),
             "open": schedule.is_open(moment.now),
             "opens at": schedule.opens_at(moment.now),
-            "way back": back,
+            "way back": is_way_back(compiled, check, back=back),
             "rollback passes": compiled.channel.rollback_passes,
             "time": moment.now,
         }
-        yield Step(Reason.OUTSIDE_WINDOW.code, seen, PASS if is_open(compiled, moment, back=back) else STOP)
+        yield Step(Reason.OUTSIDE_WINDOW.code, seen, PASS if is_open(compiled, check, moment, back=back) else STOP)
     if not is_spread(compiled, route):
         yield Step(Reason.SPREAD.code, {}, NOT_HERE)
     else:

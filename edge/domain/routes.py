@@ -16,6 +16,7 @@ from edge.domain.model import (
     Bundle,
     Channel,
     Experiment,
+    Phase,
     Rollout,
     SegmentName,
     UpdateCheck,
@@ -97,6 +98,7 @@ class CompiledChannel:
     rollout: RolloutRoute | None
     experiment: ExperimentRoutes | None
     schedule: Schedule | None  # None: always open
+    taken_back: frozenset[str]  # bundles whose devices are on a way back, whatever the channel itself did last
     spread_salt: bytes
     simple: bool  # whether every device without facts is on `stable`
     up_to_date: UpToDate
@@ -179,10 +181,21 @@ def compile_channel(channel: Channel, state: AppState, predicates: Mapping[Segme
         rollout=_rollout(rollout, channel, state, predicates) if rollout else None,
         experiment=_experiment(channel.experiment, channel, state, predicates, stable) if channel.experiment else None,
         schedule=compile_windows(channel.windows) if channel.windows else None,
+        taken_back=frozenset(_taken_back(channel, state)),
         spread_salt=f"spread\0{state.app}\0{channel.name}\0{channel.bundle}\0".encode(),
         simple=not (withdrawn or rollout or channel.experiment),
         up_to_date=UpToDate(channel.name),
     )
+
+
+def _taken_back(channel: Channel, state: AppState) -> Iterator[str]:
+    """What a rollout brought that was rolled back, and withdrawn arms, as long as the channel offers what it did when
+    the rollout was rolled back or the experiment began: to anything later, the way is forward."""
+    rollout, experiment = channel.rollout, channel.experiment
+    if rollout is not None and rollout.phase is Phase.ROLLED_BACK and channel.changed <= rollout.began:
+        yield rollout.bundle
+    if experiment is not None and channel.changed <= experiment.started:
+        yield from (arm.bundle for arm in experiment.arms if state.bundles[arm.bundle].withdrawn)
 
 
 def target_of(channel: Channel, bundle: Bundle | None) -> Target:

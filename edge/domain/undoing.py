@@ -71,7 +71,7 @@ def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
         now = state.channels.get(name)
         if now is None:
             continue
-        if _runs(channel) and now.rollout and now.rollout.phase in (Phase.PAUSED, Phase.ROLLED_BACK):
+        if channel.rollout is not None and now.rollout is not None and _starts_again(channel.rollout, now.rollout):
             yield f"let the rollout on channel {name!r} run again"
         if channel.experiment is not None and now.experiment is None:
             yield f"let experiment {channel.experiment.name!r} run again"
@@ -79,5 +79,9 @@ def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
             yield f"offer {channel.bundle!r} on channel {name!r} again, which was rolled back"
 
 
-def _runs(channel: Channel) -> bool:
-    return channel.rollout is not None and channel.rollout.phase is Phase.RUNNING
+def _starts_again(restored: Rollout, now: Rollout) -> bool:
+    """Whether it would reach devices again that a stop keeps it from; one that was paused before it was rolled back has
+    its share."""
+    if now.phase is Phase.ROLLED_BACK:
+        return restored.phase.is_active
+    return now.phase is Phase.PAUSED and restored.phase is Phase.RUNNING

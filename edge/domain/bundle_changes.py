@@ -68,6 +68,8 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
             "version_taken", f"version {bundle.version!r} was published with other files; publish a new version"
         )
     if isinstance(known, Retired):
+        if known.withdrawn:
+            raise Conflict("bundle_withdrawn", f"version {bundle.version!r} was withdrawn: {known.withdrawn}")
         if known.zip != bundle.zip:
             # A device may hold the beginning of the old zip under this name, and would go on with the new one.
             raise Conflict(
@@ -103,12 +105,21 @@ def _delete(state: AppState, command: DeleteBundle, at: float) -> AppState:
     uses = [use for _, channel in sorted(state.channels.items()) for use in uses_of(state, channel, bundle.version)]
     if uses:
         raise Conflict("bundle_in_use", f"bundle {bundle.version!r} is {' and '.join(uses)}")
-    retired = Retired(content=bundle.content, zip=bundle.zip, manifest=bundle.manifest, deleted=at)
     return replace(
         state,
         bundles=without_entry(state.bundles, bundle.version),
-        retired=with_entry(state.retired, bundle.version, retired),
+        retired=with_entry(state.retired, bundle.version, retire(bundle, at)),
         channels={name: _forgetting(channel, bundle.version) for name, channel in state.channels.items()},
+    )
+
+
+def retire(bundle: Bundle, at: float) -> Retired:
+    return Retired(
+        content=bundle.content,
+        zip=bundle.zip,
+        manifest=bundle.manifest,
+        deleted=at,
+        withdrawn=bundle.withdrawn,
     )
 
 

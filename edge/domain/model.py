@@ -95,6 +95,7 @@ class Retired:
     zip: Digest
     manifest: Digest | None
     deleted: float  # seconds since the epoch
+    withdrawn: str = ""  # the reason; such a name never comes back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ A version name that was published stays used up. A rollout that runs again goes 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from edge.domain.bundle_changes import retire
 from edge.domain.commands import Undo
 from edge.domain.errors import Conflict
 from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, VersionName
@@ -36,11 +37,7 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> 
 
 
 def _retired(state: AppState, before: AppState, at: float) -> Mapping[VersionName, Retired]:
-    gone = {
-        version: Retired(content=bundle.content, zip=bundle.zip, manifest=bundle.manifest, deleted=at)
-        for version, bundle in state.bundles.items()
-        if version not in before.bundles
-    }
+    gone = {version: retire(bundle, at) for version, bundle in state.bundles.items() if version not in before.bundles}
     return {**before.retired, **gone}
 
 

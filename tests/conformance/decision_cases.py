@@ -1,0 +1,188 @@
+"""The cases of `tests/vectors/decision.json`: read, and asked of the pure code.
+
+What every member means is said in `tests/vectors/README.md`; a reader in another language is this file anew.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from factories import a_manifest
+
+from edge.domain.apply import apply
+from edge.domain.commands import Change, Command
+from edge.domain.decision import Blocked, Decision, Offer, RevertToBuiltin
+from edge.domain.explaining import Step, explain
+from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.id_sets import IdSet, encode_id_set, parse_id_set
+from edge.domain.model import AppState, Digest, UpdateCheck
+from edge.domain.rollout import Moment, proven_time
+from edge.domain.snapshot import AppSnapshot, build_snapshot
+from edge.wire.updates import parse_update_check
+
+FOLDER = Path(__file__).parent.parent / "vectors"
+DECIDES, STOP = "decides", "stop"
+NO_MANIFEST = a_manifest()
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    name: str
+    why: str
+    raw: Mapping[str, Any]
+    expect: Mapping[str, Any]
+    pair: tuple[str, str] | None
+
+
+class Asked(NamedTuple):
+    """A case on its way: what the decision is given."""
+
+    case: Case
+    state: AppState
+    snapshot: AppSnapshot
+    check: UpdateCheck
+    moment: Moment
+    facts: DeviceFacts
+
+
+@cache
+def document() -> dict[str, Any]:
+    return json.loads((FOLDER / "decision.json").read_text())
+
+
+@cache
+def all_cases() -> tuple[Case, ...]:
+    return tuple(
+        Case(raw["name"], raw["why"], raw, raw["expect"], tuple(raw["pair"]) if "pair" in raw else None)
+        for raw in document()["cases"]
+    )
+
+
+@cache
+def asked(case: Case) -> Asked:
+    raw = case.raw
+    state = state_of(json.dumps(raw["state"]))
+    snapshot = snapshot_of(json.dumps(raw["state"]), raw.get("region", ""))
+    return Asked(case, state, snapshot, check_of(raw), moment_of(raw["time"]), facts_of(raw.get("facts", {})))
+
+
+def answer_of(case: Case) -> dict[str, Any]:
+    """What came of a case, in the members of `expect`."""
+    given = asked(case)
+    steps, decision = explain(given.snapshot, given.check, given.moment, given.facts)
+    return told(steps, decision)
+
+
+def told(steps: list[Step], decision: Decision) -> dict[str, Any]:
+    stops = [step.rule for step in steps if step.outcome == STOP]
+    return {
+        "outcome": outcome_of(decision),
+        "code": decision.code,
+        "bundle": _bundle(steps, decision),
+        "channel": _saw(steps, "no_channel", "channel"),
+        "arm": decision.arm if isinstance(decision, Offer) else "",
+        "stop": " and ".join(stops),
+        "decides": [step.rule for step in steps if step.outcome == DECIDES],
+    }
+
+
+def outcome_of(decision: Decision) -> str:
+    match decision:
+        case Offer():
+            return "offer"
+        case Blocked():
+            return "blocked"
+        case RevertToBuiltin():
+            return "revert_to_builtin"
+    return "up_to_date"
+
+
+def _bundle(steps: list[Step], decision: Decision) -> str:
+    match decision:
+        case Offer(bundle=bundle):
+            return bundle.version
+        case Blocked(target=target):
+            return target
+    return _saw(steps, "no_new_version_available", "offered")
+
+
+def _saw(steps: list[Step], rule: str, value: str) -> str:
+    return next((str(step.saw[value]) for step in steps if step.rule == rule), "")
+
+
+# --- from the words of the vectors to this project's own ---
+
+
+@cache
+def state_of(items: str) -> AppState:
+    """The state after all changes; `items` is a case's `state` as JSON."""
+    state: AppState | None = None
+    before: AppState | None = None
+    for number, change in enumerate(changes_of(json.loads(items)), 1):
+        state, before = apply(state, change_of(change, number), before), state
+    assert state is not None
+    return state
+
+
+def changes_of(items: list[Any]) -> Iterator[Mapping[str, Any]]:
+    """A name stands for the changes of the state that is called so."""
+    for item in items:
+        if isinstance(item, str):
+            yield from changes_of(document()["states"][item])
+        else:
+            yield item
+
+
+def change_of(raw: Mapping[str, Any], number: int) -> Change:
+    command = msgspec.convert(raw["command"], Command)
+    return Change(id=raw.get("id", f"change-{number}"), at=seconds(raw["at"]), by="vectors", command=command)
+
+
+@cache
+def snapshot_of(items: str, region: str) -> AppSnapshot:
+    state = state_of(items)
+    now = seconds(0)
+    return build_snapshot(state, lambda digest: NO_MANIFEST, now=now, ids_of=id_sets().get, region=region)
+
+
+@cache
+def id_sets() -> dict[Digest, IdSet]:
+    return {Digest(blob): parse_id_set(encode_id_set(ids)) for blob, ids in document()["id_sets"].items()}
+
+
+def check_of(raw: Mapping[str, Any]) -> UpdateCheck:
+    body = document()["info"] | raw["request"]
+    if "device" in raw:
+        body["device_id"] = document()["devices"][raw["device"]]
+    return parse_update_check(json.dumps(body).encode(), raw.get("country", ""))
+
+
+def moment_of(raw: Mapping[str, Any]) -> Moment:
+    """`heads` are readings of the node's clock, each with when the latest verified head was signed."""
+    now = seconds(raw["now"])
+    if "proven" in raw:
+        return Moment(now, seconds(raw["proven"]))
+    proven = 0.0
+    for clock, issued in raw["heads"]:
+        proven = proven_time(seconds(clock), seconds(issued), proven)
+    return Moment(now, proven)
+
+
+def facts_of(raw: Mapping[str, Any]) -> DeviceFacts:
+    return DeviceFacts(
+        channel=name_hash(raw["chosen"]) if "chosen" in raw else 0,
+        withheld=tuple(name_hash(version) for version in raw.get("failed", ())),
+        first_seen_days=raw.get("first_seen_days"),
+        sessions_7d=raw.get("sessions_7d"),
+        errors_7d=raw.get("errors_7d"),
+        features=frozenset(raw["features"]) if "features" in raw else None,
+    )
+
+
+def seconds(after_start: float) -> float:
+    """Seconds since the epoch."""
+    return float(document()["start"] + after_start)

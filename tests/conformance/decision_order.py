@@ -1,0 +1,145 @@
+"""The order of the decision, written down once more: for the coverage of its vectors."""
+
+from collections.abc import Callable
+
+from decision_cases import Asked
+
+from edge.domain.buckets import bucket_of
+from edge.domain.decide import chosen, resolve
+from edge.domain.decision import Held, Reason
+from edge.domain.model import Platform
+from edge.domain.rollout import share_at
+from edge.domain.routes import CompiledChannel, RolloutRoute, Route, pick
+from edge.domain.rules import CHANNEL_RULES, KEY_RULES
+
+# What can stop a device, in the order.
+ORDER = (
+    Reason.UNSUPPORTED_PLUGIN.code,
+    Reason.NO_CHANNEL.code,
+    "channel_offers_nothing",
+    *(rule.reason.code for rule in KEY_RULES),
+    "no_new_version_available",
+    Reason.WITHHELD.code,
+    *(rule.reason.code for rule in CHANNEL_RULES),
+    Reason.BUILTIN_TOO_OLD.code,
+    Reason.OUTSIDE_WINDOW.code,
+    Reason.SPREAD.code,
+)
+# What gives a device its channel, and then its bundle: each with the next one in the order.
+CHOICES = (
+    ("channel_override", "channel_stored_choice"),
+    ("channel_stored_choice", "channel_segment"),
+    ("channel_segment", "channel_default"),
+    ("channel_default", "channel_public"),
+    (Held.WITHDRAWN.code, "experiment"),
+    ("experiment", "rollout"),
+    ("rollout", "what_comes_before"),
+    (Held.CONTROL_GROUP.code, "once_in"),
+    (Held.CONTROL_GROUP.code, Held.NOT_IN_SEGMENT.code),
+    (Held.NOT_IN_SEGMENT.code, Held.SHARE.code),
+    (Held.NOT_IN_SEGMENT.code, Held.PAUSED.code),
+)
+
+_ENCRYPTED = {Reason.KEY_ID_MISMATCH.code, Reason.ENCRYPTION_UNSUPPORTED.code, Reason.KEY_ID_MISSING.code}
+_PLATFORMS = {f"disabled_platform_{platform.value}" for platform in Platform}
+_POLICIES = {each.code for each in (Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.MISCONFIGURED, Reason.METADATA)}
+_OF_A_BUNDLE = {
+    *_ENCRYPTED,
+    *_POLICIES,
+    Reason.ENCRYPTION_REQUIRED.code,
+    Reason.UNDER_NATIVE.code,
+    Reason.WITHHELD.code,
+    "no_new_version_available",
+}
+# Steps that cannot both hold for one device, and why.
+EXCLUSIVE = (
+    _PLATFORMS,  # a device has one platform
+    _POLICIES,  # a channel has one policy
+    {Reason.MAJOR.code, Reason.UNDER_NATIVE.code},  # above the native version and below it
+    {Reason.PROD_BUILD.code, Reason.DEV_BUILD.code},
+    {Reason.DEVICE.code, Reason.EMULATOR.code},
+    *({each, Reason.ENCRYPTION_REQUIRED.code} for each in _ENCRYPTED),  # the bundle is encrypted or plain
+    {Reason.KEY_ID_MISMATCH.code, Reason.KEY_ID_MISSING.code},  # the device says a key id or none
+    {Reason.ENCRYPTION_UNSUPPORTED.code, Reason.KEY_ID_MISSING.code},  # who says key ids reads the encryption
+    {Reason.NO_CHANNEL.code, "channel_offers_nothing"},
+    *({each, "channel_offers_nothing"} for each in _OF_A_BUNDLE),
+    # Builtin is no bundle: nothing to decrypt, to withhold, to compare or to spread.
+    *({each, Reason.BUILTIN_TOO_OLD.code} for each in (*_OF_A_BUNDLE, Reason.SPREAD.code)),
+)
+
+
+def holds(step: str, given: Asked) -> bool:
+    """Whether this step alone would stop the device, or give it its channel or bundle."""
+    compiled, assigned, _ = resolve(given.snapshot, given.check, given.facts)
+    if step == Reason.UNSUPPORTED_PLUGIN.code:
+        return not given.check.plugin.supported
+    if step == Reason.NO_CHANNEL.code:
+        return compiled is None
+    if step in _VOICES:
+        return _VOICES[step](given)
+    on = compiled or given.snapshot.channels["production"]
+    if step in _TARGETS:
+        return _TARGETS[step](on, given)
+    if on.rollout is not None and step in _IN_A_ROLLOUT:
+        return _IN_A_ROLLOUT[step](on.rollout, given)
+    return _stops(step, on, given, assigned)
+
+
+def _stops(step: str, on: CompiledChannel, given: Asked, assigned: bool) -> bool:
+    route = pick(on, given.check, given.facts, given.moment)[0]
+    if step == "channel_offers_nothing":
+        return route is None
+    route = route or on.builtin
+    if step in _LAST:
+        return _LAST[step](on, route, given)
+    (rule,) = (rule for rule in (*KEY_RULES, *CHANNEL_RULES) if rule.reason.code == step)
+    return rule.can_fire(route.target) and rule.blocks(given.check, route.target, assigned)
+
+
+_VOICES: dict[str, Callable[[Asked], bool]] = {
+    "channel_override": lambda given: given.check.device in given.snapshot.overrides,
+    "channel_stored_choice": lambda given: chosen(given.snapshot, given.check, given.facts) is not None,
+    "channel_segment": lambda given: given.snapshot.leading.first_match(given.check, given.facts) >= 0,
+    "channel_default": lambda given: bool(given.check.default_channel),
+    "channel_public": lambda given: given.check.platform in given.snapshot.public,
+}
+_TARGETS: dict[str, Callable[[CompiledChannel, Asked], bool]] = {
+    Held.WITHDRAWN.code: lambda on, given: on.withdrawn,
+    "experiment": lambda on, given: on.experiment.takes(given.check, given.facts),
+    "rollout": lambda on, given: on.rollout.holds_back(given.check, given.facts, given.moment.proven) is None,
+    "what_comes_before": lambda on, given: any(
+        route and route.bundle_hash in given.facts.withheld
+        for route in (on.stable, on.rollout and on.rollout.route, on.experiment and on.experiment.arm_of(given.check))
+    ),
+}
+
+
+def _out_of_share(routed: RolloutRoute, given: Asked) -> bool:
+    return bucket_of(routed.salt, given.check.device) >= share_at(routed.rollout, given.moment.proven)
+
+
+_IN_A_ROLLOUT: dict[str, Callable[[RolloutRoute, Asked], bool]] = {
+    Held.CONTROL_GROUP.code: lambda routed, given: (
+        bucket_of(routed.group_salt, given.check.device) < routed.rollout.hold_out
+    ),
+    "once_in": lambda routed, given: given.check.version_name == routed.rollout.bundle,
+    Held.NOT_IN_SEGMENT.code: lambda routed, given: not any(only(given.check, given.facts) for only in routed.only),
+    Held.SHARE.code: _out_of_share,
+    Held.PAUSED.code: lambda routed, given: routed.rollout.frozen is not None and _out_of_share(routed, given),
+}
+_LAST: dict[str, Callable[[CompiledChannel, Route, Asked], bool]] = {
+    "no_new_version_available": lambda on, route, given: given.check.version_name == route.version,
+    Reason.WITHHELD.code: lambda on, route, given: route.bundle_hash in given.facts.withheld,
+    "builtin": lambda on, route, given: route.offer is None and given.check.version_name == given.check.version_build,
+    Reason.BUILTIN_TOO_OLD.code: lambda on, route, given: (
+        route.offer is None
+        and given.check.version_name != given.check.version_build
+        and not given.check.plugin.reverts_to_builtin
+    ),
+    Reason.OUTSIDE_WINDOW.code: lambda on, route, given: (
+        on.schedule is not None and not on.schedule.is_open(given.moment.now)
+    ),
+    Reason.SPREAD.code: lambda on, route, given: (
+        on.channel.spread_seconds > 0 and given.moment.proven < on.opens_for(given.check)
+    ),
+}

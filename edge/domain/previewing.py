@@ -93,7 +93,7 @@ def _outcome(app: AppSnapshot, channel: ChannelName, check: UpdateCheck, facts: 
     decision = decide(app, check, moment, facts)
     if isinstance(decision, Offer) and decision.bundle.version == bundle and not decision.arm:
         return OFFERED
-    if compiled.experiment is not None and compiled.experiment.arm_of(check, facts) is not None:
+    if compiled.experiment is not None and compiled.experiment.takes(check, facts):
         return EXPERIMENT
     _, _, held, _ = pick(compiled, check, facts, moment)
     if held is not None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from edge.domain.decision import BREAKING, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
-from edge.domain.manifest import parse_manifest
+from edge.domain.manifest import read_manifest
 from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, UpdateCheck
 from edge.wire.body import encode_json
 from edge.wire.plugins import Form, Generation, ZipEnd, form_of
@@ -113,7 +113,7 @@ def _entries(bundle: Bundle, form: Form, manifest: bytes) -> tuple[FileEntry, ..
     takes = form.encrypted_manifest if bundle.encryption else form.manifest
     if not (manifest and takes):
         return ()
-    entries = parse_manifest(manifest)
+    entries = read_manifest(manifest)
     # All are signed or none: a device with a key would refuse every file of an encrypted bundle without.
     return entries if bool(entries[0].signed) == (bundle.encryption is not None) else ()
 

@@ -1,0 +1,228 @@
+"""Apps with a past: changes one after another, and random ones that may be refused."""
+
+from dataclasses import replace
+
+from factories import NOW, a_bundle, a_change, digest
+from hypothesis import strategies as st
+
+from edge.domain.apply import apply
+from edge.domain.commands import (
+    Change,
+    ChannelSettings,
+    ClearOverride,
+    CreateApp,
+    CreateChannel,
+    DeleteBundle,
+    DeleteChannel,
+    DeleteIdSet,
+    DeleteSegment,
+    MoveRollout,
+    NewArm,
+    PublishBundle,
+    PutIdSet,
+    RollBack,
+    SegmentSettings,
+    SetChannel,
+    SetOverride,
+    SetSegment,
+    StartExperiment,
+    StartRollout,
+    StopExperiment,
+    Undo,
+    WithdrawBundle,
+)
+from edge.domain.errors import EdgeError
+from edge.domain.model import AppState, Channel, Policy
+from edge.domain.rollout import Move
+
+SECONDS_BETWEEN = 1_000  # changes
+LATEST = -1  # stands for the latest revision in an Undo
+ANYWHERE = "?"  # stands for a channel where something is under way
+
+VERSIONS = ("0.9.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4", "1.1.0")
+CHANNELS = ("production", "beta", "inner")
+SEGMENTS = ("droids", "team", "some")
+DEVICES = tuple(f"{number:08x}-0000-4000-8000-000000000000" for number in range(12))
+STEPS = ((1_000, 5_000, 50_000, 100_000), (1,), (30_000, 60_000), (100_000,))
+
+
+class History:
+    """An app's states, one a revision, with a change every SECONDS_BETWEEN."""
+
+    def __init__(self, *commands) -> None:
+        self.states: list[AppState] = []
+        self.changes: list[Change] = []
+        self.tried = 0
+        self.do(CreateApp(app="com.example.app"), *commands)
+
+    @property
+    def state(self) -> AppState:
+        return self.states[-1]
+
+    @property
+    def before(self) -> AppState | None:
+        return self.states[-2] if len(self.states) > 1 else None
+
+    @property
+    def now(self) -> float:
+        """When the next change is made."""
+        return NOW + SECONDS_BETWEEN * self.tried
+
+    def do(self, *commands) -> AppState:
+        for command in commands:
+            change = a_change(self._meant(command), at=self.now)
+            self.tried += 1
+            state = self.states[-1] if self.states else None
+            after = apply(state, change, self.before)
+            if after is not state:
+                self.states.append(after)
+                self.changes.append(change)
+        return self.state
+
+    def attempt(self, command) -> bool:
+        """Whether it was not refused."""
+        try:
+            self.do(command)
+        except EdgeError:
+            return False
+        return True
+
+    def undo(self, *, force: bool = False) -> AppState:
+        return self.do(Undo(revision=LATEST, force=force))
+
+    def _meant(self, command):
+        match command:
+            case Undo(revision=-1):
+                return Undo(revision=self.state.revision, force=command.force)
+            case MoveRollout(channel="?"):
+                active = (c.name for c in self.state.channels.values() if c.rollout and c.rollout.phase.is_active)
+                return MoveRollout(channel=next(active, "production"), move=command.move)
+            case StopExperiment(channel="?"):
+                running = (c.name for c in self.state.channels.values() if c.experiment)
+                return StopExperiment(channel=next(running, "production"), keep=command.keep)
+        return command
+
+
+PUBLISHED = (
+    *(PublishBundle(bundle=a_bundle(version)) for version in VERSIONS),
+    CreateChannel(name="production", settings=ChannelSettings(public=True, bundle="1.0.1")),
+    CreateChannel(name="beta", settings=ChannelSettings(self_set=True, bundle="1.0.2")),
+    SetSegment(name="droids", settings=SegmentSettings(where='platform == "android"')),
+    SetSegment(name="some", settings=SegmentSettings(where="bucket(40)")),
+)
+
+
+def as_before(state: AppState) -> AppState:
+    """A state without what an undo is documented not to bring back: the number, the ids of changes, names that stay
+    used up, when a channel's bundle changed, and when a rollout's step began."""
+    return replace(
+        state, revision=0, recent=(), retired={}, channels={n: _settled(c) for n, c in state.channels.items()}
+    )
+
+
+def _settled(channel: Channel) -> Channel:
+    rollout = replace(channel.rollout, step=0, began=0.0) if channel.rollout else None
+    return replace(channel, changed=0.0, rolled_back=False, rollout=rollout)
+
+
+# --- random changes ---
+
+_versions, _channels, _segments = map(st.sampled_from, (VERSIONS, CHANNELS, SEGMENTS))
+_devices, _flags = st.sampled_from(DEVICES), st.booleans()
+_targets = st.sampled_from((*VERSIONS, "builtin"))
+
+
+@st.composite
+def _settings(draw) -> ChannelSettings:
+    given = {
+        "bundle": _targets,
+        "public": _flags,
+        "self_set": _flags,
+        "ios": _flags,
+        "prod": _flags,
+        "policy": st.sampled_from(Policy),
+        "block_under_native": _flags,
+        "rollback_passes": _flags,
+        "windows": st.sampled_from(((), ("daily 00:00-12:00 UTC",), ("Mon-Fri 01:00-05:00 Europe/Paris",))),
+        "spread_seconds": st.sampled_from((0, 1_800)),
+    }
+    names = draw(st.sets(st.sampled_from(sorted(given)), max_size=3))
+    return ChannelSettings(**{name: draw(given[name]) for name in sorted(names)})
+
+
+@st.composite
+def _segment_settings(draw) -> SegmentSettings:
+    wheres = ('platform == "android"', 'custom_id == "team"', "bucket(40)", 'in_set("vip")', "first_seen_days >= 7")
+    given = {
+        "where": draw(st.sampled_from(wheres)),
+        "priority": draw(st.integers(0, 3)),
+        "yield_to_self_set": draw(st.sampled_from((None, True, False))),
+    }
+    leads = draw(st.sampled_from((None, *CHANNELS)))
+    return SegmentSettings(**given, channel=leads)
+
+
+_arms = st.lists(_versions, min_size=2, max_size=3).map(
+    lambda versions: tuple(
+        NewArm(name=f"arm{place}", bundle=version, weight=weight)
+        for place, (version, weight) in enumerate(
+            zip(versions, (50_000, 50_000) if len(versions) == 2 else (20_000, 30_000, 50_000), strict=True)
+        )
+    )
+)
+
+_some_segments = st.sampled_from(((), (), ("droids",), ("some", "team")))
+_one = st.just("production")  # where most of what takes several changes goes on
+
+_SETTING_UP = (
+    st.builds(SetChannel, name=_channels, settings=_settings(), replace=_flags),
+    st.builds(CreateChannel, name=_channels, settings=_settings(), replace=_flags),
+    st.builds(DeleteChannel, name=_channels),
+    st.builds(PublishBundle, bundle=_versions.map(a_bundle), channel=st.none() | _channels),
+    st.builds(DeleteBundle, version=_versions),
+    st.builds(WithdrawBundle, version=_versions, reason=st.just("white screen")),
+    st.builds(RollBack, channel=_channels, to=st.none() | _targets),
+    st.builds(SetOverride, device=_devices, channel=_channels),
+    st.builds(ClearOverride, device=_devices),
+    st.builds(SetSegment, name=_segments, settings=_segment_settings()),
+    st.builds(DeleteSegment, name=_segments),
+    st.builds(PutIdSet, name=st.just("vip"), blob=st.just(digest("vip")), ids=st.just(2)),
+    st.builds(DeleteIdSet, name=st.just("vip")),
+    st.builds(Undo, revision=st.just(LATEST), force=_flags),
+    st.builds(Undo, revision=st.just(3), force=st.just(True)),  # long gone
+)
+_UNDER_WAY = (
+    st.builds(
+        StartRollout,
+        channel=_one | _channels,
+        bundle=_versions,
+        steps=st.sampled_from(STEPS),
+        every_seconds=st.sampled_from((0, 1_500)),
+        segments=_some_segments,
+        first=_some_segments,
+        hold_out=st.sampled_from((0, 10_000)),
+    ),
+    st.builds(MoveRollout, channel=st.just(ANYWHERE), move=st.sampled_from(Move)),
+    st.builds(
+        StartExperiment, channel=_one | _channels, name=st.just("colours"), arms=_arms, segment=st.none() | _segments
+    ),
+    st.builds(StopExperiment, channel=st.just(ANYWHERE), keep=st.sampled_from(("arm0", "arm1"))),
+)
+COMMANDS = st.one_of(*_SETTING_UP, *_UNDER_WAY, *_UNDER_WAY, _UNDER_WAY[1])
+
+_ROLLOUT = StartRollout(channel="production", bundle="1.0.3", steps=STEPS[0], every_seconds=1_500)
+_EXPERIMENT = StartExperiment(
+    channel="production",
+    name="colours",
+    arms=(NewArm(name="arm0", bundle="1.0.1", weight=50_000), NewArm(name="arm1", bundle="1.0.4", weight=50_000)),
+)
+_openings = st.sampled_from([[], [_ROLLOUT], [_EXPERIMENT], [_ROLLOUT, _EXPERIMENT]])
+STORIES = st.builds(lambda opening, more: [*opening, *more], _openings, st.lists(COMMANDS, min_size=2, max_size=20))
+
+
+def a_history(commands) -> History:
+    """PUBLISHED, and whichever of `commands` are not refused."""
+    history = History(*PUBLISHED)
+    for command in commands:
+        history.attempt(command)
+    return history

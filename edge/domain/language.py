@@ -70,6 +70,8 @@ FIELDS = _by_name(
     Field("errors_7d", Kind.NUMBER, "errors in the last 7 days", "errors_7d == 0", True),
 )
 
+FACTS = frozenset(field for field in FIELDS.values() if field.kind is Kind.NUMBER)  # not in a device's question
+
 FUNCTIONS: Mapping[str, Function] = {
     function.name: function
     for function in (

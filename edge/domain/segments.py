@@ -9,9 +9,11 @@ from typing import cast
 
 from edge.domain.buckets import segment_salt
 from edge.domain.errors import Invalid
+from edge.domain.conditions import Feature, atoms_of
 from edge.domain.expressions import parse_expression
 from edge.domain.facts import DeviceFacts
 from edge.domain.id_sets import IdSet
+from edge.domain.language import FACTS
 from edge.domain.model import UpdateCheck
 from edge.domain.predicates import PredicateWriter, compiled
 
@@ -36,6 +38,15 @@ def compile_segment(app: str, name: str, where: str, *, region: str, sets: Mappi
     writer = PredicateWriter(region, sets)
     test = _test(writer, app, name, where)
     return cast(Matches, _compile(writer, [f"return True if {test} else False"]))
+
+
+def asks_facts(where: str) -> bool:
+    """Whether an expression looks at what is known of the device, beyond what its question says."""
+    try:
+        atoms = atoms_of(parse_expression(where))
+    except Invalid:
+        return False
+    return any(isinstance(atom, Feature) or getattr(atom, "field", None) in FACTS for atom in atoms)
 
 
 def _test(writer: PredicateWriter, app: str, name: str, where: str) -> str:

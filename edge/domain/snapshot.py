@@ -27,7 +27,7 @@ from edge.domain.model import (
     UpdateCheck,
 )
 from edge.domain.routes import CompiledChannel, Predicate, compile_channel
-from edge.domain.segments import compile_segment, compile_segments
+from edge.domain.segments import asks_facts, compile_segment, compile_segments
 
 READABLE_AFTER_DELETE_SECONDS = 7 * 86_400  # a device may resume a download of what it was offered before
 _PREFIX_DIGITS = 16  # hexadecimal, of a digest: 64 bits
@@ -85,6 +85,7 @@ class AppSnapshot:
     overrides: Mapping[DeviceId, ChannelName]
     leading: Leading | None  # None: no segment leads anywhere
     segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for whoever explains
+    asks_facts: bool  # whether any segment looks at them
     channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
     manifests: Mapping[Digest, bytes]  # documents of the bundles that channels offer, packed
     read_manifest: Callable[[Digest], bytes]
@@ -155,6 +156,7 @@ def build_snapshot(
         overrides=state.overrides,
         leading=_leading(state, channels, region, sets),
         segments=segments,
+        asks_facts=any(asks_facts(segment.where) for segment in state.segments.values()),
         channels_by_hash={name_hash(name): name for name in state.channels},
         manifests=manifests,
         read_manifest=manifest_of,

@@ -94,7 +94,7 @@ class DeviceDesk:
             return Body(encode_answer(_UNKNOWN_APP, check, base), None)
         moment = self.moments.of(snapshot.shard)
         decision = decide(snapshot, check, moment)
-        if type(decision) is UpToDate and check.plugin.keeps_choice:
+        if type(decision) is UpToDate and check.plugin.keeps_choice and not snapshot.asks_facts:
             # The most frequent answer by far, and no fact could change it: the look-up is spared.
             self.counts[decision.code] += 1
             return Body(encode_up_to_date(check, base), None)

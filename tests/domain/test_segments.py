@@ -7,7 +7,7 @@ from edge.domain.buckets import bucket_of, segment_salt
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.id_sets import encode_id_set, parse_id_set
 from edge.domain.model import Platform, Plugin
-from edge.domain.segments import compile_segment, compile_segments
+from edge.domain.segments import asks_facts, compile_segment, compile_segments
 
 SETS = {"vip": parse_id_set(encode_id_set([DEVICE.upper(), "user-7"])), "qa": parse_id_set(encode_id_set(["user-8"]))}
 
@@ -260,3 +260,19 @@ def test_the_deepest_expression_compiles(opening, innermost):
 def test_the_longest_chain_compiles(link):
     chain = link * ((4096 - 12) // len(link)) + "is_prod"
     assert outcome(chain) is True
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("is_prod", False),
+        ('in_set("vip") && bucket(5)', False),
+        ("true", False),
+        ("!(errors_7d > 3)", True),
+        ('is_prod || (platform == "ios" && feature("checkout"))', True),
+        ("3 < sessions_7d", True),
+        ("not an expression", False),
+    ],
+)
+def test_an_expression_tells_whether_it_looks_at_facts(where, expected):
+    assert asks_facts(where) is expected

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from edge.domain.buckets import segment_salt
-from edge.domain.errors import Invalid
 from edge.domain.conditions import Feature, atoms_of
+from edge.domain.errors import Invalid
 from edge.domain.expressions import parse_expression
 from edge.domain.facts import DeviceFacts
 from edge.domain.id_sets import IdSet

@@ -88,6 +88,8 @@ class KnownDevices:
                 at, before, event, events = heapq.heappop(opened)
                 yield -at, event
                 take(before, events)
+            if self.cut:  # to find a file's last frame is a walk through all of it
+                break
             take(place, self._events(path))
         while opened:
             at, before, event, events = heapq.heappop(opened)

@@ -122,6 +122,15 @@ def test_the_limit_of_bytes_ends_it_before_the_older_ones_and_is_told(tmp_path):
     assert not found(tmp_path, read_limit_bytes=5 * size)[1].cut
 
 
+def test_what_is_beyond_the_limit_of_bytes_is_not_opened(tmp_path):
+    written(tmp_path, [a_line(1, NOW + 20)], [a_line(2, NOW + 21)], at=NOW + 21)
+    never = tmp_path / "node-0-1-older.sealed"
+    never.mkdir()  # opening it would raise
+    os.utime(never, (NOW, NOW))
+    devices, known = found(tmp_path, read_limit_bytes=len(a_line(2, NOW + 21)))
+    assert ([device for device, _, _ in devices], known.cut) == ([2], True)
+
+
 def test_one_device_is_found_among_others(tmp_path):
     written(tmp_path, [a_line(n, NOW + n, custom_id=DEVICE) for n in range(1, 6)], at=NOW + 5)
     assert [device for device, _, _ in found(tmp_path, device=DEVICE)[0]] == [1]

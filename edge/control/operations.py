@@ -143,6 +143,15 @@ def command_id(request: web.Request) -> str:
     return given
 
 
+def parse_number(request: web.Request, name: str, default: int, least: int, most: int) -> int:
+    """The parameter `name` of the address. Raises Invalid `invalid_<name>`."""
+    text = request.query.get(name, str(default))
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(most)) else -1
+    if not least <= number <= most:
+        raise Invalid(f"invalid_{name}", f"{name}: a number from {least} to {most}")
+    return number
+
+
 def decode_body(content: bytes, wanted: Any) -> Any:
     """Raises Invalid `invalid_json`, or `invalid_body` with the path to what is wrong."""
     try:

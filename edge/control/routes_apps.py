@@ -6,12 +6,11 @@ from typing import Any
 from msgspec.structs import asdict
 
 from edge.bundles.documents import RevisionLine
-from edge.control.operations import Call, Operation, commit, load_app
+from edge.control.operations import Call, Operation, commit, load_app, parse_number
 from edge.control.roles import Permission, allows
 from edge.control.routes_channels import view_channel
 from edge.control.shapes import AppChanged, AppRequest, AppSummary, AppView, HistoryEntry
 from edge.domain.commands import CreateApp
-from edge.domain.errors import Invalid
 from edge.domain.model import AppState, parse_app_id
 
 HISTORY_DEFAULT = 50
@@ -41,7 +40,7 @@ async def handle_show(call: Call[None]) -> AppView:
 
 async def handle_history(call: Call[None]) -> list[HistoryEntry]:
     """Newest first."""
-    limit = _parse_limit(call.request.query.get("limit", str(HISTORY_DEFAULT)))
+    limit = parse_number(call.request, "limit", HISTORY_DEFAULT, 1, HISTORY_LIMIT)
     lines = await asyncio.to_thread(call.ports.releases.history, call.app, limit)
     return [view_line(line) for line in lines]
 
@@ -81,12 +80,6 @@ def _view(state: AppState) -> AppView:
         overrides=len(state.overrides),
         channels=[view_channel(state, channel) for _, channel in sorted(state.channels.items())],
     )
-
-
-def _parse_limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= HISTORY_LIMIT):
-        raise Invalid("invalid_limit", f"limit: a number from 1 to {HISTORY_LIMIT}")
-    return int(text)
 
 
 OPERATIONS = (

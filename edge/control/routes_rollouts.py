@@ -7,11 +7,11 @@ from typing import Any
 from msgspec.structs import asdict
 
 from edge.bundles.releases import Committed
-from edge.control.operations import Call, Operation, command_id, commit, load_app
+from edge.control.operations import Call, Operation, command_id, commit, load_app, parse_number
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import PreviewAnswer, RolloutChanged, RolloutRequest, RolloutView
 from edge.domain.commands import MoveRollout, StartRollout
-from edge.domain.errors import Invalid, NotFound
+from edge.domain.errors import NotFound
 from edge.domain.model import AppState, Rollout
 from edge.domain.rollout import LIFE_CYCLE, Move, next_step_at, share_at, step_at
 from edge.domain.shares import format_share, parse_share
@@ -34,7 +34,7 @@ async def handle_show(call: Call[None]) -> RolloutView:
 
 async def handle_preview(call: Call[RolloutRequest]) -> PreviewAnswer:
     """Refused where a start would be."""
-    listed = _parse_listed(call.request.query.get("devices", str(LISTED_DEFAULT)))
+    listed = parse_number(call.request, "devices", LISTED_DEFAULT, 0, LISTED_LIMIT)
     command = parse_start(call.part("name"), call.body)
     return await call.ports.foresee(call.app, command, command_id(call.request), listed)
 
@@ -96,12 +96,6 @@ def _rollout(state: AppState, channel: str) -> Rollout:
     if rollout is None:
         raise NotFound("no_rollout", f"channel {channel!r} has had no rollout")
     return rollout
-
-
-def _parse_listed(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) <= LISTED_LIMIT):
-        raise Invalid("invalid_devices", f"devices: a number from 0 to {LISTED_LIMIT}")
-    return int(text)
 
 
 def _move_operation(move: Move) -> Operation:

@@ -322,7 +322,7 @@ async def test_history_tells_who_did_what_newest_first(acme):
 
 
 async def test_an_odd_limit_is_refused(acme):
-    for limit in ("0", "1001", "-1", "x", "", "1e3", "²", "9" * 5000):
+    for limit in ("0", "1001", "-1", "x", "", "1e3", "²", "9" * 5000, "0" * 9 + "1001", "0" * 9 + "9" * 5000):
         path = f"/v1/apps/{APP}/history?limit={limit}"
         assert await acme("GET", path, status=422) == "invalid_limit", limit
 

@@ -223,7 +223,7 @@ async def test_a_preview_changes_nothing_and_says_with_which_id_a_start_draws_th
     assert world.releases.load(APP).channels["production"].rollout.salt == "draw-1"
 
 
-@pytest.mark.parametrize("devices", ["-1", "1001", "many", "", "9" * 500, "٣"])
+@pytest.mark.parametrize("devices", ["-1", "1001", "many", "", "9" * 500, "0" * 9 + "1001", "0" * 9 + "9" * 5000, "٣"])
 async def test_a_preview_lists_a_number_of_devices(ready, devices):
     assert await ready("POST", f"{ROLLOUT}/preview?devices={devices}", PLAN, status=422) == "invalid_devices"
 

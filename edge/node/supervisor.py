@@ -167,12 +167,10 @@ class Supervisor:
     async def _tell(self, heads: dict[AppId, Head]) -> None:
         # What is current is known before anybody is told, so a worker that starts meanwhile has it in its setup.
         self._heads.update(self._news(heads))
-        self._tell_issued()
         await self.pool.announce({str(app): head for app, head in heads.items()})
 
-    def _tell_issued(self) -> None:
+    def _tell_issued(self, issued: dict[str, float]) -> None:
         """Rollouts go on in the workers for as long as the heads are known to be fresh."""
-        issued = self._truth.releases.heads_issued()
         if issued != self._issued:
             self._issued = issued
             self.pool.learn(issued)
@@ -213,14 +211,17 @@ class Supervisor:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
+            # Of heads that are told by the end of this turn at the latest: a worker that knows of the time, but not yet
+            # of a pause, would let more in after an outage.
+            issued = self._truth.releases.heads_issued()
             try:
                 heads = await asyncio.to_thread(self._truth.releases.heads)
             except (EdgeError, OSError) as error:
                 log.error("heads cannot be read; serving the last good ones: %s", error)
                 continue
-            self._tell_issued()
             if news := self._news(heads):
                 await self._tell(news)
+            self._tell_issued(issued)
 
     async def _refresh(self) -> None:
         while True:

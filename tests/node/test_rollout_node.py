@@ -9,9 +9,11 @@ from factories import APP, DEVICE, NOW, a_change
 from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
 
 from edge.bundles.heads import shard_of
+from edge.bundles.releases import Releases
 from edge.domain.buckets import bucket_of
 from edge.domain.commands import ChannelSettings, MoveRollout, SetChannel, StartRollout, WithdrawBundle
 from edge.domain.rollout import Move
+from edge.node.supervisor import Supervisor
 
 DEVICES = [str(uuid.UUID(int=number)) for number in range(60)]
 SALT = f"rollout\0{APP}\0salt\0".encode()
@@ -131,3 +133,46 @@ async def test_a_worker_that_starts_later_knows_the_times_of_the_heads(tmp_path)
     started = running(a_config(tmp_path), truth, clock=lambda: NOW + 3_600)
     async with started as (_, address), aiohttp.ClientSession() as session:
         assert "url" in await check(session, address)
+
+
+class HearingPool:
+    """Keeps what a worker would be told, in order."""
+
+    def __init__(self):
+        self.heard = asyncio.Queue()
+        self._left = asyncio.Event()
+
+    async def run(self):
+        await self._left.wait()
+
+    async def ready(self):
+        pass
+
+    async def announce(self, heads):
+        self.heard.put_nowait("heads")
+
+    def learn(self, issued):
+        self.heard.put_nowait("times")
+
+    def drain(self):
+        self._left.set()
+
+
+async def test_a_pause_is_told_before_the_time_that_would_let_more_in(tmp_path):
+    """After an outage the time jumps ahead: who hears of it first would offer what a pause has long stopped."""
+    truth, pool = released(tmp_path), HearingPool()
+    other = Releases(truth.store, truth.writer, truth.trust)
+    other.refresh(NOW)
+    supervisor = Supervisor(a_config(tmp_path), truth, clock=lambda: NOW)
+    supervisor.pool = pool
+    ready = asyncio.Event()
+    serving = asyncio.create_task(supervisor.run(ready))
+    try:
+        async with asyncio.timeout(PROMPT_SECONDS):
+            await ready.wait()
+            start = StartRollout(channel="production", bundle="1.1.0", steps=(1, 99_999), every_seconds=3_600)
+            await asyncio.to_thread(other.commit, APP, a_change(start, at=NOW + 30))
+            assert [await pool.heard.get(), await pool.heard.get()] == ["heads", "times"]
+    finally:
+        supervisor.drain()
+        await serving

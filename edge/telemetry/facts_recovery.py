@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from edge.domain.errors import Conflict
 from edge.telemetry.facts_log import list_logs, log_number, read_seed, read_slots
 from edge.telemetry.facts_pages import FactPages, create_pages
 from edge.telemetry.facts_slot import NewerFacts, UnreadableFacts
@@ -17,7 +18,7 @@ TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
 _LOCK_NAME = "facts.lock"
 
 
-class FactsInUse(Exception):
+class FactsInUse(Conflict):
     """Another process writes these facts."""
 
 
@@ -35,7 +36,7 @@ def lock_facts(directory: Path) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(fd)
-        raise FactsInUse(f"another process writes the device facts in {directory}") from error
+        raise FactsInUse("facts_in_use", f"{directory} is in use: another node runs on this data") from error
     return fd
 
 

@@ -100,6 +100,22 @@ def test_people_get_a_request_that_works_as_it_is_printed(tmp_path):
     assert (code, "the next run goes on" in rest) == (0, True)
 
 
+def test_a_second_node_on_the_same_data_is_one_line(tmp_path):
+    first = demo(tmp_path, "--json")
+    assert first.stdout.readline()
+    done = subprocess.run(
+        [sys.executable, "-m", "edge", "demo"],
+        cwd=tmp_path,
+        env=os.environ | FREE_PORTS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "edge: edge-data/node/telemetry/facts is in use: another node runs on this data\n"
+    stop(first)
+
+
 def test_a_taken_port_is_one_line(tmp_path):
     first = demo(tmp_path / ".", "--json")
     port = json.loads(first.stdout.readline())["device_port"]

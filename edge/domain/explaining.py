@@ -198,11 +198,9 @@ def _up_to_date_step(route: Route, check: UpdateCheck, held: Held | None) -> Ste
 
 
 def _failed_step(route: Route, picked: _Picked) -> Step:
-    seen = {
-        "bundle": name_of(route),
-        "failed on this device": picked.failed,
-        "there is one before it": not picked.failed,
-    }
+    seen = {"bundle": name_of(route), "failed on this device": picked.failed}
+    if picked.failed:
+        seen |= {"there is one before it": False}
     return Step(Reason.WITHHELD.code, seen, STOP if picked.failed else PASS)
 
 

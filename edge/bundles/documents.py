@@ -16,6 +16,7 @@ from edge.bundles.formats import Untrusted, digest_of, parse_document
 from edge.domain.commands import Change
 from edge.domain.errors import TooLarge
 from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
+from edge.domain.shares import format_share
 
 REVISION_FORMAT = 1
 OVERRIDES_FORMAT = 1
@@ -158,14 +159,31 @@ def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
     for name, value in command.items():
         if isinstance(value, dict):
             inner = {"version": value["version"]} if "version" in value else value
-            yield from (f"{key}={_word(part)}" for key, part in inner.items())
+            yield from (f"{key}={_word(key, part)}" for key, part in inner.items())
+        elif name == "hold_out_group" and not command.get("hold_out"):
+            continue
         elif value not in (None, "", False, []):  # what was left out
-            yield f"{name}={_word(value)}"
+            yield f"{name}={_word(name, value)}"
 
 
-def _word(value: object) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _word(name: str, value: Any) -> str:
+    """Shares in percent, as people gave them."""
+    match name, value:
+        case _, str(text):
+            pass
+        case "hold_out", int(share):
+            text = format_share(share)
+        case "steps", [*shares] if all(isinstance(each, int) for each in shares):
+            text = ",".join(format_share(each) for each in shares)
+        case "arms", [*arms] if all(map(_is_arm, arms)):
+            text = ",".join(f"{arm['name']}={arm['bundle']}:{format_share(arm['weight'])}" for arm in arms)
+        case _:
+            text = msgspec.json.encode(value).decode()
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _is_arm(value: object) -> bool:
+    return isinstance(value, dict) and {"name", "bundle"} <= value.keys() and isinstance(value.get("weight"), int)
 
 
 def _name(app: AppId, number: int) -> str:

@@ -16,7 +16,17 @@ from edge.bundles.documents import (
     summarize,
 )
 from edge.bundles.formats import Untrusted
-from edge.domain.commands import ChannelSettings, ClearOverride, CreateApp, PublishBundle, SetChannel, SetOverride
+from edge.domain.commands import (
+    ChannelSettings,
+    ClearOverride,
+    CreateApp,
+    NewArm,
+    PublishBundle,
+    SetChannel,
+    SetOverride,
+    StartExperiment,
+    StartRollout,
+)
 from edge.domain.errors import TooLarge
 from edge.domain.model import DeviceId, Encryption
 
@@ -135,6 +145,9 @@ def test_a_chain_ends_at_the_first_revision_and_nowhere_else(number, previous):
         parse_line(content, APP, number)
 
 
+AN_EVEN_PAIR = (NewArm(name="old", bundle="1.2.3", weight=50_000), NewArm(name="new", bundle="1.2.4", weight=50_000))
+
+
 @pytest.mark.parametrize(
     ("command", "line"),
     [
@@ -147,6 +160,18 @@ def test_a_chain_ends_at_the_first_revision_and_nowhere_else(number, previous):
         ),
         (SetOverride(device=device(1), channel="beta"), f"device={device(1)} channel=beta"),
         (ClearOverride(device=device(1)), f"device={device(1)}"),
+        (
+            StartRollout(channel="beta", bundle="1.2.3", steps=(1_000, 12_500), every_seconds=60),
+            "channel=beta bundle=1.2.3 steps=1%,12.5% every_seconds=60",
+        ),
+        (
+            StartRollout(channel="beta", bundle="1.2.3", steps=(1_000,), hold_out=5_000),
+            "channel=beta bundle=1.2.3 steps=1% hold_out=5% hold_out_group=control",
+        ),
+        (
+            StartExperiment(channel="beta", name="look", arms=AN_EVEN_PAIR),
+            "channel=beta name=look arms=old=1.2.3:50%,new=1.2.4:50%",
+        ),
     ],
 )
 def test_history_tells_a_command_in_one_line(command, line):

@@ -128,8 +128,13 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sentence(view: dict[str, Any]) -> str:
-    offering = f"offers {view['bundle']}" if view["bundle"] else "offers nothing yet"
-    return f"{view['name']}: {offering}, {'public' if view['public'] else 'private'}"
+    return f"{view['name']}: {_offering(view)}, {'public' if view['public'] else 'private'}"
+
+
+def _offering(view: dict[str, Any]) -> str:
+    if view["withdrawn"]:
+        return f"offers {view['last_good'] or 'builtin'} instead of {view['bundle']}, which was withdrawn"
+    return f"offers {view['bundle']}" if view["bundle"] else "offers nothing yet"
 
 
 def _platforms(view: dict[str, Any]) -> list[str]:

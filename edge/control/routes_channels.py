@@ -16,10 +16,12 @@ from edge.domain.states import channel_of, last_good
 
 def view_channel(state: AppState, channel: Channel) -> ChannelView:
     rollout = channel.rollout
+    bundle = state.bundles.get(channel.bundle) if channel.bundle is not None else None
     settings = {name: getattr(channel, name) for name in ChannelSettings.__struct_fields__}
     return ChannelView(
         **settings,
         name=channel.name,
+        withdrawn=bundle.withdrawn if bundle is not None else "",
         bundle_changed=channel.changed,
         rolled_back=channel.rolled_back,
         earlier=list(channel.earlier),

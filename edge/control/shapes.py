@@ -97,7 +97,8 @@ class ChannelView(_Answer, frozen=True, kw_only=True):
     """`bundle` is a version, `builtin`, or null: the channel offers nothing. It changed last at `bundle_changed`, in
     seconds since the epoch, and `rolled_back` says whether that was a way back.
 
-    `earlier` is what the channel offered to everybody before, the latest last; `last_good` what it falls back to.
+    `earlier` is what the channel offered to everybody before, the latest last; `last_good` what it falls back to, as it
+    does where the bundle is `withdrawn`: that is the reason, empty where it is not.
     """
 
     name: str
@@ -117,6 +118,7 @@ class ChannelView(_Answer, frozen=True, kw_only=True):
     windows: tuple[str, ...]
     rollback_passes: bool
     spread_seconds: int
+    withdrawn: str
     bundle_changed: float
     rolled_back: bool
     earlier: list[str]

@@ -95,6 +95,8 @@ async def test_a_rollback_that_cannot_be_is_refused_and_nothing_is_stored(releas
 async def test_a_withdrawn_bundle_says_so_everywhere_and_is_not_offered_again(released, world):
     after = await released("POST", f"{BUNDLES}/1.1.0/withdraw", {"reason": " white screen on iOS "})
     assert (after["withdrawn"], after["changed"], after["channels"]) == ("white screen on iOS", True, ["production"])
+    channel = await released("GET", f"{CHANNELS}/production")
+    assert (channel["bundle"], channel["withdrawn"], channel["last_good"]) == ("1.1.0", "white screen on iOS", "1.0.0")
     listed = {bundle["version"]: bundle["withdrawn"] for bundle in await released("GET", BUNDLES)}
     assert listed == {"1.1.0": "white screen on iOS", "1.0.0": ""}
     assert (await released("GET", f"{BUNDLES}/1.1.0"))["withdrawn"] == "white screen on iOS"

@@ -1,22 +1,12 @@
 """A device's question from a file or stdin, as `--body` takes it: checked to be JSON before it is sent anywhere."""
 
-from collections.abc import Callable
-from typing import IO, Any, TypeVar
+from typing import IO
 
-import click
 import msgspec
 
 from edge.domain.errors import Invalid, TooLarge
 
 BODY_LIMIT_BYTES = 1024 * 1024  # what the control port takes; a device's check has about 500 bytes
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def with_body(command: F) -> F:
-    """Adds --body, required, as `body`: an open file for `read_body`."""
-    told = "What the device posts to /updates; - is stdin."
-    return click.option("--body", type=click.File("rb"), required=True, help=told)(command)
 
 
 def read_body(stream: IO[bytes]) -> bytes:

@@ -1,12 +1,13 @@
 """`edge segment`: devices told apart by an expression; a segment may lead to a channel, rollouts may name it."""
 
 from typing import IO, Any
+from urllib.parse import urlencode
 
 import click
 import msgspec
 
 from edge.cli.client import Client, app_path
-from edge.cli.device_body import read_body, with_body
+from edge.cli.device_body import read_body
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, table
 from edge.domain.language import language_rows
@@ -31,7 +32,7 @@ def segment() -> None:
     """Tell devices apart by an expression."""
 
 
-@segment.command("set", epilog=_language())
+@segment.command("set", epilog=_language(), short_help="Make segment NAME of APP, or change it.")
 @click.argument("app")
 @click.argument("name")
 @click.option("--where", metavar="EXPR", help="Who is in it; see below. A new segment needs it.")
@@ -42,16 +43,23 @@ def segment() -> None:
     "--yield-to-self-set/--never-yield",
     "yield_to_self_set",
     default=None,
-    help="Leave a device on its own defaultChannel, or never; unless told, where that may be chosen and is not public.",
+    help="Leave a device on its own defaultChannel, or never.",
 )
+@click.option("--default-yield", is_flag=True, help="Where that may be chosen and is not public: so it is unless told.")
 @with_api
-def set_segment(client: Client, out: Output, app: str, name: str, no_channel: bool, **given: Any) -> None:
+def set_segment(
+    client: Client, out: Output, app: str, name: str, no_channel: bool, default_yield: bool, **given: Any
+) -> None:
     """Make segment NAME of APP, or change it; what is not given stays as it is."""
     settings = {name: value for name, value in given.items() if value is not None}
     if no_channel and "channel" in settings:
         raise click.UsageError("either --channel or --no-channel")
+    if default_yield and "yield_to_self_set" in settings:
+        raise click.UsageError("one of --yield-to-self-set, --never-yield and --default-yield")
     if no_channel:
         settings["channel"] = None
+    if default_yield:
+        settings["yield_to_self_set"] = None
     if not settings:
         raise click.UsageError("nothing to change: give at least one setting")
     after = client.patch(app_path(app, "segments", name), settings)
@@ -96,16 +104,29 @@ def delete(client: Client, out: Output, app: str, name: str) -> None:
     out.result(gone, lambda: line(f"deleted segment {name} of {app}"))
 
 
-@segment.command()
+@segment.command(short_help="Tell whether a device is in a segment, or would be.")
 @click.argument("app")
 @click.argument("name")
-@with_body
+@click.option("--body", type=click.File("rb"), help="What the device posts to /updates; - is stdin.")
+@click.option("--device", metavar="ID", help="Instead: the device as it last reported, as `edge explain` asks.")
 @click.option("--where", metavar="EXPR", help="Try this instead of what is saved; NAME need not exist then.")
 @click.option("--country", default="", help="What a trusted proxy would say of the device, like DE.")
 @with_api
-def test(client: Client, out: Output, app: str, name: str, body: IO[bytes], where: str | None, country: str) -> None:
+def test(
+    client: Client,
+    out: Output,
+    app: str,
+    name: str,
+    body: IO[bytes] | None,
+    device: str | None,
+    where: str | None,
+    country: str,
+) -> None:
     """Tell whether a device is in segment NAME of APP, or would be with another expression. Saves nothing."""
-    asked = {"device": msgspec.Raw(read_body(body)), "where": where, "country": country}
+    if (body is None) == (device is None):
+        raise click.UsageError("give either --body or --device")
+    question = read_body(body) if body is not None else _question_of(client, app, str(device))
+    asked = {"device": msgspec.Raw(question), "where": where, "country": country}
     tested = client.post(app_path(app, "segments", name, "test"), asked)
 
     def tell() -> None:
@@ -114,6 +135,12 @@ def test(client: Client, out: Output, app: str, name: str, body: IO[bytes], wher
             line(f"unknown of this device: {', '.join(tested['unknown'])}")
 
     out.result(tested, tell)
+
+
+def _question_of(client: Client, app: str, device: str) -> bytes:
+    """What the device would post: its latest report, and what a fresh one says where there is none."""
+    asked = client.get(f"{app_path(app, 'explain')}?{urlencode({'device_id': device})}")["asked"]
+    return msgspec.json.encode({**asked, "app_id": app})
 
 
 def _sentence(view: dict[str, Any]) -> str:

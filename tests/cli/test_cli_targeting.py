@@ -72,6 +72,8 @@ def test_segments_are_listed_in_their_order_and_shown(node, app):
     shown = node.text("segment", "show", app, "first")
     assert "!is_prod" in shown and "never" in shown
     assert node.json("segment", "show", app, "first")["yield_to_self_set"] is False
+    assert node.json("segment", "set", app, "first", "--default-yield")["changed"]
+    assert node.json("segment", "show", app, "first")["yield_to_self_set"] is None
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,12 @@ def test_an_expression_is_tried_before_it_is_saved(node, app):
     assert unknown == f"unknown segment 'new' for app {app!r}"
     assert "not JSON" in node.failure("segment", "test", app, "new", "--body", "-", input="{")
     assert node.json("segment", "list", app) == []
+
+
+def test_a_device_is_tried_by_its_id_as_explain_asks(node, app):
+    tested = node.json("segment", "test", app, "new", "--where", f'device_id == "{DEVICE}"', "--device", DEVICE)
+    assert tested["matches"]
+    assert not node.json("segment", "test", app, "new", "--where", 'platform == "ios"', "--device", DEVICE)["matches"]
 
 
 def test_an_id_set_from_a_file_or_stdin_decides_who_is_in(node, app, tmp_path):

@@ -17,7 +17,6 @@ from edge.cli.output import Output
 from edge.config import is_loopback, load_config
 from edge.domain.errors import Unauthorized
 
-DEFAULT_URL = "http://127.0.0.1:8081"
 TOKEN_LIMIT_BYTES = 4_096  # of a token file; a token has 48 characters
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,7 +29,9 @@ _config = click.option(
     envvar="EDGE_CONFIG",
     help="The node's configuration file (EDGE_CONFIG).",
 )
-_url = click.option("--url", envvar="EDGE_URL", default=DEFAULT_URL, show_default=True, help="Control port (EDGE_URL).")
+_url = click.option(
+    "--url", envvar="EDGE_URL", help="Control port (EDGE_URL); else the configured one of this machine."
+)
 _token = click.option(
     "--token", envvar="EDGE_TOKEN", help="Access token (EDGE_TOKEN); on the node's machine not needed."
 )
@@ -60,7 +61,10 @@ def with_api(command: F) -> F:
     @_config
     @_json
     @functools.wraps(command)
-    def run(*args: Any, url: str, token: str | None, config_file: Path | None, as_json: bool, **kwargs: Any) -> Any:
+    def run(
+        *args: Any, url: str | None, token: str | None, config_file: Path | None, as_json: bool, **kwargs: Any
+    ) -> Any:
+        url = url or _own_address(config_file)
         client = Client(url, token or _own_token(url, config_file))
         try:
             return command(client, Output(as_json), *args, **kwargs)
@@ -68,6 +72,14 @@ def with_api(command: F) -> F:
             client.close()
 
     return run  # type: ignore[return-value]
+
+
+def _own_address(config_file: Path | None) -> str:
+    """The control port of the node that this machine's configuration starts. Raises ConfigError, OSError."""
+    control = load_config(config_file, os.environ).control
+    host = control.host if is_loopback(control.host) else "127.0.0.1"
+    scheme = "https" if control.tls_certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{control.port}"
 
 
 def _own_token(url: str, config_file: Path | None) -> str:

@@ -160,7 +160,9 @@ def test_a_channel_has_the_options_of_every_setting(edge, verb):
         ["segment", "set", "com.acme.app", "vip"],
         ["segment", "set", "com.acme.app", "vip", "--channel", "beta", "--no-channel"],
         ["segment", "set", "com.acme.app", "vip", "--priority", "first"],
+        ["segment", "set", "com.acme.app", "vip", "--never-yield", "--default-yield"],
         ["segment", "test", "com.acme.app", "vip"],
+        ["segment", "test", "com.acme.app", "vip", "--body", "-", "--device", "d"],
         ["window", "set", "com.acme.app", "stable"],
         ["bundle", "publish", "com.acme.app", "."],
         ["bundle", "publish", "com.acme.app", "nowhere", "--version", "1.0.0"],
@@ -212,6 +214,20 @@ def test_a_node_that_is_not_there_is_one_line(edge, nobody):
 
 def test_without_a_token_the_line_says_where_it_was_looked_for(edge):
     assert "edge-data/node/admin.token: No such file" in failure_of(edge("app", "list"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ("port = 1", "http://127.0.0.1:1"),
+        ('host = "::1"\nport = 1', "http://[::1]:1"),
+        ('host = "0.0.0.0"\nport = 1\ninsecure = true', "http://127.0.0.1:1"),
+    ],
+)
+def test_without_an_address_the_node_of_this_machine_is_asked(edge, tmp_path, settings, url):
+    file = tmp_path / "edge.toml"
+    file.write_text(f"[control]\n{settings}\n")
+    assert url in failure_of(edge("app", "list", "--token", "edge_x", "--config", file))
 
 
 def test_the_token_of_this_machine_is_never_sent_elsewhere(edge, tmp_path):

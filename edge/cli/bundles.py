@@ -7,7 +7,7 @@ import click
 
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
-from edge.cli.output import Output, fields, line, moment, size, table
+from edge.cli.output import Output, counted, fields, line, moment, size, table
 
 if TYPE_CHECKING:
     from edge.cli.publish import Published
@@ -18,7 +18,7 @@ def bundle() -> None:
     """Publish, list, delete and withdraw bundles."""
 
 
-@bundle.command()
+@bundle.command(short_help="Pack a folder or zip, upload it, add it to APP.")
 @click.argument("app")
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option("--version", required=True, help="The bundle's name for ever: a semantic version.")
@@ -136,7 +136,7 @@ def delete(client: Client, out: Output, app: str, version: str) -> None:
     out.result(gone, lambda: line(f"deleted {gone['version']} of {gone['app']}"))
 
 
-@bundle.command()
+@bundle.command(short_help="Never offer VERSION of APP again, anywhere.")
 @click.argument("app")
 @click.argument("version")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in one line; shown wherever somebody looks.")
@@ -146,8 +146,8 @@ def withdraw(client: Client, out: Output, app: str, version: str, reason: str) -
     after = client.post(app_path(app, "bundles", version, "withdraw"), {"reason": reason})
 
     def tell() -> None:
-        verb = "withdrew" if after["changed"] else "no change: withdrawn is"
-        line(f"{verb} {after['version']} of {after['app']}: {after['withdrawn']} (revision {after['revision']})")
+        done, name = f"{after['withdrawn']} (revision {after['revision']})", f"{after['version']} of {after['app']}"
+        line(f"withdrew {name}: {done}" if after["changed"] else f"no change: {name} is withdrawn: {done}")
 
     out.result(after, tell)
 
@@ -157,12 +157,12 @@ def _tell(done: "Published", channel: str | None) -> None:
     offered = f", offered in {channel}" if channel else ""
     verb = "published" if answer["changed"] else "no change:"
     line(f"{verb} {answer['version']} of {answer['app']}{offered} (revision {answer['revision']})")
-    uploaded = f"uploaded {done.uploaded} blobs, {size(done.uploaded_bytes)}"
+    uploaded = f"uploaded {counted(done.uploaded, 'blob')}, {size(done.uploaded_bytes)}"
     if answer["files"] is None:
         return line(f"encrypted and unverified, {size(answer['zip_bytes'])}; {uploaded}")
     sizes = f"{size(answer['plain_bytes'])} plain, {size(answer['zip_bytes'])} as a zip"
     locked = f", encrypted for key {answer['encryption']['key_id']}" if answer["encryption"] else ""
-    return line(f"{answer['files']} files, {sizes}{locked}; {uploaded}")
+    return line(f"{counted(answer['files'], 'file')}, {sizes}{locked}; {uploaded}")
 
 
 def _encryption_word(bundle: dict[str, Any]) -> str:

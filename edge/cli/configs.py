@@ -15,7 +15,7 @@ def config() -> None:
     """Check and show the configuration."""
 
 
-@config.command()
+@config.command(short_help="Tell whether `edge serve` would take it.")
 @with_config
 @with_output
 def check(out: Output, config_file: Path | None) -> None:
@@ -30,7 +30,7 @@ def check(out: Output, config_file: Path | None) -> None:
     out.result({"valid": True, "source": source}, lambda: line(f"{source}: good"))
 
 
-@config.command()
+@config.command(short_help="Print every option in effect and its origin.")
 @with_config
 @with_output
 def show(out: Output, config_file: Path | None) -> None:

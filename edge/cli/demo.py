@@ -7,6 +7,7 @@ its state. `--check` leaves nothing behind: free ports, a temporary data directo
 import asyncio
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def _greeting(node: Standalone, prepared: dict[str, str]) -> str:
         "version_name": NATIVE,
         "plugin_version": PLUGIN,
     }
-    settings = {"CapacitorUpdater": {"updateUrl": f"{address}/updates", "statsUrl": f"{address}/stats"}}
+    settings = {"updateUrl": f"{address}/updates", "statsUrl": f"{address}/stats"}
+    settings["channelUrl"] = f"{address}/channel_self"
     return f"""
 app {APP}, public channel {CHANNEL}, releases {made}
 devices: {address} (IPv4 and IPv6)    control: http://127.0.0.1:{node.control_port}    data: {node.config.data_dir}
@@ -114,13 +116,18 @@ Its segments. With "custom_id": "{TESTER}" in the question above, the answer is 
 
 A device's configuration, in capacitor.config.json (a real device needs an address of this machine that it can reach):
 
-{_indented(json.dumps({"plugins": settings}, indent=2).splitlines())}
+{_indented(json.dumps({"plugins": {"CapacitorUpdater": settings}}, indent=2).splitlines())}
 
 A simulated device:
 
-  edge device update --url {address} --app {APP} --state /tmp/edge-device --plugin {PLUGIN} --platform android
+  {_command()} device update --url {address} --app {APP} --state /tmp/edge-device --plugin {PLUGIN} --platform android
 
 Ctrl-C stops the node; the next run finds its state again."""
+
+
+def _command() -> str:
+    """As it was typed, so that a line can be copied: `.venv/bin/edge` is on nobody's path."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "edge" else "edge"
 
 
 def _indented(lines: list[str]) -> str:

@@ -9,7 +9,7 @@ from edge.cli.output import Output, fields, line, moment
 GONE = "(no longer there)"
 
 
-@click.command()
+@click.command(short_help="Show what is known of DEVICE.")
 @click.argument("app")
 @click.argument("device")
 @with_api
@@ -38,7 +38,7 @@ def lift(client: Client, out: Output, app: str, device: str, version: str) -> No
     out.result(after, lambda: line(f"bundle {after['version']} may be offered to device {after['device']} again"))
 
 
-@click.command()
+@click.command(short_help="Forget what DEVICE brought about.")
 @click.argument("app")
 @click.argument("device")
 @with_api

@@ -14,7 +14,7 @@ import click
 from edge.cli.client import parse_address
 from edge.cli.device_facts import erase, lift, show
 from edge.cli.options import with_output
-from edge.cli.output import Advance, Output, fields, line, progress, size, table
+from edge.cli.output import Advance, Output, counted, fields, line, progress, size, table
 from edge.domain.model import parse_device_id
 
 if TYPE_CHECKING:  # aiohttp and cryptography, which `edge device --help` does not need
@@ -36,7 +36,7 @@ for command in (show, lift, erase):
     device.add_command(command)
 
 
-@device.command()
+@device.command(short_help="Be a device: check, install what is offered, report.")
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Device port of the node.")
 @click.option("--app", required=True, help="The app's id.")
 @click.option("--state", required=True, type=click.Path(path_type=Path, file_okay=False), help="The device's storage.")
@@ -168,7 +168,7 @@ def _tell(outcome: "Outcome", device_id: str) -> None:
         ("device", device_id),
         ("runs", outcome.version),
         ("folder", outcome.folder),
-        ("took", f"{outcome.seconds:.2f} s, {len(rows)} requests, {size(ledger.received_bytes)} received"),
+        ("took", f"{outcome.seconds:.2f} s, {counted(len(rows), 'request')}, {size(ledger.received_bytes)} received"),
         ("reused files", len(ledger.reused)),
         ("reported", ledger.actions),
     )

@@ -51,13 +51,13 @@ def show(client: Client, out: Output, app: str, channel: str | None) -> None:
     return out.result(found, lambda: _tell(found))
 
 
-@experiment.command()
+@experiment.command(short_help="Stop the experiment on CHANNEL and keep one arm.")
 @click.argument("app")
 @click.argument("channel")
 @click.option("--keep", metavar="ARM", required=True, help="The channel offers this arm's bundle to everybody.")
 @with_api
 def stop(client: Client, out: Output, app: str, channel: str, keep: str) -> None:
-    """Stop the experiment on CHANNEL of APP."""
+    """Stop the experiment on CHANNEL of APP and keep one arm. `edge rollback` ends it and keeps none."""
     after = client.post(app_path(app, "channels", channel, "experiment", "stop"), {"keep": keep})
     out.result(after, lambda: line(f"stopped the experiment; channel {channel} offers {after['bundle']}"))
 

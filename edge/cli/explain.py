@@ -14,7 +14,7 @@ import msgspec
 from edge.cli.client import Client, app_path
 from edge.cli.device_body import read_body
 from edge.cli.options import with_api
-from edge.cli.output import Output, cell, line, moment, table
+from edge.cli.output import Output, cell, labelled, line, moment, table
 
 TIMES = frozenset({"time", "opens at"})  # what steps show in seconds since the epoch
 NOT_HERE = "not on this channel"
@@ -70,14 +70,14 @@ def explain(client: Client, out: Output, app: str, body: IO[bytes] | None, count
 
 def _tell(found: dict[str, Any]) -> None:
     asked = _words({name: value for name, value in found["asked"].items() if value not in ("", None)})
-    line(f"asked     {asked}")
+    labelled("asked   ", asked)
     if found["reported"]:
         line(f"          what was not given is from the device's report of {moment(found['reported'])}")
     line("")
     table(("#", "rule", "outcome", "saw"), list(_rows(found["steps"])), "no rule was reached")
     line("")
     line("answer    " + msgspec.json.encode(found["answer"]).decode())
-    line("decision  " + _decision(found["decision"]))
+    labelled("decision", _decision(found["decision"]))
 
 
 def _rows(steps: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:

@@ -10,7 +10,7 @@ import click
 
 from edge.cli.client import BLOCK_BYTES, Client, app_path
 from edge.cli.options import with_api
-from edge.cli.output import Output, fields, line, progress, table
+from edge.cli.output import Output, counted, fields, line, progress, table
 from edge.domain.errors import TooLarge
 from edge.domain.id_sets import IDS_TEXT_LIMIT_BYTES
 
@@ -35,7 +35,7 @@ def put(client: Client, out: Output, app: str, name: str, file: Path) -> None:
     with _on_disk(file) as there, progress("uploading", there.stat().st_size) as advance:
         after = client.upload(app_path(app, "id-sets", name), there, advance, "text/plain; charset=utf-8")
     what = "put" if after["changed"] else "no change:"
-    out.result(after, lambda: line(f"{what} id set {after['name']}: {after['ids']} ids"))
+    out.result(after, lambda: line(f"{what} id set {after['name']}: {counted(after['ids'], 'id')}"))
 
 
 @idset.command("list")

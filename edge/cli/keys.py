@@ -14,7 +14,7 @@ def keys() -> None:
     """Make the keys of encrypted bundles."""
 
 
-@keys.command()
+@keys.command(short_help="Make a key pair.")
 @click.option(
     "--out",
     "folder",

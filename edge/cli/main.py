@@ -82,7 +82,7 @@ class EdgeGroup(click.Group):
             raise click.exceptions.Exit(INTERRUPTED) from error
 
 
-@click.group(cls=EdgeGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=EdgeGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="edge")
 def cli() -> None:
     """Live app updates from a node of your own.

@@ -4,7 +4,9 @@ Results go to stdout, everything else to stderr. Tables are drawn and bars move 
 plain aligned text. Words from outside are stripped of control characters: a comment must not drive a terminal.
 """
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -41,6 +43,18 @@ def line(text: str) -> None:
     click.echo(plain(text))
 
 
+def labelled(label: str, text: str) -> None:
+    """`label  text`; on a terminal long text goes on below itself, and no word is broken: it may be copied."""
+    first, shown = f"{label}  ", plain(text)
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        rest = " " * len(first)
+        shown = textwrap.fill(
+            shown, width, initial_indent=rest, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+        ).lstrip()
+    click.echo(first + shown)
+
+
 def note(text: str) -> None:
     """For the person at the terminal, beside the result."""
     click.echo(plain(text), err=True)
@@ -51,7 +65,7 @@ def fields(pairs: Sequence[tuple[str, Any]]) -> None:
     width = max(len(name) for name, _ in pairs)
     for name, value in pairs:
         if value is not None:
-            line(f"{name:<{width}}  {cell(value)}")
+            labelled(f"{name:<{width}}", cell(value))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
@@ -127,6 +141,11 @@ def size(count_bytes: float) -> str:
         if count_bytes < _STEP or unit == _UNITS[-1]:
             break
     return f"{count_bytes:.1f} {unit}"
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def moment(seconds: float) -> str:

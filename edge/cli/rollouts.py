@@ -11,7 +11,7 @@ import click
 
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api, with_output
-from edge.cli.output import Output, fields, line, moment, table
+from edge.cli.output import Output, counted, fields, line, moment, table
 from edge.domain.durations import format_duration, parse_duration
 from edge.domain.rollout import LIFE_CYCLE, Move, life_cycle_diagram, life_cycle_lines
 
@@ -190,7 +190,8 @@ def _tell_preview(seen: dict[str, Any]) -> None:
     line("")
     since = f", by reports since {moment(known['since'])}" if known["since"] else ""
     more = ", and more that were not read" if known["cut"] else ""
-    line(f"{known['devices']} known devices{since}{more}; {known['elsewhere']} of them not on {seen['channel']}")
+    devices = counted(known["devices"], "known device")
+    line(f"{devices}{since}{more}; {known['elsewhere']} of them not on {seen['channel']}")
     for step in steps:
         for device in step["joining"]:
             line(f"{device}  from {step['share']}")

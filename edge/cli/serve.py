@@ -16,7 +16,11 @@ from edge.node.log import set_up_logging
 
 @click.command()
 @click.option(
-    "--config", "path", type=click.Path(path_type=Path), help="The TOML file; else EDGE_CONFIG, else defaults."
+    "--config",
+    "path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Configuration (EDGE_CONFIG); else defaults.",
 )
 @click.option("--insecure", is_flag=True, help="Let the control port listen beyond loopback without TLS.")
 @click.option("--json", "as_json", is_flag=True, help="Say where the node listens as one line of JSON.")

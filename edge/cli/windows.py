@@ -45,7 +45,7 @@ def clear(client: Client, out: Output, app: str, channel: str) -> None:
     _change(client, out, app, channel, {"windows": []})
 
 
-@window.command()
+@window.command(short_help="Show the windows, and whether it is open now.")
 @click.argument("app")
 @click.argument("channel")
 @with_api

@@ -101,7 +101,7 @@ def _sync(seconds: float | None) -> Finding:
 
 
 def _disk(free_bytes: int, spool_limit_bytes: int) -> Finding:
-    seen = f"{free_bytes / 2**30:.1f} GiB free, events may take {spool_limit_bytes / 2**30:.1f}"
+    seen = f"{free_bytes / 2**30:.1f} GiB free, events may take {spool_limit_bytes / 2**30:.1f} GiB"
     remedy = "make room for data_dir, or lower telemetry.spool_limit_bytes"
     return _finding("disk_space", free_bytes >= spool_limit_bytes, seen, remedy)
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from edge.cli import output
-from edge.cli.output import Output, cell, fields, moment, plain, size, table
+from edge.cli.output import Output, cell, counted, fields, moment, plain, size, table
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,11 @@ def test_an_empty_table_is_a_sentence(capsys):
 def test_a_cell_of_a_table_never_breaks_its_line(capsys):
     table(("name", "comment"), [["a", "two\nlines\x1b[31m"]], "nothing")
     assert capsys.readouterr().out == "NAME  COMMENT\na     two lines [31m\n"
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 files"), (1, "1 file"), (2, "2 files")])
+def test_one_is_not_many(n, text):
+    assert counted(n, "file") == text
 
 
 def test_fields_leave_out_what_is_not_there(capsys):

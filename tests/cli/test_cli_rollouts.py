@@ -156,7 +156,7 @@ def test_a_bundle_is_withdrawn_with_its_reason(node, app):
     text = node.text("bundle", "withdraw", app, "1.1.0", "--reason", "white screen on iOS")
     assert text == f"withdrew 1.1.0 of {app}: white screen on iOS (revision 6)\n"
     again = node.text("bundle", "withdraw", app, "1.1.0", "--reason", "another")
-    assert again.startswith("no change: withdrawn is 1.1.0") and "white screen" in again
+    assert again.startswith(f"no change: 1.1.0 of {app} is withdrawn") and "white screen" in again
     assert "white screen on iOS" in node.text("bundle", "list", app)
     assert "was withdrawn: white screen on iOS" in node.failure("channel", "create", app, "beta", "--bundle", "1.1.0")
     found = node.json("explain", app, "--device", DEVICES[0], "--version-name", "1.1.0")

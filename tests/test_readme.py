@@ -1,16 +1,39 @@
-"""What the README says of the language, of segments and of their limits is what the code says."""
+"""What the README says of its verbs, the language, segments and limits is what the code says."""
 
+import re
 from pathlib import Path
 
+import click
+
+from edge.bundles.documents import REVISION_LIMIT_BYTES
+from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.cli.demo_segments import ENTERPRISE, SEGMENTS, WINDOWS
-from edge.domain.channel_changes import SPREAD_LIMIT_SECONDS
+from edge.cli.main import VERBS, cli
+from edge.control.tokens import TOKEN_LIMIT
+from edge.domain.apply import RECENT_LIMIT
+from edge.domain.bundle_changes import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
+from edge.domain.channel_changes import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
+from edge.domain.decision import Held, Reason
 from edge.domain.durations import format_duration
 from edge.domain.expressions import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
+from edge.domain.facts import WITHHELD_DAYS, WITHHELD_LIMIT
 from edge.domain.id_sets import ID_LIMIT, IDS_LIMIT, IDS_TEXT_LIMIT_BYTES
 from edge.domain.language import language_rows
-from edge.domain.rollout_changes import ARMS
+from edge.domain.manifest import FILE_COUNT_LIMIT
+from edge.domain.model import APP_ID_LIMIT, CHANNEL_NAME_LIMIT
+from edge.domain.rollout_changes import ARMS, NAMED_LIMIT, STEP_LIMIT_SECONDS, STEPS_LIMIT
 from edge.domain.segment_changes import ID_SET_LIMIT, SEGMENT_LIMIT, SEGMENTS_LIMIT_BYTES
+from edge.domain.versions import VERSION_LIMIT
 from edge.domain.windows import WINDOW_LIMIT, WINDOWS_PER_CHANNEL_LIMIT
+from edge.node.access_log import BUFFER_LINES
+from edge.node.bodies import BODY_SECONDS
+from edge.node.connections import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
+from edge.node.overload import LATE_SECONDS
+from edge.node.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
+from edge.node.tls import HANDSHAKE_SECONDS
+from edge.telemetry.known_devices import DEVICES_LIMIT, READ_LIMIT_BYTES
+from edge.wire.body import BODY_LIMIT_BYTES
+from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -38,3 +61,63 @@ def test_the_limits_of_targeting_are_those_of_the_code():
         f"| a spread | {format_duration(SPREAD_LIMIT_SECONDS).removesuffix('d')} days |",
     ):
         assert row in README
+
+
+def test_the_other_limits_are_those_of_the_code():
+    for row in (
+        f"| body of a check, of a report | {BODY_LIMIT_BYTES >> 10} KiB, {STATS_BODY_LIMIT_BYTES >> 20} MiB |",
+        f"| time to send a body | {BODY_SECONDS} s |",
+        f"| {HEADER_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
+        f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",
+        f"| lines of the access log that wait | {BUFFER_LINES:,} a worker |",
+        f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",
+        f"| an overloaded worker | {LATE_SECONDS} s behind",
+        f"| {ADDRESS_REQUESTS:,} a minute of one address and app, {DEVICE_REQUESTS} a second of one device |",
+        f"| bundles withheld from a device | the latest {WITHHELD_LIMIT}, for {WITHHELD_DAYS} days |",
+        f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
+        f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",
+        f"| tokens | {TOKEN_LIMIT:,} |",
+        f"| channels, overrides of an app | {CHANNEL_LIMIT:,}, {OVERRIDE_LIMIT:,} |",
+        f"| steps of a rollout | {STEPS_LIMIT}, of 1 minute to {STEP_LIMIT_SECONDS // 86_400} days each |",
+        f"| segments of a rollout | {NAMED_LIMIT}, and as many that are first |",
+        f"| bundles that a channel can fall back to | the last {EARLIER_LIMIT} |",
+        f"| a withdrawal's reason | one line of {REASON_LIMIT} characters |",
+        f"| devices of a preview | the newest {DEVICES_LIMIT:,}, from {READ_LIMIT_BYTES >> 20} MiB of reports |",
+        f"| a revision | {REVISION_LIMIT_BYTES >> 20} MiB |",
+        f"| files of a bundle | {FILE_COUNT_LIMIT:,}, {PLAIN_LIMIT_BYTES >> 30} GiB together |",
+        f"| an upload | {BLOB_LIMIT_BYTES >> 30} GiB a blob |",
+        f"| command ids remembered, per app | {RECENT_LIMIT} |",
+    ):
+        assert row in README, row
+
+
+def test_every_code_that_keeps_a_device_where_it_is_is_explained():
+    table = README.partition("| Code | The device stays")[2].partition("\n## ")[0]
+    named = re.findall(r"`([a-z_]+)`", table)
+    whole = {each for each in named if not each.startswith("_")}
+    ends = tuple(each for each in named if each.startswith("_"))
+    for each in (*Reason, *Held):
+        assert each.code in whole or each.code.endswith(ends), each.code
+
+
+def test_every_command_and_option_is_there():
+    lines = re.findall(r"^ {4,}(?:\(umask 077; )?edge (.+?)(?: {2,}#.*)?$", README.replace("\\\n", " "), re.MULTILINE)
+    assert len(lines) > 40
+    for line in lines:
+        words = [word for word in line.split() if word]
+        command: click.Command = cli
+        while isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), words.pop(0))
+            assert found is not None, line
+            command = found
+        known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def test_links_lead_to_sections():
+    sections = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)$", README, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#([a-z-]+)\)", README)) <= sections
+
+
+def test_every_verb_is_named():
+    assert [verb for verb in VERBS if f"edge {verb}" not in README] == []

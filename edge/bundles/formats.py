@@ -16,6 +16,7 @@ from edge.domain.errors import Unavailable
 from edge.domain.model import Digest
 
 T = TypeVar("T")
+B = TypeVar("B", bytes, memoryview)
 
 
 class Untrusted(Unavailable):
@@ -43,11 +44,11 @@ def parse_document(data: bytes, decoder: msgspec.json.Decoder[T], newest: int, w
         raise Untrusted("unreadable_document", f"{what} cannot be read: {error}") from error
 
 
-def digest_of(data: bytes) -> Digest:
+def digest_of(data: bytes | memoryview) -> Digest:
     return Digest(hashlib.sha256(data).hexdigest())
 
 
-def check_digest(data: bytes, digest: Digest, what: str) -> bytes:
+def check_digest(data: B, digest: Digest, what: str) -> B:
     """The bytes, if they are the ones that `digest` names. Raises Untrusted `bad_digest`."""
     actual = digest_of(data)
     if actual != digest:

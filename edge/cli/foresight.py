@@ -9,9 +9,10 @@ from contextlib import closing
 from typing import TypeVar
 
 from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView
+from edge.control.turns import Turns
 from edge.domain.apply import apply
 from edge.domain.commands import Change, StartRollout
-from edge.domain.errors import Conflict, Unavailable
+from edge.domain.errors import Conflict
 from edge.domain.facts import DeviceFacts, in_force
 from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck
 from edge.domain.previewing import HAS_IT, OFFERED, RolloutPreview, StepPreview, preview_rollout, share_in
@@ -24,7 +25,7 @@ from edge.telemetry.known_devices import Known, KnownDevices
 
 T = TypeVar("T")
 
-WAITING_LIMIT = 8  # callers; each reads for seconds, and who waits longer has left
+WAITING_LIMIT = 8  # callers, the one whose turn it is included; each reads for seconds, and who waits longer has left
 
 
 class Foresight:
@@ -32,8 +33,7 @@ class Foresight:
         self._truth = truth
         self._supervisor = supervisor
         self._current = Current(truth.store, region)
-        self._turn = asyncio.Lock()
-        self._present = 0
+        self._turns = Turns(1, WAITING_LIMIT - 1, "too many look at the known devices at once")
 
     async def preview(
         self, moment_of: Callable[[AppId], Moment], app: AppId, command: StartRollout, change_id: str, listed: int
@@ -67,14 +67,8 @@ class Foresight:
             yield check, in_force(table.look_up(check.app, check.device), now)
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
-        if self._present >= WAITING_LIMIT:
-            raise Unavailable("busy", "too many look at the known devices at once; try again")
-        self._present += 1
-        try:
-            async with self._turn:
-                return await asyncio.to_thread(work)
-        finally:
-            self._present -= 1
+        async with self._turns.turn():
+            return await asyncio.to_thread(work)
 
 
 def _answer(

@@ -33,6 +33,7 @@ from edge.control.receiving import read_body
 from edge.control.roles import Role, allows
 from edge.control.shapes import ErrorAnswer
 from edge.control.tokens import Grant, Tokens
+from edge.control.turns import LOOKS, VERIFICATIONS, looks, verifications
 from edge.domain.errors import EdgeError, Forbidden, Unauthorized
 from edge.domain.model import AppId
 
@@ -77,7 +78,7 @@ OPERATIONS: tuple[Operation, ...] = (
 def build_control_app(ports: ControlPorts) -> web.Application:
     """The application; its caller binds it to an address and ends it."""
     app = web.Application(middlewares=[translate_errors])
-    app[routes_bundles.VERIFICATIONS] = routes_bundles.Verifications()
+    app[VERIFICATIONS], app[LOOKS] = verifications(), looks()
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _build_door(operation, ports))
     return app

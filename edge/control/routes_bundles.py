@@ -4,13 +4,11 @@ What a publisher says of a bundle is proven in `proving`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
-from aiohttp import web
 from msgspec.structs import asdict
 
-from edge.bundles.formats import check_digest
+from edge.bundles.blobs import read_blob
 from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.bundles.releases import Committed
 from edge.bundles.store import ObjectStore, blob_key
@@ -31,38 +29,14 @@ from edge.control.shapes import (
     MissingRequest,
     PublishRequest,
 )
+from edge.control.turns import VERIFICATIONS
 from edge.domain.commands import DeleteBundle, PublishBundle, WithdrawBundle
-from edge.domain.errors import Invalid, NotFound, Unavailable
+from edge.domain.errors import Invalid, NotFound
 from edge.domain.manifest import FILE_COUNT_LIMIT, parse_manifest
 from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName, parse_digest
 
 MISSING_LIMIT = FILE_COUNT_LIMIT + 2  # digests a call: every file of the largest bundle, its manifest and its zip
 MISSING_LIMIT_BYTES = 2 * 1024 * 1024  # so many digests in JSON are 1.4 MB
-VERIFICATIONS_AT_ONCE = 2  # each reads a whole bundle and keeps a core busy; devices need the others
-VERIFICATIONS_WAITING = 32  # further publishers that may queue; more get 503
-
-
-class Verifications:
-    """Lets a bounded number of publishers verify at once, and a bounded number wait. Long lists of ids count too."""
-
-    def __init__(self) -> None:
-        self._running = asyncio.Semaphore(VERIFICATIONS_AT_ONCE)
-        self._present = 0
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Raises Unavailable `busy` when too many wait already."""
-        if self._present >= VERIFICATIONS_AT_ONCE + VERIFICATIONS_WAITING:
-            raise Unavailable("busy", "too many uploads are being worked on at once; try again")
-        self._present += 1
-        try:
-            async with self._running:
-                yield
-        finally:
-            self._present -= 1
-
-
-VERIFICATIONS = web.AppKey("verifications", Verifications)
 
 
 async def handle_list(call: Call[None]) -> list[BundleView]:
@@ -183,10 +157,7 @@ def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
 def _read_files(store: ObjectStore, manifest: Digest | None) -> tuple[FileEntry, ...]:
     if manifest is None:
         return ()
-    stored = store.get(blob_key(manifest))
-    if stored is None:
-        raise Unavailable("missing_blob", f"the store has lost the manifest {manifest}")
-    return parse_manifest(check_digest(stored.data, manifest, f"manifest {manifest}"))
+    return parse_manifest(read_blob(store, manifest, "a manifest"))
 
 
 OPERATIONS = (

@@ -12,6 +12,7 @@ import msgspec
 from edge.control.operations import Call, Operation, check_app, decode_body
 from edge.control.roles import Permission
 from edge.control.shapes import Explanation
+from edge.control.turns import LOOKS
 from edge.domain.errors import Invalid
 from edge.domain.model import UpdateCheck, parse_device_id
 from edge.telemetry.known_devices import Known
@@ -52,7 +53,9 @@ async def handle_explain_body(call: Call[msgspec.Raw]) -> Any:
     await check_app(call)
     body = bytes(call.body)
     _check_app(call.app, body)
-    return await call.ports.explain(call.app, body, parse_country(call.request.query.get(COUNTRY, "")))
+    country = parse_country(call.request.query.get(COUNTRY, ""))
+    async with call.request.app[LOOKS].turn():
+        return await call.ports.explain(call.app, body, country)
 
 
 async def handle_explain(call: Call[None]) -> Any:
@@ -64,7 +67,8 @@ async def handle_explain(call: Call[None]) -> Any:
     if "device_id" in given:
         known = await call.ports.reported(call.app, parse_device_id(given["device_id"]))
     asked = {**DEFAULTS, **(_question(known) if known else {}), **given, "app_id": call.app}
-    explained = await call.ports.explain(call.app, msgspec.json.encode(asked), country)
+    async with call.request.app[LOOKS].turn():
+        explained = await call.ports.explain(call.app, msgspec.json.encode(asked), country)
     return {**explained, "reported": known.reported if known else None}
 
 

@@ -12,8 +12,8 @@ from edge.bundles.store import AlreadyExists, ObjectStore, blob_key
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.receiving import receive_file
 from edge.control.roles import Permission
-from edge.control.routes_bundles import VERIFICATIONS
 from edge.control.targeting_shapes import IdSetChanged, IdSetDeleted, IdSetView
+from edge.control.turns import VERIFICATIONS
 from edge.domain import segment_changes
 from edge.domain.commands import DeleteIdSet, PutIdSet
 from edge.domain.id_sets import IDS_TEXT_LIMIT_BYTES, encode_id_set, parse_id_set, parse_ids

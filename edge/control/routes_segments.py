@@ -16,6 +16,7 @@ from edge.control.targeting_shapes import (
     SegmentView,
 )
 from edge.control.trying import Trial, read_device
+from edge.control.turns import LOOKS
 from edge.domain.commands import DeleteSegment, SegmentSettings, SetSegment
 from edge.domain.model import Segment, parse_name
 from edge.domain.states import segment_of
@@ -64,7 +65,8 @@ async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
             name=name, where=where, matches=trial.matches(check, facts), unknown=trial.unknown(check, facts)
         )
 
-    return await asyncio.to_thread(test)
+    async with call.request.app[LOOKS].turn():
+        return await asyncio.to_thread(test)
 
 
 OPERATIONS = (

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import orjson
 
-from edge.bundles.formats import check_digest
-from edge.bundles.store import ObjectStore, blob_key
+from edge.bundles.blobs import map_blob
+from edge.bundles.store import ObjectStore
 from edge.domain.conditions import Comparison, Condition, Feature, Member, TextTest, atoms_of
-from edge.domain.errors import Invalid, Unavailable
+from edge.domain.errors import Invalid
 from edge.domain.expressions import check_expression, parse_expression
 from edge.domain.facts import DeviceFacts
 from edge.domain.id_sets import IdSet, parse_id_set
@@ -75,7 +75,4 @@ def _name_of(asked: Field | Feature) -> str:
 
 
 def _read_set(store: ObjectStore, held: StoredIdSet) -> IdSet:
-    stored = store.get(blob_key(held.blob))
-    if stored is None:
-        raise Unavailable("missing_blob", f"the store has lost the ids of id set {held.name!r}")
-    return parse_id_set(check_digest(stored.data, held.blob, f"id set {held.name!r}"))
+    return parse_id_set(map_blob(store, held.blob, f"id set {held.name!r}"))

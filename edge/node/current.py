@@ -3,21 +3,16 @@
 Loading reads the node's own disk and runs off the loop; a request reads the mapping once and never waits.
 """
 
-import hashlib
-import mmap
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge.bundles.blobs import map_blob, read_blob
 from edge.bundles.heads import shard_of
 from edge.bundles.releases import Head, Revisions
 from edge.bundles.store import ObjectStore, blob_key
 from edge.domain.id_sets import IdSet, parse_id_set
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.snapshot import AppSnapshot, build_snapshot
-
-
-class MissingBlob(Exception):
-    """A revision names a manifest or an id set that the store lacks or that has other bytes: the store is damaged."""
 
 
 class Current:
@@ -36,7 +31,7 @@ class Current:
         return len(self._snapshots)
 
     def build(self, app: AppId, head: Head, now: float) -> AppSnapshot:
-        """Read and compile one revision. Blocks; run it off the loop."""
+        """Read and compile one revision. Blocks; run it off the loop. Raises what reading its blobs raises."""
         return self.compile(self._revisions.load_revision(app, head.revision, head.digest), now)
 
     def compile(self, state: AppState, now: float) -> AppSnapshot:
@@ -75,18 +70,7 @@ class Current:
         return self._id_sets[state.app]
 
     def _map(self, digest: Digest) -> IdSet:
-        """All workers map one file: its pages are in memory once."""
-        try:
-            with self._store.path(blob_key(digest)).open("rb") as file:
-                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError as error:
-            raise MissingBlob(f"id set {digest} is missing") from error
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise MissingBlob(f"id set {digest} is damaged")
-        return parse_id_set(memoryview(content))
+        return parse_id_set(map_blob(self._store, digest, "an id set"))
 
     def _manifest(self, digest: Digest) -> bytes:
-        stored = self._store.get(blob_key(digest))
-        if stored is None or hashlib.sha256(stored.data).hexdigest() != digest:
-            raise MissingBlob(f"manifest {digest} is missing or damaged")
-        return stored.data
+        return read_blob(self._store, digest, "a manifest")

@@ -1,9 +1,12 @@
 """Explain with parameters: what is given, what is known, what is assumed; and the same question as with a body."""
 
+import asyncio
+
 import pytest
 from control_world import APP, DEVICE, NOW, OTHER
 from factories import a_check
 
+from edge.control.turns import LOOKS_AT_ONCE, LOOKS_WAITING
 from edge.domain.model import Platform, Plugin
 from edge.telemetry.known_devices import Known
 from edge.wire.capabilities import NEWEST_PLUGIN
@@ -94,3 +97,29 @@ async def test_only_who_may_read_the_app_asks(acme):
 
 async def test_an_unknown_app_is_told_before_anything_is_read(api):
     assert await api("GET", query(**ALL), status=404) == "unknown_app"
+
+
+async def test_so_many_are_explained_at_once_and_who_comes_beyond_hears_it(serve, world):
+    """Each takes a thread and a core: a reader's questions must not keep a rollback waiting for one."""
+    begun, release = 0, asyncio.Event()
+
+    async def explain(app, body, country):
+        nonlocal begun
+        begun += 1
+        await release.wait()
+        return await world.explain(app, body, country)
+
+    api = await serve(explain=explain)
+    await api("POST", "/v1/apps", {"app": APP})
+    headers = {"Authorization": f"Bearer {world.secrets['reader']}"}
+
+    async def ask():
+        async with api.client.get(query(**ALL), headers=headers) as response:
+            return response.status, (await response.json()).get("error")
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        asking = [tasks.create_task(ask()) for _ in range(LOOKS_AT_ONCE + LOOKS_WAITING + 1)]
+        done, rest = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.result() for task in done] == [(503, "busy")] and begun == LOOKS_AT_ONCE
+        release.set()
+    assert {task.result() for task in rest} == {(200, None)}

@@ -7,6 +7,7 @@ import uuid
 import pytest
 from control_world import APP, DEVICE, digest
 
+from edge.bundles.fs import FsStore
 from edge.bundles.store import blob_key
 from edge.domain.id_sets import IDS_LIMIT, IDS_TEXT_LIMIT_BYTES, encode_id_set, parse_id_set
 from edge.domain.segment_changes import ID_SET_LIMIT
@@ -113,6 +114,30 @@ async def test_a_set_whose_bytes_were_lost_is_told_by_name(acme, world):
     asked = {"app_id": APP, "device_id": DEVICE, "platform": "ios", "version_build": "1.0.0", "version_name": "1.0.0"}
     body = {"device": asked | {"plugin_version": "8.51.14"}, "where": 'in_set("vip")'}
     assert await acme("POST", f"{SEGMENTS}/x/test", body, status=503) == "missing_blob"
+
+
+class Watched(FsStore):
+    """Keeps the keys of what was read whole."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.read = []
+
+    def get(self, key):
+        self.read.append(key)
+        return super().get(key)
+
+
+async def test_a_trial_maps_its_sets_and_reads_none_into_memory(serve, world):
+    """A hundred full ones would be 800 MB, for a reader's question."""
+    store = Watched(world.store.root)
+    api = await serve(store=store)
+    await api("POST", "/v1/apps", {"app": APP})
+    made = await api("PUT", f"{ID_SETS}/vip", content=b"anna")
+    asked = {"app_id": APP, "device_id": DEVICE, "platform": "ios", "version_build": "1.0.0", "version_name": "1.0.0"}
+    body = {"device": asked | {"plugin_version": "8.51.14", "custom_id": "anna"}, "where": 'in_set("vip")'}
+    assert (await api("POST", f"{SEGMENTS}/x/test", body))["matches"]
+    assert blob_key(made["blob"]) not in store.read
 
 
 async def test_a_long_list_is_small_and_quick_to_look_up_in(acme, world):

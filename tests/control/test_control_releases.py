@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from control_world import APP, DEVICE, NOW, OTHER, digest, pack
 
-from edge.control.routes_bundles import VERIFICATIONS_AT_ONCE, VERIFICATIONS_WAITING, Verifications
+from edge.control.turns import Turns
 from edge.domain.errors import Unavailable
 
 BUNDLES, CHANNELS, OVERRIDES = f"/v1/apps/{APP}/bundles", f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/overrides"
@@ -203,14 +203,14 @@ async def test_publishers_at_once_all_get_through(acme):
 
 
 async def test_more_publishers_than_may_wait_are_told_to_come_again():
-    verifications, release = Verifications(), asyncio.Event()
+    verifications, release = Turns(2, 3, "many"), asyncio.Event()
 
     async def publish():
         async with verifications.turn():
             await release.wait()
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(VERIFICATIONS_AT_ONCE + VERIFICATIONS_WAITING):
+        for _ in range(5):
             group.create_task(publish())
         await asyncio.sleep(0)
         with pytest.raises(Unavailable):

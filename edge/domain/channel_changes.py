@@ -143,9 +143,10 @@ def _arrived(rollout: Rollout | None, bundle: VersionName, at: float) -> Rollout
 def _roll_back(state: AppState, command: RollBack, at: float) -> AppState:
     channel = channel_of(state, command.channel)
     after = _with_nothing_on_its_way(channel, at)
-    if command.to is not None and command.to != channel.bundle:
-        after = offering(after, _way_back(state, command.to), at, back=True)
-    elif command.to is None and after is channel:
+    if command.to is not None:
+        wanted = _way_back(state, command.to)
+        after = after if wanted == channel.bundle else offering(after, wanted, at, back=True)
+    elif after is channel:
         good = last_good(state, channel)
         if good is None:
             raise Conflict(

@@ -135,6 +135,12 @@ def _stop_experiment(state: AppState, channel: Channel, command: StopExperiment,
     arm = next((arm for arm in experiment.arms if arm.name == command.keep), None)
     if arm is None:
         raise NotFound("unknown_arm", f"experiment {experiment.name!r} has no arm {command.keep!r}")
-    kept = offerable(state, arm.bundle).version
+    if withdrawn := state.bundles[arm.bundle].withdrawn:
+        raise Conflict(
+            "bundle_withdrawn",
+            f"bundle {arm.bundle!r} of arm {arm.name!r} was withdrawn: {withdrawn}; keep another arm, or roll the "
+            "channel back, which ends the experiment",
+        )
+    kept = arm.bundle
     ended = replace(channel, experiment=None)
     return ended if kept == channel.bundle else offering(ended, kept, at)

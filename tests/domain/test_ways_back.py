@@ -246,3 +246,37 @@ def test_the_arm_that_is_kept_is_offered_to_everybody():
         stop = StopExperiment(channel="production", keep=keep)
         channel = an_app(*BUNDLES, OFFERS_NOTHING, offers(A), EXPERIMENT, stop).channels["production"]
         assert (channel.bundle, channel.earlier, channel.experiment) == (bundle, earlier, None)
+
+
+OFFERED = (
+    PublishBundle(bundle=a_bundle("1.0.1")),
+    CreateChannel(name="production", settings=ChannelSettings(bundle="1.0.1")),
+)
+
+
+def test_a_channel_does_not_go_back_to_a_withdrawn_bundle_that_it_offers_already():
+    """To say that nothing changes would be wrong: its devices are moved away from it."""
+    state = an_app(*OFFERED, WithdrawBundle(version="1.0.1", reason="white screen"))
+    with pytest.raises(Conflict, match="white screen") as caught:
+        apply(state, a_change(RollBack(channel="production", to="1.0.1")))
+    assert caught.value.code == "bundle_withdrawn"
+
+
+@pytest.mark.parametrize("to", ["1.0.1", "builtin"])
+def test_going_back_to_what_a_channel_offers_changes_nothing(to):
+    state = an_app(*OFFERED, SetChannel(name="production", settings=ChannelSettings(bundle=to)))
+    assert apply(state, a_change(RollBack(channel="production", to=to))) is state
+
+
+def test_an_experiment_whose_arm_was_withdrawn_says_how_it_ends_without_it():
+    arms = (NewArm(name="old", bundle="1.0.1", weight=50_000), NewArm(name="new", bundle="1.1.0", weight=50_000))
+    state = an_app(
+        *OFFERED,
+        PublishBundle(bundle=a_bundle("1.1.0")),
+        StartExperiment(channel="production", name="look", arms=arms),
+        WithdrawBundle(version="1.1.0", reason="white screen"),
+    )
+    with pytest.raises(Conflict, match=r"white screen.*roll the channel back") as caught:
+        apply(state, a_change(StopExperiment(channel="production", keep="new")))
+    assert caught.value.code == "bundle_withdrawn"
+    assert apply(state, a_change(RollBack(channel="production"))).channels["production"].experiment is None

@@ -21,9 +21,8 @@ from edge.domain.conditions import (
     negated,
 )
 from edge.domain.errors import Invalid
-from edge.domain.id_sets import parse_set_name
 from edge.domain.language import FIELDS, FUNCTIONS, METHODS, REFUSED, Field, Kind
-from edge.domain.model import Platform, parse_device_id
+from edge.domain.model import Platform, parse_device_id, parse_name
 from edge.domain.tokens import SHOWN_LIMIT, Token, refusal
 from edge.domain.versions import NUMBER_LIMIT, Version, parse_version
 
@@ -209,7 +208,7 @@ def _device(text: str, column: int) -> str:
 
 def _set_name(text: str, column: int) -> str:
     try:
-        return parse_set_name(text)
+        return parse_name("id set", text)
     except Invalid as error:
         raise refusal(column, error.message) from error
 

@@ -12,25 +12,20 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import NewType
 
 from xxhash import xxh3_64_intdigest
 
 from edge.domain.errors import Invalid
 
-SetName = NewType("SetName", str)
-
 ID_SET_FORMAT = 1
 IDS_LIMIT = 1_000_000  # of one set: 8 MB that each node keeps and maps
 ID_LIMIT = 36  # characters; a UUID's, and what the protocol allows a custom id
 IDS_TEXT_LIMIT_BYTES = 64 << 20  # an uploaded list: a million ids of 36 characters, with comments
-SET_NAME_LIMIT = 64  # characters, as of a channel's name
 
 _MAGIC = b"edge ids"
 _HEADER = struct.Struct("<8sII")  # magic, format, number of ids
 _HASH_BYTES = 8
 _SHARE = 256  # ids between two entries of the fan: 8 steps of a bisection, within 2 KiB
-_SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
@@ -116,16 +111,6 @@ def parse_ids(text: bytes) -> Iterator[str]:
             yield id_
     if not count:
         raise Invalid("invalid_ids", "the list holds no id; a set that nobody needs can be deleted")
-
-
-def parse_set_name(text: str) -> SetName:
-    """Raises Invalid `invalid_set_name`."""
-    if len(text) > SET_NAME_LIMIT or _SET_NAME.fullmatch(text) is None:
-        raise Invalid(
-            "invalid_set_name",
-            f"set name {text[:SET_NAME_LIMIT]!r}: letters, digits, '_', '.', '-', at most {SET_NAME_LIMIT}",
-        )
-    return SetName(text)
 
 
 def _parse_id(line: bytes, number: int) -> str:

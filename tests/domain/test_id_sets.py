@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from edge.domain import id_sets
 from edge.domain.errors import Invalid
-from edge.domain.id_sets import IdSet, encode_id_set, id_hash, parse_id_set, parse_ids, parse_set_name
+from edge.domain.id_sets import IdSet, encode_id_set, id_hash, parse_id_set, parse_ids
+from edge.domain.model import parse_name
 
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
 
@@ -148,11 +149,11 @@ def test_a_million_ids_fit_their_limit():
 
 @pytest.mark.parametrize("text", ["vip", "a", "2026-testers_1.x", "a" * 64])
 def test_a_sets_name(text):
-    assert parse_set_name(text) == text
+    assert parse_name("id set", text) == text
 
 
 @pytest.mark.parametrize("text", ["", "-a", "a b", "a/b", "ä", "a\n", "a" * 65])
 def test_what_is_no_sets_name_is_refused(text):
     with pytest.raises(Invalid) as refused:
-        parse_set_name(text)
-    assert refused.value.code == "invalid_set_name"
+        parse_name("id set", text)
+    assert refused.value.code == "invalid_id_set_name"

@@ -14,8 +14,9 @@ import orjson
 
 from edge import __version__
 from edge.bundles.heads import shard_of
+from edge.control.trying import refused
 from edge.domain.decision import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
-from edge.domain.errors import EdgeError, Invalid
+from edge.domain.errors import EdgeError
 from edge.domain.explaining import explain
 from edge.domain.model import AppId, UpdateCheck
 from edge.domain.rollout import Moment
@@ -61,7 +62,7 @@ class Insight:
         try:
             check = parse_update_check(body, country)
         except WireError as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         head = await asyncio.to_thread(self._truth.releases.head, app)
         snapshot = await asyncio.to_thread(self._current.build, app, head, time.time())
         moment = self.moment(app)
@@ -139,13 +140,6 @@ class Insight:
             facts_evicted=evicted,
             certificate_ends=self._supervisor.certificate_ends,
         )
-
-
-def _refused(error: WireError) -> Invalid:
-    """What the device would hear, with the fields that are wrong, in one line."""
-    refusal = orjson.loads(error.body)
-    issues = [f"{issue['field']}: {issue['message']}" for issue in refusal["moreInfo"].get("parseResult", ())]
-    return Invalid(refusal["error"], "; ".join([refusal["message"], *issues]))
 
 
 def _question(check: UpdateCheck) -> dict[str, Any]:

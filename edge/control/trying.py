@@ -24,11 +24,17 @@ def read_device(body: bytes, app: str, country: str) -> UpdateCheck:
     try:
         check = parse_update_check(body, country)
     except WireError as error:
-        refusal = orjson.loads(error.body)
-        raise Invalid(refusal["error"], f"the device: {refusal['message']}") from error
+        raise refused(error) from error
     if check.app != app:
         raise Invalid("app_mismatch", f"the device asks about app {check.app!r}, the address is about {app!r}")
     return check
+
+
+def refused(error: WireError) -> Invalid:
+    """What the device would hear, with the fields that are wrong, in one line."""
+    refusal = orjson.loads(error.body)
+    issues = [f"{issue['field']}: {issue['message']}" for issue in refusal["moreInfo"].get("parseResult", ())]
+    return Invalid(refusal["error"], "; ".join([refusal["message"], *issues]))
 
 
 class Trial:

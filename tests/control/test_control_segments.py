@@ -187,6 +187,13 @@ async def test_a_trial_that_cannot_be_is_refused(acme, body, status, code):
     assert await acme("POST", f"{SEGMENTS}/new/test", body, status=status) == code
 
 
+async def test_a_device_that_is_wrong_is_told_with_the_field(acme):
+    body = {"device": device(device_id="me"), "where": "is_prod"}
+    headers = {"Authorization": f"Bearer {acme.secrets['reader']}"}
+    async with acme.client.post(f"{SEGMENTS}/new/test", json=body, headers=headers) as response:
+        assert "device_id: Device ID must be a valid UUID string" in (await response.json())["message"]
+
+
 async def test_a_reader_looks_and_tries_and_a_publisher_of_the_app_sets(acme):
     await acme("PATCH", f"{SEGMENTS}/x", {"where": "is_prod"}, by="publisher-acme")
     for by in ("reader", "reader-acme", "publisher-acme"):

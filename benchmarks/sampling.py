@@ -46,17 +46,10 @@ def in_turns(contenders: Mapping[str, S], rounds: int, once: Callable[[S], T]) -
     return found
 
 
-CHECK_COLUMNS = (
-    "contender",
-    "server CPU µs/check",
-    "of nginx",
-    "checks/s",
-    "counts as throughput",
-    "p50 ms",
-    "p99 ms",
-    "max ms",
-    "failed",
-)
+def check_columns(against: str) -> tuple[str, ...]:
+    """Of a table whose ratios are to the contender `against`."""
+    told = ("checks/s", "counts as throughput", "p50 ms", "p99 ms", "max ms", "failed")
+    return ("contender", "server CPU µs/check", f"of {against}", *told)
 
 
 def check_rows(found: Mapping[str, Sequence[Sample]], against: str) -> tuple[tuple[Cell, ...], ...]:
@@ -90,4 +83,4 @@ def milliseconds(microseconds: Sequence[float]) -> Spread:
 
 
 def check_table(title: str, found: Mapping[str, Sequence[Sample]], against: str, notes: Sequence[str] = ()) -> Table:
-    return Table(title=title, columns=CHECK_COLUMNS, rows=check_rows(found, against), notes=tuple(notes))
+    return Table(title=title, columns=check_columns(against), rows=check_rows(found, against), notes=tuple(notes))

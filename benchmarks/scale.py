@@ -17,7 +17,7 @@ from benchmarks.accounting import memory_of
 from benchmarks.figures import spread
 from benchmarks.programs import cores, need_program
 from benchmarks.report import Options, Report
-from benchmarks.sampling import CHECK_COLUMNS, Sample, check_row, in_turns, measure
+from benchmarks.sampling import Sample, check_table, in_turns, measure
 from benchmarks.scale_world import CHANNELS, VERSIONS, app_id, open_scaled
 from benchmarks.servers import Node, node
 from benchmarks.tables import Cell, Table
@@ -159,9 +159,7 @@ def _swap(loaded: Loaded, swapper: Swapper, count: int, generators: set[int], sc
 
 def _checks_table(found: Mapping[str, Sequence[Sample]]) -> Table:
     least = next(iter(found))
-    columns = tuple(name if name != "of nginx" else f"of {least}" for name in CHECK_COLUMNS)
-    rows = tuple(check_row(name, samples, found[least]) for name, samples in found.items())
-    return Table(title="The same load on few and many apps: 4,000 checks/s", columns=columns, rows=rows)
+    return check_table("The same load on few and many apps: 4,000 checks/s", found, least)
 
 
 def _memory_table(loaded: Sequence[Loaded]) -> Table:

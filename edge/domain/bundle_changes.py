@@ -67,9 +67,9 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
         raise Conflict(
             "version_taken", f"version {bundle.version!r} was published with other files; publish a new version"
         )
+    if known.withdrawn:
+        raise Conflict("bundle_withdrawn", f"version {bundle.version!r} was withdrawn: {known.withdrawn}")
     if isinstance(known, Retired):
-        if known.withdrawn:
-            raise Conflict("bundle_withdrawn", f"version {bundle.version!r} was withdrawn: {known.withdrawn}")
         if known.zip != bundle.zip:
             # A device may hold the beginning of the old zip under this name, and would go on with the new one.
             raise Conflict(

@@ -38,7 +38,11 @@ class Facts:
         return in_force(self._table.look_up(app, device), now)
 
     async def record(self, changes: Iterable[FactChange]) -> None:
-        """Returns when they are durable and every worker sees them. Raises NotRecorded; they may happen later then."""
+        """Returns when they are durable and every worker sees them. Raises NotRecorded; they may happen later then.
+
+        The offers that wait go first: a failure of what this worker has just offered comes after its offer.
+        """
+        self.flush()
         self._last_number += 1
         number = self._last_number
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()

@@ -124,6 +124,7 @@ def test_rolling_back(changes, bundle, phase):
         ((offers(A), ROLLOUT_OF_D), offers("builtin"), "rollout_active"),
         ((withdrawal(A),), offers(A), "bundle_withdrawn"),
         ((withdrawal(A),), PublishBundle(bundle=a_bundle(A), channel="production"), "bundle_withdrawn"),
+        ((withdrawal(A),), PublishBundle(bundle=a_bundle(A)), "bundle_withdrawn"),
         ((), SetChannel(name="production", settings=ChannelSettings(spread_seconds=-1)), "invalid_spread"),
         (
             (),

@@ -134,6 +134,16 @@ async def test_a_bundle_that_failed_is_not_offered_to_that_device_again(tmp_path
         assert await phone.runs_next() == "1.0.2"
 
 
+async def test_a_failure_right_after_the_offer_counts_where_one_worker_has_heard_both(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with running(a_config(tmp_path, workers=1), truth) as (_, address), aiohttp.ClientSession() as session:
+        phone = Phone(session, address)
+        assert (await phone.ask("POST", "/updates", info()))["version"] == "1.0.1"
+        await phone.ask("POST", "/stats", report("update_fail", "1.0.1"))
+        assert (await phone.ask("POST", "/updates", info()))["error"] == "bundle_withheld"
+
+
 async def test_a_failure_of_what_was_never_offered_changes_nothing(tmp_path):
     truth = a_truth(tmp_path)
     publish(truth, "1.0.1")

@@ -160,6 +160,8 @@ class PredicateWriter:
         if test.method == "contains":
             return self._if_known(test.field, f"{text} {'in' if wanted else 'not in'} {field}")
         call = f"{field}.{_TEXT_METHODS[test.method]}({text})"
+        if test.text:  # most devices have no custom id: nothing begins there, and looking is a tenth of the call
+            call = f"({field} and {call})"
         return self._if_known(test.field, call if wanted else f"not {call}")
 
     def _in_set(self, name: str, wanted: bool) -> str:

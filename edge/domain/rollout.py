@@ -78,7 +78,9 @@ def share_at(rollout: Rollout, now: float) -> int:
 
 def active_share_at(rollout: Rollout, now: float) -> int:
     """`share_at` of a rollout that has not ended, which is what checks ask."""
-    return rollout.frozen if rollout.frozen is not None else rollout.steps[step_at(rollout, now)]
+    if rollout.frozen is not None:
+        return rollout.frozen
+    return rollout.steps[step_at(rollout, now) if rollout.every_seconds else rollout.step]
 
 
 def next_step_at(rollout: Rollout, now: float) -> float | None:

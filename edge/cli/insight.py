@@ -18,7 +18,7 @@ from edge.control.trying import refused
 from edge.domain.decision import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
 from edge.domain.errors import EdgeError
 from edge.domain.explaining import explain
-from edge.domain.model import AppId, UpdateCheck
+from edge.domain.model import AppId
 from edge.domain.rollout import Moment
 from edge.node.current import Current
 from edge.node.exposition import encode_families
@@ -29,7 +29,7 @@ from edge.telemetry.counts import read_counts, read_totals
 from edge.telemetry.fold import fold
 from edge.telemetry.room import held_bytes
 from edge.wire.answers import encode_answer
-from edge.wire.updates import WireError, parse_update_check
+from edge.wire.updates import WireError, fields_of, parse_update_check
 
 FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction of a second to count
 KEPT_SHARE = 0.75  # of the spool's limit may be events that are counted already; the rest is for new ones
@@ -70,7 +70,7 @@ class Insight:
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
         return {
-            "asked": _question(check),
+            "asked": {**fields_of(check), "country": check.country},
             "reported": None,
             "steps": [step._asdict() for step in steps],
             "decision": _summary(decision),
@@ -140,25 +140,6 @@ class Insight:
             facts_evicted=evicted,
             certificate_ends=self._supervisor.certificate_ends,
         )
-
-
-def _question(check: UpdateCheck) -> dict[str, Any]:
-    """As it was understood, by the names of the fields in a device's body."""
-    return {
-        "device_id": check.device,
-        "platform": check.platform.value,
-        "version_name": check.version_name,
-        "version_build": check.version_build,
-        "plugin_version": check.plugin.version,
-        "is_prod": check.is_prod,
-        "is_emulator": check.is_emulator,
-        "defaultChannel": check.default_channel,
-        "custom_id": check.custom_id,
-        "key_id": check.key_id,
-        "version_os": check.version_os,
-        "install_source": check.install_source,
-        "country": check.country,
-    }
 
 
 def _summary(decision: Decision) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from edge.control.roles import Permission
 from edge.control.shapes import Explanation
 from edge.control.turns import LOOKS
 from edge.domain.errors import Invalid
-from edge.domain.model import UpdateCheck, parse_device_id
-from edge.telemetry.known_devices import Known
+from edge.domain.model import parse_device_id
 from edge.wire.capabilities import NEWEST_PLUGIN
+from edge.wire.updates import fields_of
 
 COUNTRY = "country"  # no device says it: a proxy does
 FLAGS = ("is_prod", "is_emulator")
@@ -66,7 +66,7 @@ async def handle_explain(call: Call[None]) -> Any:
     known = None
     if "device_id" in given:
         known = await call.ports.reported(call.app, parse_device_id(given["device_id"]))
-    asked = {**DEFAULTS, **(_question(known) if known else {}), **given, "app_id": call.app}
+    asked = {**DEFAULTS, **(fields_of(known.check) if known else {}), **given, "app_id": call.app}
     async with call.request.app[LOOKS].turn():
         explained = await call.ports.explain(call.app, msgspec.json.encode(asked), country)
     return {**explained, "reported": known.reported if known else None}
@@ -91,24 +91,6 @@ def _parse_flag(name: str, text: str) -> bool:
     if text not in _WORDS:
         raise Invalid("invalid_boolean", f"{name} is true or false, not {text[:16]!r}")
     return _WORDS[text]
-
-
-def _question(known: Known) -> dict[str, Any]:
-    """The body of a check, of what a report has told."""
-    check: UpdateCheck = known.check
-    return {
-        "platform": check.platform.value,
-        "version_name": check.version_name,
-        "version_build": check.version_build,
-        "plugin_version": check.plugin.version,
-        "is_prod": check.is_prod,
-        "is_emulator": check.is_emulator,
-        "defaultChannel": check.default_channel,
-        "custom_id": check.custom_id,
-        "key_id": check.key_id,
-        "version_os": check.version_os,
-        "install_source": check.install_source,
-    }
 
 
 def _check_app(app: str, body: bytes) -> None:

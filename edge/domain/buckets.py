@@ -6,7 +6,9 @@ not first in the next.
 
 from xxhash import xxh3_64_intdigest
 
-BUCKETS = 100_000  # a thousandth of a percent each: `conditions.Bucket` counts in them
+from edge.domain.shares import WHOLE_SHARE
+
+BUCKETS = WHOLE_SHARE  # a thousandth of a percent each: `conditions.Bucket` counts in them
 
 
 def bucket_of(salt: bytes, device: str) -> int:

@@ -23,6 +23,7 @@ from edge.domain.conditions import (
 from edge.domain.errors import Invalid
 from edge.domain.language import FIELDS, FUNCTIONS, METHODS, REFUSED, Field, Kind
 from edge.domain.model import Platform, parse_device_id, parse_name
+from edge.domain.shares import WHOLE_SHARE
 from edge.domain.tokens import SHOWN_LIMIT, Token, refusal
 from edge.domain.versions import NUMBER_LIMIT, Version, parse_version
 
@@ -169,7 +170,7 @@ def _thousandths(term: Term) -> int:
         raise refusal(term.column, f"bucket takes a percentage like 0.5, not {_shown(term)}")
     whole, _, decimals = term.value.text.partition(".")
     thousandths = int(whole + decimals[:BUCKET_DECIMALS].ljust(BUCKET_DECIMALS, "0"))
-    if len(decimals) > BUCKET_DECIMALS or not 0 < thousandths <= 100_000:
+    if len(decimals) > BUCKET_DECIMALS or not 0 < thousandths <= WHOLE_SHARE:
         raise refusal(term.column, f"a percentage is 0.001 to 100 with at most {BUCKET_DECIMALS} decimals")
     return thousandths
 

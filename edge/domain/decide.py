@@ -40,7 +40,7 @@ def decide(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFa
         if rule.blocks(check, route.target, assigned):
             return Blocked(rule.reason, name_of(route))
     if check.version_name == route.version:
-        return route.up_to_date if held is None else held_back(compiled.channel.name, held)
+        return compiled.up_to_date if held is None else held_back(compiled.channel.name, held)
     if failed:
         return Blocked(Reason.WITHHELD, name_of(route))
     for rule in route.rules:
@@ -101,7 +101,7 @@ def arrive(
     """No rule has said no: what is left to ask before the device gets it."""
     if route.offer is None:
         if check.version_name == check.version_build:
-            return route.up_to_date if held is None else held_back(compiled.channel.name, held)
+            return compiled.up_to_date if held is None else held_back(compiled.channel.name, held)
         if not check.plugin.reverts_to_builtin:
             return Blocked(Reason.BUILTIN_TOO_OLD, BUILTIN)
         back = True

@@ -15,8 +15,9 @@ from edge.domain.decide import decide, resolve
 from edge.domain.decision import Offer
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import ChannelName, DeviceId, Rollout, UpdateCheck
-from edge.domain.rollout import FULL_SHARE, Moment
+from edge.domain.rollout import Moment
 from edge.domain.routes import CompiledChannel, pick
+from edge.domain.shares import WHOLE_SHARE
 from edge.domain.snapshot import AppSnapshot
 
 OFFERED, HAS_IT, EXPERIMENT = "offer", "has_it", "experiment"
@@ -76,7 +77,7 @@ def preview_rollout(
 def share_in(rollout: Rollout, share: int) -> float:
     """How many of 100,000 devices that the rollout is for are in at a share. The group that is held out is another draw
     than the share: of both together it is what is to be expected."""
-    return share * (FULL_SHARE - rollout.hold_out) / FULL_SHARE
+    return share * (WHOLE_SHARE - rollout.hold_out) / WHOLE_SHARE
 
 
 def _joins(turn: int, before: str, after: str) -> int | None:

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from edge.domain.errors import Conflict
 from edge.domain.model import Phase, Rollout
-
-FULL_SHARE = 100_000  # a share is in thousandths of a percent: as many as there are buckets
+from edge.domain.shares import WHOLE_SHARE
 
 # How far a node's clock may be ahead of the last head that it has verified before its rollouts wait. Heads are signed
 # anew every minute and looked at every second: a node that has heard nothing for this long may have missed a pause.
@@ -70,10 +69,10 @@ def step_at(rollout: Rollout, now: float) -> int:
 
 
 def share_at(rollout: Rollout, now: float) -> int:
-    """The share that is in, 0 to FULL_SHARE; it never falls while a rollout runs."""
+    """The share that is in, 0 to WHOLE_SHARE; it never falls while a rollout runs."""
     if rollout.phase.is_active:
         return active_share_at(rollout, now)
-    return FULL_SHARE if rollout.phase is Phase.PROMOTED else 0
+    return WHOLE_SHARE if rollout.phase is Phase.PROMOTED else 0
 
 
 def active_share_at(rollout: Rollout, now: float) -> int:

@@ -7,8 +7,8 @@ from edge.domain.commands import MoveRollout, NewArm, StartExperiment, StartRoll
 from edge.domain.durations import format_duration
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, parse_name
-from edge.domain.rollout import FULL_SHARE, Move, move
-from edge.domain.shares import format_share
+from edge.domain.rollout import Move, move
+from edge.domain.shares import WHOLE_SHARE, format_share
 from edge.domain.states import channel_of, offerable, segment_of, with_entry
 
 STEPS_LIMIT = 50
@@ -64,7 +64,7 @@ def check_steps(steps: tuple[int, ...]) -> None:
         raise Invalid("invalid_steps", f"a rollout has 1 to {STEPS_LIMIT} steps")
     before = 0
     for place, share in enumerate(steps, start=1):
-        if not 0 < share <= FULL_SHARE:
+        if not 0 < share <= WHOLE_SHARE:
             raise Invalid("invalid_steps", f"step {place}: {format_share(share)} is not a share up to 100 %")
         if share <= before:
             raise Invalid(
@@ -82,7 +82,7 @@ def _check_pace(command: StartRollout) -> None:
             f"a step lasts {format_duration(SHORTEST_STEP_SECONDS)} to {format_duration(STEP_LIMIT_SECONDS)}, "
             "or 0: until it is advanced",
         )
-    if not 0 <= command.hold_out < FULL_SHARE:
+    if not 0 <= command.hold_out < WHOLE_SHARE:
         raise Invalid("invalid_hold_out", "the share that is held out is at least 0 and below 100 %")
 
 
@@ -123,7 +123,7 @@ def _arms(state: AppState, given: tuple[NewArm, ...]) -> tuple[Arm, ...]:
     if weightless := next((arm.name for arm in given if arm.weight <= 0), None):
         raise Invalid("invalid_arms", f"arm {weightless!r} has no share")
     total = sum(arm.weight for arm in given)
-    if total != FULL_SHARE:
+    if total != WHOLE_SHARE:
         raise Invalid("invalid_arms", f"the arms' shares add up to {format_share(total)}, not 100 %")
     return tuple(Arm(name=arm.name, bundle=offerable(state, arm.bundle).version, weight=arm.weight) for arm in given)
 

@@ -7,7 +7,7 @@ back. Which one a device is on, `pick` says; whether it may go there, the rules.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from edge.domain.buckets import bucket_of
+from edge.domain.buckets import BUCKETS, bucket_of
 from edge.domain.decision import Held, Offer, UpToDate
 from edge.domain.facts import DeviceFacts, name_hash
 from edge.domain.model import (
@@ -39,7 +39,6 @@ class Route:
     key_rules: tuple[Rule, ...]
     rules: tuple[Rule, ...]
     offer: Offer | None  # None: builtin
-    up_to_date: UpToDate
     version: str  # of the bundle; "" for builtin, which no device runs by that name
     bundle_hash: int  # `name_hash` of it, as device facts hold it; 0 for builtin
 
@@ -112,7 +111,7 @@ class CompiledChannel:
 
     def opens_for(self, check: UpdateCheck) -> float:
         """When the spread of the channel's bundle lets the device in, in seconds since the epoch."""
-        return self.channel.changed + self.channel.spread_seconds * bucket_of(self.spread_salt, check.device) / 100_000
+        return self.channel.changed + self.channel.spread_seconds * bucket_of(self.spread_salt, check.device) / BUCKETS
 
 
 # The route; whether it is a way back; why it is not the newest; and whether it failed on this device, with nothing
@@ -218,7 +217,6 @@ def _route(channel: Channel, bundle: Bundle | None, arm: str = "") -> Route:
         key_rules=tuple(rule for rule in KEY_RULES if rule.can_fire(target)),
         rules=tuple(rule for rule in CHANNEL_RULES if rule.can_fire(target)),
         offer=Offer(bundle, channel.name, arm) if bundle else None,
-        up_to_date=UpToDate(channel.name),
         version=bundle.version if bundle else "",
         bundle_hash=name_hash(bundle.version) if bundle else 0,
     )

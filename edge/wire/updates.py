@@ -37,7 +37,7 @@ from edge.wire.fields import (
 )
 from edge.wire.plugins import plugin_of
 
-__all__ = ["BODY_LIMIT_BYTES", "WireError", "parse_update_check"]
+__all__ = ["BODY_LIMIT_BYTES", "WireError", "fields_of", "parse_update_check"]
 
 NATIVE_CACHE_LIMIT = 4096  # native versions of all apps on a node; devices choose the text, so bounded
 
@@ -83,6 +83,24 @@ def parse_update_check(body: bytes, country: str = "", apps: Container[AppId] = 
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Invalid):
             pass  # unusual, not yet wrong: `custom_id: 7` ends here, and so does garbage
     return _check_of(_request_of(checked_fields(read_json(body, BODY_LIMIT_BYTES), _SCHEMA)), country, apps)
+
+
+def fields_of(check: UpdateCheck) -> dict[str, str | bool]:
+    """A check as it was understood, in the names of a body's fields; without the app, which is who is asked about."""
+    return {
+        "device_id": check.device,
+        "platform": check.platform.value,
+        "version_name": check.version_name,
+        "version_build": check.version_build,
+        "plugin_version": check.plugin.version,
+        "is_prod": check.is_prod,
+        "is_emulator": check.is_emulator,
+        "defaultChannel": check.default_channel,
+        "custom_id": check.custom_id,
+        "key_id": check.key_id,
+        "version_os": check.version_os,
+        "install_source": check.install_source,
+    }
 
 
 def _check_of(request: _Request, country: str, apps: Container[AppId]) -> UpdateCheck:

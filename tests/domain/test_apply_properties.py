@@ -15,7 +15,7 @@ from edge.domain.commands import DeleteSegment, StopExperiment, Undo
 from edge.domain.errors import EdgeError
 from edge.domain.expressions import check_expression
 from edge.domain.model import BUILTIN, AppState, Channel, Platform
-from edge.domain.rollout import FULL_SHARE
+from edge.domain.shares import WHOLE_SHARE
 from edge.domain.states import last_good
 
 MANY = settings(max_examples=60, deadline=None)
@@ -55,7 +55,7 @@ def channel_faults(state: AppState, channel: Channel) -> list[str]:
         found.append("earlier holds what is gone, or the current one")
     if len(set(channel.earlier)) != len(channel.earlier):
         found.append("earlier holds one twice")
-    if experiment and sum(arm.weight for arm in experiment.arms) != FULL_SHARE:
+    if experiment and sum(arm.weight for arm in experiment.arms) != WHOLE_SHARE:
         found.append("weights")
     good = last_good(state, channel)
     return found + ([] if good is None or not state.bundles[good].withdrawn else ["a last good that was withdrawn"])

@@ -13,8 +13,9 @@ from edge.domain.buckets import bucket_of, segment_salt
 from edge.domain.commands import ChannelSettings, CreateChannel, NewArm, PublishBundle, StartExperiment, StartRollout
 from edge.domain.decide import decide
 from edge.domain.facts import NO_FACTS
-from edge.domain.rollout import FULL_SHARE, Moment
+from edge.domain.rollout import Moment
 from edge.domain.routes import RolloutRoute
+from edge.domain.shares import WHOLE_SHARE
 
 APP = "com.example.app"
 DEVICES = [f"{n:08x}-0000-4000-8000-{n * 7919:012x}" for n in range(20_000)]
@@ -70,8 +71,8 @@ def test_arms_get_their_weights(weights):
     offered = Counter(decide(snapshot, a_check(device=device), MOMENT).arm for device in DEVICES)
     assert offered.total() == len(DEVICES)
     for arm in arms:
-        expected = len(DEVICES) * arm.weight / FULL_SHARE
-        spread = (expected * (1 - arm.weight / FULL_SHARE)) ** 0.5
+        expected = len(DEVICES) * arm.weight / WHOLE_SHARE
+        spread = (expected * (1 - arm.weight / WHOLE_SHARE)) ** 0.5
         assert abs(offered[f"colours/{arm.name}"] - expected) < 3.5 * spread
 
 

@@ -27,7 +27,8 @@ from edge.domain.decision import Offer
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import Rollout
 from edge.domain.previewing import EXPERIMENT, HAS_IT, OFFERED, preview_rollout, share_in
-from edge.domain.rollout import FULL_SHARE, Moment
+from edge.domain.rollout import Moment
+from edge.domain.shares import WHOLE_SHARE
 
 STEPS = (1_000, 20_000, 50_000, 100_000)
 
@@ -67,7 +68,7 @@ def outcomes_at(state, checks, step, facts=NO_FACTS):
 
 
 @given(
-    steps=st.lists(st.integers(1, FULL_SHARE), min_size=1, max_size=6, unique=True).map(sorted).map(tuple),
+    steps=st.lists(st.integers(1, WHOLE_SHARE), min_size=1, max_size=6, unique=True).map(sorted).map(tuple),
     every=st.sampled_from([0, 60, 3_600]),
     hold_out=st.sampled_from([0, 5_000, 50_000]),
     salt=st.text("abcdef0123456789", min_size=1, max_size=8),
@@ -170,7 +171,7 @@ def test_what_is_to_be_expected_is_what_comes(hold_out):
     checks = [a_check(device=device(n), version_name="1.0.1") for n in range(10_000)]
     rollout = state.channels["production"].rollout
     for step in previewed(state, checks).steps:
-        share = share_in(rollout, step.share) / FULL_SHARE
+        share = share_in(rollout, step.share) / WHOLE_SHARE
         deviation = (10_000 * share * (1 - share)) ** 0.5
         assert abs(step.outcomes[OFFERED] - 10_000 * share) <= 5 * deviation + 1e-9
 

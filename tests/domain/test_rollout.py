@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from edge.domain.errors import Conflict
 from edge.domain.model import Phase, Rollout
 from edge.domain.rollout import (
-    FULL_SHARE,
     GRACE_SECONDS,
     LIFE_CYCLE,
     Move,
@@ -21,6 +20,7 @@ from edge.domain.rollout import (
     share_at,
     step_at,
 )
+from edge.domain.shares import WHOLE_SHARE
 
 BEGAN, EVERY = 1_000.0, 600
 STEPS = (1_000, 5_000, 25_000)
@@ -68,7 +68,7 @@ def test_steps_begin_on_the_second(now, step, share, next_at):
         (replace(RUNNING, step=1, began=8_400.0), 2, 25_000, None),
         (PAUSED, 1, 5_000, None),
         (replace(PAUSED, frozen=7), 1, 7, None),
-        (BY_PHASE[Phase.PROMOTED], 0, FULL_SHARE, None),
+        (BY_PHASE[Phase.PROMOTED], 0, WHOLE_SHARE, None),
         (BY_PHASE[Phase.ROLLED_BACK], 0, 0, None),
     ],
 )
@@ -111,7 +111,7 @@ def test_there_is_no_step_behind_the_last(now):
         ([(Move.ADVANCE, 1_001), (Move.ADVANCE, 1_002)], 1_002, 25_000),
         ([(Move.ADVANCE, 1_650)], 1_650, 25_000),
         ([(Move.PAUSE, 1_700), (Move.RESUME, 5_000), (Move.PAUSE, 5_100)], 9_000, 5_000),
-        ([(Move.PAUSE, 1_700), (Move.PROMOTE, 1_800)], 1_800, FULL_SHARE),
+        ([(Move.PAUSE, 1_700), (Move.PROMOTE, 1_800)], 1_800, WHOLE_SHARE),
         ([(Move.PAUSE, 1_700), (Move.ROLL_BACK, 1_800)], 1_800, 0),
     ],
 )
@@ -158,7 +158,7 @@ def test_proven_time(clock, issued, before, proven):
 
 ROLLOUTS = st.builds(
     lambda steps, every: replace(RUNNING, steps=tuple(sorted(steps)), every_seconds=every),
-    st.sets(st.integers(1, FULL_SHARE), min_size=1, max_size=8),
+    st.sets(st.integers(1, WHOLE_SHARE), min_size=1, max_size=8),
     st.sampled_from([0, 60, 600]),
 )
 MOVES = st.lists(st.tuples(st.sampled_from([Move.PAUSE, Move.RESUME, Move.ADVANCE]), st.floats(0, 2_000)), max_size=20)

@@ -92,10 +92,10 @@ def _checksum(platform: Platform, plugin_version: str) -> Checksum:
 def _takes_manifest(platform: Platform, plugin_version: str) -> bool:
     names = capability("manifest_to_send", platform, plugin_version)
     if platform is not Platform.IOS:
-        return names == "br_suffix"
+        return names != "none"
     # An iOS release that ignores a lost file would install a bundle with holes: zip only (plugin-capabilities §2).
     safe = capability("manifest_network_failure_ignored", platform, plugin_version) == "no"
-    return safe and names in ("br_suffix", "ios_only")
+    return safe and names != "none"
 
 
 def _zip_end(platform: Platform, plugin_version: str) -> ZipEnd:

@@ -16,6 +16,8 @@ RELEASE_CACHE_LIMIT = 4096
 
 OLDEST_SUPPORTED_MAJOR = 5  # device-protocol §1.4, rule 11
 
+ELECTRON_PLUGIN = "0.0.1"  # what every release of the Electron package calls itself (plugin-capabilities §11)
+
 Checksum = Literal["sha256", "crc32", "none"]
 
 
@@ -45,6 +47,11 @@ class Form(NamedTuple):
     metadata: bool  # link and comment
     zip_end: ZipEnd
     encrypted_manifest: bool  # of an encrypted bundle too; else such a one goes as its zip
+
+
+def is_electron(platform: Platform, plugin_version: str) -> bool:
+    """Whether the Electron package asks, a family of its own: its first releases call their platform Android."""
+    return platform is Platform.ELECTRON or plugin_version == ELECTRON_PLUGIN
 
 
 @lru_cache(RELEASE_CACHE_LIMIT)

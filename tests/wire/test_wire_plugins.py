@@ -4,7 +4,7 @@ import pytest
 
 from edge.domain.errors import Invalid
 from edge.domain.model import PlainWithKey, Platform
-from edge.wire.plugins import RELEASE_CACHE_LIMIT, Form, Generation, ZipEnd, form_of, plugin_of
+from edge.wire.plugins import RELEASE_CACHE_LIMIT, Form, Generation, ZipEnd, form_of, is_electron, plugin_of
 
 ANDROID, IOS, ELECTRON = Platform.ANDROID, Platform.IOS, Platform.ELECTRON
 
@@ -228,3 +228,20 @@ def test_no_version_is_no_plugin():
     for lookup in (plugin_of, form_of):
         with pytest.raises(Invalid):
             lookup(IOS, "8.51")
+
+
+@pytest.mark.parametrize(
+    ("platform", "version", "electron"),
+    [
+        (ELECTRON, "0.0.1", True),
+        (ELECTRON, "8.51.23", True),
+        (ELECTRON, "no version", True),
+        (ANDROID, "0.0.1", True),  # the package's first releases
+        (IOS, "0.0.1", True),
+        (ANDROID, "0.0.2", False),
+        (ANDROID, "8.51.23", False),
+        (IOS, "", False),
+    ],
+)
+def test_the_electron_package_is_told_by_its_platform_or_by_its_one_version(platform, version, electron):
+    assert is_electron(platform, version) is electron

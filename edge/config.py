@@ -4,17 +4,27 @@ Nothing is guessed: an option that is unknown, ill-typed, out of range or unsafe
 file or the variable, the option and the reason. Which options there are and why is in `config/edge.toml`.
 """
 
-import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from edge.config_faults import (
+    control_fault,
+    country_fault,
+    hosts_fault,
+    is_loopback,
+    networks_fault,
+    pair_fault,
+    ports_fault,
+    public_url_fault,
+)
 from edge.domain.errors import EdgeError
+
+__all__ = ["CONFIG_VARIABLE", "Config", "ConfigError", "Setting", "is_loopback", "load_config", "load_settings"]
 
 CONFIG_VARIABLE = "EDGE_CONFIG"
 DATA_DIR_VARIABLE = "EDGE_DATA_DIR"
@@ -156,14 +166,6 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config
     return config, settings
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a port bound to `host`; an empty host is every address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _read_document(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
@@ -191,7 +193,15 @@ def _reason(words: str) -> str:
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
     if unknown:
         return f"{place + '.' if place else ''}{unknown[1]}: there is no such option"
-    return f"{place}: {text[0].lower()}{text[1:]}"
+    types = {option.path: option.type for option in _options()}
+    return f"{place}: {_fault(text, types.get(place))}"
+
+
+def _fault(text: str, wanted: Any) -> str:
+    """msgspec's words for one value, with the choices where the option has some."""
+    if text.startswith("Invalid enum value ") and get_origin(wanted) is Literal:
+        return f"{text.removeprefix('Invalid enum value ')} is none of {', '.join(get_args(wanted))}"
+    return f"{text[0].lower()}{text[1:]}"
 
 
 def _parse_variable(option: _Option, text: str) -> Any:
@@ -202,7 +212,8 @@ def _parse_variable(option: _Option, text: str) -> Any:
     try:
         return msgspec.convert(given, option.type, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(option.variable, f"{text!r}: {str(error)[0].lower()}{str(error)[1:]}") from error
+        fault = _fault(str(error), option.type)
+        raise ConfigError(option.variable, fault if "none of" in fault else f"{text!r}: {fault}") from error
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
@@ -215,68 +226,20 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
 
 def _check(config: Config, origins: Mapping[str, str]) -> None:
     """What types cannot say. Raises ConfigError."""
+    devices, control = config.devices, config.control
     for option, reason in (
         ("data_dir", "" if config.data_dir else "empty"),
-        ("devices.public_url", _public_url_fault(config.devices.public_url)),
-        ("devices.allowed_hosts", _hosts_fault(config.devices.allowed_hosts)),
-        ("devices.trusted_proxies", _networks_fault(config.devices.trusted_proxies)),
-        ("devices.country_header", _header_fault(config.devices.country_header)),
-        ("devices.tls_key", _pair_fault(config.devices.tls_certificate, config.devices.tls_key)),
-        ("control.host", _control_fault(config.control)),
+        ("devices.public_url", public_url_fault(devices.public_url)),
+        ("devices.allowed_hosts", hosts_fault(devices.allowed_hosts)),
+        ("devices.trusted_proxies", networks_fault(devices.trusted_proxies)),
+        ("devices.country_header", country_fault(devices.country_header, devices.trusted_proxies)),
+        ("devices.tls_key", pair_fault(devices.tls_certificate, devices.tls_key)),
+        ("control.tls_key", pair_fault(control.tls_certificate, control.tls_key)),
+        ("control.host", control_fault(control.host, bool(control.tls_certificate), control.insecure)),
+        ("control.port", ports_fault(devices.host, devices.port, control.host, control.port)),
     ):
         if reason:
             raise ConfigError(origins.get(option, "configuration"), f"{option}: {reason}")
-
-
-def _public_url_fault(url: str) -> str:
-    if not url:
-        return ""
-    try:
-        parts = urlsplit(url)
-        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        complete = False
-    if not complete or any(c.isspace() or not c.isprintable() for c in url):
-        return f"{url!r} is not an address like https://updates.example.com"
-    if "?" in url or "#" in url or "@" in parts.netloc or url.endswith("/"):
-        return f"{url!r} ends in a slash, or has a query, a fragment or a user name"
-    return ""
-
-
-def _hosts_fault(hosts: tuple[str, ...]) -> str:
-    wrong = [
-        host for host in hosts if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", host)
-    ]
-    return f"{wrong[0]!r} is not a host like updates.example.com or 192.0.2.1:8080" if wrong else ""
-
-
-def _networks_fault(networks: tuple[str, ...]) -> str:
-    for network in networks:
-        try:
-            ipaddress.ip_network(network, strict=False)
-        except ValueError:
-            return f"{network!r} is not an address or network like 10.0.0.0/8"
-    return ""
-
-
-def _header_fault(name: str) -> str:
-    good = re.fullmatch(r"[A-Za-z0-9-]{0,64}", name)
-    return "" if good else f"{name!r} is not a header's name like CF-IPCountry"
-
-
-def _pair_fault(certificate: str, key: str) -> str:
-    return "" if bool(certificate) == bool(key) else "tls_certificate and tls_key go together"
-
-
-def _control_fault(control: Control) -> str:
-    if fault := _pair_fault(control.tls_certificate, control.tls_key):
-        return fault
-    if is_loopback(control.host) or control.tls_certificate or control.insecure:
-        return ""
-    return (
-        f"{control.host!r} is reachable from other machines and tokens would cross the network unencrypted: "
-        "set tls_certificate and tls_key, or insecure = true"
-    )
 
 
 def _options() -> list[_Option]:

@@ -1,5 +1,6 @@
 """`edge config`: whether a node would start with this configuration, and where each value comes from."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import click
 from edge.cli.options import with_config, with_output
 from edge.cli.output import Output, line, table
 from edge.config import load_settings
+from edge.node.listening import listen
+
+ANY_PORT = 0
 
 
 @click.group()
@@ -15,19 +19,30 @@ def config() -> None:
     """Check and show the configuration."""
 
 
-@config.command(short_help="Tell whether `edge serve` would take it.")
+@config.command(short_help="Check that `edge serve` would accept it.")
 @with_config
 @with_output
 def check(out: Output, config_file: Path | None) -> None:
-    """Read the configuration as `edge serve` does; what is wrong is told by name."""
+    """Read the configuration as `edge serve` does, and name what is wrong: options, certificates, addresses that this
+    machine does not have, a data directory that cannot be one. Starts nothing; a node may be running.
+    """
     from edge.node.tls import read_pair  # cryptography, which `--help` does not need
 
     found, _ = load_settings(config_file, os.environ)
+    _check_data_dir(Path(found.data_dir))
     for port in (found.devices, found.control):
         if port.tls_certificate:
             read_pair(port.tls_certificate, port.tls_key)
+        listen(port.host, ANY_PORT, 1).close()  # the host alone: its port may be in use by the node itself
     source = str(config_file) if config_file else "defaults and environment"
-    out.result({"valid": True, "source": source}, lambda: line(f"{source}: good"))
+    out.result({"valid": True, "source": source}, lambda: line(f"{source}: valid"))
+
+
+def _check_data_dir(path: Path) -> None:
+    """A directory, or a place where one can be made. Raises NotADirectoryError."""
+    nearest = next(each for each in (path, *path.parents) if each.exists() or each == each.parent)
+    if not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
 
 
 @config.command(short_help="Print every option in effect and its origin.")

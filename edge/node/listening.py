@@ -17,7 +17,7 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     try:
         return _bound(host, port, backlog)
     except OSError as error:
-        where = f"{host or '*'}:{port}"
+        where = f"{host or '*'}:{port}" if port else host or "every address"
         raise CannotListen("cannot_listen", f"cannot listen on {where}: {_reason(error)}") from error
 
 

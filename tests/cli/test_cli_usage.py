@@ -296,7 +296,7 @@ def test_a_device_that_cannot_be_is_one_line(edge, args, reason):
 def test_config_check_and_show(edge, tmp_path):
     file = tmp_path / "edge.toml"
     file.write_text("[devices]\nport = 1\n")
-    assert edge("config", "check", "--config", file).stdout == f"{file}: good\n"
+    assert edge("config", "check", "--config", file).stdout == f"{file}: valid\n"
     shown = edge("config", "show", "--config", file, "--json", env={"EDGE_LOG_LEVEL": "debug"})
     found = {each["option"]: (each["value"], each["origin"]) for each in msgspec.json.decode(shown.stdout)}
     assert found["devices.port"] == (1, str(file))
@@ -310,6 +310,25 @@ def test_a_configuration_that_is_wrong_is_one_line_with_file_and_reason(edge, tm
     file.write_text("[devices]\nprot = 1\n")
     reason = failure_of(edge("config", verb, "--config", file, "--json"))
     assert reason == f"{file}: devices.prot: there is no such option"
+
+
+@pytest.mark.parametrize(
+    ("environ", "reason"),
+    [
+        ({"EDGE_DEVICES_HOST": "no-such-host.invalid"}, "cannot listen on no-such-host.invalid: "),
+        ({"EDGE_DEVICES_HOST": "192.0.2.7"}, "cannot listen on 192.0.2.7: Cannot assign requested address"),
+        ({"EDGE_DATA_DIR": "a-file"}, "a-file: Not a directory"),
+        ({"EDGE_DATA_DIR": "a-file/below"}, "a-file: Not a directory"),
+        ({"EDGE_CONTROL_PORT": "8080"}, "control.port: 8080 is the port for devices too"),
+    ],
+)
+def test_config_check_finds_what_would_stop_a_start(edge, tmp_path, environ, reason):
+    (tmp_path / "a-file").touch()
+    assert reason in failure_of(edge("config", "check", env=environ))
+
+
+def test_a_data_directory_may_be_missing(edge):
+    assert edge("config", "check", env={"EDGE_DATA_DIR": "new/below"}).exit_code == 0
 
 
 def test_a_configuration_that_is_not_there_is_one_line(edge):

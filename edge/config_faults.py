@@ -1,0 +1,81 @@
+"""What can be wrong with an option although its type is right: each function returns the reason, or "" for none. Pure.
+
+The reasons are for the person who wrote the configuration: what is wrong, and what to write instead.
+"""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{0,64}")
+_EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a port bound to `host`; an empty host is every address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def public_url_fault(url: str) -> str:
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete or any(c.isspace() or not c.isprintable() for c in url):
+        return f"{url!r} is not an address like https://updates.example.com"
+    if "?" in url or "#" in url or "@" in parts.netloc or url.endswith("/"):
+        return f"{url!r} ends in a slash, or has a query, a fragment or a user name"
+    return ""
+
+
+def hosts_fault(hosts: Sequence[str]) -> str:
+    wrong = [host for host in hosts if not _HOST.fullmatch(host)]
+    return f"{wrong[0]!r} is not a host like updates.example.com or 192.0.2.1:8080" if wrong else ""
+
+
+def networks_fault(networks: Sequence[str]) -> str:
+    for text in networks:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            return f"{text!r} is not an address or network like 10.0.0.0/8"
+        if network.prefixlen == 0:
+            return f"{text!r} is everybody, so anybody could forge an address or a country: name your proxies' networks"
+    return ""
+
+
+def country_fault(header: str, proxies: Sequence[str]) -> str:
+    if not _HEADER_NAME.fullmatch(header):
+        return f"{header!r} is not a header's name like CF-IPCountry"
+    if header and not proxies:
+        return f"{header!r} is only believed from a proxy: name yours in devices.trusted_proxies"
+    return ""
+
+
+def pair_fault(certificate: str, key: str) -> str:
+    return "" if bool(certificate) == bool(key) else "tls_certificate and tls_key go together"
+
+
+def control_fault(host: str, tls: bool, insecure: bool) -> str:
+    if is_loopback(host) or tls or insecure:
+        return ""
+    return (
+        f"{host!r} is reachable from other machines and tokens would cross the network unencrypted: "
+        "set tls_certificate and tls_key, or insecure = true"
+    )
+
+
+def ports_fault(devices_host: str, devices_port: int, control_host: str, control_port: int) -> str:
+    """Two ports may only be equal on addresses that do not overlap; 0 takes a free one."""
+    overlap = devices_host == control_host or bool({devices_host, control_host} & _EVERY_ADDRESS)
+    if devices_port != control_port or not devices_port or not overlap:
+        return ""
+    return f"{control_port} is the port for devices too (devices.port): give each its own"

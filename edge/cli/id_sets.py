@@ -69,13 +69,14 @@ def delete(client: Client, out: Output, app: str, name: str) -> None:
 
 @contextmanager
 def _on_disk(file: Path) -> Iterator[Path]:
-    """The file itself, or what stdin says in one: an upload whose connection breaks is sent again from its start."""
-    if file != STDIN:
+    """The file itself, or a copy of what stdin or a pipe says: an upload whose connection breaks starts over, and a
+    pipe can be read once."""
+    if file != STDIN and file.is_file():
         yield file
         return
     with tempfile.TemporaryDirectory(prefix="edge-ids-") as folder:
         copy = Path(folder) / "ids"
-        with click.open_file("-", "rb") as stream, copy.open("wb") as sink:
+        with click.open_file(str(file), "rb") as stream, copy.open("wb") as sink:
             _copy(stream, sink)
         yield copy
 

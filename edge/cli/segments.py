@@ -9,7 +9,7 @@ import msgspec
 from edge.cli.client import Client, app_path
 from edge.cli.device_body import read_body
 from edge.cli.options import with_api
-from edge.cli.output import Output, fields, line, table
+from edge.cli.output import Output, fields, line, note, table
 from edge.domain.language import language_rows
 
 _RULES = """\b
@@ -63,6 +63,8 @@ def set_segment(
     if not settings:
         raise click.UsageError("nothing to change: give at least one setting")
     after = client.patch(app_path(app, "segments", name), settings)
+    for warning in after["warnings"]:
+        note(f"warning: {warning}")
     out.result(after, lambda: line(f"{'set' if after['changed'] else 'no change:'} segment {_sentence(after)}"))
 
 

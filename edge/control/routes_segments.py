@@ -19,6 +19,7 @@ from edge.control.trying import Trial, read_device
 from edge.control.turns import LOOKS
 from edge.domain.commands import DeleteSegment, SegmentSettings, SetSegment
 from edge.domain.model import Segment, parse_name
+from edge.domain.segment_warnings import warnings_of
 from edge.domain.states import segment_of
 
 
@@ -41,7 +42,13 @@ async def handle_set(call: Call[SegmentSettings]) -> SegmentChanged:
     committed = await commit(call, call.app, SetSegment(name=name, settings=call.body))
     state = committed.state
     view = view_segment(segment_of(state, name))  # not found: a repeated command whose segment was deleted since
-    return SegmentChanged(**asdict(view), app=state.app, revision=state.revision, changed=committed.changed)
+    return SegmentChanged(
+        **asdict(view),
+        warnings=list(warnings_of(view.where)),
+        app=state.app,
+        revision=state.revision,
+        changed=committed.changed,
+    )
 
 
 async def handle_delete(call: Call[None]) -> SegmentDeleted:

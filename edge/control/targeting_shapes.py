@@ -21,6 +21,9 @@ class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentChanged(SegmentView, frozen=True, kw_only=True):
+    """`warnings`: conditions of `where` that match nobody, a sentence each."""
+
+    warnings: list[str]
     app: str
     revision: int
     changed: bool

@@ -1,6 +1,8 @@
 """`edge segment`, `idset`, `experiment`, `window` and `--spread` against a node that really runs."""
 
 import json
+import os
+import threading
 import urllib.request
 
 import pytest
@@ -132,6 +134,27 @@ def test_an_id_set_from_a_file_or_stdin_decides_who_is_in(node, app, tmp_path):
     node.text("segment", "delete", app, "vip")
     assert node.text("idset", "delete", app, "vip") == f"deleted id set vip of {app}\n"
     assert node.text("idset", "list", app) == "no id sets yet\n"
+
+
+def test_an_id_set_is_read_from_a_pipe_once(node, app, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("anna\nbert\n",))
+    writer.start()
+    try:
+        assert node.text("idset", "put", app, "vip", pipe) == "put id set vip: 2 ids\n"
+    finally:
+        writer.join()
+
+
+def test_a_segment_that_matches_nobody_is_saved_with_a_warning(node, app):
+    done = node.run("segment", "set", app, "german", "--where", 'country == "Germany" && sessions_7d > 3')
+    assert done.exit_code == 0
+    assert done.stdout.startswith("set segment german: ")
+    assert [each.split(":")[0] for each in done.stderr.splitlines()] == ["warning", "warning"]
+    assert 'no device is in country "Germany"' in done.stderr and "sessions_7d is not known" in done.stderr
+    after = node.json("segment", "set", app, "german", "--where", 'country == "DE"')
+    assert after["warnings"] == []
 
 
 def test_a_list_that_is_none_is_one_line_with_the_place(node, app, tmp_path):

@@ -23,7 +23,7 @@ async def test_a_segment_is_made_shown_and_changed_one_setting_at_a_time(acme):
     await acme("POST", CHANNELS, {"name": "beta"})
     made = await acme("PATCH", f"{SEGMENTS}/testers", {"where": "is_prod", "channel": "beta", "priority": 5})
     segment = {"name": "testers", "where": "is_prod", "channel": "beta", "priority": 5, "yield_to_self_set": None}
-    assert made == segment | {"app": APP, "revision": 3, "changed": True}
+    assert made == segment | {"app": APP, "revision": 3, "changed": True, "warnings": []}
     assert await acme("GET", f"{SEGMENTS}/testers") == segment
     for change in ({"where": "!is_prod"}, {"priority": 0}, {"yield_to_self_set": False}, {"channel": None}):
         segment |= change

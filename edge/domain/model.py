@@ -256,6 +256,12 @@ class UpdateCheck(NamedTuple):
     version_os: str = ""
     install_source: str = ""
     country: str = ""  # two capital letters, or empty: nobody we trust said
+    says_builtin: bool = False  # it calls what it runs `builtin`, as releases before its native version do
+
+    @property
+    def own_name(self) -> str:
+        """What the device itself calls the bundle it runs, and compares an answer's version with."""
+        return BUILTIN if self.says_builtin else self.version_name
 
 
 def parse_app_id(text: str) -> AppId:

@@ -53,18 +53,18 @@ def encode_answer(
         case RevertToBuiltin():
             return encode_json({"version": BUILTIN})
         case _ if form.generation is not Generation.G3:
-            return silent_answer(check.version_name, base)
-        case Blocked():
+            return silent_answer(check, base)
+        case Blocked(reason) if reason is not Reason.WITHHELD:
             return encode_json(_refusal(decision, check))
-        case UpToDate():
-            return _nothing_new(check.version_name)
+        case UpToDate() | Blocked():
+            return _nothing_new(check.own_name)
 
 
 def encode_up_to_date(check: UpdateCheck, base: str) -> bytes:
     """What `encode_answer` says to UpToDate, which is most of what is ever answered: without a look at the rest."""
     if form_of(check.platform, check.plugin.version).generation is Generation.G3:
-        return _nothing_new(check.version_name)
-    return silent_answer(check.version_name, base)
+        return _nothing_new(check.own_name)
+    return silent_answer(check, base)
 
 
 def encode_offer(
@@ -95,9 +95,13 @@ def encode_offer(
     return encode_json(answer)
 
 
-def silent_answer(version_name: str, base: str) -> bytes:
-    """Nothing to do, as every release understands it without a failure (device-protocol §0.1)."""
-    return encode_json({"version": version_name, "url": Addresses(base).noop_url()})
+def silent_answer(check: UpdateCheck, base: str) -> bytes:
+    """Nothing to do, as every release understands it without a failure (device-protocol §0.1).
+
+    A device that calls itself `builtin` would download whatever else has a name, and go back to builtin at that word.
+    """
+    version = "" if check.says_builtin else check.version_name
+    return encode_json({"version": version, "url": Addresses(base).noop_url()})
 
 
 def greeting_body() -> bytes:
@@ -149,4 +153,4 @@ def _refusal(decision: Blocked, check: UpdateCheck) -> dict[str, object]:
         return answer
     if reason in BREAKING:
         return answer | {"major": True, "version": decision.target, "old": check.version_build}
-    return answer | {"version": check.version_name, "old": check.version_name}
+    return answer | {"version": check.own_name, "old": check.own_name}

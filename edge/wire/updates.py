@@ -90,7 +90,7 @@ def fields_of(check: UpdateCheck) -> dict[str, str | bool]:
     return {
         "device_id": check.device,
         "platform": check.platform.value,
-        "version_name": check.version_name,
+        "version_name": check.own_name,
         "version_build": check.version_build,
         "plugin_version": check.plugin.version,
         "is_prod": check.is_prod,
@@ -105,11 +105,12 @@ def fields_of(check: UpdateCheck) -> dict[str, str | bool]:
 
 def _check_of(request: _Request, country: str, apps: Container[AppId]) -> UpdateCheck:
     app, build, name, version_os = request.app_id, request.version_build, request.version_name, request.version_os
+    says_builtin = name == BUILTIN
     return UpdateCheck(
         app if app in apps else parse_app_id(app),
         parse_device_id(request.device_id),
         request.platform,
-        build if name == BUILTIN else name,
+        build if says_builtin else name,
         build,
         _native(build),
         plugin_of(request.platform, request.plugin_version),
@@ -121,6 +122,7 @@ def _check_of(request: _Request, country: str, apps: Container[AppId]) -> Update
         version_os if version_os and len(version_os) <= VERSION_OS_LIMIT else "",
         request.install_source or "",
         country,
+        says_builtin,
     )
 
 

@@ -5,6 +5,7 @@ table, on both platforms; outcomes are every reason there is.
 """
 
 import json
+from itertools import product
 from pkgutil import get_data
 
 import pytest
@@ -17,6 +18,7 @@ from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin, UpToDa
 from edge.domain.model import AppId, DeviceId, Platform, UpdateCheck
 from edge.domain.versions import coerce_native
 from edge.wire.answers import encode_answer
+from edge.wire.capabilities import capability
 from edge.wire.plugins import Generation, form_of, plugin_of
 
 BASE = "http://updates.example.com"
@@ -30,22 +32,28 @@ def borders() -> list[str]:
     return sorted(end for end in ends if not end.startswith("4."))
 
 
-def check(platform: Platform, release: str) -> UpdateCheck:
+def name_on_builtin(platform: Platform, release: str) -> str:
+    """What a release calls the web code inside the native app."""
+    return "builtin" if capability("builtin_version_name", platform, release) == "builtin" else NATIVE
+
+
+def check(platform: Platform, release: str, runs: str = RUNS) -> UpdateCheck:
     plugin = plugin_of(platform, build_profile(platform, release).plugin_version)
     return UpdateCheck(
         app=AppId("com.example.app"),
         device=DeviceId("00009a6b-eefe-490a-9c60-8e965132ae51"),
         platform=platform,
-        version_name=RUNS,
+        version_name=NATIVE if runs == "builtin" else runs,
         version_build=NATIVE,
         native=coerce_native(NATIVE),
         plugin=plugin,
+        says_builtin=runs == "builtin",
     )
 
 
-def read(platform: Platform, release: str, decision, **document):
-    body = encode_answer(decision, check(platform, release), BASE, **document)
-    return read_answer(build_profile(platform, release), 200, body, RUNS)
+def read(platform: Platform, release: str, decision, runs: str = RUNS, **document):
+    body = encode_answer(decision, check(platform, release, runs), BASE, **document)
+    return read_answer(build_profile(platform, release), 200, body, runs)
 
 
 RELEASES = [(platform, release) for platform in (Platform.ANDROID, Platform.IOS) for release in borders()]
@@ -59,8 +67,8 @@ def test_the_table_gives_enough_releases():
 @pytest.mark.parametrize(("platform", "release"), RELEASES, ids=lambda each: getattr(each, "value", each))
 def test_no_answer_is_taken_for_a_failure(platform, release):
     nothing_new = [UpToDate("production"), *(Blocked(reason, "2.0.0") for reason in Reason)]
-    for decision in nothing_new:
-        seen = read(platform, release, decision)
+    for decision, runs in product(nothing_new, (RUNS, name_on_builtin(platform, release))):
+        seen = read(platform, release, decision, runs)
         assert isinstance(seen, NoUpdate | BlockedOnDevice), (decision, seen)
         assert getattr(seen, "report", None) is None, (decision, seen)
         assert not FAILURE_EVENTS & set(seen.events), (decision, seen)

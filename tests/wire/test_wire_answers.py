@@ -46,7 +46,7 @@ def make_bundle(**changes) -> Bundle:
     return Bundle(**defaults | changes)
 
 
-def make_check(platform=Platform.ANDROID, plugin="8.51.23", name="1.0.3") -> UpdateCheck:
+def make_check(platform=Platform.ANDROID, plugin="8.51.23", name="1.0.3", **changes) -> UpdateCheck:
     return UpdateCheck(
         "com.demo.app",
         "00009a6b-eefe-490a-9c60-8e965132ae51",
@@ -55,6 +55,7 @@ def make_check(platform=Platform.ANDROID, plugin="8.51.23", name="1.0.3") -> Upd
         "1.0.0",
         Version(1, 0, 0),
         plugin_of(platform, plugin),
+        **changes,
     )
 
 
@@ -115,6 +116,10 @@ def test_nothing_new_is_said_alike_by_the_short_way_and_names_what_the_device_ru
         answer = encode_up_to_date(check, BASE)
         assert answer == encode_answer(UpToDate(CHANNEL), check, BASE)
         assert json.loads(answer)["version"] == name
+        on_builtin = check._replace(says_builtin=True)
+        answer = encode_up_to_date(on_builtin, BASE)
+        assert answer == encode_answer(UpToDate(CHANNEL), on_builtin, BASE)
+        assert json.loads(answer)["version"] == ("builtin" if "kind" in json.loads(answer) else "")
 
 
 def test_devices_cannot_grow_the_cache_of_answers():
@@ -136,6 +141,9 @@ def test_releases_of_one_form_get_the_same_bytes():
 @pytest.mark.parametrize("reason", sorted(Reason, key=lambda reason: reason.code), ids=lambda reason: reason.code)
 def test_every_refusal_of_the_newest_generation_has_its_code_and_kind(reason):
     answer = json.loads(encode_answer(Blocked(reason, "2.0.0"), make_check(), BASE))
+    if reason is Reason.WITHHELD:  # device-protocol §10: to the device, its bundle is the newest there is
+        assert answer == json.loads(encode_up_to_date(make_check(), BASE))
+        return
     assert (answer["error"], answer["kind"]) == (reason.code, "blocked")
     # An error's version is taken for the next one only where the app shall hear of it (device-protocol §1.7).
     expected = {
@@ -151,8 +159,10 @@ def test_every_refusal_of_the_newest_generation_has_its_code_and_kind(reason):
 @pytest.mark.parametrize("reason", sorted(Reason, key=lambda reason: reason.code), ids=lambda reason: reason.code)
 def test_every_refusal_of_an_older_generation_is_silent(plugin, reason):
     for platform in Platform:
-        answer = encode_answer(Blocked(reason, "2.0.0"), make_check(platform, plugin), BASE)
-        assert answer == silent_answer("1.0.3", BASE)
+        for says_builtin, version in ((False, "1.0.3"), (True, "")):
+            check = make_check(platform, plugin, says_builtin=says_builtin)
+            answer = encode_answer(Blocked(reason, "2.0.0"), check, BASE)
+            assert json.loads(answer) == {"version": version, "url": f"{BASE}/noop.zip"}
 
 
 def test_addresses_say_how_the_end_of_a_zip_is_answered():
@@ -167,7 +177,9 @@ def test_addresses_say_how_the_end_of_a_zip_is_answered():
 
 
 def test_fixed_bodies():
-    assert silent_answer("1.0.3", BASE) == b'{"version":"1.0.3","url":"https://updates.example.com/noop.zip"}'
+    silent = b'{"version":"%s","url":"https://updates.example.com/noop.zip"}'
+    assert silent_answer(make_check(), BASE) == silent % b"1.0.3"
+    assert silent_answer(make_check(says_builtin=True), BASE) == silent % b""
     assert json.loads(not_found_body()) == {"error": "not_found", "message": "Not found"}
 
 
@@ -236,4 +248,4 @@ def test_every_answer_can_be_read_by_a_strict_decoder(decision, platform, plugin
 @given(st.text())
 @example("half a pair \ud83d")
 def test_a_silent_answer_names_exactly_what_the_device_runs(name):
-    assert json.loads(silent_answer(name, BASE))["version"] == name
+    assert json.loads(silent_answer(make_check(name=name), BASE))["version"] == name

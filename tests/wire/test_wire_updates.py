@@ -107,10 +107,12 @@ def test_device_ids_of_old_ios_are_lower_cased():
     assert parse(device_id=ORDINARY["device_id"].upper()).device == ORDINARY["device_id"]
 
 
-def test_builtin_by_name_is_the_native_version():
-    assert parse(version_name="builtin", version_build="2.1").version_name == "2.1"
-    # ... on the slow way too
-    assert parse(version_name="builtin", version_build="2.1", custom_id=1).version_name == "2.1"
+@pytest.mark.parametrize("custom_id", ["", 1], ids=["at once", "slowly"])
+def test_builtin_by_name_is_the_native_version_and_is_remembered(custom_id):
+    check = parse(version_name="builtin", version_build="2.1", custom_id=custom_id)
+    assert (check.version_name, check.says_builtin, check.own_name) == ("2.1", True, "builtin")
+    native = parse(version_name="2.1", version_build="2.1", custom_id=custom_id)
+    assert (native.version_name, native.says_builtin, native.own_name) == ("2.1", False, "2.1")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from edge.domain.errors import TooLarge
 from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
 from edge.domain.shares import format_share
 
-REVISION_FORMAT = 1
+REVISION_FORMAT = 2  # 1 kept command ids without what they were used for
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 SUMMARY_LIMIT = 160  # characters: one line of a terminal, or two
@@ -162,7 +162,7 @@ def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}={_word(key, part)}" for key, part in inner.items())
         elif name == "hold_out_group" and not command.get("hold_out"):
             continue
-        elif value not in (None, "", False, []):  # what was left out
+        elif name != "latest" and value not in (None, "", False, []):  # what was left out
             yield f"{name}={_word(name, value)}"
 
 

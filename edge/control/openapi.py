@@ -112,7 +112,8 @@ def _idempotency_key() -> dict[str, Any]:
         "name": IDEMPOTENCY_KEY,
         "in": "header",
         "required": False,
-        "description": "The change's own id: a repeat with the same one changes nothing and answers `changed: false`",
+        "description": "The change's own id: a repeat by the same token changes nothing and answers `changed: false`;"
+        " another change under it is refused with 409 `command_id_used`",
         "schema": {"type": "string", "maxLength": COMMAND_ID_LIMIT, "pattern": "^[A-Za-z0-9._-]+$"},
     }
 

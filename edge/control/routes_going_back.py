@@ -30,7 +30,9 @@ async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
     """What is undone is named before: if the head moves meanwhile, `apply` refuses."""
     (latest,) = await asyncio.to_thread(call.ports.releases.history, call.app, 1)
     wanted = latest.number if call.body.revision is None else call.body.revision
-    committed = await commit(call, call.app, Undo(revision=wanted, force=call.body.force))
+    committed = await commit(
+        call, call.app, Undo(revision=wanted, force=call.body.force, latest=call.body.revision is None)
+    )
     state = committed.state
     return UndoDone(
         app=state.app,

@@ -104,7 +104,8 @@ class Tokens:
         return dict(sorted(self._read().document.tokens.items()))
 
     def create(self, name: str, role: Role, app: str | None, *, by: str, now: float, command: str) -> str:
-        """Make a token and return its secret. Raises Invalid, or Conflict `token_exists`, `too_many_tokens`.
+        """Make a token and return its secret. Raises Invalid, or Conflict `token_exists`, `too_many_tokens`,
+        `command_id_used`.
 
         The same command again, after an answer that was lost, gives the token a new secret: the old one is worthless.
         """
@@ -112,7 +113,7 @@ class Tokens:
         parse_token_name(name)
         secret = new_secret()
         record = TokenRecord(hash=hash_secret(secret), role=role, app=scope, created=now, by=by, command=command)
-        self._change(lambda document: _with_token(document, name, record))
+        self._change(lambda document: _with_own_command(document, name, record))
         return secret
 
     def revoke(self, name: str) -> None:
@@ -220,6 +221,19 @@ def _with_first_token(document: _Document, record: TokenRecord) -> _Document:
     if record.hash in known or record.hash in document.revoked:
         return document
     name = "admin" if "admin" not in document.tokens else f"admin-{record.hash[:8]}"
+    return _with_token(document, name, record)
+
+
+def _with_own_command(document: _Document, name: str, record: TokenRecord) -> _Document:
+    """A command id stands for one token."""
+    for other, held in document.tokens.items():
+        same = other == name and _same_command(held, record)
+        if held.command == record.command and held.by != FIRST_START and not same:
+            raise Conflict(
+                "command_id_used",
+                f"the id {record.command!r} was first used to make token {other!r} ({held.role.value}) by {held.by!r}; "
+                "another token needs an id of its own",
+            )
     return _with_token(document, name, record)
 
 

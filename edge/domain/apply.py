@@ -7,8 +7,8 @@ would leave a state that is not valid, and knows a change that it has already se
 from dataclasses import replace
 
 from edge.domain import bundle_changes, channel_changes, rollout_changes, segment_changes, undoing
+from edge.domain.command_ids import is_repeat, remember
 from edge.domain.commands import (
-    COMMAND_ID_LIMIT,
     Change,
     ClearOverride,
     CreateApp,
@@ -30,10 +30,8 @@ from edge.domain.commands import (
     Undo,
     WithdrawBundle,
 )
-from edge.domain.errors import Conflict, Invalid, NotFound
+from edge.domain.errors import Conflict, NotFound
 from edge.domain.model import AppState, parse_app_id
-
-RECENT_LIMIT = 256  # command ids an app remembers; a retry comes within seconds, not hundreds of changes later
 
 
 def apply(state: AppState | None, change: Change, before: AppState | None = None) -> AppState:
@@ -42,16 +40,17 @@ def apply(state: AppState | None, change: Change, before: AppState | None = None
     `before` is the state of the revision before `state`; only `Undo` asks for it. Raises NotFound, Conflict or Invalid;
     the state is then untouched.
     """
-    if not 0 < len(change.id) <= COMMAND_ID_LIMIT:
-        raise Invalid("invalid_command_id", f"a command id has 1 to {COMMAND_ID_LIMIT} characters")
-    if isinstance(change.command, CreateApp):
+    repeated = is_repeat(state, change)
+    if isinstance(change.command, CreateApp) and not repeated:
         return _create_app(state, change, change.command)
     if state is None:
         raise NotFound("unknown_app", "the app does not exist")
-    if change.id in state.recent:
+    if repeated:
         return state
     after = _carry_out(state, change, before)
-    return after if after is state else replace(after, revision=state.revision + 1, recent=_remember(state, change))
+    if after is state:
+        return state
+    return replace(after, revision=state.revision + 1, recent=remember(state.recent, change))
 
 
 def _carry_out(state: AppState, change: Change, before: AppState | None) -> AppState:
@@ -72,12 +71,6 @@ def _carry_out(state: AppState, change: Change, before: AppState | None) -> AppS
 
 def _create_app(state: AppState | None, change: Change, command: CreateApp) -> AppState:
     if state is not None:
-        if change.id in state.recent:
-            return state
         raise Conflict("app_exists", f"app {command.app!r} exists already")
     app = parse_app_id(command.app)
-    return AppState(app=app, revision=1, expose_metadata=command.expose_metadata, recent=(change.id,))
-
-
-def _remember(state: AppState, change: Change) -> tuple[str, ...]:
-    return (*state.recent, change.id)[-RECENT_LIMIT:]
+    return AppState(app=app, revision=1, expose_metadata=command.expose_metadata, recent=remember((), change))

@@ -161,10 +161,12 @@ class StopExperiment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"
 
 
 class Undo(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="undo"):
-    """Take back what made `revision`, which must be the app's latest. `force`: also if that was a stop."""
+    """Take back what made `revision`, which must be the app's latest. `force`: also if that was a stop. `latest`: nobody
+    named the revision; it is the one that was the latest when the request arrived."""
 
     revision: int
     force: bool = False
+    latest: bool = False
 
 
 Command = (
@@ -202,3 +204,22 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def kind_of(command: Command) -> str:
     """The stable name of a command, as stored: `publish_bundle`."""
     return str(command.__struct_config__.tag)
+
+
+def target_of(command: Command) -> str:
+    """What the command is about, by name: a version, a channel, a device, a revision."""
+    match command:
+        case CreateApp():
+            return command.app
+        case PublishBundle():
+            return command.bundle.version
+        case DeleteBundle() | WithdrawBundle():
+            return command.version
+        case SetOverride() | ClearOverride():
+            return command.device
+        case RollBack() | StartRollout() | MoveRollout() | StartExperiment() | StopExperiment():
+            return command.channel
+        case Undo():
+            return str(command.revision)
+        case _:
+            return command.name

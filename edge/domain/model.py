@@ -201,9 +201,21 @@ class Channel:
                 return self.electron
 
 
+class UsedId(NamedTuple):
+    """A command id and what it was used for. Stored as an array: a revision holds 256 of them."""
+
+    id: str
+    digest: str  # of the command and its author (domain.command_ids)
+    kind: str
+    target: str
+    by: str
+    at: float  # seconds since the epoch
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppState:
-    """One app's release state at one revision. `recent` holds the latest command ids, oldest first."""
+    """One app's release state at one revision. `recent` holds the latest command ids, oldest first; one that was stored
+    by revisions of format 1 is an id alone."""
 
     app: AppId
     revision: int
@@ -214,7 +226,7 @@ class AppState:
     overrides: Mapping[DeviceId, ChannelName] = field(default_factory=dict)
     segments: Mapping[SegmentName, Segment] = field(default_factory=dict)
     id_sets: Mapping[IdSetName, StoredIdSet] = field(default_factory=dict)
-    recent: tuple[str, ...] = ()
+    recent: tuple[UsedId | str, ...] = ()
 
 
 class PlainWithKey(enum.Enum):

@@ -7,6 +7,7 @@ from factories import APP, a_bundle, a_change, a_manifest, a_released_app, diges
 
 from edge.bundles import documents
 from edge.bundles.documents import (
+    REVISION_FORMAT,
     REVISION_LIMIT_BYTES,
     encode_overrides,
     encode_revision,
@@ -111,7 +112,7 @@ def test_what_is_not_this_revision_is_refused(parse):
     state = a_released_app()
     content = encoded(state)
     for altered, app, number, code in [
-        (changed(content, format=2), APP, state.revision, "newer_format"),
+        (changed(content, format=REVISION_FORMAT + 1), APP, state.revision, "newer_format"),
         (changed(content, format=0), APP, state.revision, "unreadable_document"),
         (b"{}", APP, state.revision, "unreadable_document"),
         (content[:-1], APP, state.revision, "unreadable_document"),

@@ -93,7 +93,7 @@ async def test_an_id_that_was_used_is_refused(truth):
     """A start with it would be taken for a repeat, and begin nothing."""
     commit(truth, START, id="draw")
     commit(truth, MoveRollout(channel="production", move=Move.ROLL_BACK))
-    with pytest.raises(Conflict, match="carried out before") as refused:
+    with pytest.raises(Conflict, match="first used for") as refused:
         await preview(foresight(truth))
     assert refused.value.code == "command_id_used"
     assert (await preview(foresight(truth), change_id="another")).id == "another"

@@ -256,6 +256,17 @@ async def test_a_repeated_undo_takes_back_one_change(released):
     assert again == first | {"changed": False, "undone": None}
 
 
+async def test_a_rollback_under_an_id_that_a_publish_used_is_refused_and_not_swallowed(released, world):
+    key = {"Idempotency-Key": "ci-run-7"}
+    await released.publish("1.2.0", channel="production", headers=key)
+    was = stored(world)
+    assert await released("POST", ROLLBACK, {}, headers=key, status=409) == "command_id_used"
+    assert await released("POST", UNDO, {}, headers=key, status=409) == "command_id_used"
+    by_another = {"by": "publisher-acme", "headers": key, "status": 409}
+    assert await released.publish("1.2.0", channel="production", **by_another) == "command_id_used"
+    assert stored(world) == was
+
+
 async def test_going_back_is_for_who_may_change_the_app(released):
     for by in ("reader-acme", "publisher-other", "node"):
         for path, body in ((ROLLBACK, {}), (UNDO, {}), (f"{BUNDLES}/1.1.0/withdraw", {"reason": "x"})):

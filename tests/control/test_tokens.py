@@ -83,6 +83,13 @@ def test_a_revoked_token_is_refused_at_once_by_every_process(world, tokens):
         other_process.authenticate(secret)
 
 
+def test_a_command_id_makes_one_token(tokens):
+    make(tokens, "ci", command="k")
+    with pytest.raises(Conflict, match="token 'ci'") as refused:
+        make(tokens, "other", command="k")
+    assert refused.value.code == "command_id_used"
+
+
 def test_a_name_is_taken_until_it_is_revoked(tokens):
     make(tokens, "root", Role.ADMIN, None)
     make(tokens)

@@ -2,7 +2,8 @@ import msgspec
 import pytest
 from factories import APP, DEVICE, NOW, a_bundle, a_change, a_released_app, an_app, digest
 
-from edge.domain.apply import RECENT_LIMIT, apply
+from edge.domain.apply import apply
+from edge.domain.command_ids import RECENT_LIMIT
 from edge.domain.commands import (
     Change,
     ChannelSettings,
@@ -67,7 +68,7 @@ def test_a_command_reads_back_as_written(command):
 def test_a_change_makes_the_next_revision_and_is_remembered():
     state = an_app()
     after = apply(state, a_change(CreateChannel(name="beta"), id="mine"))
-    assert (after.revision, after.recent[-1]) == (state.revision + 1, "mine")
+    assert (after.revision, after.recent[-1].id) == (state.revision + 1, "mine")
 
 
 def test_a_repeated_change_alters_nothing():

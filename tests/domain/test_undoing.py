@@ -111,7 +111,7 @@ def test_undoing_anything_else_needs_none(changes):
     before, revision = history.before, history.state.revision
     undone = history.undo()
     assert as_before(undone) == as_before(before)
-    assert (undone.revision, undone.recent[-1]) == (revision + 1, history.changes[-1].id)
+    assert (undone.revision, undone.recent[-1].id) == (revision + 1, history.changes[-1].id)
 
 
 # --- what comes back otherwise than it was ---

@@ -1,4 +1,5 @@
-"""What a standalone node can tell beforehand: a rollout that has not begun, asked by the devices that it knows.
+"""What a standalone node can tell of the devices that it knows: what a rollout that has not begun would do to them, and
+on which of them a bundle waits that a pause cannot stop any more.
 
 Reads the spool and decides for every device, in a thread and one at a time: nothing that waits here keeps a device.
 """
@@ -8,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TypeVar
 
-from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView
+from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView, WaitingView
 from edge.control.turns import Turns
 from edge.domain.apply import apply
 from edge.domain.commands import Change, StartRollout
-from edge.domain.errors import Conflict
+from edge.domain.errors import Conflict, Unavailable
 from edge.domain.facts import DeviceFacts, in_force
-from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck
+from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck, VersionName
 from edge.domain.previewing import HAS_IT, OFFERED, RolloutPreview, StepPreview, preview_rollout, share_in
 from edge.domain.rollout import Moment
 from edge.domain.shares import format_share
@@ -22,6 +23,7 @@ from edge.node.current import Current
 from edge.node.supervisor import Supervisor, Truth
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.known_devices import Known, KnownDevices
+from edge.telemetry.waiting_devices import count_waiting
 
 T = TypeVar("T")
 
@@ -46,6 +48,17 @@ class Foresight:
         """What the device would ask now, going by its latest report; None where none was found."""
         known = KnownDevices(self._truth.spool_dir, app, device=device)
         return await self._in_turn(lambda: next(iter(known), None))
+
+    async def waiting(self, app: AppId, bundle: VersionName) -> WaitingView | None:
+        """The known devices on which the bundle waits for the next start; None where too many others look now."""
+        try:
+            return await self._in_turn(lambda: self._waiting(app, bundle))
+        except Unavailable:
+            return None
+
+    def _waiting(self, app: AppId, bundle: VersionName) -> WaitingView:
+        with closing(FactsTable(self._supervisor.facts_table_path)) as table:
+            return WaitingView(**count_waiting(self._truth.spool_dir, app, bundle, table.look_up)._asdict())
 
     def _preview(self, moment: Moment, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
         before = self._truth.releases.load(app)

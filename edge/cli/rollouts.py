@@ -125,7 +125,8 @@ def _add_move(move: Move) -> None:
     @with_api
     def run(client: Client, out: Output, app: str, channel: str) -> None:
         after = client.post(_path(app, channel, move.value))
-        out.result(after, lambda: _tell_moved(after, legal.after.value.replace("_", " ")))
+        verb = legal.after.value.replace("_", " ")
+        out.result(after, lambda: (_tell_paused if move is Move.PAUSE else _tell_moved)(after, verb))
 
 
 for _move in Move:
@@ -164,6 +165,20 @@ def _tell_moved(view: dict[str, Any], verb: str) -> None:
         f"{said}: {view['bundle']} on channel {view['channel']} at {view['share']}"
         f" (step {view['step']} of {len(view['steps'])}){following} (revision {view['revision']})"
     )
+
+
+def _tell_paused(view: dict[str, Any], verb: str) -> None:
+    _tell_moved(view, verb)
+    line(f"nobody is offered {view['bundle']} now; devices that run it keep it; resume goes on at {view['share']}")
+    line(f"where it is downloaded already, the next start still installs it: {_waiting(view['waiting'])}")
+
+
+def _waiting(seen: dict[str, Any] | None) -> str:
+    if seen is None:
+        return "on how many devices could not be counted now"
+    least = seen["downloaded"]
+    since = f", by reports since {moment(seen['since'])}" if seen["since"] else ""
+    return f"on at least {least} and at most {least + seen['offered']} of the known devices{since}"
 
 
 def _begins(after_seconds: int | None) -> str:

@@ -99,6 +99,7 @@ class Standalone:
             explain=self.insight.explain,
             foresee=partial(self.foresight.preview, self.insight.moment),
             reported=self.foresight.reported,
+            waiting=self.foresight.waiting,
             stats=self.insight.stats,
             node_status=self.insight.status,
             metrics=self.insight.metrics,

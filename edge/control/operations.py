@@ -16,12 +16,12 @@ from aiohttp import web
 from edge.bundles.releases import Committed, Head, Releases
 from edge.bundles.store import ObjectStore
 from edge.control.roles import Permission
-from edge.control.rollout_shapes import PreviewAnswer
+from edge.control.rollout_shapes import PreviewAnswer, WaitingView
 from edge.control.tokens import Grant, Tokens
 from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
 from edge.domain.errors import Invalid
 from edge.domain.facts import DeviceFacts
-from edge.domain.model import AppId, AppState, parse_app_id
+from edge.domain.model import AppId, AppState, VersionName, parse_app_id
 from edge.domain.rollout import Moment
 from edge.telemetry.facts_changes import FactChange
 from edge.telemetry.known_devices import Known
@@ -39,12 +39,13 @@ B = TypeVar("B")
 class ControlPorts:
     """What the control API needs of the process around it.
 
-    `announce` returns when every worker serves the head, or when it has waited long enough. `explain` takes an app,
-    a device's `/updates` body and its country; what it, `stats` and `node_status` return is encoded as it is; `metrics`
+    `announce` returns when every worker serves the head, or when it has waited long enough. `explain` takes an app, a
+    device's `/updates` body and its country; what it, `stats` and `node_status` return is encoded as it is; `metrics`
     is text already. `foresee` previews a rollout that would begin with this command and id, and lists so many devices a
-    step; `reported` tells what a device would ask now, going by its latest report. `facts_of` looks up what is in force
-    for an app's device, `record` changes it, durably. `clock` tells seconds since the epoch, `moment` what an app's
-    rollouts go by. `region` is the node's, empty where it has none.
+    step; `reported` tells what a device would ask now, going by its latest report; `waiting`, on how many known ones a
+    bundle waits for the next start, None where that cannot be counted now. `facts_of` looks up what is in force for an
+    app's device, `record` changes it, durably. `clock` tells seconds since the epoch, `moment` what an app's rollouts
+    go by. `region` is the node's, empty where it has none.
     """
 
     store: ObjectStore
@@ -54,6 +55,7 @@ class ControlPorts:
     explain: Callable[[AppId, bytes, str], Awaitable[Any]]
     foresee: Callable[[AppId, StartRollout, str, int], Awaitable[PreviewAnswer]]
     reported: Callable[[AppId, str], Awaitable[Known | None]]
+    waiting: Callable[[AppId, VersionName], Awaitable[WaitingView | None]]
     stats: Callable[[AppId], Awaitable[Any]]
     node_status: Callable[[], Awaitable[Any]]
     metrics: Callable[[], Awaitable[bytes]]

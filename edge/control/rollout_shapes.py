@@ -76,6 +76,24 @@ class RolloutChanged(RolloutView, frozen=True, kw_only=True):
     changed: bool
 
 
+class WaitingView(msgspec.Struct, frozen=True, kw_only=True):
+    """Known devices that install the bundle at their next start although nobody is offered it any more: `downloaded`
+    have reported its download, and neither that they run it nor that it failed; `offered` were offered it besides, and
+    have not said what became of it. Devices that report nothing are not counted. `since` is the oldest report that was
+    read, in seconds since the epoch; `cut`: there are more than were read."""
+
+    downloaded: int
+    offered: int
+    since: float | None
+    cut: bool
+
+
+class RolloutPaused(RolloutChanged, frozen=True, kw_only=True):
+    """`waiting` is null where too many others look at the known devices now."""
+
+    waiting: WaitingView | None
+
+
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """`buckets` is how many of 100,000 devices that the rollout is for are in; with a hold-out, to be expected.
 

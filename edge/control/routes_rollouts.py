@@ -9,10 +9,10 @@ from msgspec.structs import asdict
 from edge.bundles.releases import Committed
 from edge.control.operations import Call, Operation, command_id, commit, load_app, parse_number
 from edge.control.roles import Permission
-from edge.control.rollout_shapes import PreviewAnswer, RolloutChanged, RolloutRequest, RolloutView
+from edge.control.rollout_shapes import PreviewAnswer, RolloutChanged, RolloutPaused, RolloutRequest, RolloutView
 from edge.domain.commands import MoveRollout, StartRollout
 from edge.domain.errors import NotFound
-from edge.domain.model import AppState, Rollout
+from edge.domain.model import AppState, Rollout, VersionName
 from edge.domain.rollout import LIFE_CYCLE, Move, next_step_at, share_at, step_at
 from edge.domain.shares import format_share, parse_share
 from edge.domain.states import channel_of
@@ -41,6 +41,13 @@ async def handle_preview(call: Call[RolloutRequest]) -> PreviewAnswer:
 
 async def handle_move(move: Move, call: Call[None]) -> RolloutChanged:
     return await _change(call, MoveRollout(channel=call.part("name"), move=move))
+
+
+async def handle_pause(call: Call[None]) -> RolloutPaused:
+    """Paused first, counted afterwards."""
+    paused = await handle_move(Move.PAUSE, call)
+    waiting = await call.ports.waiting(call.app, VersionName(paused.bundle))
+    return RolloutPaused(**asdict(paused), waiting=waiting)
 
 
 def parse_start(channel: str, body: RolloutRequest) -> StartRollout:
@@ -100,6 +107,8 @@ def _rollout(state: AppState, channel: str) -> Rollout:
 
 def _move_operation(move: Move) -> Operation:
     handle: Callable[[Call[None]], Awaitable[RolloutChanged]] = partial(handle_move, move)
+    if move is Move.PAUSE:
+        handle = handle_pause
     before = " or ".join(phase.value for phase in LIFE_CYCLE[move].before)
     return Operation(
         name=f"{move.name.lower()}_rollout",
@@ -108,7 +117,7 @@ def _move_operation(move: Move) -> Operation:
         summary=f"Of a rollout that is {before}: {LIFE_CYCLE[move].meaning}",
         permission=Permission.CHANGE_APP,
         handle=handle,
-        answer=RolloutChanged,
+        answer=RolloutPaused if move is Move.PAUSE else RolloutChanged,
         changes=True,
     )
 

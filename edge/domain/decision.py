@@ -48,7 +48,7 @@ class Held(enum.Enum):
 
     CONTROL_GROUP = ("rollout_control_group", "The device is in the group that is held out")
     NOT_IN_SEGMENT = ("rollout_not_in_segment", "The rollout is for segments that the device is not in")
-    PAUSED = ("rollout_paused", "The rollout is paused at a share that does not reach the device")
+    PAUSED = ("rollout_paused", "The rollout is paused, and the device does not run its bundle yet")
     SHARE = ("rollout_share_not_reached", "The rollout's share does not reach the device yet")
     WITHDRAWN = ("bundle_withdrawn", "The channel's bundle was withdrawn; the last good one stands in")
     WITHHELD = ("bundle_withheld", "The bundle failed on this device before; what comes before it stands in")

@@ -147,7 +147,7 @@ class Rollout:
     phase: Phase = Phase.RUNNING
     step: int = 0  # the one that began at `began`; later ones follow from the time
     began: float = 0.0  # seconds since the epoch
-    frozen: int | None = None  # the share, while paused
+    frozen: int | None = None  # while paused: the share that a resume goes on with
     started: float = 0.0
 
 

@@ -43,8 +43,8 @@ class Legal(NamedTuple):
 _ACTIVE = (Phase.RUNNING, Phase.PAUSED)
 
 LIFE_CYCLE: Mapping[Move, Legal] = {
-    Move.PAUSE: Legal((Phase.RUNNING,), Phase.PAUSED, "hold the share; who is in stays in"),
-    Move.RESUME: Legal((Phase.PAUSED,), Phase.RUNNING, "go on; the step it was in begins anew"),
+    Move.PAUSE: Legal((Phase.RUNNING,), Phase.PAUSED, "offer the bundle to nobody; devices that run it keep it"),
+    Move.RESUME: Legal((Phase.PAUSED,), Phase.RUNNING, "go on at the same share; the step begins again"),
     Move.ADVANCE: Legal((Phase.RUNNING,), Phase.RUNNING, "begin the next step now"),
     Move.PROMOTE: Legal(_ACTIVE, Phase.PROMOTED, "offer the bundle to everybody on the channel"),
     Move.ROLL_BACK: Legal(_ACTIVE, Phase.ROLLED_BACK, "offer what the channel offers to everybody else"),

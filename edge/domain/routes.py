@@ -53,19 +53,21 @@ class RolloutRoute:
     first: tuple[Predicate, ...]
 
     def holds_back(self, check: UpdateCheck, facts: DeviceFacts, proven: float) -> Held | None:
-        """Why the device is not in; None: it is. Once in, a device stays in: who runs the bundle is not asked again."""
+        """Why the device is not in; None: it is. Once in, a device stays in: who runs the bundle is not asked again. A
+        pause lets nobody else in, by share or as one of the first."""
         rollout = self.rollout
         if rollout.hold_out and bucket_of(self.group_salt, check.device) < rollout.hold_out:
             return Held.CONTROL_GROUP
         if check.version_name == rollout.bundle:
             return None
-        if self.first and any(matches(check, facts) for matches in self.first):
-            return None
-        if self.only and not any(matches(check, facts) for matches in self.only):
+        is_first = bool(self.first) and any(matches(check, facts) for matches in self.first)
+        if not is_first and self.only and not any(matches(check, facts) for matches in self.only):
             return Held.NOT_IN_SEGMENT
-        if bucket_of(self.salt, check.device) < active_share_at(rollout, proven):
+        if rollout.phase is Phase.PAUSED:
+            return Held.PAUSED
+        if is_first or bucket_of(self.salt, check.device) < active_share_at(rollout, proven):
             return None
-        return Held.SHARE if rollout.frozen is None else Held.PAUSED
+        return Held.SHARE
 
 
 @dataclass(frozen=True, slots=True)

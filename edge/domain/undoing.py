@@ -77,8 +77,8 @@ def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
 
 
 def _starts_again(restored: Rollout, now: Rollout) -> bool:
-    """Whether it would reach devices again that a stop keeps it from; one that was paused before it was rolled back has
-    its share."""
+    """Whether devices would have it again that a stop keeps it from; where it was paused before it was rolled back,
+    those that still run it."""
     if now.phase is Phase.ROLLED_BACK:
         return restored.phase.is_active
     return now.phase is Phase.PAUSED and restored.phase is Phase.RUNNING

@@ -43,4 +43,10 @@ EXPERIMENT_OFFER = "experiment_offer"  # the node's own word: which arm it offer
 # What says in its version which bundle the device runs; of `reset` it is the builtin one.
 OF_RUNNING = _OF_APPS | {"set", "reset"}
 
+# The bundle is on the device; from its next start on it runs it.
+INSTALLS_LATER = frozenset({"download_complete", "set_next"})
+
+# The bundle is not, or not any more, on the device.
+NOT_INSTALLED = frozenset(action for action in _OF_BUNDLES if action.endswith("_fail")) | {"delete"}
+
 ACTIONS = _BY_SERVERS | _OF_BUNDLES | _OF_APPS

@@ -66,9 +66,10 @@ def test_a_rollout_from_start_to_promotion(node, app):
     for line in ("share      1%", "every      1h30m", "hold-out   2.5% (spring)", "steps      1%, 50%, 100%"):
         assert line in shown
     assert "rollout             1.1.0 running" in node.text("channel", "show", app, "stable")
-    assert node.text("rollout", "pause", app, "stable").startswith(
-        "paused: 1.1.0 on channel stable at 1% (step 1 of 3) ("
-    )
+    done, nobody, waits = node.text("rollout", "pause", app, "stable").splitlines()
+    assert done.startswith("paused: 1.1.0 on channel stable at 1% (step 1 of 3) (")
+    assert nobody == "nobody is offered 1.1.0 now; devices that run it keep it; resume goes on at 1%"
+    assert waits.endswith("the next start still installs it: on at least 0 and at most 0 of the known devices")
     reason = node.failure("rollout", "advance", app, "stable")
     assert reason == "advance needs a rollout that is running; this one is paused"
     assert node.json("rollout", "resume", app, "stable")["phase"] == "running"

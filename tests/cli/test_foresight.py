@@ -112,3 +112,24 @@ async def test_one_device_as_it_last_reported(truth):
     assert (known.check.version_name, known.reported) == ("1.0.1", NOW)
     assert await foresight(truth).reported(AppId(APP), DEVICE.replace("0", "1")) is None
     assert await foresight(truth).reported(AppId("com.other.app"), DEVICE) is None
+
+
+async def test_a_bundle_waits_on_a_device_that_was_offered_it_and_has_not_said(truth):
+    facts = FactsWriter(truth.facts_dir, clock=lambda: NOW)
+    asked = Foresight(truth, Tables(facts.table_path))
+    try:
+        before = await asked.waiting(AppId(APP), "1.1.0")
+        await facts.record([Offered(APP, DEVICE, "1.1.0")])
+        after = await asked.waiting(AppId(APP), "1.1.0")
+    finally:
+        await facts.close()
+    assert [(seen.downloaded, seen.offered, seen.since, seen.cut) for seen in (before, after)] == [
+        (0, 0, NOW, False),
+        (0, 1, NOW, False),
+    ]
+
+
+async def test_what_waits_is_not_counted_while_too_many_others_look(truth):
+    asked = foresight(truth)
+    seen = await asyncio.gather(*(asked.waiting(AppId(APP), "1.1.0") for _ in range(WAITING_LIMIT + 2)))
+    assert seen.count(None) == 2

@@ -7,7 +7,7 @@ from decision_cases import Asked
 from edge.domain.buckets import bucket_of
 from edge.domain.decide import chosen, resolve
 from edge.domain.decision import Held, Reason
-from edge.domain.model import Platform
+from edge.domain.model import Phase, Platform
 from edge.domain.rollout import share_at
 from edge.domain.routes import CompiledChannel, RolloutRoute, Route, pick
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES
@@ -125,7 +125,7 @@ _IN_A_ROLLOUT: dict[str, Callable[[RolloutRoute, Asked], bool]] = {
     "once_in": lambda routed, given: given.check.version_name == routed.rollout.bundle,
     Held.NOT_IN_SEGMENT.code: lambda routed, given: not any(only(given.check, given.facts) for only in routed.only),
     Held.SHARE.code: _out_of_share,
-    Held.PAUSED.code: lambda routed, given: routed.rollout.frozen is not None and _out_of_share(routed, given),
+    Held.PAUSED.code: lambda routed, given: routed.rollout.phase is Phase.PAUSED,
 }
 _LAST: dict[str, Callable[[CompiledChannel, Route, Asked], bool]] = {
     "no_new_version_available": lambda on, route, given: given.check.version_name == route.version,

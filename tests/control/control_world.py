@@ -16,7 +16,7 @@ from edge.control.app import OPERATIONS
 from edge.control.openapi import statuses_of
 from edge.control.operations import ControlPorts
 from edge.control.roles import Role
-from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView
+from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView, WaitingView
 from edge.control.shapes import ErrorAnswer
 from edge.control.tokens import Tokens
 from edge.domain.apply import apply
@@ -150,6 +150,9 @@ class World:
     async def metrics(self):
         return b"# TYPE edge_apps gauge\nedge_apps 1\n"
 
+    async def waiting(self, app, bundle):
+        return WaitingView(downloaded=2, offered=3, since=NOW, cut=False) if bundle == "1.1.0" else None
+
     def facts_of(self, app, device):
         return self.facts.get((app, device), NO_FACTS)
 
@@ -167,6 +170,7 @@ class World:
             "explain": self.explain,
             "foresee": self.foresee,
             "reported": self.reported,
+            "waiting": self.waiting,
             "stats": self.stats,
             "node_status": self.node_status,
             "metrics": self.metrics,

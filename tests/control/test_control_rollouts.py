@@ -149,6 +149,22 @@ async def test_a_way_to_the_end(ready, clock):
     assert (channel["bundle"], channel["rollout"]["phase"]) == ("1.1.0", "promoted")
 
 
+async def test_a_pause_tells_on_how_many_devices_the_bundle_waits(ready, clock):
+    await ready("POST", ROLLOUT, PLAN)
+    key = {"Idempotency-Key": "pause-once"}
+    paused = await ready("POST", f"{ROLLOUT}/pause", headers=key)
+    assert paused["waiting"] == {"downloaded": 2, "offered": 3, "since": NOW, "cut": False}
+    again = await ready("POST", f"{ROLLOUT}/pause", headers=key)
+    assert again == paused | {"changed": False}
+
+
+async def test_a_pause_that_cannot_be_counted_is_a_pause(ready):
+    await ready.publish("1.2.0")
+    await ready("POST", ROLLOUT, PLAN | {"bundle": "1.2.0"})
+    paused = await ready("POST", f"{ROLLOUT}/pause")
+    assert (paused["phase"], paused["waiting"]) == ("paused", None)
+
+
 async def test_a_repeated_start_or_move_is_carried_out_once(ready, world):
     key = {"Idempotency-Key": "press-once"}
     begun = await ready("POST", ROLLOUT, PLAN, headers=key)

@@ -77,12 +77,15 @@ async def test_a_rollout_from_start_to_promotion(tmp_path):
         assert fresh == {device: "1.1.0" if device in IN else "1.0.1" for device in DEVICES}
 
         await change(supervisor, truth, MoveRollout(channel="production", move=Move.PAUSE))
+        assert await offers(session, address) == {}  # nobody new, within the share neither
+        assert await offers(session, address, as_told) == {}  # and who has it keeps it
+        await change(supervisor, truth, MoveRollout(channel="production", move=Move.RESUME))
         assert await offers(session, address) == dict.fromkeys(IN, "1.1.0")
         await change(supervisor, truth, MoveRollout(channel="production", move=Move.PROMOTE))
         assert await offers(session, address) == dict.fromkeys(DEVICES, "1.1.0")
         counts = await counted(supervisor)
-        assert counts["rollout_share_not_reached"] == 2 * (len(DEVICES) - len(IN))
-        assert counts["rollout_paused"] == len(DEVICES) - len(IN)
+        assert counts["rollout_share_not_reached"] == 3 * (len(DEVICES) - len(IN))
+        assert counts["rollout_paused"] == len(DEVICES) + len(DEVICES) - len(IN)
 
 
 async def test_a_withdrawn_bundle_moves_its_devices_to_what_everybody_has(tmp_path):

@@ -1,0 +1,76 @@
+"""An app's events as they lie in the spool, the newest first over all its segments, up to a number of bytes."""
+
+import heapq
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from edge.domain.model import AppId
+from edge.telemetry.record import parse_event
+from edge.telemetry.segment import UnreadableSegment, list_segments, read_frames_backwards, read_header
+from edge.wire.stats import Event
+
+READ_LIMIT_BYTES = 256 << 20  # of the spool, the newest first: two seconds of one core, and four full segments
+CLOCK_MS = 1_000  # a file's time and a record's come from two clocks of one machine
+
+
+class Backwards:
+    """Iterate once: the time of each event, in epoch milliseconds, and the event. `device` narrows it to one device's.
+    Blocks while it reads. `cut` tells afterwards whether the limit ended it before the spool did.
+    """
+
+    def __init__(
+        self, directory: Path, app: AppId, *, device: str | None = None, read_limit_bytes: int = READ_LIMIT_BYTES
+    ) -> None:
+        self.cut = False
+        self._directory = directory
+        self._app = app
+        self._device = device
+        self._left_bytes = read_limit_bytes
+
+    def __iter__(self) -> Iterator[tuple[int, Event]]:
+        """A segment is opened when the others have come down to the time of its last record."""
+        opened: list[tuple[int, int, Event, Iterator[tuple[int, Event]]]] = []
+
+        def take(place: int, events: Iterator[tuple[int, Event]]) -> None:
+            for received_ms, event in events:
+                heapq.heappush(opened, (-received_ms, place, event, events))
+                return
+
+        for place, (written_ms, path) in enumerate(_by_time(self._directory)):
+            while opened and -opened[0][0] > written_ms + CLOCK_MS:
+                at, before, event, events = heapq.heappop(opened)
+                yield -at, event
+                take(before, events)
+            if self.cut:  # to find a file's last frame is a walk through all of it
+                break
+            take(place, self._events(path))
+        while opened:
+            at, before, event, events = heapq.heappop(opened)
+            yield -at, event
+            take(before, events)
+
+    def _events(self, path: Path) -> Iterator[tuple[int, Event]]:
+        """Those of one segment, the latest first, while the limit of bytes lasts."""
+        mark = (self._device or self._app).encode()  # most records are others', and need not be parsed
+        # Sealed, so renamed, or deleted since the listing; or not for this release to read.
+        with suppress(FileNotFoundError, UnreadableSegment), path.open("rb") as file:
+            read_header(file)
+            for records in read_frames_backwards(file):
+                self._left_bytes -= sum(map(len, records))
+                if self._left_bytes < 0:
+                    self.cut = True
+                    return
+                for record in records:
+                    found = parse_event(record) if mark in record else None
+                    if found and found[1].app == self._app and self._device in (None, found[1].device):
+                        yield found
+
+
+def _by_time(directory: Path) -> list[tuple[int, Path]]:
+    """Segments with when they were last written, in epoch milliseconds, the newest first."""
+    found: list[tuple[int, Path]] = []
+    for path in list_segments(directory):
+        with suppress(FileNotFoundError):
+            found.append((int(path.stat().st_mtime * 1000), path))
+    return sorted(found, reverse=True)

@@ -1,0 +1,74 @@
+"""Devices on which a bundle waits for the next start: what a pause cannot stop any more, as far as reports tell.
+
+The last word that a device has reported about the bundle counts. Devices that report nothing are not known, so a count
+is the least that there are; the offers that this node remembers say how many more there may be among the known ones.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.model import AppId, VersionName
+from edge.telemetry.backwards import READ_LIMIT_BYTES, Backwards
+from edge.telemetry.known_devices import DEVICES_LIMIT
+from edge.wire.actions import INSTALLS_LATER, NOT_INSTALLED, OF_RUNNING
+from edge.wire.stats import Event, bundle_of
+
+
+class Waiting(NamedTuple):
+    """`downloaded` have reported the download of the bundle, and since then neither that they run it nor that it
+    failed. `offered` are other known devices that this node offered it to, which have not said what became of it.
+    `since` is the oldest report that was read, in seconds since the epoch; `cut`: there are more than were read.
+    """
+
+    downloaded: int
+    offered: int
+    since: float | None
+    cut: bool
+
+
+def count_waiting(
+    directory: Path,
+    app: AppId,
+    bundle: VersionName,
+    facts_of: Callable[[str, str], DeviceFacts],
+    *,
+    devices_limit: int = DEVICES_LIMIT,
+    read_limit_bytes: int = READ_LIMIT_BYTES,
+) -> Waiting:
+    """Reads the spools in `directory`. `facts_of` tells what is known of an app's device. Blocks while it reads."""
+    events = Backwards(directory, app, read_limit_bytes=read_limit_bytes)
+    waits: dict[str, bool | None] = {}  # by device; None: it has said nothing of the bundle
+    since: float | None = None
+    for received_ms, event in events:
+        if event.device not in waits and len(waits) >= devices_limit:
+            return _counted(app, bundle, waits, facts_of, since, cut=True)
+        since = received_ms / 1000
+        if waits.get(event.device) is None:
+            waits[event.device] = _waits(event, bundle)
+    return _counted(app, bundle, waits, facts_of, since, cut=events.cut)
+
+
+def _waits(event: Event, bundle: VersionName) -> bool | None:
+    """Whether the bundle waits on the device after this event; None where it does not say."""
+    if bundle_of(event.version) != bundle:
+        return None
+    if event.action in INSTALLS_LATER:
+        return True
+    return False if event.action in OF_RUNNING or event.action in NOT_INSTALLED else None
+
+
+def _counted(
+    app: AppId,
+    bundle: VersionName,
+    waits: dict[str, bool | None],
+    facts_of: Callable[[str, str], DeviceFacts],
+    since: float | None,
+    *,
+    cut: bool,
+) -> Waiting:
+    wanted = name_hash(bundle)
+    silent = (device for device, waiting in waits.items() if waiting is None)
+    offered = sum(1 for device in silent if wanted in facts_of(app, device).offered)
+    return Waiting(list(waits.values()).count(True), offered, since, cut)

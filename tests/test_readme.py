@@ -10,9 +10,9 @@ from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.cli.demo_segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.cli.main import VERBS, cli
 from edge.control.tokens import TOKEN_LIMIT
-from edge.domain.command_ids import RECENT_LIMIT
 from edge.domain.bundle_changes import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
 from edge.domain.channel_changes import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
+from edge.domain.command_ids import RECENT_LIMIT
 from edge.domain.decision import Held, Reason
 from edge.domain.durations import format_duration
 from edge.domain.expressions import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES

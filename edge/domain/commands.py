@@ -161,8 +161,8 @@ class StopExperiment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"
 
 
 class Undo(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="undo"):
-    """Take back what made `revision`, which must be the app's latest. `force`: also if that was a stop. `latest`: nobody
-    named the revision; it is the one that was the latest when the request arrived."""
+    """Take back what made `revision`, which must be the app's latest. `force`: also if that was a stop. `latest`:
+    nobody named the revision; it is the one that was the latest when the request arrived."""
 
     revision: int
     force: bool = False

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,7 @@ Reached = Callable[[str, int, int], None]
 
 _UNITS = ("B", "kB", "MB", "GB")
 _STEP = 1_000
+COLUMN_GAP = 2  # characters between drawn columns
 
 
 class Output:
@@ -162,14 +164,46 @@ def _bars() -> "Progress":
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, right in zip(columns, numeric, strict=True):
-        drawn.add_column(name, justify="right" if right else "left", overflow="fold")
+    """Columns side by side where every word fits whole, because names and versions are there to be copied; otherwise
+    one row below the other."""
+    widths = _widths([columns, *rows], shutil.get_terminal_size().columns)
+    if widths is None:
+        return _stack(columns, rows)
+    for text in _wrapped(columns, widths, numeric):
+        click.secho(text, bold=True)
+    click.echo("─" * (sum(widths) + COLUMN_GAP * (len(widths) - 1)))
     for row in rows:
-        drawn.add_row(*(Text(text) for text in row))
-    Console().print(drawn)
+        for text in _wrapped(row, widths, numeric):
+            click.echo(text)
+    return None
+
+
+def _widths(rows: Sequence[Sequence[str]], most: int) -> list[int] | None:
+    """Of each column, in characters, at least its longest word and together at most `most`; None: that is too few."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(len(word) for text in column for word in ["", *text.split()]) for column in columns]
+    left = most - sum(widths) - COLUMN_GAP * (len(widths) - 1)
+    if left < 0:
+        return None
+    for at, column in enumerate(columns):  # the first columns name things: they get what they want first
+        more = min(left, max(map(len, column)) - widths[at])
+        widths[at], left = widths[at] + more, left - more
+    return widths
+
+
+def _wrapped(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> Iterator[str]:
+    """The lines of one row."""
+    cells = [_lines(text, width) for text, width in zip(row, widths, strict=True)]
+    for parts in zip_longest(*cells, fillvalue=""):
+        aligned = (p.rjust(w) if right else p.ljust(w) for p, w, right in zip(parts, widths, numeric, strict=True))
+        yield (" " * COLUMN_GAP).join(aligned).rstrip()
+
+
+def _lines(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) if len(text) > width else [text]
+
+
+def _stack(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for row in rows:
+        fields(list(zip(columns, row, strict=True)))
+        line("")

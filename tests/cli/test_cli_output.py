@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 
+import click
 import pytest
 
 from edge.cli import output
@@ -76,11 +77,11 @@ table(('name', 'n'), [['a', 1]], '')
 """
 
 
-def run_on_a_terminal(program):
-    """Both outputs of a process whose terminal is ours."""
+def run_on_a_terminal(program, columns=100):
+    """Both outputs of a process whose terminal is ours and `columns` wide."""
     ours, theirs = pty.openpty()
     with open(ours, "rb", buffering=0) as screen:
-        environ = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+        environ = os.environ | {"TERM": "xterm", "COLUMNS": str(columns)}
         args = [sys.executable, "-c", program]
         with subprocess.Popen(args, stdin=theirs, stdout=theirs, stderr=theirs, env=environ) as running:
             os.close(theirs)
@@ -104,3 +105,17 @@ def test_a_pipe_gets_no_bar_and_never_loads_rich():
     program = BARS + "import sys\nassert 'rich' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stdout, done.stderr) == (0, "NAME  N\na     1\n", "")
+
+
+NAMES = ("com.example.a-rather-long-app", "1.20.300-rc.1", "feature/a-branch-name")
+
+
+@pytest.mark.parametrize(("columns", "stacked"), [(80, False), (60, True), (20, True)])
+def test_a_table_never_breaks_a_name(columns, stacked):
+    row = [*NAMES, "a comment of some words that may go on below itself where the terminal is narrow"]
+    program = f"from edge.cli.output import table\ntable(('app', 'version', 'channel', 'comment'), [{row!r}], '')"
+    shown = run_on_a_terminal(program, columns)
+    assert all(name in shown for name in NAMES)
+    assert ("─" in shown) is not stacked
+    if columns >= 60:
+        assert all(len(click.unstyle(each)) <= columns for each in shown.splitlines())

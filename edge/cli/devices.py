@@ -4,8 +4,9 @@ Exit code 0 when the device ended where the server wanted it, 1 when the update 
 """
 
 import asyncio
+import shlex
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,8 @@ def update(
     device_id = parse_device_id(device_id) if device_id else _kept_device_id(state)
     with progress("downloading", None) as advance:
         outcome = asyncio.run(_run(url.rstrip("/"), state, device_id, fail_boot, _steps_to(advance), **given))
-    out.result(_summary(outcome, device_id), lambda: _tell(outcome, device_id))
+    why = _explain_command(given, device_id, outcome.version)
+    out.result({**_summary(outcome, device_id), "explain": why}, lambda: _tell(outcome, device_id, why))
     if outcome.result.value not in DONE:
         raise click.exceptions.Exit(1)
 
@@ -155,7 +157,16 @@ def _summary(outcome: "Outcome", device_id: str) -> dict[str, Any]:
     }
 
 
-def _tell(outcome: "Outcome", device_id: str) -> None:
+def _explain_command(given: Mapping[str, Any], device_id: str, runs: str) -> str:
+    """What shows why the node answered this device as it did, to be copied to where the control port is."""
+    words = ["edge", "explain", given["app"], "--device", device_id, "--platform", given["platform"]]
+    words += ["--plugin", given["plugin"], "--native", given["native"], "--version-name", runs]
+    for option, name in (("--default-channel", "channel"), ("--custom-id", "custom_id")):
+        words += [option, given[name]] if given[name] else []
+    return shlex.join(words)
+
+
+def _tell(outcome: "Outcome", device_id: str, why: str) -> None:
     ledger = outcome.ledger
     rows = [
         [each.method, each.url, each.status or "none", each.range, each.received_bytes, f"{each.seconds * 1_000:.1f}"]
@@ -171,5 +182,6 @@ def _tell(outcome: "Outcome", device_id: str) -> None:
         ("took", f"{outcome.seconds:.2f} s, {counted(len(rows), 'request')}, {size(ledger.received_bytes)} received"),
         ("reused files", len(ledger.reused)),
         ("reported", ledger.actions),
+        ("why", why),
     )
     fields(pairs)

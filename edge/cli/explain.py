@@ -56,7 +56,7 @@ def question_options(command: F) -> F:
 @click.option("--country", metavar="CC", help="Where a trusted proxy says that it is.")
 @with_api
 def explain(client: Client, out: Output, app: str, body: IO[bytes] | None, country: str | None, **given: Any) -> None:
-    """Show every rule in order, what it saw and its outcome; then the answer to the device, and why it is that."""
+    """Show every rule in order, what it saw and its outcome; then the answer, why, and what to do next."""
     said = {name: _word(value) for name, value in given.items() if value is not None}
     if (body is None) == (not said):
         raise click.UsageError("give either --body, or --device and what is known of it")
@@ -78,6 +78,7 @@ def _tell(found: dict[str, Any]) -> None:
     line("")
     line("answer    " + msgspec.json.encode(found["answer"]).decode())
     labelled("decision", _decision(found["decision"]))
+    labelled("next    ", found["next"])
 
 
 def _rows(steps: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:

@@ -15,6 +15,8 @@ import orjson
 from edge import __version__
 from edge.bundles.heads import shard_of
 from edge.control.trying import refused
+from edge.domain.advice import advice_of
+from edge.domain.decide import resolve
 from edge.domain.decision import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
 from edge.domain.errors import EdgeError
 from edge.domain.explaining import explain
@@ -66,7 +68,9 @@ class Insight:
         head = await asyncio.to_thread(self._truth.releases.head, app)
         snapshot = await asyncio.to_thread(self._current.build, app, head, time.time())
         moment = self.moment(app)
-        steps, decision = explain(snapshot, check, moment, self._supervisor.facts_of(app, check.device))
+        facts = self._supervisor.facts_of(app, check.device)
+        steps, decision = explain(snapshot, check, moment, facts)
+        compiled, _, _ = resolve(snapshot, check, facts)
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
         return {
@@ -74,6 +78,7 @@ class Insight:
             "reported": None,
             "steps": [step._asdict() for step in steps],
             "decision": _summary(decision),
+            "next": advice_of(decision, app, compiled.channel.name if compiled else ""),
             "answer": orjson.loads(answer),
         }
 

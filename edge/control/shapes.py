@@ -306,7 +306,7 @@ class ExplainStep(_Answer, frozen=True, kw_only=True):
 
 
 class Explanation(_Answer, frozen=True, kw_only=True):
-    """Every rule in order, the decision, and the answer that the device would get.
+    """Every rule in order, the decision, the answer that the device would get, and what an operator can do next.
 
     `asked` is the question. What it did not say comes from the device's report of `reported`, in seconds since the
     epoch; null: nothing does.
@@ -316,6 +316,7 @@ class Explanation(_Answer, frozen=True, kw_only=True):
     reported: float | None
     steps: list[ExplainStep]
     decision: dict[str, Any]
+    next: str
     answer: dict[str, Any]
 
 

@@ -201,14 +201,17 @@ def test_explain_ends_with_why_the_device_did_not_update(node, app):
     steps = [line for line in lines if line[:1].isdigit()]
     assert any(line.split()[1:3] == ["channel_public", "decides"] for line in steps)
     assert any("rules" in line and "not on this channel" in line and "key_id_mismatch" in line for line in steps)
-    assert lines[-1] == (
+    assert lines[-2] == (
         "decision  up_to_date; channel=stable; "
         "rollout_share_not_reached: The rollout's share does not reach the device yet"
+    )
+    assert (
+        lines[-1].startswith("next      wait for the next step") and f"edge rollout advance {app} stable" in lines[-1]
     )
     lines = node.text(
         "explain", app, "--device", DEVICES[5], "--native", "2.0.0", "--version-name", "2.0.0"
     ).splitlines()
-    assert lines[-1].startswith("decision  blocked; target=1.0.1; disable_auto_update_under_native: ")
+    assert lines[-2].startswith("decision  blocked; target=1.0.1; disable_auto_update_under_native: ")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every verb against a node that really runs, started as a user starts it: `edge serve` in a directory of its own."""
 
 import json
+import shlex
 
 import msgspec
 import pytest
@@ -205,7 +206,7 @@ def test_explain_shows_the_rules_in_order_and_the_answer(node, app, folder, tmp_
     text = node.text("explain", app, "--body", file)
     assert f"asked     device_id={DEVICE}, platform=android, version_name=1.0.0" in text
     assert all(step["rule"] in text for step in found["steps"]) and '"version":"1.0.1"' in text
-    assert text.endswith("decision  offer; bundle=1.0.1, channel=stable\n")
+    assert "decision  offer; bundle=1.0.1, channel=stable\nnext      nothing: the device downloads it now" in text
 
 
 def test_explain_names_the_rule_that_blocks(node, app):
@@ -230,6 +231,15 @@ def test_a_device_installs_what_was_published_and_stats_tell(node, app, folder, 
     counts = {(each["bundle"], each["action"]): each["n"] for each in node.json("stats", app)["counts"]}
     assert counts["1.0.1", "set"] == 1
     assert ["1.0.1", "set", "1"] in [line.split() for line in node.text("stats", app).splitlines()]
+
+
+def test_a_simulated_device_points_to_why_it_was_answered_so(node, app, folder, tmp_path):
+    node.json("channel", "create", app, "beta")
+    done = node.device(app, tmp_path / "state", "--json", "--channel", "beta", "--custom-id", "qa one")
+    command = shlex.split(json.loads(done.stdout)["explain"])
+    explained = node.json(*command[1:])
+    assert (explained["asked"]["custom_id"], explained["asked"]["defaultChannel"]) == ("qa one", "beta")
+    assert explained["decision"]["code"] == "no_channel" and explained["next"]
 
 
 def test_a_device_whose_boot_fails_rolls_back_and_is_1(node, app, folder, tmp_path):

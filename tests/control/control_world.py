@@ -108,6 +108,7 @@ class World:
             "reported": None,
             "steps": [{"rule": "no_channel", "saw": {"device": asked.get("device_id")}, "outcome": "stop"}],
             "decision": {"reason": "no_channel"},
+            "next": "make a channel public",
             "answer": {"error": "no_channel"},
         }
 

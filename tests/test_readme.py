@@ -73,7 +73,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| lines of the access log that wait | {BUFFER_LINES:,} a worker |",
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",
         f"| an overloaded worker | {LATE_SECONDS} s behind",
-        f"| {ADDRESS_REQUESTS:,} a minute of one address and app, {DEVICE_REQUESTS} a second of one device |",
+        f"| {ADDRESS_REQUESTS:,} a minute of one address and app, {DEVICE_REQUESTS} a second of one device and verb |",
         f"| bundles withheld from a device | the latest {WITHHELD_LIMIT}, for {WITHHELD_DAYS} days |",
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
         f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",

@@ -1,7 +1,8 @@
 """A device's own choice of channel: what the four verbs of `/channel_self` do (device-protocol §3). Pure.
 
 Newer plugins keep their choice on the device and only ask whether it may be made: for them nothing is stored and what
-the operator assigned is never named (§10: they would keep it for ever). For older ones the outcome says what to store.
+the operator assigned is never named (§10: they would keep it). For older ones the outcome says what to store. Nobody
+hears yes to a choice that the next check would not follow.
 """
 
 import enum
@@ -12,7 +13,7 @@ from edge.domain.snapshot import AppSnapshot
 
 
 class Verb(enum.Enum):
-    """Set, get and unset are POST, PUT and DELETE of the protocol; the list is GET."""
+    """What is asked; which request says it is the wire's matter."""
 
     SET = "set"
     GET = "get"
@@ -44,6 +45,8 @@ class Refusal(enum.Enum):
     CHANNEL_NOT_FOUND = ("channel_not_found", "Cannot find channel")
     PUBLIC_NOT_ALLOWED = ("public_channel_self_set_not_allowed", "The public channel is not open to a device's choice")
     NOT_ALLOWED = ("channel_self_set_not_allowed", "The channel is not open to a device's choice")
+    # With the code that plugins and apps know for "exists, but not yours": a code of its own would be news to both.
+    NOT_SERVED = ("channel_self_set_not_allowed", "The channel does not serve this kind of device or build")
     NOT_STORED = ("override_not_allowed", "The choice cannot be stored now")
 
     @property
@@ -74,7 +77,7 @@ class Allowed(NamedTuple):
 
 
 class Overridden(NamedTuple):
-    """The device is on `channel` by its choice, or by the operator's."""
+    """The device is on `channel` by its choice, or by the operator's; `may_set`: whether it could choose it itself."""
 
     channel: str
     may_set: bool
@@ -84,6 +87,7 @@ class Default(NamedTuple):
     """The device is on `channel` as its configuration says, or as everybody on its platform."""
 
     channel: str
+    may_set: bool
 
 
 class Listed(NamedTuple):
@@ -123,7 +127,14 @@ def decide_choice(app: AppSnapshot | None, request: ChannelRequest, chosen: Chan
 
 
 def set_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
-    """Device-protocol §3.3. Neither the platform's flags nor the emulator's are asked, as in the protocol."""
+    """Device-protocol §3.3, with two changes, since yes to what changes nothing leaves a device where it was.
+
+    What the operator assigned binds every plugin, and a channel that its flags close to the device, so that the list
+    does not show it (§3.6), cannot be chosen.
+    """
+    assigned = assigned_to(app, request.device)
+    if assigned is not None and (assigned.name != request.channel or not assigned.self_set):
+        return Refused(Refusal.CANNOT_OVERRIDE)
     held = None if request.keeps_choice else override_of(app, request.device, chosen)
     if held is not None and not held.self_set:
         return Refused(Refusal.CANNOT_OVERRIDE)
@@ -133,9 +144,11 @@ def set_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName |
     channel = compiled.channel
     if not channel.self_set:
         return Refused(Refusal.PUBLIC_NOT_ALLOWED if channel.public else Refusal.NOT_ALLOWED, channel.name)
+    if not _serves(channel, request):
+        return Refused(Refusal.NOT_SERVED, channel.name)
     if request.keeps_choice:
         return Allowed()
-    if app.public.get(request.platform) is compiled:
+    if app.public.get(request.platform) is compiled and _public_is_left(app, request):
         return Forget() if chosen is not None else Unchanged()  # no choice leads there as well, and follows a move
     if chosen == channel.name or (chosen is None and held is channel):
         return Unchanged()
@@ -151,26 +164,26 @@ def get_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName |
     if request.keeps_choice:
         if request.channel:
             return Overridden(request.channel, may_set=True)
-        return Default(request.default_channel) if request.default_channel else _public(app, request.platform)
+        return _default(app, request) if request.default_channel else _public(app, request.platform)
     held = override_of(app, request.device, chosen)
     if held is not None:
         return Overridden(held.name, held.self_set)
     if not request.default_channel:
         return _public(app, request.platform)
     known = ChannelName(request.default_channel) in app.channels
-    return Default(request.default_channel) if known else Refused(Refusal.CHANNEL_NOT_FOUND)
+    return _default(app, request) if known else Refused(Refusal.CHANNEL_NOT_FOUND)
 
 
 def unset_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
-    """Device-protocol §3.5. What the operator assigned stays, as it does for plugins that unset on the device."""
+    """Device-protocol §3.5. What the operator assigned stays, and while it does a device has nothing to take back."""
     if request.keeps_choice:
-        return Unchanged()
-    held = override_of(app, request.device, chosen)
-    if held is not None and not held.self_set:
+        return Unchanged()  # the plugin drops the choice that it keeps, whatever it hears
+    if assigned_to(app, request.device) is not None:
         return Refused(Refusal.CANNOT_OVERRIDE)
-    if chosen is not None:
-        return Forget()  # also one whose channel is gone: made anew, it would not be what was chosen
-    return Refused(Refusal.CANNOT_OVERRIDE) if held is None else Unchanged()
+    held = override_of(app, request.device, chosen)
+    if chosen is None or (held is not None and not held.self_set):
+        return Refused(Refusal.CANNOT_OVERRIDE)
+    return Forget()  # also one whose channel is gone: created again, it would not be what was chosen
 
 
 def list_channels(app: AppSnapshot, request: ChannelRequest) -> Listed:
@@ -180,24 +193,43 @@ def list_channels(app: AppSnapshot, request: ChannelRequest) -> Listed:
     return Listed(tuple(channel for channel in channels if _is_open(channel, request)), names)
 
 
-def override_of(app: AppSnapshot, device: DeviceId | None, chosen: ChannelName | None) -> Channel | None:
-    """The channel an older plugin's device is on whatever it asks for: the operator's word, else its own choice.
+def assigned_to(app: AppSnapshot, device: DeviceId | None) -> Channel | None:
+    """The channel that the operator assigned to the device; a name without a channel counts as none."""
+    name = app.overrides.get(device) if device is not None else None
+    return app.channels[name].channel if name is not None and name in app.channels else None
 
-    A name without a channel counts as none.
-    """
-    assigned = app.overrides.get(device) if device is not None else None
-    for name in (assigned, chosen):
-        if name is not None and name in app.channels:
-            return app.channels[name].channel
-    return None
+
+def override_of(app: AppSnapshot, device: DeviceId | None, chosen: ChannelName | None) -> Channel | None:
+    """The channel an older plugin's device is on whatever it asks for: the operator's word, else its own choice."""
+    assigned = assigned_to(app, device)
+    if assigned is not None or chosen is None:
+        return assigned
+    return app.channels[chosen].channel if chosen in app.channels else None
+
+
+def _default(app: AppSnapshot, request: ChannelRequest) -> Default:
+    compiled = app.channels.get(ChannelName(request.default_channel))
+    return Default(request.default_channel, may_set=compiled is not None and compiled.channel.self_set)
 
 
 def _public(app: AppSnapshot, platform: Platform) -> Outcome:
     compiled = app.public.get(platform)
-    return Default(compiled.channel.name) if compiled else Refused(Refusal.CHANNEL_NOT_FOUND)
+    if compiled is None:
+        return Refused(Refusal.CHANNEL_NOT_FOUND)
+    return Default(compiled.channel.name, may_set=compiled.channel.self_set)
+
+
+def _public_is_left(app: AppSnapshot, request: ChannelRequest) -> bool:
+    """Whether a device that chose nothing is on the public channel: no segment and no setting says otherwise."""
+    return app.leading is None and request.default_channel in ("", request.channel)
 
 
 def _is_open(channel: Channel, request: ChannelRequest) -> bool:
+    return (channel.self_set or channel.public) and _serves(channel, request)
+
+
+def _serves(channel: Channel, request: ChannelRequest) -> bool:
+    """Whether the channel's flags let this kind of device in (device-protocol §3.6)."""
     kind = channel.emulator if request.is_emulator else channel.device
     build = channel.prod if request.is_prod else channel.dev
-    return (channel.self_set or channel.public) and channel.serves(request.platform) and kind and build
+    return channel.serves(request.platform) and kind and build

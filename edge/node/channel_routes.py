@@ -1,4 +1,4 @@
-"""`/channel_self` in its four verbs and `POST /updates/manifest_size`: who is asked often, and who is answered what.
+"""`/channel_self` in its four verbs and `POST /updates/manifest_size`: who asks too often, and who is answered what.
 
 A choice is durable and seen by every worker before the device hears that it was made.
 """
@@ -37,17 +37,12 @@ async def handle_channel_self(request: web.Request) -> web.Response:
         desk.counts["bad_request"] += 1
         return json_response(error.body, error.status)
     request[ASKED_APP] = asked.app
-    limited = desk.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic())
-    if limited:
+    if not desk.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic()):
         desk.counts["channel_self_limited"] += 1
-        answer = encode_too_many(asked, limited.wait_seconds, time.time(), limited.reason)
-        response = json_response(answer.body, answer.status)
-        if answer.retry_after_seconds is not None:
-            response.headers["Retry-After"] = str(answer.retry_after_seconds)
-        return response
+        return json_response(encode_too_many(asked))
     outcome = await _carry_out(desk, asked)
     desk.counts[f"channel_{asked.verb.value}"] += 1
-    return json_response(encode_channel_answer(outcome, asked.app))
+    return json_response(encode_channel_answer(outcome, asked))
 
 
 async def handle_manifest_size(request: web.Request) -> web.Response:

@@ -1,13 +1,13 @@
 """`/channel_self`: a request of any of its four verbs to a `ChannelRequest`, an outcome to bytes (device-protocol §3).
 
 iOS decodes strictly: texts are texts, `allowSet` is a boolean, `id` an integer, and no answer has a null. Every answer
-but a malformed request's is HTTP 200; `unset`, which makes a plugin drop its own choice, is never sent.
+but a malformed request's is HTTP 200; `unset`, which makes a plugin drop its own choice, is never sent. The Electron
+package says its verb in an `action` and reads other members (device-protocol §3.8).
 """
 
 import hashlib
-import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from edge.domain.channel_choice import (
     Allowed,
@@ -40,19 +40,13 @@ from edge.wire.fields import (
     platform_rule,
     text_rule,
 )
+from edge.wire.plugins import is_electron
 
 VERBS = {"POST": Verb.SET, "PUT": Verb.GET, "DELETE": Verb.UNSET, "GET": Verb.LIST}
 CHANNEL_NUMBER_LIMIT = 2**31  # numbers below it are integers wherever a plugin's app may put them
-TOO_MANY = "too_many_requests"
 
 _BOOLEANS = {"true": True, "false": False}
 _BOOLEAN_FIELDS = ("is_emulator", "is_prod")
-
-
-class Answer(NamedTuple):
-    status: int
-    body: bytes
-    retry_after_seconds: int | None = None  # for the header of a 429
 
 
 def parse_channel_request(method: str, body: bytes, query: Sequence[tuple[str, str]]) -> ChannelRequest:
@@ -60,8 +54,9 @@ def parse_channel_request(method: str, body: bytes, query: Sequence[tuple[str, s
     enough (HTTP stacks of old plugins lose the body of a DELETE, device-protocol §3.1).
 
     Raises WireError: 405 `method_not_allowed`; 413 `body_too_large`; 400 `invalid_json_parse_body`,
-    `missing_device_id`, `missing_app_id`, `semver_error`, and for the rest `invalid_json_body` (POST, PUT) or
-    `invalid_query_parameters`. A missing `channel` is an outcome, not a malformed request.
+    `missing_device_id`, `missing_app_id`, and for the rest `invalid_json_body` (POST, PUT) or
+    `invalid_query_parameters`. A missing `channel` is an outcome, not a malformed request, and the native version,
+    which decides nothing here, may be any text or missing (device-protocol §1.3.1).
     """
     match VERBS.get(method):
         case Verb.SET | Verb.GET as verb:
@@ -74,42 +69,34 @@ def parse_channel_request(method: str, body: bytes, query: Sequence[tuple[str, s
             raise WireError(405, "method_not_allowed", "Method not allowed")
 
 
-def encode_channel_answer(outcome: Outcome, app: AppId) -> bytes:
+def encode_channel_answer(outcome: Outcome, request: ChannelRequest) -> bytes:
     """The body of a 200. What an outcome says to store has to be stored before."""
+    electron = request.platform is Platform.ELECTRON
     match outcome:
         case Store() | Forget() | Unchanged():
             return encode_json({"status": "ok"})
         case Allowed():
-            return encode_json({"status": "ok", "allowSet": True})
+            return encode_json({"status": "ok", _may_set_member(electron): True})
         case Overridden(channel, may_set):
-            return encode_json({"channel": channel, "status": "override", "allowSet": may_set})
-        case Default(channel):
-            return encode_json({"channel": channel, "status": "default"})
+            return encode_json({"channel": channel, "status": "override", _may_set_member(electron): may_set})
+        case Default(channel, may_set):
+            answer: dict[str, object] = {"channel": channel, "status": "default"}
+            return encode_json(answer | {_may_set_member(electron): may_set} if electron else answer)
         case Listed(channels, names):
             numbers = channel_numbers(names)
-            return encode_json([_listed(channel, numbers[channel.name]) for channel in channels])
+            entries = [_listed(channel, numbers[channel.name]) for channel in channels]
+            return encode_json({"channels": entries} if electron else entries)
         case Refused(reason, channel):
-            return encode_json(_refusal(reason, channel, app))
+            return _refusal(_refused(reason, channel, request.app), electron)
 
 
-def encode_too_many(request: ChannelRequest, wait_seconds: float, now: float, reason: str = "") -> Answer:
-    """Whoever asks too often. Only plugins that wait as told get a 429 (plugin-capabilities §8).
+def encode_too_many(request: ChannelRequest) -> bytes:
+    """The body of a 200 for whoever asks in a loop: never a 429, which silences checks and reports too (§1.9).
 
-    To older ones it would be the last answer they hear until their app restarts (`latch`). They get the same code with
-    200, which every release hands to its app as a failed call and nothing more; an ordinary answer would say that a
-    choice is kept which is not.
+    Every release hands it to its app as a failed call and nothing more.
     """
-    message = "Too many requests"
-    if not _waits_when_told(request):
-        return Answer(200, encode_json({"error": TOO_MANY, "message": message}))
-    wait = max(1, math.ceil(wait_seconds))
-    more: dict[str, object] = {"app_id": request.app}
-    if request.device is not None:
-        more["device_id"] = request.device
-    more |= {"rateLimitResetAt": math.ceil((now + wait) * 1000), "retryAfterSeconds": wait}
-    if reason:
-        more["reason"] = reason
-    return Answer(429, encode_json({"error": TOO_MANY, "message": message, "moreInfo": more}), wait)
+    answer: dict[str, object] = {"error": "too_many_requests", "message": "Too many requests"}
+    return _refusal(answer, request.platform is Platform.ELECTRON)
 
 
 def channel_numbers(names: Iterable[ChannelName]) -> dict[ChannelName, int]:
@@ -132,16 +119,28 @@ def _listed(channel: Channel, number: int) -> dict[str, object]:
     return {"id": number, "name": channel.name, "public": channel.public, "allow_self_set": channel.self_set}
 
 
-def _refusal(reason: Refusal, channel: str, app: AppId) -> dict[str, object]:
+def _may_set_member(electron: bool) -> str:
+    return "allow_set" if electron else "allowSet"
+
+
+def _refused(reason: Refusal, channel: str, app: AppId) -> dict[str, object]:
     if reason is Refusal.UNKNOWN_APP:
         return {"error": reason.code, "kind": "blocked"}  # the bytes of device-protocol §10
     answer: dict[str, object] = {"error": reason.code, "message": reason.message}
     return answer | {"channel": channel, "app_id": app} if channel else answer
 
 
+def _refusal(answer: dict[str, object], electron: bool) -> bytes:
+    # Electron takes a 200 without `status` for success, an `error` in it or not (§3.8).
+    return encode_json({"status": "error"} | answer if electron else answer)
+
+
 def _request_of(verb: Verb, fields: dict[str, Any]) -> ChannelRequest:
     platform = Platform(fields["platform"])
     plugin_version = fields.get("plugin_version", "")
+    if is_electron(platform, plugin_version):
+        platform = Platform.ELECTRON  # whatever the package's first releases call it
+        verb = _verb_of_electron(verb, fields.get("action"))
     device = fields.get("device_id")
     return ChannelRequest(
         verb=verb,
@@ -157,22 +156,20 @@ def _request_of(verb: Verb, fields: dict[str, Any]) -> ChannelRequest:
     )
 
 
+def _verb_of_electron(verb: Verb, action: object) -> Verb:
+    """Electron has two methods and an `action` for its four calls (device-protocol §3.8)."""
+    if verb is Verb.SET and action == "unset":
+        return Verb.UNSET
+    return Verb.GET if verb is Verb.LIST and action != "list" else verb
+
+
 def _keeps_choice(platform: Platform, plugin_version: str) -> bool:
-    if not plugin_version:
-        return True  # as in the protocol, and nothing is stored for who does not say what it is
-    return _capability("channel_choice_kept_on_device", platform, plugin_version) == "yes"
-
-
-def _waits_when_told(request: ChannelRequest) -> bool:
-    return _capability("http_429", request.platform, request.plugin_version) == "retry_after"
-
-
-def _capability(name: str, platform: Platform, plugin_version: str) -> str:
-    """Empty for what is no version: it counts as none of the releases that can more than the oldest."""
+    if not plugin_version or platform is Platform.ELECTRON:
+        return True  # without a version as in the protocol, and nothing is stored for who does not say what it is
     try:
-        return capability(name, platform, plugin_version)
+        return capability("channel_choice_kept_on_device", platform, plugin_version) == "yes"
     except Invalid:
-        return ""
+        return False  # what is no version counts as none of the releases that can more than the oldest
 
 
 def _both(body: bytes, query: Sequence[tuple[str, str]]) -> Any:
@@ -204,6 +201,7 @@ _OPTIONAL: dict[str, Rule] = {
     "defaultChannel": text_rule("defaultChannel"),
     "channel": text_rule("channel"),
     "plugin_version": text_rule("plugin_version"),
+    "version_build": text_rule("Version build"),
     "install_source": text_rule("install_source", INSTALL_SOURCE_LIMIT),
     "key_id": text_rule("key_id", KEY_ID_LIMIT),
 }
@@ -217,11 +215,10 @@ def _device_schema(code: str, message: str) -> Schema:
             "app_id": ("App ID", app_id_rule),
             "device_id": ("Device ID", device_id_rule),
             "version_name": ("Version name", text_rule("Version name", VERSION_LIMIT)),
-            "version_build": ("Version build", text_rule("Version build", VERSION_LIMIT)),
             "platform": ("Platform", platform_rule),
         },
         optional=_OPTIONAL,
-        may_be_empty=frozenset({"version_name", "version_build"}),
+        may_be_empty=frozenset({"version_name"}),
         needs_native=False,
     )
 

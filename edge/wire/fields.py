@@ -31,7 +31,7 @@ class Schema:
     optional: Mapping[str, Rule]
     may_be_empty: frozenset[str] = field(default_factory=frozenset)
     needs_device: bool = True
-    needs_native: bool = True  # whether an empty or missing native version is wrong before all rules
+    needs_native: bool = True  # whether the native version has to be one, before all rules
 
 
 def checked_fields(value: Any, schema: Schema) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def checked_fields(value: Any, schema: Schema) -> dict[str, Any]:
     if not fields.get("app_id"):
         raise WireError(400, "missing_app_id", "Cannot find app_id")
     build = fields.get("version_build")
-    if not _is_native(build) and (schema.needs_native or build not in (None, "")):
+    if schema.needs_native and not _is_native(build):
         shown = build[:VERSION_LIMIT] if isinstance(build, str) else None
         raise WireError(400, "semver_error", "The native version is not a version", {"version_build": shown})
     issues = [{"field": name, "message": message} for name, message in _issues(fields, schema)]

@@ -124,16 +124,13 @@ class PureNode:
         return encode_stats_answer(report)
 
     def _choose(self, asked: ChannelRequest) -> Answer:
-        limited = self.limits.admit(asked, "192.0.2.1", NOW)
-        if limited:
-            answer = encode_too_many(asked, limited.wait_seconds, NOW, limited.reason)
-            wait = answer.retry_after_seconds
-            return Answer(answer.status, JSON if wait is None else {**JSON, "retry-after": str(wait)}, answer.body)
+        if not self.limits.admit(asked, "192.0.2.1", NOW):
+            return Answer(200, JSON, encode_too_many(asked))
         snapshot = self.snapshots.get(asked.app)
         outcome = decide_choice(snapshot, asked, self._chosen(snapshot, asked))
         if isinstance(outcome, Store | Forget) and asked.device is not None:
             self.record(Chose(asked.app, asked.device, outcome.channel if isinstance(outcome, Store) else ""))
-        return Answer(200, JSON, encode_channel_answer(outcome, asked.app))
+        return Answer(200, JSON, encode_channel_answer(outcome, asked))
 
     def _chosen(self, snapshot: AppSnapshot | None, asked: ChannelRequest) -> ChannelName | None:
         if snapshot is None or asked.device is None:

@@ -117,6 +117,11 @@ def test_no_placeholder_is_left():
         assert all(left.search(each.request.target) is None for each in case.exchanges)
 
 
+def test_no_device_ever_hears_a_429():
+    """It would stop the plugin's checks and reports as well, in many releases until the app starts again."""
+    assert all(exchange.expect["status"] != 429 for case in all_cases() for exchange in case.exchanges)
+
+
 def test_what_is_published_is_what_it_says():
     for content in published()["contents"].values():
         packed = base64.b64decode(content["zip_base64"])

@@ -3,7 +3,7 @@
 """
 
 import pytest
-from factories import APP, DEVICE, a_snapshot, an_app
+from factories import APP, DEVICE, a_check, a_snapshot, an_app
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +27,9 @@ from edge.domain.channel_choice import (
     unset_channel,
 )
 from edge.domain.commands import ChannelSettings, CreateChannel, DeleteChannel, SetOverride
-from edge.domain.model import Platform
+from edge.domain.decide import resolve
+from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.model import Platform, Plugin
 
 CHANNELS = {
     "beta": {"self_set": True},
@@ -86,7 +88,7 @@ def test_going_back_to_the_public_channel_forgets_whatever_was_stored(held):
 def test_a_choice_whose_channel_is_gone_counts_as_none():
     world = a_world(None, DeleteChannel(name="qa"))
     assert override_of(world, DEVICE, "qa") is None
-    assert get_channel(world, a_request(Verb.GET), "qa") == Default("production")
+    assert get_channel(world, a_request(Verb.GET), "qa") == Default("production", may_set=False)
     assert set_channel(world, a_request(), "qa") == Store("beta")
 
 
@@ -149,9 +151,47 @@ def test_nothing_is_stored_for_plugins_that_keep_their_choice(request, override,
 
 
 @given(requests, overrides, stored)
-def test_what_is_assigned_or_stored_changes_no_answer_to_plugins_that_keep_their_choice(request, override, chosen):
+def test_plugins_that_keep_their_choice_hear_of_an_assignment_only_that_they_cannot_change_it(
+    request, override, chosen
+):
     request = request._replace(keeps_choice=True)
-    assert decide_choice(a_world(override), request, chosen) == decide_choice(a_world(), request, None)
+    outcome = decide_choice(a_world(override), request, chosen)
+    if outcome != Refused(Refusal.CANNOT_OVERRIDE):
+        assert outcome == decide_choice(a_world(), request, None)
+    else:
+        assert override is not None and request.verb is Verb.SET
+
+
+def the_next_check(request, app_default, chosen):
+    """What the device asks when it has heard the answer to a set: a newer plugin's choice is its `defaultChannel`."""
+    return a_check(
+        app=request.app,
+        device=request.device,
+        platform=request.platform,
+        plugin=Plugin("8.51.14" if request.keeps_choice else "7.33.4", keeps_choice=request.keeps_choice),
+        is_prod=request.is_prod,
+        is_emulator=request.is_emulator,
+        default_channel=request.channel if request.keeps_choice else app_default,
+    ), DeviceFacts(channel=name_hash(chosen) if chosen else 0)
+
+
+@given(requests, overrides, stored)
+def test_yes_to_a_choice_means_that_the_next_check_follows_it(request, override, chosen):
+    request = request._replace(verb=Verb.SET)
+    world = a_world(override)
+    match decide_choice(world, request, chosen):
+        case Store(channel):
+            chosen = channel
+        case Forget():
+            chosen = None
+        case Unchanged() | Allowed():
+            pass
+        case _:
+            return
+    check, facts = the_next_check(request, request.default_channel, chosen)
+    resolved, _, _ = resolve(world, check, facts)
+    assert resolved is not None and resolved.channel.name == request.channel
+    assert resolved.channel.serves(request.platform)
 
 
 @given(requests, overrides, stored)
@@ -166,7 +206,7 @@ def test_only_open_channels_are_stored(request, override, chosen):
 @given(requests, stored)
 def test_what_was_set_is_what_is_heard(request, chosen):
     world = a_world()
-    request = request._replace(verb=Verb.SET, keeps_choice=False)
+    request = request._replace(verb=Verb.SET, keeps_choice=False, default_channel="")
     match decide_choice(world, request, chosen):
         case Store(channel):
             after = channel

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from edge.bundles.chunks import digest_file
 from edge.bundles.compress import Compressed, may_compress, must_compress
 from edge.bundles.limits import check_not_empty, check_zip
-from edge.bundles.sources import SourceFile, read_source
+from edge.bundles.source_files import SourceFile
+from edge.bundles.sources import read_source
 from edge.bundles.workers import Job, Result, compression
 from edge.bundles.zip_writer import Written, ZipWriter
 from edge.domain.errors import Invalid
@@ -49,13 +50,27 @@ def pack(
     processes: int | None = None,
     to_encrypt: bool = False,
 ) -> Packed:
-    """Pack the folder or zip `path`; everything made is below `workdir`, an empty folder and its owner's to delete.
+    """Pack all of the folder or zip `path` but what is left out by default. Raises what `read_source` and `pack_files`
+    do.
+    """
+    files = read_source(path, workdir).files
+    return pack_files(files, workdir, progress=progress, processes=processes, to_encrypt=to_encrypt)
+
+
+def pack_files(
+    files: tuple[SourceFile, ...],
+    workdir: Path,
+    *,
+    progress: Progress | None = None,
+    processes: int | None = None,
+    to_encrypt: bool = False,
+) -> Packed:
+    """Pack the files of a source; everything made is below `workdir`, an empty folder and its owner's to delete.
 
     `progress` is called in this thread. `processes`: None for one per usable core, 1 for none beside this one. Raises
-    what `read_source` does, Invalid `zip_ratio`, TooLarge `zip_too_large`, and `source_changed` when a file is
-    written to meanwhile. `to_encrypt`: also `empty_file`, before the work.
+    Invalid `zip_ratio`, TooLarge `zip_too_large`, and `source_changed` when a file is written to meanwhile.
+    `to_encrypt`: also `empty_file`, before the work.
     """
-    files = read_source(path, workdir)
     if to_encrypt:
         for file in files:
             check_not_empty(file.name, file.bytes)

@@ -8,8 +8,10 @@ import click
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, counted, fields, line, moment, size, table
+from edge.cli.publishing.choosing import left_out_lines, with_selection
 
 if TYPE_CHECKING:
+    from edge.bundles.selection import Selection
     from edge.cli.publish import Published
 
 
@@ -39,12 +41,14 @@ def bundle() -> None:
 @click.option(
     "--key-id", metavar="TEXT", help="The first 20 characters of its public key, if devices shall be told apart."
 )
+@with_selection
 @with_api
 def publish(
     client: Client,
     out: Output,
     app: str,
     path: Path,
+    selection: "Selection",
     version: str,
     channel: str | None,
     min_native: str,
@@ -54,6 +58,10 @@ def publish(
     **encrypted_before: str | None,
 ) -> None:
     """Pack PATH, a folder or zip with an index.html, upload what the node lacks, and add it to APP.
+
+    Rules in .edgeignore (of the working directory, then of PATH) and --exclude leave files out as .gitignore does;
+    .env*, .git and source maps are left out anyway. Files that look like secrets refuse the publish until each is
+    excluded, or included by its name.
 
     With --session-key and --checksum PATH is a zip that was encrypted before; the node hands it on unverified.
     """
@@ -69,9 +77,10 @@ def publish(
         given = {name: text or "" for name, text in encrypted_before.items()}
         done = publish_opaque(client, release, path, build_encryption(**given))
     else:
-        done = publish(client, release, path, load_private_key(key_file) if key_file else None)
-    uploads = {"uploaded": done.uploaded, "uploaded_bytes": done.uploaded_bytes}
-    out.result({**done.answer, **uploads}, lambda: _tell(done, channel))
+        done = publish(client, release, path, selection, load_private_key(key_file) if key_file else None)
+    sent = {"uploaded": done.uploaded, "uploaded_bytes": done.uploaded_bytes}
+    left_out = [each._asdict() for each in done.left_out]
+    out.result({**done.answer, **sent, "left_out": left_out}, lambda: _tell(done, channel))
 
 
 @bundle.command("list")
@@ -154,6 +163,8 @@ def withdraw(client: Client, out: Output, app: str, version: str, reason: str) -
 
 def _tell(done: "Published", channel: str | None) -> None:
     answer = done.answer
+    for each in left_out_lines(done.left_out):
+        line(each)
     offered = f", offered in {channel}" if channel else ""
     verb = "published" if answer["changed"] else "no change:"
     line(f"{verb} {answer['version']} of {answer['app']}{offered} (revision {answer['revision']})")

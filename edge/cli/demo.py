@@ -16,6 +16,7 @@ import click
 import msgspec
 import uvloop
 
+from edge.bundles.selection import build_selection
 from edge.cli.client import Client, app_path
 from edge.cli.demo_release import APP, BETA, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
 from edge.cli.demo_segments import SEGMENTS, TESTER, make_unless_there, prepare_segments, segment_lines
@@ -85,7 +86,7 @@ def _publish(client: Client, release: DemoRelease) -> str:
     with tempfile.TemporaryDirectory(prefix="edge-demo-") as folder:
         web = Path(folder) / "www"
         write_release(release, web)
-        publish(client, Release(APP, release.version, release.channel, "", "", ""), web)
+        publish(client, Release(APP, release.version, release.channel, "", "", ""), web, build_selection())
     return "published"
 
 

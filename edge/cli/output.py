@@ -145,9 +145,9 @@ def size(count_bytes: float) -> str:
     return f"{count_bytes:.1f} {unit}"
 
 
-def counted(n: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """`1 file`, `2 files`; a `plural` that is not made with an s is given."""
+    return f"{n} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def moment(seconds: float) -> str:

@@ -13,8 +13,12 @@ from typing import Any, NamedTuple
 from edge.bundles.chunks import digest_file
 from edge.bundles.encrypt import Encrypted, encrypt
 from edge.bundles.opening import check_ciphertext_size
-from edge.bundles.pack import Packed, pack
+from edge.bundles.pack import Packed, pack_files
 from edge.bundles.rsa_keys import PrivateKey
+from edge.bundles.selection import LeftOut, Selection
+from edge.bundles.source_files import Source
+from edge.bundles.sources import read_source
+from edge.bundles.suspects import check_suspects
 from edge.cli.client import Client, Refused, app_path
 from edge.cli.output import Advance, progress, stages
 from edge.domain.model import Digest, Encryption, parse_version_name
@@ -38,6 +42,7 @@ class Published(NamedTuple):
     answer: dict[str, Any]
     uploaded: int  # blobs
     uploaded_bytes: int
+    left_out: tuple[LeftOut, ...]
 
 
 class _Sending(NamedTuple):
@@ -47,13 +52,18 @@ class _Sending(NamedTuple):
     names: Mapping[str, Any]
 
 
-def publish(client: Client, release: Release, source: Path, key: PrivateKey | None = None) -> Published:
+def publish(
+    client: Client, release: Release, path: Path, selection: Selection, key: PrivateKey | None = None
+) -> Published:
     """With a `key` the bundle is encrypted. Raises EdgeError: what the source, the server or the connection is to
     blame for.
     """
     _ask_first(client, release)
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
-        return _send(client, release, _prepare(client, release, source, Path(workdir), key))
+        source = read_source(path, Path(workdir), selection)
+        check_suspects(source.files, selection.included)
+        sent = _send(client, release, _prepare(client, release, source, Path(workdir), key))
+    return sent._replace(left_out=source.left_out)
 
 
 def publish_opaque(client: Client, release: Release, file: Path, encryption: Encryption) -> Published:
@@ -65,9 +75,9 @@ def publish_opaque(client: Client, release: Release, file: Path, encryption: Enc
     return _send(client, release, _Sending({made.sha256: file}, named))
 
 
-def _prepare(client: Client, release: Release, source: Path, workdir: Path, key: PrivateKey | None) -> _Sending:
+def _prepare(client: Client, release: Release, source: Source, workdir: Path, key: PrivateKey | None) -> _Sending:
     with stages() as reach:
-        packed = pack(source, workdir, progress=reach, to_encrypt=key is not None)
+        packed = pack_files(source.files, workdir, progress=reach, to_encrypt=key is not None)
         if key is None:
             return _Sending(_files(packed, workdir), {"zip": packed.zip.digest, "manifest": packed.manifest_digest})
         known = _same_before(client, release, packed, key)
@@ -105,7 +115,7 @@ def _send(client: Client, release: Release, sending: _Sending) -> Published:
     body = {**release._asdict(), **sending.names}
     with progress("the node verifies", None):
         answer = client.post(app_path(body.pop("app"), "bundles"), body)
-    return Published(answer, len(sent), sum(sent.values()))
+    return Published(answer, len(sent), sum(sent.values()), ())
 
 
 def _encryption(encryption: Encryption) -> dict[str, str]:

@@ -18,7 +18,7 @@ from zip_bytes import FOLDER, SYMLINK, Member, build_zip, deflate
 from edge.bundles.fs import FsStore
 from edge.bundles.limits import CHUNK_BYTES, ENTRY_RATIO_FREE_BYTES, ENTRY_RATIO_LIMIT, MANIFEST_LIMIT_BYTES, MIB
 from edge.bundles.pack import pack
-from edge.bundles.sources import JUNK_NAMES, JUNK_PREFIX
+from edge.bundles.selection import JUNK_NAMES, JUNK_PREFIX
 from edge.bundles.store import blob_key
 from edge.bundles.verify import Verified, verify_bundle
 from edge.bundles.zip_reader import read_directory, unpack

@@ -1,0 +1,1 @@
+"""What publishing needs beside the bundle itself: what is chosen, what is told."""

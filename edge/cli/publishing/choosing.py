@@ -1,0 +1,59 @@
+"""Which files of a folder or zip are published: the options, and how a person is told what was left out."""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edge.bundles.selection import IGNORE_FILE, IGNORE_LIMIT_BYTES, LeftOut, Selection, build_selection
+from edge.cli.output import counted
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SHOWN = 3  # names told of one rule
+
+_exclude = click.option(
+    "--exclude", multiple=True, metavar="GLOB", help=f"Leave these files out, as a line of {IGNORE_FILE} does."
+)
+_include = click.option(
+    "--include", multiple=True, metavar="NAME", help="Publish this file, though it would be left out or refused."
+)
+
+
+def with_selection(command: F) -> F:
+    """Adds --exclude and --include; the command gets both as a Selection, `selection`."""
+
+    @_exclude
+    @_include
+    @functools.wraps(command)
+    def run(*args: Any, exclude: tuple[str, ...], include: tuple[str, ...], **kwargs: Any) -> Any:
+        return command(*args, selection=read_selection(exclude, include), **kwargs)
+
+    return run  # type: ignore[return-value]
+
+
+def read_selection(exclude: Sequence[str], include: Sequence[str], configured: Sequence[str] = ()) -> Selection:
+    """With the working directory's .edgeignore. Raises what `build_selection` does."""
+    try:
+        with Path(IGNORE_FILE).open("rb") as file:
+            content = file.read(IGNORE_LIMIT_BYTES + 1)
+    except FileNotFoundError:
+        content = b""
+    return build_selection(exclude, include, content, configured)
+
+
+def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
+    """`left out: *.js.map (12 files: a.js.map, b.js.map, c.js.map, ...)`, one line a rule."""
+    by_rule: dict[str, list[str]] = {}
+    for each in left_out:
+        by_rule.setdefault(each.rule, []).append(each.name)
+    return [f"left out: {_told(rule, names)}" for rule, names in sorted(by_rule.items())]
+
+
+def _told(rule: str, names: list[str]) -> str:
+    if names in ([rule], [f"{rule}/"]):
+        return names[0]
+    more = ", ..." if len(names) > SHOWN else ""
+    return f"{rule} ({counted(len(names), 'match', 'matches')}: {', '.join(names[:SHOWN])}{more})"

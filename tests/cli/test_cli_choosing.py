@@ -1,0 +1,73 @@
+"""Publishing says what it left out, and stops at what looks like a secret."""
+
+import pytest
+from running_node import serving_node, web_build, write_folder, write_zip
+
+EXTRA = {"assets/app.js.map": b"{}", "assets/app.css.map": b"{}", ".env": b"SECRET=1", ".git/HEAD": b"x"}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    with serving_node(tmp_path_factory.mktemp("node")) as running:
+        running.text("app", "create", "com.acme.app")
+        yield running
+
+
+@pytest.fixture(params=["folder", "zip"])
+def source(request, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(files):
+        if request.param == "zip":
+            return write_zip(tmp_path / "build.zip", files)
+        return write_folder(tmp_path / "build", files)
+
+    return write
+
+
+def versions():
+    number = 0
+    while True:
+        number += 1
+        yield f"1.0.{number}"
+
+
+VERSIONS = versions()
+
+
+def test_what_is_left_out_is_named(node, source):
+    path, version = source(web_build(1) | EXTRA), next(VERSIONS)
+    told = node.text("bundle", "publish", "com.acme.app", path, "--version", version)
+    assert "left out: *.js.map (1 match: assets/app.js.map)\n" in told
+    assert "left out: .env* (1 match: .env)\n" in told and "left out: .git/\n" in told
+    names = {
+        each["name"].removesuffix(".br") for each in node.json("bundle", "show", "com.acme.app", version)["entries"]
+    }
+    assert names == set(web_build(1))
+
+
+def test_options_and_the_working_directorys_ignore_file_choose(node, source, tmp_path):
+    (tmp_path / ".edgeignore").write_text("icons/\n!icons/1.svg\n")
+    path, version = source(web_build(1) | EXTRA), next(VERSIONS)
+    choice = ("--exclude", "photo.*", "--include", "assets/app.js.map")
+    done = node.json("bundle", "publish", "com.acme.app", path, "--version", version, *choice)
+    assert {"name": "assets/photo.jpg", "rule": "photo.*"} in done["left_out"]
+    names = {
+        each["name"].removesuffix(".br") for each in node.json("bundle", "show", "com.acme.app", version)["entries"]
+    }
+    assert names == {"index.html", "assets/app.js", "assets/app.js.map", "icons/1.svg"}
+
+
+def test_a_secret_stops_the_publish_before_anything_is_sent(node, source):
+    path, version = source(web_build(1) | {"keys/id_rsa": b"x", "store.jks": b"x"}), next(VERSIONS)
+    asked = ("bundle", "publish", "com.acme.app", path, "--version", version)
+    refused = node.failure(*asked)
+    assert "'keys/id_rsa'" in refused and "'store.jks'" in refused and "--exclude" in refused and "--include" in refused
+    assert "keys/id_rsa" not in node.failure(*asked, "--exclude", "keys/id_rsa")
+    assert node.json(*asked, "--exclude", "keys", "--include", "store.jks")["files"] == len(web_build(1)) + 1
+
+
+def test_a_wrong_pattern_is_one_line(node, source):
+    path = source(web_build(1))
+    refused = node.failure("bundle", "publish", "com.acme.app", path, "--version", "9.0.0", "--exclude", "[z-a]")
+    assert refused.startswith("'[z-a]' is no pattern")

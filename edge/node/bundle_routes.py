@@ -1,8 +1,8 @@
 """The HTTP door to bundle bytes: `GET|HEAD /bundles/{app}/zip|file/{digest}`.
 
 Which blobs a device may read is the snapshot's business, what to answer is `delivery`'s, how bytes travel is `send`'s.
-Whatever is not such an address, or not readable, is the same 404: never a 5xx, which new Android releases retry for
-ever (device-protocol §10).
+Whatever is not such an address, or not readable, is the same 404: never a 5xx, which new Android releases retry without
+end (device-protocol §10). What a release names and the disk has lost is the node's fault and a 503.
 """
 
 from contextlib import suppress
@@ -13,17 +13,22 @@ from typing import NamedTuple, Protocol
 from aiohttp import web
 
 from edge.domain.errors import EdgeError
-from edge.domain.model import AppId, Digest, parse_app_id, parse_digest
+from edge.domain.model import parse_app_id, parse_digest
 from edge.node.asking import ASKED_APP
 from edge.node.delivery import CONTENT_TYPES, TRANSIENT, Asked, Blob, Plan, plan_delivery
 from edge.node.files import OpenFile, OpenFiles
+from edge.node.lost import RETRY_AFTER_SECONDS, LostBlobs
+from edge.node.refusals import refusal
 from edge.node.send import MINIMUM_BPS, STALL_SECONDS, cut, send_file
 from edge.wire.plugins import ZipEnd
 
 
 class Readable(Protocol):
     def blob(self, app: str, kind: str, digest: str) -> Path | None:
-        """Where the bytes are, if the current snapshot marks them readable for devices. Must not block."""
+        """Where the bytes are, if the current snapshot marks them readable for devices. Must not block.
+
+        Raises FileNotFoundError for those that are and that the disk has lost.
+        """
 
 
 class Patience(NamedTuple):
@@ -37,24 +42,33 @@ DEFAULT_PATIENCE = Patience()
 
 
 def add_bundle_routes(
-    router: web.UrlDispatcher, readable: Readable, files: OpenFiles, patience: Patience = DEFAULT_PATIENCE
+    router: web.UrlDispatcher,
+    readable: Readable,
+    files: OpenFiles,
+    lost: LostBlobs,
+    patience: Patience = DEFAULT_PATIENCE,
 ) -> None:
-    handler = partial(handle_bundle, readable=readable, files=files, patience=patience)
+    handler = partial(handle_bundle, readable=readable, files=files, lost=lost, patience=patience)
     router.add_get("/bundles/{app}/{kind}/{digest}", handler)  # HEAD comes with it
     router.add_get("/bundles/{rest:.*}", handle_unknown)
 
 
 async def handle_bundle(
-    request: web.Request, *, readable: Readable, files: OpenFiles, patience: Patience
+    request: web.Request, *, readable: Readable, files: OpenFiles, lost: LostBlobs, patience: Patience
 ) -> web.StreamResponse:
-    path = _find(request, readable)
+    app, kind, digest = (request.match_info[name] for name in ("app", "kind", "digest"))
+    try:
+        path = _find(app, kind, digest, readable)
+    except FileNotFoundError:
+        return _refuse_lost(request, lost)
     if path is None:
         return await handle_unknown(request)
-    request[ASKED_APP] = request.match_info["app"]
-    async with files.lend(request.match_info["digest"], path) as file:
+    request[ASKED_APP] = app
+    async with files.lend(digest, path) as file:
         if file is None:
-            return await handle_unknown(request)
-        blob = Blob(request.match_info["kind"], request.match_info["digest"], file.bytes, file.modified)
+            return _refuse_lost(request, lost)
+        lost.found(digest)
+        blob = Blob(kind, digest, file.bytes, file.modified)
         return await _deliver(request, plan_delivery(blob, _asked(request)), file, patience)
 
 
@@ -63,12 +77,16 @@ async def handle_unknown(request: web.Request) -> web.Response:
     return web.json_response(error, status=404, headers={"Cache-Control": TRANSIENT})
 
 
-def _find(request: web.Request, readable: Readable) -> Path | None:
+def _refuse_lost(request: web.Request, lost: LostBlobs) -> web.Response:
+    request[ASKED_APP] = app = request.match_info["app"]
+    lost.note(app, request.match_info["digest"])
+    return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": TRANSIENT})
+
+
+def _find(app: str, kind: str, digest: str, readable: Readable) -> Path | None:
     """Checked before the snapshot is asked, so that no word of a peer gets near a path."""
-    kind = request.match_info["kind"]
     try:
-        app: AppId = parse_app_id(request.match_info["app"])
-        digest: Digest = parse_digest(request.match_info["digest"])
+        parse_app_id(app), parse_digest(digest)
     except EdgeError:
         return None
     return readable.blob(app, kind, digest) if kind in CONTENT_TYPES else None
@@ -85,6 +103,8 @@ def _asked(request: web.Request) -> Asked:
         _joined(request, "If-Range"),
         _joined(request, "If-None-Match"),
         _joined(request, "If-Modified-Since"),
+        _joined(request, "If-Match"),
+        _joined(request, "If-Unmodified-Since"),
         end,
     )
 

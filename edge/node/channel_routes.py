@@ -80,10 +80,10 @@ def _chosen(desk: DeviceDesk, snapshot: AppSnapshot | None, asked: ChannelReques
 
 def _size_in(desk: DeviceDesk) -> SizeOf:
     def size_of(app: AppId, digest: Digest) -> int | None:
-        path = desk.current.blob(app, "file", digest)
         try:
+            path = desk.current.blob(app, "file", digest)
             return path.stat().st_size if path else None
-        except FileNotFoundError:
+        except FileNotFoundError:  # lost: it has no size now, and the others have theirs
             return None
 
     return size_of

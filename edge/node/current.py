@@ -54,14 +54,13 @@ class Current:
                 self._snapshots[snapshot.app] = snapshot
 
     def blob(self, app: str, kind: str, digest: str) -> Path | None:
-        """Where a blob lies that devices of this app may fetch; None for every other."""
+        """Where a blob lies that devices of this app may fetch; None for every other. Raises FileNotFoundError for one
+        that a revision names and the store has lost.
+        """
         snapshot = self._snapshots.get(AppId(app))
         if snapshot is None or not snapshot.may_read(kind, digest):
             return None
-        try:
-            return self._store.path(blob_key(digest))
-        except FileNotFoundError:  # named by a revision and lost: for the device it is not there (404, never 5xx)
-            return None
+        return self._store.path(blob_key(digest))
 
     def _map_id_sets(self, state: AppState) -> dict[Digest, IdSet]:
         mapped = self._id_sets.get(state.app, {})

@@ -22,6 +22,7 @@ POSITION_DIGITS_LIMIT = 18
 _FAR = 10**POSITION_DIGITS_LIMIT
 
 _RANGE = re.compile(r"bytes=[ \t]*(\d*)-(\d*)[ \t]*", re.ASCII | re.IGNORECASE)
+_TAG = re.compile(r'(W/)?("[^"]*")')
 _TIME = r"(?P<time>\d\d:\d\d:\d\d)"
 _DATES = (  # RFC 9110 5.6.7: the form everybody sends, and the two that a recipient still has to read
     re.compile(rf"[A-Z][a-z]{{2}}, (?P<day>\d\d) (?P<month>[A-Z][a-z]{{2}}) (?P<year>\d{{4}}) {_TIME} GMT", re.ASCII),
@@ -48,6 +49,8 @@ class Asked(NamedTuple):
     if_range: str | None = None
     if_none_match: str | None = None
     if_modified_since: str | None = None
+    if_match: str | None = None
+    if_unmodified_since: str | None = None
     end: ZipEnd = ZipEnd.REFUSE  # from the address
 
 
@@ -71,10 +74,9 @@ class Missed(enum.Enum):
 
 
 def plan_delivery(blob: Blob, asked: Asked) -> Plan:
-    """The whole answer. Preconditions come before ranges (RFC 9110 13.2.2).
-
-    If-Match and If-Unmodified-Since are not looked at: the address already names the bytes.
-    """
+    """The whole answer. Preconditions come before ranges, in the order of RFC 9110 13.2.2."""
+    if not _is_what_was_meant(blob, asked):
+        return Plan(412, _transient(blob))
     if _has_it_already(blob, asked):
         return Plan(304, _lasting(blob))
     if asked.method != "GET":  # RFC 9110 14.2: Range is defined for GET alone
@@ -141,6 +143,15 @@ def _suffix(length: int | None, size: int) -> Span | Missed | None:
     return Span(size - length, length) if length else None  # all of an empty file: no Content-Range can say that
 
 
+def _is_what_was_meant(blob: Blob, asked: Asked) -> bool:
+    """RFC 9110 13.1.1, a strong comparison, so that a `W/` tag never matches; 13.1.4 where there is no If-Match."""
+    if asked.if_match is not None:
+        wanted = asked.if_match
+        return wanted.strip() == "*" or ("", _etag(blob)) in _TAG.findall(wanted)
+    moment = parse_http_date(asked.if_unmodified_since) if asked.if_unmodified_since is not None else None
+    return moment is None or int(blob.modified) <= moment
+
+
 def _has_it_already(blob: Blob, asked: Asked) -> bool:
     known = asked.if_none_match
     if known is not None:
@@ -195,10 +206,13 @@ def _lasting(blob: Blob) -> tuple[Header, ...]:
 
 
 def _nothing(blob: Blob) -> tuple[Header, ...]:
+    return (("Content-Range", f"bytes */{blob.bytes}"), ("Accept-Ranges", "bytes"), *_transient(blob))
+
+
+def _transient(blob: Blob) -> tuple[Header, ...]:
+    """Of an answer without a body, about this one request."""
     return (
         ("Content-Length", "0"),
-        ("Content-Range", f"bytes */{blob.bytes}"),
-        ("Accept-Ranges", "bytes"),
         ("ETag", _etag(blob)),
         ("X-Content-Type-Options", "nosniff"),
         ("Cache-Control", TRANSIENT),

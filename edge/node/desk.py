@@ -19,6 +19,7 @@ from edge.node.arm_notes import ArmNotes
 from edge.node.current import Current
 from edge.node.device_facts import Facts
 from edge.node.event_limits import EventLimits
+from edge.node.lost import LostBlobs
 from edge.node.moments import Moments
 from edge.node.offers import Body, Offers
 from edge.node.overload import Overload
@@ -72,6 +73,7 @@ class DeviceDesk:
         self.proxies = proxies
         self.overload = overload
         self.event_limits = event_limits
+        self.lost = LostBlobs()
         self.offers = Offers()
         self.counts: Counter[str] = Counter()
         self.moments = Moments(time.time())

@@ -33,7 +33,7 @@ CORS_HEADERS = {
 }
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, Range, If-Range, If-None-Match",
+    "Access-Control-Allow-Headers": "Content-Type, Range, If-Range, If-Match, If-None-Match",
     "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
 }
 
@@ -56,7 +56,7 @@ def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness, p
     for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)
     add_channel_routes(app.router)
-    add_bundle_routes(app.router, desk.current, files, patience)
+    add_bundle_routes(app.router, desk.current, files, desk.lost, patience)
     return app
 
 

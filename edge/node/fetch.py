@@ -42,6 +42,8 @@ def parse_fetch(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> F
         header(b"if-range"),
         header(b"if-none-match"),
         header(b"if-modified-since"),
+        header(b"if-match"),
+        header(b"if-unmodified-since"),
         end,
     )
     return Fetch(app, _KINDS[parts[3]], digest, asked)

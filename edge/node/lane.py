@@ -215,7 +215,10 @@ class Lane(asyncio.Protocol):
         shared, begun = self._shared, perf_counter()
         file = shared.files.held(fetch.digest) if at_once else None
         if file is None:
-            path = shared.desk.current.blob(fetch.app, fetch.kind, fetch.digest)
+            try:
+                path = shared.desk.current.blob(fetch.app, fetch.kind, fetch.digest)
+            except FileNotFoundError:
+                return False  # lost, which is for aiohttp to say
             if path is not None:
                 self._closing = head.closes
                 self._work(self._open_and_send(head, fetch, path, begun), downloads=1)
@@ -236,9 +239,10 @@ class Lane(asyncio.Protocol):
         shared = self._shared
         async with shared.files.lend(fetch.digest, path) as file:
             if file is not None:
+                shared.desk.lost.found(fetch.digest)
                 await self._send_rest(head, fetch, file, shared.outgoing(fetch, file, self._closing), 0, begun)
                 return
-        answer = shared.not_found(self._closing)
+        answer = shared.lost(fetch, self._closing)
         self._transport.write(answer.head)
         shared.note(self._address, head, answer.status, answer.total_bytes, begun, fetch.app)
 

@@ -22,10 +22,11 @@ from edge.node.delivery import TRANSIENT, Asked, Blob, plan_delivery
 from edge.node.desk import DeviceDesk, Reply
 from edge.node.fetch import Fetch
 from edge.node.files import OpenFile, OpenFiles
+from edge.node.lost import RETRY_AFTER_SECONDS
 from edge.node.ordinary import Head, KnownHeads
 from edge.node.peers import Peer, find_peer, prefix_of
+from edge.node.refusals import refusal_body
 from edge.node.traffic import ROUTES, Traffic
-from edge.wire.answers import not_found_body
 
 if TYPE_CHECKING:
     from edge.node.lane import Lane
@@ -167,12 +168,18 @@ class LaneShared:
         planned = _planned(Blob(fetch.kind, fetch.digest, file.bytes, file.modified), fetch.asked, closes)
         return planned._replace(head=planned.head + self._date_end)
 
-    def not_found(self, closes: bool) -> Outgoing:
-        """For a blob that a revision names and the disk has lost."""
-        body = not_found_body()
-        headers = (("Content-Type", "application/json"), ("Cache-Control", TRANSIENT))
-        start = _start_of(404, (*headers, ("Content-Length", str(len(body)))), closes)
-        return Outgoing(404, start + self._date_end + body)
+    def lost(self, fetch: Fetch, closes: bool) -> Outgoing:
+        """For a blob that went between the look for it and its opening."""
+        self.desk.lost.note(fetch.app, fetch.digest)
+        body = refusal_body(503)
+        headers = (
+            ("Content-Type", "application/json"),
+            ("Retry-After", str(RETRY_AFTER_SECONDS)),
+            ("Cache-Control", TRANSIENT),
+            ("Content-Length", str(len(body))),
+        )
+        start = _start_of(503, headers, closes)
+        return Outgoing(503, start + self._date_end + (b"" if fetch.asked.method == "HEAD" else body))
 
 
 @lru_cache(PLANS_LIMIT)

@@ -37,6 +37,7 @@ _GAUGES = {
     "in_progress": ("edge_requests_in_progress", "Requests between their head and their last byte."),
     "downloads": ("edge_downloads_in_progress", "Downloads among them that wait for the disk or for their device."),
     "overloaded": ("edge_overloaded", "1 while a worker sheds load."),
+    "lost_blobs": ("edge_lost_blobs", "Blobs that a release names and a worker missed on the disk."),
 }
 _NAMED = {*_DECISIONS, *_EVENTS, *_CLOSED, *_SHED, *_GAUGES}
 

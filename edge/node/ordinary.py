@@ -41,7 +41,7 @@ _LONGEST_START = max(len(start) for start in _STARTS)
 _ODD = (b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer", b"via")
 _KEPT = (
     *(b"host", b"accept-encoding", b"connection", b"content-length"),
-    *(b"range", b"if-range", b"if-none-match", b"if-modified-since"),
+    *(b"range", b"if-range", b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"),
 )
 _IGNORED = (b"content-type", b"user-agent", b"accept", b"accept-language", b"origin", b"referer")
 _IS_ODD, _IS_NOTHING, _COUNTRY = b"odd", b"", b" country"  # which is nobody's name
@@ -167,8 +167,8 @@ class _Reading:
             parser.feed_data(request)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return None
-        if self._odd or self._complete != 1 or parser.get_http_version() != "1.1":
-            return None
+        if self._odd or self._complete != 1 or parser.get_http_version() != "1.1" or b"host" not in headers:
+            return None  # without `Host` it is no request of HTTP/1.1 (RFC 9112 3.2), and aiohttp says so
         method = parser.get_method().decode()
         route = _ROUTES.get(self._target) if method == "POST" else PROBES if self._target == b"/livez" else BUNDLES
         if route is None or (method != "POST" and b"content-length" in headers):  # a body that nobody asked for
@@ -178,7 +178,7 @@ class _Reading:
             method,
             self._body_bytes,
             self._closes,
-            headers.get(b"host", b"").decode("latin-1"),
+            headers[b"host"].decode("latin-1"),
             b"gzip" in headers.get(b"accept-encoding", b""),
             headers.get(_COUNTRY, b"").decode("latin-1"),
             parse_fetch(method, self._target, headers) if route == BUNDLES else None,

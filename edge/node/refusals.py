@@ -23,9 +23,12 @@ def refuse(error: web.HTTPException) -> web.Response:
 
 
 def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=refusal_body(status), content_type="application/json", headers=headers)
+
+
+def refusal_body(status: int) -> bytes:
     code, message = _ERRORS.get(status, _OTHER)
-    body = encode_json({"error": code, "message": message})
-    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+    return encode_json({"error": code, "message": message})
 
 
 def refuse_malformed() -> web.Response:

@@ -184,7 +184,7 @@ class Worker:
     def _counts(self) -> dict[str, int]:
         overload = self._overload
         busy = {"in_progress": overload.in_progress, "downloads": overload.downloads}
-        overloaded = {"overloaded": int(overload.overloaded), **busy}
+        overloaded = {"overloaded": int(overload.overloaded), "lost_blobs": len(self._desk.lost), **busy}
         dropped = {"offers_not_noted": self._facts.offers_dropped}
         lanes = self._lanes.counts() if self._lanes else {}
         answered = self._traffic.counts()

@@ -108,10 +108,6 @@ def greeting_body() -> bytes:
     return b'{"status":"ok"}'
 
 
-def not_found_body() -> bytes:
-    return b'{"error":"not_found","message":"Not found"}'
-
-
 def _entries(bundle: Bundle, form: Form, manifest: bytes) -> tuple[FileEntry, ...]:
     """What goes as a manifest. Empty: the offer is its zip's."""
     takes = form.encrypted_manifest if bundle.encryption else form.manifest

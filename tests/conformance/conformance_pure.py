@@ -19,8 +19,9 @@ from edge.domain.snapshot import AppSnapshot, build_snapshot
 from edge.node.delivery import CONTENT_TYPES, Asked, Blob, plan_delivery
 from edge.node.desk import FAILURES
 from edge.node.rate_limits import ChannelLimits
+from edge.node.refusals import refusal_body
 from edge.telemetry.facts_changes import Chose, FactChange, Failed, Offered, change_facts
-from edge.wire.answers import encode_answer, not_found_body
+from edge.wire.answers import encode_answer
 from edge.wire.body import WireError
 from edge.wire.channels import encode_channel_answer, encode_too_many, parse_channel_request
 from edge.wire.manifest_size import encode_manifest_size, parse_manifest_size
@@ -32,6 +33,8 @@ NOW = 1_750_000_000.0
 MOMENT = Moment(NOW, NOW)
 MODIFIED = 1_700_000_000.0  # of every blob
 JSON = {"content-type": "application/json"}
+
+CONDITIONS = ("range", "if-range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since")
 
 _BUNDLE = re.compile(r"/bundles/([^/]+)/([^/]+)/([0-9a-f]{64})", re.ASCII)
 
@@ -142,10 +145,10 @@ class PureNode:
         match = _BUNDLE.fullmatch(path)
         snapshot = self.snapshots.get(match[1]) if match else None
         if not match or not snapshot or match[2] not in CONTENT_TYPES or not snapshot.may_read(match[2], match[3]):
-            return Answer(404, JSON | {"cache-control": "no-store"}, not_found_body())
+            return Answer(404, JSON | {"cache-control": "no-store"}, refusal_body(404))
         headers = {name.lower(): value for name, value in request.headers.items()}
         content = blobs()[match[3]]
-        words = (headers.get(name) for name in ("range", "if-range", "if-none-match", "if-modified-since"))
+        words = (headers.get(name) for name in CONDITIONS)
         end = next((each for each in ZipEnd if each.value == query.get("end")), ZipEnd.REFUSE)
         plan = plan_delivery(Blob(match[2], match[3], len(content), MODIFIED), Asked(request.method, *words, end))
         answered = {name.lower(): value for name, value in plan.headers}

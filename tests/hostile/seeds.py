@@ -13,7 +13,7 @@ DEVICE_PREFIX = "00009a6b-eefe-490a-9c60-0000"  # a device of its own for each r
 PLUGINS = ("4.0.0", "5.0.0", "6.0.1", "6.14.26", "7.8.1", "7.34.0", "8.45.10", "8.51.14", "8.51.23", "10.0.0")
 
 # 503 only from a worker that says it is overloaded or out of room; the report shows how many.
-ELSEWHERE = frozenset({200, 204, 206, 304, 400, 404, 405, 408, 413, 416, 417, 503})
+ELSEWHERE = frozenset({200, 204, 206, 304, 400, 404, 405, 408, 412, 413, 416, 417, 503})
 HEAD_ONLY = frozenset({200, 204, 400, 404, 405})
 
 Headers = list[tuple[bytes, bytes]]
@@ -76,7 +76,7 @@ def plain(method: bytes, path: bytes, route: str, statuses: frozenset[int], *hea
 
 
 JSON_STATUSES = frozenset({200, 400, 413})
-FILE_STATUSES = frozenset({200, 206, 304, 416, 503})
+FILE_STATUSES = frozenset({200, 206, 304, 412, 416, 503})
 CHOICE_STATUSES = frozenset({200, 400, 404, 413})
 
 

@@ -19,6 +19,7 @@ from edge.node.event_limits import EventLimits
 from edge.node.files import OpenFiles
 from edge.node.lane import Lane
 from edge.node.lane_shared import LaneShared
+from edge.node.lost import LostBlobs
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
 
@@ -59,7 +60,7 @@ def in_front(readable, files):
 async def main(how, path):
     app, files = web.Application(), OpenFiles()
     if how != "stock":
-        add_bundle_routes(app.router, OneFile(path), files)
+        add_bundle_routes(app.router, OneFile(path), files, LostBlobs())
     else:
         app.router.add_get("/{any:.*}", partial(serve_stock, path=path))
     runner = web.AppRunner(app)

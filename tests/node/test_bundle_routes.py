@@ -13,6 +13,7 @@ from aiohttp import web
 
 from edge.node.bundle_routes import add_bundle_routes
 from edge.node.files import OpenFiles
+from edge.node.lost import LostBlobs
 
 APP = "com.example.app"
 CONTENT = random.Random(11).randbytes(1_000_003)
@@ -88,7 +89,7 @@ class Node(NamedTuple):
 @pytest.fixture
 async def node(tmp_path):
     files, shelf, app = OpenFiles(limit=4), Shelf(tmp_path), web.Application()
-    add_bundle_routes(app.router, shelf, files)
+    add_bundle_routes(app.router, shelf, files, LostBlobs())
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -255,11 +256,18 @@ async def test_anything_else_is_the_same_404(node, path, method):
         assert (await client.get(good)).body == b"here"
 
 
-async def test_a_readable_blob_that_is_not_there_is_404(node, tmp_path):
+async def test_a_readable_blob_that_is_not_there_is_503_until_it_is_back(node, tmp_path):
     path = node.shelf.put(b"here")
     (tmp_path / DIGEST).unlink()
     async with node.client() as client:
-        assert (await client.get(path)).status == 404
+        answer = await client.get(path)
+        assert (answer.status, answer.headers["retry-after"], answer.headers["cache-control"]) == (
+            503,
+            "60",
+            "no-store",
+        )
+        node.shelf.put(b"here")
+        assert (await client.get(path)).body == b"here"
 
 
 @asynccontextmanager

@@ -158,6 +158,51 @@ def test_preconditions(method, asked, status):
     assert plan(method=method, **asked).status == status
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"if_match": "*"}, 200),
+        ({"if_match": " * "}, 200),
+        ({"if_match": ETAG}, 200),
+        ({"if_match": f'"x", {ETAG} ,"y"'}, 200),
+        ({"if_match": f"W/{ETAG}"}, 412),  # strong comparison, RFC 9110 13.1.1
+        ({"if_match": f"W/{ETAG}, {ETAG}"}, 200),
+        ({"if_match": '"x"'}, 412),
+        ({"if_match": f'"0{DIGEST}", "{DIGEST}0"'}, 412),
+        ({"if_match": '"*"'}, 412),
+        ({"if_match": DIGEST}, 412),
+        ({"if_match": ""}, 412),
+        ({"if_unmodified_since": MODIFIED_TEXT}, 200),
+        ({"if_unmodified_since": LATER_TEXT}, 200),
+        ({"if_unmodified_since": EARLIER_TEXT}, 412),
+        ({"if_unmodified_since": "yesterday"}, 200),  # RFC 9110 13.1.4: no date, no condition
+        # If-Match alone decides when it is there
+        ({"if_match": ETAG, "if_unmodified_since": EARLIER_TEXT}, 200),
+        ({"if_match": '"x"', "if_unmodified_since": LATER_TEXT}, 412),
+        # and both come before what asks whether the bytes are known already, and before any range
+        ({"if_match": '"x"', "if_none_match": ETAG}, 412),
+        ({"if_match": ETAG, "if_none_match": ETAG}, 304),
+        ({"if_unmodified_since": EARLIER_TEXT, "if_modified_since": LATER_TEXT}, 412),
+        ({"if_match": '"x"', "range": "bytes=0-1", "if_range": ETAG}, 412),
+        ({"if_match": '"x"', "range": "bytes=99-"}, 412),
+    ],
+)
+def test_preconditions_of_who_means_these_bytes(method, asked, status):
+    assert plan(method=method, **asked).status == status
+
+
+def test_a_range_goes_on_where_its_bytes_are_still_meant():
+    assert plan(if_match=ETAG, range="bytes=3-").status == 206
+
+
+def test_a_412_is_empty_and_not_kept_by_caches():
+    answer = plan(if_match='"x"')
+    headers = dict(answer.headers)
+    assert (headers["Content-Length"], answer.length, headers["Cache-Control"]) == ("0", 0, "no-store")
+    assert headers["ETag"] == ETAG
+
+
 def test_a_304_has_the_validators_and_no_content():
     answer = plan(if_none_match="*")
     assert answer == (304, (("ETag", ETAG), ("Last-Modified", MODIFIED_TEXT), ("Cache-Control", IMMUTABLE)), 0, 0)
@@ -255,7 +300,9 @@ ranges = st.one_of(
 )
 tags = st.one_of(st.none(), st.sampled_from([ETAG, f"W/{ETAG}", '"x"', "*", MODIFIED_TEXT, ""]), st.text(max_size=20))
 blobs = st.builds(Blob, st.sampled_from(["zip", "file"]), st.just(DIGEST), st.integers(0, 40), st.just(MODIFIED))
-requests = st.builds(Asked, st.sampled_from(["GET", "HEAD"]), ranges, tags, tags, tags, st.sampled_from(ZipEnd))
+requests = st.builds(
+    Asked, st.sampled_from(["GET", "HEAD"]), ranges, tags, tags, tags, tags, tags, st.sampled_from(ZipEnd)
+)
 
 
 @given(blobs, requests)
@@ -266,7 +313,7 @@ def test_status_headers_and_bytes_always_agree(blob, asked):
     assert "Content-Encoding" not in headers
     assert headers["ETag"] == f'"{blob.digest}"'
     assert 0 <= answer.offset <= answer.offset + answer.length <= blob.bytes
-    if answer.status != 304 and asked.method == "GET":
+    if answer.status not in (304, 412) and asked.method == "GET":
         assert headers["Content-Length"] == str(answer.length)
     match answer.status:
         case 200:
@@ -278,6 +325,9 @@ def test_status_headers_and_bytes_always_agree(blob, asked):
         case 206 | 416:
             assert headers["Content-Range"] == f"bytes */{blob.bytes}"
             assert (answer.offset, answer.length) == (0, 0)
+        case 412:
+            assert "Content-Range" not in headers
+            assert answer.length == 0
         case status:
             assert (status, answer.length) == (304, 0)
             assert not {"Content-Length", "Content-Range", "Content-Type"} & set(headers)

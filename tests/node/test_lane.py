@@ -21,11 +21,13 @@ from edge.bundles.store import blob_key
 from edge.node.bundle_routes import DEFAULT_PATIENCE
 from edge.node.connections import Connections, accept_with
 from edge.node.current import Current
+from edge.node.delivery import Asked
 from edge.node.desk import DeviceDesk
 from edge.node.device_app import build_device_app
 from edge.node.device_facts import Facts
 from edge.node.device_routes import Readiness
 from edge.node.event_limits import EventLimits
+from edge.node.fetch import Fetch
 from edge.node.files import OpenFiles
 from edge.node.lane import WAITING_LIMIT_BYTES, Lane
 from edge.node.lane_shared import LaneShared
@@ -133,6 +135,7 @@ def get(path: str, *headers: bytes, method: bytes = b"GET") -> bytes:
     return b"\r\n".join([b"%s %s HTTP/1.1" % (method, path.encode()), b"Host: x", *headers]) + b"\r\n\r\n"
 
 
+HOST = b"Host: updates.example.com\r\n"
 QUESTION = {
     "platform": "android",
     "device_id": DEVICE,
@@ -175,6 +178,11 @@ ALIKE = {
     "past the end, whole": get("@?end=whole", b"Range: bytes=99-"),
     "an unknown end": get("@?end=sideways", b"Range: bytes=99-"),
     "not modified": get("@", b'If-None-Match: "%s"' % hashlib.sha256(b"zip 1.0.1").hexdigest().encode()),
+    "other bytes were meant": get("@", b'If-Match: "x"'),
+    "other bytes were meant by HEAD": get("@", b'If-Match: "x"', method=b"HEAD"),
+    "these bytes were meant": get("@", b"if-match: *", b"Range: bytes=2-4"),
+    "modified since": get("@", b"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT"),
+    "two lists of what was meant": get("@", b'If-Match: "x"', b"If-Match: *"),
     "two ranges": get("@", b"Range: bytes=0-1,3-4"),
     "two range lines": get("@", b"Range: bytes=0-1", b"Range: bytes=3-4"),
     "another app's": get(f"/bundles/com.other.app/zip/{'0' * 64}"),
@@ -208,6 +216,13 @@ ALIKE = {
 
 # Streams that are an attack, or broken: neither door may take what follows for a second request.
 REFUSED = {
+    "a check without a host": post("/updates", CHECK).replace(HOST, b""),
+    "a report without a host": post("/stats", EVENT).replace(HOST, b""),
+    "a zip without a host": get("@").replace(b"Host: x\r\n", b""),
+    "a probe without a host": get("/livez").replace(b"Host: x\r\n", b""),
+    "two hosts": post("/updates", CHECK, b"Host: b"),
+    "two equal hosts": post("/updates", CHECK, HOST.strip()),
+    "two hosts of a zip": get("@", b"host: x"),
     "two lengths": post("/updates", CHECK, b"Content-Length: 1"),
     "two equal lengths": post("/updates", CHECK, b"Content-Length: %d" % len(CHECK)),
     "a list of lengths": post("/updates", CHECK, length=b"%d, %d" % (len(CHECK), len(CHECK))),
@@ -258,6 +273,10 @@ async def test_the_lane_takes_what_is_ordinary_and_nothing_else(both):
         "two pipelined",
         "the whole zip",
         "a range",
+        "other bytes were meant",
+        "other bytes were meant by HEAD",
+        "these bytes were meant",
+        "modified since",
         "odd header case",
         "a probe",
         "a probe that closes",
@@ -299,6 +318,13 @@ async def test_what_could_smuggle_is_refused_or_read_alike(both):
         lane, plain = await ask_both(both, stream)
         assert lane == plain, name
         assert len(lane) <= 2, name
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if "host" in name])
+async def test_a_request_without_exactly_one_host_is_400_at_both_doors(both, name):
+    """RFC 9112 3.2."""
+    for said in await ask_both(both, REFUSED[name]):
+        assert b" 400 " in said[0][0]
 
 
 async def test_a_stream_cut_at_every_byte_is_answered_alike(both):
@@ -388,13 +414,45 @@ async def test_above_their_limit_downloads_are_refused_alike(both):
     both.shared.desk.overload.downloads = 0
 
 
-async def test_a_lost_blob_is_not_found_at_both_doors(both):
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("headers", [(), (b"Range: bytes=2-4",), (b'If-Match: "x"',)])
+async def test_a_lost_blob_is_503_at_both_doors_and_said_once(both, caplog, method, headers):
     current = both.shared.desk.current
     digest = both.zip_path.rpartition("/")[2]
-    current._store.path(blob_key(digest)).unlink()
-    lane, plain = await ask_both(both, get("@"))
+    path = current._store.path(blob_key(digest))
+    content = path.read_bytes()
+    path.unlink()
+    lane, plain = await ask_both(both, get("@", *headers, method=method) + post("/updates", RUNS_IT))
     assert lane == plain
-    assert b" 404 " in lane[0][0]
+    assert [answer[0][9:12] for answer in lane] == [b"503", b"200", b"200"]
+    assert (b"retry-after", b"60") in lane[0][1]
+    assert len(both.shared.desk.lost) == 1
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert digest in said and APP in said
+    path.write_bytes(content)
+    lane, plain = await ask_both(both, get("@"))
+    assert lane == plain and b" 200 " in lane[0][0]
+    assert len(both.shared.desk.lost) == 0
+
+
+async def test_a_blob_that_goes_before_it_is_opened_is_503_too(both):
+    fetch = Fetch(APP, "zip", both.zip_path.rpartition("/")[2], Asked())
+    (answer,) = answers(both.shared.lost(fetch, False).head)
+    path = both.shared.desk.current.blob(APP, "zip", fetch.digest)
+    path.unlink()
+    _, (plain, _) = await ask_both(both, get("@"))
+    assert answer == plain
+    by_head = both.shared.lost(Fetch(APP, "zip", fetch.digest, Asked("HEAD")), False).head
+    assert by_head.endswith(b"\r\n\r\n") and b"Content-Length: %d\r\n" % len(plain[2]) in by_head
+
+
+async def test_an_address_that_no_release_names_stays_404_however_much_is_lost(both):
+    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path.unlink()
+    for stream in (get(f"/bundles/{APP}/zip/{'0' * 64}"), get(both.zip_path.replace("/zip/", "/file/"))):
+        lane, plain = await ask_both(both, stream)
+        assert lane == plain and b" 404 " in lane[0][0]
+    assert len(both.shared.desk.lost) == 0
 
 
 async def test_whose_report_it_is_behind_a_proxy_is_for_the_other_door(tmp_path):

@@ -18,7 +18,6 @@ from edge.wire.answers import (
     encode_answer,
     encode_offer,
     encode_up_to_date,
-    not_found_body,
     silent_answer,
 )
 from edge.wire.plugins import ZipEnd, form_of, plugin_of
@@ -180,7 +179,6 @@ def test_fixed_bodies():
     silent = b'{"version":"%s","url":"https://updates.example.com/noop.zip"}'
     assert silent_answer(make_check(), BASE) == silent % b"1.0.3"
     assert silent_answer(make_check(says_builtin=True), BASE) == silent % b""
-    assert json.loads(not_found_body()) == {"error": "not_found", "message": "Not found"}
 
 
 # --- for every answer ---

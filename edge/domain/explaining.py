@@ -23,7 +23,7 @@ from edge.domain.decision import Decision, Held, Reason
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import BUILTIN, UpdateCheck
 from edge.domain.rollout import Moment, share_at
-from edge.domain.routes import CompiledChannel, ExperimentRoutes, RolloutRoute, Route, pick
+from edge.domain.routes import CompiledChannel, ExperimentRoutes, RolloutRoute, Route, fails, last_good_here, pick
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES, Rule, Seen
 from edge.domain.shares import format_share
 from edge.domain.snapshot import AppSnapshot
@@ -132,8 +132,13 @@ def _bundle_steps(
 ) -> Iterator[Step]:
     """Which of the channel's bundles the device is pointed at, and why."""
     channel = compiled.channel
-    good = compiled.good.version if compiled.good else ""
-    withdrawn = {"bundle": channel.bundle or "", "withdrawn": compiled.withdrawn, "last good": good}
+    good = last_good_here(compiled, check, facts)
+    withdrawn = {
+        "bundle": channel.bundle or "",
+        "withdrawn": compiled.withdrawn,
+        "last good": good.version if good else "",
+        "failed here": [route.version for route in compiled.earlier if fails(route, check, facts)],
+    }
     yield Step(Held.WITHDRAWN.code, withdrawn, DECIDES if picked.held is Held.WITHDRAWN else PASS)
     takes = compiled.experiment is not None and compiled.experiment.takes(check, facts)
     if compiled.experiment is not None:

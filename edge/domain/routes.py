@@ -20,11 +20,10 @@ from edge.domain.model import (
     Rollout,
     SegmentName,
     UpdateCheck,
-    VersionName,
 )
 from edge.domain.rollout import Moment, active_share_at
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES, Rule, Target
-from edge.domain.states import last_good
+from edge.domain.states import good_ones
 from edge.domain.versions import parse_version
 from edge.domain.windows import Schedule, compile_windows
 
@@ -93,23 +92,25 @@ class CompiledChannel:
 
     channel: Channel
     stable: Route | None  # for everybody; None: the channel offers nothing
-    good: Route | None  # the last good bundle
+    earlier: tuple[Route, ...]  # what it offered to everybody before and is not withdrawn, the latest first
     builtin: Route
     withdrawn: bool  # whether `stable` was withdrawn, so that the way back stands in for it
     rollout: RolloutRoute | None
     experiment: ExperimentRoutes | None
     schedule: Schedule | None  # None: always open
+    withdrawn_names: frozenset[str]  # of what it offers and offered before: no device is left on one
     taken_back: frozenset[str]  # bundles whose devices are on a way back, whatever the channel itself did last
     spread_salt: bytes
     simple: bool  # whether every device without facts is on `stable`
     up_to_date: UpToDate
 
     def offers(self) -> Iterator[Offer]:
-        """What can be offered to many. The way back of a single device is not in it."""
+        """Everything that a check may be answered with, the ways back of single devices included."""
         arms = [route for _, route in self.experiment.arms] if self.experiment else []
         rollout = [self.rollout.route] if self.rollout else []
-        usual = self.good if self.withdrawn else self.stable
-        yield from (route.offer for route in (usual, *arms, *rollout) if route is not None and route.offer is not None)
+        usual = None if self.withdrawn else self.stable
+        routes = (usual, *arms, *rollout, *self.earlier)
+        yield from (route.offer for route in routes if route is not None and route.offer is not None)
 
     def opens_for(self, check: UpdateCheck) -> float:
         """When the spread of the channel's bundle lets the device in, in seconds since the epoch."""
@@ -134,11 +135,12 @@ def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, mome
         route = compiled.stable
     back = False
     if route is compiled.stable:
-        back = compiled.channel.rolled_back
         if compiled.withdrawn:
-            route, back, held = way_back(compiled, check), True, Held.WITHDRAWN
+            return way_back(compiled, check, facts), True, Held.WITHDRAWN, False
+        back = compiled.channel.rolled_back
     if facts.withheld and route is not None and fails(route, check, facts):
-        return _before((route, back, held, True), route, compiled, check, facts)
+        before = _before(route, compiled, check, facts)
+        return (route, back, held, True) if before is None else (before, True, Held.WITHHELD, False)
     return route, back, held, False
 
 
@@ -147,46 +149,65 @@ def fails(route: Route, check: UpdateCheck, facts: DeviceFacts) -> bool:
     return route.bundle_hash in facts.withheld and check.version_name != route.version
 
 
-def way_back(compiled: CompiledChannel, check: UpdateCheck) -> Route:
-    """The last good bundle; builtin where there is none, and for a device whose native code is newer."""
-    good = compiled.good
+def way_back(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route:
+    """The latest earlier bundle that did not fail on the device; builtin where there is none, and for a device whose
+    native code is newer."""
+    good = last_good_here(compiled, check, facts)
     if good is None or (good.target.version or check.native) < check.native:
         return compiled.builtin
     return good
 
 
-def _before(picked: Pick, failed: Route, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Pick:
-    """What comes before a bundle that failed here: what everybody gets, and before that the last good one."""
+def last_good_here(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route | None:
+    """The latest earlier bundle that did not fail on the device."""
+    if not facts.withheld:
+        return compiled.earlier[0] if compiled.earlier else None
+    return next((route for route in compiled.earlier if not fails(route, check, facts)), None)
+
+
+def _before(failed: Route, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route | None:
+    """What comes before a bundle that failed here: what everybody gets, and before that the ways back.
+
+    None: nothing does, and the device stays with what it runs. Where that was taken back, builtin comes before all.
+    """
     stable = None if compiled.withdrawn else compiled.stable
     if stable is not None and stable.bundle_hash != failed.bundle_hash and not fails(stable, check, facts):
-        return stable, True, Held.WITHHELD, False
-    good = compiled.good
-    if good is not None and good.bundle_hash != failed.bundle_hash and not fails(good, check, facts):
-        return way_back(compiled, check), True, Held.WITHHELD, False
-    return picked
+        return stable
+    leaves = compiled.withdrawn or check.version_name in compiled.withdrawn_names
+    if leaves or last_good_here(compiled, check, facts) is not None:
+        return way_back(compiled, check, facts)
+    return None
 
 
 def compile_channel(channel: Channel, state: AppState, predicates: Mapping[SegmentName, Predicate]) -> CompiledChannel:
     """`predicates` are those of the segments that the channel's rollout and experiment name."""
     rollout = channel.rollout if channel.rollout is not None and channel.rollout.phase.is_active else None
-    good = last_good(state, channel)
     builtin = _route(channel, None)
     stable = _stable(channel, state, builtin)
-    withdrawn = channel.bundle in state.bundles and bool(state.bundles[VersionName(str(channel.bundle))].withdrawn)
+    withdrawn_names = frozenset(_withdrawn(channel, state))
+    withdrawn = channel.bundle in withdrawn_names
     return CompiledChannel(
         channel=channel,
         stable=stable,
-        good=_route(channel, state.bundles[good]) if good is not None else None,
+        earlier=tuple(_route(channel, state.bundles[version]) for version in good_ones(state, channel)),
         builtin=builtin,
         withdrawn=withdrawn,
         rollout=_rollout(rollout, channel, state, predicates) if rollout else None,
         experiment=_experiment(channel.experiment, channel, state, predicates, stable) if channel.experiment else None,
         schedule=compile_windows(channel.windows) if channel.windows else None,
+        withdrawn_names=withdrawn_names,
         taken_back=frozenset(_taken_back(channel, state)),
         spread_salt=f"spread\0{state.app}\0{channel.name}\0{channel.bundle}\0".encode(),
         simple=not (withdrawn or rollout or channel.experiment),
         up_to_date=UpToDate(channel.name),
     )
+
+
+def _withdrawn(channel: Channel, state: AppState) -> Iterator[str]:
+    for version in (*channel.earlier, channel.bundle):
+        bundle = state.bundles.get(version) if version is not None else None
+        if bundle is not None and bundle.withdrawn:
+            yield bundle.version
 
 
 def _taken_back(channel: Channel, state: AppState) -> Iterator[str]:

@@ -87,22 +87,17 @@ class AppSnapshot:
     segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for whoever explains
     asks_facts: bool  # whether any segment looks at them
     channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
-    manifests: Mapping[Digest, bytes]  # documents of the bundles that channels offer, packed
-    read_manifest: Callable[[Digest], bytes]
+    manifests: Mapping[Digest, bytes]  # documents of the bundles that a check can be answered with, packed
     blobs: Mapping[Digest, DigestSet]  # by manifest: the blobs it names, kept for the next build
     zips: frozenset[Digest]
     files: DigestSet
 
     def manifest_of(self, bundle: Bundle) -> bytes:
-        """The document of a bundle; empty for one that has none.
+        """The document of a bundle that can be offered, ways back included; empty for one that has none.
 
-        What channels offer is in memory and takes some 30 µs to unpack. What a single device falls back to is read from
-        the store: once for each form of plugin, as encoded answers are kept.
+        It is in memory and takes some 30 µs to unpack.
         """
-        if bundle.manifest is None:
-            return b""
-        packed = self.manifests.get(bundle.manifest)
-        return zstandard.decompress(packed) if packed is not None else self.read_manifest(bundle.manifest)
+        return b"" if bundle.manifest is None else zstandard.decompress(self.manifests[bundle.manifest])
 
     def may_read(self, kind: str, digest: str) -> bool:
         """Whether devices may fetch this blob as `kind`: "zip" or "file". `digest` is 64 hexadecimal characters."""
@@ -159,7 +154,6 @@ def build_snapshot(
         asks_facts=any(asks_facts(segment.where) for segment in state.segments.values()),
         channels_by_hash={name_hash(name): name for name in state.channels},
         manifests=manifests,
-        read_manifest=manifest_of,
         blobs=blobs,
         zips=frozenset(each.zip for each in readable),
         files=DigestSet.union(blobs.values()),

@@ -1,6 +1,6 @@
 """Looking things up in an app's state, by the names that people use; what is not there is said by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from edge.domain.errors import Conflict, NotFound
@@ -48,9 +48,14 @@ def id_set_of(state: AppState, name: str) -> StoredIdSet:
     return _found(state, state.id_sets.get(IdSetName(name)), "id set", name)
 
 
+def good_ones(state: AppState, channel: Channel) -> Iterator[VersionName]:
+    """What the channel offered to everybody before and is neither withdrawn nor deleted, the latest first."""
+    return (v for v in reversed(channel.earlier) if v in state.bundles and not state.bundles[v].withdrawn)
+
+
 def last_good(state: AppState, channel: Channel) -> VersionName | None:
-    """The latest bundle that the channel offered to everybody before, and that is neither withdrawn nor deleted."""
-    return next((v for v in reversed(channel.earlier) if v in state.bundles and not state.bundles[v].withdrawn), None)
+    """The latest of `good_ones`."""
+    return next(good_ones(state, channel), None)
 
 
 def with_entry(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

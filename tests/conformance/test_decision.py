@@ -242,8 +242,8 @@ def test_both_sides_of_the_native_version_are_covered():
             continue
         native, target = walked.given.check.native, walked.compiled.stable.target.version
         seen.add((target is not None and target < native, target == native, walked.given.case.expect["code"]))
-        if walked.compiled.withdrawn and walked.compiled.good is not None:
-            version = walked.compiled.good.target.version
+        if walked.compiled.withdrawn and walked.compiled.earlier:
+            version = walked.compiled.earlier[0].target.version
             good.add((version < native, version == native, walked.given.case.expect["outcome"]))
     assert {(True, False, "disable_auto_update_under_native"), (False, True, "offer")} <= seen
     assert {(True, False, "revert_to_builtin"), (False, True, "offer")} <= good

@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOAD := .venv-load/bin
 
-.PHONY: run test format lock walk loadtest-smoke clean
+.PHONY: run test format lock walk real-plugin loadtest-smoke clean
 
 run: .venv/run.stamp  ## serve a standalone node with a demo app on 8080 (devices) and 8081 (control)
 	@$(BIN)/edge demo
@@ -39,6 +39,9 @@ lock:  ## make the lock files anew from the ranges in pyproject.toml
 
 walk: .venv/run.stamp  ## a real npm package on simulated devices of every generation (needs npm)
 	$(BIN)/python -m tests.walks.npm_package
+
+real-plugin: .venv/test.stamp  ## the published plugin judges a node: [LINES="8.51.23 7.36.1"|ci] [SUITES="quiet names"] (needs npm, a JDK)
+	$(BIN)/python -m tests.real_plugin --lines "$(LINES)" --suites "$(SUITES)"
 
 # Apart from .venv: locust brings a plugin into every pytest run beside it, and gevent patches what imports it.
 .venv-load/load.stamp: requirements-load.lock pyproject.toml

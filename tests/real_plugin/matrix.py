@@ -1,0 +1,84 @@
+"""Runs cells, two at a time, tells each as it ends, and shows the table."""
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.real_plugin.cell import Cell, Line, Mismatch, Suite
+from tests.real_plugin.jvm import RealPlugin
+from tests.real_plugin.phone import ClientBroken
+from tests.real_plugin.world import World
+
+CELLS_AT_ONCE = 2
+LAUNCHES_PER_CORE = 2  # most of a launch is waiting for reports that may still come
+SHOWN = 4  # mismatches told of a red cell; all are in its log
+VALUE_CHARACTERS = 300
+
+
+class Verdict(NamedTuple):
+    mismatches: tuple[Mismatch, ...]
+    seconds: float
+
+
+class Matrix:
+    def __init__(self, world: World, logs: Path) -> None:
+        self._world = world
+        self._logs = logs
+        self._slots = threading.Semaphore(LAUNCHES_PER_CORE * (os.cpu_count() or 1))
+        self._told = threading.Lock()
+        self._verdicts: dict[tuple[Line, str], Verdict] = {}
+
+    @property
+    def red(self) -> bool:
+        return any(verdict.mismatches for verdict in self._verdicts.values())
+
+    def run(self, lines: Sequence[Line], suites: Mapping[str, Suite]) -> None:
+        with ThreadPoolExecutor(CELLS_AT_ONCE) as pool:
+            cells = [(line, name, suite) for line in lines for name, suite in suites.items()]
+            list(pool.map(lambda cell: self._judge(*cell), cells))
+
+    def _judge(self, line: Line, name: str, suite: Suite) -> None:
+        started = time.monotonic()
+        word = f"{line.platform.value}-{line.release}-{name}".replace(".", "-")
+        cell = Cell(line, RealPlugin(line.release), self._world, word, self._logs / word, self._slots)
+        try:
+            suite(cell)
+        except (ClientBroken, AssertionError) as error:
+            cell.mismatches.append(Mismatch("the suite", "runs to its end", error))
+        verdict = Verdict(tuple(cell.mismatches), time.monotonic() - started)
+        self._verdicts[line, name] = verdict
+        with self._told:
+            self._tell(line, name, verdict, cell.logs)
+
+    def _tell(self, line: Line, name: str, verdict: Verdict, logs: Path) -> None:
+        word = "red" if verdict.mismatches else "ok"
+        print(f"{line!s:16} {name:12} {word:4} {verdict.seconds:5.0f} s", flush=True)
+        for each in verdict.mismatches[:SHOWN]:
+            print(f"    {each.what}: expected {_short(each.expected)}, happened {_short(each.happened)}", flush=True)
+        if len(verdict.mismatches) > SHOWN:
+            print(f"    and {len(verdict.mismatches) - SHOWN} more", flush=True)
+        if verdict.mismatches:
+            (logs / "mismatches.txt").write_text("\n".join(map(str, verdict.mismatches)))
+            print(f"    log: {logs}", flush=True)
+
+    def show(self, lines: Sequence[Line], suites: Sequence[str]) -> None:
+        width = max(len(name) for name in suites) + 1
+        print(f"\n{'':16}" + "".join(f"{name:>{width}}" for name in suites))
+        for line in lines:
+            words = [self._word(line, name) for name in suites]
+            print(f"{line!s:16}" + "".join(f"{word:>{width}}" for word in words))
+        red = sum(bool(verdict.mismatches) for verdict in self._verdicts.values())
+        print(f"\n{len(self._verdicts)} cells, {red} red")
+
+    def _word(self, line: Line, name: str) -> str:
+        verdict = self._verdicts.get((line, name))
+        return "-" if verdict is None else "red" if verdict.mismatches else "ok"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= VALUE_CHARACTERS else text[:VALUE_CHARACTERS] + "…"

@@ -1,0 +1,23 @@
+"""Every event that a device reported is counted exactly once: what the node acknowledged is what `edge stats` shows."""
+
+from collections import Counter
+
+from edge.domain.model import Platform
+from tests.real_plugin.cell import Cell, launches
+from tests.real_plugin.suites.contents import small_app
+
+
+def statistics(cell: Cell) -> None:
+    cell.world.create(cell.app)
+    rolls_back = cell.line.platform is not Platform.ELECTRON
+    for build in (1, 2, 3):
+        cell.world.publish(cell.app, f"1.0.{build}", small_app(build))
+        for name in ("one", "two"):
+            cell.launch(f"build {build}, {name}", cell.phone(name), boot_ok=not (rolls_back and build == 2))
+    reported: Counter[tuple[str, str]] = Counter()
+    for _, launch in launches(cell.record):
+        reported.update(((report.version or "").split(":")[0], report.action) for report in launch.reports)
+    cell.expect("something was reported", True, reported.total() > 0)
+    counted = Counter(cell.world.counts_of(cell.app, reported.total()))
+    cell.expect("reported and not counted", {}, dict(reported - counted))
+    cell.expect("counted and not reported", {}, dict(counted - reported))

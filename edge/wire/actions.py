@@ -1,5 +1,7 @@
 """What an event can say happened: the closed list of device-protocol §4.3, and nothing about what follows from it."""
 
+import re
+
 # Decided by a server; accepted from devices too, some of which send `backend_refusal` (plugin-capabilities §10).
 _BY_SERVERS = frozenset(
     {
@@ -21,6 +23,7 @@ _OF_BUNDLES = frozenset(
         "finish_download_fail", "manifest_path_fail", "checksum_fail", "checksum_required", "session_key_required",
         "decrypt_fail", "unzip_fail", "low_mem_fail", "insufficient_disk_space", "windows_path_fail",
         "canonical_path_fail", "directory_path_fail",
+        "invalid_signature", "signature_not_provided", "signature_validation_failed",
     }
 )  # fmt: skip
 
@@ -50,3 +53,18 @@ INSTALLS_LATER = frozenset({"download_complete", "set_next"})
 NOT_INSTALLED = frozenset(action for action in _OF_BUNDLES if action.endswith("_fail")) | {"delete"}
 
 ACTIONS = _BY_SERVERS | _OF_BUNDLES | _OF_APPS
+
+_PROGRESS = re.compile(r"download_(\d{1,9})", re.ASCII)
+_LAST_PROGRESS = 90
+
+
+def known_action(text: str) -> str | None:
+    """The action as ACTIONS has it; None for what is no action.
+
+    Android tells progress without a bound: `download_130` or `download_400` of a small zip is still the unpacking that
+    `download_90` stands for (device-protocol §4.5).
+    """
+    if text in ACTIONS:
+        return text
+    progress = _PROGRESS.fullmatch(text)
+    return f"download_{min(int(progress[1]) // 10 * 10, _LAST_PROGRESS)}" if progress else None

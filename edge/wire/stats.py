@@ -1,7 +1,8 @@
 """What devices report: `POST /stats` to `Event`s, and the answer (device-protocol §4).
 
 An event that says who, what and where is kept: a describing field that is too long or of another type is left out, an
-unknown bundle or a missing version is no reason to lose one. Events are refused singly, a batch only for its app id.
+unknown bundle, a missing version or a native version without a number is no reason to lose one. Events are refused
+singly, a batch only for its app id.
 """
 
 from typing import Any, NamedTuple
@@ -10,11 +11,12 @@ import msgspec
 
 from edge.domain.errors import Invalid
 from edge.domain.manifest import NAME_LIMIT_BYTES
-from edge.domain.model import CHANNEL_NAME_LIMIT, AppId, DeviceId, parse_app_id, parse_device_id
+from edge.domain.model import CHANNEL_NAME_LIMIT, AppId, DeviceId, Platform, parse_app_id, parse_device_id
 from edge.domain.versions import VERSION_LIMIT
-from edge.wire.actions import ACTIONS
+from edge.wire.actions import ACTIONS, known_action
 from edge.wire.body import WireError, encode_json, read_json
 from edge.wire.fields import CUSTOM_ID_LIMIT, INSTALL_SOURCE_LIMIT, KEY_ID_LIMIT
+from edge.wire.plugins import ELECTRON_PLUGIN
 
 __all__ = ["ACTIONS", "Event", "Report", "bundle_of", "encode_stats_answer", "parse_stats"]
 
@@ -31,6 +33,8 @@ DEVICE_TIME_LIMIT_MS = 253_402_300_799_999  # the end of year 9999: what calenda
 
 _FILE_SEPARATOR = ":"
 
+NO_APP = AppId("")  # Electron's, until it is configured: no node serves it, and an error would only be noise there
+
 
 class Event(msgspec.Struct, frozen=True):
     """One report, normalised; an empty text means not said. Every text can be written as UTF-8."""
@@ -39,7 +43,7 @@ class Event(msgspec.Struct, frozen=True):
     device: DeviceId
     action: str  # one of ACTIONS
     version: str  # the bundle it is about, or "<version>:<file name>": see `bundle_of`
-    platform: str
+    platform: str  # a word of the device's
     old_version: str = ""
     plugin: str = ""
     native: str = ""
@@ -121,7 +125,7 @@ def _common_app(items: list[Any]) -> AppId | None:
     for item in items:
         found = _app_of(item)
         if found is None:
-            raise WireError(200 if app else 400, "invalid_app_id", "App ID must be a reverse domain string")
+            raise WireError(400 if app is None else 200, "invalid_app_id", "App ID must be a reverse domain string")
         if app not in (None, found):
             raise WireError(200, "mixed_app_ids", "All events in a batch must have the same app_id")
         app = found
@@ -130,6 +134,8 @@ def _common_app(items: list[Any]) -> AppId | None:
 
 def _app_of(item: Any) -> AppId | None:
     given = item.get("app_id") if isinstance(item, dict) else None
+    if given == "":
+        return NO_APP
     try:
         return parse_app_id(given) if isinstance(given, str) else None
     except Invalid:
@@ -149,7 +155,7 @@ def _event_of(item: dict[str, Any], app: AppId) -> Event:
         device=_device(item.get("device_id")),
         action=_action(item.get("action")),
         version=_subject(item.get("version_name")),
-        platform=_platform(item.get("platform")),
+        platform=_platform(item),
         old_version=_text(item.get("old_version_name"), VERSION_LIMIT),
         plugin=_text(item.get("plugin_version"), VERSION_LIMIT),
         native=_text(item.get("version_build"), VERSION_LIMIT),
@@ -179,13 +185,17 @@ def _device(given: object) -> DeviceId:
 
 
 def _action(given: object) -> str:
-    if isinstance(given, str) and given in ACTIONS:
-        return given
+    action = known_action(given) if isinstance(given, str) else None
+    if action is not None:
+        return action
     shown = given[:ACTION_SHOWN_LIMIT] if isinstance(given, str) else ""
     raise _wrong("action", f"Action {shown!r} is not known")
 
 
-def _platform(given: object) -> str:
+def _platform(item: dict[str, Any]) -> str:
+    given = item.get("platform")
+    if item.get("plugin_version") == ELECTRON_PLUGIN:
+        return Platform.ELECTRON.value  # whatever the package's first releases call it
     if isinstance(given, str) and 0 < len(given) <= PLATFORM_LIMIT:
         return given
     raise _wrong("platform", "Platform is required")

@@ -111,7 +111,29 @@ def test_the_list_of_actions_has_the_late_ones():
     assert not {"", "download_100", "download_5"} & ACTIONS
 
 
-@pytest.mark.parametrize("action", ["", "SET", "set ", "download_100", None, 7, ["set"], "x" * 1000])
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("download_0", "download_0"),
+        ("download_90", "download_90"),
+        ("download_91", "download_90"),
+        ("download_100", "download_90"),
+        ("download_130", "download_90"),
+        ("download_400", "download_90"),
+        ("download_999999999", "download_90"),
+        ("download_55", "download_50"),
+        ("download_5", "download_0"),
+        ("download_007", "download_0"),
+    ],
+)
+def test_any_progress_is_one_of_ten(sent, kept):
+    """Android tells it without a bound where a zip is small (device-protocol §4.5)."""
+    (event,) = parse_stats(json.dumps(ORDINARY | {"action": sent}).encode()).events
+    assert event.action == kept
+    assert kept in ACTIONS
+
+
+@pytest.mark.parametrize("action", ["", "SET", "set ", "download_", "download_-1", None, 7, ["set"], "x" * 1000])
 def test_an_unknown_action_refuses_its_event(action):
     status, answer = refused(ORDINARY | {"action": action})
     assert (status, answer["error"]) == (400, "invalid_json_body")

@@ -1,6 +1,7 @@
 """The suites by their names, in the order in which the table shows them."""
 
-from tests.real_plugin.cell import Suite
+from edge.domain.model import Platform
+from tests.real_plugin.cell import Line, Suite
 from tests.real_plugin.suites.channels import channels
 from tests.real_plugin.suites.encryption import encryption
 from tests.real_plugin.suites.failed_boot import failed_boot
@@ -9,6 +10,9 @@ from tests.real_plugin.suites.names import names
 from tests.real_plugin.suites.quiet import quiet
 from tests.real_plugin.suites.reuse import reuse
 from tests.real_plugin.suites.statistics import statistics
+
+# Electron neither reuses files nor rolls back (plugin-capabilities §11).
+NOT_OF_ELECTRON = frozenset({"reuse", "boot"})
 
 SUITES: dict[str, Suite] = {
     "main": main_flow,
@@ -20,3 +24,7 @@ SUITES: dict[str, Suite] = {
     "boot": failed_boot,
     "statistics": statistics,
 }
+
+
+def applies(line: Line, suite: str) -> bool:
+    return line.platform is not Platform.ELECTRON or suite not in NOT_OF_ELECTRON

@@ -1,6 +1,7 @@
 """Runs cells, two at a time, tells each as it ends, and shows the table."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from edge.domain.model import Platform
+from tests.real_plugin.catalog import applies
 from tests.real_plugin.cell import Cell, Line, Mismatch, Suite
+from tests.real_plugin.electron.client import RealElectron
 from tests.real_plugin.jvm import RealPlugin
 from tests.real_plugin.phone import ClientBroken
 from tests.real_plugin.world import World
@@ -30,6 +34,7 @@ class Matrix:
         self._logs = logs
         self._slots = threading.Semaphore(LAUNCHES_PER_CORE * (os.cpu_count() or 1))
         self._told = threading.Lock()
+        self._out = sys.stdout  # the command line, run in this process, puts its own there for a while
         self._verdicts: dict[tuple[Line, str], Verdict] = {}
 
     @property
@@ -38,13 +43,14 @@ class Matrix:
 
     def run(self, lines: Sequence[Line], suites: Mapping[str, Suite]) -> None:
         with ThreadPoolExecutor(CELLS_AT_ONCE) as pool:
-            cells = [(line, name, suite) for line in lines for name, suite in suites.items()]
+            cells = [(line, name, suite) for line in lines for name, suite in suites.items() if applies(line, name)]
             list(pool.map(lambda cell: self._judge(*cell), cells))
 
     def _judge(self, line: Line, name: str, suite: Suite) -> None:
         started = time.monotonic()
         word = f"{line.platform.value}-{line.release}-{name}".replace(".", "-")
-        cell = Cell(line, RealPlugin(line.release), self._world, word, self._logs / word, self._slots)
+        client = RealPlugin(line.release) if line.platform is Platform.ANDROID else RealElectron(line.release)
+        cell = Cell(line, client, self._world, word, self._logs / word, self._slots)
         try:
             suite(cell)
         except (ClientBroken, AssertionError) as error:
@@ -56,23 +62,26 @@ class Matrix:
 
     def _tell(self, line: Line, name: str, verdict: Verdict, logs: Path) -> None:
         word = "red" if verdict.mismatches else "ok"
-        print(f"{line!s:16} {name:12} {word:4} {verdict.seconds:5.0f} s", flush=True)
+        self._say(f"{line!s:16} {name:12} {word:4} {verdict.seconds:5.0f} s")
         for each in verdict.mismatches[:SHOWN]:
-            print(f"    {each.what}: expected {_short(each.expected)}, happened {_short(each.happened)}", flush=True)
+            self._say(f"    {each.what}: expected {_short(each.expected)}, happened {_short(each.happened)}")
         if len(verdict.mismatches) > SHOWN:
-            print(f"    and {len(verdict.mismatches) - SHOWN} more", flush=True)
+            self._say(f"    and {len(verdict.mismatches) - SHOWN} more")
         if verdict.mismatches:
             (logs / "mismatches.txt").write_text("\n".join(map(str, verdict.mismatches)))
-            print(f"    log: {logs}", flush=True)
+            self._say(f"    log: {logs}")
 
     def show(self, lines: Sequence[Line], suites: Sequence[str]) -> None:
         width = max(len(name) for name in suites) + 1
-        print(f"\n{'':16}" + "".join(f"{name:>{width}}" for name in suites))
+        self._say(f"\n{'':16}" + "".join(f"{name:>{width}}" for name in suites))
         for line in lines:
             words = [self._word(line, name) for name in suites]
-            print(f"{line!s:16}" + "".join(f"{word:>{width}}" for word in words))
+            self._say(f"{line!s:16}" + "".join(f"{word:>{width}}" for word in words))
         red = sum(bool(verdict.mismatches) for verdict in self._verdicts.values())
-        print(f"\n{len(self._verdicts)} cells, {red} red")
+        self._say(f"\n{len(self._verdicts)} cells, {red} red")
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
 
     def _word(self, line: Line, name: str) -> str:
         verdict = self._verdicts.get((line, name))

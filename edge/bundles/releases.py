@@ -34,6 +34,13 @@ class Committed(NamedTuple):
     changed: bool
 
 
+class Rehearsed(NamedTuple):
+    """What a change would make of an app; `before` itself where it would alter nothing. None: there is no app yet."""
+
+    before: AppState | None
+    after: AppState
+
+
 class Releases:
     """The releases in a store, for a writer. Safe among threads; every call blocks.
 
@@ -95,6 +102,11 @@ class Releases:
                     continue
         raise Conflict("busy", f"app {app!r}: others published {COMMIT_ATTEMPT_LIMIT} times meanwhile; try again")
 
+    def rehearse(self, app: AppId, change: Change) -> Rehearsed:
+        """What `commit` would make of the app now; nothing is written. Raises as `commit`, except for blobs: they are
+        not asked for."""
+        return self._apply(self._heads.shard(shard_of(app)), app, change)[1]
+
     def history(self, app: AppId, limit: int) -> list[RevisionLine]:
         """At most `limit` lines from the head back, newest first, each verified by the digest in the one after it.
 
@@ -117,15 +129,21 @@ class Releases:
         """
         return sum(self._refresh(shard, now) for shard in SHARDS)
 
-    def _attempt(self, held: Held, app: AppId, change: Change) -> Committed:
+    def _apply(self, held: Held, app: AppId, change: Change) -> tuple[Revision | None, Rehearsed]:
+        """The change on paper, and the revision that it goes by."""
         head = held.shard.apps.get(app)
         before = self._revisions.read(app, *_parts(head)) if head else None
         earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
         state = apply(before.state if before else None, change, earlier)
-        if head and before and state is before.state:
-            return Committed(state, head, changed=False)
         if state.app != app:
             raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")
+        return before, Rehearsed(before.state if before else None, state)
+
+    def _attempt(self, held: Held, app: AppId, change: Change) -> Committed:
+        head = held.shard.apps.get(app)
+        before, (was, state) = self._apply(held, app, change)
+        if head and state is was:
+            return Committed(state, head, changed=False)
         digest = self._revisions.write(state, change, before, head.digest if head else None)
         moved = Head(state.revision, digest)
         self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))

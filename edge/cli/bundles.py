@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.asking import Asking, Request, carry_out, with_asking
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, counted, fields, line, moment, size, table
@@ -138,10 +139,12 @@ def show(client: Client, out: Output, app: str, version: str) -> None:
 @bundle.command()
 @click.argument("app")
 @click.argument("version")
+@with_asking
 @with_api
-def delete(client: Client, out: Output, app: str, version: str) -> None:
+def delete(client: Client, out: Output, asking: Asking, app: str, version: str) -> None:
     """Delete VERSION of APP; what a channel offers cannot be deleted."""
-    gone = client.delete(app_path(app, "bundles", version))
+    request = Request("DELETE", app_path(app, "bundles", version))
+    gone = carry_out(client, out, asking, request, f"delete {version} of {app}")
     out.result(gone, lambda: line(f"deleted {gone['version']} of {gone['app']}"))
 
 
@@ -149,10 +152,12 @@ def delete(client: Client, out: Output, app: str, version: str) -> None:
 @click.argument("app")
 @click.argument("version")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in one line; shown wherever somebody looks.")
+@with_asking
 @with_api
-def withdraw(client: Client, out: Output, app: str, version: str, reason: str) -> None:
+def withdraw(client: Client, out: Output, asking: Asking, app: str, version: str, reason: str) -> None:
     """Never offer VERSION of APP again anywhere; devices on it are moved to the last good bundle."""
-    after = client.post(app_path(app, "bundles", version, "withdraw"), {"reason": reason})
+    request = Request("POST", app_path(app, "bundles", version, "withdraw"), {"reason": reason})
+    after = carry_out(client, out, asking, request, f"withdraw {version} of {app}: {reason}")
 
     def tell() -> None:
         done, name = f"{after['withdrawn']} (revision {after['revision']})", f"{after['version']} of {after['app']}"

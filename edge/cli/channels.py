@@ -5,12 +5,13 @@ from typing import Any, TypeVar
 
 import click
 
+from edge.cli.asking import Asking, Request, carry_out, with_asking
 from edge.cli.client import Client, app_path
 from edge.cli.experiments import sentence as experiment_sentence
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, moment, table
 from edge.domain.durations import format_duration, parse_duration
-from edge.domain.model import Policy
+from edge.domain.model import BUILTIN, Policy
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,10 +68,16 @@ def channel() -> None:
 @click.argument("app")
 @click.argument("name")
 @settings_options
+@with_asking
 @with_api
-def create(client: Client, out: Output, app: str, name: str, replace: bool, **given: Any) -> None:
-    """Create channel NAME of APP."""
-    made = client.post(app_path(app, "channels"), {"name": name, **_settings(given), "replace": replace})
+def create(client: Client, out: Output, asking: Asking, app: str, name: str, replace: bool, **given: Any) -> None:
+    """Create channel NAME of APP. Asks where devices get it at once: a public one that replaces another or offers a
+    bundle."""
+    settings = _settings(given)
+    if not (settings.get("public") and (replace or "bundle" in settings)):
+        asking = asking._replace(yes=True)
+    request = Request("POST", app_path(app, "channels"), {"name": name, **settings, "replace": replace})
+    made = carry_out(client, out, asking, request, f"create channel {name} of {app}")
     out.result(made, lambda: line(f"created channel {_sentence(made)}"))
 
 
@@ -78,13 +85,17 @@ def create(client: Client, out: Output, app: str, name: str, replace: bool, **gi
 @click.argument("app")
 @click.argument("name")
 @settings_options
+@with_asking
 @with_api
-def set_channel(client: Client, out: Output, app: str, name: str, replace: bool, **given: Any) -> None:
-    """Change channel NAME of APP; what is not given stays as it is."""
+def set_channel(client: Client, out: Output, asking: Asking, app: str, name: str, replace: bool, **given: Any) -> None:
+    """Change channel NAME of APP; what is not given stays as it is. Asks before --public and --bundle builtin."""
     settings = _settings(given)
     if not settings:
         raise click.UsageError("nothing to change: give at least one setting")
-    after = client.patch(app_path(app, "channels", name), {**settings, "replace": replace})
+    if not (settings.get("public") or settings.get("bundle") == BUILTIN):
+        asking = asking._replace(yes=True)
+    request = Request("PATCH", app_path(app, "channels", name), {**settings, "replace": replace})
+    after = carry_out(client, out, asking, request, f"set channel {name} of {app}")
     out.result(after, lambda: line(f"{'changed' if after['changed'] else 'no change:'} channel {_sentence(after)}"))
 
 
@@ -112,10 +123,12 @@ def show(client: Client, out: Output, app: str, name: str) -> None:
 @channel.command()
 @click.argument("app")
 @click.argument("name")
+@with_asking
 @with_api
-def delete(client: Client, out: Output, app: str, name: str) -> None:
+def delete(client: Client, out: Output, asking: Asking, app: str, name: str) -> None:
     """Delete channel NAME of APP."""
-    gone = client.delete(app_path(app, "channels", name))
+    request = Request("DELETE", app_path(app, "channels", name))
+    gone = carry_out(client, out, asking, request, f"delete channel {name} of {app}")
     out.result(gone, lambda: line(f"deleted channel {name} of {app}"))
 
 

@@ -79,6 +79,9 @@ class Client:
         self._lock = threading.Lock()
         self._closed = False
 
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        return self._json(method, path, body)
+
     def get(self, path: str) -> Any:
         return self._json("GET", path)
 

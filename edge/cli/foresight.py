@@ -1,20 +1,23 @@
-"""What a standalone node can tell of the devices that it knows: what a rollout that has not begun would do to them, and
-on which of them a bundle waits that a pause cannot stop any more.
+"""What a standalone node can tell of the devices that it knows: what a change or a rollout that has not begun would do
+to them, and on which of them a bundle waits that a pause cannot stop any more.
 
 Reads the spool and decides for every device, in a thread and one at a time: nothing that waits here keeps a device.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TypeVar
 
+from edge.bundles.releases import Rehearsed
+from edge.control.impact_shapes import DevicesImpactView, ImpactView, view_devices, view_impact
 from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView, WaitingView
 from edge.control.turns import Turns
 from edge.domain.apply import apply
 from edge.domain.commands import Change, StartRollout
 from edge.domain.errors import Conflict, Unavailable
 from edge.domain.facts import DeviceFacts, in_force
+from edge.domain.impact import count_devices, impact_of
 from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck, VersionName
 from edge.domain.previewing import HAS_IT, OFFERED, RolloutPreview, StepPreview, preview_rollout, share_in
 from edge.domain.rollout import Moment
@@ -55,6 +58,24 @@ class Foresight:
             return await self._in_turn(lambda: self._waiting(app, bundle))
         except Unavailable:
             return None
+
+    async def weigh(self, moment_of: Callable[[AppId], Moment], rehearsed: Rehearsed) -> ImpactView:
+        """What the change would do to channels, and to the known devices where they can be asked: not where too many
+        others look now, nor of an id set that a rehearsal has not stored."""
+        before, after = rehearsed
+        devices = None
+        if before is not None and after is not before:
+            moment = moment_of(after.app)
+            with suppress(Unavailable):
+                devices = await self._in_turn(lambda: self._ask(moment, before, after))
+        return view_impact(impact_of(before, after), devices)
+
+    def _ask(self, moment: Moment, before: AppState, after: AppState) -> DevicesImpactView:
+        was, becomes = (self._current.compile(state, moment.now) for state in (before, after))
+        known = KnownDevices(self._truth.spool_dir, after.app)
+        with closing(FactsTable(self._supervisor.facts_table_path)) as table:
+            counted = count_devices(was, becomes, self._with_facts(known, table, moment.now), moment)
+        return view_devices(counted, since=known.since, cut=known.cut)
 
     def _waiting(self, app: AppId, bundle: VersionName) -> WaitingView:
         with closing(FactsTable(self._supervisor.facts_table_path)) as table:

@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
+from edge.cli.asking import Asking, Request, carry_out, with_asking
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
-from edge.cli.output import Output, line
+from edge.cli.output import Output, line, moment
 
 
 @click.command()
@@ -28,19 +29,36 @@ def rollback(client: Client, out: Output, app: str, channel: str, to: str | None
 @click.argument("app")
 @click.option("--revision", type=click.IntRange(min=1), help="Only if this is still the latest one.")
 @click.option("--force", is_flag=True, help="Also if that was a stop: a pause, a rollback, a withdrawal.")
+@with_asking
 @with_api
-def undo(client: Client, out: Output, app: str, revision: int | None, force: bool) -> None:
+def undo(client: Client, out: Output, asking: Asking, app: str, revision: int | None, force: bool) -> None:
     """Take back the last change of APP, whatever it was; version names that were published stay used up."""
-    after = client.post(app_path(app, "undo"), {"revision": revision, "force": force})
+    body = {"revision": revision, "force": force}
+    after = carry_out(
+        client,
+        out,
+        asking,
+        Request("POST", app_path(app, "undo"), body),
+        lambda foreseen: f"undo {_about(foreseen)}",
+        settle=lambda foreseen: body | {"revision": foreseen["undone"]["revision"]} if foreseen["undone"] else body,
+    )
 
     def tell() -> None:
         undone = after["undone"]
         if undone is None:
             return line(f"no change: revision {after['revision']} of {after['app']}")
-        about = f"{undone['kind']} {undone['summary']}".rstrip()
-        return line(f"undid revision {undone['revision']} of {after['app']}: {about} (revision {after['revision']})")
+        return line(f"undid {_about(after)} (revision {after['revision']})")
 
     out.result(after, tell)
+
+
+def _about(view: dict[str, Any]) -> str:
+    """What is taken back, and whose it was."""
+    undone = view["undone"]
+    if undone is None:
+        return f"the latest change of {view['app']}"
+    what = f"{undone['kind']} {undone['summary']}".rstrip()
+    return f"revision {undone['revision']} of {view['app']}: {what}, by {undone['by']} at {moment(undone['at'])}"
 
 
 def _sentence(view: dict[str, Any]) -> str:

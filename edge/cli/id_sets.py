@@ -8,6 +8,7 @@ from typing import IO
 
 import click
 
+from edge.cli.asking import Asking, Request, carry_out, with_asking
 from edge.cli.client import BLOCK_BYTES, Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, counted, fields, line, progress, table
@@ -60,10 +61,12 @@ def show(client: Client, out: Output, app: str, name: str) -> None:
 @idset.command()
 @click.argument("app")
 @click.argument("name")
+@with_asking
 @with_api
-def delete(client: Client, out: Output, app: str, name: str) -> None:
+def delete(client: Client, out: Output, asking: Asking, app: str, name: str) -> None:
     """Delete id set NAME of APP."""
-    gone = client.delete(app_path(app, "id-sets", name))
+    request = Request("DELETE", app_path(app, "id-sets", name))
+    gone = carry_out(client, out, asking, request, f"delete id set {name} of {app}")
     out.result(gone, lambda: line(f"deleted id set {name} of {app}"))
 
 

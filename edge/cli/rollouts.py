@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edge.cli.asking import Asking, Request, carry_out, with_asking, without_asking
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api, with_output
 from edge.cli.output import Output, counted, fields, line, moment, table
@@ -122,9 +123,11 @@ def _add_move(move: Move) -> None:
     @rollout.command(move.value, help=f"{legal.meaning[0].upper()}{legal.meaning[1:]}. Needs one that is {before}.")
     @click.argument("app")
     @click.argument("channel")
+    @(with_asking if move is Move.PROMOTE else without_asking)
     @with_api
-    def run(client: Client, out: Output, app: str, channel: str) -> None:
-        after = client.post(_path(app, channel, move.value))
+    def run(client: Client, out: Output, asking: Asking, app: str, channel: str) -> None:
+        request = Request("POST", _path(app, channel, move.value))
+        after = carry_out(client, out, asking, request, f"{move.value} the rollout to channel {channel} of {app}")
         verb = legal.after.value.replace("_", " ")
         out.result(after, lambda: (_tell_paused if move is Move.PAUSE else _tell_moved)(after, verb))
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import click
 import msgspec
 
+from edge.cli.asking import Asking, Request, carry_out, with_asking
 from edge.cli.client import Client, app_path
 from edge.cli.device_body import read_body
 from edge.cli.options import with_api
@@ -99,10 +100,12 @@ def show(client: Client, out: Output, app: str, name: str) -> None:
 @segment.command()
 @click.argument("app")
 @click.argument("name")
+@with_asking
 @with_api
-def delete(client: Client, out: Output, app: str, name: str) -> None:
+def delete(client: Client, out: Output, asking: Asking, app: str, name: str) -> None:
     """Delete segment NAME of APP."""
-    gone = client.delete(app_path(app, "segments", name))
+    request = Request("DELETE", app_path(app, "segments", name))
+    gone = carry_out(client, out, asking, request, f"delete segment {name} of {app}")
     out.result(gone, lambda: line(f"deleted segment {name} of {app}"))
 
 

@@ -100,6 +100,7 @@ class Standalone:
             foresee=partial(self.foresight.preview, self.insight.moment),
             reported=self.foresight.reported,
             waiting=self.foresight.waiting,
+            weigh=partial(self.foresight.weigh, self.insight.moment),
             stats=self.insight.stats,
             node_status=self.insight.status,
             metrics=self.insight.metrics,

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
+from edge.bundles.releases import Rehearsed
 from edge.control import (
     routes_apps,
     routes_bundles,
@@ -28,7 +29,7 @@ from edge.control import (
     routes_tokens,
 )
 from edge.control.openapi import build_openapi
-from edge.control.operations import JSON, Call, ControlPorts, Operation, decode_body
+from edge.control.operations import DRY_RUN, JSON, Call, ControlPorts, Operation, decode_body, parse_flag
 from edge.control.receiving import read_body
 from edge.control.roles import Role, allows
 from edge.control.shapes import ErrorAnswer
@@ -117,11 +118,21 @@ def _build_door(operation: Operation, ports: ControlPorts) -> Handler:
         body = None
         if operation.body is not None:
             body = decode_body(await read_body(request, operation.body_limit_bytes), operation.body)
-        call = Call(ports=ports, grant=grant, request=request, body=body)
+        rehearsal: list[Rehearsed] | None = [] if operation.changes and parse_flag(request, DRY_RUN) else None
+        call = Call(ports=ports, grant=grant, request=request, body=body, rehearsal=rehearsal)
         answer = await operation.handle(call)
+        if rehearsal is not None:
+            answer = await _with_impact(answer, ports, rehearsal)
         return _answer(answer, 200) if operation.content_type == JSON else _text(answer, operation.content_type)
 
     return handle
+
+
+async def _with_impact(answer: Any, ports: ControlPorts, rehearsal: list[Rehearsed]) -> dict[str, Any]:
+    """The change's own answer, and what it would do."""
+    (rehearsed,) = rehearsal
+    told: dict[str, Any] = msgspec.to_builtins(answer)
+    return told | {"dry_run": True, "impact": await ports.weigh(rehearsed)}
 
 
 async def _authorise(operation: Operation, tokens: Tokens, request: web.Request) -> Grant:

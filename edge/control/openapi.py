@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 import edge
-from edge.control.operations import IDEMPOTENCY_KEY, Operation
+from edge.control.impact_shapes import ImpactView
+from edge.control.operations import DRY_RUN, IDEMPOTENCY_KEY, Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes_apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.routes_explain import COUNTRY, FLAGS, TEXTS
@@ -31,6 +32,10 @@ _DESCRIPTIONS = {
     503: "The server cannot do it now",
 }
 _QUERY = {
+    DRY_RUN: {
+        "description": "tell what the change would do, with its answer and its refusals, and write nothing",
+        "schema": {"type": "boolean", "default": False},
+    },
     "limit": {
         "description": "how many, the newest first",
         "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},
@@ -50,7 +55,11 @@ _QUERY = {
 
 def build_openapi(operations: Sequence[Operation]) -> dict[str, Any]:
     """The document as JSON values."""
-    types = [ErrorAnswer, *(kind for operation in operations for kind in (operation.answer, operation.body) if kind)]
+    types = [
+        ErrorAnswer,
+        ImpactView,
+        *(kind for operation in operations for kind in (operation.answer, operation.body) if kind),
+    ]
     schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
     schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
@@ -70,7 +79,10 @@ def build_openapi(operations: Sequence[Operation]) -> dict[str, Any]:
 
 def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dict[str, Any]:
     media_type = operation.content_type.partition(";")[0]
-    success = {"description": "Done", "content": {media_type: {"schema": schema_of[id(operation.answer)]}}}
+    answer = schema_of[id(operation.answer)]
+    if operation.changes:
+        answer = {"allOf": [answer, _rehearsed(schema_of[id(ImpactView)])]}
+    success = {"description": "Done", "content": {media_type: {"schema": answer}}}
     failure = _json(schema_of[id(ErrorAnswer)])
     described: dict[str, Any] = {
         "operationId": operation.name,
@@ -96,15 +108,20 @@ def statuses_of(operation: Operation) -> set[int]:
         statuses |= {404, 422}
     if operation.body is not None or operation.streams:
         statuses |= {408, 413, 422}
-    if operation.changes:
+    if operation.changes or operation.takes_id:
         statuses |= {409, 413, 422}
     return statuses
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     in_path = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in operation.parts]
-    in_query = [{"name": name, "in": "query", "required": False, **_QUERY[name]} for name in operation.query]
-    return [*in_path, *in_query, *([_idempotency_key()] if operation.changes else [])]
+    in_query = [{"name": name, "in": "query", "required": False, **_QUERY[name]} for name in operation.parameters]
+    return [*in_path, *in_query, *([_idempotency_key()] if operation.changes or operation.takes_id else [])]
+
+
+def _rehearsed(impact: dict[str, Any]) -> dict[str, Any]:
+    """What a dry run adds to the answer of a change."""
+    return {"type": "object", "properties": {DRY_RUN: {"const": True}, "impact": impact}}
 
 
 def _idempotency_key() -> dict[str, Any]:

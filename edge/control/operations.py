@@ -8,13 +8,14 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from edge.bundles.releases import Committed, Head, Releases
+from edge.bundles.releases import Head, Rehearsed, Releases
 from edge.bundles.store import ObjectStore
+from edge.control.impact_shapes import ImpactView
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import PreviewAnswer, WaitingView
 from edge.control.tokens import Grant, Tokens
@@ -29,6 +30,7 @@ from edge.telemetry.known_devices import Known
 JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comment included, is a few kB
 JSON = "application/json"
 IDEMPOTENCY_KEY = "Idempotency-Key"
+DRY_RUN = "dry_run"
 
 _COMMAND_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{COMMAND_ID_LIMIT}}}", re.ASCII)
 
@@ -43,7 +45,8 @@ class ControlPorts:
     device's `/updates` body and its country; what it, `stats` and `node_status` return is encoded as it is; `metrics`
     is text already. `foresee` previews a rollout that would begin with this command and id, and lists so many devices a
     step; `reported` tells what a device would ask now, going by its latest report; `waiting`, on how many known ones a
-    bundle waits for the next start, None where that cannot be counted now. `facts_of` looks up what is in force for an
+    bundle waits for the next start, None where that cannot be counted now; `weigh`, what a change that was rehearsed
+    would do. `facts_of` looks up what is in force for an
     app's device, `record` changes it, durably. `clock` tells seconds since the epoch, `moment` what an app's rollouts
     go by. `region` is the node's, empty where it has none.
     """
@@ -56,6 +59,7 @@ class ControlPorts:
     foresee: Callable[[AppId, StartRollout, str, int], Awaitable[PreviewAnswer]]
     reported: Callable[[AppId, str], Awaitable[Known | None]]
     waiting: Callable[[AppId, VersionName], Awaitable[WaitingView | None]]
+    weigh: Callable[[Rehearsed], Awaitable[ImpactView]]
     stats: Callable[[AppId], Awaitable[Any]]
     node_status: Callable[[], Awaitable[Any]]
     metrics: Callable[[], Awaitable[bytes]]
@@ -68,12 +72,16 @@ class ControlPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[B]):
-    """One authorised request with its decoded body (None where the operation has none)."""
+    """One authorised request with its decoded body (None where the operation has none).
+
+    With a `rehearsal` the change is carried out on paper only, and is to be found there afterwards.
+    """
 
     ports: ControlPorts
     grant: Grant
     request: web.Request
     body: B
+    rehearsal: list[Rehearsed] | None = None
 
     @property
     def app(self) -> AppId:
@@ -88,7 +96,8 @@ class Call(Generic[B]):
 class Operation:
     """`body` is what a JSON body is decoded as; `answer` is what a success is encoded from.
 
-    `permission` None: no token is asked for. `changes`: takes an Idempotency-Key. `streams`: the media type of a body
+    `permission` None: no token is asked for. `changes`: an app, so it takes an Idempotency-Key and `dry_run`;
+    `takes_id`: an Idempotency-Key alone. `streams`: the media type of a body
     that the handler reads itself. What has another `content_type` than JSON is bytes already. `refusals` are statuses
     beyond those that follow from the rest.
     """
@@ -103,10 +112,16 @@ class Operation:
     body: Any = None
     body_limit_bytes: int = JSON_LIMIT_BYTES
     changes: bool = False
+    takes_id: bool = False
     streams: str = ""
     query: Sequence[str] = ()
     refusals: Sequence[int] = ()
     content_type: str = JSON
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the query's parameters."""
+        return [*self.query, *([DRY_RUN] if self.changes else [])]
 
     @property
     def parts(self) -> list[str]:
@@ -124,13 +139,27 @@ async def check_app(call: Call[Any]) -> None:
     await asyncio.to_thread(call.ports.releases.head, call.app)
 
 
-async def commit(call: Call[Any], app: AppId, command: Command) -> Committed:
-    """Carry out the command; returns when the workers serve it. Raises what `apply` and the store raise."""
+class Done(NamedTuple):
+    """The app after a change. `changed` is False when it altered nothing or had landed before."""
+
+    state: AppState
+    changed: bool
+
+
+async def commit(call: Call[Any], app: AppId, command: Command) -> Done:
+    """Carry out the command; returns when the workers serve it. Raises what `apply` and the store raise.
+
+    In a rehearsal it is carried out on paper.
+    """
     change = Change(id=command_id(call.request), at=call.ports.clock(), by=call.grant.name, command=command)
+    if call.rehearsal is not None:
+        rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change)
+        call.rehearsal.append(rehearsed)
+        return Done(rehearsed.after, rehearsed.after is not rehearsed.before)
     committed = await asyncio.to_thread(call.ports.releases.commit, app, change)
     if committed.changed:
         await call.ports.announce(app, committed.head)
-    return committed
+    return Done(committed.state, committed.changed)
 
 
 def command_id(request: web.Request) -> str:
@@ -143,6 +172,14 @@ def command_id(request: web.Request) -> str:
             "invalid_command_id", f"{IDEMPOTENCY_KEY}: 1 to {COMMAND_ID_LIMIT} letters, digits, '.', '_' and '-'"
         )
     return given
+
+
+def parse_flag(request: web.Request, name: str) -> bool:
+    """The parameter `name` of the address, false where it is absent. Raises Invalid `invalid_<name>`."""
+    text = request.query.get(name, "false")
+    if text not in ("true", "false"):
+        raise Invalid(f"invalid_{name}", f"{name}: true or false")
+    return text == "true"
 
 
 def parse_number(request: web.Request, name: str, default: int, least: int, most: int) -> int:

@@ -10,9 +10,8 @@ from msgspec.structs import asdict
 
 from edge.bundles.blobs import read_blob
 from edge.bundles.limits import BLOB_LIMIT_BYTES
-from edge.bundles.releases import Committed
 from edge.bundles.store import ObjectStore, blob_key
-from edge.control.operations import Call, Operation, check_app, commit, load_app
+from edge.control.operations import Call, Done, Operation, check_app, commit, load_app
 from edge.control.proving import parse_asked, prove_bundle
 from edge.control.receiving import receive_blob
 from edge.control.roles import Permission
@@ -99,7 +98,7 @@ async def handle_upload(call: Call[None]) -> BlobStored:
     return BlobStored(digest=digest, bytes=received)
 
 
-def _changed(committed: Committed, version: str) -> BundleChanged:
+def _changed(committed: Done, version: str) -> BundleChanged:
     state = committed.state
     fields = asdict(_view(_bundle(state, version), _offered(state)))
     return BundleChanged(**fields, app=state.app, revision=state.revision, changed=committed.changed)

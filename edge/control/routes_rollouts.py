@@ -6,8 +6,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from edge.bundles.releases import Committed
-from edge.control.operations import Call, Operation, command_id, commit, load_app, parse_number
+from edge.control.operations import Call, Done, Operation, command_id, commit, load_app, parse_number
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import PreviewAnswer, RolloutChanged, RolloutPaused, RolloutRequest, RolloutView
 from edge.domain.commands import MoveRollout, StartRollout
@@ -89,7 +88,7 @@ async def _change(call: Call[Any], command: StartRollout | MoveRollout) -> Rollo
     return _changed(call, committed, command.channel)
 
 
-def _changed(call: Call[Any], committed: Committed, channel: str) -> RolloutChanged:
+def _changed(call: Call[Any], committed: Done, channel: str) -> RolloutChanged:
     state = committed.state
     view = view_rollout(_rollout(state, channel), call.ports.moment(state.app).proven)
     return RolloutChanged(

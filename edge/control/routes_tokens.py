@@ -49,7 +49,7 @@ OPERATIONS = (
         handle=handle_create,
         answer=TokenMade,
         body=TokenRequest,
-        changes=True,
+        takes_id=True,
     ),
     Operation(
         name="revoke_token",

@@ -1,6 +1,6 @@
 """Looking things up in an app's state, by the names that people use; what is not there is said by name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from edge.domain.errors import Conflict, NotFound
@@ -56,6 +56,11 @@ def good_ones(state: AppState, channel: Channel) -> Iterator[VersionName]:
 def last_good(state: AppState, channel: Channel) -> VersionName | None:
     """The latest of `good_ones`."""
     return next(good_ones(state, channel), None)
+
+
+def last_good_of(channel: Channel, available: Container[VersionName]) -> VersionName | None:
+    """As `last_good`, where the bundles that are neither withdrawn nor deleted are known already."""
+    return next((version for version in reversed(channel.earlier) if version in available), None)
 
 
 def with_entry(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

@@ -226,7 +226,7 @@ def test_a_version_stays_plain_or_encrypted_and_with_its_key(node, app, folder, 
 
 def test_a_deleted_version_does_not_come_back_with_other_bytes(node, app, folder, keys):
     node.json("bundle", "publish", app, folder, "--version", "1.0.1", "--key", keys / KEY_FILE)
-    node.json("bundle", "delete", app, "1.0.1")
+    node.json("bundle", "delete", app, "1.0.1", "--yes")
     reason = node.failure("bundle", "publish", app, folder, "--version", "1.0.1", "--key", keys / KEY_FILE)
     assert "was deleted" in reason
 

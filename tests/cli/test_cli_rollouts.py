@@ -74,7 +74,9 @@ def test_a_rollout_from_start_to_promotion(node, app):
     assert reason == "advance needs a rollout that is running; this one is paused"
     assert node.json("rollout", "resume", app, "stable")["phase"] == "running"
     assert node.json("rollout", "advance", app, "stable")["share"] == "50%"
-    assert node.text("rollout", "promote", app, "stable").startswith("promoted: 1.1.0 on channel stable at 100%")
+    assert node.text("rollout", "promote", app, "stable", "--yes").startswith(
+        "promoted: 1.1.0 on channel stable at 100%"
+    )
     assert node.json("channel", "show", app, "stable")["bundle"] == "1.1.0"
     assert "needs a rollout that is running or paused" in node.failure("rollout", "rollback", app, "stable")
 
@@ -135,10 +137,11 @@ def test_a_rollback_and_its_undo(node, app):
     node.text("channel", "set", app, "stable", "--bundle", "1.1.0")
     assert node.text("rollback", app, "stable") == "rolled back channel stable: offers 1.0.1 (revision 6)\n"
     assert "offered nothing else before" in node.failure("rollback", app, "stable")
-    reason = node.failure("undo", app)
+    reason = node.failure("undo", app, "--yes")
     assert reason.startswith("this would offer '1.1.0' on channel 'stable' again, which was rolled back")
-    text = node.text("undo", app, "--force")
-    assert text == f"undid revision 6 of {app}: roll_back channel=stable (revision 7)\n"
+    text = node.text("undo", app, "--force", "--yes")
+    assert text.startswith(f"undid revision 6 of {app}: roll_back channel=stable, by admin at 20")
+    assert text.endswith(" (revision 7)\n")
     assert node.json("channel", "show", app, "stable")["bundle"] == "1.1.0"
     assert node.json("rollback", app, "stable", "--to", "builtin")["bundle"] == "builtin"
     assert "no change: channel stable: offers builtin" in node.text("rollback", app, "stable", "--to", "builtin")
@@ -146,17 +149,17 @@ def test_a_rollback_and_its_undo(node, app):
 
 
 def test_an_undo_only_of_the_revision_that_was_meant(node, app):
-    assert "is not the latest" in node.failure("undo", app, "--revision", "3")
-    done = node.json("undo", app, "--revision", "4")
+    assert "is not the latest" in node.failure("undo", app, "--yes", "--revision", "3")
+    done = node.json("undo", app, "--revision", "4", "--yes")
     assert (done["undone"]["kind"], done["revision"], done["changed"]) == ("publish_bundle", 5, True)
     assert [each["version"] for each in node.json("bundle", "list", app)] == ["1.0.1"]
 
 
 def test_a_bundle_is_withdrawn_with_its_reason(node, app):
     node.text("channel", "set", app, "stable", "--bundle", "1.1.0")
-    text = node.text("bundle", "withdraw", app, "1.1.0", "--reason", "white screen on iOS")
+    text = node.text("bundle", "withdraw", app, "1.1.0", "--reason", "white screen on iOS", "--yes")
     assert text == f"withdrew 1.1.0 of {app}: white screen on iOS (revision 6)\n"
-    again = node.text("bundle", "withdraw", app, "1.1.0", "--reason", "another")
+    again = node.text("bundle", "withdraw", app, "1.1.0", "--reason", "another", "--yes")
     assert again.startswith(f"no change: 1.1.0 of {app} is withdrawn") and "white screen" in again
     assert "white screen on iOS" in node.text("bundle", "list", app)
     assert "was withdrawn: white screen on iOS" in node.failure("channel", "create", app, "beta", "--bundle", "1.1.0")

@@ -61,7 +61,7 @@ def test_a_segment_leads_its_devices_to_its_channel(node, app):
     assert again.startswith("no change: segment testers")
     node.text("segment", "set", app, "testers", "--no-channel")
     assert offered(node, app, custom_id="beta-anna") == "1.0.1"
-    assert node.text("segment", "delete", app, "testers") == f"deleted segment testers of {app}\n"
+    assert node.text("segment", "delete", app, "testers", "--yes") == f"deleted segment testers of {app}\n"
     assert node.text("segment", "list", app) == "no segments yet\n"
 
 
@@ -130,9 +130,9 @@ def test_an_id_set_from_a_file_or_stdin_decides_who_is_in(node, app, tmp_path):
     assert node.text("idset", "put", app, "vip", "-", input="anna\nbert") == "no change: id set vip: 2 ids\n"
     assert [(each["name"], each["ids"]) for each in node.json("idset", "list", app)] == [("vip", 2)]
     assert node.text("idset", "show", app, "vip").splitlines()[1].split() == ["ids", "2"]
-    assert node.failure("idset", "delete", app, "vip") == "id set 'vip' is asked by segment 'vip'"
-    node.text("segment", "delete", app, "vip")
-    assert node.text("idset", "delete", app, "vip") == f"deleted id set vip of {app}\n"
+    assert node.failure("idset", "delete", app, "vip", "--yes") == "id set 'vip' is asked by segment 'vip'"
+    node.text("segment", "delete", app, "vip", "--yes")
+    assert node.text("idset", "delete", app, "vip", "--yes") == f"deleted id set vip of {app}\n"
     assert node.text("idset", "list", app) == "no id sets yet\n"
 
 

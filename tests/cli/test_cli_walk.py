@@ -101,7 +101,7 @@ def test_bundles_are_listed_shown_and_deleted(node, app, folder):
     shown = node.json("bundle", "show", app, "1.0.1+build.7")
     assert {"index.html", "assets/app.js.br"} <= {each["name"] for each in shown["entries"]}
     assert "https://acme.example/7" in node.text("bundle", "show", app, "1.0.1+build.7")
-    assert node.json("bundle", "delete", app, "1.0.1+build.7")["changed"]
+    assert node.json("bundle", "delete", app, "1.0.1+build.7", "--yes")["changed"]
     assert node.text("bundle", "list", app).splitlines()[1].startswith("1.0.0 ")
     assert "unknown bundle" in node.failure("bundle", "show", app, "1.0.1+build.7")
 
@@ -110,19 +110,19 @@ def test_channels_take_every_setting_and_keep_the_others(node, app, folder):
     made = node.json("channel", "create", app, "beta", "--self-set", "--no-ios", "--policy", "minor")
     assert (made["self_set"], made["ios"], made["android"], made["policy"]) == (True, False, True, "minor")
     node.json("bundle", "publish", app, folder, "--version", "1.0.0")
-    flags = ("--bundle", "1.0.0", "--public", "--no-emulator", "--no-dev", "--allow-under-native")
+    flags = ("--bundle", "1.0.0", "--public", "--no-emulator", "--yes", "--no-dev", "--allow-under-native")
     after = node.json("channel", "set", app, "beta", *flags)
     found = node.json("channel", "show", app, "beta")
     assert {**after, **found} == after  # the same settings
     assert (found["bundle"], found["public"], found["self_set"], found["ios"]) == ("1.0.0", True, True, False)
     assert (found["emulator"], found["dev"], found["prod"], found["block_under_native"]) == (False, False, True, False)
-    assert node.text("channel", "set", app, "beta", "--public").startswith(
+    assert node.text("channel", "set", app, "beta", "--public", "--yes").startswith(
         "no change: channel beta: offers 1.0.0, public"
     )
     assert "beta" in node.text("channel", "list", app) and "minor" in node.text("channel", "show", app, "beta")
-    assert "is offered by channel 'beta'" in node.failure("bundle", "delete", app, "1.0.0")
-    node.json("channel", "set", app, "beta", "--bundle", "builtin")
-    node.text("channel", "delete", app, "beta")
+    assert "is offered by channel 'beta'" in node.failure("bundle", "delete", app, "1.0.0", "--yes")
+    node.json("channel", "set", app, "beta", "--bundle", "builtin", "--yes")
+    node.text("channel", "delete", app, "beta", "--yes")
     assert node.json("channel", "list", app) == []
     assert node.text("channel", "list", app) == "no channels yet\n"
 
@@ -130,10 +130,10 @@ def test_channels_take_every_setting_and_keep_the_others(node, app, folder):
 def test_a_second_public_channel_is_refused_unless_it_replaces(node, app):
     node.json("channel", "create", app, "old", "--public")
     assert "channel 'old' is public" in node.failure("channel", "create", app, "new", "--public")
-    assert node.json("channel", "create", app, "new", "--public", "--replace")["public"]
+    assert node.json("channel", "create", app, "new", "--public", "--replace", "--yes")["public"]
     assert not node.json("channel", "show", app, "old")["public"]
-    assert "channel 'new' is public" in node.failure("channel", "set", app, "old", "--public")
-    assert node.json("channel", "set", app, "old", "--public", "--replace")["public"]
+    assert "channel 'new' is public" in node.failure("channel", "set", app, "old", "--public", "--yes")
+    assert node.json("channel", "set", app, "old", "--public", "--replace", "--yes")["public"]
 
 
 def test_overrides_are_set_listed_and_cleared(node, app):

@@ -13,6 +13,7 @@ from aiohttp import web
 from edge.bundles.fs import FsStore
 from edge.bundles.releases import Releases
 from edge.control.app import OPERATIONS
+from edge.control.impact_shapes import view_impact
 from edge.control.openapi import statuses_of
 from edge.control.operations import ControlPorts
 from edge.control.roles import Role
@@ -22,6 +23,7 @@ from edge.control.tokens import Tokens
 from edge.domain.apply import apply
 from edge.domain.commands import Change
 from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.domain.impact import impact_of
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
 from edge.domain.rollout import Moment
@@ -142,6 +144,9 @@ class World:
     async def reported(self, app, device):
         return self.known.get((app, device))
 
+    async def weigh(self, rehearsed):
+        return view_impact(impact_of(*rehearsed), None)
+
     async def stats(self, app):
         return {"counts": [{"bundle": "1.0.0", "action": "set", "n": 3}]}
 
@@ -172,6 +177,7 @@ class World:
             "foresee": self.foresee,
             "reported": self.reported,
             "waiting": self.waiting,
+            "weigh": self.weigh,
             "stats": self.stats,
             "node_status": self.node_status,
             "metrics": self.metrics,

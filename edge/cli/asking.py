@@ -1,0 +1,179 @@
+"""Before a change takes something from devices, the command line says whom it touches: a summary on one screen, and a
+question.
+
+The summary is the server's own answer to the same request as a dry run. Without a terminal there is nobody to ask:
+`--yes` answers beforehand, and without it nothing is changed and the exit code is 2.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from edge.cli.client import Client
+from edge.cli.output import Output, counted, line, moment, note
+
+NOBODY_THERE = 2  # as for wrong usage: nothing was sent
+
+F = TypeVar("F", bound=Callable[..., Any])
+Foreseen = dict[str, Any]
+
+
+class Asking(NamedTuple):
+    """What `--yes` and `--dry-run` say."""
+
+    yes: bool
+    dry_run: bool
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    body: Any = None
+
+
+class NobodyToAsk(click.ClickException):
+    exit_code = NOBODY_THERE
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"edge: {self.message}", err=True)
+
+
+def with_asking(command: F) -> F:
+    """Adds --yes and --dry-run, as an Asking called `asking`."""
+
+    @click.option("--yes", "-y", is_flag=True, help="Do it without asking; for scripts.")
+    @click.option("--dry-run", is_flag=True, help="Say what it would do and whom it touches, and change nothing.")
+    @functools.wraps(command)
+    def run(*args: Any, yes: bool, dry_run: bool, **kwargs: Any) -> Any:
+        return command(*args, asking=Asking(yes, dry_run), **kwargs)
+
+    return run  # type: ignore[return-value]
+
+
+def without_asking(command: F) -> F:
+    """For a verb that stops something, or goes on as planned: it has no such options, and its Asking says yes."""
+    return functools.wraps(command)(functools.partial(command, asking=Asking(yes=True, dry_run=False)))  # type: ignore[return-value]
+
+
+def carry_out(
+    client: Client,
+    out: Output,
+    asking: Asking,
+    request: Request,
+    what: str | Callable[[Foreseen], str],
+    *,
+    settle: Callable[[Foreseen], Any] | None = None,
+    type_in: str = "",
+) -> Any:
+    """The answer to the request, once somebody has said yes. `what` names the change; `settle` gives the body of what
+    the summary has shown; `type_in` has to be typed instead of a yes.
+
+    Raises NobodyToAsk, and click's Exit after a dry run or a no.
+    """
+    if asking.yes and not asking.dry_run:
+        return client.send(*request)
+    if not (asking.dry_run or _is_terminal()):
+        name = what if isinstance(what, str) else "this"
+        raise NobodyToAsk(
+            f"{name} touches devices and needs a yes: --yes, or --dry-run to see whom; nothing was changed"
+        )
+    foreseen = client.send(request.method, f"{request.path}?dry_run=true", request.body)
+    name = what if isinstance(what, str) else what(foreseen)
+    if asking.dry_run:
+        out.result(foreseen, lambda: _tell(name, foreseen, line))
+        raise click.exceptions.Exit(0)
+    if foreseen["changed"]:
+        _tell(name, foreseen, note)
+        _ask(type_in)
+    body = request.body if settle is None else settle(foreseen)
+    return client.send(request.method, request.path, body)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask(type_in: str) -> None:
+    """Raises click's Exit for a no."""
+    if type_in:
+        agreed = click.prompt(f"type {type_in} to do it", default="", show_default=False, err=True) == type_in
+    else:
+        agreed = click.confirm("do it?", err=True)
+    if not agreed:
+        note("nothing was changed")
+        raise click.exceptions.Exit(1)
+
+
+def _tell(what: str, foreseen: Foreseen, say: Callable[[str], None]) -> None:
+    say(what)
+    if not foreseen["changed"]:
+        return say("  changes nothing")
+    for text in _sentences(foreseen["impact"]):
+        say(f"  {text}")
+    return None
+
+
+def _sentences(impact: dict[str, Any]) -> Iterator[str]:
+    for each in impact["channels"]:
+        yield _channel(each)
+    if impact["more_channels"]:
+        yield f"and {counted(impact['more_channels'], 'channel')} more"
+    if not impact["channels"]:
+        yield "no channel offers anything else"
+    for verb in ("withdrawn", "removed"):
+        if impact[verb]:
+            yield f"{verb}: {', '.join(impact[verb])}"
+    yield from _devices(impact)
+
+
+def _channel(each: dict[str, Any]) -> str:
+    name, before, after = f"channel {each['channel']}", each["before"], each["after"]
+    if after is None:
+        return f"{name}: goes; it {_offers(before)}"
+    if before is None:
+        return f"{name}: is new; {_offers(after)}, {_visibility(after)}"
+    said = [f"{_offers(after)} instead of {_bundle(before)}" if before["bundle"] != after["bundle"] else _offers(after)]
+    if before["public"] != after["public"]:
+        said.append(f"becomes {_visibility(after)}")
+    for kind in ("rollout", "experiment"):
+        if before[kind] != after[kind]:
+            said.append(
+                f"the {kind} of {before[kind]} ends" if before[kind] else f"the {kind} of {after[kind]} goes on"
+            )
+    said.append(f"falls back to {after['last_good'] or 'builtin'}")
+    return f"{name}: {', '.join(said)}"
+
+
+def _devices(impact: dict[str, Any]) -> Iterator[str]:
+    seen = impact["devices"]
+    if seen is None:
+        yield "known devices could not be asked now"
+        return
+    since = f", by reports since {moment(seen['since'])}" if seen["since"] else ""
+    more = ", and more that were not read" if seen["cut"] else ""
+    yield f"{counted(seen['devices'], 'known device')}{since}{more}; {seen['touched']} of them touched"
+    for each in seen["moves"]:
+        yield f"  {counted(each['devices'], 'device')}: {each['becomes']} instead of {each['was']}"
+    concerned = {
+        *impact["withdrawn"],
+        *impact["removed"],
+        *(c["before"]["bundle"] for c in impact["channels"] if c["before"]),
+    }
+    for each in seen["running"]:
+        if each["bundle"] in concerned:
+            yield f"  {counted(each['devices'], 'device')} on {each['bundle']} now"
+
+
+def _offers(view: dict[str, Any]) -> str:
+    return f"offers {_bundle(view)}"
+
+
+def _bundle(view: dict[str, Any]) -> str:
+    return view["bundle"] or "nothing"
+
+
+def _visibility(view: dict[str, Any]) -> str:
+    return "public" if view["public"] else "private"

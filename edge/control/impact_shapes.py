@@ -1,0 +1,96 @@
+"""The answers about what a change would do: an impact as the control API tells it."""
+
+import msgspec
+
+from edge.domain.impact import ChannelImpact, Devices, Impact, Offering
+
+CHANNELS_LISTED = 50  # of those that change; a summary is for one screen
+GROUPS_LISTED = 20  # of devices by what they run, and by where they go
+
+
+class OfferingView(msgspec.Struct, frozen=True, kw_only=True):
+    """`bundle` is what everybody on the channel gets, the stand-in of a withdrawn one included: a version, `builtin`,
+    or null for nothing new. `rollout` is the bundle on its way, `last_good` what the channel would fall back to."""
+
+    bundle: str | None
+    public: bool
+    last_good: str | None
+    rollout: str | None
+    experiment: str | None
+
+
+class ChannelImpactView(msgspec.Struct, frozen=True, kw_only=True):
+    """Null where the channel does not exist."""
+
+    channel: str
+    before: OfferingView | None
+    after: OfferingView | None
+
+
+class RunningView(msgspec.Struct, frozen=True, kw_only=True):
+    bundle: str
+    devices: int
+
+
+class MoveView(msgspec.Struct, frozen=True, kw_only=True):
+    """Devices that end up with `becomes` instead of `was`: versions, or `builtin`."""
+
+    was: str
+    becomes: str
+    devices: int
+
+
+class DevicesImpactView(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the known `devices`, `touched` end up with something else than without the change; the largest groups of them
+    are `moves`. `running` are the largest groups of all by what they run. Known are those whose reports this node still
+    holds: `since` is the oldest that counted, in seconds since the epoch; `cut`: there are more than were read."""
+
+    devices: int
+    since: float | None
+    cut: bool
+    touched: int
+    moves: list[MoveView]
+    running: list[RunningView]
+
+
+class ImpactView(msgspec.Struct, frozen=True, kw_only=True):
+    """`channels` are those whose offering changes, by name, and `more_channels` how many are not listed. `withdrawn`
+    and `removed` are bundles. `devices` is null where the known devices could not be asked."""
+
+    channels: list[ChannelImpactView]
+    more_channels: int
+    withdrawn: list[str]
+    removed: list[str]
+    devices: DevicesImpactView | None
+
+
+def view_impact(impact: Impact, devices: DevicesImpactView | None) -> ImpactView:
+    return ImpactView(
+        channels=[_channel(each) for each in impact.channels[:CHANNELS_LISTED]],
+        more_channels=max(0, len(impact.channels) - CHANNELS_LISTED),
+        withdrawn=list(impact.withdrawn),
+        removed=list(impact.removed),
+        devices=devices,
+    )
+
+
+def view_devices(counted: Devices, *, since: float | None, cut: bool) -> DevicesImpactView:
+    return DevicesImpactView(
+        devices=counted.running.total(),
+        since=since,
+        cut=cut,
+        touched=counted.moves.total(),
+        moves=[
+            MoveView(was=was, becomes=becomes, devices=n)
+            for (was, becomes), n in counted.moves.most_common(GROUPS_LISTED)
+        ],
+        running=[RunningView(bundle=bundle, devices=n) for bundle, n in counted.running.most_common(GROUPS_LISTED)],
+    )
+
+
+def _channel(each: ChannelImpact) -> ChannelImpactView:
+    return ChannelImpactView(channel=each.channel, before=_offering(each.before), after=_offering(each.after))
+
+
+def _offering(offering: Offering | None) -> OfferingView | None:
+    return OfferingView(**offering._asdict()) if offering is not None else None

@@ -1,0 +1,118 @@
+"""Before a change takes something from devices: what is said, what is asked, and that a no changes nothing."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+from running_node import serving_node, web_build, write_folder
+
+DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
+PROGRAM = "from edge.cli.main import main; main()"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    with serving_node(tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+@pytest.fixture
+def app(node, request, tmp_path):
+    """1.0.0, then 1.1.0, which one device runs, on the public channel."""
+    name = "com.acme." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+    node.text("app", "create", name)
+    node.text("channel", "create", name, "stable", "--public")
+    folder = write_folder(tmp_path / "build", web_build(1))
+    for version in ("1.0.0", "1.1.0"):
+        (folder / "index.html").write_text(version)
+        node.text("bundle", "publish", name, folder, "--version", version, "--channel", "stable")
+    assert node.device(name, tmp_path / "phone").exit_code == 0
+    return name
+
+
+def at_terminal(node, *args, typed):
+    """The exit code, and what the person saw."""
+    master, terminal = pty.openpty()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
+    env |= {"EDGE_URL": node.control, "EDGE_DATA_DIR": str(node.data_dir)}
+    command = [sys.executable, "-c", PROGRAM, *args]
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=env) as process:
+        os.close(terminal)
+        os.write(master, typed.encode())
+        seen = b""
+        while block := _read(master):
+            seen += block
+    os.close(master)
+    return process.returncode, seen.decode().replace("\r\n", "\n")
+
+
+def _read(master):
+    try:
+        return os.read(master, 4_096)
+    except OSError:  # the other side is closed
+        return b""
+
+
+def asked(app):
+    return {
+        "withdraw": ("bundle", "withdraw", app, "1.1.0", "--reason", "white screen"),
+        "delete a bundle": ("bundle", "delete", app, "1.0.0"),
+        "delete a channel": ("channel", "delete", app, "stable"),
+        "builtin": ("channel", "set", app, "stable", "--bundle", "builtin"),
+        "public": ("channel", "set", app, "stable", "--public"),
+        "public at once": ("channel", "create", app, "beta", "--public", "--replace"),
+        "promote": ("rollout", "promote", app, "stable"),
+        "undo": ("undo", app),
+    }
+
+
+@pytest.mark.parametrize("kind", asked(""))
+def test_a_script_says_yes_or_nothing_is_changed(node, app, kind):
+    before = node.json("app", "show", app)["revision"]
+    done = node.run(*asked(app)[kind])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--yes" in done.stderr and "nothing was changed" in done.stderr
+    assert node.json("app", "show", app)["revision"] == before
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"])
+def test_a_no_changes_nothing_and_shows_whom_it_would_have_touched(node, app, answer):
+    before = node.json("app", "show", app)["revision"]
+    code, seen = at_terminal(node, *asked(app)["withdraw"], typed=answer)
+    assert code == 1
+    assert "channel stable: offers 1.0.0 instead of 1.1.0, falls back to 1.0.0" in seen
+    assert "1 known device" in seen and "1 device: 1.0.0 instead of 1.1.0" in seen and "1 device on 1.1.0 now" in seen
+    assert node.json("app", "show", app)["revision"] == before
+
+
+def test_a_yes_does_it(node, app):
+    code, seen = at_terminal(node, *asked(app)["withdraw"], typed="y\n")
+    assert (code, f"withdrew 1.1.0 of {app}: white screen" in seen) == (0, True)
+    assert node.json("channel", "show", app, "stable")["withdrawn"] == "white screen"
+
+
+def test_an_undo_names_what_it_takes_back_and_whose_it_was_and_takes_back_no_other(node, app):
+    code, seen = at_terminal(node, "undo", app, typed="y\n")
+    assert code == 0
+    assert f"undo revision 4 of {app}: publish_bundle version=1.1.0 channel=stable, by admin at 20" in seen
+    assert node.json("channel", "show", app, "stable")["bundle"] == "1.0.0"
+
+
+def test_a_dry_run_tells_the_same_and_changes_nothing(node, app):
+    before = node.json("app", "show", app)["revision"]
+    text = node.text(*asked(app)["withdraw"], "--dry-run")
+    assert text.startswith(f"withdraw 1.1.0 of {app}: white screen\n")
+    found = node.json(*asked(app)["withdraw"], "--dry-run")
+    assert (found["dry_run"], found["changed"], found["withdrawn"]) == (True, True, "white screen")
+    assert found["impact"]["devices"]["moves"] == [{"was": "1.1.0", "becomes": "1.0.0", "devices": 1}]
+    assert "unknown bundle" in node.failure("bundle", "withdraw", app, "9.9.9", "--reason", "x", "--dry-run")
+    assert node.json("app", "show", app)["revision"] == before
+
+
+def test_stops_are_never_asked_about(node, app):
+    node.text("rollout", "start", app, "stable", "--bundle", "1.0.0", "--steps", "1")
+    node.text("rollout", "pause", app, "stable")
+    node.text("rollout", "rollback", app, "stable")
+    assert node.json("rollback", app, "stable")["bundle"] == "1.0.0"

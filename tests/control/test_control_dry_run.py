@@ -1,0 +1,125 @@
+"""`dry_run` of every change: the change's own answer and its refusals, what it would do, and nothing written."""
+
+import pytest
+from control_world import APP, DEVICE, pack
+
+from edge.control.app import OPERATIONS
+
+CHANNELS, BUNDLES = f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/bundles"
+STABLE = f"{CHANNELS}/stable"
+ROLLOUT, EXPERIMENT = f"{STABLE}/rollout", f"{STABLE}/experiment"
+PLAN = {"bundle": "1.2.0", "steps": ["50"]}
+ARMS = {"name": "look", "arms": [{"name": n, "bundle": v, "share": "50"} for n, v in (("a", "1.1.0"), ("b", "1.2.0"))]}
+PACKED = pack(page="1.3.0")
+PUBLISH = {"version": "1.3.0", "zip": PACKED.zip, "manifest": PACKED.manifest}
+SET = f"/v1/apps/{APP}/segments/vips"
+IDS = f"/v1/apps/{APP}/id-sets/vip"
+OVERRIDE = f"/v1/apps/{APP}/overrides/{DEVICE}"
+
+START = ("POST", ROLLOUT, PLAN)
+PAUSE = ("POST", f"{ROLLOUT}/pause", None)
+# Each change by its operation, after what has to be there before.
+CHANGES = {
+    "create_app": ((), ("POST", "/v1/apps", {"app": "com.acme.new"})),
+    "publish_bundle": ((), ("POST", BUNDLES, PUBLISH)),
+    "delete_bundle": ((), ("DELETE", f"{BUNDLES}/1.2.0", None)),
+    "withdraw_bundle": ((), ("POST", f"{BUNDLES}/1.1.0/withdraw", {"reason": "crashes"})),
+    "create_channel": ((), ("POST", CHANNELS, {"name": "beta"})),
+    "set_channel": ((), ("PATCH", STABLE, {"bundle": "builtin"})),
+    "delete_channel": ((), ("DELETE", STABLE, None)),
+    "roll_channel_back": ((), ("POST", f"{STABLE}/rollback", {})),
+    "undo": ((), ("POST", f"/v1/apps/{APP}/undo", {})),
+    "start_rollout": ((), START),
+    "pause_rollout": ((START,), PAUSE),
+    "resume_rollout": ((START, PAUSE), ("POST", f"{ROLLOUT}/resume", None)),
+    "advance_rollout": ((("POST", ROLLOUT, PLAN | {"steps": ["1", "50"]}),), ("POST", f"{ROLLOUT}/advance", None)),
+    "promote_rollout": ((START,), ("POST", f"{ROLLOUT}/promote", None)),
+    "roll_back_rollout": ((START,), ("POST", f"{ROLLOUT}/rollback", None)),
+    "start_experiment": ((), ("POST", EXPERIMENT, ARMS)),
+    "stop_experiment": ((("POST", EXPERIMENT, ARMS),), ("POST", f"{EXPERIMENT}/stop", {"keep": "b"})),
+    "set_segment": ((), ("PATCH", SET, {"where": "is_prod", "channel": "stable"})),
+    "delete_segment": ((("PATCH", SET, {"where": "is_prod"}),), ("DELETE", SET, None)),
+    "put_id_set": ((), ("PUT", IDS, b"one\ntwo\n")),
+    "delete_id_set": ((("PUT", IDS, b"one\n"),), ("DELETE", IDS, None)),
+    "set_override": ((), ("PUT", OVERRIDE, {"channel": "stable"})),
+    "clear_override": ((("PUT", OVERRIDE, {"channel": "stable"}),), ("DELETE", OVERRIDE, None)),
+}
+
+
+@pytest.fixture
+async def released(acme):
+    """1.0.0, then 1.1.0 on the public channel; 1.2.0 published."""
+    await acme("POST", CHANNELS, {"name": "stable", "public": True})
+    for version, channel in (("1.0.0", "stable"), ("1.1.0", "stable"), ("1.2.0", None)):
+        await acme.publish(version, channel=channel)
+    await acme.upload(PACKED)
+    return acme
+
+
+def send(api, request, **said):
+    method, path, body = request
+    given = {"content": body} if isinstance(body, bytes) else {"body": body}
+    return api(method, path + said.pop("query", ""), **given, **said)
+
+
+def test_every_change_has_its_dry_run():
+    assert {operation.name for operation in OPERATIONS if operation.changes} == set(CHANGES)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+async def test_a_dry_run_answers_as_the_change_does_and_writes_nothing(released, world, name):
+    before, change = CHANGES[name]
+    for each in before:
+        await send(released, each)
+    stored, announced = list(world.store.keys("")), list(world.announced)
+    foreseen = await send(released, change, query="?dry_run=true")
+    assert (list(world.store.keys("")), world.announced) == (stored, announced)
+    assert foreseen.pop("dry_run") is True
+    assert set(foreseen.pop("impact")) == {"channels", "more_channels", "withdrawn", "removed", "devices"}
+    assert await send(released, change) == foreseen
+
+
+async def test_the_impact_tells_what_channels_would_offer(released):
+    seen = await released("POST", f"{BUNDLES}/1.1.0/withdraw?dry_run=true", {"reason": "crashes"})
+    (channel,) = seen["impact"]["channels"]
+    assert (channel["channel"], channel["before"]["bundle"], channel["after"]["bundle"]) == ("stable", "1.1.0", "1.0.0")
+    assert seen["impact"]["withdrawn"] == ["1.1.0"]
+    assert not (await released("GET", f"{BUNDLES}/1.1.0"))["withdrawn"]
+
+
+REFUSED = [
+    ("POST", f"{BUNDLES}/9.9.9/withdraw", {"reason": "x"}, 404, "unknown_bundle"),
+    ("DELETE", f"{BUNDLES}/1.1.0", None, 409, "bundle_in_use"),
+    ("POST", f"{ROLLOUT}/pause", None, 404, "no_rollout"),
+    ("POST", "/v1/apps", {"app": APP}, 409, "app_exists"),
+    ("POST", BUNDLES, PUBLISH | {"zip": "0" * 64}, 422, "missing_blob"),
+    ("PATCH", STABLE, {"publik": True}, 422, "invalid_body"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "code"), REFUSED)
+async def test_a_dry_run_is_refused_where_the_change_would_be(released, method, path, body, status, code):
+    assert await released(method, path + "?dry_run=true", body, status=status) == code
+    assert await released(method, path, body, status=status) == code
+
+
+async def test_a_used_id_is_refused_and_a_dry_run_uses_none(released):
+    path, key = f"{BUNDLES}/1.2.0/withdraw", {"Idempotency-Key": "once"}
+    await released("POST", path + "?dry_run=true", {"reason": "x"}, headers=key)
+    assert (await released("POST", path, {"reason": "x"}, headers=key))["changed"]
+    again = await released("POST", path + "?dry_run=true", {"reason": "x"}, headers=key)
+    assert (again["changed"], again["impact"]["channels"]) == (False, [])
+    refused = {"headers": key, "status": 409}
+    assert await released("POST", path + "?dry_run=true", {"reason": "y"}, **refused) == "command_id_used"
+
+
+@pytest.mark.parametrize("value", ["", "1", "True", "yes"])
+async def test_a_dry_run_that_is_not_said_clearly_is_refused_and_not_carried_out(released, value):
+    path = f"{BUNDLES}/1.2.0/withdraw?dry_run={value}"
+    assert await released("POST", path, {"reason": "x"}, status=422) == "invalid_dry_run"
+    assert not (await released("GET", f"{BUNDLES}/1.2.0"))["withdrawn"]
+
+
+async def test_a_dry_run_needs_the_right_of_the_change(released):
+    path = f"{BUNDLES}/1.2.0/withdraw?dry_run=true"
+    assert await released("POST", path, {"reason": "x"}, by="reader-acme", status=403) == "forbidden"

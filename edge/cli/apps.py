@@ -17,7 +17,7 @@ def app() -> None:
 @click.option("--expose-metadata", is_flag=True, help="Tell devices a bundle's link and comment.")
 @with_api
 def create(client: Client, out: Output, app: str, expose_metadata: bool) -> None:
-    """Create APP, a reverse-domain name like com.example.app."""
+    """Create APP, the id of the native app, like com.example.app."""
     made = client.post("/v1/apps", {"app": app, "expose_metadata": expose_metadata})
     out.result(made, lambda: line(f"created {made['app']}"))
 

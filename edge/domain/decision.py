@@ -6,13 +6,14 @@ The codes and messages are the protocol's own (device-protocol §1.4, §10): dev
 import enum
 from typing import NamedTuple
 
-from edge.domain.model import Bundle, ChannelName
+from edge.domain.model import AppId, Bundle, ChannelName
 
 
 class Reason(enum.Enum):
     """Why a device is offered nothing: (stable code, message for a person)."""
 
     UNKNOWN_APP = ("on_premise_app", "This node does not serve the app")
+    INVALID_APP_ID = ("invalid_app_id", "No app can have this id")
     UNSUPPORTED_PLUGIN = ("unsupported_plugin_version", "The plugin version is too old to be updated")
     NO_CHANNEL = ("no_channel", "no default channel or override")
     KEY_ID_MISMATCH = ("key_id_mismatch", "The bundle is encrypted for another key")
@@ -23,6 +24,7 @@ class Reason(enum.Enum):
     DISABLED_IOS = ("disabled_platform_ios", "The channel does not serve iOS")
     DISABLED_ANDROID = ("disabled_platform_android", "The channel does not serve Android")
     DISABLED_ELECTRON = ("disabled_platform_electron", "The channel does not serve Electron")
+    UNNUMBERED_NATIVE = ("semver_error", "The native version has no number to compare the bundle with")
     MAJOR = ("disable_auto_update_to_major", "Cannot upgrade major version")
     PRIVATE_CHANNEL = ("cannot_update_via_private_channel", "The channel is private and was not assigned")
     MINOR = ("disable_auto_update_to_minor", "Cannot upgrade minor version")
@@ -108,6 +110,14 @@ class Blocked(NamedTuple):
     @property
     def code(self) -> str:
         return self.reason.code
+
+
+_UNKNOWN_APP, _INVALID_APP_ID = Blocked(Reason.UNKNOWN_APP), Blocked(Reason.INVALID_APP_ID)
+
+
+def unserved(app: AppId) -> Blocked:
+    """What a device gets whose app is not here. `app` is empty where it named one that no app can have."""
+    return _UNKNOWN_APP if app else _INVALID_APP_ID
 
 
 Decision = Offer | UpToDate | RevertToBuiltin | Blocked

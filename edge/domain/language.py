@@ -50,7 +50,7 @@ def _by_name(*fields: Field) -> Mapping[str, Field]:
 
 FIELDS = _by_name(
     Field("platform", Kind.PLATFORM, "ios, android or electron", 'platform == "ios"'),
-    Field("version_build", Kind.VERSION, "version of the native app", 'version_build >= "2.1"'),
+    Field("version_build", Kind.VERSION, "version of the native app", 'version_build >= "2.1"', True),
     Field(
         "version_name", Kind.VERSION, "bundle it runs; version_build on builtin", 'version_name < "1.4.0-rc.1"', True
     ),

@@ -25,7 +25,8 @@ BUILTIN = VersionName("builtin")  # the web code shipped inside the native app; 
 APP_ID_LIMIT = 128  # characters; device-protocol §10
 CHANNEL_NAME_LIMIT = 64  # characters; a name travels in every check as `defaultChannel`
 
-_APP_ID = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9_-]+)+", re.ASCII)
+_APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
+_RESERVED_APP_ID = "other"  # what statistics call the apps that they do not count singly
 _DEVICE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -253,12 +254,12 @@ class Plugin(NamedTuple):
 class UpdateCheck(NamedTuple):
     """A device's question, validated (device-protocol §1.2, §1.3)."""
 
-    app: AppId
+    app: AppId  # empty where the device names one that no app can have
     device: DeviceId
     platform: Platform
     version_name: str  # the bundle it runs; equals `version_build` on builtin
-    version_build: str  # as the device wrote it
-    native: Version  # `version_build`, coerced
+    version_build: str  # as the device wrote it; empty where its native app has none
+    native: Version  # `version_build`, coerced; UNNUMBERED where that has no number
     plugin: Plugin
     is_prod: bool = True
     is_emulator: bool = False
@@ -277,10 +278,15 @@ class UpdateCheck(NamedTuple):
 
 
 def parse_app_id(text: str) -> AppId:
-    """A reverse-domain name of at most APP_ID_LIMIT ASCII characters. Raises Invalid `invalid_app_id`."""
+    """The id of a native app: a reverse-domain name as a rule, but one part is an id too (device-protocol §1.3.1). At
+    most APP_ID_LIMIT ASCII characters. Raises Invalid `invalid_app_id`."""
+    if text == _RESERVED_APP_ID:
+        raise Invalid("invalid_app_id", f"app id {text!r} is what statistics call the apps that share one count")
     if len(text) > APP_ID_LIMIT or _APP_ID.fullmatch(text) is None:
         raise Invalid(
-            "invalid_app_id", f"app id {text[:APP_ID_LIMIT]!r} is not a reverse-domain name like com.example.app"
+            "invalid_app_id",
+            f"app id {text[:APP_ID_LIMIT]!r} is not one like com.example.app: up to {APP_ID_LIMIT} letters, digits, "
+            "'-' and '_', in parts with a '.' between them",
         )
     return AppId(text)
 

@@ -27,7 +27,7 @@ from edge.domain.conditions import (
 )
 from edge.domain.id_sets import IdSet, device_hash, id_hash
 from edge.domain.language import Field, Kind
-from edge.domain.versions import Version, coerce_native
+from edge.domain.versions import UNNUMBERED, Version, coerce_native
 
 VERSION_CACHE_LIMIT = 4096  # texts of versions of all apps on a node; devices choose them, so bounded
 
@@ -38,7 +38,7 @@ _NAMELESS = frozenset({"builtin", "unknown"})  # what plugins write where there 
 # a look at the check is made where it is first asked for.
 _LOADS: Mapping[str, tuple[str, str]] = {
     "platform": ("check.platform", "platform"),
-    "version_build": ("check.native", "version_build"),
+    "version_build": ("unknown if check.native == unnumbered else check.native", "version_build"),
     "version_name": ("None", "(version_name or (version_name := read_version(check.version_name)))"),
     "version_os": ("None", "(version_os or (version_os := read_version(check.version_os)))"),
     "plugin_version": ("None", "(plugin_version or (plugin_version := read_version(check.plugin.version)))"),
@@ -95,6 +95,7 @@ class PredicateWriter:
         self.namespace: dict[str, object] = {
             "__builtins__": {},
             "unknown": UNKNOWN,
+            "unnumbered": UNNUMBERED,
             "own_region": region or UNKNOWN,
             "read_version": read_version,
             "bucket_of": bucket_of,

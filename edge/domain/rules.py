@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from edge.domain.decision import Reason
 from edge.domain.model import Bundle, Channel, PlainWithKey, Platform, Policy, UpdateCheck
-from edge.domain.versions import Version
+from edge.domain.versions import UNNUMBERED, Version
 
 Seen = Mapping[str, object]
 
@@ -135,6 +135,13 @@ CHANNEL_RULES = (
     _platform_rule(Reason.DISABLED_IOS, Platform.IOS),
     _platform_rule(Reason.DISABLED_ANDROID, Platform.ANDROID),
     _platform_rule(Reason.DISABLED_ELECTRON, Platform.ELECTRON),
+    Rule(
+        Reason.UNNUMBERED_NATIVE,
+        # No policy, no comparison: 0.0.0 is as good as any number.
+        can_fire=lambda target: target.version is not None and target.channel.policy is not Policy.NONE,
+        blocks=lambda check, target, assigned: check.native == UNNUMBERED,
+        sees=_versions,
+    ),
     _policy_rule(
         Reason.MAJOR,
         Policy.MAJOR,

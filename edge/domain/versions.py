@@ -60,6 +60,15 @@ def coerce_native(text: str) -> Version | None:
     return Version(major, minor, patch)
 
 
+# Of a native version without any number (`dev`, or none at all): 0.0.0, and below everything that has one.
+UNNUMBERED = Version(0, 0, 0, ())
+
+
+def read_native(text: str) -> Version:
+    """A native version as a device says it, whatever it says: `coerce_native`, else UNNUMBERED."""
+    return coerce_native(text) or UNNUMBERED
+
+
 def _precedence(prerelease: str | None) -> Precedence:
     # semver 11.4: numbers below words, numbers by value, words by ASCII, a longer list above its own prefix.
     if not prerelease:

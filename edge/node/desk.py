@@ -10,7 +10,7 @@ from collections import Counter
 import msgspec
 
 from edge.domain.decide import decide
-from edge.domain.decision import Blocked, Offer, Reason, UpToDate
+from edge.domain.decision import Offer, UpToDate, unserved
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS, name_hash
 from edge.domain.model import ChannelName, UpdateCheck
@@ -36,7 +36,6 @@ from edge.wire.updates import WireError, parse_update_check
 FAILURES = frozenset({"update_fail", "set_fail"})  # the bundle was there and does not work on this device
 
 _UNAVAILABLE = b'{"error":"unavailable","message":"Events cannot be stored now"}'
-_UNKNOWN_APP = Blocked(Reason.UNKNOWN_APP)
 _SHED = UpToDate(ChannelName(""))  # no channel was looked at
 
 
@@ -92,8 +91,9 @@ class DeviceDesk:
             return Body(encode_answer(_SHED, check, base), None)
         snapshot = self.current.snapshot(check.app)
         if snapshot is None:
-            self.counts[Reason.UNKNOWN_APP.code] += 1
-            return Body(encode_answer(_UNKNOWN_APP, check, base), None)
+            blocked = unserved(check.app)
+            self.counts[blocked.code] += 1
+            return Body(encode_answer(blocked, check, base), None)
         moment = self.moments.of(snapshot.shard)
         decision = decide(snapshot, check, moment)
         if type(decision) is UpToDate and check.plugin.keeps_choice and not snapshot.asks_facts:

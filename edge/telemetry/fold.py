@@ -26,7 +26,7 @@ SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time 
 BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second, of memory too
 APPS_LIMIT = 10_000  # a node answers for its own apps only; beyond it something else is wrong
 BUNDLES_PER_APP_AND_DAY_LIMIT = 200  # an app has a few live; whoever invents versions spoils one day at most
-OTHER = "other"  # no app id (it has a dot) and no release (a semantic version) can be called so
+OTHER = "other"  # no app id (`parse_app_id`) and no release (a semantic version) can be called so
 
 DAY_MS = 86_400_000
 _COUNTED = ACTIONS | {EXPERIMENT_OFFER}

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from edge.domain.errors import Invalid
 from edge.domain.model import BUILTIN, AppId, DeviceId, Platform, UpdateCheck
-from edge.domain.versions import coerce_native
+from edge.domain.versions import read_native
 from edge.telemetry.backwards import READ_LIMIT_BYTES, Backwards
 from edge.wire.actions import OF_RUNNING
+from edge.wire.capabilities import platform_of
 from edge.wire.plugins import plugin_of
 from edge.wire.stats import Event, bundle_of
 
@@ -70,9 +71,10 @@ class KnownDevices:
 
 def check_of(event: Event) -> UpdateCheck | None:
     """What the device would ask now; None where the report does not say enough to ask anything."""
-    platform, native = _PLATFORMS.get(event.platform), coerce_native(event.native)
-    if platform is None or native is None:
+    said = _PLATFORMS.get(event.platform)
+    if said is None:
         return None
+    platform = platform_of(said, event.plugin)
     try:
         plugin = plugin_of(platform, event.plugin)
     except Invalid:
@@ -84,7 +86,7 @@ def check_of(event: Event) -> UpdateCheck | None:
         platform=platform,
         version_name=event.native if runs in ("", BUILTIN) else runs,
         version_build=event.native,
-        native=native,
+        native=read_native(event.native),
         plugin=plugin,
         is_prod=event.is_prod,
         is_emulator=event.is_emulator,
@@ -93,4 +95,5 @@ def check_of(event: Event) -> UpdateCheck | None:
         key_id=event.key_id,
         version_os=event.os,
         install_source=event.install_source,
+        says_builtin=bundle_of(event.version) == BUILTIN,
     )

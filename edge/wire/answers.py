@@ -11,7 +11,7 @@ from edge.domain.decision import BREAKING, Blocked, Decision, Offer, Reason, Rev
 from edge.domain.manifest import read_manifest
 from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, UpdateCheck
 from edge.wire.body import encode_json
-from edge.wire.plugins import Form, Generation, ZipEnd, form_of
+from edge.wire.plugins import Form, ZipEnd, form_of
 
 NOOP_PATH = "/noop.zip"  # a valid address that no release fetches: `version` is the device's own
 
@@ -52,7 +52,7 @@ def encode_answer(
             return encode_offer(decision, check.app, form, base, manifest, expose_metadata)
         case RevertToBuiltin():
             return encode_json({"version": BUILTIN})
-        case _ if form.generation is not Generation.G3:
+        case _ if not form.generation.hears_reasons:
             return silent_answer(check, base)
         case Blocked(reason) if reason is not Reason.WITHHELD:
             return encode_json(_refusal(decision, check))
@@ -62,7 +62,7 @@ def encode_answer(
 
 def encode_up_to_date(check: UpdateCheck, base: str) -> bytes:
     """What `encode_answer` says to UpToDate, which is most of what is ever answered: without a look at the rest."""
-    if form_of(check.platform, check.plugin.version).generation is Generation.G3:
+    if form_of(check.platform, check.plugin.version).generation.hears_reasons:
         return _nothing_new(check.own_name)
     return silent_answer(check, base)
 
@@ -147,6 +147,8 @@ def _refusal(decision: Blocked, check: UpdateCheck) -> dict[str, object]:
     answer: dict[str, object] = {"error": reason.code, "message": reason.message, "kind": "blocked"}
     if reason is Reason.NO_CHANNEL:
         return answer
+    if reason in (Reason.INVALID_APP_ID, Reason.UNNUMBERED_NATIVE):
+        return answer | {"version": check.own_name}
     if reason in BREAKING:
         return answer | {"major": True, "version": decision.target, "old": check.version_build}
     return answer | {"version": check.own_name, "old": check.own_name}

@@ -2,6 +2,9 @@
 
 The table is `capabilities.json`, the rows of plugin-capabilities. Versions it does not list get the entry of a
 neighbour by the rules of `capability`; devices choose the versions, so nothing here keeps state about them.
+
+Beside the plugin stand families: packages that speak its protocol from a platform of their own and say one version in
+every release, so that only the platform tells what they can.
 """
 
 import pkgutil
@@ -14,10 +17,9 @@ from edge.domain.errors import Invalid
 from edge.domain.model import Platform
 from edge.domain.versions import VERSION_LIMIT, Version, parse_version
 
-# Electron has its own package with this plugin's protocol and is not in the table: it shares Android's column.
 _COLUMNS = {
-    "both": tuple(Platform),
-    "android": (Platform.ANDROID, Platform.ELECTRON),
+    "both": (Platform.ANDROID, Platform.IOS),
+    "android": (Platform.ANDROID,),
     "ios": (Platform.IOS,),
 }
 
@@ -28,11 +30,18 @@ class _Row(msgspec.Struct):
     ranges: list[tuple[str, str, str]]  # from, to, value; inclusive
 
 
+class _Family(msgspec.Struct):
+    platform: Platform
+    reported_plugin_version: str
+    capabilities: list[_Row]  # of its own releases; the newest counts, for nobody can tell which one asks
+
+
 class _Document(msgspec.Struct):
     first: str
     last: str
     exact: list[str]
     capabilities: list[_Row]
+    families: list[_Family]
 
 
 class _Line(NamedTuple):
@@ -47,16 +56,39 @@ def capability(name: str, platform: Platform, plugin_version: str) -> str:
 
     A version between two entries gets the lower one of its major line (a pre-release is below its release), one below
     its line's first entry gets that entry. 9.0.0 and 10.0.0 are old code under a high number and count for themselves
-    only: whatever else is above the newest release is taken for newer than it (device-protocol §10).
+    only: whatever else is above the newest release is taken for newer than it (device-protocol §10). A family's value
+    is the same whatever version is said.
     """
+    family = _families.get(platform)
+    if family is not None:
+        parse_plugin_version(plugin_version)
+        return family[name]
     line = _lines[name, platform]
     version = _nearest_known(parse_plugin_version(plugin_version))
     firsts, values = line[version.major]
     return values[max(0, bisect_right(firsts, version) - 1)]
 
 
-def is_unknown_release(plugin_version: str) -> bool:
-    """Whether the version is above every listed one of its line: worth counting, the table may have become old."""
+def family_of(plugin_version: str) -> Platform | None:
+    """The platform of the family whose releases all say this version; None: it is no family's."""
+    return _family_platforms.get(plugin_version)
+
+
+def platform_of(said: Platform, plugin_version: str) -> Platform:
+    """The platform that a device is of: a family's first releases said another one beside their own plugin version."""
+    return _family_platforms.get(plugin_version, said)
+
+
+def is_family(platform: Platform) -> bool:
+    """Whether the platform has a package of its own, which no version tells anything about."""
+    return platform in _families
+
+
+def is_unknown_release(platform: Platform, plugin_version: str) -> bool:
+    """Whether the version is above every listed one of its line, or not the one that its family says: worth counting,
+    the table may have become old."""
+    if platform in _families:
+        return plugin_version not in _family_platforms
     version = parse_plugin_version(plugin_version)
     return version not in _exact and version > _newest_of_line.get(version.major, _last)
 
@@ -105,6 +137,13 @@ def _build_newest(document: _Document) -> dict[int, Version]:
     return newest
 
 
+def _build_family(family: _Family) -> dict[str, str]:
+    return {
+        row.capability: max((_known(last), value) for _first, last, value in row.ranges)[1]
+        for row in family.capabilities
+    }
+
+
 def _read_document() -> _Document:
     content = pkgutil.get_data("edge.wire", "capabilities.json")
     assert content is not None, "edge/wire/capabilities.json is not in the package"
@@ -118,3 +157,5 @@ NEWEST_PLUGIN = _document.last  # that the project knows
 _exact = frozenset(_known(text) for text in _document.exact)
 _lines = _build_lines(_document)
 _newest_of_line = _build_newest(_document)
+_families = {family.platform: _build_family(family) for family in _document.families}
+_family_platforms = {family.reported_plugin_version: family.platform for family in _document.families}

@@ -231,5 +231,4 @@ _LIST_SCHEMA = Schema(
     required={"app_id": ("App ID", app_id_rule), "platform": ("Platform", platform_rule)},
     optional={"device_id": _optional_device_rule, **_OPTIONAL},
     needs_device=False,
-    needs_native=False,
 )

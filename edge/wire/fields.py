@@ -10,7 +10,7 @@ from typing import Any
 
 from edge.domain.errors import Invalid
 from edge.domain.model import APP_ID_LIMIT, Platform, parse_app_id, parse_device_id
-from edge.domain.versions import VERSION_LIMIT, coerce_native, parse_version
+from edge.domain.versions import VERSION_LIMIT, parse_version
 from edge.wire.body import WireError
 
 DEVICE_ID_LIMIT = 36  # characters; a UUID
@@ -31,7 +31,7 @@ class Schema:
     optional: Mapping[str, Rule]
     may_be_empty: frozenset[str] = field(default_factory=frozenset)
     needs_device: bool = True
-    needs_native: bool = True  # whether the native version has to be one, before all rules
+    needs_native: bool = True  # whether a native version is looked at before all rules
 
 
 def checked_fields(value: Any, schema: Schema) -> dict[str, Any]:
@@ -43,10 +43,11 @@ def checked_fields(value: Any, schema: Schema) -> dict[str, Any]:
     fields = {name: given for name, given in value.items() if given is not None}
     if schema.needs_device and not fields.get("device_id"):
         raise WireError(400, "missing_device_id", "Cannot find device_id")
-    if not fields.get("app_id"):
+    app = fields.get("app_id")
+    if not app and not (app == "" and "app_id" in schema.may_be_empty):
         raise WireError(400, "missing_app_id", "Cannot find app_id")
-    build = fields.get("version_build")
-    if schema.needs_native and not _is_native(build):
+    build = fields.get("version_build", "")
+    if schema.needs_native and not (isinstance(build, str) and len(build) <= VERSION_LIMIT):
         shown = build[:VERSION_LIMIT] if isinstance(build, str) else None
         raise WireError(400, "semver_error", "The native version is not a version", {"version_build": shown})
     issues = [{"field": name, "message": message} for name, message in _issues(fields, schema)]
@@ -67,10 +68,6 @@ def _issues(fields: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, st
         message = optional_rule(fields[name]) if name in fields else ""
         if message:
             yield name, message
-
-
-def _is_native(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= VERSION_LIMIT and coerce_native(value) is not None
 
 
 def app_id_rule(value: object) -> str:

@@ -8,15 +8,13 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from edge.domain.model import PlainWithKey, Platform, Plugin
-from edge.wire.capabilities import capability, is_unknown_release, parse_plugin_version
+from edge.wire.capabilities import capability, is_family, is_unknown_release, parse_plugin_version, platform_of
 
 # About 1,000 releases exist and a fleet runs some dozens of them. Devices choose the string (at most 128 characters),
 # so both caches together stay below 10 MB whatever is sent.
 RELEASE_CACHE_LIMIT = 4096
 
 OLDEST_SUPPORTED_MAJOR = 5  # device-protocol §1.4, rule 11
-
-ELECTRON_PLUGIN = "0.0.1"  # what every release of the Electron package calls itself (plugin-capabilities §11)
 
 Checksum = Literal["sha256", "crc32", "none"]
 
@@ -28,6 +26,10 @@ class Generation(enum.Enum):
     G1 = "G1"
     G2 = "G2"
     G3 = "G3"
+    ELECTRON = "electron"  # a package of its own, beside the generations (plugin-capabilities §11)
+
+    def __init__(self, name: str) -> None:
+        self.hears_reasons = name in ("G3", "electron")  # the others take every word of a reason for a failure
 
 
 class ZipEnd(enum.Enum):
@@ -51,7 +53,7 @@ class Form(NamedTuple):
 
 def is_electron(platform: Platform, plugin_version: str) -> bool:
     """Whether the Electron package asks, a family of its own: its first releases call their platform Android."""
-    return platform is Platform.ELECTRON or plugin_version == ELECTRON_PLUGIN
+    return platform_of(platform, plugin_version) is Platform.ELECTRON
 
 
 @lru_cache(RELEASE_CACHE_LIMIT)
@@ -60,12 +62,12 @@ def plugin_of(platform: Platform, plugin_version: str) -> Plugin:
     form = form_of(platform, plugin_version)
     return Plugin(
         version=plugin_version,
-        supported=parse_plugin_version(plugin_version).major >= OLDEST_SUPPORTED_MAJOR,
+        supported=is_family(platform) or parse_plugin_version(plugin_version).major >= OLDEST_SUPPORTED_MAJOR,
         reads_v3=capability("encryption", platform, plugin_version) == "v3",
         plain_with_key=_plain_with_key(platform, plugin_version, form),
         reverts_to_builtin=capability("revert_to_builtin", platform, plugin_version) == "yes",
         keeps_choice=capability("channel_choice_kept_on_device", platform, plugin_version) == "yes",
-        listed=not is_unknown_release(plugin_version),
+        listed=not is_unknown_release(platform, plugin_version),
         sends_key_id=capability("sends_key_id_characters", platform, plugin_version) != "0",
     )
 
@@ -109,16 +111,16 @@ def _zip_end(platform: Platform, plugin_version: str) -> ZipEnd:
     resume = capability("zip_resume", platform, plugin_version)
     if resume.endswith("restart_on_200"):
         return ZipEnd.WHOLE  # new Android asks again for ever on `bytes */N`; both platforms start over on 200
-    if platform is not Platform.IOS or resume == "across_launches_append_on_200":
+    if platform is Platform.ANDROID or resume == "across_launches_append_on_200":
         # The partial file is already whole: any body would be appended, any error would end the update.
         return ZipEnd.EMPTY
-    # iOS that keeps no partial file asks for `bytes=0-` at most: only a stranger comes past the end, so plain HTTP.
+    # Without a partial file they ask for `bytes=0-` at most: only a stranger comes past the end, so plain HTTP.
     return ZipEnd.REFUSE
 
 
 def _plain_with_key(platform: Platform, plugin_version: str, form: Form) -> PlainWithKey:
     match capability("zip_plain_with_public_key", platform, plugin_version):
-        case "no_public_key_option":
+        case "no_public_key_option" | "accepted":
             return PlainWithKey.ACCEPTED
         case "accepted_with_sha256" if form.checksum == "sha256":
             return PlainWithKey.ACCEPTED

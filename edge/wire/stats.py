@@ -11,12 +11,12 @@ import msgspec
 
 from edge.domain.errors import Invalid
 from edge.domain.manifest import NAME_LIMIT_BYTES
-from edge.domain.model import CHANNEL_NAME_LIMIT, AppId, DeviceId, Platform, parse_app_id, parse_device_id
+from edge.domain.model import CHANNEL_NAME_LIMIT, AppId, DeviceId, parse_app_id, parse_device_id
 from edge.domain.versions import VERSION_LIMIT
 from edge.wire.actions import ACTIONS, known_action
 from edge.wire.body import WireError, encode_json, read_json
+from edge.wire.capabilities import family_of
 from edge.wire.fields import CUSTOM_ID_LIMIT, INSTALL_SOURCE_LIMIT, KEY_ID_LIMIT
-from edge.wire.plugins import ELECTRON_PLUGIN
 
 __all__ = ["ACTIONS", "Event", "Report", "bundle_of", "encode_stats_answer", "parse_stats"]
 
@@ -193,9 +193,9 @@ def _action(given: object) -> str:
 
 
 def _platform(item: dict[str, Any]) -> str:
-    given = item.get("platform")
-    if item.get("plugin_version") == ELECTRON_PLUGIN:
-        return Platform.ELECTRON.value  # whatever the package's first releases call it
+    given, plugin = item.get("platform"), item.get("plugin_version")
+    if isinstance(plugin, str) and (family := family_of(plugin)):
+        return family.value  # whatever the package's first releases call it
     if isinstance(given, str) and 0 < len(given) <= PLATFORM_LIMIT:
         return given
     raise _wrong("platform", "Platform is required")

@@ -20,14 +20,14 @@ from edge.domain.model import (
     parse_app_id,
     parse_device_id,
 )
-from edge.domain.versions import VERSION_LIMIT, Version, coerce_native
+from edge.domain.versions import VERSION_LIMIT, read_native
 from edge.wire.body import BODY_LIMIT_BYTES, WireError, read_json
+from edge.wire.capabilities import platform_of
 from edge.wire.fields import (
     CUSTOM_ID_LIMIT,
     INSTALL_SOURCE_LIMIT,
     KEY_ID_LIMIT,
     Schema,
-    app_id_rule,
     boolean_rule,
     checked_fields,
     device_id_rule,
@@ -43,19 +43,20 @@ NATIVE_CACHE_LIMIT = 4096  # native versions of all apps on a node; devices choo
 
 VERSION_OS_LIMIT = 64  # characters; no system's own is longer, and the protocol has no rule for it
 
+_NO_APP = AppId("")
 _UNKNOWN_CHANNEL_MARK = "…"  # no channel's name can begin with it
 
 
-_VersionText = Annotated[str, msgspec.Meta(min_length=1, max_length=VERSION_LIMIT)]
+_native = lru_cache(NATIVE_CACHE_LIMIT)(read_native)
 
 
 class _Request(msgspec.Struct, gc=False):
     platform: Platform
     device_id: str
     app_id: AppId  # still any text
-    version_build: _VersionText
-    version_name: _VersionText
+    version_name: Annotated[str, msgspec.Meta(min_length=1, max_length=VERSION_LIMIT)]
     plugin_version: str
+    version_build: Annotated[str, msgspec.Meta(max_length=VERSION_LIMIT)] = ""  # Android without a versionName has none
     custom_id: str | None = None
     version_os: str | None = None
     is_emulator: bool | None = None
@@ -70,7 +71,8 @@ _decoder = msgspec.json.Decoder(_Request)
 
 def parse_update_check(body: bytes, country: str = "", apps: Container[AppId] = frozenset()) -> UpdateCheck:
     """Raises WireError: 413 `body_too_large`; 400 `invalid_json_parse_body`, `invalid_json_body`, `missing_device_id`,
-    `missing_app_id` or `semver_error`.
+    `missing_app_id` or `semver_error`. None of them for what real builds send, odd as it is (device-protocol §1.3.1):
+    a native version of any text or none, and any text for an app id, which is left empty when no app can have it.
 
     `country` is for the result: no body says it. The ids in `apps` are known to be valid, which spares a look at them.
     Every text of the result can be written as UTF-8. A `custom_id` above CUSTOM_ID_LIMIT or of another type counts as
@@ -105,15 +107,15 @@ def fields_of(check: UpdateCheck) -> dict[str, str | bool]:
 
 def _check_of(request: _Request, country: str, apps: Container[AppId]) -> UpdateCheck:
     app, build, name, version_os = request.app_id, request.version_build, request.version_name, request.version_os
-    says_builtin = name == BUILTIN
+    says_builtin, platform = name == BUILTIN, platform_of(request.platform, request.plugin_version)
     return UpdateCheck(
-        app if app in apps else parse_app_id(app),
+        app if app in apps else _app_id(app),
         parse_device_id(request.device_id),
-        request.platform,
+        platform,
         build if says_builtin else name,
         build,
         _native(build),
-        plugin_of(request.platform, request.plugin_version),
+        plugin_of(platform, request.plugin_version),
         request.is_prod is not False,
         request.is_emulator is True,
         _channel(request.default_channel) if request.default_channel else "",
@@ -126,12 +128,11 @@ def _check_of(request: _Request, country: str, apps: Container[AppId]) -> Update
     )
 
 
-@lru_cache(NATIVE_CACHE_LIMIT)
-def _native(text: str) -> Version:
-    version = coerce_native(text) if len(text) <= VERSION_LIMIT else None
-    if version is None:
-        raise Invalid("semver_error", f"native version {text[:VERSION_LIMIT]!r} has no number")
-    return version
+def _app_id(text: str) -> AppId:
+    try:
+        return parse_app_id(text)
+    except Invalid:
+        return _NO_APP
 
 
 def _channel(text: str) -> str:
@@ -151,7 +152,7 @@ _SCHEMA = Schema(
     code="invalid_json_body",
     message="Cannot parse body",
     required={
-        "app_id": ("App ID", app_id_rule),
+        "app_id": ("App ID", text_rule("App ID")),
         "device_id": ("Device ID", device_id_rule),
         "version_name": ("Version name", text_rule("Version name", VERSION_LIMIT)),
         "platform": ("Platform", platform_rule),
@@ -164,6 +165,7 @@ _SCHEMA = Schema(
         "install_source": text_rule("install_source", INSTALL_SOURCE_LIMIT),
         "key_id": text_rule("key_id", KEY_ID_LIMIT),
     },
+    may_be_empty=frozenset({"app_id"}),
 )
 
 
@@ -172,7 +174,7 @@ def _request_of(fields: Mapping[str, Any]) -> _Request:
     return _Request(
         app_id=fields["app_id"],
         device_id=fields["device_id"],
-        version_build=fields["version_build"],
+        version_build=fields.get("version_build", ""),
         version_name=fields["version_name"],
         platform=Platform(fields["platform"]),
         plugin_version=fields["plugin_version"],

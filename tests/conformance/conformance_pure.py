@@ -10,7 +10,7 @@ from conformance_states import blobs, changes_of, contents, event_faults, fact_c
 
 from edge.domain.apply import apply
 from edge.domain.channel_choice import ChannelRequest, Forget, Store, decide_choice
-from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin
+from edge.domain.decision import Blocked, Offer, RevertToBuiltin, unserved
 from edge.domain.explaining import explain
 from edge.domain.facts import DAY_SECONDS, NO_FACTS, DeviceFacts, in_force
 from edge.domain.model import AppState, ChannelName, UpdateCheck
@@ -88,8 +88,9 @@ class PureNode:
         snapshot = self.snapshots.get(check.app)
         self.seen = Seen(generation=form_of(check.platform, check.plugin.version).generation.value)
         if snapshot is None:
-            self.seen.because = Reason.UNKNOWN_APP.code
-            return encode_answer(Blocked(Reason.UNKNOWN_APP), check, BASE)
+            blocked = unserved(check.app)
+            self.seen.because = blocked.code
+            return encode_answer(blocked, check, BASE)
         return self._decide(snapshot, check)
 
     def _decide(self, snapshot: AppSnapshot, check: UpdateCheck) -> bytes:

@@ -47,6 +47,7 @@ _OF_A_BUNDLE = {
     *_ENCRYPTED,
     *_POLICIES,
     Reason.ENCRYPTION_REQUIRED.code,
+    Reason.UNNUMBERED_NATIVE.code,
     Reason.UNDER_NATIVE.code,
     Reason.WITHHELD.code,
     "no_new_version_available",
@@ -56,11 +57,11 @@ EXCLUSIVE = (
     _PLATFORMS,  # a device has one platform
     _POLICIES,  # a channel has one policy
     {Reason.MAJOR.code, Reason.UNDER_NATIVE.code},  # above the native version and below it
+    {Reason.UNNUMBERED_NATIVE.code, Reason.UNDER_NATIVE.code},  # no bundle is below it
     {Reason.PROD_BUILD.code, Reason.DEV_BUILD.code},
     {Reason.DEVICE.code, Reason.EMULATOR.code},
     *({each, Reason.ENCRYPTION_REQUIRED.code} for each in _ENCRYPTED),  # the bundle is encrypted or plain
     {Reason.KEY_ID_MISMATCH.code, Reason.KEY_ID_MISSING.code},  # the device says a key id or none
-    {Reason.ENCRYPTION_UNSUPPORTED.code, Reason.KEY_ID_MISSING.code},  # who says key ids reads the encryption
     {Reason.NO_CHANNEL.code, "channel_offers_nothing"},
     *({each, "channel_offers_nothing"} for each in _OF_A_BUNDLE),
     # Builtin is no bundle: nothing to decrypt, to withhold, to compare or to spread.

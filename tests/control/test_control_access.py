@@ -165,7 +165,7 @@ async def test_odd_tokens_are_refused(acme):
         ({"name": "a b", "role": "admin"}, 422, "invalid_token_name"),
         ({"name": "x", "role": "owner"}, 422, "invalid_body"),
         ({"name": "x", "role": "node", "app": APP}, 422, "invalid_token_scope"),
-        ({"name": "x", "role": "reader", "app": "x"}, 422, "invalid_app_id"),
+        ({"name": "x", "role": "reader", "app": "-x"}, 422, "invalid_app_id"),
         ({"name": "x"}, 422, "invalid_body"),
     ]
     for body, status, code in refused:

@@ -28,8 +28,8 @@ async def test_an_app_is_created_once(acme):
 
 
 async def test_an_app_id_is_checked(api):
-    assert await api("POST", "/v1/apps", {"app": "nonsense"}, status=422) == "invalid_app_id"
-    assert await api("GET", "/v1/apps/nonsense", status=422) == "invalid_app_id"
+    assert await api("POST", "/v1/apps", {"app": "non sense"}, status=422) == "invalid_app_id"
+    assert await api("GET", "/v1/apps/non%20sense", status=422) == "invalid_app_id"
     assert await api("GET", "/v1/apps/%ff%00.x", status=422) == "invalid_app_id"
 
 

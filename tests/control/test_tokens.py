@@ -153,7 +153,7 @@ def test_a_role_for_all_apps_cannot_be_limited_to_one(tokens, role):
 
 def test_the_app_of_a_token_is_checked(tokens):
     with pytest.raises(Invalid) as refused:
-        make(tokens, app="nonsense")
+        make(tokens, app="non sense")
     assert refused.value.code == "invalid_app_id"
 
 

@@ -61,7 +61,7 @@ RELEASES = [(platform, release) for platform in (Platform.ANDROID, Platform.IOS)
 
 def test_the_table_gives_enough_releases():
     assert len(RELEASES) > 150
-    assert {form_of(*each).generation for each in RELEASES} == set(Generation)
+    assert {form_of(*each).generation for each in RELEASES} == set(Generation) - {Generation.ELECTRON}
 
 
 @pytest.mark.parametrize(("platform", "release"), RELEASES, ids=lambda each: getattr(each, "value", each))

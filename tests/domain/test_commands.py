@@ -262,10 +262,18 @@ def test_bad_commands_are_refused_with_their_code(command, error, code):
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("app", ["", "app", "com.", ".com", "com..x", "com.a b", "com.é", "com.x\n", "a." + "b" * 127])
+@pytest.mark.parametrize(
+    "app", ["", "-app", "com.", ".com", "com..x", "com.a b", "com.é", "com.x\n", "a" * 129, "a." + "b" * 127, "other"]
+)
 def test_bad_app_ids_are_refused(app):
-    with pytest.raises(EdgeError, match="reverse-domain"):
+    with pytest.raises(EdgeError) as caught:
         apply(None, a_change(CreateApp(app=app)))
+    assert caught.value.code == "invalid_app_id"
+
+
+@pytest.mark.parametrize("app", ["a", "myapp", "my_app", "my-app.web", "Other", "others", "a" * 128])
+def test_an_app_id_may_have_one_part(app):
+    assert apply(None, a_change(CreateApp(app=app))).app == app
 
 
 def test_a_change_to_an_app_that_is_not_there_is_refused():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from telemetry_lines import APP, NOW, write_segment
 
 from edge.domain.model import Platform
+from edge.domain.versions import UNNUMBERED, Version
 from edge.telemetry.known_devices import KnownDevices, check_of
 from edge.telemetry.record import encode_record
 from edge.telemetry.segment import list_segments
@@ -158,10 +159,24 @@ def test_a_report_about_another_bundle_does_not_say_what_it_runs(tmp_path, actio
     assert found(tmp_path)[0] == [(1, "1.0.1", NOW)]
 
 
-@pytest.mark.parametrize("missing", [{"platform": "windows"}, {"native": ""}, {"native": "one"}, {"plugin": ""}])
+@pytest.mark.parametrize("missing", [{"platform": "windows"}, {"plugin": ""}])
 def test_who_could_not_ask_is_not_known(tmp_path, missing):
     written(tmp_path, [a_line(1), a_line(2, NOW + 1, **missing)], at=NOW + 1)
     assert [device for device, _, _ in found(tmp_path)[0]] == [1]
+
+
+def test_a_native_version_without_a_number_is_known_as_such():
+    natives = [check_of(an_event(native=native)).native for native in ("", "dev", "1")]
+    assert natives == [UNNUMBERED, UNNUMBERED, Version(1, 0, 0)]
+
+
+@pytest.mark.parametrize(("version", "own_name"), [("builtin", "builtin"), ("1.0.0", "1.0.0"), ("1.0.1", "1.0.1")])
+def test_a_device_is_asked_for_in_its_own_word_for_what_it_runs(version, own_name):
+    assert check_of(an_event(version=version, native="1.0.0")).own_name == own_name
+
+
+def test_the_electron_package_is_known_as_such_whatever_it_calls_its_platform():
+    assert check_of(an_event(platform="android", plugin="0.0.1")).platform is Platform.ELECTRON
 
 
 def test_a_check_says_everything_that_the_report_said():

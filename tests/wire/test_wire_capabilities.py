@@ -8,11 +8,12 @@ import pytest
 from edge.domain.errors import Invalid
 from edge.domain.model import Platform
 from edge.domain.versions import parse_version
-from edge.wire.capabilities import capability, is_unknown_release
+from edge.wire.capabilities import capability, is_unknown_release, platform_of
 
 TABLE = json.loads(pkgutil.get_data("edge.wire", "capabilities.json"))
 ROWS = [pytest.param(row, id=f"{row['capability']}-{row['platform']}") for row in TABLE["capabilities"]]
-PLATFORMS_OF = {"both": list(Platform), "android": [Platform.ANDROID, Platform.ELECTRON], "ios": [Platform.IOS]}
+PLATFORMS_OF = {"both": [Platform.ANDROID, Platform.IOS], "android": [Platform.ANDROID], "ios": [Platform.IOS]}
+(ELECTRON,) = TABLE["families"]
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -47,8 +48,9 @@ def test_the_ranges_of_a_row_ascend_inside_their_lines_and_every_line_has_some(r
     ],
 )  # fmt: skip
 def test_generation_on_both_sides_of_every_border(version, generation):
-    for platform in Platform:
+    for platform in (Platform.ANDROID, Platform.IOS):
         assert capability("answer_generation", platform, version) == generation
+    assert capability("answer_generation", Platform.ELECTRON, version) == "electron"
 
 
 def test_a_pre_release_of_the_newest_is_not_yet_the_newest():
@@ -71,4 +73,22 @@ def test_what_is_no_version_is_refused(text):
     ],
 )  # fmt: skip
 def test_releases_above_the_table_are_told_apart(version, unknown):
-    assert is_unknown_release(version) is unknown
+    assert is_unknown_release(Platform.ANDROID, version) is unknown
+
+
+@pytest.mark.parametrize("row", ELECTRON["capabilities"], ids=lambda row: row["capability"])
+def test_a_familys_value_is_its_newest_releases_whatever_version_is_said(row):
+    _, last, newest = row["ranges"][-1]
+    assert last == ELECTRON["last"]
+    for version in ("0.0.1", "0.0.6", "5.0.0", "8.51.23", "10.0.0"):
+        assert capability(row["capability"], Platform.ELECTRON, version) == newest
+
+
+@pytest.mark.parametrize("said", Platform)
+def test_a_family_is_told_by_its_platform_or_by_its_own_version(said):
+    assert platform_of(said, "0.0.1") is Platform.ELECTRON
+    assert platform_of(said, "8.51.23") is said
+
+
+def test_a_family_that_says_another_version_is_worth_counting():
+    assert [is_unknown_release(Platform.ELECTRON, version) for version in ("0.0.1", "0.0.7")] == [False, True]

@@ -159,6 +159,10 @@ def test_the_release_says_who_keeps_the_choice(platform, old, new):
     assert parse(plugin_version=new, platform=platform).keeps_choice is True
 
 
+def test_electron_keeps_its_choice_itself():
+    assert parse(plugin_version="0.0.1", platform="electron").keeps_choice is True
+
+
 def test_the_first_of_equal_words_in_a_query_counts():
     words = [("app_id", APP), ("platform", "ios"), ("platform", "android"), ("app_id", "x")]
     assert parse_channel_request("GET", b"", words).platform is Platform.IOS

@@ -62,7 +62,7 @@ def test_a_blob_is_asked_for_under_the_app_that_asks():
     ("old", "new"), [("5.45.10", "5.50.1"), ("6.45.10", "6.50.1"), ("7.45.10", "7.50.1"), ("8.46.3", "8.47.0")]
 )
 def test_the_releases_that_ask(old, new):
-    for platform in Platform:
+    for platform in (Platform.ANDROID, Platform.IOS):
         assert capability("manifest_size_call", platform, old) == "no"
         assert capability("manifest_size_call", platform, new) == "yes"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.domain.errors import Invalid
-from edge.domain.model import PlainWithKey, Platform
+from edge.domain.model import PlainWithKey, Platform, Plugin
 from edge.wire.plugins import RELEASE_CACHE_LIMIT, Form, Generation, ZipEnd, form_of, is_electron, plugin_of
 
 ANDROID, IOS, ELECTRON = Platform.ANDROID, Platform.IOS, Platform.ELECTRON
@@ -54,7 +54,7 @@ def test_checksum_and_manifest_by_release(version, android, ios):
         form = form_of(platform, version)
         return form.checksum + (" +m" if form.manifest else "")
 
-    assert (sent(ANDROID), sent(ELECTRON), sent(IOS)) == (android, android, ios)
+    assert (sent(ANDROID), sent(ELECTRON), sent(IOS)) == (android, "sha256", ios)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_checksum_and_manifest_by_release(version, android, ios):
 )
 def test_the_end_of_a_zip_by_release(version, android, ios):
     ends = [form_of(platform, version).zip_end for platform in (ANDROID, ELECTRON, IOS)]
-    assert ends == [ZipEnd(android), ZipEnd(android), ZipEnd(ios)]
+    assert ends == [ZipEnd(android), ZipEnd.REFUSE, ZipEnd(ios)]
 
 
 A, M, R = PlainWithKey.ACCEPTED, PlainWithKey.MANIFEST_ONLY, PlainWithKey.REFUSED
@@ -125,7 +125,7 @@ A, M, R = PlainWithKey.ACCEPTED, PlainWithKey.MANIFEST_ONLY, PlainWithKey.REFUSE
 )
 def test_plain_bundles_for_devices_with_a_key(version, android, ios):
     taken = [plugin_of(platform, version).plain_with_key for platform in (ANDROID, ELECTRON, IOS)]
-    assert taken == [android, android, ios]
+    assert taken == [android, A, ios]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_plain_bundles_for_devices_with_a_key(version, android, ios):
     ],
 )
 def test_what_the_decision_needs_to_know(version, supported, reads_v3, reverts):
-    for platform in Platform:
+    for platform in (ANDROID, IOS):
         plugin = plugin_of(platform, version)
         assert plugin.version == version
         assert (plugin.supported, plugin.reads_v3, plugin.reverts_to_builtin) == (supported, reads_v3, reverts)
@@ -187,7 +187,7 @@ KEYS = [
 
 @pytest.mark.parametrize(("version", "reads", "in_manifests", "sends_key_id"), KEYS)
 def test_encrypted_bundles_by_release(version, reads, in_manifests, sends_key_id):
-    for platform in Platform:
+    for platform in (ANDROID, IOS):
         plugin, form = plugin_of(platform, version), form_of(platform, version)
         assert (plugin.reads_v3, form.encrypted_manifest, plugin.sends_key_id) == (reads, in_manifests, sends_key_id)
         assert form.manifest or not form.encrypted_manifest
@@ -199,11 +199,21 @@ def test_encrypted_bundles_by_release(version, reads, in_manifests, sends_key_id
      ("8.0.1", False), ("8.2.0", True), ("10.0.0", False)],
 )  # fmt: skip
 def test_link_and_comment_by_release(version, read):
-    assert all(form_of(platform, version).metadata is read for platform in Platform)
+    assert all(form_of(platform, version).metadata is read for platform in (ANDROID, IOS))
+
+
+@pytest.mark.parametrize("version", ["0.0.1", "0.0.9", "4.0.0", "8.51.23"])
+def test_electron_is_the_same_whatever_version_it_says(version):
+    # plugin-capabilities §11: a plain zip and its SHA-256. It reads no session key in the plugin's spelling.
+    assert form_of(ELECTRON, version) == Form(Generation.ELECTRON, "sha256", False, False, ZipEnd.REFUSE, False)
+    plugin = plugin_of(ELECTRON, version)
+    assert plugin._replace(version="", listed=True) == Plugin(
+        "", supported=True, reads_v3=False, plain_with_key=A, reverts_to_builtin=False, keeps_choice=True
+    )
 
 
 def test_a_release_backported_under_another_number_gets_the_same_form():
-    for platform in Platform:
+    for platform in (ANDROID, IOS):
         assert form_of(platform, "6.43.5") == form_of(platform, "8.43.5")._replace(
             zip_end=form_of(platform, "6.43.5").zip_end
         )

@@ -279,7 +279,7 @@ def test_a_batch_keeps_what_is_good_and_names_the_rest_by_index():
         (None, 400, "invalid_json_body"),
         ({}, 400, "invalid_app_id"),
         (without("app_id"), 400, "invalid_app_id"),
-        (ORDINARY | {"app_id": "demo"}, 400, "invalid_app_id"),
+        (ORDINARY | {"app_id": "my demo"}, 400, "invalid_app_id"),
         ([7], 400, "invalid_app_id"),
         ([without("app_id"), ORDINARY], 400, "invalid_app_id"),
         ([ORDINARY, without("app_id")], 200, "invalid_app_id"),

@@ -17,7 +17,10 @@ def app() -> None:
 @click.option("--expose-metadata", is_flag=True, help="Tell devices a bundle's link and comment.")
 @with_api
 def create(client: Client, out: Output, app: str, expose_metadata: bool) -> None:
-    """Create APP, the id of the native app, like com.example.app."""
+    """Create APP, the id of the native app, like com.example.app.
+
+    Letters, digits, '-' and '_', in one part or several with a '.' between them; at most 128 characters.
+    """
     made = client.post("/v1/apps", {"app": app, "expose_metadata": expose_metadata})
     out.result(made, lambda: line(f"created {made['app']}"))
 

@@ -14,12 +14,14 @@ _STORE = "the device needs a newer native app from its store, or `edge channel s
 
 _OF_REASON = {
     Reason.UNKNOWN_APP: "create the app: `edge app create {app}`",
-    Reason.INVALID_APP_ID: "give the native app an id that an app can have (`edge app create --help`)",
+    Reason.INVALID_APP_ID: "give the native app an id that an app can have: letters, digits, '-' and '_', with a '.' "
+    "between its parts",
     Reason.UNSUPPORTED_PLUGIN: "ship a native app with a newer plugin; no channel setting helps this device",
     Reason.NO_CHANNEL: "make a channel public (`edge channel set {app} CHANNEL --public`), or send this device to one "
     "(`edge override set {app} DEVICE CHANNEL`)",
     Reason.KEY_ID_MISMATCH: _KEYS,
-    Reason.ENCRYPTION_UNSUPPORTED: "publish a plain bundle on a channel for these devices, or ship a newer plugin (Electron's reads none)",
+    Reason.ENCRYPTION_UNSUPPORTED: "publish a plain bundle on a channel for these devices (Electron needs that), or "
+    "ship a newer plugin",
     Reason.KEY_ID_MISSING: "give the app its public key in a store release, or publish a plain bundle",
     Reason.ENCRYPTION_REQUIRED: _KEYS,
     Reason.WITHHELD: "see what failed: `edge device show {app} DEVICE`; after a repair publish a new version, or "

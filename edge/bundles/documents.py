@@ -15,7 +15,8 @@ import msgspec
 from edge.bundles.formats import Untrusted, digest_of, parse_document
 from edge.domain.commands import Change
 from edge.domain.errors import TooLarge
-from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
+from edge.domain.impact import ChannelImpact, Offering, offering_of
+from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, VersionName
 from edge.domain.shares import format_share
 
 REVISION_FORMAT = 2  # 1 kept command ids without what they were used for
@@ -35,7 +36,8 @@ class Revision(NamedTuple):
 
 
 class RevisionLine(NamedTuple):
-    """One line of an app's history. `at` is seconds since the epoch."""
+    """One line of an app's history. `at` is seconds since the epoch. `served` is what its channels were and offered,
+    until `tell_changes` has made of it the `channels` that the revision changed."""
 
     number: int
     at: float
@@ -45,6 +47,8 @@ class RevisionLine(NamedTuple):
     digest: Digest
     change_id: str
     previous: Digest | None
+    served: Mapping[ChannelName, tuple[Channel, Offering]]
+    channels: tuple[ChannelImpact, ...] = ()
 
 
 class _Document(msgspec.Struct):
@@ -64,12 +68,24 @@ class _Made(msgspec.Struct):
     command: dict[str, Any]
 
 
+class _Withdrawn(msgspec.Struct):
+    withdrawn: str = ""
+
+
+class _Served(msgspec.Struct):
+    """Of a state, what tells what its channels offered."""
+
+    channels: dict[ChannelName, Channel]
+    bundles: dict[VersionName, _Withdrawn]
+
+
 class _Line(msgspec.Struct):
     format: int
     app: AppId
     revision: int
     previous: Digest | None
     change: _Made
+    state: _Served
 
 
 class _Overrides(msgspec.Struct):
@@ -134,7 +150,25 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
     made = line.change
     kind = str(made.command.pop("kind", ""))
     summary = summarize(made.command)
-    return RevisionLine(number, made.at, made.by, kind, summary, digest_of(content), made.id, line.previous)
+    served = _served(line.state)
+    return RevisionLine(number, made.at, made.by, kind, summary, digest_of(content), made.id, line.previous, served)
+
+
+def tell_changes(line: RevisionLine, older: RevisionLine | None) -> RevisionLine:
+    """The line with the channels that it changed, by name; `older` is the one before, None of the first."""
+    was = older.served if older is not None else {}
+    changed = [name for name in sorted(was.keys() | line.served.keys()) if was.get(name) != line.served.get(name)]
+    channels = tuple(ChannelImpact(name, _offered(was, name), _offered(line.served, name)) for name in changed)
+    return line._replace(channels=channels, served={})
+
+
+def _served(state: _Served) -> dict[ChannelName, tuple[Channel, Offering]]:
+    available = {version for version, bundle in state.bundles.items() if not bundle.withdrawn}
+    return {name: (channel, offering_of(channel, available)) for name, channel in state.channels.items()}
+
+
+def _offered(served: Mapping[ChannelName, tuple[Channel, Offering]], name: ChannelName) -> Offering | None:
+    return served[name][1] if name in served else None
 
 
 def encode_overrides(overrides: Mapping[DeviceId, ChannelName]) -> dict[str, bytes]:

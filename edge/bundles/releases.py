@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from typing import NamedTuple
 
-from edge.bundles.documents import Revision, RevisionLine
+from edge.bundles.documents import Revision, RevisionLine, tell_changes
 from edge.bundles.formats import Untrusted
 from edge.bundles.heads import SHARDS, Head, Heads, HeadShard, Held, build_successor, encode_shard, shard_of
 from edge.bundles.keyset import Trust
@@ -24,6 +24,8 @@ __all__ = ["Committed", "Head", "Releases", "Revisions", "check_blobs"]
 
 COMMIT_ATTEMPT_LIMIT = 50  # each lost one is another's success in the same shard; more is a store under siege
 REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be before any writer signs it anew
+
+MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes each
 
 
 class Committed(NamedTuple):
@@ -55,6 +57,8 @@ class Releases:
         self._writer = writer
         self._heads = Heads(store, trust, self.refused)
         self._revisions = Revisions(store, self.refused)
+        self._marks: dict[tuple[AppId, int], Digest] = {}
+        self._marking = threading.Lock()
         # One process's threads take turns instead of undoing each other's attempts.
         self._turns = {shard: threading.Lock() for shard in SHARDS}
 
@@ -107,19 +111,25 @@ class Releases:
         not asked for."""
         return self._apply(self._heads.shard(shard_of(app)), app, change)[1]
 
-    def history(self, app: AppId, limit: int) -> list[RevisionLine]:
-        """At most `limit` lines from the head back, newest first, each verified by the digest in the one after it.
+    def history(self, app: AppId, limit: int, before: int | None = None) -> list[RevisionLine]:
+        """At most `limit` lines, newest first, from the head or from the revision under `before` back. Each is verified
+        by the digest in the one after it; a page far back is reached by reading what is in front of it.
 
         Raises as `load`.
         """
         number, digest = _parts(self.head(app))
+        if before is not None and before <= number:
+            marked = self._marks.get((app, before))
+            number, digest = (before, marked) if marked is not None else (number, digest)
         lines: list[RevisionLine] = []
-        while len(lines) < limit:
-            line = self._revisions.line(app, number, digest)
-            lines.append(line)
-            if line.previous is None:
-                break
-            number, digest = number - 1, line.previous
+        older: RevisionLine | None = self._revisions.line(app, number, digest)
+        while older is not None and len(lines) < limit:
+            line = older
+            older = self._revisions.line(app, line.number - 1, line.previous) if line.previous is not None else None
+            if before is None or line.number < before:
+                lines.append(tell_changes(line, older))
+        if lines:
+            self._mark(app, lines[-1])
         return lines
 
     def refresh(self, now: float) -> int:
@@ -128,6 +138,13 @@ class Releases:
         A shard that is refused stays as it is, and one that another writer moves meanwhile is fresh by that.
         """
         return sum(self._refresh(shard, now) for shard in SHARDS)
+
+    def _mark(self, app: AppId, line: RevisionLine) -> None:
+        """Remember where a page ended: the next one begins there. What is behind a revision never changes."""
+        with self._marking:
+            self._marks[app, line.number] = line.digest
+            while len(self._marks) > MARKS_LIMIT:
+                del self._marks[next(iter(self._marks))]
 
     def _apply(self, held: Held, app: AppId, change: Change) -> tuple[Revision | None, Rehearsed]:
         """The change on paper, and the revision that it goes by."""

@@ -6,6 +6,7 @@ import click
 
 from edge.cli.asking import Asking, Request, carry_out, with_asking
 from edge.cli.client import Client, app_path
+from edge.cli.history import bundle_changes
 from edge.cli.options import with_api
 from edge.cli.output import Output, line, moment
 
@@ -57,7 +58,8 @@ def _about(view: dict[str, Any]) -> str:
     undone = view["undone"]
     if undone is None:
         return f"the latest change of {view['app']}"
-    what = f"{undone['kind']} {undone['summary']}".rstrip()
+    changes = bundle_changes(undone)
+    what = f"{undone['kind']} {undone['summary']}".rstrip() + (f" ({'; '.join(changes)})" if changes else "")
     return f"revision {undone['revision']} of {view['app']}: {what}, by {undone['by']} at {moment(undone['at'])}"
 
 

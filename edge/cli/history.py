@@ -1,10 +1,12 @@
 """`edge history`: the chain of an app's revisions, which is its audit trail."""
 
+from typing import Any
+
 import click
 
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
-from edge.cli.output import Output, moment, table
+from edge.cli.output import Output, moment, note, table
 
 LIMIT_DEFAULT = 50
 LIMIT_MOST = 1_000  # each revision is a document of its own to fetch
@@ -13,9 +15,33 @@ LIMIT_MOST = 1_000  # each revision is a document of its own to fetch
 @click.command()
 @click.argument("app")
 @click.option("--limit", type=click.IntRange(1, LIMIT_MOST), default=LIMIT_DEFAULT, show_default=True, help="How many.")
+@click.option("--before", type=click.IntRange(min=1), metavar="N", help="Only revisions under N: the next page.")
 @with_api
-def history(client: Client, out: Output, app: str, limit: int) -> None:
-    """List the revisions of APP, newest first: number, when, who, and which command."""
-    revisions = client.get(f"{app_path(app, 'history')}?limit={limit}")
-    rows = [[each["revision"], moment(each["at"]), each["by"], each["kind"], each["summary"]] for each in revisions]
-    out.result(revisions, lambda: table(("revision", "when", "by", "command", "about"), rows, "no revisions"))
+def history(client: Client, out: Output, app: str, limit: int, before: int | None) -> None:
+    """List the revisions of APP, newest first: number, when, who, which command, and what channels offered before and
+    after it."""
+    page = f"limit={limit}" + (f"&before={before}" if before is not None else "")
+    revisions = client.get(f"{app_path(app, 'history')}?{page}")
+    out.result(revisions, lambda: _tell(revisions))
+
+
+def bundle_changes(entry: dict[str, Any]) -> list[str]:
+    """`production: 1.0.0 -> 1.1.0` of each channel that the revision changed."""
+    return [f"{each['channel']}: {_bundles(each['before'], each['after'])}" for each in entry["channels"]]
+
+
+def _tell(revisions: list[dict[str, Any]]) -> None:
+    rows = [
+        [each["revision"], moment(each["at"]), each["by"], each["kind"], each["summary"], bundle_changes(each)]
+        for each in revisions
+    ]
+    table(("revision", "when", "by", "command", "about", "bundles"), rows, "no revisions")
+    if revisions and revisions[-1]["revision"] > 1:
+        note(f"older ones: --before {revisions[-1]['revision']}")
+
+
+def _bundles(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
+    was, becomes = (view["bundle"] or "nothing" if view else "none" for view in (before, after))
+    said = becomes if was == becomes else f"{was} -> {becomes}"
+    on_its_way = (after or {}).get("rollout") or (before or {}).get("rollout")
+    return f"{said} (rollout {on_its_way})" if on_its_way else said

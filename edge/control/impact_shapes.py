@@ -66,7 +66,7 @@ class ImpactView(msgspec.Struct, frozen=True, kw_only=True):
 
 def view_impact(impact: Impact, devices: DevicesImpactView | None) -> ImpactView:
     return ImpactView(
-        channels=[_channel(each) for each in impact.channels[:CHANNELS_LISTED]],
+        channels=[view_channel_impact(each) for each in impact.channels[:CHANNELS_LISTED]],
         more_channels=max(0, len(impact.channels) - CHANNELS_LISTED),
         withdrawn=list(impact.withdrawn),
         removed=list(impact.removed),
@@ -88,7 +88,7 @@ def view_devices(counted: Devices, *, since: float | None, cut: bool) -> Devices
     )
 
 
-def _channel(each: ChannelImpact) -> ChannelImpactView:
+def view_channel_impact(each: ChannelImpact) -> ChannelImpactView:
     return ChannelImpactView(channel=each.channel, before=_offering(each.before), after=_offering(each.after))
 
 

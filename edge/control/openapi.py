@@ -12,6 +12,7 @@ import edge
 from edge.control.impact_shapes import ImpactView
 from edge.control.operations import DRY_RUN, IDEMPOTENCY_KEY, Operation
 from edge.control.roles import GRANTED, Permission
+from edge.control.rollout_shapes import WHOLE_LIMIT
 from edge.control.routes_apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.routes_explain import COUNTRY, FLAGS, TEXTS
 from edge.control.routes_rollouts import LISTED_DEFAULT, LISTED_LIMIT
@@ -39,6 +40,10 @@ _QUERY = {
     "limit": {
         "description": "how many, the newest first",
         "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},
+    },
+    "before": {
+        "description": "only revisions under this number",
+        "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
     },
     "devices": {
         "description": "how many to list for each step",

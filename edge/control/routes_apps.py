@@ -6,8 +6,10 @@ from typing import Any
 from msgspec.structs import asdict
 
 from edge.bundles.documents import RevisionLine
+from edge.control.impact_shapes import view_channel_impact
 from edge.control.operations import Call, Operation, commit, load_app, parse_number
 from edge.control.roles import Permission, allows
+from edge.control.rollout_shapes import WHOLE_LIMIT
 from edge.control.routes_channels import view_channel
 from edge.control.shapes import AppChanged, AppRequest, AppSummary, AppView, HistoryEntry
 from edge.domain.commands import CreateApp
@@ -41,7 +43,8 @@ async def handle_show(call: Call[None]) -> AppView:
 async def handle_history(call: Call[None]) -> list[HistoryEntry]:
     """Newest first."""
     limit = parse_number(call.request, "limit", HISTORY_DEFAULT, 1, HISTORY_LIMIT)
-    lines = await asyncio.to_thread(call.ports.releases.history, call.app, limit)
+    before = parse_number(call.request, "before", WHOLE_LIMIT, 1, WHOLE_LIMIT)
+    lines = await asyncio.to_thread(call.ports.releases.history, call.app, limit, before)
     return [view_line(line) for line in lines]
 
 
@@ -54,6 +57,7 @@ def view_line(line: RevisionLine) -> HistoryEntry:
         by=line.by,
         kind=line.kind,
         summary=line.summary,
+        channels=[view_channel_impact(each) for each in line.channels],
     )
 
 
@@ -116,10 +120,10 @@ OPERATIONS = (
         name="show_history",
         method="GET",
         path="/v1/apps/{app}/history",
-        summary="Show the chain of revisions, newest first",
+        summary="Show the chain of revisions, newest first; `before` the last one of a page is the next page",
         permission=Permission.READ_APP,
         handle=handle_history,
         answer=list[HistoryEntry],
-        query=("limit",),
+        query=("limit", "before"),
     ),
 )

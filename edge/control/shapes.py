@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from edge.control.impact_shapes import ChannelImpactView
 from edge.control.roles import Role
 from edge.control.rollout_shapes import RolloutSummary
 from edge.control.targeting_shapes import ExperimentView
@@ -287,7 +288,8 @@ class BlobStored(_Answer, frozen=True, kw_only=True):
 class HistoryEntry(_Answer, frozen=True, kw_only=True):
     """One revision: the change that made it, its id, when (seconds since the epoch) and by which token.
 
-    `digest` is the revision document's; `summary` is the command in one line.
+    `digest` is the revision document's; `summary` is the command in one line. `channels` are those that it changed,
+    with what they offered before and after.
     """
 
     revision: int
@@ -297,6 +299,7 @@ class HistoryEntry(_Answer, frozen=True, kw_only=True):
     by: str
     kind: str
     summary: str
+    channels: list[ChannelImpactView]
 
 
 class ExplainStep(_Answer, frozen=True, kw_only=True):

@@ -166,6 +166,15 @@ def test_history_stops_at_its_limit(truth):
     assert [line.number for line in truth.releases.history(APP, 2)] == [3, 2]
 
 
+def test_a_page_begins_where_the_one_before_it_ended_without_reading_that_again(truth):
+    releases = truth.releases
+    end = releases.history(APP, 2)[-1]
+    truth.store.path(revision_key(APP, 3, releases.head(APP).digest)).write_bytes(b"lost")
+    assert [line.number for line in releases.history(APP, 2, before=end.number)] == [1]
+    with pytest.raises(Untrusted):
+        reading(truth).history(APP, 2, before=end.number)
+
+
 def test_history_stops_at_a_link_that_was_altered(truth):
     second = truth.releases.history(APP, 2)[1]
     path = truth.store.path(revision_key(APP, 2, second.digest))

@@ -96,7 +96,8 @@ def test_a_yes_does_it(node, app):
 def test_an_undo_names_what_it_takes_back_and_whose_it_was_and_takes_back_no_other(node, app):
     code, seen = at_terminal(node, "undo", app, typed="y\n")
     assert code == 0
-    assert f"undo revision 4 of {app}: publish_bundle version=1.1.0 channel=stable, by admin at 20" in seen
+    what = "publish_bundle version=1.1.0 channel=stable (stable: 1.0.0 -> 1.1.0)"
+    assert f"undo revision 4 of {app}: {what}, by admin at 20" in seen
     assert node.json("channel", "show", app, "stable")["bundle"] == "1.0.0"
 
 

@@ -140,7 +140,9 @@ def test_a_rollback_and_its_undo(node, app):
     reason = node.failure("undo", app, "--yes")
     assert reason.startswith("this would offer '1.1.0' on channel 'stable' again, which was rolled back")
     text = node.text("undo", app, "--force", "--yes")
-    assert text.startswith(f"undid revision 6 of {app}: roll_back channel=stable, by admin at 20")
+    assert text.startswith(
+        f"undid revision 6 of {app}: roll_back channel=stable (stable: 1.1.0 -> 1.0.1), by admin at 20"
+    )
     assert text.endswith(" (revision 7)\n")
     assert node.json("channel", "show", app, "stable")["bundle"] == "1.1.0"
     assert node.json("rollback", app, "stable", "--to", "builtin")["bundle"] == "builtin"

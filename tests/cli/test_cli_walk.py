@@ -157,7 +157,10 @@ def test_history_tells_every_revision_newest_first(node, app, folder):
     lines = node.text("history", app).splitlines()
     assert all(each["summary"] in line for each, line in zip(revisions, lines[1:], strict=True))
     assert "1.0.0" in lines[1] and "stable" in lines[2]
+    assert "stable: nothing -> 1.0.0" in lines[1]
     assert len(node.json("history", app, "--limit", "1")) == 1
+    page = node.run("history", app, "--limit", "1", "--before", "3")
+    assert page.stdout.splitlines()[1].startswith("       2  ") and page.stderr == "older ones: --before 2\n"
 
 
 def test_tokens_are_made_used_and_revoked(node, app):

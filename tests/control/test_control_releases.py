@@ -321,6 +321,53 @@ async def test_history_tells_who_did_what_newest_first(acme):
     assert [line["revision"] for line in await acme("GET", f"/v1/apps/{APP}/history?limit=2")] == [3, 2]
 
 
+async def test_history_names_the_bundles_of_every_channel_that_a_revision_changed(acme):
+    await channel(acme, "production", public=True)
+    for version in ("1.0.0", "1.1.0"):
+        await acme.publish(version, channel="production")
+    await acme.publish("1.2.0")
+    await acme("POST", f"{CHANNELS}/production/rollout", {"bundle": "1.2.0", "steps": ["1"]})
+    await acme("POST", f"{CHANNELS}/production/rollout/pause")
+    await acme("POST", f"{CHANNELS}/production/rollout/promote")
+    await acme("POST", f"/v1/apps/{APP}/bundles/1.2.0/withdraw", {"reason": "crashes"})
+    lines = await acme("GET", f"/v1/apps/{APP}/history")
+
+    def told(view):
+        return view and (view["bundle"], view["rollout"])
+
+    changes = [
+        [(each["channel"], told(each["before"]), told(each["after"])) for each in line["channels"]] for line in lines
+    ]
+    assert changes == [
+        [("production", ("1.2.0", None), ("1.1.0", None))],
+        [("production", ("1.1.0", "1.2.0"), ("1.2.0", None))],
+        [("production", ("1.1.0", "1.2.0"), ("1.1.0", "1.2.0"))],
+        [("production", ("1.1.0", None), ("1.1.0", "1.2.0"))],
+        [],  # published, and offered to nobody
+        [("production", ("1.0.0", None), ("1.1.0", None))],
+        [("production", (None, None), ("1.0.0", None))],
+        [("production", None, (None, None))],
+        [],
+    ]
+    page = await acme("GET", f"/v1/apps/{APP}/history?limit=1&before=4")
+    assert page == [lines[-3]]  # the page before does not have to be read for what its last one changed
+
+
+async def test_history_has_pages(acme):
+    for number in range(9):
+        await channel(acme, f"c{number}")
+    whole = await acme("GET", f"/v1/apps/{APP}/history")
+    pages, before = [], ""
+    while page := await acme("GET", f"/v1/apps/{APP}/history?limit=4{before}"):
+        pages.append(page)
+        before = f"&before={page[-1]['revision']}"
+    assert [len(page) for page in pages] == [4, 4, 2] and [*pages[0], *pages[1], *pages[2]] == whole
+    assert await acme("GET", f"/v1/apps/{APP}/history?before=999&limit=10") == whole
+    assert await acme("GET", f"/v1/apps/{APP}/history?before=3") == whole[-2:]
+    for before in ("0", "-1", "x", "", "9" * 400):
+        assert await acme("GET", f"/v1/apps/{APP}/history?before={before}", status=422) == "invalid_before"
+
+
 async def test_an_odd_limit_is_refused(acme):
     for limit in ("0", "1001", "-1", "x", "", "1e3", "²", "9" * 5000, "0" * 9 + "1001", "0" * 9 + "9" * 5000):
         path = f"/v1/apps/{APP}/history?limit={limit}"

@@ -10,7 +10,7 @@ from conformance_states import blobs, changes_of, contents, event_faults, fact_c
 
 from edge.domain.apply import apply
 from edge.domain.channel_choice import ChannelRequest, Forget, Store, decide_choice
-from edge.domain.decision import Blocked, Offer, RevertToBuiltin, unserved
+from edge.domain.decision import Offer, unserved
 from edge.domain.explaining import explain
 from edge.domain.facts import DAY_SECONDS, NO_FACTS, DeviceFacts, in_force
 from edge.domain.model import AppState, ChannelName, UpdateCheck
@@ -46,7 +46,6 @@ class Seen:
     because: str = ""
     generation: str = ""
     passed: frozenset[str] = frozenset()
-    channel_policy: str = ""
 
 
 @dataclass
@@ -97,18 +96,10 @@ class PureNode:
         steps, decision = explain(snapshot, check, MOMENT, self.facts_of(check.app, check.device))
         self.seen.passed = frozenset(step.rule for step in steps if step.outcome == "pass")
         manifest = b""
-        match decision:
-            case Offer(bundle, channel):
-                self.seen.because = "offer"
-                self.seen.channel_policy = snapshot.channels[channel].channel.policy.value
-                self.record(Offered(check.app, check.device, bundle.version))
-                manifest = snapshot.manifest_of(bundle)
-            case Blocked(reason):
-                self.seen.because = reason.code
-            case RevertToBuiltin():
-                self.seen.because = "revert_to_builtin"
-            case _:
-                self.seen.because = "up_to_date"
+        self.seen.because = decision.code
+        if isinstance(decision, Offer):
+            self.record(Offered(check.app, check.device, decision.bundle.version))
+            manifest = snapshot.manifest_of(decision.bundle)
         return encode_answer(decision, check, BASE, manifest=manifest, expose_metadata=snapshot.expose_metadata)
 
     def _sizes(self, body: bytes) -> bytes:

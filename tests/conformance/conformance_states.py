@@ -139,6 +139,8 @@ def _commands(app: str, state: Mapping[str, Any], cases: list[Case]) -> Iterator
     for raw in state.get("bundles", ()):
         if "deleted_days_ago" in raw:
             yield raw["deleted_days_ago"], DeleteBundle(version=raw["version"])
+    for raw in state.get("changes", ()):
+        yield 0, msgspec.convert(raw, Command)
     for case in cases:
         if case.override:
             yield 0, SetOverride(device=case.device, channel=case.override)

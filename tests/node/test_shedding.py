@@ -103,6 +103,23 @@ async def test_an_overloaded_worker_has_nothing_new_for_any_release(tmp_path, pl
         assert desk.counts["checks_shed"] == 1
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"version_build": "dev"}, {"app_id": ""}, {"app_id": "my app"}, {}],
+    ids=["no number", "no app id", "an odd app id", "ordinary"],
+)
+@pytest.mark.parametrize("platform", ["android", "ios", "electron"])
+async def test_an_overloaded_worker_has_nothing_new_for_a_device_on_builtin(tmp_path, platform, changes):
+    async with a_worker(tmp_path) as (client, desk):
+        overload(desk)
+        question = a_question(platform=platform, plugin_version="8.43.11", version_name="builtin") | changes
+        async with client.post("/updates", json=question) as response:
+            answer = await response.json()
+        silent = {"version": "", "url": SILENT["url"]}
+        nothing = {"error": "no_new_version_available", "message": "No new version available", "kind": "up_to_date"}
+        assert answer == (nothing | {"version": "builtin"} if platform == "electron" else silent)
+
+
 async def test_a_malformed_check_gets_its_400_under_overload_too(tmp_path):
     async with a_worker(tmp_path) as (client, desk):
         overload(desk)

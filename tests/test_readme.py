@@ -32,6 +32,7 @@ from edge.node.overload import LATE_SECONDS
 from edge.node.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
 from edge.node.tls import HANDSHAKE_SECONDS
 from edge.telemetry.backwards import READ_LIMIT_BYTES
+from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
@@ -74,6 +75,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",
         f"| an overloaded worker | {LATE_SECONDS} s behind",
         f"| {ADDRESS_REQUESTS:,} a minute of one address and app, {DEVICE_REQUESTS} a second of one device and verb |",
+        f"| events that a duplicate is told by | {REMEMBERED_LIMIT:,} of the last hour |",
         f"| bundles withheld from a device | the latest {WITHHELD_LIMIT}, for {WITHHELD_DAYS} days |",
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
         f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",

@@ -27,7 +27,7 @@ from edge.node.exposition import encode_families
 from edge.node.metrics import Observed, build_metrics
 from edge.node.moments import Moments
 from edge.node.supervisor import Supervisor, Truth
-from edge.telemetry.counts import read_counts, read_totals
+from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.fold import fold
 from edge.telemetry.room import held_bytes
 from edge.wire.answers import encode_answer
@@ -108,7 +108,11 @@ class Insight:
                 log.error("events cannot be counted now; they stay in the spool: %s", error)
 
     async def stats(self, app: AppId) -> dict[str, Any]:
-        return {"counts": await self.counts(app)}
+        counts = await self.counts(app)
+        return {
+            "counts": counts,
+            "duplicates": await asyncio.to_thread(read_duplicates, self._truth.counts_database, app),
+        }
 
     async def status(self) -> dict[str, Any]:
         heads = await asyncio.to_thread(self._truth.releases.heads)
@@ -130,6 +134,7 @@ class Insight:
         """Blocks: looks at heads, segments and counts."""
         truth, releases = self._truth, self._truth.releases
         pages, evicted = self._supervisor.facts_size
+        totals = read_totals(truth.counts_database)
         return Observed(
             version=__version__,
             now=time.time(),
@@ -139,7 +144,8 @@ class Insight:
             heads_refused=list(releases.problems),
             refused=dict(releases.refused),
             spool_bytes=held_bytes(truth.spool_dir),
-            folded=read_totals(truth.counts_database).get("folded", 0),
+            folded=totals.get("folded", 0),
+            duplicates=totals.get("duplicates", 0),
             folded_at=self._folded_at,
             facts_pages=pages,
             facts_evicted=evicted,

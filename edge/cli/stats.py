@@ -1,22 +1,32 @@
 """`edge stats`: how often devices reported what, per bundle."""
 
 from collections import Counter
+from typing import Any
 
 import click
 
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
-from edge.cli.output import Output, table
+from edge.cli.output import Output, line, table
 
 
 @click.command()
 @click.argument("app")
 @with_api
 def stats(client: Client, out: Output, app: str) -> None:
-    """Count the events that devices of APP reported, by bundle and action."""
+    """Count the events that devices of APP reported, by bundle and action.
+
+    A report that a device sends again within the hour counts once.
+    """
     found = client.get(app_path(app, "stats"))
     counts: Counter[tuple[str, str]] = Counter()
     for each in found["counts"]:
         counts[each["bundle"], each["action"]] += each["n"]
     rows = [[bundle, action, n] for (bundle, action), n in sorted(counts.items())]
-    out.result(found, lambda: table(("bundle", "action", "events"), rows, "no events yet"))
+    out.result(found, lambda: _show(rows, found["duplicates"]))
+
+
+def _show(rows: list[list[Any]], duplicates: int) -> None:
+    table(("bundle", "action", "events"), rows, "no events yet")
+    if duplicates:
+        line(f"{duplicates} more came a second time and are not counted")

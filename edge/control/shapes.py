@@ -330,7 +330,10 @@ class BundleCount(_Answer, frozen=True, kw_only=True):
 
 
 class AppStats(_Answer, frozen=True, kw_only=True):
+    """`duplicates` are reports that came again within the hour; they are not among the counts."""
+
     counts: list[BundleCount]
+    duplicates: int
 
 
 class NodeStatus(_Answer, frozen=True, kw_only=True):

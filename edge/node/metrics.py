@@ -54,6 +54,7 @@ class Observed(NamedTuple):
     refused: Mapping[str, int]  # stored documents by code
     spool_bytes: int
     folded: int
+    duplicates: int
     folded_at: float
     facts_pages: int
     facts_evicted: int
@@ -120,6 +121,12 @@ def _node(seen: Observed) -> list[Family]:
         _gauge("edge_apps", "Apps of this node.", seen.apps),
         _gauge("edge_spool_bytes", "Events on disk, counted ones included.", seen.spool_bytes),
         Family("edge_events_folded_total", "counter", "Events counted so far.", [Sample({}, seen.folded)]),
+        Family(
+            "edge_events_duplicate_total",
+            "counter",
+            "Events that came again within the hour and were not counted a second time.",
+            [Sample({}, seen.duplicates)],
+        ),
         _gauge("edge_fold_age_seconds", "Since events were last counted.", max(0.0, seen.now - seen.folded_at)),
         _gauge("edge_facts_pages", "Pages of 4 KiB that the table of device facts has.", seen.facts_pages),
         Family(

@@ -35,8 +35,18 @@ def read_counts(database: Path, app: str, *, since: float | None = None) -> list
         return [Count(*row) for row in rows]
 
 
+def read_duplicates(database: Path, app: str) -> int:
+    """Events of one app that came again and were not counted a second time, over everything. Raises NewerSchema."""
+    connection = open_for_reading(database)
+    if connection is None:
+        return 0
+    with closing(connection):
+        row = connection.execute("SELECT n FROM duplicates WHERE app = ?", (app,)).fetchone()
+        return int(row[0]) if row else 0
+
+
 def read_totals(database: Path) -> dict[str, int]:
-    """`folded`, `malformed` records and `torn_tails`, over everything ever folded. Raises NewerSchema."""
+    """`folded`, `duplicates`, `malformed` records and `torn_tails`, over everything ever folded. Raises NewerSchema."""
     connection = open_for_reading(database)
     if connection is None:
         return {}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from edge.domain.errors import Unavailable
 
-SCHEMA_NUMBER = 1
+SCHEMA_NUMBER = 2
 BUSY_SECONDS = 30.0  # another folder's transaction takes far less, even on a slow disk
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE counts (
     app TEXT NOT NULL, day INTEGER NOT NULL, bundle TEXT NOT NULL, action TEXT NOT NULL, platform TEXT NOT NULL,
     n INTEGER NOT NULL,
@@ -21,8 +21,14 @@ CREATE TABLE apps (app TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE totals (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE segments (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, finished_ms INTEGER) WITHOUT ROWID;
 """
+_SECOND = """
+CREATE TABLE seen (key INTEGER PRIMARY KEY, received_ms INTEGER NOT NULL);
+CREATE INDEX seen_by_time ON seen (received_ms);
+CREATE TABLE duplicates (app TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_STEPS = (_FIRST, _SECOND)  # from each schema to the next one; a new database takes all
 # counts.day: days since 1970-01-01 UTC. segments: rows outlive their files (some 24 a day and worker), so that no file
-# that comes back, from a backup or a power cut, is ever counted a second time.
+# that comes back, from a backup or a power cut, is ever counted a second time. seen: what `duplicates` says.
 
 
 class NewerSchema(Unavailable):
@@ -55,7 +61,7 @@ def open_for_reading(database: Path) -> sqlite3.Connection | None:
     except BaseException:
         connection.close()
         raise
-    connection.close()  # a folder is making it right now
+    connection.close()  # a folder is making it right now, or brings it from an older schema to this one
     return None
 
 
@@ -70,8 +76,7 @@ def _check_schema(connection: sqlite3.Connection, database: Path) -> int:
 def _create_schema(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     with connection:
-        if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_NUMBER:
-            return
-        for statement in _SCHEMA.split(";"):
+        number = connection.execute("PRAGMA user_version").fetchone()[0]
+        for statement in "".join(_STEPS[number:]).split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_NUMBER}")

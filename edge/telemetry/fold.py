@@ -1,8 +1,9 @@
 """Folding: records from segments become counts, each exactly once.
 
 A segment's offset moves in the transaction that adds its counts, so whatever is interrupted is repeated whole or not at
-all. What goes in comes out: `folded` is the sum of all counts, and `folded + malformed` is every record read. Labels
-come from devices, so each is bounded, with an explicit `other`. Records count on the day this node received them (UTC).
+all. What goes in comes out: `folded` is the sum of all counts, and `folded + duplicates + malformed` is every record
+read. Labels come from devices, so each is bounded, with an explicit `other`. Records count on the day this node
+received them (UTC), and the same report sent again counts once.
 """
 
 import sqlite3
@@ -16,7 +17,8 @@ from typing import BinaryIO, NamedTuple
 from edge.domain.model import APP_ID_LIMIT, Platform
 from edge.domain.versions import VERSION_LIMIT
 from edge.telemetry.database import open_for_folding
-from edge.telemetry.record import parse_record
+from edge.telemetry.duplicates import Seen
+from edge.telemetry.record import Facts, parse_record
 from edge.telemetry.room import held_bytes
 from edge.telemetry.segment import UNBORN, UnreadableSegment, is_live, list_segments, read_frames, read_header
 from edge.wire.actions import ACTIONS, EXPERIMENT_OFFER
@@ -38,6 +40,7 @@ class FoldReport:
     """What one fold did; `unreadable` names the segments it left alone and why."""
 
     folded: int = 0
+    duplicates: int = 0
     malformed: int = 0
     torn_tails: int = 0
     finished: int = 0
@@ -55,6 +58,7 @@ class _Labels(NamedTuple):
 
 class _Batch(NamedTuple):
     counts: Counter[_Labels]
+    duplicates: Counter[str]  # by app
     malformed: int
     end: int  # offset behind the last whole frame
     more: bool  # the limit ended the batch, not the file
@@ -70,12 +74,13 @@ def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None 
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
         finished = dict(connection.execute("SELECT name, finished_ms FROM segments WHERE finished_ms IS NOT NULL"))
-        folding = _Folding(connection, int(now * 1000), report)
+        folding = _Folding(connection, Seen(connection), int(now * 1000), report)
         for path in list_segments(directory):
             if path.stem in finished:
                 folding.delete_expired(path, finished[path.stem])
             else:
                 folding.fold_segment(path)
+        folding.forget_seen()
         if keep_bytes is not None:
             folding.make_room(directory, keep_bytes)
     _delete_unborn(directory, now)
@@ -85,6 +90,7 @@ def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None 
 @dataclass(frozen=True, slots=True)
 class _Folding:
     connection: sqlite3.Connection
+    seen: Seen
     now_ms: int
     report: FoldReport
 
@@ -109,24 +115,35 @@ class _Folding:
             offset, finished_ms = row or (first, None)
             if finished_ms is not None:  # by another folder, since we looked
                 return False
-            batch = _read_batch(file, offset)
+            batch = _read_batch(file, offset, self.seen)
             finish = not live and not batch.more
             torn = finish and file.seek(0, SEEK_END) > batch.end
             if batch.end > offset or finish:
                 self._store(name, batch, torn=torn, finished_ms=self.now_ms if finish else None)
         self.report.folded += batch.counts.total()
+        self.report.duplicates += batch.duplicates.total()
         self.report.malformed += batch.malformed
         self.report.torn_tails += torn
         self.report.finished += finish
         return batch.more
 
     def _store(self, name: str, batch: _Batch, *, torn: bool, finished_ms: int | None) -> None:
-        _add_counts(self.connection, batch.counts)
-        totals = {"folded": batch.counts.total(), "malformed": batch.malformed, "torn_tails": int(torn)}
+        _add_counts(self.connection, batch.counts, batch.duplicates)
+        totals = {
+            "folded": batch.counts.total(),
+            "duplicates": batch.duplicates.total(),
+            "malformed": batch.malformed,
+            "torn_tails": int(torn),
+        }
         self.connection.executemany(
             "INSERT INTO totals (name, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", totals.items()
         )
         self.connection.execute("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (name, batch.end, finished_ms))
+
+    def forget_seen(self) -> None:
+        self.connection.execute("BEGIN IMMEDIATE")
+        with self.connection:
+            self.seen.forget(self.now_ms)
 
     def delete_expired(self, path: Path, finished_ms: int) -> None:
         if finished_ms <= self.now_ms - SEGMENT_RETENTION_SECONDS * 1000:
@@ -150,25 +167,26 @@ class _Folding:
                 return
 
 
-def _read_batch(file: BinaryIO, offset: int) -> _Batch:
-    counts: Counter[_Labels] = Counter()
-    malformed = 0
+def _read_batch(file: BinaryIO, offset: int, seen: Seen) -> _Batch:
+    found: list[Facts] = []
+    malformed, more = 0, False
     end = file.seek(offset)
     for frame in read_frames(file):
         end = frame.end
-        labels = [_labels(record) for record in frame.records]
-        counts.update(filter(None, labels))
-        malformed += labels.count(None)
+        facts = [parse_record(record) for record in frame.records]
+        found.extend(filter(None, facts))
+        malformed += facts.count(None)
         if end - offset >= BATCH_BYTES:
-            return _Batch(counts, malformed, end, more=True)
-    return _Batch(counts, malformed, end, more=False)
+            more = True
+            break
+    again = seen.find_duplicates((each.key, each.received_ms) for each in found)
+    counts = Counter(_labels(each) for each, repeated in zip(found, again, strict=True) if not repeated)
+    duplicates = Counter(_labels(each).app for each, repeated in zip(found, again, strict=True) if repeated)
+    return _Batch(counts, duplicates, malformed, end, more)
 
 
-def _labels(record: bytes) -> _Labels | None:
+def _labels(facts: Facts) -> _Labels:
     """Bounded in everything but the number of apps and bundles, which the database knows."""
-    facts = parse_record(record)
-    if facts is None:
-        return None
     bundle = bundle_of(facts.version)
     return _Labels(
         facts.app if len(facts.app) <= APP_ID_LIMIT else OTHER,
@@ -179,12 +197,16 @@ def _labels(record: bytes) -> _Labels | None:
     )
 
 
-def _add_counts(connection: sqlite3.Connection, counts: Counter[_Labels]) -> None:
+def _add_counts(connection: sqlite3.Connection, counts: Counter[_Labels], duplicates: Counter[str]) -> None:
     bounds = _Bounds(connection)
     connection.executemany(
         "INSERT INTO counts (app, day, bundle, action, platform, n) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET n = n + excluded.n",
         ((*bounds.admit(labels), n) for labels, n in counts.items()),
+    )
+    connection.executemany(
+        "INSERT INTO duplicates (app, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+        ((bounds.admit_app(app), n) for app, n in duplicates.items()),
     )
 
 
@@ -197,7 +219,7 @@ class _Bounds:
         self._bundles: dict[tuple[str, int], set[str]] = {}
 
     def admit(self, labels: _Labels) -> _Labels:
-        app = self._admit_app(labels.app)
+        app = self.admit_app(labels.app)
         bundles = self._bundles_of(app, labels.day)
         bundle = labels.bundle
         if bundle not in bundles and len(bundles) >= BUNDLES_PER_APP_AND_DAY_LIMIT:
@@ -205,7 +227,7 @@ class _Bounds:
         bundles.add(bundle)
         return labels._replace(app=app, bundle=bundle)
 
-    def _admit_app(self, app: str) -> str:
+    def admit_app(self, app: str) -> str:
         if app in self._apps:
             return app
         if len(self._apps) >= APPS_LIMIT:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from urllib.request import Request, urlopen
 
 import msgspec
 import pytest
@@ -234,6 +235,15 @@ def test_a_device_installs_what_was_published_and_stats_tell(node, app, folder, 
     counts = {(each["bundle"], each["action"]): each["n"] for each in node.json("stats", app)["counts"]}
     assert counts["1.0.1", "set"] == 1
     assert ["1.0.1", "set", "1"] in [line.split() for line in node.text("stats", app).splitlines()]
+
+
+def test_a_report_that_comes_again_counts_once_and_stats_say_so(node, app):
+    report = a_check(app) | {"action": "set", "version_name": "1.0.1", "timestamp": 1_760_000_000_000}
+    for _ in range(3):
+        with urlopen(Request(f"{node.devices}/stats", json.dumps([report]).encode())) as answer:
+            assert answer.status == 200
+    assert node.json("stats", app) == {"counts": [{"bundle": "1.0.1", "action": "set", "n": 1}], "duplicates": 2}
+    assert "2 more came a second time and are not counted" in node.text("stats", app)
 
 
 def test_a_simulated_device_points_to_why_it_was_answered_so(node, app, folder, tmp_path):

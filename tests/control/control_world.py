@@ -148,7 +148,7 @@ class World:
         return view_impact(impact_of(*rehearsed), None)
 
     async def stats(self, app):
-        return {"counts": [{"bundle": "1.0.0", "action": "set", "n": 3}]}
+        return {"counts": [{"bundle": "1.0.0", "action": "set", "n": 3}], "duplicates": 1}
 
     async def node_status(self):
         return {"version": "0", "apps": 1, "workers": [], "heads": {}, "refused": {}}

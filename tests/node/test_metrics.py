@@ -49,6 +49,7 @@ def observed(**changed) -> Observed:
         "apps": 3,
         "spool_bytes": 10,
         "folded": 5,
+        "duplicates": 2,
         "heads_issued": {"0": 990.0, "f": 1_010.0},
         "heads_refused": ["f"],
         "refused": {"older_document": 1},
@@ -100,6 +101,7 @@ def test_the_nodes_own_state():
         'edge_documents_refused_total{code="older_document"} 1',
         "edge_fold_age_seconds 30",
         "edge_events_folded_total 5",
+        "edge_events_duplicate_total 2",
         "edge_facts_pages 4",
     ):
         assert line in told

@@ -11,8 +11,10 @@ DAY = 86_400.0
 APP = "com.acme.shop"
 
 
-def line(app=APP, action="set", version="1.0.0", platform="android", received=NOW) -> bytes:
+def line(action="set", version="1.0.0", platform="android", received=NOW, happened_ms=None, app=APP) -> bytes:
+    """`happened_ms` is by the device's clock; without it an event always counts."""
     event = {"app": app, "action": action, "version": version, "platform": platform, "device": "d", "metadata": {}}
+    event["device_time_ms"] = happened_ms
     return json.dumps({"received_ms": int(received * 1000), "event": event}).encode()
 
 

@@ -1,6 +1,9 @@
-"""The conservation law: what was acknowledged is counted, once, whatever is killed and whenever one looks."""
+"""The conservation law: what was acknowledged is counted once, or told to be a duplicate, whatever is killed and
+whenever one looks.
+"""
 
 import asyncio
+import math
 import os
 import signal
 import subprocess
@@ -14,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from telemetry_lines import APP, NOW, line, no_sync, stored, write_segment
 
-from edge.telemetry.counts import read_counts, read_totals
+from edge.telemetry.counts import read_counts, read_duplicates, read_totals
+from edge.telemetry.duplicates import WINDOW_SECONDS
 from edge.telemetry.fold import SEGMENT_RETENTION_SECONDS, fold
 from edge.telemetry.segment import list_segments
 from edge.telemetry.spool import Spool
@@ -24,19 +28,22 @@ LABELS = st.tuples(
     st.sampled_from(["set", "download_fail", "invented"]),
     st.sampled_from(["1.0.0", "1.0.0:index.js", "builtin", ""]),
     st.sampled_from(["android", "ios", "toaster"]),
+    st.none() | st.integers(1, 3),  # when it happened: few values, so that reports come again
 )
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("append"), WORKERS, st.lists(LABELS, min_size=1, max_size=4)),
         st.tuples(st.just("seal"), WORKERS, st.none()),
         st.tuples(st.just("tear"), WORKERS, st.integers(1, 40)),
-        st.tuples(st.just("fold"), st.just(0), st.floats(0, SEGMENT_RETENTION_SECONDS)),
+        st.tuples(
+            st.just("fold"), st.just(0), st.floats(0, SEGMENT_RETENTION_SECONDS) | st.floats(0, 2 * WINDOW_SECONDS)
+        ),
     ),
     max_size=30,
 )
 
 
-def expected_labels(action, version, platform):
+def expected_labels(action, version, platform, _):
     bundle = version.split(":")[0]
     return bundle, action if action != "invented" else "other", platform if platform != "toaster" else "other"
 
@@ -57,12 +64,19 @@ def test_what_goes_in_comes_out(steps):
     with TemporaryDirectory() as name:
         directory, database = Path(name), Path(name) / "counts.db"
         writers, expected, now, torn = {}, Counter(), NOW, 0
+        counted_ms, duplicates = {}, 0
         for step, worker, detail in steps:
             writer = writers.get(worker)
             if step == "append":
                 writer = writers.setdefault(worker, writer or write_segment(directory, worker=worker, seal=False))
-                writer.append([line(action=a, version=v, platform=p) for a, v, p in detail])
-                expected.update(expected_labels(*labels) for labels in detail)
+                writer.append([line(a, v, p, now, ms) for a, v, p, ms in detail])
+                for labels in detail:
+                    since_ms = int(now * 1000) - counted_ms.get(labels, -math.inf)
+                    again = labels[3] is not None and since_ms <= WINDOW_SECONDS * 1000
+                    duplicates += again
+                    if not again:
+                        counted_ms[labels] = int(now * 1000)
+                        expected[expected_labels(*labels)] += 1
             elif step == "fold":
                 now += detail
                 fold(directory, database, now=now)
@@ -78,6 +92,7 @@ def test_what_goes_in_comes_out(steps):
         assert counts == expected
         totals = read_totals(database)
         assert totals.get("folded", 0) == expected.total()
+        assert totals.get("duplicates", 0) == read_duplicates(database, APP) == duplicates
         assert totals.get("torn_tails", 0) == torn
 
 

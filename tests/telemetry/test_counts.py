@@ -73,7 +73,7 @@ def test_reading_waits_for_no_folder(database):
 
 def test_a_database_of_a_newer_release_is_refused(database):
     connection = sqlite3.connect(database)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     with pytest.raises(NewerSchema):
         read_counts(database, APP)

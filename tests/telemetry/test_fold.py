@@ -10,8 +10,8 @@ import pytest
 from telemetry_lines import APP, DAY, NOW, line, write_segment
 
 from edge.telemetry import fold as fold_module
-from edge.telemetry.counts import read_counts, read_totals
-from edge.telemetry.database import NewerSchema
+from edge.telemetry.counts import read_counts, read_duplicates, read_totals
+from edge.telemetry.database import SCHEMA_NUMBER, NewerSchema
 from edge.telemetry.fold import BUNDLES_PER_APP_AND_DAY_LIMIT, SEGMENT_RETENTION_SECONDS, fold
 from edge.telemetry.segment import list_segments
 from edge.wire.actions import ACTIONS
@@ -131,7 +131,7 @@ def test_too_many_apps_become_other(spool, database):
 def test_what_is_no_record_is_counted_as_malformed(spool, database):
     write_segment(spool, [b"nonsense", line(), b"{}"])
     assert fold(spool, database, now=NOW).malformed == 2
-    assert read_totals(database) == {"folded": 1, "malformed": 2, "torn_tails": 0}
+    assert read_totals(database) == {"folded": 1, "duplicates": 0, "malformed": 2, "torn_tails": 0}
 
 
 def test_a_torn_tail_waits_while_its_segment_lives_and_counts_when_it_is_sealed(spool, database):
@@ -213,10 +213,10 @@ def test_no_spool_is_nothing_to_fold(tmp_path, database):
 def test_a_database_of_a_newer_release_is_refused_and_untouched(spool, database):
     write_segment(spool, [line()])
     connection = sqlite3.connect(database)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_NUMBER + 1}")
     connection.close()
     before = database.read_bytes()
-    with pytest.raises(NewerSchema, match="schema 2, this release knows 1"):
+    with pytest.raises(NewerSchema, match=f"schema {SCHEMA_NUMBER + 1}, this release knows {SCHEMA_NUMBER}"):
         fold(spool, database, now=NOW)
     assert database.read_bytes() == before
 
@@ -246,7 +246,8 @@ def test_killed_at_any_line_a_fold_counts_each_record_once(spool, database):
     step, kills, expected = 1, 0, 0
     while True:
         now = NOW + kills * WEEK / 8  # so that deleting old segments is among what gets interrupted
-        write_segment(spool, [line(), line()], [line(), b"nonsense"], now=now)
+        again = line(happened_ms=step, received=now)  # both of it in one segment, and in the one after a kill
+        write_segment(spool, [line(), again], [line(), b"nonsense", again], now=now)
         expected += 3
         if not killed_at(step, lambda now=now: fold(spool, database, now=now)):
             break
@@ -255,12 +256,18 @@ def test_killed_at_any_line_a_fold_counts_each_record_once(spool, database):
     fold(spool, database, now=now)
     assert kills > 30
     assert counted(database) == {("1.0.0", "set", "android"): expected}
-    assert read_totals(database) == {"folded": expected, "malformed": expected // 3, "torn_tails": 0}
+    assert read_totals(database) == {
+        "folded": expected,
+        "duplicates": expected // 3,
+        "malformed": expected // 3,
+        "torn_tails": 0,
+    }
+    assert read_duplicates(database, APP) == expected // 3
 
 
 def test_two_folders_at_once_count_each_record_once(spool, database):
     for _ in range(20):
-        write_segment(spool, *([line()] for _ in range(20)))
+        write_segment(spool, *([line(), line(happened_ms=n)] for n in range(20)))
     children = []
     for _ in range(3):
         child = os.fork()
@@ -273,4 +280,5 @@ def test_two_folders_at_once_count_each_record_once(spool, database):
                 os._exit(code)
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
-    assert counted(database) == {("1.0.0", "set", "android"): 400}
+    assert counted(database) == {("1.0.0", "set", "android"): 400 + 20}
+    assert read_duplicates(database, APP) == 400 - 20

@@ -1,0 +1,160 @@
+"""The same report sent again counts once: what makes it the same, for how long, and in how much memory."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from telemetry_lines import APP, DAY, NOW, line, write_segment
+
+from edge.telemetry import duplicates
+from edge.telemetry.counts import read_counts, read_duplicates, read_totals
+from edge.telemetry.database import SCHEMA_NUMBER, open_for_folding
+from edge.telemetry.duplicates import KEPT_SECONDS, WINDOW_SECONDS, Seen
+from edge.telemetry.fold import fold
+from edge.telemetry.record import parse_record
+
+AT = 1_760_000_000_000
+
+
+@pytest.fixture
+def spool(tmp_path):
+    directory = tmp_path / "spool"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def database(tmp_path):
+    return tmp_path / "counts.db"
+
+
+def counted(database, app=APP):
+    return sum(count.n for count in read_counts(database, app))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "times"),
+    [
+        ({"happened_ms": AT}, {"happened_ms": AT}, 1),
+        ({}, {}, 2),  # two that do not say when may both have happened
+        ({"happened_ms": AT}, {"happened_ms": AT + 1}, 2),
+        ({"happened_ms": AT}, {"happened_ms": AT, "action": "reset"}, 2),
+        ({"happened_ms": AT}, {"happened_ms": AT, "version": "1.0.1"}, 2),
+        ({"happened_ms": AT}, {"happened_ms": AT, "platform": "ios"}, 2),
+        ({"happened_ms": AT}, {}, 2),
+        ({"happened_ms": AT}, {"happened_ms": AT, "received": NOW + WINDOW_SECONDS}, 1),
+        ({"happened_ms": AT}, {"happened_ms": AT, "received": NOW + WINDOW_SECONDS + 0.001}, 2),
+        ({"happened_ms": AT, "received": NOW + 5}, {"happened_ms": AT}, 1),  # segments are read in no order of time
+        ({"happened_ms": AT, "received": NOW + 2 * WINDOW_SECONDS}, {"happened_ms": AT}, 2),
+    ],
+)
+def test_what_counts_once(spool, database, first, second, times):
+    write_segment(spool, [line(**first), line(**second)])
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.duplicates) == (times, 2 - times)
+    assert (counted(database), read_duplicates(database, APP)) == (times, 2 - times)
+
+
+def test_another_apps_equal_report_counts(spool, database):
+    write_segment(spool, [line(happened_ms=AT), line(app="com.else", happened_ms=AT)])
+    fold(spool, database, now=NOW)
+    assert (counted(database), counted(database, "com.else")) == (1, 1)
+
+
+def test_what_came_again_after_the_hour_counts_and_then_once_more_within_it(spool, database):
+    times = (0, 0.9, 1.1, 1.9, 2.2)  # hours
+    write_segment(spool, [line(happened_ms=AT, received=NOW + hours * WINDOW_SECONDS) for hours in times])
+    assert fold(spool, database, now=NOW).duplicates == 2
+
+
+def test_a_duplicate_is_known_in_another_segment_and_after_a_restart(spool, database):
+    write_segment(spool, [line(happened_ms=AT)])
+    fold(spool, database, now=NOW)
+    write_segment(spool, [line(happened_ms=AT, received=NOW + 60)], worker=1)
+    assert fold(spool, database, now=NOW + 60).duplicates == 1
+    assert counted(database) == 1
+
+
+def test_what_nothing_can_repeat_any_more_is_forgotten(spool, database):
+    write_segment(spool, [line(happened_ms=AT)])
+    fold(spool, database, now=NOW)
+    fold(spool, database, now=NOW + KEPT_SECONDS)
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT count(*) FROM seen").fetchone() == (1,)
+    fold(spool, database, now=NOW + KEPT_SECONDS + 1)
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT count(*) FROM seen").fetchone() == (0,)
+
+
+def test_a_backlog_of_days_is_told_apart_too(spool, database):
+    write_segment(
+        spool, *([line(happened_ms=n, received=NOW + n), line(happened_ms=n, received=NOW + n)] for n in range(9))
+    )
+    assert fold(spool, database, now=NOW + 3 * DAY).duplicates == 9
+
+
+def test_beyond_the_limit_the_oldest_are_forgotten_first(spool, database):
+    with closing(open_for_folding(database)) as connection:
+        seen = Seen(connection, limit=10)
+        assert seen.find_duplicates((key, key) for key in range(15)) == [False] * 15
+        assert connection.execute("SELECT min(key), count(*) FROM seen").fetchone() == (5, 10)
+        assert seen.find_duplicates([(14, 14), (4, 4), (4, 4), (None, 4)]) == [True, False, True, False]
+        assert connection.execute("SELECT min(key), count(*) FROM seen").fetchone() == (5, 10)
+        assert Seen(connection, limit=10).find_duplicates([(5, 5)]) == [True]
+
+
+def test_a_fold_keeps_to_the_limit(spool, database, monkeypatch):
+    monkeypatch.setattr(duplicates.Seen.__init__, "__defaults__", (100,))
+    for worker in range(5):
+        write_segment(
+            spool, [line(happened_ms=n + 50 * worker, received=NOW + worker) for n in range(80)], worker=worker
+        )
+        fold(spool, database, now=NOW)
+        with closing(sqlite3.connect(database)) as connection:
+            assert connection.execute("SELECT count(*) FROM seen").fetchone()[0] <= 100
+    totals = read_totals(database)
+    assert totals["folded"] + totals["duplicates"] == 400
+
+
+def test_the_key_is_of_the_event_alone_whenever_it_was_received():
+    now, later = (parse_record(line(happened_ms=AT, received=received)) for received in (NOW, NOW + 1))
+    assert now.key == later.key is not None
+    assert -(2**63) <= now.key < 2**63  # what SQLite holds as an integer
+    assert parse_record(line()).key is None
+
+
+SCHEMA_1 = """
+CREATE TABLE counts (
+    app TEXT NOT NULL, day INTEGER NOT NULL, bundle TEXT NOT NULL, action TEXT NOT NULL, platform TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (app, day, bundle, action, platform)
+) WITHOUT ROWID;
+CREATE TABLE apps (app TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE totals (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE segments (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, finished_ms INTEGER) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_database_of_schema_1_is_read_and_goes_on(spool, database):
+    """As the release before this one left it: one segment counted, another one half."""
+    segment = write_segment(spool, [line()], [line(), line(happened_ms=AT)])
+    first_frame = segment.path.with_suffix(".sealed").read_bytes().index(b"\n") + 1 + 8 + len(line())
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.executescript(SCHEMA_1)
+        day = int(NOW // DAY)
+        connection.execute("INSERT INTO counts VALUES (?, ?, '1.0.0', 'set', 'android', 41)", (APP, day))
+        connection.execute("INSERT INTO apps VALUES (?)", (APP,))
+        connection.execute("INSERT INTO totals VALUES ('folded', 41)")
+        connection.execute("INSERT INTO segments VALUES ('gone', 99, 1)")
+        connection.execute("INSERT INTO segments VALUES (?, ?, NULL)", (segment.path.stem, first_frame))
+    assert read_counts(database, APP) == []  # nothing is guessed at before it is brought up
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.finished) == (2, 1)
+    assert counted(database) == 43
+    assert read_totals(database)["folded"] == 43
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_NUMBER,)
+        assert connection.execute("SELECT count(*) FROM segments").fetchone() == (2,)
+    write_segment(spool, [line(happened_ms=AT)], worker=1)
+    assert fold(spool, database, now=NOW).duplicates == 1

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.compress import Compressed, compress_file
+from edge.bundles.packing import Packing
 from edge.domain.errors import Unavailable
 
 POOL_WORTH_BYTES = 512 * 1024  # below, starting a process (0.2 s) costs as much as it saves
+POOL_WORTH_QUALITY = 9  # below, brotli is quicker than most disks
 PROCESS_LIMIT = 16  # of 50 MB each; on larger machines the zip, made meanwhile, is what takes the time
 
 
@@ -29,9 +31,10 @@ class Job(NamedTuple):
     target: Path
     always: bool
     plain_bytes: int
+    packing: Packing
 
     def run(self) -> Compressed | None:
-        return compress_file(self.source, self.target, self.always)
+        return compress_file(self.source, self.target, self.always, self.packing)
 
 
 Result = Callable[[], Compressed | None]  # waits for one job, or does it
@@ -46,7 +49,8 @@ def compression(jobs: Sequence[Job], processes: int | None) -> Iterator[list[Res
     `compression_stopped` when the system killed a worker.
     """
     allowed = processes or _usable_cores()
-    if allowed <= 1 or sum(job.plain_bytes for job in jobs) < POOL_WORTH_BYTES:
+    slow = [job.plain_bytes for job in jobs if job.packing.whole_quality >= POOL_WORTH_QUALITY]
+    if allowed <= 1 or sum(slow) < POOL_WORTH_BYTES:
         yield [job.run for job in jobs]
         return
     count = min(len(jobs), PROCESS_LIMIT, allowed)  # one job too: the zip is made meanwhile

@@ -1,9 +1,11 @@
 """Writes the zip old devices unpack: the same files give the same bytes, whenever and wherever they are packed.
 
-Names come checked and sorted from the caller. The bytes depend on the zlib in use, on nothing else of the machine.
+Names come checked and sorted from the caller. The bytes depend on the zlib in use and its level, on nothing else of
+the machine.
 """
 
 import hashlib
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -26,19 +28,15 @@ from edge.bundles.zip_form import (
 from edge.domain.errors import Invalid
 from edge.domain.model import Digest
 
-LEVEL = 9
 VERSION_NEEDED = 20  # deflate
 MADE_BY_UNIX = 3 << 8 | VERSION_NEEDED
 PERMISSIONS = 0o100644 << 16  # a plain file; devices ignore the rest
 DATE_1980 = 0 << 9 | 1 << 5 | 1  # the format's first day, at midnight
 
 
-class Written(NamedTuple):
-    plain: Digest
-    plain_bytes: int
+class Body(NamedTuple):
+    """What an entry holds, and of which file it was made."""
 
-
-class _Body(NamedTuple):
     method: int
     crc32: int
     packed_bytes: int
@@ -46,11 +44,17 @@ class _Body(NamedTuple):
     plain: Digest
 
 
+class Written(NamedTuple):
+    body: Body
+    offset: int  # of the packed bytes in the zip
+
+
 class ZipWriter:
     """`add` every file, then `finish`. Writes to a seekable file from its start; the caller owns the file."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, level: int) -> None:
         self._file = file
+        self._level = level
         self._directory: list[bytes] = []
 
     def add(self, name: str, path: Path, on_bytes: Callable[[int], None]) -> Written:
@@ -58,14 +62,33 @@ class ZipWriter:
 
         Raises Invalid `zip_ratio`, and `source_changed` when the file changes while it is read.
         """
+
+        def write() -> Body:
+            body = _deflate(self._file, path, self._level, on_bytes)
+            if body.packed_bytes < body.plain_bytes:
+                return body
+            self._file.seek(-body.packed_bytes, os.SEEK_CUR)
+            self._file.truncate()
+            return _store(self._file, path, body)
+
+        return self._add(name, write)
+
+    def add_packed(self, name: str, body: Body, packed: Path) -> Written:
+        """Append one file as an earlier `add` has packed it; `packed` holds those bytes. Raises as `add`."""
+
+        def write() -> Body:
+            written = sum(self._file.write(chunk) for chunk in read_chunks(packed))
+            if written != body.packed_bytes:
+                raise Invalid("source_changed", f"{str(packed)!r} changed while it was packed")
+            return body
+
+        return self._add(name, write)
+
+    def _add(self, name: str, write: Callable[[], Body]) -> Written:
         offset, raw_name = self._file.tell(), name.encode()
         start = offset + LOCAL.size + len(raw_name)
         self._file.seek(start)
-        body = _deflate(self._file, path, on_bytes)
-        if body.packed_bytes >= body.plain_bytes:
-            self._file.seek(start)
-            self._file.truncate()
-            body = _store(self._file, path, body)
+        body = write()
         check_entry_ratio(name, body.plain_bytes, body.packed_bytes)
         end = self._file.tell()
         shared = _shared_fields(body, raw_name)
@@ -74,7 +97,7 @@ class ZipWriter:
         self._file.seek(end)
         fields = CENTRAL.pack(CENTRAL_SIGNATURE, MADE_BY_UNIX, shared, 0, 0, 0, PERMISSIONS, offset)
         self._directory.append(fields + raw_name)
-        return Written(body.plain, body.plain_bytes)
+        return Written(body, start)
 
     def finish(self) -> None:
         offset, count = self._file.tell(), len(self._directory)
@@ -83,14 +106,14 @@ class ZipWriter:
         self._file.write(END.pack(END_SIGNATURE, 0, 0, count, count, len(directory), offset, 0))
 
 
-def _shared_fields(body: _Body, name: bytes) -> bytes:
+def _shared_fields(body: Body, name: bytes) -> bytes:
     flags = 0 if name.isascii() else FLAG_UTF8
     sizes = (body.crc32, body.packed_bytes, body.plain_bytes)
     return SHARED.pack(VERSION_NEEDED, flags, body.method, 0, DATE_1980, *sizes, len(name), 0)
 
 
-def _deflate(file: BinaryIO, path: Path, on_bytes: Callable[[int], None]) -> _Body:
-    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+def _deflate(file: BinaryIO, path: Path, level: int, on_bytes: Callable[[int], None]) -> Body:
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     hashing, crc32, packed_bytes, plain_bytes = hashlib.sha256(), 0, 0, 0
     for chunk in read_chunks(path):
         hashing.update(chunk)
@@ -99,10 +122,10 @@ def _deflate(file: BinaryIO, path: Path, on_bytes: Callable[[int], None]) -> _Bo
         packed_bytes += file.write(packer.compress(chunk))
         on_bytes(len(chunk))
     packed_bytes += file.write(packer.flush())
-    return _Body(DEFLATED, crc32, packed_bytes, plain_bytes, Digest(hashing.hexdigest()))
+    return Body(DEFLATED, crc32, packed_bytes, plain_bytes, Digest(hashing.hexdigest()))
 
 
-def _store(file: BinaryIO, path: Path, seen: _Body) -> _Body:
+def _store(file: BinaryIO, path: Path, seen: Body) -> Body:
     crc32 = plain_bytes = 0
     for chunk in read_chunks(path):
         crc32 = zlib.crc32(chunk, crc32)

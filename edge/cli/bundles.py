@@ -1,5 +1,6 @@
 """`edge bundle`: publish a folder or a zip as a version of an app, and look after the versions there are."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ def bundle() -> None:
 @click.option("--min-native", default="", metavar="VERSION", help="The oldest native version that can run it.")
 @click.option("--link", default="", metavar="URL", help="Where people read about this version.")
 @click.option("--comment", default="", metavar="TEXT", help="A word about this version.")
+@click.option("--fast", is_flag=True, help="Compress in a moment, for larger downloads: for previews.")
 @click.option(
     "--key",
     "key_file",
@@ -55,6 +57,7 @@ def publish(
     min_native: str,
     link: str,
     comment: str,
+    fast: bool,
     key_file: Path | None,
     **encrypted_before: str | None,
 ) -> None:
@@ -68,8 +71,10 @@ def publish(
     """
     _check_encryption_options(path, key_file, **encrypted_before)
     # These bring compression and cryptography; the other verbs do without.
+    from edge.bundles.packing import FAST, SMALLEST
     from edge.bundles.rsa_keys import load_private_key
-    from edge.cli.publish import Release, publish, publish_opaque
+    from edge.cli.publish import How, Release, publish, publish_opaque
+    from edge.cli.publishing.remembering import open_memory
 
     release = Release(app, version, channel, min_native, link, comment)
     if encrypted_before["session_key"] is not None:
@@ -78,7 +83,9 @@ def publish(
         given = {name: text or "" for name, text in encrypted_before.items()}
         done = publish_opaque(client, release, path, build_encryption(**given))
     else:
-        done = publish(client, release, path, selection, load_private_key(key_file) if key_file else None)
+        key = load_private_key(key_file) if key_file else None
+        with open_memory(os.environ) as memory:
+            done = publish(client, release, path, How(selection, FAST if fast else SMALLEST, memory, key))
     sent = {"uploaded": done.uploaded, "uploaded_bytes": done.uploaded_bytes}
     left_out = [each._asdict() for each in done.left_out]
     out.result({**done.answer, **sent, "left_out": left_out}, lambda: _tell(done, channel))

@@ -21,7 +21,7 @@ from edge.cli.client import Client, app_path
 from edge.cli.demo_release import APP, BETA, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
 from edge.cli.demo_segments import SEGMENTS, TESTER, make_unless_there, prepare_segments, segment_lines
 from edge.cli.output import size
-from edge.cli.publish import Release, publish
+from edge.cli.publish import How, Release, publish
 from edge.cli.serve import stop_on_signals
 from edge.cli.standalone import Standalone
 from edge.config import Config, load_config
@@ -86,7 +86,7 @@ def _publish(client: Client, release: DemoRelease) -> str:
     with tempfile.TemporaryDirectory(prefix="edge-demo-") as folder:
         web = Path(folder) / "www"
         write_release(release, web)
-        publish(client, Release(APP, release.version, release.channel, "", "", ""), web, build_selection())
+        publish(client, Release(APP, release.version, release.channel, "", "", ""), web, How(build_selection()))
     return "published"
 
 

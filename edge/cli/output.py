@@ -7,6 +7,7 @@ plain aligned text. Words from outside are stripped of control characters: a com
 import shutil
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+
+from edge.cli.progress_lines import Reached as LinesReached
+from edge.cli.progress_lines import lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -89,12 +93,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> 
 
 @contextmanager
 def progress(what: str, total_bytes: int | None) -> Iterator[Advance]:
-    """A bar on stderr if that is a terminal; what it gives is told the bytes just done, from any thread.
-
-    A bar without a total shows that it moves.
+    """A bar on stderr if that is a terminal, else a line now and then; what it gives is told the bytes just done, from
+    any thread. A bar without a total shows that it moves.
     """
     if not sys.stderr.isatty():
-        yield lambda _: None
+        with lines(note, size) as reached:
+            yield _adding(reached, what, total_bytes or 0)
         return
     with _bars() as bars:
         task = bars.add_task(what, total=total_bytes)
@@ -105,7 +109,8 @@ def progress(what: str, total_bytes: int | None) -> Iterator[Advance]:
 def stages() -> Iterator[Reached]:
     """A bar for each stage of a longer work, likewise; it is told a stage's name, bytes done, and bytes in all."""
     if not sys.stderr.isatty():
-        yield lambda *_: None
+        with lines(note, size) as reached:
+            yield reached.reach
         return
     with _bars() as bars:
         tasks: dict[str, Any] = {}
@@ -116,6 +121,19 @@ def stages() -> Iterator[Reached]:
             bars.update(tasks[stage], completed=done, total=total)
 
         yield reach
+
+
+def _adding(reached: LinesReached, what: str, total_bytes: int) -> Advance:
+    done, lock = 0, threading.Lock()
+
+    def advance(count: int) -> None:
+        nonlocal done
+        with lock:
+            done += count
+            reached.reach(what, done, total_bytes)
+
+    advance(0)
+    return advance
 
 
 def cell(value: Any) -> str:

@@ -4,16 +4,20 @@ The packed files live in a temporary folder for as long as this takes. What was 
 not sent again by the next try: blobs are asked for by digest. Encryption happens here, with a key that stays here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from edge.bundles.chunks import digest_file
 from edge.bundles.encrypt import Encrypted, encrypt
+from edge.bundles.memory import Memory
 from edge.bundles.opening import check_ciphertext_size
-from edge.bundles.pack import Packed, pack_files
+from edge.bundles.pack import Packed, content_of, digest_files, pack_files
+from edge.bundles.packing import SMALLEST, Packing
+from edge.bundles.reuse import Prepared
 from edge.bundles.rsa_keys import PrivateKey
 from edge.bundles.selection import LeftOut, Selection
 from edge.bundles.source_files import Source
@@ -21,6 +25,7 @@ from edge.bundles.sources import read_source
 from edge.bundles.suspects import check_suspects
 from edge.cli.client import Client, Refused, app_path
 from edge.cli.output import Advance, progress, stages
+from edge.domain.errors import Invalid
 from edge.domain.model import Digest, Encryption, parse_version_name
 
 UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
@@ -45,6 +50,15 @@ class Published(NamedTuple):
     left_out: tuple[LeftOut, ...]
 
 
+class How(NamedTuple):
+    """What of the source is published, and how it is packed. With a `key` the bundle is encrypted."""
+
+    selection: Selection
+    packing: Packing = SMALLEST
+    memory: Memory | None = None
+    key: PrivateKey | None = None
+
+
 class _Sending(NamedTuple):
     """What the server must have, and how the request names it."""
 
@@ -52,17 +66,14 @@ class _Sending(NamedTuple):
     names: Mapping[str, Any]
 
 
-def publish(
-    client: Client, release: Release, path: Path, selection: Selection, key: PrivateKey | None = None
-) -> Published:
-    """With a `key` the bundle is encrypted. Raises EdgeError: what the source, the server or the connection is to
-    blame for.
-    """
+def publish(client: Client, release: Release, path: Path, how: How) -> Published:
+    """Raises EdgeError: what the source, the server or the connection is to blame for."""
     _ask_first(client, release)
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
-        source = read_source(path, Path(workdir), selection)
-        check_suspects(source.files, selection.included)
-        sent = _send(client, release, _prepare(client, release, source, Path(workdir), key))
+        source = read_source(path, Path(workdir), how.selection)
+        check_suspects(source.files, how.selection.included)
+        sending = _same_before(client, release, source, how.key) or _pack(client, release, source, Path(workdir), how)
+        sent = _send(client, release, sending)
     return sent._replace(left_out=source.left_out)
 
 
@@ -75,14 +86,20 @@ def publish_opaque(client: Client, release: Release, file: Path, encryption: Enc
     return _send(client, release, _Sending({made.sha256: file}, named))
 
 
-def _prepare(client: Client, release: Release, source: Source, workdir: Path, key: PrivateKey | None) -> _Sending:
+def _pack(client: Client, release: Release, source: Source, workdir: Path, how: How) -> _Sending:
+    key = how.key
     with stages() as reach:
-        packed = pack_files(source.files, workdir, progress=reach, to_encrypt=key is not None)
+        packed = pack_files(
+            source.files,
+            workdir,
+            packing=how.packing,
+            memory=how.memory,
+            ask=None if key else partial(_ask_prepared, client, release.app, how.packing),
+            progress=reach,
+            to_encrypt=key is not None,
+        )
         if key is None:
             return _Sending(_files(packed, workdir), {"zip": packed.zip.digest, "manifest": packed.manifest_digest})
-        known = _same_before(client, release, packed, key)
-        if known is not None:
-            return known
         made = encrypt(packed, key, workdir, progress=reach)
     named = {
         "zip": made.zip.digest,
@@ -92,22 +109,52 @@ def _prepare(client: Client, release: Release, source: Source, workdir: Path, ke
     return _Sending(_files(made, workdir), named)
 
 
-def _same_before(client: Client, release: Release, packed: Packed, key: PrivateKey) -> _Sending | None:
-    """The version as it is on the server, if it has the same files under the same key.
+def _ask_prepared(client: Client, app: str, packing: Packing, digests: Sequence[Digest]) -> dict[Digest, Prepared]:
+    """What the node has compressed already. A node of an earlier release cannot tell: nothing."""
+    found: dict[Digest, Prepared] = {}
+    for start in range(0, len(digests), MISSING_LIMIT):
+        asked = {"packing": packing.brotli_label, "digests": digests[start : start + MISSING_LIMIT]}
+        try:
+            answer = client.post(app_path(app, "blobs", "prepared"), asked)
+        except Refused as refusal:
+            if refusal.answered not in (404, 405):
+                raise
+            return {}
+        found |= {Digest(e["hash"]): Prepared(Digest(e["blob"]), e["bytes"]) for e in answer["prepared"]}
+    return found
 
-    Encrypted once more they would be other bytes: all of them sent, and thrown away by the server.
+
+def _same_before(client: Client, release: Release, source: Source, key: PrivateKey | None) -> _Sending | None:
+    """The version as it is on the server, if it is whole there, with the same files under the same key or none.
+
+    Packing it again would be for nothing; encrypted once more they would even be other bytes: all of them sent, and
+    thrown away by the server. Raises Invalid `version_taken`, which the server would say after the work.
     """
+    known = _find(client, release)
+    if known is None:
+        return None
+    if known["content"] != content_of(digest_files(source.files)):
+        raise Invalid(
+            "version_taken", f"version {release.version!r} was published with other files; publish a new version"
+        )
+    names, found = {"zip": known["zip"], "manifest": known["manifest"]}, known["encryption"]
+    if key is None:
+        blobs = [known["zip"], known["manifest"], *(entry["blob"] for entry in known["entries"])]
+        return _Sending({}, names) if found is None and not _list_missing(client, release.app, blobs) else None
+    if found is None or found["key_id"] != key.public.key_id:
+        return None
+    encryption = {name: found[name] for name in ("session_key", "checksum")} | {"public_key": key.public.pem}
+    return _Sending({}, {**names, "encryption": encryption})
+
+
+def _find(client: Client, release: Release) -> dict[str, Any] | None:
     try:
-        known = client.get(app_path(release.app, "bundles", release.version))
+        found: dict[str, Any] = client.get(app_path(release.app, "bundles", release.version))
     except Refused as refusal:
         if refusal.answered != 404:
             raise
         return None
-    found = known["encryption"]
-    if known["content"] != packed.content or found is None or found["key_id"] != key.public.key_id:
-        return None
-    encryption = {name: found[name] for name in ("session_key", "checksum")} | {"public_key": key.public.pem}
-    return _Sending({}, {"zip": known["zip"], "manifest": known["manifest"], "encryption": encryption})
+    return found
 
 
 def _send(client: Client, release: Release, sending: _Sending) -> Published:
@@ -144,15 +191,19 @@ def _files(packed: Packed | Encrypted, workdir: Path) -> dict[Digest, Path]:
 
 def _upload_missing(client: Client, app: str, files: Mapping[Digest, Path]) -> dict[Digest, int]:
     """Send what the server lacks, side by side; returns the bytes of each blob sent."""
-    digests = list(files)
-    missing: list[Digest] = []
-    for start in range(0, len(digests), MISSING_LIMIT):
-        asked = {"digests": digests[start : start + MISSING_LIMIT]}
-        missing += client.post(app_path(app, "blobs", "missing"), asked)["missing"]
+    missing = _list_missing(client, app, list(files))
     sizes = {digest: files[digest].stat().st_size for digest in missing}
     with progress("uploading", sum(sizes.values())) as advance:
         _upload(client, app, {digest: files[digest] for digest in missing}, advance)
     return sizes
+
+
+def _list_missing(client: Client, app: str, digests: Sequence[Digest]) -> list[Digest]:
+    missing: list[Digest] = []
+    for start in range(0, len(digests), MISSING_LIMIT):
+        asked = {"digests": digests[start : start + MISSING_LIMIT]}
+        missing += client.post(app_path(app, "blobs", "missing"), asked)["missing"]
+    return missing
 
 
 def _upload(client: Client, app: str, files: Mapping[Digest, Path], advance: Advance) -> None:

@@ -60,6 +60,13 @@ class MissingRequest(_Request, frozen=True, kw_only=True):
     digests: list[str]
 
 
+class PreparedRequest(_Request, frozen=True, kw_only=True):
+    """`digests`: of plain files; `packing`: the label of how they would be compressed."""
+
+    digests: list[str]
+    packing: str
+
+
 class ChannelPatch(ChannelSettings, frozen=True, kw_only=True):
     """Settings that are absent stay as they are. `replace` lets a new public channel take platforms from the old."""
 
@@ -278,6 +285,18 @@ class OverrideCleared(_Answer, frozen=True, kw_only=True):
 
 class MissingAnswer(_Answer, frozen=True, kw_only=True):
     missing: list[str]
+
+
+class PreparedView(_Answer, frozen=True, kw_only=True):
+    """A plain file by its `hash`, and its compressed `blob` with that one's size."""
+
+    hash: str
+    blob: str
+    bytes: int
+
+
+class PreparedAnswer(_Answer, frozen=True, kw_only=True):
+    prepared: list[PreparedView]
 
 
 class BlobStored(_Answer, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """The manifest document: which files a bundle has. A blob like any other, named by its digest.
 
 One JSON object: `{"format": 1, "files": [{"name", "hash", "blob", "bytes"}, ...]}`, sorted by name; with `signed` in
-each file of an encrypted bundle. Readers that do not know `signed` find everything else where it was.
+each file of an encrypted bundle, and with `packing`, how its files were compressed, where the publisher says so.
+Readers that do not know these two find everything else where it was.
 """
 
 import hashlib
@@ -29,17 +30,30 @@ class _File(msgspec.Struct, omit_defaults=True):
     signed: str = ""
 
 
-class _Manifest(msgspec.Struct):
+class _Manifest(msgspec.Struct, omit_defaults=True):
     format: int
     files: list[_File]
+    packing: str = ""
 
 
 _decoder = msgspec.json.Decoder(_Manifest)
 
 
-def encode_manifest(entries: Iterable[FileEntry]) -> bytes:
+def encode_manifest(entries: Iterable[FileEntry], packing: str = "") -> bytes:
+    """`packing`: a label for how the entries in `.br` were compressed, for publishers to find those again."""
     files = [_File(e.name, e.hash, e.blob, e.bytes, e.signed) for e in sorted(entries)]
-    return msgspec.json.encode(_Manifest(MANIFEST_FORMAT, files))
+    return msgspec.json.encode(_Manifest(MANIFEST_FORMAT, files, packing))
+
+
+def packed_entries(document: bytes, packing: str) -> tuple[FileEntry, ...]:
+    """The entries in `.br` of a published document whose files were compressed in this way; none of any other. Raises
+    Invalid `invalid_manifest`.
+    """
+    manifest = _decode(document)
+    if manifest.packing != packing:
+        return ()
+    files = (file for file in manifest.files if file.name.endswith(BROTLI_SUFFIX) and not file.signed)
+    return tuple(FileEntry(f.name, Digest(f.hash), Digest(f.blob), f.bytes) for f in files)
 
 
 def parse_manifest(document: bytes) -> tuple[FileEntry, ...]:

@@ -59,12 +59,15 @@ class Node:
     def __init__(self, folder, ports, process=None):
         self._process = process
         self.data_dir = folder / "edge-data"
+        self.cache = folder / "cache"
         self.devices = f"http://127.0.0.1:{ports['devices']}"
         self.control = f"http://127.0.0.1:{ports['control']}"
 
     def run(self, *args, env=None, **options):
         own = {name: None for name in os.environ if name.startswith("EDGE_")}
-        own |= {"EDGE_URL": self.control, "EDGE_DATA_DIR": str(self.data_dir)} | (env or {})
+        own |= {"EDGE_URL": self.control, "EDGE_DATA_DIR": str(self.data_dir), "EDGE_CACHE_DIR": str(self.cache)} | (
+            env or {}
+        )
         return CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="edge", env=own, **options)
 
     def text(self, *args, **options):

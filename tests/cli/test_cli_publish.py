@@ -11,6 +11,7 @@ from scripted_server import scripted_server
 
 PROGRAM = "import sys; from edge.cli.main import main; main()"
 FOUND = (200, b"{}")
+NEW = (404, b'{"error": "unknown_bundle", "message": "unknown bundle"}')  # of the version
 
 
 @pytest.fixture
@@ -33,7 +34,13 @@ def publishing(server, tmp_path):
         args = ["bundle", "publish", "com.acme.app", str(build), "--version", "1.0.0", "--json"]
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *args],
-            env=environ | {"EDGE_URL": server.url, "EDGE_TOKEN": "edge_x", "TMPDIR": str(scratch)},
+            env=environ
+            | {
+                "EDGE_URL": server.url,
+                "EDGE_TOKEN": "edge_x",
+                "TMPDIR": str(scratch),
+                "EDGE_CACHE_DIR": str(tmp_path / "cache"),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -48,7 +55,7 @@ def all_missing(body):
 
 
 def test_an_interrupt_while_uploading_is_130_at_once(server, publishing):
-    server.script.extend([FOUND, all_missing, "hang", "hang", "hang", "hang"])
+    server.script.extend([FOUND, NEW, all_missing, "hang", "hang", "hang", "hang"])
     with publishing() as running:
         assert server.hanging.wait(20)
         running.send_signal(signal.SIGINT)
@@ -58,7 +65,7 @@ def test_an_interrupt_while_uploading_is_130_at_once(server, publishing):
 
 def test_an_upload_that_is_refused_ends_the_others_and_is_one_line(server, publishing):
     refused = (413, b'{"error": "body_too_large", "message": "the body is larger than 5 bytes"}')
-    server.script.extend([FOUND, all_missing, "hang", refused, refused, refused])
+    server.script.extend([FOUND, NEW, all_missing, "hang", refused, refused, refused])
     with publishing() as running:
         out, errors = running.communicate(timeout=20)
     assert (running.returncode, out, errors) == (1, "", "edge: the body is larger than 5 bytes\n")
@@ -66,7 +73,7 @@ def test_an_upload_that_is_refused_ends_the_others_and_is_one_line(server, publi
 
 
 def test_a_connection_that_breaks_is_taken_up_again(server, publishing):
-    server.script.extend([FOUND, all_missing, "drop", "drop"])
+    server.script.extend([FOUND, NEW, all_missing, "drop", "drop"])
     published = {"version": "1.0.0", "changed": True}
 
     def answer_the_publish(_body):

@@ -1,0 +1,77 @@
+"""What need not be compressed: what this machine's memory holds, then what the node says it has.
+
+Only what is byte for byte what compressing now would give is taken: under the same label, and by the same decision of
+whether compressing pays.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.bundles.chunks import digest_file, read_chunks
+from edge.bundles.compress import Compressed, is_worth_it
+from edge.bundles.memory import Memory, Plain
+from edge.bundles.workers import Job
+from edge.domain.model import Digest
+
+
+class Prepared(NamedTuple):
+    """A node's blob of a compressed file."""
+
+    blob: Digest
+    bytes: int
+
+
+Ask = Callable[[Sequence[Digest]], Mapping[Digest, Prepared]]  # by the digests of plain files
+
+
+class Outcome(NamedTuple):
+    """Of one job. `compressed` is None: the file goes as it is. `path` is None: only the node has the blob."""
+
+    compressed: Compressed | None
+    path: Path | None
+
+
+def recall(jobs: Sequence[Job], digests: Mapping[str, Digest], memory: Memory) -> dict[str, Outcome]:
+    """By the jobs' names; what is missing is not known here."""
+    found = {}
+    for job in jobs:
+        plain = digests[job.name]
+        recalled = memory.recall(_label(job), plain, job.target)
+        if recalled is None:
+            continue
+        if not recalled.bytes:
+            job.target.unlink()
+            found[job.name] = Outcome(None, None)
+        else:
+            found[job.name] = Outcome(Compressed(plain, recalled.blob, recalled.bytes), job.target)
+    return found
+
+
+def remember(jobs: Sequence[Job], made: Mapping[str, Compressed | None], memory: Memory) -> None:
+    for job in jobs:
+        compressed = made[job.name]
+        plain = digest_file(job.source)
+        if compressed is not None and plain.sha256 != compressed.plain:
+            continue  # it changed meanwhile, and the publish is refused
+        body = read_chunks(job.target) if compressed is not None else ()
+        memory.keep(_label(job), plain.sha256, Plain(int(plain.crc32, 16), plain.bytes), body)
+
+
+def ask_node(jobs: Sequence[Job], digests: Mapping[str, Digest], ask: Ask) -> dict[str, Outcome]:
+    prepared = ask([digests[job.name] for job in jobs]) if jobs else {}
+    found = {}
+    for job in jobs:
+        plain = digests[job.name]
+        if plain in prepared and _pays(job, prepared[plain].bytes):
+            found[job.name] = Outcome(Compressed(plain, *prepared[plain]), None)
+    return found
+
+
+def _pays(job: Job, blob_bytes: int) -> bool:
+    """What `compress_file` would have decided; a node's blob may have been made where it had to be."""
+    return job.always or (blob_bytes < job.plain_bytes and is_worth_it(job.source, job.plain_bytes))
+
+
+def _label(job: Job) -> str:
+    return job.packing.brotli_label + ("-always" if job.always else "")

@@ -13,8 +13,7 @@ from edge.domain.model import BUILTIN, AppId, DeviceId, Platform, UpdateCheck
 from edge.domain.versions import read_native
 from edge.telemetry.backwards import READ_LIMIT_BYTES, Backwards
 from edge.wire.actions import OF_RUNNING
-from edge.wire.capabilities import platform_of
-from edge.wire.plugins import plugin_of
+from edge.wire.plugins import asker_of
 from edge.wire.stats import Event, bundle_of
 
 DEVICES_LIMIT = 100_000  # as many as there are buckets: more would tell nothing new about a share
@@ -74,9 +73,8 @@ def check_of(event: Event) -> UpdateCheck | None:
     said = _PLATFORMS.get(event.platform)
     if said is None:
         return None
-    platform = platform_of(said, event.plugin)
     try:
-        plugin = plugin_of(platform, event.plugin)
+        platform, plugin = asker_of(said, event.plugin)
     except Invalid:
         return None
     runs = BUILTIN if event.action == "reset" else bundle_of(event.version)

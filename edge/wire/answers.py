@@ -63,7 +63,7 @@ def encode_answer(
 def encode_up_to_date(check: UpdateCheck, base: str) -> bytes:
     """What `encode_answer` says to UpToDate, which is most of what is ever answered: without a look at the rest."""
     if form_of(check.platform, check.plugin.version).generation.hears_reasons:
-        return _nothing_new(check.own_name)
+        return _nothing_new(BUILTIN if check.says_builtin else check.version_name)
     return silent_answer(check, base)
 
 

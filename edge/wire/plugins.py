@@ -11,7 +11,7 @@ from edge.domain.model import PlainWithKey, Platform, Plugin
 from edge.wire.capabilities import capability, is_family, is_unknown_release, parse_plugin_version, platform_of
 
 # About 1,000 releases exist and a fleet runs some dozens of them. Devices choose the string (at most 128 characters),
-# so both caches together stay below 10 MB whatever is sent.
+# so all caches together stay below 15 MB whatever is sent.
 RELEASE_CACHE_LIMIT = 4096
 
 OLDEST_SUPPORTED_MAJOR = 5  # device-protocol §1.4, rule 11
@@ -54,6 +54,13 @@ class Form(NamedTuple):
 def is_electron(platform: Platform, plugin_version: str) -> bool:
     """Whether the Electron package asks, a family of its own: its first releases call their platform Android."""
     return platform_of(platform, plugin_version) is Platform.ELECTRON
+
+
+@lru_cache(RELEASE_CACHE_LIMIT)
+def asker_of(said: Platform, plugin_version: str) -> tuple[Platform, Plugin]:
+    """Who asks: the platform it is of, whatever it says, and its release. Raises Invalid `invalid_plugin_version`."""
+    platform = platform_of(said, plugin_version)
+    return platform, plugin_of(platform, plugin_version)
 
 
 @lru_cache(RELEASE_CACHE_LIMIT)

@@ -22,7 +22,6 @@ from edge.domain.model import (
 )
 from edge.domain.versions import VERSION_LIMIT, read_native
 from edge.wire.body import BODY_LIMIT_BYTES, WireError, read_json
-from edge.wire.capabilities import platform_of
 from edge.wire.fields import (
     CUSTOM_ID_LIMIT,
     INSTALL_SOURCE_LIMIT,
@@ -35,7 +34,7 @@ from edge.wire.fields import (
     plugin_version_rule,
     text_rule,
 )
-from edge.wire.plugins import plugin_of
+from edge.wire.plugins import asker_of
 
 __all__ = ["BODY_LIMIT_BYTES", "WireError", "fields_of", "parse_update_check"]
 
@@ -107,7 +106,8 @@ def fields_of(check: UpdateCheck) -> dict[str, str | bool]:
 
 def _check_of(request: _Request, country: str, apps: Container[AppId]) -> UpdateCheck:
     app, build, name, version_os = request.app_id, request.version_build, request.version_name, request.version_os
-    says_builtin, platform = name == BUILTIN, platform_of(request.platform, request.plugin_version)
+    says_builtin = name == BUILTIN
+    platform, plugin = asker_of(request.platform, request.plugin_version)
     return UpdateCheck(
         app if app in apps else _app_id(app),
         parse_device_id(request.device_id),
@@ -115,7 +115,7 @@ def _check_of(request: _Request, country: str, apps: Container[AppId]) -> Update
         build if says_builtin else name,
         build,
         _native(build),
-        plugin_of(platform, request.plugin_version),
+        plugin,
         request.is_prod is not False,
         request.is_emulator is True,
         _channel(request.default_channel) if request.default_channel else "",

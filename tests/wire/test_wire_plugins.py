@@ -4,7 +4,7 @@ import pytest
 
 from edge.domain.errors import Invalid
 from edge.domain.model import PlainWithKey, Platform, Plugin
-from edge.wire.plugins import RELEASE_CACHE_LIMIT, Form, Generation, ZipEnd, form_of, is_electron, plugin_of
+from edge.wire.plugins import RELEASE_CACHE_LIMIT, Form, Generation, ZipEnd, asker_of, form_of, is_electron, plugin_of
 
 ANDROID, IOS, ELECTRON = Platform.ANDROID, Platform.IOS, Platform.ELECTRON
 
@@ -229,8 +229,9 @@ def test_releases_with_equal_abilities_share_one_form():
 
 def test_devices_cannot_grow_the_caches():
     for patch in range(RELEASE_CACHE_LIMIT + 10):
-        plugin_of(ANDROID, f"8.51.{patch}")
+        asker_of(ANDROID, f"8.51.{patch}")
     assert plugin_of.cache_info().currsize <= RELEASE_CACHE_LIMIT
+    assert asker_of.cache_info().currsize <= RELEASE_CACHE_LIMIT
     assert form_of.cache_info().currsize <= RELEASE_CACHE_LIMIT
 
 

@@ -9,7 +9,7 @@ from edge.bundles.documents import REVISION_LIMIT_BYTES
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.cli.demo_segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.cli.main import VERBS, cli
-from edge.control.tokens import TOKEN_LIMIT
+from edge.control.tokens import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.domain.bundle_changes import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
 from edge.domain.channel_changes import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
 from edge.domain.command_ids import RECENT_LIMIT
@@ -80,6 +80,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
         f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",
         f"| tokens | {TOKEN_LIMIT:,} |",
+        f"| how long a token with an end lasts | 1 minute to {LIFETIME_LIMIT_SECONDS // 86_400} days |",
         f"| channels, overrides of an app | {CHANNEL_LIMIT:,}, {OVERRIDE_LIMIT:,} |",
         f"| steps of a rollout | {STEPS_LIMIT}, of 1 minute to {STEP_LIMIT_SECONDS // 86_400} days each |",
         f"| segments of a rollout | {NAMED_LIMIT}, and as many that are first |",

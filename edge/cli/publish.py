@@ -178,7 +178,8 @@ def _ask_first(client: Client, release: Release) -> None:
     parse_version_name(release.version)
     client.get(app_path(release.app))
     if release.channel is not None:
-        client.get(app_path(release.app, "channels", release.channel))
+        # Whether the channel is there, and whether the token may offer something in it.
+        client.patch(app_path(release.app, "channels", release.channel) + "?dry_run=true", {})
 
 
 def _files(packed: Packed | Encrypted, workdir: Path) -> dict[Digest, Path]:

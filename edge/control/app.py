@@ -116,7 +116,7 @@ def _translate_http(request: web.Request, error: web.HTTPException) -> web.Respo
 
 def _build_door(operation: Operation, ports: ControlPorts) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        grant = await _authorise(operation, ports.tokens, request)
+        grant = await _authorise(operation, ports.tokens, request, ports.clock())
         body = None
         if operation.body is not None:
             body = decode_body(await read_body(request, operation.body_limit_bytes), operation.body)
@@ -137,17 +137,16 @@ async def _with_impact(answer: Any, ports: ControlPorts, rehearsal: list[Rehears
     return told | {"dry_run": True, "impact": await ports.weigh(rehearsed)}
 
 
-async def _authorise(operation: Operation, tokens: Tokens, request: web.Request) -> Grant:
+async def _authorise(operation: Operation, tokens: Tokens, request: web.Request, now: float) -> Grant:
     """Before a byte of the body is read. Raises Unauthorized or Forbidden."""
     if operation.permission is None:
         return _NOBODY
     scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
         raise Unauthorized("unauthorized", "this needs a token: Authorization: Bearer <token>")
-    grant = await asyncio.to_thread(tokens.authenticate, secret.strip())
+    grant = await asyncio.to_thread(tokens.authenticate, secret.strip(), now)
     if not allows(grant.role, grant.app, operation.permission, request.match_info.get("app")):
-        limited = f" for app {grant.app!r}" if grant.app else ""
-        raise Forbidden("forbidden", f"token {grant.name!r} ({grant.role.value}{limited}) may not do this")
+        raise Forbidden("forbidden", f"token {grant} lacks {operation.permission.value!r}")
     return grant
 
 

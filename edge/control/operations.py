@@ -16,11 +16,11 @@ from aiohttp import web
 from edge.bundles.releases import Head, Rehearsed, Releases
 from edge.bundles.store import ObjectStore
 from edge.control.impact_shapes import ImpactView
-from edge.control.roles import Permission
+from edge.control.roles import Permission, allows
 from edge.control.rollout_shapes import PreviewAnswer, WaitingView
 from edge.control.tokens import Grant, Tokens
 from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
-from edge.domain.errors import Invalid
+from edge.domain.errors import Forbidden, Invalid
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, AppState, VersionName, parse_app_id
 from edge.domain.rollout import Moment
@@ -160,6 +160,13 @@ async def commit(call: Call[Any], app: AppId, command: Command) -> Done:
     if committed.changed:
         await call.ports.announce(app, committed.head)
     return Done(committed.state, committed.changed)
+
+
+def require(call: Call[Any], permission: Permission, what: str) -> None:
+    """For what an operation does beside what it is for. Raises Forbidden `forbidden`."""
+    grant = call.grant
+    if not allows(grant.role, grant.app, permission, call.request.match_info.get("app")):
+        raise Forbidden("forbidden", f"token {grant} lacks {permission.value!r}: it may not {what}")
 
 
 def command_id(request: web.Request) -> str:

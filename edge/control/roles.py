@@ -1,7 +1,7 @@
 """Who may do what: the one table of roles and permissions, pure.
 
-A token has a role and, for publishers and readers, perhaps one app that it is limited to. What the table does not
-grant is refused.
+A token has a role and, where nobody administers with it, perhaps one app that it is limited to. What the table does
+not grant is refused.
 """
 
 import enum
@@ -11,29 +11,34 @@ from collections.abc import Mapping
 class Role(enum.Enum):
     ADMIN = "admin"
     PUBLISHER = "publisher"
+    UPLOADER = "uploader"  # for build machines: puts bundles there, and has nobody offered one
     READER = "reader"
     NODE = "node"  # another node that follows this one
 
 
 class Permission(enum.Enum):
+    READ_SELF = "read_self"  # the token itself
     LIST_APPS = "list_apps"  # the answer itself shows only apps that the token may read
     READ_APP = "read_app"
-    CHANGE_APP = "change_app"
+    UPLOAD_BUNDLES = "upload_bundles"  # without a channel: nothing is offered by it
+    CHANGE_APP = "change_app"  # everything else about it, above all what its channels offer
     CREATE_APP = "create_app"
     READ_NODE = "read_node"
     MANAGE_TOKENS = "manage_tokens"
 
 
-_READS = frozenset({Permission.LIST_APPS, Permission.READ_APP, Permission.READ_NODE})
+_OF_EVERYBODY = frozenset({Permission.READ_SELF, Permission.LIST_APPS})
+_READS = _OF_EVERYBODY | {Permission.READ_APP, Permission.READ_NODE}
 
 GRANTED: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.PUBLISHER: _READS | {Permission.CHANGE_APP},
+    Role.PUBLISHER: _READS | {Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP},
+    Role.UPLOADER: _READS | {Permission.UPLOAD_BUNDLES},
     Role.READER: _READS,
     Role.NODE: _READS,
 }
-LIMITABLE = frozenset({Role.PUBLISHER, Role.READER})  # roles whose tokens may be limited to one app
-_OF_ONE_APP = frozenset({Permission.READ_APP, Permission.CHANGE_APP})
+LIMITABLE = frozenset({Role.PUBLISHER, Role.UPLOADER, Role.READER})  # roles whose tokens may be limited to one app
+_OF_ONE_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP})
 
 
 def allows(role: Role, scope_app: str | None, permission: Permission, app: str | None = None) -> bool:
@@ -43,6 +48,6 @@ def allows(role: Role, scope_app: str | None, permission: Permission, app: str |
     """
     if permission not in GRANTED[role]:
         return False
-    if scope_app is None or permission is Permission.LIST_APPS:
+    if scope_app is None or permission in _OF_EVERYBODY:
         return True
     return permission in _OF_ONE_APP and app == scope_app

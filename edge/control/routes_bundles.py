@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from edge.bundles.blobs import read_blob
 from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.bundles.store import ObjectStore, blob_key
-from edge.control.operations import Call, Done, Operation, check_app, commit, load_app
+from edge.control.operations import Call, Done, Operation, check_app, commit, load_app, require
 from edge.control.proving import parse_asked, prove_bundle
 from edge.control.receiving import receive_blob
 from edge.control.roles import Permission
@@ -48,6 +48,10 @@ async def handle_list(call: Call[None]) -> list[BundleView]:
 
 async def handle_publish(call: Call[PublishRequest]) -> BundleChanged:
     asked = parse_asked(call.body)
+    if call.body.channel is not None:
+        require(
+            call, Permission.CHANGE_APP, f"offer a bundle in channel {call.body.channel!r}: publish without a channel"
+        )
     await check_app(call)  # before the work, not after it
     async with call.request.app[VERIFICATIONS].turn():
         bundle = await asyncio.to_thread(prove_bundle, call.ports.store, asked, call.body)
@@ -174,7 +178,7 @@ OPERATIONS = (
         method="POST",
         path="/v1/apps/{app}/bundles",
         summary="Publish a bundle from blobs that were uploaded before; the server verifies every byte",
-        permission=Permission.CHANGE_APP,
+        permission=Permission.UPLOAD_BUNDLES,
         handle=handle_publish,
         answer=BundleChanged,
         body=PublishRequest,
@@ -215,7 +219,7 @@ OPERATIONS = (
         method="POST",
         path="/v1/apps/{app}/blobs/missing",
         summary="Tell which blobs have to be uploaded",
-        permission=Permission.CHANGE_APP,
+        permission=Permission.UPLOAD_BUNDLES,
         handle=handle_missing,
         answer=MissingAnswer,
         body=MissingRequest,
@@ -226,7 +230,7 @@ OPERATIONS = (
         method="PUT",
         path="/v1/apps/{app}/blobs/{digest}",
         summary="Upload a blob; its SHA-256 must be the digest in the address",
-        permission=Permission.CHANGE_APP,
+        permission=Permission.UPLOAD_BUNDLES,
         handle=handle_upload,
         answer=BlobStored,
         body_limit_bytes=BLOB_LIMIT_BYTES,

@@ -1,27 +1,54 @@
-"""Tokens: list, make, revoke. A secret is in the answer that makes it and nowhere else."""
+"""Tokens: list, show the own one, make, revoke. A secret is in the answer that makes it and nowhere else."""
 
 import asyncio
 from functools import partial
 
 from edge.control.operations import Call, Operation, command_id
-from edge.control.roles import Permission
-from edge.control.shapes import TokenMade, TokenRequest, TokenRevoked, TokenView
+from edge.control.roles import GRANTED, Permission
+from edge.control.shapes import OwnToken, TokenMade, TokenRequest, TokenRevoked, TokenView
 
 
 async def handle_list(call: Call[None]) -> list[TokenView]:
     """By name."""
     records = await asyncio.to_thread(call.ports.tokens.records)
     return [
-        TokenView(name=name, role=record.role, app=record.app, created=record.created, by=record.by)
+        TokenView(
+            name=name,
+            role=record.role,
+            app=record.app,
+            created=record.created,
+            by=record.by,
+            expires=record.expires,
+            last_used=record.last_used,
+        )
         for name, record in records.items()
     ]
 
 
+async def handle_show_own(call: Call[None]) -> OwnToken:
+    grant = call.grant
+    record = (await asyncio.to_thread(call.ports.tokens.records)).get(grant.name)
+    return OwnToken(
+        name=grant.name,
+        role=grant.role,
+        app=grant.app,
+        expires=record.expires if record is not None else None,  # revoked meanwhile
+        permissions=sorted(permission.value for permission in GRANTED[grant.role]),
+    )
+
+
 async def handle_create(call: Call[TokenRequest]) -> TokenMade:
-    body, ports = call.body, call.ports
-    create = partial(ports.tokens.create, by=call.grant.name, now=ports.clock(), command=command_id(call.request))
+    body, ports, now = call.body, call.ports, call.ports.clock()
+    create = partial(
+        ports.tokens.create,
+        by=call.grant.name,
+        now=now,
+        command=command_id(call.request),
+        lifetime_seconds=body.lifetime_seconds,
+    )
     secret = await asyncio.to_thread(create, body.name, body.role, body.app)
-    return TokenMade(name=body.name, role=body.role, app=body.app, token=secret)
+    expires = now + body.lifetime_seconds if body.lifetime_seconds is not None else None
+    return TokenMade(name=body.name, role=body.role, app=body.app, expires=expires, token=secret)
 
 
 async def handle_revoke(call: Call[None]) -> TokenRevoked:
@@ -39,6 +66,15 @@ OPERATIONS = (
         permission=Permission.MANAGE_TOKENS,
         handle=handle_list,
         answer=list[TokenView],
+    ),
+    Operation(
+        name="show_own_token",
+        method="GET",
+        path="/v1/token",
+        summary="Show the token that asks, and what it may do",
+        permission=Permission.READ_SELF,
+        handle=handle_show_own,
+        answer=OwnToken,
     ),
     Operation(
         name="create_token",

@@ -9,7 +9,7 @@ import msgspec
 
 from edge.control.impact_shapes import ChannelImpactView
 from edge.control.roles import Role
-from edge.control.rollout_shapes import RolloutSummary
+from edge.control.rollout_shapes import RolloutSummary, Whole
 from edge.control.targeting_shapes import ExperimentView
 from edge.domain.commands import ChannelSettings
 from edge.domain.model import Policy
@@ -82,9 +82,12 @@ class OverrideRequest(_Request, frozen=True, kw_only=True):
 
 
 class TokenRequest(_Request, frozen=True, kw_only=True):
+    """Without `lifetime_seconds` the token has no end."""
+
     name: str
     role: Role
     app: str | None = None
+    lifetime_seconds: Whole | None = None
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -364,13 +367,26 @@ class NodeStatus(_Answer, frozen=True, kw_only=True):
 
 
 class TokenView(_Answer, frozen=True, kw_only=True):
-    """`created` is in seconds since the epoch; `by` is the name of the token that made this one."""
+    """Times are in seconds since the epoch: `expires` is null for a token without an end, `last_used` is the beginning
+    of the day of its last use, null before the first. `by` is the name of the token that made this one."""
 
     name: str
     role: Role
     app: str | None
     created: float
     by: str
+    expires: float | None
+    last_used: float | None
+
+
+class OwnToken(_Answer, frozen=True, kw_only=True):
+    """The token that asked, and what it may do: names of permissions, sorted."""
+
+    name: str
+    role: Role
+    app: str | None
+    expires: float | None
+    permissions: list[str]
 
 
 class TokenMade(_Answer, frozen=True, kw_only=True):
@@ -379,6 +395,7 @@ class TokenMade(_Answer, frozen=True, kw_only=True):
     name: str
     role: Role
     app: str | None
+    expires: float | None
     token: str
 
 

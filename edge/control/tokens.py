@@ -6,6 +6,7 @@ change the document: a change is a compare-and-swap. Calls block: shells run the
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import threading
@@ -19,11 +20,13 @@ from edge.bundles.keyset import Trust
 from edge.bundles.signing import Writer, open_document, sign_document
 from edge.bundles.store import AlreadyExists, ObjectStore, Stale
 from edge.control.roles import LIMITABLE, Role
-from edge.domain.errors import Conflict, Invalid, NotFound, Unauthorized
+from edge.domain.durations import DURATION_LIMIT_SECONDS, format_duration
+from edge.domain.errors import Conflict, EdgeError, Invalid, NotFound, Unauthorized
+from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId, parse_app_id
 
 TOKENS_KEY = "access/tokens.json"
-TOKENS_FORMAT = 1
+TOKENS_FORMAT = 2  # 1 knew no uploaders, and no token that ends
 SECRET_PREFIX = "edge_"  # noqa: S105 - lets scanners of repositories and logs find a leaked token
 SECRET_BYTES = 32
 SECRET_LIMIT = 128  # characters of a presented token that are hashed at all
@@ -31,9 +34,12 @@ TOKEN_NAME_LIMIT = 64  # characters; the name is in every revision as its author
 TOKEN_LIMIT = 1_000  # all of them are compared at each request
 REVOKED_LIMIT = 1_000  # remembered first tokens: one a node in its life
 SWAP_ATTEMPTS = 20  # each lost one means that another writer got through
+LIFETIME_LEAST_SECONDS = 60
+LIFETIME_LIMIT_SECONDS = DURATION_LIMIT_SECONDS  # a year; what has to last longer has no end, and is revoked
 FIRST_START = "first-start"  # who made the tokens that nobody asked for
 
 _DOMAIN = "edge-tokens"
+log = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 _SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{43}}")
 
@@ -45,11 +51,16 @@ class Grant(NamedTuple):
     role: Role
     app: AppId | None
 
+    def __str__(self) -> str:
+        limited = f" for app {self.app!r}" if self.app else ""
+        return f"{self.name!r} ({self.role.value}{limited})"
+
 
 class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`hash` is the secret's SHA-256, `created` seconds since the epoch, `by` the name of the maker's token.
 
-    `command` is the id of the command that made it.
+    `command` is the id of the command that made it. Without `lifetime_seconds` it has no end. `used_day` is the day it
+    was used last, in days since the epoch; 0: never.
     """
 
     hash: str
@@ -58,6 +69,17 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
     created: float
     by: str
     command: str
+    lifetime_seconds: int | None = None
+    used_day: int = 0
+
+    @property
+    def expires(self) -> float | None:
+        return self.created + self.lifetime_seconds if self.lifetime_seconds is not None else None
+
+    @property
+    def last_used(self) -> float | None:
+        """The day's beginning, in seconds since the epoch."""
+        return self.used_day * DAY_SECONDS or None
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,23 +109,53 @@ class Tokens:
         self._writer = writer
         self._last: _Held | None = None  # verified; also the floor below which a sequence is a replay
         self._lock = threading.Lock()
+        self._noting = threading.Lock()
 
-    def authenticate(self, secret: str) -> Grant:
-        """Whose token this is. Raises Unauthorized `unauthorized`; an unknown one costs what a known one does."""
+    def authenticate(self, secret: str, now: float) -> Grant:
+        """Whose token this is. Raises Unauthorized `unauthorized`, `token_expired`; an unknown one costs what a known
+        one does. The first use of a day is noted in the store."""
         presented = hash_secret(secret[:SECRET_LIMIT])
         found = None
         for name, record in self._read().document.tokens.items():
             if hmac.compare_digest(record.hash, presented):
-                found = Grant(name, record.role, record.app)
+                found = name, record
         if found is None:
             raise Unauthorized("unauthorized", "the token is not known here, or was revoked")
-        return found
+        name, record = found
+        if record.expires is not None and record.expires <= now:
+            raise Unauthorized(
+                "token_expired", f"token {name!r} has expired; make another one with `edge token create`"
+            )
+        if record.used_day < _day(now):
+            self._note_use(name, now)
+        return Grant(name, record.role, record.app)
+
+    def _note_use(self, name: str, now: float) -> None:
+        """One request of a day writes; that it cannot must not keep anybody out."""
+        if not self._noting.acquire(blocking=False):
+            return
+        try:
+            self._change(lambda document: _with_use(document, name, _day(now)))
+        except (EdgeError, OSError) as error:
+            log.warning("the use of token %r was not noted: %s", name, error)
+        finally:
+            self._noting.release()
 
     def records(self) -> Mapping[str, TokenRecord]:
         """All tokens by name, sorted."""
         return dict(sorted(self._read().document.tokens.items()))
 
-    def create(self, name: str, role: Role, app: str | None, *, by: str, now: float, command: str) -> str:
+    def create(
+        self,
+        name: str,
+        role: Role,
+        app: str | None,
+        *,
+        by: str,
+        now: float,
+        command: str,
+        lifetime_seconds: int | None = None,
+    ) -> str:
         """Make a token and return its secret. Raises Invalid, or Conflict `token_exists`, `too_many_tokens`,
         `command_id_used`.
 
@@ -111,8 +163,17 @@ class Tokens:
         """
         scope = _parse_scope(role, app)
         parse_token_name(name)
+        _check_lifetime(lifetime_seconds)
         secret = new_secret()
-        record = TokenRecord(hash=hash_secret(secret), role=role, app=scope, created=now, by=by, command=command)
+        record = TokenRecord(
+            hash=hash_secret(secret),
+            role=role,
+            app=scope,
+            created=now,
+            by=by,
+            command=command,
+            lifetime_seconds=lifetime_seconds,
+        )
         self._change(lambda document: _with_own_command(document, name, record))
         return secret
 
@@ -134,7 +195,9 @@ class Tokens:
             if edited is held.document:
                 return
             try:
-                self._write(msgspec.structs.replace(edited, sequence=edited.sequence + 1), held.tag)
+                self._write(
+                    msgspec.structs.replace(edited, format=TOKENS_FORMAT, sequence=edited.sequence + 1), held.tag
+                )
             except (AlreadyExists, Stale):
                 continue
             return
@@ -216,6 +279,25 @@ def _parse_scope(role: Role, app: str | None) -> AppId | None:
     return parse_app_id(app)
 
 
+def _check_lifetime(seconds: int | None) -> None:
+    """Raises Invalid `invalid_lifetime`."""
+    if seconds is not None and not LIFETIME_LEAST_SECONDS <= seconds <= LIFETIME_LIMIT_SECONDS:
+        least, most = (format_duration(each) for each in (LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS))
+        raise Invalid("invalid_lifetime", f"a token lasts from {least} to {most}, or has no end")
+
+
+def _day(now: float) -> int:
+    return int(now // DAY_SECONDS)
+
+
+def _with_use(document: _Document, name: str, day: int) -> _Document:
+    record = document.tokens.get(name)
+    if record is None or record.used_day >= day:
+        return document
+    used = msgspec.structs.replace(record, used_day=day)
+    return msgspec.structs.replace(document, tokens={**document.tokens, name: used})
+
+
 def _with_first_token(document: _Document, record: TokenRecord) -> _Document:
     known = {held.hash for held in document.tokens.values()}
     if record.hash in known or record.hash in document.revoked:
@@ -247,8 +329,8 @@ def _with_token(document: _Document, name: str, record: TokenRecord) -> _Documen
 
 
 def _same_command(one: TokenRecord, other: TokenRecord) -> bool:
-    made = (one.command, one.by, one.role, one.app)
-    return made == (other.command, other.by, other.role, other.app)
+    made = (one.command, one.by, one.role, one.app, one.lifetime_seconds)
+    return made == (other.command, other.by, other.role, other.app, other.lifetime_seconds)
 
 
 def _without_token(document: _Document, name: str) -> _Document:
@@ -256,8 +338,8 @@ def _without_token(document: _Document, name: str) -> _Document:
     if record is None:
         raise NotFound("unknown_token", f"unknown token {name[:TOKEN_NAME_LIMIT]!r}")
     kept = {other: held for other, held in document.tokens.items() if other != name}
-    if not any(held.role is Role.ADMIN for held in kept.values()):
-        raise Conflict("last_admin", f"token {name!r} is the last admin's; create another one first")
+    if not any(held.role is Role.ADMIN and held.lifetime_seconds is None for held in kept.values()):
+        raise Conflict("last_admin", f"token {name!r} is the last admin's without an end; create another one first")
     first = [record.hash] if record.by == FIRST_START else []
     revoked = [*document.revoked, *first][-REVOKED_LIMIT:]
     return msgspec.structs.replace(document, tokens=kept, revoked=revoked)

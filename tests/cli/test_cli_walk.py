@@ -170,7 +170,7 @@ def test_tokens_are_made_used_and_revoked(node, app):
     assert made.exit_code == 0 and token.startswith("edge_") and "\n" not in token  # fit for $(...)
     assert token not in made.stderr and "not shown again" in made.stderr
     assert [each["app"] for each in node.json("app", "list", "--token", token)] == [app]
-    assert "may not do this" in node.failure("channel", "create", app, "x", env={"EDGE_TOKEN": token})
+    assert "lacks 'change_app'" in node.failure("channel", "create", app, "x", env={"EDGE_TOKEN": token})
     listed = node.text("token", "list")
     assert "ci-reader" in listed and token not in listed
     assert "ci-reader" in [each["name"] for each in node.json("token", "list")]
@@ -180,6 +180,20 @@ def test_tokens_are_made_used_and_revoked(node, app):
     second = node.json("token", "create", "ci-node", "--role", "node")
     assert second["token"].startswith("edge_")
     assert node.text("token", "revoke", "ci-node") == "revoked token ci-node\n"
+
+
+def test_a_token_for_ci_uploads_for_ninety_days_and_offers_nothing(node, app, folder):
+    node.json("channel", "create", app, "stable")
+    made = node.run("token", "create", "ci-upload", "--role", "uploader", "--app", app, "--for", "90d")
+    assert made.exit_code == 0 and f"ci-upload (uploader for {app}, until 20" in made.stderr
+    env = {"EDGE_TOKEN": made.stdout.strip()}
+    assert node.json("bundle", "publish", app, folder, "--version", "1.0.0", env=env)["changed"]
+    reason = node.failure("bundle", "publish", app, folder, "--version", "1.0.0", "--channel", "stable", env=env)
+    assert "token 'ci-upload' (uploader for app" in reason and "lacks 'change_app'" in reason
+    (listed,) = [each for each in node.json("token", "list") if each["name"] == "ci-upload"]
+    assert listed["expires"] == listed["created"] + 90 * 86_400 and listed["last_used"] % 86_400 == 0
+    assert "is not one like" in node.failure("token", "create", "x", "--role", "reader", "--for", "90")
+    assert "lasts from 1m to 366d" in node.failure("token", "create", "x", "--role", "reader", "--for", "1s")
 
 
 def a_check(app, **changes):

@@ -39,6 +39,8 @@ GRANTS = {
     "publisher": (Role.PUBLISHER, None),
     "publisher-acme": (Role.PUBLISHER, APP),
     "publisher-other": (Role.PUBLISHER, OTHER),
+    "uploader": (Role.UPLOADER, None),
+    "uploader-acme": (Role.UPLOADER, APP),
     "reader": (Role.READER, None),
     "reader-acme": (Role.READER, APP),
     "reader-other": (Role.READER, OTHER),

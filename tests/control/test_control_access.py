@@ -6,7 +6,7 @@ import logging
 
 import msgspec
 import pytest
-from control_world import APP, DEVICE, GRANTS, OTHER
+from control_world import APP, DEVICE, GRANTS, NOW, OTHER
 
 from edge.control.app import OPERATIONS
 from edge.control.operations import JSON_LIMIT_BYTES
@@ -24,12 +24,12 @@ NEEDED = {
     "show_app": P.READ_APP,
     "show_history": P.READ_APP,
     "list_bundles": P.READ_APP,
-    "publish_bundle": P.CHANGE_APP,
+    "publish_bundle": P.UPLOAD_BUNDLES,
     "show_bundle": P.READ_APP,
     "delete_bundle": P.CHANGE_APP,
     "withdraw_bundle": P.CHANGE_APP,
-    "list_missing_blobs": P.CHANGE_APP,
-    "upload_blob": P.CHANGE_APP,
+    "list_missing_blobs": P.UPLOAD_BUNDLES,
+    "upload_blob": P.UPLOAD_BUNDLES,
     "show_metrics": P.READ_NODE,
     "list_channels": P.READ_APP,
     "create_channel": P.CHANGE_APP,
@@ -66,6 +66,7 @@ NEEDED = {
     "show_device": P.READ_APP,
     "lift_withheld": P.CHANGE_APP,
     "erase_device": P.CHANGE_APP,
+    "show_own_token": P.READ_SELF,
     "list_tokens": P.MANAGE_TOKENS,
     "create_token": P.MANAGE_TOKENS,
     "revoke_token": P.MANAGE_TOKENS,
@@ -141,7 +142,7 @@ async def test_tokens_are_made_listed_and_revoked(acme):
     acme.secrets.all()
     made = await acme("POST", "/v1/tokens", {"name": "ci", "role": "publisher", "app": APP})
     acme.secrets["ci"] = made.pop("token")
-    assert made == {"name": "ci", "role": "publisher", "app": APP}
+    assert made == {"name": "ci", "role": "publisher", "app": APP, "expires": None}
     await acme("POST", f"/v1/apps/{APP}/channels", {"name": "beta"}, by="ci")
     listed = {token["name"]: token for token in await acme("GET", "/v1/tokens")}
     assert set(listed) == {*GRANTS, "ci"} and listed["ci"]["by"] == "root"
@@ -159,6 +160,52 @@ async def test_a_repeated_token_command_shows_a_secret_that_works(acme):
     assert await acme("POST", "/v1/tokens", body, status=409) == "token_exists"
 
 
+async def test_a_token_expires_and_says_so(serve, world):
+    now = [NOW]
+    api = await serve(clock=lambda: now[0])
+    made = await api("POST", "/v1/tokens", {"name": "ci", "role": "reader", "lifetime_seconds": 90 * 86_400})
+    assert made["expires"] == NOW + 90 * 86_400
+    api.secrets["ci"] = made["token"]
+    now[0] = made["expires"] - 1
+    assert (await api("GET", "/v1/token", by="ci"))["expires"] == made["expires"]
+    now[0] = made["expires"]
+    assert await api("GET", "/v1/apps", by="ci", status=401) == "token_expired"
+    listed = {token["name"]: token for token in await api("GET", "/v1/tokens")}
+    assert (listed["ci"]["expires"], listed["root"]["expires"]) == (made["expires"], None)
+
+
+async def test_a_token_knows_what_it_may_do(acme):
+    assert await acme("GET", "/v1/token", by="uploader-acme") == {
+        "name": "uploader-acme",
+        "role": "uploader",
+        "app": APP,
+        "expires": None,
+        "permissions": ["list_apps", "read_app", "read_node", "read_self", "upload_bundles"],
+    }
+
+
+async def test_an_uploader_publishes_and_has_nobody_offered_anything(acme, world):
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "production", "public": True})
+    done = await acme.publish("1.0.0", by="uploader-acme")
+    assert (done["changed"], done["channels"]) == (True, [])
+    was = world.releases.head(APP)
+    offered = {"channel": "production", "by": "uploader-acme", "status": 403}
+    assert await acme.publish("1.1.0", **offered) == "forbidden"
+    assert await acme.publish("1.0.0", **offered) == "forbidden"
+    patch = ("PATCH", f"/v1/apps/{APP}/channels/production", {"bundle": "1.0.0"})
+    assert await acme(*patch, by="uploader-acme", status=403) == "forbidden"
+    assert world.releases.head(APP) == was
+
+
+async def test_a_refused_publish_names_what_is_missing(acme):
+    headers = {"Authorization": f"Bearer {acme.secrets['uploader-acme']}"}
+    body = {"version": "1.0.0", "zip": "0" * 64, "manifest": "0" * 64, "channel": "production"}
+    async with acme.client.post(f"/v1/apps/{APP}/bundles", json=body, headers=headers) as response:
+        message = (await response.json())["message"]
+    for part in ("'uploader-acme' (uploader for app 'com.acme.app')", "'change_app'", "channel 'production'"):
+        assert part in message
+
+
 async def test_odd_tokens_are_refused(acme):
     refused = [
         ({"name": "root", "role": "admin"}, 409, "token_exists"),
@@ -167,6 +214,9 @@ async def test_odd_tokens_are_refused(acme):
         ({"name": "x", "role": "node", "app": APP}, 422, "invalid_token_scope"),
         ({"name": "x", "role": "reader", "app": "-x"}, 422, "invalid_app_id"),
         ({"name": "x"}, 422, "invalid_body"),
+        ({"name": "x", "role": "reader", "lifetime_seconds": 59}, 422, "invalid_lifetime"),
+        ({"name": "x", "role": "reader", "lifetime_seconds": 367 * 86_400}, 422, "invalid_lifetime"),
+        ({"name": "x", "role": "reader", "lifetime_seconds": -1}, 422, "invalid_body"),
     ]
     for body, status, code in refused:
         assert await acme("POST", "/v1/tokens", body, status=status) == code

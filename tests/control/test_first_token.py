@@ -40,7 +40,7 @@ def secret_in(path):
 def test_the_first_start_makes_an_admin(tokens, node_dir):
     path = ensure_admin_token(tokens, node_dir, NOW)
     assert path == node_dir / ADMIN_TOKEN_FILE
-    assert tokens.authenticate(secret_in(path)) == Grant("admin", Role.ADMIN, None)
+    assert tokens.authenticate(secret_in(path), NOW) == Grant("admin", Role.ADMIN, None)
 
 
 def test_only_the_owner_can_read_the_file(tokens, node_dir):
@@ -57,14 +57,14 @@ def test_a_second_start_changes_nothing(tokens, store, node_dir):
 def test_a_start_cut_before_the_store_is_finished_by_the_next(tokens, node_dir):
     (node_dir / ADMIN_TOKEN_FILE).write_text(new_secret() + "\n")
     path = ensure_admin_token(tokens, node_dir, NOW)
-    assert tokens.authenticate(secret_in(path)).role is Role.ADMIN
+    assert tokens.authenticate(secret_in(path), NOW).role is Role.ADMIN
 
 
 def test_a_second_node_gets_a_token_of_its_own(tokens, node_dir, tmp_path):
     ensure_admin_token(tokens, node_dir, NOW)
     second = tmp_path / "second"
     second.mkdir()
-    grant = tokens.authenticate(secret_in(ensure_admin_token(tokens, second, NOW)))
+    grant = tokens.authenticate(secret_in(ensure_admin_token(tokens, second, NOW)), NOW)
     assert grant.name.startswith("admin-") and grant.role is Role.ADMIN
     assert len(tokens.records()) == 2
 
@@ -75,7 +75,7 @@ def test_a_revoked_first_token_stays_revoked_after_a_restart(tokens, node_dir):
     tokens.revoke("admin")
     ensure_admin_token(tokens, node_dir, NOW)
     with pytest.raises(Unauthorized):
-        tokens.authenticate(secret_in(path))
+        tokens.authenticate(secret_in(path), NOW)
 
 
 @pytest.mark.parametrize("content", [b"", b"edge_short\n", b"\xff\xfe", b"two\nlines\n"])

@@ -7,23 +7,29 @@ from edge.control.roles import Permission, Role, allows
 APP, OTHER = "com.acme.app", "com.other.app"
 P = Permission
 
+OWN = {P.READ_SELF, P.LIST_APPS}
+OF_ONE_APP = {P.READ_APP, P.UPLOAD_BUNDLES, P.CHANGE_APP}
+
 # (role, limited to) -> what it may do to APP; what is left out is refused.
 GRANTED = {
-    (Role.ADMIN, None): {P.LIST_APPS, P.READ_APP, P.CHANGE_APP, P.CREATE_APP, P.READ_NODE, P.MANAGE_TOKENS},
-    (Role.PUBLISHER, None): {P.LIST_APPS, P.READ_APP, P.CHANGE_APP, P.READ_NODE},
-    (Role.PUBLISHER, APP): {P.LIST_APPS, P.READ_APP, P.CHANGE_APP},
-    (Role.PUBLISHER, OTHER): {P.LIST_APPS},
-    (Role.READER, None): {P.LIST_APPS, P.READ_APP, P.READ_NODE},
-    (Role.READER, APP): {P.LIST_APPS, P.READ_APP},
-    (Role.READER, OTHER): {P.LIST_APPS},
-    (Role.NODE, None): {P.LIST_APPS, P.READ_APP, P.READ_NODE},
+    (Role.ADMIN, None): set(Permission),
+    (Role.PUBLISHER, None): OWN | {P.READ_APP, P.UPLOAD_BUNDLES, P.CHANGE_APP, P.READ_NODE},
+    (Role.PUBLISHER, APP): OWN | {P.READ_APP, P.UPLOAD_BUNDLES, P.CHANGE_APP},
+    (Role.PUBLISHER, OTHER): OWN,
+    (Role.UPLOADER, None): OWN | {P.READ_APP, P.UPLOAD_BUNDLES, P.READ_NODE},
+    (Role.UPLOADER, APP): OWN | {P.READ_APP, P.UPLOAD_BUNDLES},
+    (Role.UPLOADER, OTHER): OWN,
+    (Role.READER, None): OWN | {P.READ_APP, P.READ_NODE},
+    (Role.READER, APP): OWN | {P.READ_APP},
+    (Role.READER, OTHER): OWN,
+    (Role.NODE, None): OWN | {P.READ_APP, P.READ_NODE},
 }
 CELLS = [(role, scope, permission) for role, scope in GRANTED for permission in Permission]
 
 
 @pytest.mark.parametrize(("role", "scope", "permission"), CELLS)
 def test_every_cell_of_the_table(role, scope, permission):
-    of_one_app = permission in {P.READ_APP, P.CHANGE_APP}
+    of_one_app = permission in OF_ONE_APP
     expected = permission in GRANTED[role, scope]
     assert allows(role, scope, permission, APP if of_one_app else None) is expected
 
@@ -32,6 +38,6 @@ def test_the_table_names_every_role():
     assert {role for role, _ in GRANTED} == set(Role)
 
 
-@pytest.mark.parametrize("permission", [P.READ_APP, P.CHANGE_APP])
+@pytest.mark.parametrize("permission", OF_ONE_APP)
 def test_a_limited_token_may_nothing_where_no_app_is_named(permission):
     assert not allows(Role.PUBLISHER, APP, permission, None)

@@ -13,7 +13,16 @@ from edge.bundles.keyset import open_trust
 from edge.bundles.signing import load_or_create_writer, open_document, sign_document
 from edge.control import tokens as tokens_module
 from edge.control.roles import Role
-from edge.control.tokens import TOKENS_KEY, Grant, Tokens, hash_secret, is_secret
+from edge.control.tokens import (
+    LIFETIME_LEAST_SECONDS,
+    LIFETIME_LIMIT_SECONDS,
+    TOKENS_FORMAT,
+    TOKENS_KEY,
+    Grant,
+    Tokens,
+    hash_secret,
+    is_secret,
+)
 from edge.domain.errors import Conflict, Invalid, NotFound, Unauthorized
 
 NOW = 1_700_000_000.0
@@ -44,7 +53,7 @@ def payload_of(world):
 
 
 def test_a_new_token_authenticates_as_what_it_was_made_for(tokens):
-    assert tokens.authenticate(make(tokens)) == Grant("ci", Role.PUBLISHER, APP)
+    assert tokens.authenticate(make(tokens), NOW) == Grant("ci", Role.PUBLISHER, APP)
 
 
 def test_a_secret_has_a_prefix_and_256_bits(tokens):
@@ -64,12 +73,12 @@ def test_the_store_holds_the_hash_and_not_the_secret(world, tokens):
 def test_an_unknown_secret_is_refused(tokens, presented):
     make(tokens)
     with pytest.raises(Unauthorized):
-        tokens.authenticate(presented)
+        tokens.authenticate(presented, NOW)
 
 
 def test_a_store_without_tokens_knows_none(tokens):
     with pytest.raises(Unauthorized):
-        tokens.authenticate("edge_" + "A" * 43)
+        tokens.authenticate("edge_" + "A" * 43, NOW)
     assert tokens.records() == {}
 
 
@@ -77,10 +86,10 @@ def test_a_revoked_token_is_refused_at_once_by_every_process(world, tokens):
     secret = make(tokens)
     make(tokens, "root", Role.ADMIN, None)
     other_process = Tokens(*world)
-    assert other_process.authenticate(secret)
+    assert other_process.authenticate(secret, NOW)
     tokens.revoke("ci")
     with pytest.raises(Unauthorized):
-        other_process.authenticate(secret)
+        other_process.authenticate(secret, NOW)
 
 
 def test_a_command_id_makes_one_token(tokens):
@@ -103,9 +112,9 @@ def test_a_name_is_taken_until_it_is_revoked(tokens):
 def test_the_same_command_again_replaces_a_secret_that_was_lost(tokens):
     lost = make(tokens, command="k")
     secret = make(tokens, command="k")
-    assert tokens.authenticate(secret).name == "ci"
+    assert tokens.authenticate(secret, NOW).name == "ci"
     with pytest.raises(Unauthorized):
-        tokens.authenticate(lost)
+        tokens.authenticate(lost, NOW)
 
 
 @pytest.mark.parametrize("other", [{"by": "another"}, {"app": None}, {"role": Role.READER}])
@@ -113,7 +122,7 @@ def test_a_command_id_that_was_used_for_something_else_takes_no_token_over(token
     secret = make(tokens, command="k")
     with pytest.raises(Conflict):
         make(tokens, command="k", **other)
-    assert tokens.authenticate(secret)
+    assert tokens.authenticate(secret, NOW)
 
 
 def test_revoking_an_unknown_token_says_so(tokens):
@@ -189,7 +198,7 @@ def test_a_document_that_goes_back_is_refused(world, tokens):
     tokens.revoke("ci")
     store.swap(TOKENS_KEY, old.data, store.get(TOKENS_KEY).tag)
     with pytest.raises(Untrusted) as refused:
-        tokens.authenticate(secret)
+        tokens.authenticate(secret, NOW)
     assert refused.value.code == "older_document"
 
 
@@ -231,6 +240,72 @@ def test_a_writer_that_was_added_later_is_believed(world, tokens, tmp_path):
     make(Tokens(store, open_trust(store, node_dir, NOW, second), second), "by-second")
     assert "by-second" in tokens.records()
     assert second.id in trust.keys
+
+
+def test_a_use_is_noted_once_a_day_and_no_request_waits_for_it_again(world, tokens):
+    secret, day = make(tokens), 86_400.0
+    assert tokens.records()["ci"].last_used is None
+    for now in (NOW, NOW + 1, NOW + 3_600):
+        tokens.authenticate(secret, now)
+    noted = world[0].get(TOKENS_KEY)
+    assert tokens.records()["ci"].last_used == NOW // day * day
+    assert msgspec.json.decode(payload_of(world))["sequence"] == 2
+    tokens.authenticate(secret, NOW - day)  # a clock that steps back
+    assert world[0].get(TOKENS_KEY) == noted
+    tokens.authenticate(secret, NOW + day)
+    assert tokens.records()["ci"].last_used == NOW // day * day + day
+
+
+def test_a_use_that_cannot_be_noted_keeps_nobody_out(world, tokens, caplog):
+    secret = make(tokens)
+
+    class Full(FsStore):
+        def swap(self, key, data, tag):
+            raise OSError(28, "No space left on device")
+
+    full = Tokens(Full(world[0].root), *world[1:])
+    assert full.authenticate(secret, NOW).name == "ci"
+    assert "was not noted" in caplog.text and secret not in caplog.text
+
+
+def test_an_expired_token_is_told_from_an_unknown_one(tokens):
+    secret = tokens.create(
+        "ci", Role.UPLOADER, APP, by="admin", now=NOW, command="k", lifetime_seconds=LIFETIME_LEAST_SECONDS
+    )
+    assert tokens.authenticate(secret, NOW + LIFETIME_LEAST_SECONDS - 0.5) == Grant("ci", Role.UPLOADER, APP)
+    with pytest.raises(Unauthorized) as refused:
+        tokens.authenticate(secret, NOW + LIFETIME_LEAST_SECONDS)
+    assert refused.value.code == "token_expired"
+
+
+@pytest.mark.parametrize("seconds", [0, LIFETIME_LEAST_SECONDS - 1, LIFETIME_LIMIT_SECONDS + 1])
+def test_a_token_lasts_for_a_minute_at_least_and_a_year_at_most(tokens, seconds):
+    with pytest.raises(Invalid) as refused:
+        tokens.create("ci", Role.READER, None, by="admin", now=NOW, command="k", lifetime_seconds=seconds)
+    assert refused.value.code == "invalid_lifetime"
+
+
+def test_an_admin_without_an_end_stays(tokens):
+    make(tokens, "root", Role.ADMIN, None)
+    tokens.create("temp", Role.ADMIN, None, by="root", now=NOW, command="k", lifetime_seconds=3_600)
+    with pytest.raises(Conflict) as refused:
+        tokens.revoke("root")
+    assert refused.value.code == "last_admin"
+
+
+def test_a_document_of_format_1_is_read_and_written_as_2(world, tokens):
+    store, _, writer = world
+    secret = make(tokens)
+    document = msgspec.json.decode(payload_of(world)) | {"format": 1}
+    for new in ("lifetime_seconds", "used_day"):
+        del document["tokens"]["ci"][new]
+    store.swap(
+        TOKENS_KEY, sign_document(writer, "edge-tokens", msgspec.json.encode(document)), store.get(TOKENS_KEY).tag
+    )
+    reader = Tokens(*world)
+    assert (reader.records()["ci"].expires, reader.records()["ci"].last_used) == (None, None)
+    assert reader.authenticate(secret, NOW) == Grant("ci", Role.PUBLISHER, APP)
+    assert msgspec.json.decode(payload_of(world))["format"] == TOKENS_FORMAT
 
 
 def test_a_hash_is_the_plain_sha256():

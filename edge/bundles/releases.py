@@ -29,11 +29,13 @@ MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes e
 
 
 class Committed(NamedTuple):
-    """`changed` is False when the change altered nothing or had landed before: nothing was written."""
+    """`changed` is False when the change altered nothing or had landed before: nothing was written. `before` is the
+    state that it was made to; None for an app's first."""
 
     state: AppState
     head: Head
     changed: bool
+    before: AppState | None
 
 
 class Rehearsed(NamedTuple):
@@ -160,11 +162,11 @@ class Releases:
         head = held.shard.apps.get(app)
         before, (was, state) = self._apply(held, app, change)
         if head and state is was:
-            return Committed(state, head, changed=False)
+            return Committed(state, head, changed=False, before=was)
         digest = self._revisions.write(state, change, before, head.digest if head else None)
         moved = Head(state.revision, digest)
         self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))
-        return Committed(state, moved, changed=True)
+        return Committed(state, moved, changed=True, before=was)
 
     def _before(self, app: AppId, revision: Revision) -> AppState | None:
         """The state that a revision came from; None for the first."""

@@ -11,6 +11,7 @@ from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, counted, fields, line, moment, size, table
 from edge.cli.publishing.choosing import left_out_lines, with_selection
+from edge.cli.replaced import instead_of, replacing_options, tell_ended
 
 if TYPE_CHECKING:
     from edge.bundles.selection import Selection
@@ -27,6 +28,7 @@ def bundle() -> None:
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option("--version", required=True, help="The bundle's name for ever: a semantic version.")
 @click.option("--channel", help="Offer it in this channel at once.")
+@replacing_options
 @click.option("--min-native", default="", metavar="VERSION", help="The oldest native version that can run it.")
 @click.option("--link", default="", metavar="URL", help="Where people read about this version.")
 @click.option("--comment", default="", metavar="TEXT", help="A word about this version.")
@@ -58,6 +60,9 @@ def publish(
     link: str,
     comment: str,
     fast: bool,
+    force: bool,
+    downgrade: bool,
+    if_current: str | None,
     key_file: Path | None,
     **encrypted_before: str | None,
 ) -> None:
@@ -69,6 +74,8 @@ def publish(
 
     With --session-key and --checksum PATH is a zip that was encrypted before; the node hands it on unverified.
     """
+    if channel is None and (force or downgrade or if_current is not None):
+        raise click.UsageError("--force, --downgrade and --if-current go with --channel")
     _check_encryption_options(path, key_file, **encrypted_before)
     # These bring compression and cryptography; the other verbs do without.
     from edge.bundles.packing import FAST, SMALLEST
@@ -76,7 +83,7 @@ def publish(
     from edge.cli.publish import How, Release, publish, publish_opaque
     from edge.cli.publishing.remembering import open_memory
 
-    release = Release(app, version, channel, min_native, link, comment)
+    release = Release(app, version, channel, min_native, link, comment, force, downgrade, if_current)
     if encrypted_before["session_key"] is not None:
         from edge.domain.encryption import build_encryption
 
@@ -177,9 +184,10 @@ def _tell(done: "Published", channel: str | None) -> None:
     answer = done.answer
     for each in left_out_lines(done.left_out):
         line(each)
-    offered = f", offered in {channel}" if channel else ""
+    offered = f", offered in {channel}{instead_of(answer['replaced'])}" if channel else ""
     verb = "published" if answer["changed"] else "no change:"
     line(f"{verb} {answer['version']} of {answer['app']}{offered} (revision {answer['revision']})")
+    tell_ended(answer["replaced"])
     uploaded = f"uploaded {counted(done.uploaded, 'blob')}, {size(done.uploaded_bytes)}"
     if answer["files"] is None:
         return line(f"encrypted and unverified, {size(answer['zip_bytes'])}; {uploaded}")

@@ -10,6 +10,7 @@ from edge.cli.client import Client, app_path
 from edge.cli.experiments import sentence as experiment_sentence
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, moment, table
+from edge.cli.replaced import instead_of, replacing_options, tell_ended
 from edge.domain.durations import format_duration, parse_duration
 from edge.domain.model import BUILTIN, Policy
 
@@ -85,18 +86,36 @@ def create(client: Client, out: Output, asking: Asking, app: str, name: str, rep
 @click.argument("app")
 @click.argument("name")
 @settings_options
+@replacing_options
 @with_asking
 @with_api
-def set_channel(client: Client, out: Output, asking: Asking, app: str, name: str, replace: bool, **given: Any) -> None:
+def set_channel(
+    client: Client,
+    out: Output,
+    asking: Asking,
+    app: str,
+    name: str,
+    replace: bool,
+    force: bool,
+    downgrade: bool,
+    if_current: str | None,
+    **given: Any,
+) -> None:
     """Change channel NAME of APP; what is not given stays as it is. Asks before --public and --bundle builtin."""
     settings = _settings(given)
     if not settings:
         raise click.UsageError("nothing to change: give at least one setting")
     if not (settings.get("public") or settings.get("bundle") == BUILTIN):
         asking = asking._replace(yes=True)
-    request = Request("PATCH", app_path(app, "channels", name), {**settings, "replace": replace})
+    terms = {"replace": replace, "force": force, "downgrade": downgrade, "if_current": if_current}
+    request = Request("PATCH", app_path(app, "channels", name), settings | terms)
     after = carry_out(client, out, asking, request, f"set channel {name} of {app}")
-    out.result(after, lambda: line(f"{'changed' if after['changed'] else 'no change:'} channel {_sentence(after)}"))
+
+    def tell() -> None:
+        line(f"{'changed' if after['changed'] else 'no change:'} channel {_sentence(after)}")
+        tell_ended(after["replaced"])
+
+    out.result(after, tell)
 
 
 @channel.command("list")
@@ -141,7 +160,8 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sentence(view: dict[str, Any]) -> str:
-    return f"{view['name']}: {_offering(view)}, {'public' if view['public'] else 'private'}"
+    replaced = instead_of(view["replaced"])
+    return f"{view['name']}: {_offering(view)}{replaced}, {'public' if view['public'] else 'private'}"
 
 
 def _offering(view: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from edge.cli.client import Client, app_path
 from edge.cli.history import bundle_changes
 from edge.cli.options import with_api
 from edge.cli.output import Output, line, moment
+from edge.cli.replaced import instead_of
 
 
 @click.command()
@@ -65,4 +66,5 @@ def _about(view: dict[str, Any]) -> str:
 
 def _sentence(view: dict[str, Any]) -> str:
     verb = "rolled back" if view["changed"] else "no change:"
-    return f"{verb} channel {view['name']}: offers {view['bundle'] or 'nothing'} (revision {view['revision']})"
+    offers = f"offers {view['bundle'] or 'nothing'}{instead_of(view['replaced'])}"
+    return f"{verb} channel {view['name']}: {offers} (revision {view['revision']})"

@@ -1,5 +1,6 @@
 """`edge history`: the chain of an app's revisions, which is its audit trail."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -43,5 +44,15 @@ def _tell(revisions: list[dict[str, Any]]) -> None:
 def _bundles(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
     was, becomes = (view["bundle"] or "nothing" if view else "none" for view in (before, after))
     said = becomes if was == becomes else f"{was} -> {becomes}"
-    on_its_way = (after or {}).get("rollout") or (before or {}).get("rollout")
-    return f"{said} (rollout {on_its_way})" if on_its_way else said
+    besides = [*_on_its_way(before or {}, after or {}, becomes)]
+    return f"{said} ({', '.join(besides)})" if besides else said
+
+
+def _on_its_way(before: dict[str, Any], after: dict[str, Any], offered: str) -> Iterator[str]:
+    """The rollout and the experiment beside the bundle, or that they ended."""
+    if rollout := after.get("rollout"):
+        yield f"rollout {rollout}"
+    elif rollout := before.get("rollout"):
+        yield f"rollout {rollout} {'promoted' if rollout == offered else 'ended'}"
+    if before.get("experiment") and not after.get("experiment"):
+        yield f"experiment {before['experiment']} ended"

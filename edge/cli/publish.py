@@ -41,6 +41,9 @@ class Release(NamedTuple):
     min_native: str
     link: str
     comment: str
+    force: bool = False
+    downgrade: bool = False
+    if_current: str | None = None
 
 
 class Published(NamedTuple):

@@ -140,10 +140,12 @@ async def check_app(call: Call[Any]) -> None:
 
 
 class Done(NamedTuple):
-    """The app after a change. `changed` is False when it altered nothing or had landed before."""
+    """The app after a change. `changed` is False when it altered nothing or had landed before; `before` is the state
+    that it was made to, None for an app's first."""
 
     state: AppState
     changed: bool
+    before: AppState | None
 
 
 async def commit(call: Call[Any], app: AppId, command: Command) -> Done:
@@ -155,11 +157,11 @@ async def commit(call: Call[Any], app: AppId, command: Command) -> Done:
     if call.rehearsal is not None:
         rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change)
         call.rehearsal.append(rehearsed)
-        return Done(rehearsed.after, rehearsed.after is not rehearsed.before)
+        return Done(rehearsed.after, rehearsed.after is not rehearsed.before, rehearsed.before)
     committed = await asyncio.to_thread(call.ports.releases.commit, app, change)
     if committed.changed:
         await call.ports.announce(app, committed.head)
-    return Done(committed.state, committed.changed)
+    return Done(committed.state, committed.changed, committed.before)
 
 
 def require(call: Call[Any], permission: Permission, what: str) -> None:

@@ -16,6 +16,7 @@ from edge.control.proving import parse_asked, prove_bundle
 from edge.control.receiving import receive_blob
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import WithdrawRequest
+from edge.control.routes_channels import view_replaced
 from edge.control.shapes import (
     BlobStored,
     BundleChanged,
@@ -55,8 +56,15 @@ async def handle_publish(call: Call[PublishRequest]) -> BundleChanged:
     await check_app(call)  # before the work, not after it
     async with call.request.app[VERIFICATIONS].turn():
         bundle = await asyncio.to_thread(prove_bundle, call.ports.store, asked, call.body)
-    committed = await commit(call, call.app, PublishBundle(bundle=bundle, channel=call.body.channel))
-    return _changed(committed, asked.version)
+    body = call.body
+    command = PublishBundle(
+        bundle=bundle,
+        channel=body.channel,
+        force=body.force,
+        downgrade=body.downgrade,
+        if_current=body.if_current,
+    )
+    return _changed(await commit(call, call.app, command), asked.version, body.channel)
 
 
 async def handle_show(call: Call[None]) -> BundleDetail:
@@ -102,10 +110,15 @@ async def handle_upload(call: Call[None]) -> BlobStored:
     return BlobStored(digest=digest, bytes=received)
 
 
-def _changed(committed: Done, version: str) -> BundleChanged:
+def _changed(committed: Done, version: str, channel: str | None = None) -> BundleChanged:
     state = committed.state
-    fields = asdict(_view(_bundle(state, version), _offered(state)))
-    return BundleChanged(**fields, app=state.app, revision=state.revision, changed=committed.changed)
+    return BundleChanged(
+        **asdict(_view(_bundle(state, version), _offered(state))),
+        app=state.app,
+        revision=state.revision,
+        changed=committed.changed,
+        replaced=view_replaced(committed, channel),
+    )
 
 
 def _bundle(state: AppState, version: str) -> Bundle:

@@ -1,16 +1,15 @@
 """Channels of an app: list, create, show, change, delete."""
 
-from typing import Any
-
 from msgspec.structs import asdict
 
-from edge.control.operations import Call, Operation, commit, load_app
+from edge.control.operations import Call, Done, Operation, commit, load_app
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import RolloutSummary
 from edge.control.routes_experiments import view_experiment
-from edge.control.shapes import ChannelChanged, ChannelDeleted, ChannelPatch, ChannelRequest, ChannelView
+from edge.control.shapes import ChannelChanged, ChannelDeleted, ChannelPatch, ChannelRequest, ChannelView, ReplacedView
 from edge.domain.commands import ChannelSettings, CreateChannel, DeleteChannel, SetChannel
-from edge.domain.model import AppState, Channel
+from edge.domain.model import AppState, Channel, ChannelName
+from edge.domain.replacing import what_was_replaced
 from edge.domain.states import channel_of, last_good
 
 
@@ -23,11 +22,41 @@ def view_channel(state: AppState, channel: Channel) -> ChannelView:
         name=channel.name,
         withdrawn=bundle.withdrawn if bundle is not None else "",
         bundle_changed=channel.changed,
+        bundle_changed_by=channel.changed_by,
         rolled_back=channel.rolled_back,
         earlier=list(channel.earlier),
         last_good=last_good(state, channel),
         rollout=RolloutSummary(bundle=rollout.bundle, phase=rollout.phase) if rollout is not None else None,
         experiment=view_experiment(channel.experiment) if channel.experiment is not None else None,
+    )
+
+
+def view_replaced(committed: Done, channel: str | None) -> ReplacedView | None:
+    """What the change replaced on the channel; None where it replaced nothing."""
+    if committed.before is None or channel is None:
+        return None
+    replaced = what_was_replaced(committed.before, committed.state, ChannelName(channel))
+    if replaced is None:
+        return None
+    rollout = replaced.rollout
+    return ReplacedView(
+        bundle=replaced.bundle,
+        changed=replaced.changed,
+        by=replaced.by,
+        rollout=RolloutSummary(bundle=rollout.bundle, phase=rollout.phase) if rollout is not None else None,
+        experiment=replaced.experiment,
+    )
+
+
+def view_changed(committed: Done, name: str) -> ChannelChanged:
+    """Raises NotFound: a repeated command whose channel was deleted since."""
+    state = committed.state
+    return ChannelChanged(
+        **asdict(view_channel(state, channel_of(state, name))),
+        app=state.app,
+        revision=state.revision,
+        changed=committed.changed,
+        replaced=view_replaced(committed, name),
     )
 
 
@@ -39,7 +68,8 @@ async def handle_list(call: Call[None]) -> list[ChannelView]:
 
 async def handle_create(call: Call[ChannelRequest]) -> ChannelChanged:
     body = call.body
-    return await _change(call, CreateChannel(name=body.name, settings=_settings(body), replace=body.replace))
+    command = CreateChannel(name=body.name, settings=_settings(body), replace=body.replace)
+    return view_changed(await commit(call, call.app, command), body.name)
 
 
 async def handle_show(call: Call[None]) -> ChannelView:
@@ -48,8 +78,16 @@ async def handle_show(call: Call[None]) -> ChannelView:
 
 
 async def handle_set(call: Call[ChannelPatch]) -> ChannelChanged:
-    body = call.body
-    return await _change(call, SetChannel(name=call.part("name"), settings=_settings(body), replace=body.replace))
+    body, name = call.body, call.part("name")
+    command = SetChannel(
+        name=name,
+        settings=_settings(body),
+        replace=body.replace,
+        force=body.force,
+        downgrade=body.downgrade,
+        if_current=body.if_current,
+    )
+    return view_changed(await commit(call, call.app, command), name)
 
 
 async def handle_delete(call: Call[None]) -> ChannelDeleted:
@@ -59,14 +97,7 @@ async def handle_delete(call: Call[None]) -> ChannelDeleted:
     return ChannelDeleted(app=state.app, revision=state.revision, changed=committed.changed, name=name)
 
 
-async def _change(call: Call[Any], command: CreateChannel | SetChannel) -> ChannelChanged:
-    committed = await commit(call, call.app, command)
-    state = committed.state
-    view = view_channel(state, channel_of(state, command.name))  # not found: a repeated command, deleted since
-    return ChannelChanged(**asdict(view), app=state.app, revision=state.revision, changed=committed.changed)
-
-
-def _settings(body: ChannelPatch) -> ChannelSettings:
+def _settings(body: ChannelPatch | ChannelRequest) -> ChannelSettings:
     return ChannelSettings(**{name: getattr(body, name) for name in ChannelSettings.__struct_fields__})
 
 

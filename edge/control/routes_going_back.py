@@ -2,28 +2,18 @@
 
 import asyncio
 
-from msgspec.structs import asdict
-
 from edge.control.operations import Call, Operation, commit
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import RollbackRequest, UndoRequest
 from edge.control.routes_apps import view_line
-from edge.control.routes_channels import view_channel
+from edge.control.routes_channels import view_changed
 from edge.control.shapes import ChannelChanged, UndoDone
 from edge.domain.commands import RollBack, Undo
-from edge.domain.states import channel_of
 
 
 async def handle_rollback(call: Call[RollbackRequest]) -> ChannelChanged:
     name = call.part("name")
-    committed = await commit(call, call.app, RollBack(channel=name, to=call.body.to))
-    state = committed.state
-    return ChannelChanged(
-        **asdict(view_channel(state, channel_of(state, name))),
-        app=state.app,
-        revision=state.revision,
-        changed=committed.changed,
-    )
+    return view_changed(await commit(call, call.app, RollBack(channel=name, to=call.body.to)), name)
 
 
 async def handle_undo(call: Call[UndoRequest]) -> UndoDone:

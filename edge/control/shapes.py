@@ -43,7 +43,9 @@ class EncryptionRequest(_Request, frozen=True, kw_only=True):
 class PublishRequest(_Request, frozen=True, kw_only=True):
     """`zip` and `manifest` are digests of blobs that were uploaded before; `channel` is to offer the bundle at once.
 
-    A manifest belongs to every bundle but those that are encrypted and come without their `public_key`.
+    A manifest belongs to every bundle but those that are encrypted and come without their `public_key`. With a channel,
+    `force` ends a rollout and an experiment on it, `downgrade` allows a version below the one that it offers, and with
+    `if_current`, a version, `builtin` or `nothing`, it must offer that.
     """
 
     version: str
@@ -54,6 +56,9 @@ class PublishRequest(_Request, frozen=True, kw_only=True):
     link: str = ""
     comment: str = ""
     channel: str | None = None
+    force: bool = False
+    downgrade: bool = False
+    if_current: str | None = None
 
 
 class MissingRequest(_Request, frozen=True, kw_only=True):
@@ -67,13 +72,22 @@ class PreparedRequest(_Request, frozen=True, kw_only=True):
     packing: str
 
 
-class ChannelPatch(ChannelSettings, frozen=True, kw_only=True):
-    """Settings that are absent stay as they are. `replace` lets a new public channel take platforms from the old."""
-
+class _ChannelRequest(ChannelSettings, frozen=True, kw_only=True):
     replace: bool = False
 
 
-class ChannelRequest(ChannelPatch, frozen=True, kw_only=True):
+class ChannelPatch(_ChannelRequest, frozen=True, kw_only=True):
+    """Settings that are absent stay as they are. `replace` lets a new public channel take platforms from the old;
+    `force`, `downgrade` and `if_current` are those of a publish."""
+
+    force: bool = False
+    downgrade: bool = False
+    if_current: str | None = None
+
+
+class ChannelRequest(_ChannelRequest, frozen=True, kw_only=True):
+    """As a change of a channel that offers nothing yet."""
+
     name: str
 
 
@@ -108,8 +122,9 @@ class ChannelView(_Answer, frozen=True, kw_only=True):
     """`bundle` is a version, `builtin`, or null: the channel offers nothing. It changed last at `bundle_changed`, in
     seconds since the epoch, and `rolled_back` says whether that was a way back.
 
-    `earlier` is what the channel offered to everybody before, the latest last; `last_good` what it falls back to, as it
-    does where the bundle is `withdrawn`: that is the reason, empty where it is not.
+    `bundle_changed_by` is the token that changed it, empty where that was not kept yet. `earlier` is what the channel
+    offered to everybody before, the latest last; `last_good` what it falls back to, as it does where the bundle is
+    `withdrawn`: that is the reason, empty where it is not.
     """
 
     name: str
@@ -131,6 +146,7 @@ class ChannelView(_Answer, frozen=True, kw_only=True):
     spread_seconds: int
     withdrawn: str
     bundle_changed: float
+    bundle_changed_by: str
     rolled_back: bool
     earlier: list[str]
     last_good: str | None
@@ -237,16 +253,33 @@ class AppChanged(AppView, frozen=True, kw_only=True):
     changed: bool
 
 
+class ReplacedView(_Answer, frozen=True, kw_only=True):
+    """What a channel offered before this change: `bundle`, since `changed`, in seconds since the epoch (0: always), by
+    the token `by` (empty: not known). `rollout` and `experiment`, by name, are what it ended."""
+
+    bundle: str | None
+    changed: float
+    by: str
+    rollout: RolloutSummary | None
+    experiment: str | None
+
+
 class BundleChanged(BundleView, frozen=True, kw_only=True):
+    """`replaced` is what it replaced on the channel; null where nothing was, and where this was carried out before."""
+
     app: str
     revision: int
     changed: bool
+    replaced: ReplacedView | None
 
 
 class ChannelChanged(ChannelView, frozen=True, kw_only=True):
+    """`replaced` is null where the channel offers what it did, is new, or this was carried out before."""
+
     app: str
     revision: int
     changed: bool
+    replaced: ReplacedView | None
 
 
 class UndoDone(_Answer, frozen=True, kw_only=True):

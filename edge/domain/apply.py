@@ -50,6 +50,7 @@ def apply(state: AppState | None, change: Change, before: AppState | None = None
     after = _carry_out(state, change, before)
     if after is state:
         return state
+    after = _signed(state, after, change.by)
     return replace(after, revision=state.revision + 1, recent=remember(state.recent, change))
 
 
@@ -67,6 +68,17 @@ def _carry_out(state: AppState, change: Change, before: AppState | None) -> AppS
             return undoing.undo(state, before, command, change.at)
         case CreateApp():
             raise AssertionError("handled by apply")
+
+
+def _signed(state: AppState, after: AppState, by: str) -> AppState:
+    """With the author of what channels offer now and did not before."""
+    offered = {name: channel.bundle for name, channel in state.channels.items()}
+    changed = {
+        name: replace(channel, changed_by=by)
+        for name, channel in after.channels.items()
+        if channel.bundle != offered.get(name)
+    }
+    return replace(after, channels={**after.channels, **changed}) if changed else after
 
 
 def _create_app(state: AppState | None, change: Change, command: CreateApp) -> AppState:

@@ -41,9 +41,11 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
         retired = without_entry(state.retired, bundle.version)
         state = replace(state, bundles=with_entry(state.bundles, bundle.version, bundle), retired=retired)
     if command.channel is None:
+        if command.if_current is not None:
+            raise Invalid("missing_channel", "if_current says what a channel offers: name the channel")
         return state
     channel = channel_of(state, command.channel)
-    return change_channel(state, channel, ChannelSettings(bundle=bundle.version), at)
+    return change_channel(state, channel, ChannelSettings(bundle=bundle.version), at, command)
 
 
 def _check_bundle(bundle: Bundle) -> None:

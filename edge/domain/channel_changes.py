@@ -10,6 +10,7 @@ from edge.domain.commands import (
     ClearOverride,
     CreateChannel,
     DeleteChannel,
+    Replacing,
     RollBack,
     SetChannel,
     SetOverride,
@@ -26,6 +27,7 @@ from edge.domain.model import (
     parse_channel_name,
     parse_device_id,
 )
+from edge.domain.replacing import check_current, make_way, with_nothing_on_its_way
 from edge.domain.rollout import Move, move
 from edge.domain.states import channel_of, last_good, named, offerable, with_entry, without_entry
 from edge.domain.windows import canonical_windows
@@ -43,7 +45,8 @@ def carry_out(state: AppState, command: _Command, at: float) -> AppState:
         case CreateChannel():
             return _create(state, command, at)
         case SetChannel():
-            return change_channel(state, channel_of(state, command.name), command.settings, at, command.replace)
+            channel = channel_of(state, command.name)
+            return change_channel(state, channel, command.settings, at, command, replace_public=command.replace)
         case DeleteChannel():
             return _delete(state, command)
         case RollBack():
@@ -62,19 +65,26 @@ def _create(state: AppState, command: CreateChannel, at: float) -> AppState:
         raise Conflict("too_many_channels", f"app {state.app!r} has {CHANNEL_LIMIT} channels, the most there can be")
     created = Channel(name=name)
     state = replace(state, channels=with_entry(state.channels, name, created))
-    return change_channel(state, created, command.settings, at, command.replace)
+    return change_channel(state, created, command.settings, at, Replacing(), replace_public=command.replace)
 
 
 def change_channel(
-    state: AppState, channel: Channel, settings: ChannelSettings, at: float, replace_public: bool = False
+    state: AppState,
+    channel: Channel,
+    settings: ChannelSettings,
+    at: float,
+    terms: Replacing,
+    *,
+    replace_public: bool = False,
 ) -> AppState:
-    """Raises what looking up the bundle raises, Conflict `public_channel_exists` and `rollout_active`, and Invalid for
-    a setting that cannot be."""
+    """Raises what looking up the bundle and replacing the one before raise, Conflict `public_channel_exists`, and
+    Invalid for a setting that cannot be."""
     wanted = _wanted(settings)
     bundle = wanted.pop("bundle", None)
+    check_current(channel, bundle, terms)
     changed = replace(channel, **wanted)
     if bundle is not None:
-        changed = _with_bundle(state, changed, bundle, at)
+        changed = _with_bundle(state, changed, bundle, at, terms)
     if changed == channel:
         return state
     channels = dict(state.channels)
@@ -100,18 +110,11 @@ def _wanted(settings: ChannelSettings) -> dict[str, Any]:
     return wanted
 
 
-def _with_bundle(state: AppState, channel: Channel, bundle: str, at: float) -> Channel:
+def _with_bundle(state: AppState, channel: Channel, bundle: str, at: float, terms: Replacing) -> Channel:
     if bundle == channel.bundle:
         return channel
-    if bundle == BUILTIN:
-        if channel.rollout is not None and channel.rollout.phase.is_active:
-            raise Conflict(
-                "rollout_active",
-                f"a rollout of {channel.rollout.bundle!r} is on its way to channel {channel.name!r}; "
-                "roll the channel back to builtin, which ends it",
-            )
-        return offering(channel, BUILTIN, at)
-    return offering(channel, offerable(state, bundle).version, at)
+    wanted = _builtin_or_version(state, bundle)
+    return offering(make_way(state, channel, wanted, terms, at), wanted, at)
 
 
 def offering(channel: Channel, bundle: VersionName, at: float, *, back: bool = False) -> Channel:
@@ -142,9 +145,9 @@ def _arrived(rollout: Rollout | None, bundle: VersionName, at: float) -> Rollout
 
 def _roll_back(state: AppState, command: RollBack, at: float) -> AppState:
     channel = channel_of(state, command.channel)
-    after = _with_nothing_on_its_way(channel, at)
+    after = with_nothing_on_its_way(channel, at)
     if command.to is not None:
-        wanted = _way_back(state, command.to)
+        wanted = _builtin_or_version(state, command.to)
         after = after if wanted == channel.bundle else offering(after, wanted, at, back=True)
     elif after is channel:
         good = last_good(state, channel)
@@ -157,15 +160,8 @@ def _roll_back(state: AppState, command: RollBack, at: float) -> AppState:
     return state if after is channel else replace(state, channels=with_entry(state.channels, after.name, after))
 
 
-def _way_back(state: AppState, to: str) -> VersionName:
-    return BUILTIN if to == BUILTIN else offerable(state, to).version
-
-
-def _with_nothing_on_its_way(channel: Channel, at: float) -> Channel:
-    rollout = channel.rollout
-    if rollout is not None and rollout.phase.is_active:
-        channel = replace(channel, rollout=move(rollout, Move.ROLL_BACK, at))
-    return channel if channel.experiment is None else replace(channel, experiment=None)
+def _builtin_or_version(state: AppState, name: str) -> VersionName:
+    return BUILTIN if name == BUILTIN else offerable(state, name).version
 
 
 def _rivals(state: AppState, channel: Channel) -> list[Channel]:
@@ -199,6 +195,12 @@ def _yield_to(old: Channel, new: Channel) -> Channel:
 
 def _delete(state: AppState, command: DeleteChannel) -> AppState:
     channel = channel_of(state, command.name)
+    if with_nothing_on_its_way(channel, channel.changed) is not channel:
+        raise Conflict(
+            "channel_in_use",
+            f"a rollout or an experiment is on its way on channel {channel.name!r}: end it first "
+            f"(`edge rollback {state.app} {channel.name}`)",
+        )
     held = sum(1 for name in state.overrides.values() if name == channel.name)
     if held:
         raise Conflict(

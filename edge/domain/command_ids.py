@@ -6,13 +6,13 @@ the id was first used for. Compared is what was asked, not what became of it: ti
 
 import hashlib
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from msgspec import NODEFAULT
 
 from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, Undo, kind_of, target_of
+from edge.domain.durations import format_moment
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import AppState, UsedId
 
@@ -33,7 +33,7 @@ def is_repeat(state: AppState | None, change: Change) -> bool:
             raise Conflict(
                 "command_id_used",
                 f"the id {used.id!r} was first used for {used.kind} {used.target!r} by {used.by!r} "
-                f"at {_moment(used.at)}; another change needs an id of its own",
+                f"at {format_moment(used.at)}; another change needs an id of its own",
             )
     return False
 
@@ -72,7 +72,3 @@ def _said(value: Any) -> Any:
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:
     return field.default if field.default_factory is NODEFAULT else field.default_factory()
-
-
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"

@@ -10,6 +10,7 @@ from edge.domain.model import Bundle, Digest, Policy
 from edge.domain.rollout import Move
 
 COMMAND_ID_LIMIT = 64  # characters
+NOTHING = "nothing"  # what a channel without a bundle offers, in `if_current`
 
 
 class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -37,7 +38,16 @@ class CreateApp(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     expose_metadata: bool = False
 
 
-class PublishBundle(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="publish_bundle"):
+class Replacing(msgspec.Struct, frozen=True, kw_only=True):
+    """On which terms a channel gets another bundle. `force` ends a rollout and an experiment on it, `downgrade` allows
+    a version below the one that is offered; `if_current`, a version, `builtin` or NOTHING: only if it offers that."""
+
+    force: bool = False
+    downgrade: bool = False
+    if_current: str | None = None
+
+
+class PublishBundle(Replacing, frozen=True, kw_only=True, tag_field="kind", tag="publish_bundle"):
     """Add a bundle and, with `channel`, offer it there in the same change."""
 
     bundle: Bundle
@@ -54,7 +64,7 @@ class CreateChannel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     replace: bool = False
 
 
-class SetChannel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="set_channel"):
+class SetChannel(Replacing, frozen=True, kw_only=True, tag_field="kind", tag="set_channel"):
     name: str
     settings: ChannelSettings
     replace: bool = False

@@ -1,9 +1,10 @@
-"""Durations as people write them: `30m`, `6h`, `1d12h`, `90s`. Whole seconds.
+"""Durations as people write them: `30m`, `6h`, `1d12h`, `90s`. Whole seconds. And moments as people read them.
 
 No months, no fractions, and no bare numbers: `30` would be minutes to one reader and seconds to the next.
 """
 
 import re
+from datetime import UTC, datetime
 
 from edge.domain.errors import Invalid
 
@@ -40,3 +41,8 @@ def format_duration(seconds: int) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
+
+
+def format_moment(seconds: float) -> str:
+    """Seconds since the epoch as `2026-01-31 12:00:00Z`."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"

@@ -187,6 +187,7 @@ class Channel:
     rollback_passes: bool = False  # whether a way back is open outside of them
     spread_seconds: int = 0  # over which a new bundle's offers open
     changed: float = 0.0  # when `bundle` last changed, in seconds since the epoch
+    changed_by: str = ""  # the token that did; empty before that was kept
     rolled_back: bool = False  # whether that was a way back
     earlier: tuple[VersionName, ...] = ()  # what it offered to everybody before, the latest last
     rollout: Rollout | None = None

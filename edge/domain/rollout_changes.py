@@ -7,6 +7,7 @@ from edge.domain.commands import MoveRollout, NewArm, StartExperiment, StartRoll
 from edge.domain.durations import format_duration
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, parse_name
+from edge.domain.replacing import check_no_rollout
 from edge.domain.rollout import Move, move
 from edge.domain.shares import WHOLE_SHARE, format_share
 from edge.domain.states import channel_of, offerable, segment_of, with_entry
@@ -55,7 +56,20 @@ def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at:
         began=at,
         started=at,
     )
+    if channel.experiment is not None and _takes_all(channel.experiment, rollout):
+        raise Conflict(
+            "experiment_active",
+            f"experiment {channel.experiment.name!r} has all devices that the rollout is for: keep an arm (`edge "
+            f"experiment stop {state.app} {channel.name} --keep ARM`) or end it (`edge rollback {state.app} "
+            f"{channel.name}`) first",
+        )
     return replace(channel, rollout=rollout)
+
+
+def _takes_all(experiment: Experiment, rollout: Rollout) -> bool:
+    """Whether the experiment, which comes first, has every device that the rollout is for, as far as names tell."""
+    named = {*rollout.segments, *rollout.first}
+    return experiment.segment is None or (bool(rollout.segments) and named == {experiment.segment})
 
 
 def check_steps(steps: tuple[int, ...]) -> None:
@@ -111,6 +125,13 @@ def _start_experiment(state: AppState, channel: Channel, command: StartExperimen
         segment=segment_of(state, command.segment).name if command.segment is not None else None,
         started=at,
     )
+    rollout = channel.rollout
+    if rollout is not None and rollout.phase.is_active and _takes_all(experiment, rollout):
+        raise Conflict(
+            "rollout_active",
+            f"the experiment would have all devices that the rollout of {rollout.bundle!r} is for: promote it or roll "
+            "it back first, or limit the experiment to a segment (--segment)",
+        )
     return replace(channel, experiment=experiment)
 
 
@@ -141,6 +162,8 @@ def _stop_experiment(state: AppState, channel: Channel, command: StopExperiment,
             f"bundle {arm.bundle!r} of arm {arm.name!r} was withdrawn: {withdrawn}; keep another arm, or roll the "
             "channel back, which ends the experiment",
         )
-    kept = arm.bundle
     ended = replace(channel, experiment=None)
-    return ended if kept == channel.bundle else offering(ended, kept, at)
+    if arm.bundle == channel.bundle:
+        return ended
+    check_no_rollout(state, channel, arm.bundle)
+    return offering(ended, arm.bundle, at)

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import msgspec
 from factories import NOW, a_bundle, a_change, digest
 from hypothesis import strategies as st
 
 from edge.domain.apply import apply
 from edge.domain.commands import (
+    NOTHING,
     Change,
     ChannelSettings,
     ClearOverride,
@@ -122,7 +124,7 @@ def as_before(state: AppState) -> AppState:
 
 def _settled(channel: Channel) -> Channel:
     rollout = replace(channel.rollout, step=0, began=0.0) if channel.rollout else None
-    return replace(channel, changed=0.0, rolled_back=False, rollout=rollout)
+    return replace(channel, changed=0.0, changed_by="", rolled_back=False, rollout=rollout)
 
 
 # --- random changes ---
@@ -130,6 +132,7 @@ def _settled(channel: Channel) -> Channel:
 _versions, _channels, _segments = map(st.sampled_from, (VERSIONS, CHANNELS, SEGMENTS))
 _devices, _flags = st.sampled_from(DEVICES), st.booleans()
 _targets = st.sampled_from((*VERSIONS, "builtin"))
+_seldom = st.sampled_from((False, False, False, True))
 
 
 @st.composite
@@ -175,10 +178,25 @@ _some_segments = st.sampled_from(((), (), ("droids",), ("some", "team")))
 _one = st.just("production")  # where most of what takes several changes goes on
 
 _SETTING_UP = (
-    st.builds(SetChannel, name=_channels, settings=_settings(), replace=_flags),
+    st.builds(
+        SetChannel,
+        name=_channels,
+        settings=_settings(),
+        replace=_flags,
+        force=_seldom,
+        downgrade=_flags,
+        if_current=st.none() | _targets | st.just(NOTHING),
+    ),
     st.builds(CreateChannel, name=_channels, settings=_settings(), replace=_flags),
     st.builds(DeleteChannel, name=_channels),
-    st.builds(PublishBundle, bundle=_versions.map(a_bundle), channel=st.none() | _channels),
+    st.builds(
+        PublishBundle,
+        bundle=_versions.map(a_bundle),
+        channel=st.none() | _channels,
+        force=_seldom,
+        downgrade=_flags,
+        if_current=st.none() | st.none() | _targets,
+    ),
     st.builds(DeleteBundle, version=_versions),
     st.builds(WithdrawBundle, version=_versions, reason=st.just("white screen")),
     st.builds(RollBack, channel=_channels, to=st.none() | _targets),
@@ -216,7 +234,8 @@ _EXPERIMENT = StartExperiment(
     name="colours",
     arms=(NewArm(name="arm0", bundle="1.0.1", weight=50_000), NewArm(name="arm1", bundle="1.0.4", weight=50_000)),
 )
-_openings = st.sampled_from([[], [_ROLLOUT], [_EXPERIMENT], [_ROLLOUT, _EXPERIMENT]])
+_AMONG_SOME = msgspec.structs.replace(_EXPERIMENT, segment="some")
+_openings = st.sampled_from([[], [_ROLLOUT], [_EXPERIMENT], [_ROLLOUT, _AMONG_SOME]])
 STORIES = st.builds(lambda opening, more: [*opening, *more], _openings, st.lists(COMMANDS, min_size=2, max_size=20))
 
 

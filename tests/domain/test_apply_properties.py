@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from edge.bundles.documents import encode_overrides, encode_revision, parse_revision
 from edge.bundles.formats import digest_of
 from edge.domain.apply import apply
-from edge.domain.commands import DeleteSegment, StopExperiment, Undo
+from edge.domain.commands import DeleteSegment, MoveRollout, PublishBundle, SetChannel, StopExperiment, Undo
 from edge.domain.errors import EdgeError
 from edge.domain.expressions import check_expression
 from edge.domain.model import BUILTIN, AppState, Channel, Platform
 from edge.domain.shares import WHOLE_SHARE
 from edge.domain.states import last_good
+from edge.domain.versions import parse_version
 
 MANY = settings(max_examples=60, deadline=None)
 
@@ -131,6 +132,64 @@ def test_what_was_withdrawn_is_offered_again_by_force_alone(commands):
     for state in history.states:
         assert all(state.bundles[version].withdrawn for version in withdrawn & state.bundles.keys())
         withdrawn |= {version for version, bundle in state.bundles.items() if bundle.withdrawn}
+
+
+@MANY
+@given(STORIES)
+def test_nothing_slips_past_a_rollout_or_an_experiment(commands):
+    """Another bundle for everybody comes only with the end of the rollout, or where nothing is on its way. An
+    experiment lets its channel's rollout arrive beside it, and an undo takes that back."""
+    history = a_history(commands)
+    for before, after, change in steps_of(history):
+        for name, old in before.channels.items():
+            new = after.channels.get(name)
+            if new is None or new.bundle == old.bundle:
+                assert new is not None or not (on_its_way(old) or old.experiment)
+                continue
+            assert not (on_its_way(old) and on_its_way(new)), change
+            if old.experiment and new.experiment:
+                assert isinstance(change.command, MoveRollout | Undo), change
+            if isinstance(change.command, PublishBundle | SetChannel):
+                assert change.command.force or not (on_its_way(old) or old.experiment), change
+                assert not (on_its_way(new) or new.experiment), change
+
+
+@MANY
+@given(STORIES)
+def test_a_lower_version_is_published_or_set_only_where_that_is_meant(commands):
+    history = a_history(commands)
+    for before, after, change in steps_of(history):
+        if not isinstance(change.command, PublishBundle | SetChannel) or change.command.downgrade:
+            continue
+        for name, new in after.channels.items():
+            old = before.channels[name]
+            offered = old.bundle if offers_itself(before, old) else last_good(before, old)
+            if new.bundle != old.bundle and BUILTIN not in (new.bundle, offered) and offered is not None:
+                assert parse_version(new.bundle) >= parse_version(offered), change
+
+
+@MANY
+@given(STORIES)
+def test_a_channel_says_who_changed_what_it_offers_and_when(commands):
+    history = a_history(commands)
+    for before, after, change in steps_of(history):
+        for name, new in after.channels.items():
+            old = before.channels.get(name)
+            if new.bundle != (old.bundle if old else None):
+                assert (new.changed_by, new.changed) == (change.by, change.at)
+
+
+def steps_of(history: History):
+    """Each change with the states around it."""
+    return zip(history.states[:-1], history.states[1:], history.changes[1:], strict=True)
+
+
+def on_its_way(channel: Channel) -> bool:
+    return channel.rollout is not None and channel.rollout.phase.is_active
+
+
+def offers_itself(state: AppState, channel: Channel) -> bool:
+    return channel.bundle not in state.bundles or not state.bundles[channel.bundle].withdrawn
 
 
 def test_a_refusal_names_its_code():

@@ -180,7 +180,7 @@ def test_an_id_set_is_replaced_under_its_name():
 
 
 def test_what_is_started_is_salted_by_the_change_that_started_it():
-    history = History(*PUBLISHED, rollout(), experiment())
+    history = History(*PUBLISHED, rollout(), experiment(segment="some"))
     channel = history.state.channels["production"]
     assert (channel.rollout.salt, channel.experiment.salt) == tuple(change.id for change in history.changes[-2:])
 

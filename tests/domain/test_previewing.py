@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from factories import MOMENT, NOW, a_bundle, a_change, a_check, a_released_app, a_snapshot, an_app
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.domain.apply import apply
@@ -67,6 +67,7 @@ def outcomes_at(state, checks, step, facts=NO_FACTS):
     }
 
 
+@settings(deadline=None)
 @given(
     steps=st.lists(st.integers(1, WHOLE_SHARE), min_size=1, max_size=6, unique=True).map(sorted).map(tuple),
     every=st.sampled_from([0, 60, 3_600]),
@@ -126,7 +127,8 @@ def test_devices_on_other_channels_are_counted_apart():
 
 def test_a_device_in_an_experiment_is_not_in_the_rollout():
     arms = (NewArm(name="a", bundle="1.0.1", weight=50_000), NewArm(name="b", bundle="1.1.0", weight=50_000))
-    state = begun(StartExperiment(channel="production", name="e", arms=arms))
+    everybody = SetSegment(name="all", settings=SegmentSettings(where="true"))
+    state = begun(everybody, StartExperiment(channel="production", name="e", arms=arms, segment="all"))
     assert previewed(state, checks_of(20)).steps[-1].outcomes == Counter({EXPERIMENT: 20})
 
 

@@ -12,7 +12,9 @@ from edge.domain.commands import (
     NewArm,
     PublishBundle,
     RollBack,
+    SegmentSettings,
     SetChannel,
+    SetSegment,
     StartExperiment,
     StartRollout,
     WithdrawBundle,
@@ -46,7 +48,8 @@ def test_a_device_of_an_arm_is_in_no_rollout_also_where_the_arm_has_nothing_left
     state = an_app(
         *BUNDLES,
         OFFERS_NOTHING,
-        StartExperiment(channel="production", name="colours", arms=arms),
+        SetSegment(name="all", settings=SegmentSettings(where="true")),
+        StartExperiment(channel="production", name="colours", arms=arms, segment="all"),
         WithdrawBundle(version="1.0.2", reason="white screen"),
         StartRollout(channel="production", bundle="1.0.3", steps=(100_000,)),
     )
@@ -62,7 +65,7 @@ ROLLED_OUT = StartRollout(channel="production", bundle="1.0.2", steps=(100_000,)
 ARMS = (NewArm(name="a", bundle="1.0.1", weight=50_000), NewArm(name="b", bundle="1.0.2", weight=50_000))
 TESTED = StartExperiment(channel="production", name="colours", arms=ARMS)
 WITHDRAWN = WithdrawBundle(version="1.0.2", reason="white screen")
-MOVED_ON = SetChannel(name="production", settings=ChannelSettings(bundle="1.0.3"))
+MOVED_ON = SetChannel(name="production", settings=ChannelSettings(bundle="1.0.3"), force=True)
 
 
 @pytest.mark.parametrize(

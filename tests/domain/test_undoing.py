@@ -46,8 +46,8 @@ def a_move(wanted: Move) -> MoveRollout:
     return MoveRollout(channel="production", move=wanted)
 
 
-def offers(bundle: str) -> SetChannel:
-    return SetChannel(name="production", settings=ChannelSettings(bundle=bundle))
+def offers(bundle: str, **terms: bool) -> SetChannel:
+    return SetChannel(name="production", settings=ChannelSettings(bundle=bundle), **terms)
 
 
 PAUSE, RESUME, ADVANCE, PROMOTE, END = map(a_move, Move)
@@ -65,7 +65,7 @@ PAUSE, RESUME, ADVANCE, PROMOTE, END = map(a_move, Move)
         ((EXPERIMENT, BACK), "let experiment 'colours' run again"),
         ((EXPERIMENT, StopExperiment(channel="production", keep="b")), "let experiment 'colours' run again"),
         ((offers("1.0.2"), BACK), "offer '1.0.2' on channel 'production' again, which was rolled back"),
-        ((offers("1.0.2"), offers("1.0.1")), "offer '1.0.2' on channel 'production' again"),
+        ((offers("1.0.2"), offers("1.0.1", downgrade=True)), "offer '1.0.2' on channel 'production' again"),
         ((offers("builtin"),), "offer '1.0.1' on channel 'production' again"),
         ((offers("1.0.2"), Undo(revision=-1)), "offer '1.0.2' on channel 'production' again"),
     ],
@@ -124,7 +124,7 @@ def test_undoing_anything_else_needs_none(changes):
         ((PAUSE,), Phase.RUNNING, 0),
         ((END,), Phase.RUNNING, 0),
         ((PROMOTE,), Phase.RUNNING, 0),
-        ((offers("1.0.2"),), Phase.RUNNING, 0),  # it has arrived
+        ((offers("1.0.2", force=True),), Phase.RUNNING, 0),  # it has arrived
         ((PAUSE, END), Phase.PAUSED, 0),
         ((PAUSE, PROMOTE), Phase.PAUSED, 0),
         ((ADVANCE, PAUSE), Phase.RUNNING, 1),

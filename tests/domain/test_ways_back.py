@@ -15,7 +15,9 @@ from edge.domain.commands import (
     NewArm,
     PublishBundle,
     RollBack,
+    SegmentSettings,
     SetChannel,
+    SetSegment,
     StartExperiment,
     StartRollout,
     StopExperiment,
@@ -32,8 +34,8 @@ OFFERS_NOTHING = CreateChannel(name="production", settings=ChannelSettings(publi
 BACK = "back"  # a rollback to the last good
 
 
-def offers(bundle: str) -> SetChannel:
-    return SetChannel(name="production", settings=ChannelSettings(bundle=bundle))
+def offers(bundle: str, *, force: bool = False) -> SetChannel:
+    return SetChannel(name="production", settings=ChannelSettings(bundle=bundle), downgrade=True, force=force)
 
 
 def withdrawal(version: str) -> WithdrawBundle:
@@ -44,6 +46,8 @@ ROLL_BACK = RollBack(channel="production")
 ROLLOUT_OF_D = StartRollout(channel="production", bundle=D, steps=(1_000,))
 ARMS = (NewArm(name="control", bundle=A, weight=50_000), NewArm(name="new", bundle=D, weight=50_000))
 EXPERIMENT = StartExperiment(channel="production", name="colours", arms=ARMS)
+OF_DROIDS = StartExperiment(channel="production", name="colours", arms=ARMS, segment="droids")
+DROIDS = SetSegment(name="droids", settings=SegmentSettings(where='platform == "android"'))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +106,7 @@ def test_a_channel_remembers_so_many_and_no_more():
         ((offers(A), offers(B), ROLLOUT_OF_D, RollBack(channel="production", to=B)), B, Phase.ROLLED_BACK),
         ((offers(A), offers(B), ROLLOUT_OF_D, RollBack(channel="production", to=D)), D, Phase.ROLLED_BACK),
         ((offers(A), offers(B), EXPERIMENT, ROLL_BACK), B, None),
-        ((offers(A), offers(B), ROLLOUT_OF_D, EXPERIMENT, ROLL_BACK), B, Phase.ROLLED_BACK),
+        ((offers(A), offers(B), ROLLOUT_OF_D, DROIDS, OF_DROIDS, ROLL_BACK), B, Phase.ROLLED_BACK),
         ((offers(A), offers(B), ROLLOUT_OF_D, ROLL_BACK, ROLL_BACK), A, Phase.ROLLED_BACK),
     ],
 )
@@ -236,7 +240,7 @@ def test_the_name_of_a_deleted_bundle_that_comes_back_was_not_offered_before():
 
 
 def test_a_rollout_that_has_arrived_is_promoted_and_remembers_what_was_before():
-    for arrive in (MoveRollout(channel="production", move=Move.PROMOTE), offers(D)):
+    for arrive in (MoveRollout(channel="production", move=Move.PROMOTE), offers(D, force=True)):
         channel: Channel = an_app(*BUNDLES, OFFERS_NOTHING, offers(A), ROLLOUT_OF_D, arrive).channels["production"]
         assert (channel.bundle, channel.earlier, channel.rollout.phase) == (D, (A,), Phase.PROMOTED)
         assert (channel.changed, channel.rolled_back) == (NOW, False)

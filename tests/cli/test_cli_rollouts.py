@@ -81,6 +81,30 @@ def test_a_rollout_from_start_to_promotion(node, app):
     assert "needs a rollout that is running or paused" in node.failure("rollout", "rollback", app, "stable")
 
 
+def test_nothing_is_published_past_a_rollout_unless_by_force(node, app, tmp_path):
+    node.text("rollout", "start", app, "stable", *PLAN)
+    folder = write_folder(tmp_path / "1.2.0", {"index.html": b"1.2.0"})
+    publish = ("bundle", "publish", app, folder, "--version", "1.2.0", "--channel", "stable")
+    assert f"`edge rollout promote {app} stable`" in node.failure(*publish)
+    assert node.json("channel", "show", app, "stable")["bundle"] == "1.0.1"
+    first, ended, _ = node.text(*publish, "--force").splitlines()
+    assert "offered in stable instead of 1.0.1 (since 20" in first and ", by admin)" in first
+    assert ended == "this ended the rollout of 1.1.0: rolled back"
+    latest = node.json("history", app, "--limit", "1")[0]
+    assert latest["effects"] == ["rolled back the rollout of 1.1.0 on stable", "stable offers 1.2.0 instead of 1.0.1"]
+
+
+def test_a_late_job_does_not_overwrite_a_newer_release(node, app, tmp_path):
+    folder = write_folder(tmp_path / "1.0.2", {"index.html": b"1.0.2"})
+    node.text("channel", "set", app, "stable", "--bundle", "1.1.0", "--if-current", "1.0.1")
+    publish = ("bundle", "publish", app, folder, "--version", "1.0.2", "--channel", "stable")
+    assert "1.0.2 is below 1.1.0, which channel 'stable' offers since 20" in node.failure(*publish)
+    assert "channel 'stable' offers 1.1.0 since" in node.failure(*publish, "--downgrade", "--if-current", "1.0.1")
+    after = node.json(*publish, "--downgrade", "--if-current", "1.1.0")
+    assert (after["replaced"]["bundle"], after["replaced"]["by"], after["channels"]) == ("1.1.0", "admin", ["stable"])
+    assert node.run("bundle", "publish", app, folder, "--version", "1.0.2", "--downgrade").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("plan", "reason"),
     [
@@ -135,7 +159,9 @@ def test_a_preview_reads_well(node, app):
 
 def test_a_rollback_and_its_undo(node, app):
     node.text("channel", "set", app, "stable", "--bundle", "1.1.0")
-    assert node.text("rollback", app, "stable") == "rolled back channel stable: offers 1.0.1 (revision 6)\n"
+    done = node.text("rollback", app, "stable")
+    assert done.startswith("rolled back channel stable: offers 1.0.1 instead of 1.1.0 (since 20")
+    assert done.endswith(", by admin) (revision 6)\n")
     assert "offered nothing else before" in node.failure("rollback", app, "stable")
     reason = node.failure("undo", app, "--yes")
     assert reason.startswith("this would offer '1.1.0' on channel 'stable' again, which was rolled back")

@@ -221,6 +221,34 @@ async def test_a_second_rollout_waits_for_the_first(ready, world):
     assert (await ready("POST", ROLLOUT, PLAN | {"bundle": "1.2.0"}))["step"] == 1
 
 
+async def test_nothing_is_published_or_set_past_a_rollout_unless_by_force(ready, world):
+    await ready("POST", ROLLOUT, PLAN)
+    await ready.publish("1.2.0")
+    was = stored(world)
+    to_it = {"bundle": "1.2.0"}
+    assert await ready("PATCH", f"{CHANNELS}/production", to_it, status=409) == "rollout_active"
+    assert await ready("PATCH", f"{CHANNELS}/production", to_it | {"if_current": "1.1.0"}, status=409) == "not_current"
+    assert stored(world) == was
+    key = {"Idempotency-Key": "force-once"}
+    after = await ready("PATCH", f"{CHANNELS}/production", to_it | {"force": True}, headers=key)
+    assert after["replaced"] == {
+        "bundle": "1.0.0",
+        "changed": NOW,
+        "by": "root",
+        "rollout": {"bundle": "1.1.0", "phase": "rolled_back"},
+        "experiment": None,
+    }
+    assert (after["bundle"], after["bundle_changed_by"], after["revision"]) == ("1.2.0", "root", was[0].revision + 1)
+    again = await ready("PATCH", f"{CHANNELS}/production", to_it | {"force": True}, headers=key)
+    assert again == after | {"changed": False, "replaced": None}
+    (line,) = await ready("GET", f"/v1/apps/{APP}/history?limit=1")
+    assert line["effects"] == [
+        "rolled back the rollout of 1.1.0 on production",
+        "production offers 1.2.0 instead of 1.0.0",
+    ]
+    assert await ready("PATCH", f"{CHANNELS}/production", {"bundle": "1.1.0"}, status=409) == "lower_version"
+
+
 async def test_a_withdrawn_bundle_is_not_rolled_out(ready, world):
     await ready("POST", f"/v1/apps/{APP}/bundles/1.1.0/withdraw", {"reason": "white screen"})
     was = stored(world)

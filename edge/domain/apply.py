@@ -50,7 +50,7 @@ def apply(state: AppState | None, change: Change, before: AppState | None = None
     after = _carry_out(state, change, before)
     if after is state:
         return state
-    after = _signed(state, after, change.by)
+    after = _signed(state, after, change)
     return replace(after, revision=state.revision + 1, recent=remember(state.recent, change))
 
 
@@ -70,13 +70,13 @@ def _carry_out(state: AppState, change: Change, before: AppState | None) -> AppS
             raise AssertionError("handled by apply")
 
 
-def _signed(state: AppState, after: AppState, by: str) -> AppState:
-    """With the author of what channels offer now and did not before."""
+def _signed(state: AppState, after: AppState, change: Change) -> AppState:
+    """With the author of what channels offer now and did not before. A channel that comes back keeps its own."""
     offered = {name: channel.bundle for name, channel in state.channels.items()}
     changed = {
-        name: replace(channel, changed_by=by)
+        name: replace(channel, changed_by=change.by)
         for name, channel in after.channels.items()
-        if channel.bundle != offered.get(name)
+        if channel.changed == change.at and channel.bundle != offered.get(name)
     }
     return replace(after, channels={**after.channels, **changed}) if changed else after
 

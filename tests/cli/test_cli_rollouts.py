@@ -7,6 +7,7 @@ import uuid
 import pytest
 from running_node import serving_node, write_folder
 
+from edge.cli.history import bundle_changes
 from edge.domain.buckets import bucket_of
 from edge.domain.rollout import life_cycle_diagram, life_cycle_lines
 
@@ -91,7 +92,7 @@ def test_nothing_is_published_past_a_rollout_unless_by_force(node, app, tmp_path
     assert "offered in stable instead of 1.0.1 (since 20" in first and ", by admin)" in first
     assert ended == "this ended the rollout of 1.1.0: rolled back"
     latest = node.json("history", app, "--limit", "1")[0]
-    assert latest["effects"] == ["rolled back the rollout of 1.1.0 on stable", "stable offers 1.2.0 instead of 1.0.1"]
+    assert bundle_changes(latest) == ["stable: 1.0.1 -> 1.2.0 (rollout 1.1.0 ended)"]
 
 
 def test_a_late_job_does_not_overwrite_a_newer_release(node, app, tmp_path):

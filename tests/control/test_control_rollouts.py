@@ -242,9 +242,10 @@ async def test_nothing_is_published_or_set_past_a_rollout_unless_by_force(ready,
     again = await ready("PATCH", f"{CHANNELS}/production", to_it | {"force": True}, headers=key)
     assert again == after | {"changed": False, "replaced": None}
     (line,) = await ready("GET", f"/v1/apps/{APP}/history?limit=1")
-    assert line["effects"] == [
-        "rolled back the rollout of 1.1.0 on production",
-        "production offers 1.2.0 instead of 1.0.0",
+    (on,) = line["channels"]
+    assert [(side["bundle"], side["rollout"]) for side in (on["before"], on["after"])] == [
+        ("1.0.0", "1.1.0"),
+        ("1.2.0", None),
     ]
     assert await ready("PATCH", f"{CHANNELS}/production", {"bundle": "1.1.0"}, status=409) == "lower_version"
 

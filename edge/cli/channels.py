@@ -26,7 +26,11 @@ SWITCHES = (
     ("emulator", "--emulator/--no-emulator", "Serve emulators."),
     ("device", "--device/--no-device", "Serve physical devices."),
     ("dev", "--dev/--no-dev", "Serve development builds."),
-    ("prod", "--prod/--no-prod", "Serve production builds."),
+    (
+        "prod",
+        "--prod/--no-prod",
+        "Serve production builds. Android plugins below 5.43.3, 6.42.3, 7.41.1, 8.40.8 call every build one.",
+    ),
     ("block_under_native", "--block-under-native/--allow-under-native", "Offer nothing older than the native version."),
 )
 PLATFORMS = ("ios", "android", "electron")

@@ -56,7 +56,7 @@ FIELDS = _by_name(
     ),
     Field("version_os", Kind.VERSION, "version of the operating system", 'version_os >= "14"', True),
     Field("plugin_version", Kind.VERSION, "version of the updater plugin", 'plugin_version >= "8.51"', True),
-    Field("is_prod", Kind.FLAG, "a build for stores, not for developers", "is_prod"),
+    Field("is_prod", Kind.FLAG, "a build for stores; always true of older Android plugins", "is_prod"),
     Field("is_emulator", Kind.FLAG, "an emulator or simulator", "!is_emulator"),
     Field("custom_id", Kind.TEXT, "id the app gave the device; may be empty", 'custom_id.startsWith("qa-")'),
     Field("device_id", Kind.DEVICE, "the plugin's id of the device", 'device_id.endsWith("7")'),

@@ -25,7 +25,7 @@ _KEY_NAMES = (
 _CREDENTIAL_NAMES = (
     *("google-services.json", "googleservice-info.plist", "*firebase-adminsdk*.json", "service-account*.json"),
     *("service_account*.json", "serviceaccount*.json", "credentials", "credentials.json", "client_secret*.json"),
-    *(".netrc", ".pypirc", ".htpasswd", ".git-credentials", ".pgpass", ".dockercfg", ".vault-token", "admin-token"),
+    *(".netrc", ".pypirc", ".htpasswd", ".git-credentials", ".pgpass", ".dockercfg", ".vault-token", "admin.token"),
 )
 _NPM_NAMES = (".npmrc", ".yarnrc", ".yarnrc.yml")
 _NPM_SECRET = re.compile(rb"(?:_authToken|_auth|_password|npmAuthToken|npmAuthIdent)['\"]?\s*[=:]\s*['\"]?(?!\$)\S")

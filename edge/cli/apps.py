@@ -1,15 +1,19 @@
-"""`edge app`: create, list and show apps."""
+"""`edge app`: create, list and show apps; check an app's folder."""
 
 import click
 
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, table
+from edge.cli.publishing.app_doctor import doctor
 
 
 @click.group()
 def app() -> None:
-    """Create and list apps."""
+    """Create and list apps; check an app's folder."""
+
+
+app.add_command(doctor)
 
 
 @app.command()

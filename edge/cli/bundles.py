@@ -95,7 +95,7 @@ def publish(
             done = publish(client, release, path, How(selection, FAST if fast else SMALLEST, memory, key))
     sent = {"uploaded": done.uploaded, "uploaded_bytes": done.uploaded_bytes}
     left_out = [each._asdict() for each in done.left_out]
-    out.result({**done.answer, **sent, "left_out": left_out}, lambda: _tell(done, channel))
+    out.result({**done.answer, **sent, "left_out": left_out, "warnings": done.warnings}, lambda: _tell(done, channel))
 
 
 @bundle.command("list")

@@ -23,9 +23,10 @@ class Verb(NamedTuple):
 
 
 VERBS: Mapping[str, Verb] = {
-    "app": Verb("edge.cli.apps", "app", "Create and list apps."),
+    "app": Verb("edge.cli.apps", "app", "Create and list apps; check an app's folder."),
     "bundle": Verb("edge.cli.bundles", "bundle", "Publish, list, delete and withdraw bundles."),
     "channel": Verb("edge.cli.channels", "channel", "Decide who is offered which bundle."),
+    "completion": Verb("edge.cli.publishing.completion", "completion", "Complete verbs and options in a shell."),
     "config": Verb("edge.cli.configs", "config", "Check and show the configuration."),
     "demo": Verb("edge.cli.demo", "demo", "Serve a demo app, or prove that the node works."),
     "device": Verb("edge.cli.devices", "device", "Behave as a device does; see what is known of one."),
@@ -34,8 +35,10 @@ VERBS: Mapping[str, Verb] = {
     "explain": Verb("edge.cli.explain", "explain", "Show how a device's check is decided."),
     "history": Verb("edge.cli.history", "history", "List an app's revisions."),
     "idset": Verb("edge.cli.id_sets", "idset", "Upload lists of ids that segments ask."),
+    "init": Verb("edge.cli.publishing.init", "init", "Write the app's own file, edge.json, in its folder."),
     "keys": Verb("edge.cli.keys", "keys", "Make the keys of encrypted bundles."),
     "override": Verb("edge.cli.overrides", "override", "Send single devices to a channel."),
+    "publish": Verb("edge.cli.publishing.publish_app", "publish", "Publish the app of this folder."),
     "rollback": Verb("edge.cli.going_back", "rollback", "Go back to what a channel offered before."),
     "rollout": Verb("edge.cli.rollouts", "rollout", "Offer a bundle to a growing share of devices."),
     "segment": Verb("edge.cli.segments", "segment", "Tell devices apart by an expression."),

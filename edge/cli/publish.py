@@ -24,7 +24,8 @@ from edge.bundles.source_files import Source
 from edge.bundles.sources import read_source
 from edge.bundles.suspects import check_suspects
 from edge.cli.client import Client, Refused, app_path
-from edge.cli.output import Advance, progress, stages
+from edge.cli.output import Advance, note, progress, stages
+from edge.cli.publishing.warnings import warning_of_order
 from edge.domain.errors import Invalid
 from edge.domain.model import Digest, Encryption, parse_version_name
 
@@ -51,6 +52,7 @@ class Published(NamedTuple):
     uploaded: int  # blobs
     uploaded_bytes: int
     left_out: tuple[LeftOut, ...]
+    warnings: tuple[str, ...]
 
 
 class How(NamedTuple):
@@ -71,22 +73,22 @@ class _Sending(NamedTuple):
 
 def publish(client: Client, release: Release, path: Path, how: How) -> Published:
     """Raises EdgeError: what the source, the server or the connection is to blame for."""
-    _ask_first(client, release)
+    warnings = _ask_first(client, release)
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
         source = read_source(path, Path(workdir), how.selection)
         check_suspects(source.files, how.selection.included)
         sending = _same_before(client, release, source, how.key) or _pack(client, release, source, Path(workdir), how)
         sent = _send(client, release, sending)
-    return sent._replace(left_out=source.left_out)
+    return sent._replace(left_out=source.left_out, warnings=warnings)
 
 
 def publish_opaque(client: Client, release: Release, file: Path, encryption: Encryption) -> Published:
     """A zip that was encrypted before; it goes to devices as it is. Raises EdgeError."""
     made = digest_file(file)
     check_ciphertext_size(made.bytes, repr(str(file)))
-    _ask_first(client, release)
+    warnings = _ask_first(client, release)
     named = {"zip": made.sha256, "manifest": None, "encryption": _encryption(encryption)}
-    return _send(client, release, _Sending({made.sha256: file}, named))
+    return _send(client, release, _Sending({made.sha256: file}, named))._replace(warnings=warnings)
 
 
 def _pack(client: Client, release: Release, source: Source, workdir: Path, how: How) -> _Sending:
@@ -165,7 +167,7 @@ def _send(client: Client, release: Release, sending: _Sending) -> Published:
     body = {**release._asdict(), **sending.names}
     with progress("the node verifies", None):
         answer = client.post(app_path(body.pop("app"), "bundles"), body)
-    return Published(answer, len(sent), sum(sent.values()), ())
+    return Published(answer, len(sent), sum(sent.values()), (), ())
 
 
 def _encryption(encryption: Encryption) -> dict[str, str]:
@@ -176,13 +178,28 @@ def _encryption(encryption: Encryption) -> dict[str, str]:
     }
 
 
-def _ask_first(client: Client, release: Release) -> None:
-    """What would refuse the bundle at the end is told before a minute of packing. Raises EdgeError."""
+def _ask_first(client: Client, release: Release) -> tuple[str, ...]:
+    """What would refuse the bundle at the end is told before a minute of packing, and what to think about. Raises
+    EdgeError.
+    """
     parse_version_name(release.version)
     client.get(app_path(release.app))
     if release.channel is not None:
         # Whether the channel is there, and whether the token may offer something in it.
         client.patch(app_path(release.app, "channels", release.channel) + "?dry_run=true", {})
+    warning = warning_of_order(release.version)
+    if not warning or not _blocks_under_native(client, release):
+        return ()
+    note(f"warning: {warning}")
+    return (warning,)
+
+
+def _blocks_under_native(client: Client, release: Release) -> bool:
+    """Of the channel; where it will be offered is not known without one, and blocking is what a channel does."""
+    if release.channel is None:
+        return True
+    channel = client.get(app_path(release.app, "channels", release.channel))
+    return bool(channel["block_under_native"])
 
 
 def _files(packed: Packed | Encrypted, workdir: Path) -> dict[Digest, Path]:

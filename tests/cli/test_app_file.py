@@ -1,0 +1,249 @@
+"""An app's own file: `edge init` writes it from the folder, and `edge publish` needs nothing else."""
+
+import json
+import os
+import re
+
+import pytest
+from click.testing import CliRunner
+from running_node import serving_node, web_build, write_folder
+
+from edge.cli.main import cli
+from edge.cli.publishing.app_file import channel_of_branch
+from edge.cli.publishing.branches import find_branch
+from edge.cli.publishing.warnings import warning_of_order
+
+APP = "com.example.app"
+CONFIG = "const config: CapacitorConfig = { appId: 'com.example.app', webDir: 'dist', appName: name() };"
+SERVICES = ("GITHUB_REF", "GITLAB_CI", "CI_COMMIT_BRANCH", "CI_MERGE_REQUEST_IID", "BRANCH_NAME")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    with serving_node(tmp_path_factory.mktemp("node")) as running:
+        running.text("app", "create", APP)
+        for channel in ("production", "preview"):
+            running.text("channel", "create", APP, channel)
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The app's folder, which is the working directory: a built app on branch `main`."""
+    for name in (*SERVICES, *(name for name in os.environ if name.startswith("EDGE_"))):
+        monkeypatch.delenv(name, raising=False)
+    write_folder(tmp_path / "dist", web_build(1) | {"app.js.map": b"{}"})
+    (tmp_path / "capacitor.config.ts").write_text(CONFIG)
+    (tmp_path / "package.json").write_text('{"version": "1.0.0"}')
+    on_branch(tmp_path, "main")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def on_branch(folder, name):
+    (folder / ".git").mkdir(exist_ok=True)
+    (folder / ".git/HEAD").write_text(f"ref: refs/heads/{name}\n")
+
+
+def edge(*args, **options):
+    return CliRunner().invoke(cli, args, prog_name="edge", **options)
+
+
+# edge init
+
+
+def test_init_writes_what_the_folder_says(folder):
+    done = edge("init", "--server", "https://control.example.com")
+    assert done.exit_code == 0, done.output
+    assert json.loads((folder / "edge.json").read_text()) == {
+        "server": "https://control.example.com",
+        "app": APP,
+        "web": "dist",
+        "channels": {"main": "production"},
+    }
+    assert "appName is no literal and was not read" in done.stderr
+    assert "branch main is published to channel production" in done.stdout
+
+
+def test_init_overwrites_only_by_force(folder):
+    assert edge("init").exit_code == 0
+    (folder / "edge.json").write_text("mine")
+    done = edge("init")
+    assert done.exit_code == 1 and "--force" in done.stderr and (folder / "edge.json").read_text() == "mine"
+    assert edge("init", "--force", "--json", "--channel", "stable").exit_code == 0
+    assert json.loads((folder / "edge.json").read_text())["channels"] == {"main": "stable"}
+
+
+def test_init_says_what_it_could_not_find(folder):
+    (folder / "capacitor.config.ts").write_text("export default { appId: id(), x: 1 }")
+    done = edge("init")
+    assert done.exit_code == 1 and "appId is no literal in capacitor.config.ts; name it with --app" in done.stderr
+    done = edge("init", "--app", APP)
+    assert done.exit_code == 0 and "webDir is not set in capacitor.config.ts: took 'dist'" in done.stderr
+    (folder / "capacitor.config.ts").unlink()
+    assert "no capacitor.config.json, .ts or .js here" in edge("init", "--force").stderr
+
+
+# edge publish
+
+
+def write_app_file(folder, **changed):
+    settings = {"app": APP, "web": "dist", "channels": {"main": "production", "feature/*": "preview"}} | changed
+    (folder / "edge.json").write_text(json.dumps(settings))
+
+
+@pytest.fixture
+def version(request):
+    """One that no other test has."""
+    return f"1.{sum(request.node.name.encode())}.0"
+
+
+@pytest.fixture
+def ready(folder, node, version):
+    (folder / "package.json").write_text(json.dumps({"version": version}))
+    write_app_file(folder, server=node.control)
+    return folder
+
+
+def test_publish_needs_nothing_but_the_folder(node, ready, version):
+    done = node.json("publish")
+    assert (done["version"], done["channels"]) == (version, ["production"])
+    assert [each["name"] for each in done["left_out"]] == ["app.js.map"]
+
+
+def test_the_server_of_the_file_is_asked_unless_the_environment_names_one(node, ready):
+    write_app_file(ready, server="http://127.0.0.1:9")
+    assert "127.0.0.1:9" in edge("publish", env={"EDGE_TOKEN": "edge_x"}).stderr
+    assert node.run("publish").exit_code == 0
+
+
+def test_the_branch_gives_the_channel(node, ready):
+    on_branch(ready, "feature/login")
+    assert node.json("publish")["channels"] == ["preview"]
+    on_branch(ready, "other")
+    assert "no channel for branch 'other'" in node.run("publish", "--version", "7.0.0").stderr
+    assert node.json("publish", "--no-channel", "--version", "7.0.1")["channels"] == []
+    (ready / ".git/HEAD").write_text("0123456789abcdef\n")
+    assert "no branch" in node.run("publish", "--version", "7.0.2").stderr
+    assert node.json("publish", "--channel", "preview", "--version", "7.0.3")["channels"] == ["preview"]
+
+
+def test_what_the_file_excludes_is_left_out_and_options_come_after(node, ready):
+    write_app_file(ready, exclude=["icons", "*.jpg"], include=["app.js.map"])
+    done = node.json("publish", "--include", "assets/photo.jpg")
+    assert done["files"] == len(web_build(1)) - 20 + 1
+
+
+def test_a_key_of_the_file_encrypts(node, ready):
+    node.text("keys", "create", "--out", ready)
+    write_app_file(ready, key=".capgo_key_v2")
+    assert node.json("publish")["encrypted"] is True
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "run `edge init`"),
+        ('{"app": "a.b"}', "missing required field `web`"),
+        ('{"app": "a.b", "web": "dist", "chanels": {}}', "unknown field `chanels`"),
+        ('{"app": "com.example.app", "web": "www", "channels": {"main": "production"}}', "build the app first"),
+        ("nonsense", "edge.json: JSON is malformed"),
+    ],
+)
+def test_a_file_that_is_wrong_is_one_line(folder, content, says):
+    if content is not None:
+        (folder / "edge.json").write_text(content)
+    done = edge("publish")
+    assert done.exit_code == 1 and says in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_without_a_version_it_is_asked_for(node, ready):
+    (ready / "package.json").write_text("{}")
+    assert "--version" in node.run("publish").stderr
+
+
+def test_publish_takes_every_option_that_bundle_publish_takes():
+    def options(*verb):
+        return set(re.findall(r"--[a-z-]+", edge(*verb, "--help").output))
+
+    apart = {"--session-key", "--checksum", "--key-id"}
+    assert options("bundle", "publish") - apart <= options("publish")
+
+
+# Branches
+
+
+@pytest.mark.parametrize(
+    ("environ", "branch"),
+    [
+        ({"GITHUB_REF": "refs/heads/feature/x"}, "feature/x"),
+        ({"GITHUB_REF": "refs/pull/12/merge", "GITHUB_HEAD_REF": "main"}, "pull/12"),
+        ({"GITHUB_REF": "refs/tags/v1"}, ""),
+        ({"GITLAB_CI": "true", "CI_COMMIT_BRANCH": "main"}, "main"),
+        ({"GITLAB_CI": "true", "CI_MERGE_REQUEST_IID": "7", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "main"},
+         "merge-request/7"),
+        ({"GITLAB_CI": "true", "CI_COMMIT_TAG": "v1"}, ""),
+        ({"BRANCH_NAME": "develop"}, "develop"),
+        ({}, "work"),
+    ],
+)  # fmt: skip
+def test_the_branch_is_the_one_of_the_ci_service_or_the_working_copy(tmp_path, environ, branch):
+    on_branch(tmp_path, "work")
+    (tmp_path / "app").mkdir()
+    assert find_branch(environ, tmp_path / "app") == branch
+
+
+def test_a_worktree_has_its_own_branch(tmp_path):
+    (tmp_path / "git/worktrees/w").mkdir(parents=True)
+    (tmp_path / "git/worktrees/w/HEAD").write_text("ref: refs/heads/side\n")
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/.git").write_text(f"gitdir: {tmp_path}/git/worktrees/w\n")
+    assert find_branch({}, tmp_path / "w") == "side"
+
+
+def test_the_first_pattern_that_matches_decides():
+    channels = {"main": "production", "release/*": "beta", "*": "preview"}
+    assert [channel_of_branch(channels, name) for name in ("main", "release/1/x", "x")] == [
+        "production", "beta", "preview",
+    ]  # fmt: skip
+    assert channel_of_branch({"main": "production"}, "mainly") is None
+
+
+# Warnings
+
+
+@pytest.mark.parametrize(
+    ("version", "other"),
+    [("1.0.8-abc", "1.0.9-abc"), ("1.0.8-abc.1+5", "1.0.9-abc.1+5")]
+    + [(version, "") for version in ("1.0.8", "1.0.8+abc", "no version")],
+)
+def test_a_prerelease_below_its_own_native_version_is_warned_about(version, other):
+    warning = warning_of_order(version)
+    assert bool(warning) == bool(other) and warning.endswith(other)
+
+
+def test_a_channel_that_does_not_block_below_native_warns_nobody(node, ready):
+    node.text("channel", "create", APP, "open", "--allow-under-native")
+    assert node.json("publish", "--version", "9.1.8-abc", "--channel", "open")["warnings"] == []
+
+
+def test_the_warning_comes_before_the_work_and_in_the_result(node, ready):
+    done = node.run("publish", "--version", "9.0.8-abc", "--json")
+    assert "warning: 9.0.8-abc comes before 9.0.8" in done.stderr
+    assert len(json.loads(done.stdout)["warnings"]) == 1
+
+
+# Completion
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_verbs_and_options(shell):
+    script = edge("completion", shell).output
+    assert "_EDGE_COMPLETE" in script and f"{shell}_complete" in script
+    words = {"bash": "edge bundle pub", "zsh": "edge bundle pub", "fish": "edge bundle pub"}[shell]
+    asked = {
+        "_EDGE_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": "pub" if shell == "fish" else "2",
+    }
+    assert "publish" in CliRunner().invoke(cli, prog_name="edge", env=asked).output

@@ -1,0 +1,84 @@
+"""config/CI.md: its YAML and JSON parse, and the commands in it are commands that there are, with options they have."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+import yaml
+
+from edge.cli.main import cli
+from edge.cli.publishing.app_file import AppFile, channel_of_branch
+
+PAGE = (Path(__file__).parent.parent / "config" / "CI.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def texts(value):
+    """Every text in a document, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts(each)
+
+
+def commands():
+    sources = [yaml.safe_load(block) for block in blocks("yaml")]
+    sources += [json.loads(block).get("scripts", {}) for block in blocks("json")]
+    sources += [block.splitlines() for block in blocks("sh")]
+    for text in texts(sources):
+        for line in re.split(r"\s*&&\s*", text):
+            if line.startswith("edge "):
+                yield line
+
+
+COMMANDS = sorted(set(commands()))
+
+
+def test_the_page_has_every_kind_of_example():
+    assert len(blocks("yaml")) == 2 and len(blocks("json")) == 2 and len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_is_one_that_the_parser_takes(line):
+    """Parsed, not run: unknown verbs, unknown options, missing or superfluous arguments raise."""
+    words = shlex.split(re.sub(r"\$\([^)]*\)|\$\{\{.*?\}\}|\$\w+", "1", line))[1:]
+    command: click.Command = cli
+    context = click.Context(command, info_name="edge")
+    while isinstance(command, click.Group):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None, line
+        command, context = found, click.Context(found, parent=context)
+    command.make_context(command.name, words)
+
+
+def test_the_workflows_have_the_keys_that_their_services_ask_for():
+    actions, gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
+    assert {"jobs", "name"} <= actions.keys() and True in actions  # YAML 1.1 reads `on` as true
+    for step in actions["jobs"]["publish"]["steps"]:
+        assert ("uses" in step) != ("run" in step)
+    assert set(gitlab["stages"]) == {"build", "publish"}
+    assert all(gitlab[name]["script"] for name in ("build", "publish", "preview"))
+    assert gitlab["preview"]["extends"] in gitlab
+
+
+def test_the_apps_file_is_one_and_previews_get_a_channel():
+    app_file = msgspec.json.decode(blocks("json")[0], type=AppFile)
+    for branch in ("main", "develop", "feature/x", "pull/12", "merge-request/7"):
+        assert channel_of_branch(app_file.channels, branch)
+
+
+def test_the_wheel_is_called_as_the_project_builds_it():
+    names = set(re.findall(r"edge_updates-([\d.]+)-py3-none-any\.whl", PAGE))
+    version = re.search(r'__version__ = "([^"]+)"', (Path(__file__).parent.parent / "edge/__init__.py").read_text())
+    assert names == {version[1]}

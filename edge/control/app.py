@@ -30,7 +30,16 @@ from edge.control import (
     routes_tokens,
 )
 from edge.control.openapi import build_openapi
-from edge.control.operations import DRY_RUN, JSON, Call, ControlPorts, Operation, decode_body, parse_flag
+from edge.control.operations import (
+    DRY_RUN,
+    JSON,
+    Call,
+    ControlPorts,
+    Operation,
+    check_parameters,
+    decode_body,
+    parse_flag,
+)
 from edge.control.receiving import read_body
 from edge.control.roles import Role, allows
 from edge.control.shapes import ErrorAnswer
@@ -117,6 +126,7 @@ def _translate_http(request: web.Request, error: web.HTTPException) -> web.Respo
 def _build_door(operation: Operation, ports: ControlPorts) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         grant = await _authorise(operation, ports.tokens, request, ports.clock())
+        check_parameters(request, operation)
         body = None
         if operation.body is not None:
             body = decode_body(await read_body(request, operation.body_limit_bytes), operation.body)

@@ -21,7 +21,7 @@ from edge.domain.commands import COMMAND_ID_LIMIT
 
 _SCHEMAS = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
-    400: "The device's question is malformed",
+    400: "The address has a parameter that there is not, or the device's question is malformed",
     401: "No token, or an unknown one",
     403: "The token's role or app does not allow it",
     404: "Unknown app, or something that it does not have",
@@ -106,7 +106,7 @@ def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dic
 
 def statuses_of(operation: Operation) -> set[int]:
     """Every status that the operation may answer with."""
-    statuses = {200, 500, *operation.refusals}
+    statuses = {200, 400, 500, *operation.refusals}
     if operation.permission is not None:
         statuses |= {401, 403, 503}
     if operation.parts:

@@ -20,7 +20,7 @@ from edge.control.roles import Permission, allows
 from edge.control.rollout_shapes import PreviewAnswer, WaitingView
 from edge.control.tokens import Grant, Tokens
 from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
-from edge.domain.errors import Forbidden, Invalid
+from edge.domain.errors import Forbidden, Invalid, Malformed
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, AppState, VersionName, parse_app_id
 from edge.domain.rollout import Moment
@@ -31,6 +31,7 @@ JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comme
 JSON = "application/json"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 DRY_RUN = "dry_run"
+SHOWN_LIMIT = 64  # characters of an unknown parameter's name that the answer repeats
 
 _COMMAND_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{COMMAND_ID_LIMIT}}}", re.ASCII)
 
@@ -181,6 +182,18 @@ def command_id(request: web.Request) -> str:
             "invalid_command_id", f"{IDEMPOTENCY_KEY}: 1 to {COMMAND_ID_LIMIT} letters, digits, '.', '_' and '-'"
         )
     return given
+
+
+def check_parameters(request: web.Request, operation: Operation) -> None:
+    """A misspelt parameter must not look as if it had been obeyed. Raises Malformed `unknown_parameter`,
+    `repeated_parameter`."""
+    for name in request.query:
+        if name not in operation.parameters:
+            known = f"it takes {', '.join(operation.parameters)}" if operation.parameters else "it takes none"
+            asked = f"{operation.method} {operation.path}"
+            raise Malformed("unknown_parameter", f"{asked}: there is no parameter {name[:SHOWN_LIMIT]!r}; {known}")
+        if len(request.query.getall(name)) > 1:
+            raise Malformed("repeated_parameter", f"parameter {name!r} is given more than once")
 
 
 def parse_flag(request: web.Request, name: str) -> bool:

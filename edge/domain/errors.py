@@ -14,6 +14,10 @@ class EdgeError(Exception):
         self.message = message
 
 
+class Malformed(EdgeError):
+    status = 400
+
+
 class Unauthorized(EdgeError):
     status = 401
 

@@ -93,9 +93,7 @@ def publish(
         key = load_private_key(key_file) if key_file else None
         with open_memory(os.environ) as memory:
             done = publish(client, release, path, How(selection, FAST if fast else SMALLEST, memory, key))
-    sent = {"uploaded": done.uploaded, "uploaded_bytes": done.uploaded_bytes}
-    left_out = [each._asdict() for each in done.left_out]
-    out.result({**done.answer, **sent, "left_out": left_out, "warnings": done.warnings}, lambda: _tell(done, channel))
+    out.result({**done.answer, **done.told_apart}, lambda: _tell(done, channel))
 
 
 @bundle.command("list")
@@ -193,7 +191,10 @@ def _tell(done: "Published", channel: str | None) -> None:
         return line(f"encrypted and unverified, {size(answer['zip_bytes'])}; {uploaded}")
     sizes = f"{size(answer['plain_bytes'])} plain, {size(answer['zip_bytes'])} as a zip"
     locked = f", encrypted for key {answer['encryption']['key_id']}" if answer["encryption"] else ""
-    return line(f"{counted(answer['files'], 'file')}, {sizes}{locked}; {uploaded}")
+    line(f"{counted(answer['files'], 'file')}, {sizes}{locked}; {uploaded}")
+    for each in done.report.lines() if done.report else ():
+        line(each)
+    return None
 
 
 def _encryption_word(bundle: dict[str, Any]) -> str:

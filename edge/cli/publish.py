@@ -25,6 +25,14 @@ from edge.bundles.sources import read_source
 from edge.bundles.suspects import check_suspects
 from edge.cli.client import Client, Refused, app_path
 from edge.cli.output import Advance, note, progress, stages
+from edge.cli.publishing.size_report import (
+    File,
+    SizeReport,
+    build_report,
+    find_before,
+    listed_entries,
+    listed_files,
+)
 from edge.cli.publishing.warnings import warning_of_order
 from edge.domain.errors import Invalid
 from edge.domain.model import Digest, Encryption, parse_version_name
@@ -53,6 +61,18 @@ class Published(NamedTuple):
     uploaded_bytes: int
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
+    report: SizeReport | None = None  # None: encrypted elsewhere, nobody here can look inside
+
+    @property
+    def told_apart(self) -> dict[str, Any]:
+        """What the publisher's side adds to the node's answer, for JSON."""
+        return {
+            "uploaded": self.uploaded,
+            "uploaded_bytes": self.uploaded_bytes,
+            "left_out": [each._asdict() for each in self.left_out],
+            "warnings": self.warnings,
+            "sizes": self.report.document() if self.report else None,
+        }
 
 
 class How(NamedTuple):
@@ -69,17 +89,21 @@ class _Sending(NamedTuple):
 
     files: Mapping[Digest, Path]
     names: Mapping[str, Any]
+    listed: tuple[File, ...] = ()
 
 
 def publish(client: Client, release: Release, path: Path, how: How) -> Published:
     """Raises EdgeError: what the source, the server or the connection is to blame for."""
     warnings = _ask_first(client, release)
+    before = find_before(client, release.app, release.version, release.channel)
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
         source = read_source(path, Path(workdir), how.selection)
         check_suspects(source.files, how.selection.included)
         sending = _same_before(client, release, source, how.key) or _pack(client, release, source, Path(workdir), how)
         sent = _send(client, release, sending)
-    return sent._replace(left_out=source.left_out, warnings=warnings)
+    sizes = {file.name: file.bytes for file in source.files}
+    report = build_report(sending.listed, sizes, sent.answer["zip_bytes"], how.key is not None, before)
+    return sent._replace(left_out=source.left_out, warnings=warnings, report=report)
 
 
 def publish_opaque(client: Client, release: Release, file: Path, encryption: Encryption) -> Published:
@@ -104,14 +128,15 @@ def _pack(client: Client, release: Release, source: Source, workdir: Path, how: 
             to_encrypt=key is not None,
         )
         if key is None:
-            return _Sending(_files(packed, workdir), {"zip": packed.zip.digest, "manifest": packed.manifest_digest})
+            named = {"zip": packed.zip.digest, "manifest": packed.manifest_digest}
+            return _Sending(_files(packed, workdir), named, listed_files(packed.entries))
         made = encrypt(packed, key, workdir, progress=reach)
-    named = {
+    sealed = {
         "zip": made.zip.digest,
         "manifest": made.manifest_digest,
         "encryption": {**_encryption(made.encryption), "public_key": key.public.pem},
     }
-    return _Sending(_files(made, workdir), named)
+    return _Sending(_files(made, workdir), sealed, listed_files(made.entries))
 
 
 def _ask_prepared(client: Client, app: str, packing: Packing, digests: Sequence[Digest]) -> dict[Digest, Prepared]:
@@ -143,13 +168,15 @@ def _same_before(client: Client, release: Release, source: Source, key: PrivateK
             "version_taken", f"version {release.version!r} was published with other files; publish a new version"
         )
     names, found = {"zip": known["zip"], "manifest": known["manifest"]}, known["encryption"]
+    listed = listed_entries(known["entries"])
     if key is None:
         blobs = [known["zip"], known["manifest"], *(entry["blob"] for entry in known["entries"])]
-        return _Sending({}, names) if found is None and not _list_missing(client, release.app, blobs) else None
+        is_whole = found is None and not _list_missing(client, release.app, blobs)
+        return _Sending({}, names, listed) if is_whole else None
     if found is None or found["key_id"] != key.public.key_id:
         return None
     encryption = {name: found[name] for name in ("session_key", "checksum")} | {"public_key": key.public.pem}
-    return _Sending({}, {**names, "encryption": encryption})
+    return _Sending({}, {**names, "encryption": encryption}, listed)
 
 
 def _find(client: Client, release: Release) -> dict[str, Any] | None:

@@ -8,7 +8,9 @@ every release, so that only the platform tells what they can.
 """
 
 import pkgutil
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -67,6 +69,21 @@ def capability(name: str, platform: Platform, plugin_version: str) -> str:
     version = _nearest_known(parse_plugin_version(plugin_version))
     firsts, values = line[version.major]
     return values[max(0, bisect_right(firsts, version) - 1)]
+
+
+@cache
+def stretches(names: tuple[str, ...], platform: Platform) -> tuple[tuple[str, str], ...]:
+    """Where none of these rows changes: the first and the last listed release of each such stretch, in order.
+
+    No stretch goes over a major line.
+    """
+    rows = [row for row in _document.capabilities if row.capability in names and platform in _COLUMNS[row.platform]]
+    ends = {_known(end): end for row in rows for first, last, _ in row.ranges for end in (first, last)}
+    firsts = sorted({_known(first) for row in rows for first, _, _ in row.ranges})
+    lasts = sorted({_known(last) for row in rows for _, last, _ in row.ranges})
+    # A stretch ends with the last release before the next one begins: some row ends there, or all of its line do.
+    pairs = ((first, lasts[bisect_left(lasts, after) - 1]) for first, after in pairwise(firsts))
+    return tuple((ends[first], ends[last]) for first, last in (*pairs, (firsts[-1], lasts[-1])))
 
 
 def family_of(plugin_version: str) -> Platform | None:

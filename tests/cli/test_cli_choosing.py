@@ -71,3 +71,21 @@ def test_a_wrong_pattern_is_one_line(node, source):
     path = source(web_build(1))
     refused = node.failure("bundle", "publish", "com.acme.app", path, "--version", "9.0.0", "--exclude", "[z-a]")
     assert refused.startswith("'[z-a]' is no pattern")
+
+
+def test_a_publish_ends_with_what_it_weighs(node, source):
+    """The version before is what the channel offered, not what was published last."""
+    node.text("channel", "create", "com.acme.app", "weighed")
+    first, second, third = next(VERSIONS), next(VERSIONS), next(VERSIONS)
+    path = source(web_build(1))
+    node.text("bundle", "publish", "com.acme.app", path, "--version", first, "--channel", "weighed")
+    node.text("bundle", "publish", "com.acme.app", source(web_build(2)), "--version", second)
+    changed = source(web_build(1) | {"icons/1.svg": b"<svg/>"})
+    asked = ("bundle", "publish", "com.acme.app", changed, "--version", third, "--channel", "weighed")
+    told = node.json(*asked)["sizes"]
+    assert (told["since"], told["changes"]) == (first, {"new": [], "changed": ["icons/1.svg"], "removed": []})
+    assert told["largest"][0] == {"name": "assets/photo.jpg", "bytes": 150_000}
+    assert [each["files"] for each in told["downloads"]] == [1, 1, 1]
+    assert told["downloads"][0]["bytes"] == len(b"<svg/>") and "Android" in told["downloads"][0]["releases"]
+    again = node.text("bundle", "publish", "com.acme.app", changed, "--version", next(VERSIONS), "--channel", "weighed")
+    assert f"since {third}: the same files\n" in again and f"to download on top of {third}:\n  0 B in 0 files " in again

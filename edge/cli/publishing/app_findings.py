@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from edge.cli.publishing.app_folder import CORE_PACKAGE, PLUGIN_PACKAGE, AppFolder
+from edge.cli.publishing.downloads import DownloadForm, download_form
 from edge.domain.model import Platform
 from edge.domain.versions import Version, coerce_native, parse_version
 from edge.wire.capabilities import is_unknown_release
-from edge.wire.plugins import OLDEST_SUPPORTED_MAJOR, form_of
+from edge.wire.plugins import OLDEST_SUPPORTED_MAJOR
 
 READY_TIMEOUT_LEAST_MS = 1_000  # below, newer plugins take this, older ones roll every bundle back
 READY_TIMEOUT_LOW_MS = 5_000  # an old phone starts a large app no faster
@@ -90,7 +91,7 @@ def _plugin_version(folder: AppFolder) -> Iterator[Finding]:
 
 
 def _downloads(number: str) -> str:
-    whole = [platform.value for platform in (Platform.ANDROID, Platform.IOS) if not form_of(platform, number).manifest]
+    whole = [each.value for each in (Platform.ANDROID, Platform.IOS) if download_form(each, number) is DownloadForm.ZIP]
     if not whole:
         return "downloads only the files that changed"
     return f"downloads whole zips on {' and '.join(whole)}; newer releases download only what changed"

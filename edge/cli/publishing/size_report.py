@@ -1,0 +1,134 @@
+"""What an update weighs: the largest files, what changed since the version before, and what each device downloads.
+
+A device that runs the version before has its files, and takes by a manifest only what it has not, by content.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from edge.cli.client import Client, app_path
+from edge.cli.output import counted, size
+from edge.cli.publishing.downloads import DownloadForm, releases_by_form
+from edge.domain.manifest import target_name
+from edge.domain.model import FileEntry
+
+LARGEST = 5
+NAMED = 3  # files told of one kind of change
+
+
+class File(NamedTuple):
+    """A file of a bundle as its manifest lists it, under the name that it has on a device."""
+
+    name: str
+    hash: str  # of the plain bytes
+    bytes: int  # of the blob that is downloaded
+
+
+class Changes(NamedTuple):
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+class Download(NamedTuple):
+    form: str
+    files: int
+    bytes: int
+    releases: str
+
+
+class SizeReport(NamedTuple):
+    largest: tuple[tuple[str, int], ...]  # names, plain bytes
+    since: str | None  # the version before, if there is one
+    changes: Changes
+    downloads: tuple[Download, ...]  # of a device that runs the version before, else one without any
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "largest": [{"name": name, "bytes": count} for name, count in self.largest],
+            "since": self.since,
+            "changes": self.changes._asdict() if self.since else None,
+            "downloads": [each._asdict() for each in self.downloads],
+        }
+
+    def lines(self) -> list[str]:
+        told = [f"largest: {', '.join(f'{name} {size(count)}' for name, count in self.largest)}"]
+        if self.since is not None:
+            told.append(f"since {self.since}: {_told_changes(self.changes)}")
+        told.append(f"to download{f' on top of {self.since}' if self.since else ''}:")
+        width = max(len(each.form) for each in self.downloads)
+        return told + [f"  {each.form:<{width}}  {each.releases}" for each in self.downloads]
+
+
+class Before(NamedTuple):
+    """The bundle that an update starts from."""
+
+    version: str
+    files: tuple[File, ...]
+
+
+def find_before(client: Client, app: str, version: str, channel: str | None) -> Before | None:
+    """What the channel offers before the publish, without one the newest version; never the very same."""
+    if channel is not None:
+        found = client.get(app_path(app, "channels", channel))["bundle"]
+    else:
+        found = next((each["version"] for each in client.get(app_path(app, "bundles"))), None)
+    if found in (None, "builtin", version):
+        return None
+    return Before(found, listed_entries(client.get(app_path(app, "bundles", found))["entries"]))
+
+
+def listed_entries(entries: Iterable[Mapping[str, Any]]) -> tuple[File, ...]:
+    """As the control API shows them."""
+    return tuple(File(target_name(each["name"]), each["hash"], each["bytes"]) for each in entries)
+
+
+def listed_files(entries: Iterable[FileEntry]) -> tuple[File, ...]:
+    return tuple(File(target_name(entry.name), entry.hash, entry.bytes) for entry in entries)
+
+
+def build_report(
+    files: Sequence[File], plain_sizes: Mapping[str, int], zip_bytes: int, encrypted: bool, before: Before | None
+) -> SizeReport:
+    """`plain_sizes`: of the files, in bytes, by name."""
+    held = {file.hash for file in before.files} if before else set()
+    fetched = {file.hash: file for file in files if file.hash not in held}.values()
+    weights = {
+        DownloadForm.PACKED: sum(file.bytes for file in fetched),
+        DownloadForm.PLAIN: sum(plain_sizes[file.name] for file in fetched),
+        DownloadForm.ZIP: zip_bytes,
+    }
+    return SizeReport(
+        largest=tuple(sorted(plain_sizes.items(), key=lambda each: (-each[1], each[0]))[:LARGEST]),
+        since=before.version if before else None,
+        changes=_changes(files, before.files if before else ()),
+        downloads=tuple(
+            _download(form, weights[form], len(fetched), releases)
+            for form, releases in releases_by_form(encrypted).items()
+        ),
+    )
+
+
+def _changes(files: Sequence[File], before: Sequence[File]) -> Changes:
+    old = {file.name: file.hash for file in before}
+    new = {file.name: file.hash for file in files}
+    return Changes(
+        new=tuple(name for name in new if name not in old),
+        changed=tuple(name for name, found in new.items() if old.get(name, found) != found),
+        removed=tuple(name for name in old if name not in new),
+    )
+
+
+def _download(form: DownloadForm, weight: int, files: int, releases: str) -> Download:
+    count = 1 if form is DownloadForm.ZIP else files
+    return Download(f"{size(weight)} {form.value.format(files=counted(files, 'file'))}", count, weight, releases)
+
+
+def _told_changes(changes: Changes) -> str:
+    told = [
+        f"{len(names)} {kind} ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
+        for kind, names in changes._asdict().items()
+        if names
+    ]
+    return ", ".join(told) or "the same files"

@@ -23,11 +23,13 @@ LIFETIME_SECONDS = 3600.0  # signed anew every minute: sixty misses are an outag
 _DOMAIN = "edge-head"
 
 
-class Head(msgspec.Struct, frozen=True):
-    """Names one revision of an app, and so everything in it."""
+class Head(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Names one revision of an app, and so everything in it. A `deleted` app keeps its head: what it was, and which
+    names it has used up, stays known."""
 
     revision: int
     digest: Digest
+    deleted: bool = False
 
 
 class HeadShard(msgspec.Struct, frozen=True):

@@ -73,11 +73,19 @@ class Releases:
         return self._heads.issued()
 
     def heads(self) -> dict[AppId, Head]:
-        """Every app's head; the last good ones where a shard is refused, which `problems` then tells."""
+        """Every app's head, also those of deleted apps; the last good ones where a shard is refused, which `problems`
+        then tells."""
         return self._heads.read()
 
     def head(self, app: AppId) -> Head:
-        """Raises NotFound `unknown_app`, and Untrusted for a shard that is refused."""
+        """Raises NotFound `unknown_app`, also for a deleted one, and Untrusted for a shard that is refused."""
+        head = self.last_head(app)
+        if head.deleted:
+            raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
+        return head
+
+    def last_head(self, app: AppId) -> Head:
+        """As `head`, also of a deleted app."""
         head = self._heads.shard(shard_of(app)).shard.apps.get(app)
         if head is None:
             raise NotFound("unknown_app", f"unknown app {app!r}")
@@ -115,11 +123,12 @@ class Releases:
 
     def history(self, app: AppId, limit: int, before: int | None = None) -> list[RevisionLine]:
         """At most `limit` lines, newest first, from the head or from the revision under `before` back. Each is verified
-        by the digest in the one after it; a page far back is reached by reading what is in front of it.
+        by the digest in the one after it; a page far back is reached by reading what is in front of it. Deleted apps
+        have theirs too.
 
         Raises as `load`.
         """
-        number, digest = _parts(self.head(app))
+        number, digest = _parts(self.last_head(app))
         if before is not None and before <= number:
             marked = self._marks.get((app, before))
             number, digest = (before, marked) if marked is not None else (number, digest)
@@ -164,7 +173,7 @@ class Releases:
         if head and state is was:
             return Committed(state, head, changed=False, before=was)
         digest = self._revisions.write(state, change, before, head.digest if head else None)
-        moved = Head(state.revision, digest)
+        moved = Head(state.revision, digest, deleted=bool(state.deleted))
         self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))
         return Committed(state, moved, changed=True, before=was)
 

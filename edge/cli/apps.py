@@ -1,7 +1,8 @@
-"""`edge app`: create, list and show apps; check an app's folder."""
+"""`edge app`: create, list, show and delete apps; check an app's folder."""
 
 import click
 
+from edge.cli.asking import Asking, Request, carry_out, with_asking
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, table
@@ -10,7 +11,7 @@ from edge.cli.publishing.app_doctor import doctor
 
 @click.group()
 def app() -> None:
-    """Create and list apps; check an app's folder."""
+    """Create, list and delete apps; check an app's folder."""
 
 
 app.add_command(doctor)
@@ -52,3 +53,18 @@ def show(client: Client, out: Output, app: str) -> None:
         table(("channel", "bundle", "public"), rows, "no channels yet")
 
     out.result(found, tell)
+
+
+@app.command(short_help="Delete APP with all it has.")
+@click.argument("app")
+@with_asking
+@with_api
+def delete(client: Client, out: Output, asking: Asking, app: str) -> None:
+    """Delete APP: its bundles, channels, segments and overrides. On a terminal its id has to be typed.
+
+    Devices keep what they run and hear that there is nothing new; downloads under way can end. Version names stay used
+    up, also if the app is created again. History, and what devices reported, stays. `edge undo` brings the app back.
+    """
+    request = Request("DELETE", app_path(app))
+    gone = carry_out(client, out, asking, request, f"delete app {app} with all it has", type_in=app)
+    out.result(gone, lambda: line(f"deleted app {app} (revision {gone['revision']})"))

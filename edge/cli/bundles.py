@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def bundle() -> None:
-    """Publish, list, delete and withdraw bundles."""
+    """Publish, list, delete, prune and withdraw bundles."""
 
 
 @bundle.command(short_help="Pack a folder or zip, upload it, add it to APP.")
@@ -160,6 +160,30 @@ def delete(client: Client, out: Output, asking: Asking, app: str, version: str) 
     out.result(gone, lambda: line(f"deleted {gone['version']} of {gone['app']}"))
 
 
+@bundle.command(short_help="Delete old bundles of APP that nobody needs.")
+@click.argument("app")
+@click.option("--keep", type=click.IntRange(min=0), required=True, metavar="N", help="How many of the newest stay.")
+@with_asking
+@with_api
+def prune(client: Client, out: Output, asking: Asking, app: str, keep: int) -> None:
+    """Delete the bundles of APP behind the newest N, except for those that a channel offers, has on its way, tries in
+    an experiment or can fall back to.
+
+    Their names stay used up. Devices can fetch their files for 7 more days; the disk gets free when garbage is
+    collected.
+    """
+    request = Request("POST", app_path(app, "bundles", "prune"), {"keep": keep})
+    after = carry_out(client, out, asking, request, lambda foreseen: f"prune {_freed(foreseen)}")
+
+    def tell() -> None:
+        if not after["removed"]:
+            return line(f"no change: nothing to prune of {app}, {after['kept']} kept (revision {after['revision']})")
+        line(f"pruned {_freed(after)}, {after['kept']} kept (revision {after['revision']})")
+        return line(f"removed: {', '.join(each['version'] for each in after['removed'])}")
+
+    out.result(after, tell)
+
+
 @bundle.command(short_help="Never offer VERSION of APP again, anywhere.")
 @click.argument("app")
 @click.argument("version")
@@ -195,6 +219,11 @@ def _tell(done: "Published", channel: str | None) -> None:
     for each in done.report.lines() if done.report else ():
         line(each)
     return None
+
+
+def _freed(pruned: dict[str, Any]) -> str:
+    bundles = counted(len(pruned["removed"]), "bundle")
+    return f"{bundles} of {pruned['app']}, {size(pruned['bytes'])} to be freed when garbage is collected"
 
 
 def _encryption_word(bundle: dict[str, Any]) -> str:

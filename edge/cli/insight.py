@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from edge import __version__
-from edge.bundles.heads import shard_of
+from edge.bundles.heads import Head, shard_of
 from edge.control.trying import refused
 from edge.domain.advice import advice_of
 from edge.domain.decide import resolve
@@ -115,7 +115,7 @@ class Insight:
         }
 
     async def status(self) -> dict[str, Any]:
-        heads = await asyncio.to_thread(self._truth.releases.heads)
+        heads = await asyncio.to_thread(self._living)
         workers = await self._supervisor.statuses()
         return {
             "version": __version__,
@@ -124,6 +124,10 @@ class Insight:
             "heads": {app: {"revision": head.revision, "digest": head.digest} for app, head in heads.items()},
             "refused": {**self._truth.releases.refused, **self._truth.releases.problems},
         }
+
+    def _living(self) -> dict[AppId, Head]:
+        """The heads of the apps that are not deleted."""
+        return {app: head for app, head in self._truth.releases.heads().items() if not head.deleted}
 
     async def metrics(self) -> bytes:
         """In Prometheus' text format."""
@@ -139,7 +143,7 @@ class Insight:
             version=__version__,
             now=time.time(),
             workers=workers,
-            apps=len(releases.heads()),
+            apps=len(self._living()),
             heads_issued=releases.heads_issued(),
             heads_refused=list(releases.problems),
             refused=dict(releases.refused),

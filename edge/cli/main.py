@@ -23,8 +23,8 @@ class Verb(NamedTuple):
 
 
 VERBS: Mapping[str, Verb] = {
-    "app": Verb("edge.cli.apps", "app", "Create and list apps; check an app's folder."),
-    "bundle": Verb("edge.cli.bundles", "bundle", "Publish, list, delete and withdraw bundles."),
+    "app": Verb("edge.cli.apps", "app", "Create, list and delete apps; check an app's folder."),
+    "bundle": Verb("edge.cli.bundles", "bundle", "Publish, list, delete, prune and withdraw bundles."),
     "channel": Verb("edge.cli.channels", "channel", "Decide who is offered which bundle."),
     "completion": Verb("edge.cli.publishing.completion", "completion", "Complete verbs and options in a shell."),
     "config": Verb("edge.cli.configs", "config", "Check and show the configuration."),

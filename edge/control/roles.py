@@ -23,6 +23,7 @@ class Permission(enum.Enum):
     UPLOAD_BUNDLES = "upload_bundles"  # without a channel: nothing is offered by it
     CHANGE_APP = "change_app"  # everything else about it, above all what its channels offer
     CREATE_APP = "create_app"
+    DELETE_APP = "delete_app"
     READ_NODE = "read_node"
     MANAGE_TOKENS = "manage_tokens"
 

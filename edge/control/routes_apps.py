@@ -6,13 +6,15 @@ from typing import Any
 from msgspec.structs import asdict
 
 from edge.bundles.documents import RevisionLine
+from edge.bundles.releases import Head
 from edge.control.impact_shapes import view_channel_impact
 from edge.control.operations import Call, Operation, commit, load_app, parse_number
 from edge.control.roles import Permission, allows
 from edge.control.rollout_shapes import WHOLE_LIMIT
 from edge.control.routes_channels import view_channel
-from edge.control.shapes import AppChanged, AppRequest, AppSummary, AppView, HistoryEntry
-from edge.domain.commands import CreateApp
+from edge.control.shapes import AppChanged, AppDeleted, AppRequest, AppSummary, AppView, HistoryEntry
+from edge.domain.commands import CreateApp, DeleteApp
+from edge.domain.errors import NotFound
 from edge.domain.model import AppState, parse_app_id
 
 HISTORY_DEFAULT = 50
@@ -24,7 +26,7 @@ async def handle_list(call: Call[None]) -> list[AppSummary]:
 
     def summarize_all() -> list[AppSummary]:
         releases = call.ports.releases
-        readable = sorted((app, head) for app, head in releases.heads().items() if _readable(call, app))
+        readable = sorted((app, head) for app, head in releases.heads().items() if _is_listed(call, app, head))
         return [_summarize(releases.load_revision(app, head.revision, head.digest)) for app, head in readable]
 
     return await asyncio.to_thread(summarize_all)
@@ -33,11 +35,18 @@ async def handle_list(call: Call[None]) -> list[AppSummary]:
 async def handle_create(call: Call[AppRequest]) -> AppChanged:
     app = parse_app_id(call.body.app)
     committed = await commit(call, app, CreateApp(app=app, expose_metadata=call.body.expose_metadata))
+    if committed.state.deleted:  # a repeated command whose app was deleted since
+        raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
     return AppChanged(**asdict(_view(committed.state)), changed=committed.changed)
 
 
 async def handle_show(call: Call[None]) -> AppView:
     return _view(await load_app(call))
+
+
+async def handle_delete(call: Call[None]) -> AppDeleted:
+    committed = await commit(call, call.app, DeleteApp(app=call.app))
+    return AppDeleted(app=call.app, revision=committed.state.revision, changed=committed.changed)
 
 
 async def handle_history(call: Call[None]) -> list[HistoryEntry]:
@@ -61,8 +70,8 @@ def view_line(line: RevisionLine) -> HistoryEntry:
     )
 
 
-def _readable(call: Call[Any], app: str) -> bool:
-    return allows(call.grant.role, call.grant.app, Permission.READ_APP, app)
+def _is_listed(call: Call[Any], app: str, head: Head) -> bool:
+    return not head.deleted and allows(call.grant.role, call.grant.app, Permission.READ_APP, app)
 
 
 def _summarize(state: AppState) -> AppSummary:
@@ -106,6 +115,7 @@ OPERATIONS = (
         answer=AppChanged,
         body=AppRequest,
         changes=True,
+        refusals=(404,),
     ),
     Operation(
         name="show_app",
@@ -115,6 +125,16 @@ OPERATIONS = (
         permission=Permission.READ_APP,
         handle=handle_show,
         answer=AppView,
+    ),
+    Operation(
+        name="delete_app",
+        method="DELETE",
+        path="/v1/apps/{app}",
+        summary="Delete an app with all it has, except its history; its devices hear that there is nothing new",
+        permission=Permission.DELETE_APP,
+        handle=handle_delete,
+        answer=AppDeleted,
+        changes=True,
     ),
     Operation(
         name="show_history",

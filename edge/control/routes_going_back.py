@@ -2,7 +2,7 @@
 
 import asyncio
 
-from edge.control.operations import Call, Operation, commit
+from edge.control.operations import Call, Operation, commit, require
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import RollbackRequest, UndoRequest
 from edge.control.routes_apps import view_line
@@ -18,6 +18,8 @@ async def handle_rollback(call: Call[RollbackRequest]) -> ChannelChanged:
 
 async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
     """What is undone is named before: if the head moves meanwhile, `apply` refuses."""
+    if (await asyncio.to_thread(call.ports.releases.last_head, call.app)).deleted:
+        require(call, Permission.DELETE_APP, "bring a deleted app back")
     (latest,) = await asyncio.to_thread(call.ports.releases.history, call.app, 1)
     wanted = latest.number if call.body.revision is None else call.body.revision
     committed = await commit(

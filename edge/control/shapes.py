@@ -61,6 +61,12 @@ class PublishRequest(_Request, frozen=True, kw_only=True):
     if_current: str | None = None
 
 
+class PruneRequest(_Request, frozen=True, kw_only=True):
+    """How many of the newest bundles stay, beside those that a channel needs."""
+
+    keep: Whole
+
+
 class MissingRequest(_Request, frozen=True, kw_only=True):
     digests: list[str]
 
@@ -264,6 +270,12 @@ class ReplacedView(_Answer, frozen=True, kw_only=True):
     experiment: str | None
 
 
+class AppDeleted(_Answer, frozen=True, kw_only=True):
+    app: str
+    revision: int
+    changed: bool
+
+
 class BundleChanged(BundleView, frozen=True, kw_only=True):
     """`replaced` is what it replaced on the channel; null where nothing was, and where this was carried out before."""
 
@@ -303,6 +315,26 @@ class BundleDeleted(_Answer, frozen=True, kw_only=True):
     revision: int
     changed: bool
     version: str
+
+
+class PrunedBundle(_Answer, frozen=True, kw_only=True):
+    """`published` is in seconds since the epoch, `withdrawn` the reason, empty for a bundle that was not."""
+
+    version: str
+    published: float
+    withdrawn: str
+
+
+class BundlesPruned(_Answer, frozen=True, kw_only=True):
+    """`removed` are the bundles that are gone, oldest first; `bytes` is what only they need on disk, `kept` how many
+    are left."""
+
+    app: str
+    revision: int
+    changed: bool
+    removed: list[PrunedBundle]
+    bytes: int
+    kept: int
 
 
 class ChannelDeleted(_Answer, frozen=True, kw_only=True):

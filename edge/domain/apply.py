@@ -6,18 +6,20 @@ would leave a state that is not valid, and knows a change that it has already se
 
 from dataclasses import replace
 
-from edge.domain import bundle_changes, channel_changes, rollout_changes, segment_changes, undoing
+from edge.domain import app_changes, bundle_changes, channel_changes, pruning, rollout_changes, segment_changes, undoing
 from edge.domain.command_ids import is_repeat, remember
 from edge.domain.commands import (
     Change,
     ClearOverride,
     CreateApp,
     CreateChannel,
+    DeleteApp,
     DeleteBundle,
     DeleteChannel,
     DeleteIdSet,
     DeleteSegment,
     MoveRollout,
+    PruneBundles,
     PublishBundle,
     PutIdSet,
     RollBack,
@@ -30,8 +32,8 @@ from edge.domain.commands import (
     Undo,
     WithdrawBundle,
 )
-from edge.domain.errors import Conflict, NotFound
-from edge.domain.model import AppState, parse_app_id
+from edge.domain.errors import NotFound
+from edge.domain.model import AppState
 
 
 def apply(state: AppState | None, change: Change, before: AppState | None = None) -> AppState:
@@ -40,22 +42,27 @@ def apply(state: AppState | None, change: Change, before: AppState | None = None
     `before` is the state of the revision before `state`; only `Undo` asks for it. Raises NotFound, Conflict or Invalid;
     the state is then untouched.
     """
-    repeated = is_repeat(state, change)
-    if isinstance(change.command, CreateApp) and not repeated:
-        return _create_app(state, change, change.command)
-    if state is None:
-        raise NotFound("unknown_app", "the app does not exist")
-    if repeated:
+    if is_repeat(state, change) and state is not None:
         return state
     after = _carry_out(state, change, before)
     if after is state:
         return state
-    after = _signed(state, after, change)
-    return replace(after, revision=state.revision + 1, recent=remember(state.recent, change))
+    old = after if state is None else state
+    after = _signed(old, after, change)
+    return replace(after, revision=old.revision + 1, recent=remember(old.recent, change))
 
 
-def _carry_out(state: AppState, change: Change, before: AppState | None) -> AppState:
+def _carry_out(state: AppState | None, change: Change, before: AppState | None) -> AppState:
+    if isinstance(change.command, CreateApp):
+        return app_changes.create(state, change.command)
+    # What is left of a deleted app can only be created again, or be as it was before.
+    if state is None or (state.deleted and not isinstance(change.command, Undo)):
+        raise NotFound("unknown_app", f"unknown app {state.app!r}" if state is not None else "the app does not exist")
     match change.command:
+        case DeleteApp() as command:
+            return app_changes.delete(state, command, change.at)
+        case PruneBundles() as command:
+            return pruning.prune(state, command, change.at)
         case PublishBundle() | DeleteBundle() | WithdrawBundle() as command:
             return bundle_changes.carry_out(state, command, change.at)
         case CreateChannel() | SetChannel() | DeleteChannel() | RollBack() | SetOverride() | ClearOverride() as command:
@@ -66,23 +73,14 @@ def _carry_out(state: AppState, change: Change, before: AppState | None) -> AppS
             return rollout_changes.carry_out(state, command, change.at, change.id)
         case Undo() as command:
             return undoing.undo(state, before, command, change.at)
-        case CreateApp():
-            raise AssertionError("handled by apply")
 
 
-def _signed(state: AppState, after: AppState, change: Change) -> AppState:
+def _signed(before: AppState, after: AppState, change: Change) -> AppState:
     """With the author of what channels offer now and did not before. A channel that comes back keeps its own."""
-    offered = {name: channel.bundle for name, channel in state.channels.items()}
+    offered = {name: channel.bundle for name, channel in before.channels.items()}
     changed = {
         name: replace(channel, changed_by=change.by)
         for name, channel in after.channels.items()
         if channel.changed == change.at and channel.bundle != offered.get(name)
     }
     return replace(after, channels={**after.channels, **changed}) if changed else after
-
-
-def _create_app(state: AppState | None, change: Change, command: CreateApp) -> AppState:
-    if state is not None:
-        raise Conflict("app_exists", f"app {command.app!r} exists already")
-    app = parse_app_id(command.app)
-    return AppState(app=app, revision=1, expose_metadata=command.expose_metadata, recent=remember((), change))

@@ -1,5 +1,6 @@
 """Bundles of an app: publish, delete, withdraw. A name stands for one content for ever."""
 
+from collections.abc import Container
 from dataclasses import replace
 
 from edge.domain.channel_changes import change_channel
@@ -111,7 +112,7 @@ def _delete(state: AppState, command: DeleteBundle, at: float) -> AppState:
         state,
         bundles=without_entry(state.bundles, bundle.version),
         retired=with_entry(state.retired, bundle.version, retire(bundle, at)),
-        channels={name: _forgetting(channel, bundle.version) for name, channel in state.channels.items()},
+        channels={name: forgetting(channel, {bundle.version}) for name, channel in state.channels.items()},
     )
 
 
@@ -141,11 +142,10 @@ def uses_of(state: AppState, channel: Channel, version: str) -> list[str]:
     ]
 
 
-def _forgetting(channel: Channel, version: VersionName) -> Channel:
-    """A name that comes back later was not offered before."""
-    if version not in channel.earlier:
-        return channel
-    return replace(channel, earlier=tuple(each for each in channel.earlier if each != version))
+def forgetting(channel: Channel, gone: Container[VersionName]) -> Channel:
+    """The channel without bundles that have gone: a name that comes back later was not offered before."""
+    earlier = tuple(version for version in channel.earlier if version not in gone)
+    return channel if earlier == channel.earlier else replace(channel, earlier=earlier)
 
 
 def _withdraw(state: AppState, command: WithdrawBundle, at: float) -> AppState:

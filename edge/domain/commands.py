@@ -38,6 +38,10 @@ class CreateApp(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     expose_metadata: bool = False
 
 
+class DeleteApp(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="delete_app"):
+    app: str
+
+
 class Replacing(msgspec.Struct, frozen=True, kw_only=True):
     """On which terms a channel gets another bundle. `force` ends a rollout and an experiment on it, `downgrade` allows
     a version below the one that is offered; `if_current`, a version, `builtin` or NOTHING: only if it offers that."""
@@ -56,6 +60,12 @@ class PublishBundle(Replacing, frozen=True, kw_only=True, tag_field="kind", tag=
 
 class DeleteBundle(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="delete_bundle"):
     version: str
+
+
+class PruneBundles(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="prune_bundles"):
+    """Delete what is older than the newest `keep` bundles, except for what a channel needs."""
+
+    keep: int
 
 
 class CreateChannel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="create_channel"):
@@ -181,8 +191,10 @@ class Undo(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="und
 
 Command = (
     CreateApp
+    | DeleteApp
     | PublishBundle
     | DeleteBundle
+    | PruneBundles
     | WithdrawBundle
     | CreateChannel
     | SetChannel
@@ -219,8 +231,10 @@ def kind_of(command: Command) -> str:
 def target_of(command: Command) -> str:
     """What the command is about, by name: a version, a channel, a device, a revision."""
     match command:
-        case CreateApp():
+        case CreateApp() | DeleteApp():
             return command.app
+        case PruneBundles():
+            return f"all but the newest {command.keep}"
         case PublishBundle():
             return command.bundle.version
         case DeleteBundle() | WithdrawBundle():

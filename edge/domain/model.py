@@ -217,7 +217,7 @@ class UsedId(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppState:
     """One app's release state at one revision. `recent` holds the latest command ids, oldest first; one that was stored
-    by revisions of format 1 is an id alone."""
+    by revisions of format 1 is an id alone. A `deleted` app has nothing but its retired names."""
 
     app: AppId
     revision: int
@@ -229,6 +229,7 @@ class AppState:
     segments: Mapping[SegmentName, Segment] = field(default_factory=dict)
     id_sets: Mapping[IdSetName, StoredIdSet] = field(default_factory=dict)
     recent: tuple[UsedId | str, ...] = ()
+    deleted: float = 0.0  # seconds since the epoch; 0: it is not
 
 
 class PlainWithKey(enum.Enum):

@@ -65,6 +65,8 @@ def asked(app):
         "public at once": ("channel", "create", app, "beta", "--public", "--replace"),
         "promote": ("rollout", "promote", app, "stable"),
         "undo": ("undo", app),
+        "delete an app": ("app", "delete", app),
+        "prune": ("bundle", "prune", app, "--keep", "0"),
     }
 
 
@@ -117,3 +119,27 @@ def test_stops_are_never_asked_about(node, app):
     node.text("rollout", "pause", app, "stable")
     node.text("rollout", "rollback", app, "stable")
     assert node.json("rollback", app, "stable")["bundle"] == "1.0.0"
+
+
+def test_an_app_is_deleted_when_its_id_is_typed_and_its_devices_hear_nothing_new(node, app, tmp_path):
+    code, seen = at_terminal(node, "app", "delete", app, typed="y\n")
+    assert (code, f"type {app} to do it" in seen, "nothing was changed" in seen) == (1, True, True)
+    assert "channel stable: goes; it offers 1.1.0" in seen and "removed: 1.0.0, 1.1.0" in seen
+    code, seen = at_terminal(node, "app", "delete", app, typed=f"{app}\n")
+    assert (code, f"deleted app {app}" in seen) == (0, True)
+    assert "unknown app" in node.failure("app", "show", app)
+    again = node.device(app, tmp_path / "phone")
+    assert again.exit_code == 0 and "1.1.0" in again.stdout
+    node.text("undo", app, "--yes")
+    assert node.json("channel", "show", app, "stable")["bundle"] == "1.1.0"
+
+
+def test_pruning_says_what_goes_and_how_much_that_is(node, app, tmp_path):
+    folder = write_folder(tmp_path / "old", web_build(2))
+    node.text("bundle", "publish", app, folder, "--version", "0.9.0")
+    text = node.text("bundle", "prune", app, "--keep", "0", "--dry-run")
+    assert text.startswith(f"prune 1 bundle of {app}, ") and "kB to be freed when garbage is collected" in text
+    assert "removed: 0.9.0" in text
+    assert node.text("bundle", "prune", app, "--keep", "3", "--yes").startswith("no change: nothing to prune")
+    done = node.json("bundle", "prune", app, "--keep", "0", "--yes")
+    assert ([each["version"] for each in done["removed"]], done["kept"]) == (["0.9.0"], 2)

@@ -21,6 +21,8 @@ PAUSE = ("POST", f"{ROLLOUT}/pause", None)
 # Each change by its operation, after what has to be there before.
 CHANGES = {
     "create_app": ((), ("POST", "/v1/apps", {"app": "com.acme.new"})),
+    "delete_app": ((), ("DELETE", f"/v1/apps/{APP}", None)),
+    "prune_bundles": ((), ("POST", f"{BUNDLES}/prune", {"keep": 0})),
     "publish_bundle": ((), ("POST", BUNDLES, PUBLISH)),
     "delete_bundle": ((), ("DELETE", f"{BUNDLES}/1.2.0", None)),
     "withdraw_bundle": ((), ("POST", f"{BUNDLES}/1.1.0/withdraw", {"reason": "crashes"})),

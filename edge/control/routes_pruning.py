@@ -1,0 +1,76 @@
+"""Old bundles that nobody needs: removed together, with what that frees."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from edge.bundles.blobs import read_blob
+from edge.bundles.store import ObjectStore, blob_key
+from edge.control.operations import Call, Operation, commit, load_app
+from edge.control.roles import Permission
+from edge.control.shapes import BundlesPruned, PrunedBundle, PruneRequest
+from edge.control.turns import LOOKS
+from edge.domain.commands import PruneBundles
+from edge.domain.errors import Unavailable
+from edge.domain.manifest import parse_manifest
+from edge.domain.model import Bundle, Digest
+
+
+async def handle_prune(call: Call[PruneRequest]) -> BundlesPruned:
+    """Files go from the disk when garbage is collected, not before devices can have finished their downloads."""
+    before = await load_app(call)
+    committed = await commit(call, call.app, PruneBundles(keep=call.body.keep))
+    kept = committed.state.bundles
+    removed = sorted(
+        (bundle for version, bundle in before.bundles.items() if version not in kept),
+        key=lambda bundle: (bundle.published, bundle.version),
+    )
+    async with call.request.app[LOOKS].turn():
+        freed = await asyncio.to_thread(freed_bytes, call.ports.store, removed, kept.values())
+    return BundlesPruned(
+        app=call.app,
+        revision=committed.state.revision,
+        changed=committed.changed,
+        removed=[
+            PrunedBundle(version=each.version, published=each.published, withdrawn=each.withdrawn) for each in removed
+        ],
+        bytes=freed,
+        kept=len(kept),
+    )
+
+
+def freed_bytes(store: ObjectStore, removed: Iterable[Bundle], kept: Iterable[Bundle]) -> int:
+    """Size of the blobs that the removed bundles name and no kept one of the app does. Blocks: reads manifests."""
+    going = {digest for bundle in removed for digest in _blobs(store, bundle)}
+    if going:
+        going.difference_update(digest for bundle in kept for digest in _blobs(store, bundle))
+    return sum(_size(store, digest) for digest in going)
+
+
+def _blobs(store: ObjectStore, bundle: Bundle) -> Iterator[Digest]:
+    yield bundle.zip
+    if bundle.manifest is not None:
+        yield bundle.manifest
+        with suppress(Unavailable):  # lost: there is nothing to free
+            yield from (file.blob for file in parse_manifest(read_blob(store, bundle.manifest, "a manifest")))
+
+
+def _size(store: ObjectStore, digest: Digest) -> int:
+    with suppress(FileNotFoundError):
+        return store.path(blob_key(digest)).stat().st_size
+    return 0
+
+
+OPERATIONS = (
+    Operation(
+        name="prune_bundles",
+        method="POST",
+        path="/v1/apps/{app}/bundles/prune",
+        summary="Delete old bundles that no channel needs; their files go when garbage is collected",
+        permission=Permission.CHANGE_APP,
+        handle=handle_prune,
+        answer=BundlesPruned,
+        body=PruneRequest,
+        changes=True,
+    ),
+)

@@ -75,17 +75,18 @@ def test_a_wrong_pattern_is_one_line(node, source):
 
 def test_a_publish_ends_with_what_it_weighs(node, source):
     """The version before is what the channel offered, not what was published last."""
-    node.text("channel", "create", "com.acme.app", "weighed")
     first, second, third = next(VERSIONS), next(VERSIONS), next(VERSIONS)
+    channel = f"weighed-{first}"
+    node.text("channel", "create", "com.acme.app", channel)
     path = source(web_build(1))
-    node.text("bundle", "publish", "com.acme.app", path, "--version", first, "--channel", "weighed")
+    node.text("bundle", "publish", "com.acme.app", path, "--version", first, "--channel", channel)
     node.text("bundle", "publish", "com.acme.app", source(web_build(2)), "--version", second)
     changed = source(web_build(1) | {"icons/1.svg": b"<svg/>"})
-    asked = ("bundle", "publish", "com.acme.app", changed, "--version", third, "--channel", "weighed")
+    asked = ("bundle", "publish", "com.acme.app", changed, "--version", third, "--channel", channel)
     told = node.json(*asked)["sizes"]
     assert (told["since"], told["changes"]) == (first, {"new": [], "changed": ["icons/1.svg"], "removed": []})
     assert told["largest"][0] == {"name": "assets/photo.jpg", "bytes": 150_000}
     assert [each["files"] for each in told["downloads"]] == [1, 1, 1]
     assert told["downloads"][0]["bytes"] == len(b"<svg/>") and "Android" in told["downloads"][0]["releases"]
-    again = node.text("bundle", "publish", "com.acme.app", changed, "--version", next(VERSIONS), "--channel", "weighed")
+    again = node.text("bundle", "publish", "com.acme.app", changed, "--version", next(VERSIONS), "--channel", channel)
     assert f"since {third}: the same files\n" in again and f"to download on top of {third}:\n  0 B in 0 files " in again

@@ -5,6 +5,7 @@ from itertools import count
 
 from edge.domain.apply import apply
 from edge.domain.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
+from edge.domain.file_names import NameFacts
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry, Platform, Plugin, UpdateCheck
 from edge.domain.rollout import Moment
@@ -38,6 +39,8 @@ def a_bundle(version: str = "1.0.1", **changes) -> Bundle:
         "manifest": Digest(hashlib.sha256(a_manifest(version)).hexdigest()),
         "files": 2,
         "plain_bytes": 2_000,
+        "names": NameFacts(longest_bytes=10, longest_listed_bytes=10, same=False, same_and_equal=False),
+        "plain_files": True,
         "published": NOW,
     }
     return Bundle(**(values | changes))

@@ -12,7 +12,7 @@ import brotli
 
 from edge.bundles.limits import CHUNK_BYTES
 from edge.bundles.packing import STREAM_WINDOW_BITS, WHOLE_LIMIT_BYTES, WHOLE_WINDOW_BITS, Packing
-from edge.domain.manifest import BROTLI_SUFFIX
+from edge.domain.file_names import BROTLI_SUFFIX
 from edge.domain.model import Digest
 
 PLAIN_BELOW_BYTES = 8 * 1024  # a request costs more than brotli saves on such a file

@@ -4,11 +4,27 @@ A reader sees a whole file or none. What returned is on the disk, its directory 
 user alone: workers run as the same user, and a store holds unreleased bundles, token hashes and writers' keys.
 """
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from edge.domain.errors import Unavailable
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
+
+
+@contextmanager
+def room_to(do_what: str) -> Iterator[None]:
+    """Raises Unavailable `storage_full` where the block runs into a full disk or quota."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable("storage_full", f"the store has no room to {do_what}") from error
+        raise
 
 
 def write_scratch(scratch: Path, data: bytes) -> None:

@@ -22,7 +22,8 @@ from edge.bundles.sources import read_source
 from edge.bundles.workers import Job, Result, compression
 from edge.bundles.zipping import write_zip
 from edge.domain.errors import Invalid
-from edge.domain.manifest import BROTLI_SUFFIX, check_names, content_digest, encode_manifest
+from edge.domain.file_names import BROTLI_SUFFIX
+from edge.domain.manifest import check_names, content_digest, encode_manifest
 from edge.domain.model import Digest, FileEntry
 
 Progress = Callable[[str, int, int], None]  # stage ("zip", "brotli"), plain bytes done, plain bytes in all

@@ -4,10 +4,9 @@ The server's side; blocking, for minutes at the limits: run it off the loop. Not
 is read and hashed, in chunks; memory does not grow with the bundle.
 """
 
-import errno
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -15,13 +14,14 @@ from typing import NamedTuple, NoReturn
 import brotli
 
 from edge.bundles.chunks import digest_file, read_chunks
-from edge.bundles.durable import FILE_MODE
+from edge.bundles.durable import FILE_MODE, room_to
 from edge.bundles.limits import CHUNK_BYTES, INDEX, MANIFEST_LIMIT_BYTES, check_not_empty
 from edge.bundles.opening import Opening, check_ciphertext_size
 from edge.bundles.store import ObjectStore, blob_key
 from edge.bundles.zip_reader import read_directory, unpack
-from edge.domain.errors import Invalid, TooLarge, Unavailable
-from edge.domain.manifest import BROTLI_SUFFIX, content_digest, parse_manifest, target_name
+from edge.domain.errors import Invalid, TooLarge
+from edge.domain.file_names import BROTLI_SUFFIX, NameFacts, name_facts, target_name
+from edge.domain.manifest import content_digest, parse_manifest
 from edge.domain.model import Digest, FileEntry
 
 # Streams the plugin takes for raw files in a wrapper and cuts instead of decoding (device-protocol §5.4).
@@ -36,7 +36,8 @@ class Verified:
     content: Digest
     files: int
     plain_bytes: int
-    entries: tuple[FileEntry, ...]
+    names: NameFacts | None  # None: nobody has seen inside
+    plain_files: bool  # whether the store has the plain bytes of every file, each under its hash
 
 
 class _Plain(NamedTuple):
@@ -46,7 +47,11 @@ class _Plain(NamedTuple):
 
 def verify_bundle(store: ObjectStore, *, zip: Digest, manifest: Digest, opening: Opening | None = None) -> Verified:
     """With an `opening` the zip and the files are encrypted, and proven as their plain bytes are. What is returned then
-    describes the plain files, and the encrypted zip. Raises EdgeError children; the message names the file.
+    describes the plain files, and the encrypted zip.
+
+    Without, the plain bytes of packed files become blobs on the way, for releases that can take no packed ones; not
+    where a file is called `x.br` itself, since no manifest of plain files could list it. Raises EdgeError children; the
+    message names the file.
 
     `missing_blob`, `digest_mismatch` (the store's bytes are not what their name says); for the zip all codes of
     `read_directory` and `no_index`; for the manifest `invalid_manifest`, `unsafe_name`, `duplicate_name`,
@@ -60,16 +65,18 @@ def verify_bundle(store: ObjectStore, *, zip: Digest, manifest: Digest, opening:
         files = _read_zip(plain)
     entries = _read_manifest(store, manifest)
     _check_same(files, entries)
+    keeps = opening is None and not any(name.endswith(BROTLI_SUFFIX) for name in files)
     for entry in entries:
         _check_hash(entry, files[target_name(entry.name)], opening)
-        _check_blob(store, entry, files[target_name(entry.name)], opening)
+        _check_blob(store, entry, files[target_name(entry.name)], opening, keeps)
     return Verified(
         zip_bytes=made.bytes,
         zip_crc32=made.crc32,
         content=content_digest((name, file.hash) for name, file in files.items()),
         files=len(files),
         plain_bytes=sum(file.bytes for file in files.values()),
-        entries=entries,
+        names=name_facts((entry.name, entry.hash) for entry in entries),
+        plain_files=keeps,
     )
 
 
@@ -80,7 +87,15 @@ def verify_opaque(store: ObjectStore, *, zip: Digest) -> Verified:
     made = digest_file(_path(store, zip, "the zip"))
     _check_digest(zip, made.sha256, "the zip")
     check_ciphertext_size(made.bytes, "the zip")
-    return Verified(zip_bytes=made.bytes, zip_crc32=made.crc32, content=zip, files=0, plain_bytes=0, entries=())
+    return Verified(
+        zip_bytes=made.bytes,
+        zip_crc32=made.crc32,
+        content=zip,
+        files=0,
+        plain_bytes=0,
+        names=None,
+        plain_files=False,
+    )
 
 
 @contextmanager
@@ -103,15 +118,10 @@ def _plain_zip(store: ObjectStore, path: Path, opening: Opening | None) -> Itera
 def _write_plain(path: Path, scratch: Path, opening: Opening) -> str:
     """Returns the SHA-256 of what was written. Raises Unavailable `storage_full`."""
     hashing = hashlib.sha256()
-    try:
-        with scratch.open("r+b") as file:
-            for chunk in opening.decrypt(read_chunks(path), "the zip"):
-                hashing.update(chunk)
-                file.write(chunk)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable("storage_full", "the store has no room to decrypt the zip") from error
-        raise
+    with room_to("decrypt the zip"), scratch.open("r+b") as file:
+        for chunk in opening.decrypt(read_chunks(path), "the zip"):
+            hashing.update(chunk)
+            file.write(chunk)
     return hashing.hexdigest()
 
 
@@ -174,8 +184,9 @@ def _check_hash(entry: FileEntry, plain: _Plain, opening: Opening | None) -> Non
         _wrong(entry, "is signed as other bytes than its hash says")
 
 
-def _check_blob(store: ObjectStore, entry: FileEntry, plain: _Plain, opening: Opening | None) -> None:
-    """The stored bytes are what the manifest says, and a device makes `entry.hash` of them."""
+def _check_blob(store: ObjectStore, entry: FileEntry, plain: _Plain, opening: Opening | None, keeps: bool) -> None:
+    """The stored bytes are what the manifest says, and a device makes `entry.hash` of them. `keeps`: that becomes a
+    blob too."""
     path = _path(store, entry.blob, repr(entry.name))
     size = path.stat().st_size
     if size != entry.bytes:
@@ -186,11 +197,38 @@ def _check_blob(store: ObjectStore, entry: FileEntry, plain: _Plain, opening: Op
         _check_digest(entry.blob, digest_file(path).sha256, repr(entry.name))
         return
     stored, decoded = hashlib.sha256(), hashlib.sha256()
-    for chunk in _plain_file(path, entry, plain.bytes, stored, opening):
-        decoded.update(chunk)
-    _check_digest(entry.blob, stored.hexdigest(), repr(entry.name))
-    if decoded.hexdigest() != entry.hash:
-        _wrong(entry, "decodes to other bytes than its hash says")
+    with _keeping(store, entry.hash) if keeps else nullcontext(_drop) as keep:
+        for chunk in _plain_file(path, entry, plain.bytes, stored, opening):
+            decoded.update(chunk)
+            keep(chunk)
+        _check_digest(entry.blob, stored.hexdigest(), repr(entry.name))
+        if decoded.hexdigest() != entry.hash:
+            _wrong(entry, "decodes to other bytes than its hash says")
+
+
+@contextmanager
+def _keeping(store: ObjectStore, digest: Digest) -> Iterator[Callable[[bytes], object]]:
+    """What is written in the block becomes the blob `digest` when the block ends well: it checks the bytes.
+
+    Raises Unavailable `storage_full`.
+    """
+    key = blob_key(digest)
+    if store.has(key):
+        yield _drop
+        return
+    scratch = store.scratch()
+    scratch.touch(mode=FILE_MODE, exist_ok=False)
+    try:
+        with room_to("keep the plain files"):
+            with scratch.open("r+b") as file:
+                yield file.write
+            store.adopt(key, scratch)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _drop(chunk: bytes) -> None:
+    pass
 
 
 def _plain_file(

@@ -58,6 +58,8 @@ def prove_bundle(store: ObjectStore, asked: Asked, body: PublishRequest) -> Bund
         manifest=asked.manifest,
         files=verified.files,
         plain_bytes=verified.plain_bytes,
+        names=verified.names,
+        plain_files=verified.plain_files,
         min_native=body.min_native,
         link=body.link,
         comment=body.comment,

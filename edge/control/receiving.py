@@ -5,7 +5,6 @@ all.
 """
 
 import asyncio
-import errno
 import hashlib
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -15,10 +14,10 @@ from typing import NamedTuple
 import aiofiles
 from aiohttp import ClientPayloadError, hdrs, web
 
-from edge.bundles.durable import FILE_MODE
+from edge.bundles.durable import FILE_MODE, room_to
 from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.bundles.store import ObjectStore, blob_key
-from edge.domain.errors import EdgeError, Invalid, TooLarge, Unavailable
+from edge.domain.errors import EdgeError, Invalid, TooLarge
 from edge.domain.model import Digest
 
 BODY_SECONDS = 30  # for a whole small body: 1 MiB at 280 kbit/s
@@ -89,12 +88,9 @@ async def receive_file(
     _check_declared(request, limit_bytes)
     scratch = store.scratch()
     try:
-        received, digest = await _write_scratch(request, scratch, limit_bytes, idle_seconds)
-        yield Received(scratch, received, digest)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable("storage_full", "the store has no room for this upload") from error
-        raise
+        with room_to("take this upload"):
+            received, digest = await _write_scratch(request, scratch, limit_bytes, idle_seconds)
+            yield Received(scratch, received, digest)
     finally:
         scratch.unlink(missing_ok=True)  # not in a thread: a cancelled upload must not wait once more
 

@@ -38,9 +38,12 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
     bundle = replace(command.bundle, published=at, withdrawn="")
     _check_bundle(bundle)
     _check_name_is_free(state, bundle)
-    if bundle.version not in state.bundles:
+    known = state.bundles.get(bundle.version)
+    if known is None:
         retired = without_entry(state.retired, bundle.version)
         state = replace(state, bundles=with_entry(state.bundles, bundle.version, bundle), retired=retired)
+    elif bundle.plain_files and not known.plain_files:  # the previous version published it
+        state = replace(state, bundles=with_entry(state.bundles, known.version, replace(known, plain_files=True)))
     if command.channel is None:
         if command.if_current is not None:
             raise Invalid("missing_channel", "if_current says what a channel offers: name the channel")
@@ -122,6 +125,7 @@ def retire(bundle: Bundle, at: float) -> Retired:
         zip=bundle.zip,
         manifest=bundle.manifest,
         deleted=at,
+        plain_files=bundle.plain_files,
         withdrawn=bundle.withdrawn,
     )
 

@@ -5,13 +5,13 @@ the id was first used for. Compared is what was asked, not what became of it: ti
 """
 
 import hashlib
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import msgspec
 from msgspec import NODEFAULT
 
-from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, Undo, kind_of, target_of
+from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle, Undo, kind_of, target_of
 from edge.domain.durations import format_moment
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import AppState, UsedId
@@ -51,6 +51,8 @@ def command_digest(command: Command, by: str) -> str:
     knows the repeat of an earlier one's."""
     if isinstance(command, Undo) and command.latest:
         command = msgspec.structs.replace(command, revision=0)  # found, not asked for
+    if isinstance(command, PublishBundle):  # what the node found in the files
+        command = msgspec.structs.replace(command, bundle=replace(command.bundle, names=None, plain_files=False))
     said = msgspec.json.encode([by, kind_of(command), _said(command)], order="deterministic")
     return hashlib.sha256(said).hexdigest()[:32]
 

@@ -13,13 +13,12 @@ import msgspec
 
 from edge.domain.encryption import is_signed
 from edge.domain.errors import Invalid
+from edge.domain.file_names import BROTLI_SUFFIX, PART_LIMIT_ZIP_BYTES, target_name
 from edge.domain.model import Digest, FileEntry, parse_digest
 
 MANIFEST_FORMAT = 1
 FILE_COUNT_LIMIT = 20_000  # a device opens each file; the largest real web builds have a few thousand
 NAME_LIMIT_BYTES = 512  # of one path in UTF-8; a device puts its own folder's path before it
-SEGMENT_LIMIT_BYTES = 255  # where the file systems of Android, iOS and Linux stop
-BROTLI_SUFFIX = ".br"
 
 
 class _File(msgspec.Struct, omit_defaults=True):
@@ -89,11 +88,6 @@ def _decode(document: bytes) -> _Manifest:
     return manifest
 
 
-def target_name(name: str) -> str:
-    """Where a device writes the file: a `.br` suffix is stripped after decoding (device-protocol §5.4)."""
-    return name.removesuffix(BROTLI_SUFFIX)
-
-
 def check_names(names: list[str]) -> None:
     """Refuse sets of manifest names that a device could not unpack, or could be made to write elsewhere.
 
@@ -103,8 +97,7 @@ def check_names(names: list[str]) -> None:
         raise Invalid("invalid_manifest", "manifest: no files")
     if len(names) > FILE_COUNT_LIMIT:
         raise Invalid("invalid_manifest", f"manifest: {len(names)} files, at most {FILE_COUNT_LIMIT}")
-    for name in names:
-        check_name(name)
+    # As devices write them: only there does a limit apply, and "...br" is safe, the ".." they make of it is not.
     check_targets([target_name(name) for name in names])
 
 
@@ -116,7 +109,7 @@ def check_targets(targets: Iterable[str]) -> None:
     """
     seen: dict[str, str] = {}
     for name in targets:
-        check_name(name)  # again: "...br" is safe, the ".." a device makes of it is not
+        check_name(name)
         key = _folded(name)
         if key in seen:
             raise Invalid("duplicate_name", f"{name!r} and {seen[key]!r} would be one file on a device")
@@ -158,8 +151,8 @@ def _unsafe(name: str) -> str:
     segments = name.split("/")
     if "" in segments:
         return "empty path segment"
-    if any(len(segment.encode()) > SEGMENT_LIMIT_BYTES for segment in segments):
-        return f"path segment longer than {SEGMENT_LIMIT_BYTES} bytes"
+    if any(len(segment.encode()) > PART_LIMIT_ZIP_BYTES for segment in segments):
+        return f"path segment longer than {PART_LIMIT_ZIP_BYTES} bytes"
     if "." in segments or ".." in segments:
         return "path leaves its folder"
     return ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, NewType
 
 from edge.domain.errors import Invalid
+from edge.domain.file_names import NameFacts, NameRules
 from edge.domain.versions import VERSION_LIMIT, Version, parse_version
 
 AppId = NewType("AppId", str)
@@ -80,6 +81,8 @@ class Bundle:
     manifest: Digest | None  # of the manifest document, a blob; None: encrypted elsewhere, nobody here has seen inside
     files: int  # 0 where nobody here knows
     plain_bytes: int  # all files together, uncompressed; 0 likewise
+    names: NameFacts | None = None  # None: without a manifest, or published before this was kept (`build_snapshot`)
+    plain_files: bool = False  # whether the store has the plain bytes of every file, each under its hash
     min_native: str = ""
     link: str = ""
     comment: str = ""
@@ -96,6 +99,7 @@ class Retired:
     zip: Digest
     manifest: Digest | None
     deleted: float  # seconds since the epoch
+    plain_files: bool = False
     withdrawn: str = ""  # the reason; such a name never comes back
 
 
@@ -240,6 +244,24 @@ class PlainWithKey(enum.Enum):
     ACCEPTED = "accepted"
 
 
+class Sent(enum.Enum):
+    """How a bundle goes to a device (device-protocol §5.7)."""
+
+    ZIP = "zip"
+    PACKED = "packed"  # by a manifest; compressed files are listed with the suffix `.br`
+    PLAIN = "plain"  # by a manifest of plain files, for releases that would leave the suffix on a file they reuse
+
+    __hash__ = object.__hash__  # as Platform's: it is part of a key at every offer
+
+
+class ManifestRules(NamedTuple):
+    """Which manifests one plugin release can take."""
+
+    sent: Sent = Sent.PACKED  # what a bundle without faults goes as
+    encrypted: bool = True  # of encrypted bundles too
+    names: NameRules = NameRules()
+
+
 class Plugin(NamedTuple):
     """What the asking plugin release can take, as far as the decision needs it. `wire.plugins` makes it."""
 
@@ -251,6 +273,7 @@ class Plugin(NamedTuple):
     keeps_choice: bool = True  # of a channel, on the device; older plugins leave it to the server
     listed: bool = True  # False: above every release the project knows; worth counting
     sends_key_id: bool = True  # whether a device that holds a public key says so
+    manifest: ManifestRules = ManifestRules()
 
 
 class UpdateCheck(NamedTuple):

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from edge.domain.decision import Reason
-from edge.domain.model import Bundle, Channel, PlainWithKey, Platform, Policy, UpdateCheck
+from edge.domain.manifest_forms import sent_as
+from edge.domain.model import Bundle, Channel, PlainWithKey, Platform, Policy, Sent, UpdateCheck
 from edge.domain.versions import UNNUMBERED, Version
 
 Seen = Mapping[str, object]
@@ -42,6 +43,27 @@ def _is_encrypted(target: Target) -> bool:
 
 def _is_plain(target: Target) -> bool:
     return target.bundle is not None and target.bundle.encryption is None
+
+
+def _refuses_plain(check: UpdateCheck, target: Target, assigned: bool) -> bool:
+    if not check.key_id or target.bundle is None:
+        return False
+    match check.plugin.plain_with_key:
+        case PlainWithKey.ACCEPTED:
+            return False
+        case PlainWithKey.MANIFEST_ONLY:
+            return sent_as(target.bundle, check.plugin.manifest) is Sent.ZIP
+        case PlainWithKey.REFUSED:
+            return True
+
+
+def _plain_forms(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
+    sent = sent_as(target.bundle, check.plugin.manifest) if target.bundle else Sent.ZIP
+    return {
+        "device key_id": check.key_id,
+        "plain bundles": check.plugin.plain_with_key.value,
+        "sent as": "zip" if sent is Sent.ZIP else "manifest",
+    }
 
 
 def _key_ids(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
@@ -120,14 +142,8 @@ KEY_RULES = (
     Rule(
         Reason.ENCRYPTION_REQUIRED,
         can_fire=_is_plain,
-        # A plain bundle always has a manifest, so MANIFEST_ONLY devices can take it.
-        blocks=lambda check, target, assigned: (
-            bool(check.key_id) and check.plugin.plain_with_key is PlainWithKey.REFUSED
-        ),
-        sees=lambda check, target, assigned: {
-            "device key_id": check.key_id,
-            "plain bundles": check.plugin.plain_with_key.value,
-        },
+        blocks=_refuses_plain,
+        sees=_plain_forms,
     ),
 )
 

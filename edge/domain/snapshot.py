@@ -6,13 +6,16 @@ Holds references downwards only (no cycles), so a replaced snapshot is freed at 
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import msgspec
 import zstandard
 
 from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.file_names import NameFacts, name_facts
 from edge.domain.id_sets import IdSet
+from edge.domain.manifest import read_manifest
 from edge.domain.model import (
     AppId,
     AppState,
@@ -65,6 +68,13 @@ class DigestSet:
         return place < len(self._prefixes) and self._prefixes[place] == wanted
 
 
+class _Files(NamedTuple):
+    """Of a bundle: what its manifest names, and the plain files beside it or not."""
+
+    manifest: Digest
+    plain: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Leading:
     """The segments that lead to a channel, in the order in which they are asked, and where each leads."""
@@ -88,7 +98,8 @@ class AppSnapshot:
     asks_facts: bool  # whether any segment looks at them
     channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
     manifests: Mapping[Digest, bytes]  # documents of the bundles that a check can be answered with, packed
-    blobs: Mapping[Digest, DigestSet]  # by manifest: the blobs it names, kept for the next build
+    blobs: Mapping[_Files, DigestSet]  # by manifest: the blobs that devices may fetch, kept for the next build
+    names: Mapping[Digest, NameFacts]  # of the manifests of bundles that were published without, likewise
     zips: frozenset[Digest]
     files: DigestSet
 
@@ -104,15 +115,16 @@ class AppSnapshot:
         return digest in (self.zips if kind == "zip" else self.files)
 
 
-class _BlobOnly(msgspec.Struct):
+class _Digests(msgspec.Struct):
+    hash: str
     blob: str
 
 
-class _BlobsOnly(msgspec.Struct):
-    files: list[_BlobOnly]
+class _DigestsOnly(msgspec.Struct):
+    files: list[_Digests]
 
 
-_blobs_decoder = msgspec.json.Decoder(_BlobsOnly)
+_digests_decoder = msgspec.json.Decoder(_DigestsOnly)
 
 
 def build_snapshot(
@@ -129,6 +141,8 @@ def build_snapshot(
     channels offer and for bundles that `before`, the app's previous snapshot, did not know. `ids_of` gives an id set by
     digest; what it does not have matches nobody. `region` is the node's, `shard` the heads' that the app is in.
     """
+    names = _names_of_old(state.bundles.values(), manifest_of, before.names if before else {})
+    state = replace(state, bundles={version: _named(bundle, names) for version, bundle in state.bundles.items()})
     sets = {str(name): ids for name, stored in state.id_sets.items() if (ids := ids_of(stored.blob)) is not None}
     segments = {
         name: (segment, compile_segment(state.app, name, segment.where, region=region, sets=sets))
@@ -140,7 +154,7 @@ def build_snapshot(
     known = before.manifests if before else {}
     manifests = {digest: known.get(digest) or _packed(manifest_of(digest)) for digest in sorted(offered)}
     readable = _readable(state, now)
-    blobs = _blobs(_manifests(readable), manifests, manifest_of, before.blobs if before else {})
+    blobs = _blobs(readable, manifests, manifest_of, before.blobs if before else {})
     return AppSnapshot(
         app=state.app,
         shard=shard,
@@ -155,6 +169,7 @@ def build_snapshot(
         channels_by_hash={name_hash(name): name for name in state.channels},
         manifests=manifests,
         blobs=blobs,
+        names=names,
         zips=frozenset(each.zip for each in readable),
         files=DigestSet.union(blobs.values()),
     )
@@ -204,14 +219,34 @@ def _packed(document: bytes) -> bytes:
 
 
 def _blobs(
-    readable: Iterable[Digest],
+    readable: Iterable[Bundle | Retired],
     manifests: Mapping[Digest, bytes],
     manifest_of: Callable[[Digest], bytes],
-    known: Mapping[Digest, DigestSet],
-) -> dict[Digest, DigestSet]:
-    def named(digest: Digest) -> DigestSet:
-        packed = manifests.get(digest)
-        document = zstandard.decompress(packed) if packed else manifest_of(digest)
-        return DigestSet.of(file.blob for file in _blobs_decoder.decode(document).files)
+    known: Mapping[_Files, DigestSet],
+) -> dict[_Files, DigestSet]:
+    def named(files: _Files) -> DigestSet:
+        packed = manifests.get(files.manifest)
+        document = zstandard.decompress(packed) if packed else manifest_of(files.manifest)
+        listed = _digests_decoder.decode(document).files
+        blobs = [file.blob for file in listed]
+        return DigestSet.of(blobs + [file.hash for file in listed] if files.plain else blobs)
 
-    return {digest: known.get(digest) or named(digest) for digest in readable}
+    wanted = {_Files(each.manifest, each.plain_files): None for each in readable if each.manifest is not None}
+    return {files: known.get(files) or named(files) for files in wanted}
+
+
+def _names_of_old(
+    bundles: Iterable[Bundle], manifest_of: Callable[[Digest], bytes], known: Mapping[Digest, NameFacts]
+) -> dict[Digest, NameFacts]:
+    """By manifest, of bundles whose revision does not say: what the previous version published."""
+
+    def facts(digest: Digest) -> NameFacts:
+        return known.get(digest) or name_facts((entry.name, entry.hash) for entry in read_manifest(manifest_of(digest)))
+
+    return {each.manifest: facts(each.manifest) for each in bundles if each.manifest is not None and each.names is None}
+
+
+def _named(bundle: Bundle, names: Mapping[Digest, NameFacts]) -> Bundle:
+    if bundle.manifest is None or bundle.names is not None:
+        return bundle
+    return replace(bundle, names=names[bundle.manifest])

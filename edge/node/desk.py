@@ -13,7 +13,8 @@ from edge.domain.decide import decide
 from edge.domain.decision import Offer, UpToDate, unserved
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS, name_hash
-from edge.domain.model import ChannelName, UpdateCheck
+from edge.domain.manifest_forms import sent_as
+from edge.domain.model import ChannelName, Sent, UpdateCheck
 from edge.node.addresses import base_address
 from edge.node.arm_notes import ArmNotes
 from edge.node.current import Current
@@ -108,17 +109,18 @@ class DeviceDesk:
             return Body(encode_answer(decision, check, base), None)
         form = form_of(check.platform, check.plugin.version)
         bundle = decision.bundle
+        sent = sent_as(bundle, check.plugin.manifest)
         if decision.arm and name_hash(bundle.version) not in facts.offered:
             self._arms.note(check, decision, moment.now)
         self.facts.note_offer(check.app, check.device, bundle.version, facts)
         # A name never gets other bytes; a bundle deleted and published again has another time, and maybe metadata.
-        key = (check.app, bundle.version, bundle.published, form, base)
-        return self.offers.get(
-            key,
-            lambda: encode_offer(
-                decision, check.app, form, base, snapshot.manifest_of(bundle), snapshot.expose_metadata
-            ),
-        )
+        key = (check.app, bundle.version, bundle.published, form, sent, base)
+
+        def encode() -> bytes:
+            document = b"" if sent is Sent.ZIP else snapshot.manifest_of(bundle)
+            return encode_offer(decision, check.app, form, sent, base, document, snapshot.expose_metadata)
+
+        return self.offers.get(key, encode)
 
     def base_of(self, host: str | None, own: tuple[str, int]) -> str:
         """The address that a device is told; `own` is the socket's that its request came in on."""

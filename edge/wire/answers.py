@@ -4,12 +4,15 @@ Every body is HTTP 200. A null is never written and an empty manifest neither: i
 them (device-protocol §1.6, §1.8). What an offer says depends on the release's form alone, so it can be kept.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from edge.domain.decision import BREAKING, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.file_names import target_name
 from edge.domain.manifest import read_manifest
-from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, UpdateCheck
+from edge.domain.manifest_forms import sent_as
+from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, Sent, UpdateCheck
 from edge.wire.body import encode_json
 from edge.wire.plugins import Form, ZipEnd, form_of
 
@@ -49,7 +52,8 @@ def encode_answer(
     form = form_of(check.platform, check.plugin.version)
     match decision:
         case Offer():
-            return encode_offer(decision, check.app, form, base, manifest, expose_metadata)
+            sent = sent_as(decision.bundle, check.plugin.manifest) if manifest else Sent.ZIP
+            return encode_offer(decision, check.app, form, sent, base, manifest, expose_metadata)
         case RevertToBuiltin():
             return encode_json({"version": BUILTIN})
         case _ if not form.generation.hears_reasons:
@@ -68,11 +72,18 @@ def encode_up_to_date(check: UpdateCheck, base: str) -> bytes:
 
 
 def encode_offer(
-    offer: Offer, app: AppId, form: Form, base: str, manifest: bytes = b"", expose_metadata: bool = False
+    offer: Offer,
+    app: AppId,
+    form: Form,
+    sent: Sent,
+    base: str,
+    manifest: bytes = b"",
+    expose_metadata: bool = False,
 ) -> bytes:
     """The body of device-protocol §1.5. Depends on nothing of the device but its form: equal arguments, equal bytes.
 
-    The session key and the encrypted checksum go along with a manifest too: iOS reads both (device-protocol §5.5).
+    `manifest` is the document, needed unless the bundle is sent as its zip. The session key and the encrypted checksum
+    go along with a manifest too: iOS reads both (device-protocol §5.5).
     """
     bundle, addresses = offer.bundle, Addresses(base)
     answer: dict[str, object] = {
@@ -81,14 +92,10 @@ def encode_offer(
         "session_key": bundle.encryption.session_key if bundle.encryption else _NO_SESSION_KEY,
         "checksum": bundle.encryption.checksum if bundle.encryption else _plain_checksum(bundle, form),
     }
-    if entries := _entries(bundle, form, manifest):
+    if files := () if sent is Sent.ZIP else _files(bundle, read_manifest(manifest), sent):
         answer["manifest"] = [
-            {
-                "file_name": entry.name,
-                "file_hash": entry.signed or entry.hash,
-                "download_url": addresses.file_url(app, entry.blob),
-            }
-            for entry in entries
+            {"file_name": name, "file_hash": file_hash, "download_url": addresses.file_url(app, blob)}
+            for name, file_hash, blob in files
         ]
     if expose_metadata and form.metadata:
         answer |= {key: text for key, text in (("link", bundle.link), ("comment", bundle.comment)) if text}
@@ -108,14 +115,13 @@ def greeting_body() -> bytes:
     return b'{"status":"ok"}'
 
 
-def _entries(bundle: Bundle, form: Form, manifest: bytes) -> tuple[FileEntry, ...]:
-    """What goes as a manifest. Empty: the offer is its zip's."""
-    takes = form.encrypted_manifest if bundle.encryption else form.manifest
-    if not (manifest and takes):
-        return ()
-    entries = read_manifest(manifest)
-    # All are signed or none: a device with a key would refuse every file of an encrypted bundle without.
-    return entries if bool(entries[0].signed) == (bundle.encryption is not None) else ()
+def _files(bundle: Bundle, entries: tuple[FileEntry, ...], sent: Sent) -> Sequence[tuple[str, str, Digest]]:
+    """Name, hash to verify, and blob of each file. Empty: the offer is its zip's after all."""
+    if bool(entries[0].signed) != (bundle.encryption is not None):
+        return ()  # all are signed or none: a device with a key would refuse every file of an encrypted bundle without
+    if sent is Sent.PLAIN:
+        return [(target_name(entry.name), entry.hash, entry.hash) for entry in entries]
+    return [(entry.name, entry.signed or entry.hash, entry.blob) for entry in entries]
 
 
 def _plain_checksum(bundle: Bundle, form: Form) -> str:

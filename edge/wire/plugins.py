@@ -7,7 +7,8 @@ import enum
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from edge.domain.model import PlainWithKey, Platform, Plugin
+from edge.domain.file_names import NameRules, SameNames
+from edge.domain.model import ManifestRules, PlainWithKey, Platform, Plugin, Sent
 from edge.wire.capabilities import capability, is_family, is_unknown_release, parse_plugin_version, platform_of
 
 # About 1,000 releases exist and a fleet runs some dozens of them. Devices choose the string (at most 128 characters),
@@ -15,6 +16,20 @@ from edge.wire.capabilities import capability, is_family, is_unknown_release, pa
 RELEASE_CACHE_LIMIT = 4096
 
 OLDEST_SUPPORTED_MAJOR = 5  # device-protocol §1.4, rule 11
+
+# The rows that decide which manifest a release gets, and whether it may be offered it at all.
+MANIFEST_ROWS = (
+    "manifest_to_send",
+    "manifest_network_failure_ignored",
+    "manifest_encryption",
+    "manifest_same_base_name",
+    "manifest_longest_base_name",
+    "encryption",
+)
+
+_SENT = {"none": Sent.ZIP, "br_suffix": Sent.PACKED, "plain_names": Sent.PLAIN}
+_SUFFIX_COUNTS = {"as_listed": True, "without_br": False}
+_ZIP_ONLY = ManifestRules(Sent.ZIP, encrypted=False)
 
 Checksum = Literal["sha256", "crc32", "none"]
 
@@ -41,14 +56,12 @@ class ZipEnd(enum.Enum):
 
 
 class Form(NamedTuple):
-    """What to send to one release. Releases with equal forms get equal bytes for one bundle."""
+    """How to answer one release. Releases with equal forms get equal bytes for one bundle that is sent alike."""
 
     generation: Generation
     checksum: Checksum  # what goes with an unencrypted zip; "none": the empty string
-    manifest: bool
     metadata: bool  # link and comment
     zip_end: ZipEnd
-    encrypted_manifest: bool  # of an encrypted bundle too; else such a one goes as its zip
 
 
 def is_electron(platform: Platform, plugin_version: str) -> bool:
@@ -66,30 +79,28 @@ def asker_of(said: Platform, plugin_version: str) -> tuple[Platform, Plugin]:
 @lru_cache(RELEASE_CACHE_LIMIT)
 def plugin_of(platform: Platform, plugin_version: str) -> Plugin:
     """What the decision needs to know of a release. Raises Invalid `invalid_plugin_version`."""
-    form = form_of(platform, plugin_version)
+    manifest = _manifest_rules(platform, plugin_version)
     return Plugin(
         version=plugin_version,
         supported=is_family(platform) or parse_plugin_version(plugin_version).major >= OLDEST_SUPPORTED_MAJOR,
         reads_v3=capability("encryption", platform, plugin_version) == "v3",
-        plain_with_key=_plain_with_key(platform, plugin_version, form),
+        plain_with_key=_plain_with_key(platform, plugin_version, manifest),
         reverts_to_builtin=capability("revert_to_builtin", platform, plugin_version) == "yes",
         keeps_choice=capability("channel_choice_kept_on_device", platform, plugin_version) == "yes",
         listed=not is_unknown_release(platform, plugin_version),
         sends_key_id=capability("sends_key_id_characters", platform, plugin_version) != "0",
+        manifest=manifest,
     )
 
 
 @lru_cache(RELEASE_CACHE_LIMIT)
 def form_of(platform: Platform, plugin_version: str) -> Form:
     """What to send to a release. Raises Invalid `invalid_plugin_version`."""
-    manifest = _takes_manifest(platform, plugin_version)
     return Form(
         generation=Generation(capability("answer_generation", platform, plugin_version)),
         checksum=_checksum(platform, plugin_version),
-        manifest=manifest,
         metadata=capability("reads_link_and_comment", platform, plugin_version) == "yes",
         zip_end=_zip_end(platform, plugin_version),
-        encrypted_manifest=manifest and capability("manifest_encryption", platform, plugin_version) == "v3",
     )
 
 
@@ -105,13 +116,29 @@ def _checksum(platform: Platform, plugin_version: str) -> Checksum:
             raise AssertionError(f"zip_checksum_plain {unknown!r}")
 
 
-def _takes_manifest(platform: Platform, plugin_version: str) -> bool:
-    names = capability("manifest_to_send", platform, plugin_version)
-    if platform is not Platform.IOS:
-        return names != "none"
-    # An iOS release that ignores a lost file would install a bundle with holes: zip only (plugin-capabilities §2).
-    safe = capability("manifest_network_failure_ignored", platform, plugin_version) == "no"
-    return safe and names != "none"
+def _manifest_rules(platform: Platform, plugin_version: str) -> ManifestRules:
+    sent = _manifest_sent(platform, plugin_version)
+    if sent is Sent.ZIP:
+        return _ZIP_ONLY
+    limit, _, counted = capability("manifest_longest_base_name", platform, plugin_version).partition("_")
+    return ManifestRules(
+        sent,
+        encrypted=capability("manifest_encryption", platform, plugin_version) == "v3",
+        names=NameRules(
+            SameNames(capability("manifest_same_base_name", platform, plugin_version)),
+            limit_bytes=int(limit),
+            suffix_counts=_SUFFIX_COUNTS[counted],
+        ),
+    )
+
+
+def _manifest_sent(platform: Platform, plugin_version: str) -> Sent:
+    if is_electron(platform, plugin_version):
+        return Sent.ZIP  # it knows no manifest
+    ignored = platform is Platform.IOS and capability("manifest_network_failure_ignored", platform, plugin_version)
+    if ignored == "yes":
+        return Sent.ZIP  # it would install a bundle with holes where files were lost (plugin-capabilities §2)
+    return _SENT[capability("manifest_to_send", platform, plugin_version)]
 
 
 def _zip_end(platform: Platform, plugin_version: str) -> ZipEnd:
@@ -125,15 +152,16 @@ def _zip_end(platform: Platform, plugin_version: str) -> ZipEnd:
     return ZipEnd.REFUSE
 
 
-def _plain_with_key(platform: Platform, plugin_version: str, form: Form) -> PlainWithKey:
+def _plain_with_key(platform: Platform, plugin_version: str, manifest: ManifestRules) -> PlainWithKey:
+    checksum = _checksum(platform, plugin_version)
     match capability("zip_plain_with_public_key", platform, plugin_version):
         case "no_public_key_option" | "accepted":
             return PlainWithKey.ACCEPTED
-        case "accepted_with_sha256" if form.checksum == "sha256":
+        case "accepted_with_sha256" if checksum == "sha256":
             return PlainWithKey.ACCEPTED
-        case "accepted_with_crc32" if form.checksum == "crc32":
+        case "accepted_with_crc32" if checksum == "crc32":
             return PlainWithKey.ACCEPTED
-        case "accepted_only_with_empty_checksum" if form.checksum == "none":
+        case "accepted_only_with_empty_checksum" if checksum == "none":
             return PlainWithKey.ACCEPTED
-    manifest = capability("manifest_plain_with_public_key", platform, plugin_version)
-    return PlainWithKey.MANIFEST_ONLY if form.manifest and manifest == "accepted" else PlainWithKey.REFUSED
+    accepted = capability("manifest_plain_with_public_key", platform, plugin_version) == "accepted"
+    return PlainWithKey.MANIFEST_ONLY if manifest.sent is not Sent.ZIP and accepted else PlainWithKey.REFUSED

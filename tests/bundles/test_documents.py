@@ -61,6 +61,15 @@ def test_a_state_is_read_as_it_was_written():
     assert revision == (state, digest("before"), shards)
 
 
+def test_a_bundle_of_the_previous_version_is_read_without_what_was_not_kept_then():
+    state = a_released_app()
+    document = msgspec.json.decode(encoded(state))
+    (bundle,) = document["state"]["bundles"].values()
+    del bundle["names"], bundle["plain_files"]
+    read = parse_revision(msgspec.json.encode(document), APP, state.revision, {}.__getitem__).state.bundles["1.0.1"]
+    assert (read.names, read.plain_files) == (None, False)
+
+
 def test_overrides_are_spread_over_at_most_256_blobs_that_know_only_their_own_devices():
     overrides = {device(n): "production" for n in range(5_000)}
     blobs = encode_overrides(overrides)

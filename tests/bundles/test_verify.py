@@ -23,6 +23,7 @@ from edge.bundles.store import blob_key
 from edge.bundles.verify import Verified, verify_bundle
 from edge.bundles.zip_reader import read_directory, unpack
 from edge.domain.errors import EdgeError, Invalid, TooLarge
+from edge.domain.file_names import NameFacts
 from edge.domain.manifest import FILE_COUNT_LIMIT, content_digest, encode_manifest
 from edge.domain.model import Digest, FileEntry
 
@@ -84,8 +85,44 @@ def test_an_honest_bundle_is_described(store):
         content=content_digest({"index.html": sha256(PAGE), "ä/app.js": sha256(SCRIPT), "empty": sha256(b"")}.items()),
         files=3,
         plain_bytes=len(PAGE) + len(SCRIPT),
-        entries=tuple(sorted(entries)),
+        names=NameFacts(longest_bytes=10, longest_listed_bytes=10, same=False, same_and_equal=False),
+        plain_files=True,
     )
+
+
+def test_the_plain_bytes_of_packed_files_become_blobs(store):
+    entries = [
+        brotli_entry(store, "app.js.br", SCRIPT, brotli.compress(SCRIPT, lgwin=21)),
+        plain_entry(store, "index.html", PAGE),
+    ]
+    archive = zip_of({"index.html": PAGE, "app.js": SCRIPT})
+    assert not store.has(blob_key(sha256(SCRIPT)))
+    for _ in range(2):  # the second time they are there
+        assert verify(store, archive, entries).plain_files
+        assert store.path(blob_key(sha256(SCRIPT))).read_bytes() == SCRIPT
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_no_plain_bytes_are_kept_where_a_file_has_the_suffix_itself(store):
+    entries = [
+        brotli_entry(store, "app.js.br", SCRIPT, brotli.compress(SCRIPT, lgwin=21)),
+        brotli_entry(store, "app.js.br.br", b"packed by somebody" * 9, brotli.compress(b"packed by somebody" * 9)),
+        plain_entry(store, "index.html", PAGE),
+    ]
+    archive = zip_of({"index.html": PAGE, "app.js": SCRIPT, "app.js.br": b"packed by somebody" * 9})
+    assert not verify(store, archive, entries).plain_files
+    assert not store.has(blob_key(sha256(SCRIPT)))
+
+
+def test_no_plain_bytes_are_kept_of_a_file_that_proves_wrong(store):
+    entries = [
+        brotli_entry(store, "app.js.br", SCRIPT, brotli.compress(SCRIPT + b"!", lgwin=21)),
+        plain_entry(store, "index.html", PAGE),
+    ]
+    with pytest.raises(Invalid):
+        verify(store, zip_of({"index.html": PAGE, "app.js": SCRIPT}), entries)
+    assert not store.has(blob_key(sha256(SCRIPT)))
+    assert not list((store.root / "tmp").iterdir())
 
 
 def test_a_zip_of_the_standard_library_is_taken(store):
@@ -414,11 +451,11 @@ def test_what_is_packed_is_verified_as_it_was(tree):
             assert put(store, blob.path.read_bytes()) == blob.digest
         archive, manifest = put(store, packed.zip.path.read_bytes()), put(store, packed.manifest)
         verified = verify_bundle(store, zip=archive, manifest=manifest)
-    assert (verified.content, verified.entries, verified.plain_bytes) == (
-        packed.content,
-        packed.entries,
-        packed.plain_bytes,
-    )
+        for name, plain in written.items():
+            if verified.plain_files:
+                assert store.path(blob_key(sha256(plain))).read_bytes() == plain, name
+    assert verified.plain_files is not any(name.endswith(".br") for name in written)
+    assert (verified.content, verified.plain_bytes) == (packed.content, packed.plain_bytes)
     assert (archive, manifest) == (packed.zip.digest, packed.manifest_digest)
     assert (verified.zip_bytes, verified.zip_crc32) == (packed.zip.bytes, packed.zip_crc32)
     assert verified.content == content_digest((name, sha256(plain)) for name, plain in written.items())

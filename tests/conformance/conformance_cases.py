@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 FOLDER = Path(__file__).parent.parent / "vectors" / "device"
-ROUTE_FILES = ("updates", "nothing_new", "stats", "channel_self", "manifest_size", "bundles", "routes")
+ROUTE_FILES = ("updates", "names", "nothing_new", "stats", "channel_self", "manifest_size", "bundles", "routes")
 BASE = "https://updates.example.com"
 OTHER_APP, UNKNOWN_APP = "com.conformance.other", "com.conformance.unknown"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
+import brotli
 import msgspec
 from conformance_cases import Case, published
 
@@ -21,6 +22,7 @@ from edge.domain.commands import (
     SetOverride,
 )
 from edge.domain.facts import DAY_SECONDS, DeviceFacts, name_hash
+from edge.domain.file_names import name_facts
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import Bundle, Encryption, FileEntry
 from edge.telemetry.facts_changes import Chose, FactChange, Failed, Offered
@@ -45,6 +47,7 @@ class Content(NamedTuple):
     zip: bytes
     manifest: bytes  # the document; empty for what was encrypted elsewhere
     files: tuple[bytes, ...]  # stored bytes
+    plain: tuple[bytes, ...]  # the files that devices write; none of what is encrypted
     bundle: Bundle  # of version 0.0.0
 
 
@@ -60,7 +63,9 @@ def contents() -> dict[str, Content]:
 
 def blobs() -> dict[str, bytes]:
     """Everything that can be downloaded or referred to, by digest."""
-    every = (blob for each in contents().values() for blob in (each.zip, each.manifest, *each.files) if blob)
+    every = (
+        blob for each in contents().values() for blob in (each.zip, each.manifest, *each.files, *each.plain) if blob
+    )
     return {hashlib.sha256(blob).hexdigest(): blob for blob in every} | {hashlib.sha256(b"").hexdigest(): b""}
 
 
@@ -161,6 +166,10 @@ def _content(raw: Mapping[str, Any]) -> Content:
         for each, stored in zip(raw["files"], files, strict=True)
     ]
     manifest = encode_manifest(entries) if entries else b""
+    unpacked = (
+        brotli.decompress(stored) if entry.name.endswith(".br") else stored
+        for entry, stored in zip(entries, files, strict=True)
+    )
     encryption = raw.get("encryption")
     bundle = Bundle(
         version="0.0.0",
@@ -171,6 +180,9 @@ def _content(raw: Mapping[str, Any]) -> Content:
         manifest=hashlib.sha256(manifest).hexdigest() if entries else None,
         files=len(entries),
         plain_bytes=0,
+        names=name_facts((entry.name, entry.hash) for entry in entries) if entries else None,
+        # What ends in ".br" itself has no manifest of plain files.
+        plain_files=bool(entries) and encryption is None and not any(".br.br" in entry.name for entry in entries),
         encryption=Encryption(**encryption) if encryption else None,
     )
-    return Content(packed, manifest, files, bundle)
+    return Content(packed, manifest, files, () if encryption else tuple(unpacked), bundle)

@@ -19,11 +19,12 @@ from edge.domain.channel_choice import Refusal
 from edge.domain.decision import Reason
 from edge.domain.explaining import explain
 from edge.domain.facts import DeviceFacts
-from edge.domain.model import Platform, Policy, UpdateCheck
+from edge.domain.model import Platform, Policy, Sent, UpdateCheck
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES
 from edge.domain.snapshot import AppSnapshot
 from edge.domain.versions import parse_version
-from edge.wire.plugins import Generation, form_of
+from edge.wire.capabilities import stretches
+from edge.wire.plugins import MANIFEST_ROWS, Generation, form_of, plugin_of
 from edge.wire.updates import parse_update_check
 
 CASES_LEAST = 250
@@ -143,6 +144,17 @@ def test_the_words_of_a_bundle_are_those_of_its_bytes():
             (file["name"], file.get("signed_hash", file["hash"]), "{base}/bundles/{app}/file/" + file["stored_sha256"])
             for file in content["files"]
         ]
+        plain = [
+            (each["file_name"], each["file_hash"], each["download_url"])
+            for each in words.get(f"{name}.plain_manifest", ())
+        ]
+        assert plain in (
+            [],
+            [
+                (file["name"].removesuffix(".br"), file["hash"], "{base}/bundles/{app}/file/" + file["hash"])
+                for file in content["files"]
+            ],
+        )
 
 
 # --- what is covered ---
@@ -236,7 +248,8 @@ def test_every_border_of_the_generations_is_covered_on_both_sides(platform):
 
 @pytest.mark.parametrize("platform", ["android", "ios"])
 def test_every_border_of_what_is_sent_is_covered_on_both_sides(platform):
-    """Wherever the form of an answer changes from one known release to the next, both have an offer among the cases."""
+    """Wherever the form of an answer, or what may be sent, changes from one known release to the next, both have an
+    offer among the cases."""
     offered = {
         check.check.plugin.version
         for check in checks()
@@ -245,13 +258,44 @@ def test_every_border_of_what_is_sent_is_covered_on_both_sides(platform):
     ends = {end for row in TABLE["capabilities"] for first, last, _ in row["ranges"] for end in (first, last)}
     known = sorted((end for end in ends if major(end) >= 5), key=lambda text: parse_version(text) or ())
     # The generation is about answers that offer nothing.
-    forms = {end: form_of(Platform(platform), end)._replace(generation=Generation.G0) for end in known}
+    forms = {
+        end: (
+            form_of(Platform(platform), end)._replace(generation=Generation.G0),
+            plugin_of(Platform(platform), end).manifest,
+        )
+        for end in known
+    }
     missing = [
         (before, after)
         for before, after in pairwise(known)
         if major(before) == major(after) and forms[before] != forms[after] and not {before, after} <= offered
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("platform", ["android", "ios"])
+def test_every_border_of_what_names_a_release_takes_is_asked_on_both_sides(platform):
+    """With files of one name, of one name and content, with a suffix of their own, and with the longest name that
+    the release takes and one byte more."""
+    asked: dict[str, set[tuple[str, bool]]] = {}
+    for case in (case for case in all_cases() if case.name.startswith("names: names: ")):
+        (bundle,) = case.state["bundles"]
+        for exchange in case.exchanges:
+            info = json.loads(exchange.request.body)
+            if info["platform"] == platform and "key_id" not in info:
+                outcome = (bundle["content"], "manifest" in exchange.expect["json"])
+                asked.setdefault(info["plugin_version"], set()).add(outcome)
+    rows = tuple(row for row in MANIFEST_ROWS if "encryption" not in row)
+    ends = {end for stretch in stretches(rows, Platform(platform)) for end in stretch}
+    rules = {end: plugin_of(Platform(platform), end).manifest for end in ends}
+    assert asked.keys() >= {end for end, each in rules.items() if each.sent is not Sent.ZIP}
+    for release, outcomes in asked.items():
+        contents = {content for content, _ in outcomes}
+        assert contents > {"alike", "equal", "suffixed"}, release
+        longest = {int(content.removeprefix("long")): file_by_file for content, file_by_file in outcomes
+                   if content.startswith("long")}  # fmt: skip
+        assert [longest[size] for size in sorted(longest)] == [True, False], release
+        assert max(longest) == min(longest) + 1, release
 
 
 def test_every_policy_is_on_a_channel_that_a_device_asks():

@@ -15,7 +15,7 @@ from edge.device.answer import Blocked as BlockedOnDevice
 from edge.device.answer import NoUpdate, Revert, UpdateFound, read_answer
 from edge.device.profile import build_profile
 from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
-from edge.domain.model import AppId, DeviceId, Platform, UpdateCheck
+from edge.domain.model import AppId, DeviceId, Platform, Sent, UpdateCheck
 from edge.domain.versions import coerce_native
 from edge.wire.answers import encode_answer
 from edge.wire.capabilities import capability
@@ -80,8 +80,9 @@ def test_an_offer_is_found_with_all_it_needs(platform, release):
     seen = read(platform, release, Offer(bundle, "production"), manifest=a_manifest("1.0.4"), expose_metadata=True)
     assert isinstance(seen, UpdateFound)
     assert seen.version == "1.0.4"
-    form = form_of(platform, build_profile(platform, release).plugin_version)
-    assert (seen.manifest is not None) == form.manifest
+    said = build_profile(platform, release).plugin_version
+    form, sent = form_of(platform, said), plugin_of(platform, said).manifest.sent
+    assert (seen.manifest is not None) == (sent is not Sent.ZIP)
     assert bool(seen.link and seen.comment) == form.metadata
     assert seen.checksum == {"sha256": bundle.zip, "crc32": bundle.zip_crc32, "none": ""}[form.checksum]
 

@@ -339,8 +339,9 @@ def test_a_snapshot_reads_a_manifest_once_and_lets_go_of_it_when_it_is_no_longer
     assert after.manifest_of(a_bundle("1.0.1")) == a_manifest("1.0.1")
     third = apply(second, a_change(SetChannel(name="production", settings=ChannelSettings(bundle="1.0.1"))))
     assert set(a_snapshot(third, before=after).manifests) == {a_bundle("1.0.1").manifest}
-    assert set(after.blobs) == {a_bundle("1.0.1").manifest, a_bundle("1.0.2").manifest}
-    assert after.blobs[a_bundle("1.0.1").manifest] is before.blobs[a_bundle("1.0.1").manifest]
+    assert {files.manifest for files in after.blobs} == {a_bundle("1.0.1").manifest, a_bundle("1.0.2").manifest}
+    (files,) = before.blobs
+    assert after.blobs[files] is before.blobs[files]
 
 
 def test_devices_may_read_what_a_revision_names_and_nothing_else():

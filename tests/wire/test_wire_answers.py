@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from edge.domain.decision import BREAKING, Blocked, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.errors import Invalid
+from edge.domain.file_names import name_facts
 from edge.domain.manifest import encode_manifest
-from edge.domain.model import Bundle, Encryption, FileEntry, Platform, UpdateCheck
+from edge.domain.model import Bundle, Encryption, FileEntry, Platform, Sent, UpdateCheck
 from edge.domain.versions import Version
 from edge.wire.answers import (
     NOTHING_NEW_CACHE_LIMIT,
@@ -41,6 +42,7 @@ def make_bundle(**changes) -> Bundle:
         "manifest": "1" * 64,
         "files": 2,
         "plain_bytes": 20,
+        "names": name_facts((entry.name, entry.hash) for entry in FILES),
     }
     return Bundle(**defaults | changes)
 
@@ -79,12 +81,34 @@ SIGNED_MANIFEST = encode_manifest(entry._replace(signed=SIGNED[entry.name]) for 
 
 
 @pytest.mark.parametrize("platform", [Platform.ANDROID, Platform.IOS])
-@pytest.mark.parametrize("plugin", ["5.43.3", "6.39.0", "6.42.9", "7.30.0", "8.2.0", "8.51.22", "8.51.23"])
+@pytest.mark.parametrize("plugin", ["5.43.3", "6.39.0", "6.42.9", "7.36.0", "8.2.0", "8.51.22", "8.51.23"])
 def test_an_encrypted_bundle_goes_with_signed_hashes_and_always_with_its_checksum(platform, plugin):
     offer = Offer(make_bundle(encryption=ENCRYPTION), CHANNEL)
     answer = json.loads(encode_answer(offer, make_check(platform, plugin), BASE, manifest=SIGNED_MANIFEST))
     assert (answer["session_key"], answer["checksum"]) == (ENCRYPTION.session_key, ENCRYPTION.checksum)
     assert {each["file_name"]: each["file_hash"] for each in answer["manifest"]} == SIGNED
+
+
+@pytest.mark.parametrize("plugin", ["7.30.0", "7.34.1"])
+def test_a_release_that_takes_plain_files_alone_gets_an_encrypted_bundle_as_its_zip(plugin):
+    offer = Offer(make_bundle(encryption=ENCRYPTION), CHANNEL)
+    for platform in (Platform.ANDROID, Platform.IOS):
+        answer = json.loads(encode_answer(offer, make_check(platform, plugin), BASE, manifest=SIGNED_MANIFEST))
+        assert "manifest" not in answer
+
+
+@pytest.mark.parametrize("plugin", ["6.27.11", "7.0.50", "7.34.1"])
+def test_plain_files_go_under_the_names_that_they_have(plugin):
+    """device-protocol 5.7: such a release leaves the suffix on a file that it reuses."""
+    check = make_check(Platform.ANDROID, plugin)
+    offer = Offer(make_bundle(plain_files=True), CHANNEL)
+    answer = json.loads(encode_answer(offer, check, BASE, manifest=MANIFEST))
+    assert answer["manifest"] == [
+        {"file_name": name, "file_hash": file_hash, "download_url": f"{BASE}/bundles/com.demo.app/file/{file_hash}"}
+        for name, file_hash in (("assets/app.js", "f1" * 32), ("index.html", "f2" * 32))
+    ]
+    unkept = json.loads(encode_answer(Offer(make_bundle(), CHANNEL), check, BASE, manifest=MANIFEST))
+    assert "manifest" not in unkept and answer.items() >= unkept.items()
 
 
 @pytest.mark.parametrize("manifest", [b"", MANIFEST], ids=["none", "unsigned"])
@@ -99,12 +123,6 @@ def test_a_plain_bundle_never_goes_with_signed_hashes():
     assert "manifest" not in json.loads(
         encode_answer(Offer(make_bundle(), CHANNEL), make_check(), BASE, manifest=SIGNED_MANIFEST)
     )
-
-
-def test_a_release_that_reads_no_encrypted_manifest_would_get_the_zip():
-    form = form_of(Platform.ANDROID, "8.51.23")._replace(encrypted_manifest=False)
-    offer = Offer(make_bundle(encryption=ENCRYPTION), CHANNEL)
-    assert "manifest" not in json.loads(encode_offer(offer, "com.demo.app", form, BASE, SIGNED_MANIFEST))
 
 
 @pytest.mark.parametrize("plugin", ["4.0.0", "5.4.1", "6.14.24", "8.45.10", "8.51.23", "9.0.0", "10.0.0"])
@@ -134,7 +152,7 @@ def test_releases_of_one_form_get_the_same_bytes():
         for plugin, name in (("8.51.22", "1.0.0"), ("8.51.23", "1.0.3"), ("99.0.0", "builtin"))
     }
     form = form_of(Platform.ANDROID, "8.51.23")
-    assert answers == {encode_offer(offer, "com.demo.app", form, BASE, MANIFEST)}
+    assert answers == {encode_offer(offer, "com.demo.app", form, Sent.PACKED, BASE, MANIFEST)}
 
 
 @pytest.mark.parametrize("platform", Platform)

@@ -3,58 +3,136 @@
 import pytest
 
 from edge.domain.errors import Invalid
-from edge.domain.model import PlainWithKey, Platform, Plugin
-from edge.wire.plugins import RELEASE_CACHE_LIMIT, Form, Generation, ZipEnd, asker_of, form_of, is_electron, plugin_of
+from edge.domain.file_names import (
+    BROTLI_SUFFIX,
+    PART_LIMIT_ANDROID_BYTES,
+    PART_LIMIT_IOS_BYTES,
+    SameNames,
+)
+from edge.domain.model import ManifestRules, PlainWithKey, Platform, Plugin, Sent
+from edge.wire.capabilities import stretches
+from edge.wire.plugins import (
+    MANIFEST_ROWS,
+    RELEASE_CACHE_LIMIT,
+    Form,
+    Generation,
+    ZipEnd,
+    asker_of,
+    form_of,
+    is_electron,
+    plugin_of,
+)
 
 ANDROID, IOS, ELECTRON = Platform.ANDROID, Platform.IOS, Platform.ELECTRON
 
 
 @pytest.mark.parametrize(
-    ("version", "android", "ios"),  # checksum form, and "+m" where a manifest goes along (plugin-capabilities §2)
+    ("version", "android", "ios"),  # checksum form, and how a manifest goes along if it does (plugin-capabilities §2)
     [
-        ("4.3.7", "none", "none"),
-        ("4.4.0", "crc32", "crc32"),
-        ("5.9.5", "crc32", "crc32"),
-        ("5.43.3", "sha256 +m", "sha256 +m"),
-        ("6.0.0", "crc32", "crc32"),
-        ("6.14.27", "crc32", "crc32"),
-        ("6.14.28", "sha256 +m", "sha256"),
-        ("6.25.2", "sha256 +m", "sha256"),
-        ("6.25.3", "sha256 +m", "sha256 +m"),
-        ("6.27.11", "sha256 +m", "sha256 +m"),
-        ("6.39.0", "none +m", "sha256 +m"),
-        ("6.42.9", "none +m", "sha256 +m"),
-        ("6.43.5", "sha256 +m", "sha256 +m"),
-        ("6.51.16", "sha256 +m", "sha256 +m"),
-        ("7.0.0", "crc32", "crc32"),
-        ("7.0.1", "crc32", "crc32"),
-        ("7.0.2", "none", "sha256"),
-        ("7.0.29", "none", "sha256"),
-        ("7.0.30", "sha256", "sha256"),
-        ("7.0.37", "sha256", "sha256"),
-        ("7.0.38", "sha256 +m", "sha256"),
-        ("7.9.1", "sha256 +m", "sha256"),
-        ("7.9.2", "sha256", "sha256"),
-        ("7.18.14", "sha256", "sha256"),
-        ("7.18.15", "sha256 +m", "sha256"),
-        ("7.25.1", "sha256 +m", "sha256"),
-        ("7.26.0", "sha256 +m", "sha256 +m"),
-        ("8.0.0", "sha256 +m", "sha256"),
-        ("8.0.1", "none", "sha256"),
-        ("8.2.0", "sha256 +m", "sha256 +m"),
-        ("8.51.22", "sha256 +m", "sha256 +m"),
-        ("8.51.23", "sha256 +m", "sha256 +m"),
-        ("9.0.0", "crc32", "crc32"),
-        ("10.0.0", "crc32", "crc32"),
-        ("12.0.0", "sha256 +m", "sha256 +m"),
+        ("4.3.7", "none zip", "none zip"),
+        ("4.4.0", "crc32 zip", "crc32 zip"),
+        ("5.9.5", "crc32 zip", "crc32 zip"),
+        ("5.43.3", "sha256 packed", "sha256 packed"),
+        ("5.50.2", "sha256 packed", "sha256 packed"),
+        ("6.0.0", "crc32 zip", "crc32 zip"),
+        ("6.14.27", "crc32 zip", "crc32 zip"),
+        ("6.14.28", "sha256 plain", "sha256 zip"),
+        ("6.25.2", "sha256 plain", "sha256 zip"),
+        ("6.25.3", "sha256 plain", "sha256 plain"),
+        ("6.27.11", "sha256 plain", "sha256 plain"),
+        ("6.39.0", "none packed", "sha256 packed"),
+        ("6.42.9", "none packed", "sha256 packed"),
+        ("6.43.5", "sha256 packed", "sha256 packed"),
+        ("6.51.16", "sha256 packed", "sha256 packed"),
+        ("7.0.0", "crc32 zip", "crc32 zip"),
+        ("7.0.1", "crc32 zip", "crc32 zip"),
+        ("7.0.2", "none zip", "sha256 zip"),
+        ("7.0.29", "none zip", "sha256 zip"),
+        ("7.0.30", "sha256 zip", "sha256 zip"),
+        ("7.0.37", "sha256 zip", "sha256 zip"),
+        ("7.0.38", "sha256 plain", "sha256 zip"),
+        ("7.9.1", "sha256 plain", "sha256 zip"),
+        ("7.9.2", "sha256 zip", "sha256 zip"),
+        ("7.18.14", "sha256 zip", "sha256 zip"),
+        ("7.18.15", "sha256 plain", "sha256 zip"),
+        ("7.25.1", "sha256 plain", "sha256 zip"),
+        ("7.26.0", "sha256 plain", "sha256 plain"),
+        ("7.34.1", "sha256 plain", "sha256 plain"),
+        ("7.34.2", "sha256 plain", "sha256 packed"),
+        ("7.34.3", "sha256 plain", "sha256 packed"),
+        ("7.36.0", "sha256 packed", "sha256 packed"),
+        ("7.51.21", "sha256 packed", "sha256 packed"),
+        ("8.0.0", "sha256 plain", "sha256 zip"),
+        ("8.0.1", "none zip", "sha256 zip"),
+        ("8.2.0", "sha256 packed", "sha256 packed"),
+        ("8.51.22", "sha256 packed", "sha256 packed"),
+        ("8.51.23", "sha256 packed", "sha256 packed"),
+        ("9.0.0", "crc32 zip", "crc32 zip"),
+        ("10.0.0", "crc32 zip", "crc32 zip"),
+        ("12.0.0", "sha256 packed", "sha256 packed"),
     ],
 )
 def test_checksum_and_manifest_by_release(version, android, ios):
     def sent(platform):
-        form = form_of(platform, version)
-        return form.checksum + (" +m" if form.manifest else "")
+        return f"{form_of(platform, version).checksum} {plugin_of(platform, version).manifest.sent.value}"
 
-    assert (sent(ANDROID), sent(ELECTRON), sent(IOS)) == (android, "sha256", ios)
+    assert (sent(ANDROID), sent(IOS)) == (android, ios)
+
+
+@pytest.mark.parametrize(("platform", "version"), [(ELECTRON, "8.51.23"), (ELECTRON, "0.0.1"), (ANDROID, "0.0.1")])
+def test_electron_gets_no_manifest(platform, version):
+    assert plugin_of(platform, version).manifest.sent is Sent.ZIP
+
+
+WORK, EQUAL, FAIL = SameNames.WORK, SameNames.FAIL_WHEN_EQUAL, SameNames.FAIL
+
+
+@pytest.mark.parametrize(
+    ("version", "android", "ios"),  # device-protocol §5.7: same last parts, and the longest with the suffix or without
+    [
+        ("5.43.3", (EQUAL, 186, False), (WORK, 190, False)),
+        ("5.45.10", (EQUAL, 186, False), (WORK, 190, False)),
+        ("5.50.1", (EQUAL, 186, False), (WORK, 149, False)),
+        ("6.25.3", (FAIL, 186, True), (WORK, 190, True)),
+        ("6.39.0", (FAIL, 186, True), (WORK, 190, True)),
+        ("6.42.3", (FAIL, 186, False), (WORK, 190, False)),
+        ("6.42.9", (EQUAL, 186, False), (WORK, 190, False)),
+        ("6.45.10", (EQUAL, 186, False), (WORK, 190, False)),
+        ("6.50.1", (EQUAL, 186, False), (WORK, 149, False)),
+        ("6.50.2", (EQUAL, 186, False), (WORK, 149, False)),
+        ("6.51.15", (WORK, 190, False), (WORK, 149, False)),
+        ("7.26.0", (FAIL, 186, True), (WORK, 190, True)),
+        ("7.34.1", (FAIL, 186, True), (WORK, 190, True)),
+        ("7.34.2", (FAIL, 186, False), (WORK, 190, False)),
+        ("7.34.3", (FAIL, 186, False), (WORK, 190, False)),
+        ("7.36.0", (FAIL, 186, True), (WORK, 190, True)),
+        ("7.41.1", (FAIL, 186, True), (WORK, 190, True)),
+        ("7.42.3", (FAIL, 186, False), (WORK, 190, False)),
+        ("7.42.9", (EQUAL, 186, False), (WORK, 190, False)),
+        ("7.45.10", (EQUAL, 186, False), (WORK, 190, False)),
+        ("7.50.1", (EQUAL, 186, False), (WORK, 149, False)),
+        ("7.51.15", (WORK, 190, False), (WORK, 149, False)),
+        ("8.2.0", (FAIL, 186, True), (WORK, 190, True)),
+        ("8.42.3", (FAIL, 186, True), (WORK, 190, True)),
+        ("8.42.4", (FAIL, 186, False), (WORK, 190, False)),
+        ("8.42.6", (FAIL, 186, False), (WORK, 190, False)),
+        ("8.42.7", (EQUAL, 186, False), (WORK, 190, False)),
+        ("8.49.4", (EQUAL, 186, False), (WORK, 190, False)),
+        ("8.49.5", (EQUAL, 186, False), (WORK, 149, False)),
+        ("8.51.8", (EQUAL, 186, False), (WORK, 149, False)),
+        ("8.51.9", (WORK, 190, False), (WORK, 149, False)),
+    ],
+)
+def test_names_by_release(version, android, ios):
+    assert (plugin_of(ANDROID, version).manifest.names, plugin_of(IOS, version).manifest.names) == (android, ios)
+
+
+def test_names_that_fit_every_release():
+    suffix = len(BROTLI_SUFFIX)
+    for platform, limit in ((ANDROID, PART_LIMIT_ANDROID_BYTES), (IOS, PART_LIMIT_IOS_BYTES)):
+        ends = [end for stretch in stretches(MANIFEST_ROWS, platform) for end in stretch]
+        rules = [rules.names for end in ends if (rules := plugin_of(platform, end).manifest).sent is not Sent.ZIP]
+        assert limit == min(names.limit_bytes - suffix * names.suffix_counts for names in rules)
 
 
 @pytest.mark.parametrize(
@@ -188,9 +266,9 @@ KEYS = [
 @pytest.mark.parametrize(("version", "reads", "in_manifests", "sends_key_id"), KEYS)
 def test_encrypted_bundles_by_release(version, reads, in_manifests, sends_key_id):
     for platform in (ANDROID, IOS):
-        plugin, form = plugin_of(platform, version), form_of(platform, version)
-        assert (plugin.reads_v3, form.encrypted_manifest, plugin.sends_key_id) == (reads, in_manifests, sends_key_id)
-        assert form.manifest or not form.encrypted_manifest
+        plugin = plugin_of(platform, version)
+        in_manifest = plugin.manifest.encrypted
+        assert (plugin.reads_v3, in_manifest, plugin.sends_key_id) == (reads, in_manifests, sends_key_id)
 
 
 @pytest.mark.parametrize(
@@ -205,10 +283,16 @@ def test_link_and_comment_by_release(version, read):
 @pytest.mark.parametrize("version", ["0.0.1", "0.0.9", "4.0.0", "8.51.23"])
 def test_electron_is_the_same_whatever_version_it_says(version):
     # plugin-capabilities §11: a plain zip and its SHA-256. It reads no session key in the plugin's spelling.
-    assert form_of(ELECTRON, version) == Form(Generation.ELECTRON, "sha256", False, False, ZipEnd.REFUSE, False)
+    assert form_of(ELECTRON, version) == Form(Generation.ELECTRON, "sha256", False, ZipEnd.REFUSE)
     plugin = plugin_of(ELECTRON, version)
     assert plugin._replace(version="", listed=True) == Plugin(
-        "", supported=True, reads_v3=False, plain_with_key=A, reverts_to_builtin=False, keeps_choice=True
+        "",
+        supported=True,
+        reads_v3=False,
+        plain_with_key=A,
+        reverts_to_builtin=False,
+        keeps_choice=True,
+        manifest=ManifestRules(Sent.ZIP, encrypted=False),
     )
 
 
@@ -221,9 +305,7 @@ def test_a_release_backported_under_another_number_gets_the_same_form():
 
 def test_releases_with_equal_abilities_share_one_form():
     assert (
-        form_of(ANDROID, "8.51.22")
-        == form_of(ANDROID, "8.51.23")
-        == Form(Generation.G3, "sha256", True, True, ZipEnd.WHOLE, True)
+        form_of(ANDROID, "8.51.22") == form_of(ANDROID, "8.51.23") == Form(Generation.G3, "sha256", True, ZipEnd.WHOLE)
     )
 
 

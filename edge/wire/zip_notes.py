@@ -1,0 +1,105 @@
+"""Which plugin releases get a bundle as its zip although they take manifests, and why: said once, at publish.
+
+Computed from the capability table, release by release, with the very rules that answer devices.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from edge.domain.file_names import BROTLI_SUFFIX, last_part, target_name
+from edge.domain.manifest_forms import WhyZip, why_zip
+from edge.domain.model import Bundle, FileEntry, Platform, Sent
+from edge.wire.capabilities import parse_plugin_version, stretches
+from edge.wire.plugins import MANIFEST_ROWS, plugin_of
+
+SHOWN_NAME_LIMIT = 60  # characters of a file's name in a message
+
+_WORDS = {Platform.ANDROID: "Android", Platform.IOS: "iOS"}
+
+
+class ZipNote(NamedTuple):
+    platform: Platform
+    releases: tuple[str, ...]  # "6.14.28-6.42.3", in order
+    why: WhyZip
+    files: tuple[str, ...]  # the first ones that are to blame, as devices would write them; empty: none in particular
+
+    @property
+    def message(self) -> str:
+        """One sentence for a person."""
+        releases = f"{_WORDS[self.platform]} {', '.join(self.releases)}"
+        return f"zip instead of single files for {releases}: {_reason(self.why, self.files)}"
+
+
+def zip_notes(bundle: Bundle, entries: Sequence[FileEntry]) -> list[ZipNote]:
+    """`entries` are those of the bundle's manifest. None for a bundle without one: it goes as its zip everywhere."""
+    if bundle.manifest is None:
+        return []
+    return [
+        ZipNote(platform, releases, why, _files(why, entries))
+        for platform in _WORDS
+        for why, releases in _releases(bundle, platform).items()
+    ]
+
+
+def _releases(bundle: Bundle, platform: Platform) -> dict[WhyZip, tuple[str, ...]]:
+    """The stretches of releases by their reason; neighbours of one major line are joined."""
+    found: dict[WhyZip, list[str]] = {}
+    asked = [(_why(bundle, platform, first), first, last) for first, last in stretches(MANIFEST_ROWS, platform)]
+    for (why, _), group in groupby(asked, key=lambda each: (each[0], parse_plugin_version(each[1]).major)):
+        joined = list(group)
+        first, last = joined[0][1], joined[-1][2]
+        if why is not None:
+            found.setdefault(why, []).append(first if first == last else f"{first}-{last}")
+    return {why: tuple(releases) for why, releases in found.items()}
+
+
+def _why(bundle: Bundle, platform: Platform, release: str) -> WhyZip | None:
+    plugin = plugin_of(platform, release)
+    is_offered = plugin.supported and (bundle.encryption is None or plugin.reads_v3)
+    return why_zip(bundle, plugin.manifest) if is_offered and plugin.manifest.sent is not Sent.ZIP else None
+
+
+def _files(why: WhyZip, entries: Sequence[FileEntry]) -> tuple[str, ...]:
+    names = [(target_name(entry.name), entry.hash) for entry in entries]
+    match why:
+        case WhyZip.SAME_NAME:
+            return _first_alike([(last_part(name), name) for name, _ in names])
+        case WhyZip.SAME_NAME_AND_CONTENT:
+            return _first_alike([(last_part(name) + plain_hash, name) for name, plain_hash in names])
+        case WhyZip.LONG_NAME:
+            return (max((name for name, _ in names), key=lambda name: len(last_part(name).encode())),)
+        case WhyZip.PLAIN_FILES:
+            return tuple(name for name, _ in names if name.endswith(BROTLI_SUFFIX))[:1]
+        case WhyZip.ENCRYPTED | WhyZip.UNKNOWN_FILES:
+            return ()
+
+
+def _first_alike(keyed: list[tuple[str, str]]) -> tuple[str, ...]:
+    """The first two names with one key."""
+    seen: dict[str, str] = {}
+    return next(((seen[key], name) for key, name in keyed if seen.setdefault(key, name) != name), ())
+
+
+def _reason(why: WhyZip, files: tuple[str, ...]) -> str:
+    shown = list(map(_short, files))
+    match why, shown:
+        case WhyZip.SAME_NAME, [one, other]:
+            return f"two files are called {_short(last_part(files[0]))} ({one}, {other})"
+        case WhyZip.SAME_NAME_AND_CONTENT, [one, other]:
+            return f"two equal files are called {_short(last_part(files[0]))} ({one}, {other})"
+        case WhyZip.LONG_NAME, [name]:
+            return f"the name of {name} has {len(last_part(files[0]).encode())} bytes"
+        case WhyZip.PLAIN_FILES, [name]:
+            return f"they take no packed files, and would unpack {name}, which ends in {BROTLI_SUFFIX} itself"
+        case WhyZip.PLAIN_FILES, _:
+            return "they take no packed files, and the plain ones are not in the store; publish the same files again"
+        case WhyZip.ENCRYPTED, _:
+            return "they take no packed files, and of an encrypted bundle there are no others"
+    return "its files are not known"
+
+
+def _short(name: str) -> str:
+    return (
+        name if len(name) <= SHOWN_NAME_LIMIT else f"{name[: SHOWN_NAME_LIMIT // 2]}…{name[-SHOWN_NAME_LIMIT // 2 :]}"
+    )

@@ -337,7 +337,8 @@ def test_a_snapshot_reads_a_manifest_once_and_lets_go_of_it_when_it_is_no_longer
     # What single devices fall back to is in memory too: no check reads the store.
     assert set(after.manifests) == {a_bundle("1.0.1").manifest, a_bundle("1.0.2").manifest}
     assert after.manifest_of(a_bundle("1.0.1")) == a_manifest("1.0.1")
-    third = apply(second, a_change(SetChannel(name="production", settings=ChannelSettings(bundle="1.0.1"))))
+    back = SetChannel(name="production", settings=ChannelSettings(bundle="1.0.1"), downgrade=True)
+    third = apply(second, a_change(back))
     assert set(a_snapshot(third, before=after).manifests) == {a_bundle("1.0.1").manifest}
     assert {files.manifest for files in after.blobs} == {a_bundle("1.0.1").manifest, a_bundle("1.0.2").manifest}
     (files,) = before.blobs

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from edge.cli.client import Client, app_path
 from edge.cli.output import counted, size
 from edge.cli.publishing.downloads import DownloadForm, releases_by_form
-from edge.domain.manifest import target_name
+from edge.domain.file_names import target_name
 from edge.domain.model import FileEntry
 
 LARGEST = 5

@@ -78,7 +78,9 @@ def all_cases() -> tuple[Case, ...]:
 def _case(file: str, raw: dict[str, Any], number: int, apps: dict[str, str]) -> Case:
     state = raw["state"] if isinstance(raw["state"], dict) else load_file(file)["states"][raw["state"]]
     shared = {key: value for key, value in state.items() if key not in ("override", "device")}
-    app = apps.setdefault(json.dumps(shared, sort_keys=True), f"com.conformance.s{len(apps) + 1}")
+    # Every second id has one part: whatever an id is used for, both kinds are.
+    own = f"com.conformance.s{len(apps) + 1}" if len(apps) % 2 else f"conformance-{len(apps) + 1}"
+    app = apps.setdefault(json.dumps(shared, sort_keys=True), own)
     device = f"{number:08x}-eefe-490a-9c60-8e965132ae51"
     words = words_for(app, device)
     exchanges = tuple(_exchange(fill(each, words), words) for each in raw["exchanges"])

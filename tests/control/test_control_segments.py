@@ -175,7 +175,7 @@ UNTRIED = [
     ({"device": device(), "where": 'in_set("nobody")'}, 404, "unknown_id_set"),
     ({"device": device(app_id=OTHER), "where": "is_prod"}, 422, "app_mismatch"),
     ({"device": device(device_id="me"), "where": "is_prod"}, 422, "invalid_json_body"),
-    ({"device": device(version_build="x", version_name="x"), "where": "is_prod"}, 422, "semver_error"),
+    ({"device": device(version_build="1" * 129), "where": "is_prod"}, 422, "semver_error"),
     ({"device": [], "where": "is_prod"}, 422, "invalid_json_body"),
     ({"device": device(), "where": "is_prod", "country": "DEU"}, 422, "invalid_country"),
     ({"where": "is_prod"}, 422, "invalid_body"),

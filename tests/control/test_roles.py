@@ -38,6 +38,6 @@ def test_the_table_names_every_role():
     assert {role for role, _ in GRANTED} == set(Role)
 
 
-@pytest.mark.parametrize("permission", OF_ONE_APP)
+@pytest.mark.parametrize("permission", sorted(OF_ONE_APP, key=lambda permission: permission.value))
 def test_a_limited_token_may_nothing_where_no_app_is_named(permission):
     assert not allows(Role.PUBLISHER, APP, permission, None)

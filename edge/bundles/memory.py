@@ -44,6 +44,7 @@ class Recalled(NamedTuple):
 class Memory:
     def __init__(self, root: Path, limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
         self._root, self._limit_bytes = root, limit_bytes
+        self._grown = False
 
     def recall(self, label: str, plain: Digest, target: Path) -> Recalled | None:
         """Write the body to `target`, a new file. None, and no target, when it is not known or not intact."""
@@ -76,12 +77,17 @@ class Memory:
                 entry.seek(0)
                 entry.write(_HEAD.pack(_MAGIC, file.crc32, file.bytes, hashing.digest()))
             unfinished.replace(place)
+            self._grown = True
         except OSError:  # no room, or not ours to write: the next publish compresses again
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
 
     def trim(self, now: float) -> None:
-        """Delete what was used longest ago until the rest fits. `now`: seconds since the epoch."""
+        """Delete what was used longest ago until the rest fits, if this object kept something. `now`: seconds since the
+        epoch.
+        """
+        if not self._grown:
+            return
         entries = sorted(self._entries(now))
         total = sum(size for _, size, _ in entries)
         if total <= self._limit_bytes:

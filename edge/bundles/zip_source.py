@@ -161,6 +161,7 @@ def _is_junk(name: str) -> bool:
 def _ignore_file(archive: zipfile.ZipFile, entries: list[_Entry], top: str) -> bytes:
     for entry in entries:
         if entry.name == top + IGNORE_FILE:
+            _check_kind(entry)
             with archive.open(entry.member) as file:
                 return file.read(IGNORE_LIMIT_BYTES + 1)
     return b""

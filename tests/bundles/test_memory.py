@@ -153,6 +153,8 @@ def test_the_oldest_use_goes_first_and_leftovers_go_after_a_day(tmp_path):
         (tmp_path / "memory" / name).write_bytes(b"")
         os.utime(tmp_path / "memory" / name, (1_000_000 - age, 1_000_000 - age))
     memory.recall("a", digests[0], tmp_path / "out")  # used just now
+    Memory(tmp_path / "memory", limit_bytes=1000).trim(1_000_000)  # kept nothing: does not even look
+    assert len(entries_of(tmp_path / "memory")) == 7
     memory.trim(1_000_000)
     assert [memory.recall("a", digest, tmp_path / f"{digest}") is not None for digest in digests] == [
         True, False, False, False, True,

@@ -7,6 +7,7 @@ import zipfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zip_bytes import Member, build_zip
 
 from edge.bundles.selection import IGNORE_LIMIT_BYTES, LeftOut, build_selection
 from edge.bundles.sources import read_source
@@ -106,6 +107,13 @@ def test_an_index_that_is_left_out_is_missing(source, tmp_path):
     with pytest.raises(EdgeError) as caught:
         read_source(source(SITE), tmp_path / "work", build_selection(exclude=["index.html"]))
     assert caught.value.code in ("no_index", "empty_bundle")
+
+
+def test_an_encrypted_ignore_file_of_a_zip_is_refused(tmp_path):
+    (tmp_path / "site.zip").write_bytes(build_zip(Member("index.html"), Member(".edgeignore", flags=1)))
+    with pytest.raises(EdgeError) as caught:
+        read_source(tmp_path / "site.zip", tmp_path / "work")
+    assert caught.value.code == "zip_encrypted"
 
 
 # Against git itself

@@ -137,6 +137,11 @@ def test_every_lock_file_tells_the_version(app, file, content):
     assert "plugin: 8.51.20" in CliRunner().invoke(cli, ["app", "doctor", str(app.folder)], prog_name="edge").stdout
 
 
+def test_a_range_is_no_release(app):
+    app.lock = {}
+    assert app.findings() == [("warning", "plugin", "'^8.51.0' is not one release")]
+
+
 def test_notify_app_ready_is_looked_for_in_what_is_built_and_in_the_sources(app):
     app.script = "nothing"
     assert [each[:2] for each in app.findings()] == [("error", "notifyAppReady")]

@@ -21,9 +21,6 @@ SERVICES = ("GITHUB_REF", "GITLAB_CI", "CI_COMMIT_BRANCH", "CI_MERGE_REQUEST_IID
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
     with serving_node(tmp_path_factory.mktemp("node")) as running:
-        running.text("app", "create", APP)
-        for channel in ("production", "preview"):
-            running.text("channel", "create", APP, channel)
         yield running
 
 
@@ -88,26 +85,27 @@ def test_init_says_what_it_could_not_find(folder):
 
 
 def write_app_file(folder, **changed):
-    settings = {"app": APP, "web": "dist", "channels": {"main": "production", "feature/*": "preview"}} | changed
-    (folder / "edge.json").write_text(json.dumps(settings))
+    """Over what the file says already."""
+    file = folder / "edge.json"
+    known = json.loads(file.read_text()) if file.exists() else {"app": APP, "web": "dist"}
+    channels = {"main": "production", "feature/*": "preview"}
+    file.write_text(json.dumps(known | {"channels": channels} | changed))
 
 
 @pytest.fixture
-def version(request):
-    """One that no other test has."""
-    return f"1.{sum(request.node.name.encode())}.0"
-
-
-@pytest.fixture
-def ready(folder, node, version):
-    (folder / "package.json").write_text(json.dumps({"version": version}))
-    write_app_file(folder, server=node.control)
+def ready(folder, node, request):
+    """A folder whose app, of this test's own, is there with its channels."""
+    app = "com.example." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+    node.text("app", "create", app)
+    for channel in ("production", "preview"):
+        node.text("channel", "create", app, channel)
+    write_app_file(folder, app=app, server=node.control)
     return folder
 
 
-def test_publish_needs_nothing_but_the_folder(node, ready, version):
+def test_publish_needs_nothing_but_the_folder(node, ready):
     done = node.json("publish")
-    assert (done["version"], done["channels"]) == (version, ["production"])
+    assert (done["version"], done["channels"]) == ("1.0.0", ["production"])
     assert [each["name"] for each in done["left_out"]] == ["app.js.map"]
 
 
@@ -223,7 +221,8 @@ def test_a_prerelease_below_its_own_native_version_is_warned_about(version, othe
 
 
 def test_a_channel_that_does_not_block_below_native_warns_nobody(node, ready):
-    node.text("channel", "create", APP, "open", "--allow-under-native")
+    app = json.loads((ready / "edge.json").read_text())["app"]
+    node.text("channel", "create", app, "open", "--allow-under-native")
     assert node.json("publish", "--version", "9.1.8-abc", "--channel", "open")["warnings"] == []
 
 

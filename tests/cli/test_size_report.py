@@ -68,4 +68,5 @@ def test_every_release_is_in_one_form():
     told = releases_by_form(False)
     assert list(told) == [DownloadForm.PACKED, DownloadForm.PLAIN, DownloadForm.ZIP]
     assert told[DownloadForm.PACKED].startswith("Android 5.43.3-") and "; iOS " in told[DownloadForm.PACKED]
+    assert "8.2.0 and later" in told[DownloadForm.PACKED]
     assert DownloadForm.PLAIN not in releases_by_form(True)

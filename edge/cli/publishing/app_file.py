@@ -19,9 +19,9 @@ APP_FILE = "edge.json"
 
 
 class AppFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    server: str = ""  # the control port's address; empty: EDGE_URL, or this machine's own node
     app: str
     web: str  # the built web folder, or a zip
-    server: str = ""  # the control port's address; empty: EDGE_URL, or this machine's own node
     channels: dict[str, str] = {}  # by branch: a name or a glob; the first that matches
     exclude: list[str] = []  # as --exclude
     include: list[str] = []  # as --include

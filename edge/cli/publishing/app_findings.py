@@ -71,8 +71,9 @@ def _plugin_version(folder: AppFolder) -> Iterator[Finding]:
         yield _error(about, f"{PLUGIN_PACKAGE} is not among the dependencies", f"npm install {PLUGIN_PACKAGE}")
         return
     version = parse_version(text) or coerce_native(text.lstrip("^~>=v "))
+    if parse_version(text) is None:
+        yield _warning(about, f"{text!r} is not one release", "install, so that the lock file says which one it is")
     if version is None:
-        yield _warning(about, f"{text!r} is no version", "install, so that the lock file says which one it is")
         return
     number = f"{version.major}.{version.minor}.{version.patch}"
     if number in MISTAKES:
@@ -85,7 +86,7 @@ def _plugin_version(folder: AppFolder) -> Iterator[Finding]:
         yield _warning(
             about, f"{number} is newer than what this `edge` knows", "update edge: it is taken for the newest"
         )
-    else:
+    elif parse_version(text) is not None:
         yield _ok(about, f"{number}, {_downloads(number)}")
     yield from _capacitor_version(folder, version)
 
@@ -117,7 +118,7 @@ def _addresses(folder: AppFolder) -> Iterator[Finding]:
         value = settings.get(name)
         if value is None:
             level = Level.ERROR if name == "updateUrl" else Level.WARNING
-            says = f"{name} is not set: devices ask the hosted service, not your node"
+            says = "is not set: devices ask the hosted service, not your node"
             yield Finding(level, name, says, f'"{name}": "https://<your node>{path}"')
         elif value == "" and name == "statsUrl":
             yield _warning(name, "is empty: nobody hears of failures", "leave it so only if that is meant")

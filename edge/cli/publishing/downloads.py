@@ -4,7 +4,7 @@ import enum
 from itertools import groupby
 
 from edge.domain.model import Platform
-from edge.wire.capabilities import capability, parse_plugin_version, stretches
+from edge.wire.capabilities import NEWEST_PLUGIN, capability, parse_plugin_version, stretches
 from edge.wire.plugins import OLDEST_SUPPORTED_MAJOR
 
 PLATFORMS = {Platform.ANDROID: "Android", Platform.IOS: "iOS"}
@@ -53,5 +53,11 @@ def _ranges(platform: Platform, encrypted: bool) -> dict[DownloadForm, list[str]
         joined = list(group)
         first, last = joined[0][1], joined[-1][2]
         if form is not None:
-            found.setdefault(form, []).append(first if first == last else f"{first}-{last}")
+            found.setdefault(form, []).append(_stretch(first, last))
     return found
+
+
+def _stretch(first: str, last: str) -> str:
+    if last == NEWEST_PLUGIN:
+        return f"{first} and later"
+    return first if first == last else f"{first}-{last}"

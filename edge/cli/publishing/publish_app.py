@@ -66,7 +66,13 @@ def _channel(app_file: AppFile, folder: Path) -> str:
 def _options() -> list[click.Parameter]:
     """Every option of `edge bundle publish`, so that both verbs can do the same."""
     own: list[click.Parameter] = [
-        click.Option(["--file"], type=click.Path(path_type=Path, dir_okay=False), default=APP_FILE, show_default=True),
+        click.Option(
+            ["--file"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            default=APP_FILE,
+            show_default=True,
+            help="The app's own file.",
+        ),
         click.Option(["--version"], help="The bundle's name for ever; else the version of package.json."),
         click.Option(["--no-channel"], is_flag=True, help="Offer it nowhere yet."),
     ]

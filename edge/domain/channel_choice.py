@@ -8,7 +8,9 @@ hears yes to a choice that the next check would not follow.
 import enum
 from typing import NamedTuple
 
-from edge.domain.model import AppId, Channel, ChannelName, DeviceId, Platform
+from edge.domain.decide import resolve
+from edge.domain.facts import DeviceFacts
+from edge.domain.model import AppId, Channel, ChannelName, DeviceId, Platform, UpdateCheck
 from edge.domain.snapshot import AppSnapshot
 
 
@@ -191,6 +193,12 @@ def list_channels(app: AppSnapshot, request: ChannelRequest) -> Listed:
     names = tuple(sorted(app.channels))
     channels = (app.channels[name].channel for name in names)
     return Listed(tuple(channel for channel in channels if _is_open(channel, request)), names)
+
+
+def is_led_elsewhere(app: AppSnapshot, channel: str, check: UpdateCheck, facts: DeviceFacts) -> bool:
+    """Whether a segment that does not yield would keep the device of this check from a `channel` of its own choice."""
+    resolved, _, decided = resolve(app, check._replace(default_channel=channel), facts)
+    return decided == "segment" and resolved is not None and resolved.channel.name != channel
 
 
 def assigned_to(app: AppSnapshot, device: DeviceId | None) -> Channel | None:

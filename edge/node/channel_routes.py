@@ -8,7 +8,17 @@ import time
 
 from aiohttp import web
 
-from edge.domain.channel_choice import ChannelRequest, Forget, Outcome, Refusal, Refused, Store, decide_choice
+from edge.domain.channel_choice import (
+    Allowed,
+    ChannelRequest,
+    Forget,
+    Outcome,
+    Refusal,
+    Refused,
+    Store,
+    decide_choice,
+    is_led_elsewhere,
+)
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, ChannelName, Digest
 from edge.domain.snapshot import AppSnapshot
@@ -20,6 +30,7 @@ from edge.telemetry.facts_changes import Chose
 from edge.wire.body import BODY_LIMIT_BYTES, WireError
 from edge.wire.channels import VERBS, encode_channel_answer, encode_too_many, parse_channel_request
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, SizeOf, encode_manifest_size, parse_manifest_size
+from edge.wire.updates import parse_update_check
 
 
 def add_channel_routes(router: web.UrlDispatcher) -> None:
@@ -41,6 +52,8 @@ async def handle_channel_self(request: web.Request) -> web.Response:
         desk.counts["channel_self_limited"] += 1
         return json_response(encode_too_many(asked))
     outcome = await _carry_out(desk, asked)
+    if isinstance(outcome, Allowed) and _is_led_elsewhere(desk, asked, body, peer_of(request).country):
+        outcome = Refused(Refusal.CANNOT_OVERRIDE)
     desk.counts[f"channel_{asked.verb.value}"] += 1
     return json_response(encode_channel_answer(outcome, asked))
 
@@ -68,6 +81,18 @@ async def _carry_out(desk: DeviceDesk, asked: ChannelRequest) -> Outcome:
             desk.counts["choices_refused"] += 1
             return Refused(Refusal.NOT_STORED)
     return outcome
+
+
+def _is_led_elsewhere(desk: DeviceDesk, asked: ChannelRequest, body: bytes, country: str) -> bool:
+    """Segments ask more of a device than its choice does: they are asked where its body says all that a check says."""
+    snapshot = desk.current.snapshot(asked.app)
+    if snapshot is None or snapshot.leading is None:
+        return False
+    try:
+        check = parse_update_check(body, country, desk.current.apps)
+    except WireError:
+        return False
+    return is_led_elsewhere(snapshot, asked.channel, check, desk.facts.of(check.app, check.device, time.time()))
 
 
 def _chosen(desk: DeviceDesk, snapshot: AppSnapshot | None, asked: ChannelRequest) -> ChannelName | None:

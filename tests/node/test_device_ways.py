@@ -9,10 +9,11 @@ import time
 import aiohttp
 import pytest
 from factories import APP, DEVICE, a_bundle, a_change, a_manifest
+from msgspec import UNSET
 from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
 
 from edge.bundles.store import blob_key
-from edge.domain.commands import ChannelSettings, CreateChannel, PublishBundle, SetChannel
+from edge.domain.commands import ChannelSettings, CreateChannel, PublishBundle, SegmentSettings, SetChannel, SetSegment
 from edge.domain.facts import WITHHELD_DAYS, in_force
 from edge.telemetry.facts_changes import Failed, Offered
 
@@ -94,6 +95,21 @@ async def test_newer_plugins_are_only_told_whether_they_may(tmp_path):
         listed = await phone.ask("GET", "/channel_self", app_id=APP, platform="android", device_id=DEVICE)
         assert [each["name"] for each in listed] == ["beta", "production"]
         assert all(isinstance(each["id"], int) for each in listed)
+
+
+@pytest.mark.parametrize(("never_yields", "answer"), [(True, "cannot_override"), (False, None), (None, None)])
+async def test_a_choice_that_a_segment_overrules_is_refused(tmp_path, never_yields, answer):
+    truth = a_truth(tmp_path)
+    with_beta(truth)
+    wanted = UNSET if never_yields is None else not never_yields
+    settings = SegmentSettings(where='version_os == "14"', priority=1, channel="production", yield_to_self_set=wanted)
+    truth.releases.commit(APP, a_change(SetSegment(name="fourteen", settings=settings)))
+    async with running(a_config(tmp_path), truth) as (_, address), aiohttp.ClientSession() as session:
+        phone = Phone(session, address)
+        assert (await phone.ask("POST", "/channel_self", info(channel="beta"))).get("error") == answer
+        assert await phone.runs_next(defaultChannel="beta") == ("1.0.2" if answer is None else "1.0.1")
+        other = info(channel="beta", version_os="15", device_id=DEVICE.replace("0", "1"))
+        assert (await phone.ask("POST", "/channel_self", other))["status"] == "ok"
 
 
 @pytest.mark.parametrize("plugin", [NEW, OLD])

@@ -205,7 +205,7 @@ async def test_sizes_are_told_by_digest_and_no_address_is_asked(tmp_path):
         listed = offer["manifest"][0]
         digest = listed["download_url"].rpartition("/")[2]
         async with session.get(listed["download_url"]) as response:
-            assert response.status == 404  # named by the revision, and lost
+            assert response.status == 503  # named by the revision, and lost
         truth.store.create(blob_key(digest), stored)
         elsewhere = {"file_name": "x", "file_hash": "y", "download_url": "http://127.0.0.1:1/bundles/x.y/file/z"}
         body = info(version="1.0.1", manifest=[listed, elsewhere])

@@ -30,6 +30,7 @@ def bundle() -> None:
 @click.option("--channel", help="Offer it in this channel at once.")
 @replacing_options
 @click.option("--min-native", default="", metavar="VERSION", help="The oldest native version that can run it.")
+@click.option("--max-native", default="", metavar="VERSION", help="The newest native version that can run it.")
 @click.option("--link", default="", metavar="URL", help="Where people read about this version.")
 @click.option("--comment", default="", metavar="TEXT", help="A word about this version.")
 @click.option("--fast", is_flag=True, help="Compress in a moment, for larger downloads: for previews.")
@@ -57,6 +58,7 @@ def publish(
     version: str,
     channel: str | None,
     min_native: str,
+    max_native: str,
     link: str,
     comment: str,
     fast: bool,
@@ -83,7 +85,7 @@ def publish(
     from edge.cli.publish import How, Release, publish, publish_opaque
     from edge.cli.publishing.remembering import open_memory
 
-    release = Release(app, version, channel, min_native, link, comment, force, downgrade, if_current)
+    release = Release(app, version, channel, min_native, max_native, link, comment, force, downgrade, if_current)
     if encrypted_before["session_key"] is not None:
         from edge.domain.encryption import build_encryption
 

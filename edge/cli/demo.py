@@ -86,7 +86,7 @@ def _publish(client: Client, release: DemoRelease) -> str:
     with tempfile.TemporaryDirectory(prefix="edge-demo-") as folder:
         web = Path(folder) / "www"
         write_release(release, web)
-        publish(client, Release(APP, release.version, release.channel, "", "", ""), web, How(build_selection()))
+        publish(client, Release(APP, release.version, release.channel), web, How(build_selection()))
     return "published"
 
 

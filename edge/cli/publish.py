@@ -46,10 +46,11 @@ class Release(NamedTuple):
 
     app: str
     version: str
-    channel: str | None
-    min_native: str
-    link: str
-    comment: str
+    channel: str | None = None
+    min_native: str = ""
+    max_native: str = ""
+    link: str = ""
+    comment: str = ""
     force: bool = False
     downgrade: bool = False
     if_current: str | None = None

@@ -61,6 +61,7 @@ def prove_bundle(store: ObjectStore, asked: Asked, body: PublishRequest) -> Bund
         names=verified.names,
         plain_files=verified.plain_files,
         min_native=body.min_native,
+        max_native=body.max_native,
         link=body.link,
         comment=body.comment,
         encryption=asked.lock.encryption if asked.lock else None,

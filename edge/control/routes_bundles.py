@@ -160,6 +160,7 @@ def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
         files=bundle.files if verified else None,
         plain_bytes=bundle.plain_bytes if verified else None,
         min_native=bundle.min_native,
+        max_native=bundle.max_native,
         link=bundle.link,
         comment=bundle.comment,
         encrypted=bundle.encryption is not None,

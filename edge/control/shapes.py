@@ -53,6 +53,7 @@ class PublishRequest(_Request, frozen=True, kw_only=True):
     manifest: str | None = None
     encryption: EncryptionRequest | None = None
     min_native: str = ""
+    max_native: str = ""
     link: str = ""
     comment: str = ""
     channel: str | None = None
@@ -198,6 +199,7 @@ class BundleView(_Answer, frozen=True, kw_only=True):
     files: int | None
     plain_bytes: int | None
     min_native: str
+    max_native: str
     link: str
     comment: str
     encrypted: bool

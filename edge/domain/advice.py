@@ -39,6 +39,8 @@ _OF_REASON = {
     Reason.MISCONFIGURED: "publish with the native version it needs: `edge bundle publish {app} FOLDER --version V "
     "--min-native N`, or choose another policy",
     Reason.METADATA: "the device needs a newer native app from its store",
+    Reason.BELOW_MINIMUM: "the device needs a newer native app from its store (the bundle's `--min-native`)",
+    Reason.ABOVE_MAXIMUM: "publish a bundle for this native version: this one's `--max-native` ends before it",
     Reason.UNDER_NATIVE: "publish a version at or above the native one, or `edge channel set {app} {channel} "
     "--allow-under-native`",
     Reason.PROD_BUILD: _AUDIENCE + "--prod`",

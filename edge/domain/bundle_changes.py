@@ -56,8 +56,13 @@ def _check_bundle(bundle: Bundle) -> None:
     parse_version_name(bundle.version)
     if bundle.manifest is None and bundle.encryption is None:
         raise Invalid("missing_manifest", "only a bundle that was encrypted elsewhere has no manifest")
-    if bundle.min_native and parse_version(bundle.min_native) is None:
+    least, most = parse_version(bundle.min_native), parse_version(bundle.max_native)
+    if bundle.min_native and least is None:
         raise Invalid("invalid_min_native", f"minimum native version {bundle.min_native!r} is not a semantic version")
+    if bundle.max_native and most is None:
+        raise Invalid("invalid_max_native", f"maximum native version {bundle.max_native!r} is not a semantic version")
+    if least is not None and most is not None and most < least:
+        raise Invalid("invalid_max_native", f"maximum native version {bundle.max_native} is below the minimum")
     if bundle.link and not (bundle.link.startswith(("https://", "http://")) and len(bundle.link) <= LINK_LIMIT):
         raise Invalid("invalid_link", f"a link is an http(s) address of at most {LINK_LIMIT} characters")
     if len(bundle.comment) > COMMENT_LIMIT:
@@ -85,7 +90,7 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
         return
     if _metadata(known) != _metadata(bundle):
         raise Conflict(
-            "version_taken", f"version {bundle.version!r} was published with another link, comment or minimum"
+            "version_taken", f"version {bundle.version!r} was published with another link, comment or native version"
         )
     if _lock(known) != _lock(bundle):
         raise Conflict(
@@ -94,8 +99,8 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
         )
 
 
-def _metadata(bundle: Bundle) -> tuple[str, str, str]:
-    return bundle.min_native, bundle.link, bundle.comment
+def _metadata(bundle: Bundle) -> tuple[str, str, str, str]:
+    return bundle.min_native, bundle.max_native, bundle.link, bundle.comment
 
 
 def _lock(bundle: Bundle) -> Encryption | str | None:

@@ -31,6 +31,9 @@ class Reason(enum.Enum):
     PATCH = ("disable_auto_update_to_patch", "Cannot upgrade patch version")
     MISCONFIGURED = ("misconfigured_channel", "The bundle names no minimum native version")
     METADATA = ("disable_auto_update_to_metadata", "The native version is below the bundle's minimum")
+    # Ours, where the channel's policy is not the protocol's own way to ask for a minimum.
+    BELOW_MINIMUM = ("native_version_below_minimum", "The native version is below the bundle's minimum")
+    ABOVE_MAXIMUM = ("native_version_above_maximum", "The native version is above the bundle's maximum")
     UNDER_NATIVE = ("disable_auto_update_under_native", "Cannot revert under native version")
     PROD_BUILD = ("disable_prod_build", "The channel does not serve production builds")
     DEV_BUILD = ("disable_dev_build", "The channel does not serve development builds")
@@ -61,7 +64,7 @@ class Held(enum.Enum):
 
 
 # The store is where these devices get their next version; a plugin may tell its app so (device-protocol §1.7).
-BREAKING = frozenset({Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.METADATA})
+BREAKING = frozenset({Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.METADATA, Reason.BELOW_MINIMUM})
 
 
 class Offer(NamedTuple):

@@ -83,7 +83,8 @@ class Bundle:
     plain_bytes: int  # all files together, uncompressed; 0 likewise
     names: NameFacts | None = None  # None: without a manifest, or published before this was kept (`build_snapshot`)
     plain_files: bool = False  # whether the store has the plain bytes of every file, each under its hash
-    min_native: str = ""
+    min_native: str = ""  # the oldest native version that can run it, a semantic version; empty: any
+    max_native: str = ""  # likewise the newest
     link: str = ""
     comment: str = ""
     encryption: Encryption | None = None

@@ -151,9 +151,9 @@ def fails(route: Route, check: UpdateCheck, facts: DeviceFacts) -> bool:
 
 def way_back(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route:
     """The latest earlier bundle that did not fail on the device; builtin where there is none, and for a device whose
-    native code is newer."""
+    native code is newer, or cannot run it."""
     good = last_good_here(compiled, check, facts)
-    if good is None or (good.target.version or check.native) < check.native:
+    if good is None or (good.target.version or check.native) < check.native or not good.target.runs_on(check.native):
         return compiled.builtin
     return good
 
@@ -223,8 +223,9 @@ def _taken_back(channel: Channel, state: AppState) -> Iterator[str]:
 def target_of(channel: Channel, bundle: Bundle | None) -> Target:
     """The channel's target with its versions parsed; `bundle` None stands for builtin."""
     if bundle is None:
-        return Target(channel, None, None, None)
-    return Target(channel, bundle, parse_version(bundle.version), parse_version(bundle.min_native))
+        return Target(channel, None, None, None, None)
+    version, least, most = map(parse_version, (bundle.version, bundle.min_native, bundle.max_native))
+    return Target(channel, bundle, version, least, most)
 
 
 def _stable(channel: Channel, state: AppState, builtin: Route) -> Route | None:

@@ -22,6 +22,13 @@ class Target(NamedTuple):
     bundle: Bundle | None  # None: builtin
     version: Version | None  # None: builtin, which the version rules skip
     min_native: Version | None
+    max_native: Version | None
+
+    def runs_on(self, native: Version) -> bool:
+        """Whether the bundle says that it runs in this native version."""
+        return (self.min_native is None or self.min_native <= native) and (
+            self.max_native is None or native <= self.max_native
+        )
 
 
 class Rule(NamedTuple):
@@ -75,6 +82,15 @@ def _versions(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
     return {
         "policy": target.channel.policy.value,
         "bundle": target.bundle.version if target.bundle else "builtin",
+        "native": check.version_build,
+    }
+
+
+def _native_range(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
+    bundle = target.bundle
+    return {
+        "min native": bundle.min_native if bundle else "",
+        "max native": bundle.max_native if bundle else "",
         "native": check.version_build,
     }
 
@@ -178,6 +194,18 @@ CHANNEL_RULES = (
         Reason.METADATA,
         Policy.VERSION_NUMBER,
         lambda check, target, assigned: target.min_native is not None and target.min_native > check.native,
+    ),
+    Rule(
+        Reason.BELOW_MINIMUM,
+        can_fire=lambda target: target.min_native is not None and target.channel.policy is not Policy.VERSION_NUMBER,
+        blocks=lambda check, target, assigned: target.min_native is not None and target.min_native > check.native,
+        sees=_native_range,
+    ),
+    Rule(
+        Reason.ABOVE_MAXIMUM,
+        can_fire=lambda target: target.max_native is not None,
+        blocks=lambda check, target, assigned: target.max_native is not None and target.max_native < check.native,
+        sees=_native_range,
     ),
     Rule(
         Reason.UNDER_NATIVE,

@@ -194,3 +194,14 @@ def test_a_summary_is_one_short_line_whatever_it_is_given():
     told = summarize({"name": "a\nb\x1b[31m" + "c" * 500})
     assert told.startswith("name=a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}[31mccc")
     assert len(told) == documents.SUMMARY_LIMIT
+
+
+def test_a_revision_from_before_ranges_of_native_versions_and_authors_is_read():
+    """What the previous version wrote of a bundle had no maximum, of a channel nobody who changed it."""
+    state = a_released_app()
+    document = msgspec.json.decode(encoded(state))
+    (bundle,), (channel,) = document["state"]["bundles"].values(), document["state"]["channels"].values()
+    assert (bundle.pop("max_native"), channel.pop("changed_by")) == ("", "test")
+    read = parse_revision(msgspec.json.encode(document), state.app, state.revision, {}.__getitem__).state
+    assert (read.bundles, read.channels["production"].bundle) == (state.bundles, "1.0.1")
+    assert read.channels["production"].changed_by == ""

@@ -43,10 +43,12 @@ CHOICES = (
 _ENCRYPTED = {Reason.KEY_ID_MISMATCH.code, Reason.ENCRYPTION_UNSUPPORTED.code, Reason.KEY_ID_MISSING.code}
 _PLATFORMS = {f"disabled_platform_{platform.value}" for platform in Platform}
 _POLICIES = {each.code for each in (Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.MISCONFIGURED, Reason.METADATA)}
+_NATIVE_RANGE = {Reason.BELOW_MINIMUM.code, Reason.ABOVE_MAXIMUM.code}
 _OF_A_BUNDLE = {
     *_ENCRYPTED,
     *_POLICIES,
     Reason.ENCRYPTION_REQUIRED.code,
+    *_NATIVE_RANGE,
     Reason.UNNUMBERED_NATIVE.code,
     Reason.UNDER_NATIVE.code,
     Reason.WITHHELD.code,
@@ -56,6 +58,10 @@ _OF_A_BUNDLE = {
 EXCLUSIVE = (
     _PLATFORMS,  # a device has one platform
     _POLICIES,  # a channel has one policy
+    _NATIVE_RANGE,  # a minimum is not above its maximum
+    *({Reason.BELOW_MINIMUM.code, each.code} for each in (Reason.MISCONFIGURED, Reason.METADATA)),  # one policy's own
+    {Reason.METADATA.code, Reason.ABOVE_MAXIMUM.code},  # below the minimum and above the maximum
+    {Reason.UNNUMBERED_NATIVE.code, Reason.ABOVE_MAXIMUM.code},  # nothing is below it
     {Reason.MAJOR.code, Reason.UNDER_NATIVE.code},  # above the native version and below it
     {Reason.UNNUMBERED_NATIVE.code, Reason.UNDER_NATIVE.code},  # no bundle is below it
     {Reason.PROD_BUILD.code, Reason.DEV_BUILD.code},

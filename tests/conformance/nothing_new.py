@@ -120,6 +120,8 @@ STATES: dict[str, Json] = {
     "next patch": policy("patch", "1.0.4"),
     "no minimum": policy("version_number", OFFERED),
     "a higher minimum": policy("version_number", OFFERED, min_native="1.0.1"),
+    "a minimum under any policy": policy("none", OFFERED, min_native="1.0.1"),
+    "a lower maximum": policy("none", OFFERED, max_native="0.9.9"),
     "below native": policy("none", "0.9.0"),
     "no production builds": closed(prod=False),
     "no development builds": closed(dev=False),
@@ -205,6 +207,13 @@ REASONS = (
         "a higher minimum",
         target="1.0.4",
     ),
+    Reason(
+        "native_version_below_minimum",
+        "The native version is below the bundle's minimum",
+        "a minimum under any policy",
+        target="1.0.4",
+    ),
+    Reason("native_version_above_maximum", "The native version is above the bundle's maximum", "a lower maximum"),
     Reason("disable_auto_update_under_native", "Cannot revert under native version", "below native"),
     Reason("disable_prod_build", "The channel does not serve production builds", "no production builds"),
     Reason(

@@ -46,10 +46,15 @@ _ENCRYPTED = {"key_id_mismatch", "encryption_unsupported", "key_id_missing"}
 _PLATFORMS = {f"disabled_platform_{platform.value}" for platform in Platform}
 _VERSIONS = {f"disable_auto_update_to_{word}" for word in ("major", "minor", "patch", "metadata")}
 _POLICIES = _VERSIONS | {"misconfigured_channel"}
+_BELOW, _ABOVE = "native_version_below_minimum", "native_version_above_maximum"
+_OF_VERSIONS = (*_POLICIES, _BELOW, _ABOVE, "semver_error")
 # Rules that cannot both hold for one device, and why.
 EXCLUSIVE = (
     _PLATFORMS,  # a device has one platform
     _POLICIES,  # a channel has one policy
+    *({_BELOW, each} for each in ("misconfigured_channel", "disable_auto_update_to_metadata")),  # likewise
+    *({_ABOVE, each} for each in (_BELOW, "disable_auto_update_to_metadata")),  # a minimum is not above its maximum
+    {_ABOVE, "semver_error"},  # a native version without a number is the lowest
     {"disable_auto_update_to_major", "disable_auto_update_under_native"},  # above the native version and below it
     {"semver_error", "disable_auto_update_under_native"},  # no bundle is below a native version without a number
     {"disable_prod_build", "disable_dev_build"},
@@ -58,7 +63,7 @@ EXCLUSIVE = (
     {"key_id_mismatch", "key_id_missing"},  # the device says a key id or none
     *(  # builtin is no bundle: nothing to decrypt, to withhold or to compare
         {each, "revert_to_builtin_plugin_version_too_old"}
-        for each in (*_ENCRYPTED, *_POLICIES, "semver_error", "encryption_required", "bundle_withheld", "up_to_date")
+        for each in (*_ENCRYPTED, *_OF_VERSIONS, "encryption_required", "bundle_withheld", "up_to_date")
     ),
     {"disable_auto_update_under_native", "revert_to_builtin_plugin_version_too_old"},
 )

@@ -76,7 +76,9 @@ async def test_every_address_of_an_unknown_app_says_so(api):
 
 async def test_a_published_bundle_is_built_from_what_was_verified(acme):
     packed = pack(page="one")
-    made = await acme.publish("1.0.0", packed, min_native="1.0.0", link="https://x.test/1", comment="first")
+    made = await acme.publish(
+        "1.0.0", packed, min_native="1.0.0", max_native="1.9.0", link="https://x.test/1", comment="first"
+    )
     assert (made["app"], made["revision"], made["changed"]) == (APP, 2, True)
     assert (made["files"], made["plain_bytes"], made["zip_bytes"]) == (2, 16, len(packed.blobs[packed.zip]))
     assert (made["published"], made["encrypted"], made["channels"]) == (NOW, False, [])
@@ -175,6 +177,7 @@ ODD_FIELDS = [
     ({"zip": "../../etc"}, "invalid_digest"),
     ({"manifest": "A" * 64}, "invalid_digest"),
     ({"min_native": "x"}, "invalid_min_native"),
+    ({"max_native": "x"}, "invalid_max_native"),
     ({"link": "ftp://x"}, "invalid_link"),
     ({"comment": "x" * 4097}, "invalid_comment"),
     ({"version": 1}, "invalid_body"),

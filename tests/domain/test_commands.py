@@ -249,6 +249,13 @@ def test_a_channel_that_devices_are_overridden_to_cannot_be_deleted():
         (PublishBundle(bundle=a_bundle("2.0")), Invalid, "invalid_version"),
         (PublishBundle(bundle=a_bundle("builtin")), Invalid, "invalid_version"),
         (PublishBundle(bundle=a_bundle("2.0.0", min_native="x")), Invalid, "invalid_min_native"),
+        (PublishBundle(bundle=a_bundle("2.0.0", max_native="2")), Invalid, "invalid_max_native"),
+        (
+            PublishBundle(bundle=a_bundle("2.0.0", min_native="1.1.0", max_native="1.0.9")),
+            Invalid,
+            "invalid_max_native",
+        ),
+        (PublishBundle(bundle=a_bundle("1.0.1", max_native="1.0.9")), Conflict, "version_taken"),
         (PublishBundle(bundle=a_bundle("2.0.0", link="javascript:x")), Invalid, "invalid_link"),
         (PublishBundle(bundle=a_bundle("2.0.0", link="https://x/" + "y" * 2_048)), Invalid, "invalid_link"),
         (PublishBundle(bundle=a_bundle("2.0.0", comment="y" * 4_097)), Invalid, "invalid_comment"),

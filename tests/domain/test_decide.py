@@ -41,6 +41,10 @@ ENCRYPTED = a_bundle(encryption=Encryption(session_key="iv:key", checksum="ab", 
 OPAQUE = a_bundle(manifest=None, encryption=Encryption(session_key="iv:key", checksum="ab", key_id=""))
 
 
+def ranged(least, most):
+    return a_bundle(min_native=least, max_native=most)
+
+
 def outcome(check, *, version="1.0.1", bundle=None, **settings):
     decision = decide(a_snapshot(a_released_app(version, bundle=bundle, **settings)), check, MOMENT)
     match decision:
@@ -92,6 +96,23 @@ def outcome(check, *, version="1.0.1", bundle=None, **settings):
         ({}, {"policy": Policy.VERSION_NUMBER}, Reason.MISCONFIGURED),
         ({}, {"policy": Policy.VERSION_NUMBER, "bundle": a_bundle(min_native="1.0.1")}, Reason.METADATA),
         ({}, {"policy": Policy.VERSION_NUMBER, "bundle": a_bundle(min_native="1.0.0")}, "1.0.1"),
+        *(
+            row
+            for policy in (Policy.MAJOR, Policy.MINOR, Policy.NONE)
+            for row in (
+                ({}, {"policy": policy, "bundle": a_bundle("1.0.1", min_native="1.0.1")}, Reason.BELOW_MINIMUM),
+                ({}, {"policy": policy, "bundle": a_bundle("1.0.1", min_native="1.0.0")}, "1.0.1"),
+            )
+        ),
+        *(
+            row
+            for policy in Policy
+            if policy is not Policy.PATCH  # which lets no other version through
+            for row in (
+                ({}, {"policy": policy, "bundle": ranged("0.1.0", "0.9.9")}, Reason.ABOVE_MAXIMUM),
+                ({}, {"policy": policy, "bundle": ranged("1.0.0", "1.0.0")}, "1.0.1"),
+            )
+        ),
         # none: no version rule but under-native
         ({}, {"version": "3.0.0", "policy": Policy.NONE}, "3.0.0"),
         # 28

@@ -65,6 +65,7 @@ class Failed(NamedTuple):
 class RateLimited(NamedTuple):
     """A 429 to a release that changes its ways after one; `rate_limit` decides for how long."""
 
+    events: tuple[str, ...]
     reason: str = "rate_limit_exceeded"
 
 
@@ -77,7 +78,8 @@ def read_answer(profile: Profile, status: int, body: bytes, current: str) -> Ans
     `body` is what the HTTP stack hands over: decompressed. A network failure has no answer; see `no_answer`.
     """
     if status == 429 and profile.rate_limit is not RateLimit.PLAIN_FAILURE:
-        return RateLimited()
+        refusal = profile.no_update_answer is NoUpdateAnswer.MESSAGE_OR_ERROR_IS_REFUSAL
+        return RateLimited(("backendRefused" if refusal else "downloadFailed", "noNeedUpdate"))
     ok = 200 <= status < 300
     if not ok and not profile.reads_body_of_errors:
         return _unread(profile, "response_error")

@@ -14,6 +14,7 @@ class UpdateFailed(Exception):
     """The bundle cannot be installed. `causes` are reported in order, before the `download_fail` of the whole update.
 
     `hangs`: the release says nothing more and keeps believing that a download is running (plugin-capabilities §3).
+    `downloaded`: the bytes were here, and what was made of them failed.
     """
 
     def __init__(self, reason: str, *causes: Cause, hangs: bool = False) -> None:
@@ -21,6 +22,7 @@ class UpdateFailed(Exception):
         self.reason = reason
         self.causes = causes
         self.hangs = hangs
+        self.downloaded = False
 
 
 class ProcessKilled(Exception):

@@ -4,6 +4,7 @@ device-protocol §1.8 (which failures leave a record), §4.3 (phase and progress
 """
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 from edge.device.answer import UpdateFound
@@ -11,6 +12,7 @@ from edge.device.crypto import DeviceKey, Undecryptable, split_session_key
 from edge.device.failure import Cause, StillRetrying, UpdateFailed
 from edge.device.ledger import Ledger, Progress, ProgressListener
 from edge.device.manifest_download import ManifestDownloader
+from edge.device.manifest_files import cache_names, fits_cache
 from edge.device.network import Network
 from edge.device.profile import Encryption, ManifestProfile, Profile
 from edge.device.reports import Reporter
@@ -21,21 +23,40 @@ from edge.device.zip_install import install_zip
 IOS_DOWNLOADED_PERCENT = 70  # of a zip; iOS says nothing between 0 and this (device-protocol §5.3)
 
 
+ANDROID_FIRST_PERCENT = 10  # which the first bytes are
+ANDROID_FETCHED_PERCENT = 70  # the bytes are here; what comes after goes on from there
+ANDROID_VERIFIED_PERCENT = 75  # of a zip: unpacking fills what is left up to
+ANDROID_UNPACKED_PERCENT = 90  # and beyond it, for a zip that is small beside the read buffer (§4.5)
+
+
 class Deciles:
-    """`download_0` ... `download_90`: each ten per cent once on Android, on iOS only when hit exactly (§4.3)."""
+    """`download_10`, `download_20`: each ten per cent once on Android, on iOS only when hit exactly (§4.3).
+
+    Android begins at 10 and may end above 100; exactly 100 is taken for the end, before the bundle is unpacked (§4.5).
+    """
 
     def __init__(self, profile: Profile, reporter: Reporter, version: str) -> None:
         self._every = profile.android
         self._reporter = reporter
         self._version = version
-        self._next = 0
+        self._next = ANDROID_FIRST_PERCENT if profile.android else 0
 
     def reach(self, percent: int) -> None:
         tens = percent // 10 * 10
-        if tens < self._next or percent >= 100 or (not self._every and percent % 10):
+        if tens < self._next or (not self._every and percent % 10):
             return
         self._next = tens + 10
-        self._reporter.report_download(f"download_{tens}", self._version)
+        self._reporter.report("download_complete" if percent == 100 else f"download_{tens}", self._version)
+
+    def reach_fetched(self, done: int, total: int) -> None:
+        """So many of the bytes of a zip, or of the files of a manifest, are here."""
+        percent = done * 100 // total
+        self.reach(min(max(percent, ANDROID_FIRST_PERCENT), ANDROID_FETCHED_PERCENT) if self._every else percent)
+
+    def reach_unpacked(self, done_bytes: int, total_bytes: int) -> None:
+        """So much of a zip is unpacked, on Android."""
+        part = ANDROID_UNPACKED_PERCENT - ANDROID_VERIFIED_PERCENT
+        self.reach(ANDROID_VERIFIED_PERCENT + part * (done_bytes * 100 // total_bytes) // 100)
 
 
 class Installer:
@@ -77,8 +98,8 @@ class Installer:
                 await self._from_manifest(update, self._profile.manifest, folder, deciles)
             else:
                 await self._from_zip(update, bundle_id, folder, deciles)
-        except UpdateFailed:
-            self._leave(bundle, update)
+        except UpdateFailed as error:
+            self._leave(bundle, update, error)
             raise
         except StillRetrying:
             self._state.delete(bundle)
@@ -87,12 +108,14 @@ class Installer:
         self._state.mark(bundle, BundleStatus.PENDING)
         return bundle
 
-    def _leave(self, bundle: Installed, update: UpdateFound) -> None:
+    def _leave(self, bundle: Installed, update: UpdateFound, error: UpdateFailed) -> None:
         """A failed manifest leaves an ERROR record on iOS, everything else leaves nothing (§1.8)."""
         if update.manifest is not None and not self._profile.android:
             self._state.mark(bundle, BundleStatus.ERROR)
-        else:
-            self._state.delete(bundle)
+            return
+        self._state.delete(bundle)
+        if self._profile.android and error.downloaded and not error.hangs:
+            self._reporter.report("delete", update.version)
 
     async def _from_zip(self, update: UpdateFound, bundle_id: str, folder: Path, deciles: Deciles) -> None:
         self._report_phase("download_zip_start", update)
@@ -107,10 +130,10 @@ class Installer:
             on_progress=lambda progress: self._hear_zip(progress, deciles),
         )
         archive = await downloader.download(update.url, update.version, bundle_id)
-        if not self._profile.android:
-            deciles.reach(IOS_DOWNLOADED_PERCENT)
+        deciles.reach(ANDROID_FETCHED_PERCENT if self._profile.android else IOS_DOWNLOADED_PERCENT)
+        self._report_phase("download_zip_complete", update)
         try:
-            await asyncio.to_thread(
+            for unpacked_bytes, total_bytes in await asyncio.to_thread(
                 install_zip,
                 self._profile,
                 archive,
@@ -118,15 +141,32 @@ class Installer:
                 checksum=update.checksum,
                 session_key=update.session_key,
                 key=self._key,
-            )
+            ):
+                deciles.reach_unpacked(unpacked_bytes, total_bytes)
+            if self._profile.android:
+                deciles.reach(ANDROID_UNPACKED_PERCENT)
+            await asyncio.to_thread(self._keep_files, folder)
+        except UpdateFailed as error:
+            error.downloaded = True
+            raise
         finally:
             archive.unlink(missing_ok=True)
-        self._report_phase("download_zip_complete", update)
+
+    def _keep_files(self, folder: Path) -> None:
+        """Later manifests need not fetch again what came in a zip, with releases that fill the cache from it."""
+        rules = self._profile.manifest
+        if rules is None or not rules.cache_without_br:
+            return
+        for file in (path for path in folder.rglob("*") if path.is_file()):
+            if fits_cache(rules, file.name):
+                content = file.read_bytes()
+                name = cache_names(rules, file.name, hashlib.sha256(content).hexdigest())[0]
+                (self._state.cache_folder / name).write_bytes(content)
 
     def _hear_zip(self, progress: Progress, deciles: Deciles) -> None:
         self._on_progress(progress)
         if self._profile.android and progress.total_bytes:
-            deciles.reach(progress.done_bytes * 100 // progress.total_bytes)
+            deciles.reach_fetched(progress.done_bytes, progress.total_bytes)
 
     async def _from_manifest(self, update: UpdateFound, rules: ManifestProfile, folder: Path, deciles: Deciles) -> None:
         key = self._manifest_key(update, rules)
@@ -141,10 +181,12 @@ class Installer:
             builtin=self._builtin,
             key=key,
             on_progress=self._on_progress,
-            on_file=lambda done, files: deciles.reach(done * 100 // files),
+            on_file=deciles.reach_fetched,
         )
         await downloader.download(update, folder)
         self._report_phase("download_manifest_complete", update)
+        if self._profile.android:
+            deciles.reach(ANDROID_UNPACKED_PERCENT)
 
     def _manifest_key(self, update: UpdateFound, rules: ManifestProfile) -> DeviceKey | None:
         """The key for an encrypted manifest, None for a plain one. Raises UpdateFailed for what cannot be read."""
@@ -171,6 +213,5 @@ class Installer:
         return UpdateFailed(reason, Cause(action), hangs=hangs)
 
     def _report_phase(self, action: str, update: UpdateFound) -> None:
-        # Known of the releases that read `kind`; whether earlier ones sent them is not.
-        if self._profile.stats_in_arrays:
+        if self._profile.reports_phases:
             self._reporter.report_download(action, update.version)

@@ -17,6 +17,7 @@ class Request(NamedTuple):
     sent_bytes: int
     received_bytes: int
     seconds: float
+    body: str = ""  # what was posted
 
 
 class Progress(NamedTuple):

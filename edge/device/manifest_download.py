@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from edge.device.answer import ManifestFile, UpdateFound
 from edge.device.crypto import DeviceKey
@@ -19,6 +19,8 @@ from edge.device.manifest_files import (
     check_paths,
     decode_file,
     expected_hash,
+    find_clashes,
+    fits_cache,
     partial_name,
     target_name,
 )
@@ -26,6 +28,7 @@ from edge.device.network import Incoming, Network, TransferFailed
 from edge.device.profile import ManifestProfile, Profile
 from edge.device.state import DeviceState
 
+FILE_FAILED = "download_manifest_file_fail"
 PARALLEL_FLOOR, PARALLEL_CEILING = 8, 64  # around twice the cores, device-protocol §5.4
 
 
@@ -64,18 +67,24 @@ class ManifestDownloader:
         self._slots = asyncio.Semaphore(parallel_files(os.cpu_count() or 1))
 
     async def download(self, update: UpdateFound, folder: Path) -> None:
-        """Fill `folder` with every file. Raises UpdateFailed for the first that fails, ProcessKilled.
+        """Fill `folder` with every file. Raises UpdateFailed with the causes of all that fail, ProcessKilled.
 
         Finished files stay in the cache and unfinished ones beside it, for the next try.
         """
         files = update.manifest or ()
         check_paths(self._rules.path_rules, files)
+        clashing = [file for file in find_clashes(self._rules, files) if not await asyncio.to_thread(self._has, file)]
+        failures: list[UpdateFailed] = []
         done = 0
 
         async def place(file: ManifestFile) -> None:
             nonlocal done
             async with self._slots:
-                await self._place(file, update.session_key, folder)
+                try:
+                    await self._place(file, update.session_key, folder, file in clashing)
+                except UpdateFailed as failure:
+                    failures.append(failure)
+                    return
             done += 1
             self._on_file(done, len(files))
 
@@ -85,38 +94,65 @@ class ManifestDownloader:
                     group.create_task(place(file))
         except BaseExceptionGroup as group:
             raise _first(group.subgroup(ProcessKilled) or group) from None
+        if failures:
+            raise UpdateFailed(failures[0].reason, *(cause for failure in failures for cause in failure.causes))
 
-    async def _place(self, file: ManifestFile, session_key: str, folder: Path) -> None:
-        target = folder / target_name(self._rules, file.file_name)
-        target.parent.mkdir(parents=True, exist_ok=True)
+    async def _place(self, file: ManifestFile, session_key: str, folder: Path, clashes: bool) -> None:
         try:
-            await self._fill(file, session_key, target)
+            await self._fill(file, session_key, folder, clashes)
         except _Lost as lost:
             if not self._rules.network_failure_ignored and not self._rules.failure_swallowed:
-                raise UpdateFailed(f"{file.file_name!r}: {lost}", *self._lost_causes(file, lost)) from lost
+                raise UpdateFailed(
+                    f"{file.file_name!r}: {lost}", *self._causes(file, *self._inner(file, lost))
+                ) from lost
         except UpdateFailed:
             if not self._rules.failure_swallowed:
                 raise
-            target.write_bytes(b"")  # what such a release then installs (plugin-capabilities §4)
+            # What such a release then installs (plugin-capabilities §4).
+            self._write(folder, target_name(self._rules, file.file_name, reused=False), b"")
 
-    async def _fill(self, file: ManifestFile, session_key: str, target: Path) -> None:
+    async def _fill(self, file: ManifestFile, session_key: str, folder: Path, clashes: bool) -> None:
+        if clashes:
+            raise self._unusable(file, "shares its temporary file")
         expected = expected_hash(self._profile, self._rules, file, self._key)
         kept = await asyncio.to_thread(self._find_kept, file.file_name, expected)
         if kept is not None:
             self._ledger.reused.append(file.file_name)
-            target.write_bytes(kept)
+            self._write(folder, target_name(self._rules, file.file_name, reused=True), kept)
             return
+        if not fits_cache(self._rules, file.file_name):
+            raise self._unusable(file, "name too long for the cache")
         partial = self._state.partial_folder / partial_name(file.file_name, expected)
         await self._fetch(file, partial)
         received = partial.read_bytes()
         partial.unlink()
-        content = await asyncio.to_thread(decode_file, self._rules, file, received, expected, self._key, session_key)
-        (self._state.cache_folder / cache_names(file.file_name, expected)[0]).write_bytes(content)
+        try:
+            content = await asyncio.to_thread(
+                decode_file, self._rules, file, received, expected, self._key, session_key
+            )
+        except UpdateFailed as error:
+            raise UpdateFailed(error.reason, *self._causes(file, *error.causes)) from error
+        (self._state.cache_folder / cache_names(self._rules, file.file_name, expected)[0]).write_bytes(content)
+        self._write(folder, target_name(self._rules, file.file_name, reused=False), content)
+
+    def _write(self, folder: Path, name: str, content: bytes) -> None:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+    def _unusable(self, file: ManifestFile, why: str) -> UpdateFailed:
+        return UpdateFailed(f"{file.file_name!r}: {why}", Cause(FILE_FAILED, file.file_name))
+
+    def _has(self, file: ManifestFile) -> bool:
+        try:
+            expected = expected_hash(self._profile, self._rules, file, self._key)
+        except UpdateFailed:
+            return False
+        return self._find_kept(file.file_name, expected) is not None
 
     def _find_kept(self, file_name: str, expected: str) -> bytes | None:
         """The file's bytes from the builtin bundle or the cache, if they have the digest."""
-        places = [self._state.cache_folder / name for name in cache_names(file_name, expected)]
+        places = [self._state.cache_folder / name for name in cache_names(self._rules, file_name, expected)]
         if self._builtin is not None and self._rules.reuses_builtin:
             # iOS looks for the name as listed, so a compressed entry never matches there (device-protocol §5.4).
             name = file_name.removesuffix(BROTLI_SUFFIX) if self._profile.android else file_name
@@ -153,10 +189,16 @@ class ManifestDownloader:
     def _accepts(self, status: int) -> bool:
         return status in (200, 206) if self._profile.android else 200 <= status < 300
 
-    def _lost_causes(self, file: ManifestFile, lost: _Lost) -> list[Cause]:
-        # On Android an inner and an outer handler both report an HTTP error (device-protocol §5.4).
-        times = 2 if self._profile.android and lost.status else 1
-        return [Cause("download_manifest_file_fail", file.file_name)] * times
+    def _inner(self, file: ManifestFile, lost: _Lost) -> list[Cause]:
+        """An Android without any answer has only the outer report."""
+        return [] if self._profile.android and not lost.status else [Cause(FILE_FAILED, file.file_name)]
+
+    def _causes(self, file: ManifestFile, *inner: Cause) -> list[Cause]:
+        """On Android an inner handler names the last part of the path, and an outer one reports it again (§5.4)."""
+        if not self._profile.android:
+            return list(inner)
+        base = PurePosixPath(file.file_name).name.removesuffix(BROTLI_SUFFIX)
+        return [*(cause._replace(subject=base) for cause in inner), Cause(FILE_FAILED, file.file_name)]
 
 
 def parallel_files(cores: int) -> int:

@@ -12,12 +12,13 @@ import brotli
 from edge.device.answer import ManifestFile
 from edge.device.crypto import DeviceKey, Undecryptable
 from edge.device.failure import Cause, UpdateFailed
-from edge.device.profile import Brotli, ManifestProfile, PathRules, Profile
+from edge.device.profile import Brotli, ManifestProfile, PathRules, Profile, ReusedName, SameBaseName
 
 BROTLI_SUFFIX = ".br"
 _EMPTY_STREAM = b"\x1b\x00\x06"
 _RAW_WRAPPERS = (_EMPTY_STREAM, b"\x0b\x02\x80")  # stored bytes between this and one closing byte
 _RAW_END = b"\x03"
+FILE_NAME_BYTES = 255  # of the file systems of devices
 _NAME_DIGITS = 16  # of the SHA-256 of the file name, in the name of an unfinished file
 
 
@@ -42,15 +43,49 @@ def is_brotli(rules: ManifestProfile, file_name: str) -> bool:
     return rules.brotli is Brotli.EVERY_FILE or file_name.endswith(BROTLI_SUFFIX)
 
 
-def target_name(rules: ManifestProfile, file_name: str) -> str:
-    """Releases that decode every file write it under its name unchanged."""
-    return file_name if rules.brotli is Brotli.EVERY_FILE else file_name.removesuffix(BROTLI_SUFFIX)
+def target_name(rules: ManifestProfile, file_name: str, *, reused: bool) -> str:
+    """Under which name a file is written. Releases that decode every file write it under its name unchanged, and some
+    leave the suffix on what they take from the cache: the app then misses the file (device-protocol §5.7).
+    """
+    as_listed = rules.brotli is Brotli.EVERY_FILE or (reused and rules.reused_name is ReusedName.WITH_BR)
+    return file_name if as_listed else file_name.removesuffix(BROTLI_SUFFIX)
 
 
-def cache_names(file_name: str, file_hash: str) -> tuple[str, str]:
-    """Where a finished file is kept: the name of today, and the older one that is still looked for."""
+def cache_names(rules: ManifestProfile, file_name: str, file_hash: str) -> tuple[str, ...]:
+    """Where a finished file is kept, and after it the older name that is still looked for; none that is too long."""
     base = PurePosixPath(file_name).name
-    return f"{file_hash}_{base.removesuffix(BROTLI_SUFFIX)}", f"{file_hash}_{base}"
+    bases = (base.removesuffix(BROTLI_SUFFIX), base) if rules.cache_without_br else (base,)
+    names = (f"{file_hash}_{each}" for each in bases)
+    return tuple(name for name in names if len(name.encode()) <= FILE_NAME_BYTES)
+
+
+def fits_cache(rules: ManifestProfile, file_name: str) -> bool:
+    """Whether the file systems of devices have room for the file's name in the cache and what writing adds to it."""
+    base = PurePosixPath(file_name).name
+    counted = base.removesuffix(BROTLI_SUFFIX) if rules.cache_without_br else base
+    return len(counted.encode()) <= rules.longest_base_name_bytes
+
+
+def find_clashes(rules: ManifestProfile, files: Iterable[ManifestFile]) -> frozenset[ManifestFile]:
+    """Those files that share a temporary file with one before them (device-protocol §5.7).
+
+    On a device it depends on the moment which of them fail; here it is always all but the first.
+    """
+    seen: set[tuple[str, ...]] = set()
+    clashing: set[ManifestFile] = set()
+    for file in files:
+        base = PurePosixPath(file.file_name).name.removesuffix(BROTLI_SUFFIX)
+        match rules.same_base_name:
+            case SameBaseName.WORKS:
+                return frozenset()
+            case SameBaseName.FAILS:
+                key: tuple[str, ...] = (base,)
+            case SameBaseName.FAILS_WHEN_CONTENT_IS_EQUAL:
+                key = (base, file.file_hash)
+        if key in seen:
+            clashing.add(file)
+        seen.add(key)
+    return frozenset(clashing)
 
 
 def partial_name(file_name: str, file_hash: str) -> str:
@@ -66,7 +101,8 @@ def expected_hash(profile: Profile, rules: ManifestProfile, file: ManifestFile, 
     try:
         return key.digest(file.file_hash)
     except Undecryptable as error:
-        raise UpdateFailed(str(error), Cause("decrypt_fail", file.file_name)) from error
+        # Android only notes that something went wrong (device-protocol §5.8).
+        raise UpdateFailed(str(error), *([] if profile.android else [Cause("decrypt_fail", file.file_name)])) from error
 
 
 def decode_file(

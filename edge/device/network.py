@@ -130,22 +130,25 @@ class Network:
         self._clock = clock
         self._cuts = cuts
 
-    async def post(self, url: str, body: bytes) -> Reply:
-        """The whole reply, in memory. Raises TransferFailed."""
+    async def post(self, url: str, body: bytes, method: str = "POST") -> Reply:
+        """The whole reply, in memory; `method` is for the channel calls. Raises TransferFailed."""
         json_type = "application/json; charset=utf-8" if self._profile.android else "application/json"
         headers = {"User-Agent": self._user_agent, "Content-Type": json_type, "Accept-Encoding": self._encodings()}
         if not self._profile.android:
             headers["Accept"] = "application/json"
         started, status, received = self._clock(), 0, b""
         try:
-            async with self._session.post(url, data=body, headers=headers, timeout=self._timeout()) as response:
+            async with self._session.request(
+                method, url, data=body or None, headers=headers, timeout=self._timeout()
+            ) as response:
                 status, received = response.status, await _read_limited(response)
                 return Reply(status, response.headers, received)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise TransferFailed(f"{type(error).__name__}: {error}") from error
         finally:
             seconds = self._clock() - started
-            self._ledger.requests.append(Request("POST", url, status, "", len(body), len(received), seconds))
+            request = Request(method, url, status, "", len(body), len(received), seconds, body.decode())
+            self._ledger.requests.append(request)
 
     @asynccontextmanager
     async def get(self, url: str, offset: int | None, *, zip_client: bool = False) -> AsyncIterator[Incoming]:

@@ -21,6 +21,8 @@ _REPORTED = {
     **dict.fromkeys(("6.14.32", "6.14.33", "6.14.34", "6.14.35", "6.14.36"), "6.14.31"),
 }
 
+_UNZIP_BUFFERS = {"zips_below_6_KiB": 8 * 1024, "zips_below_192_KiB": 256 * 1024}  # device-protocol §4.5
+
 
 class NoUpdateAnswer(enum.Enum):
     """What `message` and `error` in an answer do (plugin-capabilities §7)."""
@@ -91,6 +93,40 @@ class PathRules(enum.Enum):
     ESCAPING_AND_DUPLICATES = "refuses_escaping_paths_and_duplicates"
 
 
+class ReusedName(enum.Enum):
+    """Under which name a file is written that needs no download (plugin-capabilities §4)."""
+
+    AS_LISTED = "as_listed"
+    WITH_BR = "with_br"
+    WITHOUT_BR = "without_br"
+
+
+class SameBaseName(enum.Enum):
+    """What becomes of two files of one manifest whose last path part is equal (plugin-capabilities §4)."""
+
+    WORKS = "works"
+    FAILS = "fails"
+    FAILS_WHEN_CONTENT_IS_EQUAL = "fails_when_content_is_equal"
+
+
+class WrongKey(enum.Enum):
+    """What is reported of a zip that cannot be decrypted (plugin-capabilities §9)."""
+
+    DOWNLOAD_FAIL_ONLY = "download_fail_only"
+    DOWNLOAD_FAIL_ONLY_FOR_A_ZIP = "download_fail_only_for_a_zip"
+    DECRYPT_FAIL = "decrypt_fail"
+    FINISH_DOWNLOAD_FAIL = "finish_download_fail"
+    DECRYPT_FAIL_AND_FINISH_DOWNLOAD_FAIL = "decrypt_fail_and_finish_download_fail"
+
+    @property
+    def says_decrypt(self) -> bool:
+        return self in (WrongKey.DECRYPT_FAIL, WrongKey.DECRYPT_FAIL_AND_FINISH_DOWNLOAD_FAIL)
+
+    @property
+    def says_finish(self) -> bool:
+        return self in (WrongKey.FINISH_DOWNLOAD_FAIL, WrongKey.DECRYPT_FAIL_AND_FINISH_DOWNLOAD_FAIL)
+
+
 class Encryption(enum.Enum):
     """Forms a release reads. Only V2 and V3 know a public key (device-protocol §6.1)."""
 
@@ -124,6 +160,10 @@ class ManifestProfile:
     resumes: bool
     reuses_builtin: bool
     path_rules: PathRules
+    reused_name: ReusedName
+    same_base_name: SameBaseName
+    longest_base_name_bytes: int
+    cache_without_br: bool  # today's cache: `.br` is no part of its names, and zips fill it too
     encryption: Encryption
     plain_with_key: bool
     top_level_checksum_must_decrypt: bool
@@ -143,6 +183,13 @@ class Profile:
     key_id_characters: int  # 0: sends none
     stats_in_arrays: bool
     plugin_user_agent: bool
+    says_builtin: bool  # on builtin the version_name is the word; else it is the native version
+    reports_phases: bool  # start and end of a download, and each file of a manifest that failed
+    reports_next: bool  # `set_next`
+    reports_reset_of_failed_boot: bool
+    reports_deleted: bool  # `delete` of a bundle that was there; Android long said so only of one that was not
+    wrong_key: WrongKey
+    unzip_buffer_bytes: int  # which Android's progress counts before it unpacks anything
     timeouts: HttpTimeouts
     # How it reads an answer.
     no_update_answer: NoUpdateAnswer
@@ -151,6 +198,11 @@ class Profile:
     breaking_event: BreakingEvent
     rate_limit: RateLimit
     reads_link_and_comment: bool
+    # What it does about channels.
+    keeps_channel: bool  # the choice stays on the device; else with the server
+    keeps_channel_of_get: bool
+    channel_reply_unsets: bool
+    lists_channels: bool
     # How it downloads.
     zip_checksum: ZipChecksum
     zip_plain_with_key: PlainZipWithKey
@@ -163,6 +215,11 @@ class Profile:
     @property
     def android(self) -> bool:
         return self.platform is Platform.ANDROID
+
+    @property
+    def has_download_jobs(self) -> bool:
+        """Whether Android's job scheduler downloads: all releases but those with Volley."""
+        return self.android and self.timeouts is not HttpTimeouts.VOLLEY
 
     @property
     def holds_public_key(self) -> bool:
@@ -196,6 +253,13 @@ def build_profile(platform: Platform, release: str) -> Profile:
         key_id_characters=int(row("sends_key_id_characters")),
         stats_in_arrays=row("stats_form") == "array",
         plugin_user_agent=_yes(row("plugin_user_agent")),
+        says_builtin=row("builtin_version_name") == "builtin",
+        reports_phases=_yes(row("phase_stats")),
+        reports_next=_yes(row("set_next_stat")),
+        reports_reset_of_failed_boot=_yes(row("reset_stat_after_failed_boot")),
+        reports_deleted=_yes(row("delete_stat_of_deleted")),
+        wrong_key=WrongKey(row("wrong_key_reports")),
+        unzip_buffer_bytes=_UNZIP_BUFFERS[row("zip_progress_above_100")] if android else 0,
         timeouts=HttpTimeouts(row("okhttp_timeouts")) if android else HttpTimeouts.RESPONSE_TIMEOUT,
         no_update_answer=NoUpdateAnswer(row("no_update_answer")),
         reads_body_of_errors=row("answer_body_of_non_2xx") == "read",
@@ -203,6 +267,10 @@ def build_profile(platform: Platform, release: str) -> Profile:
         breaking_event=BreakingEvent(row("breaking_event")),
         rate_limit=RateLimit(row("http_429")),
         reads_link_and_comment=_yes(row("reads_link_and_comment")),
+        keeps_channel=_yes(row("channel_choice_kept_on_device")),
+        keeps_channel_of_get=_yes(row("channel_of_get_kept")),
+        channel_reply_unsets=_yes(row("channel_reply_unset_flag")),
+        lists_channels=_yes(row("list_channels")),
         zip_checksum=ZipChecksum(row("zip_checksum_plain")),
         zip_plain_with_key=PlainZipWithKey(row("zip_plain_with_public_key")),
         zip_resume=ZipResume(row("zip_resume")),
@@ -214,6 +282,7 @@ def build_profile(platform: Platform, release: str) -> Profile:
 
 
 def _manifest_profile(row: Callable[[str], str], android: bool) -> ManifestProfile:
+    longest_bytes, _, counted = row("manifest_longest_base_name").partition("_")
     return ManifestProfile(
         brotli=Brotli(row("manifest_brotli")),
         hash_satisfiable=row("manifest_hash") != "unsatisfiable",
@@ -225,6 +294,10 @@ def _manifest_profile(row: Callable[[str], str], android: bool) -> ManifestProfi
         resumes=row("manifest_file_resume") == "range",
         reuses_builtin=not android or _yes(row("manifest_reuses_files_in_apk")),
         path_rules=PathRules(row("manifest_path_rules")),
+        reused_name=ReusedName(row("manifest_reused_file_name")),
+        same_base_name=SameBaseName(row("manifest_same_base_name")),
+        longest_base_name_bytes=int(longest_bytes),
+        cache_without_br=counted == "without_br",
         encryption=Encryption(row("manifest_encryption")),
         plain_with_key=row("manifest_plain_with_public_key") == "accepted",
         top_level_checksum_must_decrypt=not android and _yes(row("manifest_top_level_checksum_must_decrypt")),

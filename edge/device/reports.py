@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from edge.device.identity import Identity, build_info
 from edge.device.ledger import Ledger
 from edge.device.network import Network, TransferFailed
 from edge.device.profile import Profile
@@ -29,22 +28,24 @@ class Reporter:
     def __init__(
         self,
         profile: Profile,
-        identity: Identity,
         state: DeviceState,
         gate: RateGate,
         *,
         stats_url: str,
         key_id: str,
+        info: Callable[[str, str], dict[str, Any]],
         running: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
-        """An empty `stats_url` turns reports off. `running` names the bundle, `clock` gives seconds since the epoch."""
+        """An empty `stats_url` turns reports off. `info` builds the members that every request has, of a version name
+        and a key id; `running` names the bundle, `clock` gives seconds since the epoch.
+        """
         self._profile = profile
-        self._identity = identity
         self._state = state
         self._gate = gate
         self._stats_url = stats_url
         self._key_id = key_id
+        self._info = info
         self._running = running
         self._clock = clock
         self._queue: list[dict[str, Any]] = state.pending_reports if profile.stats_in_arrays else []
@@ -117,7 +118,7 @@ class Reporter:
         return _Delivery.KEPT if reply.status in _KEPT_STATUSES or reply.status >= 500 else _Delivery.REFUSED
 
     def _build(self, action: str, version_name: str | None, old_version_name: str, key_id: str) -> dict[str, Any]:
-        event = build_info(self._profile, self._identity, version_name or "", key_id)
+        event = self._info(version_name or "", key_id)
         if version_name is None:
             del event["version_name"]
         event["action"] = action

@@ -9,14 +9,17 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from edge.device import answer as answers
 from edge.device.answer import Answer, UpdateFound, no_answer, read_answer
+from edge.device.channels import Answered, Channels
 from edge.device.crypto import DeviceKey
-from edge.device.failure import ProcessKilled, StillRetrying, UpdateFailed
+from edge.device.failure import Cause, ProcessKilled, StillRetrying, UpdateFailed
 from edge.device.identity import Identity, build_info, user_agent, zip_user_agent
 from edge.device.install import Installer
 from edge.device.ledger import Ledger, Outcome, Progress, ProgressListener, Result
@@ -24,7 +27,7 @@ from edge.device.network import CutPlan, Network, TransferFailed
 from edge.device.profile import Profile, RateLimit
 from edge.device.rate_limit import RateGate
 from edge.device.reports import Reporter
-from edge.device.state import BundleStatus, DeviceState, Installed
+from edge.device.state import BUILTIN_ID, BundleStatus, DeviceState, Installed
 from edge.device.zip_download import Sleep
 
 RESPONSE_TIMEOUT_SECONDS = 20.0  # the plugin's default
@@ -46,6 +49,7 @@ class Device:
         *,
         update_url: str,
         stats_url: str,
+        channel_url: str = "",
         public_key: str | None = None,
         builtin: Path | None = None,
         response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
@@ -74,23 +78,42 @@ class Device:
         self._key = DeviceKey(public_key, profile.encryption) if public_key is not None and knows_keys else None
         self._key_id = self._key.key_id(profile.key_id_characters) if self._key else ""
         self._gate = RateGate(profile.rate_limit)
+        self._channels = Channels(profile, self.state, self._gate, channel_url)
         self._downloading_since: float | None = None
         self._reporter = Reporter(
             profile,
-            identity,
             self.state,
             self._gate,
             stats_url=stats_url,
             key_id=self._key_id,
+            info=self._build_info,
             running=lambda: self.version_name,
             clock=clock,
         )
 
+    async def call(self, method: str, channel: str = "") -> Answered:
+        """`setChannel`, `unsetChannel`, `getChannel` or `listChannels` by the app's own code. Raises ValueError."""
+        network, info, now = self._network(Ledger(), CutPlan()), self._info(), self._clock()
+        match method:
+            case "setChannel":
+                return await self._channels.set(network, info, channel, now)
+            case "unsetChannel":
+                return await self._channels.unset(network, info, now)
+            case "getChannel":
+                return await self._channels.get(network, info, now)
+            case "listChannels":
+                return await self._channels.list(network, info, now)
+        raise ValueError(f"the plugin has no call {method!r}")
+
     @property
     def version_name(self) -> str:
-        """What every request says is running: on builtin the native version (device-protocol §1.2)."""
+        """What every request says is running: on builtin the word, or the native version (device-protocol §1.2)."""
         current = self.state.current
-        return current.version if current else self.identity.version_build
+        return current.version if current else self._builtin_name
+
+    @property
+    def _builtin_name(self) -> str:
+        return BUILTIN_ID if self.profile.says_builtin else self.identity.version_build
 
     @property
     def folder(self) -> Path | None:
@@ -138,7 +161,7 @@ class Device:
                 return Result.UP_TO_DATE, reason
             case answers.Revert():
                 return self._revert()
-            case answers.RateLimited(reason):
+            case answers.RateLimited(reason=reason):
                 return self._fail_limited(reason)
             case answers.Blocked(reason, report) | answers.Failed(reason, report):
                 if report is not None:
@@ -146,14 +169,21 @@ class Device:
                 return Result.BLOCKED if isinstance(answer, answers.Blocked) else Result.FAILED, reason
 
     async def _ask(self, network: Network, ledger: Ledger) -> Answer:
-        info = build_info(self.profile, self.identity, self.version_name, self._key_id)
         try:
-            reply = await network.post(self._update_url, json.dumps(info).encode())
+            reply = await network.post(self._update_url, json.dumps(self._info()).encode())
         except TransferFailed:
             return no_answer(self.profile)
         if reply.status == 429 and self._gate.hear_429(reply.headers, reply.body, self._clock()):
             await self._reporter.send_rate_limit_reached(network, ledger)
         return read_answer(self.profile, reply.status, reply.body, self.version_name)
+
+    def _info(self) -> dict[str, Any]:
+        return self._build_info(self.version_name, self._key_id)
+
+    def _build_info(self, version_name: str, key_id: str) -> dict[str, Any]:
+        """With the channel that the app chose in place of its configuration's."""
+        chosen = replace(self.identity, default_channel=self.state.channel or self.identity.default_channel)
+        return build_info(self.profile, chosen, version_name, key_id)
 
     def _fail_limited(self, reason: str) -> tuple[Result, str]:
         # A latched release skips its own report of the failure too; the others keep it until they may speak again.
@@ -172,7 +202,7 @@ class Device:
             except UpdateFailed as error:
                 return self._fail_download(error, update, ledger)
             self._downloading_since = None
-        return self._start(found, boot_ok)
+        return self._start(found, boot_ok, ledger)
 
     async def _download(self, update: UpdateFound, network: Network, ledger: Ledger) -> Installed:
         installer = Installer(
@@ -191,17 +221,26 @@ class Device:
 
     def _fail_download(self, error: UpdateFailed, update: UpdateFound, ledger: Ledger) -> tuple[Result, str]:
         for cause in error.causes:
-            if cause.subject:
-                self._reporter.report_download(cause.action, f"{update.version}:{cause.subject}")
-            else:
-                # What hangs is reported under the name of the bundle that runs (plugin-capabilities §3).
-                self._reporter.report(cause.action, self.version_name if error.hangs else update.version)
+            self._report_cause(cause, update)
         if error.hangs:
             return Result.FAILED, error.reason  # no event, no `download_fail`, and the mark stays
         self._downloading_since = None
+        if error.downloaded and self.profile.wrong_key.says_finish:
+            self._reporter.report("finish_download_fail", update.version)
         # Android takes the name from the failed job's output, which holds only the error (device-protocol §4.1).
-        nameless = self.profile.android and self.profile.stats_in_arrays
+        nameless = self.profile.has_download_jobs and not error.downloaded
         return self._fail(error.reason, ledger, None if nameless else self.version_name)
+
+    def _report_cause(self, cause: Cause, update: UpdateFound) -> None:
+        """Android names the bundle that runs in what it says of an archive (plugin-capabilities §9)."""
+        if cause.subject:
+            if self.profile.reports_phases:
+                self._reporter.report_download(cause.action, f"{update.version}:{cause.subject}")
+        elif cause.action == "manifest_path_fail":
+            self._reporter.report_download(cause.action, update.version)
+        else:
+            of_running = self.profile.android and cause.action != "decrypt_fail"
+            self._reporter.report(cause.action, self.version_name if of_running else update.version)
 
     def _fail(self, reason: str, ledger: Ledger, version_name: str | None) -> tuple[Result, str]:
         self._reporter.report(answers.DOWNLOAD_FAIL, version_name)
@@ -216,28 +255,41 @@ class Device:
         self._reporter.report("reset", self.version_name, previous.version)
         return Result.REVERTED, "builtin"
 
-    def _start(self, bundle: Installed, boot_ok: bool) -> tuple[Result, str]:
+    def _start(self, bundle: Installed, boot_ok: bool, ledger: Ledger) -> tuple[Result, str]:
         """`set`, then notifyAppReady - or the roll-back, which deletes the bundle and blocks nothing (§1.8)."""
         if not (self.state.folder_of(bundle) / "index.html").is_file():
             self._reporter.report("set_fail", bundle.version, self.version_name)
             self.state.delete(bundle)
             return Result.FAILED, "no index.html"
         previous, old_version = self.state.current, self.version_name
+        if self.profile.reports_next:
+            self._reporter.report("set_next", bundle.version, old_version)
         self.state.run(bundle)
         self._reporter.report("set", bundle.version, old_version)
         if not boot_ok:
-            self.state.run(previous)
-            self._reporter.report("update_fail", bundle.version)
-            self._delete(bundle)
-            return Result.ROLLED_BACK, "notifyAppReady was not called in time"
+            return self._roll_back(bundle, previous, ledger)
         self.state.mark(bundle, BundleStatus.SUCCESS)
         if previous is not None:
             self._delete(previous)
         return Result.UPDATED, "installed"
 
+    def _roll_back(self, bundle: Installed, previous: Installed | None, ledger: Ledger) -> tuple[Result, str]:
+        """It goes by way of builtin, also where a bundle ran before (plugin-capabilities §9)."""
+        ledger.events.append("updateFailed")
+        self._reporter.report("update_fail", bundle.version)
+        self.state.run(None)
+        if self.profile.reports_reset_of_failed_boot:
+            self._reporter.report("reset", self._builtin_name, bundle.version)
+        if previous is not None:
+            self.state.run(previous)
+            self._reporter.report("set", previous.version, self._builtin_name)
+        self._delete(bundle)
+        return Result.ROLLED_BACK, "notifyAppReady was not called in time"
+
     def _delete(self, bundle: Installed) -> None:
         self.state.delete(bundle)
-        self._reporter.report("delete", bundle.version)
+        if self.profile.reports_deleted:
+            self._reporter.report("delete", bundle.version)
 
     def _network(self, ledger: Ledger, cuts: CutPlan) -> Network:
         return Network(

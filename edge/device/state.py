@@ -35,6 +35,7 @@ class _Document(msgspec.Struct):
     current: str = BUILTIN_ID
     bundles: list[Installed] = []
     pending_reports: list[dict[str, Any]] = []
+    channel: str = ""  # what the app chose, kept by releases that keep it here
 
 
 class DeviceState:
@@ -97,6 +98,15 @@ class DeviceState:
     def keep_reports(self, reports: list[dict[str, Any]]) -> None:
         """Replace what waits to be sent; the oldest beyond PENDING_REPORTS_LIMIT are dropped."""
         self._document.pending_reports = reports[-PENDING_REPORTS_LIMIT:]
+        self._write()
+
+    @property
+    def channel(self) -> str:
+        """The channel that the app chose, or nothing."""
+        return self._document.channel
+
+    def choose(self, channel: str) -> None:
+        self._document.channel = channel
         self._write()
 
     def drop_old_partials(self, now: float) -> None:

@@ -18,10 +18,11 @@ _CHUNK_BYTES = 1 << 20
 
 def install_zip(
     profile: Profile, archive: Path, folder: Path, *, checksum: str, session_key: str, key: DeviceKey | None
-) -> None:
+) -> list[tuple[int, int]]:
     """Unpack `archive` into the existing, empty `folder`. Raises UpdateFailed with the release's own causes.
 
-    `archive` is replaced by its plain bytes when it was encrypted.
+    `archive` is replaced by its plain bytes when it was encrypted. What Android tells of its progress, in order: bytes
+    it counts as unpacked, its read buffer included, of all bytes of the zip.
     """
     if key is not None and session_key:
         _install_encrypted(profile, archive, checksum, session_key, key)
@@ -29,7 +30,11 @@ def install_zip(
         _check_plain_with_key(profile, archive, checksum)
     else:
         _check_plain(profile, archive, checksum)
-    _unpack(archive, folder)
+    total_bytes = archive.stat().st_size
+    sizes = _unpack(archive, folder)
+    if not profile.android:
+        return []
+    return [(profile.unzip_buffer_bytes + sum(sizes[:done]), total_bytes) for done in range(len(sizes))]
 
 
 def _check_plain(profile: Profile, archive: Path, checksum: str) -> None:
@@ -78,16 +83,20 @@ def _install_encrypted(profile: Profile, archive: Path, checksum: str, session_k
     except Undecryptable as error:
         if profile.refuses_unverifiable:
             raise _withheld(profile, "session_key_required") from error
-        raise UpdateFailed(str(error), Cause("decrypt_fail")) from error
+        raise _undecryptable(profile, error) from error
     if not checksum:
         raise _withheld(profile, "checksum_required")
     try:
         expected = key.digest(checksum)
         archive.write_bytes(key.decrypt(archive.read_bytes(), session_key))
     except Undecryptable as error:
-        raise UpdateFailed(str(error), Cause("decrypt_fail")) from error
+        raise _undecryptable(profile, error) from error
     if expected != _sha256(archive):
         raise UpdateFailed("checksum does not match", Cause("checksum_fail"))
+
+
+def _undecryptable(profile: Profile, error: Undecryptable) -> UpdateFailed:
+    return UpdateFailed(str(error), *([Cause("decrypt_fail")] if profile.wrong_key.says_decrypt else ()))
 
 
 def _withheld(profile: Profile, action: str) -> UpdateFailed:
@@ -95,17 +104,19 @@ def _withheld(profile: Profile, action: str) -> UpdateFailed:
     return UpdateFailed(action, Cause(action), hangs=profile.android and profile.refuses_unverifiable)
 
 
-def _unpack(archive: Path, folder: Path) -> None:
-    """Refused names first, then every entry, then a single top folder is taken away."""
+def _unpack(archive: Path, folder: Path) -> list[int]:
+    """Refused names first, then every entry, then a single top folder is taken away. The files' bytes in the zip."""
     try:
         with zipfile.ZipFile(archive) as source:
             for entry in source.infolist():
                 _check_name(entry)
             for entry in source.infolist():
                 _extract(source, entry, folder)
+            sizes = [entry.compress_size for entry in source.infolist() if not entry.is_dir()]
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise UpdateFailed(f"unzip: {error}", Cause("unzip_fail")) from error
     _lift_single_folder(folder)
+    return sizes
 
 
 def _check_name(entry: zipfile.ZipInfo) -> None:

@@ -24,21 +24,31 @@ def about_bundles(outcome):
 async def test_update_is_installed_reported_and_kept(world, tmp_path):
     offer(world)
     outcome = await world.device("android", "8.51.16", tmp_path).check_and_update()
-    (installed,) = about_bundles(outcome)
-    assert (installed["action"], installed["version_name"], installed["old_version_name"]) == ("set", "1.1.0", "1.0.0")
+    told = [(r["action"], r["version_name"], r["old_version_name"]) for r in about_bundles(outcome)]
+    assert told == [("set_next", "1.1.0", "1.0.0"), ("set", "1.1.0", "1.0.0")]
     relaunched = world.device("android", "8.51.16", tmp_path)
     assert (await relaunched.check_and_update()).result is Result.UP_TO_DATE
     assert [asked["version_name"] for asked in world.asked] == ["1.0.0", "1.1.0"]
 
 
-async def test_next_update_deletes_the_previous_bundle(world, tmp_path):
-    device = world.device("ios", "8.51.16", tmp_path)
+# Android long said `delete` only of what was not there any more.
+@pytest.mark.parametrize(
+    ("platform", "release", "told"),
+    [
+        ("ios", "8.51.16", ["set_next", "set", "delete"]),
+        ("android", "8.51.16", ["set_next", "set", "delete"]),
+        ("android", "8.51.0", ["set_next", "set"]),
+        ("android", "8.43.11", ["set"]),
+    ],
+)
+async def test_next_update_deletes_the_previous_bundle(world, tmp_path, platform, release, told):
+    device = world.device(platform, release, tmp_path)
     offer(world)
     await device.check_and_update()
     offer(world, "1.2.0")
     outcome = await device.check_and_update()
-    told = [(r["action"], r["version_name"]) for r in about_bundles(outcome)]
-    assert told == [("set", "1.2.0"), ("delete", "1.1.0")]
+    assert [r["action"] for r in about_bundles(outcome)] == told
+    assert all(r["version_name"] == ("1.1.0" if r["action"] == "delete" else "1.2.0") for r in about_bundles(outcome))
     assert [b.version for b in device.state.bundles] == ["1.2.0"]
 
 
@@ -47,10 +57,37 @@ async def test_failed_boot_rolls_back_and_loads_again_at_the_next_check(world, t
     offer(world)
     outcome = await device.check_and_update(boot_ok=False)
     assert (outcome.result, outcome.version, outcome.folder) == (Result.ROLLED_BACK, "1.0.0", None)
-    assert [r["action"] for r in about_bundles(outcome)] == ["set", "update_fail", "delete"]
+    assert [r["action"] for r in about_bundles(outcome)] == ["set_next", "set", "update_fail", "delete"]
+    assert outcome.ledger.events[-1] == "updateFailed"
     assert all(r["version_name"] == "1.1.0" for r in about_bundles(outcome))
     await device.check_and_update(boot_ok=False)
     assert world.served["1.1.0.zip"] == 2
+
+
+@pytest.mark.parametrize(
+    ("release", "told"),
+    [
+        ("8.43.11", [("update_fail", "1.2.0", ""), ("reset", "builtin", "1.2.0"), ("set", "1.1.0", "builtin")]),
+        ("8.45.3", [("update_fail", "1.2.0", ""), ("reset", "1.0.0", "1.2.0"), ("set", "1.1.0", "1.0.0")]),
+        ("8.51.23", [("update_fail", "1.2.0", ""), ("set", "1.1.0", "1.0.0"), ("delete", "1.2.0", "")]),
+    ],
+)
+async def test_failed_boot_goes_by_way_of_builtin_to_the_bundle_before(world, tmp_path, release, told):
+    device = world.device("android", release, tmp_path)
+    offer(world)
+    await device.check_and_update()
+    offer(world, "1.2.0")
+    outcome = await device.check_and_update(boot_ok=False)
+    assert (outcome.result, outcome.version) == (Result.ROLLED_BACK, "1.1.0")
+    reports = [(r["action"], r["version_name"], r["old_version_name"]) for r in about_bundles(outcome)]
+    assert reports[-3:] == told
+
+
+@pytest.mark.parametrize(("release", "name"), [("8.43.11", "builtin"), ("8.44.0", "1.0.0"), ("7.43.3", "builtin")])
+async def test_what_a_release_calls_itself_on_builtin(world, tmp_path, release, name):
+    world.answer = (200, SILENT | {"version": ""})
+    outcome = await world.device("android", release, tmp_path).check_and_update()
+    assert (outcome.result, outcome.version, world.asked[0]["version_name"]) == (Result.UP_TO_DATE, name, name)
 
 
 async def test_revert_to_builtin_and_back_without_a_download(world, tmp_path):
@@ -144,7 +181,7 @@ async def test_android_download_worker_reports_alone(world, tmp_path):
     offer(world)
     await world.device("android", "8.51.16", tmp_path).check_and_update()
     singles = [body for body in world.stats if isinstance(body, dict)]
-    assert {"download_zip_start", "download_0", "download_zip_complete"} <= {body["action"] for body in singles}
+    assert [body["action"] for body in singles] == ["download_zip_start", "download_zip_complete"]
     assert all("timestamp" not in body for body in singles)
 
 
@@ -165,7 +202,7 @@ async def test_refused_reports_and_old_ones_are_dropped(world, tmp_path, release
     world.answer = (503, b"")
     device = world.device("ios", release, tmp_path)
     await device.check_and_update()
-    world.answer = (200, SILENT)
+    world.answer = (200, SILENT | {"version": device.version_name})
     assert (await device.check_and_update()).ledger.actions == []
     assert len(world.stats) == 1
 

@@ -221,8 +221,8 @@ async def test_missing_file_fails_at_once(world, tmp_path, platform, release):
     assert (outcome.result, outcome.ledger.waits) == (Result.FAILED, [])
     failed = outcome.ledger.reports[-1]
     assert failed["action"] == "download_fail"
-    # New Android releases lose the name on the way (device-protocol §4.1).
-    assert ("version_name" in failed) == (platform == "ios" or release == "6.14.24")
+    # Android loses the name on the way (device-protocol §4.1).
+    assert ("version_name" in failed) == (platform == "ios")
 
 
 @pytest.mark.parametrize(("release", "first"), [("8.40.2", "bytes=0-"), ("8.45.10", "bytes=0-"), ("8.45.11", "")])

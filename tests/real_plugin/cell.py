@@ -4,6 +4,7 @@ Everything a client did is kept by label, so that two clients which ran the same
 """
 
 import itertools
+import shutil
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -56,12 +57,13 @@ class Cell:
         self._numbers = itertools.count(1)
         single = line.platform is Platform.ELECTRON or line.can("stats_form") == "single_object"
         self._settle = SINGLE_SETTLE_SECONDS if single else SETTLE_SECONDS
-        logs.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(logs, ignore_errors=True)  # phones of an earlier run would not be fresh
+        logs.mkdir(parents=True)
 
     def phone(self, name: str = "phone", **facts: Any) -> Phone:
         """A fresh installation; `name` tells it from the cell's others and gives it its device id."""
         facts = {"app": self.app, "folder": self.logs / "phones" / name} | facts
-        return Phone(device_id=str(uuid.uuid5(_NAMES, f"{self._name} {name}")), **facts)
+        return Phone(device_id=str(uuid.uuid5(_NAMES, f"{self.line} {name}")), **facts)
 
     def launch(self, label: str, phone: Phone, *, boot_ok: bool = True) -> Launch:
         with self._slots:

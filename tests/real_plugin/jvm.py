@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.real_plugin.phone import Answered, Asked, ClientBroken, Launch, Phone, Report, kind_of
+from tests.real_plugin.phone import Answered, ClientBroken, Launch, Phone, Report, read_request
 
 HERE = Path(__file__).parent
 LAUNCH_SECONDS = 120.0
@@ -61,10 +61,7 @@ def read_launch(document: dict[str, Any], phone: Phone) -> Launch:
             for event in document["events"]
             if 200 <= event["http"] < 300
         ),
-        asked=tuple(
-            Asked(kind_of(each["method"], each["url"]), each["status"], json.loads(each.get("body") or "null"))
-            for each in document["requests"]
-        ),
+        asked=tuple(read_request(each["url"], each["status"], each.get("body") or "") for each in document["requests"]),
         told=tuple(each["event"] for each in document["js_events"]),
     )
 

@@ -12,9 +12,11 @@ from typing import NamedTuple
 from edge.domain.model import Platform
 from tests.real_plugin.catalog import applies
 from tests.real_plugin.cell import Cell, Line, Mismatch, Suite
+from tests.real_plugin.differences import find_differences
 from tests.real_plugin.electron.client import RealElectron
 from tests.real_plugin.jvm import RealPlugin
-from tests.real_plugin.phone import ClientBroken
+from tests.real_plugin.phone import Client, ClientBroken
+from tests.real_plugin.simulated import Simulated
 from tests.real_plugin.world import World
 
 CELLS_AT_ONCE = 2
@@ -48,17 +50,22 @@ class Matrix:
 
     def _judge(self, line: Line, name: str, suite: Suite) -> None:
         started = time.monotonic()
+        cell = self._run(line, name, suite, _client(line))
+        twin = self._run(line, f"{name}-simulated", suite, Simulated(line.platform, line.release))
+        cell.mismatches += find_differences(cell.record, twin.record)
+        verdict = Verdict(tuple(cell.mismatches), time.monotonic() - started)
+        self._verdicts[line, name] = verdict
+        with self._told:
+            self._tell(line, name, verdict, cell.logs)
+
+    def _run(self, line: Line, name: str, suite: Suite, client: Client) -> Cell:
         word = f"{line.platform.value}-{line.release}-{name}".replace(".", "-")
-        client = RealPlugin(line.release) if line.platform is Platform.ANDROID else RealElectron(line.release)
         cell = Cell(line, client, self._world, word, self._logs / word, self._slots)
         try:
             suite(cell)
         except (ClientBroken, AssertionError) as error:
             cell.mismatches.append(Mismatch("the suite", "runs to its end", error))
-        verdict = Verdict(tuple(cell.mismatches), time.monotonic() - started)
-        self._verdicts[line, name] = verdict
-        with self._told:
-            self._tell(line, name, verdict, cell.logs)
+        return cell
 
     def _tell(self, line: Line, name: str, verdict: Verdict, logs: Path) -> None:
         word = "red" if verdict.mismatches else "ok"
@@ -86,6 +93,10 @@ class Matrix:
     def _word(self, line: Line, name: str) -> str:
         verdict = self._verdicts.get((line, name))
         return "-" if verdict is None else "red" if verdict.mismatches else "ok"
+
+
+def _client(line: Line) -> Client:
+    return RealPlugin(line.release) if line.platform is Platform.ANDROID else RealElectron(line.release)
 
 
 def _short(value: object) -> str:

@@ -4,6 +4,7 @@ Three clients play phones: the published Android plugin on a JVM (`jvm`), the pu
 (`electron`), and this project's simulator (`simulated`). Suites know only this file.
 """
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 # Reports that say that something went wrong, or that the device did what nobody asked it to.
 TROUBLE = frozenset({"backend_refusal", "reset", "checksum_required", "session_key_required", "rate_limit_reached"})
+
+_KINDS = {"noop.zip": "noop", "updates": "check", "stats": "stats", "channel_self": "channel"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +39,12 @@ class Report(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """One request of a launch. `kind` is check, stats, channel, zip, file or noop; `body` what was posted, or None."""
+    """One request of a launch. `kind` is check, stats, channel, zip, file or noop, `what` the last part of its path;
+    `body` is what was posted, or None.
+    """
 
     kind: str
+    what: str
     status: int
     body: Any = None
 
@@ -92,11 +98,8 @@ class ClientBroken(Exception):
     """The client did not come to an end: no verdict about the server."""
 
 
-def kind_of(method: str, url: str) -> str:
+def read_request(url: str, status: int, body: str) -> Asked:
     path = url.split("?", 1)[0]
-    if path.endswith("/noop.zip"):
-        return "noop"
-    for end, kind in (("/updates", "check"), ("/stats", "stats"), ("/channel_self", "channel")):
-        if path.endswith(end):
-            return kind
-    return "zip" if "/zip/" in path else "file"
+    what = path.rpartition("/")[2]
+    kind = _KINDS.get(what) or ("zip" if "/zip/" in path else "file")
+    return Asked(kind, what, status, json.loads(body) if body else None)

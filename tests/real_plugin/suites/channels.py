@@ -28,7 +28,9 @@ def channels(cell: Cell) -> None:
     for number, answer in enumerate(cell.call("on, off, on at once", phone, UNSET, SET, UNSET, SET, SET), 1):
         cell.expect(f"on, off, on at once: call {number}", "", answer.error)
     refused = cell.call(
-        "refused", phone, *(("setChannel", {"channel": name}) for name in ("inner", "elsewhere", "missing"))
+        "refused",
+        cell.phone("refused"),
+        *(("setChannel", {"channel": name}) for name in ("inner", "elsewhere", "missing")),
     )
     cell.expect("refused", [True, True, True], [answer.error != "" for answer in refused])
     if cell.line.can("list_channels") == "yes":

@@ -18,6 +18,7 @@ class Reason(NamedTuple):
     label: str
     app: str
     native: str = "1.0.0"
+    native_on_bundle: str = "1.0.0"
 
 
 def quiet(cell: Cell) -> None:
@@ -29,7 +30,8 @@ def quiet(cell: Cell) -> None:
 
 def _phone(cell: Cell, label: str, reason: Reason, where: str) -> Phone:
     running = "1.0.1" if where == "bundle" else ""
-    facts = {"app": reason.app, "native": reason.native, "running": running, "direct_update": where == "direct"}
+    native = reason.native_on_bundle if running else reason.native
+    facts = {"app": reason.app, "native": native, "running": running, "direct_update": where == "direct"}
     return cell.phone(label.replace(" ", "-"), **facts)
 
 
@@ -46,7 +48,7 @@ def _reasons(cell: Cell) -> Iterator[Reason]:
     world.create(blocked, "--policy", "major")
     world.publish(blocked, "2.0.0", small_app(2))
     yield Reason("blocked by policy", blocked)
-    yield Reason("native version without a number", blocked, "dev")
+    yield Reason("native version without a number", blocked, "dev", "dev")
     current = f"{app}.current"
     world.create(current)
     world.publish(current, "1.0.1", small_app(1))

@@ -1,0 +1,93 @@
+"""The calls with which an app chooses its channel, as a release makes and reads them (device-protocol §3).
+
+From x.34 and 8.2.0 the choice is kept on the device and the server only says whether it may be; older releases leave it
+with the server.
+"""
+
+import json
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from edge.device.network import Network, Reply, TransferFailed
+from edge.device.profile import Profile
+from edge.device.rate_limit import RateGate
+from edge.device.state import BUILTIN_ID, DeviceState
+
+
+class Answered(NamedTuple):
+    """What the app's own code gets: `value` when the call resolved, `error` (a code) when it was rejected."""
+
+    value: dict[str, Any]
+    error: str = ""
+
+
+class Channels:
+    def __init__(self, profile: Profile, state: DeviceState, gate: RateGate, channel_url: str) -> None:
+        self._profile = profile
+        self._state = state
+        self._gate = gate
+        self._url = channel_url
+
+    async def set(self, network: Network, info: dict[str, Any], channel: str, now: float) -> Answered:
+        """`info` is the info object of this moment, `now` seconds since the epoch; so for the other calls."""
+        answered = await self._ask(network, "POST", info | {"channel": channel}, now)
+        if not answered.error and self._profile.keeps_channel:
+            unset = self._profile.channel_reply_unsets and answered.value.get("unset") is True
+            self._state.choose("" if unset else channel)
+        return answered
+
+    async def unset(self, network: Network, info: dict[str, Any], now: float) -> Answered:
+        if not self._profile.keeps_channel:
+            return await self._ask(network, "DELETE", info, now)
+        self._state.choose("")
+        return Answered({"status": "ok", "message": "Channel override removed"})
+
+    async def get(self, network: Network, info: dict[str, Any], now: float) -> Answered:
+        answered = await self._ask(network, "PUT", info, now)
+        channel = answered.value.get("channel")
+        if self._profile.keeps_channel_of_get and isinstance(channel, str) and channel.strip() not in ("", BUILTIN_ID):
+            self._state.choose(channel.strip())
+        return answered
+
+    async def list(self, network: Network, info: dict[str, Any], now: float) -> Answered:
+        if not self._profile.lists_channels:
+            return Answered({}, "not_implemented")
+        query = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in info.items()}
+        reply = await self._send(network, "GET", f"{self._url}?{urlencode(query)}", b"", now)
+        channels = _parse(reply)
+        if isinstance(channels, list):
+            return Answered({"channels": channels})
+        return _refusal(reply, channels)
+
+    async def _ask(self, network: Network, method: str, body: dict[str, Any], now: float) -> Answered:
+        reply = await self._send(network, method, self._url, json.dumps(body).encode(), now)
+        answer = _parse(reply)
+        if reply is not None and 200 <= reply.status < 300 and isinstance(answer, dict) and "error" not in answer:
+            return Answered(answer)
+        return _refusal(reply, answer)
+
+    async def _send(self, network: Network, method: str, url: str, body: bytes, now: float) -> Reply | None:
+        if self._gate.closed(now):
+            return None
+        try:
+            reply = await network.post(url, body, method)
+        except TransferFailed:
+            return None
+        if reply.status == 429:
+            self._gate.hear_429(reply.headers, reply.body, now)
+        return reply
+
+
+def _parse(reply: Reply | None) -> Any:
+    try:
+        return json.loads(reply.body) if reply is not None else None
+    except ValueError:
+        return None
+
+
+def _refusal(reply: Reply | None, answer: Any) -> Answered:
+    if reply is None:
+        return Answered({}, "network_error")
+    if 200 <= reply.status < 300 and isinstance(answer, dict):
+        return Answered({}, str(answer.get("error", "parse_error")))
+    return Answered({}, "rate_limit_exceeded" if reply.status == 429 else "response_error")

@@ -27,7 +27,7 @@ from edge.domain.errors import Invalid
 from edge.domain.model import AppId, Channel, ChannelName, Platform, parse_app_id, parse_device_id
 from edge.domain.versions import VERSION_LIMIT
 from edge.wire.body import BODY_LIMIT_BYTES, WireError, encode_json, read_json, valid_text
-from edge.wire.capabilities import capability
+from edge.wire.capabilities import capability, platform_of
 from edge.wire.fields import (
     INSTALL_SOURCE_LIMIT,
     KEY_ID_LIMIT,
@@ -40,7 +40,6 @@ from edge.wire.fields import (
     platform_rule,
     text_rule,
 )
-from edge.wire.plugins import is_electron
 
 VERBS = {"POST": Verb.SET, "PUT": Verb.GET, "DELETE": Verb.UNSET, "GET": Verb.LIST}
 CHANNEL_NUMBER_LIMIT = 2**31  # numbers below it are integers wherever a plugin's app may put them
@@ -136,10 +135,9 @@ def _refusal(answer: dict[str, object], electron: bool) -> bytes:
 
 
 def _request_of(verb: Verb, fields: dict[str, Any]) -> ChannelRequest:
-    platform = Platform(fields["platform"])
     plugin_version = fields.get("plugin_version", "")
-    if is_electron(platform, plugin_version):
-        platform = Platform.ELECTRON  # whatever the package's first releases call it
+    platform = platform_of(Platform(fields["platform"]), plugin_version)
+    if platform is Platform.ELECTRON:
         verb = _verb_of_electron(verb, fields.get("action"))
     device = fields.get("device_id")
     return ChannelRequest(

@@ -75,11 +75,7 @@ def carry_out(
     """
     if asking.yes and not asking.dry_run:
         return client.send(*request)
-    if not (asking.dry_run or _is_terminal()):
-        name = what if isinstance(what, str) else "this"
-        raise NobodyToAsk(
-            f"{name} touches devices and needs a yes: --yes, or --dry-run to see whom; nothing was changed"
-        )
+    need_somebody(asking, what if isinstance(what, str) else "this")
     foreseen = client.send(request.method, f"{request.path}?dry_run=true", request.body)
     name = what if isinstance(what, str) else what(foreseen)
     if asking.dry_run:
@@ -92,8 +88,12 @@ def carry_out(
     return client.send(request.method, request.path, body)
 
 
-def _is_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
+def need_somebody(asking: Asking, what: str) -> None:
+    """Raises NobodyToAsk where there is no terminal and no option that answers."""
+    if not (asking.yes or asking.dry_run or (sys.stdin.isatty() and sys.stderr.isatty())):
+        raise NobodyToAsk(
+            f"{what} touches devices and needs a yes: --yes, or --dry-run to see whom; nothing was changed"
+        )
 
 
 def _ask(type_in: str) -> None:

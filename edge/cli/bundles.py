@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.cli.asking import Asking, Request, carry_out, with_asking
+from edge.cli.asking import Asking, Request, carry_out, need_somebody, with_asking
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, counted, fields, line, moment, size, table
@@ -48,10 +48,12 @@ def bundle() -> None:
     "--key-id", metavar="TEXT", help="The first 20 characters of its public key, if devices shall be told apart."
 )
 @with_selection
+@with_asking
 @with_api
 def publish(
     client: Client,
     out: Output,
+    asking: Asking,
     app: str,
     path: Path,
     selection: "Selection",
@@ -75,6 +77,8 @@ def publish(
     excluded, or included by its name.
 
     With --session-key and --checksum PATH is a zip that was encrypted before; the node hands it on unverified.
+
+    Asks before --force and --downgrade. --dry-run uploads, and publishes nothing.
     """
     if channel is None and (force or downgrade or if_current is not None):
         raise click.UsageError("--force, --downgrade and --if-current go with --channel")
@@ -82,19 +86,29 @@ def publish(
     # These bring compression and cryptography; the other verbs do without.
     from edge.bundles.packing import FAST, SMALLEST
     from edge.bundles.rsa_keys import load_private_key
-    from edge.cli.publish import How, Release, publish, publish_opaque
+    from edge.cli.publish import How, Release, post_at_once, publish, publish_opaque
     from edge.cli.publishing.remembering import open_memory
+
+    what = f"publish {version} of {app} to channel {channel}" if channel else f"publish {version} of {app}"
+    if not (force or downgrade):
+        asking = asking._replace(yes=True)
+    need_somebody(asking, what)  # before the work, not after it
+
+    def post(client: Client, request: Request) -> Any:
+        if asking.yes and not asking.dry_run:
+            return post_at_once(client, request)
+        return carry_out(client, out, asking, request, what)
 
     release = Release(app, version, channel, min_native, max_native, link, comment, force, downgrade, if_current)
     if encrypted_before["session_key"] is not None:
         from edge.domain.encryption import build_encryption
 
         given = {name: text or "" for name, text in encrypted_before.items()}
-        done = publish_opaque(client, release, path, build_encryption(**given))
+        done = publish_opaque(client, release, path, build_encryption(**given), post)
     else:
         key = load_private_key(key_file) if key_file else None
         with open_memory(os.environ) as memory:
-            done = publish(client, release, path, How(selection, FAST if fast else SMALLEST, memory, key))
+            done = publish(client, release, path, How(selection, FAST if fast else SMALLEST, memory, key), post)
     out.result({**done.answer, **done.told_apart}, lambda: _tell(done, channel))
 
 

@@ -105,11 +105,14 @@ def set_channel(
     if_current: str | None,
     **given: Any,
 ) -> None:
-    """Change channel NAME of APP; what is not given stays as it is. Asks before --public and --bundle builtin."""
+    """Change channel NAME of APP; what is not given stays as it is.
+
+    Asks before --public, --bundle builtin, --force and --downgrade.
+    """
     settings = _settings(given)
     if not settings:
         raise click.UsageError("nothing to change: give at least one setting")
-    if not (settings.get("public") or settings.get("bundle") == BUILTIN):
+    if not (force or downgrade or settings.get("public") or settings.get("bundle") == BUILTIN):
         asking = asking._replace(yes=True)
     terms = {"replace": replace, "force": force, "downgrade": downgrade, "if_current": if_current}
     request = Request("PATCH", app_path(app, "channels", name), settings | terms)

@@ -4,7 +4,7 @@ The packed files live in a temporary folder for as long as this takes. What was 
 not sent again by the next try: blobs are asked for by digest. Encryption happens here, with a key that stays here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from edge.bundles.selection import LeftOut, Selection
 from edge.bundles.source_files import Source
 from edge.bundles.sources import read_source
 from edge.bundles.suspects import check_suspects
+from edge.cli.asking import Request
 from edge.cli.client import Client, Refused, app_path
 from edge.cli.output import Advance, note, progress, stages
 from edge.cli.publishing.size_report import (
@@ -93,27 +94,38 @@ class _Sending(NamedTuple):
     listed: tuple[File, ...] = ()
 
 
-def publish(client: Client, release: Release, path: Path, how: How) -> Published:
-    """Raises EdgeError: what the source, the server or the connection is to blame for."""
+Post = Callable[[Client, Request], Any]
+
+
+def post_at_once(client: Client, request: Request) -> Any:
+    with progress("the node verifies", None):
+        return client.send(*request)
+
+
+def publish(client: Client, release: Release, path: Path, how: How, post: Post = post_at_once) -> Published:
+    """`post` sends the request that publishes, when everything is uploaded. Raises EdgeError: what the source, the
+    server or the connection is to blame for."""
     warnings = _ask_first(client, release)
     before = find_before(client, release.app, release.version, release.channel)
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
         source = read_source(path, Path(workdir), how.selection)
         check_suspects(source.files, how.selection.included)
         sending = _same_before(client, release, source, how.key) or _pack(client, release, source, Path(workdir), how)
-        sent = _send(client, release, sending)
+        sent = _send(client, release, sending, post)
     sizes = {file.name: file.bytes for file in source.files}
     report = build_report(sending.listed, sizes, sent.answer["zip_bytes"], how.key is not None, before)
     return sent._replace(left_out=source.left_out, warnings=warnings, report=report)
 
 
-def publish_opaque(client: Client, release: Release, file: Path, encryption: Encryption) -> Published:
-    """A zip that was encrypted before; it goes to devices as it is. Raises EdgeError."""
+def publish_opaque(
+    client: Client, release: Release, file: Path, encryption: Encryption, post: Post = post_at_once
+) -> Published:
+    """A zip that was encrypted before; it goes to devices as it is. `post` as in `publish`. Raises EdgeError."""
     made = digest_file(file)
     check_ciphertext_size(made.bytes, repr(str(file)))
     warnings = _ask_first(client, release)
     named = {"zip": made.sha256, "manifest": None, "encryption": _encryption(encryption)}
-    return _send(client, release, _Sending({made.sha256: file}, named))._replace(warnings=warnings)
+    return _send(client, release, _Sending({made.sha256: file}, named), post)._replace(warnings=warnings)
 
 
 def _pack(client: Client, release: Release, source: Source, workdir: Path, how: How) -> _Sending:
@@ -190,11 +202,10 @@ def _find(client: Client, release: Release) -> dict[str, Any] | None:
     return found
 
 
-def _send(client: Client, release: Release, sending: _Sending) -> Published:
+def _send(client: Client, release: Release, sending: _Sending, post: Post) -> Published:
     sent = _upload_missing(client, release.app, sending.files)
     body = {**release._asdict(), **sending.names}
-    with progress("the node verifies", None):
-        answer = client.post(app_path(body.pop("app"), "bundles"), body)
+    answer = post(client, Request("POST", app_path(body.pop("app"), "bundles"), body))
     return Published(answer, len(sent), sum(sent.values()), (), ())
 
 

@@ -66,6 +66,9 @@ def asked(app):
         "promote": ("rollout", "promote", app, "stable"),
         "undo": ("undo", app),
         "delete an app": ("app", "delete", app),
+        "a forced setting": ("channel", "set", app, "stable", "--bundle", "1.0.0", "--force"),
+        "a downgrade": ("channel", "set", app, "stable", "--bundle", "1.0.0", "--downgrade"),
+        "a forced publish": ("bundle", "publish", app, ".", "--version", "2.0.0", "--channel", "stable", "--force"),
         "prune": ("bundle", "prune", app, "--keep", "0"),
     }
 
@@ -143,3 +146,15 @@ def test_pruning_says_what_goes_and_how_much_that_is(node, app, tmp_path):
     assert node.text("bundle", "prune", app, "--keep", "3", "--yes").startswith("no change: nothing to prune")
     done = node.json("bundle", "prune", app, "--keep", "0", "--yes")
     assert ([each["version"] for each in done["removed"]], done["kept"]) == (["0.9.0"], 2)
+
+
+def test_a_publish_by_force_says_what_it_ends_and_one_without_asks_nothing(node, app, tmp_path):
+    folder = write_folder(tmp_path / "next", web_build(3))
+    node.text("rollout", "start", app, "stable", "--bundle", "1.0.0", "--steps", "1")
+    publish = ("bundle", "publish", app, str(folder), "--version", "1.2.0", "--channel", "stable", "--force")
+    code, seen = at_terminal(node, *publish, typed="n\n")
+    assert (code, "offers 1.2.0 instead of 1.1.0, the rollout of 1.0.0 ends" in seen) == (1, True)
+    assert node.json("channel", "show", app, "stable")["bundle"] == "1.1.0"
+    seen = node.json(*publish, "--dry-run")
+    assert (seen["dry_run"], seen["impact"]["channels"][0]["after"]["bundle"]) == (True, "1.2.0")
+    assert node.json(*publish, "--yes")["changed"]

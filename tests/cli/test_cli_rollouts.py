@@ -88,7 +88,7 @@ def test_nothing_is_published_past_a_rollout_unless_by_force(node, app, tmp_path
     publish = ("bundle", "publish", app, folder, "--version", "1.2.0", "--channel", "stable")
     assert f"`edge rollout promote {app} stable`" in node.failure(*publish)
     assert node.json("channel", "show", app, "stable")["bundle"] == "1.0.1"
-    first, ended, _ = node.text(*publish, "--force").splitlines()
+    first, ended, *_ = node.text(*publish, "--force", "--yes").splitlines()
     assert "offered in stable instead of 1.0.1 (since 20" in first and ", by admin)" in first
     assert ended == "this ended the rollout of 1.1.0: rolled back"
     latest = node.json("history", app, "--limit", "1")[0]
@@ -100,8 +100,10 @@ def test_a_late_job_does_not_overwrite_a_newer_release(node, app, tmp_path):
     node.text("channel", "set", app, "stable", "--bundle", "1.1.0", "--if-current", "1.0.1")
     publish = ("bundle", "publish", app, folder, "--version", "1.0.2", "--channel", "stable")
     assert "1.0.2 is below 1.1.0, which channel 'stable' offers since 20" in node.failure(*publish)
-    assert "channel 'stable' offers 1.1.0 since" in node.failure(*publish, "--downgrade", "--if-current", "1.0.1")
-    after = node.json(*publish, "--downgrade", "--if-current", "1.1.0")
+    assert "channel 'stable' offers 1.1.0 since" in node.failure(
+        *publish, "--downgrade", "--if-current", "1.0.1", "--yes"
+    )
+    after = node.json(*publish, "--downgrade", "--if-current", "1.1.0", "--yes")
     assert (after["replaced"]["bundle"], after["replaced"]["by"], after["channels"]) == ("1.1.0", "admin", ["stable"])
     assert node.run("bundle", "publish", app, folder, "--version", "1.0.2", "--downgrade").exit_code == 2
 

@@ -234,6 +234,8 @@ def _tell(done: "Published", channel: str | None) -> None:
     line(f"{counted(answer['files'], 'file')}, {sizes}{locked}; {uploaded}")
     for each in done.report.lines() if done.report else ():
         line(each)
+    for note in answer["zip_instead"]:
+        line(note["message"])
     return None
 
 

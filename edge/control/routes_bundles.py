@@ -13,6 +13,7 @@ from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.bundles.store import ObjectStore, blob_key
 from edge.control.operations import Call, Done, Operation, check_app, commit, load_app, require
 from edge.control.proving import parse_asked, prove_bundle
+from edge.control.published import BundlePublished, view_zip_notes
 from edge.control.receiving import receive_blob
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import WithdrawRequest
@@ -47,7 +48,7 @@ async def handle_list(call: Call[None]) -> list[BundleView]:
     return [_view(bundle, offered) for bundle in newest_first]
 
 
-async def handle_publish(call: Call[PublishRequest]) -> BundleChanged:
+async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
     asked = parse_asked(call.body)
     if call.body.channel is not None:
         require(
@@ -64,7 +65,11 @@ async def handle_publish(call: Call[PublishRequest]) -> BundleChanged:
         downgrade=body.downgrade,
         if_current=body.if_current,
     )
-    return _changed(await commit(call, call.app, command), asked.version, body.channel)
+    committed = await commit(call, call.app, command)
+    changed = _changed(committed, asked.version, body.channel)
+    known = _bundle(committed.state, asked.version)
+    entries = await asyncio.to_thread(_read_files, call.ports.store, known.manifest)
+    return BundlePublished(**asdict(changed), zip_instead=view_zip_notes(known, entries))
 
 
 async def handle_show(call: Call[None]) -> BundleDetail:
@@ -194,7 +199,7 @@ OPERATIONS = (
         summary="Publish a bundle from blobs that were uploaded before; the server verifies every byte",
         permission=Permission.UPLOAD_BUNDLES,
         handle=handle_publish,
-        answer=BundleChanged,
+        answer=BundlePublished,
         body=PublishRequest,
         changes=True,
     ),

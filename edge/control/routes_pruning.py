@@ -52,7 +52,10 @@ def _blobs(store: ObjectStore, bundle: Bundle) -> Iterator[Digest]:
     if bundle.manifest is not None:
         yield bundle.manifest
         with suppress(Unavailable):  # lost: there is nothing to free
-            yield from (file.blob for file in parse_manifest(read_blob(store, bundle.manifest, "a manifest")))
+            for file in parse_manifest(read_blob(store, bundle.manifest, "a manifest")):
+                yield file.blob
+                if bundle.plain_files:
+                    yield file.hash
 
 
 def _size(store: ObjectStore, digest: Digest) -> int:

@@ -31,9 +31,9 @@ def why_zip(bundle: Bundle, rules: ManifestRules) -> WhyZip | None:
         return WhyZip.UNKNOWN_FILES
     if bundle.encryption is not None and not (rules.encrypted and rules.sent is Sent.PACKED):
         return WhyZip.ENCRYPTED
-    if rules.sent is Sent.PLAIN and not bundle.plain_files:
-        return WhyZip.PLAIN_FILES
-    return _name_fault(bundle.names, rules.names, packed=rules.sent is Sent.PACKED)
+    if fault := _name_fault(bundle.names, rules.names, packed=rules.sent is Sent.PACKED):
+        return fault
+    return WhyZip.PLAIN_FILES if rules.sent is Sent.PLAIN and not bundle.plain_files else None
 
 
 def _name_fault(facts: NameFacts, rules: NameRules, *, packed: bool) -> WhyZip | None:

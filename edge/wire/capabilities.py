@@ -9,15 +9,18 @@ every release, so that only the platform tells what they can.
 
 import pkgutil
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import groupby, pairwise
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from edge.domain.errors import Invalid
 from edge.domain.model import Platform
 from edge.domain.versions import VERSION_LIMIT, Version, parse_version
+
+T = TypeVar("T")
 
 _COLUMNS = {
     "both": (Platform.ANDROID, Platform.IOS),
@@ -84,6 +87,27 @@ def stretches(names: tuple[str, ...], platform: Platform) -> tuple[tuple[str, st
     # A stretch ends with the last release before the next one begins: some row ends there, or all of its line do.
     pairs = ((first, lasts[bisect_left(lasts, after) - 1]) for first, after in pairwise(firsts))
     return tuple((ends[first], ends[last]) for first, last in (*pairs, (firsts[-1], lasts[-1])))
+
+
+def ranges_by(names: tuple[str, ...], platform: Platform, value_of: Callable[[str], T]) -> dict[T, tuple[str, ...]]:
+    """Which listed releases share a value that depends on these rows alone: ranges like `6.14.28-6.42.3`, in order;
+    what holds for the newest release is `8.51.9 and later`.
+
+    Neighbours of one major line are joined; `value_of` is asked of the first release of each stretch.
+    """
+    asked = [(value_of(first), first, last) for first, last in stretches(names, platform)]
+    found: dict[T, list[str]] = {}
+    for (value, _), group in groupby(asked, key=lambda each: (each[0], parse_plugin_version(each[1]).major)):
+        joined = list(group)
+        first, last = joined[0][1], joined[-1][2]
+        found.setdefault(value, []).append(_range(first, last))
+    return {value: tuple(ranges) for value, ranges in found.items()}
+
+
+def _range(first: str, last: str) -> str:
+    if last == NEWEST_PLUGIN:
+        return f"{first} and later"
+    return first if first == last else f"{first}-{last}"
 
 
 def family_of(plugin_version: str) -> Platform | None:

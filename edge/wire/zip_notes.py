@@ -4,13 +4,14 @@ Computed from the capability table, release by release, with the very rules that
 """
 
 from collections.abc import Sequence
-from itertools import groupby
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
-from edge.domain.file_names import BROTLI_SUFFIX, last_part, target_name
+from edge.domain.file_names import BROTLI_SUFFIX, last_part, name_facts, target_name
 from edge.domain.manifest_forms import WhyZip, why_zip
 from edge.domain.model import Bundle, FileEntry, Platform, Sent
-from edge.wire.capabilities import parse_plugin_version, stretches
+from edge.wire.capabilities import ranges_by
 from edge.wire.plugins import MANIFEST_ROWS, plugin_of
 
 SHOWN_NAME_LIMIT = 60  # characters of a file's name in a message
@@ -35,23 +36,15 @@ def zip_notes(bundle: Bundle, entries: Sequence[FileEntry]) -> list[ZipNote]:
     """`entries` are those of the bundle's manifest. None for a bundle without one: it goes as its zip everywhere."""
     if bundle.manifest is None:
         return []
+    if bundle.names is None:  # the previous version published it
+        bundle = replace(bundle, names=name_facts((entry.name, entry.hash) for entry in entries))
+    found = {platform: ranges_by(MANIFEST_ROWS, platform, partial(_why, bundle, platform)) for platform in _WORDS}
     return [
-        ZipNote(platform, releases, why, _files(why, entries))
+        ZipNote(platform, found[platform][why], why, _files(why, entries))
+        for why in WhyZip
         for platform in _WORDS
-        for why, releases in _releases(bundle, platform).items()
+        if why in found[platform]
     ]
-
-
-def _releases(bundle: Bundle, platform: Platform) -> dict[WhyZip, tuple[str, ...]]:
-    """The stretches of releases by their reason; neighbours of one major line are joined."""
-    found: dict[WhyZip, list[str]] = {}
-    asked = [(_why(bundle, platform, first), first, last) for first, last in stretches(MANIFEST_ROWS, platform)]
-    for (why, _), group in groupby(asked, key=lambda each: (each[0], parse_plugin_version(each[1]).major)):
-        joined = list(group)
-        first, last = joined[0][1], joined[-1][2]
-        if why is not None:
-            found.setdefault(why, []).append(first if first == last else f"{first}-{last}")
-    return {why: tuple(releases) for why, releases in found.items()}
 
 
 def _why(bundle: Bundle, platform: Platform, release: str) -> WhyZip | None:

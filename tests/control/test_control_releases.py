@@ -85,7 +85,7 @@ async def test_a_published_bundle_is_built_from_what_was_verified(acme):
     shown = await acme("GET", f"{BUNDLES}/1.0.0")
     assert [entry["name"] for entry in shown["entries"]] == ["index.html", "page.js"]
     assert {**shown, "entries": 0} == {
-        k: v for k, v in made.items() if k not in {"app", "revision", "changed", "replaced"}
+        k: v for k, v in made.items() if k not in {"app", "revision", "changed", "replaced", "zip_instead"}
     } | {"entries": 0}
 
 
@@ -405,3 +405,13 @@ async def test_a_limited_token_lists_only_its_own_app(acme):
     await acme("POST", "/v1/apps", {"app": OTHER})
     listed = {by: [app["app"] for app in await acme("GET", "/v1/apps", by=by)] for by in ("reader", "reader-other")}
     assert listed == {"reader": [APP, OTHER], "reader-other": [OTHER]}
+
+
+async def test_a_publish_says_which_releases_get_the_zip_and_why(acme):
+    assert (await acme.publish("1.0.0"))["zip_instead"] == []
+    made = await acme.publish("1.0.1", pack(**{"a/index": "one", "b/index": "two"}))
+    (note,) = made["zip_instead"]
+    assert (note["platform"], note["reason"], note["files"]) == ("android", "same_name", ["a/index.js", "b/index.js"])
+    assert "8.2.0-8.42.6" in note["releases"] and "8.2.0-8.42.6" in note["message"]
+    repeated = await acme.publish("1.0.1", pack(**{"a/index": "one", "b/index": "two"}))
+    assert (repeated["changed"], repeated["zip_instead"]) == (False, made["zip_instead"])

@@ -7,6 +7,7 @@ import click
 
 from edge.bundles.documents import REVISION_LIMIT_BYTES
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
+from edge.bundles.memory import MEMORY_LIMIT_BYTES
 from edge.cli.demo_segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.cli.main import VERBS, cli
 from edge.control.tokens import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
@@ -93,6 +94,10 @@ def test_the_other_limits_are_those_of_the_code():
         f"| command ids remembered, per app | {RECENT_LIMIT} |",
     ):
         assert row in README, row
+
+
+def test_the_publishers_memory_has_the_limit_of_the_code():
+    assert f"`EDGE_CACHE_DIR`; at most\n  {MEMORY_LIMIT_BYTES >> 30} GiB, the longest unused goes first" in README
 
 
 def test_every_code_that_keeps_a_device_where_it_is_is_explained():

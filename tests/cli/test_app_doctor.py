@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from edge.bundles.rsa_keys import create_key_files
 from edge.cli.main import cli
 
 NODE = "https://updates.example.com"
@@ -171,6 +172,15 @@ def test_the_key_must_be_the_one_of_the_file(app, tmp_path):
     assert [each[:2] for each in app.findings("--key", str(tmp_path / "other.pub"))] == [("error", "publicKey")]
     del app.settings["publicKey"]
     assert [each[:2] for each in app.findings()] == [("warning", "publicKey")]
+
+
+def test_the_key_of_edge_json_is_the_one_that_counts(app, tmp_path):
+    made = create_key_files(tmp_path)
+    app.app_file["key"] = made.private.name
+    app.settings["publicKey"] = made.public.read_text()
+    assert app.findings() == []
+    app.settings["publicKey"] = KEY
+    assert [each[:2] for each in app.findings()] == [("error", "publicKey")]
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,16 @@ def test_what_the_file_excludes_is_left_out_and_options_come_after(node, ready):
 def test_a_key_of_the_file_encrypts(node, ready):
     node.text("keys", "create", "--out", ready)
     write_app_file(ready, key=".capgo_key_v2")
-    assert node.json("publish")["encrypted"] is True
+    done = node.run("publish", "--json")
+    assert json.loads(done.stdout)["encrypted"] is True
+    assert "warning: the bundle is encrypted and the app has no publicKey" in done.stderr
+
+
+def test_a_plain_bundle_for_an_app_with_a_key_is_warned_about(node, ready):
+    (ready / "capacitor.config.ts").write_text("export default {plugins: {CapacitorUpdater: {publicKey: 'x'}}}")
+    assert "warning: the app has a publicKey and the bundle is not encrypted" in node.run("publish").stderr
+    (ready / "capacitor.config.ts").write_text("export default makeConfig()")
+    assert node.run("publish").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "--key",
     "key_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The public key's file that publicKey must equal; else .capgo_key_v2.pub of the folder.",
+    help="The key's file that publicKey must belong to; else that of edge.json, or .capgo_key_v2.pub here.",
 )
 @click.option("--online", is_flag=True, help="Also ask the node of updateUrl whether it is there.")
 @with_output

@@ -1,13 +1,12 @@
 """What is wrong with an app before a device finds out: each finding with its remedy. Pure, of an AppFolder."""
 
 import enum
-import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from edge.cli.publishing.app_folder import CORE_PACKAGE, PLUGIN_PACKAGE, AppFolder
+from edge.cli.publishing.app_folder import CORE_PACKAGE, PLUGIN_PACKAGE, AppFolder, same_key
 from edge.cli.publishing.downloads import DownloadForm, download_form
 from edge.domain.model import Platform
 from edge.domain.versions import Version, coerce_native, parse_version
@@ -217,14 +216,10 @@ def _key(folder: AppFolder) -> Iterator[Finding]:
         yield _error(about, "is no PKCS#1 public key: no update can be read", "print it with: edge keys create")
     elif file is None:
         yield _ok(about, "is set; no key file here to compare it with (--key FILE)")
-    elif _letters(str(key)) != _letters(folder.key):
+    elif not same_key(str(key), folder.key):
         yield _error(about, f"is another key than {file}: no update can be read", "set it to that file's text")
     else:
         yield _ok(about, f"is the key of {file}")
-
-
-def _letters(key: str) -> str:
-    return re.sub(r"-----[^-]*-----|\\n|\s", "", key)
 
 
 def _names(folder: AppFolder) -> Iterator[Finding]:

@@ -48,7 +48,7 @@ def read_app_folder(folder: Path, key_file: Path | None = None) -> AppFolder:
     config = read_capacitor(folder)
     app_file = read_app_file(folder / APP_FILE) if (folder / APP_FILE).is_file() else None
     web = folder / ((app_file.web if app_file else "") or (config.text("webDir") if config else "") or "dist")
-    key_file = key_file or next((folder / name for name in KEY_NAMES if (folder / name).is_file()), None)
+    key_file = key_file or _key_file(folder, app_file)
     return AppFolder(
         config=config,
         app_file=app_file,
@@ -58,8 +58,33 @@ def read_app_folder(folder: Path, key_file: Path | None = None) -> AppFolder:
         calls_ready=any(_READY in _read(path) for place in (web, folder / "src", folder) for path in _scripts(place)),
         policies=_policies(web / "index.html"),
         key_file=key_file,
-        key=key_file.read_text(errors="replace") if key_file else "",
+        key=_public_key(key_file) if key_file else "",
     )
+
+
+def same_key(one: str, other: str) -> bool:
+    """Whether two public keys are one, however their lines are broken or written in JSON."""
+    return _letters(one) == _letters(other)
+
+
+def _letters(key: str) -> str:
+    return re.sub(r"-----[^-]*-----|\\n|\s", "", key)
+
+
+def _key_file(folder: Path, app_file: AppFile | None) -> Path | None:
+    """The one that publishing encrypts with, else a public key that lies about."""
+    named = (app_file.key,) if app_file and app_file.key else KEY_NAMES
+    return next((folder / name for name in named if (folder / name).is_file()), None)
+
+
+def _public_key(file: Path) -> str:
+    """Of a private key's file its public half. Raises what `load_private_key` does."""
+    text = file.read_text(errors="replace")
+    if "PRIVATE KEY" not in text:
+        return text
+    from edge.bundles.rsa_keys import load_private_key  # with cryptography, for those who encrypt
+
+    return load_private_key(file).public.pem
 
 
 def _version(folder: Path, package: str) -> str:

@@ -11,7 +11,7 @@ from edge.cli.bundles import publish as publish_bundle
 from edge.cli.output import note
 from edge.cli.publishing.app_file import APP_FILE, AppFile, channel_of_branch, read_app_file
 from edge.cli.publishing.branches import find_branch
-from edge.cli.publishing.capacitor import read_package
+from edge.cli.publishing.capacitor import PLUGIN, read_capacitor, read_package
 from edge.domain.errors import Invalid
 
 _TAKEN_FROM_THE_FOLDER = frozenset({"app", "path", "version"})
@@ -30,6 +30,7 @@ def _publish(file: Path, version: str | None, no_channel: bool, **options: Any) 
     if not path.exists():
         raise Invalid("no_web_folder", f'{str(path)!r} is not there: build the app first, or set "web" in {file}')
     note(f"publishing {path} as {version} of {app_file.app}" + (f" to {channel}" if channel else ", offered nowhere"))
+    _warn_of_keys(folder, options["key_file"] is not None or bool(app_file.key))
     options |= {
         "app": app_file.app,
         "path": path,
@@ -42,6 +43,20 @@ def _publish(file: Path, version: str | None, no_channel: bool, **options: Any) 
     }
     run = cast(Callable[..., Any], publish_bundle.callback)
     return run(**options, **dict.fromkeys(_ENCRYPTED_BEFORE))
+
+
+def _warn_of_keys(folder: Path, encrypts: bool) -> None:
+    """An app with a public key and a bundle without one go together on some devices only, and the other way round."""
+    try:
+        config = read_capacitor(folder)
+    except Invalid:
+        return  # made by a program, say: publishing does without
+    if config is None or config.is_unread("plugins", PLUGIN, "publicKey"):
+        return
+    if config.plugin.get("publicKey") and not encrypts:
+        note('warning: the app has a publicKey and the bundle is not encrypted, which iOS refuses: --key, or "key"')
+    if encrypts and not config.plugin.get("publicKey"):
+        note("warning: the bundle is encrypted and the app has no publicKey to read it with (edge app doctor)")
 
 
 def _package_version(folder: Path) -> str:

@@ -40,7 +40,7 @@ def decide(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFa
         if rule.blocks(check, route.target, assigned):
             return Blocked(rule.reason, name_of(route))
     if check.version_name == route.version:
-        return compiled.up_to_date if held is None else held_back(compiled.channel.name, held)
+        return route.runs if held is None else held_back(compiled.channel.name, held)
     if failed:
         return Blocked(Reason.WITHHELD, name_of(route))
     for rule in route.rules:

@@ -82,11 +82,13 @@ class Offer(NamedTuple):
 class UpToDate(NamedTuple):
     """Nothing to do: the device runs what its channel offers it, or the channel offers nothing.
 
-    `held` tells why that is not the channel's newest bundle, where it is not.
+    `held` tells why that is not the channel's newest bundle, where it is not; `arm` is `experiment/arm` where it runs
+    what an arm offers it.
     """
 
     channel: ChannelName
     held: Held | None = None
+    arm: str = ""
 
     @property
     def code(self) -> str:

@@ -40,6 +40,7 @@ class Route:
     offer: Offer | None  # None: builtin
     version: str  # of the bundle; "" for builtin, which no device runs by that name
     bundle_hash: int  # `name_hash` of it, as device facts hold it; 0 for builtin
+    runs: UpToDate  # what a device hears that runs the target
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ def _route(channel: Channel, bundle: Bundle | None, arm: str = "") -> Route:
         offer=Offer(bundle, channel.name, arm) if bundle else None,
         version=bundle.version if bundle else "",
         bundle_hash=name_hash(bundle.version) if bundle else 0,
+        runs=UpToDate(channel.name, arm=arm),
     )
 
 

@@ -12,9 +12,10 @@ import msgspec
 from edge.domain.decide import decide
 from edge.domain.decision import Offer, UpToDate, unserved
 from edge.domain.errors import Unavailable
-from edge.domain.facts import NO_FACTS, name_hash
+from edge.domain.facts import NO_FACTS
 from edge.domain.manifest_forms import sent_as
 from edge.domain.model import ChannelName, Sent, UpdateCheck
+from edge.domain.snapshot import AppSnapshot
 from edge.node.addresses import base_address
 from edge.node.arm_notes import ArmNotes
 from edge.node.current import Current
@@ -100,18 +101,22 @@ class DeviceDesk:
         if type(decision) is UpToDate and check.plugin.keeps_choice and not snapshot.asks_facts:
             # The most frequent answer by far, and no fact could change it: the look-up is spared.
             self.counts[decision.code] += 1
+            if decision.arm:
+                self._note_arm(snapshot, check, decision, check.version_name, moment.now)
             return Body(encode_up_to_date(check, base), None)
         facts = self.facts.of(check.app, check.device, moment.now)
         if facts is not NO_FACTS:
             decision = decide(snapshot, check, moment, facts)
         self.counts[decision.code] += 1
         if not isinstance(decision, Offer):
+            if isinstance(decision, UpToDate) and decision.arm:
+                self._note_arm(snapshot, check, decision, check.version_name, moment.now)
             return Body(encode_answer(decision, check, base), None)
         form = form_of(check.platform, check.plugin.version)
         bundle = decision.bundle
         sent = sent_as(bundle, check.plugin.manifest)
-        if decision.arm and name_hash(bundle.version) not in facts.offered:
-            self._arms.note(check, decision, moment.now)
+        if decision.arm:
+            self._note_arm(snapshot, check, decision, bundle.version, moment.now)
         self.facts.note_offer(check.app, check.device, bundle.version, facts)
         # A name never gets other bytes; a bundle deleted and published again has another time, and maybe metadata.
         key = (check.app, bundle.version, bundle.published, form, sent, base)
@@ -121,6 +126,15 @@ class DeviceDesk:
             return encode_offer(decision, check.app, form, sent, base, document, snapshot.expose_metadata)
 
         return self.offers.get(key, encode)
+
+    def _note_arm(
+        self, snapshot: AppSnapshot, check: UpdateCheck, decision: Offer | UpToDate, bundle: str, now: float
+    ) -> None:
+        """The device counts for the arm that it is in, whether it is offered the bundle or runs it already."""
+        routed = snapshot.channels[decision.channel].experiment
+        assert routed is not None, "an arm is an experiment's"
+        _, _, arm = decision.arm.partition("/")
+        self._arms.note(check, decision.channel, routed.experiment, arm, bundle, now)
 
     def base_of(self, host: str | None, own: tuple[str, int]) -> str:
         """The address that a device is told; `own` is the socket's that its request came in on."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.domain.errors import Unavailable
 
-SCHEMA_NUMBER = 2
+SCHEMA_NUMBER = 3
 BUSY_SECONDS = 30.0  # another folder's transaction takes far less, even on a slow disk
 
 _FIRST = """
@@ -26,9 +26,13 @@ CREATE TABLE seen (key INTEGER PRIMARY KEY, received_ms INTEGER NOT NULL);
 CREATE INDEX seen_by_time ON seen (received_ms);
 CREATE TABLE duplicates (app TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 """
-_STEPS = (_FIRST, _SECOND)  # from each schema to the next one; a new database takes all
+_THIRD = """
+CREATE TABLE exposed (key INTEGER PRIMARY KEY, received_ms INTEGER NOT NULL);
+CREATE INDEX exposed_by_time ON exposed (received_ms);
+"""
+_STEPS = (_FIRST, _SECOND, _THIRD)  # from each schema to the next one; a new database takes all
 # counts.day: days since 1970-01-01 UTC. segments: rows outlive their files (some 24 a day and worker), so that no file
-# that comes back, from a backup or a power cut, is ever counted a second time. seen: what `duplicates` says.
+# that comes back, from a backup or a power cut, is ever counted a second time. seen, exposed: what `duplicates` says.
 
 
 class NewerSchema(Unavailable):

@@ -3,7 +3,7 @@
 A segment's offset moves in the transaction that adds its counts, so whatever is interrupted is repeated whole or not at
 all. What goes in comes out: `folded` is the sum of all counts, and `folded + duplicates + malformed` is every record
 read. Labels come from devices, so each is bounded, with an explicit `other`. Records count on the day this node
-received them (UTC), and the same report sent again counts once.
+received them (UTC); the same report sent again, and the same device of an experiment, count once.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 from edge.domain.model import APP_ID_LIMIT, Platform
 from edge.domain.versions import VERSION_LIMIT
 from edge.telemetry.database import open_for_folding
-from edge.telemetry.duplicates import Seen
+from edge.telemetry.duplicates import EXPOSED_LIMIT, Seen
 from edge.telemetry.record import Facts, parse_record
 from edge.telemetry.room import held_bytes
 from edge.telemetry.segment import UNBORN, UnreadableSegment, is_live, list_segments, read_frames, read_header
@@ -74,7 +74,8 @@ def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None 
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
         finished = dict(connection.execute("SELECT name, finished_ms FROM segments WHERE finished_ms IS NOT NULL"))
-        folding = _Folding(connection, Seen(connection), int(now * 1000), report)
+        exposed = Seen(connection, EXPOSED_LIMIT, table="exposed", window_seconds=None)
+        folding = _Folding(connection, Seen(connection), exposed, int(now * 1000), report)
         for path in list_segments(directory):
             if path.stem in finished:
                 folding.delete_expired(path, finished[path.stem])
@@ -91,6 +92,7 @@ def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None 
 class _Folding:
     connection: sqlite3.Connection
     seen: Seen
+    exposed: Seen
     now_ms: int
     report: FoldReport
 
@@ -115,7 +117,7 @@ class _Folding:
             offset, finished_ms = row or (first, None)
             if finished_ms is not None:  # by another folder, since we looked
                 return False
-            batch = _read_batch(file, offset, self.seen)
+            batch = _read_batch(file, offset, self.seen, self.exposed)
             finish = not live and not batch.more
             torn = finish and file.seek(0, SEEK_END) > batch.end
             if batch.end > offset or finish:
@@ -167,7 +169,7 @@ class _Folding:
                 return
 
 
-def _read_batch(file: BinaryIO, offset: int, seen: Seen) -> _Batch:
+def _read_batch(file: BinaryIO, offset: int, seen: Seen, exposed: Seen) -> _Batch:
     found: list[Facts] = []
     malformed, more = 0, False
     end = file.seek(offset)
@@ -179,7 +181,9 @@ def _read_batch(file: BinaryIO, offset: int, seen: Seen) -> _Batch:
         if end - offset >= BATCH_BYTES:
             more = True
             break
-    again = seen.find_duplicates((each.key, each.received_ms) for each in found)
+    same_report = seen.find_duplicates((each.key, each.received_ms) for each in found)
+    same_device = exposed.find_duplicates((each.exposure, each.received_ms) for each in found)
+    again = [one or other for one, other in zip(same_report, same_device, strict=True)]
     counts = Counter(_labels(each) for each, repeated in zip(found, again, strict=True) if not repeated)
     duplicates = Counter(_labels(each).app for each, repeated in zip(found, again, strict=True) if repeated)
     return _Batch(counts, duplicates, malformed, end, more)

@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from edge.wire.actions import EXPERIMENT_OFFER
 from edge.wire.stats import Event
 
 TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
@@ -26,6 +27,7 @@ class Facts(NamedTuple):
     version: str
     platform: str
     key: int | None = None
+    exposure: int | None = None  # of a note that a device is in an arm: stands for the device and the experiment
 
 
 class _Record(msgspec.Struct):
@@ -41,6 +43,12 @@ class _StoredEvent(msgspec.Struct):
     device_time_ms: int | None = None
 
 
+class _StoredExposure(msgspec.Struct):
+    app: str
+    device: str
+    metadata: dict[str, str]
+
+
 class _StoredRecord(msgspec.Struct):
     received_ms: Annotated[int, msgspec.Meta(ge=0, lt=TIME_LIMIT_MS)]
     event: msgspec.Raw
@@ -49,6 +57,7 @@ class _StoredRecord(msgspec.Struct):
 _encoder = msgspec.json.Encoder()
 _whole_decoder = msgspec.json.Decoder(_Record)
 _decoder = msgspec.json.Decoder(_StoredRecord)
+_exposure_decoder = msgspec.json.Decoder(_StoredExposure)
 _event_decoder = msgspec.json.Decoder(_StoredEvent)
 
 
@@ -62,15 +71,27 @@ def parse_record(line: bytes) -> Facts | None:
     try:
         record = _decoder.decode(line)
         event = _event_decoder.decode(record.event)
+        exposure = _exposure_of(record.event) if event.action == EXPERIMENT_OFFER else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last from nesting in what is skipped
         return None
     key = None if event.device_time_ms is None else _key_of(record.event)
-    return Facts(record.received_ms, event.app, event.action, event.version or "", event.platform or "", key)
+    return Facts(record.received_ms, event.app, event.action, event.version or "", event.platform or "", key, exposure)
 
 
 def _key_of(event: msgspec.Raw) -> int:
+    return _hash_of(bytes(event))
+
+
+def _exposure_of(event: msgspec.Raw) -> int:
+    """Raises msgspec.ValidationError for what is no such note."""
+    noted = _exposure_decoder.decode(event)
+    words = (noted.app, noted.metadata.get("experiment", ""), noted.metadata.get("id", ""), noted.device)
+    return _hash_of("\0".join(words).encode())
+
+
+def _hash_of(content: bytes) -> int:
     # No weaker hash: whoever could make two events meet could keep another device's from being counted.
-    return int.from_bytes(blake2b(bytes(event), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 
 def parse_event(line: bytes) -> tuple[int, Event] | None:

@@ -1,7 +1,8 @@
-"""An experiment on a real node: each arm gets its bundle, and which arm a device was offered is in the spool, once."""
+"""An experiment on a real node: each arm gets its bundle, and which arm a device is in is in the spool, once."""
 
 import asyncio
 import hashlib
+import time
 import uuid
 
 import aiohttp
@@ -13,6 +14,8 @@ from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
 from edge.bundles.store import blob_key
 from edge.domain.buckets import bucket_of
 from edge.domain.commands import NewArm, PublishBundle, StartExperiment
+from edge.telemetry.counts import read_counts
+from edge.telemetry.fold import fold
 from edge.telemetry.segment import list_segments, read_frames, read_header
 from edge.wire.actions import EXPERIMENT_OFFER
 
@@ -42,6 +45,24 @@ def events_of(directory) -> list[dict]:
 
 def arm_of(device: str) -> str:
     return "old" if bucket_of(f"experiment\0{APP}\0salt-of-colour\0".encode(), device) < 50_000 else "new"
+
+
+async def test_devices_that_run_their_arms_bundle_already_count_as_well(tmp_path):
+    """Eight devices of the control arm, which all have its bundle, ask three times: eight, not none and not 24."""
+    truth = a_truth(tmp_path)
+    with_an_experiment(truth)
+    control = [device for device in (str(uuid.UUID(int=number)) for number in range(40)) if arm_of(device) == "old"][:8]
+    async with running(a_config(tmp_path), truth) as (_, address), aiohttp.ClientSession() as session:
+        for device in control * 3:
+            async with session.post(
+                f"{address}/updates", json=info(device_id=device, version_name="1.0.1")
+            ) as response:
+                assert (await response.json())["error"] == "no_new_version_available"
+    noted = [event for event in events_of(truth.spool_dir) if event["action"] == EXPERIMENT_OFFER]
+    assert sorted(event["device"] for event in noted) == sorted(control)
+    assert {(event["metadata"]["arm"], event["version"]) for event in noted} == {("old", "1.0.1")}
+    fold(truth.spool_dir, tmp_path / "counts.sqlite", now=time.time())
+    assert read_counts(tmp_path / "counts.sqlite", APP) == [("1.0.1", EXPERIMENT_OFFER, "android", 8)]
 
 
 async def test_the_arm_goes_into_the_spool_with_the_first_offer(tmp_path):

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 
+import msgspec
 import pytest
 from telemetry_lines import APP, DAY, NOW, line, write_segment
 
@@ -12,6 +13,7 @@ from edge.telemetry.database import SCHEMA_NUMBER, open_for_folding
 from edge.telemetry.duplicates import KEPT_SECONDS, WINDOW_SECONDS, Seen
 from edge.telemetry.fold import fold
 from edge.telemetry.record import parse_record
+from edge.wire.actions import EXPERIMENT_OFFER
 
 AT = 1_760_000_000_000
 
@@ -158,3 +160,42 @@ def test_a_database_of_schema_1_is_read_and_goes_on(spool, database):
         assert connection.execute("SELECT count(*) FROM segments").fetchone() == (2,)
     write_segment(spool, [line(happened_ms=AT)], worker=1)
     assert fold(spool, database, now=NOW).duplicates == 1
+
+
+# --- devices of experiments ---
+
+
+def exposure(device="d1", received=NOW, app=APP, runs="1.0.0", **metadata) -> bytes:
+    named = {"experiment": "colours", "id": "change-1", "arm": "control"} | metadata
+    event = {"app": app, "action": EXPERIMENT_OFFER, "version": "1.0.1", "platform": "android", "device": device}
+    event |= {"old_version": runs, "metadata": named}
+    return msgspec.json.encode({"received_ms": int(received * 1000), "event": event})
+
+
+@pytest.mark.parametrize(
+    ("second", "times"),
+    [
+        ({}, 1),
+        ({"received": NOW + 90 * DAY}, 1),
+        ({"received": NOW - DAY}, 1),
+        ({"runs": "1.0.1"}, 1),
+        ({"device": "d2"}, 2),
+        ({"app": "com.else"}, 1),  # of this app
+        ({"experiment": "sizes"}, 2),
+        ({"id": "change-2"}, 2),  # another experiment of that name
+    ],
+)
+def test_a_device_counts_once_in_an_experiment_whenever_it_is_noted(spool, database, second, times):
+    write_segment(spool, [exposure()], worker=0)
+    write_segment(spool, [exposure(**second)], worker=1)
+    for now in (NOW, NOW + KEPT_SECONDS):
+        fold(spool, database, now=now)
+    write_segment(spool, [exposure()], worker=2, now=NOW + KEPT_SECONDS)
+    report = fold(spool, database, now=NOW + KEPT_SECONDS)
+    assert (report.folded, report.duplicates) == (0, 1)
+    assert counted(database) == times
+
+
+def test_a_note_of_an_arm_that_says_no_device_is_malformed(spool, database):
+    write_segment(spool, [exposure().replace(b'"device"', b'"gadget"')])
+    assert fold(spool, database, now=NOW).malformed == 1

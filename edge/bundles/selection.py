@@ -67,14 +67,10 @@ class Selection:
         return replace(self, rules=self.rules + parse_ignore_file(ignore_file))
 
 
-def build_selection(
-    exclude: Iterable[str] = (), include: Iterable[str] = (), ignore_file: bytes = b"", configured: Iterable[str] = ()
-) -> Selection:
-    """`ignore_file`: the working directory's .edgeignore; `configured`: what the app's own file excludes. Raises
-    Invalid `invalid_pattern`.
-    """
+def build_selection(exclude: Iterable[str] = (), include: Iterable[str] = (), ignore_file: bytes = b"") -> Selection:
+    """`ignore_file`: the .edgeignore of the app's own folder. Raises what `parse_ignore_file` does."""
     wanted = tuple(include)
-    before = (*parse_rules(LEFT_OUT), *parse_ignore_file(ignore_file), *parse_rules(configured))
+    before = (*parse_rules(LEFT_OUT), *parse_ignore_file(ignore_file))
     brought_back = tuple(_parse_rule(text, leaves_out=False) for text in wanted)
     return Selection(before, (*parse_rules(exclude), *brought_back), frozenset(map(_plain_name, wanted)) - {""})
 

@@ -81,9 +81,7 @@ def _entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
         if not name:
             continue  # the top itself, as `./`
         if name.endswith("/") and not _is_junk(name):
-            check_name(
-                name.removesuffix("/")
-            )  # nothing is made of a folder, but a zip that holds such a one is hostile
+            check_name(name.removesuffix("/"))  # nothing is made of a folder, but such a name is hostile
         yield _Entry(name, member)
 
 

@@ -81,7 +81,7 @@ def test_the_sources_own_ignore_file_is_read_and_is_not_published(read):
 
 def test_the_later_rule_decides_working_directory_own_file_options(read):
     files = SITE | {"a.txt": b"", "b.txt": b"", "c.txt": b"", "d.txt": b"", ".edgeignore": b"!b.txt\nc.txt\n"}
-    options = {"ignore_file": b"*.txt\n", "configured": ["!d.txt"], "exclude": ["d.txt"], "include": ["c.txt"]}
+    options = {"ignore_file": b"*.txt\n", "exclude": ["!d.txt", "d.txt", "!a.txt", "a.txt"], "include": ["c.txt"]}
     kept, _ = read(files, **options)
     assert {name for name in kept if name.endswith("txt")} == {"b.txt", "c.txt"}
 
@@ -136,7 +136,7 @@ def test_patterns_mean_what_they_mean_to_git(tmp_path):
             ["git", "check-ignore", "--stdin"], cwd=tmp_path, input="\n".join(PATHS).encode(), capture_output=True
         )
         theirs = set(asked.stdout.decode().split())
-        ours = {path for path in PATHS if build_selection(configured=[pattern.replace("#", "\\#")]).left_out(path)}
+        ours = {path for path in PATHS if build_selection(exclude=[pattern.replace("#", "\\#")]).left_out(path)}
         assert ours == theirs, pattern
 
 

@@ -132,6 +132,13 @@ def test_what_the_file_excludes_is_left_out_and_options_come_after(node, ready):
     assert done["files"] == len(web_build(1)) - 20 + 1
 
 
+def test_an_app_is_published_from_elsewhere_as_from_its_folder(node, ready, tmp_path_factory, monkeypatch):
+    (ready / ".edgeignore").write_text("icons")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    done = node.json("publish", "--file", ready / "edge.json")
+    assert (done["files"], done["channels"]) == (len(web_build(1)) - 20, ["production"])
+
+
 def test_a_key_of_the_file_encrypts(node, ready):
     node.text("keys", "create", "--out", ready)
     write_app_file(ready, key=".capgo_key_v2")

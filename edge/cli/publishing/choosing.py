@@ -23,25 +23,30 @@ _include = click.option(
 
 
 def with_selection(command: F) -> F:
-    """Adds --exclude and --include; the command gets both as a Selection, `selection`."""
+    """Adds --exclude and --include; the command gets both as a Selection, `selection`.
+
+    Whoever calls it may say whose .edgeignore counts, `ignore_folder`; else the working directory's.
+    """
 
     @_exclude
     @_include
     @functools.wraps(command)
-    def run(*args: Any, exclude: tuple[str, ...], include: tuple[str, ...], **kwargs: Any) -> Any:
-        return command(*args, selection=read_selection(exclude, include), **kwargs)
+    def run(
+        *args: Any, exclude: tuple[str, ...], include: tuple[str, ...], ignore_folder: Path = Path(), **kwargs: Any
+    ) -> Any:
+        return command(*args, selection=read_selection(exclude, include, ignore_folder), **kwargs)
 
     return run  # type: ignore[return-value]
 
 
-def read_selection(exclude: Sequence[str], include: Sequence[str], configured: Sequence[str] = ()) -> Selection:
-    """With the working directory's .edgeignore. Raises what `build_selection` does."""
+def read_selection(exclude: Sequence[str], include: Sequence[str], folder: Path) -> Selection:
+    """With the .edgeignore of the app's own folder. Raises what `build_selection` does."""
     try:
-        with Path(IGNORE_FILE).open("rb") as file:
+        with (folder / IGNORE_FILE).open("rb") as file:
             content = file.read(IGNORE_LIMIT_BYTES + 1)
     except FileNotFoundError:
         content = b""
-    return build_selection(exclude, include, content, configured)
+    return build_selection(exclude, include, content)
 
 
 def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:

@@ -38,6 +38,7 @@ def _publish(file: Path, version: str | None, no_channel: bool, **options: Any) 
         "channel": channel,
         "url": options["url"] or app_file.server or None,
         "exclude": (*app_file.exclude, *options["exclude"]),
+        "ignore_folder": folder,
         "include": (*app_file.include, *options["include"]),
         "key_file": options["key_file"] or (folder / app_file.key if app_file.key else None),
     }

@@ -8,7 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from edge.domain.file_names import BROTLI_SUFFIX, last_part, name_facts, target_name
+from edge.domain.file_names import (
+    BROTLI_SUFFIX,
+    PART_LIMIT_ANDROID_BYTES,
+    PART_LIMIT_IOS_BYTES,
+    last_part,
+    name_facts,
+    target_name,
+)
 from edge.domain.manifest_forms import WhyZip, why_zip
 from edge.domain.model import Bundle, FileEntry, Platform, Sent
 from edge.wire.capabilities import ranges_by
@@ -16,6 +23,7 @@ from edge.wire.plugins import MANIFEST_ROWS, plugin_of
 
 SHOWN_NAME_LIMIT = 60  # characters of a file's name in a message
 
+_LIMITS = {Platform.ANDROID: PART_LIMIT_ANDROID_BYTES, Platform.IOS: PART_LIMIT_IOS_BYTES}
 _WORDS = {Platform.ANDROID: "Android", Platform.IOS: "iOS"}
 
 
@@ -29,7 +37,7 @@ class ZipNote(NamedTuple):
     def message(self) -> str:
         """One sentence for a person."""
         releases = f"{_WORDS[self.platform]} {', '.join(self.releases)}"
-        return f"zip instead of single files for {releases}: {_reason(self.why, self.files)}"
+        return f"zip instead of single files for {releases}: {_reason(self)}"
 
 
 def zip_notes(bundle: Bundle, entries: Sequence[FileEntry]) -> list[ZipNote]:
@@ -74,15 +82,15 @@ def _first_alike(keyed: list[tuple[str, str]]) -> tuple[str, ...]:
     return next(((seen[key], name) for key, name in keyed if seen.setdefault(key, name) != name), ())
 
 
-def _reason(why: WhyZip, files: tuple[str, ...]) -> str:
-    shown = list(map(_short, files))
-    match why, shown:
+def _reason(note: ZipNote) -> str:
+    files, limit = note.files, _LIMITS[note.platform]
+    match note.why, [_short(name) for name in files]:
         case WhyZip.SAME_NAME, [one, other]:
             return f"two files are called {_short(last_part(files[0]))} ({one}, {other})"
         case WhyZip.SAME_NAME_AND_CONTENT, [one, other]:
             return f"two equal files are called {_short(last_part(files[0]))} ({one}, {other})"
         case WhyZip.LONG_NAME, [name]:
-            return f"the name of {name} has {len(last_part(files[0]).encode())} bytes"
+            return f"the name of {name} has {len(last_part(files[0]).encode())} bytes; up to {limit} fit every release"
         case WhyZip.PLAIN_FILES, [name]:
             return f"they take no packed files, and would unpack {name}, which ends in {BROTLI_SUFFIX} itself"
         case WhyZip.PLAIN_FILES, _:

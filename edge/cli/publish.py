@@ -35,8 +35,10 @@ from edge.cli.publishing.size_report import (
     listed_files,
 )
 from edge.cli.publishing.warnings import warning_of_order
+from edge.domain.commands import Replacing
 from edge.domain.errors import Invalid
-from edge.domain.model import Digest, Encryption, parse_version_name
+from edge.domain.model import Digest, Encryption, Phase, parse_version_name
+from edge.domain.replacing import Offered, check_terms
 
 UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
 MISSING_LIMIT = 20_000  # digests asked about at once; the server takes one bundle's
@@ -226,11 +228,30 @@ def _ask_first(client: Client, release: Release) -> tuple[str, ...]:
     if release.channel is not None:
         # Whether the channel is there, and whether the token may offer something in it.
         client.patch(app_path(release.app, "channels", release.channel) + "?dry_run=true", {})
+        _check_terms(client, release, release.channel)
     warning = warning_of_order(release.version)
     if not warning or not _blocks_under_native(client, release):
         return ()
     note(f"warning: {warning}")
     return (warning,)
+
+
+def _check_terms(client: Client, release: Release, name: str) -> None:
+    """What the server would say at the end of a rollout, an experiment or a higher version on the channel."""
+    channel = client.get(app_path(release.app, "channels", name))
+    rollout, experiment = channel["rollout"], channel["experiment"]
+    offered = Offered(
+        app=release.app,
+        channel=name,
+        bundle=channel["bundle"],
+        served=channel["last_good"] if channel["withdrawn"] else channel["bundle"],
+        changed=channel["bundle_changed"],
+        by=channel["bundle_changed_by"],
+        rollout=rollout["bundle"] if rollout is not None and Phase(rollout["phase"]).is_active else None,
+        experiment=experiment["name"] if experiment is not None else None,
+    )
+    terms = Replacing(force=release.force, downgrade=release.downgrade, if_current=release.if_current)
+    check_terms(offered, release.version, terms)
 
 
 def _blocks_under_native(client: Client, release: Release) -> bool:

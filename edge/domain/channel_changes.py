@@ -27,7 +27,7 @@ from edge.domain.model import (
     parse_channel_name,
     parse_device_id,
 )
-from edge.domain.replacing import check_current, make_way, with_nothing_on_its_way
+from edge.domain.replacing import check_current, make_way, offered_of, with_nothing_on_its_way
 from edge.domain.rollout import Move, move
 from edge.domain.states import channel_of, last_good, named, offerable, with_entry, without_entry
 from edge.domain.windows import canonical_windows
@@ -81,7 +81,8 @@ def change_channel(
     Invalid for a setting that cannot be."""
     wanted = _wanted(settings)
     bundle = wanted.pop("bundle", None)
-    check_current(channel, bundle, terms)
+    if bundle is None:
+        check_current(offered_of(state, channel), None, terms)
     changed = replace(channel, **wanted)
     if bundle is not None:
         changed = _with_bundle(state, changed, bundle, at, terms)

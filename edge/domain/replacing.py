@@ -10,7 +10,7 @@ from typing import NamedTuple
 from edge.domain.commands import NOTHING, Replacing
 from edge.domain.durations import format_moment
 from edge.domain.errors import Conflict
-from edge.domain.model import BUILTIN, AppState, Channel, ChannelName, Rollout, VersionName
+from edge.domain.model import AppState, Channel, ChannelName, Rollout, VersionName
 from edge.domain.rollout import Move, move
 from edge.domain.states import last_good
 from edge.domain.versions import parse_version
@@ -27,44 +27,85 @@ class Replaced(NamedTuple):
     experiment: str | None
 
 
-def make_way(state: AppState, channel: Channel, wanted: VersionName, terms: Replacing, at: float) -> Channel:
-    """The channel as it is before it offers `wanted`, another bundle than now, to everybody.
+class Offered(NamedTuple):
+    """What a channel has for its devices now. `bundle` is what it is set to, a version, builtin or None, and `served`
+    what devices get where that was withdrawn; since `changed`, in seconds since the epoch, by the token `by`. `rollout`
+    is the version on its way, `experiment` the name of the one that runs."""
 
-    Raises Conflict: `rollout_active` and `experiment_active` without `force`, `lower_version` without `downgrade`.
-    """
-    if not terms.force:
-        _check_nothing_on_its_way(state, channel, wanted)
-    if not terms.downgrade:
-        _check_not_lower(state, channel, wanted)
-    rollout = channel.rollout
-    if rollout is not None and rollout.phase.is_active and rollout.bundle == wanted:
+    app: str
+    channel: str
+    bundle: str | None
+    served: str | None
+    changed: float
+    by: str
+    rollout: str | None
+    experiment: str | None
+
+
+def offered_of(state: AppState, channel: Channel) -> Offered:
+    bundle = state.bundles.get(channel.bundle) if channel.bundle is not None else None
+    rollout, experiment = channel.rollout, channel.experiment
+    return Offered(
+        app=state.app,
+        channel=channel.name,
+        bundle=channel.bundle,
+        served=last_good(state, channel) if bundle is not None and bundle.withdrawn else channel.bundle,
+        changed=channel.changed,
+        by=channel.changed_by,
+        rollout=rollout.bundle if rollout is not None and rollout.phase.is_active else None,
+        experiment=experiment.name if experiment is not None else None,
+    )
+
+
+def make_way(state: AppState, channel: Channel, wanted: VersionName, terms: Replacing, at: float) -> Channel:
+    """The channel as it is before it offers another bundle, `wanted`, to everybody. Raises as `check_terms`."""
+    offered = offered_of(state, channel)
+    check_terms(offered, wanted, terms)
+    if offered.rollout == wanted:
         return replace(channel, experiment=None)  # the rollout has arrived
     return with_nothing_on_its_way(channel, at)
 
 
-def check_current(channel: Channel, wanted: str | None, terms: Replacing) -> None:
+def check_terms(offered: Offered, wanted: str, terms: Replacing) -> None:
+    """Whether `wanted` may come after what is offered now.
+
+    Raises Conflict: `rollout_active` and `experiment_active` without `force`, `lower_version` without `downgrade`,
+    `not_current`.
+    """
+    check_current(offered, wanted, terms)
+    if wanted == offered.bundle:
+        return
+    if not terms.force:
+        check_no_rollout(offered, wanted, ", or end it with this very change (--force)")
+        _check_no_experiment(offered)
+    if not terms.downgrade:
+        _check_not_lower(offered, wanted)
+
+
+def check_current(offered: Offered, wanted: str | None, terms: Replacing) -> None:
     """Raises Conflict `not_current` where the channel offers neither what the terms name nor, already, `wanted`."""
-    current = channel.bundle or NOTHING
+    current = offered.bundle or NOTHING
     if terms.if_current is None or current in (terms.if_current, wanted):
         return
+    since = _since(offered) if offered.bundle else ""
     raise Conflict(
         "not_current",
-        f"channel {channel.name!r} offers {_offered(channel)}, not {terms.if_current}; look at what came in between",
+        f"channel {offered.channel!r} offers {current}{since}, not {terms.if_current}; look at what came in between",
     )
 
 
-def check_no_rollout(state: AppState, channel: Channel, wanted: VersionName, or_else: str = "") -> None:
+def check_no_rollout(offered: Offered, wanted: str, or_else: str = "") -> None:
     """`or_else` is one more way out. Raises Conflict `rollout_active`."""
-    rollout = channel.rollout
-    if rollout is None or not rollout.phase.is_active:
+    if offered.rollout is None:
         return
-    place = f"{state.app} {channel.name}"
-    if rollout.bundle == wanted:
+    place = f"{offered.app} {offered.channel}"
+    if offered.rollout == wanted:
         ways = f"`edge rollout promote {place}` offers it to everybody"
     else:
         ways = f"promote it (`edge rollout promote {place}`) or roll it back (`edge rollout rollback {place}`) first"
     raise Conflict(
-        "rollout_active", f"a rollout of {rollout.bundle!r} is on its way to channel {channel.name!r}: {ways}{or_else}"
+        "rollout_active",
+        f"a rollout of {offered.rollout!r} is on its way to channel {offered.channel!r}: {ways}{or_else}",
     )
 
 
@@ -92,39 +133,30 @@ def _has_ended(old: Channel, new: Channel) -> bool:
     return was is not None and was.phase.is_active and now is not None and not now.phase.is_active
 
 
-def _check_nothing_on_its_way(state: AppState, channel: Channel, wanted: VersionName) -> None:
-    check_no_rollout(state, channel, wanted, ", or end it with this very change (--force)")
-    experiment, place = channel.experiment, f"{state.app} {channel.name}"
-    if experiment is not None:
-        raise Conflict(
-            "experiment_active",
-            f"experiment {experiment.name!r} runs on channel {channel.name!r}: keep an arm (`edge experiment stop "
-            f"{place} --keep ARM`), end it without a winner (`edge rollback {place}`), or end it with this very change "
-            "(--force)",
-        )
-
-
-def _check_not_lower(state: AppState, channel: Channel, wanted: VersionName) -> None:
-    """What was withdrawn is not offered: what stands in for it counts."""
-    current = channel.bundle
-    if current in state.bundles and state.bundles[VersionName(str(current))].withdrawn:
-        current = last_good(state, channel)
-    if current in (None, BUILTIN) or wanted == BUILTIN:
+def _check_no_experiment(offered: Offered) -> None:
+    if offered.experiment is None:
         return
-    offered, asked = parse_version(str(current)), parse_version(wanted)
-    if offered is None or asked is None or asked >= offered:
-        return
+    place = f"{offered.app} {offered.channel}"
     raise Conflict(
-        "lower_version",
-        f"{wanted} is below {current}, which channel {channel.name!r} offers{_since(channel)}: publish a higher one, "
-        f"go back with `edge rollback {state.app} {channel.name}`, or say that it is meant (--downgrade)",
+        "experiment_active",
+        f"experiment {offered.experiment!r} runs on channel {offered.channel!r}: keep an arm (`edge experiment stop "
+        f"{place} --keep ARM`), end it without a winner (`edge rollback {place}`), or end it with this very change "
+        "(--force)",
     )
 
 
-def _offered(channel: Channel) -> str:
-    return f"{channel.bundle}{_since(channel)}" if channel.bundle else NOTHING
+def _check_not_lower(offered: Offered, wanted: str) -> None:
+    now, then = parse_version(offered.served or ""), parse_version(wanted)
+    if now is None or then is None or then >= now:  # builtin and nothing are no versions
+        return
+    back = f"edge rollback {offered.app} {offered.channel}"
+    raise Conflict(
+        "lower_version",
+        f"{wanted} is below {offered.served}, which channel {offered.channel!r} offers{_since(offered)}: publish a "
+        f"higher one, go back with `{back}`, or say that it is meant (--downgrade)",
+    )
 
 
-def _since(channel: Channel) -> str:
-    by = f" by {channel.changed_by!r}" if channel.changed_by else ""
-    return f" since {format_moment(channel.changed)}{by}"
+def _since(offered: Offered) -> str:
+    by = f" by {offered.by!r}" if offered.by else ""
+    return f" since {format_moment(offered.changed)}{by}"

@@ -7,7 +7,7 @@ from edge.domain.commands import MoveRollout, NewArm, StartExperiment, StartRoll
 from edge.domain.durations import format_duration
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, parse_name
-from edge.domain.replacing import check_no_rollout
+from edge.domain.replacing import check_no_rollout, offered_of
 from edge.domain.rollout import Move, move
 from edge.domain.shares import WHOLE_SHARE, format_share
 from edge.domain.states import channel_of, offerable, segment_of, with_entry
@@ -165,5 +165,5 @@ def _stop_experiment(state: AppState, channel: Channel, command: StopExperiment,
     ended = replace(channel, experiment=None)
     if arm.bundle == channel.bundle:
         return ended
-    check_no_rollout(state, channel, arm.bundle)
+    check_no_rollout(offered_of(state, channel), arm.bundle)
     return offering(ended, arm.bundle, at)

@@ -86,7 +86,8 @@ def test_nothing_is_published_past_a_rollout_unless_by_force(node, app, tmp_path
     node.text("rollout", "start", app, "stable", *PLAN)
     folder = write_folder(tmp_path / "1.2.0", {"index.html": b"1.2.0"})
     publish = ("bundle", "publish", app, folder, "--version", "1.2.0", "--channel", "stable")
-    assert f"`edge rollout promote {app} stable`" in node.failure(*publish)
+    assert f"`edge rollout promote {app} stable`" in node.failure(*publish)  # before anything is packed or sent
+    assert node.json("bundle", "list", app)[0]["version"] == "1.1.0"
     assert node.json("channel", "show", app, "stable")["bundle"] == "1.0.1"
     first, ended, *_ = node.text(*publish, "--force", "--yes").splitlines()
     assert "offered in stable instead of 1.0.1 (since 20" in first and ", by admin)" in first

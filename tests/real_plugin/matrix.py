@@ -1,6 +1,5 @@
-"""Runs cells, two at a time, tells each as it ends, and shows the table."""
+"""Runs cells side by side, tells each as it ends, and shows the table."""
 
-import os
 import sys
 import threading
 import time
@@ -19,8 +18,7 @@ from tests.real_plugin.phone import Client, ClientBroken
 from tests.real_plugin.simulated import Simulated
 from tests.real_plugin.world import World
 
-CELLS_AT_ONCE = 2
-LAUNCHES_PER_CORE = 2  # most of a launch is waiting for reports that may still come
+LAUNCHES_A_CELL = 2  # most of a launch is waiting for reports that may still come
 SHOWN = 4  # mismatches told of a red cell; all are in its log
 VALUE_CHARACTERS = 300
 
@@ -31,10 +29,11 @@ class Verdict(NamedTuple):
 
 
 class Matrix:
-    def __init__(self, world: World, logs: Path) -> None:
+    def __init__(self, world: World, logs: Path, cells_at_once: int) -> None:
         self._world = world
+        self._cells_at_once = cells_at_once
         self._logs = logs
-        self._slots = threading.Semaphore(LAUNCHES_PER_CORE * (os.cpu_count() or 1))
+        self._slots = threading.Semaphore(LAUNCHES_A_CELL * cells_at_once)
         self._told = threading.Lock()
         self._out = sys.stdout  # the command line, run in this process, puts its own there for a while
         self._verdicts: dict[tuple[Line, str], Verdict] = {}
@@ -44,7 +43,7 @@ class Matrix:
         return any(verdict.mismatches for verdict in self._verdicts.values())
 
     def run(self, lines: Sequence[Line], suites: Mapping[str, Suite]) -> None:
-        with ThreadPoolExecutor(CELLS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(self._cells_at_once) as pool:
             cells = [(line, name, suite) for line in lines for name, suite in suites.items() if applies(line, name)]
             list(pool.map(lambda cell: self._judge(*cell), cells))
 

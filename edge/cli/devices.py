@@ -42,7 +42,7 @@ for command in (show, lift, erase):
 @click.option("--app", required=True, help="The app's id.")
 @click.option("--state", required=True, type=click.Path(path_type=Path, file_okay=False), help="The device's storage.")
 @click.option("--plugin", required=True, metavar="VERSION", help="Release of the updater plugin to behave as.")
-@click.option("--platform", required=True, type=click.Choice(["android", "ios"]))
+@click.option("--platform", required=True, type=click.Choice(["android", "ios", "electron"]))
 @click.option("--device-id", help="A UUID; by default one is made and kept in the state folder.")
 @click.option("--native", default="1.0.0", show_default=True, help="Version of the native app.")
 @click.option("--channel", default="", help="Default channel, as in the app's own configuration.")
@@ -82,6 +82,7 @@ async def _run(
 ) -> "Outcome":
     import aiohttp
 
+    from edge.device.electron import ElectronDevice
     from edge.device.identity import Identity
     from edge.device.profile import build_profile
     from edge.device.simulator import Device
@@ -96,7 +97,8 @@ async def _run(
         default_channel=given["channel"],
     )
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        launch = Device(
+        kind = ElectronDevice if profile.platform is Platform.ELECTRON else Device
+        launch = kind(
             profile,
             identity,
             state,

@@ -8,7 +8,6 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.domain.errors import Invalid
 from edge.domain.model import Platform
 from edge.wire.capabilities import capability
 
@@ -18,6 +17,7 @@ _REPORTED = {
     "6.43.5": "8.43.5",
     "6.50.2": "6.50.1",
     "7.50.2": "7.50.1",
+    **dict.fromkeys(("0.0.2", "0.0.3", "0.0.4", "0.0.5", "0.0.6"), "0.0.1"),  # of the Electron package
     **dict.fromkeys(("6.14.32", "6.14.33", "6.14.34", "6.14.35", "6.14.36"), "6.14.31"),
 }
 
@@ -233,9 +233,9 @@ class Profile:
 
 
 def build_profile(platform: Platform, release: str) -> Profile:
-    """Raises Invalid `unsupported_platform`, or what `capability` raises for a version it cannot place."""
+    """Raises Invalid for a version that `capability` cannot place, or a family that has no such row."""
     if platform is Platform.ELECTRON:
-        raise Invalid("unsupported_platform", "only android and ios devices are simulated")
+        return _electron_profile(release)
 
     def row(name: str) -> str:
         return capability(name, platform, release)
@@ -278,6 +278,52 @@ def build_profile(platform: Platform, release: str) -> Profile:
         total_transfer_limit=not android and _yes(row("ios_total_transfer_limit")),
         manifest=_manifest_profile(row, android) if _yes(row("manifest_parsed")) else None,
         encryption=Encryption(row("encryption")),
+    )
+
+
+def _electron_profile(release: str) -> Profile:
+    """What the Electron package shares with the plugin; `electron.ElectronDevice` knows how it behaves."""
+
+    def row(name: str) -> str:
+        return capability(name, Platform.ELECTRON, release)
+
+    return Profile(
+        platform=Platform.ELECTRON,
+        release=release,
+        plugin_version=_REPORTED.get(release, release),
+        lowercase_device_id=True,
+        sends_default_channel=True,
+        sends_environment=True,
+        sends_install_source=False,
+        sends_old_version_name=True,
+        key_id_characters=int(row("sends_key_id_characters")),
+        stats_in_arrays=row("stats_form") == "array",
+        plugin_user_agent=True,
+        says_builtin=row("builtin_version_name") == "builtin",
+        reports_phases=False,
+        reports_next=False,
+        reports_reset_of_failed_boot=False,
+        reports_deleted=False,
+        wrong_key=WrongKey.DOWNLOAD_FAIL_ONLY,
+        unzip_buffer_bytes=0,
+        timeouts=HttpTimeouts.RESPONSE_TIMEOUT,
+        no_update_answer=NoUpdateAnswer.MESSAGE_IS_NO_UPDATE,
+        reads_body_of_errors=False,
+        reverts_to_builtin=_yes(row("revert_to_builtin")),
+        breaking_event=BreakingEvent.BREAKING_OR_MAGIC,
+        rate_limit=RateLimit(row("http_429")),
+        reads_link_and_comment=False,
+        keeps_channel=True,
+        keeps_channel_of_get=False,
+        channel_reply_unsets=False,
+        lists_channels=True,
+        zip_checksum=ZipChecksum(row("zip_checksum_plain")),
+        zip_plain_with_key=PlainZipWithKey.WITH_SHA256,
+        zip_resume=ZipResume(row("zip_resume")),
+        zip_retries=False,
+        total_transfer_limit=False,
+        manifest=None,
+        encryption=Encryption.NONE,
     )
 
 

@@ -31,7 +31,7 @@ def install_zip(
     else:
         _check_plain(profile, archive, checksum)
     total_bytes = archive.stat().st_size
-    sizes = _unpack(archive, folder)
+    sizes = unpack(archive, folder)
     if not profile.android:
         return []
     return [(profile.unzip_buffer_bytes + sum(sizes[:done]), total_bytes) for done in range(len(sizes))]
@@ -104,8 +104,11 @@ def _withheld(profile: Profile, action: str) -> UpdateFailed:
     return UpdateFailed(action, Cause(action), hangs=profile.android and profile.refuses_unverifiable)
 
 
-def _unpack(archive: Path, folder: Path) -> list[int]:
-    """Refused names first, then every entry, then a single top folder is taken away. The files' bytes in the zip."""
+def unpack(archive: Path, folder: Path) -> list[int]:
+    """Refused names first, then every entry, then a single top folder is taken away. The files' bytes in the zip.
+
+    Raises UpdateFailed.
+    """
     try:
         with zipfile.ZipFile(archive) as source:
             for entry in source.infolist():

@@ -3,7 +3,6 @@
 import pytest
 
 from edge.device.profile import ManifestProfile, PathRules, RateLimit, ZipResume, build_profile
-from edge.domain.errors import Invalid
 from edge.domain.model import Platform
 
 BOTH = (Platform.ANDROID, Platform.IOS)
@@ -51,7 +50,6 @@ def test_path_rules_border(release, rules):
     assert manifest.path_rules is rules
 
 
-def test_electron_is_refused():
-    with pytest.raises(Invalid) as refused:
-        build_profile(Platform.ELECTRON, "8.51.14")
-    assert refused.value.code == "unsupported_platform"
+def test_electron_says_one_version_in_every_release():
+    profile = build_profile(Platform.ELECTRON, "0.0.6")
+    assert (profile.release, profile.plugin_version, profile.manifest) == ("0.0.6", "0.0.1", None)

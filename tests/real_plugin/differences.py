@@ -45,9 +45,9 @@ def _compare(theirs: Launch, ours: Launch) -> Iterator[tuple[str, Any, Any]]:
     yield "members of reports", _members(theirs), _members(ours)
 
 
-def _downloads(launch: Launch) -> Counter[tuple[str, ...]]:
-    """Each once: whether equal files of one manifest are fetched twice depends on the moment."""
-    return Counter({(each.kind, each.what) for each in launch.asked if each.kind in ("zip", "file", "noop")})
+def _downloads(launch: Launch) -> Counter[str]:
+    """How many of each kind, each once: whether equal files of one manifest are fetched twice depends on the moment."""
+    return Counter(kind for kind, _ in {(each.kind, each.what) for each in launch.asked} if kind in launch.fetched)
 
 
 def _reports(launch: Launch) -> Counter[Report]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from edge.device.electron import ElectronDevice
 from edge.device.identity import Identity
 from edge.device.ledger import Outcome, Result
 from edge.device.profile import build_profile
@@ -51,8 +52,9 @@ class Simulated:
             device = self._device(phone, url, session)
             return [Answered(*await device.call(method, **data)) for method, data in calls]
 
-    def _device(self, phone: Phone, url: str, session: aiohttp.ClientSession) -> Device:
-        return Device(
+    def _device(self, phone: Phone, url: str, session: aiohttp.ClientSession) -> Device | ElectronDevice:
+        kind = ElectronDevice if self._profile.platform is Platform.ELECTRON else Device
+        return kind(
             self._profile,
             Identity(app=phone.app, device_id=phone.device_id, version_build=phone.native),
             phone.folder,

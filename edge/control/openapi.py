@@ -119,9 +119,16 @@ def statuses_of(operation: Operation) -> set[int]:
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
-    in_path = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in operation.parts]
+    in_path = [_in_path(operation, name) for name in operation.parts]
     in_query = [{"name": name, "in": "query", "required": False, **_QUERY[name]} for name in operation.parameters]
     return [*in_path, *in_query, *([_idempotency_key()] if operation.changes or operation.takes_id else [])]
+
+
+def _in_path(operation: Operation, name: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    if f"/channels/{{{name}}}" in operation.path:
+        described["description"] = "percent-encoded: feature%2Flogin stands for the channel feature/login"
+    return described
 
 
 def _rehearsed(impact: dict[str, Any]) -> dict[str, Any]:

@@ -326,19 +326,25 @@ def parse_device_id(text: str) -> DeviceId:
 
 
 def parse_channel_name(text: str) -> ChannelName:
-    """Raises Invalid `invalid_channel_name`."""
-    return ChannelName(parse_name("channel", text))
+    """One name or several with `/` between them, as branches have. Raises Invalid `invalid_channel_name`."""
+    if len(text) > CHANNEL_NAME_LIMIT or not all(map(_NAME.fullmatch, text.split("/"))):
+        raise _invalid_name("channel", text, ", and '/' between names")
+    return ChannelName(text)
 
 
 def parse_name(noun: str, text: str) -> str:
-    """The name of a channel, a segment, an id set, an experiment, an arm or a group. Raises Invalid
-    `invalid_<noun>_name`."""
+    """The name of a segment, an id set, an experiment, an arm or a group. Raises Invalid `invalid_<noun>_name`."""
     if len(text) > CHANNEL_NAME_LIMIT or _NAME.fullmatch(text) is None:
-        raise Invalid(
-            f"invalid_{noun.replace(' ', '_')}_name",
-            f"{noun} name {text[:CHANNEL_NAME_LIMIT]!r}: letters, digits, '_', '.', '-', at most {CHANNEL_NAME_LIMIT}",
-        )
+        raise _invalid_name(noun, text)
     return text
+
+
+def _invalid_name(noun: str, text: str, more: str = "") -> Invalid:
+    return Invalid(
+        f"invalid_{noun.replace(' ', '_')}_name",
+        f"{noun} name {text[:CHANNEL_NAME_LIMIT]!r}: letters, digits, '_', '.', '-' after the first{more}, "
+        f"at most {CHANNEL_NAME_LIMIT} characters",
+    )
 
 
 def parse_version_name(text: str) -> VersionName:

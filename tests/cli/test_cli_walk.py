@@ -128,6 +128,21 @@ def test_channels_take_every_setting_and_keep_the_others(node, app, folder):
     assert node.text("channel", "list", app) == "no channels yet\n"
 
 
+def test_a_channel_named_as_a_branch_is_used_like_any_other(node, app, folder, tmp_path):
+    name = "feature/login"
+    node.text("channel", "create", app, name, "--public")
+    node.text("bundle", "publish", app, folder, "--version", "1.0.0", "--channel", name)
+    assert node.json("channel", "show", app, name)["bundle"] == "1.0.0"
+    assert "has had no rollout" in node.failure("rollout", "show", app, name)
+    node.text("window", "set", app, name, "daily 00:00-23:59 UTC")
+    node.text("window", "clear", app, name)
+    node.text("override", "set", app, DEVICE, name)
+    node.text("override", "clear", app, DEVICE)
+    assert node.device(app, tmp_path / "phone").exit_code == 0
+    assert node.json("rollback", app, name, "--to", "builtin")["name"] == name
+    node.text("channel", "delete", app, name, "--yes")
+
+
 def test_a_second_public_channel_is_refused_unless_it_replaces(node, app):
     node.json("channel", "create", app, "old", "--public")
     assert "channel 'old' is public" in node.failure("channel", "create", app, "new", "--public")

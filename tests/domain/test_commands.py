@@ -223,6 +223,11 @@ def test_a_channel_can_be_set_to_builtin():
     assert apply(a_released_app(), a_change(command)).channels["production"].bundle == BUILTIN
 
 
+@pytest.mark.parametrize("name", ["feature/login", "a/b/c", "release/1.2", "0/0", "x/" * 31 + "xx"])
+def test_a_channel_may_be_named_as_a_branch(name):
+    assert name in an_app(CreateChannel(name=name)).channels
+
+
 def test_overrides_are_kept_by_lower_case_device():
     state = an_app(CreateChannel(name="beta"), SetOverride(device=DEVICE.upper(), channel="beta"))
     assert state.overrides == {DEVICE: "beta"}
@@ -262,6 +267,10 @@ def test_a_channel_that_devices_are_overridden_to_cannot_be_deleted():
         (CreateChannel(name="production"), Conflict, "channel_exists"),
         (CreateChannel(name="a b"), Invalid, "invalid_channel_name"),
         (CreateChannel(name="x" * 65), Invalid, "invalid_channel_name"),
+        *(
+            (CreateChannel(name=name), Invalid, "invalid_channel_name")
+            for name in ("", "/", "/a", "a/", "a//b", "a/../b", "../a", "a/.b", "a/-b", "a\\b", "a%2Fb", "a/ b", "ä/b")
+        ),
         (SetOverride(device="x", channel="production"), Invalid, "invalid_device_id"),
         (SetOverride(device=DEVICE, channel="nope"), NotFound, "unknown_channel"),
         (ClearOverride(device=DEVICE), NotFound, "unknown_override"),

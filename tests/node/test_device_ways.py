@@ -56,27 +56,28 @@ class Phone:
         return version
 
 
-def with_beta(truth) -> None:
+def with_beta(truth, name="beta") -> None:
     publish(truth, "1.0.1")
     content = a_manifest("1.0.2")
     truth.store.create(blob_key(hashlib.sha256(content).hexdigest()), content)
     truth.store.create(blob_key(hashlib.sha256(b"zip 1.0.2").hexdigest()), b"zip 1.0.2")
     bundle = a_bundle("1.0.2", zip=hashlib.sha256(b"zip 1.0.2").hexdigest())
-    truth.releases.commit(APP, a_change(CreateChannel(name="beta", settings=ChannelSettings(self_set=True))))
-    truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel="beta")))
+    truth.releases.commit(APP, a_change(CreateChannel(name=name, settings=ChannelSettings(self_set=True))))
+    truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel=name)))
 
 
-async def test_an_old_plugins_choice_is_kept_by_the_node_and_seen_by_every_worker(tmp_path):
+@pytest.mark.parametrize("name", ["beta", "feature/login"])
+async def test_an_old_plugins_choice_is_kept_by_the_node_and_seen_by_every_worker(tmp_path, name):
     truth = a_truth(tmp_path)
-    with_beta(truth)
+    with_beta(truth, name)
     async with aiohttp.ClientSession() as session:
         async with running(a_config(tmp_path), truth) as (_, address):
             phone = Phone(session, address)
             assert await phone.runs_next(OLD) == "1.0.1"
-            assert await phone.ask("POST", "/channel_self", info(OLD, channel="beta")) == {"status": "ok"}
+            assert await phone.ask("POST", "/channel_self", info(OLD, channel=name)) == {"status": "ok"}
             assert await phone.runs_next(OLD) == "1.0.2"
             held = await phone.ask("PUT", "/channel_self", info(OLD))
-            assert held == {"channel": "beta", "status": "override", "allowSet": True}
+            assert held == {"channel": name, "status": "override", "allowSet": True}
         async with running(a_config(tmp_path), truth) as (_, address):
             phone = Phone(session, address)
             assert await phone.runs_next(OLD) == "1.0.2"
@@ -84,16 +85,17 @@ async def test_an_old_plugins_choice_is_kept_by_the_node_and_seen_by_every_worke
             assert await phone.runs_next(OLD) == "1.0.1"
 
 
-async def test_newer_plugins_are_only_told_whether_they_may(tmp_path):
+@pytest.mark.parametrize("name", ["beta", "feature/login"])
+async def test_newer_plugins_are_only_told_whether_they_may(tmp_path, name):
     truth = a_truth(tmp_path)
-    with_beta(truth)
+    with_beta(truth, name)
     async with running(a_config(tmp_path), truth) as (_, address), aiohttp.ClientSession() as session:
         phone = Phone(session, address)
-        assert await phone.ask("POST", "/channel_self", info(channel="beta")) == {"status": "ok", "allowSet": True}
+        assert await phone.ask("POST", "/channel_self", info(channel=name)) == {"status": "ok", "allowSet": True}
         assert await phone.runs_next() == "1.0.1"
-        assert await phone.runs_next(defaultChannel="beta") == "1.0.2"
+        assert await phone.runs_next(defaultChannel=name) == "1.0.2"
         listed = await phone.ask("GET", "/channel_self", app_id=APP, platform="android", device_id=DEVICE)
-        assert [each["name"] for each in listed] == ["beta", "production"]
+        assert [each["name"] for each in listed] == [name, "production"]
         assert all(isinstance(each["id"], int) for each in listed)
 
 

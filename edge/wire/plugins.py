@@ -133,8 +133,6 @@ def _manifest_rules(platform: Platform, plugin_version: str) -> ManifestRules:
 
 
 def _manifest_sent(platform: Platform, plugin_version: str) -> Sent:
-    if is_electron(platform, plugin_version):
-        return Sent.ZIP  # it knows no manifest
     ignored = platform is Platform.IOS and capability("manifest_network_failure_ignored", platform, plugin_version)
     if ignored == "yes":
         return Sent.ZIP  # it would install a bundle with holes where files were lost (plugin-capabilities §2)

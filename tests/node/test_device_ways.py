@@ -144,7 +144,7 @@ async def test_a_bundle_that_failed_is_not_offered_to_that_device_again(tmp_path
                 await asyncio.sleep(0.01)
         await phone.ask("POST", "/stats", report(action, "1.0.1"))
         answer = await phone.ask("POST", "/updates", info())
-        assert (answer["error"], answer["kind"], answer["version"]) == ("bundle_withheld", "blocked", "1.0.0")
+        assert (answer["error"], answer["version"]) == ("no_new_version_available", "1.0.0")
         other = await phone.ask("POST", "/updates", info(device_id=DEVICE.replace("0", "3")))
         assert other["version"] == "1.0.1"
         committed = publish(truth, "1.0.2")
@@ -159,7 +159,7 @@ async def test_a_failure_right_after_the_offer_counts_where_one_worker_has_heard
         phone = Phone(session, address)
         assert (await phone.ask("POST", "/updates", info()))["version"] == "1.0.1"
         await phone.ask("POST", "/stats", report("update_fail", "1.0.1"))
-        assert (await phone.ask("POST", "/updates", info()))["error"] == "bundle_withheld"
+        assert (await phone.ask("POST", "/updates", info()))["error"] == "no_new_version_available"
 
 
 async def test_a_failure_of_what_was_never_offered_changes_nothing(tmp_path):

@@ -141,8 +141,10 @@ def test_every_kind_of_change_is_part_of_a_state():
     used = {change["command"]["kind"] for case in all_cases() for change in changes_of(case.raw["state"])}
     # The end of what nothing leads to any more shows in no decision.
     assert used == {str(command.__struct_config__.tag) for command in get_args(Command)} - {
-        "delete_id_set",
+        "delete_app",
         "delete_channel",
+        "delete_id_set",
+        "prune_bundles",
     }
 
 

@@ -192,7 +192,7 @@ async def test_a_choice_follows_the_channel(tmp_path):
     async with running(a_config(tmp_path), truth) as (supervisor, address), aiohttp.ClientSession() as session:
         phone = Phone(session, address)
         await phone.ask("POST", "/channel_self", info(OLD, channel="beta"))
-        command = SetChannel(name="beta", settings=ChannelSettings(bundle="1.0.1"))
+        command = SetChannel(name="beta", settings=ChannelSettings(bundle="1.0.1"), downgrade=True)
         await supervisor.announce(APP, truth.releases.commit(APP, a_change(command)).head)
         assert await phone.runs_next(OLD) == "1.0.1"
 

@@ -14,6 +14,7 @@ from edge.cli.client import Client, app_path
 from edge.cli.options import with_api, with_output
 from edge.cli.output import Output, counted, fields, line, moment, table
 from edge.domain.durations import format_duration, parse_duration
+from edge.domain.model import Phase
 from edge.domain.rollout import LIFE_CYCLE, Move, life_cycle_diagram, life_cycle_lines
 
 _CHANGE_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
@@ -74,7 +75,7 @@ def show(client: Client, out: Output, app: str, channel: str) -> None:
     pairs = [
         ("bundle", found["bundle"]),
         ("phase", found["phase"]),
-        ("share", found["share"]),
+        ("share", f"{found['share']}, offered to nobody" if found["phase"] == Phase.PAUSED.value else found["share"]),
         ("step", f"{found['step']} of {len(found['steps'])}, since {moment(found['began'])}"),
         ("next step", moment(following) if following else None),
         ("steps", found["steps"]),

@@ -53,8 +53,8 @@ class RolloutSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RolloutView(RolloutSummary, frozen=True, kw_only=True):
-    """`step` is the one in force, from 1; `share` what is in now. Times are in seconds since the epoch: `began` is when
-    the step did, `next_step_at` is null where no step follows by itself."""
+    """`step` is the one in force, from 1; `share` what is in now, or what a resume goes on with. Times are in seconds
+    since the epoch: `began` is when the step did, `next_step_at` is null where no step follows by itself."""
 
     step: int
     share: str

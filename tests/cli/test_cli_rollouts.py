@@ -71,6 +71,7 @@ def test_a_rollout_from_start_to_promotion(node, app):
     assert done.startswith("paused: 1.1.0 on channel stable at 1% (step 1 of 3) (")
     assert nobody == "nobody is offered 1.1.0 now; devices that run it keep it; resume goes on at 1%"
     assert waits.endswith("the next start still installs it: on at least 0 and at most 0 of the known devices")
+    assert "share      1%, offered to nobody" in node.text("rollout", "show", app, "stable")
     reason = node.failure("rollout", "advance", app, "stable")
     assert reason == "advance needs a rollout that is running; this one is paused"
     assert node.json("rollout", "resume", app, "stable")["phase"] == "running"

@@ -5,6 +5,7 @@ from itertools import count
 
 from edge.domain.apply import apply
 from edge.domain.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
+from edge.domain.facts import Cause, DeviceFacts, Failure, Step, name_hash
 from edge.domain.file_names import NameFacts
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry, Platform, Plugin, UpdateCheck
@@ -84,3 +85,13 @@ def a_check(**changes) -> UpdateCheck:
         "plugin": Plugin("8.51.14"),
     }
     return UpdateCheck(**(values | changes))
+
+
+def failed(*versions: str) -> tuple[Failure, ...]:
+    """Bundles that did not start on a device."""
+    return tuple(Failure(name_hash(version), Step.FOR_GOOD, Cause.UPDATE_FAIL) for version in versions)
+
+
+def withheld(facts: DeviceFacts) -> tuple[int, ...]:
+    """The bundles that are or were withheld, the oldest first."""
+    return tuple(failure.bundle for failure in facts.failures if failure.withheld)

@@ -17,7 +17,7 @@ from edge.domain.command_ids import RECENT_LIMIT
 from edge.domain.decision import Held, Reason
 from edge.domain.durations import format_duration
 from edge.domain.expressions import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
-from edge.domain.facts import WITHHELD_DAYS, WITHHELD_LIMIT
+from edge.domain.facts import WITHHELD_LIMIT
 from edge.domain.id_sets import ID_LIMIT, IDS_LIMIT, IDS_TEXT_LIMIT_BYTES
 from edge.domain.language import language_rows
 from edge.domain.manifest import FILE_COUNT_LIMIT
@@ -77,7 +77,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| an overloaded worker | {LATE_SECONDS} s behind",
         f"| {ADDRESS_REQUESTS:,} a minute of one address and app, {DEVICE_REQUESTS} a second of one device and verb |",
         f"| events that a duplicate is told by | {REMEMBERED_LIMIT:,} of the last hour |",
-        f"| bundles withheld from a device | the latest {WITHHELD_LIMIT}, for {WITHHELD_DAYS} days |",
+        f"| bundles withheld from a device | the latest {WITHHELD_LIMIT} |",
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
         f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",
         f"| tokens | {TOKEN_LIMIT:,} |",

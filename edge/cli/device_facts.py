@@ -1,5 +1,7 @@
 """`edge device show|lift|erase`: what the node knows of a single device, and how to change that."""
 
+from typing import Any
+
 import click
 
 from edge.cli.client import Client, app_path
@@ -7,6 +9,7 @@ from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, moment
 
 GONE = "(no longer there)"
+ONCE = frozenset({"update_fail", "set_fail"})  # one is enough
 
 
 @click.command(short_help="Show what is known of DEVICE.")
@@ -16,12 +19,12 @@ GONE = "(no longer there)"
 def show(client: Client, out: Output, app: str, device: str) -> None:
     """Show what is known of DEVICE: its channel, what failed on it, what it was lately offered."""
     known = client.get(app_path(app, "devices", device))
-    withheld = [f"{each['version'] or GONE} until {moment(each['until'])}" for each in known["withheld"]]
     pairs = (
         ("device", known["device"]),
         ("override", known["override"] or ""),
         ("chose channel", known["channel"] or ""),
-        ("withheld", withheld),
+        ("withheld", [*map(_withheld, known["withheld"]), *(["older ones, forgotten"] if known["forgot"] else [])]),
+        ("failing", [f"{each['version'] or GONE}: {_attempts(each)}" for each in known["failing"]]),
         ("offered lately", [version or GONE for version in known["offered"]]),
     )
     out.result(known, lambda: fields(pairs))
@@ -46,3 +49,15 @@ def erase(client: Client, out: Output, app: str, device: str) -> None:
     """Forget everything that DEVICE brought about; its override, which a person made, stays."""
     after = client.delete(app_path(app, "devices", device))
     out.result(after, lambda: line(f"device {after['device']} is forgotten"))
+
+
+def _withheld(each: dict[str, Any]) -> str:
+    until = "for good" if each["until"] is None else f"until {moment(each['until'])}"
+    return f"{each['version'] or GONE} {until}: {_attempts(each)}"
+
+
+def _attempts(each: dict[str, Any]) -> str:
+    """`update_fail`; `3 failed attempts, checksum_fail`."""
+    if each["cause"] in ONCE:
+        return str(each["cause"])
+    return f"{each['attempts']} failed attempt{'s' if each['attempts'] > 1 else ''}, {each['cause']}"

@@ -16,7 +16,7 @@ from edge.cli.device_body import read_body
 from edge.cli.options import with_api
 from edge.cli.output import Output, cell, labelled, line, moment, table
 
-TIMES = frozenset({"time", "opens at"})  # what steps show in seconds since the epoch
+TIMES = frozenset({"time", "opens at", "until"})  # what steps show in seconds since the epoch
 NOT_HERE = "not on this channel"
 
 F = TypeVar("F", bound=Callable[..., Any])

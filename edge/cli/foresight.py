@@ -16,7 +16,7 @@ from edge.control.turns import Turns
 from edge.domain.apply import apply
 from edge.domain.commands import Change, StartRollout
 from edge.domain.errors import Conflict, Unavailable
-from edge.domain.facts import DeviceFacts, in_force
+from edge.domain.facts import DeviceFacts
 from edge.domain.impact import count_devices, impact_of
 from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck, VersionName
 from edge.domain.previewing import HAS_IT, OFFERED, RolloutPreview, StepPreview, preview_rollout, share_in
@@ -98,7 +98,7 @@ class Foresight:
         self, known: KnownDevices, table: FactsTable, now: float
     ) -> Iterator[tuple[UpdateCheck, DeviceFacts]]:
         for check, _ in known:
-            yield check, in_force(table.look_up(check.app, check.device), now)
+            yield check, table.look_up(check.app, check.device)
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
         async with self._turns.turn():

@@ -24,7 +24,7 @@ from edge.domain.errors import Forbidden, Invalid, Malformed
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, AppState, VersionName, parse_app_id
 from edge.domain.rollout import Moment
-from edge.telemetry.facts_changes import FactChange
+from edge.telemetry.facts_changes import Told
 from edge.telemetry.known_devices import Known
 
 JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comment included, is a few kB
@@ -47,7 +47,7 @@ class ControlPorts:
     is text already. `foresee` previews a rollout that would begin with this command and id, and lists so many devices a
     step; `reported` tells what a device would ask now, going by its latest report; `waiting`, on how many known ones a
     bundle waits for the next start, None where that cannot be counted now; `weigh`, what a change that was rehearsed
-    would do. `facts_of` looks up what is in force for an
+    would do. `facts_of` looks up what is known of an
     app's device, `record` changes it, durably. `clock` tells seconds since the epoch, `moment` what an app's rollouts
     go by. `region` is the node's, empty where it has none.
     """
@@ -65,7 +65,7 @@ class ControlPorts:
     node_status: Callable[[], Awaitable[Any]]
     metrics: Callable[[], Awaitable[bytes]]
     facts_of: Callable[[str, str], DeviceFacts]
-    record: Callable[[list[FactChange]], Awaitable[None]]
+    record: Callable[[list[Told]], Awaitable[object]]
     clock: Callable[[], float]
     moment: Callable[[AppId], Moment]
     region: str

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from edge.control.operations import Call, Operation, load_app
 from edge.control.roles import Permission
-from edge.control.shapes import DeviceErased, DeviceView, WithheldLifted, WithheldView
+from edge.control.shapes import DeviceErased, DeviceView, FailingView, WithheldLifted, WithheldView
 from edge.domain.errors import NotFound
-from edge.domain.facts import DAY_SECONDS, WITHHELD_DAYS, name_hash
+from edge.domain.facts import failure_of, forgot_until, name_hash
 from edge.domain.model import AppState, parse_device_id, parse_version_name
 from edge.telemetry.facts_changes import Erased, Lifted
 
@@ -20,16 +20,24 @@ async def handle_show(call: Call[None]) -> DeviceView:
     device = parse_device_id(call.part("device"))
     facts = call.ports.facts_of(state.app, device)
     versions = _names((*state.bundles, *state.retired))
-    withheld = [
-        WithheldView(version=versions.get(bundle), until=float((day + WITHHELD_DAYS) * DAY_SECONDS))
-        for bundle, day in zip(facts.withheld, facts.since, strict=True)
-    ]
     return DeviceView(
         app=state.app,
         device=device,
         override=state.overrides.get(device),
         channel=_names(state.channels).get(facts.channel),
-        withheld=withheld,
+        withheld=[
+            WithheldView(
+                version=versions.get(each.bundle), cause=each.cause.word, attempts=each.attempts, until=each.until
+            )
+            for each in facts.failures
+            if each.withheld
+        ],
+        failing=[
+            FailingView(version=versions.get(each.bundle), cause=each.cause.word, attempts=each.attempts)
+            for each in facts.failures
+            if not each.withheld
+        ],
+        forgot=forgot_until(facts) > 0,
         offered=[versions.get(bundle) for bundle in facts.offered],
     )
 
@@ -51,7 +59,7 @@ async def handle_erase(call: Call[None]) -> DeviceErased:
 
 
 def _check_withheld(call: Call[None], state: AppState, device: str, version: str) -> None:
-    if name_hash(version) not in call.ports.facts_of(state.app, device).withheld:
+    if failure_of(call.ports.facts_of(state.app, device), name_hash(version)) is None:
         raise NotFound("not_withheld", f"bundle {version!r} is not withheld from device {device!r}")
 
 

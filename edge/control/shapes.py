@@ -228,21 +228,34 @@ class OverrideView(_Answer, frozen=True, kw_only=True):
     channel: str
 
 
-class WithheldView(_Answer, frozen=True, kw_only=True):
-    """A bundle that failed on a device; `until` is in seconds since the epoch."""
+class FailingView(_Answer, frozen=True, kw_only=True):
+    """A bundle whose last attempts failed on a device, at least so many in a row; `cause` is what it reported."""
 
     version: str | None
-    until: float
+    cause: str
+    attempts: int
+
+
+class WithheldView(FailingView, frozen=True, kw_only=True):
+    """One that is withheld from it, or was: `until` is in seconds since the epoch, or null where it is for good. After
+    that it is offered once more.
+    """
+
+    until: float | None
 
 
 class DeviceView(_Answer, frozen=True, kw_only=True):
-    """`override` is the operator's, `channel` what the device chose; a name that the app no longer has is null."""
+    """`override` is the operator's, `channel` what the device chose; a name that the app no longer has is null. With
+    `forgot` at least one more bundle was withheld from it that is not remembered.
+    """
 
     app: str
     device: str
     override: str | None
     channel: str | None
     withheld: list[WithheldView]
+    failing: list[FailingView]
+    forgot: bool
     offered: list[str | None]
 
 

@@ -24,13 +24,13 @@ Resolved = tuple[CompiledChannel | None, bool, str]
 
 
 def decide(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFacts = NO_FACTS) -> Decision:
-    """The first step that says no ends it. `facts` are those in force."""
+    """The first step that says no ends it. `facts` are what is known of it."""
     if not check.plugin.supported:
         return _UNSUPPORTED
     compiled, assigned, _ = resolve(app, check, facts)
     if compiled is None:
         return _NO_CHANNEL
-    if compiled.simple and not facts.withheld:
+    if compiled.simple and not facts.failures:
         route, back, held, failed = compiled.stable, compiled.channel.rolled_back, None, False
     else:
         route, back, held, failed = pick(compiled, check, facts, moment)

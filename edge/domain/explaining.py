@@ -20,10 +20,10 @@ from edge.domain.decide import (
     yields,
 )
 from edge.domain.decision import Decision, Held, Reason
-from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import BUILTIN, UpdateCheck
 from edge.domain.rollout import Moment, share_at
-from edge.domain.routes import CompiledChannel, ExperimentRoutes, RolloutRoute, Route, fails, last_good_here, pick
+from edge.domain.routes import CompiledChannel, ExperimentRoutes, RolloutRoute, Route, last_good_here, pick, works
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES, Rule, Seen
 from edge.domain.shares import format_share
 from edge.domain.snapshot import AppSnapshot
@@ -137,7 +137,7 @@ def _bundle_steps(
         "bundle": channel.bundle or "",
         "withdrawn": compiled.withdrawn,
         "last good": good.version if good else "",
-        "failed here": [route.version for route in compiled.earlier if fails(route, check, facts)],
+        "failed here": [route.version for route in compiled.earlier if not works(route, check, facts)],
     }
     yield Step(Held.WITHDRAWN.code, withdrawn, DECIDES if picked.held is Held.WITHDRAWN else PASS)
     takes = compiled.experiment is not None and compiled.experiment.takes(check, facts)
@@ -151,10 +151,21 @@ def _bundle_steps(
         return
     seen_withheld = {
         "failed on this device": picked.failed or picked.held is Held.WITHHELD,
-        "withheld bundles": len(facts.withheld),
+        "failures": _failures_seen(compiled, facts),
         "bundle": name_of(picked.route) if picked.route else "",
     }
     yield Step("what_comes_before", seen_withheld, DECIDES if picked.held is Held.WITHHELD else PASS)
+
+
+def _failures_seen(compiled: CompiledChannel, facts: DeviceFacts) -> Seen:
+    """What failed on the device of all that the channel can offer, and until when it is withheld, where it is."""
+    versions = {name_hash(offer.bundle.version): offer.bundle.version for offer in compiled.offers()}
+    return {
+        versions[each.bundle]: {"cause": each.cause.word, "attempts": each.attempts}
+        | ({"until": each.until or "for good"} if each.withheld else {})
+        for each in facts.failures
+        if each.bundle in versions
+    }
 
 
 def _experiment_step(routed: ExperimentRoutes, takes: bool, check: UpdateCheck) -> Step:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edge.domain.buckets import BUCKETS, bucket_of
 from edge.domain.decision import Held, Offer, UpToDate
-from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.facts import DeviceFacts, failure_of, forgot_until, is_withheld, mark_of, name_hash
 from edge.domain.model import (
     BUILTIN,
     AppState,
@@ -139,20 +139,32 @@ def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, mome
         if compiled.withdrawn:
             return way_back(compiled, check, facts), True, Held.WITHDRAWN, False
         back = compiled.channel.rolled_back
-    if facts.withheld and route is not None and fails(route, check, facts):
+    if facts.failures and route is not None and withholds(route, check, facts, moment.now):
         before = _before(route, compiled, check, facts)
         return (route, back, held, True) if before is None else (before, True, Held.WITHHELD, False)
     return route, back, held, False
 
 
-def fails(route: Route, check: UpdateCheck, facts: DeviceFacts) -> bool:
-    """Whether the bundle is withheld from the device. One that runs it all the same keeps it."""
-    return route.bundle_hash in facts.withheld and check.version_name != route.version
+def withholds(route: Route, check: UpdateCheck, facts: DeviceFacts, now: float) -> bool:
+    """Whether the bundle is withheld from the device now. One that runs it all the same keeps it."""
+    failure = failure_of(facts, route.bundle_hash)
+    if failure is None or check.version_name == route.version or route.offer is None:
+        return False
+    return is_withheld(failure, mark_of(route.offer.bundle, check), now)
+
+
+def works(route: Route, check: UpdateCheck, facts: DeviceFacts) -> bool:
+    """Whether the bundle can be a way back: it never failed on the device, as far as that is remembered, and cannot be
+    what had to be forgotten. What the device runs can."""
+    if route.offer is None or check.version_name == route.version:
+        return True
+    failure = failure_of(facts, route.bundle_hash)
+    return (failure is None or not failure.withheld) and route.offer.bundle.published >= forgot_until(facts)
 
 
 def way_back(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route:
-    """The latest earlier bundle that did not fail on the device; builtin where there is none, and for a device whose
-    native code is newer, or cannot run it."""
+    """The latest earlier bundle that works on the device; builtin where there is none, and for a device whose native
+    code is newer, or cannot run it."""
     good = last_good_here(compiled, check, facts)
     if good is None or (good.target.version or check.native) < check.native or not good.target.runs_on(check.native):
         return compiled.builtin
@@ -160,10 +172,8 @@ def way_back(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) 
 
 
 def last_good_here(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route | None:
-    """The latest earlier bundle that did not fail on the device."""
-    if not facts.withheld:
-        return compiled.earlier[0] if compiled.earlier else None
-    return next((route for route in compiled.earlier if not fails(route, check, facts)), None)
+    """The latest earlier bundle that works on the device."""
+    return next((route for route in compiled.earlier if works(route, check, facts)), None)
 
 
 def _before(failed: Route, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route | None:
@@ -172,7 +182,7 @@ def _before(failed: Route, compiled: CompiledChannel, check: UpdateCheck, facts:
     None: nothing does, and the device stays with what it runs. Where that was taken back, builtin comes before all.
     """
     stable = None if compiled.withdrawn else compiled.stable
-    if stable is not None and stable.bundle_hash != failed.bundle_hash and not fails(stable, check, facts):
+    if stable is not None and stable.bundle_hash != failed.bundle_hash and works(stable, check, facts):
         return stable
     leaves = compiled.withdrawn or check.version_name in compiled.withdrawn_names
     if leaves or last_good_here(compiled, check, facts) is not None:

@@ -5,7 +5,7 @@ Holds references downwards only (no cycles), so a replaced snapshot is freed at 
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -97,6 +97,7 @@ class AppSnapshot:
     segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for whoever explains
     asks_facts: bool  # whether any segment looks at them
     channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
+    offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, as device facts name it
     manifests: Mapping[Digest, bytes]  # documents of the bundles that a check can be answered with, packed
     blobs: Mapping[_Files, DigestSet]  # by manifest: the blobs that devices may fetch, kept for the next build
     names: Mapping[Digest, NameFacts]  # of the manifests of bundles that were published without, likewise
@@ -109,6 +110,13 @@ class AppSnapshot:
         It is in memory and takes some 30 µs to unpack.
         """
         return b"" if bundle.manifest is None else zstandard.decompress(self.manifests[bundle.manifest])
+
+    def bundles_with(self, digest: str) -> Iterator[Bundle]:
+        """What a check can be answered with and a device then fetches this blob for."""
+        for bundle in self.offered_by_hash.values():
+            files = self.blobs[_Files(bundle.manifest, bundle.plain_files)] if bundle.manifest is not None else ()
+            if digest == bundle.zip or digest in files:
+                yield bundle
 
     def may_read(self, kind: str, digest: str) -> bool:
         """Whether devices may fetch this blob as `kind`: "zip" or "file". `digest` is 64 hexadecimal characters."""
@@ -150,7 +158,8 @@ def build_snapshot(
     }
     predicates = {name: predicate for name, (_, predicate) in segments.items()}
     channels = {name: compile_channel(channel, state, predicates) for name, channel in state.channels.items()}
-    offered = _manifests(offer.bundle for compiled in channels.values() for offer in compiled.offers())
+    bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
+    offered = _manifests(bundles.values())
     known = before.manifests if before else {}
     manifests = {digest: known.get(digest) or _packed(manifest_of(digest)) for digest in sorted(offered)}
     readable = _readable(state, now)
@@ -167,6 +176,7 @@ def build_snapshot(
         segments=segments,
         asks_facts=any(asks_facts(segment.where) for segment in state.segments.values()),
         channels_by_hash={name_hash(name): name for name in state.channels},
+        offered_by_hash={name_hash(version): bundle for version, bundle in bundles.items()},
         manifests=manifests,
         blobs=blobs,
         names=names,

@@ -5,6 +5,8 @@ Whatever is not such an address, or not readable, is the same 404: never a 5xx, 
 end (device-protocol §10). What a release names and the disk has lost is the node's fault and a 503.
 """
 
+import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from edge.node.delivery import CONTENT_TYPES, TRANSIENT, Asked, Blob, Plan, plan
 from edge.node.files import OpenFile, OpenFiles
 from edge.node.lost import RETRY_AFTER_SECONDS, LostBlobs
 from edge.node.refusals import refusal
-from edge.node.send import MINIMUM_BPS, STALL_SECONDS, cut, send_file
+from edge.node.send import MINIMUM_BPS, STALL_SECONDS, Stalled, cut, send_file
 from edge.wire.plugins import ZipEnd
 
 
@@ -40,6 +42,13 @@ class Patience(NamedTuple):
 
 DEFAULT_PATIENCE = Patience()
 
+# Told of each download that this node failed; with True, of one that it cut because its peer took nothing.
+Failed = Callable[[web.Request, bool], None]
+
+
+def _ignore(request: web.Request, slow: bool) -> None:
+    pass
+
 
 def add_bundle_routes(
     router: web.UrlDispatcher,
@@ -47,29 +56,30 @@ def add_bundle_routes(
     files: OpenFiles,
     lost: LostBlobs,
     patience: Patience = DEFAULT_PATIENCE,
+    failed: Failed = _ignore,
 ) -> None:
-    handler = partial(handle_bundle, readable=readable, files=files, lost=lost, patience=patience)
+    handler = partial(handle_bundle, readable=readable, files=files, lost=lost, patience=patience, failed=failed)
     router.add_get("/bundles/{app}/{kind}/{digest}", handler)  # HEAD comes with it
     router.add_get("/bundles/{rest:.*}", handle_unknown)
 
 
 async def handle_bundle(
-    request: web.Request, *, readable: Readable, files: OpenFiles, lost: LostBlobs, patience: Patience
+    request: web.Request, *, readable: Readable, files: OpenFiles, lost: LostBlobs, patience: Patience, failed: Failed
 ) -> web.StreamResponse:
     app, kind, digest = (request.match_info[name] for name in ("app", "kind", "digest"))
     try:
         path = _find(app, kind, digest, readable)
     except FileNotFoundError:
-        return _refuse_lost(request, lost)
+        return _refuse_lost(request, lost, failed)
     if path is None:
         return await handle_unknown(request)
     request[ASKED_APP] = app
     async with files.lend(digest, path) as file:
         if file is None:
-            return _refuse_lost(request, lost)
+            return _refuse_lost(request, lost, failed)
         lost.found(digest)
         blob = Blob(kind, digest, file.bytes, file.modified)
-        return await _deliver(request, plan_delivery(blob, _asked(request)), file, patience)
+        return await _deliver(request, plan_delivery(blob, _asked(request)), file, patience, failed)
 
 
 async def handle_unknown(request: web.Request) -> web.Response:
@@ -77,9 +87,10 @@ async def handle_unknown(request: web.Request) -> web.Response:
     return web.json_response(error, status=404, headers={"Cache-Control": TRANSIENT})
 
 
-def _refuse_lost(request: web.Request, lost: LostBlobs) -> web.Response:
+def _refuse_lost(request: web.Request, lost: LostBlobs, failed: Failed) -> web.Response:
     request[ASKED_APP] = app = request.match_info["app"]
     lost.note(app, request.match_info["digest"])
+    failed(request, False)
     return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": TRANSIENT})
 
 
@@ -114,7 +125,9 @@ def _joined(request: web.Request, name: str) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-async def _deliver(request: web.Request, plan: Plan, file: OpenFile, patience: Patience) -> web.StreamResponse:
+async def _deliver(
+    request: web.Request, plan: Plan, file: OpenFile, patience: Patience, failed: Failed
+) -> web.StreamResponse:
     """Headers by aiohttp, bytes by ourselves. `prepare` hands all headers to the transport before it returns (what
     aiohttp buffers is `Response` alone), `send_file` waits until they are out, and the body is then invisible to
     aiohttp: it finds its writer done and goes on to the next request. Only the public face of both is used.
@@ -126,12 +139,25 @@ async def _deliver(request: web.Request, plan: Plan, file: OpenFile, patience: P
         with suppress(ConnectionError):  # a client that leaves is not an error
             writer = await response.prepare(request)
             if plan.length and transport is not None and writer is not None:
-                await send_file(transport, file.fd, plan.offset, plan.length, **patience._asdict())
+                await _send(request, transport, plan, file, patience, failed)
                 writer.output_size += plan.length  # for the access log
             sent = True
+    except Exception:  # the store's or ours; the caller says which
+        failed(request, False)
+        raise
     finally:
         if not sent:
             response.force_close()
             if transport is not None:
                 cut(transport)
     return response
+
+
+async def _send(
+    request: web.Request, transport: asyncio.Transport, plan: Plan, file: OpenFile, patience: Patience, failed: Failed
+) -> None:
+    try:
+        await send_file(transport, file.fd, plan.offset, plan.length, **patience._asdict())
+    except Stalled:
+        failed(request, True)
+        raise

@@ -92,14 +92,14 @@ def _is_led_elsewhere(desk: DeviceDesk, asked: ChannelRequest, body: bytes, coun
         check = parse_update_check(body, country, desk.current.apps)
     except WireError:
         return False
-    return is_led_elsewhere(snapshot, asked.channel, check, desk.facts.of(check.app, check.device, time.time()))
+    return is_led_elsewhere(snapshot, asked.channel, check, desk.facts.of(check.app, check.device))
 
 
 def _chosen(desk: DeviceDesk, snapshot: AppSnapshot | None, asked: ChannelRequest) -> ChannelName | None:
     """The device's stored choice; a name that no channel has where its channel is gone."""
     if snapshot is None or asked.device is None:
         return None
-    stored = desk.facts.of(asked.app, asked.device, time.time()).channel
+    stored = desk.facts.of(asked.app, asked.device).channel
     return snapshot.channels_by_hash.get(stored, ChannelName("")) if stored else None
 
 

@@ -14,7 +14,7 @@ from edge.domain.decision import Offer, UpToDate, unserved
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS
 from edge.domain.manifest_forms import sent_as
-from edge.domain.model import ChannelName, Sent, UpdateCheck
+from edge.domain.model import ChannelName, DeviceId, Sent, UpdateCheck
 from edge.domain.snapshot import AppSnapshot
 from edge.node.addresses import base_address
 from edge.node.arm_notes import ArmNotes
@@ -25,17 +25,18 @@ from edge.node.lost import LostBlobs
 from edge.node.moments import Moments
 from edge.node.offers import Body, Offers
 from edge.node.overload import Overload
+from edge.node.own_faults import OwnFaults
 from edge.node.peers import Peer, Proxies
 from edge.node.rate_limits import ChannelLimits
-from edge.telemetry.facts_changes import Failed
+from edge.node.reported import Dated, changes_in
+from edge.node.withheld_notes import WithheldNotes
+from edge.telemetry.facts_changes import Withheld
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.answers import encode_answer, encode_offer, encode_up_to_date
 from edge.wire.plugins import form_of
-from edge.wire.stats import Event, bundle_of, encode_stats_answer, parse_stats
+from edge.wire.stats import Event, encode_stats_answer, parse_stats
 from edge.wire.updates import WireError, parse_update_check
-
-FAILURES = frozenset({"update_fail", "set_fail"})  # the bundle was there and does not work on this device
 
 _UNAVAILABLE = b'{"error":"unavailable","message":"Events cannot be stored now"}'
 _SHED = UpToDate(ChannelName(""))  # no channel was looked at
@@ -78,7 +79,9 @@ class DeviceDesk:
         self.offers = Offers()
         self.counts: Counter[str] = Counter()
         self.moments = Moments(time.time())
+        self.faults = OwnFaults(current.snapshot, facts.tell_fault)
         self._arms = ArmNotes(spool, event_limits, self.counts)
+        self._withheld = WithheldNotes(spool, event_limits, self.counts)
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
@@ -90,6 +93,7 @@ class DeviceDesk:
         if self.overload.overloaded:
             # "Nothing new" in the words of the device's release: never an error, which counts as a failed download.
             self.counts["checks_shed"] += 1
+            self.faults.note_everything()
             return Body(encode_answer(_SHED, check, base), None)
         snapshot = self.current.snapshot(check.app)
         if snapshot is None:
@@ -104,9 +108,11 @@ class DeviceDesk:
             if decision.arm:
                 self._note_arm(snapshot, check, decision, check.version_name, moment.now)
             return Body(encode_up_to_date(check, base), None)
-        facts = self.facts.of(check.app, check.device, moment.now)
+        facts = self.facts.of(check.app, check.device)
         if facts is not NO_FACTS:
             decision = decide(snapshot, check, moment, facts)
+            if facts.failures:
+                self.facts.note_install(check, facts)
         self.counts[decision.code] += 1
         if not isinstance(decision, Offer):
             if isinstance(decision, UpToDate) and decision.arm:
@@ -117,7 +123,7 @@ class DeviceDesk:
         sent = sent_as(bundle, check.plugin.manifest)
         if decision.arm:
             self._note_arm(snapshot, check, decision, bundle.version, moment.now)
-        self.facts.note_offer(check.app, check.device, bundle.version, facts)
+        self.facts.note_offer(check, bundle, facts)
         # A name never gets other bytes; a bundle deleted and published again has another time, and maybe metadata.
         key = (check.app, bundle.version, bundle.published, form, sent, base)
 
@@ -165,26 +171,39 @@ class DeviceDesk:
         app = report.events[0].app if report.events else ""
         known = [event for event in report.events if self.current.snapshot(event.app) is not None]
         self.counts["events_of_unknown_apps"] += len(report.events) - len(known)
-        if known and not (await self._withhold(known) and await self._keep(known, peer)):
+        if known and not (await self._withhold(known, peer) and await self._keep(known, peer)):
             # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
             return Reply(503, Body(_UNAVAILABLE, None), app)
         return Reply(200, Body(encode_stats_answer(report), None), app)
 
-    async def _withhold(self, events: list[Event]) -> bool:
-        """Bundles that failed on a device are not offered to it again; False when that cannot be kept now.
+    async def _withhold(self, events: list[Event], peer: Peer) -> bool:
+        """Bundles that fail on a device are not offered to it again; False when that cannot be kept now. All events are
+        of one app.
 
         Before the events are stored: a report that comes again changes nothing here, and is counted once there.
         """
-        failed = [Failed(e.app, e.device, bundle_of(e.version)) for e in events if e.action in FAILURES and e.version]
-        if not failed:
+        snapshot = self.current.snapshot(events[0].app)
+        assert snapshot is not None, "the app is known"
+        dated = list(changes_in(events, snapshot, self.facts.of, self.moments.of(snapshot.shard), peer))
+        if not dated:
             return True
         try:
-            await self.facts.record(failed)
+            withheld = await self.facts.record([change for _, change in dated])
         except Unavailable:
-            self.counts["failures_refused"] += len(failed)
+            self.counts["failures_refused"] += len(dated)
             return False
-        self.counts["failures"] += len(failed)
+        self.counts["failures"] += len(dated)
+        self._note_withheld(withheld, dated, snapshot)
         return True
+
+    def _note_withheld(self, withheld: list[Withheld], dated: list[Dated], snapshot: AppSnapshot) -> None:
+        """For metrics and for the app's statistics: many devices with one cause are a wrong key, not bad luck."""
+        events = {event.device: event for event, _ in dated}
+        for each in withheld:
+            self.counts[f"withheld/{each.cause.word}"] += 1
+            bundle = snapshot.offered_by_hash.get(each.bundle)
+            report, version = events[DeviceId(each.device)], bundle.version if bundle else ""
+            self._withheld.note(report, version, each.cause, self.moments.now)
 
     async def _keep(self, events: list[Event], peer: Peer) -> bool:
         """Store the events of one request, all of one app; False when there is no room now. What is above the limits of

@@ -18,6 +18,7 @@ from edge.node.device_routes import (
     handle_readyz,
     handle_stats,
     handle_updates,
+    peer_of,
 )
 from edge.node.files import OpenFiles
 from edge.node.overload import RETRY_AFTER_SECONDS
@@ -56,7 +57,7 @@ def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness, p
     for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)
     add_channel_routes(app.router)
-    add_bundle_routes(app.router, desk.current, files, desk.lost, patience)
+    add_bundle_routes(app.router, desk.current, files, desk.lost, patience, note_fault)
     return app
 
 
@@ -72,6 +73,10 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
     shed = "downloads_shed" if overload.overloaded else "downloads_over_limit" if overload.downloads_full else ""
     if downloads and shed:
         desk.counts[shed] += 1
+        if overload.overloaded:
+            desk.faults.note_everything()
+        else:
+            note_fault(request, False)
         return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
     overload.in_progress += 1
     overload.downloads += downloads
@@ -80,6 +85,12 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
     finally:
         overload.in_progress -= 1
         overload.downloads -= downloads
+
+
+def note_fault(request: web.Request, slow: bool) -> None:
+    """A download that this node failed; one that is slow is its peer's alone."""
+    app, digest = (request.match_info.get(name, "") for name in ("app", "digest"))
+    request.app[DESK].faults.note_download(app, digest, peer_of(request).prefix if slow else "")
 
 
 @web.middleware

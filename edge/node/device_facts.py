@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from edge.domain.errors import Unavailable
-from edge.domain.facts import DeviceFacts, in_force, name_hash
+from edge.domain.facts import STARTS, DeviceFacts, awaits, failure_of, mark_of, name_hash
+from edge.domain.model import Bundle, UpdateCheck
 from edge.node.link import Record
-from edge.telemetry.facts_changes import FactChange, Offered
+from edge.telemetry.facts_changes import FactChange, Faulted, Installed, Offered, Told, Withheld
 from edge.telemetry.facts_table import FactsTable
 
 OFFER_BATCH_SECONDS = 0.02
@@ -29,53 +30,68 @@ class Facts:
         self._table = table
         self._send = send
         self._last_number = 0
-        self._waiting: dict[int, asyncio.Future[str]] = {}
-        self._offers: list[FactChange] = []
+        self._waiting: dict[int, asyncio.Future[tuple[str, list[Withheld]]]] = {}
+        self._offers: list[Told] = []
         self.offers_dropped = 0
 
-    def of(self, app: str, device: str, now: float) -> DeviceFacts:
-        """What is in force at `now`, in epoch seconds."""
-        return in_force(self._table.look_up(app, device), now)
+    def of(self, app: str, device: str) -> DeviceFacts:
+        return self._table.look_up(app, device)
 
-    async def record(self, changes: Iterable[FactChange]) -> None:
-        """Returns when they are durable and every worker sees them. Raises NotRecorded; they may happen later then.
+    async def record(self, changes: Iterable[FactChange]) -> list[Withheld]:
+        """Returns when they are durable and every worker sees them, with the bundles that they made withheld. Raises
+        NotRecorded; they may happen later then.
 
         The offers that wait go first: a failure of what this worker has just offered comes after its offer.
         """
         self.flush()
         self._last_number += 1
         number = self._last_number
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[tuple[str, list[Withheld]]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
         self._send(Record(number, list(changes)))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                refused = await answer
+                refused, withheld = await answer
         except TimeoutError as error:
             raise NotRecorded("facts_stuck", "device facts cannot be stored now") from error
         finally:
             self._waiting.pop(number, None)
         if refused:
             raise NotRecorded(refused, "device facts cannot be stored now")
+        return withheld
 
-    def settle(self, number: int, refused: str) -> None:
-        """The writer's answer: the code of its refusal, or "" when the changes happened."""
+    def settle(self, number: int, refused: str, withheld: list[Withheld]) -> None:
+        """The writer's answer: the code of its refusal, or "" when the changes happened and what they came to."""
         waiting = self._waiting.get(number)
         if waiting and not waiting.done():
-            waiting.set_result(refused)
+            waiting.set_result((refused, withheld))
 
-    def note_offer(self, app: str, device: str, version: str, known: DeviceFacts) -> None:
+    def note_offer(self, check: UpdateCheck, bundle: Bundle, known: DeviceFacts) -> None:
         """Tell the writer soon, unless the table says so already: a device asks again until it has the bundle."""
-        if name_hash(version) in known.offered:
-            return
+        if not awaits(known, name_hash(bundle.version)):
+            mark = mark_of(bundle, check)
+            self._tell_soon(Offered(check.app, check.device, bundle.version, check.version_name, mark))
+
+    def note_install(self, check: UpdateCheck, known: DeviceFacts) -> None:
+        """What the device runs is no failed download, whatever came before."""
+        failure = failure_of(known, name_hash(check.version_name))
+        if failure is not None and failure.cause not in STARTS:
+            self._tell_soon(Installed(check.app, check.device, check.version_name))
+
+    def tell_fault(self, fault: Faulted) -> None:
+        """At once, and before the offers that wait: those were made after it, or while it lasted."""
+        self._send(Record(0, [fault]))
+
+    def _tell_soon(self, change: FactChange) -> None:
         if len(self._offers) >= OFFERS_LIMIT:
             self.offers_dropped += 1
             return
         if not self._offers:
             asyncio.get_running_loop().call_later(OFFER_BATCH_SECONDS, self.flush)
-        self._offers.append(Offered(app, device, version))
+        self._offers.append(change)
 
     def flush(self) -> None:
-        """Send the offers that wait for their batch; number 0 asks for no answer."""
+        """Send what waits for its batch; number 0 asks for no answer."""
         if self._offers:
             self._send(Record(0, self._offers))
             self._offers = []

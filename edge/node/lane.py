@@ -22,7 +22,7 @@ from edge.node.lane_shared import LaneShared, Outgoing
 from edge.node.offers import Body
 from edge.node.ordinary import END_OF_HEAD, Head
 from edge.node.peers import country_of
-from edge.node.send import cut, send_at_once, send_file
+from edge.node.send import Stalled, cut, send_at_once, send_file
 from edge.node.traffic import PROBES, STATS, UPDATES
 from edge.wire.answers import greeting_body
 
@@ -257,8 +257,13 @@ class Lane(asyncio.Protocol):
                 await send_file(self._transport, file.fd, answer.offset + done, rest, **shared.patience._asdict())
             sent = answer.total_bytes
             shared.deliveries += 1
+        except Stalled:
+            shared.failed(fetch, "" if self._proxied else self._address)
         except ConnectionError:
             pass  # a client that leaves, or reads too slowly, is not an error
+        except Exception:
+            shared.failed(fetch)
+            raise
         finally:
             shared.note(self._address, head, answer.status, max(sent, len(answer.head)), begun, fetch.app)
             if sent < answer.total_bytes:

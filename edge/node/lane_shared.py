@@ -82,6 +82,7 @@ class LaneShared:
         self.known_heads = KnownHeads(desk.proxies.country_header)
         self.lanes: set[Lane] = set()
         self._left = asyncio.Event()
+        self._full = 0  # connections that found no place, as of the last tick
         self.checks = self.reports = self.deliveries = self.handed_over = self.bugs = 0
         self.tick()
 
@@ -90,6 +91,9 @@ class LaneShared:
         self.now = time.monotonic()
         now = time.time()
         self.desk.moments.tick(now)
+        if self.desk.overload.overloaded or self.connections.full > self._full:
+            self.desk.faults.note_everything()
+        self._full = self.connections.full
         self.date = b"Date: %s\r\n" % formatdate(now, usegmt=True).encode()
         self._date_end = self.date + b"\r\n"
         self._ok, self._ok_closing = (_json_start(200, closes, self.date) for closes in (False, True))
@@ -168,9 +172,14 @@ class LaneShared:
         planned = _planned(Blob(fetch.kind, fetch.digest, file.bytes, file.modified), fetch.asked, closes)
         return planned._replace(head=planned.head + self._date_end)
 
+    def failed(self, fetch: Fetch, address: str = "") -> None:
+        """This node failed a download; with `address`, because that peer took nothing."""
+        self.desk.faults.note_download(fetch.app, fetch.digest, prefix_of(address) if address else "")
+
     def lost(self, fetch: Fetch, closes: bool) -> Outgoing:
         """For a blob that went between the look for it and its opening."""
         self.desk.lost.note(fetch.app, fetch.digest)
+        self.failed(fetch)
         body = refusal_body(503)
         headers = (
             ("Content-Type", "application/json"),

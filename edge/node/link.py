@@ -13,7 +13,7 @@ import msgspec
 from edge.bundles.releases import Head
 from edge.config import Devices, Log, Telemetry
 from edge.node.tls import Pair
-from edge.telemetry.facts_changes import FactChange
+from edge.telemetry.facts_changes import Told, Withheld
 
 FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
 
@@ -61,10 +61,12 @@ class NewPair(msgspec.Struct, frozen=True, tag=True):
 
 
 class Recorded(msgspec.Struct, frozen=True, tag=True):
-    """The answer to `Record`: "" when its changes are durable and seen by every worker, else the refusal's code."""
+    """The answer to `Record`: "" when its changes are durable and seen by every worker, else the refusal's code; and
+    the bundles that they made withheld."""
 
     number: int
     refused: str
+    withheld: list[Withheld] = []
 
 
 class Drain(msgspec.Struct, frozen=True, tag=True):
@@ -86,10 +88,11 @@ class Status(msgspec.Struct, frozen=True, tag=True):
 
 
 class Record(msgspec.Struct, frozen=True, tag=True):
-    """What devices brought about; answered by `Recorded` with the same number, which is 0 for no answer."""
+    """What devices brought about, and this worker itself; answered by `Recorded` with the same number, which is 0 for
+    no answer."""
 
     number: int
-    changes: list[FactChange]
+    changes: list[Told]
 
 
 ToWorker = Setup | Heads | Issued | Ask | NewPair | Recorded | Drain

@@ -99,6 +99,12 @@ def _answers(workers: list[dict[str, Any]]) -> list[Family]:
             "Bytes of whole answers, heads included.",
             _samples(workers, lambda key: _split(key, "sent_bytes", ("route",))),
         ),
+        Family(
+            "edge_bundles_withheld_total",
+            "counter",
+            "Bundles withheld from a device that reported failures of them, by what it reported.",
+            _samples(workers, lambda key: _split(key, "withheld", ("cause",))),
+        ),
         counter("decisions", "Checks by what was decided, with the protocol's own codes.", "outcome", _DECISIONS),
         counter("events", "Events of devices by what became of them.", "outcome", _EVENTS),
         counter("connections_closed", "Connections closed or refused by a limit, and malformed ones.", "why", _CLOSED),

@@ -27,7 +27,7 @@ from edge.node.link import (
     Status,
 )
 from edge.node.tls import Pair
-from edge.telemetry.facts_changes import FactChange
+from edge.telemetry.facts_changes import Faulted, Told, Withheld
 
 # A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
 ANSWER_SECONDS = 2.0
@@ -39,7 +39,7 @@ START_ATTEMPTS = 3  # of a worker that never served: beyond that the reason is i
 
 log = logging.getLogger("edge.pool")
 
-Recorder = Callable[[list[FactChange]], Awaitable[None]]
+Recorder = Callable[[list[Told]], Awaitable[list[Withheld]]]
 
 
 class CannotStart(EdgeError):
@@ -104,6 +104,13 @@ class WorkerHandle:
         if self._link:
             self._link.send(Issued(dict(issued)))
 
+    async def note_death(self) -> None:
+        """What it was sending is cut: no device's fault."""
+        try:
+            await self._record([Faulted()])
+        except Unavailable as error:
+            log.warning("the end of worker %s was not noted in the device facts: %s", self.index, error)
+
     def drain(self) -> None:
         if self._link:
             self._link.send(Drain())
@@ -140,15 +147,15 @@ class WorkerHandle:
                     if waiting and not waiting.done():
                         waiting.set_result(message)
 
-    async def _answer_record(self, link: Link, number: int, changes: list[FactChange]) -> None:
-        refused = ""
+    async def _answer_record(self, link: Link, number: int, changes: list[Told]) -> None:
+        refused, withheld = "", list[Withheld]()
         try:
-            await self._record(changes)
+            withheld = await self._record(changes)
         except Unavailable as error:
             log.warning("%s change(s) of device facts were not stored: %s", len(changes), error)
             refused = error.code
         if number:
-            link.send(Recorded(number, refused))
+            link.send(Recorded(number, refused, withheld))
 
     def _forget(self) -> None:
         self._link = None
@@ -214,6 +221,7 @@ class WorkerPool:
             code = await worker.live(self._listening, lambda: self._setup_of(worker.index))
             if self._draining.is_set():
                 return
+            await worker.note_death()
             lived_seconds = asyncio.get_running_loop().time() - started
             short_lives = short_lives + 1 if lived_seconds < SHORT_LIFE_SECONDS else 0
             pause_seconds = RESTART_SECONDS[min(short_lives, len(RESTART_SECONDS) - 1)]

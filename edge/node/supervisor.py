@@ -21,14 +21,14 @@ from edge.bundles.releases import Head, Releases
 from edge.bundles.signing import load_or_create_writer
 from edge.config import Config
 from edge.domain.errors import EdgeError
-from edge.domain.facts import DeviceFacts, in_force
+from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId
 from edge.node.link import Setup
 from edge.node.listening import listen
 from edge.node.pool import CannotStart, WorkerPool
 from edge.node.tls import BadPair, Pair, expiry_of, read_pair
 from edge.node.worker import LISTEN_BACKLOG
-from edge.telemetry.facts_changes import FactChange
+from edge.telemetry.facts_changes import Told, Withheld
 from edge.telemetry.facts_store import FactsWriter
 from edge.telemetry.facts_table import FactsTable
 
@@ -152,13 +152,12 @@ class Supervisor:
         tell("certificate %s, valid until %s", devices.tls_certificate, expiry.isoformat())
         return pair
 
-    async def record(self, changes: list[FactChange]) -> None:
-        """Returns when they are durable and every worker sees them. Raises Unavailable."""
-        await self._facts.record(changes)
+    async def record(self, changes: list[Told]) -> list[Withheld]:
+        """Returns when they are durable and every worker sees them; what they made withheld. Raises Unavailable."""
+        return await self._facts.record(changes)
 
     def facts_of(self, app: str, device: str) -> DeviceFacts:
-        """What is in force now."""
-        return in_force(self._facts_table.look_up(app, device), self._clock())
+        return self._facts_table.look_up(app, device)
 
     async def announce(self, app: AppId, head: Head) -> None:
         """Returns when every worker serves this revision or a later one, or after the time a stuck one is given."""

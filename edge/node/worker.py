@@ -145,8 +145,8 @@ class Worker:
                     self._desk.moments.learn(issued)
                 case Ask(number):
                     self._link.send(Status(number, len(self._current), self._counts()))
-                case Recorded(number, refused):
-                    self._facts.settle(number, refused)
+                case Recorded(number, refused, withheld):
+                    self._facts.settle(number, refused, withheld)
                 case NewPair(number, pair) if self._tls is not None:
                     self._tls.replace(pair)
                     self._link.send(Seen(number))

@@ -5,7 +5,16 @@ A change names things; hashes are made where it is applied. It travels between p
 
 import msgspec
 
-from edge.domain.facts import NO_FACTS, DeviceFacts, choose_channel, lift, name_hash, note_failure, note_offer
+from edge.domain.attempts import (
+    Ours,
+    Report,
+    choose_channel,
+    lift,
+    note_failure,
+    note_install,
+    note_offer,
+)
+from edge.domain.facts import CAUSES, NO_FACTS, Cause, DeviceFacts, name_hash, ran_of
 
 
 class _Change(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -20,13 +29,25 @@ class Chose(_Change, frozen=True):
 
 
 class Offered(_Change, frozen=True):
-    """An answer with this bundle is on its way to the device."""
+    """An answer with this bundle is on its way to the device, which runs `ran` (a `version_name`)."""
 
     version: str
+    ran: str = ""
+    mark: int = 0  # `facts.mark_of`
 
 
 class Failed(_Change, frozen=True):
-    """The device reported `update_fail` or `set_fail`. Without a prior offer of that bundle it changes nothing."""
+    """The device reported that something failed. Without a prior offer that it can be about it changes nothing."""
+
+    version: str  # as the report names it: what was offered, what runs, or nothing
+    action: str = "update_fail"  # a key of `facts.CAUSES`
+    at: float | None = None  # by the device's clock, in seconds since the epoch
+    dead: bool = False  # the device will not fetch that version again
+    prefix: str = ""  # of the address that it came from
+
+
+class Installed(_Change, frozen=True):
+    """The device runs the bundle, or will at its next start."""
 
     version: str
 
@@ -41,17 +62,40 @@ class Erased(_Change, frozen=True):
     """Everything known of the device is to be forgotten."""
 
 
-FactChange = Chose | Offered | Failed | Lifted | Erased
+class Faulted(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """This node itself failed downloads: of this bundle, to this address. What is empty stands for all."""
+
+    app: str = ""
+    version: str = ""
+    prefix: str = ""
 
 
-def change_facts(facts: DeviceFacts, change: FactChange, now: float) -> DeviceFacts:
+class Withheld(msgspec.Struct, frozen=True, array_like=True):
+    """A change has made a bundle withheld, which was not before."""
+
+    app: str
+    device: str
+    bundle: int  # its `name_hash`
+    cause: Cause
+
+
+FactChange = Chose | Offered | Failed | Installed | Lifted | Erased
+Told = FactChange | Faulted
+
+
+def change_facts(
+    facts: DeviceFacts, change: FactChange, now: float, ours: Ours = lambda bundle, since: False
+) -> DeviceFacts:
+    """`ours` tells whether this node failed a bundle itself, for that device, since a time."""
     match change:
         case Chose(channel=channel):
             return choose_channel(facts, name_hash(channel) if channel else 0)
-        case Offered(version=version):
-            return note_offer(facts, name_hash(version), now)
-        case Failed(version=version):
-            return note_failure(facts, name_hash(version), now)
+        case Offered(version=version, ran=ran, mark=mark):
+            return note_offer(facts, name_hash(version), now, ran_of(ran), mark)
+        case Failed(version=version, action=action, at=at, dead=dead):
+            return note_failure(facts, Report(version, CAUSES[action], at, dead), now, ours)
+        case Installed(version=version):
+            return note_install(facts, name_hash(version))
         case Lifted(version=version):
             return lift(facts, name_hash(version))
         case Erased():

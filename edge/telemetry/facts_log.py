@@ -1,6 +1,6 @@
 """The log of device facts: what a device's slot became, appended before anybody may rely on it.
 
-Files `<number>.log` in a directory: a header of one slot's size, then 64-byte slots, each with its own checksum. They
+Files `<number>.log` in a directory: a header of one slot's size, then 72-byte slots, each with its own checksum. They
 are states, not steps: replaying them in order, the newest file's last, onto the table of any moment since the first of
 them leads to the same facts. A torn or damaged slot is passed over; the one behind it is read all the same.
 A file is never opened for writing again: each start begins the next number.
@@ -16,13 +16,13 @@ from zlib import crc32
 from edge.bundles.durable import sync_directory
 from edge.telemetry.facts_slot import SLOT_BYTES, NewerFacts, UnreadableFacts, is_whole
 
-LOG_FORMAT = 1
-READ_SLOTS = 16_384  # 1 MiB at a time
+LOG_FORMAT = 2
+READ_SLOTS = 16_384  # 1.1 MiB at a time
 
 Sync = Callable[[int], None]
 
 _MAGIC = b"edgeflog"
-_HEADER = struct.Struct("<8sIQ40s")
+_HEADER = struct.Struct("<8sIQ48s")
 
 
 class FactsLog:

@@ -13,28 +13,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.bundles.durable import sync_directory, sync_file
-from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.domain.facts import DeviceFacts, forgotten_with
 from edge.telemetry.facts_slot import (
+    FORGOT,
     KEY_BYTES,
     MOVED,
     PAGE_BYTES,
     SLOT_BYTES,
     SLOTS,
+    TAGS_BYTES,
     Header,
     day_touched,
+    encode_forgot,
     encode_header,
     facts_of,
+    forgetful,
     is_empty,
     is_whole,
     key_of,
     page_of,
     parse_header,
+    read_forgot,
     tag_of,
     worth,
 )
 from edge.telemetry.facts_table import find_slot
 
-DEVICES_PER_PAGE = 44  # of 63 slots: then chance fills a page too early for one device in 10,000
+DEVICES_PER_PAGE = 38  # of 56 slots: then chance fills a page too early for one device in 10,000
 FIRST_PAGES_LIMIT = 32  # a new table is 64 to 128 KiB
 GROWTH_CHUNK_PAGES = 256  # read, parted and written at once
 FREE_SLOT = bytes(SLOT_BYTES)
@@ -68,8 +73,11 @@ class FactPages:
 
     def read(self, key: bytes) -> tuple[DeviceFacts, int]:
         """The facts and the day they were last touched, 0 when there are none."""
-        slot = find_slot(self._map, self._start(key), key)
-        return (facts_of(slot), day_touched(slot)) if slot and is_whole(slot) else (NO_FACTS, 0)
+        start = self._start(key)
+        slot = find_slot(self._map, start, key)
+        if slot and is_whole(slot):
+            return facts_of(slot), day_touched(slot)
+        return forgetful(read_forgot(self._map, start)), 0
 
     def put(self, slot: bytes) -> None:
         """Make a slot visible, in place of the key's own or in a free place; an empty one removes the key."""
@@ -92,6 +100,8 @@ class FactPages:
             self._map[_tag_place(places[0])] = tag_of(key)
         elif is_empty(slot) or self._has_room_for(slot):
             self.put(slot)
+        else:
+            self._note_forgotten(self._start(key), slot)
 
     def swap(self, factor: int) -> None:
         """A durable copy with `factor` (1 or 2) times the pages takes the file's place. Raises OSError."""
@@ -132,7 +142,7 @@ class FactPages:
         tags = self._map[start : start + SLOTS]
         at = -1
         while (at := tags.find(tag_of(key), at + 1)) >= 0:
-            place = start + SLOT_BYTES + at * SLOT_BYTES
+            place = start + TAGS_BYTES + at * SLOT_BYTES
             if self._map[place : place + KEY_BYTES] == key:
                 self._map[place : place + SLOT_BYTES] = slot
                 return True
@@ -143,7 +153,7 @@ class FactPages:
         at = self._map[start : start + SLOTS].find(0)
         if at < 0:
             return False
-        place = start + SLOT_BYTES + at * SLOT_BYTES
+        place = start + TAGS_BYTES + at * SLOT_BYTES
         self._map[place : place + SLOT_BYTES] = slot
         self._map[start + at] = tag_of(key)
         return True
@@ -157,9 +167,9 @@ class FactPages:
         """Every slot of the page that begins with the key, tagged or not."""
         start = self._start(key)
         page = self._map[start : start + PAGE_BYTES]
-        at = SLOT_BYTES - 1
+        at = TAGS_BYTES - 1
         while (at := page.find(key, at + 1)) >= 0:
-            if at % SLOT_BYTES == 0:
+            if (at - TAGS_BYTES) % SLOT_BYTES == 0:
                 yield start + at
 
     def _evict(self, start: int) -> None:
@@ -168,10 +178,18 @@ class FactPages:
         order = [*ALL[turn:], *ALL[:turn]]
         page = self._map[start : start + PAGE_BYTES]
         at = min(order, key=lambda at: worth(_slot_at(page, at)))
+        self._note_forgotten(start, _slot_at(page, at))
         self._map[start + at] = 0
-        place = start + SLOT_BYTES + at * SLOT_BYTES
+        place = start + TAGS_BYTES + at * SLOT_BYTES
         self._map[place : place + SLOT_BYTES] = FREE_SLOT
         self.evicted += 1
+
+    def _note_forgotten(self, start: int, slot: bytes) -> None:
+        """A slot goes that says what failed: from now on nobody who is not in the page is known to have failed with
+        nothing that was there by then."""
+        forgot = forgotten_with(facts_of(slot)) if is_whole(slot) else 0
+        if forgot > read_forgot(self._map, start):
+            self._map[start + FORGOT : start + TAGS_BYTES] = encode_forgot(forgot).ljust(TAGS_BYTES - FORGOT, b"\0")
 
     def _may_grow(self) -> bool:
         return not self.growth_failures and self.pages * 2 <= self._pages_limit
@@ -240,13 +258,13 @@ def _new_file(path: Path, header: Header) -> Iterator[int]:
 
 
 def _slot_at(page: bytes, at: int) -> bytes:
-    place = SLOT_BYTES + at * SLOT_BYTES
+    place = TAGS_BYTES + at * SLOT_BYTES
     return page[place : place + SLOT_BYTES]
 
 
 def _tag_place(place: int) -> int:
     start = place - place % PAGE_BYTES
-    return start + (place - start) // SLOT_BYTES - 1
+    return start + (place - start - TAGS_BYTES) // SLOT_BYTES
 
 
 def _part(table: mmap.mmap, pages: int, fd: int, factor: int) -> None:
@@ -271,7 +289,8 @@ def _parted_page(table: mmap.mmap, number: int, pages: int, factor: int) -> list
             if home == number:  # not what a power cut left there
                 tags[half].append(tag)
                 slots[half].append(slot)
+    forgot = page[FORGOT:TAGS_BYTES]
     return [
-        (bytes(tags[half]).ljust(SLOT_BYTES, b"\0") + b"".join(slots[half])).ljust(PAGE_BYTES, b"\0")
+        (bytes(tags[half]).ljust(FORGOT, b"\0") + forgot + b"".join(slots[half])).ljust(PAGE_BYTES, b"\0")
         for half in range(factor)
     ]

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.domain.errors import Conflict
+from edge.telemetry.facts_bringing_up import TABLE_NAME, bring_up
 from edge.telemetry.facts_log import list_logs, log_number, read_seed, read_slots
 from edge.telemetry.facts_pages import FactPages, create_pages
 from edge.telemetry.facts_slot import NewerFacts, UnreadableFacts
 
-TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
 _LOCK_NAME = "facts.lock"
 
 
@@ -41,14 +41,16 @@ def lock_facts(directory: Path) -> int:
 
 
 def recover(directory: Path, capacity: int) -> Recovered:
-    """The table with everything that was acknowledged. A damaged one is put aside; what its log knows stays.
+    """The table with everything that was acknowledged. A damaged one is put aside; what its log knows stays. What the
+    previous release wrote is brought to this one's format first.
 
     Raises NewerFacts, OSError.
     """
     for leftover in directory.glob("*.new"):
         leftover.unlink()
+    problems = bring_up(directory, capacity)
     logs = list_logs(directory)
-    seeds, problems = _read_seeds(logs)
+    seeds = _read_seeds(logs, problems)
     try:
         pages = _open_table(directory / TABLE_NAME, capacity, list(seeds.values()))
     except UnreadableFacts as error:
@@ -74,8 +76,8 @@ def _open_table(path: Path, capacity: int, seeds: list[int]) -> FactPages:
     return FactPages(path, capacity)
 
 
-def _read_seeds(logs: list[Path]) -> tuple[dict[Path, int], list[str]]:
-    seeds, problems = {}, []
+def _read_seeds(logs: list[Path], problems: list[str]) -> dict[Path, int]:
+    seeds = {}
     for path in logs:
         try:
             seeds[path] = read_seed(path)
@@ -83,4 +85,4 @@ def _read_seeds(logs: list[Path]) -> tuple[dict[Path, int], list[str]]:
             if isinstance(error, NewerFacts):
                 raise
             problems.append(str(error))
-    return seeds, problems
+    return seeds

@@ -1,31 +1,39 @@
-"""The bytes of the facts table: header, pages, and the 64-byte slot of one device, which is also the log's record.
+"""The bytes of the facts table: header, pages, and the 72-byte slot of one device, which is also the log's record.
 
-A file is a header page, then pages of 4,096 bytes: 63 tags (one byte of each key, 0 for a free slot) and 63 slots.
-A key lives in one page for the life of a file. A slot carries its own checksum, so a reader in another process, and
-whoever reads a log's torn tail, knows a whole one from half of one. Names of apps and devices are never written.
+A file is a header page, then pages of 4,096 bytes: 56 tags (one byte of each key, 0 for a free slot), 8 bytes about
+what was evicted from the page, and 56 slots. A key lives in one page for the life of a file. A slot carries its own
+checksum, so a reader in another process, and whoever reads a log's torn tail, knows a whole one from half of one. Names
+of apps and devices are never written. What format 1 was is told in `facts_format1`.
 """
 
 import struct
+from mmap import mmap
 from typing import NamedTuple
 from zlib import crc32
 
 from xxhash import xxh3_128_digest
 
-from edge.domain.facts import DAY_LIMIT, NAMES_LIMIT, DeviceFacts
+from edge.domain.facts import NAMES_LIMIT, NO_FACTS, Cause, DeviceFacts, Failure, Latest, Step
 
-FACTS_FORMAT = 1
+FACTS_FORMAT = 2
 PAGE_BYTES = 4096
-SLOT_BYTES = 64
-SLOTS = 63  # a page's first 64 bytes are its tags
+SLOT_BYTES = 72
+SLOTS = 56
+TAGS_BYTES = 64  # before a page's first slot: its tags, and what it forgot
+FORGOT = SLOTS  # offset in a page, of two bytes: `Latest.forgot` for who is not in it
 KEY_BYTES = 12  # 10 million devices share a key by accident once in 10**15 tables
 MOVED = 64  # offset in the file of the byte that tells readers to open the path again
 
 _MAGIC = b"edgefact"
 _HEADER = struct.Struct("<8sIIQQ")
 _CHECKSUM = struct.Struct("<I")
-_SLOT = struct.Struct("<12s6Q")
-_DAY = DAY_LIMIT - 1
-_WORDS = struct.Struct("<12x6Q4x").unpack
+_FORGOT = struct.Struct("<H")
+_SLOT = struct.Struct("<12s6Q4H")
+_WORDS = struct.Struct("<12x6Q4H4x").unpack
+# Of a failure, in 32 bits: hour 19, mark 6, cause 4, step 3. The low half stands beside the name and is never 0.
+_STEP, _CAUSE, _MARK = 7, 15, 63
+_STEPS = (None, *Step)
+_CAUSES = (None, *Cause)
 _new = tuple.__new__
 WHOLE = 0x2144DF1C  # the CRC-32 of any bytes followed by their CRC-32
 
@@ -78,10 +86,12 @@ def tag_of(key: bytes) -> int:
 
 def encode_slot(key: bytes, facts: DeviceFacts, day: int) -> bytes:
     """`day`: when the device was last heard of, in days since the epoch."""
-    names = [name << 16 | since for name, since in zip(facts.withheld, facts.since, strict=True)]
+    details = [each.hour << 13 | each.mark << 7 | each.cause << 3 | each.step for each in facts.failures]
+    names = [each.bundle << 16 | detail & 0xFFFF for each, detail in zip(facts.failures, details, strict=True)]
     names += [name << 16 for name in facts.offered]
     names += [0] * (NAMES_LIMIT - len(names))
-    fields = _SLOT.pack(key, facts.channel << 16 | day, *names)
+    halves = [detail >> 16 for detail in details] + [0] * (NAMES_LIMIT - len(details))
+    fields = _SLOT.pack(key, facts.channel << 16 | day, facts.latest, *names, *halves)
     return fields + _CHECKSUM.pack(crc32(fields))
 
 
@@ -91,21 +101,31 @@ def is_whole(slot: bytes) -> bool:
 
 
 def facts_of(slot: bytes) -> DeviceFacts:
-    """Of a whole slot. The short way is the usual device's, of which one bundle is known."""
-    first, oldest, second, third, fourth, fifth = _WORDS(slot)
-    if not second:
+    """Of a whole slot. The short way is the usual device's, of which one bundle is known and nothing failed."""
+    first, latest, oldest, second, third, fourth, a, b, c, d = _WORDS(slot)
+    if not second and not oldest & 0xFFFF:
         # As DeviceFacts(...) does it, in half the time: this is a tenth of a look-up.
-        if day := oldest & _DAY:
-            return _new(DeviceFacts, (first >> 16, (oldest >> 16,), (), (day,), None, None, None, None))
-        return _new(DeviceFacts, (first >> 16, (), (oldest >> 16,) if oldest else (), (), None, None, None, None))
-    withheld, since, offered = [], [], []
-    for name in (oldest, second, third, fourth, fifth):
-        if day := name & _DAY:
-            withheld.append(name >> 16)
-            since.append(day)
+        return _new(DeviceFacts, (first >> 16, (), (oldest >> 16,) if oldest else (), latest, None, None, None, None))
+    failures, offered = [], []
+    for name, half in ((oldest, a), (second, b), (third, c), (fourth, d)):
+        if name & 0xFFFF:
+            failures.append(_failure(name, half))
         elif name:
             offered.append(name >> 16)
-    return DeviceFacts(first >> 16, tuple(withheld), tuple(offered), tuple(since))
+    return DeviceFacts(first >> 16, tuple(failures), tuple(offered), latest)
+
+
+def forgetful(forgot: int) -> DeviceFacts:
+    """What is known of a device that may have been evicted from a page: that it may have been."""
+    return NO_FACTS._replace(latest=Latest(forgot=forgot).packed()) if forgot else NO_FACTS
+
+
+def read_forgot(page: bytes | mmap, start: int = 0) -> int:
+    return int(_FORGOT.unpack_from(page, start + FORGOT)[0])
+
+
+def encode_forgot(forgot: int) -> bytes:
+    return _FORGOT.pack(forgot)
 
 
 def day_touched(slot: bytes) -> int:
@@ -122,5 +142,12 @@ def worth(slot: bytes) -> tuple[bool, int]:
     if not is_whole(slot):
         return False, 0
     chose = any(slot[KEY_BYTES + 2 : KEY_BYTES + 8])
-    withholds = any(slot[KEY_BYTES + 8 : KEY_BYTES + 10])  # the first name's day: what failed comes first
-    return chose or withholds, day_touched(slot)
+    failed = any(slot[KEY_BYTES + 16 : KEY_BYTES + 18])  # the low half of the first name's detail: failures come first
+    return chose or failed, day_touched(slot)
+
+
+def _failure(name: int, half: int) -> Failure:
+    detail = half << 16 | name & 0xFFFF
+    step, cause = _STEPS[detail & _STEP], _CAUSES[detail >> 3 & _CAUSE]
+    assert step is not None and cause is not None, "no failure is without its step and cause"
+    return Failure(name >> 16, step, cause, detail >> 7 & _MARK, detail >> 13)

@@ -17,17 +17,31 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.durable import DIRECTORY_MODE
+from edge.domain.attempts import Ours, newly_withheld
 from edge.domain.errors import Unavailable
-from edge.domain.facts import NO_FACTS, DeviceFacts, day_of
-from edge.telemetry.facts_changes import Erased, FactChange, Offered, change_facts
+from edge.domain.facts import DeviceFacts, day_of
+from edge.telemetry.facts_bringing_up import TABLE_NAME
+from edge.telemetry.facts_changes import (
+    Chose,
+    Erased,
+    FactChange,
+    Failed,
+    Faulted,
+    Installed,
+    Offered,
+    Told,
+    Withheld,
+    change_facts,
+)
 from edge.telemetry.facts_log import FactsLog, Sync, remove_logs
-from edge.telemetry.facts_recovery import TABLE_NAME, lock_facts, recover
+from edge.telemetry.facts_recovery import lock_facts, recover
 from edge.telemetry.facts_slot import encode_slot
+from edge.telemetry.faults import Faults
 
-CAPACITY_DEVICES = 10_000_000  # 940 MB at the largest; a table that few devices use is as small as they are
+CAPACITY_DEVICES = 10_000_000  # 1.1 GB at the largest; a table that few devices use is as small as they are
 QUEUE_LIMIT_CHANGES = 50_000  # some seconds of a full node; beyond it the caller hears that we are overloaded
 GROUP_LIMIT_CHANGES = 4096  # some 50 ms of the thread: what one change may have to wait for
-LOG_LIMIT_SLOTS = 1 << 19  # 32 MiB: some seconds of replay at a start, and one pass of the disk over the table
+LOG_LIMIT_SLOTS = 1 << 19  # 36 MiB: some seconds of replay at a start, and one pass of the disk over the table
 ERASURE_SECONDS = 3600.0  # after it, the log too has forgotten an erased device
 LAZY_SYNC_SECONDS = 1.0
 IDLE_CHECK_SECONDS = 60.0  # how late a quiet writer may notice that a compaction is due
@@ -46,8 +60,9 @@ class FactsFailed(Unavailable):
 
 
 class _Request(NamedTuple):
-    changes: list[FactChange] | None  # None: compact
-    done: asyncio.Future[None]
+    changes: list[Told] | None  # None: compact
+    done: asyncio.Future[list[Withheld]]
+    withheld: list[Withheld]  # what it came to
 
 
 class FactsWriter:
@@ -81,6 +96,7 @@ class FactsWriter:
         except BaseException:
             os.close(self._lock)
             raise
+        self._faults = Faults(clock())
         self._erased_at: float | None = None
         self._written_at = 0.0  # monotonic, of the oldest offer that is not synced
         self._compaction: threading.Thread | None = None
@@ -104,16 +120,16 @@ class FactsWriter:
         """Of the keys in this directory: who asks whether a device is in it needs it (`facts_slot.key_of`)."""
         return self._pages.seed
 
-    async def record(self, changes: Iterable[FactChange]) -> None:
+    async def record(self, changes: Iterable[Told]) -> list[Withheld]:
         """All changes, in order, or an error and none of them. A cancelled call may still happen.
 
-        Raises FactsFull, FactsClosed, FactsFailed (each a 503).
+        Answers which bundles they made withheld. Raises FactsFull, FactsClosed, FactsFailed (each a 503).
         """
         wanted = list(changes)
         if not wanted:
-            return
+            return []
         self._admit(len(wanted))
-        await self._ask(wanted)
+        return await self._ask(wanted)
 
     async def compact(self) -> None:
         """Make the log forget what the table holds or no longer holds. Raises FactsClosed, FactsFailed."""
@@ -127,10 +143,10 @@ class FactsWriter:
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def _ask(self, changes: list[FactChange] | None) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Request(changes, done))
-        await done
+    async def _ask(self, changes: list[Told] | None) -> list[Withheld]:
+        done: asyncio.Future[list[Withheld]] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Request(changes, done, []))
+        return await done
 
     def _admit(self, count: int) -> None:
         if self._closed:
@@ -141,12 +157,12 @@ class FactsWriter:
 
     def _settle(self, group: list[_Request], error: Exception | None) -> None:
         """On the loop: free the group's place in the queue and wake those who wait."""
-        for changes, done in group:
+        for changes, done, withheld in group:
             self._waiting -= len(changes or ())
             if done.done():  # its caller left
                 continue
             if error is None:
-                done.set_result(None)
+                done.set_result(withheld)
             else:
                 done.set_exception(_failure(error))
 
@@ -190,7 +206,7 @@ class FactsWriter:
         return group, True
 
     def _commit(self, group: list[_Request]) -> None:
-        slots, durably = self._next_slots([change for request in group for change in request.changes or ()])
+        slots, durably = self._next_slots(group)
         if not slots:
             return
         if self._log.closed:
@@ -202,23 +218,32 @@ class FactsWriter:
         for slot in slots:
             self._pages.put(slot)
 
-    def _next_slots(self, changes: list[FactChange]) -> tuple[list[bytes], bool]:
+    def _next_slots(self, group: list[_Request]) -> tuple[list[bytes], bool]:
         """The slots that change, each device's last state once; and whether they must be durable at once."""
         now = self._clock()
         today = day_of(now)
         changed: dict[bytes, tuple[DeviceFacts, int]] = {}
         durably = False
-        for change in changes:
+        for change, withheld in ((each, request.withheld) for request in group for each in request.changes or ()):
+            if isinstance(change, Faulted):
+                self._faults.note(change, now)
+                continue
             key = self._pages.key_of(change.app, change.device)
-            before = changed.get(key) or self._pages.read(key)
-            after = change_facts(before[0], change, now), today
+            before, day = changed.get(key) or self._pages.read(key)
+            after = change_facts(before, change, now, self._ours(change))
             if isinstance(change, Erased):  # written even when nothing is known: the log may know of what was evicted
                 self._erased_at = self._erased_at or now
-            elif after == before or (after[0] == NO_FACTS == before[0]):
+            elif after == before and (day in (0, today) or not isinstance(change, Chose)):
                 continue
-            changed[key] = after
-            durably = durably or not isinstance(change, Offered)
+            if isinstance(change, Failed) and (failure := newly_withheld(before, after)) is not None:
+                withheld.append(Withheld(change.app, change.device, failure.bundle, failure.cause))
+            changed[key] = after, today
+            durably = durably or not isinstance(change, Offered | Installed)
         return [encode_slot(key, facts, day) for key, (facts, day) in changed.items()], durably
+
+    def _ours(self, change: FactChange) -> Ours:
+        prefix = change.prefix if isinstance(change, Failed) else ""
+        return lambda bundle, since: self._faults.since(change.app, bundle, prefix, since)
 
     def _begin_log(self) -> None:
         self._older_slots += self._log.slots

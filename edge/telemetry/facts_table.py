@@ -20,11 +20,14 @@ from edge.telemetry.facts_slot import (
     PAGE_BYTES,
     SLOT_BYTES,
     SLOTS,
+    TAGS_BYTES,
     WHOLE,
     UnreadableFacts,
     facts_of,
+    forgetful,
     is_whole,
     parse_header,
+    read_forgot,
     tag_of,
 )
 
@@ -57,12 +60,12 @@ class FactsTable:
         tag = key[11:] if key[11] else b"\1"
         at = held.find(tag, start, start + SLOTS)
         while at >= 0:
-            place = start + (at - start + 1) * SLOT_BYTES
+            place = start + TAGS_BYTES + (at - start) * SLOT_BYTES
             slot = held[place : place + SLOT_BYTES]
             if slot[:KEY_BYTES] == key:
                 return facts_of(slot) if crc32(slot) == WHOLE else self._read_again(held, start, key)
             at = held.find(tag, at + 1, start + SLOTS)
-        return NO_FACTS
+        return _nobody(held, start)
 
     def close(self) -> None:
         if self._map is not None:
@@ -74,7 +77,7 @@ class FactsTable:
             os.sched_yield()
             slot = find_slot(held, start, key)
             if slot is None:
-                return NO_FACTS
+                return _nobody(held, start)
             if is_whole(slot):
                 return facts_of(slot)
         self.torn += 1
@@ -109,9 +112,15 @@ def find_slot(held: mmap.mmap, start: int, key: bytes) -> bytes | None:
     tag = tag_of(key)
     at = tags.find(tag)
     while at >= 0:
-        place = start + SLOT_BYTES + at * SLOT_BYTES
+        place = start + TAGS_BYTES + at * SLOT_BYTES
         slot = held[place : place + SLOT_BYTES]
         if slot.startswith(key):
             return slot
         at = tags.find(tag, at + 1)
     return None
+
+
+def _nobody(held: mmap.mmap, start: int) -> DeviceFacts:
+    """What is known of a device that is not in its page."""
+    forgot = read_forgot(held, start)
+    return forgetful(forgot) if forgot else NO_FACTS

@@ -21,7 +21,7 @@ from edge.telemetry.duplicates import EXPOSED_LIMIT, Seen
 from edge.telemetry.record import Facts, parse_record
 from edge.telemetry.room import held_bytes
 from edge.telemetry.segment import UNBORN, UnreadableSegment, is_live, list_segments, read_frames, read_header
-from edge.wire.actions import ACTIONS, EXPERIMENT_OFFER
+from edge.wire.actions import ACTIONS, OF_NODE
 from edge.wire.stats import bundle_of
 
 SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time to look at what a bad day held
@@ -31,7 +31,7 @@ BUNDLES_PER_APP_AND_DAY_LIMIT = 200  # an app has a few live; whoever invents ve
 OTHER = "other"  # no app id (`parse_app_id`) and no release (a semantic version) can be called so
 
 DAY_MS = 86_400_000
-_COUNTED = ACTIONS | {EXPERIMENT_OFFER}
+_COUNTED = ACTIONS | OF_NODE
 _PLATFORMS = frozenset(platform.value for platform in Platform)
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+from edge.domain.facts import Cause
+
 # Decided by a server; accepted from devices too, some of which send `backend_refusal` (plugin-capabilities §10).
 _BY_SERVERS = frozenset(
     {
@@ -41,7 +43,14 @@ _OF_APPS = frozenset(
     }
 )  # fmt: skip
 
-EXPERIMENT_OFFER = "experiment_offer"  # the node's own word: which arm it offered; no device may say it
+
+def withheld_action(cause: Cause) -> str:
+    return f"withheld_{cause.word}"
+
+
+# The node's own words, which no device may say: which arm it offered, and what made it withhold a bundle.
+EXPERIMENT_OFFER = "experiment_offer"
+OF_NODE = frozenset({EXPERIMENT_OFFER, *map(withheld_action, Cause)})
 
 # What says in its version which bundle the device runs; of `reset` it is the builtin one.
 OF_RUNNING = _OF_APPS | {"set", "reset"}

@@ -35,12 +35,16 @@ def test_a_failed_bundle_is_withheld_until_it_is_lifted(node, tmp_path):
 
     assert device(node, state, "--fail-boot").exit_code == 1
     told = device(node, state)
-    assert told.exit_code == 0 and "bundle_withheld" in told.stdout
+    assert told.exit_code == 0 and "/bundles/" not in told.stdout
 
     who = (state / "device-id").read_text()
+    explained = node.json("explain", APP, "--device", who, "--version-name", "1.0.0")
+    (seen,) = [step["saw"] for step in explained["steps"] if step["rule"] == "what_comes_before"]
+    assert seen["failures"] == {"1.0.1": {"cause": "update_fail", "attempts": 1, "until": "for good"}}
+    assert explained["decision"]["code"] == "bundle_withheld"
     (withheld,) = node.json("device", "show", APP, who)["withheld"]
     assert withheld["version"] == "1.0.1"
-    assert "1.0.1 until" in node.text("device", "show", APP, who)
+    assert "1.0.1 for good: update_fail" in node.text("device", "show", APP, who)
 
     node.text("device", "lift", APP, who, "1.0.1")
     assert "not withheld" in node.failure("device", "lift", APP, who, "1.0.1")

@@ -24,7 +24,7 @@ from yarl import URL
 from edge.bundles.store import blob_key
 from edge.config import Config, Devices, Telemetry
 from edge.domain.errors import Unavailable
-from edge.domain.facts import DAY_SECONDS, DeviceFacts, in_force
+from edge.domain.facts import DAY_SECONDS, DeviceFacts
 from edge.domain.model import AppId
 from edge.node.bundle_routes import DEFAULT_PATIENCE
 from edge.node.current import Current
@@ -144,8 +144,7 @@ async def application(truth: Truth, folder: Path) -> AsyncIterator[Node]:
     try:
         await server.start_server(access_log=None)
         address = str(server.make_url("")).rstrip("/")
-        look = lambda app, device: in_force(own.look_up(app, device), time.time())  # noqa: E731
-        yield Node(address, record, look, folder / "spool")
+        yield Node(address, record, own.look_up, folder / "spool")
     finally:
         await server.close()
         facts.flush()
@@ -232,12 +231,12 @@ async def _record_dated(record: Send, changes: list[Dated], clock: Clock) -> Non
 
 
 async def _settle(writer: FactsWriter, facts: Facts, message: Record) -> None:
-    refused = ""
+    refused, withheld = "", []
     try:
-        await writer.record(message.changes)
+        withheld = await writer.record(message.changes)
     except Unavailable as error:
         refused = error.code
-    facts.settle(message.number, refused)
+    facts.settle(message.number, refused, withheld)
 
 
 def _application(current: Current, spool: Spool, facts: Facts, files: OpenFiles) -> web.Application:

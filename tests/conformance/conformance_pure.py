@@ -12,25 +12,27 @@ from edge.domain.apply import apply
 from edge.domain.channel_choice import ChannelRequest, Forget, Store, decide_choice
 from edge.domain.decision import Offer, unserved
 from edge.domain.explaining import explain
-from edge.domain.facts import DAY_SECONDS, NO_FACTS, DeviceFacts, in_force
+from edge.domain.facts import DAY_SECONDS, NO_FACTS, DeviceFacts, mark_of
 from edge.domain.model import AppState, ChannelName, UpdateCheck
 from edge.domain.rollout import Moment
 from edge.domain.snapshot import AppSnapshot, build_snapshot
 from edge.node.delivery import CONTENT_TYPES, Asked, Blob, plan_delivery
-from edge.node.desk import FAILURES
+from edge.node.peers import Peer
 from edge.node.rate_limits import ChannelLimits
 from edge.node.refusals import refusal_body
-from edge.telemetry.facts_changes import Chose, FactChange, Failed, Offered, change_facts
+from edge.node.reported import changes_in
+from edge.telemetry.facts_changes import Chose, FactChange, Offered, change_facts
 from edge.wire.answers import encode_answer
 from edge.wire.body import WireError
 from edge.wire.channels import encode_channel_answer, encode_too_many, parse_channel_request
 from edge.wire.manifest_size import encode_manifest_size, parse_manifest_size
 from edge.wire.plugins import ZipEnd, form_of
-from edge.wire.stats import Event, bundle_of, encode_stats_answer, parse_stats
+from edge.wire.stats import Event, encode_stats_answer, parse_stats
 from edge.wire.updates import parse_update_check
 
 NOW = 1_750_000_000.0
 MOMENT = Moment(NOW, NOW)
+PEER = Peer("192.0.2.1", "192.0.2.1")
 MODIFIED = 1_700_000_000.0  # of every blob
 JSON = {"content-type": "application/json"}
 
@@ -80,7 +82,7 @@ class PureNode:
         self.facts[key] = change_facts(self.facts.get(key, NO_FACTS), change, now)
 
     def facts_of(self, app: str, device: str) -> DeviceFacts:
-        return in_force(self.facts.get((app, device), NO_FACTS), NOW)
+        return self.facts.get((app, device), NO_FACTS)
 
     def _check(self, body: bytes) -> bytes:
         check = parse_update_check(body)
@@ -98,8 +100,9 @@ class PureNode:
         manifest = b""
         self.seen.because = decision.code
         if isinstance(decision, Offer):
-            self.record(Offered(check.app, check.device, decision.bundle.version))
-            manifest = snapshot.manifest_of(decision.bundle)
+            bundle = decision.bundle
+            self.record(Offered(check.app, check.device, bundle.version, check.version_name, mark_of(bundle, check)))
+            manifest = snapshot.manifest_of(bundle)
         return encode_answer(decision, check, BASE, manifest=manifest, expose_metadata=snapshot.expose_metadata)
 
     def _sizes(self, body: bytes) -> bytes:
@@ -112,14 +115,14 @@ class PureNode:
     def _report(self, body: bytes) -> bytes:
         report = parse_stats(body)
         known = [event for event in report.events if event.app in self.snapshots]
-        for event in known:
-            if event.action in FAILURES and event.version:
-                self.record(Failed(event.app, event.device, bundle_of(event.version)))
+        for event in known:  # one after the other: each changes what the next one meets
+            for _, change in changes_in([event], self.snapshots[event.app], self.facts_of, MOMENT, PEER):
+                self.record(change)
         self.events += known
         return encode_stats_answer(report)
 
     def _choose(self, asked: ChannelRequest) -> Answer:
-        if not self.limits.admit(asked, "192.0.2.1", NOW):
+        if not self.limits.admit(asked, PEER.prefix, NOW):
             return Answer(200, JSON, encode_too_many(asked))
         snapshot = self.snapshots.get(asked.app)
         outcome = decide_choice(snapshot, asked, self._chosen(snapshot, asked))

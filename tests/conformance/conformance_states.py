@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import brotli
 import msgspec
 from conformance_cases import Case, published
+from factories import withheld
 
 from edge.domain.commands import (
     Change,
@@ -98,7 +99,7 @@ def fact_changes(case: Case) -> Iterator[Dated]:
 
 def stored_faults(facts: DeviceFacts, wanted: Mapping[str, Any]) -> list[str]:
     """Differences between what is kept of a device and what should be; only the members given are compared."""
-    given = {"chosen": facts.channel, "withheld": facts.withheld, "offered": facts.offered}
+    given = {"chosen": facts.channel, "withheld": withheld(facts), "offered": facts.offered}
     expected: dict[str, Any] = {}
     if "chosen" in wanted:
         expected["chosen"] = name_hash(wanted["chosen"]) if wanted["chosen"] else 0

@@ -16,8 +16,9 @@ from factories import a_manifest
 from edge.domain.apply import apply
 from edge.domain.commands import Change, Command
 from edge.domain.decision import Blocked, Decision, Offer, RevertToBuiltin
-from edge.domain.explaining import Step, explain
-from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.explaining import Step as Shown
+from edge.domain.explaining import explain
+from edge.domain.facts import Cause, DeviceFacts, Failure, Step, name_hash
 from edge.domain.id_sets import IdSet, encode_id_set, parse_id_set
 from edge.domain.model import AppState, Digest, UpdateCheck
 from edge.domain.rollout import Moment, proven_time
@@ -77,7 +78,7 @@ def answer_of(case: Case) -> dict[str, Any]:
     return told(steps, decision)
 
 
-def told(steps: list[Step], decision: Decision) -> dict[str, Any]:
+def told(steps: list[Shown], decision: Decision) -> dict[str, Any]:
     stops = [step.rule for step in steps if step.outcome == STOP]
     return {
         "outcome": outcome_of(decision),
@@ -101,7 +102,7 @@ def outcome_of(decision: Decision) -> str:
     return "up_to_date"
 
 
-def _bundle(steps: list[Step], decision: Decision) -> str:
+def _bundle(steps: list[Shown], decision: Decision) -> str:
     match decision:
         case Offer(bundle=bundle):
             return bundle.version
@@ -110,7 +111,7 @@ def _bundle(steps: list[Step], decision: Decision) -> str:
     return _saw(steps, "no_new_version_available", "offered")
 
 
-def _saw(steps: list[Step], rule: str, value: str) -> str:
+def _saw(steps: list[Shown], rule: str, value: str) -> str:
     return next((str(step.saw[value]) for step in steps if step.rule == rule), "")
 
 
@@ -175,7 +176,7 @@ def moment_of(raw: Mapping[str, Any]) -> Moment:
 def facts_of(raw: Mapping[str, Any]) -> DeviceFacts:
     return DeviceFacts(
         channel=name_hash(raw["chosen"]) if "chosen" in raw else 0,
-        withheld=tuple(name_hash(version) for version in raw.get("failed", ())),
+        failures=tuple(Failure(name_hash(v), Step.FOR_GOOD, Cause.UPDATE_FAIL) for v in raw.get("failed", ())),
         first_seen_days=raw.get("first_seen_days"),
         sessions_7d=raw.get("sessions_7d"),
         errors_7d=raw.get("errors_7d"),

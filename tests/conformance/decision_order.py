@@ -115,10 +115,14 @@ _TARGETS: dict[str, Callable[[CompiledChannel, Asked], bool]] = {
     "experiment": lambda on, given: on.experiment.takes(given.check, given.facts),
     "rollout": lambda on, given: on.rollout.holds_back(given.check, given.facts, given.moment.proven) is None,
     "what_comes_before": lambda on, given: any(
-        route and route.bundle_hash in given.facts.withheld
+        route and _failed(route, given)
         for route in (on.stable, on.rollout and on.rollout.route, on.experiment and on.experiment.arm_of(given.check))
     ),
 }
+
+
+def _failed(route: Route, given: Asked) -> bool:
+    return any(failure.bundle == route.bundle_hash for failure in given.facts.failures)
 
 
 def _out_of_share(routed: RolloutRoute, given: Asked) -> bool:
@@ -136,7 +140,7 @@ _IN_A_ROLLOUT: dict[str, Callable[[RolloutRoute, Asked], bool]] = {
 }
 _LAST: dict[str, Callable[[CompiledChannel, Route, Asked], bool]] = {
     "no_new_version_available": lambda on, route, given: given.check.version_name == route.version,
-    Reason.WITHHELD.code: lambda on, route, given: route.bundle_hash in given.facts.withheld,
+    Reason.WITHHELD.code: lambda on, route, given: _failed(route, given),
     "builtin": lambda on, route, given: route.offer is None and given.check.version_name == given.check.version_build,
     Reason.BUILTIN_TOO_OLD.code: lambda on, route, given: (
         route.offer is None

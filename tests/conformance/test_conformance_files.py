@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 from conformance_cases import FOLDER, ROUTE_FILES, Case, Exchange, all_cases, differences, fill, load_file, published
 from conformance_pure import MOMENT, PureNode, Seen, node_of
+from factories import withheld
 
 from edge.domain.channel_choice import Refusal
 from edge.domain.decision import Reason
@@ -224,7 +225,7 @@ def holds(code: str, seen: Check) -> bool:
     if code == "up_to_date":
         return compiled.stable is None or route.version == check.version_name
     if code == "bundle_withheld":
-        return route.bundle_hash in seen.facts.withheld
+        return route.bundle_hash in withheld(seen.facts)
     if code == "revert_to_builtin_plugin_version_too_old":
         reverts = check.plugin.reverts_to_builtin or check.version_name == check.version_build
         return compiled.stable is not None and target.bundle is None and not reverts

@@ -2,15 +2,14 @@
 
 from control_world import APP, DEVICE, NOW
 
-from edge.domain.facts import WITHHELD_DAYS
 from edge.telemetry.facts_changes import Chose, Failed, Offered
 
 PATH = f"/v1/apps/{APP}/devices/{DEVICE}"
 
 
 async def test_a_device_nobody_heard_of_has_no_facts(acme):
-    known = await acme("GET", PATH)
-    assert known == {"app": APP, "device": DEVICE, "override": None, "channel": None, "withheld": [], "offered": []}
+    nothing = {"override": None, "channel": None, "withheld": [], "failing": [], "forgot": False, "offered": []}
+    assert await acme("GET", PATH) == {"app": APP, "device": DEVICE} | nothing
 
 
 async def test_facts_are_shown_by_the_names_the_app_still_has(acme, world):
@@ -20,15 +19,40 @@ async def test_facts_are_shown_by_the_names_the_app_still_has(acme, world):
     await world.record([*changes, Offered(APP, DEVICE, "1.0.2")])
     known = await acme("GET", PATH)
     assert (known["override"], known["channel"], known["offered"]) == ("beta", "beta", [None])
-    (withheld,) = known["withheld"]
-    assert withheld["version"] is None  # this app never had such a bundle
-    assert NOW + (WITHHELD_DAYS - 1) * 86_400 < withheld["until"] <= NOW + WITHHELD_DAYS * 86_400
+    # This app never had such a bundle.
+    assert known["withheld"] == [{"version": None, "cause": "update_fail", "attempts": 1, "until": None}]
+
+
+def attempt(version: str, action: str) -> list:
+    return [Offered(APP, DEVICE, version), Failed(APP, DEVICE, version, action)]
+
+
+async def test_attempts_are_shown_with_their_cause_and_until_when_they_withhold(acme, world):
+    await world.record(attempt("1.0.1", "checksum_fail") * 2 + attempt("1.0.2", "download_fail") * 2)
+    known = await acme("GET", PATH)
+    (withheld,), (failing,) = known["withheld"], known["failing"]
+    assert (withheld["cause"], withheld["attempts"]) == ("checksum_fail", 2)
+    assert NOW + 86_400 <= withheld["until"] < NOW + 86_400 + 3_600
+    assert failing == {"version": None, "cause": "download_fail", "attempts": 2}
+
+
+async def test_what_had_to_be_forgotten_shows(acme, world):
+    for number in range(4):
+        await world.record(attempt(f"1.0.{number}", "update_fail"))
+    known = await acme("GET", PATH)
+    assert (len(known["withheld"]), known["forgot"]) == (3, True)
+
+
+async def test_attempts_can_be_lifted_before_they_withhold(acme, world):
+    await world.record(attempt("1.0.1", "download_fail"))
+    await acme("DELETE", f"{PATH}/withheld/1.0.1")
+    assert world.facts_of(APP, DEVICE).failures == ()
 
 
 async def test_what_is_withheld_can_be_lifted_once(acme, world):
     await world.record([Offered(APP, DEVICE, "1.0.1"), Failed(APP, DEVICE, "1.0.1")])
     assert await acme("DELETE", f"{PATH}/withheld/1.0.1") == {"app": APP, "device": DEVICE, "version": "1.0.1"}
-    assert not world.facts_of(APP, DEVICE).withheld
+    assert not world.facts_of(APP, DEVICE).failures
     assert await acme("DELETE", f"{PATH}/withheld/1.0.1", status=404) == "not_withheld"
     assert await acme("DELETE", f"{PATH}/withheld/one", status=422) == "invalid_version"
 

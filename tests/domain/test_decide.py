@@ -13,6 +13,7 @@ from factories import (
     a_snapshot,
     an_app,
     digest,
+    failed,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -255,12 +256,12 @@ def test_the_operators_word_is_above_a_stored_choice():
 @pytest.mark.parametrize(
     ("check", "settings", "facts", "expected"),
     [
-        ({}, {}, DeviceFacts(withheld=(name_hash("1.0.1"),)), Reason.WITHHELD),
-        ({}, {}, DeviceFacts(withheld=(name_hash("1.0.0"), name_hash("1.0.1"))), Reason.WITHHELD),
-        ({}, {}, DeviceFacts(withheld=(name_hash("1.0.2"),)), None),
+        ({}, {}, DeviceFacts(failures=failed("1.0.1")), Reason.WITHHELD),
+        ({}, {}, DeviceFacts(failures=failed("1.0.0", "1.0.1")), Reason.WITHHELD),
+        ({}, {}, DeviceFacts(failures=failed("1.0.2")), None),
         ({}, {}, DeviceFacts(offered=(name_hash("1.0.1"),)), None),
-        ({"version_name": "1.0.1"}, {}, DeviceFacts(withheld=(name_hash("1.0.1"),)), UpToDate),  # it runs after all
-        ({}, {"prod": False}, DeviceFacts(withheld=(name_hash("1.0.1"),)), Reason.WITHHELD),  # before the channel rules
+        ({"version_name": "1.0.1"}, {}, DeviceFacts(failures=failed("1.0.1")), UpToDate),  # it runs after all
+        ({}, {"prod": False}, DeviceFacts(failures=failed("1.0.1")), Reason.WITHHELD),  # before the channel rules
         ({}, {"prod": False}, NO_FACTS, Reason.PROD_BUILD),
     ],
 )
@@ -314,7 +315,7 @@ BUNDLES = st.sampled_from(
 FACTS = st.builds(
     DeviceFacts,
     st.sampled_from([0, name_hash("production"), name_hash("gone")]),
-    st.sampled_from([(), (name_hash("1.0.1"),), (name_hash("2.0.0"), name_hash("9.9.9"))]),
+    st.sampled_from([(), failed("1.0.1"), failed("2.0.0", "9.9.9")]),
 )
 
 

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from factories import a_check, a_snapshot, digest
+from factories import a_check, a_snapshot, digest, failed, withheld
 from histories import DEVICES, SECONDS_BETWEEN, STORIES, VERSIONS, a_history
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,7 +39,7 @@ CHECKS = st.builds(
 FACTS = st.builds(
     DeviceFacts,
     channel=st.sampled_from([0, name_hash("beta"), name_hash("inner"), name_hash("gone")]),
-    withheld=st.lists(st.sampled_from([*map(name_hash, VERSIONS)]), unique=True, max_size=3).map(tuple),
+    failures=st.lists(st.sampled_from(VERSIONS), unique=True, max_size=3).map(lambda names: failed(*names)),
     first_seen_days=st.sampled_from([None, 3, 30]),
 )
 QUESTIONS = st.lists(st.tuples(CHECKS, FACTS, st.floats(-2_000, 60_000)), min_size=1, max_size=12)
@@ -90,7 +90,7 @@ def test_nothing_that_was_withdrawn_is_offered_to_anybody(commands, questions):
         decision = decide(snapshot, check, moment, facts)
         if isinstance(decision, Offer):
             assert not history.state.bundles[decision.bundle.version].withdrawn
-            assert name_hash(decision.bundle.version) not in facts.withheld
+            assert name_hash(decision.bundle.version) not in withheld(facts)
             assert decision.bundle.version != check.version_name
 
 

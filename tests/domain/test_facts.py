@@ -1,35 +1,40 @@
-"""Facts of devices: what each event does to them, held against a plain model."""
+"""What is known of a device: names, marks and hours as slots hold them, and what a failure means for a decision."""
 
 import pytest
+from factories import a_bundle, a_check
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.domain.facts import (
+    CAUSES,
+    CERTAIN,
     DAY_SECONDS,
-    NAMES_LIMIT,
+    HOUR_LIMIT,
+    HOUR_SECONDS,
+    HOURS_BEGIN,
     NO_FACTS,
-    WITHHELD_DAYS,
-    WITHHELD_LIMIT,
+    STARTS,
+    Cause,
     DeviceFacts,
-    choose_channel,
+    Failure,
+    Latest,
+    Step,
+    awaits,
     day_of,
-    in_force,
-    lift,
+    forgot_until,
+    hour_of,
+    is_withheld,
+    last_offered,
+    latest_of,
+    mark_of,
     name_hash,
-    note_failure,
-    note_offer,
+    ran_of,
 )
+from edge.domain.model import Encryption
+from edge.wire.actions import ACTIONS
 
 NOW = 1_760_000_000.0
 TODAY = 20_370
-A, B = name_hash("1.0.0"), name_hash("1.0.1")
-
-
-def failed(*names, now=NOW):
-    facts = NO_FACTS
-    for name in names:
-        facts = note_failure(note_offer(facts, name, now), name, now)
-    return facts
 
 
 @pytest.mark.parametrize(
@@ -51,6 +56,7 @@ def test_names_hash_as_they_always_did(name, expected):
 @given(st.text())
 def test_a_hash_is_never_none_and_fits_a_slot(name):
     assert 0 < name_hash(name) < 1 << 48
+    assert 0 <= ran_of(name) < 1 << 10
 
 
 @pytest.mark.parametrize(("now", "day"), [(-5.0, 1), (0.0, 1), (NOW, TODAY), (1e12, 65_535)])
@@ -58,79 +64,142 @@ def test_a_day_fits_a_slot_whatever_the_clock_says(now, day):
     assert day_of(now) == day
 
 
-def test_a_failure_withholds_what_was_offered():
-    assert failed(A) == DeviceFacts(0, (A,), (), (TODAY,))
+@pytest.mark.parametrize(
+    ("now", "hour"),
+    [
+        (0.0, 0),
+        (HOURS_BEGIN, 0),
+        (HOURS_BEGIN + 0.5, 1),
+        (HOURS_BEGIN + HOUR_SECONDS, 1),
+        (HOURS_BEGIN + HOUR_SECONDS + 1, 2),
+        (1e12, HOUR_LIMIT - 1),
+    ],
+)
+def test_an_hour_is_the_next_full_one_and_fits_a_slot(now, hour):
+    assert hour_of(now) == hour
 
 
-@pytest.mark.parametrize("facts", [NO_FACTS, note_offer(NO_FACTS, B, NOW), failed(A), choose_channel(NO_FACTS, 7)])
-def test_a_failure_without_a_prior_offer_changes_nothing(facts):
-    assert note_failure(facts, A, NOW + DAY_SECONDS) == facts
+def test_causes_have_the_numbers_that_slots_hold():
+    assert [cause.word for cause in Cause] == [
+        "update_fail",
+        "set_fail",
+        "decrypt_fail",
+        "checksum_fail",
+        "unzip_fail",
+        "checksum_required",
+        "session_key_required",
+        "download_fail",
+        "manifest_path_fail",
+        "download_manifest_file_fail",
+        "download_manifest_checksum_fail",
+        "download_manifest_brotli_fail",
+        "windows_path_fail",
+        "canonical_path_fail",
+        "directory_path_fail",
+    ]
+    assert [int(cause) for cause in Cause] == [*range(1, 16)]
 
 
-def test_an_offer_that_crossed_the_failure_does_not_lift_it():
-    assert note_offer(failed(A), A, NOW) == failed(A)
+def test_causes_are_actions_that_devices_report():
+    assert set(CAUSES) <= ACTIONS
+    assert not STARTS & CERTAIN
 
 
-def test_a_lifted_bundle_may_be_offered_and_fail_again():
-    assert lift(failed(A, B), A) == failed(B)
-    assert lift(failed(A), B) == failed(A)
-    assert note_failure(note_offer(lift(failed(A), A), A, NOW), A, NOW) == failed(A)
+HOUR = hour_of(NOW)
+AT = HOURS_BEGIN + HOUR * HOUR_SECONDS
 
 
-@pytest.mark.parametrize(("days", "withheld"), [(-400, True), (0, True), (89, True), (90, False), (91, False)])
-def test_what_is_withheld_expires(days, withheld):
-    assert (A in in_force(failed(A), NOW + days * DAY_SECONDS).withheld) is withheld
-    assert WITHHELD_DAYS == 90
+@pytest.mark.parametrize(
+    ("step", "after_days", "withheld"),
+    [
+        (Step.FAILED_ONCE, 0, False),
+        (Step.FAILED_TWICE, 0, False),
+        (Step.FOR_A_DAY, -400, True),  # a clock that was set back
+        (Step.FOR_A_DAY, 0, True),
+        (Step.FOR_A_DAY, 0.999, True),
+        (Step.FOR_A_DAY, 1, False),
+        (Step.FOR_2_DAYS, 1.999, True),
+        (Step.FOR_2_DAYS, 2, False),
+        (Step.FOR_4_DAYS, 3.999, True),
+        (Step.FOR_4_DAYS, 4, False),
+        (Step.FOR_7_DAYS, 6.999, True),
+        (Step.FOR_7_DAYS, 7, False),
+        (Step.FOR_GOOD, 0, True),
+        (Step.FOR_GOOD, 10_000, True),
+    ],
+)
+def test_how_long_a_bundle_is_withheld(step, after_days, withheld):
+    failure = Failure(1, step, Cause.DOWNLOAD_FAIL, 5, HOUR)
+    assert is_withheld(failure, 5, AT + after_days * DAY_SECONDS) is withheld
 
 
-def test_an_expired_bundle_is_offered_anew():
-    later = NOW + WITHHELD_DAYS * DAY_SECONDS
-    assert note_offer(failed(A), A, later) == DeviceFacts(0, (), (A,), ())
+@pytest.mark.parametrize(("step", "withheld"), [(Step.FOR_A_DAY, False), (Step.FOR_GOOD, True)])
+def test_a_device_that_has_changed_may_try_again_but_what_does_not_start(step, withheld):
+    assert is_withheld(Failure(1, step, Cause.CHECKSUM_FAIL, 5, HOUR), 6, NOW) is withheld
 
 
-def test_only_what_expired_goes():
-    facts = note_failure(note_offer(failed(A), B, NOW + 10 * DAY_SECONDS), B, NOW + 10 * DAY_SECONDS)
-    assert in_force(facts, NOW + 95 * DAY_SECONDS) == DeviceFacts(0, (B,), (), (TODAY + 10,))
+@pytest.mark.parametrize(
+    ("step", "cause", "attempts"),
+    [
+        (Step.FAILED_ONCE, Cause.DOWNLOAD_FAIL, 1),
+        (Step.FAILED_TWICE, Cause.DOWNLOAD_FAIL, 2),
+        (Step.FOR_A_DAY, Cause.DOWNLOAD_FAIL, 3),
+        (Step.FOR_7_DAYS, Cause.DOWNLOAD_FAIL, 6),
+        (Step.FOR_A_DAY, Cause.CHECKSUM_FAIL, 2),
+        (Step.FOR_2_DAYS, Cause.CHECKSUM_FAIL, 3),
+        (Step.FOR_GOOD, Cause.CHECKSUM_FAIL, 2),  # a manifest on iOS
+        (Step.FOR_GOOD, Cause.UPDATE_FAIL, 1),
+    ],
+)
+def test_how_many_attempts_failed(step, cause, attempts):
+    assert Failure(1, step, cause).attempts == attempts
 
 
-def test_the_oldest_offers_make_room():
-    facts = NO_FACTS
-    for bundle in (*range(1, 9), 6):
-        facts = note_offer(facts, bundle, NOW)
-    assert facts.offered == (4, 5, 7, 8, 6)
+KEY = Encryption(session_key="a:b", checksum="c", key_id="d")
 
 
-def test_a_fourth_failure_forgets_the_first():
-    assert failed(1, 2, 3, 4).withheld == (2, 3, 4)
+def test_a_mark_changes_with_the_bytes_the_keys_and_the_device():
+    """Six bits: the words here are chosen so that none of the changes falls on the same mark."""
+    device = {"key_id": "MIIB", "version_build": "1.0.0"}
+    marks = [
+        mark_of(a_bundle("1.0.1"), a_check(**device)),
+        mark_of(a_bundle("1.0.1", zip="0" * 64), a_check(**device)),
+        mark_of(a_bundle("1.0.1", encryption=KEY), a_check(**device)),
+        mark_of(a_bundle("1.0.1"), a_check(**device | {"key_id": ""})),
+        mark_of(a_bundle("1.0.1"), a_check(**device | {"version_build": "1.0.2"})),
+        mark_of(a_bundle("1.0.1"), a_check(**device, plugin=a_check().plugin._replace(version="8.0.1"))),
+    ]
+    assert len(set(marks)) == len(marks) and max(marks) < 64
+    assert mark_of(a_bundle("1.0.1"), a_check(**device, version_name="0.9.0", custom_id="x")) == marks[0]
 
 
-EVENTS = st.lists(
-    st.tuples(st.sampled_from(["offer", "fail", "lift", "choose"]), st.integers(1, 8), st.floats(0, 100 * DAY_SECONDS)),
-    max_size=60,
+LATEST = st.builds(
+    Latest,
+    st.integers(0, (1 << 32) - 1),
+    st.integers(0, 1023),
+    st.integers(0, 63),
+    st.integers(0, (1 << 14) - 1),
+    st.booleans(),
+    st.booleans(),
 )
 
 
-@given(EVENTS)
-def test_facts_always_fit_and_only_failures_of_offered_bundles_withhold(events):
-    facts, offered, now = NO_FACTS, set(), NOW
-    for event, name, passed in events:
-        now += passed
-        before = facts
-        match event:
-            case "offer":
-                facts = note_offer(facts, name, now)
-                offered.add(name)
-                assert facts.offered[-1:] == (name,) or name in in_force(before, now).withheld
-            case "fail":
-                facts = note_failure(facts, name, now)
-                assert (name in facts.withheld) == (name in before.offered or name in before.withheld)
-            case "lift":
-                facts = lift(facts, name)
-                assert name not in facts.withheld
-            case "choose":
-                facts = choose_channel(facts, name)
-                assert facts == before._replace(channel=name)
-        names = facts.withheld + facts.offered
-        assert len(names) == len(set(names)) <= NAMES_LIMIT
-        assert len(facts.since) == len(facts.withheld) <= WITHHELD_LIMIT
-        assert set(facts.withheld) <= offered
+@given(LATEST)
+def test_the_latest_offer_fits_64_bits(latest):
+    assert latest.packed() < 1 << 64
+    assert latest_of(DeviceFacts(latest=latest.packed())) == latest
+
+
+def test_the_latest_offer_is_the_last_name_of_where_it_says():
+    failure = Failure(7, Step.FAILED_ONCE, Cause.DOWNLOAD_FAIL)
+    facts = DeviceFacts(0, (failure,), (8,), Latest(at=1).packed())
+    assert last_offered(NO_FACTS) == 0
+    assert (last_offered(facts), awaits(facts, 8), awaits(facts, 7)) == (8, True, False)
+    retried = facts._replace(latest=Latest(at=1, retried=True).packed())
+    assert (last_offered(retried), awaits(retried, 7)) == (7, True)
+    assert not awaits(facts._replace(latest=Latest(at=1, counted=True).packed()), 8)
+
+
+def test_what_had_to_be_forgotten_is_dated_upwards():
+    assert forgot_until(NO_FACTS) == 0.0
+    assert forgot_until(DeviceFacts(latest=Latest(forgot=TODAY // 4 + 1).packed())) > NOW

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from factories import MOMENT, NOW, a_bundle, a_change, a_check, a_released_app, a_snapshot, an_app
+from factories import MOMENT, NOW, a_bundle, a_change, a_check, a_released_app, a_snapshot, an_app, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ from edge.domain.commands import (
 )
 from edge.domain.decide import decide
 from edge.domain.decision import Offer
-from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
+from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import Rollout
 from edge.domain.previewing import EXPERIMENT, HAS_IT, OFFERED, preview_rollout, share_in
 from edge.domain.rollout import Moment
@@ -133,7 +133,7 @@ def test_a_device_in_an_experiment_is_not_in_the_rollout():
 
 
 def test_a_bundle_that_failed_on_a_device_is_not_offered_to_it():
-    facts = DeviceFacts(withheld=(name_hash("1.1.0"),), since=(1,))
+    facts = DeviceFacts(failures=failed("1.1.0"))
     last = previewed(begun(), checks_of(20), facts=facts).steps[-1]
     assert last.outcomes == Counter({"bundle_withheld": 20})
 

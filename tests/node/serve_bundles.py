@@ -15,6 +15,7 @@ from aiohttp import web
 from edge.node.bundle_routes import DEFAULT_PATIENCE, add_bundle_routes
 from edge.node.connections import Connections
 from edge.node.desk import DeviceDesk
+from edge.node.device_facts import Facts
 from edge.node.event_limits import EventLimits
 from edge.node.files import OpenFiles
 from edge.node.lane import Lane
@@ -22,6 +23,7 @@ from edge.node.lane_shared import LaneShared
 from edge.node.lost import LostBlobs
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
+from edge.telemetry.facts_table import FactsTable
 
 
 class OneFile:
@@ -37,6 +39,9 @@ class OneFile:
     def may_read(self, kind, digest):
         return True
 
+    def bundles_with(self, digest):
+        return ()
+
 
 async def serve_stock(request, path):
     return web.FileResponse(path)
@@ -51,7 +56,7 @@ def in_front(readable, files):
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(0.0, 0.0),
-        facts=None,
+        facts=Facts(FactsTable(Path("no table")), lambda message: None),
     )
     shared = LaneShared(desk, files, Connections(0, Proxies()), DEFAULT_PATIENCE, None)
     return lambda: Lane(shared)

@@ -10,12 +10,20 @@ import aiohttp
 import pytest
 from factories import APP, DEVICE, a_bundle, a_change, a_manifest
 from msgspec import UNSET
+from spooled import events_of
 from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
 
 from edge.bundles.store import blob_key
-from edge.domain.commands import ChannelSettings, CreateChannel, PublishBundle, SegmentSettings, SetChannel, SetSegment
-from edge.domain.facts import WITHHELD_DAYS, in_force
-from edge.telemetry.facts_changes import Failed, Offered
+from edge.domain.commands import (
+    ChannelSettings,
+    CreateChannel,
+    PublishBundle,
+    RollBack,
+    SegmentSettings,
+    SetChannel,
+    SetSegment,
+)
+from edge.domain.facts import awaits, name_hash
 
 OLD, NEW = "7.33.4", "8.51.14"
 
@@ -38,12 +46,12 @@ class Phone:
     """One device's requests, each on a new connection, so that the kernel spreads them over the workers."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
-        self._session = session
+        self.session = session
         self._address = address
 
     async def ask(self, method: str, path: str, body: object = None, **query: str) -> dict | list:
         headers = {"Connection": "close"}
-        async with self._session.request(
+        async with self.session.request(
             method, self._address + path, json=body, params=query, headers=headers
         ) as response:
             assert response.status == 200, await response.text()
@@ -144,7 +152,7 @@ async def test_a_bundle_that_failed_is_not_offered_to_that_device_again(tmp_path
                 await asyncio.sleep(0.01)
         await phone.ask("POST", "/stats", report(action, "1.0.1"))
         answer = await phone.ask("POST", "/updates", info())
-        assert (answer["error"], answer["version"]) == ("no_new_version_available", "1.0.0")
+        assert (answer["error"], answer["kind"]) == ("no_new_version_available", "up_to_date")
         other = await phone.ask("POST", "/updates", info(device_id=DEVICE.replace("0", "3")))
         assert other["version"] == "1.0.1"
         committed = publish(truth, "1.0.2")
@@ -159,7 +167,109 @@ async def test_a_failure_right_after_the_offer_counts_where_one_worker_has_heard
         phone = Phone(session, address)
         assert (await phone.ask("POST", "/updates", info()))["version"] == "1.0.1"
         await phone.ask("POST", "/stats", report("update_fail", "1.0.1"))
-        assert (await phone.ask("POST", "/updates", info()))["error"] == "no_new_version_available"
+        assert (await phone.ask("POST", "/updates", info()))["kind"] == "up_to_date"
+
+
+async def test_attempts_in_a_row_withhold_whichever_worker_hears_of_them(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with running(a_config(tmp_path), truth) as (supervisor, address), aiohttp.ClientSession() as session:
+        phone = Phone(session, address)
+        for number in range(1, 4):
+            assert await phone.runs_next() == "1.0.1"
+            async with asyncio.timeout(PROMPT_SECONDS):  # the offer reaches the table in a batch
+                while not awaits(supervisor.facts_of(APP, DEVICE), name_hash("1.0.1")):
+                    await asyncio.sleep(0.01)
+            for _ in range(3):  # of one attempt
+                await phone.ask("POST", "/stats", report("download_fail", "1.0.0"))
+            assert supervisor.facts_of(APP, DEVICE).failures[0].attempts == number
+        assert await phone.runs_next() == "1.0.0"
+        counts = [each["counts"].get("withheld/download_fail", 0) for each in await supervisor.statuses()]
+        assert sum(counts) == 1
+        (event,) = [event for event in events_of(truth.spool_dir) if event["action"] == "withheld_download_fail"]
+        assert (event["version"], event["device"], event["app"]) == ("1.0.1", DEVICE, APP)
+
+
+async def attempt(phone: Phone, action: str, address: str = "", digest: str = "") -> None:
+    """An offer, a look at its zip, a report."""
+    await phone.ask("POST", "/updates", info())
+    if digest:
+        async with phone.session.get(f"{address}/bundles/{APP}/zip/{digest}") as response:
+            assert response.status == 503
+    await phone.ask("POST", "/stats", report(action, "1.0.0"))
+
+
+async def test_a_blob_that_this_node_lost_withholds_nothing(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
+    async with (
+        running(a_config(tmp_path, workers=1), truth) as (supervisor, address),
+        aiohttp.ClientSession() as session,
+    ):
+        phone, zip_path = Phone(session, address), truth.store.path(blob_key(digest))
+        zip_path.rename(zip_path.with_suffix(".away"))
+        for _ in range(5):
+            await attempt(phone, "checksum_fail", address, digest)
+        assert supervisor.facts_of(APP, DEVICE).failures == ()
+        zip_path.with_suffix(".away").rename(zip_path)
+        async with session.get(f"{address}/bundles/{APP}/zip/{digest}") as response:
+            assert response.status == 200
+
+
+async def test_a_report_of_a_check_that_was_told_nothing_new_counts_for_nothing(tmp_path):
+    """What runs is named by a failed check as well as by a failed download."""
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with (
+        running(a_config(tmp_path, workers=1), truth) as (supervisor, address),
+        aiohttp.ClientSession() as session,
+    ):
+        phone = Phone(session, address)
+        await phone.ask("POST", "/updates", info())
+        back = truth.releases.commit(APP, a_change(RollBack(channel="production", to="builtin")))
+        await supervisor.announce(APP, back.head)
+        assert await phone.runs_next() == "1.0.0"
+        await phone.ask("POST", "/stats", report("download_fail", "1.0.0"))
+        assert supervisor.facts_of(APP, DEVICE).failures == ()
+
+
+async def test_a_device_that_runs_the_bundle_after_all_begins_from_the_beginning(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with (
+        running(a_config(tmp_path, workers=1), truth) as (supervisor, address),
+        aiohttp.ClientSession() as session,
+    ):
+        phone = Phone(session, address)
+        await attempt(phone, "checksum_fail")
+        assert supervisor.facts_of(APP, DEVICE).failures
+        await supervisor.announce(APP, publish(truth, "1.0.2").head)
+        await phone.ask("POST", "/updates", info(version_name="1.0.1"))
+        async with asyncio.timeout(PROMPT_SECONDS):
+            while supervisor.facts_of(APP, DEVICE).failures:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_worker_that_dies_is_no_devices_fault(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with (
+        running(a_config(tmp_path, workers=1), truth) as (supervisor, address),
+        aiohttp.ClientSession() as session,
+    ):
+        phone = Phone(session, address)
+        await phone.ask("POST", "/updates", info())
+        async with asyncio.timeout(PROMPT_SECONDS):
+            while not supervisor.facts_of(APP, DEVICE).offered:
+                await asyncio.sleep(0.01)
+        (victim,) = [worker.pid for worker in supervisor.pool.workers]
+        os.kill(victim, signal.SIGKILL)
+        async with asyncio.timeout(PROMPT_SECONDS):
+            while any(s["pid"] == victim or not s["ready"] for s in await supervisor.statuses()):
+                await asyncio.sleep(0.02)
+        await phone.ask("POST", "/stats", report("checksum_fail", "1.0.1"))
+        assert supervisor.facts_of(APP, DEVICE).failures == ()
 
 
 async def test_a_failure_of_what_was_never_offered_changes_nothing(tmp_path):
@@ -216,11 +326,19 @@ async def test_sizes_are_told_by_digest_and_no_address_is_asked(tmp_path):
 
 
 async def test_the_facts_of_a_check_are_those_of_its_time(tmp_path):
-    """What was withheld long ago is offered again: the clock of the node decides, nothing has to run."""
+    """What was withheld is offered once more after a day: the clock of the node decides, nothing has to run."""
     truth = a_truth(tmp_path)
     publish(truth, "1.0.1")
-    async with running(a_config(tmp_path, workers=1), truth) as (supervisor, _):
-        await supervisor.record([Offered(APP, DEVICE, "1.0.1"), Failed(APP, DEVICE, "1.0.1")])
-        facts = supervisor.facts_of(APP, DEVICE)
-        assert facts.withheld
-        assert not in_force(facts, time.time() + (WITHHELD_DAYS + 1) * 86_400).withheld
+    past = [time.time() - 86_400 - 3_700.0]
+    async with (
+        running(a_config(tmp_path, workers=1), truth, clock=lambda: past[0]) as (_, address),
+        aiohttp.ClientSession() as session,
+    ):
+        phone = Phone(session, address)
+        for _ in range(2):
+            await phone.ask("POST", "/updates", info())
+            await phone.ask("POST", "/stats", report("checksum_fail", "1.0.1"))
+        assert await phone.runs_next() == "1.0.1"  # the workers' clock is a day later
+        past[0] = time.time()
+        await phone.ask("POST", "/stats", report("checksum_fail", "1.0.1"))
+        assert await phone.runs_next() == "1.0.0"

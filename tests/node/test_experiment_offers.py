@@ -6,8 +6,8 @@ import time
 import uuid
 
 import aiohttp
-import msgspec
 from factories import APP, a_bundle, a_change, a_manifest
+from spooled import events_of
 from test_device_ways import info
 from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
 
@@ -16,7 +16,6 @@ from edge.domain.buckets import bucket_of
 from edge.domain.commands import NewArm, PublishBundle, StartExperiment
 from edge.telemetry.counts import read_counts
 from edge.telemetry.fold import fold
-from edge.telemetry.segment import list_segments, read_frames, read_header
 from edge.wire.actions import EXPERIMENT_OFFER
 
 DEVICES = [str(uuid.UUID(int=number)) for number in range(20)]
@@ -32,15 +31,6 @@ def with_an_experiment(truth) -> None:
     arms = (NewArm(name="old", bundle="1.0.1", weight=50_000), NewArm(name="new", bundle="1.0.2", weight=50_000))
     command = StartExperiment(channel="production", name="colour", arms=arms)
     truth.releases.commit(APP, a_change(command, id="salt-of-colour"))
-
-
-def events_of(directory) -> list[dict]:
-    found = []
-    for path in list_segments(directory):
-        with path.open("rb") as file:
-            read_header(file)
-            found += [msgspec.json.decode(line)["event"] for frame in read_frames(file) for line in frame.records]
-    return found
 
 
 def arm_of(device: str) -> str:

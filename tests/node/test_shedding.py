@@ -20,6 +20,7 @@ from edge.node.event_limits import BURST_SECONDS, EventLimits
 from edge.node.files import OpenFiles
 from edge.node.overload import LATE_SECONDS, LATE_TURNS, Overload
 from edge.node.peers import Proxies
+from edge.telemetry.facts_changes import Faulted
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.room import Room, held_bytes
 from edge.telemetry.spool import Spool
@@ -29,7 +30,7 @@ DOWNLOADS_LIMIT = 3
 
 
 @asynccontextmanager
-async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), room=None):
+async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), room=None, told=None):
     truth = a_truth(tmp_path)
     truth.releases.commit(OTHER_APP, a_change(CreateApp(app=OTHER_APP)))
     publish(truth, "1.0.1")
@@ -44,7 +45,7 @@ async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), room=
         proxies=Proxies(proxies),
         overload=Overload(10, DOWNLOADS_LIMIT),
         event_limits=EventLimits(app_rate, prefix_rate),
-        facts=Facts(FactsTable(tmp_path / "no table"), lambda message: None),
+        facts=Facts(FactsTable(tmp_path / "no table"), told.append if told is not None else lambda message: None),
     )
     files = OpenFiles()
     app = build_device_app(desk, files, Readiness(), DEFAULT_PATIENCE)
@@ -157,6 +158,27 @@ async def test_above_their_limit_downloads_hear_503_and_nothing_else_does(tmp_pa
             assert (response.status, await response.read()) == (200, b"zip 1.0.1")
         assert (desk.counts["downloads_over_limit"], desk.counts["downloads_shed"]) == (1, 0)
         assert desk.overload.downloads == DOWNLOADS_LIMIT - 1
+
+
+def faults_in(told):
+    return [change for message in told for change in message.changes if isinstance(change, Faulted)]
+
+
+async def test_what_is_shed_is_told_to_be_this_nodes_fault(tmp_path):
+    path, told = f"/bundles/{APP}/zip/{hashlib.sha256(b'zip 1.0.1').hexdigest()}", []
+    async with a_worker(tmp_path, told=told) as (client, desk):
+        async with client.get(path):
+            assert faults_in(told) == []
+        desk.overload.downloads = DOWNLOADS_LIMIT
+        for _ in range(3):
+            async with client.get(path) as response:
+                assert response.status == 503
+        assert set(faults_in(told)) == {Faulted(APP, "1.0.1")}
+        told.clear()
+        overload(desk)
+        async with client.post("/updates", json=a_question()), client.get(path) as response:
+            assert response.status == 503
+        assert set(faults_in(told)) == {Faulted()}
 
 
 async def test_requests_are_in_progress_until_answered(tmp_path):

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.domain.facts import NO_FACTS, Cause, DeviceFacts, Failure, Step, hour_of
 from edge.telemetry.facts_changes import FactChange, change_facts
 from edge.telemetry.facts_log import list_logs, read_slots
 from edge.telemetry.facts_pages import FactPages, create_pages
@@ -17,6 +17,7 @@ from edge.telemetry.facts_table import FactsTable
 
 NOW = 1_760_000_000.0
 TODAY = 20_370
+HOUR = hour_of(NOW)
 APP = "com.acme.shop"
 SEED = 77
 
@@ -27,6 +28,16 @@ def device(number: int) -> str:
 
 def offer_of(number: int) -> DeviceFacts:
     return DeviceFacts(offered=(number + 1,))
+
+
+def failures_of(*numbers: int) -> tuple[Failure, ...]:
+    return tuple(Failure(number + 1, Step.FOR_GOOD, Cause.UPDATE_FAIL, 0, HOUR) for number in numbers)
+
+
+def full_of(value: int, turn: int) -> DeviceFacts:
+    """As much as a slot holds, all of it of these numbers."""
+    failure = Failure(value, Step.FOR_GOOD, Cause.UPDATE_FAIL, value % 64, turn % 60_000)
+    return DeviceFacts(value, (failure,) * 3, (value,), value)
 
 
 def choice_of(number: int) -> DeviceFacts:

@@ -6,11 +6,12 @@ import random
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from facts_world import APP, NOW, Model, device, differences_after_recovery, no_sync
 
-from edge.telemetry.facts_changes import Chose, Erased, Failed, Lifted, Offered
+from edge.telemetry.facts_changes import Chose, Erased, Failed, Installed, Lifted, Offered
 from edge.telemetry.facts_log import list_logs
 from edge.telemetry.facts_slot import PAGE_BYTES
 from edge.telemetry.facts_store import FactsWriter
@@ -24,7 +25,7 @@ KILLS = 8
 def changes_of(step: int) -> list:
     """The calls of a deterministic history, each of some changes to devices that are touched again and again."""
     pick = random.Random(step)
-    kinds = [Offered, Offered, Failed, Failed, Lifted, Chose]
+    kinds = [Offered, Offered, Failed, partial(Failed, action="checksum_fail"), Installed, Lifted, Chose]
     numbers = [pick.randrange(60) if pick.random() < 0.5 else pick.randrange(20_000) for _ in range(pick.randrange(30))]
     changes = [pick.choice(kinds)(APP, device(number), f"1.0.{pick.randrange(3)}") for number in numbers]
     return changes + [Erased(APP, device(number)) for number in numbers[:2] if step % 5 == 0]

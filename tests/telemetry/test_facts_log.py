@@ -71,9 +71,9 @@ def test_a_header_that_is_not_ours_is_refused(tmp_path):
 def test_a_newer_format_is_named(tmp_path):
     a_log(tmp_path).close()
     (path,) = list_logs(tmp_path)
-    fields = path.read_bytes()[: SLOT_BYTES - 4].replace(b"\x01\0\0\0", b"\x02\0\0\0", 1)
+    fields = path.read_bytes()[: SLOT_BYTES - 4].replace(b"\x02\0\0\0", b"\x03\0\0\0", 1)
     path.write_bytes(fields + crc32(fields).to_bytes(4, "little"))
-    with pytest.raises(NewerFacts, match="format 2 is not 1"):
+    with pytest.raises(NewerFacts, match="format 3 is not 2"):
         read_seed(path)
 
 

@@ -7,19 +7,25 @@ import threading
 from contextlib import asynccontextmanager
 
 import pytest
-from facts_world import APP, NOW, Model, bytes_on_disk, device, differences_after_recovery, logged, no_sync
+from factories import withheld
+from facts_world import APP, HOUR, NOW, Model, bytes_on_disk, device, differences_after_recovery, logged, no_sync
 
-from edge.domain.facts import DAY_SECONDS, NO_FACTS, DeviceFacts, in_force, name_hash
+from edge.domain.facts import CAUSES, NO_FACTS, Cause, DeviceFacts, Failure, Latest, Step, name_hash, ran_of
 from edge.telemetry import facts_store
-from edge.telemetry.facts_changes import Chose, Erased, Failed, Lifted, Offered
+from edge.telemetry.facts_changes import Chose, Erased, Failed, Faulted, Installed, Lifted, Offered, Withheld
 from edge.telemetry.facts_log import list_logs, log_number
 from edge.telemetry.facts_recovery import FactsInUse
-from edge.telemetry.facts_slot import NewerFacts, key_of
+from edge.telemetry.facts_slot import SLOTS, NewerFacts, key_of
 from edge.telemetry.facts_store import FactsClosed, FactsFailed, FactsFull, FactsWriter
 from edge.telemetry.facts_table import FactsTable
 
 ONE = name_hash("1.0.0")
-TODAY = int(NOW // DAY_SECONDS)
+OFFERED = Offered(APP, device(1), "1.0.0", "0.9.0", 5)
+LATEST = Latest(int(NOW), ran_of("0.9.0"), 5)
+COUNTED = LATEST._replace(retried=True, counted=True).packed()
+CLOSED = LATEST._replace(counted=True).packed()
+FAILED = (Failure(ONE, Step.FOR_GOOD, Cause.UPDATE_FAIL, 0, HOUR),)
+UNSURE = (Failure(ONE, Step.FAILED_ONCE, Cause.CHECKSUM_FAIL, 5, HOUR),)
 
 
 class Disk:
@@ -68,13 +74,15 @@ async def test_every_change_is_visible_on_return(tmp_path):
     async with facts(tmp_path) as (writer, table):
         steps = [
             (Failed(APP, device(1), "1.0.0"), NO_FACTS),
-            (Offered(APP, device(1), "1.0.0"), DeviceFacts(offered=(ONE,))),
-            (Failed(APP, device(1), "1.0.0"), DeviceFacts(withheld=(ONE,), since=(TODAY,))),
-            (Offered(APP, device(1), "1.0.0"), DeviceFacts(withheld=(ONE,), since=(TODAY,))),
-            (Chose(APP, device(1), "beta"), DeviceFacts(name_hash("beta"), (ONE,), (), (TODAY,))),
+            (OFFERED, DeviceFacts(offered=(ONE,), latest=LATEST.packed())),
+            (Failed(APP, device(1), "1.0.0"), DeviceFacts(failures=FAILED, latest=COUNTED)),
+            (OFFERED, DeviceFacts(failures=FAILED, latest=COUNTED)),
+            (Chose(APP, device(1), "beta"), DeviceFacts(name_hash("beta"), FAILED, (), COUNTED)),
             (Lifted(APP, device(1), "1.0.0"), DeviceFacts(name_hash("beta"))),
             (Chose(APP, device(1), ""), NO_FACTS),
-            (Offered(APP, device(1), "1.0.0"), DeviceFacts(offered=(ONE,))),
+            (OFFERED, DeviceFacts(offered=(ONE,), latest=LATEST.packed())),
+            (Failed(APP, device(1), "", "checksum_fail"), DeviceFacts(failures=UNSURE, latest=COUNTED)),
+            (Installed(APP, device(1), "1.0.0"), DeviceFacts(offered=(ONE,), latest=CLOSED)),
             (Erased(APP, device(1)), NO_FACTS),
         ]
         for change, expected in steps:
@@ -87,16 +95,57 @@ async def test_changes_of_one_call_happen_in_order(tmp_path):
         await writer.record([Offered(APP, device(1), "1.0.0"), Failed(APP, device(1), "1.0.0")])
         await writer.record([Failed(APP, device(2), "1.0.0"), Offered(APP, device(2), "1.0.0")])
         await writer.record([])
-        assert table.look_up(APP, device(1)).withheld == (ONE,)
-        assert table.look_up(APP, device(2)).withheld == ()
+        assert withheld(table.look_up(APP, device(1))) == (ONE,)
+        assert withheld(table.look_up(APP, device(2))) == ()
 
 
-async def test_what_expired_is_no_longer_in_force(tmp_path):
+async def test_a_call_answers_what_it_made_withheld(tmp_path):
+    async with facts(tmp_path) as (writer, _):
+        attempt = [Offered(APP, device(1), "1.0.0"), Failed(APP, device(1), "1.0.0", "checksum_fail")]
+        assert await writer.record(attempt) == []
+        assert await writer.record([*attempt, *attempt]) == [Withheld(APP, device(1), ONE, Cause.CHECKSUM_FAIL)]
+        assert await writer.record(attempt) == []
+        started = [Offered(APP, device(2), "1.0.0"), Failed(APP, device(2), "1.0.0")]
+        assert await writer.record(started) == [Withheld(APP, device(2), ONE, Cause.UPDATE_FAIL)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "counts"),
+    [
+        (Faulted(), False),
+        (Faulted(APP), False),
+        (Faulted(APP, "1.0.0"), False),
+        (Faulted(APP, "1.0.0", "192.0.2.1"), False),
+        (Faulted(APP, "1.0.0", "192.0.2.2"), True),  # another device's slow network
+        (Faulted(APP, "1.0.1"), True),
+        (Faulted("com.other.app"), True),
+    ],
+)
+async def test_a_failure_that_this_node_brought_about_counts_for_nothing(tmp_path, fault, counts):
     async with facts(tmp_path) as (writer, table):
-        await writer.record([Offered(APP, device(1), "1.0.0"), Failed(APP, device(1), "1.0.0")])
-        found = table.look_up(APP, device(1))
-        assert in_force(found, NOW + 89 * DAY_SECONDS).withheld == (ONE,)
-        assert in_force(found, NOW + 90 * DAY_SECONDS) == NO_FACTS
+        failed = Failed(APP, device(1), "", "download_fail", prefix="192.0.2.1")
+        await writer.record([Offered(APP, device(1), "1.0.0"), fault, failed])
+        assert (table.look_up(APP, device(1)).failures != ()) is counts
+
+
+async def test_offers_from_before_a_start_count_for_nothing(tmp_path):
+    """What the node was in the middle of when it ended is its own fault."""
+    async with facts(tmp_path) as (writer, _):
+        await writer.record([Offered(APP, device(1), "1.0.0")])
+    async with facts(tmp_path, clock=lambda: NOW + 60) as (writer, table):
+        await writer.record([Failed(APP, device(1), "", "checksum_fail")])
+        assert table.look_up(APP, device(1)).failures == ()
+        await writer.record([Offered(APP, device(1), "1.0.0"), Failed(APP, device(1), "", "checksum_fail")])
+        assert len(table.look_up(APP, device(1)).failures) == 1
+
+
+async def test_nothing_is_written_for_what_changes_nothing(tmp_path):
+    """A device that asks again and again, and reports of what was never offered."""
+    async with facts(tmp_path) as (writer, _):
+        await writer.record([Offered(APP, device(1), "1.0.0")])
+        for action in CAUSES:
+            await writer.record([Offered(APP, device(1), "1.0.0"), Failed(APP, device(2), "1.0.0", action)])
+        assert len(logged(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("change", [Chose(APP, device(1), "beta"), Failed(APP, device(1), "1.0.0")])
@@ -310,17 +359,17 @@ async def test_the_log_forgets_an_erased_device_by_itself(tmp_path):
 async def test_an_evicted_device_that_is_erased_does_not_return_from_the_log(tmp_path):
     clock = Clock()
     async with facts(tmp_path, capacity=1, clock=clock) as (writer, table):
-        await writer.record([Chose(APP, device(number), "beta") for number in range(1, 63)])
+        await writer.record([Chose(APP, device(number), "beta") for number in range(1, SLOTS)])
         await writer.compact()
-        clock.now -= DAY_SECONDS
+        clock.now -= 86_400
         await writer.record([Chose(APP, device(0), "beta")])
-        clock.now += DAY_SECONDS
-        await writer.record([Chose(APP, device(63), "beta")])
+        clock.now += 86_400
+        await writer.record([Chose(APP, device(SLOTS), "beta")])
         assert (writer.evicted, table.look_up(APP, device(0))) == (1, NO_FACTS)
         await writer.record([Erased(APP, device(number)) for number in range(10)])
     async with facts(tmp_path, capacity=1, clock=clock) as (writer, table):
         assert table.look_up(APP, device(0)) == NO_FACTS
-        assert table.look_up(APP, device(63)).channel == name_hash("beta")
+        assert table.look_up(APP, device(SLOTS)).channel == name_hash("beta")
 
 
 async def test_a_damaged_table_is_put_aside_and_the_log_still_counts(tmp_path):
@@ -346,7 +395,7 @@ async def test_a_later_releases_table_is_left_alone(tmp_path):
     async with facts(tmp_path):
         pass
     path = tmp_path / "facts.table"
-    newer = path.read_bytes()[:8] + b"\x02" + path.read_bytes()[9:]
+    newer = path.read_bytes()[:8] + b"\x03" + path.read_bytes()[9:]
     path.write_bytes(newer)
     for _ in range(2):  # the lock is free again
         with pytest.raises(NewerFacts):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import pty
 import random
 import signal
 import subprocess
@@ -94,42 +93,15 @@ class Node:
         return self.run("device", "update", *where, *args)
 
 
-def at_terminal(node, *args, typed, after="", env=None):
-    """The exit code, and what the person saw. It is typed once `after` is to be seen."""
-    master, terminal = pty.openpty()
-    own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
-    own |= {"EDGE_URL": node.control, "EDGE_DATA_DIR": str(node.data_dir)} | (env or {})
-    command = [sys.executable, "-c", "from edge.cli.main import main; main()", *args]
-    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
-    # A session of its own has no other terminal: passwords are read from this one.
-    with subprocess.Popen(command, env=own, start_new_session=True, **streams) as process:
-        os.close(terminal)
-        seen = b""
-        while after.encode() not in seen:
-            block = _read(master)
-            assert block, seen
-            seen += block
-        os.write(master, typed.encode())
-        while block := _read(master):
-            seen += block
-    os.close(master)
-    return process.returncode, seen.decode().replace("\r\n", "\n")
-
-
-def _read(master):
-    try:
-        return os.read(master, 4_096)
-    except OSError:  # the other side is closed
-        return b""
-
-
 @contextmanager
-def serving_node(folder, **settings):
-    """`settings` are variables of the environment."""
+def serving_node(folder, *, descriptors=0, **settings):
+    """`settings` are variables of the environment; `descriptors` is how many files the node may have open, 0: as we."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
     environ |= {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"} | settings
     program = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
     args = [sys.executable, "-c", program, "serve", "--json"]
+    if descriptors:
+        args = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *args]
     with subprocess.Popen(args, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True) as serving:
         try:
             yield Node(folder, json.loads(serving.stdout.readline()), serving)

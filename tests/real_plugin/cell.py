@@ -69,7 +69,7 @@ class Cell:
         with self._slots:
             phone.folder.mkdir(parents=True, exist_ok=True)
             launch = self._client.launch(
-                phone, self.world.devices, self._log(label), boot_ok=boot_ok, settle=self._settle
+                phone, phone.url or self.world.devices, self._log(label), boot_ok=boot_ok, settle=self._settle
             )
         self.record[label] = launch
         return launch
@@ -83,7 +83,7 @@ class Cell:
         """Calls of the app's own code, in one launch."""
         with self._slots:
             phone.folder.mkdir(parents=True, exist_ok=True)
-            answers = self._client.call(phone, self.world.devices, self._log(label), calls)
+            answers = self._client.call(phone, phone.url or self.world.devices, self._log(label), calls)
         self.record[label] = answers
         return answers
 

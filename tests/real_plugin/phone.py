@@ -28,6 +28,7 @@ class Phone:
     running: str = ""  # a bundle that it already has; made up at the first launch
     public_key: Path | None = None
     direct_update: bool = False
+    url: str = ""  # of the device port that it knows, where that is not the suite's node
 
 
 class Report(NamedTuple):

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.running_node import Node, hashes, serving_node, write_folder
+from tests.real_plugin.crowd import DESCRIPTORS, crowding
 
+OVERLOADED_APP = "com.example.overloaded"
 COUNTED_SECONDS = 30.0  # within which what was acknowledged must be counted
 
 
@@ -17,6 +19,7 @@ class World:
 
     def __init__(self, node: Node, folder: Path) -> None:
         self.devices: str = node.devices
+        self.overloaded = ""  # the device port of another node that has more to do than it can
         self._node = node
         self._folder = folder
         self._turn = threading.Lock()
@@ -60,5 +63,19 @@ class World:
 
 @contextlib.contextmanager
 def serving_world(folder: Path) -> Iterator[World]:
-    with serving_node(folder) as node:
-        yield World(node, folder / "published")
+    with serving_node(folder) as node, _overloaded_node(folder / "overloaded") as address:
+        world = World(node, folder / "published")
+        world.overloaded = address
+        yield world
+
+
+@contextlib.contextmanager
+def _overloaded_node(folder: Path) -> Iterator[str]:
+    """It has something to offer, and too much to do to offer it."""
+    folder.mkdir()
+    with serving_node(folder, descriptors=DESCRIPTORS) as node:
+        world = World(node, folder / "published")
+        world.create(OVERLOADED_APP)
+        world.publish(OVERLOADED_APP, "1.0.5", {"index.html": b"<!doctype html>never offered"})
+        with crowding(node.devices):
+            yield node.devices

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tests.real_plugin.cell import Cell
 from tests.real_plugin.phone import Phone
 from tests.real_plugin.suites.contents import small_app
+from tests.real_plugin.world import OVERLOADED_APP
 
 PLACES = ("builtin", "bundle", "direct")
 
@@ -19,6 +20,7 @@ class Reason(NamedTuple):
     app: str
     native: str = "1.0.0"
     native_on_bundle: str = "1.0.0"
+    url: str = ""
 
 
 def quiet(cell: Cell) -> None:
@@ -31,7 +33,13 @@ def quiet(cell: Cell) -> None:
 def _phone(cell: Cell, label: str, reason: Reason, where: str) -> Phone:
     running = "1.0.1" if where == "bundle" else ""
     native = reason.native_on_bundle if running else reason.native
-    facts = {"app": reason.app, "native": native, "running": running, "direct_update": where == "direct"}
+    facts = {
+        "app": reason.app,
+        "native": native,
+        "running": running,
+        "direct_update": where == "direct",
+        "url": reason.url,
+    }
     return cell.phone(label.replace(" ", "-"), **facts)
 
 
@@ -49,6 +57,7 @@ def _reasons(cell: Cell) -> Iterator[Reason]:
     world.publish(blocked, "2.0.0", small_app(2))
     yield Reason("blocked by policy", blocked)
     yield Reason("native version without a number", blocked, "dev", "dev")
+    yield Reason("overloaded", OVERLOADED_APP, url=world.overloaded)
     current = f"{app}.current"
     world.create(current)
     world.publish(current, "1.0.1", small_app(1))

@@ -86,6 +86,7 @@ class How(NamedTuple):
     packing: Packing = SMALLEST
     memory: Memory | None = None
     key: PrivateKey | None = None
+    warn: Callable[[str], None] = note  # hears, before the work, what may not be meant
 
 
 class _Sending(NamedTuple):
@@ -107,7 +108,7 @@ def post_at_once(client: Client, request: Request) -> Any:
 def publish(client: Client, release: Release, path: Path, how: How, post: Post = post_at_once) -> Published:
     """`post` sends the request that publishes, when everything is uploaded. Raises EdgeError: what the source, the
     server or the connection is to blame for."""
-    warnings = _ask_first(client, release)
+    warnings = _ask_first(client, release, how.warn)
     before = find_before(client, release.app, release.version, release.channel)
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
         source = read_source(path, Path(workdir), how.selection)
@@ -125,7 +126,7 @@ def publish_opaque(
     """A zip that was encrypted before; it goes to devices as it is. `post` as in `publish`. Raises EdgeError."""
     made = digest_file(file)
     check_ciphertext_size(made.bytes, repr(str(file)))
-    warnings = _ask_first(client, release)
+    warnings = _ask_first(client, release, note)
     named = {"zip": made.sha256, "manifest": None, "encryption": _encryption(encryption)}
     return _send(client, release, _Sending({made.sha256: file}, named), post)._replace(warnings=warnings)
 
@@ -219,7 +220,7 @@ def _encryption(encryption: Encryption) -> dict[str, str]:
     }
 
 
-def _ask_first(client: Client, release: Release) -> tuple[str, ...]:
+def _ask_first(client: Client, release: Release, warn: Callable[[str], None]) -> tuple[str, ...]:
     """What would refuse the bundle at the end is told before a minute of packing, and what to think about. Raises
     EdgeError.
     """
@@ -232,7 +233,7 @@ def _ask_first(client: Client, release: Release) -> tuple[str, ...]:
     warning = warning_of_order(release.version)
     if not warning or not _blocks_under_native(client, release):
         return ()
-    note(f"warning: {warning}")
+    warn(f"warning: {warning}")
     return (warning,)
 
 

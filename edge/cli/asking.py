@@ -15,6 +15,7 @@ import click
 from edge.cli.client import Client
 from edge.cli.output import Output, counted, line, moment, note
 
+SHOWN_LIMIT = 8  # channels, bundles, groups of devices: what fits on one screen; --json tells more
 NOBODY_THERE = 2  # as for wrong usage: nothing was sent
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,9 +82,10 @@ def carry_out(
     if asking.dry_run:
         out.result(foreseen, lambda: _tell(name, foreseen, line))
         raise click.exceptions.Exit(0)
-    if foreseen["changed"]:
-        _tell(name, foreseen, note)
-        _ask(type_in)
+    if not foreseen["changed"]:  # nothing to ask about, and nothing to send
+        return {key: value for key, value in foreseen.items() if key not in ("dry_run", "impact")}
+    _tell(name, foreseen, note)
+    _ask(type_in)
     body = request.body if settle is None else settle(foreseen)
     return client.send(request.method, request.path, body)
 
@@ -117,15 +119,18 @@ def _tell(what: str, foreseen: Foreseen, say: Callable[[str], None]) -> None:
 
 
 def _sentences(impact: dict[str, Any]) -> Iterator[str]:
-    for each in impact["channels"]:
+    channels = impact["channels"]
+    for each in channels[:SHOWN_LIMIT]:
         yield _channel(each)
-    if impact["more_channels"]:
-        yield f"and {counted(impact['more_channels'], 'channel')} more"
-    if not impact["channels"]:
+    more = len(channels[SHOWN_LIMIT:]) + impact["more_channels"]
+    if more:
+        yield f"and {counted(more, 'channel')} more"
+    if not channels:
         yield "no channel offers anything else"
     for verb in ("withdrawn", "removed"):
-        if impact[verb]:
-            yield f"{verb}: {', '.join(impact[verb])}"
+        if bundles := impact[verb]:
+            rest = f", and {len(bundles) - SHOWN_LIMIT} more" if len(bundles) > SHOWN_LIMIT else ""
+            yield f"{verb}: {', '.join(bundles[:SHOWN_LIMIT])}{rest}"
     yield from _devices(impact)
 
 
@@ -138,11 +143,9 @@ def _channel(each: dict[str, Any]) -> str:
     said = [f"{_offers(after)} instead of {_bundle(before)}" if before["bundle"] != after["bundle"] else _offers(after)]
     if before["public"] != after["public"]:
         said.append(f"becomes {_visibility(after)}")
-    for kind in ("rollout", "experiment"):
+    for kind, words in (("rollout", "the rollout of"), ("experiment", "experiment")):
         if before[kind] != after[kind]:
-            said.append(
-                f"the {kind} of {before[kind]} ends" if before[kind] else f"the {kind} of {after[kind]} goes on"
-            )
+            said.append(f"{words} {before[kind]} ends" if before[kind] else f"{words} {after[kind]} runs")
     said.append(f"falls back to {after['last_good'] or 'builtin'}")
     return f"{name}: {', '.join(said)}"
 
@@ -155,7 +158,7 @@ def _devices(impact: dict[str, Any]) -> Iterator[str]:
     since = f", by reports since {moment(seen['since'])}" if seen["since"] else ""
     more = ", and more that were not read" if seen["cut"] else ""
     yield f"{counted(seen['devices'], 'known device')}{since}{more}; {seen['touched']} of them touched"
-    for each in seen["moves"]:
+    for each in seen["moves"][:SHOWN_LIMIT]:
         yield f"  {counted(each['devices'], 'device')}: {each['becomes']} instead of {each['was']}"
     concerned = {
         *impact["withdrawn"],

@@ -1,6 +1,6 @@
 """What a command id stands for: one command of one author. Pure.
 
-A repeat with the same content is harmless, anything else under the same id is a mistake of the caller, who is told what
+A repeat with the same content is harmless; anything else under the same id is a mistake of the caller, who hears what
 the id was first used for. Compared is what was asked, not what became of it: times and salts come later.
 """
 

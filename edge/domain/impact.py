@@ -110,7 +110,7 @@ def _offerings(state: AppState | None) -> dict[ChannelName, Offering]:
 
 
 def _ends_up(app: AppSnapshot | None, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> str:
-    """What the device runs when it has done what it is told: who hears "nothing new" goes on with what it has."""
+    """What the device runs after its answer: one that hears "nothing new" goes on with what it has."""
     decision = decide(app, check, moment, facts) if app is not None else None
     match decision:
         case Offer():

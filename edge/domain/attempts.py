@@ -47,6 +47,11 @@ ATTEMPT_SECONDS = 3_600.0  # how long after an offer a report can be about it
 Ours = Callable[[int, float], bool]  # whether this node failed that bundle itself, since then
 
 
+def never(bundle: int, since: float) -> bool:
+    """An `Ours` for who failed nothing."""
+    return False
+
+
 class Report(NamedTuple):
     """A device's word that something failed."""
 
@@ -66,7 +71,7 @@ def note_offer(facts: DeviceFacts, bundle: int, now: float, ran: int = 0, mark: 
     device that has changed since a failed download begins from the beginning."""
     if awaits(facts, bundle):
         return facts
-    failure = failure_of(facts, bundle)
+    failure = failure_of(facts, bundle) if facts.failures else None
     if failure is not None and is_withheld(failure, mark, now):
         return facts
     counts_on = failure is not None and failure.mark == mark
@@ -75,9 +80,7 @@ def note_offer(facts: DeviceFacts, bundle: int, now: float, ran: int = 0, mark: 
     return _kept(facts, failures, offered, bundle, Latest(int(now), ran, mark, latest_of(facts).forgot))
 
 
-def note_failure(
-    facts: DeviceFacts, report: Report, now: float, ours: Ours = lambda bundle, since: False
-) -> DeviceFacts:
+def note_failure(facts: DeviceFacts, report: Report, now: float, ours: Ours = never) -> DeviceFacts:
     """What a report comes to; `now` is when it arrived."""
     if report.cause in STARTS:
         return _note_start(facts, name_hash(report.version), report.cause, now)

@@ -10,6 +10,7 @@ from edge.domain.attempts import (
     Report,
     choose_channel,
     lift,
+    never,
     note_failure,
     note_install,
     note_offer,
@@ -83,9 +84,7 @@ FactChange = Chose | Offered | Failed | Installed | Lifted | Erased
 Told = FactChange | Faulted
 
 
-def change_facts(
-    facts: DeviceFacts, change: FactChange, now: float, ours: Ours = lambda bundle, since: False
-) -> DeviceFacts:
+def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours = never) -> DeviceFacts:
     """`ours` tells whether this node failed a bundle itself, for that device, since a time."""
     match change:
         case Chose(channel=channel):

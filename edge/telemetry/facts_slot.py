@@ -108,11 +108,13 @@ def facts_of(slot: bytes) -> DeviceFacts:
         return _new(DeviceFacts, (first >> 16, (), (oldest >> 16,) if oldest else (), latest, None, None, None, None))
     failures, offered = [], []
     for name, half in ((oldest, a), (second, b), (third, c), (fourth, d)):
+        if not name:
+            break
         if name & 0xFFFF:
             failures.append(_failure(name, half))
-        elif name:
+        else:
             offered.append(name >> 16)
-    return DeviceFacts(first >> 16, tuple(failures), tuple(offered), latest)
+    return _new(DeviceFacts, (first >> 16, tuple(failures), tuple(offered), latest, None, None, None, None))
 
 
 def forgetful(forgot: int) -> DeviceFacts:
@@ -149,5 +151,4 @@ def worth(slot: bytes) -> tuple[bool, int]:
 def _failure(name: int, half: int) -> Failure:
     detail = half << 16 | name & 0xFFFF
     step, cause = _STEPS[detail & _STEP], _CAUSES[detail >> 3 & _CAUSE]
-    assert step is not None and cause is not None, "no failure is without its step and cause"
-    return Failure(name >> 16, step, cause, detail >> 7 & _MARK, detail >> 13)
+    return _new(Failure, (name >> 16, step, cause, detail >> 7 & _MARK, detail >> 13))

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.durable import DIRECTORY_MODE
-from edge.domain.attempts import Ours, newly_withheld
+from edge.domain.attempts import Ours, never, newly_withheld
 from edge.domain.errors import Unavailable
 from edge.domain.facts import DeviceFacts, day_of
 from edge.telemetry.facts_bringing_up import TABLE_NAME
 from edge.telemetry.facts_changes import (
     Chose,
     Erased,
-    FactChange,
     Failed,
     Faulted,
     Installed,
@@ -230,7 +229,7 @@ class FactsWriter:
                 continue
             key = self._pages.key_of(change.app, change.device)
             before, day = changed.get(key) or self._pages.read(key)
-            after = change_facts(before, change, now, self._ours(change))
+            after = change_facts(before, change, now, self._ours(change) if isinstance(change, Failed) else never)
             if isinstance(change, Erased):  # written even when nothing is known: the log may know of what was evicted
                 self._erased_at = self._erased_at or now
             elif after == before and (day in (0, today) or not isinstance(change, Chose)):
@@ -241,9 +240,8 @@ class FactsWriter:
             durably = durably or not isinstance(change, Offered | Installed)
         return [encode_slot(key, facts, day) for key, (facts, day) in changed.items()], durably
 
-    def _ours(self, change: FactChange) -> Ours:
-        prefix = change.prefix if isinstance(change, Failed) else ""
-        return lambda bundle, since: self._faults.since(change.app, bundle, prefix, since)
+    def _ours(self, change: Failed) -> Ours:
+        return lambda bundle, since: self._faults.since(change.app, bundle, change.prefix, since)
 
     def _begin_log(self) -> None:
         self._older_slots += self._log.slots

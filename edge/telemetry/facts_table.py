@@ -15,6 +15,7 @@ from xxhash import xxh3_128_digest
 
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.telemetry.facts_slot import (
+    FORGOT,
     KEY_BYTES,
     MOVED,
     PAGE_BYTES,
@@ -65,7 +66,7 @@ class FactsTable:
             if slot[:KEY_BYTES] == key:
                 return facts_of(slot) if crc32(slot) == WHOLE else self._read_again(held, start, key)
             at = held.find(tag, at + 1, start + SLOTS)
-        return _nobody(held, start)
+        return _nobody(held, start) if held[start + FORGOT] or held[start + FORGOT + 1] else NO_FACTS
 
     def close(self) -> None:
         if self._map is not None:
@@ -122,5 +123,4 @@ def find_slot(held: mmap.mmap, start: int, key: bytes) -> bytes | None:
 
 def _nobody(held: mmap.mmap, start: int) -> DeviceFacts:
     """What is known of a device that is not in its page."""
-    forgot = read_forgot(held, start)
-    return forgetful(forgot) if forgot else NO_FACTS
+    return forgetful(read_forgot(held, start))

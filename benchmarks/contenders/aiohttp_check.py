@@ -22,7 +22,7 @@ from edge.node.event_limits import EventLimits
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
 from edge.node.supervisor import Truth
-from edge.telemetry.facts_recovery import TABLE_NAME
+from edge.telemetry.facts_pages import TABLE_NAME
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.spool import Spool
 from edge.wire.updates import WireError, parse_update_check

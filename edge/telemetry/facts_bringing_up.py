@@ -11,10 +11,9 @@ from pathlib import Path
 from edge.bundles.durable import sync_directory
 from edge.telemetry import facts_format1 as old
 from edge.telemetry.facts_log import list_logs
-from edge.telemetry.facts_pages import FactPages, create_pages
+from edge.telemetry.facts_pages import TABLE_NAME, FactPages, create_pages
 from edge.telemetry.facts_slot import PAGE_BYTES, NewerFacts, UnreadableFacts, encode_slot, parse_header
 
-TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
 _UNBORN = "facts.table.bringing-up"
 
 

@@ -39,6 +39,7 @@ from edge.telemetry.facts_slot import (
 )
 from edge.telemetry.facts_table import find_slot
 
+TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
 DEVICES_PER_PAGE = 38  # of 56 slots: then chance fills a page too early for one device in 10,000
 FIRST_PAGES_LIMIT = 32  # a new table is 64 to 128 KiB
 GROWTH_CHUNK_PAGES = 256  # read, parted and written at once

@@ -20,7 +20,6 @@ from edge.bundles.durable import DIRECTORY_MODE
 from edge.domain.attempts import Ours, never, newly_withheld
 from edge.domain.errors import Unavailable
 from edge.domain.facts import DeviceFacts, day_of
-from edge.telemetry.facts_bringing_up import TABLE_NAME
 from edge.telemetry.facts_changes import (
     Chose,
     Erased,
@@ -33,6 +32,7 @@ from edge.telemetry.facts_changes import (
     change_facts,
 )
 from edge.telemetry.facts_log import FactsLog, Sync, remove_logs
+from edge.telemetry.facts_pages import TABLE_NAME
 from edge.telemetry.facts_recovery import lock_facts, recover
 from edge.telemetry.facts_slot import encode_slot
 from edge.telemetry.faults import Faults

@@ -49,7 +49,7 @@ class FactsTable:
         self._pages = self._seed = 0
 
     def look_up(self, app: str, device: str) -> DeviceFacts:
-        """Everything that the writer has acknowledged. What expired is still in it: see `domain.facts.in_force`."""
+        """Everything that the writer has acknowledged."""
         held = self._map
         if held is None or held[MOVED]:
             held = self._open()

@@ -11,16 +11,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from factories import a_manifest
+from factories import a_manifest, failed
 
 from edge.domain.apply import apply
+from edge.domain.attempts import Report, note_failure, note_offer
 from edge.domain.commands import Change, Command
 from edge.domain.decision import Blocked, Decision, Offer, RevertToBuiltin
 from edge.domain.explaining import Step as Shown
 from edge.domain.explaining import explain
-from edge.domain.facts import Cause, DeviceFacts, Failure, Step, name_hash
+from edge.domain.facts import (
+    CAUSES,
+    DAY_SECONDS,
+    FORGOT_DAYS,
+    HOUR_SECONDS,
+    DeviceFacts,
+    Latest,
+    mark_of,
+    name_hash,
+)
 from edge.domain.id_sets import IdSet, encode_id_set, parse_id_set
-from edge.domain.model import AppState, Digest, UpdateCheck
+from edge.domain.model import AppState, Bundle, Digest, UpdateCheck
 from edge.domain.rollout import Moment, proven_time
 from edge.domain.snapshot import AppSnapshot, build_snapshot
 from edge.wire.updates import parse_update_check
@@ -68,7 +78,7 @@ def asked(case: Case) -> Asked:
     raw = case.raw
     state = state_of(json.dumps(raw["state"]))
     snapshot = snapshot_of(json.dumps(raw["state"]), raw.get("region", ""))
-    return Asked(case, state, snapshot, check_of(raw), moment_of(raw["time"]), facts_of(raw.get("facts", {})))
+    return Asked(case, state, snapshot, check_of(raw), moment_of(raw["time"]), facts_of(raw, state))
 
 
 def answer_of(case: Case) -> dict[str, Any]:
@@ -173,15 +183,34 @@ def moment_of(raw: Mapping[str, Any]) -> Moment:
     return Moment(now, proven)
 
 
-def facts_of(raw: Mapping[str, Any]) -> DeviceFacts:
-    return DeviceFacts(
+def facts_of(case: Mapping[str, Any], state: AppState) -> DeviceFacts:
+    raw, now = case.get("facts", {}), moment_of(case["time"]).now
+    facts = DeviceFacts(failures=failed(*raw.get("failed", ())))
+    for download in raw.get("downloads", ()):
+        facts = _after_downloads(facts, download, state.bundles[download["version"]], check_of(case), now)
+    if "forgot_days_ago" in raw:
+        forgot = int((now - raw["forgot_days_ago"] * DAY_SECONDS) // (FORGOT_DAYS * DAY_SECONDS)) + 1
+        facts = facts._replace(latest=Latest(forgot=forgot).packed())
+    return facts._replace(
         channel=name_hash(raw["chosen"]) if "chosen" in raw else 0,
-        failures=tuple(Failure(name_hash(v), Step.FOR_GOOD, Cause.UPDATE_FAIL) for v in raw.get("failed", ())),
         first_seen_days=raw.get("first_seen_days"),
         sessions_7d=raw.get("sessions_7d"),
         errors_7d=raw.get("errors_7d"),
         features=frozenset(raw["features"]) if "features" in raw else None,
     )
+
+
+def _after_downloads(
+    facts: DeviceFacts, raw: Mapping[str, Any], bundle: Bundle, check: UpdateCheck, now: float
+) -> DeviceFacts:
+    """Each report is of an attempt of its own, and waits until the bundle is offered again. A device that has changed
+    since has another mark."""
+    named, mark = name_hash(bundle.version), mark_of(bundle, check) ^ raw.get("changed", False)
+    at = now - raw["hours_ago"] * HOUR_SECONDS
+    for number, action in enumerate(raw["reports"], 1):
+        moment = at - (len(raw["reports"]) - number) * (7 * DAY_SECONDS + 2 * HOUR_SECONDS)
+        facts = note_failure(note_offer(facts, named, moment, 0, mark), Report("", CAUSES[action]), moment)
+    return facts
 
 
 def seconds(after_start: float) -> float:

@@ -18,7 +18,7 @@ from factories import APP, DEVICE
 from test_supervisor import a_truth, publish
 
 from edge.bundles.store import blob_key
-from edge.node.bundle_routes import DEFAULT_PATIENCE
+from edge.node.bundle_routes import DEFAULT_PATIENCE, Patience
 from edge.node.connections import Connections, accept_with
 from edge.node.current import Current
 from edge.node.delivery import Asked
@@ -33,6 +33,7 @@ from edge.node.lane import WAITING_LIMIT_BYTES, Lane
 from edge.node.lane_shared import LaneShared
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
+from edge.telemetry.facts_changes import Faulted
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.spool import Spool
 
@@ -47,6 +48,7 @@ class Doors(NamedTuple):
     plain: int
     shared: LaneShared
     zip_path: str
+    told: list  # messages to the supervisor
 
 
 class ListeningDesk(DeviceDesk):
@@ -58,12 +60,12 @@ class ListeningDesk(DeviceDesk):
 
 
 @asynccontextmanager
-async def doors(folder, proxies=(), country_header=""):
+async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE):
     truth = a_truth(folder)
     committed = publish(truth, "1.0.1")
     current = Current(truth.store)
     current.swap([current.build(APP, committed.head, time.time())])
-    spool = Spool(folder / "spool", "node", 0)
+    spool, told = Spool(folder / "spool", "node", 0), []
     desk = ListeningDesk(
         current,
         spool,
@@ -72,20 +74,20 @@ async def doors(folder, proxies=(), country_header=""):
         proxies=Proxies(proxies, country_header),
         overload=Overload(100, DOWNLOADS_LIMIT),
         event_limits=EventLimits(0.0, 0.0),
-        facts=Facts(FactsTable(folder / "no table"), lambda message: None),
+        facts=Facts(FactsTable(folder / "no table"), told.append),
     )
     files = OpenFiles()
-    runner = web.AppRunner(build_device_app(desk, files, Readiness(), DEFAULT_PATIENCE), access_log=None)
+    runner = web.AppRunner(build_device_app(desk, files, Readiness(), patience), access_log=None)
     await runner.setup()
     loop = asyncio.get_running_loop()
     connections = Connections(0, Proxies())
     usual = accept_with(runner.server, connections, loop)
-    shared = LaneShared(desk, files, connections, DEFAULT_PATIENCE, lambda address: usual(admitted_as=address))
+    shared = LaneShared(desk, files, connections, patience, lambda address: usual(admitted_as=address))
     servers = [await loop.create_server(make, "127.0.0.1", 0) for make in (lambda: Lane(shared), usual)]
     lane, plain = (server.sockets[0].getsockname()[1] for server in servers)
     digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
     try:
-        yield Doors(lane, plain, shared, f"/bundles/{APP}/zip/{digest}")
+        yield Doors(lane, plain, shared, f"/bundles/{APP}/zip/{digest}", told)
     finally:
         for server in servers:
             server.close()
@@ -427,12 +429,57 @@ async def test_a_lost_blob_is_503_at_both_doors_and_said_once(both, caplog, meth
     assert [answer[0][9:12] for answer in lane] == [b"503", b"200", b"200"]
     assert (b"retry-after", b"60") in lane[0][1]
     assert len(both.shared.desk.lost) == 1
+    assert faults_in(both.told) == [Faulted(APP, "1.0.1")]
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert digest in said and APP in said
     path.write_bytes(content)
     lane, plain = await ask_both(both, get("@"))
     assert lane == plain and b" 200 " in lane[0][0]
     assert len(both.shared.desk.lost) == 0
+
+
+def faults_in(told: list) -> list[Faulted]:
+    return [change for message in told for change in message.changes if isinstance(change, Faulted)]
+
+
+async def begun(port: int, path: str) -> asyncio.StreamWriter:
+    """A download of which the peer takes a little and then nothing more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    writer.write(get(path))
+    await reader.readexactly(1)
+    return writer
+
+
+@pytest.mark.parametrize("door", ["lane", "plain"])
+async def test_a_download_that_is_cut_for_slowness_is_told_for_its_address(tmp_path, door):
+    async with doors(tmp_path, patience=Patience(0.1, 0)) as both:
+        path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+        path.chmod(0o600)
+        path.write_bytes(bytes(20_000_000))
+        writer = await begun(getattr(both, door), both.zip_path)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while not faults_in(both.told):
+                await asyncio.sleep(0.01)
+        writer.transport.abort()
+        assert faults_in(both.told) == [Faulted(APP, "1.0.1", "127.0.0.1")]
+
+
+@pytest.mark.parametrize("door", ["lane", "plain"])
+@pytest.mark.parametrize(("ends_early", "faults"), [(True, [Faulted(APP, "1.0.1")]), (False, [])])
+async def test_a_file_that_ends_early_is_this_nodes_fault_and_a_peer_that_leaves_is_not(both, door, ends_early, faults):
+    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path.chmod(0o600)
+    path.write_bytes(bytes(20_000_000))
+    writer = await begun(getattr(both, door), both.zip_path)
+    writer.transport.abort()
+    if ends_early:
+        with path.open("r+b") as file:
+            file.truncate(10_000_000)
+        await talk(getattr(both, door), get(both.zip_path)[:-2], b"Connection: close\r\n\r\n")
+    async with asyncio.timeout(ANSWER_SECONDS):
+        while both.shared.desk.overload.downloads:
+            await asyncio.sleep(0.01)
+    assert faults_in(both.told) == faults
 
 
 async def test_a_blob_that_goes_before_it_is_opened_is_503_too(both):

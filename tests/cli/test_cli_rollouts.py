@@ -256,7 +256,6 @@ def test_explain_ends_with_why_the_device_did_not_update(node, app):
         (("--device", "me"), "device id 'me' is not a UUID"),
         (("--device", DEVICES[0], "--country", "Germany"), "is not a code of two letters"),
         (("--device", DEVICES[0], "--platform", "windows"), "Cannot parse body; platform: Platform is not supported"),
-        (("--device", DEVICES[0], "--native", "one"), "The native version is not a version"),
         (("--platform", "ios"), "Cannot find device_id"),
     ],
 )

@@ -256,5 +256,5 @@ def test_a_reader_looks_but_does_not_set(node, app):
     secret = node.json("token", "create", f"reader-{app}"[:64], "--role", "reader", "--app", app)["token"]
     env = {"EDGE_TOKEN": secret}
     assert node.json("segment", "list", app, env=env) == []
-    assert "may not do this" in node.failure("segment", "set", app, "x", "--where", "is_prod", env=env)
-    assert "may not do this" in node.failure("idset", "put", app, "x", "-", env=env, input="anna")
+    assert "lacks 'change_app'" in node.failure("segment", "set", app, "x", "--where", "is_prod", env=env)
+    assert "lacks 'change_app'" in node.failure("idset", "put", app, "x", "-", env=env, input="anna")

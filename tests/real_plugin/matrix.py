@@ -43,9 +43,14 @@ class Matrix:
         return any(verdict.mismatches for verdict in self._verdicts.values())
 
     def run(self, lines: Sequence[Line], suites: Mapping[str, Suite]) -> None:
+        """Until it is done, or somebody interrupts: then the cells that were judged are still there to show."""
         with ThreadPoolExecutor(self._cells_at_once) as pool:
             cells = [(line, name, suite) for line in lines for name, suite in suites.items() if applies(line, name)]
-            list(pool.map(lambda cell: self._judge(*cell), cells))
+            judged = pool.map(lambda cell: self._judge(*cell), cells)
+            try:
+                list(judged)
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _judge(self, line: Line, name: str, suite: Suite) -> None:
         started = time.monotonic()

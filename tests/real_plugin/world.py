@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edge.wire.actions import OF_NODE
 from tests.cli.running_node import Node, hashes, serving_node, write_folder
 from tests.real_plugin.crowd import DESCRIPTORS, crowding
 
@@ -48,8 +49,9 @@ class World:
         return hashes(files)
 
     def counts(self, app: str) -> dict[tuple[str, str], int]:
-        """How often each action was counted of each bundle."""
-        return {(each["bundle"], each["action"]): each["n"] for each in self.edge("stats", app)["counts"]}
+        """How often each action of devices was counted, by bundle and action."""
+        counts = self.edge("stats", app)["counts"]
+        return {(each["bundle"], each["action"]): each["n"] for each in counts if each["action"] not in OF_NODE}
 
     def counts_of(self, app: str, events: int) -> dict[tuple[str, str], int]:
         """The counts as soon as they are `events` together, or as they are when that takes too long."""

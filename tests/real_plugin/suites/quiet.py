@@ -12,7 +12,8 @@ from tests.real_plugin.phone import Phone
 from tests.real_plugin.suites.contents import small_app
 from tests.real_plugin.world import OVERLOADED_APP
 
-PLACES = ("builtin", "bundle", "direct")
+PLACES = ("builtin", "bundle")
+DIRECT = frozenset({"no bundle", "overloaded"})  # reasons that are also met with direct update, where an echo resets
 
 
 class Reason(NamedTuple):
@@ -24,7 +25,11 @@ class Reason(NamedTuple):
 
 
 def quiet(cell: Cell) -> None:
-    cases = [(f"{reason.label}, {where}", reason, where) for reason in _reasons(cell) for where in PLACES]
+    cases = [
+        (f"{reason.label}, {where}", reason, where)
+        for reason in _reasons(cell)
+        for where in (*PLACES, *(["direct"] if reason.label in DIRECT else []))
+    ]
     phones = {label: _phone(cell, label, reason, where) for label, reason, where in cases}
     for label, launch in cell.launch_all(phones).items():
         cell.expect_quiet(label, launch, phones[label].running or phones[label].native)

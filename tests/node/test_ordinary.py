@@ -73,7 +73,7 @@ def test_what_is_large_is_not_remembered():
         (f"/bundles/com.a/zip/{DIGEST.upper()}", None),
         (f"/bundles/com.a/zip/{DIGEST}/", None),
         (f"/bundles/com.a/x/../zip/{DIGEST}", None),
-        (f"/bundles/nothing/zip/{DIGEST}", None),
+        (f"/bundles/-nothing/zip/{DIGEST}", None),
         (f"/bundles/com.%61/zip/{DIGEST}", None),
     ],
 )

@@ -50,7 +50,9 @@ def released(folder):
     truth = a_truth(folder)
     publish(truth, "1.0.1")
     publish(truth, "1.1.0")
-    truth.releases.commit(APP, a_change(SetChannel(name="production", settings=ChannelSettings(bundle="1.0.1"))))
+    truth.releases.commit(
+        APP, a_change(SetChannel(name="production", settings=ChannelSettings(bundle="1.0.1"), downgrade=True))
+    )
     return truth
 
 

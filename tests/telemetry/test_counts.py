@@ -6,7 +6,7 @@ import pytest
 from telemetry_lines import APP, DAY, NOW, line, write_segment
 
 from edge.telemetry.counts import Count, read_counts, read_totals
-from edge.telemetry.database import NewerSchema, open_for_folding, open_for_reading
+from edge.telemetry.database import SCHEMA_NUMBER, NewerSchema, open_for_folding, open_for_reading
 from edge.telemetry.fold import fold
 
 MIDNIGHT = NOW - NOW % DAY
@@ -73,7 +73,7 @@ def test_reading_waits_for_no_folder(database):
 
 def test_a_database_of_a_newer_release_is_refused(database):
     connection = sqlite3.connect(database)
-    connection.execute("PRAGMA user_version = 3")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_NUMBER + 1}")
     connection.close()
     with pytest.raises(NewerSchema):
         read_counts(database, APP)

@@ -21,8 +21,6 @@ from edge.device.zip_download import Sleep, ZipDownloader
 from edge.device.zip_install import install_zip
 
 IOS_DOWNLOADED_PERCENT = 70  # of a zip; iOS says nothing between 0 and this (device-protocol §5.3)
-
-
 ANDROID_FIRST_PERCENT = 10  # which the first bytes are
 ANDROID_FETCHED_PERCENT = 70  # the bytes are here; what comes after goes on from there
 ANDROID_VERIFIED_PERCENT = 75  # of a zip: unpacking fills what is left up to
@@ -43,7 +41,7 @@ class Deciles:
 
     def reach(self, percent: int) -> None:
         tens = percent // 10 * 10
-        if tens < self._next or (not self._every and percent % 10):
+        if tens < self._next or (not self._every and (percent % 10 or percent >= 100)):
             return
         self._next = tens + 10
         self._reporter.report("download_complete" if percent == 100 else f"download_{tens}", self._version)

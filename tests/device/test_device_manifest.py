@@ -178,6 +178,7 @@ async def test_progress_reports(world, tmp_path, platform, tens):
     world.offer_manifest("1.1.0", FILES)
     outcome = await world.device(platform, "8.51.16", tmp_path).check_and_update()
     assert [a for a in outcome.ledger.actions if a.removeprefix("download_").isdigit()] == tens
+    assert outcome.ledger.actions.count("download_complete") == 1
 
 
 async def test_missing_file_fails_the_whole_update(world, tmp_path):

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--lines", default="", help="releases, separated by spaces; ci: those of .ci/run; all without")
     parser.add_argument("--suites", default="", help=f"of {', '.join(SUITES)}; all without")
     parser.add_argument("--logs", type=Path, help="folder for what the clients said; kept where a cell is red")
-    parser.add_argument("--at-once", type=int, default=2, help="cells at a time; a launch mostly waits")
+    parser.add_argument("--at-once", type=int, default=4, help="cells at a time (4); a launch mostly waits")
     words = parser.parse_args()
     lines = CI_LINES if words.lines == "ci" else [find_line(each) for each in words.lines.split()] or LINES
     suites = words.suites.split() or list(SUITES)

@@ -50,6 +50,7 @@ class Matrix:
             try:
                 list(judged)
             except KeyboardInterrupt:
+                self._say("interrupted: the cells that have begun still end")
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _judge(self, line: Line, name: str, suite: Suite) -> None:

@@ -409,7 +409,7 @@ def test_a_manifest_that_writes_above_its_folder_is_refused(store):
     assert refusal(store, zip_of({"index.html": PAGE}), entries).code == "unsafe_name"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(at=st.integers(0, 10**6), byte=st.integers(0, 255))
 def test_no_changed_byte_makes_verify_fail_otherwise_than_by_refusing(at, byte):
     """Any one byte of the zip changed: refused, or read as the very same files."""
@@ -435,7 +435,7 @@ _TREES = st.dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_TREES)
 def test_what_is_packed_is_verified_as_it_was(tree):
     with tempfile.TemporaryDirectory() as folder:

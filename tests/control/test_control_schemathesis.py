@@ -129,7 +129,7 @@ def server(tmp_path_factory):
 
 
 @schema.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_answers_are_what_the_document_says(case, server):
     address, headers = server
     case.validate_response(case.call(base_url=address, headers=headers), checks=CHECKS)

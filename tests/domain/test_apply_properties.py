@@ -19,7 +19,7 @@ from edge.domain.shares import WHOLE_SHARE
 from edge.domain.states import last_good
 from edge.domain.versions import parse_version
 
-MANY = settings(max_examples=60, deadline=None)
+MANY = settings(max_examples=60)
 
 
 def faults(state: AppState) -> list[str]:

@@ -19,7 +19,7 @@ from edge.domain.id_sets import encode_id_set, parse_id_set
 from edge.domain.model import BUILTIN, Platform, Plugin
 from edge.domain.rollout import Moment, proven_time
 
-MANY = settings(max_examples=60, deadline=None)
+MANY = settings(max_examples=60)
 DOMAIN = Path(edge.domain.__file__).parent
 VIP = {digest("vip"): parse_id_set(encode_id_set([DEVICES[0], DEVICES[1]]))}
 

@@ -270,7 +270,7 @@ def obviously_open(windows: list[str], now: float) -> bool:
     return False
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(WINDOWS, st.lists(MOMENTS, min_size=1, max_size=20))
 @example(["Sat 23:30-00:30 Africa/Cairo"], [moment("2026-04-24 22:15")])
 def test_open_is_what_the_wall_clock_says_in_whatever_order_it_is_asked(windows, moments):
@@ -281,7 +281,7 @@ def test_open_is_what_the_wall_clock_says_in_whatever_order_it_is_asked(windows,
     assert [compile_windows(windows[::-1]).is_open(now) for now in moments] == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(WINDOWS, st.sampled_from(CHANGES), st.integers(0, 4))
 def test_two_days_around_a_change(windows, change, shift):
     schedule, start = compile_windows(windows), int(moment(change)) - 86_400 + shift * MINUTE
@@ -289,7 +289,7 @@ def test_two_days_around_a_change(windows, change, shift):
         assert schedule.is_open(now) is obviously_open(windows, now)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(WINDOWS, MOMENTS)
 def test_the_next_opening_and_the_next_closing_are_the_first(windows, now):
     schedule = compile_windows(windows)
@@ -303,13 +303,13 @@ def test_the_next_opening_and_the_next_closing_are_the_first(windows, now):
             assert found is None or obviously_open(windows, found - 1) is not wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(texts(), MOMENTS)
 def test_every_window_that_is_accepted_opens_within_three_weeks(text, now):
     assert compile_windows([text]).opens_at(now) - now < 21 * 86_400 < HORIZON_SECONDS
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(WINDOWS, MOMENTS)
 def test_the_same_windows_say_the_same_whatever_was_asked_before(windows, now):
     asked, fresh = compile_windows(windows), compile_windows(windows)

@@ -58,7 +58,7 @@ def torn_writer(writer, size_bytes):
     writer.path.write_bytes(orphan)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 def test_what_goes_in_comes_out(steps):
     with TemporaryDirectory() as name:

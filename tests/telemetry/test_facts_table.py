@@ -270,7 +270,7 @@ def test_offers_and_choices_are_forgotten_without_a_trace(tmp_path):
 PUTS = st.lists(st.tuples(st.integers(0, 150), st.just(NO_FACTS) | FACTS, st.booleans()), max_size=200)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PUTS)
 def test_a_table_is_a_dict(puts):
     with TemporaryDirectory() as name, a_table(Path(name), capacity=3000) as (pages, table):

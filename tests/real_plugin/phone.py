@@ -72,9 +72,6 @@ class Launch(NamedTuple):
         """How many downloads of each kind there were."""
         return dict(Counter(each.kind for each in self.asked if each.kind in ("zip", "file", "noop")))
 
-    def count(self, action: str) -> int:
-        return sum(report.action == action for report in self.reports)
-
 
 class Answered(NamedTuple):
     """What a channel call came to in the app: `error` is empty where it resolved."""

@@ -16,7 +16,8 @@ from edge.cli.output import Output, line, table
 def stats(client: Client, out: Output, app: str) -> None:
     """Count the events that devices of APP reported, by bundle and action.
 
-    A report that a device sends again within the hour counts once.
+    A report that a device sends again within the hour counts once. withheld_... counts the devices that a bundle was
+    withheld from, by what they reported.
     """
     found = client.get(app_path(app, "stats"))
     counts: Counter[tuple[str, str]] = Counter()

@@ -14,6 +14,9 @@ An offer that waited for more than an hour cannot be told from the one before th
 counts for nothing, and from the next offer on the times are known. A report that follows a check without an offer finds
 the offer closed, or too old, and where the check is known to have been answered with nothing new the desk drops it.
 
+A device that runs the bundle after all begins from the beginning, at its next report of an installation or its next
+check that looks at its facts: one that is simply up to date does not, and no failure matters to it.
+
 What a device says counts against no bundle that was not offered to it.
 """
 

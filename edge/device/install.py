@@ -156,10 +156,10 @@ class Installer:
         if rules is None or not rules.cache_without_br:
             return
         for file in (path for path in folder.rglob("*") if path.is_file()):
+            content = file.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
             if fits_cache(rules, file.name):
-                content = file.read_bytes()
-                name = cache_names(rules, file.name, hashlib.sha256(content).hexdigest())[0]
-                (self._state.cache_folder / name).write_bytes(content)
+                (self._state.cache_folder / cache_names(rules, file.name, digest)[0]).write_bytes(content)
 
     def _hear_zip(self, progress: Progress, deciles: Deciles) -> None:
         self._on_progress(progress)

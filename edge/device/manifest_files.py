@@ -19,6 +19,7 @@ _EMPTY_STREAM = b"\x1b\x00\x06"
 _RAW_WRAPPERS = (_EMPTY_STREAM, b"\x0b\x02\x80")  # stored bytes between this and one closing byte
 _RAW_END = b"\x03"
 FILE_NAME_BYTES = 255  # of the file systems of devices
+_SHA256_DIGITS = 64
 _NAME_DIGITS = 16  # of the SHA-256 of the file name, in the name of an unfinished file
 
 
@@ -89,7 +90,8 @@ def find_clashes(rules: ManifestProfile, files: Iterable[ManifestFile]) -> froze
 
 
 def partial_name(file_name: str, file_hash: str) -> str:
-    return f"partial_{file_hash}_{hashlib.sha256(file_name.encode()).hexdigest()[:_NAME_DIGITS]}.tmp"
+    # A signed hash, which a device without the key takes for the file's own, is longer than a name may be.
+    return f"partial_{file_hash[:_SHA256_DIGITS]}_{hashlib.sha256(file_name.encode()).hexdigest()[:_NAME_DIGITS]}.tmp"
 
 
 def expected_hash(profile: Profile, rules: ManifestProfile, file: ManifestFile, key: DeviceKey | None) -> str:

@@ -66,7 +66,7 @@ class Reporter:
 
     def report_download(self, action: str, version_name: str) -> None:
         """Queue an event of the download: on Android its worker sends alone, without key id and time (§4.1)."""
-        if self._stats_url and self._profile.android and self._profile.stats_in_arrays:
+        if self._stats_url and self._profile.android:
             self._singles.append(self._build(action, version_name, "", ""))
         else:
             self.report(action, version_name)

@@ -188,6 +188,18 @@ async def test_bytes_under_another_key(world, tmp_path):
     assert outcome.ledger.actions[-3:] == ["delete", "finish_download_fail", "download_fail"]
 
 
+async def test_a_signed_manifest_without_the_key_fails_file_by_file(world, tmp_path):
+    world.offer_manifest("1.1.0", FILES, session_key=publisher().session_key)
+    for entry in world.answer[1]["manifest"]:
+        entry["file_hash"] = publisher().v3(entry["file_name"].encode())
+    outcome = await world.device("android", "7.36.1", tmp_path).check_and_update()
+    causes = [a for a in outcome.ledger.actions if a.endswith("_fail")]
+    # As the published 7.36.1: every file is fetched, an inner and an outer handler report it.
+    assert causes.count("download_manifest_checksum_fail") + causes.count("download_manifest_brotli_fail") == len(FILES)
+    assert causes.count("download_manifest_file_fail") == len(FILES) and causes[-1] == "download_fail"
+    assert len(world.served) == len(FILES)
+
+
 @pytest.mark.parametrize("session_key", [":", "a:b", "a", "QUJD:QUJD", "a:b:c"])
 def test_malformed_session_keys(session_key):
     with pytest.raises(Undecryptable):

@@ -342,7 +342,7 @@ def parse_name(noun: str, text: str) -> str:
 def _invalid_name(noun: str, text: str, more: str = "") -> Invalid:
     return Invalid(
         f"invalid_{noun.replace(' ', '_')}_name",
-        f"{noun} name {text[:CHANNEL_NAME_LIMIT]!r}: letters, digits, '_', '.', '-' after the first{more}, "
+        f"{noun} name {text[:CHANNEL_NAME_LIMIT]!r}: a letter or digit, then letters, digits, '_', '.', '-'{more}, "
         f"at most {CHANNEL_NAME_LIMIT} characters",
     )
 

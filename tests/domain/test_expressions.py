@@ -214,7 +214,11 @@ REGEX = "regular expressions are not part of the language, because a pattern can
         ("bucket(100.0000000000000000000000000000000001)", 8, "a percentage is 0.001 to 100"),
         ("in_set(vip)", 8, "a value in quotes or a number is expected, not 'vip'"),
         ("in_set(1)", 8, "in_set takes a name in quotes, not 1"),
-        ('in_set("")', 8, "id set name '': letters, digits, '_', '.', '-', at most 64"),
+        (
+            'in_set("")',
+            8,
+            "id set name '': a letter or digit, then letters, digits, '_', '.', '-', at most 64 characters",
+        ),
         ('feature("")', 9, "a feature's name has 1 to 64 characters"),
         (f'feature("{"a" * 65}")', 9, "a feature's name has 1 to 64 characters"),
     ],

@@ -37,6 +37,8 @@ VERBS: Mapping[str, Verb] = {
     "idset": Verb("edge.cli.id_sets", "idset", "Upload lists of ids that segments ask."),
     "init": Verb("edge.cli.publishing.init", "init", "Write the app's own file, edge.json, in its folder."),
     "keys": Verb("edge.cli.keys", "keys", "Make the keys of encrypted bundles."),
+    "login": Verb("edge.cli.login", "login", "Keep a token for a control port."),
+    "logout": Verb("edge.cli.login", "logout", "Forget the token for a control port."),
     "override": Verb("edge.cli.overrides", "override", "Send single devices to a channel."),
     "publish": Verb("edge.cli.publishing.publish_app", "publish", "Publish the app of this folder."),
     "rollback": Verb("edge.cli.going_back", "rollback", "Go back to what a channel offered before."),
@@ -90,8 +92,8 @@ class EdgeGroup(click.Group):
 def cli() -> None:
     """Live app updates from a node of your own.
 
-    Every verb takes --json. The control port is given by --url or EDGE_URL and --token or EDGE_TOKEN; on the machine
-    of the node the token is found in its data directory.
+    Every verb takes --json. The control port is given by --url or EDGE_URL, the token by --token, EDGE_TOKEN or
+    `edge login`; on the machine of the node it is found in its data directory.
     """
 
 

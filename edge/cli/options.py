@@ -1,23 +1,18 @@
 """The options that every verb has, and what they stand for: a client of the control port and a place for the result.
 
-On the node's own machine nobody types a token: with a loopback address the first admin's is read from the data
-directory that the configuration names.
+What nobody says of the control port and the token, `access` finds.
 """
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from edge.cli.client import Client, parse_address
+from edge.cli import access
+from edge.cli.client import Client
 from edge.cli.output import Output
-from edge.config import is_loopback, load_config
-from edge.domain.errors import Unauthorized
-
-TOKEN_LIMIT_BYTES = 4_096  # of a token file; a token has 48 characters
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,7 +28,9 @@ _url = click.option(
     "--url", envvar="EDGE_URL", help="Control port (EDGE_URL); else the configured one of this machine."
 )
 _token = click.option(
-    "--token", envvar="EDGE_TOKEN", help="Access token (EDGE_TOKEN); on the node's machine not needed."
+    "--token",
+    envvar="EDGE_TOKEN",
+    help="Access token (EDGE_TOKEN); not needed after `edge login`, or on the node's machine.",
 )
 
 
@@ -64,33 +61,11 @@ def with_api(command: F) -> F:
     def run(
         *args: Any, url: str | None, token: str | None, config_file: Path | None, as_json: bool, **kwargs: Any
     ) -> Any:
-        url = url or _own_address(config_file)
-        client = Client(url, token or _own_token(url, config_file))
+        url = url or access.address(config_file)
+        client = Client(url, token or access.token(url, config_file))
         try:
             return command(client, Output(as_json), *args, **kwargs)
         finally:
             client.close()
 
     return run  # type: ignore[return-value]
-
-
-def _own_address(config_file: Path | None) -> str:
-    """The control port of the node that this machine's configuration starts. Raises ConfigError, OSError."""
-    control = load_config(config_file, os.environ).control
-    host = control.host if is_loopback(control.host) else "127.0.0.1"
-    scheme = "https" if control.tls_certificate else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{control.port}"
-
-
-def _own_token(url: str, config_file: Path | None) -> str:
-    """The first admin's token of the node on this machine. Raises Unauthorized `no_token`, ConfigError."""
-    if not is_loopback(parse_address(url)[0]):
-        raise Unauthorized("no_token", f"{url} needs a token: --token or EDGE_TOKEN")
-    file = load_config(config_file, os.environ).admin_token_file
-    try:
-        with file.open("rb") as stream:
-            return stream.read(TOKEN_LIMIT_BYTES).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise Unauthorized(
-            "no_token", f"no token: --token or EDGE_TOKEN, or a node's data directory ({file}: {error.strerror})"
-        ) from error

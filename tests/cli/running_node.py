@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -91,6 +92,35 @@ class Node:
     def device(self, app, state, *args, plugin="8.51.14", platform="android"):
         where = ("--url", self.devices, "--app", app, "--state", state, "--plugin", plugin, "--platform", platform)
         return self.run("device", "update", *where, *args)
+
+
+def at_terminal(node, *args, typed, after="", env=None):
+    """The exit code, and what the person saw. It is typed once `after` is to be seen."""
+    master, terminal = pty.openpty()
+    own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
+    own |= {"EDGE_URL": node.control, "EDGE_DATA_DIR": str(node.data_dir)} | (env or {})
+    command = [sys.executable, "-c", "from edge.cli.main import main; main()", *args]
+    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+    # A session of its own has no other terminal: passwords are read from this one.
+    with subprocess.Popen(command, env=own, start_new_session=True, **streams) as process:
+        os.close(terminal)
+        seen = b""
+        while after.encode() not in seen:
+            block = _read(master)
+            assert block, seen
+            seen += block
+        os.write(master, typed.encode())
+        while block := _read(master):
+            seen += block
+    os.close(master)
+    return process.returncode, seen.decode().replace("\r\n", "\n")
+
+
+def _read(master):
+    try:
+        return os.read(master, 4_096)
+    except OSError:  # the other side is closed
+        return b""
 
 
 @contextmanager

@@ -1,15 +1,9 @@
 """Before a change takes something from devices: what is said, what is asked, and that a no changes nothing."""
 
-import os
-import pty
-import subprocess
-import sys
-
 import pytest
-from running_node import serving_node, web_build, write_folder
+from running_node import at_terminal, serving_node, web_build, write_folder
 
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
-PROGRAM = "from edge.cli.main import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -30,29 +24,6 @@ def app(node, request, tmp_path):
         node.text("bundle", "publish", name, folder, "--version", version, "--channel", "stable")
     assert node.device(name, tmp_path / "phone").exit_code == 0
     return name
-
-
-def at_terminal(node, *args, typed):
-    """The exit code, and what the person saw."""
-    master, terminal = pty.openpty()
-    env = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
-    env |= {"EDGE_URL": node.control, "EDGE_DATA_DIR": str(node.data_dir)}
-    command = [sys.executable, "-c", PROGRAM, *args]
-    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=env) as process:
-        os.close(terminal)
-        os.write(master, typed.encode())
-        seen = b""
-        while block := _read(master):
-            seen += block
-    os.close(master)
-    return process.returncode, seen.decode().replace("\r\n", "\n")
-
-
-def _read(master):
-    try:
-        return os.read(master, 4_096)
-    except OSError:  # the other side is closed
-        return b""
 
 
 def asked(app):

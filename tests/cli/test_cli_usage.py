@@ -73,6 +73,7 @@ def edge(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("EDGE_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
     def run(*args, **options):
         return CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="edge", **options)
@@ -215,7 +216,7 @@ def test_a_node_that_is_not_there_is_one_line(edge, nobody):
 
 
 def test_without_a_token_the_line_says_where_it_was_looked_for(edge):
-    assert "edge-data/node/admin.token: No such file" in failure_of(edge("app", "list"))
+    assert "no node has its data here (edge-data/node/admin.token)" in failure_of(edge("app", "list"))
 
 
 @pytest.mark.parametrize(
@@ -235,7 +236,7 @@ def test_without_an_address_the_node_of_this_machine_is_asked(edge, tmp_path, se
 def test_the_token_of_this_machine_is_never_sent_elsewhere(edge, tmp_path):
     put_token(tmp_path / "edge-data")
     reason = failure_of(edge("app", "list", "--url", "http://192.0.2.1:8081"))
-    assert reason == "http://192.0.2.1:8081 needs a token: --token or EDGE_TOKEN"
+    assert reason == "http://192.0.2.1:8081 needs a token: `edge login http://192.0.2.1:8081`, --token or EDGE_TOKEN"
 
 
 def put_token(data_dir):

@@ -11,6 +11,7 @@ from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, counted, fields, line, moment, size, table
 from edge.cli.publishing.choosing import left_out_lines, with_selection
+from edge.cli.reach import warn_of_reach
 from edge.cli.replaced import instead_of, replacing_options, tell_ended
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ def publish(
         with open_memory(os.environ) as memory:
             done = publish(client, release, path, How(selection, FAST if fast else SMALLEST, memory, key), post)
     out.result({**done.answer, **done.told_apart}, lambda: _tell(done, channel))
+    if channel is not None:
+        warn_of_reach(client, app, channel)
 
 
 @bundle.command("list")

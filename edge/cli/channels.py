@@ -10,6 +10,7 @@ from edge.cli.client import Client, app_path
 from edge.cli.experiments import sentence as experiment_sentence
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, moment, table
+from edge.cli.reach import warn_of_reach
 from edge.cli.replaced import instead_of, replacing_options, tell_ended
 from edge.domain.durations import format_duration, parse_duration
 from edge.domain.model import BUILTIN, Policy
@@ -84,6 +85,8 @@ def create(client: Client, out: Output, asking: Asking, app: str, name: str, rep
     request = Request("POST", app_path(app, "channels"), {"name": name, **settings, "replace": replace})
     made = carry_out(client, out, asking, request, f"create channel {name} of {app}")
     out.result(made, lambda: line(f"created channel {_sentence(made)}"))
+    if settings.get("bundle"):
+        warn_of_reach(client, app, name)
 
 
 @channel.command("set")
@@ -123,6 +126,8 @@ def set_channel(
         tell_ended(after["replaced"])
 
     out.result(after, tell)
+    if settings.get("bundle"):
+        warn_of_reach(client, app, name)
 
 
 @channel.command("list")

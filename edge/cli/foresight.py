@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from edge.bundles.releases import Rehearsed
 from edge.control.impact_shapes import DevicesImpactView, ImpactView, view_devices, view_impact
-from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView, WaitingView
+from edge.control.rollout_shapes import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.turns import Turns
 from edge.domain.apply import apply
 from edge.domain.commands import Change, StartRollout
@@ -20,8 +20,10 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.impact import count_devices, impact_of
 from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck, VersionName
 from edge.domain.previewing import HAS_IT, OFFERED, RolloutPreview, StepPreview, preview_rollout, share_in
+from edge.domain.reach import count_reach
 from edge.domain.rollout import Moment
 from edge.domain.shares import format_share
+from edge.domain.states import channel_of
 from edge.node.current import Current
 from edge.node.supervisor import Supervisor, Truth
 from edge.telemetry.facts_table import FactsTable
@@ -59,6 +61,12 @@ class Foresight:
         except Unavailable:
             return None
 
+    async def reach(self, moment_of: Callable[[AppId], Moment], app: AppId, channel: ChannelName) -> ReachView:
+        """Which known devices can take what the channel offers. Raises NotFound `unknown_channel`, Unavailable
+        `busy`."""
+        moment = moment_of(app)
+        return await self._in_turn(lambda: self._reach(moment, app, channel))
+
     async def weigh(self, moment_of: Callable[[AppId], Moment], rehearsed: Rehearsed) -> ImpactView:
         """What the change would do to channels, and to the known devices where they can be asked: not where too many
         others look now, nor of an id set that a rehearsal has not stored."""
@@ -76,6 +84,25 @@ class Foresight:
         with closing(FactsTable(self._supervisor.facts_table_path)) as table:
             counted = count_devices(was, becomes, self._with_facts(known, table, moment.now), moment)
         return view_devices(counted, since=known.since, cut=known.cut)
+
+    def _reach(self, moment: Moment, app: AppId, name: ChannelName) -> ReachView:
+        state = self._truth.releases.load(app)
+        channel = channel_of(state, name)
+        known = KnownDevices(self._truth.spool_dir, app)
+        with closing(FactsTable(self._supervisor.facts_table_path)) as table:
+            devices = self._with_facts(known, table, moment.now)
+            seen = count_reach(self._current.compile(state, moment.now), channel.name, devices, moment)
+        return ReachView(
+            channel=channel.name,
+            bundle=channel.bundle,
+            devices=known.devices,
+            offered=seen.outcomes.pop(OFFERED, 0),
+            has_it=seen.outcomes.pop(HAS_IT, 0),
+            kept=dict(seen.outcomes.most_common()),
+            elsewhere=seen.elsewhere,
+            since=known.since,
+            cut=known.cut,
+        )
 
     def _waiting(self, app: AppId, bundle: VersionName) -> WaitingView:
         with closing(FactsTable(self._supervisor.facts_table_path)) as table:

@@ -100,6 +100,7 @@ class Standalone:
             foresee=partial(self.foresight.preview, self.insight.moment),
             reported=self.foresight.reported,
             waiting=self.foresight.waiting,
+            reach=partial(self.foresight.reach, self.insight.moment),
             weigh=partial(self.foresight.weigh, self.insight.moment),
             stats=self.insight.stats,
             node_status=self.insight.status,

@@ -17,12 +17,12 @@ from edge.bundles.releases import Head, Rehearsed, Releases
 from edge.bundles.store import ObjectStore
 from edge.control.impact_shapes import ImpactView
 from edge.control.roles import Permission, allows
-from edge.control.rollout_shapes import PreviewAnswer, WaitingView
+from edge.control.rollout_shapes import PreviewAnswer, ReachView, WaitingView
 from edge.control.tokens import Grant, Tokens
 from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
 from edge.domain.errors import Forbidden, Invalid, Malformed
 from edge.domain.facts import DeviceFacts
-from edge.domain.model import AppId, AppState, VersionName, parse_app_id
+from edge.domain.model import AppId, AppState, ChannelName, VersionName, parse_app_id
 from edge.domain.rollout import Moment
 from edge.telemetry.facts_changes import Told
 from edge.telemetry.known_devices import Known
@@ -46,7 +46,8 @@ class ControlPorts:
     device's `/updates` body and its country; what it, `stats` and `node_status` return is encoded as it is; `metrics`
     is text already. `foresee` previews a rollout that would begin with this command and id, and lists so many devices a
     step; `reported` tells what a device would ask now, going by its latest report; `waiting`, on how many known ones a
-    bundle waits for the next start, None where that cannot be counted now; `weigh`, what a change that was rehearsed
+    bundle waits for the next start, None where that cannot be counted now; `reach`, which known devices can take what a
+    channel offers; `weigh`, what a change that was rehearsed
     would do. `facts_of` looks up what is known of an
     app's device, `record` changes it, durably. `clock` tells seconds since the epoch, `moment` what an app's rollouts
     go by. `region` is the node's, empty where it has none.
@@ -60,6 +61,7 @@ class ControlPorts:
     foresee: Callable[[AppId, StartRollout, str, int], Awaitable[PreviewAnswer]]
     reported: Callable[[AppId, str], Awaitable[Known | None]]
     waiting: Callable[[AppId, VersionName], Awaitable[WaitingView | None]]
+    reach: Callable[[AppId, ChannelName], Awaitable[ReachView]]
     weigh: Callable[[Rehearsed], Awaitable[ImpactView]]
     stats: Callable[[AppId], Awaitable[Any]]
     node_status: Callable[[], Awaitable[Any]]

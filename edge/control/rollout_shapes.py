@@ -110,6 +110,23 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     joining: list[str]
 
 
+class ReachView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who of the known `devices` can take what the channel offers: those that are `offered` it, those that run it
+    (`has_it`), and under `kept` the others on the channel by the code of why not; `elsewhere` are on other channels, or
+    on none. Known are devices whose reports this node still holds: `since` is the oldest that counted, in seconds since
+    the epoch; `cut`: there are more than were read."""
+
+    channel: str
+    bundle: str | None
+    devices: int
+    offered: int
+    has_it: int
+    kept: dict[str, int]
+    elsewhere: int
+    since: float | None
+    cut: bool
+
+
 class KnownView(msgspec.Struct, frozen=True, kw_only=True):
     """Devices whose reports this node still holds: anybody can send one. `since` is the oldest that counted, in seconds
     since the epoch; `cut`: there are more than were read. `elsewhere` are on other channels, or on none."""

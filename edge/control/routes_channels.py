@@ -4,7 +4,7 @@ from msgspec.structs import asdict
 
 from edge.control.operations import Call, Done, Operation, commit, load_app
 from edge.control.roles import Permission
-from edge.control.rollout_shapes import RolloutSummary
+from edge.control.rollout_shapes import ReachView, RolloutSummary
 from edge.control.routes_experiments import view_experiment
 from edge.control.shapes import ChannelChanged, ChannelDeleted, ChannelPatch, ChannelRequest, ChannelView, ReplacedView
 from edge.domain.commands import ChannelSettings, CreateChannel, DeleteChannel, SetChannel
@@ -77,6 +77,10 @@ async def handle_show(call: Call[None]) -> ChannelView:
     return view_channel(state, channel_of(state, call.part("name")))
 
 
+async def handle_reach(call: Call[None]) -> ReachView:
+    return await call.ports.reach(call.app, ChannelName(call.part("name")))
+
+
 async def handle_set(call: Call[ChannelPatch]) -> ChannelChanged:
     body, name = call.body, call.part("name")
     command = SetChannel(
@@ -130,6 +134,15 @@ OPERATIONS = (
         permission=Permission.READ_APP,
         handle=handle_show,
         answer=ChannelView,
+    ),
+    Operation(
+        name="show_reach",
+        method="GET",
+        path="/v1/apps/{app}/channels/{name}/reach",
+        summary="Count which known devices can take what a channel offers now, and why others cannot",
+        permission=Permission.READ_APP,
+        handle=handle_reach,
+        answer=ReachView,
     ),
     Operation(
         name="set_channel",

@@ -95,7 +95,7 @@ def count_devices(
     """Asks each device's check of both snapshots."""
     counted = Devices()
     for check, facts in devices:
-        counted.running[_runs(check)] += 1
+        counted.running[runs_now(check)] += 1
         was, becomes = _ends_up(before, check, facts, moment), _ends_up(after, check, facts, moment)
         if was != becomes:
             counted.moves[was, becomes] += 1
@@ -118,8 +118,9 @@ def _ends_up(app: AppSnapshot | None, check: UpdateCheck, facts: DeviceFacts, mo
         case RevertToBuiltin():
             return BUILTIN
         case _:
-            return _runs(check)
+            return runs_now(check)
 
 
-def _runs(check: UpdateCheck) -> str:
+def runs_now(check: UpdateCheck) -> str:
+    """The bundle that the device runs, or builtin."""
     return BUILTIN if check.version_name == check.version_build else check.version_name

@@ -10,8 +10,16 @@ from factories import APP, DEVICE, NOW, a_bundle, a_change, a_manifest
 
 from edge.bundles.store import blob_key
 from edge.cli.foresight import WAITING_LIMIT, Foresight
-from edge.domain.commands import ChannelSettings, CreateApp, CreateChannel, MoveRollout, PublishBundle, StartRollout
-from edge.domain.errors import Conflict, Unavailable
+from edge.domain.commands import (
+    ChannelSettings,
+    CreateApp,
+    CreateChannel,
+    MoveRollout,
+    PublishBundle,
+    SetChannel,
+    StartRollout,
+)
+from edge.domain.errors import Conflict, NotFound, Unavailable
 from edge.domain.model import AppId
 from edge.domain.rollout import Moment, Move
 from edge.node.supervisor import Truth
@@ -105,6 +113,20 @@ async def test_so_many_look_at_once_and_no_more(truth):
     refused = [answer for answer in answers if isinstance(answer, Unavailable)]
     assert [error.code for error in refused] == ["busy"] * 2
     assert (await preview(asked)).known.devices == 1
+
+
+async def test_the_reach_of_a_channel_counts_who_can_take_what_it_offers(truth):
+    def moment(app):
+        return Moment(NOW, NOW)
+
+    seen = await foresight(truth).reach(moment, AppId(APP), "production")
+    assert (seen.bundle, seen.devices, seen.has_it, seen.kept) == ("1.0.1", 1, 1, {})
+    commit(truth, SetChannel(name="production", settings=ChannelSettings(bundle="1.1.0", prod=False, dev=False)))
+    seen = await foresight(truth).reach(moment, AppId(APP), "production")
+    assert (seen.bundle, seen.offered, seen.has_it) == ("1.1.0", 0, 0)
+    assert [(code in ("disable_prod_build", "disable_dev_build"), n) for code, n in seen.kept.items()] == [(True, 1)]
+    with pytest.raises(NotFound, match="unknown channel"):
+        await foresight(truth).reach(moment, AppId(APP), "nope")
 
 
 async def test_one_device_as_it_last_reported(truth):

@@ -17,7 +17,7 @@ from edge.control.impact_shapes import view_impact
 from edge.control.openapi import statuses_of
 from edge.control.operations import ControlPorts
 from edge.control.roles import Role
-from edge.control.rollout_shapes import KnownView, PreviewAnswer, StepView, WaitingView
+from edge.control.rollout_shapes import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.shapes import ErrorAnswer
 from edge.control.tokens import Tokens
 from edge.domain.apply import apply
@@ -28,6 +28,7 @@ from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
 from edge.domain.rollout import Moment
 from edge.domain.shares import format_share
+from edge.domain.states import channel_of
 from edge.telemetry.facts_changes import change_facts
 from edge.telemetry.known_devices import Known
 
@@ -146,6 +147,21 @@ class World:
     async def reported(self, app, device):
         return self.known.get((app, device))
 
+    async def reach(self, app, channel):
+        """As a node does that knows no device."""
+        found = channel_of(await asyncio.to_thread(self.releases.load, app), channel)
+        return ReachView(
+            channel=channel,
+            bundle=found.bundle,
+            devices=0,
+            offered=0,
+            has_it=0,
+            kept={},
+            elsewhere=0,
+            since=None,
+            cut=False,
+        )
+
     async def weigh(self, rehearsed):
         return view_impact(impact_of(*rehearsed), None)
 
@@ -179,6 +195,7 @@ class World:
             "foresee": self.foresee,
             "reported": self.reported,
             "waiting": self.waiting,
+            "reach": self.reach,
             "weigh": self.weigh,
             "stats": self.stats,
             "node_status": self.node_status,

@@ -6,6 +6,7 @@ before it is whole, and never lost from the chain once it was.
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 from edge.bundles.documents import Revision, RevisionLine, tell_changes
@@ -26,6 +27,10 @@ COMMIT_ATTEMPT_LIMIT = 50  # each lost one is another's success in the same shar
 REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be before any writer signs it anew
 
 MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes each
+
+
+# Told the state that an undo takes back and the one that it returns to; raises Forbidden.
+Permit = Callable[[AppState, AppState], None]
 
 
 class Committed(NamedTuple):
@@ -99,11 +104,13 @@ class Releases:
         """See `Revisions.load_revision`."""
         return self._revisions.load_revision(app, number, digest)
 
-    def commit(self, app: AppId, change: Change) -> Committed:
+    def commit(self, app: AppId, change: Change, permit_undo: Permit | None = None) -> Committed:
         """Carry out the change; durable and visible to every reader of the store when it returns.
 
-        Raises what `apply` raises, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted, and Conflict
-        `busy` when others moved the shard at every attempt. Nothing has changed then.
+        `permit_undo` is asked at every attempt about the very revision that an undo would take back.
+
+        Raises what `permit_undo` and `apply` raise, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted,
+        and Conflict `busy` when others moved the shard at every attempt. Nothing has changed then.
         """
         check_blobs(self._store, change.command)
         shard = shard_of(app)
@@ -111,15 +118,15 @@ class Releases:
             for _ in range(COMMIT_ATTEMPT_LIMIT):
                 held = self._heads.shard(shard)
                 try:
-                    return self._attempt(held, app, change)
+                    return self._attempt(held, app, change, permit_undo)
                 except (AlreadyExists, Stale):
                     continue
         raise Conflict("busy", f"app {app!r}: others published {COMMIT_ATTEMPT_LIMIT} times meanwhile; try again")
 
-    def rehearse(self, app: AppId, change: Change) -> Rehearsed:
+    def rehearse(self, app: AppId, change: Change, permit_undo: Permit | None = None) -> Rehearsed:
         """What `commit` would make of the app now; nothing is written. Raises as `commit`, except for blobs: they are
         not asked for."""
-        return self._apply(self._heads.shard(shard_of(app)), app, change)[1]
+        return self._apply(self._heads.shard(shard_of(app)), app, change, permit_undo)[1]
 
     def history(self, app: AppId, limit: int, before: int | None = None) -> list[RevisionLine]:
         """At most `limit` lines, newest first, from the head or from the revision under `before` back. Each is verified
@@ -157,19 +164,23 @@ class Releases:
             while len(self._marks) > MARKS_LIMIT:
                 del self._marks[next(iter(self._marks))]
 
-    def _apply(self, held: Held, app: AppId, change: Change) -> tuple[Revision | None, Rehearsed]:
+    def _apply(
+        self, held: Held, app: AppId, change: Change, permit_undo: Permit | None
+    ) -> tuple[Revision | None, Rehearsed]:
         """The change on paper, and the revision that it goes by."""
         head = held.shard.apps.get(app)
         before = self._revisions.read(app, *_parts(head)) if head else None
         earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
+        if before and earlier and permit_undo is not None:
+            permit_undo(before.state, earlier)
         state = apply(before.state if before else None, change, earlier)
         if state.app != app:
             raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")
         return before, Rehearsed(before.state if before else None, state)
 
-    def _attempt(self, held: Held, app: AppId, change: Change) -> Committed:
+    def _attempt(self, held: Held, app: AppId, change: Change, permit_undo: Permit | None) -> Committed:
         head = held.shard.apps.get(app)
-        before, (was, state) = self._apply(held, app, change)
+        before, (was, state) = self._apply(held, app, change, permit_undo)
         if head and state is was:
             return Committed(state, head, changed=False, before=was)
         digest = self._revisions.write(state, change, before, head.digest if head else None)

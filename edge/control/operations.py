@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from aiohttp import web
 
-from edge.bundles.releases import Head, Rehearsed, Releases
+from edge.bundles.releases import Head, Permit, Rehearsed, Releases
 from edge.bundles.store import ObjectStore
 from edge.control.impact_shapes import ImpactView
 from edge.control.roles import Permission, allows
@@ -151,17 +151,17 @@ class Done(NamedTuple):
     before: AppState | None
 
 
-async def commit(call: Call[Any], app: AppId, command: Command) -> Done:
-    """Carry out the command; returns when the workers serve it. Raises what `apply` and the store raise.
+async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Permit | None = None) -> Done:
+    """Carry out the command; returns when the workers serve it. Raises what `Releases.commit` raises.
 
     In a rehearsal it is carried out on paper.
     """
     change = Change(id=command_id(call.request), at=call.ports.clock(), by=call.grant.name, command=command)
     if call.rehearsal is not None:
-        rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change)
+        rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change, permit_undo)
         call.rehearsal.append(rehearsed)
         return Done(rehearsed.after, rehearsed.after is not rehearsed.before, rehearsed.before)
-    committed = await asyncio.to_thread(call.ports.releases.commit, app, change)
+    committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit_undo)
     if committed.changed:
         await call.ports.announce(app, committed.head)
     return Done(committed.state, committed.changed, committed.before)

@@ -9,6 +9,7 @@ from edge.control.routes_apps import view_line
 from edge.control.routes_channels import view_changed
 from edge.control.shapes import ChannelChanged, UndoDone
 from edge.domain.commands import RollBack, Undo
+from edge.domain.model import AppState
 
 
 async def handle_rollback(call: Call[RollbackRequest]) -> ChannelChanged:
@@ -18,12 +19,17 @@ async def handle_rollback(call: Call[RollbackRequest]) -> ChannelChanged:
 
 async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
     """What is undone is named before: if the head moves meanwhile, `apply` refuses."""
-    if (await asyncio.to_thread(call.ports.releases.last_head, call.app)).deleted:
-        require(call, Permission.DELETE_APP, "bring a deleted app back")
+
+    def permit(undone: AppState, earlier: AppState) -> None:
+        if undone.deleted and not earlier.deleted:
+            require(call, Permission.DELETE_APP, "bring a deleted app back")
+        if earlier.deleted and not undone.deleted:
+            require(call, Permission.DELETE_APP, "undo the creation of an app, which deletes it")
+
     (latest,) = await asyncio.to_thread(call.ports.releases.history, call.app, 1)
     wanted = latest.number if call.body.revision is None else call.body.revision
     committed = await commit(
-        call, call.app, Undo(revision=wanted, force=call.body.force, latest=call.body.revision is None)
+        call, call.app, Undo(revision=wanted, force=call.body.force, latest=call.body.revision is None), permit
     )
     state = committed.state
     return UndoDone(

@@ -10,6 +10,7 @@ from edge.domain.bundle_changes import retire
 from edge.domain.commands import Undo
 from edge.domain.errors import Conflict
 from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, VersionName
+from edge.domain.rollout import step_at
 
 
 def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> AppState:
@@ -27,6 +28,7 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> 
         raise Conflict("nothing_to_undo", f"app {state.app!r} has no change before this one")
     restored = replace(
         before,
+        deleted=at if before.deleted else 0.0,
         retired=_retired(state, before, at),
         channels={name: _restored(channel, state, at) for name, channel in before.channels.items()},
     )
@@ -45,14 +47,21 @@ def _restored(old: Channel, state: AppState, at: float) -> Channel:
     """The channel as it was; if that changes what it offers, it changes now."""
     now = state.channels.get(old.name)
     if now is None:
-        return old
+        return replace(old, rollout=_since_deletion(old.rollout, state, at))
     if old.bundle != now.bundle:
         old = replace(old, changed=at, rolled_back=not now.rolled_back)
     return replace(old, rollout=_going_on(old.rollout, now.rollout, at))
 
 
+def _since_deletion(old: Rollout | None, state: AppState, at: float) -> Rollout | None:
+    """A rollout that its app's deletion stopped begins the step again that it was in then."""
+    if old is None or old.phase is not Phase.RUNNING or not state.deleted:
+        return old
+    return replace(old, step=step_at(old, state.deleted), began=at)
+
+
 def _going_on(old: Rollout | None, now: Rollout | None, at: float) -> Rollout | None:
-    """A rollout that was stopped and runs again begins the step anew that it was in."""
+    """A rollout that was stopped and runs again begins the step again that it was in."""
     if old is None or now is None or old.salt != now.salt:
         return old
     stopped = old.phase is Phase.RUNNING and now.phase is not Phase.RUNNING
@@ -67,6 +76,7 @@ def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
     for name, channel in restored.channels.items():
         now = state.channels.get(name)
         if now is None:
+            yield from _deletions_undone(channel)
             continue
         if channel.rollout is not None and now.rollout is not None and _starts_again(channel.rollout, now.rollout):
             yield f"let the rollout on channel {name!r} run again"
@@ -74,6 +84,14 @@ def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
             yield f"let experiment {channel.experiment.name!r} run again"
         if now.rolled_back and channel.bundle != now.bundle:
             yield f"offer {channel.bundle!r} on channel {name!r} again, which was rolled back"
+
+
+def _deletions_undone(restored: Channel) -> Iterator[str]:
+    """A channel goes with its app only while something is on its way; alone it is not deleted then."""
+    if restored.rollout is not None and restored.rollout.phase is Phase.RUNNING:
+        yield f"let the rollout on channel {restored.name!r} run again"
+    if restored.experiment is not None:
+        yield f"let experiment {restored.experiment.name!r} run again"
 
 
 def _starts_again(restored: Rollout, now: Rollout) -> bool:

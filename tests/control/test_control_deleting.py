@@ -2,6 +2,9 @@
 
 import pytest
 from control_world import APP, OTHER, pack
+from factories import a_change
+
+from edge.domain.commands import DeleteApp
 
 APPS, IT = "/v1/apps", f"/v1/apps/{APP}"
 CHANNELS, BUNDLES, PRUNE = f"{IT}/channels", f"{IT}/bundles", f"{IT}/bundles/prune"
@@ -47,6 +50,34 @@ async def test_an_undo_brings_it_back_and_only_for_who_may_delete_it(released):
     assert await released("POST", f"{IT}/undo", {}, by="publisher-acme", status=403) == "forbidden"
     assert (await released("POST", f"{IT}/undo", {}))["undone"]["kind"] == "delete_app"
     assert await released("GET", IT) == before | {"revision": before["revision"] + 2}
+
+
+async def test_an_undo_that_deletes_an_app_needs_the_right_to_delete_it(released):
+    await released("DELETE", IT)
+    await released("POST", APPS, {"app": APP})
+    for asked in ({}, {"force": True}):
+        for query in ("", "?dry_run=true"):
+            refused = await released("POST", f"{IT}/undo{query}", asked, by="publisher-acme", status=403)
+            assert refused == "forbidden"
+    assert (await released("GET", IT))["channels"] == []
+    assert (await released("POST", f"{IT}/undo", {}))["undone"]["kind"] == "create_app"
+    assert await released("GET", IT, status=404) == "unknown_app"
+
+
+async def test_a_publisher_does_not_undo_a_deletion_that_comes_between(released, world):
+    """The deletion lands after the request was looked at, and before its commit."""
+    revision = (await released("GET", IT))["revision"]
+    history = world.releases.history
+
+    def and_then_it_is_deleted(*asked):
+        lines = history(*asked)
+        world.releases.commit(APP, a_change(DeleteApp(app=APP)))
+        return lines
+
+    world.releases.history = and_then_it_is_deleted
+    undo = {"revision": revision + 1}
+    assert await released("POST", f"{IT}/undo", undo, by="publisher-acme", status=403) == "forbidden"
+    assert world.releases.last_head(APP).deleted
 
 
 async def test_a_repeated_creation_does_not_bring_it_back(acme):

@@ -11,16 +11,21 @@ from edge.domain.commands import (
     CreateApp,
     CreateChannel,
     DeleteApp,
+    MoveRollout,
+    NewArm,
     PublishBundle,
     SegmentSettings,
     SetOverride,
     SetSegment,
+    StartExperiment,
+    StartRollout,
     Undo,
     WithdrawBundle,
 )
 from edge.domain.decide import decide
 from edge.domain.decision import Blocked, Reason
 from edge.domain.errors import Conflict, EdgeError, Invalid, NotFound
+from edge.domain.rollout import Move, share_at
 
 
 def living():
@@ -108,3 +113,55 @@ def test_a_device_of_a_deleted_app_is_blocked_and_may_end_its_download():
     assert isinstance(decision, Blocked) and decision.reason is Reason.NO_CHANNEL
     assert snapshot.may_read("zip", a_bundle("1.0.1").zip)
     assert not a_snapshot(deleted(), now=NOW + 8 * 86_400).may_read("zip", a_bundle("1.0.1").zip)
+
+
+RUNNING = StartRollout(channel="production", bundle="1.0.2", steps=(1_000, 10_000, 100_000), every_seconds=3_600)
+LATER = NOW + 2 * 86_400
+
+
+def deleted_in_the_second_step(*moves):
+    state = a_released_app("1.0.1")
+    for command in (PublishBundle(bundle=a_bundle("1.0.2")), RUNNING, *moves):
+        state = apply(state, a_change(command))
+    return state, apply(state, a_change(DeleteApp(app=APP), at=NOW + 4_000))
+
+
+def brought_back(state, before, at=LATER):
+    return apply(state, a_change(Undo(revision=state.revision, force=True), at=at), before)
+
+
+def test_a_rollout_comes_back_with_the_share_it_had_when_its_app_was_deleted():
+    before, gone = deleted_in_the_second_step()
+    with pytest.raises(Conflict, match="let the rollout on channel 'production' run again") as refused:
+        apply(gone, a_change(Undo(revision=gone.revision), at=LATER), before)
+    assert refused.value.code == "undoes_a_stop"
+    rollout = brought_back(gone, before).channels["production"].rollout
+    assert (share_at(rollout, LATER), share_at(rollout, LATER + 3_599)) == (10_000, 10_000)
+    assert share_at(rollout, LATER + 3_600) == 100_000
+
+
+def test_a_second_deletion_of_the_app_counts_from_its_own_moment():
+    before, gone = deleted_in_the_second_step()
+    back = brought_back(gone, before)
+    again = brought_back(back, gone, LATER + 4_000)
+    assert again.deleted == LATER + 4_000
+    rollout = brought_back(again, back, LATER * 2).channels["production"].rollout
+    assert share_at(rollout, LATER * 2) == 100_000  # it had gone on for 4,000 s
+
+
+def test_a_paused_rollout_comes_back_paused_and_needs_no_force():
+    before, gone = deleted_in_the_second_step(MoveRollout(channel="production", move=Move.PAUSE))
+    back = apply(gone, a_change(Undo(revision=gone.revision), at=LATER), before)
+    assert back.channels["production"].rollout == before.channels["production"].rollout
+
+
+def test_an_experiment_of_a_deleted_app_comes_back_by_force_alone():
+    state = a_released_app("1.0.1")
+    arms = (NewArm(name="a", bundle="1.0.1", weight=50_000), NewArm(name="b", bundle="1.0.2", weight=50_000))
+    experiment = StartExperiment(channel="production", name="colours", arms=arms)
+    for command in (PublishBundle(bundle=a_bundle("1.0.2")), experiment):
+        state = apply(state, a_change(command))
+    gone = apply(state, a_change(DeleteApp(app=APP)))
+    with pytest.raises(Conflict, match="let experiment 'colours' run again"):
+        apply(gone, a_change(Undo(revision=gone.revision)), state)
+    assert brought_back(gone, state).channels["production"].experiment == state.channels["production"].experiment

@@ -37,6 +37,7 @@ NEEDED = {
     "list_channels": P.READ_APP,
     "create_channel": P.CHANGE_APP,
     "show_channel": P.READ_APP,
+    "show_reach": P.READ_APP,
     "set_channel": P.CHANGE_APP,
     "delete_channel": P.CHANGE_APP,
     "start_rollout": P.CHANGE_APP,

@@ -14,6 +14,7 @@ ARMS = {"name": "look", "arms": [{"name": n, "bundle": v, "share": "50"} for n, 
 CALLS = [
     ("set_channel", "PATCH", "", {"bundle": "1.0.0", "self_set": True}),
     ("show_channel", "GET", "", None),
+    ("show_reach", "GET", "/reach", None),
     ("preview_rollout", "POST", "/rollout/preview", PLAN),
     ("start_rollout", "POST", "/rollout", PLAN),
     ("show_rollout", "GET", "/rollout", None),

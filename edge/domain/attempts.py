@@ -60,7 +60,7 @@ class Report(NamedTuple):
 
     version: str  # which it names, without a file's name; "" for none
     cause: Cause
-    at: float | None = None  # by the device's clock, in seconds since the epoch
+    age: float = 0.0  # in seconds: how long before it arrived the device wrote it down, by the device's own clock
     dead: bool = False  # the device will not fetch that version again, whatever is offered
 
 
@@ -88,7 +88,7 @@ def note_failure(facts: DeviceFacts, report: Report, now: float, ours: Ours = ne
     if report.cause in STARTS:
         return _note_start(facts, name_hash(report.version), report.cause, now)
     bundle, latest = last_offered(facts), latest_of(facts)
-    at = now if report.at is None else min(report.at, now)
+    at = now - report.age
     if not bundle or at < latest.at or not _is_about(report.version, bundle, latest.ran):
         return facts
     if at - latest.at > ATTEMPT_SECONDS or ours(bundle, latest.at):

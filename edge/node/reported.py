@@ -3,13 +3,13 @@
 The writer decides what they come to (`domain.attempts`); here is what only the event and the snapshot know.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from edge.domain.decide import decide
 from edge.domain.decision import UpToDate
 from edge.domain.facts import CAUSES, STARTS, Cause, DeviceFacts, failure_of, last_offered, name_hash
 from edge.domain.manifest_forms import sent_as
-from edge.domain.model import BUILTIN, Platform, Sent
+from edge.domain.model import BUILTIN, DeviceId, Platform, Sent
 from edge.domain.rollout import Moment
 from edge.domain.snapshot import AppSnapshot
 from edge.node.peers import Peer
@@ -23,13 +23,16 @@ Dated = tuple[Event, Failed | Installed]
 
 
 def changes_in(
-    events: Iterable[Event],
+    events: Sequence[Event],
     snapshot: AppSnapshot,
     facts_of: Callable[[str, str], DeviceFacts],
     moment: Moment,
     peer: Peer,
 ) -> Iterator[Dated]:
-    """Each with its event. All events are of the snapshot's app; `facts_of` looks up what is known of a device."""
+    """Each with its event. All events are of the snapshot's app, in one report; `facts_of` looks up what is known of a
+    device.
+    """
+    newest_ms = _newest_ms(events)
     for event in events:
         cause = CAUSES.get(event.action)
         if cause is None and event.action not in INSTALLED:
@@ -41,9 +44,21 @@ def changes_in(
             if failure is not None and failure.cause not in STARTS:
                 yield event, Installed(event.app, event.device, version)
         elif not _is_void(event, version, cause, snapshot, facts, moment, peer):
-            at = None if event.device_time_ms is None else event.device_time_ms / 1000
+            at_ms = event.device_time_ms
+            age = 0.0 if at_ms is None else (newest_ms[event.device] - at_ms) / 1000
             dead = _is_dead(event, cause, snapshot, facts)
-            yield event, Failed(event.app, event.device, version, event.action, at, dead, peer.prefix)
+            yield event, Failed(event.app, event.device, version, event.action, age, dead, peer.prefix)
+
+
+def _newest_ms(events: Sequence[Event]) -> dict[DeviceId, int]:
+    """By each device's clock, when it wrote down the newest of its events here. That one counts as of now, the others
+    as older by the difference: no clock need be right.
+    """
+    newest: dict[DeviceId, int] = {}
+    for event in events:
+        if event.device_time_ms is not None:
+            newest[event.device] = max(newest.get(event.device, 0), event.device_time_ms)
+    return newest
 
 
 def _named(event: Event) -> str:

@@ -42,7 +42,7 @@ class Failed(_Change, frozen=True):
 
     version: str  # as the report names it: what was offered, what runs, or nothing
     action: str = "update_fail"  # a key of `facts.CAUSES`
-    at: float | None = None  # by the device's clock, in seconds since the epoch
+    age: float = 0.0  # seconds that it waited on the device, at least
     dead: bool = False  # the device will not fetch that version again
     prefix: str = ""  # of the address that it came from
 
@@ -91,8 +91,8 @@ def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours 
             return choose_channel(facts, name_hash(channel) if channel else 0)
         case Offered(version=version, ran=ran, mark=mark):
             return note_offer(facts, name_hash(version), now, ran_of(ran), mark)
-        case Failed(version=version, action=action, at=at, dead=dead):
-            return note_failure(facts, Report(version, CAUSES[action], at, dead), now, ours)
+        case Failed(version=version, action=action, age=age, dead=dead):
+            return note_failure(facts, Report(version, CAUSES[action], age, dead), now, ours)
         case Installed(version=version):
             return note_install(facts, name_hash(version))
         case Lifted(version=version):

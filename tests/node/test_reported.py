@@ -1,15 +1,29 @@
 """From a device's events to changes of its facts: which count at all, and what only the snapshot knows of them."""
 
+import msgspec
 import pytest
 from factories import APP, DEVICE, MOMENT, a_released_app, a_snapshot
 
-from edge.domain.facts import CAUSES, NO_FACTS, STARTS, Cause, DeviceFacts, Failure, Step, name_hash
+from edge.domain.facts import (
+    CAUSES,
+    NO_FACTS,
+    STARTS,
+    Cause,
+    DeviceFacts,
+    Failure,
+    Step,
+    failure_of,
+    is_withheld,
+    name_hash,
+)
+from edge.domain.model import DeviceId
 from edge.node.peers import Peer
 from edge.node.reported import changes_in
-from edge.telemetry.facts_changes import Failed, Installed
+from edge.telemetry.facts_changes import Failed, Installed, Offered, change_facts
 from edge.wire.actions import ACTIONS
 from edge.wire.stats import Event
 
+OTHER = DeviceId("00009a6b-eefe-490a-9c60-8e965132ae52")
 PEER = Peer("192.0.2.1", "192.0.2.1")
 SNAPSHOT = a_snapshot(a_released_app("1.0.4"))
 OFFERED = DeviceFacts(offered=(name_hash("1.0.4"),))
@@ -24,8 +38,8 @@ def an_event(action, version="", **more):
     return Event(app=APP, device=DEVICE, action=action, version=version, **fields)
 
 
-def failed(version, action, *, at=None, dead=False):
-    return Failed(APP, DEVICE, version, action, at, dead, PEER.prefix)
+def failed(version, action, *, age=0.0, dead=False):
+    return Failed(APP, DEVICE, version, action, age, dead, PEER.prefix)
 
 
 def test_every_cause_is_told_and_nothing_else():
@@ -41,8 +55,43 @@ def test_names_are_as_a_check_says_them(said, named):
     assert changes(an_event("checksum_fail", said)) == [failed(named, "checksum_fail")]
 
 
-def test_a_devices_time_goes_along():
-    assert changes(an_event("checksum_fail", device_time_ms=1_500)) == [failed("", "checksum_fail", at=1.5)]
+SKEWS = (-3_700, -5, 0, 5, 86_400)  # seconds that a device's clock is ahead of ours
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_an_event_is_as_old_as_the_newest_of_its_report_is_newer(skew):
+    def at(seconds):
+        return {"device_time_ms": int((MOMENT.now + skew + seconds) * 1_000)}
+
+    told = changes(
+        an_event("checksum_fail", **at(-90_000)),
+        an_event("download_fail", **at(-1.5)),
+        an_event("app_moved_to_foreground", **at(0)),
+        an_event("unzip_fail"),
+        msgspec.structs.replace(an_event("set", **at(900_000)), device=OTHER),
+    )
+    assert [change.age for change in told] == [90_000.0, 1.5, 0.0]
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_a_device_is_protected_whatever_its_clock_says(skew):
+    """It is offered the same bundle at every launch, every ten minutes, and reports each failure in two events."""
+    facts, now, downloads = NO_FACTS, MOMENT.now, 0
+    bundle = name_hash("1.0.4")
+    for _ in range(20):
+        failure = failure_of(facts, bundle)
+        if failure is None or not is_withheld(failure, 5, now):
+            facts = change_facts(facts, Offered(APP, DEVICE, "1.0.4", "1.0.0", 5), now)
+            downloads += 1
+            at_ms = int((now + 3 + skew) * 1_000)
+            events = [
+                an_event("checksum_fail", "1.0.4", device_time_ms=at_ms),
+                an_event("download_fail", "1.0.0", device_time_ms=at_ms + 40),
+            ]
+            for change in changes(*events, facts=facts):
+                facts = change_facts(facts, change, now + 4)
+        now += 600
+    assert downloads == 2
 
 
 @pytest.mark.parametrize("action", sorted(cause.word for cause in STARTS))

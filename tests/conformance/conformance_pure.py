@@ -115,8 +115,8 @@ class PureNode:
     def _report(self, body: bytes) -> bytes:
         report = parse_stats(body)
         known = [event for event in report.events if event.app in self.snapshots]
-        for event in known:  # one after the other: each changes what the next one meets
-            for _, change in changes_in([event], self.snapshots[event.app], self.facts_of, MOMENT, PEER):
+        if known:  # one change after the other: each changes what the next one meets
+            for _, change in changes_in(known, self.snapshots[known[0].app], self.facts_of, MOMENT, PEER):
                 self.record(change)
         self.events += known
         return encode_stats_answer(report)

@@ -1,11 +1,13 @@
-"""Before a change takes something from devices, the command line says whom it touches: a summary on one screen, and a
-question.
+"""Before a change takes something from devices, the command line says which ones it affects: a summary on one screen,
+and a question.
 
-The summary is the server's own answer to the same request as a dry run. Without a terminal there is nobody to ask:
-`--yes` answers beforehand, and without it nothing is changed and the exit code is 2.
+The summary is the server's own answer to the same request as a dry run, so what the server refuses is refused before
+anybody is asked. Without a terminal there is nobody to ask: `--yes` answers beforehand, and without it nothing is
+changed and the exit code is 2.
 """
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
@@ -17,6 +19,16 @@ from edge.cli.output import Output, counted, line, moment, note
 
 SHOWN_LIMIT = 8  # channels, bundles, groups of devices: what fits on one screen; --json tells more
 NOBODY_THERE = 2  # as for wrong usage: nothing was sent
+_DOING = {
+    "create": "creating",
+    "delete": "deleting",
+    "promote": "promoting",
+    "prune": "pruning",
+    "publish": "publishing",
+    "set": "setting",
+    "undo": "undoing",
+    "withdraw": "withdrawing",
+}
 
 F = TypeVar("F", bound=Callable[..., Any])
 Foreseen = dict[str, Any]
@@ -46,7 +58,7 @@ def with_asking(command: F) -> F:
     """Adds --yes and --dry-run, as an Asking called `asking`."""
 
     @click.option("--yes", "-y", is_flag=True, help="Do it without asking; for scripts.")
-    @click.option("--dry-run", is_flag=True, help="Say what it would do and whom it touches, and change nothing.")
+    @click.option("--dry-run", is_flag=True, help="Say what it would do and which devices it affects; change nothing.")
     @functools.wraps(command)
     def run(*args: Any, yes: bool, dry_run: bool, **kwargs: Any) -> Any:
         return command(*args, asking=Asking(yes, dry_run), **kwargs)
@@ -76,7 +88,6 @@ def carry_out(
     """
     if asking.yes and not asking.dry_run:
         return client.send(*request)
-    need_somebody(asking, what if isinstance(what, str) else "this")
     foreseen = client.send(request.method, f"{request.path}?dry_run=true", request.body)
     name = what if isinstance(what, str) else what(foreseen)
     if asking.dry_run:
@@ -84,18 +95,27 @@ def carry_out(
         raise click.exceptions.Exit(0)
     if not foreseen["changed"]:  # nothing to ask about, and nothing to send
         return {key: value for key, value in foreseen.items() if key not in ("dry_run", "impact")}
+    need_somebody(asking, name, foreseen["impact"]["devices"])
     _tell(name, foreseen, note)
     _ask(type_in)
     body = request.body if settle is None else settle(foreseen)
     return client.send(request.method, request.path, body)
 
 
-def need_somebody(asking: Asking, what: str) -> None:
-    """Raises NobodyToAsk where there is no terminal and no option that answers."""
+def need_somebody(asking: Asking, what: str, devices: dict[str, Any] | None = None) -> None:
+    """`devices` is the impact on them, where it is known. Raises NobodyToAsk where there is no terminal and no option
+    that answers."""
     if not (asking.yes or asking.dry_run or (sys.stdin.isatty() and sys.stderr.isatty())):
+        seen = "which devices it affects" if devices and devices["touched"] else "what it would do"
         raise NobodyToAsk(
-            f"{what} touches devices and needs a yes: --yes, or --dry-run to see whom; nothing was changed"
+            f"{_doing(what)} needs confirmation: add --yes, or --dry-run to see {seen}; nothing was changed"
         )
+
+
+def _doing(what: str) -> str:
+    """`withdrawing 1.0.3 of com.acme`, without what comes after it: the reason, say."""
+    verb, _, rest = re.split("[:,] ", what)[0].partition(" ")
+    return f"{_DOING[verb]} {rest}"
 
 
 def _ask(type_in: str) -> None:
@@ -103,7 +123,7 @@ def _ask(type_in: str) -> None:
     if type_in:
         agreed = click.prompt(f"type {type_in} to do it", default="", show_default=False, err=True) == type_in
     else:
-        agreed = click.confirm("do it?", err=True)
+        agreed = click.confirm("Continue?", err=True)
     if not agreed:
         note("nothing was changed")
         raise click.exceptions.Exit(1)
@@ -126,7 +146,7 @@ def _sentences(impact: dict[str, Any]) -> Iterator[str]:
     if more:
         yield f"and {counted(more, 'channel')} more"
     if not channels:
-        yield "no channel offers anything else"
+        yield "what channels offer does not change"
     for verb in ("withdrawn", "removed"):
         if bundles := impact[verb]:
             rest = f", and {len(bundles) - SHOWN_LIMIT} more" if len(bundles) > SHOWN_LIMIT else ""
@@ -157,9 +177,9 @@ def _devices(impact: dict[str, Any]) -> Iterator[str]:
         return
     since = f", by reports since {moment(seen['since'])}" if seen["since"] else ""
     more = ", and more that were not read" if seen["cut"] else ""
-    yield f"{counted(seen['devices'], 'known device')}{since}{more}; {seen['touched']} of them touched"
+    yield f"{counted(seen['devices'], 'known device')}{since}{more}{_changing(seen)}"
     for each in seen["moves"][:SHOWN_LIMIT]:
-        yield f"  {counted(each['devices'], 'device')}: {each['becomes']} instead of {each['was']}"
+        yield f"  {counted(each['devices'], 'device')}{_move(each)}"
     concerned = {
         *impact["withdrawn"],
         *impact["removed"],
@@ -168,6 +188,20 @@ def _devices(impact: dict[str, Any]) -> Iterator[str]:
     for each in seen["running"]:
         if each["bundle"] in concerned:
             yield f"  {counted(each['devices'], 'device')} on {each['bundle']} now"
+
+
+def _changing(seen: dict[str, Any]) -> str:
+    if not seen["devices"]:
+        return ""
+    touched = seen["touched"]
+    return f"; {touched or 'none'} of them affected" + (":" if touched else "")
+
+
+def _move(each: dict[str, Any]) -> str:
+    if each.get("runs") == each["becomes"]:  # a node of an earlier release does not tell what they run
+        stays = "keeps" if each["devices"] == 1 else "keep"
+        return f" {stays} {each['becomes']} and will not get {each['was']}"
+    return f": {each['becomes']} instead of {each['was']}"
 
 
 def _offers(view: dict[str, Any]) -> str:

@@ -93,6 +93,8 @@ def publish(
     what = f"publish {version} of {app} to channel {channel}" if channel else f"publish {version} of {app}"
     if not (force or downgrade):
         asking = asking._replace(yes=True)
+    if channel is not None and not asking.yes:
+        client.get(app_path(app, "channels", channel))  # an unknown one is refused as such
     need_somebody(asking, what)  # before the work, not after it
 
     def post(client: Client, request: Request) -> Any:

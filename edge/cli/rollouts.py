@@ -191,6 +191,12 @@ def _begins(after_seconds: int | None) -> str:
     return f"after {format_duration(after_seconds)}" if after_seconds else "at once"
 
 
+def _where(known: dict[str, Any], channel: str) -> str:
+    if not known["devices"]:
+        return ""
+    return f"; {known['elsewhere']} of them not on {channel}" if known["elsewhere"] else f"; all on {channel}"
+
+
 def _tell_preview(seen: dict[str, Any]) -> None:
     known, steps = seen["known"], seen["steps"]
     rows = [
@@ -210,7 +216,7 @@ def _tell_preview(seen: dict[str, Any]) -> None:
     since = f", by reports since {moment(known['since'])}" if known["since"] else ""
     more = ", and more that were not read" if known["cut"] else ""
     devices = counted(known["devices"], "known device")
-    line(f"{devices}{since}{more}; {known['elsewhere']} of them not on {seen['channel']}")
+    line(f"{devices}{since}{more}{_where(known, seen['channel'])}")
     for step in steps:
         for device in step["joining"]:
             line(f"{device}  from {step['share']}")

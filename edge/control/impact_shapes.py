@@ -33,8 +33,9 @@ class RunningView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MoveView(msgspec.Struct, frozen=True, kw_only=True):
-    """Devices that end up with `becomes` instead of `was`: versions, or `builtin`."""
+    """Devices that run `runs` and end up with `becomes` instead of `was`: versions, or `builtin`."""
 
+    runs: str
     was: str
     becomes: str
     devices: int
@@ -81,8 +82,8 @@ def view_devices(counted: Devices, *, since: float | None, cut: bool) -> Devices
         cut=cut,
         touched=counted.moves.total(),
         moves=[
-            MoveView(was=was, becomes=becomes, devices=n)
-            for (was, becomes), n in counted.moves.most_common(GROUPS_LISTED)
+            MoveView(runs=runs, was=was, becomes=becomes, devices=n)
+            for (runs, was, becomes), n in counted.moves.most_common(GROUPS_LISTED)
         ],
         running=[RunningView(bundle=bundle, devices=n) for bundle, n in counted.running.most_common(GROUPS_LISTED)],
     )

@@ -47,10 +47,10 @@ class Impact:
 
 @dataclass(slots=True)
 class Devices:
-    """`moves` counts devices by where they end up without and with the change, where that differs; `running` counts all
-    by the bundle that they run."""
+    """`moves` counts devices by what they run, and where they end up without and with the change, where that differs;
+    `running` counts all by the bundle that they run."""
 
-    moves: Counter[tuple[str, str]] = field(default_factory=Counter)
+    moves: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
 
 
@@ -95,10 +95,11 @@ def count_devices(
     """Asks each device's check of both snapshots."""
     counted = Devices()
     for check, facts in devices:
-        counted.running[runs_now(check)] += 1
+        runs = runs_now(check)
+        counted.running[runs] += 1
         was, becomes = _ends_up(before, check, facts, moment), _ends_up(after, check, facts, moment)
         if was != becomes:
-            counted.moves[was, becomes] += 1
+            counted.moves[runs, was, becomes] += 1
     return counted
 
 

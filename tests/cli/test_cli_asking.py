@@ -29,28 +29,77 @@ def app(node, request, tmp_path):
 def asked(app):
     return {
         "withdraw": ("bundle", "withdraw", app, "1.1.0", "--reason", "white screen"),
-        "delete a bundle": ("bundle", "delete", app, "1.0.0"),
+        "delete a bundle": ("bundle", "delete", app, "0.9.0"),
         "delete a channel": ("channel", "delete", app, "stable"),
         "builtin": ("channel", "set", app, "stable", "--bundle", "builtin"),
-        "public": ("channel", "set", app, "stable", "--public"),
+        "public": ("channel", "set", app, "quiet", "--public", "--replace"),
         "public at once": ("channel", "create", app, "beta", "--public", "--replace"),
         "promote": ("rollout", "promote", app, "stable"),
         "undo": ("undo", app),
         "delete an app": ("app", "delete", app),
-        "a forced setting": ("channel", "set", app, "stable", "--bundle", "1.0.0", "--force"),
+        "a forced setting": ("channel", "set", app, "stable", "--bundle", "2.0.0", "--force"),
         "a downgrade": ("channel", "set", app, "stable", "--bundle", "1.0.0", "--downgrade"),
         "a forced publish": ("bundle", "publish", app, ".", "--version", "2.0.0", "--channel", "stable", "--force"),
         "prune": ("bundle", "prune", app, "--keep", "0"),
     }
 
 
+def prepared(app, folder):
+    """What some of these need to change anything."""
+    return {
+        "public": ("channel", "create", app, "quiet"),
+        "promote": ("rollout", "start", app, "stable", "--bundle", "1.0.0", "--steps", "1"),
+        "prune": ("bundle", "publish", app, folder, "--version", "0.9.0"),
+        "delete a bundle": ("bundle", "publish", app, folder, "--version", "0.9.0"),
+        "a forced setting": ("bundle", "publish", app, folder, "--version", "2.0.0"),
+    }
+
+
+NAMED = {
+    "withdraw": "withdrawing 1.1.0 of {app} needs confirmation: add --yes, or --dry-run to see which devices it",
+    "delete a bundle": "deleting 0.9.0 of {app} needs confirmation: add --yes, or --dry-run to see what it would",
+    "undo": "undoing revision 4 of {app} needs confirmation",
+    "prune": "pruning 1 bundle of {app} needs confirmation",
+    "a forced publish": "publishing 2.0.0 of {app} to channel stable needs confirmation",
+}
+
+
 @pytest.mark.parametrize("kind", asked(""))
-def test_a_script_says_yes_or_nothing_is_changed(node, app, kind):
+def test_a_script_says_yes_or_nothing_is_changed(node, app, kind, tmp_path):
+    if kind in prepared(app, ""):
+        node.text(*prepared(app, write_folder(tmp_path / "old", web_build(2)))[kind])
     before = node.json("app", "show", app)["revision"]
     done = node.run(*asked(app)[kind])
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "--yes" in done.stderr and "nothing was changed" in done.stderr
+    assert "needs confirmation: add --yes" in done.stderr and "nothing was changed" in done.stderr
+    assert NAMED.get(kind, "").format(app=app) in done.stderr
     assert node.json("app", "show", app)["revision"] == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("bundle", "withdraw", "APP", "9.9.9", "--reason", "x"),
+        ("bundle", "publish", "APP", ".", "--version", "2.0.0", "--channel", "nope", "--force"),
+        ("channel", "set", "APP", "nope", "--public"),
+        ("channel", "delete", "APP", "nope"),
+        ("rollout", "promote", "APP", "nope"),
+    ],
+    ids=lambda wrong: " ".join(wrong[:2]),
+)
+def test_what_is_not_there_is_refused_before_anybody_is_asked(node, app, wrong):
+    assert "unknown " in node.failure(*(app if part == "APP" else part for part in wrong))
+
+
+def test_what_changes_nothing_needs_no_yes(node, app):
+    assert node.text("channel", "set", app, "stable", "--public").startswith("no change:")
+
+
+def test_devices_that_keep_what_they_run_are_not_said_to_change(node, app, tmp_path):
+    folder = write_folder(tmp_path / "next", web_build(3))
+    node.text("bundle", "publish", app, folder, "--version", "1.2.0", "--channel", "stable")
+    text = node.text("channel", "delete", app, "stable", "--dry-run")
+    assert "; 1 of them affected:\n" in text and "1 device keeps 1.1.0 and will not get 1.2.0" in text
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"])
@@ -83,7 +132,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(node, app):
     assert text.startswith(f"withdraw 1.1.0 of {app}: white screen\n")
     found = node.json(*asked(app)["withdraw"], "--dry-run")
     assert (found["dry_run"], found["changed"], found["withdrawn"]) == (True, True, "white screen")
-    assert found["impact"]["devices"]["moves"] == [{"was": "1.1.0", "becomes": "1.0.0", "devices": 1}]
+    assert found["impact"]["devices"]["moves"] == [{"runs": "1.1.0", "was": "1.1.0", "becomes": "1.0.0", "devices": 1}]
     assert "unknown bundle" in node.failure("bundle", "withdraw", app, "9.9.9", "--reason", "x", "--dry-run")
     assert node.json("app", "show", app)["revision"] == before
 

@@ -24,7 +24,7 @@ def test_much_is_cut_and_says_how_much():
             "since": 0.0,
             "cut": True,
             "touched": 8_000,
-            "moves": [{"was": f"1.{n}.0", "becomes": "2.0.0", "devices": 400} for n in range(20)],
+            "moves": [{"runs": f"1.{n}.0", "was": f"1.{n}.0", "becomes": "2.0.0", "devices": 400} for n in range(20)],
             "running": [{"bundle": f"1.{n}.0", "devices": 400} for n in range(3)],
         },
     )
@@ -38,6 +38,12 @@ def test_what_ends_and_what_runs_again_is_said():
     ends = an_impact(channels=[{**channel(), "before": OFFERING | {"experiment": "look", "rollout": "1.1.0"}}])
     assert "the rollout of 1.1.0 ends, experiment look ends, falls back to builtin" in next(_sentences(ends))
     assert "experiment look runs" in next(_sentences(an_impact(channels=[channel(experiment="look")])))
+
+
+def test_what_touches_no_device_says_so():
+    seen = {"devices": 3, "since": 0.0, "cut": False, "touched": 0, "moves": [], "running": []}
+    lines = list(_sentences(an_impact(removed=["1.0.0"], devices=seen)))
+    assert (lines[0], lines[-1].rpartition("; ")[2]) == ("what channels offer does not change", "none of them affected")
 
 
 def test_devices_that_could_not_be_asked_are_not_called_none():

@@ -72,6 +72,13 @@ def test_the_workflows_have_the_keys_that_their_services_ask_for():
     assert gitlab["preview"]["extends"] in gitlab
 
 
+def test_a_token_has_its_server_beside_it():
+    actions, gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
+    app_file = json.loads(blocks("json")[0])
+    assert {"EDGE_URL", "EDGE_TOKEN"} <= actions["jobs"]["publish"]["env"].keys()
+    assert gitlab["publish"]["variables"]["EDGE_URL"] == app_file["server"]
+
+
 def test_the_apps_file_is_one_and_previews_get_a_channel():
     app_file = msgspec.json.decode(blocks("json")[0], type=AppFile)
     for branch in ("main", "develop", "feature/x", "pull/12", "merge-request/7"):

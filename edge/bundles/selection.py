@@ -45,7 +45,7 @@ class LeftOut(NamedTuple):
 class Selection:
     rules: tuple[Rule, ...]  # before the source's own
     last_rules: tuple[Rule, ...]  # after them: the options
-    included: frozenset[str]  # names included one by one, without a wildcard
+    included: frozenset[str]  # names that a person included one by one, without a wildcard
 
     def left_out(self, name: str, is_folder: bool = False) -> LeftOut | None:
         """Why a file or folder, by its path from the bundle's root, is not part of it. None: it is."""
@@ -67,11 +67,18 @@ class Selection:
         return replace(self, rules=self.rules + parse_ignore_file(ignore_file))
 
 
-def build_selection(exclude: Iterable[str] = (), include: Iterable[str] = (), ignore_file: bytes = b"") -> Selection:
-    """`ignore_file`: the .edgeignore of the app's own folder. Raises what `parse_ignore_file` does."""
+def build_selection(
+    exclude: Iterable[str] = (),
+    include: Iterable[str] = (),
+    ignore_file: bytes = b"",
+    include_by_file: Iterable[str] = (),
+) -> Selection:
+    """`ignore_file`: the .edgeignore of the app's own folder. `include_by_file` brings back as `include` does, and
+    vouches for nothing: it comes with the folder, which may be anybody's. Raises what `parse_ignore_file` does."""
     wanted = tuple(include)
-    before = (*parse_rules(LEFT_OUT), *parse_ignore_file(ignore_file))
-    brought_back = tuple(_parse_rule(text, leaves_out=False) for text in wanted)
+    left_out = tuple(_parse_rule(text, leaves_out=True, flags=re.IGNORECASE) for text in LEFT_OUT)
+    before = (*left_out, *parse_ignore_file(ignore_file))
+    brought_back = tuple(_parse_rule(text, leaves_out=False) for text in (*include_by_file, *wanted))
     return Selection(before, (*parse_rules(exclude), *brought_back), frozenset(map(_plain_name, wanted)) - {""})
 
 
@@ -113,7 +120,7 @@ def _matches(rule: Rule, path: str) -> bool:
     return rule.pattern.fullmatch(path.removesuffix("/")) is not None
 
 
-def _parse_rule(text: str, leaves_out: bool) -> Rule:
+def _parse_rule(text: str, leaves_out: bool, flags: re.RegexFlag = re.NOFLAG) -> Rule:
     glob = text.removeprefix("./")
     folders_only = glob.endswith("/")
     glob = glob.rstrip("/")
@@ -124,7 +131,7 @@ def _parse_rule(text: str, leaves_out: bool) -> Rule:
     expression = _translate(glob, text)
     if not anchored:
         expression = f"(?:.*/)?{expression}"
-    return Rule(text if leaves_out else f"!{text}", re.compile(expression, re.DOTALL), leaves_out, folders_only)
+    return Rule(text if leaves_out else f"!{text}", re.compile(expression, re.DOTALL | flags), leaves_out, folders_only)
 
 
 _PIECE = re.compile(

@@ -25,6 +25,7 @@ _KEY_NAMES = (
 _CREDENTIAL_NAMES = (
     *("google-services.json", "googleservice-info.plist", "*firebase-adminsdk*.json", "service-account*.json"),
     *("service_account*.json", "serviceaccount*.json", "credentials", "credentials.json", "client_secret*.json"),
+    *(".env", ".env.*", ".envrc"),
     *(".netrc", ".pypirc", ".htpasswd", ".git-credentials", ".pgpass", ".dockercfg", ".vault-token", "admin.token"),
 )
 _NPM_NAMES = (".npmrc", ".yarnrc", ".yarnrc.yml")

@@ -1,7 +1,7 @@
 """Which control port a verb talks to, and with which token, where nobody says so.
 
-A token is looked for among the stored logins, and for a node of this machine in its data directory, where the first
-admin's appears a moment after the start.
+A token is looked for among the stored logins, and for the control port that the configuration names in its data
+directory, where the first admin's appears a moment after the start. No other port gets that one.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.cli.client import parse_address
-from edge.cli.logins import Logins
+from edge.cli.logins import Logins, server_of
 from edge.cli.output import note
 from edge.config import Config, is_loopback, load_config
 from edge.domain.errors import EdgeError, Unauthorized, Unavailable
@@ -39,9 +39,39 @@ def token(url: str, config_file: Path | None) -> str:
     stored = Logins(os.environ).token_for(url)
     if stored is not None:
         return stored
-    if not is_loopback(parse_address(url)[0]):
-        raise Unauthorized("no_token", f"{url} needs a token: `edge login {url}`, --token or EDGE_TOKEN")
-    return own_token(load_config(config_file, os.environ).admin_token_file)
+    config = load_config(config_file, os.environ)
+    if not _is_own(url, config):
+        here = is_loopback(parse_address(url)[0])
+        own = f"; the one of this machine's node is for {own_address(config)} (EDGE_CONTROL_PORT)" if here else ""
+        raise Unauthorized("no_token", f"{url} needs a token: `edge login {url}`, --token or EDGE_TOKEN{own}")
+    return own_token(config.admin_token_file)
+
+
+def token_for_named(server: str, given: str | None, config_file: Path | None) -> str:
+    """The token for a server that only a file of the app's folder names, which may be anybody's: the stored one, or for
+    this machine's own node what it would get unnamed. `given`, by --token or EDGE_TOKEN, is for a server that the same
+    person named. Raises Unauthorized `unnamed_server`, and as `token`."""
+    if _is_own(server, load_config(config_file, os.environ)):
+        return given or token(server, config_file)
+    stored = Logins(os.environ).token_for(server)
+    if stored is not None:
+        return stored
+    if given:
+        raise Unauthorized(
+            "unnamed_server",
+            f"only the app's own file names {server}, so it gets no token from --token or EDGE_TOKEN: name it with "
+            f"--url or EDGE_URL too, or `edge login {server}`",
+        )
+    raise Unauthorized(
+        "no_token", f"{server} needs a token: `edge login {server}`; or EDGE_URL, or --url, with EDGE_TOKEN"
+    )
+
+
+def _is_own(url: str, config: Config) -> bool:
+    """Whether this is the control port that the configuration names, also as `localhost`."""
+    own = own_address(config)
+    scheme, port = own.partition(":")[0], config.control.port
+    return server_of(url) in (server_of(own), server_of(f"{scheme}://localhost:{port}"))
 
 
 def own_token(file: Path, pause: Callable[[float], None] = time.sleep) -> str:

@@ -66,9 +66,8 @@ class Node:
 
     def run(self, *args, env=None, **options):
         own = {name: None for name in os.environ if name.startswith("EDGE_")}
-        own |= {"EDGE_URL": self.control, "EDGE_DATA_DIR": str(self.data_dir), "EDGE_CACHE_DIR": str(self.cache)} | (
-            env or {}
-        )
+        own |= {"EDGE_DATA_DIR": str(self.data_dir), "EDGE_CACHE_DIR": str(self.cache)}
+        own |= {"EDGE_URL": self.control, "EDGE_CONTROL_PORT": self.control.rpartition(":")[2]} | (env or {})
         return CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="edge", env=own, **options)
 
     def text(self, *args, **options):
@@ -98,7 +97,8 @@ def at_terminal(node, *args, typed, after="", env=None):
     """The exit code, and what the person saw. It is typed once `after` is to be seen."""
     master, terminal = pty.openpty()
     own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
-    own |= {"EDGE_URL": node.control, "EDGE_DATA_DIR": str(node.data_dir)} | (env or {})
+    own |= {"EDGE_URL": node.control, "EDGE_CONTROL_PORT": node.control.rpartition(":")[2]}
+    own |= {"EDGE_DATA_DIR": str(node.data_dir)} | (env or {})
     command = [sys.executable, "-c", "from edge.cli.main import main; main()", *args]
     streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
     # A session of its own has no other terminal: passwords are read from this one.

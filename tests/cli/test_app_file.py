@@ -7,7 +7,9 @@ import re
 import pytest
 from click.testing import CliRunner
 from running_node import serving_node, web_build, write_folder
+from scripted_server import scripted_server
 
+from edge.cli.logins import Login, Logins
 from edge.cli.main import cli
 from edge.cli.publishing.app_file import channel_of_branch
 from edge.cli.publishing.branches import find_branch
@@ -111,8 +113,63 @@ def test_publish_needs_nothing_but_the_folder(node, ready):
 
 def test_the_server_of_the_file_is_asked_unless_the_environment_names_one(node, ready):
     write_app_file(ready, server="http://127.0.0.1:9")
-    assert "127.0.0.1:9" in edge("publish", env={"EDGE_TOKEN": "edge_x"}).stderr
+    asked = edge("publish", env={"EDGE_CONTROL_PORT": "9", "EDGE_TOKEN": "edge_x"})
+    assert "no answer from http://127.0.0.1:9" in asked.stderr
     assert node.run("publish").exit_code == 0
+
+
+# What a folder that may be anybody's is not believed
+
+
+@pytest.fixture
+def listening(ready):
+    """A port of this machine that edge.json names as the server, and what arrives there."""
+    with scripted_server() as server:
+        write_app_file(ready, server=server.url)
+        yield server
+
+
+@pytest.mark.parametrize("environment", [{"EDGE_TOKEN": "edge_secret"}, {"EDGE_TOKEN": None}])
+def test_no_token_goes_to_a_server_that_the_file_alone_names(node, listening, environment):
+    done = node.run("publish", env={"EDGE_URL": None} | environment)
+    assert done.exit_code == 1 and f"`edge login {listening.url}`" in done.stderr and "EDGE_URL" in done.stderr
+    assert listening.seen == []
+
+
+def test_a_stored_login_is_for_its_own_server(node, listening, tmp_path):
+    config = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "EDGE_URL": None, "EDGE_TOKEN": "edge_other"}
+    Logins(config).store(node.control, Login(token="edge_x", name="x", expires=None))
+    assert node.run("publish", env=config).exit_code == 1
+    assert listening.seen == []
+    Logins(config).store(listening.url, Login(token="edge_y", name="y", expires=None))
+    node.run("publish", env=config)
+    assert {seen["authorization"] for seen in listening.seen} == {"Bearer edge_y"}
+
+
+def test_the_token_of_the_own_node_goes_to_its_own_port_alone(node, listening):
+    assert "is for" in node.failure("app", "list", env={"EDGE_URL": listening.url})
+    assert "is for" in node.failure("app", "list", env={"EDGE_URL": node.control.replace("127.0.0.1", "127.0.0.2")})
+    assert listening.seen == []
+    assert node.run("app", "list", env={"EDGE_URL": node.control.replace("127.0.0.1", "localhost")}).exit_code == 0
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_the_web_folder_stays_inside_the_apps(node, ready, tmp_path_factory, through_a_link):
+    outside = tmp_path_factory.mktemp("private")
+    write_folder(outside, web_build(1))
+    if through_a_link:
+        (ready / "link").symlink_to(outside)
+    write_app_file(ready, web="link" if through_a_link else str(outside))
+    assert "leads out of the app's folder" in node.failure("publish")
+    assert "leads out of the app's folder" in node.run("app", "doctor").stderr
+
+
+@pytest.mark.parametrize("name", ["id_rsa", ".env", ".ENV"])
+def test_the_file_includes_no_secrets(node, ready, name):
+    (ready / "dist" / name).write_text("x")
+    write_app_file(ready, include=[name])
+    assert "secrets are not for devices" in node.run("publish").stderr
+    assert node.run("publish", "--include", name).exit_code == 0
 
 
 def test_the_branch_gives_the_channel(node, ready):

@@ -254,7 +254,8 @@ def test_the_token_is_found_in_the_data_directory_that_the_configuration_names(e
     env = {"environment": {"EDGE_DATA_DIR": str(data_dir)}, "file of the environment": {"EDGE_CONFIG": str(file)}}
     with scripted_server() as server:
         server.script.append((200, b"[]"))
-        assert edge("app", "list", "--url", server.url, *options, env=env.get(way, {})).exit_code == 0
+        own = {"EDGE_CONTROL_PORT": server.url.rpartition(":")[2]} | env.get(way, {})
+        assert edge("app", "list", "--url", server.url, *options, env=own).exit_code == 0
     assert server.seen[0]["authorization"] == "Bearer edge_x"
 
 

@@ -48,7 +48,7 @@ def _drill(folder: Path, app_bytes: int) -> int:
     command = [sys.executable, "-m", "edge", "serve", "--json"]
     with subprocess.Popen(command, env=environ, cwd=folder, stdout=subprocess.PIPE, text=True) as node:
         assert node.stdout is not None
-        environ["EDGE_URL"] = f"http://127.0.0.1:{json.loads(node.stdout.readline())['control']}"
+        environ["EDGE_CONTROL_PORT"] = str(json.loads(node.stdout.readline())["control"])
         _edge(environ, "app", "create", APP)
         runs = [
             _publish("first time", node.pid, environ, web, "1.0.0"),

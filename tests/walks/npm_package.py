@@ -92,7 +92,7 @@ def node(data_dir: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
-        yield f"http://127.0.0.1:{said['devices']}", environment | {"EDGE_URL": f"http://127.0.0.1:{said['control']}"}
+        yield f"http://127.0.0.1:{said['devices']}", environment | {"EDGE_CONTROL_PORT": str(said["control"])}
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(START_SECONDS)

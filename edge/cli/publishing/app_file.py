@@ -3,7 +3,9 @@
     {"server": "https://control.example.com", "app": "com.example.app", "web": "dist",
      "channels": {"main": "production", "feature/*": "preview"}, "exclude": ["docs/"]}
 
-No secret is in it: the token comes from the environment. Paths are relative to the file.
+No secret is in it: the token comes from the environment. Paths are relative to the file. It comes with
+the folder, which may be anybody's: it gets no token sent to a server that nobody else named, nor anything
+published from elsewhere.
 """
 
 from collections.abc import Mapping
@@ -24,7 +26,7 @@ class AppFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     web: str  # the built web folder, or a zip
     channels: dict[str, str] = {}  # by branch: a name or a glob; the first that matches
     exclude: list[str] = []  # as --exclude
-    include: list[str] = []  # as --include
+    include: list[str] = []  # as --include, except for files that look like secrets
     key: str = ""  # the private key's file, to encrypt
 
 
@@ -38,6 +40,19 @@ def read_app_file(file: Path) -> AppFile:
         return msgspec.json.decode(read_text(file, "invalid_app_file").encode(), type=AppFile)
     except msgspec.DecodeError as error:
         raise Invalid("invalid_app_file", f"{file}: {error}") from error
+
+
+def web_folder(file: Path, app_file: AppFile) -> Path:
+    """What is published, `file` being edge.json. Raises Invalid `web_outside` where it, or a link on the way to it,
+    leads out of the folder."""
+    path = file.parent / app_file.web
+    if not path.resolve().is_relative_to(file.parent.resolve()):
+        raise Invalid(
+            "web_outside",
+            f'{file}: "web" {app_file.web!r} leads out of the app\'s folder; build into it, or name the place with '
+            "`edge bundle publish`",
+        )
+    return path
 
 
 def encode_app_file(app_file: AppFile) -> bytes:

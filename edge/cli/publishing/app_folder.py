@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from edge.cli.publishing.app_file import APP_FILE, AppFile, read_app_file
+from edge.cli.publishing.app_file import APP_FILE, AppFile, read_app_file, web_folder
 from edge.cli.publishing.capacitor import CapacitorConfig, read_capacitor, read_package
 from edge.domain.errors import Invalid
 
@@ -47,7 +47,7 @@ def read_app_folder(folder: Path, key_file: Path | None = None) -> AppFolder:
     """Raises Invalid for files that are there and cannot be read, OSError."""
     config = read_capacitor(folder)
     app_file = read_app_file(folder / APP_FILE) if (folder / APP_FILE).is_file() else None
-    web = folder / ((app_file.web if app_file else "") or (config.text("webDir") if config else "") or "dist")
+    web = _web(folder, app_file, config)
     key_file = key_file or _key_file(folder, app_file)
     return AppFolder(
         config=config,
@@ -60,6 +60,12 @@ def read_app_folder(folder: Path, key_file: Path | None = None) -> AppFolder:
         key_file=key_file,
         key=_public_key(key_file) if key_file else "",
     )
+
+
+def _web(folder: Path, app_file: AppFile | None, config: CapacitorConfig | None) -> Path:
+    if app_file is not None:
+        return web_folder(folder / APP_FILE, app_file)
+    return folder / ((config.text("webDir") if config else "") or "dist")
 
 
 def same_key(one: str, other: str) -> bool:

@@ -25,28 +25,37 @@ _include = click.option(
 def with_selection(command: F) -> F:
     """Adds --exclude and --include; the command gets both as a Selection, `selection`.
 
-    Whoever calls it may say whose .edgeignore counts, `ignore_folder`; else the working directory's.
+    A caller may say whose .edgeignore counts, `ignore_folder`, else the working directory's; and what the app's own
+    file includes, `include_by_file`.
     """
 
     @_exclude
     @_include
     @functools.wraps(command)
     def run(
-        *args: Any, exclude: tuple[str, ...], include: tuple[str, ...], ignore_folder: Path = Path(), **kwargs: Any
+        *args: Any,
+        exclude: tuple[str, ...],
+        include: tuple[str, ...],
+        ignore_folder: Path = Path(),
+        include_by_file: tuple[str, ...] = (),
+        **kwargs: Any,
     ) -> Any:
-        return command(*args, selection=read_selection(exclude, include, ignore_folder), **kwargs)
+        selection = read_selection(exclude, include, ignore_folder, include_by_file)
+        return command(*args, selection=selection, **kwargs)
 
     return run  # type: ignore[return-value]
 
 
-def read_selection(exclude: Sequence[str], include: Sequence[str], folder: Path) -> Selection:
+def read_selection(
+    exclude: Sequence[str], include: Sequence[str], folder: Path, include_by_file: Sequence[str] = ()
+) -> Selection:
     """With the .edgeignore of the app's own folder. Raises what `build_selection` does."""
     try:
         with (folder / IGNORE_FILE).open("rb") as file:
             content = file.read(IGNORE_LIMIT_BYTES + 1)
     except FileNotFoundError:
         content = b""
-    return build_selection(exclude, include, content)
+    return build_selection(exclude, include, content, include_by_file)
 
 
 def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import click
 
+from edge.cli import access
 from edge.cli.bundles import publish as publish_bundle
 from edge.cli.output import note
-from edge.cli.publishing.app_file import APP_FILE, AppFile, channel_of_branch, read_app_file
+from edge.cli.publishing.app_file import APP_FILE, AppFile, channel_of_branch, read_app_file, web_folder
 from edge.cli.publishing.branches import find_branch
 from edge.cli.publishing.capacitor import PLUGIN, read_capacitor, read_package
 from edge.domain.errors import Invalid
@@ -26,7 +27,7 @@ def _publish(file: Path, version: str | None, no_channel: bool, **options: Any) 
     app_file, folder = read_app_file(file), file.parent
     version = version or _package_version(folder)
     channel = None if no_channel else options["channel"] or _channel(app_file, folder)
-    path = folder / app_file.web
+    path = web_folder(file, app_file)
     if not path.exists():
         raise Invalid("no_web_folder", f'{str(path)!r} is not there: build the app first, or set "web" in {file}')
     note(f"publishing {path} as {version} of {app_file.app}" + (f" to {channel}" if channel else ", offered nowhere"))
@@ -36,12 +37,14 @@ def _publish(file: Path, version: str | None, no_channel: bool, **options: Any) 
         "path": path,
         "version": version,
         "channel": channel,
-        "url": options["url"] or app_file.server or None,
         "exclude": (*app_file.exclude, *options["exclude"]),
         "ignore_folder": folder,
-        "include": (*app_file.include, *options["include"]),
+        "include_by_file": tuple(app_file.include),
         "key_file": options["key_file"] or (folder / app_file.key if app_file.key else None),
     }
+    if not options["url"] and app_file.server:
+        config_file, given = options["config_file"], options["token"]
+        options |= {"url": app_file.server, "token": access.token_for_named(app_file.server, given, config_file)}
     run = cast(Callable[..., Any], publish_bundle.callback)
     return run(**options, **dict.fromkeys(_ENCRYPTED_BEFORE))
 

@@ -171,10 +171,21 @@ class DeviceDesk:
         app = report.events[0].app if report.events else ""
         known = [event for event in report.events if self.current.snapshot(event.app) is not None]
         self.counts["events_of_unknown_apps"] += len(report.events) - len(known)
-        if known and not (await self._withhold(known, peer) and await self._keep(known, peer)):
+        if known and not await self._take_events(known, peer):
             # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
             return Reply(503, Body(_UNAVAILABLE, None), app)
         return Reply(200, Body(encode_stats_answer(report), None), app)
+
+    async def _take_events(self, events: list[Event], peer: Peer) -> bool:
+        """The events of one request, all of one app; False when there is no room now. What is above the limits of its
+        app or address changes nothing: it is dropped and counted, and for the device it is done.
+        """
+        now = time.time()
+        records = [encode_record(event, now) for event in events]
+        if not self.event_limits.admit(events[0].app, peer.prefix, records, time.monotonic()):
+            self.counts["events_over_limit"] += len(events)
+            return True
+        return await self._withhold(events, peer) and await self._keep(records)
 
     async def _withhold(self, events: list[Event], peer: Peer) -> bool:
         """Bundles that fail on a device are not offered to it again; False when that cannot be kept now. All events are
@@ -205,20 +216,13 @@ class DeviceDesk:
             report, version = events[DeviceId(each.device)], bundle.version if bundle else ""
             self._withheld.note(report, version, each.cause, self.moments.now)
 
-    async def _keep(self, events: list[Event], peer: Peer) -> bool:
-        """Store the events of one request, all of one app; False when there is no room now. What is above the limits of
-        its app or address is dropped and counted, and for the device it is done.
-        """
-        now = time.time()
-        records = [encode_record(event, now) for event in events]
-        if not self.event_limits.admit(events[0].app, peer.prefix, records, time.monotonic()):
-            self.counts["events_over_limit"] += len(events)
-            return True
+    async def _keep(self, records: list[bytes]) -> bool:
+        """Store the events of one request; False when there is no room now."""
         try:
             await self.spool.append(records)
         except Unavailable as error:
-            self.counts["events_refused"] += len(events)
-            self.counts[f"events_refused_{error.code}"] += len(events)
+            self.counts["events_refused"] += len(records)
+            self.counts[f"events_refused_{error.code}"] += len(records)
             return False
-        self.counts["events"] += len(events)
+        self.counts["events"] += len(records)
         return True

@@ -1,5 +1,6 @@
 """What devices hear when there is too much: from an overloaded worker, above the limits of events, without room."""
 
+import asyncio
 import hashlib
 from contextlib import asynccontextmanager
 
@@ -20,7 +21,7 @@ from edge.node.event_limits import BURST_SECONDS, EventLimits
 from edge.node.files import OpenFiles
 from edge.node.overload import LATE_SECONDS, LATE_TURNS, Overload
 from edge.node.peers import Proxies
-from edge.telemetry.facts_changes import Faulted
+from edge.telemetry.facts_changes import Failed, Faulted
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.room import Room, held_bytes
 from edge.telemetry.spool import Spool
@@ -199,6 +200,29 @@ async def test_forged_events_are_dropped_above_their_apps_limit_and_answered_as_
             assert (response.status, await response.json()) == (200, {"status": "ok"})
         assert desk.counts["events"] == BURST_SECONDS + 1
         assert desk.counts["events_over_limit"] == 100
+
+
+async def test_forged_failures_withhold_nothing_above_the_limits(tmp_path):
+    """All of a request's events or none, and what is dropped never reaches the writer of device facts."""
+    told = []
+    async with a_worker(tmp_path, app_rate=1.0, told=told) as (client, desk):
+
+        def failures() -> int:
+            """How many were told; each is answered as the writer would."""
+            for message in told:
+                desk.facts.settle(message.number, "", [])
+            return sum(isinstance(change, Failed) for message in told for change in message.changes)
+
+        for asked in (100, 200, 300, 400):
+            async with asyncio.TaskGroup() as group:
+                batch = [an_event(action="update_fail", version_name="1.0.1")] * 100
+                posting = group.create_task(client.post("/stats", json=batch))
+                while not posting.done():
+                    failures()
+                    await asyncio.sleep(0)
+            assert (await posting).status == 200
+            assert failures() == min(asked, BURST_SECONDS)
+        assert (desk.counts["failures"], desk.counts["events_over_limit"]) == (BURST_SECONDS, 100)
 
 
 @pytest.mark.parametrize(("proxies", "kept"), [((), 300), (("127.0.0.1",), 400)])

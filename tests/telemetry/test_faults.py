@@ -6,7 +6,7 @@ from edge.domain.attempts import ATTEMPT_SECONDS
 from edge.domain.facts import name_hash
 from edge.telemetry import faults as module
 from edge.telemetry.facts_changes import Faulted
-from edge.telemetry.faults import SLACK_SECONDS, Faults
+from edge.telemetry.faults import APP_PREFIXES_LIMIT, BUNDLES_LIMIT, SLACK_SECONDS, Faults
 
 NOW = 1_760_000_000.0
 APP, V, HERE = "com.acme.shop", name_hash("1.0.4"), "192.0.2.1"
@@ -35,19 +35,63 @@ def test_what_was_offered_before_the_start_is_excused(offered_after, ours):
     assert Faults(NOW + 0.9).since(APP, V, HERE, NOW + offered_after) is ours
 
 
-def test_too_many_to_tell_apart_excuse_everything(monkeypatch):
-    monkeypatch.setattr(module, "FAULTS_LIMIT", 5)
+OTHER_APP, W = "com.other.app", name_hash("1.0.5")
+
+
+def crowd(faults, app, *, prefixes=1, bundles=1, now=NOW):
+    for prefix in range(prefixes):
+        for bundle in range(bundles):
+            faults.note(Faulted(app, f"2.0.{bundle}", f"2001:db8:0:{prefix:x}::/64"), now)
+
+
+def test_too_many_bundles_at_one_address_excuse_its_others_there_and_nowhere_else():
+    faults, crowded = Faults(NOW - 1000), "2001:db8:0:0::/64"
+    crowd(faults, APP, bundles=BUNDLES_LIMIT)
+    assert not faults.since(APP, V, crowded, NOW)
+    crowd(faults, APP, bundles=BUNDLES_LIMIT + 1)
+    assert len(faults) == 1
+    assert faults.since(APP, V, crowded, NOW)
+    assert not faults.since(APP, V, HERE, NOW) and not faults.since(OTHER_APP, V, crowded, NOW)
+
+
+def test_too_many_addresses_of_an_app_excuse_that_app_alone(monkeypatch):
+    monkeypatch.setattr(module, "APP_PREFIXES_LIMIT", 5)
     faults = Faults(NOW - 1000)
-    for number in range(6):
-        faults.note(Faulted("com.other.app", "1.0.0", f"192.0.2.{number}"), NOW)
-    assert faults.since(APP, V, HERE, NOW) and len(faults) <= 5
+    crowd(faults, APP, prefixes=5)
+    assert not faults.since(APP, V, HERE, NOW)
+    crowd(faults, APP, prefixes=6)
+    assert faults.since(APP, V, HERE, NOW) and len(faults) == 1
+    assert not faults.since(OTHER_APP, V, HERE, NOW)
+
+
+def test_too_many_of_all_apps_excuse_the_one_that_has_the_most(monkeypatch):
+    monkeypatch.setattr(module, "PREFIXES_LIMIT", 5)
+    faults = Faults(NOW - 1000)
+    crowd(faults, APP, prefixes=4)
+    faults.note(Faulted(OTHER_APP, "1.0.4", HERE), NOW)
+    assert not faults.since(APP, V, HERE, NOW)
+    faults.note(Faulted(OTHER_APP, "1.0.4", "192.0.2.2"), NOW)
+    assert faults.since(APP, V, HERE, NOW)
+    assert faults.since(OTHER_APP, V, HERE, NOW) and not faults.since(OTHER_APP, W, HERE, NOW)
+
+
+def test_a_flood_of_one_apps_faults_is_bounded_and_excuses_no_other_app():
+    faults = Faults(NOW - 1000)
+    crowd(faults, APP, prefixes=3 * APP_PREFIXES_LIMIT, bundles=BUNDLES_LIMIT + 1)
+    assert len(faults) <= (APP_PREFIXES_LIMIT + 1) * BUNDLES_LIMIT
+    assert not faults.since("com.third.app", V, HERE, NOW - 10)
+
+
+def test_only_the_node_itself_excuses_everything():
+    faults = Faults(NOW - 1000)
+    faults.note(Faulted(), NOW)
+    assert faults.since(APP, V, HERE, NOW) and not faults.since(APP, V, HERE, NOW + SLACK_SECONDS)
 
 
 def test_old_faults_make_room_first(monkeypatch):
-    monkeypatch.setattr(module, "FAULTS_LIMIT", 5)
+    monkeypatch.setattr(module, "PREFIXES_LIMIT", 5)
     faults = Faults(NOW - 10_000)
-    for number in range(5):
-        faults.note(Faulted("com.other.app", "1.0.0", f"192.0.2.{number}"), NOW)
+    crowd(faults, OTHER_APP, prefixes=5)
     later = NOW + 2 * ATTEMPT_SECONDS + 1
     faults.note(Faulted(APP, "1.0.4", HERE), later)
     assert len(faults) == 1

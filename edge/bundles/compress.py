@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import brotli
 
+from edge.bundles.chunks import read_chunks
 from edge.bundles.limits import CHUNK_BYTES
 from edge.bundles.packing import STREAM_WINDOW_BITS, WHOLE_LIMIT_BYTES, WHOLE_WINDOW_BITS, Packing
 from edge.domain.file_names import BROTLI_SUFFIX
@@ -20,6 +21,7 @@ PLAIN_BELOW_BYTES = 8 * 1024  # a request costs more than brotli saves on such a
 SAMPLES = 4  # pieces looked at, spread over the file
 SAMPLE_BYTES = 16 * 1024
 SAMPLE_QUALITY = 3
+QUICK_QUALITY = 3  # below that of every packing
 WORTH_SHARE = 0.95  # a sample that keeps more than this says: packed already
 
 # Packed already, by their own format. What is not here but cannot be compressed is found by the sample.
@@ -80,6 +82,14 @@ def is_worth_it(source: Path, plain_bytes: int) -> bool:
             read += len(sample)
             kept += len(brotli.compress(sample, quality=SAMPLE_QUALITY))
     return kept <= read * WORTH_SHARE
+
+
+def quick_bytes(source: Path) -> int:
+    """The size that hardly any effort gives. What was compressed with more and is larger was padded, or made badly."""
+    stream, total = brotli.Compressor(quality=QUICK_QUALITY, lgwin=STREAM_WINDOW_BITS), 0
+    for chunk in read_chunks(source):
+        total += len(stream.process(chunk))
+    return total + len(stream.finish())
 
 
 def _compressed(source: Path, plain_bytes: int, packing: Packing, plain: "hashlib._Hash") -> Iterator[bytes]:

@@ -15,6 +15,15 @@ ENTRY_RATIO_LIMIT = 200
 ENTRY_RATIO_FREE_BYTES = MIB  # plain bytes of one file that nobody asks about
 TOTAL_RATIO_LIMIT = 100
 TOTAL_RATIO_FREE_BYTES = 16 * MIB
+# Of a packed file over its plain bytes, for what cannot be compressed: brotli's own bound adds 4 bytes in 16 kB, and
+# encrypting up to 16. More is padding that devices would download.
+PACKED_ALLOWANCE_BYTES = 1024
+PACKED_ALLOWANCE_SHIFT = 12
+
+
+def packed_limit_bytes(plain_bytes: int) -> int:
+    """The largest that a file of `plain_bytes` may be when it is packed."""
+    return plain_bytes + (plain_bytes >> PACKED_ALLOWANCE_SHIFT) + PACKED_ALLOWANCE_BYTES
 
 
 def check_count(files: int) -> None:

@@ -1,7 +1,8 @@
 """What was compressed before, on this machine: a folder of files named by what went in, kept within a size.
 
 A memory, never a truth: what is damaged, unreadable or cannot be written is as if it were not there. Any number of
-publishers share it. An entry is written under another name and then given its own; it proves its bytes when it is read.
+publishers share it. An entry is written under another name and then given its own; it proves its bytes when it is read,
+and its reader whether they are those of the file.
 """
 
 import hashlib
@@ -41,18 +42,22 @@ class Recalled(NamedTuple):
     blob: Digest  # of the body
 
 
+IsRight = Callable[[Recalled, Path], bool]  # whether the body, written there, is that of the plain file
+
+
 class Memory:
     def __init__(self, root: Path, limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
         self._root, self._limit_bytes = root, limit_bytes
         self._grown = False
 
-    def recall(self, label: str, plain: Digest, target: Path) -> Recalled | None:
-        """Write the body to `target`, a new file. None, and no target, when it is not known or not intact."""
+    def recall(self, label: str, plain: Digest, target: Path, is_right: IsRight | None = None) -> Recalled | None:
+        """Write the body to `target`, a new file. None, and no target, when it is not known, not intact or not right:
+        such an entry is deleted."""
         place = self._place(label, plain)
         try:
             with place.open("rb") as entry, target.open("xb") as file:
                 recalled = _read(entry.read(_HEAD.size), iter(lambda: entry.read(CHUNK_BYTES), b""), file.write)
-            if recalled is not None:
+            if recalled is not None and (is_right is None or is_right(recalled, target)):
                 os.utime(place)  # used last of all
                 return recalled
             place.unlink(missing_ok=True)

@@ -1,16 +1,18 @@
 """What need not be compressed: what this machine's memory holds, then what the node says it has.
 
-Only what is byte for byte what compressing now would give is taken: under the same label, and by the same decision of
-whether compressing pays.
+Only what compressing now would give is taken: under the same label, by the same decision of whether compressing pays,
+and no larger than quick compression makes it. Anybody who may upload can have made what the node has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.chunks import digest_file, read_chunks
-from edge.bundles.compress import Compressed, is_worth_it
-from edge.bundles.memory import Memory, Plain
+from edge.bundles.compress import Compressed, is_worth_it, quick_bytes
+from edge.bundles.memory import Memory, Plain, Recalled
+from edge.bundles.unpacking import is_brotli_of
 from edge.bundles.workers import Job
 from edge.domain.model import Digest
 
@@ -37,7 +39,7 @@ def recall(jobs: Sequence[Job], digests: Mapping[str, Digest], memory: Memory) -
     found = {}
     for job in jobs:
         plain = digests[job.name]
-        recalled = memory.recall(_label(job), plain, job.target)
+        recalled = memory.recall(_label(job), plain, job.target, partial(_is_right, job, plain))
         if recalled is None:
             continue
         if not recalled.bytes:
@@ -46,6 +48,12 @@ def recall(jobs: Sequence[Job], digests: Mapping[str, Digest], memory: Memory) -
         else:
             found[job.name] = Outcome(Compressed(plain, recalled.blob, recalled.bytes), job.target)
     return found
+
+
+def _is_right(job: Job, plain: Digest, recalled: Recalled, body: Path) -> bool:
+    if not recalled.bytes:
+        return not job.always
+    return is_brotli_of(body, plain, job.plain_bytes)
 
 
 def remember(jobs: Sequence[Job], made: Mapping[str, Compressed | None], memory: Memory) -> None:
@@ -69,8 +77,10 @@ def ask_node(jobs: Sequence[Job], digests: Mapping[str, Digest], ask: Ask) -> di
 
 
 def _pays(job: Job, blob_bytes: int) -> bool:
-    """What `compress_file` would have decided; a node's blob may have been made where it had to be."""
-    return job.always or (blob_bytes < job.plain_bytes and is_worth_it(job.source, job.plain_bytes))
+    """What `compress_file` would have decided; a node's blob may have been made where it had to be, or by somebody who
+    made it large."""
+    wanted = job.always or (blob_bytes < job.plain_bytes and is_worth_it(job.source, job.plain_bytes))
+    return wanted and blob_bytes <= quick_bytes(job.source)
 
 
 def _label(job: Job) -> str:

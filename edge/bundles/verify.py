@@ -15,7 +15,7 @@ import brotli
 
 from edge.bundles.chunks import digest_file, read_chunks
 from edge.bundles.durable import FILE_MODE, room_to
-from edge.bundles.limits import CHUNK_BYTES, INDEX, MANIFEST_LIMIT_BYTES, check_not_empty
+from edge.bundles.limits import CHUNK_BYTES, INDEX, MANIFEST_LIMIT_BYTES, check_not_empty, packed_limit_bytes
 from edge.bundles.opening import Opening, check_ciphertext_size
 from edge.bundles.store import ObjectStore, blob_key
 from edge.bundles.zip_reader import read_directory, unpack
@@ -191,6 +191,8 @@ def _check_blob(store: ObjectStore, entry: FileEntry, plain: _Plain, opening: Op
     size = path.stat().st_size
     if size != entry.bytes:
         _wrong(entry, f"is listed with {entry.bytes} bytes, its blob has {size}")
+    if size > packed_limit_bytes(plain.bytes):
+        _wrong(entry, f"has {size} bytes for a file of {plain.bytes}: it is padded")
     if opening is None and not entry.name.endswith(BROTLI_SUFFIX):
         if entry.blob != entry.hash:
             _wrong(entry, f"is a plain file, but its blob is not its hash (names of brotli end in {BROTLI_SUFFIX})")

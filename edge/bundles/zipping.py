@@ -8,6 +8,7 @@ from edge.bundles.limits import CHUNK_BYTES
 from edge.bundles.memory import Memory, Plain
 from edge.bundles.packing import Packing
 from edge.bundles.source_files import SourceFile
+from edge.bundles.unpacking import is_deflated
 from edge.bundles.zip_form import DEFLATED
 from edge.bundles.zip_writer import Body, Written, ZipWriter
 from edge.domain.errors import Invalid
@@ -45,7 +46,12 @@ def write_zip(
 def _add_remembered(
     writer: ZipWriter, file: SourceFile, plain: Digest, packing: Packing, memory: Memory, scratch: Path
 ) -> bool:
-    recalled = memory.recall(packing.deflate_label, plain, scratch)
+    recalled = memory.recall(
+        packing.deflate_label,
+        plain,
+        scratch,
+        lambda found, body: found.plain.bytes == file.bytes and is_deflated(body, plain, file.bytes, found.plain.crc32),
+    )
     if recalled is None:
         return False
     body = Body(DEFLATED, recalled.plain.crc32, recalled.bytes, recalled.plain.bytes, plain)

@@ -1,7 +1,7 @@
 """Which files of an app the node has compressed already: a publisher without a memory of its own need not do it again.
 
 Found in the manifests of the newest bundles, which name how their files were compressed. What was compressed in another
-way is not told of, so that the same files go on to give the same bundle.
+way is not told of, so that the same files go on to give the same bundle; of several forms the smallest is.
 """
 
 import asyncio
@@ -42,10 +42,10 @@ def _manifests(state: AppState) -> list[Digest]:
 def _find(store: ObjectStore, manifests: Iterable[Digest], packing: str, wanted: set[Digest]) -> list[FileEntry]:
     found: dict[Digest, FileEntry] = {}
     for digest in manifests:
-        if len(found) == len(wanted):
-            break
         for entry in _read(store, digest, packing):
-            if entry.hash in wanted and entry.hash not in found and store.has(blob_key(entry.blob)):
+            known = found.get(entry.hash)
+            smaller = known is None or entry.bytes < known.bytes
+            if entry.hash in wanted and smaller and store.has(blob_key(entry.blob)):
                 found[entry.hash] = entry
     return list(found.values())
 

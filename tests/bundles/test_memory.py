@@ -1,5 +1,6 @@
 """What was compressed before is taken again only when it is intact, and never changes what a bundle is."""
 
+import hashlib
 import os
 import threading
 import zlib
@@ -181,6 +182,45 @@ def test_many_at_once_keep_and_recall_whole_entries(memory, tmp_path):
     assert wrong == []
 
 
+def deflated(plain):
+    return zlib.compress(plain)[2:-4]
+
+
+WRONG = [
+    ("a.js", SMALLEST.brotli_label, b"no brotli"),
+    ("a.js", SMALLEST.brotli_label, brotli.compress(b"other")),
+    ("a.js", SMALLEST.brotli_label, brotli.compress(TEXT + b"x")),
+    ("a.js", SMALLEST.brotli_label, brotli.compress(TEXT)[:-1]),
+    ("a.js", SMALLEST.brotli_label, brotli.compress(TEXT) + b"x"),
+    ("x.br", f"{SMALLEST.brotli_label}-always", b""),
+    ("x.br", f"{SMALLEST.brotli_label}-always", brotli.compress(b"other")),
+    ("a.js", SMALLEST.deflate_label, b""),
+    ("a.js", SMALLEST.deflate_label, zlib.compress(TEXT)),
+    ("a.js", SMALLEST.deflate_label, deflated(b"other")),
+    ("a.js", SMALLEST.deflate_label, deflated(TEXT + b"x")),
+    ("a.js", SMALLEST.deflate_label, deflated(TEXT)[:-1]),
+    ("a.js", SMALLEST.deflate_label, deflated(TEXT) + b"x"),
+]
+
+
+@pytest.mark.parametrize(("name", "label", "body"), WRONG)
+def test_an_intact_entry_of_other_bytes_is_made_again(packed, memory, name, label, body):
+    """Its proof is of the entry's own bytes; whoever else writes there can make one."""
+    plain = SITE[name]
+    digest = Digest(hashlib.sha256(plain).hexdigest())
+    memory.keep(label, digest, Plain(zlib.crc32(plain), len(plain)), [body])
+    place = memory._place(label, digest)
+    wrong = place.read_bytes()
+    assert same(packed(memory=memory), packed())
+    assert place.read_bytes() != wrong
+
+
+def test_an_entry_that_lies_about_its_crc_is_made_again(packed, memory):
+    digest = Digest(hashlib.sha256(TEXT).hexdigest())
+    memory.keep(SMALLEST.deflate_label, digest, Plain(7, len(TEXT)), [deflated(TEXT)])
+    assert same(packed(memory=memory), packed())
+
+
 # What the node has
 
 
@@ -201,6 +241,21 @@ def test_a_blob_that_was_made_where_it_had_to_be_is_not_taken_where_it_does_not_
     plain = packed()
     larger = {entry.hash: Prepared(entry.blob, entry.bytes) for entry in plain.entries if entry.name == "n.br.br"}
     assert same(packed(ask=lambda digests: larger), plain)
+
+
+def padded(plain, bytes_more):
+    """Brotli with a block of metadata, which decodes to nothing."""
+    stream = brotli.Compressor()
+    block = (6 | (2 << 4) | ((bytes_more - 1) << 6)).to_bytes(3, "little") + bytes(bytes_more)
+    return stream.process(plain) + stream.flush() + block + stream.finish()
+
+
+def test_a_blob_of_the_node_that_was_made_large_is_not_taken(packed):
+    heavy = padded(TEXT, 30_000)
+    assert brotli.decompress(heavy) == TEXT and len(heavy) < len(TEXT)
+    digest = Digest(hashlib.sha256(TEXT).hexdigest())
+    known = {digest: Prepared(Digest(hashlib.sha256(heavy).hexdigest()), len(heavy))}
+    assert same(packed(ask=lambda digests: known), packed())
 
 
 def test_the_node_is_asked_only_for_what_is_not_remembered(packed, memory):

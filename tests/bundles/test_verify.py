@@ -1,6 +1,7 @@
 """The server believes nothing: hostile zips, brotli bombs, and manifests that do not match."""
 
 import hashlib
+import os
 import tempfile
 import tracemalloc
 import zipfile
@@ -331,8 +332,8 @@ def test_a_blob_that_does_not_decode_to_the_file_is_refused(store, blob):
 
 
 def test_a_brotli_bomb_is_stopped_at_the_size_of_the_file(store):
-    """A kilobyte of brotli that unpacks to 512 MiB: refused after a few chunks."""
-    bomb = brotli.compress(bytes(512 * MIB), quality=1)
+    """Some kilobytes of brotli that unpack to 100 MiB: refused after a few chunks."""
+    bomb = brotli.compress(bytes(100 * MIB), quality=1)
     tracemalloc.start()
     error = script_refusal(store, bomb)
     _, peak_bytes = tracemalloc.get_traced_memory()
@@ -340,6 +341,25 @@ def test_a_brotli_bomb_is_stopped_at_the_size_of_the_file(store):
     assert error.code == "blob_mismatch"
     assert "more than" in error.message  # not only found out at its end
     assert peak_bytes < 4 * MIB
+
+
+def padded(plain: bytes, bytes_more: int) -> bytes:
+    """Brotli with a block of metadata, which decodes to nothing."""
+    stream = brotli.Compressor(lgwin=21)
+    block = (6 | (2 << 4) | ((bytes_more - 1) << 6)).to_bytes(3, "little") + bytes(bytes_more)
+    return stream.process(plain) + stream.flush() + block + stream.finish()
+
+
+def test_a_packed_file_is_hardly_larger_than_its_plain_bytes(store):
+    error = script_refusal(store, padded(SCRIPT, 40_000))
+    assert (error.code, "padded" in error.message) == ("blob_mismatch", True)
+    noise = os.urandom(3 * MIB)
+    stream = brotli.Compressor(lgwin=20)
+    chunked = b"".join(stream.process(noise[at : at + 65_536]) + stream.flush() for at in range(0, len(noise), 65_536))
+    entry = brotli_entry(store, "noise.bin.br", noise, chunked + stream.finish())
+    assert entry.bytes > len(noise)
+    page = plain_entry(store, "index.html", PAGE)
+    assert verify(store, zip_of({"index.html": PAGE, "noise.bin": noise}), [page, entry]).files == 2
 
 
 def test_a_stream_that_devices_take_for_a_wrapper_is_refused(store):

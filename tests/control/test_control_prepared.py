@@ -12,10 +12,10 @@ PREPARED = f"/v1/apps/{APP}/blobs/prepared"
 LABEL = "brotli-1-11"
 
 
-def compressed(text, label=LABEL):
+def compressed(text, label=LABEL, quality=11):
     """A bundle whose only script is compressed, and the entry of that script."""
     bundle = pack(app=text)
-    blob = brotli.compress(text.encode())
+    blob = brotli.compress(text.encode(), quality=quality)
     page = digest(b"<html></html>")
     script = FileEntry("app.js.br", digest(text.encode()), digest(blob), len(blob))
     manifest = encode_manifest([FileEntry("index.html", page, page, 13), script], label)
@@ -43,6 +43,15 @@ async def test_what_was_compressed_in_another_way_is_not(acme):
     assert await asked(acme, [script["hash"]]) == {"prepared": []}
     await acme.publish("1.0.1", compressed("let a = 1;" * 50)[0])
     assert await asked(acme, [script["hash"]]) == {"prepared": [script]}
+
+
+async def test_of_several_forms_the_smallest_is_told(acme):
+    """Anybody who may upload can have made a large one, before or after."""
+    text = "let a = 1;" * 50
+    best = compressed(text)[1]
+    for number, quality in enumerate((0, 11, 1)):
+        await acme.publish(f"1.0.{number}", compressed(text, quality=quality)[0])
+    assert await asked(acme, [best["hash"]]) == {"prepared": [best]}
 
 
 async def test_a_manifest_without_a_word_of_it_tells_nothing(acme):

@@ -29,6 +29,7 @@ def bundle() -> None:
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option("--version", required=True, help="The bundle's name for ever: a semantic version.")
 @click.option("--channel", help="Offer it in this channel at once.")
+@click.option("--no-channel", is_flag=True, help="Offer it nowhere yet.")
 @replacing_options
 @click.option("--min-native", default="", metavar="VERSION", help="The oldest native version that can run it.")
 @click.option("--max-native", default="", metavar="VERSION", help="The newest native version that can run it.")
@@ -60,6 +61,7 @@ def publish(
     selection: "Selection",
     version: str,
     channel: str | None,
+    no_channel: bool,
     min_native: str,
     max_native: str,
     link: str,
@@ -81,6 +83,8 @@ def publish(
 
     Asks before --force and --downgrade. --dry-run uploads, and publishes nothing.
     """
+    if no_channel and channel is not None:
+        raise click.UsageError("--channel and --no-channel exclude each other")
     if channel is None and (force or downgrade or if_current is not None):
         raise click.UsageError("--force, --downgrade and --if-current go with --channel")
     _check_encryption_options(path, key_file, **encrypted_before)

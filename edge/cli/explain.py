@@ -18,6 +18,7 @@ from edge.cli.output import Output, cell, labelled, line, moment, table
 
 TIMES = frozenset({"time", "opens at", "until"})  # what steps show in seconds since the epoch
 NOT_HERE = "not on this channel"
+PLATFORMS = {"ios": "iOS", "android": "Android", "electron": "Electron"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,20 +66,28 @@ def explain(client: Client, out: Output, app: str, body: IO[bytes] | None, count
         found = client.post(_address(app, more), read_body(body))
     else:
         found = client.get(_address(app, {**said, **more}))
-    out.result(found, lambda: _tell(found))
+    out.result(found, lambda: _tell(found, "device_id" in said))
 
 
-def _tell(found: dict[str, Any]) -> None:
+def _tell(found: dict[str, Any], unreported: bool) -> None:
+    """`unreported`: the device was named, and there may be no report of it."""
     asked = _words({name: value for name, value in found["asked"].items() if value not in ("", None)})
     labelled("asked   ", asked)
     if found["reported"]:
         line(f"          what was not given is from the device's report of {moment(found['reported'])}")
+    elif unreported:
+        line(unreported_sentence(found["asked"]))
     line("")
     table(("#", "rule", "outcome", "saw"), list(_rows(found["steps"])), "no rule was reached")
     line("")
     line("answer    " + msgspec.json.encode(found["answer"]).decode())
     labelled("decision", _decision(found["decision"]))
     labelled("next    ", found["next"])
+
+
+def unreported_sentence(asked: dict[str, Any]) -> str:
+    kind = PLATFORMS.get(asked["platform"], asked["platform"])
+    return f"no report of this device is known; asked as a fresh {kind} device"
 
 
 def _rows(steps: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:

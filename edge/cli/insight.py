@@ -22,6 +22,7 @@ from edge.domain.errors import EdgeError
 from edge.domain.explaining import explain
 from edge.domain.model import AppId
 from edge.domain.rollout import Moment
+from edge.domain.routes import pick
 from edge.node.current import Current
 from edge.node.exposition import encode_families
 from edge.node.metrics import Observed, build_metrics
@@ -71,6 +72,7 @@ class Insight:
         facts = self._supervisor.facts_of(app, check.device)
         steps, decision = explain(snapshot, check, moment, facts)
         compiled, _, _ = resolve(snapshot, check, facts)
+        held = pick(compiled, check, facts, moment)[2] if compiled else None
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
         return {
@@ -78,7 +80,7 @@ class Insight:
             "reported": None,
             "steps": [step._asdict() for step in steps],
             "decision": _summary(decision),
-            "next": advice_of(decision, app, compiled.channel.name if compiled else ""),
+            "next": advice_of(decision, app, compiled.channel.name if compiled else "", held),
             "answer": orjson.loads(answer),
         }
 

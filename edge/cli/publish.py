@@ -228,13 +228,27 @@ def _ask_first(client: Client, release: Release, warn: Callable[[str], None]) ->
     client.get(app_path(release.app))
     if release.channel is not None:
         # Whether the channel is there, and whether the token may offer something in it.
-        client.patch(app_path(release.app, "channels", release.channel) + "?dry_run=true", {})
+        _check_may_offer(client, app_path(release.app, "channels", release.channel))
         _check_terms(client, release, release.channel)
     warning = warning_of_order(release.version)
     if not warning or not _blocks_under_native(client, release):
         return ()
     warn(f"warning: {warning}")
     return (warning,)
+
+
+def _check_may_offer(client: Client, channel: str) -> None:
+    """Raises Refused: with what helps a token that may upload alone."""
+    try:
+        client.patch(f"{channel}?dry_run=true", {})
+    except Refused as refusal:
+        if refusal.code != "forbidden" or client.get("/v1/token")["role"] != "uploader":
+            raise
+        raise Refused(
+            refusal.answered,
+            refusal.code,
+            "an uploader may upload but not offer: use --no-channel instead of a channel, or a publisher's token",
+        ) from refusal
 
 
 def _check_terms(client: Client, release: Release, name: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from edge.cli.asking import Asking, Request, carry_out, with_asking
 from edge.cli.client import Client, app_path
 from edge.cli.device_body import read_body
+from edge.cli.explain import unreported_sentence
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, note, table
 from edge.domain.language import language_rows
@@ -130,11 +131,13 @@ def test(
     """Tell whether a device is in segment NAME of APP, or would be with another expression. Saves nothing."""
     if (body is None) == (device is None):
         raise click.UsageError("give either --body or --device")
-    question = read_body(body) if body is not None else _question_of(client, app, str(device))
+    question, unreported = (read_body(body), "") if body is not None else _question_of(client, app, str(device))
     asked = {"device": msgspec.Raw(question), "where": where, "country": country}
     tested = client.post(app_path(app, "segments", name, "test"), asked)
 
     def tell() -> None:
+        if unreported:
+            line(unreported)
         line(f"{'is in' if tested['matches'] else 'is not in'} segment {name}: {tested['where']}")
         if tested["unknown"]:
             line(f"unknown of this device: {', '.join(tested['unknown'])}")
@@ -142,10 +145,11 @@ def test(
     out.result(tested, tell)
 
 
-def _question_of(client: Client, app: str, device: str) -> bytes:
-    """What the device would post: its latest report, and what a fresh one says where there is none."""
-    asked = client.get(f"{app_path(app, 'explain')}?{urlencode({'device_id': device})}")["asked"]
-    return msgspec.json.encode({**asked, "app_id": app})
+def _question_of(client: Client, app: str, device: str) -> tuple[bytes, str]:
+    """What the device would post: its latest report, or what a fresh one says; and a sentence about that."""
+    found = client.get(f"{app_path(app, 'explain')}?{urlencode({'device_id': device})}")
+    unreported = "" if found["reported"] else unreported_sentence(found["asked"])
+    return msgspec.json.encode({**found["asked"], "app_id": app}), unreported
 
 
 def _sentence(view: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ from edge.control.operations import (
     parse_flag,
 )
 from edge.control.receiving import read_body
-from edge.control.roles import Role, allows
+from edge.control.roles import Role, allows, refusal
 from edge.control.shapes import ErrorAnswer
 from edge.control.tokens import Grant, Tokens
 from edge.control.turns import LOOKS, VERIFICATIONS, looks, verifications
@@ -158,7 +158,7 @@ async def _authorise(operation: Operation, tokens: Tokens, request: web.Request,
         raise Unauthorized("unauthorized", "this needs a token: Authorization: Bearer <token>")
     grant = await asyncio.to_thread(tokens.authenticate, secret.strip(), now)
     if not allows(grant.role, grant.app, operation.permission, request.match_info.get("app")):
-        raise Forbidden("forbidden", f"token {grant} lacks {operation.permission.value!r}")
+        raise Forbidden("forbidden", refusal(grant.name, grant.role, grant.app, operation.permission))
     return grant
 
 

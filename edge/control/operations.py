@@ -16,7 +16,7 @@ from aiohttp import web
 from edge.bundles.releases import Head, Permit, Rehearsed, Releases
 from edge.bundles.store import ObjectStore
 from edge.control.impact_shapes import ImpactView
-from edge.control.roles import Permission, allows
+from edge.control.roles import Permission, allows, refusal
 from edge.control.rollout_shapes import PreviewAnswer, ReachView, WaitingView
 from edge.control.tokens import Grant, Tokens
 from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
@@ -167,11 +167,11 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Per
     return Done(committed.state, committed.changed, committed.before)
 
 
-def require(call: Call[Any], permission: Permission, what: str) -> None:
+def require(call: Call[Any], permission: Permission) -> None:
     """For what an operation does beside what it is for. Raises Forbidden `forbidden`."""
     grant = call.grant
     if not allows(grant.role, grant.app, permission, call.request.match_info.get("app")):
-        raise Forbidden("forbidden", f"token {grant} lacks {permission.value!r}: it may not {what}")
+        raise Forbidden("forbidden", refusal(grant.name, grant.role, grant.app, permission))
 
 
 def command_id(request: web.Request) -> str:

@@ -39,6 +39,24 @@ GRANTED: Mapping[Role, frozenset[Permission]] = {
     Role.NODE: _READS,
 }
 LIMITABLE = frozenset({Role.PUBLISHER, Role.UPLOADER, Role.READER})  # roles whose tokens may be limited to one app
+_MAY: Mapping[Role, str] = {
+    Role.ADMIN: "may do everything",
+    Role.PUBLISHER: "may upload and offer bundles",
+    Role.UPLOADER: "may upload bundles",
+    Role.READER: "may read",
+    Role.NODE: "may read",
+}
+_MISSING: Mapping[Permission, str] = {
+    Permission.READ_SELF: "read its own token",
+    Permission.LIST_APPS: "list apps",
+    Permission.READ_APP: "read this app",
+    Permission.UPLOAD_BUNDLES: "upload bundles",
+    Permission.CHANGE_APP: "change an app or offer anything",
+    Permission.CREATE_APP: "create apps",
+    Permission.DELETE_APP: "delete apps or bring them back",
+    Permission.READ_NODE: "read the node's status",
+    Permission.MANAGE_TOKENS: "manage tokens",
+}
 _OF_ONE_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP})
 
 
@@ -52,3 +70,17 @@ def allows(role: Role, scope_app: str | None, permission: Permission, app: str |
     if scope_app is None or permission in _OF_EVERYBODY:
         return True
     return permission in _OF_ONE_APP and app == scope_app
+
+
+def refusal(token: str, role: Role, scope_app: str | None, permission: Permission) -> str:
+    """Why `allows` says no: what the token may do, what is missing, and whose token has it."""
+    if permission in GRANTED[role]:
+        return f"token {token!r} is for app {scope_app!r} alone: it may not {_MISSING[permission]}"
+    owners = [f"{_a(each)}'s" for each in reversed(tuple(Role)) if permission in GRANTED[each]]
+    return (
+        f"{_a(role)} {_MAY[role]} but not {_MISSING[permission]}: instead of {token!r} use {' or '.join(owners)} token"
+    )
+
+
+def _a(role: Role) -> str:
+    return f"{'an' if role.value[0] in 'aeiou' else 'a'} {role.value}"

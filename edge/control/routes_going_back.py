@@ -21,10 +21,8 @@ async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
     """What is undone is named before: if the head moves meanwhile, `apply` refuses."""
 
     def permit(undone: AppState, earlier: AppState) -> None:
-        if undone.deleted and not earlier.deleted:
-            require(call, Permission.DELETE_APP, "bring a deleted app back")
-        if earlier.deleted and not undone.deleted:
-            require(call, Permission.DELETE_APP, "undo the creation of an app, which deletes it")
+        if undone.deleted != earlier.deleted:
+            require(call, Permission.DELETE_APP)
 
     (latest,) = await asyncio.to_thread(call.ports.releases.history, call.app, 1)
     wanted = latest.number if call.body.revision is None else call.body.revision

@@ -51,10 +51,6 @@ class Grant(NamedTuple):
     role: Role
     app: AppId | None
 
-    def __str__(self) -> str:
-        limited = f" for app {self.app!r}" if self.app else ""
-        return f"{self.name!r} ({self.role.value}{limited})"
-
 
 class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`hash` is the secret's SHA-256, `created` seconds since the epoch, `by` the name of the maker's token.

@@ -63,10 +63,17 @@ _OF_HELD = {
     Held.WITHDRAWN: "publish a repaired version: `edge bundle publish {app} FOLDER --version V --channel {channel}`",
     Held.WITHHELD: "see what failed: `edge device show {app} DEVICE`; after a repair publish a new version",
 }
+# For the bundle that stands in for one that failed here: more reach for the stand-in is not what helps.
+_STAND_IN = (
+    "the channel's bundle failed on this device, and the one before it is kept back too ({code}); see what failed: "
+    "`edge device show {{app}} DEVICE`; after a repair publish a new version, or "
+    "`edge device lift {{app}} DEVICE VERSION`"
+)
 
 
-def advice_of(decision: Decision, app: str, channel: str = "") -> str:
-    """The next step as one sentence. `channel` is the one that the device is on, "" for none."""
+def advice_of(decision: Decision, app: str, channel: str = "", held: Held | None = None) -> str:
+    """The next step as one sentence. `channel` is the one that the device is on, "" for none; `held` is why it is not
+    given the channel's newest bundle, where another stands in."""
     match decision:
         case Offer():
             advice = "nothing: the device downloads it now; what became of it: `edge stats {app}`"
@@ -78,6 +85,8 @@ def advice_of(decision: Decision, app: str, channel: str = "") -> str:
             advice += "show {app} {channel}`"
         case UpToDate(held=Held() as held):
             advice = _OF_HELD[held]
+        case Blocked(reason=reason) if held is Held.WITHHELD and reason is not Reason.WITHHELD:
+            advice = _STAND_IN.format(code=reason.code)
         case Blocked(reason=reason):
             advice = _OF_REASON[reason]
     return advice.format(app=app, channel=channel or CHANNEL)

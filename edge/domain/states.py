@@ -1,5 +1,6 @@
 """Looking things up in an app's state, by the names that people use; what is not there is said by name."""
 
+import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ from edge.domain.model import (
 K = TypeVar("K")
 V = TypeVar("V")
 
+_TYPED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}", re.ASCII)  # what a command line takes as it is
+
 
 def bundle_of(state: AppState, version: str) -> Bundle:
     """Raises NotFound `unknown_bundle`."""
@@ -35,7 +38,8 @@ def offerable(state: AppState, version: str) -> Bundle:
 
 def channel_of(state: AppState, name: str) -> Channel:
     """Raises NotFound `unknown_channel`."""
-    return _found(state, state.channels.get(ChannelName(name)), "channel", name)
+    hint = f" (make it: edge channel create {state.app} {name})" if _TYPED.fullmatch(name) else ""
+    return _found(state, state.channels.get(ChannelName(name)), "channel", name, hint)
 
 
 def segment_of(state: AppState, name: str) -> Segment:
@@ -77,7 +81,7 @@ def named(noun: str, names: Sequence[str]) -> str:
     return f"{noun} {listed}" if len(names) == 1 else f"{noun}s {listed}"
 
 
-def _found(state: AppState, value: V | None, noun: str, name: str) -> V:
+def _found(state: AppState, value: V | None, noun: str, name: str, hint: str = "") -> V:
     if value is None:
-        raise NotFound(f"unknown_{noun.replace(' ', '_')}", f"unknown {noun} {name!r} for app {state.app!r}")
+        raise NotFound(f"unknown_{noun.replace(' ', '_')}", f"unknown {noun} {name!r} for app {state.app!r}{hint}")
     return value

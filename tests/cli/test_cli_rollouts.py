@@ -281,3 +281,11 @@ def test_the_codes_of_decisions_are_counted(node, app):
     asks = urllib.request.Request(f"{node.control}/v1/metrics", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(asks) as answer:
         assert b'edge_decisions_total{worker="0",outcome="rollout_share_not_reached"} 1\n' in answer.read()
+
+
+def test_a_device_without_a_report_is_asked_about_as_a_fresh_one_and_this_is_said(node, app):
+    sentence = "no report of this device is known; asked as a fresh Android device"
+    assert sentence in node.text("explain", app, "--device", DEVICES[6]).splitlines()
+    assert sentence.replace("Android", "iOS") in node.text("explain", app, "--device", DEVICES[6], "--platform", "ios")
+    tested = node.text("segment", "test", app, "vip", "--where", "is_prod", "--device", DEVICES[6])
+    assert tested.splitlines()[0] == sentence

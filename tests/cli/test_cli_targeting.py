@@ -83,7 +83,10 @@ def test_segments_are_listed_in_their_order_and_shown(node, app):
     [
         (["--where", "sessions > 3"], "column 1: unknown field 'sessions'; did you mean 'sessions_7d'?"),
         (["--where", 'in_set("nobody")'], "unknown id set 'nobody' for app {app!r}"),
-        (["--where", "is_prod", "--channel", "nowhere"], "unknown channel 'nowhere' for app {app!r}"),
+        (
+            ["--where", "is_prod", "--channel", "nowhere"],
+            "unknown channel 'nowhere' for app {app!r} (make it: edge channel create {app} nowhere)",
+        ),
         (["--priority", "3"], "segment 'x' needs an expression that says who is in it"),
     ],
 )
@@ -256,5 +259,9 @@ def test_a_reader_looks_but_does_not_set(node, app):
     secret = node.json("token", "create", f"reader-{app}"[:64], "--role", "reader", "--app", app)["token"]
     env = {"EDGE_TOKEN": secret}
     assert node.json("segment", "list", app, env=env) == []
-    assert "lacks 'change_app'" in node.failure("segment", "set", app, "x", "--where", "is_prod", env=env)
-    assert "lacks 'change_app'" in node.failure("idset", "put", app, "x", "-", env=env, input="anna")
+    assert "a reader may read but not change an app" in node.failure(
+        "segment", "set", app, "x", "--where", "is_prod", env=env
+    )
+    assert "a reader may read but not change an app" in node.failure(
+        "idset", "put", app, "x", "-", env=env, input="anna"
+    )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.control.roles import Permission, Role, allows
+from edge.control.roles import Permission, Role, allows, refusal
 
 APP, OTHER = "com.acme.app", "com.other.app"
 P = Permission
@@ -41,3 +41,33 @@ def test_the_table_names_every_role():
 @pytest.mark.parametrize("permission", sorted(OF_ONE_APP, key=lambda permission: permission.value))
 def test_a_limited_token_may_nothing_where_no_app_is_named(permission):
     assert not allows(Role.PUBLISHER, APP, permission, None)
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "permission", "message"),
+    [
+        (
+            Role.UPLOADER,
+            APP,
+            Permission.CHANGE_APP,
+            "an uploader may upload bundles but not change an app or offer anything: instead of 'ci' use a "
+            "publisher's or an admin's token",
+        ),
+        (
+            Role.READER,
+            None,
+            Permission.UPLOAD_BUNDLES,
+            "a reader may read but not upload bundles: instead of 'ci' use an uploader's or a publisher's or an "
+            "admin's token",
+        ),
+        (Role.READER, APP, Permission.READ_APP, f"token 'ci' is for app {APP!r} alone: it may not read this app"),
+    ],
+)
+def test_a_refusal_says_what_the_role_may_do_and_whose_token_may_do_it(role, scope, permission, message):
+    assert refusal("ci", role, scope, permission) == message
+
+
+def test_every_refusal_has_words_and_no_internal_name():
+    for role in Role:
+        for permission in Permission:
+            assert permission.value not in refusal("ci", role, APP, permission)

@@ -21,9 +21,10 @@ OUTCOMES = [
 ]
 
 
+@pytest.mark.parametrize("held", [None, Held.WITHHELD])
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.code)
-def test_every_outcome_has_a_next_step_in_real_commands(outcome):
-    advice = advice_of(outcome, "com.example.app", "beta")
+def test_every_outcome_has_a_next_step_in_real_commands(outcome, held):
+    advice = advice_of(outcome, "com.example.app", "beta", held)
     assert advice and "{" not in advice
     for words in (found.split()[1:] for found in re.findall(r"`(edge [^`]+)`", advice)):
         command: click.Command = cli
@@ -37,3 +38,9 @@ def test_every_outcome_has_a_next_step_in_real_commands(outcome):
 
 def test_a_device_on_no_channel_gets_a_place_to_fill_in():
     assert "com.example.app CHANNEL" in advice_of(Blocked(Reason.NO_CHANNEL), "com.example.app")
+
+
+def test_a_blocked_stand_in_is_not_to_be_let_through_but_the_failure_is_to_be_mended():
+    advice = advice_of(Blocked(Reason.MAJOR, "1.0.0"), "com.example.app", "beta", Held.WITHHELD)
+    assert advice.startswith("the channel's bundle failed on this device") and Reason.MAJOR.code in advice
+    assert "--policy" not in advice and "edge device show com.example.app DEVICE" in advice

@@ -26,6 +26,8 @@ def _publish(file: Path, version: str | None, no_channel: bool, **options: Any) 
     """
     app_file, folder = read_app_file(file), file.parent
     version = version or _package_version(folder)
+    if no_channel and options["channel"]:
+        raise click.UsageError("--channel and --no-channel exclude each other")
     channel = None if no_channel else options["channel"] or _channel(app_file, folder)
     path = web_folder(file, app_file)
     if not path.exists():
@@ -37,6 +39,7 @@ def _publish(file: Path, version: str | None, no_channel: bool, **options: Any) 
         "path": path,
         "version": version,
         "channel": channel,
+        "no_channel": no_channel,
         "exclude": (*app_file.exclude, *options["exclude"]),
         "ignore_folder": folder,
         "include_by_file": tuple(app_file.include),
@@ -93,7 +96,6 @@ def _options() -> list[click.Parameter]:
             help="The app's own file.",
         ),
         click.Option(["--version"], help="The bundle's name for ever; else the version of package.json."),
-        click.Option(["--no-channel"], is_flag=True, help="Offer it nowhere yet."),
     ]
     left = {*_TAKEN_FROM_THE_FOLDER, *_ENCRYPTED_BEFORE}
     return own + [param for param in publish_bundle.params if param.name not in left]

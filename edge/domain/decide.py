@@ -10,7 +10,7 @@ from edge.domain.decision import Blocked, Decision, Held, Reason, RevertToBuilti
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import BUILTIN, ChannelName, UpdateCheck
 from edge.domain.rollout import Moment
-from edge.domain.routes import CompiledChannel, Route, pick
+from edge.domain.routes import CompiledChannel, Route, pick, way_around
 from edge.domain.snapshot import AppSnapshot
 
 HELD_CACHE_LIMIT = 4096  # answers for devices that a rollout does not reach: some for each channel of each app
@@ -35,18 +35,28 @@ def decide(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFa
     else:
         route, back, held, failed = pick(compiled, check, facts, moment)
     if route is None:
-        return compiled.up_to_date if held is None else held_back(compiled.channel.name, held)
+        nothing = compiled.up_to_date if held is None else held_back(compiled.channel.name, held)
+        return _around(compiled, check, moment, facts, assigned, nothing)
     for rule in route.key_rules:
         if rule.blocks(check, route.target, assigned):
-            return Blocked(rule.reason, name_of(route))
+            return _around(compiled, check, moment, facts, assigned, Blocked(rule.reason, name_of(route)))
     if check.version_name == route.version:
         return route.runs if held is None else held_back(compiled.channel.name, held)
     if failed:
         return Blocked(Reason.WITHHELD, name_of(route))
     for rule in route.rules:
         if rule.blocks(check, route.target, assigned):
-            return Blocked(rule.reason, name_of(route))
+            return _around(compiled, check, moment, facts, assigned, Blocked(rule.reason, name_of(route)))
     return arrive(compiled, route, check, moment, back=back, held=held)
+
+
+def _around(
+    compiled: CompiledChannel, check: UpdateCheck, moment: Moment, facts: DeviceFacts, assigned: bool, stays: Decision
+) -> Decision:
+    """What a device gets that would stay where it is, unless what it runs was withdrawn or taken back: the way around
+    what keeps it there."""
+    way = way_around(compiled, check, facts, assigned)
+    return stays if way is None else arrive(compiled, way, check, moment, back=True, held=None)
 
 
 def resolve(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Resolved:

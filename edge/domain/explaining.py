@@ -23,7 +23,18 @@ from edge.domain.decision import Decision, Held, Reason
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import BUILTIN, UpdateCheck
 from edge.domain.rollout import Moment, share_at
-from edge.domain.routes import CompiledChannel, ExperimentRoutes, RolloutRoute, Route, last_good_here, pick, works
+from edge.domain.routes import (
+    CompiledChannel,
+    ExperimentRoutes,
+    RolloutRoute,
+    Route,
+    is_blocked,
+    last_good_here,
+    leaves,
+    pick,
+    way_around,
+    works,
+)
 from edge.domain.rules import CHANNEL_RULES, KEY_RULES, Rule, Seen
 from edge.domain.shares import format_share
 from edge.domain.snapshot import AppSnapshot
@@ -41,12 +52,13 @@ class Step(NamedTuple):
 
 
 class _Picked(NamedTuple):
-    """What `pick` says, by name."""
+    """What `pick` says, by name, and whether it is the way around what `pick` says, which a rule blocks."""
 
     route: Route | None
     back: bool
     held: Held | None
     failed: bool
+    around: bool = False
 
 
 def explain(
@@ -67,11 +79,19 @@ def _walk(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFac
     yield Step(Reason.NO_CHANNEL.code, seen, PASS if compiled else STOP)
     if compiled is None:
         return
-    picked = _Picked(*pick(compiled, check, facts, moment))
+    picked = _pick(compiled, check, facts, moment, assigned)
     yield from _bundle_steps(compiled, picked, check, facts, moment)
     if picked.route is None:
         return
     yield from _until_stop(_rule_steps(compiled, picked, picked.route, check, assigned, moment))
+
+
+def _pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, moment: Moment, assigned: bool) -> _Picked:
+    picked = _Picked(*pick(compiled, check, facts, moment))
+    if picked.route is not None and not is_blocked(picked.route, check, assigned):
+        return picked
+    way = way_around(compiled, check, facts, assigned)
+    return picked if way is None else picked._replace(route=way, back=True, around=True)
 
 
 def _until_stop(steps: Iterator[Step]) -> Iterator[Step]:
@@ -152,9 +172,12 @@ def _bundle_steps(
     seen_withheld = {
         "failed on this device": picked.failed or picked.held is Held.WITHHELD,
         "failures": _failures_seen(compiled, facts),
+        "runs what was withdrawn or taken back": leaves(compiled, check),
+        "a rule keeps it from what it would get": picked.around,
         "bundle": name_of(picked.route) if picked.route else "",
     }
-    yield Step("what_comes_before", seen_withheld, DECIDES if picked.held is Held.WITHHELD else PASS)
+    before = picked.around or picked.held is Held.WITHHELD
+    yield Step("what_comes_before", seen_withheld, DECIDES if before else PASS)
 
 
 def _failures_seen(compiled: CompiledChannel, facts: DeviceFacts) -> Seen:

@@ -99,7 +99,7 @@ class CompiledChannel:
     rollout: RolloutRoute | None
     experiment: ExperimentRoutes | None
     schedule: Schedule | None  # None: always open
-    withdrawn_names: frozenset[str]  # of what it offers and offered before: no device is left on one
+    left: frozenset[str]  # bundles that no device stays on: withdrawn ones of the app, and those below
     taken_back: frozenset[str]  # bundles whose devices are on a way back, whatever the channel itself did last
     spread_salt: bytes
     simple: bool  # whether every device without facts is on `stable`
@@ -163,12 +163,8 @@ def works(route: Route, check: UpdateCheck, facts: DeviceFacts) -> bool:
 
 
 def way_back(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route:
-    """The latest earlier bundle that works on the device; builtin where there is none, and for a device whose native
-    code is newer, or cannot run it."""
-    good = last_good_here(compiled, check, facts)
-    if good is None or (good.target.version or check.native) < check.native or not good.target.runs_on(check.native):
-        return compiled.builtin
-    return good
+    """The latest earlier bundle that works on the device and is for its native code; builtin where there is none."""
+    return next((route for route in compiled.earlier if _suits(route, check, facts)), compiled.builtin)
 
 
 def last_good_here(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route | None:
@@ -176,26 +172,80 @@ def last_good_here(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceF
     return next((route for route in compiled.earlier if works(route, check, facts)), None)
 
 
+def leaves(compiled: CompiledChannel, check: UpdateCheck) -> bool:
+    """Whether the device runs a bundle that was withdrawn or taken back, and so must not stay on it."""
+    return check.version_name in compiled.left and not _on_builtin(check)
+
+
+def is_blocked(route: Route, check: UpdateCheck, assigned: bool) -> bool:
+    """Whether a rule keeps the device from the route. One that runs its bundle is asked for the key alone."""
+    rules = route.key_rules if check.version_name == route.version else (*route.key_rules, *route.rules)
+    return any(rule.blocks(check, route.target, assigned) for rule in rules)
+
+
+def way_around(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, assigned: bool) -> Route | None:
+    """Where a device goes that must leave what it runs while a rule blocks its route, or the channel offers nothing:
+    what everybody gets, else the latest earlier bundle that suits it, else builtin; whichever no rule blocks.
+
+    None: it need not leave, or nothing is open to it.
+    """
+    if not leaves(compiled, check):
+        return None
+    stable = None if compiled.withdrawn else compiled.stable
+    ways = [stable] if stable is not None and works(stable, check, facts) else []
+    ways += [route for route in compiled.earlier if _suits(route, check, facts)]
+    ways += [compiled.builtin] if check.plugin.reverts_to_builtin else []
+    others = (way for way in ways if way.version != check.version_name)
+    return next((way for way in others if not is_blocked(way, check, assigned)), None)
+
+
 def _before(failed: Route, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route | None:
     """What comes before a bundle that failed here: what everybody gets, and before that the ways back.
 
-    None: nothing does, and the device stays with what it runs. Where that was taken back, builtin comes before all.
+    None: nothing does, and the device stays with what it runs: that was not taken back, so no failure of another bundle
+    moves the device to something older.
     """
     stable = None if compiled.withdrawn else compiled.stable
-    if stable is not None and stable.bundle_hash != failed.bundle_hash and works(stable, check, facts):
-        return stable
-    leaves = compiled.withdrawn or check.version_name in compiled.withdrawn_names
-    if leaves or last_good_here(compiled, check, facts) is not None:
-        return way_back(compiled, check, facts)
-    return None
+    if stable is not None and (stable.bundle_hash == failed.bundle_hash or not works(stable, check, facts)):
+        stable = None
+    if compiled.withdrawn or leaves(compiled, check):
+        return stable or way_back(compiled, check, facts)
+    ways = [stable] if stable is not None else []
+    ways += [route for route in compiled.earlier if route.version == check.version_name or _suits(route, check, facts)]
+    return next((way for way in ways if not _is_older(way, check)), None)
 
 
-def compile_channel(channel: Channel, state: AppState, predicates: Mapping[SegmentName, Predicate]) -> CompiledChannel:
-    """`predicates` are those of the segments that the channel's rollout and experiment name."""
+def _suits(route: Route, check: UpdateCheck, facts: DeviceFacts) -> bool:
+    """Whether an earlier bundle works on the device, is not older than its native code, and runs in that."""
+    target = route.target
+    return (
+        (target.version or check.native) >= check.native and target.runs_on(check.native) and works(route, check, facts)
+    )
+
+
+def _is_older(route: Route, check: UpdateCheck) -> bool:
+    """Whether the route leads back from what the device runs. A name without a version is above everything."""
+    if check.version_name == route.version:
+        return False
+    if route.target.version is None:
+        return not _on_builtin(check)
+    runs = check.native if _on_builtin(check) else parse_version(check.version_name)
+    return runs is None or route.target.version < runs
+
+
+def _on_builtin(check: UpdateCheck) -> bool:
+    return check.version_name == check.version_build
+
+
+def compile_channel(
+    channel: Channel, state: AppState, predicates: Mapping[SegmentName, Predicate], withdrawn_names: frozenset[str]
+) -> CompiledChannel:
+    """`predicates` are those of the segments that the channel's rollout and experiment name; `withdrawn_names` are of
+    all bundles of the app that were withdrawn."""
     rollout = channel.rollout if channel.rollout is not None and channel.rollout.phase.is_active else None
     builtin = _route(channel, None)
     stable = _stable(channel, state, builtin)
-    withdrawn_names = frozenset(_withdrawn(channel, state))
+    taken_back = frozenset(_taken_back(channel, state))
     withdrawn = channel.bundle in withdrawn_names
     return CompiledChannel(
         channel=channel,
@@ -206,19 +256,12 @@ def compile_channel(channel: Channel, state: AppState, predicates: Mapping[Segme
         rollout=_rollout(rollout, channel, state, predicates) if rollout else None,
         experiment=_experiment(channel.experiment, channel, state, predicates, stable) if channel.experiment else None,
         schedule=compile_windows(channel.windows) if channel.windows else None,
-        withdrawn_names=withdrawn_names,
-        taken_back=frozenset(_taken_back(channel, state)),
+        left=withdrawn_names | taken_back if taken_back else withdrawn_names,
+        taken_back=taken_back,
         spread_salt=f"spread\0{state.app}\0{channel.name}\0{channel.bundle}\0".encode(),
         simple=not (withdrawn or rollout or channel.experiment),
         up_to_date=UpToDate(channel.name),
     )
-
-
-def _withdrawn(channel: Channel, state: AppState) -> Iterator[str]:
-    for version in (*channel.earlier, channel.bundle):
-        bundle = state.bundles.get(version) if version is not None else None
-        if bundle is not None and bundle.withdrawn:
-            yield bundle.version
 
 
 def _taken_back(channel: Channel, state: AppState) -> Iterator[str]:

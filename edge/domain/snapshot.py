@@ -31,6 +31,7 @@ from edge.domain.model import (
 )
 from edge.domain.routes import CompiledChannel, Predicate, compile_channel
 from edge.domain.segments import asks_facts, compile_segment, compile_segments
+from edge.domain.states import withdrawn_names
 
 READABLE_AFTER_DELETE_SECONDS = 7 * 86_400  # a device may resume a download of what it was offered before
 _PREFIX_DIGITS = 16  # hexadecimal, of a digest: 64 bits
@@ -157,7 +158,10 @@ def build_snapshot(
         for name, segment in state.segments.items()
     }
     predicates = {name: predicate for name, (_, predicate) in segments.items()}
-    channels = {name: compile_channel(channel, state, predicates) for name, channel in state.channels.items()}
+    withdrawn = withdrawn_names(state)
+    channels = {
+        name: compile_channel(channel, state, predicates, withdrawn) for name, channel in state.channels.items()
+    }
     bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
     offered = _manifests(bundles.values())
     known = before.manifests if before else {}

@@ -67,6 +67,12 @@ def last_good_of(channel: Channel, available: Container[VersionName]) -> Version
     return next((version for version in reversed(channel.earlier) if version in available), None)
 
 
+def withdrawn_names(state: AppState) -> frozenset[VersionName]:
+    """The app's withdrawn bundles, also those that were deleted since: devices may run them still."""
+    here = {version for version, bundle in state.bundles.items() if bundle.withdrawn}
+    return frozenset(here | {version for version, bundle in state.retired.items() if bundle.withdrawn})
+
+
 def with_entry(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
     return {**mapping, key: value}
 

@@ -144,7 +144,6 @@ def test_every_kind_of_change_is_part_of_a_state():
         "delete_app",
         "delete_channel",
         "delete_id_set",
-        "prune_bundles",
     }
 
 

@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 import edge.domain
 from edge.domain.apply import apply
-from edge.domain.decide import decide
+from edge.domain.decide import decide, resolve
 from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.explaining import explain
 from edge.domain.facts import DeviceFacts, name_hash
 from edge.domain.id_sets import encode_id_set, parse_id_set
 from edge.domain.model import BUILTIN, Platform, Plugin
 from edge.domain.rollout import Moment, proven_time
+from edge.domain.versions import parse_version
 
 MANY = settings(max_examples=60)
 DOMAIN = Path(edge.domain.__file__).parent
+NOT_YET = {Reason.OUTSIDE_WINDOW.code, Reason.SPREAD.code}
 VIP = {digest("vip"): parse_id_set(encode_id_set([DEVICES[0], DEVICES[1]]))}
 
 CHECKS = st.builds(
@@ -92,6 +94,51 @@ def test_nothing_that_was_withdrawn_is_offered_to_anybody(commands, questions):
             assert not history.state.bundles[decision.bundle.version].withdrawn
             assert name_hash(decision.bundle.version) not in withheld(facts)
             assert decision.bundle.version != check.version_name
+
+
+@MANY
+@given(STORIES, QUESTIONS)
+def test_nobody_is_left_on_a_withdrawn_bundle_that_an_earlier_one_can_replace(commands, questions):
+    """Whatever blocks a device that runs one: nothing of the channel's past is open to it, nor builtin, by any rule."""
+    history = a_history(commands)
+    state, snapshot = history.state, a_view(history.state)
+    for check, facts, moment in asked(history, questions):
+        compiled, assigned, _ = resolve(snapshot, check, facts)
+        known = state.bundles.get(check.version_name) or state.retired.get(check.version_name)
+        if compiled is None or known is None or not known.withdrawn or check.version_name == check.version_build:
+            continue
+        decision = decide(snapshot, check, moment, facts)
+        if isinstance(decision, Offer | RevertToBuiltin) or decision.code in NOT_YET:
+            continue
+        ways = [
+            route
+            for route in compiled.earlier
+            if name_hash(route.version) not in withheld(facts)
+            and route.target.runs_on(check.native)
+            and route.target.version >= check.native
+        ]
+        ways += [compiled.builtin] if check.plugin.reverts_to_builtin else []
+        assert all(
+            any(rule.blocks(check, way.target, assigned) for rule in (*way.key_rules, *way.rules)) for way in ways
+        )
+
+
+@MANY
+@given(STORIES, QUESTIONS)
+def test_no_failure_moves_a_device_back_from_a_good_bundle(commands, questions):
+    history = a_history(commands)
+    state, snapshot = history.state, a_view(history.state)
+    for check, facts, moment in asked(history, questions):
+        compiled, _, _ = resolve(snapshot, check, facts)
+        if compiled is None or compiled.withdrawn or check.version_name in compiled.left:
+            continue
+        decision = decide(snapshot, check, moment, facts)
+        if decision == decide(snapshot, check, moment, facts._replace(failures=())):
+            continue
+        assert not isinstance(decision, RevertToBuiltin)
+        if isinstance(decision, Offer):
+            assert parse_version(decision.bundle.version) >= parse_version(check.version_name)
+            assert not state.bundles[decision.bundle.version].withdrawn
 
 
 @MANY

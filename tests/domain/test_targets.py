@@ -1,13 +1,14 @@
 """Which bundle a channel points a device at, in corners that tables of whole decisions pass by."""
 
 import pytest
-from factories import DEVICE, MOMENT, NOW, a_bundle, a_change, a_check, a_snapshot, an_app
+from factories import DEVICE, MOMENT, NOW, a_bundle, a_change, a_check, a_snapshot, an_app, failed
 
 from edge.domain.apply import apply
 from edge.domain.buckets import bucket_of
 from edge.domain.commands import (
     ChannelSettings,
     CreateChannel,
+    DeleteBundle,
     MoveRollout,
     NewArm,
     PublishBundle,
@@ -20,12 +21,18 @@ from edge.domain.commands import (
     WithdrawBundle,
 )
 from edge.domain.decide import decide
-from edge.domain.decision import Held, UpToDate
+from edge.domain.decision import Held, Offer, UpToDate
 from edge.domain.explaining import explain
+from edge.domain.facts import NO_FACTS
+from edge.domain.model import Encryption, PlainWithKey, Plugin
 from edge.domain.rollout import Moment, Move
 
 OFFERS_NOTHING = CreateChannel(name="production", settings=ChannelSettings(public=True))
 BUNDLES = tuple(PublishBundle(bundle=a_bundle(version)) for version in ("1.0.1", "1.0.2", "1.0.3"))
+
+
+def offers(version: str, **about) -> PublishBundle:
+    return PublishBundle(bundle=a_bundle(version, **about), channel="production")
 
 
 def a_device_in(salt: str, first: int, end: int) -> str:
@@ -90,3 +97,59 @@ def test_what_was_taken_back_passes_a_window_that_lets_ways_back_through(changes
     check = a_check(version_name=runs, device=DEVICE)
     decision = decide(a_snapshot(state), check, Moment(NOW + 9, NOW + 9))
     assert decision.code == ("offer" if passes else "outside_maintenance_window")
+
+
+LOCKED = Encryption(session_key="iv:key", checksum="00", key_id="MIIBCgKCAQEAqJikYizo")
+HOLDS_KEY = Plugin("8.51.23", plain_with_key=PlainWithKey.REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "asks", "code", "bundle"),
+    [
+        ((offers("1.0.2"), offers("1.1.0", min_native="1.1.0"), WITHDRAWN), {}, "offer", "1.0.1"),
+        (
+            (offers("1.0.2"), offers("1.1.0", min_native="1.1.0"), WITHDRAWN, DeleteBundle(version="1.0.2")),
+            {},
+            "offer",
+            "1.0.1",
+        ),
+        ((offers("1.0.2", encryption=LOCKED), WITHDRAWN), {"key_id": LOCKED.key_id}, "revert_to_builtin", None),
+        (
+            (offers("1.0.2", encryption=LOCKED), WITHDRAWN),
+            {"key_id": LOCKED.key_id, "plugin": HOLDS_KEY._replace(reverts_to_builtin=False)},
+            "encryption_required",
+            None,
+        ),
+        # Who calls its native version what was withdrawn may be on builtin, and has nothing to leave.
+        (
+            (offers("1.0.2"), offers("2.0.0"), WITHDRAWN),
+            {"version_build": "1.0.2"},
+            "disable_auto_update_to_major",
+            None,
+        ),
+    ],
+)
+def test_a_device_leaves_a_withdrawn_bundle_by_any_way_that_is_open_to_it(changes, asks, code, bundle):
+    snapshot = a_snapshot(an_app(OFFERS_NOTHING, offers("1.0.1"), *changes))
+    check = a_check(**({"version_name": "1.0.2", "version_build": "1.0.0", "plugin": HOLDS_KEY} | asks))
+    decision = decide(snapshot, check, MOMENT)
+    assert (decision.code, decision.bundle.version if isinstance(decision, Offer) else None) == (code, bundle)
+    assert explain(snapshot, check, MOMENT)[0][-1].rule == code
+
+
+@pytest.mark.parametrize(
+    ("earlier", "runs", "native", "code"),
+    [
+        ("1.0.1", "1.0.2", "1.0.0", "bundle_withheld"),
+        ("0.9.9", "1.0.2", "1.0.0", "bundle_withheld"),
+        ("1.0.1", "1.0.1", "1.0.2", "bundle_withheld"),
+        ("1.0.1", "made-here", "1.0.0", "bundle_withheld"),
+        ("1.0.1", "1.0.1-rc.1", "1.0.0", "offer"),
+        ("1.0.1", "1.0.0", "1.0.0", "offer"),
+    ],
+)
+def test_a_failure_moves_a_device_forward_or_not_at_all(earlier, runs, native, code):
+    allowed = SetChannel(name="production", settings=ChannelSettings(block_under_native=False))
+    snapshot = a_snapshot(an_app(OFFERS_NOTHING, allowed, offers(earlier), offers("1.0.3")))
+    check = a_check(version_name=runs, version_build=native)
+    assert decide(snapshot, check, MOMENT, NO_FACTS._replace(failures=failed("1.0.3"))).code == code

@@ -28,7 +28,7 @@ from edge.domain.routes import (
     ExperimentRoutes,
     RolloutRoute,
     Route,
-    is_blocked,
+    block_of,
     last_good_here,
     leaves,
     pick,
@@ -88,7 +88,7 @@ def _walk(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFac
 
 def _pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, moment: Moment, assigned: bool) -> _Picked:
     picked = _Picked(*pick(compiled, check, facts, moment))
-    if picked.route is not None and not is_blocked(picked.route, check, assigned):
+    if picked.route is not None and block_of(picked.route, check, assigned) is None:
         return picked
     way = way_around(compiled, check, facts, assigned)
     return picked if way is None else picked._replace(route=way, back=True, around=True)

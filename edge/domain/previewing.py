@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from edge.domain.buckets import bucket_of
 from edge.domain.decide import decide, resolve
-from edge.domain.decision import Offer
+from edge.domain.decision import Offer, RevertToBuiltin
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import ChannelName, DeviceId, Rollout, UpdateCheck
 from edge.domain.rollout import Moment
-from edge.domain.routes import CompiledChannel, pick
+from edge.domain.routes import CompiledChannel, block_of, pick
 from edge.domain.shares import WHOLE_SHARE
 from edge.domain.snapshot import AppSnapshot
 
@@ -96,10 +96,16 @@ def _outcome(app: AppSnapshot, channel: ChannelName, check: UpdateCheck, facts: 
         return OFFERED
     if compiled.experiment is not None and compiled.experiment.takes(check, facts):
         return EXPERIMENT
-    _, _, held, _ = pick(compiled, check, facts, moment)
+    route, _, held, _ = pick(compiled, check, facts, moment)
     if held is not None:
         return held.code
-    return HAS_IT if check.version_name == bundle else decision.code
+    if check.version_name == bundle:
+        return HAS_IT
+    if route is None or not isinstance(decision, Offer | RevertToBuiltin):
+        return decision.code
+    _, assigned, _ = resolve(app, check, facts)  # what it gets is a way around the rule that blocks the rollout's
+    block = block_of(route, check, assigned)
+    return block.reason.code if block is not None else decision.code
 
 
 def _at_step(app: AppSnapshot, old: CompiledChannel, rollout: Rollout, step: int) -> AppSnapshot:

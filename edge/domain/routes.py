@@ -177,10 +177,10 @@ def leaves(compiled: CompiledChannel, check: UpdateCheck) -> bool:
     return check.version_name in compiled.left and not _on_builtin(check)
 
 
-def is_blocked(route: Route, check: UpdateCheck, assigned: bool) -> bool:
-    """Whether a rule keeps the device from the route. One that runs its bundle is asked for the key alone."""
+def block_of(route: Route, check: UpdateCheck, assigned: bool) -> Rule | None:
+    """The rule that keeps the device from the route. One that runs its bundle is asked for the key alone."""
     rules = route.key_rules if check.version_name == route.version else (*route.key_rules, *route.rules)
-    return any(rule.blocks(check, route.target, assigned) for rule in rules)
+    return next((rule for rule in rules if rule.blocks(check, route.target, assigned)), None)
 
 
 def way_around(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, assigned: bool) -> Route | None:
@@ -196,7 +196,7 @@ def way_around(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts
     ways += [route for route in compiled.earlier if _suits(route, check, facts)]
     ways += [compiled.builtin] if check.plugin.reverts_to_builtin else []
     others = (way for way in ways if way.version != check.version_name)
-    return next((way for way in others if not is_blocked(way, check, assigned)), None)
+    return next((way for way in others if block_of(way, check, assigned) is None), None)
 
 
 def _before(failed: Route, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Route | None:

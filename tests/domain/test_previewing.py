@@ -21,11 +21,12 @@ from edge.domain.commands import (
     SetSegment,
     StartExperiment,
     StartRollout,
+    WithdrawBundle,
 )
 from edge.domain.decide import decide
 from edge.domain.decision import Offer
 from edge.domain.facts import NO_FACTS, DeviceFacts
-from edge.domain.model import Rollout
+from edge.domain.model import Policy, Rollout
 from edge.domain.previewing import EXPERIMENT, HAS_IT, OFFERED, preview_rollout, share_in
 from edge.domain.rollout import Moment
 from edge.domain.shares import WHOLE_SHARE
@@ -142,6 +143,17 @@ def test_another_offer_on_the_way_counts_as_held_back():
     """Fresh devices are offered what everybody gets: with the share's code, not as an offer."""
     first = previewed(begun(steps=(1, 2)), checks_of(20, version_name="1.0.0")).steps[0]
     assert first.outcomes == Counter({"rollout_share_not_reached": 20})
+
+
+def test_a_way_off_a_withdrawn_bundle_is_no_offer_of_the_rollouts():
+    state = begun(
+        PublishBundle(bundle=a_bundle("1.0.2")),
+        WithdrawBundle(version="1.0.2", reason="white screen"),
+        SetChannel(name="production", settings=ChannelSettings(policy=Policy.MINOR)),
+        steps=(100_000,),
+    )
+    (step,) = previewed(state, checks_of(10, version_name="1.0.2")).steps
+    assert step.outcomes == {"disable_auto_update_to_minor": 10}
 
 
 def test_the_window_keeps_all_waiting_and_says_so():

@@ -4,9 +4,10 @@ Nothing is guessed: an option that is unknown, ill-typed, out of range or unsafe
 file or the variable, the option and the reason. Which options there are and why is in `config/edge.toml`.
 """
 
+import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
@@ -27,8 +28,10 @@ from edge.domain.errors import EdgeError
 __all__ = ["CONFIG_VARIABLE", "Config", "ConfigError", "Setting", "is_loopback", "load_config", "load_settings"]
 
 CONFIG_VARIABLE = "EDGE_CONFIG"
+USUAL_FILE = Path("edge.toml")  # as the README calls it; it is read where it is named
 DATA_DIR_VARIABLE = "EDGE_DATA_DIR"
 CONFIG_LIMIT_BYTES = 1024 * 1024  # a complete file has 3 kB; a log or an image given by mistake is not read
+FAULTS_LIMIT = 100  # told of one file: it has no more options than that
 WORKER_LIMIT = 256  # processes; more than any machine has cores for
 CONNECTION_LIMIT = 1_000_000  # of one address; 0 is the way to say "no limit"
 DOWNLOAD_LIMIT = 1_000_000  # of one worker; 0 is the way to say "no limit"
@@ -150,20 +153,39 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     return load_settings(path, environ)[0]
 
 
+def unread_file(path: Path | None, environ: Mapping[str, str]) -> str:
+    """A sentence about the working directory's edge.toml where no file is named and it is there, else nothing."""
+    if path is not None or environ.get(CONFIG_VARIABLE) or not USUAL_FILE.is_file():
+        return ""
+    return f"./{USUAL_FILE} was not read: name it with --config {USUAL_FILE} or {CONFIG_VARIABLE}"
+
+
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, list[Setting]]:
     """The configuration and where each of its values came from, in the order of the fields. Raises ConfigError."""
+    config, settings, faults = read_settings(path, environ)
+    if faults:
+        raise faults[0]
+    return config, settings
+
+
+def read_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, list[Setting], list[ConfigError]]:
+    """As `load_settings`, with everything that is wrong: those options count as not given. Raises ConfigError for a
+    file that cannot be read at all."""
     file = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
     document = _read_document(file) if file else {}
-    config = _convert(document, str(file))
+    config, faults = _convert(document, str(file))
     origins = {option.path: str(file) for option in _options() if _has(document, option)}
     for option in _options():
         if option.variable in environ:
-            config = _with(config, option, _parse_variable(option, environ[option.variable]))
+            try:
+                config = _with(config, option, _parse_variable(option, environ[option.variable]))
+            except ConfigError as fault:
+                faults.append(fault)
             origins[option.path] = f"env {option.variable}"
-    _refuse_unknown_variables(environ)
-    _check(config, origins)
+    faults += _unknown_variables(environ)
+    faults += _check(config, origins, str(file) if file else "configuration")
     settings = [Setting(o.path, _value(config, o), origins.get(o.path, "default")) for o in _options()]
-    return config, settings
+    return config, settings, faults
 
 
 def _read_document(file: Path) -> dict[str, Any]:
@@ -179,28 +201,63 @@ def _read_document(file: Path) -> dict[str, Any]:
         raise ConfigError(str(file), f"not TOML: {error}") from error
 
 
-def _convert(document: dict[str, Any], source: str) -> Config:
-    try:
-        return msgspec.convert(document, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(source, _reason(str(error))) from error
+def _convert(document: dict[str, Any], source: str) -> tuple[Config, list[ConfigError]]:
+    """What is right of the document, and a fault for each option that is not; those are taken out of it."""
+    faults: list[ConfigError] = []
+    while True:
+        try:
+            return msgspec.convert(document, Config), faults
+        except msgspec.ValidationError as error:
+            place, reason = _reason(str(error))
+            faults.append(ConfigError(source, f"{place}: {reason}"))
+            _take_out(document, place)
+            if len(faults) == FAULTS_LIMIT:
+                return Config(), faults
 
 
-def _reason(words: str) -> str:
-    """msgspec's words, with the option first: ``devices.port: expected `int`, got `str` ``."""
+def _take_out(document: dict[str, Any], place: str) -> None:
+    name, _, rest = place.partition(".")
+    section = document.get(name)
+    inside = [(section, key) for key in (rest, rest.partition("[")[0])] if isinstance(section, dict) else []
+    for held, key in (*inside, *((document, key) for key in (place, place.partition("[")[0], name))):
+        if key in held:
+            del held[key]
+            return
+    document.clear()  # a place that is spelt in no way known here; so each call takes something out
+
+
+def _reason(words: str) -> tuple[str, str]:
+    """The option, and what is wrong with it, of msgspec's words."""
     text, _, place = words.partition(" - at `$")
     place = place.rstrip("`").removeprefix(".")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
     if unknown:
-        return f"{place + '.' if place else ''}{unknown[1]}: there is no such option"
+        name = f"{place + '.' if place else ''}{unknown[1]}"
+        near = difflib.get_close_matches(name, [*_SECTIONS, *(option.path for option in _options())], 1)
+        return name, f"there is no such option{f' (did you mean {near[0]}?)' if near else ''}"
     types = {option.path: option.type for option in _options()}
-    return f"{place}: {_fault(text, types.get(place))}"
+    return place, _fault(text, types.get(place))
+
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a section",
+}
+_LIMITS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
 
 
 def _fault(text: str, wanted: Any) -> str:
     """msgspec's words for one value, with the choices where the option has some."""
     if text.startswith("Invalid enum value ") and get_origin(wanted) is Literal:
         return f"{text.removeprefix('Invalid enum value ')} is none of {', '.join(get_args(wanted))}"
+    if kinds := re.match(r"Expected `(\w+)`, got `(\w+)`", text):
+        return f"must be {_KINDS.get(kinds[1], kinds[1])}, not {_KINDS.get(kinds[2], kinds[2])}"
+    if limit := re.match(r"Expected `\w+` (<=|>=|<|>) (\S+)", text):
+        return f"must be {_LIMITS[limit[1]]} {limit[2]}"
     return f"{text[0].lower()}{text[1:]}"
 
 
@@ -213,19 +270,22 @@ def _parse_variable(option: _Option, text: str) -> Any:
         return msgspec.convert(given, option.type, strict=False)
     except msgspec.ValidationError as error:
         fault = _fault(str(error), option.type)
+        # The text is all that a variable can be: what matters is what it should be.
+        fault = fault.removesuffix(", not a text")
         raise ConfigError(option.variable, fault if "none of" in fault else f"{text!r}: {fault}") from error
 
 
-def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigError]:
     known = {option.variable for option in _options()}
     prefixes = tuple(f"EDGE_{section.upper()}_" for section in _SECTIONS)
     for variable in sorted(environ):
         if variable.startswith(prefixes) and variable not in known:
-            raise ConfigError(variable, "there is no such option")
+            near = difflib.get_close_matches(variable, known, 1)
+            yield ConfigError(variable, f"there is no such option{f' (did you mean {near[0]}?)' if near else ''}")
 
 
-def _check(config: Config, origins: Mapping[str, str]) -> None:
-    """What types cannot say. Raises ConfigError."""
+def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[ConfigError]:
+    """What types cannot say; `source` is to blame for what several options or a default lead to."""
     devices, control = config.devices, config.control
     for option, reason in (
         ("data_dir", "" if config.data_dir else "empty"),
@@ -239,7 +299,7 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         ("control.port", ports_fault(devices.host, devices.port, control.host, control.port)),
     ):
         if reason:
-            raise ConfigError(origins.get(option, "configuration"), f"{option}: {reason}")
+            yield ConfigError(origins.get(option, source), f"{option}: {reason}")
 
 
 def _options() -> list[_Option]:

@@ -31,9 +31,14 @@ def public_url_fault(url: str) -> str:
         complete = False
     if not complete or any(c.isspace() or not c.isprintable() for c in url):
         return f"{url!r} is not an address like https://updates.example.com"
-    if "?" in url or "#" in url or "@" in parts.netloc or url.endswith("/"):
-        return f"{url!r} ends in a slash, or has a query, a fragment or a user name"
-    return ""
+    faults = (
+        ("has a user name", "@" in parts.netloc),
+        ("has a query", "?" in url),
+        ("has a fragment", "#" in url),
+        ("ends in a slash", url.endswith("/")),
+    )
+    found = [words for words, there in faults if there]
+    return f"{url!r} {' and '.join(found)}: leave that away" if found else ""
 
 
 def hosts_fault(hosts: Sequence[str]) -> str:

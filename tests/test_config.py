@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.config import Config, ConfigError, is_loopback, load_config, load_settings
+from edge.config import Config, ConfigError, is_loopback, load_config, load_settings, read_settings, unread_file
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "edge.toml"
 
@@ -87,13 +87,13 @@ def test_every_value_knows_where_it_came_from(written):
     [
         ("[devices]\nprot = 1\n", "devices.prot: there is no such option"),
         ("dta_dir = 'x'\n", "dta_dir: there is no such option"),
-        ("[device]\nport = 1\n", "device: there is no such option"),
-        ("[devices]\nport = '8080'\n", "devices.port: expected `int`, got `str`"),
-        ("[devices]\nport = 65536\n", "devices.port: expected `int` <= 65535"),
-        ("[devices]\nport = true\n", "devices.port: expected `int`, got `bool`"),
-        ("[devices]\nstall_seconds = 0\n", "devices.stall_seconds: expected `float` > 0.0"),
-        ("[devices]\nallowed_hosts = [1]\n", "devices.allowed_hosts[0]: expected `str`, got `int`"),
-        ("devices = 1\n", "devices: expected `object`, got `int`"),
+        ("[device]\nport = 1\n", "device: there is no such option (did you mean devices?)"),
+        ("[devices]\nport = '8080'\n", "devices.port: must be a whole number, not a text"),
+        ("[devices]\nport = 65536\n", "devices.port: must be at most 65535"),
+        ("[devices]\nport = true\n", "devices.port: must be a whole number, not true or false"),
+        ("[devices]\nstall_seconds = 0\n", "devices.stall_seconds: must be above 0.0"),
+        ("[devices]\nallowed_hosts = [1]\n", "devices.allowed_hosts[0]: must be a text, not a whole number"),
+        ("devices = 1\n", "devices: must be a section, not a whole number"),
         ("[log]\nlevel = 'loud'\n", "log.level: 'loud' is none of debug, info, warning, error"),
         ("data_dir = ''\n", "data_dir: empty"),
         ("[devices\n", "not TOML"),
@@ -111,6 +111,33 @@ def test_what_is_wrong_in_a_file_is_told_in_one_line_with_file_and_option(writte
     assert caught.value.code == "invalid_config"
 
 
+def test_every_fault_is_found_and_the_options_beside_them_count(written):
+    file = written(
+        "dta_dir = 'x'\nregion = 'eu'\n[devices]\nport = 'a'\nprot = 1\nallowed_hosts = [1, 2]\n[device]\na = 1\n"
+    )
+    config, _, faults = read_settings(file, {"EDGE_LOG_LEVEL": "loud", "EDGE_LOG_LEVLE": "info", "EDGE_DATA_DIR": ""})
+    told = [fault.message.removeprefix(f"{file}: ") for fault in faults]
+    assert config.region == "eu" and len(told) == 8
+    for place in ("dta_dir", "device", "devices.port", "devices.prot", "devices.allowed_hosts", "EDGE_LOG_LEVEL:"):
+        assert any(each.startswith(place) for each in told), place
+    assert "EDGE_LOG_LEVLE: there is no such option (did you mean EDGE_LOG_LEVEL?)" in told
+
+
+def test_a_file_in_the_working_directory_that_was_not_read_is_named(written, monkeypatch):
+    file = written("")
+    monkeypatch.chdir(file.parent)
+    assert unread_file(None, {}) == "./edge.toml was not read: name it with --config edge.toml or EDGE_CONFIG"
+    assert unread_file(file, {}) == unread_file(None, {"EDGE_CONFIG": "edge.toml"}) == ""
+    file.unlink()
+    assert unread_file(None, {}) == ""
+
+
+@pytest.mark.parametrize(("end", "said"), [("/", "ends in a slash"), ("?a", "has a query"), ("#a", "has a fragment")])
+def test_a_public_url_is_told_what_it_has_too_much(end, said):
+    with pytest.raises(ConfigError, match=said):
+        load_config(None, {"EDGE_DEVICES_PUBLIC_URL": f"https://example.com{end}"})
+
+
 def test_a_file_that_is_not_there_is_told_by_name(tmp_path):
     with pytest.raises(ConfigError, match=r"gone\.toml: No such file"):
         load_config(tmp_path / "gone.toml", {})
@@ -119,9 +146,9 @@ def test_a_file_that_is_not_there_is_told_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("variable", "text", "reason"),
     [
-        ("EDGE_DEVICES_PORT", "many", "'many': expected `int`"),
-        ("EDGE_DEVICES_PORT", "-1", "'-1': expected `int` >= 0"),
-        ("EDGE_CONTROL_INSECURE", "perhaps", "'perhaps': expected `bool`"),
+        ("EDGE_DEVICES_PORT", "many", "'many': must be a whole number"),
+        ("EDGE_DEVICES_PORT", "-1", "'-1': must be at least 0"),
+        ("EDGE_CONTROL_INSECURE", "perhaps", "'perhaps': must be true or false"),
         ("EDGE_DEVICES_PROT", "1", "there is no such option"),
         ("EDGE_LOG_FORMAT", "xml", "'xml' is none of text, json"),
     ],

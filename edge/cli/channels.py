@@ -51,9 +51,9 @@ def settings_options(command: F) -> F:
     for name, flags, meaning in reversed(SWITCHES):
         command = click.option(flags, name, default=None, help=meaning)(command)
     policies = click.Choice([policy.value for policy in Policy])
-    command = click.option("--policy", type=policies, help="The update that is too far for the native version.")(
-        command
-    )
+    command = click.option(
+        "--policy", type=policies, help="Block updates that change this part of the native version."
+    )(command)
     command = click.option("--replace", is_flag=True, help="Take platforms from the channel that is public now.")(
         command
     )
@@ -77,8 +77,7 @@ def channel() -> None:
 @with_asking
 @with_api
 def create(client: Client, out: Output, asking: Asking, app: str, name: str, replace: bool, **given: Any) -> None:
-    """Create channel NAME of APP. Asks where devices get it at once: a public one that replaces another or offers a
-    bundle."""
+    """Create channel NAME of APP. Asks first if devices would get it at once."""
     settings = _settings(given)
     if not (settings.get("public") and (replace or "bundle" in settings)):
         asking = asking._replace(yes=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from edge.cli.options import with_config, with_output
-from edge.cli.output import Output, line, table
-from edge.config import load_settings
+from edge.cli.output import Output, line, note, table
+from edge.config import load_settings, read_settings, unread_file
 from edge.node.listening import listen
 
 ANY_PORT = 0
@@ -28,7 +28,12 @@ def check(out: Output, config_file: Path | None) -> None:
     """
     from edge.node.tls import read_pair  # cryptography, which `--help` does not need
 
-    found, _ = load_settings(config_file, os.environ)
+    _tell_unread(config_file)
+    found, _, faults = read_settings(config_file, os.environ)
+    for fault in faults[:-1]:
+        note(f"edge: {fault.message}")
+    if faults:
+        raise faults[-1]
     _check_data_dir(Path(found.data_dir))
     for port in (found.devices, found.control):
         if port.tls_certificate:
@@ -36,6 +41,11 @@ def check(out: Output, config_file: Path | None) -> None:
         listen(port.host, ANY_PORT, 1).close()  # the host alone: its port may be in use by the node itself
     source = str(config_file) if config_file else "defaults and environment"
     out.result({"valid": True, "source": source}, lambda: line(f"{source}: valid"))
+
+
+def _tell_unread(config_file: Path | None) -> None:
+    if unread := unread_file(config_file, os.environ):
+        note(unread)
 
 
 def _check_data_dir(path: Path) -> None:
@@ -50,6 +60,7 @@ def _check_data_dir(path: Path) -> None:
 @with_output
 def show(out: Output, config_file: Path | None) -> None:
     """Print every option in effect and its origin: default, a file, or a variable of the environment."""
+    _tell_unread(config_file)
     _, settings = load_settings(config_file, os.environ)
     value = [{"option": each.option, "value": each.value, "origin": each.origin} for each in settings]
     rows = [[each.option, each.value, each.origin] for each in settings]

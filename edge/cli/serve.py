@@ -1,6 +1,7 @@
 """`edge serve`: a standalone node in the foreground, until SIGTERM or Ctrl-C. SIGHUP reloads the device certificate."""
 
 import asyncio
+import logging
 import os
 import signal
 from pathlib import Path
@@ -10,8 +11,10 @@ import orjson
 import uvloop
 
 from edge.cli.standalone import Standalone
-from edge.config import Config, load_config
+from edge.config import Config, load_config, unread_file
 from edge.node.log import set_up_logging
+
+log = logging.getLogger("edge.node")
 
 
 @click.command()
@@ -28,6 +31,8 @@ def serve(path: Path | None, insecure: bool, as_json: bool) -> None:
     """Serve devices and the control API until stopped."""
     config = load_config(path, os.environ | ({"EDGE_CONTROL_INSECURE": "true"} if insecure else {}))
     set_up_logging(config.log)
+    if unread := unread_file(path, os.environ):
+        log.warning("%s", unread)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, as_json))
 

@@ -30,4 +30,4 @@ def stats(client: Client, out: Output, app: str) -> None:
 def _show(rows: list[list[Any]], duplicates: int) -> None:
     table(("bundle", "action", "events"), rows, "no events yet")
     if duplicates:
-        line(f"{duplicates} more came a second time and are not counted")
+        line("1 duplicate was not counted" if duplicates == 1 else f"{duplicates} duplicates were not counted")

@@ -68,7 +68,7 @@ def list_tokens(client: Client, out: Output) -> None:
 @click.argument("name")
 @with_api
 def revoke(client: Client, out: Output, name: str) -> None:
-    """Make the token called NAME worthless, at once."""
+    """Revoke the token called NAME at once."""
     gone = client.delete(f"/v1/tokens/{quote(name, safe='')}")
     out.result(gone, lambda: line(f"revoked token {gone['name']}"))
 

@@ -106,5 +106,5 @@ def _delete_id_set(state: AppState, command: DeleteIdSet) -> AppState:
     held = id_set_of(state, command.name)
     asking = sorted(name for name, each in state.segments.items() if held.name in check_expression(each.where))
     if asking:
-        raise Conflict("id_set_in_use", f"id set {held.name!r} is asked by {named('segment', asking)}")
+        raise Conflict("id_set_in_use", f"id set {held.name!r} is used by {named('segment', asking)}")
     return replace(state, id_sets=without_entry(state.id_sets, held.name))

@@ -133,7 +133,7 @@ def test_an_id_set_from_a_file_or_stdin_decides_who_is_in(node, app, tmp_path):
     assert node.text("idset", "put", app, "vip", "-", input="anna\nbert") == "no change: id set vip: 2 ids\n"
     assert [(each["name"], each["ids"]) for each in node.json("idset", "list", app)] == [("vip", 2)]
     assert node.text("idset", "show", app, "vip").splitlines()[1].split() == ["ids", "2"]
-    assert node.failure("idset", "delete", app, "vip", "--yes") == "id set 'vip' is asked by segment 'vip'"
+    assert node.failure("idset", "delete", app, "vip", "--yes") == "id set 'vip' is used by segment 'vip'"
     node.text("segment", "delete", app, "vip", "--yes")
     assert node.text("idset", "delete", app, "vip", "--yes") == f"deleted id set vip of {app}\n"
     assert node.text("idset", "list", app) == "no id sets yet\n"

@@ -313,7 +313,7 @@ def test_a_configuration_that_is_wrong_is_one_line_with_file_and_reason(edge, tm
     file = tmp_path / "edge.toml"
     file.write_text("[devices]\nprot = 1\n")
     reason = failure_of(edge("config", verb, "--config", file, "--json"))
-    assert reason == f"{file}: devices.prot: there is no such option"
+    assert reason == f"{file}: devices.prot: there is no such option (did you mean devices.port?)"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from edge.bundles.signing import Writer, open_document, sign_document
 from edge.bundles.store import AlreadyExists, ObjectStore, Stale
 from edge.control.roles import LIMITABLE, Role
 from edge.domain.durations import DURATION_LIMIT_SECONDS, format_duration
-from edge.domain.errors import Conflict, EdgeError, Invalid, NotFound, Unauthorized
+from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid, NotFound, Unauthorized
 from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId, parse_app_id
 
@@ -32,7 +32,7 @@ SECRET_BYTES = 32
 SECRET_LIMIT = 128  # characters of a presented token that are hashed at all
 TOKEN_NAME_LIMIT = 64  # characters; the name is in every revision as its author
 TOKEN_LIMIT = 1_000  # all of them are compared at each request
-REVOKED_LIMIT = 1_000  # remembered first tokens: one a node in its life
+REVOKED_LIMIT = 1_000  # remembered first tokens: one a node in its life; and as many command ids
 SWAP_ATTEMPTS = 20  # each lost one means that another writer got through
 LIFETIME_LEAST_SECONDS = 60
 LIFETIME_LIMIT_SECONDS = DURATION_LIMIT_SECONDS  # a year; what has to last longer has no end, and is revoked
@@ -79,13 +79,16 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
-    """`revoked` keeps the hashes of first tokens, so that the file a node still has does not bring them back."""
+    """`revoked` keeps the hashes of first tokens, so that the file a node still has does not bring them back.
+    `used_commands` keeps the ids of the commands whose tokens were revoked, so that a repeat does not either; documents
+    of an earlier version have none."""
 
     format: int
     store: str
     sequence: int
     tokens: dict[str, TokenRecord]
     revoked: list[str]
+    used_commands: list[str] = []
 
 
 class _Held(NamedTuple):
@@ -152,8 +155,8 @@ class Tokens:
         command: str,
         lifetime_seconds: int | None = None,
     ) -> str:
-        """Make a token and return its secret. Raises Invalid, or Conflict `token_exists`, `too_many_tokens`,
-        `command_id_used`.
+        """Make a token and return its secret. Raises Invalid, Forbidden `outlives_its_maker`, or Conflict
+        `token_exists`, `too_many_tokens`, `command_id_used`.
 
         The same command again, after an answer that was lost, gives the token a new secret: the old one is worthless.
         """
@@ -170,7 +173,7 @@ class Tokens:
             command=command,
             lifetime_seconds=lifetime_seconds,
         )
-        self._change(lambda document: _with_own_command(document, name, record))
+        self._change(lambda document: _with_own_command(_checked_maker(document, record), name, record))
         return secret
 
     def revoke(self, name: str) -> None:
@@ -302,8 +305,27 @@ def _with_first_token(document: _Document, record: TokenRecord) -> _Document:
     return _with_token(document, name, record)
 
 
+def _checked_maker(document: _Document, record: TokenRecord) -> _Document:
+    """A token with an end makes none that lasts longer: whoever holds it could stay for good."""
+    maker = document.tokens.get(record.by)
+    if maker is None or maker.expires is None:
+        return document
+    if record.expires is None or record.expires > maker.expires:
+        left = format_duration(max(0, int(maker.expires - record.created)))
+        raise Forbidden(
+            "outlives_its_maker", f"token {record.by!r} itself ends in {left}: what it makes must end by then (--for)"
+        )
+    return document
+
+
 def _with_own_command(document: _Document, name: str, record: TokenRecord) -> _Document:
-    """A command id stands for one token."""
+    """A command id stands for one token, also when that was revoked."""
+    if record.command in document.used_commands:
+        raise Conflict(
+            "command_id_used",
+            f"the id {record.command!r} was used to make a token that was revoked since; another token needs an id of "
+            "its own",
+        )
     for other, held in document.tokens.items():
         same = other == name and _same_command(held, record)
         if held.command == record.command and held.by != FIRST_START and not same:
@@ -338,4 +360,5 @@ def _without_token(document: _Document, name: str) -> _Document:
         raise Conflict("last_admin", f"token {name!r} is the last admin's without an end; create another one first")
     first = [record.hash] if record.by == FIRST_START else []
     revoked = [*document.revoked, *first][-REVOKED_LIMIT:]
-    return msgspec.structs.replace(document, tokens=kept, revoked=revoked)
+    used = [*document.used_commands, *([record.command] if not first else [])][-REVOKED_LIMIT:]
+    return msgspec.structs.replace(document, tokens=kept, revoked=revoked, used_commands=used)

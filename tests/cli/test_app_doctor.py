@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from edge.bundles.rsa_keys import create_key_files
 from edge.cli.main import cli
+from edge.cli.publishing.app_folder import _policies
 
 NODE = "https://updates.example.com"
 SETTINGS = {
@@ -223,3 +224,10 @@ def test_an_empty_folder_has_faults_and_no_trace(tmp_path):
 def test_online_says_that_nobody_answers(app):
     app.settings["updateUrl"] = "http://127.0.0.1:9/updates"
     assert ("error", "online") in [each[:2] for each in app.findings("--online")]
+
+
+def test_a_policy_is_found_behind_very_many_beginnings_of_a_tag(tmp_path):
+    """Each tag is read by itself; the square of such a page's length would be minutes."""
+    policy = "<meta http-equiv='Content-Security-Policy' content=\"script-src 'self'\">"
+    (tmp_path / "index.html").write_text("<meta " * 200_000 + policy)
+    assert _policies(tmp_path / "index.html") == ("script-src 'self'",)

@@ -12,12 +12,12 @@ from scripted_server import scripted_server
 from edge.cli.logins import Login, Logins
 from edge.cli.main import cli
 from edge.cli.publishing.app_file import channel_of_branch
-from edge.cli.publishing.branches import find_branch
+from edge.cli.publishing.branches import _MERGE_REQUESTS, _PULL_REQUESTS, find_branch
 from edge.cli.publishing.warnings import warning_of_order
 
 APP = "com.example.app"
 CONFIG = "const config: CapacitorConfig = { appId: 'com.example.app', webDir: 'dist', appName: name() };"
-SERVICES = ("GITHUB_REF", "GITLAB_CI", "CI_COMMIT_BRANCH", "CI_MERGE_REQUEST_IID", "BRANCH_NAME")
+SERVICES = ("GITHUB_REF", "GITLAB_CI", "CI_COMMIT_BRANCH", "BRANCH_NAME", *_MERGE_REQUESTS, *_PULL_REQUESTS)
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +255,22 @@ def test_publish_takes_every_option_that_bundle_publish_takes():
          "merge-request/7"),
         ({"GITLAB_CI": "true", "CI_COMMIT_TAG": "v1"}, ""),
         ({"BRANCH_NAME": "develop"}, "develop"),
+        ({"GITHUB_REF": "refs/heads/main", "GITHUB_EVENT_NAME": "push"}, "main"),
+        ({"GITHUB_REF": "refs/heads/main", "GITHUB_EVENT_NAME": "pull_request_target"}, ""),
+        ({"BUILDKITE_BRANCH": "main", "BUILDKITE_PULL_REQUEST": "12"}, "pull/12"),
+        ({"BUILDKITE_BRANCH": "main", "BUILDKITE_PULL_REQUEST": "false"}, "main"),
+        ({"BITBUCKET_BRANCH": "main", "BITBUCKET_PR_ID": "12"}, "pull/12"),
+        ({"DRONE_PULL_REQUEST": "12", "DRONE_BRANCH": "main"}, "pull/12"),
+        ({"BUILD_SOURCEBRANCH": "refs/heads/main"}, "main"),
+        ({"BUILD_SOURCEBRANCH": "refs/pull/12/merge"}, "pull/12"),
+        ({"BUILD_SOURCEBRANCH": "refs/heads/main", "SYSTEM_PULLREQUEST_PULLREQUESTID": "12"}, "pull/12"),
+        ({"ghprbPullId": "12", "BRANCH_NAME": "main"}, "pull/12"),
+        ({"CHANGE_ID": "12", "BRANCH_NAME": "PR-12"}, "pull/12"),
+        ({"CIRCLE_BRANCH": "main", "CIRCLE_PULL_REQUEST": "https://github.com/o/r/pull/12"}, "pull/12"),
+        ({"CIRCLE_BRANCH": "main", "CIRCLE_PULL_REQUEST": "somewhere"}, ""),
+        ({"TRAVIS_PULL_REQUEST": "12"}, "pull/12"),
+        ({"GITLAB_CI": "true", "CI_COMMIT_BRANCH": "main", "CI_EXTERNAL_PULL_REQUEST_IID": "12"}, "pull/12"),
+        ({"gitlabMergeRequestIid": "7", "BRANCH_NAME": "main"}, "merge-request/7"),
         ({}, "work"),
     ],
 )  # fmt: skip

@@ -152,3 +152,10 @@ def test_what_is_read_is_what_node_makes_of_it(text):
         assert theirs[name] == value, name
     if read:
         assert len(read.value) + len(read.unread) >= len(theirs) - 1
+
+
+def test_a_script_that_nobody_wrote_by_hand_is_refused_by_its_size(tmp_path):
+    (tmp_path / "capacitor.config.ts").write_text("export default {a:" * 8_000)
+    with pytest.raises(EdgeError, match="bytes") as refused:
+        read_capacitor(tmp_path)
+    assert refused.value.code == "invalid_capacitor_config"

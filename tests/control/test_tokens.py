@@ -23,7 +23,7 @@ from edge.control.tokens import (
     hash_secret,
     is_secret,
 )
-from edge.domain.errors import Conflict, Invalid, NotFound, Unauthorized
+from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 
 NOW = 1_700_000_000.0
 APP = "com.acme.app"
@@ -115,6 +115,34 @@ def test_the_same_command_again_replaces_a_secret_that_was_lost(tokens):
     assert tokens.authenticate(secret, NOW).name == "ci"
     with pytest.raises(Unauthorized):
         tokens.authenticate(lost, NOW)
+
+
+def test_a_revoked_token_does_not_come_back_by_its_own_command(world, tokens):
+    make(tokens, "root", Role.ADMIN, None)
+    make(tokens, command="k")
+    tokens.revoke("ci")
+    for each in (tokens, Tokens(*world)):
+        with pytest.raises(Conflict, match="revoked") as refused:
+            make(each, command="k")
+        assert refused.value.code == "command_id_used"
+    assert tokens.authenticate(make(tokens, command="another"), NOW)
+
+
+@pytest.mark.parametrize("lifetime_seconds", [None, 3_601])
+def test_a_token_that_ends_makes_none_that_outlives_it(tokens, lifetime_seconds):
+    def create(name, by, now, seconds):
+        options = {"by": by, "now": now, "command": secrets.token_hex(16), "lifetime_seconds": seconds}
+        return tokens.create(name, Role.ADMIN, None, **options)
+
+    create("root", "admin", NOW, None)
+    create("temp", "root", NOW, 3_600)
+    with pytest.raises(Forbidden, match="--for") as refused:
+        create("longer", "temp", NOW, lifetime_seconds)
+    assert refused.value.code == "outlives_its_maker"
+    with pytest.raises(Forbidden):
+        create("longer", "temp", NOW + 60, 3_600)
+    create("shorter", "temp", NOW + 60, 3_540)
+    assert set(tokens.records()) == {"root", "temp", "shorter"}
 
 
 @pytest.mark.parametrize("other", [{"by": "another"}, {"app": None}, {"role": Role.READER}])

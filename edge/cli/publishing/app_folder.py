@@ -24,6 +24,8 @@ WEB_FILE_LIMIT_BYTES = 32 * 1024 * 1024
 _SCRIPTS = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".vue", ".svelte", ".html")
 _SKIPPED = frozenset({"node_modules", ".git", "android", "ios", "electron", ".angular", ".nuxt", ".output"})
 _READY = b"notifyAppReady"
+TAG_LIMIT_CHARACTERS = 16 * 1024  # of one <meta>; the longest policies of real pages have 4,000
+_META = re.compile(r"(?=<meta\b)", re.IGNORECASE)
 _CSP = re.compile(
     r"<meta\b(?=[^>]*http-equiv\s*=\s*['\"]?content-security-policy\b)[^>]*?\bcontent\s*=\s*(?:\"([^\"]*)\"|'([^']*)')",
     re.IGNORECASE,
@@ -164,5 +166,7 @@ def _read(path: Path, limit_bytes: int = WEB_FILE_LIMIT_BYTES) -> bytes:
 
 
 def _policies(index: Path) -> tuple[str, ...]:
+    """Each tag is looked at by itself, so a page of nothing but beginnings costs no more than any other."""
     page = _read(index).decode(errors="replace")
-    return tuple(match[1] or match[2] for match in _CSP.finditer(page))
+    tags = (_CSP.match(tag[:TAG_LIMIT_CHARACTERS]) for tag in _META.split(page))
+    return tuple(tag[1] or tag[2] for tag in tags if tag)

@@ -8,25 +8,40 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+# What says on each service that a pull request is built, by its number or its address; some say `false` for none.
+_PULL_REQUESTS = (
+    *("BUILDKITE_PULL_REQUEST", "BITBUCKET_PR_ID", "DRONE_PULL_REQUEST", "CI_COMMIT_PULL_REQUEST"),  # Woodpecker
+    *("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "SYSTEM_PULLREQUEST_PULLREQUESTID"),  # Azure Pipelines
+    *("ghprbPullId", "CHANGE_ID"),  # Jenkins
+    *("CIRCLE_PULL_REQUEST", "CIRCLE_PR_NUMBER", "TRAVIS_PULL_REQUEST", "APPVEYOR_PULL_REQUEST_NUMBER"),
+    *("CI_EXTERNAL_PULL_REQUEST_IID", "SEMAPHORE_GIT_PR_NUMBER", "CIRRUS_PR", "BITRISE_PULL_REQUEST"),
+    *("CM_PULL_REQUEST_NUMBER", "VERCEL_GIT_PULL_REQUEST_ID"),
+)
+_MERGE_REQUESTS = ("CI_MERGE_REQUEST_IID", "gitlabMergeRequestIid")
+_NONE = ("", "false", "0")
 _PLAIN = ("CI_COMMIT_BRANCH", "BITBUCKET_BRANCH", "CIRCLE_BRANCH", "BRANCH_NAME", "BUILDKITE_BRANCH")
 _HEAD_LIMIT = 4096  # characters of .git/HEAD
 
 
 def find_branch(environ: Mapping[str, str], folder: Path) -> str:
-    """Empty: a tag, a detached head, or no working copy."""
-    if "GITHUB_REF" in environ:
-        return _github_branch(environ["GITHUB_REF"])
-    if number := environ.get("CI_MERGE_REQUEST_IID"):
-        return f"merge-request/{number}"
+    """Empty: a tag, a detached head, no working copy, or a pull request whose number nobody says."""
+    for kind, names in (("pull", _PULL_REQUESTS), ("merge-request", _MERGE_REQUESTS)):
+        if named := next((environ[name] for name in names if environ.get(name, "") not in _NONE), ""):
+            number = re.search(r"(\d+)/?$", named)
+            return f"{kind}/{number[1]}" if number else ""
+    for name in ("GITHUB_REF", "BUILD_SOURCEBRANCH"):
+        if name in environ:
+            return _branch_of_ref(environ[name], environ.get("GITHUB_EVENT_NAME", ""))
     if "GITLAB_CI" in environ:
         return environ.get("CI_COMMIT_BRANCH", "")
     found = next((environ[name] for name in _PLAIN if environ.get(name)), "")
     return found or _working_branch(folder)
 
 
-def _github_branch(ref: str) -> str:
+def _branch_of_ref(ref: str, event: str) -> str:
+    """`event`: on `pull_request_target` the ref is the branch that is asked, whose code it may not be."""
     if ref.startswith("refs/heads/"):
-        return ref.removeprefix("refs/heads/")
+        return "" if event.startswith("pull_request") else ref.removeprefix("refs/heads/")
     request = re.fullmatch(r"refs/pull/(\d+)/(?:merge|head)", ref)
     return f"pull/{request[1]}" if request else ""
 

@@ -1,6 +1,7 @@
 """What an app's folder says of itself: `capacitor.config.json`, `.ts` or `.js`, read as text, and `package.json`."""
 
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from edge.domain.errors import Invalid
 
 CONFIG_NAMES = ("capacitor.config.ts", "capacitor.config.json", "capacitor.config.js", "capacitor.config.mjs")
 PLUGIN = "CapacitorUpdater"
+SCRIPT_LIMIT_BYTES = 128 * 1024  # a person writes a few kB; what is read of it by hand, character by character
+STARTS_LIMIT = 4  # of one kind; a file that a person wrote exports its settings once
 _STARTS = (
     re.compile(r":\s*CapacitorConfig\s*=\s*(?=\{)"),
     re.compile(r"export\s+default\s+(?:defineConfig\(\s*)?(?=\{)"),
@@ -62,12 +65,12 @@ def read_package(folder: Path) -> dict[str, Any]:
     return _decode(file, "invalid_package_json")
 
 
-def read_text(file: Path, code: str) -> str:
+def read_text(file: Path, code: str, limit_bytes: int = LITERALS_LIMIT_BYTES) -> str:
     """Raises Invalid `code` for what is too large or no UTF-8, OSError."""
     with file.open("rb") as stream:
-        content = stream.read(LITERALS_LIMIT_BYTES + 1)
-    if len(content) > LITERALS_LIMIT_BYTES:
-        raise Invalid(code, f"{file.name} has more than {LITERALS_LIMIT_BYTES} bytes")
+        content = stream.read(limit_bytes + 1)
+    if len(content) > limit_bytes:
+        raise Invalid(code, f"{file.name} has more than {limit_bytes} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -86,7 +89,7 @@ def _decode(file: Path, code: str) -> dict[str, Any]:
 
 
 def _read_script(file: Path) -> CapacitorConfig:
-    text = read_text(file, "invalid_capacitor_config")
+    text = read_text(file, "invalid_capacitor_config", SCRIPT_LIMIT_BYTES)
     found = None
     for start in _starts(text):
         found = read_object(text, start)
@@ -99,9 +102,9 @@ def _read_script(file: Path) -> CapacitorConfig:
 
 
 def _starts(text: str) -> list[int]:
-    """Where the settings may begin, the likeliest first."""
-    found = [match.end() for start in _STARTS for match in start.finditer(text)]
-    for named in _NAMED.finditer(text):
-        constant = re.search(rf"(?:const|let|var)\s+{re.escape(named[1])}\b[^=\n]*=\s*(?=\{{)", text)
+    """Where the settings may begin, the likeliest first: a few, for each of them the rest of the file may be read."""
+    found = [match.end() for start in _STARTS for match in islice(start.finditer(text), STARTS_LIMIT)]
+    for named in islice(_NAMED.finditer(text), STARTS_LIMIT):
+        constant = re.search(rf"(?:const|let|var)\s+{re.escape(named[1])}\b[^=\n]{{0,200}}=\s*(?=\{{)", text)
         found += [constant.end()] if constant else []
     return found

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 DEPTH_LIMIT = 50  # a settings file has five levels
 LITERALS_LIMIT_BYTES = 1024 * 1024  # of the file; one that a person wrote has a few kB
 
-_SKIPPED = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)+", re.DOTALL)
+_SKIPPED = re.compile(r"(?:\s+|//[^\n]*|/\*.{0,3000}?\*/)+", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_$][\w$]*")
 _NUMBER = re.compile(r"-?(?:0x[0-9a-fA-F]+|\d[\d_]*\.?\d*(?:[eE][+-]?\d+)?|\.\d+)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 _WORDS = {"true": True, "false": False, "null": None, "undefined": None}
 _TYPES = re.compile(r"\s*(?:as\s+const|as\s+[\w.<>\[\]]+|satisfies\s+[\w.<>\[\]]+|!)")
-_CONSTANT = re.compile(r"^[ \t]*(?:export\s+)?const\s+([A-Za-z_$][\w$]*)\s*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
+_CONSTANT = re.compile(r"^[ \t]*(?:export\s+)?const\s+([A-Za-z_$][\w$]*)\s*(?::[^=\n]{1,200})?=(?!=)", re.MULTILINE)
 _OPENING, _CLOSING = "([{", ")]}"
 
 

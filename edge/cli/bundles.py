@@ -9,7 +9,7 @@ import click
 from edge.cli.asking import Asking, Request, carry_out, need_somebody, with_asking
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
-from edge.cli.output import Output, counted, fields, line, moment, size, table
+from edge.cli.output import Output, counted, fields, line, moment, note, size, table
 from edge.cli.publishing.choosing import left_out_lines, with_selection
 from edge.cli.reach import warn_of_reach
 from edge.cli.replaced import instead_of, replacing_options, tell_ended
@@ -29,6 +29,7 @@ def bundle() -> None:
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option("--version", required=True, help="The bundle's name for ever: a semantic version.")
 @click.option("--channel", help="Offer it in this channel at once.")
+@click.option("--sizes", is_flag=True, help="List what each plugin release downloads, and what changed.")
 @click.option("--no-channel", is_flag=True, help="Offer it nowhere yet.")
 @replacing_options
 @click.option("--min-native", default="", metavar="VERSION", help="The oldest native version that can run it.")
@@ -62,6 +63,7 @@ def publish(
     version: str,
     channel: str | None,
     no_channel: bool,
+    sizes: bool,
     min_native: str,
     max_native: str,
     link: str,
@@ -116,7 +118,9 @@ def publish(
         key = load_private_key(key_file) if key_file else None
         with open_memory(os.environ) as memory:
             done = publish(client, release, path, How(selection, FAST if fast else SMALLEST, memory, key), post)
-    out.result({**done.answer, **done.told_apart}, lambda: _tell(done, channel))
+    out.result({**done.answer, **done.told_apart}, lambda: _tell(done, channel, sizes))
+    if done.report and done.report.warning and done.answer["changed"]:
+        note(f"warning: {done.report.warning}")
     if channel is not None:
         warn_of_reach(client, app, channel)
 
@@ -227,7 +231,7 @@ def withdraw(client: Client, out: Output, asking: Asking, app: str, version: str
     out.result(after, tell)
 
 
-def _tell(done: "Published", channel: str | None) -> None:
+def _tell(done: "Published", channel: str | None, sizes: bool) -> None:
     answer = done.answer
     for each in left_out_lines(done.left_out):
         line(each)
@@ -238,13 +242,14 @@ def _tell(done: "Published", channel: str | None) -> None:
     uploaded = f"uploaded {counted(done.uploaded, 'blob')}, {size(done.uploaded_bytes)}"
     if answer["files"] is None:
         return line(f"encrypted and unverified, {size(answer['zip_bytes'])}; {uploaded}")
-    sizes = f"{size(answer['plain_bytes'])} plain, {size(answer['zip_bytes'])} as a zip"
+    weight = f"{size(answer['plain_bytes'])} plain, {size(answer['zip_bytes'])} as a zip"
     locked = f", encrypted for key {answer['encryption']['key_id']}" if answer["encryption"] else ""
-    line(f"{counted(answer['files'], 'file')}, {sizes}{locked}; {uploaded}")
-    for each in done.report.lines() if done.report else ():
-        line(each)
-    for note in answer["zip_instead"]:
-        line(note["message"])
+    line(f"{counted(answer['files'], 'file')}, {weight}{locked}; {uploaded}")
+    if done.report:
+        for each in done.report.lines() if sizes else [done.report.line()]:
+            line(each)
+    for each in answer["zip_instead"]:
+        line(each["message"])
     return None
 
 

@@ -88,5 +88,7 @@ def test_a_publish_ends_with_what_it_weighs(node, source):
     assert told["largest"][0] == {"name": "assets/photo.jpg", "bytes": 150_000}
     assert [each["files"] for each in told["downloads"]] == [1, 1, 1]
     assert told["downloads"][0]["bytes"] == len(b"<svg/>") and "Android" in told["downloads"][0]["releases"]
-    again = node.text("bundle", "publish", "com.acme.app", changed, "--version", next(VERSIONS), "--channel", channel)
-    assert f"since {third}: the same files\n" in again and f"to download on top of {third}:\n  0 B in 0 files " in again
+    again = node.text(
+        "bundle", "publish", "com.acme.app", changed, "--version", next(VERSIONS), "--channel", channel, "--sizes"
+    )
+    assert f"since {third}: the same files\n" in again and f"to download on top of {third}:\n  nothing\n" in again

@@ -40,12 +40,16 @@ def test_the_report_tells_what_changed_and_the_largest_first():
     lines = report.lines()
     assert lines[0] == "largest: app.js 500.0 kB, copy.js 500.0 kB, new.js 2.0 kB, index.html 100 B"
     assert lines[1] == "since 1.0.0: 2 new (copy.js, new.js), 1 changed (app.js), 1 removed (gone.js)"
-    assert lines[2] == "to download on top of 1.0.0:" and lines[3].startswith("  90.9 kB in 2 files ")
+    assert lines[2] == "to download on top of 1.0.0:" and lines[3] == "  90.9 kB in 2 files"
+    assert all(len(line) <= 80 for line in lines[3:])
+    assert report.line() == "download on top of 1.0.0: 90.9 kB to 502.0 kB by plugin release; --sizes lists them"
 
 
 def test_the_same_files_are_told_as_that():
     same = Before("1.0.0", tuple(FILES))
-    assert "since 1.0.0: the same files" in build_report(FILES, PLAIN, 200_000, False, same).lines()
+    report = build_report(FILES, PLAIN, 200_000, False, same)
+    assert "since 1.0.0: the same files" in report.lines()
+    assert report.warning == "it has the same files as 1.0.0, which it replaces"
 
 
 @pytest.mark.parametrize(

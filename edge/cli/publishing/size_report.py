@@ -4,6 +4,7 @@ A device that runs the version before has its files, and takes by a manifest onl
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from edge.cli.client import Client, app_path
@@ -13,6 +14,8 @@ from edge.domain.file_names import target_name
 from edge.domain.model import FileEntry
 
 LARGEST = 5
+WIDTH = 80  # columns
+SAME_FILES = "the same files"
 NAMED = 3  # files told of one kind of change
 
 
@@ -52,13 +55,29 @@ class SizeReport(NamedTuple):
             "downloads": [each._asdict() for each in self.downloads],
         }
 
+    def line(self) -> str:
+        """What devices download, without the releases."""
+        weights = [each.bytes for each in self.downloads]
+        least, most = size(min(weights)), size(max(weights))
+        span = least if least == most else f"{least} to {most} by plugin release"
+        on_top = f" on top of {self.since}" if self.since else ""
+        return f"download{on_top}: {span}; --sizes lists them"
+
     def lines(self) -> list[str]:
         told = [f"largest: {', '.join(f'{name} {size(count)}' for name, count in self.largest)}"]
         if self.since is not None:
             told.append(f"since {self.since}: {_told_changes(self.changes)}")
         told.append(f"to download{f' on top of {self.since}' if self.since else ''}:")
-        width = max(len(each.form) for each in self.downloads)
-        return told + [f"  {each.form:<{width}}  {each.releases}" for each in self.downloads]
+        for each in self.downloads:
+            told.append(f"  {each.form}")
+            told += wrap(each.releases, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+        return told
+
+    @property
+    def warning(self) -> str:
+        """Where this is nothing new for a device that runs the version before, else nothing."""
+        same = self.since is not None and not any(self.changes)
+        return f"it has the same files as {self.since}, which it replaces" if same else ""
 
 
 class Before(NamedTuple):
@@ -122,6 +141,8 @@ def _changes(files: Sequence[File], before: Sequence[File]) -> Changes:
 
 def _download(form: DownloadForm, weight: int, files: int, releases: str) -> Download:
     count = 1 if form is DownloadForm.ZIP else files
+    if not count:
+        return Download("nothing", 0, 0, releases)
     return Download(f"{size(weight)} {form.value.format(files=counted(files, 'file'))}", count, weight, releases)
 
 
@@ -131,4 +152,4 @@ def _told_changes(changes: Changes) -> str:
         for kind, names in changes._asdict().items()
         if names
     ]
-    return ", ".join(told) or "the same files"
+    return ", ".join(told) or SAME_FILES

@@ -270,6 +270,8 @@ def parse_address(url: str) -> tuple[str, int | None]:
 def _reason(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused (is `edge serve` running there?)"
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLCertVerificationError):
+        return "there is no TLS on that port (is it an http:// address?)"
     if isinstance(error, TimeoutError):
         return "it took too long"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -22,7 +22,10 @@ def parse_duration(text: str) -> int:
     """
     match = _DURATION.fullmatch(text) if text and len(text) <= DURATION_LIMIT else None
     if match is None:
-        raise Invalid("invalid_duration", f"duration {text[:DURATION_LIMIT]!r} is not one like 90s, 30m, 6h or 1d12h")
+        raise Invalid(
+            "invalid_duration",
+            f"duration {text[:DURATION_LIMIT]!r} is not one like 90s, 30m, 6h or 1d12h: units d, h, m, s",
+        )
     counts = (int(count or 0) for count in match.groups())
     seconds = sum(count * unit for count, unit in zip(counts, _UNIT_SECONDS.values(), strict=True))
     if seconds > DURATION_LIMIT_SECONDS:

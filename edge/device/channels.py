@@ -57,14 +57,14 @@ class Channels:
         channels = _parse(reply)
         if isinstance(channels, list):
             return Answered({"channels": channels})
-        return _refusal(reply, channels)
+        return self._refusal(reply, channels)
 
     async def _ask(self, network: Network, method: str, body: dict[str, Any], now: float) -> Answered:
         reply = await self._send(network, method, self._url, json.dumps(body).encode(), now)
         answer = _parse(reply)
         if reply is not None and 200 <= reply.status < 300 and isinstance(answer, dict) and "error" not in answer:
             return Answered(answer)
-        return _refusal(reply, answer)
+        return self._refusal(reply, answer)
 
     async def _send(self, network: Network, method: str, url: str, body: bytes, now: float) -> Reply | None:
         if self._gate.closed(now):
@@ -77,17 +77,18 @@ class Channels:
             self._gate.hear_429(reply.headers, reply.body, now)
         return reply
 
+    def _refusal(self, reply: Reply | None, answer: Any) -> Answered:
+        if reply is None:
+            return Answered({}, "network_error")
+        if not 200 <= reply.status < 300:
+            return Answered({}, "rate_limit_exceeded" if reply.status == 429 else "response_error")
+        if not isinstance(answer, dict) or "error" not in answer:
+            return Answered({}, "parse_error")
+        return Answered({}, "server_error" if self._profile.hides_refusal_code else str(answer["error"]))
+
 
 def _parse(reply: Reply | None) -> Any:
     try:
         return json.loads(reply.body) if reply is not None else None
     except ValueError:
         return None
-
-
-def _refusal(reply: Reply | None, answer: Any) -> Answered:
-    if reply is None:
-        return Answered({}, "network_error")
-    if 200 <= reply.status < 300 and isinstance(answer, dict):
-        return Answered({}, str(answer.get("error", "parse_error")))
-    return Answered({}, "rate_limit_exceeded" if reply.status == 429 else "response_error")

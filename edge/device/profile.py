@@ -187,6 +187,7 @@ class Profile:
     reports_phases: bool  # start and end of a download, and each file of a manifest that failed
     reports_next: bool  # `set_next`
     reports_reset_of_failed_boot: bool
+    ends_failed_boot_on_builtin: bool  # even with a bundle before it, whose `set` it reports
     reports_deleted: bool  # `delete` of a bundle that was there; Android long said so only of one that was not
     wrong_key: WrongKey
     unzip_buffer_bytes: int  # which Android's progress counts before it unpacks anything
@@ -203,6 +204,7 @@ class Profile:
     keeps_channel_of_get: bool
     channel_reply_unsets: bool
     lists_channels: bool
+    hides_refusal_code: bool  # whatever the server refuses with, the app gets `server_error`
     # How it downloads.
     zip_checksum: ZipChecksum
     zip_plain_with_key: PlainZipWithKey
@@ -257,6 +259,7 @@ def build_profile(platform: Platform, release: str) -> Profile:
         reports_phases=_yes(row("phase_stats")),
         reports_next=_yes(row("set_next_stat")),
         reports_reset_of_failed_boot=_yes(row("reset_stat_after_failed_boot")),
+        ends_failed_boot_on_builtin=android and row("fallback_of_failed_boot") == "ends_on_builtin",
         reports_deleted=_yes(row("delete_stat_of_deleted")),
         wrong_key=WrongKey(row("wrong_key_reports")),
         unzip_buffer_bytes=_UNZIP_BUFFERS[row("zip_progress_above_100")] if android else 0,
@@ -271,6 +274,7 @@ def build_profile(platform: Platform, release: str) -> Profile:
         keeps_channel_of_get=_yes(row("channel_of_get_kept")),
         channel_reply_unsets=_yes(row("channel_reply_unset_flag")),
         lists_channels=_yes(row("list_channels")),
+        hides_refusal_code=android and row("channel_refusal_text") == "server_error",
         zip_checksum=ZipChecksum(row("zip_checksum_plain")),
         zip_plain_with_key=PlainZipWithKey(row("zip_plain_with_public_key")),
         zip_resume=ZipResume(row("zip_resume")),
@@ -303,6 +307,7 @@ def _electron_profile(release: str) -> Profile:
         reports_phases=False,
         reports_next=False,
         reports_reset_of_failed_boot=False,
+        ends_failed_boot_on_builtin=False,
         reports_deleted=False,
         wrong_key=WrongKey.DOWNLOAD_FAIL_ONLY,
         unzip_buffer_bytes=0,
@@ -317,6 +322,7 @@ def _electron_profile(release: str) -> Profile:
         keeps_channel_of_get=False,
         channel_reply_unsets=False,
         lists_channels=True,
+        hides_refusal_code=False,
         zip_checksum=ZipChecksum(row("zip_checksum_plain")),
         zip_plain_with_key=PlainZipWithKey.WITH_SHA256,
         zip_resume=ZipResume(row("zip_resume")),

@@ -281,7 +281,8 @@ class Device:
         if self.profile.reports_reset_of_failed_boot:
             self._reporter.report("reset", self._builtin_name, bundle.version)
         if previous is not None:
-            self.state.run(previous)
+            if not self.profile.ends_failed_boot_on_builtin:
+                self.state.run(previous)
             self._reporter.report("set", previous.version, self._builtin_name)
         self._delete(bundle)
         return Result.ROLLED_BACK, "notifyAppReady was not called in time"

@@ -96,6 +96,25 @@ async def test_refusals_change_nothing(world, server, tmp_path, status, body, er
     assert device.state.channel == ""
 
 
+@pytest.mark.parametrize(
+    ("platform", "release", "error"),
+    [
+        ("android", "6.14.26", "channel_not_found"), ("android", "6.14.28", "server_error"),
+        ("android", "6.25.4", "server_error"), ("android", "6.25.5", "channel_not_found"),
+        ("android", "7.4.0", "channel_not_found"), ("android", "7.6.0", "server_error"),
+        ("android", "7.27.4", "server_error"), ("android", "7.27.5", "channel_not_found"),
+        ("ios", "7.25.0", "channel_not_found"),
+    ],
+)  # fmt: skip
+async def test_some_android_releases_keep_the_code_of_a_refusal_from_the_app(
+    world, server, tmp_path, platform, release, error
+):
+    server.answer = (200, {"error": "channel_not_found", "message": "x"})
+    device = world.device(platform, release, tmp_path, channel_url=server.url)
+    calls = ["setChannel", "getChannel", *(["listChannels"] if device.profile.lists_channels else [])]
+    assert {(await device.call(method)).error for method in calls} == {error}
+
+
 async def test_one_429_silences_the_checks_of_a_latching_release_too(world, server, tmp_path):
     server.answer = (429, {})
     device = world.device("android", "8.51.3", tmp_path, channel_url=server.url)

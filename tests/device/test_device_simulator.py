@@ -83,6 +83,32 @@ async def test_failed_boot_goes_by_way_of_builtin_to_the_bundle_before(world, tm
     assert reports[-3:] == told
 
 
+@pytest.mark.parametrize("release", ["5.45.10", "6.45.10", "7.45.10", "8.45.9", "8.45.10"])
+async def test_some_android_releases_end_a_failed_boot_on_builtin_and_report_the_bundle_before(
+    world, tmp_path, release
+):
+    device = world.device("android", release, tmp_path)
+    offer(world)
+    await device.check_and_update()
+    offer(world, "1.2.0")
+    outcome = await device.check_and_update(boot_ok=False)
+    assert (outcome.result, outcome.version, outcome.folder) == (Result.ROLLED_BACK, "1.0.0", None)
+    last = about_bundles(outcome)[-1]
+    assert (last["action"], last["version_name"], last["old_version_name"]) == ("set", "1.1.0", "1.0.0")
+    offer(world)
+    again = await device.check_and_update()
+    assert (again.result, again.version, world.served["1.1.0.zip"]) == (Result.UPDATED, "1.1.0", 1)
+
+
+@pytest.mark.parametrize(("platform", "release"), [("ios", "8.45.10"), ("android", "8.45.4"), ("android", "8.45.11")])
+async def test_other_releases_run_the_bundle_before_after_a_failed_boot(world, tmp_path, platform, release):
+    device = world.device(platform, release, tmp_path)
+    offer(world)
+    await device.check_and_update()
+    offer(world, "1.2.0")
+    assert (await device.check_and_update(boot_ok=False)).version == "1.1.0"
+
+
 @pytest.mark.parametrize(("release", "name"), [("8.43.11", "builtin"), ("8.44.0", "1.0.0"), ("7.43.3", "builtin")])
 async def test_what_a_release_calls_itself_on_builtin(world, tmp_path, release, name):
     world.answer = (200, SILENT | {"version": ""})

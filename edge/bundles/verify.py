@@ -45,13 +45,15 @@ class _Plain(NamedTuple):
     bytes: int
 
 
-def verify_bundle(store: ObjectStore, *, zip: Digest, manifest: Digest, opening: Opening | None = None) -> Verified:
+def verify_bundle(
+    store: ObjectStore, *, zip: Digest, manifest: Digest, opening: Opening | None = None, writes: bool = True
+) -> Verified:
     """With an `opening` the zip and the files are encrypted, and proven as their plain bytes are. What is returned then
     describes the plain files, and the encrypted zip.
 
     Without, the plain bytes of packed files become blobs on the way, for releases that can take no packed ones; not
-    where a file is called `x.br` itself, since no manifest of plain files could list it. Raises EdgeError children; the
-    message names the file.
+    where a file is called `x.br` itself, since no manifest of plain files could list it. `writes` False: they become
+    none, and what is returned is as if they had. Raises EdgeError children; the message names the file.
 
     `missing_blob`, `digest_mismatch` (the store's bytes are not what their name says); for the zip all codes of
     `read_directory` and `no_index`; for the manifest `invalid_manifest`, `unsafe_name`, `duplicate_name`,
@@ -68,7 +70,7 @@ def verify_bundle(store: ObjectStore, *, zip: Digest, manifest: Digest, opening:
     keeps = opening is None and not any(name.endswith(BROTLI_SUFFIX) for name in files)
     for entry in entries:
         _check_hash(entry, files[target_name(entry.name)], opening)
-        _check_blob(store, entry, files[target_name(entry.name)], opening, keeps)
+        _check_blob(store, entry, files[target_name(entry.name)], opening, keeps and writes)
     return Verified(
         zip_bytes=made.bytes,
         zip_crc32=made.crc32,

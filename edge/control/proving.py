@@ -46,9 +46,9 @@ def parse_asked(body: PublishRequest) -> Asked:
     return Asked(parse_version_name(body.version), parse_digest(body.zip), manifest, lock)
 
 
-def prove_bundle(store: ObjectStore, asked: Asked, body: PublishRequest) -> Bundle:
-    """Reads every byte: run it off the loop. Raises what `verify_bundle` does."""
-    verified = _verify(store, asked)
+def prove_bundle(store: ObjectStore, asked: Asked, body: PublishRequest, *, writes: bool = True) -> Bundle:
+    """Reads every byte: run it off the loop. `writes` and errors as of `verify_bundle`."""
+    verified = _verify(store, asked, writes)
     return Bundle(
         version=asked.version,
         content=verified.content,
@@ -68,11 +68,11 @@ def prove_bundle(store: ObjectStore, asked: Asked, body: PublishRequest) -> Bund
     )
 
 
-def _verify(store: ObjectStore, asked: Asked) -> Verified:
+def _verify(store: ObjectStore, asked: Asked, writes: bool) -> Verified:
     if asked.manifest is None:
         return verify_opaque(store, zip=asked.zip)
     opening = Opening(asked.lock.key, asked.lock.encryption) if asked.lock and asked.lock.key else None
-    return verify_bundle(store, zip=asked.zip, manifest=asked.manifest, opening=opening)
+    return verify_bundle(store, zip=asked.zip, manifest=asked.manifest, opening=opening, writes=writes)
 
 
 def _parse_lock(given: EncryptionRequest) -> Lock:

@@ -87,6 +87,14 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
                 "version_taken",
                 f"version {bundle.version!r} was deleted and is now of other bytes; publish a new version",
             )
+        if known.min_native is not None and (known.min_native, known.max_native) != (
+            bundle.min_native,
+            bundle.max_native,
+        ):
+            raise Conflict(
+                "version_taken",
+                f"version {bundle.version!r} was deleted and had another native version; publish a new version",
+            )
         return
     if _metadata(known) != _metadata(bundle):
         raise Conflict(
@@ -132,6 +140,8 @@ def retire(bundle: Bundle, at: float) -> Retired:
         deleted=at,
         plain_files=bundle.plain_files,
         withdrawn=bundle.withdrawn,
+        min_native=bundle.min_native,
+        max_native=bundle.max_native,
     )
 
 

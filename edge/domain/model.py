@@ -102,6 +102,8 @@ class Retired:
     deleted: float  # seconds since the epoch
     plain_files: bool = False
     withdrawn: str = ""  # the reason; such a name never comes back
+    min_native: str | None = None  # None: an earlier version, which did not keep it, deleted the bundle
+    max_native: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

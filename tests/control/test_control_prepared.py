@@ -74,3 +74,14 @@ async def test_what_is_no_digest_and_what_is_too_long_is_refused(acme):
     assert await asked(acme, ["nonsense"], status=422) == "invalid_digest"
     assert await asked(acme, [], "x" * 101, status=422) == "invalid_packing"
     assert msgspec.json.encode(await asked(acme, [])) == b'{"prepared":[]}'
+
+
+async def test_a_dry_run_keeps_no_plain_bytes(acme, world):
+    bundle, script = compressed("let a = 1;" * 50)
+    for dry_run in (True, False):
+        query = "?dry_run=true" if dry_run else ""
+        for content in bundle.blobs.values():
+            await acme("PUT", f"/v1/apps/{APP}/blobs/{digest(content)}", content=content)
+        body = {"version": "1.0.0", "zip": bundle.zip, "manifest": bundle.manifest}
+        await acme("POST", f"/v1/apps/{APP}/bundles{query}", body)
+        assert world.store.has(blob_key(script["hash"])) is not dry_run

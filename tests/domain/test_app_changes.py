@@ -11,6 +11,7 @@ from edge.domain.commands import (
     CreateApp,
     CreateChannel,
     DeleteApp,
+    DeleteBundle,
     MoveRollout,
     NewArm,
     PublishBundle,
@@ -165,3 +166,16 @@ def test_an_experiment_of_a_deleted_app_comes_back_by_force_alone():
     with pytest.raises(Conflict, match="let experiment 'colours' run again"):
         apply(gone, a_change(Undo(revision=gone.revision)), state)
     assert brought_back(gone, state).channels["production"].experiment == state.channels["production"].experiment
+
+
+@pytest.mark.parametrize("limits", [{}, {"min_native": "8.0.0"}, {"min_native": "9.0.0", "max_native": "9.9.9"}])
+def test_a_deleted_bundle_comes_back_with_its_native_versions_alone(limits):
+    state = apply(a_released_app("1.0.1"), a_change(PublishBundle(bundle=a_bundle("2.0.0", min_native="9.0.0"))))
+    gone = apply(state, a_change(DeleteBundle(version="2.0.0")))
+    with pytest.raises(Conflict, match="native version") as refused:
+        apply(gone, a_change(PublishBundle(bundle=a_bundle("2.0.0", **limits))))
+    assert refused.value.code == "version_taken"
+    assert "2.0.0" in apply(gone, a_change(PublishBundle(bundle=a_bundle("2.0.0", min_native="9.0.0")))).bundles
+    retired = replace(gone.retired["2.0.0"], min_native=None, max_native=None)  # deleted by an earlier version
+    earlier = replace(gone, retired={"2.0.0": retired})
+    assert "2.0.0" in apply(earlier, a_change(PublishBundle(bundle=a_bundle("2.0.0", **limits)))).bundles

@@ -6,7 +6,16 @@ would leave a state that is not valid, and knows a change that it has already se
 
 from dataclasses import replace
 
-from edge.domain import app_changes, bundle_changes, channel_changes, pruning, rollout_changes, segment_changes, undoing
+from edge.domain import (
+    app_changes,
+    bundle_changes,
+    channel_changes,
+    pruning,
+    rollout_changes,
+    segment_changes,
+    taking_back,
+    undoing,
+)
 from edge.domain.command_ids import is_repeat, remember
 from edge.domain.commands import (
     Change,
@@ -48,7 +57,7 @@ def apply(state: AppState | None, change: Change, before: AppState | None = None
     if after is state:
         return state
     old = after if state is None else state
-    after = _signed(old, after, change)
+    after = taking_back.with_taken_back(old, _signed(old, after, change), change)
     return replace(after, revision=old.revision + 1, recent=remember(old.recent, change))
 
 

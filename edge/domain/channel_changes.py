@@ -15,7 +15,7 @@ from edge.domain.commands import (
     SetChannel,
     SetOverride,
 )
-from edge.domain.durations import format_duration
+from edge.domain.durations import format_duration, format_moment
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import (
     BUILTIN,
@@ -29,7 +29,7 @@ from edge.domain.model import (
 )
 from edge.domain.replacing import check_current, make_way, offered_of, with_nothing_on_its_way
 from edge.domain.rollout import Move, move
-from edge.domain.states import channel_of, last_good, named, offerable, with_entry, without_entry
+from edge.domain.states import channel_of, is_offerable, last_good, named, offerable, with_entry, without_entry
 from edge.domain.windows import canonical_windows
 
 CHANNEL_LIMIT = 1_000  # an app; every worker holds all of them compiled
@@ -153,12 +153,22 @@ def _roll_back(state: AppState, command: RollBack, at: float) -> AppState:
     elif after is channel:
         good = last_good(state, channel)
         if good is None:
-            raise Conflict(
-                "nothing_to_roll_back_to",
-                f"channel {channel.name!r} offered nothing else before; name a version, or builtin",
-            )
+            raise Conflict("nothing_to_roll_back_to", _no_good_one(state, channel))
         after = offering(channel, good, at)
     return state if after is channel else replace(state, channels=with_entry(state.channels, after.name, after))
+
+
+def _no_good_one(state: AppState, channel: Channel) -> str:
+    """That there is no last good bundle, and what can be offered all the same."""
+    said = f"no earlier good bundle is left for channel {channel.name!r}"
+    again = (each for each in reversed(channel.taken_back) if is_offerable(state, each.bundle))
+    left = next(again, None)
+    if left is None:
+        return f"{said}; name a version, or builtin (`edge rollback {state.app} {channel.name} --to V`)"
+    return (
+        f"{said}: a step back at {format_moment(left.at)} left {left.bundle}, which `edge rollback {state.app} "
+        f"{channel.name} --to {left.bundle}` offers again; or name another version, or builtin"
+    )
 
 
 def _builtin_or_version(state: AppState, name: str) -> VersionName:

@@ -42,12 +42,19 @@ class DeleteApp(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     app: str
 
 
-class Replacing(msgspec.Struct, frozen=True, kw_only=True):
-    """On which terms a channel gets another bundle. `force` ends a rollout and an experiment on it, `downgrade` allows
-    a version below the one that is offered; `if_current`, a version, `builtin` or NOTHING: only if it offers that."""
+class Meant(msgspec.Struct, frozen=True, kw_only=True):
+    """What is most often an accident, and meant here: `downgrade`, a version below the one that the channel offers;
+    `again`, one that it went back from."""
+
+    downgrade: bool = False
+    again: bool = False
+
+
+class Replacing(Meant, frozen=True, kw_only=True):
+    """On which terms a channel gets another bundle. `force` ends a rollout and an experiment on it; `if_current`, a
+    version, `builtin` or NOTHING: only if it offers that."""
 
     force: bool = False
-    downgrade: bool = False
     if_current: str | None = None
 
 
@@ -140,7 +147,7 @@ class DeleteIdSet(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     name: str
 
 
-class StartRollout(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="start_rollout"):
+class StartRollout(Meant, frozen=True, kw_only=True, tag_field="kind", tag="start_rollout"):
     """See `model.Rollout`; shares in thousandths of a percent."""
 
     channel: str
@@ -166,7 +173,7 @@ class NewArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     weight: int
 
 
-class StartExperiment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="start_experiment"):
+class StartExperiment(Meant, frozen=True, kw_only=True, tag_field="kind", tag="start_experiment"):
     channel: str
     name: str
     arms: tuple[NewArm, ...]

@@ -156,6 +156,7 @@ class Rollout:
     step: int = 0  # the one that began at `began`; later ones follow from the time
     began: float = 0.0  # seconds since the epoch
     frozen: int | None = None  # while paused: the share that a resume goes on with
+    paused: float = 0.0  # since when it is, in seconds since the epoch; 0: it is not, or that was not kept yet
     started: float = 0.0
 
 
@@ -173,6 +174,15 @@ class Experiment:
     salt: str
     segment: SegmentName | None = None  # None: every device of the channel
     started: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenBack:
+    """A bundle that a channel went back from, when, in seconds since the epoch, and by which token."""
+
+    bundle: VersionName
+    at: float
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +207,7 @@ class Channel:
     changed_by: str = ""  # the token that did; empty before that was kept
     rolled_back: bool = False  # whether that was a way back
     earlier: tuple[VersionName, ...] = ()  # what it offered to everybody before, the latest last
+    taken_back: tuple[TakenBack, ...] = ()  # what it went back from, the latest last (domain.taking_back)
     rollout: Rollout | None = None
     experiment: Experiment | None = None
 

@@ -1,28 +1,33 @@
 """Before a channel offers another bundle to everybody: what has to hold, and what it ends. Pure.
 
 A rollout or an experiment decides who gets what; nothing new slips past it. A version below the one that is offered is
-most often an accident. Ways back (rollback, undo, withdraw) do not ask here.
+most often an accident, and so is one that the channel went back from. Ways back (rollback, undo, withdraw) do not ask
+here.
 """
 
 from dataclasses import replace
 from typing import NamedTuple
 
-from edge.domain.commands import NOTHING, Replacing
+from edge.domain.commands import NOTHING, Meant, Replacing
 from edge.domain.durations import format_moment
 from edge.domain.errors import Conflict
-from edge.domain.model import AppState, Channel, ChannelName, Rollout, VersionName
+from edge.domain.model import AppState, Channel, ChannelName, Rollout, TakenBack, VersionName
 from edge.domain.rollout import Move, move
-from edge.domain.states import last_good
-from edge.domain.versions import parse_version
+from edge.domain.states import served_of
+from edge.domain.versions import is_below
+
+_END_IT = "or end it with this change: --force"
 
 
 class Replaced(NamedTuple):
-    """What a change replaced on a channel: the bundle (None: nothing), since when, in seconds since the epoch, and by
-    whom; the rollout and the experiment's name that it ended."""
+    """What a change replaced on a channel: the `bundle` that devices got (None: nothing), since when, in seconds since
+    the epoch, and by whom; the bundle it was set to, where that was `withdrawn`, so that the other stood in for it; the
+    rollout and the experiment's name that the change ended."""
 
     bundle: VersionName | None
     changed: float
     by: str
+    withdrawn: VersionName | None
     rollout: Rollout | None
     experiment: str | None
 
@@ -30,7 +35,7 @@ class Replaced(NamedTuple):
 class Offered(NamedTuple):
     """What a channel has for its devices now. `bundle` is what it is set to, a version, builtin or None, and `served`
     what devices get where that was withdrawn; since `changed`, in seconds since the epoch, by the token `by`. `rollout`
-    is the version on its way, `experiment` the name of the one that runs."""
+    is the version on its way, `experiment` the name of the one that runs; `taken_back` is what it went back from."""
 
     app: str
     channel: str
@@ -40,20 +45,21 @@ class Offered(NamedTuple):
     by: str
     rollout: str | None
     experiment: str | None
+    taken_back: tuple[TakenBack, ...] = ()
 
 
 def offered_of(state: AppState, channel: Channel) -> Offered:
-    bundle = state.bundles.get(channel.bundle) if channel.bundle is not None else None
     rollout, experiment = channel.rollout, channel.experiment
     return Offered(
         app=state.app,
         channel=channel.name,
         bundle=channel.bundle,
-        served=last_good(state, channel) if bundle is not None and bundle.withdrawn else channel.bundle,
+        served=served_of(state, channel),
         changed=channel.changed,
         by=channel.changed_by,
         rollout=rollout.bundle if rollout is not None and rollout.phase.is_active else None,
         experiment=experiment.name if experiment is not None else None,
+        taken_back=channel.taken_back,
     )
 
 
@@ -70,16 +76,24 @@ def check_terms(offered: Offered, wanted: str, terms: Replacing) -> None:
     """Whether `wanted` may come after what is offered now.
 
     Raises Conflict: `rollout_active` and `experiment_active` without `force`, `lower_version` without `downgrade`,
-    `not_current`.
+    `taken_back` without `again`, `not_current`.
     """
     check_current(offered, wanted, terms)
     if wanted == offered.bundle:
         return
     if not terms.force:
-        check_no_rollout(offered, wanted, ", or end it with this very change (--force)")
+        check_no_rollout(offered, wanted, f", {_END_IT}")
         _check_no_experiment(offered)
+    check_meant(offered, wanted, terms)
+
+
+def check_meant(offered: Offered, wanted: str, terms: Meant) -> None:
+    """Whether `wanted` may be offered, to whatever share. Raises Conflict: `lower_version` without `downgrade`,
+    `taken_back` without `again`."""
     if not terms.downgrade:
         _check_not_lower(offered, wanted)
+    if not terms.again:
+        _check_not_taken_back(offered, wanted)
 
 
 def check_current(offered: Offered, wanted: str | None, terms: Replacing) -> None:
@@ -87,10 +101,10 @@ def check_current(offered: Offered, wanted: str | None, terms: Replacing) -> Non
     current = offered.bundle or NOTHING
     if terms.if_current is None or current in (terms.if_current, wanted):
         return
-    since = _since(offered) if offered.bundle else ""
+    offers = f"has offered {current}{_since(offered)}" if offered.bundle else f"offers {current}"
     raise Conflict(
         "not_current",
-        f"channel {offered.channel!r} offers {current}{since}, not {terms.if_current}; look at what came in between",
+        f"channel {offered.channel!r} {offers}, not {terms.if_current}; look at what came in between",
     )
 
 
@@ -105,7 +119,7 @@ def check_no_rollout(offered: Offered, wanted: str, or_else: str = "") -> None:
         ways = f"promote it (`edge rollout promote {place}`) or roll it back (`edge rollout rollback {place}`) first"
     raise Conflict(
         "rollout_active",
-        f"a rollout of {offered.rollout!r} is on its way to channel {offered.channel!r}: {ways}{or_else}",
+        f"a rollout of {offered.rollout} is running on channel {offered.channel!r}: {ways}{or_else}",
     )
 
 
@@ -124,7 +138,9 @@ def what_was_replaced(before: AppState, after: AppState, name: ChannelName) -> R
         return None
     rollout = new.rollout if _has_ended(old, new) else None
     experiment = old.experiment.name if old.experiment is not None and new.experiment is None else None
-    return Replaced(old.bundle, old.changed, old.changed_by, rollout, experiment)
+    served = served_of(before, old)
+    withdrawn = old.bundle if served != old.bundle else None
+    return Replaced(served, old.changed, old.changed_by, withdrawn, rollout, experiment)
 
 
 def _has_ended(old: Channel, new: Channel) -> bool:
@@ -140,23 +156,40 @@ def _check_no_experiment(offered: Offered) -> None:
     raise Conflict(
         "experiment_active",
         f"experiment {offered.experiment!r} runs on channel {offered.channel!r}: keep an arm (`edge experiment stop "
-        f"{place} --keep ARM`), end it without a winner (`edge rollback {place}`), or end it with this very change "
-        "(--force)",
+        f"{place} --keep ARM`), end it without a winner (`edge rollback {place}`), {_END_IT}",
     )
 
 
 def _check_not_lower(offered: Offered, wanted: str) -> None:
-    now, then = parse_version(offered.served or ""), parse_version(wanted)
-    if now is None or then is None or then >= now:  # builtin and nothing are no versions
+    if not is_below(wanted, offered.served or ""):
         return
     back = f"edge rollback {offered.app} {offered.channel}"
     raise Conflict(
         "lower_version",
-        f"{wanted} is below {offered.served}, which channel {offered.channel!r} offers{_since(offered)}: publish a "
-        f"higher one, go back with `{back}`, or say that it is meant (--downgrade)",
+        f"{wanted} is below {offered.served}, which channel {offered.channel!r} {_has_offered(offered)}: publish a "
+        f"higher one, go back with `{back}`, or pass --downgrade if you mean it",
     )
 
 
+def _check_not_taken_back(offered: Offered, wanted: str) -> None:
+    left = next((each for each in offered.taken_back if each.bundle == wanted), None)
+    if left is None:
+        return
+    by = f" (by {left.by!r})" if left.by else ""
+    raise Conflict(
+        "taken_back",
+        f"channel {offered.channel!r} went back from {wanted} at {format_moment(left.at)}{by}: publish a higher "
+        "version, or pass --again if you mean it",
+    )
+
+
+def _has_offered(offered: Offered) -> str:
+    """Of what devices get. When a withdrawn bundle's stand-in took over, nobody wrote down."""
+    if offered.served != offered.bundle:
+        return f"offers since {offered.bundle} was withdrawn"
+    return f"has offered{_since(offered)}"
+
+
 def _since(offered: Offered) -> str:
-    by = f" by {offered.by!r}" if offered.by else ""
+    by = f" (set by {offered.by!r})" if offered.by else ""
     return f" since {format_moment(offered.changed)}{by}"

@@ -47,7 +47,7 @@ LIFE_CYCLE: Mapping[Move, Legal] = {
     Move.RESUME: Legal((Phase.PAUSED,), Phase.RUNNING, "go on at the same share; the step begins again"),
     Move.ADVANCE: Legal((Phase.RUNNING,), Phase.RUNNING, "begin the next step now"),
     Move.PROMOTE: Legal(_ACTIVE, Phase.PROMOTED, "offer the bundle to everybody on the channel"),
-    Move.ROLL_BACK: Legal(_ACTIVE, Phase.ROLLED_BACK, "offer what the channel offers to everybody else"),
+    Move.ROLL_BACK: Legal(_ACTIVE, Phase.ROLLED_BACK, "take the bundle back; everybody gets what the channel offers"),
 }
 
 
@@ -66,6 +66,11 @@ def step_at(rollout: Rollout, now: float) -> int:
     if rollout.frozen is not None or not rollout.every_seconds or now <= rollout.began:
         return rollout.step
     return min(rollout.step + int((now - rollout.began) // rollout.every_seconds), len(rollout.steps) - 1)
+
+
+def step_began(rollout: Rollout, now: float) -> float:
+    """When the step that is in force began, in seconds since the epoch."""
+    return rollout.began + (step_at(rollout, now) - rollout.step) * rollout.every_seconds
 
 
 def share_at(rollout: Rollout, now: float) -> int:
@@ -100,14 +105,18 @@ def move(rollout: Rollout, wanted: Move, at: float) -> Rollout:
         )
     step = step_at(rollout, at)
     match wanted:
+        case Move.PAUSE:
+            began, share = step_began(rollout, at), share_at(rollout, at)
+            return replace(rollout, phase=legal.after, step=step, began=began, frozen=share, paused=at)
         case Move.RESUME:
-            return replace(rollout, phase=legal.after, frozen=None, began=at)
+            return replace(rollout, phase=legal.after, frozen=None, began=at, paused=0.0)
         case Move.ADVANCE:
             if step + 1 >= len(rollout.steps):
                 raise Conflict("last_step", "the last step has begun already; promote the rollout to end it")
             return replace(rollout, step=step + 1, began=at)
         case _:
-            return replace(rollout, phase=legal.after, step=step, began=at, frozen=share_at(rollout, at))
+            share = share_at(rollout, at)
+            return replace(rollout, phase=legal.after, step=step, began=at, frozen=share, paused=0.0)
 
 
 def life_cycle_lines() -> list[str]:

@@ -7,7 +7,7 @@ from edge.domain.commands import MoveRollout, NewArm, StartExperiment, StartRoll
 from edge.domain.durations import format_duration
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, parse_name
-from edge.domain.replacing import check_no_rollout, offered_of
+from edge.domain.replacing import check_meant, check_no_rollout, offered_of
 from edge.domain.rollout import Move, move
 from edge.domain.shares import WHOLE_SHARE, format_share
 from edge.domain.states import channel_of, offerable, segment_of, with_entry
@@ -38,10 +38,13 @@ def carry_out(
 
 def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at: float, salt: str) -> Channel:
     if channel.rollout is not None and channel.rollout.phase.is_active:
-        raise Conflict("rollout_active", f"a rollout of {channel.rollout.bundle!r} is on its way to {channel.name!r}")
+        raise Conflict(
+            "rollout_active", f"a rollout of {channel.rollout.bundle} is running on channel {channel.name!r}"
+        )
     bundle = offerable(state, command.bundle).version
     if bundle == channel.bundle:
         raise Conflict("nothing_to_roll_out", f"channel {channel.name!r} offers {bundle!r} to everybody already")
+    check_meant(offered_of(state, channel), bundle, command)
     check_steps(command.steps)
     _check_pace(command)
     rollout = Rollout(
@@ -118,9 +121,13 @@ def _move_rollout(state: AppState, channel: Channel, wanted: Move, at: float) ->
 def _start_experiment(state: AppState, channel: Channel, command: StartExperiment, at: float, salt: str) -> Channel:
     if channel.experiment is not None:
         raise Conflict("experiment_active", f"experiment {channel.experiment.name!r} runs on channel {channel.name!r}")
+    arms, offered = _arms(state, command.arms), offered_of(state, channel)
+    for arm in arms:
+        if arm.bundle != channel.bundle:
+            check_meant(offered, arm.bundle, command)
     experiment = Experiment(
         name=parse_name("experiment", command.name),
-        arms=_arms(state, command.arms),
+        arms=arms,
         salt=salt,
         segment=segment_of(state, command.segment).name if command.segment is not None else None,
         started=at,

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from edge.domain.errors import Conflict, NotFound
 from edge.domain.model import (
+    BUILTIN,
     AppState,
     Bundle,
     Channel,
@@ -36,6 +37,11 @@ def offerable(state: AppState, version: str) -> Bundle:
     return bundle
 
 
+def is_offerable(state: AppState, version: VersionName) -> bool:
+    """Whether the bundle exists and is not withdrawn."""
+    return version in state.bundles and not state.bundles[version].withdrawn
+
+
 def channel_of(state: AppState, name: str) -> Channel:
     """Raises NotFound `unknown_channel`."""
     hint = f" (make it: edge channel create {state.app} {name})" if _TYPED.fullmatch(name) else ""
@@ -54,12 +60,20 @@ def id_set_of(state: AppState, name: str) -> StoredIdSet:
 
 def good_ones(state: AppState, channel: Channel) -> Iterator[VersionName]:
     """What the channel offered to everybody before and is neither withdrawn nor deleted, the latest first."""
-    return (v for v in reversed(channel.earlier) if v in state.bundles and not state.bundles[v].withdrawn)
+    return (version for version in reversed(channel.earlier) if is_offerable(state, version))
 
 
 def last_good(state: AppState, channel: Channel) -> VersionName | None:
     """The latest of `good_ones`."""
     return next(good_ones(state, channel), None)
+
+
+def served_of(state: AppState, channel: Channel) -> VersionName | None:
+    """What everybody on the channel gets: its bundle, or what stands in for a withdrawn one. None: nothing."""
+    bundle = state.bundles.get(channel.bundle) if channel.bundle is not None else None
+    if bundle is None or not bundle.withdrawn:
+        return channel.bundle
+    return last_good(state, channel) or BUILTIN
 
 
 def last_good_of(channel: Channel, available: Container[VersionName]) -> VersionName | None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from edge.domain.bundle_changes import retire
-from edge.domain.commands import Undo
+from edge.domain.commands import Undo, kind_of
 from edge.domain.errors import Conflict
-from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, VersionName
+from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, UsedId, VersionName
 from edge.domain.rollout import step_at
 
 
@@ -19,11 +19,7 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> 
     Raises Conflict `head_moved`, `nothing_to_undo` and, without `force`, `undoes_a_stop`.
     """
     if command.revision != state.revision:
-        raise Conflict(
-            "head_moved",
-            f"revision {command.revision} is not the latest of app {state.app!r} any more, {state.revision} is; "
-            "look at what was changed since, and undo that first",
-        )
+        raise Conflict("head_moved", _not_the_latest(state, command.revision))
     if before is None:
         raise Conflict("nothing_to_undo", f"app {state.app!r} has no change before this one")
     restored = replace(
@@ -34,8 +30,19 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> 
     )
     stops = list(_stops_undone(state, restored))
     if stops and not command.force:
-        raise Conflict("undoes_a_stop", f"this would {'; '.join(stops)}. Undo it with force if that is wanted")
+        raise Conflict("undoes_a_stop", f"this would {'; '.join(stops)}; add --force if you mean it")
     return restored
+
+
+def _not_the_latest(state: AppState, wanted: int) -> str:
+    """What an undo can reach instead: it takes back the latest change, and a second one the first undo."""
+    latest = state.recent[-1] if state.recent else None
+    said = (
+        f"revision {wanted} is not the latest of app {state.app!r}, {state.revision} is, and undo reaches that one only"
+    )
+    if isinstance(latest, UsedId) and latest.kind == kind_of(Undo(revision=0)):
+        said += f"; revision {state.revision} is itself an undo; undoing it puts back revision {latest.target}"
+    return f"{said}. To go further back on a channel: `edge rollback {state.app} CHANNEL --to V`"
 
 
 def _retired(state: AppState, before: AppState, at: float) -> Mapping[VersionName, Retired]:

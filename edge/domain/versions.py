@@ -60,6 +60,12 @@ def coerce_native(text: str) -> Version | None:
     return Version(major, minor, patch)
 
 
+def is_below(one: str, other: str) -> bool:
+    """Whether `one` is a lower version than `other`; what is no version, as builtin, is below nothing."""
+    lower, higher = parse_version(one), parse_version(other)
+    return lower is not None and higher is not None and lower < higher
+
+
 # Of a native version without any number (`dev`, or none at all): 0.0.0, and below everything that has one.
 UNNUMBERED = Version(0, 0, 0, ())
 

@@ -117,7 +117,7 @@ PUBLISHED = (
 
 def as_before(state: AppState) -> AppState:
     """A state without what an undo is documented not to bring back: the number, the ids of changes, names that stay
-    used up, when a channel's bundle changed, and when a rollout's step began."""
+    used up, when a channel's bundle changed, what it went back from, and when a rollout's step began."""
     return replace(
         state, revision=0, recent=(), retired={}, channels={n: _settled(c) for n, c in state.channels.items()}
     )
@@ -125,7 +125,7 @@ def as_before(state: AppState) -> AppState:
 
 def _settled(channel: Channel) -> Channel:
     rollout = replace(channel.rollout, step=0, began=0.0) if channel.rollout else None
-    return replace(channel, changed=0.0, changed_by="", rolled_back=False, rollout=rollout)
+    return replace(channel, changed=0.0, changed_by="", rolled_back=False, taken_back=(), rollout=rollout)
 
 
 # --- random changes ---
@@ -186,6 +186,7 @@ _SETTING_UP = (
         replace=_flags,
         force=_seldom,
         downgrade=_flags,
+        again=_flags,
         if_current=st.none() | _targets | st.just(NOTHING),
     ),
     st.builds(CreateChannel, name=_channels, settings=_settings(), replace=_flags),
@@ -196,6 +197,7 @@ _SETTING_UP = (
         channel=st.none() | _channels,
         force=_seldom,
         downgrade=_flags,
+        again=_flags,
         if_current=st.none() | st.none() | _targets,
     ),
     st.builds(DeleteBundle, version=_versions),
@@ -214,6 +216,8 @@ _SETTING_UP = (
 _UNDER_WAY = (
     st.builds(
         StartRollout,
+        downgrade=_flags,
+        again=_flags,
         channel=_one | _channels,
         bundle=_versions,
         steps=st.sampled_from(STEPS),

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from edge.bundles.documents import encode_overrides, encode_revision, parse_revision
 from edge.bundles.formats import digest_of
 from edge.domain.apply import apply
-from edge.domain.commands import DeleteSegment, MoveRollout, PublishBundle, SetChannel, StopExperiment, Undo
+from edge.domain.commands import (
+    DeleteSegment,
+    MoveRollout,
+    PublishBundle,
+    RollBack,
+    SetChannel,
+    StartRollout,
+    StopExperiment,
+    Undo,
+)
 from edge.domain.errors import EdgeError
 from edge.domain.expressions import check_expression
 from edge.domain.model import BUILTIN, AppState, Channel, Platform
@@ -170,6 +179,27 @@ def test_a_lower_version_is_published_or_set_only_where_that_is_meant(commands):
 
 @MANY
 @given(STORIES)
+def test_what_a_channel_went_back_from_it_offers_again_only_where_that_is_meant(commands):
+    """Kept here by other means than `domain.taking_back`: what each revision left, by what was asked."""
+    history = a_history(commands)
+    left: list[set[tuple[str, str]]] = [set()]  # channel and bundle, of each revision
+    for place, (before, after, change) in enumerate(steps_of(history)):
+        command = change.command
+        undone = history.changes[place].command if isinstance(command, Undo) else None
+        known = set(left[-2] if undone is not None else left[-1])
+        meant = isinstance(command, RollBack | Undo) or getattr(command, "again", False)
+        for name in before.channels.keys() & after.channels.keys():
+            old, new = brings(before.channels[name]), brings(after.channels[name])
+            assert meant or not {(name, bundle) for bundle in new - old} & known, change
+            known -= {(name, bundle) for bundle in new}
+            if isinstance(command, RollBack) or isinstance(undone, PublishBundle | SetChannel | StartRollout):
+                higher = isinstance(undone, PublishBundle | SetChannel) and undone.downgrade
+                known |= set() if higher else {(name, bundle) for bundle in old - new}
+        left.append({each for each in known if each[0] in after.channels})
+
+
+@MANY
+@given(STORIES)
 def test_a_channel_says_who_changed_what_it_offers_and_when(commands):
     history = a_history(commands)
     for before, after, change in steps_of(history):
@@ -183,6 +213,13 @@ def test_a_channel_says_who_changed_what_it_offers_and_when(commands):
 def steps_of(history: History):
     """Each change with the states around it."""
     return zip(history.states[:-1], history.states[1:], history.changes[1:], strict=True)
+
+
+def brings(channel: Channel) -> set[str]:
+    """The bundles that the channel has for some device."""
+    rollout = [channel.rollout.bundle] if on_its_way(channel) else []
+    arms = [arm.bundle for arm in channel.experiment.arms] if channel.experiment else []
+    return {*rollout, *arms, *([channel.bundle] if channel.bundle not in (None, BUILTIN) else [])}
 
 
 def on_its_way(channel: Channel) -> bool:

@@ -405,5 +405,6 @@ def test_switching_a_channel_needs_only_the_new_target():
     for first, second in itertools.permutations(["1.0.1", "builtin"], 2):
         state = a_released_app("1.0.1", bundle=None)
         state = apply(state, a_change(SetChannel(name="production", settings=ChannelSettings(bundle=first))))
-        state = apply(state, a_change(SetChannel(name="production", settings=ChannelSettings(bundle=second))))
+        turned = SetChannel(name="production", settings=ChannelSettings(bundle=second), again=True)
+        state = apply(state, a_change(turned))
         assert (a_snapshot(state).channels["production"].stable.offer is None) == (second == "builtin")

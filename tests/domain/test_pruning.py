@@ -26,7 +26,7 @@ from edge.domain.rollout import Move
 from edge.domain.states import good_ones
 
 VERSIONS = tuple(f"1.{minor}.0" for minor in range(8))
-START = StartRollout(channel="stable", bundle="1.1.0", steps=(1_000,))
+START = StartRollout(channel="stable", bundle="1.1.0", steps=(1_000,), downgrade=True)
 ARMS = (NewArm(name="a", bundle="1.0.0", weight=50_000), NewArm(name="b", bundle="1.2.0", weight=50_000))
 
 
@@ -52,7 +52,7 @@ NEEDED = {
     "a paused one": ((offering("1.4.0"), START, MoveRollout(channel="stable", move=Move.PAUSE)), {"1.4.0", "1.1.0"}),
     "one that was rolled back": ((offering("1.4.0"), START, RollBack(channel="stable")), {"1.4.0"}),
     "arms": (
-        (offering("1.4.0"), StartExperiment(channel="stable", name="x", arms=ARMS)),
+        (offering("1.4.0"), StartExperiment(channel="stable", name="x", arms=ARMS, downgrade=True)),
         {"1.4.0", "1.0.0", "1.2.0"},
     ),
 }

@@ -2,11 +2,12 @@
 
 import pytest
 from factories import NOW, a_bundle
-from histories import History
+from histories import SECONDS_BETWEEN, History
 
 from edge.domain.commands import (
     ChannelSettings,
     CreateChannel,
+    DeleteBundle,
     DeleteChannel,
     MoveRollout,
     NewArm,
@@ -18,12 +19,14 @@ from edge.domain.commands import (
     StartExperiment,
     StartRollout,
     StopExperiment,
+    Undo,
     WithdrawBundle,
 )
 from edge.domain.errors import EdgeError
 from edge.domain.model import Phase
 from edge.domain.replacing import what_was_replaced
 from edge.domain.rollout import Move
+from edge.domain.taking_back import TAKEN_BACK_LIMIT
 
 READY = (
     *(PublishBundle(bundle=a_bundle(version)) for version in ("1.0.1", "1.0.2", "1.1.0", "1.2.0")),
@@ -61,8 +64,13 @@ def published(version: str, **terms) -> PublishBundle:
         ((rollout(),), published("2.0.0"), "rollout_active", "`edge rollout promote com.example.app production`"),
         ((rollout(),), published("2.0.0"), "rollout_active", "`edge rollout rollback com.example.app production`"),
         ((rollout(),), published("2.0.0"), "rollout_active", "--force"),
-        ((rollout(), moved(Move.PAUSE)), offers("1.2.0"), "rollout_active", "'1.1.0'"),
-        ((rollout(),), offers("builtin"), "rollout_active", "'1.1.0'"),
+        (
+            (rollout(), moved(Move.PAUSE)),
+            offers("1.2.0"),
+            "rollout_active",
+            "a rollout of 1.1.0 is running on channel 'production'",
+        ),
+        ((rollout(),), offers("builtin"), "rollout_active", "a rollout of 1.1.0 is running on channel 'production'"),
         (
             (rollout(),),
             published("1.1.0"),
@@ -72,7 +80,12 @@ def published(version: str, **terms) -> PublishBundle:
         ((experiment(),), published("2.0.0"), "experiment_active", "`edge experiment stop com.example.app production"),
         ((experiment(),), offers("1.2.0"), "experiment_active", "`edge rollback com.example.app production`"),
         ((experiment(segment="team"),), offers("1.2.0"), "experiment_active", "--force"),
-        ((rollout(), experiment(segment="team")), offers("1.2.0"), "rollout_active", "'1.1.0'"),
+        (
+            (rollout(), experiment(segment="team")),
+            offers("1.2.0"),
+            "rollout_active",
+            "a rollout of 1.1.0 is running on channel 'production'",
+        ),
         (
             (rollout(), experiment(segment="team")),
             StopExperiment(channel="production", keep="new"),
@@ -89,7 +102,7 @@ def published(version: str, **terms) -> PublishBundle:
         ((rollout(segments=("team",)),), experiment(segment="team"), "rollout_active", "--segment"),
         # Lower versions.
         ((), published("1.0.1"), "lower_version", "--downgrade"),
-        ((), offers("1.0.1"), "lower_version", "since 2023-11-14 23:"),
+        ((), offers("1.0.1"), "lower_version", "has offered since 2023-11-14 23:"),
         ((), published("1.0.2-rc.1"), "lower_version", "1.0.2-rc.1 is below 1.0.2"),
         (
             (offers("1.2.0"), WithdrawBundle(version="1.2.0", reason="x")),
@@ -97,9 +110,30 @@ def published(version: str, **terms) -> PublishBundle:
             "lower_version",
             "1.0.1 is below 1.0.2",
         ),
+        ((), rollout(bundle="1.0.1"), "lower_version", "pass --downgrade if you mean it"),
+        ((), experiment(arms=(*ARMS[:1], NewArm(name="old", bundle="1.0.1", weight=50_000))), "lower_version", "1.0.1"),
+        # What the channel went back from.
+        ((offers("1.2.0"), RollBack(channel="production")), published("1.2.0"), "taken_back", "(by 'test')"),
+        ((offers("1.2.0"), RollBack(channel="production")), offers("1.2.0"), "taken_back", "at 2023-11-15 01:"),
+        ((offers("1.2.0"), RollBack(channel="production")), rollout(bundle="1.2.0"), "taken_back", "--again"),
+        ((offers("1.2.0"), RollBack(channel="production")), experiment(), "taken_back", "a higher version"),
+        ((offers("builtin"),), offers("1.0.2"), "taken_back", "went back from 1.0.2"),
+        ((published("2.0.0"), Undo(revision=-1)), published("2.0.0"), "taken_back", "went back from 2.0.0"),
+        ((offers("1.0.1", downgrade=True),), offers("1.0.2"), "taken_back", "went back from 1.0.2"),
+        ((rollout(), moved(Move.ROLL_BACK)), published("1.1.0"), "taken_back", "went back from 1.1.0"),
+        ((rollout(), RollBack(channel="production")), rollout(), "taken_back", "went back from 1.1.0"),
+        ((rollout(), Undo(revision=-1)), rollout(), "taken_back", "went back from 1.1.0"),
+        ((rollout(), offers("1.0.1", force=True, downgrade=True)), offers("1.1.0"), "taken_back", "1.1.0"),
+        ((experiment(), RollBack(channel="production")), offers("1.2.0"), "taken_back", "went back from 1.2.0"),
+        (
+            (published("2.0.0"), RollBack(channel="production"), DeleteBundle(version="2.0.0")),
+            published("2.0.0"),
+            "taken_back",
+            "",
+        ),
         # If current.
-        ((), published("2.0.0", if_current="1.0.1"), "not_current", "offers 1.0.2 since"),
-        ((), offers("1.2.0", if_current="nothing"), "not_current", "by 'test'"),
+        ((), published("2.0.0", if_current="1.0.1"), "not_current", "has offered 1.0.2 since"),
+        ((), offers("1.2.0", if_current="nothing"), "not_current", "(set by 'test')"),
         ((), offers("1.2.0", "empty", if_current="1.0.1"), "not_current", "offers nothing, not 1.0.1"),
         ((), SetChannel(name="production", settings=ChannelSettings(ios=False), if_current="1.0.1"), "not_current", ""),
         ((), published("2.0.0", channel=None, if_current="1.0.2"), "missing_channel", "name the channel"),
@@ -122,6 +156,22 @@ def test_what_is_refused_changes_nothing_and_names_the_ways_out(before, command,
         ((), published("1.0.2+build.2")),
         ((), offers("builtin")),
         ((offers("builtin"),), offers("1.0.1")),
+        ((), rollout(bundle="1.0.1", downgrade=True)),
+        ((), experiment(arms=(*ARMS[:1], NewArm(name="old", bundle="1.0.1", weight=50_000)), downgrade=True)),
+        # What the channel went back from, where that is meant, and what it did not go back from.
+        ((offers("1.2.0"), RollBack(channel="production")), offers("1.2.0", again=True)),
+        ((offers("1.2.0"), RollBack(channel="production")), published("1.2.0", again=True)),
+        ((offers("1.2.0"), RollBack(channel="production")), rollout(bundle="1.2.0", again=True)),
+        ((offers("1.2.0"), RollBack(channel="production")), experiment(again=True)),
+        ((offers("1.2.0"), RollBack(channel="production")), offers("1.2.0", "empty")),
+        ((offers("1.2.0"), RollBack(channel="production")), RollBack(channel="production", to="1.2.0")),
+        ((offers("1.2.0"), RollBack(channel="production")), Undo(revision=-1, force=True)),
+        (
+            (offers("1.2.0"), RollBack(channel="production")),
+            SetChannel(name="production", settings=ChannelSettings(ios=False)),
+        ),
+        ((rollout(), moved(Move.PROMOTE), Undo(revision=-1)), moved(Move.PROMOTE)),
+        ((experiment(), StopExperiment(channel="production", keep="control")), offers("1.2.0")),
         ((), offers("1.0.1", "empty", if_current="nothing")),
         ((), offers("1.2.0", if_current="1.0.2")),
         ((offers("builtin"),), offers("1.2.0", if_current="builtin")),
@@ -186,6 +236,30 @@ def test_force_ends_what_is_on_its_way_in_the_same_revision(before, command, pha
     assert (replaced.bundle, replaced.by, replaced.changed) == ("1.0.2", "test", NOW + 5_000)
     assert (replaced.rollout.phase if replaced.rollout else None) is phase
     assert replaced.experiment == (old.channels["production"].experiment and "colours")
+
+
+def test_what_a_channel_went_back_from_is_forgotten_once_it_is_offered_again():
+    history = History(*READY, offers("1.2.0"), RollBack(channel="production"))
+    (left,) = history.state.channels["production"].taken_back
+    assert (left.bundle, left.at, left.by) == ("1.2.0", history.now - SECONDS_BETWEEN, "test")
+    assert history.do(offers("1.2.0", again=True)).channels["production"].taken_back == ()
+    assert [each.bundle for each in history.do(RollBack(channel="production")).channels["production"].taken_back] == [
+        "1.2.0"
+    ]
+
+
+def test_a_channel_remembers_so_many_that_it_went_back_from_and_no_more():
+    history = History(*READY)
+    versions = [f"2.0.{number}" for number in range(TAKEN_BACK_LIMIT + 1)]
+    for version in versions:
+        history.do(published(version), RollBack(channel="production"))
+    assert [each.bundle for each in history.state.channels["production"].taken_back] == versions[1:]
+
+
+def test_what_stood_in_for_a_withdrawn_bundle_is_what_is_replaced():
+    history = History(*READY, offers("1.1.0"), WithdrawBundle(version="1.1.0", reason="x"))
+    replaced = what_was_replaced(history.state, history.do(offers("1.2.0")), "production")
+    assert (replaced.bundle, replaced.withdrawn) == ("1.0.2", "1.1.0")
 
 
 def test_nothing_is_replaced_where_the_channel_is_new_or_offers_what_it_did():

@@ -221,3 +221,18 @@ def test_an_undo_that_comes_again_is_known():
     assert apply(after, change, history.state) is after
     with pytest.raises(Conflict):
         apply(after, a_change(Undo(revision=history.state.revision)), history.state)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted", "says"),
+    [
+        ((offers("1.0.2"),), 3, "is not the latest of app 'com.example.app', 12 is"),
+        ((offers("1.0.2"), Undo(revision=-1)), 12, "revision 13 is itself an undo; undoing it puts back revision 12"),
+        ((offers("1.0.2"), Undo(revision=-1)), 11, "`edge rollback com.example.app CHANNEL --to V`"),
+    ],
+)
+def test_a_revision_that_undo_cannot_reach_is_told_with_what_it_can(changes, wanted, says):
+    history = History(*PUBLISHED, *changes)
+    with pytest.raises(Conflict) as caught:
+        history.do(Undo(revision=wanted))
+    assert (caught.value.code, says in caught.value.message) == ("head_moved", True), caught.value.message

@@ -35,7 +35,9 @@ BACK = "back"  # a rollback to the last good
 
 
 def offers(bundle: str, *, force: bool = False) -> SetChannel:
-    return SetChannel(name="production", settings=ChannelSettings(bundle=bundle), downgrade=True, force=force)
+    return SetChannel(
+        name="production", settings=ChannelSettings(bundle=bundle), downgrade=True, again=True, force=force
+    )
 
 
 def withdrawal(version: str) -> WithdrawBundle:
@@ -45,8 +47,8 @@ def withdrawal(version: str) -> WithdrawBundle:
 ROLL_BACK = RollBack(channel="production")
 ROLLOUT_OF_D = StartRollout(channel="production", bundle=D, steps=(1_000,))
 ARMS = (NewArm(name="control", bundle=A, weight=50_000), NewArm(name="new", bundle=D, weight=50_000))
-EXPERIMENT = StartExperiment(channel="production", name="colours", arms=ARMS)
-OF_DROIDS = StartExperiment(channel="production", name="colours", arms=ARMS, segment="droids")
+EXPERIMENT = StartExperiment(channel="production", name="colours", arms=ARMS, downgrade=True)
+OF_DROIDS = StartExperiment(channel="production", name="colours", arms=ARMS, downgrade=True, segment="droids")
 DROIDS = SetSegment(name="droids", settings=SegmentSettings(where='platform == "android"'))
 
 
@@ -285,3 +287,19 @@ def test_an_experiment_whose_arm_was_withdrawn_says_how_it_ends_without_it():
         apply(state, a_change(StopExperiment(channel="production", keep="new")))
     assert caught.value.code == "bundle_withdrawn"
     assert apply(state, a_change(RollBack(channel="production"))).channels["production"].experiment is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ((offers(A),), "no earlier good bundle is left for channel 'production'; name a version"),
+        ((offers(A), offers(B), ROLL_BACK), "left 1.0.2, which `edge rollback com.example.app production --to 1.0.2`"),
+        ((offers(A), offers(B), offers(A)), "left 1.0.2, which"),
+        ((offers(A), offers(B), offers(A), withdrawal(B)), "; name a version"),
+    ],
+)
+def test_where_nothing_is_left_to_fall_back_to_it_says_what_a_step_back_left(changes, says):
+    history = History(*BUNDLES, OFFERS_NOTHING, *changes)
+    with pytest.raises(EdgeError) as caught:
+        history.do(ROLL_BACK)
+    assert says in caught.value.message, caught.value.message

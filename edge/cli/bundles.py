@@ -71,6 +71,7 @@ def publish(
     fast: bool,
     force: bool,
     downgrade: bool,
+    again: bool,
     if_current: str | None,
     key_file: Path | None,
     **encrypted_before: str | None,
@@ -83,12 +84,12 @@ def publish(
 
     With --session-key and --checksum PATH is a zip that was encrypted before; the node hands it on unverified.
 
-    Asks before --force and --downgrade. --dry-run uploads, and publishes nothing.
+    Asks before --force, --downgrade and --again. --dry-run uploads, and publishes nothing.
     """
     if no_channel and channel is not None:
         raise click.UsageError("--channel and --no-channel exclude each other")
-    if channel is None and (force or downgrade or if_current is not None):
-        raise click.UsageError("--force, --downgrade and --if-current go with --channel")
+    if channel is None and (force or downgrade or again or if_current is not None):
+        raise click.UsageError("--force, --downgrade, --again and --if-current go with --channel")
     _check_encryption_options(path, key_file, **encrypted_before)
     # These bring compression and cryptography; the other verbs do without.
     from edge.bundles.packing import FAST, SMALLEST
@@ -97,7 +98,7 @@ def publish(
     from edge.cli.publishing.remembering import open_memory
 
     what = f"publish {version} of {app} to channel {channel}" if channel else f"publish {version} of {app}"
-    if not (force or downgrade):
+    if not (force or downgrade or again):
         asking = asking._replace(yes=True)
     if channel is not None and not asking.yes:
         client.get(app_path(app, "channels", channel))  # an unknown one is refused as such
@@ -108,7 +109,7 @@ def publish(
             return post_at_once(client, request)
         return carry_out(client, out, asking, request, what)
 
-    release = Release(app, version, channel, min_native, max_native, link, comment, force, downgrade, if_current)
+    release = Release(app, version, channel, min_native, max_native, link, comment, force, downgrade, again, if_current)
     if encrypted_before["session_key"] is not None:
         from edge.domain.encryption import build_encryption
 
@@ -235,9 +236,7 @@ def _tell(done: "Published", channel: str | None, sizes: bool) -> None:
     answer = done.answer
     for each in left_out_lines(done.left_out):
         line(each)
-    offered = f", offered in {channel}{instead_of(answer['replaced'])}" if channel else ""
-    verb = "published" if answer["changed"] else "no change:"
-    line(f"{verb} {answer['version']} of {answer['app']}{offered} (revision {answer['revision']})")
+    line(f"{_done(answer, channel)} (revision {answer['revision']})")
     tell_ended(answer["replaced"])
     uploaded = f"uploaded {counted(done.uploaded, 'blob')}, {size(done.uploaded_bytes)}"
     if answer["files"] is None:
@@ -251,6 +250,15 @@ def _tell(done: "Published", channel: str | None, sizes: bool) -> None:
     for each in answer["zip_instead"]:
         line(each["message"])
     return None
+
+
+def _done(answer: dict[str, Any], channel: str | None) -> str:
+    """What was done: a version that was there before is offered, not published."""
+    name, instead = f"{answer['version']} of {answer['app']}", instead_of(answer["replaced"])
+    if answer["changed"] and not answer["added"] and channel:
+        return f"offered {name} in {channel}{instead}"
+    offered = f", offered in {channel}{instead}" if channel else ""
+    return f"{'published' if answer['changed'] else 'no change:'} {name}{offered}"
 
 
 def _freed(pruned: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from edge.cli.output import Output, fields, line, moment, table
 from edge.cli.reach import warn_of_reach
 from edge.cli.replaced import instead_of, replacing_options, tell_ended
 from edge.domain.durations import format_duration, parse_duration
-from edge.domain.model import BUILTIN, Policy
+from edge.domain.model import BUILTIN, Phase, Policy
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,6 +39,8 @@ PLATFORMS = ("ios", "android", "electron")
 TOLD: Mapping[str, Callable[[Any], str]] = {
     "bundle": lambda bundle: bundle or "",
     "last_good": lambda bundle: bundle or "",
+    "served": lambda bundle: bundle or "",
+    "taken_back": lambda views: ", ".join(map(_taken_back, views)),
     "bundle_changed": lambda seconds: moment(seconds) if seconds else "",
     "spread_seconds": lambda seconds: format_duration(seconds) if seconds else "",
     "rollout": lambda view: f"{view['bundle']} {view['phase']}" if view else "",
@@ -104,19 +106,20 @@ def set_channel(
     replace: bool,
     force: bool,
     downgrade: bool,
+    again: bool,
     if_current: str | None,
     **given: Any,
 ) -> None:
     """Change channel NAME of APP; what is not given stays as it is.
 
-    Asks before --public, --bundle builtin, --force and --downgrade.
+    Asks before --public, --bundle builtin, --force, --downgrade and --again.
     """
     settings = _settings(given)
     if not settings:
         raise click.UsageError("nothing to change: give at least one setting")
-    if not (force or downgrade or settings.get("public") or settings.get("bundle") == BUILTIN):
+    if not (force or downgrade or again or settings.get("public") or settings.get("bundle") == BUILTIN):
         asking = asking._replace(yes=True)
-    terms = {"replace": replace, "force": force, "downgrade": downgrade, "if_current": if_current}
+    terms = {"replace": replace, "force": force, "downgrade": downgrade, "again": again, "if_current": if_current}
     request = Request("PATCH", app_path(app, "channels", name), settings | terms)
     after = carry_out(client, out, asking, request, f"set channel {name} of {app}")
 
@@ -135,8 +138,12 @@ def set_channel(
 def list_channels(client: Client, out: Output, app: str) -> None:
     """List the channels of APP."""
     channels = client.get(app_path(app, "channels"))
-    rows = [[each["name"], each["bundle"], each["public"], _platforms(each), each["policy"]] for each in channels]
-    out.result(channels, lambda: table(("channel", "bundle", "public", "platforms", "policy"), rows, "no channels yet"))
+    rows = [
+        [each["name"], _served(each), _on_its_way(each), each["public"], _platforms(each), each["policy"]]
+        for each in channels
+    ]
+    columns = ("channel", "bundle", "on its way", "public", "platforms", "policy")
+    out.result(channels, lambda: table(columns, rows, "no channels yet"))
 
 
 @channel.command()
@@ -177,8 +184,28 @@ def _sentence(view: dict[str, Any]) -> str:
 
 def _offering(view: dict[str, Any]) -> str:
     if view["withdrawn"]:
-        return f"offers {view['last_good'] or 'builtin'} instead of {view['bundle']}, which was withdrawn"
+        return f"offers {view['served']} instead of {view['bundle']}, which was withdrawn"
     return f"offers {view['bundle']}" if view["bundle"] else "offers nothing yet"
+
+
+def _served(view: dict[str, Any]) -> str:
+    """What devices get: `1.0.0 (1.0.1 withdrawn)` where another bundle stands in."""
+    return f"{view['served']} ({view['bundle']} withdrawn)" if view["withdrawn"] else view["bundle"] or ""
+
+
+def _on_its_way(view: dict[str, Any]) -> list[str]:
+    """The rollout and the experiment that run, or wait."""
+    rollout, experiment = view["rollout"], view["experiment"]
+    active = rollout is not None and Phase(rollout["phase"]).is_active
+    return [
+        *([f"rollout {rollout['bundle']} {rollout['phase']}"] if active else []),
+        *([f"experiment {experiment['name']}"] if experiment else []),
+    ]
+
+
+def _taken_back(view: dict[str, Any]) -> str:
+    by = f" by {view['by']}" if view["by"] else ""
+    return f"{view['bundle']} at {moment(view['at'])}{by}"
 
 
 def _platforms(view: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import click
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, moment, table
+from edge.cli.replaced import meant_options
 
 
 @click.group()
@@ -22,16 +23,26 @@ def experiment() -> None:
     "--arm", "arms", metavar="NAME=VERSION:SHARE", multiple=True, required=True, help="Like new=1.5.0:50; repeat it."
 )
 @click.option("--segment", help="Only devices in this segment; without it, every device of the channel.")
+@meant_options
 @with_api
 def start(
-    client: Client, out: Output, app: str, channel: str, name: str, arms: tuple[str, ...], segment: str | None
+    client: Client,
+    out: Output,
+    app: str,
+    channel: str,
+    name: str,
+    arms: tuple[str, ...],
+    segment: str | None,
+    downgrade: bool,
+    again: bool,
 ) -> None:
     """Start experiment NAME on CHANNEL of APP. The shares, in percent, add up to 100.
 
     A device is in the same arm at every check and on every node. Devices outside of the segment get what
     the channel offers.
     """
-    asked = {"name": name, "arms": [_parse_arm(each) for each in arms], "segment": segment}
+    given = [_parse_arm(each) for each in arms]
+    asked = {"name": name, "arms": given, "segment": segment, "downgrade": downgrade, "again": again}
     made = client.post(app_path(app, "channels", channel, "experiment"), asked)
     out.result(made, lambda: line(f"started experiment {sentence(made)} on channel {channel}"))
 

@@ -42,9 +42,14 @@ def _tell(revisions: list[dict[str, Any]]) -> None:
 
 
 def _bundles(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
-    was, becomes = (view["bundle"] or "nothing" if view else "none" for view in (before, after))
-    said = becomes if was == becomes else f"{was} -> {becomes}"
-    besides = [*_on_its_way(before or {}, after or {}, becomes)]
+    was, becomes = (view["bundle"] or "nothing" if view else None for view in (before, after))
+    if was is None:
+        said = f"created, offers {becomes}"
+    elif becomes is None:
+        said = f"deleted, offered {was}"
+    else:
+        said = becomes if was == becomes else f"{was} -> {becomes}"
+    besides = [*_on_its_way(before or {}, after or {}, becomes or "")]
     return f"{said} ({', '.join(besides)})" if besides else said
 
 

@@ -37,7 +37,7 @@ from edge.cli.publishing.size_report import (
 from edge.cli.publishing.warnings import warning_of_order
 from edge.domain.commands import Replacing
 from edge.domain.errors import Invalid
-from edge.domain.model import Digest, Encryption, Phase, parse_version_name
+from edge.domain.model import Digest, Encryption, Phase, TakenBack, parse_version_name
 from edge.domain.replacing import Offered, check_terms
 
 UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
@@ -56,6 +56,7 @@ class Release(NamedTuple):
     comment: str = ""
     force: bool = False
     downgrade: bool = False
+    again: bool = False
     if_current: str | None = None
 
 
@@ -252,20 +253,24 @@ def _check_may_offer(client: Client, channel: str) -> None:
 
 
 def _check_terms(client: Client, release: Release, name: str) -> None:
-    """What the server would say at the end of a rollout, an experiment or a higher version on the channel."""
+    """What the server would say at the end of a rollout, an experiment or a higher version on the channel, and of one
+    that it went back from."""
     channel = client.get(app_path(release.app, "channels", name))
     rollout, experiment = channel["rollout"], channel["experiment"]
     offered = Offered(
         app=release.app,
         channel=name,
         bundle=channel["bundle"],
-        served=channel["last_good"] if channel["withdrawn"] else channel["bundle"],
+        served=channel["served"],
         changed=channel["bundle_changed"],
         by=channel["bundle_changed_by"],
         rollout=rollout["bundle"] if rollout is not None and Phase(rollout["phase"]).is_active else None,
         experiment=experiment["name"] if experiment is not None else None,
+        taken_back=tuple(TakenBack(**each) for each in channel["taken_back"]),
     )
-    terms = Replacing(force=release.force, downgrade=release.downgrade, if_current=release.if_current)
+    terms = Replacing(
+        force=release.force, downgrade=release.downgrade, again=release.again, if_current=release.if_current
+    )
     check_terms(offered, release.version, terms)
 
 

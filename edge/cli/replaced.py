@@ -11,22 +11,27 @@ from edge.cli.output import line, moment
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def meant_options(command: F) -> F:
+    """What is most often an accident, where it is meant."""
+    again = click.option("--again", is_flag=True, help="Allow a version that the channel went back from.")
+    lower = click.option("--downgrade", is_flag=True, help="Allow a version below the one that the channel offers.")
+    return lower(again(command))
+
+
 def replacing_options(command: F) -> F:
     """On which terms a channel gets another bundle."""
-    options = (
-        click.option("--force", is_flag=True, help="End a rollout or an experiment that is on its way there."),
-        click.option("--downgrade", is_flag=True, help="Allow a version below the one that the channel offers."),
-        click.option("--if-current", metavar="V|builtin|nothing", help="Only if the channel offers this now."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    force = click.option("--force", is_flag=True, help="End a rollout or an experiment that runs there.")
+    current = click.option("--if-current", metavar="V|builtin|nothing", help="Only if the channel offers this now.")
+    return force(meant_options(current(command)))
 
 
 def instead_of(replaced: dict[str, Any] | None) -> str:
-    """` instead of 1.0.1 (since 2026-01-31 12:00:00Z, by ci)`; empty where nothing was replaced."""
+    """` instead of 1.0.1 (since 2026-01-31 12:00:00Z, by ci)`, or ` instead of 1.0.0 (1.0.1 withdrawn)`; empty where
+    nothing was replaced."""
     if replaced is None or replaced["bundle"] is None:
         return ""
+    if replaced["withdrawn"]:
+        return f" instead of {replaced['bundle']} ({replaced['withdrawn']} withdrawn)"
     by = f", by {replaced['by']}" if replaced["by"] else ""
     return f" instead of {replaced['bundle']} (since {moment(replaced['changed'])}{by})"
 

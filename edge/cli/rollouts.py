@@ -13,6 +13,7 @@ from edge.cli.asking import Asking, Request, carry_out, with_asking, without_ask
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api, with_output
 from edge.cli.output import Output, counted, fields, line, moment, table
+from edge.cli.replaced import meant_options
 from edge.domain.durations import format_duration, parse_duration
 from edge.domain.model import Phase
 from edge.domain.rollout import LIFE_CYCLE, Move, life_cycle_diagram, life_cycle_lines
@@ -40,6 +41,7 @@ def plan_options(command: F) -> F:
             help="A share that gets nothing before it is promoted. The same NAME (control) holds out the same devices.",
         ),
     )
+    command = meant_options(command)
     for option in reversed(options):
         command = option(command)
     return command
@@ -71,13 +73,12 @@ def start(client: Client, out: Output, app: str, channel: str, change_id: str, *
 def show(client: Client, out: Output, app: str, channel: str) -> None:
     """Show the latest rollout of CHANNEL of APP as it is now."""
     found = client.get(_path(app, channel))
-    following = found["next_step_at"]
     pairs = [
         ("bundle", found["bundle"]),
-        ("phase", found["phase"]),
+        ("phase", f"{found['phase']}, since {moment(found['paused'])}" if found["paused"] else found["phase"]),
         ("share", f"{found['share']}, offered to nobody" if found["phase"] == Phase.PAUSED.value else found["share"]),
         ("step", f"{found['step']} of {len(found['steps'])}, since {moment(found['began'])}"),
-        ("next step", moment(following) if following else None),
+        ("next step", _next_step(found, app, channel)),
         ("steps", found["steps"]),
         ("every", format_duration(found["every_seconds"]) if found["every_seconds"] else None),
         ("segments", found["segments"] or None),
@@ -137,6 +138,17 @@ for _move in Move:
     _add_move(_move)
 
 
+def _next_step(view: dict[str, Any], app: str, channel: str) -> str | None:
+    """When the next step begins, or what begins it; None where none follows."""
+    if view["next_step_at"]:
+        return moment(view["next_step_at"])
+    if view["phase"] == Phase.PAUSED.value:
+        return f"none while it is paused (edge rollout resume {app} {channel})"
+    if view["phase"] != Phase.RUNNING.value or view["step"] == len(view["steps"]):
+        return None
+    return f"when somebody begins it (edge rollout advance {app} {channel})"
+
+
 def _path(app: str, channel: str, *more: str) -> str:
     return app_path(app, "channels", channel, "rollout", *more)
 
@@ -148,6 +160,8 @@ def _body(
     segments: tuple[str, ...],
     first: tuple[str, ...],
     hold_out: str | None,
+    downgrade: bool,
+    again: bool,
 ) -> dict[str, Any]:
     """The request; raises Invalid for a duration that is none. What else is wrong, the server says."""
     name, named, share = (hold_out or "0").rpartition("=")
@@ -159,6 +173,8 @@ def _body(
         "first": list(first),
         "hold_out": share,
         "hold_out_group": name if named else GROUP_DEFAULT,
+        "downgrade": downgrade,
+        "again": again,
     }
 
 
@@ -174,15 +190,22 @@ def _tell_moved(view: dict[str, Any], verb: str) -> None:
 def _tell_paused(view: dict[str, Any], verb: str) -> None:
     _tell_moved(view, verb)
     line(f"nobody is offered {view['bundle']} now; devices that run it keep it; resume goes on at {view['share']}")
-    line(f"where it is downloaded already, the next start still installs it: {_waiting(view['waiting'])}")
+    line(_waiting(view["waiting"]))
 
 
 def _waiting(seen: dict[str, Any] | None) -> str:
+    """On how many devices a pause comes too late."""
     if seen is None:
-        return "on how many devices could not be counted now"
-    least = seen["downloaded"]
-    since = f", by reports since {moment(seen['since'])}" if seen["since"] else ""
-    return f"on at least {least} and at most {least + seen['offered']} of the known devices{since}"
+        return "how many devices have downloaded it and not yet started could not be counted now"
+    since = f" (reports are known since {moment(seen['since'])})" if seen["since"] else ""
+    least, most = seen["downloaded"], seen["downloaded"] + seen["offered"]
+    if most == 0:
+        return f"no known device has it downloaded and not yet started{since}"
+    if least == most:
+        have = f"{counted(most, 'known device')} {'has' if most == 1 else 'have'}"
+    else:
+        have = f"between {least} and {most} known devices have"
+    return f"{have} downloaded it and will still install it at their next start{since}"
 
 
 def _begins(after_seconds: int | None) -> str:

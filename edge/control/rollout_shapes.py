@@ -17,7 +17,8 @@ Whole = Annotated[int, msgspec.Meta(ge=0, le=WHOLE_LIMIT)]
 class RolloutRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`steps` are rising shares, `every_seconds` how long each lasts; 0: until it is advanced. `segments` limit the
     rollout to devices in one of them, those in `first` are in at once. `hold_out` is the share of `hold_out_group`,
-    which gets nothing."""
+    which gets nothing. `downgrade` allows a version below the one that the channel offers, `again` one that it went
+    back from."""
 
     bundle: str
     steps: list[str]
@@ -26,6 +27,8 @@ class RolloutRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     first: list[str] = []
     hold_out: str = "0%"
     hold_out_group: str = "control"
+    downgrade: bool = False
+    again: bool = False
 
 
 class RollbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +57,8 @@ class RolloutSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 class RolloutView(RolloutSummary, frozen=True, kw_only=True):
     """`step` is the one in force, from 1; `share` what is in now, or what a resume goes on with. Times are in seconds
-    since the epoch: `began` is when the step did, `next_step_at` is null where no step follows by itself."""
+    since the epoch: `began` is when the step did, `paused` since when the rollout
+    is paused (null: it is not, or that was not kept yet), `next_step_at` is null where no step follows by itself."""
 
     step: int
     share: str
@@ -67,6 +71,7 @@ class RolloutView(RolloutSummary, frozen=True, kw_only=True):
     hold_out_group: str
     started: float
     began: float
+    paused: float | None
 
 
 class RolloutChanged(RolloutView, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
         channel=body.channel,
         force=body.force,
         downgrade=body.downgrade,
+        again=body.again,
         if_current=body.if_current,
     )
     committed = await commit(call, call.app, command)
@@ -122,6 +123,7 @@ def _changed(committed: Done, version: str, channel: str | None = None) -> Bundl
         app=state.app,
         revision=state.revision,
         changed=committed.changed,
+        added=committed.changed and (committed.before is None or version not in committed.before.bundles),
         replaced=view_replaced(committed, channel),
     )
 

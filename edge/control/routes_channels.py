@@ -6,11 +6,19 @@ from edge.control.operations import Call, Done, Operation, commit, load_app
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import ReachView, RolloutSummary
 from edge.control.routes_experiments import view_experiment
-from edge.control.shapes import ChannelChanged, ChannelDeleted, ChannelPatch, ChannelRequest, ChannelView, ReplacedView
+from edge.control.shapes import (
+    ChannelChanged,
+    ChannelDeleted,
+    ChannelPatch,
+    ChannelRequest,
+    ChannelView,
+    ReplacedView,
+    TakenBackView,
+)
 from edge.domain.commands import ChannelSettings, CreateChannel, DeleteChannel, SetChannel
 from edge.domain.model import AppState, Channel, ChannelName
 from edge.domain.replacing import what_was_replaced
-from edge.domain.states import channel_of, last_good
+from edge.domain.states import channel_of, last_good, served_of
 
 
 def view_channel(state: AppState, channel: Channel) -> ChannelView:
@@ -26,6 +34,8 @@ def view_channel(state: AppState, channel: Channel) -> ChannelView:
         rolled_back=channel.rolled_back,
         earlier=list(channel.earlier),
         last_good=last_good(state, channel),
+        served=served_of(state, channel),
+        taken_back=[TakenBackView(bundle=each.bundle, at=each.at, by=each.by) for each in channel.taken_back],
         rollout=RolloutSummary(bundle=rollout.bundle, phase=rollout.phase) if rollout is not None else None,
         experiment=view_experiment(channel.experiment) if channel.experiment is not None else None,
     )
@@ -43,6 +53,7 @@ def view_replaced(committed: Done, channel: str | None) -> ReplacedView | None:
         bundle=replaced.bundle,
         changed=replaced.changed,
         by=replaced.by,
+        withdrawn=replaced.withdrawn,
         rollout=RolloutSummary(bundle=rollout.bundle, phase=rollout.phase) if rollout is not None else None,
         experiment=replaced.experiment,
     )
@@ -89,6 +100,7 @@ async def handle_set(call: Call[ChannelPatch]) -> ChannelChanged:
         replace=body.replace,
         force=body.force,
         downgrade=body.downgrade,
+        again=body.again,
         if_current=body.if_current,
     )
     return view_changed(await commit(call, call.app, command), name)

@@ -46,7 +46,9 @@ async def handle_show(call: Call[None]) -> ChannelExperiment:
 async def handle_start(call: Call[ExperimentRequest]) -> ExperimentStarted:
     body, name = call.body, call.part("name")
     arms = tuple(NewArm(name=arm.name, bundle=arm.bundle, weight=parse_share(arm.share)) for arm in body.arms)
-    command = StartExperiment(channel=name, name=body.name, arms=arms, segment=body.segment)
+    command = StartExperiment(
+        channel=name, name=body.name, arms=arms, segment=body.segment, downgrade=body.downgrade, again=body.again
+    )
     committed = await commit(call, call.app, command)
     state = committed.state
     channel = channel_of(state, name)

@@ -12,7 +12,7 @@ from edge.control.rollout_shapes import PreviewAnswer, RolloutChanged, RolloutPa
 from edge.domain.commands import MoveRollout, StartRollout
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState, Rollout, VersionName
-from edge.domain.rollout import LIFE_CYCLE, Move, next_step_at, share_at, step_at
+from edge.domain.rollout import LIFE_CYCLE, Move, next_step_at, share_at, step_at, step_began
 from edge.domain.shares import format_share, parse_share
 from edge.domain.states import channel_of
 
@@ -60,6 +60,8 @@ def parse_start(channel: str, body: RolloutRequest) -> StartRollout:
         first=tuple(body.first),
         hold_out=parse_share(body.hold_out),
         hold_out_group=body.hold_out_group,
+        downgrade=body.downgrade,
+        again=body.again,
     )
 
 
@@ -79,7 +81,8 @@ def view_rollout(rollout: Rollout, proven: float) -> RolloutView:
         hold_out=format_share(rollout.hold_out),
         hold_out_group=rollout.hold_out_group,
         started=rollout.started,
-        began=rollout.began + (step - rollout.step) * rollout.every_seconds,
+        began=step_began(rollout, proven),
+        paused=rollout.paused or None,
     )
 
 

@@ -44,8 +44,8 @@ class PublishRequest(_Request, frozen=True, kw_only=True):
     """`zip` and `manifest` are digests of blobs that were uploaded before; `channel` is to offer the bundle at once.
 
     A manifest belongs to every bundle but those that are encrypted and come without their `public_key`. With a channel,
-    `force` ends a rollout and an experiment on it, `downgrade` allows a version below the one that it offers, and with
-    `if_current`, a version, `builtin` or `nothing`, it must offer that.
+    `force` ends a rollout and an experiment on it, `downgrade` allows a version below the one that it offers, `again`
+    one that it went back from, and with `if_current`, a version, `builtin` or `nothing`, it must offer that.
     """
 
     version: str
@@ -59,6 +59,7 @@ class PublishRequest(_Request, frozen=True, kw_only=True):
     channel: str | None = None
     force: bool = False
     downgrade: bool = False
+    again: bool = False
     if_current: str | None = None
 
 
@@ -85,10 +86,11 @@ class _ChannelRequest(ChannelSettings, frozen=True, kw_only=True):
 
 class ChannelPatch(_ChannelRequest, frozen=True, kw_only=True):
     """Settings that are absent stay as they are. `replace` lets a new public channel take platforms from the old;
-    `force`, `downgrade` and `if_current` are those of a publish."""
+    `force`, `downgrade`, `again` and `if_current` are those of a publish."""
 
     force: bool = False
     downgrade: bool = False
+    again: bool = False
     if_current: str | None = None
 
 
@@ -125,13 +127,22 @@ class AppSummary(_Answer, frozen=True, kw_only=True):
     overrides: int
 
 
+class TakenBackView(_Answer, frozen=True, kw_only=True):
+    """A bundle that a channel went back from `at`, in seconds since the epoch, by the token `by`."""
+
+    bundle: str
+    at: float
+    by: str
+
+
 class ChannelView(_Answer, frozen=True, kw_only=True):
     """`bundle` is a version, `builtin`, or null: the channel offers nothing. It changed last at `bundle_changed`, in
     seconds since the epoch, and `rolled_back` says whether that was a way back.
 
     `bundle_changed_by` is the token that changed it, empty where that was not kept yet. `earlier` is what the channel
     offered to everybody before, the latest last; `last_good` what it falls back to, as it does where the bundle is
-    `withdrawn`: that is the reason, empty where it is not.
+    `withdrawn`: that is the reason, empty where it is not. `served` is what everybody gets: the bundle, or then its
+    stand-in. `taken_back` is what the channel went back from, the latest last: another offer of it needs `again`.
     """
 
     name: str
@@ -157,6 +168,8 @@ class ChannelView(_Answer, frozen=True, kw_only=True):
     rolled_back: bool
     earlier: list[str]
     last_good: str | None
+    served: str | None
+    taken_back: list[TakenBackView]
     experiment: ExperimentView | None
 
 
@@ -275,12 +288,14 @@ class AppChanged(AppView, frozen=True, kw_only=True):
 
 
 class ReplacedView(_Answer, frozen=True, kw_only=True):
-    """What a channel offered before this change: `bundle`, since `changed`, in seconds since the epoch (0: always), by
-    the token `by` (empty: not known). `rollout` and `experiment`, by name, are what it ended."""
+    """What devices got from a channel before this change: `bundle`, since `changed`, in seconds since the epoch (0:
+    always), by the token `by` (empty: not known); or as the stand-in of `withdrawn`, which was set then (null: it was
+    not withdrawn). `rollout` and `experiment`, by name, are what the change ended."""
 
     bundle: str | None
     changed: float
     by: str
+    withdrawn: str | None
     rollout: RolloutSummary | None
     experiment: str | None
 
@@ -292,9 +307,11 @@ class AppDeleted(_Answer, frozen=True, kw_only=True):
 
 
 class BundleChanged(BundleView, frozen=True, kw_only=True):
-    """`replaced` is what it replaced on the channel; null where nothing was, and where this was carried out before."""
+    """`added`: the version is new with this change. `replaced` is what it replaced on the channel; null where nothing
+    was, and where this was carried out before."""
 
     app: str
+    added: bool
     revision: int
     changed: bool
     replaced: ReplacedView | None

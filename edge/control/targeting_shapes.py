@@ -103,9 +103,13 @@ class ArmRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class ExperimentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`downgrade` allows an arm below what the channel offers, `again` one with a bundle that it went back from."""
+
     name: str
     arms: list[ArmRequest]
     segment: str | None = None
+    downgrade: bool = False
+    again: bool = False
 
 
 class ExperimentStarted(ChannelExperiment, frozen=True, kw_only=True):

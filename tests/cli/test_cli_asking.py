@@ -138,7 +138,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(node, app):
 
 
 def test_stops_are_never_asked_about(node, app):
-    node.text("rollout", "start", app, "stable", "--bundle", "1.0.0", "--steps", "1")
+    node.text("rollout", "start", app, "stable", "--bundle", "1.0.0", "--steps", "1", "--downgrade")
     node.text("rollout", "pause", app, "stable")
     node.text("rollout", "rollback", app, "stable")
     assert node.json("rollback", app, "stable")["bundle"] == "1.0.0"
@@ -181,7 +181,7 @@ def test_pruning_says_what_goes_and_how_much_that_is(node, app, tmp_path):
 
 def test_a_publish_by_force_says_what_it_ends_and_one_without_asks_nothing(node, app, tmp_path):
     folder = write_folder(tmp_path / "next", web_build(3))
-    node.text("rollout", "start", app, "stable", "--bundle", "1.0.0", "--steps", "1")
+    node.text("rollout", "start", app, "stable", "--bundle", "1.0.0", "--steps", "1", "--downgrade")
     publish = ("bundle", "publish", app, str(folder), "--version", "1.2.0", "--channel", "stable", "--force")
     code, seen = at_terminal(node, *publish, typed="n\n")
     assert (code, "offers 1.2.0 instead of 1.1.0, the rollout of 1.0.0 ends" in seen) == (1, True)

@@ -70,7 +70,10 @@ def test_a_rollout_from_start_to_promotion(node, app):
     done, nobody, waits = node.text("rollout", "pause", app, "stable").splitlines()
     assert done.startswith("paused: 1.1.0 on channel stable at 1% (step 1 of 3) (")
     assert nobody == "nobody is offered 1.1.0 now; devices that run it keep it; resume goes on at 1%"
-    assert waits.endswith("the next start still installs it: on at least 0 and at most 0 of the known devices")
+    assert waits == "no known device has it downloaded and not yet started"
+    shown = node.text("rollout", "show", app, "stable")
+    assert "phase      paused, since 20" in shown and f"edge rollout resume {app} stable" in shown
+    assert "rollout 1.1.0 paused" in node.text("channel", "list", app)
     assert "share      1%, offered to nobody" in node.text("rollout", "show", app, "stable")
     reason = node.failure("rollout", "advance", app, "stable")
     assert reason == "advance needs a rollout that is running; this one is paused"
@@ -101,8 +104,8 @@ def test_a_late_job_does_not_overwrite_a_newer_release(node, app, tmp_path):
     folder = write_folder(tmp_path / "1.0.2", {"index.html": b"1.0.2"})
     node.text("channel", "set", app, "stable", "--bundle", "1.1.0", "--if-current", "1.0.1")
     publish = ("bundle", "publish", app, folder, "--version", "1.0.2", "--channel", "stable")
-    assert "1.0.2 is below 1.1.0, which channel 'stable' offers since 20" in node.failure(*publish)
-    assert "channel 'stable' offers 1.1.0 since" in node.failure(
+    assert "1.0.2 is below 1.1.0, which channel 'stable' has offered since 20" in node.failure(*publish)
+    assert "channel 'stable' has offered 1.1.0 since" in node.failure(
         *publish, "--downgrade", "--if-current", "1.0.1", "--yes"
     )
     after = node.json(*publish, "--downgrade", "--if-current", "1.1.0", "--yes")
@@ -167,7 +170,9 @@ def test_a_rollback_and_its_undo(node, app):
     done = node.text("rollback", app, "stable")
     assert done.startswith("rolled back channel stable: offers 1.0.1 instead of 1.1.0 (since 20")
     assert done.endswith(", by admin) (revision 6)\n")
-    assert "offered nothing else before" in node.failure("rollback", app, "stable")
+    assert f"left 1.1.0, which `edge rollback {app} stable --to 1.1.0` offers again" in node.failure(
+        "rollback", app, "stable"
+    )
     reason = node.failure("undo", app, "--yes")
     assert reason.startswith("this would offer '1.1.0' on channel 'stable' again, which was rolled back")
     text = node.text("undo", app, "--force", "--yes")
@@ -179,6 +184,36 @@ def test_a_rollback_and_its_undo(node, app):
     assert node.json("rollback", app, "stable", "--to", "builtin")["bundle"] == "builtin"
     assert "no change: channel stable: offers builtin" in node.text("rollback", app, "stable", "--to", "builtin")
     assert "unknown bundle '9.9.9'" in node.failure("rollback", app, "stable", "--to", "9.9.9")
+
+
+def test_a_job_that_runs_again_does_not_offer_what_was_rolled_back(node, app, tmp_path):
+    folder = str(tmp_path / "1.1.0")
+    publish = ("bundle", "publish", app, folder, "--version", "1.1.0", "--channel", "stable")
+    assert node.text(*publish).startswith(f"offered 1.1.0 of {app} in stable instead of 1.0.1 (since 20")
+    node.text("rollback", app, "stable")
+    refused = node.failure(*publish)
+    assert refused.startswith("channel 'stable' went back from 1.1.0 at 20") and "(by 'admin')" in refused
+    assert refused.endswith("publish a higher version, or pass --again if you mean it")
+    assert "went back from 1.1.0" in node.failure("rollout", "start", app, "stable", *PLAN)
+    assert "1.1.0 at 20" in node.text("channel", "show", app, "stable")
+    assert node.json(*publish, "--again", "--yes")["channels"] == ["stable"]
+    assert node.json("channel", "show", app, "stable")["taken_back"] == []
+
+
+def test_a_withdrawn_bundles_stand_in_is_what_a_channel_shows_and_what_is_replaced(node, app):
+    node.text("channel", "set", app, "stable", "--bundle", "1.1.0")
+    node.text("bundle", "withdraw", app, "1.1.0", "--reason", "white screen", "--yes")
+    assert "1.0.1 (1.1.0 withdrawn)" in node.text("channel", "list", app)
+    shown = node.json("channel", "show", app, "stable")
+    assert (shown["bundle"], shown["served"], shown["withdrawn"]) == ("1.1.0", "1.0.1", "white screen")
+    done = node.text("channel", "set", app, "stable", "--bundle", "builtin", "--yes")
+    assert "offers builtin instead of 1.0.1 (1.1.0 withdrawn)" in done
+
+
+def test_a_step_that_lasts_until_it_is_advanced_says_so(node, app):
+    node.text("rollout", "start", app, "stable", *PLAN)
+    shown = node.text("rollout", "show", app, "stable")
+    assert f"next step  when somebody begins it (edge rollout advance {app} stable)" in shown
 
 
 def test_an_undo_only_of_the_revision_that_was_meant(node, app):

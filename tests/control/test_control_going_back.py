@@ -170,12 +170,14 @@ CHANGES = [
 
 
 def essence(state):
-    """What a state is about: without its number, the commands it remembers, used-up names, and when things changed."""
+    """What a state is about: without its number, the commands it remembers, used-up names, when things changed, and
+    what channels went back from."""
     channels = {
         name: replace(
             channel,
             changed=0,
             rolled_back=False,
+            taken_back=(),
             rollout=channel.rollout and replace(channel.rollout, began=0),
         )
         for name, channel in state.channels.items()

@@ -69,6 +69,7 @@ async def test_a_rollout_is_started_and_shown(ready):
         "hold_out_group": "spring",
         "started": NOW,
         "began": NOW,
+        "paused": None,
     }
     assert begun == shown | {"app": APP, "channel": "production", "revision": 5, "changed": True}
     channel = await ready("GET", f"{CHANNELS}/production")
@@ -235,6 +236,7 @@ async def test_nothing_is_published_or_set_past_a_rollout_unless_by_force(ready,
         "bundle": "1.0.0",
         "changed": NOW,
         "by": "root",
+        "withdrawn": None,
         "rollout": {"bundle": "1.1.0", "phase": "rolled_back"},
         "experiment": None,
     }

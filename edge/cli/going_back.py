@@ -1,5 +1,6 @@
 """`edge rollback` and `edge undo`: a channel or an app as it was before, each as a revision of its own."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ from edge.cli.client import Client, app_path
 from edge.cli.history import bundle_changes
 from edge.cli.options import with_api
 from edge.cli.output import Output, line, moment
-from edge.cli.replaced import instead_of
+from edge.cli.replaced import instead_of, tell_ended, tell_moves
 
 
 @click.command()
@@ -24,7 +25,13 @@ def rollback(client: Client, out: Output, app: str, channel: str, to: str | None
     again. With --to it offers that.
     """
     after = client.post(app_path(app, "channels", channel, "rollback"), {"to": to})
-    out.result(after, lambda: line(_sentence(after)))
+
+    def tell() -> None:
+        line(_sentence(after))
+        tell_ended(after["replaced"])
+        tell_moves(after["impact"])
+
+    out.result(after, tell)
 
 
 @click.command()
@@ -66,5 +73,27 @@ def _about(view: dict[str, Any]) -> str:
 
 def _sentence(view: dict[str, Any]) -> str:
     verb = "rolled back" if view["changed"] else "no change:"
-    offers = f"offers {view['bundle'] or 'nothing'}{instead_of(view['replaced'])}"
+    if view["changed"] and view["replaced"] is None:
+        ended = " and ".join(_ended(view))
+        offers = f"{view['name']} offers {view['served'] or 'nothing'} to everybody"
+        return f"ended {ended}; {offers} (revision {view['revision']})"
+    offers = f"offers {view['bundle'] or 'nothing'}{_instead(view)}"
     return f"{verb} channel {view['name']}: {offers} (revision {view['revision']})"
+
+
+def _instead(view: dict[str, Any]) -> str:
+    replaced = view["replaced"]
+    if replaced and replaced["withdrawn"] and replaced["bundle"] == view["bundle"]:
+        return f", as it did since {replaced['withdrawn']} was withdrawn"
+    return instead_of(replaced)
+
+
+def _ended(view: dict[str, Any]) -> Iterator[str]:
+    """The rollout and the experiment that were on the channel before."""
+    for each in view["impact"]["channels"]:
+        if each["channel"] != view["name"] or each["before"] is None:
+            continue
+        if rollout := each["before"]["rollout"]:
+            yield f"the rollout of {rollout}"
+        if experiment := each["before"]["experiment"]:
+            yield f"experiment {experiment}"

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from edge.cli.output import line, moment
+from edge.cli.output import counted, line, moment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +34,16 @@ def instead_of(replaced: dict[str, Any] | None) -> str:
         return f" instead of {replaced['bundle']} ({replaced['withdrawn']} withdrawn)"
     by = f", by {replaced['by']}" if replaced["by"] else ""
     return f" instead of {replaced['bundle']} (since {moment(replaced['changed'])}{by})"
+
+
+def tell_moves(impact: dict[str, Any] | None) -> None:
+    """How many known devices get something else from now on; nothing where nothing changed."""
+    if impact is None:
+        return None
+    seen = impact["devices"]
+    if seen is None:
+        return line("how many known devices move at their next check could not be counted now")
+    return line(f"{seen['touched']} of {counted(seen['devices'], 'known device')} will move at the next check")
 
 
 def tell_ended(replaced: dict[str, Any] | None) -> None:

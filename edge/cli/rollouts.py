@@ -13,7 +13,7 @@ from edge.cli.asking import Asking, Request, carry_out, with_asking, without_ask
 from edge.cli.client import Client, app_path
 from edge.cli.options import with_api, with_output
 from edge.cli.output import Output, counted, fields, line, moment, table
-from edge.cli.replaced import meant_options
+from edge.cli.replaced import meant_options, tell_moves
 from edge.domain.durations import format_duration, parse_duration
 from edge.domain.model import Phase
 from edge.domain.rollout import LIFE_CYCLE, Move, life_cycle_diagram, life_cycle_lines
@@ -131,7 +131,7 @@ def _add_move(move: Move) -> None:
         request = Request("POST", _path(app, channel, move.value))
         after = carry_out(client, out, asking, request, f"{move.value} the rollout to channel {channel} of {app}")
         verb = legal.after.value.replace("_", " ")
-        out.result(after, lambda: (_tell_paused if move is Move.PAUSE else _tell_moved)(after, verb))
+        out.result(after, lambda: _TOLD.get(move, _tell_moved)(after, verb))
 
 
 for _move in Move:
@@ -191,6 +191,17 @@ def _tell_paused(view: dict[str, Any], verb: str) -> None:
     _tell_moved(view, verb)
     line(f"nobody is offered {view['bundle']} now; devices that run it keep it; resume goes on at {view['share']}")
     line(_waiting(view["waiting"]))
+
+
+def _tell_rolled_back(view: dict[str, Any], verb: str) -> None:
+    offers = [each["after"]["bundle"] for each in (view["impact"] or {"channels": []})["channels"] if each["after"]]
+    _tell_moved(view, verb)
+    for bundle in offers:
+        line(f"everybody on {view['channel']} is offered {bundle or 'nothing'} now")
+    tell_moves(view["impact"])
+
+
+_TOLD = {Move.PAUSE: _tell_paused, Move.ROLL_BACK: _tell_rolled_back}
 
 
 def _waiting(seen: dict[str, Any] | None) -> str:

@@ -167,6 +167,14 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Per
     return Done(committed.state, committed.changed, committed.before)
 
 
+async def weigh(call: Call[Any], done: Done) -> ImpactView | None:
+    """What a change that was carried out does; None where it changed nothing, and in a rehearsal, which is weighed
+    anyway."""
+    if call.rehearsal is not None or not done.changed:
+        return None
+    return await call.ports.weigh(Rehearsed(done.before, done.state))
+
+
 def require(call: Call[Any], permission: Permission) -> None:
     """For what an operation does beside what it is for. Raises Forbidden `forbidden`."""
     grant = call.grant

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from edge.control.impact_shapes import ImpactView
 from edge.domain.model import Phase
 
 WHOLE_LIMIT = 2**53 - 1  # a whole number that every JSON reader holds exactly
@@ -97,6 +98,12 @@ class RolloutPaused(RolloutChanged, frozen=True, kw_only=True):
     """`waiting` is null where too many others look at the known devices now."""
 
     waiting: WaitingView | None
+
+
+class RolloutRolledBack(RolloutChanged, frozen=True, kw_only=True):
+    """`impact` is what it does to channels and to known devices, counted afterwards; null where nothing changed."""
+
+    impact: ImpactView | None
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True):

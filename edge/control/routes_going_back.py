@@ -2,19 +2,23 @@
 
 import asyncio
 
-from edge.control.operations import Call, Operation, commit, require
+from msgspec.structs import asdict
+
+from edge.control.operations import Call, Operation, commit, require, weigh
 from edge.control.roles import Permission
 from edge.control.rollout_shapes import RollbackRequest, UndoRequest
 from edge.control.routes_apps import view_line
 from edge.control.routes_channels import view_changed
-from edge.control.shapes import ChannelChanged, UndoDone
+from edge.control.shapes import ChannelRolledBack, UndoDone
 from edge.domain.commands import RollBack, Undo
 from edge.domain.model import AppState
 
 
-async def handle_rollback(call: Call[RollbackRequest]) -> ChannelChanged:
+async def handle_rollback(call: Call[RollbackRequest]) -> ChannelRolledBack:
+    """Rolled back first, counted afterwards."""
     name = call.part("name")
-    return view_changed(await commit(call, call.app, RollBack(channel=name, to=call.body.to)), name)
+    done = await commit(call, call.app, RollBack(channel=name, to=call.body.to))
+    return ChannelRolledBack(**asdict(view_changed(done, name)), impact=await weigh(call, done))
 
 
 async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
@@ -46,7 +50,7 @@ OPERATIONS = (
         summary="End what is on its way to a channel, or offer what it offered before",
         permission=Permission.CHANGE_APP,
         handle=handle_rollback,
-        answer=ChannelChanged,
+        answer=ChannelRolledBack,
         body=RollbackRequest,
         changes=True,
     ),

@@ -6,9 +6,16 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from edge.control.operations import Call, Done, Operation, command_id, commit, load_app, parse_number
+from edge.control.operations import Call, Done, Operation, command_id, commit, load_app, parse_number, weigh
 from edge.control.roles import Permission
-from edge.control.rollout_shapes import PreviewAnswer, RolloutChanged, RolloutPaused, RolloutRequest, RolloutView
+from edge.control.rollout_shapes import (
+    PreviewAnswer,
+    RolloutChanged,
+    RolloutPaused,
+    RolloutRequest,
+    RolloutRolledBack,
+    RolloutView,
+)
 from edge.domain.commands import MoveRollout, StartRollout
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState, Rollout, VersionName
@@ -47,6 +54,13 @@ async def handle_pause(call: Call[None]) -> RolloutPaused:
     paused = await handle_move(Move.PAUSE, call)
     waiting = await call.ports.waiting(call.app, VersionName(paused.bundle))
     return RolloutPaused(**asdict(paused), waiting=waiting)
+
+
+async def handle_rollback(call: Call[None]) -> RolloutRolledBack:
+    """Rolled back first, counted afterwards."""
+    command = MoveRollout(channel=call.part("name"), move=Move.ROLL_BACK)
+    done = await commit(call, call.app, command)
+    return RolloutRolledBack(**asdict(_changed(call, done, command.channel)), impact=await weigh(call, done))
 
 
 def parse_start(channel: str, body: RolloutRequest) -> StartRollout:
@@ -109,8 +123,11 @@ def _rollout(state: AppState, channel: str) -> Rollout:
 
 def _move_operation(move: Move) -> Operation:
     handle: Callable[[Call[None]], Awaitable[RolloutChanged]] = partial(handle_move, move)
+    answer: type[RolloutChanged] = RolloutChanged
     if move is Move.PAUSE:
-        handle = handle_pause
+        handle, answer = handle_pause, RolloutPaused
+    elif move is Move.ROLL_BACK:
+        handle, answer = handle_rollback, RolloutRolledBack
     before = " or ".join(phase.value for phase in LIFE_CYCLE[move].before)
     return Operation(
         name=f"{move.name.lower()}_rollout",
@@ -119,7 +136,7 @@ def _move_operation(move: Move) -> Operation:
         summary=f"Of a rollout that is {before}: {LIFE_CYCLE[move].meaning}",
         permission=Permission.CHANGE_APP,
         handle=handle,
-        answer=RolloutPaused if move is Move.PAUSE else RolloutChanged,
+        answer=answer,
         changes=True,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from edge.control.impact_shapes import ChannelImpactView
+from edge.control.impact_shapes import ChannelImpactView, ImpactView
 from edge.control.roles import Role
 from edge.control.rollout_shapes import RolloutSummary, Whole
 from edge.control.targeting_shapes import ExperimentView
@@ -324,6 +324,12 @@ class ChannelChanged(ChannelView, frozen=True, kw_only=True):
     revision: int
     changed: bool
     replaced: ReplacedView | None
+
+
+class ChannelRolledBack(ChannelChanged, frozen=True, kw_only=True):
+    """`impact` is what it does to channels and to known devices, counted afterwards; null where nothing changed."""
+
+    impact: ImpactView | None
 
 
 class UndoDone(_Answer, frozen=True, kw_only=True):

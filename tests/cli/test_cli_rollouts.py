@@ -169,7 +169,8 @@ def test_a_rollback_and_its_undo(node, app):
     node.text("channel", "set", app, "stable", "--bundle", "1.1.0")
     done = node.text("rollback", app, "stable")
     assert done.startswith("rolled back channel stable: offers 1.0.1 instead of 1.1.0 (since 20")
-    assert done.endswith(", by admin) (revision 6)\n")
+    first, moved = done.splitlines()
+    assert first.endswith(", by admin) (revision 6)") and moved == "0 of 0 known devices will move at the next check"
     assert f"left 1.1.0, which `edge rollback {app} stable --to 1.1.0` offers again" in node.failure(
         "rollback", app, "stable"
     )
@@ -208,6 +209,17 @@ def test_a_withdrawn_bundles_stand_in_is_what_a_channel_shows_and_what_is_replac
     assert (shown["bundle"], shown["served"], shown["withdrawn"]) == ("1.1.0", "1.0.1", "white screen")
     done = node.text("channel", "set", app, "stable", "--bundle", "builtin", "--yes")
     assert "offers builtin instead of 1.0.1 (1.1.0 withdrawn)" in done
+
+
+def test_a_rollback_that_only_ends_a_rollout_says_so_and_whom_it_moves(node, app):
+    node.text("rollout", "start", app, "stable", "--bundle", "1.1.0", "--steps", "100")
+    report(node, app, DEVICES[7], version_name="1.1.0")
+    first, moved = node.text("rollback", app, "stable").splitlines()
+    assert first.startswith("ended the rollout of 1.1.0; stable offers 1.0.1 to everybody (revision ")
+    assert moved == "1 of 1 known device will move at the next check"
+    node.text("rollout", "start", app, "stable", "--bundle", "1.1.0", "--steps", "100", "--again")
+    _, offers, moved = node.text("rollout", "rollback", app, "stable").splitlines()
+    assert offers == "everybody on stable is offered 1.0.1 now" and moved.startswith("1 of 1 known device")
 
 
 def test_a_step_that_lasts_until_it_is_advanced_says_so(node, app):

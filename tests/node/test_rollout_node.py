@@ -51,7 +51,8 @@ def released(folder):
     publish(truth, "1.0.1")
     publish(truth, "1.1.0")
     truth.releases.commit(
-        APP, a_change(SetChannel(name="production", settings=ChannelSettings(bundle="1.0.1"), downgrade=True))
+        APP,
+        a_change(SetChannel(name="production", settings=ChannelSettings(bundle="1.0.1"), downgrade=True, again=True)),
     )
     return truth
 
@@ -67,7 +68,7 @@ async def counted(supervisor) -> Counter:
 
 async def test_a_rollout_from_start_to_promotion(tmp_path):
     truth = released(tmp_path)
-    start = StartRollout(channel="production", bundle="1.1.0", steps=(50_000, 100_000))
+    start = StartRollout(again=True, channel="production", bundle="1.1.0", steps=(50_000, 100_000))
     async with running(a_config(tmp_path), truth) as (supervisor, address), aiohttp.ClientSession() as session:
         assert await offers(session, address) == {}
         await change(supervisor, truth, start, id="salt")
@@ -92,7 +93,7 @@ async def test_a_rollout_from_start_to_promotion(tmp_path):
 
 async def test_a_withdrawn_bundle_moves_its_devices_to_what_everybody_has(tmp_path):
     truth = released(tmp_path)
-    start = StartRollout(channel="production", bundle="1.1.0", steps=(50_000,))
+    start = StartRollout(again=True, channel="production", bundle="1.1.0", steps=(50_000,))
     async with running(a_config(tmp_path), truth) as (supervisor, address), aiohttp.ClientSession() as session:
         await change(supervisor, truth, start, id="salt")
         await change(supervisor, truth, WithdrawBundle(version="1.1.0", reason="white screen"))
@@ -103,7 +104,7 @@ async def test_the_times_of_the_heads_reach_the_workers(tmp_path):
     """The heads were signed long ago, so workers, whose clock says now, stay at the first step; until a fresh head is
     found, by polling, and told on."""
     truth = released(tmp_path)
-    start = StartRollout(channel="production", bundle="1.1.0", steps=(1, 99_999), every_seconds=3_600)
+    start = StartRollout(again=True, channel="production", bundle="1.1.0", steps=(1, 99_999), every_seconds=3_600)
     truth.releases.commit(APP, a_change(start, id="salt"))
     assert truth.releases.heads_issued()[shard_of(APP)] == NOW
     # By its clock the supervisor has nothing to sign anew.
@@ -118,7 +119,7 @@ async def test_the_times_of_the_heads_reach_the_workers(tmp_path):
 
 async def test_a_pause_that_is_heard_with_the_time_holds_whom_the_time_would_let_in(tmp_path):
     truth = released(tmp_path)
-    start = StartRollout(channel="production", bundle="1.1.0", steps=(1, 99_999), every_seconds=3_600)
+    start = StartRollout(again=True, channel="production", bundle="1.1.0", steps=(1, 99_999), every_seconds=3_600)
     truth.releases.commit(APP, a_change(start, id="salt"))
     async with (
         running(a_config(tmp_path), truth, clock=lambda: NOW) as (supervisor, address),
@@ -132,7 +133,7 @@ async def test_a_pause_that_is_heard_with_the_time_holds_whom_the_time_would_let
 
 async def test_a_worker_that_starts_later_knows_the_times_of_the_heads(tmp_path):
     truth = released(tmp_path)
-    start = StartRollout(channel="production", bundle="1.1.0", steps=(1, 99_999), every_seconds=3_600)
+    start = StartRollout(again=True, channel="production", bundle="1.1.0", steps=(1, 99_999), every_seconds=3_600)
     truth.releases.commit(APP, a_change(start, id="salt"))
     truth.releases.refresh(NOW + 3_600)
     started = running(a_config(tmp_path), truth, clock=lambda: NOW + 3_600)
@@ -175,7 +176,9 @@ async def test_a_pause_is_told_before_the_time_that_would_let_more_in(tmp_path):
     try:
         async with asyncio.timeout(PROMPT_SECONDS):
             await ready.wait()
-            start = StartRollout(channel="production", bundle="1.1.0", steps=(1, 99_999), every_seconds=3_600)
+            start = StartRollout(
+                again=True, channel="production", bundle="1.1.0", steps=(1, 99_999), every_seconds=3_600
+            )
             await asyncio.to_thread(other.commit, APP, a_change(start, at=NOW + 30))
             assert [await pool.heard.get(), await pool.heard.get()] == ["heads", "times"]
     finally:

@@ -14,6 +14,9 @@ An offer that waited for more than an hour cannot be told from the one before th
 counts for nothing, and from the next offer on the times are known. A report that follows a check without an offer finds
 the offer closed, or too old, and where the check is known to have been answered with nothing new the desk drops it.
 
+A device that has downloaded the bundle may wait long before it runs it, and asks meanwhile. Its report says so once: no
+offer of the same is noted any more, and no check of its that fails is taken for a download.
+
 A device that runs the bundle after all begins from the beginning, at its next report of an installation or its next
 check that looks at its facts: one that is simply up to date does not, and no failure matters to it.
 
@@ -36,6 +39,7 @@ from edge.domain.facts import (
     awaits,
     failure_of,
     forgotten_failure,
+    has_downloaded,
     hour_of,
     is_withheld,
     knows,
@@ -72,7 +76,7 @@ def choose_channel(facts: DeviceFacts, channel: int) -> DeviceFacts:
 def note_offer(facts: DeviceFacts, bundle: int, now: float, ran: int = 0, mark: int = 0) -> DeviceFacts:
     """The bundle becomes the latest offer. An offer that crossed the report of its failure does not lift it; one to a
     device that has changed since a failed download begins from the beginning."""
-    if awaits(facts, bundle):
+    if awaits(facts, bundle) and (latest_of(facts).mark == mark or not has_downloaded(facts, bundle)):
         return facts
     failure = failure_of(facts, bundle) if facts.failures else None
     if failure is not None and is_withheld(failure, mark, now):
@@ -89,7 +93,7 @@ def note_failure(facts: DeviceFacts, report: Report, now: float, ours: Ours = ne
         return _note_start(facts, name_hash(report.version), report.cause, now)
     bundle, latest = last_offered(facts), latest_of(facts)
     at = now - report.age
-    if not bundle or at < latest.at or not _is_about(report.version, bundle, latest.ran):
+    if not bundle or at < latest.at or not _is_about(report, facts):
         return facts
     if at - latest.at > ATTEMPT_SECONDS or ours(bundle, latest.at):
         return facts._replace(latest=latest._replace(counted=True).packed())
@@ -103,10 +107,20 @@ def note_failure(facts: DeviceFacts, report: Report, now: float, ours: Ours = ne
     return _with_failure(facts, after, latest._replace(counted=True))
 
 
+def note_download(facts: DeviceFacts, bundle: int) -> DeviceFacts:
+    """The device has it: until another offer is noted, what fails of its checks is about no download."""
+    if last_offered(facts) != bundle or has_downloaded(facts, bundle):
+        return facts
+    return facts._replace(latest=latest_of(facts)._replace(ran=0, counted=False).packed())
+
+
 def note_install(facts: DeviceFacts, bundle: int) -> DeviceFacts:
     """The device runs it, or is about to: its failed downloads are over. Whether it starts is another question."""
     failure = failure_of(facts, bundle)
-    if failure is None or failure.cause in STARTS:
+    if failure is not None and failure.cause in STARTS:
+        return facts
+    facts = note_download(facts, bundle)
+    if failure is None:
         return facts
     failures = [each for each in facts.failures if each.bundle != bundle]
     return _kept(facts, failures, [bundle, *facts.offered], last_offered(facts), latest_of(facts))
@@ -127,9 +141,16 @@ def newly_withheld(before: DeviceFacts, after: DeviceFacts) -> Failure | None:
     return next((each for each in after.failures if each.withheld and each.bundle not in known), None)
 
 
-def _is_about(version: str, bundle: int, ran: int) -> bool:
-    """Reports name what was offered, what runs, or nothing (device-protocol §5.8)."""
-    return not version or name_hash(version) == bundle or ran_of(version) == ran
+def _is_about(report: Report, facts: DeviceFacts) -> bool:
+    """Reports name what was offered, what runs, or nothing (device-protocol §5.8). Once it was downloaded, what runs is
+    named by checks that fail, and by what cannot come of a check: Android says 100 per cent before it has unpacked all.
+    """
+    bundle, named = last_offered(facts), name_hash(report.version)
+    if not report.version or named == bundle:
+        return True
+    if has_downloaded(facts, bundle):
+        return report.cause in CERTAIN and not knows(facts, named)
+    return ran_of(report.version) == latest_of(facts).ran
 
 
 def _after_attempt(before: Failure | None, report: Report, bundle: int, mark: int, now: float) -> Failure:

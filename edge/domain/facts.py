@@ -113,7 +113,7 @@ class Latest(NamedTuple):
     """The latest offer that was noted. `packed` fits 64 bits, and most of what is looked up leaves it so."""
 
     at: int = 0  # in seconds since the epoch
-    ran: int = 0  # `ran_of` what the device ran when it asked
+    ran: int = 0  # `ran_of` what the device ran when it asked; 0 since it has downloaded the bundle
     mark: int = 0  # `mark_of` the bundle and the device
     forgot: int = 0  # 0: no failure had to be forgotten; else all of them were before that many times FORGOT_DAYS
     retried: bool = False  # of the last of `failures`; else of the last of `offered`
@@ -158,8 +158,8 @@ def mark_of(bundle: Bundle, check: UpdateCheck) -> int:
 
 
 def ran_of(version_name: str) -> int:
-    """RAN_BITS of the name of what a device runs, for reports that name it."""
-    return xxh3_64_intdigest(version_name.encode("utf-8", "surrogatepass")) & (1 << RAN_BITS) - 1
+    """RAN_BITS of the name of what a device runs, for reports that name it; never 0."""
+    return xxh3_64_intdigest(version_name.encode("utf-8", "surrogatepass")) & (1 << RAN_BITS) - 1 or 1
 
 
 def day_of(now: float) -> int:
@@ -199,6 +199,11 @@ def awaits(facts: DeviceFacts, bundle: int) -> bool:
     """Whether the latest offer that was noted is of this bundle, and no failure of it was counted since: then another
     one of the same bundle tells nothing new."""
     return not facts.latest & 1 and last_offered(facts) == bundle
+
+
+def has_downloaded(facts: DeviceFacts, bundle: int) -> bool:
+    """Whether the latest offer that was noted is of this bundle, and the device reported since that it has it."""
+    return awaits(facts, bundle) and not latest_of(facts).ran
 
 
 def knows(facts: DeviceFacts, bundle: int) -> bool:

@@ -28,7 +28,7 @@ from edge.node.overload import Overload
 from edge.node.own_faults import OwnFaults
 from edge.node.peers import Peer, Proxies
 from edge.node.rate_limits import ChannelLimits
-from edge.node.reported import Dated, changes_in
+from edge.node.reported import Dated, changes_in, downloads_in
 from edge.node.withheld_notes import WithheldNotes
 from edge.telemetry.facts_changes import Withheld
 from edge.telemetry.record import encode_record
@@ -195,6 +195,8 @@ class DeviceDesk:
         """
         snapshot = self.current.snapshot(events[0].app)
         assert snapshot is not None, "the app is known"
+        for downloaded in downloads_in(events, snapshot, self.facts.of):
+            self.facts.note_download(downloaded)
         dated = list(changes_in(events, snapshot, self.facts.of, self.moments.of(snapshot.shard), peer))
         if not dated:
             return True

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from edge.domain.errors import Unavailable
-from edge.domain.facts import STARTS, DeviceFacts, awaits, failure_of, mark_of, name_hash
+from edge.domain.facts import STARTS, DeviceFacts, awaits, failure_of, has_downloaded, latest_of, mark_of, name_hash
 from edge.domain.model import Bundle, UpdateCheck
 from edge.node.link import Record
-from edge.telemetry.facts_changes import FactChange, Faulted, Installed, Offered, Told, Withheld
+from edge.telemetry.facts_changes import Downloaded, FactChange, Faulted, Installed, Offered, Told, Withheld
 from edge.telemetry.facts_table import FactsTable
 
 OFFER_BATCH_SECONDS = 0.02
@@ -68,8 +68,11 @@ class Facts:
 
     def note_offer(self, check: UpdateCheck, bundle: Bundle, known: DeviceFacts) -> None:
         """Tell the writer soon, unless the table says so already: a device asks again until it has the bundle."""
-        if not awaits(known, name_hash(bundle.version)):
-            mark = mark_of(bundle, check)
+        name = name_hash(bundle.version)
+        if awaits(known, name) and not has_downloaded(known, name):
+            return
+        mark = mark_of(bundle, check)
+        if not awaits(known, name) or latest_of(known).mark != mark:
             self._tell_soon(Offered(check.app, check.device, bundle.version, check.version_name, mark))
 
     def note_install(self, check: UpdateCheck, known: DeviceFacts) -> None:
@@ -77,6 +80,10 @@ class Facts:
         failure = failure_of(known, name_hash(check.version_name))
         if failure is not None and failure.cause not in STARTS:
             self._tell_soon(Installed(check.app, check.device, check.version_name))
+
+    def note_download(self, downloaded: Downloaded) -> None:
+        """Behind the offer that it is about, and before any failure in the same report."""
+        self._tell_soon(downloaded)
 
     def tell_fault(self, fault: Faulted) -> None:
         """At once, and before the offers that wait: those were made after it, or while it lasted."""

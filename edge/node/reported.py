@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 from edge.domain.decide import decide
 from edge.domain.decision import UpToDate
-from edge.domain.facts import CAUSES, STARTS, Cause, DeviceFacts, failure_of, last_offered, name_hash
+from edge.domain.facts import CAUSES, STARTS, Cause, DeviceFacts, failure_of, has_downloaded, last_offered, name_hash
 from edge.domain.manifest_forms import sent_as
 from edge.domain.model import BUILTIN, DeviceId, Platform, Sent
 from edge.domain.rollout import Moment
 from edge.domain.snapshot import AppSnapshot
 from edge.node.peers import Peer
-from edge.telemetry.facts_changes import Failed, Installed
+from edge.telemetry.facts_changes import Downloaded, Failed, Installed
 from edge.telemetry.known_devices import check_of
 from edge.wire.stats import Event, bundle_of
 
 INSTALLED = frozenset({"set", "set_next"})  # of the bundle that the event names
+DOWNLOADED = INSTALLED | {"download_complete"}
 
 Dated = tuple[Event, Failed | Installed]
 
@@ -48,6 +49,20 @@ def changes_in(
             age = 0.0 if at_ms is None else (newest_ms[event.device] - at_ms) / 1000
             dead = _is_dead(event, cause, snapshot, facts)
             yield event, Failed(event.app, event.device, version, event.action, age, dead, peer.prefix)
+
+
+def downloads_in(
+    events: Sequence[Event], snapshot: AppSnapshot, facts_of: Callable[[str, str], DeviceFacts]
+) -> Iterator[Downloaded]:
+    """What the devices have by now, where the table does not say so yet. Their offers may still wait to be noted, so
+    the writer decides whether it was offered at all.
+    """
+    for event in events:
+        if event.action in DOWNLOADED:
+            version = _named(event)
+            bundle = name_hash(version)
+            if bundle in snapshot.offered_by_hash and not has_downloaded(facts_of(event.app, event.device), bundle):
+                yield Downloaded(event.app, event.device, version)
 
 
 def _newest_ms(events: Sequence[Event]) -> dict[DeviceId, int]:

@@ -11,6 +11,7 @@ from edge.domain.attempts import (
     choose_channel,
     lift,
     never,
+    note_download,
     note_failure,
     note_install,
     note_offer,
@@ -53,6 +54,12 @@ class Installed(_Change, frozen=True):
     version: str
 
 
+class Downloaded(_Change, frozen=True):
+    """The device has the bundle, whole; it may fail to unpack it yet."""
+
+    version: str
+
+
 class Lifted(_Change, frozen=True):
     """The operator lets the bundle be offered to this device again."""
 
@@ -80,7 +87,7 @@ class Withheld(msgspec.Struct, frozen=True, array_like=True):
     cause: Cause
 
 
-FactChange = Chose | Offered | Failed | Installed | Lifted | Erased
+FactChange = Chose | Offered | Failed | Downloaded | Installed | Lifted | Erased
 Told = FactChange | Faulted
 
 
@@ -93,6 +100,8 @@ def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours 
             return note_offer(facts, name_hash(version), now, ran_of(ran), mark)
         case Failed(version=version, action=action, age=age, dead=dead):
             return note_failure(facts, Report(version, CAUSES[action], age, dead), now, ours)
+        case Downloaded(version=version):
+            return note_download(facts, name_hash(version))
         case Installed(version=version):
             return note_install(facts, name_hash(version))
         case Lifted(version=version):

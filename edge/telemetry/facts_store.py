@@ -22,6 +22,7 @@ from edge.domain.errors import Unavailable
 from edge.domain.facts import DeviceFacts, day_of
 from edge.telemetry.facts_changes import (
     Chose,
+    Downloaded,
     Erased,
     Failed,
     Faulted,
@@ -237,7 +238,7 @@ class FactsWriter:
             if isinstance(change, Failed) and (failure := newly_withheld(before, after)) is not None:
                 withheld.append(Withheld(change.app, change.device, failure.bundle, failure.cause))
             changed[key] = after, today
-            durably = durably or not isinstance(change, Offered | Installed)
+            durably = durably or not isinstance(change, Offered | Downloaded | Installed)
         return [encode_slot(key, facts, day) for key, (facts, day) in changed.items()], durably
 
     def _ours(self, change: Failed) -> Ours:

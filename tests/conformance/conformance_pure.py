@@ -20,7 +20,7 @@ from edge.node.delivery import CONTENT_TYPES, Asked, Blob, plan_delivery
 from edge.node.peers import Peer
 from edge.node.rate_limits import ChannelLimits
 from edge.node.refusals import refusal_body
-from edge.node.reported import changes_in
+from edge.node.reported import changes_in, downloads_in
 from edge.telemetry.facts_changes import Chose, FactChange, Offered, change_facts
 from edge.wire.answers import encode_answer
 from edge.wire.body import WireError
@@ -116,6 +116,8 @@ class PureNode:
         report = parse_stats(body)
         known = [event for event in report.events if event.app in self.snapshots]
         if known:  # one change after the other: each changes what the next one meets
+            for downloaded in downloads_in(known, self.snapshots[known[0].app], self.facts_of):
+                self.record(downloaded)
             for _, change in changes_in(known, self.snapshots[known[0].app], self.facts_of, MOMENT, PEER):
                 self.record(change)
         self.events += known

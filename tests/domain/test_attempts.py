@@ -10,6 +10,7 @@ from edge.domain.attempts import (
     choose_channel,
     lift,
     newly_withheld,
+    note_download,
     note_failure,
     note_install,
     note_offer,
@@ -70,6 +71,9 @@ class Phone:
         for action in actions:
             self.said(action, V)
         return self
+
+    def downloaded(self, version: str = V) -> "Phone":
+        return self._take(note_download(self.facts, name_hash(version)))
 
     def later(self, seconds: float) -> "Phone":
         self.now += seconds
@@ -222,6 +226,52 @@ def test_attempts_of_one_bundle_are_counted_on_after_another_one():
     assert phone.said("download_fail").step(V) is Step.FOR_A_DAY
 
 
+# --- downloaded well ---
+
+
+def test_checks_that_fail_after_a_download_are_about_nothing_and_write_nothing():
+    phone = Phone().offered().downloaded()
+    assert phone.writes == 2
+    for _ in range(20):
+        phone.offered().said("download_fail", RAN).downloaded().later(HOUR)
+    assert (phone.writes, phone.step()) == (2, None)
+
+
+def test_a_download_after_a_failed_one_is_as_good():
+    phone = Phone().failed("download_fail").downloaded()
+    for _ in range(5):
+        phone.offered().said("download_fail", RAN)
+    assert phone.step() is Step.FAILED_ONCE
+
+
+def test_a_later_offer_counts_by_itself():
+    assert Phone().offered().downloaded().offered(W).offered().said("download_fail", RAN).step() is Step.FAILED_ONCE
+    changed = Phone().offered().downloaded().offered(mark=MARK + 1).said("download_fail", RAN)
+    assert changed.step() is Step.FAILED_ONCE
+
+
+@pytest.mark.parametrize("named", [V, RAN, ""])
+def test_what_is_unpacked_in_vain_after_its_download_fails(named):
+    phone = Phone()
+    for _ in range(2):
+        phone.offered().downloaded().said("unzip_fail", named).said("download_fail", RAN)
+    assert phone.step() is Step.FOR_A_DAY
+
+
+def test_a_certain_cause_of_another_known_bundle_is_not_about_what_was_downloaded():
+    assert Phone().offered(W).offered().downloaded().said("unzip_fail", W).step() is None
+
+
+def test_a_start_fails_after_its_download():
+    assert Phone().offered().downloaded().later(30 * DAY).said("update_fail", V).step() is Step.FOR_GOOD
+
+
+def test_a_download_of_what_was_not_offered_last_changes_nothing():
+    assert Phone().downloaded().facts == NO_FACTS
+    phone = Phone().offered(W).offered().downloaded(W)
+    assert phone.writes == 2 and phone.said("download_fail", RAN).step() is Step.FAILED_ONCE
+
+
 # --- withheld, and tried again ---
 
 
@@ -369,7 +419,7 @@ def test_what_a_change_made_withheld_is_said_once():
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["offer", "fail", "start", "lift", "install", "choose"]),
+        st.sampled_from(["offer", "fail", "start", "lift", "download", "install", "choose"]),
         st.integers(1, 8),
         st.sampled_from([0.0, 30.0, 2 * HOUR, 3 * DAY]),
         st.integers(0, 1),
@@ -398,6 +448,8 @@ def test_facts_always_fit_and_only_offered_bundles_fail(events):
             case "lift":
                 facts = lift(facts, bundle)
                 assert failure_of(facts, bundle) is None
+            case "download":
+                facts = note_download(facts, bundle)
             case "install":
                 facts = note_install(facts, bundle)
             case "choose":

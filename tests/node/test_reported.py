@@ -18,8 +18,8 @@ from edge.domain.facts import (
 )
 from edge.domain.model import DeviceId
 from edge.node.peers import Peer
-from edge.node.reported import changes_in
-from edge.telemetry.facts_changes import Failed, Installed, Offered, change_facts
+from edge.node.reported import DOWNLOADED, changes_in, downloads_in
+from edge.telemetry.facts_changes import Downloaded, Failed, Installed, Offered, change_facts
 from edge.wire.actions import ACTIONS
 from edge.wire.stats import Event
 
@@ -155,3 +155,26 @@ def test_on_ios_the_name_of_a_failed_manifest_is_dead(event, dead):
 def test_an_installation_is_told_where_its_downloads_failed_before(action, facts, told):
     expected = [Installed(APP, DEVICE, "1.0.4")] if told else []
     assert changes(an_event(action, "1.0.4"), facts=facts) == expected
+
+
+OPEN = change_facts(NO_FACTS, Offered(APP, DEVICE, "1.0.4", "1.0.0", 5), MOMENT.now)
+
+
+@pytest.mark.parametrize("action", ["download_complete", "set", "set_next"])
+@pytest.mark.parametrize(
+    ("facts", "version", "told"),
+    [
+        (OPEN, "1.0.4", True),
+        (OPEN, "1.0.3", False),
+        (change_facts(OPEN, Downloaded(APP, DEVICE, "1.0.4"), MOMENT.now), "1.0.4", False),
+        (NO_FACTS, "1.0.4", True),  # its offer may wait to be noted
+    ],
+)
+def test_a_download_of_a_bundle_of_ours_is_told_until_it_is_noted(action, facts, version, told):
+    found = list(downloads_in([an_event(action, version)], SNAPSHOT, lambda app, device: facts))
+    assert found == ([Downloaded(APP, DEVICE, version)] if told else [])
+
+
+def test_nothing_else_says_that_a_bundle_was_downloaded():
+    others = [an_event(action, "1.0.4") for action in sorted(ACTIONS - DOWNLOADED)]
+    assert list(downloads_in(others, SNAPSHOT, lambda app, device: OPEN)) == []

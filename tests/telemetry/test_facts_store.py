@@ -12,7 +12,17 @@ from facts_world import APP, HOUR, NOW, Model, bytes_on_disk, device, difference
 
 from edge.domain.facts import CAUSES, NO_FACTS, Cause, DeviceFacts, Failure, Latest, Step, name_hash, ran_of
 from edge.telemetry import facts_store
-from edge.telemetry.facts_changes import Chose, Erased, Failed, Faulted, Installed, Lifted, Offered, Withheld
+from edge.telemetry.facts_changes import (
+    Chose,
+    Downloaded,
+    Erased,
+    Failed,
+    Faulted,
+    Installed,
+    Lifted,
+    Offered,
+    Withheld,
+)
 from edge.telemetry.facts_log import list_logs, log_number
 from edge.telemetry.facts_recovery import FactsInUse
 from edge.telemetry.facts_slot import SLOTS, NewerFacts, key_of
@@ -23,7 +33,7 @@ ONE = name_hash("1.0.0")
 OFFERED = Offered(APP, device(1), "1.0.0", "0.9.0", 5)
 LATEST = Latest(int(NOW), ran_of("0.9.0"), 5)
 COUNTED = LATEST._replace(retried=True, counted=True).packed()
-CLOSED = LATEST._replace(counted=True).packed()
+LOADED = LATEST._replace(ran=0).packed()
 FAILED = (Failure(ONE, Step.FOR_GOOD, Cause.UPDATE_FAIL, 0, HOUR),)
 UNSURE = (Failure(ONE, Step.FAILED_ONCE, Cause.CHECKSUM_FAIL, 5, HOUR),)
 
@@ -82,7 +92,8 @@ async def test_every_change_is_visible_on_return(tmp_path):
             (Chose(APP, device(1), ""), NO_FACTS),
             (OFFERED, DeviceFacts(offered=(ONE,), latest=LATEST.packed())),
             (Failed(APP, device(1), "", "checksum_fail"), DeviceFacts(failures=UNSURE, latest=COUNTED)),
-            (Installed(APP, device(1), "1.0.0"), DeviceFacts(offered=(ONE,), latest=CLOSED)),
+            (Installed(APP, device(1), "1.0.0"), DeviceFacts(offered=(ONE,), latest=LOADED)),
+            (Downloaded(APP, device(1), "1.0.0"), DeviceFacts(offered=(ONE,), latest=LOADED)),
             (Erased(APP, device(1)), NO_FACTS),
         ]
         for change, expected in steps:

@@ -51,7 +51,12 @@ def _downloads(launch: Launch) -> Counter[str]:
 
 
 def _reports(launch: Launch) -> Counter[Report]:
-    return Counter(report for report in launch.reports if _is_compared(report.action))
+    return Counter(_steady(report) for report in launch.reports if _is_compared(report.action))
+
+
+def _steady(report: Report) -> Report:
+    # Up to 7.27.5 Android erases the record of the bundle while it makes this report, which may say `builtin` then.
+    return report._replace(version=None) if report.action == "download_complete" else report
 
 
 def _progress(launch: Launch) -> list[int]:

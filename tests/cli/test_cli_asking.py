@@ -48,7 +48,7 @@ def prepared(app, folder):
     """What some of these need to change anything."""
     return {
         "public": ("channel", "create", app, "quiet"),
-        "promote": ("rollout", "start", app, "stable", "--bundle", "1.0.0", "--steps", "1"),
+        "promote": ("rollout", "start", app, "stable", "--bundle", "1.0.0", "--steps", "1", "--downgrade"),
         "prune": ("bundle", "publish", app, folder, "--version", "0.9.0"),
         "delete a bundle": ("bundle", "publish", app, folder, "--version", "0.9.0"),
         "a forced setting": ("bundle", "publish", app, folder, "--version", "2.0.0"),

@@ -5,6 +5,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from factories import APP, DEVICE, NOW, a_bundle, a_change, a_manifest
 
@@ -101,10 +102,11 @@ async def test_an_id_that_was_used_is_refused(truth):
     """A start with it would be taken for a repeat, and begin nothing."""
     commit(truth, START, id="draw")
     commit(truth, MoveRollout(channel="production", move=Move.ROLL_BACK))
+    again = msgspec.structs.replace(START, again=True)  # the channel went back from its bundle
     with pytest.raises(Conflict, match="first used for") as refused:
-        await preview(foresight(truth))
+        await preview(foresight(truth), again)
     assert refused.value.code == "command_id_used"
-    assert (await preview(foresight(truth), change_id="another")).id == "another"
+    assert (await preview(foresight(truth), again, change_id="another")).id == "another"
 
 
 async def test_so_many_look_at_once_and_no_more(truth):

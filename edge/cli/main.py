@@ -6,6 +6,7 @@ module is imported when it is asked for, so `edge --help` is quick and one broke
 
 import importlib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import IO, Any, NamedTuple
 
 import click
@@ -68,6 +69,13 @@ class EdgeGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         verb = VERBS.get(cmd_name)
         return getattr(importlib.import_module(verb.module), verb.attribute) if verb else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and (alike := get_close_matches(args[0], VERBS, n=1)):
+            ctx.fail(f"there is no verb {args[0]!r} (did you mean {alike[0]}?)")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

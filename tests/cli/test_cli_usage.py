@@ -379,3 +379,15 @@ def test_our_own_bugs_rise():
     """An exception that nobody expected is not dressed up as the user's fault."""
     with pytest.raises(IndexError):
         Broken("edge").main(["broken"])
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("publsh", "publish"), ("rolback", "rollback"), ("apps", "app")])
+def test_a_verb_that_is_nearly_right_is_named(edge, typed, meant):
+    done = edge(typed, "com.example.app")
+    assert done.exit_code == 2
+    assert f"there is no verb {typed!r} (did you mean {meant}?)" in done.stderr
+
+
+def test_a_verb_like_no_other_is_refused_plainly(edge):
+    done = edge("zzz")
+    assert done.exit_code == 2 and "did you mean" not in done.stderr

@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from edge.bundles.selection import Selection
 from edge.cli.client import Client, Refused, app_path
-from edge.cli.publish import Release, publish
+from edge.cli.publish import How, Release, publish
 
 APP = "com.example.load"
 CHANNEL = "production"
@@ -22,6 +23,8 @@ STORM = "1.3.{}"  # published in the middle of a storm, under a new number each 
 
 COLD_APPS = tuple(f"com.example.cold.n{number:02}" for number in range(12))
 COLD_FILES = 120  # a release; all of them together are six times the descriptors a worker keeps open
+
+EVERYTHING = Selection((), (), frozenset())  # nothing in what is made here is to be left out
 
 CHUNKS = 60  # files of the load app: a web build of medium size, some 1.5 MB
 SAME_OF_TEN = 8  # chunks of a release that the one before had too: a bundler renames what changed
@@ -87,7 +90,7 @@ def _publish(client: Client, app: str, version: str, chunks: int = CHUNKS, *, of
             path = Path(folder) / name
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
-        publish(client, Release(app, version, CHANNEL if offered else None, "", "", ""), Path(folder))
+        publish(client, Release(app, version, CHANNEL if offered else None), Path(folder), How(EVERYTHING))
     return Published(app, version, "published")
 
 

@@ -55,8 +55,13 @@ def _reports(launch: Launch) -> Counter[Report]:
 
 
 def _steady(report: Report) -> Report:
-    # Up to 7.27.5 Android erases the record of the bundle while it makes this report, which may say `builtin` then.
-    return report._replace(version=None) if report.action == "download_complete" else report
+    match report.action:
+        case "download_complete":  # up to 7.27.5 Android erases the bundle's record meanwhile: it may say `builtin`
+            return report._replace(version=None)
+        case "set_next":  # Android reads what runs when it sends this, which may be the new bundle by then
+            return report._replace(old_version=None)
+        case _:
+            return report
 
 
 def _progress(launch: Launch) -> list[int]:

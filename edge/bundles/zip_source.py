@@ -1,4 +1,4 @@
-"""The files of a publisher's zip, whoever made it: unpacked to files named by number, so no name becomes a path.
+"""The files of a publisher's zip, by any tool: unpacked to files named by number, so no name becomes a path.
 
 Names: UTF-8 wherever they are valid UTF-8, marked or not; `./` and doubled slashes are taken out; backslashes separate
 folders in a zip made on Windows. Everything else that is odd about a name is refused with the reason and the remedy.

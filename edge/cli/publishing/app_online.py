@@ -11,7 +11,7 @@ _UPDATES = "/updates"
 
 
 def ask_node(folder: AppFolder) -> list[Finding]:
-    """Nothing where the address is missing or is none: that is told already."""
+    """Nothing where the address is missing or is none: another finding says so."""
     address = folder.config.plugin.get("updateUrl") if folder.config else None
     if not isinstance(address, str) or not address.startswith(("http://", "https://")):
         return []

@@ -1,4 +1,4 @@
-"""Which files of a folder or zip are published: the options, and how a person is told what was left out."""
+"""Which files of a folder or zip are published: the options, and how the output names what was left out."""
 
 import functools
 from collections.abc import Callable, Sequence

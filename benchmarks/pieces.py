@@ -34,15 +34,15 @@ from benchmarks.worlds import (
 )
 from edge.domain.decide import decide
 from edge.domain.model import AppId
-from edge.node.bundle_routes import DEFAULT_PATIENCE
 from edge.node.connections import Connections
+from edge.node.data_directory import Truth
 from edge.node.desk import DeviceDesk
 from edge.node.files import OpenFiles
 from edge.node.lane import Lane
 from edge.node.lane_shared import LaneShared
 from edge.node.ordinary import END_OF_HEAD, KnownHeads
 from edge.node.peers import Proxies
-from edge.node.supervisor import Truth
+from edge.node.send import DEFAULT_PATIENCE
 from edge.wire.answers import encode_up_to_date
 from edge.wire.updates import parse_update_check
 

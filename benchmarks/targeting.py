@@ -41,7 +41,7 @@ from edge.domain.commands import (
     SetSegment,
 )
 from edge.domain.id_sets import encode_id_set
-from edge.node.supervisor import Truth
+from edge.node.data_directory import Truth
 
 PLAIN, TARGETED = "neither", "20 segments and a rollout"
 TARGETED_APP = "com.example.targeted"

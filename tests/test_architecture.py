@@ -71,5 +71,40 @@ def test_nothing_imports_the_load_tests_or_what_they_run_on(path):
     assert not roots & LOAD_ONLY
 
 
+def name_of(path: Path) -> str:
+    parts = ("edge", *path.relative_to(EDGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules_imported(path: Path) -> set[str]:
+    """The modules of edge that one module imports, for types alone included."""
+    names = {name_of(each) for each in MODULES}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return (found & names) - {name_of(path)}
+
+
+def circle_in(imports: dict[str, set[str]]) -> list[str]:
+    """The modules left when those that import nothing left are taken away, again and again: in or behind a circle."""
+    left = dict(imports)
+    while free := [name for name, reached in left.items() if not reached & left.keys()]:
+        for name in free:
+            del left[name]
+    return sorted(left)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    # A package's own module is imported with every module in it, so it must stay free of imports from inside.
+    assert circle_in({name_of(path): modules_imported(path) for path in MODULES}) == []
+
+
+def test_a_circle_is_found():
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+
+
 def test_every_room_has_its_place_in_the_picture():
     assert {p.name for p in EDGE.iterdir() if p.is_dir() and p.name != "__pycache__"} <= set(BELOW)

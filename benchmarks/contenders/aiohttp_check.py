@@ -16,12 +16,12 @@ from aiohttp import web
 
 from edge.config import Telemetry
 from edge.node.current import Current
+from edge.node.data_directory import Truth
 from edge.node.desk import DeviceDesk
 from edge.node.device_facts import Facts
 from edge.node.event_limits import EventLimits
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
-from edge.node.supervisor import Truth
 from edge.telemetry.facts_pages import TABLE_NAME
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.spool import Spool

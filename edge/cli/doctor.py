@@ -10,7 +10,7 @@ from edge.cli.output import Output, line
 from edge.config import load_config
 from edge.node.doctor import Finding, examine
 from edge.node.host import read_host
-from edge.node.worker import LISTEN_BACKLOG
+from edge.node.listening import LISTEN_BACKLOG
 
 
 @click.command()

@@ -25,7 +25,8 @@ from edge.domain.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.node.current import Current
-from edge.node.supervisor import Supervisor, Truth
+from edge.node.data_directory import Truth
+from edge.node.supervisor import Supervisor
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.known_devices import Known, KnownDevices
 from edge.telemetry.waiting_devices import count_waiting

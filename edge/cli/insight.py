@@ -24,10 +24,11 @@ from edge.domain.model import AppId
 from edge.domain.rollout import Moment
 from edge.domain.routes import pick
 from edge.node.current import Current
+from edge.node.data_directory import Truth
 from edge.node.exposition import encode_families
 from edge.node.metrics import Observed, build_metrics
 from edge.node.moments import Moments
-from edge.node.supervisor import Supervisor, Truth
+from edge.node.supervisor import Supervisor
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.fold import fold
 from edge.telemetry.room import held_bytes

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -21,7 +21,7 @@ from edge.node.delivery import CONTENT_TYPES, TRANSIENT, Asked, Blob, Plan, plan
 from edge.node.files import OpenFile, OpenFiles
 from edge.node.lost import RETRY_AFTER_SECONDS, LostBlobs
 from edge.node.refusals import refusal
-from edge.node.send import MINIMUM_BPS, STALL_SECONDS, Stalled, cut, send_file
+from edge.node.send import DEFAULT_PATIENCE, Patience, Stalled, cut, send_file
 from edge.wire.plugins import ZipEnd
 
 
@@ -32,15 +32,6 @@ class Readable(Protocol):
         Raises FileNotFoundError for those that are and that the disk has lost.
         """
 
-
-class Patience(NamedTuple):
-    """What a slow reader is given before its connection is cut: seconds without a byte, and bits per second."""
-
-    stall_seconds: float = STALL_SECONDS
-    minimum_bps: int = MINIMUM_BPS
-
-
-DEFAULT_PATIENCE = Patience()
 
 # Told of each download that this node failed; with True, of one that it cut because its peer took nothing.
 Failed = Callable[[web.Request, bool], None]

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from edge.node.asking import BEGUN
-from edge.node.bundle_routes import Patience, add_bundle_routes
+from edge.node.bundle_routes import add_bundle_routes
 from edge.node.channel_routes import add_channel_routes
 from edge.node.desk import DeviceDesk
 from edge.node.device_routes import (
@@ -23,6 +23,7 @@ from edge.node.device_routes import (
 from edge.node.files import OpenFiles
 from edge.node.overload import RETRY_AFTER_SECONDS
 from edge.node.refusals import refusal, refuse, refuse_malformed
+from edge.node.send import Patience
 
 PREFLIGHT_SECONDS = 86_400  # browsers keep a preflight's answer at most this long
 

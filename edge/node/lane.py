@@ -18,7 +18,8 @@ from edge.node.addresses import plain_address
 from edge.node.desk import Reply
 from edge.node.fetch import Fetch
 from edge.node.files import OpenFile
-from edge.node.lane_shared import LaneShared, Outgoing
+from edge.node.lane_answers import Outgoing
+from edge.node.lane_shared import LaneShared
 from edge.node.offers import Body
 from edge.node.ordinary import END_OF_HEAD, Head
 from edge.node.peers import country_of
@@ -132,7 +133,7 @@ class Lane(asyncio.Protocol):
         country = country_of(head.country) if self._proxied else ""
         reply = shared.desk.take_check(body, shared.desk.public_url or self._base(head), country)
         shared.checks += 1
-        answer = shared.answer(reply, head.closes, head.takes_gzip)
+        answer = shared.answers.whole(reply, head.closes, head.takes_gzip)
         self._transport.write(answer)
         if traffic.access is None and reply.status == 200:
             traffic.checks += 1
@@ -146,7 +147,7 @@ class Lane(asyncio.Protocol):
     def _greet(self, head: Head) -> None:
         """A balancer asks whether we live; who answers does."""
         begun = perf_counter()
-        answer = self._shared.answer(GREETING, head.closes, False)
+        answer = self._shared.answers.whole(GREETING, head.closes, False)
         self._transport.write(answer)
         self._shared.note(self._address, head, GREETING.status, len(answer), begun, "")
         if head.closes:
@@ -204,7 +205,7 @@ class Lane(asyncio.Protocol):
         shared, begun = self._shared, perf_counter()
         reply = await shared.desk.take_report(body, shared.peer_of(self._address))
         shared.reports += 1
-        answer = shared.answer(reply, self._closing, head.takes_gzip)
+        answer = shared.answers.whole(reply, self._closing, head.takes_gzip)
         self._transport.write(answer)
         shared.note(self._address, head, reply.status, len(answer), begun, reply.app)
 
@@ -224,7 +225,7 @@ class Lane(asyncio.Protocol):
                 self._work(self._open_and_send(head, fetch, path, begun), downloads=1)
             return path is not None
         self._closing = head.closes
-        answer = shared.outgoing(fetch, file, head.closes)
+        answer = shared.answers.outgoing(fetch, file, head.closes)
         sent = send_at_once(self._transport, answer.head, file.fd, answer.offset, answer.length)
         if sent < answer.total_bytes:
             self._work(self._send_rest(head, fetch, file, answer, sent, begun), file, downloads=1)
@@ -240,7 +241,7 @@ class Lane(asyncio.Protocol):
         async with shared.files.lend(fetch.digest, path) as file:
             if file is not None:
                 shared.desk.lost.found(fetch.digest)
-                await self._send_rest(head, fetch, file, shared.outgoing(fetch, file, self._closing), 0, begun)
+                await self._send_rest(head, fetch, file, shared.answers.outgoing(fetch, file, self._closing), 0, begun)
                 return
         answer = shared.lost(fetch, self._closing)
         self._transport.write(answer.head)

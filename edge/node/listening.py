@@ -5,6 +5,8 @@ import socket
 
 from edge.domain.errors import EdgeError
 
+LISTEN_BACKLOG = 4_096  # a release wakes every device at once; the kernel caps it at somaxconn
+
 
 class CannotListen(EdgeError):
     """The address is taken or not this machine's."""

@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 import termios
+from typing import NamedTuple
 
 TURN_BYTES = 256 * 1024  # sent before the loop's other work gets its turn: about 35 µs of copying into the kernel
 COPY_BYTES = 128 * 1024  # read at once where TLS needs the bytes; also what may wait in the transport
@@ -38,6 +39,16 @@ class Stalled(ConnectionError):
 
 class Truncated(Exception):
     """The file ends before the bytes that were promised: our store's fault. The answer cannot be completed."""
+
+
+class Patience(NamedTuple):
+    """What a slow reader is given before its connection is cut: seconds without a byte, and bits per second."""
+
+    stall_seconds: float = STALL_SECONDS
+    minimum_bps: int = MINIMUM_BPS
+
+
+DEFAULT_PATIENCE = Patience()
 
 
 async def send_file(

@@ -7,27 +7,21 @@ changes releases, the control API, is built on top of it and handed the `announc
 import asyncio
 import logging
 import os
-import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edge.bundles.durable import create_file
-from edge.bundles.fs import FsStore
-from edge.bundles.keyset import open_trust
-from edge.bundles.probe import probe
-from edge.bundles.releases import Head, Releases
-from edge.bundles.signing import load_or_create_writer
+from edge.bundles.releases import Head
 from edge.config import Config
 from edge.domain.errors import EdgeError
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId
+from edge.node.data_directory import Truth
 from edge.node.link import Setup
-from edge.node.listening import listen
+from edge.node.listening import LISTEN_BACKLOG, listen
 from edge.node.pool import CannotStart, WorkerPool
 from edge.node.tls import BadPair, Pair, expiry_of, read_pair
-from edge.node.worker import LISTEN_BACKLOG
 from edge.telemetry.facts_changes import Told, Withheld
 from edge.telemetry.facts_store import FactsWriter
 from edge.telemetry.facts_table import FactsTable
@@ -36,34 +30,6 @@ POLL_SECONDS = 1.0  # how late another writer's change may be seen here; this no
 REFRESH_SECONDS = 15.0  # how often shards are looked at; one is signed anew when it is over a minute old
 
 log = logging.getLogger("edge.node")
-
-
-class Truth:
-    """The store of a data directory, opened and checked, with this node's own key in it."""
-
-    def __init__(self, data_dir: Path, now: float) -> None:
-        """Raises EdgeError: a store that ignores conditions, is not trusted, or does not list this node's key."""
-        self.node_dir = data_dir / "node"
-        self.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.node = _node_id(self.node_dir / "id")
-        self.store = FsStore(data_dir / "store")
-        self.store.remove_leftovers(now)
-        probe(self.store)
-        self.writer = load_or_create_writer(self.node_dir / "writer.key")
-        self.trust = open_trust(self.store, self.node_dir, now, self.writer)
-        self.releases = Releases(self.store, self.writer, self.trust)
-
-    @property
-    def spool_dir(self) -> Path:
-        return self.node_dir / "telemetry" / "spool"
-
-    @property
-    def facts_dir(self) -> Path:
-        return self.node_dir / "telemetry" / "facts"
-
-    @property
-    def counts_database(self) -> Path:
-        return self.node_dir / "telemetry" / "counts.sqlite"
 
 
 class Supervisor:
@@ -229,10 +195,3 @@ class Supervisor:
             except (EdgeError, OSError) as error:
                 log.error("heads cannot be signed anew; they will show as stale: %s", error)
             await asyncio.sleep(REFRESH_SECONDS)
-
-
-def _node_id(path: Path) -> str:
-    """A random name of this data directory, made once: telemetry is counted once per (node, segment)."""
-    if not path.exists():
-        create_file(path, secrets.token_hex(8).encode(), path.with_name(f"id.{secrets.token_hex(4)}"))
-    return path.read_text()

@@ -23,8 +23,7 @@ from edge.bundles.releases import Head
 from edge.domain.model import AppId
 from edge.domain.snapshot import AppSnapshot
 from edge.node.access_log import AccessLog
-from edge.node.bundle_routes import Patience
-from edge.node.connections import Connections, accept_with, connections_limit, raise_descriptor_limit
+from edge.node.connections import Connections, connections_limit, raise_descriptor_limit
 from edge.node.current import Current
 from edge.node.desk import DeviceDesk
 from edge.node.device_app import build_device_app
@@ -32,12 +31,15 @@ from edge.node.device_facts import Facts
 from edge.node.device_routes import Readiness
 from edge.node.event_limits import EventLimits
 from edge.node.files import OpenFiles
+from edge.node.http_connection import accept_with
 from edge.node.lane import Lane
 from edge.node.lane_shared import LaneShared
 from edge.node.link import Ask, Drain, Heads, Issued, Link, NewPair, Ready, Recorded, Seen, Setup, Status, ToWorker
+from edge.node.listening import LISTEN_BACKLOG
 from edge.node.log import set_up_logging
 from edge.node.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.peers import Proxies
+from edge.node.send import Patience
 from edge.node.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, PortTls
 from edge.node.traffic import Traffic
 from edge.telemetry.facts_table import FactsTable
@@ -45,7 +47,6 @@ from edge.telemetry.room import Room
 from edge.telemetry.spool import Spool
 
 OPEN_FILES_LIMIT = 512  # cached descriptors; well below the usual limit of 1,024 a process beside the connections
-LISTEN_BACKLOG = 4_096  # a release wakes every device at once; the kernel caps it at somaxconn
 
 SWITCH_SECONDS = 0.0005
 COLLECT_AFTER_OBJECTS = 50_000  # containers more than before; at Python's own 700 it ran at every tenth check

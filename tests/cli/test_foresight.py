@@ -23,7 +23,7 @@ from edge.domain.commands import (
 from edge.domain.errors import Conflict, NotFound, Unavailable
 from edge.domain.model import AppId
 from edge.domain.rollout import Moment, Move
-from edge.node.supervisor import Truth
+from edge.node.data_directory import Truth
 from edge.telemetry.facts_changes import Failed, Offered
 from edge.telemetry.facts_store import FactsWriter
 from edge.telemetry.record import encode_record

@@ -26,8 +26,8 @@ from edge.config import Config, Devices, Telemetry
 from edge.domain.errors import Unavailable
 from edge.domain.facts import DAY_SECONDS, DeviceFacts
 from edge.domain.model import AppId
-from edge.node.bundle_routes import DEFAULT_PATIENCE
 from edge.node.current import Current
+from edge.node.data_directory import Truth
 from edge.node.desk import DeviceDesk
 from edge.node.device_app import build_device_app
 from edge.node.device_facts import Facts
@@ -38,7 +38,8 @@ from edge.node.link import Record
 from edge.node.listening import port_of
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
-from edge.node.supervisor import Supervisor, Truth
+from edge.node.send import DEFAULT_PATIENCE
+from edge.node.supervisor import Supervisor
 from edge.telemetry.facts_changes import FactChange
 from edge.telemetry.facts_store import FactsWriter
 from edge.telemetry.facts_table import FactsTable

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from edge.node.bundle_routes import DEFAULT_PATIENCE, add_bundle_routes
+from edge.node.bundle_routes import add_bundle_routes
 from edge.node.connections import Connections
 from edge.node.desk import DeviceDesk
 from edge.node.device_facts import Facts
@@ -23,6 +23,7 @@ from edge.node.lane_shared import LaneShared
 from edge.node.lost import LostBlobs
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
+from edge.node.send import DEFAULT_PATIENCE
 from edge.telemetry.facts_table import FactsTable
 
 

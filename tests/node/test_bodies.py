@@ -7,7 +7,8 @@ from aiohttp import web
 from test_connections import a_client, read_until_closed
 
 from edge.node.bodies import read_body
-from edge.node.connections import Connections, accept_with
+from edge.node.connections import Connections
+from edge.node.http_connection import accept_with
 from edge.node.peers import Proxies
 from edge.node.refusals import refuse
 

@@ -10,9 +10,9 @@ from edge.node.connections import (
     HEAD_LIMIT_BYTES,
     RESERVED_DESCRIPTORS,
     Connections,
-    accept_with,
     connections_limit,
 )
+from edge.node.http_connection import accept_with
 from edge.node.peers import Proxies
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

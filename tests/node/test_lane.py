@@ -18,8 +18,7 @@ from factories import APP, DEVICE
 from test_supervisor import a_truth, publish
 
 from edge.bundles.store import blob_key
-from edge.node.bundle_routes import DEFAULT_PATIENCE, Patience
-from edge.node.connections import Connections, accept_with
+from edge.node.connections import Connections
 from edge.node.current import Current
 from edge.node.delivery import Asked
 from edge.node.desk import DeviceDesk
@@ -29,10 +28,12 @@ from edge.node.device_routes import Readiness
 from edge.node.event_limits import EventLimits
 from edge.node.fetch import Fetch
 from edge.node.files import OpenFiles
+from edge.node.http_connection import accept_with
 from edge.node.lane import WAITING_LIMIT_BYTES, Lane
 from edge.node.lane_shared import LaneShared
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
+from edge.node.send import DEFAULT_PATIENCE, Patience
 from edge.telemetry.facts_changes import Faulted
 from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.spool import Spool

@@ -16,8 +16,9 @@ from factories import APP, DEVICE, a_bundle, a_change, a_manifest
 from edge.bundles.store import blob_key
 from edge.config import Config, Devices
 from edge.domain.commands import ChannelSettings, CreateApp, CreateChannel, PublishBundle, SetChannel
+from edge.node.data_directory import Truth
 from edge.node.listening import CannotListen, listen, port_of
-from edge.node.supervisor import Supervisor, Truth
+from edge.node.supervisor import Supervisor
 
 WORKERS = 2
 PROMPT_SECONDS = 10.0  # for what takes milliseconds on a quiet machine; waiting longer means it never comes

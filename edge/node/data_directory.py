@@ -1,0 +1,46 @@
+"""The data directory of a node: its object store, its own key and id, and the paths of what it keeps for itself."""
+
+import secrets
+from pathlib import Path
+
+from edge.bundles.durable import create_file
+from edge.bundles.fs import FsStore
+from edge.bundles.keyset import open_trust
+from edge.bundles.probe import probe
+from edge.bundles.releases import Releases
+from edge.bundles.signing import load_or_create_writer
+
+
+class Truth:
+    """The store of a data directory, opened and checked, with this node's own key in it."""
+
+    def __init__(self, data_dir: Path, now: float) -> None:
+        """Raises EdgeError: a store that ignores conditions, is not trusted, or does not list this node's key."""
+        self.node_dir = data_dir / "node"
+        self.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.node = _node_id(self.node_dir / "id")
+        self.store = FsStore(data_dir / "store")
+        self.store.remove_leftovers(now)
+        probe(self.store)
+        self.writer = load_or_create_writer(self.node_dir / "writer.key")
+        self.trust = open_trust(self.store, self.node_dir, now, self.writer)
+        self.releases = Releases(self.store, self.writer, self.trust)
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.node_dir / "telemetry" / "spool"
+
+    @property
+    def facts_dir(self) -> Path:
+        return self.node_dir / "telemetry" / "facts"
+
+    @property
+    def counts_database(self) -> Path:
+        return self.node_dir / "telemetry" / "counts.sqlite"
+
+
+def _node_id(path: Path) -> str:
+    """A random name of this data directory, made once: telemetry is counted once per (node, segment)."""
+    if not path.exists():
+        create_file(path, secrets.token_hex(8).encode(), path.with_name(f"id.{secrets.token_hex(4)}"))
+    return path.read_text()

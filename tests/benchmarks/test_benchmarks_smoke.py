@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from benchmarks.__main__ import COMMANDS
 from benchmarks.accounting import (
@@ -30,7 +30,6 @@ from benchmarks.worlds import check_request, device_ids, get_request, question
 from benchmarks.wrk import Load, Summary, encode_script, parse_summary
 from edge.wire.updates import parse_update_check
 
-ROOT = Path(__file__).parent.parent.parent
 SPIN = "import sys, time\nwhile time.process_time() < 0.3: pass\nprint('spun', flush=True)\nsys.stdin.read()"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + bytes(70_000)
 

@@ -4,9 +4,9 @@ import base64
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
+from places import ROOT, VECTORS
 
 from edge.bundles.encrypt import encrypt
 from edge.bundles.opening import Opening
@@ -17,8 +17,8 @@ from edge.device.profile import Encryption as Form
 from edge.domain.encryption import build_encryption
 from edge.domain.errors import Invalid
 
-VECTORS = Path(__file__).parents[1] / "vectors/encryption"
-PLUGIN_VECTORS = Path(__file__).parents[3] / "shared/reference/vectors/crypto-rsa.json"
+ENCRYPTED = VECTORS / "encryption"
+PLUGIN_VECTORS = ROOT.parent / "shared/reference/vectors/crypto-rsa.json"
 PLAIN = ("page.html", "big.bin")
 OPENSSL = shutil.which("openssl")
 
@@ -26,11 +26,11 @@ with_openssl = pytest.mark.skipif(OPENSSL is None, reason="no openssl on this ma
 
 
 def text(name: str) -> str:
-    return (VECTORS / name).read_text()
+    return (ENCRYPTED / name).read_text()
 
 
 def content(name: str) -> bytes:
-    return (VECTORS / name).read_bytes()
+    return (ENCRYPTED / name).read_bytes()
 
 
 def openssl(*args, given: bytes = b"") -> bytes:
@@ -39,7 +39,7 @@ def openssl(*args, given: bytes = b"") -> bytes:
 
 @pytest.fixture(scope="module")
 def key():
-    return load_private_key(VECTORS / "private.pem")
+    return load_private_key(ENCRYPTED / "private.pem")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def opening(key):
 
 @with_openssl
 def test_openssl_makes_the_same_vectors_again(tmp_path):
-    shutil.copytree(VECTORS, tmp_path / "again")
+    shutil.copytree(ENCRYPTED, tmp_path / "again")
     made = ["page.html.enc", "big.bin.enc", "page.html.signed", "big.bin.signed", "session_key.txt", "public.pem"]
     for name in made:
         (tmp_path / "again" / name).unlink()
@@ -110,7 +110,7 @@ def content_of(packed, name):
 
 def recovered(block: bytes) -> bytes:
     return openssl(
-        "pkeyutl", "-verifyrecover", "-pubin", "-inkey", VECTORS / "public.pem", "-in", "/dev/stdin", given=block
+        "pkeyutl", "-verifyrecover", "-pubin", "-inkey", ENCRYPTED / "public.pem", "-in", "/dev/stdin", given=block
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import brotli
 import pytest
+from places import ROOT
 
 from edge.bundles import compress
 from edge.bundles.limits import MIB
@@ -20,7 +21,6 @@ from edge.bundles.zip_reader import read_directory
 from edge.domain.errors import EdgeError
 from edge.domain.manifest import content_digest, parse_manifest
 
-ROOT = Path(__file__).parents[2]
 TEXT = " ".join(f"word{n % 977} is {n}" for n in range(4000)).encode()
 NOISE = random.Random(7).randbytes(70_000)
 SITE = {

@@ -1,9 +1,9 @@
 """How each generation reads the same bytes, on both sides of every border."""
 
 import json
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from edge.device.answer import (
     BACKEND_REFUSAL,
@@ -120,7 +120,7 @@ def test_kind_decides(platform, release, word, kind, report):
 
 
 def test_published_kind_vectors_agree():
-    vectors = Path(__file__).parents[3] / "shared/reference/vectors/core.json"
+    vectors = ROOT.parent / "shared/reference/vectors/core.json"
     if not vectors.exists():
         pytest.skip(f"the plugin's own vectors are not at {vectors}")
     names = {"up_to_date": NoUpdate, "blocked": Blocked, "failed": Failed}

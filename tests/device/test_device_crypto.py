@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 from functools import cache
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import padding
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from device_world import crc32, files_in, hashes, sha256, web_build, zipped
+from places import ROOT
 
 from edge.device.crypto import DeviceKey, Undecryptable
 from edge.device.ledger import Result
@@ -20,7 +20,7 @@ from edge.device.profile import Brotli, Encryption
 
 FILES = web_build(1)
 ARCHIVE = zipped(FILES)
-VECTORS = Path(__file__).parents[3] / "shared/reference/vectors/crypto-rsa.json"
+VECTORS = ROOT.parent / "shared/reference/vectors/crypto-rsa.json"
 
 
 class Publisher:

@@ -1,12 +1,12 @@
 """The simulator against what published releases did: reports of an install, of a failed boot, of the next update."""
 
 import json
-from pathlib import Path
 
 import pytest
 from device_world import web_build, zipped
+from places import VECTORS
 
-RELEASES = json.loads((Path(__file__).parents[1] / "vectors/clients/reports.json").read_bytes())["releases"]
+RELEASES = json.loads((VECTORS / "clients/reports.json").read_bytes())["releases"]
 
 
 def is_compared(action):

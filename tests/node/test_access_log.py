@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import aiohttp
 import pytest
 from factories import APP, DEVICE
-from test_supervisor import a_config, a_truth, check, publish, running
+from node_world import a_config, a_truth, check, publish, running
 
 from edge.config import Config, Log
 from edge.node.access_log import BUFFER_LINES, AccessLog, Line, chunks_of, encode_json, encode_text

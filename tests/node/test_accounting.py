@@ -4,7 +4,7 @@ import json
 import time
 
 from factories import APP
-from test_supervisor import a_truth, publish
+from node_world import a_truth, publish
 
 from edge.node.current import Current
 from edge.node.desk import DeviceDesk

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from aiohttp import web
-from test_connections import a_client, read_until_closed
+from raw_client import a_client, read_until_closed
 
 from edge.node.bodies import read_body
 from edge.node.connections import Connections

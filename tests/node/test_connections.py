@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from raw_client import a_client, read_until_closed
 
 from edge.node.connections import (
     CONNECTIONS_LIMIT,
@@ -16,7 +17,6 @@ from edge.node.http_connection import accept_with
 from edge.node.peers import Proxies
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-PROMPT_SECONDS = 5.0
 
 
 def test_an_address_gets_its_share_and_gives_it_back():
@@ -80,23 +80,6 @@ async def a_server(connections, **limits):
     finally:
         server.close()
         await runner.cleanup()
-
-
-@asynccontextmanager
-async def a_client(port):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        async with asyncio.timeout(PROMPT_SECONDS):
-            yield reader, writer
-    finally:
-        writer.close()
-
-
-async def read_until_closed(reader):
-    try:
-        return await reader.read()
-    except ConnectionError:
-        return b""
 
 
 async def test_a_flood_from_one_address_is_closed_and_the_next_device_served():

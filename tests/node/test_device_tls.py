@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from certificates import Files, a_certificate
 from factories import APP
-from test_supervisor import PROMPT_SECONDS, a_config, a_truth, check, publish, running
+from node_world import PROMPT_SECONDS, a_config, a_truth, check, publish, running
 
 from edge.node.send import send_file
 from edge.node.supervisor import Supervisor

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from factories import APP, DEVICE, a_bundle, a_change, a_manifest
 from msgspec import UNSET
+from node_world import PROMPT_SECONDS, a_config, a_truth, info, publish, running
 from spooled import events_of
-from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
 
 from edge.bundles.store import blob_key
 from edge.domain.commands import (
@@ -26,20 +26,6 @@ from edge.domain.commands import (
 from edge.domain.facts import awaits, name_hash
 
 OLD, NEW = "7.33.4", "8.51.14"
-
-
-def info(plugin: str = NEW, **fields) -> dict:
-    return {
-        "platform": "android",
-        "device_id": DEVICE,
-        "app_id": APP,
-        "version_build": "1.0.0",
-        "version_name": "1.0.0",
-        "version_os": "14",
-        "plugin_version": plugin,
-        "is_emulator": False,
-        "is_prod": True,
-    } | fields
 
 
 class Phone:

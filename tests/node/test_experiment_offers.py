@@ -7,9 +7,8 @@ import uuid
 
 import aiohttp
 from factories import APP, a_bundle, a_change, a_manifest
+from node_world import PROMPT_SECONDS, a_config, a_truth, info, publish, running
 from spooled import events_of
-from test_device_ways import info
-from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
 
 from edge.bundles.store import blob_key
 from edge.domain.buckets import bucket_of

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import ssl
-import sys
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,8 +15,6 @@ from urllib.parse import urlsplit
 import fronts
 import pytest
 from certificates import Files, a_certificate
-
-sys.path.append(str(Path(__file__).parent.parent / "cli"))
 from running_node import serving_node, web_build, write_folder
 
 APP = "com.acme.app"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 from aiohttp import web
 from factories import APP, DEVICE
-from test_supervisor import a_truth, publish
+from node_world import a_truth, publish
 
 from edge.bundles.store import blob_key
 from edge.node.connections import Connections

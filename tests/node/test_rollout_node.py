@@ -6,7 +6,7 @@ from collections import Counter
 
 import aiohttp
 from factories import APP, DEVICE, NOW, a_change
-from test_supervisor import PROMPT_SECONDS, a_config, a_truth, publish, running
+from node_world import PROMPT_SECONDS, a_config, a_truth, publish, running
 
 from edge.bundles.heads import shard_of
 from edge.bundles.releases import Releases

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from factories import APP, DEVICE, NOW, a_change
-from test_supervisor import a_truth, publish
+from node_world import a_truth, publish
 
 from edge.domain.commands import CreateApp
 from edge.domain.model import AppId

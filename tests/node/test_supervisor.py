@@ -6,74 +6,15 @@ import hashlib
 import json
 import os
 import signal
-import time
-from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 from factories import APP, DEVICE, a_bundle, a_change, a_manifest
+from node_world import PROMPT_SECONDS, WORKERS, a_config, a_truth, check, publish, running
 
 from edge.bundles.store import blob_key
-from edge.config import Config, Devices
-from edge.domain.commands import ChannelSettings, CreateApp, CreateChannel, PublishBundle, SetChannel
-from edge.node.data_directory import Truth
+from edge.domain.commands import ChannelSettings, CreateApp, PublishBundle, SetChannel
 from edge.node.listening import CannotListen, listen, port_of
-from edge.node.supervisor import Supervisor
-
-WORKERS = 2
-PROMPT_SECONDS = 10.0  # for what takes milliseconds on a quiet machine; waiting longer means it never comes
-
-
-def a_config(folder, **devices) -> Config:
-    settings = {"host": "127.0.0.1", "port": 0, "workers": WORKERS, "drain_seconds": 5.0} | devices
-    return Config(data_dir=str(folder), devices=Devices(**settings))
-
-
-def a_truth(folder) -> Truth:
-    truth = Truth(folder, time.time())
-    truth.releases.commit(APP, a_change(CreateApp(app=APP)))
-    truth.releases.commit(APP, a_change(CreateChannel(name="production", settings=ChannelSettings(public=True))))
-    return truth
-
-
-def publish(truth: Truth, version: str):
-    """A bundle whose zip and manifest are in the store; offered on the public channel by the returned commit."""
-    for content in (f"zip {version}".encode(), a_manifest(version)):
-        key = blob_key(hashlib.sha256(content).hexdigest())
-        if not truth.store.has(key):
-            truth.store.create(key, content)
-    bundle = a_bundle(version, zip=hashlib.sha256(f"zip {version}".encode()).hexdigest())
-    return truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel="production")))
-
-
-@asynccontextmanager
-async def running(config: Config, truth: Truth, **options):
-    supervisor = Supervisor(config, truth, **options)
-    ready = asyncio.Event()
-    task = asyncio.create_task(supervisor.run(ready))
-    try:
-        async with asyncio.timeout(PROMPT_SECONDS):
-            await ready.wait()
-        yield supervisor, f"http://127.0.0.1:{port_of(supervisor.listening)}"
-    finally:
-        supervisor.drain()
-        async with asyncio.timeout(2 * PROMPT_SECONDS):
-            await task
-
-
-async def check(session, address) -> dict:
-    question = {
-        "platform": "android",
-        "device_id": DEVICE,
-        "app_id": APP,
-        "version_build": "1.0.0",
-        "version_name": "1.0.0",
-        "plugin_version": "8.51.14",
-    }
-    # A connection each: the kernel spreads them over the workers.
-    async with session.post(f"{address}/updates", json=question, headers={"Connection": "close"}) as response:
-        assert response.status == 200
-        return await response.json()
 
 
 async def test_what_was_announced_is_what_every_worker_answers(tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.wire.actions import OF_NODE
-from tests.cli.running_node import Node, hashes, serving_node, write_folder
 from tests.real_plugin.crowd import DESCRIPTORS, crowding
+from tests.worlds.running_node import Node, hashes, serving_node, write_folder
 
 OVERLOADED_APP = "com.example.overloaded"
 COUNTED_SECONDS = 30.0  # within which what was acknowledged must be counted

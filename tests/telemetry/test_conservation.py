@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT, WORLDS
 from telemetry_lines import APP, NOW, line, no_sync, stored, write_segment
 
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
@@ -145,11 +146,10 @@ asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.argv[2] == "uvloop" els
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("lines_before_the_kill", [1, 150, 777])
 def test_a_killed_process_has_lost_nothing_it_acknowledged(tmp_path, loop, lines_before_the_kill):
-    here = Path(__file__).parent
     with subprocess.Popen(
-        [sys.executable, "-c", CHILD, tmp_path, loop, here],
+        [sys.executable, "-c", CHILD, tmp_path, loop, WORLDS],
         stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(here.parent.parent)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     ) as child:
         acknowledged = [child.stdout.readline() for _ in range(lines_before_the_kill)]
         fold(tmp_path, tmp_path / "counts.db", now=NOW)  # a live segment, read in the middle

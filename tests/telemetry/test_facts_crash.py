@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from facts_world import APP, NOW, Model, device, differences_after_recovery, no_sync
+from places import WORLDS
 
 from edge.telemetry.facts_changes import Chose, Erased, Failed, Installed, Lifted, Offered
 from edge.telemetry.facts_log import list_logs
@@ -33,7 +34,7 @@ def changes_of(step: int) -> list:
 
 WRITER = """
 import asyncio, sys
-sys.path[:0] = [{tests!r}]
+sys.path[:0] = {tests!r}
 from pathlib import Path
 from test_facts_crash import *
 async def main():
@@ -47,7 +48,7 @@ asyncio.run(main())
 
 def killed_writer(directory: Path, first: int, wanted: int) -> int:
     """Let a writer go on from a step and kill it some time after it acknowledged `wanted` more: its last word."""
-    script = WRITER.format(tests=str(Path(__file__).parent), directory=str(directory), first=first)
+    script = WRITER.format(tests=[str(Path(__file__).parent), str(WORLDS)], directory=str(directory), first=first)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path.cwd()) as writer:
         last = first - 1
         while last < first + wanted:

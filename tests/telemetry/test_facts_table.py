@@ -11,6 +11,7 @@ import pytest
 from facts_world import APP, SEED, TODAY, a_slot, a_table, choice_of, device, failures_of, full_of, offer_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import WORLDS
 
 from edge.domain.facts import HOUR_LIMIT, NO_FACTS, Cause, DeviceFacts, Failure, Latest, Step
 from edge.telemetry.facts_pages import DEVICES_PER_PAGE, FactPages, create_pages, largest_pages
@@ -321,7 +322,7 @@ def is_of(facts, number, devices):
 @pytest.mark.parametrize(("capacity", "devices"), [(1, 20), (5000, 3500), (1, 150)])
 def test_a_reader_never_sees_half_a_fact_nor_a_foreign_one(tmp_path, capacity, devices):
     path = tmp_path / "facts.table"
-    script = HAMMER.format(tests=str(Path(__file__).parent), path=str(path), capacity=capacity, devices=devices)
+    script = HAMMER.format(tests=str(WORLDS), path=str(path), capacity=capacity, devices=devices)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path.cwd()) as writer:
         assert writer.stdout.readline() == b"ready\n"
         table = FactsTable(path)

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from certificates import Files
+from places import ROOT
 
-CONFIG = Path(__file__).parent.parent / "config"
+CONFIG = ROOT / "config"
 START_SECONDS = 20.0
 
 

@@ -12,12 +12,12 @@ BELOW = {
     "domain": set(),
     "wire": {"domain"},
     "bundles": {"domain"},
+    "facts": {"domain", "bundles"},
     "telemetry": {"domain", "wire", "bundles"},
-    "regions": {"domain", "wire", "bundles"},
-    "node": {"domain", "wire", "bundles", "telemetry"},
-    "control": {"domain", "wire", "bundles", "telemetry", "node"},
+    "node": {"domain", "wire", "bundles", "facts", "telemetry"},
+    "control": {"domain", "wire", "bundles", "facts", "telemetry", "node"},
     "device": {"domain", "wire", "bundles"},
-    "cli": {"domain", "wire", "bundles", "telemetry", "regions", "node", "control", "device"},
+    "cli": {"domain", "wire", "bundles", "facts", "telemetry", "node", "control", "device"},
 }
 SHARED = {"config"}  # edge/config.py: read by the shells, never by a pure room
 PURE = {"domain", "wire"}

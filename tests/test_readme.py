@@ -32,9 +32,9 @@ from edge.node.connections import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BY
 from edge.node.overload import LATE_SECONDS
 from edge.node.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
 from edge.node.tls import HANDSHAKE_SECONDS
-from edge.telemetry.backwards import READ_LIMIT_BYTES
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
+from edge.telemetry.recent_events import READ_LIMIT_BYTES
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 

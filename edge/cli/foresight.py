@@ -24,10 +24,10 @@ from edge.domain.reach import count_reach
 from edge.domain.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
+from edge.facts.table import FactsTable
 from edge.node.current import Current
 from edge.node.data_directory import Truth
 from edge.node.supervisor import Supervisor
-from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.known_devices import Known, KnownDevices
 from edge.telemetry.waiting_devices import count_waiting
 

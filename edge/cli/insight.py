@@ -30,8 +30,8 @@ from edge.node.metrics import Observed, build_metrics
 from edge.node.moments import Moments
 from edge.node.supervisor import Supervisor
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
+from edge.telemetry.disk_budget import held_bytes
 from edge.telemetry.fold import fold
-from edge.telemetry.room import held_bytes
 from edge.wire.answers import encode_answer
 from edge.wire.updates import WireError, fields_of, parse_update_check
 

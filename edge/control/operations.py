@@ -24,7 +24,7 @@ from edge.domain.errors import Forbidden, Invalid, Malformed
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, AppState, ChannelName, VersionName, parse_app_id
 from edge.domain.rollout import Moment
-from edge.telemetry.facts_changes import Told
+from edge.facts.changes import Told
 from edge.telemetry.known_devices import Known
 
 JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comment included, is a few kB

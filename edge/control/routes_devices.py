@@ -11,7 +11,7 @@ from edge.control.shapes import DeviceErased, DeviceView, FailingView, WithheldL
 from edge.domain.errors import NotFound
 from edge.domain.facts import failure_of, forgot_until, name_hash
 from edge.domain.model import AppState, parse_device_id, parse_version_name
-from edge.telemetry.facts_changes import Erased, Lifted
+from edge.facts.changes import Erased, Lifted
 
 
 async def handle_show(call: Call[None]) -> DeviceView:

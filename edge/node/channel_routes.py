@@ -22,11 +22,11 @@ from edge.domain.channel_choice import (
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, ChannelName, Digest
 from edge.domain.snapshot import AppSnapshot
+from edge.facts.changes import Chose
 from edge.node.asking import ASKED_APP
 from edge.node.bodies import json_response, read_body
 from edge.node.desk import DeviceDesk
 from edge.node.device_routes import DESK, peer_of
-from edge.telemetry.facts_changes import Chose
 from edge.wire.body import BODY_LIMIT_BYTES, WireError
 from edge.wire.channels import VERBS, encode_channel_answer, encode_too_many, parse_channel_request
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, SizeOf, encode_manifest_size, parse_manifest_size

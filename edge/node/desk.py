@@ -16,6 +16,7 @@ from edge.domain.facts import NO_FACTS
 from edge.domain.manifest_forms import sent_as
 from edge.domain.model import ChannelName, DeviceId, Sent, UpdateCheck
 from edge.domain.snapshot import AppSnapshot
+from edge.facts.changes import Withheld
 from edge.node.addresses import base_address
 from edge.node.arm_notes import ArmNotes
 from edge.node.current import Current
@@ -30,7 +31,6 @@ from edge.node.peers import Peer, Proxies
 from edge.node.rate_limits import ChannelLimits
 from edge.node.reported import Dated, changes_in, downloads_in
 from edge.node.withheld_notes import WithheldNotes
-from edge.telemetry.facts_changes import Withheld
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.answers import encode_answer, encode_offer, encode_up_to_date

@@ -12,9 +12,9 @@ import msgspec
 from edge.domain.errors import Unavailable
 from edge.domain.facts import STARTS, DeviceFacts, awaits, failure_of, has_downloaded, latest_of, mark_of, name_hash
 from edge.domain.model import Bundle, UpdateCheck
+from edge.facts.changes import Downloaded, FactChange, Faulted, Installed, Offered, Told, Withheld
+from edge.facts.table import FactsTable
 from edge.node.link import Record
-from edge.telemetry.facts_changes import Downloaded, FactChange, Faulted, Installed, Offered, Told, Withheld
-from edge.telemetry.facts_table import FactsTable
 
 OFFER_BATCH_SECONDS = 0.02
 OFFERS_LIMIT = 10_000  # waiting for their batch; beyond it an offer is not noted, and its failure not withheld

@@ -12,8 +12,8 @@ import msgspec
 
 from edge.bundles.releases import Head
 from edge.config import Devices, Log, Telemetry
+from edge.facts.changes import Told, Withheld
 from edge.node.tls import Pair
-from edge.telemetry.facts_changes import Told, Withheld
 
 FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from edge.domain.model import AppId
 from edge.domain.snapshot import AppSnapshot
-from edge.telemetry.facts_changes import Faulted
+from edge.facts.changes import Faulted
 
 REPEAT_SECONDS = 0.5  # the same fault again within this tells the writer nothing (telemetry.faults.SLACK_SECONDS)
 RECENT_LIMIT = 10_000  # faults remembered as told; beyond it some are told twice

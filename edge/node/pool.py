@@ -11,6 +11,7 @@ import msgspec
 
 from edge.bundles.releases import Head
 from edge.domain.errors import EdgeError, Unavailable
+from edge.facts.changes import Faulted, Told, Withheld
 from edge.node.link import (
     Ask,
     Drain,
@@ -27,7 +28,6 @@ from edge.node.link import (
     Status,
 )
 from edge.node.tls import Pair
-from edge.telemetry.facts_changes import Faulted, Told, Withheld
 
 # A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
 ANSWER_SECONDS = 2.0

@@ -12,8 +12,8 @@ from edge.domain.manifest_forms import sent_as
 from edge.domain.model import BUILTIN, DeviceId, Platform, Sent
 from edge.domain.rollout import Moment
 from edge.domain.snapshot import AppSnapshot
+from edge.facts.changes import Downloaded, Failed, Installed
 from edge.node.peers import Peer
-from edge.telemetry.facts_changes import Downloaded, Failed, Installed
 from edge.telemetry.known_devices import check_of
 from edge.wire.stats import Event, bundle_of
 

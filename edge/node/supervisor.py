@@ -17,14 +17,14 @@ from edge.config import Config
 from edge.domain.errors import EdgeError
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId
+from edge.facts.changes import Told, Withheld
+from edge.facts.table import FactsTable
+from edge.facts.writer import FactsWriter
 from edge.node.data_directory import Truth
 from edge.node.link import Setup
 from edge.node.listening import LISTEN_BACKLOG, listen
 from edge.node.pool import CannotStart, WorkerPool
 from edge.node.tls import BadPair, Pair, expiry_of, read_pair
-from edge.telemetry.facts_changes import Told, Withheld
-from edge.telemetry.facts_store import FactsWriter
-from edge.telemetry.facts_table import FactsTable
 
 POLL_SECONDS = 1.0  # how late another writer's change may be seen here; this node's own are announced at once
 REFRESH_SECONDS = 15.0  # how often shards are looked at; one is signed anew when it is over a minute old

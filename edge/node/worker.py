@@ -22,6 +22,7 @@ from edge.bundles.fs import FsStore
 from edge.bundles.releases import Head
 from edge.domain.model import AppId
 from edge.domain.snapshot import AppSnapshot
+from edge.facts.table import FactsTable
 from edge.node.access_log import AccessLog
 from edge.node.connections import Connections, connections_limit, raise_descriptor_limit
 from edge.node.current import Current
@@ -42,8 +43,7 @@ from edge.node.peers import Proxies
 from edge.node.send import Patience
 from edge.node.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, PortTls
 from edge.node.traffic import Traffic
-from edge.telemetry.facts_table import FactsTable
-from edge.telemetry.room import Room
+from edge.telemetry.disk_budget import Room
 from edge.telemetry.spool import Spool
 
 OPEN_FILES_LIMIT = 512  # cached descriptors; well below the usual limit of 1,024 a process beside the connections

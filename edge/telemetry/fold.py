@@ -17,9 +17,9 @@ from typing import BinaryIO, NamedTuple
 from edge.domain.model import APP_ID_LIMIT, Platform
 from edge.domain.versions import VERSION_LIMIT
 from edge.telemetry.database import open_for_folding
+from edge.telemetry.disk_budget import held_bytes
 from edge.telemetry.duplicates import EXPOSED_LIMIT, Seen
 from edge.telemetry.record import Facts, parse_record
-from edge.telemetry.room import held_bytes
 from edge.telemetry.segment import UNBORN, UnreadableSegment, is_live, list_segments, read_frames, read_header
 from edge.wire.actions import ACTIONS, OF_NODE
 from edge.wire.stats import bundle_of

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.domain.errors import Unavailable
-from edge.telemetry.room import NoRoom, Room
+from edge.telemetry.disk_budget import NoRoom, Room
 from edge.telemetry.segment import SegmentWriter, Sync
 
 RECORD_LIMIT_BYTES = 1 << 20  # an event with all its metadata, every character escaped, stays below 400 kB

@@ -23,9 +23,9 @@ from edge.domain.commands import (
 from edge.domain.errors import Conflict, NotFound, Unavailable
 from edge.domain.model import AppId
 from edge.domain.rollout import Moment, Move
+from edge.facts.changes import Failed, Offered
+from edge.facts.writer import FactsWriter
 from edge.node.data_directory import Truth
-from edge.telemetry.facts_changes import Failed, Offered
-from edge.telemetry.facts_store import FactsWriter
 from edge.telemetry.record import encode_record
 from edge.telemetry.segment import SegmentWriter
 from edge.wire.stats import Event

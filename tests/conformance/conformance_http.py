@@ -26,6 +26,9 @@ from edge.config import Config, Devices, Telemetry
 from edge.domain.errors import Unavailable
 from edge.domain.facts import DAY_SECONDS, DeviceFacts
 from edge.domain.model import AppId
+from edge.facts.changes import FactChange
+from edge.facts.table import FactsTable
+from edge.facts.writer import FactsWriter
 from edge.node.current import Current
 from edge.node.data_directory import Truth
 from edge.node.desk import DeviceDesk
@@ -40,9 +43,6 @@ from edge.node.overload import Overload
 from edge.node.peers import Proxies
 from edge.node.send import DEFAULT_PATIENCE
 from edge.node.supervisor import Supervisor
-from edge.telemetry.facts_changes import FactChange
-from edge.telemetry.facts_store import FactsWriter
-from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.segment import list_segments, read_frames, read_header
 from edge.telemetry.spool import Spool
 from edge.wire.stats import Event

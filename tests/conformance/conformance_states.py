@@ -26,7 +26,7 @@ from edge.domain.facts import DAY_SECONDS, DeviceFacts, name_hash
 from edge.domain.file_names import name_facts
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import Bundle, Encryption, FileEntry
-from edge.telemetry.facts_changes import Chose, FactChange, Failed, Offered
+from edge.facts.changes import Chose, FactChange, Failed, Offered
 from edge.wire.stats import Event
 
 OTHER_STATE = {

@@ -2,7 +2,7 @@
 
 from control_world import APP, DEVICE, NOW
 
-from edge.telemetry.facts_changes import Chose, Failed, Offered
+from edge.facts.changes import Chose, Failed, Offered
 
 PATH = f"/v1/apps/{APP}/devices/{DEVICE}"
 

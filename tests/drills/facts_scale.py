@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from edge.telemetry.facts_changes import Chose, FactChange, Failed, Offered
-from edge.telemetry.facts_store import FactsWriter
-from edge.telemetry.facts_table import FactsTable
+from edge.facts.changes import Chose, FactChange, Failed, Offered
+from edge.facts.table import FactsTable
+from edge.facts.writer import FactsWriter
 
 APP = "com.acme.shop"
 BATCH = 2048

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
+from edge.facts.table import FactsTable
 from edge.node.bundle_routes import add_bundle_routes
 from edge.node.connections import Connections
 from edge.node.desk import DeviceDesk
@@ -24,7 +25,6 @@ from edge.node.lost import LostBlobs
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
 from edge.node.send import DEFAULT_PATIENCE
-from edge.telemetry.facts_table import FactsTable
 
 
 class OneFile:

@@ -6,6 +6,7 @@ import time
 from factories import APP
 from node_world import a_truth, publish
 
+from edge.facts.table import FactsTable
 from edge.node.current import Current
 from edge.node.desk import DeviceDesk
 from edge.node.device_facts import Facts
@@ -13,7 +14,6 @@ from edge.node.event_limits import BURST_SECONDS, EventLimits
 from edge.node.overload import Overload
 from edge.node.peers import Peer, Proxies
 from edge.telemetry.counts import read_totals
-from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.fold import fold
 from edge.telemetry.spool import Spool
 

@@ -18,6 +18,8 @@ from factories import APP, DEVICE
 from node_world import a_truth, publish
 
 from edge.bundles.store import blob_key
+from edge.facts.changes import Faulted
+from edge.facts.table import FactsTable
 from edge.node.connections import Connections
 from edge.node.current import Current
 from edge.node.delivery import Asked
@@ -34,8 +36,6 @@ from edge.node.lane_shared import LaneShared
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
 from edge.node.send import DEFAULT_PATIENCE, Patience
-from edge.telemetry.facts_changes import Faulted
-from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.spool import Spool
 
 ANSWER_SECONDS = 10

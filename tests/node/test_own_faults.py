@@ -6,9 +6,9 @@ from factories import APP, a_bundle, a_change, a_released_app, a_snapshot, diges
 
 from edge.domain.apply import apply
 from edge.domain.commands import PublishBundle
+from edge.facts.changes import Faulted
 from edge.node import own_faults
 from edge.node.own_faults import REPEAT_SECONDS, OwnFaults
-from edge.telemetry.facts_changes import Faulted
 
 ZIP = digest("zip 1.0.1")
 FILE = digest("index.html1.0.1blob")

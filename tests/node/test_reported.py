@@ -17,9 +17,9 @@ from edge.domain.facts import (
     name_hash,
 )
 from edge.domain.model import DeviceId
+from edge.facts.changes import Downloaded, Failed, Installed, Offered, change_facts
 from edge.node.peers import Peer
 from edge.node.reported import DOWNLOADED, changes_in, downloads_in
-from edge.telemetry.facts_changes import Downloaded, Failed, Installed, Offered, change_facts
 from edge.wire.actions import ACTIONS
 from edge.wire.stats import Event
 

@@ -11,6 +11,8 @@ from node_world import a_truth, publish
 
 from edge.domain.commands import CreateApp
 from edge.domain.model import AppId
+from edge.facts.changes import Failed, Faulted
+from edge.facts.table import FactsTable
 from edge.node.current import Current
 from edge.node.desk import DeviceDesk
 from edge.node.device_app import build_device_app
@@ -21,9 +23,7 @@ from edge.node.files import OpenFiles
 from edge.node.overload import LATE_SECONDS, LATE_TURNS, Overload
 from edge.node.peers import Proxies
 from edge.node.send import DEFAULT_PATIENCE
-from edge.telemetry.facts_changes import Failed, Faulted
-from edge.telemetry.facts_table import FactsTable
-from edge.telemetry.room import Room, held_bytes
+from edge.telemetry.disk_budget import Room, held_bytes
 from edge.telemetry.spool import Spool
 
 OTHER_APP = "com.example.other"

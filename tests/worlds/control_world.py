@@ -29,7 +29,7 @@ from edge.domain.model import FileEntry
 from edge.domain.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
-from edge.telemetry.facts_changes import change_facts
+from edge.facts.changes import change_facts
 from edge.telemetry.known_devices import Known
 
 NOW = 1_700_000_000.0

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.domain.facts import NO_FACTS, Cause, DeviceFacts, Failure, Step, hour_of
-from edge.telemetry.facts_changes import FactChange, change_facts
-from edge.telemetry.facts_log import list_logs, read_slots
-from edge.telemetry.facts_pages import FactPages, create_pages
-from edge.telemetry.facts_recovery import recover
-from edge.telemetry.facts_slot import encode_slot, key_of
-from edge.telemetry.facts_table import FactsTable
+from edge.facts.changes import FactChange, change_facts
+from edge.facts.log import list_logs, read_slots
+from edge.facts.pages import FactPages, create_pages
+from edge.facts.recovery import recover
+from edge.facts.slot import encode_slot, key_of
+from edge.facts.table import FactsTable
 
 NOW = 1_760_000_000.0
 TODAY = 20_370

@@ -7,8 +7,8 @@ from zlib import crc32
 import pytest
 from facts_world import SEED, a_slot, choice_of, file_size_limit, no_sync
 
-from edge.telemetry.facts_log import FactsLog, list_logs, log_number, read_seed, read_slots, remove_logs
-from edge.telemetry.facts_slot import SLOT_BYTES, NewerFacts, UnreadableFacts
+from edge.facts.log import FactsLog, list_logs, log_number, read_seed, read_slots, remove_logs
+from edge.facts.slot import SLOT_BYTES, NewerFacts, UnreadableFacts
 
 SLOTS = [a_slot(number, choice_of(number)) for number in range(5)]
 

@@ -10,7 +10,7 @@ from collections import Counter
 
 from edge.domain.attempts import ATTEMPT_SECONDS
 from edge.domain.facts import name_hash
-from edge.telemetry.facts_changes import Faulted
+from edge.facts.changes import Faulted
 
 BUNDLES_LIMIT = 16  # of an app at one address, or at all; beyond it every bundle of the app there
 APP_PREFIXES_LIMIT = 1_000  # of one app; beyond it the app's bundles at all addresses

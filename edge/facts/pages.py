@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge.bundles.durable import sync_directory, sync_file
 from edge.domain.facts import DeviceFacts, forgotten_with
-from edge.telemetry.facts_slot import (
+from edge.facts.slot import (
     FORGOT,
     KEY_BYTES,
     MOVED,
@@ -37,7 +37,7 @@ from edge.telemetry.facts_slot import (
     tag_of,
     worth,
 )
-from edge.telemetry.facts_table import find_slot
+from edge.facts.table import find_slot
 
 TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
 DEVICES_PER_PAGE = 38  # of 56 slots: then chance fills a page too early for one device in 10,000

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.domain.errors import Conflict
-from edge.telemetry.facts_bringing_up import bring_up
-from edge.telemetry.facts_log import list_logs, log_number, read_seed, read_slots
-from edge.telemetry.facts_pages import TABLE_NAME, FactPages, create_pages
-from edge.telemetry.facts_slot import NewerFacts, UnreadableFacts
+from edge.facts.log import list_logs, log_number, read_seed, read_slots
+from edge.facts.migration import bring_up
+from edge.facts.pages import TABLE_NAME, FactPages, create_pages
+from edge.facts.slot import NewerFacts, UnreadableFacts
 
 _LOCK_NAME = "facts.lock"
 

@@ -14,7 +14,7 @@ from zlib import crc32
 from xxhash import xxh3_128_digest
 
 from edge.domain.facts import NO_FACTS, DeviceFacts
-from edge.telemetry.facts_slot import (
+from edge.facts.slot import (
     FORGOT,
     KEY_BYTES,
     MOVED,

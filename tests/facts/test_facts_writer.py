@@ -11,8 +11,8 @@ from factories import withheld
 from facts_world import APP, HOUR, NOW, Model, bytes_on_disk, device, differences_after_recovery, logged, no_sync
 
 from edge.domain.facts import CAUSES, NO_FACTS, Cause, DeviceFacts, Failure, Latest, Step, name_hash, ran_of
-from edge.telemetry import facts_store
-from edge.telemetry.facts_changes import (
+from edge.facts import writer as facts_store
+from edge.facts.changes import (
     Chose,
     Downloaded,
     Erased,
@@ -23,11 +23,11 @@ from edge.telemetry.facts_changes import (
     Offered,
     Withheld,
 )
-from edge.telemetry.facts_log import list_logs, log_number
-from edge.telemetry.facts_recovery import FactsInUse
-from edge.telemetry.facts_slot import SLOTS, NewerFacts, key_of
-from edge.telemetry.facts_store import FactsClosed, FactsFailed, FactsFull, FactsWriter
-from edge.telemetry.facts_table import FactsTable
+from edge.facts.log import list_logs, log_number
+from edge.facts.recovery import FactsInUse
+from edge.facts.slot import SLOTS, NewerFacts, key_of
+from edge.facts.table import FactsTable
+from edge.facts.writer import FactsClosed, FactsFailed, FactsFull, FactsWriter
 
 ONE = name_hash("1.0.0")
 OFFERED = Offered(APP, device(1), "1.0.0", "0.9.0", 5)

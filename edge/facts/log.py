@@ -14,7 +14,7 @@ from pathlib import Path
 from zlib import crc32
 
 from edge.bundles.durable import sync_directory
-from edge.telemetry.facts_slot import SLOT_BYTES, NewerFacts, UnreadableFacts, is_whole
+from edge.facts.slot import SLOT_BYTES, NewerFacts, UnreadableFacts, is_whole
 
 LOG_FORMAT = 2
 READ_SLOTS = 16_384  # 1.1 MiB at a time

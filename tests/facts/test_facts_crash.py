@@ -12,11 +12,11 @@ from pathlib import Path
 from facts_world import APP, NOW, Model, device, differences_after_recovery, no_sync
 from places import WORLDS
 
-from edge.telemetry.facts_changes import Chose, Erased, Failed, Installed, Lifted, Offered
-from edge.telemetry.facts_log import list_logs
-from edge.telemetry.facts_slot import PAGE_BYTES
-from edge.telemetry.facts_store import FactsWriter
-from edge.telemetry.facts_table import FactsTable
+from edge.facts.changes import Chose, Erased, Failed, Installed, Lifted, Offered
+from edge.facts.log import list_logs
+from edge.facts.slot import PAGE_BYTES
+from edge.facts.table import FactsTable
+from edge.facts.writer import FactsWriter
 
 SECTOR_BYTES = 512  # what a disk writes whole
 CAPACITY = 50_000

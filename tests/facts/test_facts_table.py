@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from places import WORLDS
 
 from edge.domain.facts import HOUR_LIMIT, NO_FACTS, Cause, DeviceFacts, Failure, Latest, Step
-from edge.telemetry.facts_pages import DEVICES_PER_PAGE, FactPages, create_pages, largest_pages
-from edge.telemetry.facts_slot import (
+from edge.facts.pages import DEVICES_PER_PAGE, FactPages, create_pages, largest_pages
+from edge.facts.slot import (
     PAGE_BYTES,
     SLOT_BYTES,
     SLOTS,
@@ -34,7 +34,7 @@ from edge.telemetry.facts_slot import (
     parse_header,
     worth,
 )
-from edge.telemetry.facts_table import FactsTable
+from edge.facts.table import FactsTable
 
 NAME = st.integers(1, (1 << 48) - 1)
 DAY = st.integers(1, 65_535)

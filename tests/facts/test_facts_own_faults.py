@@ -4,9 +4,9 @@ import pytest
 
 from edge.domain.attempts import ATTEMPT_SECONDS
 from edge.domain.facts import name_hash
-from edge.telemetry import faults as module
-from edge.telemetry.facts_changes import Faulted
-from edge.telemetry.faults import APP_PREFIXES_LIMIT, BUNDLES_LIMIT, SLACK_SECONDS, Faults
+from edge.facts import own_faults as module
+from edge.facts.changes import Faulted
+from edge.facts.own_faults import APP_PREFIXES_LIMIT, BUNDLES_LIMIT, SLACK_SECONDS, Faults
 
 NOW = 1_760_000_000.0
 APP, V, HERE = "com.acme.shop", name_hash("1.0.4"), "192.0.2.1"

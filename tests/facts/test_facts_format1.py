@@ -1,6 +1,6 @@
 """What the previous format wrote is read: bytes that its own encoder made, kept as they were.
 
-The table in `facts-format-1` is of a moment before the last changes, which only the log has; the log ends torn.
+The table in `format-1` is of a moment before the last changes, which only the log has; the log ends torn.
 """
 
 import io
@@ -13,14 +13,14 @@ import pytest
 from facts_world import APP, NOW, no_sync
 
 from edge.domain.facts import NO_FACTS, Cause, DeviceFacts, Failure, Step, hour_of, name_hash
-from edge.telemetry import facts_bringing_up
-from edge.telemetry.facts_changes import Chose, Failed
-from edge.telemetry.facts_recovery import recover
-from edge.telemetry.facts_slot import NewerFacts
-from edge.telemetry.facts_store import FactsWriter
-from edge.telemetry.facts_table import FactsTable
+from edge.facts import migration as facts_bringing_up
+from edge.facts.changes import Chose, Failed
+from edge.facts.recovery import recover
+from edge.facts.slot import NewerFacts
+from edge.facts.table import FactsTable
+from edge.facts.writer import FactsWriter
 
-FIXTURE = Path(__file__).parent / "facts-format-1"
+FIXTURE = Path(__file__).parent / "format-1"
 LOG = "000000000001.log"
 
 

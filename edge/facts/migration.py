@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge.bundles.durable import sync_directory
-from edge.telemetry import facts_format1 as old
-from edge.telemetry.facts_log import list_logs
-from edge.telemetry.facts_pages import TABLE_NAME, FactPages, create_pages
-from edge.telemetry.facts_slot import PAGE_BYTES, NewerFacts, UnreadableFacts, encode_slot, parse_header
+from edge.facts import format1 as old
+from edge.facts.log import list_logs
+from edge.facts.pages import TABLE_NAME, FactPages, create_pages
+from edge.facts.slot import PAGE_BYTES, NewerFacts, UnreadableFacts, encode_slot, parse_header
 
 _UNBORN = "facts.table.bringing-up"
 

@@ -20,7 +20,7 @@ from edge.bundles.durable import DIRECTORY_MODE
 from edge.domain.attempts import Ours, never, newly_withheld
 from edge.domain.errors import Unavailable
 from edge.domain.facts import DeviceFacts, day_of
-from edge.telemetry.facts_changes import (
+from edge.facts.changes import (
     Chose,
     Downloaded,
     Erased,
@@ -32,11 +32,11 @@ from edge.telemetry.facts_changes import (
     Withheld,
     change_facts,
 )
-from edge.telemetry.facts_log import FactsLog, Sync, remove_logs
-from edge.telemetry.facts_pages import TABLE_NAME
-from edge.telemetry.facts_recovery import lock_facts, recover
-from edge.telemetry.facts_slot import encode_slot
-from edge.telemetry.faults import Faults
+from edge.facts.log import FactsLog, Sync, remove_logs
+from edge.facts.own_faults import Faults
+from edge.facts.pages import TABLE_NAME
+from edge.facts.recovery import lock_facts, recover
+from edge.facts.slot import encode_slot
 
 CAPACITY_DEVICES = 10_000_000  # 1.1 GB at the largest; a table that few devices use is as small as they are
 QUEUE_LIMIT_CHANGES = 50_000  # some seconds of a full node; beyond it the caller hears that we are overloaded

@@ -2,8 +2,8 @@ import pytest
 from telemetry_lines import APP, NOW, line, write_segment
 
 from edge.telemetry.counts import read_counts
+from edge.telemetry.disk_budget import LOOK_SECONDS, NoRoom, Room, held_bytes
 from edge.telemetry.fold import fold
-from edge.telemetry.room import LOOK_SECONDS, NoRoom, Room, held_bytes
 from edge.telemetry.segment import list_segments
 from edge.telemetry.spool import Spool
 

@@ -17,7 +17,8 @@ BELOW = {
     "node": {"domain", "wire", "bundles", "facts", "telemetry"},
     "control": {"domain", "wire", "bundles", "facts", "telemetry", "node"},
     "device": {"domain", "wire", "bundles"},
-    "cli": {"domain", "wire", "bundles", "facts", "telemetry", "node", "control", "device"},
+    "assembly": {"domain", "wire", "bundles", "facts", "telemetry", "node", "control"},
+    "cli": {"assembly", "domain", "wire", "bundles", "facts", "telemetry", "node", "control", "device"},
 }
 SHARED = {"config"}  # edge/config.py: read by the shells, never by a pure room
 PURE = {"domain", "wire"}

@@ -15,6 +15,8 @@ import uvloop
 from aiohttp import web
 
 from edge.config import Telemetry
+from edge.facts.pages import TABLE_NAME
+from edge.facts.table import FactsTable
 from edge.node.current import Current
 from edge.node.data_directory import Truth
 from edge.node.desk import DeviceDesk
@@ -22,8 +24,6 @@ from edge.node.device_facts import Facts
 from edge.node.event_limits import EventLimits
 from edge.node.overload import Overload
 from edge.node.peers import Proxies
-from edge.telemetry.facts_pages import TABLE_NAME
-from edge.telemetry.facts_table import FactsTable
 from edge.telemetry.spool import Spool
 from edge.wire.updates import WireError, parse_update_check
 

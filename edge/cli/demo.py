@@ -16,6 +16,7 @@ import click
 import msgspec
 import uvloop
 
+from edge.assembly.standalone import Standalone
 from edge.bundles.selection import build_selection
 from edge.cli.client import Client, app_path
 from edge.cli.demo_release import APP, BETA, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
@@ -23,7 +24,6 @@ from edge.cli.demo_segments import SEGMENTS, TESTER, make_unless_there, prepare_
 from edge.cli.output import size
 from edge.cli.publish import How, Release, publish
 from edge.cli.serve import stop_on_signals
-from edge.cli.standalone import Standalone
 from edge.config import Config, load_config
 from edge.device.identity import Identity
 from edge.device.ledger import Outcome, Result

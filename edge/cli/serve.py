@@ -10,7 +10,7 @@ import click
 import orjson
 import uvloop
 
-from edge.cli.standalone import Standalone
+from edge.assembly.standalone import Standalone
 from edge.config import Config, load_config, unread_file
 from edge.node.log import set_up_logging
 

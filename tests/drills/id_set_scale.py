@@ -15,10 +15,10 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge.assembly.standalone import Standalone
 from edge.bundles.store import blob_key
 from edge.cli.client import Client, app_path
 from edge.cli.demo_release import APP
-from edge.cli.standalone import Standalone
 from edge.config import Config, Control, Devices
 from edge.domain.id_sets import IDS_LIMIT, IdSet, device_hash, parse_id_set
 

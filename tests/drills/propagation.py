@@ -16,10 +16,10 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from edge.assembly.standalone import Standalone
 from edge.cli.client import Client, app_path
 from edge.cli.demo import prepare
 from edge.cli.demo_release import APP, CHANNEL, NATIVE, RELEASES
-from edge.cli.standalone import Standalone
 from edge.config import Config, Control, Devices
 
 QUESTION = {

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from edge.cli.foresight import Foresight
-from edge.cli.insight import Insight
+from edge.assembly.foresight import Foresight
+from edge.assembly.insight import Insight
 from edge.config import Config, Control
 from edge.control.app import build_control_app
 from edge.control.first_token import ensure_admin_token

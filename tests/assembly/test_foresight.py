@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from factories import APP, DEVICE, NOW, a_bundle, a_change, a_manifest
 
+from edge.assembly.foresight import WAITING_LIMIT, Foresight
 from edge.bundles.store import blob_key
-from edge.cli.foresight import WAITING_LIMIT, Foresight
 from edge.domain.commands import (
     ChannelSettings,
     CreateApp,

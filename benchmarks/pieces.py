@@ -32,7 +32,7 @@ from benchmarks.worlds import (
     question,
     roll_out,
 )
-from edge.domain.decide import decide
+from edge.domain.decision.decide import decide
 from edge.domain.model import AppId
 from edge.node.connections import Connections
 from edge.node.data_directory import Truth

@@ -16,8 +16,8 @@ from benchmarks.worlds import Sizes, bundle_of, put_blob
 from edge.bundles.heads import Head, Heads, build_successor, encode_shard, shard_of
 from edge.bundles.releases import Revisions
 from edge.bundles.store import ObjectStore, head_key
-from edge.domain.apply import apply
-from edge.domain.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry
 from edge.node.data_directory import Truth

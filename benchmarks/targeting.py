@@ -30,7 +30,7 @@ from benchmarks.worlds import (
     roll_out,
 )
 from benchmarks.wrk import Load
-from edge.domain.commands import (
+from edge.domain.changes.commands import (
     ChannelSettings,
     Command,
     CreateApp,
@@ -40,7 +40,7 @@ from edge.domain.commands import (
     SegmentSettings,
     SetSegment,
 )
-from edge.domain.id_sets import encode_id_set
+from edge.domain.targeting.id_sets import encode_id_set
 from edge.node.data_directory import Truth
 
 PLAIN, TARGETED = "neither", "20 segments and a rollout"

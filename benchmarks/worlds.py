@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from edge.bundles.store import AlreadyExists, ObjectStore, blob_key
 from edge.domain.buckets import bucket_of
-from edge.domain.commands import (
+from edge.domain.changes.commands import (
     Change,
     ChannelSettings,
     Command,

@@ -20,6 +20,16 @@ BELOW = {
     "assembly": {"domain", "wire", "bundles", "facts", "telemetry", "node", "control"},
     "cli": {"assembly", "domain", "wire", "bundles", "facts", "telemetry", "node", "control", "device"},
 }
+# Within a package: a sub-package may import those in its set, and the package's own modules ("" for them).
+BELOW_WITHIN = {
+    "domain": {
+        "": set(),
+        "schedule": {""},
+        "targeting": {""},
+        "changes": {"", "schedule", "targeting"},
+        "decision": {"", "schedule", "targeting"},
+    },
+}
 SHARED = {"config"}  # edge/config.py: read by the shells, never by a pure room
 PURE = {"domain", "wire"}
 IMPURE_MODULES = {"asyncio", "aiohttp", "os", "pathlib", "socket", "time", "random", "logging", "cryptography"}
@@ -58,6 +68,23 @@ def test_imports_point_down_only(path):
     reached = {name.split(".")[1] for name in imports_of(path) if name.startswith("edge.")}
     allowed = BELOW[room] | {room, "__version__"} | (SHARED if room not in PURE else set())
     assert reached <= allowed, f"{room} reaches up to {sorted(reached - allowed)}"
+
+
+def part_of(name: str) -> str:
+    """The sub-package of a module: "decision" for `edge.domain.decision.rules`, "" for `edge.domain.model`."""
+    parts = name.split(".")
+    return parts[2] if len(parts) > 3 or (len(parts) == 3 and (EDGE / parts[1] / parts[2]).is_dir()) else ""
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if room_of(p) in BELOW_WITHIN], ids=lambda p: str(p.relative_to(EDGE))
+)
+def test_imports_within_a_package_point_down_only(path):
+    room, part = room_of(path), part_of(name_of(path))
+    inside = {name for name in modules_imported(path) if name.startswith(f"edge.{room}.")}
+    reached = {part_of(name) for name in inside if name.count(".") > 2 or part_of(name) == ""}
+    allowed = BELOW_WITHIN[room][part] | {part}
+    assert reached <= allowed, f"{room}.{part} reaches up to {sorted(reached - allowed)}"
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if room_of(p) in PURE], ids=lambda p: str(p.relative_to(EDGE)))

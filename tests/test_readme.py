@@ -11,21 +11,21 @@ from edge.bundles.memory import MEMORY_LIMIT_BYTES
 from edge.cli.demo_segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.cli.main import VERBS, cli
 from edge.control.tokens import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
-from edge.domain.bundle_changes import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
-from edge.domain.channel_changes import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
-from edge.domain.command_ids import RECENT_LIMIT
-from edge.domain.decision import Held, Reason
-from edge.domain.durations import format_duration
-from edge.domain.expressions import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
+from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
+from edge.domain.changes.channels import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
+from edge.domain.changes.command_ids import RECENT_LIMIT
+from edge.domain.changes.rollouts import ARMS, NAMED_LIMIT, STEP_LIMIT_SECONDS, STEPS_LIMIT
+from edge.domain.changes.segments import ID_SET_LIMIT, SEGMENT_LIMIT, SEGMENTS_LIMIT_BYTES
+from edge.domain.decision.outcomes import Held, Reason
 from edge.domain.facts import WITHHELD_LIMIT
-from edge.domain.id_sets import ID_LIMIT, IDS_LIMIT, IDS_TEXT_LIMIT_BYTES
-from edge.domain.language import language_rows
 from edge.domain.manifest import FILE_COUNT_LIMIT
 from edge.domain.model import APP_ID_LIMIT, CHANNEL_NAME_LIMIT
-from edge.domain.rollout_changes import ARMS, NAMED_LIMIT, STEP_LIMIT_SECONDS, STEPS_LIMIT
-from edge.domain.segment_changes import ID_SET_LIMIT, SEGMENT_LIMIT, SEGMENTS_LIMIT_BYTES
+from edge.domain.schedule.durations import format_duration
+from edge.domain.schedule.windows import WINDOW_LIMIT, WINDOWS_PER_CHANNEL_LIMIT
+from edge.domain.targeting.id_sets import ID_LIMIT, IDS_LIMIT, IDS_TEXT_LIMIT_BYTES
+from edge.domain.targeting.language import language_rows
+from edge.domain.targeting.parser import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
 from edge.domain.versions import VERSION_LIMIT
-from edge.domain.windows import WINDOW_LIMIT, WINDOWS_PER_CHANNEL_LIMIT
 from edge.node.access_log import BUFFER_LINES
 from edge.node.bodies import BODY_SECONDS
 from edge.node.connections import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS

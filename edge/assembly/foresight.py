@@ -13,15 +13,15 @@ from edge.bundles.releases import Rehearsed
 from edge.control.impact_shapes import DevicesImpactView, ImpactView, view_devices, view_impact
 from edge.control.rollout_shapes import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.turns import Turns
-from edge.domain.apply import apply
-from edge.domain.commands import Change, StartRollout
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import Change, StartRollout
+from edge.domain.decision.impact import count_devices, impact_of
+from edge.domain.decision.preview import HAS_IT, OFFERED, RolloutPreview, StepPreview, preview_rollout, share_in
+from edge.domain.decision.reach import count_reach
 from edge.domain.errors import Conflict, Unavailable
 from edge.domain.facts import DeviceFacts
-from edge.domain.impact import count_devices, impact_of
 from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck, VersionName
-from edge.domain.previewing import HAS_IT, OFFERED, RolloutPreview, StepPreview, preview_rollout, share_in
-from edge.domain.reach import count_reach
-from edge.domain.rollout import Moment
+from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.table import FactsTable

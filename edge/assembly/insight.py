@@ -15,14 +15,14 @@ import orjson
 from edge import __version__
 from edge.bundles.heads import Head, shard_of
 from edge.control.trying import refused
-from edge.domain.advice import advice_of
-from edge.domain.decide import resolve
-from edge.domain.decision import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
+from edge.domain.decision.advice import advice_of
+from edge.domain.decision.decide import resolve
+from edge.domain.decision.explain import explain
+from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
+from edge.domain.decision.targets import pick
 from edge.domain.errors import EdgeError
-from edge.domain.explaining import explain
 from edge.domain.model import AppId
-from edge.domain.rollout import Moment
-from edge.domain.routes import pick
+from edge.domain.schedule.rollout import Moment
 from edge.node.current import Current
 from edge.node.data_directory import Truth
 from edge.node.exposition import encode_families

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edge.bundles.formats import Untrusted, digest_of, parse_document
-from edge.domain.commands import Change
+from edge.domain.changes.commands import Change
+from edge.domain.decision.impact import ChannelImpact, Offering, offering_of
 from edge.domain.errors import TooLarge
-from edge.domain.impact import ChannelImpact, Offering, offering_of
 from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, VersionName
 from edge.domain.shares import format_share
 

@@ -16,8 +16,8 @@ from edge.bundles.keyset import Trust
 from edge.bundles.revisions import Revisions
 from edge.bundles.signing import Writer
 from edge.bundles.store import AlreadyExists, ObjectStore, Stale, blob_key, head_key
-from edge.domain.apply import apply
-from edge.domain.commands import Change, Command, PublishBundle, PutIdSet, Undo
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import Change, Command, PublishBundle, PutIdSet, Undo
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppId, AppState, Digest
 

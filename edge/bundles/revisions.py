@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from edge.bundles.documents import Revision, RevisionLine, encode_overrides, encode_revision, parse_line, parse_revision
 from edge.bundles.formats import check_digest, counting, digest_of
 from edge.bundles.store import AlreadyExists, ObjectStore, blob_key, revision_key
-from edge.domain.commands import Change
+from edge.domain.changes.commands import Change
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
 

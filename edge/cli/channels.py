@@ -12,8 +12,8 @@ from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, moment, table
 from edge.cli.reach import warn_of_reach
 from edge.cli.replaced import instead_of, replacing_options, tell_ended
-from edge.domain.durations import format_duration, parse_duration
 from edge.domain.model import BUILTIN, Phase, Policy
+from edge.domain.schedule.durations import format_duration, parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -13,7 +13,7 @@ from edge.cli.client import BLOCK_BYTES, Client, app_path
 from edge.cli.options import with_api
 from edge.cli.output import Output, counted, fields, line, progress, table
 from edge.domain.errors import TooLarge
-from edge.domain.id_sets import IDS_TEXT_LIMIT_BYTES
+from edge.domain.targeting.id_sets import IDS_TEXT_LIMIT_BYTES
 
 STDIN = Path("-")
 

@@ -35,10 +35,10 @@ from edge.cli.publishing.size_report import (
     listed_files,
 )
 from edge.cli.publishing.warnings import warning_of_order
-from edge.domain.commands import Replacing
+from edge.domain.changes.commands import Replacing
+from edge.domain.changes.replacing import Offered, check_terms
 from edge.domain.errors import Invalid
 from edge.domain.model import Digest, Encryption, Phase, TakenBack, parse_version_name
-from edge.domain.replacing import Offered, check_terms
 
 UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
 MISSING_LIMIT = 20_000  # digests asked about at once; the server takes one bundle's

@@ -4,7 +4,7 @@ from typing import Any
 
 from edge.cli.client import Client, app_path
 from edge.cli.output import counted, note
-from edge.domain.decision import Reason
+from edge.domain.decision.outcomes import Reason
 from edge.domain.errors import EdgeError
 
 REASONS_SHOWN = 3

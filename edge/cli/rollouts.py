@@ -14,9 +14,9 @@ from edge.cli.client import Client, app_path
 from edge.cli.options import with_api, with_output
 from edge.cli.output import Output, counted, fields, line, moment, table
 from edge.cli.replaced import meant_options, tell_moves
-from edge.domain.durations import format_duration, parse_duration
 from edge.domain.model import Phase
-from edge.domain.rollout import LIFE_CYCLE, Move, life_cycle_diagram, life_cycle_lines
+from edge.domain.schedule.durations import format_duration, parse_duration
+from edge.domain.schedule.rollout import LIFE_CYCLE, Move, life_cycle_diagram, life_cycle_lines
 
 _CHANGE_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 

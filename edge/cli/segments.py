@@ -12,7 +12,7 @@ from edge.cli.device_body import read_body
 from edge.cli.explain import unreported_sentence
 from edge.cli.options import with_api
 from edge.cli.output import Output, fields, line, note, table
-from edge.domain.language import language_rows
+from edge.domain.targeting.language import language_rows
 
 _RULES = """\b
 The language is a subset of CEL. Values stand in quotes, numbers do not:

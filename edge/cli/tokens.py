@@ -8,7 +8,7 @@ import click
 from edge.cli.client import Client
 from edge.cli.options import with_api
 from edge.cli.output import Output, line, moment, note, table
-from edge.domain.durations import parse_duration
+from edge.domain.schedule.durations import parse_duration
 
 ROLES = ("admin", "publisher", "uploader", "reader", "node")
 

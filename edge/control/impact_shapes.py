@@ -2,7 +2,7 @@
 
 import msgspec
 
-from edge.domain.impact import ChannelImpact, Devices, Impact, Offering
+from edge.domain.decision.impact import ChannelImpact, Devices, Impact, Offering
 
 CHANNELS_LISTED = 50  # of those that change; a summary is for one screen
 GROUPS_LISTED = 20  # of devices by what they run, and by where they go

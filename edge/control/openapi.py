@@ -17,7 +17,7 @@ from edge.control.routes_apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.routes_explain import COUNTRY, FLAGS, TEXTS
 from edge.control.routes_rollouts import LISTED_DEFAULT, LISTED_LIMIT
 from edge.control.shapes import ErrorAnswer
-from edge.domain.commands import COMMAND_ID_LIMIT
+from edge.domain.changes.commands import COMMAND_ID_LIMIT
 
 _SCHEMAS = "#/components/schemas/{name}"
 _DESCRIPTIONS = {

@@ -19,11 +19,11 @@ from edge.control.impact_shapes import ImpactView
 from edge.control.roles import Permission, allows, refusal
 from edge.control.rollout_shapes import PreviewAnswer, ReachView, WaitingView
 from edge.control.tokens import Grant, Tokens
-from edge.domain.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
+from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
 from edge.domain.errors import Forbidden, Invalid, Malformed
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, AppState, ChannelName, VersionName, parse_app_id
-from edge.domain.rollout import Moment
+from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Told
 from edge.telemetry.known_devices import Known
 

@@ -13,7 +13,7 @@ from edge.control.roles import Permission, allows
 from edge.control.rollout_shapes import WHOLE_LIMIT
 from edge.control.routes_channels import view_channel
 from edge.control.shapes import AppChanged, AppDeleted, AppRequest, AppSummary, AppView, HistoryEntry
-from edge.domain.commands import CreateApp, DeleteApp
+from edge.domain.changes.commands import CreateApp, DeleteApp
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState, parse_app_id
 

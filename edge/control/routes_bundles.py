@@ -32,7 +32,7 @@ from edge.control.shapes import (
     PublishRequest,
 )
 from edge.control.turns import VERIFICATIONS
-from edge.domain.commands import DeleteBundle, PublishBundle, WithdrawBundle
+from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBundle
 from edge.domain.errors import Invalid, NotFound
 from edge.domain.manifest import FILE_COUNT_LIMIT, parse_manifest
 from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName, parse_digest

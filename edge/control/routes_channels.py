@@ -15,9 +15,9 @@ from edge.control.shapes import (
     ReplacedView,
     TakenBackView,
 )
-from edge.domain.commands import ChannelSettings, CreateChannel, DeleteChannel, SetChannel
+from edge.domain.changes.commands import ChannelSettings, CreateChannel, DeleteChannel, SetChannel
+from edge.domain.changes.replacing import what_was_replaced
 from edge.domain.model import AppState, Channel, ChannelName
-from edge.domain.replacing import what_was_replaced
 from edge.domain.states import channel_of, last_good, served_of
 
 

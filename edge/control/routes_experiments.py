@@ -16,12 +16,12 @@ from edge.control.targeting_shapes import (
     ExperimentView,
     WindowsView,
 )
-from edge.domain.commands import NewArm, StartExperiment, StopExperiment
+from edge.domain.changes.commands import NewArm, StartExperiment, StopExperiment
 from edge.domain.errors import NotFound
 from edge.domain.model import Channel, Experiment
+from edge.domain.schedule.windows import compile_windows
 from edge.domain.shares import format_share, parse_share
 from edge.domain.states import channel_of
-from edge.domain.windows import compile_windows
 
 
 def view_experiment(experiment: Experiment) -> ExperimentView:

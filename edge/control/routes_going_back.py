@@ -10,7 +10,7 @@ from edge.control.rollout_shapes import RollbackRequest, UndoRequest
 from edge.control.routes_apps import view_line
 from edge.control.routes_channels import view_changed
 from edge.control.shapes import ChannelRolledBack, UndoDone
-from edge.domain.commands import RollBack, Undo
+from edge.domain.changes.commands import RollBack, Undo
 from edge.domain.model import AppState
 
 

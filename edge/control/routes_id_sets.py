@@ -14,11 +14,11 @@ from edge.control.receiving import receive_file
 from edge.control.roles import Permission
 from edge.control.targeting_shapes import IdSetChanged, IdSetDeleted, IdSetView
 from edge.control.turns import VERIFICATIONS
-from edge.domain import segment_changes
-from edge.domain.commands import DeleteIdSet, PutIdSet
-from edge.domain.id_sets import IDS_TEXT_LIMIT_BYTES, encode_id_set, parse_id_set, parse_ids
+from edge.domain.changes import segments as segment_changes
+from edge.domain.changes.commands import DeleteIdSet, PutIdSet
 from edge.domain.model import Digest, StoredIdSet
 from edge.domain.states import id_set_of
+from edge.domain.targeting.id_sets import IDS_TEXT_LIMIT_BYTES, encode_id_set, parse_id_set, parse_ids
 
 _ANY_BLOB = Digest("0" * 64)
 

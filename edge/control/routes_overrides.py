@@ -3,7 +3,7 @@
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
 from edge.control.shapes import OverrideChanged, OverrideCleared, OverrideRequest, OverrideView
-from edge.domain.commands import ClearOverride, SetOverride
+from edge.domain.changes.commands import ClearOverride, SetOverride
 from edge.domain.errors import NotFound
 from edge.domain.model import parse_device_id
 

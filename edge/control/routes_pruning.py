@@ -10,7 +10,7 @@ from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
 from edge.control.shapes import BundlesPruned, PrunedBundle, PruneRequest
 from edge.control.turns import LOOKS
-from edge.domain.commands import PruneBundles
+from edge.domain.changes.commands import PruneBundles
 from edge.domain.errors import Unavailable
 from edge.domain.manifest import parse_manifest
 from edge.domain.model import Bundle, Digest

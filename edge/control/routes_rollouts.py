@@ -16,10 +16,10 @@ from edge.control.rollout_shapes import (
     RolloutRolledBack,
     RolloutView,
 )
-from edge.domain.commands import MoveRollout, StartRollout
+from edge.domain.changes.commands import MoveRollout, StartRollout
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState, Rollout, VersionName
-from edge.domain.rollout import LIFE_CYCLE, Move, next_step_at, share_at, step_at, step_began
+from edge.domain.schedule.rollout import LIFE_CYCLE, Move, next_step_at, share_at, step_at, step_began
 from edge.domain.shares import format_share, parse_share
 from edge.domain.states import channel_of
 

@@ -17,10 +17,10 @@ from edge.control.targeting_shapes import (
 )
 from edge.control.trying import Trial, read_device
 from edge.control.turns import LOOKS
-from edge.domain.commands import DeleteSegment, SegmentSettings, SetSegment
+from edge.domain.changes.commands import DeleteSegment, SegmentSettings, SetSegment
 from edge.domain.model import Segment, parse_name
-from edge.domain.segment_warnings import warnings_of
 from edge.domain.states import segment_of
+from edge.domain.targeting.warnings import warnings_of
 
 
 def view_segment(segment: Segment) -> SegmentView:

@@ -11,7 +11,7 @@ from edge.control.impact_shapes import ChannelImpactView, ImpactView
 from edge.control.roles import Role
 from edge.control.rollout_shapes import RolloutSummary, Whole
 from edge.control.targeting_shapes import ExperimentView
-from edge.domain.commands import ChannelSettings
+from edge.domain.changes.commands import ChannelSettings
 from edge.domain.model import Policy
 
 

@@ -20,10 +20,10 @@ from edge.bundles.keyset import Trust
 from edge.bundles.signing import Writer, open_document, sign_document
 from edge.bundles.store import AlreadyExists, ObjectStore, Stale
 from edge.control.roles import LIMITABLE, Role
-from edge.domain.durations import DURATION_LIMIT_SECONDS, format_duration
 from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid, NotFound, Unauthorized
 from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId, parse_app_id
+from edge.domain.schedule.durations import DURATION_LIMIT_SECONDS, format_duration
 
 TOKENS_KEY = "access/tokens.json"
 TOKENS_FORMAT = 2  # 1 knew no uploaders, and no token that ends

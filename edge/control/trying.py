@@ -6,15 +6,15 @@ import orjson
 
 from edge.bundles.blobs import map_blob
 from edge.bundles.store import ObjectStore
-from edge.domain.conditions import Comparison, Condition, Feature, Member, TextTest, atoms_of
 from edge.domain.errors import Invalid
-from edge.domain.expressions import check_expression, parse_expression
 from edge.domain.facts import DeviceFacts
-from edge.domain.id_sets import IdSet, parse_id_set
-from edge.domain.language import Field
 from edge.domain.model import AppState, StoredIdSet, UpdateCheck
-from edge.domain.segments import Matches, compile_segment
 from edge.domain.states import id_set_of
+from edge.domain.targeting.conditions import Comparison, Condition, Feature, Member, TextTest, atoms_of
+from edge.domain.targeting.id_sets import IdSet, parse_id_set
+from edge.domain.targeting.language import Field
+from edge.domain.targeting.parser import check_expression, parse_expression
+from edge.domain.targeting.segments import Matches, compile_segment
 from edge.wire.updates import WireError, parse_update_check
 
 

@@ -8,7 +8,7 @@ import time
 
 from aiohttp import web
 
-from edge.domain.channel_choice import (
+from edge.domain.decision.channel_choice import (
     Allowed,
     ChannelRequest,
     Forget,
@@ -19,9 +19,9 @@ from edge.domain.channel_choice import (
     decide_choice,
     is_led_elsewhere,
 )
+from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, ChannelName, Digest
-from edge.domain.snapshot import AppSnapshot
 from edge.facts.changes import Chose
 from edge.node.asking import ASKED_APP
 from edge.node.bodies import json_response, read_body

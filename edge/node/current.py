@@ -10,9 +10,9 @@ from edge.bundles.blobs import map_blob, read_blob
 from edge.bundles.heads import shard_of
 from edge.bundles.releases import Head, Revisions
 from edge.bundles.store import ObjectStore, blob_key
-from edge.domain.id_sets import IdSet, parse_id_set
+from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.model import AppId, AppState, Digest
-from edge.domain.snapshot import AppSnapshot, build_snapshot
+from edge.domain.targeting.id_sets import IdSet, parse_id_set
 
 
 class Current:

@@ -9,13 +9,13 @@ from collections import Counter
 
 import msgspec
 
-from edge.domain.decide import decide
-from edge.domain.decision import Offer, UpToDate, unserved
+from edge.domain.decision.decide import decide
+from edge.domain.decision.outcomes import Offer, UpToDate, unserved
+from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS
 from edge.domain.manifest_forms import sent_as
 from edge.domain.model import ChannelName, DeviceId, Sent, UpdateCheck
-from edge.domain.snapshot import AppSnapshot
 from edge.facts.changes import Withheld
 from edge.node.addresses import base_address
 from edge.node.arm_notes import ArmNotes

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from edge.domain.decision import Held, Reason
+from edge.domain.decision.outcomes import Held, Reason
 from edge.node.exposition import Family, Sample
 
 # Each outcome by its code: with `Held`, also why a device stays with what comes before the newest.

@@ -5,7 +5,7 @@ A head shard proves how new this node's knowledge of its apps is; `domain.rollou
 
 from collections.abc import Mapping
 
-from edge.domain.rollout import Moment, proven_time
+from edge.domain.schedule.rollout import Moment, proven_time
 
 NEVER = 0.0  # of a shard that nobody has signed yet: its rollouts stay at their beginning
 

@@ -7,8 +7,8 @@ peer takes nothing is that address's alone, or one slow network a second would e
 import time
 from collections.abc import Callable
 
+from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.model import AppId
-from edge.domain.snapshot import AppSnapshot
 from edge.facts.changes import Faulted
 
 REPEAT_SECONDS = 0.5  # the same fault again within this tells the writer nothing (telemetry.faults.SLACK_SECONDS)

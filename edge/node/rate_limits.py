@@ -9,7 +9,7 @@ a flood of forged devices can free somebody from a limit, never put one on someb
 from collections import OrderedDict
 from collections.abc import Hashable
 
-from edge.domain.channel_choice import ChannelRequest, Verb
+from edge.domain.decision.channel_choice import ChannelRequest, Verb
 
 # Per address and app in a minute. A carrier's address stands for thousands of subscribers whose apps ask at each start;
 # a worker answers this many in a second or two.

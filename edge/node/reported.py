@@ -5,13 +5,13 @@ The writer decides what they come to (`domain.attempts`); here is what only the 
 
 from collections.abc import Callable, Iterator, Sequence
 
-from edge.domain.decide import decide
-from edge.domain.decision import UpToDate
+from edge.domain.decision.decide import decide
+from edge.domain.decision.outcomes import UpToDate
+from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import CAUSES, STARTS, Cause, DeviceFacts, failure_of, has_downloaded, last_offered, name_hash
 from edge.domain.manifest_forms import sent_as
 from edge.domain.model import BUILTIN, DeviceId, Platform, Sent
-from edge.domain.rollout import Moment
-from edge.domain.snapshot import AppSnapshot
+from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Downloaded, Failed, Installed
 from edge.node.peers import Peer
 from edge.telemetry.known_devices import check_of

@@ -20,8 +20,8 @@ from aiohttp import web
 
 from edge.bundles.fs import FsStore
 from edge.bundles.releases import Head
+from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.model import AppId
-from edge.domain.snapshot import AppSnapshot
 from edge.facts.table import FactsTable
 from edge.node.access_log import AccessLog
 from edge.node.connections import Connections, connections_limit, raise_descriptor_limit

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from edge.domain.decision import BREAKING, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.decision.outcomes import BREAKING, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.file_names import target_name
 from edge.domain.manifest import read_manifest
 from edge.domain.manifest_forms import sent_as

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edge.domain.channel_choice import (
+from edge.domain.decision.channel_choice import (
     Allowed,
     ChannelRequest,
     Default,

@@ -11,7 +11,7 @@ from factories import APP, DEVICE, NOW, a_bundle, a_change, a_manifest
 
 from edge.assembly.foresight import WAITING_LIMIT, Foresight
 from edge.bundles.store import blob_key
-from edge.domain.commands import (
+from edge.domain.changes.commands import (
     ChannelSettings,
     CreateApp,
     CreateChannel,
@@ -22,7 +22,7 @@ from edge.domain.commands import (
 )
 from edge.domain.errors import Conflict, NotFound, Unavailable
 from edge.domain.model import AppId
-from edge.domain.rollout import Moment, Move
+from edge.domain.schedule.rollout import Moment, Move
 from edge.facts.changes import Failed, Offered
 from edge.facts.writer import FactsWriter
 from edge.node.data_directory import Truth

@@ -10,7 +10,7 @@ from truths import KILLED, Truth, a_published, a_released_truth, die_at, exit_co
 
 from edge.bundles.fs import LEFTOVER_SECONDS
 from edge.bundles.store import blob_key
-from edge.domain.commands import PublishBundle
+from edge.domain.changes.commands import PublishBundle
 
 OLD, NEW, NEXT = "1.0.1", "1.0.2", "1.0.3"
 CHANGE_ID = "the-publish-that-is-killed"

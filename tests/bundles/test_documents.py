@@ -17,7 +17,7 @@ from edge.bundles.documents import (
     summarize,
 )
 from edge.bundles.formats import Untrusted
-from edge.domain.commands import (
+from edge.domain.changes.commands import (
     ChannelSettings,
     ClearOverride,
     CreateApp,

@@ -11,7 +11,7 @@ from edge.bundles.heads import shard_of
 from edge.bundles.keyset import open_trust
 from edge.bundles.releases import Releases
 from edge.bundles.signing import load_or_create_writer
-from edge.domain.commands import Change
+from edge.domain.changes.commands import Change
 from edge.domain.errors import Conflict
 
 PUBLISHERS = 4

@@ -13,7 +13,7 @@ from edge.bundles.heads import SHARDS, Head, Heads, build_successor, encode_shar
 from edge.bundles.releases import COMMIT_ATTEMPT_LIMIT, REFRESH_AFTER_SECONDS, Releases, Revisions
 from edge.bundles.signing import load_or_create_writer
 from edge.bundles.store import blob_key, head_key, revision_key
-from edge.domain.commands import ClearOverride, CreateApp, PublishBundle, SetOverride
+from edge.domain.changes.commands import ClearOverride, CreateApp, PublishBundle, SetOverride
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from edge.domain.model import AppId
 

@@ -9,7 +9,7 @@ from running_node import serving_node, write_folder
 
 from edge.cli.history import bundle_changes
 from edge.domain.buckets import bucket_of
-from edge.domain.rollout import life_cycle_diagram, life_cycle_lines
+from edge.domain.schedule.rollout import life_cycle_diagram, life_cycle_lines
 
 DEVICES = [str(uuid.UUID(int=number)) for number in range(40)]
 PLAN = ("--bundle", "1.1.0", "--steps", "1,50,100")

@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 from running_node import serving_node, web_build, write_folder
 
-from edge.domain.language import language_rows
+from edge.domain.targeting.language import language_rows
 
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
 

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from scripted_server import scripted_server
 
 from edge.cli.main import VERBS, EdgeGroup, cli
-from edge.domain.id_sets import IDS_TEXT_LIMIT_BYTES
-from edge.domain.rollout import Move
+from edge.domain.schedule.rollout import Move
+from edge.domain.targeting.id_sets import IDS_TEXT_LIMIT_BYTES
 
 # Every verb that talks to a node, with arguments that are complete.
 API_VERBS = [

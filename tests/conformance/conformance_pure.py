@@ -8,14 +8,14 @@ from urllib.parse import parse_qsl, urlsplit
 from conformance_cases import BASE, OTHER_APP, Answer, Case, Exchange, Request, faults_of
 from conformance_states import blobs, changes_of, contents, event_faults, fact_changes, stored_faults
 
-from edge.domain.apply import apply
-from edge.domain.channel_choice import ChannelRequest, Forget, Store, decide_choice
-from edge.domain.decision import Offer, unserved
-from edge.domain.explaining import explain
+from edge.domain.changes.apply import apply
+from edge.domain.decision.channel_choice import ChannelRequest, Forget, Store, decide_choice
+from edge.domain.decision.explain import explain
+from edge.domain.decision.outcomes import Offer, unserved
+from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.facts import DAY_SECONDS, NO_FACTS, DeviceFacts, mark_of
 from edge.domain.model import AppState, ChannelName, UpdateCheck
-from edge.domain.rollout import Moment
-from edge.domain.snapshot import AppSnapshot, build_snapshot
+from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Chose, FactChange, Offered, change_facts
 from edge.node.delivery import CONTENT_TYPES, Asked, Blob, plan_delivery
 from edge.node.peers import Peer

@@ -12,7 +12,7 @@ import msgspec
 from conformance_cases import Case, published
 from factories import withheld
 
-from edge.domain.commands import (
+from edge.domain.changes.commands import (
     Change,
     ChannelSettings,
     Command,

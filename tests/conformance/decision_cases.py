@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import msgspec
 from factories import a_manifest, failed
 
-from edge.domain.apply import apply
 from edge.domain.attempts import Report, note_failure, note_offer
-from edge.domain.commands import Change, Command
-from edge.domain.decision import Blocked, Decision, Offer, RevertToBuiltin
-from edge.domain.explaining import Step as Shown
-from edge.domain.explaining import explain
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import Change, Command
+from edge.domain.decision.explain import Step as Shown
+from edge.domain.decision.explain import explain
+from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuiltin
+from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.facts import (
     CAUSES,
     DAY_SECONDS,
@@ -29,10 +30,9 @@ from edge.domain.facts import (
     mark_of,
     name_hash,
 )
-from edge.domain.id_sets import IdSet, encode_id_set, parse_id_set
 from edge.domain.model import AppState, Bundle, Digest, UpdateCheck
-from edge.domain.rollout import Moment, proven_time
-from edge.domain.snapshot import AppSnapshot, build_snapshot
+from edge.domain.schedule.rollout import Moment, proven_time
+from edge.domain.targeting.id_sets import IdSet, encode_id_set, parse_id_set
 from edge.wire.updates import parse_update_check
 
 FOLDER = Path(__file__).parent.parent / "vectors"

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from decision_cases import Asked
 
 from edge.domain.buckets import bucket_of
-from edge.domain.decide import chosen, resolve
-from edge.domain.decision import Held, Reason
+from edge.domain.decision.decide import chosen, resolve
+from edge.domain.decision.outcomes import Held, Reason
+from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES
+from edge.domain.decision.targets import CompiledChannel, RolloutRoute, Route, pick
 from edge.domain.model import Phase, Platform
-from edge.domain.rollout import share_at
-from edge.domain.routes import CompiledChannel, RolloutRoute, Route, pick
-from edge.domain.rules import CHANNEL_RULES, KEY_RULES
+from edge.domain.schedule.rollout import share_at
 
 # What can stop a device, in the order.
 ORDER = (

@@ -16,13 +16,13 @@ from conformance_cases import FOLDER, ROUTE_FILES, Case, Exchange, all_cases, di
 from conformance_pure import MOMENT, PureNode, Seen, node_of
 from factories import withheld
 
-from edge.domain.channel_choice import Refusal
-from edge.domain.decision import Reason
-from edge.domain.explaining import explain
+from edge.domain.decision.channel_choice import Refusal
+from edge.domain.decision.explain import explain
+from edge.domain.decision.outcomes import Reason
+from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES
+from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import Platform, Policy, Sent, UpdateCheck
-from edge.domain.rules import CHANNEL_RULES, KEY_RULES
-from edge.domain.snapshot import AppSnapshot
 from edge.domain.versions import parse_version
 from edge.wire.capabilities import stretches
 from edge.wire.plugins import MANIFEST_ROWS, Generation, form_of, plugin_of

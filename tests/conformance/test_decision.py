@@ -10,12 +10,12 @@ from decision_cases import FOLDER, Asked, all_cases, answer_of, asked, changes_o
 from decision_order import CHOICES, EXCLUSIVE, ORDER, holds
 
 from edge.domain.buckets import bucket_of, segment_salt
-from edge.domain.commands import Command
-from edge.domain.decide import resolve
-from edge.domain.decision import Held, Reason
-from edge.domain.explaining import Step, explain
-from edge.domain.rollout import GRACE_SECONDS, next_step_at, step_at
-from edge.domain.routes import CompiledChannel
+from edge.domain.changes.commands import Command
+from edge.domain.decision.decide import resolve
+from edge.domain.decision.explain import Step, explain
+from edge.domain.decision.outcomes import Held, Reason
+from edge.domain.decision.targets import CompiledChannel
+from edge.domain.schedule.rollout import GRACE_SECONDS, next_step_at, step_at
 
 CASES_LEAST = 300
 BY_NAME = {case.name: case for case in all_cases()}

@@ -4,7 +4,7 @@ import json
 
 from nothing_new import FILE, REASONS, RELEASES, encoded
 
-from edge.domain.decision import Held, Reason
+from edge.domain.decision.outcomes import Held, Reason
 
 # The moment decides about a window, and the address of a device about a share: `decision.json` has these.
 ELSEWHERE = {Reason.OUTSIDE_WINDOW.code, Held.SHARE.code, Held.PAUSED.code}

@@ -4,7 +4,7 @@ import pytest
 from control_world import APP, OTHER, pack
 from factories import a_change
 
-from edge.domain.commands import DeleteApp
+from edge.domain.changes.commands import DeleteApp
 
 APPS, IT = "/v1/apps", f"/v1/apps/{APP}"
 CHANNELS, BUNDLES, PRUNE = f"{IT}/channels", f"{IT}/bundles", f"{IT}/bundles/prune"

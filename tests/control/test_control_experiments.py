@@ -3,8 +3,8 @@
 import pytest
 from control_world import APP, NOW
 
-from edge.domain.channel_changes import SPREAD_LIMIT_SECONDS
-from edge.domain.windows import WINDOWS_PER_CHANNEL_LIMIT
+from edge.domain.changes.channels import SPREAD_LIMIT_SECONDS
+from edge.domain.schedule.windows import WINDOWS_PER_CHANNEL_LIMIT
 
 CHANNELS = f"/v1/apps/{APP}/channels"
 PRODUCTION = f"{CHANNELS}/production"

@@ -6,7 +6,7 @@ import pytest
 from control_world import APP, DEVICE, NOW, pack
 
 from edge.bundles.store import blob_key
-from edge.domain.commands import (
+from edge.domain.changes.commands import (
     Change,
     ChannelSettings,
     ClearOverride,
@@ -30,7 +30,7 @@ from edge.domain.commands import (
     WithdrawBundle,
     kind_of,
 )
-from edge.domain.rollout import Move
+from edge.domain.schedule.rollout import Move
 
 CHANNELS, BUNDLES = f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/bundles"
 ROLLBACK, UNDO = f"{CHANNELS}/production/rollback", f"/v1/apps/{APP}/undo"

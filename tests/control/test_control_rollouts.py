@@ -4,7 +4,7 @@ import pytest
 from control_world import APP, NOW
 
 from edge.domain.model import Phase
-from edge.domain.rollout import LIFE_CYCLE, Moment, Move
+from edge.domain.schedule.rollout import LIFE_CYCLE, Moment, Move
 
 CHANNELS = f"/v1/apps/{APP}/channels"
 ROLLOUT = f"{CHANNELS}/production/rollout"

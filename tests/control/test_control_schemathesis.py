@@ -30,7 +30,7 @@ from edge.bundles.store import blob_key
 from edge.control.app import OPERATIONS, build_control_app
 from edge.control.openapi import build_openapi
 from edge.control.tokens import Tokens
-from edge.domain.commands import (
+from edge.domain.changes.commands import (
     Change,
     ChannelSettings,
     CreateApp,
@@ -39,7 +39,7 @@ from edge.domain.commands import (
     SegmentSettings,
     SetSegment,
 )
-from edge.domain.id_sets import encode_id_set
+from edge.domain.targeting.id_sets import encode_id_set
 
 EXAMPLES = int(os.environ.get("EDGE_EXAMPLES", "8"))  # an operation; the whole set stays below ten seconds
 CHECKS = [

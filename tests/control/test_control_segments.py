@@ -3,9 +3,9 @@
 import pytest
 from control_world import APP, DEVICE, OTHER
 
-from edge.domain.expressions import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
+from edge.domain.changes.segments import PRIORITY_LIMIT, SEGMENT_LIMIT
 from edge.domain.facts import NO_FACTS
-from edge.domain.segment_changes import PRIORITY_LIMIT, SEGMENT_LIMIT
+from edge.domain.targeting.parser import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
 
 SEGMENTS, CHANNELS, ID_SETS = f"/v1/apps/{APP}/segments", f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/id-sets"
 

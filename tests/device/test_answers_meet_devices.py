@@ -14,7 +14,7 @@ from factories import a_bundle, a_manifest
 from edge.device.answer import Blocked as BlockedOnDevice
 from edge.device.answer import NoUpdate, Revert, UpdateFound, read_answer
 from edge.device.profile import build_profile
-from edge.domain.decision import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.model import AppId, DeviceId, Platform, Sent, UpdateCheck
 from edge.domain.versions import coerce_native
 from edge.wire.answers import encode_answer

@@ -20,7 +20,7 @@ from edge.bundles.store import blob_key
 from edge.cli.client import Client, app_path
 from edge.cli.demo_release import APP
 from edge.config import Config, Control, Devices
-from edge.domain.id_sets import IDS_LIMIT, IdSet, device_hash, parse_id_set
+from edge.domain.targeting.id_sets import IDS_LIMIT, IdSet, device_hash, parse_id_set
 
 PROMISE_MB = 10
 PROMISE_MICROSECONDS = 2.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge.bundles.store import blob_key
 from edge.config import Config, Devices, Log, Telemetry
-from edge.domain.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
+from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, FileEntry
 from edge.node.data_directory import Truth

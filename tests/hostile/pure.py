@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from edge.domain.decision import UpToDate
+from edge.domain.decision.outcomes import UpToDate
 from edge.domain.model import ChannelName
 from edge.wire.answers import encode_answer
 from edge.wire.body import WireError

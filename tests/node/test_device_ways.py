@@ -14,7 +14,7 @@ from node_world import PROMPT_SECONDS, a_config, a_truth, info, publish, running
 from spooled import events_of
 
 from edge.bundles.store import blob_key
-from edge.domain.commands import (
+from edge.domain.changes.commands import (
     ChannelSettings,
     CreateChannel,
     PublishBundle,

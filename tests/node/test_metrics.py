@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from edge.domain.decision import Held, Reason
+from edge.domain.decision.outcomes import Held, Reason
 from edge.node.exposition import Family, Sample, encode_families
 from edge.node.metrics import Observed, build_metrics
 

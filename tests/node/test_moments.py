@@ -5,11 +5,11 @@ from factories import DEVICE, NOW, a_bundle, a_change, a_check, a_released_app, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.domain.apply import apply
 from edge.domain.buckets import bucket_of
-from edge.domain.commands import MoveRollout, PublishBundle, StartRollout
-from edge.domain.decide import decide
-from edge.domain.rollout import GRACE_SECONDS, Move
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import MoveRollout, PublishBundle, StartRollout
+from edge.domain.decision.decide import decide
+from edge.domain.schedule.rollout import GRACE_SECONDS, Move
 from edge.node.moments import Moments
 
 EVERY = 3_600

@@ -4,8 +4,8 @@ import hashlib
 
 from factories import APP, a_bundle, a_change, a_released_app, a_snapshot, digest
 
-from edge.domain.apply import apply
-from edge.domain.commands import PublishBundle
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import PublishBundle
 from edge.facts.changes import Faulted
 from edge.node import own_faults
 from edge.node.own_faults import REPEAT_SECONDS, OwnFaults

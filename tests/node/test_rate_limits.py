@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.domain.channel_choice import ChannelRequest, Verb
+from edge.domain.decision.channel_choice import ChannelRequest, Verb
 from edge.domain.model import Platform
 from edge.node.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS, WINDOWS_LIMIT, ChannelLimits, Windows
 

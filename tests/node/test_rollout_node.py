@@ -11,8 +11,8 @@ from node_world import PROMPT_SECONDS, a_config, a_truth, publish, running
 from edge.bundles.heads import shard_of
 from edge.bundles.releases import Releases
 from edge.domain.buckets import bucket_of
-from edge.domain.commands import ChannelSettings, MoveRollout, SetChannel, StartRollout, WithdrawBundle
-from edge.domain.rollout import Move
+from edge.domain.changes.commands import ChannelSettings, MoveRollout, SetChannel, StartRollout, WithdrawBundle
+from edge.domain.schedule.rollout import Move
 from edge.node.supervisor import Supervisor
 
 DEVICES = [str(uuid.UUID(int=number)) for number in range(60)]

@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from factories import APP, DEVICE, NOW, a_change
 from node_world import a_truth, publish
 
-from edge.domain.commands import CreateApp
+from edge.domain.changes.commands import CreateApp
 from edge.domain.model import AppId
 from edge.facts.changes import Failed, Faulted
 from edge.facts.table import FactsTable

@@ -13,7 +13,7 @@ from factories import APP, DEVICE, a_bundle, a_change, a_manifest
 from node_world import PROMPT_SECONDS, WORKERS, a_config, a_truth, check, publish, running
 
 from edge.bundles.store import blob_key
-from edge.domain.commands import ChannelSettings, CreateApp, PublishBundle, SetChannel
+from edge.domain.changes.commands import ChannelSettings, CreateApp, PublishBundle, SetChannel
 from edge.node.listening import CannotListen, listen, port_of
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.domain.decision import BREAKING, Blocked, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.decision.outcomes import BREAKING, Blocked, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.errors import Invalid
 from edge.domain.file_names import name_facts
 from edge.domain.manifest import encode_manifest

@@ -11,7 +11,8 @@ from factories import a_snapshot, an_app
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.domain.channel_choice import (
+from edge.domain.changes.commands import ChannelSettings, CreateChannel, SetOverride
+from edge.domain.decision.channel_choice import (
     Allowed,
     ChannelRequest,
     Default,
@@ -25,7 +26,6 @@ from edge.domain.channel_choice import (
     Verb,
     decide_choice,
 )
-from edge.domain.commands import ChannelSettings, CreateChannel, SetOverride
 from edge.domain.model import Channel, Platform
 from edge.wire.body import BODY_LIMIT_BYTES, WireError
 from edge.wire.channels import (

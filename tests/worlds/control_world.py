@@ -20,13 +20,13 @@ from edge.control.roles import Role
 from edge.control.rollout_shapes import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.shapes import ErrorAnswer
 from edge.control.tokens import Tokens
-from edge.domain.apply import apply
-from edge.domain.commands import Change
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import Change
+from edge.domain.decision.impact import impact_of
 from edge.domain.facts import NO_FACTS, DeviceFacts
-from edge.domain.impact import impact_of
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
-from edge.domain.rollout import Moment
+from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.changes import change_facts

@@ -8,7 +8,9 @@ from factories import APP, a_check
 from hypothesis import strategies as st
 
 from edge.domain.buckets import bucket_of, segment_salt
-from edge.domain.conditions import (
+from edge.domain.facts import DeviceFacts
+from edge.domain.model import Platform, Plugin
+from edge.domain.targeting.conditions import (
     AllOf,
     AnyOf,
     Bucket,
@@ -21,10 +23,8 @@ from edge.domain.conditions import (
     Not,
     TextTest,
 )
-from edge.domain.facts import DeviceFacts
-from edge.domain.id_sets import encode_id_set, parse_id_set
-from edge.domain.language import FIELDS, Field, Kind
-from edge.domain.model import Platform, Plugin
+from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
+from edge.domain.targeting.language import FIELDS, Field, Kind
 from edge.domain.versions import Version
 
 SEGMENT = "seg"

@@ -3,14 +3,14 @@
 import hashlib
 from itertools import count
 
-from edge.domain.apply import apply
-from edge.domain.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
+from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.facts import Cause, DeviceFacts, Failure, Step, name_hash
 from edge.domain.file_names import NameFacts
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry, Platform, Plugin, UpdateCheck
-from edge.domain.rollout import Moment
-from edge.domain.snapshot import AppSnapshot, build_snapshot
+from edge.domain.schedule.rollout import Moment
 from edge.domain.versions import coerce_native
 
 APP = AppId("com.example.app")

@@ -6,8 +6,8 @@ import msgspec
 from factories import NOW, a_bundle, a_change, digest
 from hypothesis import strategies as st
 
-from edge.domain.apply import apply
-from edge.domain.commands import (
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import (
     NOTHING,
     Change,
     ChannelSettings,
@@ -36,7 +36,7 @@ from edge.domain.commands import (
 )
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppState, Channel, Policy
-from edge.domain.rollout import Move
+from edge.domain.schedule.rollout import Move
 
 SECONDS_BETWEEN = 1_000  # changes
 LATEST = -1  # stands for the latest revision in an Undo

@@ -9,7 +9,7 @@ from factories import APP, DEVICE, a_bundle, a_change, a_manifest
 
 from edge.bundles.store import blob_key
 from edge.config import Config, Devices
-from edge.domain.commands import ChannelSettings, CreateApp, CreateChannel, PublishBundle
+from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, PublishBundle
 from edge.node.data_directory import Truth
 from edge.node.listening import port_of
 from edge.node.supervisor import Supervisor

@@ -16,7 +16,7 @@ from edge.bundles.keyset import open_trust
 from edge.bundles.releases import Releases
 from edge.bundles.signing import load_or_create_writer
 from edge.bundles.store import blob_key, head_key
-from edge.domain.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
+from edge.domain.changes.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
 from edge.domain.model import AppId, Bundle, Digest
 
 KILLED = 137

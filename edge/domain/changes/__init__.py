@@ -1,0 +1,1 @@
+"""Commands and what each does to the state of an app, undo included."""

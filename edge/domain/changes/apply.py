@@ -1,0 +1,92 @@
+"""The one function that carries a change out.
+
+`apply(state, change)` is pure: the same state and change give the same next state on every node. It refuses what
+would leave a state that is not valid, and knows a change that it has already seen by its id.
+"""
+
+from dataclasses import replace
+
+from edge.domain.changes import apps as app_changes
+from edge.domain.changes import bundles as bundle_changes
+from edge.domain.changes import channels as channel_changes
+from edge.domain.changes import pruning, taking_back
+from edge.domain.changes import rollouts as rollout_changes
+from edge.domain.changes import segments as segment_changes
+from edge.domain.changes import undo as undoing
+from edge.domain.changes.command_ids import is_repeat, remember
+from edge.domain.changes.commands import (
+    Change,
+    ClearOverride,
+    CreateApp,
+    CreateChannel,
+    DeleteApp,
+    DeleteBundle,
+    DeleteChannel,
+    DeleteIdSet,
+    DeleteSegment,
+    MoveRollout,
+    PruneBundles,
+    PublishBundle,
+    PutIdSet,
+    RollBack,
+    SetChannel,
+    SetOverride,
+    SetSegment,
+    StartExperiment,
+    StartRollout,
+    StopExperiment,
+    Undo,
+    WithdrawBundle,
+)
+from edge.domain.errors import NotFound
+from edge.domain.model import AppState
+
+
+def apply(state: AppState | None, change: Change, before: AppState | None = None) -> AppState:
+    """The app's next state, one revision on; `state` itself when the change alters nothing or was applied before.
+
+    `before` is the state of the revision before `state`; only `Undo` asks for it. Raises NotFound, Conflict or Invalid;
+    the state is then untouched.
+    """
+    if is_repeat(state, change) and state is not None:
+        return state
+    after = _carry_out(state, change, before)
+    if after is state:
+        return state
+    old = after if state is None else state
+    after = taking_back.with_taken_back(old, _signed(old, after, change), change)
+    return replace(after, revision=old.revision + 1, recent=remember(old.recent, change))
+
+
+def _carry_out(state: AppState | None, change: Change, before: AppState | None) -> AppState:
+    if isinstance(change.command, CreateApp):
+        return app_changes.create(state, change.command)
+    # What is left of a deleted app can only be created again, or be as it was before.
+    if state is None or (state.deleted and not isinstance(change.command, Undo)):
+        raise NotFound("unknown_app", f"unknown app {state.app!r}" if state is not None else "the app does not exist")
+    match change.command:
+        case DeleteApp() as command:
+            return app_changes.delete(state, command, change.at)
+        case PruneBundles() as command:
+            return pruning.prune(state, command, change.at)
+        case PublishBundle() | DeleteBundle() | WithdrawBundle() as command:
+            return bundle_changes.carry_out(state, command, change.at)
+        case CreateChannel() | SetChannel() | DeleteChannel() | RollBack() | SetOverride() | ClearOverride() as command:
+            return channel_changes.carry_out(state, command, change.at)
+        case SetSegment() | DeleteSegment() | PutIdSet() | DeleteIdSet() as command:
+            return segment_changes.carry_out(state, command)
+        case StartRollout() | MoveRollout() | StartExperiment() | StopExperiment() as command:
+            return rollout_changes.carry_out(state, command, change.at, change.id)
+        case Undo() as command:
+            return undoing.undo(state, before, command, change.at)
+
+
+def _signed(before: AppState, after: AppState, change: Change) -> AppState:
+    """With the author of what channels offer now and did not before. A channel that comes back keeps its own."""
+    offered = {name: channel.bundle for name, channel in before.channels.items()}
+    changed = {
+        name: replace(channel, changed_by=change.by)
+        for name, channel in after.channels.items()
+        if channel.changed == change.at and channel.bundle != offered.get(name)
+    }
+    return replace(after, channels={**after.channels, **changed}) if changed else after

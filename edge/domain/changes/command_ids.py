@@ -1,0 +1,76 @@
+"""What a command id stands for: one command of one author. Pure.
+
+A repeat with the same content is harmless; anything else under the same id is a mistake of the caller, who hears what
+the id was first used for. Compared is what was asked, not what became of it: times and salts come later.
+"""
+
+import hashlib
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import msgspec
+from msgspec import NODEFAULT
+
+from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle, Undo, kind_of, target_of
+from edge.domain.errors import Conflict, Invalid
+from edge.domain.model import AppState, UsedId
+from edge.domain.schedule.durations import format_moment
+
+RECENT_LIMIT = 256  # command ids an app remembers; a retry comes within seconds, not hundreds of changes later
+
+
+def is_repeat(state: AppState | None, change: Change) -> bool:
+    """Whether this very change was carried out before. Raises Invalid `invalid_command_id`, and Conflict
+    `command_id_used` where its id was used for another one."""
+    if not 0 < len(change.id) <= COMMAND_ID_LIMIT:
+        raise Invalid("invalid_command_id", f"a command id has 1 to {COMMAND_ID_LIMIT} characters")
+    for used in state.recent if state is not None else ():
+        if used == change.id:
+            return True  # stored by format 1, which did not keep what it was used for
+        if isinstance(used, UsedId) and used.id == change.id:
+            if used.digest == command_digest(change.command, change.by):
+                return True
+            raise Conflict(
+                "command_id_used",
+                f"the id {used.id!r} was first used for {used.kind} {used.target!r} by {used.by!r} "
+                f"at {format_moment(used.at)}; another change needs an id of its own",
+            )
+    return False
+
+
+def remember(recent: tuple[UsedId | str, ...], change: Change) -> tuple[UsedId | str, ...]:
+    """The latest RECENT_LIMIT ids, the change's last."""
+    command = change.command
+    digest = command_digest(command, change.by)
+    used = UsedId(change.id, digest, kind_of(command), target_of(command), change.by, change.at)
+    return (*recent, used)[-RECENT_LIMIT:]
+
+
+def command_digest(command: Command, by: str) -> str:
+    """32 hexadecimal characters. What has its default is left out: a later version that adds a setting to a command
+    knows the repeat of an earlier one's."""
+    if isinstance(command, Undo) and command.latest:
+        command = msgspec.structs.replace(command, revision=0)  # found, not asked for
+    if isinstance(command, PublishBundle):  # what the node found in the files
+        command = msgspec.structs.replace(command, bundle=replace(command.bundle, names=None, plain_files=False))
+    said = msgspec.json.encode([by, kind_of(command), _said(command)], order="deterministic")
+    return hashlib.sha256(said).hexdigest()[:32]
+
+
+def _said(value: Any) -> Any:
+    """The value without the fields that have their defaults."""
+    match value:
+        case msgspec.Struct():
+            defaults = {field.name: _default(field) for field in msgspec.structs.fields(value)}
+        case tuple() | list():
+            return [_said(each) for each in value]
+        case _ if is_dataclass(value):
+            defaults = {field.name: field.default for field in fields(value)}
+        case _:
+            return value
+    held = {name: getattr(value, name) for name in defaults}
+    return {name: _said(each) for name, each in held.items() if each != defaults[name]}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is NODEFAULT else field.default_factory()

@@ -1,0 +1,176 @@
+"""Rollouts and experiments of a channel: start, move, stop. One of each at a time."""
+
+from dataclasses import replace
+
+from edge.domain.changes.channels import offering
+from edge.domain.changes.commands import MoveRollout, NewArm, StartExperiment, StartRollout, StopExperiment
+from edge.domain.changes.replacing import check_meant, check_no_rollout, offered_of
+from edge.domain.errors import Conflict, Invalid, NotFound
+from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, parse_name
+from edge.domain.schedule.durations import format_duration
+from edge.domain.schedule.rollout import Move, move
+from edge.domain.shares import WHOLE_SHARE, format_share
+from edge.domain.states import channel_of, offerable, segment_of, with_entry
+
+STEPS_LIMIT = 50
+STEP_LIMIT_SECONDS = 90 * 86_400
+SHORTEST_STEP_SECONDS = 60  # what a second one follows sooner, nobody has looked at
+NAMED_LIMIT = 20  # segments that one rollout asks
+ARMS = range(2, 11)
+
+
+def carry_out(
+    state: AppState, command: StartRollout | MoveRollout | StartExperiment | StopExperiment, at: float, change_id: str
+) -> AppState:
+    """`change_id` salts what is started, so that no two draw the same devices."""
+    channel = channel_of(state, command.channel)
+    match command:
+        case StartRollout():
+            after = _start_rollout(state, channel, command, at, change_id)
+        case MoveRollout():
+            after = _move_rollout(state, channel, command.move, at)
+        case StartExperiment():
+            after = _start_experiment(state, channel, command, at, change_id)
+        case StopExperiment():
+            after = _stop_experiment(state, channel, command, at)
+    return replace(state, channels=with_entry(state.channels, channel.name, after))
+
+
+def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at: float, salt: str) -> Channel:
+    if channel.rollout is not None and channel.rollout.phase.is_active:
+        raise Conflict(
+            "rollout_active", f"a rollout of {channel.rollout.bundle} is running on channel {channel.name!r}"
+        )
+    bundle = offerable(state, command.bundle).version
+    if bundle == channel.bundle:
+        raise Conflict("nothing_to_roll_out", f"channel {channel.name!r} offers {bundle!r} to everybody already")
+    check_meant(offered_of(state, channel), bundle, command)
+    check_steps(command.steps)
+    _check_pace(command)
+    rollout = Rollout(
+        bundle=bundle,
+        salt=salt,
+        steps=command.steps,
+        every_seconds=command.every_seconds,
+        segments=_segments(state, command.segments),
+        first=_segments(state, command.first),
+        hold_out=command.hold_out,
+        hold_out_group=parse_name("group", command.hold_out_group),
+        began=at,
+        started=at,
+    )
+    if channel.experiment is not None and _takes_all(channel.experiment, rollout):
+        raise Conflict(
+            "experiment_active",
+            f"experiment {channel.experiment.name!r} has all devices that the rollout is for: keep an arm (`edge "
+            f"experiment stop {state.app} {channel.name} --keep ARM`) or end it (`edge rollback {state.app} "
+            f"{channel.name}`) first",
+        )
+    return replace(channel, rollout=rollout)
+
+
+def _takes_all(experiment: Experiment, rollout: Rollout) -> bool:
+    """Whether the experiment, which comes first, has every device that the rollout is for, as far as names tell."""
+    named = {*rollout.segments, *rollout.first}
+    return experiment.segment is None or (bool(rollout.segments) and named == {experiment.segment})
+
+
+def check_steps(steps: tuple[int, ...]) -> None:
+    """Raises Invalid `invalid_steps`, with the place."""
+    if not 0 < len(steps) <= STEPS_LIMIT:
+        raise Invalid("invalid_steps", f"a rollout has 1 to {STEPS_LIMIT} steps")
+    before = 0
+    for place, share in enumerate(steps, start=1):
+        if not 0 < share <= WHOLE_SHARE:
+            raise Invalid("invalid_steps", f"step {place}: {format_share(share)} is not a share up to 100 %")
+        if share <= before:
+            raise Invalid(
+                "invalid_steps",
+                f"step {place}: {format_share(share)} is not above the {format_share(before)} before it",
+            )
+        before = share
+
+
+def _check_pace(command: StartRollout) -> None:
+    every = command.every_seconds
+    if every and not SHORTEST_STEP_SECONDS <= every <= STEP_LIMIT_SECONDS:
+        raise Invalid(
+            "invalid_every",
+            f"a step lasts {format_duration(SHORTEST_STEP_SECONDS)} to {format_duration(STEP_LIMIT_SECONDS)}, "
+            "or 0: until it is advanced",
+        )
+    if not 0 <= command.hold_out < WHOLE_SHARE:
+        raise Invalid("invalid_hold_out", "the share that is held out is at least 0 and below 100 %")
+
+
+def _segments(state: AppState, names: tuple[str, ...]) -> tuple[SegmentName, ...]:
+    if len(names) > NAMED_LIMIT:
+        raise Invalid("too_many_segments", f"a rollout asks at most {NAMED_LIMIT} segments")
+    return tuple(dict.fromkeys(segment_of(state, name).name for name in names))
+
+
+def _move_rollout(state: AppState, channel: Channel, wanted: Move, at: float) -> Channel:
+    if channel.rollout is None:
+        raise NotFound("no_rollout", f"channel {channel.name!r} has had no rollout")
+    rollout = move(channel.rollout, wanted, at)
+    if wanted is not Move.PROMOTE:
+        return replace(channel, rollout=rollout)
+    return offering(replace(channel, rollout=rollout), offerable(state, rollout.bundle).version, at)
+
+
+def _start_experiment(state: AppState, channel: Channel, command: StartExperiment, at: float, salt: str) -> Channel:
+    if channel.experiment is not None:
+        raise Conflict("experiment_active", f"experiment {channel.experiment.name!r} runs on channel {channel.name!r}")
+    arms, offered = _arms(state, command.arms), offered_of(state, channel)
+    for arm in arms:
+        if arm.bundle != channel.bundle:
+            check_meant(offered, arm.bundle, command)
+    experiment = Experiment(
+        name=parse_name("experiment", command.name),
+        arms=arms,
+        salt=salt,
+        segment=segment_of(state, command.segment).name if command.segment is not None else None,
+        started=at,
+    )
+    rollout = channel.rollout
+    if rollout is not None and rollout.phase.is_active and _takes_all(experiment, rollout):
+        raise Conflict(
+            "rollout_active",
+            f"the experiment would have all devices that the rollout of {rollout.bundle!r} is for: promote it or roll "
+            "it back first, or limit the experiment to a segment (--segment)",
+        )
+    return replace(channel, experiment=experiment)
+
+
+def _arms(state: AppState, given: tuple[NewArm, ...]) -> tuple[Arm, ...]:
+    if len(given) not in ARMS:
+        raise Invalid("invalid_arms", f"an experiment has {ARMS.start} to {ARMS.stop - 1} arms")
+    names = [parse_name("arm", arm.name) for arm in given]
+    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
+        raise Invalid("invalid_arms", f"two arms are called {twice!r}")
+    if weightless := next((arm.name for arm in given if arm.weight <= 0), None):
+        raise Invalid("invalid_arms", f"arm {weightless!r} has no share")
+    total = sum(arm.weight for arm in given)
+    if total != WHOLE_SHARE:
+        raise Invalid("invalid_arms", f"the arms' shares add up to {format_share(total)}, not 100 %")
+    return tuple(Arm(name=arm.name, bundle=offerable(state, arm.bundle).version, weight=arm.weight) for arm in given)
+
+
+def _stop_experiment(state: AppState, channel: Channel, command: StopExperiment, at: float) -> Channel:
+    experiment = channel.experiment
+    if experiment is None:
+        raise NotFound("no_experiment", f"no experiment runs on channel {channel.name!r}")
+    arm = next((arm for arm in experiment.arms if arm.name == command.keep), None)
+    if arm is None:
+        raise NotFound("unknown_arm", f"experiment {experiment.name!r} has no arm {command.keep!r}")
+    if withdrawn := state.bundles[arm.bundle].withdrawn:
+        raise Conflict(
+            "bundle_withdrawn",
+            f"bundle {arm.bundle!r} of arm {arm.name!r} was withdrawn: {withdrawn}; keep another arm, or roll the "
+            "channel back, which ends the experiment",
+        )
+    ended = replace(channel, experiment=None)
+    if arm.bundle == channel.bundle:
+        return ended
+    check_no_rollout(offered_of(state, channel), arm.bundle)
+    return offering(ended, arm.bundle, at)

@@ -1,0 +1,109 @@
+"""Taking back an app's last change: the state before it, except for what must not come back.
+
+A version name that was published stays used up. A rollout that runs again goes on from the share that it had.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from edge.domain.changes.bundles import retire
+from edge.domain.changes.commands import Undo, kind_of
+from edge.domain.errors import Conflict
+from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, UsedId, VersionName
+from edge.domain.schedule.rollout import step_at
+
+
+def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> AppState:
+    """`before` is the state of the revision before `state`.
+
+    Raises Conflict `head_moved`, `nothing_to_undo` and, without `force`, `undoes_a_stop`.
+    """
+    if command.revision != state.revision:
+        raise Conflict("head_moved", _not_the_latest(state, command.revision))
+    if before is None:
+        raise Conflict("nothing_to_undo", f"app {state.app!r} has no change before this one")
+    restored = replace(
+        before,
+        deleted=at if before.deleted else 0.0,
+        retired=_retired(state, before, at),
+        channels={name: _restored(channel, state, at) for name, channel in before.channels.items()},
+    )
+    stops = list(_stops_undone(state, restored))
+    if stops and not command.force:
+        raise Conflict("undoes_a_stop", f"this would {'; '.join(stops)}; add --force if you mean it")
+    return restored
+
+
+def _not_the_latest(state: AppState, wanted: int) -> str:
+    """What an undo can reach instead: it takes back the latest change, and a second one the first undo."""
+    latest = state.recent[-1] if state.recent else None
+    said = (
+        f"revision {wanted} is not the latest of app {state.app!r}, {state.revision} is, and undo reaches that one only"
+    )
+    if isinstance(latest, UsedId) and latest.kind == kind_of(Undo(revision=0)):
+        said += f"; revision {state.revision} is itself an undo; undoing it puts back revision {latest.target}"
+    return f"{said}. To go further back on a channel: `edge rollback {state.app} CHANNEL --to V`"
+
+
+def _retired(state: AppState, before: AppState, at: float) -> Mapping[VersionName, Retired]:
+    gone = {version: retire(bundle, at) for version, bundle in state.bundles.items() if version not in before.bundles}
+    return {**before.retired, **gone}
+
+
+def _restored(old: Channel, state: AppState, at: float) -> Channel:
+    """The channel as it was; if that changes what it offers, it changes now."""
+    now = state.channels.get(old.name)
+    if now is None:
+        return replace(old, rollout=_since_deletion(old.rollout, state, at))
+    if old.bundle != now.bundle:
+        old = replace(old, changed=at, rolled_back=not now.rolled_back)
+    return replace(old, rollout=_going_on(old.rollout, now.rollout, at))
+
+
+def _since_deletion(old: Rollout | None, state: AppState, at: float) -> Rollout | None:
+    """A rollout that its app's deletion stopped begins the step again that it was in then."""
+    if old is None or old.phase is not Phase.RUNNING or not state.deleted:
+        return old
+    return replace(old, step=step_at(old, state.deleted), began=at)
+
+
+def _going_on(old: Rollout | None, now: Rollout | None, at: float) -> Rollout | None:
+    """A rollout that was stopped and runs again begins the step again that it was in."""
+    if old is None or now is None or old.salt != now.salt:
+        return old
+    stopped = old.phase is Phase.RUNNING and now.phase is not Phase.RUNNING
+    return replace(old, step=now.step, began=at) if stopped else old
+
+
+def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
+    """What somebody had stopped and would run again, in words."""
+    for version, bundle in restored.bundles.items():
+        if not bundle.withdrawn and version in state.bundles and state.bundles[version].withdrawn:
+            yield f"offer the withdrawn bundle {version!r} again"
+    for name, channel in restored.channels.items():
+        now = state.channels.get(name)
+        if now is None:
+            yield from _deletions_undone(channel)
+            continue
+        if channel.rollout is not None and now.rollout is not None and _starts_again(channel.rollout, now.rollout):
+            yield f"let the rollout on channel {name!r} run again"
+        if channel.experiment is not None and now.experiment is None:
+            yield f"let experiment {channel.experiment.name!r} run again"
+        if now.rolled_back and channel.bundle != now.bundle:
+            yield f"offer {channel.bundle!r} on channel {name!r} again, which was rolled back"
+
+
+def _deletions_undone(restored: Channel) -> Iterator[str]:
+    """A channel goes with its app only while something is on its way; alone it is not deleted then."""
+    if restored.rollout is not None and restored.rollout.phase is Phase.RUNNING:
+        yield f"let the rollout on channel {restored.name!r} run again"
+    if restored.experiment is not None:
+        yield f"let experiment {restored.experiment.name!r} run again"
+
+
+def _starts_again(restored: Rollout, now: Rollout) -> bool:
+    """Whether devices would have it again that a stop keeps it from; where it was paused before it was rolled back,
+    those that still run it."""
+    if now.phase is Phase.ROLLED_BACK:
+        return restored.phase.is_active
+    return now.phase is Phase.PAUSED and restored.phase is Phase.RUNNING

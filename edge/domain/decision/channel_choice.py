@@ -1,0 +1,243 @@
+"""A device's own choice of channel: what the four verbs of `/channel_self` do (device-protocol §3). Pure.
+
+Newer plugins keep their choice on the device and only ask whether it may be made: for them nothing is stored and what
+the operator assigned is never named (§10: they would keep it). For older ones the outcome says what to store. Nobody
+hears yes to a choice that the next check would not follow.
+"""
+
+import enum
+from typing import NamedTuple
+
+from edge.domain.decision.decide import resolve
+from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.facts import DeviceFacts
+from edge.domain.model import AppId, Channel, ChannelName, DeviceId, Platform, UpdateCheck
+
+
+class Verb(enum.Enum):
+    """What is asked; which request says it is the wire's matter."""
+
+    SET = "set"
+    GET = "get"
+    UNSET = "unset"
+    LIST = "list"
+
+
+class ChannelRequest(NamedTuple):
+    """A device's question, validated (device-protocol §3.2). The channels' names are the device's own words."""
+
+    verb: Verb
+    app: AppId
+    device: DeviceId | None  # None: a list asked for without saying by whom
+    platform: Platform
+    plugin_version: str  # as the device wrote it, which may be no version
+    keeps_choice: bool  # the plugin stores its choice itself (plugin-capabilities §9)
+    channel: str = ""
+    default_channel: str = ""
+    is_prod: bool = True
+    is_emulator: bool = False
+
+
+class Refusal(enum.Enum):
+    """Why a choice is not made: (stable code, message for a person)."""
+
+    MISSING_CHANNEL = ("missing_channel", "Cannot find channel in body")
+    UNKNOWN_APP = ("on_premise_app", "This node does not serve the app")
+    CANNOT_OVERRIDE = ("cannot_override", "The device's channel is not one that it may change")
+    CHANNEL_NOT_FOUND = ("channel_not_found", "Cannot find channel")
+    PUBLIC_NOT_ALLOWED = ("public_channel_self_set_not_allowed", "The public channel is not open to a device's choice")
+    NOT_ALLOWED = ("channel_self_set_not_allowed", "The channel is not open to a device's choice")
+    # With the code that plugins and apps know for "exists, but not yours": a code of its own would be news to both.
+    NOT_SERVED = ("channel_self_set_not_allowed", "The channel does not serve this kind of device or build")
+    NOT_STORED = ("override_not_allowed", "The choice cannot be stored now")
+
+    @property
+    def code(self) -> str:
+        return self.value[0]
+
+    @property
+    def message(self) -> str:
+        return self.value[1]
+
+
+class Store(NamedTuple):
+    """Keep `channel` as the device's choice, then say yes."""
+
+    channel: ChannelName
+
+
+class Forget(NamedTuple):
+    """Drop the device's stored choice, then say yes."""
+
+
+class Unchanged(NamedTuple):
+    """Say yes: it is so already."""
+
+
+class Allowed(NamedTuple):
+    """Say yes to a plugin that keeps the choice itself."""
+
+
+class Overridden(NamedTuple):
+    """The device is on `channel` by its choice, or by the operator's; `may_set`: whether it could choose it itself."""
+
+    channel: str
+    may_set: bool
+
+
+class Default(NamedTuple):
+    """The device is on `channel` as its configuration says, or as everybody on its platform."""
+
+    channel: str
+    may_set: bool
+
+
+class Listed(NamedTuple):
+    """The channels open to the device, and the number of every channel of the app."""
+
+    channels: tuple[Channel, ...]
+    names: tuple[ChannelName, ...]  # of all channels, so that a number does not depend on who asks
+
+
+class Refused(NamedTuple):
+    reason: Refusal
+    channel: str = ""  # the one asked for, where the protocol repeats it
+
+
+Outcome = Store | Forget | Unchanged | Allowed | Overridden | Default | Listed | Refused
+
+
+def decide_choice(app: AppSnapshot | None, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
+    """The outcome of any verb, the checks in the order of device-protocol §3.2.
+
+    `app` is None for an app this node does not serve; `chosen` is what is stored of an earlier choice of this device,
+    the empty name where what was chosen has no channel any more.
+    """
+    if request.verb is Verb.SET and not request.channel:
+        return Refused(Refusal.MISSING_CHANNEL)
+    if app is None:
+        return Refused(Refusal.UNKNOWN_APP)
+    match request.verb:
+        case Verb.SET:
+            return set_channel(app, request, chosen)
+        case Verb.GET:
+            return get_channel(app, request, chosen)
+        case Verb.UNSET:
+            return unset_channel(app, request, chosen)
+        case Verb.LIST:
+            return list_channels(app, request)
+
+
+def set_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
+    """Device-protocol §3.3, with two changes, since yes to what changes nothing leaves a device where it was.
+
+    What the operator assigned binds every plugin, and a channel that its flags close to the device, so that the list
+    does not show it (§3.6), cannot be chosen.
+    """
+    assigned = assigned_to(app, request.device)
+    if assigned is not None and (assigned.name != request.channel or not assigned.self_set):
+        return Refused(Refusal.CANNOT_OVERRIDE)
+    held = None if request.keeps_choice else override_of(app, request.device, chosen)
+    if held is not None and not held.self_set:
+        return Refused(Refusal.CANNOT_OVERRIDE)
+    compiled = app.channels.get(ChannelName(request.channel))
+    if compiled is None:
+        return Refused(Refusal.CHANNEL_NOT_FOUND, request.channel)
+    channel = compiled.channel
+    if not channel.self_set:
+        return Refused(Refusal.PUBLIC_NOT_ALLOWED if channel.public else Refusal.NOT_ALLOWED, channel.name)
+    if not _serves(channel, request):
+        return Refused(Refusal.NOT_SERVED, channel.name)
+    if request.keeps_choice:
+        return Allowed()
+    if app.public.get(request.platform) is compiled and _public_is_left(app, request):
+        return Forget() if chosen is not None else Unchanged()  # no choice leads there as well, and follows a move
+    if chosen == channel.name or (chosen is None and held is channel):
+        return Unchanged()
+    return Store(channel.name)
+
+
+def get_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
+    """Device-protocol §3.4, with one change for plugins that keep what they are told.
+
+    The hosted service tells such a device without a `defaultChannel` that it is on "production", whatever the app's
+    channels are called; the device keeps that name and has no channel from then on. Here it hears the public one's.
+    """
+    if request.keeps_choice:
+        if request.channel:
+            return Overridden(request.channel, may_set=True)
+        return _default(app, request) if request.default_channel else _public(app, request.platform)
+    held = override_of(app, request.device, chosen)
+    if held is not None:
+        return Overridden(held.name, held.self_set)
+    if not request.default_channel:
+        return _public(app, request.platform)
+    known = ChannelName(request.default_channel) in app.channels
+    return _default(app, request) if known else Refused(Refusal.CHANNEL_NOT_FOUND)
+
+
+def unset_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
+    """Device-protocol §3.5. What the operator assigned stays, and while it does a device has nothing to take back."""
+    if request.keeps_choice:
+        return Unchanged()  # the plugin drops the choice that it keeps, whatever it hears
+    if assigned_to(app, request.device) is not None:
+        return Refused(Refusal.CANNOT_OVERRIDE)
+    held = override_of(app, request.device, chosen)
+    if chosen is None or (held is not None and not held.self_set):
+        return Refused(Refusal.CANNOT_OVERRIDE)
+    return Forget()  # also one whose channel is gone: created again, it would not be what was chosen
+
+
+def list_channels(app: AppSnapshot, request: ChannelRequest) -> Listed:
+    """Device-protocol §3.6: what a device may follow or choose, by name."""
+    names = tuple(sorted(app.channels))
+    channels = (app.channels[name].channel for name in names)
+    return Listed(tuple(channel for channel in channels if _is_open(channel, request)), names)
+
+
+def is_led_elsewhere(app: AppSnapshot, channel: str, check: UpdateCheck, facts: DeviceFacts) -> bool:
+    """Whether a segment that does not yield would keep the device of this check from a `channel` of its own choice."""
+    resolved, _, decided = resolve(app, check._replace(default_channel=channel), facts)
+    return decided == "segment" and resolved is not None and resolved.channel.name != channel
+
+
+def assigned_to(app: AppSnapshot, device: DeviceId | None) -> Channel | None:
+    """The channel that the operator assigned to the device; a name without a channel counts as none."""
+    name = app.overrides.get(device) if device is not None else None
+    return app.channels[name].channel if name is not None and name in app.channels else None
+
+
+def override_of(app: AppSnapshot, device: DeviceId | None, chosen: ChannelName | None) -> Channel | None:
+    """The channel an older plugin's device is on whatever it asks for: the operator's word, else its own choice."""
+    assigned = assigned_to(app, device)
+    if assigned is not None or chosen is None:
+        return assigned
+    return app.channels[chosen].channel if chosen in app.channels else None
+
+
+def _default(app: AppSnapshot, request: ChannelRequest) -> Default:
+    compiled = app.channels.get(ChannelName(request.default_channel))
+    return Default(request.default_channel, may_set=compiled is not None and compiled.channel.self_set)
+
+
+def _public(app: AppSnapshot, platform: Platform) -> Outcome:
+    compiled = app.public.get(platform)
+    if compiled is None:
+        return Refused(Refusal.CHANNEL_NOT_FOUND)
+    return Default(compiled.channel.name, may_set=compiled.channel.self_set)
+
+
+def _public_is_left(app: AppSnapshot, request: ChannelRequest) -> bool:
+    """Whether a device that chose nothing is on the public channel: no segment and no setting says otherwise."""
+    return app.leading is None and request.default_channel in ("", request.channel)
+
+
+def _is_open(channel: Channel, request: ChannelRequest) -> bool:
+    return (channel.self_set or channel.public) and _serves(channel, request)
+
+
+def _serves(channel: Channel, request: ChannelRequest) -> bool:
+    """Whether the channel's flags let this kind of device in (device-protocol §3.6)."""
+    kind = channel.emulator if request.is_emulator else channel.device
+    build = channel.prod if request.is_prod else channel.dev
+    return channel.serves(request.platform) and kind and build

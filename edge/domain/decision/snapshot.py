@@ -1,0 +1,266 @@
+"""An app's release state compiled for answering: built whole when a revision arrives, swapped whole, never changed.
+
+Holds references downwards only (no cycles), so a replaced snapshot is freed at once.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import msgspec
+import zstandard
+
+from edge.domain.decision.targets import CompiledChannel, Predicate, compile_channel
+from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.file_names import NameFacts, name_facts
+from edge.domain.manifest import read_manifest
+from edge.domain.model import (
+    AppId,
+    AppState,
+    Bundle,
+    ChannelName,
+    DeviceId,
+    Digest,
+    Platform,
+    Retired,
+    Segment,
+    SegmentName,
+    UpdateCheck,
+)
+from edge.domain.states import withdrawn_names
+from edge.domain.targeting.id_sets import IdSet
+from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments
+
+READABLE_AFTER_DELETE_SECONDS = 7 * 86_400  # a device may resume a download of what it was offered before
+_PREFIX_DIGITS = 16  # hexadecimal, of a digest: 64 bits
+_PACKING_LEVEL = 1  # a manifest is names and digests: 80 µs leave a fifth to a third of it, more effort leaves more
+
+
+class DigestSet:
+    """A set of SHA-256 digests in 8 bytes each: sorted, searched by halving.
+
+    That is enough here: a stranger's digest is taken for one of a million by chance once in 10^13 questions. Made on
+    purpose, by somebody who may publish to this node and computes 2^64 hashes, it lets devices of his app fetch a blob
+    of another app whose digest he must know: what that app's own address gives him, too. Blobs themselves are found by
+    whole digests.
+    """
+
+    __slots__ = ("_prefixes",)
+
+    def __init__(self, prefixes: Iterable[int]) -> None:
+        self._prefixes = array("Q", sorted(set(prefixes)))
+
+    @classmethod
+    def of(cls, digests: Iterable[str]) -> "DigestSet":
+        return cls(int(digest[:_PREFIX_DIGITS], 16) for digest in digests)
+
+    @classmethod
+    def union(cls, sets: Iterable["DigestSet"]) -> "DigestSet":
+        return cls(prefix for each in sets for prefix in each._prefixes)
+
+    def __len__(self) -> int:
+        return len(self._prefixes)
+
+    def __contains__(self, digest: str) -> bool:
+        wanted = int(digest[:_PREFIX_DIGITS], 16)
+        place = bisect_left(self._prefixes, wanted)
+        return place < len(self._prefixes) and self._prefixes[place] == wanted
+
+
+class _Files(NamedTuple):
+    """Of a bundle: what its manifest names, and the plain files beside it or not."""
+
+    manifest: Digest
+    plain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """The segments that lead to a channel, in the order in which they are asked, and where each leads."""
+
+    segments: tuple[Segment, ...]
+    channels: tuple[CompiledChannel, ...]
+    first_match: Callable[[UpdateCheck, DeviceFacts], int]  # -1: none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSnapshot:
+    app: AppId
+    shard: str
+    revision: int
+    expose_metadata: bool
+    channels: Mapping[ChannelName, CompiledChannel]
+    public: Mapping[Platform, CompiledChannel]
+    overrides: Mapping[DeviceId, ChannelName]
+    leading: Leading | None  # None: no segment leads anywhere
+    segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for whoever explains
+    asks_facts: bool  # whether any segment looks at them
+    channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
+    offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, as device facts name it
+    manifests: Mapping[Digest, bytes]  # documents of the bundles that a check can be answered with, packed
+    blobs: Mapping[_Files, DigestSet]  # by manifest: the blobs that devices may fetch, kept for the next build
+    names: Mapping[Digest, NameFacts]  # of the manifests of bundles that were published without, likewise
+    zips: frozenset[Digest]
+    files: DigestSet
+
+    def manifest_of(self, bundle: Bundle) -> bytes:
+        """The document of a bundle that can be offered, ways back included; empty for one that has none.
+
+        It is in memory and takes some 30 µs to unpack.
+        """
+        return b"" if bundle.manifest is None else zstandard.decompress(self.manifests[bundle.manifest])
+
+    def bundles_with(self, digest: str) -> Iterator[Bundle]:
+        """What a check can be answered with and a device then fetches this blob for."""
+        for bundle in self.offered_by_hash.values():
+            files = self.blobs[_Files(bundle.manifest, bundle.plain_files)] if bundle.manifest is not None else ()
+            if digest == bundle.zip or digest in files:
+                yield bundle
+
+    def may_read(self, kind: str, digest: str) -> bool:
+        """Whether devices may fetch this blob as `kind`: "zip" or "file". `digest` is 64 hexadecimal characters."""
+        return digest in (self.zips if kind == "zip" else self.files)
+
+
+class _Digests(msgspec.Struct):
+    hash: str
+    blob: str
+
+
+class _DigestsOnly(msgspec.Struct):
+    files: list[_Digests]
+
+
+_digests_decoder = msgspec.json.Decoder(_DigestsOnly)
+
+
+def build_snapshot(
+    state: AppState,
+    manifest_of: Callable[[Digest], bytes],
+    *,
+    now: float,
+    before: AppSnapshot | None = None,
+    ids_of: Callable[[Digest], IdSet | None] = lambda digest: None,
+    region: str = "",
+    shard: str = "",
+) -> AppSnapshot:
+    """Compile one revision. `manifest_of` gives a manifest document by digest, verified; it is asked for what
+    channels offer and for bundles that `before`, the app's previous snapshot, did not know. `ids_of` gives an id set by
+    digest; what it does not have matches nobody. `region` is the node's, `shard` the heads' that the app is in.
+    """
+    names = _names_of_old(state.bundles.values(), manifest_of, before.names if before else {})
+    state = replace(state, bundles={version: _named(bundle, names) for version, bundle in state.bundles.items()})
+    sets = {str(name): ids for name, stored in state.id_sets.items() if (ids := ids_of(stored.blob)) is not None}
+    segments = {
+        name: (segment, compile_segment(state.app, name, segment.where, region=region, sets=sets))
+        for name, segment in state.segments.items()
+    }
+    predicates = {name: predicate for name, (_, predicate) in segments.items()}
+    withdrawn = withdrawn_names(state)
+    channels = {
+        name: compile_channel(channel, state, predicates, withdrawn) for name, channel in state.channels.items()
+    }
+    bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
+    offered = _manifests(bundles.values())
+    known = before.manifests if before else {}
+    manifests = {digest: known.get(digest) or _packed(manifest_of(digest)) for digest in sorted(offered)}
+    readable = _readable(state, now)
+    blobs = _blobs(readable, manifests, manifest_of, before.blobs if before else {})
+    return AppSnapshot(
+        app=state.app,
+        shard=shard,
+        revision=state.revision,
+        expose_metadata=state.expose_metadata,
+        channels=channels,
+        public=_public(channels),
+        overrides=state.overrides,
+        leading=_leading(state, channels, region, sets),
+        segments=segments,
+        asks_facts=any(asks_facts(segment.where) for segment in state.segments.values()),
+        channels_by_hash={name_hash(name): name for name in state.channels},
+        offered_by_hash={name_hash(version): bundle for version, bundle in bundles.items()},
+        manifests=manifests,
+        blobs=blobs,
+        names=names,
+        zips=frozenset(each.zip for each in readable),
+        files=DigestSet.union(blobs.values()),
+    )
+
+
+def _leading(
+    state: AppState, channels: Mapping[ChannelName, CompiledChannel], region: str, sets: Mapping[str, IdSet]
+) -> Leading | None:
+    asked = sorted(
+        (segment for segment in state.segments.values() if segment.channel in channels),
+        key=lambda segment: (segment.priority, segment.name),
+    )
+    if not asked:
+        return None
+    pairs = [(segment.name, segment.where) for segment in asked]
+    return Leading(
+        segments=tuple(asked),
+        channels=tuple(channels[segment.channel] for segment in asked if segment.channel is not None),
+        first_match=compile_segments(state.app, pairs, region=region, sets=sets),
+    )
+
+
+def _public(channels: Mapping[ChannelName, CompiledChannel]) -> dict[Platform, CompiledChannel]:
+    # `apply` keeps one public channel per platform; the order by name is the protocol's own for ties (§1.4.1).
+    public = [channels[name] for name in sorted(channels) if channels[name].channel.public]
+    return {
+        platform: next(compiled for compiled in public if compiled.channel.serves(platform))
+        for platform in Platform
+        if any(compiled.channel.serves(platform) for compiled in public)
+    }
+
+
+def _readable(state: AppState, now: float) -> list[Bundle | Retired]:
+    """The bundles whose blobs devices may fetch."""
+    kept = (r for r in state.retired.values() if r.deleted + READABLE_AFTER_DELETE_SECONDS > now)
+    return [*state.bundles.values(), *kept]
+
+
+def _manifests(bundles: Iterable[Bundle | Retired]) -> dict[Digest, None]:
+    """Their manifests, each once, in order; what was encrypted elsewhere has none."""
+    return {bundle.manifest: None for bundle in bundles if bundle.manifest is not None}
+
+
+def _packed(document: bytes) -> bytes:
+    # Copied: what the compressor returns is the end of a buffer for the worst case, which kept 240 kB an app.
+    return bytes(memoryview(zstandard.compress(document, _PACKING_LEVEL)))
+
+
+def _blobs(
+    readable: Iterable[Bundle | Retired],
+    manifests: Mapping[Digest, bytes],
+    manifest_of: Callable[[Digest], bytes],
+    known: Mapping[_Files, DigestSet],
+) -> dict[_Files, DigestSet]:
+    def named(files: _Files) -> DigestSet:
+        packed = manifests.get(files.manifest)
+        document = zstandard.decompress(packed) if packed else manifest_of(files.manifest)
+        listed = _digests_decoder.decode(document).files
+        blobs = [file.blob for file in listed]
+        return DigestSet.of(blobs + [file.hash for file in listed] if files.plain else blobs)
+
+    wanted = {_Files(each.manifest, each.plain_files): None for each in readable if each.manifest is not None}
+    return {files: known.get(files) or named(files) for files in wanted}
+
+
+def _names_of_old(
+    bundles: Iterable[Bundle], manifest_of: Callable[[Digest], bytes], known: Mapping[Digest, NameFacts]
+) -> dict[Digest, NameFacts]:
+    """By manifest, of bundles whose revision does not say: what the previous version published."""
+
+    def facts(digest: Digest) -> NameFacts:
+        return known.get(digest) or name_facts((entry.name, entry.hash) for entry in read_manifest(manifest_of(digest)))
+
+    return {each.manifest: facts(each.manifest) for each in bundles if each.manifest is not None and each.names is None}
+
+
+def _named(bundle: Bundle, names: Mapping[Digest, NameFacts]) -> Bundle:
+    if bundle.manifest is None or bundle.names is not None:
+        return bundle
+    return replace(bundle, names=names[bundle.manifest])

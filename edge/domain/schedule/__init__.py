@@ -1,0 +1,1 @@
+"""When something happens: rollout steps, maintenance windows, time zones, durations."""

@@ -1,0 +1,1 @@
+"""Targeting expressions: text to a checked tree, to compiled predicates; segments and uploaded id sets."""

@@ -1,0 +1,208 @@
+"""Conditions written as Python: two expressions for each, "surely true" and "surely false".
+
+That is Kleene's logic, as CEL has it for unknowns, without a third value at run time: what is neither is unknown.
+`UNKNOWN` makes it so for comparisons: no operator is true of it, so that `a < b` and its opposite are both false.
+
+No text of an expression becomes source: what is written here are our own words, and names of constants.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from edge.domain.buckets import bucket_of
+from edge.domain.targeting.conditions import (
+    NEGATED,
+    AllOf,
+    AnyOf,
+    Bucket,
+    Comparison,
+    Condition,
+    Constant,
+    Feature,
+    Flag,
+    InSet,
+    Member,
+    Not,
+    TextTest,
+)
+from edge.domain.targeting.id_sets import IdSet, device_hash, id_hash
+from edge.domain.targeting.language import Field, Kind
+from edge.domain.versions import UNNUMBERED, Version, coerce_native
+
+VERSION_CACHE_LIMIT = 4096  # texts of versions of all apps on a node; devices choose them, so bounded
+
+_TEXT_METHODS = {"startsWith": "startswith", "endsWith": "endswith"}
+_NAMELESS = frozenset({"builtin", "unknown"})  # what plugins write where there is no version
+
+# How a field is loaded, once and in the function's first lines, and what stands for it afterwards. What takes more than
+# a look at the check is made where it is first asked for.
+_LOADS: Mapping[str, tuple[str, str]] = {
+    "platform": ("check.platform", "platform"),
+    "version_build": ("unknown if check.native == unnumbered else check.native", "version_build"),
+    "version_name": ("None", "(version_name or (version_name := read_version(check.version_name)))"),
+    "version_os": ("None", "(version_os or (version_os := read_version(check.version_os)))"),
+    "plugin_version": ("None", "(plugin_version or (plugin_version := read_version(check.plugin.version)))"),
+    "is_prod": ("check.is_prod", "is_prod"),
+    "is_emulator": ("check.is_emulator", "is_emulator"),
+    "custom_id": ("check.custom_id", "custom_id"),
+    "device_id": ("check.device", "device_id"),
+    "default_channel": ("check.default_channel", "default_channel"),
+    "install_source": ("check.install_source", "install_source"),
+    "key_id": ("check.key_id", "key_id"),
+    "country": ("check.country or unknown", "country"),
+    "region": ("own_region", "region"),
+    "first_seen_days": ("unknown if facts.first_seen_days is None else facts.first_seen_days", "first_seen_days"),
+    "sessions_7d": ("unknown if facts.sessions_7d is None else facts.sessions_7d", "sessions_7d"),
+    "errors_7d": ("unknown if facts.errors_7d is None else facts.errors_7d", "errors_7d"),
+    "features": ("facts.features", "features"),
+    # Not fields: hashes for `in_set`, shared by all sets. A hash of 0 is made anew each time, and right.
+    "device_hash": ("0", "(device_hash or (device_hash := hash_device(device_id)))"),
+    "custom_hash": ("0", "(custom_hash or (custom_hash := hash_id(custom_id)))"),
+}
+
+
+class _Unknown:
+    """Answers no to every comparison, from either side."""
+
+    __slots__ = ()
+
+    def _never(self, other: object) -> bool:
+        return False
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _never
+    __hash__ = object.__hash__
+
+
+UNKNOWN = _Unknown()
+
+
+@lru_cache(VERSION_CACHE_LIMIT)
+def read_version(text: str) -> Version | _Unknown:
+    """A version as a device wrote it, read leniently."""
+    version = None if text in _NAMELESS else coerce_native(text)
+    return UNKNOWN if version is None else version
+
+
+class PredicateWriter:
+    """Collects what the expressions of one function need. `salt` is set for each segment in turn."""
+
+    def __init__(self, region: str, sets: Mapping[str, IdSet]) -> None:
+        self.salt = b""
+        self._sets = sets
+        self._used: set[str] = set()
+        self._asked: dict[tuple[str, object], str] = {}  # the local variables that hold answers
+        self._constants = 0
+        self.namespace: dict[str, object] = {
+            "__builtins__": {},
+            "unknown": UNKNOWN,
+            "unnumbered": UNNUMBERED,
+            "own_region": region or UNKNOWN,
+            "read_version": read_version,
+            "bucket_of": bucket_of,
+            "hash_device": device_hash,
+            "hash_id": id_hash,
+        }
+
+    def loads(self) -> list[str]:
+        """Statements to go before whatever `surely` wrote."""
+        loads = [f"{name} = {load}" for name, (load, _) in _LOADS.items() if name in self._used]
+        return [*loads, *(f"{name} = None" for name in self._asked.values())]
+
+    def surely(self, condition: Condition, wanted: bool) -> str:
+        """An expression that is true where the condition is known to be `wanted`."""
+        match condition:
+            case Not(inner):
+                return self.surely(inner, not wanted)
+            case AllOf(items):
+                return self._joined(items, wanted, all_of=wanted)
+            case AnyOf(items):
+                return self._joined(items, wanted, all_of=not wanted)
+            case Constant(value):
+                return str(value is wanted)
+            case Flag(field):
+                return self._use(field.name) if wanted else f"not {self._use(field.name)}"
+            case Comparison():
+                return self._comparison(condition, wanted)
+            case Member():
+                return self._member(condition, wanted)
+            case TextTest():
+                return self._text_test(condition, wanted)
+            case Bucket(thousandths):
+                return f"{self._bucket()} {'<' if wanted else '>='} {self._constant(thousandths)}"
+            case InSet(name):
+                return self._in_set(name, wanted)
+            case Feature(name):
+                features = self._use("features")
+                return f"{features} is not None and {self._constant(name)} {'in' if wanted else 'not in'} {features}"
+
+    def _joined(self, items: tuple[Condition, ...], wanted: bool, *, all_of: bool) -> str:
+        # Every part of a conjunction stands in parentheses where it may be an `or`; the other way none are needed.
+        parts = [self.surely(item, wanted) for item in items]
+        if not all_of:
+            return " or ".join(parts)
+        return " and ".join(f"({part})" if " or " in part else part for part in parts)
+
+    def _comparison(self, comparison: Comparison, wanted: bool) -> str:
+        operator: str = comparison.operator if wanted else NEGATED[comparison.operator]
+        if comparison.field.kind is Kind.PLATFORM:
+            operator = {"==": "is", "!=": "is not"}[operator]
+        other = comparison.other
+        right = self._use(other.name) if isinstance(other, Field) else self._constant(other)
+        return f"{self._use(comparison.field.name)} {operator} {right}"
+
+    def _member(self, member: Member, wanted: bool) -> str:
+        # An enum's hash is Python code; its three members are found sooner by looking at each.
+        values = member.values if member.field.kind is Kind.PLATFORM else frozenset(member.values)
+        test = f"{self._use(member.field.name)} {'in' if wanted else 'not in'} {self._constant(values)}"
+        return self._if_known(member.field, test)
+
+    def _text_test(self, test: TextTest, wanted: bool) -> str:
+        field, text = self._use(test.field.name), self._constant(test.text)
+        if test.method == "contains":
+            return self._if_known(test.field, f"{text} {'in' if wanted else 'not in'} {field}")
+        call = f"{field}.{_TEXT_METHODS[test.method]}({text})"
+        if test.text:  # most devices have no custom id: nothing begins there, and looking is a tenth of the call
+            call = f"({field} and {call})"
+        return self._if_known(test.field, call if wanted else f"not {call}")
+
+    def _in_set(self, name: str, wanted: bool) -> str:
+        ids = self._sets.get(name)
+        if ids is None:
+            return "False"  # unknown, whichever way it is asked
+        self._use("device_id")
+        holds, custom_id = self._constant(ids.holds), self._use("custom_id")
+        by_device, by_custom_id = f"{holds}({self._use('device_hash')})", f"{holds}({self._use('custom_hash')})"
+        test = self._asked_once(("set", name), f"({by_device} or {custom_id} and {by_custom_id})")
+        return test if wanted else f"not {test}"
+
+    def _bucket(self) -> str:
+        return self._asked_once(
+            ("bucket", self.salt), f"bucket_of({self._constant(self.salt)}, {self._use('device_id')})"
+        )
+
+    def _asked_once(self, key: tuple[str, object], asking: str) -> str:
+        """What a device's check pays for once, however often the expressions say it: 32 KiB of them could ask a set
+        2,500 times, which was 1.7 ms a check."""
+        name = self._asked.setdefault(key, f"asked{len(self._asked)}")
+        return f"({name} if {name} is not None else ({name} := {asking}))"
+
+    def _if_known(self, field: Field, test: str) -> str:
+        return f"{self._use(field.name)} is not unknown and {test}" if field.may_be_unknown else test
+
+    def _use(self, name: str) -> str:
+        self._used.add(name)
+        return _LOADS[name][1]
+
+    def _constant(self, value: object) -> str:
+        name = f"k{self._constants}"
+        self._constants += 1
+        self.namespace[name] = value
+        return name
+
+
+def compiled(name: str, lines: list[str], namespace: dict[str, object]) -> Callable[..., object]:
+    """The function `name` of these lines. `name` shows up in tracebacks."""
+    exec(compile("\n".join(lines), f"<{name}>", "exec"), namespace)  # noqa: S102  # the source is ours: see above
+    function = namespace[name]
+    assert callable(function)
+    return function

@@ -1,0 +1,104 @@
+"""A targeting expression after parsing and checking: a tree of conditions. One that exists is well typed.
+
+In a comparison the field is on the left; literals have the kind of their field. Depth is bounded by the parser.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from edge.domain.model import Platform
+from edge.domain.targeting.language import Field
+from edge.domain.versions import Version
+
+Operator = Literal["==", "!=", "<", "<=", ">", ">="]
+Value = str | int | Version | Platform
+
+FLIPPED: dict[Operator, Operator] = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+NEGATED: dict[Operator, Operator] = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    operator: Operator
+    field: Field
+    other: Field | Value
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    field: Field
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextTest:
+    method: str  # of language.METHODS
+    field: Field
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    thousandths: int  # of a percent, 1 to 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class InSet:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    inner: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    items: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    items: tuple["Condition", ...]
+
+
+Atom = Constant | Flag | Comparison | Member | TextTest | Bucket | InSet | Feature
+Condition = Atom | Not | AllOf | AnyOf
+
+
+def negated(condition: Condition) -> Condition:
+    """Of the same depth: two negations are none."""
+    match condition:
+        case Constant(value):
+            return Constant(not value)
+        case Not(inner):
+            return inner
+        case _:
+            return Not(condition)
+
+
+def atoms_of(condition: Condition) -> Iterator[Atom]:
+    match condition:
+        case AllOf(items) | AnyOf(items):
+            for item in items:
+                yield from atoms_of(item)
+        case Not(inner):
+            yield from atoms_of(inner)
+        case _:
+            yield condition

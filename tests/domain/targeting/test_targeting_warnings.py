@@ -1,0 +1,50 @@
+"""Expressions that are valid and match nobody say so when they are saved."""
+
+import pytest
+
+from edge.domain.errors import Invalid
+from edge.domain.targeting.warnings import warnings_of
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        'country == "DE"',
+        'country != "DE" && country in ["AT", "CH"]',
+        'country.startsWith("D")',
+        'platform == "ios" && version_os >= "14"',
+        'custom_id == "Germany"',
+        'in_set("vip")',
+        "bucket(5)",
+    ],
+)
+def test_an_expression_that_can_match_has_no_warning(where):
+    assert warnings_of(where) == ()
+
+
+@pytest.mark.parametrize(
+    ("where", "about"),
+    [
+        ('country == "Germany"', ['"Germany"']),
+        ('"germany" == country', ['"germany"']),
+        ('country != "de"', ['"de"']),
+        ('country == ""', ['""']),
+        ('country in ["DE", "Austria", "ch"]', ['"Austria"', '"ch"']),
+        ('country.startsWith("Ger")', ['"Ger"']),
+        ('country.contains("e")', ['"e"']),
+        ("sessions_7d > 10", ["sessions_7d"]),
+        ("!(errors_7d == 0) || first_seen_days in [1, 2]", ["errors_7d", "first_seen_days"]),
+        ("sessions_7d > 10 && sessions_7d < 20", ["sessions_7d"]),
+        ('platform == "ios" && feature("checkout")', ['feature("checkout")']),
+    ],
+)
+def test_what_matches_nobody_is_named_once(where, about):
+    found = warnings_of(where)
+    assert len(found) == len(about)
+    for warning, name in zip(found, about, strict=True):
+        assert name in warning
+
+
+def test_an_expression_that_is_wrong_is_refused():
+    with pytest.raises(Invalid, match="column"):
+        warnings_of("country ==")

@@ -34,15 +34,15 @@ from benchmarks.worlds import (
 )
 from edge.domain.decision.decide import decide
 from edge.domain.model import AppId
-from edge.node.connections import Connections
-from edge.node.data_directory import Truth
-from edge.node.desk import DeviceDesk
-from edge.node.files import OpenFiles
-from edge.node.lane import Lane
-from edge.node.lane_shared import LaneShared
-from edge.node.ordinary import END_OF_HEAD, KnownHeads
-from edge.node.peers import Proxies
-from edge.node.send import DEFAULT_PATIENCE
+from edge.node.delivery.files import OpenFiles
+from edge.node.delivery.send import DEFAULT_PATIENCE
+from edge.node.lane.connection import Lane
+from edge.node.lane.registry import LaneShared
+from edge.node.lane.requests import END_OF_HEAD, KnownHeads
+from edge.node.processes.data_directory import Truth
+from edge.node.service.admission import Connections
+from edge.node.service.device_service import DeviceDesk
+from edge.node.service.peers import Proxies
 from edge.wire.answers import encode_up_to_date
 from edge.wire.updates import parse_update_check
 

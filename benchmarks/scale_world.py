@@ -20,7 +20,7 @@ from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry
-from edge.node.data_directory import Truth
+from edge.node.processes.data_directory import Truth
 
 LAYOUT = 1  # of what is kept between runs; another number makes it anew
 CHANNELS = ("production", "beta", "alpha", "staging", "nightly")

@@ -41,7 +41,7 @@ from edge.domain.changes.commands import (
     SetSegment,
 )
 from edge.domain.targeting.id_sets import encode_id_set
-from edge.node.data_directory import Truth
+from edge.node.processes.data_directory import Truth
 
 PLAIN, TARGETED = "neither", "20 segments and a rollout"
 TARGETED_APP = "com.example.targeted"

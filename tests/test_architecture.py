@@ -15,7 +15,7 @@ BELOW = {
     "facts": {"domain", "bundles"},
     "telemetry": {"domain", "wire", "bundles"},
     "node": {"domain", "wire", "bundles", "facts", "telemetry"},
-    "control": {"domain", "wire", "bundles", "facts", "telemetry", "node"},
+    "control": {"domain", "wire", "bundles", "facts", "telemetry"},
     "device": {"domain", "wire", "bundles"},
     "assembly": {"domain", "wire", "bundles", "facts", "telemetry", "node", "control"},
     "cli": {"assembly", "domain", "wire", "bundles", "facts", "telemetry", "node", "control", "device"},
@@ -28,6 +28,15 @@ BELOW_WITHIN = {
         "targeting": {""},
         "changes": {"", "schedule", "targeting"},
         "decision": {"", "schedule", "targeting"},
+    },
+    "node": {  # the lane and aiohttp's side never import each other
+        "": set(),
+        "observing": set(),
+        "delivery": set(),
+        "service": {"delivery", "observing"},
+        "lane": {"service", "delivery", "observing"},
+        "http": {"service", "delivery", "observing"},
+        "processes": {"lane", "http", "service", "delivery", "observing"},
     },
 }
 SHARED = {"config"}  # edge/config.py: read by the shells, never by a pure room

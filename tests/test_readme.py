@@ -26,12 +26,12 @@ from edge.domain.targeting.id_sets import ID_LIMIT, IDS_LIMIT, IDS_TEXT_LIMIT_BY
 from edge.domain.targeting.language import language_rows
 from edge.domain.targeting.parser import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
 from edge.domain.versions import VERSION_LIMIT
-from edge.node.access_log import BUFFER_LINES
-from edge.node.bodies import BODY_SECONDS
-from edge.node.connections import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
-from edge.node.overload import LATE_SECONDS
-from edge.node.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
-from edge.node.tls import HANDSHAKE_SECONDS
+from edge.node.http.bodies import BODY_SECONDS
+from edge.node.observing.access_log import BUFFER_LINES
+from edge.node.processes.tls import HANDSHAKE_SECONDS
+from edge.node.service.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
+from edge.node.service.overload import LATE_SECONDS
+from edge.node.service.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
 from edge.telemetry.recent_events import READ_LIMIT_BYTES

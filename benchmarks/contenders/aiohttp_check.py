@@ -17,13 +17,13 @@ from aiohttp import web
 from edge.config import Telemetry
 from edge.facts.pages import TABLE_NAME
 from edge.facts.table import FactsTable
-from edge.node.current import Current
-from edge.node.data_directory import Truth
-from edge.node.desk import DeviceDesk
-from edge.node.device_facts import Facts
-from edge.node.event_limits import EventLimits
-from edge.node.overload import Overload
-from edge.node.peers import Proxies
+from edge.node.processes.data_directory import Truth
+from edge.node.service.app_snapshots import Current
+from edge.node.service.device_service import DeviceDesk
+from edge.node.service.event_limits import EventLimits
+from edge.node.service.facts_client import Facts
+from edge.node.service.overload import Overload
+from edge.node.service.peers import Proxies
 from edge.telemetry.spool import Spool
 from edge.wire.updates import WireError, parse_update_check
 

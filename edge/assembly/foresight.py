@@ -25,9 +25,9 @@ from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.table import FactsTable
-from edge.node.current import Current
-from edge.node.data_directory import Truth
-from edge.node.supervisor import Supervisor
+from edge.node.processes.data_directory import Truth
+from edge.node.processes.supervisor import Supervisor
+from edge.node.service.app_snapshots import Current
 from edge.telemetry.known_devices import Known, KnownDevices
 from edge.telemetry.waiting_devices import count_waiting
 

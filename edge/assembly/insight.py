@@ -23,16 +23,16 @@ from edge.domain.decision.targets import pick
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
 from edge.domain.schedule.rollout import Moment
-from edge.node.current import Current
-from edge.node.data_directory import Truth
-from edge.node.exposition import encode_families
-from edge.node.metrics import Observed, build_metrics
-from edge.node.moments import Moments
-from edge.node.supervisor import Supervisor
+from edge.node.observing.metrics import Observed, build_metrics
+from edge.node.processes.data_directory import Truth
+from edge.node.processes.supervisor import Supervisor
+from edge.node.service.app_snapshots import Current
+from edge.node.service.rollout_clock import Moments
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.disk_budget import held_bytes
 from edge.telemetry.fold import fold
 from edge.wire.answers import encode_answer
+from edge.wire.exposition import encode_families
 from edge.wire.updates import WireError, fields_of, parse_update_check
 
 FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction of a second to count

@@ -18,10 +18,10 @@ from edge.control.app import build_control_app
 from edge.control.first_token import ensure_admin_token
 from edge.control.operations import ControlPorts
 from edge.control.tokens import Tokens
-from edge.node.data_directory import Truth
-from edge.node.listening import listen, port_of
-from edge.node.supervisor import Supervisor
-from edge.node.tls import build_context, read_pair
+from edge.node.processes.data_directory import Truth
+from edge.node.processes.listening import listen, port_of
+from edge.node.processes.supervisor import Supervisor
+from edge.node.processes.tls import build_context, read_pair
 
 CONTROL_BACKLOG = 128  # people and CI jobs, not devices
 CONTROL_DRAIN_SECONDS = 10.0  # for a change under way; a cut upload is repeated by its publisher

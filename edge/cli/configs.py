@@ -9,7 +9,7 @@ import click
 from edge.cli.options import with_config, with_output
 from edge.cli.output import Output, line, note, table
 from edge.config import load_settings, read_settings, unread_file
-from edge.node.listening import listen
+from edge.node.processes.listening import listen
 
 ANY_PORT = 0
 
@@ -26,7 +26,7 @@ def check(out: Output, config_file: Path | None) -> None:
     """Read the configuration as `edge serve` does, and name what is wrong: options, certificates, addresses that this
     machine does not have, a data directory that cannot be one. Starts nothing; a node may be running.
     """
-    from edge.node.tls import read_pair  # cryptography, which `--help` does not need
+    from edge.node.processes.tls import read_pair  # cryptography, which `--help` does not need
 
     _tell_unread(config_file)
     found, _, faults = read_settings(config_file, os.environ)

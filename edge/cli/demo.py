@@ -30,7 +30,7 @@ from edge.device.ledger import Outcome, Result
 from edge.device.profile import build_profile
 from edge.device.simulator import Device
 from edge.domain.model import AppId, Platform
-from edge.node.log import set_up_logging
+from edge.node.observing.log import set_up_logging
 
 PLUGIN = "8.51.14"
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"

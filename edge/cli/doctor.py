@@ -8,9 +8,9 @@ import click
 from edge.cli.options import with_config, with_output
 from edge.cli.output import Output, line
 from edge.config import load_config
-from edge.node.doctor import Finding, examine
-from edge.node.host import read_host
-from edge.node.listening import LISTEN_BACKLOG
+from edge.node.processes.doctor import Finding, examine
+from edge.node.processes.host import read_host
+from edge.node.processes.listening import LISTEN_BACKLOG
 
 
 @click.command()

@@ -12,7 +12,7 @@ import uvloop
 
 from edge.assembly.standalone import Standalone
 from edge.config import Config, load_config, unread_file
-from edge.node.log import set_up_logging
+from edge.node.observing.log import set_up_logging
 
 log = logging.getLogger("edge.node")
 

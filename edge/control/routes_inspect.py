@@ -5,7 +5,7 @@ from typing import Any
 from edge.control.operations import Call, Operation, check_app
 from edge.control.roles import Permission
 from edge.control.shapes import AppStats, NodeStatus
-from edge.node.exposition import CONTENT_TYPE
+from edge.wire.exposition import CONTENT_TYPE
 
 
 async def handle_node(call: Call[None]) -> Any:

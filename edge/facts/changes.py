@@ -108,3 +108,20 @@ def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours 
             return lift(facts, name_hash(version))
         case Erased():
             return NO_FACTS
+
+
+class Record(msgspec.Struct, frozen=True, tag=True):
+    """What devices brought about, and this worker itself; answered by `Recorded` with the same number, which is 0 for
+    no answer."""
+
+    number: int
+    changes: list[Told]
+
+
+class Recorded(msgspec.Struct, frozen=True, tag=True):
+    """The answer to `Record`: "" when its changes are durable and seen by every worker, else the refusal's code; and
+    the bundles that they made withheld."""
+
+    number: int
+    refused: str
+    withheld: list[Withheld] = []

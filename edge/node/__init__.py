@@ -1,1 +1,1 @@
-"""One serving node: supervisor, workers, the current snapshots, the device routes and delivery."""
+"""One serving node: its processes, and what they answer devices."""

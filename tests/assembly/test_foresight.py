@@ -25,7 +25,7 @@ from edge.domain.model import AppId
 from edge.domain.schedule.rollout import Moment, Move
 from edge.facts.changes import Failed, Offered
 from edge.facts.writer import FactsWriter
-from edge.node.data_directory import Truth
+from edge.node.processes.data_directory import Truth
 from edge.telemetry.record import encode_record
 from edge.telemetry.segment import SegmentWriter
 from edge.wire.stats import Event

@@ -26,23 +26,22 @@ from edge.config import Config, Devices, Telemetry
 from edge.domain.errors import Unavailable
 from edge.domain.facts import DAY_SECONDS, DeviceFacts
 from edge.domain.model import AppId
-from edge.facts.changes import FactChange
+from edge.facts.changes import FactChange, Record
 from edge.facts.table import FactsTable
 from edge.facts.writer import FactsWriter
-from edge.node.current import Current
-from edge.node.data_directory import Truth
-from edge.node.desk import DeviceDesk
-from edge.node.device_app import build_device_app
-from edge.node.device_facts import Facts
-from edge.node.device_routes import Readiness
-from edge.node.event_limits import EventLimits
-from edge.node.files import OpenFiles
-from edge.node.link import Record
-from edge.node.listening import port_of
-from edge.node.overload import Overload
-from edge.node.peers import Proxies
-from edge.node.send import DEFAULT_PATIENCE
-from edge.node.supervisor import Supervisor
+from edge.node.delivery.files import OpenFiles
+from edge.node.delivery.send import DEFAULT_PATIENCE
+from edge.node.http.app import build_device_app
+from edge.node.http.device_routes import Readiness
+from edge.node.processes.data_directory import Truth
+from edge.node.processes.listening import port_of
+from edge.node.processes.supervisor import Supervisor
+from edge.node.service.app_snapshots import Current
+from edge.node.service.device_service import DeviceDesk
+from edge.node.service.event_limits import EventLimits
+from edge.node.service.facts_client import Facts
+from edge.node.service.overload import Overload
+from edge.node.service.peers import Proxies
 from edge.telemetry.segment import list_segments, read_frames, read_header
 from edge.telemetry.spool import Spool
 from edge.wire.stats import Event

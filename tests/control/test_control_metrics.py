@@ -1,6 +1,6 @@
 """The counters for Prometheus through the control port: as text, for who may see the node."""
 
-from edge.node.exposition import CONTENT_TYPE
+from edge.wire.exposition import CONTENT_TYPE
 
 
 async def test_metrics_are_text_for_who_may_see_the_node(acme):

@@ -16,9 +16,9 @@ from edge.config import Config, Devices, Log, Telemetry
 from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, FileEntry
-from edge.node.data_directory import Truth
-from edge.node.listening import port_of
-from edge.node.supervisor import Supervisor
+from edge.node.processes.data_directory import Truth
+from edge.node.processes.listening import port_of
+from edge.node.processes.supervisor import Supervisor
 from tests.hostile.published import ZIP, digest_of
 from tests.hostile.seeds import APP
 

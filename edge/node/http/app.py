@@ -1,0 +1,115 @@
+"""The device port as an aiohttp application: routes, CORS, and one shape for everything that is refused."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from edge.node.delivery.files import OpenFiles
+from edge.node.delivery.send import Patience
+from edge.node.http.bundle_routes import add_bundle_routes
+from edge.node.http.channel_routes import add_channel_routes
+from edge.node.http.device_routes import (
+    DESK,
+    READINESS,
+    Readiness,
+    handle_greeting,
+    handle_readyz,
+    handle_stats,
+    handle_updates,
+    peer_of,
+)
+from edge.node.http.peer import BEGUN
+from edge.node.service.device_service import DeviceDesk
+from edge.node.service.overload import RETRY_AFTER_SECONDS
+from edge.node.service.refusals import refusal, refuse, refuse_malformed
+
+PREFLIGHT_SECONDS = 86_400  # browsers keep a preflight's answer at most this long
+
+# The device routes carry no cookies and no credentials, so any origin may read what any device may: Electron and
+# web clients come from `file://`, `capacitor://localhost` and every origin in between.
+CORS_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "ETag, Content-Range, Accept-Ranges, Retry-After",
+}
+PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Range, If-Range, If-Match, If-None-Match",
+    "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+}
+
+log = logging.getLogger("edge.devices")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness, patience: Patience) -> web.Application:
+    app = web.Application(middlewares=[answer_errors, count_requests])
+    app[DESK] = desk
+    app[READINESS] = readiness
+    app.on_response_prepare.append(_add_cors)
+    app.router.add_post("/updates", handle_updates)
+    app.router.add_post("/stats", handle_stats)
+    app.router.add_get("/updates", handle_greeting)
+    app.router.add_get("/stats", handle_greeting)
+    app.router.add_get("/livez", handle_greeting)
+    app.router.add_get("/readyz", handle_readyz)
+    for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
+        app.router.add_route("OPTIONS", path, handle_preflight)
+    add_channel_routes(app.router)
+    add_bundle_routes(app.router, desk.current, files, desk.lost, patience, note_fault)
+    return app
+
+
+async def handle_preflight(request: web.Request) -> web.Response:
+    return web.Response(status=204, headers=PREFLIGHT_HEADERS)
+
+
+@web.middleware
+async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every request is in progress from here to its last byte; a worker with too much to do begins no download."""
+    desk, overload = request.app[DESK], request.app[DESK].overload
+    downloads = int(request.path.startswith("/bundles/") and request.method != "OPTIONS")
+    shed = "downloads_shed" if overload.overloaded else "downloads_over_limit" if overload.downloads_full else ""
+    if downloads and shed:
+        desk.counts[shed] += 1
+        if overload.overloaded:
+            desk.faults.note_everything()
+        else:
+            note_fault(request, False)
+        return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
+    overload.in_progress += 1
+    overload.downloads += downloads
+    try:
+        return await handler(request)
+    finally:
+        overload.in_progress -= 1
+        overload.downloads -= downloads
+
+
+def note_fault(request: web.Request, slow: bool) -> None:
+    """A download that this node failed; one that is slow is its peer's alone."""
+    app, digest = (request.match_info.get(name, "") for name in ("app", "digest"))
+    request.app[DESK].faults.note_download(app, digest, peer_of(request).prefix if slow else "")
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every refusal in the protocol's one shape; a bug is logged and answered without its trace."""
+    request[BEGUN] = time.perf_counter()
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return refuse(error)
+    except web.RequestPayloadError:
+        return refuse_malformed()  # a body that is not framed as its head says
+    except ConnectionError:
+        return refuse_malformed()  # a client that leaves is not an error; nobody reads this
+    except Exception:
+        log.exception("bug while answering %s %s", request.method, request.path)
+        return web.json_response({"error": "unknown_error", "message": "Unknown error", "moreInfo": {}}, status=500)
+
+
+async def _add_cors(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(CORS_HEADERS)

@@ -1,0 +1,114 @@
+"""`/channel_self` in its four verbs and `POST /updates/manifest_size`: who asks too often, and who is answered what.
+
+A choice is durable and seen by every worker before the device hears that it was made.
+"""
+
+import asyncio
+import time
+
+from aiohttp import web
+
+from edge.domain.decision.channel_choice import (
+    Allowed,
+    ChannelRequest,
+    Forget,
+    Outcome,
+    Refusal,
+    Refused,
+    Store,
+    decide_choice,
+    is_led_elsewhere,
+)
+from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.errors import Unavailable
+from edge.domain.model import AppId, ChannelName, Digest
+from edge.facts.changes import Chose
+from edge.node.http.bodies import json_response, read_body
+from edge.node.http.device_routes import DESK, peer_of
+from edge.node.http.peer import ASKED_APP
+from edge.node.service.device_service import DeviceDesk
+from edge.wire.body import BODY_LIMIT_BYTES, WireError
+from edge.wire.channels import VERBS, encode_channel_answer, encode_too_many, parse_channel_request
+from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, SizeOf, encode_manifest_size, parse_manifest_size
+from edge.wire.updates import parse_update_check
+
+
+def add_channel_routes(router: web.UrlDispatcher) -> None:
+    for verb in VERBS:  # a HEAD of the list is no verb of the protocol, and `add_route` adds none
+        router.add_route(verb, "/channel_self", handle_channel_self)
+    router.add_post("/updates/manifest_size", handle_manifest_size)
+
+
+async def handle_channel_self(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    body = await read_body(request, BODY_LIMIT_BYTES)
+    try:
+        asked = parse_channel_request(request.method, body, list(request.query.items()))
+    except WireError as error:
+        desk.counts["bad_request"] += 1
+        return json_response(error.body, error.status)
+    request[ASKED_APP] = asked.app
+    if not desk.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic()):
+        desk.counts["channel_self_limited"] += 1
+        return json_response(encode_too_many(asked))
+    outcome = await _carry_out(desk, asked)
+    if isinstance(outcome, Allowed) and _is_led_elsewhere(desk, asked, body, peer_of(request).country):
+        outcome = Refused(Refusal.CANNOT_OVERRIDE)
+    desk.counts[f"channel_{asked.verb.value}"] += 1
+    return json_response(encode_channel_answer(outcome, asked))
+
+
+async def handle_manifest_size(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    try:
+        asked = parse_manifest_size(await read_body(request, MANIFEST_SIZE_BODY_LIMIT_BYTES))
+    except WireError as error:
+        desk.counts["bad_request"] += 1
+        return json_response(error.body, error.status)
+    # Thousands of looks at files: off the loop.
+    return json_response(await asyncio.to_thread(encode_manifest_size, asked, _size_in(desk)))
+
+
+async def _carry_out(desk: DeviceDesk, asked: ChannelRequest) -> Outcome:
+    """Decide, and store what the outcome says to store; a choice that cannot be stored is refused."""
+    snapshot = desk.current.snapshot(asked.app)
+    outcome = decide_choice(snapshot, asked, _chosen(desk, snapshot, asked))
+    if isinstance(outcome, Store | Forget) and asked.device is not None:
+        channel = outcome.channel if isinstance(outcome, Store) else ""
+        try:
+            await desk.facts.record([Chose(asked.app, asked.device, channel)])
+        except Unavailable:
+            desk.counts["choices_refused"] += 1
+            return Refused(Refusal.NOT_STORED)
+    return outcome
+
+
+def _is_led_elsewhere(desk: DeviceDesk, asked: ChannelRequest, body: bytes, country: str) -> bool:
+    """Segments ask more of a device than its choice does: they are asked where its body says all that a check says."""
+    snapshot = desk.current.snapshot(asked.app)
+    if snapshot is None or snapshot.leading is None:
+        return False
+    try:
+        check = parse_update_check(body, country, desk.current.apps)
+    except WireError:
+        return False
+    return is_led_elsewhere(snapshot, asked.channel, check, desk.facts.of(check.app, check.device))
+
+
+def _chosen(desk: DeviceDesk, snapshot: AppSnapshot | None, asked: ChannelRequest) -> ChannelName | None:
+    """The device's stored choice; a name that no channel has where its channel is gone."""
+    if snapshot is None or asked.device is None:
+        return None
+    stored = desk.facts.of(asked.app, asked.device).channel
+    return snapshot.channels_by_hash.get(stored, ChannelName("")) if stored else None
+
+
+def _size_in(desk: DeviceDesk) -> SizeOf:
+    def size_of(app: AppId, digest: Digest) -> int | None:
+        try:
+            path = desk.current.blob(app, "file", digest)
+            return path.stat().st_size if path else None
+        except FileNotFoundError:  # lost: it has no size now, and the others have theirs
+            return None
+
+    return size_of

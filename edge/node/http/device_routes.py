@@ -1,0 +1,65 @@
+"""The devices' doors in aiohttp: `POST /updates`, `POST /stats` and the two probes. What is said, the desk says."""
+
+from aiohttp import web
+
+from edge.node.http.bodies import json_response, read_body
+from edge.node.http.peer import ASKED_APP, peer_behind
+from edge.node.service.device_service import DeviceDesk, Reply
+from edge.node.service.peers import Peer
+from edge.wire.answers import greeting_body
+from edge.wire.stats import STATS_BODY_LIMIT_BYTES
+from edge.wire.updates import BODY_LIMIT_BYTES
+
+
+async def handle_updates(request: web.Request) -> web.Response:
+    body = await read_body(request, BODY_LIMIT_BYTES)
+    country = peer_of(request).country if request.app[DESK].proxies.country_header else ""
+    return _negotiated(request.app[DESK].take_check(body, base_of(request), country), request)
+
+
+async def handle_stats(request: web.Request) -> web.Response:
+    body = await read_body(request, STATS_BODY_LIMIT_BYTES)
+    return _negotiated(await request.app[DESK].take_report(body, peer_of(request)), request)
+
+
+async def handle_greeting(request: web.Request) -> web.Response:
+    """Also of `/livez`: who answers lives."""
+    return json_response(greeting_body())
+
+
+async def handle_readyz(request: web.Request) -> web.Response:
+    """503 until the snapshots are loaded and again while draining, so that a balancer sends nobody here."""
+    readiness = request.app[READINESS]
+    body = b'{"ready":true}' if readiness.ready else b'{"ready":false}'
+    return json_response(body, 200 if readiness.ready else 503)
+
+
+class Readiness:
+    ready = False
+
+
+DESK = web.AppKey("desk", DeviceDesk)
+READINESS = web.AppKey("readiness", Readiness)
+
+
+def base_of(request: web.Request) -> str:
+    transport = request.transport
+    own = transport.get_extra_info("sockname") if transport else None
+    return request.app[DESK].base_of(request.headers.get("Host"), own[:2] if own else ("127.0.0.1", 80))
+
+
+def peer_of(request: web.Request) -> Peer:
+    return peer_behind(request, request.app[DESK].proxies)
+
+
+def _negotiated(reply: Reply, request: web.Request) -> web.Response:
+    body = reply.body
+    request[ASKED_APP] = reply.app
+    if body.gzipped is None:
+        return json_response(body.plain, reply.status)
+    packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    response = json_response(body.gzipped if packed else body.plain, reply.status)
+    if packed:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response

@@ -1,0 +1,110 @@
+"""The bytes of the lane's answers: status lines, headers and plans of deliveries, remembered where they repeat.
+
+Headers are those of aiohttp's answers, in the same order, so that a device cannot tell which server it reached.
+"""
+
+from collections.abc import Iterable
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import NamedTuple
+
+from edge.node.delivery.files import OpenFile
+from edge.node.delivery.lost_blobs import RETRY_AFTER_SECONDS
+from edge.node.delivery.plan import TRANSIENT, Asked, Blob, plan_delivery
+from edge.node.lane.fetch import Fetch
+from edge.node.service.device_service import Reply
+from edge.node.service.refusals import refusal_body
+
+# Heads of answers with bytes of a file: after a publish every device fetches the same ones. Peers choose the words of a
+# range, so these are 8 MB at the very most.
+PLANS_LIMIT = 1024
+
+CORS = (
+    b"Access-Control-Allow-Origin: *\r\n"
+    b"Access-Control-Expose-Headers: ETag, Content-Range, Accept-Ranges, Retry-After\r\n"
+)
+_JSON = b"Content-Type: application/json\r\n"
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+class Outgoing(NamedTuple):
+    """An answer with a piece of a file: its head and, of the file, from where and how many bytes."""
+
+    status: int
+    head: bytes
+    offset: int = 0
+    length: int = 0
+
+    @property
+    def total_bytes(self) -> int:
+        return len(self.head) + self.length
+
+
+class Answers:
+    """Answers as bytes, dated with the second that `tick` was last given."""
+
+    def __init__(self, now: float) -> None:
+        self.tick(now)
+
+    def tick(self, now: float) -> None:
+        """`now` in seconds since the epoch."""
+        self.date = b"Date: %s\r\n" % formatdate(now, usegmt=True).encode()
+        self._date_end = self.date + b"\r\n"
+        self._ok, self._ok_closing = (_json_start(200, closes, self.date) for closes in (False, True))
+
+    def whole(self, reply: Reply, closes: bool, takes_gzip: bool) -> bytes:
+        """A reply of the device service, headers and body."""
+        body, gzipped = reply.body.plain, reply.body.gzipped
+        if gzipped is None and reply.status == 200:
+            return b"%s%d\r\n\r\n%s" % (self._ok_closing if closes else self._ok, len(body), body)
+        packed = gzipped is not None and takes_gzip
+        if packed and gzipped is not None:
+            body = gzipped
+        start = _json_start(reply.status, closes, self.date, gzipped is not None, packed)
+        return b"%s%d\r\n\r\n%s" % (start, len(body), body)
+
+    def outgoing(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
+        planned = _planned(Blob(fetch.kind, fetch.digest, file.bytes, file.modified), fetch.asked, closes)
+        return planned._replace(head=planned.head + self._date_end)
+
+    def lost(self, fetch: Fetch, closes: bool) -> Outgoing:
+        """For a blob that is gone from the disk."""
+        body = refusal_body(503)
+        headers = (
+            ("Content-Type", "application/json"),
+            ("Retry-After", str(RETRY_AFTER_SECONDS)),
+            ("Cache-Control", TRANSIENT),
+            ("Content-Length", str(len(body))),
+        )
+        start = _start_of(503, headers, closes)
+        return Outgoing(503, start + self._date_end + (b"" if fetch.asked.method == "HEAD" else body))
+
+
+@lru_cache(PLANS_LIMIT)
+def _planned(blob: Blob, asked: Asked, closes: bool) -> Outgoing:
+    """Without the end of its head, which tells the second."""
+    plan = plan_delivery(blob, asked)
+    return Outgoing(plan.status, _start_of(plan.status, plan.headers, closes), plan.offset, plan.length)
+
+
+def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, packed: bool = False) -> bytes:
+    """A head of JSON up to the name of its length: what is left is a number and an empty line."""
+    return b"".join(
+        (
+            _STATUS_LINES[status],
+            b"Content-Encoding: gzip\r\n" if packed else b"",
+            b"Vary: Accept-Encoding\r\n" if varies else b"",
+            _JSON,
+            CORS,
+            b"Connection: close\r\n" if closes else b"",
+            date,
+            b"Content-Length: ",
+        )
+    )
+
+
+def _start_of(status: int, headers: Iterable[tuple[str, str]], closes: bool) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
+    return b"".join((_STATUS_LINES[status], lines, CORS, b"Connection: close\r\n" if closes else b""))

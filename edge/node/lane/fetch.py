@@ -1,0 +1,49 @@
+"""What an ordinary GET or HEAD of a blob asks for: its address, read once, and the words of its conditions."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from edge.domain.errors import EdgeError
+from edge.domain.model import AppId, Digest, parse_app_id, parse_digest
+from edge.node.delivery.plan import Asked
+from edge.wire.plugins import ZipEnd
+
+_ENDS = {b"": ZipEnd.REFUSE, b"end=empty": ZipEnd.EMPTY, b"end=whole": ZipEnd.WHOLE}
+_KINDS = {b"zip": "zip", b"file": "file"}
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    app: AppId
+    kind: str  # zip or file
+    digest: Digest
+    asked: Asked
+
+
+def parse_fetch(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> Fetch | None:
+    """`headers` by lower-case name. None: not the address of a blob as answers write it."""
+    path, _, query = target.partition(b"?")
+    parts = path.split(b"/")
+    end = _ENDS.get(query)
+    if len(parts) != 5 or end is None or parts[3] not in _KINDS:
+        return None
+    try:
+        app, digest = parse_app_id(parts[2].decode("ascii")), parse_digest(parts[4].decode("ascii"))
+    except (EdgeError, UnicodeDecodeError):
+        return None
+
+    def header(name: bytes) -> str | None:
+        value = headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    asked = Asked(
+        method,
+        header(b"range"),
+        header(b"if-range"),
+        header(b"if-none-match"),
+        header(b"if-modified-since"),
+        header(b"if-match"),
+        header(b"if-unmodified-since"),
+        end,
+    )
+    return Fetch(app, _KINDS[parts[3]], digest, asked)

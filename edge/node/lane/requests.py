@@ -1,0 +1,209 @@
+"""Which bytes are an ordinary request: whole, exact, of a hot route, with nothing about it that needs thought.
+
+`measure` finds where the first request ends, a real HTTP parser (llhttp, by httptools) then reads exactly those bytes;
+where the two could disagree about framing, the request is not ordinary and somebody else's. A head that was read once
+is remembered: the same bytes mean the same again. No socket in here.
+"""
+
+import re
+import sys
+
+import httptools
+import msgspec
+
+from edge.node.lane.fetch import Fetch, parse_fetch
+from edge.node.observing.traffic import BUNDLES, PROBES, STATS, UPDATES
+from edge.wire.stats import STATS_BODY_LIMIT_BYTES
+from edge.wire.updates import BODY_LIMIT_BYTES
+
+HEAD_LIMIT_BYTES = 8 * 1024  # a device's has 300 to 800 bytes; a longer one is not ordinary
+# Devices choose these bytes: 10 MB at the very most. A flood of heads that never come twice costs an entry each and,
+# every time that all are forgotten, one more reading of each head that does come again.
+KNOWN_HEADS_LIMIT = 4096
+KNOWN_HEAD_LIMIT_BYTES = 1024
+
+NOT_OURS = -1
+INCOMPLETE = 0
+
+END_OF_HEAD = b"\r\n\r\n"
+
+# One length, in plain digits, once. Most clients spell its name in one of two ways, which are found without a regex.
+_LENGTH_NAMES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+_ODD_LENGTH_NAME = re.compile(rb"\r\ncontent-length: ?", re.IGNORECASE)
+_DIGITS = re.compile(rb"[0-9]{1,7}(?=\r\n)")
+_GETS = (b"GET /bundles/", b"HEAD /bundles/", b"GET /livez HTTP/1.1\r\n")
+_POSTS = {b"POST /updates HTTP/1.1\r\n": BODY_LIMIT_BYTES, b"POST /stats HTTP/1.1\r\n": STATS_BODY_LIMIT_BYTES}
+_ROUTES = {b"/updates": UPDATES, b"/stats": STATS}  # of a POST; a GET asks for a bundle, or whether we live
+_STARTS = (*_GETS, *_POSTS)
+_LONGEST_START = max(len(start) for start in _STARTS)
+
+# Headers that make a request somebody else's: framing, upgrades, waiting, and encodings of the body.
+_ODD = (b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer", b"via")
+_KEPT = (
+    *(b"host", b"accept-encoding", b"connection", b"content-length"),
+    *(b"range", b"if-range", b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"),
+)
+_IGNORED = (b"content-type", b"user-agent", b"accept", b"accept-language", b"origin", b"referer")
+_IS_ODD, _IS_NOTHING, _COUNTRY = b"odd", b"", b" country"  # which is nobody's name
+
+
+def _spellings(country_header: str) -> dict[bytes, bytes]:
+    """What a header's name means here, as devices spell it: `Host`, `host`. Others are lower-cased first."""
+    meanings = {country_header.lower().encode(): _COUNTRY} if country_header else {}
+    meanings |= {name: name for name in _KEPT}
+    meanings |= dict.fromkeys(_ODD, _IS_ODD) | dict.fromkeys(_IGNORED, _IS_NOTHING)
+    return meanings | {name.title(): meaning for name, meaning in meanings.items()}
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a head says. `fetch` is None where it asks for something else than a blob."""
+
+    route: int  # UPDATES, STATS, BUNDLES or PROBES
+    method: str  # GET, HEAD or POST
+    body_bytes: int
+    closes: bool  # the connection ends with the answer
+    host: str
+    takes_gzip: bool
+    country: str  # the header of that name, whoever wrote it
+    fetch: Fetch | None
+
+
+# The beginning of a request whose head, or whose body, is not all there. No number of bytes makes it whole.
+UNFINISHED = Head(UPDATES, "", sys.maxsize, False, "", False, "", None)
+
+
+def measure(data: bytes) -> int:
+    """How many bytes the first request of `data` has; INCOMPLETE, or NOT_OURS."""
+    end = data.find(END_OF_HEAD)
+    if end < 0 or end > HEAD_LIMIT_BYTES:
+        could_be = len(data) <= HEAD_LIMIT_BYTES and _could_start(data)
+        return INCOMPLETE if end < 0 and could_be else NOT_OURS
+    if _is_odd(data, end + 2):
+        return NOT_OURS
+    line_end = data.find(b"\n") + 1
+    limit_bytes = _POSTS.get(data[:line_end])
+    if limit_bytes is None:
+        return end + 4 if data.startswith(_GETS) else NOT_OURS
+    body_bytes = _length(data, line_end - 2, end + 2)
+    if body_bytes is None or body_bytes > limit_bytes:
+        return NOT_OURS
+    whole = end + 4 + body_bytes
+    if len(data) >= whole:
+        return whole
+    # Who waits to be told to go on must not wait for us.
+    return NOT_OURS if b"expect" in data[line_end:end].lower() else INCOMPLETE
+
+
+def _is_odd(data: bytes, end: int) -> bool:
+    """A line that ends without its CR, or that folds the one before (RFC 9112 2.2, 5.2)."""
+    return (
+        data.count(b"\n", 0, end) != data.count(b"\r\n", 0, end)
+        or data.find(b"\r\n ", 0, end) >= 0
+        or data.find(b"\r\n\t", 0, end) >= 0
+    )
+
+
+def _length(data: bytes, start: int, end: int) -> int | None:
+    for name in _LENGTH_NAMES:
+        place = data.find(name, start, end)
+        if place >= 0:
+            digits = _DIGITS.match(data, place + len(name), end)
+            return int(digits[0]) if digits else None
+    spelled = _ODD_LENGTH_NAME.search(data, start, end)
+    digits = _DIGITS.match(data, spelled.end(), end) if spelled else None
+    return int(digits[0]) if digits else None
+
+
+def _could_start(data: bytes) -> bool:
+    if len(data) >= _LONGEST_START:
+        return data.startswith(_STARTS)
+    return any(start.startswith(data[: len(start)]) for start in _STARTS)
+
+
+class KnownHeads(dict[bytes, Head]):
+    """Heads that were read before, by their bytes. One for all connections of a worker."""
+
+    def __init__(self, country_header: str = "") -> None:
+        super().__init__()
+        self._meanings = _spellings(country_header)
+
+    def read(self, data: bytes) -> Head | None:
+        """The head of the first request of `data`, or UNFINISHED; None for a request that is not ordinary."""
+        size = measure(data)
+        if size == INCOMPLETE:
+            return UNFINISHED
+        head = _Reading(self._meanings).read(data[:size]) if size != NOT_OURS else None
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        if head is None or end + head.body_bytes != size:
+            return None
+        if end <= KNOWN_HEAD_LIMIT_BYTES:
+            self._note(data[:end], head)
+        return head
+
+    def _note(self, text: bytes, head: Head) -> None:
+        if len(self) >= KNOWN_HEADS_LIMIT:
+            self.clear()
+        self[text] = head
+
+
+class _Reading:
+    """A parser for one request: nothing that a peer sent is left in it for the next."""
+
+    __slots__ = ("_body_bytes", "_closes", "_complete", "_headers", "_meanings", "_odd", "_parser", "_target")
+
+    def __init__(self, meanings: dict[bytes, bytes]) -> None:
+        self._meanings = meanings
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._odd = False
+        self._complete = self._body_bytes = 0
+        self._closes = True
+
+    def read(self, request: bytes) -> Head | None:
+        """None when these bytes are not exactly one request, or not an ordinary one."""
+        parser, headers = self._parser, self._headers
+        try:
+            parser.feed_data(request)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            return None
+        if self._odd or self._complete != 1 or parser.get_http_version() != "1.1" or b"host" not in headers:
+            return None  # without `Host` it is no request of HTTP/1.1 (RFC 9112 3.2), and aiohttp says so
+        method = parser.get_method().decode()
+        route = _ROUTES.get(self._target) if method == "POST" else PROBES if self._target == b"/livez" else BUNDLES
+        if route is None or (method != "POST" and b"content-length" in headers):  # a body that nobody asked for
+            return None
+        return Head(
+            route,
+            method,
+            self._body_bytes,
+            self._closes,
+            headers[b"host"].decode("latin-1"),
+            b"gzip" in headers.get(b"accept-encoding", b""),
+            headers.get(_COUNTRY, b"").decode("latin-1"),
+            parse_fetch(method, self._target, headers) if route == BUNDLES else None,
+        )
+
+    # What the parser calls.
+
+    def on_url(self, target: bytes) -> None:
+        self._target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        meaning = self._meanings.get(name)
+        if meaning is None:
+            meaning = self._meanings.get(name.lower(), _IS_NOTHING)
+        if meaning:
+            if meaning is _IS_ODD or meaning in self._headers:
+                self._odd = True
+            self._headers[meaning] = value
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+
+    def on_chunk_header(self) -> None:
+        self._odd = True
+
+    def on_message_complete(self) -> None:
+        self._complete += 1
+        self._closes = not self._parser.should_keep_alive()  # the parser knows it here, and no longer afterwards

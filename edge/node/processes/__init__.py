@@ -1,0 +1,1 @@
+"""The processes of a node: a supervisor, its workers, and what they listen on and share."""

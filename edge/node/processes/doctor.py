@@ -1,0 +1,123 @@
+"""What of a host limits delivery: facts in, findings out, each with its remedy in one line. Pure."""
+
+from typing import Literal, NamedTuple
+
+from edge.node.service.admission import (
+    CONNECTIONS_LIMIT,
+    DESCRIPTORS_PER_CONNECTION,
+    RESERVED_DESCRIPTORS,
+    connections_limit,
+)
+
+# 30 segments are 43 kB in the first round trip; what CDNs use. The kernel's 10 (RFC 6928) cost 5 MB one or two more.
+WINDOW_SEGMENTS = 30
+KERNEL_WINDOW_SEGMENTS = 10
+# A report waits for one sync, a publish for some ten; a device gives up after 10 s and a full node syncs all the time.
+SLOW_SYNC_SECONDS = 0.02
+# Heads are signed with the time: other nodes and `expires` need clocks that agree within a fraction of a minute.
+CLOCK_ERROR_SECONDS = 1.0
+
+
+class Host(NamedTuple):
+    """What was read of this machine. None: it could not be read."""
+
+    descriptors: int | None  # the hard limit of a process; None is unlimited
+    backlog: int  # what the node asks for
+    somaxconn: int | None
+    congestion: str | None
+    window_segments: int | None  # of the default routes, the smallest
+    slow_start_after_idle: bool | None
+    clock_synchronised: bool | None
+    clock_error_seconds: float
+    sync_seconds: float | None  # median of a 4 KiB write with fdatasync in the data directory
+    free_bytes: int
+    spool_limit_bytes: int
+    dual_stack: bool
+
+
+class Finding(NamedTuple):
+    """`remedy` is empty where there is nothing to do."""
+
+    name: str
+    level: Literal["ok", "warn"]
+    seen: str
+    remedy: str
+
+
+def examine(host: Host) -> list[Finding]:
+    """One finding for each thing, in a fixed order."""
+    return [
+        _descriptors(host.descriptors),
+        _somaxconn(host.somaxconn, host.backlog),
+        _congestion(host.congestion),
+        _window(host.window_segments),
+        _slow_start(host.slow_start_after_idle),
+        _clock(host.clock_synchronised, host.clock_error_seconds),
+        _sync(host.sync_seconds),
+        _disk(host.free_bytes, host.spool_limit_bytes),
+        _finding(
+            *("ipv6", host.dual_stack, "IPv6 and IPv4 on one socket" if host.dual_stack else "IPv4 alone"),
+            "enable IPv6 (sysctl net.ipv6.conf.all.disable_ipv6=0): many mobile networks are IPv6 first",
+        ),
+    ]
+
+
+def _descriptors(limit: int | None) -> Finding:
+    needed = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_CONNECTION * CONNECTIONS_LIMIT
+    if limit is None or limit >= needed:
+        return _finding("descriptors", True, f"{limit or 'unlimited'}: {CONNECTIONS_LIMIT} connections a worker", "")
+    seen = f"{limit}: {connections_limit(limit)} of {CONNECTIONS_LIMIT} connections a worker"
+    return _finding("descriptors", False, seen, f"LimitNOFILE={needed} in the systemd unit, or ulimit -Hn {needed}")
+
+
+def _somaxconn(limit: int | None, backlog: int) -> Finding:
+    remedy = f"sysctl -w net.core.somaxconn={backlog}: devices that wake together are refused beyond it"
+    return _finding("somaxconn", _known(limit) >= backlog, _seen(limit, f"of {backlog} asked for"), remedy)
+
+
+def _congestion(name: str | None) -> Finding:
+    remedy = "modprobe tcp_bbr; sysctl -w net.ipv4.tcp_congestion_control=bbr: lossy mobile links keep their speed"
+    return _finding("congestion", (name or "").startswith("bbr"), name or "unknown", remedy)
+
+
+def _window(segments: int | None) -> Finding:
+    remedy = f"ip route change default via GATEWAY dev DEVICE initcwnd {WINDOW_SEGMENTS}: saves downloads a round trip"
+    return _finding("initial_window", _known(segments) >= WINDOW_SEGMENTS, _seen(segments, "segments"), remedy)
+
+
+def _slow_start(on: bool | None) -> Finding:
+    seen = "unknown" if on is None else "on" if on else "off"
+    remedy = "sysctl -w net.ipv4.tcp_slow_start_after_idle=0: a connection that was kept keeps its window"
+    return _finding("slow_start_after_idle", on is False, seen, remedy)
+
+
+def _clock(synchronised: bool | None, error_seconds: float) -> Finding:
+    good = synchronised is True and error_seconds <= CLOCK_ERROR_SECONDS
+    seen = "unknown" if synchronised is None else "synchronised" if synchronised else "not synchronised"
+    remedy = "run chrony or systemd-timesyncd: heads are signed with the time, and events counted by it"
+    return _finding("clock", good, f"{seen}, error at most {error_seconds:.3f} s" if synchronised else seen, remedy)
+
+
+def _sync(seconds: float | None) -> Finding:
+    if seconds is None:
+        return _finding("disk_sync", False, "not measured", "let this user write to the data directory, once it exists")
+    remedy = "put data_dir on an SSD with a write cache that survives a power cut: each report waits for a sync"
+    return _finding("disk_sync", seconds <= SLOW_SYNC_SECONDS, f"{seconds * 1000:.2f} ms", remedy)
+
+
+def _disk(free_bytes: int, spool_limit_bytes: int) -> Finding:
+    seen = f"{free_bytes / 2**30:.1f} GiB free, events may take {spool_limit_bytes / 2**30:.1f} GiB"
+    remedy = "make room for data_dir, or lower telemetry.spool_limit_bytes"
+    return _finding("disk_space", free_bytes >= spool_limit_bytes, seen, remedy)
+
+
+def _finding(name: str, good: bool, seen: str, remedy: str) -> Finding:
+    return Finding(name, "ok" if good else "warn", seen, "" if good else remedy)
+
+
+def _known(number: int | None) -> int:
+    return -1 if number is None else number
+
+
+def _seen(number: int | None, of: str) -> str:
+    return "unknown" if number is None else f"{number} {of}"

@@ -1,0 +1,225 @@
+"""The workers of a node: started anew with the listening socket passed down, kept alive, told what to serve."""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from edge.bundles.releases import Head
+from edge.domain.errors import EdgeError, Unavailable
+from edge.facts.changes import Faulted, Record, Recorded, Told, Withheld
+from edge.node.processes.link import Ask, Drain, FromWorker, Heads, Issued, Link, NewPair, Ready, Seen, Setup, Status
+from edge.node.processes.tls import Pair
+
+# A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
+ANSWER_SECONDS = 2.0
+SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner has a lasting reason: wait before the next try
+RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row; then always the last
+KILL_AFTER_DRAIN_SECONDS = 5.0  # beyond the drain time; a worker that still lives holds no request worth waiting for
+
+START_ATTEMPTS = 3  # of a worker that never served: beyond that the reason is in its log, and lasting
+
+log = logging.getLogger("edge.pool")
+
+Recorder = Callable[[list[Told]], Awaitable[list[Withheld]]]
+
+
+class CannotStart(EdgeError):
+    """Workers end before they serve; the log above says why."""
+
+
+class WorkerHandle:
+    """The supervisor's side of one worker process."""
+
+    def __init__(self, index: int, record: Recorder) -> None:
+        self.index = index
+        self._record = record
+        self._recording: set[asyncio.Task[None]] = set()
+        self.pid: int | None = None
+        self.ready = asyncio.Event()
+        self.has_served = False
+        self.restarts = 0
+        self._link: Link | None = None
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._last_number = 0
+
+    async def live(self, listening: socket.socket, setup: Callable[[], Setup]) -> int:
+        """One life of the process, from start to exit; returns its exit code."""
+        ours, theirs = socket.socketpair()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "edge.node.processes.worker", str(listening.fileno()), str(theirs.fileno())),
+            pass_fds=(listening.fileno(), theirs.fileno()),
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+        theirs.close()
+        self.pid = process.pid
+        link = await Link.over(ours, FromWorker)
+        # In one step of the loop: what is announced from now on comes after the heads in the setup.
+        link.send(setup())
+        self._link = link
+        try:
+            await self._listen(link)
+            return await process.wait()
+        finally:
+            self._forget()
+            link.close()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def tell(self, heads: Mapping[str, Head]) -> None:
+        """Returns once this worker serves them. Without a living worker there is nobody to tell: the next one gets
+        them in its setup.
+        """
+        await self._ask(lambda number: Heads(number, dict(heads)))
+
+    async def take_pair(self, pair: Pair) -> None:
+        """Returns once this worker's new connections use it; as `tell`, a worker that starts has it in its setup."""
+        await self._ask(lambda number: NewPair(number, pair))
+
+    async def status(self) -> Status | None:
+        answer = await self._ask(Ask)
+        return answer if isinstance(answer, Status) else None
+
+    def learn(self, issued: Mapping[str, float]) -> None:
+        """As `tell`, a worker that starts has it in its setup."""
+        if self._link:
+            self._link.send(Issued(dict(issued)))
+
+    async def note_death(self) -> None:
+        """What it was sending is cut: no device's fault."""
+        try:
+            await self._record([Faulted()])
+        except Unavailable as error:
+            log.warning("the end of worker %s was not noted in the device facts: %s", self.index, error)
+
+    def drain(self) -> None:
+        if self._link:
+            self._link.send(Drain())
+
+    async def _ask(self, question: Callable[[int], msgspec.Struct]) -> Seen | Status | None:
+        if self._link is None:
+            return None
+        self._last_number += 1
+        number = self._last_number
+        answer: asyncio.Future[Seen | Status | None] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        self._link.send(question(number))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await answer
+        except TimeoutError:
+            log.warning("worker %s (process %s) did not answer in %s s", self.index, self.pid, ANSWER_SECONDS)
+            return None
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _listen(self, link: Link) -> None:
+        while (message := await link.receive()) is not None:
+            match message:
+                case Ready():
+                    self.has_served = True
+                    self.ready.set()
+                case Record(number, changes):
+                    task = asyncio.create_task(self._answer_record(link, number, changes))
+                    self._recording.add(task)
+                    task.add_done_callback(self._recording.discard)
+                case Seen(number) | Status(number):
+                    waiting = self._waiting.get(number)
+                    if waiting and not waiting.done():
+                        waiting.set_result(message)
+
+    async def _answer_record(self, link: Link, number: int, changes: list[Told]) -> None:
+        refused, withheld = "", list[Withheld]()
+        try:
+            withheld = await self._record(changes)
+        except Unavailable as error:
+            log.warning("%s change(s) of device facts were not stored: %s", len(changes), error)
+            refused = error.code
+        if number:
+            link.send(Recorded(number, refused, withheld))
+
+    def _forget(self) -> None:
+        self._link = None
+        self.pid = None
+        self.ready.clear()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(None)
+
+
+class WorkerPool:
+    """`setup_of(index)` makes a worker's first message from what is current when it starts; `record` stores what
+    workers say that devices brought about, or raises Unavailable.
+    """
+
+    def __init__(
+        self, count: int, listening: socket.socket, setup_of: Callable[[int], Setup], record: Recorder
+    ) -> None:
+        self.workers = [WorkerHandle(index, record) for index in range(count)]
+        self._listening = listening
+        self._setup_of = setup_of
+        self._draining = asyncio.Event()
+        self._hopeless = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keep every worker alive; returns when all have left after `drain`."""
+        async with asyncio.TaskGroup() as tasks:
+            for worker in self.workers:
+                tasks.create_task(self._keep(worker))
+
+    async def ready(self) -> None:
+        """Returns when every worker serves. Raises CannotStart when one ends again and again before it ever did."""
+        for worker in self.workers:
+            waits = {asyncio.create_task(event.wait()) for event in (worker.ready, self._hopeless)}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            if self._hopeless.is_set():
+                raise CannotStart("cannot_start", "the workers end before they serve; the log says why")
+
+    async def announce(self, heads: Mapping[str, Head]) -> None:
+        await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
+
+    def learn(self, issued: Mapping[str, float]) -> None:
+        for worker in self.workers:
+            worker.learn(issued)
+
+    async def take_pair(self, pair: Pair) -> None:
+        await asyncio.gather(*(worker.take_pair(pair) for worker in self.workers))
+
+    async def statuses(self) -> list[Status | None]:
+        return list(await asyncio.gather(*(worker.status() for worker in self.workers)))
+
+    def drain(self) -> None:
+        self._draining.set()
+        for worker in self.workers:
+            worker.drain()
+
+    async def _keep(self, worker: WorkerHandle) -> None:
+        short_lives = 0
+        while not self._draining.is_set():
+            started = asyncio.get_running_loop().time()
+            code = await worker.live(self._listening, lambda: self._setup_of(worker.index))
+            if self._draining.is_set():
+                return
+            await worker.note_death()
+            lived_seconds = asyncio.get_running_loop().time() - started
+            short_lives = short_lives + 1 if lived_seconds < SHORT_LIFE_SECONDS else 0
+            pause_seconds = RESTART_SECONDS[min(short_lives, len(RESTART_SECONDS) - 1)]
+            worker.restarts += 1
+            if not worker.has_served and worker.restarts >= START_ATTEMPTS:
+                self._hopeless.set()
+            log.error("worker %s left with code %s; restart in %s s", worker.index, code, pause_seconds)
+            await self._pause(pause_seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._draining.wait()
+        except TimeoutError:
+            return

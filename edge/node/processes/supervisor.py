@@ -1,0 +1,197 @@
+"""The supervisor: opens the truth, keeps the workers alive, and tells them what is current.
+
+It follows the heads of the store (its own changes at once, other writers' by polling) and keeps them fresh. What
+changes releases, the control API, is built on top of it and handed the `announce` that this file offers.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edge.bundles.releases import Head
+from edge.config import Config
+from edge.domain.errors import EdgeError
+from edge.domain.facts import DeviceFacts
+from edge.domain.model import AppId
+from edge.facts.changes import Told, Withheld
+from edge.facts.table import FactsTable
+from edge.facts.writer import FactsWriter
+from edge.node.processes.data_directory import Truth
+from edge.node.processes.link import Setup
+from edge.node.processes.listening import LISTEN_BACKLOG, listen
+from edge.node.processes.pool import CannotStart, WorkerPool
+from edge.node.processes.tls import BadPair, Pair, expiry_of, read_pair
+
+POLL_SECONDS = 1.0  # how late another writer's change may be seen here; this node's own are announced at once
+REFRESH_SECONDS = 15.0  # how often shards are looked at; one is signed anew when it is over a minute old
+
+log = logging.getLogger("edge.node")
+
+
+class Supervisor:
+    def __init__(self, config: Config, truth: Truth, clock: Callable[[], float] = time.time) -> None:
+        self._config = config
+        self._truth = truth
+        self._clock = clock
+        self._heads: dict[AppId, Head] = {}
+        self._issued: dict[str, float] = {}
+        devices = config.devices
+        self._pair: Pair | None = self._read_pair() if devices.tls_certificate else None
+        self.listening: socket.socket = listen(devices.host, devices.port, LISTEN_BACKLOG)
+        try:
+            self._facts = FactsWriter(truth.facts_dir, clock=clock)
+        except BaseException:
+            self.listening.close()
+            raise
+        self._facts_table = FactsTable(self._facts.table_path)
+        self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, self.record)
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Serve until `drain`; sets `ready` once every worker accepts connections."""
+        try:
+            self._heads = dict(await asyncio.to_thread(self._truth.releases.heads))
+            self._issued = self._truth.releases.heads_issued()
+            await self._serve(ready)
+        except BaseExceptionGroup as group:
+            startless, other = group.split(CannotStart)
+            if startless is None or other is not None:
+                raise
+            raise startless.exceptions[0] from None
+        finally:
+            self.listening.close()
+            self._facts_table.close()
+            await self._facts.close()
+
+    async def _serve(self, ready: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            following = [tasks.create_task(job()) for job in (self._poll, self._refresh)]
+            serving = tasks.create_task(self.pool.run())
+            await self.pool.ready()
+            ready.set()
+            await serving
+            for task in following:
+                task.cancel()
+
+    def drain(self) -> None:
+        """Let every worker finish what it is doing; `run` returns when they have left."""
+        self.pool.drain()
+
+    @property
+    def certificate_ends(self) -> float | None:
+        """In seconds since the epoch; None for a port without TLS."""
+        return expiry_of(self._pair).timestamp() if self._pair else None
+
+    @property
+    def facts_table_path(self) -> Path:
+        """For whoever looks at it off the loop, with a table of its own."""
+        return self._facts.table_path
+
+    @property
+    def facts_size(self) -> tuple[int, int]:
+        """Pages of the table of device facts, and devices evicted from it."""
+        return self._facts.pages, self._facts.evicted
+
+    async def reload_pair(self) -> None:
+        """Read the device port's certificate and key anew; returns when every worker's new connections use them.
+
+        A pair that cannot be used is said in the log, and the old one stays. Nothing else is read.
+        """
+        if self._pair is None:
+            log.warning("nothing to reload: the device port has no certificate")
+            return
+        try:
+            self._pair = await asyncio.to_thread(self._read_pair)
+        except BadPair as error:
+            log.error("the certificate stays as it was: %s", error)
+            return
+        await self.pool.take_pair(self._pair)
+
+    def _read_pair(self) -> Pair:
+        devices = self._config.devices
+        pair = read_pair(devices.tls_certificate, devices.tls_key)
+        expiry = expiry_of(pair)
+        tell = log.info if expiry.timestamp() > self._clock() else log.warning
+        tell("certificate %s, valid until %s", devices.tls_certificate, expiry.isoformat())
+        return pair
+
+    async def record(self, changes: list[Told]) -> list[Withheld]:
+        """Returns when they are durable and every worker sees them; what they made withheld. Raises Unavailable."""
+        return await self._facts.record(changes)
+
+    def facts_of(self, app: str, device: str) -> DeviceFacts:
+        return self._facts_table.look_up(app, device)
+
+    async def announce(self, app: AppId, head: Head) -> None:
+        """Returns when every worker serves this revision or a later one, or after the time a stuck one is given."""
+        await self._tell({app: head})
+
+    async def _tell(self, heads: dict[AppId, Head]) -> None:
+        # What is current is known before anybody is told, so a worker that starts meanwhile has it in its setup.
+        self._heads.update(self._news(heads))
+        await self.pool.announce({str(app): head for app, head in heads.items()})
+
+    def _tell_issued(self, issued: dict[str, float]) -> None:
+        """Rollouts go on in the workers for as long as the heads are known to be fresh."""
+        if issued != self._issued:
+            self._issued = issued
+            self.pool.learn(issued)
+
+    async def statuses(self) -> list[dict[str, object]]:
+        """What each worker says of itself; one that does not answer shows as not ready."""
+        answers = await self.pool.statuses()
+        return [
+            {
+                "pid": worker.pid,
+                "ready": worker.ready.is_set() and answer is not None,
+                "restarts": worker.restarts,
+                "apps": answer.apps if answer else 0,
+                "counts": answer.counts if answer else {},
+            }
+            for worker, answer in zip(self.pool.workers, answers, strict=True)
+        ]
+
+    def _news(self, heads: Mapping[AppId, Head]) -> dict[AppId, Head]:
+        known = self._heads
+        return {app: head for app, head in heads.items() if app not in known or head.revision > known[app].revision}
+
+    def _setup(self, index: int) -> Setup:
+        return Setup(
+            data_dir=str(Path(self._config.data_dir).absolute()),
+            node=self._truth.node,
+            worker=index,
+            devices=self._config.devices,
+            telemetry=self._config.telemetry,
+            log=self._config.log,
+            heads={str(app): head for app, head in self._heads.items()},
+            facts_table=str(self._facts.table_path.absolute()),
+            heads_issued=self._issued,
+            region=self._config.region,
+            tls=self._pair,
+        )
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            # Of heads that are told by the end of this turn at the latest: a worker that knows of the time, but not yet
+            # of a pause, would let more in after an outage.
+            issued = self._truth.releases.heads_issued()
+            try:
+                heads = await asyncio.to_thread(self._truth.releases.heads)
+            except (EdgeError, OSError) as error:
+                log.error("heads cannot be read; serving the last good ones: %s", error)
+                continue
+            if news := self._news(heads):
+                await self._tell(news)
+            self._tell_issued(issued)
+
+    async def _refresh(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._truth.releases.refresh, self._clock())
+            except (EdgeError, OSError) as error:
+                log.error("heads cannot be signed anew; they will show as stale: %s", error)
+            await asyncio.sleep(REFRESH_SECONDS)

@@ -1,0 +1,1 @@
+"""What devices are answered, whichever protocol carried the request."""

@@ -1,0 +1,88 @@
+"""Which connections a worker takes, and how long one may take to say what it wants.
+
+A device needs a few connections, a flood gets no more. Closing without a word costs the node least; to a plugin it is
+a network error, never a verdict.
+"""
+
+import resource
+
+from edge.node.service.peers import Proxies, prefix_of
+
+HEADER_SECONDS = 20.0  # for a whole request head: the longest a plugin waits for an answer (device-protocol §1.1)
+KEEP_ALIVE_SECONDS = 75  # an idle connection of a device that went to sleep; nginx's own default
+LINGER_SECONDS = 2.0  # given to a peer that still sends what was refused, so that it reads why
+# A real head has 500 bytes, behind three proxies 2 kB. The longest line is the query of a GET /channel_self.
+LINE_LIMIT_BYTES = 8 * 1024
+FIELD_LIMIT_BYTES = 8 * 1024
+FIELDS_LIMIT = 64
+HEAD_LIMIT_BYTES = 32 * 1024  # all of it: one connection may hold no more before it has said what it wants
+
+# Beside connections a worker holds its cached files, its store and log, the link and the spool.
+RESERVED_DESCRIPTORS = 640
+DESCRIPTORS_PER_CONNECTION = 2  # its socket, and the duplicate a download is sent through
+CONNECTIONS_LIMIT = 50_000  # of one worker, at some 15 kB each; a device that finds no place comes again
+
+
+class Connections:
+    """`limit` per address prefix, 0 for none; `total` of all; connections of `proxies` carry everybody and count only
+    there. The other numbers are what happened.
+    """
+
+    def __init__(self, limit: int, proxies: Proxies, total: int = CONNECTIONS_LIMIT) -> None:
+        self._limit = limit
+        self.proxies = proxies
+        self.total = total
+        self._held: dict[str, int] = {}
+        self.open = 0
+        self.refused = self.full = self.slow_heads = self.long_heads = self.malformed = 0
+
+    def admit(self, address: str) -> bool:
+        """Count one more connection of `address`, unless it has its share; then False, and nothing to release."""
+        if self.open >= self.total:
+            self.full += 1
+            return False
+        if self._limit and not self.proxies.trusts(address):
+            prefix = prefix_of(address)
+            held = self._held.get(prefix, 0)
+            if held >= self._limit:
+                self.refused += 1
+                return False
+            self._held[prefix] = held + 1
+        self.open += 1
+        return True
+
+    def release(self, address: str) -> None:
+        self.open -= 1
+        prefix = prefix_of(address)
+        held = self._held.get(prefix, 0)
+        if held > 1:
+            self._held[prefix] = held - 1
+        else:
+            self._held.pop(prefix, None)
+
+    def held(self, address: str) -> int:
+        return self._held.get(prefix_of(address), 0)
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "connections": self.open,
+            "connections_refused": self.refused,
+            "connections_full": self.full,
+            "slow_heads": self.slow_heads,
+            "long_heads": self.long_heads,
+            "malformed_requests": self.malformed,
+        }
+
+
+def connections_limit(descriptors: int) -> int:
+    """How many connections fit into so many descriptors; at least one, or a node on a tiny limit would serve nobody."""
+    return max(1, min(CONNECTIONS_LIMIT, (descriptors - RESERVED_DESCRIPTORS) // DESCRIPTORS_PER_CONNECTION))
+
+
+def raise_descriptor_limit() -> int:
+    """Take all the descriptors the system lets this process have; the usual 1,024 are a desktop's. Returns how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_CONNECTION * CONNECTIONS_LIMIT
+    limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit

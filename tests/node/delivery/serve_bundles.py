@@ -1,0 +1,84 @@
+"""A bundle server on uvloop as a process of its own, for `test_zero_copy`: `serve_bundles.py ours|lane|stock FILE`.
+
+Prints its port, serves every bundle address with the one file, ends with its standard input. `lane` puts the lane in
+front; `stock` serves it with aiohttp's FileResponse, which is known to copy on this loop.
+"""
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from edge.facts.table import FactsTable
+from edge.node.delivery.files import OpenFiles
+from edge.node.delivery.lost_blobs import LostBlobs
+from edge.node.delivery.send import DEFAULT_PATIENCE
+from edge.node.http.bundle_routes import add_bundle_routes
+from edge.node.lane.connection import Lane
+from edge.node.lane.registry import LaneShared
+from edge.node.service.admission import Connections
+from edge.node.service.device_service import DeviceDesk
+from edge.node.service.event_limits import EventLimits
+from edge.node.service.facts_client import Facts
+from edge.node.service.overload import Overload
+from edge.node.service.peers import Proxies
+
+
+class OneFile:
+    def __init__(self, path):
+        self._path = path
+
+    def blob(self, app, kind, digest):
+        return self._path
+
+    def snapshot(self, app):
+        return self
+
+    def may_read(self, kind, digest):
+        return True
+
+    def bundles_with(self, digest):
+        return ()
+
+
+async def serve_stock(request, path):
+    return web.FileResponse(path)
+
+
+def in_front(readable, files):
+    desk = DeviceDesk(
+        readable,
+        None,  # nobody reports anything here
+        public_url="",
+        allowed_hosts=frozenset(),
+        proxies=Proxies(),
+        overload=Overload(10),
+        event_limits=EventLimits(0.0, 0.0),
+        facts=Facts(FactsTable(Path("no table")), lambda message: None),
+    )
+    shared = LaneShared(desk, files, Connections(0, Proxies()), DEFAULT_PATIENCE, None)
+    return lambda: Lane(shared)
+
+
+async def main(how, path):
+    app, files = web.Application(), OpenFiles()
+    if how != "stock":
+        add_bundle_routes(app.router, OneFile(path), files, LostBlobs())
+    else:
+        app.router.add_get("/{any:.*}", partial(serve_stock, path=path))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    protocol = runner.server if how != "lane" else in_front(OneFile(path), files)
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+    await runner.cleanup()
+    await files.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], Path(sys.argv[2])))

@@ -1,0 +1,543 @@
+"""The lane and aiohttp are two doors to one desk: whatever bytes arrive, both say the same, or refuse.
+
+One table of byte streams runs against a port with the lane in front and a port without it. Answers are compared whole,
+but for `Date` and `Server`, which only one of them has or which tell the second.
+"""
+
+import asyncio
+import hashlib
+import json
+import random
+import time
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import pytest
+from aiohttp import web
+from factories import APP, DEVICE
+from node_world import a_truth, publish
+
+from edge.bundles.store import blob_key
+from edge.facts.changes import Faulted
+from edge.facts.table import FactsTable
+from edge.node.delivery.files import OpenFiles
+from edge.node.delivery.plan import Asked
+from edge.node.delivery.send import DEFAULT_PATIENCE, Patience
+from edge.node.http.app import build_device_app
+from edge.node.http.connection import accept_with
+from edge.node.http.device_routes import Readiness
+from edge.node.lane.connection import WAITING_LIMIT_BYTES, Lane
+from edge.node.lane.fetch import Fetch
+from edge.node.lane.registry import LaneShared
+from edge.node.service.admission import Connections
+from edge.node.service.app_snapshots import Current
+from edge.node.service.device_service import DeviceDesk
+from edge.node.service.event_limits import EventLimits
+from edge.node.service.facts_client import Facts
+from edge.node.service.overload import Overload
+from edge.node.service.peers import Proxies
+from edge.telemetry.spool import Spool
+
+ANSWER_SECONDS = 10
+TOLD = (b"date", b"server")
+DOWNLOADS_LIMIT = 50
+LAST = b"GET /updates HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"  # aiohttp answers it
+
+
+class Doors(NamedTuple):
+    lane: int  # ports
+    plain: int
+    shared: LaneShared
+    zip_path: str
+    told: list  # messages to the supervisor
+
+
+class ListeningDesk(DeviceDesk):
+    """Keeps what it was asked."""
+
+    def answer_check(self, check, base):
+        self.asked = [*getattr(self, "asked", []), check]
+        return super().answer_check(check, base)
+
+
+@asynccontextmanager
+async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE):
+    truth = a_truth(folder)
+    committed = publish(truth, "1.0.1")
+    current = Current(truth.store)
+    current.swap([current.build(APP, committed.head, time.time())])
+    spool, told = Spool(folder / "spool", "node", 0), []
+    desk = ListeningDesk(
+        current,
+        spool,
+        public_url="http://updates.example.com",
+        allowed_hosts=frozenset(),
+        proxies=Proxies(proxies, country_header),
+        overload=Overload(100, DOWNLOADS_LIMIT),
+        event_limits=EventLimits(0.0, 0.0),
+        facts=Facts(FactsTable(folder / "no table"), told.append),
+    )
+    files = OpenFiles()
+    runner = web.AppRunner(build_device_app(desk, files, Readiness(), patience), access_log=None)
+    await runner.setup()
+    loop = asyncio.get_running_loop()
+    connections = Connections(0, Proxies())
+    usual = accept_with(runner.server, connections, loop)
+    shared = LaneShared(desk, files, connections, patience, lambda address: usual(admitted_as=address))
+    servers = [await loop.create_server(make, "127.0.0.1", 0) for make in (lambda: Lane(shared), usual)]
+    lane, plain = (server.sockets[0].getsockname()[1] for server in servers)
+    digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
+    try:
+        yield Doors(lane, plain, shared, f"/bundles/{APP}/zip/{digest}", told)
+    finally:
+        for server in servers:
+            server.close()
+        await asyncio.gather(shared.drain(5.0), runner.cleanup())
+        await spool.close()
+        await files.close()
+        assert connections.open == 0
+
+
+async def talk(port: int, *pieces: bytes) -> bytes:
+    """Everything the server says to these pieces, each sent when the one before was taken in, until it hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            for piece in pieces:
+                writer.write(piece)
+                for _ in range(4):  # the server runs on this very loop: its turn comes
+                    await asyncio.sleep(0)
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+def answers(said: bytes) -> list[tuple]:
+    """Status line, headers without what is told, and body of each answer."""
+    found = []
+    while said:
+        head, _, rest = said.partition(b"\r\n\r\n")
+        status, *lines = head.split(b"\r\n")
+        headers = sorted((n.lower(), v.strip()) for n, _, v in (line.partition(b":") for line in lines))
+        length = int(dict(headers).get(b"content-length", 0))
+        empty = b" 304 " in status or rest.startswith(b"HTTP/1.1 ")  # HEAD tells the length of what it leaves out
+        body, said = (b"", rest) if empty else (rest[:length], rest[length:])
+        found.append((status, tuple(h for h in headers if h[0] not in TOLD), body))
+    return found
+
+
+def post(path: str, body: bytes, *headers: bytes, version: bytes = b"HTTP/1.1", length: bytes | None = None) -> bytes:
+    lines = [b"POST %s %s" % (path.encode(), version), b"Host: updates.example.com", b"Content-Type: application/json"]
+    lines += [*headers, b"Content-Length: %s" % (str(len(body)).encode() if length is None else length)]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def get(path: str, *headers: bytes, method: bytes = b"GET") -> bytes:
+    return b"\r\n".join([b"%s %s HTTP/1.1" % (method, path.encode()), b"Host: x", *headers]) + b"\r\n\r\n"
+
+
+HOST = b"Host: updates.example.com\r\n"
+QUESTION = {
+    "platform": "android",
+    "device_id": DEVICE,
+    "app_id": APP,
+    "version_build": "1.0.0",
+    "version_name": "1.0.0",
+    "plugin_version": "8.51.14",
+}
+CHECK = json.dumps(QUESTION).encode()
+RUNS_IT = json.dumps(QUESTION | {"version_name": "1.0.1"}).encode()
+EVENT = json.dumps([QUESTION | {"action": "set", "version_os": "14", "is_prod": True, "is_emulator": False}]).encode()
+CHUNKED = b"Transfer-Encoding: chunked"
+
+
+def chunked(path: str, body: bytes, *headers: bytes) -> bytes:
+    head = b"\r\n".join([b"POST %s HTTP/1.1" % path.encode(), b"Host: x", CHUNKED, *headers])
+    return head + b"\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+# Streams that both doors must answer alike. `@` in a path stands for the zip's address.
+ALIKE = {
+    "a check": post("/updates", CHECK),
+    "nothing new": post("/updates", RUNS_IT),
+    "an old plugin": post("/updates", json.dumps(QUESTION | {"plugin_version": "6.3.0"}).encode()),
+    "an unknown app": post("/updates", json.dumps(QUESTION | {"app_id": "com.x.y"}).encode()),
+    "a bad check": post("/updates", b"{"),
+    "an empty check": post("/updates", b""),
+    "a check with gzip": post("/updates", CHECK, b"Accept-Encoding: gzip, deflate"),
+    "a report": post("/stats", EVENT),
+    "a bad report": post("/stats", b"[1,"),
+    "a report of nothing": post("/stats", b"[]"),
+    "two pipelined": post("/updates", CHECK) + post("/updates", RUNS_IT),
+    "all kinds pipelined": post("/updates", CHECK) + post("/stats", EVENT) + get("@") + post("/updates", CHECK),
+    "unusual in the middle": post("/updates", CHECK) + get("/nowhere") + post("/updates", CHECK),
+    "the whole zip": get("@"),
+    "the zip by HEAD": get("@", method=b"HEAD"),
+    "a range": get("@", b"Range: bytes=2-4"),
+    "past the end": get("@", b"Range: bytes=99-"),
+    "past the end, empty": get("@?end=empty", b"Range: bytes=99-"),
+    "past the end, whole": get("@?end=whole", b"Range: bytes=99-"),
+    "an unknown end": get("@?end=sideways", b"Range: bytes=99-"),
+    "not modified": get("@", b'If-None-Match: "%s"' % hashlib.sha256(b"zip 1.0.1").hexdigest().encode()),
+    "other bytes were meant": get("@", b'If-Match: "x"'),
+    "other bytes were meant by HEAD": get("@", b'If-Match: "x"', method=b"HEAD"),
+    "these bytes were meant": get("@", b"if-match: *", b"Range: bytes=2-4"),
+    "modified since": get("@", b"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT"),
+    "two lists of what was meant": get("@", b'If-Match: "x"', b"If-Match: *"),
+    "two ranges": get("@", b"Range: bytes=0-1,3-4"),
+    "two range lines": get("@", b"Range: bytes=0-1", b"Range: bytes=3-4"),
+    "another app's": get(f"/bundles/com.other.app/zip/{'0' * 64}"),
+    "not a digest": get(f"/bundles/{APP}/zip/xyz"),
+    "a path trick": get(f"/bundles/{APP}/zip/..%2f..%2fetc"),
+    "a body with GET": get("@", b"Content-Length: 3") + b"abc",
+    "odd header case": post("/updates", CHECK).replace(b"Content-Length", b"cOnTeNt-LeNgTh"),
+    "no space after the colon": post("/updates", CHECK).replace(b"Content-Length: ", b"Content-Length:"),
+    "asked to close": post("/updates", CHECK, b"Connection: close"),
+    "asked to close a zip": get("@", b"Connection: close"),
+    "asked to stay": post("/updates", CHECK, b"Connection: keep-alive"),
+    "chunked": chunked("/updates", CHECK),
+    "the absolute form": post("/updates", CHECK).replace(b" /updates ", b" http://updates.example.com/updates "),
+    "a query": post("/updates?x=1", CHECK),
+    "expects 100": post("/updates", CHECK, b"Expect: 100-continue"),
+    "expects what nobody knows": post("/updates", CHECK, b"Expect: tea"),
+    "a greeting": get("/updates"),
+    "a preflight": get("/updates", method=b"OPTIONS"),
+    "a probe": get("/livez"),
+    "a probe that closes": get("/livez", b"Connection: close"),
+    "a probe and a check": get("/livez") + post("/updates", CHECK),
+    "a probe without its body": get("/livez", method=b"HEAD"),
+    "a probe with a query": get("/livez?x=1"),
+    "another method": get("/updates", method=b"DELETE"),
+    "a body too large": post("/updates", b"x" * 70_000),
+    "a leading empty line": b"\r\n" + post("/updates", CHECK),
+    "an encoded body": post("/updates", CHECK, b"Content-Encoding: gzip"),
+    "many headers": post("/updates", CHECK, *(b"X-%d: y" % n for n in range(40))),
+    "a list of channels": get(f"/channel_self?app_id={APP}&platform=android"),
+}
+
+# Streams that are an attack, or broken: neither door may take what follows for a second request.
+REFUSED = {
+    "a check without a host": post("/updates", CHECK).replace(HOST, b""),
+    "a report without a host": post("/stats", EVENT).replace(HOST, b""),
+    "a zip without a host": get("@").replace(b"Host: x\r\n", b""),
+    "a probe without a host": get("/livez").replace(b"Host: x\r\n", b""),
+    "two hosts": post("/updates", CHECK, b"Host: b"),
+    "two equal hosts": post("/updates", CHECK, HOST.strip()),
+    "two hosts of a zip": get("@", b"host: x"),
+    "two lengths": post("/updates", CHECK, b"Content-Length: 1"),
+    "two equal lengths": post("/updates", CHECK, b"Content-Length: %d" % len(CHECK)),
+    "a list of lengths": post("/updates", CHECK, length=b"%d, %d" % (len(CHECK), len(CHECK))),
+    "length and chunked": post("/updates", CHECK, CHUNKED),
+    "chunked before length": chunked("/updates", CHECK, b"Content-Length: 5"),
+    "obsolete folding": post("/updates", CHECK, b"X-A: b\r\n c"),
+    "a folded length": post("/updates", CHECK, length=b"\r\n %d" % len(CHECK)),
+    "a signed length": post("/updates", CHECK, length=b"+%d" % len(CHECK)),
+    "a hexadecimal length": post("/updates", CHECK, length=b"0x10"),
+    "an underscored length": post("/updates", CHECK, length=b"1_0"),
+    "a space before the colon": post("/updates", CHECK).replace(b"Content-Length:", b"Content-Length :"),
+    "bare line feeds": post("/updates", CHECK).replace(b"\r\n", b"\n"),
+    "one bare line feed": post("/updates", CHECK, b"X-A: b\nX-B: c"),
+    "a bare carriage return": post("/updates", CHECK, b"X-A: b\rX-B: c"),
+    "a NUL in a header": post("/updates", CHECK, b"X-A: b\0c"),
+    "HTTP/2 in words": post("/updates", CHECK, version=b"HTTP/2.0"),
+    "a version of its own": post("/updates", CHECK, version=b"HTTP/1.7"),
+    "a broken request line": b"POST  /updates  HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no request": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 40,
+}
+
+
+@pytest.fixture
+async def both(tmp_path):
+    async with doors(tmp_path) as opened:
+        yield opened
+
+
+async def ask_both(both: Doors, stream: bytes) -> tuple[list, list]:
+    stream = stream.replace(b" @", b" " + both.zip_path.encode())
+    last = b"" if b"Connection: close" in stream else LAST
+    lane, plain = [await talk(port, stream + last) for port in (both.lane, both.plain)]
+    return answers(lane), answers(plain)
+
+
+async def test_both_doors_answer_alike(both):
+    for name, stream in ALIKE.items():
+        lane, plain = await ask_both(both, stream)
+        assert lane == plain, name
+        assert lane, name
+
+
+async def test_the_lane_takes_what_is_ordinary_and_nothing_else(both):
+    ordinary = {
+        "a check",
+        "nothing new",
+        "a report",
+        "two pipelined",
+        "the whole zip",
+        "a range",
+        "other bytes were meant",
+        "other bytes were meant by HEAD",
+        "these bytes were meant",
+        "modified since",
+        "odd header case",
+        "a probe",
+        "a probe that closes",
+    }
+    for name, stream in ALIKE.items():
+        before = both.shared.handed_over
+        stream = stream.replace(b" @", b" " + both.zip_path.encode())
+        closing = b"" if b"Connection: close" in stream else post("/updates", CHECK, b"Connection: close")
+        said = await talk(both.lane, stream + closing)
+        assert said, name
+        if name in ordinary:
+            assert both.shared.handed_over == before, name
+    assert both.shared.bugs == 0
+
+
+async def test_a_head_that_was_read_before_changes_no_answer(both):
+    for name, stream in (ALIKE | REFUSED).items():
+        both.shared.known_heads.clear()
+        first, plain = await ask_both(both, stream)
+        again, _ = await ask_both(both, stream)
+        assert first == again == plain, name
+
+
+async def test_a_known_head_is_answered_whatever_its_body_and_wherever_it_is_cut(both):
+    stream = post("/updates", RUNS_IT) + LAST
+    whole = answers(await talk(both.lane, stream))
+    (known,) = both.shared.known_heads
+    assert stream.startswith(known)
+    for place in range(1, len(stream)):
+        assert answers(await talk(both.lane, stream[:place], stream[place:])) == whole, place
+    bad = known + b"x" * (len(post("/updates", RUNS_IT)) - len(known))
+    lane, plain = await ask_both(both, bad)
+    assert lane == plain and b" 400 " in lane[0][0]
+    assert list(both.shared.known_heads) == [known]
+
+
+async def test_what_could_smuggle_is_refused_or_read_alike(both):
+    for name, stream in REFUSED.items():
+        lane, plain = await ask_both(both, stream)
+        assert lane == plain, name
+        assert len(lane) <= 2, name
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if "host" in name])
+async def test_a_request_without_exactly_one_host_is_400_at_both_doors(both, name):
+    """RFC 9112 3.2."""
+    for said in await ask_both(both, REFUSED[name]):
+        assert b" 400 " in said[0][0]
+
+
+async def test_a_stream_cut_at_every_byte_is_answered_alike(both):
+    stream = post("/updates", RUNS_IT, b"Connection: close")
+    whole = answers(await talk(both.plain, stream))
+    for place in range(1, len(stream)):
+        assert answers(await talk(both.lane, stream[:place], stream[place:])) == whole, place
+
+
+async def test_pipelined_requests_cut_at_every_byte_are_answered_in_order(both):
+    stream = post("/updates", RUNS_IT) + get(both.zip_path) + post("/stats", EVENT) + LAST
+    whole = answers(await talk(both.plain, stream))
+    assert len(whole) == 4
+    for place in range(1, len(stream), 3):
+        assert answers(await talk(both.lane, stream[:place], stream[place:])) == whole, place
+
+
+async def test_requests_byte_by_byte_are_answered(both):
+    stream = post("/updates", RUNS_IT) + LAST
+    whole = answers(await talk(both.plain, stream))
+    assert answers(await talk(both.lane, *(stream[n : n + 1] for n in range(len(stream))))) == whole
+
+
+async def test_many_requests_at_once_are_all_answered(both):
+    count = 2 * WAITING_LIMIT_BYTES // len(post("/stats", EVENT))
+    said = answers(await talk(both.lane, post("/stats", EVENT) * count + LAST))
+    assert len(said) == count + 1
+
+
+async def test_a_peer_that_does_not_read_is_not_answered_for_ever(both):
+    reader, writer = await asyncio.open_connection("127.0.0.1", both.lane, limit=1)
+    flood = post("/updates", CHECK) * 2_000
+    for _ in range(20):
+        writer.write(flood)
+        await asyncio.sleep(0)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    answered = both.shared.checks
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert both.shared.checks == answered < 40_000
+    writer.transport.abort()
+    del reader
+
+
+async def test_a_large_file_goes_at_once_as_far_as_it_can_and_whole_in_the_end(both):
+    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path.chmod(0o600)
+    path.write_bytes(random.Random(5).randbytes(20_000_007))
+    marks = []
+    for stream in (
+        get("@"),
+        get("@"),
+        get("@", b"Range: bytes=1000001-"),
+        get("@") + get("@") + post("/updates", CHECK),
+    ):
+        marks.append([[(a[0], hashlib.sha256(a[2]).digest()) for a in each] for each in await ask_both(both, stream)])
+    assert all(lane == plain for lane, plain in marks)
+    assert both.shared.deliveries == 5
+    assert (both.shared.desk.overload.in_progress, both.shared.desk.overload.downloads) == (0, 0)
+
+
+async def test_a_reader_that_leaves_in_the_middle_leaves_nothing_behind(both):
+    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path.chmod(0o600)
+    path.write_bytes(bytes(20_000_000))
+    for _ in range(3):  # the first waits for the disk, the others are sent at once as far as it goes
+        reader, writer = await asyncio.open_connection("127.0.0.1", both.lane, limit=1)
+        writer.write(get(both.zip_path))
+        await reader.readexactly(1)
+        assert both.shared.desk.overload.downloads == 1
+        writer.transport.abort()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while both.shared.desk.overload.downloads:
+                await asyncio.sleep(0)
+        del reader
+    assert both.shared.deliveries == 0
+    assert [file._holders for file in both.shared.files._files.values()] == [0]
+
+
+async def test_above_their_limit_downloads_are_refused_alike(both):
+    both.shared.desk.overload.downloads = DOWNLOADS_LIMIT
+    lane, plain = await ask_both(both, get("@") + post("/updates", CHECK))
+    assert lane == plain
+    assert [answer[0] for answer in lane] == [b"HTTP/1.1 503 Service Unavailable"] + [b"HTTP/1.1 200 OK"] * 2
+    assert both.shared.desk.counts["downloads_over_limit"] == 2
+    both.shared.desk.overload.downloads = 0
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("headers", [(), (b"Range: bytes=2-4",), (b'If-Match: "x"',)])
+async def test_a_lost_blob_is_503_at_both_doors_and_said_once(both, caplog, method, headers):
+    current = both.shared.desk.current
+    digest = both.zip_path.rpartition("/")[2]
+    path = current._store.path(blob_key(digest))
+    content = path.read_bytes()
+    path.unlink()
+    lane, plain = await ask_both(both, get("@", *headers, method=method) + post("/updates", RUNS_IT))
+    assert lane == plain
+    assert [answer[0][9:12] for answer in lane] == [b"503", b"200", b"200"]
+    assert (b"retry-after", b"60") in lane[0][1]
+    assert len(both.shared.desk.lost) == 1
+    assert faults_in(both.told) == [Faulted(APP, "1.0.1")]
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert digest in said and APP in said
+    path.write_bytes(content)
+    lane, plain = await ask_both(both, get("@"))
+    assert lane == plain and b" 200 " in lane[0][0]
+    assert len(both.shared.desk.lost) == 0
+
+
+def faults_in(told: list) -> list[Faulted]:
+    return [change for message in told for change in message.changes if isinstance(change, Faulted)]
+
+
+async def begun(port: int, path: str) -> asyncio.StreamWriter:
+    """A download of which the peer takes a little and then nothing more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    writer.write(get(path))
+    await reader.readexactly(1)
+    return writer
+
+
+@pytest.mark.parametrize("door", ["lane", "plain"])
+async def test_a_download_that_is_cut_for_slowness_is_told_for_its_address(tmp_path, door):
+    async with doors(tmp_path, patience=Patience(0.1, 0)) as both:
+        path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+        path.chmod(0o600)
+        path.write_bytes(bytes(20_000_000))
+        writer = await begun(getattr(both, door), both.zip_path)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while not faults_in(both.told):
+                await asyncio.sleep(0.01)
+        writer.transport.abort()
+        assert faults_in(both.told) == [Faulted(APP, "1.0.1", "127.0.0.1")]
+
+
+@pytest.mark.parametrize("door", ["lane", "plain"])
+@pytest.mark.parametrize(("ends_early", "faults"), [(True, [Faulted(APP, "1.0.1")]), (False, [])])
+async def test_a_file_that_ends_early_is_this_nodes_fault_and_a_peer_that_leaves_is_not(both, door, ends_early, faults):
+    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path.chmod(0o600)
+    path.write_bytes(bytes(20_000_000))
+    writer = await begun(getattr(both, door), both.zip_path)
+    writer.transport.abort()
+    if ends_early:
+        with path.open("r+b") as file:
+            file.truncate(10_000_000)
+        await talk(getattr(both, door), get(both.zip_path)[:-2], b"Connection: close\r\n\r\n")
+    async with asyncio.timeout(ANSWER_SECONDS):
+        while both.shared.desk.overload.downloads:
+            await asyncio.sleep(0.01)
+    assert faults_in(both.told) == faults
+
+
+async def test_a_blob_that_goes_before_it_is_opened_is_503_too(both):
+    fetch = Fetch(APP, "zip", both.zip_path.rpartition("/")[2], Asked())
+    (answer,) = answers(both.shared.lost(fetch, False).head)
+    path = both.shared.desk.current.blob(APP, "zip", fetch.digest)
+    path.unlink()
+    _, (plain, _) = await ask_both(both, get("@"))
+    assert answer == plain
+    by_head = both.shared.lost(Fetch(APP, "zip", fetch.digest, Asked("HEAD")), False).head
+    assert by_head.endswith(b"\r\n\r\n") and b"Content-Length: %d\r\n" % len(plain[2]) in by_head
+
+
+async def test_an_address_that_no_release_names_stays_404_however_much_is_lost(both):
+    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path.unlink()
+    for stream in (get(f"/bundles/{APP}/zip/{'0' * 64}"), get(both.zip_path.replace("/zip/", "/file/"))):
+        lane, plain = await ask_both(both, stream)
+        assert lane == plain and b" 404 " in lane[0][0]
+    assert len(both.shared.desk.lost) == 0
+
+
+async def test_whose_report_it_is_behind_a_proxy_is_for_the_other_door(tmp_path):
+    async with doors(tmp_path, proxies=["127.0.0.1"]) as both:
+        before = both.shared.handed_over
+        await talk(both.lane, post("/stats", EVENT) + LAST)
+        assert both.shared.handed_over == before + 1
+
+
+@pytest.mark.parametrize(("proxies", "expected"), [((), ["", ""]), (("127.0.0.1",), ["DE", ""])])
+async def test_a_country_is_a_proxys_word_at_both_doors(tmp_path, proxies, expected):
+    async with doors(tmp_path, proxies=proxies, country_header="CF-IPCountry") as both:
+        for named in (b"CF-IPCountry: de", b"cf-ipcountry: DE", b"CF-IPCountry: unknown", b"X-Country: DE"):
+            for _ in range(2):  # the second time by a head that is known
+                await ask_both(both, post("/updates", CHECK, named))
+        countries = [check.country for check in both.shared.desk.asked]
+        assert countries == [expected[0]] * 8 + [expected[1]] * 8
+        assert both.shared.handed_over == 8  # for LAST alone
+        lane, plain = await ask_both(both, post("/updates", CHECK, b"CF-IPCountry: DE", b"CF-IPCountry: FR"))
+        assert lane == plain
+        assert [check.country for check in both.shared.desk.asked[16:]] == [expected[0]] * 2
+
+
+async def test_idle_connections_end_and_half_said_heads_are_cut(both):
+    for beginning in (b"", b"POST /upd"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", both.lane)
+        writer.write(beginning)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        (lane,) = both.shared.lanes
+        assert lane.waits == bool(beginning)
+        lane.touched -= 1_000
+        sweeping = asyncio.create_task(both.shared.sweep())
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                assert await reader.read() == b""
+        except ConnectionError:
+            assert beginning
+        sweeping.cancel()
+        writer.close()

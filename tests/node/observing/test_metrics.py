@@ -1,0 +1,116 @@
+"""What Prometheus is told: the text format by golden lines, and families whose labels have an end."""
+
+import math
+import re
+
+import pytest
+
+from edge.domain.decision.outcomes import Held, Reason
+from edge.node.observing.metrics import Observed, build_metrics
+from edge.wire.exposition import Family, Sample, encode_families
+
+SAMPLE_LINE = re.compile(r'[a-z_]+(\{[a-z]+="(?:[^"\\\n]|\\[\\"n])*"(,[a-z]+="(?:[^"\\\n]|\\[\\"n])*")*\})? \S+')
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (1.0, "1"), (1.5, "1.5"), (2**53, "9007199254740992"), (math.inf, "+Inf"), (-math.inf, "-Inf")],
+)
+def test_numbers(value, text):
+    assert encode_families([Family("a", "gauge", "b", [Sample({}, value)])]).endswith(f"a {text}\n".encode())
+
+
+def test_nan_is_spelled_as_the_format_has_it():
+    assert b"a NaN\n" in encode_families([Family("a", "gauge", "b", [Sample({}, math.nan)])])
+
+
+def test_what_labels_and_help_may_hold():
+    family = Family("edge_x_total", "counter", "one\ntwo \\ three", [Sample({"code": 'a"b\\c\nd', "shard": "0"}, 3)])
+    assert encode_families([family]) == (
+        b"# HELP edge_x_total one\\ntwo \\\\ three\n"
+        b"# TYPE edge_x_total counter\n"
+        b'edge_x_total{code="a\\"b\\\\c\\nd",shard="0"} 3\n'
+    )
+
+
+def test_a_family_without_samples_is_not_mentioned():
+    assert encode_families([Family("edge_x", "gauge", "x", [])]) == b""
+
+
+def worker(**counts):
+    return {"ready": True, "restarts": 2, "apps": 3, "counts": counts}
+
+
+def observed(**changed) -> Observed:
+    seen = {
+        "version": "0.1.0",
+        "now": 1_000.0,
+        "workers": [],
+        "apps": 3,
+        "spool_bytes": 10,
+        "folded": 5,
+        "duplicates": 2,
+        "heads_issued": {"0": 990.0, "f": 1_010.0},
+        "heads_refused": ["f"],
+        "refused": {"older_document": 1},
+        "folded_at": 970.0,
+        "facts_pages": 4,
+        "facts_evicted": 0,
+        "certificate_ends": None,
+    }
+    return Observed(**(seen | changed))
+
+
+def lines(seen) -> list[str]:
+    return [line for line in encode_families(build_metrics(seen)).decode().splitlines() if not line.startswith("#")]
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("requests/updates/2xx", 'edge_requests_total{worker="0",route="updates",status="2xx"} 7'),
+        ("sent_bytes/bundles", 'edge_sent_bytes_total{worker="0",route="bundles"} 7'),
+        ("offer", 'edge_decisions_total{worker="0",outcome="offer"} 7'),
+        ("up_to_date", 'edge_decisions_total{worker="0",outcome="up_to_date"} 7'),
+        *((why.code, f'edge_decisions_total{{worker="0",outcome="{why.code}"}} 7') for why in (*Reason, *Held)),
+        ("events", 'edge_events_total{worker="0",outcome="stored"} 7'),
+        ("events_refused", 'edge_events_total{worker="0",outcome="refused"} 7'),
+        ("connections", 'edge_connections{worker="0"} 7'),
+        ("connections_full", 'edge_connections_closed_total{worker="0",why="worker_limit"} 7'),
+        ("checks_shed", 'edge_shed_total{worker="0",what="checks"} 7'),
+        ("overloaded", 'edge_overloaded{worker="0"} 7'),
+        ("lane_handed_over", 'edge_worker_counts_total{worker="0",what="lane_handed_over"} 7'),
+    ],
+)
+def test_every_count_of_a_worker_has_one_place(key, line):
+    without = lines(observed(workers=[worker()]))
+    assert sorted(lines(observed(workers=[worker(**{key: 7})]))) == sorted([*without, line])
+
+
+def test_the_nodes_own_state():
+    told = lines(observed(workers=[worker(), {"ready": False, "restarts": 0, "apps": 0, "counts": {}}]))
+    for line in (
+        'edge_build_info{version="0.1.0"} 1',
+        'edge_worker_up{worker="0"} 1',
+        'edge_worker_up{worker="1"} 0',
+        'edge_worker_restarts_total{worker="0"} 2',
+        'edge_heads_age_seconds{shard="0"} 10',
+        'edge_heads_age_seconds{shard="f"} 0',  # a clock that went back is no negative age
+        'edge_heads_refused{shard="0"} 0',
+        'edge_heads_refused{shard="f"} 1',
+        'edge_documents_refused_total{code="older_document"} 1',
+        "edge_fold_age_seconds 30",
+        "edge_events_folded_total 5",
+        "edge_events_duplicate_total 2",
+        "edge_facts_pages 4",
+    ):
+        assert line in told
+    assert not any(line.startswith("edge_certificate") for line in told)
+    assert "edge_certificate_ends_timestamp_seconds 5000" in lines(observed(certificate_ends=5_000.0))
+
+
+def test_every_line_is_one_that_prometheus_reads_and_no_series_comes_twice():
+    told = lines(observed(workers=[worker(offer=1, slow_heads=2), worker(offer=3)], certificate_ends=1.5))
+    assert all(SAMPLE_LINE.fullmatch(line) for line in told)
+    series = [line.rpartition(" ")[0] for line in told]
+    assert len(set(series)) == len(series)

@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.worlds import Sizes, bundle_of, put_blob
-from edge.bundles.heads import Head, Heads, build_successor, encode_shard, shard_of
-from edge.bundles.releases import Revisions
-from edge.bundles.store import ObjectStore, head_key
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry
 from edge.node.processes.data_directory import Truth
+from edge.store.heads import Head, Heads, build_successor, encode_shard, shard_of
+from edge.store.port import ObjectStore, head_key
+from edge.store.releases import Revisions
 
 LAYOUT = 1  # of what is kept between runs; another number makes it anew
 CHANNELS = ("production", "beta", "alpha", "staging", "nightly")

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from edge.bundles.store import AlreadyExists, ObjectStore, blob_key
 from edge.domain.buckets import bucket_of
 from edge.domain.changes.commands import (
     Change,
@@ -26,6 +25,7 @@ from edge.domain.changes.commands import (
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, Digest, FileEntry, VersionName
 from edge.node.processes.data_directory import Truth
+from edge.store.port import AlreadyExists, ObjectStore, blob_key
 
 APP = "com.example.bench"
 CHANNEL = "production"

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from edge.bundles.selection import Selection
+from edge.bundles.sources.selection import Selection
 from edge.cli.client import Client, Refused, app_path
 from edge.cli.publish import How, Release, publish
 

@@ -11,14 +11,15 @@ EDGE = Path(__file__).parent.parent / "edge"
 BELOW = {
     "domain": set(),
     "wire": {"domain"},
-    "bundles": {"domain"},
-    "facts": {"domain", "bundles"},
-    "telemetry": {"domain", "wire", "bundles"},
-    "node": {"domain", "wire", "bundles", "facts", "telemetry"},
-    "control": {"domain", "wire", "bundles", "facts", "telemetry"},
+    "store": {"domain"},
+    "bundles": {"domain", "store"},
+    "facts": {"domain", "store"},
+    "telemetry": {"domain", "wire", "store"},
+    "node": {"domain", "wire", "store", "facts", "telemetry"},
+    "control": {"domain", "wire", "store", "bundles", "facts", "telemetry"},
+    "assembly": {"domain", "wire", "store", "bundles", "facts", "telemetry", "node", "control"},
     "device": {"domain", "wire", "bundles"},
-    "assembly": {"domain", "wire", "bundles", "facts", "telemetry", "node", "control"},
-    "cli": {"assembly", "domain", "wire", "bundles", "facts", "telemetry", "node", "control", "device"},
+    "cli": {"domain", "wire", "store", "bundles", "facts", "telemetry", "node", "control", "assembly", "device"},
 }
 # Within a package: a sub-package may import those in its set, and the package's own modules ("" for them).
 BELOW_WITHIN = {
@@ -28,6 +29,14 @@ BELOW_WITHIN = {
         "targeting": {""},
         "changes": {"", "schedule", "targeting"},
         "decision": {"", "schedule", "targeting"},
+    },
+    "bundles": {
+        "": set(),
+        "sources": {"", "zip"},
+        "zip": {""},
+        "packing": {"", "sources", "zip"},
+        "encryption": {"", "packing"},
+        "verification": {"", "zip", "encryption"},
     },
     "node": {  # the lane and aiohttp's side never import each other
         "": set(),

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from edge.bundles.documents import REVISION_LIMIT_BYTES
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
-from edge.bundles.memory import MEMORY_LIMIT_BYTES
+from edge.bundles.packing.memory import MEMORY_LIMIT_BYTES
 from edge.cli.demo_segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.cli.main import VERBS, cli
 from edge.control.tokens import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
@@ -32,6 +31,7 @@ from edge.node.processes.tls import HANDSHAKE_SECONDS
 from edge.node.service.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
 from edge.node.service.overload import LATE_SECONDS
 from edge.node.service.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
+from edge.store.documents import REVISION_LIMIT_BYTES
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
 from edge.telemetry.recent_events import READ_LIMIT_BYTES

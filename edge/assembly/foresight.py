@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import TypeVar
 
-from edge.bundles.releases import Rehearsed
 from edge.control.impact_shapes import DevicesImpactView, ImpactView, view_devices, view_impact
 from edge.control.rollout_shapes import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.turns import Turns
@@ -28,6 +27,7 @@ from edge.facts.table import FactsTable
 from edge.node.processes.data_directory import Truth
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.app_snapshots import Current
+from edge.store.releases import Rehearsed
 from edge.telemetry.known_devices import Known, KnownDevices
 from edge.telemetry.waiting_devices import count_waiting
 

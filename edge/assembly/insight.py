@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 
 from edge import __version__
-from edge.bundles.heads import Head, shard_of
 from edge.control.trying import refused
 from edge.domain.decision.advice import advice_of
 from edge.domain.decision.decide import resolve
@@ -28,6 +27,7 @@ from edge.node.processes.data_directory import Truth
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.app_snapshots import Current
 from edge.node.service.rollout_clock import Moments
+from edge.store.heads import Head, shard_of
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.disk_budget import held_bytes
 from edge.telemetry.fold import fold

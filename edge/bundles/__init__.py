@@ -1,1 +1,1 @@
-"""Making bundle bytes (on the publisher's side) and keeping them: the object store and the releases in it."""
+"""Making the bytes of bundles, on the side of whoever publishes, and verifying them on the side of the node."""

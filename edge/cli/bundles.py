@@ -15,7 +15,7 @@ from edge.cli.reach import warn_of_reach
 from edge.cli.replaced import instead_of, replacing_options, tell_ended
 
 if TYPE_CHECKING:
-    from edge.bundles.selection import Selection
+    from edge.bundles.sources.selection import Selection
     from edge.cli.publish import Published
 
 
@@ -92,8 +92,8 @@ def publish(
         raise click.UsageError("--force, --downgrade, --again and --if-current go with --channel")
     _check_encryption_options(path, key_file, **encrypted_before)
     # These bring compression and cryptography; the other verbs do without.
-    from edge.bundles.packing import FAST, SMALLEST
-    from edge.bundles.rsa_keys import load_private_key
+    from edge.bundles.encryption.rsa_keys import load_private_key
+    from edge.bundles.packing.effort import FAST, SMALLEST
     from edge.cli.publish import How, Release, post_at_once, publish, publish_opaque
     from edge.cli.publishing.remembering import open_memory
 

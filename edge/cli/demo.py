@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 
 from edge.assembly.standalone import Standalone
-from edge.bundles.selection import build_selection
+from edge.bundles.sources.selection import build_selection
 from edge.cli.client import Client, app_path
 from edge.cli.demo_release import APP, BETA, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
 from edge.cli.demo_segments import SEGMENTS, TESTER, make_unless_there, prepare_segments, segment_lines

@@ -114,7 +114,7 @@ async def _run(
 
 def _read_public_key(file: Path) -> str:
     """The PEM in `file`. Raises Invalid `invalid_public_key`: the app would stop when it starts."""
-    from edge.bundles.rsa_keys import parse_public_key
+    from edge.bundles.encryption.rsa_keys import parse_public_key
 
     pem = file.read_text("utf-8", "replace").strip()
     parse_public_key(pem)

@@ -26,7 +26,7 @@ def keys() -> None:
 @with_output
 def create(out: Output, folder: Path) -> None:
     """Make a key pair in the files that the plugin's own command line uses too. Nothing is ever overwritten."""
-    from edge.bundles.rsa_keys import create_key_files  # brings cryptography, which the help does without
+    from edge.bundles.encryption.rsa_keys import create_key_files  # brings cryptography, which the help does without
 
     made = create_key_files(folder)
     found = {

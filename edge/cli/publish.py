@@ -12,17 +12,17 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from edge.bundles.chunks import digest_file
-from edge.bundles.encrypt import Encrypted, encrypt
-from edge.bundles.memory import Memory
-from edge.bundles.opening import check_ciphertext_size
-from edge.bundles.pack import Packed, content_of, digest_files, pack_files
-from edge.bundles.packing import SMALLEST, Packing
-from edge.bundles.reuse import Prepared
-from edge.bundles.rsa_keys import PrivateKey
-from edge.bundles.selection import LeftOut, Selection
-from edge.bundles.source_files import Source
-from edge.bundles.sources import read_source
-from edge.bundles.suspects import check_suspects
+from edge.bundles.encryption.encrypt import Encrypted, encrypt
+from edge.bundles.encryption.rsa_keys import PrivateKey
+from edge.bundles.packing.effort import SMALLEST, Packing
+from edge.bundles.packing.memory import Memory
+from edge.bundles.packing.pack import Packed, content_of, digest_files, pack_files
+from edge.bundles.packing.reuse import Prepared
+from edge.bundles.sources.files import Source
+from edge.bundles.sources.read import read_source
+from edge.bundles.sources.selection import LeftOut, Selection
+from edge.bundles.sources.suspects import check_suspects
+from edge.bundles.verification.opening import check_ciphertext_size
 from edge.cli.asking import Request
 from edge.cli.client import Client, Refused, app_path
 from edge.cli.output import Advance, note, progress, stages

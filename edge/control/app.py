@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
-from edge.bundles.releases import Rehearsed
 from edge.control import (
     routes_apps,
     routes_bundles,
@@ -48,6 +47,7 @@ from edge.control.tokens import Grant, Tokens
 from edge.control.turns import LOOKS, VERIFICATIONS, looks, verifications
 from edge.domain.errors import EdgeError, Forbidden, Unauthorized
 from edge.domain.model import AppId
+from edge.store.releases import Rehearsed
 
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
 _NOBODY = Grant("nobody", Role.READER, AppId(""))  # for operations without a token: no app is called that

@@ -6,9 +6,9 @@ Either step may have been cut off at an earlier start; the next start finishes i
 import secrets
 from pathlib import Path
 
-from edge.bundles.durable import create_file
 from edge.control.tokens import Tokens, is_secret, new_secret
 from edge.domain.errors import Invalid
+from edge.store.durable_files import create_file
 
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - the name of the file
 

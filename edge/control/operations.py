@@ -13,8 +13,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from aiohttp import web
 
-from edge.bundles.releases import Head, Permit, Rehearsed, Releases
-from edge.bundles.store import ObjectStore
 from edge.control.impact_shapes import ImpactView
 from edge.control.roles import Permission, allows, refusal
 from edge.control.rollout_shapes import PreviewAnswer, ReachView, WaitingView
@@ -25,6 +23,8 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, AppState, ChannelName, VersionName, parse_app_id
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Told
+from edge.store.port import ObjectStore
+from edge.store.releases import Head, Permit, Rehearsed, Releases
 from edge.telemetry.known_devices import Known
 
 JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comment included, is a few kB

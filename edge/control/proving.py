@@ -6,14 +6,14 @@ without it, which is handed on as it came. The private key is never asked for, n
 
 from typing import NamedTuple
 
-from edge.bundles.opening import Opening
-from edge.bundles.rsa_keys import PublicKey, parse_public_key
-from edge.bundles.store import ObjectStore
-from edge.bundles.verify import Verified, verify_bundle, verify_opaque
+from edge.bundles.encryption.rsa_keys import PublicKey, parse_public_key
+from edge.bundles.verification.opening import Opening
+from edge.bundles.verification.verify import Verified, verify_bundle, verify_opaque
 from edge.control.shapes import EncryptionRequest, PublishRequest
 from edge.domain.encryption import build_encryption
 from edge.domain.errors import Invalid
 from edge.domain.model import Bundle, Digest, Encryption, VersionName, parse_digest, parse_version_name
+from edge.store.port import ObjectStore
 
 
 class Lock(NamedTuple):

@@ -5,8 +5,6 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from edge.bundles.documents import RevisionLine
-from edge.bundles.releases import Head
 from edge.control.impact_shapes import view_channel_impact
 from edge.control.operations import Call, Operation, commit, load_app, parse_number
 from edge.control.roles import Permission, allows
@@ -16,6 +14,8 @@ from edge.control.shapes import AppChanged, AppDeleted, AppRequest, AppSummary, 
 from edge.domain.changes.commands import CreateApp, DeleteApp
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState, parse_app_id
+from edge.store.documents import RevisionLine
+from edge.store.releases import Head
 
 HISTORY_DEFAULT = 50
 HISTORY_LIMIT = 1_000  # revisions an answer; each is read and verified from the store

@@ -9,9 +9,7 @@ from functools import partial
 
 from msgspec.structs import asdict
 
-from edge.bundles.blobs import read_blob
 from edge.bundles.limits import BLOB_LIMIT_BYTES
-from edge.bundles.store import ObjectStore, blob_key
 from edge.control.operations import Call, Done, Operation, check_app, commit, load_app, require
 from edge.control.proving import parse_asked, prove_bundle
 from edge.control.published import BundlePublished, view_zip_notes
@@ -36,6 +34,8 @@ from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBu
 from edge.domain.errors import Invalid, NotFound
 from edge.domain.manifest import FILE_COUNT_LIMIT, parse_manifest
 from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName, parse_digest
+from edge.store.blobs import read_blob
+from edge.store.port import ObjectStore, blob_key
 
 MISSING_LIMIT = FILE_COUNT_LIMIT + 2  # digests a call: every file of the largest bundle, its manifest and its zip
 MISSING_LIMIT_BYTES = 2 * 1024 * 1024  # so many digests in JSON are 1.4 MB

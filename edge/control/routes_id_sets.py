@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import asdict
 
-from edge.bundles.store import AlreadyExists, ObjectStore, blob_key
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.receiving import receive_file
 from edge.control.roles import Permission
@@ -19,6 +18,7 @@ from edge.domain.changes.commands import DeleteIdSet, PutIdSet
 from edge.domain.model import Digest, StoredIdSet
 from edge.domain.states import id_set_of
 from edge.domain.targeting.id_sets import IDS_TEXT_LIMIT_BYTES, encode_id_set, parse_id_set, parse_ids
+from edge.store.port import AlreadyExists, ObjectStore, blob_key
 
 _ANY_BLOB = Digest("0" * 64)
 

@@ -7,8 +7,6 @@ way is not told of, so that the same files go on to give the same bundle; of sev
 import asyncio
 from collections.abc import Iterable
 
-from edge.bundles.blobs import read_blob
-from edge.bundles.store import ObjectStore, blob_key
 from edge.control.operations import Call, Operation, load_app
 from edge.control.roles import Permission
 from edge.control.routes_bundles import MISSING_LIMIT, MISSING_LIMIT_BYTES
@@ -16,6 +14,8 @@ from edge.control.shapes import PreparedAnswer, PreparedRequest, PreparedView
 from edge.domain.errors import Invalid, Unavailable
 from edge.domain.manifest import packed_entries
 from edge.domain.model import AppState, Digest, FileEntry, parse_digest
+from edge.store.blobs import read_blob
+from edge.store.port import ObjectStore, blob_key
 
 BUNDLES_LIMIT = 10  # manifests read for one answer, the newest: an older file is rarely the same
 PACKING_LIMIT = 100  # characters of a label

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from edge.bundles.blobs import read_blob
-from edge.bundles.store import ObjectStore, blob_key
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
 from edge.control.shapes import BundlesPruned, PrunedBundle, PruneRequest
@@ -14,6 +12,8 @@ from edge.domain.changes.commands import PruneBundles
 from edge.domain.errors import Unavailable
 from edge.domain.manifest import parse_manifest
 from edge.domain.model import Bundle, Digest
+from edge.store.blobs import read_blob
+from edge.store.port import ObjectStore, blob_key
 
 
 async def handle_prune(call: Call[PruneRequest]) -> BundlesPruned:

@@ -15,15 +15,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.bundles.formats import Untrusted, parse_document
-from edge.bundles.keyset import Trust
-from edge.bundles.signing import Writer, open_document, sign_document
-from edge.bundles.store import AlreadyExists, ObjectStore, Stale
 from edge.control.roles import LIMITABLE, Role
 from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid, NotFound, Unauthorized
 from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId, parse_app_id
 from edge.domain.schedule.durations import DURATION_LIMIT_SECONDS, format_duration
+from edge.store.formats import Untrusted, parse_document
+from edge.store.key_set import Trust
+from edge.store.port import AlreadyExists, ObjectStore, Stale
+from edge.store.signing import Writer, open_document, sign_document
 
 TOKENS_KEY = "access/tokens.json"
 TOKENS_FORMAT = 2  # 1 knew no uploaders, and no token that ends

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import orjson
 
-from edge.bundles.blobs import map_blob
-from edge.bundles.store import ObjectStore
 from edge.domain.errors import Invalid
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppState, StoredIdSet, UpdateCheck
@@ -15,6 +13,8 @@ from edge.domain.targeting.id_sets import IdSet, parse_id_set
 from edge.domain.targeting.language import Field
 from edge.domain.targeting.parser import check_expression, parse_expression
 from edge.domain.targeting.segments import Matches, compile_segment
+from edge.store.blobs import map_blob
+from edge.store.port import ObjectStore
 from edge.wire.updates import WireError, parse_update_check
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from zlib import crc32
 
-from edge.bundles.durable import sync_directory
 from edge.facts.slot import SLOT_BYTES, NewerFacts, UnreadableFacts, is_whole
+from edge.store.durable_files import sync_directory
 
 LOG_FORMAT = 2
 READ_SLOTS = 16_384  # 1.1 MiB at a time

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from edge.bundles.durable import DIRECTORY_MODE
 from edge.domain.attempts import Ours, never, newly_withheld
 from edge.domain.errors import Unavailable
 from edge.domain.facts import DeviceFacts, day_of
@@ -37,6 +36,7 @@ from edge.facts.own_faults import Faults
 from edge.facts.pages import TABLE_NAME
 from edge.facts.recovery import lock_facts, recover
 from edge.facts.slot import encode_slot
+from edge.store.durable_files import DIRECTORY_MODE
 
 CAPACITY_DEVICES = 10_000_000  # 1.1 GB at the largest; a table that few devices use is as small as they are
 QUEUE_LIMIT_CHANGES = 50_000  # some seconds of a full node; beyond it the caller hears that we are overloaded

@@ -10,7 +10,6 @@ import pytest
 from factories import APP, DEVICE, NOW, a_bundle, a_change, a_manifest
 
 from edge.assembly.foresight import WAITING_LIMIT, Foresight
-from edge.bundles.store import blob_key
 from edge.domain.changes.commands import (
     ChannelSettings,
     CreateApp,
@@ -26,6 +25,7 @@ from edge.domain.schedule.rollout import Moment, Move
 from edge.facts.changes import Failed, Offered
 from edge.facts.writer import FactsWriter
 from edge.node.processes.data_directory import Truth
+from edge.store.port import blob_key
 from edge.telemetry.record import encode_record
 from edge.telemetry.segment import SegmentWriter
 from edge.wire.stats import Event

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from edge.bundles.rsa_keys import create_key_files
+from edge.bundles.encryption.rsa_keys import create_key_files
 from edge.cli.main import cli
 from edge.cli.publishing.app_folder import _policies
 

@@ -21,7 +21,6 @@ from conformance_cases import BASE, OTHER_APP, Answer, Case, Exchange, Request, 
 from conformance_states import Dated, blobs, changes_of, event_faults, fact_changes, states, stored_faults
 from yarl import URL
 
-from edge.bundles.store import blob_key
 from edge.config import Config, Devices, Telemetry
 from edge.domain.errors import Unavailable
 from edge.domain.facts import DAY_SECONDS, DeviceFacts
@@ -42,6 +41,7 @@ from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import Facts
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
+from edge.store.port import blob_key
 from edge.telemetry.segment import list_segments, read_frames, read_header
 from edge.telemetry.spool import Spool
 from edge.wire.stats import Event

@@ -3,12 +3,12 @@
 import pytest
 from control_world import APP, NOW, Api, Secrets, World
 
-from edge.bundles.fs import FsStore
-from edge.bundles.keyset import open_trust
-from edge.bundles.releases import Releases
-from edge.bundles.signing import load_or_create_writer
 from edge.control.app import build_control_app
 from edge.control.tokens import Tokens
+from edge.store.fs import FsStore
+from edge.store.key_set import open_trust
+from edge.store.releases import Releases
+from edge.store.signing import load_or_create_writer
 
 
 @pytest.fixture

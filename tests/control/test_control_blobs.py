@@ -8,11 +8,11 @@ import pytest
 from aiohttp import web
 from control_world import APP, digest, pack, recording
 
-from edge.bundles.fs import FsStore
-from edge.bundles.store import blob_key
 from edge.control.app import build_control_app, translate_errors
 from edge.control.receiving import BLOB_LIMIT_BYTES, BLOCK_BYTES, receive_blob
 from edge.control.routes_bundles import MISSING_LIMIT
+from edge.store.fs import FsStore
+from edge.store.port import blob_key
 
 BLOBS = f"/v1/apps/{APP}/blobs"
 CONTENT = b"some bytes of a file"

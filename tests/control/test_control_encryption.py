@@ -6,7 +6,7 @@ import pytest
 from by_hand import by_hand
 from control_world import APP, digest, pack
 
-from edge.bundles.rsa_keys import create_key_files
+from edge.bundles.encryption.rsa_keys import create_key_files
 from edge.domain.manifest import encode_manifest, parse_manifest
 
 BUNDLES = f"/v1/apps/{APP}/bundles"

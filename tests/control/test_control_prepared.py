@@ -4,9 +4,9 @@ import brotli
 import msgspec
 from control_world import APP, digest, pack
 
-from edge.bundles.store import blob_key
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
+from edge.store.port import blob_key
 
 PREPARED = f"/v1/apps/{APP}/blobs/prepared"
 LABEL = "brotli-1-11"

@@ -22,11 +22,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from edge.bundles.fs import FsStore
-from edge.bundles.keyset import open_trust
-from edge.bundles.releases import Releases
-from edge.bundles.signing import load_or_create_writer
-from edge.bundles.store import blob_key
 from edge.control.app import OPERATIONS, build_control_app
 from edge.control.openapi import build_openapi
 from edge.control.tokens import Tokens
@@ -40,6 +35,11 @@ from edge.domain.changes.commands import (
     SetSegment,
 )
 from edge.domain.targeting.id_sets import encode_id_set
+from edge.store.fs import FsStore
+from edge.store.key_set import open_trust
+from edge.store.port import blob_key
+from edge.store.releases import Releases
+from edge.store.signing import load_or_create_writer
 
 EXAMPLES = int(os.environ.get("EDGE_EXAMPLES", "8"))  # an operation; the whole set stays below ten seconds
 CHECKS = [

@@ -7,10 +7,6 @@ import threading
 import msgspec
 import pytest
 
-from edge.bundles.formats import Untrusted
-from edge.bundles.fs import FsStore
-from edge.bundles.keyset import open_trust
-from edge.bundles.signing import load_or_create_writer, open_document, sign_document
 from edge.control import tokens as tokens_module
 from edge.control.roles import Role
 from edge.control.tokens import (
@@ -24,6 +20,10 @@ from edge.control.tokens import (
     is_secret,
 )
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
+from edge.store.formats import Untrusted
+from edge.store.fs import FsStore
+from edge.store.key_set import open_trust
+from edge.store.signing import load_or_create_writer, open_document, sign_document
 
 NOW = 1_700_000_000.0
 APP = "com.acme.app"

@@ -15,15 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from edge.bundles.encrypt import Encrypted, encrypt
-from edge.bundles.fs import FsStore
-from edge.bundles.opening import Opening
-from edge.bundles.pack import Packed, pack
-from edge.bundles.rsa_keys import PUBLIC_KEY_FILE, create_key_files, load_private_key, parse_public_key
-from edge.bundles.store import blob_key
-from edge.bundles.verify import verify_bundle
+from edge.bundles.encryption.encrypt import Encrypted, encrypt
+from edge.bundles.encryption.rsa_keys import PUBLIC_KEY_FILE, create_key_files, load_private_key, parse_public_key
+from edge.bundles.packing.pack import Packed, pack
+from edge.bundles.verification.opening import Opening
+from edge.bundles.verification.verify import verify_bundle
 from edge.domain.encryption import build_encryption
 from edge.domain.model import Digest
+from edge.store.fs import FsStore
+from edge.store.port import blob_key
 
 PROMISE_MB = 50
 POLL_SECONDS = 0.02
@@ -141,7 +141,7 @@ def _memory_mb(pid: str, field: str) -> float:
 
 
 def _idle_worker_mb() -> float:
-    code = "import edge.bundles.workers; print(open('/proc/self/status').read())"
+    code = "import edge.bundles.packing.workers; print(open('/proc/self/status').read())"
     status = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024 / MB

@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-from edge.bundles.store import blob_key
 from edge.config import Config, Devices, Log, Telemetry
 from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
@@ -19,6 +18,7 @@ from edge.domain.model import AppId, Bundle, FileEntry
 from edge.node.processes.data_directory import Truth
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
+from edge.store.port import blob_key
 from tests.hostile.published import ZIP, digest_of
 from tests.hostile.seeds import APP
 

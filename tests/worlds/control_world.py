@@ -10,8 +10,6 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from edge.bundles.fs import FsStore
-from edge.bundles.releases import Releases
 from edge.control.app import OPERATIONS
 from edge.control.impact_shapes import view_impact
 from edge.control.openapi import statuses_of
@@ -30,6 +28,8 @@ from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.changes import change_facts
+from edge.store.fs import FsStore
+from edge.store.releases import Releases
 from edge.telemetry.known_devices import Known
 
 NOW = 1_700_000_000.0

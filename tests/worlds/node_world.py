@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 from factories import APP, DEVICE, a_bundle, a_change, a_manifest
 
-from edge.bundles.store import blob_key
 from edge.config import Config, Devices
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, PublishBundle
 from edge.node.processes.data_directory import Truth
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
+from edge.store.port import blob_key
 
 WORKERS = 2
 PROMPT_SECONDS = 10.0  # for what takes milliseconds on a quiet machine; waiting longer means it never comes

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from factories import APP, NOW, a_bundle, a_change, a_manifest
 
-from edge.bundles.fs import FsStore
-from edge.bundles.heads import shard_of
-from edge.bundles.keyset import open_trust
-from edge.bundles.releases import Releases
-from edge.bundles.signing import load_or_create_writer
-from edge.bundles.store import blob_key, head_key
 from edge.domain.changes.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
 from edge.domain.model import AppId, Bundle, Digest
+from edge.store.fs import FsStore
+from edge.store.heads import shard_of
+from edge.store.key_set import open_trust
+from edge.store.port import blob_key, head_key
+from edge.store.releases import Releases
+from edge.store.signing import load_or_create_writer
 
 KILLED = 137
 STEPS = {"open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.truncate", "fcntl.flock"}

@@ -90,7 +90,7 @@ def _public_key(file: Path) -> str:
     text = file.read_text(errors="replace")
     if "PRIVATE KEY" not in text:
         return text
-    from edge.bundles.rsa_keys import load_private_key  # with cryptography, for those who encrypt
+    from edge.bundles.encryption.rsa_keys import load_private_key  # with cryptography, for those who encrypt
 
     return load_private_key(file).public.pem
 

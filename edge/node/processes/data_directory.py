@@ -3,12 +3,12 @@
 import secrets
 from pathlib import Path
 
-from edge.bundles.durable import create_file
-from edge.bundles.fs import FsStore
-from edge.bundles.keyset import open_trust
-from edge.bundles.probe import probe
-from edge.bundles.releases import Releases
-from edge.bundles.signing import load_or_create_writer
+from edge.store.durable_files import create_file
+from edge.store.fs import FsStore
+from edge.store.key_set import open_trust
+from edge.store.probe import probe
+from edge.store.releases import Releases
+from edge.store.signing import load_or_create_writer
 
 
 class Truth:

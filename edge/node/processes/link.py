@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from edge.bundles.releases import Head
 from edge.config import Devices, Log, Telemetry
 from edge.facts.changes import Record, Recorded
 from edge.node.processes.tls import Pair
+from edge.store.releases import Head
 
 FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
 

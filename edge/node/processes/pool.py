@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from edge.bundles.releases import Head
 from edge.domain.errors import EdgeError, Unavailable
 from edge.facts.changes import Faulted, Record, Recorded, Told, Withheld
 from edge.node.processes.link import Ask, Drain, FromWorker, Heads, Issued, Link, NewPair, Ready, Seen, Setup, Status
 from edge.node.processes.tls import Pair
+from edge.store.releases import Head
 
 # A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
 ANSWER_SECONDS = 2.0

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edge.bundles.releases import Head
 from edge.config import Config
 from edge.domain.errors import EdgeError
 from edge.domain.facts import DeviceFacts
@@ -25,6 +24,7 @@ from edge.node.processes.link import Setup
 from edge.node.processes.listening import LISTEN_BACKLOG, listen
 from edge.node.processes.pool import CannotStart, WorkerPool
 from edge.node.processes.tls import BadPair, Pair, expiry_of, read_pair
+from edge.store.releases import Head
 
 POLL_SECONDS = 1.0  # how late another writer's change may be seen here; this node's own are announced at once
 REFRESH_SECONDS = 15.0  # how often shards are looked at; one is signed anew when it is over a minute old

@@ -18,8 +18,6 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from edge.bundles.fs import FsStore
-from edge.bundles.releases import Head
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.model import AppId
 from edge.facts.changes import Recorded
@@ -44,6 +42,8 @@ from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import Facts
 from edge.node.service.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.service.peers import Proxies
+from edge.store.fs import FsStore
+from edge.store.releases import Head
 from edge.telemetry.disk_budget import Room
 from edge.telemetry.spool import Spool
 

@@ -6,13 +6,13 @@ Loading reads the node's own disk and runs off the loop; a request reads the map
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge.bundles.blobs import map_blob, read_blob
-from edge.bundles.heads import shard_of
-from edge.bundles.releases import Head, Revisions
-from edge.bundles.store import ObjectStore, blob_key
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
+from edge.store.blobs import map_blob, read_blob
+from edge.store.heads import shard_of
+from edge.store.port import ObjectStore, blob_key
+from edge.store.releases import Head, Revisions
 
 
 class Current:

@@ -8,8 +8,6 @@ from factories import a_change
 from histories import COMMANDS, PUBLISHED, STORIES, History, a_history, as_before
 from hypothesis import given, settings
 
-from edge.bundles.documents import encode_overrides, encode_revision, parse_revision
-from edge.bundles.formats import digest_of
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import (
     DeleteSegment,
@@ -27,6 +25,8 @@ from edge.domain.shares import WHOLE_SHARE
 from edge.domain.states import last_good
 from edge.domain.targeting.parser import check_expression
 from edge.domain.versions import parse_version
+from edge.store.documents import encode_overrides, encode_revision, parse_revision
+from edge.store.formats import digest_of
 
 MANY = settings(max_examples=60)
 

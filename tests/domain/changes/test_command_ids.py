@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from factories import APP, NOW, a_bundle, a_change, a_released_app, an_app, digest
 
-from edge.bundles.documents import encode_revision, parse_revision
 from edge.domain.changes.apply import apply
 from edge.domain.changes.command_ids import command_digest
 from edge.domain.changes.commands import (
@@ -26,6 +25,7 @@ from edge.domain.changes.commands import (
 from edge.domain.errors import Conflict
 from edge.domain.model import Encryption
 from edge.domain.schedule.rollout import Move
+from edge.store.documents import encode_revision, parse_revision
 
 FIRST = CreateChannel(name="beta", settings=ChannelSettings(self_set=True))
 OTHERS = {

@@ -17,7 +17,6 @@ from aiohttp import web
 from factories import APP, DEVICE
 from node_world import a_truth, publish
 
-from edge.bundles.store import blob_key
 from edge.facts.changes import Faulted
 from edge.facts.table import FactsTable
 from edge.node.delivery.files import OpenFiles
@@ -36,6 +35,7 @@ from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import Facts
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
+from edge.store.port import blob_key
 from edge.telemetry.spool import Spool
 
 ANSWER_SECONDS = 10

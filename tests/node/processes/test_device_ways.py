@@ -13,7 +13,6 @@ from msgspec import UNSET
 from node_world import PROMPT_SECONDS, a_config, a_truth, info, publish, running
 from spooled import events_of
 
-from edge.bundles.store import blob_key
 from edge.domain.changes.commands import (
     ChannelSettings,
     CreateChannel,
@@ -24,6 +23,7 @@ from edge.domain.changes.commands import (
     SetSegment,
 )
 from edge.domain.facts import awaits, name_hash
+from edge.store.port import blob_key
 
 OLD, NEW = "7.33.4", "8.51.14"
 

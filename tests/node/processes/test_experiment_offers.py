@@ -10,9 +10,9 @@ from factories import APP, a_bundle, a_change, a_manifest
 from node_world import PROMPT_SECONDS, a_config, a_truth, info, publish, running
 from spooled import events_of
 
-from edge.bundles.store import blob_key
 from edge.domain.buckets import bucket_of
 from edge.domain.changes.commands import NewArm, PublishBundle, StartExperiment
+from edge.store.port import blob_key
 from edge.telemetry.counts import read_counts
 from edge.telemetry.fold import fold
 from edge.wire.actions import EXPERIMENT_OFFER

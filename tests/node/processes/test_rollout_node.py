@@ -8,12 +8,12 @@ import aiohttp
 from factories import APP, DEVICE, NOW, a_change
 from node_world import PROMPT_SECONDS, a_config, a_truth, publish, running
 
-from edge.bundles.heads import shard_of
-from edge.bundles.releases import Releases
 from edge.domain.buckets import bucket_of
 from edge.domain.changes.commands import ChannelSettings, MoveRollout, SetChannel, StartRollout, WithdrawBundle
 from edge.domain.schedule.rollout import Move
 from edge.node.processes.supervisor import Supervisor
+from edge.store.heads import shard_of
+from edge.store.releases import Releases
 
 DEVICES = [str(uuid.UUID(int=number)) for number in range(60)]
 SALT = f"rollout\0{APP}\0salt\0".encode()

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 from pathlib import Path
 
-from edge.bundles.rsa_keys import PrivateKey, create_key_files, load_private_key
+from edge.bundles.encryption.rsa_keys import PrivateKey, create_key_files, load_private_key
 from tests.real_plugin.cell import Cell
 from tests.real_plugin.phone import Phone
 from tests.real_plugin.suites.contents import small_app

@@ -1,0 +1,1 @@
+"""From files to the bytes of a bundle: compressed, remembered, in a pool of processes."""

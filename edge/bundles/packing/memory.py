@@ -1,0 +1,142 @@
+"""What was compressed before, on this machine: a folder of files named by what went in, kept within a size.
+
+A memory, never a truth: what is damaged, unreadable or cannot be written is as if it were not there. Any number of
+publishers share it. An entry is written under another name and then given its own; it proves its bytes when it is read,
+and its reader whether they are those of the file.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import struct
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.bundles.limits import CHUNK_BYTES, MIB
+from edge.domain.model import Digest
+from edge.store.durable_files import DIRECTORY_MODE, FILE_MODE
+
+MEMORY_LIMIT_BYTES = 1024 * MIB  # some two hundred versions of a 12 MB app, of which most files are shared
+KEPT_SHARE = 0.8  # of the limit, after the oldest entries went
+LEFTOVER_SECONDS = 24 * 3600  # of a file that was never given its name
+
+_HEAD = struct.Struct(">8sLQ32s")  # magic, CRC-32 and size of the plain file, SHA-256 of all that and the body
+_MAGIC = b"edgepk1\n"
+_LABEL = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_UNFINISHED = ".part"
+
+
+class Plain(NamedTuple):
+    """The file that was compressed."""
+
+    crc32: int
+    bytes: int
+
+
+class Recalled(NamedTuple):
+    plain: Plain
+    bytes: int  # 0: compressing does not pay
+    blob: Digest  # of the body
+
+
+IsRight = Callable[[Recalled, Path], bool]  # whether the body, written there, is that of the plain file
+
+
+class Memory:
+    def __init__(self, root: Path, limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
+        self._root, self._limit_bytes = root, limit_bytes
+        self._grown = False
+
+    def recall(self, label: str, plain: Digest, target: Path, is_right: IsRight | None = None) -> Recalled | None:
+        """Write the body to `target`, a new file. None, and no target, when it is not known, not intact or not right:
+        such an entry is deleted."""
+        place = self._place(label, plain)
+        try:
+            with place.open("rb") as entry, target.open("xb") as file:
+                recalled = _read(entry.read(_HEAD.size), iter(lambda: entry.read(CHUNK_BYTES), b""), file.write)
+            if recalled is not None and (is_right is None or is_right(recalled, target)):
+                os.utime(place)  # used last of all
+                return recalled
+            place.unlink(missing_ok=True)
+        except OSError:
+            pass
+        target.unlink(missing_ok=True)
+        return None
+
+    def keep(self, label: str, plain: Digest, file: Plain, body: Iterable[bytes]) -> None:
+        """An empty body says that compressing does not pay."""
+        place = self._place(label, plain)
+        unfinished = place.with_name(f"{place.name}.{secrets.token_hex(8)}{_UNFINISHED}")
+        try:
+            place.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            with os.fdopen(descriptor, "wb") as entry:
+                entry.write(bytes(_HEAD.size))
+                hashing = _hashing(file)
+                for chunk in body:
+                    hashing.update(chunk)
+                    entry.write(chunk)
+                entry.seek(0)
+                entry.write(_HEAD.pack(_MAGIC, file.crc32, file.bytes, hashing.digest()))
+            unfinished.replace(place)
+            self._grown = True
+        except OSError:  # no room, or not ours to write: the next publish compresses again
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+
+    def trim(self, now: float) -> None:
+        """Delete what was used longest ago until the rest fits, if this object kept something. `now`: seconds since the
+        epoch.
+        """
+        if not self._grown:
+            return
+        entries = sorted(self._entries(now))
+        total = sum(size for _, size, _ in entries)
+        if total <= self._limit_bytes:
+            return
+        for _, size, path in entries:
+            if total <= self._limit_bytes * KEPT_SHARE:
+                return
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            total -= size
+
+    def _entries(self, now: float) -> Iterable[tuple[float, int, Path]]:
+        """When each was last used, and its size. Deletes what a killed publisher left unfinished."""
+        for folder, _, names in os.walk(self._root):
+            for name in names:
+                path = Path(folder, name)
+                with suppress(OSError):
+                    found = path.stat()
+                    if name.endswith(_UNFINISHED) and now - found.st_mtime > LEFTOVER_SECONDS:
+                        path.unlink()
+                    else:
+                        yield found.st_mtime, found.st_size, path
+
+    def _place(self, label: str, plain: Digest) -> Path:
+        if _LABEL.fullmatch(label) is None:
+            raise ValueError(f"not a label: {label!r}")
+        return self._root / label / plain[:2] / plain
+
+
+def _hashing(file: Plain) -> "hashlib._Hash":
+    return hashlib.sha256(struct.pack(">LQ", *file))
+
+
+def _read(head: bytes, body: Iterable[bytes], write: Callable[[bytes], object]) -> Recalled | None:
+    if len(head) < _HEAD.size:
+        return None
+    magic, crc32, plain_bytes, proof = _HEAD.unpack(head)
+    plain, blob, size = Plain(crc32, plain_bytes), hashlib.sha256(), 0
+    hashing = _hashing(plain)
+    for chunk in body:
+        hashing.update(chunk)
+        blob.update(chunk)
+        size += len(chunk)
+        write(chunk)
+    if magic != _MAGIC or hashing.digest() != proof:
+        return None
+    return Recalled(plain, size, Digest(blob.hexdigest()))

@@ -1,0 +1,78 @@
+"""A bundle's zip, of files deflated now or remembered from an earlier publish: the same bytes either way."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from edge.bundles.limits import CHUNK_BYTES
+from edge.bundles.packing.effort import Packing
+from edge.bundles.packing.memory import Memory, Plain
+from edge.bundles.packing.unpacking import is_deflated
+from edge.bundles.sources.files import SourceFile
+from edge.bundles.zip.form import DEFLATED
+from edge.bundles.zip.writer import Body, Written, ZipWriter
+from edge.domain.errors import Invalid
+from edge.domain.model import Digest
+
+
+def write_zip(
+    files: Sequence[SourceFile],
+    digests: Mapping[str, Digest],
+    target: Path,
+    packing: Packing,
+    memory: Memory | None,
+    on_bytes: Callable[[int], None],
+) -> None:
+    """`digests`: of the plain files, by name. `on_bytes` hears of plain bytes as they pass. Raises what `ZipWriter.add`
+    does, and Invalid `source_changed` for a file that has another digest now.
+    """
+    with target.open("x+b") as archive:
+        writer = ZipWriter(archive, packing.deflate_level)
+        for file in files:
+            plain = digests[file.name]
+            if memory is not None and _add_remembered(
+                writer, file, plain, packing, memory, target.with_suffix(".part")
+            ):
+                on_bytes(file.bytes)
+                continue
+            written = writer.add(file.name, file.path, on_bytes)
+            if written.body.plain != plain:
+                raise Invalid("source_changed", f"{file.name!r} changed while it was packed")
+            if memory is not None:
+                _remember(archive, written, packing, memory)
+        writer.finish()
+
+
+def _add_remembered(
+    writer: ZipWriter, file: SourceFile, plain: Digest, packing: Packing, memory: Memory, scratch: Path
+) -> bool:
+    recalled = memory.recall(
+        packing.deflate_label,
+        plain,
+        scratch,
+        lambda found, body: found.plain.bytes == file.bytes and is_deflated(body, plain, file.bytes, found.plain.crc32),
+    )
+    if recalled is None:
+        return False
+    body = Body(DEFLATED, recalled.plain.crc32, recalled.bytes, recalled.plain.bytes, plain)
+    writer.add_packed(file.name, body, scratch)
+    scratch.unlink()
+    return True
+
+
+def _remember(archive: BinaryIO, written: Written, packing: Packing, memory: Memory) -> None:
+    body = written.body
+    if body.method != DEFLATED:
+        return  # stored: to find that out again costs little
+    end = archive.tell()
+    archive.seek(written.offset)
+    memory.keep(
+        packing.deflate_label, body.plain, Plain(body.crc32, body.plain_bytes), _read(archive, body.packed_bytes)
+    )
+    archive.seek(end)
+
+
+def _read(archive: BinaryIO, left: int) -> Iterator[bytes]:
+    while left and (chunk := archive.read(min(left, CHUNK_BYTES))):
+        left -= len(chunk)
+        yield chunk

@@ -1,0 +1,39 @@
+"""What reading a folder or a zip gives, and where in it the app begins: at its root, or in its single top folder."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.bundles.limits import INDEX, check_count
+from edge.bundles.sources.selection import LeftOut
+from edge.domain.errors import Invalid
+
+
+class SourceFile(NamedTuple):
+    name: str  # as devices will see it
+    path: Path
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    files: tuple[SourceFile, ...]  # sorted by name
+    left_out: tuple[LeftOut, ...]  # by a rule, sorted; junk is not worth a word
+
+
+def top_folder(names: Iterable[str], where: str) -> str:
+    """The single top folder that has the index, with its slash; empty when the index is at the root.
+
+    Raises Invalid `empty_bundle`, `no_index`.
+    """
+    found = set(names)
+    if not found:
+        check_count(0)
+    if INDEX in found:
+        return ""
+    tops = {name.split("/")[0] for name in found}
+    top = f"{tops.pop()}/"
+    if tops or top + INDEX not in found:
+        raise Invalid("no_index", f"no {INDEX} at the root of {where!r}, nor in a single top folder")
+    return top

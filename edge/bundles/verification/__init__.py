@@ -1,0 +1,1 @@
+"""What a publisher sent, verified before a release may name it."""

@@ -1,0 +1,135 @@
+"""Writes the zip old devices unpack: the same files give the same bytes, whenever and wherever they are packed.
+
+Names come checked and sorted from the caller. The bytes depend on the zlib in use and its level, on nothing else of
+the machine.
+"""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from edge.bundles.chunks import read_chunks
+from edge.bundles.limits import check_entry_ratio
+from edge.bundles.zip.form import (
+    CENTRAL,
+    CENTRAL_SIGNATURE,
+    DEFLATED,
+    END,
+    END_SIGNATURE,
+    FLAG_UTF8,
+    LOCAL,
+    LOCAL_SIGNATURE,
+    SHARED,
+    STORED,
+)
+from edge.domain.errors import Invalid
+from edge.domain.model import Digest
+
+VERSION_NEEDED = 20  # deflate
+MADE_BY_UNIX = 3 << 8 | VERSION_NEEDED
+PERMISSIONS = 0o100644 << 16  # a plain file; devices ignore the rest
+DATE_1980 = 0 << 9 | 1 << 5 | 1  # the format's first day, at midnight
+
+
+class Body(NamedTuple):
+    """What an entry holds, and of which file it was made."""
+
+    method: int
+    crc32: int
+    packed_bytes: int
+    plain_bytes: int
+    plain: Digest
+
+
+class Written(NamedTuple):
+    body: Body
+    offset: int  # of the packed bytes in the zip
+
+
+class ZipWriter:
+    """`add` every file, then `finish`. Writes to a seekable file from its start; the caller owns the file."""
+
+    def __init__(self, file: BinaryIO, level: int) -> None:
+        self._file = file
+        self._level = level
+        self._directory: list[bytes] = []
+
+    def add(self, name: str, path: Path, on_bytes: Callable[[int], None]) -> Written:
+        """Append one file, deflated or stored, whichever is smaller. `on_bytes` hears of plain bytes as they pass.
+
+        Raises Invalid `zip_ratio`, and `source_changed` when the file changes while it is read.
+        """
+
+        def write() -> Body:
+            body = _deflate(self._file, path, self._level, on_bytes)
+            if body.packed_bytes < body.plain_bytes:
+                return body
+            self._file.seek(-body.packed_bytes, os.SEEK_CUR)
+            self._file.truncate()
+            return _store(self._file, path, body)
+
+        return self._add(name, write)
+
+    def add_packed(self, name: str, body: Body, packed: Path) -> Written:
+        """Append one file as an earlier `add` has packed it; `packed` holds those bytes. Raises as `add`."""
+
+        def write() -> Body:
+            written = sum(self._file.write(chunk) for chunk in read_chunks(packed))
+            if written != body.packed_bytes:
+                raise Invalid("source_changed", f"{str(packed)!r} changed while it was packed")
+            return body
+
+        return self._add(name, write)
+
+    def _add(self, name: str, write: Callable[[], Body]) -> Written:
+        offset, raw_name = self._file.tell(), name.encode()
+        start = offset + LOCAL.size + len(raw_name)
+        self._file.seek(start)
+        body = write()
+        check_entry_ratio(name, body.plain_bytes, body.packed_bytes)
+        end = self._file.tell()
+        shared = _shared_fields(body, raw_name)
+        self._file.seek(offset)
+        self._file.write(LOCAL.pack(LOCAL_SIGNATURE, shared) + raw_name)
+        self._file.seek(end)
+        fields = CENTRAL.pack(CENTRAL_SIGNATURE, MADE_BY_UNIX, shared, 0, 0, 0, PERMISSIONS, offset)
+        self._directory.append(fields + raw_name)
+        return Written(body, start)
+
+    def finish(self) -> None:
+        offset, count = self._file.tell(), len(self._directory)
+        directory = b"".join(self._directory)
+        self._file.write(directory)
+        self._file.write(END.pack(END_SIGNATURE, 0, 0, count, count, len(directory), offset, 0))
+
+
+def _shared_fields(body: Body, name: bytes) -> bytes:
+    flags = 0 if name.isascii() else FLAG_UTF8
+    sizes = (body.crc32, body.packed_bytes, body.plain_bytes)
+    return SHARED.pack(VERSION_NEEDED, flags, body.method, 0, DATE_1980, *sizes, len(name), 0)
+
+
+def _deflate(file: BinaryIO, path: Path, level: int, on_bytes: Callable[[int], None]) -> Body:
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    hashing, crc32, packed_bytes, plain_bytes = hashlib.sha256(), 0, 0, 0
+    for chunk in read_chunks(path):
+        hashing.update(chunk)
+        crc32 = zlib.crc32(chunk, crc32)
+        plain_bytes += len(chunk)
+        packed_bytes += file.write(packer.compress(chunk))
+        on_bytes(len(chunk))
+    packed_bytes += file.write(packer.flush())
+    return Body(DEFLATED, crc32, packed_bytes, plain_bytes, Digest(hashing.hexdigest()))
+
+
+def _store(file: BinaryIO, path: Path, seen: Body) -> Body:
+    crc32 = plain_bytes = 0
+    for chunk in read_chunks(path):
+        crc32 = zlib.crc32(chunk, crc32)
+        plain_bytes += file.write(chunk)
+    if (crc32, plain_bytes) != (seen.crc32, seen.plain_bytes):
+        raise Invalid("source_changed", f"{path} changed while it was packed")
+    return seen._replace(method=STORED, packed_bytes=plain_bytes)

@@ -1,0 +1,1 @@
+"""The one truth: an object store with compare-and-swap, and the signed releases in it."""

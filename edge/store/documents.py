@@ -1,0 +1,230 @@
+"""The revision document: one app's whole release state, what made it, and the digest of the one before.
+
+Bundles refer to their manifests, and overrides are in blobs of their own: up to 256 by hash of the device id, so a
+change to one device writes one small blob. Nothing here knows where documents are kept.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from edge.domain.changes.commands import Change
+from edge.domain.decision.impact import ChannelImpact, Offering, offering_of
+from edge.domain.errors import TooLarge
+from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, VersionName
+from edge.domain.shares import format_share
+from edge.store.formats import Untrusted, digest_of, parse_document
+
+REVISION_FORMAT = 2  # 1 kept command ids without what they were used for
+OVERRIDES_FORMAT = 1
+REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
+SUMMARY_LIMIT = 160  # characters: one line of a terminal, or two
+
+Loader = Callable[[Digest], bytes]
+
+
+class Revision(NamedTuple):
+    """A parsed revision. `shards` are the override blobs it refers to, by shard."""
+
+    state: AppState
+    previous: Digest | None
+    shards: Mapping[str, Digest]
+
+
+class RevisionLine(NamedTuple):
+    """One line of an app's history. `at` is seconds since the epoch. `served` is what its channels were and offered,
+    until `tell_changes` has made of it the `channels` that the revision changed."""
+
+    number: int
+    at: float
+    by: str
+    kind: str
+    summary: str
+    digest: Digest
+    change_id: str
+    previous: Digest | None
+    served: Mapping[ChannelName, tuple[Channel, Offering]]
+    channels: tuple[ChannelImpact, ...] = ()
+
+
+class _Document(msgspec.Struct):
+    format: int
+    app: AppId
+    revision: int
+    previous: Digest | None
+    change: msgspec.Raw  # read by `parse_line` alone: a state does not depend on how it came about
+    state: AppState  # without its overrides
+    overrides: dict[str, Digest]
+
+
+class _Made(msgspec.Struct):
+    id: str
+    at: float
+    by: str
+    command: dict[str, Any]
+
+
+class _Withdrawn(msgspec.Struct):
+    withdrawn: str = ""
+
+
+class _Served(msgspec.Struct):
+    """Of a state, what tells what its channels offered."""
+
+    channels: dict[ChannelName, Channel]
+    bundles: dict[VersionName, _Withdrawn]
+
+
+class _Line(msgspec.Struct):
+    format: int
+    app: AppId
+    revision: int
+    previous: Digest | None
+    change: _Made
+    state: _Served
+
+
+class _Overrides(msgspec.Struct):
+    format: int
+    overrides: dict[DeviceId, ChannelName]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise NotImplementedError(f"{type(value)} in a stored document")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_document_decoder = msgspec.json.Decoder(_Document)
+_line_decoder = msgspec.json.Decoder(_Line)
+_overrides_decoder = msgspec.json.Decoder(_Overrides)
+
+
+def encode_revision(state: AppState, change: Change, previous: Digest | None, shards: Mapping[str, Digest]) -> bytes:
+    """Raises TooLarge `revision_too_large`; the state is then one that cannot be committed."""
+    document = _Document(
+        format=REVISION_FORMAT,
+        app=state.app,
+        revision=state.revision,
+        previous=previous,
+        change=msgspec.Raw(_encoder.encode(change)),
+        state=replace(state, overrides={}),
+        overrides=dict(shards),
+    )
+    content = _encoder.encode(document)
+    if len(content) > REVISION_LIMIT_BYTES:
+        raise TooLarge(
+            "revision_too_large",
+            f"app {state.app!r} would need {len(content)} bytes, at most {REVISION_LIMIT_BYTES}: delete old bundles",
+        )
+    return content
+
+
+def parse_revision(content: bytes, app: AppId, number: int, load: Loader) -> Revision:
+    """The revision in verified bytes. `load` gives the verified bytes of an override blob, and its errors rise.
+
+    Raises Untrusted `newer_format`, `unreadable_document`, or `misplaced_document` for another app's or number's.
+    """
+    what = _name(app, number)
+    document = parse_document(content, _document_decoder, REVISION_FORMAT, what)
+    _check_place(what, (app, number), (document.app, document.revision), (document.state.app, document.state.revision))
+    overrides: dict[DeviceId, ChannelName] = {}
+    for digest in document.overrides.values():
+        blob = parse_document(load(digest), _overrides_decoder, OVERRIDES_FORMAT, f"overrides of {what}")
+        overrides.update(blob.overrides)
+    return Revision(replace(document.state, overrides=overrides), document.previous, document.overrides)
+
+
+def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
+    """What history tells of a revision, without its state. Raises as `parse_revision`."""
+    what = _name(app, number)
+    line = parse_document(content, _line_decoder, REVISION_FORMAT, what)
+    _check_place(what, (app, number), (line.app, line.revision))
+    if (line.previous is None) != (number == 1):
+        raise Untrusted("misplaced_document", f"{what} is not linked to the one before")
+    made = line.change
+    kind = str(made.command.pop("kind", ""))
+    summary = summarize(made.command)
+    served = _served(line.state)
+    return RevisionLine(number, made.at, made.by, kind, summary, digest_of(content), made.id, line.previous, served)
+
+
+def tell_changes(line: RevisionLine, older: RevisionLine | None) -> RevisionLine:
+    """The line with the channels that it changed, by name; `older` is the one before, None of the first."""
+    was = older.served if older is not None else {}
+    changed = [name for name in sorted(was.keys() | line.served.keys()) if was.get(name) != line.served.get(name)]
+    channels = tuple(ChannelImpact(name, _offered(was, name), _offered(line.served, name)) for name in changed)
+    return line._replace(channels=channels, served={})
+
+
+def _served(state: _Served) -> dict[ChannelName, tuple[Channel, Offering]]:
+    available = {version for version, bundle in state.bundles.items() if not bundle.withdrawn}
+    return {name: (channel, offering_of(channel, available)) for name, channel in state.channels.items()}
+
+
+def _offered(served: Mapping[ChannelName, tuple[Channel, Offering]], name: ChannelName) -> Offering | None:
+    return served[name][1] if name in served else None
+
+
+def encode_overrides(overrides: Mapping[DeviceId, ChannelName]) -> dict[str, bytes]:
+    """The override blobs, by shard; the same overrides give the same bytes."""
+    shards: defaultdict[str, dict[DeviceId, ChannelName]] = defaultdict(dict)
+    for device in sorted(overrides):
+        shards[override_shard_of(device)][device] = overrides[device]
+    return {shard: _encoder.encode(_Overrides(OVERRIDES_FORMAT, held)) for shard, held in sorted(shards.items())}
+
+
+def override_shard_of(device: DeviceId) -> str:
+    """`00` to `ff`. Hashed, since ids are made by devices and need not be spread evenly."""
+    return hashlib.sha256(device.encode()).hexdigest()[:2]
+
+
+def summarize(command: Mapping[str, Any]) -> str:
+    """One line for a person: `version=1.2.3 channel=production`."""
+    return " ".join(_pairs(command))[:SUMMARY_LIMIT]
+
+
+def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in command.items():
+        if isinstance(value, dict):
+            inner = {"version": value["version"]} if "version" in value else value
+            yield from (f"{key}={_word(key, part)}" for key, part in inner.items())
+        elif name == "hold_out_group" and not command.get("hold_out"):
+            continue
+        elif name != "latest" and value not in (None, "", False, []):  # what was left out
+            yield f"{name}={_word(name, value)}"
+
+
+def _word(name: str, value: Any) -> str:
+    """Shares in percent, as people gave them."""
+    match name, value:
+        case _, str(text):
+            pass
+        case "hold_out", int(share):
+            text = format_share(share)
+        case "steps", [*shares] if all(isinstance(each, int) for each in shares):
+            text = ",".join(format_share(each) for each in shares)
+        case "arms", [*arms] if all(map(_is_arm, arms)):
+            text = ",".join(f"{arm['name']}={arm['bundle']}:{format_share(arm['weight'])}" for arm in arms)
+        case _:
+            text = msgspec.json.encode(value).decode()
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _is_arm(value: object) -> bool:
+    return isinstance(value, dict) and {"name", "bundle"} <= value.keys() and isinstance(value.get("weight"), int)
+
+
+def _name(app: AppId, number: int) -> str:
+    return f"revision {number} of app {app!r}"
+
+
+def _check_place(what: str, expected: tuple[AppId, int], *found: tuple[AppId, int]) -> None:
+    for app, number in found:
+        if (app, number) != expected:
+            raise Untrusted("misplaced_document", f"{what} holds revision {number} of app {app!r}")

@@ -1,0 +1,150 @@
+"""The object store in one directory: conditions by `link` and a lock, durability by `fsync`.
+
+`<root>/<key>` is the object. `tmp/` holds writes in progress, `locks/` one empty file for each key that was ever
+swapped; both are outside the keys. Processes on one machine share it; over NFS nothing is promised.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edge.store.durable_files import (
+    DIRECTORY_MODE,
+    FILE_MODE,
+    create_file,
+    link_durably,
+    make_directories,
+    sync_directory,
+    sync_file,
+    write_scratch,
+)
+from edge.store.port import AlreadyExists, Stale, Stored
+
+LEFTOVER_SECONDS = 24 * 3600  # since its last byte; no transfer that still lives is idle for a day
+
+_KEY = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
+_PREFIX = re.compile(r"(?:[A-Za-z0-9._-]+/)*[A-Za-z0-9._-]*")
+_RESERVED = frozenset({"tmp", "locks"})
+
+
+class FsStore:
+    """An ObjectStore. The tag of an object is the SHA-256 of its bytes."""
+
+    def __init__(self, root: Path) -> None:
+        """Make the directory where it is missing; its parent must exist."""
+        self.root = root.absolute()
+        self._scratch = self.root / "tmp"
+        self._locks = self.root / "locks"
+        self._durable: set[Path] = set()  # directories whose entries this process has synced
+        self.root.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        sync_directory(self.root.parent)
+        make_directories(self._scratch, self.root)
+        make_directories(self._locks, self.root)
+
+    def __repr__(self) -> str:
+        return f"FsStore({str(self.root)!r})"
+
+    def get(self, key: str) -> Stored | None:
+        try:
+            content = self._place(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        return Stored(content, _tag(content))
+
+    def create(self, key: str, data: bytes) -> str:
+        place = self._prepared(key)
+        try:
+            create_file(place, data, self.scratch())
+        except FileExistsError as error:
+            raise AlreadyExists(key) from error
+        return _tag(data)
+
+    def swap(self, key: str, data: bytes, tag: str) -> str:
+        place, scratch = self._place(key), self.scratch()
+        try:
+            write_scratch(scratch, data)  # before the lock: what is slow waits for nobody
+            with self._locked(key):
+                held = self.get(key)
+                if held is None or held.tag != tag:
+                    raise Stale(key)
+                scratch.rename(place)
+                sync_directory(place.parent)
+        finally:
+            scratch.unlink(missing_ok=True)
+        return _tag(data)
+
+    def has(self, key: str) -> bool:
+        return self._place(key).is_file()
+
+    def adopt(self, key: str, file: Path) -> None:
+        place = self._prepared(key)
+        sync_file(file)
+        with suppress(FileExistsError):  # named by its digest: the same bytes
+            link_durably(file, place)
+        file.unlink()
+
+    def path(self, key: str) -> Path:
+        place = self._place(key)
+        if not place.is_file():
+            raise FileNotFoundError(key)
+        return place
+
+    def scratch(self) -> Path:
+        return self._scratch / secrets.token_hex(16)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        if _PREFIX.fullmatch(prefix) is None or ".." in prefix.split("/"):
+            raise ValueError(f"not a prefix of keys: {prefix!r}")
+        folder = self.root / prefix.rpartition("/")[0]
+        files = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
+        found = (file.relative_to(self.root).as_posix() for file in files)
+        return iter(sorted(key for key in found if key.startswith(prefix) and key.split("/")[0] not in _RESERVED))
+
+    def remove_leftovers(self, now: float) -> int:
+        """Delete what killed processes left in `tmp/`; returns how many. For the start of a node.
+
+        `now` is in seconds since the epoch; younger files may be another process's transfer.
+        """
+        removed = 0
+        for file in self._scratch.iterdir():
+            try:
+                if now - file.stat().st_mtime > LEFTOVER_SECONDS:
+                    file.unlink()
+                    removed += 1
+            except FileNotFoundError:
+                continue  # its owner has finished
+        return removed
+
+    def _place(self, key: str) -> Path:
+        segments = key.split("/")
+        if _KEY.fullmatch(key) is None or segments[0] in _RESERVED or not {".", ".."}.isdisjoint(segments):
+            raise ValueError(f"not a key: {key!r}")
+        return self.root / key
+
+    def _prepared(self, key: str) -> Path:
+        place = self._place(key)
+        if place.parent not in self._durable:
+            make_directories(place.parent, self.root)
+            self._durable.add(place.parent)
+        return place
+
+    @contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        """One swap of a key at a time, among threads and processes. The kernel frees the lock of a killed one."""
+        name = key.replace("/", "~")  # no key holds a tilde, so no two keys share a lock
+        descriptor = os.open(self._locks / name, os.O_RDWR | os.O_CREAT, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # said, not left to close: a forked child may hold a copy
+            os.close(descriptor)
+
+
+def _tag(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

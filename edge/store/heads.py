@@ -1,0 +1,167 @@
+"""The head shards: which revision of every app is the current one, signed, numbered and dated.
+
+Reading remembers the last good shard. A lower sequence, a lower revision, a wrong signature or place is refused and
+counted, and the last good one is kept: a store can be behind what this process saw, never change its mind.
+"""
+
+import hashlib
+import threading
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+
+from edge.domain.model import AppId, Digest
+from edge.store.formats import Untrusted, counting, parse_document
+from edge.store.key_set import Trust
+from edge.store.port import ObjectStore, head_key
+from edge.store.signing import Writer, open_document, sign_document
+
+HEAD_FORMAT = 1
+SHARDS = "0123456789abcdef"
+LIFETIME_SECONDS = 3600.0  # signed anew every minute: sixty misses are an outage that a node has to show
+_DOMAIN = "edge-head"
+
+
+class Head(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Names one revision of an app, and so everything in it. A `deleted` app keeps its head: what it was, and which
+    names it has used up, stays known."""
+
+    revision: int
+    digest: Digest
+    deleted: bool = False
+
+
+class HeadShard(msgspec.Struct, frozen=True):
+    """One shard. `issued` and `expires` are seconds since the epoch; past `expires` its news may be stale."""
+
+    format: int
+    store: str
+    shard: str
+    sequence: int
+    issued: float
+    expires: float
+    apps: dict[AppId, Head]
+
+
+class Held(NamedTuple):
+    """A verified shard and the tag of its bytes; no tag means that the store has none yet."""
+
+    shard: HeadShard
+    tag: str | None
+
+
+_decoder = msgspec.json.Decoder(HeadShard)
+
+
+def shard_of(app: AppId) -> str:
+    """`0` to `f`. Part of the stored layout: changing it loses every app."""
+    return hashlib.sha256(app.encode()).hexdigest()[0]
+
+
+def build_successor(held: HeadShard, now: float, apps: dict[AppId, Head]) -> HeadShard:
+    return msgspec.structs.replace(
+        held, sequence=held.sequence + 1, issued=now, expires=now + LIFETIME_SECONDS, apps=apps
+    )
+
+
+def encode_shard(writer: Writer, shard: HeadShard) -> bytes:
+    return sign_document(writer, _DOMAIN, msgspec.json.encode(shard))
+
+
+class Heads:
+    """Reads shards, with a memory. Safe among threads; blocks.
+
+    `refused` counts what was not believed, by code; `problems` tells what is wrong with a shard now, in words.
+    """
+
+    def __init__(self, store: ObjectStore, trust: Trust, refused: Counter[str] | None = None) -> None:
+        self.refused: Counter[str] = Counter() if refused is None else refused
+        self.problems: dict[str, str] = {}
+        self._store = store
+        self._trust = trust
+        self._good: dict[str, Held] = {}
+        self._lock = threading.Lock()
+
+    def read(self) -> dict[AppId, Head]:
+        """Every app's head: where a shard is refused, from its last good one. Never raises Untrusted."""
+        heads: dict[AppId, Head] = {}
+        for name in SHARDS:
+            try:
+                heads |= self.shard(name).shard.apps
+            except Untrusted:  # counted and put into words by `shard`
+                heads |= self._known(name).shard.apps
+        return heads
+
+    def shard(self, name: str) -> Held:
+        """The shard as it is in the store now. Raises Untrusted, after counting it."""
+        try:
+            with counting(self.refused):
+                held = self._verified(name)
+        except Untrusted as error:
+            self.problems[name] = error.message
+            raise
+        self.problems.pop(name, None)
+        return held
+
+    def issued(self) -> dict[str, float]:
+        """When each known shard was signed, in seconds since the epoch; of the last good one."""
+        with self._lock:
+            return {name: held.shard.issued for name, held in self._good.items()}
+
+    def remember(self, held: Held) -> None:
+        """Take a shard that is known to be good, read or written by this process, as the least to be believed."""
+        name = held.shard.shard
+        with self._lock:
+            if held.shard.sequence >= self._known(name).shard.sequence:
+                self._good[name] = held
+
+    def _verified(self, name: str) -> Held:
+        known = self._known(name)  # before the read: what others write meanwhile cannot make this one look old
+        stored = self._store.get(head_key(name))
+        if stored is None:
+            if known.tag is not None:
+                raise Untrusted("older_document", f"head shard {name} has vanished from the store")
+            return known
+        if stored.tag == known.tag:
+            return known
+        shard = self._parse(name, stored.data)
+        _check_successor(known.shard, shard)
+        held = Held(shard, stored.tag)
+        self.remember(held)
+        return held
+
+    def _known(self, name: str) -> Held:
+        return self._good.get(name) or Held(HeadShard(HEAD_FORMAT, self._trust.store_id, name, 0, 0.0, 0.0, {}), None)
+
+    def _parse(self, name: str, content: bytes) -> HeadShard:
+        what = f"head shard {name}"
+        shard = parse_document(self._open(content), _decoder, HEAD_FORMAT, what)
+        if (shard.store, shard.shard) != (self._trust.store_id, name):
+            raise Untrusted("misplaced_document", f"{what} holds shard {shard.shard} of store {shard.store}")
+        strays = [app for app in shard.apps if shard_of(app) != name]
+        if strays:
+            raise Untrusted("misplaced_document", f"{what} holds app {strays[0]!r}, which belongs to another shard")
+        return shard
+
+    def _open(self, content: bytes) -> bytes:
+        try:
+            return open_document(_DOMAIN, content, self._trust.keys)
+        except Untrusted as error:
+            if error.code != "unknown_writer":
+                raise
+        self._trust.reload()  # a writer that was added since
+        return open_document(_DOMAIN, content, self._trust.keys)
+
+
+def _check_successor(known: HeadShard, found: HeadShard) -> None:
+    what = f"head shard {found.shard}"
+    if found.sequence < known.sequence:
+        raise Untrusted("older_document", f"{what} went back from sequence {known.sequence} to {found.sequence}")
+    for app, head in known.apps.items():
+        new = found.apps.get(app)
+        if new is None or new.revision < head.revision:
+            went = f"to {new.revision}" if new else "to none"
+            raise Untrusted("older_document", f"{what}: app {app!r} went back from revision {head.revision} {went}")
+        if new.revision == head.revision and new.digest != head.digest:
+            raise Untrusted("older_document", f"{what}: app {app!r} has another revision {head.revision} than before")

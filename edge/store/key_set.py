@@ -1,0 +1,214 @@
+"""Whose signatures count: the store's key set, and this node's pin of it.
+
+The first writer at a new store makes the key set, names the store and is its root; only the root signs later ones.
+A node pins store and root in its own directory at first sight: a store swapped for another is refused from then on.
+"""
+
+import base64
+import binascii
+import secrets
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from edge.domain.errors import Conflict, Forbidden, Unavailable
+from edge.store.durable_files import create_file
+from edge.store.formats import Untrusted, parse_document
+from edge.store.port import AlreadyExists, ObjectStore, Stale
+from edge.store.signing import KeyId, Writer, key_id_of, open_document, peek_payload, sign_document
+
+KEY_SET_KEY = "keys/writers.json"
+KEY_SET_FORMAT = 1
+PIN_FILE = "trust.json"
+PIN_FORMAT = 1
+_DOMAIN = "edge-writers"
+_WHAT = "key set"
+
+
+class _Key(msgspec.Struct, frozen=True):
+    public: str  # base64 of the 32 bytes
+    added: float  # seconds since the epoch
+
+
+class _KeySet(msgspec.Struct, frozen=True):
+    format: int
+    store: str
+    sequence: int
+    root: KeyId
+    keys: dict[KeyId, _Key]
+
+
+class _Pin(msgspec.Struct, frozen=True):
+    format: int
+    store: str
+    root: str  # base64 of the root's public key
+
+
+_decoder = msgspec.json.Decoder(_KeySet)
+_pin_decoder = msgspec.json.Decoder(_Pin)
+
+
+class _Held(NamedTuple):
+    key_set: _KeySet
+    keys: Mapping[KeyId, bytes]
+    tag: str
+
+
+class Trust:
+    """The verified key set as this process last saw it. Made by `open_trust`."""
+
+    def __init__(self, store: ObjectStore, root_public: bytes, held: _Held) -> None:
+        self._store = store
+        self._root_public = root_public
+        self._held = held
+        self._lock = threading.Lock()
+
+    @property
+    def store_id(self) -> str:
+        return self._held.key_set.store
+
+    @property
+    def keys(self) -> Mapping[KeyId, bytes]:
+        """Public keys of the writers, by id."""
+        return self._held.keys
+
+    def require(self, writer: Writer) -> None:
+        """Raises Forbidden `unlisted_writer` for a key that no reader would believe."""
+        if self.keys.get(writer.id) != writer.public:
+            root = self._held.key_set.root
+            raise Forbidden(
+                "unlisted_writer",
+                f"writer {writer.id} is not in the key set of store {self.store_id}; its root {root} has to add it",
+            )
+
+    def reload(self) -> None:
+        """Read the key set anew. Raises Untrusted and keeps the last good when it went back or was altered."""
+        floor = self._held
+        held = _read(self._store, self._root_public)
+        _check_successor(floor.key_set, held.key_set)
+        with self._lock:
+            if held.key_set.sequence >= self._held.key_set.sequence:
+                self._held = held
+
+    def add_writer(self, root: Writer, public: bytes, now: float) -> None:
+        """List another writer's key; `root` must be the store's root. Harmless when it is listed.
+
+        Raises Forbidden `not_root`, or Conflict `busy` when another change of the key set was first.
+        """
+        self.reload()
+        held = self._held
+        if root.public != self._root_public:
+            raise Forbidden("not_root", f"writer {root.id} is not the root {held.key_set.root} of the key set")
+        if key_id_of(public) in held.keys:
+            return
+        keys = {**held.key_set.keys, key_id_of(public): _Key(_base64(public), now)}
+        changed = msgspec.structs.replace(held.key_set, sequence=held.key_set.sequence + 1, keys=keys)
+        try:
+            self._store.swap(KEY_SET_KEY, _sign(root, changed), held.tag)
+        except Stale as error:
+            raise Conflict("busy", "the key set was changed at the same time; try again") from error
+        self.reload()
+
+
+def open_trust(store: ObjectStore, node_dir: Path, now: float, writer: Writer | None = None) -> Trust:
+    """The store's writers, as far as this node has reason to believe.
+
+    With a writer, a store that is new gets its key set, and one that does not list the writer is refused (Forbidden
+    `unlisted_writer`). Raises Unavailable `no_key_set` for a new store without a writer, and Untrusted, with code
+    `swapped_store` where the store is not the one that `<node_dir>/trust.json` remembers.
+    """
+    pin = _read_pin(node_dir / PIN_FILE)
+    if pin is None and writer is not None:
+        _create(store, writer, now)
+    public = _unbase64(pin.root) if pin else _first_sight(store)
+    held = _read(store, public)
+    pin = pin or _make_pin(node_dir / PIN_FILE, _Pin(PIN_FORMAT, held.key_set.store, _base64(public)))
+    if (pin.store, pin.root) != (held.key_set.store, _base64(public)):
+        raise Untrusted("swapped_store", f"this node belongs to store {pin.store}, not to {held.key_set.store}")
+    trust = Trust(store, public, held)
+    if writer is not None:
+        trust.require(writer)
+    return trust
+
+
+def _create(store: ObjectStore, writer: Writer, now: float) -> None:
+    if store.has(KEY_SET_KEY):
+        return
+    keys = {writer.id: _Key(_base64(writer.public), now)}
+    key_set = _KeySet(KEY_SET_FORMAT, secrets.token_hex(16), 1, writer.id, keys)
+    try:
+        store.create(KEY_SET_KEY, _sign(writer, key_set))
+    except AlreadyExists:
+        return  # two first starts at once: the other's stands, and `require` tells this one
+
+
+def _sign(writer: Writer, key_set: _KeySet) -> bytes:
+    return sign_document(writer, _DOMAIN, msgspec.json.encode(key_set))
+
+
+def _first_sight(store: ObjectStore) -> bytes:
+    """The root's public key as the key set itself states it: believed once, then pinned."""
+    stored = store.get(KEY_SET_KEY)
+    if stored is None:
+        raise Unavailable("no_key_set", f"{store!r} has no key set yet: start its origin first")
+    key_set = parse_document(peek_payload(_DOMAIN, stored.data), _decoder, KEY_SET_FORMAT, _WHAT)
+    return _public_keys(key_set)[key_set.root]
+
+
+def _read(store: ObjectStore, root_public: bytes) -> _Held:
+    stored = store.get(KEY_SET_KEY)
+    if stored is None:
+        raise Untrusted("swapped_store", f"{store!r} has lost its key set")
+    try:
+        payload = open_document(_DOMAIN, stored.data, {key_id_of(root_public): root_public})
+    except Untrusted as error:
+        if error.code != "unknown_writer":
+            raise
+        raise Untrusted("swapped_store", f"the key set is not signed by root {key_id_of(root_public)}") from error
+    key_set = parse_document(payload, _decoder, KEY_SET_FORMAT, _WHAT)
+    return _Held(key_set, _public_keys(key_set), stored.tag)
+
+
+def _public_keys(key_set: _KeySet) -> dict[KeyId, bytes]:
+    keys = {id: _unbase64(key.public) for id, key in key_set.keys.items()}
+    wrong = sorted(id for id, public in keys.items() if key_id_of(public) != id)
+    if wrong or key_set.root not in keys:
+        raise Untrusted("unreadable_document", f"{_WHAT}: key ids do not fit their keys: {wrong or key_set.root}")
+    return keys
+
+
+def _check_successor(known: _KeySet, found: _KeySet) -> None:
+    if found.store != known.store:
+        raise Untrusted("swapped_store", f"the key set is of store {found.store}, not of {known.store}")
+    if found.sequence < known.sequence:
+        raise Untrusted("older_document", f"{_WHAT} went back from sequence {known.sequence} to {found.sequence}")
+
+
+def _read_pin(path: Path) -> _Pin | None:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return parse_document(content, _pin_decoder, PIN_FORMAT, str(path))
+
+
+def _make_pin(path: Path, pin: _Pin) -> _Pin:
+    try:
+        create_file(path, msgspec.json.encode(pin), path.with_name(f"{path.name}.{secrets.token_hex(8)}"))
+    except FileExistsError:
+        return _read_pin(path) or pin  # another process of this node was first
+    return pin
+
+
+def _base64(public: bytes) -> str:
+    return base64.b64encode(public).decode()
+
+
+def _unbase64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise Untrusted("unreadable_document", f"{_WHAT}: a key is not base64") from error

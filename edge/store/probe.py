@@ -1,0 +1,45 @@
+"""The question put to every store at start: does it keep its conditions? A store that ignores them loses releases.
+
+Several nodes may ask at once: all write the same bytes, so none disturbs another.
+"""
+
+from contextlib import suppress
+
+from edge.domain.errors import Unavailable
+from edge.store.port import AlreadyExists, ObjectStore, Stale
+
+PROBE_KEY = "probe/conditions"
+_CONTENT = b"edge probe: this object shows that the store keeps its conditions\n"
+_OTHER = b"edge probe: this store ignores conditions\n"
+_STALE_TAG = "0" * 64
+
+
+def probe(store: ObjectStore) -> None:
+    """Create twice and swap stale. Raises Unavailable `unsafe_store`, naming the store and what it ignored."""
+    with suppress(AlreadyExists):  # from an earlier start
+        store.create(PROBE_KEY, _CONTENT)
+    _expect(store, _create_again(store), "create-if-absent")
+    _expect(store, _swap_stale(store), "compare-and-swap")
+    held = store.get(PROBE_KEY)
+    _expect(store, held is not None and held.data == _CONTENT, "reading back what was written")
+
+
+def _create_again(store: ObjectStore) -> bool:
+    try:
+        store.create(PROBE_KEY, _CONTENT)
+    except AlreadyExists:
+        return True
+    return False
+
+
+def _swap_stale(store: ObjectStore) -> bool:
+    try:
+        store.swap(PROBE_KEY, _OTHER, _STALE_TAG)
+    except Stale:
+        return True
+    return False
+
+
+def _expect(store: ObjectStore, kept: bool, condition: str) -> None:
+    if not kept:
+        raise Unavailable("unsafe_store", f"{store!r} ignores {condition}: two publishers would lose each other's work")

@@ -1,0 +1,231 @@
+"""Where releases change: read the head, apply the change, write the revision, move the head if nobody else has.
+
+Any number of these may work on one store. A change lands exactly once or is refused; a revision is never pointed at
+before it is whole, and never lost from the chain once it was.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import Change, Command, PublishBundle, PutIdSet, Undo
+from edge.domain.errors import Conflict, Invalid, NotFound
+from edge.domain.model import AppId, AppState, Digest
+from edge.store.documents import Revision, RevisionLine, tell_changes
+from edge.store.formats import Untrusted
+from edge.store.heads import SHARDS, Head, Heads, HeadShard, Held, build_successor, encode_shard, shard_of
+from edge.store.key_set import Trust
+from edge.store.port import AlreadyExists, ObjectStore, Stale, blob_key, head_key
+from edge.store.revisions import Revisions
+from edge.store.signing import Writer
+
+__all__ = ["Committed", "Head", "Releases", "Revisions", "check_blobs"]
+
+COMMIT_ATTEMPT_LIMIT = 50  # each lost one is another's success in the same shard; more is a store under siege
+REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be before any writer signs it anew
+
+MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes each
+
+
+# Told the state that an undo takes back and the one that it returns to; raises Forbidden.
+Permit = Callable[[AppState, AppState], None]
+
+
+class Committed(NamedTuple):
+    """`changed` is False when the change altered nothing or had landed before: nothing was written. `before` is the
+    state that it was made to; None for an app's first."""
+
+    state: AppState
+    head: Head
+    changed: bool
+    before: AppState | None
+
+
+class Rehearsed(NamedTuple):
+    """What a change would make of an app; `before` itself where it would alter nothing. None: there is no app yet."""
+
+    before: AppState | None
+    after: AppState
+
+
+class Releases:
+    """The releases in a store, for a writer. Safe among threads; every call blocks.
+
+    `refused` counts by code what was not believed; `problems` tells what is wrong with a head shard now.
+    """
+
+    def __init__(self, store: ObjectStore, writer: Writer, trust: Trust) -> None:
+        """Raises Forbidden `unlisted_writer`."""
+        trust.require(writer)
+        self.refused: Counter[str] = Counter()
+        self._store = store
+        self._writer = writer
+        self._heads = Heads(store, trust, self.refused)
+        self._revisions = Revisions(store, self.refused)
+        self._marks: dict[tuple[AppId, int], Digest] = {}
+        self._marking = threading.Lock()
+        # One process's threads take turns instead of undoing each other's attempts.
+        self._turns = {shard: threading.Lock() for shard in SHARDS}
+
+    @property
+    def problems(self) -> dict[str, str]:
+        return self._heads.problems
+
+    def heads_issued(self) -> dict[str, float]:
+        """See `Heads.issued`."""
+        return self._heads.issued()
+
+    def heads(self) -> dict[AppId, Head]:
+        """Every app's head, also those of deleted apps; the last good ones where a shard is refused, which `problems`
+        then tells."""
+        return self._heads.read()
+
+    def head(self, app: AppId) -> Head:
+        """Raises NotFound `unknown_app`, also for a deleted one, and Untrusted for a shard that is refused."""
+        head = self.last_head(app)
+        if head.deleted:
+            raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
+        return head
+
+    def last_head(self, app: AppId) -> Head:
+        """As `head`, also of a deleted app."""
+        head = self._heads.shard(shard_of(app)).shard.apps.get(app)
+        if head is None:
+            raise NotFound("unknown_app", f"unknown app {app!r}")
+        return head
+
+    def load(self, app: AppId) -> AppState:
+        """The app's state now. Raises as `head` and `load_revision`."""
+        return self.load_revision(app, *_parts(self.head(app)))
+
+    def load_revision(self, app: AppId, number: int, digest: Digest) -> AppState:
+        """See `Revisions.load_revision`."""
+        return self._revisions.load_revision(app, number, digest)
+
+    def commit(self, app: AppId, change: Change, permit_undo: Permit | None = None) -> Committed:
+        """Carry out the change; durable and visible to every reader of the store when it returns.
+
+        `permit_undo` is asked at every attempt about the very revision that an undo would take back.
+
+        Raises what `permit_undo` and `apply` raise, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted,
+        and Conflict `busy` when others moved the shard at every attempt. Nothing has changed then.
+        """
+        check_blobs(self._store, change.command)
+        shard = shard_of(app)
+        with self._turns[shard]:
+            for _ in range(COMMIT_ATTEMPT_LIMIT):
+                held = self._heads.shard(shard)
+                try:
+                    return self._attempt(held, app, change, permit_undo)
+                except (AlreadyExists, Stale):
+                    continue
+        raise Conflict("busy", f"app {app!r}: others published {COMMIT_ATTEMPT_LIMIT} times meanwhile; try again")
+
+    def rehearse(self, app: AppId, change: Change, permit_undo: Permit | None = None) -> Rehearsed:
+        """What `commit` would make of the app now; nothing is written. Raises as `commit`, except for blobs: they are
+        not asked for."""
+        return self._apply(self._heads.shard(shard_of(app)), app, change, permit_undo)[1]
+
+    def history(self, app: AppId, limit: int, before: int | None = None) -> list[RevisionLine]:
+        """At most `limit` lines, newest first, from the head or from the revision under `before` back. Each is verified
+        by the digest in the one after it; a page far back is reached by reading what is in front of it. Deleted apps
+        have theirs too.
+
+        Raises as `load`.
+        """
+        number, digest = _parts(self.last_head(app))
+        if before is not None and before <= number:
+            marked = self._marks.get((app, before))
+            number, digest = (before, marked) if marked is not None else (number, digest)
+        lines: list[RevisionLine] = []
+        older: RevisionLine | None = self._revisions.line(app, number, digest)
+        while older is not None and len(lines) < limit:
+            line = older
+            older = self._revisions.line(app, line.number - 1, line.previous) if line.previous is not None else None
+            if before is None or line.number < before:
+                lines.append(tell_changes(line, older))
+        if lines:
+            self._mark(app, lines[-1])
+        return lines
+
+    def refresh(self, now: float) -> int:
+        """Sign anew the shards whose proof is over a minute old, and those never made; returns how many.
+
+        A shard that is refused stays as it is, and one that another writer moves meanwhile is fresh by that.
+        """
+        return sum(self._refresh(shard, now) for shard in SHARDS)
+
+    def _mark(self, app: AppId, line: RevisionLine) -> None:
+        """Remember where a page ended: the next one begins there. What is behind a revision never changes."""
+        with self._marking:
+            self._marks[app, line.number] = line.digest
+            while len(self._marks) > MARKS_LIMIT:
+                del self._marks[next(iter(self._marks))]
+
+    def _apply(
+        self, held: Held, app: AppId, change: Change, permit_undo: Permit | None
+    ) -> tuple[Revision | None, Rehearsed]:
+        """The change on paper, and the revision that it goes by."""
+        head = held.shard.apps.get(app)
+        before = self._revisions.read(app, *_parts(head)) if head else None
+        earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
+        if before and earlier and permit_undo is not None:
+            permit_undo(before.state, earlier)
+        state = apply(before.state if before else None, change, earlier)
+        if state.app != app:
+            raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")
+        return before, Rehearsed(before.state if before else None, state)
+
+    def _attempt(self, held: Held, app: AppId, change: Change, permit_undo: Permit | None) -> Committed:
+        head = held.shard.apps.get(app)
+        before, (was, state) = self._apply(held, app, change, permit_undo)
+        if head and state is was:
+            return Committed(state, head, changed=False, before=was)
+        digest = self._revisions.write(state, change, before, head.digest if head else None)
+        moved = Head(state.revision, digest, deleted=bool(state.deleted))
+        self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))
+        return Committed(state, moved, changed=True, before=was)
+
+    def _before(self, app: AppId, revision: Revision) -> AppState | None:
+        """The state that a revision came from; None for the first."""
+        if revision.previous is None:
+            return None
+        return self.load_revision(app, revision.state.revision - 1, revision.previous)
+
+    def _refresh(self, shard: str, now: float) -> bool:
+        with self._turns[shard]:
+            try:
+                held = self._heads.shard(shard)
+                # Also one from the future: a clock that was wrong once must not stop the proofs.
+                if held.tag is not None and abs(now - held.shard.issued) <= REFRESH_AFTER_SECONDS:
+                    return False
+                self._move(held, build_successor(held.shard, now, held.shard.apps))
+            except (AlreadyExists, Stale, Untrusted):
+                return False
+        return True
+
+    def _move(self, held: Held, shard: HeadShard) -> None:
+        """The commit point. Raises AlreadyExists or Stale when another writer was first."""
+        key, content = head_key(shard.shard), encode_shard(self._writer, shard)
+        tag = self._store.create(key, content) if held.tag is None else self._store.swap(key, content, held.tag)
+        self._heads.remember(Held(shard, tag))
+
+
+def check_blobs(store: ObjectStore, command: Command) -> None:
+    """Data before pointer: raises Invalid `missing_blob` for a bundle whose zip or manifest the store lacks, and for an
+    id set that it lacks."""
+    if isinstance(command, PutIdSet) and not store.has(blob_key(command.blob)):
+        raise Invalid("missing_blob", f"the ids {command.blob} of id set {command.name!r} are not in the store")
+    if not isinstance(command, PublishBundle):
+        return
+    for name, digest in (("zip", command.bundle.zip), ("manifest", command.bundle.manifest)):
+        if digest is not None and not store.has(blob_key(digest)):
+            raise Invalid(
+                "missing_blob", f"the {name} {digest} of bundle {command.bundle.version!r} is not in the store"
+            )
+
+
+def _parts(head: Head) -> tuple[int, Digest]:
+    return head.revision, head.digest

@@ -1,0 +1,79 @@
+"""Revisions by (app, number, digest): the digest is all the trust that reading one needs, so no key is involved.
+
+Whoever verified the head hands these three on; a worker has no keys and reads nothing else.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from edge.domain.changes.commands import Change
+from edge.domain.errors import Unavailable
+from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
+from edge.store.documents import Revision, RevisionLine, encode_overrides, encode_revision, parse_line, parse_revision
+from edge.store.formats import check_digest, counting, digest_of
+from edge.store.port import AlreadyExists, ObjectStore, blob_key, revision_key
+
+
+class Revisions:
+    """Reads and writes revisions in a store. `refused` counts by code what was not believed. Blocks."""
+
+    def __init__(self, store: ObjectStore, refused: Counter[str] | None = None) -> None:
+        self.refused: Counter[str] = Counter() if refused is None else refused
+        self._store = store
+
+    def load_revision(self, app: AppId, number: int, digest: Digest) -> AppState:
+        """Raises Untrusted, or Unavailable `missing_object` for what is not in the store (yet)."""
+        return self.read(app, number, digest).state
+
+    def read(self, app: AppId, number: int, digest: Digest) -> Revision:
+        """As `load_revision`, with the links that the next revision needs."""
+        with counting(self.refused):
+            return parse_revision(self._revision(app, number, digest), app, number, self._blob)
+
+    def line(self, app: AppId, number: int, digest: Digest) -> RevisionLine:
+        """What history tells of it. Raises as `load_revision`."""
+        with counting(self.refused):
+            return parse_line(self._revision(app, number, digest), app, number)
+
+    def write(self, state: AppState, change: Change, before: Revision | None, previous: Digest | None) -> Digest:
+        """Store the revision after `before`, whose digest is `previous`; overrides first. No head points at it yet.
+
+        Raises TooLarge `revision_too_large`, with the override blobs written: they are harmless.
+        """
+        if before is not None and state.overrides is before.state.overrides:
+            shards = before.shards
+        else:
+            shards = self._write_overrides(state.overrides, before.shards if before else {})
+        content = encode_revision(state, change, previous, shards)
+        digest = digest_of(content)
+        self._put(revision_key(state.app, state.revision, digest), content, digest)
+        return digest
+
+    def _write_overrides(
+        self, overrides: Mapping[DeviceId, ChannelName], stored: Mapping[str, Digest]
+    ) -> dict[str, Digest]:
+        shards = {}
+        for shard, content in encode_overrides(overrides).items():
+            digest = shards[shard] = digest_of(content)
+            if stored.get(shard) != digest:
+                self._put(blob_key(digest), content, digest)
+        return shards
+
+    def _put(self, key: str, content: bytes, digest: Digest) -> None:
+        """Write what its digest names. Being there already is fine; being there with other bytes is not."""
+        try:
+            self._store.create(key, content)
+        except AlreadyExists:
+            self._get(key, digest)
+
+    def _revision(self, app: AppId, number: int, digest: Digest) -> bytes:
+        return self._get(revision_key(app, number, digest), digest)
+
+    def _blob(self, digest: Digest) -> bytes:
+        return self._get(blob_key(digest), digest)
+
+    def _get(self, key: str, digest: Digest) -> bytes:
+        stored = self._store.get(key)
+        if stored is None:
+            raise Unavailable("missing_object", f"{key} is not in the store")
+        return check_digest(stored.data, digest, key)

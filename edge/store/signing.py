@@ -1,0 +1,131 @@
+"""Signed documents: an Ed25519 signature over a domain tag and the exact bytes of a JSON payload.
+
+The domain says what kind of document it is; the payload itself names store, place and sequence. So a signature made
+for one thing proves nothing about another. Verify, then parse: no byte of a payload is read before its signature.
+"""
+
+import base64
+import hashlib
+import secrets
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NewType
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from edge.domain.errors import Forbidden
+from edge.store.durable_files import create_file
+from edge.store.formats import Untrusted, parse_document
+
+KeyId = NewType("KeyId", str)  # 16 hexadecimal characters of the public key's SHA-256
+
+ENVELOPE_FORMAT = 1
+_PREFIX = b"edge-signed-v1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who may move heads: a key of this node's own."""
+
+    id: KeyId
+    public: bytes  # 32 bytes
+    private: Ed25519PrivateKey = field(repr=False, compare=False)
+
+
+class _Envelope(msgspec.Struct):
+    format: int
+    payload: str
+    key: KeyId
+    signature: str
+
+
+_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def load_or_create_writer(path: Path) -> Writer:
+    """The writer whose private key is in `path` (PEM, PKCS #8, mode 0600), made at the first call.
+
+    Raises Forbidden `unsafe_key_file` when others may read the file, or when it holds no Ed25519 key.
+    """
+    try:
+        pem = _read_private(path)
+    except FileNotFoundError:
+        pem = _make_private(path)
+    try:
+        private = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Forbidden("unsafe_key_file", f"{path} holds no private key: {error}") from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise Forbidden("unsafe_key_file", f"{path} holds no Ed25519 key")
+    public = private.public_key().public_bytes_raw()
+    return Writer(key_id_of(public), public, private)
+
+
+def sign_document(writer: Writer, domain: str, payload: bytes) -> bytes:
+    """The envelope around a payload of UTF-8 JSON text."""
+    signature = writer.private.sign(_signed(domain, payload))
+    text = base64.b64encode(signature).decode()
+    return msgspec.json.encode(_Envelope(ENVELOPE_FORMAT, payload.decode(), writer.id, text))
+
+
+def open_document(domain: str, data: bytes, keys: Mapping[KeyId, bytes]) -> bytes:
+    """The payload, if one of `keys` signed it for `domain`. Raises Untrusted."""
+    envelope = _parse_envelope(domain, data)
+    public = keys.get(envelope.key)
+    if public is None:
+        raise Untrusted("unknown_writer", f"{domain} document: signed by {envelope.key[:64]!r}, not in the key set")
+    payload = envelope.payload.encode()
+    try:
+        signature = _unbase64(envelope.signature)
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, _signed(domain, payload))
+    except (InvalidSignature, ValueError) as error:
+        raise Untrusted("bad_signature", f"{domain} document: the signature of {envelope.key!r} is wrong") from error
+    return payload
+
+
+def peek_payload(domain: str, data: bytes) -> bytes:
+    """The payload, UNVERIFIED: for the one document that brings its own key, which must be verified next."""
+    return _parse_envelope(domain, data).payload.encode()
+
+
+def key_id_of(public: bytes) -> KeyId:
+    return KeyId(hashlib.sha256(public).hexdigest()[:16])
+
+
+def _read_private(path: Path) -> bytes:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise Forbidden("unsafe_key_file", f"{path} has mode {mode:04o}: others may use this key; make it 0600")
+    return path.read_bytes()
+
+
+def _make_private(path: Path) -> bytes:
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    try:
+        create_file(path, pem, path.with_name(f"{path.name}.{secrets.token_hex(8)}"))
+    except FileExistsError:
+        return _read_private(path)  # another process of this node was first
+    return pem
+
+
+def _parse_envelope(domain: str, data: bytes) -> _Envelope:
+    return parse_document(data, _decoder, ENVELOPE_FORMAT, f"{domain} document")
+
+
+def _unbase64(text: str) -> bytes:
+    """Base64 has several spellings of one signature; only the one that is written is taken. Raises ValueError."""
+    signature = base64.b64decode(text, validate=True)
+    if base64.b64encode(signature).decode() != text:
+        raise ValueError("not canonical base64")
+    return signature
+
+
+def _signed(domain: str, payload: bytes) -> bytes:
+    return _PREFIX + domain.encode() + b"\n" + payload

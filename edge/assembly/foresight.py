@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import TypeVar
 
-from edge.control.impact_shapes import DevicesImpactView, ImpactView, view_devices, view_impact
-from edge.control.rollout_shapes import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
-from edge.control.turns import Turns
+from edge.control.shapes.impact import DevicesImpactView, ImpactView, view_devices, view_impact
+from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
+from edge.control.work_queue import Turns
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, StartRollout
 from edge.domain.decision.impact import count_devices, impact_of

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from edge import __version__
-from edge.control.trying import refused
+from edge.control.segment_trial import refused
 from edge.domain.decision.advice import advice_of
 from edge.domain.decision.decide import resolve
 from edge.domain.decision.explain import explain

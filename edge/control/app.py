@@ -12,23 +12,6 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
-from edge.control import (
-    routes_apps,
-    routes_bundles,
-    routes_channels,
-    routes_devices,
-    routes_experiments,
-    routes_explain,
-    routes_going_back,
-    routes_id_sets,
-    routes_inspect,
-    routes_overrides,
-    routes_prepared,
-    routes_pruning,
-    routes_rollouts,
-    routes_segments,
-    routes_tokens,
-)
 from edge.control.openapi import build_openapi
 from edge.control.operations import (
     DRY_RUN,
@@ -40,11 +23,26 @@ from edge.control.operations import (
     decode_body,
     parse_flag,
 )
-from edge.control.receiving import read_body
 from edge.control.roles import Role, allows, refusal
-from edge.control.shapes import ErrorAnswer
+from edge.control.routes import apps as routes_apps
+from edge.control.routes import bundles as routes_bundles
+from edge.control.routes import channels as routes_channels
+from edge.control.routes import devices as routes_devices
+from edge.control.routes import experiments as routes_experiments
+from edge.control.routes import explain as routes_explain
+from edge.control.routes import going_back as routes_going_back
+from edge.control.routes import id_sets as routes_id_sets
+from edge.control.routes import inspect as routes_inspect
+from edge.control.routes import overrides as routes_overrides
+from edge.control.routes import prepared as routes_prepared
+from edge.control.routes import pruning as routes_pruning
+from edge.control.routes import rollouts as routes_rollouts
+from edge.control.routes import segments as routes_segments
+from edge.control.routes import tokens as routes_tokens
+from edge.control.shapes.common import ErrorAnswer
 from edge.control.tokens import Grant, Tokens
-from edge.control.turns import LOOKS, VERIFICATIONS, looks, verifications
+from edge.control.uploads import read_body
+from edge.control.work_queue import LOOKS, VERIFICATIONS, looks, verifications
 from edge.domain.errors import EdgeError, Forbidden, Unauthorized
 from edge.domain.model import AppId
 from edge.store.releases import Rehearsed

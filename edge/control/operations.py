@@ -13,9 +13,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from aiohttp import web
 
-from edge.control.impact_shapes import ImpactView
 from edge.control.roles import Permission, allows, refusal
-from edge.control.rollout_shapes import PreviewAnswer, ReachView, WaitingView
+from edge.control.shapes.impact import ImpactView
+from edge.control.shapes.rollouts import PreviewAnswer, ReachView, WaitingView
 from edge.control.tokens import Grant, Tokens
 from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
 from edge.domain.errors import Forbidden, Invalid, Malformed

@@ -11,12 +11,12 @@ import msgspec
 from aiohttp import web
 
 from edge.control.app import OPERATIONS
-from edge.control.impact_shapes import view_impact
 from edge.control.openapi import statuses_of
 from edge.control.operations import ControlPorts
 from edge.control.roles import Role
-from edge.control.rollout_shapes import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
-from edge.control.shapes import ErrorAnswer
+from edge.control.shapes.common import ErrorAnswer
+from edge.control.shapes.impact import view_impact
+from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.tokens import Tokens
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change

@@ -10,14 +10,12 @@ from functools import partial
 from msgspec.structs import asdict
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES
+from edge.control.bundle_verification import parse_asked, prove_bundle
 from edge.control.operations import Call, Done, Operation, check_app, commit, load_app, require
-from edge.control.proving import parse_asked, prove_bundle
-from edge.control.published import BundlePublished, view_zip_notes
-from edge.control.receiving import receive_blob
+from edge.control.plugin_support import BundlePublished, view_zip_notes
 from edge.control.roles import Permission
-from edge.control.rollout_shapes import WithdrawRequest
-from edge.control.routes_channels import view_replaced
-from edge.control.shapes import (
+from edge.control.routes.channels import view_replaced
+from edge.control.shapes.bundles import (
     BlobStored,
     BundleChanged,
     BundleDeleted,
@@ -29,7 +27,9 @@ from edge.control.shapes import (
     MissingRequest,
     PublishRequest,
 )
-from edge.control.turns import VERIFICATIONS
+from edge.control.shapes.rollouts import WithdrawRequest
+from edge.control.uploads import receive_blob
+from edge.control.work_queue import VERIFICATIONS
 from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBundle
 from edge.domain.errors import Invalid, NotFound
 from edge.domain.manifest import FILE_COUNT_LIMIT, parse_manifest

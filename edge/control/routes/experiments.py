@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
-from edge.control.targeting_shapes import (
+from edge.control.shapes.targeting import (
     ArmView,
     ChannelExperiment,
     ExperimentRequest,

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
-from edge.control.shapes import BundlesPruned, PrunedBundle, PruneRequest
-from edge.control.turns import LOOKS
+from edge.control.shapes.bundles import BundlesPruned, PrunedBundle, PruneRequest
+from edge.control.work_queue import LOOKS
 from edge.domain.changes.commands import PruneBundles
 from edge.domain.errors import Unavailable
 from edge.domain.manifest import parse_manifest

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edge.control.shapes import BundleChanged
+from edge.control.shapes.bundles import BundleChanged
 from edge.domain.model import Bundle, FileEntry
 from edge.wire.zip_notes import zip_notes
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from edge.control.operations import Call, Operation, command_id
 from edge.control.roles import GRANTED, Permission
-from edge.control.shapes import OwnToken, TokenMade, TokenRequest, TokenRevoked, TokenView
+from edge.control.shapes.access import OwnToken, TokenMade, TokenRequest, TokenRevoked, TokenView
 
 
 async def handle_list(call: Call[None]) -> list[TokenView]:

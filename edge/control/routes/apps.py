@@ -5,12 +5,12 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from edge.control.impact_shapes import view_channel_impact
 from edge.control.operations import Call, Operation, commit, load_app, parse_number
 from edge.control.roles import Permission, allows
-from edge.control.rollout_shapes import WHOLE_LIMIT
-from edge.control.routes_channels import view_channel
-from edge.control.shapes import AppChanged, AppDeleted, AppRequest, AppSummary, AppView, HistoryEntry
+from edge.control.routes.channels import view_channel
+from edge.control.shapes.apps import AppChanged, AppDeleted, AppRequest, AppSummary, AppView, HistoryEntry
+from edge.control.shapes.impact import view_channel_impact
+from edge.control.shapes.rollouts import WHOLE_LIMIT
 from edge.domain.changes.commands import CreateApp, DeleteApp
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState, parse_app_id

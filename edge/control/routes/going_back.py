@@ -6,10 +6,11 @@ from msgspec.structs import asdict
 
 from edge.control.operations import Call, Operation, commit, require, weigh
 from edge.control.roles import Permission
-from edge.control.rollout_shapes import RollbackRequest, UndoRequest
-from edge.control.routes_apps import view_line
-from edge.control.routes_channels import view_changed
-from edge.control.shapes import ChannelRolledBack, UndoDone
+from edge.control.routes.apps import view_line
+from edge.control.routes.channels import view_changed
+from edge.control.shapes.apps import UndoDone
+from edge.control.shapes.channels import ChannelRolledBack
+from edge.control.shapes.rollouts import RollbackRequest, UndoRequest
 from edge.domain.changes.commands import RollBack, Undo
 from edge.domain.model import AppState
 

@@ -11,8 +11,8 @@ import msgspec
 
 from edge.control.operations import Call, Operation, check_app, decode_body
 from edge.control.roles import Permission
-from edge.control.shapes import Explanation
-from edge.control.turns import LOOKS
+from edge.control.shapes.devices import Explanation
+from edge.control.work_queue import LOOKS
 from edge.domain.errors import Invalid
 from edge.domain.model import parse_device_id
 from edge.wire.capabilities import NEWEST_PLUGIN

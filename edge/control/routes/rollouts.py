@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from edge.control.operations import Call, Done, Operation, command_id, commit, load_app, parse_number, weigh
 from edge.control.roles import Permission
-from edge.control.rollout_shapes import (
+from edge.control.shapes.rollouts import (
     PreviewAnswer,
     RolloutChanged,
     RolloutPaused,

@@ -4,9 +4,8 @@ from msgspec.structs import asdict
 
 from edge.control.operations import Call, Done, Operation, commit, load_app
 from edge.control.roles import Permission
-from edge.control.rollout_shapes import ReachView, RolloutSummary
-from edge.control.routes_experiments import view_experiment
-from edge.control.shapes import (
+from edge.control.routes.experiments import view_experiment
+from edge.control.shapes.channels import (
     ChannelChanged,
     ChannelDeleted,
     ChannelPatch,
@@ -15,6 +14,7 @@ from edge.control.shapes import (
     ReplacedView,
     TakenBackView,
 )
+from edge.control.shapes.rollouts import ReachView, RolloutSummary
 from edge.domain.changes.commands import ChannelSettings, CreateChannel, DeleteChannel, SetChannel
 from edge.domain.changes.replacing import what_was_replaced
 from edge.domain.model import AppState, Channel, ChannelName

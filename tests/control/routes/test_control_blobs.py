@@ -9,8 +9,8 @@ from aiohttp import web
 from control_world import APP, digest, pack, recording
 
 from edge.control.app import build_control_app, translate_errors
-from edge.control.receiving import BLOB_LIMIT_BYTES, BLOCK_BYTES, receive_blob
-from edge.control.routes_bundles import MISSING_LIMIT
+from edge.control.routes.bundles import MISSING_LIMIT
+from edge.control.uploads import BLOB_LIMIT_BYTES, BLOCK_BYTES, receive_blob
 from edge.store.fs import FsStore
 from edge.store.port import blob_key
 

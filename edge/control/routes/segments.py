@@ -7,16 +7,16 @@ from msgspec.structs import asdict
 
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
-from edge.control.routes_explain import parse_country
-from edge.control.targeting_shapes import (
+from edge.control.routes.explain import parse_country
+from edge.control.segment_trial import Trial, read_device
+from edge.control.shapes.targeting import (
     SegmentChanged,
     SegmentDeleted,
     SegmentTested,
     SegmentTestRequest,
     SegmentView,
 )
-from edge.control.trying import Trial, read_device
-from edge.control.turns import LOOKS
+from edge.control.work_queue import LOOKS
 from edge.domain.changes.commands import DeleteSegment, SegmentSettings, SetSegment
 from edge.domain.model import Segment, parse_name
 from edge.domain.states import segment_of

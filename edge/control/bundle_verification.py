@@ -9,7 +9,7 @@ from typing import NamedTuple
 from edge.bundles.encryption.rsa_keys import PublicKey, parse_public_key
 from edge.bundles.verification.opening import Opening
 from edge.bundles.verification.verify import Verified, verify_bundle, verify_opaque
-from edge.control.shapes import EncryptionRequest, PublishRequest
+from edge.control.shapes.bundles import EncryptionRequest, PublishRequest
 from edge.domain.encryption import build_encryption
 from edge.domain.errors import Invalid
 from edge.domain.model import Bundle, Digest, Encryption, VersionName, parse_digest, parse_version_name

@@ -9,10 +9,10 @@ import msgspec
 from msgspec.structs import asdict
 
 from edge.control.operations import Call, Operation, commit, load_app
-from edge.control.receiving import receive_file
 from edge.control.roles import Permission
-from edge.control.targeting_shapes import IdSetChanged, IdSetDeleted, IdSetView
-from edge.control.turns import VERIFICATIONS
+from edge.control.shapes.targeting import IdSetChanged, IdSetDeleted, IdSetView
+from edge.control.uploads import receive_file
+from edge.control.work_queue import VERIFICATIONS
 from edge.domain.changes import segments as segment_changes
 from edge.domain.changes.commands import DeleteIdSet, PutIdSet
 from edge.domain.model import Digest, StoredIdSet

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from control_world import APP, DEVICE, NOW, OTHER, digest, pack
 
-from edge.control.turns import Turns
+from edge.control.work_queue import Turns
 from edge.domain.errors import Unavailable
 
 BUNDLES, CHANNELS, OVERRIDES = f"/v1/apps/{APP}/bundles", f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/overrides"

@@ -4,7 +4,8 @@ from typing import Any
 
 from edge.control.operations import Call, Operation, check_app
 from edge.control.roles import Permission
-from edge.control.shapes import AppStats, NodeStatus
+from edge.control.shapes.apps import AppStats
+from edge.control.shapes.node import NodeStatus
 from edge.wire.exposition import CONTENT_TYPE
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from edge.control.operations import Call, Operation, load_app
 from edge.control.roles import Permission
-from edge.control.shapes import DeviceErased, DeviceView, FailingView, WithheldLifted, WithheldView
+from edge.control.shapes.devices import DeviceErased, DeviceView, FailingView, WithheldLifted, WithheldView
 from edge.domain.errors import NotFound
 from edge.domain.facts import failure_of, forgot_until, name_hash
 from edge.domain.model import AppState, parse_device_id, parse_version_name

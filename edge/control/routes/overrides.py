@@ -2,7 +2,7 @@
 
 from edge.control.operations import Call, Operation, commit, load_app
 from edge.control.roles import Permission
-from edge.control.shapes import OverrideChanged, OverrideCleared, OverrideRequest, OverrideView
+from edge.control.shapes.devices import OverrideChanged, OverrideCleared, OverrideRequest, OverrideView
 from edge.domain.changes.commands import ClearOverride, SetOverride
 from edge.domain.errors import NotFound
 from edge.domain.model import parse_device_id

@@ -6,7 +6,7 @@ import pytest
 from control_world import APP, DEVICE, NOW
 from factories import a_check
 
-from edge.control.turns import LOOKS_AT_ONCE, LOOKS_WAITING
+from edge.control.work_queue import LOOKS_AT_ONCE, LOOKS_WAITING
 from edge.domain.model import Platform, Plugin
 from edge.telemetry.known_devices import Known
 from edge.wire.capabilities import NEWEST_PLUGIN

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from edge.control.impact_shapes import ImpactView
+from edge.control.shapes.impact import ImpactView
 from edge.domain.model import Phase
 
 WHOLE_LIMIT = 2**53 - 1  # a whole number that every JSON reader holds exactly

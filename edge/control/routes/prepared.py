@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from edge.control.operations import Call, Operation, load_app
 from edge.control.roles import Permission
-from edge.control.routes_bundles import MISSING_LIMIT, MISSING_LIMIT_BYTES
-from edge.control.shapes import PreparedAnswer, PreparedRequest, PreparedView
+from edge.control.routes.bundles import MISSING_LIMIT, MISSING_LIMIT_BYTES
+from edge.control.shapes.bundles import PreparedAnswer, PreparedRequest, PreparedView
 from edge.domain.errors import Invalid, Unavailable
 from edge.domain.manifest import packed_entries
 from edge.domain.model import AppState, Digest, FileEntry, parse_digest

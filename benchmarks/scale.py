@@ -23,7 +23,7 @@ from benchmarks.servers import Node, node
 from benchmarks.tables import Cell, Table
 from benchmarks.worlds import PUBLIC_URL, check_request, device_ids, question
 from benchmarks.wrk import Load, Summary
-from edge.cli.client import app_path
+from edge.cli.terminal.client import app_path
 
 APPS = (1, 100, 10_000)
 QUICK_APPS = (1, 100, 1_000)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from benchmarks.accounting import family_of
 from benchmarks.answers import Answer
 from benchmarks.programs import await_port, environment, free_port, module, need_program, running
-from edge.cli.client import Client
+from edge.cli.terminal.client import Client
 
 OURS, NGINX, AIOHTTP, FLOOR = "ours", "nginx", "aiohttp", "floor"
 SERVE = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"

@@ -18,7 +18,7 @@ from benchmarks.report import Options, Report
 from benchmarks.servers import Node, node
 from benchmarks.tables import Cell, Table
 from benchmarks.worlds import APP, CHANNEL, Sizes, prepare_app
-from edge.cli.client import app_path
+from edge.cli.terminal.client import app_path
 
 DEVICES, WAVE = 50_000, 5_000
 QUICK_DEVICES, QUICK_WAVE = 2_000, 1_000

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.cli.client import Client
+from edge.cli.terminal.client import Client
 from edge.domain.errors import EdgeError
 from loadtests.own_node import OwnNode, forget_pages, own_node
 from loadtests.world import prepare

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.sources.selection import Selection
-from edge.cli.client import Client, Refused, app_path
-from edge.cli.publish import How, Release, publish
+from edge.cli.publishing.publish import How, Release, publish
+from edge.cli.terminal.client import Client, Refused, app_path
 
 APP = "com.example.load"
 CHANNEL = "production"

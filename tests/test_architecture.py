@@ -38,6 +38,16 @@ BELOW_WITHIN = {
         "encryption": {"", "packing"},
         "verification": {"", "zip", "encryption"},
     },
+    "cli": {
+        "terminal": set(),
+        "app_folder": {"terminal"},
+        "publishing": {"terminal", "app_folder"},
+        "releases": {"terminal", "app_folder", "publishing"},
+        "devices": {"terminal"},
+        "node": {"terminal"},
+        "demo": {"terminal", "publishing", "node"},
+        "": {"terminal", "app_folder", "publishing", "releases", "devices", "node", "demo"},
+    },
     "node": {  # the lane and aiohttp's side never import each other
         "": set(),
         "observing": set(),

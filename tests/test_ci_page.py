@@ -10,8 +10,8 @@ import msgspec
 import pytest
 import yaml
 
+from edge.cli.app_folder.app_file import AppFile, channel_of_branch
 from edge.cli.main import cli
-from edge.cli.publishing.app_file import AppFile, channel_of_branch
 
 PAGE = (Path(__file__).parent.parent / "config" / "CI.md").read_text()
 

@@ -7,7 +7,7 @@ import click
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.memory import MEMORY_LIMIT_BYTES
-from edge.cli.demo_segments import ENTERPRISE, SEGMENTS, WINDOWS
+from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.cli.main import VERBS, cli
 from edge.control.tokens import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT

@@ -18,38 +18,40 @@ INTERRUPTED = 130  # what a shell makes of SIGINT
 
 
 class Verb(NamedTuple):
-    module: str
+    module: str  # below edge.cli
     attribute: str
     summary: str
 
 
 VERBS: Mapping[str, Verb] = {
-    "app": Verb("edge.cli.apps", "app", "Create, list and delete apps; check an app's folder."),
-    "bundle": Verb("edge.cli.bundles", "bundle", "Publish, list, delete, prune and withdraw bundles."),
-    "channel": Verb("edge.cli.channels", "channel", "Decide who is offered which bundle."),
-    "completion": Verb("edge.cli.publishing.completion", "completion", "Complete verbs and options in a shell."),
-    "config": Verb("edge.cli.configs", "config", "Check and show the configuration."),
-    "demo": Verb("edge.cli.demo", "demo", "Serve a demo app, or prove that the node works."),
-    "device": Verb("edge.cli.devices", "device", "Behave as a device does; see what is known of one."),
-    "doctor": Verb("edge.cli.doctor", "doctor", "See what of this host limits delivery."),
-    "experiment": Verb("edge.cli.experiments", "experiment", "Offer several bundles side by side and keep one."),
-    "explain": Verb("edge.cli.explain", "explain", "Show how a device's check is decided."),
-    "history": Verb("edge.cli.history", "history", "List an app's revisions."),
-    "idset": Verb("edge.cli.id_sets", "idset", "Upload lists of ids that segments ask."),
-    "init": Verb("edge.cli.publishing.init", "init", "Write the app's own file, edge.json, in its folder."),
-    "keys": Verb("edge.cli.keys", "keys", "Make the keys of encrypted bundles."),
-    "login": Verb("edge.cli.login", "login", "Keep a token for a control port."),
-    "logout": Verb("edge.cli.login", "logout", "Forget the token for a control port."),
-    "override": Verb("edge.cli.overrides", "override", "Send single devices to a channel."),
-    "publish": Verb("edge.cli.publishing.publish_app", "publish", "Publish the app of this folder."),
-    "rollback": Verb("edge.cli.going_back", "rollback", "Go back to what a channel offered before."),
-    "rollout": Verb("edge.cli.rollouts", "rollout", "Offer a bundle to a growing share of devices."),
-    "segment": Verb("edge.cli.segments", "segment", "Tell devices apart by an expression."),
-    "serve": Verb("edge.cli.serve", "serve", "Run a node."),
-    "stats": Verb("edge.cli.stats", "stats", "Count what devices reported."),
-    "token": Verb("edge.cli.tokens", "token", "Make and revoke access tokens."),
-    "undo": Verb("edge.cli.going_back", "undo", "Take back an app's last change."),
-    "window": Verb("edge.cli.windows", "window", "Set the hours in which a channel offers something new."),
+    "app": Verb("releases.apps", "app", "Create, list and delete apps; check an app's folder."),
+    "bundle": Verb("releases.bundles", "bundle", "Publish, list, delete, prune and withdraw bundles."),
+    "channel": Verb("releases.channels", "channel", "Decide who is offered which bundle."),
+    "completion": Verb("completion", "completion", "Complete verbs and options in a shell."),
+    "config": Verb("node.configs", "config", "Check and show the configuration."),
+    "demo": Verb("demo.demo", "demo", "Serve a demo app, or prove that the node works."),
+    "device": Verb("devices.simulated", "device", "Behave as a device does; see what is known of one."),
+    "doctor": Verb("node.doctor", "doctor", "See what of this host limits delivery."),
+    "experiment": Verb(
+        "edge.cli.releases.experiments", "experiment", "Offer several bundles side by side and keep one."
+    ),
+    "explain": Verb("devices.explain", "explain", "Show how a device's check is decided."),
+    "history": Verb("releases.history", "history", "List an app's revisions."),
+    "idset": Verb("devices.id_sets", "idset", "Upload lists of ids that segments ask."),
+    "init": Verb("app_folder.init", "init", "Write the app's own file, edge.json, in its folder."),
+    "keys": Verb("releases.keys", "keys", "Make the keys of encrypted bundles."),
+    "login": Verb("node.login", "login", "Keep a token for a control port."),
+    "logout": Verb("node.login", "logout", "Forget the token for a control port."),
+    "override": Verb("devices.overrides", "override", "Send single devices to a channel."),
+    "publish": Verb("releases.publish_app", "publish", "Publish the app of this folder."),
+    "rollback": Verb("releases.going_back", "rollback", "Go back to what a channel offered before."),
+    "rollout": Verb("releases.rollouts", "rollout", "Offer a bundle to a growing share of devices."),
+    "segment": Verb("devices.segments", "segment", "Tell devices apart by an expression."),
+    "serve": Verb("node.serve", "serve", "Run a node."),
+    "stats": Verb("devices.stats", "stats", "Count what devices reported."),
+    "token": Verb("node.tokens", "token", "Make and revoke access tokens."),
+    "undo": Verb("releases.going_back", "undo", "Take back an app's last change."),
+    "window": Verb("releases.windows", "window", "Set the hours in which a channel offers something new."),
 }
 
 
@@ -68,7 +70,7 @@ class EdgeGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         verb = VERBS.get(cmd_name)
-        return getattr(importlib.import_module(verb.module), verb.attribute) if verb else None
+        return getattr(importlib.import_module(f"edge.cli.{verb.module}"), verb.attribute) if verb else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

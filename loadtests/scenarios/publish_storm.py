@@ -12,7 +12,7 @@ from typing import Any
 from locust import LoadTestShape, events
 from locust.runners import MasterRunner, WorkerRunner
 
-from edge.cli.client import Client
+from edge.cli.terminal.client import Client
 from edge.device.answer import Answer, UpdateFound
 from loadtests.behaviour import DeviceUser
 from loadtests.devices import draw_device

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.assembly.standalone import Standalone
-from edge.cli.client import Client, app_path
-from edge.cli.demo_release import APP
+from edge.cli.demo.release import APP
+from edge.cli.terminal.client import Client, app_path
 from edge.config import Config, Control, Devices
 from edge.domain.targeting.id_sets import IDS_LIMIT, IdSet, device_hash, parse_id_set
 from edge.store.port import blob_key

@@ -17,9 +17,9 @@ import aiohttp
 import msgspec
 
 from edge.assembly.standalone import Standalone
-from edge.cli.client import Client, app_path
-from edge.cli.demo import prepare
-from edge.cli.demo_release import APP, CHANNEL, NATIVE, RELEASES
+from edge.cli.demo.demo import prepare
+from edge.cli.demo.release import APP, CHANNEL, NATIVE, RELEASES
+from edge.cli.terminal.client import Client, app_path
 from edge.config import Config, Control, Devices
 
 QUESTION = {

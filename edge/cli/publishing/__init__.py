@@ -1,1 +1,1 @@
-"""What publishing needs beside the bundle itself: what is chosen, what is told."""
+"""From a folder or a zip to a bundle on the server."""

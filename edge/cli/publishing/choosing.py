@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from edge.bundles.sources.selection import IGNORE_FILE, IGNORE_LIMIT_BYTES, LeftOut, Selection, build_selection
-from edge.cli.output import counted
+from edge.cli.terminal.output import counted
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any, NamedTuple
 
-from edge.cli.client import Client, app_path
-from edge.cli.output import counted, size
-from edge.cli.publishing.downloads import DownloadForm, releases_by_form
+from edge.cli.app_folder.downloads import DownloadForm, releases_by_form
+from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.output import counted, size
 from edge.domain.file_names import target_name
 from edge.domain.model import FileEntry
 

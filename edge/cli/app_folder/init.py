@@ -1,0 +1,83 @@
+"""`edge init`: write the app's own file from what its folder says, so that `edge publish` is enough."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from edge.cli.app_folder.app_file import APP_FILE, AppFile, encode_app_file
+from edge.cli.app_folder.branches import find_branch
+from edge.cli.app_folder.capacitor import CapacitorConfig, read_capacitor
+from edge.cli.terminal.options import with_output
+from edge.cli.terminal.output import Output, line, note
+from edge.domain.errors import Conflict, Invalid
+from edge.domain.model import parse_app_id, parse_channel_name
+
+MAIN_BRANCHES = ("main", "master", "trunk")
+CHANNEL = "production"
+
+
+class Draft(NamedTuple):
+    file: AppFile
+    notes: tuple[str, ...]  # what a person should look at
+
+
+@click.command("init")
+@click.option("--server", envvar="EDGE_URL", default="", metavar="URL", help="The control port (EDGE_URL).")
+@click.option("--app", default="", help="The app's id; else the one of capacitor.config.")
+@click.option("--web", default="", metavar="PATH", help="The built web folder; else webDir of capacitor.config.")
+@click.option("--channel", default=CHANNEL, show_default=True, help="What the main branch is published to.")
+@click.option("--force", is_flag=True, help=f"Overwrite {APP_FILE}.")
+@with_output
+def init(out: Output, server: str, app: str, web: str, channel: str, force: bool) -> None:
+    """Write edge.json in the app's folder, from its capacitor.config.{json,ts,js}.
+
+    The file is read, never run: what is not written out as a literal is named, and is given by an option.
+    """
+    file = Path(APP_FILE)
+    if file.exists() and not force:
+        raise Conflict("app_file_exists", f"{APP_FILE} is there already; --force overwrites it")
+    branch = find_branch(os.environ, Path())
+    draft = draft_app_file(read_capacitor(Path()), server=server, app=app, web=web, channel=channel, branch=branch)
+    file.write_bytes(encode_app_file(draft.file))
+
+    def tell() -> None:
+        line(f"wrote {APP_FILE}: {draft.file.app}, {draft.file.web}")
+        for pattern, name in draft.file.channels.items():
+            line(f"branch {pattern} is published to channel {name}")
+        for each in draft.notes:
+            note(each)
+        line(f"next: edge app create {draft.file.app}, edge channel create {draft.file.app} {channel} --public")
+        line("then: edge app doctor, and edge publish after each build")
+
+    out.result({"file": APP_FILE, "settings": draft.file, "notes": draft.notes}, tell)
+
+
+def draft_app_file(
+    config: CapacitorConfig | None, *, server: str, app: str, web: str, channel: str, branch: str
+) -> Draft:
+    """Options come before what the configuration says. Raises Invalid `unknown_app_id`, and for malformed names."""
+    read = config or CapacitorConfig(Path(), {}, ())
+    app = app or read.text("plugins", "CapacitorUpdater", "appId") or read.text("appId")
+    if not app:
+        raise Invalid("unknown_app_id", f"{_why(config, 'appId')}; name it with --app")
+    web = web or read.text("webDir")
+    notes = [f"{read.file.name}: {name} is no literal and was not read" for name in read.unread]
+    if not web:
+        web = "dist"
+        notes.append(f"{_why(config, 'webDir')}: took {web!r}; change it in {APP_FILE} or say --web")
+    if not server:
+        notes.append(f'no server: set "server" in {APP_FILE}, or EDGE_URL, unless the node runs on this machine')
+    main = branch if branch in MAIN_BRANCHES else MAIN_BRANCHES[0]
+    made = AppFile(
+        app=parse_app_id(app), web=Path(web).as_posix(), server=server, channels={main: parse_channel_name(channel)}
+    )
+    return Draft(made, tuple(notes))
+
+
+def _why(config: CapacitorConfig | None, name: str) -> str:
+    if config is None:
+        return "no capacitor.config.json, .ts or .js here"
+    how = "is no literal" if config.is_unread(name) else "is not set"
+    return f"{name} {how} in {config.file.name}"

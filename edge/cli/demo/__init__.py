@@ -1,0 +1,1 @@
+"""`edge demo`: a standalone node with a demo app in it."""

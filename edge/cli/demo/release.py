@@ -1,0 +1,43 @@
+"""The demo app's releases: a small web app written to a folder, as a build would leave it.
+
+The script carries a list of time zones, so that one file is large enough to travel as brotli and stays the same from
+release to release.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import available_timezones
+
+APP = "com.example.demo"
+CHANNEL = "production"
+NATIVE = "1.0.0"  # what the app in the store would be
+
+
+class DemoRelease(NamedTuple):
+    version: str
+    news: str
+    channel: str = CHANNEL
+
+
+RELEASES = (
+    DemoRelease("1.0.1", "The first release after the store's."),
+    DemoRelease("1.0.2", "Delivered live, without a new release in any store."),
+)
+BETA = DemoRelease("1.1.0-beta.1", "For beta testers first.", "beta")
+
+
+def write_release(release: DemoRelease, folder: Path) -> None:
+    """`index.html`, `assets/app.js`, `assets/style.css`."""
+    source = files("edge.cli.demo") / "app"
+    assets = folder / "assets"
+    assets.mkdir(parents=True)
+    page = (source / "index.html").read_text()
+    (folder / "index.html").write_text(page.replace("@VERSION@", release.version).replace("@NEWS@", release.news))
+    (assets / "app.js").write_text(_zones() + (source / "app.js").read_text())
+    (assets / "style.css").write_text((source / "style.css").read_text())
+
+
+def _zones() -> str:
+    rows = (f'  ["{zone.rpartition("/")[2].replace("_", " ")}", "{zone}"],\n' for zone in sorted(available_timezones()))
+    return "const ZONES = [\n" + "".join(rows) + "];\n"

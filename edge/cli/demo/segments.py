@@ -1,0 +1,73 @@
+"""The demo app's segments: the four that teams ask for first, said with what a check says of a device today.
+
+What devices did is not known yet, so power users are an uploaded list, and new users are those without any update.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edge.cli.demo.release import APP, BETA, RELEASES
+from edge.cli.terminal.client import Client, Refused, app_path
+
+ENTERPRISE = "enterprise"
+TESTER = "beta-anna"  # a custom id that the first segment takes
+
+
+class DemoSegment(NamedTuple):
+    name: str
+    where: str
+    channel: str | None
+    priority: int = 100
+
+
+SEGMENTS = (
+    DemoSegment("beta-testers", 'in_set("beta-testers") || custom_id.startsWith("beta-")', BETA.channel, 10),
+    DemoSegment("enterprise", 'custom_id.startsWith("corp-")', ENTERPRISE, 20),
+    DemoSegment("new-users", "version_name == version_build", None),
+    DemoSegment("power-users", 'in_set("power-users")', None),
+)
+ID_SETS = {"beta-testers": ("anna", "bert"), "power-users": ("carla", "dilan")}
+WINDOWS = ("Sat,Sun 01:00-05:00 Europe/Paris",)
+
+
+def prepare_segments(client: Client) -> None:
+    """Make what is missing; what somebody has changed stays. Blocks."""
+    settings = {"name": ENTERPRISE, "bundle": RELEASES[-1].version, "windows": WINDOWS, "rollback_passes": True}
+    make_unless_there(client, app_path(APP, "channels"), settings)
+    known = _names(client, "id-sets")
+    for name in ID_SETS.keys() - known:
+        _put(client, name)
+    known = _names(client, "segments")
+    for each in SEGMENTS:
+        if each.name not in known:
+            wanted = {"where": each.where, "channel": each.channel, "priority": each.priority}
+            client.patch(app_path(APP, "segments", each.name), wanted)
+
+
+def make_unless_there(client: Client, path: str, body: dict[str, Any]) -> None:
+    try:
+        client.post(path, body)
+    except Refused as refusal:
+        if refusal.answered != 409:
+            raise
+
+
+def segment_lines() -> list[str]:
+    """A line for each, in the order in which they are asked."""
+    width = max(len(each.name) for each in SEGMENTS)
+    return [
+        f"{each.name:<{width}}  {each.where}{f'  -> channel {each.channel}' if each.channel else ''}"
+        for each in SEGMENTS
+    ]
+
+
+def _names(client: Client, what: str) -> set[str]:
+    return {each["name"] for each in client.get(app_path(APP, what))}
+
+
+def _put(client: Client, name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="edge-demo-") as folder:
+        file = Path(folder) / "ids"
+        file.write_text("\n".join(ID_SETS[name]))
+        client.upload(app_path(APP, "id-sets", name), file, lambda _: None, "text/plain; charset=utf-8")

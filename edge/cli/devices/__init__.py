@@ -1,0 +1,1 @@
+"""Verbs about devices: segments, id sets, overrides, explain, statistics, and a simulated device."""

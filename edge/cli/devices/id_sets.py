@@ -1,0 +1,94 @@
+"""`edge idset`: uploaded lists of ids that segments ask with in_set. A node keeps hashes of the ids, not the list."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+
+from edge.cli.terminal.asking import Asking, Request, carry_out, with_asking
+from edge.cli.terminal.client import BLOCK_BYTES, Client, app_path
+from edge.cli.terminal.options import with_api
+from edge.cli.terminal.output import Output, counted, fields, line, progress, table
+from edge.domain.errors import TooLarge
+from edge.domain.targeting.id_sets import IDS_TEXT_LIMIT_BYTES
+
+STDIN = Path("-")
+
+
+@click.group()
+def idset() -> None:
+    """Upload lists of ids that segments ask."""
+
+
+@idset.command()
+@click.argument("app")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@with_api
+def put(client: Client, out: Output, app: str, name: str, file: Path) -> None:
+    """Make id set NAME of APP from FILE, or replace it; - is stdin.
+
+    Device ids or custom ids in UTF-8, one a line; blank lines and those that begin with # are skipped.
+    """
+    with _on_disk(file) as there, progress("uploading", there.stat().st_size) as advance:
+        after = client.upload(app_path(app, "id-sets", name), there, advance, "text/plain; charset=utf-8")
+    what = "put" if after["changed"] else "no change:"
+    out.result(after, lambda: line(f"{what} id set {after['name']}: {counted(after['ids'], 'id')}"))
+
+
+@idset.command("list")
+@click.argument("app")
+@with_api
+def list_id_sets(client: Client, out: Output, app: str) -> None:
+    """List the id sets of APP."""
+    sets = client.get(app_path(app, "id-sets"))
+    out.result(sets, lambda: table(("id set", "ids"), [[each["name"], each["ids"]] for each in sets], "no id sets yet"))
+
+
+@idset.command()
+@click.argument("app")
+@click.argument("name")
+@with_api
+def show(client: Client, out: Output, app: str, name: str) -> None:
+    """Show how many ids set NAME of APP holds."""
+    found = client.get(app_path(app, "id-sets", name))
+    out.result(found, lambda: fields([(key, found[key]) for key in ("name", "ids", "blob")]))
+
+
+@idset.command()
+@click.argument("app")
+@click.argument("name")
+@with_asking
+@with_api
+def delete(client: Client, out: Output, asking: Asking, app: str, name: str) -> None:
+    """Delete id set NAME of APP."""
+    request = Request("DELETE", app_path(app, "id-sets", name))
+    gone = carry_out(client, out, asking, request, f"delete id set {name} of {app}")
+    out.result(gone, lambda: line(f"deleted id set {name} of {app}"))
+
+
+@contextmanager
+def _on_disk(file: Path) -> Iterator[Path]:
+    """The file itself, or a copy of what stdin or a pipe says: an upload whose connection breaks starts over, and a
+    pipe can be read once."""
+    if file != STDIN and file.is_file():
+        yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="edge-ids-") as folder:
+        copy = Path(folder) / "ids"
+        with click.open_file(str(file), "rb") as stream, copy.open("wb") as sink:
+            _copy(stream, sink)
+        yield copy
+
+
+def _copy(stream: IO[bytes], sink: IO[bytes]) -> None:
+    """Raises TooLarge `body_too_large`: what the server would refuse does not fill this machine's disk first."""
+    left = IDS_TEXT_LIMIT_BYTES
+    while block := stream.read(BLOCK_BYTES):
+        left -= len(block)
+        if left < 0:
+            raise TooLarge("body_too_large", f"the list is larger than {IDS_TEXT_LIMIT_BYTES} bytes")
+        sink.write(block)

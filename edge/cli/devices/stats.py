@@ -1,0 +1,33 @@
+"""`edge stats`: how often devices reported what, per bundle."""
+
+from collections import Counter
+from typing import Any
+
+import click
+
+from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.options import with_api
+from edge.cli.terminal.output import Output, line, table
+
+
+@click.command()
+@click.argument("app")
+@with_api
+def stats(client: Client, out: Output, app: str) -> None:
+    """Count the events that devices of APP reported, by bundle and action.
+
+    A report that a device sends again within the hour counts once. withheld_... counts the devices that a bundle was
+    withheld from, by what they reported.
+    """
+    found = client.get(app_path(app, "stats"))
+    counts: Counter[tuple[str, str]] = Counter()
+    for each in found["counts"]:
+        counts[each["bundle"], each["action"]] += each["n"]
+    rows = [[bundle, action, n] for (bundle, action), n in sorted(counts.items())]
+    out.result(found, lambda: _show(rows, found["duplicates"]))
+
+
+def _show(rows: list[list[Any]], duplicates: int) -> None:
+    table(("bundle", "action", "events"), rows, "no events yet")
+    if duplicates:
+        line("1 duplicate was not counted" if duplicates == 1 else f"{duplicates} duplicates were not counted")

@@ -1,0 +1,1 @@
+"""Verbs about the node itself: serve, doctor, configuration, tokens, login."""

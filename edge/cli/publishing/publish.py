@@ -1,0 +1,321 @@
+"""From a folder or a zip to a bundle on the server: pack here, upload what it lacks, and then say what it all is.
+
+The packed files live in a temporary folder for as long as this takes. What was uploaded before an interruption is
+not sent again by the next try: blobs are asked for by digest. Encryption happens here, with a key that stays here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from edge.bundles.chunks import digest_file
+from edge.bundles.encryption.encrypt import Encrypted, encrypt
+from edge.bundles.encryption.rsa_keys import PrivateKey
+from edge.bundles.packing.effort import SMALLEST, Packing
+from edge.bundles.packing.memory import Memory
+from edge.bundles.packing.pack import Packed, content_of, digest_files, pack_files
+from edge.bundles.packing.reuse import Prepared
+from edge.bundles.sources.files import Source
+from edge.bundles.sources.read import read_source
+from edge.bundles.sources.selection import LeftOut, Selection
+from edge.bundles.sources.suspects import check_suspects
+from edge.bundles.verification.opening import check_ciphertext_size
+from edge.cli.publishing.size_report import (
+    File,
+    SizeReport,
+    build_report,
+    find_before,
+    listed_entries,
+    listed_files,
+)
+from edge.cli.publishing.warnings import warning_of_order
+from edge.cli.terminal.asking import Request
+from edge.cli.terminal.client import Client, Refused, app_path
+from edge.cli.terminal.output import Advance, note, progress, stages
+from edge.domain.changes.commands import Replacing
+from edge.domain.changes.replacing import Offered, check_terms
+from edge.domain.errors import Invalid
+from edge.domain.model import Digest, Encryption, Phase, TakenBack, parse_version_name
+
+UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
+MISSING_LIMIT = 20_000  # digests asked about at once; the server takes one bundle's
+
+
+class Release(NamedTuple):
+    """What is to be published, as its options say it. Empty: not given."""
+
+    app: str
+    version: str
+    channel: str | None = None
+    min_native: str = ""
+    max_native: str = ""
+    link: str = ""
+    comment: str = ""
+    force: bool = False
+    downgrade: bool = False
+    again: bool = False
+    if_current: str | None = None
+
+
+class Published(NamedTuple):
+    answer: dict[str, Any]
+    uploaded: int  # blobs
+    uploaded_bytes: int
+    left_out: tuple[LeftOut, ...]
+    warnings: tuple[str, ...]
+    report: SizeReport | None = None  # None: encrypted elsewhere, nobody here can look inside
+
+    @property
+    def told_apart(self) -> dict[str, Any]:
+        """What the publisher's side adds to the node's answer, for JSON."""
+        return {
+            "uploaded": self.uploaded,
+            "uploaded_bytes": self.uploaded_bytes,
+            "left_out": [each._asdict() for each in self.left_out],
+            "warnings": self.warnings,
+            "sizes": self.report.document() if self.report else None,
+        }
+
+
+class How(NamedTuple):
+    """What of the source is published, and how it is packed. With a `key` the bundle is encrypted."""
+
+    selection: Selection
+    packing: Packing = SMALLEST
+    memory: Memory | None = None
+    key: PrivateKey | None = None
+    warn: Callable[[str], None] = note  # hears, before the work, what may not be meant
+
+
+class _Sending(NamedTuple):
+    """What the server must have, and how the request names it."""
+
+    files: Mapping[Digest, Path]
+    names: Mapping[str, Any]
+    listed: tuple[File, ...] = ()
+
+
+Post = Callable[[Client, Request], Any]
+
+
+def post_at_once(client: Client, request: Request) -> Any:
+    with progress("the node verifies", None):
+        return client.send(*request)
+
+
+def publish(client: Client, release: Release, path: Path, how: How, post: Post = post_at_once) -> Published:
+    """`post` sends the request that publishes, when everything is uploaded. Raises EdgeError: what the source, the
+    server or the connection is to blame for."""
+    warnings = _ask_first(client, release, how.warn)
+    before = find_before(client, release.app, release.version, release.channel)
+    with TemporaryDirectory(prefix="edge-publish-") as workdir:
+        source = read_source(path, Path(workdir), how.selection)
+        check_suspects(source.files, how.selection.included)
+        sending = _same_before(client, release, source, how.key) or _pack(client, release, source, Path(workdir), how)
+        sent = _send(client, release, sending, post)
+    sizes = {file.name: file.bytes for file in source.files}
+    report = build_report(sending.listed, sizes, sent.answer["zip_bytes"], how.key is not None, before)
+    return sent._replace(left_out=source.left_out, warnings=warnings, report=report)
+
+
+def publish_opaque(
+    client: Client, release: Release, file: Path, encryption: Encryption, post: Post = post_at_once
+) -> Published:
+    """A zip that was encrypted before; it goes to devices as it is. `post` as in `publish`. Raises EdgeError."""
+    made = digest_file(file)
+    check_ciphertext_size(made.bytes, repr(str(file)))
+    warnings = _ask_first(client, release, note)
+    named = {"zip": made.sha256, "manifest": None, "encryption": _encryption(encryption)}
+    return _send(client, release, _Sending({made.sha256: file}, named), post)._replace(warnings=warnings)
+
+
+def _pack(client: Client, release: Release, source: Source, workdir: Path, how: How) -> _Sending:
+    key = how.key
+    with stages() as reach:
+        packed = pack_files(
+            source.files,
+            workdir,
+            packing=how.packing,
+            memory=how.memory,
+            ask=None if key else partial(_ask_prepared, client, release.app, how.packing),
+            progress=reach,
+            to_encrypt=key is not None,
+        )
+        if key is None:
+            named = {"zip": packed.zip.digest, "manifest": packed.manifest_digest}
+            return _Sending(_files(packed, workdir), named, listed_files(packed.entries))
+        made = encrypt(packed, key, workdir, progress=reach)
+    sealed = {
+        "zip": made.zip.digest,
+        "manifest": made.manifest_digest,
+        "encryption": {**_encryption(made.encryption), "public_key": key.public.pem},
+    }
+    return _Sending(_files(made, workdir), sealed, listed_files(made.entries))
+
+
+def _ask_prepared(client: Client, app: str, packing: Packing, digests: Sequence[Digest]) -> dict[Digest, Prepared]:
+    """What the node has compressed already. A node of an earlier release cannot tell: nothing."""
+    found: dict[Digest, Prepared] = {}
+    for start in range(0, len(digests), MISSING_LIMIT):
+        asked = {"packing": packing.brotli_label, "digests": digests[start : start + MISSING_LIMIT]}
+        try:
+            answer = client.post(app_path(app, "blobs", "prepared"), asked)
+        except Refused as refusal:
+            if refusal.answered not in (404, 405):
+                raise
+            return {}
+        found |= {Digest(e["hash"]): Prepared(Digest(e["blob"]), e["bytes"]) for e in answer["prepared"]}
+    return found
+
+
+def _same_before(client: Client, release: Release, source: Source, key: PrivateKey | None) -> _Sending | None:
+    """The version as it is on the server, if it is whole there, with the same files under the same key or none.
+
+    Packing it again would be for nothing; encrypted once more they would even be other bytes: all of them sent, and
+    thrown away by the server. Raises Invalid `version_taken`, which the server would say after the work.
+    """
+    known = _find(client, release)
+    if known is None:
+        return None
+    if known["content"] != content_of(digest_files(source.files)):
+        raise Invalid(
+            "version_taken", f"version {release.version!r} was published with other files; publish a new version"
+        )
+    names, found = {"zip": known["zip"], "manifest": known["manifest"]}, known["encryption"]
+    listed = listed_entries(known["entries"])
+    if key is None:
+        blobs = [known["zip"], known["manifest"], *(entry["blob"] for entry in known["entries"])]
+        is_whole = found is None and not _list_missing(client, release.app, blobs)
+        return _Sending({}, names, listed) if is_whole else None
+    if found is None or found["key_id"] != key.public.key_id:
+        return None
+    encryption = {name: found[name] for name in ("session_key", "checksum")} | {"public_key": key.public.pem}
+    return _Sending({}, {**names, "encryption": encryption}, listed)
+
+
+def _find(client: Client, release: Release) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.get(app_path(release.app, "bundles", release.version))
+    except Refused as refusal:
+        if refusal.answered != 404:
+            raise
+        return None
+    return found
+
+
+def _send(client: Client, release: Release, sending: _Sending, post: Post) -> Published:
+    sent = _upload_missing(client, release.app, sending.files)
+    body = {**release._asdict(), **sending.names}
+    answer = post(client, Request("POST", app_path(body.pop("app"), "bundles"), body))
+    return Published(answer, len(sent), sum(sent.values()), (), ())
+
+
+def _encryption(encryption: Encryption) -> dict[str, str]:
+    return {
+        "session_key": encryption.session_key,
+        "checksum": encryption.checksum,
+        "key_id": encryption.key_id,
+    }
+
+
+def _ask_first(client: Client, release: Release, warn: Callable[[str], None]) -> tuple[str, ...]:
+    """What would refuse the bundle at the end is told before a minute of packing, and what to think about. Raises
+    EdgeError.
+    """
+    parse_version_name(release.version)
+    client.get(app_path(release.app))
+    if release.channel is not None:
+        # Whether the channel is there, and whether the token may offer something in it.
+        _check_may_offer(client, app_path(release.app, "channels", release.channel))
+        _check_terms(client, release, release.channel)
+    warning = warning_of_order(release.version)
+    if not warning or not _blocks_under_native(client, release):
+        return ()
+    warn(f"warning: {warning}")
+    return (warning,)
+
+
+def _check_may_offer(client: Client, channel: str) -> None:
+    """Raises Refused: with what helps a token that may upload alone."""
+    try:
+        client.patch(f"{channel}?dry_run=true", {})
+    except Refused as refusal:
+        if refusal.code != "forbidden" or client.get("/v1/token")["role"] != "uploader":
+            raise
+        raise Refused(
+            refusal.answered,
+            refusal.code,
+            "an uploader may upload but not offer: use --no-channel instead of a channel, or a publisher's token",
+        ) from refusal
+
+
+def _check_terms(client: Client, release: Release, name: str) -> None:
+    """What the server would say at the end of a rollout, an experiment or a higher version on the channel, and of one
+    that it went back from."""
+    channel = client.get(app_path(release.app, "channels", name))
+    rollout, experiment = channel["rollout"], channel["experiment"]
+    offered = Offered(
+        app=release.app,
+        channel=name,
+        bundle=channel["bundle"],
+        served=channel["served"],
+        changed=channel["bundle_changed"],
+        by=channel["bundle_changed_by"],
+        rollout=rollout["bundle"] if rollout is not None and Phase(rollout["phase"]).is_active else None,
+        experiment=experiment["name"] if experiment is not None else None,
+        taken_back=tuple(TakenBack(**each) for each in channel["taken_back"]),
+    )
+    terms = Replacing(
+        force=release.force, downgrade=release.downgrade, again=release.again, if_current=release.if_current
+    )
+    check_terms(offered, release.version, terms)
+
+
+def _blocks_under_native(client: Client, release: Release) -> bool:
+    """Of the channel; where it will be offered is not known without one, and blocking is what a channel does."""
+    if release.channel is None:
+        return True
+    channel = client.get(app_path(release.app, "channels", release.channel))
+    return bool(channel["block_under_native"])
+
+
+def _files(packed: Packed | Encrypted, workdir: Path) -> dict[Digest, Path]:
+    """Everything that a server must have: files, then the zip, then the document that names them."""
+    document = workdir / "manifest.json"
+    document.write_bytes(packed.manifest)
+    files = {digest: blob.path for digest, blob in packed.blobs.items()}
+    return {**files, packed.zip.digest: packed.zip.path, packed.manifest_digest: document}
+
+
+def _upload_missing(client: Client, app: str, files: Mapping[Digest, Path]) -> dict[Digest, int]:
+    """Send what the server lacks, side by side; returns the bytes of each blob sent."""
+    missing = _list_missing(client, app, list(files))
+    sizes = {digest: files[digest].stat().st_size for digest in missing}
+    with progress("uploading", sum(sizes.values())) as advance:
+        _upload(client, app, {digest: files[digest] for digest in missing}, advance)
+    return sizes
+
+
+def _list_missing(client: Client, app: str, digests: Sequence[Digest]) -> list[Digest]:
+    missing: list[Digest] = []
+    for start in range(0, len(digests), MISSING_LIMIT):
+        asked = {"digests": digests[start : start + MISSING_LIMIT]}
+        missing += client.post(app_path(app, "blobs", "missing"), asked)["missing"]
+    return missing
+
+
+def _upload(client: Client, app: str, files: Mapping[Digest, Path], advance: Advance) -> None:
+    pool = ThreadPoolExecutor(UPLOADS_AT_ONCE, thread_name_prefix="upload")
+    try:
+        paths = [(app_path(app, "blobs", digest), file) for digest, file in files.items()]
+        sending = [pool.submit(client.upload, path, file, advance) for path, file in paths]
+        for done in wait(sending, return_when=FIRST_EXCEPTION).done:
+            done.result()
+    except BaseException:
+        client.close()  # ends the uploads under way at their next block, also when the user interrupts
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)

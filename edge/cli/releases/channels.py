@@ -1,0 +1,212 @@
+"""`edge channel`: which bundle a channel offers, to whom, and how far from the native version."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from edge.cli.releases.experiments import sentence as experiment_sentence
+from edge.cli.releases.reach import warn_of_reach
+from edge.cli.releases.replaced import instead_of, replacing_options, tell_ended
+from edge.cli.terminal.asking import Asking, Request, carry_out, with_asking
+from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.options import with_api
+from edge.cli.terminal.output import Output, fields, line, moment, table
+from edge.domain.model import BUILTIN, Phase, Policy
+from edge.domain.schedule.durations import format_duration, parse_duration
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Each setting of a channel that is yes or no, with its two options and what they mean.
+SWITCHES = (
+    ("public", "--public/--private", "Offer it to every device that names no other channel."),
+    ("self_set", "--self-set/--no-self-set", "Let devices choose it themselves."),
+    ("ios", "--ios/--no-ios", "Serve iOS."),
+    ("android", "--android/--no-android", "Serve Android."),
+    ("electron", "--electron/--no-electron", "Serve Electron."),
+    ("emulator", "--emulator/--no-emulator", "Serve emulators."),
+    ("device", "--device/--no-device", "Serve physical devices."),
+    ("dev", "--dev/--no-dev", "Serve development builds."),
+    (
+        "prod",
+        "--prod/--no-prod",
+        "Serve production builds. Android plugins below 5.43.3, 6.42.3, 7.41.1, 8.40.8 call every build one.",
+    ),
+    ("block_under_native", "--block-under-native/--allow-under-native", "Offer nothing older than the native version."),
+)
+PLATFORMS = ("ios", "android", "electron")
+# What `show` says of a value that does not speak for itself.
+TOLD: Mapping[str, Callable[[Any], str]] = {
+    "bundle": lambda bundle: bundle or "",
+    "last_good": lambda bundle: bundle or "",
+    "served": lambda bundle: bundle or "",
+    "taken_back": lambda views: ", ".join(map(_taken_back, views)),
+    "bundle_changed": lambda seconds: moment(seconds) if seconds else "",
+    "spread_seconds": lambda seconds: format_duration(seconds) if seconds else "",
+    "rollout": lambda view: f"{view['bundle']} {view['phase']}" if view else "",
+    "experiment": lambda view: experiment_sentence(view) if view else "",
+}
+
+
+def settings_options(command: F) -> F:
+    """The options of `create` and `set`; one that is not given is None and changes nothing."""
+    for name, flags, meaning in reversed(SWITCHES):
+        command = click.option(flags, name, default=None, help=meaning)(command)
+    policies = click.Choice([policy.value for policy in Policy])
+    command = click.option(
+        "--policy", type=policies, help="Block updates that change this part of the native version."
+    )(command)
+    command = click.option("--replace", is_flag=True, help="Take platforms from the channel that is public now.")(
+        command
+    )
+    command = click.option(
+        "--spread", metavar="DURATION", help="Open a new bundle's offers over 30m, 6h; 0s: at once."
+    )(command)
+    return click.option("--bundle", metavar="V|builtin", help="What to offer: a version, or the app's own code.")(
+        command
+    )
+
+
+@click.group()
+def channel() -> None:
+    """Decide who is offered which bundle."""
+
+
+@channel.command()
+@click.argument("app")
+@click.argument("name")
+@settings_options
+@with_asking
+@with_api
+def create(client: Client, out: Output, asking: Asking, app: str, name: str, replace: bool, **given: Any) -> None:
+    """Create channel NAME of APP. Asks first if devices would get it at once."""
+    settings = _settings(given)
+    if not (settings.get("public") and (replace or "bundle" in settings)):
+        asking = asking._replace(yes=True)
+    request = Request("POST", app_path(app, "channels"), {"name": name, **settings, "replace": replace})
+    made = carry_out(client, out, asking, request, f"create channel {name} of {app}")
+    out.result(made, lambda: line(f"created channel {_sentence(made)}"))
+    if settings.get("bundle"):
+        warn_of_reach(client, app, name)
+
+
+@channel.command("set")
+@click.argument("app")
+@click.argument("name")
+@settings_options
+@replacing_options
+@with_asking
+@with_api
+def set_channel(
+    client: Client,
+    out: Output,
+    asking: Asking,
+    app: str,
+    name: str,
+    replace: bool,
+    force: bool,
+    downgrade: bool,
+    again: bool,
+    if_current: str | None,
+    **given: Any,
+) -> None:
+    """Change channel NAME of APP; what is not given stays as it is.
+
+    Asks before --public, --bundle builtin, --force, --downgrade and --again.
+    """
+    settings = _settings(given)
+    if not settings:
+        raise click.UsageError("nothing to change: give at least one setting")
+    if not (force or downgrade or again or settings.get("public") or settings.get("bundle") == BUILTIN):
+        asking = asking._replace(yes=True)
+    terms = {"replace": replace, "force": force, "downgrade": downgrade, "again": again, "if_current": if_current}
+    request = Request("PATCH", app_path(app, "channels", name), settings | terms)
+    after = carry_out(client, out, asking, request, f"set channel {name} of {app}")
+
+    def tell() -> None:
+        line(f"{'changed' if after['changed'] else 'no change:'} channel {_sentence(after)}")
+        tell_ended(after["replaced"])
+
+    out.result(after, tell)
+    if settings.get("bundle"):
+        warn_of_reach(client, app, name)
+
+
+@channel.command("list")
+@click.argument("app")
+@with_api
+def list_channels(client: Client, out: Output, app: str) -> None:
+    """List the channels of APP."""
+    channels = client.get(app_path(app, "channels"))
+    rows = [
+        [each["name"], _served(each), _on_its_way(each), each["public"], _platforms(each), each["policy"]]
+        for each in channels
+    ]
+    columns = ("channel", "bundle", "on its way", "public", "platforms", "policy")
+    out.result(channels, lambda: table(columns, rows, "no channels yet"))
+
+
+@channel.command()
+@click.argument("app")
+@click.argument("name")
+@with_api
+def show(client: Client, out: Output, app: str, name: str) -> None:
+    """Show every setting of channel NAME of APP."""
+    found = client.get(app_path(app, "channels", name))
+    told = {name: TOLD[name](value) if name in TOLD else value for name, value in found.items()}
+    out.result(found, lambda: fields([(name.removesuffix("_seconds").replace("_", " "), told[name]) for name in told]))
+
+
+@channel.command()
+@click.argument("app")
+@click.argument("name")
+@with_asking
+@with_api
+def delete(client: Client, out: Output, asking: Asking, app: str, name: str) -> None:
+    """Delete channel NAME of APP."""
+    request = Request("DELETE", app_path(app, "channels", name))
+    gone = carry_out(client, out, asking, request, f"delete channel {name} of {app}")
+    out.result(gone, lambda: line(f"deleted channel {name} of {app}"))
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Raises Invalid `invalid_duration`."""
+    settings = {name: value for name, value in given.items() if value is not None}
+    if "spread" in settings:
+        settings["spread_seconds"] = parse_duration(settings.pop("spread"))
+    return settings
+
+
+def _sentence(view: dict[str, Any]) -> str:
+    replaced = instead_of(view["replaced"])
+    return f"{view['name']}: {_offering(view)}{replaced}, {'public' if view['public'] else 'private'}"
+
+
+def _offering(view: dict[str, Any]) -> str:
+    if view["withdrawn"]:
+        return f"offers {view['served']} instead of {view['bundle']}, which was withdrawn"
+    return f"offers {view['bundle']}" if view["bundle"] else "offers nothing yet"
+
+
+def _served(view: dict[str, Any]) -> str:
+    """What devices get: `1.0.0 (1.0.1 withdrawn)` where another bundle stands in."""
+    return f"{view['served']} ({view['bundle']} withdrawn)" if view["withdrawn"] else view["bundle"] or ""
+
+
+def _on_its_way(view: dict[str, Any]) -> list[str]:
+    """The rollout and the experiment that run, or wait."""
+    rollout, experiment = view["rollout"], view["experiment"]
+    active = rollout is not None and Phase(rollout["phase"]).is_active
+    return [
+        *([f"rollout {rollout['bundle']} {rollout['phase']}"] if active else []),
+        *([f"experiment {experiment['name']}"] if experiment else []),
+    ]
+
+
+def _taken_back(view: dict[str, Any]) -> str:
+    by = f" by {view['by']}" if view["by"] else ""
+    return f"{view['bundle']} at {moment(view['at'])}{by}"
+
+
+def _platforms(view: dict[str, Any]) -> list[str]:
+    return [name for name in PLATFORMS if view[name]]

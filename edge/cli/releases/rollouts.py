@@ -1,0 +1,257 @@
+"""`edge rollout`: a bundle on its way to a channel's devices, share by share; look ahead, start, see, move.
+
+The moves, their help and the diagram all come from the one table of the life cycle.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from edge.cli.releases.replaced import meant_options, tell_moves
+from edge.cli.terminal.asking import Asking, Request, carry_out, with_asking, without_asking
+from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.options import with_api, with_output
+from edge.cli.terminal.output import Output, counted, fields, line, moment, table
+from edge.domain.model import Phase
+from edge.domain.schedule.durations import format_duration, parse_duration
+from edge.domain.schedule.rollout import LIFE_CYCLE, Move, life_cycle_diagram, life_cycle_lines
+
+_CHANGE_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LISTED_MOST = 1_000  # devices a step, as the server has it
+GROUP_DEFAULT = "control"
+EPILOG = "\b\nThe moves, and from which phase to which:\n" + "\n".join(f"  {each}" for each in life_cycle_lines())
+
+
+def plan_options(command: F) -> F:
+    """What a rollout is to be: the options of `start` and of `preview`."""
+    options = (
+        click.option("--bundle", required=True, metavar="V", help="The version on its way."),
+        click.option("--steps", required=True, metavar="P,P,…", help="Rising shares in percent: 1,5,25,50,100."),
+        click.option("--every", metavar="TIME", help="How long a step lasts: 30m, 6h, 1d. Without it: until advanced."),
+        click.option("--segment", "segments", multiple=True, metavar="S", help="Only devices in S, or in another one."),
+        click.option("--first", multiple=True, metavar="S", help="Devices in S at once, whatever the share."),
+        click.option(
+            "--hold-out",
+            metavar="[NAME=]P",
+            help="A share that gets nothing before it is promoted. The same NAME (control) holds out the same devices.",
+        ),
+    )
+    command = meant_options(command)
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(epilog=EPILOG)
+def rollout() -> None:
+    """Offer a bundle to a growing share of devices."""
+
+
+@rollout.command()
+@click.argument("app")
+@click.argument("channel")
+@plan_options
+@click.option("--id", "change_id", default="", metavar="ID", help="Of a preview: draws the devices that it has shown.")
+@with_api
+def start(client: Client, out: Output, app: str, channel: str, change_id: str, **plan: Any) -> None:
+    """Start a rollout to CHANNEL of APP. What the channel offers stays what everybody else gets."""
+    if change_id and _CHANGE_ID.fullmatch(change_id) is None:
+        raise click.BadParameter("letters, digits, '.', '_' and '-' only", param_hint="--id")
+    begun = client.post(_path(app, channel), _body(**plan), change_id)
+    out.result(begun, lambda: _tell_moved(begun, "started"))
+
+
+@rollout.command()
+@click.argument("app")
+@click.argument("channel")
+@with_api
+def show(client: Client, out: Output, app: str, channel: str) -> None:
+    """Show the latest rollout of CHANNEL of APP as it is now."""
+    found = client.get(_path(app, channel))
+    pairs = [
+        ("bundle", found["bundle"]),
+        ("phase", f"{found['phase']}, since {moment(found['paused'])}" if found["paused"] else found["phase"]),
+        ("share", f"{found['share']}, offered to nobody" if found["phase"] == Phase.PAUSED.value else found["share"]),
+        ("step", f"{found['step']} of {len(found['steps'])}, since {moment(found['began'])}"),
+        ("next step", _next_step(found, app, channel)),
+        ("steps", found["steps"]),
+        ("every", format_duration(found["every_seconds"]) if found["every_seconds"] else None),
+        ("segments", found["segments"] or None),
+        ("first", found["first"] or None),
+        ("hold-out", f"{found['hold_out']} ({found['hold_out_group']})" if found["hold_out"] != "0%" else None),
+        ("started", moment(found["started"])),
+    ]
+    out.result(found, lambda: fields(pairs))
+
+
+@rollout.command()
+@click.argument("app")
+@click.argument("channel")
+@plan_options
+@click.option(
+    "--devices",
+    type=click.IntRange(0, LISTED_MOST),
+    default=0,
+    show_default=True,
+    help="List so many for each step: those that are offered the bundle from it on.",
+)
+@with_api
+def preview(client: Client, out: Output, app: str, channel: str, devices: int, **plan: Any) -> None:
+    """Show what a rollout would do, before it is started. Changes nothing.
+
+    Each step: how many of 100,000 devices are in, and what becomes of the known ones, whose reports this node still
+    holds. Anybody can send a report.
+    """
+    seen = client.post(f"{_path(app, channel, 'preview')}?devices={devices}", _body(**plan))
+    out.result(seen, lambda: _tell_preview(seen))
+
+
+@rollout.command()
+@with_output
+def diagram(out: Output) -> None:
+    """Print the life cycle as a state diagram in Mermaid's language."""
+    out.result({"diagram": life_cycle_diagram()}, lambda: click.echo(life_cycle_diagram()))
+
+
+def _add_move(move: Move) -> None:
+    legal = LIFE_CYCLE[move]
+    before = " or ".join(phase.value for phase in legal.before)
+
+    @rollout.command(move.value, help=f"{legal.meaning[0].upper()}{legal.meaning[1:]}. Needs one that is {before}.")
+    @click.argument("app")
+    @click.argument("channel")
+    @(with_asking if move is Move.PROMOTE else without_asking)
+    @with_api
+    def run(client: Client, out: Output, asking: Asking, app: str, channel: str) -> None:
+        request = Request("POST", _path(app, channel, move.value))
+        after = carry_out(client, out, asking, request, f"{move.value} the rollout to channel {channel} of {app}")
+        verb = legal.after.value.replace("_", " ")
+        out.result(after, lambda: _TOLD.get(move, _tell_moved)(after, verb))
+
+
+for _move in Move:
+    _add_move(_move)
+
+
+def _next_step(view: dict[str, Any], app: str, channel: str) -> str | None:
+    """When the next step begins, or what begins it; None where none follows."""
+    if view["next_step_at"]:
+        return moment(view["next_step_at"])
+    if view["phase"] == Phase.PAUSED.value:
+        return f"none while it is paused (edge rollout resume {app} {channel})"
+    if view["phase"] != Phase.RUNNING.value or view["step"] == len(view["steps"]):
+        return None
+    return f"when somebody begins it (edge rollout advance {app} {channel})"
+
+
+def _path(app: str, channel: str, *more: str) -> str:
+    return app_path(app, "channels", channel, "rollout", *more)
+
+
+def _body(
+    bundle: str,
+    steps: str,
+    every: str | None,
+    segments: tuple[str, ...],
+    first: tuple[str, ...],
+    hold_out: str | None,
+    downgrade: bool,
+    again: bool,
+) -> dict[str, Any]:
+    """The request; raises Invalid for a duration that is none. What else is wrong, the server says."""
+    name, named, share = (hold_out or "0").rpartition("=")
+    return {
+        "bundle": bundle,
+        "steps": [step.strip() for step in steps.split(",")],
+        "every_seconds": parse_duration(every) if every else 0,
+        "segments": list(segments),
+        "first": list(first),
+        "hold_out": share,
+        "hold_out_group": name if named else GROUP_DEFAULT,
+        "downgrade": downgrade,
+        "again": again,
+    }
+
+
+def _tell_moved(view: dict[str, Any], verb: str) -> None:
+    following = f", the next step at {moment(view['next_step_at'])}" if view["next_step_at"] else ""
+    said = verb if view["changed"] else f"no change: {view['phase']}"
+    line(
+        f"{said}: {view['bundle']} on channel {view['channel']} at {view['share']}"
+        f" (step {view['step']} of {len(view['steps'])}){following} (revision {view['revision']})"
+    )
+
+
+def _tell_paused(view: dict[str, Any], verb: str) -> None:
+    _tell_moved(view, verb)
+    line(f"nobody is offered {view['bundle']} now; devices that run it keep it; resume goes on at {view['share']}")
+    line(_waiting(view["waiting"]))
+
+
+def _tell_rolled_back(view: dict[str, Any], verb: str) -> None:
+    offers = [each["after"]["bundle"] for each in (view["impact"] or {"channels": []})["channels"] if each["after"]]
+    _tell_moved(view, verb)
+    for bundle in offers:
+        line(f"everybody on {view['channel']} is offered {bundle or 'nothing'} now")
+    tell_moves(view["impact"])
+
+
+_TOLD = {Move.PAUSE: _tell_paused, Move.ROLL_BACK: _tell_rolled_back}
+
+
+def _waiting(seen: dict[str, Any] | None) -> str:
+    """On how many devices a pause comes too late."""
+    if seen is None:
+        return "how many devices have downloaded it and not yet started could not be counted now"
+    since = f" (reports are known since {moment(seen['since'])})" if seen["since"] else ""
+    least, most = seen["downloaded"], seen["downloaded"] + seen["offered"]
+    if most == 0:
+        return f"no known device has it downloaded and not yet started{since}"
+    if least == most:
+        have = f"{counted(most, 'known device')} {'has' if most == 1 else 'have'}"
+    else:
+        have = f"between {least} and {most} known devices have"
+    return f"{have} downloaded it and will still install it at their next start{since}"
+
+
+def _begins(after_seconds: int | None) -> str:
+    if after_seconds is None:
+        return "by hand"
+    return f"after {format_duration(after_seconds)}" if after_seconds else "at once"
+
+
+def _where(known: dict[str, Any], channel: str) -> str:
+    if not known["devices"]:
+        return ""
+    return f"; {known['elsewhere']} of them not on {channel}" if known["elsewhere"] else f"; all on {channel}"
+
+
+def _tell_preview(seen: dict[str, Any]) -> None:
+    known, steps = seen["known"], seen["steps"]
+    rows = [
+        [
+            step["share"],
+            _begins(step["after_seconds"]),
+            round(step["buckets"]),
+            step["offered"],
+            step["has_it"],
+            sum(step["held_back"].values()),
+            [f"{code} {n}" for code, n in step["held_back"].items()],
+        ]
+        for step in steps
+    ]
+    table(("share", "begins", "of 100,000", "offered", "has it", "held back", "why"), rows, "no steps")
+    line("")
+    since = f", by reports since {moment(known['since'])}" if known["since"] else ""
+    more = ", and more that were not read" if known["cut"] else ""
+    devices = counted(known["devices"], "known device")
+    line(f"{devices}{since}{more}{_where(known, seen['channel'])}")
+    for step in steps:
+        for device in step["joining"]:
+            line(f"{device}  from {step['share']}")
+    line(f"nothing was changed; `start --id {seen['id']}` draws the same devices")

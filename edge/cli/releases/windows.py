@@ -1,0 +1,68 @@
+"""`edge window`: when a channel offers something new."""
+
+from typing import Any
+
+import click
+
+from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.options import with_api
+from edge.cli.terminal.output import Output, fields, line, moment
+
+
+@click.group()
+def window() -> None:
+    """Set the hours in which a channel offers something new."""
+
+
+@window.command("set")
+@click.argument("app")
+@click.argument("channel")
+@click.argument("windows", metavar="WINDOW...", nargs=-1, required=True)
+@click.option(
+    "--rollback-passes/--no-rollback-passes", default=None, help="Whether a way back is open outside of them too."
+)
+@with_api
+def set_windows(
+    client: Client, out: Output, app: str, channel: str, windows: tuple[str, ...], rollback_passes: bool | None
+) -> None:
+    """Give CHANNEL of APP these windows and no others. Outside of them, nothing new is offered.
+
+    A window is days, times and a time zone in one argument: "Mon-Fri 01:00-05:00 Europe/Paris", "Sat,Sun 22:00-06:00
+    UTC", "daily 02:00-04:00 America/New_York". One over midnight is named by the day that it begins on.
+    """
+    settings: dict[str, Any] = {"windows": windows}
+    if rollback_passes is not None:
+        settings["rollback_passes"] = rollback_passes
+    _change(client, out, app, channel, settings)
+
+
+@window.command()
+@click.argument("app")
+@click.argument("channel")
+@with_api
+def clear(client: Client, out: Output, app: str, channel: str) -> None:
+    """Take the windows from CHANNEL of APP: it is always open."""
+    _change(client, out, app, channel, {"windows": []})
+
+
+@window.command(short_help="Show the windows, and whether it is open now.")
+@click.argument("app")
+@click.argument("channel")
+@with_api
+def show(client: Client, out: Output, app: str, channel: str) -> None:
+    """Show the windows of CHANNEL of APP, whether it is open now, and when that changes."""
+    found = client.get(app_path(app, "channels", channel, "windows"))
+    pairs = (
+        ("windows", found["windows"] or "none: always open"),
+        ("open now", found["open"]),
+        ("closes", moment(found["closes_at"]) if found["closes_at"] else None),
+        ("opens", moment(found["opens_at"]) if found["opens_at"] else None),
+        ("rollback passes", found["rollback_passes"]),
+    )
+    out.result(found, lambda: fields(pairs))
+
+
+def _change(client: Client, out: Output, app: str, channel: str, settings: dict[str, Any]) -> None:
+    after = client.patch(app_path(app, "channels", channel), settings)
+    opens = f"opens {', '.join(after['windows'])}" if after["windows"] else "is always open"
+    out.result(after, lambda: line(f"{'' if after['changed'] else 'no change: '}channel {channel} {opens}"))

@@ -1,0 +1,216 @@
+"""Before a change takes something from devices, the command line says which ones it affects: a summary on one screen,
+and a question.
+
+The summary is the server's own answer to the same request as a dry run, so what the server refuses is refused before
+anybody is asked. Without a terminal there is nobody to ask: `--yes` answers beforehand, and without it nothing is
+changed and the exit code is 2.
+"""
+
+import functools
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from edge.cli.terminal.client import Client
+from edge.cli.terminal.output import Output, counted, line, moment, note
+
+SHOWN_LIMIT = 8  # channels, bundles, groups of devices: what fits on one screen; --json tells more
+NOBODY_THERE = 2  # as for wrong usage: nothing was sent
+_DOING = {
+    "create": "creating",
+    "delete": "deleting",
+    "promote": "promoting",
+    "prune": "pruning",
+    "publish": "publishing",
+    "set": "setting",
+    "undo": "undoing",
+    "withdraw": "withdrawing",
+}
+
+F = TypeVar("F", bound=Callable[..., Any])
+Foreseen = dict[str, Any]
+
+
+class Asking(NamedTuple):
+    """What `--yes` and `--dry-run` say."""
+
+    yes: bool
+    dry_run: bool
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    body: Any = None
+
+
+class NobodyToAsk(click.ClickException):
+    exit_code = NOBODY_THERE
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"edge: {self.message}", err=True)
+
+
+def with_asking(command: F) -> F:
+    """Adds --yes and --dry-run, as an Asking called `asking`."""
+
+    @click.option("--yes", "-y", is_flag=True, help="Do it without asking; for scripts.")
+    @click.option("--dry-run", is_flag=True, help="Say what it would do and which devices it affects; change nothing.")
+    @functools.wraps(command)
+    def run(*args: Any, yes: bool, dry_run: bool, **kwargs: Any) -> Any:
+        return command(*args, asking=Asking(yes, dry_run), **kwargs)
+
+    return run  # type: ignore[return-value]
+
+
+def without_asking(command: F) -> F:
+    """For a verb that stops something, or goes on as planned: it has no such options, and its Asking says yes."""
+    return functools.wraps(command)(functools.partial(command, asking=Asking(yes=True, dry_run=False)))  # type: ignore[return-value]
+
+
+def carry_out(
+    client: Client,
+    out: Output,
+    asking: Asking,
+    request: Request,
+    what: str | Callable[[Foreseen], str],
+    *,
+    settle: Callable[[Foreseen], Any] | None = None,
+    type_in: str = "",
+) -> Any:
+    """The answer to the request, once somebody has said yes. `what` names the change; `settle` gives the body of what
+    the summary has shown; `type_in` has to be typed instead of a yes.
+
+    Raises NobodyToAsk, and click's Exit after a dry run or a no.
+    """
+    if asking.yes and not asking.dry_run:
+        return client.send(*request)
+    foreseen = client.send(request.method, f"{request.path}?dry_run=true", request.body)
+    name = what if isinstance(what, str) else what(foreseen)
+    if asking.dry_run:
+        out.result(foreseen, lambda: _tell(name, foreseen, line))
+        raise click.exceptions.Exit(0)
+    if not foreseen["changed"]:  # nothing to ask about, and nothing to send
+        return {key: value for key, value in foreseen.items() if key not in ("dry_run", "impact")}
+    need_somebody(asking, name, foreseen["impact"]["devices"])
+    _tell(name, foreseen, note)
+    _ask(type_in)
+    body = request.body if settle is None else settle(foreseen)
+    return client.send(request.method, request.path, body)
+
+
+def need_somebody(asking: Asking, what: str, devices: dict[str, Any] | None = None) -> None:
+    """`devices` is the impact on them, where it is known. Raises NobodyToAsk where there is no terminal and no option
+    that answers."""
+    if not (asking.yes or asking.dry_run or (sys.stdin.isatty() and sys.stderr.isatty())):
+        seen = "which devices it affects" if devices and devices["touched"] else "what it would do"
+        raise NobodyToAsk(
+            f"{_doing(what)} needs confirmation: add --yes, or --dry-run to see {seen}; nothing was changed"
+        )
+
+
+def _doing(what: str) -> str:
+    """`withdrawing 1.0.3 of com.acme`, without what comes after it: the reason, say."""
+    verb, _, rest = re.split("[:,] ", what)[0].partition(" ")
+    return f"{_DOING[verb]} {rest}"
+
+
+def _ask(type_in: str) -> None:
+    """Raises click's Exit for a no."""
+    if type_in:
+        agreed = click.prompt(f"type {type_in} to do it", default="", show_default=False, err=True) == type_in
+    else:
+        agreed = click.confirm("Continue?", err=True)
+    if not agreed:
+        note("nothing was changed")
+        raise click.exceptions.Exit(1)
+
+
+def _tell(what: str, foreseen: Foreseen, say: Callable[[str], None]) -> None:
+    say(what)
+    if not foreseen["changed"]:
+        return say("  changes nothing")
+    for text in _sentences(foreseen["impact"]):
+        say(f"  {text}")
+    return None
+
+
+def _sentences(impact: dict[str, Any]) -> Iterator[str]:
+    channels = impact["channels"]
+    for each in channels[:SHOWN_LIMIT]:
+        yield _channel(each)
+    more = len(channels[SHOWN_LIMIT:]) + impact["more_channels"]
+    if more:
+        yield f"and {counted(more, 'channel')} more"
+    if not channels:
+        yield "what channels offer does not change"
+    for verb in ("withdrawn", "removed"):
+        if bundles := impact[verb]:
+            rest = f", and {len(bundles) - SHOWN_LIMIT} more" if len(bundles) > SHOWN_LIMIT else ""
+            yield f"{verb}: {', '.join(bundles[:SHOWN_LIMIT])}{rest}"
+    yield from _devices(impact)
+
+
+def _channel(each: dict[str, Any]) -> str:
+    name, before, after = f"channel {each['channel']}", each["before"], each["after"]
+    if after is None:
+        return f"{name}: goes; it {_offers(before)}"
+    if before is None:
+        return f"{name}: is new; {_offers(after)}, {_visibility(after)}"
+    said = [f"{_offers(after)} instead of {_bundle(before)}" if before["bundle"] != after["bundle"] else _offers(after)]
+    if before["public"] != after["public"]:
+        said.append(f"becomes {_visibility(after)}")
+    for kind, words in (("rollout", "the rollout of"), ("experiment", "experiment")):
+        if before[kind] != after[kind]:
+            said.append(f"{words} {before[kind]} ends" if before[kind] else f"{words} {after[kind]} runs")
+    said.append(f"falls back to {after['last_good'] or 'builtin'}")
+    return f"{name}: {', '.join(said)}"
+
+
+def _devices(impact: dict[str, Any]) -> Iterator[str]:
+    seen = impact["devices"]
+    if seen is None:
+        yield "known devices could not be asked now"
+        return
+    since = f", by reports since {moment(seen['since'])}" if seen["since"] else ""
+    more = ", and more that were not read" if seen["cut"] else ""
+    yield f"{counted(seen['devices'], 'known device')}{since}{more}{_changing(seen)}"
+    for each in seen["moves"][:SHOWN_LIMIT]:
+        yield f"  {counted(each['devices'], 'device')}{_move(each)}"
+    concerned = {
+        *impact["withdrawn"],
+        *impact["removed"],
+        *(c["before"]["bundle"] for c in impact["channels"] if c["before"]),
+    }
+    for each in seen["running"]:
+        if each["bundle"] in concerned:
+            yield f"  {counted(each['devices'], 'device')} on {each['bundle']} now"
+
+
+def _changing(seen: dict[str, Any]) -> str:
+    if not seen["devices"]:
+        return ""
+    touched = seen["touched"]
+    return f"; {touched or 'none'} of them affected" + (":" if touched else "")
+
+
+def _move(each: dict[str, Any]) -> str:
+    if each.get("runs") == each["becomes"]:  # a node of an earlier release does not tell what they run
+        stays = "keeps" if each["devices"] == 1 else "keep"
+        return f" {stays} {each['becomes']} and will not get {each['was']}"
+    return f": {each['becomes']} instead of {each['was']}"
+
+
+def _offers(view: dict[str, Any]) -> str:
+    return f"offers {_bundle(view)}"
+
+
+def _bundle(view: dict[str, Any]) -> str:
+    return view["bundle"] or "nothing"
+
+
+def _visibility(view: dict[str, Any]) -> str:
+    return "public" if view["public"] else "private"

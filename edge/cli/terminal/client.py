@@ -1,0 +1,277 @@
+"""The control API from the outside: JSON requests, and uploads streamed from disk over kept-alive connections.
+
+Plain blocking HTTP/1.1 of the standard library, to one server, from any number of threads; proxies and redirects are
+not followed, so the token goes nowhere else. A change carries its own id, so it is sent again when the connection
+breaks and is still carried out once. Every failure is an EdgeError.
+"""
+
+import http.client
+import os
+import socket
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from edge import __version__
+from edge.cli.terminal.output import Advance
+from edge.domain.errors import EdgeError, Invalid
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 300.0  # of silence: the server verifies every file of a published bundle, 1 GiB on a small machine
+ATTEMPTS = 3  # for one request: a restart of the server is over within the pauses between them
+PAUSE_SECONDS = 0.25  # before the second attempt; doubled each time
+BLOCK_BYTES = 256 * 1024  # read from disk and sent at once
+ANSWER_LIMIT_BYTES = 256 * 1024**2  # an app's 100,000 overrides are 10 MB; more is not our server
+CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Refused(EdgeError):
+    """The server's own error: its code and message. `answered` is the HTTP status."""
+
+    def __init__(self, answered: int, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.answered = answered
+
+
+class Unreachable(EdgeError):
+    """No answer: the message names the address and the reason."""
+
+
+class _Error(msgspec.Struct):
+    error: str
+    message: str
+
+
+class _Upload(NamedTuple):
+    file: BinaryIO
+    bytes: int
+    advance: Advance
+
+
+class _Request(NamedTuple):
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes | _Upload | None
+
+
+class Client:
+    """Requests to the control port at `url`, authorised by `token`. Close it when done, from any thread."""
+
+    def __init__(self, url: str, token: str) -> None:
+        """Raises Invalid `invalid_url`, `invalid_token`."""
+        self._url = url.rstrip("/")
+        self._connect = _connector(self._url)
+        self._prefix = urlsplit(self._url).path
+        if not (token.isascii() and token.isprintable()):
+            raise Invalid("invalid_token", "a token has printable ASCII characters only")
+        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": f"edge/{__version__}"}
+        self._idle: list[http.client.HTTPConnection] = []
+        self._busy: set[http.client.HTTPConnection] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        return self._json(method, path, body)
+
+    def get(self, path: str) -> Any:
+        return self._json("GET", path)
+
+    def post(self, path: str, body: Any = None, change_id: str = "") -> Any:
+        """`change_id` is the change's own id where somebody has given it one."""
+        return self._json("POST", path, body, change_id)
+
+    def put(self, path: str, body: Any) -> Any:
+        return self._json("PUT", path, body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._json("PATCH", path, body)
+
+    def delete(self, path: str) -> Any:
+        return self._json("DELETE", path)
+
+    def upload(self, path: str, file: Path, advance: Advance, content_type: str = "application/octet-stream") -> Any:
+        """PUT the file's bytes, streamed; `advance` is told each block's size, and takes it back to send it again."""
+
+        def advance_or_stop(count: int) -> None:
+            if self._closed:
+                raise Unreachable("stopped", "the upload was stopped")
+            advance(count)
+
+        with file.open("rb") as stream:
+            size_bytes = os.fstat(stream.fileno()).st_size
+            headers = {"Content-Type": content_type, "Content-Length": str(size_bytes)}
+            return self._exchange(_Request("PUT", path, headers, _Upload(stream, size_bytes, advance_or_stop)))
+
+    def close(self) -> None:
+        """No more requests. Those under way in other threads end at once, and are not tried again."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            for connection in self._busy:
+                _wake(connection)
+        for connection in idle:
+            connection.close()
+
+    def _json(self, method: str, path: str, body: Any = None, change_id: str = "") -> Any:
+        encoded = None if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
+        headers = {"Content-Type": "application/json"} if encoded is not None else {}
+        headers |= {"Idempotency-Key": change_id} if change_id else {}
+        return self._exchange(_Request(method, path, headers, encoded))
+
+    def _exchange(self, request: _Request) -> Any:
+        """Send the request, again where the connection broke, and decode the answer."""
+        headers = {**self._headers, **request.headers}
+        if request.method in CHANGES:
+            headers.setdefault("Idempotency-Key", uuid.uuid4().hex)
+        request = request._replace(path=self._prefix + request.path, headers=headers)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._connection(fresh=attempt > 1) as connection:
+                    status, content = _attempt(connection, request)
+                return _decode(status, content)
+            except (OSError, http.client.HTTPException) as error:
+                lasting = isinstance(error, ssl.SSLCertVerificationError)
+                if lasting or self._closed or attempt == ATTEMPTS:
+                    raise Unreachable("unreachable", f"no answer from {self._url}: {_reason(error)}") from error
+            time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
+        raise AssertionError("the last attempt returns or raises")
+
+    @contextmanager
+    def _connection(self, fresh: bool) -> Iterator[http.client.HTTPConnection]:
+        """An idle connection or a new one. It is kept for the next request unless something went wrong.
+
+        An idle one may have been closed by the server meanwhile, so a second attempt takes a `fresh` one.
+        """
+        with self._lock:
+            connection = self._idle.pop() if self._idle and not fresh else None
+            connection = connection or self._connect()
+            self._busy.add(connection)
+        kept = False
+        try:
+            if connection.sock is None:
+                connection.connect()
+                connection.sock.settimeout(ANSWER_SECONDS)  # type: ignore[attr-defined]
+            yield connection
+            kept = not self._closed
+        finally:
+            with self._lock:
+                self._busy.remove(connection)
+                if kept:
+                    self._idle.append(connection)
+            if not kept:
+                connection.close()
+
+
+def app_path(app: str, *parts: str) -> str:
+    """`/v1/apps/<app>/<parts>`, each quoted."""
+    return "/".join(["/v1/apps", quote(app, safe=""), *(quote(part, safe="") for part in parts)])
+
+
+def _attempt(connection: http.client.HTTPConnection, request: _Request) -> tuple[int, bytes]:
+    """Send once and read the answer whole. Raises OSError or HTTPException when the connection breaks."""
+    if not isinstance(request.body, _Upload):
+        connection.request(request.method, request.path, request.body, request.headers)
+        return _read(connection)
+    sending = _Counted(request.body)
+    try:
+        return _send(connection, request, sending)
+    except (OSError, http.client.HTTPException):
+        request.body.advance(-sending.sent_bytes)
+        raise
+
+
+def _send(connection: http.client.HTTPConnection, request: _Request, sending: "_Counted") -> tuple[int, bytes]:
+    try:
+        # http.client takes whatever has a `read`; its stub wants a whole file.
+        connection.request(request.method, request.path, sending, request.headers)  # type: ignore[arg-type]
+    except (BrokenPipeError, ConnectionResetError):
+        # Refused half-way: the reason is there to be read, unless the connection simply broke.
+        answered = _read(connection)
+        connection.close()
+        return answered
+    return _read(connection)
+
+
+def _wake(connection: http.client.HTTPConnection) -> None:
+    """End what another thread waits for on this connection; closing it under that thread would not wake it."""
+    if connection.sock is not None:
+        with suppress(OSError):  # it may have ended by itself
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _read(connection: http.client.HTTPConnection) -> tuple[int, bytes]:
+    with connection.getresponse() as response:
+        content = response.read(ANSWER_LIMIT_BYTES + 1)
+        if len(content) > ANSWER_LIMIT_BYTES:
+            raise http.client.HTTPException(f"an answer of more than {ANSWER_LIMIT_BYTES} bytes")
+        return response.status, content
+
+
+def _decode(status: int, content: bytes) -> Any:
+    try:
+        if 200 <= status < 300:
+            return msgspec.json.decode(content)
+        error = msgspec.json.decode(content, type=_Error)
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+        raise Refused(
+            status, "unexpected_answer", f"HTTP status {status} and no JSON: is this a control port?"
+        ) from failure
+    raise Refused(status, error.error, error.message)
+
+
+class _Counted:
+    """An upload's bytes from their beginning: never more than were promised, and told as they are read."""
+
+    def __init__(self, upload: _Upload) -> None:
+        upload.file.seek(0)
+        self._upload = upload
+        self.sent_bytes = 0
+
+    def read(self, count: int) -> bytes:
+        block = self._upload.file.read(min(count, self._upload.bytes - self.sent_bytes))
+        if not block and self.sent_bytes < self._upload.bytes:
+            raise Invalid("file_changed", f"{self._upload.file.name} became shorter while it was sent")
+        self.sent_bytes += len(block)
+        self._upload.advance(len(block))
+        return block
+
+
+def _connector(url: str) -> Callable[[], http.client.HTTPConnection]:
+    host, port = parse_address(url)
+    if url.startswith("http:"):
+        return lambda: http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS, blocksize=BLOCK_BYTES)
+    context = ssl.create_default_context()
+    return lambda: http.client.HTTPSConnection(
+        host, port, timeout=CONNECT_SECONDS, blocksize=BLOCK_BYTES, context=context
+    )
+
+
+def parse_address(url: str) -> tuple[str, int | None]:
+    """Host and port of an http(s) address. Raises Invalid `invalid_url`."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and not (parts.query or parts.fragment or parts.username)
+        if parts.hostname and usable and url.isascii() and url.isprintable() and " " not in url:
+            return parts.hostname, parts.port
+    except ValueError:
+        pass
+    raise Invalid("invalid_url", f"{url!r} is not an address like http://127.0.0.1:8081")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused (is `edge serve` running there?)"
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLCertVerificationError):
+        return "there is no TLS on that port (is it an http:// address?)"
+    if isinstance(error, TimeoutError):
+        return "it took too long"
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -1,0 +1,130 @@
+"""The demo as a person runs it: twice in one folder, stopped by Ctrl-C; and the check that proves itself."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from contextlib import closing
+
+from edge.cli.demo.release import APP, BETA, NATIVE, RELEASES
+from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, TESTER
+from edge.cli.terminal.client import Client, app_path
+
+START_SECONDS = 30.0
+FREE_PORTS = {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"}
+
+
+def demo(folder, *words: str) -> subprocess.Popen:
+    environment = os.environ | FREE_PORTS
+    command = [sys.executable, "-m", "edge", "demo", *words]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def stop(process: subprocess.Popen) -> tuple[int, str]:
+    process.send_signal(signal.SIGINT)
+    said = "".join(process.communicate(timeout=START_SECONDS))
+    return process.returncode, said
+
+
+def test_the_check_walks_a_device_and_says_every_step(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "edge", "demo", "--check"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    steps = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    assert steps[:-1] == ["publish", "check", "download", "verify and install", "report", "check again", "count"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_run_finds_its_state_and_ctrl_c_stops_it(tmp_path):
+    for expected in ("published", "found"):
+        process = demo(tmp_path, "--json")
+        facts = json.loads(process.stdout.readline())
+        assert facts["releases"] == {release.version: expected for release in (*RELEASES, BETA)}
+        with urllib.request.urlopen(f"http://127.0.0.1:{facts['device_port']}/readyz") as answer:
+            assert json.load(answer) == {"ready": True}
+        assert stop(process) == (0, "")
+
+
+def ask(port, **changed):
+    """What the node answers a device: the version, or the code of why there is none."""
+    question = {"platform": "android", "device_id": "00009a6b-eefe-490a-9c60-8e965132ae51", "app_id": APP} | changed
+    question |= {"version_build": NATIVE, "version_name": NATIVE, "plugin_version": "8.51.14"}
+    address = f"http://127.0.0.1:{port}/updates"
+    with urllib.request.urlopen(urllib.request.Request(address, json.dumps(question).encode())) as answer:
+        said = json.load(answer)
+    return said.get("error") or said["version"]
+
+
+def control(folder, facts):
+    token = (folder / "edge-data" / "node" / "admin.token").read_text().strip()
+    return closing(Client(f"http://127.0.0.1:{facts['control_port']}", token))
+
+
+def test_segments_lead_where_they_say_and_stay_as_somebody_changed_them(tmp_path):
+    process = demo(tmp_path, "--json")
+    facts = json.loads(process.stdout.readline())
+    port = facts["device_port"]
+    assert facts["segments"] == [each.name for each in SEGMENTS]
+    assert [ask(port, custom_id=each) for each in (TESTER, "anna", "carla", "")] == [BETA.version] * 2 + ["1.0.2"] * 2
+    assert ask(port, custom_id="corp-7") in ("1.0.2", "outside_maintenance_window")
+    with control(tmp_path, facts) as client:
+        client.patch(app_path(APP, "segments", "enterprise"), {"where": "is_emulator", "channel": None})
+        revision = client.patch(app_path(APP, "channels", ENTERPRISE), {"windows": []})["revision"]
+    assert stop(process) == (0, "")
+    process = demo(tmp_path, "--json")
+    facts = json.loads(process.stdout.readline())
+    with control(tmp_path, facts) as client:
+        assert client.get(app_path(APP))["revision"] == revision
+        assert client.get(app_path(APP, "segments", "enterprise"))["where"] == "is_emulator"
+    assert stop(process) == (0, "")
+
+
+def test_people_get_a_request_that_works_as_it_is_printed(tmp_path):
+    process = demo(tmp_path)
+    said = ""
+    while "Ctrl-C stops" not in said:
+        said += process.stdout.readline()
+    curl = next(line for line in said.splitlines() if line.strip().startswith("curl"))
+    question = curl.partition(" -d '")[2].rstrip("'")
+    address = curl.split()[2]
+    request = urllib.request.Request(address, question.encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        assert json.load(answer)["version"] == RELEASES[-1].version
+    assert APP in said
+    code, rest = stop(process)
+    assert (code, "the next run goes on" in rest) == (0, True)
+
+
+def test_a_second_node_on_the_same_data_is_one_line(tmp_path):
+    first = demo(tmp_path, "--json")
+    assert first.stdout.readline()
+    done = subprocess.run(
+        [sys.executable, "-m", "edge", "demo"],
+        cwd=tmp_path,
+        env=os.environ | FREE_PORTS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "edge: edge-data/node/telemetry/facts is in use: another node runs on this data\n"
+    stop(first)
+
+
+def test_a_taken_port_is_one_line(tmp_path):
+    first = demo(tmp_path / ".", "--json")
+    port = json.loads(first.stdout.readline())["device_port"]
+    other = tmp_path / "other"
+    other.mkdir()
+    taken = os.environ | FREE_PORTS | {"EDGE_DEVICES_PORT": str(port)}
+    done = subprocess.run(
+        [sys.executable, "-m", "edge", "serve"], cwd=other, env=taken, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"edge: cannot listen on *:{port}: Address already in use\n"
+    stop(first)

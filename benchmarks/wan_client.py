@@ -25,9 +25,9 @@ import aiohttp
 
 from edge.device.identity import Identity, build_info
 from edge.device.ledger import Outcome, Request, Result
-from edge.device.manifest_download import parallel_files
 from edge.device.profile import build_profile
-from edge.device.simulator import Device
+from edge.device.simulators.capacitor import Device
+from edge.device.updating.manifest_download import parallel_files
 from edge.domain.model import Platform
 
 PLUGIN = "8.51.23"  # asks for manifests and reads brotli

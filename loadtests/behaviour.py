@@ -16,7 +16,7 @@ import gevent.pool
 from locust import FastHttpUser, constant, events, task
 from locust.exception import CatchResponseError
 
-from edge.device.answer import Answer, Blocked, NoUpdate, UpdateFound
+from edge.device.updating.answer import Answer, Blocked, NoUpdate, UpdateFound
 from loadtests.devices import LoadDevice
 from loadtests.mix import load_mix
 from loadtests.schedule import Timetable

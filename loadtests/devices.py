@@ -8,9 +8,9 @@ import random
 import uuid
 from typing import Any, NamedTuple
 
-from edge.device.answer import Answer, read_answer
 from edge.device.identity import Identity, build_info, user_agent, zip_user_agent
 from edge.device.profile import Profile
+from edge.device.updating.answer import Answer, read_answer
 from loadtests.mix import Mix
 from loadtests.world import APP, CURRENT, NATIVE
 

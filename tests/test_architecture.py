@@ -48,6 +48,7 @@ BELOW_WITHIN = {
         "demo": {"terminal", "publishing", "node"},
         "": {"terminal", "app_folder", "publishing", "releases", "devices", "node", "demo"},
     },
+    "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "node": {  # the lane and aiohttp's side never import each other
         "": set(),
         "observing": set(),

@@ -4,7 +4,7 @@ The apps have six times as many files as a worker keeps open. On a node of our o
 memory once a second, so that most reads are from the disk; elsewhere that is for the machine's owner to arrange.
 """
 
-from edge.device.answer import UpdateFound
+from edge.device.updating.answer import UpdateFound
 from loadtests.behaviour import DeviceUser, expect_update
 from loadtests.devices import draw_device
 from loadtests.verdict import judge_as

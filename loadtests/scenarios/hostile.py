@@ -14,7 +14,7 @@ from gevent import socket
 from locust import FastHttpUser, constant_throughput, task
 from locust.exception import CatchResponseError
 
-from edge.device.answer import UpdateFound
+from edge.device.updating.answer import UpdateFound
 from loadtests.behaviour import PATIENCE_SECONDS, DeviceUser, expect_nothing_new, expect_update
 from loadtests.devices import draw_device
 from loadtests.verdict import judge_as

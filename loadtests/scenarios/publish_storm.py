@@ -13,7 +13,7 @@ from locust import LoadTestShape, events
 from locust.runners import MasterRunner, WorkerRunner
 
 from edge.cli.terminal.client import Client
-from edge.device.answer import Answer, UpdateFound
+from edge.device.updating.answer import Answer, UpdateFound
 from loadtests.behaviour import DeviceUser
 from loadtests.devices import draw_device
 from loadtests.verdict import judge_as

@@ -6,7 +6,7 @@ whose whole file had arrived asks past the end, as Android does, and must get wh
 
 import time
 
-from edge.device.answer import UpdateFound
+from edge.device.updating.answer import UpdateFound
 from loadtests.behaviour import DeviceUser, expect_update, is_promised
 from loadtests.devices import LoadDevice, draw_device
 from loadtests.verdict import judge_as

@@ -4,7 +4,7 @@ The share that updates is an assumption too: a release a week that most devices 
 day: some 3 of 100 launches find something new.
 """
 
-from edge.device.answer import UpdateFound
+from edge.device.updating.answer import UpdateFound
 from loadtests.behaviour import DeviceUser, expect_nothing_new, expect_update
 from loadtests.devices import draw_device
 from loadtests.verdict import judge_as

@@ -9,11 +9,11 @@ from typing import Any
 
 import aiohttp
 
-from edge.device.electron import ElectronDevice
 from edge.device.identity import Identity
 from edge.device.ledger import Outcome, Result
 from edge.device.profile import build_profile
-from edge.device.simulator import Device
+from edge.device.simulators.capacitor import Device
+from edge.device.simulators.electron import ElectronDevice
 from edge.device.state import BundleStatus, DeviceState, Installed
 from edge.domain.model import Platform
 from tests.real_plugin.phone import Answered, Launch, Phone, Report, read_request

@@ -32,7 +32,7 @@ from edge.device.identity import Identity
 from edge.device.ledger import Outcome, Result
 from edge.device.network import Cut, CutKind, CutPlan
 from edge.device.profile import build_profile
-from edge.device.simulator import Device
+from edge.device.simulators.capacitor import Device
 from edge.domain.model import Platform
 
 APP = "com.example.walk"

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from edge.device.identity import Identity
 from edge.device.profile import build_profile
-from edge.device.simulator import Device
+from edge.device.simulators.capacitor import Device
 from edge.domain.model import Platform
 
 APP = "com.example.app"

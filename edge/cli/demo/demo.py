@@ -28,7 +28,7 @@ from edge.config import Config, load_config
 from edge.device.identity import Identity
 from edge.device.ledger import Outcome, Result
 from edge.device.profile import build_profile
-from edge.device.simulator import Device
+from edge.device.simulators.capacitor import Device
 from edge.domain.model import AppId, Platform
 from edge.node.observing.log import set_up_logging
 

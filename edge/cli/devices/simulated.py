@@ -82,10 +82,10 @@ async def _run(
 ) -> "Outcome":
     import aiohttp
 
-    from edge.device.electron import ElectronDevice
     from edge.device.identity import Identity
     from edge.device.profile import build_profile
-    from edge.device.simulator import Device
+    from edge.device.simulators.capacitor import Device
+    from edge.device.simulators.electron import ElectronDevice
     from edge.domain.model import Platform
 
     profile = build_profile(Platform(given["platform"]), given["plugin"])

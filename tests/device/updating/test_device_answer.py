@@ -5,7 +5,8 @@ import json
 import pytest
 from places import ROOT
 
-from edge.device.answer import (
+from edge.device.profile import build_profile
+from edge.device.updating.answer import (
     BACKEND_REFUSAL,
     DOWNLOAD_FAIL,
     Blocked,
@@ -18,7 +19,6 @@ from edge.device.answer import (
     no_answer,
     read_answer,
 )
-from edge.device.profile import build_profile
 from edge.domain.model import Platform
 
 URL = "https://updates.example.com/noop.zip"

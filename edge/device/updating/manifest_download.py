@@ -9,11 +9,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from edge.device.answer import ManifestFile, UpdateFound
-from edge.device.crypto import DeviceKey
 from edge.device.failure import Cause, ProcessKilled, UpdateFailed
 from edge.device.ledger import Ledger, Progress, ProgressListener
-from edge.device.manifest_files import (
+from edge.device.network import Incoming, Network, TransferFailed
+from edge.device.profile import ManifestProfile, Profile
+from edge.device.state import DeviceState
+from edge.device.updating.answer import ManifestFile, UpdateFound
+from edge.device.updating.crypto import DeviceKey
+from edge.device.updating.manifest_files import (
     BROTLI_SUFFIX,
     cache_names,
     check_paths,
@@ -24,9 +27,6 @@ from edge.device.manifest_files import (
     partial_name,
     target_name,
 )
-from edge.device.network import Incoming, Network, TransferFailed
-from edge.device.profile import ManifestProfile, Profile
-from edge.device.state import DeviceState
 
 FILE_FAILED = "download_manifest_file_fail"
 PARALLEL_FLOOR, PARALLEL_CEILING = 8, 64  # around twice the cores, device-protocol §5.4

@@ -11,9 +11,9 @@ from pkgutil import get_data
 import pytest
 from factories import a_bundle, a_manifest
 
-from edge.device.answer import Blocked as BlockedOnDevice
-from edge.device.answer import NoUpdate, Revert, UpdateFound, read_answer
 from edge.device.profile import build_profile
+from edge.device.updating.answer import Blocked as BlockedOnDevice
+from edge.device.updating.answer import NoUpdate, Revert, UpdateFound, read_answer
 from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.model import AppId, DeviceId, Platform, Sent, UpdateCheck
 from edge.domain.versions import coerce_native

@@ -8,8 +8,8 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from edge.device.decode import Fields, Undecodable, decode_android, decode_ios
 from edge.device.profile import BreakingEvent, NoUpdateAnswer, Profile, RateLimit
+from edge.device.updating.decode import Fields, Undecodable, decode_android, decode_ios
 
 DOWNLOAD_FAIL = "download_fail"
 BACKEND_REFUSAL = "backend_refusal"

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from device_world import crc32, files_in, hashes, sha256, web_build, zipped
 from places import ROOT
 
-from edge.device.crypto import DeviceKey, Undecryptable
 from edge.device.ledger import Result
 from edge.device.profile import Brotli, Encryption
+from edge.device.updating.crypto import DeviceKey, Undecryptable
 
 FILES = web_build(1)
 ARCHIVE = zipped(FILES)

@@ -3,10 +3,10 @@
 import pytest
 from device_world import APP, DEVICE_ID, files_in, hashes, sha256, web_build, zipped
 
-from edge.device.electron import ElectronDevice
 from edge.device.identity import Identity
 from edge.device.ledger import Result
 from edge.device.profile import build_profile
+from edge.device.simulators.electron import ElectronDevice
 from edge.domain.model import Platform
 
 FILES = web_build(1)

@@ -17,14 +17,14 @@ from urllib.parse import urlencode
 import aiohttp
 
 from edge.device.channels import Answered
-from edge.device.crypto import DeviceKey, Undecryptable
 from edge.device.failure import UpdateFailed
 from edge.device.identity import Identity, build_info, user_agent
 from edge.device.ledger import Ledger, Outcome, Progress, ProgressListener, Result
 from edge.device.network import CutPlan, Network, TransferFailed
 from edge.device.profile import Encryption, Profile
 from edge.device.state import BUILTIN_ID, BundleStatus, DeviceState, Installed
-from edge.device.zip_install import unpack
+from edge.device.updating.crypto import DeviceKey, Undecryptable
+from edge.device.updating.zip_install import unpack
 
 NOTHING_NEW = "no_new_version_available"
 RESPONSE_TIMEOUT_SECONDS = 20.0

@@ -7,18 +7,18 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-from edge.device.answer import UpdateFound
-from edge.device.crypto import DeviceKey, Undecryptable, split_session_key
 from edge.device.failure import Cause, StillRetrying, UpdateFailed
 from edge.device.ledger import Ledger, Progress, ProgressListener
-from edge.device.manifest_download import ManifestDownloader
-from edge.device.manifest_files import cache_names, fits_cache
 from edge.device.network import Network
 from edge.device.profile import Encryption, ManifestProfile, Profile
 from edge.device.reports import Reporter
 from edge.device.state import BundleStatus, DeviceState, Installed
-from edge.device.zip_download import Sleep, ZipDownloader
-from edge.device.zip_install import install_zip
+from edge.device.updating.answer import UpdateFound
+from edge.device.updating.crypto import DeviceKey, Undecryptable, split_session_key
+from edge.device.updating.manifest_download import ManifestDownloader
+from edge.device.updating.manifest_files import cache_names, fits_cache
+from edge.device.updating.zip_download import Sleep, ZipDownloader
+from edge.device.updating.zip_install import install_zip
 
 IOS_DOWNLOADED_PERCENT = 70  # of a zip; iOS says nothing between 0 and this (device-protocol §5.3)
 ANDROID_FIRST_PERCENT = 10  # which the first bytes are

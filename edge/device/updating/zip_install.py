@@ -9,9 +9,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from edge.device.crypto import DeviceKey, Undecryptable, split_session_key
 from edge.device.failure import Cause, UpdateFailed
 from edge.device.profile import PlainZipWithKey, Profile, ZipChecksum
+from edge.device.updating.crypto import DeviceKey, Undecryptable, split_session_key
 
 _CHUNK_BYTES = 1 << 20
 

@@ -15,20 +15,20 @@ from typing import Any
 
 import aiohttp
 
-from edge.device import answer as answers
-from edge.device.answer import Answer, UpdateFound, no_answer, read_answer
 from edge.device.channels import Answered, Channels
-from edge.device.crypto import DeviceKey
 from edge.device.failure import Cause, ProcessKilled, StillRetrying, UpdateFailed
 from edge.device.identity import Identity, build_info, user_agent, zip_user_agent
-from edge.device.install import Installer
 from edge.device.ledger import Ledger, Outcome, Progress, ProgressListener, Result
 from edge.device.network import CutPlan, Network, TransferFailed
 from edge.device.profile import Profile, RateLimit
 from edge.device.rate_limit import RateGate
 from edge.device.reports import Reporter
 from edge.device.state import BUILTIN_ID, BundleStatus, DeviceState, Installed
-from edge.device.zip_download import Sleep
+from edge.device.updating import answer as answers
+from edge.device.updating.answer import Answer, UpdateFound, no_answer, read_answer
+from edge.device.updating.crypto import DeviceKey
+from edge.device.updating.install import Installer
+from edge.device.updating.zip_download import Sleep
 
 RESPONSE_TIMEOUT_SECONDS = 20.0  # the plugin's default
 STUCK_DOWNLOAD_SECONDS = 600.0  # after which a "download in progress" mark is thought forgotten, device-protocol §1.8

@@ -7,10 +7,10 @@ import pytest
 from device_world import files_in, hashes, sha256, web_build
 
 from edge.device.ledger import Result
-from edge.device.manifest_download import parallel_files
-from edge.device.manifest_files import decode_brotli
 from edge.device.network import Cut, CutKind, CutPlan
 from edge.device.state import BundleStatus
+from edge.device.updating.manifest_download import parallel_files
+from edge.device.updating.manifest_files import decode_brotli
 
 FILES = web_build(1)
 

@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 
 import brotli
 
-from edge.device.answer import ManifestFile
-from edge.device.crypto import DeviceKey, Undecryptable
 from edge.device.failure import Cause, UpdateFailed
 from edge.device.profile import Brotli, ManifestProfile, PathRules, Profile, ReusedName, SameBaseName
+from edge.device.updating.answer import ManifestFile
+from edge.device.updating.crypto import DeviceKey, Undecryptable
 
 BROTLI_SUFFIX = ".br"
 _EMPTY_STREAM = b"\x1b\x00\x06"

@@ -32,9 +32,7 @@ VERBS: Mapping[str, Verb] = {
     "demo": Verb("demo.demo", "demo", "Serve a demo app, or prove that the node works."),
     "device": Verb("devices.simulated", "device", "Behave as a device does; see what is known of one."),
     "doctor": Verb("node.doctor", "doctor", "See what of this host limits delivery."),
-    "experiment": Verb(
-        "edge.cli.releases.experiments", "experiment", "Offer several bundles side by side and keep one."
-    ),
+    "experiment": Verb("releases.experiments", "experiment", "Offer several bundles side by side and keep one."),
     "explain": Verb("devices.explain", "explain", "Show how a device's check is decided."),
     "history": Verb("releases.history", "history", "List an app's revisions."),
     "idset": Verb("devices.id_sets", "idset", "Upload lists of ids that segments ask."),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from edge.domain.decision.outcomes import BREAKING, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.decision.outcomes import BREAKING, SILENT, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.file_names import target_name
 from edge.domain.manifest import read_manifest
 from edge.domain.manifest_forms import sent_as
@@ -58,7 +58,7 @@ def encode_answer(
             return encode_json({"version": BUILTIN})
         case _ if not form.generation.hears_reasons:
             return silent_answer(check, base)
-        case Blocked(reason) if reason is not Reason.WITHHELD:
+        case Blocked(reason) if reason not in SILENT:
             return encode_json(_refusal(decision, check))
         case UpToDate() | Blocked():
             return _nothing_new(check.own_name)

@@ -6,8 +6,9 @@ from nothing_new import FILE, REASONS, RELEASES, encoded
 
 from edge.domain.decision.outcomes import Held, Reason
 
-# The moment decides about a window, and the address of a device about a share: `decision.json` has these.
-ELSEWHERE = {Reason.OUTSIDE_WINDOW.code, Held.SHARE.code, Held.PAUSED.code}
+# The moment decides about a window, and the address of a device about a share: `decision.json` has these. A lost
+# manifest is a fault of one node's, which no state of an app describes.
+ELSEWHERE = {Reason.OUTSIDE_WINDOW.code, Held.SHARE.code, Held.PAUSED.code, Reason.MANIFEST_LOST.code}
 
 
 def test_the_file_is_what_was_written_down():

@@ -30,14 +30,14 @@ def a_truth(folder) -> Truth:
     return truth
 
 
-def publish(truth: Truth, version: str):
-    """A bundle whose zip and manifest are in the store; offered on the public channel by the returned commit."""
+def publish(truth: Truth, version: str, channel: str | None = "production"):
+    """A bundle whose zip and manifest are in the store; offered on the channel by the returned commit."""
     for content in (f"zip {version}".encode(), a_manifest(version)):
         key = blob_key(hashlib.sha256(content).hexdigest())
         if not truth.store.has(key):
             truth.store.create(key, content)
     bundle = a_bundle(version, zip=hashlib.sha256(f"zip {version}".encode()).hexdigest())
-    return truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel="production")))
+    return truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel=channel)))
 
 
 @asynccontextmanager

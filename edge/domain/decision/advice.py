@@ -50,6 +50,8 @@ _OF_REASON = {
     Reason.BUILTIN_TOO_OLD: "publish a bundle that equals the app's own code: this plugin cannot go back to it",
     Reason.OUTSIDE_WINDOW: "wait for the window (`edge window show {app} {channel}`), or clear it "
     "(`edge window clear {app} {channel}`)",
+    Reason.MANIFEST_LOST: "restore the blob from a backup, or publish the same bundle again, which uploads what is "
+    "missing; the node's log names the blob",
     Reason.SPREAD: "wait until the spread reaches the device, or end it: `edge channel set {app} {channel} "
     "--spread 0s`",
 }

@@ -20,7 +20,7 @@ from edge.domain.decision.decide import (
     yields,
 )
 from edge.domain.decision.outcomes import Decision, Held, Reason
-from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, Rule, Seen
+from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Rule, Seen
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.decision.targets import (
     CompiledChannel,
@@ -226,7 +226,9 @@ def _rule_steps(
     compiled: CompiledChannel, picked: _Picked, route: Route, check: UpdateCheck, assigned: bool, moment: Moment
 ) -> Iterator[Step]:
     keys = (_rule_step(rule, check, route, assigned) for rule in KEY_RULES)
-    rules = (_rule_step(rule, check, route, assigned) for rule in CHANNEL_RULES)
+    # Steps of the node's own faults are shown only while there are any.
+    faults = [rule for rule in NODE_RULES if rule.can_fire(route.target)]
+    rules = (_rule_step(rule, check, route, assigned) for rule in (*CHANNEL_RULES, *faults))
     own = (_up_to_date_step(route, check, picked.held), _failed_step(route, picked))
     return chain(keys, own, rules, _last_steps(compiled, route, picked, check, moment))
 

@@ -42,6 +42,7 @@ class Reason(enum.Enum):
     BUILTIN_TOO_OLD = ("revert_to_builtin_plugin_version_too_old", "The plugin version cannot revert to builtin")
     OUTSIDE_WINDOW = ("outside_maintenance_window", "The channel's maintenance window is closed")
     SPREAD = ("spread_not_reached", "The new bundle is being offered little by little")
+    MANIFEST_LOST = ("manifest_lost", "This node cannot read the bundle's manifest")
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -65,6 +66,10 @@ class Held(enum.Enum):
 
 # The store is where these devices get their next version; a plugin may tell its app so (device-protocol §1.7).
 BREAKING = frozenset({Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.METADATA, Reason.BELOW_MINIMUM})
+
+
+# No fault of the device's or the app's: a device gets the answer that it would get if it were up to date.
+SILENT = frozenset({Reason.WITHHELD, Reason.MANIFEST_LOST})
 
 
 class Offer(NamedTuple):

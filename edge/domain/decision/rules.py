@@ -23,6 +23,7 @@ class Target(NamedTuple):
     version: Version | None  # None: builtin, which the version rules skip
     min_native: Version | None
     max_native: Version | None
+    manifest_lost: bool = False  # this node cannot read the bundle's manifest
 
     def runs_on(self, native: Version) -> bool:
         """Whether the bundle says that it runs in this native version."""
@@ -65,12 +66,16 @@ def _refuses_plain(check: UpdateCheck, target: Target, assigned: bool) -> bool:
 
 
 def _plain_forms(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
-    sent = sent_as(target.bundle, check.plugin.manifest) if target.bundle else Sent.ZIP
     return {
         "device key_id": check.key_id,
         "plain bundles": check.plugin.plain_with_key.value,
-        "sent as": "zip" if sent is Sent.ZIP else "manifest",
+        "sent as": _form_sent(check, target),
     }
+
+
+def _form_sent(check: UpdateCheck, target: Target) -> str:
+    sent = sent_as(target.bundle, check.plugin.manifest) if target.bundle else Sent.ZIP
+    return "zip" if sent is Sent.ZIP else "manifest"
 
 
 def _key_ids(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
@@ -217,4 +222,20 @@ CHANNEL_RULES = (
     _audience_rule(Reason.DEV_BUILD, "dev", "is_prod", False),
     _audience_rule(Reason.DEVICE, "device", "is_emulator", False),
     _audience_rule(Reason.EMULATOR, "emulator", "is_emulator", True),
+)
+
+# Of this node alone, after all that the release itself decides: another node may offer the same bundle.
+NODE_RULES = (
+    Rule(
+        Reason.MANIFEST_LOST,
+        can_fire=lambda target: target.manifest_lost,
+        # A zip is offered without its manifest.
+        blocks=lambda check, target, assigned: (
+            target.bundle is not None and sent_as(target.bundle, check.plugin.manifest) is not Sent.ZIP
+        ),
+        sees=lambda check, target, assigned: {
+            "manifest": target.bundle.manifest if target.bundle else "",
+            "sent as": _form_sent(check, target),
+        },
+    ),
 )

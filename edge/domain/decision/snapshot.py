@@ -5,7 +5,7 @@ Holds references downwards only (no cycles), so a replaced snapshot is freed at 
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -99,24 +99,28 @@ class AppSnapshot:
     asks_facts: bool  # whether any segment looks at them
     channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
     offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, as device facts name it
-    manifests: Mapping[Digest, bytes]  # documents of the bundles that a check can be answered with, packed
+    # Documents of the bundles that a check can be answered with, packed: 23 kB for 300 files, so 0.5 MB for a channel
+    # with all its `EARLIER_LIMIT` ways back. Bundles that no channel can offer have none.
+    manifests: Mapping[Digest, bytes]
     blobs: Mapping[_Files, DigestSet]  # by manifest: the blobs that devices may fetch, kept for the next build
     names: Mapping[Digest, NameFacts]  # of the manifests of bundles that were published without, likewise
+    lost: frozenset[Digest]  # manifests that could not be read: their bundles go to devices that take zips
     zips: frozenset[Digest]
     files: DigestSet
 
     def manifest_of(self, bundle: Bundle) -> bytes:
-        """The document of a bundle that can be offered, ways back included; empty for one that has none.
+        """The document of a bundle that `decide` offers, ways back included; empty for one that has none.
 
-        It is in memory and takes some 30 µs to unpack.
+        It is in memory and takes some 30 µs to unpack. Also empty where it is in `lost`: then only the zip is offered.
         """
-        return b"" if bundle.manifest is None else zstandard.decompress(self.manifests[bundle.manifest])
+        packed = None if bundle.manifest is None else self.manifests.get(bundle.manifest)
+        return b"" if packed is None else zstandard.decompress(packed)
 
     def bundles_with(self, digest: str) -> Iterator[Bundle]:
         """What a check can be answered with and a device then fetches this blob for."""
         for bundle in self.offered_by_hash.values():
-            files = self.blobs[_Files(bundle.manifest, bundle.plain_files)] if bundle.manifest is not None else ()
-            if digest == bundle.zip or digest in files:
+            files = self.blobs.get(_Files(bundle.manifest, bundle.plain_files)) if bundle.manifest is not None else None
+            if digest == bundle.zip or (files is not None and digest in files):
                 yield bundle
 
     def may_read(self, kind: str, digest: str) -> bool:
@@ -136,9 +140,23 @@ class _DigestsOnly(msgspec.Struct):
 _digests_decoder = msgspec.json.Decoder(_DigestsOnly)
 
 
+class _Documents:
+    """The manifests of one build. Each that cannot be read is asked for once, and is in `lost` then."""
+
+    def __init__(self, manifest_of: Callable[[Digest], bytes | None]) -> None:
+        self._manifest_of = manifest_of
+        self.lost: set[Digest] = set()
+
+    def read(self, digest: Digest) -> bytes | None:
+        document = None if digest in self.lost else self._manifest_of(digest)
+        if document is None:
+            self.lost.add(digest)
+        return document
+
+
 def build_snapshot(
     state: AppState,
-    manifest_of: Callable[[Digest], bytes],
+    manifest_of: Callable[[Digest], bytes | None],
     *,
     now: float,
     before: AppSnapshot | None = None,
@@ -146,28 +164,26 @@ def build_snapshot(
     region: str = "",
     shard: str = "",
 ) -> AppSnapshot:
-    """Compile one revision. `manifest_of` gives a manifest document by digest, verified; it is asked for what
-    channels offer and for bundles that `before`, the app's previous snapshot, did not know. `ids_of` gives an id set by
-    digest; what it does not have matches nobody. `region` is the node's, `shard` the heads' that the app is in.
+    """Compile one revision. `manifest_of` returns a manifest document by digest, verified, or None for one that cannot
+    be read; it is called for what channels offer and for bundles that `before`, the app's previous snapshot, did not
+    know. `ids_of` returns an id set by digest; what it does not have matches nobody. `region` is the node's, `shard`
+    the heads' that the app is in.
     """
-    names = _names_of_old(state.bundles.values(), manifest_of, before.names if before else {})
+    documents = _Documents(manifest_of)
+    names = _names_of_old(state.bundles.values(), documents, before.names if before else {})
     state = replace(state, bundles={version: _named(bundle, names) for version, bundle in state.bundles.items()})
     sets = {str(name): ids for name, stored in state.id_sets.items() if (ids := ids_of(stored.blob)) is not None}
     segments = {
         name: (segment, compile_segment(state.app, name, segment.where, region=region, sets=sets))
         for name, segment in state.segments.items()
     }
-    predicates = {name: predicate for name, (_, predicate) in segments.items()}
-    withdrawn = withdrawn_names(state)
-    channels = {
-        name: compile_channel(channel, state, predicates, withdrawn) for name, channel in state.channels.items()
-    }
+    channels = _channels(state, segments)
     bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
-    offered = _manifests(bundles.values())
-    known = before.manifests if before else {}
-    manifests = {digest: known.get(digest) or _packed(manifest_of(digest)) for digest in sorted(offered)}
+    manifests = _manifests(bundles.values(), documents, before.manifests if before else {})
+    if documents.lost:
+        channels = _channels(state, segments, documents.lost)
     readable = _readable(state, now)
-    blobs = _blobs(readable, manifests, manifest_of, before.blobs if before else {})
+    blobs = _blobs(readable, manifests, documents, before.blobs if before else {})
     return AppSnapshot(
         app=state.app,
         shard=shard,
@@ -184,9 +200,20 @@ def build_snapshot(
         manifests=manifests,
         blobs=blobs,
         names=names,
+        lost=frozenset(documents.lost),
         zips=frozenset(each.zip for each in readable),
         files=DigestSet.union(blobs.values()),
     )
+
+
+def _channels(
+    state: AppState, segments: Mapping[SegmentName, tuple[Segment, Predicate]], lost: Container[Digest] = ()
+) -> dict[ChannelName, CompiledChannel]:
+    predicates = {name: predicate for name, (_, predicate) in segments.items()}
+    withdrawn = withdrawn_names(state)
+    return {
+        name: compile_channel(channel, state, predicates, withdrawn, lost) for name, channel in state.channels.items()
+    }
 
 
 def _leading(
@@ -222,9 +249,16 @@ def _readable(state: AppState, now: float) -> list[Bundle | Retired]:
     return [*state.bundles.values(), *kept]
 
 
-def _manifests(bundles: Iterable[Bundle | Retired]) -> dict[Digest, None]:
-    """Their manifests, each once, in order; what was encrypted elsewhere has none."""
-    return {bundle.manifest: None for bundle in bundles if bundle.manifest is not None}
+def _manifests(offered: Iterable[Bundle], documents: _Documents, known: Mapping[Digest, bytes]) -> dict[Digest, bytes]:
+    """Their manifests, packed, but for those that cannot be read; what was encrypted elsewhere has none."""
+    manifests = {}
+    for digest in sorted({bundle.manifest for bundle in offered if bundle.manifest is not None}):
+        packed = known.get(digest)
+        if packed is None and (document := documents.read(digest)) is not None:
+            packed = _packed(document)
+        if packed is not None:
+            manifests[digest] = packed
+    return manifests
 
 
 def _packed(document: bytes) -> bytes:
@@ -235,32 +269,40 @@ def _packed(document: bytes) -> bytes:
 def _blobs(
     readable: Iterable[Bundle | Retired],
     manifests: Mapping[Digest, bytes],
-    manifest_of: Callable[[Digest], bytes],
+    documents: _Documents,
     known: Mapping[_Files, DigestSet],
 ) -> dict[_Files, DigestSet]:
-    def named(files: _Files) -> DigestSet:
+    """The blobs of each readable bundle; those of a manifest that cannot be read are left out."""
+
+    def named(files: _Files) -> DigestSet | None:
         packed = manifests.get(files.manifest)
-        document = zstandard.decompress(packed) if packed else manifest_of(files.manifest)
+        document = zstandard.decompress(packed) if packed else documents.read(files.manifest)
+        if document is None:
+            return None
         listed = _digests_decoder.decode(document).files
         blobs = [file.blob for file in listed]
         return DigestSet.of(blobs + [file.hash for file in listed] if files.plain else blobs)
 
     wanted = {_Files(each.manifest, each.plain_files): None for each in readable if each.manifest is not None}
-    return {files: known.get(files) or named(files) for files in wanted}
+    found = ((files, known.get(files) or named(files)) for files in wanted)
+    return {files: digests for files, digests in found if digests is not None}
 
 
 def _names_of_old(
-    bundles: Iterable[Bundle], manifest_of: Callable[[Digest], bytes], known: Mapping[Digest, NameFacts]
+    bundles: Iterable[Bundle], documents: _Documents, known: Mapping[Digest, NameFacts]
 ) -> dict[Digest, NameFacts]:
     """By manifest, of bundles whose revision does not say: what the previous version published."""
-
-    def facts(digest: Digest) -> NameFacts:
-        return known.get(digest) or name_facts((entry.name, entry.hash) for entry in read_manifest(manifest_of(digest)))
-
-    return {each.manifest: facts(each.manifest) for each in bundles if each.manifest is not None and each.names is None}
+    names = {}
+    for digest in {each.manifest for each in bundles if each.manifest is not None and each.names is None}:
+        facts = known.get(digest)
+        if facts is None and (document := documents.read(digest)) is not None:
+            facts = name_facts((entry.name, entry.hash) for entry in read_manifest(document))
+        if facts is not None:
+            names[digest] = facts
+    return names
 
 
 def _named(bundle: Bundle, names: Mapping[Digest, NameFacts]) -> Bundle:
     if bundle.manifest is None or bundle.names is not None:
         return bundle
-    return replace(bundle, names=names[bundle.manifest])
+    return replace(bundle, names=names.get(bundle.manifest))

@@ -4,18 +4,20 @@ A channel has one route for everybody, and where more is going on, one for each 
 back. Which one a device is on, `pick` says; whether it may go there, the rules.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from edge.domain.buckets import BUCKETS, bucket_of
 from edge.domain.decision.outcomes import Held, Offer, UpToDate
-from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, Rule, Target
+from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Rule, Target
 from edge.domain.facts import DeviceFacts, failure_of, forgot_until, is_withheld, mark_of, name_hash
 from edge.domain.model import (
     BUILTIN,
     AppState,
     Bundle,
     Channel,
+    Digest,
     Experiment,
     Phase,
     Rollout,
@@ -237,24 +239,32 @@ def _on_builtin(check: UpdateCheck) -> bool:
     return check.version_name == check.version_build
 
 
+_MakeRoute = Callable[..., Route]  # `_route` of one channel: (bundle, arm)
+
+
 def compile_channel(
-    channel: Channel, state: AppState, predicates: Mapping[SegmentName, Predicate], withdrawn_names: frozenset[str]
+    channel: Channel,
+    state: AppState,
+    predicates: Mapping[SegmentName, Predicate],
+    withdrawn_names: frozenset[str],
+    lost: Container[Digest] = (),
 ) -> CompiledChannel:
     """`predicates` are those of the segments that the channel's rollout and experiment name; `withdrawn_names` are of
-    all bundles of the app that were withdrawn."""
+    all bundles of the app that were withdrawn; `lost` holds the manifests that this node cannot read."""
     rollout = channel.rollout if channel.rollout is not None and channel.rollout.phase.is_active else None
-    builtin = _route(channel, None)
-    stable = _stable(channel, state, builtin)
+    route = partial(_route, channel, lost)
+    builtin = route(None)
+    stable = _stable(channel, state, route, builtin)
     taken_back = frozenset(_taken_back(channel, state))
     withdrawn = channel.bundle in withdrawn_names
     return CompiledChannel(
         channel=channel,
         stable=stable,
-        earlier=tuple(_route(channel, state.bundles[version]) for version in good_ones(state, channel)),
+        earlier=tuple(route(state.bundles[version]) for version in good_ones(state, channel)),
         builtin=builtin,
         withdrawn=withdrawn,
-        rollout=_rollout(rollout, channel, state, predicates) if rollout else None,
-        experiment=_experiment(channel.experiment, channel, state, predicates, stable) if channel.experiment else None,
+        rollout=_rollout(rollout, state, predicates, route) if rollout else None,
+        experiment=_experiment(channel.experiment, state, predicates, route, stable) if channel.experiment else None,
         schedule=compile_windows(channel.windows) if channel.windows else None,
         left=withdrawn_names | taken_back if taken_back else withdrawn_names,
         taken_back=taken_back,
@@ -282,18 +292,20 @@ def target_of(channel: Channel, bundle: Bundle | None) -> Target:
     return Target(channel, bundle, version, least, most)
 
 
-def _stable(channel: Channel, state: AppState, builtin: Route) -> Route | None:
+def _stable(channel: Channel, state: AppState, route: _MakeRoute, builtin: Route) -> Route | None:
     if channel.bundle is None:
         return None
-    return builtin if channel.bundle == BUILTIN else _route(channel, state.bundles[channel.bundle])
+    return builtin if channel.bundle == BUILTIN else route(state.bundles[channel.bundle])
 
 
-def _route(channel: Channel, bundle: Bundle | None, arm: str = "") -> Route:
+def _route(channel: Channel, lost: Container[Digest], bundle: Bundle | None, arm: str = "") -> Route:
     target = target_of(channel, bundle)
+    if bundle is not None and bundle.manifest in lost:
+        target = target._replace(manifest_lost=True)
     return Route(
         target=target,
         key_rules=tuple(rule for rule in KEY_RULES if rule.can_fire(target)),
-        rules=tuple(rule for rule in CHANNEL_RULES if rule.can_fire(target)),
+        rules=tuple(rule for rule in (*CHANNEL_RULES, *NODE_RULES) if rule.can_fire(target)),
         offer=Offer(bundle, channel.name, arm) if bundle else None,
         version=bundle.version if bundle else "",
         bundle_hash=name_hash(bundle.version) if bundle else 0,
@@ -302,11 +314,11 @@ def _route(channel: Channel, bundle: Bundle | None, arm: str = "") -> Route:
 
 
 def _rollout(
-    rollout: Rollout, channel: Channel, state: AppState, predicates: Mapping[SegmentName, Predicate]
+    rollout: Rollout, state: AppState, predicates: Mapping[SegmentName, Predicate], route: _MakeRoute
 ) -> RolloutRoute:
     return RolloutRoute(
         rollout=rollout,
-        route=_route(channel, state.bundles[rollout.bundle]),
+        route=route(state.bundles[rollout.bundle]),
         salt=f"rollout\0{state.app}\0{rollout.salt}\0".encode(),
         group_salt=f"group\0{state.app}\0{rollout.hold_out_group}\0".encode(),
         only=tuple(predicates[name] for name in rollout.segments),
@@ -316,9 +328,9 @@ def _rollout(
 
 def _experiment(
     experiment: Experiment,
-    channel: Channel,
     state: AppState,
     predicates: Mapping[SegmentName, Predicate],
+    route: _MakeRoute,
     stable: Route | None,
 ) -> ExperimentRoutes:
     """An arm whose bundle was withdrawn goes where everybody goes."""
@@ -327,7 +339,7 @@ def _experiment(
     for arm in experiment.arms:
         ends += arm.weight
         bundle = state.bundles[arm.bundle]
-        arms.append((ends, stable if bundle.withdrawn else _route(channel, bundle, f"{experiment.name}/{arm.name}")))
+        arms.append((ends, stable if bundle.withdrawn else route(bundle, f"{experiment.name}/{arm.name}")))
     return ExperimentRoutes(
         experiment=experiment,
         arms=tuple(arms),

@@ -48,6 +48,7 @@ from edge.telemetry.disk_budget import Room
 from edge.telemetry.spool import Spool
 
 OPEN_FILES_LIMIT = 512  # cached descriptors; well below the usual limit of 1,024 a process beside the connections
+MEND_SECONDS = 60.0  # how late a worker notices that a lost manifest is back
 
 SWITCH_SECONDS = 0.0005
 COLLECT_AFTER_OBJECTS = 50_000  # containers more than before; at Python's own 700 it ran at every tenth check
@@ -90,6 +91,8 @@ class Worker:
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneShared | None = None
         self._leaving = asyncio.Event()
+        self._building = asyncio.Lock()
+        self._incomplete: dict[str, Head] = {}  # of the apps that are served without a manifest of theirs
 
     async def run(self) -> None:
         """Serve until told to leave; returns when every request under way is answered or the time for it is over."""
@@ -113,7 +116,7 @@ class Worker:
             self._traffic,
         )
         server = await loop.create_server(lambda: Lane(lanes), **self._port_options())
-        watching = [loop.create_task(job) for job in (watch_lag(self._overload), lanes.sweep())]
+        watching = [loop.create_task(job) for job in (watch_lag(self._overload), lanes.sweep(), self._mend())]
         settle_collector()
         share_the_interpreter()
         self._readiness.ready = True
@@ -167,17 +170,28 @@ class Worker:
 
     async def _take(self, heads: Mapping[str, Head]) -> None:
         if heads:
-            self._current.swap(await asyncio.to_thread(self._build, heads))
+            async with self._building:
+                self._current.swap(await asyncio.to_thread(self._build, heads))
+
+    async def _mend(self) -> None:
+        """Look again for manifests that were lost."""
+        while True:
+            await asyncio.sleep(MEND_SECONDS)
+            await self._take(dict(self._incomplete))
 
     def _build(self, heads: Mapping[str, Head]) -> list[AppSnapshot]:
         """What could be read and verified; an app that could not keeps its last good snapshot, and it is said."""
         built = []
         for app, head in heads.items():
             served = self._current.snapshot(AppId(app))
-            if served and served.revision >= head.revision:
+            if served and served.revision >= head.revision and app not in self._incomplete:
                 continue
             try:
-                built.append(self._current.build(AppId(app), head, time.time()))
+                snapshot = self._current.build(AppId(app), head, time.time())
+                built.append(snapshot)
+                self._incomplete.pop(app, None)
+                if snapshot.lost:
+                    self._incomplete[app] = head
             except Exception:
                 log.exception("app %s stays at its last good revision: revision %s is unreadable", app, head.revision)
                 self._desk.counts["unreadable_revisions"] += 1

@@ -30,7 +30,7 @@ from edge.domain.changes.commands import (
 from edge.domain.decision.decide import decide
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
-from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES
+from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES
 from edge.domain.decision.snapshot import READABLE_AFTER_DELETE_SECONDS, DigestSet
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import Encryption, PlainWithKey, Platform, Plugin, Policy
@@ -344,7 +344,7 @@ def test_the_rules_left_out_of_a_channel_never_fire_on_it(check, settings, bundl
 
 
 def test_every_reason_is_a_rule_or_a_named_step():
-    rules = {rule.reason for rule in (*KEY_RULES, *CHANNEL_RULES)}
+    rules = {rule.reason for rule in (*KEY_RULES, *CHANNEL_RULES, *NODE_RULES)}
     steps = {Reason.UNKNOWN_APP, Reason.UNSUPPORTED_PLUGIN, Reason.NO_CHANNEL, Reason.BUILTIN_TOO_OLD, Reason.WITHHELD}
     steps |= {Reason.INVALID_APP_ID, Reason.OUTSIDE_WINDOW, Reason.SPREAD}
     assert rules | steps == set(Reason)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from benchmarks.accounting import family_of
 from benchmarks.answers import Answer
 from benchmarks.programs import await_port, environment, free_port, module, need_program, running
-from edge.cli.terminal.client import Client
+from edge.cli.terminal.client import ControlClient
 
 OURS, NGINX, AIOHTTP, FLOOR = "ours", "nginx", "aiohttp", "floor"
 SERVE = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
@@ -74,7 +74,7 @@ class Node(NamedTuple):
     """Ours, with the door that changes it."""
 
     server: Server
-    control: Client
+    control: ControlClient
 
     def worker_pids(self) -> list[int]:
         return [worker["pid"] for worker in self.control.get("/v1/node")["workers"]]
@@ -106,7 +106,7 @@ def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | Non
         if not said:
             raise RuntimeError("the node ended before it served")
         ports = json.loads(said)
-        control = Client(f"http://127.0.0.1:{ports['control']}", Path(ports["token_file"]).read_text().strip())
+        control = ControlClient(f"http://127.0.0.1:{ports['control']}", Path(ports["token_file"]).read_text().strip())
         try:
             yield Node(Server(OURS, ports["devices"], process.pid), control)
         finally:

@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 
 from edge.device.identity import Identity, build_info
-from edge.device.ledger import Outcome, Request, Result
+from edge.device.ledger import LedgerRequest, UpdateOutcome, UpdateResult
 from edge.device.profile import build_profile
 from edge.device.simulators.capacitor import Device
 from edge.device.updating.manifest_download import parallel_files
@@ -164,12 +164,12 @@ async def _update(state: Path, url: str, app: str) -> dict[str, Any]:
             stats_url=f"{url}/stats",
         )
         outcome = await device.check_and_update()
-    if outcome.result is not Result.UPDATED:
+    if outcome.result is not UpdateResult.UPDATED:
         raise RuntimeError(f"the device of {app} did not update: {outcome.result.value}, {outcome.reason}")
     return _told(outcome)
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _told(outcome: UpdateOutcome) -> dict[str, Any]:
     """Reports go out when the update is installed, one after the other: their time is not the update's."""
     reports = [each for each in outcome.ledger.requests if each.url.endswith("/stats")]
     files = [each for each in outcome.ledger.requests if each.method == "GET"]
@@ -182,7 +182,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _sum_seconds(requests: list[Request]) -> float:
+def _sum_seconds(requests: list[LedgerRequest]) -> float:
     return sum(each.seconds for each in requests)
 
 

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.cli.terminal.client import Client
+from edge.cli.terminal.client import ControlClient
 from edge.domain.errors import EdgeError
 from loadtests.own_node import OwnNode, forget_pages, own_node
 from loadtests.world import prepare
@@ -77,7 +77,7 @@ def forgetting_pages(data_dir: Path) -> Iterator[None]:
 def run(words: argparse.Namespace, more: list[str]) -> int:
     with contextlib.ExitStack() as stack:
         node = stack.enter_context(node_to_load(words))
-        client = stack.enter_context(contextlib.closing(Client(node.control, node.token)))
+        client = stack.enter_context(contextlib.closing(ControlClient(node.control, node.token)))
         for made in prepare(client, words.name):
             print(f"{made.app} {made.version} {made.outcome}", file=sys.stderr)
         if words.name == "cold_cache" and not words.host:

@@ -16,7 +16,7 @@ import gevent.pool
 from locust import FastHttpUser, constant, events, task
 from locust.exception import CatchResponseError
 
-from edge.device.updating.answer import Answer, Blocked, NoUpdate, UpdateFound
+from edge.device.updating.answer import BlockedAnswer, NoUpdate, ReadAnswer, UpdateFound
 from loadtests.devices import LoadDevice
 from loadtests.mix import load_mix
 from loadtests.schedule import Timetable
@@ -101,11 +101,11 @@ class DeviceUser(FastHttpUser):
         )
 
     def check(
-        self, device: LoadDevice, due: float, *, expected: Callable[[Answer], str] | None = None
-    ) -> Answer | None:
+        self, device: LoadDevice, due: float, *, expected: Callable[[ReadAnswer], str] | None = None
+    ) -> ReadAnswer | None:
         """The answer as the release reads it, or None where there is no good one. `expected` says what is wrong."""
         wrong: Exception | None = None
-        answer: Answer | None = None
+        answer: ReadAnswer | None = None
         with self.client.post(
             "/updates", data=device.check(), headers=device.json_headers(), name="/updates", catch_response=True
         ) as response:
@@ -157,12 +157,12 @@ def is_promised(url: str, content: bytes) -> bool:
     return hashlib.sha256(content).hexdigest() == url.partition("?")[0].rpartition("/")[2]
 
 
-def expect_nothing_new(answer: Answer) -> str:
-    return "" if isinstance(answer, NoUpdate | Blocked) else f"expected nothing new, got {type(answer).__name__}"
+def expect_nothing_new(answer: ReadAnswer) -> str:
+    return "" if isinstance(answer, NoUpdate | BlockedAnswer) else f"expected nothing new, got {type(answer).__name__}"
 
 
-def expect_update(version: str) -> Callable[[Answer], str]:
-    def complaint(answer: Answer) -> str:
+def expect_update(version: str) -> Callable[[ReadAnswer], str]:
+    def complaint(answer: ReadAnswer) -> str:
         if isinstance(answer, UpdateFound) and answer.version == version:
             return ""
         return f"expected {version}, got {type(answer).__name__}"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from edge.device.identity import Identity, build_info, user_agent, zip_user_agent
 from edge.device.profile import Profile
-from edge.device.updating.answer import Answer, read_answer
+from edge.device.updating.answer import ReadAnswer, read_answer
 from loadtests.mix import Mix
 from loadtests.world import APP, CURRENT, NATIVE
 
@@ -37,7 +37,7 @@ class LoadDevice(NamedTuple):
             return [json.dumps([each | {"timestamp": now_ms} for each in words]).encode()]
         return [json.dumps(each).encode() for each in words]
 
-    def read(self, status: int, body: bytes) -> Answer:
+    def read(self, status: int, body: bytes) -> ReadAnswer:
         return read_answer(self.profile, status, body, self.running)
 
     def json_headers(self) -> dict[str, str]:

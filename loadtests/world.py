@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.sources.selection import Selection
-from edge.cli.publishing.publish import How, Release, publish
-from edge.cli.terminal.client import Client, Refused, app_path
+from edge.cli.publishing.publish import PublishOptions, Release, publish
+from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 
 APP = "com.example.load"
 CHANNEL = "production"
@@ -57,7 +57,7 @@ def held_hashes(version: str) -> frozenset[str]:
     return frozenset(hashlib.sha256(content).hexdigest() for content in build_files(version).values())
 
 
-def prepare(client: Client, scenario: str) -> list[Published]:
+def prepare(client: ControlClient, scenario: str) -> list[Published]:
     """Make what `scenario` needs where it is missing. Raises EdgeError. Blocks."""
     made = [_publish(client, APP, version) for version in (OLD, CURRENT)]
     client.patch(app_path(APP, "channels", CHANNEL), {"bundle": CURRENT})
@@ -68,19 +68,19 @@ def prepare(client: Client, scenario: str) -> list[Published]:
     return made
 
 
-def start_storm(client: Client) -> str:
+def start_storm(client: ControlClient) -> str:
     """Offer the storm's release, uploaded before, to everybody: one small change. The version. Raises EdgeError."""
     version = max(_storms(client), key=lambda name: int(name.rpartition(".")[2]))
     client.patch(app_path(APP, "channels", CHANNEL), {"bundle": version})
     return version
 
 
-def _storms(client: Client) -> list[str]:
+def _storms(client: ControlClient) -> list[str]:
     found = (bundle["version"] for bundle in client.get(app_path(APP, "bundles")))
     return [version for version in found if version.startswith(STORM.format(""))]
 
 
-def _publish(client: Client, app: str, version: str, chunks: int = CHUNKS, *, offered: bool = True) -> Published:
+def _publish(client: ControlClient, app: str, version: str, chunks: int = CHUNKS, *, offered: bool = True) -> Published:
     _unless_there(client, "/v1/apps", {"app": app})
     _unless_there(client, app_path(app, "channels"), {"name": CHANNEL, "public": True, "policy": "none"})
     if version in {bundle["version"] for bundle in client.get(app_path(app, "bundles"))}:
@@ -90,13 +90,13 @@ def _publish(client: Client, app: str, version: str, chunks: int = CHUNKS, *, of
             path = Path(folder) / name
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
-        publish(client, Release(app, version, CHANNEL if offered else None), Path(folder), How(EVERYTHING))
+        publish(client, Release(app, version, CHANNEL if offered else None), Path(folder), PublishOptions(EVERYTHING))
     return Published(app, version, "published")
 
 
-def _unless_there(client: Client, path: str, body: dict[str, object]) -> None:
+def _unless_there(client: ControlClient, path: str, body: dict[str, object]) -> None:
     try:
         client.post(path, body)
-    except Refused as refusal:
+    except RequestRefused as refusal:
         if refusal.answered != 409:
             raise

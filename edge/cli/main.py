@@ -17,43 +17,43 @@ from edge.domain.errors import EdgeError
 INTERRUPTED = 130  # what a shell makes of SIGINT
 
 
-class Verb(NamedTuple):
+class VerbEntry(NamedTuple):
     module: str  # below edge.cli
     attribute: str
     summary: str
 
 
-VERBS: Mapping[str, Verb] = {
-    "app": Verb("releases.apps", "app", "Create, list and delete apps; check an app's folder."),
-    "bundle": Verb("releases.bundles", "bundle", "Publish, list, delete, prune and withdraw bundles."),
-    "channel": Verb("releases.channels", "channel", "Decide who is offered which bundle."),
-    "completion": Verb("completion", "completion", "Complete verbs and options in a shell."),
-    "config": Verb("node.configs", "config", "Check and show the configuration."),
-    "demo": Verb("demo.demo", "demo", "Serve a demo app, or prove that the node works."),
-    "device": Verb("devices.simulated", "device", "Behave as a device does; see what is known of one."),
-    "doctor": Verb("node.doctor", "doctor", "See what of this host limits delivery."),
-    "experiment": Verb("releases.experiments", "experiment", "Offer several bundles side by side and keep one."),
-    "explain": Verb("devices.explain", "explain", "Show how a device's check is decided."),
-    "history": Verb("releases.history", "history", "List an app's revisions."),
-    "idset": Verb("devices.id_sets", "idset", "Upload lists of ids that segments ask."),
-    "init": Verb("app_folder.init", "init", "Write the app's own file, edge.json, in its folder."),
-    "keys": Verb("releases.keys", "keys", "Make the keys of encrypted bundles."),
-    "login": Verb("node.login", "login", "Keep a token for a control port."),
-    "logout": Verb("node.login", "logout", "Forget the token for a control port."),
-    "override": Verb("devices.overrides", "override", "Send single devices to a channel."),
-    "publish": Verb("releases.publish_app", "publish", "Publish the app of this folder."),
-    "rollback": Verb("releases.going_back", "rollback", "Go back to what a channel offered before."),
-    "rollout": Verb("releases.rollouts", "rollout", "Offer a bundle to a growing share of devices."),
-    "segment": Verb("devices.segments", "segment", "Tell devices apart by an expression."),
-    "serve": Verb("node.serve", "serve", "Run a node."),
-    "stats": Verb("devices.stats", "stats", "Count what devices reported."),
-    "token": Verb("node.tokens", "token", "Make and revoke access tokens."),
-    "undo": Verb("releases.going_back", "undo", "Take back an app's last change."),
-    "window": Verb("releases.windows", "window", "Set the hours in which a channel offers something new."),
+VERBS: Mapping[str, VerbEntry] = {
+    "app": VerbEntry("releases.apps", "app", "Create, list and delete apps; check an app's folder."),
+    "bundle": VerbEntry("releases.bundles", "bundle", "Publish, list, delete, prune and withdraw bundles."),
+    "channel": VerbEntry("releases.channels", "channel", "Decide who is offered which bundle."),
+    "completion": VerbEntry("completion", "completion", "Complete verbs and options in a shell."),
+    "config": VerbEntry("node.configs", "config", "Check and show the configuration."),
+    "demo": VerbEntry("demo.demo", "demo", "Serve a demo app, or prove that the node works."),
+    "device": VerbEntry("devices.simulated", "device", "Behave as a device does; see what is known of one."),
+    "doctor": VerbEntry("node.doctor", "doctor", "See what of this host limits delivery."),
+    "experiment": VerbEntry("releases.experiments", "experiment", "Offer several bundles side by side and keep one."),
+    "explain": VerbEntry("devices.explain", "explain", "Show how a device's check is decided."),
+    "history": VerbEntry("releases.history", "history", "List an app's revisions."),
+    "idset": VerbEntry("devices.id_sets", "idset", "Upload lists of ids that segments ask."),
+    "init": VerbEntry("app_folder.init", "init", "Write the app's own file, edge.json, in its folder."),
+    "keys": VerbEntry("releases.keys", "keys", "Make the keys of encrypted bundles."),
+    "login": VerbEntry("node.login", "login", "Keep a token for a control port."),
+    "logout": VerbEntry("node.login", "logout", "Forget the token for a control port."),
+    "override": VerbEntry("devices.overrides", "override", "Send single devices to a channel."),
+    "publish": VerbEntry("releases.publish_app", "publish", "Publish the app of this folder."),
+    "rollback": VerbEntry("releases.going_back", "rollback", "Go back to what a channel offered before."),
+    "rollout": VerbEntry("releases.rollouts", "rollout", "Offer a bundle to a growing share of devices."),
+    "segment": VerbEntry("devices.segments", "segment", "Tell devices apart by an expression."),
+    "serve": VerbEntry("node.serve", "serve", "Run a node."),
+    "stats": VerbEntry("devices.stats", "stats", "Count what devices reported."),
+    "token": VerbEntry("node.tokens", "token", "Make and revoke access tokens."),
+    "undo": VerbEntry("releases.going_back", "undo", "Take back an app's last change."),
+    "window": VerbEntry("releases.windows", "window", "Set the hours in which a channel offers something new."),
 }
 
 
-class Failed(click.ClickException):
+class CommandFailed(click.ClickException):
     """One line on stderr, exit code 1."""
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -86,11 +86,11 @@ class EdgeGroup(click.Group):
         try:
             return super().invoke(ctx)
         except EdgeError as error:
-            raise Failed(_one_line(error.message)) from error
+            raise CommandFailed(_one_line(error.message)) from error
         except BrokenPipeError:
             raise  # click ends quietly: who read our output has left
         except OSError as error:
-            raise Failed(_one_line(_file_reason(error))) from error
+            raise CommandFailed(_one_line(_file_reason(error))) from error
         except KeyboardInterrupt as error:
             raise click.exceptions.Exit(INTERRUPTED) from error
 

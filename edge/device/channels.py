@@ -8,7 +8,7 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from edge.device.network import Network, Reply, TransferFailed
+from edge.device.network import DeviceNetwork, NetworkReply, TransferFailed
 from edge.device.profile import Profile
 from edge.device.rate_limit import RateGate
 from edge.device.state import BUILTIN_ID, DeviceState
@@ -28,7 +28,7 @@ class Channels:
         self._gate = gate
         self._url = channel_url
 
-    async def set(self, network: Network, info: dict[str, Any], channel: str, now: float) -> Answered:
+    async def set(self, network: DeviceNetwork, info: dict[str, Any], channel: str, now: float) -> Answered:
         """`info` is the info object of this moment, `now` seconds since the epoch; so for the other calls."""
         answered = await self._ask(network, "POST", info | {"channel": channel}, now)
         if not answered.error and self._profile.keeps_channel:
@@ -36,20 +36,20 @@ class Channels:
             self._state.choose("" if unset else channel)
         return answered
 
-    async def unset(self, network: Network, info: dict[str, Any], now: float) -> Answered:
+    async def unset(self, network: DeviceNetwork, info: dict[str, Any], now: float) -> Answered:
         if not self._profile.keeps_channel:
             return await self._ask(network, "DELETE", info, now)
         self._state.choose("")
         return Answered({"status": "ok", "message": "Channel override removed"})
 
-    async def get(self, network: Network, info: dict[str, Any], now: float) -> Answered:
+    async def get(self, network: DeviceNetwork, info: dict[str, Any], now: float) -> Answered:
         answered = await self._ask(network, "PUT", info, now)
         channel = answered.value.get("channel")
         if self._profile.keeps_channel_of_get and isinstance(channel, str) and channel.strip() not in ("", BUILTIN_ID):
             self._state.choose(channel.strip())
         return answered
 
-    async def list(self, network: Network, info: dict[str, Any], now: float) -> Answered:
+    async def list(self, network: DeviceNetwork, info: dict[str, Any], now: float) -> Answered:
         if not self._profile.lists_channels:
             return Answered({}, "not_implemented")
         query = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in info.items()}
@@ -59,14 +59,16 @@ class Channels:
             return Answered({"channels": channels})
         return self._refusal(reply, channels)
 
-    async def _ask(self, network: Network, method: str, body: dict[str, Any], now: float) -> Answered:
+    async def _ask(self, network: DeviceNetwork, method: str, body: dict[str, Any], now: float) -> Answered:
         reply = await self._send(network, method, self._url, json.dumps(body).encode(), now)
         answer = _parse(reply)
         if reply is not None and 200 <= reply.status < 300 and isinstance(answer, dict) and "error" not in answer:
             return Answered(answer)
         return self._refusal(reply, answer)
 
-    async def _send(self, network: Network, method: str, url: str, body: bytes, now: float) -> Reply | None:
+    async def _send(
+        self, network: DeviceNetwork, method: str, url: str, body: bytes, now: float
+    ) -> NetworkReply | None:
         if self._gate.closed(now):
             return None
         try:
@@ -77,7 +79,7 @@ class Channels:
             self._gate.hear_429(reply.headers, reply.body, now)
         return reply
 
-    def _refusal(self, reply: Reply | None, answer: Any) -> Answered:
+    def _refusal(self, reply: NetworkReply | None, answer: Any) -> Answered:
         if reply is None:
             return Answered({}, "network_error")
         if not 200 <= reply.status < 300:
@@ -87,7 +89,7 @@ class Channels:
         return Answered({}, "server_error" if self._profile.hides_refusal_code else str(answer["error"]))
 
 
-def _parse(reply: Reply | None) -> Any:
+def _parse(reply: NetworkReply | None) -> Any:
     try:
         return json.loads(reply.body) if reply is not None else None
     except ValueError:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Cause(NamedTuple):
+class ReportedCause(NamedTuple):
     """A report that names the local reason. `subject` is the file of a manifest, or empty for the whole bundle."""
 
     action: str
@@ -17,7 +17,7 @@ class UpdateFailed(Exception):
     `downloaded`: the bytes were here, and what was made of them failed.
     """
 
-    def __init__(self, reason: str, *causes: Cause, hangs: bool = False) -> None:
+    def __init__(self, reason: str, *causes: ReportedCause, hangs: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.causes = causes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-class Request(NamedTuple):
+class LedgerRequest(NamedTuple):
     """`status` 0: no answer came. Bytes are those of the bodies, as the HTTP stack of the device hands them over."""
 
     method: str
@@ -20,7 +20,7 @@ class Request(NamedTuple):
     body: str = ""  # what was posted
 
 
-class Progress(NamedTuple):
+class DownloadProgress(NamedTuple):
     """One step for whoever draws a bar. `total_bytes` None: the server did not say."""
 
     phase: str  # "zip" or "manifest"
@@ -29,10 +29,10 @@ class Progress(NamedTuple):
     total_bytes: int | None
 
 
-ProgressListener = Callable[[Progress], None]
+ProgressListener = Callable[[DownloadProgress], None]
 
 
-class Result(enum.Enum):
+class UpdateResult(enum.Enum):
     UPDATED = "updated"
     ROLLED_BACK = "rolled_back"  # installed, never called notifyAppReady, removed again
     UP_TO_DATE = "up_to_date"
@@ -48,7 +48,7 @@ class Result(enum.Enum):
 class Ledger:
     """Filled while an update runs."""
 
-    requests: list[Request] = field(default_factory=list)
+    requests: list[LedgerRequest] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)  # file names of the manifest that were not fetched
     reports: list[dict[str, Any]] = field(default_factory=list)  # statistics the server took, as sent
     events: list[str] = field(default_factory=list)  # what the app's own code was told
@@ -69,8 +69,8 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    result: Result
+class UpdateOutcome:
+    result: UpdateResult
     reason: str
     version: str  # what runs now; the native version on builtin
     folder: Path | None  # where its files are; None on a builtin nobody gave a folder for

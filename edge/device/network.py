@@ -13,7 +13,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 
 from edge.device.failure import ProcessKilled
-from edge.device.ledger import Ledger, Request
+from edge.device.ledger import Ledger, LedgerRequest
 from edge.device.profile import HttpTimeouts, Profile
 
 CHUNK_BYTES = 64 * 1024
@@ -70,7 +70,7 @@ class Offline(TransferFailed):
     """The device has no network."""
 
 
-class Reply(NamedTuple):
+class NetworkReply(NamedTuple):
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
@@ -106,7 +106,7 @@ class Incoming:
             raise BodyBroken(f"{type(error).__name__}: {error}") from error
 
 
-class Network:
+class DeviceNetwork:
     """The connections of one device in one update."""
 
     def __init__(
@@ -130,7 +130,7 @@ class Network:
         self._clock = clock
         self._cuts = cuts
 
-    async def post(self, url: str, body: bytes, method: str = "POST") -> Reply:
+    async def post(self, url: str, body: bytes, method: str = "POST") -> NetworkReply:
         """The whole reply, in memory; `method` is for the channel calls. Raises TransferFailed."""
         json_type = "application/json; charset=utf-8" if self._profile.android else "application/json"
         headers = {"User-Agent": self._user_agent, "Content-Type": json_type, "Accept-Encoding": self._encodings()}
@@ -142,12 +142,12 @@ class Network:
                 method, url, data=body or None, headers=headers, timeout=self._timeout()
             ) as response:
                 status, received = response.status, await _read_limited(response)
-                return Reply(status, response.headers, received)
+                return NetworkReply(status, response.headers, received)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise TransferFailed(f"{type(error).__name__}: {error}") from error
         finally:
             seconds = self._clock() - started
-            request = Request(method, url, status, "", len(body), len(received), seconds, body.decode())
+            request = LedgerRequest(method, url, status, "", len(body), len(received), seconds, body.decode())
             self._ledger.requests.append(request)
 
     @asynccontextmanager
@@ -171,7 +171,7 @@ class Network:
             raise TransferFailed(f"{type(error).__name__}: {error}") from error
         finally:
             status, received = (incoming.status, incoming.received) if incoming else (0, 0)
-            self._ledger.requests.append(Request("GET", url, status, span, 0, received, self._clock() - started))
+            self._ledger.requests.append(LedgerRequest("GET", url, status, span, 0, received, self._clock() - started))
 
     def _deadline(self, started: float) -> Callable[[], None]:
         limit = self._total_limit_seconds()

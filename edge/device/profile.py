@@ -127,7 +127,7 @@ class WrongKey(enum.Enum):
         return self in (WrongKey.FINISH_DOWNLOAD_FAIL, WrongKey.DECRYPT_FAIL_AND_FINISH_DOWNLOAD_FAIL)
 
 
-class Encryption(enum.Enum):
+class EncryptionForm(enum.Enum):
     """Forms a release reads. Only V2 and V3 know a public key (device-protocol §6.1)."""
 
     NONE = "none"
@@ -164,7 +164,7 @@ class ManifestProfile:
     same_base_name: SameBaseName
     longest_base_name_bytes: int
     cache_without_br: bool  # today's cache: `.br` is no part of its names, and zips fill it too
-    encryption: Encryption
+    encryption: EncryptionForm
     plain_with_key: bool
     top_level_checksum_must_decrypt: bool
 
@@ -212,7 +212,7 @@ class Profile:
     zip_retries: bool  # 5xx, 408, 429, short bodies and bad Content-Range: again, without limit
     total_transfer_limit: bool  # any one transfer ends after `transfer_limit_seconds`
     manifest: ManifestProfile | None
-    encryption: Encryption
+    encryption: EncryptionForm
 
     @property
     def android(self) -> bool:
@@ -226,7 +226,7 @@ class Profile:
     @property
     def holds_public_key(self) -> bool:
         """Whether the `publicKey` option exists in this release."""
-        return self.encryption not in (Encryption.NONE, Encryption.V1)
+        return self.encryption not in (EncryptionForm.NONE, EncryptionForm.V1)
 
     @property
     def refuses_unverifiable(self) -> bool:
@@ -281,7 +281,7 @@ def build_profile(platform: Platform, release: str) -> Profile:
         zip_retries=android and row("zip_http_error") != "download_fails_at_once",
         total_transfer_limit=not android and _yes(row("ios_total_transfer_limit")),
         manifest=_manifest_profile(row, android) if _yes(row("manifest_parsed")) else None,
-        encryption=Encryption(row("encryption")),
+        encryption=EncryptionForm(row("encryption")),
     )
 
 
@@ -329,7 +329,7 @@ def _electron_profile(release: str) -> Profile:
         zip_retries=False,
         total_transfer_limit=False,
         manifest=None,
-        encryption=Encryption.NONE,
+        encryption=EncryptionForm.NONE,
     )
 
 
@@ -350,7 +350,7 @@ def _manifest_profile(row: Callable[[str], str], android: bool) -> ManifestProfi
         same_base_name=SameBaseName(row("manifest_same_base_name")),
         longest_base_name_bytes=int(longest_bytes),
         cache_without_br=counted == "without_br",
-        encryption=Encryption(row("manifest_encryption")),
+        encryption=EncryptionForm(row("manifest_encryption")),
         plain_with_key=row("manifest_plain_with_public_key") == "accepted",
         top_level_checksum_must_decrypt=not android and _yes(row("manifest_top_level_checksum_must_decrypt")),
     )

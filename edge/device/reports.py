@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.device.ledger import Ledger
-from edge.device.network import Network, TransferFailed
+from edge.device.network import DeviceNetwork, TransferFailed
 from edge.device.profile import Profile
 from edge.device.rate_limit import RateGate
 from edge.device.state import DeviceState
@@ -71,7 +71,7 @@ class Reporter:
         else:
             self.report(action, version_name)
 
-    async def flush(self, network: Network, ledger: Ledger) -> None:
+    async def flush(self, network: DeviceNetwork, ledger: Ledger) -> None:
         """Send what waits. A failed delivery keeps an array for later and drops single reports."""
         singles, self._singles = self._singles, []
         for event in singles:
@@ -80,7 +80,7 @@ class Reporter:
         if self._queue:
             await self._flush_queue(network, ledger)
 
-    async def send_rate_limit_reached(self, network: Network, ledger: Ledger) -> None:
+    async def send_rate_limit_reached(self, network: DeviceNetwork, ledger: Ledger) -> None:
         """The one report that goes out although the gate has just closed: alone, never repeated (§1.9)."""
         if not self._stats_url:
             return
@@ -92,7 +92,7 @@ class Reporter:
         if 200 <= reply.status < 300:
             ledger.reports.append(event)
 
-    async def _flush_queue(self, network: Network, ledger: Ledger) -> None:
+    async def _flush_queue(self, network: DeviceNetwork, ledger: Ledger) -> None:
         match await self._deliver(network, ledger, self._queue):
             case _Delivery.KEPT:
                 return
@@ -103,7 +103,7 @@ class Reporter:
         self._queue = []
         self._state.keep_reports([])
 
-    async def _deliver(self, network: Network, ledger: Ledger, body: object) -> _Delivery:
+    async def _deliver(self, network: DeviceNetwork, ledger: Ledger, body: object) -> _Delivery:
         """Only the HTTP status matters; results per event are not read (§4.1)."""
         if self._gate.closed(self._clock()):
             return _Delivery.KEPT

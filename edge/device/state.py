@@ -23,7 +23,7 @@ class BundleStatus(enum.Enum):
     ERROR = "error"  # its name is dead on this device until the record goes
 
 
-class Installed(msgspec.Struct):
+class InstalledBundle(msgspec.Struct):
     id: str
     version: str
     status: BundleStatus
@@ -33,7 +33,7 @@ class Installed(msgspec.Struct):
 class _Document(msgspec.Struct):
     format: int = STATE_FORMAT
     current: str = BUILTIN_ID
-    bundles: list[Installed] = []
+    bundles: list[InstalledBundle] = []
     pending_reports: list[dict[str, Any]] = []
     channel: str = ""  # what the app chose, kept by releases that keep it here
 
@@ -52,23 +52,23 @@ class DeviceState:
         self._sweep()
 
     @property
-    def current(self) -> Installed | None:
+    def current(self) -> InstalledBundle | None:
         """The bundle that runs, or None on builtin."""
         return next((b for b in self._document.bundles if b.id == self._document.current), None)
 
     @property
-    def bundles(self) -> tuple[Installed, ...]:
+    def bundles(self) -> tuple[InstalledBundle, ...]:
         return tuple(self._document.bundles)
 
-    def folder_of(self, bundle: Installed) -> Path:
+    def folder_of(self, bundle: InstalledBundle) -> Path:
         return self.bundle_folder / bundle.id
 
-    def find(self, version: str) -> Installed | None:
+    def find(self, version: str) -> InstalledBundle | None:
         """The bundle of that name whose directory exists (device-protocol §1.8: the look-up lists directories)."""
         named = (b for b in self._document.bundles if b.version == version)
         return next((b for b in named if self.folder_of(b).is_dir()), None)
 
-    def add(self, bundle: Installed) -> Path:
+    def add(self, bundle: InstalledBundle) -> Path:
         """Register a bundle and make its empty folder."""
         self._document.bundles.append(bundle)
         folder = self.folder_of(bundle)
@@ -76,16 +76,16 @@ class DeviceState:
         self._write()
         return folder
 
-    def mark(self, bundle: Installed, status: BundleStatus) -> None:
+    def mark(self, bundle: InstalledBundle, status: BundleStatus) -> None:
         bundle.status = status
         self._write()
 
-    def run(self, bundle: Installed | None) -> None:
+    def run(self, bundle: InstalledBundle | None) -> None:
         """Make `bundle` (None: builtin) the one that runs."""
         self._document.current = bundle.id if bundle else BUILTIN_ID
         self._write()
 
-    def delete(self, bundle: Installed) -> None:
+    def delete(self, bundle: InstalledBundle) -> None:
         """Directory and record. The plugin keeps a tombstone, which its look-up by directory never sees."""
         shutil.rmtree(self.folder_of(bundle), ignore_errors=True)
         self._document.bundles.remove(bundle)

@@ -12,8 +12,8 @@ from typing import Any
 from locust import LoadTestShape, events
 from locust.runners import MasterRunner, WorkerRunner
 
-from edge.cli.terminal.client import Client
-from edge.device.updating.answer import Answer, UpdateFound
+from edge.cli.terminal.client import ControlClient
+from edge.device.updating.answer import ReadAnswer, UpdateFound
 from loadtests.behaviour import DeviceUser
 from loadtests.devices import draw_device
 from loadtests.verdict import judge_as
@@ -54,14 +54,14 @@ class StormDevices(DeviceUser):
             self.report(device, ("app_moved_to_foreground", CURRENT))
 
 
-def _complaint(answer: Answer, published: str) -> str:
+def _complaint(answer: ReadAnswer, published: str) -> str:
     if not published or (isinstance(answer, UpdateFound) and answer.version == published):
         return ""
     return f"expected {published}, got {getattr(answer, 'version', type(answer).__name__)}"
 
 
 def _publish(environment: Any) -> None:
-    client = Client(os.environ["EDGE_URL"], os.environ["EDGE_TOKEN"])
+    client = ControlClient(os.environ["EDGE_URL"], os.environ["EDGE_TOKEN"])
     began = time.perf_counter()
     version, error = "", None
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edge.assembly.standalone import Standalone
 from edge.cli.demo.release import APP
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.config import Config, Control, Devices
 from edge.domain.targeting.id_sets import IDS_LIMIT, IdSet, device_hash, parse_id_set
 from edge.store.port import blob_key
@@ -57,7 +57,7 @@ async def _upload(data_dir: Path, ids: Path) -> Path:
     data_dir.mkdir()
     node = Standalone(Config(data_dir=str(data_dir), devices=devices, control=Control(port=0)))
     async with node.running():
-        client = Client(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
+        client = ControlClient(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
         await asyncio.to_thread(client.post, "/v1/apps", {"app": APP})
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         before_mb, begun = _memory_mb("VmRSS"), time.perf_counter()

@@ -19,7 +19,7 @@ import msgspec
 from edge.assembly.standalone import Standalone
 from edge.cli.demo.demo import prepare
 from edge.cli.demo.release import APP, CHANNEL, NATIVE, RELEASES
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.config import Config, Control, Devices
 
 QUESTION = {
@@ -39,7 +39,7 @@ async def measure(changes: int, workers: int) -> tuple[list[float], int]:
         node = Standalone(Config(data_dir=str(Path(folder) / "data"), devices=devices, control=Control(port=0)))
         async with node.running(), aiohttp.ClientSession() as session:
             await asyncio.to_thread(prepare, node)
-            client = Client(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
+            client = ControlClient(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
             seconds, stale = [], 0
             for number in range(changes):
                 version = RELEASES[number % 2].version

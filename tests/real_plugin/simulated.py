@@ -10,20 +10,20 @@ from typing import Any
 import aiohttp
 
 from edge.device.identity import Identity
-from edge.device.ledger import Outcome, Result
+from edge.device.ledger import UpdateOutcome, UpdateResult
 from edge.device.profile import build_profile
 from edge.device.simulators.capacitor import Device
 from edge.device.simulators.electron import ElectronDevice
-from edge.device.state import BundleStatus, DeviceState, Installed
+from edge.device.state import BundleStatus, DeviceState, InstalledBundle
 from edge.domain.model import Platform
 from tests.real_plugin.phone import Answered, Launch, Phone, Report, read_request
 
 _OUTCOMES = {
-    Result.UPDATED: "installed",
-    Result.ROLLED_BACK: "rolled_back",
-    Result.REVERTED: "builtin",
-    Result.UP_TO_DATE: "quiet",
-    Result.BLOCKED: "quiet",
+    UpdateResult.UPDATED: "installed",
+    UpdateResult.ROLLED_BACK: "rolled_back",
+    UpdateResult.REVERTED: "builtin",
+    UpdateResult.UP_TO_DATE: "quiet",
+    UpdateResult.BLOCKED: "quiet",
 }
 
 
@@ -42,7 +42,7 @@ class Simulated:
         log.write_text(json.dumps([calls, answers], indent=1))
         return answers
 
-    async def _launch(self, phone: Phone, url: str, boot_ok: bool) -> Outcome:
+    async def _launch(self, phone: Phone, url: str, boot_ok: bool) -> UpdateOutcome:
         _preinstall(phone)
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             return await self._device(phone, url, session).check_and_update(boot_ok=boot_ok)
@@ -70,12 +70,12 @@ def _preinstall(phone: Phone) -> None:
     if not phone.running or (phone.folder / "state.json").exists():
         return
     state = DeviceState(phone.folder)
-    bundle = Installed("preinstall", phone.running, BundleStatus.SUCCESS)
+    bundle = InstalledBundle("preinstall", phone.running, BundleStatus.SUCCESS)
     (state.add(bundle) / "index.html").write_text("<html></html>")
     state.run(bundle)
 
 
-def _read(outcome: Outcome, phone: Phone) -> Launch:
+def _read(outcome: UpdateOutcome, phone: Phone) -> Launch:
     ledger = outcome.ledger
     folder = outcome.folder
     files = (path for path in sorted(folder.rglob("*")) if path.is_file()) if folder else ()

@@ -29,7 +29,7 @@ from typing import NamedTuple
 import aiohttp
 
 from edge.device.identity import Identity
-from edge.device.ledger import Outcome, Result
+from edge.device.ledger import UpdateOutcome, UpdateResult
 from edge.device.network import Cut, CutKind, CutPlan
 from edge.device.profile import build_profile
 from edge.device.simulators.capacitor import Device
@@ -144,9 +144,9 @@ class Fleet:
             checks += 1
             received += outcome.ledger.received_bytes
             reused += len(outcome.ledger.reused)
-            if outcome.result is Result.KILLED:
+            if outcome.result is UpdateResult.KILLED:
                 device = self._device(session, platform, release)
-            elif outcome.result is Result.UPDATED or "says error" in outcome.reason:
+            elif outcome.result is UpdateResult.UPDATED or "says error" in outcome.reason:
                 break
         asked = {kind for request in outcome.ledger.requests for kind in ("zip", "file") if f"/{kind}/" in request.url}
         mode = "zip" if "zip" in asked else "manifest" if "file" in asked or reused else "none"
@@ -158,8 +158,8 @@ class Fleet:
         return CutPlan(Cut(self._dice.randrange(1, 1_500_000), kind))
 
 
-def _verdict(outcome: Outcome, expected: dict[str, str]) -> tuple[str, str]:
-    if outcome.result is not Result.UPDATED:
+def _verdict(outcome: UpdateOutcome, expected: dict[str, str]) -> tuple[str, str]:
+    if outcome.result is not UpdateResult.UPDATED:
         return outcome.result.value, outcome.reason
     got = tree(outcome.folder) if outcome.folder else {}
     differing = sorted(name for name in got.keys() | expected.keys() if got.get(name) != expected.get(name))

@@ -12,7 +12,7 @@ from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, line
 
 if TYPE_CHECKING:
-    from edge.cli.app_folder.findings import Finding
+    from edge.cli.app_folder.findings import AppFinding
 
 
 @click.command("doctor", short_help="See what of an app's folder keeps devices from updating.")
@@ -41,7 +41,7 @@ def doctor(out: Output, folder: Path, key_file: Path | None, online: bool) -> No
         raise click.exceptions.Exit(1)
 
 
-def _tell(findings: "list[Finding]") -> None:
+def _tell(findings: "list[AppFinding]") -> None:
     for each in findings:
         line(f"{each.level:<7}  {each.about}: {each.says}")
         if each.remedy:

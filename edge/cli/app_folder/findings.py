@@ -28,14 +28,14 @@ class Level(enum.StrEnum):
     ERROR = "error"
 
 
-class Finding(NamedTuple):
+class AppFinding(NamedTuple):
     level: Level
     about: str
     says: str
     remedy: str = ""
 
 
-def find_faults(folder: AppFolder) -> list[Finding]:
+def find_faults(folder: AppFolder) -> list[AppFinding]:
     """In the order in which a person would mend them."""
     found = [*_config(folder), *_plugin_version(folder)]
     if folder.config is not None:
@@ -43,19 +43,19 @@ def find_faults(folder: AppFolder) -> list[Finding]:
     return [*found, *_ready(folder), *_policy(folder)]
 
 
-def _ok(about: str, says: str) -> Finding:
-    return Finding(Level.OK, about, says)
+def _ok(about: str, says: str) -> AppFinding:
+    return AppFinding(Level.OK, about, says)
 
 
-def _warning(about: str, says: str, remedy: str) -> Finding:
-    return Finding(Level.WARNING, about, says, remedy)
+def _warning(about: str, says: str, remedy: str) -> AppFinding:
+    return AppFinding(Level.WARNING, about, says, remedy)
 
 
-def _error(about: str, says: str, remedy: str) -> Finding:
-    return Finding(Level.ERROR, about, says, remedy)
+def _error(about: str, says: str, remedy: str) -> AppFinding:
+    return AppFinding(Level.ERROR, about, says, remedy)
 
 
-def _config(folder: AppFolder) -> Iterator[Finding]:
+def _config(folder: AppFolder) -> Iterator[AppFinding]:
     if folder.config is None:
         yield _error("config", "no capacitor.config.json, .ts or .js here", "run this in the app's folder")
         return
@@ -64,7 +64,7 @@ def _config(folder: AppFolder) -> Iterator[Finding]:
         yield _warning("config", f"{name} is no literal and was not read", "look at it yourself")
 
 
-def _plugin_version(folder: AppFolder) -> Iterator[Finding]:
+def _plugin_version(folder: AppFolder) -> Iterator[AppFinding]:
     about, text = "plugin", folder.versions.get(PLUGIN_PACKAGE, "")
     if not text:
         yield _error(about, f"{PLUGIN_PACKAGE} is not among the dependencies", f"npm install {PLUGIN_PACKAGE}")
@@ -97,7 +97,7 @@ def _downloads(number: str) -> str:
     return f"downloads whole zips on {' and '.join(whole)}; newer releases download only what changed"
 
 
-def _capacitor_version(folder: AppFolder, plugin: Version) -> Iterator[Finding]:
+def _capacitor_version(folder: AppFolder, plugin: Version) -> Iterator[AppFinding]:
     core = coerce_native(folder.versions.get(CORE_PACKAGE, "").lstrip("^~>=v "))
     if core is not None and core.major != plugin.major:
         yield _warning(
@@ -107,7 +107,7 @@ def _capacitor_version(folder: AppFolder, plugin: Version) -> Iterator[Finding]:
         )
 
 
-def _addresses(folder: AppFolder) -> Iterator[Finding]:
+def _addresses(folder: AppFolder) -> Iterator[AppFinding]:
     assert folder.config is not None
     settings = folder.config.plugin
     bases: dict[str, tuple[str, str]] = {}
@@ -118,7 +118,7 @@ def _addresses(folder: AppFolder) -> Iterator[Finding]:
         if value is None:
             level = Level.ERROR if name == "updateUrl" else Level.WARNING
             says = "is not set: devices ask the hosted service, not your node"
-            yield Finding(level, name, says, f'"{name}": "https://<your node>{path}"')
+            yield AppFinding(level, name, says, f'"{name}": "https://<your node>{path}"')
         elif value == "" and name == "statsUrl":
             yield _warning(name, "is empty: nobody hears of failures", "leave it so only if that is meant")
         else:
@@ -130,7 +130,7 @@ def _addresses(folder: AppFolder) -> Iterator[Finding]:
         yield _warning("addresses", f"lead to several hosts: {told}", "one node answers all three; use one address")
 
 
-def _address(name: str, value: Any, path: str) -> tuple[SplitResult | None, Finding]:
+def _address(name: str, value: Any, path: str) -> tuple[SplitResult | None, AppFinding]:
     parts = _split(value)
     if parts is None:
         return None, _error(name, f"{value!r} is no http(s) address", f"https://<your node>{path}")
@@ -160,7 +160,7 @@ def _is_private(host: str) -> bool:
         return host == "localhost" or host.endswith((".local", ".test", ".localhost"))
 
 
-def _live_reload(folder: AppFolder) -> Iterator[Finding]:
+def _live_reload(folder: AppFolder) -> Iterator[AppFinding]:
     assert folder.config is not None
     server = folder.config.settings.get("server")
     url = server.get("url") if isinstance(server, dict) else None
@@ -170,7 +170,7 @@ def _live_reload(folder: AppFolder) -> Iterator[Finding]:
         )
 
 
-def _settings(folder: AppFolder) -> Iterator[Finding]:
+def _settings(folder: AppFolder) -> Iterator[AppFinding]:
     assert folder.config is not None
     settings = folder.config.plugin
     mode = settings.get("autoUpdate", True)
@@ -198,7 +198,7 @@ def _settings(folder: AppFolder) -> Iterator[Finding]:
         yield _warning("version", f"{native!r} has no number: rules on native versions cannot see it", "like 1.2.3")
 
 
-def _key(folder: AppFolder) -> Iterator[Finding]:
+def _key(folder: AppFolder) -> Iterator[AppFinding]:
     assert folder.config is not None
     settings, about = folder.config.plugin, "publicKey"
     if settings.get("privateKey"):
@@ -222,7 +222,7 @@ def _key(folder: AppFolder) -> Iterator[Finding]:
         yield _ok(about, f"is the key of {file}")
 
 
-def _names(folder: AppFolder) -> Iterator[Finding]:
+def _names(folder: AppFolder) -> Iterator[AppFinding]:
     assert folder.config is not None
     app = folder.config.plugin.get("appId") or folder.config.text("appId")
     if folder.app_file is None:
@@ -234,7 +234,7 @@ def _names(folder: AppFolder) -> Iterator[Finding]:
         yield _warning("defaultChannel", f"no branch is published to {channel!r}", 'add it to "channels" in edge.json')
 
 
-def _ready(folder: AppFolder) -> Iterator[Finding]:
+def _ready(folder: AppFolder) -> Iterator[AppFinding]:
     about = "notifyAppReady"
     if folder.calls_ready:
         yield _ok(about, "is called")
@@ -248,7 +248,7 @@ def _ready(folder: AppFolder) -> Iterator[Finding]:
         )
 
 
-def _policy(folder: AppFolder) -> Iterator[Finding]:
+def _policy(folder: AppFolder) -> Iterator[AppFinding]:
     for policy in folder.policies:
         sources = _script_sources(policy)
         if sources is None or _allows_own(sources):

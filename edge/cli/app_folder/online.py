@@ -3,14 +3,14 @@
 import http.client
 from urllib.parse import urlsplit
 
-from edge.cli.app_folder.findings import Finding, Level
+from edge.cli.app_folder.findings import AppFinding, Level
 from edge.cli.app_folder.folder import AppFolder
 
 ANSWER_SECONDS = 10.0
 _UPDATES = "/updates"
 
 
-def ask_node(folder: AppFolder) -> list[Finding]:
+def ask_node(folder: AppFolder) -> list[AppFinding]:
     """Nothing where the address is missing or is none: another finding says so."""
     address = folder.config.plugin.get("updateUrl") if folder.config else None
     if not isinstance(address, str) or not address.startswith(("http://", "https://")):
@@ -19,12 +19,14 @@ def ask_node(folder: AppFolder) -> list[Finding]:
         status = _status(address)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return [
-            Finding(Level.ERROR, "online", f"no answer from {address}: {error}", "is the node, or its proxy, running?")
+            AppFinding(
+                Level.ERROR, "online", f"no answer from {address}: {error}", "is the node, or its proxy, running?"
+            )
         ]
     if status == http.client.OK:
-        return [Finding(Level.OK, "online", f"the node of {address} is there")]
+        return [AppFinding(Level.OK, "online", f"the node of {address} is there")]
     says = f"HTTP status {status} for /livez beside {address}"
-    return [Finding(Level.ERROR, "online", says, "does the address lead to the node's device port?")]
+    return [AppFinding(Level.ERROR, "online", says, "does the address lead to the node's device port?")]
 
 
 def _status(address: str) -> int:

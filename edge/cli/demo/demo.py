@@ -21,12 +21,12 @@ from edge.bundles.sources.selection import build_selection
 from edge.cli.demo.release import APP, BETA, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
 from edge.cli.demo.segments import SEGMENTS, TESTER, make_unless_there, prepare_segments, segment_lines
 from edge.cli.node.serve import stop_on_signals
-from edge.cli.publishing.publish import How, Release, publish
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.publishing.publish import PublishOptions, Release, publish
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.output import size
 from edge.config import Config, load_config
 from edge.device.identity import Identity
-from edge.device.ledger import Outcome, Result
+from edge.device.ledger import UpdateOutcome, UpdateResult
 from edge.device.profile import build_profile
 from edge.device.simulators.capacitor import Device
 from edge.domain.model import AppId, Platform
@@ -67,7 +67,7 @@ async def _serve(as_json: bool) -> bool:
 
 def prepare(node: Standalone) -> dict[str, str]:
     """Make the app with all that belongs to it where it is missing; what was done for each version. Blocks."""
-    client = Client(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
+    client = ControlClient(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
     try:
         make_unless_there(client, "/v1/apps", {"app": APP})
         make_unless_there(client, app_path(APP, "channels"), {"name": CHANNEL, "public": True})
@@ -79,14 +79,16 @@ def prepare(node: Standalone) -> dict[str, str]:
         client.close()
 
 
-def _publish(client: Client, release: DemoRelease) -> str:
+def _publish(client: ControlClient, release: DemoRelease) -> str:
     known = {bundle["version"] for bundle in client.get(app_path(APP, "bundles"))}
     if release.version in known:
         return "found"
     with tempfile.TemporaryDirectory(prefix="edge-demo-") as folder:
         web = Path(folder) / "www"
         write_release(release, web)
-        publish(client, Release(APP, release.version, release.channel), web, How(build_selection(), warn=_nobody))
+        publish(
+            client, Release(APP, release.version, release.channel), web, PublishOptions(build_selection(), warn=_nobody)
+        )
     return "published"
 
 
@@ -177,15 +179,15 @@ async def _walk(node: Standalone, folder: Path, steps: list[dict[str, str]], as_
     installed = sum(each["n"] for each in counts if (each["bundle"], each["action"]) == (RELEASES[-1].version, "set"))
     _step(steps, as_json, "count", f"{installed} device installed {RELEASES[-1].version}")
     return (
-        outcome.result is Result.UPDATED
+        outcome.result is UpdateResult.UPDATED
         and outcome.version == RELEASES[-1].version
         and _same_files(outcome.folder, folder / "expected")
-        and again.result is Result.UP_TO_DATE
+        and again.result is UpdateResult.UP_TO_DATE
         and installed == 1
     )
 
 
-def _told(outcome: Outcome) -> list[tuple[str, str]]:
+def _told(outcome: UpdateOutcome) -> list[tuple[str, str]]:
     ledger = outcome.ledger
     fetched = [request for request in ledger.requests if request.method == "GET"]
     received = sum(request.received_bytes for request in fetched)
@@ -197,7 +199,7 @@ def _told(outcome: Outcome) -> list[tuple[str, str]]:
     ]
 
 
-async def _update(node: Standalone, folder: Path) -> Outcome:
+async def _update(node: Standalone, folder: Path) -> UpdateOutcome:
     address = f"http://127.0.0.1:{node.device_port}"
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         device = Device(

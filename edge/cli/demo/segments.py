@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge.cli.demo.release import APP, BETA, RELEASES
-from edge.cli.terminal.client import Client, Refused, app_path
+from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 
 ENTERPRISE = "enterprise"
 TESTER = "beta-anna"  # a custom id that the first segment takes
@@ -31,7 +31,7 @@ ID_SETS = {"beta-testers": ("anna", "bert"), "power-users": ("carla", "dilan")}
 WINDOWS = ("Sat,Sun 01:00-05:00 Europe/Paris",)
 
 
-def prepare_segments(client: Client) -> None:
+def prepare_segments(client: ControlClient) -> None:
     """Make what is missing; what somebody has changed stays. Blocks."""
     settings = {"name": ENTERPRISE, "bundle": RELEASES[-1].version, "windows": WINDOWS, "rollback_passes": True}
     make_unless_there(client, app_path(APP, "channels"), settings)
@@ -45,10 +45,10 @@ def prepare_segments(client: Client) -> None:
             client.patch(app_path(APP, "segments", each.name), wanted)
 
 
-def make_unless_there(client: Client, path: str, body: dict[str, Any]) -> None:
+def make_unless_there(client: ControlClient, path: str, body: dict[str, Any]) -> None:
     try:
         client.post(path, body)
-    except Refused as refusal:
+    except RequestRefused as refusal:
         if refusal.answered != 409:
             raise
 
@@ -62,11 +62,11 @@ def segment_lines() -> list[str]:
     ]
 
 
-def _names(client: Client, what: str) -> set[str]:
+def _names(client: ControlClient, what: str) -> set[str]:
     return {each["name"] for each in client.get(app_path(APP, what))}
 
 
-def _put(client: Client, name: str) -> None:
+def _put(client: ControlClient, name: str) -> None:
     with tempfile.TemporaryDirectory(prefix="edge-demo-") as folder:
         file = Path(folder) / "ids"
         file.write_text("\n".join(ID_SETS[name]))

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from edge.cli.devices.body import read_body
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, cell, labelled, line, moment, table
 
@@ -56,7 +56,9 @@ def question_options(command: F) -> F:
 @question_options
 @click.option("--country", metavar="CC", help="Where a trusted proxy says that it is.")
 @with_api
-def explain(client: Client, out: Output, app: str, body: IO[bytes] | None, country: str | None, **given: Any) -> None:
+def explain(
+    client: ControlClient, out: Output, app: str, body: IO[bytes] | None, country: str | None, **given: Any
+) -> None:
     """Show every rule in order, what it saw and its outcome; then the answer, why, and what to do next."""
     said = {name: _word(value) for name, value in given.items() if value is not None}
     if (body is None) == (not said):

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, moment
 
@@ -16,7 +16,7 @@ ONCE = frozenset({"update_fail", "set_fail"})  # one is enough
 @click.argument("app")
 @click.argument("device")
 @with_api
-def show(client: Client, out: Output, app: str, device: str) -> None:
+def show(client: ControlClient, out: Output, app: str, device: str) -> None:
     """Show what is known of DEVICE: its channel, what failed on it, what it was lately offered."""
     known = client.get(app_path(app, "devices", device))
     pairs = (
@@ -35,7 +35,7 @@ def show(client: Client, out: Output, app: str, device: str) -> None:
 @click.argument("device")
 @click.argument("version")
 @with_api
-def lift(client: Client, out: Output, app: str, device: str, version: str) -> None:
+def lift(client: ControlClient, out: Output, app: str, device: str, version: str) -> None:
     """Let bundle VERSION, which failed on DEVICE, be offered to it again."""
     after = client.delete(app_path(app, "devices", device, "withheld", version))
     out.result(after, lambda: line(f"bundle {after['version']} may be offered to device {after['device']} again"))
@@ -45,7 +45,7 @@ def lift(client: Client, out: Output, app: str, device: str, version: str) -> No
 @click.argument("app")
 @click.argument("device")
 @with_api
-def erase(client: Client, out: Output, app: str, device: str) -> None:
+def erase(client: ControlClient, out: Output, app: str, device: str) -> None:
     """Forget everything that DEVICE brought about; its override, which a person made, stays."""
     after = client.delete(app_path(app, "devices", device))
     out.result(after, lambda: line(f"device {after['device']} is forgotten"))

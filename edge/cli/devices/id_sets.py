@@ -8,8 +8,8 @@ from typing import IO
 
 import click
 
-from edge.cli.terminal.asking import Asking, Request, carry_out, with_asking
-from edge.cli.terminal.client import BLOCK_BYTES, Client, app_path
+from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
+from edge.cli.terminal.client import BLOCK_BYTES, ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, counted, fields, line, progress, table
 from edge.domain.errors import TooLarge
@@ -28,7 +28,7 @@ def idset() -> None:
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 @with_api
-def put(client: Client, out: Output, app: str, name: str, file: Path) -> None:
+def put(client: ControlClient, out: Output, app: str, name: str, file: Path) -> None:
     """Make id set NAME of APP from FILE, or replace it; - is stdin.
 
     Device ids or custom ids in UTF-8, one a line; blank lines and those that begin with # are skipped.
@@ -42,7 +42,7 @@ def put(client: Client, out: Output, app: str, name: str, file: Path) -> None:
 @idset.command("list")
 @click.argument("app")
 @with_api
-def list_id_sets(client: Client, out: Output, app: str) -> None:
+def list_id_sets(client: ControlClient, out: Output, app: str) -> None:
     """List the id sets of APP."""
     sets = client.get(app_path(app, "id-sets"))
     out.result(sets, lambda: table(("id set", "ids"), [[each["name"], each["ids"]] for each in sets], "no id sets yet"))
@@ -52,7 +52,7 @@ def list_id_sets(client: Client, out: Output, app: str) -> None:
 @click.argument("app")
 @click.argument("name")
 @with_api
-def show(client: Client, out: Output, app: str, name: str) -> None:
+def show(client: ControlClient, out: Output, app: str, name: str) -> None:
     """Show how many ids set NAME of APP holds."""
     found = client.get(app_path(app, "id-sets", name))
     out.result(found, lambda: fields([(key, found[key]) for key in ("name", "ids", "blob")]))
@@ -63,9 +63,9 @@ def show(client: Client, out: Output, app: str, name: str) -> None:
 @click.argument("name")
 @with_asking
 @with_api
-def delete(client: Client, out: Output, asking: Asking, app: str, name: str) -> None:
+def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: str) -> None:
     """Delete id set NAME of APP."""
-    request = Request("DELETE", app_path(app, "id-sets", name))
+    request = ControlRequest("DELETE", app_path(app, "id-sets", name))
     gone = carry_out(client, out, asking, request, f"delete id set {name} of {app}")
     out.result(gone, lambda: line(f"deleted id set {name} of {app}"))
 

@@ -8,8 +8,8 @@ import msgspec
 
 from edge.cli.devices.body import read_body
 from edge.cli.devices.explain import unreported_sentence
-from edge.cli.terminal.asking import Asking, Request, carry_out, with_asking
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, note, table
 from edge.domain.targeting.language import language_rows
@@ -50,7 +50,7 @@ def segment() -> None:
 @click.option("--default-yield", is_flag=True, help="Where that may be chosen and is not public: so it is unless told.")
 @with_api
 def set_segment(
-    client: Client, out: Output, app: str, name: str, no_channel: bool, default_yield: bool, **given: Any
+    client: ControlClient, out: Output, app: str, name: str, no_channel: bool, default_yield: bool, **given: Any
 ) -> None:
     """Make segment NAME of APP, or change it; what is not given stays as it is."""
     settings = {name: value for name, value in given.items() if value is not None}
@@ -73,7 +73,7 @@ def set_segment(
 @segment.command("list")
 @click.argument("app")
 @with_api
-def list_segments(client: Client, out: Output, app: str) -> None:
+def list_segments(client: ControlClient, out: Output, app: str) -> None:
     """List the segments of APP in the order in which they are asked."""
     segments = client.get(app_path(app, "segments"))
     rows = [[each["priority"], each["name"], each["channel"], each["where"]] for each in segments]
@@ -84,7 +84,7 @@ def list_segments(client: Client, out: Output, app: str) -> None:
 @click.argument("app")
 @click.argument("name")
 @with_api
-def show(client: Client, out: Output, app: str, name: str) -> None:
+def show(client: ControlClient, out: Output, app: str, name: str) -> None:
     """Show segment NAME of APP."""
     found = client.get(app_path(app, "segments", name))
     yields = {True: "always", False: "never", None: "where it may be chosen and is not public"}
@@ -103,9 +103,9 @@ def show(client: Client, out: Output, app: str, name: str) -> None:
 @click.argument("name")
 @with_asking
 @with_api
-def delete(client: Client, out: Output, asking: Asking, app: str, name: str) -> None:
+def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: str) -> None:
     """Delete segment NAME of APP."""
-    request = Request("DELETE", app_path(app, "segments", name))
+    request = ControlRequest("DELETE", app_path(app, "segments", name))
     gone = carry_out(client, out, asking, request, f"delete segment {name} of {app}")
     out.result(gone, lambda: line(f"deleted segment {name} of {app}"))
 
@@ -119,7 +119,7 @@ def delete(client: Client, out: Output, asking: Asking, app: str, name: str) -> 
 @click.option("--country", default="", help="What a trusted proxy would say of the device, like DE.")
 @with_api
 def test(
-    client: Client,
+    client: ControlClient,
     out: Output,
     app: str,
     name: str,
@@ -145,7 +145,7 @@ def test(
     out.result(tested, tell)
 
 
-def _question_of(client: Client, app: str, device: str) -> tuple[bytes, str]:
+def _question_of(client: ControlClient, app: str, device: str) -> tuple[bytes, str]:
     """What the device would post: its latest report, or what a fresh one says; and a sentence about that."""
     found = client.get(f"{app_path(app, 'explain')}?{urlencode({'device_id': device})}")
     unreported = "" if found["reported"] else unreported_sentence(found["asked"])

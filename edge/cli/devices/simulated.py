@@ -19,7 +19,7 @@ from edge.cli.terminal.output import Advance, Output, counted, fields, line, pro
 from edge.domain.model import parse_device_id
 
 if TYPE_CHECKING:  # aiohttp and cryptography, which `edge device --help` does not need
-    from edge.device.ledger import Outcome, Progress
+    from edge.device.ledger import DownloadProgress, UpdateOutcome
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEVICE_ID_FILE = "device-id"
@@ -78,8 +78,13 @@ def update(
 
 
 async def _run(
-    url: str, state: Path, device_id: str, fail_boot: bool, on_progress: "Callable[[Progress], None]", **given: Any
-) -> "Outcome":
+    url: str,
+    state: Path,
+    device_id: str,
+    fail_boot: bool,
+    on_progress: "Callable[[DownloadProgress], None]",
+    **given: Any,
+) -> "UpdateOutcome":
     import aiohttp
 
     from edge.device.identity import Identity
@@ -129,18 +134,18 @@ def _kept_device_id(state: Path) -> str:
     return parse_device_id(file.read_text().strip())
 
 
-def _steps_to(advance: Advance) -> "Callable[[Progress], None]":
+def _steps_to(advance: Advance) -> "Callable[[DownloadProgress], None]":
     """Files download side by side, each telling how far it is; the bar wants what is new."""
     reached: dict[str, int] = {}
 
-    def hear(step: "Progress") -> None:
+    def hear(step: "DownloadProgress") -> None:
         advance(step.done_bytes - reached.get(step.name, 0))
         reached[step.name] = step.done_bytes
 
     return hear
 
 
-def _summary(outcome: "Outcome", device_id: str) -> dict[str, Any]:
+def _summary(outcome: "UpdateOutcome", device_id: str) -> dict[str, Any]:
     ledger = outcome.ledger
     return {
         "result": outcome.result.value,
@@ -168,7 +173,7 @@ def _explain_command(given: Mapping[str, Any], device_id: str, runs: str) -> str
     return shlex.join(words)
 
 
-def _tell(outcome: "Outcome", device_id: str, why: str) -> None:
+def _tell(outcome: "UpdateOutcome", device_id: str, why: str) -> None:
     ledger = outcome.ledger
     rows = [
         [each.method, each.url, each.status or "none", each.range, each.received_bytes, f"{each.seconds * 1_000:.1f}"]

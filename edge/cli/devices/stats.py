@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, line, table
 
@@ -13,7 +13,7 @@ from edge.cli.terminal.output import Output, line, table
 @click.command()
 @click.argument("app")
 @with_api
-def stats(client: Client, out: Output, app: str) -> None:
+def stats(client: ControlClient, out: Output, app: str) -> None:
     """Count the events that devices of APP reported, by bundle and action.
 
     A report that a device sends again within the hour counts once. withheld_... counts the devices that a bundle was

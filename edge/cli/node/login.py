@@ -6,7 +6,7 @@ import sys
 import click
 
 from edge.cli.terminal.access import TOKEN_LIMIT_BYTES
-from edge.cli.terminal.client import Client, parse_address
+from edge.cli.terminal.client import ControlClient, parse_address
 from edge.cli.terminal.logins import Login, Logins, server_of
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, line, moment, note
@@ -28,7 +28,7 @@ def login(out: Output, url: str) -> None:
     if url.startswith("http://") and not is_loopback(host):
         note(f"{url} is not encrypted: whoever is on the way can read the token")
     token = _read_token()
-    client = Client(url, token)
+    client = ControlClient(url, token)
     try:
         own = client.get("/v1/token")
     finally:

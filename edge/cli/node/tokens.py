@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import click
 
-from edge.cli.terminal.client import Client
+from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, line, moment, note, table
 from edge.domain.schedule.durations import parse_duration
@@ -29,7 +29,7 @@ def token() -> None:
 @click.option("--app", help="The only app that a publisher, an uploader or a reader may touch.")
 @click.option("--for", "lifetime", metavar="DURATION", help="How long it lasts, like 90d; else until it is revoked.")
 @with_api
-def create(client: Client, out: Output, name: str, role: str, app: str | None, lifetime: str | None) -> None:
+def create(client: ControlClient, out: Output, name: str, role: str, app: str | None, lifetime: str | None) -> None:
     """Make a token called NAME. Only the token itself goes to stdout."""
     seconds = parse_duration(lifetime) if lifetime is not None else None
     made = client.post("/v1/tokens", {"name": name, "role": role, "app": app, "lifetime_seconds": seconds})
@@ -45,7 +45,7 @@ def create(client: Client, out: Output, name: str, role: str, app: str | None, l
 
 @token.command("list")
 @with_api
-def list_tokens(client: Client, out: Output) -> None:
+def list_tokens(client: ControlClient, out: Output) -> None:
     """List the tokens, never their secrets. LAST USED is a day in UTC."""
     tokens = client.get("/v1/tokens")
     rows = [
@@ -67,7 +67,7 @@ def list_tokens(client: Client, out: Output) -> None:
 @token.command()
 @click.argument("name")
 @with_api
-def revoke(client: Client, out: Output, name: str) -> None:
+def revoke(client: ControlClient, out: Output, name: str) -> None:
     """Revoke the token called NAME at once."""
     gone = client.delete(f"/v1/tokens/{quote(name, safe='')}")
     out.result(gone, lambda: line(f"revoked token {gone['name']}"))

@@ -32,8 +32,8 @@ from edge.cli.publishing.size_report import (
     listed_files,
 )
 from edge.cli.publishing.warnings import warning_of_order
-from edge.cli.terminal.asking import Request
-from edge.cli.terminal.client import Client, Refused, app_path
+from edge.cli.terminal.asking import ControlRequest
+from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 from edge.cli.terminal.output import Advance, note, progress, stages
 from edge.domain.changes.commands import Replacing
 from edge.domain.changes.replacing import Offered, check_terms
@@ -60,7 +60,7 @@ class Release(NamedTuple):
     if_current: str | None = None
 
 
-class Published(NamedTuple):
+class PublishedBundle(NamedTuple):
     answer: dict[str, Any]
     uploaded: int  # blobs
     uploaded_bytes: int
@@ -80,7 +80,7 @@ class Published(NamedTuple):
         }
 
 
-class How(NamedTuple):
+class PublishOptions(NamedTuple):
     """What of the source is published, and how it is packed. With a `key` the bundle is encrypted."""
 
     selection: Selection
@@ -98,15 +98,17 @@ class _Sending(NamedTuple):
     listed: tuple[File, ...] = ()
 
 
-Post = Callable[[Client, Request], Any]
+Post = Callable[[ControlClient, ControlRequest], Any]
 
 
-def post_at_once(client: Client, request: Request) -> Any:
+def post_at_once(client: ControlClient, request: ControlRequest) -> Any:
     with progress("the node verifies", None):
         return client.send(*request)
 
 
-def publish(client: Client, release: Release, path: Path, how: How, post: Post = post_at_once) -> Published:
+def publish(
+    client: ControlClient, release: Release, path: Path, how: PublishOptions, post: Post = post_at_once
+) -> PublishedBundle:
     """`post` sends the request that publishes, when everything is uploaded. Raises EdgeError: what the source, the
     server or the connection is to blame for."""
     warnings = _ask_first(client, release, how.warn)
@@ -122,8 +124,8 @@ def publish(client: Client, release: Release, path: Path, how: How, post: Post =
 
 
 def publish_opaque(
-    client: Client, release: Release, file: Path, encryption: Encryption, post: Post = post_at_once
-) -> Published:
+    client: ControlClient, release: Release, file: Path, encryption: Encryption, post: Post = post_at_once
+) -> PublishedBundle:
     """A zip that was encrypted before; it goes to devices as it is. `post` as in `publish`. Raises EdgeError."""
     made = digest_file(file)
     check_ciphertext_size(made.bytes, repr(str(file)))
@@ -132,7 +134,7 @@ def publish_opaque(
     return _send(client, release, _Sending({made.sha256: file}, named), post)._replace(warnings=warnings)
 
 
-def _pack(client: Client, release: Release, source: Source, workdir: Path, how: How) -> _Sending:
+def _pack(client: ControlClient, release: Release, source: Source, workdir: Path, how: PublishOptions) -> _Sending:
     key = how.key
     with stages() as reach:
         packed = pack_files(
@@ -156,14 +158,16 @@ def _pack(client: Client, release: Release, source: Source, workdir: Path, how: 
     return _Sending(_files(made, workdir), sealed, listed_files(made.entries))
 
 
-def _ask_prepared(client: Client, app: str, packing: Packing, digests: Sequence[Digest]) -> dict[Digest, Prepared]:
+def _ask_prepared(
+    client: ControlClient, app: str, packing: Packing, digests: Sequence[Digest]
+) -> dict[Digest, Prepared]:
     """What the node has compressed already. A node of an earlier release cannot tell: nothing."""
     found: dict[Digest, Prepared] = {}
     for start in range(0, len(digests), MISSING_LIMIT):
         asked = {"packing": packing.brotli_label, "digests": digests[start : start + MISSING_LIMIT]}
         try:
             answer = client.post(app_path(app, "blobs", "prepared"), asked)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.answered not in (404, 405):
                 raise
             return {}
@@ -171,7 +175,7 @@ def _ask_prepared(client: Client, app: str, packing: Packing, digests: Sequence[
     return found
 
 
-def _same_before(client: Client, release: Release, source: Source, key: PrivateKey | None) -> _Sending | None:
+def _same_before(client: ControlClient, release: Release, source: Source, key: PrivateKey | None) -> _Sending | None:
     """The version as it is on the server, if it is whole there, with the same files under the same key or none.
 
     Packing it again would be for nothing; encrypted once more they would even be other bytes: all of them sent, and
@@ -196,21 +200,21 @@ def _same_before(client: Client, release: Release, source: Source, key: PrivateK
     return _Sending({}, {**names, "encryption": encryption}, listed)
 
 
-def _find(client: Client, release: Release) -> dict[str, Any] | None:
+def _find(client: ControlClient, release: Release) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = client.get(app_path(release.app, "bundles", release.version))
-    except Refused as refusal:
+    except RequestRefused as refusal:
         if refusal.answered != 404:
             raise
         return None
     return found
 
 
-def _send(client: Client, release: Release, sending: _Sending, post: Post) -> Published:
+def _send(client: ControlClient, release: Release, sending: _Sending, post: Post) -> PublishedBundle:
     sent = _upload_missing(client, release.app, sending.files)
     body = {**release._asdict(), **sending.names}
-    answer = post(client, Request("POST", app_path(body.pop("app"), "bundles"), body))
-    return Published(answer, len(sent), sum(sent.values()), (), ())
+    answer = post(client, ControlRequest("POST", app_path(body.pop("app"), "bundles"), body))
+    return PublishedBundle(answer, len(sent), sum(sent.values()), (), ())
 
 
 def _encryption(encryption: Encryption) -> dict[str, str]:
@@ -221,7 +225,7 @@ def _encryption(encryption: Encryption) -> dict[str, str]:
     }
 
 
-def _ask_first(client: Client, release: Release, warn: Callable[[str], None]) -> tuple[str, ...]:
+def _ask_first(client: ControlClient, release: Release, warn: Callable[[str], None]) -> tuple[str, ...]:
     """What would refuse the bundle at the end is told before a minute of packing, and what to think about. Raises
     EdgeError.
     """
@@ -238,21 +242,21 @@ def _ask_first(client: Client, release: Release, warn: Callable[[str], None]) ->
     return (warning,)
 
 
-def _check_may_offer(client: Client, channel: str) -> None:
+def _check_may_offer(client: ControlClient, channel: str) -> None:
     """Raises Refused: with what helps a token that may upload alone."""
     try:
         client.patch(f"{channel}?dry_run=true", {})
-    except Refused as refusal:
+    except RequestRefused as refusal:
         if refusal.code != "forbidden" or client.get("/v1/token")["role"] != "uploader":
             raise
-        raise Refused(
+        raise RequestRefused(
             refusal.answered,
             refusal.code,
             "an uploader may upload but not offer: use --no-channel instead of a channel, or a publisher's token",
         ) from refusal
 
 
-def _check_terms(client: Client, release: Release, name: str) -> None:
+def _check_terms(client: ControlClient, release: Release, name: str) -> None:
     """What the server would say at the end of a rollout, an experiment or a higher version on the channel, and of one
     that it went back from."""
     channel = client.get(app_path(release.app, "channels", name))
@@ -274,7 +278,7 @@ def _check_terms(client: Client, release: Release, name: str) -> None:
     check_terms(offered, release.version, terms)
 
 
-def _blocks_under_native(client: Client, release: Release) -> bool:
+def _blocks_under_native(client: ControlClient, release: Release) -> bool:
     """Of the channel; where it will be offered is not known without one, and blocking is what a channel does."""
     if release.channel is None:
         return True
@@ -290,7 +294,7 @@ def _files(packed: Packed | Encrypted, workdir: Path) -> dict[Digest, Path]:
     return {**files, packed.zip.digest: packed.zip.path, packed.manifest_digest: document}
 
 
-def _upload_missing(client: Client, app: str, files: Mapping[Digest, Path]) -> dict[Digest, int]:
+def _upload_missing(client: ControlClient, app: str, files: Mapping[Digest, Path]) -> dict[Digest, int]:
     """Send what the server lacks, side by side; returns the bytes of each blob sent."""
     missing = _list_missing(client, app, list(files))
     sizes = {digest: files[digest].stat().st_size for digest in missing}
@@ -299,7 +303,7 @@ def _upload_missing(client: Client, app: str, files: Mapping[Digest, Path]) -> d
     return sizes
 
 
-def _list_missing(client: Client, app: str, digests: Sequence[Digest]) -> list[Digest]:
+def _list_missing(client: ControlClient, app: str, digests: Sequence[Digest]) -> list[Digest]:
     missing: list[Digest] = []
     for start in range(0, len(digests), MISSING_LIMIT):
         asked = {"digests": digests[start : start + MISSING_LIMIT]}
@@ -307,7 +311,7 @@ def _list_missing(client: Client, app: str, digests: Sequence[Digest]) -> list[D
     return missing
 
 
-def _upload(client: Client, app: str, files: Mapping[Digest, Path], advance: Advance) -> None:
+def _upload(client: ControlClient, app: str, files: Mapping[Digest, Path], advance: Advance) -> None:
     pool = ThreadPoolExecutor(UPLOADS_AT_ONCE, thread_name_prefix="upload")
     try:
         paths = [(app_path(app, "blobs", digest), file) for digest, file in files.items()]

@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any, NamedTuple
 
 from edge.cli.app_folder.downloads import DownloadForm, releases_by_form
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.output import counted, size
 from edge.domain.file_names import target_name
 from edge.domain.model import FileEntry
@@ -87,7 +87,7 @@ class Before(NamedTuple):
     files: tuple[File, ...]
 
 
-def find_before(client: Client, app: str, version: str, channel: str | None) -> Before | None:
+def find_before(client: ControlClient, app: str, version: str, channel: str | None) -> Before | None:
     """What the channel offers before the publish, without one the newest version; never the very same."""
     if channel is not None:
         found = client.get(app_path(app, "channels", channel))["bundle"]

@@ -3,8 +3,8 @@
 import click
 
 from edge.cli.app_folder.doctor import doctor
-from edge.cli.terminal.asking import Asking, Request, carry_out, with_asking
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, table
 
@@ -21,7 +21,7 @@ app.add_command(doctor)
 @click.argument("app")
 @click.option("--expose-metadata", is_flag=True, help="Tell devices a bundle's link and comment.")
 @with_api
-def create(client: Client, out: Output, app: str, expose_metadata: bool) -> None:
+def create(client: ControlClient, out: Output, app: str, expose_metadata: bool) -> None:
     """Create APP, the id of the native app, like com.example.app.
 
     Letters, digits, '-' and '_', in one part or several with a '.' between them; at most 128 characters.
@@ -32,7 +32,7 @@ def create(client: Client, out: Output, app: str, expose_metadata: bool) -> None
 
 @app.command("list")
 @with_api
-def list_apps(client: Client, out: Output) -> None:
+def list_apps(client: ControlClient, out: Output) -> None:
     """List the apps that the token may see."""
     apps = client.get("/v1/apps")
     columns = ("app", "revision", "bundles", "channels", "overrides")
@@ -42,7 +42,7 @@ def list_apps(client: Client, out: Output) -> None:
 @app.command()
 @click.argument("app")
 @with_api
-def show(client: Client, out: Output, app: str) -> None:
+def show(client: ControlClient, out: Output, app: str) -> None:
     """Show APP with its channels."""
     found = client.get(app_path(app))
 
@@ -59,12 +59,12 @@ def show(client: Client, out: Output, app: str) -> None:
 @click.argument("app")
 @with_asking
 @with_api
-def delete(client: Client, out: Output, asking: Asking, app: str) -> None:
+def delete(client: ControlClient, out: Output, asking: Asking, app: str) -> None:
     """Delete APP: its bundles, channels, segments and overrides. On a terminal its id has to be typed.
 
     Devices keep what they run and hear that there is nothing new; downloads under way can end. Version names stay used
     up, also if the app is created again. History, and what devices reported, stays. `edge undo` brings the app back.
     """
-    request = Request("DELETE", app_path(app))
+    request = ControlRequest("DELETE", app_path(app))
     gone = carry_out(client, out, asking, request, f"delete app {app} with all it has", type_in=app)
     out.result(gone, lambda: line(f"deleted app {app} (revision {gone['revision']})"))

@@ -9,14 +9,14 @@ import click
 from edge.cli.publishing.choosing import left_out_lines, with_selection
 from edge.cli.releases.reach import warn_of_reach
 from edge.cli.releases.replaced import instead_of, replacing_options, tell_ended
-from edge.cli.terminal.asking import Asking, Request, carry_out, need_somebody, with_asking
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, need_somebody, with_asking
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, counted, fields, line, moment, note, size, table
 
 if TYPE_CHECKING:
     from edge.bundles.sources.selection import Selection
-    from edge.cli.publishing.publish import Published
+    from edge.cli.publishing.publish import PublishedBundle
 
 
 @click.group()
@@ -54,7 +54,7 @@ def bundle() -> None:
 @with_asking
 @with_api
 def publish(
-    client: Client,
+    client: ControlClient,
     out: Output,
     asking: Asking,
     app: str,
@@ -94,7 +94,7 @@ def publish(
     # These bring compression and cryptography; the other verbs do without.
     from edge.bundles.encryption.rsa_keys import load_private_key
     from edge.bundles.packing.effort import FAST, SMALLEST
-    from edge.cli.publishing.publish import How, Release, post_at_once, publish, publish_opaque
+    from edge.cli.publishing.publish import PublishOptions, Release, post_at_once, publish, publish_opaque
     from edge.cli.publishing.remembering import open_memory
 
     what = f"publish {version} of {app} to channel {channel}" if channel else f"publish {version} of {app}"
@@ -104,7 +104,7 @@ def publish(
         client.get(app_path(app, "channels", channel))  # an unknown one is refused as such
     need_somebody(asking, what)  # before the work, not after it
 
-    def post(client: Client, request: Request) -> Any:
+    def post(client: ControlClient, request: ControlRequest) -> Any:
         if asking.yes and not asking.dry_run:
             return post_at_once(client, request)
         return carry_out(client, out, asking, request, what)
@@ -118,7 +118,9 @@ def publish(
     else:
         key = load_private_key(key_file) if key_file else None
         with open_memory(os.environ) as memory:
-            done = publish(client, release, path, How(selection, FAST if fast else SMALLEST, memory, key), post)
+            done = publish(
+                client, release, path, PublishOptions(selection, FAST if fast else SMALLEST, memory, key), post
+            )
     out.result({**done.answer, **done.told_apart}, lambda: _tell(done, channel, sizes))
     if done.report and done.report.warning and done.answer["changed"]:
         note(f"warning: {done.report.warning}")
@@ -129,7 +131,7 @@ def publish(
 @bundle.command("list")
 @click.argument("app")
 @with_api
-def list_bundles(client: Client, out: Output, app: str) -> None:
+def list_bundles(client: ControlClient, out: Output, app: str) -> None:
     """List the bundles of APP, newest first."""
     bundles = client.get(app_path(app, "bundles"))
     rows = [
@@ -152,7 +154,7 @@ def list_bundles(client: Client, out: Output, app: str) -> None:
 @click.argument("app")
 @click.argument("version")
 @with_api
-def show(client: Client, out: Output, app: str, version: str) -> None:
+def show(client: ControlClient, out: Output, app: str, version: str) -> None:
     """Show VERSION of APP with its files."""
     found = client.get(app_path(app, "bundles", version))
 
@@ -183,9 +185,9 @@ def show(client: Client, out: Output, app: str, version: str) -> None:
 @click.argument("version")
 @with_asking
 @with_api
-def delete(client: Client, out: Output, asking: Asking, app: str, version: str) -> None:
+def delete(client: ControlClient, out: Output, asking: Asking, app: str, version: str) -> None:
     """Delete VERSION of APP; what a channel offers cannot be deleted."""
-    request = Request("DELETE", app_path(app, "bundles", version))
+    request = ControlRequest("DELETE", app_path(app, "bundles", version))
     gone = carry_out(client, out, asking, request, f"delete {version} of {app}")
     out.result(gone, lambda: line(f"deleted {gone['version']} of {gone['app']}"))
 
@@ -195,14 +197,14 @@ def delete(client: Client, out: Output, asking: Asking, app: str, version: str) 
 @click.option("--keep", type=click.IntRange(min=0), required=True, metavar="N", help="How many of the newest stay.")
 @with_asking
 @with_api
-def prune(client: Client, out: Output, asking: Asking, app: str, keep: int) -> None:
+def prune(client: ControlClient, out: Output, asking: Asking, app: str, keep: int) -> None:
     """Delete the bundles of APP behind the newest N, except for those that a channel offers, has on its way, tries in
     an experiment or can fall back to.
 
     Their names stay used up. Devices can fetch their files for 7 more days; the disk gets free when garbage is
     collected.
     """
-    request = Request("POST", app_path(app, "bundles", "prune"), {"keep": keep})
+    request = ControlRequest("POST", app_path(app, "bundles", "prune"), {"keep": keep})
     after = carry_out(client, out, asking, request, lambda foreseen: f"prune {_freed(foreseen)}")
 
     def tell() -> None:
@@ -220,9 +222,9 @@ def prune(client: Client, out: Output, asking: Asking, app: str, keep: int) -> N
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in one line; shown wherever somebody looks.")
 @with_asking
 @with_api
-def withdraw(client: Client, out: Output, asking: Asking, app: str, version: str, reason: str) -> None:
+def withdraw(client: ControlClient, out: Output, asking: Asking, app: str, version: str, reason: str) -> None:
     """Never offer VERSION of APP again anywhere; devices on it are moved to the last good bundle."""
-    request = Request("POST", app_path(app, "bundles", version, "withdraw"), {"reason": reason})
+    request = ControlRequest("POST", app_path(app, "bundles", version, "withdraw"), {"reason": reason})
     after = carry_out(client, out, asking, request, f"withdraw {version} of {app}: {reason}")
 
     def tell() -> None:
@@ -232,7 +234,7 @@ def withdraw(client: Client, out: Output, asking: Asking, app: str, version: str
     out.result(after, tell)
 
 
-def _tell(done: "Published", channel: str | None, sizes: bool) -> None:
+def _tell(done: "PublishedBundle", channel: str | None, sizes: bool) -> None:
     answer = done.answer
     for each in left_out_lines(done.left_out):
         line(each)

@@ -8,8 +8,8 @@ import click
 from edge.cli.releases.experiments import sentence as experiment_sentence
 from edge.cli.releases.reach import warn_of_reach
 from edge.cli.releases.replaced import instead_of, replacing_options, tell_ended
-from edge.cli.terminal.asking import Asking, Request, carry_out, with_asking
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, moment, table
 from edge.domain.model import BUILTIN, Phase, Policy
@@ -78,12 +78,14 @@ def channel() -> None:
 @settings_options
 @with_asking
 @with_api
-def create(client: Client, out: Output, asking: Asking, app: str, name: str, replace: bool, **given: Any) -> None:
+def create(
+    client: ControlClient, out: Output, asking: Asking, app: str, name: str, replace: bool, **given: Any
+) -> None:
     """Create channel NAME of APP. Asks first if devices would get it at once."""
     settings = _settings(given)
     if not (settings.get("public") and (replace or "bundle" in settings)):
         asking = asking._replace(yes=True)
-    request = Request("POST", app_path(app, "channels"), {"name": name, **settings, "replace": replace})
+    request = ControlRequest("POST", app_path(app, "channels"), {"name": name, **settings, "replace": replace})
     made = carry_out(client, out, asking, request, f"create channel {name} of {app}")
     out.result(made, lambda: line(f"created channel {_sentence(made)}"))
     if settings.get("bundle"):
@@ -98,7 +100,7 @@ def create(client: Client, out: Output, asking: Asking, app: str, name: str, rep
 @with_asking
 @with_api
 def set_channel(
-    client: Client,
+    client: ControlClient,
     out: Output,
     asking: Asking,
     app: str,
@@ -120,7 +122,7 @@ def set_channel(
     if not (force or downgrade or again or settings.get("public") or settings.get("bundle") == BUILTIN):
         asking = asking._replace(yes=True)
     terms = {"replace": replace, "force": force, "downgrade": downgrade, "again": again, "if_current": if_current}
-    request = Request("PATCH", app_path(app, "channels", name), settings | terms)
+    request = ControlRequest("PATCH", app_path(app, "channels", name), settings | terms)
     after = carry_out(client, out, asking, request, f"set channel {name} of {app}")
 
     def tell() -> None:
@@ -135,7 +137,7 @@ def set_channel(
 @channel.command("list")
 @click.argument("app")
 @with_api
-def list_channels(client: Client, out: Output, app: str) -> None:
+def list_channels(client: ControlClient, out: Output, app: str) -> None:
     """List the channels of APP."""
     channels = client.get(app_path(app, "channels"))
     rows = [
@@ -150,7 +152,7 @@ def list_channels(client: Client, out: Output, app: str) -> None:
 @click.argument("app")
 @click.argument("name")
 @with_api
-def show(client: Client, out: Output, app: str, name: str) -> None:
+def show(client: ControlClient, out: Output, app: str, name: str) -> None:
     """Show every setting of channel NAME of APP."""
     found = client.get(app_path(app, "channels", name))
     told = {name: TOLD[name](value) if name in TOLD else value for name, value in found.items()}
@@ -162,9 +164,9 @@ def show(client: Client, out: Output, app: str, name: str) -> None:
 @click.argument("name")
 @with_asking
 @with_api
-def delete(client: Client, out: Output, asking: Asking, app: str, name: str) -> None:
+def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: str) -> None:
     """Delete channel NAME of APP."""
-    request = Request("DELETE", app_path(app, "channels", name))
+    request = ControlRequest("DELETE", app_path(app, "channels", name))
     gone = carry_out(client, out, asking, request, f"delete channel {name} of {app}")
     out.result(gone, lambda: line(f"deleted channel {name} of {app}"))
 

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from edge.cli.releases.replaced import meant_options
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, moment, table
 
@@ -26,7 +26,7 @@ def experiment() -> None:
 @meant_options
 @with_api
 def start(
-    client: Client,
+    client: ControlClient,
     out: Output,
     app: str,
     channel: str,
@@ -51,7 +51,7 @@ def start(
 @click.argument("app")
 @click.argument("channel", required=False)
 @with_api
-def show(client: Client, out: Output, app: str, channel: str | None) -> None:
+def show(client: ControlClient, out: Output, app: str, channel: str | None) -> None:
     """Show the experiment on CHANNEL of APP, or all that run."""
     if channel is None:
         found = client.get(app_path(app, "experiments"))
@@ -67,7 +67,7 @@ def show(client: Client, out: Output, app: str, channel: str | None) -> None:
 @click.argument("channel")
 @click.option("--keep", metavar="ARM", required=True, help="The channel offers this arm's bundle to everybody.")
 @with_api
-def stop(client: Client, out: Output, app: str, channel: str, keep: str) -> None:
+def stop(client: ControlClient, out: Output, app: str, channel: str, keep: str) -> None:
     """Stop the experiment on CHANNEL of APP and keep one arm. `edge rollback` ends it and keeps none."""
     after = client.post(app_path(app, "channels", channel, "experiment", "stop"), {"keep": keep})
     out.result(after, lambda: line(f"stopped the experiment; channel {channel} offers {after['bundle']}"))

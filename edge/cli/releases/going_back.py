@@ -7,8 +7,8 @@ import click
 
 from edge.cli.releases.history import bundle_changes
 from edge.cli.releases.replaced import instead_of, tell_ended, tell_moves
-from edge.cli.terminal.asking import Asking, Request, carry_out, with_asking
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, line, moment
 
@@ -18,7 +18,7 @@ from edge.cli.terminal.output import Output, line, moment
 @click.argument("channel")
 @click.option("--to", metavar="V|builtin", help="What to offer: a version, or the app's own code.")
 @with_api
-def rollback(client: Client, out: Output, app: str, channel: str, to: str | None) -> None:
+def rollback(client: ControlClient, out: Output, app: str, channel: str, to: str | None) -> None:
     """Go back on CHANNEL of APP.
 
     A rollout or an experiment that is on its way is ended; where there is none, the channel offers the last good bundle
@@ -40,14 +40,14 @@ def rollback(client: Client, out: Output, app: str, channel: str, to: str | None
 @click.option("--force", is_flag=True, help="Also if that was a stop: a pause, a rollback, a withdrawal.")
 @with_asking
 @with_api
-def undo(client: Client, out: Output, asking: Asking, app: str, revision: int | None, force: bool) -> None:
+def undo(client: ControlClient, out: Output, asking: Asking, app: str, revision: int | None, force: bool) -> None:
     """Take back the last change of APP, whatever it was; version names that were published stay used up."""
     body = {"revision": revision, "force": force}
     after = carry_out(
         client,
         out,
         asking,
-        Request("POST", app_path(app, "undo"), body),
+        ControlRequest("POST", app_path(app, "undo"), body),
         lambda foreseen: f"undo {_about(foreseen)}",
         settle=lambda foreseen: body | {"revision": foreseen["undone"]["revision"]} if foreseen["undone"] else body,
     )

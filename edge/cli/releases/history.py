@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, moment, note, table
 
@@ -18,7 +18,7 @@ LIMIT_MOST = 1_000  # each revision is a document of its own to fetch
 @click.option("--limit", type=click.IntRange(1, LIMIT_MOST), default=LIMIT_DEFAULT, show_default=True, help="How many.")
 @click.option("--before", type=click.IntRange(min=1), metavar="N", help="Only revisions under N: the next page.")
 @with_api
-def history(client: Client, out: Output, app: str, limit: int, before: int | None) -> None:
+def history(client: ControlClient, out: Output, app: str, limit: int, before: int | None) -> None:
     """List the revisions of APP, newest first: number, when, who, which command, and what channels offered before and
     after it."""
     page = f"limit={limit}" + (f"&before={before}" if before is not None else "")

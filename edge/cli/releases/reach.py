@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.output import counted, note
 from edge.domain.decision.outcomes import Reason
 from edge.domain.errors import EdgeError
@@ -12,7 +12,7 @@ REASONS_SHOWN = 3
 _PASSING = frozenset({Reason.SPREAD.code, Reason.OUTSIDE_WINDOW.code})
 
 
-def warn_of_reach(client: Client, app: str, channel: str) -> None:
+def warn_of_reach(client: ControlClient, app: str, channel: str) -> None:
     """Says on stderr that no known device can take what the channel offers now."""
     try:
         warning = warning_of(client.get(app_path(app, "channels", channel, "reach")))

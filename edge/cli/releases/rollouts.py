@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from edge.cli.releases.replaced import meant_options, tell_moves
-from edge.cli.terminal.asking import Asking, Request, carry_out, with_asking, without_asking
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking, without_asking
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_output
 from edge.cli.terminal.output import Output, counted, fields, line, moment, table
 from edge.domain.model import Phase
@@ -58,7 +58,7 @@ def rollout() -> None:
 @plan_options
 @click.option("--id", "change_id", default="", metavar="ID", help="Of a preview: draws the devices that it has shown.")
 @with_api
-def start(client: Client, out: Output, app: str, channel: str, change_id: str, **plan: Any) -> None:
+def start(client: ControlClient, out: Output, app: str, channel: str, change_id: str, **plan: Any) -> None:
     """Start a rollout to CHANNEL of APP. What the channel offers stays what everybody else gets."""
     if change_id and _CHANGE_ID.fullmatch(change_id) is None:
         raise click.BadParameter("letters, digits, '.', '_' and '-' only", param_hint="--id")
@@ -70,7 +70,7 @@ def start(client: Client, out: Output, app: str, channel: str, change_id: str, *
 @click.argument("app")
 @click.argument("channel")
 @with_api
-def show(client: Client, out: Output, app: str, channel: str) -> None:
+def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
     """Show the latest rollout of CHANNEL of APP as it is now."""
     found = client.get(_path(app, channel))
     pairs = [
@@ -101,7 +101,7 @@ def show(client: Client, out: Output, app: str, channel: str) -> None:
     help="List so many for each step: those that are offered the bundle from it on.",
 )
 @with_api
-def preview(client: Client, out: Output, app: str, channel: str, devices: int, **plan: Any) -> None:
+def preview(client: ControlClient, out: Output, app: str, channel: str, devices: int, **plan: Any) -> None:
     """Show what a rollout would do, before it is started. Changes nothing.
 
     Each step: how many of 100,000 devices are in, and what becomes of the known ones, whose reports this node still
@@ -127,8 +127,8 @@ def _add_move(move: Move) -> None:
     @click.argument("channel")
     @(with_asking if move is Move.PROMOTE else without_asking)
     @with_api
-    def run(client: Client, out: Output, asking: Asking, app: str, channel: str) -> None:
-        request = Request("POST", _path(app, channel, move.value))
+    def run(client: ControlClient, out: Output, asking: Asking, app: str, channel: str) -> None:
+        request = ControlRequest("POST", _path(app, channel, move.value))
         after = carry_out(client, out, asking, request, f"{move.value} the rollout to channel {channel} of {app}")
         verb = legal.after.value.replace("_", " ")
         out.result(after, lambda: _TOLD.get(move, _tell_moved)(after, verb))

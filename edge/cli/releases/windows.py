@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, moment
 
@@ -23,7 +23,7 @@ def window() -> None:
 )
 @with_api
 def set_windows(
-    client: Client, out: Output, app: str, channel: str, windows: tuple[str, ...], rollback_passes: bool | None
+    client: ControlClient, out: Output, app: str, channel: str, windows: tuple[str, ...], rollback_passes: bool | None
 ) -> None:
     """Give CHANNEL of APP these windows and no others. Outside of them, nothing new is offered.
 
@@ -40,7 +40,7 @@ def set_windows(
 @click.argument("app")
 @click.argument("channel")
 @with_api
-def clear(client: Client, out: Output, app: str, channel: str) -> None:
+def clear(client: ControlClient, out: Output, app: str, channel: str) -> None:
     """Take the windows from CHANNEL of APP: it is always open."""
     _change(client, out, app, channel, {"windows": []})
 
@@ -49,7 +49,7 @@ def clear(client: Client, out: Output, app: str, channel: str) -> None:
 @click.argument("app")
 @click.argument("channel")
 @with_api
-def show(client: Client, out: Output, app: str, channel: str) -> None:
+def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
     """Show the windows of CHANNEL of APP, whether it is open now, and when that changes."""
     found = client.get(app_path(app, "channels", channel, "windows"))
     pairs = (
@@ -62,7 +62,7 @@ def show(client: Client, out: Output, app: str, channel: str) -> None:
     out.result(found, lambda: fields(pairs))
 
 
-def _change(client: Client, out: Output, app: str, channel: str, settings: dict[str, Any]) -> None:
+def _change(client: ControlClient, out: Output, app: str, channel: str, settings: dict[str, Any]) -> None:
     after = client.patch(app_path(app, "channels", channel), settings)
     opens = f"opens {', '.join(after['windows'])}" if after["windows"] else "is always open"
     out.result(after, lambda: line(f"{'' if after['changed'] else 'no change: '}channel {channel} {opens}"))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from edge.cli.terminal.client import Client
+from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.output import Output, counted, line, moment, note
 
 SHOWN_LIMIT = 8  # channels, bundles, groups of devices: what fits on one screen; --json tells more
@@ -41,7 +41,7 @@ class Asking(NamedTuple):
     dry_run: bool
 
 
-class Request(NamedTuple):
+class ControlRequest(NamedTuple):
     method: str
     path: str
     body: Any = None
@@ -72,10 +72,10 @@ def without_asking(command: F) -> F:
 
 
 def carry_out(
-    client: Client,
+    client: ControlClient,
     out: Output,
     asking: Asking,
-    request: Request,
+    request: ControlRequest,
     what: str | Callable[[Foreseen], str],
     *,
     settle: Callable[[Foreseen], Any] | None = None,

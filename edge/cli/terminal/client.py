@@ -33,7 +33,7 @@ ANSWER_LIMIT_BYTES = 256 * 1024**2  # an app's 100,000 overrides are 10 MB; more
 CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-class Refused(EdgeError):
+class RequestRefused(EdgeError):
     """The server's own error: its code and message. `answered` is the HTTP status."""
 
     def __init__(self, answered: int, code: str, message: str) -> None:
@@ -63,7 +63,7 @@ class _Request(NamedTuple):
     body: bytes | _Upload | None
 
 
-class Client:
+class ControlClient:
     """Requests to the control port at `url`, authorised by `token`. Close it when done, from any thread."""
 
     def __init__(self, url: str, token: str) -> None:
@@ -222,10 +222,10 @@ def _decode(status: int, content: bytes) -> Any:
             return msgspec.json.decode(content)
         error = msgspec.json.decode(content, type=_Error)
     except (msgspec.DecodeError, UnicodeDecodeError) as failure:
-        raise Refused(
+        raise RequestRefused(
             status, "unexpected_answer", f"HTTP status {status} and no JSON: is this a control port?"
         ) from failure
-    raise Refused(status, error.error, error.message)
+    raise RequestRefused(status, error.error, error.message)
 
 
 class _Counted:

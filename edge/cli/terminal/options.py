@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from edge.cli.terminal import access
-from edge.cli.terminal.client import Client
+from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.output import Output
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,7 +62,7 @@ def with_api(command: F) -> F:
         *args: Any, url: str | None, token: str | None, config_file: Path | None, as_json: bool, **kwargs: Any
     ) -> Any:
         url = url or access.address(config_file)
-        client = Client(url, token or access.token(url, config_file))
+        client = ControlClient(url, token or access.token(url, config_file))
         try:
             return command(client, Output(as_json), *args, **kwargs)
         finally:

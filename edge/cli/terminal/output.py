@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edge.cli.terminal.progress_lines import Reached as LinesReached
-from edge.cli.terminal.progress_lines import lines
+from edge.cli.terminal.progress_lines import StageProgress, lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 Advance = Callable[[int], None]
-Reached = Callable[[str, int, int], None]
+ReachStage = Callable[[str, int, int], None]
 
 _UNITS = ("B", "kB", "MB", "GB")
 _STEP = 1_000
@@ -106,7 +105,7 @@ def progress(what: str, total_bytes: int | None) -> Iterator[Advance]:
 
 
 @contextmanager
-def stages() -> Iterator[Reached]:
+def stages() -> Iterator[ReachStage]:
     """A bar for each stage of a longer work, likewise; it is told a stage's name, bytes done, and bytes in all."""
     if not sys.stderr.isatty():
         with lines(note, size) as reached:
@@ -123,7 +122,7 @@ def stages() -> Iterator[Reached]:
         yield reach
 
 
-def _adding(reached: LinesReached, what: str, total_bytes: int) -> Advance:
+def _adding(reached: StageProgress, what: str, total_bytes: int) -> Advance:
     done, lock = 0, threading.Lock()
 
     def advance(count: int) -> None:

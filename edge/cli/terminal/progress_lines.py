@@ -8,7 +8,7 @@ from contextlib import contextmanager
 LINE_SECONDS = 10.0  # CI services end a job that says nothing for minutes
 
 
-class Reached:
+class StageProgress:
     """How far the stage that was told last has come; told and read from any thread."""
 
     def __init__(self, begun: float) -> None:
@@ -29,9 +29,11 @@ class Reached:
 
 
 @contextmanager
-def lines(say: Callable[[str], None], size: Callable[[float], str], every: float = LINE_SECONDS) -> Iterator[Reached]:
+def lines(
+    say: Callable[[str], None], size: Callable[[float], str], every: float = LINE_SECONDS
+) -> Iterator[StageProgress]:
     """Says a line each `every` seconds while the block runs."""
-    reached, over = Reached(time.monotonic()), threading.Event()
+    reached, over = StageProgress(time.monotonic()), threading.Event()
 
     def watch() -> None:
         while not over.wait(every):

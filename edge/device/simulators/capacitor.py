@@ -16,16 +16,16 @@ from typing import Any
 import aiohttp
 
 from edge.device.channels import Answered, Channels
-from edge.device.failure import Cause, ProcessKilled, StillRetrying, UpdateFailed
+from edge.device.failure import ProcessKilled, ReportedCause, StillRetrying, UpdateFailed
 from edge.device.identity import Identity, build_info, user_agent, zip_user_agent
-from edge.device.ledger import Ledger, Outcome, Progress, ProgressListener, Result
-from edge.device.network import CutPlan, Network, TransferFailed
+from edge.device.ledger import DownloadProgress, Ledger, ProgressListener, UpdateOutcome, UpdateResult
+from edge.device.network import CutPlan, DeviceNetwork, TransferFailed
 from edge.device.profile import Profile, RateLimit
 from edge.device.rate_limit import RateGate
 from edge.device.reports import Reporter
-from edge.device.state import BUILTIN_ID, BundleStatus, DeviceState, Installed
+from edge.device.state import BUILTIN_ID, BundleStatus, DeviceState, InstalledBundle
 from edge.device.updating import answer as answers
-from edge.device.updating.answer import Answer, UpdateFound, no_answer, read_answer
+from edge.device.updating.answer import ReadAnswer, UpdateFound, no_answer, read_answer
 from edge.device.updating.crypto import DeviceKey
 from edge.device.updating.install import Installer
 from edge.device.updating.zip_download import Sleep
@@ -35,7 +35,7 @@ STUCK_DOWNLOAD_SECONDS = 600.0  # after which a "download in progress" mark is t
 PATIENCE_SECONDS = 3600.0  # how long a release that retries for ever is watched
 
 
-def _ignore(_progress: Progress) -> None:
+def _ignore(_progress: DownloadProgress) -> None:
     return None
 
 
@@ -120,7 +120,7 @@ class Device:
         current = self.state.current
         return self.state.folder_of(current) if current else self._builtin
 
-    async def check_and_update(self, *, boot_ok: bool = True, cut: CutPlan | None = None) -> Outcome:
+    async def check_and_update(self, *, boot_ok: bool = True, cut: CutPlan | None = None) -> UpdateOutcome:
         """One update cycle to its end. `boot_ok` False: the new bundle never calls notifyAppReady.
 
         A faulty server or line shows in the outcome; nothing of it is raised.
@@ -130,12 +130,12 @@ class Device:
         try:
             result, reason = await self._cycle(network, ledger, boot_ok)
         except ProcessKilled as killed:
-            result, reason = Result.KILLED, str(killed)
+            result, reason = UpdateResult.KILLED, str(killed)
         except StillRetrying as waiting:
-            result, reason = Result.WAITING, str(waiting)
-        if result is not Result.KILLED:
+            result, reason = UpdateResult.WAITING, str(waiting)
+        if result is not UpdateResult.KILLED:
             await self._reporter.flush(network, ledger)
-        return Outcome(
+        return UpdateOutcome(
             result=result,
             reason=reason,
             version=self.version_name,
@@ -144,12 +144,12 @@ class Device:
             ledger=ledger,
         )
 
-    async def _cycle(self, network: Network, ledger: Ledger, boot_ok: bool) -> tuple[Result, str]:
+    async def _cycle(self, network: DeviceNetwork, ledger: Ledger, boot_ok: bool) -> tuple[UpdateResult, str]:
         now = self._clock()
         if self._gate.closed(now):
-            return Result.SKIPPED, "rate_limit_exceeded"
+            return UpdateResult.SKIPPED, "rate_limit_exceeded"
         if self._downloading_since is not None and now - self._downloading_since < STUCK_DOWNLOAD_SECONDS:
-            return Result.SKIPPED, "download in progress"
+            return UpdateResult.SKIPPED, "download in progress"
         self._downloading_since = None
         self.state.drop_old_partials(now)
         answer = await self._ask(network, ledger)
@@ -158,17 +158,19 @@ class Device:
             case UpdateFound():
                 return await self._update(answer, network, ledger, boot_ok)
             case answers.NoUpdate(reason):
-                return Result.UP_TO_DATE, reason
+                return UpdateResult.UP_TO_DATE, reason
             case answers.Revert():
                 return self._revert()
             case answers.RateLimited(reason=reason):
                 return self._fail_limited(reason)
-            case answers.Blocked(reason, report) | answers.Failed(reason, report):
+            case answers.BlockedAnswer(reason, report) | answers.FailedAnswer(reason, report):
                 if report is not None:
                     self._reporter.report(report, self.version_name)
-                return Result.BLOCKED if isinstance(answer, answers.Blocked) else Result.FAILED, reason
+                return UpdateResult.BLOCKED if isinstance(
+                    answer, answers.BlockedAnswer
+                ) else UpdateResult.FAILED, reason
 
-    async def _ask(self, network: Network, ledger: Ledger) -> Answer:
+    async def _ask(self, network: DeviceNetwork, ledger: Ledger) -> ReadAnswer:
         try:
             reply = await network.post(self._update_url, json.dumps(self._info()).encode())
         except TransferFailed:
@@ -185,13 +187,15 @@ class Device:
         chosen = replace(self.identity, default_channel=self.state.channel or self.identity.default_channel)
         return build_info(self.profile, chosen, version_name, key_id)
 
-    def _fail_limited(self, reason: str) -> tuple[Result, str]:
+    def _fail_limited(self, reason: str) -> tuple[UpdateResult, str]:
         # A latched release skips its own report of the failure too; the others keep it until they may speak again.
         if self.profile.rate_limit is RateLimit.RETRY_AFTER:
             self._reporter.report(answers.DOWNLOAD_FAIL, self.version_name)
-        return Result.FAILED, reason
+        return UpdateResult.FAILED, reason
 
-    async def _update(self, update: UpdateFound, network: Network, ledger: Ledger, boot_ok: bool) -> tuple[Result, str]:
+    async def _update(
+        self, update: UpdateFound, network: DeviceNetwork, ledger: Ledger, boot_ok: bool
+    ) -> tuple[UpdateResult, str]:
         found = self.state.find(update.version)
         if found is not None and found.status is BundleStatus.ERROR:
             return self._fail("the bundle's record says error", ledger, self.version_name)
@@ -204,7 +208,7 @@ class Device:
             self._downloading_since = None
         return self._start(found, boot_ok, ledger)
 
-    async def _download(self, update: UpdateFound, network: Network, ledger: Ledger) -> Installed:
+    async def _download(self, update: UpdateFound, network: DeviceNetwork, ledger: Ledger) -> InstalledBundle:
         installer = Installer(
             self.profile,
             self.state,
@@ -219,11 +223,11 @@ class Device:
         )
         return await installer.install(update, secrets.token_hex(5))
 
-    def _fail_download(self, error: UpdateFailed, update: UpdateFound, ledger: Ledger) -> tuple[Result, str]:
+    def _fail_download(self, error: UpdateFailed, update: UpdateFound, ledger: Ledger) -> tuple[UpdateResult, str]:
         for cause in error.causes:
             self._report_cause(cause, update)
         if error.hangs:
-            return Result.FAILED, error.reason  # no event, no `download_fail`, and the mark stays
+            return UpdateResult.FAILED, error.reason  # no event, no `download_fail`, and the mark stays
         self._downloading_since = None
         if error.downloaded and self.profile.wrong_key.says_finish:
             self._reporter.report("finish_download_fail", update.version)
@@ -231,7 +235,7 @@ class Device:
         nameless = self.profile.has_download_jobs and not error.downloaded
         return self._fail(error.reason, ledger, None if nameless else self.version_name)
 
-    def _report_cause(self, cause: Cause, update: UpdateFound) -> None:
+    def _report_cause(self, cause: ReportedCause, update: UpdateFound) -> None:
         """Android names the bundle that runs in what it says of an archive (plugin-capabilities §9)."""
         if cause.subject:
             if self.profile.reports_phases:
@@ -242,25 +246,25 @@ class Device:
             of_running = self.profile.android and cause.action != "decrypt_fail"
             self._reporter.report(cause.action, self.version_name if of_running else update.version)
 
-    def _fail(self, reason: str, ledger: Ledger, version_name: str | None) -> tuple[Result, str]:
+    def _fail(self, reason: str, ledger: Ledger, version_name: str | None) -> tuple[UpdateResult, str]:
         self._reporter.report(answers.DOWNLOAD_FAIL, version_name)
         ledger.events += ["downloadFailed", "noNeedUpdate"]
-        return Result.FAILED, reason
+        return UpdateResult.FAILED, reason
 
-    def _revert(self) -> tuple[Result, str]:
+    def _revert(self) -> tuple[UpdateResult, str]:
         previous = self.state.current
         if previous is None:
-            return Result.UP_TO_DATE, "already on builtin"
+            return UpdateResult.UP_TO_DATE, "already on builtin"
         self.state.run(None)
         self._reporter.report("reset", self.version_name, previous.version)
-        return Result.REVERTED, "builtin"
+        return UpdateResult.REVERTED, "builtin"
 
-    def _start(self, bundle: Installed, boot_ok: bool, ledger: Ledger) -> tuple[Result, str]:
+    def _start(self, bundle: InstalledBundle, boot_ok: bool, ledger: Ledger) -> tuple[UpdateResult, str]:
         """`set`, then notifyAppReady - or the roll-back, which deletes the bundle and blocks nothing (§1.8)."""
         if not (self.state.folder_of(bundle) / "index.html").is_file():
             self._reporter.report("set_fail", bundle.version, self.version_name)
             self.state.delete(bundle)
-            return Result.FAILED, "no index.html"
+            return UpdateResult.FAILED, "no index.html"
         previous, old_version = self.state.current, self.version_name
         if self.profile.reports_next:
             self._reporter.report("set_next", bundle.version, old_version)
@@ -271,9 +275,11 @@ class Device:
         self.state.mark(bundle, BundleStatus.SUCCESS)
         if previous is not None:
             self._delete(previous)
-        return Result.UPDATED, "installed"
+        return UpdateResult.UPDATED, "installed"
 
-    def _roll_back(self, bundle: Installed, previous: Installed | None, ledger: Ledger) -> tuple[Result, str]:
+    def _roll_back(
+        self, bundle: InstalledBundle, previous: InstalledBundle | None, ledger: Ledger
+    ) -> tuple[UpdateResult, str]:
         """It goes by way of builtin, also where a bundle ran before (plugin-capabilities §9)."""
         ledger.events.append("updateFailed")
         self._reporter.report("update_fail", bundle.version)
@@ -285,15 +291,15 @@ class Device:
                 self.state.run(previous)
             self._reporter.report("set", previous.version, self._builtin_name)
         self._delete(bundle)
-        return Result.ROLLED_BACK, "notifyAppReady was not called in time"
+        return UpdateResult.ROLLED_BACK, "notifyAppReady was not called in time"
 
-    def _delete(self, bundle: Installed) -> None:
+    def _delete(self, bundle: InstalledBundle) -> None:
         self.state.delete(bundle)
         if self.profile.reports_deleted:
             self._reporter.report("delete", bundle.version)
 
-    def _network(self, ledger: Ledger, cuts: CutPlan) -> Network:
-        return Network(
+    def _network(self, ledger: Ledger, cuts: CutPlan) -> DeviceNetwork:
+        return DeviceNetwork(
             self.profile,
             self._session,
             ledger,

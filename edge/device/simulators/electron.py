@@ -19,10 +19,10 @@ import aiohttp
 from edge.device.channels import Answered
 from edge.device.failure import UpdateFailed
 from edge.device.identity import Identity, build_info, user_agent
-from edge.device.ledger import Ledger, Outcome, Progress, ProgressListener, Result
-from edge.device.network import CutPlan, Network, TransferFailed
-from edge.device.profile import Encryption, Profile
-from edge.device.state import BUILTIN_ID, BundleStatus, DeviceState, Installed
+from edge.device.ledger import DownloadProgress, Ledger, ProgressListener, UpdateOutcome, UpdateResult
+from edge.device.network import CutPlan, DeviceNetwork, TransferFailed
+from edge.device.profile import EncryptionForm, Profile
+from edge.device.state import BUILTIN_ID, BundleStatus, DeviceState, InstalledBundle
 from edge.device.updating.crypto import DeviceKey, Undecryptable
 from edge.device.updating.zip_install import unpack
 
@@ -57,7 +57,7 @@ class ElectronDevice:
         self._builtin = builtin
         self._clock = clock
         self._on_progress = on_progress
-        self._key = DeviceKey(public_key, Encryption.V3) if public_key is not None else None
+        self._key = DeviceKey(public_key, EncryptionForm.V3) if public_key is not None else None
 
     @property
     def version_name(self) -> str:
@@ -65,14 +65,14 @@ class ElectronDevice:
         current = self.state.current
         return current.version if current else self.identity.version_build
 
-    async def check_and_update(self, *, boot_ok: bool = True, cut: CutPlan | None = None) -> Outcome:
+    async def check_and_update(self, *, boot_ok: bool = True, cut: CutPlan | None = None) -> UpdateOutcome:
         """One launch: the page is ready, then the timer of the package asks. `boot_ok` as in `simulator.Device`."""
         started, ledger = self._clock(), Ledger()
         network = self._network(ledger, cut or CutPlan())
         await self._report_set(network, ledger)
         result, reason = await self._check(network, ledger, boot_ok)
         current = self.state.current
-        return Outcome(
+        return UpdateOutcome(
             result=result,
             reason=reason,
             version=self.version_name,
@@ -100,7 +100,7 @@ class ElectronDevice:
                 return Answered({"channels": channels if isinstance(channels, list) else []})
         raise ValueError(f"the package has no call {method!r}")
 
-    async def _set_channel(self, network: Network, channel: str) -> Answered:
+    async def _set_channel(self, network: DeviceNetwork, channel: str) -> Answered:
         answer = await self._ask_channel(network, "POST", {"channel": channel, "action": "set"})
         if answer is None:
             return Answered({"status": "error"}, "network_error")
@@ -110,7 +110,7 @@ class ElectronDevice:
         answer = {name: answer[name] for name in ("status", "error", "message") if name in answer}
         return Answered(answer, str(answer.get("error") or "refused") if status == "error" else "")
 
-    async def _ask_channel(self, network: Network, method: str, words: dict[str, str]) -> dict[str, Any] | None:
+    async def _ask_channel(self, network: DeviceNetwork, method: str, words: dict[str, str]) -> dict[str, Any] | None:
         """The answer's object; None for an error of HTTP or of the network. A list counts as an object with nothing."""
         fields = self._info(self.version_name) | words
         url, body = self._channel_url, json.dumps(fields).encode()
@@ -124,7 +124,7 @@ class ElectronDevice:
             return None
         return {} if isinstance(answer, list) else answer if isinstance(answer, dict) else None
 
-    async def _check(self, network: Network, ledger: Ledger, boot_ok: bool) -> tuple[Result, str]:
+    async def _check(self, network: DeviceNetwork, ledger: Ledger, boot_ok: bool) -> tuple[UpdateResult, str]:
         chosen = self.state.channel or self.identity.default_channel
         body = self._info(self.version_name) | {"custom_id": self.identity.custom_id or None, "defaultChannel": chosen}
         try:
@@ -136,21 +136,21 @@ class ElectronDevice:
             answer = {}
         if answer.get("error") == NOTHING_NEW:
             ledger.events.append("noNeedUpdate")
-            return Result.UP_TO_DATE, NOTHING_NEW
+            return UpdateResult.UP_TO_DATE, NOTHING_NEW
         if not answer.get("url") or not answer.get("version"):
-            return Result.UP_TO_DATE, str(answer.get("error") or "nothing said")
+            return UpdateResult.UP_TO_DATE, str(answer.get("error") or "nothing said")
         ledger.events.append("updateAvailable")
         if answer.get("breaking"):
             ledger.events += ["breakingAvailable", "majorAvailable"]
-            return Result.BLOCKED, "breaking"
+            return UpdateResult.BLOCKED, "breaking"
         return await self._update(answer, network, ledger, boot_ok)
 
     async def _update(
-        self, answer: dict[str, Any], network: Network, ledger: Ledger, boot_ok: bool
-    ) -> tuple[Result, str]:
+        self, answer: dict[str, Any], network: DeviceNetwork, ledger: Ledger, boot_ok: bool
+    ) -> tuple[UpdateResult, str]:
         """Also when it runs that version already: it does not compare."""
         version = str(answer["version"])
-        bundle = Installed(secrets.token_hex(5), version, BundleStatus.DOWNLOADING)
+        bundle = InstalledBundle(secrets.token_hex(5), version, BundleStatus.DOWNLOADING)
         folder = self.state.add(bundle)
         try:
             archive = await self._fetch(str(answer["url"]), version, network)
@@ -159,25 +159,27 @@ class ElectronDevice:
             self.state.delete(bundle)
             await self._report(network, ledger, "download_fail", version, message=failure.reason)
             ledger.events.append("downloadFailed")
-            return Result.FAILED, failure.reason
+            return UpdateResult.FAILED, failure.reason
         self.state.mark(bundle, BundleStatus.SUCCESS)
         await self._report(network, ledger, "download_complete", version, bundle_id=bundle.id)
         return await self._start(bundle, network, ledger, boot_ok)
 
-    async def _start(self, bundle: Installed, network: Network, ledger: Ledger, boot_ok: bool) -> tuple[Result, str]:
+    async def _start(
+        self, bundle: InstalledBundle, network: DeviceNetwork, ledger: Ledger, boot_ok: bool
+    ) -> tuple[UpdateResult, str]:
         previous = self.state.current
         self.state.run(bundle)
         if previous is not None:
             self.state.delete(previous)
         if boot_ok:
             await self._report_set(network, ledger)
-            return Result.UPDATED, "installed"
+            return UpdateResult.UPDATED, "installed"
         reason = "App ready timeout"
         await self._report(network, ledger, "set_fail", bundle.version, bundle_id=bundle.id, message=reason)
         ledger.events.append("updateFailed")
-        return Result.FAILED, reason  # and the same bundle is loaded again
+        return UpdateResult.FAILED, reason  # and the same bundle is loaded again
 
-    async def _fetch(self, url: str, version: str, network: Network) -> bytes:
+    async def _fetch(self, url: str, version: str, network: DeviceNetwork) -> bytes:
         content = bytearray()
         try:
             async with network.get(url, None) as incoming:
@@ -185,7 +187,7 @@ class ElectronDevice:
                     raise UpdateFailed(f"Download failed with status {incoming.status}")
                 async for chunk in incoming.chunks():
                     content += chunk
-                    self._on_progress(Progress("zip", version, incoming.received, incoming.length))
+                    self._on_progress(DownloadProgress("zip", version, incoming.received, incoming.length))
         except TransferFailed as error:
             raise UpdateFailed(str(error)) from error
         return bytes(content)
@@ -208,11 +210,13 @@ class ElectronDevice:
         finally:
             file.unlink()
 
-    async def _report_set(self, network: Network, ledger: Ledger) -> None:
+    async def _report_set(self, network: DeviceNetwork, ledger: Ledger) -> None:
         current = self.state.current
         await self._report(network, ledger, "set", self.version_name, bundle_id=current.id if current else BUILTIN_ID)
 
-    async def _report(self, network: Network, ledger: Ledger, action: str, version_name: str, **more: str) -> None:
+    async def _report(
+        self, network: DeviceNetwork, ledger: Ledger, action: str, version_name: str, **more: str
+    ) -> None:
         """One object, sent once; nobody looks whether it arrived."""
         if not self._stats_url:
             return
@@ -233,9 +237,9 @@ class ElectronDevice:
         unset = {name for name in ("custom_id", "defaultChannel") if not info[name]}
         return {name: value for name, value in info.items() if name not in unset}
 
-    def _network(self, ledger: Ledger, cuts: CutPlan) -> Network:
+    def _network(self, ledger: Ledger, cuts: CutPlan) -> DeviceNetwork:
         agent = user_agent(self.profile, self.identity)
-        return Network(
+        return DeviceNetwork(
             self.profile,
             self._session,
             ledger,

@@ -42,7 +42,7 @@ class NoUpdate(NamedTuple):
     events: tuple[str, ...] = ("noNeedUpdate",)
 
 
-class Blocked(NamedTuple):
+class BlockedAnswer(NamedTuple):
     """A rule of the server keeps the device where it is; known from `kind`, or reported as a refusal."""
 
     reason: str
@@ -56,7 +56,7 @@ class Revert(NamedTuple):
     events: tuple[str, ...] = ()
 
 
-class Failed(NamedTuple):
+class FailedAnswer(NamedTuple):
     reason: str
     report: str | None = DOWNLOAD_FAIL
     events: tuple[str, ...] = ("downloadFailed", "noNeedUpdate")
@@ -69,10 +69,10 @@ class RateLimited(NamedTuple):
     reason: str = "rate_limit_exceeded"
 
 
-Answer = UpdateFound | NoUpdate | Blocked | Revert | Failed | RateLimited
+ReadAnswer = UpdateFound | NoUpdate | BlockedAnswer | Revert | FailedAnswer | RateLimited
 
 
-def read_answer(profile: Profile, status: int, body: bytes, current: str) -> Answer:
+def read_answer(profile: Profile, status: int, body: bytes, current: str) -> ReadAnswer:
     """What the device makes of `status` and `body`, running the bundle named `current`.
 
     `body` is what the HTTP stack hands over: decompressed. A network failure has no answer; see `no_answer`.
@@ -95,19 +95,19 @@ def read_answer(profile: Profile, status: int, body: bytes, current: str) -> Ans
     return _read_update(profile, fields, current)
 
 
-def no_answer(profile: Profile) -> Failed:
+def no_answer(profile: Profile) -> FailedAnswer:
     """The request itself failed."""
     return _unread(profile, "network_error")
 
 
-def _unread(profile: Profile, reason: str) -> Failed:
+def _unread(profile: Profile, reason: str) -> FailedAnswer:
     # Volley hands every failure on as {error, message}, and to the oldest releases `message` means "nothing new".
     if profile.no_update_answer is NoUpdateAnswer.MESSAGE_IS_NO_UPDATE:
-        return Failed(reason, None, ("noNeedUpdate",))
-    return Failed(reason)
+        return FailedAnswer(reason, None, ("noNeedUpdate",))
+    return FailedAnswer(reason)
 
 
-def _read_words(profile: Profile, fields: Fields, ok: bool) -> NoUpdate | Blocked | Failed | None:
+def _read_words(profile: Profile, fields: Fields, ok: bool) -> NoUpdate | BlockedAnswer | FailedAnswer | None:
     """The answer as far as `error`, `message` and `kind` decide it; None when they leave it to the rest of the body."""
     message, error = fields.has("message"), fields.has("error")
     reason = fields.text("error") or fields.text("message")
@@ -117,28 +117,28 @@ def _read_words(profile: Profile, fields: Fields, ok: bool) -> NoUpdate | Blocke
         case NoUpdateAnswer.MESSAGE_IS_NO_UPDATE:
             return NoUpdate(reason) if message else None
         case NoUpdateAnswer.MESSAGE_IS_FAILURE:
-            return Failed(reason) if message else None
+            return FailedAnswer(reason) if message else None
         case NoUpdateAnswer.MESSAGE_OR_ERROR_IS_FAILURE:
-            return Failed(reason) if message or error else None
+            return FailedAnswer(reason) if message or error else None
         case NoUpdateAnswer.MESSAGE_OR_ERROR_IS_REFUSAL:
-            refused = Blocked(reason, BACKEND_REFUSAL, ("backendRefused", "noNeedUpdate"))
+            refused = BlockedAnswer(reason, BACKEND_REFUSAL, ("backendRefused", "noNeedUpdate"))
             return refused if message or error else None
         case NoUpdateAnswer.ERROR_IS_FAILURE:
-            return Failed(reason) if error else None
+            return FailedAnswer(reason) if error else None
         case NoUpdateAnswer.ERROR_IS_FAILURE_EVENT_ONLY:
-            return Failed(reason, None if ok else DOWNLOAD_FAIL) if error else None
+            return FailedAnswer(reason, None if ok else DOWNLOAD_FAIL) if error else None
 
 
-def _read_kind(fields: Fields) -> NoUpdate | Blocked | Failed:
+def _read_kind(fields: Fields) -> NoUpdate | BlockedAnswer | FailedAnswer:
     told = ("updateCheckResult", "noNeedUpdate")
     reason = fields.text("error") or "server"
     match fields.text("kind"):
         case "up_to_date":
             return NoUpdate(reason, told)
         case "blocked":
-            return Blocked(reason, None, told)
+            return BlockedAnswer(reason, None, told)
         case _:  # "failed", missing, empty, null or a word of the future
-            return Failed(reason, events=("updateCheckResult", "downloadFailed", "noNeedUpdate"))
+            return FailedAnswer(reason, events=("updateCheckResult", "downloadFailed", "noNeedUpdate"))
 
 
 def _breaking(profile: Profile, fields: Fields) -> tuple[str, ...]:
@@ -162,21 +162,21 @@ def _breaking(profile: Profile, fields: Fields) -> tuple[str, ...]:
             return told if version and (heard or magic) else ()
 
 
-def _read_update(profile: Profile, fields: Fields, current: str) -> Answer:
+def _read_update(profile: Profile, fields: Fields, current: str) -> ReadAnswer:
     if fields.text("version") == "builtin" and profile.reverts_to_builtin:
         return Revert()
     url = fields.text("url")
     if not _parses(profile, url):
         return _unread(profile, "no url or wrong format")
     if profile.android and not fields.has("version"):
-        return Failed("no version")  # JSONObject.getString throws; iOS reads an absent version as ""
+        return FailedAnswer("no version")  # JSONObject.getString throws; iOS reads an absent version as ""
     version = fields.text("version")
     if version in ("", current):
         return NoUpdate()
     try:
         manifest = _read_manifest(profile, fields)
     except Undecodable as error:
-        return Failed(error.code)
+        return FailedAnswer(error.code)
     return UpdateFound(
         version,
         url,

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from edge.device.profile import Encryption
+from edge.device.profile import EncryptionForm
 
 _PEM_HEADER = "-----BEGIN RSA PUBLIC KEY-----"  # PKCS#1; the plugin knows no other (device-protocol §6.2)
 _KEY_BYTES = 16
@@ -26,7 +26,7 @@ class Undecryptable(Exception):
 
 
 class DeviceKey:
-    def __init__(self, pem: str, form: Encryption) -> None:
+    def __init__(self, pem: str, form: EncryptionForm) -> None:
         """Raises ValueError for a key the plugin would refuse to start with. `form` is the release's row."""
         if not pem.startswith(_PEM_HEADER):
             raise ValueError(f"the public key must begin with {_PEM_HEADER}")
@@ -39,7 +39,7 @@ class DeviceKey:
 
     def digest(self, wrapped: str) -> str:
         """The lower-case hexadecimal SHA-256 inside an encrypted checksum or file hash. Raises Undecryptable."""
-        if self._form is Encryption.V3:
+        if self._form is EncryptionForm.V3:
             return self._recover(_decode_v3(wrapped)).hex()
         # V2 wraps base64-decoded hexadecimal: 64 characters read as base64 are 48 bytes (device-protocol §6.1).
         return base64.b64encode(self._recover(_decode_base64(wrapped))).decode()

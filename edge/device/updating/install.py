@@ -7,12 +7,12 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-from edge.device.failure import Cause, StillRetrying, UpdateFailed
-from edge.device.ledger import Ledger, Progress, ProgressListener
-from edge.device.network import Network
-from edge.device.profile import Encryption, ManifestProfile, Profile
+from edge.device.failure import ReportedCause, StillRetrying, UpdateFailed
+from edge.device.ledger import DownloadProgress, Ledger, ProgressListener
+from edge.device.network import DeviceNetwork
+from edge.device.profile import EncryptionForm, ManifestProfile, Profile
 from edge.device.reports import Reporter
-from edge.device.state import BundleStatus, DeviceState, Installed
+from edge.device.state import BundleStatus, DeviceState, InstalledBundle
 from edge.device.updating.answer import UpdateFound
 from edge.device.updating.crypto import DeviceKey, Undecryptable, split_session_key
 from edge.device.updating.manifest_download import ManifestDownloader
@@ -62,7 +62,7 @@ class Installer:
         self,
         profile: Profile,
         state: DeviceState,
-        network: Network,
+        network: DeviceNetwork,
         ledger: Ledger,
         reporter: Reporter,
         *,
@@ -83,12 +83,12 @@ class Installer:
         self._patience_seconds = patience_seconds
         self._on_progress = on_progress
 
-    async def install(self, update: UpdateFound, bundle_id: str) -> Installed:
+    async def install(self, update: UpdateFound, bundle_id: str) -> InstalledBundle:
         """A complete, verified bundle. Raises UpdateFailed, StillRetrying, ProcessKilled.
 
         Never falls back from a manifest to the zip.
         """
-        bundle = Installed(bundle_id, update.version, BundleStatus.DOWNLOADING, update.checksum)
+        bundle = InstalledBundle(bundle_id, update.version, BundleStatus.DOWNLOADING, update.checksum)
         folder = self._state.add(bundle)
         deciles = Deciles(self._profile, self._reporter, update.version)
         try:
@@ -106,7 +106,7 @@ class Installer:
         self._state.mark(bundle, BundleStatus.PENDING)
         return bundle
 
-    def _leave(self, bundle: Installed, update: UpdateFound, error: UpdateFailed) -> None:
+    def _leave(self, bundle: InstalledBundle, update: UpdateFound, error: UpdateFailed) -> None:
         """A failed manifest leaves an ERROR record on iOS, everything else leaves nothing (§1.8)."""
         if update.manifest is not None and not self._profile.android:
             self._state.mark(bundle, BundleStatus.ERROR)
@@ -161,7 +161,7 @@ class Installer:
             if fits_cache(rules, file.name):
                 (self._state.cache_folder / cache_names(rules, file.name, digest)[0]).write_bytes(content)
 
-    def _hear_zip(self, progress: Progress, deciles: Deciles) -> None:
+    def _hear_zip(self, progress: DownloadProgress, deciles: Deciles) -> None:
         self._on_progress(progress)
         if self._profile.android and progress.total_bytes:
             deciles.reach_fetched(progress.done_bytes, progress.total_bytes)
@@ -202,13 +202,13 @@ class Installer:
         except Undecryptable as error:
             action = "session_key_required" if self._profile.refuses_unverifiable else "decrypt_fail"
             raise self._withheld(str(error), action) from error
-        if rules.encryption is Encryption.UNUSABLE:
-            raise UpdateFailed("this release reads no encrypted manifest", Cause("decrypt_fail"))
+        if rules.encryption is EncryptionForm.UNUSABLE:
+            raise UpdateFailed("this release reads no encrypted manifest", ReportedCause("decrypt_fail"))
         return self._key
 
     def _withheld(self, reason: str, action: str) -> UpdateFailed:
         hangs = self._profile.android and self._profile.refuses_unverifiable
-        return UpdateFailed(reason, Cause(action), hangs=hangs)
+        return UpdateFailed(reason, ReportedCause(action), hangs=hangs)
 
     def _report_phase(self, action: str, update: UpdateFound) -> None:
         if self._profile.reports_phases:

@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from edge.device.failure import Cause, ProcessKilled, UpdateFailed
-from edge.device.ledger import Ledger, Progress, ProgressListener
-from edge.device.network import Incoming, Network, TransferFailed
+from edge.device.failure import ProcessKilled, ReportedCause, UpdateFailed
+from edge.device.ledger import DownloadProgress, Ledger, ProgressListener
+from edge.device.network import DeviceNetwork, Incoming, TransferFailed
 from edge.device.profile import ManifestProfile, Profile
 from edge.device.state import DeviceState
 from edge.device.updating.answer import ManifestFile, UpdateFound
@@ -45,7 +45,7 @@ class ManifestDownloader:
         self,
         profile: Profile,
         rules: ManifestProfile,
-        network: Network,
+        network: DeviceNetwork,
         ledger: Ledger,
         state: DeviceState,
         *,
@@ -141,7 +141,7 @@ class ManifestDownloader:
         target.write_bytes(content)
 
     def _unusable(self, file: ManifestFile, why: str) -> UpdateFailed:
-        return UpdateFailed(f"{file.file_name!r}: {why}", Cause(FILE_FAILED, file.file_name))
+        return UpdateFailed(f"{file.file_name!r}: {why}", ReportedCause(FILE_FAILED, file.file_name))
 
     def _has(self, file: ManifestFile) -> bool:
         try:
@@ -184,21 +184,21 @@ class ManifestDownloader:
         with partial.open("ab" if offset else "wb") as content:
             async for chunk in incoming.chunks():
                 content.write(chunk)
-                self._on_progress(Progress("manifest", file.file_name, offset + incoming.received, total))
+                self._on_progress(DownloadProgress("manifest", file.file_name, offset + incoming.received, total))
 
     def _accepts(self, status: int) -> bool:
         return status in (200, 206) if self._profile.android else 200 <= status < 300
 
-    def _inner(self, file: ManifestFile, lost: _Lost) -> list[Cause]:
+    def _inner(self, file: ManifestFile, lost: _Lost) -> list[ReportedCause]:
         """An Android without any answer has only the outer report."""
-        return [] if self._profile.android and not lost.status else [Cause(FILE_FAILED, file.file_name)]
+        return [] if self._profile.android and not lost.status else [ReportedCause(FILE_FAILED, file.file_name)]
 
-    def _causes(self, file: ManifestFile, *inner: Cause) -> list[Cause]:
+    def _causes(self, file: ManifestFile, *inner: ReportedCause) -> list[ReportedCause]:
         """On Android an inner handler names the last part of the path, and an outer one reports it again (§5.4)."""
         if not self._profile.android:
             return list(inner)
         base = PurePosixPath(file.file_name).name.removesuffix(BROTLI_SUFFIX)
-        return [*(cause._replace(subject=base) for cause in inner), Cause(FILE_FAILED, file.file_name)]
+        return [*(cause._replace(subject=base) for cause in inner), ReportedCause(FILE_FAILED, file.file_name)]
 
 
 def parallel_files(cores: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import brotli
 
-from edge.device.failure import Cause, UpdateFailed
+from edge.device.failure import ReportedCause, UpdateFailed
 from edge.device.profile import Brotli, ManifestProfile, PathRules, Profile, ReusedName, SameBaseName
 from edge.device.updating.answer import ManifestFile
 from edge.device.updating.crypto import DeviceKey, Undecryptable
@@ -28,7 +28,7 @@ def check_paths(rules: PathRules, files: Iterable[ManifestFile]) -> None:
 
     Releases without rules would write outside of their folder; the simulator does not, whatever it simulates.
     """
-    causes = () if rules is PathRules.NONE_REPORTED else (Cause("manifest_path_fail"),)
+    causes = () if rules is PathRules.NONE_REPORTED else (ReportedCause("manifest_path_fail"),)
     seen: set[str] = set()
     for file in files:
         path = PurePosixPath(file.file_name)
@@ -97,14 +97,16 @@ def partial_name(file_name: str, file_hash: str) -> str:
 def expected_hash(profile: Profile, rules: ManifestProfile, file: ManifestFile, key: DeviceKey | None) -> str:
     """The digest the plain file must have; `key` None where the bundle is not encrypted. Raises UpdateFailed."""
     if not file.file_hash:
-        raise UpdateFailed("no file_hash", Cause("download_manifest_file_fail", file.file_name))
+        raise UpdateFailed("no file_hash", ReportedCause("download_manifest_file_fail", file.file_name))
     if key is None:
         return file.file_hash.lower() if rules.hash_any_case else file.file_hash
     try:
         return key.digest(file.file_hash)
     except Undecryptable as error:
         # Android only notes that something went wrong (device-protocol §5.8).
-        raise UpdateFailed(str(error), *([] if profile.android else [Cause("decrypt_fail", file.file_name)])) from error
+        raise UpdateFailed(
+            str(error), *([] if profile.android else [ReportedCause("decrypt_fail", file.file_name)])
+        ) from error
 
 
 def decode_file(
@@ -115,17 +117,19 @@ def decode_file(
         try:
             content = key.decrypt(content, session_key)
         except Undecryptable as error:
-            raise UpdateFailed(str(error), Cause("decrypt_fail", file.file_name)) from error
+            raise UpdateFailed(str(error), ReportedCause("decrypt_fail", file.file_name)) from error
     if is_brotli(rules, file.file_name):
         try:
             content = decode_brotli(content)
         except brotli.error as error:
-            raise UpdateFailed(f"brotli: {error}", Cause("download_manifest_brotli_fail", file.file_name)) from error
+            raise UpdateFailed(
+                f"brotli: {error}", ReportedCause("download_manifest_brotli_fail", file.file_name)
+            ) from error
     verified = key is not None or rules.unencrypted_files_verified
     matches = rules.hash_satisfiable and hashlib.sha256(content).hexdigest() == expected
     if verified and not matches:
         raise UpdateFailed(
-            f"{file.file_name!r}: digest differs", Cause("download_manifest_checksum_fail", file.file_name)
+            f"{file.file_name!r}: digest differs", ReportedCause("download_manifest_checksum_fail", file.file_name)
         )
     return content
 

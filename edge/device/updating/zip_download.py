@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge.device.failure import StillRetrying, UpdateFailed
-from edge.device.ledger import Ledger, Progress, ProgressListener
-from edge.device.network import BodyBroken, Incoming, Network, Offline, TransferFailed
+from edge.device.ledger import DownloadProgress, Ledger, ProgressListener
+from edge.device.network import BodyBroken, DeviceNetwork, Incoming, Offline, TransferFailed
 from edge.device.profile import Profile, ZipResume
 
 RETRY_STEP_SECONDS = 10.0  # waits are 10, 20, 30 ... seconds, plugin-capabilities §3
@@ -51,7 +51,7 @@ class ZipDownloader:
     def __init__(
         self,
         profile: Profile,
-        network: Network,
+        network: DeviceNetwork,
         ledger: Ledger,
         folder: Path,
         *,
@@ -123,7 +123,7 @@ class ZipDownloader:
         try:
             async for chunk in incoming.chunks():
                 file.write(chunk)
-                self._on_progress(Progress("zip", version, offset + incoming.received, total))
+                self._on_progress(DownloadProgress("zip", version, offset + incoming.received, total))
         except BodyBroken as error:
             if self._profile.zip_retries:
                 raise _Retry(str(error)) from error

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from edge.device.failure import Cause, UpdateFailed
+from edge.device.failure import ReportedCause, UpdateFailed
 from edge.device.profile import PlainZipWithKey, Profile, ZipChecksum
 from edge.device.updating.crypto import DeviceKey, Undecryptable, split_session_key
 
@@ -53,7 +53,7 @@ def _check_plain(profile: Profile, archive: Path, checksum: str) -> None:
                 raise _withheld(profile, "checksum_required")
             accepted = checksum == _sha256(archive)
     if not accepted:
-        raise UpdateFailed("checksum does not match", Cause("checksum_fail"))
+        raise UpdateFailed("checksum does not match", ReportedCause("checksum_fail"))
 
 
 def _check_plain_with_key(profile: Profile, archive: Path, checksum: str) -> None:
@@ -73,7 +73,7 @@ def _check_plain_with_key(profile: Profile, archive: Path, checksum: str) -> Non
     if accepted:
         return None
     raise UpdateFailed(
-        "not encrypted for this device's key", Cause("checksum_fail" if checksum else "checksum_required")
+        "not encrypted for this device's key", ReportedCause("checksum_fail" if checksum else "checksum_required")
     )
 
 
@@ -92,16 +92,16 @@ def _install_encrypted(profile: Profile, archive: Path, checksum: str, session_k
     except Undecryptable as error:
         raise _undecryptable(profile, error) from error
     if expected != _sha256(archive):
-        raise UpdateFailed("checksum does not match", Cause("checksum_fail"))
+        raise UpdateFailed("checksum does not match", ReportedCause("checksum_fail"))
 
 
 def _undecryptable(profile: Profile, error: Undecryptable) -> UpdateFailed:
-    return UpdateFailed(str(error), *([Cause("decrypt_fail")] if profile.wrong_key.says_decrypt else ()))
+    return UpdateFailed(str(error), *([ReportedCause("decrypt_fail")] if profile.wrong_key.says_decrypt else ()))
 
 
 def _withheld(profile: Profile, action: str) -> UpdateFailed:
     """Android from 8.51.23 sends this one report and hangs; all others also report the failed update."""
-    return UpdateFailed(action, Cause(action), hangs=profile.android and profile.refuses_unverifiable)
+    return UpdateFailed(action, ReportedCause(action), hangs=profile.android and profile.refuses_unverifiable)
 
 
 def unpack(archive: Path, folder: Path) -> list[int]:
@@ -117,7 +117,7 @@ def unpack(archive: Path, folder: Path) -> list[int]:
                 _extract(source, entry, folder)
             sizes = [entry.compress_size for entry in source.infolist() if not entry.is_dir()]
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-        raise UpdateFailed(f"unzip: {error}", Cause("unzip_fail")) from error
+        raise UpdateFailed(f"unzip: {error}", ReportedCause("unzip_fail")) from error
     _lift_single_folder(folder)
     return sizes
 
@@ -125,10 +125,10 @@ def unpack(archive: Path, folder: Path) -> list[int]:
 def _check_name(entry: zipfile.ZipInfo) -> None:
     # `filename` has the separators of this machine; what the archive says is `orig_filename`.
     if "\\" in entry.orig_filename:
-        raise UpdateFailed(f"backslash in {entry.orig_filename!r}", Cause("windows_path_fail"))
+        raise UpdateFailed(f"backslash in {entry.orig_filename!r}", ReportedCause("windows_path_fail"))
     path = PurePosixPath(entry.filename)
     if path.is_absolute() or ".." in path.parts:
-        raise UpdateFailed(f"{entry.filename!r} leaves its folder", Cause("canonical_path_fail"))
+        raise UpdateFailed(f"{entry.filename!r} leaves its folder", ReportedCause("canonical_path_fail"))
 
 
 def _extract(source: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:
@@ -145,7 +145,7 @@ def _lift_single_folder(folder: Path) -> None:
     """Where a single folder holds everything, it is the bundle; archivers' own entries beside it do not count."""
     visible = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
     if not visible:
-        raise UpdateFailed("unzip: nothing inside", Cause("unzip_fail"))
+        raise UpdateFailed("unzip: nothing inside", ReportedCause("unzip_fail"))
     if len(visible) != 1 or not (visible[0] / "index.html").is_file():
         return
     inner = visible[0].rename(folder.with_name(folder.name + ".inner"))

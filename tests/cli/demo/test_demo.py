@@ -10,7 +10,7 @@ from contextlib import closing
 
 from edge.cli.demo.release import APP, BETA, NATIVE, RELEASES
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, TESTER
-from edge.cli.terminal.client import Client, app_path
+from edge.cli.terminal.client import ControlClient, app_path
 
 START_SECONDS = 30.0
 FREE_PORTS = {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"}
@@ -62,7 +62,7 @@ def ask(port, **changed):
 
 def control(folder, facts):
     token = (folder / "edge-data" / "node" / "admin.token").read_text().strip()
-    return closing(Client(f"http://127.0.0.1:{facts['control_port']}", token))
+    return closing(ControlClient(f"http://127.0.0.1:{facts['control_port']}", token))
 
 
 def test_segments_lead_where_they_say_and_stay_as_somebody_changed_them(tmp_path):

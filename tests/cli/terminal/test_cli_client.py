@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from scripted_server import scripted_server
 
-from edge.cli.terminal.client import ATTEMPTS, BLOCK_BYTES, Client, Refused, Unreachable, app_path
+from edge.cli.terminal.client import ATTEMPTS, BLOCK_BYTES, ControlClient, RequestRefused, Unreachable, app_path
 from edge.domain.errors import Invalid
 
 TOKEN = "edge_test"
@@ -22,7 +22,7 @@ def server():
 
 @pytest.fixture
 def client(server):
-    opened = Client(server.url, TOKEN)
+    opened = ControlClient(server.url, TOKEN)
     yield opened
     opened.close()
 
@@ -70,12 +70,12 @@ def test_nobody_there_is_told_with_the_address():
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     with pytest.raises(Unreachable, match=f"no answer from {url}: connection refused"):
-        Client(url, TOKEN).get("/v1/apps")
+        ControlClient(url, TOKEN).get("/v1/apps")
 
 
 def test_the_servers_error_keeps_its_code_status_and_message(server, client):
     server.script.append((409, b'{"error": "app_exists", "message": "app exists already"}'))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefused) as caught:
         client.post("/v1/apps", {})
     assert (caught.value.answered, caught.value.code, caught.value.message) == (409, "app_exists", "app exists already")
     assert len(server.seen) == 1
@@ -84,7 +84,7 @@ def test_the_servers_error_keeps_its_code_status_and_message(server, client):
 @pytest.mark.parametrize("answer", [(200, b"<html>"), (502, b"bad gateway"), (404, b'{"detail": 1}'), (302, b"")])
 def test_an_answer_of_something_else_is_told_by_its_status(server, client, answer):
     server.script.append(answer)
-    with pytest.raises(Refused, match=f"HTTP status {answer[0]}"):
+    with pytest.raises(RequestRefused, match=f"HTTP status {answer[0]}"):
         client.get("/v1/apps")
 
 
@@ -121,7 +121,7 @@ def test_a_refusal_in_the_middle_of_an_upload_is_read(server, client, tmp_path):
     with file.open("wb") as sparse:
         sparse.truncate(64 * 1024 * 1024)
     server.script.append("refuse")
-    with pytest.raises(Refused, match="too large"):
+    with pytest.raises(RequestRefused, match="too large"):
         client.upload("/v1/blob", file, nothing)
     assert len(server.seen) == 1
 
@@ -171,7 +171,7 @@ def test_closing_ends_a_wait_for_an_answer_in_another_thread(server, client):
 
 
 def test_an_address_may_have_a_path_in_front(server):
-    client = Client(f"{server.url}/edge/", TOKEN)
+    client = ControlClient(f"{server.url}/edge/", TOKEN)
     client.get("/v1/apps")
     client.close()
     assert server.seen[0]["path"] == "/edge/v1/apps"
@@ -183,13 +183,13 @@ def test_an_address_may_have_a_path_in_front(server):
 )
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(Invalid, match="is not an address like"):
-        Client(url, TOKEN)
+        ControlClient(url, TOKEN)
 
 
 @pytest.mark.parametrize("token", ["a\r\nHost: b", "schlüssel", "a\0"])
 def test_a_token_cannot_carry_another_header(token):
     with pytest.raises(Invalid, match="a token has printable"):
-        Client("http://127.0.0.1:1", token)
+        ControlClient("http://127.0.0.1:1", token)
 
 
 def test_words_in_addresses_are_quoted():

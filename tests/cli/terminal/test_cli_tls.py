@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from scripted_server import scripted_server
 
-from edge.cli.terminal.client import Client, Unreachable
+from edge.cli.terminal.client import ControlClient, Unreachable
 
 
 def self_signed(folder):
@@ -44,7 +44,7 @@ def server(certificate):
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_at_once_and_nothing_is_sent(server):
-    client = Client(server.url, "edge_x")
+    client = ControlClient(server.url, "edge_x")
     with pytest.raises(Unreachable, match=f"no answer from {server.url}: .*certificate verify failed"):
         client.get("/v1/apps")
     client.close()
@@ -53,7 +53,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_at_once_and_nothing_is
 
 def test_a_certificate_that_the_user_trusts_is_taken(server, certificate, tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    client = Client(server.url, "edge_x")
+    client = ControlClient(server.url, "edge_x")
     file = tmp_path / "blob"
     file.write_bytes(b"x" * 1_000_000)
     client.upload("/v1/blob", file, lambda _: None)

@@ -3,11 +3,11 @@
 import threading
 
 from edge.cli.terminal.output import size
-from edge.cli.terminal.progress_lines import Reached, lines
+from edge.cli.terminal.progress_lines import StageProgress, lines
 
 
 def test_a_line_tells_the_stage_its_share_and_the_time():
-    reached = Reached(begun=100.0)
+    reached = StageProgress(begun=100.0)
     assert reached.line(105.0, size) == ""
     reached.reach("brotli", 4_500_000, 12_000_000)
     assert reached.line(120.0, size) == "brotli: 37 % of 12.0 MB, after 20 s"

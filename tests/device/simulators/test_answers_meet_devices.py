@@ -12,7 +12,7 @@ import pytest
 from factories import a_bundle, a_manifest
 
 from edge.device.profile import build_profile
-from edge.device.updating.answer import Blocked as BlockedOnDevice
+from edge.device.updating.answer import BlockedAnswer as BlockedOnDevice
 from edge.device.updating.answer import NoUpdate, Revert, UpdateFound, read_answer
 from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.model import AppId, DeviceId, Platform, Sent, UpdateCheck

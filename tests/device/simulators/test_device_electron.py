@@ -4,7 +4,7 @@ import pytest
 from device_world import APP, DEVICE_ID, files_in, hashes, sha256, web_build, zipped
 
 from edge.device.identity import Identity
-from edge.device.ledger import Result
+from edge.device.ledger import UpdateResult
 from edge.device.profile import build_profile
 from edge.device.simulators.electron import ElectronDevice
 from edge.domain.model import Platform
@@ -26,7 +26,7 @@ def told(outcome):
 async def test_an_update_is_a_zip_and_two_sets(world, tmp_path):
     world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE).upper())
     outcome = await device(world, tmp_path).check_and_update()
-    assert (outcome.result, outcome.version) == (Result.UPDATED, "1.1.0")
+    assert (outcome.result, outcome.version) == (UpdateResult.UPDATED, "1.1.0")
     assert files_in(outcome.folder) == hashes(FILES)
     assert told(outcome) == [("set", "1.0.0"), ("download_complete", "1.1.0"), ("set", "1.1.0")]
     assert all(isinstance(body, dict) and "timestamp" not in body for body in world.stats)
@@ -39,7 +39,7 @@ async def test_it_compares_nothing(world, tmp_path):
     world.offer_zip("1.1.0", ARCHIVE, "")
     for _ in range(2):
         outcome = await device(world, tmp_path).check_and_update()
-        assert (outcome.result, outcome.version) == (Result.UPDATED, "1.1.0")
+        assert (outcome.result, outcome.version) == (UpdateResult.UPDATED, "1.1.0")
     assert world.served["1.1.0.zip"] == 2
 
 
@@ -57,14 +57,14 @@ async def test_it_compares_nothing(world, tmp_path):
 async def test_what_is_nothing_new(world, tmp_path, answer, events):
     world.answer = answer
     outcome = await device(world, tmp_path).check_and_update()
-    assert (outcome.result, outcome.ledger.events) == (Result.UP_TO_DATE, events)
+    assert (outcome.result, outcome.ledger.events) == (UpdateResult.UP_TO_DATE, events)
     assert told(outcome) == [("set", "1.0.0")]
 
 
 async def test_a_silent_answer_of_the_plugin_is_a_failure_here(world, tmp_path):
     world.answer = (200, {"version": "1.0.0", "url": world.url("noop.zip")})
     outcome = await device(world, tmp_path).check_and_update()
-    assert (outcome.result, told(outcome)[-1]) == (Result.FAILED, ("download_fail", "1.0.0"))
+    assert (outcome.result, told(outcome)[-1]) == (UpdateResult.FAILED, ("download_fail", "1.0.0"))
     assert outcome.ledger.reports[-1]["message"] == "Download failed with status 404"
 
 
@@ -86,5 +86,5 @@ async def test_an_encrypted_bundle_of_the_plugin_fails(world, tmp_path, checksum
 async def test_a_late_start_is_reported_and_the_bundle_stays(world, tmp_path):
     world.offer_zip("1.1.0", ARCHIVE, "")
     outcome = await device(world, tmp_path).check_and_update(boot_ok=False)
-    assert (outcome.result, outcome.version) == (Result.FAILED, "1.1.0")
+    assert (outcome.result, outcome.version) == (UpdateResult.FAILED, "1.1.0")
     assert told(outcome)[-1] == ("set_fail", "1.1.0")

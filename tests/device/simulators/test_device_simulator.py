@@ -4,7 +4,7 @@ import pytest
 from device_world import APP, DEVICE_ID, files_in, hashes, sha256, web_build, zipped
 
 from edge.device.identity import Identity
-from edge.device.ledger import Result
+from edge.device.ledger import UpdateResult
 from edge.device.network import Cut, CutPlan
 from edge.device.state import DeviceState
 
@@ -27,7 +27,7 @@ async def test_update_is_installed_reported_and_kept(world, tmp_path):
     told = [(r["action"], r["version_name"], r["old_version_name"]) for r in about_bundles(outcome)]
     assert told == [("set_next", "1.1.0", "1.0.0"), ("set", "1.1.0", "1.0.0")]
     relaunched = world.device("android", "8.51.16", tmp_path)
-    assert (await relaunched.check_and_update()).result is Result.UP_TO_DATE
+    assert (await relaunched.check_and_update()).result is UpdateResult.UP_TO_DATE
     assert [asked["version_name"] for asked in world.asked] == ["1.0.0", "1.1.0"]
 
 
@@ -56,7 +56,7 @@ async def test_failed_boot_rolls_back_and_loads_again_at_the_next_check(world, t
     device = world.device("android", "8.51.16", tmp_path)
     offer(world)
     outcome = await device.check_and_update(boot_ok=False)
-    assert (outcome.result, outcome.version, outcome.folder) == (Result.ROLLED_BACK, "1.0.0", None)
+    assert (outcome.result, outcome.version, outcome.folder) == (UpdateResult.ROLLED_BACK, "1.0.0", None)
     assert [r["action"] for r in about_bundles(outcome)] == ["set_next", "set", "update_fail", "delete"]
     assert outcome.ledger.events[-1] == "updateFailed"
     assert all(r["version_name"] == "1.1.0" for r in about_bundles(outcome))
@@ -78,7 +78,7 @@ async def test_failed_boot_goes_by_way_of_builtin_to_the_bundle_before(world, tm
     await device.check_and_update()
     offer(world, "1.2.0")
     outcome = await device.check_and_update(boot_ok=False)
-    assert (outcome.result, outcome.version) == (Result.ROLLED_BACK, "1.1.0")
+    assert (outcome.result, outcome.version) == (UpdateResult.ROLLED_BACK, "1.1.0")
     reports = [(r["action"], r["version_name"], r["old_version_name"]) for r in about_bundles(outcome)]
     assert reports[-3:] == told
 
@@ -92,12 +92,12 @@ async def test_some_android_releases_end_a_failed_boot_on_builtin_and_report_the
     await device.check_and_update()
     offer(world, "1.2.0")
     outcome = await device.check_and_update(boot_ok=False)
-    assert (outcome.result, outcome.version, outcome.folder) == (Result.ROLLED_BACK, "1.0.0", None)
+    assert (outcome.result, outcome.version, outcome.folder) == (UpdateResult.ROLLED_BACK, "1.0.0", None)
     last = about_bundles(outcome)[-1]
     assert (last["action"], last["version_name"], last["old_version_name"]) == ("set", "1.1.0", "1.0.0")
     offer(world)
     again = await device.check_and_update()
-    assert (again.result, again.version, world.served["1.1.0.zip"]) == (Result.UPDATED, "1.1.0", 1)
+    assert (again.result, again.version, world.served["1.1.0.zip"]) == (UpdateResult.UPDATED, "1.1.0", 1)
 
 
 @pytest.mark.parametrize(("platform", "release"), [("ios", "8.45.10"), ("android", "8.45.4"), ("android", "8.45.11")])
@@ -113,7 +113,7 @@ async def test_other_releases_run_the_bundle_before_after_a_failed_boot(world, t
 async def test_what_a_release_calls_itself_on_builtin(world, tmp_path, release, name):
     world.answer = (200, SILENT | {"version": ""})
     outcome = await world.device("android", release, tmp_path).check_and_update()
-    assert (outcome.result, outcome.version, world.asked[0]["version_name"]) == (Result.UP_TO_DATE, name, name)
+    assert (outcome.result, outcome.version, world.asked[0]["version_name"]) == (UpdateResult.UP_TO_DATE, name, name)
 
 
 async def test_revert_to_builtin_and_back_without_a_download(world, tmp_path):
@@ -122,10 +122,10 @@ async def test_revert_to_builtin_and_back_without_a_download(world, tmp_path):
     await device.check_and_update()
     world.answer = (200, {"version": "builtin"})
     reverted = await device.check_and_update()
-    assert (reverted.result, reverted.version, reverted.ledger.actions) == (Result.REVERTED, "1.0.0", ["reset"])
-    assert (await device.check_and_update()).result is Result.UP_TO_DATE
+    assert (reverted.result, reverted.version, reverted.ledger.actions) == (UpdateResult.REVERTED, "1.0.0", ["reset"])
+    assert (await device.check_and_update()).result is UpdateResult.UP_TO_DATE
     offer(world)
-    assert (await device.check_and_update()).result is Result.UPDATED
+    assert (await device.check_and_update()).result is UpdateResult.UPDATED
     assert world.served["1.1.0.zip"] == 1
 
 
@@ -133,7 +133,7 @@ async def test_blocked_and_failed_answers(world, tmp_path):
     device = world.device("android", "8.51.16", tmp_path)
     world.answer = (200, {"error": "no_channel", "kind": "blocked"})
     blocked = await device.check_and_update()
-    assert (blocked.result, blocked.reason, blocked.ledger.actions) == (Result.BLOCKED, "no_channel", [])
+    assert (blocked.result, blocked.reason, blocked.ledger.actions) == (UpdateResult.BLOCKED, "no_channel", [])
     world.answer = (200, {"error": "no_channel", "kind": "failed"})
     assert (await device.check_and_update()).ledger.actions == ["download_fail"]
 
@@ -142,13 +142,13 @@ async def test_bundle_without_a_page_cannot_be_set(world, tmp_path):
     archive = zipped({"main.js": b"1"})
     world.offer_zip("1.1.0", archive, sha256(archive))
     outcome = await world.device("ios", "8.51.16", tmp_path).check_and_update()
-    assert (outcome.result, [r["action"] for r in about_bundles(outcome)]) == (Result.FAILED, ["set_fail"])
+    assert (outcome.result, [r["action"] for r in about_bundles(outcome)]) == (UpdateResult.FAILED, ["set_fail"])
 
 
 async def test_no_server_is_a_failed_check(world, tmp_path):
     device = world.device("android", "8.51.16", tmp_path, update_url="http://127.0.0.1:1/updates")
     outcome = await device.check_and_update()
-    assert (outcome.result, outcome.reason) == (Result.FAILED, "network_error")
+    assert (outcome.result, outcome.reason) == (UpdateResult.FAILED, "network_error")
     assert outcome.ledger.requests[0].status == 0
 
 
@@ -241,7 +241,7 @@ def test_queue_keeps_the_newest_two_hundred(tmp_path):
 async def test_empty_stats_url_reports_nothing(world, tmp_path):
     offer(world)
     outcome = await world.device("android", "8.51.16", tmp_path, stats_url="").check_and_update()
-    assert (outcome.result, world.stats, outcome.ledger.actions) == (Result.UPDATED, [], [])
+    assert (outcome.result, world.stats, outcome.ledger.actions) == (UpdateResult.UPDATED, [], [])
 
 
 LATCHES = [("8.51.4", ["rate_limit_reached"]), ("7.23.8", []), ("7.23.12", ["rate_limit_reached"])]
@@ -252,17 +252,17 @@ async def test_429_silences_until_the_next_launch(world, tmp_path, release, acti
     world.answer = (429, {"error": "x"})
     device = world.device("android", release, tmp_path)
     first = await device.check_and_update()
-    assert (first.result, first.ledger.actions) == (Result.FAILED, actions)
+    assert (first.result, first.ledger.actions) == (UpdateResult.FAILED, actions)
     second = await device.check_and_update()
-    assert (second.result, second.ledger.requests) == (Result.SKIPPED, [])
-    assert (await world.device("android", release, tmp_path).check_and_update()).result is Result.FAILED
+    assert (second.result, second.ledger.requests) == (UpdateResult.SKIPPED, [])
+    assert (await world.device("android", release, tmp_path).check_and_update()).result is UpdateResult.FAILED
 
 
 async def test_429_on_reports_latches_too(world, tmp_path):
     world.answer, world.stats_statuses = (200, {"error": "x", "kind": "failed"}), [429]
     device = world.device("ios", "8.51.4", tmp_path)
     assert (await device.check_and_update()).ledger.actions == ["rate_limit_reached"]
-    assert (await device.check_and_update()).result is Result.SKIPPED
+    assert (await device.check_and_update()).result is UpdateResult.SKIPPED
 
 
 async def test_ios_zip_progress_jumps(world, tmp_path):
@@ -291,9 +291,9 @@ async def test_429_with_a_hint_is_a_pause(world, tmp_path, headers, body, second
     world.answer, world.answer_headers = (200, SILENT), {}
     if seconds:
         now += seconds - 1
-        assert (await device.check_and_update()).result is Result.SKIPPED
+        assert (await device.check_and_update()).result is UpdateResult.SKIPPED
         now += 1
-    assert (await device.check_and_update()).result is Result.UP_TO_DATE
+    assert (await device.check_and_update()).result is UpdateResult.UP_TO_DATE
     assert [a for body in world.stats for a in [r["action"] for r in body]] == ["download_fail"]
 
 
@@ -309,7 +309,7 @@ async def test_ledger_counts_what_was_spent(world, tmp_path):
     device = world.device("android", "8.51.16", tmp_path, on_progress=seen.append)
     outcome = await device.check_and_update(cut=CutPlan(Cut(30_000)))
     (zip_request,) = [r for r in outcome.ledger.requests if r.method == "GET"]
-    assert (outcome.result, zip_request.received_bytes, seen[-1].done_bytes) == (Result.FAILED, 30_000, 30_000)
+    assert (outcome.result, zip_request.received_bytes, seen[-1].done_bytes) == (UpdateResult.FAILED, 30_000, 30_000)
     assert seen[-1].total_bytes == len(ARCHIVE)
     outcome = await device.check_and_update()
     assert files_in(outcome.folder) == hashes(FILES)

@@ -9,8 +9,8 @@ from edge.device.profile import build_profile
 from edge.device.updating.answer import (
     BACKEND_REFUSAL,
     DOWNLOAD_FAIL,
-    Blocked,
-    Failed,
+    BlockedAnswer,
+    FailedAnswer,
     ManifestFile,
     NoUpdate,
     RateLimited,
@@ -53,24 +53,24 @@ def test_update_is_found_everywhere(platform, release):
 HOSTED_NO_UPDATE = {"error": "no_new_version_available", "message": "No new version available"}
 SPOKEN = [
     ("android", "5.2.9", NoUpdate, None),
-    ("android", "5.2.10", Failed, DOWNLOAD_FAIL),
-    ("ios", "5.2.17", Failed, DOWNLOAD_FAIL),
+    ("android", "5.2.10", FailedAnswer, DOWNLOAD_FAIL),
+    ("ios", "5.2.17", FailedAnswer, DOWNLOAD_FAIL),
     ("ios", "5.2.18", NoUpdate, None),
     ("ios", "6.0.65", NoUpdate, None),
-    ("ios", "6.0.66", Failed, DOWNLOAD_FAIL),
-    ("android", "6.14.24", Failed, DOWNLOAD_FAIL),
-    ("android", "6.14.25", Blocked, BACKEND_REFUSAL),
-    ("ios", "6.25.4", Blocked, BACKEND_REFUSAL),
-    ("ios", "6.25.5", Failed, DOWNLOAD_FAIL),
-    ("android", "6.25.8", Failed, DOWNLOAD_FAIL),
-    ("android", "6.27.10", Failed, None),
-    ("android", "6.43.5", Failed, None),
-    ("ios", "7.16.0", Failed, DOWNLOAD_FAIL),
-    ("ios", "7.17.0", Blocked, BACKEND_REFUSAL),
-    ("android", "7.28.0", Failed, None),
-    ("android", "8.45.10", Failed, None),
-    ("android", "8.45.11", Failed, DOWNLOAD_FAIL),  # no `kind`: failed
-    ("ios", "8.51.23", Failed, DOWNLOAD_FAIL),
+    ("ios", "6.0.66", FailedAnswer, DOWNLOAD_FAIL),
+    ("android", "6.14.24", FailedAnswer, DOWNLOAD_FAIL),
+    ("android", "6.14.25", BlockedAnswer, BACKEND_REFUSAL),
+    ("ios", "6.25.4", BlockedAnswer, BACKEND_REFUSAL),
+    ("ios", "6.25.5", FailedAnswer, DOWNLOAD_FAIL),
+    ("android", "6.25.8", FailedAnswer, DOWNLOAD_FAIL),
+    ("android", "6.27.10", FailedAnswer, None),
+    ("android", "6.43.5", FailedAnswer, None),
+    ("ios", "7.16.0", FailedAnswer, DOWNLOAD_FAIL),
+    ("ios", "7.17.0", BlockedAnswer, BACKEND_REFUSAL),
+    ("android", "7.28.0", FailedAnswer, None),
+    ("android", "8.45.10", FailedAnswer, None),
+    ("android", "8.45.11", FailedAnswer, DOWNLOAD_FAIL),  # no `kind`: failed
+    ("ios", "8.51.23", FailedAnswer, DOWNLOAD_FAIL),
     ("android", "9.0.0", NoUpdate, None),
     ("ios", "10.0.0", NoUpdate, None),
 ]
@@ -86,12 +86,12 @@ def test_error_and_message_without_kind(platform, release, kind, report):
 @pytest.mark.parametrize(
     ("release", "body", "kind"),
     [
-        ("7.8.1", {"error": "x"}, Failed),  # for want of a url
+        ("7.8.1", {"error": "x"}, FailedAnswer),  # for want of a url
         ("7.8.1", {"error": "x", "version": CURRENT, "url": URL}, NoUpdate),
-        ("7.8.2", {"error": "x", "version": CURRENT, "url": URL}, Failed),
+        ("7.8.2", {"error": "x", "version": CURRENT, "url": URL}, FailedAnswer),
         ("7.27.5", {"message": "x", "version": CURRENT, "url": URL}, NoUpdate),
-        ("7.27.4", {"message": "x", "version": CURRENT, "url": URL}, Blocked),
-        ("7.27.5", {"url": URL}, Failed),
+        ("7.27.4", {"message": "x", "version": CURRENT, "url": URL}, BlockedAnswer),
+        ("7.27.5", {"url": URL}, FailedAnswer),
     ],
 )
 def test_which_of_error_and_message_is_read(release, body, kind):
@@ -100,11 +100,11 @@ def test_which_of_error_and_message_is_read(release, body, kind):
 
 KINDS = [
     ("up_to_date", NoUpdate, None),
-    ("blocked", Blocked, None),
-    ("failed", Failed, DOWNLOAD_FAIL),
-    (None, Failed, DOWNLOAD_FAIL),
-    ("", Failed, DOWNLOAD_FAIL),
-    ("update_available", Failed, DOWNLOAD_FAIL),
+    ("blocked", BlockedAnswer, None),
+    ("failed", FailedAnswer, DOWNLOAD_FAIL),
+    (None, FailedAnswer, DOWNLOAD_FAIL),
+    ("", FailedAnswer, DOWNLOAD_FAIL),
+    ("update_available", FailedAnswer, DOWNLOAD_FAIL),
 ]
 
 
@@ -123,7 +123,7 @@ def test_published_kind_vectors_agree():
     vectors = ROOT.parent / "shared/reference/vectors/core.json"
     if not vectors.exists():
         pytest.skip(f"the plugin's own vectors are not at {vectors}")
-    names = {"up_to_date": NoUpdate, "blocked": Blocked, "failed": Failed}
+    names = {"up_to_date": NoUpdate, "blocked": BlockedAnswer, "failed": FailedAnswer}
     for case in json.loads(vectors.read_bytes())["updateResponseKind"]:
         for platform in ("android", "ios"):
             answer = read(platform, "8.51.14", {"error": "e", "kind": case["input"]["kind"]})
@@ -132,7 +132,7 @@ def test_published_kind_vectors_agree():
 
 def test_empty_error_is_an_error_to_android_only():
     body = {"error": "", "version": "1.0.4", "url": URL}
-    assert isinstance(read("android", "8.51.14", body), Failed)
+    assert isinstance(read("android", "8.51.14", body), FailedAnswer)
     assert isinstance(read("ios", "8.51.14", body), UpdateFound)
 
 
@@ -160,14 +160,14 @@ def test_ios_decodes_strictly(release, member, accepted):
     answer = read("ios", release, {"version": "1.0.4", "url": URL, **member})
     assert isinstance(answer, UpdateFound) == accepted
     if not accepted:
-        assert answer == Failed("decode_error")
+        assert answer == FailedAnswer("decode_error")
 
 
 def test_android_takes_other_types():
     assert isinstance(read("android", "8.51.14", {"version": "1.0.4", "url": URL, "major": 1, "link": 5}), UpdateFound)
 
 
-@pytest.mark.parametrize(("platform", "kind"), [("android", Failed), ("ios", UpdateFound)])
+@pytest.mark.parametrize(("platform", "kind"), [("android", FailedAnswer), ("ios", UpdateFound)])
 def test_null_manifest(platform, kind):
     assert isinstance(read(platform, "8.51.14", {"version": "1.0.4", "url": URL, "manifest": None}), kind)
 
@@ -199,12 +199,12 @@ def test_url_must_parse_even_beside_a_manifest(platform, url, accepted):
 @pytest.mark.parametrize(
     ("release", "kind"),
     [
-        ("6.1.34", Failed),
+        ("6.1.34", FailedAnswer),
         ("6.2.0", Revert),
-        ("7.0.1", Failed),
+        ("7.0.1", FailedAnswer),
         ("7.0.2", Revert),
         ("8.51.23", Revert),
-        ("10.0.0", Failed),
+        ("10.0.0", FailedAnswer),
     ],
 )
 @pytest.mark.parametrize("platform", ["android", "ios"])
@@ -221,11 +221,11 @@ def test_revert_is_not_read_beside_error_or_kind():
 @pytest.mark.parametrize(
     ("release", "report", "kind"),
     [
-        ("8.45.11", None, Blocked),
-        ("8.45.10", DOWNLOAD_FAIL, Failed),
-        ("7.27.4", DOWNLOAD_FAIL, Failed),
-        ("6.14.24", DOWNLOAD_FAIL, Failed),
-        ("9.0.0", None, Failed),  # Volley's `message`, which to this release means "nothing new"
+        ("8.45.11", None, BlockedAnswer),
+        ("8.45.10", DOWNLOAD_FAIL, FailedAnswer),
+        ("7.27.4", DOWNLOAD_FAIL, FailedAnswer),
+        ("6.14.24", DOWNLOAD_FAIL, FailedAnswer),
+        ("9.0.0", None, FailedAnswer),  # Volley's `message`, which to this release means "nothing new"
     ],
 )
 def test_body_of_a_400(release, report, kind):
@@ -240,7 +240,7 @@ def test_body_of_a_400(release, report, kind):
 )
 def test_429_is_never_read(release, limited):
     answer = read("ios", release, {"error": "x", "kind": "up_to_date"}, status=429)
-    assert isinstance(answer, RateLimited if limited else Failed)
+    assert isinstance(answer, RateLimited if limited else FailedAnswer)
     refuses = release in ("6.14.28", "7.23.8")  # whose word for every refusal it is
     assert answer.events[0] == ("backendRefused" if refuses else "downloadFailed")
 
@@ -272,12 +272,12 @@ def test_breaking_event(platform, release, body, told):
 @pytest.mark.parametrize("platform", ["android", "ios"])
 @pytest.mark.parametrize("release", ["5.0.0", "6.14.24", "7.27.4", "8.45.10", "8.51.23"])
 def test_what_is_no_answer_is_a_failure(platform, release, body):
-    assert isinstance(read(platform, release, body), Failed)
-    assert isinstance(read(platform, release, body, status=500), Failed)
+    assert isinstance(read(platform, release, body), FailedAnswer)
+    assert isinstance(read(platform, release, body, status=500), FailedAnswer)
 
 
 def test_no_answer_at_all():
-    assert no_answer(build_profile(Platform.ANDROID, "8.51.14")) == Failed("network_error")
+    assert no_answer(build_profile(Platform.ANDROID, "8.51.14")) == FailedAnswer("network_error")
 
 
 @pytest.mark.parametrize(("release", "link"), [("7.34.3", ""), ("7.36.0", "https://x")])

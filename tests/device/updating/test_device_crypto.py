@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from device_world import crc32, files_in, hashes, sha256, web_build, zipped
 from places import ROOT
 
-from edge.device.ledger import Result
-from edge.device.profile import Brotli, Encryption
+from edge.device.ledger import UpdateResult
+from edge.device.profile import Brotli, EncryptionForm
 from edge.device.updating.crypto import DeviceKey, Undecryptable
 
 FILES = web_build(1)
@@ -80,7 +80,7 @@ async def test_encrypted_zip(world, tmp_path, platform, release, reads, form):
     key = publisher()
     world.offer_zip("1.1.0", key.body(ARCHIVE), getattr(key, form)(ARCHIVE), session_key=key.session_key)
     outcome = await world.device(platform, release, tmp_path, public_key=key.pem).check_and_update()
-    assert (outcome.result is Result.UPDATED) == (form == reads)
+    assert (outcome.result is UpdateResult.UPDATED) == (form == reads)
     if form == reads:
         assert files_in(outcome.folder) == hashes(FILES)
 
@@ -114,7 +114,7 @@ async def test_encrypted_manifest(world, tmp_path, platform, release, form, righ
     compress = "every" if device.profile.manifest.brotli is Brotli.EVERY_FILE else "suffix"
     offer_encrypted_manifest(world, key, digest, digest(ARCHIVE), compress)
     outcome = await device.check_and_update()
-    assert (outcome.result is Result.UPDATED) == right
+    assert (outcome.result is UpdateResult.UPDATED) == right
     if right:
         assert files_in(outcome.folder) == hashes(FILES)
 
@@ -122,9 +122,9 @@ async def test_encrypted_manifest(world, tmp_path, platform, release, form, righ
 @pytest.mark.parametrize(
     ("platform", "release", "result"),
     [
-        ("ios", "8.51.22", Result.FAILED),
-        ("ios", "8.51.23", Result.UPDATED),
-        ("android", "8.51.22", Result.UPDATED),
+        ("ios", "8.51.22", UpdateResult.FAILED),
+        ("ios", "8.51.23", UpdateResult.UPDATED),
+        ("android", "8.51.22", UpdateResult.UPDATED),
     ],
 )
 async def test_top_level_checksum_beside_an_encrypted_manifest(world, tmp_path, platform, release, result):
@@ -154,7 +154,7 @@ async def test_plain_zip_for_a_device_with_a_key(world, tmp_path, platform, rele
     for form, checksum in {"crc32": crc32(ARCHIVE), "sha256": sha256(ARCHIVE), "empty": ""}.items():
         world.offer_zip("1.1.0", ARCHIVE, checksum)
         device = world.device(platform, release, tmp_path / form, public_key=publisher().pem)
-        assert ((await device.check_and_update()).result is Result.UPDATED) == (form in accepted), form
+        assert ((await device.check_and_update()).result is UpdateResult.UPDATED) == (form in accepted), form
 
 
 @pytest.mark.parametrize("manifest", [False, True])
@@ -203,29 +203,29 @@ async def test_a_signed_manifest_without_the_key_fails_file_by_file(world, tmp_p
 @pytest.mark.parametrize("session_key", [":", "a:b", "a", "QUJD:QUJD", "a:b:c"])
 def test_malformed_session_keys(session_key):
     with pytest.raises(Undecryptable):
-        DeviceKey(publisher().pem, Encryption.V3).decrypt(b"0" * 16, session_key)
+        DeviceKey(publisher().pem, EncryptionForm.V3).decrypt(b"0" * 16, session_key)
 
 
 def test_short_vector_is_refused():
     _, wrapped = publisher().session_key.split(":")
     with pytest.raises(Undecryptable):
-        DeviceKey(publisher().pem, Encryption.V3).decrypt(b"0" * 16, f"QUJD:{wrapped}")
+        DeviceKey(publisher().pem, EncryptionForm.V3).decrypt(b"0" * 16, f"QUJD:{wrapped}")
 
 
 def test_a_key_in_another_format_stops_the_app():
     with pytest.raises(ValueError, match="BEGIN RSA PUBLIC KEY"):
-        DeviceKey("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", Encryption.V3)
+        DeviceKey("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", EncryptionForm.V3)
 
 
 def test_published_vectors_agree():
     if not VECTORS.exists():
         pytest.skip(f"the plugin's own vectors are not at {VECTORS}")
     vectors = json.loads(VECTORS.read_bytes())
-    key = DeviceKey(vectors["publicKeyPem"], Encryption.V3)
+    key = DeviceKey(vectors["publicKeyPem"], EncryptionForm.V3)
     for case in vectors["decryptChecksum"]:
         assert key.digest(case["input"]["checksumHex"]) == case["expect"]["decryptedHex"], case["id"]
     for case in vectors["decryptChecksumInvalid"]:
         with pytest.raises(Undecryptable):
             key.digest(case["input"]["checksumHex"])
     for case in vectors["calcKeyId"]:
-        assert DeviceKey(case["input"]["publicKeyPem"], Encryption.V3).key_id(20) == case["expect"]["keyId"]
+        assert DeviceKey(case["input"]["publicKeyPem"], EncryptionForm.V3).key_id(20) == case["expect"]["keyId"]

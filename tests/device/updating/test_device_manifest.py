@@ -6,7 +6,7 @@ import os
 import pytest
 from device_world import files_in, hashes, sha256, web_build
 
-from edge.device.ledger import Result
+from edge.device.ledger import UpdateResult
 from edge.device.network import Cut, CutKind, CutPlan
 from edge.device.state import BundleStatus
 from edge.device.updating.manifest_download import parallel_files
@@ -46,7 +46,7 @@ FORMS = [
 async def test_forms(world, tmp_path, platform, release, compress, right):
     world.offer_manifest("1.1.0", FILES, compress=compress)
     outcome = await world.device(platform, release, tmp_path).check_and_update()
-    assert (outcome.result is Result.UPDATED) == right
+    assert (outcome.result is UpdateResult.UPDATED) == right
     if right:
         assert files_in(outcome.folder) == hashes(FILES)
     else:
@@ -57,14 +57,14 @@ async def test_forms(world, tmp_path, platform, release, compress, right):
 async def test_releases_without_manifests_take_the_zip(world, tmp_path, release):
     world.offer_manifest("1.1.0", FILES)
     outcome = await world.device("android", release, tmp_path).check_and_update()
-    assert (outcome.result, list(world.served)) == (Result.FAILED, ["no.zip"])
+    assert (outcome.result, list(world.served)) == (UpdateResult.FAILED, ["no.zip"])
 
 
 @pytest.mark.parametrize("release", ["6.14.10", "6.14.11", "7.0.18"])
 async def test_swallowed_failure_installs_empty_files(world, tmp_path, release):
     world.offer_manifest("1.1.0", FILES)
     outcome = await world.device("android", release, tmp_path).check_and_update()
-    assert outcome.result is Result.UPDATED
+    assert outcome.result is UpdateResult.UPDATED
     assert (outcome.folder / "index.html").read_bytes() == b""
     assert "download_fail" not in outcome.ledger.actions
 
@@ -86,7 +86,7 @@ async def test_second_version_fetches_only_what_changed(world, tmp_path):
     world.offer_manifest("1.2.0", changed)
     world.served.clear()
     outcome = await device.check_and_update()
-    assert outcome.result is Result.UPDATED
+    assert outcome.result is UpdateResult.UPDATED
     assert len(world.served) == 1
     assert len(outcome.ledger.reused) == 3
     assert files_in(outcome.folder) == hashes(changed)
@@ -122,9 +122,9 @@ async def test_unfinished_file_is_continued(world, tmp_path, platform, release, 
     photo = {"index.html": FILES["assets/photo.jpg"]}
     world.offer_manifest("1.1.0", photo, compress="none")
     first = await world.device(platform, release, tmp_path).check_and_update(cut=CutPlan(Cut(40_000, CutKind.KILLED)))
-    assert first.result is Result.KILLED
+    assert first.result is UpdateResult.KILLED
     second = await world.device(platform, release, tmp_path).check_and_update()
-    assert (second.result, world.ranges[-1]) == (Result.UPDATED, span)
+    assert (second.result, world.ranges[-1]) == (UpdateResult.UPDATED, span)
     assert files_in(second.folder) == hashes(photo)
 
 
@@ -134,7 +134,7 @@ async def test_200_to_a_range_overwrites(world, tmp_path):
     world.offer_manifest("1.1.0", photo, compress="none")
     await world.device("android", "8.51.16", tmp_path).check_and_update(cut=CutPlan(Cut(40_000, CutKind.KILLED)))
     second = await world.device("android", "8.51.16", tmp_path).check_and_update()
-    assert (second.result, world.ranges[-1]) == (Result.UPDATED, "bytes=40000-")
+    assert (second.result, world.ranges[-1]) == (UpdateResult.UPDATED, "bytes=40000-")
 
 
 @pytest.mark.parametrize("platform", ["android", "ios"])
@@ -144,7 +144,7 @@ async def test_416_completes_a_file(world, tmp_path, platform):
     world.offer_manifest("1.1.0", photo, compress="none")
     await world.device(platform, "8.51.16", tmp_path).check_and_update(cut=CutPlan(Cut(size, CutKind.KILLED)))
     second = await world.device(platform, "8.51.16", tmp_path).check_and_update()
-    assert (second.result, world.ranges[-1]) == (Result.UPDATED, f"bytes={size}-")
+    assert (second.result, world.ranges[-1]) == (UpdateResult.UPDATED, f"bytes={size}-")
 
 
 async def test_old_unfinished_file_is_forgotten(world, tmp_path):
@@ -185,17 +185,17 @@ async def test_missing_file_fails_the_whole_update(world, tmp_path):
     world.offer_manifest("1.1.0", FILES)
     del world.blobs[f"file/{sha256(FILES['index.html'])}"]
     outcome = await world.device("android", "8.51.16", tmp_path).check_and_update()
-    assert outcome.result is Result.FAILED
+    assert outcome.result is UpdateResult.FAILED
     lost = [r["version_name"] for r in outcome.ledger.reports if r["action"] == "download_manifest_file_fail"]
     assert lost == ["1.1.0:index.html"] * 2  # an inner and an outer handler
 
 
 async def test_failed_manifest_is_tried_again_on_android_and_dead_on_ios(world, tmp_path):
-    for platform, result, requests in [("android", Result.UPDATED, 4), ("ios", Result.FAILED, 0)]:
+    for platform, result, requests in [("android", UpdateResult.UPDATED, 4), ("ios", UpdateResult.FAILED, 0)]:
         world.offer_manifest("1.1.0", FILES)
         world.fail_first = [503]
         device = world.device(platform, "8.51.16", tmp_path / platform)
-        assert (await device.check_and_update()).result is Result.FAILED
+        assert (await device.check_and_update()).result is UpdateResult.FAILED
         world.served.clear()
         device = world.device(platform, "8.51.16", tmp_path / platform)
         outcome = await device.check_and_update()
@@ -205,24 +205,24 @@ async def test_failed_manifest_is_tried_again_on_android_and_dead_on_ios(world, 
             assert [b.status for b in device.state.bundles] == [BundleStatus.ERROR]
             assert outcome.ledger.actions == ["download_fail"]
             world.offer_manifest("1.1.1", FILES)
-            assert (await device.check_and_update()).result is Result.UPDATED
+            assert (await device.check_and_update()).result is UpdateResult.UPDATED
 
 
-@pytest.mark.parametrize(("release", "result"), [("7.25.1", Result.UPDATED), ("7.26.0", Result.FAILED)])
+@pytest.mark.parametrize(("release", "result"), [("7.25.1", UpdateResult.UPDATED), ("7.26.0", UpdateResult.FAILED)])
 async def test_ios_may_not_notice_a_lost_file(world, tmp_path, release, result):
     world.offer_manifest("1.1.0", FILES)
     world.broken = {f"file/{sha256(FILES['assets/same.css'])}"}
     outcome = await world.device("ios", release, tmp_path).check_and_update()
     assert outcome.result is result
-    if result is Result.UPDATED:
+    if result is UpdateResult.UPDATED:
         assert set(hashes(FILES)) - set(files_in(outcome.folder)) == {"assets/same.css"}
 
 
 HASH_CASES = [
-    ("android", "8.42.6", Result.FAILED),
-    ("android", "8.42.7", Result.UPDATED),
-    ("ios", "8.42.7", Result.FAILED),
-    ("ios", "8.42.6", Result.UPDATED),  # does not compare the hash of an unencrypted file at all
+    ("android", "8.42.6", UpdateResult.FAILED),
+    ("android", "8.42.7", UpdateResult.UPDATED),
+    ("ios", "8.42.7", UpdateResult.FAILED),
+    ("ios", "8.42.6", UpdateResult.UPDATED),  # does not compare the hash of an unencrypted file at all
 ]
 
 
@@ -254,7 +254,7 @@ PATHS = [
 async def test_escaping_paths_are_refused_before_the_first_byte(world, tmp_path, platform, release, name, reported):
     world.offer_manifest("1.1.0", FILES | {name: b"evil"})
     outcome = await world.device(platform, release, tmp_path / "device").check_and_update()
-    assert (outcome.result, len(world.served)) == (Result.FAILED, 0)
+    assert (outcome.result, len(world.served)) == (UpdateResult.FAILED, 0)
     assert ("manifest_path_fail" in outcome.ledger.actions) == reported
     assert not list(tmp_path.rglob("evil.js"))
 
@@ -275,7 +275,7 @@ async def test_two_entries_for_one_target(world, tmp_path, platform, release, re
     world.blobs["plain.js"] = FILES["assets/app.js"]
     entries.append({**twin, "file_name": "assets/app.js", "download_url": world.url("plain.js")})
     outcome = await world.device(platform, release, tmp_path).check_and_update()
-    assert (outcome.result is Result.FAILED) == refused
+    assert (outcome.result is UpdateResult.FAILED) == refused
 
 
 @pytest.mark.parametrize(("cores", "files"), [(1, 8), (4, 8), (8, 16), (32, 64), (128, 64)])

@@ -5,7 +5,7 @@ import random
 import pytest
 from device_world import files_in, hashes, sha256, zipped
 
-from edge.device.ledger import Result
+from edge.device.ledger import UpdateResult
 
 SCRIPT = b"export const answer = 42;\n" * 800  # big enough to be compressed
 PAGE = b"<!doctype html>"
@@ -25,7 +25,7 @@ async def test_under_which_name_a_reused_file_is_written(world, tmp_path, releas
     for version in ("1.1.0", "1.2.0"):
         world.offer_manifest(version, {"index.html": PAGE + version.encode(), "app.js": SCRIPT})
         outcome = await device.check_and_update()
-        assert outcome.result is Result.UPDATED
+        assert outcome.result is UpdateResult.UPDATED
     assert sorted(files_in(outcome.folder)) == names
     assert outcome.ledger.reused == ["app.js.br"]
 
@@ -48,7 +48,7 @@ async def test_two_files_with_one_base_name(world, tmp_path, platform, release, 
     for number, (files, works) in enumerate([(SAME, works_with_same), (OTHER, works_with_other)]):
         world.offer_manifest("1.1.0", files)
         outcome = await world.device(platform, release, tmp_path / str(number)).check_and_update()
-        assert outcome.result is (Result.UPDATED if works else Result.FAILED)
+        assert outcome.result is (UpdateResult.UPDATED if works else UpdateResult.FAILED)
         if not works:
             assert "download_manifest_file_fail" in outcome.ledger.actions
             assert outcome.ledger.reports[-1]["action"] == "download_fail"
@@ -65,7 +65,7 @@ async def test_two_files_with_one_base_name(world, tmp_path, platform, release, 
     ],
 )
 async def test_the_longest_base_name(world, tmp_path, platform, release, longest):
-    for size, result in ((longest, Result.UPDATED), (longest + 1, Result.FAILED)):
+    for size, result in ((longest, UpdateResult.UPDATED), (longest + 1, UpdateResult.FAILED)):
         name = "n" * (size - len(".br")) + ".br"
         world.offer_manifest("1.1.0", {"index.html": PAGE, name.removesuffix(".br"): SCRIPT})
         outcome = await world.device(platform, release, tmp_path / str(size)).check_and_update()

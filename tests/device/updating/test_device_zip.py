@@ -5,7 +5,7 @@ import random
 import pytest
 from device_world import crc32, files_in, hashes, sha256, web_build, zipped
 
-from edge.device.ledger import Result
+from edge.device.ledger import UpdateResult
 from edge.device.network import Cut, CutKind, CutPlan
 
 FILES = web_build(1)
@@ -48,7 +48,7 @@ async def test_checksum_forms(world, tmp_path, platform, release, accepted):
     for form, checksum in FORMS.items():
         world.offer_zip("1.1.0", ARCHIVE, checksum)
         outcome = await world.device(platform, release, tmp_path / form).check_and_update()
-        assert (outcome.result is Result.UPDATED) == (form in accepted), form
+        assert (outcome.result is UpdateResult.UPDATED) == (form in accepted), form
         if form in accepted:
             assert files_in(outcome.folder) == hashes(FILES)
         elif form != "empty":
@@ -62,13 +62,13 @@ async def test_missing_checksum_from_8_51_23(world, tmp_path, platform, actions)
     world.offer_zip("1.1.0", ARCHIVE, None)
     device = world.device(platform, "8.51.23", tmp_path)
     outcome = await device.check_and_update()
-    assert outcome.result is Result.FAILED
+    assert outcome.result is UpdateResult.FAILED
     assert {a for a in outcome.ledger.actions if not a.startswith("download_") or a == "download_fail"} == actions
     required = next(r for r in outcome.ledger.reports if r["action"] == "checksum_required")
     assert required["version_name"] == ("1.0.0" if platform == "android" else "1.1.0")
     again = await device.check_and_update()
     assert again.result is (
-        Result.SKIPPED if platform == "android" else Result.FAILED
+        UpdateResult.SKIPPED if platform == "android" else UpdateResult.FAILED
     )  # Android believes it still loads
 
 
@@ -101,28 +101,28 @@ async def test_second_launch_after_a_kill(world, tmp_path, platform, release, re
     first = world.device(platform, release, tmp_path)
     world.offer_zip("1.1.0", ARCHIVE, good_checksum(first))
     killed = await first.check_and_update(cut=CutPlan(Cut(60_000, CutKind.KILLED)))
-    assert (killed.result, killed.ledger.actions) == (Result.KILLED, [])
+    assert (killed.result, killed.ledger.actions) == (UpdateResult.KILLED, [])
     second = await world.device(platform, release, tmp_path).check_and_update()
     assert (world.ranges[-1] == "bytes=60000-") == resumes
     if resumes and ignore_range:  # the whole body appended to the half that was there
-        assert second.result is Result.FAILED
+        assert second.result is UpdateResult.FAILED
         assert {"checksum_fail", "download_fail"} <= set(second.ledger.actions)
         third = await world.device(platform, release, tmp_path).check_and_update()
-        assert third.result is Result.UPDATED
+        assert third.result is UpdateResult.UPDATED
     else:
-        assert second.result is Result.UPDATED
+        assert second.result is UpdateResult.UPDATED
         assert files_in(second.folder) == hashes(FILES)
 
 
 # What Android's job does when the network goes and comes back.
 SAME_JOB = [
-    ("8.51.16", False, Result.UPDATED, "bytes=50000-"),
-    ("8.51.16", True, Result.FAILED, "bytes=50000-"),
-    ("8.51.20", False, Result.UPDATED, "bytes=50000-"),
-    ("8.51.20", True, Result.UPDATED, "bytes=50000-"),
-    ("7.51.16", True, Result.FAILED, "bytes=50000-"),
-    ("7.51.20", True, Result.UPDATED, "bytes=50000-"),
-    ("5.9.5", True, Result.UPDATED, ""),
+    ("8.51.16", False, UpdateResult.UPDATED, "bytes=50000-"),
+    ("8.51.16", True, UpdateResult.FAILED, "bytes=50000-"),
+    ("8.51.20", False, UpdateResult.UPDATED, "bytes=50000-"),
+    ("8.51.20", True, UpdateResult.UPDATED, "bytes=50000-"),
+    ("7.51.16", True, UpdateResult.FAILED, "bytes=50000-"),
+    ("7.51.20", True, UpdateResult.UPDATED, "bytes=50000-"),
+    ("5.9.5", True, UpdateResult.UPDATED, ""),
 ]
 
 
@@ -145,12 +145,12 @@ async def test_ios_does_not_run_its_job_again(world, tmp_path):
     world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE))
     device = world.device("ios", "8.51.16", tmp_path)
     outcome = await device.check_and_update(cut=CutPlan(Cut(50_000, CutKind.OFFLINE)))
-    assert (outcome.result, world.ranges) == (Result.FAILED, [""])
+    assert (outcome.result, world.ranges) == (UpdateResult.FAILED, [""])
 
 
 # One partial file for all bundles, known by the version name alone (plugin-capabilities §3).
 @pytest.mark.parametrize(
-    ("version", "span", "result"), [("1.2.0", "", Result.UPDATED), ("1.1.0", "bytes=60000-", Result.FAILED)]
+    ("version", "span", "result"), [("1.2.0", "", UpdateResult.UPDATED), ("1.1.0", "bytes=60000-", UpdateResult.FAILED)]
 )
 async def test_shared_partial_file_and_other_bytes(world, tmp_path, version, span, result):
     world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE))
@@ -170,17 +170,17 @@ async def test_random_cuts_never_install_other_bytes(world, tmp_path, release):
     device = world.device("android", release, tmp_path)
     world.offer_zip("1.1.0", ARCHIVE, good_checksum(device))
     outcome = await device.check_and_update(cut=CutPlan(*cuts))
-    assert outcome.result is Result.UPDATED
+    assert outcome.result is UpdateResult.UPDATED
     assert files_in(outcome.folder) == hashes(FILES)
     assert len(world.ranges) == 6
 
 
 # A complete partial file asks for bytes behind the end (plugin-capabilities §6).
 AT_THE_END = [
-    ("8.51.16", "empty 206", Result.UPDATED),
-    ("8.51.16", "416", Result.FAILED),
-    ("8.51.20", "empty 206", Result.WAITING),
-    ("8.51.20", "416", Result.FAILED),
+    ("8.51.16", "empty 206", UpdateResult.UPDATED),
+    ("8.51.16", "416", UpdateResult.FAILED),
+    ("8.51.20", "empty 206", UpdateResult.WAITING),
+    ("8.51.20", "416", UpdateResult.FAILED),
 ]
 
 
@@ -191,12 +191,12 @@ async def test_range_at_the_end_of_the_file(world, tmp_path, release, end_of_fil
     device = world.device("android", release, tmp_path)
     outcome = await device.check_and_update(cut=CutPlan(Cut(len(ARCHIVE), CutKind.OFFLINE)))
     assert outcome.result is result
-    assert ("download_fail" in outcome.ledger.actions) == (result is Result.FAILED)
+    assert ("download_fail" in outcome.ledger.actions) == (result is UpdateResult.FAILED)
 
 
 @pytest.mark.parametrize("status", [500, 503, 408, 429])
 async def test_new_android_retries_what_older_ones_report(world, tmp_path, status):
-    for release, result, waits in [("8.51.16", Result.FAILED, []), ("8.51.20", Result.UPDATED, [10, 20])]:
+    for release, result, waits in [("8.51.16", UpdateResult.FAILED, []), ("8.51.20", UpdateResult.UPDATED, [10, 20])]:
         world.fail_first, world.waits = [status, status], []
         world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE))
         outcome = await world.device("android", release, tmp_path / release).check_and_update()
@@ -204,7 +204,7 @@ async def test_new_android_retries_what_older_ones_report(world, tmp_path, statu
         world.fail_first = []
 
 
-@pytest.mark.parametrize(("release", "result"), [("8.51.16", Result.FAILED), ("8.51.20", Result.UPDATED)])
+@pytest.mark.parametrize(("release", "result"), [("8.51.16", UpdateResult.FAILED), ("8.51.20", UpdateResult.UPDATED)])
 async def test_a_body_that_ends_too_early(world, tmp_path, release, result):
     world.close_after = [70_000]
     world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE))
@@ -218,7 +218,7 @@ async def test_missing_file_fails_at_once(world, tmp_path, platform, release):
     world.offer_zip("1.1.0", ARCHIVE, "")
     world.blobs.clear()
     outcome = await world.device(platform, release, tmp_path).check_and_update()
-    assert (outcome.result, outcome.ledger.waits) == (Result.FAILED, [])
+    assert (outcome.result, outcome.ledger.waits) == (UpdateResult.FAILED, [])
     failed = outcome.ledger.reports[-1]
     assert failed["action"] == "download_fail"
     # Android loses the name on the way (device-protocol §4.1).
@@ -229,10 +229,10 @@ async def test_missing_file_fails_at_once(world, tmp_path, platform, release):
 async def test_ios_asks_for_a_range_from_0(world, tmp_path, release, first):
     world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE))
     outcome = await world.device("ios", release, tmp_path).check_and_update()
-    assert (outcome.result, world.ranges) == (Result.UPDATED, [first])
+    assert (outcome.result, world.ranges) == (UpdateResult.UPDATED, [first])
 
 
-@pytest.mark.parametrize(("release", "result"), [("8.45.10", Result.UPDATED), ("8.45.11", Result.FAILED)])
+@pytest.mark.parametrize(("release", "result"), [("8.45.10", UpdateResult.UPDATED), ("8.45.11", UpdateResult.FAILED)])
 async def test_ios_ends_a_transfer_after_its_total_time(world, tmp_path, release, result):
     ticks = iter(range(0, 100_000, 26))  # each look at the clock is 26 s later; 25 s is the limit
     world.offer_zip("1.1.0", ARCHIVE, sha256(ARCHIVE))
@@ -252,7 +252,7 @@ async def test_unsafe_names_are_refused(world, tmp_path, name, action):
     archive = zipped({**FILES, name: b"evil"})
     world.offer_zip("1.1.0", archive, sha256(archive))
     outcome = await world.device("android", "8.51.16", tmp_path / "device").check_and_update()
-    assert outcome.result is Result.FAILED
+    assert outcome.result is UpdateResult.FAILED
     assert {action, "download_fail"} <= set(outcome.ledger.actions)
     assert not list(tmp_path.rglob("evil.js"))
 

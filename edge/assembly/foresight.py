@@ -37,17 +37,18 @@ WAITING_LIMIT = 8  # callers, the one whose turn it is included; each reads for 
 
 
 class Foresight:
-    def __init__(self, truth: Truth, supervisor: Supervisor, region: str = "") -> None:
+    def __init__(
+        self, truth: Truth, supervisor: Supervisor, moment_of: Callable[[AppId], Moment], region: str = ""
+    ) -> None:
         self._truth = truth
         self._supervisor = supervisor
+        self._moment_of = moment_of
         self._current = Current(truth.store, region)
         self._turns = Turns(1, WAITING_LIMIT - 1, "too many look at the known devices at once")
 
-    async def preview(
-        self, moment_of: Callable[[AppId], Moment], app: AppId, command: StartRollout, change_id: str, listed: int
-    ) -> PreviewAnswer:
+    async def preview(self, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
         """What `apply` would refuse is refused alike, and Conflict `command_id_used`. Raises Unavailable `busy`."""
-        moment = moment_of(app)
+        moment = self._moment_of(app)
         return await self._in_turn(lambda: self._preview(moment, app, command, change_id, listed))
 
     async def reported(self, app: AppId, device: str) -> Known | None:
@@ -62,19 +63,19 @@ class Foresight:
         except Unavailable:
             return None
 
-    async def reach(self, moment_of: Callable[[AppId], Moment], app: AppId, channel: ChannelName) -> ReachView:
+    async def reach(self, app: AppId, channel: ChannelName) -> ReachView:
         """Which known devices can take what the channel offers. Raises NotFound `unknown_channel`, Unavailable
         `busy`."""
-        moment = moment_of(app)
+        moment = self._moment_of(app)
         return await self._in_turn(lambda: self._reach(moment, app, channel))
 
-    async def weigh(self, moment_of: Callable[[AppId], Moment], rehearsed: Rehearsed) -> ImpactView:
+    async def weigh(self, rehearsed: Rehearsed) -> ImpactView:
         """What the change would do to channels, and to the known devices where they can be asked: not where too many
         others look now, nor of an id set that a rehearsal has not stored."""
         before, after = rehearsed
         devices = None
         if before is not None and after is not before:
-            moment = moment_of(after.app)
+            moment = self._moment_of(after.app)
             with suppress(Unavailable):
                 devices = await self._in_turn(lambda: self._ask(moment, before, after))
         return view_impact(impact_of(before, after), devices)

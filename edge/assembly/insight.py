@@ -10,10 +10,15 @@ import time
 from collections import Counter
 from typing import Any
 
+import msgspec
 import orjson
 
 from edge import __version__
+from edge.assembly.clock import NodeClock
 from edge.control.segment_trial import refused
+from edge.control.shapes.apps import AppStats, BundleCount
+from edge.control.shapes.devices import ExplainStep, Explanation
+from edge.control.shapes.node import HeadView, NodeStatus, WorkerView
 from edge.domain.decision.advice import advice_of
 from edge.domain.decision.decide import resolve
 from edge.domain.decision.explain import explain
@@ -21,13 +26,11 @@ from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuil
 from edge.domain.decision.targets import pick
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
-from edge.domain.schedule.rollout import Moment
 from edge.node.observing.metrics import Observed, build_metrics
 from edge.node.processes.data_directory import Truth
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.app_snapshots import Current
-from edge.node.service.rollout_clock import Moments
-from edge.store.heads import Head, shard_of
+from edge.store.heads import Head
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.disk_budget import held_bytes
 from edge.telemetry.fold import fold
@@ -45,53 +48,53 @@ class Insight:
     """`base` is the address that answers shown here carry."""
 
     def __init__(
-        self, truth: Truth, supervisor: Supervisor, base: str, spool_limit_bytes: int, region: str = ""
+        self,
+        truth: Truth,
+        supervisor: Supervisor,
+        clock: NodeClock,
+        base: str,
+        spool_limit_bytes: int,
+        region: str = "",
     ) -> None:
         self._truth = truth
         self._supervisor = supervisor
         self._base = base
         self._spool_limit_bytes = spool_limit_bytes
         self._current = Current(truth.store, region)
-        self._moments = Moments(time.time())
+        self._clock = clock
         self._folding = asyncio.Lock()
         self._folded_at = time.time()
 
-    def moment(self, app: AppId) -> Moment:
-        """What the app's rollouts go by now, here as in a worker: a clock that steps back takes nobody out."""
-        self._moments.learn(self._truth.releases.heads_issued())
-        self._moments.tick(time.time())
-        return self._moments.of(shard_of(app))
-
-    async def explain(self, app: AppId, body: bytes, country: str = "") -> dict[str, Any]:
+    async def explain(self, app: AppId, body: bytes, country: str = "") -> Explanation:
         try:
             check = parse_update_check(body, country)
         except WireError as error:
             raise refused(error) from error
         head = await asyncio.to_thread(self._truth.releases.head, app)
         snapshot = await asyncio.to_thread(self._current.build, app, head, time.time())
-        moment = self.moment(app)
+        moment = self._clock.moment(app)
         facts = self._supervisor.facts_of(app, check.device)
         steps, decision = explain(snapshot, check, moment, facts)
         compiled, _, _ = resolve(snapshot, check, facts)
         held = pick(compiled, check, facts, moment)[2] if compiled else None
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
-        return {
-            "asked": {**fields_of(check), "country": check.country},
-            "reported": None,
-            "steps": [step._asdict() for step in steps],
-            "decision": _summary(decision),
-            "next": advice_of(decision, app, compiled.channel.name if compiled else "", held),
-            "answer": orjson.loads(answer),
-        }
+        return Explanation(
+            asked={**fields_of(check), "country": check.country},
+            reported=None,
+            steps=[ExplainStep(**step._asdict()) for step in steps],
+            decision=_summary(decision),
+            next=advice_of(decision, app, compiled.channel.name if compiled else "", held),
+            answer=orjson.loads(answer),
+        )
 
-    async def counts(self, app: AppId) -> list[dict[str, Any]]:
+    async def counts(self, app: AppId) -> list[BundleCount]:
         """Counts by bundle and action of everything acknowledged so far: what is not folded yet is folded first."""
         await self._fold()
         counts: Counter[tuple[str, str]] = Counter()
         for each in await asyncio.to_thread(read_counts, self._truth.counts_database, app):
             counts[each.bundle, each.action] += each.n
-        return [{"bundle": bundle, "action": action, "n": n} for (bundle, action), n in sorted(counts.items())]
+        return [BundleCount(bundle=bundle, action=action, n=n) for (bundle, action), n in sorted(counts.items())]
 
     async def _fold(self) -> None:
         keep_bytes = int(self._spool_limit_bytes * KEPT_SHARE)
@@ -110,23 +113,21 @@ class Insight:
             except (EdgeError, OSError, sqlite3.OperationalError) as error:
                 log.error("events cannot be counted now; they stay in the spool: %s", error)
 
-    async def stats(self, app: AppId) -> dict[str, Any]:
+    async def stats(self, app: AppId) -> AppStats:
         counts = await self.counts(app)
-        return {
-            "counts": counts,
-            "duplicates": await asyncio.to_thread(read_duplicates, self._truth.counts_database, app),
-        }
+        duplicates = await asyncio.to_thread(read_duplicates, self._truth.counts_database, app)
+        return AppStats(counts=counts, duplicates=duplicates)
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> NodeStatus:
         heads = await asyncio.to_thread(self._living)
         workers = await self._supervisor.statuses()
-        return {
-            "version": __version__,
-            "apps": len(heads),
-            "workers": workers,
-            "heads": {app: {"revision": head.revision, "digest": head.digest} for app, head in heads.items()},
-            "refused": {**self._truth.releases.refused, **self._truth.releases.problems},
-        }
+        return NodeStatus(
+            version=__version__,
+            apps=len(heads),
+            workers=msgspec.convert(workers, list[WorkerView]),
+            heads={app: HeadView(revision=head.revision, digest=head.digest) for app, head in heads.items()},
+            refused={**self._truth.releases.refused, **self._truth.releases.problems},
+        )
 
     def _living(self) -> dict[AppId, Head]:
         """The heads of the apps that are not deleted."""

@@ -6,17 +6,17 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
+from edge.assembly.clock import NodeClock
 from edge.assembly.foresight import Foresight
 from edge.assembly.insight import Insight
 from edge.config import Config, Control
 from edge.control.app import build_control_app
 from edge.control.first_token import ensure_admin_token
-from edge.control.operations import ControlPorts
+from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
 from edge.node.processes.data_directory import Truth
 from edge.node.processes.listening import listen, port_of
@@ -50,8 +50,11 @@ class Standalone:
         self.device_port = port_of(self.supervisor.listening)
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
-        self.foresight = Foresight(self.truth, self.supervisor, config.region)
-        self.insight = Insight(self.truth, self.supervisor, base, config.telemetry.spool_limit_bytes, config.region)
+        self.clock = NodeClock(self.truth.releases)
+        self.foresight = Foresight(self.truth, self.supervisor, self.clock.moment, config.region)
+        self.insight = Insight(
+            self.truth, self.supervisor, self.clock, base, config.telemetry.spool_limit_bytes, config.region
+        )
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
         """Wait inside `running` until told to stop. Raises what ended the serving, if that ends first."""
@@ -96,20 +99,13 @@ class Standalone:
             store=self.truth.store,
             releases=self.truth.releases,
             tokens=self.tokens,
-            announce=self.supervisor.announce,
-            explain=self.insight.explain,
-            foresee=partial(self.foresight.preview, self.insight.moment),
-            reported=self.foresight.reported,
-            waiting=self.foresight.waiting,
-            reach=partial(self.foresight.reach, self.insight.moment),
-            weigh=partial(self.foresight.weigh, self.insight.moment),
-            stats=self.insight.stats,
-            node_status=self.insight.status,
-            metrics=self.insight.metrics,
-            facts_of=self.supervisor.facts_of,
-            record=self.supervisor.record,
-            clock=time.time,
-            moment=self.insight.moment,
+            serving=self.supervisor,
+            explaining=self.insight,
+            known_devices=self.foresight,
+            facts=self.supervisor,
+            telemetry=self.insight,
+            node=self.insight,
+            clock=self.clock,
             region=self.config.region,
         )
 

@@ -17,12 +17,12 @@ from edge.control.operations import (
     DRY_RUN,
     JSON,
     Call,
-    ControlPorts,
     Operation,
     check_parameters,
     decode_body,
     parse_flag,
 )
+from edge.control.ports import ControlPorts
 from edge.control.roles import Role, allows, refusal
 from edge.control.routes import apps as routes_apps
 from edge.control.routes import bundles as routes_bundles
@@ -125,7 +125,7 @@ def _translate_http(request: web.Request, error: web.HTTPException) -> web.Respo
 
 def _build_door(operation: Operation, ports: ControlPorts) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        grant = await _authorise(operation, ports.tokens, request, ports.clock())
+        grant = await _authorise(operation, ports.tokens, request, ports.clock.now())
         check_parameters(request, operation)
         body = None
         if operation.body is not None:
@@ -144,7 +144,7 @@ async def _with_impact(answer: Any, ports: ControlPorts, rehearsal: list[Rehears
     """The change's own answer, and what it would do."""
     (rehearsed,) = rehearsal
     told: dict[str, Any] = msgspec.to_builtins(answer)
-    return told | {"dry_run": True, "impact": await ports.weigh(rehearsed)}
+    return told | {"dry_run": True, "impact": await ports.known_devices.weigh(rehearsed)}
 
 
 async def _authorise(operation: Operation, tokens: Tokens, request: web.Request, now: float) -> Grant:

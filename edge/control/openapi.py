@@ -132,8 +132,9 @@ def _in_path(operation: Operation, name: str) -> dict[str, Any]:
 
 
 def _rehearsed(impact: dict[str, Any]) -> dict[str, Any]:
-    """What a dry run adds to the answer of a change."""
-    return {"type": "object", "properties": {DRY_RUN: {"const": True}, "impact": impact}}
+    """What a dry run adds to the answer of a change. A rollback has an `impact` anyway, null if it changed nothing."""
+    nullable = {"anyOf": [impact, {"type": "null"}]}
+    return {"type": "object", "properties": {DRY_RUN: {"const": True}, "impact": nullable}}
 
 
 def _idempotency_key() -> dict[str, Any]:

@@ -13,19 +13,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from aiohttp import web
 
+from edge.control.ports import ControlPorts
 from edge.control.roles import Permission, allows, refusal
 from edge.control.shapes.impact import ImpactView
-from edge.control.shapes.rollouts import PreviewAnswer, ReachView, WaitingView
-from edge.control.tokens import Grant, Tokens
-from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, StartRollout
+from edge.control.tokens import Grant
+from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command
 from edge.domain.errors import Forbidden, Invalid, Malformed
-from edge.domain.facts import DeviceFacts
-from edge.domain.model import AppId, AppState, ChannelName, VersionName, parse_app_id
-from edge.domain.schedule.rollout import Moment
-from edge.facts.changes import Told
-from edge.store.port import ObjectStore
-from edge.store.releases import Head, Permit, Rehearsed, Releases
-from edge.telemetry.known_devices import Known
+from edge.domain.model import AppId, AppState, parse_app_id
+from edge.store.releases import Permit, Rehearsed
 
 JSON_LIMIT_BYTES = 1024 * 1024  # the largest ordinary body, an operator's comment included, is a few kB
 JSON = "application/json"
@@ -36,41 +31,6 @@ SHOWN_LIMIT = 64  # characters of an unknown parameter's name that the answer re
 _COMMAND_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{COMMAND_ID_LIMIT}}}", re.ASCII)
 
 B = TypeVar("B")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlPorts:
-    """What the control API needs of the process around it.
-
-    `announce` returns when every worker serves the head, or when it has waited long enough. `explain` takes an app, a
-    device's `/updates` body and its country; what it, `stats` and `node_status` return is encoded as it is; `metrics`
-    is text already. `foresee` previews a rollout that would begin with this command and id, and lists so many devices a
-    step; `reported` tells what a device would ask now, going by its latest report; `waiting`, on how many known ones a
-    bundle waits for the next start, None where that cannot be counted now; `reach`, which known devices can take what a
-    channel offers; `weigh`, what a change that was rehearsed
-    would do. `facts_of` looks up what is known of an
-    app's device, `record` changes it, durably. `clock` tells seconds since the epoch, `moment` what an app's rollouts
-    go by. `region` is the node's, empty where it has none.
-    """
-
-    store: ObjectStore
-    releases: Releases
-    tokens: Tokens
-    announce: Callable[[AppId, Head], Awaitable[None]]
-    explain: Callable[[AppId, bytes, str], Awaitable[Any]]
-    foresee: Callable[[AppId, StartRollout, str, int], Awaitable[PreviewAnswer]]
-    reported: Callable[[AppId, str], Awaitable[Known | None]]
-    waiting: Callable[[AppId, VersionName], Awaitable[WaitingView | None]]
-    reach: Callable[[AppId, ChannelName], Awaitable[ReachView]]
-    weigh: Callable[[Rehearsed], Awaitable[ImpactView]]
-    stats: Callable[[AppId], Awaitable[Any]]
-    node_status: Callable[[], Awaitable[Any]]
-    metrics: Callable[[], Awaitable[bytes]]
-    facts_of: Callable[[str, str], DeviceFacts]
-    record: Callable[[list[Told]], Awaitable[object]]
-    clock: Callable[[], float]
-    moment: Callable[[AppId], Moment]
-    region: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,14 +116,14 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Per
 
     In a rehearsal it is carried out on paper.
     """
-    change = Change(id=command_id(call.request), at=call.ports.clock(), by=call.grant.name, command=command)
+    change = Change(id=command_id(call.request), at=call.ports.clock.now(), by=call.grant.name, command=command)
     if call.rehearsal is not None:
         rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change, permit_undo)
         call.rehearsal.append(rehearsed)
         return Done(rehearsed.after, rehearsed.after is not rehearsed.before, rehearsed.before)
     committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit_undo)
     if committed.changed:
-        await call.ports.announce(app, committed.head)
+        await call.ports.serving.announce(app, committed.head)
     return Done(committed.state, committed.changed, committed.before)
 
 
@@ -172,7 +132,7 @@ async def weigh(call: Call[Any], done: Done) -> ImpactView | None:
     anyway."""
     if call.rehearsal is not None or not done.changed:
         return None
-    return await call.ports.weigh(Rehearsed(done.before, done.state))
+    return await call.ports.known_devices.weigh(Rehearsed(done.before, done.state))
 
 
 def require(call: Call[Any], permission: Permission) -> None:

@@ -70,12 +70,16 @@ def commit(truth, command, **said):
     return truth.releases.commit(APP, a_change(command, **said))
 
 
+def moment_of(app):
+    return Moment(NOW, NOW)
+
+
 def foresight(truth):
-    return Foresight(truth, Tables(truth.facts_dir / "facts.table"))
+    return Foresight(truth, Tables(truth.facts_dir / "facts.table"), moment_of)
 
 
 async def preview(asked, command=START, change_id="draw"):
-    return await asked.preview(lambda app: Moment(NOW, NOW), AppId(APP), command, change_id, 5)
+    return await asked.preview(AppId(APP), command, change_id, 5)
 
 
 async def test_a_preview_counts_the_known_devices_and_changes_nothing(truth):
@@ -92,7 +96,7 @@ async def test_a_bundle_that_failed_on_a_device_is_counted_as_withheld(truth):
     try:
         await facts.record([Offered(APP, DEVICE, "1.1.0")])
         await facts.record([Failed(APP, DEVICE, "1.1.0")])
-        seen = await preview(Foresight(truth, Tables(facts.table_path)))
+        seen = await preview(Foresight(truth, Tables(facts.table_path), moment_of))
     finally:
         await facts.close()
     assert seen.steps[-1].held_back == {"bundle_withheld": 1}
@@ -118,17 +122,14 @@ async def test_so_many_look_at_once_and_no_more(truth):
 
 
 async def test_the_reach_of_a_channel_counts_who_can_take_what_it_offers(truth):
-    def moment(app):
-        return Moment(NOW, NOW)
-
-    seen = await foresight(truth).reach(moment, AppId(APP), "production")
+    seen = await foresight(truth).reach(AppId(APP), "production")
     assert (seen.bundle, seen.devices, seen.has_it, seen.kept) == ("1.0.1", 1, 1, {})
     commit(truth, SetChannel(name="production", settings=ChannelSettings(bundle="1.1.0", prod=False, dev=False)))
-    seen = await foresight(truth).reach(moment, AppId(APP), "production")
+    seen = await foresight(truth).reach(AppId(APP), "production")
     assert (seen.bundle, seen.offered, seen.has_it) == ("1.1.0", 0, 0)
     assert [(code in ("disable_prod_build", "disable_dev_build"), n) for code, n in seen.kept.items()] == [(True, 1)]
     with pytest.raises(NotFound, match="unknown channel"):
-        await foresight(truth).reach(moment, AppId(APP), "nope")
+        await foresight(truth).reach(AppId(APP), "nope")
 
 
 async def test_one_device_as_it_last_reported(truth):
@@ -140,7 +141,7 @@ async def test_one_device_as_it_last_reported(truth):
 
 async def test_a_bundle_waits_on_a_device_that_was_offered_it_and_has_not_said(truth):
     facts = FactsWriter(truth.facts_dir, clock=lambda: NOW)
-    asked = Foresight(truth, Tables(facts.table_path))
+    asked = Foresight(truth, Tables(facts.table_path), moment_of)
     try:
         before = await asked.waiting(AppId(APP), "1.1.0")
         await facts.record([Offered(APP, DEVICE, "1.1.0")])

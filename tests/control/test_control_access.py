@@ -166,7 +166,7 @@ async def test_a_repeated_token_command_shows_a_secret_that_works(acme):
 
 async def test_a_token_expires_and_says_so(serve, world):
     now = [NOW]
-    api = await serve(clock=lambda: now[0])
+    api = await serve(now=lambda: now[0])
     made = await api("POST", "/v1/tokens", {"name": "ci", "role": "reader", "lifetime_seconds": 90 * 86_400})
     assert made["expires"] == NOW + 90 * 86_400
     api.secrets["ci"] = made["token"]
@@ -251,7 +251,7 @@ async def test_a_bug_is_500_with_a_traceback_in_the_log_and_nothing_in_the_answe
     async def broken():
         raise RuntimeError("inner workings")
 
-    api = await serve(node_status=broken)
+    api = await serve(status=broken)
     assert await api("GET", "/v1/node", status=500) == "internal_error"
     assert "inner workings" in caplog.text and "Traceback" in caplog.text
     assert api.secrets["root"] not in caplog.text

@@ -5,6 +5,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,10 +13,13 @@ from aiohttp import web
 
 from edge.control.app import OPERATIONS
 from edge.control.openapi import statuses_of
-from edge.control.operations import ControlPorts
+from edge.control.ports import ControlPorts
 from edge.control.roles import Role
+from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
+from edge.control.shapes.devices import ExplainStep, Explanation
 from edge.control.shapes.impact import view_impact
+from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.tokens import Tokens
 from edge.domain.changes.apply import apply
@@ -108,16 +112,16 @@ class World:
 
     async def explain(self, app, body, country):
         asked = msgspec.json.decode(body)
-        return {
-            "asked": asked | {"country": country},
-            "reported": None,
-            "steps": [{"rule": "no_channel", "saw": {"device": asked.get("device_id")}, "outcome": "stop"}],
-            "decision": {"reason": "no_channel"},
-            "next": "make a channel public",
-            "answer": {"error": "no_channel"},
-        }
+        return Explanation(
+            asked=asked | {"country": country},
+            reported=None,
+            steps=[ExplainStep(rule="no_channel", saw={"device": asked.get("device_id")}, outcome="stop")],
+            decision={"reason": "no_channel"},
+            next="make a channel public",
+            answer={"error": "no_channel"},
+        )
 
-    async def foresee(self, app, command, change_id, listed):
+    async def preview(self, app, command, change_id, listed):
         """As a node does that knows no device."""
         before = await asyncio.to_thread(self.releases.load, app)
         after = apply(before, Change(id=change_id, at=NOW, by="preview", command=command))
@@ -166,10 +170,10 @@ class World:
         return view_impact(impact_of(*rehearsed), None)
 
     async def stats(self, app):
-        return {"counts": [{"bundle": "1.0.0", "action": "set", "n": 3}], "duplicates": 1}
+        return AppStats(counts=[BundleCount(bundle="1.0.0", action="set", n=3)], duplicates=1)
 
-    async def node_status(self):
-        return {"version": "0", "apps": 1, "workers": [], "heads": {}, "refused": {}}
+    async def status(self):
+        return NodeStatus(version="0", apps=1, workers=[], heads={}, refused={})
 
     async def metrics(self):
         return b"# TYPE edge_apps gauge\nedge_apps 1\n"
@@ -186,27 +190,30 @@ class World:
             self.facts[change.app, change.device] = change_facts(before, change, NOW)
 
     def ports(self, **changed) -> ControlPorts:
-        wired = {
-            "store": self.store,
-            "releases": self.releases,
-            "tokens": self.tokens,
-            "announce": self.announce,
-            "explain": self.explain,
-            "foresee": self.foresee,
-            "reported": self.reported,
-            "waiting": self.waiting,
-            "reach": self.reach,
-            "weigh": self.weigh,
-            "stats": self.stats,
-            "node_status": self.node_status,
-            "metrics": self.metrics,
-            "facts_of": self.facts_of,
-            "record": self.record,
-            "clock": lambda: NOW,
-            "moment": lambda app: Moment(NOW, NOW),
-            "region": "",
-        }
-        return ControlPorts(**(wired | changed))
+        """Each port's methods are this world's own, but for those in `changed`, by name."""
+
+        def port(**methods):
+            return SimpleNamespace(**methods | {name: changed[name] for name in methods if name in changed})
+
+        return ControlPorts(
+            store=changed.get("store", self.store),
+            releases=self.releases,
+            tokens=self.tokens,
+            serving=port(announce=self.announce),
+            explaining=port(explain=self.explain),
+            known_devices=port(
+                preview=self.preview,
+                reported=self.reported,
+                waiting=self.waiting,
+                reach=self.reach,
+                weigh=self.weigh,
+            ),
+            facts=port(facts_of=self.facts_of, record=self.record),
+            telemetry=port(stats=self.stats),
+            node=port(status=self.status, metrics=self.metrics),
+            clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),
+            region=changed.get("region", ""),
+        )
 
     def scratch_files(self) -> list[str]:
         return sorted(path.name for path in (self.store.root / "tmp").iterdir())

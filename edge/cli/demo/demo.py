@@ -176,7 +176,7 @@ async def _walk(node: Standalone, folder: Path, steps: list[dict[str, str]], as_
     again = await _update(node, folder)
     _step(steps, as_json, "check again", again.result.value)
     counts = await node.insight.counts(AppId(APP))
-    installed = sum(each["n"] for each in counts if (each["bundle"], each["action"]) == (RELEASES[-1].version, "set"))
+    installed = sum(each.n for each in counts if (each.bundle, each.action) == (RELEASES[-1].version, "set"))
     _step(steps, as_json, "count", f"{installed} device installed {RELEASES[-1].version}")
     return (
         outcome.result is UpdateResult.UPDATED

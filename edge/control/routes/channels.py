@@ -89,7 +89,7 @@ async def handle_show(call: Call[None]) -> ChannelView:
 
 
 async def handle_reach(call: Call[None]) -> ReachView:
-    return await call.ports.reach(call.app, ChannelName(call.part("name")))
+    return await call.ports.known_devices.reach(call.app, ChannelName(call.part("name")))
 
 
 async def handle_set(call: Call[ChannelPatch]) -> ChannelChanged:

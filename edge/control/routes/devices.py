@@ -18,7 +18,7 @@ async def handle_show(call: Call[None]) -> DeviceView:
     """Names are known by their hashes: one of a bundle or channel that the app no longer has shows as null."""
     state = await load_app(call)
     device = parse_device_id(call.part("device"))
-    facts = call.ports.facts_of(state.app, device)
+    facts = call.ports.facts.facts_of(state.app, device)
     versions = _names((*state.bundles, *state.retired))
     return DeviceView(
         app=state.app,
@@ -46,7 +46,7 @@ async def handle_lift(call: Call[None]) -> WithheldLifted:
     state = await load_app(call)
     device, version = parse_device_id(call.part("device")), parse_version_name(call.part("version"))
     _check_withheld(call, state, device, version)
-    await call.ports.record([Lifted(state.app, device, version)])
+    await call.ports.facts.record([Lifted(state.app, device, version)])
     return WithheldLifted(app=state.app, device=device, version=version)
 
 
@@ -54,12 +54,12 @@ async def handle_erase(call: Call[None]) -> DeviceErased:
     """Also for a device that nothing is known of: who asks to be forgotten is told the same."""
     state = await load_app(call)
     device = parse_device_id(call.part("device"))
-    await call.ports.record([Erased(state.app, device)])
+    await call.ports.facts.record([Erased(state.app, device)])
     return DeviceErased(app=state.app, device=device)
 
 
 def _check_withheld(call: Call[None], state: AppState, device: str, version: str) -> None:
-    if failure_of(call.ports.facts_of(state.app, device), name_hash(version)) is None:
+    if failure_of(call.ports.facts.facts_of(state.app, device), name_hash(version)) is None:
         raise NotFound("not_withheld", f"bundle {version!r} is not withheld from device {device!r}")
 
 

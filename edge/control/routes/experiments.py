@@ -75,7 +75,7 @@ async def handle_stop(call: Call[ExperimentStopRequest]) -> ExperimentStopped:
 
 async def handle_windows(call: Call[None]) -> WindowsView:
     channel = channel_of(await load_app(call), call.part("name"))
-    return await asyncio.to_thread(_view_windows, channel, call.ports.clock())
+    return await asyncio.to_thread(_view_windows, channel, call.ports.clock.now())
 
 
 def _view(channel: Channel) -> ChannelExperiment:

@@ -48,28 +48,28 @@ class _Asks(msgspec.Struct):
     app_id: str = ""
 
 
-async def handle_explain_body(call: Call[msgspec.Raw]) -> Any:
+async def handle_explain_body(call: Call[msgspec.Raw]) -> Explanation:
     """Raises Invalid `app_mismatch` when the device's body is about another app than the address."""
     await check_app(call)
     body = bytes(call.body)
     _check_app(call.app, body)
     country = parse_country(call.request.query.get(COUNTRY, ""))
     async with call.request.app[LOOKS].turn():
-        return await call.ports.explain(call.app, body, country)
+        return await call.ports.explaining.explain(call.app, body, country)
 
 
-async def handle_explain(call: Call[None]) -> Any:
+async def handle_explain(call: Call[None]) -> Explanation:
     """Raises Invalid `invalid_boolean`, `invalid_country`, and what a body is refused for."""
     await check_app(call)
     given = parse_question(call.request.query)
     country = parse_country(str(given.pop(COUNTRY, "")))
     known = None
     if "device_id" in given:
-        known = await call.ports.reported(call.app, parse_device_id(given["device_id"]))
+        known = await call.ports.known_devices.reported(call.app, parse_device_id(given["device_id"]))
     asked = {**DEFAULTS, **(fields_of(known.check) if known else {}), **given, "app_id": call.app}
     async with call.request.app[LOOKS].turn():
-        explained = await call.ports.explain(call.app, msgspec.json.encode(asked), country)
-    return {**explained, "reported": known.reported if known else None}
+        explained = await call.ports.explaining.explain(call.app, msgspec.json.encode(asked), country)
+    return msgspec.structs.replace(explained, reported=known.reported if known else None)
 
 
 def parse_question(query: Mapping[str, str]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Looking without changing: the node's status and its counters, and what devices reported."""
 
-from typing import Any
-
 from edge.control.operations import Call, Operation, check_app
 from edge.control.roles import Permission
 from edge.control.shapes.apps import AppStats
@@ -9,17 +7,17 @@ from edge.control.shapes.node import NodeStatus
 from edge.wire.exposition import CONTENT_TYPE
 
 
-async def handle_node(call: Call[None]) -> Any:
-    return await call.ports.node_status()
+async def handle_node(call: Call[None]) -> NodeStatus:
+    return await call.ports.node.status()
 
 
 async def handle_metrics(call: Call[None]) -> bytes:
-    return await call.ports.metrics()
+    return await call.ports.node.metrics()
 
 
-async def handle_stats(call: Call[None]) -> Any:
+async def handle_stats(call: Call[None]) -> AppStats:
     await check_app(call)
-    return await call.ports.stats(call.app)
+    return await call.ports.telemetry.stats(call.app)
 
 
 OPERATIONS = (

@@ -35,14 +35,14 @@ async def handle_start(call: Call[RolloutRequest]) -> RolloutChanged:
 
 async def handle_show(call: Call[None]) -> RolloutView:
     """Raises NotFound `no_rollout`."""
-    return view_rollout(_rollout(await load_app(call), call.part("name")), call.ports.moment(call.app).proven)
+    return view_rollout(_rollout(await load_app(call), call.part("name")), call.ports.clock.moment(call.app).proven)
 
 
 async def handle_preview(call: Call[RolloutRequest]) -> PreviewAnswer:
     """Refused where a start would be."""
     listed = parse_number(call.request, "devices", LISTED_DEFAULT, 0, LISTED_LIMIT)
     command = parse_start(call.part("name"), call.body)
-    return await call.ports.foresee(call.app, command, command_id(call.request), listed)
+    return await call.ports.known_devices.preview(call.app, command, command_id(call.request), listed)
 
 
 async def handle_move(move: Move, call: Call[None]) -> RolloutChanged:
@@ -52,7 +52,7 @@ async def handle_move(move: Move, call: Call[None]) -> RolloutChanged:
 async def handle_pause(call: Call[None]) -> RolloutPaused:
     """Paused first, counted afterwards."""
     paused = await handle_move(Move.PAUSE, call)
-    waiting = await call.ports.waiting(call.app, VersionName(paused.bundle))
+    waiting = await call.ports.known_devices.waiting(call.app, VersionName(paused.bundle))
     return RolloutPaused(**asdict(paused), waiting=waiting)
 
 
@@ -107,7 +107,7 @@ async def _change(call: Call[Any], command: StartRollout | MoveRollout) -> Rollo
 
 def _changed(call: Call[Any], committed: Done, channel: str) -> RolloutChanged:
     state = committed.state
-    view = view_rollout(_rollout(state, channel), call.ports.moment(state.app).proven)
+    view = view_rollout(_rollout(state, channel), call.ports.clock.moment(state.app).proven)
     return RolloutChanged(
         **asdict(view), app=state.app, channel=channel, revision=state.revision, changed=committed.changed
     )

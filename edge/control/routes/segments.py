@@ -64,7 +64,7 @@ async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
     name, body, ports = parse_name("segment", call.part("name")), call.body, call.ports
     where = segment_of(state, name).where if body.where is None else body.where
     check = read_device(bytes(body.device), state.app, parse_country(body.country))
-    facts = ports.facts_of(state.app, check.device)
+    facts = ports.facts.facts_of(state.app, check.device)
 
     def test() -> SegmentTested:
         trial = Trial(ports.store, state, name, where, ports.region)

@@ -38,7 +38,7 @@ async def handle_show_own(call: Call[None]) -> OwnToken:
 
 
 async def handle_create(call: Call[TokenRequest]) -> TokenMade:
-    body, ports, now = call.body, call.ports, call.ports.clock()
+    body, ports, now = call.body, call.ports, call.ports.clock.now()
     create = partial(
         ports.tokens.create,
         by=call.grant.name,

@@ -131,7 +131,7 @@ TUESDAY_NIGHT = 1_700_010_000.0  # Wednesday, 2023-11-15, 01:00 UTC
 
 async def test_windows_are_told_with_what_the_clock_makes_of_them(serve):
     now = [TUESDAY_NIGHT]
-    api = await serve(clock=lambda: now[0])
+    api = await serve(now=lambda: now[0])
     await api("POST", "/v1/apps", {"app": APP})
     await api("POST", CHANNELS, {"name": "production", "windows": ["Tue 22:00-02:00 UTC", "Sat 10:00-12:00 UTC"]})
     shown = await api("GET", f"{PRODUCTION}/windows", by="reader-acme")

@@ -91,7 +91,7 @@ async def test_a_published_bundle_is_built_from_what_was_verified(acme):
 
 async def test_bundles_are_listed_newest_first(serve):
     ticks = iter(range(100))
-    api = await serve(clock=lambda: NOW + next(ticks))
+    api = await serve(now=lambda: NOW + next(ticks))
     await api("POST", "/v1/apps", {"app": APP})
     for version in ("1.0.0", "3.0.0", "2.0.0"):
         await api.publish(version)

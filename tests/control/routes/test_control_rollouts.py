@@ -39,7 +39,7 @@ def clock():
 @pytest.fixture
 async def ready(serve, clock):
     """The API of an app with a channel that offers 1.0.0, and 1.1.0 to roll out."""
-    api = await serve(clock=clock, moment=clock.moment)
+    api = await serve(now=clock, moment=clock.moment)
     await api("POST", "/v1/apps", {"app": APP})
     await api("POST", CHANNELS, {"name": "production", "public": True})
     await api.publish("1.0.0", channel="production")
@@ -104,7 +104,7 @@ async def test_what_is_shown_follows_the_time(ready, clock, after, step, share, 
 
 
 async def test_what_the_heads_do_not_prove_is_not_shown(serve, clock):
-    api = await serve(clock=clock, moment=lambda app: Moment(clock.now, NOW + 300))
+    api = await serve(now=clock, moment=lambda app: Moment(clock.now, NOW + 300))
     await api("POST", "/v1/apps", {"app": APP})
     await api("POST", CHANNELS, {"name": "production"})
     await api.publish("1.1.0")

@@ -1,0 +1,27 @@
+"""The two readings of time that a node's control API, explain and preview go by."""
+
+import time
+
+from edge.domain.model import AppId
+from edge.domain.schedule.rollout import Moment
+from edge.node.service.rollout_clock import Moments
+from edge.store.heads import shard_of
+from edge.store.releases import Releases
+
+
+class NodeClock:
+    """Same as in a worker: where the system clock steps back, no device leaves a rollout."""
+
+    def __init__(self, releases: Releases) -> None:
+        self._releases = releases
+        self._moments = Moments(time.time())
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def moment(self, app: AppId) -> Moment:
+        """What the app's rollouts go by now; never goes back."""
+        self._moments.learn(self._releases.heads_issued())
+        self._moments.tick(self.now())
+        return self._moments.of(shard_of(app))

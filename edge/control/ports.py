@@ -1,0 +1,113 @@
+"""What the control API needs from the process around it: one port per topic, implemented where a node is assembled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.control.shapes.apps import AppStats
+from edge.control.shapes.devices import Explanation
+from edge.control.shapes.impact import ImpactView
+from edge.control.shapes.node import NodeStatus
+from edge.control.shapes.rollouts import PreviewAnswer, ReachView, WaitingView
+from edge.control.tokens import Tokens
+from edge.domain.changes.commands import StartRollout
+from edge.domain.facts import DeviceFacts
+from edge.domain.model import AppId, ChannelName, VersionName
+from edge.domain.schedule.rollout import Moment
+from edge.facts.changes import Told
+from edge.store.port import ObjectStore
+from edge.store.releases import Head, Rehearsed, Releases
+from edge.telemetry.known_devices import Known
+
+
+class ServingPort(Protocol):
+    """The workers that serve devices."""
+
+    async def announce(self, app: AppId, head: Head) -> None:
+        """Return once every worker serves this head or a later one, or once the time for a stuck worker is up."""
+
+
+class ExplainPort(Protocol):
+    """Why a device gets what it gets."""
+
+    async def explain(self, app: AppId, body: bytes, country: str) -> Explanation:
+        """Explain the answer to a device's `/updates` body; `country` is two capital letters or empty.
+
+        `reported` of the answer is None. Raises NotFound `unknown_app`, and Invalid with the code that the device
+        would get for a body that is malformed.
+        """
+
+
+class KnownDevicesPort(Protocol):
+    """Questions about the devices whose reports this node still holds. Each reads the spool, which takes seconds at
+    worst, one caller at a time; callers beyond the queue's limit get Unavailable `busy` unless stated otherwise."""
+
+    async def preview(self, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
+        """Which devices a rollout would reach if it were started with this command and id; at most `listed` device ids
+        per step. Raises what `apply` raises for the command, and Conflict `command_id_used`."""
+
+    async def reported(self, app: AppId, device: str) -> Known | None:
+        """What the device would request now, judged by its latest report; None without a report."""
+
+    async def waiting(self, app: AppId, bundle: VersionName) -> WaitingView | None:
+        """On how many devices the bundle waits for the next start; None instead of `busy`."""
+
+    async def reach(self, app: AppId, channel: ChannelName) -> ReachView:
+        """Which devices can take what the channel offers. Raises NotFound `unknown_app`, `unknown_channel`."""
+
+    async def weigh(self, rehearsed: Rehearsed) -> ImpactView:
+        """What the change does to channels and devices; without devices instead of `busy`."""
+
+
+class DeviceFactsPort(Protocol):
+    """What is known about single devices."""
+
+    def facts_of(self, app: str, device: str) -> DeviceFacts:
+        """Empty facts for a device that is not known. Reads memory only."""
+
+    async def record(self, changes: list[Told]) -> Sequence[object]:
+        """Return once the changes are durable and every worker sees them. Raises Unavailable."""
+
+
+class TelemetryPort(Protocol):
+    """What devices have reported."""
+
+    async def stats(self, app: AppId) -> AppStats:
+        """Counts of every acknowledged event, those of a moment ago included. An unknown app has none."""
+
+
+class NodePort(Protocol):
+    """How this node is."""
+
+    async def status(self) -> NodeStatus:
+        """The node's version, apps, workers and heads now."""
+
+    async def metrics(self) -> bytes:
+        """Counters and gauges in the Prometheus text format."""
+
+
+class ClockPort(Protocol):
+    """The two readings of time that changes and answers go by."""
+
+    def now(self) -> float:
+        """The node's clock, in seconds since the epoch."""
+
+    def moment(self, app: AppId) -> Moment:
+        """What the app's rollouts go by now. It never goes back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPorts:
+    """One object per topic; `region` is this node's, empty where it has none."""
+
+    store: ObjectStore
+    releases: Releases
+    tokens: Tokens
+    serving: ServingPort
+    explaining: ExplainPort
+    known_devices: KnownDevicesPort
+    facts: DeviceFactsPort
+    telemetry: TelemetryPort
+    node: NodePort
+    clock: ClockPort
+    region: str

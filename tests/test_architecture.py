@@ -1,13 +1,18 @@
-"""Imports point down only, and the pure rooms stay pure."""
+"""The walls of the house: imports point down only, never in a circle, and the pure packages stay pure.
+
+Imports for types alone count, and so do those inside functions.
+"""
 
 import ast
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-EDGE = Path(__file__).parent.parent / "edge"
+EDGE = ROOT / "edge"
 
-# A room may import the rooms in its set, and itself.
+# A package may import the packages in its set, and itself.
 BELOW = {
     "domain": set(),
     "wire": {"domain"},
@@ -15,13 +20,17 @@ BELOW = {
     "bundles": {"domain", "store"},
     "facts": {"domain", "store"},
     "telemetry": {"domain", "wire", "store"},
-    "node": {"domain", "wire", "store", "facts", "telemetry"},
-    "control": {"domain", "wire", "store", "bundles", "facts", "telemetry"},
-    "assembly": {"domain", "wire", "store", "bundles", "facts", "telemetry", "node", "control"},
+    "node": {"domain", "wire", "store", "facts", "telemetry", "config"},
+    "control": {"domain", "wire", "store", "bundles", "facts", "telemetry", "config"},
+    "assembly": {"domain", "wire", "store", "bundles", "facts", "telemetry", "node", "control", "config"},
     "device": {"domain", "wire", "bundles"},
-    "cli": {"domain", "wire", "store", "bundles", "facts", "telemetry", "node", "control", "assembly", "device"},
+    "cli": {
+        *("domain", "wire", "store", "bundles", "facts", "telemetry"),
+        *("node", "control", "assembly", "device", "config"),
+    },
 }
-# Within a package: a sub-package may import those in its set, and the package's own modules ("" for them).
+
+# Within a package: a part may import the parts in its set, and itself. "" stands for the package's own modules.
 BELOW_WITHIN = {
     "domain": {
         "": set(),
@@ -32,12 +41,23 @@ BELOW_WITHIN = {
     },
     "bundles": {
         "": set(),
-        "sources": {"", "zip"},
         "zip": {""},
+        "sources": {"", "zip"},
         "packing": {"", "sources", "zip"},
         "encryption": {"", "packing"},
         "verification": {"", "zip", "encryption"},
     },
+    "node": {  # lane and http are siblings: they never import each other
+        "": set(),
+        "observing": set(),
+        "delivery": set(),
+        "service": {"delivery", "observing"},
+        "lane": {"service", "delivery", "observing"},
+        "http": {"service", "delivery", "observing"},
+        "processes": {"lane", "http", "service", "delivery", "observing"},
+    },
+    "control": {"shapes": {""}, "routes": {"", "shapes"}, "": {"shapes", "routes"}},
+    "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {
         "terminal": set(),
         "app_folder": {"terminal"},
@@ -48,84 +68,19 @@ BELOW_WITHIN = {
         "demo": {"terminal", "publishing", "node"},
         "": {"terminal", "app_folder", "publishing", "releases", "devices", "node", "demo"},
     },
-    "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
-    "node": {  # the lane and aiohttp's side never import each other
-        "": set(),
-        "observing": set(),
-        "delivery": set(),
-        "service": {"delivery", "observing"},
-        "lane": {"service", "delivery", "observing"},
-        "http": {"service", "delivery", "observing"},
-        "processes": {"lane", "http", "service", "delivery", "observing"},
-    },
 }
-SHARED = {"config"}  # edge/config.py: read by the shells, never by a pure room
+
 PURE = {"domain", "wire"}
-IMPURE_MODULES = {"asyncio", "aiohttp", "os", "pathlib", "socket", "time", "random", "logging", "cryptography"}
+IMPURE_MODULES = {
+    *("asyncio", "aiohttp", "os", "pathlib", "socket", "logging", "cryptography"),
+    *("time", "random", "secrets", "uuid"),
+}
+CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "perf_counter", "localtime", "gmtime", "urandom"}
 
+# The product knows nothing of what drives it. gevent, which locust imports, patches the standard library of a process.
+OUTSIDE = {"tests", "benchmarks", "loadtests", "locust", "gevent", "geventhttpclient", "greenlet"}
 
-# gevent patches the standard library of the process that imports it; locust imports gevent.
-LOAD_ONLY = {"locust", "gevent", "geventhttpclient", "greenlet", "loadtests"}
-
-
-def imports_of(path: Path) -> set[str]:
-    """Full dotted names imported by one module, relative ones resolved."""
-    package = ("edge", *path.relative_to(EDGE).parts[:-1])
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
-            module = ".".join(part for part in (base, node.module or "") if part)
-            found |= {f"{module}.{alias.name}" for alias in node.names} if module == "edge" else {module}
-    return found
-
-
-def room_of(path: Path) -> str:
-    return path.relative_to(EDGE).parts[0].removesuffix(".py")
-
-
-MODULES = sorted(EDGE.rglob("*.py"))
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(EDGE)))
-def test_imports_point_down_only(path):
-    room = room_of(path)
-    if room not in BELOW:  # edge/__init__.py, config.py, __main__.py
-        return
-    reached = {name.split(".")[1] for name in imports_of(path) if name.startswith("edge.")}
-    allowed = BELOW[room] | {room, "__version__"} | (SHARED if room not in PURE else set())
-    assert reached <= allowed, f"{room} reaches up to {sorted(reached - allowed)}"
-
-
-def part_of(name: str) -> str:
-    """The sub-package of a module: "decision" for `edge.domain.decision.rules`, "" for `edge.domain.model`."""
-    parts = name.split(".")
-    return parts[2] if len(parts) > 3 or (len(parts) == 3 and (EDGE / parts[1] / parts[2]).is_dir()) else ""
-
-
-@pytest.mark.parametrize(
-    "path", [p for p in MODULES if room_of(p) in BELOW_WITHIN], ids=lambda p: str(p.relative_to(EDGE))
-)
-def test_imports_within_a_package_point_down_only(path):
-    room, part = room_of(path), part_of(name_of(path))
-    inside = {name for name in modules_imported(path) if name.startswith(f"edge.{room}.")}
-    reached = {part_of(name) for name in inside if name.count(".") > 2 or part_of(name) == ""}
-    allowed = BELOW_WITHIN[room][part] | {part}
-    assert reached <= allowed, f"{room}.{part} reaches up to {sorted(reached - allowed)}"
-
-
-@pytest.mark.parametrize("path", [p for p in MODULES if room_of(p) in PURE], ids=lambda p: str(p.relative_to(EDGE)))
-def test_pure_rooms_import_nothing_that_waits_or_looks_outside(path):
-    roots = {name.split(".")[0] for name in imports_of(path)}
-    assert not roots & IMPURE_MODULES
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(EDGE)))
-def test_nothing_imports_the_load_tests_or_what_they_run_on(path):
-    roots = {name.split(".")[0] for name in imports_of(path)}
-    assert not roots & LOAD_ONLY
+MODULES_LIMIT = 16  # in one folder: beyond that nobody guesses where a line lives
 
 
 def name_of(path: Path) -> str:
@@ -133,20 +88,72 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def modules_imported(path: Path) -> set[str]:
-    """The modules of edge that one module imports, for types alone included."""
-    names = {name_of(each) for each in MODULES}
+PATHS = {name_of(path): path for path in sorted(EDGE.rglob("*.py"))}
+
+
+def imported_by(source: str) -> set[str]:
+    """Dotted names of everything that a module imports, and of the modules in which it looks."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return (found & names) - {name_of(path)}
+    return found
+
+
+IMPORTS = {name: imported_by(path.read_text()) - {name} for name, path in PATHS.items()}
+
+
+def package_of(name: str) -> str:
+    """ "domain" for `edge.domain.decision.rules`, "config" for `edge.config`, "" for `edge` itself."""
+    return (*name.split("."), "")[1]
+
+
+def part_of(name: str) -> str:
+    """ "decision" for `edge.domain.decision.rules`, "" for `edge.domain.model`."""
+    parts = name.split(".")
+    return parts[2] if len(parts) > 2 and EDGE.joinpath(*parts[1:3]).is_dir() else ""
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if package_of(name) in BELOW])
+def test_imports_point_down_only(name):
+    package = package_of(name)
+    reached = {package_of(each) for each in IMPORTS[name] if each in PATHS}
+    above = reached - BELOW[package] - {package, ""}
+    assert not above, f"{package} reaches up to {sorted(above)}"
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if package_of(name) in BELOW_WITHIN])
+def test_imports_within_a_package_point_down_only(name):
+    package, part = package_of(name), part_of(name)
+    modules = {each for each in IMPORTS[name] if each in PATHS and package_of(each) == package}
+    reached = {part_of(each) for each in modules if PATHS[each].stem != "__init__"}
+    above = reached - BELOW_WITHIN[package][part] - {part}
+    assert not above, f"{package}/{part} reaches up to {sorted(above)}"
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if package_of(name) in PURE])
+def test_pure_packages_import_nothing_that_waits_or_looks_outside(name):
+    assert not {each.split(".")[0] for each in IMPORTS[name]} & IMPURE_MODULES
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if package_of(name) in PURE])
+def test_pure_packages_call_no_clock(name):
+    functions = [node.func for node in ast.walk(ast.parse(PATHS[name].read_text())) if isinstance(node, ast.Call)]
+    called = {function.attr for function in functions if isinstance(function, ast.Attribute)}
+    called |= {function.id for function in functions if isinstance(function, ast.Name)}
+    assert not called & CLOCKS
+
+
+def test_the_product_imports_nothing_that_drives_it():
+    reached = {name for name, found in IMPORTS.items() if {each.split(".")[0] for each in found} & OUTSIDE}
+    assert reached == set()
 
 
 def circle_in(imports: dict[str, set[str]]) -> list[str]:
-    """The modules left when those that import nothing left are taken away, again and again: in or behind a circle."""
+    """What is left when modules that import nothing left are taken away, again and again: in a circle, or above one."""
     left = dict(imports)
     while free := [name for name, reached in left.items() if not reached & left.keys()]:
         for name in free:
@@ -155,13 +162,34 @@ def circle_in(imports: dict[str, set[str]]) -> list[str]:
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    # A package's own module is imported with every module in it, so it must stay free of imports from inside.
-    assert circle_in({name_of(path): modules_imported(path) for path in MODULES}) == []
+    assert circle_in({name: found & PATHS.keys() for name, found in IMPORTS.items()}) == []
 
 
 def test_a_circle_is_found():
     assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
 
 
-def test_every_room_has_its_place_in_the_picture():
-    assert {p.name for p in EDGE.iterdir() if p.is_dir() and p.name != "__pycache__"} <= set(BELOW)
+def test_imports_for_types_and_within_functions_count():
+    source = "if TYPE_CHECKING:\n    from edge.a import b\ndef c():\n    import edge.d"
+    assert imported_by(source) == {"edge.a", "edge.a.b", "edge.d"}
+
+
+def test_every_package_has_its_place():
+    assert {package_of(name) for name, path in PATHS.items() if path.stem == "__init__"} - {""} == set(BELOW)
+    for package, parts in BELOW_WITHIN.items():
+        assert {part_of(name) for name in PATHS if package_of(name) == package} | {""} == set(parts) | {""}
+
+
+def test_no_folder_is_too_full():
+    folders = defaultdict(list)
+    for path in PATHS.values():
+        if path.stem != "__init__":
+            folders[path.parent.relative_to(ROOT)].append(path.stem)
+    assert {str(folder): len(names) for folder, names in folders.items() if len(names) > MODULES_LIMIT} == {}
+
+
+def test_tests_mirror_the_product():
+    folders = [
+        each for package in BELOW for each in (ROOT / "tests" / package).rglob("*") if any(each.glob("test_*.py"))
+    ]
+    assert [str(each) for each in folders if not (EDGE / each.relative_to(ROOT / "tests")).is_dir()] == []

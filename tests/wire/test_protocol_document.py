@@ -1,0 +1,134 @@
+"""PROTOCOL.md has every section that code cites, and contains what the code and the capability table contain."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.domain.decision.channel_choice import Refusal
+from edge.domain.decision.outcomes import Reason
+from edge.wire.actions import ACTIONS
+
+ROOT = Path(__file__).parents[2]
+WIRE = ROOT / "edge" / "wire"
+DOCUMENT = (WIRE / "PROTOCOL.md").read_text()
+TABLE = json.loads((WIRE / "capabilities.json").read_text())
+(ELECTRON,) = TABLE["families"]
+FOLDERS = ("edge", "tests", "benchmarks", "loadtests", "config")
+
+NUMBER = r"\d+(?:\.\d+)*"
+# A title, or an item of the list in §0.
+SECTION = re.compile(rf"^(?:#+ ({NUMBER}) |\* \*\*({NUMBER})\*\* )", re.MULTILINE)
+# Sections, a list of them or a range, behind the name of a document; without a name they are PROTOCOL.md's.
+CITATION = re.compile(rf"(RFC\s\d+|plugin-capabilities)?[\s#]*((?:§ ?{NUMBER}(?:-{NUMBER})?(?:,\s|\sand\s|\sto\s)?)+)")
+OTHER_DOCUMENTS = re.compile(r"RFC|plugin-capabilities")
+
+LINES = (5, 6, 7, 8)
+PLATFORMS = {"both": "", "android": " Android", "ios": " iOS"}
+
+
+def sections_of(document: str) -> set[str]:
+    return {title or item for title, item in SECTION.findall(document)}
+
+
+def cited_sections(source: str) -> set[str]:
+    found = (numbers for name, numbers in CITATION.findall(source) if not OTHER_DOCUMENTS.match(name))
+    return {number for numbers in found for number in re.findall(NUMBER, numbers)}
+
+
+def sources() -> Iterator[Path]:
+    for folder in FOLDERS:
+        yield from (path for path in sorted((ROOT / folder).rglob("*.py")) if path != Path(__file__))
+
+
+def test_every_citation_has_its_section():
+    sections = sections_of(DOCUMENT)
+    cited = {path.relative_to(ROOT).as_posix(): cited_sections(path.read_text()) for path in sources()}
+    assert {path: numbers - sections for path, numbers in cited.items() if numbers - sections} == {}
+    assert len(set().union(*cited.values())) > 30, "citations are not recognised"
+
+
+@pytest.mark.parametrize(
+    ("source", "cited"),
+    [
+        ("# as on devices (PROTOCOL.md §1.3)", {"1.3"}),
+        ("(§1.3.1)", {"1.3.1"}),
+        ("PROTOCOL.md §1.3, §10 and §5.7", {"1.3", "10", "5.7"}),
+        ("PROTOCOL.md §1.6-1.8", {"1.6", "1.8"}),
+        ("the protocol's text\n    # §4", {"4"}),
+        ("RFC 9110 14.2", set()),
+        ("(RFC 9636 §3)", set()),
+        ("RFC 9636 §3; §4.2", {"4.2"}),
+    ],
+)
+def test_citations_are_recognised(source, cited):
+    assert cited_sections(source) == cited
+
+
+def test_a_citation_without_a_section_is_found():
+    document = "# The protocol\n\n## 1 Checks\n\n### 1.3 Fields\n\n* **0.4** Ranges\n\nNo title: 1.4\n"
+    assert cited_sections("PROTOCOL.md §1, §1.3, §1.4; §0.4, §13") - sections_of(document) == {"1.4", "13"}
+
+
+def test_no_section_comes_twice():
+    numbers = [title or item for title, item in SECTION.findall(DOCUMENT)]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_every_capability_has_its_line():
+    rows: dict[str, list[dict]] = {}
+    for row in TABLE["capabilities"]:
+        rows.setdefault(row["capability"], []).append(row)
+    for name, of_platforms in rows.items():
+        for line in lines_of(name, of_platforms):
+            assert f"\n{line} | " in DOCUMENT, line
+
+
+def test_every_capability_of_electron_has_its_line():
+    for row in ELECTRON["capabilities"]:
+        assert f"\n| `{row['capability']}` | `{row['ranges'][-1][2]}` |" in DOCUMENT, row["capability"]
+
+
+def test_every_code_and_action_is_named():
+    words = set(re.findall(r"`(\w+)`", DOCUMENT))
+    tens = {f"download_{percent}" for percent in range(10, 90, 10)}  # between the two ends that are named
+    codes = {reason.code for reason in (*Reason, *Refusal)}
+    assert (codes | ACTIONS - tens) - words == set()
+
+
+def lines_of(name: str, rows: list[dict]) -> list[str]:
+    """The beginnings of a capability's lines. Android and iOS share one where their newest values are equal."""
+    title = f"**`{name}`**" if is_looked_up(name) else f"`{name}`"
+    values = [newest_of(row) for row in rows]
+    if len(rows) == 2 and values[0] == values[1]:
+        pairs = zip(*map(beginnings_of, rows), strict=True)
+        cells = [one if one == other else f"{one} / {other}" for one, other in pairs]
+        return [f"| {title} | `{values[0]}` | {' | '.join(cells)}"]
+    return [
+        f"| {title}{PLATFORMS[row['platform']]} | `{value}` | {' | '.join(beginnings_of(row))}"
+        for row, value in zip(rows, values, strict=True)
+    ]
+
+
+def is_looked_up(name: str) -> bool:
+    """Whether the row decides what the node does."""
+    return any(f'"{name}"' in path.read_text() for path in WIRE.rglob("*.py"))
+
+
+def newest_of(row: dict) -> str:
+    return next(value for _, last, value in row["ranges"] if last == TABLE["last"])
+
+
+def beginnings_of(row: dict) -> list[str]:
+    """From which release of each line on the newest release's value holds."""
+    found = []
+    for line in LINES:
+        beginning = "–"
+        for first, _, value in reversed([each for each in row["ranges"] if each[0].startswith(f"{line}.")]):
+            if value != newest_of(row):
+                break
+            beginning = first
+        found.append(beginning)
+    return found

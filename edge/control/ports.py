@@ -14,7 +14,7 @@ from edge.domain.changes.commands import StartRollout
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, ChannelName, VersionName
 from edge.domain.schedule.rollout import Moment
-from edge.facts.changes import Told
+from edge.facts.changes import Recordable
 from edge.store.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
 from edge.telemetry.known_devices import Known
@@ -65,7 +65,7 @@ class DeviceFactsPort(Protocol):
     def facts_of(self, app: str, device: str) -> DeviceFacts:
         """Empty facts for a device that is not known. Reads memory only."""
 
-    async def record(self, changes: list[Told]) -> Sequence[object]:
+    async def record(self, changes: list[Recordable]) -> Sequence[object]:
         """Return once the changes are durable and every worker sees them. Raises Unavailable."""
 
 

@@ -88,7 +88,7 @@ class Withheld(msgspec.Struct, frozen=True, array_like=True):
 
 
 FactChange = Chose | Offered | Failed | Downloaded | Installed | Lifted | Erased
-Told = FactChange | Faulted
+Recordable = FactChange | Faulted
 
 
 def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours = never) -> DeviceFacts:
@@ -115,7 +115,7 @@ class Record(msgspec.Struct, frozen=True, tag=True):
     no answer."""
 
     number: int
-    changes: list[Told]
+    changes: list[Recordable]
 
 
 class Recorded(msgspec.Struct, frozen=True, tag=True):

@@ -1,91 +1,132 @@
-"""The log of device facts: what a device's slot became, appended before anybody may rely on it.
+"""The log of device facts: each new state of a device's slot, appended before anybody may rely on it.
 
-Files `<number>.log` in a directory: a header of one slot's size, then 72-byte slots, each with its own checksum. They
-are states, not steps: replaying them in order, the newest file's last, onto the table of any moment since the first of
-them leads to the same facts. A torn or damaged slot is passed over; the one behind it is read all the same.
-A file is never opened for writing again: each start begins the next number.
+Files `<number>.log` in a directory: a header the size of a slot, then 72-byte slots, each with its own checksum. They
+are states, not steps: replaying them in order, file by file, onto the table of any moment since the first of them leads
+to the same facts. A torn or damaged slot is skipped; the next one is still read. A file is never reopened for writing:
+each start begins the next number.
 """
 
-import contextlib
 import os
 import struct
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
 from edge.facts.slot import SLOT_BYTES, NewerFacts, UnreadableFacts, is_whole
+from edge.store.append_file import AppendFile, SyncFile
 from edge.store.durable_files import sync_directory
 
 LOG_FORMAT = 2
 READ_SLOTS = 16_384  # 1.1 MiB at a time
 
-Sync = Callable[[int], None]
-
 _MAGIC = b"edgeflog"
 _HEADER = struct.Struct("<8sIQ48s")
+_CHECKSUM = struct.Struct("<I")
 
 
 class FactsLog:
     """One file, for its only writer. Blocks: for a thread that may wait for the disk."""
 
-    def __init__(self, directory: Path, number: int, seed: int, *, sync: Sync = os.fdatasync) -> None:
-        """Raises OSError and leaves no file. `seed` is the table's: keys mean nothing without it."""
+    def __init__(self, directory: Path, number: int, seed: int, *, sync: SyncFile = os.fdatasync) -> None:
+        """`seed` is the table's: keys mean nothing without it. Raises OSError and leaves no file."""
         self.number = number
         self.unsynced = False
-        self._sync = sync
-        self._path = directory / f"{number:012}.log"
-        self._fd = _create(self._path, _HEADER.pack(_MAGIC, LOG_FORMAT, seed, b""))
-        self._size_bytes = SLOT_BYTES
+        fields = _HEADER.pack(_MAGIC, LOG_FORMAT, seed, b"")
+        header = fields + _CHECKSUM.pack(crc32(fields))
+        self._file = AppendFile(directory / f"{number:012}.log", header, sync=sync)
 
     @property
     def closed(self) -> bool:
-        return self._fd < 0
+        return self._file.closed
 
     @property
     def slots(self) -> int:
-        return self._size_bytes // SLOT_BYTES - 1
+        return self._file.size_bytes // SLOT_BYTES - 1
 
     def append(self, slots: bytes, *, durably: bool) -> None:
-        """In the file when it returns, and with `durably` on the disk. Raises OSError: then none of them counts.
+        """In the file when it returns, and on disk if `durably`. Raises OSError: then none of them counts.
 
-        After a failed write the file is cut back and goes on. When that fails too, or the sync does (what reached the
-        disk is then unknown), the file is `closed`: slots that were not acknowledged may be found in it.
+        After a failed write the file is cut back and goes on. If that fails too, or the sync does, the file is
+        `closed`: slots that nobody acknowledged may be in it.
         """
         try:
-            _write_all(self._fd, slots)
+            self._file.append(slots, durably=durably)
         except BaseException:
-            self._cut()
-            raise
-        if durably:
-            try:
-                self._sync(self._fd)
-            except BaseException:
-                self._cut()
+            if self._file.failed:
                 self.close()
-                raise
-        self._size_bytes += len(slots)
+            raise
         self.unsynced = not durably
 
     def sync(self) -> None:
-        """Everything appended is on the disk. Raises OSError: the file is closed then."""
+        """Make everything appended durable. Raises OSError: then the file is closed."""
         try:
-            self._sync(self._fd)
+            self._file.sync()
         except BaseException:
             self.close()
             raise
         self.unsynced = False
 
     def close(self) -> None:
-        fd, self._fd = self._fd, -1
         self.unsynced = False
-        if fd >= 0:
-            os.close(fd)
+        self._file.close()
 
-    def _cut(self) -> None:
-        try:
-            os.ftruncate(self._fd, self._size_bytes)
-        except OSError:
-            self.close()
+
+class LogSeries:
+    """The log over a writer's life: slots go to the last file, and to a new one after a failure or a compaction."""
+
+    def __init__(self, directory: Path, first_number: int, seed: int, *, older_slots: int, sync: SyncFile) -> None:
+        """`older_slots` are in the files before `first_number`. Raises OSError."""
+        self._directory, self._seed, self._sync = directory, seed, sync
+        self._older_slots = older_slots
+        self._unsynced_since = 0.0  # monotonic
+        self._log = FactsLog(directory, first_number, seed, sync=sync)
+
+    @property
+    def slots(self) -> int:
+        """In all files that a start would replay, but for those that a compaction is removing."""
+        return self._older_slots + self._log.slots
+
+    @property
+    def unsynced(self) -> bool:
+        return self._log.unsynced
+
+    @property
+    def unsynced_seconds(self) -> float:
+        """How long the oldest slot has not been on disk; 0 when all are."""
+        return time.monotonic() - self._unsynced_since if self._log.unsynced else 0.0
+
+    def append(self, slots: bytes, *, durably: bool) -> None:
+        """As `FactsLog.append`."""
+        if self._log.closed:
+            self._begin_next()
+        was_synced = not self._log.unsynced
+        self._log.append(slots, durably=durably)
+        if self._log.unsynced and was_synced:
+            self._unsynced_since = time.monotonic()
+
+    def sync(self) -> None:
+        """As `FactsLog.sync`; the next append begins another file after a failure."""
+        self._log.sync()
+
+    def begin_next(self) -> int:
+        """Begin the file that a compaction keeps, and count its slots alone; returns its number. Raises OSError."""
+        self._log.close()
+        self._begin_next()
+        self._older_slots = 0
+        return self._log.number
+
+    def remove_before(self, number: int) -> None:
+        """As `remove_logs`. May be called while another thread appends."""
+        remove_logs(self._directory, number)
+
+    def close(self) -> None:
+        self._log.close()
+
+    def _begin_next(self) -> None:
+        slots = self._log.slots
+        self._log = FactsLog(self._directory, self._log.number + 1, self._seed, sync=self._sync)
+        self._older_slots += slots
 
 
 def list_logs(directory: Path) -> list[Path]:
@@ -130,26 +171,3 @@ def remove_logs(directory: Path, before: int) -> None:
         if log_number(path) < before:
             path.unlink()
             sync_directory(directory)
-
-
-def _create(path: Path, fields: bytes) -> int:
-    unborn = path.with_suffix(".new")
-    fd = os.open(unborn, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-    try:
-        _write_all(fd, fields + struct.pack("<I", crc32(fields)))
-        os.fsync(fd)
-        unborn.rename(path)
-        sync_directory(path.parent)
-    except BaseException:
-        os.close(fd)
-        for name in (unborn, path):
-            with contextlib.suppress(OSError):
-                name.unlink()
-        raise
-    return fd
-
-
-def _write_all(fd: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(fd, rest) :]

@@ -16,11 +16,12 @@ from typing import BinaryIO, NamedTuple
 
 from edge.domain.model import APP_ID_LIMIT, Platform
 from edge.domain.versions import VERSION_LIMIT
+from edge.store.append_file import UNFINISHED
 from edge.telemetry.database import open_for_folding
 from edge.telemetry.disk_budget import held_bytes
 from edge.telemetry.duplicates import EXPOSED_LIMIT, Seen
 from edge.telemetry.record import Facts, parse_record
-from edge.telemetry.segment import UNBORN, UnreadableSegment, is_live, list_segments, read_frames, read_header
+from edge.telemetry.segment import UnreadableSegment, is_live, list_segments, read_frames, read_header
 from edge.wire.actions import ACTIONS, OF_NODE
 from edge.wire.stats import bundle_of
 
@@ -84,7 +85,7 @@ def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None 
         folding.forget_seen()
         if keep_bytes is not None:
             folding.make_room(directory, keep_bytes)
-    _delete_unborn(directory, now)
+    _delete_unfinished(directory, now)
     return report
 
 
@@ -247,9 +248,9 @@ class _Bounds:
         return self._bundles[app, day]
 
 
-def _delete_unborn(directory: Path, now: float) -> None:
+def _delete_unfinished(directory: Path, now: float) -> None:
     """What a writer left that was killed before its segment had a name: old ones only, a young one may be alive."""
-    for path in directory.glob(f"*{UNBORN}"):
+    for path in directory.glob(f"*{UNFINISHED}"):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime <= now - SEGMENT_RETENTION_SECONDS:
                 path.unlink()

@@ -13,13 +13,13 @@ import secrets
 import struct
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from edge.store.durable_files import sync_directory
+from edge.store.append_file import AppendFile, SyncFile
 
 SEGMENT_FORMAT = 1
 SEGMENT_LIMIT_BYTES = 64 << 20  # a new one is begun beyond it: what one deletion frees, and one late reader re-reads
@@ -27,14 +27,12 @@ SEGMENT_AGE_SECONDS = 3600.0  # so that a quiet node's records also reach the en
 FRAME_LIMIT_BYTES = 64 << 20  # a length above it is damage; a writer's group stays below (see spool)
 HEADER_LIMIT_BYTES = 4096  # a header is some 100 bytes; a first line longer than this is no header
 
-LIVE, SEALED, UNBORN = ".seg", ".sealed", ".new"
-
-Sync = Callable[[int], None]
+LIVE, SEALED = ".seg", ".sealed"
 
 _FRAME = struct.Struct("<II")
 
 
-class Header(msgspec.Struct):
+class SegmentHeader(msgspec.Struct):
     format: int
     node: str
     worker: int
@@ -51,72 +49,55 @@ class UnreadableSegment(Exception):
 
 
 class SegmentWriter:
-    """Appends frames to a segment of its own. Blocks: for a thread that may wait for the disk."""
+    """Appends frames to a new segment. Blocks: for a thread that may wait for the disk."""
 
-    def __init__(self, directory: Path, node: str, worker: int, *, now: float, sync: Sync = os.fdatasync) -> None:
-        """`now` is in epoch seconds; `sync` makes a descriptor's bytes durable. Raises OSError and leaves no file."""
-        self._directory = directory
+    def __init__(self, directory: Path, node: str, worker: int, *, now: float, sync: SyncFile = os.fdatasync) -> None:
+        """`now` is in epoch seconds. Raises OSError and leaves no file."""
         self._started = now
-        self._sync = sync
-        header = msgspec.json.encode(Header(SEGMENT_FORMAT, node, worker, int(now * 1000))) + b"\n"
+        header = msgspec.json.encode(SegmentHeader(SEGMENT_FORMAT, node, worker, int(now * 1000))) + b"\n"
         name = f"{node}-{worker}-{int(now * 1000)}-{secrets.token_hex(4)}"
         self.path = directory / f"{name}{LIVE}"
-        self._fd = _create(self.path, header)
-        self._header_bytes = self._durable_bytes = len(header)
+        self._header_bytes = len(header)
+        self._file = AppendFile(self.path, header, sync=sync, locked=True)
 
     @property
     def closed(self) -> bool:
-        return self._fd < 0
+        return self._file.closed
 
     def is_due(self, now: float) -> bool:
-        """Whether the next record belongs into a new segment, by size or by age."""
-        return self._durable_bytes >= SEGMENT_LIMIT_BYTES or now - self._started >= SEGMENT_AGE_SECONDS
+        """Whether the next record belongs in a new segment, by size or by age. `now` is in epoch seconds."""
+        return self._file.size_bytes >= SEGMENT_LIMIT_BYTES or now - self._started >= SEGMENT_AGE_SECONDS
 
     def append(self, records: Iterable[bytes]) -> None:
         """Durable when it returns. Raises OSError: then none of these records stay here.
 
-        A frame that could not be written whole is cut off again and the segment goes on. When that fails too, or the
-        sync does (what reached the disk is then unknown), the segment is given up: it is `closed`. Only a reader that
-        looked between the write and the failed sync has seen such records.
+        A frame that could not be written whole is cut off again and the segment goes on: no reader passes an incomplete
+        frame. If the cut fails too, or the sync does, the segment is `closed`; only a reader that looked between the
+        write and the failed sync has seen such records.
         """
         payload = b"\n".join(records)
         try:
-            _write_all(self._fd, _FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
+            self._file.append(_FRAME.pack(len(payload), zlib.crc32(payload)) + payload, durably=True)
         except BaseException:
-            self._cut_or_give_up()
+            if self._file.failed:
+                self._give_up()
             raise
-        try:
-            self._sync(self._fd)
-        except BaseException:
-            self.give_up()
-            raise
-        self._durable_bytes += _FRAME.size + len(payload)
 
     def seal(self) -> None:
-        """Finish the segment. When the rename fails, whoever folds it does it: the lock is gone with us."""
+        """Finish the segment. If the rename fails, its next reader renames it: the lock is gone with us."""
         if self.closed:
             return
         with contextlib.suppress(OSError):
             self.path.rename(self.path.with_suffix(SEALED))
-        fd, self._fd = self._fd, -1
         with contextlib.suppress(OSError):  # what was acknowledged is durable already
-            os.close(fd)
+            self._file.close()
 
-    def give_up(self) -> None:
-        """Finish the segment after a failure: keep what is durable, remove it when that is nothing."""
-        with contextlib.suppress(OSError):
-            if self._durable_bytes == self._header_bytes:
+    def _give_up(self) -> None:
+        """Keep what is durable; remove the file when that is nothing."""
+        if self._file.size_bytes == self._header_bytes:
+            with contextlib.suppress(OSError):
                 self.path.unlink()
-            else:
-                os.ftruncate(self._fd, self._durable_bytes)
         self.seal()
-
-    def _cut_or_give_up(self) -> None:
-        # A reader never passes an incomplete frame, so its bytes may be replaced by others.
-        try:
-            os.ftruncate(self._fd, self._durable_bytes)
-        except OSError:
-            self.give_up()
 
 
 def list_segments(directory: Path) -> list[Path]:
@@ -142,11 +123,11 @@ def is_live(path: Path, file: BinaryIO) -> bool:
     return False
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: BinaryIO) -> SegmentHeader:
     """The header, with the file then placed at the first frame. Raises UnreadableSegment."""
     line = file.readline(HEADER_LIMIT_BYTES)
     try:
-        header = msgspec.json.decode(line, type=Header)
+        header = msgspec.json.decode(line, type=SegmentHeader)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnreadableSegment(f"no segment header: {error}") from error
     if header.format != SEGMENT_FORMAT:
@@ -201,28 +182,3 @@ def _frame_at(file: BinaryIO, start: int) -> _Place | None:
         return None
     length, checksum = _FRAME.unpack(head)
     return _Place(length, checksum, start + _FRAME.size + length) if 0 < length <= FRAME_LIMIT_BYTES else None
-
-
-def _create(path: Path, header: bytes) -> int:
-    """The file appears under its name locked, with its header, and durably; or not at all."""
-    unborn = path.with_suffix(UNBORN)
-    fd = os.open(unborn, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _write_all(fd, header)
-        os.fsync(fd)
-        unborn.rename(path)
-        sync_directory(path.parent)
-    except BaseException:
-        os.close(fd)
-        for name in (unborn, path):
-            with contextlib.suppress(OSError):
-                name.unlink()
-        raise
-    return fd
-
-
-def _write_all(fd: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(fd, rest) :]

@@ -23,6 +23,7 @@ from edge.facts.changes import (
     Offered,
     Withheld,
 )
+from edge.facts.compaction import ERASURE_SECONDS
 from edge.facts.log import list_logs, log_number
 from edge.facts.recovery import FactsInUse
 from edge.facts.slot import SLOTS, NewerFacts, key_of
@@ -361,7 +362,7 @@ async def test_the_log_forgets_an_erased_device_by_itself(tmp_path):
     async with facts(tmp_path, clock=clock) as (writer, _):
         await writer.record([Chose(APP, device(7), "beta"), Erased(APP, device(7))])
         key = key_of(APP, device(7), writer.seed)
-        clock.now += facts_store.ERASURE_SECONDS
+        clock.now += ERASURE_SECONDS
         assert key in bytes_on_disk(tmp_path)
         await writer.record([Chose(APP, device(8), "beta")])
     assert key not in bytes_on_disk(tmp_path)

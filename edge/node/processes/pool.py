@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from edge.domain.errors import EdgeError, Unavailable
-from edge.facts.changes import Faulted, Record, Recorded, Told, Withheld
+from edge.facts.changes import Faulted, Record, Recordable, Recorded, Withheld
 from edge.node.processes.link import Ask, Drain, FromWorker, Heads, Issued, Link, NewPair, Ready, Seen, Setup, Status
 from edge.node.processes.tls import Pair
 from edge.store.releases import Head
@@ -25,7 +25,7 @@ START_ATTEMPTS = 3  # of a worker that never served: beyond that the reason is i
 
 log = logging.getLogger("edge.pool")
 
-Recorder = Callable[[list[Told]], Awaitable[list[Withheld]]]
+Recorder = Callable[[list[Recordable]], Awaitable[list[Withheld]]]
 
 
 class CannotStart(EdgeError):
@@ -133,7 +133,7 @@ class WorkerHandle:
                     if waiting and not waiting.done():
                         waiting.set_result(message)
 
-    async def _answer_record(self, link: Link, number: int, changes: list[Told]) -> None:
+    async def _answer_record(self, link: Link, number: int, changes: list[Recordable]) -> None:
         refused, withheld = "", list[Withheld]()
         try:
             withheld = await self._record(changes)

@@ -16,7 +16,7 @@ from edge.config import Config
 from edge.domain.errors import EdgeError
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId
-from edge.facts.changes import Told, Withheld
+from edge.facts.changes import Recordable, Withheld
 from edge.facts.table import FactsTable
 from edge.facts.writer import FactsWriter
 from edge.node.processes.data_directory import Truth
@@ -118,7 +118,7 @@ class Supervisor:
         tell("certificate %s, valid until %s", devices.tls_certificate, expiry.isoformat())
         return pair
 
-    async def record(self, changes: list[Told]) -> list[Withheld]:
+    async def record(self, changes: list[Recordable]) -> list[Withheld]:
         """Returns when they are durable and every worker sees them; what they made withheld. Raises Unavailable."""
         return await self._facts.record(changes)
 

@@ -12,7 +12,7 @@ import msgspec
 from edge.domain.errors import Unavailable
 from edge.domain.facts import STARTS, DeviceFacts, awaits, failure_of, has_downloaded, latest_of, mark_of, name_hash
 from edge.domain.model import Bundle, UpdateCheck
-from edge.facts.changes import Downloaded, FactChange, Faulted, Installed, Offered, Record, Told, Withheld
+from edge.facts.changes import Downloaded, FactChange, Faulted, Installed, Offered, Record, Recordable, Withheld
 from edge.facts.table import FactsTable
 
 OFFER_BATCH_SECONDS = 0.02
@@ -30,7 +30,7 @@ class Facts:
         self._send = send
         self._last_number = 0
         self._waiting: dict[int, asyncio.Future[tuple[str, list[Withheld]]]] = {}
-        self._offers: list[Told] = []
+        self._offers: list[Recordable] = []
         self.offers_dropped = 0
 
     def of(self, app: str, device: str) -> DeviceFacts:

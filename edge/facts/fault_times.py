@@ -21,7 +21,7 @@ _EVERY_BUNDLE = 0
 _EVERYWHERE = ""
 
 
-class Faults:
+class FaultTimes:
     def __init__(self, now: float) -> None:
         self._started = int(now)  # offers are noted with whole seconds
         self._node = 0.0  # when all of it failed

@@ -4,9 +4,9 @@ import pytest
 
 from edge.domain.attempts import ATTEMPT_SECONDS
 from edge.domain.facts import name_hash
-from edge.facts import own_faults as module
+from edge.facts import fault_times as module
 from edge.facts.changes import Faulted
-from edge.facts.own_faults import APP_PREFIXES_LIMIT, BUNDLES_LIMIT, SLACK_SECONDS, Faults
+from edge.facts.fault_times import APP_PREFIXES_LIMIT, BUNDLES_LIMIT, SLACK_SECONDS, FaultTimes
 
 NOW = 1_760_000_000.0
 APP, V, HERE = "com.acme.shop", name_hash("1.0.4"), "192.0.2.1"
@@ -17,13 +17,13 @@ APP, V, HERE = "com.acme.shop", name_hash("1.0.4"), "192.0.2.1"
     [(-60.0, True), (0.0, True), (SLACK_SECONDS - 0.01, True), (SLACK_SECONDS, False), (60.0, False)],
 )
 def test_a_fault_excuses_what_was_offered_before_it(offered_after, ours):
-    faults = Faults(NOW - 1000)
+    faults = FaultTimes(NOW - 1000)
     faults.note(Faulted(APP, "1.0.4"), NOW)
     assert faults.since(APP, V, HERE, NOW + offered_after) is ours
 
 
 def test_the_latest_fault_counts():
-    faults = Faults(NOW - 1000)
+    faults = FaultTimes(NOW - 1000)
     for at in (NOW, NOW + 100):
         faults.note(Faulted(APP, "1.0.4"), at)
     assert faults.since(APP, V, HERE, NOW + 50)
@@ -32,7 +32,7 @@ def test_the_latest_fault_counts():
 
 @pytest.mark.parametrize(("offered_after", "ours"), [(-0.5, True), (0.0, False), (0.5, False)])
 def test_what_was_offered_before_the_start_is_excused(offered_after, ours):
-    assert Faults(NOW + 0.9).since(APP, V, HERE, NOW + offered_after) is ours
+    assert FaultTimes(NOW + 0.9).since(APP, V, HERE, NOW + offered_after) is ours
 
 
 OTHER_APP, W = "com.other.app", name_hash("1.0.5")
@@ -45,7 +45,7 @@ def crowd(faults, app, *, prefixes=1, bundles=1, now=NOW):
 
 
 def test_too_many_bundles_at_one_address_excuse_its_others_there_and_nowhere_else():
-    faults, crowded = Faults(NOW - 1000), "2001:db8:0:0::/64"
+    faults, crowded = FaultTimes(NOW - 1000), "2001:db8:0:0::/64"
     crowd(faults, APP, bundles=BUNDLES_LIMIT)
     assert not faults.since(APP, V, crowded, NOW)
     crowd(faults, APP, bundles=BUNDLES_LIMIT + 1)
@@ -56,7 +56,7 @@ def test_too_many_bundles_at_one_address_excuse_its_others_there_and_nowhere_els
 
 def test_too_many_addresses_of_an_app_excuse_that_app_alone(monkeypatch):
     monkeypatch.setattr(module, "APP_PREFIXES_LIMIT", 5)
-    faults = Faults(NOW - 1000)
+    faults = FaultTimes(NOW - 1000)
     crowd(faults, APP, prefixes=5)
     assert not faults.since(APP, V, HERE, NOW)
     crowd(faults, APP, prefixes=6)
@@ -66,7 +66,7 @@ def test_too_many_addresses_of_an_app_excuse_that_app_alone(monkeypatch):
 
 def test_too_many_of_all_apps_excuse_the_one_that_has_the_most(monkeypatch):
     monkeypatch.setattr(module, "PREFIXES_LIMIT", 5)
-    faults = Faults(NOW - 1000)
+    faults = FaultTimes(NOW - 1000)
     crowd(faults, APP, prefixes=4)
     faults.note(Faulted(OTHER_APP, "1.0.4", HERE), NOW)
     assert not faults.since(APP, V, HERE, NOW)
@@ -76,21 +76,21 @@ def test_too_many_of_all_apps_excuse_the_one_that_has_the_most(monkeypatch):
 
 
 def test_a_flood_of_one_apps_faults_is_bounded_and_excuses_no_other_app():
-    faults = Faults(NOW - 1000)
+    faults = FaultTimes(NOW - 1000)
     crowd(faults, APP, prefixes=3 * APP_PREFIXES_LIMIT, bundles=BUNDLES_LIMIT + 1)
     assert len(faults) <= (APP_PREFIXES_LIMIT + 1) * BUNDLES_LIMIT
     assert not faults.since("com.third.app", V, HERE, NOW - 10)
 
 
 def test_only_the_node_itself_excuses_everything():
-    faults = Faults(NOW - 1000)
+    faults = FaultTimes(NOW - 1000)
     faults.note(Faulted(), NOW)
     assert faults.since(APP, V, HERE, NOW) and not faults.since(APP, V, HERE, NOW + SLACK_SECONDS)
 
 
 def test_old_faults_make_room_first(monkeypatch):
     monkeypatch.setattr(module, "PREFIXES_LIMIT", 5)
-    faults = Faults(NOW - 10_000)
+    faults = FaultTimes(NOW - 10_000)
     crowd(faults, OTHER_APP, prefixes=5)
     later = NOW + 2 * ATTEMPT_SECONDS + 1
     faults.note(Faulted(APP, "1.0.4", HERE), later)

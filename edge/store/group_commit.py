@@ -1,0 +1,178 @@
+"""Group commit: appends of many callers are written together, and each caller wakes when its own is durable.
+
+One thread writes and syncs, never the loop's; everything that waits meanwhile shares the next sync. The queue is
+bounded by items and by bytes, and refuses at once beyond that. A failed group fails its own callers alone; the next
+group is tried again. What an append holds and where it goes is the target's business.
+"""
+
+import asyncio
+import contextlib
+import queue
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+IDLE_SECONDS = 60.0  # how late a quiet target notices that it has something to do
+UNLIMITED = sys.maxsize
+
+Append = TypeVar("Append")
+AppendIn = TypeVar("AppendIn", contravariant=True)
+
+
+class QueueFull(Exception):
+    """More waits for the disk than the limits allow."""
+
+    def __init__(self, items: int, size_bytes: int) -> None:
+        super().__init__(f"{items} items, {size_bytes} bytes wait for the disk")
+        self.items, self.size_bytes = items, size_bytes
+
+
+class QueueClosed(Exception):
+    """The queue takes no more appends."""
+
+
+class GroupTarget(Protocol[AppendIn]):
+    """Where groups go. Every method runs on the committing thread."""
+
+    def commit(self, group: Sequence[AppendIn]) -> None:
+        """Write the appends in order and sync them. Raises: then none of them counts."""
+
+    def tend(self) -> float:
+        """Do what is due besides commits, after each group and each idle wait. Returns seconds: the longest wait until
+        the next call."""
+
+    def close(self) -> None:
+        """Called once, after the last group."""
+
+
+class CommitLimits(NamedTuple):
+    """How much may wait for the disk, and at what size a group ends; a group may exceed its size by one append."""
+
+    queue_items: int
+    queue_bytes: int = UNLIMITED
+    group_items: int = UNLIMITED
+    group_bytes: int = UNLIMITED
+
+
+class _Signal(Enum):
+    WAKE = 1
+    CLOSE = 2
+
+
+class _Waiting(NamedTuple, Generic[Append]):
+    append: Append
+    items: int
+    size_bytes: int
+    done: asyncio.Future[None]
+
+
+class GroupCommit(Generic[Append]):
+    """For one event loop. `committed`, `failed` and `refused` count items."""
+
+    def __init__(
+        self,
+        target: GroupTarget[Append],
+        limits: CommitLimits,
+        *,
+        name: str,
+        translate: Callable[[Exception], Exception],
+    ) -> None:
+        """Starts a thread called `name`. `translate` makes what a caller gets of what the target raised, once for each
+        caller: a shared exception would gather every caller's traceback."""
+        self.committed = self.failed = self.refused = 0
+        self._target, self._limits, self._translate = target, limits, translate
+        self._queue: queue.SimpleQueue[_Waiting[Append] | _Signal] = queue.SimpleQueue()
+        self._waiting_items = self._waiting_bytes = 0  # changed on the loop alone
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, append: Append, items: int, size_bytes: int = 0) -> asyncio.Future[None]:
+        """The future is done when the append is durable, and raises what `translate` made when it is not. Cancelling it
+        does not take the append back. Raises QueueFull, QueueClosed: then nothing is queued."""
+        limits = self._limits
+        if self._closed:
+            self.refused += items
+            raise QueueClosed
+        if self._waiting_items + items > limits.queue_items or self._waiting_bytes + size_bytes > limits.queue_bytes:
+            self.refused += items
+            raise QueueFull(self._waiting_items, self._waiting_bytes)
+        self._waiting_items += items
+        self._waiting_bytes += size_bytes
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Waiting(append, items, size_bytes, done))
+        return done
+
+    def wake(self) -> None:
+        """Have the target tended soon. Raises QueueClosed."""
+        if self._closed:
+            raise QueueClosed
+        self._queue.put(_Signal.WAKE)
+
+    async def close(self) -> None:
+        """Commit what waits, close the target, end the thread. Appends from now on are refused."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(_Signal.CLOSE)
+        await asyncio.to_thread(self._thread.join)
+
+    def _settle(self, group: list[_Waiting[Append]], error: Exception | None) -> None:
+        """On the loop: free the group's place in the queue and wake its callers."""
+        items = sum(waiting.items for waiting in group)
+        self._waiting_items -= items
+        self._waiting_bytes -= sum(waiting.size_bytes for waiting in group)
+        if error is None:
+            self.committed += items
+        else:
+            self.failed += items
+        for waiting in group:
+            settle(waiting.done, self._translate(error) if error else None)
+
+    def _run(self) -> None:
+        """The thread: one group after the other until closed and drained."""
+        wait_seconds, more = IDLE_SECONDS, True
+        while more:
+            group, more = self._next_group(wait_seconds)
+            if group:
+                error = self._commit(group)
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    group[0].done.get_loop().call_soon_threadsafe(self._settle, group, error)
+            if more:
+                wait_seconds = self._target.tend()
+        self._target.close()
+
+    def _next_group(self, wait_seconds: float) -> tuple[list[_Waiting[Append]], bool]:
+        """Everything that waits now, up to a group's limit; and whether more can follow."""
+        group: list[_Waiting[Append]] = []
+        items = size_bytes = 0
+        with contextlib.suppress(queue.Empty):
+            waiting = self._queue.get(timeout=wait_seconds)
+            while waiting is not _Signal.CLOSE:
+                if not isinstance(waiting, _Signal):
+                    group.append(waiting)
+                    items += waiting.items
+                    size_bytes += waiting.size_bytes
+                    if items >= self._limits.group_items or size_bytes >= self._limits.group_bytes:
+                        return group, True
+                waiting = self._queue.get_nowait()
+            return group, False
+        return group, True
+
+    def _commit(self, group: list[_Waiting[Append]]) -> Exception | None:
+        try:
+            self._target.commit([waiting.append for waiting in group])
+        except Exception as error:  # the thread's boundary: whatever it is, it belongs to those who wait
+            return error
+        return None
+
+
+def settle(done: asyncio.Future[None], error: Exception | None) -> None:
+    """Wake who waits for the future, if anybody still does. On its loop."""
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

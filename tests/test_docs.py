@@ -30,7 +30,7 @@ from test_architecture import BELOW
 
 from edge.cli.main import VERBS
 from edge.config import Config, load_config, load_settings
-from edge.domain.decision.outcomes import Held, Reason
+from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.node.observing.metrics import Observed, build_metrics
 
 README_LIMIT_BYTES = 12_000
@@ -173,7 +173,7 @@ def test_every_code_that_keeps_a_device_where_it_is_is_explained():
     named = re.findall(r"`([a-z_]+)`", table)
     whole = {each for each in named if not each.startswith("_")}
     ends = tuple(each for each in named if each.startswith("_"))
-    for each in (*Reason, *Held):
+    for each in (*Reason, *HoldReason):
         assert each.code in whole or each.code.endswith(ends), each.code
 
 

@@ -34,8 +34,8 @@ from edge.domain.facts import (
     Cause,
     DeviceFacts,
     Failure,
+    FailureStage,
     Latest,
-    Step,
     awaits,
     failure_of,
     forgotten_failure,
@@ -59,7 +59,7 @@ def never(bundle: int, since: float) -> bool:
     return False
 
 
-class Report(NamedTuple):
+class FailureReport(NamedTuple):
     """A device's word that something failed."""
 
     version: str  # which it names, without a file's name; "" for none
@@ -87,7 +87,7 @@ def note_offer(facts: DeviceFacts, bundle: int, now: float, ran: int = 0, mark: 
     return _kept(facts, failures, offered, bundle, Latest(int(now), ran, mark, latest_of(facts).forgot))
 
 
-def note_failure(facts: DeviceFacts, report: Report, now: float, ours: Ours = never) -> DeviceFacts:
+def note_failure(facts: DeviceFacts, report: FailureReport, now: float, ours: Ours = never) -> DeviceFacts:
     """What a report comes to; `now` is when it arrived."""
     if report.cause in STARTS:
         return _note_start(facts, name_hash(report.version), report.cause, now)
@@ -98,7 +98,7 @@ def note_failure(facts: DeviceFacts, report: Report, now: float, ours: Ours = ne
     if at - latest.at > ATTEMPT_SECONDS or ours(bundle, latest.at):
         return facts._replace(latest=latest._replace(counted=True).packed())
     before = failure_of(facts, bundle)
-    if before is not None and before.step is Step.FOR_GOOD:
+    if before is not None and before.stage is FailureStage.FOR_GOOD:
         return facts
     if latest.counted:
         more = _after_more(before, report)
@@ -141,7 +141,7 @@ def newly_withheld(before: DeviceFacts, after: DeviceFacts) -> Failure | None:
     return next((each for each in after.failures if each.withheld and each.bundle not in known), None)
 
 
-def _is_about(report: Report, facts: DeviceFacts) -> bool:
+def _is_about(report: FailureReport, facts: DeviceFacts) -> bool:
     """Reports name what was offered, what runs, or nothing (device-protocol §5.8). Once it was downloaded, what runs is
     named by checks that fail, and by what cannot come of a check: Android says 100 per cent before it has unpacked all.
     """
@@ -153,23 +153,23 @@ def _is_about(report: Report, facts: DeviceFacts) -> bool:
     return ran_of(report.version) == latest_of(facts).ran
 
 
-def _after_attempt(before: Failure | None, report: Report, bundle: int, mark: int, now: float) -> Failure:
+def _after_attempt(before: Failure | None, report: FailureReport, bundle: int, mark: int, now: float) -> Failure:
     if before is None:
-        return Failure(bundle, Step.FAILED_ONCE, report.cause, mark, hour_of(now))
+        return Failure(bundle, FailureStage.FAILED_ONCE, report.cause, mark, hour_of(now))
     cause = before.cause if before.cause in CERTAIN else report.cause
-    if before.step is Step.FAILED_ONCE and cause not in CERTAIN:
-        return before._replace(step=Step.FAILED_TWICE, cause=cause, hour=hour_of(now))
-    step = min(max(Step(before.step + 1), Step.FOR_A_DAY), Step.FOR_7_DAYS)
-    return before._replace(step=Step.FOR_GOOD if report.dead else step, cause=cause, hour=hour_of(now))
+    if before.stage is FailureStage.FAILED_ONCE and cause not in CERTAIN:
+        return before._replace(stage=FailureStage.FAILED_TWICE, cause=cause, hour=hour_of(now))
+    stage = min(max(FailureStage(before.stage + 1), FailureStage.FOR_A_DAY), FailureStage.FOR_7_DAYS)
+    return before._replace(stage=FailureStage.FOR_GOOD if report.dead else stage, cause=cause, hour=hour_of(now))
 
 
-def _after_more(before: Failure | None, report: Report) -> Failure | None:
+def _after_more(before: Failure | None, report: FailureReport) -> Failure | None:
     """A further report of an attempt that was counted: it may name the certain cause that the first one did not."""
     if before is None or report.cause not in CERTAIN or before.cause in CERTAIN:
         return None
-    if before.step is not Step.FAILED_TWICE:
+    if before.stage is not FailureStage.FAILED_TWICE:
         return before._replace(cause=report.cause)
-    return before._replace(step=Step.FOR_GOOD if report.dead else Step.FOR_A_DAY, cause=report.cause)
+    return before._replace(stage=FailureStage.FOR_GOOD if report.dead else FailureStage.FOR_A_DAY, cause=report.cause)
 
 
 def _note_start(facts: DeviceFacts, bundle: int, cause: Cause, now: float) -> DeviceFacts:
@@ -179,7 +179,7 @@ def _note_start(facts: DeviceFacts, bundle: int, cause: Cause, now: float) -> De
         return facts
     latest = latest_of(facts)
     counted = latest.counted or last_offered(facts) == bundle
-    started = Failure(bundle, Step.FOR_GOOD, cause, hour=hour_of(now))
+    started = Failure(bundle, FailureStage.FOR_GOOD, cause, hour=hour_of(now))
     return _with_failure(facts, started, latest._replace(counted=counted))
 
 

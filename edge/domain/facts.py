@@ -61,7 +61,7 @@ CERTAIN = frozenset(  # no bad network says so
 CAUSES: Mapping[str, Cause] = {cause.word: cause for cause in Cause} | {"finish_download_fail": Cause.DOWNLOAD_FAIL}
 
 
-class Step(enum.IntEnum):
+class FailureStage(enum.IntEnum):
     """How far a bundle has come that fails on a device, by the number that slots hold."""
 
     FAILED_ONCE = 1
@@ -73,14 +73,14 @@ class Step(enum.IntEnum):
     FOR_GOOD = 7
 
 
-_DAYS = {Step.FOR_A_DAY: 1, Step.FOR_2_DAYS: 2, Step.FOR_4_DAYS: 4, Step.FOR_7_DAYS: 7}
+_DAYS = {FailureStage.FOR_A_DAY: 1, FailureStage.FOR_2_DAYS: 2, FailureStage.FOR_4_DAYS: 4, FailureStage.FOR_7_DAYS: 7}
 
 
 class Failure(NamedTuple):
     """A bundle whose last attempt failed on the device."""
 
     bundle: int
-    step: Step
+    stage: FailureStage
     cause: Cause
     mark: int = 0  # `mark_of` the bundle and the device at the offer that failed
     hour: int = 0  # when, as `hour_of` tells it
@@ -88,7 +88,7 @@ class Failure(NamedTuple):
     @property
     def withheld(self) -> bool:
         """Whether it is or was withheld: only then it failed, and did not just meet a bad network."""
-        return self.step >= Step.FOR_A_DAY
+        return self.stage >= FailureStage.FOR_A_DAY
 
     @property
     def attempts(self) -> int:
@@ -96,16 +96,16 @@ class Failure(NamedTuple):
         if self.cause in STARTS:
             return 1
         if not self.withheld:
-            return int(self.step)
+            return int(self.stage)
         first = 2 if self.cause in CERTAIN else 3
-        return first + max(self.step - Step.FOR_A_DAY, 0) % (Step.FOR_GOOD - Step.FOR_A_DAY)
+        return first + max(self.stage - FailureStage.FOR_A_DAY, 0) % (FailureStage.FOR_GOOD - FailureStage.FOR_A_DAY)
 
     @property
     def until(self) -> float | None:
         """Until when it is withheld, in seconds since the epoch; 0 where it is not, None for good."""
-        if self.step is Step.FOR_GOOD:
+        if self.stage is FailureStage.FOR_GOOD:
             return None
-        days = _DAYS.get(self.step)
+        days = _DAYS.get(self.stage)
         return 0.0 if days is None else float(HOURS_BEGIN + self.hour * HOUR_SECONDS + days * DAY_SECONDS)
 
 

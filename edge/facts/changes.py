@@ -6,8 +6,8 @@ A change names things; hashes are made where it is applied. It travels between p
 import msgspec
 
 from edge.domain.attempts import (
+    FailureReport,
     Ours,
-    Report,
     choose_channel,
     lift,
     never,
@@ -99,7 +99,7 @@ def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours 
         case Offered(version=version, ran=ran, mark=mark):
             return note_offer(facts, name_hash(version), now, ran_of(ran), mark)
         case Failed(version=version, action=action, age=age, dead=dead):
-            return note_failure(facts, Report(version, CAUSES[action], age, dead), now, ours)
+            return note_failure(facts, FailureReport(version, CAUSES[action], age, dead), now, ours)
         case Downloaded(version=version):
             return note_download(facts, name_hash(version))
         case Installed(version=version):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from edge.domain.facts import DAY_SECONDS, NAMES_LIMIT, Cause, DeviceFacts, Failure, Step, hour_of
+from edge.domain.facts import DAY_SECONDS, NAMES_LIMIT, Cause, DeviceFacts, Failure, FailureStage, hour_of
 
 PAGE_BYTES = 4096
 SLOT_BYTES = 64
@@ -88,4 +88,4 @@ def _read(slot: bytes) -> OldSlot:
 
 
 def _failed(bundle: int, day: int) -> Failure:
-    return Failure(bundle, Step.FOR_GOOD, Cause.UPDATE_FAIL, hour=hour_of(day * DAY_SECONDS))
+    return Failure(bundle, FailureStage.FOR_GOOD, Cause.UPDATE_FAIL, hour=hour_of(day * DAY_SECONDS))

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from xxhash import xxh3_128_digest
 
-from edge.domain.facts import NAMES_LIMIT, NO_FACTS, Cause, DeviceFacts, Failure, Latest, Step
+from edge.domain.facts import NAMES_LIMIT, NO_FACTS, Cause, DeviceFacts, Failure, FailureStage, Latest
 
 FACTS_FORMAT = 2
 PAGE_BYTES = 4096
@@ -30,9 +30,9 @@ _CHECKSUM = struct.Struct("<I")
 _FORGOT = struct.Struct("<H")
 _SLOT = struct.Struct("<12s6Q4H")
 _WORDS = struct.Struct("<12x6Q4H4x").unpack
-# Of a failure, in 32 bits: hour 19, mark 6, cause 4, step 3. The low half stands beside the name and is never 0.
-_STEP, _CAUSE, _MARK = 7, 15, 63
-_STEPS = (None, *Step)
+# Of a failure, in 32 bits: hour 19, mark 6, cause 4, stage 3. The low half stands beside the name and is never 0.
+_STAGE, _CAUSE, _MARK = 7, 15, 63
+_STAGES = (None, *FailureStage)
 _CAUSES = (None, *Cause)
 _new = tuple.__new__
 WHOLE = 0x2144DF1C  # the CRC-32 of any bytes followed by their CRC-32
@@ -86,7 +86,7 @@ def tag_of(key: bytes) -> int:
 
 def encode_slot(key: bytes, facts: DeviceFacts, day: int) -> bytes:
     """`day`: when the device was last heard of, in days since the epoch."""
-    details = [each.hour << 13 | each.mark << 7 | each.cause << 3 | each.step for each in facts.failures]
+    details = [each.hour << 13 | each.mark << 7 | each.cause << 3 | each.stage for each in facts.failures]
     names = [each.bundle << 16 | detail & 0xFFFF for each, detail in zip(facts.failures, details, strict=True)]
     names += [name << 16 for name in facts.offered]
     names += [0] * (NAMES_LIMIT - len(names))
@@ -150,5 +150,5 @@ def worth(slot: bytes) -> tuple[bool, int]:
 
 def _failure(name: int, half: int) -> Failure:
     detail = half << 16 | name & 0xFFFF
-    step, cause = _STEPS[detail & _STEP], _CAUSES[detail >> 3 & _CAUSE]
-    return _new(Failure, (name >> 16, step, cause, detail >> 7 & _MARK, detail >> 13))
+    stage, cause = _STAGES[detail & _STAGE], _CAUSES[detail >> 3 & _CAUSE]
+    return _new(Failure, (name >> 16, stage, cause, detail >> 7 & _MARK, detail >> 13))

@@ -1,4 +1,4 @@
-"""`/channel_self`: a request of any of its four verbs to a `ChannelRequest`, an outcome to bytes (device-protocol §3).
+"""`/channel_self`: requests to `ChannelSelfRequest`, outcomes to bytes (device-protocol §3).
 
 iOS decodes strictly: texts are texts, `allowSet` is a boolean, `id` an integer, and no answer has a null. Every answer
 but a malformed request's is HTTP 200; `unset`, which makes a plugin drop its own choice, is never sent. The Electron
@@ -11,17 +11,17 @@ from typing import Any
 
 from edge.domain.decision.channel_choice import (
     Allowed,
-    ChannelRequest,
+    ChannelSelfOutcome,
+    ChannelSelfReason,
+    ChannelSelfRefused,
+    ChannelSelfRequest,
+    ChannelSelfVerb,
     Default,
     Forget,
     Listed,
-    Outcome,
     Overridden,
-    Refusal,
-    Refused,
     Store,
     Unchanged,
-    Verb,
 )
 from edge.domain.errors import Invalid
 from edge.domain.model import AppId, Channel, ChannelName, Platform, parse_app_id, parse_device_id
@@ -31,7 +31,7 @@ from edge.wire.capabilities import capability, platform_of
 from edge.wire.fields import (
     INSTALL_SOURCE_LIMIT,
     KEY_ID_LIMIT,
-    Rule,
+    FieldRule,
     Schema,
     app_id_rule,
     boolean_rule,
@@ -41,14 +41,19 @@ from edge.wire.fields import (
     text_rule,
 )
 
-VERBS = {"POST": Verb.SET, "PUT": Verb.GET, "DELETE": Verb.UNSET, "GET": Verb.LIST}
+VERBS = {
+    "POST": ChannelSelfVerb.SET,
+    "PUT": ChannelSelfVerb.GET,
+    "DELETE": ChannelSelfVerb.UNSET,
+    "GET": ChannelSelfVerb.LIST,
+}
 CHANNEL_NUMBER_LIMIT = 2**31  # numbers below it are integers wherever a plugin's app may put them
 
 _BOOLEANS = {"true": True, "false": False}
 _BOOLEAN_FIELDS = ("is_emulator", "is_prod")
 
 
-def parse_channel_request(method: str, body: bytes, query: Sequence[tuple[str, str]]) -> ChannelRequest:
+def parse_channel_request(method: str, body: bytes, query: Sequence[tuple[str, str]]) -> ChannelSelfRequest:
     """`query` in its order, decoded. POST and PUT read the body, GET the query, DELETE both: the body wins, either is
     enough (HTTP stacks of old plugins lose the body of a DELETE, device-protocol §3.1).
 
@@ -58,17 +63,17 @@ def parse_channel_request(method: str, body: bytes, query: Sequence[tuple[str, s
     which decides nothing here, may be any text or missing (device-protocol §1.3.1).
     """
     match VERBS.get(method):
-        case Verb.SET | Verb.GET as verb:
+        case ChannelSelfVerb.SET | ChannelSelfVerb.GET as verb:
             return _request_of(verb, checked_fields(read_json(body, BODY_LIMIT_BYTES), _BODY_SCHEMA))
-        case Verb.UNSET:
-            return _request_of(Verb.UNSET, checked_fields(_both(body, query), _DELETE_SCHEMA))
-        case Verb.LIST:
-            return _request_of(Verb.LIST, checked_fields(_query_fields(query), _LIST_SCHEMA))
+        case ChannelSelfVerb.UNSET:
+            return _request_of(ChannelSelfVerb.UNSET, checked_fields(_both(body, query), _DELETE_SCHEMA))
+        case ChannelSelfVerb.LIST:
+            return _request_of(ChannelSelfVerb.LIST, checked_fields(_query_fields(query), _LIST_SCHEMA))
         case _:
             raise WireError(405, "method_not_allowed", "Method not allowed")
 
 
-def encode_channel_answer(outcome: Outcome, request: ChannelRequest) -> bytes:
+def encode_channel_answer(outcome: ChannelSelfOutcome, request: ChannelSelfRequest) -> bytes:
     """The body of a 200. What an outcome says to store has to be stored before."""
     electron = request.platform is Platform.ELECTRON
     match outcome:
@@ -85,11 +90,11 @@ def encode_channel_answer(outcome: Outcome, request: ChannelRequest) -> bytes:
             numbers = channel_numbers(names)
             entries = [_listed(channel, numbers[channel.name]) for channel in channels]
             return encode_json({"channels": entries} if electron else entries)
-        case Refused(reason, channel):
+        case ChannelSelfRefused(reason, channel):
             return _refusal(_refused(reason, channel, request.app), electron)
 
 
-def encode_too_many(request: ChannelRequest) -> bytes:
+def encode_too_many(request: ChannelSelfRequest) -> bytes:
     """The body of a 200 for whoever asks in a loop: never a 429, which silences checks and reports too (§1.9).
 
     Every release hands it to its app as a failed call and nothing more.
@@ -122,8 +127,8 @@ def _may_set_member(electron: bool) -> str:
     return "allow_set" if electron else "allowSet"
 
 
-def _refused(reason: Refusal, channel: str, app: AppId) -> dict[str, object]:
-    if reason is Refusal.UNKNOWN_APP:
+def _refused(reason: ChannelSelfReason, channel: str, app: AppId) -> dict[str, object]:
+    if reason is ChannelSelfReason.UNKNOWN_APP:
         return {"error": reason.code, "kind": "blocked"}  # the bytes of device-protocol §10
     answer: dict[str, object] = {"error": reason.code, "message": reason.message}
     return answer | {"channel": channel, "app_id": app} if channel else answer
@@ -134,13 +139,13 @@ def _refusal(answer: dict[str, object], electron: bool) -> bytes:
     return encode_json({"status": "error"} | answer if electron else answer)
 
 
-def _request_of(verb: Verb, fields: dict[str, Any]) -> ChannelRequest:
+def _request_of(verb: ChannelSelfVerb, fields: dict[str, Any]) -> ChannelSelfRequest:
     plugin_version = fields.get("plugin_version", "")
     platform = platform_of(Platform(fields["platform"]), plugin_version)
     if platform is Platform.ELECTRON:
         verb = _verb_of_electron(verb, fields.get("action"))
     device = fields.get("device_id")
-    return ChannelRequest(
+    return ChannelSelfRequest(
         verb=verb,
         app=parse_app_id(fields["app_id"]),
         device=parse_device_id(device) if device else None,
@@ -154,11 +159,11 @@ def _request_of(verb: Verb, fields: dict[str, Any]) -> ChannelRequest:
     )
 
 
-def _verb_of_electron(verb: Verb, action: object) -> Verb:
+def _verb_of_electron(verb: ChannelSelfVerb, action: object) -> ChannelSelfVerb:
     """Electron has two methods and an `action` for its four calls (device-protocol §3.8)."""
-    if verb is Verb.SET and action == "unset":
-        return Verb.UNSET
-    return Verb.GET if verb is Verb.LIST and action != "list" else verb
+    if verb is ChannelSelfVerb.SET and action == "unset":
+        return ChannelSelfVerb.UNSET
+    return ChannelSelfVerb.GET if verb is ChannelSelfVerb.LIST and action != "list" else verb
 
 
 def _keeps_choice(platform: Platform, plugin_version: str) -> bool:
@@ -193,7 +198,7 @@ def _optional_device_rule(value: object) -> str:
     return "" if value == "" else device_id_rule(value)
 
 
-_OPTIONAL: dict[str, Rule] = {
+_OPTIONAL: dict[str, FieldRule] = {
     "is_emulator": boolean_rule,
     "is_prod": boolean_rule,
     "defaultChannel": text_rule("defaultChannel"),

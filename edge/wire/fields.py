@@ -18,7 +18,7 @@ CUSTOM_ID_LIMIT = 36  # characters; what /stats of the hosted service takes
 INSTALL_SOURCE_LIMIT = 64  # characters; device-protocol §1.3
 KEY_ID_LIMIT = 20  # characters; device-protocol §1.3
 
-Rule = Callable[[object], str]  # what is wrong with a value; empty when nothing is
+FieldRule = Callable[[object], str]  # what is wrong with a value; empty when nothing is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,8 @@ class Schema:
 
     code: str  # of what the rules refuse
     message: str
-    required: Mapping[str, tuple[str, Rule]]
-    optional: Mapping[str, Rule]
+    required: Mapping[str, tuple[str, FieldRule]]
+    optional: Mapping[str, FieldRule]
     may_be_empty: frozenset[str] = field(default_factory=frozenset)
     needs_device: bool = True
     needs_native: bool = True  # whether a native version is looked at before all rules
@@ -99,7 +99,7 @@ def boolean_rule(value: object) -> str:
     return "" if isinstance(value, bool) else "must be a boolean"
 
 
-def text_rule(label: str, limit: int | None = None) -> Rule:
+def text_rule(label: str, limit: int | None = None) -> FieldRule:
     """`limit` in characters; None where the body's own limit is enough."""
 
     def rule(value: object) -> str:

@@ -58,7 +58,7 @@ class Event(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}  # msgspec copies an empty default
 
 
-class Refusal(NamedTuple):
+class RefusedEvent(NamedTuple):
     """Why one event is not kept: the codes of device-protocol §1.3; `issue` says what is wrong with `field`."""
 
     code: str
@@ -71,12 +71,12 @@ class Report(NamedTuple):
     """One request's events. `results` has one entry an event sent, in order: None where it is among `events`."""
 
     events: tuple[Event, ...]
-    results: tuple[Refusal | None, ...]
+    results: tuple[RefusedEvent | None, ...]
     batch: bool
 
 
 class _Refused(Exception):
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: RefusedEvent) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
 
@@ -98,11 +98,11 @@ def parse_stats(body: bytes) -> Report:
     if app is None:
         return Report((), (), batch)
     parsed = [_parse_item(item, app) for item in items]
-    if not batch and isinstance(parsed[0], Refusal):
+    if not batch and isinstance(parsed[0], RefusedEvent):
         raise WireError(400, parsed[0].code, parsed[0].message, _more(parsed[0]))
     return Report(
         tuple(event for event in parsed if isinstance(event, Event)),
-        tuple(result if isinstance(result, Refusal) else None for result in parsed),
+        tuple(result if isinstance(result, RefusedEvent) else None for result in parsed),
         batch,
     )
 
@@ -142,7 +142,7 @@ def _app_of(item: Any) -> AppId | None:
         return None
 
 
-def _parse_item(item: dict[str, Any], app: AppId) -> Event | Refusal:
+def _parse_item(item: dict[str, Any], app: AppId) -> Event | RefusedEvent:
     try:
         return _event_of(item, app)
     except _Refused as refused:
@@ -172,12 +172,12 @@ def _event_of(item: dict[str, Any], app: AppId) -> Event:
 
 
 def _wrong(field: str, issue: str) -> _Refused:
-    return _Refused(Refusal("invalid_json_body", "Cannot parse body", field, issue))
+    return _Refused(RefusedEvent("invalid_json_body", "Cannot parse body", field, issue))
 
 
 def _device(given: object) -> DeviceId:
     if not given:
-        raise _Refused(Refusal("missing_device_id", "Cannot find device_id"))
+        raise _Refused(RefusedEvent("missing_device_id", "Cannot find device_id"))
     try:
         return parse_device_id(given if isinstance(given, str) else "")
     except Invalid as error:
@@ -251,7 +251,7 @@ def _metadata_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _result(index: int, refusal: Refusal | None) -> dict[str, object]:
+def _result(index: int, refusal: RefusedEvent | None) -> dict[str, object]:
     if refusal is None:
         return {"status": "ok", "index": index}
     result: dict[str, object] = {"status": "error", "error": refusal.code, "message": refusal.message, "index": index}
@@ -259,5 +259,5 @@ def _result(index: int, refusal: Refusal | None) -> dict[str, object]:
     return result | {"moreInfo": more} if more else result
 
 
-def _more(refusal: Refusal) -> dict[str, object]:
+def _more(refusal: RefusedEvent) -> dict[str, object]:
     return {"parseResult": [{"field": refusal.field, "message": refusal.issue}]} if refusal.field else {}

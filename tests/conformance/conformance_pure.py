@@ -9,7 +9,7 @@ from conformance_cases import BASE, OTHER_APP, Answer, Case, Exchange, Request, 
 from conformance_states import blobs, changes_of, contents, event_faults, fact_changes, stored_faults
 
 from edge.domain.changes.apply import apply
-from edge.domain.decision.channel_choice import ChannelRequest, Forget, Store, decide_choice
+from edge.domain.decision.channel_choice import ChannelSelfRequest, Forget, Store, decide_choice
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Offer, unserved
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
@@ -123,7 +123,7 @@ class PureNode:
         self.events += known
         return encode_stats_answer(report)
 
-    def _choose(self, asked: ChannelRequest) -> Answer:
+    def _choose(self, asked: ChannelSelfRequest) -> Answer:
         if not self.limits.admit(asked, PEER.prefix, NOW):
             return Answer(200, JSON, encode_too_many(asked))
         snapshot = self.snapshots.get(asked.app)
@@ -132,7 +132,7 @@ class PureNode:
             self.record(Chose(asked.app, asked.device, outcome.channel if isinstance(outcome, Store) else ""))
         return Answer(200, JSON, encode_channel_answer(outcome, asked))
 
-    def _chosen(self, snapshot: AppSnapshot | None, asked: ChannelRequest) -> ChannelName | None:
+    def _chosen(self, snapshot: AppSnapshot | None, asked: ChannelSelfRequest) -> ChannelName | None:
         if snapshot is None or asked.device is None:
             return None
         stored = self.facts_of(asked.app, asked.device).channel

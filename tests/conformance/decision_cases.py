@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 from factories import a_manifest, failed
 
-from edge.domain.attempts import Report, note_failure, note_offer
+from edge.domain.attempts import FailureReport, note_failure, note_offer
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, Command
-from edge.domain.decision.explain import Step as Shown
+from edge.domain.decision.explain import ExplainedStep as Shown
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuiltin
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
@@ -209,7 +209,7 @@ def _after_downloads(
     at = now - raw["hours_ago"] * HOUR_SECONDS
     for number, action in enumerate(raw["reports"], 1):
         moment = at - (len(raw["reports"]) - number) * (7 * DAY_SECONDS + 2 * HOUR_SECONDS)
-        facts = note_failure(note_offer(facts, named, moment, 0, mark), Report("", CAUSES[action]), moment)
+        facts = note_failure(note_offer(facts, named, moment, 0, mark), FailureReport("", CAUSES[action]), moment)
     return facts
 
 

@@ -6,7 +6,7 @@ from decision_cases import Asked
 
 from edge.domain.buckets import bucket_of
 from edge.domain.decision.decide import chosen, resolve
-from edge.domain.decision.outcomes import Held, Reason
+from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES
 from edge.domain.decision.targets import CompiledChannel, RolloutRoute, Route, pick
 from edge.domain.model import Phase, Platform
@@ -31,13 +31,13 @@ CHOICES = (
     ("channel_stored_choice", "channel_segment"),
     ("channel_segment", "channel_default"),
     ("channel_default", "channel_public"),
-    (Held.WITHDRAWN.code, "experiment"),
+    (HoldReason.WITHDRAWN.code, "experiment"),
     ("experiment", "rollout"),
     ("rollout", "what_comes_before"),
-    (Held.CONTROL_GROUP.code, "once_in"),
-    (Held.CONTROL_GROUP.code, Held.NOT_IN_SEGMENT.code),
-    (Held.NOT_IN_SEGMENT.code, Held.SHARE.code),
-    (Held.NOT_IN_SEGMENT.code, Held.PAUSED.code),
+    (HoldReason.CONTROL_GROUP.code, "once_in"),
+    (HoldReason.CONTROL_GROUP.code, HoldReason.NOT_IN_SEGMENT.code),
+    (HoldReason.NOT_IN_SEGMENT.code, HoldReason.SHARE.code),
+    (HoldReason.NOT_IN_SEGMENT.code, HoldReason.PAUSED.code),
 )
 
 _ENCRYPTED = {Reason.KEY_ID_MISMATCH.code, Reason.ENCRYPTION_UNSUPPORTED.code, Reason.KEY_ID_MISSING.code}
@@ -111,7 +111,7 @@ _VOICES: dict[str, Callable[[Asked], bool]] = {
     "channel_public": lambda given: given.check.platform in given.snapshot.public,
 }
 _TARGETS: dict[str, Callable[[CompiledChannel, Asked], bool]] = {
-    Held.WITHDRAWN.code: lambda on, given: on.withdrawn,
+    HoldReason.WITHDRAWN.code: lambda on, given: on.withdrawn,
     "experiment": lambda on, given: on.experiment.takes(given.check, given.facts),
     "rollout": lambda on, given: on.rollout.holds_back(given.check, given.facts, given.moment.proven) is None,
     "what_comes_before": lambda on, given: any(
@@ -130,13 +130,15 @@ def _out_of_share(routed: RolloutRoute, given: Asked) -> bool:
 
 
 _IN_A_ROLLOUT: dict[str, Callable[[RolloutRoute, Asked], bool]] = {
-    Held.CONTROL_GROUP.code: lambda routed, given: (
+    HoldReason.CONTROL_GROUP.code: lambda routed, given: (
         bucket_of(routed.group_salt, given.check.device) < routed.rollout.hold_out
     ),
     "once_in": lambda routed, given: given.check.version_name == routed.rollout.bundle,
-    Held.NOT_IN_SEGMENT.code: lambda routed, given: not any(only(given.check, given.facts) for only in routed.only),
-    Held.SHARE.code: _out_of_share,
-    Held.PAUSED.code: lambda routed, given: routed.rollout.phase is Phase.PAUSED,
+    HoldReason.NOT_IN_SEGMENT.code: lambda routed, given: (
+        not any(only(given.check, given.facts) for only in routed.only)
+    ),
+    HoldReason.SHARE.code: _out_of_share,
+    HoldReason.PAUSED.code: lambda routed, given: routed.rollout.phase is Phase.PAUSED,
 }
 _LAST: dict[str, Callable[[CompiledChannel, Route, Asked], bool]] = {
     "no_new_version_available": lambda on, route, given: given.check.version_name == route.version,

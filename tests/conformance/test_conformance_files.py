@@ -16,7 +16,7 @@ from conformance_cases import FOLDER, ROUTE_FILES, Case, Exchange, all_cases, di
 from conformance_pure import MOMENT, PureNode, Seen, node_of
 from factories import withheld
 
-from edge.domain.decision.channel_choice import Refusal
+from edge.domain.decision.channel_choice import ChannelSelfReason
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Reason
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES
@@ -319,7 +319,11 @@ def test_every_error_code_of_the_wire_is_answered():
         if isinstance(each.expect.get("json"), dict) and "error" in each.expect["json"]
     }
     said = {code for path in WIRE.glob("*.py") for code in error_codes(path.read_text())}
-    wanted = said | {refusal.code for refusal in Refusal} | {"not_found", "method_not_allowed", "too_many_requests"}
+    wanted = (
+        said
+        | {refusal.code for refusal in ChannelSelfReason}
+        | {"not_found", "method_not_allowed", "too_many_requests"}
+    )
     assert wanted - answered - BEYOND_VECTORS == set()
     assert not answered & BEYOND_VECTORS
 
@@ -327,7 +331,7 @@ def test_every_error_code_of_the_wire_is_answered():
 def error_codes(source: str) -> set[str]:
     """The codes that the source of a parser refuses with."""
     raised = re.findall(
-        r'(?:WireError|Refusal)\(\s*(?:\d+(?: if app else 400)?, )?(?:200 if app else 400, )?"([a-z_]+)"', source
+        r'(?:WireError|RefusedEvent)\(\s*(?:\d+(?: if app else 400)?, )?(?:200 if app else 400, )?"([a-z_]+)"', source
     )
     return {*raised, *re.findall(r'code="([a-z_]+)"', source), *re.findall(r'_device_schema\("([a-z_]+)"', source)}
 

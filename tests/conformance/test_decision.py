@@ -12,8 +12,8 @@ from decision_order import CHOICES, EXCLUSIVE, ORDER, holds
 from edge.domain.buckets import bucket_of, segment_salt
 from edge.domain.changes.commands import Command
 from edge.domain.decision.decide import resolve
-from edge.domain.decision.explain import Step, explain
-from edge.domain.decision.outcomes import Held, Reason
+from edge.domain.decision.explain import ExplainedStep, explain
+from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.domain.decision.targets import CompiledChannel
 from edge.domain.schedule.rollout import GRACE_SECONDS, next_step_at, step_at
 
@@ -24,7 +24,7 @@ BY_NAME = {case.name: case for case in all_cases()}
 class Walked(NamedTuple):
     given: Asked
     compiled: CompiledChannel | None
-    steps: list[Step]
+    steps: list[ExplainedStep]
     decides: frozenset[str]
 
     @property
@@ -113,7 +113,7 @@ def test_every_reason_stops_somebody_and_lets_somebody_pass():
 def test_every_outcome_is_answered():
     outcomes = {case.expect["outcome"] for case in all_cases()}
     assert outcomes == {"offer", "up_to_date", "revert_to_builtin", "blocked"}
-    assert {"up_to_date", *(held.code for held in Held)} == {
+    assert {"up_to_date", *(held.code for held in HoldReason)} == {
         case.expect["code"] for case in all_cases() if case.expect["outcome"] == "up_to_date"
     }
 
@@ -121,10 +121,10 @@ def test_every_outcome_is_answered():
 @pytest.mark.parametrize(
     ("held", "value", "wanted"),
     [
-        (Held.CONTROL_GROUP, "control group", bool),
-        (Held.NOT_IN_SEGMENT, "segments", bool),
-        (Held.PAUSED, "phase", "paused".__eq__),
-        (Held.SHARE, "phase", "running".__eq__),
+        (HoldReason.CONTROL_GROUP, "control group", bool),
+        (HoldReason.NOT_IN_SEGMENT, "segments", bool),
+        (HoldReason.PAUSED, "phase", "paused".__eq__),
+        (HoldReason.SHARE, "phase", "running".__eq__),
     ],
 )
 def test_every_reason_to_be_held_back_holds_somebody_and_lets_somebody_in(held, value, wanted):
@@ -134,7 +134,7 @@ def test_every_reason_to_be_held_back_holds_somebody_and_lets_somebody_in(held, 
 
 def test_bundles_that_do_not_concern_a_device_pass_it():
     seen = [(step, walked) for walked in walks() for step in walked.steps]
-    assert any(s.rule == Held.WITHDRAWN.code and s.outcome == "pass" and s.saw["withdrawn"] for s, _ in seen)
+    assert any(s.rule == HoldReason.WITHDRAWN.code and s.outcome == "pass" and s.saw["withdrawn"] for s, _ in seen)
     assert any(s.rule == "what_comes_before" and s.outcome == "pass" and w.given.facts.failures for s, w in seen)
 
 

@@ -4,11 +4,11 @@ import json
 
 from nothing_new import FILE, REASONS, RELEASES, encoded
 
-from edge.domain.decision.outcomes import Held, Reason
+from edge.domain.decision.outcomes import HoldReason, Reason
 
 # The moment decides about a window, and the address of a device about a share: `decision.json` has these. A lost
 # manifest is a fault of one node's, which no state of an app describes.
-ELSEWHERE = {Reason.OUTSIDE_WINDOW.code, Held.SHARE.code, Held.PAUSED.code, Reason.MANIFEST_LOST.code}
+ELSEWHERE = {Reason.OUTSIDE_WINDOW.code, HoldReason.SHARE.code, HoldReason.PAUSED.code, Reason.MANIFEST_LOST.code}
 
 
 def test_the_file_is_what_was_written_down():
@@ -16,7 +16,7 @@ def test_the_file_is_what_was_written_down():
 
 
 def test_every_reason_for_nothing_is_there():
-    codes = {"up_to_date"} | {reason.code for reason in Reason} | {held.code for held in Held}
+    codes = {"up_to_date"} | {reason.code for reason in Reason} | {held.code for held in HoldReason}
     assert {reason.code for reason in REASONS} == codes - ELSEWHERE
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edge.domain.attempts import (
     ATTEMPT_SECONDS,
-    Report,
+    FailureReport,
     choose_channel,
     lift,
     newly_withheld,
@@ -24,8 +24,8 @@ from edge.domain.facts import (
     Cause,
     DeviceFacts,
     Failure,
+    FailureStage,
     Latest,
-    Step,
     failure_of,
     forgot_until,
     hour_of,
@@ -62,7 +62,7 @@ class Phone:
     def said(
         self, action: str, version: str = "", age: float = 0.0, *, dead: bool = False, ours: bool = False
     ) -> "Phone":
-        report = Report(version, CAUSES[action], age, dead)
+        report = FailureReport(version, CAUSES[action], age, dead)
         return self._take(note_failure(self.facts, report, self.now, lambda bundle, since: ours))
 
     def failed(self, *actions: str) -> "Phone":
@@ -79,40 +79,40 @@ class Phone:
         self.now += seconds
         return self
 
-    def step(self, version: str = V) -> Step | None:
+    def stage(self, version: str = V) -> FailureStage | None:
         failure = failure_of(self.facts, name_hash(version))
-        return failure.step if failure else None
+        return failure.stage if failure else None
 
 
 ONE, TWO, THREE = ("download_fail",), ("download_fail",) * 2, ("download_fail",) * 3
 
 
 @pytest.mark.parametrize(
-    ("attempts", "step"),
+    ("attempts", "stage"),
     [
         ((), None),
-        (ONE, Step.FAILED_ONCE),
-        (TWO, Step.FAILED_TWICE),
-        (THREE, Step.FOR_A_DAY),
-        (("checksum_fail",), Step.FAILED_ONCE),
+        (ONE, FailureStage.FAILED_ONCE),
+        (TWO, FailureStage.FAILED_TWICE),
+        (THREE, FailureStage.FOR_A_DAY),
+        (("checksum_fail",), FailureStage.FAILED_ONCE),
         *[
-            (attempts, Step.FOR_A_DAY)
+            (attempts, FailureStage.FOR_A_DAY)
             for sure in ("decrypt_fail", "checksum_fail", "unzip_fail", "checksum_required", "session_key_required")
             for attempts in ((sure, "download_fail"), ("download_fail", sure))
         ],
         *[
-            ((unsure, unsure), Step.FAILED_TWICE)
+            ((unsure, unsure), FailureStage.FAILED_TWICE)
             for unsure in ("finish_download_fail", "manifest_path_fail", "download_manifest_checksum_fail")
         ],
-        (("update_fail",), Step.FOR_GOOD),
-        (("set_fail",), Step.FOR_GOOD),
+        (("update_fail",), FailureStage.FOR_GOOD),
+        (("set_fail",), FailureStage.FOR_GOOD),
     ],
 )
-def test_how_many_attempts_withhold(attempts, step):
+def test_how_many_attempts_withhold(attempts, stage):
     phone = Phone()
     for action in attempts:
         phone.offered().said(action, V)
-    assert phone.step() is step
+    assert phone.stage() is stage
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_how_many_attempts_withhold(attempts, step):
 )
 def test_an_attempt_is_within_an_hour_of_its_offer(after, counts):
     facts = note_offer(NO_FACTS, name_hash(V), NOW)
-    after_it = note_failure(facts, Report(V, Cause.CHECKSUM_FAIL), NOW + after)
+    after_it = note_failure(facts, FailureReport(V, Cause.CHECKSUM_FAIL), NOW + after)
     assert (failure_of(after_it, name_hash(V)) is not None) is counts
 
 
@@ -141,7 +141,7 @@ def test_an_attempt_is_within_an_hour_of_its_offer(after, counts):
 )
 def test_the_age_of_an_event_says_which_offer_it_is_about(received_after, age, counts):
     facts = note_offer(NO_FACTS, name_hash(V), NOW)
-    report = Report(V, Cause.CHECKSUM_FAIL, age)
+    report = FailureReport(V, Cause.CHECKSUM_FAIL, age)
     assert (note_failure(facts, report, NOW + received_after).failures != ()) is counts
 
 
@@ -149,43 +149,45 @@ def test_the_age_of_an_event_says_which_offer_it_is_about(received_after, age, c
     ("named", "counts"), [("", True), (V, True), (RAN, True), (W, False), ("builtin", False), ("1.0.2", False)]
 )
 def test_a_report_names_the_offered_one_what_runs_or_nothing(named, counts):
-    assert (Phone().offered().said("checksum_fail", named).step() is not None) is counts
+    assert (Phone().offered().said("checksum_fail", named).stage() is not None) is counts
 
 
-@pytest.mark.parametrize(("ours", "step"), [(True, None), (False, Step.FAILED_ONCE)])
-def test_what_this_node_failed_itself_counts_for_nothing(ours, step):
-    assert Phone().offered().said("download_fail", ours=ours).step() is step
+@pytest.mark.parametrize(("ours", "stage"), [(True, None), (False, FailureStage.FAILED_ONCE)])
+def test_what_this_node_failed_itself_counts_for_nothing(ours, stage):
+    assert Phone().offered().said("download_fail", ours=ours).stage() is stage
 
 
 def test_after_an_outage_of_ours_the_next_offer_counts_by_itself():
     phone = Phone().offered().said("download_fail", ours=True).offered()
     assert latest_of(phone.facts).at == NOW + 2 * MINUTE
-    assert phone.said("download_fail").step() is Step.FAILED_ONCE
+    assert phone.said("download_fail").stage() is FailureStage.FAILED_ONCE
 
 
 def test_many_events_of_one_attempt_count_once():
     phone = Phone().failed("download_fail", "finish_download_fail", "download_fail", "decrypt_fail")
     assert phone.facts.failures == (
-        Failure(name_hash(V), Step.FAILED_ONCE, Cause.DECRYPT_FAIL, MARK, hour_of(NOW + MINUTE)),
+        Failure(name_hash(V), FailureStage.FAILED_ONCE, Cause.DECRYPT_FAIL, MARK, hour_of(NOW + MINUTE)),
     )
 
 
 def test_an_attempt_that_names_its_certain_cause_late_withholds_all_the_same():
     phone = Phone().failed("download_fail").failed("download_fail")
-    assert phone.step() is Step.FAILED_TWICE
-    assert phone.said("decrypt_fail").step() is Step.FOR_A_DAY
-    assert phone.said("decrypt_fail").said("download_fail").step() is Step.FOR_A_DAY
+    assert phone.stage() is FailureStage.FAILED_TWICE
+    assert phone.said("decrypt_fail").stage() is FailureStage.FOR_A_DAY
+    assert phone.said("decrypt_fail").said("download_fail").stage() is FailureStage.FOR_A_DAY
 
 
 def test_a_certain_cause_is_not_covered_by_a_vague_one():
     phone = Phone().failed("checksum_fail", "download_fail").failed("download_fail")
-    assert [(each.step, each.cause) for each in phone.facts.failures] == [(Step.FOR_A_DAY, Cause.CHECKSUM_FAIL)]
+    assert [(each.stage, each.cause) for each in phone.facts.failures] == [
+        (FailureStage.FOR_A_DAY, Cause.CHECKSUM_FAIL)
+    ]
 
 
 @pytest.mark.parametrize("between", [lambda phone: phone, lambda phone: phone.said("download_fail")])
 def test_reports_without_a_new_offer_are_of_the_attempt_before(between):
     phone = between(Phone().failed("download_fail")).later(10 * MINUTE).said("download_fail").later(DAY)
-    assert phone.said("download_fail").step() is Step.FAILED_ONCE
+    assert phone.said("download_fail").stage() is FailureStage.FAILED_ONCE
 
 
 def test_a_report_without_any_offer_counts_for_nothing():
@@ -199,31 +201,31 @@ def test_a_check_is_written_once_for_each_offer_and_each_failure():
         phone.offered().later(5 * HOUR)
     assert phone.writes == 1
     phone.said("download_fail")  # nobody knows which of the offers it is about
-    assert (phone.writes, phone.step()) == (2, None)
+    assert (phone.writes, phone.stage()) == (2, None)
     for expected in (4, 6, 8):
         for _ in range(10):
             phone.offered().later(MINUTE)
         phone.said("download_fail").said("download_fail")
         assert phone.writes == expected
-    assert phone.step() is Step.FOR_A_DAY
+    assert phone.stage() is FailureStage.FOR_A_DAY
 
 
 def test_another_report_does_not_close_an_attempt():
     phone = Phone().offered().said("download_fail", W).said("checksum_fail", V)
-    assert phone.step() is Step.FAILED_ONCE
+    assert phone.stage() is FailureStage.FAILED_ONCE
 
 
 def test_a_channels_choice_in_between_changes_nothing():
     phone = Phone().failed("download_fail")
     phone.facts = choose_channel(phone.facts, 7)
-    assert phone.failed("download_fail").failed("download_fail").step() is Step.FOR_A_DAY
+    assert phone.failed("download_fail").failed("download_fail").stage() is FailureStage.FOR_A_DAY
     assert phone.facts.channel == 7
 
 
 def test_attempts_of_one_bundle_are_counted_on_after_another_one():
     phone = Phone().failed("download_fail").failed("download_fail").offered(W).said("download_fail").offered(V)
-    assert (phone.step(V), phone.step(W)) == (Step.FAILED_TWICE, Step.FAILED_ONCE)
-    assert phone.said("download_fail").step(V) is Step.FOR_A_DAY
+    assert (phone.stage(V), phone.stage(W)) == (FailureStage.FAILED_TWICE, FailureStage.FAILED_ONCE)
+    assert phone.said("download_fail").stage(V) is FailureStage.FOR_A_DAY
 
 
 # --- downloaded well ---
@@ -234,20 +236,23 @@ def test_checks_that_fail_after_a_download_are_about_nothing_and_write_nothing()
     assert phone.writes == 2
     for _ in range(20):
         phone.offered().said("download_fail", RAN).downloaded().later(HOUR)
-    assert (phone.writes, phone.step()) == (2, None)
+    assert (phone.writes, phone.stage()) == (2, None)
 
 
 def test_a_download_after_a_failed_one_is_as_good():
     phone = Phone().failed("download_fail").downloaded()
     for _ in range(5):
         phone.offered().said("download_fail", RAN)
-    assert phone.step() is Step.FAILED_ONCE
+    assert phone.stage() is FailureStage.FAILED_ONCE
 
 
 def test_a_later_offer_counts_by_itself():
-    assert Phone().offered().downloaded().offered(W).offered().said("download_fail", RAN).step() is Step.FAILED_ONCE
+    assert (
+        Phone().offered().downloaded().offered(W).offered().said("download_fail", RAN).stage()
+        is FailureStage.FAILED_ONCE
+    )
     changed = Phone().offered().downloaded().offered(mark=MARK + 1).said("download_fail", RAN)
-    assert changed.step() is Step.FAILED_ONCE
+    assert changed.stage() is FailureStage.FAILED_ONCE
 
 
 @pytest.mark.parametrize("named", [V, RAN, ""])
@@ -255,21 +260,21 @@ def test_what_is_unpacked_in_vain_after_its_download_fails(named):
     phone = Phone()
     for _ in range(2):
         phone.offered().downloaded().said("unzip_fail", named).said("download_fail", RAN)
-    assert phone.step() is Step.FOR_A_DAY
+    assert phone.stage() is FailureStage.FOR_A_DAY
 
 
 def test_a_certain_cause_of_another_known_bundle_is_not_about_what_was_downloaded():
-    assert Phone().offered(W).offered().downloaded().said("unzip_fail", W).step() is None
+    assert Phone().offered(W).offered().downloaded().said("unzip_fail", W).stage() is None
 
 
 def test_a_start_fails_after_its_download():
-    assert Phone().offered().downloaded().later(30 * DAY).said("update_fail", V).step() is Step.FOR_GOOD
+    assert Phone().offered().downloaded().later(30 * DAY).said("update_fail", V).stage() is FailureStage.FOR_GOOD
 
 
 def test_a_download_of_what_was_not_offered_last_changes_nothing():
     assert Phone().downloaded().facts == NO_FACTS
     phone = Phone().offered(W).offered().downloaded(W)
-    assert phone.writes == 2 and phone.said("download_fail", RAN).step() is Step.FAILED_ONCE
+    assert phone.writes == 2 and phone.said("download_fail", RAN).stage() is FailureStage.FAILED_ONCE
 
 
 # --- withheld, and tried again ---
@@ -290,24 +295,26 @@ def test_it_is_tried_again_after_longer_and_longer(waits, tried):
 def test_an_offer_that_crossed_the_report_does_not_lift_it():
     for phone in (Phone().failed("update_fail"), Phone().failed(*ONE)):
         phone.facts = note_failure(
-            note_offer(phone.facts, name_hash(V), phone.now, 0, MARK), Report(V, Cause.UPDATE_FAIL), phone.now
+            note_offer(phone.facts, name_hash(V), phone.now, 0, MARK), FailureReport(V, Cause.UPDATE_FAIL), phone.now
         )
-        assert phone.offered().step() is Step.FOR_GOOD
+        assert phone.offered().stage() is FailureStage.FOR_GOOD
 
 
 def test_what_does_not_start_is_never_offered_again_and_no_download_changes_it():
     phone = Phone().failed("update_fail").later(1_000 * DAY).failed("checksum_fail").failed("checksum_fail")
-    assert phone.facts.failures == (Failure(name_hash(V), Step.FOR_GOOD, Cause.UPDATE_FAIL, 0, hour_of(NOW + MINUTE)),)
+    assert phone.facts.failures == (
+        Failure(name_hash(V), FailureStage.FOR_GOOD, Cause.UPDATE_FAIL, 0, hour_of(NOW + MINUTE)),
+    )
 
 
 def test_a_start_can_fail_after_downloads_did_and_long_after_its_offer():
     phone = Phone().failed("download_fail").offered().offered(W).later(30 * DAY)
-    assert phone.said("update_fail", V).step() is Step.FOR_GOOD
+    assert phone.said("update_fail", V).stage() is FailureStage.FOR_GOOD
     assert last_offered(phone.facts) == name_hash(W)
 
 
 def test_a_start_counts_whatever_the_devices_clock_says():
-    assert Phone().offered().said("update_fail", V, age=9 * DAY).step() is Step.FOR_GOOD
+    assert Phone().offered().said("update_fail", V, age=9 * DAY).stage() is FailureStage.FOR_GOOD
 
 
 def test_a_start_needs_its_name():
@@ -319,9 +326,9 @@ def test_on_ios_a_manifest_that_failed_is_dead():
     phone = Phone()
     for _ in range(3):
         phone.offered().said("download_fail", RAN, dead=True)
-    assert phone.step() is Step.FOR_GOOD
+    assert phone.stage() is FailureStage.FOR_GOOD
     late = Phone().failed("download_fail").failed("download_fail").said("checksum_fail", dead=True)
-    assert late.step() is Step.FOR_GOOD
+    assert late.stage() is FailureStage.FOR_GOOD
 
 
 # --- forgetting ---
@@ -334,7 +341,7 @@ def test_what_is_installed_after_all_begins_from_the_beginning(attempts):
         phone.failed("download_fail")
     phone.facts = note_install(phone.facts, name_hash(V))
     assert (phone.facts.failures, phone.facts.offered, last_offered(phone.facts)) == ((), (name_hash(V),), name_hash(V))
-    assert phone.said("update_fail", V).step() is Step.FOR_GOOD
+    assert phone.said("update_fail", V).stage() is FailureStage.FOR_GOOD
 
 
 def test_an_installation_excuses_no_failed_start_and_no_other_bundle():
@@ -351,11 +358,11 @@ def test_a_device_that_has_changed_begins_from_the_beginning(attempts):
         phone.failed("download_fail")
     phone.offered(mark=MARK + 1)
     assert (phone.facts.failures, phone.facts.offered) == ((), (name_hash(V),))
-    assert phone.said("checksum_fail").step() is Step.FAILED_ONCE
+    assert phone.said("checksum_fail").stage() is FailureStage.FAILED_ONCE
 
 
 def test_a_changed_device_does_not_get_what_does_not_start():
-    assert Phone().failed("update_fail").offered(mark=MARK + 1).step() is Step.FOR_GOOD
+    assert Phone().failed("update_fail").offered(mark=MARK + 1).stage() is FailureStage.FOR_GOOD
 
 
 def test_a_lifted_bundle_may_be_offered_and_fail_again():
@@ -364,7 +371,7 @@ def test_a_lifted_bundle_may_be_offered_and_fail_again():
     assert (phone.facts.failures, phone.facts.offered, last_offered(phone.facts)) == ((), (), 0)
     assert lift(phone.facts, name_hash(V)) == phone.facts
     assert phone.said("update_fail", V).facts.failures == ()
-    assert phone.failed("checksum_fail").failed("checksum_fail").step() is Step.FOR_A_DAY
+    assert phone.failed("checksum_fail").failed("checksum_fail").stage() is FailureStage.FOR_A_DAY
 
 
 def test_lifting_the_latest_offer_leaves_no_other_one_in_its_place():
@@ -397,7 +404,7 @@ def test_attempts_make_room_before_what_is_withheld():
 
 def test_the_latest_offer_is_counted_on_although_three_others_are_withheld():
     phone = fails_for_good("1.0.1", "1.0.2", "1.0.3")
-    assert phone.failed("download_fail").failed("checksum_fail").step() is Step.FOR_A_DAY
+    assert phone.failed("download_fail").failed("checksum_fail").stage() is FailureStage.FOR_A_DAY
     assert forgot_until(phone.facts) > 0
 
 
@@ -410,7 +417,7 @@ def test_the_oldest_offers_make_room():
 
 def test_what_a_change_made_withheld_is_said_once():
     first = Phone().failed("checksum_fail").offered().facts
-    second = note_failure(first, Report("", Cause.DOWNLOAD_FAIL), NOW + 4 * MINUTE)
+    second = note_failure(first, FailureReport("", Cause.DOWNLOAD_FAIL), NOW + 4 * MINUTE)
     third = Phone().failed("checksum_fail").failed("download_fail").later(2 * DAY).failed("download_fail").facts
     assert newly_withheld(first, second) == second.failures[0]
     assert newly_withheld(second, third) is None
@@ -442,9 +449,9 @@ def test_facts_always_fit_and_only_offered_bundles_fail(events):
                 if failure_of(facts, bundle) is None:
                     assert last_offered(facts) == bundle and bundle in facts.offered
             case "fail":
-                facts = note_failure(facts, Report("", Cause.CHECKSUM_FAIL), now)
+                facts = note_failure(facts, FailureReport("", Cause.CHECKSUM_FAIL), now)
             case "start":
-                facts = note_failure(facts, Report(version, Cause.UPDATE_FAIL), now)
+                facts = note_failure(facts, FailureReport(version, Cause.UPDATE_FAIL), now)
             case "lift":
                 facts = lift(facts, bundle)
                 assert failure_of(facts, bundle) is None
@@ -468,7 +475,10 @@ def test_facts_always_fit_and_only_offered_bundles_fail(events):
 def test_an_unknown_latest_offer_is_too_old_for_any_report():
     """What the previous format knew has no times: the first report closes the offer, the next one counts."""
     facts = DeviceFacts(offered=(name_hash(V),))
-    closed = note_failure(facts, Report(V, Cause.CHECKSUM_FAIL), NOW)
+    closed = note_failure(facts, FailureReport(V, Cause.CHECKSUM_FAIL), NOW)
     assert closed == facts._replace(latest=Latest(counted=True).packed())
     offered = note_offer(closed, name_hash(V), NOW + MINUTE)
-    assert failure_of(note_failure(offered, Report(V, Cause.CHECKSUM_FAIL), NOW + 2 * MINUTE), name_hash(V)) is not None
+    assert (
+        failure_of(note_failure(offered, FailureReport(V, Cause.CHECKSUM_FAIL), NOW + 2 * MINUTE), name_hash(V))
+        is not None
+    )

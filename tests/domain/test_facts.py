@@ -17,8 +17,8 @@ from edge.domain.facts import (
     Cause,
     DeviceFacts,
     Failure,
+    FailureStage,
     Latest,
-    Step,
     awaits,
     day_of,
     forgot_until,
@@ -110,49 +110,49 @@ AT = HOURS_BEGIN + HOUR * HOUR_SECONDS
 
 
 @pytest.mark.parametrize(
-    ("step", "after_days", "withheld"),
+    ("stage", "after_days", "withheld"),
     [
-        (Step.FAILED_ONCE, 0, False),
-        (Step.FAILED_TWICE, 0, False),
-        (Step.FOR_A_DAY, -400, True),  # a clock that was set back
-        (Step.FOR_A_DAY, 0, True),
-        (Step.FOR_A_DAY, 0.999, True),
-        (Step.FOR_A_DAY, 1, False),
-        (Step.FOR_2_DAYS, 1.999, True),
-        (Step.FOR_2_DAYS, 2, False),
-        (Step.FOR_4_DAYS, 3.999, True),
-        (Step.FOR_4_DAYS, 4, False),
-        (Step.FOR_7_DAYS, 6.999, True),
-        (Step.FOR_7_DAYS, 7, False),
-        (Step.FOR_GOOD, 0, True),
-        (Step.FOR_GOOD, 10_000, True),
+        (FailureStage.FAILED_ONCE, 0, False),
+        (FailureStage.FAILED_TWICE, 0, False),
+        (FailureStage.FOR_A_DAY, -400, True),  # a clock that was set back
+        (FailureStage.FOR_A_DAY, 0, True),
+        (FailureStage.FOR_A_DAY, 0.999, True),
+        (FailureStage.FOR_A_DAY, 1, False),
+        (FailureStage.FOR_2_DAYS, 1.999, True),
+        (FailureStage.FOR_2_DAYS, 2, False),
+        (FailureStage.FOR_4_DAYS, 3.999, True),
+        (FailureStage.FOR_4_DAYS, 4, False),
+        (FailureStage.FOR_7_DAYS, 6.999, True),
+        (FailureStage.FOR_7_DAYS, 7, False),
+        (FailureStage.FOR_GOOD, 0, True),
+        (FailureStage.FOR_GOOD, 10_000, True),
     ],
 )
-def test_how_long_a_bundle_is_withheld(step, after_days, withheld):
-    failure = Failure(1, step, Cause.DOWNLOAD_FAIL, 5, HOUR)
+def test_how_long_a_bundle_is_withheld(stage, after_days, withheld):
+    failure = Failure(1, stage, Cause.DOWNLOAD_FAIL, 5, HOUR)
     assert is_withheld(failure, 5, AT + after_days * DAY_SECONDS) is withheld
 
 
-@pytest.mark.parametrize(("step", "withheld"), [(Step.FOR_A_DAY, False), (Step.FOR_GOOD, True)])
-def test_a_device_that_has_changed_may_try_again_but_what_does_not_start(step, withheld):
-    assert is_withheld(Failure(1, step, Cause.CHECKSUM_FAIL, 5, HOUR), 6, NOW) is withheld
+@pytest.mark.parametrize(("stage", "withheld"), [(FailureStage.FOR_A_DAY, False), (FailureStage.FOR_GOOD, True)])
+def test_a_device_that_has_changed_may_try_again_but_what_does_not_start(stage, withheld):
+    assert is_withheld(Failure(1, stage, Cause.CHECKSUM_FAIL, 5, HOUR), 6, NOW) is withheld
 
 
 @pytest.mark.parametrize(
-    ("step", "cause", "attempts"),
+    ("stage", "cause", "attempts"),
     [
-        (Step.FAILED_ONCE, Cause.DOWNLOAD_FAIL, 1),
-        (Step.FAILED_TWICE, Cause.DOWNLOAD_FAIL, 2),
-        (Step.FOR_A_DAY, Cause.DOWNLOAD_FAIL, 3),
-        (Step.FOR_7_DAYS, Cause.DOWNLOAD_FAIL, 6),
-        (Step.FOR_A_DAY, Cause.CHECKSUM_FAIL, 2),
-        (Step.FOR_2_DAYS, Cause.CHECKSUM_FAIL, 3),
-        (Step.FOR_GOOD, Cause.CHECKSUM_FAIL, 2),  # a manifest on iOS
-        (Step.FOR_GOOD, Cause.UPDATE_FAIL, 1),
+        (FailureStage.FAILED_ONCE, Cause.DOWNLOAD_FAIL, 1),
+        (FailureStage.FAILED_TWICE, Cause.DOWNLOAD_FAIL, 2),
+        (FailureStage.FOR_A_DAY, Cause.DOWNLOAD_FAIL, 3),
+        (FailureStage.FOR_7_DAYS, Cause.DOWNLOAD_FAIL, 6),
+        (FailureStage.FOR_A_DAY, Cause.CHECKSUM_FAIL, 2),
+        (FailureStage.FOR_2_DAYS, Cause.CHECKSUM_FAIL, 3),
+        (FailureStage.FOR_GOOD, Cause.CHECKSUM_FAIL, 2),  # a manifest on iOS
+        (FailureStage.FOR_GOOD, Cause.UPDATE_FAIL, 1),
     ],
 )
-def test_how_many_attempts_failed(step, cause, attempts):
-    assert Failure(1, step, cause).attempts == attempts
+def test_how_many_attempts_failed(stage, cause, attempts):
+    assert Failure(1, stage, cause).attempts == attempts
 
 
 KEY = Encryption(session_key="a:b", checksum="c", key_id="d")
@@ -191,7 +191,7 @@ def test_the_latest_offer_fits_64_bits(latest):
 
 
 def test_the_latest_offer_is_the_last_name_of_where_it_says():
-    failure = Failure(7, Step.FAILED_ONCE, Cause.DOWNLOAD_FAIL)
+    failure = Failure(7, FailureStage.FAILED_ONCE, Cause.DOWNLOAD_FAIL)
     facts = DeviceFacts(0, (failure,), (8,), Latest(at=1).packed())
     assert last_offered(NO_FACTS) == 0
     assert (last_offered(facts), awaits(facts, 8), awaits(facts, 7)) == (8, True, False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from facts_world import APP, NOW, no_sync
 
-from edge.domain.facts import NO_FACTS, Cause, DeviceFacts, Failure, Step, hour_of, name_hash
+from edge.domain.facts import NO_FACTS, Cause, DeviceFacts, Failure, FailureStage, hour_of, name_hash
 from edge.facts import migration as facts_bringing_up
 from edge.facts.changes import Chose, Failed
 from edge.facts.recovery import recover
@@ -37,7 +37,7 @@ def expected() -> dict[str, DeviceFacts]:
 
 def _facts(channel: str, withheld: list[str], since: list[int], offered: list[str]) -> DeviceFacts:
     failures = tuple(
-        Failure(name_hash(version), Step.FOR_GOOD, Cause.UPDATE_FAIL, 0, hour_of(day * 86_400))
+        Failure(name_hash(version), FailureStage.FOR_GOOD, Cause.UPDATE_FAIL, 0, hour_of(day * 86_400))
         for version, day in zip(withheld, since, strict=True)
     )
     names = tuple(map(name_hash, offered))[-(4 - len(failures)) :]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import WORLDS
 
-from edge.domain.facts import HOUR_LIMIT, NO_FACTS, Cause, DeviceFacts, Failure, Latest, Step
+from edge.domain.facts import HOUR_LIMIT, NO_FACTS, Cause, DeviceFacts, Failure, FailureStage, Latest
 from edge.facts.pages import DEVICES_PER_PAGE, FactPages, create_pages, largest_pages
 from edge.facts.slot import (
     PAGE_BYTES,
@@ -41,7 +41,7 @@ DAY = st.integers(1, 65_535)
 FAILURE = st.builds(
     Failure,
     NAME,
-    st.sampled_from(Step),
+    st.sampled_from(FailureStage),
     st.sampled_from(Cause),
     st.integers(0, 63),
     st.integers(0, HOUR_LIMIT - 1),

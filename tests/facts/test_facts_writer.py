@@ -10,7 +10,7 @@ import pytest
 from factories import withheld
 from facts_world import APP, HOUR, NOW, Model, bytes_on_disk, device, differences_after_recovery, logged, no_sync
 
-from edge.domain.facts import CAUSES, NO_FACTS, Cause, DeviceFacts, Failure, Latest, Step, name_hash, ran_of
+from edge.domain.facts import CAUSES, NO_FACTS, Cause, DeviceFacts, Failure, FailureStage, Latest, name_hash, ran_of
 from edge.facts import writer as facts_store
 from edge.facts.changes import (
     Chose,
@@ -35,8 +35,8 @@ OFFERED = Offered(APP, device(1), "1.0.0", "0.9.0", 5)
 LATEST = Latest(int(NOW), ran_of("0.9.0"), 5)
 COUNTED = LATEST._replace(retried=True, counted=True).packed()
 LOADED = LATEST._replace(ran=0).packed()
-FAILED = (Failure(ONE, Step.FOR_GOOD, Cause.UPDATE_FAIL, 0, HOUR),)
-UNSURE = (Failure(ONE, Step.FAILED_ONCE, Cause.CHECKSUM_FAIL, 5, HOUR),)
+FAILED = (Failure(ONE, FailureStage.FOR_GOOD, Cause.UPDATE_FAIL, 0, HOUR),)
+UNSURE = (Failure(ONE, FailureStage.FAILED_ONCE, Cause.CHECKSUM_FAIL, 5, HOUR),)
 
 
 class Disk:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.domain.decision.channel_choice import Refusal
+from edge.domain.decision.channel_choice import ChannelSelfReason
 from edge.domain.decision.outcomes import Reason
 from edge.wire.actions import ACTIONS
 
@@ -94,7 +94,7 @@ def test_every_capability_of_electron_has_its_line():
 def test_every_code_and_action_is_named():
     words = set(re.findall(r"`(\w+)`", DOCUMENT))
     tens = {f"download_{percent}" for percent in range(10, 90, 10)}  # between the two ends that are named
-    codes = {reason.code for reason in (*Reason, *Refusal)}
+    codes = {reason.code for reason in (*Reason, *ChannelSelfReason)}
     assert (codes | ACTIONS - tens) - words == set()
 
 

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from edge.domain.changes.commands import ChannelSettings, CreateChannel, SetOverride
 from edge.domain.decision.channel_choice import (
     Allowed,
-    ChannelRequest,
+    ChannelSelfReason,
+    ChannelSelfRefused,
+    ChannelSelfRequest,
+    ChannelSelfVerb,
     Default,
     Forget,
     Listed,
     Overridden,
-    Refusal,
-    Refused,
     Store,
     Unchanged,
-    Verb,
     decide_choice,
 )
 from edge.domain.model import Channel, Platform
@@ -73,13 +73,13 @@ def query_of(words: dict[str, str]) -> list[tuple[str, str]]:
     return parse_qsl(urlencode(words), keep_blank_values=True)
 
 
-def parse(method="POST", query=(), **changes) -> ChannelRequest:
+def parse(method="POST", query=(), **changes) -> ChannelSelfRequest:
     return parse_channel_request(method, json.dumps(ORDINARY | changes).encode(), query)
 
 
 def test_the_ordinary_request():
-    assert parse() == ChannelRequest(
-        verb=Verb.SET,
+    assert parse() == ChannelSelfRequest(
+        verb=ChannelSelfVerb.SET,
         app=APP,
         device=DEVICE,
         platform=Platform.ANDROID,
@@ -95,7 +95,7 @@ def test_the_ordinary_request():
 def test_a_list_says_the_same_in_its_query():
     words = {name: str(value).lower() if isinstance(value, bool) else value for name, value in ORDINARY.items()}
     asked = parse_channel_request("GET", b"", query_of(words))
-    assert asked == parse()._replace(verb=Verb.LIST)
+    assert asked == parse()._replace(verb=ChannelSelfVerb.LIST)
 
 
 @pytest.mark.parametrize("method", sorted(VERBS))
@@ -105,11 +105,11 @@ def test_every_verb_has_its_method(method):
 
 
 ELECTRON_CALLS = [
-    ("POST", {"action": "set", "channel": "beta"}, Verb.SET),
-    ("POST", {"channel": "beta"}, Verb.SET),
-    ("POST", {"action": "unset"}, Verb.UNSET),
-    ("GET", {}, Verb.GET),
-    ("GET", {"action": "list"}, Verb.LIST),
+    ("POST", {"action": "set", "channel": "beta"}, ChannelSelfVerb.SET),
+    ("POST", {"channel": "beta"}, ChannelSelfVerb.SET),
+    ("POST", {"action": "unset"}, ChannelSelfVerb.UNSET),
+    ("GET", {}, ChannelSelfVerb.GET),
+    ("GET", {"action": "list"}, ChannelSelfVerb.LIST),
 ]
 
 
@@ -122,7 +122,7 @@ def test_electron_says_its_verb_in_an_action(platform, method, said, verb):
     assert asked.channel == said.get("channel", "")
 
 
-@pytest.mark.parametrize(("method", "verb"), [("POST", Verb.SET), ("GET", Verb.LIST)])
+@pytest.mark.parametrize(("method", "verb"), [("POST", ChannelSelfVerb.SET), ("GET", ChannelSelfVerb.LIST)])
 def test_an_action_is_electrons_word_alone(method, verb):
     words = {"app_id": APP, "platform": "ios", "device_id": DEVICE, "version_name": "", "plugin_version": "8.51.23"}
     asked = parse_channel_request(method, json.dumps(words | {"action": "unset"}).encode(), query_of(words))
@@ -195,7 +195,7 @@ outcomes = st.one_of(
     st.sampled_from([Store("beta"), Forget(), Unchanged(), Allowed()]),
     st.builds(Overridden, any_text, st.booleans()),
     st.builds(Default, any_text, st.booleans()),
-    st.builds(Refused, st.sampled_from(Refusal), any_text),
+    st.builds(ChannelSelfRefused, st.sampled_from(ChannelSelfReason), any_text),
 )
 
 
@@ -206,14 +206,14 @@ def test_every_answer_can_be_read_by_a_strict_decoder(outcome):
     answer = json.loads(body)
     for key, value in answer.items():
         assert type(value) is IOS_TYPES[key], key
-    assert ("error" in answer) is isinstance(outcome, Refused)
+    assert ("error" in answer) is isinstance(outcome, ChannelSelfRefused)
 
 
 @given(outcomes)
 def test_no_refusal_reads_as_success_to_electron(outcome):
     """It takes a 200 for success unless `status` is there and says something else (device-protocol §3.8)."""
     answer = json.loads(encode_channel_answer(outcome, parse(platform="electron", plugin_version="0.0.1")))
-    assert (answer.get("status", "ok") == "error") is isinstance(outcome, Refused)
+    assert (answer.get("status", "ok") == "error") is isinstance(outcome, ChannelSelfRefused)
     assert "allowSet" not in answer
 
 

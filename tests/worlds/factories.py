@@ -6,7 +6,7 @@ from itertools import count
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
-from edge.domain.facts import Cause, DeviceFacts, Failure, Step, name_hash
+from edge.domain.facts import Cause, DeviceFacts, Failure, FailureStage, name_hash
 from edge.domain.file_names import NameFacts
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry, Platform, Plugin, UpdateCheck
@@ -89,7 +89,7 @@ def a_check(**changes) -> UpdateCheck:
 
 def failed(*versions: str) -> tuple[Failure, ...]:
     """Bundles that did not start on a device."""
-    return tuple(Failure(name_hash(version), Step.FOR_GOOD, Cause.UPDATE_FAIL) for version in versions)
+    return tuple(Failure(name_hash(version), FailureStage.FOR_GOOD, Cause.UPDATE_FAIL) for version in versions)
 
 
 def withheld(facts: DeviceFacts) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.domain.facts import NO_FACTS, Cause, DeviceFacts, Failure, Step, hour_of
+from edge.domain.facts import NO_FACTS, Cause, DeviceFacts, Failure, FailureStage, hour_of
 from edge.facts.changes import FactChange, change_facts
 from edge.facts.log import list_logs, read_slots
 from edge.facts.pages import FactPages, create_pages
@@ -31,12 +31,12 @@ def offer_of(number: int) -> DeviceFacts:
 
 
 def failures_of(*numbers: int) -> tuple[Failure, ...]:
-    return tuple(Failure(number + 1, Step.FOR_GOOD, Cause.UPDATE_FAIL, 0, HOUR) for number in numbers)
+    return tuple(Failure(number + 1, FailureStage.FOR_GOOD, Cause.UPDATE_FAIL, 0, HOUR) for number in numbers)
 
 
 def full_of(value: int, turn: int) -> DeviceFacts:
     """As much as a slot holds, all of it of these numbers."""
-    failure = Failure(value, Step.FOR_GOOD, Cause.UPDATE_FAIL, value % 64, turn % 60_000)
+    failure = Failure(value, FailureStage.FOR_GOOD, Cause.UPDATE_FAIL, value % 64, turn % 60_000)
     return DeviceFacts(value, (failure,) * 3, (value,), value)
 
 

@@ -36,7 +36,7 @@ from edge.cli.terminal.asking import ControlRequest
 from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 from edge.cli.terminal.output import Advance, note, progress, stages
 from edge.domain.changes.commands import Replacing
-from edge.domain.changes.replacing import Offered, check_terms
+from edge.domain.changes.replacing import CurrentOffer, check_terms
 from edge.domain.errors import Invalid
 from edge.domain.model import Digest, Encryption, Phase, TakenBack, parse_version_name
 
@@ -261,7 +261,7 @@ def _check_terms(client: ControlClient, release: Release, name: str) -> None:
     that it went back from."""
     channel = client.get(app_path(release.app, "channels", name))
     rollout, experiment = channel["rollout"], channel["experiment"]
-    offered = Offered(
+    offered = CurrentOffer(
         app=release.app,
         channel=name,
         bundle=channel["bundle"],

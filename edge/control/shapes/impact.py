@@ -2,7 +2,7 @@
 
 import msgspec
 
-from edge.domain.decision.impact import ChannelImpact, Devices, Impact, Offering
+from edge.domain.decision.impact import ChannelImpact, DeviceCounts, Impact, Offering
 
 CHANNELS_LISTED = 50  # of those that change; a summary is for one screen
 GROUPS_LISTED = 20  # of devices by what they run, and by where they go
@@ -75,7 +75,7 @@ def view_impact(impact: Impact, devices: DevicesImpactView | None) -> ImpactView
     )
 
 
-def view_devices(counted: Devices, *, since: float | None, cut: bool) -> DevicesImpactView:
+def view_devices(counted: DeviceCounts, *, since: float | None, cut: bool) -> DevicesImpactView:
     return DevicesImpactView(
         devices=counted.running.total(),
         since=since,

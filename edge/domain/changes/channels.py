@@ -15,7 +15,7 @@ from edge.domain.changes.commands import (
     SetChannel,
     SetOverride,
 )
-from edge.domain.changes.replacing import check_current, make_way, offered_of, with_nothing_on_its_way
+from edge.domain.changes.replacing import check_current, current_offer, make_way, with_nothing_on_its_way
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import (
     BUILTIN,
@@ -82,7 +82,7 @@ def change_channel(
     wanted = _wanted(settings)
     bundle = wanted.pop("bundle", None)
     if bundle is None:
-        check_current(offered_of(state, channel), None, terms)
+        check_current(current_offer(state, channel), None, terms)
     changed = replace(channel, **wanted)
     if bundle is not None:
         changed = _with_bundle(state, changed, bundle, at, terms)

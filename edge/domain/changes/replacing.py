@@ -32,7 +32,7 @@ class Replaced(NamedTuple):
     experiment: str | None
 
 
-class Offered(NamedTuple):
+class CurrentOffer(NamedTuple):
     """What a channel has for its devices now. `bundle` is what it is set to, a version, builtin or None, and `served`
     what devices get where that was withdrawn; since `changed`, in seconds since the epoch, by the token `by`. `rollout`
     is the version on its way, `experiment` the name of the one that runs; `taken_back` is what it went back from."""
@@ -48,9 +48,9 @@ class Offered(NamedTuple):
     taken_back: tuple[TakenBack, ...] = ()
 
 
-def offered_of(state: AppState, channel: Channel) -> Offered:
+def current_offer(state: AppState, channel: Channel) -> CurrentOffer:
     rollout, experiment = channel.rollout, channel.experiment
-    return Offered(
+    return CurrentOffer(
         app=state.app,
         channel=channel.name,
         bundle=channel.bundle,
@@ -65,14 +65,14 @@ def offered_of(state: AppState, channel: Channel) -> Offered:
 
 def make_way(state: AppState, channel: Channel, wanted: VersionName, terms: Replacing, at: float) -> Channel:
     """The channel as it is before it offers another bundle, `wanted`, to everybody. Raises as `check_terms`."""
-    offered = offered_of(state, channel)
+    offered = current_offer(state, channel)
     check_terms(offered, wanted, terms)
     if offered.rollout == wanted:
         return replace(channel, experiment=None)  # the rollout has arrived
     return with_nothing_on_its_way(channel, at)
 
 
-def check_terms(offered: Offered, wanted: str, terms: Replacing) -> None:
+def check_terms(offered: CurrentOffer, wanted: str, terms: Replacing) -> None:
     """Whether `wanted` may come after what is offered now.
 
     Raises Conflict: `rollout_active` and `experiment_active` without `force`, `lower_version` without `downgrade`,
@@ -87,7 +87,7 @@ def check_terms(offered: Offered, wanted: str, terms: Replacing) -> None:
     check_meant(offered, wanted, terms)
 
 
-def check_meant(offered: Offered, wanted: str, terms: Meant) -> None:
+def check_meant(offered: CurrentOffer, wanted: str, terms: Meant) -> None:
     """Whether `wanted` may be offered, to whatever share. Raises Conflict: `lower_version` without `downgrade`,
     `taken_back` without `again`."""
     if not terms.downgrade:
@@ -96,7 +96,7 @@ def check_meant(offered: Offered, wanted: str, terms: Meant) -> None:
         _check_not_taken_back(offered, wanted)
 
 
-def check_current(offered: Offered, wanted: str | None, terms: Replacing) -> None:
+def check_current(offered: CurrentOffer, wanted: str | None, terms: Replacing) -> None:
     """Raises Conflict `not_current` where the channel offers neither what the terms name nor, already, `wanted`."""
     current = offered.bundle or NOTHING
     if terms.if_current is None or current in (terms.if_current, wanted):
@@ -108,7 +108,7 @@ def check_current(offered: Offered, wanted: str | None, terms: Replacing) -> Non
     )
 
 
-def check_no_rollout(offered: Offered, wanted: str, or_else: str = "") -> None:
+def check_no_rollout(offered: CurrentOffer, wanted: str, or_else: str = "") -> None:
     """`or_else` is one more way out. Raises Conflict `rollout_active`."""
     if offered.rollout is None:
         return
@@ -149,7 +149,7 @@ def _has_ended(old: Channel, new: Channel) -> bool:
     return was is not None and was.phase.is_active and now is not None and not now.phase.is_active
 
 
-def _check_no_experiment(offered: Offered) -> None:
+def _check_no_experiment(offered: CurrentOffer) -> None:
     if offered.experiment is None:
         return
     place = f"{offered.app} {offered.channel}"
@@ -160,7 +160,7 @@ def _check_no_experiment(offered: Offered) -> None:
     )
 
 
-def _check_not_lower(offered: Offered, wanted: str) -> None:
+def _check_not_lower(offered: CurrentOffer, wanted: str) -> None:
     if not is_below(wanted, offered.served or ""):
         return
     back = f"edge rollback {offered.app} {offered.channel}"
@@ -171,7 +171,7 @@ def _check_not_lower(offered: Offered, wanted: str) -> None:
     )
 
 
-def _check_not_taken_back(offered: Offered, wanted: str) -> None:
+def _check_not_taken_back(offered: CurrentOffer, wanted: str) -> None:
     left = next((each for each in offered.taken_back if each.bundle == wanted), None)
     if left is None:
         return
@@ -183,13 +183,13 @@ def _check_not_taken_back(offered: Offered, wanted: str) -> None:
     )
 
 
-def _has_offered(offered: Offered) -> str:
+def _has_offered(offered: CurrentOffer) -> str:
     """Of what devices get. When a withdrawn bundle's stand-in took over, nobody wrote down."""
     if offered.served != offered.bundle:
         return f"offers since {offered.bundle} was withdrawn"
     return f"has offered{_since(offered)}"
 
 
-def _since(offered: Offered) -> str:
+def _since(offered: CurrentOffer) -> str:
     by = f" (set by {offered.by!r})" if offered.by else ""
     return f" since {format_moment(offered.changed)}{by}"

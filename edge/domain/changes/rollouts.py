@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from edge.domain.changes.channels import offering
 from edge.domain.changes.commands import MoveRollout, NewArm, StartExperiment, StartRollout, StopExperiment
-from edge.domain.changes.replacing import check_meant, check_no_rollout, offered_of
+from edge.domain.changes.replacing import check_meant, check_no_rollout, current_offer
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, parse_name
 from edge.domain.schedule.durations import format_duration
@@ -44,7 +44,7 @@ def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at:
     bundle = offerable(state, command.bundle).version
     if bundle == channel.bundle:
         raise Conflict("nothing_to_roll_out", f"channel {channel.name!r} offers {bundle!r} to everybody already")
-    check_meant(offered_of(state, channel), bundle, command)
+    check_meant(current_offer(state, channel), bundle, command)
     check_steps(command.steps)
     _check_pace(command)
     rollout = Rollout(
@@ -121,7 +121,7 @@ def _move_rollout(state: AppState, channel: Channel, wanted: Move, at: float) ->
 def _start_experiment(state: AppState, channel: Channel, command: StartExperiment, at: float, salt: str) -> Channel:
     if channel.experiment is not None:
         raise Conflict("experiment_active", f"experiment {channel.experiment.name!r} runs on channel {channel.name!r}")
-    arms, offered = _arms(state, command.arms), offered_of(state, channel)
+    arms, offered = _arms(state, command.arms), current_offer(state, channel)
     for arm in arms:
         if arm.bundle != channel.bundle:
             check_meant(offered, arm.bundle, command)
@@ -172,5 +172,5 @@ def _stop_experiment(state: AppState, channel: Channel, command: StopExperiment,
     ended = replace(channel, experiment=None)
     if arm.bundle == channel.bundle:
         return ended
-    check_no_rollout(offered_of(state, channel), arm.bundle)
+    check_no_rollout(current_offer(state, channel), arm.bundle)
     return offering(ended, arm.bundle, at)

@@ -4,7 +4,7 @@ It speaks to the operator who asks why a device did not get what they expected. 
 node, it says where else to look.
 """
 
-from edge.domain.decision.outcomes import Blocked, Decision, Held, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.decision.outcomes import Blocked, Decision, HoldReason, Offer, Reason, RevertToBuiltin, UpToDate
 
 CHANNEL = "CHANNEL"  # stands where the device is on no channel
 
@@ -57,13 +57,13 @@ _OF_REASON = {
 }
 
 _OF_HELD = {
-    Held.CONTROL_GROUP: "nothing: this device is held out on purpose; it gets the bundle when the rollout is promoted",
-    Held.NOT_IN_SEGMENT: "see whom the rollout is for: `edge rollout show {app} {channel}`",
-    Held.PAUSED: "see the rollout (`edge rollout show {app} {channel}`), then resume it or roll it back",
-    Held.SHARE: "wait for the next step (`edge rollout show {app} {channel}`), or `edge rollout advance {app} "
+    HoldReason.CONTROL_GROUP: "nothing: the rollout holds this device out on purpose; promoting it ends that",
+    HoldReason.NOT_IN_SEGMENT: "see whom the rollout is for: `edge rollout show {app} {channel}`",
+    HoldReason.PAUSED: "see the rollout (`edge rollout show {app} {channel}`), then resume it or roll it back",
+    HoldReason.SHARE: "wait for the next step (`edge rollout show {app} {channel}`), or `edge rollout advance {app} "
     "{channel}`",
-    Held.WITHDRAWN: "publish a repaired version: `edge bundle publish {app} FOLDER --version V --channel {channel}`",
-    Held.WITHHELD: "see what failed: `edge device show {app} DEVICE`; after a repair publish a new version",
+    HoldReason.WITHDRAWN: "publish a fixed version: `edge bundle publish {app} FOLDER --version V --channel {channel}`",
+    HoldReason.WITHHELD: "see what failed: `edge device show {app} DEVICE`; after a repair publish a new version",
 }
 # For the bundle that stands in for one that failed here: more reach for the stand-in is not what helps.
 _STAND_IN = (
@@ -73,7 +73,7 @@ _STAND_IN = (
 )
 
 
-def advice_of(decision: Decision, app: str, channel: str = "", held: Held | None = None) -> str:
+def advice_of(decision: Decision, app: str, channel: str = "", held: HoldReason | None = None) -> str:
     """The next step as one sentence. `channel` is the one that the device is on, "" for none; `held` is why it is not
     given the channel's newest bundle, where another stands in."""
     match decision:
@@ -85,9 +85,9 @@ def advice_of(decision: Decision, app: str, channel: str = "", held: Held | None
         case UpToDate(held=None):
             advice = "nothing is newer for it; expected something else? See what the channel offers: `edge channel "
             advice += "show {app} {channel}`"
-        case UpToDate(held=Held() as held):
+        case UpToDate(held=HoldReason() as held):
             advice = _OF_HELD[held]
-        case Blocked(reason=reason) if held is Held.WITHHELD and reason is not Reason.WITHHELD:
+        case Blocked(reason=reason) if held is HoldReason.WITHHELD and reason is not Reason.WITHHELD:
             advice = _STAND_IN.format(code=reason.code)
         case Blocked(reason=reason):
             advice = _OF_REASON[reason]

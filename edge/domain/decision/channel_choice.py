@@ -14,7 +14,7 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, Channel, ChannelName, DeviceId, Platform, UpdateCheck
 
 
-class Verb(enum.Enum):
+class ChannelSelfVerb(enum.Enum):
     """What is asked; which request says it is the wire's matter."""
 
     SET = "set"
@@ -23,10 +23,10 @@ class Verb(enum.Enum):
     LIST = "list"
 
 
-class ChannelRequest(NamedTuple):
+class ChannelSelfRequest(NamedTuple):
     """A device's question, validated (device-protocol §3.2). The channels' names are the device's own words."""
 
-    verb: Verb
+    verb: ChannelSelfVerb
     app: AppId
     device: DeviceId | None  # None: a list asked for without saying by whom
     platform: Platform
@@ -38,7 +38,7 @@ class ChannelRequest(NamedTuple):
     is_emulator: bool = False
 
 
-class Refusal(enum.Enum):
+class ChannelSelfReason(enum.Enum):
     """Why a choice is not made: (stable code, message for a person)."""
 
     MISSING_CHANNEL = ("missing_channel", "Cannot find channel in body")
@@ -99,36 +99,38 @@ class Listed(NamedTuple):
     names: tuple[ChannelName, ...]  # of all channels, so that a number does not depend on who asks
 
 
-class Refused(NamedTuple):
-    reason: Refusal
+class ChannelSelfRefused(NamedTuple):
+    reason: ChannelSelfReason
     channel: str = ""  # the one asked for, where the protocol repeats it
 
 
-Outcome = Store | Forget | Unchanged | Allowed | Overridden | Default | Listed | Refused
+ChannelSelfOutcome = Store | Forget | Unchanged | Allowed | Overridden | Default | Listed | ChannelSelfRefused
 
 
-def decide_choice(app: AppSnapshot | None, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
+def decide_choice(
+    app: AppSnapshot | None, request: ChannelSelfRequest, chosen: ChannelName | None
+) -> ChannelSelfOutcome:
     """The outcome of any verb, the checks in the order of device-protocol §3.2.
 
     `app` is None for an app this node does not serve; `chosen` is what is stored of an earlier choice of this device,
     the empty name where what was chosen has no channel any more.
     """
-    if request.verb is Verb.SET and not request.channel:
-        return Refused(Refusal.MISSING_CHANNEL)
+    if request.verb is ChannelSelfVerb.SET and not request.channel:
+        return ChannelSelfRefused(ChannelSelfReason.MISSING_CHANNEL)
     if app is None:
-        return Refused(Refusal.UNKNOWN_APP)
+        return ChannelSelfRefused(ChannelSelfReason.UNKNOWN_APP)
     match request.verb:
-        case Verb.SET:
+        case ChannelSelfVerb.SET:
             return set_channel(app, request, chosen)
-        case Verb.GET:
+        case ChannelSelfVerb.GET:
             return get_channel(app, request, chosen)
-        case Verb.UNSET:
+        case ChannelSelfVerb.UNSET:
             return unset_channel(app, request, chosen)
-        case Verb.LIST:
+        case ChannelSelfVerb.LIST:
             return list_channels(app, request)
 
 
-def set_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
+def set_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelName | None) -> ChannelSelfOutcome:
     """Device-protocol §3.3, with two changes, since yes to what changes nothing leaves a device where it was.
 
     What the operator assigned binds every plugin, and a channel that its flags close to the device, so that the list
@@ -136,18 +138,20 @@ def set_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName |
     """
     assigned = assigned_to(app, request.device)
     if assigned is not None and (assigned.name != request.channel or not assigned.self_set):
-        return Refused(Refusal.CANNOT_OVERRIDE)
+        return ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
     held = None if request.keeps_choice else override_of(app, request.device, chosen)
     if held is not None and not held.self_set:
-        return Refused(Refusal.CANNOT_OVERRIDE)
+        return ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
     compiled = app.channels.get(ChannelName(request.channel))
     if compiled is None:
-        return Refused(Refusal.CHANNEL_NOT_FOUND, request.channel)
+        return ChannelSelfRefused(ChannelSelfReason.CHANNEL_NOT_FOUND, request.channel)
     channel = compiled.channel
     if not channel.self_set:
-        return Refused(Refusal.PUBLIC_NOT_ALLOWED if channel.public else Refusal.NOT_ALLOWED, channel.name)
+        return ChannelSelfRefused(
+            ChannelSelfReason.PUBLIC_NOT_ALLOWED if channel.public else ChannelSelfReason.NOT_ALLOWED, channel.name
+        )
     if not _serves(channel, request):
-        return Refused(Refusal.NOT_SERVED, channel.name)
+        return ChannelSelfRefused(ChannelSelfReason.NOT_SERVED, channel.name)
     if request.keeps_choice:
         return Allowed()
     if app.public.get(request.platform) is compiled and _public_is_left(app, request):
@@ -157,7 +161,7 @@ def set_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName |
     return Store(channel.name)
 
 
-def get_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
+def get_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelName | None) -> ChannelSelfOutcome:
     """Device-protocol §3.4, with one change for plugins that keep what they are told.
 
     The hosted service tells such a device without a `defaultChannel` that it is on "production", whatever the app's
@@ -173,22 +177,22 @@ def get_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName |
     if not request.default_channel:
         return _public(app, request.platform)
     known = ChannelName(request.default_channel) in app.channels
-    return _default(app, request) if known else Refused(Refusal.CHANNEL_NOT_FOUND)
+    return _default(app, request) if known else ChannelSelfRefused(ChannelSelfReason.CHANNEL_NOT_FOUND)
 
 
-def unset_channel(app: AppSnapshot, request: ChannelRequest, chosen: ChannelName | None) -> Outcome:
+def unset_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelName | None) -> ChannelSelfOutcome:
     """Device-protocol §3.5. What the operator assigned stays, and while it does a device has nothing to take back."""
     if request.keeps_choice:
         return Unchanged()  # the plugin drops the choice that it keeps, whatever it hears
     if assigned_to(app, request.device) is not None:
-        return Refused(Refusal.CANNOT_OVERRIDE)
+        return ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
     held = override_of(app, request.device, chosen)
     if chosen is None or (held is not None and not held.self_set):
-        return Refused(Refusal.CANNOT_OVERRIDE)
+        return ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
     return Forget()  # also one whose channel is gone: created again, it would not be what was chosen
 
 
-def list_channels(app: AppSnapshot, request: ChannelRequest) -> Listed:
+def list_channels(app: AppSnapshot, request: ChannelSelfRequest) -> Listed:
     """Device-protocol §3.6: what a device may follow or choose, by name."""
     names = tuple(sorted(app.channels))
     channels = (app.channels[name].channel for name in names)
@@ -215,28 +219,28 @@ def override_of(app: AppSnapshot, device: DeviceId | None, chosen: ChannelName |
     return app.channels[chosen].channel if chosen in app.channels else None
 
 
-def _default(app: AppSnapshot, request: ChannelRequest) -> Default:
+def _default(app: AppSnapshot, request: ChannelSelfRequest) -> Default:
     compiled = app.channels.get(ChannelName(request.default_channel))
     return Default(request.default_channel, may_set=compiled is not None and compiled.channel.self_set)
 
 
-def _public(app: AppSnapshot, platform: Platform) -> Outcome:
+def _public(app: AppSnapshot, platform: Platform) -> ChannelSelfOutcome:
     compiled = app.public.get(platform)
     if compiled is None:
-        return Refused(Refusal.CHANNEL_NOT_FOUND)
+        return ChannelSelfRefused(ChannelSelfReason.CHANNEL_NOT_FOUND)
     return Default(compiled.channel.name, may_set=compiled.channel.self_set)
 
 
-def _public_is_left(app: AppSnapshot, request: ChannelRequest) -> bool:
+def _public_is_left(app: AppSnapshot, request: ChannelSelfRequest) -> bool:
     """Whether a device that chose nothing is on the public channel: no segment and no setting says otherwise."""
     return app.leading is None and request.default_channel in ("", request.channel)
 
 
-def _is_open(channel: Channel, request: ChannelRequest) -> bool:
+def _is_open(channel: Channel, request: ChannelSelfRequest) -> bool:
     return (channel.self_set or channel.public) and _serves(channel, request)
 
 
-def _serves(channel: Channel, request: ChannelRequest) -> bool:
+def _serves(channel: Channel, request: ChannelSelfRequest) -> bool:
     """Whether the channel's flags let this kind of device in (device-protocol §3.6)."""
     kind = channel.emulator if request.is_emulator else channel.device
     build = channel.prod if request.is_prod else channel.dev

@@ -6,7 +6,7 @@ the maintenance window, the spread, the answer. `explaining` walks the same way 
 
 from functools import lru_cache
 
-from edge.domain.decision.outcomes import Blocked, Decision, Held, Reason, RevertToBuiltin, UpToDate
+from edge.domain.decision.outcomes import Blocked, Decision, HoldReason, Reason, RevertToBuiltin, UpToDate
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.decision.targets import CompiledChannel, Route, pick, way_around
 from edge.domain.facts import NO_FACTS, DeviceFacts
@@ -106,7 +106,7 @@ def yields(app: AppSnapshot, at: int, check: UpdateCheck) -> bool:
 
 
 def arrive(
-    compiled: CompiledChannel, route: Route, check: UpdateCheck, moment: Moment, *, back: bool, held: Held | None
+    compiled: CompiledChannel, route: Route, check: UpdateCheck, moment: Moment, *, back: bool, held: HoldReason | None
 ) -> Decision:
     """No rule has said no: what is left to ask before the device gets it."""
     if route.offer is None:
@@ -142,7 +142,7 @@ def is_spread(compiled: CompiledChannel, route: Route) -> bool:
 
 
 @lru_cache(HELD_CACHE_LIMIT)
-def held_back(channel: ChannelName, held: Held) -> UpToDate:
+def held_back(channel: ChannelName, held: HoldReason) -> UpToDate:
     return UpToDate(channel, held)
 
 

@@ -19,8 +19,8 @@ from edge.domain.decision.decide import (
     resolve,
     yields,
 )
-from edge.domain.decision.outcomes import Decision, Held, Reason
-from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Rule, Seen
+from edge.domain.decision.outcomes import Decision, HoldReason, Reason
+from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Inputs, Rule
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.decision.targets import (
     CompiledChannel,
@@ -42,12 +42,12 @@ from edge.domain.shares import format_share
 PASS, STOP, DECIDES, NOT_HERE = "pass", "stop", "decides", "not on this channel"
 
 
-class Step(NamedTuple):
+class ExplainedStep(NamedTuple):
     """One step on the way: its stable name, the values it looked at, and what came of it: "pass"; "stop", it ended the
     way; "decides", it gave the channel or the bundle; "not on this channel"."""
 
     rule: str
-    saw: Seen
+    saw: Inputs
     outcome: str
 
 
@@ -56,27 +56,27 @@ class _Picked(NamedTuple):
 
     route: Route | None
     back: bool
-    held: Held | None
+    held: HoldReason | None
     failed: bool
     around: bool = False
 
 
 def explain(
     app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFacts = NO_FACTS
-) -> tuple[list[Step], Decision]:
+) -> tuple[list[ExplainedStep], Decision]:
     """Every step up to the one that ended it, and the decision."""
     return list(_walk(app, check, moment, facts)), decide(app, check, moment, facts)
 
 
-def _walk(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFacts) -> Iterator[Step]:
+def _walk(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFacts) -> Iterator[ExplainedStep]:
     supported = check.plugin.supported
-    yield Step(Reason.UNSUPPORTED_PLUGIN.code, {"plugin": check.plugin.version}, PASS if supported else STOP)
+    yield ExplainedStep(Reason.UNSUPPORTED_PLUGIN.code, {"plugin": check.plugin.version}, PASS if supported else STOP)
     if not supported:
         return
     yield from _channel_steps(app, check, facts)
     compiled, assigned, _ = resolve(app, check, facts)
     seen = {"channel": compiled.channel.name if compiled else "", "assigned": assigned}
-    yield Step(Reason.NO_CHANNEL.code, seen, PASS if compiled else STOP)
+    yield ExplainedStep(Reason.NO_CHANNEL.code, seen, PASS if compiled else STOP)
     if compiled is None:
         return
     picked = _pick(compiled, check, facts, moment, assigned)
@@ -94,14 +94,14 @@ def _pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, mom
     return picked if way is None else picked._replace(route=way, back=True, around=True)
 
 
-def _until_stop(steps: Iterator[Step]) -> Iterator[Step]:
+def _until_stop(steps: Iterator[ExplainedStep]) -> Iterator[ExplainedStep]:
     for step in steps:
         yield step
         if step.outcome == STOP:
             return
 
 
-def _channel_steps(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Iterator[Step]:
+def _channel_steps(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Iterator[ExplainedStep]:
     """Who gives the channel: every voice up to the one that decides."""
     _, _, decided = resolve(app, check, facts)
     override, choice = app.overrides.get(check.device, ""), chosen(app, check, facts)
@@ -123,14 +123,14 @@ def _channel_steps(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> 
     )
     for voice, said in voices:
         for rule, saw in said[:-1]:
-            yield Step(rule, saw, PASS)
+            yield ExplainedStep(rule, saw, PASS)
         for rule, saw in said[-1:]:
-            yield Step(rule, saw, DECIDES if voice == decided else PASS)
+            yield ExplainedStep(rule, saw, DECIDES if voice == decided else PASS)
         if voice == decided:
             return
 
 
-def _segments_seen(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Iterator[tuple[str, Seen]]:
+def _segments_seen(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Iterator[tuple[str, Inputs]]:
     """The segments that lead to a channel, in their order, up to the first that matches."""
     for at, segment in enumerate(app.leading.segments if app.leading else ()):
         _, predicate = app.segments[segment.name]
@@ -149,7 +149,7 @@ def _segments_seen(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> 
 
 def _bundle_steps(
     compiled: CompiledChannel, picked: _Picked, check: UpdateCheck, facts: DeviceFacts, moment: Moment
-) -> Iterator[Step]:
+) -> Iterator[ExplainedStep]:
     """Which of the channel's bundles the device is pointed at, and why."""
     channel = compiled.channel
     good = last_good_here(compiled, check, facts)
@@ -159,28 +159,28 @@ def _bundle_steps(
         "last good": good.version if good else "",
         "failed here": [route.version for route in compiled.earlier if not works(route, check, facts)],
     }
-    yield Step(Held.WITHDRAWN.code, withdrawn, DECIDES if picked.held is Held.WITHDRAWN else PASS)
+    yield ExplainedStep(HoldReason.WITHDRAWN.code, withdrawn, DECIDES if picked.held is HoldReason.WITHDRAWN else PASS)
     takes = compiled.experiment is not None and compiled.experiment.takes(check, facts)
     if compiled.experiment is not None:
         yield _experiment_step(compiled.experiment, takes, check)
     if compiled.rollout is not None and not takes:
         yield _rollout_step(compiled.rollout, check, facts, moment)
     nothing = picked.route is None
-    yield Step("channel_offers_nothing", {"bundle": channel.bundle or ""}, STOP if nothing else PASS)
+    yield ExplainedStep("channel_offers_nothing", {"bundle": channel.bundle or ""}, STOP if nothing else PASS)
     if nothing:
         return
     seen_withheld = {
-        "failed on this device": picked.failed or picked.held is Held.WITHHELD,
+        "failed on this device": picked.failed or picked.held is HoldReason.WITHHELD,
         "failures": _failures_seen(compiled, facts),
         "runs what was withdrawn or taken back": leaves(compiled, check),
         "a rule keeps it from what it would get": picked.around,
         "bundle": name_of(picked.route) if picked.route else "",
     }
-    before = picked.around or picked.held is Held.WITHHELD
-    yield Step("what_comes_before", seen_withheld, DECIDES if before else PASS)
+    before = picked.around or picked.held is HoldReason.WITHHELD
+    yield ExplainedStep("what_comes_before", seen_withheld, DECIDES if before else PASS)
 
 
-def _failures_seen(compiled: CompiledChannel, facts: DeviceFacts) -> Seen:
+def _failures_seen(compiled: CompiledChannel, facts: DeviceFacts) -> Inputs:
     """What failed on the device of all that the channel can offer, and until when it is withheld, where it is."""
     versions = {name_hash(offer.bundle.version): offer.bundle.version for offer in compiled.offers()}
     return {
@@ -191,7 +191,7 @@ def _failures_seen(compiled: CompiledChannel, facts: DeviceFacts) -> Seen:
     }
 
 
-def _experiment_step(routed: ExperimentRoutes, takes: bool, check: UpdateCheck) -> Step:
+def _experiment_step(routed: ExperimentRoutes, takes: bool, check: UpdateCheck) -> ExplainedStep:
     arm = routed.arm_of(check) if takes else None
     seen = {
         "experiment": routed.experiment.name,
@@ -200,10 +200,10 @@ def _experiment_step(routed: ExperimentRoutes, takes: bool, check: UpdateCheck) 
         "arm": arm.offer.arm if arm and arm.offer else "",
         "bundle": arm.version if arm else "",
     }
-    return Step("experiment", seen, DECIDES if takes else PASS)
+    return ExplainedStep("experiment", seen, DECIDES if takes else PASS)
 
 
-def _rollout_step(routed: RolloutRoute, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> Step:
+def _rollout_step(routed: RolloutRoute, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> ExplainedStep:
     rollout = routed.rollout
     held = routed.holds_back(check, facts, moment.proven)
     seen = {
@@ -219,12 +219,12 @@ def _rollout_step(routed: RolloutRoute, check: UpdateCheck, facts: DeviceFacts, 
         },
         "time": moment.proven,
     }
-    return Step(held.code if held else "rollout", seen, PASS if held else DECIDES)
+    return ExplainedStep(held.code if held else "rollout", seen, PASS if held else DECIDES)
 
 
 def _rule_steps(
     compiled: CompiledChannel, picked: _Picked, route: Route, check: UpdateCheck, assigned: bool, moment: Moment
-) -> Iterator[Step]:
+) -> Iterator[ExplainedStep]:
     keys = (_rule_step(rule, check, route, assigned) for rule in KEY_RULES)
     # Steps of the node's own faults are shown only while there are any.
     faults = [rule for rule in NODE_RULES if rule.can_fire(route.target)]
@@ -233,36 +233,36 @@ def _rule_steps(
     return chain(keys, own, rules, _last_steps(compiled, route, picked, check, moment))
 
 
-def _up_to_date_step(route: Route, check: UpdateCheck, held: Held | None) -> Step:
+def _up_to_date_step(route: Route, check: UpdateCheck, held: HoldReason | None) -> ExplainedStep:
     seen = {"runs": check.version_name, "offered": name_of(route), "held": held.code if held else ""}
-    return Step("no_new_version_available", seen, STOP if check.version_name == route.version else PASS)
+    return ExplainedStep("no_new_version_available", seen, STOP if check.version_name == route.version else PASS)
 
 
-def _failed_step(route: Route, picked: _Picked) -> Step:
+def _failed_step(route: Route, picked: _Picked) -> ExplainedStep:
     seen = {"bundle": name_of(route), "failed on this device": picked.failed}
     if picked.failed:
         seen |= {"there is one before it": False}
-    return Step(Reason.WITHHELD.code, seen, STOP if picked.failed else PASS)
+    return ExplainedStep(Reason.WITHHELD.code, seen, STOP if picked.failed else PASS)
 
 
-def _rule_step(rule: Rule, check: UpdateCheck, route: Route, assigned: bool) -> Step:
+def _rule_step(rule: Rule, check: UpdateCheck, route: Route, assigned: bool) -> ExplainedStep:
     if not rule.can_fire(route.target):
-        return Step(rule.reason.code, {}, NOT_HERE)
+        return ExplainedStep(rule.reason.code, {}, NOT_HERE)
     stops = rule.blocks(check, route.target, assigned)
-    return Step(rule.reason.code, rule.sees(check, route.target, assigned), STOP if stops else PASS)
+    return ExplainedStep(rule.reason.code, rule.sees(check, route.target, assigned), STOP if stops else PASS)
 
 
 def _last_steps(
     compiled: CompiledChannel, route: Route, picked: _Picked, check: UpdateCheck, moment: Moment
-) -> Iterator[Step]:
+) -> Iterator[ExplainedStep]:
     back = picked.back or route.offer is None
     if route.offer is None:
         on_it, can = check.version_name == check.version_build, check.plugin.reverts_to_builtin
-        seen: Seen = {"runs": check.version_name, "native": check.version_build, "plugin can revert": can}
-        yield Step(BUILTIN, seen, STOP if on_it or not can else PASS)
+        seen: Inputs = {"runs": check.version_name, "native": check.version_build, "plugin can revert": can}
+        yield ExplainedStep(BUILTIN, seen, STOP if on_it or not can else PASS)
     schedule = compiled.schedule
     if schedule is None:
-        yield Step(Reason.OUTSIDE_WINDOW.code, {}, NOT_HERE)
+        yield ExplainedStep(Reason.OUTSIDE_WINDOW.code, {}, NOT_HERE)
     else:
         seen = {
             "windows": list(compiled.channel.windows),
@@ -272,13 +272,15 @@ def _last_steps(
             "rollback passes": compiled.channel.rollback_passes,
             "time": moment.now,
         }
-        yield Step(Reason.OUTSIDE_WINDOW.code, seen, PASS if is_open(compiled, check, moment, back=back) else STOP)
+        yield ExplainedStep(
+            Reason.OUTSIDE_WINDOW.code, seen, PASS if is_open(compiled, check, moment, back=back) else STOP
+        )
     if not is_spread(compiled, route):
-        yield Step(Reason.SPREAD.code, {}, NOT_HERE)
+        yield ExplainedStep(Reason.SPREAD.code, {}, NOT_HERE)
     else:
         opens = compiled.opens_for(check)
         seen = {"spread seconds": compiled.channel.spread_seconds, "opens at": opens, "time": moment.proven}
-        yield Step(Reason.SPREAD.code, seen, STOP if moment.proven < opens else PASS)
-    yield Step(
+        yield ExplainedStep(Reason.SPREAD.code, seen, STOP if moment.proven < opens else PASS)
+    yield ExplainedStep(
         "offer" if route.offer else "revert_to_builtin", {"bundle": name_of(route), "runs": check.version_name}, STOP
     )

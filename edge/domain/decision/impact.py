@@ -46,7 +46,7 @@ class Impact:
 
 
 @dataclass(slots=True)
-class Devices:
+class DeviceCounts:
     """`moves` counts devices by what they run, and where they end up without and with the change, where that differs;
     `running` counts all by the bundle that they run."""
 
@@ -91,9 +91,9 @@ def count_devices(
     after: AppSnapshot | None,
     devices: Iterable[tuple[UpdateCheck, DeviceFacts]],
     moment: Moment,
-) -> Devices:
+) -> DeviceCounts:
     """Asks each device's check of both snapshots."""
-    counted = Devices()
+    counted = DeviceCounts()
     for check, facts in devices:
         runs = runs_now(check)
         counted.running[runs] += 1

@@ -49,7 +49,7 @@ class Reason(enum.Enum):
         self.message = message
 
 
-class Held(enum.Enum):
+class HoldReason(enum.Enum):
     """Why a device is not given the channel's newest bundle, and stays with what comes before it: (code, message)."""
 
     CONTROL_GROUP = ("rollout_control_group", "The device is in the group that is held out")
@@ -92,7 +92,7 @@ class UpToDate(NamedTuple):
     """
 
     channel: ChannelName
-    held: Held | None = None
+    held: HoldReason | None = None
     arm: str = ""
 
     @property

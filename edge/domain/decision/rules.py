@@ -12,7 +12,7 @@ from edge.domain.manifest_forms import sent_as
 from edge.domain.model import Bundle, Channel, PlainWithKey, Platform, Policy, Sent, UpdateCheck
 from edge.domain.versions import UNNUMBERED, Version
 
-Seen = Mapping[str, object]
+Inputs = Mapping[str, object]
 
 
 class Target(NamedTuple):
@@ -36,7 +36,7 @@ class Rule(NamedTuple):
     reason: Reason
     can_fire: Callable[[Target], bool]
     blocks: Callable[[UpdateCheck, Target, bool], bool]  # the flag: the channel was assigned, not chosen
-    sees: Callable[[UpdateCheck, Target, bool], Seen]
+    sees: Callable[[UpdateCheck, Target, bool], Inputs]
 
 
 def _key_id_differs(check: UpdateCheck, target: Target, assigned: bool) -> bool:
@@ -65,7 +65,7 @@ def _refuses_plain(check: UpdateCheck, target: Target, assigned: bool) -> bool:
             return True
 
 
-def _plain_forms(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
+def _plain_forms(check: UpdateCheck, target: Target, assigned: bool) -> Inputs:
     return {
         "device key_id": check.key_id,
         "plain bundles": check.plugin.plain_with_key.value,
@@ -78,12 +78,12 @@ def _form_sent(check: UpdateCheck, target: Target) -> str:
     return "zip" if sent is Sent.ZIP else "manifest"
 
 
-def _key_ids(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
+def _key_ids(check: UpdateCheck, target: Target, assigned: bool) -> Inputs:
     encryption = target.bundle.encryption if target.bundle else None
     return {"device key_id": check.key_id, "bundle key_id": encryption.key_id if encryption else ""}
 
 
-def _versions(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
+def _versions(check: UpdateCheck, target: Target, assigned: bool) -> Inputs:
     return {
         "policy": target.channel.policy.value,
         "bundle": target.bundle.version if target.bundle else "builtin",
@@ -91,7 +91,7 @@ def _versions(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
     }
 
 
-def _native_range(check: UpdateCheck, target: Target, assigned: bool) -> Seen:
+def _native_range(check: UpdateCheck, target: Target, assigned: bool) -> Inputs:
     bundle = target.bundle
     return {
         "min native": bundle.min_native if bundle else "",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from edge.domain.buckets import BUCKETS, bucket_of
-from edge.domain.decision.outcomes import Held, Offer, UpToDate
+from edge.domain.decision.outcomes import HoldReason, Offer, UpToDate
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Rule, Target
 from edge.domain.facts import DeviceFacts, failure_of, forgot_until, is_withheld, mark_of, name_hash
 from edge.domain.model import (
@@ -54,22 +54,22 @@ class RolloutRoute:
     only: tuple[Predicate, ...]
     first: tuple[Predicate, ...]
 
-    def holds_back(self, check: UpdateCheck, facts: DeviceFacts, proven: float) -> Held | None:
+    def holds_back(self, check: UpdateCheck, facts: DeviceFacts, proven: float) -> HoldReason | None:
         """Why the device is not in; None: it is. Once in, a device stays in: who runs the bundle is not asked again. A
         pause lets nobody else in, by share or as one of the first."""
         rollout = self.rollout
         if rollout.hold_out and bucket_of(self.group_salt, check.device) < rollout.hold_out:
-            return Held.CONTROL_GROUP
+            return HoldReason.CONTROL_GROUP
         if check.version_name == rollout.bundle:
             return None
         is_first = bool(self.first) and any(matches(check, facts) for matches in self.first)
         if not is_first and self.only and not any(matches(check, facts) for matches in self.only):
-            return Held.NOT_IN_SEGMENT
+            return HoldReason.NOT_IN_SEGMENT
         if rollout.phase is Phase.PAUSED:
-            return Held.PAUSED
+            return HoldReason.PAUSED
         if is_first or bucket_of(self.salt, check.device) < active_share_at(rollout, proven):
             return None
-        return Held.SHARE
+        return HoldReason.SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class CompiledChannel:
 
 # The route; whether it is a way back; why it is not the newest; and whether it failed on this device, with nothing
 # before it to fall back to.
-Pick = tuple[Route | None, bool, Held | None, bool]
+Pick = tuple[Route | None, bool, HoldReason | None, bool]
 
 
 def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> Pick:
@@ -139,11 +139,11 @@ def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, mome
     back = False
     if route is compiled.stable:
         if compiled.withdrawn:
-            return way_back(compiled, check, facts), True, Held.WITHDRAWN, False
+            return way_back(compiled, check, facts), True, HoldReason.WITHDRAWN, False
         back = compiled.channel.rolled_back
     if facts.failures and route is not None and withholds(route, check, facts, moment.now):
         before = _before(route, compiled, check, facts)
-        return (route, back, held, True) if before is None else (before, True, Held.WITHHELD, False)
+        return (route, back, held, True) if before is None else (before, True, HoldReason.WITHHELD, False)
     return route, back, held, False
 
 

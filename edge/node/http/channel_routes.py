@@ -10,11 +10,11 @@ from aiohttp import web
 
 from edge.domain.decision.channel_choice import (
     Allowed,
-    ChannelRequest,
+    ChannelSelfOutcome,
+    ChannelSelfReason,
+    ChannelSelfRefused,
+    ChannelSelfRequest,
     Forget,
-    Outcome,
-    Refusal,
-    Refused,
     Store,
     decide_choice,
     is_led_elsewhere,
@@ -53,7 +53,7 @@ async def handle_channel_self(request: web.Request) -> web.Response:
         return json_response(encode_too_many(asked))
     outcome = await _carry_out(desk, asked)
     if isinstance(outcome, Allowed) and _is_led_elsewhere(desk, asked, body, peer_of(request).country):
-        outcome = Refused(Refusal.CANNOT_OVERRIDE)
+        outcome = ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
     desk.counts[f"channel_{asked.verb.value}"] += 1
     return json_response(encode_channel_answer(outcome, asked))
 
@@ -69,7 +69,7 @@ async def handle_manifest_size(request: web.Request) -> web.Response:
     return json_response(await asyncio.to_thread(encode_manifest_size, asked, _size_in(desk)))
 
 
-async def _carry_out(desk: DeviceDesk, asked: ChannelRequest) -> Outcome:
+async def _carry_out(desk: DeviceDesk, asked: ChannelSelfRequest) -> ChannelSelfOutcome:
     """Decide, and store what the outcome says to store; a choice that cannot be stored is refused."""
     snapshot = desk.current.snapshot(asked.app)
     outcome = decide_choice(snapshot, asked, _chosen(desk, snapshot, asked))
@@ -79,11 +79,11 @@ async def _carry_out(desk: DeviceDesk, asked: ChannelRequest) -> Outcome:
             await desk.facts.record([Chose(asked.app, asked.device, channel)])
         except Unavailable:
             desk.counts["choices_refused"] += 1
-            return Refused(Refusal.NOT_STORED)
+            return ChannelSelfRefused(ChannelSelfReason.NOT_STORED)
     return outcome
 
 
-def _is_led_elsewhere(desk: DeviceDesk, asked: ChannelRequest, body: bytes, country: str) -> bool:
+def _is_led_elsewhere(desk: DeviceDesk, asked: ChannelSelfRequest, body: bytes, country: str) -> bool:
     """Segments ask more of a device than its choice does: they are asked where its body says all that a check says."""
     snapshot = desk.current.snapshot(asked.app)
     if snapshot is None or snapshot.leading is None:
@@ -95,7 +95,7 @@ def _is_led_elsewhere(desk: DeviceDesk, asked: ChannelRequest, body: bytes, coun
     return is_led_elsewhere(snapshot, asked.channel, check, desk.facts.of(check.app, check.device))
 
 
-def _chosen(desk: DeviceDesk, snapshot: AppSnapshot | None, asked: ChannelRequest) -> ChannelName | None:
+def _chosen(desk: DeviceDesk, snapshot: AppSnapshot | None, asked: ChannelSelfRequest) -> ChannelName | None:
     """The device's stored choice; a name that no channel has where its channel is gone."""
     if snapshot is None or asked.device is None:
         return None

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from edge.domain.decision.outcomes import Held, Reason
+from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.wire.exposition import Family, Sample
 
-# Each outcome by its code: with `Held`, also why a device stays with what comes before the newest.
-_CODES = ("offer", "up_to_date", "revert_to_builtin", *(why.code for why in (*Reason, *Held)))
+# Each outcome by its code: with `HoldReason`, also why a device stays with what comes before the newest.
+_CODES = ("offer", "up_to_date", "revert_to_builtin", *(why.code for why in (*Reason, *HoldReason)))
 _DECISIONS = {code: code for code in _CODES}
 _EVENTS = {
     "events": "stored",

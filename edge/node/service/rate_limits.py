@@ -9,7 +9,7 @@ a flood of forged devices can free somebody from a limit, never put one on someb
 from collections import OrderedDict
 from collections.abc import Hashable
 
-from edge.domain.decision.channel_choice import ChannelRequest, Verb
+from edge.domain.decision.channel_choice import ChannelSelfRequest, ChannelSelfVerb
 
 # Per address and app in a minute. A carrier's address stands for thousands of subscribers whose apps ask at each start;
 # a worker answers this many in a second or two.
@@ -61,14 +61,14 @@ class ChannelLimits:
         self._addresses = Windows(ADDRESS_REQUESTS, ADDRESS_SECONDS, windows_limit)
         self._devices = Windows(DEVICE_REQUESTS, DEVICE_SECONDS, windows_limit)
 
-    def admit(self, request: ChannelRequest, prefix: str, now: float) -> bool:
+    def admit(self, request: ChannelSelfRequest, prefix: str, now: float) -> bool:
         """Whether to go on. `prefix` is what one subscriber holds (`Peer.prefix`); `now` in seconds of any clock.
 
         The address comes first, and a set without a channel counts for its address alone.
         """
         if not self._addresses.admit((prefix, request.app), now):
             return False
-        if request.device is None or (request.verb is Verb.SET and not request.channel):
+        if request.device is None or (request.verb is ChannelSelfVerb.SET and not request.channel):
             return True
         return self._devices.admit((request.app, request.device, request.verb.value), now)
 

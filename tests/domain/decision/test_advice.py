@@ -8,7 +8,7 @@ from factories import a_bundle
 
 from edge.cli.main import cli
 from edge.domain.decision.advice import advice_of
-from edge.domain.decision.outcomes import Blocked, Held, Offer, Reason, RevertToBuiltin, UpToDate
+from edge.domain.decision.outcomes import Blocked, HoldReason, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.model import ChannelName
 
 CHANNEL = ChannelName("beta")
@@ -16,12 +16,12 @@ OUTCOMES = [
     Offer(a_bundle("1.0.1"), CHANNEL),
     RevertToBuiltin(CHANNEL),
     UpToDate(CHANNEL),
-    *(UpToDate(CHANNEL, held) for held in Held),
+    *(UpToDate(CHANNEL, held) for held in HoldReason),
     *(Blocked(reason, "1.0.1") for reason in Reason),
 ]
 
 
-@pytest.mark.parametrize("held", [None, Held.WITHHELD])
+@pytest.mark.parametrize("held", [None, HoldReason.WITHHELD])
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.code)
 def test_every_outcome_has_a_next_step_in_real_commands(outcome, held):
     advice = advice_of(outcome, "com.example.app", "beta", held)
@@ -41,6 +41,6 @@ def test_a_device_on_no_channel_gets_a_place_to_fill_in():
 
 
 def test_a_blocked_stand_in_is_not_to_be_let_through_but_the_failure_is_to_be_mended():
-    advice = advice_of(Blocked(Reason.MAJOR, "1.0.0"), "com.example.app", "beta", Held.WITHHELD)
+    advice = advice_of(Blocked(Reason.MAJOR, "1.0.0"), "com.example.app", "beta", HoldReason.WITHHELD)
     assert advice.startswith("the channel's bundle failed on this device") and Reason.MAJOR.code in advice
     assert "--policy" not in advice and "edge device show com.example.app DEVICE" in advice

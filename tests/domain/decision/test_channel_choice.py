@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from edge.domain.changes.commands import ChannelSettings, CreateChannel, DeleteChannel, SetOverride
 from edge.domain.decision.channel_choice import (
     Allowed,
-    ChannelRequest,
+    ChannelSelfReason,
+    ChannelSelfRefused,
+    ChannelSelfRequest,
+    ChannelSelfVerb,
     Default,
     Forget,
     Listed,
     Overridden,
-    Refusal,
-    Refused,
     Store,
     Unchanged,
-    Verb,
     decide_choice,
     get_channel,
     list_channels,
@@ -47,7 +47,7 @@ def a_world(override: str | None = None, *commands):
     return a_snapshot(an_app(*made, *assigned, *commands))
 
 
-def a_request(verb=Verb.SET, **changes) -> ChannelRequest:
+def a_request(verb=ChannelSelfVerb.SET, **changes) -> ChannelSelfRequest:
     values = {
         "verb": verb,
         "app": APP,
@@ -55,9 +55,9 @@ def a_request(verb=Verb.SET, **changes) -> ChannelRequest:
         "platform": Platform.ANDROID,
         "plugin_version": "7.33.4",
         "keeps_choice": False,
-        "channel": "beta" if verb is Verb.SET else "",
+        "channel": "beta" if verb is ChannelSelfVerb.SET else "",
     }
-    return ChannelRequest(**(values | changes))
+    return ChannelSelfRequest(**(values | changes))
 
 
 def test_a_choice_is_stored_for_old_plugins_and_only_allowed_to_new_ones():
@@ -68,15 +68,19 @@ def test_a_choice_is_stored_for_old_plugins_and_only_allowed_to_new_ones():
 def test_the_checks_come_in_the_order_of_the_protocol():
     world = a_world("inner")
     asked = a_request(channel="")
-    assert decide_choice(None, asked, None) == Refused(Refusal.MISSING_CHANNEL)
-    assert decide_choice(None, a_request(), None) == Refused(Refusal.UNKNOWN_APP)
-    assert decide_choice(world, a_request(channel="nowhere"), None) == Refused(Refusal.CANNOT_OVERRIDE)
-    assert decide_choice(a_world(), a_request(channel="nowhere"), None) == Refused(Refusal.CHANNEL_NOT_FOUND, "nowhere")
+    assert decide_choice(None, asked, None) == ChannelSelfRefused(ChannelSelfReason.MISSING_CHANNEL)
+    assert decide_choice(None, a_request(), None) == ChannelSelfRefused(ChannelSelfReason.UNKNOWN_APP)
+    assert decide_choice(world, a_request(channel="nowhere"), None) == ChannelSelfRefused(
+        ChannelSelfReason.CANNOT_OVERRIDE
+    )
+    assert decide_choice(a_world(), a_request(channel="nowhere"), None) == ChannelSelfRefused(
+        ChannelSelfReason.CHANNEL_NOT_FOUND, "nowhere"
+    )
 
 
-@pytest.mark.parametrize("verb", [Verb.GET, Verb.UNSET, Verb.LIST])
+@pytest.mark.parametrize("verb", [ChannelSelfVerb.GET, ChannelSelfVerb.UNSET, ChannelSelfVerb.LIST])
 def test_an_unknown_app_is_the_answer_to_every_other_verb(verb):
-    assert decide_choice(None, a_request(verb), "beta") == Refused(Refusal.UNKNOWN_APP)
+    assert decide_choice(None, a_request(verb), "beta") == ChannelSelfRefused(ChannelSelfReason.UNKNOWN_APP)
 
 
 @pytest.mark.parametrize("held", ["open", GONE, "", "qa"])
@@ -88,13 +92,13 @@ def test_going_back_to_the_public_channel_forgets_whatever_was_stored(held):
 def test_a_choice_whose_channel_is_gone_counts_as_none():
     world = a_world(None, DeleteChannel(name="qa"))
     assert override_of(world, DEVICE, "qa") is None
-    assert get_channel(world, a_request(Verb.GET), "qa") == Default("production", may_set=False)
+    assert get_channel(world, a_request(ChannelSelfVerb.GET), "qa") == Default("production", may_set=False)
     assert set_channel(world, a_request(), "qa") == Store("beta")
 
 
 @pytest.mark.parametrize("gone", [GONE, ""])
 def test_a_choice_whose_channel_is_gone_can_be_taken_back(gone):
-    assert unset_channel(a_world(), a_request(Verb.UNSET), gone) == Forget()
+    assert unset_channel(a_world(), a_request(ChannelSelfVerb.UNSET), gone) == Forget()
 
 
 def test_the_operators_channel_comes_before_the_devices():
@@ -106,8 +110,8 @@ def test_the_operators_channel_comes_before_the_devices():
 @pytest.mark.parametrize("keeps", [True, False])
 def test_without_a_public_channel_there_is_no_name_to_give(keeps):
     bare = a_snapshot(an_app(CreateChannel(name="beta", settings=ChannelSettings(self_set=True))))
-    answer = get_channel(bare, a_request(Verb.GET, keeps_choice=keeps), None)
-    assert answer == Refused(Refusal.CHANNEL_NOT_FOUND)
+    answer = get_channel(bare, a_request(ChannelSelfVerb.GET, keeps_choice=keeps), None)
+    assert answer == ChannelSelfRefused(ChannelSelfReason.CHANNEL_NOT_FOUND)
 
 
 @pytest.mark.parametrize(
@@ -120,19 +124,19 @@ def test_without_a_public_channel_there_is_no_name_to_give(keeps):
     ],
 )
 def test_the_list_is_what_is_open_to_this_kind_of_device(is_prod, is_emulator, names):
-    listed = list_channels(a_world(), a_request(Verb.LIST, is_prod=is_prod, is_emulator=is_emulator))
+    listed = list_channels(a_world(), a_request(ChannelSelfVerb.LIST, is_prod=is_prod, is_emulator=is_emulator))
     assert [channel.name for channel in listed.channels] == names
     assert listed.names == tuple(sorted(CHANNELS))
 
 
 def test_whoever_asks_anonymously_gets_the_list():
-    assert isinstance(decide_choice(a_world(), a_request(Verb.LIST, device=None), None), Listed)
+    assert isinstance(decide_choice(a_world(), a_request(ChannelSelfVerb.LIST, device=None), None), Listed)
 
 
 names = st.sampled_from([*CHANNELS, GONE, ""])
 requests = st.builds(
     a_request,
-    st.sampled_from(Verb),
+    st.sampled_from(ChannelSelfVerb),
     keeps_choice=st.booleans(),
     channel=names,
     default_channel=names,
@@ -156,10 +160,10 @@ def test_plugins_that_keep_their_choice_hear_of_an_assignment_only_that_they_can
 ):
     request = request._replace(keeps_choice=True)
     outcome = decide_choice(a_world(override), request, chosen)
-    if outcome != Refused(Refusal.CANNOT_OVERRIDE):
+    if outcome != ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE):
         assert outcome == decide_choice(a_world(), request, None)
     else:
-        assert override is not None and request.verb is Verb.SET
+        assert override is not None and request.verb is ChannelSelfVerb.SET
 
 
 def the_next_check(request, app_default, chosen):
@@ -177,7 +181,7 @@ def the_next_check(request, app_default, chosen):
 
 @given(requests, overrides, stored)
 def test_yes_to_a_choice_means_that_the_next_check_follows_it(request, override, chosen):
-    request = request._replace(verb=Verb.SET)
+    request = request._replace(verb=ChannelSelfVerb.SET)
     world = a_world(override)
     match decide_choice(world, request, chosen):
         case Store(channel):
@@ -198,7 +202,7 @@ def test_yes_to_a_choice_means_that_the_next_check_follows_it(request, override,
 def test_only_open_channels_are_stored(request, override, chosen):
     outcome = decide_choice(a_world(override), request, chosen)
     if isinstance(outcome, Store):
-        assert request.verb is Verb.SET
+        assert request.verb is ChannelSelfVerb.SET
         assert CHANNELS[outcome.channel].get("self_set")
         assert outcome.channel == request.channel != chosen
 
@@ -206,7 +210,7 @@ def test_only_open_channels_are_stored(request, override, chosen):
 @given(requests, stored)
 def test_what_was_set_is_what_is_heard(request, chosen):
     world = a_world()
-    request = request._replace(verb=Verb.SET, keeps_choice=False, default_channel="")
+    request = request._replace(verb=ChannelSelfVerb.SET, keeps_choice=False, default_channel="")
     match decide_choice(world, request, chosen):
         case Store(channel):
             after = channel
@@ -216,7 +220,7 @@ def test_what_was_set_is_what_is_heard(request, chosen):
             after = chosen
         case _:
             return
-    heard = decide_choice(world, request._replace(verb=Verb.GET, default_channel=""), after)
+    heard = decide_choice(world, request._replace(verb=ChannelSelfVerb.GET, default_channel=""), after)
     assert isinstance(heard, Overridden | Default)
     assert heard.channel == request.channel
 
@@ -224,6 +228,6 @@ def test_what_was_set_is_what_is_heard(request, chosen):
 @given(requests, overrides)
 def test_a_channel_that_is_not_open_binds_its_device(request, chosen):
     request = request._replace(keeps_choice=False, channel="beta")
-    for verb in (Verb.SET, Verb.UNSET):
+    for verb in (ChannelSelfVerb.SET, ChannelSelfVerb.UNSET):
         outcome = decide_choice(a_world("inner"), request._replace(verb=verb), chosen)
-        assert outcome == Refused(Refusal.CANNOT_OVERRIDE)
+        assert outcome == ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)

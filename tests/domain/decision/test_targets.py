@@ -22,7 +22,7 @@ from edge.domain.changes.commands import (
 )
 from edge.domain.decision.decide import decide
 from edge.domain.decision.explain import explain
-from edge.domain.decision.outcomes import Held, Offer, UpToDate
+from edge.domain.decision.outcomes import HoldReason, Offer, UpToDate
 from edge.domain.facts import NO_FACTS
 from edge.domain.model import Encryption, PlainWithKey, Plugin
 from edge.domain.schedule.rollout import Moment, Move
@@ -46,8 +46,8 @@ def test_a_device_that_a_rollout_does_not_reach_is_told_so_where_the_channel_off
     snapshot = a_snapshot(an_app(*BUNDLES, OFFERS_NOTHING, started))
     salt = snapshot.channels["production"].rollout.salt.decode()
     steps, decision = explain(snapshot, a_check(device=a_device_in(salt, 1, 100_000)), MOMENT)
-    assert decision == UpToDate("production", Held.SHARE)
-    assert [step.rule for step in steps][-2:] == [Held.SHARE.code, "channel_offers_nothing"]
+    assert decision == UpToDate("production", HoldReason.SHARE)
+    assert [step.rule for step in steps][-2:] == [HoldReason.SHARE.code, "channel_offers_nothing"]
 
 
 def test_a_device_of_an_arm_is_in_no_rollout_also_where_the_arm_has_nothing_left_to_offer():

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from edge.domain.decision.outcomes import Held, Reason
+from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.node.observing.metrics import Observed, build_metrics
 from edge.wire.exposition import Family, Sample, encode_families
 
@@ -72,7 +72,7 @@ def lines(seen) -> list[str]:
         ("sent_bytes/bundles", 'edge_sent_bytes_total{worker="0",route="bundles"} 7'),
         ("offer", 'edge_decisions_total{worker="0",outcome="offer"} 7'),
         ("up_to_date", 'edge_decisions_total{worker="0",outcome="up_to_date"} 7'),
-        *((why.code, f'edge_decisions_total{{worker="0",outcome="{why.code}"}} 7') for why in (*Reason, *Held)),
+        *((why.code, f'edge_decisions_total{{worker="0",outcome="{why.code}"}} 7') for why in (*Reason, *HoldReason)),
         ("events", 'edge_events_total{worker="0",outcome="stored"} 7'),
         ("events_refused", 'edge_events_total{worker="0",outcome="refused"} 7'),
         ("connections", 'edge_connections{worker="0"} 7'),

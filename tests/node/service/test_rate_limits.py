@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.domain.decision.channel_choice import ChannelRequest, Verb
+from edge.domain.decision.channel_choice import ChannelSelfRequest, ChannelSelfVerb
 from edge.domain.model import Platform
 from edge.node.service.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS, WINDOWS_LIMIT, ChannelLimits, Windows
 
@@ -18,7 +18,7 @@ def device(number: int) -> str:
     return f"00000000-0000-0000-0000-{number:012}"
 
 
-def a_request(verb=Verb.GET, **changes) -> ChannelRequest:
+def a_request(verb=ChannelSelfVerb.GET, **changes) -> ChannelSelfRequest:
     values = {
         "verb": verb,
         "app": "com.demo.app",
@@ -26,9 +26,9 @@ def a_request(verb=Verb.GET, **changes) -> ChannelRequest:
         "platform": Platform.ANDROID,
         "plugin_version": "8.51.14",
         "keeps_choice": True,
-        "channel": "beta" if verb is Verb.SET else "",
+        "channel": "beta" if verb is ChannelSelfVerb.SET else "",
     }
-    return ChannelRequest(**(values | changes))
+    return ChannelSelfRequest(**(values | changes))
 
 
 def test_an_address_asks_for_one_app_so_often_in_a_minute_and_others_go_on():
@@ -42,44 +42,46 @@ def test_an_address_asks_for_one_app_so_often_in_a_minute_and_others_go_on():
     assert limits.admit(a_request(device=device(-1)), HERE, NOW + 60)
 
 
-@pytest.mark.parametrize("verb", [Verb.GET, Verb.UNSET, Verb.LIST])
+@pytest.mark.parametrize("verb", [ChannelSelfVerb.GET, ChannelSelfVerb.UNSET, ChannelSelfVerb.LIST])
 def test_a_device_asks_five_times_a_second_with_one_verb(verb):
     limits = ChannelLimits()
     for _ in range(DEVICE_REQUESTS):
         assert limits.admit(a_request(verb), HERE, NOW)
     assert not limits.admit(a_request(verb), HERE, NOW + 0.25)
-    assert limits.admit(a_request(Verb.SET), HERE, NOW + 0.25)
+    assert limits.admit(a_request(ChannelSelfVerb.SET), HERE, NOW + 0.25)
     assert limits.admit(a_request(verb, device=device(2)), HERE, NOW + 0.25)
     assert limits.admit(a_request(verb, app="com.other.app"), HERE, NOW + 0.25)
     assert limits.admit(a_request(verb), HERE, NOW + 1)
 
 
-@pytest.mark.parametrize("between", [Verb.UNSET, Verb.SET])
+@pytest.mark.parametrize("between", [ChannelSelfVerb.UNSET, ChannelSelfVerb.SET])
 def test_on_off_and_on_again_within_a_second_is_an_ordinary_call(between):
     """A plugin that unsets on the device is seen as three equal sets (plugin-capabilities §8)."""
     limits = ChannelLimits()
-    for verb in (Verb.SET, between, Verb.SET):
+    for verb in (ChannelSelfVerb.SET, between, ChannelSelfVerb.SET):
         assert limits.admit(a_request(verb, channel="beta"), HERE, NOW)
 
 
 def test_different_channels_are_no_way_around_the_limit_of_a_second():
     limits = ChannelLimits()
-    answers = [limits.admit(a_request(Verb.SET, channel=f"c{n}"), HERE, NOW) for n in range(DEVICE_REQUESTS + 1)]
+    answers = [
+        limits.admit(a_request(ChannelSelfVerb.SET, channel=f"c{n}"), HERE, NOW) for n in range(DEVICE_REQUESTS + 1)
+    ]
     assert answers == [True] * DEVICE_REQUESTS + [False]
 
 
 def test_a_set_without_a_channel_counts_for_its_address_alone():
     limits = ChannelLimits()
     for _ in range(ADDRESS_REQUESTS):
-        assert limits.admit(a_request(Verb.SET, channel=""), HERE, NOW)
-    assert not limits.admit(a_request(Verb.SET, channel=""), HERE, NOW)
-    assert limits.admit(a_request(Verb.SET), "192.0.2.2", NOW)
+        assert limits.admit(a_request(ChannelSelfVerb.SET, channel=""), HERE, NOW)
+    assert not limits.admit(a_request(ChannelSelfVerb.SET, channel=""), HERE, NOW)
+    assert limits.admit(a_request(ChannelSelfVerb.SET), "192.0.2.2", NOW)
 
 
 def test_lists_asked_for_anonymously_do_not_share_one_devices_limit():
     limits = ChannelLimits()
     for _ in range(DEVICE_REQUESTS * 10):
-        assert limits.admit(a_request(Verb.LIST, device=None), HERE, NOW)
+        assert limits.admit(a_request(ChannelSelfVerb.LIST, device=None), HERE, NOW)
 
 
 def test_what_the_address_is_refused_does_not_count_for_the_device():
@@ -94,7 +96,9 @@ def test_what_the_address_is_refused_does_not_count_for_the_device():
 def test_a_flood_of_forged_devices_keeps_to_its_memory():
     limits = ChannelLimits(windows_limit=100)
     for number in range(5_000):
-        limits.admit(a_request(Verb.SET, device=device(number)), f"192.0.{number // 250}.{number % 250}", NOW)
+        limits.admit(
+            a_request(ChannelSelfVerb.SET, device=device(number)), f"192.0.{number // 250}.{number % 250}", NOW
+        )
     assert len(limits) <= 200
 
 

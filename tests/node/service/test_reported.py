@@ -11,7 +11,7 @@ from edge.domain.facts import (
     Cause,
     DeviceFacts,
     Failure,
-    Step,
+    FailureStage,
     failure_of,
     is_withheld,
     name_hash,
@@ -145,10 +145,10 @@ def test_on_ios_the_name_of_a_failed_manifest_is_dead(event, dead):
     [
         (NO_FACTS, False),
         (OFFERED, False),
-        (DeviceFacts(failures=(Failure(name_hash("1.0.4"), Step.FAILED_ONCE, Cause.DOWNLOAD_FAIL),)), True),
-        (DeviceFacts(failures=(Failure(name_hash("1.0.4"), Step.FOR_A_DAY, Cause.CHECKSUM_FAIL),)), True),
-        (DeviceFacts(failures=(Failure(name_hash("1.0.4"), Step.FOR_GOOD, Cause.UPDATE_FAIL),)), False),
-        (DeviceFacts(failures=(Failure(name_hash("1.0.3"), Step.FAILED_ONCE, Cause.DOWNLOAD_FAIL),)), False),
+        (DeviceFacts(failures=(Failure(name_hash("1.0.4"), FailureStage.FAILED_ONCE, Cause.DOWNLOAD_FAIL),)), True),
+        (DeviceFacts(failures=(Failure(name_hash("1.0.4"), FailureStage.FOR_A_DAY, Cause.CHECKSUM_FAIL),)), True),
+        (DeviceFacts(failures=(Failure(name_hash("1.0.4"), FailureStage.FOR_GOOD, Cause.UPDATE_FAIL),)), False),
+        (DeviceFacts(failures=(Failure(name_hash("1.0.3"), FailureStage.FAILED_ONCE, Cause.DOWNLOAD_FAIL),)), False),
     ],
 )
 @pytest.mark.parametrize("action", ["set", "set_next"])

@@ -26,7 +26,7 @@ from benchmarks.sampling import in_turns
 from benchmarks.servers import NGINX, OURS, Server, nginx, node, program
 from benchmarks.tables import Cell, Table
 from benchmarks.worlds import APP, Sizes, get_request, prepare_app
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 
 HOST = "updates.example.com"
 AIOHTTP_FILES = "aiohttp files"

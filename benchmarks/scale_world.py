@@ -19,7 +19,7 @@ from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry
 from edge.node.processes.data_directory import Truth
 from edge.store.heads import Head, Heads, build_successor, encode_shard, shard_of
-from edge.store.port import ObjectStore, head_key
+from edge.store.objects.port import ObjectStore, head_key
 from edge.store.releases import Revisions
 
 LAYOUT = 1  # of what is kept between runs; another number makes it anew

@@ -25,7 +25,7 @@ from edge.domain.changes.commands import (
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, Digest, FileEntry, VersionName
 from edge.node.processes.data_directory import Truth
-from edge.store.port import AlreadyExists, ObjectStore, blob_key
+from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key
 
 APP = "com.example.bench"
 CHANNEL = "production"

@@ -3,7 +3,7 @@
 from documents import read
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
-from edge.bundles.packing.memory import MEMORY_LIMIT_BYTES
+from edge.bundles.packing.cache import MEMORY_LIMIT_BYTES
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.control.tokens import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
@@ -27,7 +27,7 @@ from edge.node.processes.tls import HANDSHAKE_SECONDS
 from edge.node.service.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
 from edge.node.service.overload import LATE_SECONDS
 from edge.node.service.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
-from edge.store.documents import REVISION_LIMIT_BYTES
+from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
 from edge.telemetry.recent_events import READ_LIMIT_BYTES

@@ -7,13 +7,13 @@ without it, which is handed on as it came. The private key is never asked for, n
 from typing import NamedTuple
 
 from edge.bundles.encryption.rsa_keys import PublicKey, parse_public_key
-from edge.bundles.verification.opening import Opening
+from edge.bundles.verification.decryption import Opening
 from edge.bundles.verification.verify import Verified, verify_bundle, verify_opaque
 from edge.control.shapes.bundles import EncryptionRequest, PublishRequest
 from edge.domain.encryption import build_encryption
 from edge.domain.errors import Invalid
 from edge.domain.model import Bundle, Digest, Encryption, VersionName, parse_digest, parse_version_name
-from edge.store.port import ObjectStore
+from edge.store.objects.port import ObjectStore
 
 
 class Lock(NamedTuple):

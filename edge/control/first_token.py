@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.control.tokens import Tokens, is_secret, new_secret
 from edge.domain.errors import Invalid
-from edge.store.durable_files import create_file
+from edge.store.disk.durable_files import create_file
 
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - the name of the file
 

@@ -15,7 +15,7 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, ChannelName, VersionName
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Recordable
-from edge.store.port import ObjectStore
+from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
 from edge.telemetry.known_devices import Known
 

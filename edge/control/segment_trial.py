@@ -14,7 +14,7 @@ from edge.domain.targeting.language import Field
 from edge.domain.targeting.parser import check_expression, parse_expression
 from edge.domain.targeting.segments import Matches, compile_segment
 from edge.store.blobs import map_blob
-from edge.store.port import ObjectStore
+from edge.store.objects.port import ObjectStore
 from edge.wire.updates import WireError, parse_update_check
 
 

@@ -20,10 +20,10 @@ from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid, NotFound
 from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId, parse_app_id
 from edge.domain.schedule.durations import DURATION_LIMIT_SECONDS, format_duration
-from edge.store.formats import Untrusted, parse_document
 from edge.store.key_set import Trust
-from edge.store.port import AlreadyExists, ObjectStore, Stale
+from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 from edge.store.signing import Writer, open_document, sign_document
+from edge.store.stored_document import Untrusted, parse_document
 
 TOKENS_KEY = "access/tokens.json"
 TOKENS_FORMAT = 2  # 1 knew no uploaders, and no token that ends

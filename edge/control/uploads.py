@@ -17,8 +17,8 @@ from aiohttp import ClientPayloadError, hdrs, web
 from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.domain.errors import EdgeError, Invalid, TooLarge
 from edge.domain.model import Digest
-from edge.store.durable_files import FILE_MODE, room_to
-from edge.store.port import ObjectStore, blob_key
+from edge.store.disk.durable_files import FILE_MODE, room_to
+from edge.store.objects.port import ObjectStore, blob_key
 
 BODY_SECONDS = 30  # for a whole small body: 1 MiB at 280 kbit/s
 IDLE_SECONDS = 30  # of silence in an upload: longer than a TCP connection needs to get over a lost link

@@ -31,7 +31,7 @@ from edge.facts.fault_times import FaultTimes
 from edge.facts.log import LogSeries
 from edge.facts.pages import FactPages
 from edge.facts.slot import encode_slot
-from edge.store.group_commit import IDLE_SECONDS
+from edge.store.disk.group_commit import IDLE_SECONDS
 
 LAZY_SYNC_SECONDS = 1.0
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from edge.facts.log import LogSeries
 from edge.facts.pages import FactPages
-from edge.store.group_commit import settle
+from edge.store.disk.group_commit import settle
 
 ERASURE_SECONDS = 3600.0  # after it, the log too has forgotten an erased device
 

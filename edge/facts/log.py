@@ -14,8 +14,8 @@ from pathlib import Path
 from zlib import crc32
 
 from edge.facts.slot import SLOT_BYTES, NewerFacts, UnreadableFacts, is_whole
-from edge.store.append_file import AppendFile, SyncFile
-from edge.store.durable_files import sync_directory
+from edge.store.disk.append_file import AppendFile, SyncFile
+from edge.store.disk.durable_files import sync_directory
 
 LOG_FORMAT = 2
 READ_SLOTS = 16_384  # 1.1 MiB at a time

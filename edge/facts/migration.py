@@ -12,7 +12,7 @@ from edge.facts import format1 as old
 from edge.facts.log import list_logs
 from edge.facts.pages import TABLE_NAME, FactPages, create_pages
 from edge.facts.slot import PAGE_BYTES, NewerFacts, UnreadableFacts, encode_slot, parse_header
-from edge.store.durable_files import sync_directory
+from edge.store.disk.durable_files import sync_directory
 
 _UNBORN = "facts.table.bringing-up"
 

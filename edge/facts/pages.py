@@ -37,7 +37,7 @@ from edge.facts.slot import (
     worth,
 )
 from edge.facts.table import find_slot
-from edge.store.durable_files import sync_directory, sync_file
+from edge.store.disk.durable_files import sync_directory, sync_file
 
 TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
 DEVICES_PER_PAGE = 38  # of 56 slots: then chance fills a page too early for one device in 10,000

@@ -1,7 +1,7 @@
 """The writer of device facts: a change is on disk and visible to every worker before `record` returns.
 
-One process writes, on one thread (`store.group_commit`): what a group of changes does is `commits`; when the log has
-grown, `compaction` shortens it.
+One process writes, on one thread (`store.disk.group_commit`). What a group of changes does is in `commits`, how the log
+is shortened in `compaction`.
 """
 
 import os
@@ -16,9 +16,9 @@ from edge.facts.compaction import Compaction
 from edge.facts.log import LogSeries
 from edge.facts.pages import TABLE_NAME
 from edge.facts.recovery import lock_facts, recover
-from edge.store.append_file import SyncFile
-from edge.store.durable_files import DIRECTORY_MODE
-from edge.store.group_commit import CommitLimits, GroupCommit, QueueClosed, QueueFull
+from edge.store.disk.append_file import SyncFile
+from edge.store.disk.durable_files import DIRECTORY_MODE
+from edge.store.disk.group_commit import CommitLimits, GroupCommit, QueueClosed, QueueFull
 
 CAPACITY_DEVICES = 10_000_000  # 1.1 GB at the largest; a table that few devices use is as small as they are
 QUEUE_LIMIT_CHANGES = 50_000  # some seconds of a full node; beyond it we are overloaded

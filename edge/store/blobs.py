@@ -8,8 +8,8 @@ import mmap
 
 from edge.domain.errors import Unavailable
 from edge.domain.model import Digest
-from edge.store.formats import check_digest
-from edge.store.port import ObjectStore, blob_key
+from edge.store.objects.port import ObjectStore, blob_key
+from edge.store.stored_document import check_digest
 
 
 def read_blob(store: ObjectStore, digest: Digest, what: str) -> bytes:

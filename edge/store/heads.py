@@ -12,10 +12,10 @@ from typing import NamedTuple
 import msgspec
 
 from edge.domain.model import AppId, Digest
-from edge.store.formats import Untrusted, counting, parse_document
 from edge.store.key_set import Trust
-from edge.store.port import ObjectStore, head_key
+from edge.store.objects.port import ObjectStore, head_key
 from edge.store.signing import Writer, open_document, sign_document
+from edge.store.stored_document import Untrusted, counting, parse_document
 
 HEAD_FORMAT = 1
 SHARDS = "0123456789abcdef"

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import msgspec
 
 from edge.domain.errors import Conflict, Forbidden, Unavailable
-from edge.store.durable_files import create_file
-from edge.store.formats import Untrusted, parse_document
-from edge.store.port import AlreadyExists, ObjectStore, Stale
+from edge.store.disk.durable_files import create_file
+from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 from edge.store.signing import KeyId, Writer, key_id_of, open_document, peek_payload, sign_document
+from edge.store.stored_document import Untrusted, parse_document
 
 KEY_SET_KEY = "keys/writers.json"
 KEY_SET_FORMAT = 1

@@ -13,13 +13,13 @@ from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, Command, PublishBundle, PutIdSet, Undo
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppId, AppState, Digest
-from edge.store.documents import Revision, RevisionLine, tell_changes
-from edge.store.formats import Untrusted
 from edge.store.heads import SHARDS, Head, Heads, HeadShard, Held, build_successor, encode_shard, shard_of
 from edge.store.key_set import Trust
-from edge.store.port import AlreadyExists, ObjectStore, Stale, blob_key, head_key
+from edge.store.objects.port import AlreadyExists, ObjectStore, Stale, blob_key, head_key
+from edge.store.revision_document import Revision, RevisionLine, tell_changes
 from edge.store.revisions import Revisions
 from edge.store.signing import Writer
+from edge.store.stored_document import Untrusted
 
 __all__ = ["Committed", "Head", "Releases", "Revisions", "check_blobs"]
 

@@ -9,9 +9,16 @@ from collections.abc import Mapping
 from edge.domain.changes.commands import Change
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
-from edge.store.documents import Revision, RevisionLine, encode_overrides, encode_revision, parse_line, parse_revision
-from edge.store.formats import check_digest, counting, digest_of
-from edge.store.port import AlreadyExists, ObjectStore, blob_key, revision_key
+from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key, revision_key
+from edge.store.revision_document import (
+    Revision,
+    RevisionLine,
+    encode_overrides,
+    encode_revision,
+    parse_line,
+    parse_revision,
+)
+from edge.store.stored_document import check_digest, counting, digest_of
 
 
 class Revisions:

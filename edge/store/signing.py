@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edge.domain.errors import Forbidden
-from edge.store.durable_files import create_file
-from edge.store.formats import Untrusted, parse_document
+from edge.store.disk.durable_files import create_file
+from edge.store.stored_document import Untrusted, parse_document
 
 KeyId = NewType("KeyId", str)  # 16 hexadecimal characters of the public key's SHA-256
 

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 from edge.domain.model import APP_ID_LIMIT, Platform
 from edge.domain.versions import VERSION_LIMIT
-from edge.store.append_file import UNFINISHED
+from edge.store.disk.append_file import UNFINISHED
 from edge.telemetry.database import open_for_folding
 from edge.telemetry.disk_budget import held_bytes
 from edge.telemetry.duplicates import EXPOSED_LIMIT, Seen

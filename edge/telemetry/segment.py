@@ -19,7 +19,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from edge.store.append_file import AppendFile, SyncFile
+from edge.store.disk.append_file import AppendFile, SyncFile
 
 SEGMENT_FORMAT = 1
 SEGMENT_LIMIT_BYTES = 64 << 20  # a new one is begun beyond it: what one deletion frees, and one late reader re-reads

@@ -1,6 +1,6 @@
 """The spool: events are on disk before a device gets its 200.
 
-`append` returns only after its records are written and synced, in groups (`store.group_commit`). Nothing that was
+`append` returns only after its records are written and synced, in groups (`store.disk.group_commit`). Nothing that was
 acknowledged is ever lost. The records are opaque lines; what is in them is the folder's matter.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge.domain.errors import Unavailable
-from edge.store.append_file import SyncFile
-from edge.store.group_commit import IDLE_SECONDS, CommitLimits, GroupCommit, QueueClosed, QueueFull
+from edge.store.disk.append_file import SyncFile
+from edge.store.disk.group_commit import IDLE_SECONDS, CommitLimits, GroupCommit, QueueClosed, QueueFull
 from edge.telemetry.disk_budget import NoRoom, Room
 from edge.telemetry.segment import SegmentWriter
 

@@ -25,7 +25,7 @@ from edge.domain.schedule.rollout import Moment, Move
 from edge.facts.changes import Failed, Offered
 from edge.facts.writer import FactsWriter
 from edge.node.processes.data_directory import Truth
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 from edge.telemetry.record import encode_record
 from edge.telemetry.segment import SegmentWriter
 from edge.wire.stats import Event

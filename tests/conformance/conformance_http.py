@@ -41,7 +41,7 @@ from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import Facts
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 from edge.telemetry.segment import list_segments, read_frames, read_header
 from edge.telemetry.spool import Spool
 from edge.wire.stats import Event

@@ -5,8 +5,8 @@ from control_world import APP, NOW, Api, Secrets, World
 
 from edge.control.app import build_control_app
 from edge.control.tokens import Tokens
-from edge.store.fs import FsStore
 from edge.store.key_set import open_trust
+from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 

@@ -35,9 +35,9 @@ from edge.domain.changes.commands import (
     SetSegment,
 )
 from edge.domain.targeting.id_sets import encode_id_set
-from edge.store.fs import FsStore
 from edge.store.key_set import open_trust
-from edge.store.port import blob_key
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 

@@ -20,10 +20,10 @@ from edge.control.tokens import (
     is_secret,
 )
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
-from edge.store.formats import Untrusted
-from edge.store.fs import FsStore
 from edge.store.key_set import open_trust
+from edge.store.objects.fs import FsStore
 from edge.store.signing import load_or_create_writer, open_document, sign_document
+from edge.store.stored_document import Untrusted
 
 NOW = 1_700_000_000.0
 APP = "com.acme.app"

@@ -20,7 +20,7 @@ from edge.cli.demo.release import APP
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.config import Config, Control, Devices
 from edge.domain.targeting.id_sets import IDS_LIMIT, IdSet, device_hash, parse_id_set
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 
 PROMISE_MB = 10
 PROMISE_MICROSECONDS = 2.0

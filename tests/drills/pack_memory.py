@@ -18,12 +18,12 @@ from pathlib import Path
 from edge.bundles.encryption.encrypt import Encrypted, encrypt
 from edge.bundles.encryption.rsa_keys import PUBLIC_KEY_FILE, create_key_files, load_private_key, parse_public_key
 from edge.bundles.packing.pack import Packed, pack
-from edge.bundles.verification.opening import Opening
+from edge.bundles.verification.decryption import Opening
 from edge.bundles.verification.verify import verify_bundle
 from edge.domain.encryption import build_encryption
 from edge.domain.model import Digest
-from edge.store.fs import FsStore
-from edge.store.port import blob_key
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 
 PROMISE_MB = 50
 POLL_SECONDS = 0.02

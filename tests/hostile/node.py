@@ -18,7 +18,7 @@ from edge.domain.model import AppId, Bundle, FileEntry
 from edge.node.processes.data_directory import Truth
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 from tests.hostile.published import ZIP, digest_of
 from tests.hostile.seeds import APP
 

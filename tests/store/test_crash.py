@@ -9,8 +9,8 @@ from factories import APP, NOW, a_change
 from truths import KILLED, Truth, a_published, a_released_truth, die_at, exit_code, fork, publish
 
 from edge.domain.changes.commands import PublishBundle
-from edge.store.fs import LEFTOVER_SECONDS
-from edge.store.port import blob_key
+from edge.store.objects.fs import LEFTOVER_SECONDS
+from edge.store.objects.port import blob_key
 
 OLD, NEW, NEXT = "1.0.1", "1.0.2", "1.0.3"
 CHANGE_ID = "the-publish-that-is-killed"

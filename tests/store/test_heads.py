@@ -5,11 +5,11 @@ import pytest
 from factories import APP, NOW, digest
 from truths import Truth, a_channel, apps_of_one_shard
 
-from edge.store.formats import Untrusted
 from edge.store.heads import LIFETIME_SECONDS, SHARDS, Head, Heads, build_successor, encode_shard, shard_of
 from edge.store.key_set import KEY_SET_KEY
-from edge.store.port import head_key
+from edge.store.objects.port import head_key
 from edge.store.signing import load_or_create_writer, sign_document
+from edge.store.stored_document import Untrusted
 
 SHARD = shard_of(APP)
 

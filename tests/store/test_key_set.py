@@ -7,10 +7,10 @@ from factories import NOW
 from truths import KILLED, Truth, die_at, exit_code, fork
 
 from edge.domain.errors import Conflict, Forbidden, Unavailable
-from edge.store.formats import Untrusted
-from edge.store.fs import FsStore
 from edge.store.key_set import KEY_SET_KEY, open_trust
+from edge.store.objects.fs import FsStore
 from edge.store.signing import load_or_create_writer, sign_document
+from edge.store.stored_document import Untrusted
 
 
 @pytest.fixture

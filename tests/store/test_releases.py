@@ -10,12 +10,12 @@ from truths import Truth, a_channel, a_published, a_released_truth, apps_of_one_
 from edge.domain.changes.commands import ClearOverride, CreateApp, PublishBundle, SetOverride
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from edge.domain.model import AppId
-from edge.store.formats import Untrusted
-from edge.store.fs import FsStore
 from edge.store.heads import SHARDS, Head, Heads, build_successor, encode_shard, shard_of
-from edge.store.port import blob_key, head_key, revision_key
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key, head_key, revision_key
 from edge.store.releases import COMMIT_ATTEMPT_LIMIT, REFRESH_AFTER_SECONDS, Releases, Revisions
 from edge.store.signing import load_or_create_writer
+from edge.store.stored_document import Untrusted
 
 DEVICES = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(3)]
 

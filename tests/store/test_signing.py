@@ -2,8 +2,8 @@ import msgspec
 import pytest
 
 from edge.domain.errors import Forbidden
-from edge.store.formats import Untrusted
 from edge.store.signing import KeyId, load_or_create_writer, open_document, sign_document
+from edge.store.stored_document import Untrusted
 
 PAYLOAD = '{"name":"ä \\"quoted\\" \\n"}'.encode()
 

@@ -32,7 +32,7 @@ from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.changes import change_facts
-from edge.store.fs import FsStore
+from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
 from edge.telemetry.known_devices import Known
 

@@ -12,7 +12,7 @@ from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChann
 from edge.node.processes.data_directory import Truth
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 
 WORKERS = 2
 PROMPT_SECONDS = 10.0  # for what takes milliseconds on a quiet machine; waiting longer means it never comes

@@ -12,10 +12,10 @@ from factories import APP, NOW, a_bundle, a_change, a_manifest
 
 from edge.domain.changes.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
 from edge.domain.model import AppId, Bundle, Digest
-from edge.store.fs import FsStore
 from edge.store.heads import shard_of
 from edge.store.key_set import open_trust
-from edge.store.port import blob_key, head_key
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key, head_key
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 

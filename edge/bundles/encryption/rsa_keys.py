@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edge.domain.encryption import BLOCK_BYTES, KEY_ID_CHARACTERS
 from edge.domain.errors import Conflict, Invalid
-from edge.store.durable_files import FILE_MODE, sync_directory
+from edge.store.disk.durable_files import FILE_MODE, sync_directory
 
 PRIVATE_KEY_FILE = ".capgo_key_v2"
 PUBLIC_KEY_FILE = ".capgo_key_v2.pub"

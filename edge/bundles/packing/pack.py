@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from edge.bundles.chunks import digest_file
 from edge.bundles.limits import check_not_empty, check_zip
+from edge.bundles.packing.cache import Memory
 from edge.bundles.packing.compress import Compressed, may_compress, must_compress
 from edge.bundles.packing.effort import SMALLEST, Packing
-from edge.bundles.packing.memory import Memory
 from edge.bundles.packing.reuse import Ask, Outcome, ask_node, recall, remember
 from edge.bundles.packing.workers import Job, Result, compression
 from edge.bundles.packing.zipping import write_zip

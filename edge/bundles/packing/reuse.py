@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.chunks import digest_file, read_chunks
+from edge.bundles.packing.cache import Memory, Plain, Recalled
 from edge.bundles.packing.compress import Compressed, is_worth_it, quick_bytes
-from edge.bundles.packing.memory import Memory, Plain, Recalled
 from edge.bundles.packing.unpacking import is_brotli_of
 from edge.bundles.packing.workers import Job
 from edge.domain.model import Digest

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge.bundles.limits import CHUNK_BYTES
+from edge.bundles.packing.cache import Memory, Plain
 from edge.bundles.packing.effort import Packing
-from edge.bundles.packing.memory import Memory, Plain
 from edge.bundles.packing.unpacking import is_deflated
 from edge.bundles.sources.files import SourceFile
 from edge.bundles.zip.form import DEFLATED

@@ -15,14 +15,14 @@ import brotli
 
 from edge.bundles.chunks import digest_file, read_chunks
 from edge.bundles.limits import CHUNK_BYTES, INDEX, MANIFEST_LIMIT_BYTES, check_not_empty, packed_limit_bytes
-from edge.bundles.verification.opening import Opening, check_ciphertext_size
+from edge.bundles.verification.decryption import Opening, check_ciphertext_size
 from edge.bundles.zip.reader import read_directory, unpack
 from edge.domain.errors import Invalid, TooLarge
 from edge.domain.file_names import BROTLI_SUFFIX, NameFacts, name_facts, target_name
 from edge.domain.manifest import content_digest, parse_manifest
 from edge.domain.model import Digest, FileEntry
-from edge.store.durable_files import FILE_MODE, room_to
-from edge.store.port import ObjectStore, blob_key
+from edge.store.disk.durable_files import FILE_MODE, room_to
+from edge.store.objects.port import ObjectStore, blob_key
 
 # Streams the plugin takes for raw files in a wrapper and cuts instead of decoding (device-protocol §5.4).
 WRAPPER_STARTS = (b"\x1b\x00\x06", b"\x0b\x02\x80")

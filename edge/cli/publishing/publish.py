@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 from edge.bundles.chunks import digest_file
 from edge.bundles.encryption.encrypt import Encrypted, encrypt
 from edge.bundles.encryption.rsa_keys import PrivateKey
+from edge.bundles.packing.cache import Memory
 from edge.bundles.packing.effort import SMALLEST, Packing
-from edge.bundles.packing.memory import Memory
 from edge.bundles.packing.pack import Packed, content_of, digest_files, pack_files
 from edge.bundles.packing.reuse import Prepared
 from edge.bundles.sources.files import Source
 from edge.bundles.sources.read import read_source
 from edge.bundles.sources.selection import LeftOut, Selection
 from edge.bundles.sources.suspects import check_suspects
-from edge.bundles.verification.opening import check_ciphertext_size
+from edge.bundles.verification.decryption import check_ciphertext_size
 from edge.cli.publishing.size_report import (
     File,
     SizeReport,

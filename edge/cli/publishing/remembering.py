@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.bundles.packing.memory import Memory
+from edge.bundles.packing.cache import Memory
 
 CACHE_VARIABLE = "EDGE_CACHE_DIR"  # empty: remember nothing
 _FOLDER = "packed"

@@ -14,8 +14,8 @@ from edge.control.shapes.rollouts import WHOLE_LIMIT
 from edge.domain.changes.commands import CreateApp, DeleteApp
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState, parse_app_id
-from edge.store.documents import RevisionLine
 from edge.store.releases import Head
+from edge.store.revision_document import RevisionLine
 
 HISTORY_DEFAULT = 50
 HISTORY_LIMIT = 1_000  # revisions an answer; each is read and verified from the store

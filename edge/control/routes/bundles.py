@@ -35,7 +35,7 @@ from edge.domain.errors import Invalid, NotFound
 from edge.domain.manifest import FILE_COUNT_LIMIT, parse_manifest
 from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName, parse_digest
 from edge.store.blobs import read_blob
-from edge.store.port import ObjectStore, blob_key
+from edge.store.objects.port import ObjectStore, blob_key
 
 MISSING_LIMIT = FILE_COUNT_LIMIT + 2  # digests a call: every file of the largest bundle, its manifest and its zip
 MISSING_LIMIT_BYTES = 2 * 1024 * 1024  # so many digests in JSON are 1.4 MB

@@ -18,7 +18,7 @@ from edge.domain.changes.commands import DeleteIdSet, PutIdSet
 from edge.domain.model import Digest, StoredIdSet
 from edge.domain.states import id_set_of
 from edge.domain.targeting.id_sets import IDS_TEXT_LIMIT_BYTES, encode_id_set, parse_id_set, parse_ids
-from edge.store.port import AlreadyExists, ObjectStore, blob_key
+from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key
 
 _ANY_BLOB = Digest("0" * 64)
 

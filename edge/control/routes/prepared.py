@@ -15,7 +15,7 @@ from edge.domain.errors import Invalid, Unavailable
 from edge.domain.manifest import packed_entries
 from edge.domain.model import AppState, Digest, FileEntry, parse_digest
 from edge.store.blobs import read_blob
-from edge.store.port import ObjectStore, blob_key
+from edge.store.objects.port import ObjectStore, blob_key
 
 BUNDLES_LIMIT = 10  # manifests read for one answer, the newest: an older file is rarely the same
 PACKING_LIMIT = 100  # characters of a label

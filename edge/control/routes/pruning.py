@@ -13,7 +13,7 @@ from edge.domain.errors import Unavailable
 from edge.domain.manifest import parse_manifest
 from edge.domain.model import Bundle, Digest
 from edge.store.blobs import read_blob
-from edge.store.port import ObjectStore, blob_key
+from edge.store.objects.port import ObjectStore, blob_key
 
 
 async def handle_prune(call: Call[PruneRequest]) -> BundlesPruned:

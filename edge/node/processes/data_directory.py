@@ -3,10 +3,10 @@
 import secrets
 from pathlib import Path
 
-from edge.store.durable_files import create_file
-from edge.store.fs import FsStore
+from edge.store.disk.durable_files import create_file
 from edge.store.key_set import open_trust
-from edge.store.probe import probe
+from edge.store.objects.fs import FsStore
+from edge.store.objects.probe import probe
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 

@@ -42,7 +42,7 @@ from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import Facts
 from edge.node.service.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.service.peers import Proxies
-from edge.store.fs import FsStore
+from edge.store.objects.fs import FsStore
 from edge.store.releases import Head
 from edge.telemetry.disk_budget import Room
 from edge.telemetry.spool import Spool

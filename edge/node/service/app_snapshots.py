@@ -14,7 +14,7 @@ from edge.domain.model import AppId, AppState, Digest
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
 from edge.store.blobs import map_blob, read_blob
 from edge.store.heads import shard_of
-from edge.store.port import ObjectStore, blob_key
+from edge.store.objects.port import ObjectStore, blob_key
 from edge.store.releases import Head, Revisions
 
 log = logging.getLogger("edge.blobs")

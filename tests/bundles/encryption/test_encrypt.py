@@ -13,14 +13,14 @@ from edge.bundles.encryption.encrypt import encrypt
 from edge.bundles.encryption.rsa_keys import create_key_files, load_private_key, parse_public_key
 from edge.bundles.limits import CHUNK_BYTES, MIB
 from edge.bundles.packing.pack import pack
-from edge.bundles.verification.opening import Opening
+from edge.bundles.verification.decryption import Opening
 from edge.bundles.verification.verify import verify_bundle, verify_opaque
 from edge.domain.encryption import build_encryption
 from edge.domain.errors import EdgeError, Invalid
 from edge.domain.manifest import encode_manifest, parse_manifest
 from edge.domain.model import Digest, Encryption
-from edge.store.fs import FsStore
-from edge.store.port import blob_key
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 
 SCRIPT = b"export const answer = 42;\n" * 1000
 FILES = {

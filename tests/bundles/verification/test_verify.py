@@ -25,8 +25,8 @@ from edge.domain.errors import EdgeError, Invalid, TooLarge
 from edge.domain.file_names import NameFacts
 from edge.domain.manifest import FILE_COUNT_LIMIT, content_digest, encode_manifest
 from edge.domain.model import Digest, FileEntry
-from edge.store.fs import FsStore
-from edge.store.port import blob_key
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 
 PAGE = b"<!doctype html><title>hi</title>"
 SCRIPT = b"".join(b"export const v%d = %d;\n" % (n, n * n) for n in range(1000))

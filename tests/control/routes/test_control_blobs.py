@@ -11,8 +11,8 @@ from control_world import APP, digest, pack, recording
 from edge.control.app import build_control_app, translate_errors
 from edge.control.routes.bundles import MISSING_LIMIT
 from edge.control.uploads import BLOB_LIMIT_BYTES, BLOCK_BYTES, receive_blob
-from edge.store.fs import FsStore
-from edge.store.port import blob_key
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 
 BLOBS = f"/v1/apps/{APP}/blobs"
 CONTENT = b"some bytes of a file"

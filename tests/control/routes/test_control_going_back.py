@@ -30,7 +30,7 @@ from edge.domain.changes.commands import (
     kind_of,
 )
 from edge.domain.schedule.rollout import Move
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 
 CHANNELS, BUNDLES = f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/bundles"
 ROLLBACK, UNDO = f"{CHANNELS}/production/rollback", f"/v1/apps/{APP}/undo"

@@ -9,8 +9,8 @@ from control_world import APP, DEVICE, digest
 
 from edge.domain.changes.segments import ID_SET_LIMIT
 from edge.domain.targeting.id_sets import IDS_LIMIT, IDS_TEXT_LIMIT_BYTES, encode_id_set, parse_id_set
-from edge.store.fs import FsStore
-from edge.store.port import blob_key
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 
 ID_SETS, SEGMENTS = f"/v1/apps/{APP}/id-sets", f"/v1/apps/{APP}/segments"
 LIST = f"# who asked for it\nanna\r\n  bert \n\n{DEVICE.upper()}\nanna\n{DEVICE}\n".encode()

@@ -6,7 +6,7 @@ from control_world import APP, digest, pack
 
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 
 PREPARED = f"/v1/apps/{APP}/blobs/prepared"
 LABEL = "brotli-1-11"

@@ -25,8 +25,8 @@ from edge.domain.shares import WHOLE_SHARE
 from edge.domain.states import last_good
 from edge.domain.targeting.parser import check_expression
 from edge.domain.versions import parse_version
-from edge.store.documents import encode_overrides, encode_revision, parse_revision
-from edge.store.formats import digest_of
+from edge.store.revision_document import encode_overrides, encode_revision, parse_revision
+from edge.store.stored_document import digest_of
 
 MANY = settings(max_examples=60)
 

@@ -25,7 +25,7 @@ from edge.domain.changes.commands import (
 from edge.domain.errors import Conflict
 from edge.domain.model import Encryption
 from edge.domain.schedule.rollout import Move
-from edge.store.documents import encode_revision, parse_revision
+from edge.store.revision_document import encode_revision, parse_revision
 
 FIRST = CreateChannel(name="beta", settings=ChannelSettings(self_set=True))
 OTHERS = {

@@ -23,7 +23,7 @@ from edge.domain.changes.commands import (
     SetSegment,
 )
 from edge.domain.facts import awaits, name_hash
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 
 OLD, NEW = "7.33.4", "8.51.14"
 

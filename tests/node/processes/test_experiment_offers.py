@@ -12,7 +12,7 @@ from spooled import events_of
 
 from edge.domain.buckets import bucket_of
 from edge.domain.changes.commands import NewArm, PublishBundle, StartExperiment
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 from edge.telemetry.counts import read_counts
 from edge.telemetry.fold import fold
 from edge.wire.actions import EXPERIMENT_OFFER

@@ -14,7 +14,7 @@ from node_world import PROMPT_SECONDS, WORKERS, a_config, a_truth, check, publis
 
 from edge.domain.changes.commands import ChannelSettings, CreateApp, PublishBundle, SetChannel
 from edge.node.processes.listening import CannotListen, listen, port_of
-from edge.store.port import blob_key
+from edge.store.objects.port import blob_key
 
 
 async def test_what_was_announced_is_what_every_worker_answers(tmp_path):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edge.store.durable_files import (
+from edge.store.disk.durable_files import (
     DIRECTORY_MODE,
     FILE_MODE,
     create_file,
@@ -23,7 +23,7 @@ from edge.store.durable_files import (
     sync_file,
     write_scratch,
 )
-from edge.store.port import AlreadyExists, Stale, Stored
+from edge.store.objects.port import AlreadyExists, Stale, Stored
 
 LEFTOVER_SECONDS = 24 * 3600  # since its last byte; no transfer that still lives is idle for a day
 

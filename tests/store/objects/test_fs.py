@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from edge.store.fs import LEFTOVER_SECONDS, FsStore
+from edge.store.objects.fs import LEFTOVER_SECONDS, FsStore
 
 STRACE = shutil.which("strace")
 CALLS = "fsync,fdatasync,link,linkat,rename,renameat,renameat2,mkdir,mkdirat"
@@ -80,7 +80,7 @@ def test_new_directories_are_synced_into_their_parents(tmp_path):
 
 WRITES = """
 import pathlib, sys
-from edge.store.fs import FsStore
+from edge.store.objects.fs import FsStore
 store = FsStore(pathlib.Path(sys.argv[1]))
 tag = store.create("heads/a.json", b"one")
 store.swap("heads/a.json", b"two", tag)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.store.durable_files import FILE_MODE, sync_directory
+from edge.store.disk.durable_files import FILE_MODE, sync_directory
 
 UNFINISHED = ".new"  # the suffix of a file whose header is not durable yet
 

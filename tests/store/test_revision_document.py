@@ -18,8 +18,8 @@ from edge.domain.changes.commands import (
 )
 from edge.domain.errors import TooLarge
 from edge.domain.model import DeviceId, Encryption
-from edge.store import documents
-from edge.store.documents import (
+from edge.store import revision_document as documents
+from edge.store.revision_document import (
     REVISION_FORMAT,
     REVISION_LIMIT_BYTES,
     encode_overrides,
@@ -29,7 +29,7 @@ from edge.store.documents import (
     parse_revision,
     summarize,
 )
-from edge.store.formats import Untrusted
+from edge.store.stored_document import Untrusted
 
 
 def device(number):

@@ -8,7 +8,7 @@ import stat
 import pytest
 from facts_world import file_size_limit, no_sync
 
-from edge.store.append_file import AppendFile
+from edge.store.disk.append_file import AppendFile
 
 HEADER = b"header\n"
 

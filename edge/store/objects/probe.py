@@ -6,7 +6,7 @@ Several nodes may ask at once: all write the same bytes, so none disturbs anothe
 from contextlib import suppress
 
 from edge.domain.errors import Unavailable
-from edge.store.port import AlreadyExists, ObjectStore, Stale
+from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 
 PROBE_KEY = "probe/conditions"
 _CONTENT = b"edge probe: this object shows that the store keeps its conditions\n"

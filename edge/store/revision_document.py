@@ -17,7 +17,7 @@ from edge.domain.decision.impact import ChannelImpact, Offering, offering_of
 from edge.domain.errors import TooLarge
 from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, VersionName
 from edge.domain.shares import format_share
-from edge.store.formats import Untrusted, digest_of, parse_document
+from edge.store.stored_document import Untrusted, digest_of, parse_document
 
 REVISION_FORMAT = 2  # 1 kept command ids without what they were used for
 OVERRIDES_FORMAT = 1

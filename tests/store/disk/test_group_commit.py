@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from edge.store.group_commit import CommitLimits, GroupCommit, QueueClosed, QueueFull
+from edge.store.disk.group_commit import CommitLimits, GroupCommit, QueueClosed, QueueFull
 
 ROOMY = CommitLimits(queue_items=1000)
 

@@ -1,9 +1,9 @@
 import pytest
 
 from edge.domain.errors import Unavailable
-from edge.store.fs import FsStore
-from edge.store.port import Stored
-from edge.store.probe import probe
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import Stored
+from edge.store.objects.probe import probe
 
 
 class LaxStore(FsStore):

@@ -9,8 +9,8 @@ from pathlib import Path
 import brotli
 import pytest
 
+from edge.bundles.packing.cache import Memory, Plain
 from edge.bundles.packing.effort import FAST, SMALLEST
-from edge.bundles.packing.memory import Memory, Plain
 from edge.bundles.packing.pack import Packed, pack_files
 from edge.bundles.packing.reuse import Prepared
 from edge.bundles.sources.read import read_source

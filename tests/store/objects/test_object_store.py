@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from edge.store.fs import FsStore
-from edge.store.port import AlreadyExists, Stale
-from edge.store.probe import probe
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import AlreadyExists, Stale
+from edge.store.objects.probe import probe
 
 STORES = {"fs": lambda top: FsStore(top / "store")}
 

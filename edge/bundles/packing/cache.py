@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from edge.bundles.limits import CHUNK_BYTES, MIB
 from edge.domain.model import Digest
-from edge.store.durable_files import DIRECTORY_MODE, FILE_MODE
+from edge.store.disk.durable_files import DIRECTORY_MODE, FILE_MODE
 
 MEMORY_LIMIT_BYTES = 1024 * MIB  # some two hundred versions of a 12 MB app, of which most files are shared
 KEPT_SHARE = 0.8  # of the limit, after the oldest entries went

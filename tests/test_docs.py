@@ -5,7 +5,6 @@
 
 import json
 import re
-import tomllib
 from collections import Counter
 
 import pytest
@@ -13,6 +12,7 @@ import yaml
 from documents import (
     DOCUMENTS,
     ILLUSTRATION,
+    PAGES,
     RUNS,
     SHELL,
     anchors,
@@ -29,7 +29,7 @@ from places import ROOT
 from test_architecture import BELOW
 
 from edge.cli.main import VERBS
-from edge.config import Config, load_config, load_settings
+from edge.config import load_config, load_settings
 from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.node.observing.metrics import Observed, build_metrics
 
@@ -48,7 +48,7 @@ def test_the_readme_is_short():
     assert len(read("README.md").encode()) <= README_LIMIT_BYTES
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", PAGES)
 def test_links_lead_to_files_and_headings(document):
     for link in links(document):
         name, _, anchor = link.partition("#")
@@ -155,11 +155,6 @@ def default_in_words(value):
         case float():
             return f"{value:g}"
     return str(value)
-
-
-def test_the_file_of_options_has_the_defaults_of_the_code():
-    assert load_config(ROOT / "config" / "edge.toml", {}) == Config()
-    assert tomllib.loads((ROOT / "config" / "edge.toml").read_text())
 
 
 def test_every_metric_is_in_the_tables():

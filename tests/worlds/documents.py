@@ -18,10 +18,13 @@ from places import ROOT
 
 from edge.cli.main import cli
 
-USER_DOCUMENTS = ("README.md", "config/README.md", "config/CI.md", "edge/domain/README.md", "edge/cli/README.md")
-DOCUMENTS = tuple(
-    name for name in (*USER_DOCUMENTS, "edge/README.md", "edge/wire/PROTOCOL.md") if (ROOT / name).exists()
+DOCUMENTS = (
+    *("README.md", "config/README.md", "config/CI.md"),
+    *("edge/README.md", "edge/domain/README.md", "edge/cli/README.md", "edge/wire/PROTOCOL.md"),
 )
+_FOLDERS = ("config", "edge", "tests", "benchmarks", "loadtests")
+_FILES = (*ROOT.glob("*.md"), *(path for folder in _FOLDERS for path in (ROOT / folder).rglob("*.md")))
+PAGES = sorted(str(path.relative_to(ROOT)) for path in _FILES)  # every document, those for few readers too
 
 RUNS, ILLUSTRATION, PREPARE = "runs", "illustration", "prepare"
 SHELL = "sh"

@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOAD := .venv-load/bin
 
-.PHONY: run test format lock walk real-plugin loadtest-smoke clean
+.PHONY: run test format lock walk real-plugin drills loadtest-smoke clean
 
 run: .venv/run.stamp  ## serve a standalone node with a demo app on 8080 (devices) and 8081 (control)
 	@$(BIN)/edge demo
@@ -31,7 +31,7 @@ format: .venv/test.stamp
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-lock:  ## make the lock files anew from the ranges in pyproject.toml
+lock:  ## rewrite the lock files from the ranges in pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) pyproject.toml - -o requirements.lock
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra test -c requirements.lock pyproject.toml - -o requirements-test.lock
@@ -42,6 +42,12 @@ walk: .venv/run.stamp  ## a real npm package on simulated devices of every gener
 
 real-plugin: .venv/test.stamp  ## the published plugin judges a node: [LINES="8.51.23 7.36.1"|ci] [SUITES="quiet names"] (needs npm, a JDK)
 	$(BIN)/python -m tests.real_plugin --lines "$(LINES)" --suites "$(SUITES)"
+
+DRILLS ?= propagation republish pack_memory id_set_scale facts_scale
+
+drills: .venv/test.stamp  ## promises about time, memory and hostile peers, some minutes each: [DRILLS="propagation republish"]
+	set -e; for drill in $(DRILLS); do $(BIN)/python -m tests.drills.$$drill; done
+	$(BIN)/python -m tests.hostile --count 100000
 
 # Apart from .venv: locust brings a plugin into every pytest run beside it, and gevent patches what imports it.
 .venv-load/load.stamp: requirements-load.lock pyproject.toml

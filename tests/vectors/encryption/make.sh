@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes every file of this folder anew with openssl alone. README.md says what they are.
+# Makes every file of this folder with openssl alone. README.md describes them.
 set -euo pipefail
 cd "$(dirname "$0")"
 

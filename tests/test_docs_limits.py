@@ -5,7 +5,7 @@ from documents import read
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.cache import MEMORY_LIMIT_BYTES
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
-from edge.control.tokens import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
+from edge.control.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
 from edge.domain.changes.channels import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
 from edge.domain.changes.command_ids import RECENT_LIMIT

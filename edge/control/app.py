@@ -12,16 +12,9 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
+from edge.control.calls import Call
 from edge.control.openapi import build_openapi
-from edge.control.operations import (
-    DRY_RUN,
-    JSON,
-    Call,
-    Operation,
-    check_parameters,
-    decode_body,
-    parse_flag,
-)
+from edge.control.operations import DRY_RUN, JSON, Operation, check_parameters, parse_flag
 from edge.control.ports import ControlPorts
 from edge.control.roles import Role, allows, refusal
 from edge.control.routes import apps as routes_apps
@@ -41,7 +34,7 @@ from edge.control.routes import segments as routes_segments
 from edge.control.routes import tokens as routes_tokens
 from edge.control.shapes.common import ErrorAnswer
 from edge.control.tokens import Grant, Tokens
-from edge.control.uploads import read_body
+from edge.control.uploads import decode_body, read_body
 from edge.control.work_queue import LOOKS, VERIFICATIONS, looks, verifications
 from edge.domain.errors import EdgeError, Forbidden, Unauthorized
 from edge.domain.model import AppId
@@ -52,7 +45,7 @@ _NOBODY = Grant("nobody", Role.READER, AppId(""))  # for operations without a to
 
 _log = logging.getLogger(__name__)
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+OperationHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def handle_openapi(call: Call[None]) -> dict[str, Any]:
@@ -97,7 +90,7 @@ def build_control_app(ports: ControlPorts) -> web.Application:
 
 
 @web.middleware
-async def translate_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def translate_errors(request: web.Request, handler: OperationHandler) -> web.StreamResponse:
     """Every failure in one shape: the peer's with its code and status, ours as 500 and a traceback in the log."""
     try:
         return await handler(request)
@@ -123,7 +116,7 @@ def _translate_http(request: web.Request, error: web.HTTPException) -> web.Respo
     return response
 
 
-def _build_door(operation: Operation, ports: ControlPorts) -> Handler:
+def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
     async def handle(request: web.Request) -> web.StreamResponse:
         grant = await _authorise(operation, ports.tokens, request, ports.clock.now())
         check_parameters(request, operation)

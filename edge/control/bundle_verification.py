@@ -16,23 +16,23 @@ from edge.domain.model import Bundle, Digest, Encryption, VersionName, parse_dig
 from edge.store.objects.port import ObjectStore
 
 
-class Lock(NamedTuple):
+class BundleLock(NamedTuple):
     """How a bundle is encrypted; without `key` nobody here can look inside."""
 
     encryption: Encryption
     key: PublicKey | None
 
 
-class Asked(NamedTuple):
+class ParsedPublish(NamedTuple):
     """A request to publish whose shape is right."""
 
     version: VersionName
     zip: Digest
     manifest: Digest | None
-    lock: Lock | None
+    lock: BundleLock | None
 
 
-def parse_asked(body: PublishRequest) -> Asked:
+def parse_publish(body: PublishRequest) -> ParsedPublish:
     """Raises Invalid for digests, names and keys of a wrong form, `key_id_mismatch`; `missing_manifest` or
     `unproven_manifest` when a manifest is there or not against the three forms.
     """
@@ -43,19 +43,19 @@ def parse_asked(body: PublishRequest) -> Asked:
     if not opaque and body.manifest is None:
         raise Invalid("missing_manifest", "only an encrypted bundle without its public key has no manifest")
     manifest = None if body.manifest is None else parse_digest(body.manifest)
-    return Asked(parse_version_name(body.version), parse_digest(body.zip), manifest, lock)
+    return ParsedPublish(parse_version_name(body.version), parse_digest(body.zip), manifest, lock)
 
 
-def prove_bundle(store: ObjectStore, asked: Asked, body: PublishRequest, *, writes: bool = True) -> Bundle:
+def prove_bundle(store: ObjectStore, wanted: ParsedPublish, body: PublishRequest, *, writes: bool = True) -> Bundle:
     """Reads every byte: run it off the loop. `writes` and errors as of `verify_bundle`."""
-    verified = _verify(store, asked, writes)
+    verified = _verify(store, wanted, writes)
     return Bundle(
-        version=asked.version,
+        version=wanted.version,
         content=verified.content,
-        zip=asked.zip,
+        zip=wanted.zip,
         zip_bytes=verified.zip_bytes,
         zip_crc32=verified.zip_crc32,
-        manifest=asked.manifest,
+        manifest=wanted.manifest,
         files=verified.files,
         plain_bytes=verified.plain_bytes,
         names=verified.names,
@@ -64,22 +64,22 @@ def prove_bundle(store: ObjectStore, asked: Asked, body: PublishRequest, *, writ
         max_native=body.max_native,
         link=body.link,
         comment=body.comment,
-        encryption=asked.lock.encryption if asked.lock else None,
+        encryption=wanted.lock.encryption if wanted.lock else None,
     )
 
 
-def _verify(store: ObjectStore, asked: Asked, writes: bool) -> Verified:
-    if asked.manifest is None:
-        return verify_opaque(store, zip=asked.zip)
-    opening = Opening(asked.lock.key, asked.lock.encryption) if asked.lock and asked.lock.key else None
-    return verify_bundle(store, zip=asked.zip, manifest=asked.manifest, opening=opening, writes=writes)
+def _verify(store: ObjectStore, wanted: ParsedPublish, writes: bool) -> Verified:
+    if wanted.manifest is None:
+        return verify_opaque(store, zip=wanted.zip)
+    opening = Opening(wanted.lock.key, wanted.lock.encryption) if wanted.lock and wanted.lock.key else None
+    return verify_bundle(store, zip=wanted.zip, manifest=wanted.manifest, opening=opening, writes=writes)
 
 
-def _parse_lock(given: EncryptionRequest) -> Lock:
+def _parse_lock(given: EncryptionRequest) -> BundleLock:
     encryption = build_encryption(given.session_key, given.checksum, given.key_id)
     if not given.public_key:
-        return Lock(encryption, None)
+        return BundleLock(encryption, None)
     key = parse_public_key(given.public_key)
     if given.key_id not in ("", key.key_id):
         raise Invalid("key_id_mismatch", f"the key id of the public key is {key.key_id!r}, not {given.key_id!r}")
-    return Lock(build_encryption(given.session_key, given.checksum, key.key_id), key)
+    return BundleLock(build_encryption(given.session_key, given.checksum, key.key_id), key)

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 import edge
-from edge.control.operations import DRY_RUN, IDEMPOTENCY_KEY, Operation
+from edge.control.calls import IDEMPOTENCY_KEY
+from edge.control.operations import DRY_RUN, Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.routes.explain import COUNTRY, FLAGS, TEXTS
 from edge.control.routes.rollouts import LISTED_DEFAULT, LISTED_LIMIT
-from edge.control.shapes.common import ErrorAnswer
+from edge.control.shapes.common import WHOLE_LIMIT, ErrorAnswer
 from edge.control.shapes.impact import ImpactView
-from edge.control.shapes.rollouts import WHOLE_LIMIT
 from edge.domain.changes.commands import COMMAND_ID_LIMIT
 
 _SCHEMAS = "#/components/schemas/{name}"

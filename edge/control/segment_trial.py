@@ -19,15 +19,20 @@ from edge.wire.updates import WireError, parse_update_check
 
 
 def read_device(body: bytes, app: str, country: str) -> UpdateCheck:
-    """What a device posts to `/updates`. Raises Invalid with the code that the device would get, and `app_mismatch`: a
-    token for one app must not ask about another through the body."""
+    """Parse what a device posts to `/updates`. Raises Invalid with the code that the device would get, and
+    `app_mismatch`."""
     try:
         check = parse_update_check(body, country)
     except WireError as error:
         raise refused(error) from error
-    if check.app != app:
-        raise Invalid("app_mismatch", f"the device asks about app {check.app!r}, the address is about {app!r}")
+    check_same_app(check.app, app)
     return check
+
+
+def check_same_app(body_app: str, app: str) -> None:
+    """A token for one app must not query another through a device's body. Raises Invalid `app_mismatch`."""
+    if body_app != app:
+        raise Invalid("app_mismatch", f"the device's body is for app {body_app[:128]!r}, the address for {app!r}")
 
 
 def refused(error: WireError) -> Invalid:

@@ -1,7 +1,7 @@
 """Access tokens: 256 random bits each, kept only as their SHA-256 in one signed document of the store.
 
-A secret is seen once, by whoever asked for it; nothing here logs, stores or repeats it. Any number of processes may
-change the document: a change is a compare-and-swap. Calls block: shells run them off the event loop.
+A secret is shown once, to the client that creates the token; nothing here logs, stores or repeats it. Any number of
+processes may change the document: each change is a compare-and-swap. Calls block: run them off the event loop.
 """
 
 import hashlib
@@ -15,92 +15,57 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.control.roles import LIMITABLE, Role
-from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid, NotFound, Unauthorized
+from edge.control.roles import Role
+from edge.control.token_document import (
+    FIRST_START,
+    TOKENS_FORMAT,
+    TokenDocument,
+    TokenRecord,
+    check_lifetime,
+    parse_scope,
+    parse_token_name,
+    with_first_token,
+    with_new_token,
+    with_use,
+    without_token,
+)
+from edge.domain.errors import Conflict, EdgeError, Unauthorized
 from edge.domain.facts import DAY_SECONDS
-from edge.domain.model import AppId, parse_app_id
-from edge.domain.schedule.durations import DURATION_LIMIT_SECONDS, format_duration
+from edge.domain.model import AppId
 from edge.store.key_set import Trust
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 from edge.store.signing import Writer, open_document, sign_document
 from edge.store.stored_document import Untrusted, parse_document
 
 TOKENS_KEY = "access/tokens.json"
-TOKENS_FORMAT = 2  # 1 knew no uploaders, and no token that ends
-SECRET_PREFIX = "edge_"  # noqa: S105 - lets scanners of repositories and logs find a leaked token
+SECRET_PREFIX = "edge_"  # noqa: S105 - lets scanners of repositories and logs find leaked tokens
 SECRET_BYTES = 32
 SECRET_LIMIT = 128  # characters of a presented token that are hashed at all
-TOKEN_NAME_LIMIT = 64  # characters; the name is in every revision as its author
-TOKEN_LIMIT = 1_000  # all of them are compared at each request
-REVOKED_LIMIT = 1_000  # remembered first tokens: one a node in its life; and as many command ids
-SWAP_ATTEMPTS = 20  # each lost one means that another writer got through
-LIFETIME_LEAST_SECONDS = 60
-LIFETIME_LIMIT_SECONDS = DURATION_LIMIT_SECONDS  # a year; what has to last longer has no end, and is revoked
-FIRST_START = "first-start"  # who made the tokens that nobody asked for
+SWAP_ATTEMPTS = 20  # each lost one is another writer's success
 
 _DOMAIN = "edge-tokens"
 log = logging.getLogger(__name__)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 _SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{43}}")
 
 
 class Grant(NamedTuple):
-    """What a token that was presented stands for."""
+    """The token that a request presented: its name, role, and the app that it is limited to, if any."""
 
     name: str
     role: Role
     app: AppId | None
 
 
-class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`hash` is the secret's SHA-256, `created` seconds since the epoch, `by` the name of the maker's token.
-
-    `command` is the id of the command that made it. Without `lifetime_seconds` it has no end. `used_day` is the day it
-    was used last, in days since the epoch; 0: never.
-    """
-
-    hash: str
-    role: Role
-    app: AppId | None
-    created: float
-    by: str
-    command: str
-    lifetime_seconds: int | None = None
-    used_day: int = 0
-
-    @property
-    def expires(self) -> float | None:
-        return self.created + self.lifetime_seconds if self.lifetime_seconds is not None else None
-
-    @property
-    def last_used(self) -> float | None:
-        """The day's beginning, in seconds since the epoch."""
-        return self.used_day * DAY_SECONDS or None
-
-
-class _Document(msgspec.Struct, frozen=True, kw_only=True):
-    """`revoked` keeps the hashes of first tokens, so that the file a node still has does not bring them back.
-    `used_commands` keeps the ids of the commands whose tokens were revoked, so that a repeat does not either; documents
-    of an earlier version have none."""
-
-    format: int
-    store: str
-    sequence: int
-    tokens: dict[str, TokenRecord]
-    revoked: list[str]
-    used_commands: list[str] = []
-
-
 class _Held(NamedTuple):
-    document: _Document
-    tag: str  # empty: the store has none yet
+    document: TokenDocument
+    tag: str  # empty: the store has no document yet
 
 
-_decoder = msgspec.json.Decoder(_Document)
+_decoder = msgspec.json.Decoder(TokenDocument)
 
 
 class Tokens:
-    """The store's tokens. Every call reads the document, so what another process revoked is refused at once."""
+    """The store's tokens. Every call reads the document, so a token that another process revoked is refused at once."""
 
     def __init__(self, store: ObjectStore, trust: Trust, writer: Writer) -> None:
         self._store = store
@@ -111,32 +76,30 @@ class Tokens:
         self._noting = threading.Lock()
 
     def authenticate(self, secret: str, now: float) -> Grant:
-        """Whose token this is. Raises Unauthorized `unauthorized`, `token_expired`; an unknown one costs what a known
-        one does. The first use of a day is noted in the store."""
+        """Look up the token of this secret; `now` is in seconds since the epoch. The first use of a day is noted in the
+        store. Raises Unauthorized `unauthorized`, `token_expired`; an unknown secret takes as long as a known one."""
         presented = hash_secret(secret[:SECRET_LIMIT])
         found = None
         for name, record in self._read().document.tokens.items():
             if hmac.compare_digest(record.hash, presented):
                 found = name, record
         if found is None:
-            raise Unauthorized("unauthorized", "the token is not known here, or was revoked")
+            raise Unauthorized("unauthorized", "unknown or revoked token")
         name, record = found
         if record.expires is not None and record.expires <= now:
-            raise Unauthorized(
-                "token_expired", f"token {name!r} has expired; make another one with `edge token create`"
-            )
+            raise Unauthorized("token_expired", f"token {name!r} has expired; create another with `edge token create`")
         if record.used_day < _day(now):
             self._note_use(name, now)
         return Grant(name, record.role, record.app)
 
     def _note_use(self, name: str, now: float) -> None:
-        """One request of a day writes; that it cannot must not keep anybody out."""
+        """One request per day writes; a failure to do so must not lock anybody out."""
         if not self._noting.acquire(blocking=False):
             return
         try:
-            self._change(lambda document: _with_use(document, name, _day(now)))
+            self._change(lambda document: with_use(document, name, _day(now)))
         except (EdgeError, OSError) as error:
-            log.warning("the use of token %r was not noted: %s", name, error)
+            log.warning("cannot note the use of token %r: %s", name, error)
         finally:
             self._noting.release()
 
@@ -155,14 +118,15 @@ class Tokens:
         command: str,
         lifetime_seconds: int | None = None,
     ) -> str:
-        """Make a token and return its secret. Raises Invalid, Forbidden `outlives_its_maker`, or Conflict
-        `token_exists`, `too_many_tokens`, `command_id_used`.
+        """Create a token and return its secret; `now` is in seconds since the epoch.
 
-        The same command again, after an answer that was lost, gives the token a new secret: the old one is worthless.
+        A repeat of the same command, after a lost answer, gives the token a new secret and voids the old one. Raises
+        Invalid `invalid_token_name`, `invalid_token_scope`, `invalid_lifetime`, `invalid_app_id`, and what
+        `with_new_token` raises.
         """
-        scope = _parse_scope(role, app)
+        scope = parse_scope(role, app)
         parse_token_name(name)
-        _check_lifetime(lifetime_seconds)
+        check_lifetime(lifetime_seconds)
         secret = new_secret()
         record = TokenRecord(
             hash=hash_secret(secret),
@@ -173,21 +137,21 @@ class Tokens:
             command=command,
             lifetime_seconds=lifetime_seconds,
         )
-        self._change(lambda document: _with_own_command(_checked_maker(document, record), name, record))
+        self._change(lambda document: with_new_token(document, name, record))
         return secret
 
     def revoke(self, name: str) -> None:
-        """Raises NotFound `unknown_token`, or Conflict `last_admin`: nobody could make a token any more."""
-        self._change(lambda document: _without_token(document, name))
+        """Raises NotFound `unknown_token`, or Conflict `last_admin` if nobody could create tokens then."""
+        self._change(lambda document: without_token(document, name))
 
     def register_first(self, secret: str, now: float) -> None:
-        """Make `secret` an admin's token, unless it is known or was revoked: repeats are harmless."""
+        """Make `secret` an admin token unless it is one or was revoked; `now` is in seconds since the epoch."""
         record = TokenRecord(
             hash=hash_secret(secret), role=Role.ADMIN, app=None, created=now, by=FIRST_START, command=FIRST_START
         )
-        self._change(lambda document: _with_first_token(document, record))
+        self._change(lambda document: with_first_token(document, record))
 
-    def _change(self, edit: Callable[[_Document], _Document]) -> None:
+    def _change(self, edit: Callable[[TokenDocument], TokenDocument]) -> None:
         for _ in range(SWAP_ATTEMPTS):
             held = self._read()
             edited = edit(held.document)
@@ -200,9 +164,9 @@ class Tokens:
             except (AlreadyExists, Stale):
                 continue
             return
-        raise Conflict("busy", "the tokens are being changed by others; try again")
+        raise Conflict("busy", "others are changing the tokens; try again")
 
-    def _write(self, document: _Document, replaced_tag: str) -> None:
+    def _write(self, document: TokenDocument, replaced_tag: str) -> None:
         sealed = sign_document(self._writer, _DOMAIN, msgspec.json.encode(document))
         if replaced_tag:
             tag = self._store.swap(TOKENS_KEY, sealed, replaced_tag)
@@ -211,17 +175,17 @@ class Tokens:
         self._remember(_Held(document, tag))
 
     def _read(self) -> _Held:
-        last = self._last  # before the store: what is read next can only be newer, unless somebody went back
+        last = self._last  # taken before the store is read: what is read next can only be newer
         stored = self._store.get(TOKENS_KEY)
         if stored is None:
             if last is not None:
-                raise Untrusted("older_document", "the tokens have gone from the store")
+                raise Untrusted("older_document", "the tokens document has vanished from the store")
             return _Held(self._empty(), "")
         if last is not None and last.tag == stored.tag:
             return last
         held = _Held(self._open(stored.data), stored.tag)
         if last is not None and held.document.sequence < last.document.sequence:
-            raise Untrusted("older_document", "the tokens in the store are older than those seen before")
+            raise Untrusted("older_document", "the tokens document in the store is older than the one seen before")
         self._remember(held)
         return held
 
@@ -230,10 +194,10 @@ class Tokens:
             if self._last is None or held.document.sequence > self._last.document.sequence:
                 self._last = held
 
-    def _empty(self) -> _Document:
-        return _Document(format=TOKENS_FORMAT, store=self._trust.store_id, sequence=0, tokens={}, revoked=[])
+    def _empty(self) -> TokenDocument:
+        return TokenDocument(format=TOKENS_FORMAT, store=self._trust.store_id, sequence=0, tokens={}, revoked=[])
 
-    def _open(self, sealed: bytes) -> _Document:
+    def _open(self, sealed: bytes) -> TokenDocument:
         try:
             payload = open_document(_DOMAIN, sealed, self._trust.keys)
         except Untrusted as error:
@@ -243,122 +207,24 @@ class Tokens:
             payload = open_document(_DOMAIN, sealed, self._trust.keys)
         document = parse_document(payload, _decoder, TOKENS_FORMAT, "tokens")
         if document.store != self._trust.store_id:
-            raise Untrusted("misplaced_document", f"the tokens are of store {document.store[:64]!r}")
+            raise Untrusted("misplaced_document", f"the tokens document belongs to store {document.store[:64]!r}")
         return document
 
 
 def new_secret() -> str:
+    """A random secret, with the prefix."""
     return SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
 
 
 def hash_secret(secret: str) -> str:
-    """SHA-256 is enough for 256 random bits: there is nothing to guess, so nothing to slow down."""
+    """In hex. Plain SHA-256 is enough for 256 random bits: there is nothing to guess, so nothing to slow down."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_secret(text: str) -> bool:
+    """Whether the text has the form of a secret."""
     return _SECRET.fullmatch(text) is not None
-
-
-def parse_token_name(text: str) -> str:
-    """Raises Invalid `invalid_token_name`."""
-    if len(text) > TOKEN_NAME_LIMIT or _NAME.fullmatch(text) is None:
-        raise Invalid(
-            "invalid_token_name",
-            f"token name {text[:TOKEN_NAME_LIMIT]!r}: letters, digits, '_', '.', '-', at most {TOKEN_NAME_LIMIT}",
-        )
-    return text
-
-
-def _parse_scope(role: Role, app: str | None) -> AppId | None:
-    if app is None:
-        return None
-    if role not in LIMITABLE:
-        raise Invalid("invalid_token_scope", f"a token of role {role.value!r} cannot be limited to an app")
-    return parse_app_id(app)
-
-
-def _check_lifetime(seconds: int | None) -> None:
-    """Raises Invalid `invalid_lifetime`."""
-    if seconds is not None and not LIFETIME_LEAST_SECONDS <= seconds <= LIFETIME_LIMIT_SECONDS:
-        least, most = (format_duration(each) for each in (LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS))
-        raise Invalid("invalid_lifetime", f"a token lasts from {least} to {most}, or has no end")
 
 
 def _day(now: float) -> int:
     return int(now // DAY_SECONDS)
-
-
-def _with_use(document: _Document, name: str, day: int) -> _Document:
-    record = document.tokens.get(name)
-    if record is None or record.used_day >= day:
-        return document
-    used = msgspec.structs.replace(record, used_day=day)
-    return msgspec.structs.replace(document, tokens={**document.tokens, name: used})
-
-
-def _with_first_token(document: _Document, record: TokenRecord) -> _Document:
-    known = {held.hash for held in document.tokens.values()}
-    if record.hash in known or record.hash in document.revoked:
-        return document
-    name = "admin" if "admin" not in document.tokens else f"admin-{record.hash[:8]}"
-    return _with_token(document, name, record)
-
-
-def _checked_maker(document: _Document, record: TokenRecord) -> _Document:
-    """A token with an end makes none that lasts longer: whoever holds it could stay for good."""
-    maker = document.tokens.get(record.by)
-    if maker is None or maker.expires is None:
-        return document
-    if record.expires is None or record.expires > maker.expires:
-        left = format_duration(max(0, int(maker.expires - record.created)))
-        raise Forbidden(
-            "outlives_its_maker", f"token {record.by!r} itself ends in {left}: what it makes must end by then (--for)"
-        )
-    return document
-
-
-def _with_own_command(document: _Document, name: str, record: TokenRecord) -> _Document:
-    """A command id stands for one token, also when that was revoked."""
-    if record.command in document.used_commands:
-        raise Conflict(
-            "command_id_used",
-            f"the id {record.command!r} was used to make a token that was revoked since; another token needs an id of "
-            "its own",
-        )
-    for other, held in document.tokens.items():
-        same = other == name and _same_command(held, record)
-        if held.command == record.command and held.by != FIRST_START and not same:
-            raise Conflict(
-                "command_id_used",
-                f"the id {record.command!r} was first used to make token {other!r} ({held.role.value}) by {held.by!r}; "
-                "another token needs an id of its own",
-            )
-    return _with_token(document, name, record)
-
-
-def _with_token(document: _Document, name: str, record: TokenRecord) -> _Document:
-    held = document.tokens.get(name)
-    if held is not None and not _same_command(held, record):
-        raise Conflict("token_exists", f"token {name!r} exists already; revoke it first")
-    if held is None and len(document.tokens) >= TOKEN_LIMIT:
-        raise Conflict("too_many_tokens", f"there are {TOKEN_LIMIT} tokens, the most there can be")
-    return msgspec.structs.replace(document, tokens={**document.tokens, name: record})
-
-
-def _same_command(one: TokenRecord, other: TokenRecord) -> bool:
-    made = (one.command, one.by, one.role, one.app, one.lifetime_seconds)
-    return made == (other.command, other.by, other.role, other.app, other.lifetime_seconds)
-
-
-def _without_token(document: _Document, name: str) -> _Document:
-    record = document.tokens.get(name)
-    if record is None:
-        raise NotFound("unknown_token", f"unknown token {name[:TOKEN_NAME_LIMIT]!r}")
-    kept = {other: held for other, held in document.tokens.items() if other != name}
-    if not any(held.role is Role.ADMIN and held.lifetime_seconds is None for held in kept.values()):
-        raise Conflict("last_admin", f"token {name!r} is the last admin's without an end; create another one first")
-    first = [record.hash] if record.by == FIRST_START else []
-    revoked = [*document.revoked, *first][-REVOKED_LIMIT:]
-    used = [*document.used_commands, *([record.command] if not first else [])][-REVOKED_LIMIT:]
-    return msgspec.structs.replace(document, tokens=kept, revoked=revoked, used_commands=used)

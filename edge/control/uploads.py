@@ -9,9 +9,10 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiofiles
+import msgspec
 from aiohttp import ClientPayloadError, hdrs, web
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES
@@ -25,7 +26,7 @@ IDLE_SECONDS = 30  # of silence in an upload: longer than a TCP connection needs
 BLOCK_BYTES = 1024 * 1024  # gathered before it is hashed and written: two thread hops a block
 
 
-class Stalled(EdgeError):
+class UploadStalled(EdgeError):
     """The peer was too slow."""
 
     status = 408
@@ -42,7 +43,7 @@ class Received(NamedTuple):
 async def read_body(request: web.Request, limit_bytes: int) -> bytes:
     """A whole small body.
 
-    Raises TooLarge `body_too_large`, Stalled `body_stalled`, Invalid `body_cut` or `encoded_body`.
+    Raises TooLarge `body_too_large`, UploadStalled `body_stalled`, Invalid `body_cut` or `encoded_body`.
     """
     _check_declared(request, limit_bytes)
     body = bytearray()
@@ -52,8 +53,18 @@ async def read_body(request: web.Request, limit_bytes: int) -> bytes:
                 body += piece
                 _check_size(len(body), limit_bytes)
     except TimeoutError as error:
-        raise Stalled("body_stalled", f"the body did not arrive within {BODY_SECONDS} s") from error
+        raise UploadStalled("body_stalled", f"the body did not arrive within {BODY_SECONDS} s") from error
     return bytes(body)
+
+
+def decode_body(content: bytes, wanted: Any) -> Any:
+    """Raises Invalid `invalid_json`, or `invalid_body` with the path to what is wrong."""
+    try:
+        return msgspec.json.decode(content, type=wanted)
+    except msgspec.ValidationError as error:
+        raise Invalid("invalid_body", f"the body is not as it should be: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid("invalid_json", f"the body is not JSON: {error}") from error
 
 
 async def receive_blob(
@@ -123,7 +134,7 @@ async def _within(idle_seconds: float, piece: Awaitable[bytes]) -> bytes:
         async with asyncio.timeout(idle_seconds):
             return await piece
     except TimeoutError as error:
-        raise Stalled("body_stalled", f"nothing arrived for {idle_seconds} s") from error
+        raise UploadStalled("body_stalled", f"nothing arrived for {idle_seconds} s") from error
 
 
 async def _next_piece(request: web.Request) -> bytes:

@@ -5,12 +5,13 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from edge.control.operations import Call, Operation, commit, load_app, parse_number
+from edge.control.calls import Call, commit, load_app
+from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission, allows
 from edge.control.routes.channels import view_channel
 from edge.control.shapes.apps import AppChanged, AppDeleted, AppRequest, AppSummary, AppView, HistoryEntry
+from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.impact import view_channel_impact
-from edge.control.shapes.rollouts import WHOLE_LIMIT
 from edge.domain.changes.commands import CreateApp, DeleteApp
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState, parse_app_id

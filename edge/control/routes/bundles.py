@@ -10,8 +10,9 @@ from functools import partial
 from msgspec.structs import asdict
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES
-from edge.control.bundle_verification import parse_asked, prove_bundle
-from edge.control.operations import Call, Done, Operation, check_app, commit, load_app, require
+from edge.control.bundle_verification import parse_publish, prove_bundle
+from edge.control.calls import Call, ChangeResult, check_app, commit, load_app, require
+from edge.control.operations import Operation
 from edge.control.plugin_support import BundlePublished, view_zip_notes
 from edge.control.roles import Permission
 from edge.control.routes.channels import view_replaced
@@ -50,13 +51,13 @@ async def handle_list(call: Call[None]) -> list[BundleView]:
 
 
 async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
-    asked = parse_asked(call.body)
+    wanted = parse_publish(call.body)
     if call.body.channel is not None:
         require(call, Permission.CHANGE_APP)
     await check_app(call)  # before the work, not after it
     async with call.request.app[VERIFICATIONS].turn():
         prove = partial(prove_bundle, writes=call.rehearsal is None)
-        bundle = await asyncio.to_thread(prove, call.ports.store, asked, call.body)
+        bundle = await asyncio.to_thread(prove, call.ports.store, wanted, call.body)
     body = call.body
     command = PublishBundle(
         bundle=bundle,
@@ -67,8 +68,8 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
         if_current=body.if_current,
     )
     committed = await commit(call, call.app, command)
-    changed = _changed(committed, asked.version, body.channel)
-    known = _bundle(committed.state, asked.version)
+    changed = _changed(committed, wanted.version, body.channel)
+    known = _bundle(committed.state, wanted.version)
     entries = await asyncio.to_thread(_read_files, call.ports.store, known.manifest)
     return BundlePublished(**asdict(changed), zip_instead=view_zip_notes(known, entries))
 
@@ -116,7 +117,7 @@ async def handle_upload(call: Call[None]) -> BlobStored:
     return BlobStored(digest=digest, bytes=received)
 
 
-def _changed(committed: Done, version: str, channel: str | None = None) -> BundleChanged:
+def _changed(committed: ChangeResult, version: str, channel: str | None = None) -> BundleChanged:
     state = committed.state
     return BundleChanged(
         **asdict(_view(_bundle(state, version), _offered(state))),

@@ -2,7 +2,8 @@
 
 from msgspec.structs import asdict
 
-from edge.control.operations import Call, Done, Operation, commit, load_app
+from edge.control.calls import Call, ChangeResult, commit, load_app
+from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.routes.experiments import view_experiment
 from edge.control.shapes.channels import (
@@ -41,7 +42,7 @@ def view_channel(state: AppState, channel: Channel) -> ChannelView:
     )
 
 
-def view_replaced(committed: Done, channel: str | None) -> ReplacedView | None:
+def view_replaced(committed: ChangeResult, channel: str | None) -> ReplacedView | None:
     """What the change replaced on the channel; None where it replaced nothing."""
     if committed.before is None or channel is None:
         return None
@@ -59,7 +60,7 @@ def view_replaced(committed: Done, channel: str | None) -> ReplacedView | None:
     )
 
 
-def view_changed(committed: Done, name: str) -> ChannelChanged:
+def view_changed(committed: ChangeResult, name: str) -> ChannelChanged:
     """Raises NotFound: a repeated command whose channel was deleted since."""
     state = committed.state
     return ChannelChanged(

@@ -5,7 +5,8 @@ Devices bring these facts about, so they are no revisions; an operator can lift 
 
 from collections.abc import Iterable, Mapping
 
-from edge.control.operations import Call, Operation, load_app
+from edge.control.calls import Call, load_app
+from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.shapes.devices import DeviceErased, DeviceView, FailingView, WithheldLifted, WithheldView
 from edge.domain.errors import NotFound

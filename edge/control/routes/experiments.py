@@ -4,7 +4,8 @@ import asyncio
 
 from msgspec.structs import asdict
 
-from edge.control.operations import Call, Operation, commit, load_app
+from edge.control.calls import Call, commit, load_app
+from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.shapes.targeting import (
     ArmView,

@@ -9,9 +9,12 @@ from typing import Any
 
 import msgspec
 
-from edge.control.operations import Call, Operation, check_app, decode_body
+from edge.control.calls import Call, check_app
+from edge.control.operations import Operation
 from edge.control.roles import Permission
+from edge.control.segment_trial import check_same_app
 from edge.control.shapes.devices import Explanation
+from edge.control.uploads import decode_body
 from edge.control.work_queue import LOOKS
 from edge.domain.errors import Invalid
 from edge.domain.model import parse_device_id
@@ -44,7 +47,7 @@ DEFAULTS: Mapping[str, Any] = {
 _WORDS = {"true": True, "false": False}
 
 
-class _Asks(msgspec.Struct):
+class _AppOfBody(msgspec.Struct):
     app_id: str = ""
 
 
@@ -52,7 +55,7 @@ async def handle_explain_body(call: Call[msgspec.Raw]) -> Explanation:
     """Raises Invalid `app_mismatch` when the device's body is about another app than the address."""
     await check_app(call)
     body = bytes(call.body)
-    _check_app(call.app, body)
+    check_same_app(decode_body(body, _AppOfBody).app_id, call.app)
     country = parse_country(call.request.query.get(COUNTRY, ""))
     async with call.request.app[LOOKS].turn():
         return await call.ports.explaining.explain(call.app, body, country)
@@ -88,13 +91,6 @@ def _parse_flag(name: str, text: str) -> bool:
     if text not in _WORDS:
         raise Invalid("invalid_boolean", f"{name} is true or false, not {text[:16]!r}")
     return _WORDS[text]
-
-
-def _check_app(app: str, body: bytes) -> None:
-    """A token for one app must not ask about another through the body."""
-    asked = decode_body(body, _Asks).app_id
-    if asked != app:
-        raise Invalid("app_mismatch", f"the device asks about app {asked[:128]!r}, the address is about {app!r}")
 
 
 OPERATIONS = (

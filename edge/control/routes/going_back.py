@@ -4,7 +4,8 @@ import asyncio
 
 from msgspec.structs import asdict
 
-from edge.control.operations import Call, Operation, commit, require, weigh
+from edge.control.calls import Call, commit, require, weigh
+from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.routes.apps import view_line
 from edge.control.routes.channels import view_changed

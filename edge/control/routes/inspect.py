@@ -1,6 +1,7 @@
 """Looking without changing: the node's status and its counters, and what devices reported."""
 
-from edge.control.operations import Call, Operation, check_app
+from edge.control.calls import Call, check_app
+from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.node import NodeStatus

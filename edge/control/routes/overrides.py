@@ -1,6 +1,7 @@
 """Overrides of an app: which devices an operator put on which channel."""
 
-from edge.control.operations import Call, Operation, commit, load_app
+from edge.control.calls import Call, commit, load_app
+from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.shapes.devices import OverrideChanged, OverrideCleared, OverrideRequest, OverrideView
 from edge.domain.changes.commands import ClearOverride, SetOverride

@@ -7,7 +7,8 @@ way is not told of, so that the same files go on to give the same bundle; of sev
 import asyncio
 from collections.abc import Iterable
 
-from edge.control.operations import Call, Operation, load_app
+from edge.control.calls import Call, load_app
+from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.routes.bundles import MISSING_LIMIT, MISSING_LIMIT_BYTES
 from edge.control.shapes.bundles import PreparedAnswer, PreparedRequest, PreparedView

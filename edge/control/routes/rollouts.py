@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from edge.control.operations import Call, Done, Operation, command_id, commit, load_app, parse_number, weigh
+from edge.control.calls import Call, ChangeResult, command_id, commit, load_app, weigh
+from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission
 from edge.control.shapes.rollouts import (
     PreviewAnswer,
@@ -105,7 +106,7 @@ async def _change(call: Call[Any], command: StartRollout | MoveRollout) -> Rollo
     return _changed(call, committed, command.channel)
 
 
-def _changed(call: Call[Any], committed: Done, channel: str) -> RolloutChanged:
+def _changed(call: Call[Any], committed: ChangeResult, channel: str) -> RolloutChanged:
     state = committed.state
     view = view_rollout(_rollout(state, channel), call.ports.clock.moment(state.app).proven)
     return RolloutChanged(

@@ -3,7 +3,8 @@
 import asyncio
 from functools import partial
 
-from edge.control.operations import Call, Operation, command_id
+from edge.control.calls import Call, command_id
+from edge.control.operations import Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.shapes.access import OwnToken, TokenMade, TokenRequest, TokenRevoked, TokenView
 

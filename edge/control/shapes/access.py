@@ -1,11 +1,10 @@
 """What the control API takes and answers about tokens."""
 
 from edge.control.roles import Role
-from edge.control.shapes.common import Answer, Request
-from edge.control.shapes.rollouts import Whole
+from edge.control.shapes.common import AnswerBody, RequestBody, Whole
 
 
-class TokenRequest(Request, frozen=True, kw_only=True):
+class TokenRequest(RequestBody, frozen=True, kw_only=True):
     """Without `lifetime_seconds` the token has no end."""
 
     name: str
@@ -14,7 +13,7 @@ class TokenRequest(Request, frozen=True, kw_only=True):
     lifetime_seconds: Whole | None = None
 
 
-class TokenView(Answer, frozen=True, kw_only=True):
+class TokenView(AnswerBody, frozen=True, kw_only=True):
     """Times are in seconds since the epoch: `expires` is null for a token without an end, `last_used` is the beginning
     of the day of its last use, null before the first. `by` is the name of the token that made this one."""
 
@@ -27,7 +26,7 @@ class TokenView(Answer, frozen=True, kw_only=True):
     last_used: float | None
 
 
-class OwnToken(Answer, frozen=True, kw_only=True):
+class OwnToken(AnswerBody, frozen=True, kw_only=True):
     """The token that asked, and what it may do: names of permissions, sorted."""
 
     name: str
@@ -37,7 +36,7 @@ class OwnToken(Answer, frozen=True, kw_only=True):
     permissions: list[str]
 
 
-class TokenMade(Answer, frozen=True, kw_only=True):
+class TokenMade(AnswerBody, frozen=True, kw_only=True):
     """`token` is the secret. It is shown here and never again."""
 
     name: str
@@ -47,6 +46,6 @@ class TokenMade(Answer, frozen=True, kw_only=True):
     token: str
 
 
-class TokenRevoked(Answer, frozen=True, kw_only=True):
+class TokenRevoked(AnswerBody, frozen=True, kw_only=True):
     name: str
     revoked: bool

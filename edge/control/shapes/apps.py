@@ -1,16 +1,16 @@
 """What the control API takes and answers about apps: their state, history and statistics."""
 
 from edge.control.shapes.channels import ChannelView
-from edge.control.shapes.common import Answer, Request
+from edge.control.shapes.common import AnswerBody, RequestBody
 from edge.control.shapes.impact import ChannelImpactView
 
 
-class AppRequest(Request, frozen=True, kw_only=True):
+class AppRequest(RequestBody, frozen=True, kw_only=True):
     app: str
     expose_metadata: bool = False
 
 
-class AppSummary(Answer, frozen=True, kw_only=True):
+class AppSummary(AnswerBody, frozen=True, kw_only=True):
     """Counts of what the app has at this revision."""
 
     app: str
@@ -20,7 +20,7 @@ class AppSummary(Answer, frozen=True, kw_only=True):
     overrides: int
 
 
-class AppView(Answer, frozen=True, kw_only=True):
+class AppView(AnswerBody, frozen=True, kw_only=True):
     """`bundles` and `overrides` are counts."""
 
     app: str
@@ -35,13 +35,13 @@ class AppChanged(AppView, frozen=True, kw_only=True):
     changed: bool
 
 
-class AppDeleted(Answer, frozen=True, kw_only=True):
+class AppDeleted(AnswerBody, frozen=True, kw_only=True):
     app: str
     revision: int
     changed: bool
 
 
-class UndoDone(Answer, frozen=True, kw_only=True):
+class UndoDone(AnswerBody, frozen=True, kw_only=True):
     """`undone` is the revision whose change was taken back; null when this very command was carried out before,
     or the revision was made while it was being asked for."""
 
@@ -51,7 +51,7 @@ class UndoDone(Answer, frozen=True, kw_only=True):
     undone: "HistoryEntry | None"
 
 
-class HistoryEntry(Answer, frozen=True, kw_only=True):
+class HistoryEntry(AnswerBody, frozen=True, kw_only=True):
     """One revision: the change that made it, its id, when (seconds since the epoch) and by which token.
 
     `digest` is the revision document's; `summary` is the command in one line. `channels` are those that it changed,
@@ -68,13 +68,13 @@ class HistoryEntry(Answer, frozen=True, kw_only=True):
     channels: list[ChannelImpactView]
 
 
-class BundleCount(Answer, frozen=True, kw_only=True):
+class BundleCount(AnswerBody, frozen=True, kw_only=True):
     bundle: str
     action: str
     n: int
 
 
-class AppStats(Answer, frozen=True, kw_only=True):
+class AppStats(AnswerBody, frozen=True, kw_only=True):
     """`duplicates` are reports that came again within the hour; they are not among the counts."""
 
     counts: list[BundleCount]

@@ -1,11 +1,10 @@
 """What the control API takes and answers about bundles, their blobs and prepared files."""
 
 from edge.control.shapes.channels import ReplacedView
-from edge.control.shapes.common import Answer, Request
-from edge.control.shapes.rollouts import Whole
+from edge.control.shapes.common import AnswerBody, RequestBody, Whole
 
 
-class EncryptionRequest(Request, frozen=True, kw_only=True):
+class EncryptionRequest(RequestBody, frozen=True, kw_only=True):
     """What devices get to read the bundle. With `public_key`, PKCS#1 in PEM, the server decrypts it and proves it."""
 
     session_key: str
@@ -14,7 +13,7 @@ class EncryptionRequest(Request, frozen=True, kw_only=True):
     public_key: str = ""
 
 
-class PublishRequest(Request, frozen=True, kw_only=True):
+class PublishRequest(RequestBody, frozen=True, kw_only=True):
     """`zip` and `manifest` are digests of blobs that were uploaded before; `channel` is to offer the bundle at once.
 
     A manifest belongs to every bundle but those that are encrypted and come without their `public_key`. With a channel,
@@ -37,24 +36,24 @@ class PublishRequest(Request, frozen=True, kw_only=True):
     if_current: str | None = None
 
 
-class PruneRequest(Request, frozen=True, kw_only=True):
+class PruneRequest(RequestBody, frozen=True, kw_only=True):
     """How many of the newest bundles stay, beside those that a channel needs."""
 
     keep: Whole
 
 
-class MissingRequest(Request, frozen=True, kw_only=True):
+class MissingRequest(RequestBody, frozen=True, kw_only=True):
     digests: list[str]
 
 
-class PreparedRequest(Request, frozen=True, kw_only=True):
+class PreparedRequest(RequestBody, frozen=True, kw_only=True):
     """`digests`: of plain files; `packing`: the label of how they would be compressed."""
 
     digests: list[str]
     packing: str
 
 
-class EncryptionView(Answer, frozen=True, kw_only=True):
+class EncryptionView(AnswerBody, frozen=True, kw_only=True):
     """What devices get, and the key that they need; `key_id` is empty where the publisher did not say.
 
     `verified`: the server has decrypted the bundle and proven it. If not, it is handed on as it came.
@@ -66,7 +65,7 @@ class EncryptionView(Answer, frozen=True, kw_only=True):
     verified: bool
 
 
-class BundleView(Answer, frozen=True, kw_only=True):
+class BundleView(AnswerBody, frozen=True, kw_only=True):
     """`files` is their number, sizes are in bytes, `channels` are those that offer the bundle; `withdrawn` is the
     reason, empty for a bundle that is not.
 
@@ -92,7 +91,7 @@ class BundleView(Answer, frozen=True, kw_only=True):
     channels: list[str]
 
 
-class FileView(Answer, frozen=True, kw_only=True):
+class FileView(AnswerBody, frozen=True, kw_only=True):
     """`hash` is of the plain bytes, `blob` and `bytes` are of the stored ones; `signed` is empty unless encrypted."""
 
     name: str
@@ -117,14 +116,14 @@ class BundleChanged(BundleView, frozen=True, kw_only=True):
     replaced: ReplacedView | None
 
 
-class BundleDeleted(Answer, frozen=True, kw_only=True):
+class BundleDeleted(AnswerBody, frozen=True, kw_only=True):
     app: str
     revision: int
     changed: bool
     version: str
 
 
-class PrunedBundle(Answer, frozen=True, kw_only=True):
+class PrunedBundle(AnswerBody, frozen=True, kw_only=True):
     """`published` is in seconds since the epoch, `withdrawn` the reason, empty for a bundle that was not."""
 
     version: str
@@ -132,7 +131,7 @@ class PrunedBundle(Answer, frozen=True, kw_only=True):
     withdrawn: str
 
 
-class BundlesPruned(Answer, frozen=True, kw_only=True):
+class BundlesPruned(AnswerBody, frozen=True, kw_only=True):
     """`removed` are the bundles that are gone, oldest first; `bytes` is what only they need on disk, `kept` how many
     are left."""
 
@@ -144,11 +143,11 @@ class BundlesPruned(Answer, frozen=True, kw_only=True):
     kept: int
 
 
-class MissingAnswer(Answer, frozen=True, kw_only=True):
+class MissingAnswer(AnswerBody, frozen=True, kw_only=True):
     missing: list[str]
 
 
-class PreparedView(Answer, frozen=True, kw_only=True):
+class PreparedView(AnswerBody, frozen=True, kw_only=True):
     """A plain file by its `hash`, and its compressed `blob` with that one's size."""
 
     hash: str
@@ -156,10 +155,10 @@ class PreparedView(Answer, frozen=True, kw_only=True):
     bytes: int
 
 
-class PreparedAnswer(Answer, frozen=True, kw_only=True):
+class PreparedAnswer(AnswerBody, frozen=True, kw_only=True):
     prepared: list[PreparedView]
 
 
-class BlobStored(Answer, frozen=True, kw_only=True):
+class BlobStored(AnswerBody, frozen=True, kw_only=True):
     digest: str
     bytes: int

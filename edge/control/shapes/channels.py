@@ -1,6 +1,6 @@
 """What the control API takes and answers about channels."""
 
-from edge.control.shapes.common import Answer
+from edge.control.shapes.common import AnswerBody
 from edge.control.shapes.impact import ImpactView
 from edge.control.shapes.rollouts import RolloutSummary
 from edge.control.shapes.targeting import ExperimentView
@@ -28,7 +28,7 @@ class ChannelRequest(_ChannelRequest, frozen=True, kw_only=True):
     name: str
 
 
-class TakenBackView(Answer, frozen=True, kw_only=True):
+class TakenBackView(AnswerBody, frozen=True, kw_only=True):
     """A bundle that a channel went back from `at`, in seconds since the epoch, by the token `by`."""
 
     bundle: str
@@ -36,7 +36,7 @@ class TakenBackView(Answer, frozen=True, kw_only=True):
     by: str
 
 
-class ChannelView(Answer, frozen=True, kw_only=True):
+class ChannelView(AnswerBody, frozen=True, kw_only=True):
     """`bundle` is a version, `builtin`, or null: the channel offers nothing. It changed last at `bundle_changed`, in
     seconds since the epoch, and `rolled_back` says whether that was a way back.
 
@@ -74,7 +74,7 @@ class ChannelView(Answer, frozen=True, kw_only=True):
     experiment: ExperimentView | None
 
 
-class ReplacedView(Answer, frozen=True, kw_only=True):
+class ReplacedView(AnswerBody, frozen=True, kw_only=True):
     """What devices got from a channel before this change: `bundle`, since `changed`, in seconds since the epoch (0:
     always), by the token `by` (empty: not known); or as the stand-in of `withdrawn`, which was set then (null: it was
     not withdrawn). `rollout` and `experiment`, by name, are what the change ended."""
@@ -102,7 +102,7 @@ class ChannelRolledBack(ChannelChanged, frozen=True, kw_only=True):
     impact: ImpactView | None
 
 
-class ChannelDeleted(Answer, frozen=True, kw_only=True):
+class ChannelDeleted(AnswerBody, frozen=True, kw_only=True):
     app: str
     revision: int
     changed: bool

@@ -4,7 +4,13 @@ They are Structs: decoded, encoded and shown in the OpenAPI document. Requests r
 setting must not be taken for an absent one.
 """
 
+from typing import Annotated
+
 import msgspec
+
+WHOLE_LIMIT = 2**53 - 1  # the largest whole number that every JSON reader holds exactly
+
+Whole = Annotated[int, msgspec.Meta(ge=0, le=WHOLE_LIMIT)]
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True):
@@ -14,9 +20,9 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     message: str
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RequestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every request body has in common."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerBody(msgspec.Struct, frozen=True, kw_only=True):
     """What every answer has in common."""

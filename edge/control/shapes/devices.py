@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from edge.control.shapes.common import Answer, Request
+from edge.control.shapes.common import AnswerBody, RequestBody
 
 
-class OverrideRequest(Request, frozen=True, kw_only=True):
+class OverrideRequest(RequestBody, frozen=True, kw_only=True):
     channel: str
 
 
-class OverrideView(Answer, frozen=True, kw_only=True):
+class OverrideView(AnswerBody, frozen=True, kw_only=True):
     device: str
     channel: str
 
 
-class FailingView(Answer, frozen=True, kw_only=True):
+class FailingView(AnswerBody, frozen=True, kw_only=True):
     """A bundle whose last attempts failed on a device, at least so many in a row; `cause` is what it reported."""
 
     version: str | None
@@ -30,7 +30,7 @@ class WithheldView(FailingView, frozen=True, kw_only=True):
     until: float | None
 
 
-class DeviceView(Answer, frozen=True, kw_only=True):
+class DeviceView(AnswerBody, frozen=True, kw_only=True):
     """`override` is the operator's, `channel` what the device chose; a name that the app no longer has is null. With
     `forgot` at least one more bundle was withheld from it that is not remembered.
     """
@@ -45,13 +45,13 @@ class DeviceView(Answer, frozen=True, kw_only=True):
     offered: list[str | None]
 
 
-class WithheldLifted(Answer, frozen=True, kw_only=True):
+class WithheldLifted(AnswerBody, frozen=True, kw_only=True):
     app: str
     device: str
     version: str
 
 
-class DeviceErased(Answer, frozen=True, kw_only=True):
+class DeviceErased(AnswerBody, frozen=True, kw_only=True):
     app: str
     device: str
 
@@ -62,20 +62,20 @@ class OverrideChanged(OverrideView, frozen=True, kw_only=True):
     changed: bool
 
 
-class OverrideCleared(Answer, frozen=True, kw_only=True):
+class OverrideCleared(AnswerBody, frozen=True, kw_only=True):
     app: str
     revision: int
     changed: bool
     device: str
 
 
-class ExplainStep(Answer, frozen=True, kw_only=True):
+class ExplainStep(AnswerBody, frozen=True, kw_only=True):
     rule: str
     saw: dict[str, Any]
     outcome: str
 
 
-class Explanation(Answer, frozen=True, kw_only=True):
+class Explanation(AnswerBody, frozen=True, kw_only=True):
     """Every rule in order, the decision, the answer that the device would get, and what an operator can do next.
 
     `asked` is the question. What it did not say comes from the device's report of `reported`, in seconds since the

@@ -1,14 +1,13 @@
 """The answers about what a change would do: an impact as the control API tells it."""
 
-import msgspec
-
+from edge.control.shapes.common import AnswerBody
 from edge.domain.decision.impact import ChannelImpact, DeviceCounts, Impact, Offering
 
 CHANNELS_LISTED = 50  # of those that change; a summary is for one screen
 GROUPS_LISTED = 20  # of devices by what they run, and by where they go
 
 
-class OfferingView(msgspec.Struct, frozen=True, kw_only=True):
+class OfferingView(AnswerBody, frozen=True, kw_only=True):
     """`bundle` is what everybody on the channel gets, the stand-in of a withdrawn one included: a version, `builtin`,
     or null for nothing new. `rollout` is the bundle on its way, `last_good` what the channel would fall back to."""
 
@@ -19,7 +18,7 @@ class OfferingView(msgspec.Struct, frozen=True, kw_only=True):
     experiment: str | None
 
 
-class ChannelImpactView(msgspec.Struct, frozen=True, kw_only=True):
+class ChannelImpactView(AnswerBody, frozen=True, kw_only=True):
     """Null where the channel does not exist."""
 
     channel: str
@@ -27,12 +26,12 @@ class ChannelImpactView(msgspec.Struct, frozen=True, kw_only=True):
     after: OfferingView | None
 
 
-class RunningView(msgspec.Struct, frozen=True, kw_only=True):
+class RunningView(AnswerBody, frozen=True, kw_only=True):
     bundle: str
     devices: int
 
 
-class MoveView(msgspec.Struct, frozen=True, kw_only=True):
+class MoveView(AnswerBody, frozen=True, kw_only=True):
     """Devices that run `runs` and end up with `becomes` instead of `was`: versions, or `builtin`."""
 
     runs: str
@@ -41,7 +40,7 @@ class MoveView(msgspec.Struct, frozen=True, kw_only=True):
     devices: int
 
 
-class DevicesImpactView(msgspec.Struct, frozen=True, kw_only=True):
+class DevicesImpactView(AnswerBody, frozen=True, kw_only=True):
     """Of the known `devices`, `touched` end up with something else than without the change; the largest groups of them
     are `moves`. `running` are the largest groups of all by what they run. Known are those whose reports this node still
     holds: `since` is the oldest that counted, in seconds since the epoch; `cut`: there are more than were read."""
@@ -54,7 +53,7 @@ class DevicesImpactView(msgspec.Struct, frozen=True, kw_only=True):
     running: list[RunningView]
 
 
-class ImpactView(msgspec.Struct, frozen=True, kw_only=True):
+class ImpactView(AnswerBody, frozen=True, kw_only=True):
     """`channels` are those whose offering changes, by name, and `more_channels` how many are not listed. `withdrawn`
     and `removed` are bundles. `devices` is null where the known devices could not be asked."""
 

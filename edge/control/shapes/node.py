@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from edge.control.shapes.common import Answer
+from edge.control.shapes.common import AnswerBody
 
 
-class WorkerView(Answer, frozen=True, kw_only=True):
+class WorkerView(AnswerBody, frozen=True, kw_only=True):
     """A worker process: `restarts` since the node started, `apps` that it serves, and its `counts` by name."""
 
     pid: int | None
@@ -15,14 +15,14 @@ class WorkerView(Answer, frozen=True, kw_only=True):
     counts: dict[str, Any]
 
 
-class HeadView(Answer, frozen=True, kw_only=True):
+class HeadView(AnswerBody, frozen=True, kw_only=True):
     """An app's latest revision and the digest of its document."""
 
     revision: int
     digest: str
 
 
-class NodeStatus(Answer, frozen=True, kw_only=True):
+class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     """`heads` are by app id. `refused` holds documents of the store that were not accepted: counts by error code, and
     what is wrong with a head shard now, by the shard's name."""
 

@@ -3,19 +3,14 @@
 Requests refuse unknown fields: a misspelt setting must not be taken for an absent one.
 """
 
-from typing import Annotated
-
 import msgspec
 
+from edge.control.shapes.common import AnswerBody, RequestBody, Whole
 from edge.control.shapes.impact import ImpactView
 from edge.domain.model import Phase
 
-WHOLE_LIMIT = 2**53 - 1  # a whole number that every JSON reader holds exactly
 
-Whole = Annotated[int, msgspec.Meta(ge=0, le=WHOLE_LIMIT)]
-
-
-class RolloutRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RolloutRequest(RequestBody, frozen=True, kw_only=True):
     """`steps` are rising shares, `every_seconds` how long each lasts; 0: until it is advanced. `segments` limit the
     rollout to devices in one of them, those in `first` are in at once. `hold_out` is the share of `hold_out_group`,
     which gets nothing. `downgrade` allows a version below the one that the channel offers, `again` one that it went
@@ -24,32 +19,32 @@ class RolloutRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     bundle: str
     steps: list[str]
     every_seconds: Whole = 0
-    segments: list[str] = []
-    first: list[str] = []
+    segments: list[str] = msgspec.field(default_factory=list)
+    first: list[str] = msgspec.field(default_factory=list)
     hold_out: str = "0%"
     hold_out_group: str = "control"
     downgrade: bool = False
     again: bool = False
 
 
-class RollbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RollbackRequest(RequestBody, frozen=True, kw_only=True):
     """`to` is a version or `builtin`; null: end what is on its way, or else go back to the last good bundle."""
 
     to: str | None = None
 
 
-class WithdrawRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WithdrawRequest(RequestBody, frozen=True, kw_only=True):
     reason: str
 
 
-class UndoRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class UndoRequest(RequestBody, frozen=True, kw_only=True):
     """`revision` must be the app's latest; null: whichever that is now. `force`: also if that was a stop."""
 
     revision: Whole | None = None
     force: bool = False
 
 
-class RolloutSummary(msgspec.Struct, frozen=True, kw_only=True):
+class RolloutSummary(AnswerBody, frozen=True, kw_only=True):
     """The channel's latest rollout; its own address tells more."""
 
     bundle: str
@@ -82,7 +77,7 @@ class RolloutChanged(RolloutView, frozen=True, kw_only=True):
     changed: bool
 
 
-class WaitingView(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingView(AnswerBody, frozen=True, kw_only=True):
     """Known devices that install the bundle at their next start although nobody is offered it any more: `downloaded`
     have reported its download, and neither that they run it nor that it failed; `offered` were offered it besides, and
     have not said what became of it. Devices that report nothing are not counted. `since` is the oldest report that was
@@ -106,7 +101,7 @@ class RolloutRolledBack(RolloutChanged, frozen=True, kw_only=True):
     impact: ImpactView | None
 
 
-class StepView(msgspec.Struct, frozen=True, kw_only=True):
+class StepView(AnswerBody, frozen=True, kw_only=True):
     """`buckets` is how many of 100,000 devices that the rollout is for are in; with a hold-out, to be expected.
 
     Of the known devices on the channel `offered` get the bundle, `has_it` run it, and `held_back` counts the others by
@@ -122,7 +117,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     joining: list[str]
 
 
-class ReachView(msgspec.Struct, frozen=True, kw_only=True):
+class ReachView(AnswerBody, frozen=True, kw_only=True):
     """Who of the known `devices` can take what the channel offers: those that are `offered` it, those that run it
     (`has_it`), and under `kept` the others on the channel by the code of why not; `elsewhere` are on other channels, or
     on none. Known are devices whose reports this node still holds: `since` is the oldest that counted, in seconds since
@@ -139,7 +134,7 @@ class ReachView(msgspec.Struct, frozen=True, kw_only=True):
     cut: bool
 
 
-class KnownView(msgspec.Struct, frozen=True, kw_only=True):
+class KnownView(AnswerBody, frozen=True, kw_only=True):
     """Devices whose reports this node still holds: anybody can send one. `since` is the oldest that counted, in seconds
     since the epoch; `cut`: there are more than were read. `elsewhere` are on other channels, or on none."""
 
@@ -149,7 +144,7 @@ class KnownView(msgspec.Struct, frozen=True, kw_only=True):
     cut: bool
 
 
-class PreviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class PreviewAnswer(AnswerBody, frozen=True, kw_only=True):
     """Nothing was changed. A start with `id` as its Idempotency-Key draws the same devices."""
 
     app: str

@@ -5,8 +5,10 @@ Shares are percentages as text, `12.5%`: no digit is lost. Moments are in second
 
 import msgspec
 
+from edge.control.shapes.common import AnswerBody, RequestBody
 
-class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
+
+class SegmentView(AnswerBody, frozen=True, kw_only=True):
     """`channel` null: it leads nowhere, rollouts and experiments may name it. The lowest `priority` is asked first.
 
     `yield_to_self_set`: whether it leaves a device on its own `defaultChannel`; null: where that may be chosen and is
@@ -29,14 +31,14 @@ class SegmentChanged(SegmentView, frozen=True, kw_only=True):
     changed: bool
 
 
-class SegmentDeleted(msgspec.Struct, frozen=True, kw_only=True):
+class SegmentDeleted(AnswerBody, frozen=True, kw_only=True):
     app: str
     revision: int
     changed: bool
     name: str
 
 
-class SegmentTestRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SegmentTestRequest(RequestBody, frozen=True, kw_only=True):
     """`device` is what a device posts to `/updates`; `country` is what a trusted proxy would say of it.
 
     `where` is tried instead of what the segment says; there need not be such a segment then.
@@ -47,7 +49,7 @@ class SegmentTestRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     country: str = ""
 
 
-class SegmentTested(msgspec.Struct, frozen=True, kw_only=True):
+class SegmentTested(AnswerBody, frozen=True, kw_only=True):
     """`unknown` is what the expression asks for and nobody knows of this device: such a comparison is never true."""
 
     name: str
@@ -56,7 +58,7 @@ class SegmentTested(msgspec.Struct, frozen=True, kw_only=True):
     unknown: list[str]
 
 
-class IdSetView(msgspec.Struct, frozen=True, kw_only=True):
+class IdSetView(AnswerBody, frozen=True, kw_only=True):
     """`ids` is how many different ones it holds; `blob` is the digest of their hashes."""
 
     name: str
@@ -70,20 +72,20 @@ class IdSetChanged(IdSetView, frozen=True, kw_only=True):
     changed: bool
 
 
-class IdSetDeleted(msgspec.Struct, frozen=True, kw_only=True):
+class IdSetDeleted(AnswerBody, frozen=True, kw_only=True):
     app: str
     revision: int
     changed: bool
     name: str
 
 
-class ArmView(msgspec.Struct, frozen=True, kw_only=True):
+class ArmView(AnswerBody, frozen=True, kw_only=True):
     name: str
     bundle: str
     share: str
 
 
-class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
+class ExperimentView(AnswerBody, frozen=True, kw_only=True):
     """The arms' shares make 100 percent. `segment` null: every device of the channel takes part."""
 
     name: str
@@ -96,13 +98,13 @@ class ChannelExperiment(ExperimentView, frozen=True, kw_only=True):
     channel: str
 
 
-class ArmRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ArmRequest(RequestBody, frozen=True, kw_only=True):
     name: str
     bundle: str
     share: str
 
 
-class ExperimentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExperimentRequest(RequestBody, frozen=True, kw_only=True):
     """`downgrade` allows an arm below what the channel offers, `again` one with a bundle that it went back from."""
 
     name: str
@@ -118,13 +120,13 @@ class ExperimentStarted(ChannelExperiment, frozen=True, kw_only=True):
     changed: bool
 
 
-class ExperimentStopRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExperimentStopRequest(RequestBody, frozen=True, kw_only=True):
     """`keep` is the arm whose bundle the channel offers to everybody from now on."""
 
     keep: str
 
 
-class ExperimentStopped(msgspec.Struct, frozen=True, kw_only=True):
+class ExperimentStopped(AnswerBody, frozen=True, kw_only=True):
     """`bundle` is what the channel offers now."""
 
     app: str
@@ -134,7 +136,7 @@ class ExperimentStopped(msgspec.Struct, frozen=True, kw_only=True):
     bundle: str | None
 
 
-class WindowsView(msgspec.Struct, frozen=True, kw_only=True):
+class WindowsView(AnswerBody, frozen=True, kw_only=True):
     """`open`: whether something new is offered at `now`, by the server's clock. `opens_at` is null where it is open,
     `closes_at` where it is not; both also where that does not happen within a year. No windows: always open.
     """

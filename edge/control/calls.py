@@ -1,0 +1,108 @@
+"""One authorised request as a handler sees it, and what handlers do with it: load the app, commit a change."""
+
+import asyncio
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from aiohttp import web
+
+from edge.control.ports import ControlPorts
+from edge.control.roles import Permission, allows, refusal
+from edge.control.shapes.impact import ImpactView
+from edge.control.tokens import Grant
+from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command
+from edge.domain.errors import Forbidden, Invalid
+from edge.domain.model import AppId, AppState, parse_app_id
+from edge.store.releases import Permit, Rehearsed
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+_COMMAND_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{COMMAND_ID_LIMIT}}}", re.ASCII)
+
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[B]):
+    """One authorised request with its decoded body (None where the operation has none).
+
+    With a `rehearsal` the change is carried out on paper only, and is to be found there afterwards.
+    """
+
+    ports: ControlPorts
+    grant: Grant
+    request: web.Request
+    body: B
+    rehearsal: list[Rehearsed] | None = None
+
+    @property
+    def app(self) -> AppId:
+        """The app in the address. Raises Invalid `invalid_app_id`."""
+        return parse_app_id(self.part("app"))
+
+    def part(self, name: str) -> str:
+        return self.request.match_info[name]
+
+
+async def load_app(call: Call[Any]) -> AppState:
+    """The app's state now. Raises NotFound `unknown_app`."""
+    return await asyncio.to_thread(call.ports.releases.load, call.app)
+
+
+async def check_app(call: Call[Any]) -> None:
+    """Raises NotFound `unknown_app`. Cheaper than loading it: for what is asked once for every file of a bundle."""
+    await asyncio.to_thread(call.ports.releases.head, call.app)
+
+
+class ChangeResult(NamedTuple):
+    """The app after a change. `changed` is False when it altered nothing or had landed before; `before` is the state
+    that it was made to, None for an app's first."""
+
+    state: AppState
+    changed: bool
+    before: AppState | None
+
+
+async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Permit | None = None) -> ChangeResult:
+    """Carry out the command; returns when the workers serve it. Raises what `Releases.commit` raises.
+
+    In a rehearsal it is carried out on paper.
+    """
+    change = Change(id=command_id(call.request), at=call.ports.clock.now(), by=call.grant.name, command=command)
+    if call.rehearsal is not None:
+        rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change, permit_undo)
+        call.rehearsal.append(rehearsed)
+        return ChangeResult(rehearsed.after, rehearsed.after is not rehearsed.before, rehearsed.before)
+    committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit_undo)
+    if committed.changed:
+        await call.ports.serving.announce(app, committed.head)
+    return ChangeResult(committed.state, committed.changed, committed.before)
+
+
+async def weigh(call: Call[Any], done: ChangeResult) -> ImpactView | None:
+    """What a change that was carried out does; None where it changed nothing, and in a rehearsal, which is weighed
+    anyway."""
+    if call.rehearsal is not None or not done.changed:
+        return None
+    return await call.ports.known_devices.weigh(Rehearsed(done.before, done.state))
+
+
+def require(call: Call[Any], permission: Permission) -> None:
+    """For what an operation does beside what it is for. Raises Forbidden `forbidden`."""
+    grant = call.grant
+    if not allows(grant.role, grant.app, permission, call.request.match_info.get("app")):
+        raise Forbidden("forbidden", refusal(grant.name, grant.role, grant.app, permission))
+
+
+def command_id(request: web.Request) -> str:
+    """The caller's own id of this change, or a new one. Raises Invalid `invalid_command_id`."""
+    given = request.headers.get(IDEMPOTENCY_KEY)
+    if given is None:
+        return secrets.token_hex(16)
+    if _COMMAND_ID.fullmatch(given) is None:
+        raise Invalid(
+            "invalid_command_id", f"{IDEMPOTENCY_KEY}: 1 to {COMMAND_ID_LIMIT} letters, digits, '.', '_' and '-'"
+        )
+    return given

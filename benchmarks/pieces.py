@@ -39,9 +39,9 @@ from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.lane.connection import Lane
 from edge.node.lane.registry import LaneShared
 from edge.node.lane.requests import END_OF_HEAD, KnownHeads
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.node.service.admission import Connections
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.peers import Proxies
 from edge.wire.answers import encode_up_to_date
 from edge.wire.updates import parse_update_check
@@ -68,22 +68,22 @@ def run(options: Options) -> Report:
         folder = Path(temporary)
         prepare_app(folder, [(RELEASE, Sizes())])
         roll_out(folder, NEXT, SHARE)
-        truth = Truth(folder, time.time())
-        desk = build_desk(truth, Path(os.devnull), folder / "spool", PUBLIC_URL)
-        table = asyncio.run(_measure(desk, options.rounds, passes))
+        truth = DataDirectory(folder, time.time())
+        service = build_desk(truth, Path(os.devnull), folder / "spool", PUBLIC_URL)
+        table = asyncio.run(_measure(service, options.rounds, passes))
     return Report(compares="The steps of an update check in the lane, each alone.", tables=(table,))
 
 
-async def _measure(desk: DeviceDesk, rounds: int, passes: int) -> Table:
+async def _measure(service: DeviceService, rounds: int, passes: int) -> Table:
     """The whole first; the sums below it are what it is made of, and the last rows come seldom or never twice."""
     requests = [
         check_request(question(device, version=RELEASE), HOST) for device in outside(device_ids(DEVICES), SHARE)
     ]
     bodies = [request.partition(END_OF_HEAD)[2] for request in requests]
-    snapshot = desk.current.snapshot(AppId(APP))
+    snapshot = service.current.snapshot(AppId(APP))
     assert snapshot is not None
-    shared = LaneShared(desk, OpenFiles(), Connections(0, Proxies()), DEFAULT_PATIENCE, _no_fallback)
-    checks = [parse_update_check(body, apps=desk.current.apps) for body in bodies]
+    shared = LaneShared(service, OpenFiles(), Connections(0, Proxies()), DEFAULT_PATIENCE, _no_fallback)
+    checks = [parse_update_check(body, apps=service.current.apps) for body in bodies]
     lane, unknown, plain = _lane(shared), KnownHeads(), msgspec.json.Decoder()
 
     def look_up(request: bytes) -> object:
@@ -101,9 +101,9 @@ async def _measure(desk: DeviceDesk, rounds: int, passes: int) -> Table:
     steps: tuple[tuple[str, Callable[[Any], object], Sequence[object]], ...] = (
         ("the whole: bytes in, answer out", lane.data_received, requests),
         ("= the head, known: found, cut, looked up", look_up, requests),
-        ("+ the desk: body in, reply out", lambda body: desk.take_check(body, PUBLIC_URL), bodies),
-        ("  = the body to a check", lambda body: parse_update_check(body, apps=desk.current.apps), bodies),
-        ("  + the decision", lambda check: decide(snapshot, check, desk.moments.of(snapshot.shard)), checks),
+        ("+ the service: body in, reply out", lambda body: service.take_check(body, PUBLIC_URL), bodies),
+        ("  = the body to a check", lambda body: parse_update_check(body, apps=service.current.apps), bodies),
+        ("  + the decision", lambda check: decide(snapshot, check, service.moments.of(snapshot.shard)), checks),
         ("  + the answer's bytes", lambda check: encode_up_to_date(check, PUBLIC_URL), checks),
         ("the body as JSON alone, to a dict, by msgspec", plain.decode, bodies),
         ("a head never seen: measured, read by llhttp", read_anew, requests),

@@ -17,7 +17,7 @@ from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.store.heads import Head, Heads, build_successor, encode_shard, shard_of
 from edge.store.objects.port import ObjectStore, head_key
 from edge.store.releases import Revisions
@@ -47,7 +47,7 @@ def open_scaled(cache_dir: Path, apps: int) -> Path:
 
 def _make(folder: Path, apps: int) -> None:
     now = time.time()
-    truth = Truth(folder, now)
+    truth = DataDirectory(folder, now)
     bundles = [_bundle(truth.store, version) for version in VERSIONS]
     revisions = Revisions(truth.store)
 
@@ -82,7 +82,7 @@ def _bundle(store: ObjectStore, version: str) -> Bundle:
     return bundle_of(version, archive, SIZES, put_blob(store, encode_manifest(entries)))
 
 
-def _move_heads(truth: Truth, moved: dict[AppId, Head], now: float) -> None:
+def _move_heads(truth: DataDirectory, moved: dict[AppId, Head], now: float) -> None:
     """One signature for each shard instead of one for each app."""
     by_shard: defaultdict[str, dict[AppId, Head]] = defaultdict(dict)
     for app, head in moved.items():

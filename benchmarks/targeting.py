@@ -41,7 +41,7 @@ from edge.domain.changes.commands import (
     SetSegment,
 )
 from edge.domain.targeting.id_sets import encode_id_set
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 
 PLAIN, TARGETED = "neither", "20 segments and a rollout"
 TARGETED_APP = "com.example.targeted"
@@ -104,7 +104,7 @@ def run(options: Options) -> Report:
 
 def prepare(data_dir: Path) -> None:
     prepare_app(data_dir, [(RELEASE, Sizes())])
-    truth = Truth(data_dir, time.time())
+    truth = DataDirectory(data_dir, time.time())
     ids = put_blob(truth.store, encode_id_set(str(uuid.UUID(int=number)) for number in range(IDS)))
     commands: list[Command] = [
         CreateApp(app=TARGETED_APP),

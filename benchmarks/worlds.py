@@ -24,7 +24,7 @@ from edge.domain.changes.commands import (
 )
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, Digest, FileEntry, VersionName
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key
 
 APP = "com.example.bench"
@@ -75,7 +75,7 @@ def put_blob(store: ObjectStore, content: bytes) -> Digest:
 
 def prepare_app(data_dir: Path, bundles: Sequence[tuple[str, Sizes]]) -> dict[str, Bundle]:
     """One app with one public channel that offers the last of the bundles. Returns them by version."""
-    truth = Truth(data_dir, time.time())
+    truth = DataDirectory(data_dir, time.time())
     made = {version: make_bundle(truth.store, version, sizes, at) for at, (version, sizes) in enumerate(bundles)}
     commands: list[Command] = [
         CreateApp(app=APP),
@@ -86,7 +86,7 @@ def prepare_app(data_dir: Path, bundles: Sequence[tuple[str, Sizes]]) -> dict[st
     return made
 
 
-def commit(truth: Truth, app: str, commands: Sequence[Command], name: str = "bench") -> None:
+def commit(truth: DataDirectory, app: str, commands: Sequence[Command], name: str = "bench") -> None:
     """The changes' ids are `<name>-<place>`."""
     for at, command in enumerate(commands):
         change = Change(id=f"{name}-{at}", at=time.time(), by="benchmarks", command=command)
@@ -95,7 +95,7 @@ def commit(truth: Truth, app: str, commands: Sequence[Command], name: str = "ben
 
 def roll_out(data_dir: Path, version: str, share: int, app: str = APP) -> None:
     """A rollout of a new bundle on the app's channel that stays at `share`, in thousandths of a percent."""
-    truth = Truth(data_dir, time.time())
+    truth = DataDirectory(data_dir, time.time())
     bundle = make_bundle(truth.store, version, Sizes(), seed=99)
     started = StartRollout(channel=CHANNEL, bundle=version, steps=(share,))
     commit(truth, app, [PublishBundle(bundle=bundle), started], ROLLOUT)

@@ -17,11 +17,11 @@ from aiohttp import web
 from edge.config import Telemetry
 from edge.facts.pages import TABLE_NAME
 from edge.facts.table import FactsTable
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.node.service.app_snapshots import Current
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
-from edge.node.service.facts_client import Facts
+from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
 from edge.telemetry.spool import Spool
@@ -31,13 +31,13 @@ BACKLOG = 4096
 REQUESTS_LIMIT = 1_000_000_000
 
 
-def build_app(desk: DeviceDesk, public_url: str, headers: dict[str, str]) -> web.Application:
+def build_app(service: DeviceService, public_url: str, headers: dict[str, str]) -> web.Application:
     async def handle_updates(request: web.Request) -> web.Response:
         try:
-            check = parse_update_check(await request.read(), apps=desk.current.apps)
+            check = parse_update_check(await request.read(), apps=service.current.apps)
         except WireError as error:
             return web.Response(body=error.body, status=error.status, content_type="application/json")
-        return web.Response(body=desk.answer_check(check, public_url).plain, headers=headers)
+        return web.Response(body=service.answer_check(check, public_url).plain, headers=headers)
 
     app = web.Application()
     app.on_response_prepare.append(leave_out_server)
@@ -50,12 +50,12 @@ async def leave_out_server(request: web.Request, response: web.StreamResponse) -
     response.headers.pop("Server", None)
 
 
-def build_desk(truth: Truth, facts_table: Path, spool_dir: Path, public_url: str) -> DeviceDesk:
+def build_desk(truth: DataDirectory, facts_table: Path, spool_dir: Path, public_url: str) -> DeviceService:
     now = time.time()
     current = Current(truth.store)
     current.swap([current.build(app, head, now) for app, head in truth.releases.heads().items()])
     limits = Telemetry()
-    return DeviceDesk(
+    return DeviceService(
         current,
         Spool(spool_dir, "benchmark", 0),
         public_url=public_url,
@@ -63,15 +63,15 @@ def build_desk(truth: Truth, facts_table: Path, spool_dir: Path, public_url: str
         proxies=Proxies(),
         overload=Overload(REQUESTS_LIMIT),
         event_limits=EventLimits(limits.app_events_per_second, limits.address_events_per_second),
-        facts=Facts(FactsTable(facts_table), lambda message: None),
+        facts=FactsClient(FactsTable(facts_table), lambda message: None),
     )
 
 
 async def serve(port: int, data_dir: Path, public_url: str, headers: dict[str, str]) -> None:
-    truth = Truth(data_dir, time.time())
+    truth = DataDirectory(data_dir, time.time())
     with tempfile.TemporaryDirectory() as folder:
-        desk = build_desk(truth, truth.facts_dir / TABLE_NAME, Path(folder), public_url)
-        runner = web.AppRunner(build_app(desk, public_url, headers), access_log=None, keepalive_timeout=75)
+        service = build_desk(truth, truth.facts_dir / TABLE_NAME, Path(folder), public_url)
+        runner = web.AppRunner(build_app(service, public_url, headers), access_log=None, keepalive_timeout=75)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port, backlog=BACKLOG).start()
         await asyncio.Event().wait()

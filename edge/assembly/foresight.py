@@ -24,7 +24,7 @@ from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.table import FactsTable
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.app_snapshots import Current
 from edge.store.releases import Rehearsed
@@ -38,7 +38,7 @@ WAITING_LIMIT = 8  # callers, the one whose turn it is included; each reads for 
 
 class Foresight:
     def __init__(
-        self, truth: Truth, supervisor: Supervisor, moment_of: Callable[[AppId], Moment], region: str = ""
+        self, truth: DataDirectory, supervisor: Supervisor, moment_of: Callable[[AppId], Moment], region: str = ""
     ) -> None:
         self._truth = truth
         self._supervisor = supervisor

@@ -27,7 +27,7 @@ from edge.domain.decision.targets import pick
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
 from edge.node.observing.metrics import Observed, build_metrics
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.app_snapshots import Current
 from edge.store.heads import Head
@@ -49,7 +49,7 @@ class Insight:
 
     def __init__(
         self,
-        truth: Truth,
+        truth: DataDirectory,
         supervisor: Supervisor,
         clock: NodeClock,
         base: str,

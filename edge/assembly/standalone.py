@@ -18,7 +18,7 @@ from edge.control.app import build_control_app
 from edge.control.first_token import ensure_admin_token
 from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import listen, port_of
 from edge.node.processes.supervisor import Supervisor
 from edge.node.processes.tls import build_context, read_pair
@@ -35,7 +35,7 @@ class Standalone:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.truth = Truth(Path(config.data_dir), time.time())
+        self.truth = DataDirectory(Path(config.data_dir), time.time())
         self.tokens = Tokens(self.truth.store, self.truth.trust, self.truth.writer)
         self.admin_token_file = ensure_admin_token(self.tokens, self.truth.node_dir, time.time())
         self._serving: asyncio.Task[None] | None = None

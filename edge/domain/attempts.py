@@ -12,7 +12,7 @@ offers.
 
 An offer that waited for more than an hour cannot be told from the one before the report. Its first report closes it and
 counts for nothing, and from the next offer on the times are known. A report that follows a check without an offer finds
-the offer closed, or too old, and where the check is known to have been answered with nothing new the desk drops it.
+the offer closed, or too old, and where the check is known to have been answered with nothing new the node drops it.
 
 A device that has downloaded the bundle may wait long before it runs it, and asks meanwhile. Its report says so once: no
 offer of the same is noted any more, and no check of its that fails is taken for a download.

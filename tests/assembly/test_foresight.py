@@ -24,7 +24,7 @@ from edge.domain.model import AppId
 from edge.domain.schedule.rollout import Moment, Move
 from edge.facts.changes import Failed, Offered
 from edge.facts.writer import FactsWriter
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.store.objects.port import blob_key
 from edge.telemetry.record import encode_record
 from edge.telemetry.segment import SegmentWriter
@@ -42,7 +42,7 @@ class Tables(NamedTuple):
 @pytest.fixture
 def truth(tmp_path):
     """1.0.1 on the public channel, 1.1.0 published, and one device that has reported."""
-    truth = Truth(tmp_path, NOW)
+    truth = DataDirectory(tmp_path, NOW)
     commit(truth, CreateApp(app=APP))
     commit(truth, CreateChannel(name="production", settings=ChannelSettings(public=True)))
     for version, channel in (("1.0.1", "production"), ("1.1.0", None)):

@@ -32,13 +32,13 @@ from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
 from edge.node.http.device_routes import Readiness
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.app_snapshots import Current
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
-from edge.node.service.facts_client import Facts
+from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
 from edge.store.objects.port import blob_key
@@ -79,10 +79,10 @@ class Clock:
         return time.time() - self.days_ago * DAY_SECONDS
 
 
-def make_truth(folder: Path, cases: Iterable[Case]) -> Truth:
+def make_truth(folder: Path, cases: Iterable[Case]) -> DataDirectory:
     """A store with an app for every state, committed like any other change."""
     now = time.time()
-    truth = Truth(folder, now)
+    truth = DataDirectory(folder, now)
     for digest, content in blobs().items():
         truth.store.create(blob_key(digest), content)
 
@@ -96,7 +96,7 @@ def make_truth(folder: Path, cases: Iterable[Case]) -> Truth:
 
 
 @asynccontextmanager
-async def live_node(truth: Truth, folder: Path) -> AsyncIterator[Node]:
+async def live_node(truth: DataDirectory, folder: Path) -> AsyncIterator[Node]:
     """Supervisor and worker, as `edge serve` starts them. One worker: how often a device asks is a worker's count."""
     clock = Clock()
     devices = Devices(host="127.0.0.1", port=0, workers=1, public_url=BASE, connections_per_address=0)
@@ -120,7 +120,7 @@ async def live_node(truth: Truth, folder: Path) -> AsyncIterator[Node]:
 
 
 @asynccontextmanager
-async def application(truth: Truth, folder: Path) -> AsyncIterator[Node]:
+async def application(truth: DataDirectory, folder: Path) -> AsyncIterator[Node]:
     """The worker's application, in this process; a writer of device facts beside it."""
     clock, loop = Clock(), asyncio.get_running_loop()
     writer = FactsWriter(folder / "facts", clock=clock)
@@ -136,7 +136,7 @@ async def application(truth: Truth, folder: Path) -> AsyncIterator[Node]:
     async def record(changes: list[Dated]) -> None:
         await _record_dated(writer.record, changes, clock)
 
-    facts = Facts(table, send)
+    facts = FactsClient(table, send)
     current, files, spool = Current(truth.store), OpenFiles(OPEN_FILES), Spool(folder / "spool", truth.node, 0)
     heads = await asyncio.to_thread(truth.releases.heads)
     current.swap([current.build(app, head, time.time()) for app, head in heads.items()])
@@ -230,7 +230,7 @@ async def _record_dated(record: Send, changes: list[Dated], clock: Clock) -> Non
     clock.days_ago = 0
 
 
-async def _settle(writer: FactsWriter, facts: Facts, message: Record) -> None:
+async def _settle(writer: FactsWriter, facts: FactsClient, message: Record) -> None:
     refused, withheld = "", []
     try:
         withheld = await writer.record(message.changes)
@@ -239,8 +239,8 @@ async def _settle(writer: FactsWriter, facts: Facts, message: Record) -> None:
     facts.settle(message.number, refused, withheld)
 
 
-def _application(current: Current, spool: Spool, facts: Facts, files: OpenFiles) -> web.Application:
-    desk = DeviceDesk(
+def _application(current: Current, spool: Spool, facts: FactsClient, files: OpenFiles) -> web.Application:
+    service = DeviceService(
         current,
         spool,
         public_url=BASE,
@@ -252,4 +252,4 @@ def _application(current: Current, spool: Spool, facts: Facts, files: OpenFiles)
     )
     readiness = Readiness()
     readiness.ready = True
-    return build_device_app(desk, files, readiness, DEFAULT_PATIENCE)
+    return build_device_app(service, files, readiness, DEFAULT_PATIENCE)

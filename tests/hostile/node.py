@@ -15,7 +15,7 @@ from edge.config import Config, Devices, Log, Telemetry
 from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, FileEntry
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
 from edge.store.objects.port import blob_key
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 async def serve(folder: Path) -> None:
-    truth = Truth(folder, time.time())
+    truth = DataDirectory(folder, time.time())
     publish(truth)
     config = Config(
         data_dir=str(folder),
@@ -52,7 +52,7 @@ async def serve(folder: Path) -> None:
     await running
 
 
-def publish(truth: Truth) -> None:
+def publish(truth: DataDirectory) -> None:
     """One app with one channel, which everybody gets, and one bundle."""
     manifest = encode_manifest([FileEntry("index.html", digest_of(b"index"), digest_of(ZIP), len(ZIP))])
     for content in (ZIP, manifest):

@@ -9,7 +9,7 @@ from factories import APP, DEVICE, a_bundle, a_change, a_manifest
 
 from edge.config import Config, Devices
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, PublishBundle
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
 from edge.store.objects.port import blob_key
@@ -23,14 +23,14 @@ def a_config(folder, **devices) -> Config:
     return Config(data_dir=str(folder), devices=Devices(**settings))
 
 
-def a_truth(folder) -> Truth:
-    truth = Truth(folder, time.time())
+def a_truth(folder) -> DataDirectory:
+    truth = DataDirectory(folder, time.time())
     truth.releases.commit(APP, a_change(CreateApp(app=APP)))
     truth.releases.commit(APP, a_change(CreateChannel(name="production", settings=ChannelSettings(public=True))))
     return truth
 
 
-def publish(truth: Truth, version: str, channel: str | None = "production"):
+def publish(truth: DataDirectory, version: str, channel: str | None = "production"):
     """A bundle whose zip and manifest are in the store; offered on the channel by the returned commit."""
     for content in (f"zip {version}".encode(), a_manifest(version)):
         key = blob_key(hashlib.sha256(content).hexdigest())
@@ -41,7 +41,7 @@ def publish(truth: Truth, version: str, channel: str | None = "production"):
 
 
 @asynccontextmanager
-async def running(config: Config, truth: Truth, **options):
+async def running(config: Config, truth: DataDirectory, **options):
     supervisor = Supervisor(config, truth, **options)
     ready = asyncio.Event()
     task = asyncio.create_task(supervisor.run(ready))

@@ -8,7 +8,7 @@ import click
 from edge.cli.terminal.options import with_config, with_output
 from edge.cli.terminal.output import Output, line
 from edge.config import load_config
-from edge.node.processes.doctor import Finding, examine
+from edge.node.processes.doctor import HostFinding, examine
 from edge.node.processes.host import read_host
 from edge.node.processes.listening import LISTEN_BACKLOG
 
@@ -26,7 +26,7 @@ def doctor(out: Output, config_file: Path | None) -> None:
     out.result([finding._asdict() for finding in findings], lambda: _show(findings))
 
 
-def _show(findings: list[Finding]) -> None:
+def _show(findings: list[HostFinding]) -> None:
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         line(f"{finding.level:<4}  {finding.name:<{width}}  {finding.seen}")

@@ -11,8 +11,8 @@ from edge.node.delivery.send import Patience
 from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.http.channel_routes import add_channel_routes
 from edge.node.http.device_routes import (
-    DESK,
     READINESS,
+    SERVICE,
     Readiness,
     handle_greeting,
     handle_readyz,
@@ -21,7 +21,7 @@ from edge.node.http.device_routes import (
     peer_of,
 )
 from edge.node.http.peer import BEGUN
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.overload import RETRY_AFTER_SECONDS
 from edge.node.service.refusals import refusal, refuse, refuse_malformed
 
@@ -44,9 +44,11 @@ log = logging.getLogger("edge.devices")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness, patience: Patience) -> web.Application:
+def build_device_app(
+    service: DeviceService, files: OpenFiles, readiness: Readiness, patience: Patience
+) -> web.Application:
     app = web.Application(middlewares=[answer_errors, count_requests])
-    app[DESK] = desk
+    app[SERVICE] = service
     app[READINESS] = readiness
     app.on_response_prepare.append(_add_cors)
     app.router.add_post("/updates", handle_updates)
@@ -58,7 +60,7 @@ def build_device_app(desk: DeviceDesk, files: OpenFiles, readiness: Readiness, p
     for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)
     add_channel_routes(app.router)
-    add_bundle_routes(app.router, desk.current, files, desk.lost, patience, note_fault)
+    add_bundle_routes(app.router, service.current, files, service.lost, patience, note_fault)
     return app
 
 
@@ -69,13 +71,13 @@ async def handle_preflight(request: web.Request) -> web.Response:
 @web.middleware
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every request is in progress from here to its last byte; a worker with too much to do begins no download."""
-    desk, overload = request.app[DESK], request.app[DESK].overload
+    service, overload = request.app[SERVICE], request.app[SERVICE].overload
     downloads = int(request.path.startswith("/bundles/") and request.method != "OPTIONS")
     shed = "downloads_shed" if overload.overloaded else "downloads_over_limit" if overload.downloads_full else ""
     if downloads and shed:
-        desk.counts[shed] += 1
+        service.counts[shed] += 1
         if overload.overloaded:
-            desk.faults.note_everything()
+            service.faults.note_everything()
         else:
             note_fault(request, False)
         return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
@@ -91,7 +93,7 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
 def note_fault(request: web.Request, slow: bool) -> None:
     """A download that this node failed; one that is slow is its peer's alone."""
     app, digest = (request.match_info.get(name, "") for name in ("app", "digest"))
-    request.app[DESK].faults.note_download(app, digest, peer_of(request).prefix if slow else "")
+    request.app[SERVICE].faults.note_download(app, digest, peer_of(request).prefix if slow else "")
 
 
 @web.middleware

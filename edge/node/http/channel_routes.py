@@ -24,9 +24,9 @@ from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, ChannelName, Digest
 from edge.facts.changes import Chose
 from edge.node.http.bodies import json_response, read_body
-from edge.node.http.device_routes import DESK, peer_of
+from edge.node.http.device_routes import SERVICE, peer_of
 from edge.node.http.peer import ASKED_APP
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.wire.body import BODY_LIMIT_BYTES, WireError
 from edge.wire.channels import VERBS, encode_channel_answer, encode_too_many, parse_channel_request
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, SizeOf, encode_manifest_size, parse_manifest_size
@@ -40,73 +40,73 @@ def add_channel_routes(router: web.UrlDispatcher) -> None:
 
 
 async def handle_channel_self(request: web.Request) -> web.Response:
-    desk = request.app[DESK]
+    service = request.app[SERVICE]
     body = await read_body(request, BODY_LIMIT_BYTES)
     try:
         asked = parse_channel_request(request.method, body, list(request.query.items()))
     except WireError as error:
-        desk.counts["bad_request"] += 1
+        service.counts["bad_request"] += 1
         return json_response(error.body, error.status)
     request[ASKED_APP] = asked.app
-    if not desk.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic()):
-        desk.counts["channel_self_limited"] += 1
+    if not service.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic()):
+        service.counts["channel_self_limited"] += 1
         return json_response(encode_too_many(asked))
-    outcome = await _carry_out(desk, asked)
-    if isinstance(outcome, Allowed) and _is_led_elsewhere(desk, asked, body, peer_of(request).country):
+    outcome = await _carry_out(service, asked)
+    if isinstance(outcome, Allowed) and _is_led_elsewhere(service, asked, body, peer_of(request).country):
         outcome = ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
-    desk.counts[f"channel_{asked.verb.value}"] += 1
+    service.counts[f"channel_{asked.verb.value}"] += 1
     return json_response(encode_channel_answer(outcome, asked))
 
 
 async def handle_manifest_size(request: web.Request) -> web.Response:
-    desk = request.app[DESK]
+    service = request.app[SERVICE]
     try:
         asked = parse_manifest_size(await read_body(request, MANIFEST_SIZE_BODY_LIMIT_BYTES))
     except WireError as error:
-        desk.counts["bad_request"] += 1
+        service.counts["bad_request"] += 1
         return json_response(error.body, error.status)
     # Thousands of looks at files: off the loop.
-    return json_response(await asyncio.to_thread(encode_manifest_size, asked, _size_in(desk)))
+    return json_response(await asyncio.to_thread(encode_manifest_size, asked, _size_in(service)))
 
 
-async def _carry_out(desk: DeviceDesk, asked: ChannelSelfRequest) -> ChannelSelfOutcome:
+async def _carry_out(service: DeviceService, asked: ChannelSelfRequest) -> ChannelSelfOutcome:
     """Decide, and store what the outcome says to store; a choice that cannot be stored is refused."""
-    snapshot = desk.current.snapshot(asked.app)
-    outcome = decide_choice(snapshot, asked, _chosen(desk, snapshot, asked))
+    snapshot = service.current.snapshot(asked.app)
+    outcome = decide_choice(snapshot, asked, _chosen(service, snapshot, asked))
     if isinstance(outcome, Store | Forget) and asked.device is not None:
         channel = outcome.channel if isinstance(outcome, Store) else ""
         try:
-            await desk.facts.record([Chose(asked.app, asked.device, channel)])
+            await service.facts.record([Chose(asked.app, asked.device, channel)])
         except Unavailable:
-            desk.counts["choices_refused"] += 1
+            service.counts["choices_refused"] += 1
             return ChannelSelfRefused(ChannelSelfReason.NOT_STORED)
     return outcome
 
 
-def _is_led_elsewhere(desk: DeviceDesk, asked: ChannelSelfRequest, body: bytes, country: str) -> bool:
+def _is_led_elsewhere(service: DeviceService, asked: ChannelSelfRequest, body: bytes, country: str) -> bool:
     """Segments ask more of a device than its choice does: they are asked where its body says all that a check says."""
-    snapshot = desk.current.snapshot(asked.app)
+    snapshot = service.current.snapshot(asked.app)
     if snapshot is None or snapshot.leading is None:
         return False
     try:
-        check = parse_update_check(body, country, desk.current.apps)
+        check = parse_update_check(body, country, service.current.apps)
     except WireError:
         return False
-    return is_led_elsewhere(snapshot, asked.channel, check, desk.facts.of(check.app, check.device))
+    return is_led_elsewhere(snapshot, asked.channel, check, service.facts.of(check.app, check.device))
 
 
-def _chosen(desk: DeviceDesk, snapshot: AppSnapshot | None, asked: ChannelSelfRequest) -> ChannelName | None:
+def _chosen(service: DeviceService, snapshot: AppSnapshot | None, asked: ChannelSelfRequest) -> ChannelName | None:
     """The device's stored choice; a name that no channel has where its channel is gone."""
     if snapshot is None or asked.device is None:
         return None
-    stored = desk.facts.of(asked.app, asked.device).channel
+    stored = service.facts.of(asked.app, asked.device).channel
     return snapshot.channels_by_hash.get(stored, ChannelName("")) if stored else None
 
 
-def _size_in(desk: DeviceDesk) -> SizeOf:
+def _size_in(service: DeviceService) -> SizeOf:
     def size_of(app: AppId, digest: Digest) -> int | None:
         try:
-            path = desk.current.blob(app, "file", digest)
+            path = service.current.blob(app, "file", digest)
             return path.stat().st_size if path else None
         except FileNotFoundError:  # lost: it has no size now, and the others have theirs
             return None

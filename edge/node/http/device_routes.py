@@ -1,10 +1,10 @@
-"""The devices' doors in aiohttp: `POST /updates`, `POST /stats` and the two probes. What is said, the desk says."""
+"""The devices' doors in aiohttp: `POST /updates`, `POST /stats` and the two probes. What is said, the service says."""
 
 from aiohttp import web
 
 from edge.node.http.bodies import json_response, read_body
 from edge.node.http.peer import ASKED_APP, peer_behind
-from edge.node.service.device_service import DeviceDesk, Reply
+from edge.node.service.device_service import DeviceService, Reply
 from edge.node.service.peers import Peer
 from edge.wire.answers import greeting_body
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
@@ -13,13 +13,13 @@ from edge.wire.updates import BODY_LIMIT_BYTES
 
 async def handle_updates(request: web.Request) -> web.Response:
     body = await read_body(request, BODY_LIMIT_BYTES)
-    country = peer_of(request).country if request.app[DESK].proxies.country_header else ""
-    return _negotiated(request.app[DESK].take_check(body, base_of(request), country), request)
+    country = peer_of(request).country if request.app[SERVICE].proxies.country_header else ""
+    return _negotiated(request.app[SERVICE].take_check(body, base_of(request), country), request)
 
 
 async def handle_stats(request: web.Request) -> web.Response:
     body = await read_body(request, STATS_BODY_LIMIT_BYTES)
-    return _negotiated(await request.app[DESK].take_report(body, peer_of(request)), request)
+    return _negotiated(await request.app[SERVICE].take_report(body, peer_of(request)), request)
 
 
 async def handle_greeting(request: web.Request) -> web.Response:
@@ -38,18 +38,18 @@ class Readiness:
     ready = False
 
 
-DESK = web.AppKey("desk", DeviceDesk)
+SERVICE = web.AppKey("service", DeviceService)
 READINESS = web.AppKey("readiness", Readiness)
 
 
 def base_of(request: web.Request) -> str:
     transport = request.transport
     own = transport.get_extra_info("sockname") if transport else None
-    return request.app[DESK].base_of(request.headers.get("Host"), own[:2] if own else ("127.0.0.1", 80))
+    return request.app[SERVICE].base_of(request.headers.get("Host"), own[:2] if own else ("127.0.0.1", 80))
 
 
 def peer_of(request: web.Request) -> Peer:
-    return peer_behind(request, request.app[DESK].proxies)
+    return peer_behind(request, request.app[SERVICE].proxies)
 
 
 def _negotiated(reply: Reply, request: web.Request) -> web.Response:

@@ -2,7 +2,7 @@
 
 It answers whole, ordinary requests for the hot routes by itself. Everything else about a connection, from the first
 byte of the first request that is anything else, goes to aiohttp's own protocol, which stays the one HTTP
-implementation for whatever is unusual. `ordinary` says what is ordinary, the desk what to answer.
+implementation for whatever is unusual. `ordinary` says what is ordinary, the service what to answer.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from edge.node.lane.registry import LaneShared
 from edge.node.lane.requests import END_OF_HEAD, Head
 from edge.node.observing.traffic import PROBES, STATS, UPDATES
 from edge.node.service.addresses import plain_address
-from edge.node.service.answer_cache import Body
+from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.device_service import Reply
 from edge.node.service.peers import country_of
 from edge.wire.answers import greeting_body
@@ -30,7 +30,7 @@ from edge.wire.answers import greeting_body
 # Requests that arrive while one is being answered wait here; a peer that sends more is not read from.
 WAITING_LIMIT_BYTES = 64 * 1024
 
-GREETING = Reply(200, Body(greeting_body(), None))
+GREETING = Reply(200, EncodedBody(greeting_body(), None))
 
 
 class Lane(asyncio.Protocol):
@@ -59,7 +59,7 @@ class Lane(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._address = plain_address(peer[0]) if peer else ""
-        self._proxied = self._shared.desk.proxies.trusts(self._address)
+        self._proxied = self._shared.service.proxies.trusts(self._address)
         # Whose line in the access log it is stands in headers that the lane does not read.
         self._named = self._shared.traffic.access is None or not self._proxied
         if self._shared.connections.admit(self._address):
@@ -131,7 +131,7 @@ class Lane(asyncio.Protocol):
         shared, traffic = self._shared, self._shared.traffic
         begun = 0.0 if traffic.access is None else perf_counter()
         country = country_of(head.country) if self._proxied else ""
-        reply = shared.desk.take_check(body, shared.desk.public_url or self._base(head), country)
+        reply = shared.service.take_check(body, shared.service.public_url or self._base(head), country)
         shared.checks += 1
         answer = shared.answers.whole(reply, head.closes, head.takes_gzip)
         self._transport.write(answer)
@@ -156,7 +156,7 @@ class Lane(asyncio.Protocol):
 
     def _base(self, head: Head) -> str:
         own = self._transport.get_extra_info("sockname")
-        return self._shared.desk.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
+        return self._shared.service.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
 
     def _begin(self, head: Head, body: bytes, *, alone: bool) -> bool:
         """Begin what may have to wait. False: not a request for the lane after all; nothing was said yet."""
@@ -172,7 +172,7 @@ class Lane(asyncio.Protocol):
 
     def _work(self, work: Coroutine[Any, Any, None], file: OpenFile | None = None, downloads: int = 0) -> None:
         """Something that waits: the next request is looked at when it is done. `file` is taken until then."""
-        overload = self._shared.desk.overload
+        overload = self._shared.service.overload
         overload.in_progress += 1
         overload.downloads += downloads
         if file is not None:
@@ -183,7 +183,7 @@ class Lane(asyncio.Protocol):
     def _done(self, file: OpenFile | None, downloads: int, task: asyncio.Task[None]) -> None:
         self._busy = None
         self.touched = self._shared.now
-        overload = self._shared.desk.overload
+        overload = self._shared.service.overload
         overload.in_progress -= 1
         overload.downloads -= downloads
         if file is not None:
@@ -203,7 +203,7 @@ class Lane(asyncio.Protocol):
 
     async def _report(self, head: Head, body: bytes) -> None:
         shared, begun = self._shared, perf_counter()
-        reply = await shared.desk.take_report(body, shared.peer_of(self._address))
+        reply = await shared.service.take_report(body, shared.peer_of(self._address))
         shared.reports += 1
         answer = shared.answers.whole(reply, self._closing, head.takes_gzip)
         self._transport.write(answer)
@@ -217,7 +217,7 @@ class Lane(asyncio.Protocol):
         file = shared.files.held(fetch.digest) if at_once else None
         if file is None:
             try:
-                path = shared.desk.current.blob(fetch.app, fetch.kind, fetch.digest)
+                path = shared.service.current.blob(fetch.app, fetch.kind, fetch.digest)
             except FileNotFoundError:
                 return False  # lost, which is for aiohttp to say
             if path is not None:
@@ -240,7 +240,7 @@ class Lane(asyncio.Protocol):
         shared = self._shared
         async with shared.files.lend(fetch.digest, path) as file:
             if file is not None:
-                shared.desk.lost.found(fetch.digest)
+                shared.service.lost.found(fetch.digest)
                 await self._send_rest(head, fetch, file, shared.answers.outgoing(fetch, file, self._closing), 0, begun)
                 return
         answer = shared.lost(fetch, self._closing)

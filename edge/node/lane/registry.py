@@ -17,7 +17,7 @@ from edge.node.lane.requests import Head, KnownHeads
 from edge.node.observing.access_log import Line
 from edge.node.observing.traffic import ROUTES, Traffic
 from edge.node.service.admission import HEADER_SECONDS, KEEP_ALIVE_SECONDS, Connections
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.peers import Peer, find_peer, prefix_of
 
 SWEEP_SECONDS = 1.0  # how exact the clock of idle connections is; a timer for each request would cost a tenth of it
@@ -46,20 +46,20 @@ class LaneShared:
 
     def __init__(
         self,
-        desk: DeviceDesk,
+        service: DeviceService,
         files: OpenFiles,
         connections: Connections,
         patience: Patience,
         fallback: Callable[[str], web.RequestHandler],
         traffic: Traffic | None = None,
     ) -> None:
-        self.desk = desk
+        self.service = service
         self.files = files
         self.connections = connections
         self.patience = patience
         self.fallback = fallback
         self.traffic = traffic or Traffic()
-        self.known_heads = KnownHeads(desk.proxies.country_header)
+        self.known_heads = KnownHeads(service.proxies.country_header)
         self.answers = Answers(time.time())
         self.lanes: set[Swept] = set()
         self._left = asyncio.Event()
@@ -68,12 +68,12 @@ class LaneShared:
         self.tick()
 
     def tick(self) -> None:
-        """Once a second: the time, as heads tell it, as idle connections are measured by, and as the desk knows it."""
+        """Once a second: set the clock of answers, of idle connections and of the service."""
         self.now = time.monotonic()
         now = time.time()
-        self.desk.moments.tick(now)
-        if self.desk.overload.overloaded or self.connections.full > self._full:
-            self.desk.faults.note_everything()
+        self.service.moments.tick(now)
+        if self.service.overload.overloaded or self.connections.full > self._full:
+            self.service.faults.note_everything()
         self._full = self.connections.full
         self.answers.tick(now)
 
@@ -127,21 +127,21 @@ class LaneShared:
             access.note(Line(time.time(), head.method, name, status, sent_bytes, seconds, app, prefix_of(address)))
 
     def peer_of(self, address: str) -> Peer:
-        return find_peer(address, (), None, self.desk.proxies)
+        return find_peer(address, (), None, self.service.proxies)
 
     def admits(self, fetch: Fetch) -> bool:
         """Whether a download can begin now, and this app's devices may read the blob."""
-        overload, snapshot = self.desk.overload, self.desk.current.snapshot(fetch.app)
+        overload, snapshot = self.service.overload, self.service.current.snapshot(fetch.app)
         if snapshot is None or overload.overloaded or overload.downloads_full:
             return False
         return snapshot.may_read(fetch.kind, fetch.digest)
 
     def failed(self, fetch: Fetch, address: str = "") -> None:
         """This node failed a download; with `address`, because that peer took nothing."""
-        self.desk.faults.note_download(fetch.app, fetch.digest, prefix_of(address) if address else "")
+        self.service.faults.note_download(fetch.app, fetch.digest, prefix_of(address) if address else "")
 
     def lost(self, fetch: Fetch, closes: bool) -> Outgoing:
         """For a blob that went between the look for it and its opening."""
-        self.desk.lost.note(fetch.app, fetch.digest)
+        self.service.lost.note(fetch.app, fetch.digest)
         self.failed(fetch)
         return self.answers.lost(fetch, closes)

@@ -11,7 +11,7 @@ from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 
 
-class Truth:
+class DataDirectory:
     """The store of a data directory, opened and checked, with this node's own key in it."""
 
     def __init__(self, data_dir: Path, now: float) -> None:

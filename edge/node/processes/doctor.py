@@ -35,7 +35,7 @@ class Host(NamedTuple):
     dual_stack: bool
 
 
-class Finding(NamedTuple):
+class HostFinding(NamedTuple):
     """`remedy` is empty where there is nothing to do."""
 
     name: str
@@ -44,7 +44,7 @@ class Finding(NamedTuple):
     remedy: str
 
 
-def examine(host: Host) -> list[Finding]:
+def examine(host: Host) -> list[HostFinding]:
     """One finding for each thing, in a fixed order."""
     return [
         _descriptors(host.descriptors),
@@ -62,7 +62,7 @@ def examine(host: Host) -> list[Finding]:
     ]
 
 
-def _descriptors(limit: int | None) -> Finding:
+def _descriptors(limit: int | None) -> HostFinding:
     needed = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_CONNECTION * CONNECTIONS_LIMIT
     if limit is None or limit >= needed:
         return _finding("descriptors", True, f"{limit or 'unlimited'}: {CONNECTIONS_LIMIT} connections a worker", "")
@@ -70,49 +70,49 @@ def _descriptors(limit: int | None) -> Finding:
     return _finding("descriptors", False, seen, f"LimitNOFILE={needed} in the systemd unit, or ulimit -Hn {needed}")
 
 
-def _somaxconn(limit: int | None, backlog: int) -> Finding:
+def _somaxconn(limit: int | None, backlog: int) -> HostFinding:
     remedy = f"sysctl -w net.core.somaxconn={backlog}: devices that wake together are refused beyond it"
     return _finding("somaxconn", _known(limit) >= backlog, _seen(limit, f"of {backlog} asked for"), remedy)
 
 
-def _congestion(name: str | None) -> Finding:
+def _congestion(name: str | None) -> HostFinding:
     remedy = "modprobe tcp_bbr; sysctl -w net.ipv4.tcp_congestion_control=bbr: lossy mobile links keep their speed"
     return _finding("congestion", (name or "").startswith("bbr"), name or "unknown", remedy)
 
 
-def _window(segments: int | None) -> Finding:
+def _window(segments: int | None) -> HostFinding:
     remedy = f"ip route change default via GATEWAY dev DEVICE initcwnd {WINDOW_SEGMENTS}: saves downloads a round trip"
     return _finding("initial_window", _known(segments) >= WINDOW_SEGMENTS, _seen(segments, "segments"), remedy)
 
 
-def _slow_start(on: bool | None) -> Finding:
+def _slow_start(on: bool | None) -> HostFinding:
     seen = "unknown" if on is None else "on" if on else "off"
     remedy = "sysctl -w net.ipv4.tcp_slow_start_after_idle=0: a connection that was kept keeps its window"
     return _finding("slow_start_after_idle", on is False, seen, remedy)
 
 
-def _clock(synchronised: bool | None, error_seconds: float) -> Finding:
+def _clock(synchronised: bool | None, error_seconds: float) -> HostFinding:
     good = synchronised is True and error_seconds <= CLOCK_ERROR_SECONDS
     seen = "unknown" if synchronised is None else "synchronised" if synchronised else "not synchronised"
     remedy = "run chrony or systemd-timesyncd: heads are signed with the time, and events counted by it"
     return _finding("clock", good, f"{seen}, error at most {error_seconds:.3f} s" if synchronised else seen, remedy)
 
 
-def _sync(seconds: float | None) -> Finding:
+def _sync(seconds: float | None) -> HostFinding:
     if seconds is None:
         return _finding("disk_sync", False, "not measured", "let this user write to the data directory, once it exists")
     remedy = "put data_dir on an SSD with a write cache that survives a power cut: each report waits for a sync"
     return _finding("disk_sync", seconds <= SLOW_SYNC_SECONDS, f"{seconds * 1000:.2f} ms", remedy)
 
 
-def _disk(free_bytes: int, spool_limit_bytes: int) -> Finding:
+def _disk(free_bytes: int, spool_limit_bytes: int) -> HostFinding:
     seen = f"{free_bytes / 2**30:.1f} GiB free, events may take {spool_limit_bytes / 2**30:.1f} GiB"
     remedy = "make room for data_dir, or lower telemetry.spool_limit_bytes"
     return _finding("disk_space", free_bytes >= spool_limit_bytes, seen, remedy)
 
 
-def _finding(name: str, good: bool, seen: str, remedy: str) -> Finding:
-    return Finding(name, "ok" if good else "warn", seen, "" if good else remedy)
+def _finding(name: str, good: bool, seen: str, remedy: str) -> HostFinding:
+    return HostFinding(name, "ok" if good else "warn", seen, "" if good else remedy)
 
 
 def _known(number: int | None) -> int:

@@ -34,8 +34,8 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     tls: Pair | None = None
 
 
-class Heads(msgspec.Struct, frozen=True, tag=True):
-    """Serve these revisions; answer `Seen` with the same number once every next request does."""
+class NewHeads(msgspec.Struct, frozen=True, tag=True):
+    """Serve these revisions; answer `Acknowledged` with the same number once every next request does."""
 
     number: int
     heads: dict[str, Head]
@@ -47,14 +47,14 @@ class Issued(msgspec.Struct, frozen=True, tag=True):
     issued: dict[str, float]
 
 
-class Ask(msgspec.Struct, frozen=True, tag=True):
+class StatusQuery(msgspec.Struct, frozen=True, tag=True):
     """Answer `Status` with the same number."""
 
     number: int
 
 
 class NewPair(msgspec.Struct, frozen=True, tag=True):
-    """Use this pair for connections from now on; answer `Seen` with the same number."""
+    """Use this pair for connections from now on; answer `Acknowledged` with the same number."""
 
     number: int
     pair: Pair
@@ -68,7 +68,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     """The worker accepts connections."""
 
 
-class Seen(msgspec.Struct, frozen=True, tag=True):
+class Acknowledged(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
@@ -78,8 +78,8 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     counts: dict[str, int]
 
 
-ToWorker = Setup | Heads | Issued | Ask | NewPair | Recorded | Drain
-FromWorker = Ready | Seen | Status | Record
+ToWorker = Setup | NewHeads | Issued | StatusQuery | NewPair | Recorded | Drain
+FromWorker = Ready | Acknowledged | Status | Record
 
 
 class Link:

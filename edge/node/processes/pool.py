@@ -11,7 +11,19 @@ import msgspec
 
 from edge.domain.errors import EdgeError, Unavailable
 from edge.facts.changes import Faulted, Record, Recordable, Recorded, Withheld
-from edge.node.processes.link import Ask, Drain, FromWorker, Heads, Issued, Link, NewPair, Ready, Seen, Setup, Status
+from edge.node.processes.link import (
+    Acknowledged,
+    Drain,
+    FromWorker,
+    Issued,
+    Link,
+    NewHeads,
+    NewPair,
+    Ready,
+    Setup,
+    Status,
+    StatusQuery,
+)
 from edge.node.processes.tls import Pair
 from edge.store.releases import Head
 
@@ -75,14 +87,14 @@ class WorkerHandle:
         """Returns once this worker serves them. Without a living worker there is nobody to tell: the next one gets
         them in its setup.
         """
-        await self._ask(lambda number: Heads(number, dict(heads)))
+        await self._ask(lambda number: NewHeads(number, dict(heads)))
 
     async def take_pair(self, pair: Pair) -> None:
         """Returns once this worker's new connections use it; as `tell`, a worker that starts has it in its setup."""
         await self._ask(lambda number: NewPair(number, pair))
 
     async def status(self) -> Status | None:
-        answer = await self._ask(Ask)
+        answer = await self._ask(StatusQuery)
         return answer if isinstance(answer, Status) else None
 
     def learn(self, issued: Mapping[str, float]) -> None:
@@ -101,12 +113,12 @@ class WorkerHandle:
         if self._link:
             self._link.send(Drain())
 
-    async def _ask(self, question: Callable[[int], msgspec.Struct]) -> Seen | Status | None:
+    async def _ask(self, question: Callable[[int], msgspec.Struct]) -> Acknowledged | Status | None:
         if self._link is None:
             return None
         self._last_number += 1
         number = self._last_number
-        answer: asyncio.Future[Seen | Status | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Acknowledged | Status | None] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         self._link.send(question(number))
         try:
@@ -128,7 +140,7 @@ class WorkerHandle:
                     task = asyncio.create_task(self._answer_record(link, number, changes))
                     self._recording.add(task)
                     task.add_done_callback(self._recording.discard)
-                case Seen(number) | Status(number):
+                case Acknowledged(number) | Status(number):
                     waiting = self._waiting.get(number)
                     if waiting and not waiting.done():
                         waiting.set_result(message)

@@ -19,7 +19,7 @@ from edge.domain.model import AppId
 from edge.facts.changes import Recordable, Withheld
 from edge.facts.table import FactsTable
 from edge.facts.writer import FactsWriter
-from edge.node.processes.data_directory import Truth
+from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.link import Setup
 from edge.node.processes.listening import LISTEN_BACKLOG, listen
 from edge.node.processes.pool import CannotStart, WorkerPool
@@ -33,7 +33,7 @@ log = logging.getLogger("edge.node")
 
 
 class Supervisor:
-    def __init__(self, config: Config, truth: Truth, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, config: Config, truth: DataDirectory, clock: Callable[[], float] = time.time) -> None:
         self._config = config
         self._truth = truth
         self._clock = clock

@@ -32,14 +32,26 @@ from edge.node.lane.registry import LaneShared
 from edge.node.observing.access_log import AccessLog
 from edge.node.observing.log import set_up_logging
 from edge.node.observing.traffic import Traffic
-from edge.node.processes.link import Ask, Drain, Heads, Issued, Link, NewPair, Ready, Seen, Setup, Status, ToWorker
+from edge.node.processes.link import (
+    Acknowledged,
+    Drain,
+    Issued,
+    Link,
+    NewHeads,
+    NewPair,
+    Ready,
+    Setup,
+    Status,
+    StatusQuery,
+    ToWorker,
+)
 from edge.node.processes.listening import LISTEN_BACKLOG
 from edge.node.processes.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, PortTls
 from edge.node.service.admission import Connections, connections_limit, raise_descriptor_limit
 from edge.node.service.app_snapshots import Current
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
-from edge.node.service.facts_client import Facts
+from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.service.peers import Proxies
 from edge.store.objects.fs import FsStore
@@ -74,8 +86,8 @@ class Worker:
         total = connections_limit(raise_descriptor_limit())
         self._connections = Connections(devices.connections_per_address, proxies, total)
         self._overload = Overload(int(total * IN_PROGRESS_SHARE), devices.downloads_per_worker)
-        self._facts = Facts(FactsTable(Path(setup.facts_table)), link.send)
-        self._desk = DeviceDesk(
+        self._facts = FactsClient(FactsTable(Path(setup.facts_table)), link.send)
+        self._service = DeviceService(
             self._current,
             self._spool,
             public_url=devices.public_url,
@@ -86,7 +98,7 @@ class Worker:
             facts=self._facts,
             scheme="https" if setup.tls else "http",
         )
-        self._desk.moments.learn(setup.heads_issued)
+        self._service.moments.learn(setup.heads_issued)
         self._tls = PortTls(setup.tls) if setup.tls else None
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneShared | None = None
@@ -100,7 +112,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._leaving.set)
         await self._take(self._setup.heads)
         runner = web.AppRunner(
-            build_device_app(self._desk, self._files, self._readiness, self._patience),
+            build_device_app(self._service, self._files, self._readiness, self._patience),
             access_log=None,
             shutdown_timeout=self._setup.devices.drain_seconds,
         )
@@ -108,7 +120,7 @@ class Worker:
         assert runner.server is not None
         usual = accept_with(runner.server, self._connections, loop, traffic=self._traffic)
         lanes = self._lanes = LaneShared(
-            self._desk,
+            self._service,
             self._files,
             self._connections,
             self._patience,
@@ -143,18 +155,18 @@ class Worker:
     async def _follow(self) -> None:
         while True:
             match await self._link.receive():
-                case Heads(number, heads):
+                case NewHeads(number, heads):
                     await self._take(heads)
-                    self._link.send(Seen(number))
+                    self._link.send(Acknowledged(number))
                 case Issued(issued):
-                    self._desk.moments.learn(issued)
-                case Ask(number):
+                    self._service.moments.learn(issued)
+                case StatusQuery(number):
                     self._link.send(Status(number, len(self._current), self._counts()))
                 case Recorded(number, refused, withheld):
                     self._facts.settle(number, refused, withheld)
                 case NewPair(number, pair) if self._tls is not None:
                     self._tls.replace(pair)
-                    self._link.send(Seen(number))
+                    self._link.send(Acknowledged(number))
                 case Drain():
                     self._leaving.set()
                 case None:  # the supervisor is gone: a node without one is not to serve on
@@ -194,17 +206,17 @@ class Worker:
                     self._incomplete[app] = head
             except Exception:
                 log.exception("app %s stays at its last good revision: revision %s is unreadable", app, head.revision)
-                self._desk.counts["unreadable_revisions"] += 1
+                self._service.counts["unreadable_revisions"] += 1
         return built
 
     def _counts(self) -> dict[str, int]:
         overload = self._overload
         busy = {"in_progress": overload.in_progress, "downloads": overload.downloads}
-        overloaded = {"overloaded": int(overload.overloaded), "lost_blobs": len(self._desk.lost), **busy}
+        overloaded = {"overloaded": int(overload.overloaded), "lost_blobs": len(self._service.lost), **busy}
         dropped = {"offers_not_noted": self._facts.offers_dropped}
         lanes = self._lanes.counts() if self._lanes else {}
         answered = self._traffic.counts()
-        return {**self._desk.counts, **self._connections.counts(), **lanes, **answered, **overloaded, **dropped}
+        return {**self._service.counts, **self._connections.counts(), **lanes, **answered, **overloaded, **dropped}
 
 
 def share_the_interpreter() -> None:

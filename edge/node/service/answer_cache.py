@@ -15,7 +15,7 @@ GZIP_MIN_BYTES = 1_400
 GZIP_LEVEL = 4  # digests hardly pack: level 6 takes a third longer and leaves as much
 
 
-class Body(msgspec.Struct, frozen=True, gc=False):
+class EncodedBody(msgspec.Struct, frozen=True, gc=False):
     plain: bytes
     gzipped: bytes | None  # None where it is not worth it
 
@@ -23,10 +23,10 @@ class Body(msgspec.Struct, frozen=True, gc=False):
 class Offers:
     def __init__(self, limit_bytes: int = OFFER_CACHE_BYTES) -> None:
         self._limit_bytes = limit_bytes
-        self._bodies: OrderedDict[Hashable, Body] = OrderedDict()
+        self._bodies: OrderedDict[Hashable, EncodedBody] = OrderedDict()
         self.held_bytes = 0
 
-    def get(self, key: Hashable, encode: Callable[[], bytes]) -> Body:
+    def get(self, key: Hashable, encode: Callable[[], bytes]) -> EncodedBody:
         body = self._bodies.get(key)
         if body is not None:
             self._bodies.move_to_end(key)
@@ -40,12 +40,12 @@ class Offers:
         return body
 
 
-def make_body(plain: bytes) -> Body:
+def make_body(plain: bytes) -> EncodedBody:
     if len(plain) < GZIP_MIN_BYTES:
-        return Body(plain, None)
+        return EncodedBody(plain, None)
     packed = gzip.compress(plain, GZIP_LEVEL, mtime=0)
-    return Body(plain, packed if len(packed) < len(plain) else None)
+    return EncodedBody(plain, packed if len(packed) < len(plain) else None)
 
 
-def _size(body: Body) -> int:
+def _size(body: EncodedBody) -> int:
     return len(body.plain) + len(body.gzipped or b"")

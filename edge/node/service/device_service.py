@@ -19,11 +19,11 @@ from edge.domain.model import ChannelName, DeviceId, Sent, UpdateCheck
 from edge.facts.changes import Withheld
 from edge.node.delivery.lost_blobs import LostBlobs
 from edge.node.service.addresses import base_address
-from edge.node.service.answer_cache import Body, Offers
+from edge.node.service.answer_cache import EncodedBody, Offers
 from edge.node.service.app_snapshots import Current
 from edge.node.service.event_limits import EventLimits
 from edge.node.service.experiment_log import ArmNotes
-from edge.node.service.facts_client import Facts
+from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import Peer, Proxies
@@ -46,11 +46,11 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     """`app` is the one that was asked about, where the question could be read."""
 
     status: int
-    body: Body
+    body: EncodedBody
     app: str = ""
 
 
-class DeviceDesk:
+class DeviceService:
     """What the device routes work with, in one worker. `now`, in seconds since the epoch, is moved on by the lane's
     clock, once a second.
     """
@@ -65,7 +65,7 @@ class DeviceDesk:
         proxies: Proxies,
         overload: Overload,
         event_limits: EventLimits,
-        facts: Facts,
+        facts: FactsClient,
         scheme: str = "http",
     ) -> None:
         self.current = current
@@ -86,7 +86,7 @@ class DeviceDesk:
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
 
-    def answer_check(self, check: UpdateCheck, base: str) -> Body:
+    def answer_check(self, check: UpdateCheck, base: str) -> EncodedBody:
         """Decide and encode, from memory. `base` is the address that devices download from."""
         if not check.plugin.listed:
             self.counts["unlisted_plugin_releases"] += 1
@@ -94,12 +94,12 @@ class DeviceDesk:
             # "Nothing new" in the words of the device's release: never an error, which counts as a failed download.
             self.counts["checks_shed"] += 1
             self.faults.note_everything()
-            return Body(encode_answer(_SHED, check, base), None)
+            return EncodedBody(encode_answer(_SHED, check, base), None)
         snapshot = self.current.snapshot(check.app)
         if snapshot is None:
             blocked = unserved(check.app)
             self.counts[blocked.code] += 1
-            return Body(encode_answer(blocked, check, base), None)
+            return EncodedBody(encode_answer(blocked, check, base), None)
         moment = self.moments.of(snapshot.shard)
         decision = decide(snapshot, check, moment)
         if type(decision) is UpToDate and check.plugin.keeps_choice and not snapshot.asks_facts:
@@ -107,7 +107,7 @@ class DeviceDesk:
             self.counts[decision.code] += 1
             if decision.arm:
                 self._note_arm(snapshot, check, decision, check.version_name, moment.now)
-            return Body(encode_up_to_date(check, base), None)
+            return EncodedBody(encode_up_to_date(check, base), None)
         facts = self.facts.of(check.app, check.device)
         if facts is not NO_FACTS:
             decision = decide(snapshot, check, moment, facts)
@@ -117,7 +117,7 @@ class DeviceDesk:
         if not isinstance(decision, Offer):
             if isinstance(decision, UpToDate) and decision.arm:
                 self._note_arm(snapshot, check, decision, check.version_name, moment.now)
-            return Body(encode_answer(decision, check, base), None)
+            return EncodedBody(encode_answer(decision, check, base), None)
         form = form_of(check.platform, check.plugin.version)
         bundle = decision.bundle
         sent = sent_as(bundle, check.plugin.manifest)
@@ -158,7 +158,7 @@ class DeviceDesk:
             check = parse_update_check(body, country, self.current.apps)
         except WireError as error:
             self.counts["bad_request"] += 1
-            return Reply(error.status, Body(error.body, None))
+            return Reply(error.status, EncodedBody(error.body, None))
         return Reply(200, self.answer_check(check, base), check.app)
 
     async def take_report(self, body: bytes, peer: Peer) -> Reply:
@@ -167,14 +167,14 @@ class DeviceDesk:
             report = parse_stats(body)
         except WireError as error:
             self.counts["bad_request"] += 1
-            return Reply(error.status, Body(error.body, None))
+            return Reply(error.status, EncodedBody(error.body, None))
         app = report.events[0].app if report.events else ""
         known = [event for event in report.events if self.current.snapshot(event.app) is not None]
         self.counts["events_of_unknown_apps"] += len(report.events) - len(known)
         if known and not await self._take_events(known, peer):
             # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
-            return Reply(503, Body(_UNAVAILABLE, None), app)
-        return Reply(200, Body(encode_stats_answer(report), None), app)
+            return Reply(503, EncodedBody(_UNAVAILABLE, None), app)
+        return Reply(200, EncodedBody(encode_stats_answer(report), None), app)
 
     async def _take_events(self, events: list[Event], peer: Peer) -> bool:
         """The events of one request, all of one app; False when there is no room now. What is above the limits of its

@@ -24,7 +24,7 @@ class NotRecorded(Unavailable):
     """The writer could not store the change, or did not answer in time."""
 
 
-class Facts:
+class FactsClient:
     def __init__(self, table: FactsTable, send: Callable[[msgspec.Struct], None]) -> None:
         self._table = table
         self._send = send

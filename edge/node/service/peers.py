@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from edge.node.service.addresses import plain_address
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+AddressRange = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 HOPS_LIMIT = 16  # proxies in a row that are looked at; a chain of ours has two or three
 SUBSCRIBER_PREFIX_BITS = 64  # of IPv6: what one subscriber is given at least, and can walk through at will (RFC 6177)
@@ -30,7 +30,7 @@ class Proxies:
     """The addresses that are believed. `networks` are addresses or networks, as configured."""
 
     def __init__(self, networks: Iterable[str] = (), country_header: str = "") -> None:
-        self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(each, strict=False) for each in networks)
+        self._networks: tuple[AddressRange, ...] = tuple(ipaddress.ip_network(each, strict=False) for each in networks)
         self.country_header = country_header
 
     def trusts(self, address: str) -> bool:

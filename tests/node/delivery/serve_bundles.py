@@ -20,9 +20,9 @@ from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.lane.connection import Lane
 from edge.node.lane.registry import LaneShared
 from edge.node.service.admission import Connections
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
-from edge.node.service.facts_client import Facts
+from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
 
@@ -49,7 +49,7 @@ async def serve_stock(request, path):
 
 
 def in_front(readable, files):
-    desk = DeviceDesk(
+    service = DeviceService(
         readable,
         None,  # nobody reports anything here
         public_url="",
@@ -57,9 +57,9 @@ def in_front(readable, files):
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(0.0, 0.0),
-        facts=Facts(FactsTable(Path("no table")), lambda message: None),
+        facts=FactsClient(FactsTable(Path("no table")), lambda message: None),
     )
-    shared = LaneShared(desk, files, Connections(0, Proxies()), DEFAULT_PATIENCE, None)
+    shared = LaneShared(service, files, Connections(0, Proxies()), DEFAULT_PATIENCE, None)
     return lambda: Lane(shared)
 
 

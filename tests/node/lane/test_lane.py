@@ -1,4 +1,4 @@
-"""The lane and aiohttp are two doors to one desk: whatever bytes arrive, both say the same, or refuse.
+"""The lane and aiohttp are two doors to one service: whatever bytes arrive, both say the same, or refuse.
 
 One table of byte streams runs against a port with the lane in front and a port without it. Answers are compared whole,
 but for `Date` and `Server`, which only one of them has or which tell the second.
@@ -30,9 +30,9 @@ from edge.node.lane.fetch import Fetch
 from edge.node.lane.registry import LaneShared
 from edge.node.service.admission import Connections
 from edge.node.service.app_snapshots import Current
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
-from edge.node.service.facts_client import Facts
+from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
 from edge.store.objects.port import blob_key
@@ -52,7 +52,7 @@ class Doors(NamedTuple):
     told: list  # messages to the supervisor
 
 
-class ListeningDesk(DeviceDesk):
+class ListeningService(DeviceService):
     """Keeps what it was asked."""
 
     def answer_check(self, check, base):
@@ -67,7 +67,7 @@ async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE
     current = Current(truth.store)
     current.swap([current.build(APP, committed.head, time.time())])
     spool, told = Spool(folder / "spool", "node", 0), []
-    desk = ListeningDesk(
+    service = ListeningService(
         current,
         spool,
         public_url="http://updates.example.com",
@@ -75,15 +75,15 @@ async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE
         proxies=Proxies(proxies, country_header),
         overload=Overload(100, DOWNLOADS_LIMIT),
         event_limits=EventLimits(0.0, 0.0),
-        facts=Facts(FactsTable(folder / "no table"), told.append),
+        facts=FactsClient(FactsTable(folder / "no table"), told.append),
     )
     files = OpenFiles()
-    runner = web.AppRunner(build_device_app(desk, files, Readiness(), patience), access_log=None)
+    runner = web.AppRunner(build_device_app(service, files, Readiness(), patience), access_log=None)
     await runner.setup()
     loop = asyncio.get_running_loop()
     connections = Connections(0, Proxies())
     usual = accept_with(runner.server, connections, loop)
-    shared = LaneShared(desk, files, connections, patience, lambda address: usual(admitted_as=address))
+    shared = LaneShared(service, files, connections, patience, lambda address: usual(admitted_as=address))
     servers = [await loop.create_server(make, "127.0.0.1", 0) for make in (lambda: Lane(shared), usual)]
     lane, plain = (server.sockets[0].getsockname()[1] for server in servers)
     digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
@@ -374,7 +374,7 @@ async def test_a_peer_that_does_not_read_is_not_answered_for_ever(both):
 
 
 async def test_a_large_file_goes_at_once_as_far_as_it_can_and_whole_in_the_end(both):
-    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
     path.chmod(0o600)
     path.write_bytes(random.Random(5).randbytes(20_000_007))
     marks = []
@@ -387,21 +387,21 @@ async def test_a_large_file_goes_at_once_as_far_as_it_can_and_whole_in_the_end(b
         marks.append([[(a[0], hashlib.sha256(a[2]).digest()) for a in each] for each in await ask_both(both, stream)])
     assert all(lane == plain for lane, plain in marks)
     assert both.shared.deliveries == 5
-    assert (both.shared.desk.overload.in_progress, both.shared.desk.overload.downloads) == (0, 0)
+    assert (both.shared.service.overload.in_progress, both.shared.service.overload.downloads) == (0, 0)
 
 
 async def test_a_reader_that_leaves_in_the_middle_leaves_nothing_behind(both):
-    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
     path.chmod(0o600)
     path.write_bytes(bytes(20_000_000))
     for _ in range(3):  # the first waits for the disk, the others are sent at once as far as it goes
         reader, writer = await asyncio.open_connection("127.0.0.1", both.lane, limit=1)
         writer.write(get(both.zip_path))
         await reader.readexactly(1)
-        assert both.shared.desk.overload.downloads == 1
+        assert both.shared.service.overload.downloads == 1
         writer.transport.abort()
         async with asyncio.timeout(ANSWER_SECONDS):
-            while both.shared.desk.overload.downloads:
+            while both.shared.service.overload.downloads:
                 await asyncio.sleep(0)
         del reader
     assert both.shared.deliveries == 0
@@ -409,18 +409,18 @@ async def test_a_reader_that_leaves_in_the_middle_leaves_nothing_behind(both):
 
 
 async def test_above_their_limit_downloads_are_refused_alike(both):
-    both.shared.desk.overload.downloads = DOWNLOADS_LIMIT
+    both.shared.service.overload.downloads = DOWNLOADS_LIMIT
     lane, plain = await ask_both(both, get("@") + post("/updates", CHECK))
     assert lane == plain
     assert [answer[0] for answer in lane] == [b"HTTP/1.1 503 Service Unavailable"] + [b"HTTP/1.1 200 OK"] * 2
-    assert both.shared.desk.counts["downloads_over_limit"] == 2
-    both.shared.desk.overload.downloads = 0
+    assert both.shared.service.counts["downloads_over_limit"] == 2
+    both.shared.service.overload.downloads = 0
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 @pytest.mark.parametrize("headers", [(), (b"Range: bytes=2-4",), (b'If-Match: "x"',)])
 async def test_a_lost_blob_is_503_at_both_doors_and_said_once(both, caplog, method, headers):
-    current = both.shared.desk.current
+    current = both.shared.service.current
     digest = both.zip_path.rpartition("/")[2]
     path = current._store.path(blob_key(digest))
     content = path.read_bytes()
@@ -429,14 +429,14 @@ async def test_a_lost_blob_is_503_at_both_doors_and_said_once(both, caplog, meth
     assert lane == plain
     assert [answer[0][9:12] for answer in lane] == [b"503", b"200", b"200"]
     assert (b"retry-after", b"60") in lane[0][1]
-    assert len(both.shared.desk.lost) == 1
+    assert len(both.shared.service.lost) == 1
     assert faults_in(both.told) == [Faulted(APP, "1.0.1")]
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert digest in said and APP in said
     path.write_bytes(content)
     lane, plain = await ask_both(both, get("@"))
     assert lane == plain and b" 200 " in lane[0][0]
-    assert len(both.shared.desk.lost) == 0
+    assert len(both.shared.service.lost) == 0
 
 
 def faults_in(told: list) -> list[Faulted]:
@@ -454,7 +454,7 @@ async def begun(port: int, path: str) -> asyncio.StreamWriter:
 @pytest.mark.parametrize("door", ["lane", "plain"])
 async def test_a_download_that_is_cut_for_slowness_is_told_for_its_address(tmp_path, door):
     async with doors(tmp_path, patience=Patience(0.1, 0)) as both:
-        path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+        path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
         path.chmod(0o600)
         path.write_bytes(bytes(20_000_000))
         writer = await begun(getattr(both, door), both.zip_path)
@@ -468,7 +468,7 @@ async def test_a_download_that_is_cut_for_slowness_is_told_for_its_address(tmp_p
 @pytest.mark.parametrize("door", ["lane", "plain"])
 @pytest.mark.parametrize(("ends_early", "faults"), [(True, [Faulted(APP, "1.0.1")]), (False, [])])
 async def test_a_file_that_ends_early_is_this_nodes_fault_and_a_peer_that_leaves_is_not(both, door, ends_early, faults):
-    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
     path.chmod(0o600)
     path.write_bytes(bytes(20_000_000))
     writer = await begun(getattr(both, door), both.zip_path)
@@ -478,7 +478,7 @@ async def test_a_file_that_ends_early_is_this_nodes_fault_and_a_peer_that_leaves
             file.truncate(10_000_000)
         await talk(getattr(both, door), get(both.zip_path)[:-2], b"Connection: close\r\n\r\n")
     async with asyncio.timeout(ANSWER_SECONDS):
-        while both.shared.desk.overload.downloads:
+        while both.shared.service.overload.downloads:
             await asyncio.sleep(0.01)
     assert faults_in(both.told) == faults
 
@@ -486,7 +486,7 @@ async def test_a_file_that_ends_early_is_this_nodes_fault_and_a_peer_that_leaves
 async def test_a_blob_that_goes_before_it_is_opened_is_503_too(both):
     fetch = Fetch(APP, "zip", both.zip_path.rpartition("/")[2], Asked())
     (answer,) = answers(both.shared.lost(fetch, False).head)
-    path = both.shared.desk.current.blob(APP, "zip", fetch.digest)
+    path = both.shared.service.current.blob(APP, "zip", fetch.digest)
     path.unlink()
     _, (plain, _) = await ask_both(both, get("@"))
     assert answer == plain
@@ -495,12 +495,12 @@ async def test_a_blob_that_goes_before_it_is_opened_is_503_too(both):
 
 
 async def test_an_address_that_no_release_names_stays_404_however_much_is_lost(both):
-    path = both.shared.desk.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
     path.unlink()
     for stream in (get(f"/bundles/{APP}/zip/{'0' * 64}"), get(both.zip_path.replace("/zip/", "/file/"))):
         lane, plain = await ask_both(both, stream)
         assert lane == plain and b" 404 " in lane[0][0]
-    assert len(both.shared.desk.lost) == 0
+    assert len(both.shared.service.lost) == 0
 
 
 async def test_whose_report_it_is_behind_a_proxy_is_for_the_other_door(tmp_path):
@@ -516,12 +516,12 @@ async def test_a_country_is_a_proxys_word_at_both_doors(tmp_path, proxies, expec
         for named in (b"CF-IPCountry: de", b"cf-ipcountry: DE", b"CF-IPCountry: unknown", b"X-Country: DE"):
             for _ in range(2):  # the second time by a head that is known
                 await ask_both(both, post("/updates", CHECK, named))
-        countries = [check.country for check in both.shared.desk.asked]
+        countries = [check.country for check in both.shared.service.asked]
         assert countries == [expected[0]] * 8 + [expected[1]] * 8
         assert both.shared.handed_over == 8  # for LAST alone
         lane, plain = await ask_both(both, post("/updates", CHECK, b"CF-IPCountry: DE", b"CF-IPCountry: FR"))
         assert lane == plain
-        assert [check.country for check in both.shared.desk.asked[16:]] == [expected[0]] * 2
+        assert [check.country for check in both.shared.service.asked[16:]] == [expected[0]] * 2
 
 
 async def test_idle_connections_end_and_half_said_heads_are_cut(both):

@@ -8,9 +8,9 @@ from node_world import a_truth, publish
 
 from edge.facts.table import FactsTable
 from edge.node.service.app_snapshots import Current
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import BURST_SECONDS, EventLimits
-from edge.node.service.facts_client import Facts
+from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Peer, Proxies
 from edge.telemetry.counts import read_totals
@@ -19,13 +19,13 @@ from edge.telemetry.spool import Spool
 
 
 async def test_every_event_that_was_answered_with_200_is_counted_a_duplicate_or_dropped_by_a_named_limit(tmp_path):
-    """Through the desk, with a limit that some reports pass."""
+    """Through the service, with a limit that some reports pass."""
     truth = a_truth(tmp_path)
     committed = publish(truth, "1.0.1")
     current = Current(truth.store)
     current.swap([current.build(APP, committed.head, time.time())])
     spool = Spool(tmp_path / "spool", "node", 0, sync=lambda fd: None)
-    desk = DeviceDesk(
+    service = DeviceService(
         current,
         spool,
         public_url="",
@@ -33,19 +33,19 @@ async def test_every_event_that_was_answered_with_200_is_counted_a_duplicate_or_
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(10 / BURST_SECONDS, 0.0),
-        facts=Facts(FactsTable(tmp_path / "no table"), lambda message: None),
+        facts=FactsClient(FactsTable(tmp_path / "no table"), lambda message: None),
     )
     acknowledged = 0
     for turn in range(12):
         batch = [report_of(APP, timestamp=turn // 3), report_of(APP)]  # each dated one three times
-        reply = await desk.take_report(json.dumps(batch).encode(), Peer("192.0.2.1", "192.0.2.1"))
+        reply = await service.take_report(json.dumps(batch).encode(), Peer("192.0.2.1", "192.0.2.1"))
         acknowledged += len(batch) * (reply.status == 200)
     await spool.close()
     fold(tmp_path / "spool", tmp_path / "counts.db", now=time.time())
     totals = read_totals(tmp_path / "counts.db")
-    assert totals["folded"] + totals["duplicates"] + desk.counts["events_over_limit"] == acknowledged == 24
-    assert totals["duplicates"] and desk.counts["events_over_limit"]
-    assert totals["folded"] + totals["duplicates"] == desk.counts["events"]
+    assert totals["folded"] + totals["duplicates"] + service.counts["events_over_limit"] == acknowledged == 24
+    assert totals["duplicates"] and service.counts["events_over_limit"]
+    assert totals["folded"] + totals["duplicates"] == service.counts["events"]
 
 
 def report_of(app, timestamp=None):

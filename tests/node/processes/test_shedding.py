@@ -18,9 +18,9 @@ from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
 from edge.node.http.device_routes import Readiness
 from edge.node.service.app_snapshots import Current
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import BURST_SECONDS, EventLimits
-from edge.node.service.facts_client import Facts
+from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import LATE_SECONDS, LATE_TURNS, Overload
 from edge.node.service.peers import Proxies
 from edge.telemetry.disk_budget import Room, held_bytes
@@ -38,7 +38,7 @@ async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), room=
     current = Current(truth.store)
     current.swap(current.build(AppId(app), head, NOW) for app, head in truth.releases.heads().items())
     spool = Spool(truth.spool_dir, "node", 0, room=room)
-    desk = DeviceDesk(
+    service = DeviceService(
         current,
         spool,
         public_url="https://updates.example.com",
@@ -46,19 +46,19 @@ async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), room=
         proxies=Proxies(proxies),
         overload=Overload(10, DOWNLOADS_LIMIT),
         event_limits=EventLimits(app_rate, prefix_rate),
-        facts=Facts(FactsTable(tmp_path / "no table"), told.append if told is not None else lambda message: None),
+        facts=FactsClient(FactsTable(tmp_path / "no table"), told.append if told is not None else lambda message: None),
     )
     files = OpenFiles()
-    app = build_device_app(desk, files, Readiness(), DEFAULT_PATIENCE)
+    app = build_device_app(service, files, Readiness(), DEFAULT_PATIENCE)
     async with TestClient(TestServer(app)) as client:
-        yield client, desk
+        yield client, service
     await spool.close()
     await files.close()
 
 
-def overload(desk, on=True):
+def overload(service, on=True):
     for _ in range(LATE_TURNS):
-        desk.overload.note_lag(LATE_SECONDS if on else 0.0)
+        service.overload.note_lag(LATE_SECONDS if on else 0.0)
 
 
 def a_question(**changes):
@@ -93,16 +93,16 @@ SILENT = {"version": "1.0.0", "url": "https://updates.example.com/noop.zip"}
 )
 @pytest.mark.parametrize("app", [APP, "com.unknown.app"])
 async def test_an_overloaded_worker_has_nothing_new_for_any_release(tmp_path, plugin_version, expected, app):
-    async with a_worker(tmp_path) as (client, desk):
+    async with a_worker(tmp_path) as (client, service):
         question = a_question(plugin_version=plugin_version, app_id=app)
-        overload(desk)
+        overload(service)
         async with client.post("/updates", json=question) as response:
             assert (response.status, await response.json()) == (200, expected)
-        assert desk.counts["checks_shed"] == 1
-        overload(desk, on=False)
+        assert service.counts["checks_shed"] == 1
+        overload(service, on=False)
         async with client.post("/updates", json=a_question(plugin_version=plugin_version)) as response:
             assert (await response.json())["version"] != "1.0.0" or plugin_version == "4.0.0"
-        assert desk.counts["checks_shed"] == 1
+        assert service.counts["checks_shed"] == 1
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ async def test_an_overloaded_worker_has_nothing_new_for_any_release(tmp_path, pl
 )
 @pytest.mark.parametrize("platform", ["android", "ios", "electron"])
 async def test_an_overloaded_worker_has_nothing_new_for_a_device_on_builtin(tmp_path, platform, changes):
-    async with a_worker(tmp_path) as (client, desk):
-        overload(desk)
+    async with a_worker(tmp_path) as (client, service):
+        overload(service)
         question = a_question(platform=platform, plugin_version="8.43.11", version_name="builtin") | changes
         async with client.post("/updates", json=question) as response:
             answer = await response.json()
@@ -123,8 +123,8 @@ async def test_an_overloaded_worker_has_nothing_new_for_a_device_on_builtin(tmp_
 
 
 async def test_a_malformed_check_gets_its_400_under_overload_too(tmp_path):
-    async with a_worker(tmp_path) as (client, desk):
-        overload(desk)
+    async with a_worker(tmp_path) as (client, service):
+        overload(service)
         async with client.post("/updates", data=b"{") as response:
             assert (response.status, (await response.json())["error"]) == (400, "invalid_json_parse_body")
 
@@ -133,32 +133,32 @@ async def test_a_malformed_check_gets_its_400_under_overload_too(tmp_path):
 async def test_an_overloaded_worker_begins_no_download_and_says_when_to_come_again(tmp_path, method):
     zip_digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
     path = f"/bundles/{APP}/zip/{zip_digest}"
-    async with a_worker(tmp_path) as (client, desk):
-        overload(desk)
+    async with a_worker(tmp_path) as (client, service):
+        overload(service)
         async with client.request(method, path) as response:
             assert (response.status, response.headers["Retry-After"]) == (503, "10")
             assert response.headers["Cache-Control"] == "no-store"
-        assert desk.counts["downloads_shed"] == 1
-        overload(desk, on=False)
+        assert service.counts["downloads_shed"] == 1
+        overload(service, on=False)
         async with client.request(method, path) as response:
             assert response.status == 200
 
 
 async def test_above_their_limit_downloads_hear_503_and_nothing_else_does(tmp_path):
     path = f"/bundles/{APP}/zip/{hashlib.sha256(b'zip 1.0.1').hexdigest()}"
-    async with a_worker(tmp_path) as (client, desk):
-        desk.overload.downloads = DOWNLOADS_LIMIT
+    async with a_worker(tmp_path) as (client, service):
+        service.overload.downloads = DOWNLOADS_LIMIT
         async with client.get(path) as response:
             assert (response.status, response.headers["Retry-After"]) == (503, "10")
         async with client.post("/updates", json=a_question()) as response:
             assert (await response.json())["version"] == "1.0.1"
         async with client.options(path) as response:
             assert response.status == 204
-        desk.overload.downloads -= 1
+        service.overload.downloads -= 1
         async with client.get(path) as response:
             assert (response.status, await response.read()) == (200, b"zip 1.0.1")
-        assert (desk.counts["downloads_over_limit"], desk.counts["downloads_shed"]) == (1, 0)
-        assert desk.overload.downloads == DOWNLOADS_LIMIT - 1
+        assert (service.counts["downloads_over_limit"], service.counts["downloads_shed"]) == (1, 0)
+        assert service.overload.downloads == DOWNLOADS_LIMIT - 1
 
 
 def faults_in(told):
@@ -167,50 +167,50 @@ def faults_in(told):
 
 async def test_what_is_shed_is_told_to_be_this_nodes_fault(tmp_path):
     path, told = f"/bundles/{APP}/zip/{hashlib.sha256(b'zip 1.0.1').hexdigest()}", []
-    async with a_worker(tmp_path, told=told) as (client, desk):
+    async with a_worker(tmp_path, told=told) as (client, service):
         async with client.get(path):
             assert faults_in(told) == []
-        desk.overload.downloads = DOWNLOADS_LIMIT
+        service.overload.downloads = DOWNLOADS_LIMIT
         for _ in range(3):
             async with client.get(path) as response:
                 assert response.status == 503
         assert set(faults_in(told)) == {Faulted(APP, "1.0.1")}
         told.clear()
-        overload(desk)
+        overload(service)
         async with client.post("/updates", json=a_question()), client.get(path) as response:
             assert response.status == 503
         assert set(faults_in(told)) == {Faulted()}
 
 
 async def test_requests_are_in_progress_until_answered(tmp_path):
-    async with a_worker(tmp_path) as (client, desk):
+    async with a_worker(tmp_path) as (client, service):
         for path in ("/updates", "/nowhere", f"/bundles/{APP}/zip/x"):
             async with client.get(path):
                 pass
-        assert desk.overload.in_progress == 0
+        assert service.overload.in_progress == 0
 
 
 async def test_forged_events_are_dropped_above_their_apps_limit_and_answered_as_kept(tmp_path):
-    async with a_worker(tmp_path, app_rate=1.0) as (client, desk):
+    async with a_worker(tmp_path, app_rate=1.0) as (client, service):
         for _ in range(4):
             async with client.post("/stats", json=[an_event()] * 100) as response:
                 assert response.status == 200
                 assert [result["status"] for result in (await response.json())["results"]] == ["ok"] * 100
         async with client.post("/stats", json=an_event(app_id=OTHER_APP)) as response:
             assert (response.status, await response.json()) == (200, {"status": "ok"})
-        assert desk.counts["events"] == BURST_SECONDS + 1
-        assert desk.counts["events_over_limit"] == 100
+        assert service.counts["events"] == BURST_SECONDS + 1
+        assert service.counts["events_over_limit"] == 100
 
 
 async def test_forged_failures_withhold_nothing_above_the_limits(tmp_path):
     """All of a request's events or none, and what is dropped never reaches the writer of device facts."""
     told = []
-    async with a_worker(tmp_path, app_rate=1.0, told=told) as (client, desk):
+    async with a_worker(tmp_path, app_rate=1.0, told=told) as (client, service):
 
         def failures() -> int:
             """How many were told; each is answered as the writer would."""
             for message in told:
-                desk.facts.settle(message.number, "", [])
+                service.facts.settle(message.number, "", [])
             return sum(isinstance(change, Failed) for message in told for change in message.changes)
 
         for asked in (100, 200, 300, 400):
@@ -222,28 +222,28 @@ async def test_forged_failures_withhold_nothing_above_the_limits(tmp_path):
                     await asyncio.sleep(0)
             assert (await posting).status == 200
             assert failures() == min(asked, BURST_SECONDS)
-        assert (desk.counts["failures"], desk.counts["events_over_limit"]) == (BURST_SECONDS, 100)
+        assert (service.counts["failures"], service.counts["events_over_limit"]) == (BURST_SECONDS, 100)
 
 
 @pytest.mark.parametrize(("proxies", "kept"), [((), 300), (("127.0.0.1",), 400)])
 async def test_an_address_counts_by_itself_when_a_proxy_of_ours_names_it(tmp_path, proxies, kept):
-    async with a_worker(tmp_path, prefix_rate=1.0, proxies=proxies) as (client, desk):
+    async with a_worker(tmp_path, prefix_rate=1.0, proxies=proxies) as (client, service):
         for n in range(4):
             headers = {"X-Forwarded-For": f"192.0.2.{n}"}
             async with client.post("/stats", json=[an_event()] * 100, headers=headers) as response:
                 assert response.status == 200
-        assert desk.counts["events"] == kept
-        assert desk.counts["events_over_limit"] == 400 - kept
+        assert service.counts["events"] == kept
+        assert service.counts["events_over_limit"] == 400 - kept
 
 
 async def test_without_room_devices_keep_their_events(tmp_path):
     spool_dir = tmp_path / "node" / "telemetry" / "spool"
-    async with a_worker(tmp_path, room=Room(spool_dir, 20_000)) as (client, desk):
+    async with a_worker(tmp_path, room=Room(spool_dir, 20_000)) as (client, service):
         answers = []
         for _ in range(6):
             async with client.post("/stats", json=[an_event()] * 20) as response:
                 answers.append(response.status)
         assert answers[0] == 200 and answers[-1] == 503
-        assert desk.counts["events"] == 20 * answers.count(200)
-        assert desk.counts["events_refused"] == desk.counts["events_refused_no_room"] == 20 * answers.count(503)
+        assert service.counts["events"] == 20 * answers.count(200)
+        assert service.counts["events_refused"] == service.counts["events_refused_no_room"] == 20 * answers.count(503)
         assert held_bytes(spool_dir) <= 20_000

@@ -18,9 +18,9 @@ from edge.domain.model import Platform
 from edge.domain.schedule.rollout import Move
 from edge.facts.table import FactsTable
 from edge.node.service.app_snapshots import Current
-from edge.node.service.device_service import DeviceDesk
+from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
-from edge.node.service.facts_client import Facts
+from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
 from edge.store.objects.port import blob_key
@@ -44,7 +44,7 @@ async def a_service(truth, tmp_path, snapshot):
     current = Current(truth.store)
     current.swap([snapshot])
     spool = Spool(tmp_path / "spool", "node", 0)
-    yield DeviceDesk(
+    yield DeviceService(
         current,
         spool,
         public_url=BASE,
@@ -52,7 +52,7 @@ async def a_service(truth, tmp_path, snapshot):
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(0.0, 0.0),
-        facts=Facts(FactsTable(tmp_path / "no table"), lambda message: None),
+        facts=FactsClient(FactsTable(tmp_path / "no table"), lambda message: None),
     )
     await spool.close()
 

@@ -96,7 +96,13 @@ class Link:
         return cls(reader, writer, expects)
 
     def send(self, message: msgspec.Struct) -> None:
-        """Queued in order; messages are few and small, so nobody waits for the other side to read them."""
+        """Queue a message; messages are few and small, so nobody waits for the other side to read them.
+
+        Dropped when the other side is gone: uvloop raises for a write to a closed transport, and this one may come in
+        the middle of a check.
+        """
+        if self._writer.is_closing():
+            return
         frame = msgspec.msgpack.encode(message)
         self._writer.write(len(frame).to_bytes(4, "big") + frame)
 

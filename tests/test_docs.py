@@ -125,6 +125,14 @@ def test_what_is_made_and_what_python_runs_is_there():
             assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
 
 
+def test_every_target_and_every_part_of_a_package_is_described():
+    text = read("edge/README.md")
+    phony = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [target for target in phony[1].split() if f"make {target}" not in text] == []
+    parts = [path.parent.relative_to(ROOT / "edge") for path in (ROOT / "edge").glob("*/*/__init__.py")]
+    assert [part for part in map(str, parts) if f"`{part}/`" not in text] == []
+
+
 def test_blocks_of_settings_can_be_read(tmp_path):
     for block in every_block():
         if block.language == "toml":

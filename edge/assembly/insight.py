@@ -23,7 +23,7 @@ from edge.domain.decision.advice import advice_of
 from edge.domain.decision.decide import resolve
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
-from edge.domain.decision.targets import pick
+from edge.domain.decision.pick import pick
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
 from edge.node.observing.metrics import Observed, build_metrics
@@ -75,8 +75,8 @@ class Insight:
         moment = self._clock.moment(app)
         facts = self._supervisor.facts_of(app, check.device)
         steps, decision = explain(snapshot, check, moment, facts)
-        compiled, _, _ = resolve(snapshot, check, facts)
-        held = pick(compiled, check, facts, moment)[2] if compiled else None
+        compiled = resolve(snapshot, check, facts).channel
+        held = pick(compiled, check, facts, moment).held if compiled else None
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
         return Explanation(

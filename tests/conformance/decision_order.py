@@ -7,8 +7,9 @@ from decision_cases import Asked
 from edge.domain.buckets import bucket_of
 from edge.domain.decision.decide import chosen, resolve
 from edge.domain.decision.outcomes import HoldReason, Reason
+from edge.domain.decision.pick import pick
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES
-from edge.domain.decision.targets import CompiledChannel, RolloutRoute, Route, pick
+from edge.domain.decision.targets import CompiledChannel, RolloutTarget, Target
 from edge.domain.model import Phase, Platform
 from edge.domain.schedule.rollout import share_at
 
@@ -77,7 +78,8 @@ EXCLUSIVE = (
 
 def holds(step: str, given: Asked) -> bool:
     """Whether this step alone would stop the device, or give it its channel or bundle."""
-    compiled, assigned, _ = resolve(given.snapshot, given.check, given.facts)
+    resolved = resolve(given.snapshot, given.check, given.facts)
+    compiled, assigned = resolved.channel, resolved.assigned
     if step == Reason.UNSUPPORTED_PLUGIN.code:
         return not given.check.plugin.supported
     if step == Reason.NO_CHANNEL.code:
@@ -93,14 +95,14 @@ def holds(step: str, given: Asked) -> bool:
 
 
 def _stops(step: str, on: CompiledChannel, given: Asked, assigned: bool) -> bool:
-    route = pick(on, given.check, given.facts, given.moment)[0]
+    target = pick(on, given.check, given.facts, given.moment).target
     if step == "channel_offers_nothing":
-        return route is None
-    route = route or on.builtin
+        return target is None
+    target = target or on.builtin
     if step in _LAST:
-        return _LAST[step](on, route, given)
+        return _LAST[step](on, target, given)
     (rule,) = (rule for rule in (*KEY_RULES, *CHANNEL_RULES) if rule.reason.code == step)
-    return rule.can_fire(route.target) and rule.blocks(given.check, route.target, assigned)
+    return rule.can_fire(target.candidate) and rule.blocks(given.check, target.candidate, assigned)
 
 
 _VOICES: dict[str, Callable[[Asked], bool]] = {
@@ -115,44 +117,44 @@ _TARGETS: dict[str, Callable[[CompiledChannel, Asked], bool]] = {
     "experiment": lambda on, given: on.experiment.takes(given.check, given.facts),
     "rollout": lambda on, given: on.rollout.holds_back(given.check, given.facts, given.moment.proven) is None,
     "what_comes_before": lambda on, given: any(
-        route and _failed(route, given)
-        for route in (on.stable, on.rollout and on.rollout.route, on.experiment and on.experiment.arm_of(given.check))
+        target and _failed(target, given)
+        for target in (on.stable, on.rollout and on.rollout.target, on.experiment and on.experiment.arm_of(given.check))
     ),
 }
 
 
-def _failed(route: Route, given: Asked) -> bool:
-    return any(failure.bundle == route.bundle_hash for failure in given.facts.failures)
+def _failed(target: Target, given: Asked) -> bool:
+    return any(failure.bundle == target.bundle_hash for failure in given.facts.failures)
 
 
-def _out_of_share(routed: RolloutRoute, given: Asked) -> bool:
-    return bucket_of(routed.salt, given.check.device) >= share_at(routed.rollout, given.moment.proven)
+def _out_of_share(running: RolloutTarget, given: Asked) -> bool:
+    return bucket_of(running.salt, given.check.device) >= share_at(running.rollout, given.moment.proven)
 
 
-_IN_A_ROLLOUT: dict[str, Callable[[RolloutRoute, Asked], bool]] = {
-    HoldReason.CONTROL_GROUP.code: lambda routed, given: (
-        bucket_of(routed.group_salt, given.check.device) < routed.rollout.hold_out
+_IN_A_ROLLOUT: dict[str, Callable[[RolloutTarget, Asked], bool]] = {
+    HoldReason.CONTROL_GROUP.code: lambda running, given: (
+        bucket_of(running.group_salt, given.check.device) < running.rollout.hold_out
     ),
-    "once_in": lambda routed, given: given.check.version_name == routed.rollout.bundle,
-    HoldReason.NOT_IN_SEGMENT.code: lambda routed, given: (
-        not any(only(given.check, given.facts) for only in routed.only)
+    "once_in": lambda running, given: given.check.version_name == running.rollout.bundle,
+    HoldReason.NOT_IN_SEGMENT.code: lambda running, given: (
+        not any(only(given.check, given.facts) for only in running.only)
     ),
     HoldReason.SHARE.code: _out_of_share,
-    HoldReason.PAUSED.code: lambda routed, given: routed.rollout.phase is Phase.PAUSED,
+    HoldReason.PAUSED.code: lambda running, given: running.rollout.phase is Phase.PAUSED,
 }
-_LAST: dict[str, Callable[[CompiledChannel, Route, Asked], bool]] = {
-    "no_new_version_available": lambda on, route, given: given.check.version_name == route.version,
-    Reason.WITHHELD.code: lambda on, route, given: _failed(route, given),
-    "builtin": lambda on, route, given: route.offer is None and given.check.version_name == given.check.version_build,
-    Reason.BUILTIN_TOO_OLD.code: lambda on, route, given: (
-        route.offer is None
+_LAST: dict[str, Callable[[CompiledChannel, Target, Asked], bool]] = {
+    "no_new_version_available": lambda on, target, given: given.check.version_name == target.version,
+    Reason.WITHHELD.code: lambda on, target, given: _failed(target, given),
+    "builtin": lambda on, target, given: target.offer is None and given.check.version_name == given.check.version_build,
+    Reason.BUILTIN_TOO_OLD.code: lambda on, target, given: (
+        target.offer is None
         and given.check.version_name != given.check.version_build
         and not given.check.plugin.reverts_to_builtin
     ),
-    Reason.OUTSIDE_WINDOW.code: lambda on, route, given: (
+    Reason.OUTSIDE_WINDOW.code: lambda on, target, given: (
         on.schedule is not None and not on.schedule.is_open(given.moment.now)
     ),
-    Reason.SPREAD.code: lambda on, route, given: (
+    Reason.SPREAD.code: lambda on, target, given: (
         on.channel.spread_seconds > 0 and given.moment.proven < on.opens_for(given.check)
     ),
 }

@@ -220,17 +220,16 @@ def holds(code: str, seen: Check) -> bool:
     if code == "no_channel":
         return resolved.outcome == "stop"
     compiled = snapshot.channels.get(str(resolved.saw["channel"])) or snapshot.public[check.platform]
-    route = compiled.stable or compiled.builtin
-    target = route.target
+    target = compiled.stable or compiled.builtin
     if code == "up_to_date":
-        return compiled.stable is None or route.version == check.version_name
+        return compiled.stable is None or target.version == check.version_name
     if code == "bundle_withheld":
-        return route.bundle_hash in withheld(seen.facts)
+        return target.bundle_hash in withheld(seen.facts)
     if code == "revert_to_builtin_plugin_version_too_old":
         reverts = check.plugin.reverts_to_builtin or check.version_name == check.version_build
-        return compiled.stable is not None and target.bundle is None and not reverts
+        return compiled.stable is not None and target.offer is None and not reverts
     (rule,) = (rule for rule in (*KEY_RULES, *CHANNEL_RULES) if rule.reason.code == code)
-    return rule.can_fire(target) and rule.blocks(check, target, bool(resolved.saw["assigned"]))
+    return rule.can_fire(target.candidate) and rule.blocks(check, target.candidate, bool(resolved.saw["assigned"]))
 
 
 @pytest.mark.parametrize("platform", ["android", "ios"])

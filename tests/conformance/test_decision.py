@@ -37,7 +37,7 @@ def walks() -> tuple[Walked, ...]:
     found = []
     for given in map(asked, all_cases()):
         steps, _ = explain(given.snapshot, given.check, given.moment, given.facts)
-        compiled, _, _ = resolve(given.snapshot, given.check, given.facts)
+        compiled = resolve(given.snapshot, given.check, given.facts).channel
         found.append(Walked(given, compiled, steps, frozenset(given.case.expect["decides"])))
     return tuple(found)
 
@@ -121,7 +121,7 @@ def test_every_outcome_is_answered():
 @pytest.mark.parametrize(
     ("held", "value", "wanted"),
     [
-        (HoldReason.CONTROL_GROUP, "control group", bool),
+        (HoldReason.CONTROL_GROUP, "control_group", bool),
         (HoldReason.NOT_IN_SEGMENT, "segments", bool),
         (HoldReason.PAUSED, "phase", "paused".__eq__),
         (HoldReason.SHARE, "phase", "running".__eq__),
@@ -202,18 +202,18 @@ def test_both_sides_of_every_step_are_covered():
 
 def test_both_sides_of_a_control_group_are_covered():
     seen = {
-        (bucket_of(routed.group_salt, walked.given.check.device) - routed.rollout.hold_out, walked.offered)
+        (bucket_of(running.group_salt, walked.given.check.device) - running.rollout.hold_out, walked.offered)
         for walked in walks()
-        if walked.compiled and (routed := walked.compiled.rollout) and routed.rollout.hold_out
+        if walked.compiled and (running := walked.compiled.rollout) and running.rollout.hold_out
     }
     assert {(-1, False), (0, True)} <= seen
 
 
 def test_both_sides_of_every_arm_are_covered():
     seen = {
-        (bucket_of(routed.salt, walked.given.check.device), tuple(end for end, _ in routed.arms))
+        (bucket_of(running.salt, walked.given.check.device), tuple(end for end, _ in running.arms))
         for walked in walks()
-        if walked.compiled and (routed := walked.compiled.experiment)
+        if walked.compiled and (running := walked.compiled.experiment)
     }
     for ends in ((50_000, 100_000), (20_000, 50_000, 100_000)):
         assert {(bucket, ends) for end in ends for bucket in (end - 1, end % 100_000)} <= seen
@@ -245,10 +245,10 @@ def test_both_sides_of_the_native_version_are_covered():
     for walked in walks():
         if walked.compiled is None or walked.compiled.stable is None:
             continue
-        native, target = walked.given.check.native, walked.compiled.stable.target.version
+        native, target = walked.given.check.native, walked.compiled.stable.candidate.version
         seen.add((target is not None and target < native, target == native, walked.given.case.expect["code"]))
         if walked.compiled.withdrawn and walked.compiled.earlier:
-            version = walked.compiled.earlier[0].target.version
+            version = walked.compiled.earlier[0].candidate.version
             good.add((version < native, version == native, walked.given.case.expect["outcome"]))
     assert {(True, False, "disable_auto_update_under_native"), (False, True, "offer")} <= seen
     assert {(True, False, "revert_to_builtin"), (False, True, "offer")} <= good

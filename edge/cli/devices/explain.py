@@ -16,8 +16,8 @@ from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, cell, labelled, line, moment, table
 
-TIMES = frozenset({"time", "opens at", "until"})  # what steps show in seconds since the epoch
-NOT_HERE = "not on this channel"
+TIMES = frozenset({"time", "opens_at", "until"})  # what steps show in seconds since the epoch
+NOT_HERE = "not_on_this_channel"
 PLATFORMS = {"ios": "iOS", "android": "Android", "electron": "Electron"}
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,7 +8,7 @@ hears yes to a choice that the next check would not follow.
 import enum
 from typing import NamedTuple
 
-from edge.domain.decision.decide import resolve
+from edge.domain.decision.decide import ChannelSource, resolve
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, Channel, ChannelName, DeviceId, Platform, UpdateCheck
@@ -201,8 +201,9 @@ def list_channels(app: AppSnapshot, request: ChannelSelfRequest) -> Listed:
 
 def is_led_elsewhere(app: AppSnapshot, channel: str, check: UpdateCheck, facts: DeviceFacts) -> bool:
     """Whether a segment that does not yield would keep the device of this check from a `channel` of its own choice."""
-    resolved, _, decided = resolve(app, check._replace(default_channel=channel), facts)
-    return decided == "segment" and resolved is not None and resolved.channel.name != channel
+    resolved = resolve(app, check._replace(default_channel=channel), facts)
+    led = resolved.channel if resolved.source is ChannelSource.SEGMENT else None
+    return led is not None and led.channel.name != channel
 
 
 def assigned_to(app: AppSnapshot, device: DeviceId | None) -> Channel | None:

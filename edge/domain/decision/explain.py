@@ -1,14 +1,16 @@
-"""The request's whole way: every step in the order of `decide`, with the values that it looked at.
+"""Every step of a check in the order of `decide`, with the values that it read.
 
-`decide` answers quickly and `explain` tells everything; a property test holds them to the same end.
+`decide` answers fast, `explain` shows everything; a property test holds both to the same end.
 """
 
+import enum
 from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
 from edge.domain.buckets import bucket_of
 from edge.domain.decision.decide import (
+    ChannelSource,
     chosen,
     decide,
     is_open,
@@ -20,129 +22,145 @@ from edge.domain.decision.decide import (
     yields,
 )
 from edge.domain.decision.outcomes import Decision, HoldReason, Reason
+from edge.domain.decision.pick import block_of, last_good_here, leaves, pick, way_around, works
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Inputs, Rule
 from edge.domain.decision.snapshot import AppSnapshot
-from edge.domain.decision.targets import (
-    CompiledChannel,
-    ExperimentRoutes,
-    RolloutRoute,
-    Route,
-    block_of,
-    last_good_here,
-    leaves,
-    pick,
-    way_around,
-    works,
-)
+from edge.domain.decision.targets import CompiledChannel, ExperimentTargets, Pick, RolloutTarget, Target
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import BUILTIN, UpdateCheck
 from edge.domain.schedule.rollout import Moment, share_at
 from edge.domain.shares import format_share
 
-PASS, STOP, DECIDES, NOT_HERE = "pass", "stop", "decides", "not on this channel"
+
+class StepOutcome(enum.StrEnum):
+    """What came of a step."""
+
+    PASSES = "pass"
+    STOPS = "stop"  # it ended the check
+    DECIDES = "decides"  # it gave the channel or the bundle
+    NOT_HERE = "not_on_this_channel"  # it can never stop anything on this channel
+
+
+class StepName(enum.StrEnum):
+    """The stable name of a step that no `Reason` or `HoldReason` names."""
+
+    OVERRIDE = "channel_override"
+    STORED_CHOICE = "channel_stored_choice"
+    SEGMENT = "channel_segment"
+    DEFAULT_CHANNEL = "channel_default"
+    PUBLIC = "channel_public"
+    EXPERIMENT = "experiment"
+    ROLLOUT = "rollout"
+    NOTHING_OFFERED = "channel_offers_nothing"
+    FALL_BACK = "what_comes_before"
+    UP_TO_DATE = "no_new_version_available"
+    BUILTIN = BUILTIN
+    OFFER = "offer"
+    REVERT = "revert_to_builtin"
 
 
 class ExplainedStep(NamedTuple):
-    """One step on the way: its stable name, the values it looked at, and what came of it: "pass"; "stop", it ended the
-    way; "decides", it gave the channel or the bundle; "not on this channel"."""
+    """`rule` is the step's stable name: a `StepName`'s value or a reason's code. `saw` is what it read, by snake_case
+    name; times are in seconds since the epoch."""
 
     rule: str
     saw: Inputs
-    outcome: str
+    outcome: StepOutcome
 
 
 class _Picked(NamedTuple):
-    """What `pick` says, by name, and whether it is the way around what `pick` says, which a rule blocks."""
+    """`around`: the target is the way around what blocks the device's own."""
 
-    route: Route | None
-    back: bool
-    held: HoldReason | None
-    failed: bool
+    pick: Pick
     around: bool = False
+
+
+_PASSES, _STOPS = StepOutcome.PASSES, StepOutcome.STOPS
+_DECIDES, _NOT_HERE = StepOutcome.DECIDES, StepOutcome.NOT_HERE
 
 
 def explain(
     app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFacts = NO_FACTS
 ) -> tuple[list[ExplainedStep], Decision]:
-    """Every step up to the one that ended it, and the decision."""
+    """Every step up to the one that ended the check, and the decision."""
     return list(_walk(app, check, moment, facts)), decide(app, check, moment, facts)
 
 
 def _walk(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFacts) -> Iterator[ExplainedStep]:
     supported = check.plugin.supported
-    yield ExplainedStep(Reason.UNSUPPORTED_PLUGIN.code, {"plugin": check.plugin.version}, PASS if supported else STOP)
+    yield _step(Reason.UNSUPPORTED_PLUGIN, {"plugin": check.plugin.version}, _PASSES if supported else _STOPS)
     if not supported:
         return
     yield from _channel_steps(app, check, facts)
-    compiled, assigned, _ = resolve(app, check, facts)
+    resolved = resolve(app, check, facts)
+    compiled, assigned = resolved.channel, resolved.assigned
     seen = {"channel": compiled.channel.name if compiled else "", "assigned": assigned}
-    yield ExplainedStep(Reason.NO_CHANNEL.code, seen, PASS if compiled else STOP)
+    yield _step(Reason.NO_CHANNEL, seen, _PASSES if compiled else _STOPS)
     if compiled is None:
         return
     picked = _pick(compiled, check, facts, moment, assigned)
     yield from _bundle_steps(compiled, picked, check, facts, moment)
-    if picked.route is None:
+    if picked.pick.target is None:
         return
-    yield from _until_stop(_rule_steps(compiled, picked, picked.route, check, assigned, moment))
+    yield from _until_stop(_rule_steps(compiled, picked.pick, picked.pick.target, check, assigned, moment))
+
+
+def _step(rule: StepName | Reason | HoldReason, saw: Inputs, outcome: StepOutcome) -> ExplainedStep:
+    return ExplainedStep(rule if isinstance(rule, StepName) else rule.code, saw, outcome)
 
 
 def _pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, moment: Moment, assigned: bool) -> _Picked:
-    picked = _Picked(*pick(compiled, check, facts, moment))
-    if picked.route is not None and block_of(picked.route, check, assigned) is None:
-        return picked
+    picked = pick(compiled, check, facts, moment)
+    if picked.target is not None and block_of(picked.target, check, assigned) is None:
+        return _Picked(picked)
     way = way_around(compiled, check, facts, assigned)
-    return picked if way is None else picked._replace(route=way, back=True, around=True)
+    return _Picked(picked) if way is None else _Picked(Pick(way, True, picked.held, picked.failed), around=True)
 
 
 def _until_stop(steps: Iterator[ExplainedStep]) -> Iterator[ExplainedStep]:
     for step in steps:
         yield step
-        if step.outcome == STOP:
+        if step.outcome is _STOPS:
             return
 
 
 def _channel_steps(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Iterator[ExplainedStep]:
-    """Who gives the channel: every voice up to the one that decides."""
-    _, _, decided = resolve(app, check, facts)
-    override, choice = app.overrides.get(check.device, ""), chosen(app, check, facts)
-    stored = {
-        "stored choice": choice.channel.name if choice else "",
-        "plugin keeps its choice": check.plugin.keeps_choice,
-    }
-    default = {"defaultChannel": check.default_channel, "may be on it": own_default(app, check) is not None}
-    public = app.public.get(check.platform)
-    voices = (
-        ("override", [("channel_override", {"override": override})]),
-        ("stored choice", [("channel_stored_choice", stored)]),
-        ("segment", list(_segments_seen(app, check, facts))),
-        ("defaultChannel", [("channel_default", default)]),
-        (
-            "public",
-            [("channel_public", {"platform": check.platform.value, "public": public.channel.name if public else ""})],
+    """Every source of a channel up to the one that decides."""
+    decided = resolve(app, check, facts).source
+    choice, public = chosen(app, check, facts), app.public.get(check.platform)
+    stored = {"stored_choice": choice.channel.name if choice else "", "plugin_keeps_choice": check.plugin.keeps_choice}
+    default = {"default_channel": check.default_channel, "may_be_on_it": own_default(app, check) is not None}
+    sources: dict[ChannelSource, tuple[StepName, list[Inputs]]] = {
+        ChannelSource.OVERRIDE: (StepName.OVERRIDE, [{"override": app.overrides.get(check.device, "")}]),
+        ChannelSource.STORED_CHOICE: (StepName.STORED_CHOICE, [stored]),
+        ChannelSource.SEGMENT: (StepName.SEGMENT, list(_segments_seen(app, check, facts))),
+        ChannelSource.DEFAULT_CHANNEL: (StepName.DEFAULT_CHANNEL, [default]),
+        ChannelSource.PUBLIC: (
+            StepName.PUBLIC,
+            [{"platform": check.platform.value, "public": public.channel.name if public else ""}],
         ),
-    )
-    for voice, said in voices:
-        for rule, saw in said[:-1]:
-            yield ExplainedStep(rule, saw, PASS)
-        for rule, saw in said[-1:]:
-            yield ExplainedStep(rule, saw, DECIDES if voice == decided else PASS)
-        if voice == decided:
+    }
+    for source, (name, seen) in sources.items():
+        for saw in seen[:-1]:
+            yield _step(name, saw, _PASSES)
+        for saw in seen[-1:]:
+            yield _step(name, saw, _DECIDES if source is decided else _PASSES)
+        if source is decided:
             return
 
 
-def _segments_seen(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Iterator[tuple[str, Inputs]]:
-    """The segments that lead to a channel, in their order, up to the first that matches."""
+def _segments_seen(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Iterator[Inputs]:
+    """The segments that lead to a channel, in order, up to the first that matches."""
     for at, segment in enumerate(app.leading.segments if app.leading else ()):
         _, predicate = app.segments[segment.name]
         matches = predicate(check, facts)
-        seen = {
+        yield {
             "segment": segment.name,
             "where": segment.where,
             "channel": segment.channel,
             "matches": matches,
-            "yields to defaultChannel": matches and yields(app, at, check),
+            "yields_to_default_channel": matches and yields(app, at, check),
         }
-        yield "channel_segment", seen
         if matches:
             return
 
@@ -150,38 +168,37 @@ def _segments_seen(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> 
 def _bundle_steps(
     compiled: CompiledChannel, picked: _Picked, check: UpdateCheck, facts: DeviceFacts, moment: Moment
 ) -> Iterator[ExplainedStep]:
-    """Which of the channel's bundles the device is pointed at, and why."""
-    channel = compiled.channel
+    """Which of the channel's targets the device gets, and why."""
+    channel, (pick_, around) = compiled.channel, picked
     good = last_good_here(compiled, check, facts)
     withdrawn = {
         "bundle": channel.bundle or "",
         "withdrawn": compiled.withdrawn,
-        "last good": good.version if good else "",
-        "failed here": [route.version for route in compiled.earlier if not works(route, check, facts)],
+        "last_good": good.version if good else "",
+        "failed_here": [target.version for target in compiled.earlier if not works(target, check, facts)],
     }
-    yield ExplainedStep(HoldReason.WITHDRAWN.code, withdrawn, DECIDES if picked.held is HoldReason.WITHDRAWN else PASS)
+    yield _step(HoldReason.WITHDRAWN, withdrawn, _DECIDES if pick_.held is HoldReason.WITHDRAWN else _PASSES)
     takes = compiled.experiment is not None and compiled.experiment.takes(check, facts)
     if compiled.experiment is not None:
         yield _experiment_step(compiled.experiment, takes, check)
     if compiled.rollout is not None and not takes:
         yield _rollout_step(compiled.rollout, check, facts, moment)
-    nothing = picked.route is None
-    yield ExplainedStep("channel_offers_nothing", {"bundle": channel.bundle or ""}, STOP if nothing else PASS)
-    if nothing:
+    yield _step(StepName.NOTHING_OFFERED, {"bundle": channel.bundle or ""}, _PASSES if pick_.target else _STOPS)
+    if pick_.target is None:
         return
-    seen_withheld = {
-        "failed on this device": picked.failed or picked.held is HoldReason.WITHHELD,
+    withheld = pick_.held is HoldReason.WITHHELD
+    fall_back = {
+        "failed_on_device": pick_.failed or withheld,
         "failures": _failures_seen(compiled, facts),
-        "runs what was withdrawn or taken back": leaves(compiled, check),
-        "a rule keeps it from what it would get": picked.around,
-        "bundle": name_of(picked.route) if picked.route else "",
+        "runs_withdrawn_or_taken_back": leaves(compiled, check),
+        "blocked_by_rule": around,
+        "bundle": name_of(pick_.target),
     }
-    before = picked.around or picked.held is HoldReason.WITHHELD
-    yield ExplainedStep("what_comes_before", seen_withheld, DECIDES if before else PASS)
+    yield _step(StepName.FALL_BACK, fall_back, _DECIDES if around or withheld else _PASSES)
 
 
 def _failures_seen(compiled: CompiledChannel, facts: DeviceFacts) -> Inputs:
-    """What failed on the device of all that the channel can offer, and until when it is withheld, where it is."""
+    """What failed on the device of all that the channel can offer, by version; `until` when it is withheld."""
     versions = {name_hash(offer.bundle.version): offer.bundle.version for offer in compiled.offers()}
     return {
         versions[each.bundle]: {"cause": each.cause.word, "attempts": each.attempts}
@@ -191,96 +208,96 @@ def _failures_seen(compiled: CompiledChannel, facts: DeviceFacts) -> Inputs:
     }
 
 
-def _experiment_step(routed: ExperimentRoutes, takes: bool, check: UpdateCheck) -> ExplainedStep:
-    arm = routed.arm_of(check) if takes else None
+def _experiment_step(running: ExperimentTargets, takes: bool, check: UpdateCheck) -> ExplainedStep:
+    arm = running.arm_of(check) if takes else None
     seen = {
-        "experiment": routed.experiment.name,
-        "segment": routed.experiment.segment or "",
-        "bucket": bucket_of(routed.salt, check.device),
+        "experiment": running.experiment.name,
+        "segment": running.experiment.segment or "",
+        "bucket": bucket_of(running.salt, check.device),
         "arm": arm.offer.arm if arm and arm.offer else "",
         "bundle": arm.version if arm else "",
     }
-    return ExplainedStep("experiment", seen, DECIDES if takes else PASS)
+    return _step(StepName.EXPERIMENT, seen, _DECIDES if takes else _PASSES)
 
 
-def _rollout_step(routed: RolloutRoute, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> ExplainedStep:
-    rollout = routed.rollout
-    held = routed.holds_back(check, facts, moment.proven)
+def _rollout_step(running: RolloutTarget, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> ExplainedStep:
+    rollout = running.rollout
+    held = running.holds_back(check, facts, moment.proven)
+    names, predicates = (*rollout.segments, *rollout.first), (*running.only, *running.first)
     seen = {
         "bundle": rollout.bundle,
         "phase": rollout.phase.value,
         "share": format_share(share_at(rollout, moment.proven)),
-        "bucket": bucket_of(routed.salt, check.device),
-        "control group": f"{rollout.hold_out_group} {format_share(rollout.hold_out)}" if rollout.hold_out else "",
-        "runs it already": check.version_name == rollout.bundle,
-        "segments": {
-            name: predicate(check, facts)
-            for name, predicate in zip((*rollout.segments, *rollout.first), (*routed.only, *routed.first), strict=True)
-        },
+        "bucket": bucket_of(running.salt, check.device),
+        "control_group": f"{rollout.hold_out_group} {format_share(rollout.hold_out)}" if rollout.hold_out else "",
+        "runs_it_already": check.version_name == rollout.bundle,
+        "segments": {name: matches(check, facts) for name, matches in zip(names, predicates, strict=True)},
         "time": moment.proven,
     }
-    return ExplainedStep(held.code if held else "rollout", seen, PASS if held else DECIDES)
+    return _step(held or StepName.ROLLOUT, seen, _PASSES if held else _DECIDES)
 
 
 def _rule_steps(
-    compiled: CompiledChannel, picked: _Picked, route: Route, check: UpdateCheck, assigned: bool, moment: Moment
+    compiled: CompiledChannel, picked: Pick, target: Target, check: UpdateCheck, assigned: bool, moment: Moment
 ) -> Iterator[ExplainedStep]:
-    keys = (_rule_step(rule, check, route, assigned) for rule in KEY_RULES)
-    # Steps of the node's own faults are shown only while there are any.
-    faults = [rule for rule in NODE_RULES if rule.can_fire(route.target)]
-    rules = (_rule_step(rule, check, route, assigned) for rule in (*CHANNEL_RULES, *faults))
-    own = (_up_to_date_step(route, check, picked.held), _failed_step(route, picked))
-    return chain(keys, own, rules, _last_steps(compiled, route, picked, check, moment))
+    keys = (_rule_step(rule, check, target, assigned) for rule in KEY_RULES)
+    # Steps for the node's own faults are shown only while it has any.
+    faults = [rule for rule in NODE_RULES if rule.can_fire(target.candidate)]
+    rules = (_rule_step(rule, check, target, assigned) for rule in (*CHANNEL_RULES, *faults))
+    own = (_up_to_date_step(target, check, picked.held), _failed_step(target, picked))
+    return chain(keys, own, rules, _last_steps(compiled, target, picked, check, moment))
 
 
-def _up_to_date_step(route: Route, check: UpdateCheck, held: HoldReason | None) -> ExplainedStep:
-    seen = {"runs": check.version_name, "offered": name_of(route), "held": held.code if held else ""}
-    return ExplainedStep("no_new_version_available", seen, STOP if check.version_name == route.version else PASS)
+def _up_to_date_step(target: Target, check: UpdateCheck, held: HoldReason | None) -> ExplainedStep:
+    seen = {"runs": check.version_name, "offered": name_of(target), "held": held.code if held else ""}
+    return _step(StepName.UP_TO_DATE, seen, _STOPS if check.version_name == target.version else _PASSES)
 
 
-def _failed_step(route: Route, picked: _Picked) -> ExplainedStep:
-    seen = {"bundle": name_of(route), "failed on this device": picked.failed}
+def _failed_step(target: Target, picked: Pick) -> ExplainedStep:
+    seen = {"bundle": name_of(target), "failed_on_device": picked.failed}
     if picked.failed:
-        seen |= {"there is one before it": False}
-    return ExplainedStep(Reason.WITHHELD.code, seen, STOP if picked.failed else PASS)
+        seen |= {"has_earlier": False}
+    return _step(Reason.WITHHELD, seen, _STOPS if picked.failed else _PASSES)
 
 
-def _rule_step(rule: Rule, check: UpdateCheck, route: Route, assigned: bool) -> ExplainedStep:
-    if not rule.can_fire(route.target):
-        return ExplainedStep(rule.reason.code, {}, NOT_HERE)
-    stops = rule.blocks(check, route.target, assigned)
-    return ExplainedStep(rule.reason.code, rule.sees(check, route.target, assigned), STOP if stops else PASS)
+def _rule_step(rule: Rule, check: UpdateCheck, target: Target, assigned: bool) -> ExplainedStep:
+    if not rule.can_fire(target.candidate):
+        return _step(rule.reason, {}, _NOT_HERE)
+    stops = rule.blocks(check, target.candidate, assigned)
+    return _step(rule.reason, rule.inputs(check, target.candidate, assigned), _STOPS if stops else _PASSES)
 
 
 def _last_steps(
-    compiled: CompiledChannel, route: Route, picked: _Picked, check: UpdateCheck, moment: Moment
+    compiled: CompiledChannel, target: Target, picked: Pick, check: UpdateCheck, moment: Moment
 ) -> Iterator[ExplainedStep]:
-    back = picked.back or route.offer is None
-    if route.offer is None:
+    if target.offer is None:
         on_it, can = check.version_name == check.version_build, check.plugin.reverts_to_builtin
-        seen: Inputs = {"runs": check.version_name, "native": check.version_build, "plugin can revert": can}
-        yield ExplainedStep(BUILTIN, seen, STOP if on_it or not can else PASS)
+        seen = {"runs": check.version_name, "native": check.version_build, "plugin_can_revert": can}
+        yield _step(StepName.BUILTIN, seen, _STOPS if on_it or not can else _PASSES)
+    yield _window_step(compiled, check, moment, back=picked.back or target.offer is None)
+    yield _spread_step(compiled, target, check, moment)
+    last = {"bundle": name_of(target), "runs": check.version_name}
+    yield _step(StepName.OFFER if target.offer else StepName.REVERT, last, _STOPS)
+
+
+def _window_step(compiled: CompiledChannel, check: UpdateCheck, moment: Moment, *, back: bool) -> ExplainedStep:
     schedule = compiled.schedule
     if schedule is None:
-        yield ExplainedStep(Reason.OUTSIDE_WINDOW.code, {}, NOT_HERE)
-    else:
-        seen = {
-            "windows": list(compiled.channel.windows),
-            "open": schedule.is_open(moment.now),
-            "opens at": schedule.opens_at(moment.now),
-            "way back": is_way_back(compiled, check, back=back),
-            "rollback passes": compiled.channel.rollback_passes,
-            "time": moment.now,
-        }
-        yield ExplainedStep(
-            Reason.OUTSIDE_WINDOW.code, seen, PASS if is_open(compiled, check, moment, back=back) else STOP
-        )
-    if not is_spread(compiled, route):
-        yield ExplainedStep(Reason.SPREAD.code, {}, NOT_HERE)
-    else:
-        opens = compiled.opens_for(check)
-        seen = {"spread seconds": compiled.channel.spread_seconds, "opens at": opens, "time": moment.proven}
-        yield ExplainedStep(Reason.SPREAD.code, seen, STOP if moment.proven < opens else PASS)
-    yield ExplainedStep(
-        "offer" if route.offer else "revert_to_builtin", {"bundle": name_of(route), "runs": check.version_name}, STOP
-    )
+        return _step(Reason.OUTSIDE_WINDOW, {}, _NOT_HERE)
+    seen = {
+        "windows": list(compiled.channel.windows),
+        "open": schedule.is_open(moment.now),
+        "opens_at": schedule.opens_at(moment.now),
+        "way_back": is_way_back(compiled, check, back=back),
+        "rollback_passes": compiled.channel.rollback_passes,
+        "time": moment.now,
+    }
+    return _step(Reason.OUTSIDE_WINDOW, seen, _PASSES if is_open(compiled, check, moment, back=back) else _STOPS)
+
+
+def _spread_step(compiled: CompiledChannel, target: Target, check: UpdateCheck, moment: Moment) -> ExplainedStep:
+    if not is_spread(compiled, target):
+        return _step(Reason.SPREAD, {}, _NOT_HERE)
+    opens = compiled.opens_for(check)
+    seen = {"spread_seconds": compiled.channel.spread_seconds, "opens_at": opens, "time": moment.proven}
+    return _step(Reason.SPREAD, seen, _STOPS if moment.proven < opens else _PASSES)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from edge.domain.buckets import bucket_of
 from edge.domain.decision.decide import decide, resolve
 from edge.domain.decision.outcomes import Offer, RevertToBuiltin
+from edge.domain.decision.pick import block_of, pick
 from edge.domain.decision.snapshot import AppSnapshot
-from edge.domain.decision.targets import CompiledChannel, block_of, pick
+from edge.domain.decision.targets import CompiledChannel
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import ChannelName, DeviceId, Rollout, UpdateCheck
 from edge.domain.schedule.rollout import Moment
@@ -57,7 +58,7 @@ def preview_rollout(
     preview = RolloutPreview([StepPreview(share) for share in rollout.steps])
     courses: Counter[tuple[int, str, str]] = Counter()
     for check, facts in devices:
-        found, _, _ = resolve(app, check, facts)
+        found = resolve(app, check, facts).channel
         if found is None or found.channel.name != channel:
             preview.elsewhere += 1
             continue
@@ -96,15 +97,15 @@ def _outcome(app: AppSnapshot, channel: ChannelName, check: UpdateCheck, facts: 
         return OFFERED
     if compiled.experiment is not None and compiled.experiment.takes(check, facts):
         return EXPERIMENT
-    route, _, held, _ = pick(compiled, check, facts, moment)
-    if held is not None:
-        return held.code
+    picked = pick(compiled, check, facts, moment)
+    if picked.held is not None:
+        return picked.held.code
     if check.version_name == bundle:
         return HAS_IT
-    if route is None or not isinstance(decision, Offer | RevertToBuiltin):
+    if picked.target is None or not isinstance(decision, Offer | RevertToBuiltin):
         return decision.code
-    _, assigned, _ = resolve(app, check, facts)  # what it gets is a way around the rule that blocks the rollout's
-    block = block_of(route, check, assigned)
+    # What it gets is a way around the rule that blocks the rollout's bundle.
+    block = block_of(picked.target, check, resolve(app, check, facts).assigned)
     return block.reason.code if block is not None else decision.code
 
 

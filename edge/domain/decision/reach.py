@@ -30,7 +30,7 @@ def count_reach(
 ) -> Reach:
     reach = Reach()
     for check, facts in devices:
-        found, _, _ = resolve(app, check, facts)
+        found = resolve(app, check, facts).channel
         if found is None or found.channel.name != channel:
             reach.elsewhere += 1
         else:

@@ -283,7 +283,7 @@ def test_explain_ends_with_why_the_device_did_not_update(node, app):
     assert lines[1].strip().startswith("what was not given is from the device's report of 20")
     steps = [line for line in lines if line[:1].isdigit()]
     assert any(line.split()[1:3] == ["channel_public", "decides"] for line in steps)
-    assert any("rules" in line and "not on this channel" in line and "key_id_mismatch" in line for line in steps)
+    assert any("rules" in line and "not_on_this_channel" in line and "key_id_mismatch" in line for line in steps)
     assert lines[-2] == (
         "decision  up_to_date; channel=stable; "
         "rollout_share_not_reached: The rollout's share does not reach the device yet"

@@ -193,7 +193,7 @@ def test_yes_to_a_choice_means_that_the_next_check_follows_it(request, override,
         case _:
             return
     check, facts = the_next_check(request, request.default_channel, chosen)
-    resolved, _, _ = resolve(world, check, facts)
+    resolved = resolve(world, check, facts).channel
     assert resolved is not None and resolved.channel.name == request.channel
     assert resolved.channel.serves(request.platform)
 

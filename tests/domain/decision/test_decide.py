@@ -338,7 +338,7 @@ def test_the_rules_left_out_of_a_channel_never_fire_on_it(check, settings, bundl
     kept = {rule.reason for rule in (*compiled.key_rules, *compiled.rules)}
     left_out = [rule for rule in (*KEY_RULES, *CHANNEL_RULES) if rule.reason not in kept]
     can_fire = [
-        rule for rule in left_out if rule.blocks(check, compiled.target, False) and rule.can_fire(compiled.target)
+        rule for rule in left_out if rule.blocks(check, compiled.candidate, False) and rule.can_fire(compiled.candidate)
     ]
     assert not can_fire
 

@@ -97,7 +97,8 @@ def test_nobody_is_left_on_a_withdrawn_bundle_that_an_earlier_one_can_replace(co
     history = a_history(commands)
     state, snapshot = history.state, a_view(history.state)
     for check, facts, moment in asked(history, questions):
-        compiled, assigned, _ = resolve(snapshot, check, facts)
+        resolved = resolve(snapshot, check, facts)
+        compiled, assigned = resolved.channel, resolved.assigned
         known = state.bundles.get(check.version_name) or state.retired.get(check.version_name)
         if compiled is None or known is None or not known.withdrawn or check.version_name == check.version_build:
             continue
@@ -105,15 +106,15 @@ def test_nobody_is_left_on_a_withdrawn_bundle_that_an_earlier_one_can_replace(co
         if isinstance(decision, Offer | RevertToBuiltin) or decision.code in NOT_YET:
             continue
         ways = [
-            route
-            for route in compiled.earlier
-            if name_hash(route.version) not in withheld(facts)
-            and route.target.runs_on(check.native)
-            and route.target.version >= check.native
+            target
+            for target in compiled.earlier
+            if name_hash(target.version) not in withheld(facts)
+            and target.candidate.runs_on(check.native)
+            and target.candidate.version >= check.native
         ]
         ways += [compiled.builtin] if check.plugin.reverts_to_builtin else []
         assert all(
-            any(rule.blocks(check, way.target, assigned) for rule in (*way.key_rules, *way.rules)) for way in ways
+            any(rule.blocks(check, way.candidate, assigned) for rule in (*way.key_rules, *way.rules)) for way in ways
         )
 
 
@@ -123,7 +124,7 @@ def test_no_failure_moves_a_device_back_from_a_good_bundle(commands, questions):
     history = a_history(commands)
     state, snapshot = history.state, a_view(history.state)
     for check, facts, moment in asked(history, questions):
-        compiled, _, _ = resolve(snapshot, check, facts)
+        compiled = resolve(snapshot, check, facts).channel
         if compiled is None or compiled.withdrawn or check.version_name in compiled.left:
             continue
         decision = decide(snapshot, check, moment, facts)

@@ -19,7 +19,7 @@ from edge.domain.changes.commands import (
     StartRollout,
 )
 from edge.domain.decision.decide import decide
-from edge.domain.decision.targets import RolloutRoute
+from edge.domain.decision.targets import RolloutTarget
 from edge.domain.facts import NO_FACTS
 from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import WHOLE_SHARE
@@ -83,20 +83,20 @@ def test_arms_get_their_weights(weights):
         assert abs(offered[f"colours/{arm.name}"] - expected) < 3.5 * spread
 
 
-def a_rollout(steps: tuple[int, ...], **more) -> RolloutRoute:
+def a_rollout(steps: tuple[int, ...], **more) -> RolloutTarget:
     started = StartRollout(channel="production", bundle="1.0.2", steps=steps, every_seconds=3_600, **more)
-    routed = a_snapshot(a_channel(started)).channels["production"].rollout
-    assert routed is not None
-    return routed
+    running = a_snapshot(a_channel(started)).channels["production"].rollout
+    assert running is not None
+    return running
 
 
-def who_is_in(routed: RolloutRoute, now: float, devices=DEVICES) -> set[str]:
-    return {device for device in devices if routed.holds_back(a_check(device=device), NO_FACTS, now) is None}
+def who_is_in(running: RolloutTarget, now: float, devices=DEVICES) -> set[str]:
+    return {device for device in devices if running.holds_back(a_check(device=device), NO_FACTS, now) is None}
 
 
 def test_who_is_in_stays_in_as_the_share_grows():
-    routed = a_rollout((1, 2, 100, 1_000, 5_000, 50_000, 99_999, 100_000))
-    groups = [who_is_in(routed, NOW + 3_600 * step, DEVICES[:4_000]) for step in range(8)]
+    running = a_rollout((1, 2, 100, 1_000, 5_000, 50_000, 99_999, 100_000))
+    groups = [who_is_in(running, NOW + 3_600 * step, DEVICES[:4_000]) for step in range(8)]
     assert all(before <= after for before, after in pairwise(groups))
     assert len(groups[-1]) == 4_000
     assert [len(group) for group in groups[3:6]] == [pytest.approx(size, rel=0.3) for size in (40, 200, 2_000)]
@@ -104,10 +104,10 @@ def test_who_is_in_stays_in_as_the_share_grows():
 
 @pytest.mark.parametrize("device", DEVICES[:20])
 def test_a_step_of_a_thousandth_of_a_percent_lets_the_device_of_one_bucket_in(device):
-    routed = a_rollout((1, 2))
-    bucket = bucket_of(routed.salt, device)
+    running = a_rollout((1, 2))
+    bucket = bucket_of(running.salt, device)
     for share, is_in in ((bucket, False), (bucket + 1, True)):
-        at_share = replace(routed, rollout=replace(routed.rollout, steps=(share,)))
+        at_share = replace(running, rollout=replace(running.rollout, steps=(share,)))
         assert (device in who_is_in(at_share, NOW, [device])) is is_in
 
 

@@ -11,8 +11,8 @@ from edge.node.delivery.send import Patience
 from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.http.channel_routes import add_channel_routes
 from edge.node.http.device_routes import (
-    READINESS,
     SERVICE,
+    READINESS,
     Readiness,
     handle_greeting,
     handle_readyz,
@@ -21,18 +21,13 @@ from edge.node.http.device_routes import (
     peer_of,
 )
 from edge.node.http.peer import BEGUN
+from edge.node.http.refusals import refusal, refuse, refuse_malformed
+from edge.node.service.common_answers import CORS_HEADERS, UNKNOWN_ERROR
 from edge.node.service.device_service import DeviceService
 from edge.node.service.overload import RETRY_AFTER_SECONDS
-from edge.node.service.refusals import refusal, refuse, refuse_malformed
 
 PREFLIGHT_SECONDS = 86_400  # browsers keep a preflight's answer at most this long
 
-# The device routes carry no cookies and no credentials, so any origin may read what any device may: Electron and
-# web clients come from `file://`, `capacitor://localhost` and every origin in between.
-CORS_HEADERS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "ETag, Content-Range, Accept-Ranges, Retry-After",
-}
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Content-Type, Range, If-Range, If-Match, If-None-Match",
@@ -44,9 +39,7 @@ log = logging.getLogger("edge.devices")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build_device_app(
-    service: DeviceService, files: OpenFiles, readiness: Readiness, patience: Patience
-) -> web.Application:
+def build_device_app(service: DeviceService, files: OpenFiles, readiness: Readiness, patience: Patience) -> web.Application:
     app = web.Application(middlewares=[answer_errors, count_requests])
     app[SERVICE] = service
     app[READINESS] = readiness
@@ -110,7 +103,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return refuse_malformed()  # a client that leaves is not an error; nobody reads this
     except Exception:
         log.exception("bug while answering %s %s", request.method, request.path)
-        return web.json_response({"error": "unknown_error", "message": "Unknown error", "moreInfo": {}}, status=500)
+        return web.json_response(UNKNOWN_ERROR, status=500)
 
 
 async def _add_cors(request: web.Request, response: web.StreamResponse) -> None:

@@ -21,7 +21,8 @@ from edge.node.delivery.lost_blobs import RETRY_AFTER_SECONDS, LostBlobs
 from edge.node.delivery.plan import CONTENT_TYPES, TRANSIENT, Asked, Blob, Plan, plan_delivery
 from edge.node.delivery.send import DEFAULT_PATIENCE, Patience, Stalled, cut, send_file
 from edge.node.http.peer import ASKED_APP
-from edge.node.service.refusals import refusal
+from edge.node.http.refusals import refusal
+from edge.node.service.common_answers import refusal_document
 from edge.wire.plugins import ZipEnd
 
 
@@ -74,8 +75,7 @@ async def handle_bundle(
 
 
 async def handle_unknown(request: web.Request) -> web.Response:
-    error = {"error": "not_found", "message": "Not found"}
-    return web.json_response(error, status=404, headers={"Cache-Control": TRANSIENT})
+    return web.json_response(refusal_document(404), status=404, headers={"Cache-Control": TRANSIENT})
 
 
 def _refuse_lost(request: web.Request, lost: LostBlobs, failed: Failed) -> web.Response:

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from edge.node.http.peer import ASKED_APP, BEGUN, peer_behind
+from edge.node.http.refusals import refuse, refuse_malformed
 from edge.node.observing.access_log import METHOD_LIMIT, Line
 from edge.node.observing.traffic import ROUTES, Traffic, route_of
 from edge.node.service.addresses import plain_address
@@ -27,7 +28,6 @@ from edge.node.service.admission import (
     LINGER_SECONDS,
     Connections,
 )
-from edge.node.service.refusals import refuse, refuse_malformed
 
 SPOKEN = frozenset({HttpVersion10, HttpVersion11})
 

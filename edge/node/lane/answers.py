@@ -13,19 +13,15 @@ from edge.node.delivery.files import OpenFile
 from edge.node.delivery.lost_blobs import RETRY_AFTER_SECONDS
 from edge.node.delivery.plan import TRANSIENT, Asked, Blob, plan_delivery
 from edge.node.lane.fetch import Fetch
+from edge.node.service.common_answers import CORS_HEADERS, refusal_body
 from edge.node.service.device_service import Reply
-from edge.node.service.refusals import refusal_body
 
 # Heads of answers with bytes of a file: after a publish every device fetches the same ones. Peers choose the words of a
 # range, so these are 8 MB at the very most.
 PLANS_LIMIT = 1024
 
-CORS = (
-    b"Access-Control-Allow-Origin: *\r\n"
-    b"Access-Control-Expose-Headers: ETag, Content-Range, Accept-Ranges, Retry-After\r\n"
-)
+_CORS = b"".join(f"{name}: {value}\r\n".encode() for name, value in CORS_HEADERS)
 _JSON = b"Content-Type: application/json\r\n"
-
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
@@ -97,7 +93,7 @@ def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, pa
             b"Content-Encoding: gzip\r\n" if packed else b"",
             b"Vary: Accept-Encoding\r\n" if varies else b"",
             _JSON,
-            CORS,
+            _CORS,
             b"Connection: close\r\n" if closes else b"",
             date,
             b"Content-Length: ",
@@ -107,4 +103,4 @@ def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, pa
 
 def _start_of(status: int, headers: Iterable[tuple[str, str]], closes: bool) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
-    return b"".join((_STATUS_LINES[status], lines, CORS, b"Connection: close\r\n" if closes else b""))
+    return b"".join((_STATUS_LINES[status], lines, _CORS, b"Connection: close\r\n" if closes else b""))

@@ -1,0 +1,22 @@
+"""Every refusal of aiohttp's side in the device protocol's one shape."""
+
+from aiohttp import web
+
+from edge.node.service.common_answers import refusal_body
+
+
+def refuse(error: web.HTTPException) -> web.Response:
+    """The answer to `error` in our own words: aiohttp's repeat what the peer sent."""
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    return refusal(error.status, headers)
+
+
+def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=refusal_body(status), content_type="application/json", headers=headers)
+
+
+def refuse_malformed() -> web.Response:
+    """400 for bytes that are not a request. Where the next one would begin is unknown, so the connection ends."""
+    response = refusal(400)
+    response.force_close()
+    return response

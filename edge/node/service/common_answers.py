@@ -1,0 +1,33 @@
+"""What the lane and aiohttp, the two servers of the device port, answer in the same words: CORS and errors. Pure."""
+
+from edge.wire.body import encode_json
+
+# The device routes carry no cookies and no credentials, so any origin may read what any device may: Electron and
+# web clients come from `file://`, `capacitor://localhost` and every origin in between.
+CORS_HEADERS = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "ETag, Content-Range, Accept-Ranges, Retry-After"),
+)
+
+UNKNOWN_ERROR = {"error": "unknown_error", "message": "Unknown error", "moreInfo": {}}  # a bug of ours, status 500
+
+_ERRORS = {
+    400: ("bad_request", "This is not a request that can be read"),
+    404: ("not_found", "Not found"),
+    405: ("method_not_allowed", "Method not allowed"),
+    408: ("request_timeout", "The body did not arrive in time"),
+    413: ("body_too_large", "The body is larger than this route takes"),
+    417: ("expectation_failed", "Expectation failed"),
+    503: ("unavailable", "The node cannot do this now"),
+}
+_OTHER = ("request_refused", "Request refused")
+
+
+def refusal_document(status: int) -> dict[str, str]:
+    """The error's stable code and its message, for a request that reaches no route or that a route refuses."""
+    code, message = _ERRORS.get(status, _OTHER)
+    return {"error": code, "message": message}
+
+
+def refusal_body(status: int) -> bytes:
+    return encode_json(refusal_document(status))

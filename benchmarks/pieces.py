@@ -37,7 +37,7 @@ from edge.domain.model import AppId
 from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.lane.connection import Lane
-from edge.node.lane.registry import LaneShared
+from edge.node.lane.context import LaneContext
 from edge.node.lane.requests import END_OF_HEAD, KnownHeads
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.service.admission import Connections
@@ -82,7 +82,7 @@ async def _measure(service: DeviceService, rounds: int, passes: int) -> Table:
     bodies = [request.partition(END_OF_HEAD)[2] for request in requests]
     snapshot = service.current.snapshot(AppId(APP))
     assert snapshot is not None
-    shared = LaneShared(service, OpenFiles(), Connections(0, Proxies()), DEFAULT_PATIENCE, _no_fallback)
+    shared = LaneContext(service, OpenFiles(), Connections(0, Proxies()), DEFAULT_PATIENCE, _no_fallback)
     checks = [parse_update_check(body, apps=service.current.apps) for body in bodies]
     lane, unknown, plain = _lane(shared), KnownHeads(), msgspec.json.Decoder()
 
@@ -134,7 +134,7 @@ def _nothing(given: object) -> None:
     pass
 
 
-def _lane(shared: LaneShared) -> Lane:
+def _lane(shared: LaneContext) -> Lane:
     lane = Lane(shared)
     lane.connection_made(cast(asyncio.Transport, Sink()))
     return lane

@@ -17,7 +17,7 @@ from edge.domain.facts import DAY_SECONDS, NO_FACTS, DeviceFacts, mark_of
 from edge.domain.model import AppState, ChannelName, UpdateCheck
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Chose, FactChange, Offered, change_facts
-from edge.node.delivery.plan import CONTENT_TYPES, Asked, Blob, plan_delivery
+from edge.node.delivery.plan import CONTENT_TYPES, Blob, DeliveryRequest, plan_delivery
 from edge.node.service.common_answers import refusal_body
 from edge.node.service.peers import Peer
 from edge.node.service.rate_limits import ChannelLimits
@@ -147,7 +147,9 @@ class PureNode:
         content = blobs()[match[3]]
         words = (headers.get(name) for name in CONDITIONS)
         end = next((each for each in ZipEnd if each.value == query.get("end")), ZipEnd.REFUSE)
-        plan = plan_delivery(Blob(match[2], match[3], len(content), MODIFIED), Asked(request.method, *words, end))
+        plan = plan_delivery(
+            Blob(match[2], match[3], len(content), MODIFIED), DeliveryRequest(request.method, *words, end)
+        )
         answered = {name.lower(): value for name, value in plan.headers}
         return Answer(plan.status, answered, content[plan.offset : plan.offset + plan.length])
 

@@ -1,1 +1,1 @@
-"""How the bytes of a bundle travel: what to send, from which file, without copying it."""
+"""Delivering the bytes of a bundle: what to send, from which file, without copying it."""

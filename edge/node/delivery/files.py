@@ -1,7 +1,7 @@
-"""Read-only descriptors of blobs, kept open between requests: an `open` per range request costs a thread hop.
+"""Read-only descriptors of blobs, kept open between requests: opening per range request costs a thread hop.
 
-A descriptor is lent out; it is closed only when nobody holds it. What is open may be read although its name was
-removed meanwhile: blobs never change. Misses open the file off the loop; everything else happens on it.
+A descriptor is closed once it has left the cache and nobody holds it. An open blob stays readable after its name
+is removed, which is right: blobs never change. Files are opened in a thread; everything else runs on the loop.
 """
 
 import asyncio
@@ -12,11 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-OPEN_FILES_LIMIT = 256  # kept while idle; a quarter of the descriptors a process usually gets, the rest is connections
+OPEN_FILES_LIMIT = 256  # idle ones kept: a quarter of the usual descriptor limit, so connections get the rest
 
 
 class OpenFile:
-    """`modified` in seconds since the epoch."""
+    """A descriptor and what it is of: size in bytes, `modified` in seconds since the epoch.
+
+    Whoever keeps it across an await calls `acquire` first and `release` after.
+    """
 
     __slots__ = ("_cached", "_holders", "bytes", "fd", "modified")
 
@@ -27,14 +30,15 @@ class OpenFile:
         self._holders = 0
         self._cached = True
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         self._holders += 1
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         self._holders -= 1
         self._close_if_unused()
 
     def evict(self) -> None:
+        """Close the descriptor now, or on the last `release`."""
         self._cached = False
         self._close_if_unused()
 
@@ -44,7 +48,7 @@ class OpenFile:
 
 
 class OpenFiles:
-    """At most `limit` idle descriptors, the least recently used closed first. Files in use may add to that."""
+    """Keeps at most `limit` descriptors, closing the least recently used first; files in use may exceed it."""
 
     def __init__(self, limit: int = OPEN_FILES_LIMIT) -> None:
         self._limit = limit
@@ -52,8 +56,8 @@ class OpenFiles:
         self._opening: dict[str, asyncio.Task[bool]] = {}
         self._closed = False
 
-    def held(self, name: str) -> OpenFile | None:
-        """The file of that name where it is open; to be used at once, or taken."""
+    def get(self, name: str) -> OpenFile | None:
+        """The file if it is open already; the caller uses it before its next await, or acquires it."""
         file = self._files.get(name)
         if file is not None:
             self._files.move_to_end(name)
@@ -61,33 +65,31 @@ class OpenFiles:
 
     @asynccontextmanager
     async def lend(self, name: str, path: Path) -> AsyncIterator[OpenFile | None]:
-        """The open file, for as long as the block runs; None when there is no such regular file. A name stands for one
-        content, a digest.
-        """
+        """The open file, held while the block runs; None if `path` is not a regular file. `name` is the digest."""
         file = await self._find(name, path)
         if file is None:
             yield None
             return
-        file.take()
+        file.acquire()
         try:
             yield file
         finally:
-            file.give_back()
+            file.release()
 
     async def close(self) -> None:
-        """Close what nobody holds now, and the rest as it is given back."""
+        """Close idle files now, and files in use when they are released."""
         self._closed = True
         await asyncio.gather(*self._opening.values(), return_exceptions=True)
-        self._keep(0)
+        self._shrink_to(0)
 
     async def _find(self, name: str, path: Path) -> OpenFile | None:
-        while (file := self.held(name)) is None:
-            if self._closed or not await self._opened(name, path):
+        while (file := self.get(name)) is None:
+            if self._closed or not await self._ensure_open(name, path):
                 return None
         return file
 
-    async def _opened(self, name: str, path: Path) -> bool:
-        """One opening for all who ask at once. Shielded: a cancelled request must not lose what a thread brings."""
+    async def _ensure_open(self, name: str, path: Path) -> bool:
+        """Concurrent requests share one opening. Shielded: a cancelled request must not leak the descriptor."""
         opening = self._opening.get(name)
         if opening is None:
             opening = self._opening[name] = asyncio.create_task(self._open(name, path))
@@ -100,10 +102,10 @@ class OpenFiles:
             del self._opening[name]
         if file is not None:
             self._files[name] = file
-            self._keep(0 if self._closed else self._limit)
+            self._shrink_to(0 if self._closed else self._limit)
         return file is not None
 
-    def _keep(self, limit: int) -> None:
+    def _shrink_to(self, limit: int) -> None:
         while len(self._files) > limit:
             _, file = self._files.popitem(last=False)
             file.evict()

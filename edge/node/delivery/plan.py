@@ -1,8 +1,8 @@
-"""What to answer to a request for a bundle's bytes, decided without touching them: RFC 9110 ranges and preconditions.
+"""What to answer to a request for a bundle's bytes: RFC 9110 ranges and preconditions, decided without reading a byte.
 
-An address names its bytes by digest, so they never change: the digest is the strong ETag and the cache may keep an
-answer for ever. How the end of a zip is answered depends on the asking plugin and is part of its address
-(plugin-capabilities §6). Knows no socket, no file and no clock.
+An address names its bytes by digest, so they never change: the digest is the strong ETag, and caches may keep an
+answer as long as they like. Plugin releases disagree on what a range past the end of a zip means, so the address states
+which answer to give (plugin-capabilities §6). Pure: no socket, no file, no clock.
 """
 
 import enum
@@ -14,35 +14,37 @@ from typing import NamedTuple
 from edge.wire.plugins import ZipEnd
 
 IMMUTABLE = "public, max-age=31536000, immutable, no-transform"
-TRANSIENT = "no-store"  # an answer about one range request says nothing about the next
+TRANSIENT = "no-store"  # for an answer to one request that holds for no other
 CONTENT_TYPES = {"zip": "application/zip", "file": "application/octet-stream"}
 
-# More digits than this are past the end of any file (2**63 has 19); int() of thousands of digits is refused by Python.
+# A number with more digits is past the end of any file (2**63 has 19), and Python refuses int() of thousands of them.
 POSITION_DIGITS_LIMIT = 18
 _FAR = 10**POSITION_DIGITS_LIMIT
 
 _RANGE = re.compile(r"bytes=[ \t]*(\d*)-(\d*)[ \t]*", re.ASCII | re.IGNORECASE)
 _TAG = re.compile(r'(W/)?("[^"]*")')
 _TIME = r"(?P<time>\d\d:\d\d:\d\d)"
-_DATES = (  # RFC 9110 5.6.7: the form everybody sends, and the two that a recipient still has to read
+_DATES = (  # RFC 9110 5.6.7: the preferred form, and the two obsolete ones that a recipient must accept
     re.compile(rf"[A-Z][a-z]{{2}}, (?P<day>\d\d) (?P<month>[A-Z][a-z]{{2}}) (?P<year>\d{{4}}) {_TIME} GMT", re.ASCII),
     re.compile(rf"[A-Z][a-z]{{5,8}}, (?P<day>\d\d)-(?P<month>[A-Z][a-z]{{2}})-(?P<year>\d\d) {_TIME} GMT", re.ASCII),
     re.compile(rf"[A-Z][a-z]{{2}} (?P<month>[A-Z][a-z]{{2}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})", re.ASCII),
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-Header = tuple[str, str]
+HeaderField = tuple[str, str]
 
 
 class Blob(NamedTuple):
+    """One stored file, by its digest."""
+
     kind: str  # a key of CONTENT_TYPES
     digest: str
     bytes: int
     modified: float  # seconds since the epoch
 
 
-class Asked(NamedTuple):
-    """The request's words, as they came; several header lines of one name joined by a comma."""
+class DeliveryRequest(NamedTuple):
+    """The header values that decide the answer, unparsed; several lines of one header are joined by ", "."""
 
     method: str = "GET"  # or HEAD
     range: str | None = None
@@ -51,59 +53,63 @@ class Asked(NamedTuple):
     if_modified_since: str | None = None
     if_match: str | None = None
     if_unmodified_since: str | None = None
-    end: ZipEnd = ZipEnd.REFUSE  # from the address
+    end: ZipEnd = ZipEnd.REFUSE  # from the query of the address
 
 
 class Plan(NamedTuple):
+    """Everything about an answer but its bytes, which are the file's from `offset`."""
+
     status: int
-    headers: tuple[Header, ...]
+    headers: tuple[HeaderField, ...]
     offset: int = 0
     length: int = 0  # bytes of the file to send after the headers; fewer than Content-Length only for HEAD
 
 
 class Span(NamedTuple):
+    """A range of bytes that lies inside the file."""
+
     first: int
     length: int  # at least 1
 
 
 class Missed(enum.Enum):
-    """A range that can be read and holds no byte of this file."""
+    """Why a well-formed range selects no byte of the file."""
 
-    PAST_END = "past_end"  # starts at the end or behind it
-    NO_BYTES = "no_bytes"  # the last zero bytes
+    PAST_END = "past_end"  # starts at or after the end
+    NO_BYTES = "no_bytes"  # a suffix of zero bytes
 
 
-def plan_delivery(blob: Blob, asked: Asked) -> Plan:
-    """The whole answer. Preconditions come before ranges, in the order of RFC 9110 13.2.2."""
-    if not _is_what_was_meant(blob, asked):
-        return Plan(412, _transient(blob))
-    if _has_it_already(blob, asked):
-        return Plan(304, _lasting(blob))
-    if asked.method != "GET":  # RFC 9110 14.2: Range is defined for GET alone
+def plan_delivery(blob: Blob, request: DeliveryRequest) -> Plan:
+    """Evaluate preconditions, then the range, in the order of RFC 9110 13.2.2."""
+    if not _preconditions_hold(blob, request):
+        return Plan(412, _bodyless_headers(blob))
+    if _is_cached(blob, request):
+        return Plan(304, _cacheable_headers(blob))
+    if request.method != "GET":  # RFC 9110 14.2: Range is defined for GET alone
         return _plan_whole(blob)._replace(length=0)
-    if not _continues(blob, asked.if_range):
+    if not _range_applies(blob, request.if_range):
         return _plan_whole(blob)
-    match parse_range(asked.range, blob.bytes):
+    match parse_range(request.range, blob.bytes):
         case None:
             return _plan_whole(blob)
         case Span() as span:
             return _plan_part(blob, span)
         case Missed.PAST_END if blob.kind == "zip":
-            return _plan_zip_end(blob, asked.end)
+            return _plan_zip_end(blob, request.end)
         case _:
             return _plan_refusal(blob)
 
 
 def parse_range(value: str | None, size: int) -> Span | Missed | None:
-    """The one range asked for, cut to the file's `size` in bytes. None: answer as if no range was asked for."""
-    # RFC 9110 14.2: a server may ignore Range; we do for more than one (cost, CVE-2025-62727) and for unread words.
+    """The single range in a Range header, clipped to the file's `size` in bytes; None to answer with the whole file."""
+    # RFC 9110 14.2: a server may ignore Range. We do for several ranges (cost, CVE-2025-62727) and for other units.
     match = _RANGE.fullmatch(value) if value is not None else None
     if match is None:
         return None
     first, last = (_position(digits) for digits in match.groups())
     if first is None:
         return _suffix(last, size)
-    if last is not None and last < first:  # RFC 9110 14.1.1: not a range
+    if last is not None and last < first:  # RFC 9110 14.1.1: invalid
         return None
     if first >= size:
         return Missed.PAST_END
@@ -112,12 +118,12 @@ def parse_range(value: str | None, size: int) -> Span | Missed | None:
 
 
 def parse_http_date(value: str) -> int | None:
-    """Seconds since the epoch for any of the three forms of RFC 9110 5.6.7; None for anything else."""
+    """Seconds since the epoch, from any of the three forms of RFC 9110 5.6.7; None if it is none of them."""
     match = next(filter(None, (form.fullmatch(value.strip()) for form in _DATES)), None)
     if match is None or match["month"] not in _MONTHS:
         return None
     year = int(match["year"])
-    if len(match["year"]) == 2:  # POSIX: 69 is the first year of the last century
+    if len(match["year"]) == 2:  # POSIX: 69 to 99 are in the 20th century
         year += 1900 if year >= 69 else 2000
     hour, minute, second = (int(part) for part in match["time"].split(":"))
     try:
@@ -140,46 +146,46 @@ def _suffix(length: int | None, size: int) -> Span | Missed | None:
     if length == 0:
         return Missed.NO_BYTES
     length = min(length, size)
-    return Span(size - length, length) if length else None  # all of an empty file: no Content-Range can say that
+    return Span(size - length, length) if length else None  # Content-Range cannot express all of an empty file
 
 
-def _is_what_was_meant(blob: Blob, asked: Asked) -> bool:
-    """RFC 9110 13.1.1, a strong comparison, so that a `W/` tag never matches; 13.1.4 where there is no If-Match."""
-    if asked.if_match is not None:
-        wanted = asked.if_match
+def _preconditions_hold(blob: Blob, request: DeliveryRequest) -> bool:
+    """RFC 9110 13.1.1: If-Match compares strongly, so a `W/` tag never matches; 13.1.4 applies without If-Match."""
+    if request.if_match is not None:
+        wanted = request.if_match
         return wanted.strip() == "*" or ("", _etag(blob)) in _TAG.findall(wanted)
-    moment = parse_http_date(asked.if_unmodified_since) if asked.if_unmodified_since is not None else None
+    moment = parse_http_date(request.if_unmodified_since) if request.if_unmodified_since is not None else None
     return moment is None or int(blob.modified) <= moment
 
 
-def _has_it_already(blob: Blob, asked: Asked) -> bool:
-    known = asked.if_none_match
+def _is_cached(blob: Blob, request: DeliveryRequest) -> bool:
+    known = request.if_none_match
     if known is not None:
-        # In a well-formed list a quoted digest is always one whole tag, so looking for it is the weak comparison.
+        # In a well-formed list a quoted digest is always one whole tag, so a substring search compares weakly.
         return known.strip() == "*" or _etag(blob) in known
-    since = parse_http_date(asked.if_modified_since) if asked.if_modified_since is not None else None
+    since = parse_http_date(request.if_modified_since) if request.if_modified_since is not None else None
     return since is not None and int(blob.modified) <= since
 
 
-def _continues(blob: Blob, if_range: str | None) -> bool:
-    """RFC 9110 13.1.5: a strong match or exactly our date, else the whole file. A `W/` tag never matches."""
+def _range_applies(blob: Blob, if_range: str | None) -> bool:
+    """RFC 9110 13.1.5: If-Range needs a strong match or exactly our date, else the whole file is sent."""
     return if_range is None or if_range.strip() in (_etag(blob), _http_date(blob))
 
 
 def _plan_whole(blob: Blob) -> Plan:
-    return Plan(200, (("Content-Length", str(blob.bytes)), *_described(blob)), 0, blob.bytes)
+    return Plan(200, (("Content-Length", str(blob.bytes)), *_file_headers(blob)), 0, blob.bytes)
 
 
 def _plan_part(blob: Blob, span: Span) -> Plan:
     content_range = f"bytes {span.first}-{span.first + span.length - 1}/{blob.bytes}"
-    headers = (("Content-Length", str(span.length)), ("Content-Range", content_range), *_described(blob))
+    headers = (("Content-Length", str(span.length)), ("Content-Range", content_range), *_file_headers(blob))
     return Plan(206, headers, span.first, span.length)
 
 
 def _plan_zip_end(blob: Blob, end: ZipEnd) -> Plan:
     match end:
         case ZipEnd.EMPTY:
-            return Plan(206, (*_nothing(blob), ("Content-Type", CONTENT_TYPES[blob.kind])))
+            return Plan(206, (*_no_range_headers(blob), ("Content-Type", CONTENT_TYPES[blob.kind])))
         case ZipEnd.WHOLE:
             return _plan_whole(blob)
         case ZipEnd.REFUSE:
@@ -187,30 +193,29 @@ def _plan_zip_end(blob: Blob, end: ZipEnd) -> Plan:
 
 
 def _plan_refusal(blob: Blob) -> Plan:
-    return Plan(416, _nothing(blob))
+    return Plan(416, _no_range_headers(blob))
 
 
-def _described(blob: Blob) -> tuple[Header, ...]:
+def _file_headers(blob: Blob) -> tuple[HeaderField, ...]:
     return (
         ("Content-Type", CONTENT_TYPES[blob.kind]),
         ("Content-Disposition", "attachment"),  # a publisher's HTML never runs as a page of this host
         ("X-Content-Type-Options", "nosniff"),
         ("Accept-Ranges", "bytes"),
-        *_lasting(blob),
+        *_cacheable_headers(blob),
     )
 
 
-def _lasting(blob: Blob) -> tuple[Header, ...]:
-    """What a 304 repeats (RFC 9110 15.4.5)."""
+def _cacheable_headers(blob: Blob) -> tuple[HeaderField, ...]:
+    """The headers that a 304 repeats (RFC 9110 15.4.5)."""
     return (("ETag", _etag(blob)), ("Last-Modified", _http_date(blob)), ("Cache-Control", IMMUTABLE))
 
 
-def _nothing(blob: Blob) -> tuple[Header, ...]:
-    return (("Content-Range", f"bytes */{blob.bytes}"), ("Accept-Ranges", "bytes"), *_transient(blob))
+def _no_range_headers(blob: Blob) -> tuple[HeaderField, ...]:
+    return (("Content-Range", f"bytes */{blob.bytes}"), ("Accept-Ranges", "bytes"), *_bodyless_headers(blob))
 
 
-def _transient(blob: Blob) -> tuple[Header, ...]:
-    """Of an answer without a body, about this one request."""
+def _bodyless_headers(blob: Blob) -> tuple[HeaderField, ...]:
     return (
         ("Content-Length", "0"),
         ("ETag", _etag(blob)),

@@ -1,9 +1,8 @@
-"""Send a piece of a file down a connection without copying it: `os.sendfile` beside the transport.
+"""Send part of a file over a connection without copying it: `os.sendfile` beside the transport. Linux only.
 
-uvloop's own sendfile is missing, so this works on a duplicate of the socket's descriptor, on any loop. The transport
-must have nothing left to write, which `flush` waits for. TLS keeps its records in user space, so there we copy, and
-need no thread for what is in the page cache. One big download never holds the loop, and a peer that takes nothing is
-given up. Linux.
+uvloop has no sendfile, so this uses a duplicate of the socket's descriptor, on any loop, once the transport's own
+buffer is empty. TLS builds its records in user space, so there we copy, without a thread for what is in the page cache.
+A large download yields to the loop's other work, and a peer that reads nothing, or too slowly, is disconnected.
 """
 
 import asyncio
@@ -16,13 +15,13 @@ import sys
 import termios
 from typing import NamedTuple
 
-TURN_BYTES = 256 * 1024  # sent before the loop's other work gets its turn: about 35 µs of copying into the kernel
-COPY_BYTES = 128 * 1024  # read at once where TLS needs the bytes; also what may wait in the transport
-STALL_SECONDS = 30.0  # without one byte acknowledged; devices themselves give up reading after 10 to 60 s
-MINIMUM_BPS = 8_000  # bits a second over the whole transfer: slower than GPRS is somebody holding the connection
-WAKE_SECONDS = 1.0  # at most, between two looks at a connection that takes nothing
+TURN_BYTES = 256 * 1024  # sent before yielding to the loop's other work: about 35 µs of copying into the kernel
+COPY_BYTES = 128 * 1024  # read at a time for TLS, and the most that may wait in the transport
+STALL_SECONDS = 30.0  # without one byte acknowledged; devices stop reading after 10 to 60 s themselves
+MINIMUM_BPS = 8_000  # bits per second over the whole transfer: below GPRS, someone is holding the connection open
+WAKE_SECONDS = 1.0  # the longest wait between two checks on a connection that accepts nothing
 
-# A connection that is over, whatever the kernel calls it. ETIMEDOUT would otherwise look like a timeout of ours.
+# Ways the kernel reports a dead connection. Untranslated, ETIMEDOUT would look like a timeout of ours.
 _GONE = {
     errno.ECONNABORTED,
     errno.EHOSTUNREACH,
@@ -34,15 +33,15 @@ _GONE = {
 
 
 class Stalled(ConnectionError):
-    """The peer is there and takes nothing, or next to nothing."""
+    """The peer is connected but reads nothing, or too slowly."""
 
 
 class Truncated(Exception):
-    """The file ends before the bytes that were promised: our store's fault. The answer cannot be completed."""
+    """The file is shorter than the answer's headers promised: our store's fault. The answer cannot be completed."""
 
 
 class Patience(NamedTuple):
-    """What a slow reader is given before its connection is cut: seconds without a byte, and bits per second."""
+    """How slowly a peer may read: seconds without an acknowledged byte, and the minimum rate in bits per second."""
 
     stall_seconds: float = STALL_SECONDS
     minimum_bps: int = MINIMUM_BPS
@@ -60,11 +59,11 @@ async def send_file(
     stall_seconds: float = STALL_SECONDS,
     minimum_bps: int = MINIMUM_BPS,
 ) -> None:
-    """Send `count` bytes of `fd` from `offset`, after everything the transport still holds.
+    """Send `count` bytes of `fd` from `offset`, after everything the transport still buffers.
 
-    The descriptor's position is neither used nor moved: many may send from one. Raises Stalled, Truncated, or a
-    ConnectionError when the peer is gone. After any exception, or cancellation, the stream is cut at an unknown byte:
-    the caller closes the connection.
+    The position of `fd` is neither used nor moved, so transfers can share it. Raises Stalled, Truncated, or another
+    ConnectionError when the peer is gone. After any exception or cancellation the stream ends at an unknown byte: the
+    caller aborts the connection.
     """
     wire = _Wire(transport, stall_seconds, minimum_bps)
     try:
@@ -78,10 +77,11 @@ async def send_file(
 
 
 def send_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: int, count: int) -> int:
-    """Give the kernel `head` and after it bytes of the file, as many as it takes now and at most TURN_BYTES of them.
+    """Write `head` and up to TURN_BYTES of the file, as much as the kernel accepts now.
 
-    Returns how many went, the head's included. None go past bytes that the transport still holds; whatever stands in
-    the way, a peer that is gone as well, `send_file` will find. Over TLS the transport gets what is little.
+    Returns the number of bytes sent, the head's included: 0 while the transport still buffers bytes, which go first.
+    Raises nothing, even if the peer is gone: the `send_file` that follows does. Over TLS, a small answer goes to the
+    transport whole, a large one not at all.
     """
     if transport.is_closing():
         return 0
@@ -90,7 +90,7 @@ def send_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: int
     if transport.get_write_buffer_size():
         return 0
     kept = transport.get_extra_info("socket")
-    out = socket.socket(kept.family, kept.type, kept.proto, fileno=kept.fileno())  # another view, not a duplicate
+    out = socket.socket(kept.family, kept.type, kept.proto, fileno=kept.fileno())  # borrowed, not a duplicate
     sent = 0
     try:
         sent = out.send(head, socket.MSG_MORE if count else 0)  # in one packet with what follows
@@ -106,7 +106,7 @@ def send_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: int
 async def flush(
     transport: asyncio.Transport, *, stall_seconds: float = STALL_SECONDS, minimum_bps: int = MINIMUM_BPS
 ) -> None:
-    """Wait until the transport has given all it holds to the kernel. Raises as `send_file`."""
+    """Wait until the transport's buffer is empty. Raises what `send_file` raises."""
     wire = _Wire(transport, stall_seconds, minimum_bps)
     try:
         await wire.flush()
@@ -114,8 +114,8 @@ async def flush(
         wire.close()
 
 
-def cut(transport: asyncio.Transport) -> None:
-    """Close at once, and have the kernel drop what the peer did not take: it could hold megabytes for a silent peer."""
+def reset_connection(transport: asyncio.Transport) -> None:
+    """Reset the connection: the kernel drops what the peer has not read, which could be megabytes for a silent peer."""
     if not transport.is_closing():
         linger = struct.pack("ii", 1, 0)  # on, for 0 seconds
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -123,8 +123,8 @@ def cut(transport: asyncio.Transport) -> None:
 
 
 class Pace:
-    """When a transfer is given up. Progress is what the peer acknowledged, not what the kernel took: that may be
-    megabytes at once for a peer that takes nothing, and then nothing for a while for one that is slow but living.
+    """Decides when a transfer is too slow. Progress is what the peer acknowledged, not what the kernel accepted: the
+    kernel may accept megabytes for a peer that reads nothing, then nothing for a while for one that is slow but alive.
     """
 
     __slots__ = ("_delivered", "_minimum_bps", "_moved", "_origin", "_stall_seconds", "_started")
@@ -136,23 +136,23 @@ class Pace:
         self._minimum_bps = minimum_bps
 
     def note(self, now: float, delivered: int) -> None:
-        """`delivered` in bytes, from any fixed origin. Raises Stalled."""
+        """`now` in seconds of a monotonic clock, `delivered` in bytes from any fixed origin. Raises Stalled."""
         if delivered > self._delivered:
             self._delivered, self._moved = delivered, now
         if now - self._moved >= self._stall_seconds:
-            raise Stalled(f"nothing taken for {now - self._moved:.1f} s")
-        due_seconds = now - self._started - self._stall_seconds  # a slow start is forgiven once
+            raise Stalled(f"nothing read for {now - self._moved:.1f} s")
+        due_seconds = now - self._started - self._stall_seconds  # a slow start does not count
         if (self._delivered - self._origin) * 8 < self._minimum_bps * due_seconds:
             raise Stalled(f"less than {self._minimum_bps} bit/s over {now - self._started:.1f} s")
 
 
 class _Wire:
-    """One connection while a file goes down it: the duplicate, and who waits for room on it."""
+    """One connection during a transfer: the duplicate descriptor, and waiting until it is writable."""
 
     def __init__(self, transport: asyncio.Transport, stall_seconds: float, minimum_bps: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
-        self._handed = 0
+        self._sent = 0
         self.check_open()
         self.out = os.dup(transport.get_extra_info("socket").fileno())
         self._wake_seconds = min(WAKE_SECONDS, stall_seconds / 4)
@@ -162,31 +162,31 @@ class _Wire:
         os.close(self.out)
 
     def check_open(self) -> None:
-        # Our duplicate would keep a connection alive that the transport has given up.
+        # Our duplicate would keep the connection alive after the transport closed its own descriptor.
         if self._transport.is_closing():
             raise ConnectionResetError("the connection is closing")
 
-    def handed(self, count: int) -> None:
-        self._handed += count
+    def count_sent(self, count: int) -> None:
+        self._sent += count
 
     def write(self, chunk: bytes) -> None:
         self.check_open()
         self._transport.write(chunk)
-        self.handed(len(chunk))
+        self.count_sent(len(chunk))
 
     async def flush(self, keep_bytes: int = 0) -> None:
-        """Until the transport holds at most `keep_bytes`. It writes by itself whenever there is room."""
+        """Wait until the transport, which writes by itself, buffers at most `keep_bytes`. Raises Stalled."""
         if self._transport.get_write_buffer_size() > keep_bytes:
-            await self.turn()  # uvloop writes at the end of a turn
+            await self.yield_to_loop()  # uvloop writes at the end of each loop iteration
         while self._transport.get_write_buffer_size() > keep_bytes:
-            await self.room()
+            await self.wait_writable()
 
-    async def turn(self) -> None:
+    async def yield_to_loop(self) -> None:
         await asyncio.sleep(0)
         self.check_open()
 
-    async def room(self) -> None:
-        """Until the socket takes bytes again, or it is time to look. Raises Stalled."""
+    async def wait_writable(self) -> None:
+        """Wait until the socket is writable, for WAKE_SECONDS at most. Raises Stalled, or ConnectionResetError."""
         woken = self._loop.create_future()
         self._loop.add_writer(self.out, _wake, woken)
         timer = self._loop.call_later(self._wake_seconds, _wake, woken)
@@ -194,16 +194,16 @@ class _Wire:
             await woken
         finally:
             timer.cancel()
-            self._loop.remove_writer(self.out)  # before anybody closes it, or epoll reports a dead descriptor for ever
+            self._loop.remove_writer(self.out)  # before it is closed, or epoll keeps reporting a dead descriptor
         self.check_open()
         self._pace.note(self._loop.time(), self._delivered())
 
     def _delivered(self) -> int:
-        return self._handed - self._transport.get_write_buffer_size() - unacknowledged(self.out)
+        return self._sent - self._transport.get_write_buffer_size() - unacknowledged(self.out)
 
 
 def unacknowledged(descriptor: int) -> int:
-    """Bytes of a socket in the kernel that the peer has not acknowledged (SIOCOUTQ, tcp(7))."""
+    """Bytes in a socket's send queue that the peer has not acknowledged (SIOCOUTQ, tcp(7))."""
     return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
@@ -213,22 +213,22 @@ async def _send(wire: _Wire, fd: int, offset: int, count: int) -> None:
         try:
             sent = os.sendfile(wire.out, fd, offset, min(count, turn))
         except BlockingIOError:
-            await wire.room()
+            await wire.wait_writable()
             turn = TURN_BYTES
             continue
         except OSError as error:
             raise _translated(error) from error
         if not sent:
             raise Truncated(f"the file ends {count} bytes early")
-        wire.handed(sent)
+        wire.count_sent(sent)
         offset, count, turn = offset + sent, count - sent, turn - sent
         if count and not turn:
-            await wire.turn()
+            await wire.yield_to_loop()
             turn = TURN_BYTES
 
 
 def _copy_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: int, count: int) -> int:
-    """All of it where it is little and in memory and the peer takes what it gets, or nothing."""
+    """Send everything if it is small, in the page cache, and the peer keeps up; otherwise nothing."""
     if count > COPY_BYTES or transport.get_write_buffer_size() > COPY_BYTES:
         return 0
     chunk = _read_cached(fd, count, offset)
@@ -253,11 +253,11 @@ async def _copy(wire: _Wire, fd: int, offset: int, count: int) -> None:
 
 
 def _read_cached(fd: int, count: int, offset: int) -> bytes | None:
-    """What of these bytes is in the page cache; None where a thread has to wait for the disk."""
+    """The first of these bytes, as many as the page cache holds; None if reading them would wait for the disk."""
     chunk = bytearray(count)
     try:
         got = os.preadv(fd, [chunk], offset, os.RWF_NOWAIT)
-    except OSError:  # not there now, or a file system that cannot say so
+    except OSError:  # not cached, or a file system without RWF_NOWAIT
         return None
     return bytes(memoryview(chunk)[:got])
 

@@ -1,1 +1,1 @@
-"""The device port as an aiohttp application, for every request that the lane hands over."""
+"""The device port as an aiohttp application, for every connection that the lane hands over."""

@@ -1,4 +1,4 @@
-"""The device port as an aiohttp application: routes, CORS, and one shape for everything that is refused."""
+"""The device port as an aiohttp application: routes, CORS, load shedding, and one shape for every error."""
 
 import logging
 import time
@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from edge.node.delivery.files import OpenFiles
+from edge.node.delivery.plan import TRANSIENT
 from edge.node.delivery.send import Patience
 from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.http.channel_routes import add_channel_routes
 from edge.node.http.device_routes import (
-    SERVICE,
     READINESS,
+    SERVICE,
     Readiness,
     handle_greeting,
     handle_readyz,
@@ -26,7 +27,7 @@ from edge.node.service.common_answers import CORS_HEADERS, UNKNOWN_ERROR
 from edge.node.service.device_service import DeviceService
 from edge.node.service.overload import RETRY_AFTER_SECONDS
 
-PREFLIGHT_SECONDS = 86_400  # browsers keep a preflight's answer at most this long
+PREFLIGHT_SECONDS = 86_400  # the longest that any browser caches a preflight
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
@@ -36,10 +37,13 @@ PREFLIGHT_HEADERS = {
 
 log = logging.getLogger("edge.devices")
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+DeviceHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build_device_app(service: DeviceService, files: OpenFiles, readiness: Readiness, patience: Patience) -> web.Application:
+def build_device_app(
+    service: DeviceService, files: OpenFiles, readiness: Readiness, patience: Patience
+) -> web.Application:
+    """`patience` applies to downloads, `readiness` to `/readyz`."""
     app = web.Application(middlewares=[answer_errors, count_requests])
     app[SERVICE] = service
     app[READINESS] = readiness
@@ -53,7 +57,7 @@ def build_device_app(service: DeviceService, files: OpenFiles, readiness: Readin
     for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)
     add_channel_routes(app.router)
-    add_bundle_routes(app.router, service.current, files, service.lost, patience, note_fault)
+    add_bundle_routes(app.router, service.current, files, service.lost, patience, record_failure)
     return app
 
 
@@ -62,8 +66,8 @@ async def handle_preflight(request: web.Request) -> web.Response:
 
 
 @web.middleware
-async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every request is in progress from here to its last byte; a worker with too much to do begins no download."""
+async def count_requests(request: web.Request, handler: DeviceHandler) -> web.StreamResponse:
+    """Count a request as in progress until its last byte is sent; shed downloads while the worker is overloaded."""
     service, overload = request.app[SERVICE], request.app[SERVICE].overload
     downloads = int(request.path.startswith("/bundles/") and request.method != "OPTIONS")
     shed = "downloads_shed" if overload.overloaded else "downloads_over_limit" if overload.downloads_full else ""
@@ -72,8 +76,8 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
         if overload.overloaded:
             service.faults.note_everything()
         else:
-            note_fault(request, False)
-        return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"})
+            record_failure(request, False)
+        return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": TRANSIENT})
     overload.in_progress += 1
     overload.downloads += downloads
     try:
@@ -83,24 +87,24 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
         overload.downloads -= downloads
 
 
-def note_fault(request: web.Request, slow: bool) -> None:
-    """A download that this node failed; one that is slow is its peer's alone."""
+def record_failure(request: web.Request, slow: bool) -> None:
+    """This node failed a download; if the peer was too slow, that excuses the peer's address alone."""
     app, digest = (request.match_info.get(name, "") for name in ("app", "digest"))
     request.app[SERVICE].faults.note_download(app, digest, peer_of(request).prefix if slow else "")
 
 
 @web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every refusal in the protocol's one shape; a bug is logged and answered without its trace."""
+async def answer_errors(request: web.Request, handler: DeviceHandler) -> web.StreamResponse:
+    """Answer every error in the protocol's shape; a bug is logged, and its traceback stays here."""
     request[BEGUN] = time.perf_counter()
     try:
         return await handler(request)
     except web.HTTPException as error:
         return refuse(error)
     except web.RequestPayloadError:
-        return refuse_malformed()  # a body that is not framed as its head says
+        return refuse_malformed()  # the body's framing is broken
     except ConnectionError:
-        return refuse_malformed()  # a client that leaves is not an error; nobody reads this
+        return refuse_malformed()  # a client that leaves is not an error, and does not read this
     except Exception:
         log.exception("bug while answering %s %s", request.method, request.path)
         return web.json_response(UNKNOWN_ERROR, status=500)

@@ -1,14 +1,14 @@
-"""Request bodies in, within a limit and a time; JSON bodies out. What every device route shares."""
+"""Reading request bodies within a size and a time limit, and answering with JSON."""
 
 import asyncio
 
 from aiohttp import web
 
-BODY_SECONDS = 20  # to send a whole body: the longest a plugin waits for an answer by default (device-protocol §1.1)
+BODY_SECONDS = 20  # for the whole body: a plugin waits no longer for an answer by default (device-protocol §1.1)
 
 
 async def read_body(request: web.Request, limit_bytes: int, seconds: float = BODY_SECONDS) -> bytes:
-    """The whole body. Raises aiohttp's 413 over the limit, and 408 for one that does not arrive."""
+    """The whole body. Raises aiohttp's 413 above `limit_bytes`, its 408 if the body takes longer than `seconds`."""
     declared = request.content_length
     if declared is not None and declared > limit_bytes:
         raise web.HTTPRequestEntityTooLarge(max_size=limit_bytes, actual_size=declared)

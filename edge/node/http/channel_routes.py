@@ -1,6 +1,6 @@
-"""`/channel_self` in its four verbs and `POST /updates/manifest_size`: who asks too often, and who is answered what.
+"""`/channel_self` in its four verbs, and `POST /updates/manifest_size`.
 
-A choice is durable and seen by every worker before the device hears that it was made.
+A channel choice is on disk and visible to every worker before the device gets its 200.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from edge.domain.model import AppId, ChannelName, Digest
 from edge.facts.changes import Chose
 from edge.node.http.bodies import json_response, read_body
 from edge.node.http.device_routes import SERVICE, peer_of
-from edge.node.http.peer import ASKED_APP
+from edge.node.http.peer import REQUESTED_APP
 from edge.node.service.device_service import DeviceService
 from edge.wire.body import BODY_LIMIT_BYTES, WireError
 from edge.wire.channels import VERBS, encode_channel_answer, encode_too_many, parse_channel_request
@@ -34,7 +34,7 @@ from edge.wire.updates import parse_update_check
 
 
 def add_channel_routes(router: web.UrlDispatcher) -> None:
-    for verb in VERBS:  # a HEAD of the list is no verb of the protocol, and `add_route` adds none
+    for verb in VERBS:  # unlike `add_get`, `add_route` adds no HEAD, which the protocol does not have
         router.add_route(verb, "/channel_self", handle_channel_self)
     router.add_post("/updates/manifest_size", handle_manifest_size)
 
@@ -47,7 +47,7 @@ async def handle_channel_self(request: web.Request) -> web.Response:
     except WireError as error:
         service.counts["bad_request"] += 1
         return json_response(error.body, error.status)
-    request[ASKED_APP] = asked.app
+    request[REQUESTED_APP] = asked.app
     if not service.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic()):
         service.counts["channel_self_limited"] += 1
         return json_response(encode_too_many(asked))
@@ -65,12 +65,12 @@ async def handle_manifest_size(request: web.Request) -> web.Response:
     except WireError as error:
         service.counts["bad_request"] += 1
         return json_response(error.body, error.status)
-    # Thousands of looks at files: off the loop.
+    # Thousands of `stat` calls: off the loop.
     return json_response(await asyncio.to_thread(encode_manifest_size, asked, _size_in(service)))
 
 
 async def _carry_out(service: DeviceService, asked: ChannelSelfRequest) -> ChannelSelfOutcome:
-    """Decide, and store what the outcome says to store; a choice that cannot be stored is refused."""
+    """Decide, and store the choice if the outcome is to; refused if it cannot be stored."""
     snapshot = service.current.snapshot(asked.app)
     outcome = decide_choice(snapshot, asked, _chosen(service, snapshot, asked))
     if isinstance(outcome, Store | Forget) and asked.device is not None:
@@ -84,7 +84,7 @@ async def _carry_out(service: DeviceService, asked: ChannelSelfRequest) -> Chann
 
 
 def _is_led_elsewhere(service: DeviceService, asked: ChannelSelfRequest, body: bytes, country: str) -> bool:
-    """Segments ask more of a device than its choice does: they are asked where its body says all that a check says."""
+    """Whether a segment leads the device past its choice: known only if the body has every field of a check."""
     snapshot = service.current.snapshot(asked.app)
     if snapshot is None or snapshot.leading is None:
         return False
@@ -96,7 +96,7 @@ def _is_led_elsewhere(service: DeviceService, asked: ChannelSelfRequest, body: b
 
 
 def _chosen(service: DeviceService, snapshot: AppSnapshot | None, asked: ChannelSelfRequest) -> ChannelName | None:
-    """The device's stored choice; a name that no channel has where its channel is gone."""
+    """The device's stored choice; "", which no channel is called, if that channel is gone."""
     if snapshot is None or asked.device is None:
         return None
     stored = service.facts.of(asked.app, asked.device).channel
@@ -108,7 +108,7 @@ def _size_in(service: DeviceService) -> SizeOf:
         try:
             path = service.current.blob(app, "file", digest)
             return path.stat().st_size if path else None
-        except FileNotFoundError:  # lost: it has no size now, and the others have theirs
+        except FileNotFoundError:  # lost: only this file's size is unknown
             return None
 
     return size_of

@@ -1,9 +1,9 @@
-"""The devices' doors in aiohttp: `POST /updates`, `POST /stats` and the two probes. What is said, the service says."""
+"""`POST /updates`, `POST /stats`, their greetings and the two probes over aiohttp; the service decides the answers."""
 
 from aiohttp import web
 
 from edge.node.http.bodies import json_response, read_body
-from edge.node.http.peer import ASKED_APP, peer_behind
+from edge.node.http.peer import REQUESTED_APP, peer_behind
 from edge.node.service.device_service import DeviceService, Reply
 from edge.node.service.peers import Peer
 from edge.wire.answers import greeting_body
@@ -23,18 +23,20 @@ async def handle_stats(request: web.Request) -> web.Response:
 
 
 async def handle_greeting(request: web.Request) -> web.Response:
-    """Also of `/livez`: who answers lives."""
+    """Also `/livez`: to answer is to be alive."""
     return json_response(greeting_body())
 
 
 async def handle_readyz(request: web.Request) -> web.Response:
-    """503 until the snapshots are loaded and again while draining, so that a balancer sends nobody here."""
+    """503 until the snapshots are loaded and while draining, so that load balancers send no requests here."""
     readiness = request.app[READINESS]
     body = b'{"ready":true}' if readiness.ready else b'{"ready":false}'
     return json_response(body, 200 if readiness.ready else 503)
 
 
 class Readiness:
+    """Whether load balancers should send requests to this worker."""
+
     ready = False
 
 
@@ -43,6 +45,7 @@ READINESS = web.AppKey("readiness", Readiness)
 
 
 def base_of(request: web.Request) -> str:
+    """The base URL of download addresses, as answers to this request state it."""
     transport = request.transport
     own = transport.get_extra_info("sockname") if transport else None
     return request.app[SERVICE].base_of(request.headers.get("Host"), own[:2] if own else ("127.0.0.1", 80))
@@ -54,7 +57,7 @@ def peer_of(request: web.Request) -> Peer:
 
 def _negotiated(reply: Reply, request: web.Request) -> web.Response:
     body = reply.body
-    request[ASKED_APP] = reply.app
+    request[REQUESTED_APP] = reply.app
     if body.gzipped is None:
         return json_response(body.plain, reply.status)
     packed = "gzip" in request.headers.get("Accept-Encoding", "")

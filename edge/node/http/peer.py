@@ -1,15 +1,16 @@
-"""Who is behind an aiohttp request: the socket's address and, from our own proxies, what they say in front of it."""
+"""The peer behind an aiohttp request, and what the access log needs to know about the request."""
 
 from aiohttp import web
 
 from edge.node.service.peers import Peer, Proxies, find_peer
 
-ASKED_APP = web.RequestKey("asked_app", str)  # the valid id of the app that a request is about: for the access log
-# Of `time.perf_counter`, likewise: the loop's own clock, which aiohttp takes, stands still for a millisecond.
+REQUESTED_APP = web.RequestKey("requested_app", str)  # a valid app id, for the access log
+# Of `time.perf_counter`, for the access log: the loop's clock, which aiohttp uses, has a resolution of a millisecond.
 BEGUN = web.RequestKey("begun", float)
 
 
 def peer_behind(request: web.BaseRequest, proxies: Proxies) -> Peer:
+    """The socket's peer or, if that is a trusted proxy, the client that the proxy's headers name."""
     transport = request.transport
     peername = transport.get_extra_info("peername") if transport else None
     name = proxies.country_header

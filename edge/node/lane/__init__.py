@@ -1,1 +1,1 @@
-"""The lane: ordinary requests of the hot routes, answered by a small protocol of our own."""
+"""The lane: a small protocol of our own that answers ordinary requests on the hot routes."""

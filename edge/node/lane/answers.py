@@ -1,6 +1,6 @@
-"""The bytes of the lane's answers: status lines, headers and plans of deliveries, remembered where they repeat.
+"""The lane's answers as bytes. What repeats is cached: the start of a check's answer, and the plans of deliveries.
 
-Headers are those of aiohttp's answers, in the same order, so that a device cannot tell which server it reached.
+Headers equal those of aiohttp's answers, in the same order, so a device cannot tell which server it reached.
 """
 
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from edge.node.delivery.files import OpenFile
-from edge.node.delivery.lost_blobs import RETRY_AFTER_SECONDS
-from edge.node.delivery.plan import TRANSIENT, Asked, Blob, plan_delivery
+from edge.node.delivery.lost_blobs import LOST_HEADERS
+from edge.node.delivery.plan import Blob, DeliveryRequest, plan_delivery
 from edge.node.lane.fetch import Fetch
 from edge.node.service.common_answers import CORS_HEADERS, refusal_body
 from edge.node.service.device_service import Reply
 
-# Heads of answers with bytes of a file: after a publish every device fetches the same ones. Peers choose the words of a
-# range, so these are 8 MB at the very most.
+# Cached plans: after a publish every device fetches the same files. Peers choose the text of a range, so a full cache
+# takes up to 8 MB.
 PLANS_LIMIT = 1024
 
 _CORS = b"".join(f"{name}: {value}\r\n".encode() for name, value in CORS_HEADERS)
@@ -26,10 +26,10 @@ _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".en
 
 
 class Outgoing(NamedTuple):
-    """An answer with a piece of a file: its head and, of the file, from where and how many bytes."""
+    """An answer with part of a file: `length` bytes from `offset` follow the head."""
 
     status: int
-    head: bytes
+    head: bytes  # and the body, where there is no file
     offset: int = 0
     length: int = 0
 
@@ -39,7 +39,7 @@ class Outgoing(NamedTuple):
 
 
 class Answers:
-    """Answers as bytes, dated with the second that `tick` was last given."""
+    """Encodes answers, dated with the time last given to `tick`."""
 
     def __init__(self, now: float) -> None:
         self.tick(now)
@@ -51,7 +51,7 @@ class Answers:
         self._ok, self._ok_closing = (_json_start(200, closes, self.date) for closes in (False, True))
 
     def whole(self, reply: Reply, closes: bool, takes_gzip: bool) -> bytes:
-        """A reply of the device service, headers and body."""
+        """A reply of the device service, headers and body; `closes` adds `Connection: close`."""
         body, gzipped = reply.body.plain, reply.body.gzipped
         if gzipped is None and reply.status == 200:
             return b"%s%d\r\n\r\n%s" % (self._ok_closing if closes else self._ok, len(body), body)
@@ -62,31 +62,31 @@ class Answers:
         return b"%s%d\r\n\r\n%s" % (start, len(body), body)
 
     def outgoing(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
-        planned = _planned(Blob(fetch.kind, fetch.digest, file.bytes, file.modified), fetch.asked, closes)
+        """The head, and which part of `file` follows it."""
+        planned = _planned(Blob(fetch.kind, fetch.digest, file.bytes, file.modified), fetch.request, closes)
         return planned._replace(head=planned.head + self._date_end)
 
     def lost(self, fetch: Fetch, closes: bool) -> Outgoing:
-        """For a blob that is gone from the disk."""
+        """The 503 for a blob that the disk has lost."""
         body = refusal_body(503)
         headers = (
             ("Content-Type", "application/json"),
-            ("Retry-After", str(RETRY_AFTER_SECONDS)),
-            ("Cache-Control", TRANSIENT),
+            *LOST_HEADERS,
             ("Content-Length", str(len(body))),
         )
-        start = _start_of(503, headers, closes)
-        return Outgoing(503, start + self._date_end + (b"" if fetch.asked.method == "HEAD" else body))
+        start = _file_start(503, headers, closes)
+        return Outgoing(503, start + self._date_end + (b"" if fetch.request.method == "HEAD" else body))
 
 
 @lru_cache(PLANS_LIMIT)
-def _planned(blob: Blob, asked: Asked, closes: bool) -> Outgoing:
-    """Without the end of its head, which tells the second."""
-    plan = plan_delivery(blob, asked)
-    return Outgoing(plan.status, _start_of(plan.status, plan.headers, closes), plan.offset, plan.length)
+def _planned(blob: Blob, request: DeliveryRequest, closes: bool) -> Outgoing:
+    """Without the end of the head, which is the date."""
+    plan = plan_delivery(blob, request)
+    return Outgoing(plan.status, _file_start(plan.status, plan.headers, closes), plan.offset, plan.length)
 
 
 def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, packed: bool = False) -> bytes:
-    """A head of JSON up to the name of its length: what is left is a number and an empty line."""
+    """The head of a JSON answer up to the value of Content-Length."""
     return b"".join(
         (
             _STATUS_LINES[status],
@@ -101,6 +101,6 @@ def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, pa
     )
 
 
-def _start_of(status: int, headers: Iterable[tuple[str, str]], closes: bool) -> bytes:
+def _file_start(status: int, headers: Iterable[tuple[str, str]], closes: bool) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
     return b"".join((_STATUS_LINES[status], lines, _CORS, b"Connection: close\r\n" if closes else b""))

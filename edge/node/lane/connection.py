@@ -1,8 +1,8 @@
-"""The lane: a small HTTP protocol in front of aiohttp, for the requests that come by the million.
+"""The lane: a small HTTP protocol in front of aiohttp, for the few requests that make up nearly all traffic.
 
-It answers whole, ordinary requests for the hot routes by itself. Everything else about a connection, from the first
-byte of the first request that is anything else, goes to aiohttp's own protocol, which stays the one HTTP
-implementation for whatever is unusual. `ordinary` says what is ordinary, the service what to answer.
+It answers whole, ordinary requests on the hot routes. At the first request that is anything else, it hands the
+connection over to aiohttp's own protocol, unanswered bytes included; aiohttp stays the one implementation of everything
+unusual. `requests` decides what is ordinary, the service what to answer.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from typing import Any, cast
 from aiohttp import web
 
 from edge.node.delivery.files import OpenFile
-from edge.node.delivery.send import Stalled, cut, send_at_once, send_file
+from edge.node.delivery.send import Stalled, reset_connection, send_at_once, send_file
 from edge.node.lane.answers import Outgoing
+from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
-from edge.node.lane.registry import LaneShared
-from edge.node.lane.requests import END_OF_HEAD, Head
+from edge.node.lane.requests import END_OF_HEAD, RequestHead
 from edge.node.observing.traffic import PROBES, STATS, UPDATES
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
@@ -27,89 +27,106 @@ from edge.node.service.device_service import Reply
 from edge.node.service.peers import country_of
 from edge.wire.answers import greeting_body
 
-# Requests that arrive while one is being answered wait here; a peer that sends more is not read from.
+# Requests that arrive during an answer wait here; beyond this, the lane stops reading from the peer.
 WAITING_LIMIT_BYTES = 64 * 1024
 
 GREETING = Reply(200, EncodedBody(greeting_body(), None))
 
+# Why the next request has to wait: bits of `Lane._state`.
+READING = 0
+ANSWERING = 1
+CHOKED = 2
+CLOSING = 4
+
 
 class Lane(asyncio.Protocol):
-    """One connection. Requests are answered in their order, one at a time."""
+    """One connection. Requests are answered in order, one at a time.
+
+    `_state` is READING, in which a whole request is answered as soon as it has arrived, or a union of bits, each of
+    which holds the next request back:
+
+    * ANSWERING: a task is writing an answer. Set by `_start`, only from READING; cleared by `_finish`.
+    * CHOKED: the peer does not read its answers. Set by `pause_writing`, cleared by `resume_writing`.
+    * CLOSING: no request follows. Set by a refused admission, a request with `Connection: close` and `close_when_idle`;
+      never cleared. The transport closes as soon as ANSWERING is clear.
+
+    Back in READING, the lane goes on with what arrived meanwhile. Two ends need no bit, since no event follows them:
+    `_hand_over`, only from READING and before any byte of the answer, and `connection_lost`, from any state.
+    """
 
     __slots__ = (
-        *("_address", "_busy", "_choked", "_closing", "_data", "_named", "_proxied", "_shared", "_transport"),
-        "touched",
+        *("_address", "_context", "_knows_peer", "_proxied", "_transport"),  # set when the connection begins
+        *("_data", "_state", "_task", "touched"),  # change afterwards
     )
 
-    def __init__(self, shared: LaneShared) -> None:
-        self._shared = shared
-        self._data = b""
-        self._busy: asyncio.Task[None] | None = None
-        self._choked = False
-        self._closing = False
+    def __init__(self, context: LaneContext) -> None:
+        self._context = context
         self._address = ""
-        self.touched = shared.now
+        self._data = b""
+        self._state = READING
+        self._task: asyncio.Task[None] | None = None
+        self.touched = context.now
 
     @property
     def waits(self) -> bool:
-        """Whether the beginning of a request is here and the rest is not."""
-        return bool(self._data) and self._busy is None
+        """Whether the beginning of a request has arrived and the rest has not."""
+        return bool(self._data) and not self._state & ANSWERING
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        context = self._context
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._address = plain_address(peer[0]) if peer else ""
-        self._proxied = self._shared.service.proxies.trusts(self._address)
-        # Whose line in the access log it is stands in headers that the lane does not read.
-        self._named = self._shared.traffic.access is None or not self._proxied
-        if self._shared.connections.admit(self._address):
-            self._shared.lanes.add(self)
+        self._proxied = context.service.proxies.trusts(self._address)
+        # Behind a proxy, the address for the access log is in a header that the lane does not read.
+        self._knows_peer = context.traffic.access is None or not self._proxied
+        if context.connections.admit(self._address):
+            context.open_lanes.add(self)
         else:
-            self._closing = True
+            self._state = CLOSING
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self in self._shared.lanes:
-            self._shared.forget(self)
-            self._shared.connections.release(self._address)
-        if self._busy is not None:
-            self._busy.cancel()
+        if self._context.open_lanes.remove(self):
+            self._context.connections.release(self._address)
+        if self._task is not None:
+            self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        self.touched = self._shared.now
+        self.touched = self._context.now
         if self._data:
             data = self._data + data
-        if self._busy is None and not self._choked:
-            self._take(data)
+        if not self._state:
+            self._read(data)
             return
         self._data = data
         if len(data) > WAITING_LIMIT_BYTES:
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
-        """The peer does not read its answers: it gets no more until it does."""
-        self._choked = True
+        self._state |= CHOKED
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._choked = False
-        if self._busy is None:
-            self._go_on()
+        self._state &= ~CHOKED
+        if not self._state & ANSWERING:
+            self._read_on()
 
     def close_when_idle(self) -> None:
-        """Take no further request: end now, or with the answer that is under way."""
-        self._closing = True
-        if self._busy is None:
+        """Accept no further request: close now, or after the answer in progress."""
+        self._state |= CLOSING
+        if not self._state & ANSWERING:
             self._transport.close()
 
     def cut_off(self) -> None:
+        """Close now, whatever is in progress."""
         self._transport.abort()
 
-    def _take(self, data: bytes) -> None:
-        """Answer the whole requests in `data` for as long as each is answered at once."""
-        known = self._shared.known_heads
-        while data and not self._closing and self._busy is None and not self._choked:
-            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)  # of a head that is not whole no beginning is known
+    def _read(self, data: bytes) -> None:
+        """Answer the whole requests in `data` until one has to wait, and keep the rest."""
+        known = self._context.known_heads
+        while data and not self._state:
+            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)  # 3 without an end of head, which no known head has
             head = known.get(data[:end]) or known.read(data)
             if head is None:
                 self._hand_over(data)
@@ -117,9 +134,9 @@ class Lane(asyncio.Protocol):
             whole = end + head.body_bytes
             if len(data) < whole:
                 break
-            if head.route == UPDATES and self._named:
+            if head.route == UPDATES and self._knows_peer:
                 self._check(head, data[end:whole])
-            elif head.route == PROBES and self._named:
+            elif head.route == PROBES and self._knows_peer:
                 self._greet(head)
             elif not self._begin(head, data[end:whole], alone=whole == len(data)):
                 self._hand_over(data)
@@ -127,155 +144,164 @@ class Lane(asyncio.Protocol):
             data = data[whole:]
         self._data = data
 
-    def _check(self, head: Head, body: bytes) -> None:
-        shared, traffic = self._shared, self._shared.traffic
+    def _read_on(self) -> None:
+        self._transport.resume_reading()
+        data, self._data = self._data, b""
+        self._read(data)
+
+    def _check(self, head: RequestHead, body: bytes) -> None:
+        context, traffic = self._context, self._context.traffic
         begun = 0.0 if traffic.access is None else perf_counter()
         country = country_of(head.country) if self._proxied else ""
-        reply = shared.service.take_check(body, shared.service.public_url or self._base(head), country)
-        shared.checks += 1
-        answer = shared.answers.whole(reply, head.closes, head.takes_gzip)
+        reply = context.service.take_check(body, context.service.public_url or self._base(head), country)
+        context.checks += 1
+        answer = context.answers.whole(reply, head.closes, head.takes_gzip)
         self._transport.write(answer)
         if traffic.access is None and reply.status == 200:
             traffic.checks += 1
             traffic.checks_bytes += len(answer)
         else:
-            shared.note(self._address, head, reply.status, len(answer), begun, reply.app)
+            context.record_answer(self._address, head, reply.status, len(answer), begun, reply.app)
         if head.closes:
-            self._closing = True
-            self._transport.close()
+            self.close_when_idle()
 
-    def _greet(self, head: Head) -> None:
-        """A balancer asks whether we live; who answers does."""
-        begun = perf_counter()
-        answer = self._shared.answers.whole(GREETING, head.closes, False)
-        self._transport.write(answer)
-        self._shared.note(self._address, head, GREETING.status, len(answer), begun, "")
-        if head.closes:
-            self._closing = True
-            self._transport.close()
-
-    def _base(self, head: Head) -> str:
+    def _base(self, head: RequestHead) -> str:
         own = self._transport.get_extra_info("sockname")
-        return self._shared.service.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
+        return self._context.service.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
 
-    def _begin(self, head: Head, body: bytes, *, alone: bool) -> bool:
-        """Begin what may have to wait. False: not a request for the lane after all; nothing was said yet."""
-        if not self._named:
+    def _greet(self, head: RequestHead) -> None:
+        """Answer a load balancer's probe: to answer is to be alive."""
+        begun = perf_counter()
+        answer = self._context.answers.whole(GREETING, head.closes, False)
+        self._transport.write(answer)
+        self._context.record_answer(self._address, head, GREETING.status, len(answer), begun, "")
+        if head.closes:
+            self.close_when_idle()
+
+    def _begin(self, head: RequestHead, body: bytes, *, alone: bool) -> bool:
+        """Begin an answer that may have to wait. False: the request is for aiohttp, and nothing was sent."""
+        if not self._knows_peer:
             return False
         if head.fetch is not None:
-            return self._shared.admits(head.fetch) and self._deliver(head, head.fetch, at_once=alone)
+            return self._context.may_download(head.fetch) and self._deliver(head, head.fetch, at_once=alone)
         if head.route != STATS or self._proxied:
-            return False  # whose report it is stands in headers, too
-        self._closing = head.closes
-        self._work(self._report(head, body))
+            return False  # reports are limited by peer, and a proxied peer is in a header
+        self._start(self._report(head, body), closes=head.closes)
         return True
 
-    def _work(self, work: Coroutine[Any, Any, None], file: OpenFile | None = None, downloads: int = 0) -> None:
-        """Something that waits: the next request is looked at when it is done. `file` is taken until then."""
-        overload = self._shared.service.overload
+    def _start(
+        self, work: Coroutine[Any, Any, None], *, closes: bool, file: OpenFile | None = None, downloads: int = 0
+    ) -> None:
+        """Run `work` as the task that answers; `file` is held until it ends."""
+        overload = self._context.service.overload
         overload.in_progress += 1
         overload.downloads += downloads
         if file is not None:
-            file.take()
-        self._busy = asyncio.get_running_loop().create_task(work)
-        self._busy.add_done_callback(partial(self._done, file, downloads))  # also of what ends before it began
+            file.acquire()
+        self._state |= ANSWERING | CLOSING if closes else ANSWERING
+        self._task = asyncio.get_running_loop().create_task(work)
+        # A callback, since a task that is cancelled before it starts runs none of its own code.
+        self._task.add_done_callback(partial(self._finish, file, downloads))
 
-    def _done(self, file: OpenFile | None, downloads: int, task: asyncio.Task[None]) -> None:
-        self._busy = None
-        self.touched = self._shared.now
-        overload = self._shared.service.overload
+    def _finish(self, file: OpenFile | None, downloads: int, task: asyncio.Task[None]) -> None:
+        self._task = None
+        self._state &= ~ANSWERING
+        self.touched = self._context.now
+        overload = self._context.service.overload
         overload.in_progress -= 1
         overload.downloads -= downloads
         if file is not None:
-            file.give_back()
+            file.release()
         if not task.cancelled() and (bug := task.exception()) is not None:
-            self._shared.note_bug(bug)
+            self._context.record_bug(bug)
             self._transport.abort()
-        if self._closing or self._transport.is_closing():
+        if self._state & CLOSING or self._transport.is_closing():
             self._transport.close()
-        elif not self._choked:
-            self._go_on()
+        elif not self._state:
+            self._read_on()
 
-    def _go_on(self) -> None:
-        self._transport.resume_reading()
-        data, self._data = self._data, b""
-        self._take(data)
-
-    async def _report(self, head: Head, body: bytes) -> None:
-        shared, begun = self._shared, perf_counter()
-        reply = await shared.service.take_report(body, shared.peer_of(self._address))
-        shared.reports += 1
-        answer = shared.answers.whole(reply, self._closing, head.takes_gzip)
+    async def _report(self, head: RequestHead, body: bytes) -> None:
+        context, begun = self._context, perf_counter()
+        reply = await context.service.take_report(body, context.peer_of(self._address))
+        context.reports += 1
+        answer = context.answers.whole(reply, self._closes(), head.takes_gzip)
         self._transport.write(answer)
-        shared.note(self._address, head, reply.status, len(answer), begun, reply.app)
+        context.record_answer(self._address, head, reply.status, len(answer), begun, reply.app)
 
-    def _deliver(self, head: Head, fetch: Fetch, *, at_once: bool) -> bool:
-        """What the peer takes at once goes at once; a task does what waits, for the disk or for the peer, and what has
-        more requests behind it: a thousand in one piece must not hold the loop.
+    def _closes(self) -> bool:
+        return bool(self._state & CLOSING)
+
+    def _deliver(self, head: RequestHead, fetch: Fetch, *, at_once: bool) -> bool:
+        """Send what the peer accepts now, at once. A task does what waits for the disk or for the peer, and any request
+        with more behind it: a thousand pipelined ones must not hold the loop.
         """
-        shared, begun = self._shared, perf_counter()
-        file = shared.files.held(fetch.digest) if at_once else None
+        context, begun = self._context, perf_counter()
+        file = context.files.get(fetch.digest) if at_once else None
         if file is None:
-            try:
-                path = shared.service.current.blob(fetch.app, fetch.kind, fetch.digest)
-            except FileNotFoundError:
-                return False  # lost, which is for aiohttp to say
-            if path is not None:
-                self._closing = head.closes
-                self._work(self._open_and_send(head, fetch, path, begun), downloads=1)
-            return path is not None
-        self._closing = head.closes
-        answer = shared.answers.outgoing(fetch, file, head.closes)
+            return self._deliver_later(head, fetch, begun)
+        answer = context.answers.outgoing(fetch, file, head.closes)
         sent = send_at_once(self._transport, answer.head, file.fd, answer.offset, answer.length)
         if sent < answer.total_bytes:
-            self._work(self._send_rest(head, fetch, file, answer, sent, begun), file, downloads=1)
+            rest = self._send_rest(head, fetch, file, answer, sent, begun)
+            self._start(rest, closes=head.closes, file=file, downloads=1)
             return True
-        shared.deliveries += 1
-        shared.note(self._address, head, answer.status, sent, begun, fetch.app)
+        context.deliveries += 1
+        context.record_answer(self._address, head, answer.status, sent, begun, fetch.app)
         if head.closes:
-            self._transport.close()
+            self.close_when_idle()
         return True
 
-    async def _open_and_send(self, head: Head, fetch: Fetch, path: Path, begun: float) -> None:
-        shared = self._shared
-        async with shared.files.lend(fetch.digest, path) as file:
+    def _deliver_later(self, head: RequestHead, fetch: Fetch, begun: float) -> bool:
+        try:
+            path = self._context.service.current.blob(fetch.app, fetch.kind, fetch.digest)
+        except FileNotFoundError:
+            return False  # lost: aiohttp answers that
+        if path is None:
+            return False
+        self._start(self._open_and_send(head, fetch, path, begun), closes=head.closes, downloads=1)
+        return True
+
+    async def _open_and_send(self, head: RequestHead, fetch: Fetch, path: Path, begun: float) -> None:
+        context = self._context
+        async with context.files.lend(fetch.digest, path) as file:
             if file is not None:
-                shared.service.lost.found(fetch.digest)
-                await self._send_rest(head, fetch, file, shared.answers.outgoing(fetch, file, self._closing), 0, begun)
+                context.service.lost.discard(fetch.digest)
+                answer = context.answers.outgoing(fetch, file, self._closes())
+                await self._send_rest(head, fetch, file, answer, 0, begun)
                 return
-        answer = shared.lost(fetch, self._closing)
+        answer = context.record_lost(fetch, self._closes())
         self._transport.write(answer.head)
-        shared.note(self._address, head, answer.status, answer.total_bytes, begun, fetch.app)
+        context.record_answer(self._address, head, answer.status, answer.total_bytes, begun, fetch.app)
 
     async def _send_rest(
-        self, head: Head, fetch: Fetch, file: OpenFile, answer: Outgoing, sent: int, begun: float
+        self, head: RequestHead, fetch: Fetch, file: OpenFile, answer: Outgoing, sent: int, begun: float
     ) -> None:
-        """The answer from its byte `sent` on; a stream that ends early ends its connection."""
-        shared, done = self._shared, max(sent - len(answer.head), 0)
+        """The answer from its byte `sent` on; if it cannot be completed, the connection is reset."""
+        context, done = self._context, max(sent - len(answer.head), 0)
         try:
             self._transport.write(answer.head[sent:])
             if rest := answer.length - done:
-                await send_file(self._transport, file.fd, answer.offset + done, rest, **shared.patience._asdict())
+                await send_file(self._transport, file.fd, answer.offset + done, rest, **context.patience._asdict())
             sent = answer.total_bytes
-            shared.deliveries += 1
+            context.deliveries += 1
         except Stalled:
-            shared.failed(fetch, "" if self._proxied else self._address)
+            context.record_failure(fetch, "" if self._proxied else self._address)
         except ConnectionError:
-            pass  # a client that leaves, or reads too slowly, is not an error
+            pass  # a client that leaves is not an error
         except Exception:
-            shared.failed(fetch)
+            context.record_failure(fetch)
             raise
         finally:
-            shared.note(self._address, head, answer.status, max(sent, len(answer.head)), begun, fetch.app)
+            context.record_answer(self._address, head, answer.status, max(sent, len(answer.head)), begun, fetch.app)
             if sent < answer.total_bytes:
-                cut(self._transport)
+                reset_connection(self._transport)
 
     def _hand_over(self, data: bytes) -> None:
-        """From here on the connection is aiohttp's, which is told everything that was not answered."""
-        shared = self._shared
-        shared.handed_over += 1
-        shared.forget(self)
-        protocol: web.RequestHandler = shared.fallback(self._address)
+        """Give the connection to aiohttp for good, with every byte that was not answered."""
+        context = self._context
+        context.handed_over += 1
+        context.open_lanes.remove(self)
+        protocol: web.RequestHandler = context.fallback(self._address)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(data)

@@ -1,4 +1,4 @@
-"""What an ordinary GET or HEAD of a blob asks for: its address, read once, and the words of its conditions."""
+"""An ordinary GET or HEAD of a blob: its address, parsed, and the headers that decide the answer."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import msgspec
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest, parse_app_id, parse_digest
-from edge.node.delivery.plan import Asked
+from edge.node.delivery.plan import DeliveryRequest
 from edge.wire.plugins import ZipEnd
 
 _ENDS = {b"": ZipEnd.REFUSE, b"end=empty": ZipEnd.EMPTY, b"end=whole": ZipEnd.WHOLE}
@@ -14,14 +14,16 @@ _KINDS = {b"zip": "zip", b"file": "file"}
 
 
 class Fetch(msgspec.Struct, frozen=True):
+    """A request for a blob by a well-formed address; whether the blob may be read is not decided here."""
+
     app: AppId
     kind: str  # zip or file
     digest: Digest
-    asked: Asked
+    request: DeliveryRequest
 
 
 def parse_fetch(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> Fetch | None:
-    """`headers` by lower-case name. None: not the address of a blob as answers write it."""
+    """`headers` by lower-case name. None if `target` is not a blob's address exactly as our answers write it."""
     path, _, query = target.partition(b"?")
     parts = path.split(b"/")
     end = _ENDS.get(query)
@@ -36,7 +38,7 @@ def parse_fetch(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> F
         value = headers.get(name)
         return None if value is None else value.decode("latin-1")
 
-    asked = Asked(
+    request = DeliveryRequest(
         method,
         header(b"range"),
         header(b"if-range"),
@@ -46,4 +48,4 @@ def parse_fetch(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> F
         header(b"if-unmodified-since"),
         end,
     )
-    return Fetch(app, _KINDS[parts[3]], digest, asked)
+    return Fetch(app, _KINDS[parts[3]], digest, request)

@@ -1,8 +1,8 @@
-"""Which bytes are an ordinary request: whole, exact, of a hot route, with nothing about it that needs thought.
+"""Which bytes are an ordinary request: whole, strictly framed, on a hot route, with no header that needs care.
 
-`measure` finds where the first request ends, a real HTTP parser (llhttp, by httptools) then reads exactly those bytes;
-where the two could disagree about framing, the request is not ordinary and somebody else's. A head that was read once
-is remembered: the same bytes mean the same again. No socket in here.
+`measure` finds where the first request ends; a real HTTP parser (llhttp, by httptools) then parses exactly those bytes.
+Where the two could disagree about framing, the request is not ordinary and aiohttp's. A parsed head is cached by its
+bytes, for the same bytes mean the same again. Sans-I/O.
 """
 
 import re
@@ -17,8 +17,8 @@ from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
 
 HEAD_LIMIT_BYTES = 8 * 1024  # a device's has 300 to 800 bytes; a longer one is not ordinary
-# Devices choose these bytes: 10 MB at the very most. A flood of heads that never come twice costs an entry each and,
-# every time that all are forgotten, one more reading of each head that does come again.
+# Peers choose these bytes: up to 10 MB in all. A flood of heads that never repeat fills the cache, which is then
+# emptied, and each head that does repeat is parsed once more.
 KNOWN_HEADS_LIMIT = 4096
 KNOWN_HEAD_LIMIT_BYTES = 1024
 
@@ -27,53 +27,53 @@ INCOMPLETE = 0
 
 END_OF_HEAD = b"\r\n\r\n"
 
-# One length, in plain digits, once. Most clients spell its name in one of two ways, which are found without a regex.
+# Most clients spell the name in one of two ways, which need no regular expression.
 _LENGTH_NAMES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _ODD_LENGTH_NAME = re.compile(rb"\r\ncontent-length: ?", re.IGNORECASE)
 _DIGITS = re.compile(rb"[0-9]{1,7}(?=\r\n)")
 _GETS = (b"GET /bundles/", b"HEAD /bundles/", b"GET /livez HTTP/1.1\r\n")
 _POSTS = {b"POST /updates HTTP/1.1\r\n": BODY_LIMIT_BYTES, b"POST /stats HTTP/1.1\r\n": STATS_BODY_LIMIT_BYTES}
-_ROUTES = {b"/updates": UPDATES, b"/stats": STATS}  # of a POST; a GET asks for a bundle, or whether we live
+_ROUTES = {b"/updates": UPDATES, b"/stats": STATS}  # of a POST; a GET is for a blob or a probe
 _STARTS = (*_GETS, *_POSTS)
 _LONGEST_START = max(len(start) for start in _STARTS)
 
-# Headers that make a request somebody else's: framing, upgrades, waiting, and encodings of the body.
+# Headers that make a request aiohttp's: framing, upgrades, waiting for 100, encoded bodies.
 _ODD = (b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer", b"via")
 _KEPT = (
     *(b"host", b"accept-encoding", b"connection", b"content-length"),
     *(b"range", b"if-range", b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"),
 )
 _IGNORED = (b"content-type", b"user-agent", b"accept", b"accept-language", b"origin", b"referer")
-_IS_ODD, _IS_NOTHING, _COUNTRY = b"odd", b"", b" country"  # which is nobody's name
+_IS_ODD, _IS_NOTHING, _COUNTRY = b"odd", b"", b" country"  # no header has a name with a space
 
 
 def _spellings(country_header: str) -> dict[bytes, bytes]:
-    """What a header's name means here, as devices spell it: `Host`, `host`. Others are lower-cased first."""
+    """Meaning by header name, in the two spellings devices use (`Host`, `host`); look up others in lower case."""
     meanings = {country_header.lower().encode(): _COUNTRY} if country_header else {}
     meanings |= {name: name for name in _KEPT}
     meanings |= dict.fromkeys(_ODD, _IS_ODD) | dict.fromkeys(_IGNORED, _IS_NOTHING)
     return meanings | {name.title(): meaning for name, meaning in meanings.items()}
 
 
-class Head(msgspec.Struct, frozen=True):
-    """What a head says. `fetch` is None where it asks for something else than a blob."""
+class RequestHead(msgspec.Struct, frozen=True):
+    """A parsed request head. `fetch` is None unless the target is a blob's address."""
 
     route: int  # UPDATES, STATS, BUNDLES or PROBES
     method: str  # GET, HEAD or POST
     body_bytes: int
-    closes: bool  # the connection ends with the answer
+    closes: bool  # the connection ends after the answer
     host: str
     takes_gzip: bool
-    country: str  # the header of that name, whoever wrote it
+    country: str  # the configured header's value, to be trusted from a proxy only; "" without one
     fetch: Fetch | None
 
 
-# The beginning of a request whose head, or whose body, is not all there. No number of bytes makes it whole.
-UNFINISHED = Head(UPDATES, "", sys.maxsize, False, "", False, "", None)
+# Stands for a request whose head or body has not fully arrived: no number of bytes is enough for its body.
+UNFINISHED = RequestHead(UPDATES, "", sys.maxsize, False, "", False, "", None)
 
 
 def measure(data: bytes) -> int:
-    """How many bytes the first request of `data` has; INCOMPLETE, or NOT_OURS."""
+    """The length in bytes of the first request in `data`, INCOMPLETE, or NOT_OURS."""
     end = data.find(END_OF_HEAD)
     if end < 0 or end > HEAD_LIMIT_BYTES:
         could_be = len(data) <= HEAD_LIMIT_BYTES and _could_start(data)
@@ -84,18 +84,18 @@ def measure(data: bytes) -> int:
     limit_bytes = _POSTS.get(data[:line_end])
     if limit_bytes is None:
         return end + 4 if data.startswith(_GETS) else NOT_OURS
-    body_bytes = _length(data, line_end - 2, end + 2)
+    body_bytes = _content_length(data, line_end - 2, end + 2)
     if body_bytes is None or body_bytes > limit_bytes:
         return NOT_OURS
     whole = end + 4 + body_bytes
     if len(data) >= whole:
         return whole
-    # Who waits to be told to go on must not wait for us.
+    # A client that waits for 100 Continue would wait for us, while we wait for its body.
     return NOT_OURS if b"expect" in data[line_end:end].lower() else INCOMPLETE
 
 
 def _is_odd(data: bytes, end: int) -> bool:
-    """A line that ends without its CR, or that folds the one before (RFC 9112 2.2, 5.2)."""
+    """Whether a line ends without CR, or folds the one before (RFC 9112 2.2, 5.2)."""
     return (
         data.count(b"\n", 0, end) != data.count(b"\r\n", 0, end)
         or data.find(b"\r\n ", 0, end) >= 0
@@ -103,7 +103,8 @@ def _is_odd(data: bytes, end: int) -> bool:
     )
 
 
-def _length(data: bytes, start: int, end: int) -> int | None:
+def _content_length(data: bytes, start: int, end: int) -> int | None:
+    """None unless Content-Length is up to seven plain digits."""
     for name in _LENGTH_NAMES:
         place = data.find(name, start, end)
         if place >= 0:
@@ -120,15 +121,15 @@ def _could_start(data: bytes) -> bool:
     return any(start.startswith(data[: len(start)]) for start in _STARTS)
 
 
-class KnownHeads(dict[bytes, Head]):
-    """Heads that were read before, by their bytes. One for all connections of a worker."""
+class KnownHeads(dict[bytes, RequestHead]):
+    """Parsed heads by their bytes: one cache for all connections of a worker."""
 
     def __init__(self, country_header: str = "") -> None:
         super().__init__()
         self._meanings = _spellings(country_header)
 
-    def read(self, data: bytes) -> Head | None:
-        """The head of the first request of `data`, or UNFINISHED; None for a request that is not ordinary."""
+    def read(self, data: bytes) -> RequestHead | None:
+        """The head of the first request in `data`: UNFINISHED if that has not fully arrived, None if not ordinary."""
         size = measure(data)
         if size == INCOMPLETE:
             return UNFINISHED
@@ -137,17 +138,17 @@ class KnownHeads(dict[bytes, Head]):
         if head is None or end + head.body_bytes != size:
             return None
         if end <= KNOWN_HEAD_LIMIT_BYTES:
-            self._note(data[:end], head)
+            self._remember(data[:end], head)
         return head
 
-    def _note(self, text: bytes, head: Head) -> None:
+    def _remember(self, text: bytes, head: RequestHead) -> None:
         if len(self) >= KNOWN_HEADS_LIMIT:
             self.clear()
         self[text] = head
 
 
 class _Reading:
-    """A parser for one request: nothing that a peer sent is left in it for the next."""
+    """Parses one request, then is discarded: no state of the parser reaches the next one."""
 
     __slots__ = ("_body_bytes", "_closes", "_complete", "_headers", "_meanings", "_odd", "_parser", "_target")
 
@@ -160,20 +161,20 @@ class _Reading:
         self._complete = self._body_bytes = 0
         self._closes = True
 
-    def read(self, request: bytes) -> Head | None:
-        """None when these bytes are not exactly one request, or not an ordinary one."""
+    def read(self, request: bytes) -> RequestHead | None:
+        """None if the bytes are not exactly one request, or not an ordinary one."""
         parser, headers = self._parser, self._headers
         try:
             parser.feed_data(request)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return None
         if self._odd or self._complete != 1 or parser.get_http_version() != "1.1" or b"host" not in headers:
-            return None  # without `Host` it is no request of HTTP/1.1 (RFC 9112 3.2), and aiohttp says so
+            return None  # HTTP/1.1 requires `Host` (RFC 9112 3.2), which aiohttp enforces
         method = parser.get_method().decode()
         route = _ROUTES.get(self._target) if method == "POST" else PROBES if self._target == b"/livez" else BUNDLES
-        if route is None or (method != "POST" and b"content-length" in headers):  # a body that nobody asked for
+        if route is None or (method != "POST" and b"content-length" in headers):  # a body where none belongs
             return None
-        return Head(
+        return RequestHead(
             route,
             method,
             self._body_bytes,
@@ -184,7 +185,7 @@ class _Reading:
             parse_fetch(method, self._target, headers) if route == BUNDLES else None,
         )
 
-    # What the parser calls.
+    # Callbacks of the parser.
 
     def on_url(self, target: bytes) -> None:
         self._target += target
@@ -206,4 +207,4 @@ class _Reading:
 
     def on_message_complete(self) -> None:
         self._complete += 1
-        self._closes = not self._parser.should_keep_alive()  # the parser knows it here, and no longer afterwards
+        self._closes = not self._parser.should_keep_alive()  # known to the parser only during this callback

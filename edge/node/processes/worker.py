@@ -28,7 +28,7 @@ from edge.node.http.app import build_device_app
 from edge.node.http.connection import accept_with
 from edge.node.http.device_routes import Readiness
 from edge.node.lane.connection import Lane
-from edge.node.lane.registry import LaneShared
+from edge.node.lane.context import LaneContext
 from edge.node.observing.access_log import AccessLog
 from edge.node.observing.log import set_up_logging
 from edge.node.observing.traffic import Traffic
@@ -101,7 +101,7 @@ class Worker:
         self._service.moments.learn(setup.heads_issued)
         self._tls = PortTls(setup.tls) if setup.tls else None
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
-        self._lanes: LaneShared | None = None
+        self._lanes: LaneContext | None = None
         self._leaving = asyncio.Event()
         self._building = asyncio.Lock()
         self._incomplete: dict[str, Head] = {}  # of the apps that are served without a manifest of theirs
@@ -119,7 +119,7 @@ class Worker:
         await runner.setup()
         assert runner.server is not None
         usual = accept_with(runner.server, self._connections, loop, traffic=self._traffic)
-        lanes = self._lanes = LaneShared(
+        lanes = self._lanes = LaneContext(
             self._service,
             self._files,
             self._connections,
@@ -142,7 +142,7 @@ class Worker:
             server.close()
             for job in watching:
                 job.cancel()
-            await asyncio.gather(lanes.drain(self._setup.devices.drain_seconds), runner.cleanup())
+            await asyncio.gather(lanes.open_lanes.drain(self._setup.devices.drain_seconds), runner.cleanup())
             await self._spool.close()
             await self._files.close()
             self._facts.flush()

@@ -18,7 +18,7 @@ from edge.node.delivery.lost_blobs import LostBlobs
 from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.lane.connection import Lane
-from edge.node.lane.registry import LaneShared
+from edge.node.lane.context import LaneContext
 from edge.node.service.admission import Connections
 from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
@@ -59,7 +59,7 @@ def in_front(readable, files):
         event_limits=EventLimits(0.0, 0.0),
         facts=FactsClient(FactsTable(Path("no table")), lambda message: None),
     )
-    shared = LaneShared(service, files, Connections(0, Proxies()), DEFAULT_PATIENCE, None)
+    shared = LaneContext(service, files, Connections(0, Proxies()), DEFAULT_PATIENCE, None)
     return lambda: Lane(shared)
 
 

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.node.delivery.plan import IMMUTABLE, Asked, Blob, Missed, Span, parse_http_date, parse_range, plan_delivery
+from edge.node.delivery.plan import (
+    IMMUTABLE,
+    Blob,
+    DeliveryRequest,
+    Missed,
+    Span,
+    parse_http_date,
+    parse_range,
+    plan_delivery,
+)
 from edge.wire.plugins import ZipEnd
 
 DIGEST = "ab" * 32
@@ -23,7 +32,7 @@ def a_blob(*, kind="file", size=10):
 
 
 def plan(*, kind="file", size=10, **asked):
-    return plan_delivery(a_blob(kind=kind, size=size), Asked(**asked))
+    return plan_delivery(a_blob(kind=kind, size=size), DeliveryRequest(**asked))
 
 
 @pytest.mark.parametrize(
@@ -301,7 +310,7 @@ ranges = st.one_of(
 tags = st.one_of(st.none(), st.sampled_from([ETAG, f"W/{ETAG}", '"x"', "*", MODIFIED_TEXT, ""]), st.text(max_size=20))
 blobs = st.builds(Blob, st.sampled_from(["zip", "file"]), st.just(DIGEST), st.integers(0, 40), st.just(MODIFIED))
 requests = st.builds(
-    Asked, st.sampled_from(["GET", "HEAD"]), ranges, tags, tags, tags, tags, tags, st.sampled_from(ZipEnd)
+    DeliveryRequest, st.sampled_from(["GET", "HEAD"]), ranges, tags, tags, tags, tags, tags, st.sampled_from(ZipEnd)
 )
 
 

@@ -23,8 +23,8 @@ from edge.node.delivery.send import (
     Pace,
     Stalled,
     Truncated,
-    cut,
     flush,
+    reset_connection,
     send_at_once,
     send_file,
     unacknowledged,
@@ -54,7 +54,7 @@ async def a_connection():
         try:
             yield transport, client
         finally:
-            cut(transport)
+            reset_connection(transport)
             server.close()
             await server.wait_closed()
 
@@ -256,7 +256,7 @@ async def test_a_cut_connection_ends_with_a_reset(fd):
     async with a_connection() as (transport, client):
         with pytest.raises(Stalled):
             await send_file(transport, fd, 0, len(CONTENT), stall_seconds=0.1)
-        cut(transport)
+        reset_connection(transport)
         with pytest.raises(ConnectionResetError):
             await receive(client, len(CONTENT))
 
@@ -399,7 +399,7 @@ async def a_tls_connection(certificate):
     try:
         yield transport, reader
     finally:
-        cut(transport)
+        reset_connection(transport)
         writer.transport.abort()
         server.close()
         await server.wait_closed()

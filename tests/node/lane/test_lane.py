@@ -20,14 +20,14 @@ from node_world import a_truth, publish
 from edge.facts.changes import Faulted
 from edge.facts.table import FactsTable
 from edge.node.delivery.files import OpenFiles
-from edge.node.delivery.plan import Asked
+from edge.node.delivery.plan import DeliveryRequest
 from edge.node.delivery.send import DEFAULT_PATIENCE, Patience
 from edge.node.http.app import build_device_app
 from edge.node.http.connection import accept_with
 from edge.node.http.device_routes import Readiness
 from edge.node.lane.connection import WAITING_LIMIT_BYTES, Lane
+from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
-from edge.node.lane.registry import LaneShared
 from edge.node.service.admission import Connections
 from edge.node.service.app_snapshots import Current
 from edge.node.service.device_service import DeviceService
@@ -47,7 +47,7 @@ LAST = b"GET /updates HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"  # aioht
 class Doors(NamedTuple):
     lane: int  # ports
     plain: int
-    shared: LaneShared
+    shared: LaneContext
     zip_path: str
     told: list  # messages to the supervisor
 
@@ -83,7 +83,7 @@ async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE
     loop = asyncio.get_running_loop()
     connections = Connections(0, Proxies())
     usual = accept_with(runner.server, connections, loop)
-    shared = LaneShared(service, files, connections, patience, lambda address: usual(admitted_as=address))
+    shared = LaneContext(service, files, connections, patience, lambda address: usual(admitted_as=address))
     servers = [await loop.create_server(make, "127.0.0.1", 0) for make in (lambda: Lane(shared), usual)]
     lane, plain = (server.sockets[0].getsockname()[1] for server in servers)
     digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
@@ -92,7 +92,7 @@ async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE
     finally:
         for server in servers:
             server.close()
-        await asyncio.gather(shared.drain(5.0), runner.cleanup())
+        await asyncio.gather(shared.open_lanes.drain(5.0), runner.cleanup())
         await spool.close()
         await files.close()
         assert connections.open == 0
@@ -484,13 +484,13 @@ async def test_a_file_that_ends_early_is_this_nodes_fault_and_a_peer_that_leaves
 
 
 async def test_a_blob_that_goes_before_it_is_opened_is_503_too(both):
-    fetch = Fetch(APP, "zip", both.zip_path.rpartition("/")[2], Asked())
-    (answer,) = answers(both.shared.lost(fetch, False).head)
+    fetch = Fetch(APP, "zip", both.zip_path.rpartition("/")[2], DeliveryRequest())
+    (answer,) = answers(both.shared.record_lost(fetch, False).head)
     path = both.shared.service.current.blob(APP, "zip", fetch.digest)
     path.unlink()
     _, (plain, _) = await ask_both(both, get("@"))
     assert answer == plain
-    by_head = both.shared.lost(Fetch(APP, "zip", fetch.digest, Asked("HEAD")), False).head
+    by_head = both.shared.record_lost(Fetch(APP, "zip", fetch.digest, DeliveryRequest("HEAD")), False).head
     assert by_head.endswith(b"\r\n\r\n") and b"Content-Length: %d\r\n" % len(plain[2]) in by_head
 
 
@@ -530,7 +530,7 @@ async def test_idle_connections_end_and_half_said_heads_are_cut(both):
         writer.write(beginning)
         for _ in range(5):
             await asyncio.sleep(0)
-        (lane,) = both.shared.lanes
+        (lane,) = both.shared.open_lanes
         assert lane.waits == bool(beginning)
         lane.touched -= 1_000
         sweeping = asyncio.create_task(both.shared.sweep())

@@ -2,9 +2,9 @@
 
 import pytest
 
-from edge.node.delivery.plan import Asked
+from edge.node.delivery.plan import DeliveryRequest
 from edge.node.lane.fetch import Fetch
-from edge.node.lane.requests import KNOWN_HEAD_LIMIT_BYTES, KNOWN_HEADS_LIMIT, UNFINISHED, Head, KnownHeads
+from edge.node.lane.requests import KNOWN_HEAD_LIMIT_BYTES, KNOWN_HEADS_LIMIT, UNFINISHED, KnownHeads, RequestHead
 from edge.node.observing.traffic import STATS, UPDATES
 from edge.wire.plugins import ZipEnd
 
@@ -24,7 +24,7 @@ def test_a_head_is_known_by_all_its_bytes_once_its_request_was_read():
     known = KnownHeads()
     request = a_check(b"Accept-Encoding: gzip", b"Connection: close")
     head = known.read(request + b"what comes next")
-    assert head == Head(UPDATES, "POST", 2, True, "Node.example.com", True, "", None)
+    assert head == RequestHead(UPDATES, "POST", 2, True, "Node.example.com", True, "", None)
     assert known == {head_of(request): head}
     assert known.read(a_check(path=b"/stats")).route == STATS
     assert len(known) == 2
@@ -83,7 +83,7 @@ def test_an_address_is_read_with_its_head(target, expected):
     if expected is None:
         assert head.fetch is None
     else:
-        asked = Asked("GET", range="bytes=1-2", end=expected[1])
+        asked = DeliveryRequest("GET", range="bytes=1-2", end=expected[1])
         assert head.fetch == Fetch("com.a", expected[0], DIGEST, asked)
     assert list(known.values()) == [head]
 

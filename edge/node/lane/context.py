@@ -1,0 +1,109 @@
+"""What all lanes of a worker share: the services behind an answer, a clock that ticks once a second, and counters."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from edge.node.delivery.files import OpenFiles
+from edge.node.delivery.send import Patience
+from edge.node.lane.answers import Answers, Outgoing
+from edge.node.lane.fetch import Fetch
+from edge.node.lane.registry import LaneRegistry
+from edge.node.lane.requests import KnownHeads, RequestHead
+from edge.node.observing.access_log import Line
+from edge.node.observing.traffic import ROUTES, Traffic
+from edge.node.service.admission import Connections
+from edge.node.service.device_service import DeviceService
+from edge.node.service.peers import Peer, find_peer, prefix_of
+
+SWEEP_SECONDS = 1.0  # the precision of idle timeouts; a timer per request would cost a tenth of the request
+
+log = logging.getLogger("edge.lane")
+
+
+class LaneContext:
+    """`fallback(address)` makes aiohttp's protocol for a connection that is already admitted under that address."""
+
+    def __init__(
+        self,
+        service: DeviceService,
+        files: OpenFiles,
+        connections: Connections,
+        patience: Patience,
+        fallback: Callable[[str], web.RequestHandler],
+        traffic: Traffic | None = None,
+    ) -> None:
+        self.service = service
+        self.files = files
+        self.connections = connections
+        self.patience = patience
+        self.fallback = fallback
+        self.traffic = traffic or Traffic()
+        self.known_heads = KnownHeads(service.proxies.country_header)
+        self.answers = Answers(time.time())
+        self.open_lanes = LaneRegistry(connections)
+        self.checks = self.reports = self.deliveries = self.handed_over = self.bugs = 0
+        self._full = 0  # connections refused for lack of room, as of the last tick
+        self.tick()
+
+    def tick(self) -> None:
+        """Once a second: set `now` (monotonic), the service's clock and the Date of answers; report overload."""
+        self.now = time.monotonic()
+        now = time.time()
+        self.service.moments.tick(now)
+        if self.service.overload.overloaded or self.connections.full > self._full:
+            self.service.faults.note_everything()
+        self._full = self.connections.full
+        self.answers.tick(now)
+
+    async def sweep(self) -> None:
+        """Tick and end idle lanes, once a second, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.tick()
+            self.open_lanes.end_idle(self.now)
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "lane_checks": self.checks,
+            "lane_reports": self.reports,
+            "lane_deliveries": self.deliveries,
+            "lane_handed_over": self.handed_over,
+            "lane_bugs": self.bugs,
+        }
+
+    def record_answer(
+        self, address: str, head: RequestHead, status: int, sent_bytes: int, begun: float, app: str
+    ) -> None:
+        """Count one answer and write its access log line, if there is a log. `begun` is of `time.perf_counter`."""
+        self.traffic.note(head.route, status, sent_bytes)
+        if (access := self.traffic.access) is not None:
+            seconds, name = time.perf_counter() - begun, ROUTES[head.route]
+            access.note(Line(time.time(), head.method, name, status, sent_bytes, seconds, app, prefix_of(address)))
+
+    def record_bug(self, bug: BaseException) -> None:
+        self.bugs += 1
+        log.error("bug while answering a device", exc_info=bug)
+
+    def record_failure(self, fetch: Fetch, slow_address: str = "") -> None:
+        """This node failed a download; `slow_address` is the peer's, if that peer was too slow."""
+        self.service.faults.note_download(fetch.app, fetch.digest, prefix_of(slow_address) if slow_address else "")
+
+    def record_lost(self, fetch: Fetch, closes: bool) -> Outgoing:
+        """The 503 for a blob that disappeared after its path was looked up."""
+        self.service.lost.add(fetch.app, fetch.digest)
+        self.record_failure(fetch)
+        return self.answers.lost(fetch, closes)
+
+    def peer_of(self, address: str) -> Peer:
+        return find_peer(address, (), None, self.service.proxies)
+
+    def may_download(self, fetch: Fetch) -> bool:
+        """Whether there is room for a download, and this app's devices may read the blob."""
+        overload, snapshot = self.service.overload, self.service.current.snapshot(fetch.app)
+        if snapshot is None or overload.overloaded or overload.downloads_full:
+            return False
+        return snapshot.may_read(fetch.kind, fetch.digest)

@@ -18,16 +18,14 @@ from edge.control.operations import DRY_RUN, JSON, Operation, check_parameters, 
 from edge.control.ports import ControlPorts
 from edge.control.roles import Role, allows, refusal
 from edge.control.routes import apps as routes_apps
+from edge.control.routes import blobs as routes_blobs
 from edge.control.routes import bundles as routes_bundles
 from edge.control.routes import channels as routes_channels
 from edge.control.routes import devices as routes_devices
 from edge.control.routes import experiments as routes_experiments
 from edge.control.routes import explain as routes_explain
-from edge.control.routes import going_back as routes_going_back
 from edge.control.routes import id_sets as routes_id_sets
 from edge.control.routes import inspect as routes_inspect
-from edge.control.routes import overrides as routes_overrides
-from edge.control.routes import prepared as routes_prepared
 from edge.control.routes import pruning as routes_pruning
 from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
@@ -67,14 +65,12 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_apps.OPERATIONS,
     *routes_bundles.OPERATIONS,
     *routes_pruning.OPERATIONS,
-    *routes_prepared.OPERATIONS,
+    *routes_blobs.OPERATIONS,
     *routes_channels.OPERATIONS,
     *routes_rollouts.OPERATIONS,
-    *routes_going_back.OPERATIONS,
     *routes_experiments.OPERATIONS,
     *routes_segments.OPERATIONS,
     *routes_id_sets.OPERATIONS,
-    *routes_overrides.OPERATIONS,
     *routes_devices.OPERATIONS,
     *routes_tokens.OPERATIONS,
 )

@@ -1,18 +1,19 @@
-"""Apps: list, create, show, and the chain of their revisions."""
+"""Apps: list, create, show, delete, their history of revisions, and undo of the latest one."""
 
 import asyncio
 from typing import Any
 
 from msgspec.structs import asdict
 
-from edge.control.calls import Call, commit, load_app
+from edge.control.calls import Call, commit, load_app, require
 from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission, allows
 from edge.control.routes.channels import view_channel
-from edge.control.shapes.apps import AppChanged, AppDeleted, AppRequest, AppSummary, AppView, HistoryEntry
+from edge.control.shapes.apps import AppChanged, AppDeleted, AppRequest, AppSummary, AppView, HistoryEntry, UndoDone
 from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.impact import view_channel_impact
-from edge.domain.changes.commands import CreateApp, DeleteApp
+from edge.control.shapes.rollouts import UndoRequest
+from edge.domain.changes.commands import CreateApp, DeleteApp, Undo
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState, parse_app_id
 from edge.store.releases import Head
@@ -56,6 +57,27 @@ async def handle_history(call: Call[None]) -> list[HistoryEntry]:
     before = parse_number(call.request, "before", WHOLE_LIMIT, 1, WHOLE_LIMIT)
     lines = await asyncio.to_thread(call.ports.releases.history, call.app, limit, before)
     return [view_line(line) for line in lines]
+
+
+async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
+    """What is undone is named before: if the head moves meanwhile, `apply` refuses."""
+
+    def permit(undone: AppState, earlier: AppState) -> None:
+        if undone.deleted != earlier.deleted:
+            require(call, Permission.DELETE_APP)
+
+    (latest,) = await asyncio.to_thread(call.ports.releases.history, call.app, 1)
+    wanted = latest.number if call.body.revision is None else call.body.revision
+    committed = await commit(
+        call, call.app, Undo(revision=wanted, force=call.body.force, latest=call.body.revision is None), permit
+    )
+    state = committed.state
+    return UndoDone(
+        app=state.app,
+        revision=state.revision,
+        changed=committed.changed,
+        undone=view_line(latest) if committed.changed and latest.number == wanted else None,
+    )
 
 
 def view_line(line: RevisionLine) -> HistoryEntry:
@@ -146,5 +168,16 @@ OPERATIONS = (
         handle=handle_history,
         answer=list[HistoryEntry],
         query=("limit", "before"),
+    ),
+    Operation(
+        name="undo",
+        method="POST",
+        path="/v1/apps/{app}/undo",
+        summary="Take back the app's last change, of any kind, as a new revision",
+        permission=Permission.CHANGE_APP,
+        handle=handle_undo,
+        answer=UndoDone,
+        body=UndoRequest,
+        changes=True,
     ),
 )

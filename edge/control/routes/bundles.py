@@ -1,45 +1,36 @@
-"""Bundles of an app: list, publish, show, delete, and the upload of the blobs that they are made of.
-
-What a publisher says of a bundle is proven in `proving`.
-"""
+"""The bundles of an app: list, publish, show, withdraw, delete. `bundle_verification` proves what publishers claim."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import asdict
 
-from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.control.bundle_verification import parse_publish, prove_bundle
 from edge.control.calls import Call, ChangeResult, check_app, commit, load_app, require
 from edge.control.operations import Operation
-from edge.control.plugin_support import BundlePublished, view_zip_notes
 from edge.control.roles import Permission
 from edge.control.routes.channels import view_replaced
 from edge.control.shapes.bundles import (
-    BlobStored,
     BundleChanged,
     BundleDeleted,
     BundleDetail,
+    BundlePublished,
     BundleView,
     EncryptionView,
     FileView,
-    MissingAnswer,
-    MissingRequest,
     PublishRequest,
+    ZipNoteView,
 )
 from edge.control.shapes.rollouts import WithdrawRequest
-from edge.control.uploads import receive_blob
 from edge.control.work_queue import VERIFICATIONS
 from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBundle
-from edge.domain.errors import Invalid, NotFound
-from edge.domain.manifest import FILE_COUNT_LIMIT, parse_manifest
-from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName, parse_digest
+from edge.domain.errors import NotFound
+from edge.domain.manifest import parse_manifest
+from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName
 from edge.store.blobs import read_blob
-from edge.store.objects.port import ObjectStore, blob_key
-
-MISSING_LIMIT = FILE_COUNT_LIMIT + 2  # digests a call: every file of the largest bundle, its manifest and its zip
-MISSING_LIMIT_BYTES = 2 * 1024 * 1024  # so many digests in JSON are 1.4 MB
+from edge.store.objects.port import ObjectStore
+from edge.wire.zip_notes import zip_notes
 
 
 async def handle_list(call: Call[None]) -> list[BundleView]:
@@ -71,7 +62,7 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
     changed = _changed(committed, wanted.version, body.channel)
     known = _bundle(committed.state, wanted.version)
     entries = await asyncio.to_thread(_read_files, call.ports.store, known.manifest)
-    return BundlePublished(**asdict(changed), zip_instead=view_zip_notes(known, entries))
+    return BundlePublished(**asdict(changed), zip_instead=_view_zip_notes(known, entries))
 
 
 async def handle_show(call: Call[None]) -> BundleDetail:
@@ -94,27 +85,6 @@ async def handle_withdraw(call: Call[WithdrawRequest]) -> BundleChanged:
     version = call.part("version")
     committed = await commit(call, call.app, WithdrawBundle(version=version, reason=call.body.reason))
     return _changed(committed, version)
-
-
-async def handle_missing(call: Call[MissingRequest]) -> MissingAnswer:
-    """Which of these blobs have to be uploaded, in the order asked, each once."""
-    if len(call.body.digests) > MISSING_LIMIT:
-        raise Invalid("too_many_digests", f"{len(call.body.digests)} digests, at most {MISSING_LIMIT} a call")
-    digests = [parse_digest(text) for text in dict.fromkeys(call.body.digests)]
-    await check_app(call)
-    store = call.ports.store
-
-    def list_missing() -> list[str]:
-        return [digest for digest in digests if not store.has(blob_key(digest))]
-
-    return MissingAnswer(missing=await asyncio.to_thread(list_missing))
-
-
-async def handle_upload(call: Call[None]) -> BlobStored:
-    digest = parse_digest(call.part("digest"))
-    await check_app(call)
-    received = await receive_blob(call.request, call.ports.store, digest)
-    return BlobStored(digest=digest, bytes=received)
 
 
 def _changed(committed: ChangeResult, version: str, channel: str | None = None) -> BundleChanged:
@@ -179,6 +149,19 @@ def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
     )
 
 
+def _view_zip_notes(bundle: Bundle, entries: Sequence[FileEntry]) -> list[ZipNoteView]:
+    return [
+        ZipNoteView(
+            platform=note.platform.value,
+            releases=list(note.releases),
+            reason=note.why.value,
+            files=list(note.files),
+            message=note.message,
+        )
+        for note in zip_notes(bundle, entries)
+    ]
+
+
 def _read_files(store: ObjectStore, manifest: Digest | None) -> tuple[FileEntry, ...]:
     if manifest is None:
         return ()
@@ -235,28 +218,5 @@ OPERATIONS = (
         answer=BundleChanged,
         body=WithdrawRequest,
         changes=True,
-    ),
-    Operation(
-        name="list_missing_blobs",
-        method="POST",
-        path="/v1/apps/{app}/blobs/missing",
-        summary="Tell which blobs have to be uploaded",
-        permission=Permission.UPLOAD_BUNDLES,
-        handle=handle_missing,
-        answer=MissingAnswer,
-        body=MissingRequest,
-        body_limit_bytes=MISSING_LIMIT_BYTES,
-    ),
-    Operation(
-        name="upload_blob",
-        method="PUT",
-        path="/v1/apps/{app}/blobs/{digest}",
-        summary="Upload a blob; its SHA-256 must be the digest in the address",
-        permission=Permission.UPLOAD_BUNDLES,
-        handle=handle_upload,
-        answer=BlobStored,
-        body_limit_bytes=BLOB_LIMIT_BYTES,
-        streams="application/octet-stream",
-        refusals=(413,),
     ),
 )

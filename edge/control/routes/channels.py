@@ -1,8 +1,8 @@
-"""Channels of an app: list, create, show, change, delete."""
+"""The channels of an app: list, create, show, change, roll back, delete, and which devices can take what they offer."""
 
 from msgspec.structs import asdict
 
-from edge.control.calls import Call, ChangeResult, commit, load_app
+from edge.control.calls import Call, ChangeResult, commit, load_app, weigh
 from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.routes.experiments import view_experiment
@@ -11,12 +11,13 @@ from edge.control.shapes.channels import (
     ChannelDeleted,
     ChannelPatch,
     ChannelRequest,
+    ChannelRolledBack,
     ChannelView,
     ReplacedView,
     TakenBackView,
 )
-from edge.control.shapes.rollouts import ReachView, RolloutSummary
-from edge.domain.changes.commands import ChannelSettings, CreateChannel, DeleteChannel, SetChannel
+from edge.control.shapes.rollouts import ReachView, RollbackRequest, RolloutSummary
+from edge.domain.changes.commands import ChannelSettings, CreateChannel, DeleteChannel, RollBack, SetChannel
 from edge.domain.changes.replacing import what_was_replaced
 from edge.domain.model import AppState, Channel, ChannelName
 from edge.domain.states import channel_of, last_good, served_of
@@ -107,6 +108,13 @@ async def handle_set(call: Call[ChannelPatch]) -> ChannelChanged:
     return view_changed(await commit(call, call.app, command), name)
 
 
+async def handle_rollback(call: Call[RollbackRequest]) -> ChannelRolledBack:
+    """Rolled back first, counted afterwards."""
+    name = call.part("name")
+    done = await commit(call, call.app, RollBack(channel=name, to=call.body.to))
+    return ChannelRolledBack(**asdict(view_changed(done, name)), impact=await weigh(call, done))
+
+
 async def handle_delete(call: Call[None]) -> ChannelDeleted:
     name = call.part("name")
     committed = await commit(call, call.app, DeleteChannel(name=name))
@@ -166,6 +174,17 @@ OPERATIONS = (
         handle=handle_set,
         answer=ChannelChanged,
         body=ChannelPatch,
+        changes=True,
+    ),
+    Operation(
+        name="roll_channel_back",
+        method="POST",
+        path="/v1/apps/{app}/channels/{name}/rollback",
+        summary="End what is on its way to a channel, or offer what it offered before",
+        permission=Permission.CHANGE_APP,
+        handle=handle_rollback,
+        answer=ChannelRolledBack,
+        body=RollbackRequest,
         changes=True,
     ),
     Operation(

@@ -1,14 +1,26 @@
-"""What is known of single devices beside overrides: their stored choice, what failed on them, what they were offered.
+"""Single devices: their facts (stored choice, what failed, what was offered), and the overrides that operators set.
 
-Devices bring these facts about, so they are no revisions; an operator can lift what is withheld and have all forgotten.
+Facts are per-device state outside the revisions: an operator can lift a withheld bundle and erase a device. Overrides
+are changes of the app like any other.
 """
 
 from collections.abc import Iterable, Mapping
 
-from edge.control.calls import Call, load_app
+from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
 from edge.control.roles import Permission
-from edge.control.shapes.devices import DeviceErased, DeviceView, FailingView, WithheldLifted, WithheldView
+from edge.control.shapes.devices import (
+    DeviceErased,
+    DeviceView,
+    FailingView,
+    OverrideChanged,
+    OverrideCleared,
+    OverrideRequest,
+    OverrideView,
+    WithheldLifted,
+    WithheldView,
+)
+from edge.domain.changes.commands import ClearOverride, SetOverride
 from edge.domain.errors import NotFound
 from edge.domain.facts import failure_of, forgot_until, name_hash
 from edge.domain.model import AppState, parse_device_id, parse_version_name
@@ -59,6 +71,31 @@ async def handle_erase(call: Call[None]) -> DeviceErased:
     return DeviceErased(app=state.app, device=device)
 
 
+async def handle_list_overrides(call: Call[None]) -> list[OverrideView]:
+    """By device id."""
+    state = await load_app(call)
+    return [OverrideView(device=device, channel=name) for device, name in sorted(state.overrides.items())]
+
+
+async def handle_set_override(call: Call[OverrideRequest]) -> OverrideChanged:
+    device = parse_device_id(call.part("device"))
+    committed = await commit(call, call.app, SetOverride(device=device, channel=call.body.channel))
+    state = committed.state
+    channel = state.overrides.get(device)
+    if channel is None:  # a repeated command, cleared since
+        raise NotFound("unknown_override", f"device {device!r} has no override in app {state.app!r}")
+    return OverrideChanged(
+        app=state.app, revision=state.revision, changed=committed.changed, device=device, channel=channel
+    )
+
+
+async def handle_clear_override(call: Call[None]) -> OverrideCleared:
+    device = parse_device_id(call.part("device"))
+    committed = await commit(call, call.app, ClearOverride(device=device))
+    state = committed.state
+    return OverrideCleared(app=state.app, revision=state.revision, changed=committed.changed, device=device)
+
+
 def _check_withheld(call: Call[None], state: AppState, device: str, version: str) -> None:
     if failure_of(call.ports.facts.facts_of(state.app, device), name_hash(version)) is None:
         raise NotFound("not_withheld", f"bundle {version!r} is not withheld from device {device!r}")
@@ -95,5 +132,35 @@ OPERATIONS = (
         permission=Permission.CHANGE_APP,
         handle=handle_erase,
         answer=DeviceErased,
+    ),
+    Operation(
+        name="list_overrides",
+        method="GET",
+        path="/v1/apps/{app}/overrides",
+        summary="List the overrides by device id",
+        permission=Permission.READ_APP,
+        handle=handle_list_overrides,
+        answer=list[OverrideView],
+    ),
+    Operation(
+        name="set_override",
+        method="PUT",
+        path="/v1/apps/{app}/overrides/{device}",
+        summary="Put a device on a channel",
+        permission=Permission.CHANGE_APP,
+        handle=handle_set_override,
+        answer=OverrideChanged,
+        body=OverrideRequest,
+        changes=True,
+    ),
+    Operation(
+        name="clear_override",
+        method="DELETE",
+        path="/v1/apps/{app}/overrides/{device}",
+        summary="Let a device follow the ordinary rules again",
+        permission=Permission.CHANGE_APP,
+        handle=handle_clear_override,
+        answer=OverrideCleared,
+        changes=True,
     ),
 )

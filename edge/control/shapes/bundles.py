@@ -116,6 +116,26 @@ class BundleChanged(BundleView, frozen=True, kw_only=True):
     replaced: ReplacedView | None
 
 
+class ZipNoteView(AnswerBody, frozen=True, kw_only=True):
+    """Releases that take single files, but not of this bundle.
+
+    `releases` are ranges such as `6.14.28-6.42.3` and `8.49.5 and later`, `reason` is a stable code, `files` the first
+    ones that are to blame, `message` a sentence for a person.
+    """
+
+    platform: str
+    releases: list[str]
+    reason: str
+    files: list[str]
+    message: str
+
+
+class BundlePublished(BundleChanged, frozen=True, kw_only=True):
+    """`zip_instead` is empty where every release that takes single files gets them."""
+
+    zip_instead: list[ZipNoteView]
+
+
 class BundleDeleted(AnswerBody, frozen=True, kw_only=True):
     app: str
     revision: int

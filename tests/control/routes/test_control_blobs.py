@@ -9,7 +9,7 @@ from aiohttp import web
 from control_world import APP, digest, pack, recording
 
 from edge.control.app import build_control_app, translate_errors
-from edge.control.routes.bundles import MISSING_LIMIT
+from edge.control.routes.blobs import MISSING_LIMIT
 from edge.control.uploads import BLOB_LIMIT_BYTES, BLOCK_BYTES, receive_blob
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key

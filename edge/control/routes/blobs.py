@@ -1,0 +1,131 @@
+"""The blobs that bundles are made of: which are missing, which are prepared already, and their upload.
+
+Prepared files are found in the manifests of the newest bundles, which name how each file was compressed. Only files
+compressed in the requested way are listed, so that the same folder goes on to give the same bundle; of several forms
+the smallest wins.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from edge.bundles.limits import BLOB_LIMIT_BYTES
+from edge.control.calls import Call, check_app, load_app
+from edge.control.operations import Operation
+from edge.control.roles import Permission
+from edge.control.shapes.bundles import (
+    BlobStored,
+    MissingAnswer,
+    MissingRequest,
+    PreparedAnswer,
+    PreparedRequest,
+    PreparedView,
+)
+from edge.control.uploads import receive_blob
+from edge.domain.errors import Invalid, Unavailable
+from edge.domain.manifest import FILE_COUNT_LIMIT, packed_entries
+from edge.domain.model import AppState, Digest, FileEntry, parse_digest
+from edge.store.blobs import read_blob
+from edge.store.objects.port import ObjectStore, blob_key
+
+MISSING_LIMIT = FILE_COUNT_LIMIT + 2  # digests per request: every file of the largest bundle, its manifest and its zip
+MISSING_LIMIT_BYTES = 2 * 1024 * 1024  # so many digests in JSON are 1.4 MB
+BUNDLES_LIMIT = 10  # manifests read for one answer, newest first: an older file is rarely the same
+PACKING_LIMIT = 100  # characters of a label
+
+
+async def handle_missing(call: Call[MissingRequest]) -> MissingAnswer:
+    """The blobs still to be uploaded, in the order of the request, each once."""
+    wanted = _parse_digests(call.body.digests)
+    await check_app(call)
+    store = call.ports.store
+
+    def list_missing() -> list[str]:
+        return [digest for digest in wanted if not store.has(blob_key(digest))]
+
+    return MissingAnswer(missing=await asyncio.to_thread(list_missing))
+
+
+async def handle_prepared(call: Call[PreparedRequest]) -> PreparedAnswer:
+    """Those of these plain files that the node has compressed in this way."""
+    wanted = set(_parse_digests(call.body.digests))
+    if not 0 < len(call.body.packing) <= PACKING_LIMIT:
+        raise Invalid("invalid_packing", f"invalid packing label: use 1 to {PACKING_LIMIT} characters")
+    state = await load_app(call)
+    found = await asyncio.to_thread(_find, call.ports.store, _manifests(state), call.body.packing, wanted)
+    return PreparedAnswer(prepared=[PreparedView(hash=e.hash, blob=e.blob, bytes=e.bytes) for e in found])
+
+
+async def handle_upload(call: Call[None]) -> BlobStored:
+    digest = parse_digest(call.part("digest"))
+    await check_app(call)
+    received = await receive_blob(call.request, call.ports.store, digest)
+    return BlobStored(digest=digest, bytes=received)
+
+
+def _parse_digests(texts: list[str]) -> list[Digest]:
+    """Each once. Raises Invalid `too_many_digests`, `invalid_digest`."""
+    if len(texts) > MISSING_LIMIT:
+        raise Invalid("too_many_digests", f"{len(texts)} digests exceed the limit of {MISSING_LIMIT} per request")
+    return [parse_digest(text) for text in dict.fromkeys(texts)]
+
+
+def _manifests(state: AppState) -> list[Digest]:
+    newest_first = sorted(state.bundles.values(), key=lambda bundle: bundle.published, reverse=True)
+    plain = (bundle.manifest for bundle in newest_first if bundle.encryption is None)
+    return [manifest for manifest in plain if manifest is not None][:BUNDLES_LIMIT]
+
+
+def _find(store: ObjectStore, manifests: Iterable[Digest], packing: str, wanted: set[Digest]) -> list[FileEntry]:
+    found: dict[Digest, FileEntry] = {}
+    for digest in manifests:
+        for entry in _read(store, digest, packing):
+            known = found.get(entry.hash)
+            smaller = known is None or entry.bytes < known.bytes
+            if entry.hash in wanted and smaller and store.has(blob_key(entry.blob)):
+                found[entry.hash] = entry
+    return list(found.values())
+
+
+def _read(store: ObjectStore, digest: Digest, packing: str) -> tuple[FileEntry, ...]:
+    try:
+        return packed_entries(read_blob(store, digest, "a manifest"), packing)
+    except Unavailable:
+        return ()  # lost: the publisher compresses again, which repairs it
+
+
+OPERATIONS = (
+    Operation(
+        name="list_missing_blobs",
+        method="POST",
+        path="/v1/apps/{app}/blobs/missing",
+        summary="List which of these blobs are still to be uploaded",
+        permission=Permission.UPLOAD_BUNDLES,
+        handle=handle_missing,
+        answer=MissingAnswer,
+        body=MissingRequest,
+        body_limit_bytes=MISSING_LIMIT_BYTES,
+    ),
+    Operation(
+        name="list_prepared_blobs",
+        method="POST",
+        path="/v1/apps/{app}/blobs/prepared",
+        summary="List which of these plain files are stored already, compressed in the same way",
+        permission=Permission.UPLOAD_BUNDLES,
+        handle=handle_prepared,
+        answer=PreparedAnswer,
+        body=PreparedRequest,
+        body_limit_bytes=MISSING_LIMIT_BYTES,
+    ),
+    Operation(
+        name="upload_blob",
+        method="PUT",
+        path="/v1/apps/{app}/blobs/{digest}",
+        summary="Upload a blob; its SHA-256 must equal the digest in the address",
+        permission=Permission.UPLOAD_BUNDLES,
+        handle=handle_upload,
+        answer=BlobStored,
+        body_limit_bytes=BLOB_LIMIT_BYTES,
+        streams="application/octet-stream",
+        refusals=(413,),
+    ),
+)

@@ -30,6 +30,7 @@ from test_architecture import BELOW
 
 from edge.cli.main import VERBS
 from edge.config import load_config, load_settings
+from edge.domain.decision.explain import StepOutcome
 from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.node.observing.metrics import Observed, build_metrics
 
@@ -187,6 +188,11 @@ def test_the_walls_are_those_of_the_architecture():
         above = set(told) if allowed.startswith("all above") else set()
         told[room] = above | set(re.findall(r"`(\w+)`", allowed))
     assert told == BELOW
+
+
+def test_every_outcome_of_a_step_is_explained():
+    text = section("edge/domain/README.md", "Why did this device not update")
+    assert [outcome for outcome in StepOutcome if f"`{outcome}`" not in text] == []
 
 
 def section(document, title):

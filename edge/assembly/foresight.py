@@ -28,7 +28,7 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.app_snapshots import Current
 from edge.store.releases import Rehearsed
-from edge.telemetry.known_devices import Known, KnownDevices
+from edge.telemetry.known_devices import KnownDevice, KnownDevices
 from edge.telemetry.waiting_devices import count_waiting
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Foresight:
         moment = self._moment_of(app)
         return await self._in_turn(lambda: self._preview(moment, app, command, change_id, listed))
 
-    async def reported(self, app: AppId, device: str) -> Known | None:
+    async def reported(self, app: AppId, device: str) -> KnownDevice | None:
         """What the device would ask now, going by its latest report; None where none was found."""
         known = KnownDevices(self._truth.spool_dir, app, device=device)
         return await self._in_turn(lambda: next(iter(known), None))

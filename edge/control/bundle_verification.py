@@ -7,8 +7,8 @@ without it, which is handed on as it came. The private key is never asked for, n
 from typing import NamedTuple
 
 from edge.bundles.encryption.rsa_keys import PublicKey, parse_public_key
-from edge.bundles.verification.decryption import Opening
-from edge.bundles.verification.verify import Verified, verify_bundle, verify_opaque
+from edge.bundles.verification.decryption import BundleDecryption
+from edge.bundles.verification.verify import VerifiedBundle, verify_bundle, verify_opaque
 from edge.control.shapes.bundles import EncryptionRequest, PublishRequest
 from edge.domain.encryption import build_encryption
 from edge.domain.errors import Invalid
@@ -68,10 +68,10 @@ def prove_bundle(store: ObjectStore, wanted: ParsedPublish, body: PublishRequest
     )
 
 
-def _verify(store: ObjectStore, wanted: ParsedPublish, writes: bool) -> Verified:
+def _verify(store: ObjectStore, wanted: ParsedPublish, writes: bool) -> VerifiedBundle:
     if wanted.manifest is None:
         return verify_opaque(store, zip=wanted.zip)
-    opening = Opening(wanted.lock.key, wanted.lock.encryption) if wanted.lock and wanted.lock.key else None
+    opening = BundleDecryption(wanted.lock.key, wanted.lock.encryption) if wanted.lock and wanted.lock.key else None
     return verify_bundle(store, zip=wanted.zip, manifest=wanted.manifest, opening=opening, writes=writes)
 
 

@@ -15,7 +15,7 @@ from edge.control.tokens import Grant
 from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command
 from edge.domain.errors import Forbidden, Invalid
 from edge.domain.model import AppId, AppState, parse_app_id
-from edge.store.releases import Permit, Rehearsed
+from edge.store.releases import PermitUndo, Rehearsed
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -65,7 +65,7 @@ class ChangeResult(NamedTuple):
     before: AppState | None
 
 
-async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Permit | None = None) -> ChangeResult:
+async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: PermitUndo | None = None) -> ChangeResult:
     """Carry out the command; returns when the workers serve it. Raises what `Releases.commit` raises.
 
     In a rehearsal it is carried out on paper.

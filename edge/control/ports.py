@@ -17,7 +17,7 @@ from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Recordable
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
-from edge.telemetry.known_devices import Known
+from edge.telemetry.known_devices import KnownDevice
 
 
 class ServingPort(Protocol):
@@ -46,7 +46,7 @@ class KnownDevicesPort(Protocol):
         """Which devices a rollout would reach if it were started with this command and id; at most `listed` device ids
         per step. Raises what `apply` raises for the command, and Conflict `command_id_used`."""
 
-    async def reported(self, app: AppId, device: str) -> Known | None:
+    async def reported(self, app: AppId, device: str) -> KnownDevice | None:
         """What the device would request now, judged by its latest report; None without a report."""
 
     async def waiting(self, app: AppId, bundle: VersionName) -> WaitingView | None:

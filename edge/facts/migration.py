@@ -1,8 +1,8 @@
-"""From format 1 of the device facts to the one of this release, at the first start after an update.
+"""Migration of device facts from format 1, at the first start after an update.
 
-A new table is made beside the old one from all that the old table and its logs hold, and takes its name when it is
-durable; then the old logs go. Whatever interrupts it, the next start begins again or only removes the logs: nothing is
-written in format 2 before they are gone.
+Everything in the old table and its logs goes into a new table beside them, which takes the old one's name when it is
+durable; then the old logs are removed. If the migration is interrupted, the next start begins it again or only removes
+the logs: nothing is written in format 2 before they are gone.
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,15 @@ from edge.facts.pages import TABLE_NAME, FactPages, create_pages
 from edge.facts.slot import PAGE_BYTES, NewerFacts, UnreadableFacts, encode_slot, parse_header
 from edge.store.disk.durable_files import sync_directory
 
-_UNBORN = "facts.table.bringing-up"
+_UNFINISHED = "facts.table.migrating"
 
 
-def bring_up(directory: Path, capacity: int) -> list[str]:
-    """Nothing happens where nothing is of format 1. Blocks: some seconds for a million devices. Answers what could not
-    be read and was left aside. Raises NewerFacts, OSError.
+def migrate(directory: Path, capacity: int) -> list[str]:
+    """Does nothing where nothing is in format 1. Returns what could not be read and was set aside, for the operator.
+    Blocks: some seconds for a million devices. `capacity` is in devices. Raises NewerFacts, OSError.
     """
-    table, unborn = directory / TABLE_NAME, directory / _UNBORN
-    unborn.unlink(missing_ok=True)
+    table, unfinished = directory / TABLE_NAME, directory / _UNFINISHED
+    unfinished.unlink(missing_ok=True)
     logs = {path: seed for path in list_logs(directory) if (seed := old.seed_of_log(path)) is not None}
     seed = old.seed_of_table(table) if table.exists() else None
     if seed is None and (not logs or _is_current(table)):
@@ -32,11 +32,11 @@ def bring_up(directory: Path, capacity: int) -> list[str]:
     if seed is None:
         seed = list(logs.values())[-1]
         if table.exists():
-            problems.append("the facts table is damaged; what its log knows stays")
+            problems.append("the facts table is damaged; only what its log holds is kept")
             table.rename(directory / f"{TABLE_NAME}.damaged")
     problems += [f"{path.name} belongs to another table" for path, its in logs.items() if its != seed]
-    _convert(table, [path for path, its in logs.items() if its == seed], unborn, seed, capacity)
-    unborn.rename(table)
+    _convert(table, [path for path, its in logs.items() if its == seed], unfinished, seed, capacity)
+    unfinished.rename(table)
     sync_directory(directory)
     _remove(logs)
     return problems
@@ -55,15 +55,15 @@ def _is_current(table: Path) -> bool:
 
 
 def _remove(logs: Iterable[Path]) -> None:
-    """The oldest first: were an older one left without a later one, it would bring back what was true once."""
+    """Oldest first: an older log without the later ones would bring back an earlier state."""
     for path in logs:
         path.unlink()
         sync_directory(path.parent)
 
 
-def _convert(table: Path, logs: list[Path], unborn: Path, seed: int, capacity: int) -> None:
-    create_pages(unborn, capacity, seed)
-    pages = FactPages(unborn, capacity)
+def _convert(table: Path, logs: list[Path], unfinished: Path, seed: int, capacity: int) -> None:
+    create_pages(unfinished, capacity, seed)
+    pages = FactPages(unfinished, capacity)
     try:
         if table.exists():
             for slot in old.read_table(table):

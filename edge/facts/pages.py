@@ -21,7 +21,7 @@ from edge.facts.slot import (
     SLOT_BYTES,
     SLOTS,
     TAGS_BYTES,
-    Header,
+    TableHeader,
     day_touched,
     encode_forgot,
     encode_header,
@@ -106,7 +106,7 @@ class FactPages:
 
     def swap(self, factor: int) -> None:
         """A durable copy with `factor` (1 or 2) times the pages takes the file's place. Raises OSError."""
-        larger = Header(self.pages * factor, self.seed)
+        larger = TableHeader(self.pages * factor, self.seed)
         unborn = self._path.with_suffix(".new")
         try:
             with _new_file(unborn, larger) as fd:
@@ -209,7 +209,7 @@ class FactPages:
 
 def create_pages(path: Path, capacity: int, seed: int | None = None) -> None:
     """A small empty table at `path`, durably; readers of one that was there are told. Raises OSError."""
-    header = Header(_first_pages(capacity), secrets.randbits(64) if seed is None else seed)
+    header = TableHeader(_first_pages(capacity), secrets.randbits(64) if seed is None else seed)
     unborn = path.with_suffix(".new")
     with _new_file(unborn, header) as fd:
         os.fsync(fd)
@@ -239,7 +239,7 @@ def _first_pages(capacity: int) -> int:
     return pages
 
 
-def _open(path: Path) -> tuple[mmap.mmap, Header]:
+def _open(path: Path) -> tuple[mmap.mmap, TableHeader]:
     with path.open("r+b") as file:
         size_bytes = os.fstat(file.fileno()).st_size
         header = parse_header(file.read(PAGE_BYTES), size_bytes)
@@ -247,7 +247,7 @@ def _open(path: Path) -> tuple[mmap.mmap, Header]:
 
 
 @contextlib.contextmanager
-def _new_file(path: Path, header: Header) -> Iterator[int]:
+def _new_file(path: Path, header: TableHeader) -> Iterator[int]:
     """A file with its header and room for its pages: a hole would be filled, or not, when a page is first touched."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

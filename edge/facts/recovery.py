@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from edge.domain.errors import Conflict
 from edge.facts.log import list_logs, log_number, read_seed, read_slots
-from edge.facts.migration import bring_up
+from edge.facts.migration import migrate
 from edge.facts.pages import TABLE_NAME, FactPages, create_pages
 from edge.facts.slot import NewerFacts, UnreadableFacts
 
@@ -48,7 +48,7 @@ def recover(directory: Path, capacity: int) -> Recovered:
     """
     for leftover in directory.glob("*.new"):
         leftover.unlink()
-    problems = bring_up(directory, capacity)
+    problems = migrate(directory, capacity)
     logs = list_logs(directory)
     seeds = _read_seeds(logs, problems)
     try:

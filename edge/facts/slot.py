@@ -46,18 +46,18 @@ class NewerFacts(UnreadableFacts):
     """A later release wrote it: nothing is wrong, and nothing may be made anew."""
 
 
-class Header(NamedTuple):
+class TableHeader(NamedTuple):
     pages: int
     seed: int  # random per node, so that nobody can choose device ids that crowd one page
 
 
-def encode_header(header: Header) -> bytes:
+def encode_header(header: TableHeader) -> bytes:
     """One page; its MOVED byte is 0."""
     fields = _HEADER.pack(_MAGIC, FACTS_FORMAT, SLOT_BYTES, header.pages, header.seed)
     return (fields + _CHECKSUM.pack(crc32(fields))).ljust(PAGE_BYTES, b"\0")
 
 
-def parse_header(page: bytes, size_bytes: int) -> Header:
+def parse_header(page: bytes, size_bytes: int) -> TableHeader:
     """Of a file of that size. Raises UnreadableFacts."""
     if len(page) < PAGE_BYTES or page[: len(_MAGIC)] != _MAGIC:
         raise UnreadableFacts("not a table of device facts")
@@ -68,7 +68,7 @@ def parse_header(page: bytes, size_bytes: int) -> Header:
         raise UnreadableFacts("the header of the facts table is damaged")
     if not pages or size_bytes != (pages + 1) * PAGE_BYTES:
         raise UnreadableFacts(f"a facts table of {pages} pages has {size_bytes} bytes")
-    return Header(pages, seed)
+    return TableHeader(pages, seed)
 
 
 def key_of(app: str, device: str, seed: int) -> bytes:

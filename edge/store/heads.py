@@ -44,7 +44,7 @@ class HeadShard(msgspec.Struct, frozen=True):
     apps: dict[AppId, Head]
 
 
-class Held(NamedTuple):
+class VerifiedShard(NamedTuple):
     """A verified shard and the tag of its bytes; no tag means that the store has none yet."""
 
     shard: HeadShard
@@ -80,7 +80,7 @@ class Heads:
         self.problems: dict[str, str] = {}
         self._store = store
         self._trust = trust
-        self._good: dict[str, Held] = {}
+        self._good: dict[str, VerifiedShard] = {}
         self._lock = threading.Lock()
 
     def read(self) -> dict[AppId, Head]:
@@ -93,7 +93,7 @@ class Heads:
                 heads |= self._known(name).shard.apps
         return heads
 
-    def shard(self, name: str) -> Held:
+    def shard(self, name: str) -> VerifiedShard:
         """The shard as it is in the store now. Raises Untrusted, after counting it."""
         try:
             with counting(self.refused):
@@ -109,14 +109,14 @@ class Heads:
         with self._lock:
             return {name: held.shard.issued for name, held in self._good.items()}
 
-    def remember(self, held: Held) -> None:
+    def remember(self, held: VerifiedShard) -> None:
         """Take a shard that is known to be good, read or written by this process, as the least to be believed."""
         name = held.shard.shard
         with self._lock:
             if held.shard.sequence >= self._known(name).shard.sequence:
                 self._good[name] = held
 
-    def _verified(self, name: str) -> Held:
+    def _verified(self, name: str) -> VerifiedShard:
         known = self._known(name)  # before the read: what others write meanwhile cannot make this one look old
         stored = self._store.get(head_key(name))
         if stored is None:
@@ -127,12 +127,14 @@ class Heads:
             return known
         shard = self._parse(name, stored.data)
         _check_successor(known.shard, shard)
-        held = Held(shard, stored.tag)
+        held = VerifiedShard(shard, stored.tag)
         self.remember(held)
         return held
 
-    def _known(self, name: str) -> Held:
-        return self._good.get(name) or Held(HeadShard(HEAD_FORMAT, self._trust.store_id, name, 0, 0.0, 0.0, {}), None)
+    def _known(self, name: str) -> VerifiedShard:
+        return self._good.get(name) or VerifiedShard(
+            HeadShard(HEAD_FORMAT, self._trust.store_id, name, 0, 0.0, 0.0, {}), None
+        )
 
     def _parse(self, name: str, content: bytes) -> HeadShard:
         what = f"head shard {name}"

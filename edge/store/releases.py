@@ -13,7 +13,7 @@ from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, Command, PublishBundle, PutIdSet, Undo
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppId, AppState, Digest
-from edge.store.heads import SHARDS, Head, Heads, HeadShard, Held, build_successor, encode_shard, shard_of
+from edge.store.heads import SHARDS, Head, Heads, HeadShard, VerifiedShard, build_successor, encode_shard, shard_of
 from edge.store.key_set import Trust
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale, blob_key, head_key
 from edge.store.revision_document import Revision, RevisionLine, tell_changes
@@ -30,7 +30,7 @@ MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes e
 
 
 # Told the state that an undo takes back and the one that it returns to; raises Forbidden.
-Permit = Callable[[AppState, AppState], None]
+PermitUndo = Callable[[AppState, AppState], None]
 
 
 class Committed(NamedTuple):
@@ -104,7 +104,7 @@ class Releases:
         """See `Revisions.load_revision`."""
         return self._revisions.load_revision(app, number, digest)
 
-    def commit(self, app: AppId, change: Change, permit_undo: Permit | None = None) -> Committed:
+    def commit(self, app: AppId, change: Change, permit_undo: PermitUndo | None = None) -> Committed:
         """Carry out the change; durable and visible to every reader of the store when it returns.
 
         `permit_undo` is asked at every attempt about the very revision that an undo would take back.
@@ -123,7 +123,7 @@ class Releases:
                     continue
         raise Conflict("busy", f"app {app!r}: others published {COMMIT_ATTEMPT_LIMIT} times meanwhile; try again")
 
-    def rehearse(self, app: AppId, change: Change, permit_undo: Permit | None = None) -> Rehearsed:
+    def rehearse(self, app: AppId, change: Change, permit_undo: PermitUndo | None = None) -> Rehearsed:
         """What `commit` would make of the app now; nothing is written. Raises as `commit`, except for blobs: they are
         not asked for."""
         return self._apply(self._heads.shard(shard_of(app)), app, change, permit_undo)[1]
@@ -165,7 +165,7 @@ class Releases:
                 del self._marks[next(iter(self._marks))]
 
     def _apply(
-        self, held: Held, app: AppId, change: Change, permit_undo: Permit | None
+        self, held: VerifiedShard, app: AppId, change: Change, permit_undo: PermitUndo | None
     ) -> tuple[Revision | None, Rehearsed]:
         """The change on paper, and the revision that it goes by."""
         head = held.shard.apps.get(app)
@@ -178,7 +178,7 @@ class Releases:
             raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")
         return before, Rehearsed(before.state if before else None, state)
 
-    def _attempt(self, held: Held, app: AppId, change: Change, permit_undo: Permit | None) -> Committed:
+    def _attempt(self, held: VerifiedShard, app: AppId, change: Change, permit_undo: PermitUndo | None) -> Committed:
         head = held.shard.apps.get(app)
         before, (was, state) = self._apply(held, app, change, permit_undo)
         if head and state is was:
@@ -206,11 +206,11 @@ class Releases:
                 return False
         return True
 
-    def _move(self, held: Held, shard: HeadShard) -> None:
+    def _move(self, held: VerifiedShard, shard: HeadShard) -> None:
         """The commit point. Raises AlreadyExists or Stale when another writer was first."""
         key, content = head_key(shard.shard), encode_shard(self._writer, shard)
         tag = self._store.create(key, content) if held.tag is None else self._store.swap(key, content, held.tag)
-        self._heads.remember(Held(shard, tag))
+        self._heads.remember(VerifiedShard(shard, tag))
 
 
 def check_blobs(store: ObjectStore, command: Command) -> None:

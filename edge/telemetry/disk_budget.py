@@ -18,7 +18,7 @@ class NoRoom(Unavailable):
     """The directory is full of events that are not folded or not yet old. Devices keep theirs and come again."""
 
 
-class Room:
+class DiskBudget:
     def __init__(self, directory: Path, limit_bytes: int = NO_LIMIT) -> None:
         self._directory = directory
         self._limit_bytes = limit_bytes

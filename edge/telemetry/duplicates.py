@@ -21,7 +21,7 @@ KEPT_SECONDS = 2 * WINDOW_SECONDS  # of the node's clock: the window, and what a
 _IN_ONE_QUESTION = 500  # keys; SQLite's own limit of variables was 999 once
 
 
-class Seen:
+class RememberedKeys:
     """For one fold. Everything happens in the caller's transaction. `table` is "seen" or "exposed"; `window_seconds` is
     how long the same is no other, None: always."""
 

@@ -19,8 +19,8 @@ from edge.domain.versions import VERSION_LIMIT
 from edge.store.disk.append_file import UNFINISHED
 from edge.telemetry.database import open_for_folding
 from edge.telemetry.disk_budget import held_bytes
-from edge.telemetry.duplicates import EXPOSED_LIMIT, Seen
-from edge.telemetry.record import Facts, parse_record
+from edge.telemetry.duplicates import EXPOSED_LIMIT, RememberedKeys
+from edge.telemetry.record import EventFacts, parse_record
 from edge.telemetry.segment import UnreadableSegment, is_live, list_segments, read_frames, read_header
 from edge.wire.actions import ACTIONS, OF_NODE
 from edge.wire.stats import bundle_of
@@ -75,8 +75,8 @@ def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None 
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
         finished = dict(connection.execute("SELECT name, finished_ms FROM segments WHERE finished_ms IS NOT NULL"))
-        exposed = Seen(connection, EXPOSED_LIMIT, table="exposed", window_seconds=None)
-        folding = _Folding(connection, Seen(connection), exposed, int(now * 1000), report)
+        exposed = RememberedKeys(connection, EXPOSED_LIMIT, table="exposed", window_seconds=None)
+        folding = _Folding(connection, RememberedKeys(connection), exposed, int(now * 1000), report)
         for path in list_segments(directory):
             if path.stem in finished:
                 folding.delete_expired(path, finished[path.stem])
@@ -92,8 +92,8 @@ def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None 
 @dataclass(frozen=True, slots=True)
 class _Folding:
     connection: sqlite3.Connection
-    seen: Seen
-    exposed: Seen
+    seen: RememberedKeys
+    exposed: RememberedKeys
     now_ms: int
     report: FoldReport
 
@@ -170,8 +170,8 @@ class _Folding:
                 return
 
 
-def _read_batch(file: BinaryIO, offset: int, seen: Seen, exposed: Seen) -> _Batch:
-    found: list[Facts] = []
+def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: RememberedKeys) -> _Batch:
+    found: list[EventFacts] = []
     malformed, more = 0, False
     end = file.seek(offset)
     for frame in read_frames(file):
@@ -190,7 +190,7 @@ def _read_batch(file: BinaryIO, offset: int, seen: Seen, exposed: Seen) -> _Batc
     return _Batch(counts, duplicates, malformed, end, more)
 
 
-def _labels(facts: Facts) -> _Labels:
+def _labels(facts: EventFacts) -> _Labels:
     """Bounded in everything but the number of apps and bundles, which the database knows."""
     bundle = bundle_of(facts.version)
     return _Labels(

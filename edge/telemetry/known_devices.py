@@ -11,7 +11,7 @@ from typing import NamedTuple
 from edge.domain.errors import Invalid
 from edge.domain.model import BUILTIN, AppId, DeviceId, Platform, UpdateCheck
 from edge.domain.versions import read_native
-from edge.telemetry.recent_events import READ_LIMIT_BYTES, Backwards
+from edge.telemetry.recent_events import READ_LIMIT_BYTES, RecentEvents
 from edge.wire.actions import OF_RUNNING
 from edge.wire.plugins import asker_of
 from edge.wire.stats import Event, bundle_of
@@ -21,7 +21,7 @@ DEVICES_LIMIT = 100_000  # as many as there are buckets: more would tell nothing
 _PLATFORMS = {platform.value: platform for platform in Platform}
 
 
-class Known(NamedTuple):
+class KnownDevice(NamedTuple):
     """`reported` is when, by this node's clock, in seconds since the epoch."""
 
     check: UpdateCheck
@@ -48,10 +48,10 @@ class KnownDevices:
         self.devices = 0
         self.since: float | None = None
         self.cut = False
-        self._events = Backwards(directory, app, device=device, read_limit_bytes=read_limit_bytes)
+        self._events = RecentEvents(directory, app, device=device, read_limit_bytes=read_limit_bytes)
         self._devices_limit = devices_limit
 
-    def __iter__(self) -> Iterator[Known]:
+    def __iter__(self) -> Iterator[KnownDevice]:
         seen: set[DeviceId] = set()
         for received_ms, event in self._events:
             if event.device in seen or event.action not in OF_RUNNING:
@@ -64,7 +64,7 @@ class KnownDevices:
                 return
             seen.add(event.device)
             self.devices, self.since = len(seen), received_ms / 1000
-            yield Known(check, received_ms / 1000)
+            yield KnownDevice(check, received_ms / 1000)
         self.cut = self._events.cut
 
 

@@ -14,7 +14,7 @@ READ_LIMIT_BYTES = 256 << 20  # of the spool, the newest first: two seconds of o
 CLOCK_MS = 1_000  # a file's time and a record's come from two clocks of one machine
 
 
-class Backwards:
+class RecentEvents:
     """Iterate once: the time of each event, in epoch milliseconds, and the event. `device` narrows it to one device's.
     Blocks while it reads. `cut` tells afterwards whether the limit ended it before the spool did.
     """

@@ -14,7 +14,7 @@ from edge.wire.stats import Event
 TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
 
 
-class Facts(NamedTuple):
+class EventFacts(NamedTuple):
     """What counting needs of a record; the raw words of a device, not yet bounded.
 
     `key` stands for the whole event without when it was received, in 64 bits with a sign; None where the device did not
@@ -66,7 +66,7 @@ def encode_record(event: Event, received: float) -> bytes:
     return _encoder.encode(_Record(int(received * 1000), event))
 
 
-def parse_record(line: bytes) -> Facts | None:
+def parse_record(line: bytes) -> EventFacts | None:
     """The facts of a line that any release wrote in this format; None when it is no such record."""
     try:
         record = _decoder.decode(line)
@@ -75,7 +75,9 @@ def parse_record(line: bytes) -> Facts | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last from nesting in what is skipped
         return None
     key = None if event.device_time_ms is None else _key_of(record.event)
-    return Facts(record.received_ms, event.app, event.action, event.version or "", event.platform or "", key, exposure)
+    return EventFacts(
+        record.received_ms, event.app, event.action, event.version or "", event.platform or "", key, exposure
+    )
 
 
 def _key_of(event: msgspec.Raw) -> int:

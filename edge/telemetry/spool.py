@@ -14,7 +14,7 @@ from pathlib import Path
 from edge.domain.errors import Unavailable
 from edge.store.disk.append_file import SyncFile
 from edge.store.disk.group_commit import IDLE_SECONDS, CommitLimits, GroupCommit, QueueClosed, QueueFull
-from edge.telemetry.disk_budget import NoRoom, Room
+from edge.telemetry.disk_budget import DiskBudget, NoRoom
 from edge.telemetry.segment import SegmentWriter
 
 RECORD_LIMIT_BYTES = 1 << 20  # an event with all its metadata, every character escaped, stays below 400 kB
@@ -48,13 +48,13 @@ class Spool:
         *,
         clock: Callable[[], float] = time.time,
         sync: SyncFile = os.fdatasync,
-        room: Room | None = None,
+        budget: DiskBudget | None = None,
     ) -> None:
         """Makes the directory; opens no segment before the first record. `clock` is in epoch seconds."""
         if not _NODE.fullmatch(node):
             raise ValueError(f"node id {node!r} cannot be part of a segment's name")
         directory.mkdir(parents=True, exist_ok=True)
-        segments = _Segments(directory, node, worker, clock, sync, room or Room(directory))
+        segments = _Segments(directory, node, worker, clock, sync, budget or DiskBudget(directory))
         limits = CommitLimits(QUEUE_LIMIT_RECORDS, QUEUE_LIMIT_BYTES, group_bytes=GROUP_LIMIT_BYTES)
         self._commits: GroupCommit[list[bytes]] = GroupCommit(
             segments, limits, name=f"spool-{node}-{worker}", translate=_failure
@@ -104,17 +104,17 @@ class _Segments:
     """The spool's thread: one segment after the other."""
 
     def __init__(
-        self, directory: Path, node: str, worker: int, clock: Callable[[], float], sync: SyncFile, room: Room
+        self, directory: Path, node: str, worker: int, clock: Callable[[], float], sync: SyncFile, budget: DiskBudget
     ) -> None:
         self._directory, self._node, self._worker = directory, node, worker
-        self._clock, self._sync, self._room = clock, sync, room
+        self._clock, self._sync, self._budget = clock, sync, budget
         self._segment: SegmentWriter | None = None
 
     def commit(self, group: Sequence[list[bytes]]) -> None:
         """Raises NoRoom, OSError."""
         records = [record for some in group for record in some]
         self._seal_if_due()
-        self._room.take(_size_bytes(records), self._clock())
+        self._budget.take(_size_bytes(records), self._clock())
         if self._segment is None or self._segment.closed:
             self._segment = SegmentWriter(self._directory, self._node, self._worker, now=self._clock(), sync=self._sync)
         self._segment.append(records)

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from edge.domain.facts import DeviceFacts, name_hash
 from edge.domain.model import AppId, VersionName
 from edge.telemetry.known_devices import DEVICES_LIMIT
-from edge.telemetry.recent_events import READ_LIMIT_BYTES, Backwards
+from edge.telemetry.recent_events import READ_LIMIT_BYTES, RecentEvents
 from edge.wire.actions import INSTALLS_LATER, NOT_INSTALLED, OF_RUNNING
 from edge.wire.stats import Event, bundle_of
 
 
-class Waiting(NamedTuple):
+class WaitingDevices(NamedTuple):
     """`downloaded` have reported the download of the bundle, and since then neither that they run it nor that it
     failed. `offered` are other known devices that this node offered it to, which have not said what became of it.
     `since` is the oldest report that was read, in seconds since the epoch; `cut`: there are more than were read.
@@ -36,9 +36,9 @@ def count_waiting(
     *,
     devices_limit: int = DEVICES_LIMIT,
     read_limit_bytes: int = READ_LIMIT_BYTES,
-) -> Waiting:
+) -> WaitingDevices:
     """Reads the spools in `directory`. `facts_of` tells what is known of an app's device. Blocks while it reads."""
-    events = Backwards(directory, app, read_limit_bytes=read_limit_bytes)
+    events = RecentEvents(directory, app, read_limit_bytes=read_limit_bytes)
     waits: dict[str, bool | None] = {}  # by device; None: it has said nothing of the bundle
     since: float | None = None
     for received_ms, event in events:
@@ -67,8 +67,8 @@ def _counted(
     since: float | None,
     *,
     cut: bool,
-) -> Waiting:
+) -> WaitingDevices:
     wanted = name_hash(bundle)
     silent = (device for device, waiting in waits.items() if waiting is None)
     offered = sum(1 for device in silent if wanted in facts_of(app, device).offered)
-    return Waiting(list(waits.values()).count(True), offered, since, cut)
+    return WaitingDevices(list(waits.values()).count(True), offered, since, cut)

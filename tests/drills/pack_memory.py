@@ -18,7 +18,7 @@ from pathlib import Path
 from edge.bundles.encryption.encrypt import Encrypted, encrypt
 from edge.bundles.encryption.rsa_keys import PUBLIC_KEY_FILE, create_key_files, load_private_key, parse_public_key
 from edge.bundles.packing.pack import Packed, pack
-from edge.bundles.verification.decryption import Opening
+from edge.bundles.verification.decryption import BundleDecryption
 from edge.bundles.verification.verify import verify_bundle
 from edge.domain.encryption import build_encryption
 from edge.domain.model import Digest
@@ -97,12 +97,12 @@ def _verify(folder: Path) -> str:
     return f"{verified.files} files, {verified.plain_bytes / MB:.1f} MB plain"
 
 
-def _opening(folder: Path) -> Opening | None:
+def _opening(folder: Path) -> BundleDecryption | None:
     if not (folder / "encryption").exists():
         return None
     session_key, checksum = (folder / "encryption").read_text().split()
     key = parse_public_key((folder / "keys" / PUBLIC_KEY_FILE).read_text())
-    return Opening(key, build_encryption(session_key, checksum, ""))
+    return BundleDecryption(key, build_encryption(session_key, checksum, ""))
 
 
 def _watch(name: str, folder: str, idle_mb: float) -> float:

@@ -13,7 +13,7 @@ import pytest
 from facts_world import APP, NOW, no_sync
 
 from edge.domain.facts import NO_FACTS, Cause, DeviceFacts, Failure, FailureStage, hour_of, name_hash
-from edge.facts import migration as facts_bringing_up
+from edge.facts import migration
 from edge.facts.changes import Chose, Failed
 from edge.facts.recovery import recover
 from edge.facts.slot import NewerFacts
@@ -99,7 +99,7 @@ def test_a_start_that_was_cut_short_is_made_up_by_the_next(tmp_path, step, monke
         raise Stopped
 
     with monkeypatch.context() as patched:
-        patched.setattr(facts_bringing_up, step, stop)
+        patched.setattr(migration, step, stop)
         with pytest.raises(Stopped):
             start(unpack(tmp_path))
     assert start(tmp_path) == ()

@@ -20,8 +20,8 @@ from edge.facts.slot import (
     SLOT_BYTES,
     SLOTS,
     TAGS_BYTES,
-    Header,
     NewerFacts,
+    TableHeader,
     UnreadableFacts,
     day_touched,
     encode_header,
@@ -90,8 +90,8 @@ def test_a_slot_torn_anywhere_is_not_whole(old, new, at):
     ],
 )
 def test_a_header_that_is_not_ours_is_refused(change, error):
-    page = encode_header(Header(3, SEED))
-    assert parse_header(page, 4 * PAGE_BYTES) == Header(3, SEED)
+    page = encode_header(TableHeader(3, SEED))
+    assert parse_header(page, 4 * PAGE_BYTES) == TableHeader(3, SEED)
     with pytest.raises(error):
         parse_header(change(page), 4 * PAGE_BYTES)
     with pytest.raises(UnreadableFacts):

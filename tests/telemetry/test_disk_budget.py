@@ -2,37 +2,37 @@ import pytest
 from telemetry_lines import APP, NOW, line, write_segment
 
 from edge.telemetry.counts import read_counts
-from edge.telemetry.disk_budget import LOOK_SECONDS, NoRoom, Room, held_bytes
+from edge.telemetry.disk_budget import LOOK_SECONDS, DiskBudget, NoRoom, held_bytes
 from edge.telemetry.fold import fold
 from edge.telemetry.segment import list_segments
 from edge.telemetry.spool import Spool
 
 
 def test_what_is_taken_counts_at_once_and_what_others_wrote_at_the_next_look(tmp_path):
-    room = Room(tmp_path, 1_000)
-    room.take(600, 0.0)
+    budget = DiskBudget(tmp_path, 1_000)
+    budget.take(600, 0.0)
     with pytest.raises(NoRoom):
-        room.take(401, 0.1)
-    room.take(400, 0.1)
+        budget.take(401, 0.1)
+    budget.take(400, 0.1)
     (tmp_path / "theirs.seg").write_bytes(b"x" * 900)
-    room.take(100, LOOK_SECONDS)
+    budget.take(100, LOOK_SECONDS)
     with pytest.raises(NoRoom):
-        room.take(1, LOOK_SECONDS)
+        budget.take(1, LOOK_SECONDS)
 
 
 def test_deleted_segments_make_room_again(tmp_path):
     (tmp_path / "old.sealed").write_bytes(b"x" * 1_000)
-    room = Room(tmp_path, 1_000)
+    budget = DiskBudget(tmp_path, 1_000)
     with pytest.raises(NoRoom):
-        room.take(1, 0.0)
+        budget.take(1, 0.0)
     (tmp_path / "old.sealed").unlink()
-    room.take(1_000, LOOK_SECONDS)
+    budget.take(1_000, LOOK_SECONDS)
 
 
 def test_a_clock_set_back_does_not_stop_the_looks(tmp_path):
-    room = Room(tmp_path, 1_000)
-    room.take(1_000, 100.0)
-    room.take(1_000, 50.0)  # nothing was written: the next look finds it out
+    budget = DiskBudget(tmp_path, 1_000)
+    budget.take(1_000, 100.0)
+    budget.take(1_000, 50.0)  # nothing was written: the next look finds it out
 
 
 async def test_a_spool_without_room_refuses_and_goes_on_when_there_is_some(tmp_path):
@@ -40,7 +40,7 @@ async def test_a_spool_without_room_refuses_and_goes_on_when_there_is_some(tmp_p
     directory = tmp_path / "spool"
     directory.mkdir()
     (directory / "old-0-0-0.sealed").write_bytes(b"x" * 4_000)
-    spool = Spool(directory, "node", 0, clock=lambda: now[0], room=Room(directory, 5_000))
+    spool = Spool(directory, "node", 0, clock=lambda: now[0], budget=DiskBudget(directory, 5_000))
     await spool.append([b"a" * 500])
     with pytest.raises(NoRoom):
         await spool.append([b"b" * 500])

@@ -10,7 +10,7 @@ from telemetry_lines import APP, DAY, NOW, line, write_segment
 from edge.telemetry import duplicates
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.database import SCHEMA_NUMBER, open_for_folding
-from edge.telemetry.duplicates import KEPT_SECONDS, WINDOW_SECONDS, Seen
+from edge.telemetry.duplicates import KEPT_SECONDS, WINDOW_SECONDS, RememberedKeys
 from edge.telemetry.fold import fold
 from edge.telemetry.record import parse_record
 from edge.wire.actions import EXPERIMENT_OFFER
@@ -97,16 +97,16 @@ def test_a_backlog_of_days_is_told_apart_too(spool, database):
 
 def test_beyond_the_limit_the_oldest_are_forgotten_first(spool, database):
     with closing(open_for_folding(database)) as connection:
-        seen = Seen(connection, limit=10)
+        seen = RememberedKeys(connection, limit=10)
         assert seen.find_duplicates((key, key) for key in range(15)) == [False] * 15
         assert connection.execute("SELECT min(key), count(*) FROM seen").fetchone() == (5, 10)
         assert seen.find_duplicates([(14, 14), (4, 4), (4, 4), (None, 4)]) == [True, False, True, False]
         assert connection.execute("SELECT min(key), count(*) FROM seen").fetchone() == (5, 10)
-        assert Seen(connection, limit=10).find_duplicates([(5, 5)]) == [True]
+        assert RememberedKeys(connection, limit=10).find_duplicates([(5, 5)]) == [True]
 
 
 def test_a_fold_keeps_to_the_limit(spool, database, monkeypatch):
-    monkeypatch.setattr(duplicates.Seen.__init__, "__defaults__", (100,))
+    monkeypatch.setattr(duplicates.RememberedKeys.__init__, "__defaults__", (100,))
     for worker in range(5):
         write_segment(
             spool, [line(happened_ms=n + 50 * worker, received=NOW + worker) for n in range(80)], worker=worker

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.telemetry.record import Facts, encode_record, parse_record
+from edge.telemetry.record import EventFacts, encode_record, parse_record
 from edge.wire.stats import Event
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -19,12 +19,12 @@ def event(app="com.acme.shop", action="set", version="1.0.0", platform="ios", **
 def test_any_event_is_one_line_and_keeps_its_facts(app, action, version, platform, metadata):
     line = encode_record(event(app, action, version, platform, metadata=metadata), 1_760_000_000.25)
     assert b"\n" not in line
-    assert parse_record(line) == Facts(1_760_000_000_250, app, action, version, platform)
+    assert parse_record(line) == EventFacts(1_760_000_000_250, app, action, version, platform)
 
 
 def test_a_line_of_an_older_or_newer_release_is_read_by_what_counting_needs():
     line = b'{"received_ms":7,"more":[1],"event":{"app":"a.b","action":"set","version":null,"new":{"x":1}}}'
-    assert parse_record(line) == Facts(7, "a.b", "set", "", "")
+    assert parse_record(line) == EventFacts(7, "a.b", "set", "", "")
 
 
 @pytest.mark.parametrize(

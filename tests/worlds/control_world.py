@@ -34,7 +34,7 @@ from edge.domain.states import channel_of
 from edge.facts.changes import change_facts
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
-from edge.telemetry.known_devices import Known
+from edge.telemetry.known_devices import KnownDevice
 
 NOW = 1_700_000_000.0
 APP, OTHER = "com.acme.app", "com.other.app"
@@ -105,7 +105,7 @@ class World:
     secrets: Secrets
     announced: list[tuple[str, Any]] = field(default_factory=list)
     facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
-    known: dict[tuple[str, str], Known] = field(default_factory=dict)
+    known: dict[tuple[str, str], KnownDevice] = field(default_factory=dict)
 
     async def announce(self, app, head):
         self.announced.append((app, head))

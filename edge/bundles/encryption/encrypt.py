@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from edge.bundles.chunks import read_chunks
 from edge.bundles.encryption.rsa_keys import PrivateKey
 from edge.bundles.limits import check_not_empty
-from edge.bundles.packing.pack import Packed, PackedFile, Progress
+from edge.bundles.packing.pack import Packed, PackedFile, PackProgress
 from edge.domain.encryption import IV_BYTES, KEY_BYTES, SessionKey, build_encryption, encode_session_key
 from edge.domain.errors import Invalid
 from edge.domain.manifest import encode_manifest
@@ -43,7 +43,7 @@ class _Session(NamedTuple):
     iv: bytes
 
 
-def encrypt(packed: Packed, key: PrivateKey, workdir: Path, *, progress: Progress | None = None) -> Encrypted:
+def encrypt(packed: Packed, key: PrivateKey, workdir: Path, *, progress: PackProgress | None = None) -> Encrypted:
     """Encrypt all of `packed` into files below `workdir`. `progress` is told of the stage "encrypt".
 
     Raises Invalid `empty_file`, and `source_changed` when a file is written to meanwhile.
@@ -78,7 +78,7 @@ def _seal_entry(entry: FileEntry, sealed: PackedFile, key: PrivateKey) -> FileEn
 
 
 def _encrypt_all(
-    files: Mapping[Digest, PackedFile], session: _Session, folder: Path, progress: Progress | None
+    files: Mapping[Digest, PackedFile], session: _Session, folder: Path, progress: PackProgress | None
 ) -> dict[Digest, PackedFile]:
     folder.mkdir()
     done, total = 0, sum(file.bytes for file in files.values())

@@ -29,28 +29,28 @@ _LABEL = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _UNFINISHED = ".part"
 
 
-class Plain(NamedTuple):
+class PlainFile(NamedTuple):
     """The file that was compressed."""
 
     crc32: int
     bytes: int
 
 
-class Recalled(NamedTuple):
-    plain: Plain
+class CachedBody(NamedTuple):
+    plain: PlainFile
     bytes: int  # 0: compressing does not pay
     blob: Digest  # of the body
 
 
-IsRight = Callable[[Recalled, Path], bool]  # whether the body, written there, is that of the plain file
+IsRight = Callable[[CachedBody, Path], bool]  # whether the body, written there, is that of the plain file
 
 
-class Memory:
+class PackingCache:
     def __init__(self, root: Path, limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
         self._root, self._limit_bytes = root, limit_bytes
         self._grown = False
 
-    def recall(self, label: str, plain: Digest, target: Path, is_right: IsRight | None = None) -> Recalled | None:
+    def recall(self, label: str, plain: Digest, target: Path, is_right: IsRight | None = None) -> CachedBody | None:
         """Write the body to `target`, a new file. None, and no target, when it is not known, not intact or not right:
         such an entry is deleted."""
         place = self._place(label, plain)
@@ -66,7 +66,7 @@ class Memory:
         target.unlink(missing_ok=True)
         return None
 
-    def keep(self, label: str, plain: Digest, file: Plain, body: Iterable[bytes]) -> None:
+    def keep(self, label: str, plain: Digest, file: PlainFile, body: Iterable[bytes]) -> None:
         """An empty body says that compressing does not pay."""
         place = self._place(label, plain)
         unfinished = place.with_name(f"{place.name}.{secrets.token_hex(8)}{_UNFINISHED}")
@@ -122,15 +122,15 @@ class Memory:
         return self._root / label / plain[:2] / plain
 
 
-def _hashing(file: Plain) -> "hashlib._Hash":
+def _hashing(file: PlainFile) -> "hashlib._Hash":
     return hashlib.sha256(struct.pack(">LQ", *file))
 
 
-def _read(head: bytes, body: Iterable[bytes], write: Callable[[bytes], object]) -> Recalled | None:
+def _read(head: bytes, body: Iterable[bytes], write: Callable[[bytes], object]) -> CachedBody | None:
     if len(head) < _HEAD.size:
         return None
     magic, crc32, plain_bytes, proof = _HEAD.unpack(head)
-    plain, blob, size = Plain(crc32, plain_bytes), hashlib.sha256(), 0
+    plain, blob, size = PlainFile(crc32, plain_bytes), hashlib.sha256(), 0
     hashing = _hashing(plain)
     for chunk in body:
         hashing.update(chunk)
@@ -139,4 +139,4 @@ def _read(head: bytes, body: Iterable[bytes], write: Callable[[bytes], object]) 
         write(chunk)
     if magic != _MAGIC or hashing.digest() != proof:
         return None
-    return Recalled(plain, size, Digest(blob.hexdigest()))
+    return CachedBody(plain, size, Digest(blob.hexdigest()))

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from edge.bundles.chunks import digest_file
 from edge.bundles.limits import check_not_empty, check_zip
-from edge.bundles.packing.cache import Memory
+from edge.bundles.packing.cache import PackingCache
 from edge.bundles.packing.compress import Compressed, may_compress, must_compress
 from edge.bundles.packing.effort import SMALLEST, Packing
-from edge.bundles.packing.reuse import Ask, Outcome, ask_node, recall, remember
-from edge.bundles.packing.workers import Job, Result, compression
+from edge.bundles.packing.reuse import AskNode, JobOutcome, ask_node, recall, remember
+from edge.bundles.packing.workers import FinishJob, Job, compression
 from edge.bundles.packing.zipping import write_zip
 from edge.bundles.sources.files import SourceFile
 from edge.bundles.sources.read import read_source
@@ -26,7 +26,7 @@ from edge.domain.file_names import BROTLI_SUFFIX
 from edge.domain.manifest import check_names, content_digest, encode_manifest
 from edge.domain.model import Digest, FileEntry
 
-Progress = Callable[[str, int, int], None]  # stage ("zip", "brotli"), plain bytes done, plain bytes in all
+PackProgress = Callable[[str, int, int], None]  # stage ("zip", "brotli"), plain bytes done, plain bytes in all
 
 
 class PackedFile(NamedTuple):
@@ -51,7 +51,7 @@ def pack(
     path: Path,
     workdir: Path,
     *,
-    progress: Progress | None = None,
+    progress: PackProgress | None = None,
     processes: int | None = None,
     to_encrypt: bool = False,
 ) -> Packed:
@@ -67,9 +67,9 @@ def pack_files(
     workdir: Path,
     *,
     packing: Packing = SMALLEST,
-    memory: Memory | None = None,
-    ask: Ask | None = None,
-    progress: Progress | None = None,
+    memory: PackingCache | None = None,
+    ask: AskNode | None = None,
+    progress: PackProgress | None = None,
     processes: int | None = None,
     to_encrypt: bool = False,
 ) -> Packed:
@@ -95,7 +95,7 @@ def pack_files(
         made = _collect(left, results, tell)
     if memory:
         remember(left, made, memory)
-    outcomes |= {job.name: Outcome(made[job.name], job.target) for job in left}
+    outcomes |= {job.name: JobOutcome(made[job.name], job.target) for job in left}
     entries, blobs = _build_entries(files, digests, outcomes)
     document = encode_manifest(entries, packing.brotli_label)
     return Packed(
@@ -141,8 +141,8 @@ def _write_zip(
     digests: Mapping[str, Digest],
     target: Path,
     packing: Packing,
-    memory: Memory | None,
-    tell: Progress,
+    memory: PackingCache | None,
+    tell: PackProgress,
 ) -> tuple[PackedFile, str]:
     total, done = sum(file.bytes for file in files), 0
 
@@ -157,7 +157,7 @@ def _write_zip(
     return PackedFile(target, made.sha256, made.bytes), made.crc32
 
 
-def _collect(jobs: list[Job], results: list[Result], tell: Progress) -> dict[str, Compressed | None]:
+def _collect(jobs: list[Job], results: list[FinishJob], tell: PackProgress) -> dict[str, Compressed | None]:
     compressed, done, total = {}, 0, sum(job.plain_bytes for job in jobs)
     for job, result in zip(jobs, results, strict=True):
         compressed[job.name] = result()
@@ -167,13 +167,13 @@ def _collect(jobs: list[Job], results: list[Result], tell: Progress) -> dict[str
 
 
 def _build_entries(
-    files: Sequence[SourceFile], digests: Mapping[str, Digest], outcomes: Mapping[str, Outcome]
+    files: Sequence[SourceFile], digests: Mapping[str, Digest], outcomes: Mapping[str, JobOutcome]
 ) -> tuple[tuple[FileEntry, ...], dict[Digest, PackedFile]]:
     """The blobs are those that lie here; what only the node has is in the entries alone."""
     entries: list[FileEntry] = []
     blobs: dict[Digest, PackedFile] = {}
     for file in files:
-        plain, (brotli, path) = digests[file.name], outcomes.get(file.name, Outcome(None, None))
+        plain, (brotli, path) = digests[file.name], outcomes.get(file.name, JobOutcome(None, None))
         if brotli is None:
             entries.append(FileEntry(file.name, plain, plain, file.bytes))
             blobs.setdefault(plain, PackedFile(file.path, plain, file.bytes))

@@ -37,11 +37,11 @@ class Job(NamedTuple):
         return compress_file(self.source, self.target, self.always, self.packing)
 
 
-Result = Callable[[], Compressed | None]  # waits for one job, or does it
+FinishJob = Callable[[], Compressed | None]  # waits for one job, or does it
 
 
 @contextmanager
-def compression(jobs: Sequence[Job], processes: int | None) -> Iterator[list[Result]]:
+def compression(jobs: Sequence[Job], processes: int | None) -> Iterator[list[FinishJob]]:
     """The results to come, in the order of `jobs`, which is the order they are begun in.
 
     `processes`: None for one per usable core. With one, or with little to do, a job is done when its result is asked
@@ -83,7 +83,7 @@ def _submit(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> "list[Future[Comp
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _waiting(future: "Future[Compressed | None]") -> Result:
+def _waiting(future: "Future[Compressed | None]") -> FinishJob:
     def result() -> Compressed | None:
         try:
             return future.result()

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge.bundles.limits import CHUNK_BYTES
-from edge.bundles.packing.cache import Memory, Plain
+from edge.bundles.packing.cache import PackingCache, PlainFile
 from edge.bundles.packing.effort import Packing
 from edge.bundles.packing.unpacking import is_deflated
 from edge.bundles.sources.files import SourceFile
 from edge.bundles.zip.form import DEFLATED
-from edge.bundles.zip.writer import Body, Written, ZipWriter
+from edge.bundles.zip.writer import PackedBody, WrittenEntry, ZipWriter
 from edge.domain.errors import Invalid
 from edge.domain.model import Digest
 
@@ -20,7 +20,7 @@ def write_zip(
     digests: Mapping[str, Digest],
     target: Path,
     packing: Packing,
-    memory: Memory | None,
+    memory: PackingCache | None,
     on_bytes: Callable[[int], None],
 ) -> None:
     """`digests`: of the plain files, by name. `on_bytes` hears of plain bytes as they pass. Raises what `ZipWriter.add`
@@ -44,7 +44,7 @@ def write_zip(
 
 
 def _add_remembered(
-    writer: ZipWriter, file: SourceFile, plain: Digest, packing: Packing, memory: Memory, scratch: Path
+    writer: ZipWriter, file: SourceFile, plain: Digest, packing: Packing, memory: PackingCache, scratch: Path
 ) -> bool:
     recalled = memory.recall(
         packing.deflate_label,
@@ -54,20 +54,20 @@ def _add_remembered(
     )
     if recalled is None:
         return False
-    body = Body(DEFLATED, recalled.plain.crc32, recalled.bytes, recalled.plain.bytes, plain)
+    body = PackedBody(DEFLATED, recalled.plain.crc32, recalled.bytes, recalled.plain.bytes, plain)
     writer.add_packed(file.name, body, scratch)
     scratch.unlink()
     return True
 
 
-def _remember(archive: BinaryIO, written: Written, packing: Packing, memory: Memory) -> None:
+def _remember(archive: BinaryIO, written: WrittenEntry, packing: Packing, memory: PackingCache) -> None:
     body = written.body
     if body.method != DEFLATED:
         return  # stored: to find that out again costs little
     end = archive.tell()
     archive.seek(written.offset)
     memory.keep(
-        packing.deflate_label, body.plain, Plain(body.crc32, body.plain_bytes), _read(archive, body.packed_bytes)
+        packing.deflate_label, body.plain, PlainFile(body.crc32, body.plain_bytes), _read(archive, body.packed_bytes)
     )
     archive.seek(end)
 

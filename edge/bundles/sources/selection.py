@@ -29,7 +29,7 @@ JUNK_PREFIX = "._"  # macOS: a file's attributes, beside it
 LEFT_OUT = (".env*", "*.js.map", "*.mjs.map", "*.cjs.map", "*.css.map", "*.ts.map", "*.wasm.map")
 
 
-class Rule(NamedTuple):
+class SelectionRule(NamedTuple):
     text: str  # as it was written
     pattern: re.Pattern[str]
     leaves_out: bool
@@ -43,8 +43,8 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    rules: tuple[Rule, ...]  # before the source's own
-    last_rules: tuple[Rule, ...]  # after them: the options
+    rules: tuple[SelectionRule, ...]  # before the source's own
+    last_rules: tuple[SelectionRule, ...]  # after them: the options
     included: frozenset[str]  # names that a person included one by one, without a wildcard
 
     def left_out(self, name: str, is_folder: bool = False) -> LeftOut | None:
@@ -82,7 +82,7 @@ def build_selection(
     return Selection(before, (*parse_rules(exclude), *brought_back), frozenset(map(_plain_name, wanted)) - {""})
 
 
-def parse_ignore_file(content: bytes) -> tuple[Rule, ...]:
+def parse_ignore_file(content: bytes) -> tuple[SelectionRule, ...]:
     """Raises TooLarge `ignore_file_too_large`, Invalid `invalid_ignore_file`, `invalid_pattern`."""
     if len(content) > IGNORE_LIMIT_BYTES:
         raise TooLarge("ignore_file_too_large", f"{IGNORE_FILE} has more than {IGNORE_LIMIT_BYTES} bytes")
@@ -94,7 +94,7 @@ def parse_ignore_file(content: bytes) -> tuple[Rule, ...]:
     return parse_rules(line for line in lines if line and not line.startswith("#"))
 
 
-def parse_rules(lines: Iterable[str]) -> tuple[Rule, ...]:
+def parse_rules(lines: Iterable[str]) -> tuple[SelectionRule, ...]:
     """Raises Invalid `invalid_pattern`."""
     return tuple(_parse_rule(line.removeprefix("!"), leaves_out=not line.startswith("!")) for line in lines)
 
@@ -114,13 +114,13 @@ def _ways_down(name: str, is_folder: bool) -> Iterator[str]:
     yield f"{name}/" if is_folder else name
 
 
-def _matches(rule: Rule, path: str) -> bool:
+def _matches(rule: SelectionRule, path: str) -> bool:
     if rule.folders_only and not path.endswith("/"):
         return False
     return rule.pattern.fullmatch(path.removesuffix("/")) is not None
 
 
-def _parse_rule(text: str, leaves_out: bool, flags: re.RegexFlag = re.NOFLAG) -> Rule:
+def _parse_rule(text: str, leaves_out: bool, flags: re.RegexFlag = re.NOFLAG) -> SelectionRule:
     glob = text.removeprefix("./")
     folders_only = glob.endswith("/")
     glob = glob.rstrip("/")
@@ -131,7 +131,9 @@ def _parse_rule(text: str, leaves_out: bool, flags: re.RegexFlag = re.NOFLAG) ->
     expression = _translate(glob, text)
     if not anchored:
         expression = f"(?:.*/)?{expression}"
-    return Rule(text if leaves_out else f"!{text}", re.compile(expression, re.DOTALL | flags), leaves_out, folders_only)
+    return SelectionRule(
+        text if leaves_out else f"!{text}", re.compile(expression, re.DOTALL | flags), leaves_out, folders_only
+    )
 
 
 _PIECE = re.compile(

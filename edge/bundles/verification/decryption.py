@@ -17,7 +17,7 @@ AES_BLOCK_BYTES = 16
 DIGEST_BYTES = 32
 
 
-class Opening:
+class BundleDecryption:
     def __init__(self, key: PublicKey, encryption: Encryption) -> None:
         """Raises Invalid `wrong_key` when the session key or the checksum was made with another key."""
         session = parse_session_key(encryption.session_key)

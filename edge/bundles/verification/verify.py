@@ -15,7 +15,7 @@ import brotli
 
 from edge.bundles.chunks import digest_file, read_chunks
 from edge.bundles.limits import CHUNK_BYTES, INDEX, MANIFEST_LIMIT_BYTES, check_not_empty, packed_limit_bytes
-from edge.bundles.verification.decryption import Opening, check_ciphertext_size
+from edge.bundles.verification.decryption import BundleDecryption, check_ciphertext_size
 from edge.bundles.zip.reader import read_directory, unpack
 from edge.domain.errors import Invalid, TooLarge
 from edge.domain.file_names import BROTLI_SUFFIX, NameFacts, name_facts, target_name
@@ -30,7 +30,7 @@ WRAPPER_END = b"\x03"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class VerifiedBundle:
     zip_bytes: int
     zip_crc32: str  # 8 lower-case hexadecimal characters
     content: Digest
@@ -46,8 +46,8 @@ class _Plain(NamedTuple):
 
 
 def verify_bundle(
-    store: ObjectStore, *, zip: Digest, manifest: Digest, opening: Opening | None = None, writes: bool = True
-) -> Verified:
+    store: ObjectStore, *, zip: Digest, manifest: Digest, opening: BundleDecryption | None = None, writes: bool = True
+) -> VerifiedBundle:
     """With an `opening` the zip and the files are encrypted, and proven as their plain bytes are. What is returned then
     describes the plain files, and the encrypted zip.
 
@@ -71,7 +71,7 @@ def verify_bundle(
     for entry in entries:
         _check_hash(entry, files[target_name(entry.name)], opening)
         _check_blob(store, entry, files[target_name(entry.name)], opening, keeps and writes)
-    return Verified(
+    return VerifiedBundle(
         zip_bytes=made.bytes,
         zip_crc32=made.crc32,
         content=content_digest((name, file.hash) for name, file in files.items()),
@@ -82,14 +82,14 @@ def verify_bundle(
     )
 
 
-def verify_opaque(store: ObjectStore, *, zip: Digest) -> Verified:
+def verify_opaque(store: ObjectStore, *, zip: Digest) -> VerifiedBundle:
     """A zip that was encrypted elsewhere, without a key to look inside: only its digest and size are proven, and its
     identity is the digest. Raises Invalid `missing_blob`, `digest_mismatch`, `not_encrypted`.
     """
     made = digest_file(_path(store, zip, "the zip"))
     _check_digest(zip, made.sha256, "the zip")
     check_ciphertext_size(made.bytes, "the zip")
-    return Verified(
+    return VerifiedBundle(
         zip_bytes=made.bytes,
         zip_crc32=made.crc32,
         content=zip,
@@ -101,7 +101,7 @@ def verify_opaque(store: ObjectStore, *, zip: Digest) -> Verified:
 
 
 @contextmanager
-def _plain_zip(store: ObjectStore, path: Path, opening: Opening | None) -> Iterator[Path]:
+def _plain_zip(store: ObjectStore, path: Path, opening: BundleDecryption | None) -> Iterator[Path]:
     """The zip as devices unpack it: an encrypted one in a scratch file that is gone afterwards."""
     if opening is None:
         yield path
@@ -117,7 +117,7 @@ def _plain_zip(store: ObjectStore, path: Path, opening: Opening | None) -> Itera
         scratch.unlink(missing_ok=True)
 
 
-def _write_plain(path: Path, scratch: Path, opening: Opening) -> str:
+def _write_plain(path: Path, scratch: Path, opening: BundleDecryption) -> str:
     """Returns the SHA-256 of what was written. Raises Unavailable `storage_full`."""
     hashing = hashlib.sha256()
     with room_to("decrypt the zip"), scratch.open("r+b") as file:
@@ -173,7 +173,7 @@ def _check_same(files: Mapping[str, _Plain], entries: tuple[FileEntry, ...]) -> 
             raise Invalid("manifest_mismatch", f"{name!r} has other bytes in the zip than the manifest says")
 
 
-def _check_hash(entry: FileEntry, plain: _Plain, opening: Opening | None) -> None:
+def _check_hash(entry: FileEntry, plain: _Plain, opening: BundleDecryption | None) -> None:
     """What devices get as the file's hash stands for its plain bytes."""
     if opening is None:
         if entry.signed:
@@ -186,7 +186,9 @@ def _check_hash(entry: FileEntry, plain: _Plain, opening: Opening | None) -> Non
         _wrong(entry, "is signed as other bytes than its hash says")
 
 
-def _check_blob(store: ObjectStore, entry: FileEntry, plain: _Plain, opening: Opening | None, keeps: bool) -> None:
+def _check_blob(
+    store: ObjectStore, entry: FileEntry, plain: _Plain, opening: BundleDecryption | None, keeps: bool
+) -> None:
     """The stored bytes are what the manifest says, and a device makes `entry.hash` of them. `keeps`: that becomes a
     blob too."""
     path = _path(store, entry.blob, repr(entry.name))
@@ -236,7 +238,7 @@ def _drop(chunk: bytes) -> None:
 
 
 def _plain_file(
-    path: Path, entry: FileEntry, limit_bytes: int, stored: "hashlib._Hash", opening: Opening | None
+    path: Path, entry: FileEntry, limit_bytes: int, stored: "hashlib._Hash", opening: BundleDecryption | None
 ) -> Iterator[bytes]:
     """What a device makes of the stored bytes; `stored` hears of those."""
     chunks = _heard(read_chunks(path), stored)

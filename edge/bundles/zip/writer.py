@@ -34,7 +34,7 @@ PERMISSIONS = 0o100644 << 16  # a plain file; devices ignore the rest
 DATE_1980 = 0 << 9 | 1 << 5 | 1  # the format's first day, at midnight
 
 
-class Body(NamedTuple):
+class PackedBody(NamedTuple):
     """What an entry holds, and of which file it was made."""
 
     method: int
@@ -44,8 +44,8 @@ class Body(NamedTuple):
     plain: Digest
 
 
-class Written(NamedTuple):
-    body: Body
+class WrittenEntry(NamedTuple):
+    body: PackedBody
     offset: int  # of the packed bytes in the zip
 
 
@@ -57,13 +57,13 @@ class ZipWriter:
         self._level = level
         self._directory: list[bytes] = []
 
-    def add(self, name: str, path: Path, on_bytes: Callable[[int], None]) -> Written:
+    def add(self, name: str, path: Path, on_bytes: Callable[[int], None]) -> WrittenEntry:
         """Append one file, deflated or stored, whichever is smaller. `on_bytes` hears of plain bytes as they pass.
 
         Raises Invalid `zip_ratio`, and `source_changed` when the file changes while it is read.
         """
 
-        def write() -> Body:
+        def write() -> PackedBody:
             body = _deflate(self._file, path, self._level, on_bytes)
             if body.packed_bytes < body.plain_bytes:
                 return body
@@ -73,10 +73,10 @@ class ZipWriter:
 
         return self._add(name, write)
 
-    def add_packed(self, name: str, body: Body, packed: Path) -> Written:
+    def add_packed(self, name: str, body: PackedBody, packed: Path) -> WrittenEntry:
         """Append one file as an earlier `add` has packed it; `packed` holds those bytes. Raises as `add`."""
 
-        def write() -> Body:
+        def write() -> PackedBody:
             written = sum(self._file.write(chunk) for chunk in read_chunks(packed))
             if written != body.packed_bytes:
                 raise Invalid("source_changed", f"{str(packed)!r} changed while it was packed")
@@ -84,7 +84,7 @@ class ZipWriter:
 
         return self._add(name, write)
 
-    def _add(self, name: str, write: Callable[[], Body]) -> Written:
+    def _add(self, name: str, write: Callable[[], PackedBody]) -> WrittenEntry:
         offset, raw_name = self._file.tell(), name.encode()
         start = offset + LOCAL.size + len(raw_name)
         self._file.seek(start)
@@ -97,7 +97,7 @@ class ZipWriter:
         self._file.seek(end)
         fields = CENTRAL.pack(CENTRAL_SIGNATURE, MADE_BY_UNIX, shared, 0, 0, 0, PERMISSIONS, offset)
         self._directory.append(fields + raw_name)
-        return Written(body, start)
+        return WrittenEntry(body, start)
 
     def finish(self) -> None:
         offset, count = self._file.tell(), len(self._directory)
@@ -106,13 +106,13 @@ class ZipWriter:
         self._file.write(END.pack(END_SIGNATURE, 0, 0, count, count, len(directory), offset, 0))
 
 
-def _shared_fields(body: Body, name: bytes) -> bytes:
+def _shared_fields(body: PackedBody, name: bytes) -> bytes:
     flags = 0 if name.isascii() else FLAG_UTF8
     sizes = (body.crc32, body.packed_bytes, body.plain_bytes)
     return SHARED.pack(VERSION_NEEDED, flags, body.method, 0, DATE_1980, *sizes, len(name), 0)
 
 
-def _deflate(file: BinaryIO, path: Path, level: int, on_bytes: Callable[[int], None]) -> Body:
+def _deflate(file: BinaryIO, path: Path, level: int, on_bytes: Callable[[int], None]) -> PackedBody:
     packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     hashing, crc32, packed_bytes, plain_bytes = hashlib.sha256(), 0, 0, 0
     for chunk in read_chunks(path):
@@ -122,10 +122,10 @@ def _deflate(file: BinaryIO, path: Path, level: int, on_bytes: Callable[[int], N
         packed_bytes += file.write(packer.compress(chunk))
         on_bytes(len(chunk))
     packed_bytes += file.write(packer.flush())
-    return Body(DEFLATED, crc32, packed_bytes, plain_bytes, Digest(hashing.hexdigest()))
+    return PackedBody(DEFLATED, crc32, packed_bytes, plain_bytes, Digest(hashing.hexdigest()))
 
 
-def _store(file: BinaryIO, path: Path, seen: Body) -> Body:
+def _store(file: BinaryIO, path: Path, seen: PackedBody) -> PackedBody:
     crc32 = plain_bytes = 0
     for chunk in read_chunks(path):
         crc32 = zlib.crc32(chunk, crc32)

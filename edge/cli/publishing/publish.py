@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from edge.bundles.chunks import digest_file
 from edge.bundles.encryption.encrypt import Encrypted, encrypt
 from edge.bundles.encryption.rsa_keys import PrivateKey
-from edge.bundles.packing.cache import Memory
+from edge.bundles.packing.cache import PackingCache
 from edge.bundles.packing.effort import SMALLEST, Packing
 from edge.bundles.packing.pack import Packed, content_of, digest_files, pack_files
-from edge.bundles.packing.reuse import Prepared
+from edge.bundles.packing.reuse import NodeBlob
 from edge.bundles.sources.files import Source
 from edge.bundles.sources.read import read_source
 from edge.bundles.sources.selection import LeftOut, Selection
@@ -85,7 +85,7 @@ class PublishOptions(NamedTuple):
 
     selection: Selection
     packing: Packing = SMALLEST
-    memory: Memory | None = None
+    memory: PackingCache | None = None
     key: PrivateKey | None = None
     warn: Callable[[str], None] = note  # hears, before the work, what may not be meant
 
@@ -160,9 +160,9 @@ def _pack(client: ControlClient, release: Release, source: Source, workdir: Path
 
 def _ask_prepared(
     client: ControlClient, app: str, packing: Packing, digests: Sequence[Digest]
-) -> dict[Digest, Prepared]:
+) -> dict[Digest, NodeBlob]:
     """What the node has compressed already. A node of an earlier release cannot tell: nothing."""
-    found: dict[Digest, Prepared] = {}
+    found: dict[Digest, NodeBlob] = {}
     for start in range(0, len(digests), MISSING_LIMIT):
         asked = {"packing": packing.brotli_label, "digests": digests[start : start + MISSING_LIMIT]}
         try:
@@ -171,7 +171,7 @@ def _ask_prepared(
             if refusal.answered not in (404, 405):
                 raise
             return {}
-        found |= {Digest(e["hash"]): Prepared(Digest(e["blob"]), e["bytes"]) for e in answer["prepared"]}
+        found |= {Digest(e["hash"]): NodeBlob(Digest(e["blob"]), e["bytes"]) for e in answer["prepared"]}
     return found
 
 

@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.bundles.packing.cache import Memory
+from edge.bundles.packing.cache import PackingCache
 
 CACHE_VARIABLE = "EDGE_CACHE_DIR"  # empty: remember nothing
 _FOLDER = "packed"
 
 
 @contextmanager
-def open_memory(environ: Mapping[str, str]) -> Iterator[Memory | None]:
+def open_memory(environ: Mapping[str, str]) -> Iterator[PackingCache | None]:
     """None where there is no folder for it. Trimmed at the end, whatever came of the publish."""
     root = _root(environ)
-    memory = Memory(root / _FOLDER) if root else None
+    memory = PackingCache(root / _FOLDER) if root else None
     try:
         yield memory
     finally:

@@ -56,7 +56,7 @@ from edge.node.service.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.service.peers import Proxies
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Head
-from edge.telemetry.disk_budget import Room
+from edge.telemetry.disk_budget import DiskBudget
 from edge.telemetry.spool import Spool
 
 OPEN_FILES_LIMIT = 512  # cached descriptors; well below the usual limit of 1,024 a process beside the connections
@@ -77,7 +77,9 @@ class Worker:
         self._current = Current(FsStore(data_dir / "store"), setup.region)
         telemetry = setup.telemetry
         spool_dir = data_dir / "node" / "telemetry" / "spool"
-        self._spool = Spool(spool_dir, setup.node, setup.worker, room=Room(spool_dir, telemetry.spool_limit_bytes))
+        self._spool = Spool(
+            spool_dir, setup.node, setup.worker, budget=DiskBudget(spool_dir, telemetry.spool_limit_bytes)
+        )
         self._files = OpenFiles(OPEN_FILES_LIMIT)
         self._readiness = Readiness()
         devices = setup.devices

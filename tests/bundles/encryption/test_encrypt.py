@@ -13,7 +13,7 @@ from edge.bundles.encryption.encrypt import encrypt
 from edge.bundles.encryption.rsa_keys import create_key_files, load_private_key, parse_public_key
 from edge.bundles.limits import CHUNK_BYTES, MIB
 from edge.bundles.packing.pack import pack
-from edge.bundles.verification.decryption import Opening
+from edge.bundles.verification.decryption import BundleDecryption
 from edge.bundles.verification.verify import verify_bundle, verify_opaque
 from edge.domain.encryption import build_encryption
 from edge.domain.errors import EdgeError, Invalid
@@ -102,7 +102,7 @@ class Sent:
         for content in self.blobs.values():
             put(store, content)
         manifest = put(store, encode_manifest(self.entries))
-        opening = Opening(self.key, self.encryption)
+        opening = BundleDecryption(self.key, self.encryption)
         return verify_bundle(store, zip=put(store, self.zip), manifest=manifest, opening=opening)
 
 
@@ -190,7 +190,7 @@ def test_encrypting_and_proving_need_no_memory_for_the_bundle(key, tmp_path, sto
     for file in (made.zip, *made.blobs.values()):
         store.adopt(blob_key(file.digest), file.path)
     manifest = put(store, made.manifest)
-    opening = Opening(key.public, made.encryption)
+    opening = BundleDecryption(key.public, made.encryption)
     verify_bundle(store, zip=made.zip.digest, manifest=manifest, opening=opening)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -312,7 +312,7 @@ def test_an_empty_file_of_a_stranger_is_refused(keys, key, tmp_path, store):
             store,
             zip=put(store, oracle.body(archive)),
             manifest=put(store, encode_manifest(entries)),
-            opening=Opening(key.public, encryption),
+            opening=BundleDecryption(key.public, encryption),
         )
     assert caught.value.code == "empty_file"
 

@@ -11,7 +11,7 @@ from places import ROOT, VECTORS
 from edge.bundles.encryption.encrypt import encrypt
 from edge.bundles.encryption.rsa_keys import load_private_key, parse_public_key
 from edge.bundles.packing.pack import pack
-from edge.bundles.verification.decryption import Opening
+from edge.bundles.verification.decryption import BundleDecryption
 from edge.device.profile import EncryptionForm as Form
 from edge.device.updating.crypto import DeviceKey
 from edge.domain.encryption import build_encryption
@@ -44,7 +44,9 @@ def key():
 
 @pytest.fixture(scope="module")
 def opening(key):
-    return Opening(key.public, build_encryption(text("session_key.txt"), text("page.html.signed"), text("key_id.txt")))
+    return BundleDecryption(
+        key.public, build_encryption(text("session_key.txt"), text("page.html.signed"), text("key_id.txt"))
+    )
 
 
 @with_openssl

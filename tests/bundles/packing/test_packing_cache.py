@@ -9,10 +9,10 @@ from pathlib import Path
 import brotli
 import pytest
 
-from edge.bundles.packing.cache import Memory, Plain
+from edge.bundles.packing.cache import PackingCache, PlainFile
 from edge.bundles.packing.effort import FAST, SMALLEST
 from edge.bundles.packing.pack import Packed, pack_files
-from edge.bundles.packing.reuse import Prepared
+from edge.bundles.packing.reuse import NodeBlob
 from edge.bundles.sources.read import read_source
 from edge.domain.manifest import packed_entries, parse_manifest
 from edge.domain.model import Digest
@@ -41,7 +41,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def memory(tmp_path):
-    return Memory(tmp_path / "memory")
+    return PackingCache(tmp_path / "memory")
 
 
 @pytest.fixture
@@ -133,28 +133,28 @@ def test_what_is_damaged_is_compressed_again_and_mended(packed, memory, tmp_path
 
 
 def test_what_was_kept_comes_back(memory, tmp_path):
-    memory.keep("a", PLAIN, Plain(7, 9), BODY)
+    memory.keep("a", PLAIN, PlainFile(7, 9), BODY)
     recalled = memory.recall("a", PLAIN, tmp_path / "out")
-    assert (recalled.plain, recalled.bytes, (tmp_path / "out").read_bytes()) == (Plain(7, 9), 6, b"onetwo")
+    assert (recalled.plain, recalled.bytes, (tmp_path / "out").read_bytes()) == (PlainFile(7, 9), 6, b"onetwo")
     assert memory.recall("b", PLAIN, tmp_path / "other") is None and not (tmp_path / "other").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_as_if_there_were_none(packed, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    assert same(packed(memory=Memory(tmp_path / "file" / "below")), packed())
+    assert same(packed(memory=PackingCache(tmp_path / "file" / "below")), packed())
 
 
 def test_the_oldest_use_goes_first_and_leftovers_go_after_a_day(tmp_path):
-    memory = Memory(tmp_path / "memory", limit_bytes=1000)
+    memory = PackingCache(tmp_path / "memory", limit_bytes=1000)
     digests = [Digest(f"{n:064x}") for n in range(5)]
     for n, digest in enumerate(digests):
-        memory.keep("a", digest, Plain(0, 300), [b"x" * 300])
+        memory.keep("a", digest, PlainFile(0, 300), [b"x" * 300])
         os.utime(memory._place("a", digest), (n, n))
     for name, age in (("young.part", 10), ("old.part", 2 * 86_400)):
         (tmp_path / "memory" / name).write_bytes(b"")
         os.utime(tmp_path / "memory" / name, (1_000_000 - age, 1_000_000 - age))
     memory.recall("a", digests[0], tmp_path / "out")  # used just now
-    Memory(tmp_path / "memory", limit_bytes=1000).trim(1_000_000)  # kept nothing: does not even look
+    PackingCache(tmp_path / "memory", limit_bytes=1000).trim(1_000_000)  # kept nothing: does not even look
     assert len(entries_of(tmp_path / "memory")) == 7
     memory.trim(1_000_000)
     assert [memory.recall("a", digest, tmp_path / f"{digest}") is not None for digest in digests] == [
@@ -169,7 +169,7 @@ def test_many_at_once_keep_and_recall_whole_entries(memory, tmp_path):
 
     def use(n):
         for turn in range(10):
-            memory.keep("a", PLAIN, Plain(n, 50_000), [bodies[n]])
+            memory.keep("a", PLAIN, PlainFile(n, 50_000), [bodies[n]])
             recalled = memory.recall("a", PLAIN, tmp_path / f"{n}-{turn}")
             if recalled is None or (tmp_path / f"{n}-{turn}").read_bytes() != bodies[recalled.plain.crc32]:
                 wrong.append(n)
@@ -208,7 +208,7 @@ def test_an_intact_entry_of_other_bytes_is_made_again(packed, memory, name, labe
     """Its proof is of the entry's own bytes; whoever else writes there can make one."""
     plain = SITE[name]
     digest = Digest(hashlib.sha256(plain).hexdigest())
-    memory.keep(label, digest, Plain(zlib.crc32(plain), len(plain)), [body])
+    memory.keep(label, digest, PlainFile(zlib.crc32(plain), len(plain)), [body])
     place = memory._place(label, digest)
     wrong = place.read_bytes()
     assert same(packed(memory=memory), packed())
@@ -217,7 +217,7 @@ def test_an_intact_entry_of_other_bytes_is_made_again(packed, memory, name, labe
 
 def test_an_entry_that_lies_about_its_crc_is_made_again(packed, memory):
     digest = Digest(hashlib.sha256(TEXT).hexdigest())
-    memory.keep(SMALLEST.deflate_label, digest, Plain(7, len(TEXT)), [deflated(TEXT)])
+    memory.keep(SMALLEST.deflate_label, digest, PlainFile(7, len(TEXT)), [deflated(TEXT)])
     assert same(packed(memory=memory), packed())
 
 
@@ -227,7 +227,7 @@ def test_an_entry_that_lies_about_its_crc_is_made_again(packed, memory):
 def test_what_the_node_has_is_neither_compressed_nor_here(packed, compressing):
     plain = packed()
     known = {
-        entry.hash: Prepared(entry.blob, entry.bytes) for entry in packed_entries(plain.manifest, SMALLEST.brotli_label)
+        entry.hash: NodeBlob(entry.blob, entry.bytes) for entry in packed_entries(plain.manifest, SMALLEST.brotli_label)
     }
     asked = packed(
         ask=lambda digests: {digest: known[digest] for digest in digests if digest in known}, progress=compressing
@@ -239,7 +239,7 @@ def test_what_the_node_has_is_neither_compressed_nor_here(packed, compressing):
 
 def test_a_blob_that_was_made_where_it_had_to_be_is_not_taken_where_it_does_not_pay(packed):
     plain = packed()
-    larger = {entry.hash: Prepared(entry.blob, entry.bytes) for entry in plain.entries if entry.name == "n.br.br"}
+    larger = {entry.hash: NodeBlob(entry.blob, entry.bytes) for entry in plain.entries if entry.name == "n.br.br"}
     assert same(packed(ask=lambda digests: larger), plain)
 
 
@@ -254,7 +254,7 @@ def test_a_blob_of_the_node_that_was_made_large_is_not_taken(packed):
     heavy = padded(TEXT, 30_000)
     assert brotli.decompress(heavy) == TEXT and len(heavy) < len(TEXT)
     digest = Digest(hashlib.sha256(TEXT).hexdigest())
-    known = {digest: Prepared(Digest(hashlib.sha256(heavy).hexdigest()), len(heavy))}
+    known = {digest: NodeBlob(Digest(hashlib.sha256(heavy).hexdigest()), len(heavy))}
     assert same(packed(ask=lambda digests: known), packed())
 
 

@@ -19,7 +19,7 @@ from zip_bytes import FOLDER, SYMLINK, Member, build_zip, deflate
 from edge.bundles.limits import CHUNK_BYTES, ENTRY_RATIO_FREE_BYTES, ENTRY_RATIO_LIMIT, MANIFEST_LIMIT_BYTES, MIB
 from edge.bundles.packing.pack import pack
 from edge.bundles.sources.selection import JUNK_NAMES, JUNK_PREFIX
-from edge.bundles.verification.verify import Verified, verify_bundle
+from edge.bundles.verification.verify import VerifiedBundle, verify_bundle
 from edge.bundles.zip.reader import read_directory, unpack
 from edge.domain.errors import EdgeError, Invalid, TooLarge
 from edge.domain.file_names import NameFacts
@@ -61,7 +61,7 @@ def brotli_entry(store, name: str, plain: bytes, blob: bytes) -> FileEntry:
     return FileEntry(name, sha256(plain), put(store, blob), len(blob))
 
 
-def verify(store, archive: bytes, entries: list[FileEntry]) -> Verified:
+def verify(store, archive: bytes, entries: list[FileEntry]) -> VerifiedBundle:
     return verify_bundle(store, zip=put(store, archive), manifest=put(store, encode_manifest(entries)))
 
 
@@ -80,7 +80,7 @@ def test_an_honest_bundle_is_described(store):
         plain_entry(store, "empty", b""),
     ]
     verified = verify(store, archive, entries)
-    assert verified == Verified(
+    assert verified == VerifiedBundle(
         zip_bytes=len(archive),
         zip_crc32=f"{zlib.crc32(archive):08x}",
         content=content_digest({"index.html": sha256(PAGE), "ä/app.js": sha256(SCRIPT), "empty": sha256(b"")}.items()),

@@ -8,7 +8,7 @@ from factories import a_check
 
 from edge.control.work_queue import LOOKS_AT_ONCE, LOOKS_WAITING
 from edge.domain.model import Platform, Plugin
-from edge.telemetry.known_devices import Known
+from edge.telemetry.known_devices import KnownDevice
 from edge.wire.capabilities import NEWEST_PLUGIN
 
 EXPLAIN = f"/v1/apps/{APP}/explain"
@@ -63,7 +63,7 @@ async def test_what_is_not_given_is_what_the_device_has_reported(acme, world):
         custom_id="vip",
         version_os="17.4",
     )
-    world.known[APP, DEVICE] = Known(check, NOW)
+    world.known[APP, DEVICE] = KnownDevice(check, NOW)
     asked = await acme("GET", query(device_id=DEVICE.upper(), version_name="1.0.2", is_prod="true"))
     assert asked["reported"] == NOW
     said = asked["asked"]

@@ -23,7 +23,7 @@ from edge.node.service.event_limits import BURST_SECONDS, EventLimits
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import LATE_SECONDS, LATE_TURNS, Overload
 from edge.node.service.peers import Proxies
-from edge.telemetry.disk_budget import Room, held_bytes
+from edge.telemetry.disk_budget import DiskBudget, held_bytes
 from edge.telemetry.spool import Spool
 
 OTHER_APP = "com.example.other"
@@ -31,13 +31,13 @@ DOWNLOADS_LIMIT = 3
 
 
 @asynccontextmanager
-async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), room=None, told=None):
+async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), budget=None, told=None):
     truth = a_truth(tmp_path)
     truth.releases.commit(OTHER_APP, a_change(CreateApp(app=OTHER_APP)))
     publish(truth, "1.0.1")
     current = Current(truth.store)
     current.swap(current.build(AppId(app), head, NOW) for app, head in truth.releases.heads().items())
-    spool = Spool(truth.spool_dir, "node", 0, room=room)
+    spool = Spool(truth.spool_dir, "node", 0, budget=budget)
     service = DeviceService(
         current,
         spool,
@@ -238,7 +238,7 @@ async def test_an_address_counts_by_itself_when_a_proxy_of_ours_names_it(tmp_pat
 
 async def test_without_room_devices_keep_their_events(tmp_path):
     spool_dir = tmp_path / "node" / "telemetry" / "spool"
-    async with a_worker(tmp_path, room=Room(spool_dir, 20_000)) as (client, service):
+    async with a_worker(tmp_path, budget=DiskBudget(spool_dir, 20_000)) as (client, service):
         answers = []
         for _ in range(6):
             async with client.post("/stats", json=[an_event()] * 20) as response:

@@ -128,6 +128,14 @@ def test_help_lists_every_verb_with_the_words_of_its_module(edge):
         assert f"  {name}" in listed and verb.summary in listed
 
 
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_can_be_imported_and_a_groups_help_has_the_listed_summary(edge, name):
+    command = cli.get_command(click.Context(cli), name)
+    assert edge(name, "--help").exit_code == 0
+    if isinstance(command, click.Group):
+        assert command.help == VERBS[name].summary
+
+
 @pytest.mark.parametrize("args", API_VERBS, ids=lambda args: "-".join(args[:2]))
 def test_every_verb_takes_url_token_and_json_after_it(edge, args):
     shown = edge(*args, "--help")
@@ -236,7 +244,7 @@ def test_without_an_address_the_node_of_this_machine_is_asked(edge, tmp_path, se
 def test_the_token_of_this_machine_is_never_sent_elsewhere(edge, tmp_path):
     put_token(tmp_path / "edge-data")
     reason = failure_of(edge("app", "list", "--url", "http://192.0.2.1:8081"))
-    assert reason == "http://192.0.2.1:8081 needs a token: `edge login http://192.0.2.1:8081`, --token or EDGE_TOKEN"
+    assert reason == "no token for http://192.0.2.1:8081: use `edge login http://192.0.2.1:8081`, --token or EDGE_TOKEN"
 
 
 def put_token(data_dir):
@@ -276,10 +284,10 @@ def test_a_bundle_version_is_checked_before_anything_is_asked(edge, nobody):
 def test_a_list_of_ids_from_stdin_is_bounded_before_anything_is_sent(edge, nobody):
     too_much = b"x" * (IDS_TEXT_LIMIT_BYTES + 1)
     done = edge("idset", "put", "a.b", "vip", "-", "--url", nobody, "--token", "edge_x", input=too_much)
-    assert failure_of(done) == f"the list is larger than {IDS_TEXT_LIMIT_BYTES} bytes"
+    assert failure_of(done) == f"the list exceeds {IDS_TEXT_LIMIT_BYTES} bytes"
 
 
-@pytest.mark.parametrize(("content", "reason"), [("{", "not JSON"), (" " * (1024 * 1024 + 1), "larger than")])
+@pytest.mark.parametrize(("content", "reason"), [("{", "not JSON"), (" " * (1024 * 1024 + 1), "exceeds")])
 def test_explain_refuses_a_body_that_is_none_before_it_is_sent(edge, nobody, content, reason):
     done = edge("explain", "a.b", "--body", "-", "--url", nobody, "--token", "edge_x", input=content)
     assert reason in failure_of(done)
@@ -385,7 +393,7 @@ def test_our_own_bugs_rise():
 def test_a_verb_that_is_nearly_right_is_named(edge, typed, meant):
     done = edge(typed, "com.example.app")
     assert done.exit_code == 2
-    assert f"there is no verb {typed!r} (did you mean {meant}?)" in done.stderr
+    assert f"unknown verb {typed!r} (did you mean {meant}?)" in done.stderr
 
 
 def test_a_verb_like_no_other_is_refused_plainly(edge):

@@ -176,7 +176,7 @@ def test_history_tells_every_revision_newest_first(node, app, folder):
     assert "stable: nothing -> 1.0.0" in lines[1]
     assert len(node.json("history", app, "--limit", "1")) == 1
     page = node.run("history", app, "--limit", "1", "--before", "3")
-    assert page.stdout.splitlines()[1].startswith("       2  ") and page.stderr == "older ones: --before 2\n"
+    assert page.stdout.splitlines()[1].startswith("       2  ") and page.stderr == "for older revisions: --before 2\n"
 
 
 def test_tokens_are_made_used_and_revoked(node, app):
@@ -206,9 +206,7 @@ def test_a_token_for_ci_uploads_for_ninety_days_and_offers_nothing(node, app, fo
     env = {"EDGE_TOKEN": made.stdout.strip()}
     assert node.json("bundle", "publish", app, folder, "--version", "1.0.0", env=env)["changed"]
     reason = node.failure("bundle", "publish", app, folder, "--version", "1.0.0", "--channel", "stable", env=env)
-    assert reason == (
-        "an uploader may upload but not offer: use --no-channel instead of a channel, or a publisher's token"
-    )
+    assert reason == ("an uploader may upload but not offer a bundle: use --no-channel instead, or a publisher's token")
     (listed,) = [each for each in node.json("token", "list") if each["name"] == "ci-upload"]
     assert listed["expires"] == listed["created"] + 90 * 86_400 and listed["last_used"] % 86_400 == 0
     assert "is not one like" in node.failure("token", "create", "x", "--role", "reader", "--for", "90")

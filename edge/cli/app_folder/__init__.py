@@ -1,1 +1,1 @@
-"""An app's own folder: its file edge.json, its Capacitor configuration, and what is wrong with either."""
+"""An app's folder: its edge.json, its Capacitor configuration, and the faults in both."""

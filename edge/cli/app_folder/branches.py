@@ -1,6 +1,6 @@
-"""The branch that is being published, as the CI service says it, else as the working copy does.
+"""The branch that is being published, from the CI service's variables or else the working copy.
 
-A pull request has no branch of its own here but `pull/12` or `merge-request/12`: its source branch may be anybody's and
+A pull request counts as `pull/12` or `merge-request/12`, not as its source branch, which may come from anyone and be
 called `main`.
 """
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-# What says on each service that a pull request is built, by its number or its address; some say `false` for none.
+# The variables that give a pull request's number or address on each service; some are `false` for none.
 _PULL_REQUESTS = (
     *("BUILDKITE_PULL_REQUEST", "BITBUCKET_PR_ID", "DRONE_PULL_REQUEST", "CI_COMMIT_PULL_REQUEST"),  # Woodpecker
     *("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "SYSTEM_PULLREQUEST_PULLREQUESTID"),  # Azure Pipelines
@@ -24,7 +24,7 @@ _HEAD_LIMIT = 4096  # characters of .git/HEAD
 
 
 def find_branch(environ: Mapping[str, str], folder: Path) -> str:
-    """Empty: a tag, a detached head, no working copy, or a pull request whose number nobody says."""
+    """Empty: a tag, a detached HEAD, no git repository, or a pull request of unknown number."""
     for kind, names in (("pull", _PULL_REQUESTS), ("merge-request", _MERGE_REQUESTS)):
         if named := next((environ[name] for name in names if environ.get(name, "") not in _NONE), ""):
             number = re.search(r"(\d+)/?$", named)
@@ -38,8 +38,17 @@ def find_branch(environ: Mapping[str, str], folder: Path) -> str:
     return found or _working_branch(folder)
 
 
+def absent_branch(folder: Path) -> str:
+    """What there is in place of the branch that `find_branch` did not find."""
+    try:
+        is_repository = _find_git(folder) is not None
+    except OSError:
+        is_repository = False
+    return "a tag or a detached HEAD" if is_repository else "this folder, which is not in a git repository"
+
+
 def _branch_of_ref(ref: str, event: str) -> str:
-    """`event`: on `pull_request_target` the ref is the branch that is asked, whose code it may not be."""
+    """`event`: on `pull_request_target` the ref is the target branch, whose code it may not be."""
     if ref.startswith("refs/heads/"):
         return "" if event.startswith("pull_request") else ref.removeprefix("refs/heads/")
     request = re.fullmatch(r"refs/pull/(\d+)/(?:merge|head)", ref)
@@ -47,19 +56,24 @@ def _branch_of_ref(ref: str, event: str) -> str:
 
 
 def _working_branch(folder: Path) -> str:
-    """From `.git/HEAD` of the folder or one above; a worktree's `.git` is a file that names its own."""
+    """From `.git/HEAD` of the folder or one above."""
+    try:
+        git = _find_git(folder)
+        head = _first_line(git / "HEAD") if git else ""
+    except OSError:
+        return ""
+    return head.removeprefix("ref: refs/heads/") if head.startswith("ref: refs/heads/") else ""
+
+
+def _find_git(folder: Path) -> Path | None:
+    """The repository's `.git`; in a worktree, that is a file which names the real one. Raises OSError."""
     for above in (folder.resolve(), *folder.resolve().parents):
         git = above / ".git"
-        try:
-            if git.is_file():
-                named = _first_line(git)
-                git = above / named.removeprefix("gitdir:").strip()
-            if git.is_dir():
-                head = _first_line(git / "HEAD")
-                return head.removeprefix("ref: refs/heads/") if head.startswith("ref: refs/heads/") else ""
-        except OSError:
-            return ""
-    return ""
+        if git.is_file():
+            git = above / _first_line(git).removeprefix("gitdir:").strip()
+        if git.is_dir():
+            return git
+    return None
 
 
 def _first_line(file: Path) -> str:

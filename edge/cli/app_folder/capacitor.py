@@ -1,4 +1,4 @@
-"""What an app's folder says of itself: `capacitor.config.json`, `.ts` or `.js`, read as text, and `package.json`."""
+"""An app's own configuration: `capacitor.config.json`, `.ts` or `.js`, read as text, and `package.json`."""
 
 import re
 from itertools import islice
@@ -12,8 +12,8 @@ from edge.domain.errors import Invalid
 
 CONFIG_NAMES = ("capacitor.config.ts", "capacitor.config.json", "capacitor.config.js", "capacitor.config.mjs")
 PLUGIN = "CapacitorUpdater"
-SCRIPT_LIMIT_BYTES = 128 * 1024  # a person writes a few kB; what is read of it by hand, character by character
-STARTS_LIMIT = 4  # of one kind; a file that a person wrote exports its settings once
+SCRIPT_LIMIT_BYTES = 128 * 1024  # a person writes a few kB; it is parsed character by character
+STARTS_LIMIT = 4  # of one kind; a file written by a person exports its settings once
 _STARTS = (
     re.compile(r":\s*CapacitorConfig\s*=\s*(?=\{)"),
     re.compile(r"export\s+default\s+(?:defineConfig\(\s*)?(?=\{)"),
@@ -25,7 +25,7 @@ _NAMED = re.compile(r"(?:export\s+default|module\.exports\s*=)\s+([A-Za-z_$][\w$
 class CapacitorConfig(NamedTuple):
     file: Path
     settings: dict[str, Any]
-    unread: tuple[str, ...]  # paths of settings that are no literals
+    unread: tuple[str, ...]  # paths of settings that are not literals
 
     @property
     def plugin(self) -> dict[str, Any]:
@@ -35,21 +35,21 @@ class CapacitorConfig(NamedTuple):
         return found if isinstance(found, dict) else {}
 
     def text(self, *path: str) -> str:
-        """A setting that is a text, else empty."""
+        """A setting that is a string, else empty."""
         found: Any = self.settings
         for name in path:
             found = found.get(name) if isinstance(found, dict) else None
         return found if isinstance(found, str) else ""
 
     def is_unread(self, *path: str) -> bool:
-        """Whether the setting, or what it is in, may be there but is no literal."""
+        """Whether the setting, or an object around it, may exist but is not a literal."""
         names = [".".join(path[:end]) for end in range(1, len(path) + 1)]
         spreads = ["*", *(f"{name}.*" for name in names[:-1])]
         return any(name in self.unread for name in (*names, *spreads))
 
 
 def read_capacitor(folder: Path) -> CapacitorConfig | None:
-    """None where the folder has no such file. Raises Invalid `invalid_capacitor_config`, OSError."""
+    """None if the folder has no such file. Raises Invalid `invalid_capacitor_config`, OSError."""
     for name in CONFIG_NAMES:
         file = folder / name
         if file.is_file():
@@ -58,7 +58,7 @@ def read_capacitor(folder: Path) -> CapacitorConfig | None:
 
 
 def read_package(folder: Path) -> dict[str, Any]:
-    """`package.json`, empty where there is none. Raises Invalid `invalid_package_json`, OSError."""
+    """`package.json`, empty if there is none. Raises Invalid `invalid_package_json`, OSError."""
     file = folder / "package.json"
     if not file.is_file():
         return {}
@@ -66,11 +66,11 @@ def read_package(folder: Path) -> dict[str, Any]:
 
 
 def read_text(file: Path, code: str, limit_bytes: int = LITERALS_LIMIT_BYTES) -> str:
-    """Raises Invalid `code` for what is too large or no UTF-8, OSError."""
+    """The file's text. Raises Invalid `code` if it is too large or not UTF-8, and OSError."""
     with file.open("rb") as stream:
         content = stream.read(limit_bytes + 1)
     if len(content) > limit_bytes:
-        raise Invalid(code, f"{file.name} has more than {limit_bytes} bytes")
+        raise Invalid(code, f"{file.name} exceeds {limit_bytes} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -97,12 +97,12 @@ def _read_script(file: Path) -> CapacitorConfig:
             return CapacitorConfig(file, found.value, found.unread)
     raise Invalid(
         "invalid_capacitor_config",
-        f"{file.name}: no settings found that are written out as one object; name --app and --web instead",
+        f"{file.name}: no settings written out as one object; use --app and --web instead",
     )
 
 
 def _starts(text: str) -> list[int]:
-    """Where the settings may begin, the likeliest first: a few, for each of them the rest of the file may be read."""
+    """Where the settings may begin, most likely first; few, since each may cost a read of the rest of the file."""
     found = [match.end() for start in _STARTS for match in islice(start.finditer(text), STARTS_LIMIT)]
     for named in islice(_NAMED.finditer(text), STARTS_LIMIT):
         constant = re.search(rf"(?:const|let|var)\s+{re.escape(named[1])}\b[^=\n]{{0,200}}=\s*(?=\{{)", text)

@@ -1,6 +1,6 @@
-"""`edge app doctor`: see what of an app's folder would keep its devices from updating.
+"""`edge app doctor`: find what in an app's folder would keep its devices from updating.
 
-Reads files; only with --online it asks the node that they name whether it is there.
+Reads files only; with --online it also sends one request to the node that they name.
 """
 
 from pathlib import Path
@@ -15,22 +15,23 @@ if TYPE_CHECKING:
     from edge.cli.app_folder.findings import AppFinding
 
 
-@click.command("doctor", short_help="See what of an app's folder keeps devices from updating.")
+@click.command("doctor", short_help="Check an app's folder for what keeps devices from updating.")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".", required=False)
 @click.option(
     "--key",
     "key_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The key's file that publicKey must belong to; else that of edge.json, or .capgo_key_v2.pub here.",
+    help="Key file that publicKey must match; default: the key in edge.json, or .capgo_key_v2.pub.",
 )
-@click.option("--online", is_flag=True, help="Also ask the node of updateUrl whether it is there.")
+@click.option("--online", is_flag=True, help="Also check that the node at updateUrl answers.")
 @with_output
 def doctor(out: Output, folder: Path, key_file: Path | None, online: bool) -> None:
-    """Check the app in FOLDER (this one): plugin, addresses, notifyAppReady, key, settings, Content-Security-Policy.
+    """Check the app in FOLDER (default: this one): plugin, addresses, notifyAppReady, key, settings,
+    Content-Security-Policy.
 
-    Nothing of the app is run, and nobody is asked without --online. Exit code 1 when there is an error.
+    Runs none of the app's code, and sends no request without --online. Exits 1 if it finds an error.
     """
-    from edge.cli.app_folder.findings import Level, find_faults  # with the table of all plugin releases
+    from edge.cli.app_folder.findings import Level, find_faults  # imports the table of all plugin releases
     from edge.cli.app_folder.folder import read_app_folder
     from edge.cli.app_folder.online import ask_node
 

@@ -1,4 +1,4 @@
-"""In which form each plugin release downloads an update, from the capability table, and how releases are named."""
+"""The form in which each plugin release downloads an update, from the capability table, and how releases are listed."""
 
 import enum
 from functools import partial
@@ -11,15 +11,15 @@ PLATFORMS = {Platform.ANDROID: "Android", Platform.IOS: "iOS"}
 
 
 class DownloadForm(enum.Enum):
-    """The value says how a person hears of it."""
+    """The value is how a person reads it."""
 
     PACKED = "in {files}"  # what changed, compressed
-    PLAIN = "in {files}, not compressed"  # what changed, as it is: for releases that misname compressed files
+    PLAIN = "in {files}, not compressed"  # what changed, uncompressed: for releases that misname compressed files
     ZIP = "as a zip"
 
 
 def download_form(platform: Platform, release: str, encrypted: bool = False) -> DownloadForm | None:
-    """None: the release is not offered such a bundle. Raises Invalid `invalid_plugin_version`."""
+    """None: the release is offered no such bundle. Raises Invalid `invalid_plugin_version`."""
     plugin = plugin_of(platform, release)
     if not plugin.supported or (encrypted and not plugin.reads_v3):
         return None
@@ -30,7 +30,7 @@ def download_form(platform: Platform, release: str, encrypted: bool = False) -> 
 
 
 def releases_by_form(encrypted: bool) -> dict[DownloadForm, str]:
-    """`Android 5.43.3-5.50.2, 6.39.0-6.51.21; iOS ...`, of every form that some release downloads."""
+    """`Android 5.43.3-5.50.2, 6.39.0-6.51.21; iOS ...`, for every form that some release downloads."""
     found: dict[DownloadForm, list[str]] = {}
     for platform, word in PLATFORMS.items():
         ranges = ranges_by(MANIFEST_ROWS, platform, partial(download_form, platform, encrypted=encrypted))

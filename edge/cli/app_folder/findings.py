@@ -1,4 +1,4 @@
-"""What is wrong with an app before a device finds out: each finding with its remedy. Pure, of an AppFolder."""
+"""The faults of an app that its devices would hit, each with a remedy. Pure: reads an AppFolder."""
 
 import enum
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from edge.domain.versions import Version, coerce_native, parse_version
 from edge.wire.capabilities import is_unknown_release
 from edge.wire.plugins import OLDEST_SUPPORTED_MAJOR
 
-READY_TIMEOUT_LEAST_MS = 1_000  # below, newer plugins take this, older ones roll every bundle back
-READY_TIMEOUT_LOW_MS = 5_000  # an old phone starts a large app no faster
-PERIOD_LEAST_SECONDS = 600  # of the plugin: what is shorter becomes this
+READY_TIMEOUT_LEAST_MS = 1_000  # below it, newer plugins use this, and older ones roll every bundle back
+READY_TIMEOUT_LOW_MS = 5_000  # an old phone takes that long to start a large app
+PERIOD_LEAST_SECONDS = 600  # the plugin's minimum: shorter periods become this
 MISTAKES = ("9.0.0", "10.0.0")  # old code under a high number (device-protocol §10)
 _ADDRESSES = {"updateUrl": "/updates", "statsUrl": "/stats", "channelUrl": "/channel_self"}
 _MODES = (True, False, "off", "atBackground", "atInstall", "onLaunch", "always", "onlyDownload")
@@ -36,7 +36,7 @@ class AppFinding(NamedTuple):
 
 
 def find_faults(folder: AppFolder) -> list[AppFinding]:
-    """In the order in which a person would mend them."""
+    """In the order to fix them."""
     found = [*_config(folder), *_plugin_version(folder)]
     if folder.config is not None:
         found += [*_addresses(folder), *_live_reload(folder), *_settings(folder), *_key(folder), *_names(folder)]
@@ -57,33 +57,35 @@ def _error(about: str, says: str, remedy: str) -> AppFinding:
 
 def _config(folder: AppFolder) -> Iterator[AppFinding]:
     if folder.config is None:
-        yield _error("config", "no capacitor.config.json, .ts or .js here", "run this in the app's folder")
+        yield _error("config", "no capacitor.config.json, .ts or .js in this folder", "run this in the app's folder")
         return
     yield _ok("config", f"read {folder.config.file.name}")
     for name in folder.config.unread:
-        yield _warning("config", f"{name} is no literal and was not read", "look at it yourself")
+        yield _warning("config", f"{name} is not a literal and was not read", "check it yourself")
 
 
 def _plugin_version(folder: AppFolder) -> Iterator[AppFinding]:
     about, text = "plugin", folder.versions.get(PLUGIN_PACKAGE, "")
     if not text:
-        yield _error(about, f"{PLUGIN_PACKAGE} is not among the dependencies", f"npm install {PLUGIN_PACKAGE}")
+        yield _error(about, f"{PLUGIN_PACKAGE} is not a dependency", f"npm install {PLUGIN_PACKAGE}")
         return
     version = parse_version(text) or coerce_native(text.lstrip("^~>=v "))
     if parse_version(text) is None:
-        yield _warning(about, f"{text!r} is not one release", "install, so that the lock file says which one it is")
+        yield _warning(about, f"{text!r} is a range, not a release", "install, so that the lock file names the release")
     if version is None:
         return
     number = f"{version.major}.{version.minor}.{version.patch}"
     if number in MISTAKES:
-        yield _error(about, f"{number} was published by mistake, with the code of 5.x", "install the latest 8.x")
+        yield _error(about, f"{number} was published by mistake with the code of 5.x", "install the latest 8.x")
     elif version.major < OLDEST_SUPPORTED_MAJOR:
         yield _error(
-            about, f"{number} is older than any that a node serves", "install the major line of your Capacitor"
+            about,
+            f"{number} is older than any release that a node serves",
+            "install the major version of your Capacitor",
         )
     elif is_unknown_release(Platform.ANDROID, number):
         yield _warning(
-            about, f"{number} is newer than what this `edge` knows", "update edge: it is taken for the newest"
+            about, f"{number} is newer than this `edge` knows, so it is treated as the newest known", "update edge"
         )
     elif parse_version(text) is not None:
         yield _ok(about, f"{number}, {_downloads(number)}")
@@ -103,7 +105,7 @@ def _capacitor_version(folder: AppFolder, plugin: Version) -> Iterator[AppFindin
         yield _warning(
             "plugin",
             f"{PLUGIN_PACKAGE} {plugin.major}.x with {CORE_PACKAGE} {core.major}.x",
-            f"install {PLUGIN_PACKAGE}@{core.major}, which is made for it",
+            f"install {PLUGIN_PACKAGE}@{core.major}, which matches it",
         )
 
 
@@ -113,36 +115,36 @@ def _addresses(folder: AppFolder) -> Iterator[AppFinding]:
     bases: dict[str, tuple[str, str]] = {}
     for name, path in _ADDRESSES.items():
         if folder.config.is_unread("plugins", "CapacitorUpdater", name):
-            continue  # told already
+            continue  # reported already
         value = settings.get(name)
         if value is None:
             level = Level.ERROR if name == "updateUrl" else Level.WARNING
-            says = "is not set: devices ask the hosted service, not your node"
+            says = "is not set: devices use the hosted service, not your node"
             yield AppFinding(level, name, says, f'"{name}": "https://<your node>{path}"')
         elif value == "" and name == "statsUrl":
-            yield _warning(name, "is empty: nobody hears of failures", "leave it so only if that is meant")
+            yield _warning(name, "is empty: the node learns of no failure", "set it, unless that is intended")
         else:
             parts, finding = _address(name, value, path)
             yield finding
             bases |= {name: (parts.scheme, parts.netloc)} if parts else {}
     if len(set(bases.values())) > 1:
         told = ", ".join(f"{name} {scheme}://{host}" for name, (scheme, host) in bases.items())
-        yield _warning("addresses", f"lead to several hosts: {told}", "one node answers all three; use one address")
+        yield _warning("addresses", f"point to several hosts: {told}", "use one address: a node answers all three")
 
 
 def _address(name: str, value: Any, path: str) -> tuple[SplitResult | None, AppFinding]:
     parts = _split(value)
     if parts is None:
-        return None, _error(name, f"{value!r} is no http(s) address", f"https://<your node>{path}")
+        return None, _error(name, f"{value!r} is not an http(s) address", f"https://<your node>{path}")
     if parts.path.rstrip("/") != path and not parts.path.endswith(path):
         return parts, _error(name, f"{value} does not end in {path}", f"{parts.scheme}://{parts.netloc}{path}")
     if parts.scheme == "https":
         return parts, _ok(name, value)
     if _is_private(parts.hostname or ""):
         return parts, _warning(
-            name, f"{value} is without TLS", "for a desk only: phones refuse plain http unless the build allows it"
+            name, f"{value} has no TLS", "for development only: phones refuse plain http unless the build allows it"
         )
-    return parts, _error(name, f"{value} is without TLS: a network can change what devices install", "use https")
+    return parts, _error(name, f"{value} has no TLS: the network can change what devices install", "use https")
 
 
 def _split(value: Any) -> SplitResult | None:
@@ -166,7 +168,7 @@ def _live_reload(folder: AppFolder) -> Iterator[AppFinding]:
     url = server.get("url") if isinstance(server, dict) else None
     if url:
         yield _error(
-            "server.url", f"is {url}: the plugin turns updates off (blocked_by_server_url)", "take it out of the build"
+            "server.url", f"is {url}: the plugin turns updates off (blocked_by_server_url)", "remove it from the build"
         )
 
 
@@ -176,26 +178,36 @@ def _settings(folder: AppFolder) -> Iterator[AppFinding]:
     mode = settings.get("autoUpdate", True)
     if mode in (False, "off"):
         yield _warning(
-            "autoUpdate", "is off: devices ask only when your code does", 'set it to true, or "atBackground"'
+            "autoUpdate", "is off: devices check only when your code does", 'set it to true, or "atBackground"'
         )
     elif mode not in _MODES:
-        yield _warning("autoUpdate", f"{mode!r} is no mode; the plugin takes atBackground", f"one of {_MODES[2:]}")
+        yield _warning(
+            "autoUpdate",
+            f"{mode!r} is not a mode; the plugin uses atBackground",
+            f"use one of {', '.join(map(str, _MODES[2:]))}",
+        )
     if settings.get("directUpdate"):
         yield _warning("directUpdate", "is deprecated", 'use "autoUpdate": "atInstall", "onLaunch" or "always"')
     timeout = settings.get("appReadyTimeout", 10_000)
     if not isinstance(timeout, int) or timeout < READY_TIMEOUT_LEAST_MS:
-        remedy = "milliseconds; 10000 is the plugin's own"
+        remedy = "set milliseconds; the plugin's default is 10000"
         yield _error(
             "appReadyTimeout", f"{timeout!r} is below {READY_TIMEOUT_LEAST_MS}: bundles are rolled back", remedy
         )
     elif timeout < READY_TIMEOUT_LOW_MS:
-        yield _warning("appReadyTimeout", f"{timeout} ms is short for an old phone", "10000 is the plugin's own")
+        yield _warning("appReadyTimeout", f"{timeout} ms is short for an old phone", "the plugin's default is 10000")
     period = settings.get("periodCheckDelay", 0)
     if isinstance(period, int) and 0 < period < PERIOD_LEAST_SECONDS:
-        yield _warning("periodCheckDelay", f"{period} s become {PERIOD_LEAST_SECONDS}", f"say {PERIOD_LEAST_SECONDS}")
+        yield _warning(
+            "periodCheckDelay",
+            f"the plugin raises {period} s to {PERIOD_LEAST_SECONDS} s",
+            f"set {PERIOD_LEAST_SECONDS}",
+        )
     native = settings.get("version")
     if isinstance(native, str) and native and coerce_native(native) is None:
-        yield _warning("version", f"{native!r} has no number: rules on native versions cannot see it", "like 1.2.3")
+        yield _warning(
+            "version", f"{native!r} is not a version, so rules on native versions ignore it", "set one like 1.2.3"
+        )
 
 
 def _key(folder: AppFolder) -> Iterator[AppFinding]:
@@ -203,7 +215,7 @@ def _key(folder: AppFolder) -> Iterator[AppFinding]:
     settings, about = folder.config.plugin, "publicKey"
     if settings.get("privateKey"):
         yield _error(
-            "privateKey", "is in the app, so everybody has it", "take it out, and make new keys: edge keys create"
+            "privateKey", "is in the app, so everyone has it", "remove it, and make new keys: edge keys create"
         )
     if folder.config.is_unread("plugins", "CapacitorUpdater", about):
         return
@@ -211,27 +223,35 @@ def _key(folder: AppFolder) -> Iterator[AppFinding]:
     if not key and file is None:
         return
     if not key:
-        yield _warning(about, f"is not set, though {file} is there", "set it to that file's text, or do not encrypt")
+        yield _warning(about, f"is not set, although {file} exists", "set it to that file's text, or do not encrypt")
     elif "BEGIN RSA PUBLIC KEY" not in str(key):
-        yield _error(about, "is no PKCS#1 public key: no update can be read", "print it with: edge keys create")
+        yield _error(
+            about,
+            "is not a PKCS#1 public key: the app can read no update",
+            "use the key that `edge keys create` printed",
+        )
     elif file is None:
-        yield _ok(about, "is set; no key file here to compare it with (--key FILE)")
+        yield _ok(about, "is set; not compared, since no key file was found (--key FILE)")
     elif not same_key(str(key), folder.key):
-        yield _error(about, f"is another key than {file}: no update can be read", "set it to that file's text")
+        yield _error(about, f"is not the key in {file}: the app can read no update", "set it to that file's text")
     else:
-        yield _ok(about, f"is the key of {file}")
+        yield _ok(about, f"is the key in {file}")
 
 
 def _names(folder: AppFolder) -> Iterator[AppFinding]:
     assert folder.config is not None
     app = folder.config.plugin.get("appId") or folder.config.text("appId")
     if folder.app_file is None:
-        yield _warning("edge.json", "is not there", "edge init")
+        yield _warning("edge.json", "does not exist", "run edge init")
     elif app and app != folder.app_file.app:
-        yield _error("edge.json", f"publishes to {folder.app_file.app}, devices ask for {app}", "make them one")
+        yield _error(
+            "edge.json", f"publishes {folder.app_file.app}, but devices ask for {app}", "use the same id in both"
+        )
     channel = folder.config.plugin.get("defaultChannel")
     if channel and folder.app_file and channel not in folder.app_file.channels.values():
-        yield _warning("defaultChannel", f"no branch is published to {channel!r}", 'add it to "channels" in edge.json')
+        yield _warning(
+            "defaultChannel", f"no branch is published to channel {channel!r}", 'add it to "channels" in edge.json'
+        )
 
 
 def _ready(folder: AppFolder) -> Iterator[AppFinding]:
@@ -239,12 +259,12 @@ def _ready(folder: AppFolder) -> Iterator[AppFinding]:
     if folder.calls_ready:
         yield _ok(about, "is called")
     elif not folder.web_is_there:
-        yield _error(about, f"is in no source here, and {folder.web} is not built", "build the app and look again")
+        yield _error(about, f"is in no source here, and {folder.web} is not built", "build the app and check again")
     else:
         yield _error(
             about,
-            "is called nowhere: each update is rolled back",
-            "call CapacitorUpdater.notifyAppReady() at the start",
+            "is never called: every update is rolled back",
+            "call CapacitorUpdater.notifyAppReady() when the app starts",
         )
 
 
@@ -252,15 +272,15 @@ def _policy(folder: AppFolder) -> Iterator[AppFinding]:
     for policy in folder.policies:
         sources = _script_sources(policy)
         if sources is None or _allows_own(sources):
-            yield _ok("CSP", "lets the app's own scripts run")
+            yield _ok("CSP", "allows the app's own scripts")
         else:
             yield _error(
-                "CSP", f"script-src {' '.join(sources)} leaves the app's own files out", "add 'self' to script-src"
+                "CSP", f"script-src {' '.join(sources)} blocks the app's own scripts", "add 'self' to script-src"
             )
 
 
 def _script_sources(policy: str) -> list[str] | None:
-    """Of `script-src-elem`, else `script-src`, else `default-src`. None: anything may run."""
+    """The sources of `script-src-elem`, else `script-src`, else `default-src`. None: any script may run."""
     directives: dict[str, list[str]] = {}
     for part in policy.split(";"):
         words = part.split()
@@ -272,7 +292,7 @@ def _script_sources(policy: str) -> list[str] | None:
 
 
 def _allows_own(sources: list[str]) -> bool:
-    """`'self'` is the web view's own origin, on both platforms; hashes and nonces name scripts one by one."""
+    """`'self'` is the web view's own origin on both platforms; hashes and nonces allow single scripts."""
     given = {source.lower().rstrip("/") for source in sources}
     if given & {"'self'", "*", "'strict-dynamic'"} or any(each.startswith(("'sha", "'nonce-")) for each in given):
         return True

@@ -1,6 +1,6 @@
-"""What of an app's folder decides whether updates will work: read from its files, nothing run, nothing asked.
+"""What in an app's folder decides whether updates will work, read from its files. Runs nothing and sends nothing.
 
-Only text is looked for in web files: how it got there, by hand or by a bundler, does not matter.
+Web files are searched for text only, so it does not matter whether a person or a bundler wrote it.
 """
 
 import re
@@ -17,9 +17,9 @@ from edge.domain.errors import Invalid
 
 PLUGIN_PACKAGE = "@capgo/capacitor-updater"
 CORE_PACKAGE = "@capacitor/core"
-KEY_NAMES = (".capgo_key_v2.pub", "keys/.capgo_key_v2.pub")  # where `edge keys create` puts it, and people too
+KEY_NAMES = (".capgo_key_v2.pub", "keys/.capgo_key_v2.pub")  # where `edge keys create` and people put it
 LOCK_LIMIT_BYTES = 64 * 1024 * 1024
-WEB_FILES_LIMIT = 20_000  # looked into: a bundle has no more
+WEB_FILES_LIMIT = 20_000  # searched; a bundle has no more
 WEB_FILE_LIMIT_BYTES = 32 * 1024 * 1024
 _SCRIPTS = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".vue", ".svelte", ".html")
 _SKIPPED = frozenset({"node_modules", ".git", "android", "ios", "electron", ".angular", ".nuxt", ".output"})
@@ -36,17 +36,17 @@ _CSP = re.compile(
 class AppFolder:
     config: CapacitorConfig | None
     app_file: AppFile | None
-    versions: Mapping[str, str]  # of PLUGIN_PACKAGE and CORE_PACKAGE: as installed or locked, else as asked for
+    versions: Mapping[str, str]  # of PLUGIN_PACKAGE and CORE_PACKAGE: as installed or locked, else as in package.json
     web: Path
     web_is_there: bool
-    calls_ready: bool  # notifyAppReady stands in the web files or the sources
+    calls_ready: bool  # notifyAppReady occurs in the web files or the sources
     policies: tuple[str, ...]  # of index.html
     key_file: Path | None
     key: str  # of the public key's file, empty: none
 
 
 def read_app_folder(folder: Path, key_file: Path | None = None) -> AppFolder:
-    """Raises Invalid for files that are there and cannot be read, OSError."""
+    """Raises Invalid for files that exist but cannot be parsed, and OSError."""
     config = read_capacitor(folder)
     app_file = read_app_file(folder / APP_FILE) if (folder / APP_FILE).is_file() else None
     web = _web(folder, app_file, config)
@@ -71,7 +71,7 @@ def _web(folder: Path, app_file: AppFile | None, config: CapacitorConfig | None)
 
 
 def same_key(one: str, other: str) -> bool:
-    """Whether two public keys are one, however their lines are broken or written in JSON."""
+    """Whether two public keys are equal, whatever their line breaks or JSON escapes."""
     return _letters(one) == _letters(other)
 
 
@@ -80,23 +80,23 @@ def _letters(key: str) -> str:
 
 
 def _key_file(folder: Path, app_file: AppFile | None) -> Path | None:
-    """The one that publishing encrypts with, else a public key that lies about."""
+    """The key that publishing encrypts with, else a public key in a usual place."""
     named = (app_file.key,) if app_file and app_file.key else KEY_NAMES
     return next((folder / name for name in named if (folder / name).is_file()), None)
 
 
 def _public_key(file: Path) -> str:
-    """Of a private key's file its public half. Raises what `load_private_key` does."""
+    """The PEM, for a private key its public half. Raises what `load_private_key` raises."""
     text = file.read_text(errors="replace")
     if "PRIVATE KEY" not in text:
         return text
-    from edge.bundles.encryption.rsa_keys import load_private_key  # with cryptography, for those who encrypt
+    from edge.bundles.encryption.rsa_keys import load_private_key  # imports cryptography, only needed to encrypt
 
     return load_private_key(file).public.pem
 
 
 def _version(folder: Path, package: str) -> str:
-    """What is installed, else what is locked, else what package.json asks for."""
+    """The installed version, else the locked one, else the range in package.json."""
     installed = read_package(folder / "node_modules" / package).get("version")
     if isinstance(installed, str):
         return installed
@@ -139,7 +139,7 @@ def _npm_locked(lock: bytes, package: str) -> str:
 
 
 def _scripts(place: Path) -> Iterator[Path]:
-    """The folder's own first, then below it; what is built or installed elsewhere is not the app's."""
+    """The folder's own files first, then those below it, except for what is built or installed."""
     left, folders = WEB_FILES_LIMIT, [place]
     while folders:
         folder = folders.pop()
@@ -157,7 +157,7 @@ def _scripts(place: Path) -> Iterator[Path]:
 
 
 def _read(path: Path, limit_bytes: int = WEB_FILE_LIMIT_BYTES) -> bytes:
-    """Empty where there is no such file."""
+    """Empty if there is no such file."""
     try:
         with path.open("rb") as file:
             return file.read(limit_bytes)
@@ -166,7 +166,7 @@ def _read(path: Path, limit_bytes: int = WEB_FILE_LIMIT_BYTES) -> bytes:
 
 
 def _policies(index: Path) -> tuple[str, ...]:
-    """Each tag is looked at by itself, so a page of nothing but beginnings costs no more than any other."""
+    """Each tag is matched separately, so that a page full of unclosed tags costs no more than any other."""
     page = _read(index).decode(errors="replace")
     tags = (_CSP.match(tag[:TAG_LIMIT_CHARACTERS]) for tag in _META.split(page))
     return tuple(tag[1] or tag[2] for tag in tags if tag)

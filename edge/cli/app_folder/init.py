@@ -1,4 +1,4 @@
-"""`edge init`: write the app's own file from what its folder says, so that `edge publish` is enough."""
+"""`edge init`: write edge.json from the app's Capacitor configuration, so that `edge publish` needs no arguments."""
 
 import os
 from pathlib import Path
@@ -20,24 +20,24 @@ CHANNEL = "production"
 
 class Draft(NamedTuple):
     file: AppFile
-    notes: tuple[str, ...]  # what a person should look at
+    notes: tuple[str, ...]  # what the user should check
 
 
 @click.command("init")
-@click.option("--server", envvar="EDGE_URL", default="", metavar="URL", help="The control port (EDGE_URL).")
-@click.option("--app", default="", help="The app's id; else the one of capacitor.config.")
-@click.option("--web", default="", metavar="PATH", help="The built web folder; else webDir of capacitor.config.")
-@click.option("--channel", default=CHANNEL, show_default=True, help="What the main branch is published to.")
+@click.option("--server", envvar="EDGE_URL", default="", metavar="URL", help="Address of the control API (EDGE_URL).")
+@click.option("--app", default="", metavar="APP", help="App id; default: appId in capacitor.config.")
+@click.option("--web", default="", metavar="PATH", help="Built web folder; default: webDir in capacitor.config.")
+@click.option("--channel", metavar="NAME", default=CHANNEL, show_default=True, help="Channel for the main branch.")
 @click.option("--force", is_flag=True, help=f"Overwrite {APP_FILE}.")
 @with_output
 def init(out: Output, server: str, app: str, web: str, channel: str, force: bool) -> None:
     """Write edge.json in the app's folder, from its capacitor.config.{json,ts,js}.
 
-    The file is read, never run: what is not written out as a literal is named, and is given by an option.
+    The file is parsed, never run. Settings that are not literals are listed; give them as options.
     """
     file = Path(APP_FILE)
     if file.exists() and not force:
-        raise Conflict("app_file_exists", f"{APP_FILE} is there already; --force overwrites it")
+        raise Conflict("app_file_exists", f"{APP_FILE} already exists; use --force to overwrite it")
     branch = find_branch(os.environ, Path())
     draft = draft_app_file(read_capacitor(Path()), server=server, app=app, web=web, channel=channel, branch=branch)
     file.write_bytes(encode_app_file(draft.file))
@@ -57,18 +57,18 @@ def init(out: Output, server: str, app: str, web: str, channel: str, force: bool
 def draft_app_file(
     config: CapacitorConfig | None, *, server: str, app: str, web: str, channel: str, branch: str
 ) -> Draft:
-    """Options come before what the configuration says. Raises Invalid `unknown_app_id`, and for malformed names."""
+    """Options take precedence over the configuration. Raises Invalid `unknown_app_id`, and for malformed names."""
     read = config or CapacitorConfig(Path(), {}, ())
     app = app or read.text("plugins", "CapacitorUpdater", "appId") or read.text("appId")
     if not app:
-        raise Invalid("unknown_app_id", f"{_why(config, 'appId')}; name it with --app")
+        raise Invalid("unknown_app_id", f"{_why(config, 'appId')}; use --app")
     web = web or read.text("webDir")
-    notes = [f"{read.file.name}: {name} is no literal and was not read" for name in read.unread]
+    notes = [f"{read.file.name}: {name} is not a literal and was not read" for name in read.unread]
     if not web:
         web = "dist"
-        notes.append(f"{_why(config, 'webDir')}: took {web!r}; change it in {APP_FILE} or say --web")
+        notes.append(f"{_why(config, 'webDir')}: assumed {web!r}; change it in {APP_FILE}, or use --web")
     if not server:
-        notes.append(f'no server: set "server" in {APP_FILE}, or EDGE_URL, unless the node runs on this machine')
+        notes.append(f'no server: set "server" in {APP_FILE} or EDGE_URL, unless the node runs on this machine')
     main = branch if branch in MAIN_BRANCHES else MAIN_BRANCHES[0]
     made = AppFile(
         app=parse_app_id(app), web=Path(web).as_posix(), server=server, channels={main: parse_channel_name(channel)}
@@ -78,6 +78,6 @@ def draft_app_file(
 
 def _why(config: CapacitorConfig | None, name: str) -> str:
     if config is None:
-        return "no capacitor.config.json, .ts or .js here"
-    how = "is no literal" if config.is_unread(name) else "is not set"
+        return "no capacitor.config.json, .ts or .js in this folder"
+    how = "is not a literal" if config.is_unread(name) else "is not set"
     return f"{name} {how} in {config.file.name}"

@@ -1,7 +1,7 @@
 """The literals of a JavaScript or TypeScript object, read and never run.
 
-What is not a literal (a call, a condition, an environment variable, a spread) is left out and named by its path, such
-as `plugins.CapacitorUpdater.updateUrl`. A name that stands for a literal of the same file (`const url = "..."`) is one.
+What is not a literal (a call, a condition, an environment variable, a spread) is left out and listed by its path, such
+as `plugins.CapacitorUpdater.updateUrl`. A constant of the same file (`const url = "..."`) counts as its literal.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 DEPTH_LIMIT = 50  # a settings file has five levels
-LITERALS_LIMIT_BYTES = 1024 * 1024  # of the file; one that a person wrote has a few kB
+LITERALS_LIMIT_BYTES = 1024 * 1024  # of the file; one written by a person has a few kB
 
 _SKIPPED = re.compile(r"(?:\s+|//[^\n]*|/\*.{0,3000}?\*/)+", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_$][\w$]*")
@@ -23,15 +23,15 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 class Literals(NamedTuple):
     value: dict[str, Any]
-    unread: tuple[str, ...]  # paths of what is no literal; `a.*`: something of `a`, by a spread or a computed name
+    unread: tuple[str, ...]  # paths of what is not a literal; `a.*`: members of `a` by a spread or a computed name
 
 
 class _NotLiteral(Exception):
-    """A way back out of the value that is being read."""
+    """Leaves the value that is being read."""
 
 
 def read_object(text: str, start: int) -> Literals | None:
-    """The object literal whose `{` is at `start` or after it. None where there is none, or it does not end."""
+    """The object literal whose `{` is at `start` or after it. None if there is none, or it does not end."""
     reader = _Reader(text, _constants(text))
     try:
         at = reader.skip(start)
@@ -110,7 +110,7 @@ class _Reader:
         return end
 
     def _whole_value(self, at: int, path: str, depth: int) -> tuple[Any, int]:
-        """A literal that is all of the property: not the first part of an expression."""
+        """A literal that is the whole property, not just the first part of an expression."""
         value, end = self.value(at, path, depth)
         end = self._past_types(end)
         if self._text[self.skip(end)] not in ",}":
@@ -192,7 +192,7 @@ class _Reader:
         return at
 
     def _past_expression(self, at: int) -> int:
-        """The `,` or the closing bracket behind an expression that is not read."""
+        """The position of the `,` or closing bracket after an expression that is skipped."""
         depth = 0
         while True:
             at = self.skip(at)
@@ -215,7 +215,7 @@ class _Reader:
 
 
 def _without_surrogates(text: str) -> str:
-    """Pairs of them are one character, as JavaScript counts."""
+    """With each surrogate pair joined to one character; JavaScript counts them as two."""
     if not any("\ud800" <= character <= "\udfff" for character in text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

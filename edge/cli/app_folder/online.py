@@ -1,4 +1,4 @@
-"""Whether the node that an app names is there: one request for its `/livez`, which counts as no device."""
+"""Does the node that an app names answer? One request for its `/livez`, which does not count as a device."""
 
 import http.client
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ _UPDATES = "/updates"
 
 
 def ask_node(folder: AppFolder) -> list[AppFinding]:
-    """Nothing where the address is missing or is none: another finding says so."""
+    """Nothing if the address is missing or malformed, which another finding reports."""
     address = folder.config.plugin.get("updateUrl") if folder.config else None
     if not isinstance(address, str) or not address.startswith(("http://", "https://")):
         return []
@@ -20,13 +20,16 @@ def ask_node(folder: AppFolder) -> list[AppFinding]:
     except (OSError, http.client.HTTPException, ValueError) as error:
         return [
             AppFinding(
-                Level.ERROR, "online", f"no answer from {address}: {error}", "is the node, or its proxy, running?"
+                Level.ERROR,
+                "online",
+                f"no answer from {address}: {error}",
+                "check that the node, or its proxy, is running",
             )
         ]
     if status == http.client.OK:
-        return [AppFinding(Level.OK, "online", f"the node of {address} is there")]
-    says = f"HTTP status {status} for /livez beside {address}"
-    return [AppFinding(Level.ERROR, "online", says, "does the address lead to the node's device port?")]
+        return [AppFinding(Level.OK, "online", f"the node at {address} answers")]
+    says = f"HTTP status {status} for /livez next to {address}"
+    return [AppFinding(Level.ERROR, "online", says, "check that the address leads to the node's device port")]
 
 
 def _status(address: str) -> int:

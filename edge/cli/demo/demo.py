@@ -1,7 +1,7 @@
-"""`edge demo`: a standalone node with a demo app in it, to look at or, with `--check`, to prove in one run.
+"""`edge demo`: a standalone node with a demo app, to explore or, with `--check`, to prove that the node works.
 
-The app is prepared through the control API, as anybody would, and only where it is not there yet: a second run finds
-its state. `--check` leaves nothing behind: free ports, a temporary data directory.
+The app is set up through the control API like any other, and only what is missing: a second run reuses the state.
+`--check` leaves nothing behind: it takes free ports and a temporary data directory.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ import uvloop
 from edge.assembly.standalone import Standalone
 from edge.bundles.sources.selection import build_selection
 from edge.cli.demo.release import APP, BETA, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
-from edge.cli.demo.segments import SEGMENTS, TESTER, make_unless_there, prepare_segments, segment_lines
+from edge.cli.demo.segments import SEGMENTS, TESTER, create_if_missing, prepare_segments, segment_lines
 from edge.cli.node.serve import stop_on_signals
 from edge.cli.publishing.publish import PublishOptions, Release, publish
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.output import size
+from edge.cli.terminal.output import counted, size
 from edge.config import Config, load_config
 from edge.device.identity import Identity
 from edge.device.ledger import UpdateOutcome, UpdateResult
@@ -34,14 +34,16 @@ from edge.node.observing.log import set_up_logging
 
 PLUGIN = "8.51.14"
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
-CHECK_WORKERS = 2  # enough to show that each of several serves what was published
+CHECK_WORKERS = 2  # enough to show that every worker serves what was published
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Walk one simulated device through an update on free ports; exit 0 or 1.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--check", is_flag=True, help="Update one simulated device on free ports, then exit: 0 if it worked, else 1."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def demo(check: bool, as_json: bool) -> None:
-    """Serve a demo app with three releases and four segments: devices on port 8080, control on loopback 8081."""
+    """Serve a demo app with three releases and four segments: devices on port 8080, control API on 127.0.0.1:8081."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         passed = runner.run(_check(as_json) if check else _serve(as_json))
     if not passed:
@@ -61,17 +63,17 @@ async def _serve(as_json: bool) -> bool:
         click.echo(json.dumps(facts) if as_json else _greeting(node, prepared))
         await node.serve_until(stopping)
     if not as_json:
-        click.echo("\nstopped; the next run goes on from here")
+        click.echo("\nstopped; the next run continues from here")
     return True
 
 
 def prepare(node: Standalone) -> dict[str, str]:
-    """Make the app with all that belongs to it where it is missing; what was done for each version. Blocks."""
+    """Create what is missing of the app. Returns, for each version, whether it was published or found. Blocks."""
     client = ControlClient(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
     try:
-        make_unless_there(client, "/v1/apps", {"app": APP})
-        make_unless_there(client, app_path(APP, "channels"), {"name": CHANNEL, "public": True})
-        make_unless_there(client, app_path(APP, "channels"), {"name": BETA.channel})
+        create_if_missing(client, "/v1/apps", {"app": APP})
+        create_if_missing(client, app_path(APP, "channels"), {"name": CHANNEL, "public": True})
+        create_if_missing(client, app_path(APP, "channels"), {"name": BETA.channel})
         prepared = {release.version: _publish(client, release) for release in (*RELEASES, BETA)}
         prepare_segments(client)
         return prepared
@@ -87,13 +89,13 @@ def _publish(client: ControlClient, release: DemoRelease) -> str:
         web = Path(folder) / "www"
         write_release(release, web)
         publish(
-            client, Release(APP, release.version, release.channel), web, PublishOptions(build_selection(), warn=_nobody)
+            client, Release(APP, release.version, release.channel), web, PublishOptions(build_selection(), warn=_ignore)
         )
     return "published"
 
 
-def _nobody(_warning: str) -> None:
-    """The demo's app is older than its pre-release."""
+def _ignore(_warning: str) -> None:
+    """The demo's native app is older than its pre-release, so the warning does not apply."""
 
 
 def _greeting(node: Standalone, prepared: dict[str, str]) -> str:
@@ -111,29 +113,31 @@ def _greeting(node: Standalone, prepared: dict[str, str]) -> str:
     settings["channelUrl"] = f"{address}/channel_self"
     return f"""
 app {APP}, public channel {CHANNEL}, releases {made}
-devices: {address} (IPv4 and IPv6)    control: http://127.0.0.1:{node.control_port}    data: {node.config.data_dir}
+devices: {address} (IPv4 and IPv6)
+control API: http://127.0.0.1:{node.control_port}
+data: {node.config.data_dir}
 
-An update being offered:
+Ask for an update as a device does:
 
   curl -s {address}/updates -H 'Content-Type: application/json' -d '{json.dumps(question)}'
 
-Its segments. With "custom_id": "{TESTER}" in the question above, the answer is {BETA.version}:
+Segments. With "custom_id": "{TESTER}" in the request above, the answer is {BETA.version}:
 
 {_indented(segment_lines())}
 
-A device's configuration, in capacitor.config.json (a real device needs an address of this machine that it can reach):
+Configure an app in capacitor.config.json (a real device needs an address of this machine that it can reach):
 
 {_indented(json.dumps({"plugins": {"CapacitorUpdater": settings}}, indent=2).splitlines())}
 
-A simulated device:
+Simulate a device:
 
   {_command()} device update --url {address} --app {APP} --state /tmp/edge-device --plugin {PLUGIN} --platform android
 
-Ctrl-C stops the node; the next run finds its state again."""
+Ctrl-C stops the node; the next run continues from its state."""
 
 
 def _command() -> str:
-    """As it was typed, so that a line can be copied: `.venv/bin/edge` is on nobody's path."""
+    """As the user typed it, so that the line can be copied even if `.venv/bin` is not on the PATH."""
     return sys.argv[0] if Path(sys.argv[0]).name == "edge" else "edge"
 
 
@@ -154,7 +158,7 @@ async def _check(as_json: bool) -> bool:
     if as_json:
         click.echo(json.dumps({"passed": passed, "steps": steps}))
     else:
-        click.echo("the demo works" if passed else "the demo does not work")
+        click.echo("the demo works" if passed else "the demo failed")
     return passed
 
 
@@ -169,15 +173,15 @@ def _private(config: Config, folder: Path) -> Config:
 
 
 async def _walk(node: Standalone, folder: Path, steps: list[dict[str, str]], as_json: bool) -> bool:
-    """Check, download, verify, install, report; then ask again and look at what was counted."""
+    """Check, download, verify, install and report; then check again and look at the counts."""
     outcome = await _update(node, folder)
-    for name, said in _told(outcome):
+    for name, said in _summary(outcome):
         _step(steps, as_json, name, said)
     again = await _update(node, folder)
     _step(steps, as_json, "check again", again.result.value)
     counts = await node.insight.counts(AppId(APP))
     installed = sum(each.n for each in counts if (each.bundle, each.action) == (RELEASES[-1].version, "set"))
-    _step(steps, as_json, "count", f"{installed} device installed {RELEASES[-1].version}")
+    _step(steps, as_json, "count", f"{counted(installed, 'device')} installed {RELEASES[-1].version}")
     return (
         outcome.result is UpdateResult.UPDATED
         and outcome.version == RELEASES[-1].version
@@ -187,13 +191,13 @@ async def _walk(node: Standalone, folder: Path, steps: list[dict[str, str]], as_
     )
 
 
-def _told(outcome: UpdateOutcome) -> list[tuple[str, str]]:
+def _summary(outcome: UpdateOutcome) -> list[tuple[str, str]]:
     ledger = outcome.ledger
     fetched = [request for request in ledger.requests if request.method == "GET"]
     received = sum(request.received_bytes for request in fetched)
     return [
         ("check", f"HTTP {ledger.requests[0].status}, {ledger.requests[0].received_bytes} bytes"),
-        ("download", f"{len(fetched)} files, {size(received)}"),
+        ("download", f"{counted(len(fetched), 'file')}, {size(received)}"),
         ("verify and install", f"{outcome.result.value} {outcome.reason}: runs {outcome.version}"),
         ("report", ", ".join(ledger.actions)),
     ]

@@ -1,7 +1,6 @@
-"""The demo app's releases: a small web app written to a folder, as a build would leave it.
+"""The demo app's releases: a small web app in a folder, as a build would leave it.
 
-The script carries a list of time zones, so that one file is large enough to travel as brotli and stays the same from
-release to release.
+The script contains a list of time zones, so that one file is large enough for brotli and is the same in every release.
 """
 
 from importlib.resources import files
@@ -11,7 +10,7 @@ from zoneinfo import available_timezones
 
 APP = "com.example.demo"
 CHANNEL = "production"
-NATIVE = "1.0.0"  # what the app in the store would be
+NATIVE = "1.0.0"  # the version of the app in the store
 
 
 class DemoRelease(NamedTuple):
@@ -21,7 +20,7 @@ class DemoRelease(NamedTuple):
 
 
 RELEASES = (
-    DemoRelease("1.0.1", "The first release after the store's."),
+    DemoRelease("1.0.1", "The first release after the one in the store."),
     DemoRelease("1.0.2", "Delivered live, without a new release in any store."),
 )
 BETA = DemoRelease("1.1.0-beta.1", "For beta testers first.", "beta")

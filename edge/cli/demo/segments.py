@@ -1,6 +1,7 @@
-"""The demo app's segments: the four that teams ask for first, said with what a check says of a device today.
+"""The demo app's segments: the four that teams ask for first, using the fields of an update check.
 
-What devices did is not known yet, so power users are an uploaded list, and new users are those without any update.
+The fields about what a device did are not available yet, so power users are an uploaded list, and new users are devices
+without any update.
 """
 
 import tempfile
@@ -11,7 +12,7 @@ from edge.cli.demo.release import APP, BETA, RELEASES
 from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 
 ENTERPRISE = "enterprise"
-TESTER = "beta-anna"  # a custom id that the first segment takes
+TESTER = "beta-anna"  # a custom id in the first segment
 
 
 class DemoSegment(NamedTuple):
@@ -32,9 +33,9 @@ WINDOWS = ("Sat,Sun 01:00-05:00 Europe/Paris",)
 
 
 def prepare_segments(client: ControlClient) -> None:
-    """Make what is missing; what somebody has changed stays. Blocks."""
+    """Create what is missing, and leave what exists as it is. Blocks."""
     settings = {"name": ENTERPRISE, "bundle": RELEASES[-1].version, "windows": WINDOWS, "rollback_passes": True}
-    make_unless_there(client, app_path(APP, "channels"), settings)
+    create_if_missing(client, app_path(APP, "channels"), settings)
     known = _names(client, "id-sets")
     for name in ID_SETS.keys() - known:
         _put(client, name)
@@ -45,7 +46,7 @@ def prepare_segments(client: ControlClient) -> None:
             client.patch(app_path(APP, "segments", each.name), wanted)
 
 
-def make_unless_there(client: ControlClient, path: str, body: dict[str, Any]) -> None:
+def create_if_missing(client: ControlClient, path: str, body: dict[str, Any]) -> None:
     try:
         client.post(path, body)
     except RequestRefused as refusal:
@@ -54,7 +55,7 @@ def make_unless_there(client: ControlClient, path: str, body: dict[str, Any]) ->
 
 
 def segment_lines() -> list[str]:
-    """A line for each, in the order in which they are asked."""
+    """One line per segment, in evaluation order."""
     width = max(len(each.name) for each in SEGMENTS)
     return [
         f"{each.name:<{width}}  {each.where}{f'  -> channel {each.channel}' if each.channel else ''}"

@@ -1,1 +1,1 @@
-"""Verbs about devices: segments, id sets, overrides, explain, statistics, and a simulated device."""
+"""Verbs about devices: segments, id sets, overrides, explain, statistics and a simulated device."""

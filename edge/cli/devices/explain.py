@@ -1,6 +1,6 @@
-"""`edge explain`: the whole way of one device's check through the rules, what the device is answered, and why.
+"""`edge explain`: one device's update check, rule by rule, with the answer and the reason.
 
-A device is named by its id alone, what it last reported being taken for the rest, or by the body that it posts.
+The device is given by its id, with the rest taken from its latest report, or by the request body that it posts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,33 +16,33 @@ from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, cell, labelled, line, moment, table
 
-TIMES = frozenset({"time", "opens_at", "until"})  # what steps show in seconds since the epoch
+TIMES = frozenset({"time", "opens_at", "until"})  # which steps give in seconds since the epoch
 NOT_HERE = "not_on_this_channel"
 PLATFORMS = {"ios": "iOS", "android": "Android", "electron": "Electron"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Each field of a device's check that people know, with its option and what it is.
+# Each field of an update check that a person may know, with its option and meaning.
 FIELDS = (
-    ("device_id", "--device", "ID", "The device; what is not given below is taken from its latest report."),
-    ("platform", "--platform", "NAME", "ios, android or electron."),
-    ("version_name", "--version-name", "V", "The bundle that it runs, or builtin."),
-    ("version_build", "--native", "V", "The version of the native app."),
-    ("plugin_version", "--plugin", "V", "The version of the updater plugin."),
-    ("defaultChannel", "--default-channel", "NAME", "The channel that the app is built with, or that it chose."),
-    ("custom_id", "--custom-id", "TEXT", "The id that the app has given it."),
-    ("key_id", "--key-id", "TEXT", "Of the public key that it holds."),
-    ("version_os", "--os", "V", "The version of its system."),
-    ("install_source", "--install-source", "TEXT", "The store that it came from."),
+    ("device_id", "--device", "ID", "Device id; fields not given are taken from its latest report."),
+    ("platform", "--platform", "NAME", "Platform: ios, android or electron."),
+    ("version_name", "--version-name", "V", "Bundle that it runs, or builtin."),
+    ("version_build", "--native", "V", "Version of the native app."),
+    ("plugin_version", "--plugin", "V", "Version of the updater plugin."),
+    ("defaultChannel", "--default-channel", "NAME", "Channel that the app is built with or has chosen."),
+    ("custom_id", "--custom-id", "ID", "Custom id that the app gave it."),
+    ("key_id", "--key-id", "TEXT", "Start of the public key that the app holds."),
+    ("version_os", "--os", "V", "Version of the operating system."),
+    ("install_source", "--install-source", "TEXT", "Store that the app came from."),
 )
 FLAGS = (
-    ("is_prod", "--prod/--dev", "A build for the stores, or for developers."),
-    ("is_emulator", "--emulator/--no-emulator", "An emulator, or a device."),
+    ("is_prod", "--prod/--dev", "Production or development build."),
+    ("is_emulator", "--emulator/--no-emulator", "Emulator or physical device."),
 )
 
 
 def question_options(command: F) -> F:
-    """What can be said of a device; None where it is not."""
+    """Adds the options that describe a device; None where not given."""
     for name, flags, meaning in reversed(FLAGS):
         command = click.option(flags, name, default=None, help=meaning)(command)
     for name, option, metavar, meaning in reversed(FIELDS):
@@ -52,17 +52,20 @@ def question_options(command: F) -> F:
 
 @click.command()
 @click.argument("app")
-@click.option("--body", type=click.File("rb"), help="What the device posts to /updates; - is stdin.")
+@click.option(
+    "--body", type=click.File("rb"), metavar="FILE", help="Body that the device posts to /updates; - is stdin."
+)
 @question_options
-@click.option("--country", metavar="CC", help="Where a trusted proxy says that it is.")
+@click.option("--country", metavar="CC", help="Country that a trusted proxy reports, such as DE.")
 @with_api
 def explain(
     client: ControlClient, out: Output, app: str, body: IO[bytes] | None, country: str | None, **given: Any
 ) -> None:
-    """Show every rule in order, what it saw and its outcome; then the answer, why, and what to do next."""
+    """Explain how a device's update check is decided: every rule in order with its input and outcome, then the answer,
+    the reason and what to do next."""
     said = {name: _word(value) for name, value in given.items() if value is not None}
     if (body is None) == (not said):
-        raise click.UsageError("give either --body, or --device and what is known of it")
+        raise click.UsageError("give either --body, or --device and what you know about it")
     more = {"country": country} if country else {}
     if body is not None:
         found = client.post(_address(app, more), read_body(body))
@@ -72,11 +75,11 @@ def explain(
 
 
 def _tell(found: dict[str, Any], unreported: bool) -> None:
-    """`unreported`: the device was named, and there may be no report of it."""
+    """`unreported`: the device was given by its id, so there may be no report from it."""
     asked = _words({name: value for name, value in found["asked"].items() if value not in ("", None)})
     labelled("asked   ", asked)
     if found["reported"]:
-        line(f"          what was not given is from the device's report of {moment(found['reported'])}")
+        line(f"          fields not given are from the device's report of {moment(found['reported'])}")
     elif unreported:
         line(unreported_sentence(found["asked"]))
     line("")
@@ -88,12 +91,13 @@ def _tell(found: dict[str, Any], unreported: bool) -> None:
 
 
 def unreported_sentence(asked: dict[str, Any]) -> str:
+    """For a device without any report: as what it was asked."""
     kind = PLATFORMS.get(asked["platform"], asked["platform"])
-    return f"no report of this device is known; asked as a fresh {kind} device"
+    return f"the node has no report from this device; asked as a fresh {kind} device"
 
 
 def _rows(steps: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
-    """Rules that cannot stop anything on this channel share a line."""
+    """One row per rule; consecutive rules that do not apply to the channel share one."""
     number = 0
     for outcome, group in groupby(steps, key=lambda step: step["outcome"]):
         together = list(group)
@@ -107,7 +111,7 @@ def _rows(steps: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
 
 
 def _decision(decision: dict[str, Any]) -> str:
-    """The outcome, what it is about, and where that has one, the code of why, with what it means."""
+    """The outcome, its details and, if it has one, the code with its meaning."""
     apart = ("outcome", "code", "message")
     about = _words({name: value for name, value in decision.items() if name not in apart and value})
     why = [f"{decision['code']}: {decision['message']}"] if "message" in decision else []

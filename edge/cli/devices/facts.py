@@ -1,4 +1,4 @@
-"""`edge device show|lift|erase`: what the node knows of a single device, and how to change that."""
+"""`edge device show|lift|erase`: what the node knows about a single device, and how to change it."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, moment
 
-GONE = "(no longer there)"
-ONCE = frozenset({"update_fail", "set_fail"})  # one is enough
+GONE = "(deleted)"
+ONCE = frozenset({"update_fail", "set_fail"})  # a single one withholds the bundle
 
 
-@click.command(short_help="Show what is known of DEVICE.")
+@click.command(short_help="Show what the node knows about DEVICE.")
 @click.argument("app")
 @click.argument("device")
 @with_api
 def show(client: ControlClient, out: Output, app: str, device: str) -> None:
-    """Show what is known of DEVICE: its channel, what failed on it, what it was lately offered."""
+    """Show what the node knows about DEVICE: its channel, failed bundles and recent offers."""
     known = client.get(app_path(app, "devices", device))
     pairs = (
         ("device", known["device"]),
         ("override", known["override"] or ""),
-        ("chose channel", known["channel"] or ""),
-        ("withheld", [*map(_withheld, known["withheld"]), *(["older ones, forgotten"] if known["forgot"] else [])]),
+        ("chosen channel", known["channel"] or ""),
+        ("withheld", [*map(_withheld, known["withheld"]), *(["older ones, not kept"] if known["forgot"] else [])]),
         ("failing", [f"{each['version'] or GONE}: {_attempts(each)}" for each in known["failing"]]),
-        ("offered lately", [version or GONE for version in known["offered"]]),
+        ("recent offers", [version or GONE for version in known["offered"]]),
     )
     out.result(known, lambda: fields(pairs))
 
@@ -36,19 +36,19 @@ def show(client: ControlClient, out: Output, app: str, device: str) -> None:
 @click.argument("version")
 @with_api
 def lift(client: ControlClient, out: Output, app: str, device: str, version: str) -> None:
-    """Let bundle VERSION, which failed on DEVICE, be offered to it again."""
+    """Allow offering bundle VERSION to DEVICE again after it failed there."""
     after = client.delete(app_path(app, "devices", device, "withheld", version))
-    out.result(after, lambda: line(f"bundle {after['version']} may be offered to device {after['device']} again"))
+    out.result(after, lambda: line(f"bundle {after['version']} can be offered to device {after['device']} again"))
 
 
-@click.command(short_help="Forget what DEVICE brought about.")
+@click.command(short_help="Erase what the node knows about DEVICE.")
 @click.argument("app")
 @click.argument("device")
 @with_api
 def erase(client: ControlClient, out: Output, app: str, device: str) -> None:
-    """Forget everything that DEVICE brought about; its override, which a person made, stays."""
+    """Erase what the node knows about DEVICE: chosen channel, failed bundles, recent offers. Its override stays."""
     after = client.delete(app_path(app, "devices", device))
-    out.result(after, lambda: line(f"device {after['device']} is forgotten"))
+    out.result(after, lambda: line(f"erased device {after['device']}"))
 
 
 def _withheld(each: dict[str, Any]) -> str:

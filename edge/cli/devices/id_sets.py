@@ -1,4 +1,4 @@
-"""`edge idset`: uploaded lists of ids that segments ask with in_set. A node keeps hashes of the ids, not the list."""
+"""`edge idset`: uploaded lists of ids that segments match with in_set. A node keeps hashes of the ids, not the list."""
 
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ STDIN = Path("-")
 
 @click.group()
 def idset() -> None:
-    """Upload lists of ids that segments ask."""
+    """Manage lists of ids that segments match with in_set."""
 
 
 @idset.command()
@@ -29,13 +29,13 @@ def idset() -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 @with_api
 def put(client: ControlClient, out: Output, app: str, name: str, file: Path) -> None:
-    """Make id set NAME of APP from FILE, or replace it; - is stdin.
+    """Create or replace id set NAME of APP from FILE; - is stdin.
 
-    Device ids or custom ids in UTF-8, one a line; blank lines and those that begin with # are skipped.
+    FILE is UTF-8 text with one device id or custom id per line; blank lines and lines that start with # are skipped.
     """
     with _on_disk(file) as there, progress("uploading", there.stat().st_size) as advance:
         after = client.upload(app_path(app, "id-sets", name), there, advance, "text/plain; charset=utf-8")
-    what = "put" if after["changed"] else "no change:"
+    what = "uploaded" if after["changed"] else "no change:"
     out.result(after, lambda: line(f"{what} id set {after['name']}: {counted(after['ids'], 'id')}"))
 
 
@@ -53,7 +53,7 @@ def list_id_sets(client: ControlClient, out: Output, app: str) -> None:
 @click.argument("name")
 @with_api
 def show(client: ControlClient, out: Output, app: str, name: str) -> None:
-    """Show how many ids set NAME of APP holds."""
+    """Show the size of id set NAME of APP."""
     found = client.get(app_path(app, "id-sets", name))
     out.result(found, lambda: fields([(key, found[key]) for key in ("name", "ids", "blob")]))
 
@@ -72,8 +72,7 @@ def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: s
 
 @contextmanager
 def _on_disk(file: Path) -> Iterator[Path]:
-    """The file itself, or a copy of what stdin or a pipe says: an upload whose connection breaks starts over, and a
-    pipe can be read once."""
+    """The file itself, or a copy of stdin or a pipe: an upload may start over, and a pipe can be read only once."""
     if file != STDIN and file.is_file():
         yield file
         return
@@ -85,10 +84,10 @@ def _on_disk(file: Path) -> Iterator[Path]:
 
 
 def _copy(stream: IO[bytes], sink: IO[bytes]) -> None:
-    """Raises TooLarge `body_too_large`: what the server would refuse does not fill this machine's disk first."""
+    """Raises TooLarge `body_too_large`, so that a list which the node would refuse does not fill this disk first."""
     left = IDS_TEXT_LIMIT_BYTES
     while block := stream.read(BLOCK_BYTES):
         left -= len(block)
         if left < 0:
-            raise TooLarge("body_too_large", f"the list is larger than {IDS_TEXT_LIMIT_BYTES} bytes")
+            raise TooLarge("body_too_large", f"the list exceeds {IDS_TEXT_LIMIT_BYTES} bytes")
         sink.write(block)

@@ -1,4 +1,4 @@
-"""`edge override`: single devices that an operator sends to a channel."""
+"""`edge override`: single devices that an operator sends to a channel, whatever the rules say."""
 
 import click
 
@@ -9,7 +9,7 @@ from edge.cli.terminal.output import Output, line, table
 
 @click.group()
 def override() -> None:
-    """Send single devices to a channel."""
+    """Send single devices to a channel, overriding the rules."""
 
 
 @override.command("set")
@@ -18,7 +18,7 @@ def override() -> None:
 @click.argument("channel")
 @with_api
 def set_override(client: ControlClient, out: Output, app: str, device: str, channel: str) -> None:
-    """Send DEVICE, the id that the plugin made, to CHANNEL of APP."""
+    """Send DEVICE to CHANNEL of APP. DEVICE is the id that the plugin generated."""
     after = client.put(app_path(app, "overrides", device), {"channel": channel})
     out.result(after, lambda: line(f"device {after['device']} is sent to channel {after['channel']}"))
 
@@ -28,9 +28,9 @@ def set_override(client: ControlClient, out: Output, app: str, device: str, chan
 @click.argument("device")
 @with_api
 def clear(client: ControlClient, out: Output, app: str, device: str) -> None:
-    """Let DEVICE follow the rules of APP again."""
+    """Remove the override of DEVICE; the rules of APP apply again."""
     gone = client.delete(app_path(app, "overrides", device))
-    out.result(gone, lambda: line(f"device {gone['device']} has no override any more"))
+    out.result(gone, lambda: line(f"removed the override of device {gone['device']}"))
 
 
 @override.command("list")

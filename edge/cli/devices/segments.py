@@ -1,4 +1,4 @@
-"""`edge segment`: devices told apart by an expression; a segment may lead to a channel, rollouts may name it."""
+"""`edge segment`: devices selected by an expression. A segment may send them to a channel; rollouts may use it."""
 
 from typing import IO, Any
 from urllib.parse import urlencode
@@ -15,15 +15,16 @@ from edge.cli.terminal.output import Output, fields, line, note, table
 from edge.domain.targeting.language import language_rows
 
 _RULES = """\b
-The language is a subset of CEL. Values stand in quotes, numbers do not:
+The language is a subset of CEL. Text is quoted, numbers are not:
   == != < <= > >=   in ["a", "b"]   && || !   ( )   true false
-A version may be short: "14" is 14.0.0. What is unknown of a device makes no
-comparison true, != and ! included. Of what devices did (first_seen_days,
-sessions_7d, errors_7d, feature) nothing is known yet, of any device."""
+A version may be short: "14" is 14.0.0. No comparison with an unknown field is
+true, not even with != or !. The fields about what a device did
+(first_seen_days, sessions_7d, errors_7d, feature) are unknown on all devices
+so far."""
 
 
 def _language() -> str:
-    """The table of the language, an example and its meaning in each line."""
+    """The language table: an example and its meaning per line."""
     rows = [(example, meaning) for _, _, meaning, example in language_rows()]
     width = max(len(example) for example, _ in rows)
     return "\n".join([_RULES, "", "\b", *(f"  {example:<{width}}  {meaning}" for example, meaning in rows)])
@@ -31,33 +32,35 @@ def _language() -> str:
 
 @click.group()
 def segment() -> None:
-    """Tell devices apart by an expression."""
+    """Manage segments: devices selected by an expression."""
 
 
-@segment.command("set", epilog=_language(), short_help="Make segment NAME of APP, or change it.")
+@segment.command("set", epilog=_language(), short_help="Create or change segment NAME of APP.")
 @click.argument("app")
 @click.argument("name")
-@click.option("--where", metavar="EXPR", help="Who is in it; see below. A new segment needs it.")
-@click.option("--channel", help="Where it sends its devices; without one, rollouts and experiments may name it.")
-@click.option("--no-channel", is_flag=True, help="It leads nowhere any more.")
-@click.option("--priority", type=int, help="The lowest is asked first, then by name; 100 unless told.")
+@click.option("--where", metavar="EXPR", help="Expression that selects devices, see below; a new segment needs it.")
+@click.option("--channel", metavar="NAME", help="Send its devices to this channel.")
+@click.option("--no-channel", is_flag=True, help="Send its devices to no channel; rollouts and experiments can use it.")
+@click.option(
+    "--priority", type=int, metavar="N", help="The lowest is evaluated first; equal ones by name. Default: 100."
+)
 @click.option(
     "--yield-to-self-set/--never-yield",
     "yield_to_self_set",
     default=None,
-    help="Leave a device on its own defaultChannel, or never.",
+    help="Leave devices on their own defaultChannel, or never.",
 )
-@click.option("--default-yield", is_flag=True, help="Where that may be chosen and is not public: so it is unless told.")
+@click.option("--default-yield", is_flag=True, help="Leave them there if it is self-set and not public: the default.")
 @with_api
 def set_segment(
     client: ControlClient, out: Output, app: str, name: str, no_channel: bool, default_yield: bool, **given: Any
 ) -> None:
-    """Make segment NAME of APP, or change it; what is not given stays as it is."""
+    """Create or change segment NAME of APP; settings not given stay as they are."""
     settings = {name: value for name, value in given.items() if value is not None}
     if no_channel and "channel" in settings:
-        raise click.UsageError("either --channel or --no-channel")
+        raise click.UsageError("--channel and --no-channel exclude each other")
     if default_yield and "yield_to_self_set" in settings:
-        raise click.UsageError("one of --yield-to-self-set, --never-yield and --default-yield")
+        raise click.UsageError("give only one of --yield-to-self-set, --never-yield and --default-yield")
     if no_channel:
         settings["channel"] = None
     if default_yield:
@@ -74,7 +77,7 @@ def set_segment(
 @click.argument("app")
 @with_api
 def list_segments(client: ControlClient, out: Output, app: str) -> None:
-    """List the segments of APP in the order in which they are asked."""
+    """List the segments of APP in the order they are evaluated."""
     segments = client.get(app_path(app, "segments"))
     rows = [[each["priority"], each["name"], each["channel"], each["where"]] for each in segments]
     out.result(segments, lambda: table(("priority", "segment", "channel", "where"), rows, "no segments yet"))
@@ -87,7 +90,7 @@ def list_segments(client: ControlClient, out: Output, app: str) -> None:
 def show(client: ControlClient, out: Output, app: str, name: str) -> None:
     """Show segment NAME of APP."""
     found = client.get(app_path(app, "segments", name))
-    yields = {True: "always", False: "never", None: "where it may be chosen and is not public"}
+    yields = {True: "always", False: "never", None: "if it is self-set and not public"}
     pairs = (
         ("name", found["name"]),
         ("where", found["where"]),
@@ -110,13 +113,15 @@ def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: s
     out.result(gone, lambda: line(f"deleted segment {name} of {app}"))
 
 
-@segment.command(short_help="Tell whether a device is in a segment, or would be.")
+@segment.command(short_help="Test whether a device is in segment NAME of APP.")
 @click.argument("app")
 @click.argument("name")
-@click.option("--body", type=click.File("rb"), help="What the device posts to /updates; - is stdin.")
-@click.option("--device", metavar="ID", help="Instead: the device as it last reported, as `edge explain` asks.")
-@click.option("--where", metavar="EXPR", help="Try this instead of what is saved; NAME need not exist then.")
-@click.option("--country", default="", help="What a trusted proxy would say of the device, like DE.")
+@click.option(
+    "--body", type=click.File("rb"), metavar="FILE", help="Body that the device posts to /updates; - is stdin."
+)
+@click.option("--device", metavar="ID", help="Device id: test the device as it last reported.")
+@click.option("--where", metavar="EXPR", help="Test this expression instead of the saved one; NAME need not exist.")
+@click.option("--country", default="", metavar="CC", help="Country that a trusted proxy would report, such as DE.")
 @with_api
 def test(
     client: ControlClient,
@@ -128,7 +133,7 @@ def test(
     where: str | None,
     country: str,
 ) -> None:
-    """Tell whether a device is in segment NAME of APP, or would be with another expression. Saves nothing."""
+    """Test whether a device is in segment NAME of APP, or would be with another expression. Saves nothing."""
     if (body is None) == (device is None):
         raise click.UsageError("give either --body or --device")
     question, unreported = (read_body(body), "") if body is not None else _question_of(client, app, str(device))
@@ -138,20 +143,20 @@ def test(
     def tell() -> None:
         if unreported:
             line(unreported)
-        line(f"{'is in' if tested['matches'] else 'is not in'} segment {name}: {tested['where']}")
+        line(f"{'in' if tested['matches'] else 'not in'} segment {name}: {tested['where']}")
         if tested["unknown"]:
-            line(f"unknown of this device: {', '.join(tested['unknown'])}")
+            line(f"unknown for this device: {', '.join(tested['unknown'])}")
 
     out.result(tested, tell)
 
 
 def _question_of(client: ControlClient, app: str, device: str) -> tuple[bytes, str]:
-    """What the device would post: its latest report, or what a fresh one says; and a sentence about that."""
+    """What the device would post: its latest report or that of a fresh device, and in the latter case a sentence."""
     found = client.get(f"{app_path(app, 'explain')}?{urlencode({'device_id': device})}")
     unreported = "" if found["reported"] else unreported_sentence(found["asked"])
     return msgspec.json.encode({**found["asked"], "app_id": app}), unreported
 
 
 def _sentence(view: dict[str, Any]) -> str:
-    leads = f", leads to channel {view['channel']}" if view["channel"] else ""
+    leads = f", sends to channel {view['channel']}" if view["channel"] else ""
     return f"{view['name']}: {view['where']}{leads}, priority {view['priority']}"

@@ -1,6 +1,6 @@
 """`edge device update`: one simulated device through check, download, verify, install and report.
 
-Exit code 0 when the device ended where the server wanted it, 1 when the update failed.
+Exits 0 if the device ends where the node wants it, 1 if the update failed.
 """
 
 import asyncio
@@ -18,42 +18,50 @@ from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Advance, Output, counted, fields, line, progress, size, table
 from edge.domain.model import parse_device_id
 
-if TYPE_CHECKING:  # aiohttp and cryptography, which `edge device --help` does not need
+if TYPE_CHECKING:  # these import aiohttp and cryptography, which `edge device --help` does not need
     from edge.device.ledger import DownloadProgress, UpdateOutcome
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEVICE_ID_FILE = "device-id"
 STATS_PATH = "/stats"
 UPDATES_PATH = "/updates"
-DONE = frozenset({"updated", "reverted", "up_to_date", "blocked"})  # it has what the server wanted it to have
+DONE = frozenset({"updated", "reverted", "up_to_date", "blocked"})  # it runs what the node wants it to run
 
 
 @click.group()
 def device() -> None:
-    """Behave as a device does, and see what the node knows of one."""
+    """Simulate a device; show what the node knows about one."""
 
 
 for command in (show, lift, erase):
     device.add_command(command)
 
 
-@device.command(short_help="Be a device: check, install what is offered, report.")
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="Device port of the node.")
-@click.option("--app", required=True, help="The app's id.")
-@click.option("--state", required=True, type=click.Path(path_type=Path, file_okay=False), help="The device's storage.")
-@click.option("--plugin", required=True, metavar="VERSION", help="Release of the updater plugin to behave as.")
-@click.option("--platform", required=True, type=click.Choice(["android", "ios", "electron"]))
-@click.option("--device-id", help="A UUID; by default one is made and kept in the state folder.")
-@click.option("--native", default="1.0.0", show_default=True, help="Version of the native app.")
-@click.option("--channel", default="", help="Default channel, as in the app's own configuration.")
-@click.option("--custom-id", default="", help="What the app calls this device.")
-@click.option("--builtin", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Files inside the app.")
+@device.command(short_help="Simulate a device: check, install what is offered, report.")
+@click.option("--url", metavar="URL", default=DEFAULT_URL, show_default=True, help="Address of the node's device port.")
+@click.option("--app", required=True, metavar="APP", help="App id.")
+@click.option(
+    "--state", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the device's storage."
+)
+@click.option("--plugin", required=True, metavar="VERSION", help="Release of the updater plugin to simulate.")
+@click.option(
+    "--platform", required=True, type=click.Choice(["android", "ios", "electron"]), help="Platform to simulate."
+)
+@click.option("--device-id", metavar="ID", help="Device id, a UUID; default: generated once and kept in --state.")
+@click.option("--native", metavar="VERSION", default="1.0.0", show_default=True, help="Version of the native app.")
+@click.option("--channel", metavar="NAME", default="", help="Default channel in the app's own configuration.")
+@click.option("--custom-id", metavar="ID", default="", help="Custom id that the app gave the device.")
+@click.option(
+    "--builtin",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with the files inside the native app.",
+)
 @click.option(
     "--public-key",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The app's public key: encrypted bundles are decrypted and verified with it.",
+    help="Public key of the app, to decrypt and verify encrypted bundles.",
 )
-@click.option("--fail-boot", is_flag=True, help="The new bundle never says that it started: it is rolled back.")
+@click.option("--fail-boot", is_flag=True, help="Never report that the new bundle started, so that it is rolled back.")
 @with_output
 def update(
     out: Output,
@@ -64,7 +72,7 @@ def update(
     fail_boot: bool,
     **given: Any,
 ) -> None:
-    """Check once, install what is offered, and report it; then tell every request, byte and second it took."""
+    """Simulate a device: check once, install what is offered and report it. Prints each request with bytes and time."""
     parse_address(url)
     given["public_key"] = _read_public_key(public_key) if public_key else None
     state.mkdir(parents=True, exist_ok=True)
@@ -118,7 +126,7 @@ async def _run(
 
 
 def _read_public_key(file: Path) -> str:
-    """The PEM in `file`. Raises Invalid `invalid_public_key`: the app would stop when it starts."""
+    """The PEM in `file`. Raises Invalid `invalid_public_key`, since an app with such a key would not start."""
     from edge.bundles.encryption.rsa_keys import parse_public_key
 
     pem = file.read_text("utf-8", "replace").strip()
@@ -127,7 +135,7 @@ def _read_public_key(file: Path) -> str:
 
 
 def _kept_device_id(state: Path) -> str:
-    """The id that this storage was given when it was first used, as an app's installation has one."""
+    """The id kept in this storage, generated at its first use as an app does when installed."""
     file = state / DEVICE_ID_FILE
     if not file.exists():
         file.write_text(str(uuid.uuid4()))
@@ -135,14 +143,14 @@ def _kept_device_id(state: Path) -> str:
 
 
 def _steps_to(advance: Advance) -> "Callable[[DownloadProgress], None]":
-    """Files download side by side, each telling how far it is; the bar wants what is new."""
+    """Turns the progress of single files, which download side by side, into the bytes that are new."""
     reached: dict[str, int] = {}
 
-    def hear(step: "DownloadProgress") -> None:
+    def add(step: "DownloadProgress") -> None:
         advance(step.done_bytes - reached.get(step.name, 0))
         reached[step.name] = step.done_bytes
 
-    return hear
+    return add
 
 
 def _summary(outcome: "UpdateOutcome", device_id: str) -> dict[str, Any]:
@@ -165,7 +173,7 @@ def _summary(outcome: "UpdateOutcome", device_id: str) -> dict[str, Any]:
 
 
 def _explain_command(given: Mapping[str, Any], device_id: str, runs: str) -> str:
-    """What shows why the node answered this device as it did, to be copied to where the control port is."""
+    """The command that explains the node's answer, to be run where the control API can be reached."""
     words = ["edge", "explain", given["app"], "--device", device_id, "--platform", given["platform"]]
     words += ["--plugin", given["plugin"], "--native", given["native"], "--version-name", runs]
     for option, name in (("--default-channel", "channel"), ("--custom-id", "custom_id")):
@@ -176,10 +184,17 @@ def _explain_command(given: Mapping[str, Any], device_id: str, runs: str) -> str
 def _tell(outcome: "UpdateOutcome", device_id: str, why: str) -> None:
     ledger = outcome.ledger
     rows = [
-        [each.method, each.url, each.status or "none", each.range, each.received_bytes, f"{each.seconds * 1_000:.1f}"]
+        [
+            each.status or "none",
+            each.received_bytes,
+            f"{each.seconds * 1_000:.1f}",
+            each.range,
+            each.method,
+            each.url,
+        ]
         for each in ledger.requests
     ]
-    table(("method", "request", "status", "range", "bytes", "ms"), rows, "nothing was asked")
+    table(("status", "bytes", "ms", "range", "method", "request"), rows, "no request was sent")
     line("")
     pairs = (
         ("outcome", f"{outcome.result.value}: {outcome.reason}"),

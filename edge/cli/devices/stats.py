@@ -1,4 +1,4 @@
-"""`edge stats`: how often devices reported what, per bundle."""
+"""`edge stats`: the events that devices reported, counted per bundle."""
 
 from collections import Counter
 from typing import Any
@@ -16,8 +16,8 @@ from edge.cli.terminal.output import Output, line, table
 def stats(client: ControlClient, out: Output, app: str) -> None:
     """Count the events that devices of APP reported, by bundle and action.
 
-    A report that a device sends again within the hour counts once. withheld_... counts the devices that a bundle was
-    withheld from, by what they reported.
+    A report that a device repeats within an hour counts once. The withheld_... rows count the devices that a bundle is
+    withheld from, by the event they reported.
     """
     found = client.get(app_path(app, "stats"))
     counts: Counter[tuple[str, str]] = Counter()

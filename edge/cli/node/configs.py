@@ -1,4 +1,4 @@
-"""`edge config`: whether a node would start with this configuration, and where each value comes from."""
+"""`edge config`: would a node start with this configuration, and where does each value come from?"""
 
 import errno
 import os
@@ -16,19 +16,19 @@ ANY_PORT = 0
 
 @click.group()
 def config() -> None:
-    """Check and show the configuration."""
+    """Check and show a node's configuration."""
 
 
-@config.command(short_help="Check that `edge serve` would accept it.")
+@config.command(short_help="Check that `edge serve` would accept the configuration.")
 @with_config
 @with_output
 def check(out: Output, config_file: Path | None) -> None:
-    """Read the configuration as `edge serve` does, and name what is wrong: options, certificates, addresses that this
-    machine does not have, a data directory that cannot be one. Starts nothing; a node may be running.
+    """Check the configuration as `edge serve` reads it, and list what is wrong: options, certificates, addresses that
+    this machine does not have, an unusable data directory. Starts nothing, and can run beside a node.
     """
-    from edge.node.processes.tls import read_pair  # cryptography, which `--help` does not need
+    from edge.node.processes.tls import read_pair  # imports cryptography, which --help does not need
 
-    _tell_unread(config_file)
+    _note_unread(config_file)
     found, _, faults = read_settings(config_file, os.environ)
     for fault in faults[:-1]:
         note(f"edge: {fault.message}")
@@ -38,29 +38,29 @@ def check(out: Output, config_file: Path | None) -> None:
     for port in (found.devices, found.control):
         if port.tls_certificate:
             read_pair(port.tls_certificate, port.tls_key)
-        listen(port.host, ANY_PORT, 1).close()  # the host alone: its port may be in use by the node itself
+        listen(port.host, ANY_PORT, 1).close()  # checks the host only: a running node may hold the port
     source = str(config_file) if config_file else "defaults and environment"
     out.result({"valid": True, "source": source}, lambda: line(f"{source}: valid"))
 
 
-def _tell_unread(config_file: Path | None) -> None:
+def _note_unread(config_file: Path | None) -> None:
     if unread := unread_file(config_file, os.environ):
         note(unread)
 
 
 def _check_data_dir(path: Path) -> None:
-    """A directory, or a place where one can be made. Raises NotADirectoryError."""
+    """Raises NotADirectoryError unless `path` is a directory or could become one."""
     nearest = next(each for each in (path, *path.parents) if each.exists() or each == each.parent)
     if not nearest.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
 
 
-@config.command(short_help="Print every option in effect and its origin.")
+@config.command(short_help="Show every option in effect and where it comes from.")
 @with_config
 @with_output
 def show(out: Output, config_file: Path | None) -> None:
-    """Print every option in effect and its origin: default, a file, or a variable of the environment."""
-    _tell_unread(config_file)
+    """Show every option in effect and where it comes from: the default, a file or an environment variable."""
+    _note_unread(config_file)
     _, settings = load_settings(config_file, os.environ)
     value = [{"option": each.option, "value": each.value, "origin": each.origin} for each in settings]
     rows = [[each.option, each.value, each.origin] for each in settings]

@@ -1,4 +1,4 @@
-"""`edge doctor`: what of this host limits delivery, and how to change it. Changes nothing itself."""
+"""`edge doctor`: which limits of this host slow delivery, and how to change them. Changes nothing itself."""
 
 import os
 from pathlib import Path
@@ -17,9 +17,9 @@ from edge.node.processes.listening import LISTEN_BACKLOG
 @with_config
 @with_output
 def doctor(out: Output, config_file: Path | None) -> None:
-    """Look at this host's limits; each is ok, or a warning with its remedy.
+    """Check this host for limits on delivery; each is ok, or a warning with a remedy.
 
-    Exits 0 whatever it finds. To time the disk it makes one small file in the data directory and removes it.
+    Always exits 0. To time the disk, it writes one small file in the data directory and removes it.
     """
     config = load_config(config_file, os.environ)
     findings = examine(read_host(Path(config.data_dir), LISTEN_BACKLOG, config.telemetry.spool_limit_bytes))

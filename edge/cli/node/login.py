@@ -1,4 +1,4 @@
-"""`edge login` and `edge logout`: a token for a control port, kept for this user."""
+"""`edge login` and `edge logout`: a token for a control API, stored for this user."""
 
 import os
 import sys
@@ -14,19 +14,18 @@ from edge.config import is_loopback
 from edge.domain.errors import NotFound
 
 
-@click.command(short_help="Keep a token for the control port at URL.")
+@click.command(short_help="Store a token for the control API at URL.")
 @click.argument("url", envvar="EDGE_URL")
 @with_output
 def login(out: Output, url: str) -> None:
-    """Keep a token for the control port at URL, for every verb that talks to it.
+    """Store a token for the control API at URL, for all verbs that talk to it.
 
-    Asks for the token without showing it, or reads it from a pipe; the server is asked whether it is good. It is kept
-    in the user's configuration folder (XDG_CONFIG_HOME), in a file that nobody else can read. EDGE_TOKEN and --token
-    come before it.
+    Prompts for the token without echoing it, or reads it from a pipe, and checks it with the node. Stores it in your
+    configuration folder (XDG_CONFIG_HOME), in a file that only you can read. EDGE_TOKEN and --token take precedence.
     """
     host, _ = parse_address(url)
     if url.startswith("http://") and not is_loopback(host):
-        note(f"{url} is not encrypted: whoever is on the way can read the token")
+        note(f"warning: {url} is not encrypted: anyone on the network path can read the token")
     token = _read_token()
     client = ControlClient(url, token)
     try:
@@ -35,39 +34,39 @@ def login(out: Output, url: str) -> None:
         client.close()
     logins = Logins(os.environ)
     logins.store(url, Login(token=token, name=own["name"], expires=own["expires"]))
-    told = {name: own[name] for name in ("name", "role", "app", "expires")} | {"server": server_of(url)}
+    shown = {name: own[name] for name in ("name", "role", "app", "expires")} | {"server": server_of(url)}
 
     def tell() -> None:
         scope = f" for {own['app']}" if own["app"] else ""
         until = f", until {moment(own['expires'])}" if own["expires"] else ""
-        line(f"logged in to {told['server']} as {own['name']} ({own['role']}{scope}{until})")
-        note(f"the token is in {logins.file}; verbs talk to this server with --url or EDGE_URL={url}")
+        line(f"logged in to {shown['server']} as {own['name']} ({own['role']}{scope}{until})")
+        note(f"the token is stored in {logins.file}; use it with --url or EDGE_URL={url}")
 
-    out.result(told, tell)
+    out.result(shown, tell)
 
 
 @click.command()
 @click.argument("url", envvar="EDGE_URL")
 @with_output
 def logout(out: Output, url: str) -> None:
-    """Forget the token for the control port at URL. It stays good until it is revoked."""
+    """Remove the stored token for the control API at URL. The token stays valid until it is revoked."""
     server = server_of(url)
     gone = Logins(os.environ).remove(url)
     if gone is None:
         raise NotFound("no_login", f"no token is stored for {server}")
 
     def tell() -> None:
-        line(f"logged out of {server}; `edge token revoke {gone.name}` makes the token worthless everywhere")
+        line(f"logged out of {server}; the token stays valid until you run `edge token revoke {gone.name}`")
 
     out.result({"server": server, "name": gone.name}, tell)
 
 
 def _read_token() -> str:
-    """Raises click.UsageError for an empty one."""
+    """From the terminal or a pipe. Raises click.UsageError for an empty one."""
     if sys.stdin.isatty():
         text = click.prompt("token", hide_input=True, err=True)
     else:
         text = sys.stdin.readline(TOKEN_LIMIT_BYTES)
     if not text.strip():
-        raise click.UsageError("no token was given: pipe it in, or run this on a terminal")
+        raise click.UsageError("no token given: pipe it in, or run this on a terminal")
     return str(text.strip())

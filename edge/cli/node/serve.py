@@ -11,6 +11,7 @@ import orjson
 import uvloop
 
 from edge.assembly.standalone import Standalone
+from edge.cli.terminal.options import with_config
 from edge.config import Config, load_config, unread_file
 from edge.node.observing.log import set_up_logging
 
@@ -18,20 +19,14 @@ log = logging.getLogger("edge.node")
 
 
 @click.command()
-@click.option(
-    "--config",
-    "path",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Configuration (EDGE_CONFIG); else defaults.",
-)
-@click.option("--insecure", is_flag=True, help="Let the control port listen beyond loopback without TLS.")
-@click.option("--json", "as_json", is_flag=True, help="Say where the node listens as one line of JSON.")
-def serve(path: Path | None, insecure: bool, as_json: bool) -> None:
-    """Serve devices and the control API until stopped."""
-    config = load_config(path, os.environ | ({"EDGE_CONTROL_INSECURE": "true"} if insecure else {}))
+@with_config
+@click.option("--insecure", is_flag=True, help="Allow the control API beyond loopback without TLS.")
+@click.option("--json", "as_json", is_flag=True, help="Print where the node listens as one line of JSON.")
+def serve(config_file: Path | None, insecure: bool, as_json: bool) -> None:
+    """Run a node: serve devices and the control API until stopped."""
+    config = load_config(config_file, os.environ | ({"EDGE_CONTROL_INSECURE": "true"} if insecure else {}))
     set_up_logging(config.log)
-    if unread := unread_file(path, os.environ):
+    if unread := unread_file(config_file, os.environ):
         log.warning("%s", unread)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, as_json))
@@ -47,7 +42,7 @@ async def _serve(config: Config, as_json: bool) -> None:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """Set at the first SIGTERM or Ctrl-C."""
+    """An event that the first SIGTERM or Ctrl-C sets."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -60,6 +55,6 @@ def _greeting(node: Standalone, as_json: bool) -> str:
         ports = {"devices": node.device_port, "control": node.control_port}
         return orjson.dumps({**ports, "data_dir": config.data_dir, "token_file": str(node.admin_token_file)}).decode()
     return (
-        f"devices on port {node.device_port}, control on {config.control.host}:{node.control_port}, "
-        f"data in {config.data_dir}; the first admin's token is in {node.admin_token_file}"
+        f"devices on port {node.device_port}, control API on {config.control.host}:{node.control_port}, "
+        f"data in {config.data_dir}, first admin's token in {node.admin_token_file}"
     )

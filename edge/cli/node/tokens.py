@@ -1,4 +1,4 @@
-"""`edge token`: access to the control port. A token is shown once, when it is made."""
+"""`edge token`: access to the control API. A token is shown once, when it is created."""
 
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -15,7 +15,7 @@ ROLES = ("admin", "publisher", "uploader", "reader", "node")
 
 @click.group()
 def token() -> None:
-    """Make and revoke access tokens."""
+    """Create, list and revoke access tokens."""
 
 
 @token.command()
@@ -24,13 +24,13 @@ def token() -> None:
     "--role",
     type=click.Choice(ROLES),
     required=True,
-    help="What it may do. An uploader publishes bundles and offers them to nobody; a publisher decides who gets them.",
+    help="What it may do. An uploader publishes bundles but cannot offer them; a publisher can do both.",
 )
-@click.option("--app", help="The only app that a publisher, an uploader or a reader may touch.")
-@click.option("--for", "lifetime", metavar="DURATION", help="How long it lasts, like 90d; else until it is revoked.")
+@click.option("--app", metavar="APP", help="Limit a publisher, uploader or reader to this app.")
+@click.option("--for", "lifetime", metavar="DURATION", help="Lifetime, such as 90d; default: until it is revoked.")
 @with_api
 def create(client: ControlClient, out: Output, name: str, role: str, app: str | None, lifetime: str | None) -> None:
-    """Make a token called NAME. Only the token itself goes to stdout."""
+    """Create a token called NAME. Only the token itself goes to stdout."""
     seconds = parse_duration(lifetime) if lifetime is not None else None
     made = client.post("/v1/tokens", {"name": name, "role": role, "app": app, "lifetime_seconds": seconds})
 
@@ -46,7 +46,7 @@ def create(client: ControlClient, out: Output, name: str, role: str, app: str | 
 @token.command("list")
 @with_api
 def list_tokens(client: ControlClient, out: Output) -> None:
-    """List the tokens, never their secrets. LAST USED is a day in UTC."""
+    """List the tokens, without their secrets. LAST USED is a day in UTC."""
     tokens = client.get("/v1/tokens")
     rows = [
         [

@@ -1,1 +1,1 @@
-"""From a folder or a zip to a bundle on the server."""
+"""From a folder or a zip to a bundle on the node."""

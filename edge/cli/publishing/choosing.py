@@ -1,4 +1,4 @@
-"""Which files of a folder or zip are published: the options, and how the output names what was left out."""
+"""Which files of a folder or zip are published: the options, and the output lines about files left out."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -12,21 +12,27 @@ from edge.cli.terminal.output import counted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SHOWN = 3  # names told of one rule
+SHOWN = 3  # names printed per rule
 
 _exclude = click.option(
-    "--exclude", multiple=True, metavar="GLOB", help=f"Leave these files out, as a line of {IGNORE_FILE} does."
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help=f"Leave out these files, as a line in {IGNORE_FILE} does; repeatable.",
 )
 _include = click.option(
-    "--include", multiple=True, metavar="NAME", help="Publish this file, though it would be left out or refused."
+    "--include",
+    multiple=True,
+    metavar="NAME",
+    help="Publish this file even if it would be left out or refused; repeatable.",
 )
 
 
 def with_selection(command: F) -> F:
-    """Adds --exclude and --include; the command gets both as a Selection, `selection`.
+    """Adds --exclude and --include; the command gets both as a Selection called `selection`.
 
-    A caller may say whose .edgeignore counts, `ignore_folder`, else the working directory's; and what the app's own
-    file includes, `include_by_file`.
+    A caller may pass the folder whose .edgeignore counts as `ignore_folder` (default: the working directory), and what
+    edge.json includes as `include_by_file`.
     """
 
     @_exclude
@@ -49,7 +55,7 @@ def with_selection(command: F) -> F:
 def read_selection(
     exclude: Sequence[str], include: Sequence[str], folder: Path, include_by_file: Sequence[str] = ()
 ) -> Selection:
-    """With the .edgeignore of the app's own folder. Raises what `build_selection` does."""
+    """The selection of the options, edge.json and the .edgeignore in `folder`. Raises what `build_selection` raises."""
     try:
         with (folder / IGNORE_FILE).open("rb") as file:
             content = file.read(IGNORE_LIMIT_BYTES + 1)
@@ -59,7 +65,7 @@ def read_selection(
 
 
 def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
-    """`left out: *.js.map (12 files: a.js.map, b.js.map, c.js.map, ...)`, one line a rule."""
+    """`left out: *.js.map (12 matches: a.js.map, b.js.map, c.js.map, ...)`, one line per rule."""
     by_rule: dict[str, list[str]] = {}
     for each in left_out:
         by_rule.setdefault(each.rule, []).append(each.name)

@@ -1,7 +1,7 @@
-"""From a folder or a zip to a bundle on the server: pack here, upload what it lacks, and then say what it all is.
+"""From a folder or a zip to a bundle on the node: pack here, upload the blobs that it lacks, then publish.
 
-The packed files live in a temporary folder for as long as this takes. What was uploaded before an interruption is
-not sent again by the next try: blobs are asked for by digest. Encryption happens here, with a key that stays here.
+The packed files live in a temporary folder meanwhile. The node lists the blobs that it lacks, so a retry uploads none
+twice. Encryption happens on this machine, with a key that never leaves it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,11 +41,11 @@ from edge.domain.errors import Invalid
 from edge.domain.model import Digest, Encryption, Phase, TakenBack, parse_version_name
 
 UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
-MISSING_LIMIT = 20_000  # digests asked about at once; the server takes one bundle's
+MISSING_LIMIT = 20_000  # digests per request; the node accepts one bundle's
 
 
 class Release(NamedTuple):
-    """What is to be published, as its options say it. Empty: not given."""
+    """What to publish, as the options give it; empty or None: not given."""
 
     app: str
     version: str
@@ -61,16 +61,16 @@ class Release(NamedTuple):
 
 
 class PublishedBundle(NamedTuple):
-    answer: dict[str, Any]
+    answer: dict[str, Any]  # the node's
     uploaded: int  # blobs
     uploaded_bytes: int
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
-    report: SizeReport | None = None  # None: encrypted elsewhere, nobody here can look inside
+    report: SizeReport | None = None  # None: encrypted elsewhere, so its files are unknown
 
     @property
     def told_apart(self) -> dict[str, Any]:
-        """What the publisher's side adds to the node's answer, for JSON."""
+        """What this side adds to the node's answer in JSON."""
         return {
             "uploaded": self.uploaded,
             "uploaded_bytes": self.uploaded_bytes,
@@ -81,17 +81,17 @@ class PublishedBundle(NamedTuple):
 
 
 class PublishOptions(NamedTuple):
-    """What of the source is published, and how it is packed. With a `key` the bundle is encrypted."""
+    """What is published from the source, and how it is packed. With a `key`, the bundle is encrypted."""
 
     selection: Selection
     packing: Packing = SMALLEST
     memory: PackingCache | None = None
     key: PrivateKey | None = None
-    warn: Callable[[str], None] = note  # hears, before the work, what may not be meant
+    warn: Callable[[str], None] = note  # gets warnings before the work starts
 
 
 class _Sending(NamedTuple):
-    """What the server must have, and how the request names it."""
+    """The blobs that the node must have, and the members of the request that name them."""
 
     files: Mapping[Digest, Path]
     names: Mapping[str, Any]
@@ -102,15 +102,16 @@ Post = Callable[[ControlClient, ControlRequest], Any]
 
 
 def post_at_once(client: ControlClient, request: ControlRequest) -> Any:
-    with progress("the node verifies", None):
+    """Send the request without confirmation."""
+    with progress("verifying on the node", None):
         return client.send(*request)
 
 
 def publish(
     client: ControlClient, release: Release, path: Path, how: PublishOptions, post: Post = post_at_once
 ) -> PublishedBundle:
-    """`post` sends the request that publishes, when everything is uploaded. Raises EdgeError: what the source, the
-    server or the connection is to blame for."""
+    """Pack, upload and publish. `post` sends the final request once everything is uploaded. Raises EdgeError for what
+    the source, the node or the connection gets wrong."""
     warnings = _ask_first(client, release, how.warn)
     before = find_before(client, release.app, release.version, release.channel)
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
@@ -126,7 +127,7 @@ def publish(
 def publish_opaque(
     client: ControlClient, release: Release, file: Path, encryption: Encryption, post: Post = post_at_once
 ) -> PublishedBundle:
-    """A zip that was encrypted before; it goes to devices as it is. `post` as in `publish`. Raises EdgeError."""
+    """Publish an already encrypted zip, which devices get as it is. `post` as in `publish`. Raises EdgeError."""
     made = digest_file(file)
     check_ciphertext_size(made.bytes, repr(str(file)))
     warnings = _ask_first(client, release, note)
@@ -161,7 +162,7 @@ def _pack(client: ControlClient, release: Release, source: Source, workdir: Path
 def _ask_prepared(
     client: ControlClient, app: str, packing: Packing, digests: Sequence[Digest]
 ) -> dict[Digest, NodeBlob]:
-    """What the node has compressed already. A node of an earlier release cannot tell: nothing."""
+    """What the node has compressed already; nothing if a node of an earlier release cannot answer."""
     found: dict[Digest, NodeBlob] = {}
     for start in range(0, len(digests), MISSING_LIMIT):
         asked = {"packing": packing.brotli_label, "digests": digests[start : start + MISSING_LIMIT]}
@@ -176,17 +177,18 @@ def _ask_prepared(
 
 
 def _same_before(client: ControlClient, release: Release, source: Source, key: PrivateKey | None) -> _Sending | None:
-    """The version as it is on the server, if it is whole there, with the same files under the same key or none.
+    """The version as the node has it, if it is complete there, with the same files under the same key or none.
 
-    Packing it again would be for nothing; encrypted once more they would even be other bytes: all of them sent, and
-    thrown away by the server. Raises Invalid `version_taken`, which the server would say after the work.
+    Packing it again would be wasted work, and encrypting it again would make new bytes, which the node would receive
+    only to discard. Raises Invalid `version_taken`, which the node would raise after the work.
     """
     known = _find(client, release)
     if known is None:
         return None
     if known["content"] != content_of(digest_files(source.files)):
         raise Invalid(
-            "version_taken", f"version {release.version!r} was published with other files; publish a new version"
+            "version_taken",
+            f"version {release.version!r} was published with other files; publish a new version",
         )
     names, found = {"zip": known["zip"], "manifest": known["manifest"]}, known["encryption"]
     listed = listed_entries(known["entries"])
@@ -226,13 +228,11 @@ def _encryption(encryption: Encryption) -> dict[str, str]:
 
 
 def _ask_first(client: ControlClient, release: Release, warn: Callable[[str], None]) -> tuple[str, ...]:
-    """What would refuse the bundle at the end is told before a minute of packing, and what to think about. Raises
-    EdgeError.
-    """
+    """Check before a minute of packing whether the node would refuse the bundle. Returns warnings; raises EdgeError."""
     parse_version_name(release.version)
     client.get(app_path(release.app))
     if release.channel is not None:
-        # Whether the channel is there, and whether the token may offer something in it.
+        # Does the channel exist, and may the token change its offer?
         _check_may_offer(client, app_path(release.app, "channels", release.channel))
         _check_terms(client, release, release.channel)
     warning = warning_of_order(release.version)
@@ -243,7 +243,7 @@ def _ask_first(client: ControlClient, release: Release, warn: Callable[[str], No
 
 
 def _check_may_offer(client: ControlClient, channel: str) -> None:
-    """Raises Refused: with what helps a token that may upload alone."""
+    """Raises RequestRefused, with advice for a token that may only upload."""
     try:
         client.patch(f"{channel}?dry_run=true", {})
     except RequestRefused as refusal:
@@ -252,13 +252,13 @@ def _check_may_offer(client: ControlClient, channel: str) -> None:
         raise RequestRefused(
             refusal.answered,
             refusal.code,
-            "an uploader may upload but not offer: use --no-channel instead of a channel, or a publisher's token",
+            "an uploader may upload but not offer a bundle: use --no-channel instead, or a publisher's token",
         ) from refusal
 
 
 def _check_terms(client: ControlClient, release: Release, name: str) -> None:
-    """What the server would say at the end of a rollout, an experiment or a higher version on the channel, and of one
-    that it went back from."""
+    """Raises what the node would raise at the end: about a rollout, an experiment or a higher version on the channel,
+    or a version that was rolled back."""
     channel = client.get(app_path(release.app, "channels", name))
     rollout, experiment = channel["rollout"], channel["experiment"]
     offered = CurrentOffer(
@@ -279,7 +279,7 @@ def _check_terms(client: ControlClient, release: Release, name: str) -> None:
 
 
 def _blocks_under_native(client: ControlClient, release: Release) -> bool:
-    """Of the channel; where it will be offered is not known without one, and blocking is what a channel does."""
+    """Whether the channel blocks versions lower than the native one; without a channel, the default: yes."""
     if release.channel is None:
         return True
     channel = client.get(app_path(release.app, "channels", release.channel))
@@ -287,7 +287,7 @@ def _blocks_under_native(client: ControlClient, release: Release) -> bool:
 
 
 def _files(packed: Packed | Encrypted, workdir: Path) -> dict[Digest, Path]:
-    """Everything that a server must have: files, then the zip, then the document that names them."""
+    """Every blob that a node must have: files, then the zip, then the manifest that names them."""
     document = workdir / "manifest.json"
     document.write_bytes(packed.manifest)
     files = {digest: blob.path for digest, blob in packed.blobs.items()}
@@ -295,7 +295,7 @@ def _files(packed: Packed | Encrypted, workdir: Path) -> dict[Digest, Path]:
 
 
 def _upload_missing(client: ControlClient, app: str, files: Mapping[Digest, Path]) -> dict[Digest, int]:
-    """Send what the server lacks, side by side; returns the bytes of each blob sent."""
+    """Upload what the node lacks, side by side; returns the bytes of each blob sent."""
     missing = _list_missing(client, app, list(files))
     sizes = {digest: files[digest].stat().st_size for digest in missing}
     with progress("uploading", sum(sizes.values())) as advance:
@@ -319,7 +319,7 @@ def _upload(client: ControlClient, app: str, files: Mapping[Digest, Path], advan
         for done in wait(sending, return_when=FIRST_EXCEPTION).done:
             done.result()
     except BaseException:
-        client.close()  # ends the uploads under way at their next block, also when the user interrupts
+        client.close()  # ends the running uploads at their next block, also on Ctrl-C
         raise
     finally:
         pool.shutdown(cancel_futures=True)

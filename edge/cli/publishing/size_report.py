@@ -1,6 +1,6 @@
-"""What an update weighs: the largest files, what changed since the version before, and what each device downloads.
+"""The size of an update: the largest files, the changes since the previous version, and what each device downloads.
 
-A device that runs the version before has its files, and takes by a manifest only what it has not, by content.
+A device that runs the previous version has its files; by manifest, it downloads only content that it lacks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +16,11 @@ from edge.domain.model import FileEntry
 LARGEST = 5
 WIDTH = 80  # columns
 SAME_FILES = "the same files"
-NAMED = 3  # files told of one kind of change
+NAMED = 3  # files printed per kind of change
 
 
 class File(NamedTuple):
-    """A file of a bundle as its manifest lists it, under the name that it has on a device."""
+    """A file of a bundle's manifest, under the name that it has on a device."""
 
     name: str
     hash: str  # of the plain bytes
@@ -42,12 +42,12 @@ class Download(NamedTuple):
 
 class SizeReport(NamedTuple):
     largest: tuple[tuple[str, int], ...]  # names, plain bytes
-    since: str | None  # the version before, if there is one
+    since: str | None  # the previous version, if any
     changes: Changes
-    downloads: tuple[Download, ...]  # of a device that runs the version before, else one without any
+    downloads: tuple[Download, ...]  # of a device on the previous version, or without any
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """The JSON form."""
         return {
             "largest": [{"name": name, "bytes": count} for name, count in self.largest],
             "since": self.since,
@@ -56,12 +56,12 @@ class SizeReport(NamedTuple):
         }
 
     def line(self) -> str:
-        """What devices download, without the releases."""
+        """What devices download, in one line without the releases."""
         weights = [each.bytes for each in self.downloads]
         least, most = size(min(weights)), size(max(weights))
         span = least if least == most else f"{least} to {most} by plugin release"
         on_top = f" on top of {self.since}" if self.since else ""
-        return f"download{on_top}: {span}; --sizes lists them"
+        return f"download{on_top}: {span}; --sizes has details"
 
     def lines(self) -> list[str]:
         told = [f"largest: {', '.join(f'{name} {size(count)}' for name, count in self.largest)}"]
@@ -75,7 +75,7 @@ class SizeReport(NamedTuple):
 
     @property
     def warning(self) -> str:
-        """Where this is nothing new for a device that runs the version before, else nothing."""
+        """A sentence if a device on the previous version gets nothing new, else empty."""
         same = self.since is not None and not any(self.changes)
         return f"it has the same files as {self.since}, which it replaces" if same else ""
 
@@ -88,7 +88,7 @@ class Before(NamedTuple):
 
 
 def find_before(client: ControlClient, app: str, version: str, channel: str | None) -> Before | None:
-    """What the channel offers before the publish, without one the newest version; never the very same."""
+    """What the channel offers before the publish, or without a channel the newest version; never `version` itself."""
     if channel is not None:
         found = client.get(app_path(app, "channels", channel))["bundle"]
     else:
@@ -99,7 +99,7 @@ def find_before(client: ControlClient, app: str, version: str, channel: str | No
 
 
 def listed_entries(entries: Iterable[Mapping[str, Any]]) -> tuple[File, ...]:
-    """As the control API shows them."""
+    """Of a bundle as the control API returns it."""
     return tuple(File(target_name(each["name"]), each["hash"], each["bytes"]) for each in entries)
 
 
@@ -110,7 +110,7 @@ def listed_files(entries: Iterable[FileEntry]) -> tuple[File, ...]:
 def build_report(
     files: Sequence[File], plain_sizes: Mapping[str, int], zip_bytes: int, encrypted: bool, before: Before | None
 ) -> SizeReport:
-    """`plain_sizes`: of the files, in bytes, by name."""
+    """`plain_sizes` are the files' sizes in bytes, by name."""
     held = {file.hash for file in before.files} if before else set()
     fetched = {file.hash: file for file in files if file.hash not in held}.values()
     weights = {

@@ -1,4 +1,4 @@
-"""`edge app`: create, list, show and delete apps; check an app's folder."""
+"""`edge app`: apps on the node, and the check of an app's folder."""
 
 import click
 
@@ -11,7 +11,7 @@ from edge.cli.terminal.output import Output, fields, line, table
 
 @click.group()
 def app() -> None:
-    """Create, list and delete apps; check an app's folder."""
+    """Create, list, show and delete apps; check an app's folder."""
 
 
 app.add_command(doctor)
@@ -19,12 +19,12 @@ app.add_command(doctor)
 
 @app.command()
 @click.argument("app")
-@click.option("--expose-metadata", is_flag=True, help="Tell devices a bundle's link and comment.")
+@click.option("--expose-metadata", is_flag=True, help="Send a bundle's link and comment to devices.")
 @with_api
 def create(client: ControlClient, out: Output, app: str, expose_metadata: bool) -> None:
-    """Create APP, the id of the native app, like com.example.app.
+    """Create APP, named by the native app's id, such as com.example.app.
 
-    Letters, digits, '-' and '_', in one part or several with a '.' between them; at most 128 characters.
+    An id has at most 128 characters: letters, digits, '-' and '_', in parts separated by '.'.
     """
     made = client.post("/v1/apps", {"app": app, "expose_metadata": expose_metadata})
     out.result(made, lambda: line(f"created {made['app']}"))
@@ -33,7 +33,7 @@ def create(client: ControlClient, out: Output, app: str, expose_metadata: bool) 
 @app.command("list")
 @with_api
 def list_apps(client: ControlClient, out: Output) -> None:
-    """List the apps that the token may see."""
+    """List the apps that the token can access."""
     apps = client.get("/v1/apps")
     columns = ("app", "revision", "bundles", "channels", "overrides")
     out.result(apps, lambda: table(columns, [[each[name] for name in columns] for each in apps], "no apps yet"))
@@ -43,28 +43,29 @@ def list_apps(client: ControlClient, out: Output) -> None:
 @click.argument("app")
 @with_api
 def show(client: ControlClient, out: Output, app: str) -> None:
-    """Show APP with its channels."""
+    """Show APP and its channels."""
     found = client.get(app_path(app))
 
     def tell() -> None:
         names = ("app", "revision", "bundles", "overrides", "expose_metadata")
         fields([(name.replace("_", " "), found[name]) for name in names])
         rows = [[each["name"], each["bundle"], each["public"]] for each in found["channels"]]
+        line("")
         table(("channel", "bundle", "public"), rows, "no channels yet")
 
     out.result(found, tell)
 
 
-@app.command(short_help="Delete APP with all it has.")
+@app.command(short_help="Delete APP and everything in it.")
 @click.argument("app")
 @with_asking
 @with_api
 def delete(client: ControlClient, out: Output, asking: Asking, app: str) -> None:
-    """Delete APP: its bundles, channels, segments and overrides. On a terminal its id has to be typed.
+    """Delete APP with its bundles, channels, segments and overrides. On a terminal, confirm by typing its id.
 
-    Devices keep what they run and hear that there is nothing new; downloads under way can end. Version names stay used
-    up, also if the app is created again. History, and what devices reported, stays. `edge undo` brings the app back.
+    Devices keep the bundle they run and get no more updates; downloads in progress can finish. Version names stay
+    taken, even if the app is created again. History and device reports are kept. `edge undo` restores the app.
     """
     request = ControlRequest("DELETE", app_path(app))
-    gone = carry_out(client, out, asking, request, f"delete app {app} with all it has", type_in=app)
+    gone = carry_out(client, out, asking, request, f"delete app {app} and everything in it", type_in=app)
     out.result(gone, lambda: line(f"deleted app {app} (revision {gone['revision']})"))

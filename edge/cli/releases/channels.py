@@ -1,4 +1,4 @@
-"""`edge channel`: which bundle a channel offers, to whom, and how far from the native version."""
+"""`edge channel`: which bundle a channel offers, to which devices, and how far from the native version."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -17,10 +17,10 @@ from edge.domain.schedule.durations import format_duration, parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Each setting of a channel that is yes or no, with its two options and what they mean.
+# Each yes-or-no setting of a channel, with its two options and what they mean.
 SWITCHES = (
     ("public", "--public/--private", "Offer it to every device that names no other channel."),
-    ("self_set", "--self-set/--no-self-set", "Let devices choose it themselves."),
+    ("self_set", "--self-set/--no-self-set", "Let devices choose this channel themselves."),
     ("ios", "--ios/--no-ios", "Serve iOS."),
     ("android", "--android/--no-android", "Serve Android."),
     ("electron", "--electron/--no-electron", "Serve Electron."),
@@ -30,12 +30,16 @@ SWITCHES = (
     (
         "prod",
         "--prod/--no-prod",
-        "Serve production builds. Android plugins below 5.43.3, 6.42.3, 7.41.1, 8.40.8 call every build one.",
+        "Serve production builds. Android plugins below 5.43.3, 6.42.3, 7.41.1, 8.40.8 report only production builds.",
     ),
-    ("block_under_native", "--block-under-native/--allow-under-native", "Offer nothing older than the native version."),
+    (
+        "block_under_native",
+        "--block-under-native/--allow-under-native",
+        "Offer no version lower than the native version.",
+    ),
 )
 PLATFORMS = ("ios", "android", "electron")
-# What `show` says of a value that does not speak for itself.
+# How `show` prints values that are not plain.
 TOLD: Mapping[str, Callable[[Any], str]] = {
     "bundle": lambda bundle: bundle or "",
     "last_good": lambda bundle: bundle or "",
@@ -49,27 +53,27 @@ TOLD: Mapping[str, Callable[[Any], str]] = {
 
 
 def settings_options(command: F) -> F:
-    """The options of `create` and `set`; one that is not given is None and changes nothing."""
+    """Adds the options of `create` and `set`; one that is not given is None and changes nothing."""
     for name, flags, meaning in reversed(SWITCHES):
         command = click.option(flags, name, default=None, help=meaning)(command)
     policies = click.Choice([policy.value for policy in Policy])
     command = click.option(
         "--policy", type=policies, help="Block updates that change this part of the native version."
     )(command)
-    command = click.option("--replace", is_flag=True, help="Take platforms from the channel that is public now.")(
+    command = click.option("--replace", is_flag=True, help="Take over platforms from the channel that is public now.")(
         command
     )
     command = click.option(
-        "--spread", metavar="DURATION", help="Open a new bundle's offers over 30m, 6h; 0s: at once."
+        "--spread", metavar="DURATION", help="Spread the offers of a new bundle over 30m, 6h; 0s: at once."
     )(command)
-    return click.option("--bundle", metavar="V|builtin", help="What to offer: a version, or the app's own code.")(
-        command
-    )
+    return click.option(
+        "--bundle", metavar="V|builtin", help="Version to offer, or builtin: the code inside the native app."
+    )(command)
 
 
 @click.group()
 def channel() -> None:
-    """Decide who is offered which bundle."""
+    """Manage channels: which devices are offered which bundle."""
 
 
 @channel.command()
@@ -81,7 +85,7 @@ def channel() -> None:
 def create(
     client: ControlClient, out: Output, asking: Asking, app: str, name: str, replace: bool, **given: Any
 ) -> None:
-    """Create channel NAME of APP. Asks first if devices would get it at once."""
+    """Create channel NAME of APP. Asks for confirmation if devices would use it at once."""
     settings = _settings(given)
     if not (settings.get("public") and (replace or "bundle" in settings)):
         asking = asking._replace(yes=True)
@@ -112,9 +116,9 @@ def set_channel(
     if_current: str | None,
     **given: Any,
 ) -> None:
-    """Change channel NAME of APP; what is not given stays as it is.
+    """Change channel NAME of APP; settings not given stay as they are.
 
-    Asks before --public, --bundle builtin, --force, --downgrade and --again.
+    Asks for confirmation with --public, --bundle builtin, --force, --downgrade and --again.
     """
     settings = _settings(given)
     if not settings:
@@ -141,10 +145,10 @@ def list_channels(client: ControlClient, out: Output, app: str) -> None:
     """List the channels of APP."""
     channels = client.get(app_path(app, "channels"))
     rows = [
-        [each["name"], _served(each), _on_its_way(each), each["public"], _platforms(each), each["policy"]]
+        [each["name"], _served(each), _active(each), each["public"], _platforms(each), each["policy"]]
         for each in channels
     ]
-    columns = ("channel", "bundle", "on its way", "public", "platforms", "policy")
+    columns = ("channel", "bundle", "active", "public", "platforms", "policy")
     out.result(channels, lambda: table(columns, rows, "no channels yet"))
 
 
@@ -153,7 +157,7 @@ def list_channels(client: ControlClient, out: Output, app: str) -> None:
 @click.argument("name")
 @with_api
 def show(client: ControlClient, out: Output, app: str, name: str) -> None:
-    """Show every setting of channel NAME of APP."""
+    """Show the settings of channel NAME of APP."""
     found = client.get(app_path(app, "channels", name))
     told = {name: TOLD[name](value) if name in TOLD else value for name, value in found.items()}
     out.result(found, lambda: fields([(name.removesuffix("_seconds").replace("_", " "), told[name]) for name in told]))
@@ -191,16 +195,16 @@ def _offering(view: dict[str, Any]) -> str:
 
 
 def _served(view: dict[str, Any]) -> str:
-    """What devices get: `1.0.0 (1.0.1 withdrawn)` where another bundle stands in."""
+    """What devices get: `1.0.0 (1.0.1 withdrawn)` if another bundle stands in."""
     return f"{view['served']} ({view['bundle']} withdrawn)" if view["withdrawn"] else view["bundle"] or ""
 
 
-def _on_its_way(view: dict[str, Any]) -> list[str]:
-    """The rollout and the experiment that run, or wait."""
+def _active(view: dict[str, Any]) -> list[str]:
+    """The active rollout and the experiment on the channel."""
     rollout, experiment = view["rollout"], view["experiment"]
-    active = rollout is not None and Phase(rollout["phase"]).is_active
+    is_rolling_out = rollout is not None and Phase(rollout["phase"]).is_active
     return [
-        *([f"rollout {rollout['bundle']} {rollout['phase']}"] if active else []),
+        *([f"rollout {rollout['bundle']} {rollout['phase']}"] if is_rolling_out else []),
         *([f"experiment {experiment['name']}"] if experiment else []),
     ]
 

@@ -20,9 +20,16 @@ def experiment() -> None:
 @click.argument("channel")
 @click.argument("name")
 @click.option(
-    "--arm", "arms", metavar="NAME=VERSION:SHARE", multiple=True, required=True, help="Like new=1.5.0:50; repeat it."
+    "--arm",
+    "arms",
+    metavar="NAME=VERSION:SHARE",
+    multiple=True,
+    required=True,
+    help="An arm, such as new=1.5.0:50; repeat for each.",
 )
-@click.option("--segment", help="Only devices in this segment; without it, every device of the channel.")
+@click.option(
+    "--segment", metavar="NAME", help="Include only devices in this segment; default: all devices on the channel."
+)
 @meant_options
 @with_api
 def start(
@@ -36,14 +43,14 @@ def start(
     downgrade: bool,
     again: bool,
 ) -> None:
-    """Start experiment NAME on CHANNEL of APP. The shares, in percent, add up to 100.
+    """Start experiment NAME on CHANNEL of APP. The shares of the arms, in percent, must add up to 100.
 
-    A device is in the same arm at every check and on every node. Devices outside of the segment get what
-    the channel offers.
+    A device stays in the same arm at every check and on every node. Devices outside the segment get what the channel
+    offers.
     """
     given = [_parse_arm(each) for each in arms]
-    asked = {"name": name, "arms": given, "segment": segment, "downgrade": downgrade, "again": again}
-    made = client.post(app_path(app, "channels", channel, "experiment"), asked)
+    body = {"name": name, "arms": given, "segment": segment, "downgrade": downgrade, "again": again}
+    made = client.post(app_path(app, "channels", channel, "experiment"), body)
     out.result(made, lambda: line(f"started experiment {sentence(made)} on channel {channel}"))
 
 
@@ -52,12 +59,12 @@ def start(
 @click.argument("channel", required=False)
 @with_api
 def show(client: ControlClient, out: Output, app: str, channel: str | None) -> None:
-    """Show the experiment on CHANNEL of APP, or all that run."""
+    """Show the experiment on CHANNEL of APP, or all running experiments."""
     if channel is None:
         found = client.get(app_path(app, "experiments"))
         rows = [[each["channel"], each["name"], _arms(each), each["segment"]] for each in found]
         columns = ("channel", "experiment", "arms", "segment")
-        return out.result(found, lambda: table(columns, rows, "no experiment runs"))
+        return out.result(found, lambda: table(columns, rows, "no experiment is running"))
     found = client.get(app_path(app, "channels", channel, "experiment"))
     return out.result(found, lambda: _tell(found))
 
@@ -65,10 +72,10 @@ def show(client: ControlClient, out: Output, app: str, channel: str | None) -> N
 @experiment.command(short_help="Stop the experiment on CHANNEL and keep one arm.")
 @click.argument("app")
 @click.argument("channel")
-@click.option("--keep", metavar="ARM", required=True, help="The channel offers this arm's bundle to everybody.")
+@click.option("--keep", metavar="ARM", required=True, help="Arm whose bundle the channel then offers to all devices.")
 @with_api
 def stop(client: ControlClient, out: Output, app: str, channel: str, keep: str) -> None:
-    """Stop the experiment on CHANNEL of APP and keep one arm. `edge rollback` ends it and keeps none."""
+    """Stop the experiment on CHANNEL of APP and keep one arm. To keep none, use `edge rollback`."""
     after = client.post(app_path(app, "channels", channel, "experiment", "stop"), {"keep": keep})
     out.result(after, lambda: line(f"stopped the experiment; channel {channel} offers {after['bundle']}"))
 
@@ -83,7 +90,7 @@ def _parse_arm(text: str) -> dict[str, Any]:
     name, named, rest = text.partition("=")
     version, shared, share = rest.rpartition(":")
     if not (named and shared):
-        raise click.UsageError(f"--arm {text!r} is not like new=1.5.0:50")
+        raise click.UsageError(f"invalid --arm {text!r}: expected NAME=VERSION:SHARE, such as new=1.5.0:50")
     return {"name": name, "bundle": version, "share": share}
 
 

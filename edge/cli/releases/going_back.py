@@ -1,4 +1,4 @@
-"""`edge rollback` and `edge undo`: a channel or an app as it was before, each as a revision of its own."""
+"""`edge rollback` and `edge undo`: return a channel or an app to its earlier state, in a new revision."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,13 +16,13 @@ from edge.cli.terminal.output import Output, line, moment
 @click.command()
 @click.argument("app")
 @click.argument("channel")
-@click.option("--to", metavar="V|builtin", help="What to offer: a version, or the app's own code.")
+@click.option("--to", metavar="V|builtin", help="Version to offer, or builtin: the code inside the native app.")
 @with_api
 def rollback(client: ControlClient, out: Output, app: str, channel: str, to: str | None) -> None:
-    """Go back on CHANNEL of APP.
+    """Roll back CHANNEL of APP.
 
-    A rollout or an experiment that is on its way is ended; where there is none, the channel offers the last good bundle
-    again. With --to it offers that.
+    Ends the rollout or experiment that runs on the channel. If none runs, the channel offers its last good bundle
+    again, or the one given by --to.
     """
     after = client.post(app_path(app, "channels", channel, "rollback"), {"to": to})
 
@@ -36,12 +36,14 @@ def rollback(client: ControlClient, out: Output, app: str, channel: str, to: str
 
 @click.command()
 @click.argument("app")
-@click.option("--revision", type=click.IntRange(min=1), help="Only if this is still the latest one.")
-@click.option("--force", is_flag=True, help="Also if that was a stop: a pause, a rollback, a withdrawal.")
+@click.option(
+    "--revision", type=click.IntRange(min=1), metavar="N", help="Undo only if this is still the latest revision."
+)
+@click.option("--force", is_flag=True, help="Undo even a stop: a pause, a rollback or a withdrawal.")
 @with_asking
 @with_api
 def undo(client: ControlClient, out: Output, asking: Asking, app: str, revision: int | None, force: bool) -> None:
-    """Take back the last change of APP, whatever it was; version names that were published stay used up."""
+    """Undo the latest change of APP, whatever it was. Published version names stay taken."""
     body = {"revision": revision, "force": force}
     after = carry_out(
         client,
@@ -62,7 +64,7 @@ def undo(client: ControlClient, out: Output, asking: Asking, app: str, revision:
 
 
 def _about(view: dict[str, Any]) -> str:
-    """What is taken back, and whose it was."""
+    """What is undone, and who made it."""
     undone = view["undone"]
     if undone is None:
         return f"the latest change of {view['app']}"
@@ -75,7 +77,7 @@ def _sentence(view: dict[str, Any]) -> str:
     verb = "rolled back" if view["changed"] else "no change:"
     if view["changed"] and view["replaced"] is None:
         ended = " and ".join(_ended(view))
-        offers = f"{view['name']} offers {view['served'] or 'nothing'} to everybody"
+        offers = f"{view['name']} offers {view['served'] or 'nothing'} to all devices"
         return f"ended {ended}; {offers} (revision {view['revision']})"
     offers = f"offers {view['bundle'] or 'nothing'}{_instead(view)}"
     return f"{verb} channel {view['name']}: {offers} (revision {view['revision']})"
@@ -89,7 +91,7 @@ def _instead(view: dict[str, Any]) -> str:
 
 
 def _ended(view: dict[str, Any]) -> Iterator[str]:
-    """The rollout and the experiment that were on the channel before."""
+    """The rollout and the experiment that ran on the channel before."""
     for each in view["impact"]["channels"]:
         if each["channel"] != view["name"] or each["before"] is None:
             continue

@@ -1,4 +1,4 @@
-"""`edge history`: the chain of an app's revisions, which is its audit trail."""
+"""`edge history`: an app's chain of revisions, which is its audit trail."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,35 +10,42 @@ from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, moment, note, table
 
 LIMIT_DEFAULT = 50
-LIMIT_MOST = 1_000  # each revision is a document of its own to fetch
+LIMIT_MOST = 1_000  # each revision is a separate document to fetch
 
 
 @click.command()
 @click.argument("app")
-@click.option("--limit", type=click.IntRange(1, LIMIT_MOST), default=LIMIT_DEFAULT, show_default=True, help="How many.")
-@click.option("--before", type=click.IntRange(min=1), metavar="N", help="Only revisions under N: the next page.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, LIMIT_MOST),
+    metavar="N",
+    default=LIMIT_DEFAULT,
+    show_default=True,
+    help="Number of revisions to list.",
+)
+@click.option("--before", type=click.IntRange(min=1), metavar="N", help="List revisions below N: the next page.")
 @with_api
 def history(client: ControlClient, out: Output, app: str, limit: int, before: int | None) -> None:
-    """List the revisions of APP, newest first: number, when, who, which command, and what channels offered before and
-    after it."""
+    """List the revisions of APP, newest first: number, time, author, command, and what channels offered before and
+    after."""
     page = f"limit={limit}" + (f"&before={before}" if before is not None else "")
     revisions = client.get(f"{app_path(app, 'history')}?{page}")
     out.result(revisions, lambda: _tell(revisions))
 
 
 def bundle_changes(entry: dict[str, Any]) -> list[str]:
-    """`production: 1.0.0 -> 1.1.0` of each channel that the revision changed."""
+    """`production: 1.0.0 -> 1.1.0` for each channel that the revision changed."""
     return [f"{each['channel']}: {_bundles(each['before'], each['after'])}" for each in entry["channels"]]
 
 
 def _tell(revisions: list[dict[str, Any]]) -> None:
     rows = [
-        [each["revision"], moment(each["at"]), each["by"], each["kind"], each["summary"], bundle_changes(each)]
+        [each["revision"], moment(each["at"]), each["by"], each["kind"], bundle_changes(each), each["summary"]]
         for each in revisions
     ]
-    table(("revision", "when", "by", "command", "about", "bundles"), rows, "no revisions")
+    table(("revision", "when", "by", "command", "bundles", "about"), rows, "no revisions")
     if revisions and revisions[-1]["revision"] > 1:
-        note(f"older ones: --before {revisions[-1]['revision']}")
+        note(f"for older revisions: --before {revisions[-1]['revision']}")
 
 
 def _bundles(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
@@ -54,7 +61,7 @@ def _bundles(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str
 
 
 def _on_its_way(before: dict[str, Any], after: dict[str, Any], offered: str) -> Iterator[str]:
-    """The rollout and the experiment beside the bundle, or that they ended."""
+    """The rollout and the experiment on the channel, or the fact that they ended."""
     if rollout := after.get("rollout"):
         yield f"rollout {rollout}"
     elif rollout := before.get("rollout"):

@@ -1,4 +1,4 @@
-"""`edge keys`: the key pair of encrypted bundles. It is made here and stays here; a node never sees the private one."""
+"""`edge keys`: the key pair for encrypted bundles, made on this machine. A node never sees the private key."""
 
 from pathlib import Path
 
@@ -11,22 +11,22 @@ from edge.cli.terminal.output import Output, fields, line, note
 
 @click.group()
 def keys() -> None:
-    """Make the keys of encrypted bundles."""
+    """Create keys for encrypted bundles."""
 
 
-@keys.command(short_help="Make a key pair.")
+@keys.command(short_help="Create a key pair.")
 @click.option(
     "--out",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    show_default="the current one",
-    help="Folder for the two files; made where it is missing.",
+    show_default="the current folder",
+    help="Folder for the two files; created if missing.",
 )
 @with_output
 def create(out: Output, folder: Path) -> None:
-    """Make a key pair in the files that the plugin's own command line uses too. Nothing is ever overwritten."""
-    from edge.bundles.encryption.rsa_keys import create_key_files  # brings cryptography, which the help does without
+    """Create a key pair, in the same files as the plugin's own command line. Never overwrites a file."""
+    from edge.bundles.encryption.rsa_keys import create_key_files  # imports cryptography, which --help does not need
 
     made = create_key_files(folder)
     found = {
@@ -38,8 +38,8 @@ def create(out: Output, folder: Path) -> None:
 
     def tell() -> None:
         fields([(name.replace("_", " "), value) for name, value in found.items() if name != "public_key"])
-        note("The public key goes into the app (capacitor.config.json), with a store release:")
+        note("Put the public key into the app (capacitor.config.json) and ship it in a store release:")
         line(f'"plugins": {{"CapacitorUpdater": {{"publicKey": {msgspec.json.encode(found["public_key"]).decode()}}}}}')
-        note("Keep the private key safe and to yourself: without it nothing new can be published to those apps.")
+        note("Keep the private key safe and secret: without it, you cannot publish to those apps.")
 
     out.result(found, tell)

@@ -1,4 +1,4 @@
-"""After an offer: a warning where no known device can take it, with the reasons. Only a warning, so it never fails."""
+"""After an offer: a warning if no known device can take it, with the reasons. Only a warning, so it never fails."""
 
 from typing import Any
 
@@ -8,22 +8,22 @@ from edge.domain.decision.outcomes import Reason
 from edge.domain.errors import EdgeError
 
 REASONS_SHOWN = 3
-# Waiting is enough for these, so they are nothing to warn of.
+# These pass with time, so they deserve no warning.
 _PASSING = frozenset({Reason.SPREAD.code, Reason.OUTSIDE_WINDOW.code})
 
 
 def warn_of_reach(client: ControlClient, app: str, channel: str) -> None:
-    """Says on stderr that no known device can take what the channel offers now."""
+    """Warn on stderr if no known device can take what the channel offers."""
     try:
         warning = warning_of(client.get(app_path(app, "channels", channel, "reach")))
     except EdgeError:
-        return  # a node that is busy, or too old to tell
+        return  # the node is busy, or too old to answer
     if warning:
         note(f"warning: {warning}")
 
 
 def warning_of(seen: dict[str, Any]) -> str:
-    """Empty where some device takes it or runs it, where waiting is enough, and where no devices are known."""
+    """Empty if some device takes it or runs it, if the reason passes with time, or if no devices are known."""
     kept: dict[str, int] = seen["kept"]
     if not seen["devices"] or seen["offered"] or seen["has_it"] or _PASSING & kept.keys():
         return ""

@@ -1,5 +1,5 @@
-"""What a change replaced on a channel, as the command line tells it: which bundle, since when, by whom; and what it
-ended."""
+"""What a change replaced on a channel, as the command line prints it: which bundle, since when, by whom, and the
+rollout or experiment that it ended."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -12,22 +12,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def meant_options(command: F) -> F:
-    """What is most often an accident, where it is meant."""
-    again = click.option("--again", is_flag=True, help="Allow a version that the channel went back from.")
-    lower = click.option("--downgrade", is_flag=True, help="Allow a version below the one that the channel offers.")
+    """Adds --downgrade and --again, which allow what is most often a mistake."""
+    again = click.option("--again", is_flag=True, help="Allow a version that the channel was rolled back from.")
+    lower = click.option("--downgrade", is_flag=True, help="Allow a version lower than the one the channel offers.")
     return lower(again(command))
 
 
 def replacing_options(command: F) -> F:
-    """On which terms a channel gets another bundle."""
-    force = click.option("--force", is_flag=True, help="End a rollout or an experiment that runs there.")
-    current = click.option("--if-current", metavar="V|builtin|nothing", help="Only if the channel offers this now.")
+    """Adds the options that say on which terms a channel gets another bundle."""
+    force = click.option("--force", is_flag=True, help="End a rollout or experiment that runs on the channel.")
+    current = click.option(
+        "--if-current", metavar="V|builtin|nothing", help="Proceed only if the channel offers this now."
+    )
     return force(meant_options(current(command)))
 
 
 def instead_of(replaced: dict[str, Any] | None) -> str:
-    """` instead of 1.0.1 (since 2026-01-31 12:00:00Z, by ci)`, or ` instead of 1.0.0 (1.0.1 withdrawn)`; empty where
-    nothing was replaced."""
+    """` instead of 1.0.1 (since 2026-01-31 12:00:00Z, by ci)`, or ` instead of 1.0.0 (1.0.1 withdrawn)`; empty if it
+    replaced nothing."""
     if replaced is None or replaced["bundle"] is None:
         return ""
     if replaced["withdrawn"]:
@@ -37,16 +39,17 @@ def instead_of(replaced: dict[str, Any] | None) -> str:
 
 
 def tell_moves(impact: dict[str, Any] | None) -> None:
-    """How many known devices get something else from now on; nothing where nothing changed."""
+    """Print how many known devices move at their next check; nothing if nothing changed."""
     if impact is None:
         return None
     seen = impact["devices"]
     if seen is None:
-        return line("how many known devices move at their next check could not be counted now")
+        return line("known devices could not be counted now")
     return line(f"{seen['touched']} of {counted(seen['devices'], 'known device')} will move at the next check")
 
 
 def tell_ended(replaced: dict[str, Any] | None) -> None:
+    """Print the rollout and the experiment that the change ended."""
     for text in _ended(replaced or {"rollout": None, "experiment": None}):
         line(text)
 

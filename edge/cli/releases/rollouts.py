@@ -1,6 +1,6 @@
-"""`edge rollout`: a bundle on its way to a channel's devices, share by share; look ahead, start, see, move.
+"""`edge rollout`: a bundle offered to a channel's devices, share by share: preview, start, show and move it.
 
-The moves, their help and the diagram all come from the one table of the life cycle.
+The moves, their help and the diagram all come from the life-cycle table of the domain.
 """
 
 import re
@@ -22,23 +22,33 @@ _CHANGE_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LISTED_MOST = 1_000  # devices a step, as the server has it
+LISTED_MOST = 1_000  # devices per step; the node's own limit
 GROUP_DEFAULT = "control"
-EPILOG = "\b\nThe moves, and from which phase to which:\n" + "\n".join(f"  {each}" for each in life_cycle_lines())
+EPILOG = "\b\nMoves, and the phases they lead from and to:\n" + "\n".join(f"  {each}" for each in life_cycle_lines())
 
 
 def plan_options(command: F) -> F:
-    """What a rollout is to be: the options of `start` and of `preview`."""
+    """Adds the options of `start` and `preview`, which describe the rollout."""
     options = (
-        click.option("--bundle", required=True, metavar="V", help="The version on its way."),
-        click.option("--steps", required=True, metavar="P,P,…", help="Rising shares in percent: 1,5,25,50,100."),
-        click.option("--every", metavar="TIME", help="How long a step lasts: 30m, 6h, 1d. Without it: until advanced."),
-        click.option("--segment", "segments", multiple=True, metavar="S", help="Only devices in S, or in another one."),
-        click.option("--first", multiple=True, metavar="S", help="Devices in S at once, whatever the share."),
+        click.option("--bundle", required=True, metavar="VERSION", help="Version to roll out."),
+        click.option(
+            "--steps", required=True, metavar="P,P,…", help="Rising shares in percent, such as 1,5,25,50,100."
+        ),
+        click.option("--every", metavar="DURATION", help="Duration of a step, such as 6h; default: until advanced."),
+        click.option(
+            "--segment",
+            "segments",
+            multiple=True,
+            metavar="NAME",
+            help="Include only devices in this segment; repeatable.",
+        ),
+        click.option(
+            "--first", multiple=True, metavar="NAME", help="Include devices in this segment from the start; repeatable."
+        ),
         click.option(
             "--hold-out",
             metavar="[NAME=]P",
-            help="A share that gets nothing before it is promoted. The same NAME (control) holds out the same devices.",
+            help="Share of devices that get it only once promoted. The same NAME (control) holds out the same devices.",
         ),
     )
     command = meant_options(command)
@@ -49,17 +59,19 @@ def plan_options(command: F) -> F:
 
 @click.group(epilog=EPILOG)
 def rollout() -> None:
-    """Offer a bundle to a growing share of devices."""
+    """Roll a bundle out to a growing share of devices."""
 
 
 @rollout.command()
 @click.argument("app")
 @click.argument("channel")
 @plan_options
-@click.option("--id", "change_id", default="", metavar="ID", help="Of a preview: draws the devices that it has shown.")
+@click.option(
+    "--id", "change_id", default="", metavar="ID", help="Id printed by a preview, to include the same devices."
+)
 @with_api
 def start(client: ControlClient, out: Output, app: str, channel: str, change_id: str, **plan: Any) -> None:
-    """Start a rollout to CHANNEL of APP. What the channel offers stays what everybody else gets."""
+    """Start a rollout on CHANNEL of APP. All other devices keep getting what the channel offers."""
     if change_id and _CHANGE_ID.fullmatch(change_id) is None:
         raise click.BadParameter("letters, digits, '.', '_' and '-' only", param_hint="--id")
     begun = client.post(_path(app, channel), _body(**plan), change_id)
@@ -71,7 +83,7 @@ def start(client: ControlClient, out: Output, app: str, channel: str, change_id:
 @click.argument("channel")
 @with_api
 def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
-    """Show the latest rollout of CHANNEL of APP as it is now."""
+    """Show the latest rollout on CHANNEL of APP."""
     found = client.get(_path(app, channel))
     pairs = [
         ("bundle", found["bundle"]),
@@ -98,14 +110,15 @@ def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
     type=click.IntRange(0, LISTED_MOST),
     default=0,
     show_default=True,
-    help="List so many for each step: those that are offered the bundle from it on.",
+    metavar="N",
+    help="List up to N devices for each step: those first offered the bundle there.",
 )
 @with_api
 def preview(client: ControlClient, out: Output, app: str, channel: str, devices: int, **plan: Any) -> None:
-    """Show what a rollout would do, before it is started. Changes nothing.
+    """Preview a rollout without starting it.
 
-    Each step: how many of 100,000 devices are in, and what becomes of the known ones, whose reports this node still
-    holds. Anybody can send a report.
+    Shows for each step how many of 100,000 devices it includes, and what the known devices would get: those whose
+    reports this node still holds. Anyone can send a report.
     """
     seen = client.post(f"{_path(app, channel, 'preview')}?devices={devices}", _body(**plan))
     out.result(seen, lambda: _tell_preview(seen))
@@ -114,7 +127,7 @@ def preview(client: ControlClient, out: Output, app: str, channel: str, devices:
 @rollout.command()
 @with_output
 def diagram(out: Output) -> None:
-    """Print the life cycle as a state diagram in Mermaid's language."""
+    """Print the life cycle of a rollout as a Mermaid state diagram."""
     out.result({"diagram": life_cycle_diagram()}, lambda: click.echo(life_cycle_diagram()))
 
 
@@ -122,7 +135,9 @@ def _add_move(move: Move) -> None:
     legal = LIFE_CYCLE[move]
     before = " or ".join(phase.value for phase in legal.before)
 
-    @rollout.command(move.value, help=f"{legal.meaning[0].upper()}{legal.meaning[1:]}. Needs one that is {before}.")
+    @rollout.command(
+        move.value, help=f"{legal.meaning[0].upper()}{legal.meaning[1:]}. Needs a rollout that is {before}."
+    )
     @click.argument("app")
     @click.argument("channel")
     @(with_asking if move is Move.PROMOTE else without_asking)
@@ -139,14 +154,14 @@ for _move in Move:
 
 
 def _next_step(view: dict[str, Any], app: str, channel: str) -> str | None:
-    """When the next step begins, or what begins it; None where none follows."""
+    """When the next step begins, or what begins it; None if none follows."""
     if view["next_step_at"]:
         return moment(view["next_step_at"])
     if view["phase"] == Phase.PAUSED.value:
         return f"none while it is paused (edge rollout resume {app} {channel})"
     if view["phase"] != Phase.RUNNING.value or view["step"] == len(view["steps"]):
         return None
-    return f"when somebody begins it (edge rollout advance {app} {channel})"
+    return f"when advanced by hand (edge rollout advance {app} {channel})"
 
 
 def _path(app: str, channel: str, *more: str) -> str:
@@ -163,7 +178,7 @@ def _body(
     downgrade: bool,
     again: bool,
 ) -> dict[str, Any]:
-    """The request; raises Invalid for a duration that is none. What else is wrong, the server says."""
+    """The request's body. Raises Invalid for a malformed duration; the node checks the rest."""
     name, named, share = (hold_out or "0").rpartition("=")
     return {
         "bundle": bundle,
@@ -189,7 +204,7 @@ def _tell_moved(view: dict[str, Any], verb: str) -> None:
 
 def _tell_paused(view: dict[str, Any], verb: str) -> None:
     _tell_moved(view, verb)
-    line(f"nobody is offered {view['bundle']} now; devices that run it keep it; resume goes on at {view['share']}")
+    line(f"no device is offered {view['bundle']} now; devices that run it keep it; resume continues at {view['share']}")
     line(_waiting(view["waiting"]))
 
 
@@ -197,7 +212,7 @@ def _tell_rolled_back(view: dict[str, Any], verb: str) -> None:
     offers = [each["after"]["bundle"] for each in (view["impact"] or {"channels": []})["channels"] if each["after"]]
     _tell_moved(view, verb)
     for bundle in offers:
-        line(f"everybody on {view['channel']} is offered {bundle or 'nothing'} now")
+        line(f"all devices on {view['channel']} are offered {bundle or 'nothing'} now")
     tell_moves(view["impact"])
 
 
@@ -205,18 +220,18 @@ _TOLD = {Move.PAUSE: _tell_paused, Move.ROLL_BACK: _tell_rolled_back}
 
 
 def _waiting(seen: dict[str, Any] | None) -> str:
-    """On how many devices a pause comes too late."""
+    """The devices that a pause comes too late for."""
     if seen is None:
-        return "how many devices have downloaded it and not yet started could not be counted now"
-    since = f" (reports are known since {moment(seen['since'])})" if seen["since"] else ""
+        return "devices that have downloaded it but not started it could not be counted now"
+    since = f" (from reports since {moment(seen['since'])})" if seen["since"] else ""
     least, most = seen["downloaded"], seen["downloaded"] + seen["offered"]
     if most == 0:
-        return f"no known device has it downloaded and not yet started{since}"
+        return f"no known device has downloaded it without starting it{since}"
     if least == most:
         have = f"{counted(most, 'known device')} {'has' if most == 1 else 'have'}"
     else:
         have = f"between {least} and {most} known devices have"
-    return f"{have} downloaded it and will still install it at their next start{since}"
+    return f"{have} downloaded it and will still install it at the next start{since}"
 
 
 def _begins(after_seconds: int | None) -> str:
@@ -247,11 +262,11 @@ def _tell_preview(seen: dict[str, Any]) -> None:
     ]
     table(("share", "begins", "of 100,000", "offered", "has it", "held back", "why"), rows, "no steps")
     line("")
-    since = f", by reports since {moment(known['since'])}" if known["since"] else ""
-    more = ", and more that were not read" if known["cut"] else ""
+    since = f" from reports since {moment(known['since'])}" if known["since"] else ""
+    more = ", and more that were not counted" if known["cut"] else ""
     devices = counted(known["devices"], "known device")
     line(f"{devices}{since}{more}{_where(known, seen['channel'])}")
     for step in steps:
         for device in step["joining"]:
             line(f"{device}  from {step['share']}")
-    line(f"nothing was changed; `start --id {seen['id']}` draws the same devices")
+    line(f"nothing was changed; `start --id {seen['id']}` includes the same devices")

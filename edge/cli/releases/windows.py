@@ -1,4 +1,4 @@
-"""`edge window`: when a channel offers something new."""
+"""`edge window`: the hours when a channel offers something new."""
 
 from typing import Any
 
@@ -11,24 +11,22 @@ from edge.cli.terminal.output import Output, fields, line, moment
 
 @click.group()
 def window() -> None:
-    """Set the hours in which a channel offers something new."""
+    """Set the hours when a channel offers something new."""
 
 
 @window.command("set")
 @click.argument("app")
 @click.argument("channel")
 @click.argument("windows", metavar="WINDOW...", nargs=-1, required=True)
-@click.option(
-    "--rollback-passes/--no-rollback-passes", default=None, help="Whether a way back is open outside of them too."
-)
+@click.option("--rollback-passes/--no-rollback-passes", default=None, help="Allow rollbacks outside the windows too.")
 @with_api
 def set_windows(
     client: ControlClient, out: Output, app: str, channel: str, windows: tuple[str, ...], rollback_passes: bool | None
 ) -> None:
-    """Give CHANNEL of APP these windows and no others. Outside of them, nothing new is offered.
+    """Set the windows of CHANNEL of APP, replacing any others. Outside them, nothing new is offered.
 
     A window is days, times and a time zone in one argument: "Mon-Fri 01:00-05:00 Europe/Paris", "Sat,Sun 22:00-06:00
-    UTC", "daily 02:00-04:00 America/New_York". One over midnight is named by the day that it begins on.
+    UTC", "daily 02:00-04:00 America/New_York". One that crosses midnight belongs to the day it starts on.
     """
     settings: dict[str, Any] = {"windows": windows}
     if rollback_passes is not None:
@@ -41,11 +39,11 @@ def set_windows(
 @click.argument("channel")
 @with_api
 def clear(client: ControlClient, out: Output, app: str, channel: str) -> None:
-    """Take the windows from CHANNEL of APP: it is always open."""
+    """Remove the windows of CHANNEL of APP, so that it is always open."""
     _change(client, out, app, channel, {"windows": []})
 
 
-@window.command(short_help="Show the windows, and whether it is open now.")
+@window.command(short_help="Show the windows, and whether the channel is open now.")
 @click.argument("app")
 @click.argument("channel")
 @with_api
@@ -64,5 +62,5 @@ def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
 
 def _change(client: ControlClient, out: Output, app: str, channel: str, settings: dict[str, Any]) -> None:
     after = client.patch(app_path(app, "channels", channel), settings)
-    opens = f"opens {', '.join(after['windows'])}" if after["windows"] else "is always open"
+    opens = f"is open {', '.join(after['windows'])}" if after["windows"] else "is always open"
     out.result(after, lambda: line(f"{'' if after['changed'] else 'no change: '}channel {channel} {opens}"))

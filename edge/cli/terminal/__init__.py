@@ -1,1 +1,1 @@
-"""What all verbs share: options, the client of the control port, stored logins, and output."""
+"""What all verbs share: options, the client of the control API, stored logins, confirmation and output."""

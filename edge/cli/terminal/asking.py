@@ -1,9 +1,7 @@
-"""Before a change takes something from devices, the command line says which ones it affects: a summary on one screen,
-and a question.
+"""Confirmation of a change that takes something from devices: a one-screen summary of those affected, and a question.
 
-The summary is the server's own answer to the same request as a dry run, so what the server refuses is refused before
-anybody is asked. Without a terminal there is nobody to ask: `--yes` answers beforehand, and without it nothing is
-changed and the exit code is 2.
+The summary is the node's answer to the same request as a dry run, so a request that the node refuses is refused before
+the question. Without a terminal, `--yes` is the answer; without that, nothing changes and the exit code is 2.
 """
 
 import functools
@@ -17,7 +15,7 @@ import click
 from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.output import Output, counted, line, moment, note
 
-SHOWN_LIMIT = 8  # channels, bundles, groups of devices: what fits on one screen; --json tells more
+SHOWN_LIMIT = 8  # channels, bundles, groups of devices: what fits on one screen; --json has more
 NOBODY_THERE = 2  # as for wrong usage: nothing was sent
 _DOING = {
     "create": "creating",
@@ -35,19 +33,23 @@ Foreseen = dict[str, Any]
 
 
 class Asking(NamedTuple):
-    """What `--yes` and `--dry-run` say."""
+    """The values of `--yes` and `--dry-run`."""
 
     yes: bool
     dry_run: bool
 
 
 class ControlRequest(NamedTuple):
+    """A request to the control API; `body` is encoded as JSON."""
+
     method: str
     path: str
     body: Any = None
 
 
 class NobodyToAsk(click.ClickException):
+    """A change needs confirmation, and no terminal is there to ask. One line on stderr, exit code 2."""
+
     exit_code = NOBODY_THERE
 
     def show(self, file: Any = None) -> None:
@@ -57,8 +59,8 @@ class NobodyToAsk(click.ClickException):
 def with_asking(command: F) -> F:
     """Adds --yes and --dry-run, as an Asking called `asking`."""
 
-    @click.option("--yes", "-y", is_flag=True, help="Do it without asking; for scripts.")
-    @click.option("--dry-run", is_flag=True, help="Say what it would do and which devices it affects; change nothing.")
+    @click.option("--yes", "-y", is_flag=True, help="Skip the confirmation.")
+    @click.option("--dry-run", is_flag=True, help="Show the change and the devices it affects, without making it.")
     @functools.wraps(command)
     def run(*args: Any, yes: bool, dry_run: bool, **kwargs: Any) -> Any:
         return command(*args, asking=Asking(yes, dry_run), **kwargs)
@@ -67,7 +69,7 @@ def with_asking(command: F) -> F:
 
 
 def without_asking(command: F) -> F:
-    """For a verb that stops something, or goes on as planned: it has no such options, and its Asking says yes."""
+    """For a verb that stops something or goes on as planned: it has no such options, and its Asking is a yes."""
     return functools.wraps(command)(functools.partial(command, asking=Asking(yes=True, dry_run=False)))  # type: ignore[return-value]
 
 
@@ -81,8 +83,8 @@ def carry_out(
     settle: Callable[[Foreseen], Any] | None = None,
     type_in: str = "",
 ) -> Any:
-    """The answer to the request, once somebody has said yes. `what` names the change; `settle` gives the body of what
-    the summary has shown; `type_in` has to be typed instead of a yes.
+    """The node's answer to the request, sent once the user has confirmed it. `what` names the change; `settle` returns
+    the body that pins what the summary showed; `type_in` must be typed in place of a yes.
 
     Raises NobodyToAsk, and click's Exit after a dry run or a no.
     """
@@ -93,7 +95,7 @@ def carry_out(
     if asking.dry_run:
         out.result(foreseen, lambda: _tell(name, foreseen, line))
         raise click.exceptions.Exit(0)
-    if not foreseen["changed"]:  # nothing to ask about, and nothing to send
+    if not foreseen["changed"]:  # nothing to confirm, and nothing to send
         return {key: value for key, value in foreseen.items() if key not in ("dry_run", "impact")}
     need_somebody(asking, name, foreseen["impact"]["devices"])
     _tell(name, foreseen, note)
@@ -103,8 +105,8 @@ def carry_out(
 
 
 def need_somebody(asking: Asking, what: str, devices: dict[str, Any] | None = None) -> None:
-    """`devices` is the impact on them, where it is known. Raises NobodyToAsk where there is no terminal and no option
-    that answers."""
+    """Raises NobodyToAsk if there is neither a terminal nor an option that answers. `devices` is the impact on devices,
+    if known."""
     if not (asking.yes or asking.dry_run or (sys.stdin.isatty() and sys.stderr.isatty())):
         seen = "which devices it affects" if devices and devices["touched"] else "what it would do"
         raise NobodyToAsk(
@@ -113,7 +115,7 @@ def need_somebody(asking: Asking, what: str, devices: dict[str, Any] | None = No
 
 
 def _doing(what: str) -> str:
-    """`withdrawing 1.0.3 of com.acme`, without what comes after it: the reason, say."""
+    """`withdrawing 1.0.3 of com.acme`, without what follows, such as the reason."""
     verb, _, rest = re.split("[:,] ", what)[0].partition(" ")
     return f"{_DOING[verb]} {rest}"
 
@@ -121,7 +123,7 @@ def _doing(what: str) -> str:
 def _ask(type_in: str) -> None:
     """Raises click's Exit for a no."""
     if type_in:
-        agreed = click.prompt(f"type {type_in} to do it", default="", show_default=False, err=True) == type_in
+        agreed = click.prompt(f"type {type_in} to confirm", default="", show_default=False, err=True) == type_in
     else:
         agreed = click.confirm("Continue?", err=True)
     if not agreed:
@@ -146,7 +148,7 @@ def _sentences(impact: dict[str, Any]) -> Iterator[str]:
     if more:
         yield f"and {counted(more, 'channel')} more"
     if not channels:
-        yield "what channels offer does not change"
+        yield "no channel changes its offer"
     for verb in ("withdrawn", "removed"):
         if bundles := impact[verb]:
             rest = f", and {len(bundles) - SHOWN_LIMIT} more" if len(bundles) > SHOWN_LIMIT else ""
@@ -157,7 +159,7 @@ def _sentences(impact: dict[str, Any]) -> Iterator[str]:
 def _channel(each: dict[str, Any]) -> str:
     name, before, after = f"channel {each['channel']}", each["before"], each["after"]
     if after is None:
-        return f"{name}: goes; it {_offers(before)}"
+        return f"{name}: is deleted; it {_offers(before)}"
     if before is None:
         return f"{name}: is new; {_offers(after)}, {_visibility(after)}"
     said = [f"{_offers(after)} instead of {_bundle(before)}" if before["bundle"] != after["bundle"] else _offers(after)]
@@ -173,10 +175,10 @@ def _channel(each: dict[str, Any]) -> str:
 def _devices(impact: dict[str, Any]) -> Iterator[str]:
     seen = impact["devices"]
     if seen is None:
-        yield "known devices could not be asked now"
+        yield "known devices could not be counted now"
         return
-    since = f", by reports since {moment(seen['since'])}" if seen["since"] else ""
-    more = ", and more that were not read" if seen["cut"] else ""
+    since = f" from reports since {moment(seen['since'])}" if seen["since"] else ""
+    more = ", and more that were not counted" if seen["cut"] else ""
     yield f"{counted(seen['devices'], 'known device')}{since}{more}{_changing(seen)}"
     for each in seen["moves"][:SHOWN_LIMIT]:
         yield f"  {counted(each['devices'], 'device')}{_move(each)}"
@@ -198,7 +200,7 @@ def _changing(seen: dict[str, Any]) -> str:
 
 
 def _move(each: dict[str, Any]) -> str:
-    if each.get("runs") == each["becomes"]:  # a node of an earlier release does not tell what they run
+    if each.get("runs") == each["becomes"]:  # a node of an earlier release does not report what they run
         stays = "keeps" if each["devices"] == 1 else "keep"
         return f" {stays} {each['becomes']} and will not get {each['was']}"
     return f": {each['becomes']} instead of {each['was']}"

@@ -1,8 +1,8 @@
-"""The control API from the outside: JSON requests, and uploads streamed from disk over kept-alive connections.
+"""The client of the control API: JSON requests, and uploads streamed from disk over kept-alive connections.
 
-Plain blocking HTTP/1.1 of the standard library, to one server, from any number of threads; proxies and redirects are
-not followed, so the token goes nowhere else. A change carries its own id, so it is sent again when the connection
-breaks and is still carried out once. Every failure is an EdgeError.
+Plain blocking HTTP/1.1 of the standard library, to one node, from any number of threads. It follows neither proxies nor
+redirects, so the token goes nowhere else. A change carries an id, so repeating it after a broken connection still makes
+it once. Every failure is an EdgeError.
 """
 
 import http.client
@@ -25,16 +25,17 @@ from edge.cli.terminal.output import Advance
 from edge.domain.errors import EdgeError, Invalid
 
 CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 300.0  # of silence: the server verifies every file of a published bundle, 1 GiB on a small machine
-ATTEMPTS = 3  # for one request: a restart of the server is over within the pauses between them
+ANSWER_SECONDS = 300.0  # of silence: the node verifies every file of a published bundle, 1 GiB on a small machine
+ATTEMPTS = 3  # per request: the pauses between them outlast a restart of the node
 PAUSE_SECONDS = 0.25  # before the second attempt; doubled each time
 BLOCK_BYTES = 256 * 1024  # read from disk and sent at once
-ANSWER_LIMIT_BYTES = 256 * 1024**2  # an app's 100,000 overrides are 10 MB; more is not our server
+ANSWER_LIMIT_BYTES = 256 * 1024**2  # an app's 100,000 overrides are 10 MB; anything larger is not from a node
+PORTS = "the control API listens on control.port, by default 8081"
 CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class RequestRefused(EdgeError):
-    """The server's own error: its code and message. `answered` is the HTTP status."""
+    """The node's own error, with its code and message. `answered` is the HTTP status."""
 
     def __init__(self, answered: int, code: str, message: str) -> None:
         super().__init__(code, message)
@@ -42,7 +43,7 @@ class RequestRefused(EdgeError):
 
 
 class Unreachable(EdgeError):
-    """No answer: the message names the address and the reason."""
+    """No answer (`unreachable`) or no more requests (`stopped`). The message names the address and the reason."""
 
 
 class _Error(msgspec.Struct):
@@ -56,6 +57,12 @@ class _Upload(NamedTuple):
     advance: Advance
 
 
+class _Answer(NamedTuple):
+    status: int
+    content: bytes
+    is_device_port: bool
+
+
 class _Request(NamedTuple):
     method: str
     path: str
@@ -64,7 +71,10 @@ class _Request(NamedTuple):
 
 
 class ControlClient:
-    """Requests to the control port at `url`, authorised by `token`. Close it when done, from any thread."""
+    """Requests to the control API at `url`, authorised by `token`. Close it when done, from any thread.
+
+    Methods return the decoded JSON answer; they raise RequestRefused and Unreachable.
+    """
 
     def __init__(self, url: str, token: str) -> None:
         """Raises Invalid `invalid_url`, `invalid_token`."""
@@ -72,7 +82,7 @@ class ControlClient:
         self._connect = _connector(self._url)
         self._prefix = urlsplit(self._url).path
         if not (token.isascii() and token.isprintable()):
-            raise Invalid("invalid_token", "a token has printable ASCII characters only")
+            raise Invalid("invalid_token", "invalid token: only printable ASCII characters are allowed")
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": f"edge/{__version__}"}
         self._idle: list[http.client.HTTPConnection] = []
         self._busy: set[http.client.HTTPConnection] = set()
@@ -86,7 +96,7 @@ class ControlClient:
         return self._json("GET", path)
 
     def post(self, path: str, body: Any = None, change_id: str = "") -> Any:
-        """`change_id` is the change's own id where somebody has given it one."""
+        """`change_id` is the change's id; by default it gets a random one."""
         return self._json("POST", path, body, change_id)
 
     def put(self, path: str, body: Any) -> Any:
@@ -99,7 +109,7 @@ class ControlClient:
         return self._json("DELETE", path)
 
     def upload(self, path: str, file: Path, advance: Advance, content_type: str = "application/octet-stream") -> Any:
-        """PUT the file's bytes, streamed; `advance` is told each block's size, and takes it back to send it again."""
+        """PUT the file, streamed. `advance` gets each block's size in bytes, and a negative number before a retry."""
 
         def advance_or_stop(count: int) -> None:
             if self._closed:
@@ -112,7 +122,7 @@ class ControlClient:
             return self._exchange(_Request("PUT", path, headers, _Upload(stream, size_bytes, advance_or_stop)))
 
     def close(self) -> None:
-        """No more requests. Those under way in other threads end at once, and are not tried again."""
+        """Refuse further requests. Those in progress in other threads end at once, without a retry."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -128,7 +138,7 @@ class ControlClient:
         return self._exchange(_Request(method, path, headers, encoded))
 
     def _exchange(self, request: _Request) -> Any:
-        """Send the request, again where the connection broke, and decode the answer."""
+        """Send the request, again if the connection breaks, and decode the answer."""
         headers = {**self._headers, **request.headers}
         if request.method in CHANGES:
             headers.setdefault("Idempotency-Key", uuid.uuid4().hex)
@@ -136,8 +146,8 @@ class ControlClient:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._connection(fresh=attempt > 1) as connection:
-                    status, content = _attempt(connection, request)
-                return _decode(status, content)
+                    answer = _attempt(connection, request)
+                return _decode(answer, self._url)
             except (OSError, http.client.HTTPException) as error:
                 lasting = isinstance(error, ssl.SSLCertVerificationError)
                 if lasting or self._closed or attempt == ATTEMPTS:
@@ -147,9 +157,9 @@ class ControlClient:
 
     @contextmanager
     def _connection(self, fresh: bool) -> Iterator[http.client.HTTPConnection]:
-        """An idle connection or a new one. It is kept for the next request unless something went wrong.
+        """An idle connection or a new one, kept for the next request unless something goes wrong.
 
-        An idle one may have been closed by the server meanwhile, so a second attempt takes a `fresh` one.
+        The node may have closed an idle one meanwhile, so a second attempt takes a `fresh` one.
         """
         with self._lock:
             connection = self._idle.pop() if self._idle and not fresh else None
@@ -176,7 +186,7 @@ def app_path(app: str, *parts: str) -> str:
     return "/".join(["/v1/apps", quote(app, safe=""), *(quote(part, safe="") for part in parts)])
 
 
-def _attempt(connection: http.client.HTTPConnection, request: _Request) -> tuple[int, bytes]:
+def _attempt(connection: http.client.HTTPConnection, request: _Request) -> _Answer:
     """Send once and read the answer whole. Raises OSError or HTTPException when the connection breaks."""
     if not isinstance(request.body, _Upload):
         connection.request(request.method, request.path, request.body, request.headers)
@@ -189,12 +199,12 @@ def _attempt(connection: http.client.HTTPConnection, request: _Request) -> tuple
         raise
 
 
-def _send(connection: http.client.HTTPConnection, request: _Request, sending: "_Counted") -> tuple[int, bytes]:
+def _send(connection: http.client.HTTPConnection, request: _Request, sending: "_Counted") -> _Answer:
     try:
-        # http.client takes whatever has a `read`; its stub wants a whole file.
+        # http.client accepts any object with a `read`; its stub requires a whole file.
         connection.request(request.method, request.path, sending, request.headers)  # type: ignore[arg-type]
     except (BrokenPipeError, ConnectionResetError):
-        # Refused half-way: the reason is there to be read, unless the connection simply broke.
+        # Refused half-way: the reason can be read, unless the connection simply broke.
         answered = _read(connection)
         connection.close()
         return answered
@@ -202,34 +212,40 @@ def _send(connection: http.client.HTTPConnection, request: _Request, sending: "_
 
 
 def _wake(connection: http.client.HTTPConnection) -> None:
-    """End what another thread waits for on this connection; closing it under that thread would not wake it."""
+    """Wake the thread that waits on this connection; closing it would not."""
     if connection.sock is not None:
         with suppress(OSError):  # it may have ended by itself
             connection.sock.shutdown(socket.SHUT_RDWR)
 
 
-def _read(connection: http.client.HTTPConnection) -> tuple[int, bytes]:
+def _read(connection: http.client.HTTPConnection) -> _Answer:
     with connection.getresponse() as response:
         content = response.read(ANSWER_LIMIT_BYTES + 1)
         if len(content) > ANSWER_LIMIT_BYTES:
-            raise http.client.HTTPException(f"an answer of more than {ANSWER_LIMIT_BYTES} bytes")
-        return response.status, content
+            raise http.client.HTTPException(f"the answer exceeds {ANSWER_LIMIT_BYTES} bytes")
+        # Only the device port lets pages of any origin read its answers.
+        is_device_port = response.getheader("Access-Control-Allow-Origin") == "*"
+        return _Answer(response.status, content, is_device_port)
 
 
-def _decode(status: int, content: bytes) -> Any:
+def _decode(answer: _Answer, url: str) -> Any:
+    """The document of a success. Raises RequestRefused."""
+    status, content, is_device_port = answer
+    if status == http.client.NOT_FOUND and is_device_port:
+        raise RequestRefused(status, "device_port", f"{url} is a node's device port, not its control API: {PORTS}")
     try:
         if 200 <= status < 300:
             return msgspec.json.decode(content)
         error = msgspec.json.decode(content, type=_Error)
     except (msgspec.DecodeError, UnicodeDecodeError) as failure:
         raise RequestRefused(
-            status, "unexpected_answer", f"HTTP status {status} and no JSON: is this a control port?"
+            status, "unexpected_answer", f"HTTP status {status} without JSON: is this a control API?"
         ) from failure
     raise RequestRefused(status, error.error, error.message)
 
 
 class _Counted:
-    """An upload's bytes from their beginning: never more than were promised, and told as they are read."""
+    """An upload's bytes from the start: counted as they are read, and never more than announced."""
 
     def __init__(self, upload: _Upload) -> None:
         upload.file.seek(0)
@@ -239,7 +255,7 @@ class _Counted:
     def read(self, count: int) -> bytes:
         block = self._upload.file.read(min(count, self._upload.bytes - self.sent_bytes))
         if not block and self.sent_bytes < self._upload.bytes:
-            raise Invalid("file_changed", f"{self._upload.file.name} became shorter while it was sent")
+            raise Invalid("file_changed", f"{self._upload.file.name} became shorter during the upload")
         self.sent_bytes += len(block)
         self._upload.advance(len(block))
         return block
@@ -271,7 +287,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused (is `edge serve` running there?)"
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLCertVerificationError):
-        return "there is no TLS on that port (is it an http:// address?)"
+        return "that port does not speak TLS (is it an http:// address?)"
     if isinstance(error, TimeoutError):
-        return "it took too long"
+        return "timed out"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -1,6 +1,6 @@
-"""The tokens that `edge login` has stored for this user: one per control port, in one file that only the user can read.
+"""The tokens that `edge login` stored for this user: one per control API, in a file that only the user can read.
 
-The file is written whole under another name and then renamed, so a reader sees the old one or the new one.
+The file is written under another name and then renamed, so a reader sees the old one or the new one.
 """
 
 import os
@@ -16,13 +16,13 @@ from edge.cli.terminal.client import parse_address
 from edge.domain.errors import Invalid
 
 LOGINS_FORMAT = 1
-LOGINS_LIMIT_BYTES = 1024 * 1024  # of the file; a login has some 150
+LOGINS_LIMIT_BYTES = 1024 * 1024  # of the file; a login takes about 150
 _FILE = "logins.json"
 _PORTS = {"http": 80, "https": 443}
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` is the token's, `expires` in seconds since the epoch; None: it has no end."""
+    """`name` is the token's name, `expires` in seconds since the epoch; None: never."""
 
     token: str
     name: str
@@ -35,32 +35,32 @@ class _Logins(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Logins:
-    """`environ` says where the user's configuration is."""
+    """The stored logins; `environ` gives the user's configuration folder."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        # The XDG base directory specification: a relative path there counts for nothing.
+        # XDG base directory specification: a relative path is ignored.
         home = environ.get("XDG_CONFIG_HOME", "")
         folder = Path(home) if home.startswith("/") else Path(environ.get("HOME") or Path.home()) / ".config"
         self.file = folder / "edge" / _FILE
 
     def read(self) -> dict[str, Login]:
-        """By server. Raises Invalid `invalid_logins`, `exposed_logins`, and OSError."""
+        """Logins by address. Raises Invalid `invalid_logins`, `exposed_logins`, and OSError."""
         try:
             with self.file.open("rb") as stream:
                 if os.fstat(stream.fileno()).st_mode & 0o077:
-                    raise Invalid("exposed_logins", f"others can read {self.file}: chmod 600 it, and revoke its tokens")
+                    raise Invalid(
+                        "exposed_logins", f"other users can read {self.file}: revoke its tokens, and chmod 600 it"
+                    )
                 content = stream.read(LOGINS_LIMIT_BYTES)
         except FileNotFoundError:
             return {}
         try:
             found = msgspec.json.decode(content, type=_Logins)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Invalid(
-                "invalid_logins", f"{self.file} cannot be read: {error}; delete it and log in again"
-            ) from error
+            raise Invalid("invalid_logins", f"{self.file} is invalid: {error}; delete it and log in again") from error
         if found.format != LOGINS_FORMAT:
             raise Invalid(
-                "invalid_logins", f"{self.file} has format {found.format}, written by another version of edge"
+                "invalid_logins", f"{self.file} has format {found.format}, which another version of edge wrote"
             )
         return found.servers
 
@@ -73,7 +73,7 @@ class Logins:
         self._write({**self.read(), server_of(url): login})
 
     def remove(self, url: str) -> Login | None:
-        """What was stored; None: nothing was."""
+        """The login that was stored, or None."""
         servers = self.read()
         gone = servers.pop(server_of(url), None)
         if gone is not None:
@@ -95,7 +95,7 @@ class Logins:
 
 
 def server_of(url: str) -> str:
-    """One spelling of the address of a control port. Raises Invalid `invalid_url`."""
+    """The canonical spelling of a control API's address. Raises Invalid `invalid_url`."""
     host, port = parse_address(url)
     parts = urlsplit(url)
     shown = f"[{host}]" if ":" in host else host

@@ -1,6 +1,6 @@
-"""The options that every verb has, and what they stand for: a client of the control port and a place for the result.
+"""The options that verbs share, and what they become: a client of the control API and a place for the result.
 
-What nobody says of the control port and the token, `access` finds.
+`access` finds the address and the token that no option gives.
 """
 
 import functools
@@ -16,26 +16,30 @@ from edge.cli.terminal.output import Output
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _config = click.option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="EDGE_CONFIG",
-    help="The node's configuration file (EDGE_CONFIG).",
+    help="Node configuration file (EDGE_CONFIG).",
 )
 _url = click.option(
-    "--url", envvar="EDGE_URL", help="Control port (EDGE_URL); else the configured one of this machine."
+    "--url",
+    metavar="URL",
+    envvar="EDGE_URL",
+    help="Address of the control API (EDGE_URL); default: this machine's node.",
 )
 _token = click.option(
     "--token",
+    metavar="TOKEN",
     envvar="EDGE_TOKEN",
-    help="Access token (EDGE_TOKEN); not needed after `edge login`, or on the node's machine.",
+    help="Access token (EDGE_TOKEN); not needed after `edge login` or on the node's machine.",
 )
 
 
 def with_output(command: F) -> F:
-    """Adds --json; the command gets an Output first."""
+    """Adds --json; the command gets an Output as its first argument."""
 
     @_json
     @functools.wraps(command)
@@ -46,12 +50,12 @@ def with_output(command: F) -> F:
 
 
 def with_config(command: F) -> F:
-    """Adds --config, the file or None, as `config_file`."""
+    """Adds --config; the command gets the file or None as `config_file`."""
     return _config(command)
 
 
 def with_api(command: F) -> F:
-    """Adds --url --token --config --json; the command gets an open Client and an Output first."""
+    """Adds --url --token --config --json; the command gets a ControlClient and an Output as its first arguments."""
 
     @_url
     @_token

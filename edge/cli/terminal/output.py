@@ -1,7 +1,7 @@
-"""What a verb says: JSON for machines, or tables, fields and a progress bar for people.
+"""What a verb prints: JSON for programs, or tables, fields and a progress bar for people.
 
-Results go to stdout, everything else to stderr. Tables are drawn and bars move on a terminal only; in a pipe a table is
-plain aligned text. Words from outside are stripped of control characters: a comment must not drive a terminal.
+Results go to stdout, everything else to stderr. Only a terminal gets drawn tables and moving bars; in a pipe a table is
+plain aligned text. Text from outside loses its control characters: a comment must not control the terminal.
 """
 
 import shutil
@@ -22,12 +22,14 @@ from edge.cli.terminal.progress_lines import StageProgress, lines
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-Advance = Callable[[int], None]
-ReachStage = Callable[[str, int, int], None]
+Advance = Callable[[int], None]  # bytes just done
+ReachStage = Callable[[str, int, int], None]  # stage, bytes done, bytes in all
 
 _UNITS = ("B", "kB", "MB", "GB")
 _STEP = 1_000
 COLUMN_GAP = 2  # characters between drawn columns
+LAST_LEAST = 20  # characters; a narrower last column reads worse than one row below the other
+NOTHING = "-"  # a cell without a value
 
 
 class Output:
@@ -37,7 +39,7 @@ class Output:
         self.as_json = as_json
 
     def result(self, value: Any, tell: Callable[[], None]) -> None:
-        """The verb's one result: `value` as one JSON document, or whatever `tell` prints for a person."""
+        """Print the verb's one result: `value` as one JSON document, or what `tell` prints for people."""
         if self.as_json:
             click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
         else:
@@ -49,7 +51,7 @@ def line(text: str) -> None:
 
 
 def labelled(label: str, text: str) -> None:
-    """`label  text`; on a terminal long text goes on below itself, and no word is broken: it may be copied."""
+    """Print `label  text`. On a terminal, long text wraps under itself between words, which stay whole to be copied."""
     first, shown = f"{label}  ", plain(text)
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
@@ -61,12 +63,12 @@ def labelled(label: str, text: str) -> None:
 
 
 def note(text: str) -> None:
-    """For the person at the terminal, beside the result."""
+    """Print a line to stderr, beside the result."""
     click.echo(plain(text), err=True)
 
 
 def fields(pairs: Sequence[tuple[str, Any]]) -> None:
-    """`name   value` lines; a value of None is left out."""
+    """Print `name   value` lines; a value of None is left out."""
     width = max(len(name) for name, _ in pairs)
     for name, value in pairs:
         if value is not None:
@@ -74,7 +76,7 @@ def fields(pairs: Sequence[tuple[str, Any]]) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
-    """Rows under their columns, or the sentence `empty`. Numbers stand to the right."""
+    """Print rows under their columns, or the sentence `empty`. Numbers are right-aligned."""
     if not rows:
         return line(empty)
     numeric = [
@@ -92,8 +94,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> 
 
 @contextmanager
 def progress(what: str, total_bytes: int | None) -> Iterator[Advance]:
-    """A bar on stderr if that is a terminal, else a line now and then; what it gives is told the bytes just done, from
-    any thread. A bar without a total shows that it moves.
+    """A bar on stderr if that is a terminal, else a line now and then. Call what it yields, from any thread, with the
+    bytes just done. Without a total, the bar only shows activity.
     """
     if not sys.stderr.isatty():
         with lines(note, size) as reached:
@@ -106,7 +108,7 @@ def progress(what: str, total_bytes: int | None) -> Iterator[Advance]:
 
 @contextmanager
 def stages() -> Iterator[ReachStage]:
-    """A bar for each stage of a longer work, likewise; it is told a stage's name, bytes done, and bytes in all."""
+    """As `progress`, with a bar for each stage; call what it yields with the stage, bytes done and bytes in all."""
     if not sys.stderr.isatty():
         with lines(note, size) as reached:
             yield reached.reach
@@ -136,18 +138,20 @@ def _adding(reached: StageProgress, what: str, total_bytes: int) -> Advance:
 
 
 def cell(value: Any) -> str:
+    """A value as a table shows it: `-` for nothing, yes or no, lists with commas."""
     match value:
         case None | "":
-            return "-"
+            return NOTHING
         case bool():
             return "yes" if value else "no"
         case list() | tuple():
-            return ", ".join(cell(each) for each in value) or "-"
+            return ", ".join(cell(each) for each in value) or NOTHING
         case _:
             return plain(str(value))
 
 
 def plain(text: str) -> str:
+    """The text with a space for each control character."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
@@ -163,7 +167,7 @@ def size(count_bytes: float) -> str:
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:
-    """`1 file`, `2 files`; a `plural` that is not made with an s is given."""
+    """`1 file`, `2 files`; `plural` is for nouns that do not just take an s."""
     return f"{n} {noun if n == 1 else plural or f'{noun}s'}"
 
 
@@ -173,7 +177,7 @@ def moment(seconds: float) -> str:
 
 
 def _bars() -> "Progress":
-    from rich.console import Console  # 70 ms that a pipe does not pay
+    from rich.console import Console  # takes 70 ms, which a pipe does not need
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -181,9 +185,12 @@ def _bars() -> "Progress":
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    """Columns side by side where every word fits whole, because names and versions are there to be copied; otherwise
-    one row below the other."""
-    widths = _widths([columns, *rows], shutil.get_terminal_size().columns)
+    """Columns side by side if every word fits whole, since names and versions are there to be copied; otherwise one row
+    below the other."""
+    most = shutil.get_terminal_size().columns
+    if _full_width([columns, *rows]) > most:
+        columns, rows, numeric = _without_empty(columns, rows, numeric)
+    widths = _widths([columns, *rows], most)
     if widths is None:
         return _stack(columns, rows)
     for text in _wrapped(columns, widths, numeric):
@@ -195,15 +202,32 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequen
     return None
 
 
+def _full_width(rows: Sequence[Sequence[str]]) -> int:
+    """Characters of the widest line if nothing wraps."""
+    columns = list(zip(*rows, strict=True))
+    return sum(max(map(len, column)) for column in columns) + COLUMN_GAP * (len(columns) - 1)
+
+
+def _without_empty(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]
+) -> tuple[Sequence[str], Sequence[Sequence[str]], Sequence[bool]]:
+    """Without the columns that have no value in any row."""
+    kept = [at for at, column in enumerate(zip(*rows, strict=True)) if set(column) != {NOTHING}]
+    return [columns[at] for at in kept], [[row[at] for at in kept] for row in rows], [numeric[at] for at in kept]
+
+
 def _widths(rows: Sequence[Sequence[str]], most: int) -> list[int] | None:
-    """Of each column, in characters, at least its longest word and together at most `most`; None: that is too few."""
+    """Of each column, in characters: at least its longest word, together at most `most`. Only in the last column may
+    longer words, such as addresses and digests, run over the edge. None: the terminal is too narrow."""
     columns = list(zip(*rows, strict=True))
     widths = [max(len(word) for text in column for word in ["", *text.split()]) for column in columns]
     left = most - sum(widths) - COLUMN_GAP * (len(widths) - 1)
     if left < 0:
-        return None
-    for at, column in enumerate(columns):  # the first columns name things: they get what they want first
-        more = min(left, max(map(len, column)) - widths[at])
+        widths[-1] += left
+        return widths if widths[-1] >= LAST_LEAST else None
+    wanted = [max(map(len, column)) - width for column, width in zip(columns, widths, strict=True)]
+    for at in sorted(range(len(columns)), key=wanted.__getitem__):  # so that the fewest columns wrap
+        more = min(left, wanted[at])
         widths[at], left = widths[at] + more, left - more
     return widths
 
@@ -221,6 +245,7 @@ def _lines(text: str, width: int) -> list[str]:
 
 
 def _stack(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for row in rows:
+    for at, row in enumerate(rows):
+        if at:
+            line("")
         fields(list(zip(columns, row, strict=True)))
-        line("")

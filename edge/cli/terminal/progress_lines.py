@@ -1,15 +1,15 @@
-"""Progress where no terminal is, as in a CI log: a plain line every ten seconds, and none for what is quickly done."""
+"""Progress without a terminal, as in a CI log: a plain line every ten seconds, so none for quick work."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-LINE_SECONDS = 10.0  # CI services end a job that says nothing for minutes
+LINE_SECONDS = 10.0  # CI services end a job that prints nothing for minutes
 
 
 class StageProgress:
-    """How far the stage that was told last has come; told and read from any thread."""
+    """The progress of the latest stage; set and read from any thread."""
 
     def __init__(self, begun: float) -> None:
         self._begun = begun
@@ -20,7 +20,7 @@ class StageProgress:
 
     def line(self, now: float, size: Callable[[float], str]) -> str:
         """`brotli: 45 % of 12.0 MB, after 20 s`; without a total only the stage and the time. Empty before the first
-        stage.
+        stage. `now` is monotonic, in seconds.
         """
         if not self._stage:
             return ""
@@ -32,7 +32,7 @@ class StageProgress:
 def lines(
     say: Callable[[str], None], size: Callable[[float], str], every: float = LINE_SECONDS
 ) -> Iterator[StageProgress]:
-    """Says a line each `every` seconds while the block runs."""
+    """Call `say` with a line every `every` seconds while the block runs."""
     reached, over = StageProgress(time.monotonic()), threading.Event()
 
     def watch() -> None:

@@ -71,21 +71,21 @@ def test_an_app_in_good_order_has_no_fault_and_exits_0(app):
 SETTING_FAULTS = [
     ({"updateUrl": None}, "error", "updateUrl", "hosted service"),
     ({"channelUrl": None}, "warning", "channelUrl", "hosted service"),
-    ({"statsUrl": ""}, "warning", "statsUrl", "nobody hears"),
-    ({"updateUrl": "updates.example.com"}, "error", "updateUrl", "no http(s) address"),
+    ({"statsUrl": ""}, "warning", "statsUrl", "learns of no failure"),
+    ({"updateUrl": "updates.example.com"}, "error", "updateUrl", "not an http(s) address"),
     ({"updateUrl": f"{NODE}/update"}, "error", "updateUrl", "does not end in /updates"),
-    ({"updateUrl": "http://updates.example.com/updates"}, "error", "updateUrl", "without TLS"),
-    ({"updateUrl": "http://192.168.1.20:8080/updates"}, "warning", "updateUrl", "without TLS"),
+    ({"updateUrl": "http://updates.example.com/updates"}, "error", "updateUrl", "has no TLS"),
+    ({"updateUrl": "http://192.168.1.20:8080/updates"}, "warning", "updateUrl", "has no TLS"),
     ({"statsUrl": "https://other.example.com/stats"}, "warning", "addresses", "several hosts"),
     ({"autoUpdate": False}, "warning", "autoUpdate", "off"),
-    ({"autoUpdate": "sometimes"}, "warning", "autoUpdate", "no mode"),
+    ({"autoUpdate": "sometimes"}, "warning", "autoUpdate", "not a mode"),
     ({"directUpdate": True}, "warning", "directUpdate", "deprecated"),
     ({"appReadyTimeout": 10}, "error", "appReadyTimeout", "rolled back"),
     ({"appReadyTimeout": 2000}, "warning", "appReadyTimeout", "short"),
     ({"periodCheckDelay": 60}, "warning", "periodCheckDelay", "600"),
-    ({"version": "dev"}, "warning", "version", "no number"),
-    ({"privateKey": "x"}, "error", "privateKey", "everybody"),
-    ({"publicKey": "MIIB"}, "error", "publicKey", "no PKCS#1"),
+    ({"version": "dev"}, "warning", "version", "is not a version"),
+    ({"privateKey": "x"}, "error", "privateKey", "everyone"),
+    ({"publicKey": "MIIB"}, "error", "publicKey", "not a PKCS#1"),
     ({"defaultChannel": "beta"}, "warning", "defaultChannel", "no branch"),
     ({"appId": "com.example.other"}, "error", "edge.json", "devices ask for com.example.other"),
 ]
@@ -106,7 +106,7 @@ def test_a_fault_of_the_settings_is_found(app, changed, level, about, says):
     [
         ("10.0.0", "error", "by mistake"),
         ("4.3.0", "error", "older than any"),
-        ("99.0.0", "warning", "newer than what"),
+        ("99.0.0", "warning", "newer than this"),
         ("7.8.0", "warning", "7.x with @capacitor/core 8.x"),
     ],
 )
@@ -141,7 +141,7 @@ def test_every_lock_file_tells_the_version(app, file, content):
 
 def test_a_range_is_no_release(app):
     app.lock = {}
-    assert app.findings() == [("warning", "plugin", "'^8.51.0' is not one release")]
+    assert app.findings() == [("warning", "plugin", "'^8.51.0' is a range, not a release")]
 
 
 def test_notify_app_ready_is_looked_for_in_what_is_built_and_in_the_sources(app):
@@ -212,7 +212,7 @@ def test_what_cannot_be_read_is_named(app, tmp_path):
         "export default { appId: 'com.example.app', plugins: { CapacitorUpdater: { updateUrl: process.env.URL } } }"
     )
     done = CliRunner().invoke(cli, ["app", "doctor", str(tmp_path)], prog_name="edge")
-    assert "plugins.CapacitorUpdater.updateUrl is no literal and was not read" in done.stdout
+    assert "plugins.CapacitorUpdater.updateUrl is not a literal and was not read" in done.stdout
     assert "error    updateUrl" not in done.stdout
 
 

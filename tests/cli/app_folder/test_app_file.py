@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -60,7 +61,7 @@ def test_init_writes_what_the_folder_says(folder):
         "web": "dist",
         "channels": {"main": "production"},
     }
-    assert "appName is no literal and was not read" in done.stderr
+    assert "appName is not a literal and was not read" in done.stderr
     assert "branch main is published to channel production" in done.stdout
 
 
@@ -76,11 +77,11 @@ def test_init_overwrites_only_by_force(folder):
 def test_init_says_what_it_could_not_find(folder):
     (folder / "capacitor.config.ts").write_text("export default { appId: id(), x: 1 }")
     done = edge("init")
-    assert done.exit_code == 1 and "appId is no literal in capacitor.config.ts; name it with --app" in done.stderr
+    assert done.exit_code == 1 and "appId is not a literal in capacitor.config.ts; use --app" in done.stderr
     done = edge("init", "--app", APP)
-    assert done.exit_code == 0 and "webDir is not set in capacitor.config.ts: took 'dist'" in done.stderr
+    assert done.exit_code == 0 and "webDir is not set in capacitor.config.ts: assumed 'dist'" in done.stderr
     (folder / "capacitor.config.ts").unlink()
-    assert "no capacitor.config.json, .ts or .js here" in edge("init", "--force").stderr
+    assert "no capacitor.config.json, .ts or .js in this folder" in edge("init", "--force").stderr
 
 
 # edge publish
@@ -147,8 +148,10 @@ def test_a_stored_login_is_for_its_own_server(node, listening, tmp_path):
 
 
 def test_the_token_of_the_own_node_goes_to_its_own_port_alone(node, listening):
-    assert "is for" in node.failure("app", "list", env={"EDGE_URL": listening.url})
-    assert "is for" in node.failure("app", "list", env={"EDGE_URL": node.control.replace("127.0.0.1", "127.0.0.2")})
+    assert "this machine's node is at" in node.failure("app", "list", env={"EDGE_URL": listening.url})
+    assert "this machine's node is at" in node.failure(
+        "app", "list", env={"EDGE_URL": node.control.replace("127.0.0.1", "127.0.0.2")}
+    )
     assert listening.seen == []
     assert node.run("app", "list", env={"EDGE_URL": node.control.replace("127.0.0.1", "localhost")}).exit_code == 0
 
@@ -179,8 +182,18 @@ def test_the_branch_gives_the_channel(node, ready):
     assert "no channel for branch 'other'" in node.run("publish", "--version", "7.0.0").stderr
     assert node.json("publish", "--no-channel", "--version", "7.0.1")["channels"] == []
     (ready / ".git/HEAD").write_text("0123456789abcdef\n")
-    assert "no branch" in node.run("publish", "--version", "7.0.2").stderr
+    assert "a tag or a detached HEAD" in node.run("publish", "--version", "7.0.2").stderr
     assert node.json("publish", "--channel", "preview", "--version", "7.0.3")["channels"] == ["preview"]
+
+
+def test_a_folder_outside_git_is_named_as_such(node, ready):
+    shutil.rmtree(ready / ".git", ignore_errors=True)
+    assert "no channel for this folder, which is not in a git repository" in node.run("publish").stderr
+
+
+def test_the_device_port_is_not_the_control_api(node):
+    reason = node.failure("app", "list", "--token", "edge_x", env={"EDGE_URL": node.devices})
+    assert reason.startswith(f"{node.devices} is a node's device port, not its control API")
 
 
 def test_what_the_file_excludes_is_left_out_and_options_come_after(node, ready):
@@ -201,12 +214,12 @@ def test_a_key_of_the_file_encrypts(node, ready):
     write_app_file(ready, key=".capgo_key_v2")
     done = node.run("publish", "--json")
     assert json.loads(done.stdout)["encrypted"] is True
-    assert "warning: the bundle is encrypted and the app has no publicKey" in done.stderr
+    assert "warning: the app has no publicKey" in done.stderr
 
 
 def test_a_plain_bundle_for_an_app_with_a_key_is_warned_about(node, ready):
     (ready / "capacitor.config.ts").write_text("export default {plugins: {CapacitorUpdater: {publicKey: 'x'}}}")
-    assert "warning: the app has a publicKey and the bundle is not encrypted" in node.run("publish").stderr
+    assert "warning: the app has a publicKey" in node.run("publish").stderr
     (ready / "capacitor.config.ts").write_text("export default makeConfig()")
     assert node.run("publish").exit_code == 0
 
@@ -317,7 +330,7 @@ def test_a_channel_that_does_not_block_below_native_warns_nobody(node, ready):
 
 def test_the_warning_comes_before_the_work_and_in_the_result(node, ready):
     done = node.run("publish", "--version", "9.0.8-abc", "--json")
-    assert "warning: 9.0.8-abc comes before 9.0.8" in done.stderr
+    assert "warning: 9.0.8-abc is lower than 9.0.8" in done.stderr
     assert len(json.loads(done.stdout)["warnings"]) == 1
 
 

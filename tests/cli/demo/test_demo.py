@@ -97,7 +97,7 @@ def test_people_get_a_request_that_works_as_it_is_printed(tmp_path):
         assert json.load(answer)["version"] == RELEASES[-1].version
     assert APP in said
     code, rest = stop(process)
-    assert (code, "the next run goes on" in rest) == (0, True)
+    assert (code, "the next run continues" in rest) == (0, True)
 
 
 def test_a_second_node_on_the_same_data_is_one_line(tmp_path):

@@ -53,7 +53,7 @@ def test_a_segment_leads_its_devices_to_its_channel(node, app):
     node.text("channel", "create", app, "beta", "--bundle", "1.1.0")
     where = 'custom_id.startsWith("beta-") && version_os >= "14"'
     said = node.text("segment", "set", app, "testers", "--where", where, "--channel", "beta", "--priority", "10")
-    assert said == f"set segment testers: {where}, leads to channel beta, priority 10\n"
+    assert said == f"set segment testers: {where}, sends to channel beta, priority 10\n"
     assert offered(node, app, custom_id="beta-anna") == "1.1.0"
     assert offered(node, app, custom_id="anna") == "1.0.1"
     assert offered(node, app, custom_id="beta-anna", version_os="13") == "1.0.1"
@@ -108,7 +108,7 @@ def test_an_expression_is_tried_before_it_is_saved(node, app):
     assert tried(node, app, "new", "--where", where, "--country", "DE")["matches"]
     assert tried(node, app, "new", "--where", where, version_os="15.1")["matches"]
     said = node.text("segment", "test", app, "new", "--where", where, "--body", "-", input=json.dumps(question(app)))
-    assert said == f"is not in segment new: {where}\nunknown of this device: country\n"
+    assert said == f"not in segment new: {where}\nunknown for this device: country\n"
     unknown = node.failure("segment", "test", app, "new", "--body", "-", input=json.dumps(question(app)))
     assert unknown == f"unknown segment 'new' for app {app!r}"
     assert "not JSON" in node.failure("segment", "test", app, "new", "--body", "-", input="{")
@@ -124,11 +124,11 @@ def test_a_device_is_tried_by_its_id_as_explain_asks(node, app):
 def test_an_id_set_from_a_file_or_stdin_decides_who_is_in(node, app, tmp_path):
     list_ = tmp_path / "vip.txt"
     list_.write_text(f"# who asked for it\nanna\n{DEVICE.upper()}\nanna\n")
-    assert node.text("idset", "put", app, "vip", list_) == "put id set vip: 2 ids\n"
+    assert node.text("idset", "put", app, "vip", list_) == "uploaded id set vip: 2 ids\n"
     node.text("segment", "set", app, "vip", "--where", 'in_set("vip")')
     assert tried(node, app, "vip")["matches"]
     assert tried(node, app, "vip", device_id=DEVICE.replace("0000", "ffff"), custom_id="anna")["matches"]
-    assert node.text("idset", "put", app, "vip", "-", input="bert\nanna\n") == "put id set vip: 2 ids\n"
+    assert node.text("idset", "put", app, "vip", "-", input="bert\nanna\n") == "uploaded id set vip: 2 ids\n"
     assert not tried(node, app, "vip")["matches"]
     assert node.text("idset", "put", app, "vip", "-", input="anna\nbert") == "no change: id set vip: 2 ids\n"
     assert [(each["name"], each["ids"]) for each in node.json("idset", "list", app)] == [("vip", 2)]
@@ -145,7 +145,7 @@ def test_an_id_set_is_read_from_a_pipe_once(node, app, tmp_path):
     writer = threading.Thread(target=pipe.write_text, args=("anna\nbert\n",))
     writer.start()
     try:
-        assert node.text("idset", "put", app, "vip", pipe) == "put id set vip: 2 ids\n"
+        assert node.text("idset", "put", app, "vip", pipe) == "uploaded id set vip: 2 ids\n"
     finally:
         writer.join()
 
@@ -185,7 +185,7 @@ def test_an_experiment_splits_the_channels_devices_and_one_arm_is_kept(node, app
     stopped = node.text("experiment", "stop", app, "production", "--keep", "new")
     assert stopped == "stopped the experiment; channel production offers 1.1.0\n"
     assert {offered(node, app, device_id=each) for each in ids} == {"1.1.0"}
-    assert node.text("experiment", "show", app) == "no experiment runs\n"
+    assert node.text("experiment", "show", app) == "no experiment is running\n"
     assert node.failure("experiment", "show", app, "production") == "no experiment runs on channel 'production'"
 
 
@@ -206,7 +206,7 @@ def test_an_experiment_that_cannot_be_is_one_line(node, app, arms, reason):
 def test_outside_of_its_windows_a_channel_offers_nothing_new(node, app):
     halves = ["daily 00:00-12:00 UTC", "daily 12:00-24:00 UTC"]
     said = node.text("window", "set", app, "production", *halves, "--rollback-passes")
-    assert said == f"channel production opens {', '.join(halves)}\n"
+    assert said == f"channel production is open {', '.join(halves)}\n"
     shown = node.json("window", "show", app, "production")
     assert (shown["open"], shown["closes_at"], shown["rollback_passes"]) == (True, None, True)
     assert offered(node, app) == "1.0.1"

@@ -43,8 +43,8 @@ def test_what_ends_and_what_runs_again_is_said():
 def test_what_touches_no_device_says_so():
     seen = {"devices": 3, "since": 0.0, "cut": False, "touched": 0, "moves": [], "running": []}
     lines = list(_sentences(an_impact(removed=["1.0.0"], devices=seen)))
-    assert (lines[0], lines[-1].rpartition("; ")[2]) == ("what channels offer does not change", "none of them affected")
+    assert (lines[0], lines[-1].rpartition("; ")[2]) == ("no channel changes its offer", "none of them affected")
 
 
 def test_devices_that_could_not_be_asked_are_not_called_none():
-    assert list(_sentences(an_impact()))[-1] == "known devices could not be asked now"
+    assert list(_sentences(an_impact()))[-1] == "known devices could not be counted now"

@@ -42,7 +42,7 @@ def test_the_report_tells_what_changed_and_the_largest_first():
     assert lines[1] == "since 1.0.0: 2 new (copy.js, new.js), 1 changed (app.js), 1 removed (gone.js)"
     assert lines[2] == "to download on top of 1.0.0:" and lines[3] == "  90.9 kB in 2 files"
     assert all(len(line) <= 80 for line in lines[3:])
-    assert report.line() == "download on top of 1.0.0: 90.9 kB to 502.0 kB by plugin release; --sizes lists them"
+    assert report.line() == "download on top of 1.0.0: 90.9 kB to 502.0 kB by plugin release; --sizes has details"
 
 
 def test_the_same_files_are_told_as_that():

@@ -69,8 +69,8 @@ def test_a_rollout_from_start_to_promotion(node, app):
     assert "rollout             1.1.0 running" in node.text("channel", "show", app, "stable")
     done, nobody, waits = node.text("rollout", "pause", app, "stable").splitlines()
     assert done.startswith("paused: 1.1.0 on channel stable at 1% (step 1 of 3) (")
-    assert nobody == "nobody is offered 1.1.0 now; devices that run it keep it; resume goes on at 1%"
-    assert waits == "no known device has it downloaded and not yet started"
+    assert nobody == "no device is offered 1.1.0 now; devices that run it keep it; resume continues at 1%"
+    assert waits == "no known device has downloaded it without starting it"
     shown = node.text("rollout", "show", app, "stable")
     assert "phase      paused, since 20" in shown and f"edge rollout resume {app} stable" in shown
     assert "rollout 1.1.0 paused" in node.text("channel", "list", app)
@@ -94,7 +94,7 @@ def test_nothing_is_published_past_a_rollout_unless_by_force(node, app, tmp_path
     assert node.json("bundle", "list", app)[0]["version"] == "1.1.0"
     assert node.json("channel", "show", app, "stable")["bundle"] == "1.0.1"
     first, ended, *_ = node.text(*publish, "--force", "--yes").splitlines()
-    assert "offered in stable instead of 1.0.1 (since 20" in first and ", by admin)" in first
+    assert "offered on stable instead of 1.0.1 (since 20" in first and ", by admin)" in first
     assert ended == "this ended the rollout of 1.1.0: rolled back"
     latest = node.json("history", app, "--limit", "1")[0]
     assert bundle_changes(latest) == ["stable: 1.0.1 -> 1.2.0 (rollout 1.1.0 ended)"]
@@ -160,7 +160,7 @@ def test_a_preview_reads_well(node, app):
     assert lines[0].split() == ["SHARE", "BEGINS", "OF", "100,000", "OFFERED", "HAS", "IT", "HELD", "BACK", "WHY"]
     assert [line.split()[0] for line in lines[1:4]] == ["1%", "50%", "100%"]
     assert "at once" in lines[1] and "after 6h" in lines[2] and "after 12h" in lines[3]
-    assert lines[5].startswith("5 known devices, by reports since 20") and lines[5].endswith("; all on stable")
+    assert lines[5].startswith("5 known devices from reports since 20") and lines[5].endswith("; all on stable")
     assert lines[-1].startswith("nothing was changed; `start --id ")
     assert "by hand" in node.text("rollout", "preview", app, "stable", *PLAN)
 
@@ -190,7 +190,7 @@ def test_a_rollback_and_its_undo(node, app):
 def test_a_job_that_runs_again_does_not_offer_what_was_rolled_back(node, app, tmp_path):
     folder = str(tmp_path / "1.1.0")
     publish = ("bundle", "publish", app, folder, "--version", "1.1.0", "--channel", "stable")
-    assert node.text(*publish).startswith(f"offered 1.1.0 of {app} in stable instead of 1.0.1 (since 20")
+    assert node.text(*publish).startswith(f"offered 1.1.0 of {app} on stable instead of 1.0.1 (since 20")
     node.text("rollback", app, "stable")
     refused = node.failure(*publish)
     assert refused.startswith("channel 'stable' went back from 1.1.0 at 20") and "(by 'admin')" in refused
@@ -215,17 +215,17 @@ def test_a_rollback_that_only_ends_a_rollout_says_so_and_whom_it_moves(node, app
     node.text("rollout", "start", app, "stable", "--bundle", "1.1.0", "--steps", "100")
     report(node, app, DEVICES[7], version_name="1.1.0")
     first, moved = node.text("rollback", app, "stable").splitlines()
-    assert first.startswith("ended the rollout of 1.1.0; stable offers 1.0.1 to everybody (revision ")
+    assert first.startswith("ended the rollout of 1.1.0; stable offers 1.0.1 to all devices (revision ")
     assert moved == "1 of 1 known device will move at the next check"
     node.text("rollout", "start", app, "stable", "--bundle", "1.1.0", "--steps", "100", "--again")
     _, offers, moved = node.text("rollout", "rollback", app, "stable").splitlines()
-    assert offers == "everybody on stable is offered 1.0.1 now" and moved.startswith("1 of 1 known device")
+    assert offers == "all devices on stable are offered 1.0.1 now" and moved.startswith("1 of 1 known device")
 
 
 def test_a_step_that_lasts_until_it_is_advanced_says_so(node, app):
     node.text("rollout", "start", app, "stable", *PLAN)
     shown = node.text("rollout", "show", app, "stable")
-    assert f"next step  when somebody begins it (edge rollout advance {app} stable)" in shown
+    assert f"next step  when advanced by hand (edge rollout advance {app} stable)" in shown
 
 
 def test_an_undo_only_of_the_revision_that_was_meant(node, app):
@@ -240,7 +240,7 @@ def test_a_bundle_is_withdrawn_with_its_reason(node, app):
     text = node.text("bundle", "withdraw", app, "1.1.0", "--reason", "white screen on iOS", "--yes")
     assert text == f"withdrew 1.1.0 of {app}: white screen on iOS (revision 6)\n"
     again = node.text("bundle", "withdraw", app, "1.1.0", "--reason", "another", "--yes")
-    assert again.startswith(f"no change: 1.1.0 of {app} is withdrawn") and "white screen" in again
+    assert again.startswith(f"no change: 1.1.0 of {app} is already withdrawn") and "white screen" in again
     assert "white screen on iOS" in node.text("bundle", "list", app)
     assert "was withdrawn: white screen on iOS" in node.failure("channel", "create", app, "beta", "--bundle", "1.1.0")
     found = node.json("explain", app, "--device", DEVICES[0], "--version-name", "1.1.0")
@@ -280,7 +280,7 @@ def test_explain_ends_with_why_the_device_did_not_update(node, app):
     node.text("rollout", "start", app, "stable", "--bundle", "1.1.0", "--steps", "0.001,100")
     report(node, app, DEVICES[5])
     lines = node.text("explain", app, "--device", DEVICES[5]).splitlines()
-    assert lines[1].strip().startswith("what was not given is from the device's report of 20")
+    assert lines[1].strip().startswith("fields not given are from the device's report of 20")
     steps = [line for line in lines if line[:1].isdigit()]
     assert any(line.split()[1:3] == ["channel_public", "decides"] for line in steps)
     assert any("rules" in line and "not_on_this_channel" in line and "key_id_mismatch" in line for line in steps)
@@ -331,7 +331,7 @@ def test_the_codes_of_decisions_are_counted(node, app):
 
 
 def test_a_device_without_a_report_is_asked_about_as_a_fresh_one_and_this_is_said(node, app):
-    sentence = "no report of this device is known; asked as a fresh Android device"
+    sentence = "the node has no report from this device; asked as a fresh Android device"
     assert sentence in node.text("explain", app, "--device", DEVICES[6]).splitlines()
     assert sentence.replace("Android", "iOS") in node.text("explain", app, "--device", DEVICES[6], "--platform", "ios")
     tested = node.text("segment", "test", app, "vip", "--where", "is_prod", "--device", DEVICES[6])

@@ -146,8 +146,8 @@ def test_stops_are_never_asked_about(node, app):
 
 def test_an_app_is_deleted_when_its_id_is_typed_and_its_devices_hear_nothing_new(node, app, tmp_path):
     code, seen = at_terminal(node, "app", "delete", app, typed="y\n")
-    assert (code, f"type {app} to do it" in seen, "nothing was changed" in seen) == (1, True, True)
-    assert "channel stable: goes; it offers 1.1.0" in seen and "removed: 1.0.0, 1.1.0" in seen
+    assert (code, f"type {app} to confirm" in seen, "nothing was changed" in seen) == (1, True, True)
+    assert "channel stable: is deleted; it offers 1.1.0" in seen and "removed: 1.0.0, 1.1.0" in seen
     code, seen = at_terminal(node, "app", "delete", app, typed=f"{app}\n")
     assert (code, f"deleted app {app}" in seen) == (0, True)
     assert "unknown app" in node.failure("app", "show", app)
@@ -172,9 +172,11 @@ def test_pruning_says_what_goes_and_how_much_that_is(node, app, tmp_path):
     folder = write_folder(tmp_path / "old", web_build(2))
     node.text("bundle", "publish", app, folder, "--version", "0.9.0")
     text = node.text("bundle", "prune", app, "--keep", "0", "--dry-run")
-    assert text.startswith(f"prune 1 bundle of {app}, ") and "kB to be freed when garbage is collected" in text
+    assert text.startswith(f"prune 1 bundle of {app}, ") and "kB to be freed by garbage collection" in text
     assert "removed: 0.9.0" in text
-    assert node.text("bundle", "prune", app, "--keep", "3", "--yes").startswith("no change: nothing to prune")
+    assert node.text("bundle", "prune", app, "--keep", "3", "--yes").startswith(
+        f"no change: {app} has nothing to prune"
+    )
     done = node.json("bundle", "prune", app, "--keep", "0", "--yes")
     assert ([each["version"] for each in done["removed"]], done["kept"]) == (["0.9.0"], 2)
 

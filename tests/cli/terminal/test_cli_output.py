@@ -121,3 +121,20 @@ def test_a_table_never_breaks_a_name(columns, stacked):
     assert ("─" in shown) is not stacked
     if columns >= 60:
         assert all(len(click.unstyle(each)) <= columns for each in shown.splitlines())
+
+
+def lines_of_a_table(columns, row, width=80):
+    program = f"from edge.cli.terminal.output import table\ntable({columns!r}, [{row!r}], '')"
+    return [click.unstyle(each) for each in run_on_a_terminal(program, width).splitlines()]
+
+
+def test_a_long_word_in_the_last_column_runs_over_the_edge():
+    address = f"http://127.0.0.1:8080/bundles/com.acme.app/file/{'0' * 64}"
+    header, _, row = lines_of_a_table(("status", "bytes", "request"), ["200", "4720", address])
+    assert header.split() == ["status", "bytes", "request"] and row.split() == ["200", "4720", address]
+
+
+def test_a_narrow_table_leaves_out_columns_without_a_value():
+    row = ["1.0.0", "2026-01-31 12:00:00Z", "", "production, enterprise", ""]
+    header, _, shown = lines_of_a_table(("version", "published", "encryption", "channels", "withdrawn"), row, 60)
+    assert header.split() == ["version", "published", "channels"] and shown.split()[-1] == "enterprise"

@@ -103,17 +103,6 @@ def send_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: int
     return sent
 
 
-async def flush(
-    transport: asyncio.Transport, *, stall_seconds: float = STALL_SECONDS, minimum_bps: int = MINIMUM_BPS
-) -> None:
-    """Wait until the transport's buffer is empty. Raises what `send_file` raises."""
-    wire = _Wire(transport, stall_seconds, minimum_bps)
-    try:
-        await wire.flush()
-    finally:
-        wire.close()
-
-
 def reset_connection(transport: asyncio.Transport) -> None:
     """Reset the connection: the kernel drops what the peer has not read, which could be megabytes for a silent peer."""
     if not transport.is_closing():

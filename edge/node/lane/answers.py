@@ -46,34 +46,30 @@ class Answers:
 
     def tick(self, now: float) -> None:
         """`now` in seconds since the epoch."""
-        self.date = b"Date: %s\r\n" % formatdate(now, usegmt=True).encode()
-        self._date_end = self.date + b"\r\n"
-        self._ok, self._ok_closing = (_json_start(200, closes, self.date) for closes in (False, True))
+        self._date = b"Date: %s\r\n" % formatdate(now, usegmt=True).encode()
+        self._date_end = self._date + b"\r\n"
+        self._ok, self._ok_closing = (_json_start(200, closes, self._date) for closes in (False, True))
 
-    def whole(self, reply: Reply, closes: bool, takes_gzip: bool) -> bytes:
+    def encode_reply(self, reply: Reply, closes: bool, takes_gzip: bool) -> bytes:
         """A reply of the device service, headers and body; `closes` adds `Connection: close`."""
         body, gzipped = reply.body.plain, reply.body.gzipped
         if gzipped is None and reply.status == 200:
             return b"%s%d\r\n\r\n%s" % (self._ok_closing if closes else self._ok, len(body), body)
-        packed = gzipped is not None and takes_gzip
-        if packed and gzipped is not None:
-            body = gzipped
-        start = _json_start(reply.status, closes, self.date, gzipped is not None, packed)
+        packed = False
+        if gzipped is not None and takes_gzip:
+            body, packed = gzipped, True
+        start = _json_start(reply.status, closes, self._date, gzipped is not None, packed)
         return b"%s%d\r\n\r\n%s" % (start, len(body), body)
 
-    def outgoing(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
+    def plan_file(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
         """The head, and which part of `file` follows it."""
         planned = _planned(Blob(fetch.kind, fetch.digest, file.bytes, file.modified), fetch.request, closes)
         return planned._replace(head=planned.head + self._date_end)
 
-    def lost(self, fetch: Fetch, closes: bool) -> Outgoing:
+    def plan_lost(self, fetch: Fetch, closes: bool) -> Outgoing:
         """The 503 for a blob that the disk has lost."""
         body = refusal_body(503)
-        headers = (
-            ("Content-Type", "application/json"),
-            *LOST_HEADERS,
-            ("Content-Length", str(len(body))),
-        )
+        headers = (("Content-Type", "application/json"), *LOST_HEADERS, ("Content-Length", str(len(body))))
         start = _file_start(503, headers, closes)
         return Outgoing(503, start + self._date_end + (b"" if fetch.request.method == "HEAD" else body))
 

@@ -135,9 +135,9 @@ class Lane(asyncio.Protocol):
             if len(data) < whole:
                 break
             if head.route == UPDATES and self._knows_peer:
-                self._check(head, data[end:whole])
+                self._answer_check(head, data[end:whole])
             elif head.route == PROBES and self._knows_peer:
-                self._greet(head)
+                self._answer_probe(head)
             elif not self._begin(head, data[end:whole], alone=whole == len(data)):
                 self._hand_over(data)
                 return
@@ -149,13 +149,13 @@ class Lane(asyncio.Protocol):
         data, self._data = self._data, b""
         self._read(data)
 
-    def _check(self, head: RequestHead, body: bytes) -> None:
+    def _answer_check(self, head: RequestHead, body: bytes) -> None:
         context, traffic = self._context, self._context.traffic
         begun = 0.0 if traffic.access is None else perf_counter()
         country = country_of(head.country) if self._proxied else ""
         reply = context.service.take_check(body, context.service.public_url or self._base(head), country)
         context.checks += 1
-        answer = context.answers.whole(reply, head.closes, head.takes_gzip)
+        answer = context.answers.encode_reply(reply, head.closes, head.takes_gzip)
         self._transport.write(answer)
         if traffic.access is None and reply.status == 200:
             traffic.checks += 1
@@ -169,10 +169,10 @@ class Lane(asyncio.Protocol):
         own = self._transport.get_extra_info("sockname")
         return self._context.service.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
 
-    def _greet(self, head: RequestHead) -> None:
+    def _answer_probe(self, head: RequestHead) -> None:
         """Answer a load balancer's probe: to answer is to be alive."""
         begun = perf_counter()
-        answer = self._context.answers.whole(GREETING, head.closes, False)
+        answer = self._context.answers.encode_reply(GREETING, head.closes, False)
         self._transport.write(answer)
         self._context.record_answer(self._address, head, GREETING.status, len(answer), begun, "")
         if head.closes:
@@ -186,7 +186,7 @@ class Lane(asyncio.Protocol):
             return self._context.may_download(head.fetch) and self._deliver(head, head.fetch, at_once=alone)
         if head.route != STATS or self._proxied:
             return False  # reports are limited by peer, and a proxied peer is in a header
-        self._start(self._report(head, body), closes=head.closes)
+        self._start(self._answer_report(head, body), closes=head.closes)
         return True
 
     def _start(
@@ -220,11 +220,11 @@ class Lane(asyncio.Protocol):
         elif not self._state:
             self._read_on()
 
-    async def _report(self, head: RequestHead, body: bytes) -> None:
+    async def _answer_report(self, head: RequestHead, body: bytes) -> None:
         context, begun = self._context, perf_counter()
         reply = await context.service.take_report(body, context.peer_of(self._address))
         context.reports += 1
-        answer = context.answers.whole(reply, self._closes(), head.takes_gzip)
+        answer = context.answers.encode_reply(reply, self._closes(), head.takes_gzip)
         self._transport.write(answer)
         context.record_answer(self._address, head, reply.status, len(answer), begun, reply.app)
 
@@ -239,7 +239,7 @@ class Lane(asyncio.Protocol):
         file = context.files.get(fetch.digest) if at_once else None
         if file is None:
             return self._deliver_later(head, fetch, begun)
-        answer = context.answers.outgoing(fetch, file, head.closes)
+        answer = context.answers.plan_file(fetch, file, head.closes)
         sent = send_at_once(self._transport, answer.head, file.fd, answer.offset, answer.length)
         if sent < answer.total_bytes:
             rest = self._send_rest(head, fetch, file, answer, sent, begun)
@@ -266,7 +266,7 @@ class Lane(asyncio.Protocol):
         async with context.files.lend(fetch.digest, path) as file:
             if file is not None:
                 context.service.lost.discard(fetch.digest)
-                answer = context.answers.outgoing(fetch, file, self._closes())
+                answer = context.answers.plan_file(fetch, file, self._closes())
                 await self._send_rest(head, fetch, file, answer, 0, begun)
                 return
         answer = context.record_lost(fetch, self._closes())

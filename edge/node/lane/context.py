@@ -96,7 +96,7 @@ class LaneContext:
         """The 503 for a blob that disappeared after its path was looked up."""
         self.service.lost.add(fetch.app, fetch.digest)
         self.record_failure(fetch)
-        return self.answers.lost(fetch, closes)
+        return self.answers.plan_lost(fetch, closes)
 
     def peer_of(self, address: str) -> Peer:
         return find_peer(address, (), None, self.service.proxies)

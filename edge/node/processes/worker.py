@@ -59,7 +59,6 @@ from edge.store.releases import Head
 from edge.telemetry.disk_budget import DiskBudget
 from edge.telemetry.spool import Spool
 
-OPEN_FILES_LIMIT = 512  # cached descriptors; well below the usual limit of 1,024 a process beside the connections
 MEND_SECONDS = 60.0  # how late a worker notices that a lost manifest is back
 
 SWITCH_SECONDS = 0.0005
@@ -80,7 +79,7 @@ class Worker:
         self._spool = Spool(
             spool_dir, setup.node, setup.worker, budget=DiskBudget(spool_dir, telemetry.spool_limit_bytes)
         )
-        self._files = OpenFiles(OPEN_FILES_LIMIT)
+        self._files = OpenFiles()
         self._readiness = Readiness()
         devices = setup.devices
         self._patience = Patience(devices.stall_seconds, devices.minimum_bps)

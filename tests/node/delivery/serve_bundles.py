@@ -1,4 +1,4 @@
-"""A bundle server on uvloop as a process of its own, for `test_zero_copy`: `serve_bundles.py ours|lane|stock FILE`.
+"""A bundle server on uvloop, as a separate process for `test_zero_copy`: `serve_bundles.py ours|lane|stock FILE`.
 
 Prints its port, serves every bundle address with the one file, ends with its standard input. `lane` puts the lane in
 front; `stock` serves it with aiohttp's FileResponse, which is known to copy on this loop.

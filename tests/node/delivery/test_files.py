@@ -1,4 +1,4 @@
-"""Descriptors kept open: found again, closed in order of use, never under a reader, never lost."""
+"""Descriptors kept open: reused, closed least recently used first, never while held, never leaked."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ def is_open(fd, path):
 
 
 def opened(paths):
-    """Names of the test's files that have a descriptor, once each time."""
+    """Names of the test's files that are open, once per descriptor."""
     links = (os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if fd_exists(fd))
     known = {str(path): path.name for path in paths}
     return sorted(known[link] for link in links if link in known)

@@ -1,4 +1,4 @@
-"""Bytes of a file down a real connection: whole, in order, fair, given up when it must be, and nothing left open."""
+"""Bytes of a file over a real connection: complete, in order, fair, given up in time, with nothing left open."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,6 @@ from edge.node.delivery.send import (
     Pace,
     Stalled,
     Truncated,
-    flush,
     reset_connection,
     send_at_once,
     send_file,
@@ -82,7 +81,7 @@ async def discard(client, step):
 
 
 async def blocked(transport):
-    """Until the kernel took nothing more for many turns."""
+    """Wait until the kernel has accepted nothing for many turns of the loop."""
     out, unchanged, before = transport.get_extra_info("socket").fileno(), 0, 0
     while unchanged < 20:
         await asyncio.sleep(0)
@@ -91,7 +90,7 @@ async def blocked(transport):
 
 
 def mark(content):
-    """What is compared: pytest explains two different megabytes for minutes."""
+    """Compare marks, not bytes: pytest takes minutes to explain how two megabytes differ."""
     return len(content), hashlib.sha256(content).hexdigest()
 
 
@@ -190,10 +189,10 @@ async def test_the_transport_goes_on_after_the_file(fd):
         assert await receive(client, 4) == b"next"
 
 
-async def test_flush_ends_when_nothing_is_left(fd):
+async def test_sending_nothing_ends_when_the_transport_holds_nothing(fd):
     async with a_connection() as (transport, client):
         transport.write(CONTENT)
-        flushing = asyncio.create_task(flush(transport))
+        flushing = asyncio.create_task(send_file(transport, fd, 0, 0))
         assert mark(await receive(client, len(CONTENT))) == mark(CONTENT)
         await flushing
         assert transport.get_write_buffer_size() == 0

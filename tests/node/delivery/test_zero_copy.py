@@ -1,4 +1,4 @@
-"""That bundle bytes are never copied through the process is counted in system calls, not believed."""
+"""Bundle bytes are never copied through the process: proven by counting system calls."""
 
 import http.client
 import os
@@ -55,7 +55,7 @@ def traced(how, path, trace):
 
 
 def results(lines, pattern):
-    """What the system calls returned, also those that strace prints in two pieces."""
+    """The return values of the system calls, including those that strace splits over two lines."""
     return [int(found[1]) for line in lines if re.search(pattern, line) and (found := re.search(r"= (\d+)$", line))]
 
 

@@ -1,4 +1,4 @@
-"""A body is read within its limit and its time, and the node answers either way."""
+"""A body is read within a size and a time limit, and the node answers either way."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The bundle door of a real server, byte by byte over a plain socket."""
+"""The bundle routes of a real server, byte by byte over a plain socket."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ NOT_FOUND = b'{"error": "not_found", "message": "Not found"}'
 
 
 class Shelf:
-    """A snapshot's answer: what is on it may be read."""
+    """Stands for a snapshot: devices may read what was put here."""
 
     def __init__(self, folder):
         self._folder = folder

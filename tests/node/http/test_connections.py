@@ -63,7 +63,7 @@ def test_the_limit_of_all_follows_from_the_descriptors(descriptors, expected):
 
 @asynccontextmanager
 async def a_server(connections, **limits):
-    """Its port; `GET /` says "served", `POST /` the number of bytes it got."""
+    """Its port; `GET /` answers "served", `POST /` with the number of bytes received."""
 
     async def answer(request):
         return web.Response(text=f"served {len(await request.read())}")

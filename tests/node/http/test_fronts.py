@@ -1,4 +1,4 @@
-"""The shipped nginx and Caddy configurations before a real node: what a device relies on passes through intact."""
+"""The shipped nginx and Caddy configurations in front of a real node pass on intact what devices rely on."""
 
 import gzip
 import hashlib

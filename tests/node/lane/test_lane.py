@@ -1,7 +1,7 @@
-"""The lane and aiohttp are two doors to one service: whatever bytes arrive, both say the same, or refuse.
+"""The lane and aiohttp are two doors to one service: to any bytes, both give the same answer, or both refuse.
 
-One table of byte streams runs against a port with the lane in front and a port without it. Answers are compared whole,
-but for `Date` and `Server`, which only one of them has or which tell the second.
+One table of byte streams runs against a port with the lane in front and a port without it. Answers are compared in
+full, except for `Date` and `Server`.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from edge.store.objects.port import blob_key
 from edge.telemetry.spool import Spool
 
 ANSWER_SECONDS = 10
-TOLD = (b"date", b"server")
+UNCOMPARED = (b"date", b"server")
 DOWNLOADS_LIMIT = 50
 LAST = b"GET /updates HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"  # aiohttp answers it
 
@@ -53,7 +53,7 @@ class Doors(NamedTuple):
 
 
 class ListeningService(DeviceService):
-    """Keeps what it was asked."""
+    """Keeps the checks that it answers."""
 
     def answer_check(self, check, base):
         self.asked = [*getattr(self, "asked", []), check]
@@ -99,7 +99,7 @@ async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE
 
 
 async def talk(port: int, *pieces: bytes) -> bytes:
-    """Everything the server says to these pieces, each sent when the one before was taken in, until it hangs up."""
+    """Everything the server answers until it closes; each piece is sent after the one before was received."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -115,16 +115,16 @@ async def talk(port: int, *pieces: bytes) -> bytes:
 
 
 def answers(said: bytes) -> list[tuple]:
-    """Status line, headers without what is told, and body of each answer."""
+    """Status line, headers except UNCOMPARED, and body of each answer."""
     found = []
     while said:
         head, _, rest = said.partition(b"\r\n\r\n")
         status, *lines = head.split(b"\r\n")
         headers = sorted((n.lower(), v.strip()) for n, _, v in (line.partition(b":") for line in lines))
         length = int(dict(headers).get(b"content-length", 0))
-        empty = b" 304 " in status or rest.startswith(b"HTTP/1.1 ")  # HEAD tells the length of what it leaves out
+        empty = b" 304 " in status or rest.startswith(b"HTTP/1.1 ")  # HEAD states the length of a body that it omits
         body, said = (b"", rest) if empty else (rest[:length], rest[length:])
-        found.append((status, tuple(h for h in headers if h[0] not in TOLD), body))
+        found.append((status, tuple(h for h in headers if h[0] not in UNCOMPARED), body))
     return found
 
 
@@ -444,7 +444,7 @@ def faults_in(told: list) -> list[Faulted]:
 
 
 async def begun(port: int, path: str) -> asyncio.StreamWriter:
-    """A download of which the peer takes a little and then nothing more."""
+    """A download of which the peer reads a little, then nothing."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
     writer.write(get(path))
     await reader.readexactly(1)

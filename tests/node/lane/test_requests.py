@@ -1,4 +1,4 @@
-"""Heads that are remembered: only ordinary ones, never more than there is room for, and never with another meaning."""
+"""Cached heads: only ordinary ones, within the limit, and never with another meaning."""
 
 import pytest
 

@@ -1,0 +1,188 @@
+"""The states of a lane: which bit holds requests back, what clears it, and which bytes wait for that."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from edge.node.delivery.send import DEFAULT_PATIENCE
+from edge.node.lane.connection import ANSWERING, CHOKED, CLOSING, READING, WAITING_LIMIT_BYTES, Lane
+from edge.node.lane.context import LaneContext
+from edge.node.service.admission import Connections
+from edge.node.service.answer_cache import EncodedBody
+from edge.node.service.device_service import Reply
+from edge.node.service.overload import Overload
+from edge.node.service.peers import Proxies
+
+
+class Transport:
+    """Keeps what the lane did with it, in order."""
+
+    def __init__(self):
+        self.done = []
+        self.answers = []
+
+    def get_extra_info(self, name):
+        return ("192.0.2.1", 8080)
+
+    def write(self, answer):
+        self.answers.append(answer)
+
+    def is_closing(self):
+        return "close" in self.done or "abort" in self.done
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.done.append(name)
+
+
+class Service:
+    """Answers checks at once, and reports when `stored` is set."""
+
+    def __init__(self):
+        self.proxies = Proxies()
+        self.overload = Overload(100)
+        self.public_url = "https://updates.example.com"
+        self.moments = SimpleNamespace(tick=lambda now: None)
+        self.faults = SimpleNamespace(note_everything=lambda: None)
+        self.stored = asyncio.Event()
+
+    def take_check(self, body, base, country):
+        return Reply(200, EncodedBody(b"checked", None), "com.example.app")
+
+    async def take_report(self, body, peer):
+        await self.stored.wait()
+        return Reply(200, EncodedBody(b"stored", None), "com.example.app")
+
+
+class AioHttp:
+    """The protocol that a lane hands over to."""
+
+    def connection_made(self, transport):
+        self.received = b""
+
+    def data_received(self, data):
+        self.received += data
+
+
+class World:
+    def __init__(self, connections_limit=0):
+        self.service, self.aiohttp, self.transport = Service(), AioHttp(), Transport()
+        connections = Connections(connections_limit, Proxies())
+        self.context = LaneContext(self.service, None, connections, DEFAULT_PATIENCE, lambda address: self.aiohttp)
+        self.lane = self.connect(self.transport)
+
+    def connect(self, transport):
+        lane = Lane(self.context)
+        lane.connection_made(transport)
+        return lane
+
+    async def store(self):
+        """Let the report in progress be answered."""
+        self.service.stored.set()
+        await turns()
+
+    @property
+    def bodies(self):
+        return [answer.partition(b"\r\n\r\n")[2] for answer in self.transport.answers]
+
+
+async def turns():
+    """Let the loop run whatever is ready."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def post(path, *headers):
+    return b"\r\n".join([b"POST %s HTTP/1.1" % path, b"Host: x", b"Content-Length: 2", *headers]) + b"\r\n\r\n{}"
+
+
+CHECK, REPORT = post(b"/updates"), post(b"/stats")
+
+
+@pytest.fixture
+async def world():
+    return World()
+
+
+async def test_a_whole_request_is_answered_at_once_and_a_beginning_waits(world):
+    world.lane.data_received(CHECK + CHECK[:30])
+    assert (world.lane._state, world.bodies, world.lane.waits) == (READING, [b"checked"], True)
+    world.lane.data_received(CHECK[30:])
+    assert (world.lane._state, world.bodies, world.lane.waits) == (READING, [b"checked"] * 2, False)
+
+
+async def test_requests_behind_one_that_waits_are_answered_after_it(world):
+    world.lane.data_received(REPORT)
+    world.lane.data_received(CHECK)
+    assert (world.lane._state, world.bodies, world.lane.waits) == (ANSWERING, [], False)
+    await world.store()
+    assert (world.lane._state, world.bodies) == (READING, [b"stored", b"checked"])
+    assert world.service.overload.in_progress == 0
+
+
+@pytest.mark.parametrize("finishes_first", [True, False])
+async def test_each_of_two_bits_holds_the_next_request_back(world, finishes_first):
+    world.lane.data_received(REPORT + CHECK)
+    world.lane.pause_writing()
+    assert world.lane._state == ANSWERING | CHOKED
+    if finishes_first:
+        await world.store()
+        assert (world.lane._state, world.bodies) == (CHOKED, [b"stored"])
+        world.lane.resume_writing()
+    else:
+        world.lane.resume_writing()
+        assert (world.lane._state, world.bodies) == (ANSWERING, [])
+        await world.store()
+    assert (world.lane._state, world.bodies) == (READING, [b"stored", b"checked"])
+
+
+async def test_a_peer_that_sends_more_than_may_wait_is_not_read_from(world):
+    world.lane.data_received(REPORT)
+    world.lane.data_received(CHECK * (WAITING_LIMIT_BYTES // len(CHECK)))
+    assert world.transport.done == []
+    world.lane.data_received(CHECK)
+    assert world.transport.done == ["pause_reading"]
+    await world.store()
+    assert world.transport.done == ["pause_reading", "resume_reading"]
+
+
+@pytest.mark.parametrize("request_", [post(b"/updates", b"Connection: close"), post(b"/stats", b"Connection: close")])
+async def test_nothing_follows_the_request_that_closes(world, request_):
+    world.lane.data_received(request_ + CHECK)
+    await world.store()
+    assert (world.lane._state, len(world.bodies), world.transport.done) == (CLOSING, 1, ["close"])
+
+
+async def test_a_lane_told_to_close_finishes_its_answer_and_announces_the_end(world):
+    world.lane.data_received(REPORT + CHECK)
+    world.lane.close_when_idle()
+    assert (world.lane._state, world.transport.done) == (ANSWERING | CLOSING, [])
+    await world.store()
+    assert (world.lane._state, world.bodies, world.transport.done) == (CLOSING, [b"stored"], ["close"])
+    assert b"\r\nConnection: close\r\n" in world.transport.answers[0]
+
+
+async def test_a_connection_that_is_not_admitted_is_never_answered():
+    world, transport = World(connections_limit=1), Transport()
+    lane = world.connect(transport)
+    lane.data_received(CHECK)
+    lane.connection_lost(None)
+    assert (lane._state, transport.done, transport.answers) == (CLOSING, ["abort"], [])
+    assert (list(world.context.open_lanes), world.context.connections.open) == ([world.lane], 1)
+
+
+async def test_a_lost_connection_cancels_its_answer(world):
+    world.lane.data_received(REPORT)
+    world.lane.connection_lost(None)
+    await turns()
+    assert (world.bodies, world.service.overload.in_progress, world.context.connections.open) == ([], 0, 0)
+    assert list(world.context.open_lanes) == []
+
+
+async def test_aiohttp_gets_every_byte_that_was_not_answered(world):
+    unusual = post(b"/nowhere")
+    world.lane.data_received(REPORT + unusual)
+    world.lane.data_received(CHECK)
+    await world.store()
+    assert (world.bodies, world.aiohttp.received) == ([b"stored"], unusual + CHECK)
+    assert (list(world.context.open_lanes), world.context.connections.open) == ([], 1)

@@ -39,6 +39,7 @@ BELOW_WITHIN = {
         "changes": {"", "schedule", "targeting"},
         "decision": {"", "schedule", "targeting"},
     },
+    "wire": {"plugins": set(), "": {"plugins"}},
     "store": {"disk": set(), "objects": {"disk"}, "": {"objects", "disk"}},
     "bundles": {
         "": set(),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.domain.model import Platform
-from edge.wire.capabilities import capability
+from edge.wire.plugins.capabilities import capability
 
 # Releases that say another version than the one they were published as (plugin-capabilities §1).
 _REPORTED = {

@@ -26,7 +26,7 @@ class SameNames(enum.Enum):
 
 
 class NameRules(NamedTuple):
-    """Which names one plugin release can take in a manifest. `wire.plugins` makes it from the capability table."""
+    """Which names one plugin release can take in a manifest, from the capability table (`wire.plugins.forms`)."""
 
     same: SameNames = SameNames.WORK
     limit_bytes: int = PART_LIMIT_IOS_BYTES  # of a last part

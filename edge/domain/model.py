@@ -277,7 +277,7 @@ class ManifestRules(NamedTuple):
 
 
 class Plugin(NamedTuple):
-    """What the asking plugin release can take, as far as the decision needs it. `wire.plugins` makes it."""
+    """What the asking plugin release can take, as far as the decision needs it. `wire.plugins.forms` makes it."""
 
     version: str
     supported: bool = True  # major 4 and below are not (device-protocol §1.4, rule 11)

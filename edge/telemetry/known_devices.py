@@ -13,7 +13,7 @@ from edge.domain.model import BUILTIN, AppId, DeviceId, Platform, UpdateCheck
 from edge.domain.versions import read_native
 from edge.telemetry.recent_events import READ_LIMIT_BYTES, RecentEvents
 from edge.wire.actions import OF_RUNNING
-from edge.wire.plugins import asker_of
+from edge.wire.plugins.forms import asker_of
 from edge.wire.stats import Event, bundle_of
 
 DEVICES_LIMIT = 100_000  # as many as there are buckets: more would tell nothing new about a share

@@ -14,7 +14,7 @@ from edge.domain.manifest import read_manifest
 from edge.domain.manifest_forms import sent_as
 from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, Sent, UpdateCheck
 from edge.wire.body import encode_json
-from edge.wire.plugins import Form, ZipEnd, form_of
+from edge.wire.plugins.forms import Form, ZipEnd, form_of
 
 NOOP_PATH = "/noop.zip"  # a valid address that no release fetches: `version` is the device's own
 

@@ -27,7 +27,6 @@ from edge.domain.errors import Invalid
 from edge.domain.model import AppId, Channel, ChannelName, Platform, parse_app_id, parse_device_id
 from edge.domain.versions import VERSION_LIMIT
 from edge.wire.body import BODY_LIMIT_BYTES, WireError, encode_json, read_json, valid_text
-from edge.wire.capabilities import capability, platform_of
 from edge.wire.fields import (
     INSTALL_SOURCE_LIMIT,
     KEY_ID_LIMIT,
@@ -40,6 +39,7 @@ from edge.wire.fields import (
     platform_rule,
     text_rule,
 )
+from edge.wire.plugins.capabilities import capability, platform_of
 
 VERBS = {
     "POST": ChannelSelfVerb.SET,

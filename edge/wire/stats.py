@@ -15,8 +15,8 @@ from edge.domain.model import CHANNEL_NAME_LIMIT, AppId, DeviceId, parse_app_id,
 from edge.domain.versions import VERSION_LIMIT
 from edge.wire.actions import ACTIONS, known_action
 from edge.wire.body import WireError, encode_json, read_json
-from edge.wire.capabilities import family_of
 from edge.wire.fields import CUSTOM_ID_LIMIT, INSTALL_SOURCE_LIMIT, KEY_ID_LIMIT
+from edge.wire.plugins.capabilities import family_of
 
 __all__ = ["ACTIONS", "Event", "Report", "bundle_of", "encode_stats_answer", "parse_stats"]
 

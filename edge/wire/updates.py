@@ -34,7 +34,7 @@ from edge.wire.fields import (
     plugin_version_rule,
     text_rule,
 )
-from edge.wire.plugins import asker_of
+from edge.wire.plugins.forms import asker_of
 
 __all__ = ["BODY_LIMIT_BYTES", "WireError", "fields_of", "parse_update_check"]
 

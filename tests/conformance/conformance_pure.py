@@ -26,7 +26,7 @@ from edge.wire.answers import encode_answer
 from edge.wire.body import WireError
 from edge.wire.channels import encode_channel_answer, encode_too_many, parse_channel_request
 from edge.wire.manifest_size import encode_manifest_size, parse_manifest_size
-from edge.wire.plugins import ZipEnd, form_of
+from edge.wire.plugins.forms import ZipEnd, form_of
 from edge.wire.stats import Event, encode_stats_answer, parse_stats
 from edge.wire.updates import parse_update_check
 

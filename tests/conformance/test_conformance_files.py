@@ -24,13 +24,13 @@ from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import Platform, Policy, Sent, UpdateCheck
 from edge.domain.versions import parse_version
-from edge.wire.capabilities import stretches
-from edge.wire.plugins import MANIFEST_ROWS, Generation, form_of, plugin_of
+from edge.wire.plugins.capabilities import stretches
+from edge.wire.plugins.forms import MANIFEST_ROWS, Generation, form_of, plugin_of
 from edge.wire.updates import parse_update_check
 
 CASES_LEAST = 250
 WIRE = Path(__file__).parents[2] / "edge" / "wire"
-TABLE = json.loads((WIRE / "capabilities.json").read_text())
+TABLE = json.loads((WIRE / "plugins" / "capabilities.json").read_text())
 
 # The rules in their order. `up_to_date` is also what a channel without a bundle answers, then before the key rules.
 ORDER = (
@@ -317,7 +317,7 @@ def test_every_error_code_of_the_wire_is_answered():
         for each in case.exchanges
         if isinstance(each.expect.get("json"), dict) and "error" in each.expect["json"]
     }
-    said = {code for path in WIRE.glob("*.py") for code in error_codes(path.read_text())}
+    said = {code for path in WIRE.rglob("*.py") for code in error_codes(path.read_text())}
     wanted = (
         said
         | {refusal.code for refusal in ChannelSelfReason}

@@ -7,7 +7,7 @@ import pytest
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import Platform, Sent
-from edge.wire.plugins import Generation, ZipEnd, form_of, plugin_of
+from edge.wire.plugins.forms import Generation, ZipEnd, form_of, plugin_of
 from loadtests.mix import load_mix, parse_mix
 
 ROW = '[[device]]\nplatform = "{}"\nrelease = "{}"\nshare = {}\n'

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge.domain.model import Platform
-from edge.wire.capabilities import capability
+from edge.wire.plugins.capabilities import capability
 from tests.real_plugin.phone import Answered, Client, Launch, Phone
 from tests.real_plugin.world import World
 

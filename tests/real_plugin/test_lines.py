@@ -8,7 +8,7 @@ import pytest
 from edge.domain.versions import parse_version
 from tests.real_plugin.lines import ANDROID, CI_LINES, LINES
 
-TABLE = json.loads(pkgutil.get_data("edge.wire", "capabilities.json"))
+TABLE = json.loads(pkgutil.get_data("edge.wire.plugins", "capabilities.json"))
 FIRST_THAT_COMPILES = {5: "5.43.3", 6: "6.14.10", 7: "7.0.50", 8: "8.40.7"}  # of the registry's, see README.md
 # Between these two borders the registry has no release that compiles.
 WITHOUT_A_RELEASE = {

@@ -14,7 +14,7 @@ from edge.wire.actions import ACTIONS
 ROOT = Path(__file__).parents[2]
 WIRE = ROOT / "edge" / "wire"
 DOCUMENT = (WIRE / "PROTOCOL.md").read_text()
-TABLE = json.loads((WIRE / "capabilities.json").read_text())
+TABLE = json.loads((WIRE / "plugins" / "capabilities.json").read_text())
 (ELECTRON,) = TABLE["families"]
 FOLDERS = ("edge", "tests", "benchmarks", "loadtests", "config")
 

@@ -21,7 +21,7 @@ from edge.wire.answers import (
     encode_up_to_date,
     silent_answer,
 )
-from edge.wire.plugins import ZipEnd, form_of, plugin_of
+from edge.wire.plugins.forms import ZipEnd, form_of, plugin_of
 
 BASE = "https://updates.example.com"
 FILES = (

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from edge.domain.model import Platform
 from edge.wire.body import WireError
-from edge.wire.capabilities import capability
 from edge.wire.manifest_size import (
     ENTRY_LIMIT,
     MANIFEST_SIZE_BODY_LIMIT_BYTES,
@@ -18,6 +17,7 @@ from edge.wire.manifest_size import (
     encode_manifest_size,
     parse_manifest_size,
 )
+from edge.wire.plugins.capabilities import capability
 
 APP = "com.demo.app"
 BLOB = "b1" * 32

@@ -4,8 +4,8 @@ import enum
 from functools import partial
 
 from edge.domain.model import Platform, Sent
-from edge.wire.capabilities import ranges_by
-from edge.wire.plugins import MANIFEST_ROWS, plugin_of
+from edge.wire.plugins.capabilities import ranges_by
+from edge.wire.plugins.forms import MANIFEST_ROWS, plugin_of
 
 PLATFORMS = {Platform.ANDROID: "Android", Platform.IOS: "iOS"}
 

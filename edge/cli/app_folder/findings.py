@@ -10,8 +10,8 @@ from edge.cli.app_folder.downloads import DownloadForm, download_form
 from edge.cli.app_folder.folder import CORE_PACKAGE, PLUGIN_PACKAGE, AppFolder, same_key
 from edge.domain.model import Platform
 from edge.domain.versions import Version, coerce_native, parse_version
-from edge.wire.capabilities import is_unknown_release
-from edge.wire.plugins import OLDEST_SUPPORTED_MAJOR
+from edge.wire.plugins.capabilities import is_unknown_release
+from edge.wire.plugins.forms import OLDEST_SUPPORTED_MAJOR
 
 READY_TIMEOUT_LEAST_MS = 1_000  # below it, newer plugins use this, and older ones roll every bundle back
 READY_TIMEOUT_LOW_MS = 5_000  # an old phone takes that long to start a large app

@@ -30,7 +30,7 @@ from edge.domain.manifest import parse_manifest
 from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName
 from edge.store.blobs import read_blob
 from edge.store.objects.port import ObjectStore
-from edge.wire.zip_notes import zip_notes
+from edge.wire.plugins.zip_notes import zip_notes
 
 
 async def handle_list(call: Call[None]) -> list[BundleView]:

@@ -18,7 +18,7 @@ from edge.control.uploads import decode_body
 from edge.control.work_queue import LOOKS
 from edge.domain.errors import Invalid
 from edge.domain.model import parse_device_id
-from edge.wire.capabilities import NEWEST_PLUGIN
+from edge.wire.plugins.capabilities import NEWEST_PLUGIN
 from edge.wire.updates import fields_of
 
 COUNTRY = "country"  # no device says it: a proxy does

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import NamedTuple
 
-from edge.wire.plugins import ZipEnd
+from edge.wire.plugins.forms import ZipEnd
 
 IMMUTABLE = "public, max-age=31536000, immutable, no-transform"
 TRANSIENT = "no-store"  # for an answer to one request that holds for no other

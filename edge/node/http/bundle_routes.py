@@ -24,7 +24,7 @@ from edge.node.delivery.send import DEFAULT_PATIENCE, Patience, Stalled, reset_c
 from edge.node.http.peer import REQUESTED_APP
 from edge.node.http.refusals import refusal
 from edge.node.service.common_answers import refusal_document
-from edge.wire.plugins import ZipEnd
+from edge.wire.plugins.forms import ZipEnd
 
 
 class Readable(Protocol):

@@ -7,7 +7,7 @@ import msgspec
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest, parse_app_id, parse_digest
 from edge.node.delivery.plan import DeliveryRequest
-from edge.wire.plugins import ZipEnd
+from edge.wire.plugins.forms import ZipEnd
 
 _ENDS = {b"": ZipEnd.REFUSE, b"end=empty": ZipEnd.EMPTY, b"end=whole": ZipEnd.WHOLE}
 _KINDS = {b"zip": "zip", b"file": "file"}

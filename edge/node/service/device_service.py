@@ -34,7 +34,7 @@ from edge.node.service.withheld_log import WithheldNotes
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.answers import encode_answer, encode_offer, encode_up_to_date
-from edge.wire.plugins import form_of
+from edge.wire.plugins.forms import form_of
 from edge.wire.stats import Event, encode_stats_answer, parse_stats
 from edge.wire.updates import WireError, parse_update_check
 

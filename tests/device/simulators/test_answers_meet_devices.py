@@ -18,8 +18,8 @@ from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuilti
 from edge.domain.model import AppId, DeviceId, Platform, Sent, UpdateCheck
 from edge.domain.versions import coerce_native
 from edge.wire.answers import encode_answer
-from edge.wire.capabilities import capability
-from edge.wire.plugins import Generation, form_of, plugin_of
+from edge.wire.plugins.capabilities import capability
+from edge.wire.plugins.forms import Generation, form_of, plugin_of
 
 BASE = "http://updates.example.com"
 RUNS, NATIVE = "1.0.3", "1.0.0"
@@ -27,7 +27,7 @@ FAILURE_EVENTS = {"downloadFailed", "backendRefused"}
 
 
 def borders() -> list[str]:
-    table = json.loads(get_data("edge.wire", "capabilities.json"))
+    table = json.loads(get_data("edge.wire.plugins", "capabilities.json"))
     ends = {end for row in table["capabilities"] for first, last, _ in row["ranges"] for end in (first, last)}
     return sorted(end for end in ends if not end.startswith("4."))
 

@@ -16,7 +16,7 @@ from edge.node.delivery.plan import (
     parse_range,
     plan_delivery,
 )
-from edge.wire.plugins import ZipEnd
+from edge.wire.plugins.forms import ZipEnd
 
 DIGEST = "ab" * 32
 ETAG = f'"{DIGEST}"'

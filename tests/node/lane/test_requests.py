@@ -6,7 +6,7 @@ from edge.node.delivery.plan import DeliveryRequest
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.requests import KNOWN_HEAD_LIMIT_BYTES, KNOWN_HEADS_LIMIT, UNFINISHED, KnownHeads, RequestHead
 from edge.node.observing.traffic import STATS, UPDATES
-from edge.wire.plugins import ZipEnd
+from edge.wire.plugins.forms import ZipEnd
 
 DIGEST = "ab" * 32
 

@@ -25,7 +25,7 @@ from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
 from edge.store.objects.port import blob_key
 from edge.telemetry.spool import Spool
-from edge.wire.plugins import plugin_of
+from edge.wire.plugins.forms import plugin_of
 
 BASE = "https://updates.example.com"
 ZIP_ONLY = "5.10.0"  # a plugin release that takes no manifest

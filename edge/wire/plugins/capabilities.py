@@ -186,8 +186,8 @@ def _build_family(family: _Family) -> dict[str, str]:
 
 
 def _read_document() -> _Document:
-    content = pkgutil.get_data("edge.wire", "capabilities.json")
-    assert content is not None, "edge/wire/capabilities.json is not in the package"
+    content = pkgutil.get_data("edge.wire.plugins", "capabilities.json")
+    assert content is not None, "edge/wire/plugins/capabilities.json is not in the package"
     return msgspec.json.decode(content, type=_Document)
 
 

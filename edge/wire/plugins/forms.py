@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from edge.domain.file_names import NameRules, SameNames
 from edge.domain.model import ManifestRules, PlainWithKey, Platform, Plugin, Sent
-from edge.wire.capabilities import capability, is_family, is_unknown_release, parse_plugin_version, platform_of
+from edge.wire.plugins.capabilities import capability, is_family, is_unknown_release, parse_plugin_version, platform_of
 
 # About 1,000 releases exist and a fleet runs some dozens of them. Devices choose the string (at most 128 characters),
 # so all caches together stay below 15 MB whatever is sent.

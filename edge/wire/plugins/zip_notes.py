@@ -18,8 +18,8 @@ from edge.domain.file_names import (
 )
 from edge.domain.manifest_forms import WhyZip, why_zip
 from edge.domain.model import Bundle, FileEntry, Platform, Sent
-from edge.wire.capabilities import ranges_by
-from edge.wire.plugins import MANIFEST_ROWS, plugin_of
+from edge.wire.plugins.capabilities import ranges_by
+from edge.wire.plugins.forms import MANIFEST_ROWS, plugin_of
 
 SHOWN_NAME_LIMIT = 60  # characters of a file's name in a message
 

@@ -10,8 +10,8 @@ from edge.domain.file_names import (
     SameNames,
 )
 from edge.domain.model import ManifestRules, PlainWithKey, Platform, Plugin, Sent
-from edge.wire.capabilities import stretches
-from edge.wire.plugins import (
+from edge.wire.plugins.capabilities import stretches
+from edge.wire.plugins.forms import (
     MANIFEST_ROWS,
     RELEASE_CACHE_LIMIT,
     Form,

@@ -8,9 +8,9 @@ import pytest
 from edge.domain.errors import Invalid
 from edge.domain.model import Platform
 from edge.domain.versions import parse_version
-from edge.wire.capabilities import capability, is_unknown_release, platform_of
+from edge.wire.plugins.capabilities import capability, is_unknown_release, platform_of
 
-TABLE = json.loads(pkgutil.get_data("edge.wire", "capabilities.json"))
+TABLE = json.loads(pkgutil.get_data("edge.wire.plugins", "capabilities.json"))
 ROWS = [pytest.param(row, id=f"{row['capability']}-{row['platform']}") for row in TABLE["capabilities"]]
 PLATFORMS_OF = {"both": [Platform.ANDROID, Platform.IOS], "android": [Platform.ANDROID], "ios": [Platform.IOS]}
 (ELECTRON,) = TABLE["families"]

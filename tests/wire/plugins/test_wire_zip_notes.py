@@ -5,8 +5,8 @@ from factories import a_bundle
 
 from edge.domain.file_names import name_facts
 from edge.domain.model import Encryption, FileEntry, Platform
-from edge.wire.capabilities import parse_plugin_version
-from edge.wire.zip_notes import SHOWN_NAME_LIMIT, zip_notes
+from edge.wire.plugins.capabilities import parse_plugin_version
+from edge.wire.plugins.zip_notes import SHOWN_NAME_LIMIT, zip_notes
 
 INDEX = "index.html"
 FAIL = "6.14.28-6.42.3, 7.0.38-7.9.1, 7.18.15-7.42.3, 8.0.0, 8.2.0-8.42.6"

@@ -260,7 +260,7 @@ def test_a_race_that_makes_the_change_impossible_is_refused_for_that_reason(trut
     store = Contested(truth.store.root)
     store.times = 1
     store.rival = lambda: reading(truth).commit(APP, a_change(a_channel("mine")))
-    with pytest.raises(Conflict, match="channel 'mine' exists already"):
+    with pytest.raises(Conflict, match="channel 'mine' already exists"):
         Releases(store, truth.writer, truth.trust).commit(APP, a_change(a_channel("mine")))
 
 

@@ -1,7 +1,7 @@
 """The one function that carries a change out.
 
-`apply(state, change)` is pure: the same state and change give the same next state on every node. It refuses what
-would leave a state that is not valid, and knows a change that it has already seen by its id.
+`apply(state, change)` is pure: the same state and change give the same next state on every node. It refuses whatever
+would make the state invalid, and recognises a repeated change by its id.
 """
 
 from dataclasses import replace
@@ -43,10 +43,9 @@ from edge.domain.model import AppState
 
 
 def apply(state: AppState | None, change: Change, before: AppState | None = None) -> AppState:
-    """The app's next state, one revision on; `state` itself when the change alters nothing or was applied before.
+    """The app's next state, one revision later; `state` itself if the change alters nothing or was applied before.
 
-    `before` is the state of the revision before `state`; only `Undo` asks for it. Raises NotFound, Conflict or Invalid;
-    the state is then untouched.
+    `before` is the state one revision before `state`; only `Undo` needs it. Raises NotFound, Conflict or Invalid.
     """
     if is_repeat(state, change) and state is not None:
         return state
@@ -61,7 +60,7 @@ def apply(state: AppState | None, change: Change, before: AppState | None = None
 def _carry_out(state: AppState | None, change: Change, before: AppState | None) -> AppState:
     if isinstance(change.command, CreateApp):
         return app_changes.create(state, change.command)
-    # What is left of a deleted app can only be created again, or be as it was before.
+    # A deleted app can only be created again or restored by an undo.
     if state is None or (state.deleted and not isinstance(change.command, Undo)):
         raise NotFound("unknown_app", f"unknown app {state.app!r}" if state is not None else "the app does not exist")
     match change.command:
@@ -82,7 +81,7 @@ def _carry_out(state: AppState | None, change: Change, before: AppState | None) 
 
 
 def _signed(before: AppState, after: AppState, change: Change) -> AppState:
-    """With the author of what channels offer now and did not before. A channel that comes back keeps its own."""
+    """With the author of every bundle newly offered on a channel. A channel that an undo restores keeps its own."""
     offered = {name: channel.bundle for name, channel in before.channels.items()}
     changed = {
         name: replace(channel, changed_by=change.by)

@@ -1,4 +1,4 @@
-"""Bundles of an app: publish, delete, withdraw. A name stands for one content for ever."""
+"""Bundles of an app: publish, delete, withdraw. A version name stands for one content, permanently."""
 
 from collections.abc import Container
 from dataclasses import replace
@@ -21,7 +21,7 @@ from edge.domain.versions import parse_version
 
 LINK_LIMIT = 2_048  # characters; it travels in every offer
 COMMENT_LIMIT = 4_096  # characters; likewise
-REASON_LIMIT = 500  # characters; shown beside the bundle wherever somebody looks
+REASON_LIMIT = 500  # characters; shown wherever the bundle is
 
 
 def carry_out(state: AppState, command: PublishBundle | DeleteBundle | WithdrawBundle, at: float) -> AppState:
@@ -42,11 +42,11 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
     if known is None:
         retired = without_entry(state.retired, bundle.version)
         state = replace(state, bundles=with_entry(state.bundles, bundle.version, bundle), retired=retired)
-    elif bundle.plain_files and not known.plain_files:  # the previous version published it
+    elif bundle.plain_files and not known.plain_files:  # published by an older node, without them
         state = replace(state, bundles=with_entry(state.bundles, known.version, replace(known, plain_files=True)))
     if command.channel is None:
         if command.if_current is not None:
-            raise Invalid("missing_channel", "if_current says what a channel offers: name the channel")
+            raise Invalid("missing_channel", "if_current is about a channel: name the channel too")
         return state
     channel = channel_of(state, command.channel)
     return change_channel(state, channel, ChannelSettings(bundle=bundle.version), at, command)
@@ -55,7 +55,9 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
 def _check_bundle(bundle: Bundle) -> None:
     parse_version_name(bundle.version)
     if bundle.manifest is None and bundle.encryption is None:
-        raise Invalid("missing_manifest", "only a bundle that was encrypted elsewhere has no manifest")
+        raise Invalid(
+            "missing_manifest", "the bundle has no manifest; only one that was encrypted elsewhere can do without"
+        )
     least, most = parse_version(bundle.min_native), parse_version(bundle.max_native)
     if bundle.min_native and least is None:
         raise Invalid("invalid_min_native", f"minimum native version {bundle.min_native!r} is not a semantic version")
@@ -64,13 +66,13 @@ def _check_bundle(bundle: Bundle) -> None:
     if least is not None and most is not None and most < least:
         raise Invalid("invalid_max_native", f"maximum native version {bundle.max_native} is below the minimum")
     if bundle.link and not (bundle.link.startswith(("https://", "http://")) and len(bundle.link) <= LINK_LIMIT):
-        raise Invalid("invalid_link", f"a link is an http(s) address of at most {LINK_LIMIT} characters")
+        raise Invalid("invalid_link", f"the link is not an http(s) URL of at most {LINK_LIMIT} characters")
     if len(bundle.comment) > COMMENT_LIMIT:
-        raise Invalid("invalid_comment", f"a comment has at most {COMMENT_LIMIT} characters")
+        raise Invalid("invalid_comment", f"the comment is longer than {COMMENT_LIMIT} characters")
 
 
 def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
-    """Devices key what they hold by version name, so a name stands for one content for ever, also after a delete."""
+    """Devices store bundles by version name, so a name stands for one content permanently, even after a delete."""
     known = state.bundles.get(bundle.version) or state.retired.get(bundle.version)
     if known is None:
         return
@@ -82,10 +84,10 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
         raise Conflict("bundle_withdrawn", f"version {bundle.version!r} was withdrawn: {known.withdrawn}")
     if isinstance(known, Retired):
         if known.zip != bundle.zip:
-            # A device may hold the beginning of the old zip under this name, and would go on with the new one.
+            # A device may hold part of the old zip under this name, and would resume with the new one.
             raise Conflict(
                 "version_taken",
-                f"version {bundle.version!r} was deleted and is now of other bytes; publish a new version",
+                f"version {bundle.version!r} was deleted, and its zip had other bytes; publish a new version",
             )
         if known.min_native is not None and (known.min_native, known.max_native) != (
             bundle.min_native,
@@ -93,17 +95,18 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
         ):
             raise Conflict(
                 "version_taken",
-                f"version {bundle.version!r} was deleted and had another native version; publish a new version",
+                f"version {bundle.version!r} was deleted, and had another native range; publish a new version",
             )
         return
     if _metadata(known) != _metadata(bundle):
         raise Conflict(
-            "version_taken", f"version {bundle.version!r} was published with another link, comment or native version"
+            "version_taken",
+            f"version {bundle.version!r} was published with another link, comment or native range",
         )
     if _lock(known) != _lock(bundle):
         raise Conflict(
             "version_taken",
-            f"version {bundle.version!r} was published plain, or with another key; publish a new version",
+            f"version {bundle.version!r} was published plain or with another key; publish a new version",
         )
 
 
@@ -112,8 +115,8 @@ def _metadata(bundle: Bundle) -> tuple[str, str, str, str]:
 
 
 def _lock(bundle: Bundle) -> Encryption | str | None:
-    """What must not change under a name. The same files encrypted again have another session key and stay the same
-    bundle; of one that was encrypted elsewhere nobody here can tell."""
+    """The encryption that must not change under a version name. The same files encrypted again have another session key
+    and are still the same bundle; for one that was encrypted elsewhere the node cannot tell."""
     if bundle.encryption is None or bundle.manifest is None:
         return bundle.encryption
     return bundle.encryption.key_id
@@ -146,13 +149,13 @@ def retire(bundle: Bundle, at: float) -> Retired:
 
 
 def uses_of(state: AppState, channel: Channel, version: str) -> list[str]:
-    """What a channel needs the bundle for, in words; empty when it could go."""
+    """What a channel needs the bundle for, in words; empty if it does not."""
     name, rollout, experiment = channel.name, channel.rollout, channel.experiment
     arms = [arm.name for arm in experiment.arms if arm.bundle == version] if experiment else []
     return [
         *([f"offered by channel {name!r}"] if channel.bundle == version else []),
         *(
-            [f"on its way to channel {name!r}"]
+            [f"rolling out on channel {name!r}"]
             if rollout and rollout.phase.is_active and rollout.bundle == version
             else []
         ),
@@ -162,7 +165,7 @@ def uses_of(state: AppState, channel: Channel, version: str) -> list[str]:
 
 
 def forgetting(channel: Channel, gone: Container[VersionName]) -> Channel:
-    """The channel without bundles that have gone: a name that comes back later was not offered before."""
+    """The channel without its history of deleted bundles: one published again later was not offered before."""
     earlier = tuple(version for version in channel.earlier if version not in gone)
     return channel if earlier == channel.earlier else replace(channel, earlier=earlier)
 
@@ -171,7 +174,7 @@ def _withdraw(state: AppState, command: WithdrawBundle, at: float) -> AppState:
     bundle = bundle_of(state, command.version)
     reason = command.reason.strip()
     if not 0 < len(reason) <= REASON_LIMIT or not reason.isprintable():
-        raise Invalid("invalid_reason", f"a reason is one line of 1 to {REASON_LIMIT} characters")
+        raise Invalid("invalid_reason", f"the reason must be one line of 1 to {REASON_LIMIT} characters")
     if bundle.withdrawn:
         return state
     return replace(

@@ -1,4 +1,4 @@
-"""Channels of an app and the single devices sent to them: create, change, roll back, delete, override."""
+"""Channels of an app and the devices overridden to them: create, change, roll back, delete, override."""
 
 from dataclasses import replace
 from typing import Any
@@ -33,9 +33,9 @@ from edge.domain.schedule.windows import canonical_windows
 from edge.domain.states import channel_of, is_offerable, last_good, named, offerable, with_entry, without_entry
 
 CHANNEL_LIMIT = 1_000  # an app; every worker holds all of them compiled
-OVERRIDE_LIMIT = 100_000  # an app; overrides are for named devices, segments are for crowds
-EARLIER_LIMIT = 20  # bundles a channel remembers to fall back to; further back nobody would want to go
-SPREAD_LIMIT_SECONDS = 7 * 86_400  # a release that takes longer to open is a rollout
+OVERRIDE_LIMIT = 100_000  # an app; overrides are for single devices, segments for many
+EARLIER_LIMIT = 20  # bundles a channel can fall back to
+SPREAD_LIMIT_SECONDS = 7 * 86_400  # what takes longer is a rollout
 
 _Command = CreateChannel | SetChannel | DeleteChannel | RollBack | SetOverride | ClearOverride
 
@@ -60,9 +60,9 @@ def carry_out(state: AppState, command: _Command, at: float) -> AppState:
 def _create(state: AppState, command: CreateChannel, at: float) -> AppState:
     name = parse_channel_name(command.name)
     if name in state.channels:
-        raise Conflict("channel_exists", f"channel {name!r} exists already in app {state.app!r}")
+        raise Conflict("channel_exists", f"channel {name!r} already exists in app {state.app!r}")
     if len(state.channels) >= CHANNEL_LIMIT:
-        raise Conflict("too_many_channels", f"app {state.app!r} has {CHANNEL_LIMIT} channels, the most there can be")
+        raise Conflict("too_many_channels", f"app {state.app!r} has reached the limit of {CHANNEL_LIMIT} channels")
     created = Channel(name=name)
     state = replace(state, channels=with_entry(state.channels, name, created))
     return change_channel(state, created, command.settings, at, Replacing(), replace_public=command.replace)
@@ -77,8 +77,9 @@ def change_channel(
     *,
     replace_public: bool = False,
 ) -> AppState:
-    """Raises what looking up the bundle and replacing the one before raise, Conflict `public_channel_exists`, and
-    Invalid for a setting that cannot be."""
+    """Raises as `offerable` and `check_terms`, Conflict `public_channel_exists`, and Invalid `invalid_window`,
+    `too_many_windows` or `invalid_spread`. `replace_public`: take the platforms from the public channel that has
+    them."""
     wanted = _wanted(settings)
     bundle = wanted.pop("bundle", None)
     if bundle is None:
@@ -93,8 +94,8 @@ def change_channel(
         if not replace_public:
             raise Conflict(
                 "public_channel_exists",
-                f"channel {other.name!r} is public for {named('platform', _shared(other, changed))}; "
-                "replace it explicitly to make another one public",
+                f"channel {other.name!r} is already public for {named('platform', _shared(other, changed))}; "
+                "to take over, replace it explicitly",
             )
         channels[other.name] = _yield_to(other, changed)
     channels[changed.name] = changed
@@ -107,7 +108,7 @@ def _wanted(settings: ChannelSettings) -> dict[str, Any]:
     if windows := wanted.get("windows"):
         wanted["windows"] = canonical_windows(windows)
     if not 0 <= wanted.get("spread_seconds", 0) <= SPREAD_LIMIT_SECONDS:
-        raise Invalid("invalid_spread", f"a spread is between 0 and {format_duration(SPREAD_LIMIT_SECONDS)}")
+        raise Invalid("invalid_spread", f"the spread must be between 0 and {format_duration(SPREAD_LIMIT_SECONDS)}")
     return wanted
 
 
@@ -119,8 +120,8 @@ def _with_bundle(state: AppState, channel: Channel, bundle: str, at: float, term
 
 
 def offering(channel: Channel, bundle: VersionName, at: float, *, back: bool = False) -> Channel:
-    """The channel with another bundle for everybody. What it offered so far is what it can fall back to, unless this is
-    a way `back`: to builtin and to what it offered before it always is. A rollout of that very bundle has arrived.
+    """The channel with another bundle for everybody. It can fall back to the one so far, unless this is a way `back`,
+    as it always is to builtin and to what the channel offered before. A rollout of this very bundle is promoted.
     """
     if bundle in channel.earlier:
         back, earlier = True, channel.earlier[: channel.earlier.index(bundle)]
@@ -159,15 +160,15 @@ def _roll_back(state: AppState, command: RollBack, at: float) -> AppState:
 
 
 def _no_good_one(state: AppState, channel: Channel) -> str:
-    """That there is no last good bundle, and what can be offered all the same."""
+    """That no last good bundle is left, and what can be offered anyway."""
     said = f"no earlier good bundle is left for channel {channel.name!r}"
     again = (each for each in reversed(channel.taken_back) if is_offerable(state, each.bundle))
     left = next(again, None)
     if left is None:
         return f"{said}; name a version, or builtin (`edge rollback {state.app} {channel.name} --to V`)"
     return (
-        f"{said}: a step back at {format_moment(left.at)} left {left.bundle}, which `edge rollback {state.app} "
-        f"{channel.name} --to {left.bundle}` offers again; or name another version, or builtin"
+        f"{said}; to offer {left.bundle} again, which it went back from at {format_moment(left.at)}: `edge rollback "
+        f"{state.app} {channel.name} --to {left.bundle}`; or name another version, or builtin"
     )
 
 
@@ -176,7 +177,7 @@ def _builtin_or_version(state: AppState, name: str) -> VersionName:
 
 
 def _rivals(state: AppState, channel: Channel) -> list[Channel]:
-    """Public channels that share a platform with `channel`, if it is public: one may be, per platform."""
+    """Public channels that share a platform with `channel`, if that is public: a platform has at most one."""
     if not channel.public:
         return []
     others = (other for other in state.channels.values() if other.public and other.name != channel.name)
@@ -188,10 +189,8 @@ def _shared(one: Channel, other: Channel) -> list[str]:
 
 
 def _yield_to(old: Channel, new: Channel) -> Channel:
-    """The old public channel gives up the platforms that the new one takes, and stays public for the others.
-
-    Were it made private at once, a platform that only the old one serves would be left without any channel.
-    """
+    """The old public channel gives up the platforms that the new one takes, and stays public for the others, which
+    would otherwise be left without a channel."""
     shared = _shared(old, new)
     kept = {platform for platform in Platform if old.serves(platform) and platform.value not in shared}
     if not kept:
@@ -209,13 +208,13 @@ def _delete(state: AppState, command: DeleteChannel) -> AppState:
     if with_nothing_on_its_way(channel, channel.changed) is not channel:
         raise Conflict(
             "channel_in_use",
-            f"a rollout or an experiment is on its way on channel {channel.name!r}: end it first "
+            f"channel {channel.name!r} has a rollout or an experiment in progress: end it first "
             f"(`edge rollback {state.app} {channel.name}`)",
         )
     held = sum(1 for name in state.overrides.values() if name == channel.name)
     if held:
         raise Conflict(
-            "channel_in_use", f"channel {channel.name!r} is the override of {held} device(s); clear them first"
+            "channel_in_use", f"channel {channel.name!r} is the override of {held} device(s); clear these first"
         )
     leading = sorted(segment.name for segment in state.segments.values() if segment.channel == channel.name)
     if leading:
@@ -229,7 +228,7 @@ def _set_override(state: AppState, command: SetOverride) -> AppState:
     if state.overrides.get(device) == channel.name:
         return state
     if device not in state.overrides and len(state.overrides) >= OVERRIDE_LIMIT:
-        raise Conflict("too_many_overrides", f"app {state.app!r} has {OVERRIDE_LIMIT} overrides, the most there can be")
+        raise Conflict("too_many_overrides", f"app {state.app!r} has reached the limit of {OVERRIDE_LIMIT} overrides")
     return replace(state, overrides=with_entry(state.overrides, device, channel.name))
 
 

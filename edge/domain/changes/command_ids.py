@@ -1,7 +1,7 @@
-"""What a command id stands for: one command of one author. Pure.
+"""A command id stands for one command by one author. Pure.
 
-A repeat with the same content is harmless; anything else under the same id is a mistake of the caller, who hears what
-the id was first used for. Compared is what was asked, not what became of it: times and salts come later.
+A repeat with the same content is harmless; anything else under the same id is the caller's mistake, and the error
+states what the id was first used for. Requests are compared, not their results: times and salts are added later.
 """
 
 import hashlib
@@ -16,24 +16,24 @@ from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import AppState, UsedId
 from edge.domain.schedule.durations import format_moment
 
-RECENT_LIMIT = 256  # command ids an app remembers; a retry comes within seconds, not hundreds of changes later
+RECENT_LIMIT = 256  # command ids an app remembers; a retry comes within seconds
 
 
 def is_repeat(state: AppState | None, change: Change) -> bool:
-    """Whether this very change was carried out before. Raises Invalid `invalid_command_id`, and Conflict
-    `command_id_used` where its id was used for another one."""
+    """Whether this change was carried out before. Raises Invalid `invalid_command_id`, and Conflict `command_id_used`
+    if its id was used for another one."""
     if not 0 < len(change.id) <= COMMAND_ID_LIMIT:
-        raise Invalid("invalid_command_id", f"a command id has 1 to {COMMAND_ID_LIMIT} characters")
+        raise Invalid("invalid_command_id", f"a command id must have 1 to {COMMAND_ID_LIMIT} characters")
     for used in state.recent if state is not None else ():
         if used == change.id:
-            return True  # stored by format 1, which did not keep what it was used for
+            return True  # from format 1, which kept nothing but the id
         if isinstance(used, UsedId) and used.id == change.id:
             if used.digest == command_digest(change.command, change.by):
                 return True
             raise Conflict(
                 "command_id_used",
                 f"the id {used.id!r} was first used for {used.kind} {used.target!r} by {used.by!r} "
-                f"at {format_moment(used.at)}; another change needs an id of its own",
+                f"at {format_moment(used.at)}; use a new id for another change",
             )
     return False
 
@@ -47,11 +47,11 @@ def remember(recent: tuple[UsedId | str, ...], change: Change) -> tuple[UsedId |
 
 
 def command_digest(command: Command, by: str) -> str:
-    """32 hexadecimal characters. What has its default is left out: a later version that adds a setting to a command
-    knows the repeat of an earlier one's."""
+    """32 hexadecimal characters. Defaults are left out, so that a later version, which adds a setting to a command,
+    still recognises a repeat from before."""
     if isinstance(command, Undo) and command.latest:
-        command = msgspec.structs.replace(command, revision=0)  # found, not asked for
-    if isinstance(command, PublishBundle):  # what the node found in the files
+        command = msgspec.structs.replace(command, revision=0)  # looked up, not requested
+    if isinstance(command, PublishBundle):  # the node derives these from the files
         command = msgspec.structs.replace(command, bundle=replace(command.bundle, names=None, plain_files=False))
     said = msgspec.json.encode([by, kind_of(command), _said(command)], order="deterministic")
     return hashlib.sha256(said).hexdigest()[:32]

@@ -1,6 +1,6 @@
-"""Every change people make to an app, as values: what a revision stores of how it came about.
+"""Every change that people make to an app, as values. A revision stores the one that made it.
 
-A change's fields are what somebody asked for, not checked yet: `apply` does that, and carries it out.
+The fields are what was requested, unchecked: `apply` checks them and carries the change out.
 """
 
 import msgspec
@@ -13,8 +13,16 @@ COMMAND_ID_LIMIT = 64  # characters
 NOTHING = "nothing"  # what a channel without a bundle offers, in `if_current`
 
 
-class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What to change of a channel; what is UNSET stays. `bundle` is a version or `builtin`."""
+class _Command(msgspec.Struct, frozen=True, tag_field="kind"):
+    """Each command states its tag: revisions hold it, so it outlives the name of the class."""
+
+
+class _Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What to change; what is UNSET stays."""
+
+
+class ChannelSettings(_Settings, frozen=True, kw_only=True):
+    """What to change of a channel. `bundle` is a version or `builtin`."""
 
     bundle: str | UnsetType = UNSET
     public: bool | UnsetType = UNSET
@@ -33,90 +41,90 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     spread_seconds: int | UnsetType = UNSET
 
 
-class CreateApp(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="create_app"):
+class CreateApp(_Command, frozen=True, kw_only=True, tag="create_app"):
     app: str
     expose_metadata: bool = False
 
 
-class DeleteApp(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="delete_app"):
+class DeleteApp(_Command, frozen=True, kw_only=True, tag="delete_app"):
     app: str
 
 
 class Meant(msgspec.Struct, frozen=True, kw_only=True):
-    """What is most often an accident, and meant here: `downgrade`, a version below the one that the channel offers;
-    `again`, one that it went back from."""
+    """Confirmations of what is usually an accident. `downgrade`: a version below the one that the channel offers;
+    `again`: one that it went back from."""
 
     downgrade: bool = False
     again: bool = False
 
 
 class Replacing(Meant, frozen=True, kw_only=True):
-    """On which terms a channel gets another bundle. `force` ends a rollout and an experiment on it; `if_current`, a
-    version, `builtin` or NOTHING: only if it offers that."""
+    """The terms for giving a channel another bundle. `force`: end its rollout and its experiment; `if_current`: only if
+    it offers that version, `builtin` or NOTHING."""
 
     force: bool = False
     if_current: str | None = None
 
 
-class PublishBundle(Replacing, frozen=True, kw_only=True, tag_field="kind", tag="publish_bundle"):
+class PublishBundle(Replacing, _Command, frozen=True, kw_only=True, tag="publish_bundle"):
     """Add a bundle and, with `channel`, offer it there in the same change."""
 
     bundle: Bundle
     channel: str | None = None
 
 
-class DeleteBundle(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="delete_bundle"):
+class DeleteBundle(_Command, frozen=True, kw_only=True, tag="delete_bundle"):
     version: str
 
 
-class PruneBundles(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="prune_bundles"):
-    """Delete what is older than the newest `keep` bundles, except for what a channel needs."""
+class PruneBundles(_Command, frozen=True, kw_only=True, tag="prune_bundles"):
+    """Delete all but the newest `keep` bundles and those that a channel needs."""
 
     keep: int
 
 
-class CreateChannel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="create_channel"):
+class CreateChannel(_Command, frozen=True, kw_only=True, tag="create_channel"):
     name: str
     settings: ChannelSettings = ChannelSettings()
     replace: bool = False
 
 
-class SetChannel(Replacing, frozen=True, kw_only=True, tag_field="kind", tag="set_channel"):
+class SetChannel(Replacing, _Command, frozen=True, kw_only=True, tag="set_channel"):
     name: str
     settings: ChannelSettings
     replace: bool = False
 
 
-class DeleteChannel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="delete_channel"):
+class DeleteChannel(_Command, frozen=True, kw_only=True, tag="delete_channel"):
     name: str
 
 
-class SetOverride(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="set_override"):
+class SetOverride(_Command, frozen=True, kw_only=True, tag="set_override"):
     device: str
     channel: str
 
 
-class ClearOverride(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="clear_override"):
+class ClearOverride(_Command, frozen=True, kw_only=True, tag="clear_override"):
     device: str
 
 
-class WithdrawBundle(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="withdraw_bundle"):
-    """Never offer it again anywhere; devices on it are moved to the last good."""
+class WithdrawBundle(_Command, frozen=True, kw_only=True, tag="withdraw_bundle"):
+    """Never offer it again; devices that run it go back to the last good bundle."""
 
     version: str
     reason: str
 
 
-class RollBack(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="roll_back"):
-    """End what is on its way to the channel; with `to`, a version or `builtin`, offer that. Without either, and with
-    nothing on its way: the last good."""
+class RollBack(_Command, frozen=True, kw_only=True, tag="roll_back"):
+    """End the channel's rollout and experiment; with `to`, a version or `builtin`, also offer that. Without `to`, and
+    with neither in progress, offer the last good bundle."""
 
     channel: str
     to: str | None = None
 
 
-class SegmentSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What to change of a segment; what is UNSET stays. A None of `channel` takes it away."""
+class SegmentSettings(_Settings, frozen=True, kw_only=True):
+    """What to change of a segment. `channel` None: it leads to no channel any more."""
 
     where: str | UnsetType = UNSET
     channel: str | UnsetType | None = UNSET
@@ -124,31 +132,31 @@ class SegmentSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     yield_to_self_set: bool | UnsetType | None = UNSET
 
 
-class SetSegment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="set_segment"):
-    """Make a segment, which needs `where`, or change it."""
+class SetSegment(_Command, frozen=True, kw_only=True, tag="set_segment"):
+    """Create a segment, which needs `where`, or change it."""
 
     name: str
     settings: SegmentSettings
 
 
-class DeleteSegment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="delete_segment"):
+class DeleteSegment(_Command, frozen=True, kw_only=True, tag="delete_segment"):
     name: str
 
 
-class PutIdSet(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="put_id_set"):
-    """Make an id set or replace it. `blob` was written before by whoever encoded the ids."""
+class PutIdSet(_Command, frozen=True, kw_only=True, tag="put_id_set"):
+    """Create or replace an id set. `blob`, its encoded ids, is in the store already."""
 
     name: str
     blob: Digest
     ids: int
 
 
-class DeleteIdSet(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="delete_id_set"):
+class DeleteIdSet(_Command, frozen=True, kw_only=True, tag="delete_id_set"):
     name: str
 
 
-class StartRollout(Meant, frozen=True, kw_only=True, tag_field="kind", tag="start_rollout"):
-    """See `model.Rollout`; shares in thousandths of a percent."""
+class StartRollout(Meant, _Command, frozen=True, kw_only=True, tag="start_rollout"):
+    """See `model.Rollout`; shares are in thousandths of a percent."""
 
     channel: str
     bundle: str
@@ -160,36 +168,36 @@ class StartRollout(Meant, frozen=True, kw_only=True, tag_field="kind", tag="star
     hold_out_group: str = "control"
 
 
-class MoveRollout(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="move_rollout"):
+class MoveRollout(_Command, frozen=True, kw_only=True, tag="move_rollout"):
     channel: str
     move: Move
 
 
 class NewArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`weight` in thousandths of a percent."""
+    """`weight` is in thousandths of a percent."""
 
     name: str
     bundle: str
     weight: int
 
 
-class StartExperiment(Meant, frozen=True, kw_only=True, tag_field="kind", tag="start_experiment"):
+class StartExperiment(Meant, _Command, frozen=True, kw_only=True, tag="start_experiment"):
     channel: str
     name: str
     arms: tuple[NewArm, ...]
     segment: str | None = None
 
 
-class StopExperiment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stop_experiment"):
-    """The channel offers `keep`'s bundle to everybody from now on."""
+class StopExperiment(_Command, frozen=True, kw_only=True, tag="stop_experiment"):
+    """Offer the bundle of the arm `keep` to everybody on the channel."""
 
     channel: str
     keep: str
 
 
-class Undo(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="undo"):
-    """Take back what made `revision`, which must be the app's latest. `force`: also if that was a stop. `latest`:
-    nobody named the revision; it is the one that was the latest when the request arrived."""
+class Undo(_Command, frozen=True, kw_only=True, tag="undo"):
+    """Take back the change that made `revision`, which must be the app's latest. `force`: even if that resumes what
+    somebody stopped. `latest`: the request named no revision; it is the latest at its arrival."""
 
     revision: int
     force: bool = False
@@ -222,7 +230,7 @@ Command = (
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A command with its circumstances. `at` is seconds since the epoch, `by` the name of the token."""
+    """A command, its id, when in seconds since the epoch, and the name of the token that made it."""
 
     id: str
     at: float
@@ -231,12 +239,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def kind_of(command: Command) -> str:
-    """The stable name of a command, as stored: `publish_bundle`."""
+    """The stored tag of a command: `publish_bundle`."""
     return str(command.__struct_config__.tag)
 
 
 def target_of(command: Command) -> str:
-    """What the command is about, by name: a version, a channel, a device, a revision."""
+    """What the command acts on: a version, or the name of a channel, a segment or a device, for people to read."""
     match command:
         case CreateApp() | DeleteApp():
             return command.app

@@ -1,4 +1,4 @@
-"""Old bundles that nobody needs any more, removed together. Pure."""
+"""Removing old bundles that no channel needs. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,10 +13,10 @@ KEEP_LIMIT = 100_000  # more than an app's revision can hold
 
 
 def prune(state: AppState, command: PruneBundles, at: float) -> AppState:
-    """Without the bundles behind the newest `keep`, except for those that a channel needs. Raises Invalid
+    """The state without all but the newest `keep` bundles and those that a channel needs. Raises Invalid
     `invalid_keep`."""
     if not 0 <= command.keep <= KEEP_LIMIT:
-        raise Invalid("invalid_keep", f"keep: a number from 0 to {KEEP_LIMIT}")
+        raise Invalid("invalid_keep", f"keep must be between 0 and {KEEP_LIMIT}")
     oldest_first = sorted(state.bundles.values(), key=lambda bundle: bundle.published)
     kept = {bundle.version for bundle in oldest_first[max(0, len(oldest_first) - command.keep) :]}
     kept.update(version for channel in state.channels.values() for version in needed_by(state, channel))
@@ -32,7 +32,7 @@ def prune(state: AppState, command: PruneBundles, at: float) -> AppState:
 
 
 def needed_by(state: AppState, channel: Channel) -> Iterator[VersionName]:
-    """What the channel offers, has on its way, tries in an experiment, or can fall back to."""
+    """What the channel offers, rolls out, tries in an experiment, or can fall back to."""
     if channel.bundle is not None:
         yield channel.bundle
     if channel.rollout is not None and channel.rollout.phase.is_active:

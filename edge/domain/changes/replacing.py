@@ -1,8 +1,7 @@
-"""Before a channel offers another bundle to everybody: what has to hold, and what it ends. Pure.
+"""What must hold before a channel offers another bundle to everybody, and what that ends. Pure.
 
-A rollout or an experiment decides who gets what; nothing new slips past it. A version below the one that is offered is
-most often an accident, and so is one that the channel went back from. Ways back (rollback, undo, withdraw) do not ask
-here.
+While a rollout or an experiment decides who gets what, no new bundle bypasses it. A version below the current one is
+usually an accident, and so is one that the channel went back from. Ways back (rollback, undo, withdraw) skip this.
 """
 
 from dataclasses import replace
@@ -20,9 +19,9 @@ _END_IT = "or end it with this change: --force"
 
 
 class Replaced(NamedTuple):
-    """What a change replaced on a channel: the `bundle` that devices got (None: nothing), since when, in seconds since
-    the epoch, and by whom; the bundle it was set to, where that was `withdrawn`, so that the other stood in for it; the
-    rollout and the experiment's name that the change ended."""
+    """What a change replaced on a channel: the `bundle` that devices got (None: nothing), since `changed`, in seconds
+    since the epoch, set by the token `by`; the channel's own bundle if it was `withdrawn` and the other stood in for
+    it; the rollout, and the name of the experiment, that the change ended."""
 
     bundle: VersionName | None
     changed: float
@@ -33,9 +32,10 @@ class Replaced(NamedTuple):
 
 
 class CurrentOffer(NamedTuple):
-    """What a channel has for its devices now. `bundle` is what it is set to, a version, builtin or None, and `served`
-    what devices get where that was withdrawn; since `changed`, in seconds since the epoch, by the token `by`. `rollout`
-    is the version on its way, `experiment` the name of the one that runs; `taken_back` is what it went back from."""
+    """What a channel offers now. `bundle` is what it is set to: a version, builtin or None; `served` is what devices
+    get for it, another one if it was withdrawn. Set at `changed`, in seconds since the epoch, by the token `by`.
+    `rollout` is the version being rolled out, `experiment` the running one's name; `taken_back` is what it went back
+    from."""
 
     app: str
     channel: str
@@ -64,16 +64,16 @@ def current_offer(state: AppState, channel: Channel) -> CurrentOffer:
 
 
 def make_way(state: AppState, channel: Channel, wanted: VersionName, terms: Replacing, at: float) -> Channel:
-    """The channel as it is before it offers another bundle, `wanted`, to everybody. Raises as `check_terms`."""
+    """The channel, ready to offer `wanted` to everybody: its rollout and experiment ended. Raises as `check_terms`."""
     offered = current_offer(state, channel)
     check_terms(offered, wanted, terms)
     if offered.rollout == wanted:
-        return replace(channel, experiment=None)  # the rollout has arrived
+        return replace(channel, experiment=None)  # the rollout is complete
     return with_nothing_on_its_way(channel, at)
 
 
 def check_terms(offered: CurrentOffer, wanted: str, terms: Replacing) -> None:
-    """Whether `wanted` may come after what is offered now.
+    """Check that `wanted` may replace what is offered now.
 
     Raises Conflict: `rollout_active` and `experiment_active` without `force`, `lower_version` without `downgrade`,
     `taken_back` without `again`, `not_current`.
@@ -88,8 +88,8 @@ def check_terms(offered: CurrentOffer, wanted: str, terms: Replacing) -> None:
 
 
 def check_meant(offered: CurrentOffer, wanted: str, terms: Meant) -> None:
-    """Whether `wanted` may be offered, to whatever share. Raises Conflict: `lower_version` without `downgrade`,
-    `taken_back` without `again`."""
+    """Check that `wanted` may be offered to any share of the devices. Raises Conflict: `lower_version` without
+    `downgrade`, `taken_back` without `again`."""
     if not terms.downgrade:
         _check_not_lower(offered, wanted)
     if not terms.again:
@@ -104,12 +104,12 @@ def check_current(offered: CurrentOffer, wanted: str | None, terms: Replacing) -
     offers = f"has offered {current}{_since(offered)}" if offered.bundle else f"offers {current}"
     raise Conflict(
         "not_current",
-        f"channel {offered.channel!r} {offers}, not {terms.if_current}; look at what came in between",
+        f"channel {offered.channel!r} {offers}, not {terms.if_current}: somebody else has changed it",
     )
 
 
 def check_no_rollout(offered: CurrentOffer, wanted: str, or_else: str = "") -> None:
-    """`or_else` is one more way out. Raises Conflict `rollout_active`."""
+    """`or_else` names one more way out in the message. Raises Conflict `rollout_active`."""
     if offered.rollout is None:
         return
     place = f"{offered.app} {offered.channel}"
@@ -124,7 +124,7 @@ def check_no_rollout(offered: CurrentOffer, wanted: str, or_else: str = "") -> N
 
 
 def with_nothing_on_its_way(channel: Channel, at: float) -> Channel:
-    """The channel with its rollout rolled back and its experiment ended without a winner; itself, if it has neither."""
+    """The channel, its rollout rolled back and its experiment ended without a winner; itself if it has neither."""
     rollout = channel.rollout
     if rollout is not None and rollout.phase.is_active:
         channel = replace(channel, rollout=move(rollout, Move.ROLL_BACK, at))
@@ -132,7 +132,7 @@ def with_nothing_on_its_way(channel: Channel, at: float) -> Channel:
 
 
 def what_was_replaced(before: AppState, after: AppState, name: ChannelName) -> Replaced | None:
-    """None: the channel offers what it did, or is new."""
+    """None: the channel offers the same bundle as before, or is new."""
     old, new = before.channels.get(name), after.channels.get(name)
     if old is None or new is None or old.bundle == new.bundle:
         return None
@@ -144,7 +144,7 @@ def what_was_replaced(before: AppState, after: AppState, name: ChannelName) -> R
 
 
 def _has_ended(old: Channel, new: Channel) -> bool:
-    """Whether the rollout that was on its way is over."""
+    """Whether the change ended the channel's rollout."""
     was, now = old.rollout, new.rollout
     return was is not None and was.phase.is_active and now is not None and not now.phase.is_active
 
@@ -184,7 +184,7 @@ def _check_not_taken_back(offered: CurrentOffer, wanted: str) -> None:
 
 
 def _has_offered(offered: CurrentOffer) -> str:
-    """Of what devices get. When a withdrawn bundle's stand-in took over, nobody wrote down."""
+    """About what devices get. When the stand-in for a withdrawn bundle took over is not recorded."""
     if offered.served != offered.bundle:
         return f"offers since {offered.bundle} was withdrawn"
     return f"has offered{_since(offered)}"

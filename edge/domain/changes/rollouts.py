@@ -14,15 +14,15 @@ from edge.domain.states import channel_of, offerable, segment_of, with_entry
 
 STEPS_LIMIT = 50
 STEP_LIMIT_SECONDS = 90 * 86_400
-SHORTEST_STEP_SECONDS = 60  # what a second one follows sooner, nobody has looked at
-NAMED_LIMIT = 20  # segments that one rollout asks
+SHORTEST_STEP_SECONDS = 60  # nobody can judge a step sooner
+NAMED_LIMIT = 20  # segments of one rollout
 ARMS = range(2, 11)
 
 
 def carry_out(
     state: AppState, command: StartRollout | MoveRollout | StartExperiment | StopExperiment, at: float, change_id: str
 ) -> AppState:
-    """`change_id` salts what is started, so that no two draw the same devices."""
+    """`change_id` salts what is started, so that no two draw the same devices. Raises NotFound, Conflict or Invalid."""
     channel = channel_of(state, command.channel)
     match command:
         case StartRollout():
@@ -43,7 +43,7 @@ def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at:
         )
     bundle = offerable(state, command.bundle).version
     if bundle == channel.bundle:
-        raise Conflict("nothing_to_roll_out", f"channel {channel.name!r} offers {bundle!r} to everybody already")
+        raise Conflict("nothing_to_roll_out", f"channel {channel.name!r} already offers {bundle!r} to everybody")
     check_meant(current_offer(state, channel), bundle, command)
     check_steps(command.steps)
     _check_pace(command)
@@ -62,7 +62,7 @@ def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at:
     if channel.experiment is not None and _takes_all(channel.experiment, rollout):
         raise Conflict(
             "experiment_active",
-            f"experiment {channel.experiment.name!r} has all devices that the rollout is for: keep an arm (`edge "
+            f"experiment {channel.experiment.name!r} takes all devices that the rollout is for: keep an arm (`edge "
             f"experiment stop {state.app} {channel.name} --keep ARM`) or end it (`edge rollback {state.app} "
             f"{channel.name}`) first",
         )
@@ -70,23 +70,23 @@ def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at:
 
 
 def _takes_all(experiment: Experiment, rollout: Rollout) -> bool:
-    """Whether the experiment, which comes first, has every device that the rollout is for, as far as names tell."""
+    """Whether the experiment, which takes precedence, takes every device of the rollout, going by segment names."""
     named = {*rollout.segments, *rollout.first}
     return experiment.segment is None or (bool(rollout.segments) and named == {experiment.segment})
 
 
 def check_steps(steps: tuple[int, ...]) -> None:
-    """Raises Invalid `invalid_steps`, with the place."""
+    """`steps` are shares in thousandths of a percent. Raises Invalid `invalid_steps` that names the step."""
     if not 0 < len(steps) <= STEPS_LIMIT:
-        raise Invalid("invalid_steps", f"a rollout has 1 to {STEPS_LIMIT} steps")
+        raise Invalid("invalid_steps", f"a rollout must have 1 to {STEPS_LIMIT} steps")
     before = 0
     for place, share in enumerate(steps, start=1):
         if not 0 < share <= WHOLE_SHARE:
-            raise Invalid("invalid_steps", f"step {place}: {format_share(share)} is not a share up to 100 %")
+            raise Invalid("invalid_steps", f"step {place}: {format_share(share)} is not between 0 % and 100 %")
         if share <= before:
             raise Invalid(
                 "invalid_steps",
-                f"step {place}: {format_share(share)} is not above the {format_share(before)} before it",
+                f"step {place}: {format_share(share)} is not above the previous {format_share(before)}",
             )
         before = share
 
@@ -96,16 +96,16 @@ def _check_pace(command: StartRollout) -> None:
     if every and not SHORTEST_STEP_SECONDS <= every <= STEP_LIMIT_SECONDS:
         raise Invalid(
             "invalid_every",
-            f"a step lasts {format_duration(SHORTEST_STEP_SECONDS)} to {format_duration(STEP_LIMIT_SECONDS)}, "
-            "or 0: until it is advanced",
+            f"a step must last {format_duration(SHORTEST_STEP_SECONDS)} to {format_duration(STEP_LIMIT_SECONDS)}, "
+            "or 0: until somebody advances it",
         )
     if not 0 <= command.hold_out < WHOLE_SHARE:
-        raise Invalid("invalid_hold_out", "the share that is held out is at least 0 and below 100 %")
+        raise Invalid("invalid_hold_out", "the share to hold out must be at least 0 and below 100 %")
 
 
 def _segments(state: AppState, names: tuple[str, ...]) -> tuple[SegmentName, ...]:
     if len(names) > NAMED_LIMIT:
-        raise Invalid("too_many_segments", f"a rollout asks at most {NAMED_LIMIT} segments")
+        raise Invalid("too_many_segments", f"a rollout names at most {NAMED_LIMIT} segments")
     return tuple(dict.fromkeys(segment_of(state, name).name for name in names))
 
 
@@ -136,7 +136,7 @@ def _start_experiment(state: AppState, channel: Channel, command: StartExperimen
     if rollout is not None and rollout.phase.is_active and _takes_all(experiment, rollout):
         raise Conflict(
             "rollout_active",
-            f"the experiment would have all devices that the rollout of {rollout.bundle!r} is for: promote it or roll "
+            f"the experiment would take all devices that the rollout of {rollout.bundle!r} is for: promote it or roll "
             "it back first, or limit the experiment to a segment (--segment)",
         )
     return replace(channel, experiment=experiment)
@@ -144,7 +144,7 @@ def _start_experiment(state: AppState, channel: Channel, command: StartExperimen
 
 def _arms(state: AppState, given: tuple[NewArm, ...]) -> tuple[Arm, ...]:
     if len(given) not in ARMS:
-        raise Invalid("invalid_arms", f"an experiment has {ARMS.start} to {ARMS.stop - 1} arms")
+        raise Invalid("invalid_arms", f"an experiment must have {ARMS.start} to {ARMS.stop - 1} arms")
     names = [parse_name("arm", arm.name) for arm in given]
     if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
         raise Invalid("invalid_arms", f"two arms are called {twice!r}")
@@ -152,7 +152,7 @@ def _arms(state: AppState, given: tuple[NewArm, ...]) -> tuple[Arm, ...]:
         raise Invalid("invalid_arms", f"arm {weightless!r} has no share")
     total = sum(arm.weight for arm in given)
     if total != WHOLE_SHARE:
-        raise Invalid("invalid_arms", f"the arms' shares add up to {format_share(total)}, not 100 %")
+        raise Invalid("invalid_arms", f"the arms' shares add up to {format_share(total)} instead of 100 %")
     return tuple(Arm(name=arm.name, bundle=offerable(state, arm.bundle).version, weight=arm.weight) for arm in given)
 
 

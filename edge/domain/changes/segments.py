@@ -1,4 +1,4 @@
-"""Segments of an app, and the id sets that their expressions ask: what is saved is checked before."""
+"""Segments of an app and the id sets that their expressions use, checked before they are saved."""
 
 from dataclasses import replace
 
@@ -20,8 +20,8 @@ from edge.domain.states import channel_of, id_set_of, named, segment_of, with_en
 from edge.domain.targeting.id_sets import IDS_LIMIT
 from edge.domain.targeting.parser import check_expression
 
-SEGMENT_LIMIT = 100  # an app; a check may have to ask each of them
-SEGMENTS_LIMIT_BYTES = 32 * 1024  # all their expressions together: a check asks each, at most 0.2 ms for so many bytes
+SEGMENT_LIMIT = 100  # an app; a check may have to evaluate each of them
+SEGMENTS_LIMIT_BYTES = 32 * 1024  # of all their expressions: evaluating that much takes a check at most 0.2 ms
 ID_SET_LIMIT = 100  # an app; every worker maps them all
 PRIORITY_LIMIT = 1_000_000
 
@@ -42,10 +42,10 @@ def _set_segment(state: AppState, command: SetSegment) -> AppState:
     name = SegmentName(parse_name("segment", command.name))
     known = state.segments.get(name)
     if known is None and len(state.segments) >= SEGMENT_LIMIT:
-        raise Conflict("too_many_segments", f"app {state.app!r} has {SEGMENT_LIMIT} segments, the most there can be")
+        raise Conflict("too_many_segments", f"app {state.app!r} has reached the limit of {SEGMENT_LIMIT} segments")
     segment = _changed(known or Segment(name=name, where=""), command.settings)
     if not segment.where:
-        raise Invalid("missing_expression", f"segment {name!r} needs an expression that says who is in it")
+        raise Invalid("missing_expression", f"segment {name!r} needs an expression")
     if known is not None and segment == known:
         return state
     for each in sorted(check_expression(segment.where)):
@@ -54,7 +54,7 @@ def _set_segment(state: AppState, command: SetSegment) -> AppState:
         channel_of(state, segment.channel)
     _check_size(state, segment)
     if not 0 <= segment.priority <= PRIORITY_LIMIT:
-        raise Invalid("invalid_priority", f"a priority is a number from 0, asked first, to {PRIORITY_LIMIT}")
+        raise Invalid("invalid_priority", f"the priority must be between 0, which comes first, and {PRIORITY_LIMIT}")
     return replace(state, segments=with_entry(state.segments, name, segment))
 
 
@@ -64,7 +64,7 @@ def _check_size(state: AppState, segment: Segment) -> None:
     if total_bytes > SEGMENTS_LIMIT_BYTES:
         raise Conflict(
             "segments_too_large",
-            f"the expressions of app {state.app!r} would have {total_bytes} bytes, at most {SEGMENTS_LIMIT_BYTES}",
+            f"the expressions of app {state.app!r} would take {total_bytes} bytes, at most {SEGMENTS_LIMIT_BYTES}",
         )
 
 
@@ -95,7 +95,7 @@ def segments_of(channel: Channel) -> frozenset[SegmentName]:
 def _put_id_set(state: AppState, command: PutIdSet) -> AppState:
     name = IdSetName(parse_name("id set", command.name))
     if name not in state.id_sets and len(state.id_sets) >= ID_SET_LIMIT:
-        raise Conflict("too_many_id_sets", f"app {state.app!r} has {ID_SET_LIMIT} id sets, the most there can be")
+        raise Conflict("too_many_id_sets", f"app {state.app!r} has reached the limit of {ID_SET_LIMIT} id sets")
     if not 0 <= command.ids <= IDS_LIMIT:
         raise Invalid("too_many_ids", f"an id set has at most {IDS_LIMIT} ids")
     put = StoredIdSet(name=name, blob=parse_digest(command.blob), ids=command.ids)

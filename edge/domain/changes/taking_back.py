@@ -1,8 +1,8 @@
-"""What a channel went back from: remembered, so that a job that runs again does not offer it unnoticed. Pure.
+"""What a channel went back from, remembered so that a job that runs again does not offer it unnoticed. Pure.
 
-A channel goes back from a bundle when a rollback, an undo or a lower version takes it from those who had it: everybody,
-a rollout's share, an arm. A rollout that is rolled back in any other way counts too. The channel forgets that once it
-has the bundle for devices again.
+A channel goes back from a bundle when a rollback, an undo or a lower version takes it from everybody, from a rollout's
+share or from an arm. A rollout that is rolled back in any other way counts too. Once the channel offers the bundle
+again, it forgets this.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from edge.domain.changes.commands import Change, RollBack, Undo
 from edge.domain.model import BUILTIN, AppState, Channel, ChannelName, Rollout, TakenBack, VersionName
 from edge.domain.versions import is_below
 
-TAKEN_BACK_LIMIT = 20  # bundles a channel remembers; a job that is older has been overtaken by higher versions
+TAKEN_BACK_LIMIT = 20  # bundles a channel remembers; older jobs are below its version anyway
 
 
 def with_taken_back(before: AppState, after: AppState, change: Change) -> AppState:
-    """`after` with what its channels went back from by this change; one that is new or comes back keeps its own."""
+    """`after`, its channels remembering what this change took back. A new or restored one keeps its own."""
     changed: dict[ChannelName, Channel] = {}
     for name, new in after.channels.items():
         old = before.channels.get(name)
@@ -37,7 +37,7 @@ def _taken_back(old: Channel, new: Channel, change: Change) -> tuple[TakenBack, 
 
 
 def _has(channel: Channel) -> Iterator[VersionName]:
-    """The bundles that the channel has for some of its devices, or for all."""
+    """The bundles that the channel offers to all or some of its devices."""
     if channel.bundle is not None:
         yield channel.bundle
     if rollout := _on_its_way(channel):

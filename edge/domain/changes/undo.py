@@ -1,6 +1,6 @@
 """Taking back an app's last change: the state before it, except for what must not come back.
 
-A version name that was published stays used up. A rollout that runs again goes on from the share that it had.
+A version name that was published stays taken. A rollout that resumes continues from the share that it had.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,18 +30,16 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> 
     )
     stops = list(_stops_undone(state, restored))
     if stops and not command.force:
-        raise Conflict("undoes_a_stop", f"this would {'; '.join(stops)}; add --force if you mean it")
+        raise Conflict("undoes_a_stop", f"this undo would {'; '.join(stops)}; add --force if you mean it")
     return restored
 
 
 def _not_the_latest(state: AppState, wanted: int) -> str:
-    """What an undo can reach instead: it takes back the latest change, and a second one the first undo."""
+    """What an undo can reach: the latest change, which may itself be an undo."""
     latest = state.recent[-1] if state.recent else None
-    said = (
-        f"revision {wanted} is not the latest of app {state.app!r}, {state.revision} is, and undo reaches that one only"
-    )
+    said = f"undo takes back only the latest revision of app {state.app!r}, which is {state.revision}, not {wanted}"
     if isinstance(latest, UsedId) and latest.kind == kind_of(Undo(revision=0)):
-        said += f"; revision {state.revision} is itself an undo; undoing it puts back revision {latest.target}"
+        said += f"; revision {state.revision} is itself an undo, and undoing it restores revision {latest.target}"
     return f"{said}. To go further back on a channel: `edge rollback {state.app} CHANNEL --to V`"
 
 
@@ -51,7 +49,7 @@ def _retired(state: AppState, before: AppState, at: float) -> Mapping[VersionNam
 
 
 def _restored(old: Channel, state: AppState, at: float) -> Channel:
-    """The channel as it was; if that changes what it offers, it changes now."""
+    """The channel as it was; if its bundle changes by that, it changes at `at`."""
     now = state.channels.get(old.name)
     if now is None:
         return replace(old, rollout=_since_deletion(old.rollout, state, at))
@@ -61,14 +59,14 @@ def _restored(old: Channel, state: AppState, at: float) -> Channel:
 
 
 def _since_deletion(old: Rollout | None, state: AppState, at: float) -> Rollout | None:
-    """A rollout that its app's deletion stopped begins the step again that it was in then."""
+    """A rollout that the app's deletion stopped restarts the step that it was in."""
     if old is None or old.phase is not Phase.RUNNING or not state.deleted:
         return old
     return replace(old, step=step_at(old, state.deleted), began=at)
 
 
 def _going_on(old: Rollout | None, now: Rollout | None, at: float) -> Rollout | None:
-    """A rollout that was stopped and runs again begins the step again that it was in."""
+    """A rollout that was stopped and resumes restarts the step that it was in."""
     if old is None or now is None or old.salt != now.salt:
         return old
     stopped = old.phase is Phase.RUNNING and now.phase is not Phase.RUNNING
@@ -76,7 +74,7 @@ def _going_on(old: Rollout | None, now: Rollout | None, at: float) -> Rollout | 
 
 
 def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
-    """What somebody had stopped and would run again, in words."""
+    """What somebody stopped and this would resume, in words."""
     for version, bundle in restored.bundles.items():
         if not bundle.withdrawn and version in state.bundles and state.bundles[version].withdrawn:
             yield f"offer the withdrawn bundle {version!r} again"
@@ -86,24 +84,24 @@ def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
             yield from _deletions_undone(channel)
             continue
         if channel.rollout is not None and now.rollout is not None and _starts_again(channel.rollout, now.rollout):
-            yield f"let the rollout on channel {name!r} run again"
+            yield f"resume the rollout on channel {name!r}"
         if channel.experiment is not None and now.experiment is None:
-            yield f"let experiment {channel.experiment.name!r} run again"
+            yield f"resume experiment {channel.experiment.name!r}"
         if now.rolled_back and channel.bundle != now.bundle:
-            yield f"offer {channel.bundle!r} on channel {name!r} again, which was rolled back"
+            yield f"offer {channel.bundle!r}, which was rolled back, on channel {name!r} again"
 
 
 def _deletions_undone(restored: Channel) -> Iterator[str]:
-    """A channel goes with its app only while something is on its way; alone it is not deleted then."""
+    """A channel with a rollout or an experiment is only ever deleted together with its app."""
     if restored.rollout is not None and restored.rollout.phase is Phase.RUNNING:
-        yield f"let the rollout on channel {restored.name!r} run again"
+        yield f"resume the rollout on channel {restored.name!r}"
     if restored.experiment is not None:
-        yield f"let experiment {restored.experiment.name!r} run again"
+        yield f"resume experiment {restored.experiment.name!r}"
 
 
 def _starts_again(restored: Rollout, now: Rollout) -> bool:
-    """Whether devices would have it again that a stop keeps it from; where it was paused before it was rolled back,
-    those that still run it."""
+    """Whether devices that a stop keeps it from would get it again; for one that was paused and then rolled back, those
+    that still run it."""
     if now.phase is Phase.ROLLED_BACK:
         return restored.phase.is_active
     return now.phase is Phase.PAUSED and restored.phase is Phase.RUNNING

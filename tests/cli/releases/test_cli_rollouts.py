@@ -116,10 +116,10 @@ def test_a_late_job_does_not_overwrite_a_newer_release(node, app, tmp_path):
 @pytest.mark.parametrize(
     ("plan", "reason"),
     [
-        (("--steps", "50,1"), "step 2: 1% is not above the 50% before it"),
+        (("--steps", "50,1"), "step 2: 1% is not above the previous 50%"),
         (("--steps", "1,,5"), "share '' is not a percentage like 5, 12.5% or 0.001"),
         (("--steps", "1", "--every", "6"), "duration '6' is not one like 90s, 30m, 6h or 1d12h"),
-        (("--steps", "1", "--every", "1s"), "a step lasts 1m to 90d, or 0: until it is advanced"),
+        (("--steps", "1", "--every", "1s"), "a step must last 1m to 90d, or 0: until somebody advances it"),
         (("--steps", "1", "--segment", "vips"), "unknown segment 'vips' for app"),
         (("--steps", "1", "--hold-out", "a b=5"), "group name 'a b': a letter or digit"),
         (("--steps", "1", "--hold-out", "5=a b"), "share 'a b' is not a percentage"),
@@ -229,7 +229,7 @@ def test_a_step_that_lasts_until_it_is_advanced_says_so(node, app):
 
 
 def test_an_undo_only_of_the_revision_that_was_meant(node, app):
-    assert "is not the latest" in node.failure("undo", app, "--yes", "--revision", "3")
+    assert "undo takes back only the latest revision" in node.failure("undo", app, "--yes", "--revision", "3")
     done = node.json("undo", app, "--revision", "4", "--yes")
     assert (done["undone"]["kind"], done["revision"], done["changed"]) == ("publish_bundle", 5, True)
     assert [each["version"] for each in node.json("bundle", "list", app)] == ["1.0.1"]

@@ -85,7 +85,7 @@ def test_a_repeated_creation_alters_nothing_and_another_is_refused():
     change = a_change(CreateApp(app=APP))
     state = apply(None, change)
     assert apply(state, change) is state
-    with pytest.raises(Conflict, match="exists already"):
+    with pytest.raises(Conflict, match="already exists"):
         apply(state, a_change(CreateApp(app=APP)))
 
 

@@ -56,18 +56,21 @@ PAUSE, RESUME, ADVANCE, PROMOTE, END = map(a_move, Move)
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ((ROLLOUT, PAUSE), "let the rollout on channel 'production' run again"),
-        ((ROLLOUT, END), "let the rollout on channel 'production' run again"),
-        ((ROLLOUT, PAUSE, END), "let the rollout on channel 'production' run again"),
-        ((ROLLOUT, BACK), "let the rollout on channel 'production' run again"),
+        ((ROLLOUT, PAUSE), "resume the rollout on channel 'production'"),
+        ((ROLLOUT, END), "resume the rollout on channel 'production'"),
+        ((ROLLOUT, PAUSE, END), "resume the rollout on channel 'production'"),
+        ((ROLLOUT, BACK), "resume the rollout on channel 'production'"),
         ((WithdrawBundle(version="1.0.4", reason="x"),), "offer the withdrawn bundle '1.0.4' again"),
-        ((ROLLOUT, WithdrawBundle(version="1.0.2", reason="x")), "'1.0.2' again; let the rollout"),
-        ((EXPERIMENT, BACK), "let experiment 'colours' run again"),
-        ((EXPERIMENT, StopExperiment(channel="production", keep="b")), "let experiment 'colours' run again"),
-        ((offers("1.0.2"), BACK), "offer '1.0.2' on channel 'production' again, which was rolled back"),
-        ((offers("1.0.2"), offers("1.0.1", downgrade=True)), "offer '1.0.2' on channel 'production' again"),
-        ((offers("builtin"),), "offer '1.0.1' on channel 'production' again"),
-        ((offers("1.0.2"), Undo(revision=-1)), "offer '1.0.2' on channel 'production' again"),
+        ((ROLLOUT, WithdrawBundle(version="1.0.2", reason="x")), "'1.0.2' again; resume the rollout"),
+        ((EXPERIMENT, BACK), "resume experiment 'colours'"),
+        ((EXPERIMENT, StopExperiment(channel="production", keep="b")), "resume experiment 'colours'"),
+        ((offers("1.0.2"), BACK), "offer '1.0.2', which was rolled back, on channel 'production' again"),
+        (
+            (offers("1.0.2"), offers("1.0.1", downgrade=True)),
+            "offer '1.0.2', which was rolled back, on channel 'production'",
+        ),
+        ((offers("builtin"),), "offer '1.0.1', which was rolled back, on channel 'production'"),
+        ((offers("1.0.2"), Undo(revision=-1)), "offer '1.0.2', which was rolled back, on channel 'production'"),
     ],
 )
 def test_undoing_a_stop_needs_force(changes, says):
@@ -202,7 +205,7 @@ def test_the_latest_revision_alone_is_undone():
     history = History(*PUBLISHED, offers("1.0.2"))
     latest = history.state.revision
     for revision in (latest - 1, latest + 1, 0):
-        with pytest.raises(Conflict, match=f"{latest} is") as caught:
+        with pytest.raises(Conflict, match=f"which is {latest}") as caught:
             history.do(Undo(revision=revision, force=True))
         assert caught.value.code == "head_moved"
 
@@ -226,8 +229,12 @@ def test_an_undo_that_comes_again_is_known():
 @pytest.mark.parametrize(
     ("changes", "wanted", "says"),
     [
-        ((offers("1.0.2"),), 3, "is not the latest of app 'com.example.app', 12 is"),
-        ((offers("1.0.2"), Undo(revision=-1)), 12, "revision 13 is itself an undo; undoing it puts back revision 12"),
+        ((offers("1.0.2"),), 3, "latest revision of app 'com.example.app', which is 12, not 3"),
+        (
+            (offers("1.0.2"), Undo(revision=-1)),
+            12,
+            "revision 13 is itself an undo, and undoing it restores revision 12",
+        ),
         ((offers("1.0.2"), Undo(revision=-1)), 11, "`edge rollback com.example.app CHANNEL --to V`"),
     ],
 )

@@ -203,11 +203,11 @@ def test_a_withdrawn_bundle_does_not_come_back_by_deleting_and_publishing_it():
         ((offers(A), offers(B), offers(C)), A, []),
         ((offers(A), offers(B), offers(C), withdrawal(B)), A, ["what channel 'production' falls back to"]),
         ((offers(A), offers(B), offers(C), withdrawal(B)), B, []),
-        ((offers(A), ROLLOUT_OF_D), D, ["on its way to channel 'production'"]),
+        ((offers(A), ROLLOUT_OF_D), D, ["rolling out on channel 'production'"]),
         (
             (offers(A), ROLLOUT_OF_D, MoveRollout(channel="production", move=Move.PAUSE)),
             D,
-            ["on its way to channel 'production'"],
+            ["rolling out on channel 'production'"],
         ),
         ((offers(A), ROLLOUT_OF_D, ROLL_BACK), D, []),
         ((offers(A), EXPERIMENT), D, ["arm 'new' of an experiment on channel 'production'"]),
@@ -293,8 +293,8 @@ def test_an_experiment_whose_arm_was_withdrawn_says_how_it_ends_without_it():
     ("changes", "says"),
     [
         ((offers(A),), "no earlier good bundle is left for channel 'production'; name a version"),
-        ((offers(A), offers(B), ROLL_BACK), "left 1.0.2, which `edge rollback com.example.app production --to 1.0.2`"),
-        ((offers(A), offers(B), offers(A)), "left 1.0.2, which"),
+        ((offers(A), offers(B), ROLL_BACK), "to offer 1.0.2 again, which it went back from at"),
+        ((offers(A), offers(B), offers(A)), "to offer 1.0.2 again"),
         ((offers(A), offers(B), offers(A), withdrawal(B)), "; name a version"),
     ],
 )

@@ -18,12 +18,13 @@ from edge.config import Telemetry
 from edge.facts.pages import TABLE_NAME
 from edge.facts.table import FactsTable
 from edge.node.processes.data_directory import DataDirectory
-from edge.node.service.app_snapshots import Current
 from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
+from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.spool import Spool
 from edge.wire.updates import WireError, parse_update_check
 
@@ -52,8 +53,8 @@ async def leave_out_server(request: web.Request, response: web.StreamResponse) -
 
 def build_desk(truth: DataDirectory, facts_table: Path, spool_dir: Path, public_url: str) -> DeviceService:
     now = time.time()
-    current = Current(truth.store)
-    current.swap([current.build(app, head, now) for app, head in truth.releases.heads().items()])
+    current = ServedSnapshots(truth.store)
+    current.swap([SnapshotBuilder(truth.store).build(app, head, now) for app, head in truth.releases.heads().items()])
     limits = Telemetry()
     return DeviceService(
         current,

@@ -26,7 +26,7 @@ from edge.domain.states import channel_of
 from edge.facts.table import FactsTable
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
-from edge.node.service.app_snapshots import Current
+from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.store.releases import Rehearsed
 from edge.telemetry.known_devices import KnownDevice, KnownDevices
 from edge.telemetry.waiting_devices import count_waiting
@@ -43,7 +43,7 @@ class Foresight:
         self._truth = truth
         self._supervisor = supervisor
         self._moment_of = moment_of
-        self._current = Current(truth.store, region)
+        self._snapshots = SnapshotBuilder(truth.store, region)
         self._turns = Turns(1, WAITING_LIMIT - 1, "too many look at the known devices at once")
 
     async def preview(self, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
@@ -81,7 +81,7 @@ class Foresight:
         return view_impact(impact_of(before, after), devices)
 
     def _ask(self, moment: Moment, before: AppState, after: AppState) -> DevicesImpactView:
-        was, becomes = (self._current.compile(state, moment.now) for state in (before, after))
+        was, becomes = (self._snapshots.compile(state, moment.now) for state in (before, after))
         known = KnownDevices(self._truth.spool_dir, after.app)
         with closing(FactsTable(self._supervisor.facts_table_path)) as table:
             counted = count_devices(was, becomes, self._with_facts(known, table, moment.now), moment)
@@ -93,7 +93,7 @@ class Foresight:
         known = KnownDevices(self._truth.spool_dir, app)
         with closing(FactsTable(self._supervisor.facts_table_path)) as table:
             devices = self._with_facts(known, table, moment.now)
-            seen = count_reach(self._current.compile(state, moment.now), channel.name, devices, moment)
+            seen = count_reach(self._snapshots.compile(state, moment.now), channel.name, devices, moment)
         return ReachView(
             channel=channel.name,
             bundle=channel.bundle,
@@ -115,7 +115,7 @@ class Foresight:
         after = apply(before, Change(id=change_id, at=moment.now, by="preview", command=command))
         if after is before:
             raise Conflict("command_id_used", f"the change {change_id!r} was carried out before; take another id")
-        snapshot = self._current.compile(after, moment.now)
+        snapshot = self._snapshots.compile(after, moment.now)
         known = KnownDevices(self._truth.spool_dir, app)
         channel = ChannelName(command.channel)
         with closing(FactsTable(self._supervisor.facts_table_path)) as table:

@@ -29,7 +29,7 @@ from edge.domain.model import AppId
 from edge.node.observing.metrics import Observed, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
-from edge.node.service.app_snapshots import Current
+from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.store.heads import Head
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.disk_budget import held_bytes
@@ -60,7 +60,7 @@ class Insight:
         self._supervisor = supervisor
         self._base = base
         self._spool_limit_bytes = spool_limit_bytes
-        self._current = Current(truth.store, region)
+        self._snapshots = SnapshotBuilder(truth.store, region)
         self._clock = clock
         self._folding = asyncio.Lock()
         self._folded_at = time.time()
@@ -71,7 +71,7 @@ class Insight:
         except WireError as error:
             raise refused(error) from error
         head = await asyncio.to_thread(self._truth.releases.head, app)
-        snapshot = await asyncio.to_thread(self._current.build, app, head, time.time())
+        snapshot = await asyncio.to_thread(self._snapshots.build, app, head, time.time())
         moment = self._clock.moment(app)
         facts = self._supervisor.facts_of(app, check.device)
         steps, decision = explain(snapshot, check, moment, facts)

@@ -25,7 +25,7 @@ from edge.config import Config, Devices, Telemetry
 from edge.domain.errors import Unavailable
 from edge.domain.facts import DAY_SECONDS, DeviceFacts
 from edge.domain.model import AppId
-from edge.facts.changes import FactChange, Record
+from edge.facts.changes import FactChange, Record, Recorded
 from edge.facts.table import FactsTable
 from edge.facts.writer import FactsWriter
 from edge.node.delivery.files import OpenFiles
@@ -35,12 +35,13 @@ from edge.node.http.device_routes import Readiness
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
-from edge.node.service.app_snapshots import Current
 from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
+from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.objects.port import blob_key
 from edge.telemetry.segment import list_segments, read_frames, read_header
 from edge.telemetry.spool import Spool
@@ -137,9 +138,9 @@ async def application(truth: DataDirectory, folder: Path) -> AsyncIterator[Node]
         await _record_dated(writer.record, changes, clock)
 
     facts = FactsClient(table, send)
-    current, files, spool = Current(truth.store), OpenFiles(OPEN_FILES), Spool(folder / "spool", truth.node, 0)
+    current, files, spool = ServedSnapshots(truth.store), OpenFiles(OPEN_FILES), Spool(folder / "spool", truth.node, 0)
     heads = await asyncio.to_thread(truth.releases.heads)
-    current.swap([current.build(app, head, time.time()) for app, head in heads.items()])
+    current.swap([SnapshotBuilder(truth.store).build(app, head, time.time()) for app, head in heads.items()])
     server = TestServer(_application(current, spool, facts, files))
     try:
         await server.start_server(access_log=None)
@@ -236,10 +237,10 @@ async def _settle(writer: FactsWriter, facts: FactsClient, message: Record) -> N
         withheld = await writer.record(message.changes)
     except Unavailable as error:
         refused = error.code
-    facts.settle(message.number, refused, withheld)
+    facts.settle(Recorded(message.number, refused, withheld))
 
 
-def _application(current: Current, spool: Spool, facts: FactsClient, files: OpenFiles) -> web.Application:
+def _application(current: ServedSnapshots, spool: Spool, facts: FactsClient, files: OpenFiles) -> web.Application:
     service = DeviceService(
         current,
         spool,

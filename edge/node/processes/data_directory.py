@@ -11,32 +11,32 @@ from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 
 
-class DataDirectory:
+class DataPaths:
+    """Where things lie in a data directory; opens nothing."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.store_dir = data_dir / "store"
+        self.node_dir = data_dir / "node"  # what is this node's alone
+        self.spool_dir = self.node_dir / "telemetry" / "spool"
+        self.facts_dir = self.node_dir / "telemetry" / "facts"
+        self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
+
+
+class DataDirectory(DataPaths):
     """The store of a data directory, opened and checked, with this node's own key in it."""
 
     def __init__(self, data_dir: Path, now: float) -> None:
-        """Raises EdgeError: a store that ignores conditions, is not trusted, or does not list this node's key."""
-        self.node_dir = data_dir / "node"
+        """`now` in seconds since the epoch. Raises EdgeError: a store that ignores conditions, is not trusted, or does
+        not list this node's key."""
+        super().__init__(data_dir)
         self.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.node = _node_id(self.node_dir / "id")
-        self.store = FsStore(data_dir / "store")
+        self.store = FsStore(self.store_dir)
         self.store.remove_leftovers(now)
         probe(self.store)
         self.writer = load_or_create_writer(self.node_dir / "writer.key")
         self.trust = open_trust(self.store, self.node_dir, now, self.writer)
         self.releases = Releases(self.store, self.writer, self.trust)
-
-    @property
-    def spool_dir(self) -> Path:
-        return self.node_dir / "telemetry" / "spool"
-
-    @property
-    def facts_dir(self) -> Path:
-        return self.node_dir / "telemetry" / "facts"
-
-    @property
-    def counts_database(self) -> Path:
-        return self.node_dir / "telemetry" / "counts.sqlite"
 
 
 def _node_id(path: Path) -> str:

@@ -5,7 +5,6 @@ import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import msgspec
 
@@ -25,14 +24,13 @@ from edge.node.processes.link import (
     StatusQuery,
 )
 from edge.node.processes.tls import Pair
+from edge.node.service.numbered_replies import NumberedReplies
 from edge.store.releases import Head
 
 # A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
 ANSWER_SECONDS = 2.0
 SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner has a lasting reason: wait before the next try
 RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row; then always the last
-KILL_AFTER_DRAIN_SECONDS = 5.0  # beyond the drain time; a worker that still lives holds no request worth waiting for
-
 START_ATTEMPTS = 3  # of a worker that never served: beyond that the reason is in its log, and lasting
 
 log = logging.getLogger("edge.pool")
@@ -56,8 +54,7 @@ class WorkerHandle:
         self.has_served = False
         self.restarts = 0
         self._link: Link | None = None
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._last_number = 0
+        self._replies = NumberedReplies[Acknowledged | Status | None]()
 
     async def live(self, listening: socket.socket, setup: Callable[[], Setup]) -> int:
         """One life of the process, from start to exit; returns its exit code."""
@@ -114,21 +111,15 @@ class WorkerHandle:
             self._link.send(Drain())
 
     async def _ask(self, question: Callable[[int], msgspec.Struct]) -> Acknowledged | Status | None:
-        if self._link is None:
+        """The worker's reply; None without a living worker, or without a reply in time."""
+        link = self._link
+        if link is None:
             return None
-        self._last_number += 1
-        number = self._last_number
-        answer: asyncio.Future[Acknowledged | Status | None] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
-        self._link.send(question(number))
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await answer
+            return await self._replies.request(lambda number: link.send(question(number)), ANSWER_SECONDS)
         except TimeoutError:
             log.warning("worker %s (process %s) did not answer in %s s", self.index, self.pid, ANSWER_SECONDS)
             return None
-        finally:
-            self._waiting.pop(number, None)
 
     async def _listen(self, link: Link) -> None:
         while (message := await link.receive()) is not None:
@@ -141,9 +132,7 @@ class WorkerHandle:
                     self._recording.add(task)
                     task.add_done_callback(self._recording.discard)
                 case Acknowledged(number) | Status(number):
-                    waiting = self._waiting.get(number)
-                    if waiting and not waiting.done():
-                        waiting.set_result(message)
+                    self._replies.settle(number, message)
 
     async def _answer_record(self, link: Link, number: int, changes: list[Recordable]) -> None:
         refused, withheld = "", list[Withheld]()
@@ -159,9 +148,7 @@ class WorkerHandle:
         self._link = None
         self.pid = None
         self.ready.clear()
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_result(None)
+        self._replies.settle_all(None)
 
 
 class WorkerPool:

@@ -6,20 +6,15 @@ of the link. It leaves when told to drain, on SIGTERM, and when its supervisor i
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import uvloop
 from aiohttp import web
 
-from edge.domain.decision.snapshot import AppSnapshot
-from edge.domain.model import AppId
 from edge.facts.changes import Recorded
 from edge.facts.table import FactsTable
 from edge.node.delivery.files import OpenFiles
@@ -32,6 +27,7 @@ from edge.node.lane.context import LaneContext
 from edge.node.observing.access_log import AccessLog
 from edge.node.observing.log import set_up_logging
 from edge.node.observing.traffic import Traffic
+from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import (
     Acknowledged,
     Drain,
@@ -46,90 +42,66 @@ from edge.node.processes.link import (
     ToWorker,
 )
 from edge.node.processes.listening import LISTEN_BACKLOG
+from edge.node.processes.snapshot_loader import SnapshotLoader
 from edge.node.processes.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, PortTls
 from edge.node.service.admission import Connections, connections_limit, raise_descriptor_limit
-from edge.node.service.app_snapshots import Current
 from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.service.peers import Proxies
+from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.objects.fs import FsStore
-from edge.store.releases import Head
 from edge.telemetry.disk_budget import DiskBudget
 from edge.telemetry.spool import Spool
-
-MEND_SECONDS = 60.0  # how late a worker notices that a lost manifest is back
 
 SWITCH_SECONDS = 0.0005
 COLLECT_AFTER_OBJECTS = 50_000  # containers more than before; at Python's own 700 it ran at every tenth check
 
-log = logging.getLogger("edge.worker")
-
 
 class Worker:
+    """One life of a worker: `run` serves until the supervisor, SIGTERM or the end of the link says to leave."""
+
     def __init__(self, setup: Setup, link: Link, listening: socket.socket) -> None:
-        data_dir = Path(setup.data_dir)
-        self._setup = setup
+        devices = setup.devices
         self._link = link
         self._listening = listening
-        self._current = Current(FsStore(data_dir / "store"), setup.region)
-        telemetry = setup.telemetry
-        spool_dir = data_dir / "node" / "telemetry" / "spool"
-        self._spool = Spool(
-            spool_dir, setup.node, setup.worker, budget=DiskBudget(spool_dir, telemetry.spool_limit_bytes)
-        )
+        self._heads = setup.heads
+        self._drain_seconds = devices.drain_seconds
+        store = FsStore(DataPaths(Path(setup.data_dir)).store_dir)
+        self._served = ServedSnapshots(store)
+        self._loader = SnapshotLoader(SnapshotBuilder(store, setup.region), self._served)
         self._files = OpenFiles()
         self._readiness = Readiness()
-        devices = setup.devices
         self._patience = Patience(devices.stall_seconds, devices.minimum_bps)
         proxies = Proxies(devices.trusted_proxies, devices.country_header)
         total = connections_limit(raise_descriptor_limit())
         self._connections = Connections(devices.connections_per_address, proxies, total)
         self._overload = Overload(int(total * IN_PROGRESS_SHARE), devices.downloads_per_worker)
+        self._spool = _open_spool(setup)
         self._facts = FactsClient(FactsTable(Path(setup.facts_table)), link.send)
-        self._service = DeviceService(
-            self._current,
-            self._spool,
-            public_url=devices.public_url,
-            allowed_hosts=frozenset(host.lower() for host in devices.allowed_hosts),
-            proxies=proxies,
-            overload=self._overload,
-            event_limits=EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second),
-            facts=self._facts,
-            scheme="https" if setup.tls else "http",
-        )
-        self._service.moments.learn(setup.heads_issued)
+        self._service = _build_service(setup, self._served, self._spool, proxies, self._overload, self._facts)
         self._tls = PortTls(setup.tls) if setup.tls else None
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneContext | None = None
         self._leaving = asyncio.Event()
-        self._building = asyncio.Lock()
-        self._incomplete: dict[str, Head] = {}  # of the apps that are served without a manifest of theirs
 
     async def run(self) -> None:
-        """Serve until told to leave; returns when every request under way is answered or the time for it is over."""
+        """Returns when every request under way is answered, or the time for it is over."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._leaving.set)
-        await self._take(self._setup.heads)
+        await self._loader.load(self._heads)
         runner = web.AppRunner(
             build_device_app(self._service, self._files, self._readiness, self._patience),
             access_log=None,
-            shutdown_timeout=self._setup.devices.drain_seconds,
+            shutdown_timeout=self._drain_seconds,
         )
         await runner.setup()
-        assert runner.server is not None
-        usual = accept_with(runner.server, self._connections, loop, traffic=self._traffic)
-        lanes = self._lanes = LaneContext(
-            self._service,
-            self._files,
-            self._connections,
-            self._patience,
-            lambda address: usual(admitted_as=address),
-            self._traffic,
-        )
+        lanes = self._lanes = self._build_lanes(runner, loop)
         server = await loop.create_server(lambda: Lane(lanes), **self._port_options())
-        watching = [loop.create_task(job) for job in (watch_lag(self._overload), lanes.sweep(), self._mend())]
+        jobs = (watch_lag(self._overload), lanes.sweep(), self._loader.retry())
+        watching = [loop.create_task(job) for job in jobs]
         settle_collector()
         share_the_interpreter()
         self._readiness.ready = True
@@ -143,34 +115,50 @@ class Worker:
             server.close()
             for job in watching:
                 job.cancel()
-            await asyncio.gather(lanes.open_lanes.drain(self._setup.devices.drain_seconds), runner.cleanup())
-            await self._spool.close()
-            await self._files.close()
-            self._facts.flush()
-            self._facts.close()
-            if self._traffic.access is not None:
-                self._traffic.access.close()
+            await asyncio.gather(lanes.open_lanes.drain(self._drain_seconds), runner.cleanup())
+            await self._close()
             following.cancel()
             self._link.close()
+
+    def _build_lanes(self, runner: web.AppRunner, loop: asyncio.AbstractEventLoop) -> LaneContext:
+        assert runner.server is not None, "the runner is set up"
+        usual = accept_with(runner.server, self._connections, loop, traffic=self._traffic)
+        return LaneContext(
+            self._service,
+            self._files,
+            self._connections,
+            self._patience,
+            lambda address: usual(admitted_as=address),
+            self._traffic,
+        )
+
+    async def _close(self) -> None:
+        """Store and send what waits, then let go of files and tables."""
+        await self._spool.close()
+        await self._files.close()
+        self._facts.flush()
+        self._facts.close()
+        if self._traffic.access is not None:
+            self._traffic.access.close()
 
     async def _follow(self) -> None:
         while True:
             match await self._link.receive():
                 case NewHeads(number, heads):
-                    await self._take(heads)
+                    await self._loader.load(heads)
                     self._link.send(Acknowledged(number))
                 case Issued(issued):
                     self._service.moments.learn(issued)
                 case StatusQuery(number):
-                    self._link.send(Status(number, len(self._current), self._counts()))
-                case Recorded(number, refused, withheld):
-                    self._facts.settle(number, refused, withheld)
+                    self._link.send(Status(number, len(self._served), self._counts()))
+                case Recorded() as recorded:
+                    self._facts.settle(recorded)
                 case NewPair(number, pair) if self._tls is not None:
                     self._tls.replace(pair)
                     self._link.send(Acknowledged(number))
                 case Drain():
                     self._leaving.set()
-                case None:  # the supervisor is gone: a node without one is not to serve on
+                case None:  # the supervisor is gone: a node without one does not serve on
                     self._leaving.set()
                     return
 
@@ -181,43 +169,38 @@ class Worker:
             options |= {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": SHUTDOWN_SECONDS}
         return options
 
-    async def _take(self, heads: Mapping[str, Head]) -> None:
-        if heads:
-            async with self._building:
-                self._current.swap(await asyncio.to_thread(self._build, heads))
-
-    async def _mend(self) -> None:
-        """Look again for manifests that were lost."""
-        while True:
-            await asyncio.sleep(MEND_SECONDS)
-            await self._take(dict(self._incomplete))
-
-    def _build(self, heads: Mapping[str, Head]) -> list[AppSnapshot]:
-        """What could be read and verified; an app that could not keeps its last good snapshot, and it is said."""
-        built = []
-        for app, head in heads.items():
-            served = self._current.snapshot(AppId(app))
-            if served and served.revision >= head.revision and app not in self._incomplete:
-                continue
-            try:
-                snapshot = self._current.build(AppId(app), head, time.time())
-                built.append(snapshot)
-                self._incomplete.pop(app, None)
-                if snapshot.lost:
-                    self._incomplete[app] = head
-            except Exception:
-                log.exception("app %s stays at its last good revision: revision %s is unreadable", app, head.revision)
-                self._service.counts["unreadable_revisions"] += 1
-        return built
-
     def _counts(self) -> dict[str, int]:
         overload = self._overload
         busy = {"in_progress": overload.in_progress, "downloads": overload.downloads}
         overloaded = {"overloaded": int(overload.overloaded), "lost_blobs": len(self._service.lost), **busy}
-        dropped = {"offers_not_noted": self._facts.offers_dropped}
+        dropped = {"offers_not_noted": self._facts.offers_dropped, "unreadable_revisions": self._loader.unreadable}
         lanes = self._lanes.counts() if self._lanes else {}
         answered = self._traffic.counts()
         return {**self._service.counts, **self._connections.counts(), **lanes, **answered, **overloaded, **dropped}
+
+
+def _open_spool(setup: Setup) -> Spool:
+    folder = DataPaths(Path(setup.data_dir)).spool_dir
+    return Spool(folder, setup.node, setup.worker, budget=DiskBudget(folder, setup.telemetry.spool_limit_bytes))
+
+
+def _build_service(
+    setup: Setup, served: ServedSnapshots, spool: Spool, proxies: Proxies, overload: Overload, facts: FactsClient
+) -> DeviceService:
+    devices, telemetry = setup.devices, setup.telemetry
+    service = DeviceService(
+        served,
+        spool,
+        public_url=devices.public_url,
+        allowed_hosts=frozenset(host.lower() for host in devices.allowed_hosts),
+        proxies=proxies,
+        overload=overload,
+        event_limits=EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second),
+        facts=facts,
+        scheme="https" if setup.tls else "http",
+    )
+    service.moments.learn(setup.heads_issued)
+    return service
 
 
 def share_the_interpreter() -> None:

@@ -20,7 +20,6 @@ from edge.facts.changes import Withheld
 from edge.node.delivery.lost_blobs import LostBlobs
 from edge.node.service.addresses import base_address
 from edge.node.service.answer_cache import EncodedBody, Offers
-from edge.node.service.app_snapshots import Current
 from edge.node.service.event_limits import EventLimits
 from edge.node.service.experiment_log import ArmNotes
 from edge.node.service.facts_client import FactsClient
@@ -30,6 +29,7 @@ from edge.node.service.peers import Peer, Proxies
 from edge.node.service.rate_limits import ChannelLimits
 from edge.node.service.reported import Dated, changes_in, downloads_in
 from edge.node.service.rollout_clock import Moments
+from edge.node.service.snapshots.served import ServedSnapshots
 from edge.node.service.withheld_log import WithheldNotes
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
@@ -57,7 +57,7 @@ class DeviceService:
 
     def __init__(
         self,
-        current: Current,
+        current: ServedSnapshots,
         spool: Spool,
         *,
         public_url: str,

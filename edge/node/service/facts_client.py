@@ -12,8 +12,19 @@ import msgspec
 from edge.domain.errors import Unavailable
 from edge.domain.facts import STARTS, DeviceFacts, awaits, failure_of, has_downloaded, latest_of, mark_of, name_hash
 from edge.domain.model import Bundle, UpdateCheck
-from edge.facts.changes import Downloaded, FactChange, Faulted, Installed, Offered, Record, Recordable, Withheld
+from edge.facts.changes import (
+    Downloaded,
+    FactChange,
+    Faulted,
+    Installed,
+    Offered,
+    Record,
+    Recordable,
+    Recorded,
+    Withheld,
+)
 from edge.facts.table import FactsTable
+from edge.node.service.numbered_replies import NumberedReplies
 
 OFFER_BATCH_SECONDS = 0.02
 OFFERS_LIMIT = 10_000  # waiting for their batch; beyond it an offer is not noted, and its failure not withheld
@@ -28,8 +39,7 @@ class FactsClient:
     def __init__(self, table: FactsTable, send: Callable[[msgspec.Struct], None]) -> None:
         self._table = table
         self._send = send
-        self._last_number = 0
-        self._waiting: dict[int, asyncio.Future[tuple[str, list[Withheld]]]] = {}
+        self._replies = NumberedReplies[Recorded]()
         self._offers: list[Recordable] = []
         self.offers_dropped = 0
 
@@ -43,27 +53,18 @@ class FactsClient:
         The offers that wait go first: a failure of what this worker has just offered comes after its offer.
         """
         self.flush()
-        self._last_number += 1
-        number = self._last_number
-        answer: asyncio.Future[tuple[str, list[Withheld]]] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
-        self._send(Record(number, list(changes)))
+        listed: list[Recordable] = list(changes)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                refused, withheld = await answer
+            settled = await self._replies.request(lambda number: self._send(Record(number, listed)), ANSWER_SECONDS)
         except TimeoutError as error:
             raise NotRecorded("facts_stuck", "device facts cannot be stored now") from error
-        finally:
-            self._waiting.pop(number, None)
-        if refused:
-            raise NotRecorded(refused, "device facts cannot be stored now")
-        return withheld
+        if settled.refused:
+            raise NotRecorded(settled.refused, "device facts cannot be stored now")
+        return settled.withheld
 
-    def settle(self, number: int, refused: str, withheld: list[Withheld]) -> None:
-        """The writer's answer: the code of its refusal, or "" when the changes happened and what they came to."""
-        waiting = self._waiting.get(number)
-        if waiting and not waiting.done():
-            waiting.set_result((refused, withheld))
+    def settle(self, recorded: Recorded) -> None:
+        """The writer's reply."""
+        self._replies.settle(recorded.number, recorded)
 
     def note_offer(self, check: UpdateCheck, bundle: Bundle, known: DeviceFacts) -> None:
         """Tell the writer soon, unless the table says so already: a device asks again until it has the bundle."""

@@ -29,12 +29,13 @@ from edge.node.lane.connection import WAITING_LIMIT_BYTES, Lane
 from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
 from edge.node.service.admission import Connections
-from edge.node.service.app_snapshots import Current
 from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
+from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.objects.port import blob_key
 from edge.telemetry.spool import Spool
 
@@ -64,8 +65,8 @@ class ListeningService(DeviceService):
 async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE):
     truth = a_truth(folder)
     committed = publish(truth, "1.0.1")
-    current = Current(truth.store)
-    current.swap([current.build(APP, committed.head, time.time())])
+    current = ServedSnapshots(truth.store)
+    current.swap([SnapshotBuilder(truth.store).build(APP, committed.head, time.time())])
     spool, told = Spool(folder / "spool", "node", 0), []
     service = ListeningService(
         current,

@@ -7,12 +7,13 @@ from factories import APP
 from node_world import a_truth, publish
 
 from edge.facts.table import FactsTable
-from edge.node.service.app_snapshots import Current
 from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import BURST_SECONDS, EventLimits
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Peer, Proxies
+from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.counts import read_totals
 from edge.telemetry.fold import fold
 from edge.telemetry.spool import Spool
@@ -22,8 +23,8 @@ async def test_every_event_that_was_answered_with_200_is_counted_a_duplicate_or_
     """Through the service, with a limit that some reports pass."""
     truth = a_truth(tmp_path)
     committed = publish(truth, "1.0.1")
-    current = Current(truth.store)
-    current.swap([current.build(APP, committed.head, time.time())])
+    current = ServedSnapshots(truth.store)
+    current.swap([SnapshotBuilder(truth.store).build(APP, committed.head, time.time())])
     spool = Spool(tmp_path / "spool", "node", 0, sync=lambda fd: None)
     service = DeviceService(
         current,

@@ -11,18 +11,19 @@ from node_world import a_truth, publish
 
 from edge.domain.changes.commands import CreateApp
 from edge.domain.model import AppId
-from edge.facts.changes import Failed, Faulted
+from edge.facts.changes import Failed, Faulted, Recorded
 from edge.facts.table import FactsTable
 from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
 from edge.node.http.device_routes import Readiness
-from edge.node.service.app_snapshots import Current
 from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import BURST_SECONDS, EventLimits
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import LATE_SECONDS, LATE_TURNS, Overload
 from edge.node.service.peers import Proxies
+from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.disk_budget import DiskBudget, held_bytes
 from edge.telemetry.spool import Spool
 
@@ -35,8 +36,10 @@ async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), budge
     truth = a_truth(tmp_path)
     truth.releases.commit(OTHER_APP, a_change(CreateApp(app=OTHER_APP)))
     publish(truth, "1.0.1")
-    current = Current(truth.store)
-    current.swap(current.build(AppId(app), head, NOW) for app, head in truth.releases.heads().items())
+    current = ServedSnapshots(truth.store)
+    current.swap(
+        SnapshotBuilder(truth.store).build(AppId(app), head, NOW) for app, head in truth.releases.heads().items()
+    )
     spool = Spool(truth.spool_dir, "node", 0, budget=budget)
     service = DeviceService(
         current,
@@ -210,7 +213,7 @@ async def test_forged_failures_withhold_nothing_above_the_limits(tmp_path):
         def failures() -> int:
             """How many were told; each is answered as the writer would."""
             for message in told:
-                service.facts.settle(message.number, "", [])
+                service.facts.settle(Recorded(message.number, "", []))
             return sum(isinstance(change, Failed) for message in told for change in message.changes)
 
         for asked in (100, 200, 300, 400):

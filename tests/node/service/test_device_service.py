@@ -17,12 +17,13 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import Platform
 from edge.domain.schedule.rollout import Move
 from edge.facts.table import FactsTable
-from edge.node.service.app_snapshots import Current
 from edge.node.service.device_service import DeviceService
 from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
 from edge.node.service.peers import Proxies
+from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.objects.port import blob_key
 from edge.telemetry.spool import Spool
 from edge.wire.plugins.forms import plugin_of
@@ -41,7 +42,7 @@ def lose(truth, version: str) -> None:
 
 @asynccontextmanager
 async def a_service(truth, tmp_path, snapshot):
-    current = Current(truth.store)
+    current = ServedSnapshots(truth.store)
     current.swap([snapshot])
     spool = Spool(tmp_path / "spool", "node", 0)
     yield DeviceService(
@@ -58,7 +59,7 @@ async def a_service(truth, tmp_path, snapshot):
 
 
 def built(truth):
-    return Current(truth.store).build(APP, truth.releases.head(APP), time.time())
+    return SnapshotBuilder(truth.store).build(APP, truth.releases.head(APP), time.time())
 
 
 def question(plugin: str = "8.51.14") -> bytes:
@@ -149,10 +150,10 @@ def test_a_manifest_that_came_back_is_read_with_the_next_build(tmp_path):
     publish(truth, "1.0.1")
     kept = path_of(truth, "1.0.1").read_bytes()
     lose(truth, "1.0.1")
-    current = Current(truth.store)
+    current = ServedSnapshots(truth.store)
     head = truth.releases.head(APP)
-    current.swap([current.build(APP, head, time.time())])
+    current.swap([SnapshotBuilder(truth.store).build(APP, head, time.time())])
     truth.store.create(blob_key(hashlib.sha256(kept).hexdigest()), kept)
-    current.swap([current.build(APP, head, time.time())])
+    current.swap([SnapshotBuilder(truth.store).build(APP, head, time.time())])
     assert not current.snapshot(APP).lost
     assert isinstance(decide(current.snapshot(APP), a_check(), MOMENT), Offer)

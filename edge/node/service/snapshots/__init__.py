@@ -1,0 +1,1 @@
+"""The snapshots that a process answers from: building them, and serving them."""

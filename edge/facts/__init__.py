@@ -1,1 +1,1 @@
-"""What is known of single devices: one writer, one memory-mapped table that every worker reads."""
+"""Per-device state: one writer, and one memory-mapped table that every worker reads."""

@@ -1,6 +1,6 @@
-"""What can happen to a device's facts: the changes that workers report and operators order, and what each does.
+"""Changes of a device's facts, as workers report and operators order them, and what each one does.
 
-A change names things; hashes are made where it is applied. It travels between processes as msgspec writes it.
+A change holds names; they are hashed where it is applied. Processes exchange changes in msgspec's encoding.
 """
 
 import msgspec
@@ -25,13 +25,13 @@ class _Change(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Chose(_Change, frozen=True):
-    """An old plugin chose its channel (device-protocol §3.3); "" takes the choice back."""
+    """An old plugin chose its channel (device-protocol §3.3); "" withdraws the choice."""
 
     channel: str
 
 
 class Offered(_Change, frozen=True):
-    """An answer with this bundle is on its way to the device, which runs `ran` (a `version_name`)."""
+    """This bundle is being sent to the device as its update; it runs `ran` (a `version_name`)."""
 
     version: str
     ran: str = ""
@@ -39,39 +39,39 @@ class Offered(_Change, frozen=True):
 
 
 class Failed(_Change, frozen=True):
-    """The device reported that something failed. Without a prior offer that it can be about it changes nothing."""
+    """The device reported a failure. It changes nothing unless an earlier offer can have caused it."""
 
-    version: str  # as the report names it: what was offered, what runs, or nothing
+    version: str  # as reported: what was offered, what runs, or ""
     action: str = "update_fail"  # a key of `facts.CAUSES`
-    age: float = 0.0  # seconds that it waited on the device, at least
+    age: float = 0.0  # seconds that the report waited on the device, at least
     dead: bool = False  # the device will not fetch that version again
-    prefix: str = ""  # of the address that it came from
+    prefix: str = ""  # of the device's address
 
 
 class Installed(_Change, frozen=True):
-    """The device runs the bundle, or will at its next start."""
+    """The device runs the bundle, or will after its next start."""
 
     version: str
 
 
 class Downloaded(_Change, frozen=True):
-    """The device has the bundle, whole; it may fail to unpack it yet."""
+    """The device has downloaded the whole bundle; unpacking may still fail."""
 
     version: str
 
 
 class Lifted(_Change, frozen=True):
-    """The operator lets the bundle be offered to this device again."""
+    """The operator allows this device to be offered the bundle again."""
 
     version: str
 
 
 class Erased(_Change, frozen=True):
-    """Everything known of the device is to be forgotten."""
+    """The operator erases everything known about the device."""
 
 
 class Faulted(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """This node itself failed downloads: of this bundle, to this address. What is empty stands for all."""
+    """This node failed downloads of this bundle to this address. An empty field stands for all."""
 
     app: str = ""
     version: str = ""
@@ -79,11 +79,11 @@ class Faulted(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Withheld(msgspec.Struct, frozen=True, array_like=True):
-    """A change has made a bundle withheld, which was not before."""
+    """A change caused this bundle to be withheld from the device from now on."""
 
     app: str
     device: str
-    bundle: int  # its `name_hash`
+    bundle: int  # `name_hash` of its version
     cause: Cause
 
 
@@ -92,7 +92,8 @@ Recordable = FactChange | Faulted
 
 
 def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours = never) -> DeviceFacts:
-    """`ours` tells whether this node failed a bundle itself, for that device, since a time."""
+    """The facts after the change, which happened at `now` (seconds since the epoch). `ours` returns whether this node
+    itself has failed the bundle for that device since a time."""
     match change:
         case Chose(channel=channel):
             return choose_channel(facts, name_hash(channel) if channel else 0)
@@ -111,17 +112,15 @@ def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours 
 
 
 class Record(msgspec.Struct, frozen=True, tag=True):
-    """What devices brought about, and this worker itself; answered by `Recorded` with the same number, which is 0 for
-    no answer."""
+    """A worker's changes. `Recorded` answers it with the same number; 0 requests no answer."""
 
     number: int
     changes: list[Recordable]
 
 
 class Recorded(msgspec.Struct, frozen=True, tag=True):
-    """The answer to `Record`: "" when its changes are durable and seen by every worker, else the refusal's code; and
-    the bundles that they made withheld."""
+    """The answer to `Record`: its changes are durable and visible to every worker, or were refused."""
 
     number: int
-    refused: str
+    refused: str  # the error's code; "" if accepted
     withheld: list[Withheld] = []

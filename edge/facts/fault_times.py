@@ -1,9 +1,9 @@
-"""When this node itself failed downloads lately: for the writer of device facts, who counts no such failure.
+"""When this node itself failed downloads recently: a device's failure then does not count against the bundle.
 
-In memory alone: a node that starts has failed everything that it was in the middle of, so its start is the first fault.
+In memory only: a node that starts has failed whatever it was sending before, so its start is the first fault.
 
-A peer that reads slowly on purpose makes faults as it likes. So beyond a limit more is excused at that address, and
-then in that app, but never everywhere: an outage of the whole node is only what the node itself says.
+A peer that reads slowly on purpose can cause any number of faults. Beyond a limit, more failures are excused at that
+address, and then in that app, but never everywhere: only the node itself reports an outage of the whole node.
 """
 
 from collections import Counter
@@ -15,15 +15,17 @@ from edge.facts.changes import Faulted
 BUNDLES_LIMIT = 16  # of an app at one address, or at all; beyond it every bundle of the app there
 APP_PREFIXES_LIMIT = 1_000  # of one app; beyond it the app's bundles at all addresses
 PREFIXES_LIMIT = 10_000  # of all apps, some 20 MB; beyond it the same for the app that has the most
-SLACK_SECONDS = 1.0  # offers are noted with whole seconds, and a worker tells the same fault once in half of one
+SLACK_SECONDS = 1.0  # offers are noted in whole seconds, and a worker reports the same fault once in half a second
 
 _EVERY_BUNDLE = 0
 _EVERYWHERE = ""
 
 
 class FaultTimes:
+    """Bounded. All times are in seconds since the epoch. `len` counts the times held."""
+
     def __init__(self, now: float) -> None:
-        self._started = int(now)  # offers are noted with whole seconds
+        self._started = int(now)  # offers are noted in whole seconds
         self._node = 0.0  # when all of it failed
         self._times: dict[tuple[str, str], dict[int, float]] = {}  # by app and prefix, then by bundle
         self._prefixes: Counter[str] = Counter()  # how many of each app are among them
@@ -32,7 +34,6 @@ class FaultTimes:
         return sum(map(len, self._times.values()))
 
     def note(self, fault: Faulted, now: float) -> None:
-        """`now` in seconds since the epoch, as everywhere here."""
         if not fault.app:
             self._node = now
             return
@@ -44,7 +45,7 @@ class FaultTimes:
             self._make_room(fault.app, now)
 
     def since(self, app: str, bundle: int, prefix: str, since: float) -> bool:
-        """Whether a download of that bundle to that address was failed at that time or later."""
+        """Whether this node failed a download of the bundle (`name_hash`) to the address at `since` or later."""
         places = [self._times.get((app, each), {}) for each in (_EVERYWHERE, prefix)]
         latest = max(times.get(each, 0.0) for times in places for each in (_EVERY_BUNDLE, bundle))
         return self._started > since or max(self._node, latest) > since - SLACK_SECONDS
@@ -64,13 +65,13 @@ class FaultTimes:
             self._widen(self._prefixes.most_common(1)[0][0], now)
 
     def _widen(self, app: str, now: float) -> None:
-        """What was told apart by address counts for all addresses."""
+        """Stop telling the app's addresses apart: excuse it everywhere."""
         self._times = {key: times for key, times in self._times.items() if key[0] != app or key[1] == _EVERYWHERE}
         del self._prefixes[app]
         self._note(app, _EVERYWHERE, _EVERY_BUNDLE, now)
 
     def _forget_old(self, now: float) -> None:
-        """What no attempt can reach back to."""
+        """Drop faults older than any attempt that is still open."""
         recent = now - 2 * ATTEMPT_SECONDS
         self._times = {key: times for key, times in self._times.items() if max(times.values()) >= recent}
         self._prefixes = Counter(app for app, prefix in self._times if prefix)

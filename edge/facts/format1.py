@@ -1,8 +1,8 @@
-"""Device facts as format 1 had them, read: what the previous release left, a table and its log.
+"""Reads device facts in format 1, a table and its logs, as the previous release wrote them.
 
-Pages had 63 tags and 63 slots of 64 bytes. A slot was the key, the channel and the day, five names with the day on
-which each failed, 0 for one that was merely offered, and the CRC-32 of it all. A log was slots behind a header of one
-slot's size. Nothing but a failed start withheld a bundle then, and nobody knew when an offer was made.
+A page has 63 tags and 63 slots of 64 bytes. A slot holds the key, the channel and the day, five names with the day on
+which each failed (0: offered only), and the CRC-32 of all that. A log is a header of one slot's size, then slots. In
+format 1 only a failed start withheld a bundle, and the time of an offer was not stored.
 """
 
 import struct
@@ -27,11 +27,11 @@ _SLOT = struct.Struct("<12s6QI")
 class OldSlot(NamedTuple):
     key: bytes
     facts: DeviceFacts
-    day: int  # when the device was last heard of, in days since the epoch
+    day: int  # when the device last contacted us, in days since the epoch
 
 
 def seed_of_table(path: Path) -> int | None:
-    """None for what is no whole table of format 1."""
+    """None if the file is not a whole table in format 1."""
     with path.open("rb") as file:
         header = file.read(PAGE_BYTES)
     if len(header) < PAGE_BYTES:
@@ -44,7 +44,7 @@ def seed_of_table(path: Path) -> int | None:
 
 
 def seed_of_log(path: Path) -> int | None:
-    """None for what is no log of format 1."""
+    """None if the file is not a log in format 1."""
     with path.open("rb") as file:
         header = file.read(SLOT_BYTES)
     if len(header) < SLOT_BYTES or not _is_whole(header):
@@ -54,7 +54,7 @@ def seed_of_log(path: Path) -> int | None:
 
 
 def read_table(path: Path) -> Iterator[OldSlot]:
-    """Every device of the table. A slot without its tag was about to be written, or removed."""
+    """Every device of the table. A slot without its tag was being written or removed, and is skipped."""
     with path.open("rb") as file:
         file.seek(PAGE_BYTES)
         while page := file.read(PAGE_BYTES):
@@ -65,7 +65,7 @@ def read_table(path: Path) -> Iterator[OldSlot]:
 
 
 def read_log(path: Path) -> Iterator[OldSlot]:
-    """Every state that was written, in order."""
+    """Every whole slot, in the order written."""
     with path.open("rb") as file:
         file.seek(SLOT_BYTES)
         while chunk := file.read(READ_SLOTS * SLOT_BYTES):

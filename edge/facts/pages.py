@@ -1,8 +1,8 @@
-"""The writing side of the table: one process puts slots where readers find them, and makes the file larger.
+"""The writing side of the table: one process puts slots where readers find them, and grows the file.
 
-A reader may look at any moment: a slot is in its place before its tag, a tag is gone before its slot, and a larger
-file is whole and durable before it takes the path and the old one says that it moved. Full pages at the largest size
-evict. Putting a slot twice is harmless, which is what makes the log replayable onto a table of any later moment.
+A reader may look at any moment: a slot is written before its tag, a tag is cleared before its slot, and a larger file
+is whole and durable before it takes the path and the old one is marked as moved. At the largest size, full pages evict.
+Putting a slot twice is harmless, so the log can be replayed onto a table of any later moment.
 """
 
 import contextlib
@@ -40,20 +40,21 @@ from edge.facts.table import find_slot
 from edge.store.disk.durable_files import sync_directory, sync_file
 
 TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
-DEVICES_PER_PAGE = 38  # of 56 slots: then chance fills a page too early for one device in 10,000
+DEVICES_PER_PAGE = 38  # of 56 slots: chance then overfills a page for one device in 10,000
 FIRST_PAGES_LIMIT = 32  # a new table is 64 to 128 KiB
-GROWTH_CHUNK_PAGES = 256  # read, parted and written at once
+GROWTH_CHUNK_PAGES = 256  # read, split and written at once
 FREE_SLOT = bytes(SLOT_BYTES)
 ALL = range(SLOTS)
 
 
 class FactPages:
-    """The table at `path`, for its only writer. Blocks on the disk when it grows. `evicted` counts devices."""
+    """The table at `path`, for its only writer. Blocks on the disk when it grows. `evicted` counts devices,
+    `growth_failures` attempts to grow."""
 
     def __init__(self, path: Path, capacity: int) -> None:
-        """Opens what is there. `capacity` in devices says how far it may grow: a table that is larger stays so.
+        """Opens an existing file. `capacity`, in devices, limits growth; a larger table stays as it is.
 
-        Raises FileNotFoundError, facts_slot.UnreadableFacts.
+        Raises FileNotFoundError, UnreadableFacts.
         """
         self.evicted = 0
         self.growth_failures = 0
@@ -73,7 +74,7 @@ class FactPages:
         return key_of(app, device, self._header.seed)
 
     def read(self, key: bytes) -> tuple[DeviceFacts, int]:
-        """The facts and the day they were last touched, 0 when there are none."""
+        """The facts, and the day they were last touched (since the epoch); 0 if the device is not in the table."""
         start = self._start(key)
         slot = find_slot(self._map, start, key)
         if slot and is_whole(slot):
@@ -81,7 +82,7 @@ class FactPages:
         return forgetful(read_forgot(self._map, start)), 0
 
     def put(self, slot: bytes) -> None:
-        """Make a slot visible, in place of the key's own or in a free place; an empty one removes the key."""
+        """Make a slot visible: over the key's own, or in a free place. An empty slot removes the key."""
         key = slot[:KEY_BYTES]
         if is_empty(slot):
             self._remove(key)
@@ -91,7 +92,7 @@ class FactPages:
             self.put(slot)
 
     def replay(self, slot: bytes) -> None:
-        """Put a slot from the log, whatever a power cut has left of its page: tags and slots may disagree."""
+        """Put a slot from the log. After a power cut the tags and slots of its page may disagree."""
         key = slot[:KEY_BYTES]
         places = list(self._places(key))
         for place in places[1:]:
@@ -105,17 +106,17 @@ class FactPages:
             self._note_forgotten(self._start(key), slot)
 
     def swap(self, factor: int) -> None:
-        """A durable copy with `factor` (1 or 2) times the pages takes the file's place. Raises OSError."""
+        """Replace the file by a durable copy with `factor` (1 or 2) times the pages. Raises OSError."""
         larger = TableHeader(self.pages * factor, self.seed)
-        unborn = self._path.with_suffix(".new")
+        unfinished = self._path.with_suffix(".new")
         try:
-            with _new_file(unborn, larger) as fd:
-                _part(self._map, self.pages, fd, factor)
+            with _new_file(unfinished, larger) as fd:
+                _split_pages(self._map, self.pages, fd, factor)
                 os.fsync(fd)
-            new, header = _open(unborn)
-            unborn.rename(self._path)
+            new, header = _open(unfinished)
+            unfinished.rename(self._path)
         except OSError:
-            unborn.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise
         old, self._map, self._header = self._map, new, header
         old[MOVED] = 1
@@ -123,7 +124,7 @@ class FactPages:
         sync_directory(self._path.parent)
 
     def sync(self) -> None:
-        """Everything that was put is durable when it returns. May be called while another thread puts."""
+        """Make everything that was put durable. May be called while another thread puts. Raises OSError."""
         sync_file(self._path)
 
     def close(self) -> None:
@@ -133,7 +134,7 @@ class FactPages:
         return PAGE_BYTES + page_of(key, self._header.pages) * PAGE_BYTES
 
     def _has_room_for(self, slot: bytes) -> bool:
-        """Whether a full page holds something of less worth: what had been evicted does not come back for others."""
+        """Whether the page has room, can grow, or holds a slot of less worth: replay must not undo an eviction."""
         start = self._start(slot)
         page = self._map[start : start + PAGE_BYTES]
         return 0 in page[:SLOTS] or self._may_grow() or worth(slot) >= min(worth(_slot_at(page, at)) for at in ALL)
@@ -165,7 +166,7 @@ class FactPages:
             self._map[place : place + SLOT_BYTES] = FREE_SLOT
 
     def _places(self, key: bytes) -> Iterator[int]:
-        """Every slot of the page that begins with the key, tagged or not."""
+        """Where slots with the key are in its page, tagged or not."""
         start = self._start(key)
         page = self._map[start : start + PAGE_BYTES]
         at = TAGS_BYTES - 1
@@ -174,7 +175,7 @@ class FactPages:
                 yield start + at
 
     def _evict(self, start: int) -> None:
-        """Free one slot of a full page. Equals go in turn, lest the newest of a day always makes room for the next."""
+        """Free one slot of a full page. Slots of equal worth go in turn: else the newest of a day would always go."""
         turn = self.evicted % SLOTS
         order = [*ALL[turn:], *ALL[:turn]]
         page = self._map[start : start + PAGE_BYTES]
@@ -186,8 +187,7 @@ class FactPages:
         self.evicted += 1
 
     def _note_forgotten(self, start: int, slot: bytes) -> None:
-        """A slot goes that says what failed: from now on nobody who is not in the page is known to have failed with
-        nothing that was there by then."""
+        """A slot with failures goes: a device that is not in the page may have failed with any bundle of that time."""
         forgot = forgotten_with(facts_of(slot)) if is_whole(slot) else 0
         if forgot > read_forgot(self._map, start):
             self._map[start + FORGOT : start + TAGS_BYTES] = encode_forgot(forgot).ljust(TAGS_BYTES - FORGOT, b"\0")
@@ -196,35 +196,36 @@ class FactPages:
         return not self.growth_failures and self.pages * 2 <= self._pages_limit
 
     def _grow(self) -> bool:
-        """Whether there is more room now. A disk without room makes the table evict at the size it has."""
+        """Whether the table has grown. Without room on the disk it evicts at its present size."""
         if not self._may_grow():
             return False
         try:
             self.swap(2)
         except OSError:
-            self.growth_failures += 1  # not tried again before the next start: each attempt writes the whole table
+            self.growth_failures += 1  # not tried again until the next start: each attempt writes the whole table
             return False
         return True
 
 
 def create_pages(path: Path, capacity: int, seed: int | None = None) -> None:
-    """A small empty table at `path`, durably; readers of one that was there are told. Raises OSError."""
+    """Make a small empty table at `path`, durably; readers of an older one will move to it. Raises OSError."""
     header = TableHeader(_first_pages(capacity), secrets.randbits(64) if seed is None else seed)
-    unborn = path.with_suffix(".new")
-    with _new_file(unborn, header) as fd:
+    unfinished = path.with_suffix(".new")
+    with _new_file(unfinished, header) as fd:
         os.fsync(fd)
     try:
         old = path.open("r+b")
     except FileNotFoundError:
-        unborn.rename(path)
+        unfinished.rename(path)
     else:
         with old:
-            unborn.rename(path)
+            unfinished.rename(path)
             os.pwrite(old.fileno(), b"\1", MOVED)
     sync_directory(path.parent)
 
 
 def largest_pages(capacity: int) -> int:
+    """How many pages a table for so many devices may grow to."""
     first = _first_pages(capacity)
     while first * DEVICES_PER_PAGE < capacity:
         first *= 2
@@ -232,7 +233,7 @@ def largest_pages(capacity: int) -> int:
 
 
 def _first_pages(capacity: int) -> int:
-    """What doubling leads from to just enough pages for the capacity."""
+    """The number from which doubling leads to just enough pages for the capacity."""
     pages = max(-(-capacity // DEVICES_PER_PAGE), 1)
     while pages > FIRST_PAGES_LIMIT:
         pages = -(-pages // 2)
@@ -248,7 +249,7 @@ def _open(path: Path) -> tuple[mmap.mmap, TableHeader]:
 
 @contextlib.contextmanager
 def _new_file(path: Path, header: TableHeader) -> Iterator[int]:
-    """A file with its header and room for its pages: a hole would be filled, or not, when a page is first touched."""
+    """A file with its header and all its blocks: filling a hole on first touch could fail."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         os.posix_fallocate(fd, 0, (header.pages + 1) * PAGE_BYTES)
@@ -268,17 +269,17 @@ def _tag_place(place: int) -> int:
     return start + (place - start - TAGS_BYTES) // SLOT_BYTES
 
 
-def _part(table: mmap.mmap, pages: int, fd: int, factor: int) -> None:
-    """Write every page's slots to where they belong among `factor` times as many pages."""
+def _split_pages(table: mmap.mmap, pages: int, fd: int, factor: int) -> None:
+    """Write every page's slots to their places among `factor` times as many pages."""
     for first in range(0, pages, GROWTH_CHUNK_PAGES):
         numbers = range(first, min(first + GROWTH_CHUNK_PAGES, pages))
-        parted = [_parted_page(table, number, pages, factor) for number in numbers]
+        halves = [_split_page(table, number, pages, factor) for number in numbers]
         for half in range(factor):
-            chunk = b"".join([page[half] for page in parted])
+            chunk = b"".join([page[half] for page in halves])
             os.pwrite(fd, chunk, (1 + first + half * pages) * PAGE_BYTES)
 
 
-def _parted_page(table: mmap.mmap, number: int, pages: int, factor: int) -> list[bytes]:
+def _split_page(table: mmap.mmap, number: int, pages: int, factor: int) -> list[bytes]:
     start = (number + 1) * PAGE_BYTES
     page = table[start : start + PAGE_BYTES]
     tags = [bytearray() for _ in range(factor)]
@@ -287,7 +288,7 @@ def _parted_page(table: mmap.mmap, number: int, pages: int, factor: int) -> list
         if tag := page[at]:
             slot = _slot_at(page, at)
             half, home = divmod(page_of(slot, pages * factor), pages)
-            if home == number:  # not what a power cut left there
+            if home == number:  # else a power cut left it in the wrong page
                 tags[half].append(tag)
                 slots[half].append(slot)
     forgot = page[FORGOT:TAGS_BYTES]

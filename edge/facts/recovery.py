@@ -1,7 +1,7 @@
-"""Start of the writing side: the table as it was left, and the log replayed onto it.
+"""Recovery at the writer's start: the table as it was left, with the log replayed onto it.
 
-It does not ask how the last writer ended. The table on the disk is of some moment after the last compaction, page by
-page; the log holds every state since then, and replaying a state twice is harmless.
+How the last writer ended does not matter. Each page of the table on disk is from some moment after the last compaction;
+the log holds every state since then, and replaying a state twice is harmless.
 """
 
 import fcntl
@@ -24,13 +24,13 @@ class FactsInUse(Conflict):
 
 class Recovered(NamedTuple):
     pages: FactPages
-    next_number: int  # for the log that is to be begun
-    slots: int  # that were replayed
-    problems: tuple[str, ...]  # what could not be read and was left aside, for the operator
+    next_number: int  # of the next log
+    slots: int  # replayed
+    problems: tuple[str, ...]  # what could not be read and was set aside, for the operator
 
 
 def lock_facts(directory: Path) -> int:
-    """A descriptor that keeps other writers out until it is closed. Raises FactsInUse, OSError."""
+    """A descriptor that keeps other writers out until it is closed. Raises FactsInUse `facts_in_use`, OSError."""
     fd = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,10 +41,8 @@ def lock_facts(directory: Path) -> int:
 
 
 def recover(directory: Path, capacity: int) -> Recovered:
-    """The table with everything that was acknowledged. A damaged one is put aside; what its log knows stays. What the
-    previous release wrote is brought to this one's format first.
-
-    Raises NewerFacts, OSError.
+    """The table with everything that was acknowledged; the previous release's format is migrated first. A damaged table
+    is set aside, and only what its log holds is kept. `capacity` is in devices. Raises NewerFacts, OSError.
     """
     for leftover in directory.glob("*.new"):
         leftover.unlink()
@@ -61,7 +59,7 @@ def recover(directory: Path, capacity: int) -> Recovered:
         pages = _open_table(directory / TABLE_NAME, capacity, list(seeds.values()))
     slots = 0
     for path, seed in seeds.items():
-        if seed != pages.seed:  # its table was taken away: nobody knows whose facts these are
+        if seed != pages.seed:  # its table is gone: whose facts these are cannot be known
             problems.append(f"{path.name} belongs to another table")
             continue
         for slot in read_slots(path):

@@ -1,9 +1,9 @@
 """The bytes of the facts table: header, pages, and the 72-byte slot of one device, which is also the log's record.
 
 A file is a header page, then pages of 4,096 bytes: 56 tags (one byte of each key, 0 for a free slot), 8 bytes about
-what was evicted from the page, and 56 slots. A key lives in one page for the life of a file. A slot carries its own
-checksum, so a reader in another process, and whoever reads a log's torn tail, knows a whole one from half of one. Names
-of apps and devices are never written. What format 1 was is told in `facts_format1`.
+what was evicted from the page, and 56 slots. A key stays in one page for the life of a file. Each slot has a checksum,
+so that a reader in another process, or of a log's torn tail, can tell a whole slot from a half-written one. Names of
+apps and devices are never written. For format 1 see `format1`.
 """
 
 import struct
@@ -20,9 +20,9 @@ PAGE_BYTES = 4096
 SLOT_BYTES = 72
 SLOTS = 56
 TAGS_BYTES = 64  # before a page's first slot: its tags, and what it forgot
-FORGOT = SLOTS  # offset in a page, of two bytes: `Latest.forgot` for who is not in it
+FORGOT = SLOTS  # offset of two bytes in a page: `Latest.forgot` of every device that is not in it
 KEY_BYTES = 12  # 10 million devices share a key by accident once in 10**15 tables
-MOVED = 64  # offset in the file of the byte that tells readers to open the path again
+MOVED = 64  # offset in the file of a byte; not 0: readers must open the path again
 
 _MAGIC = b"edgefact"
 _HEADER = struct.Struct("<8sIIQQ")
@@ -39,11 +39,11 @@ WHOLE = 0x2144DF1C  # the CRC-32 of any bytes followed by their CRC-32
 
 
 class UnreadableFacts(Exception):
-    """The file is not one this program knows: a newer format, or damage. It is left as it is."""
+    """The file has a newer format or is damaged. It is left as it is."""
 
 
 class NewerFacts(UnreadableFacts):
-    """A later release wrote it: nothing is wrong, and nothing may be made anew."""
+    """A newer release wrote the file: it is not damaged and must not be replaced."""
 
 
 class TableHeader(NamedTuple):
@@ -58,7 +58,7 @@ def encode_header(header: TableHeader) -> bytes:
 
 
 def parse_header(page: bytes, size_bytes: int) -> TableHeader:
-    """Of a file of that size. Raises UnreadableFacts."""
+    """The header in the first page of a file of `size_bytes`. Raises UnreadableFacts."""
     if len(page) < PAGE_BYTES or page[: len(_MAGIC)] != _MAGIC:
         raise UnreadableFacts("not a table of device facts")
     _, version, slot_bytes, pages, seed = _HEADER.unpack_from(page)
@@ -72,11 +72,12 @@ def parse_header(page: bytes, size_bytes: int) -> TableHeader:
 
 
 def key_of(app: str, device: str, seed: int) -> bytes:
+    """KEY_BYTES."""
     return xxh3_128_digest(f"{app}\0{device}".encode(), seed)[:KEY_BYTES]
 
 
 def page_of(key: bytes, pages: int) -> int:
-    """Doubling `pages` sends a page's keys to itself and to the page `pages` further on."""
+    """The page's number, from 0. Doubling `pages` splits a page's keys between it and the page `pages` further on."""
     return int.from_bytes(key[:8], "little") % pages
 
 
@@ -85,7 +86,7 @@ def tag_of(key: bytes) -> int:
 
 
 def encode_slot(key: bytes, facts: DeviceFacts, day: int) -> bytes:
-    """`day`: when the device was last heard of, in days since the epoch."""
+    """`day`: when the device last contacted us, in days since the epoch."""
     details = [each.hour << 13 | each.mark << 7 | each.cause << 3 | each.stage for each in facts.failures]
     names = [each.bundle << 16 | detail & 0xFFFF for each, detail in zip(facts.failures, details, strict=True)]
     names += [name << 16 for name in facts.offered]
@@ -96,15 +97,15 @@ def encode_slot(key: bytes, facts: DeviceFacts, day: int) -> bytes:
 
 
 def is_whole(slot: bytes) -> bool:
-    """Whether these are the bytes somebody wrote; a free slot's zeros are not."""
+    """Whether the checksum is right; a free slot's zeros are not whole."""
     return len(slot) == SLOT_BYTES and crc32(slot) == WHOLE
 
 
 def facts_of(slot: bytes) -> DeviceFacts:
-    """Of a whole slot. The short way is the usual device's, of which one bundle is known and nothing failed."""
+    """The facts in a whole slot."""
     first, latest, oldest, second, third, fourth, a, b, c, d = _WORDS(slot)
-    if not second and not oldest & 0xFFFF:
-        # As DeviceFacts(...) does it, in half the time: this is a tenth of a look-up.
+    if not second and not oldest & 0xFFFF:  # the usual device: at most one bundle offered, nothing failed
+        # What DeviceFacts(...) does, in half the time: this is a tenth of a look-up.
         return _new(DeviceFacts, (first >> 16, (), (oldest >> 16,) if oldest else (), latest, None, None, None, None))
     failures, offered = [], []
     for name, half in ((oldest, a), (second, b), (third, c), (fourth, d)):
@@ -118,7 +119,7 @@ def facts_of(slot: bytes) -> DeviceFacts:
 
 
 def forgetful(forgot: int) -> DeviceFacts:
-    """What is known of a device that may have been evicted from a page: that it may have been."""
+    """The facts of a device that is not in its page: it may have been evicted, with failures up to `forgot`."""
     return NO_FACTS._replace(latest=Latest(forgot=forgot).packed()) if forgot else NO_FACTS
 
 
@@ -131,16 +132,17 @@ def encode_forgot(forgot: int) -> bytes:
 
 
 def day_touched(slot: bytes) -> int:
+    """In days since the epoch."""
     return int.from_bytes(slot[KEY_BYTES : KEY_BYTES + 2], "little")
 
 
 def is_empty(slot: bytes) -> bool:
-    """Whether a whole slot says that nothing is known any more: an erasure, in the log."""
+    """Whether a whole slot holds no facts: in the log, an erasure."""
     return not any(slot[KEY_BYTES + 2 : _SLOT.size])
 
 
 def worth(slot: bytes) -> tuple[bool, int]:
-    """What goes first from a full page is the least of these: torn, then mere offers, then by the day last touched."""
+    """The least is evicted first from a full page: torn, then offered only, then by the day last touched."""
     if not is_whole(slot):
         return False, 0
     chose = any(slot[KEY_BYTES + 2 : KEY_BYTES + 8])

@@ -1,7 +1,7 @@
-"""The reading side of the device facts: one look-up in memory that another process writes.
+"""The reading side of the device facts: a look-up in memory that another process writes.
 
-No lock and no system call. A slot that was caught half-written is read again; a table that was replaced says so in
-itself and is opened again by its path. Without a table nothing is known of any device.
+No lock and no system call. A half-written slot is read again; a table that was replaced carries a mark and is opened
+again by its path. Without a table nothing is known about any device.
 """
 
 import contextlib
@@ -38,10 +38,10 @@ _FIRST_WORD = struct.Struct("<Q").unpack_from
 
 
 class FactsTable:
-    """`problem` says why a table that is there cannot be read; "" otherwise. `torn` counts slots that stayed torn."""
+    """`problem` states why an existing table cannot be read; "" otherwise. `torn` counts slots that stayed torn."""
 
     def __init__(self, path: Path) -> None:
-        """Opens nothing yet: the first look-up does, as long as there is no file every one tries."""
+        """Opens nothing yet: each look-up tries until the file is there."""
         self.problem = ""
         self.torn = 0
         self._path = path
@@ -49,13 +49,13 @@ class FactsTable:
         self._pages = self._seed = 0
 
     def look_up(self, app: str, device: str) -> DeviceFacts:
-        """Everything that the writer has acknowledged."""
+        """The device's facts, with every change that the writer has acknowledged."""
         held = self._map
         if held is None or held[MOVED]:
             held = self._open()
             if held is None:
                 return NO_FACTS
-        # key_of, page_of, tag_of, find_slot and is_whole in one: their calls were a third of a look-up.
+        # key_of, page_of, tag_of, find_slot and is_whole inlined: their calls were a third of a look-up.
         key = xxh3_128_digest(f"{app}\0{device}".encode(), self._seed)[:KEY_BYTES]
         start = PAGE_BYTES + _FIRST_WORD(key)[0] % self._pages * PAGE_BYTES
         tag = key[11:] if key[11] else b"\1"
@@ -85,7 +85,7 @@ class FactsTable:
         return NO_FACTS
 
     def _open(self) -> mmap.mmap | None:
-        """The table that is at the path now; the old one stays when there is none."""
+        """The table now at the path; the one already open if there is none."""
         try:
             with self._path.open("rb") as file:
                 held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -100,7 +100,7 @@ class FactsTable:
             held.close()
             self.problem = str(error)
             return self._map
-        with contextlib.suppress(OSError):  # advice: the first look-ups then need not wait for the disk
+        with contextlib.suppress(OSError):  # only advice: saves the first look-ups waiting for the disk
             held.madvise(mmap.MADV_WILLNEED)
         self.close()
         self._map, (self._pages, self._seed), self.problem = held, header, ""
@@ -122,5 +122,5 @@ def find_slot(held: mmap.mmap, start: int, key: bytes) -> bytes | None:
 
 
 def _nobody(held: mmap.mmap, start: int) -> DeviceFacts:
-    """What is known of a device that is not in its page."""
+    """The facts of a device that is not in its page."""
     return forgetful(read_forgot(held, start))

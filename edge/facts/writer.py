@@ -35,7 +35,7 @@ class FactsClosed(Unavailable):
 
 
 class FactsFailed(Unavailable):
-    """The disk refused (`__cause__` says how). None of the call's changes happened."""
+    """The disk failed (see `__cause__`). None of the call's changes happened."""
 
 
 class FactsWriter:

@@ -1,1 +1,1 @@
-"""What devices report: events onto disk before the answer, folded once into counts."""
+"""Device reports: events are on disk before the answer, and are folded once into counts."""

@@ -1,4 +1,4 @@
-"""Reading the counts: plain numbers for a person, from what has been folded. Never writes."""
+"""Reads the counts of what has been folded. Never writes."""
 
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +10,8 @@ DAY_SECONDS = 86_400
 
 
 class Count(NamedTuple):
+    """`n` events of a bundle and action on a platform; `bundle` is a version name."""
+
     bundle: str
     action: str
     platform: str
@@ -17,10 +19,9 @@ class Count(NamedTuple):
 
 
 def read_counts(database: Path, app: str, *, since: float | None = None) -> list[Count]:
-    """Events of one app by bundle, action and platform, in that order; empty when nothing was ever folded.
+    """Events of one app, sorted by bundle, action and platform; empty when nothing was ever folded.
 
-    `since` is in epoch seconds and reaches back to the beginning of its day (UTC): counts are kept by day.
-    Raises NewerSchema.
+    `since`, in epoch seconds, includes its whole day (UTC), since counts are kept by day. Raises NewerSchema.
     """
     connection = open_for_reading(database)
     if connection is None:
@@ -36,7 +37,7 @@ def read_counts(database: Path, app: str, *, since: float | None = None) -> list
 
 
 def read_duplicates(database: Path, app: str) -> int:
-    """Events of one app that came again and were not counted a second time, over everything. Raises NewerSchema."""
+    """Repeated events of one app, which were not counted again, since the beginning. Raises NewerSchema."""
     connection = open_for_reading(database)
     if connection is None:
         return 0
@@ -46,7 +47,7 @@ def read_duplicates(database: Path, app: str) -> int:
 
 
 def read_totals(database: Path) -> dict[str, int]:
-    """`folded`, `duplicates`, `malformed` records and `torn_tails`, over everything ever folded. Raises NewerSchema."""
+    """`folded`, `duplicates`, `malformed` records and `torn_tails`, since the beginning. Raises NewerSchema."""
     connection = open_for_reading(database)
     if connection is None:
         return {}

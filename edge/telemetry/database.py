@@ -1,6 +1,6 @@
-"""The SQLite database of counts: its schema, and how it is opened for folding and for reading.
+"""The SQLite database of counts: its schema, and opening it for folding and for reading.
 
-A database that a newer release wrote is refused, never guessed at.
+A database with a newer schema is refused.
 """
 
 import sqlite3
@@ -30,22 +30,23 @@ _THIRD = """
 CREATE TABLE exposed (key INTEGER PRIMARY KEY, received_ms INTEGER NOT NULL);
 CREATE INDEX exposed_by_time ON exposed (received_ms);
 """
-_STEPS = (_FIRST, _SECOND, _THIRD)  # from each schema to the next one; a new database takes all
-# counts.day: days since 1970-01-01 UTC. segments: rows outlive their files (some 24 a day and worker), so that no file
-# that comes back, from a backup or a power cut, is ever counted a second time. seen, exposed: what `duplicates` says.
+_STEPS = (_FIRST, _SECOND, _THIRD)  # from each schema to the next; a new database takes all
+# counts.day: days since 1970-01-01 UTC. segments: rows outlive their files (some 24 a day and worker), so that a file
+# that comes back, from a backup or after a power cut, is never counted again. seen, exposed: see `duplicates`.
 
 
 class NewerSchema(Unavailable):
-    """The database was written by a newer release than this one."""
+    """A newer release wrote the database."""
 
 
 def open_for_folding(database: Path) -> sqlite3.Connection:
-    """Created when missing. In autocommit: transactions are begun by name. Raises NewerSchema."""
+    """Creates or upgrades it. In autocommit: callers begin their transactions. Raises NewerSchema `newer_schema`,
+    sqlite3.OperationalError."""
     connection = sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         _check_schema(connection, database)
         connection.execute("PRAGMA journal_mode=WAL")
-        # A segment is deleted because its counts are here: the commit has to be on disk, not on its way.
+        # A segment is deleted because its counts are here: the commit has to be on disk.
         connection.execute("PRAGMA synchronous=FULL")
         _create_schema(connection)
     except BaseException:
@@ -55,7 +56,7 @@ def open_for_folding(database: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(database: Path) -> sqlite3.Connection | None:
-    """None when nothing was ever folded. Raises NewerSchema."""
+    """None when nothing was ever folded. Raises NewerSchema `newer_schema`."""
     if not database.exists():
         return None
     connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
@@ -65,14 +66,14 @@ def open_for_reading(database: Path) -> sqlite3.Connection | None:
     except BaseException:
         connection.close()
         raise
-    connection.close()  # a folder is making it right now, or brings it from an older schema to this one
+    connection.close()  # a folder is creating or upgrading it right now
     return None
 
 
 def _check_schema(connection: sqlite3.Connection, database: Path) -> int:
     number = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if number > SCHEMA_NUMBER:
-        reason = f"{database.name} has schema {number}, this release knows {SCHEMA_NUMBER}: upgrade it"
+        reason = f"{database.name} has schema {number}; this release reads up to {SCHEMA_NUMBER}: upgrade edge"
         raise NewerSchema("newer_schema", reason)
     return number
 

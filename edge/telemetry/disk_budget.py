@@ -1,7 +1,7 @@
-"""How much events may take on disk: the bytes of a spool's directory, whoever wrote them, against a limit.
+"""How much disk space events may take: the bytes in a spool's directory, from all writers, against a limit.
 
-Looked at seldom: between two looks only what this spool itself adds is counted, so several writers may pass the limit
-together by what they write in that time. Blocks; for the thread that writes.
+The directory is measured now and then; in between only this spool's own writes are counted, so several writers together
+may exceed the limit by what they write in that time. Blocks: for the thread that writes.
 """
 
 from contextlib import suppress
@@ -10,15 +10,17 @@ from pathlib import Path
 
 from edge.domain.errors import Unavailable
 
-LOOK_SECONDS = 1.0  # between two looks: one costs a system call for each segment, and there are some hundred
+LOOK_SECONDS = 1.0  # between two measurements: each costs a system call per segment, and there are some hundred
 NO_LIMIT = 1 << 62
 
 
 class NoRoom(Unavailable):
-    """The directory is full of events that are not folded or not yet old. Devices keep theirs and come again."""
+    """The directory is full of events that are not folded or not yet expired. Devices keep theirs and retry."""
 
 
 class DiskBudget:
+    """For one writer."""
+
     def __init__(self, directory: Path, limit_bytes: int = NO_LIMIT) -> None:
         self._directory = directory
         self._limit_bytes = limit_bytes
@@ -26,7 +28,8 @@ class DiskBudget:
         self._looked: float | None = None
 
     def take(self, size_bytes: int, now: float) -> None:
-        """Count so many more bytes. `now` in seconds. Raises NoRoom; then nothing is counted."""
+        """Count the bytes as written. `now` is in seconds since the epoch. Raises NoRoom `no_room`: then they are not
+        counted."""
         if self._looked is None or not 0 <= now - self._looked < LOOK_SECONDS:
             self._held_bytes = held_bytes(self._directory)
             self._looked = now
@@ -36,10 +39,10 @@ class DiskBudget:
 
 
 def held_bytes(directory: Path) -> int:
-    """Of all files in it; 0 for a directory that nobody has made yet."""
+    """The bytes of all files in the directory; 0 if it does not exist."""
     total = 0
     with suppress(FileNotFoundError), scandir(directory) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):  # sealed, so renamed, or deleted meanwhile
+            with suppress(FileNotFoundError):  # renamed (sealed) or deleted meanwhile
                 total += entry.stat(follow_symlinks=False).st_size
     return total

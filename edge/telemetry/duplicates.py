@@ -1,29 +1,29 @@
-"""The same report sent again: told by its bytes, so that it counts once. And the same device of the same experiment.
+"""Duplicates: a report that is sent again counts once, and so does a device in an experiment's arm.
 
-A plugin sends its reports again when it heard no answer, although they may be stored. The key is the whole event as it
-is stored, its app among it, without the time this node received it; an event without the device's own timestamp has no
-key, since two that are equal may both have happened. What was seen is kept beside the counts and changes in their
-transaction. It is bounded: beyond the limit the oldest go first, and what they told apart counts twice.
+A plugin that received no answer sends its reports again, although they may be stored. A report's key is the whole
+stored event, its app included, without the time at which this node received it. An event without the device's own
+timestamp has no key, since two equal ones may both have happened. Keys are kept beside the counts and change in the
+same transaction. Beyond a limit the oldest keys are dropped; their duplicates then count twice.
 
-A device of an experiment's arm is noted by every worker that it asks, and again after a restart: whenever that is, it
-counts once.
+Every worker that a device in an experiment's arm contacts notes it, and again after a restart; the device counts once,
+however long that takes.
 """
 
 import sqlite3
 from collections.abc import Iterable
 
-WINDOW_SECONDS = 3600  # a plugin sends again within seconds or at its next start; later, it is another report
+WINDOW_SECONDS = 3600  # a plugin retries within seconds or at its next start; later it is another report
 # Some 50 bytes each on disk: an hour of 280 events a second. A busier node remembers less than the hour.
 REMEMBERED_LIMIT = 1_000_000
 EXPOSED_LIMIT = 2_000_000  # devices of all experiments together, 50 bytes each
-KEPT_SECONDS = 2 * WINDOW_SECONDS  # of the node's clock: the window, and what a segment that still lives may lag behind
+KEPT_SECONDS = 2 * WINDOW_SECONDS  # by the node's clock: the window, and a live segment's lag
 
-_IN_ONE_QUESTION = 500  # keys; SQLite's own limit of variables was 999 once
+_KEYS_PER_QUERY = 500  # SQLite's own limit of variables was once 999
 
 
 class RememberedKeys:
-    """For one fold. Everything happens in the caller's transaction. `table` is "seen" or "exposed"; `window_seconds` is
-    how long the same is no other, None: always."""
+    """For one fold, in the caller's transaction. `table` is "seen" or "exposed". An equal key within `window_seconds`
+    is a duplicate; None: at any time. `limit` is in keys."""
 
     def __init__(
         self,
@@ -40,10 +40,7 @@ class RememberedKeys:
         self._held = int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  at most
 
     def find_duplicates(self, received: Iterable[tuple[int | None, int]]) -> list[bool]:
-        """For each key and time in milliseconds, in order: whether the same was received within the window of it.
-
-        What is no duplicate is remembered from its own time on.
-        """
+        """For each key and epoch time in milliseconds, in order, whether it is a duplicate. Remembers the others."""
         received = list(received)
         known = self._look_up([key for key, _ in received if key is not None])
         new: dict[int, int] = {}
@@ -61,15 +58,15 @@ class RememberedKeys:
         return self._window_seconds is None or apart_ms <= self._window_seconds * 1000
 
     def forget(self, now_ms: int) -> None:
-        """Forget what is too old for anything that is still to come."""
+        """Forget reports too old to have duplicates among the records still to come."""
         oldest_ms = now_ms - KEPT_SECONDS * 1000
         self._held -= self._connection.execute("DELETE FROM seen WHERE received_ms < ?", (oldest_ms,)).rowcount
 
     def _look_up(self, keys: list[int]) -> dict[int, int]:
         found: dict[int, int] = {}
-        keys = sorted(set(keys))  # neighbours in the table are on one page
-        for start in range(0, len(keys), _IN_ONE_QUESTION):
-            some = keys[start : start + _IN_ONE_QUESTION]
+        keys = sorted(set(keys))  # neighbours are on one page of the table
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            some = keys[start : start + _KEYS_PER_QUERY]
             marks = ",".join("?" * len(some))
             rows = self._connection.execute(f"SELECT key, received_ms FROM {self._table} WHERE key IN ({marks})", some)  # noqa: S608  marks alone
             found.update(rows.fetchall())

@@ -1,9 +1,9 @@
 """Folding: records from segments become counts, each exactly once.
 
-A segment's offset moves in the transaction that adds its counts, so whatever is interrupted is repeated whole or not at
+A segment's offset moves in the transaction that adds its counts, so an interrupted batch is repeated whole or not at
 all. What goes in comes out: `folded` is the sum of all counts, and `folded + duplicates + malformed` is every record
-read. Labels come from devices, so each is bounded, with an explicit `other`. Records count on the day this node
-received them (UTC); the same report sent again, and the same device of an experiment, count once.
+read. Labels come from devices, so each is bounded, with an explicit `other`. A record counts on the day this node
+received it (UTC). Duplicates count once.
 """
 
 import sqlite3
@@ -25,11 +25,11 @@ from edge.telemetry.segment import UnreadableSegment, is_live, list_segments, re
 from edge.wire.actions import ACTIONS, OF_NODE
 from edge.wire.stats import bundle_of
 
-SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time to look at what a bad day held
-BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second, of memory too
+SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time to investigate a bad day
+BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second
 APPS_LIMIT = 10_000  # a node answers for its own apps only; beyond it something else is wrong
-BUNDLES_PER_APP_AND_DAY_LIMIT = 200  # an app has a few live; whoever invents versions spoils one day at most
-OTHER = "other"  # no app id (`parse_app_id`) and no release (a semantic version) can be called so
+BUNDLES_PER_APP_AND_DAY_LIMIT = 200  # an app has a few live; invented versions spoil one day at most
+OTHER = "other"  # neither an app id (`parse_app_id`) nor a release (a semantic version)
 
 DAY_MS = 86_400_000
 _COUNTED = ACTIONS | OF_NODE
@@ -38,7 +38,8 @@ _PLATFORMS = frozenset(platform.value for platform in Platform)
 
 @dataclass(slots=True)
 class FoldReport:
-    """What one fold did; `unreadable` names the segments it left alone and why."""
+    """What one fold did: `folded`, `duplicates` and `malformed` count records, the others segments. `unreadable` lists
+    the segments it could not read, and why."""
 
     folded: int = 0
     duplicates: int = 0
@@ -61,16 +62,16 @@ class _Batch(NamedTuple):
     counts: Counter[_Labels]
     duplicates: Counter[str]  # by app
     malformed: int
-    end: int  # offset behind the last whole frame
-    more: bool  # the limit ended the batch, not the file
+    end: int  # offset after the last whole frame
+    more: bool  # the batch ended at its limit, not at the end of the file
 
 
 def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None = None) -> FoldReport:
-    """Count what the spools in `directory` hold beyond what `database` has; delete segments past their retention, and
-    counted ones before it, the first counted first, while the directory has more than `keep_bytes`.
+    """Count the records of the spools in `directory` that `database` does not have yet. Delete counted segments past
+    their retention, and earlier ones, oldest first, while the directory has more than `keep_bytes`.
 
-    `now` is in epoch seconds. Blocks. May be killed anywhere and run twice at once. Raises NewerSchema, OSError,
-    sqlite3.OperationalError (a full disk): what was counted until then stays counted.
+    `now` is in epoch seconds. Blocks. May be killed anywhere, and run twice at once. Raises NewerSchema `newer_schema`,
+    OSError, sqlite3.OperationalError (a full disk): what was counted until then stays counted.
     """
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
@@ -91,6 +92,8 @@ def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None 
 
 @dataclass(frozen=True, slots=True)
 class _Folding:
+    """One fold of one directory into an open database."""
+
     connection: sqlite3.Connection
     seen: RememberedKeys
     exposed: RememberedKeys
@@ -98,7 +101,7 @@ class _Folding:
     report: FoldReport
 
     def fold_segment(self, path: Path) -> None:
-        # A file that is gone was sealed, so renamed, since it was listed: the next fold has it.
+        # A file that is gone was sealed, so renamed, since the listing: the next fold reads it.
         with suppress(FileNotFoundError), path.open("rb") as file:
             live = is_live(path, file)
             try:
@@ -111,12 +114,12 @@ class _Folding:
                 pass
 
     def _fold_batch(self, name: str, file: BinaryIO, first: int, *, live: bool) -> bool:
-        """One transaction; whether there is more to read."""
+        """One transaction. Returns whether there is more to read."""
         self.connection.execute("BEGIN IMMEDIATE")
         with self.connection:
             row = self.connection.execute("SELECT offset, finished_ms FROM segments WHERE name = ?", (name,)).fetchone()
             offset, finished_ms = row or (first, None)
-            if finished_ms is not None:  # by another folder, since we looked
+            if finished_ms is not None:  # another folder finished it meanwhile
                 return False
             batch = _read_batch(file, offset, self.seen, self.exposed)
             finish = not live and not batch.more
@@ -154,7 +157,7 @@ class _Folding:
             self.report.deleted += 1
 
     def make_room(self, directory: Path, keep_bytes: int) -> None:
-        """Raw events that are counted give way to new ones that are not."""
+        """Delete counted segments, the first counted first, to make room for new events."""
         excess = held_bytes(directory) - keep_bytes
         if excess <= 0:
             return
@@ -162,7 +165,7 @@ class _Folding:
         finished = dict(rows.fetchall())
         counted = [path for path in list_segments(directory) if path.stem in finished]
         for path in sorted(counted, key=lambda path: finished[path.stem]):
-            with suppress(FileNotFoundError):  # another folder was faster
+            with suppress(FileNotFoundError):  # another folder deleted it first
                 excess -= path.stat().st_size
                 path.unlink()
                 self.report.deleted += 1
@@ -191,7 +194,7 @@ def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: Reme
 
 
 def _labels(facts: EventFacts) -> _Labels:
-    """Bounded in everything but the number of apps and bundles, which the database knows."""
+    """Bounded but for the numbers of apps and bundles, which `_Bounds` limits."""
     bundle = bundle_of(facts.version)
     return _Labels(
         facts.app if len(facts.app) <= APP_ID_LIMIT else OTHER,
@@ -216,7 +219,7 @@ def _add_counts(connection: sqlite3.Connection, counts: Counter[_Labels], duplic
 
 
 class _Bounds:
-    """Which apps, and which bundles of an app on a day, have a place of their own. First come, first served."""
+    """Limits the apps, and the bundles of an app on a day, that are counted by name. First come, first served."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -249,7 +252,7 @@ class _Bounds:
 
 
 def _delete_unfinished(directory: Path, now: float) -> None:
-    """What a writer left that was killed before its segment had a name: old ones only, a young one may be alive."""
+    """Delete files whose writer was killed before they had a header: old ones only, a young one may be in use."""
     for path in directory.glob(f"*{UNFINISHED}"):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime <= now - SEGMENT_RETENTION_SECONDS:

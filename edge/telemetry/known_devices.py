@@ -1,7 +1,7 @@
-"""The devices that this node knows of an app: those whose reports are still in its spool, each as it asks for updates.
+"""An app's known devices: those whose reports are still in this node's spool, each as it would check for updates.
 
-"Known" is not proven: whoever reaches the device port can send a report in any device's name. What a report does not
-say is taken as a device that does not say it. Good for looking before a change; no decision is made from it.
+"Known" is not proven: anybody who reaches the device port can send a report in any device's name. A field that a report
+lacks is taken as one that the device does not send. Good for a preview of a change; no decision is made from it.
 """
 
 from collections.abc import Iterator
@@ -16,24 +16,24 @@ from edge.wire.actions import OF_RUNNING
 from edge.wire.plugins.forms import asker_of
 from edge.wire.stats import Event, bundle_of
 
-DEVICES_LIMIT = 100_000  # as many as there are buckets: more would tell nothing new about a share
+DEVICES_LIMIT = 100_000  # the number of buckets: more devices would not make a share more precise
 
 _PLATFORMS = {platform.value: platform for platform in Platform}
 
 
 class KnownDevice(NamedTuple):
-    """`reported` is when, by this node's clock, in seconds since the epoch."""
+    """The check that the device would send. `reported` is the epoch time of its report by this node's clock."""
 
     check: UpdateCheck
     reported: float
 
 
 class KnownDevices:
-    """Iterate once: each device, or only `device`, by its latest report that says what it runs. The newest first.
-    Blocks while it reads.
+    """Iterate once: each device, or only `device`, by its latest report that states what it runs, newest first. Blocks
+    while it reads.
 
-    Afterwards `devices` is how many there were, `since` the time of the oldest report that counted, and `cut` tells
-    whether a limit ended it before the spool did.
+    Afterwards `devices` is their number, `since` the time of the oldest report that counted (epoch seconds), and `cut`
+    states whether a limit was reached before the end of the spool.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class KnownDevices:
 
 
 def check_of(event: Event) -> UpdateCheck | None:
-    """What the device would ask now; None where the report does not say enough to ask anything."""
-    said = _PLATFORMS.get(event.platform)
-    if said is None:
+    """The check that the device would send now; None if the report does not contain enough for one."""
+    platform_reported = _PLATFORMS.get(event.platform)
+    if platform_reported is None:
         return None
     try:
-        platform, plugin = asker_of(said, event.plugin)
+        platform, plugin = asker_of(platform_reported, event.plugin)
     except Invalid:
         return None
     runs = BUILTIN if event.action == "reset" else bundle_of(event.version)

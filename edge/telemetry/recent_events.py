@@ -1,4 +1,4 @@
-"""An app's events as they lie in the spool, the newest first over all its segments, up to a number of bytes."""
+"""An app's events in the spool, newest first across all segments, up to a number of bytes."""
 
 import heapq
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from edge.telemetry.record import parse_event
 from edge.telemetry.segment import UnreadableSegment, list_segments, read_frames_backwards, read_header
 from edge.wire.stats import Event
 
-READ_LIMIT_BYTES = 256 << 20  # of the spool, the newest first: two seconds of one core, and four full segments
-CLOCK_MS = 1_000  # a file's time and a record's come from two clocks of one machine
+READ_LIMIT_BYTES = 256 << 20  # of the spool, newest first: four full segments, two seconds of one core
+CLOCK_MS = 1_000  # a file's and a record's times come from two clocks of one machine
 
 
 class RecentEvents:
-    """Iterate once: the time of each event, in epoch milliseconds, and the event. `device` narrows it to one device's.
-    Blocks while it reads. `cut` tells afterwards whether the limit ended it before the spool did.
+    """Iterate once: the time of each event, in epoch milliseconds, and the event; with `device` only that device's.
+    Blocks while it reads. Afterwards `cut` states whether the limit was reached before the end of the spool.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class RecentEvents:
         self._left_bytes = read_limit_bytes
 
     def __iter__(self) -> Iterator[tuple[int, Event]]:
-        """A segment is opened when the others have come down to the time of its last record."""
+        """A segment is opened when those already open have reached the time of its last record."""
         opened: list[tuple[int, int, Event, Iterator[tuple[int, Event]]]] = []
 
         def take(place: int, events: Iterator[tuple[int, Event]]) -> None:
@@ -42,7 +42,7 @@ class RecentEvents:
                 at, before, event, events = heapq.heappop(opened)
                 yield -at, event
                 take(before, events)
-            if self.cut:  # to find a file's last frame is a walk through all of it
+            if self.cut:  # finding a file's last frame means walking through all of it
                 break
             take(place, self._events(path))
         while opened:
@@ -51,9 +51,9 @@ class RecentEvents:
             take(before, events)
 
     def _events(self, path: Path) -> Iterator[tuple[int, Event]]:
-        """Those of one segment, the latest first, while the limit of bytes lasts."""
-        mark = (self._device or self._app).encode()  # most records are others', and need not be parsed
-        # Sealed, so renamed, or deleted since the listing; or not for this release to read.
+        """Those of one segment, latest first, up to the limit of bytes."""
+        mark = (self._device or self._app).encode()  # most records lack it and need not be parsed
+        # Renamed (sealed) or deleted since the listing, or in a format that this release cannot read.
         with suppress(FileNotFoundError, UnreadableSegment), path.open("rb") as file:
             read_header(file)
             for records in read_frames_backwards(file):
@@ -68,7 +68,7 @@ class RecentEvents:
 
 
 def _by_time(directory: Path) -> list[tuple[int, Path]]:
-    """Segments with when they were last written, in epoch milliseconds, the newest first."""
+    """Segments and the times of their last writes, in epoch milliseconds, newest first."""
     found: list[tuple[int, Path]] = []
     for path in list_segments(directory):
         with suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
-"""One line of a segment: an event and when this node received it. The segment's header says in which format.
+"""One line of a segment: an event and when this node received it. The segment's header states the format.
 
-The node's clock is what events are counted by; the device's own time stays inside the event.
+Events are counted by the node's clock; the device's own time stays inside the event.
 """
 
 from hashlib import blake2b
@@ -15,19 +15,19 @@ TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
 
 
 class EventFacts(NamedTuple):
-    """What counting needs of a record; the raw words of a device, not yet bounded.
+    """What counting needs of a record, in the device's own words, not yet bounded.
 
-    `key` stands for the whole event without when it was received, in 64 bits with a sign; None where the device did not
-    say when it happened.
+    `key` is a signed 64-bit hash of the whole event without its time of receipt; None if the device did not state when
+    the event happened.
     """
 
-    received_ms: int
+    received_ms: int  # since the epoch
     app: str
     action: str
     version: str
     platform: str
     key: int | None = None
-    exposure: int | None = None  # of a note that a device is in an arm: stands for the device and the experiment
+    exposure: int | None = None  # for a note that a device is in an arm: a hash of device and experiment
 
 
 class _Record(msgspec.Struct):
@@ -67,12 +67,12 @@ def encode_record(event: Event, received: float) -> bytes:
 
 
 def parse_record(line: bytes) -> EventFacts | None:
-    """The facts of a line that any release wrote in this format; None when it is no such record."""
+    """The facts of a line that any release wrote in this format; None if it is not such a record."""
     try:
         record = _decoder.decode(line)
         event = _event_decoder.decode(record.event)
         exposure = _exposure_of(record.event) if event.action == EXPERIMENT_OFFER else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last from nesting in what is skipped
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last from nesting in skipped fields
         return None
     key = None if event.device_time_ms is None else _key_of(record.event)
     return EventFacts(
@@ -85,19 +85,19 @@ def _key_of(event: msgspec.Raw) -> int:
 
 
 def _exposure_of(event: msgspec.Raw) -> int:
-    """Raises msgspec.ValidationError for what is no such note."""
+    """Raises msgspec.ValidationError if the event is not such a note."""
     noted = _exposure_decoder.decode(event)
     words = (noted.app, noted.metadata.get("experiment", ""), noted.metadata.get("id", ""), noted.device)
     return _hash_of("\0".join(words).encode())
 
 
 def _hash_of(content: bytes) -> int:
-    # No weaker hash: whoever could make two events meet could keep another device's from being counted.
+    # No weaker hash: with a collision, an attacker could keep another device's event from being counted.
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 
 def parse_event(line: bytes) -> tuple[int, Event] | None:
-    """When a line's event was received, in epoch milliseconds, and the event with all that it says; None as above."""
+    """When a line's event was received, in epoch milliseconds, and the whole event; None if it is not such a record."""
     try:
         record = _whole_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

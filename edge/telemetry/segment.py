@@ -1,9 +1,9 @@
-"""A segment: one append-only file of event records. Everything that knows its bytes is here.
+"""A segment: one append-only file of event records. All code that depends on its bytes is here.
 
 A JSON header line with `format`, then frames: `<length u32><crc32 u32><payload>`, little-endian, the payload being
-records joined by newlines. A frame is what one commit wrote, so a torn write never leaves half of it looking whole.
+records joined by newlines. A frame is what one commit wrote, so a torn write never makes half of it look whole.
 The file is `<node>-<worker>-<started ms>-<random>.seg` while its writer lives and holds a lock on it, then `.sealed`.
-No segment is ever opened for writing again, and no name is ever used again: an offset into one stays true.
+No segment is reopened for writing and no name is reused, so an offset into one stays valid.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ import msgspec
 from edge.store.disk.append_file import AppendFile, SyncFile
 
 SEGMENT_FORMAT = 1
-SEGMENT_LIMIT_BYTES = 64 << 20  # a new one is begun beyond it: what one deletion frees, and one late reader re-reads
+SEGMENT_LIMIT_BYTES = 64 << 20  # beyond it a new one begins: what one deletion frees, and a late reader re-reads
 SEGMENT_AGE_SECONDS = 3600.0  # so that a quiet node's records also reach the end of their retention
-FRAME_LIMIT_BYTES = 64 << 20  # a length above it is damage; a writer's group stays below (see spool)
-HEADER_LIMIT_BYTES = 4096  # a header is some 100 bytes; a first line longer than this is no header
+FRAME_LIMIT_BYTES = 64 << 20  # a greater length is damage; a writer's group stays below (see spool)
+HEADER_LIMIT_BYTES = 4096  # a header is some 100 bytes; a longer first line is not a header
 
 LIVE, SEALED = ".seg", ".sealed"
 
@@ -41,11 +41,11 @@ class SegmentHeader(msgspec.Struct):
 
 class Frame(NamedTuple):
     records: list[bytes]
-    end: int  # offset of the byte behind the frame
+    end: int  # offset of the byte after the frame
 
 
 class UnreadableSegment(Exception):
-    """The header is not one this program knows: a newer format, or damage. The file is left as it is."""
+    """The header is damaged or in a newer format. The file is left as it is."""
 
 
 class SegmentWriter:
@@ -101,16 +101,16 @@ class SegmentWriter:
 
 
 def list_segments(directory: Path) -> list[Path]:
-    """Live and sealed segments by name. One renamed during the listing may be missing: the next listing has it."""
+    """Live and sealed segments, sorted by name. One renamed during the listing may be missing: the next one has it."""
     found = {path.stem: path for path in sorted(directory.glob(f"*{LIVE}"))}
     found |= {path.stem: path for path in sorted(directory.glob(f"*{SEALED}"))}
     return [found[name] for name in sorted(found)]
 
 
 def is_live(path: Path, file: BinaryIO) -> bool:
-    """Whether a writer may still append. A live name without a lock is what a killed writer left: it gets sealed.
+    """Whether a writer may still append. A live name without a lock was left by a killed writer, and gets sealed.
 
-    Ask before reading: a segment that is not live has its last byte.
+    Call it before reading: a segment that is not live is complete.
     """
     if path.suffix == SEALED:
         return False
@@ -129,18 +129,18 @@ def read_header(file: BinaryIO) -> SegmentHeader:
     try:
         header = msgspec.json.decode(line, type=SegmentHeader)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableSegment(f"no segment header: {error}") from error
+        raise UnreadableSegment(f"not a segment header: {error}") from error
     if header.format != SEGMENT_FORMAT:
         raise UnreadableSegment(f"segment format {header.format} is not {SEGMENT_FORMAT}")
     return header
 
 
 def read_frames(file: BinaryIO) -> Iterator[Frame]:
-    """Whole frames from the file's place on; ends before the first that is incomplete or damaged."""
+    """Whole frames from the file's position on; ends before the first that is incomplete or damaged."""
     end = file.tell()
     while len(head := file.read(_FRAME.size)) == _FRAME.size:
         length, checksum = _FRAME.unpack(head)
-        # A file system may fill a tail with zeros after a power cut: zero bytes with checksum zero are no frame.
+        # A file system may fill a tail with zeros after a power cut: zero bytes with checksum zero are not a frame.
         if not 0 < length <= FRAME_LIMIT_BYTES:
             return
         payload = file.read(length)
@@ -151,10 +151,9 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
 
 
 def read_frames_backwards(file: BinaryIO) -> Iterator[list[bytes]]:
-    """Each frame's records from the file's end back to its place now, the latest first; damaged frames are left out.
+    """Each frame's records from the file's end back to its present position, latest first, without damaged frames.
 
-    Reads the frames' heads first, to find where each one is. For looking, not for counting: a live segment's last frame
-    may be missing.
+    Reads all frame heads first, to find the frames. Not for counting: a live segment's last frame may be missing.
     """
     starts = array("Q")
     start, end = file.tell(), os.fstat(file.fileno()).st_size
@@ -175,7 +174,7 @@ class _Place(NamedTuple):
 
 
 def _frame_at(file: BinaryIO, start: int) -> _Place | None:
-    """What a frame's head says, with the file then placed behind it; None where none can be."""
+    """The frame whose head is at `start`, with the file then placed after the head; None if there is none."""
     file.seek(start)
     head = file.read(_FRAME.size)
     if len(head) < _FRAME.size:

@@ -1,7 +1,7 @@
 """The spool: events are on disk before a device gets its 200.
 
 `append` returns only after its records are written and synced, in groups (`store.disk.group_commit`). Nothing that was
-acknowledged is ever lost. The records are opaque lines; what is in them is the folder's matter.
+acknowledged is ever lost. The records are opaque lines: only the folder reads them.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from edge.telemetry.disk_budget import DiskBudget, NoRoom
 from edge.telemetry.segment import SegmentWriter
 
 RECORD_LIMIT_BYTES = 1 << 20  # an event with all its metadata, every character escaped, stays below 400 kB
-QUEUE_LIMIT_RECORDS = 50_000  # some seconds of a full node: a disk that is slower than that is not coming back soon
+QUEUE_LIMIT_RECORDS = 50_000  # some seconds of a full node: a slower disk will not catch up
 QUEUE_LIMIT_BYTES = 32 << 20  # memory of one worker; also the largest single append
-GROUP_LIMIT_BYTES = 4 << 20  # a group is closed beyond it: 4 MiB are written in the time that a sync takes
+GROUP_LIMIT_BYTES = 4 << 20  # a group ends beyond it: 4 MiB are written in the time that a sync takes
 
 _NODE = re.compile(r"[A-Za-z0-9_]{1,64}")  # part of a file name that is split at hyphens
 
 
 class SpoolFull(Unavailable):
-    """More waits for the disk than the limits allow. The device keeps its events and comes again."""
+    """More waits for the disk than the limits allow. The device keeps its events and retries."""
 
 
 class SpoolClosed(Unavailable):
@@ -34,7 +34,7 @@ class SpoolClosed(Unavailable):
 
 
 class SpoolFailed(Unavailable):
-    """The disk refused (`__cause__` says how). None of the append's records are stored."""
+    """The disk failed (see `__cause__`). None of the append's records are stored."""
 
 
 class Spool:
@@ -72,7 +72,7 @@ class Spool:
 
     @property
     def failed(self) -> int:
-        """Records that the disk refused."""
+        """Records that could not be written."""
         return self._commits.failed
 
     async def append(self, records: list[bytes]) -> None:

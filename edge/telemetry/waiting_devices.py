@@ -1,7 +1,7 @@
-"""Devices on which a bundle waits for the next start: what a pause cannot stop any more, as far as reports tell.
+"""Devices that will install a bundle at their next start, which a pause can no longer prevent, as far as reported.
 
-The last word that a device has reported about the bundle counts. Devices that report nothing are not known, so a count
-is the least that there are; the offers that this node remembers say how many more there may be among the known ones.
+The device's last report about the bundle counts. Devices that report nothing are unknown, so a count is a lower bound;
+the offers that this node remembers show how many more of the known devices there may be.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from edge.wire.stats import Event, bundle_of
 
 
 class WaitingDevices(NamedTuple):
-    """`downloaded` have reported the download of the bundle, and since then neither that they run it nor that it
-    failed. `offered` are other known devices that this node offered it to, which have not said what became of it.
-    `since` is the oldest report that was read, in seconds since the epoch; `cut`: there are more than were read.
+    """`downloaded` devices have reported the download, and since then neither that they run the bundle nor that it
+    failed. `offered` are other known devices that were offered it and have reported nothing about it. `since` is the
+    time of the oldest report read, in seconds since the epoch; `cut`: a limit was reached before the end of the spool.
     """
 
     downloaded: int
@@ -37,9 +37,9 @@ def count_waiting(
     devices_limit: int = DEVICES_LIMIT,
     read_limit_bytes: int = READ_LIMIT_BYTES,
 ) -> WaitingDevices:
-    """Reads the spools in `directory`. `facts_of` tells what is known of an app's device. Blocks while it reads."""
+    """Reads the spools in `directory`. `facts_of` looks up an app's device. Blocks while it reads."""
     events = RecentEvents(directory, app, read_limit_bytes=read_limit_bytes)
-    waits: dict[str, bool | None] = {}  # by device; None: it has said nothing of the bundle
+    waits: dict[str, bool | None] = {}  # by device; None: it has reported nothing about the bundle
     since: float | None = None
     for received_ms, event in events:
         if event.device not in waits and len(waits) >= devices_limit:
@@ -51,7 +51,7 @@ def count_waiting(
 
 
 def _waits(event: Event, bundle: VersionName) -> bool | None:
-    """Whether the bundle waits on the device after this event; None where it does not say."""
+    """Whether the bundle waits on the device after this event; None if the event is not about that."""
     if bundle_of(event.version) != bundle:
         return None
     if event.action in INSTALLS_LATER:

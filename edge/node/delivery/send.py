@@ -124,7 +124,7 @@ class Pace:
         self._stall_seconds = stall_seconds
         self._minimum_bps = minimum_bps
 
-    def note(self, now: float, delivered: int) -> None:
+    def check(self, now: float, delivered: int) -> None:
         """`now` in seconds of a monotonic clock, `delivered` in bytes from any fixed origin. Raises Stalled."""
         if delivered > self._delivered:
             self._delivered, self._moved = delivered, now
@@ -185,7 +185,7 @@ class _Wire:
             timer.cancel()
             self._loop.remove_writer(self.out)  # before it is closed, or epoll keeps reporting a dead descriptor
         self.check_open()
-        self._pace.note(self._loop.time(), self._delivered())
+        self._pace.check(self._loop.time(), self._delivered())
 
     def _delivered(self) -> int:
         return self._sent - self._transport.get_write_buffer_size() - unacknowledged(self.out)

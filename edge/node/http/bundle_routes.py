@@ -28,6 +28,8 @@ from edge.wire.plugins.forms import ZipEnd
 
 
 class Readable(Protocol):
+    """Where blobs are that devices may read now."""
+
     def blob(self, app: str, kind: str, digest: str) -> Path | None:
         """The blob's path, or None if the current snapshot does not let devices read it. Must not block.
 
@@ -51,6 +53,7 @@ def add_bundle_routes(
     patience: Patience = DEFAULT_PATIENCE,
     on_failure: OnFailure = _ignore,
 ) -> None:
+    """Every path under `/bundles/`: what is not a blob's address is answered too, with 404."""
     delivery = _Delivery(readable, files, lost, patience, on_failure)
     router.add_get("/bundles/{app}/{kind}/{digest}", delivery.handle_bundle)  # adds HEAD too
     router.add_get("/bundles/{rest:.*}", handle_unknown)
@@ -69,6 +72,7 @@ class _Delivery:
     on_failure: OnFailure
 
     async def handle_bundle(self, request: web.Request) -> web.StreamResponse:
+        """What `plan_delivery` decides, 404 if devices may not read the blob, or 503 if it is lost."""
         app, kind, digest = (request.match_info[name] for name in ("app", "kind", "digest"))
         try:
             path = self._find(app, kind, digest)

@@ -40,6 +40,7 @@ def add_channel_routes(router: web.UrlDispatcher) -> None:
 
 
 async def handle_channel_self(request: web.Request) -> web.Response:
+    """List channels, or read, set or clear the device's choice. Refusals are a 200 too, except for a bad request."""
     service = request.app[SERVICE]
     body = await read_body(request, BODY_LIMIT_BYTES)
     try:
@@ -59,6 +60,7 @@ async def handle_channel_self(request: web.Request) -> web.Response:
 
 
 async def handle_manifest_size(request: web.Request) -> web.Response:
+    """The sizes of the files of a manifest that a device may read."""
     service = request.app[SERVICE]
     try:
         asked = parse_manifest_size(await read_body(request, MANIFEST_SIZE_BODY_LIMIT_BYTES))

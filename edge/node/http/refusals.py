@@ -12,6 +12,7 @@ def refuse(error: web.HTTPException) -> web.Response:
 
 
 def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    """`{"error": code, "message": …}` with the code and message of `status`."""
     return web.Response(status=status, body=refusal_body(status), content_type="application/json", headers=headers)
 
 

@@ -126,7 +126,7 @@ class Lane(asyncio.Protocol):
         """Answer the whole requests in `data` until one has to wait, and keep the rest."""
         known = self._context.known_heads
         while data and not self._state:
-            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)  # 3 without an end of head, which no known head has
+            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)  # if there is none, 3: no known head is so short
             head = known.get(data[:end]) or known.read(data)
             if head is None:
                 self._hand_over(data)

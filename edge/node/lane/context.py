@@ -25,7 +25,10 @@ log = logging.getLogger("edge.lane")
 
 
 class LaneContext:
-    """`fallback(address)` makes aiohttp's protocol for a connection that is already admitted under that address."""
+    """One per worker; the public counters are totals since it started.
+
+    `fallback(address)` makes aiohttp's protocol for a connection that is already admitted under that address.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class LaneContext:
             self.open_lanes.end_idle(self.now)
 
     def counts(self) -> dict[str, int]:
+        """By the names that the worker's metrics have."""
         return {
             "lane_checks": self.checks,
             "lane_reports": self.reports,
@@ -85,6 +89,7 @@ class LaneContext:
             access.note(Line(time.time(), head.method, name, status, sent_bytes, seconds, app, prefix_of(address)))
 
     def record_bug(self, bug: BaseException) -> None:
+        """Count and log an exception that no code expected."""
         self.bugs += 1
         log.error("bug while answering a device", exc_info=bug)
 
@@ -99,6 +104,7 @@ class LaneContext:
         return self.answers.plan_lost(fetch, closes)
 
     def peer_of(self, address: str) -> Peer:
+        """The peer of a socket that is not a proxy's: the lane reads no forwarding headers."""
         return find_peer(address, (), None, self.service.proxies)
 
     def may_download(self, fetch: Fetch) -> bool:

@@ -343,7 +343,7 @@ def test_the_pace_of_a_transfer(steps, given_up):
     pace = Pace(100.0, 50, 10.0, 8_000)
     try:
         for seconds, delivered in steps:
-            pace.note(100.0 + seconds, 50 + delivered)
+            pace.check(100.0 + seconds, 50 + delivered)
     except Stalled as stalled:
         assert given_up is not None
         assert given_up in str(stalled)

@@ -124,6 +124,8 @@ def test_what_is_made_and_what_python_runs_is_there():
         for module in re.findall(r"python -m ([\w.]+)", code):
             path = ROOT / module.replace(".", "/")
             assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+        for path in re.findall(r"\b(?:tests|edge|benchmarks|loadtests)/[\w/]+\.py", code):
+            assert (ROOT / path).exists(), f"{document}: {path}"
 
 
 def test_every_target_and_every_part_of_a_package_is_described():

@@ -1,1 +1,1 @@
-"""What one device gets and why, from a compiled snapshot of its app."""
+"""What a device gets and why, from a compiled snapshot of its app."""

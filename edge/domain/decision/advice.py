@@ -1,12 +1,12 @@
-"""What a person can do after `explain`: one sentence for every outcome, with the command to run next. Pure.
+"""What to do after `explain`: one sentence for each outcome, with the command to run next. Pure.
 
-It speaks to the operator who asks why a device did not get what they expected. Where there is nothing to change on the
-node, it says where else to look.
+It addresses an operator whose device did not get what they expected. If nothing on the node can change that, it states
+where else to look.
 """
 
 from edge.domain.decision.outcomes import Blocked, Decision, HoldReason, Offer, Reason, RevertToBuiltin, UpToDate
 
-CHANNEL = "CHANNEL"  # stands where the device is on no channel
+CHANNEL = "CHANNEL"  # the placeholder for a device without a channel
 
 _KEYS = "publish the bundle for the key that the app holds (`edge bundle publish {app} FOLDER --version V --key FILE`)"
 _AUDIENCE = "to serve such devices: `edge channel set {app} {channel} "
@@ -14,17 +14,16 @@ _STORE = "the device needs a newer native app from its store, or `edge channel s
 
 _OF_REASON = {
     Reason.UNKNOWN_APP: "create the app: `edge app create {app}`",
-    Reason.INVALID_APP_ID: "give the native app an id that an app can have: letters, digits, '-' and '_', with a '.' "
-    "between its parts",
-    Reason.UNSUPPORTED_PLUGIN: "ship a native app with a newer plugin; no channel setting helps this device",
+    Reason.INVALID_APP_ID: "give the native app a valid id: letters, digits, '-' and '_', in parts separated by '.'",
+    Reason.UNSUPPORTED_PLUGIN: "ship a native app with a newer plugin: no channel setting helps this device",
     Reason.NO_CHANNEL: "make a channel public (`edge channel set {app} CHANNEL --public`), or send this device to one "
     "(`edge override set {app} DEVICE CHANNEL`)",
     Reason.KEY_ID_MISMATCH: _KEYS,
-    Reason.ENCRYPTION_UNSUPPORTED: "publish a plain bundle on a channel for these devices (Electron needs that), or "
+    Reason.ENCRYPTION_UNSUPPORTED: "publish a plain bundle on a channel for these devices (Electron needs one), or "
     "ship a newer plugin",
     Reason.KEY_ID_MISSING: "give the app its public key in a store release, or publish a plain bundle",
     Reason.ENCRYPTION_REQUIRED: _KEYS,
-    Reason.WITHHELD: "see what failed: `edge device show {app} DEVICE`; after a repair publish a new version, or "
+    Reason.WITHHELD: "see what failed: `edge device show {app} DEVICE`; once fixed, publish a new version, or "
     "`edge device lift {app} DEVICE VERSION`",
     Reason.DISABLED_IOS: _AUDIENCE + "--ios`",
     Reason.DISABLED_ANDROID: _AUDIENCE + "--android`",
@@ -40,18 +39,18 @@ _OF_REASON = {
     "--min-native N`, or choose another policy",
     Reason.METADATA: "the device needs a newer native app from its store",
     Reason.BELOW_MINIMUM: "the device needs a newer native app from its store (the bundle's `--min-native`)",
-    Reason.ABOVE_MAXIMUM: "publish a bundle for this native version: this one's `--max-native` ends before it",
+    Reason.ABOVE_MAXIMUM: "publish a bundle for this native version: it is above this one's `--max-native`",
     Reason.UNDER_NATIVE: "publish a version at or above the native one, or `edge channel set {app} {channel} "
     "--allow-under-native`",
     Reason.PROD_BUILD: _AUDIENCE + "--prod`",
     Reason.DEV_BUILD: _AUDIENCE + "--dev`",
     Reason.DEVICE: _AUDIENCE + "--device`",
     Reason.EMULATOR: _AUDIENCE + "--emulator`",
-    Reason.BUILTIN_TOO_OLD: "publish a bundle that equals the app's own code: this plugin cannot go back to it",
+    Reason.BUILTIN_TOO_OLD: "publish a bundle with the app's builtin code: this plugin cannot revert to that",
     Reason.OUTSIDE_WINDOW: "wait for the window (`edge window show {app} {channel}`), or clear it "
     "(`edge window clear {app} {channel}`)",
-    Reason.MANIFEST_LOST: "restore the blob from a backup, or publish the same bundle again, which uploads what is "
-    "missing; the node's log names the blob",
+    Reason.MANIFEST_LOST: "restore the blob that the node's log names from a backup, or publish the same bundle again, "
+    "which uploads what is missing",
     Reason.SPREAD: "wait until the spread reaches the device, or end it: `edge channel set {app} {channel} "
     "--spread 0s`",
 }
@@ -63,27 +62,27 @@ _OF_HELD = {
     HoldReason.SHARE: "wait for the next step (`edge rollout show {app} {channel}`), or `edge rollout advance {app} "
     "{channel}`",
     HoldReason.WITHDRAWN: "publish a fixed version: `edge bundle publish {app} FOLDER --version V --channel {channel}`",
-    HoldReason.WITHHELD: "see what failed: `edge device show {app} DEVICE`; after a repair publish a new version",
+    HoldReason.WITHHELD: "see what failed: `edge device show {app} DEVICE`; once fixed, publish a new version",
 }
-# For the bundle that stands in for one that failed here: more reach for the stand-in is not what helps.
+# A bundle that stands in for one that failed here is blocked too: unblocking the stand-in is not what helps.
 _STAND_IN = (
-    "the channel's bundle failed on this device, and the one before it is kept back too ({code}); see what failed: "
-    "`edge device show {{app}} DEVICE`; after a repair publish a new version, or "
+    "the channel's bundle failed on this device, and the one before it is blocked ({code}); see what failed: "
+    "`edge device show {{app}} DEVICE`; once fixed, publish a new version, or "
     "`edge device lift {{app}} DEVICE VERSION`"
 )
 
 
 def advice_of(decision: Decision, app: str, channel: str = "", held: HoldReason | None = None) -> str:
-    """The next step as one sentence. `channel` is the one that the device is on, "" for none; `held` is why it is not
-    given the channel's newest bundle, where another stands in."""
+    """The next step as one sentence. `channel` is the device's, "" for none; `held` is why another bundle than the
+    channel's newest stands in, if one does."""
     match decision:
         case Offer():
-            advice = "nothing: the device downloads it now; what became of it: `edge stats {app}`"
+            advice = "nothing: the device downloads it now; to see how that went: `edge stats {app}`"
         case RevertToBuiltin():
-            advice = "nothing: the device goes back to the app's own code; to offer a bundle instead: `edge channel "
+            advice = "nothing: the device reverts to the app's builtin code; to offer a bundle instead: `edge channel "
             advice += "set {app} {channel} --bundle VERSION`"
         case UpToDate(held=None):
-            advice = "nothing is newer for it; expected something else? See what the channel offers: `edge channel "
+            advice = "nothing is newer for this device; to see what the channel offers: `edge channel "
             advice += "show {app} {channel}`"
         case UpToDate(held=HoldReason() as held):
             advice = _OF_HELD[held]

@@ -1,8 +1,8 @@
-"""A device's own choice of channel: what the four verbs of `/channel_self` do (device-protocol §3). Pure.
+"""A device's own choice of channel: what the four verbs of `/channel_self` do (PROTOCOL.md §3). Pure.
 
-Newer plugins keep their choice on the device and only ask whether it may be made: for them nothing is stored and what
-the operator assigned is never named (§10: they would keep it). For older ones the outcome says what to store. Nobody
-hears yes to a choice that the next check would not follow.
+Newer plugins keep their choice on the device and only ask whether they may make it: for them nothing is stored, and the
+channel that an operator assigned is never named (§10: they would keep it). For older ones the outcome states what to
+store. No device gets a yes to a choice that its next check would not follow.
 """
 
 import enum
@@ -15,7 +15,7 @@ from edge.domain.model import AppId, Channel, ChannelName, DeviceId, Platform, U
 
 
 class ChannelSelfVerb(enum.Enum):
-    """What is asked; which request says it is the wire's matter."""
+    """What the device requests. The wire maps HTTP requests to it."""
 
     SET = "set"
     GET = "get"
@@ -24,14 +24,14 @@ class ChannelSelfVerb(enum.Enum):
 
 
 class ChannelSelfRequest(NamedTuple):
-    """A device's question, validated (device-protocol §3.2). The channels' names are the device's own words."""
+    """A validated request (PROTOCOL.md §3.2). The channels are named as the device names them, and may not exist."""
 
     verb: ChannelSelfVerb
     app: AppId
-    device: DeviceId | None  # None: a list asked for without saying by whom
+    device: DeviceId | None  # None: a list that no device is named for
     platform: Platform
-    plugin_version: str  # as the device wrote it, which may be no version
-    keeps_choice: bool  # the plugin stores its choice itself (plugin-capabilities §9)
+    plugin_version: str  # as the device sent it; may be no version
+    keeps_choice: bool  # the plugin stores its choice itself (PROTOCOL.md §11.9)
     channel: str = ""
     default_channel: str = ""
     is_prod: bool = True
@@ -39,7 +39,7 @@ class ChannelSelfRequest(NamedTuple):
 
 
 class ChannelSelfReason(enum.Enum):
-    """Why a choice is not made: (stable code, message for a person)."""
+    """Why a choice is refused: (stable code, message for a person)."""
 
     MISSING_CHANNEL = ("missing_channel", "Cannot find channel in body")
     UNKNOWN_APP = ("on_premise_app", "This node does not serve the app")
@@ -47,7 +47,7 @@ class ChannelSelfReason(enum.Enum):
     CHANNEL_NOT_FOUND = ("channel_not_found", "Cannot find channel")
     PUBLIC_NOT_ALLOWED = ("public_channel_self_set_not_allowed", "The public channel is not open to a device's choice")
     NOT_ALLOWED = ("channel_self_set_not_allowed", "The channel is not open to a device's choice")
-    # With the code that plugins and apps know for "exists, but not yours": a code of its own would be news to both.
+    # The code that plugins and apps already know for a channel that exists but is not open to them.
     NOT_SERVED = ("channel_self_set_not_allowed", "The channel does not serve this kind of device or build")
     NOT_STORED = ("override_not_allowed", "The choice cannot be stored now")
 
@@ -61,47 +61,47 @@ class ChannelSelfReason(enum.Enum):
 
 
 class Store(NamedTuple):
-    """Keep `channel` as the device's choice, then say yes."""
+    """Store `channel` as the device's choice, then accept."""
 
     channel: ChannelName
 
 
 class Forget(NamedTuple):
-    """Drop the device's stored choice, then say yes."""
+    """Delete the device's stored choice, then accept."""
 
 
 class Unchanged(NamedTuple):
-    """Say yes: it is so already."""
+    """Accept: nothing is to change."""
 
 
 class Allowed(NamedTuple):
-    """Say yes to a plugin that keeps the choice itself."""
+    """Accept; the plugin keeps the choice itself."""
 
 
 class Overridden(NamedTuple):
-    """The device is on `channel` by its choice, or by the operator's; `may_set`: whether it could choose it itself."""
+    """The device is on `channel` by its own choice or an operator's. `may_set`: whether it could choose that itself."""
 
     channel: str
     may_set: bool
 
 
 class Default(NamedTuple):
-    """The device is on `channel` as its configuration says, or as everybody on its platform."""
+    """The device is on `channel` by its `defaultChannel`, or because that is public for its platform."""
 
     channel: str
     may_set: bool
 
 
 class Listed(NamedTuple):
-    """The channels open to the device, and the number of every channel of the app."""
+    """The channels open to the device, and the names of all channels of the app, for numbering them."""
 
     channels: tuple[Channel, ...]
-    names: tuple[ChannelName, ...]  # of all channels, so that a number does not depend on who asks
+    names: tuple[ChannelName, ...]  # of all channels, so that a number does not depend on the device
 
 
 class ChannelSelfRefused(NamedTuple):
     reason: ChannelSelfReason
-    channel: str = ""  # the one asked for, where the protocol repeats it
+    channel: str = ""  # the requested one, where the protocol repeats it
 
 
 ChannelSelfOutcome = Store | Forget | Unchanged | Allowed | Overridden | Default | Listed | ChannelSelfRefused
@@ -110,10 +110,10 @@ ChannelSelfOutcome = Store | Forget | Unchanged | Allowed | Overridden | Default
 def decide_choice(
     app: AppSnapshot | None, request: ChannelSelfRequest, chosen: ChannelName | None
 ) -> ChannelSelfOutcome:
-    """The outcome of any verb, the checks in the order of device-protocol §3.2.
+    """The outcome of any verb, with the checks in the order of PROTOCOL.md §3.2.
 
-    `app` is None for an app this node does not serve; `chosen` is what is stored of an earlier choice of this device,
-    the empty name where what was chosen has no channel any more.
+    `app` is None if this node does not serve it; `chosen` is the device's stored choice, an empty name if its channel
+    no longer exists.
     """
     if request.verb is ChannelSelfVerb.SET and not request.channel:
         return ChannelSelfRefused(ChannelSelfReason.MISSING_CHANNEL)
@@ -131,10 +131,10 @@ def decide_choice(
 
 
 def set_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelName | None) -> ChannelSelfOutcome:
-    """Device-protocol §3.3, with two changes, since yes to what changes nothing leaves a device where it was.
+    """PROTOCOL.md §3.3, with two changes, as accepting a choice without effect would mislead the device.
 
-    What the operator assigned binds every plugin, and a channel that its flags close to the device, so that the list
-    does not show it (§3.6), cannot be chosen.
+    An operator's assignment binds every plugin, and a channel whose flags exclude the device, so that the list does not
+    show it (§3.6), cannot be chosen.
     """
     assigned = assigned_to(app, request.device)
     if assigned is not None and (assigned.name != request.channel or not assigned.self_set):
@@ -155,17 +155,20 @@ def set_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelNa
     if request.keeps_choice:
         return Allowed()
     if app.public.get(request.platform) is compiled and _public_is_left(app, request):
-        return Forget() if chosen is not None else Unchanged()  # no choice leads there as well, and follows a move
+        return (
+            Forget() if chosen is not None else Unchanged()
+        )  # the device gets there without a choice, and follows if another channel becomes public
     if chosen == channel.name or (chosen is None and held is channel):
         return Unchanged()
     return Store(channel.name)
 
 
 def get_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelName | None) -> ChannelSelfOutcome:
-    """Device-protocol §3.4, with one change for plugins that keep what they are told.
+    """PROTOCOL.md §3.4, with one change for plugins that keep the answer.
 
-    The hosted service tells such a device without a `defaultChannel` that it is on "production", whatever the app's
-    channels are called; the device keeps that name and has no channel from then on. Here it hears the public one's.
+    The hosted service answers such a device without a `defaultChannel` that it is on "production", whatever the app's
+    channels are called; the device keeps that name and is on no channel from then on. Here the answer is the public
+    channel.
     """
     if request.keeps_choice:
         if request.channel:
@@ -181,39 +184,39 @@ def get_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelNa
 
 
 def unset_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelName | None) -> ChannelSelfOutcome:
-    """Device-protocol §3.5. What the operator assigned stays, and while it does a device has nothing to take back."""
+    """PROTOCOL.md §3.5. An operator's assignment stays; while there is one, the device has no choice to take back."""
     if request.keeps_choice:
-        return Unchanged()  # the plugin drops the choice that it keeps, whatever it hears
+        return Unchanged()  # the plugin drops its choice whatever the answer
     if assigned_to(app, request.device) is not None:
         return ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
     held = override_of(app, request.device, chosen)
     if chosen is None or (held is not None and not held.self_set):
         return ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
-    return Forget()  # also one whose channel is gone: created again, it would not be what was chosen
+    return Forget()  # even if its channel is gone: one created later is not what was chosen
 
 
 def list_channels(app: AppSnapshot, request: ChannelSelfRequest) -> Listed:
-    """Device-protocol §3.6: what a device may follow or choose, by name."""
+    """PROTOCOL.md §3.6: the channels that a device may follow or choose, by name."""
     names = tuple(sorted(app.channels))
     channels = (app.channels[name].channel for name in names)
     return Listed(tuple(channel for channel in channels if _is_open(channel, request)), names)
 
 
 def is_led_elsewhere(app: AppSnapshot, channel: str, check: UpdateCheck, facts: DeviceFacts) -> bool:
-    """Whether a segment that does not yield would keep the device of this check from a `channel` of its own choice."""
+    """Whether a segment that does not yield would keep the device from following its choice of `channel`."""
     resolved = resolve(app, check._replace(default_channel=channel), facts)
     led = resolved.channel if resolved.source is ChannelSource.SEGMENT else None
     return led is not None and led.channel.name != channel
 
 
 def assigned_to(app: AppSnapshot, device: DeviceId | None) -> Channel | None:
-    """The channel that the operator assigned to the device; a name without a channel counts as none."""
+    """The channel of the operator's override for the device; None if there is none, or its channel does not exist."""
     name = app.overrides.get(device) if device is not None else None
     return app.channels[name].channel if name is not None and name in app.channels else None
 
 
 def override_of(app: AppSnapshot, device: DeviceId | None, chosen: ChannelName | None) -> Channel | None:
-    """The channel an older plugin's device is on whatever it asks for: the operator's word, else its own choice."""
+    """The channel that an older plugin's device is on: the operator's override, else its stored choice; or None."""
     assigned = assigned_to(app, device)
     if assigned is not None or chosen is None:
         return assigned
@@ -233,7 +236,7 @@ def _public(app: AppSnapshot, platform: Platform) -> ChannelSelfOutcome:
 
 
 def _public_is_left(app: AppSnapshot, request: ChannelSelfRequest) -> bool:
-    """Whether a device that chose nothing is on the public channel: no segment and no setting says otherwise."""
+    """Whether a device without a choice is on the public channel, as no segment or `defaultChannel` leads elsewhere."""
     return app.leading is None and request.default_channel in ("", request.channel)
 
 
@@ -242,7 +245,7 @@ def _is_open(channel: Channel, request: ChannelSelfRequest) -> bool:
 
 
 def _serves(channel: Channel, request: ChannelSelfRequest) -> bool:
-    """Whether the channel's flags let this kind of device in (device-protocol §3.6)."""
+    """Whether the channel's flags include this kind of device (PROTOCOL.md §3.6)."""
     kind = channel.emulator if request.is_emulator else channel.device
     build = channel.prod if request.is_prod else channel.dev
     return channel.serves(request.platform) and kind and build

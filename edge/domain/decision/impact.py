@@ -1,6 +1,6 @@
-"""What a change does to those who are served: what each channel offers before and after it, and where devices end up.
+"""What a change does: what each channel offers before and after it, and which bundle devices end up with.
 
-Pure: two states, or two snapshots and the devices to ask them with. Nothing here knows which change it was.
+Pure: it compares two states, or two snapshots on given devices, and does not know the change.
 """
 
 from collections import Counter
@@ -18,13 +18,13 @@ from edge.domain.states import last_good_of
 
 
 class Offering(NamedTuple):
-    """What a channel has for its devices. `bundle` is what everybody gets, the stand-in of a withdrawn one included: a
-    version, builtin, or None for nothing new. `last_good` is what the channel would fall back to."""
+    """What a channel offers. `bundle` is what everybody gets, which may stand in for a withdrawn one: a version,
+    builtin, or None for nothing. `last_good` is what the channel would fall back to."""
 
     bundle: VersionName | None
     public: bool
     last_good: VersionName | None
-    rollout: VersionName | None = None  # on its way
+    rollout: VersionName | None = None  # of the one in progress
     experiment: str | None = None
 
 
@@ -38,7 +38,7 @@ class ChannelImpact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """`channels` are those whose offering changes, by name; the bundles are sorted by name."""
+    """`channels` are those whose offering changes, by name; `withdrawn` and `removed` bundles are sorted by name."""
 
     channels: tuple[ChannelImpact, ...]
     withdrawn: tuple[VersionName, ...]
@@ -47,14 +47,15 @@ class Impact:
 
 @dataclass(slots=True)
 class DeviceCounts:
-    """`moves` counts devices by what they run, and where they end up without and with the change, where that differs;
-    `running` counts all by the bundle that they run."""
+    """`moves` counts devices by (what they run, what they end up with without the change, and with it), if the last two
+    differ; `running` counts all by what they run."""
 
     moves: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
 
 
 def impact_of(before: AppState | None, after: AppState) -> Impact:
+    """`before` None: the app does not exist yet."""
     old, new = _offerings(before), _offerings(after)
     changed = [
         ChannelImpact(name, old.get(name), new.get(name))
@@ -71,7 +72,7 @@ def impact_of(before: AppState | None, after: AppState) -> Impact:
 
 
 def offering_of(channel: Channel, available: Container[VersionName]) -> Offering:
-    """`available` are the bundles that exist and are not withdrawn."""
+    """`available` has the bundles that exist and are not withdrawn."""
     good = last_good_of(channel, available)
     bundle = channel.bundle
     if bundle is not None and bundle != BUILTIN and bundle not in available:
@@ -92,7 +93,7 @@ def count_devices(
     devices: Iterable[tuple[UpdateCheck, DeviceFacts]],
     moment: Moment,
 ) -> DeviceCounts:
-    """Asks each device's check of both snapshots."""
+    """Decide each device's check in both snapshots. None: the app does not exist there."""
     counted = DeviceCounts()
     for check, facts in devices:
         runs = runs_now(check)
@@ -111,7 +112,7 @@ def _offerings(state: AppState | None) -> dict[ChannelName, Offering]:
 
 
 def _ends_up(app: AppSnapshot | None, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> str:
-    """What the device runs after its answer: one that hears "nothing new" goes on with what it has."""
+    """What the device runs after its answer; without an offer it keeps what it has."""
     decision = decide(app, check, moment, facts) if app is not None else None
     match decision:
         case Offer():

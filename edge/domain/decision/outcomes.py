@@ -1,6 +1,6 @@
 """The possible outcomes of a check, and the stable code of every reason for offering nothing.
 
-The codes and messages are the protocol's own (device-protocol §1.4, §10): devices, logs and `explain` share them.
+The codes and messages are the protocol's (PROTOCOL.md §1.4, §10): devices, logs and `explain` share them.
 """
 
 import enum
@@ -31,7 +31,7 @@ class Reason(enum.Enum):
     PATCH = ("disable_auto_update_to_patch", "Cannot upgrade patch version")
     MISCONFIGURED = ("misconfigured_channel", "The bundle names no minimum native version")
     METADATA = ("disable_auto_update_to_metadata", "The native version is below the bundle's minimum")
-    # Ours, where the channel's policy is not the protocol's own way to ask for a minimum.
+    # The node's own, for policies that do not already enforce a minimum.
     BELOW_MINIMUM = ("native_version_below_minimum", "The native version is below the bundle's minimum")
     ABOVE_MAXIMUM = ("native_version_above_maximum", "The native version is above the bundle's maximum")
     UNDER_NATIVE = ("disable_auto_update_under_native", "Cannot revert under native version")
@@ -50,9 +50,9 @@ class Reason(enum.Enum):
 
 
 class HoldReason(enum.Enum):
-    """Why a device is not given the channel's newest bundle, and stays with what comes before it: (code, message)."""
+    """Why a device gets what comes before the channel's newest bundle: (code, message)."""
 
-    CONTROL_GROUP = ("rollout_control_group", "The device is in the group that is held out")
+    CONTROL_GROUP = ("rollout_control_group", "The device is in the control group")
     NOT_IN_SEGMENT = ("rollout_not_in_segment", "The rollout is for segments that the device is not in")
     PAUSED = ("rollout_paused", "The rollout is paused, and the device does not run its bundle yet")
     SHARE = ("rollout_share_not_reached", "The rollout's share does not reach the device yet")
@@ -64,16 +64,16 @@ class HoldReason(enum.Enum):
         self.message = message
 
 
-# The store is where these devices get their next version; a plugin may tell its app so (device-protocol §1.7).
+# These devices get their next version from the app store; a plugin may notify its app (PROTOCOL.md §1.7).
 BREAKING = frozenset({Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.METADATA, Reason.BELOW_MINIMUM})
 
 
-# No fault of the device's or the app's: a device gets the answer that it would get if it were up to date.
+# Neither the device nor the app is at fault: the answer is that the device is up to date.
 SILENT = frozenset({Reason.WITHHELD, Reason.MANIFEST_LOST})
 
 
 class Offer(NamedTuple):
-    """Install `bundle`. `arm` is `experiment/arm` where an experiment has decided."""
+    """Install `bundle`. `arm` is `experiment/arm` if an experiment decided."""
 
     bundle: Bundle
     channel: ChannelName
@@ -87,8 +87,8 @@ class Offer(NamedTuple):
 class UpToDate(NamedTuple):
     """Nothing to do: the device runs what its channel offers it, or the channel offers nothing.
 
-    `held` tells why that is not the channel's newest bundle, where it is not; `arm` is `experiment/arm` where it runs
-    what an arm offers it.
+    `held` is why that is not the channel's newest bundle, if it is not; `arm` is `experiment/arm` if the device runs
+    the bundle of its arm.
     """
 
     channel: ChannelName
@@ -97,12 +97,12 @@ class UpToDate(NamedTuple):
 
     @property
     def code(self) -> str:
-        """Decisions are counted by their codes."""
+        """What metrics count decisions by."""
         return "up_to_date" if self.held is None else self.held.code
 
 
 class RevertToBuiltin(NamedTuple):
-    """Go back to the web code inside the native app: the channel is set to builtin on purpose."""
+    """Revert to the web code inside the native app."""
 
     channel: ChannelName
 
@@ -112,7 +112,7 @@ class RevertToBuiltin(NamedTuple):
 
 
 class Blocked(NamedTuple):
-    """A rule keeps the device where it is. `target` is the version it would have got, where there is one."""
+    """A rule, a window or a spread blocks the device. `target` is the version that it would have got, if there is one."""
 
     reason: Reason
     target: str = ""
@@ -126,7 +126,7 @@ _UNKNOWN_APP, _INVALID_APP_ID = Blocked(Reason.UNKNOWN_APP), Blocked(Reason.INVA
 
 
 def unserved(app: AppId) -> Blocked:
-    """What a device gets whose app is not here. `app` is empty where it named one that no app can have."""
+    """The decision for a device whose app is not served here. `app` is empty if the device sent an invalid id."""
     return _UNKNOWN_APP if app else _INVALID_APP_ID
 
 

@@ -1,8 +1,7 @@
-"""What a rollout would do, step by step, to devices that are asked now: the real decision on a snapshot in which it has
-begun. Pure.
+"""What a rollout would do, step by step: the real decision for each device on a snapshot in which it has begun. Pure.
 
-A device's outcome changes at one step alone, the first whose share reaches its bucket, so it is asked twice: on this
-side of it and on the other.
+A device's outcome changes at a single step, the first whose share reaches its bucket, so two decisions are enough: one
+before that step and one from it on.
 """
 
 from bisect import bisect_right
@@ -26,17 +25,17 @@ OFFERED, HAS_IT, EXPERIMENT = "offer", "has_it", "experiment"
 
 @dataclass(slots=True)
 class StepPreview:
-    """`outcomes` counts the devices on the channel: OFFERED, HAS_IT, EXPERIMENT, or the code of why not. `joining` are
-    those that are offered the bundle from this step on, the first few."""
+    """`outcomes` counts the devices on the channel by OFFERED, HAS_IT, EXPERIMENT, or the code of why not. `joining`
+    has the first few that are offered the bundle from this step on."""
 
-    share: int
+    share: int  # thousandths of a percent
     outcomes: Counter[str] = field(default_factory=Counter)
     joining: list[DeviceId] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class RolloutPreview:
-    """`elsewhere` counts the devices on other channels, or none."""
+    """`elsewhere` counts the devices on other channels or on none."""
 
     steps: list[StepPreview]
     elsewhere: int = 0
@@ -50,10 +49,10 @@ def preview_rollout(
     *,
     listed: int = 0,
 ) -> RolloutPreview:
-    """`app` is the snapshot after the rollout has begun on `channel`; each step lists at most `listed` devices."""
-    routed = app.channels[channel].rollout
-    assert routed is not None, "the rollout has begun"
-    rollout = routed.rollout
+    """`app` is the snapshot in which the rollout has begun on `channel`; each step lists at most `listed` devices."""
+    running = app.channels[channel].rollout
+    assert running is not None, "the rollout has begun"
+    rollout = running.rollout
     stages = [_at_step(app, app.channels[channel], rollout, step) for step in range(len(rollout.steps))]
     preview = RolloutPreview([StepPreview(share) for share in rollout.steps])
     courses: Counter[tuple[int, str, str]] = Counter()
@@ -62,7 +61,7 @@ def preview_rollout(
         if found is None or found.channel.name != channel:
             preview.elsewhere += 1
             continue
-        turn = bisect_right(rollout.steps, bucket_of(routed.salt, check.device))
+        turn = bisect_right(rollout.steps, bucket_of(running.salt, check.device))
         after = _outcome(stages[min(turn, len(stages) - 1)], channel, check, facts, moment)
         before = _outcome(stages[turn - 1], channel, check, facts, moment) if turn else after
         courses[turn, before, after] += 1
@@ -76,8 +75,8 @@ def preview_rollout(
 
 
 def share_in(rollout: Rollout, share: int) -> float:
-    """How many of 100,000 devices that the rollout is for are in at a share. The group that is held out is another draw
-    than the share: of both together it is what is to be expected."""
+    """How many of 100,000 devices that the rollout is for get it at `share`, in thousandths of a percent. The control
+    group is drawn independently of the share, so this is an expectation."""
     return share * (WHOLE_SHARE - rollout.hold_out) / WHOLE_SHARE
 
 
@@ -88,7 +87,7 @@ def _joins(turn: int, before: str, after: str) -> int | None:
 
 
 def _outcome(app: AppSnapshot, channel: ChannelName, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> str:
-    """What the device's check comes to, as far as the rollout goes: another offer is not one."""
+    """The outcome of the device's check as far as the rollout is concerned: an offer of another bundle is none."""
     compiled = app.channels[channel]
     assert compiled.rollout is not None
     bundle = compiled.rollout.rollout.bundle
@@ -110,7 +109,7 @@ def _outcome(app: AppSnapshot, channel: ChannelName, check: UpdateCheck, facts: 
 
 
 def _at_step(app: AppSnapshot, old: CompiledChannel, rollout: Rollout, step: int) -> AppSnapshot:
-    """The snapshot with the channel's rollout at one step, whatever the time."""
+    """The snapshot with the channel's rollout fixed at one step."""
     assert old.rollout is not None
     new = replace(old, rollout=replace(old.rollout, rollout=replace(rollout, step=step, every_seconds=0)))
     leading = app.leading and replace(

@@ -1,4 +1,4 @@
-"""Which devices can take what a channel offers now: the real decision for each, counted. Pure."""
+"""How many devices a channel's bundle reaches now: the real decision for each device, counted. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import ChannelName, UpdateCheck
 from edge.domain.schedule.rollout import Moment
 
-ANOTHER = "another_bundle"  # an arm's, a rollout's, or the stand-in of one that was withdrawn
+ANOTHER = "another_bundle"  # an arm's, a rollout's, or the stand-in for a withdrawn one
 
 
 @dataclass(slots=True)
 class Reach:
-    """`outcomes` counts the devices on the channel: OFFERED, HAS_IT, ANOTHER, or the code of why not. `elsewhere`
-    counts the devices on other channels, or on none."""
+    """`outcomes` counts the devices on the channel by OFFERED, HAS_IT, ANOTHER, or the code of why not. `elsewhere`
+    counts the devices on other channels or on none."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     elsewhere: int = 0

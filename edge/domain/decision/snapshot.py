@@ -1,6 +1,6 @@
-"""An app's release state compiled for answering: built whole when a revision arrives, swapped whole, never changed.
+"""An app's release state compiled for answering: built when a revision arrives, swapped whole, never changed.
 
-Holds references downwards only (no cycles), so a replaced snapshot is freed at once.
+References point downwards only (no cycles), so a replaced snapshot is freed at once.
 """
 
 from array import array
@@ -33,18 +33,18 @@ from edge.domain.states import withdrawn_names
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments
 
-READABLE_AFTER_DELETE_SECONDS = 7 * 86_400  # a device may resume a download of what it was offered before
+READABLE_AFTER_DELETE_SECONDS = 7 * 86_400  # a device may resume a download that it was offered before
 _PREFIX_DIGITS = 16  # hexadecimal, of a digest: 64 bits
-_PACKING_LEVEL = 1  # a manifest is names and digests: 80 µs leave a fifth to a third of it, more effort leaves more
+_PACKING_LEVEL = 1  # 80 µs shrink a manifest, names and digests, to a fifth or a third; higher levels leave more
 
 
 class DigestSet:
-    """A set of SHA-256 digests in 8 bytes each: sorted, searched by halving.
+    """A set of SHA-256 digests by their first 8 bytes, sorted for binary search.
 
-    That is enough here: a stranger's digest is taken for one of a million by chance once in 10^13 questions. Made on
-    purpose, by somebody who may publish to this node and computes 2^64 hashes, it lets devices of his app fetch a blob
-    of another app whose digest he must know: what that app's own address gives him, too. Blobs themselves are found by
-    whole digests.
+    That is enough here: an unknown digest matches one of a million by chance once in 10^13 look-ups. A publisher on
+    this node who computes 2^64 hashes can make one match, so that devices of their app may fetch a blob of another app
+    whose digest they know; that app's own address already gives them as much. Blobs themselves are found by whole
+    digests.
     """
 
     __slots__ = ("_prefixes",)
@@ -70,7 +70,7 @@ class DigestSet:
 
 
 class _Files(NamedTuple):
-    """Of a bundle: what its manifest names, and the plain files beside it or not."""
+    """Which files of a bundle devices may fetch: those its manifest names and, if `plain`, their plain forms."""
 
     manifest: Digest
     plain: bool
@@ -78,7 +78,7 @@ class _Files(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """The segments that lead to a channel, in the order in which they are asked, and where each leads."""
+    """The segments that lead to a channel, in order of evaluation, and the channel of each."""
 
     segments: tuple[Segment, ...]
     channels: tuple[CompiledChannel, ...]
@@ -95,16 +95,16 @@ class AppSnapshot:
     public: Mapping[Platform, CompiledChannel]
     overrides: Mapping[DeviceId, ChannelName]
     leading: Leading | None  # None: no segment leads anywhere
-    segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for whoever explains
-    asks_facts: bool  # whether any segment looks at them
-    channels_by_hash: Mapping[int, ChannelName]  # as device facts hold a choice
-    offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, as device facts name it
+    segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for `explain`
+    asks_facts: bool  # whether any segment reads device facts
+    channels_by_hash: Mapping[int, ChannelName]  # keyed as device facts hold a choice
+    offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, keyed as device facts name it
     # Documents of the bundles that a check can be answered with, packed: 23 kB for 300 files, so 0.5 MB for a channel
     # with all its `EARLIER_LIMIT` ways back. Bundles that no channel can offer have none.
     manifests: Mapping[Digest, bytes]
-    blobs: Mapping[_Files, DigestSet]  # by manifest: the blobs that devices may fetch, kept for the next build
-    names: Mapping[Digest, NameFacts]  # of the manifests of bundles that were published without, likewise
-    lost: frozenset[Digest]  # manifests that could not be read: their bundles go to devices that take zips
+    blobs: Mapping[_Files, DigestSet]  # the blobs that devices may fetch, kept for the next build
+    names: Mapping[Digest, NameFacts]  # of bundles whose revision has none, kept likewise
+    lost: frozenset[Digest]  # unreadable manifests: their bundles go only to devices that take zips
     zips: frozenset[Digest]
     files: DigestSet
 
@@ -117,7 +117,7 @@ class AppSnapshot:
         return b"" if packed is None else zstandard.decompress(packed)
 
     def bundles_with(self, digest: str) -> Iterator[Bundle]:
-        """What a check can be answered with and a device then fetches this blob for."""
+        """The bundles that a check can be answered with and that this blob is part of."""
         for bundle in self.offered_by_hash.values():
             files = self.blobs.get(_Files(bundle.manifest, bundle.plain_files)) if bundle.manifest is not None else None
             if digest == bundle.zip or (files is not None and digest in files):
@@ -141,7 +141,7 @@ _digests_decoder = msgspec.json.Decoder(_DigestsOnly)
 
 
 class _Documents:
-    """The manifests of one build. Each that cannot be read is asked for once, and is in `lost` then."""
+    """The manifests of one build. One that cannot be read is tried once, and then is in `lost`."""
 
     def __init__(self, manifest_of: Callable[[Digest], bytes | None]) -> None:
         self._manifest_of = manifest_of
@@ -166,8 +166,8 @@ def build_snapshot(
 ) -> AppSnapshot:
     """Compile one revision. `manifest_of` returns a manifest document by digest, verified, or None for one that cannot
     be read; it is called for what channels offer and for bundles that `before`, the app's previous snapshot, did not
-    know. `ids_of` returns an id set by digest; what it does not have matches nobody. `region` is the node's, `shard`
-    the heads' that the app is in.
+    know. `ids_of` returns an id set by digest; a missing one matches no device. `now` is in seconds since the epoch,
+    `region` the node's, `shard` the shard of heads that the app is in.
     """
     documents = _Documents(manifest_of)
     names = _names_of_old(state.bundles.values(), documents, before.names if before else {})
@@ -244,13 +244,13 @@ def _public(channels: Mapping[ChannelName, CompiledChannel]) -> dict[Platform, C
 
 
 def _readable(state: AppState, now: float) -> list[Bundle | Retired]:
-    """The bundles whose blobs devices may fetch."""
+    """The bundles whose blobs devices may fetch, recently deleted ones included."""
     kept = (r for r in state.retired.values() if r.deleted + READABLE_AFTER_DELETE_SECONDS > now)
     return [*state.bundles.values(), *kept]
 
 
 def _manifests(offered: Iterable[Bundle], documents: _Documents, known: Mapping[Digest, bytes]) -> dict[Digest, bytes]:
-    """Their manifests, packed, but for those that cannot be read; what was encrypted elsewhere has none."""
+    """Their manifests, packed, except for unreadable ones. A bundle that was encrypted elsewhere has none."""
     manifests = {}
     for digest in sorted({bundle.manifest for bundle in offered if bundle.manifest is not None}):
         packed = known.get(digest)
@@ -262,7 +262,7 @@ def _manifests(offered: Iterable[Bundle], documents: _Documents, known: Mapping[
 
 
 def _packed(document: bytes) -> bytes:
-    # Copied: what the compressor returns is the end of a buffer for the worst case, which kept 240 kB an app.
+    # Copied: the compressor's result keeps its worst-case buffer alive, 240 kB an app.
     return bytes(memoryview(zstandard.compress(document, _PACKING_LEVEL)))
 
 
@@ -272,7 +272,7 @@ def _blobs(
     documents: _Documents,
     known: Mapping[_Files, DigestSet],
 ) -> dict[_Files, DigestSet]:
-    """The blobs of each readable bundle; those of a manifest that cannot be read are left out."""
+    """The blobs of each readable bundle, without those of unreadable manifests."""
 
     def named(files: _Files) -> DigestSet | None:
         packed = manifests.get(files.manifest)
@@ -291,7 +291,7 @@ def _blobs(
 def _names_of_old(
     bundles: Iterable[Bundle], documents: _Documents, known: Mapping[Digest, NameFacts]
 ) -> dict[Digest, NameFacts]:
-    """By manifest, of bundles whose revision does not say: what the previous version published."""
+    """The name facts of bundles whose revision lacks them, as an older node published them, by manifest."""
     names = {}
     for digest in {each.manifest for each in bundles if each.manifest is not None and each.names is None}:
         facts = known.get(digest)

@@ -112,7 +112,7 @@ class RevertToBuiltin(NamedTuple):
 
 
 class Blocked(NamedTuple):
-    """A rule, a window or a spread blocks the device. `target` is the version that it would have got, if there is one."""
+    """A rule, a window or a spread blocks the device. `target` is the version that it would have got, if any."""
 
     reason: Reason
     target: str = ""

@@ -3,19 +3,23 @@
 References point downwards only (no cycles), so a replaced snapshot is freed at once.
 """
 
-from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
-import msgspec
 import zstandard
 
+from edge.domain.decision.manifests import (
+    BundleFiles,
+    DigestSet,
+    ManifestSource,
+    name_facts_of,
+    pack_manifests,
+    readable_blobs,
+    with_name_facts,
+)
 from edge.domain.decision.targets import CompiledChannel, Predicate, compile_channel
 from edge.domain.facts import DeviceFacts, name_hash
-from edge.domain.file_names import NameFacts, name_facts
-from edge.domain.manifest import read_manifest
+from edge.domain.file_names import NameFacts
 from edge.domain.model import (
     AppId,
     AppState,
@@ -34,46 +38,6 @@ from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments
 
 READABLE_AFTER_DELETE_SECONDS = 7 * 86_400  # a device may resume a download that it was offered before
-_PREFIX_DIGITS = 16  # hexadecimal, of a digest: 64 bits
-_PACKING_LEVEL = 1  # 80 µs shrink a manifest, names and digests, to a fifth or a third; higher levels leave more
-
-
-class DigestSet:
-    """A set of SHA-256 digests by their first 8 bytes, sorted for binary search.
-
-    That is enough here: an unknown digest matches one of a million by chance once in 10^13 look-ups. A publisher on
-    this node who computes 2^64 hashes can make one match, so that devices of their app may fetch a blob of another app
-    whose digest they know; that app's own address already gives them as much. Blobs themselves are found by whole
-    digests.
-    """
-
-    __slots__ = ("_prefixes",)
-
-    def __init__(self, prefixes: Iterable[int]) -> None:
-        self._prefixes = array("Q", sorted(set(prefixes)))
-
-    @classmethod
-    def of(cls, digests: Iterable[str]) -> "DigestSet":
-        return cls(int(digest[:_PREFIX_DIGITS], 16) for digest in digests)
-
-    @classmethod
-    def union(cls, sets: Iterable["DigestSet"]) -> "DigestSet":
-        return cls(prefix for each in sets for prefix in each._prefixes)
-
-    def __len__(self) -> int:
-        return len(self._prefixes)
-
-    def __contains__(self, digest: str) -> bool:
-        wanted = int(digest[:_PREFIX_DIGITS], 16)
-        place = bisect_left(self._prefixes, wanted)
-        return place < len(self._prefixes) and self._prefixes[place] == wanted
-
-
-class _Files(NamedTuple):
-    """Which files of a bundle devices may fetch: those its manifest names and, if `plain`, their plain forms."""
-
-    manifest: Digest
-    plain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +66,7 @@ class AppSnapshot:
     # Documents of the bundles that a check can be answered with, packed: 23 kB for 300 files, so 0.5 MB for a channel
     # with all its `EARLIER_LIMIT` ways back. Bundles that no channel can offer have none.
     manifests: Mapping[Digest, bytes]
-    blobs: Mapping[_Files, DigestSet]  # the blobs that devices may fetch, kept for the next build
+    blobs: Mapping[BundleFiles, DigestSet]  # the blobs that devices may fetch, kept for the next build
     names: Mapping[Digest, NameFacts]  # of bundles whose revision has none, kept likewise
     lost: frozenset[Digest]  # unreadable manifests: their bundles go only to devices that take zips
     zips: frozenset[Digest]
@@ -119,39 +83,17 @@ class AppSnapshot:
     def bundles_with(self, digest: str) -> Iterator[Bundle]:
         """The bundles that a check can be answered with and that this blob is part of."""
         for bundle in self.offered_by_hash.values():
-            files = self.blobs.get(_Files(bundle.manifest, bundle.plain_files)) if bundle.manifest is not None else None
+            files = (
+                self.blobs.get(BundleFiles(bundle.manifest, bundle.plain_files))
+                if bundle.manifest is not None
+                else None
+            )
             if digest == bundle.zip or (files is not None and digest in files):
                 yield bundle
 
     def may_read(self, kind: str, digest: str) -> bool:
         """Whether devices may fetch this blob as `kind`: "zip" or "file". `digest` is 64 hexadecimal characters."""
         return digest in (self.zips if kind == "zip" else self.files)
-
-
-class _Digests(msgspec.Struct):
-    hash: str
-    blob: str
-
-
-class _DigestsOnly(msgspec.Struct):
-    files: list[_Digests]
-
-
-_digests_decoder = msgspec.json.Decoder(_DigestsOnly)
-
-
-class _Documents:
-    """The manifests of one build. One that cannot be read is tried once, and then is in `lost`."""
-
-    def __init__(self, manifest_of: Callable[[Digest], bytes | None]) -> None:
-        self._manifest_of = manifest_of
-        self.lost: set[Digest] = set()
-
-    def read(self, digest: Digest) -> bytes | None:
-        document = None if digest in self.lost else self._manifest_of(digest)
-        if document is None:
-            self.lost.add(digest)
-        return document
 
 
 def build_snapshot(
@@ -169,21 +111,20 @@ def build_snapshot(
     know. `ids_of` returns an id set by digest; a missing one matches no device. `now` is in seconds since the epoch,
     `region` the node's, `shard` the shard of heads that the app is in.
     """
-    documents = _Documents(manifest_of)
-    names = _names_of_old(state.bundles.values(), documents, before.names if before else {})
-    state = replace(state, bundles={version: _named(bundle, names) for version, bundle in state.bundles.items()})
+    documents = ManifestSource(manifest_of)
+    names = name_facts_of(state.bundles.values(), documents, before.names if before else {})
+    state = replace(
+        state, bundles={version: with_name_facts(bundle, names) for version, bundle in state.bundles.items()}
+    )
     sets = {str(name): ids for name, stored in state.id_sets.items() if (ids := ids_of(stored.blob)) is not None}
-    segments = {
-        name: (segment, compile_segment(state.app, name, segment.where, region=region, sets=sets))
-        for name, segment in state.segments.items()
-    }
+    segments = _segments(state, region, sets)
     channels = _channels(state, segments)
     bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
-    manifests = _manifests(bundles.values(), documents, before.manifests if before else {})
-    if documents.lost:
+    manifests = pack_manifests(bundles.values(), documents, before.manifests if before else {})
+    if documents.lost:  # their targets get a rule that blocks them
         channels = _channels(state, segments, documents.lost)
     readable = _readable(state, now)
-    blobs = _blobs(readable, manifests, documents, before.blobs if before else {})
+    blobs = readable_blobs(readable, manifests, documents, before.blobs if before else {})
     return AppSnapshot(
         app=state.app,
         shard=shard,
@@ -204,6 +145,13 @@ def build_snapshot(
         zips=frozenset(each.zip for each in readable),
         files=DigestSet.union(blobs.values()),
     )
+
+
+def _segments(state: AppState, region: str, sets: Mapping[str, IdSet]) -> dict[SegmentName, tuple[Segment, Predicate]]:
+    return {
+        name: (segment, compile_segment(state.app, name, segment.where, region=region, sets=sets))
+        for name, segment in state.segments.items()
+    }
 
 
 def _channels(
@@ -247,62 +195,3 @@ def _readable(state: AppState, now: float) -> list[Bundle | Retired]:
     """The bundles whose blobs devices may fetch, recently deleted ones included."""
     kept = (r for r in state.retired.values() if r.deleted + READABLE_AFTER_DELETE_SECONDS > now)
     return [*state.bundles.values(), *kept]
-
-
-def _manifests(offered: Iterable[Bundle], documents: _Documents, known: Mapping[Digest, bytes]) -> dict[Digest, bytes]:
-    """Their manifests, packed, except for unreadable ones. A bundle that was encrypted elsewhere has none."""
-    manifests = {}
-    for digest in sorted({bundle.manifest for bundle in offered if bundle.manifest is not None}):
-        packed = known.get(digest)
-        if packed is None and (document := documents.read(digest)) is not None:
-            packed = _packed(document)
-        if packed is not None:
-            manifests[digest] = packed
-    return manifests
-
-
-def _packed(document: bytes) -> bytes:
-    # Copied: the compressor's result keeps its worst-case buffer alive, 240 kB an app.
-    return bytes(memoryview(zstandard.compress(document, _PACKING_LEVEL)))
-
-
-def _blobs(
-    readable: Iterable[Bundle | Retired],
-    manifests: Mapping[Digest, bytes],
-    documents: _Documents,
-    known: Mapping[_Files, DigestSet],
-) -> dict[_Files, DigestSet]:
-    """The blobs of each readable bundle, without those of unreadable manifests."""
-
-    def named(files: _Files) -> DigestSet | None:
-        packed = manifests.get(files.manifest)
-        document = zstandard.decompress(packed) if packed else documents.read(files.manifest)
-        if document is None:
-            return None
-        listed = _digests_decoder.decode(document).files
-        blobs = [file.blob for file in listed]
-        return DigestSet.of(blobs + [file.hash for file in listed] if files.plain else blobs)
-
-    wanted = {_Files(each.manifest, each.plain_files): None for each in readable if each.manifest is not None}
-    found = ((files, known.get(files) or named(files)) for files in wanted)
-    return {files: digests for files, digests in found if digests is not None}
-
-
-def _names_of_old(
-    bundles: Iterable[Bundle], documents: _Documents, known: Mapping[Digest, NameFacts]
-) -> dict[Digest, NameFacts]:
-    """The name facts of bundles whose revision lacks them, as an older node published them, by manifest."""
-    names = {}
-    for digest in {each.manifest for each in bundles if each.manifest is not None and each.names is None}:
-        facts = known.get(digest)
-        if facts is None and (document := documents.read(digest)) is not None:
-            facts = name_facts((entry.name, entry.hash) for entry in read_manifest(document))
-        if facts is not None:
-            names[digest] = facts
-    return names
-
-
-def _named(bundle: Bundle, names: Mapping[Digest, NameFacts]) -> Bundle:
-    if bundle.manifest is None or bundle.names is not None:
-        return bundle
-    return replace(bundle, names=names.get(bundle.manifest))

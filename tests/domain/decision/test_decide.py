@@ -29,9 +29,10 @@ from edge.domain.changes.commands import (
 )
 from edge.domain.decision.decide import decide
 from edge.domain.decision.explain import explain
+from edge.domain.decision.manifests import DigestSet
 from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES
-from edge.domain.decision.snapshot import READABLE_AFTER_DELETE_SECONDS, DigestSet
+from edge.domain.decision.snapshot import READABLE_AFTER_DELETE_SECONDS
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import Encryption, PlainWithKey, Platform, Plugin, Policy
 from edge.domain.versions import coerce_native

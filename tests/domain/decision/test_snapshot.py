@@ -4,7 +4,8 @@ from factories import NOW, a_bundle, a_change, a_manifest, a_released_app, a_sna
 
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import ChannelSettings, DeleteBundle, PublishBundle, SetChannel
-from edge.domain.decision.snapshot import READABLE_AFTER_DELETE_SECONDS, DigestSet, build_snapshot
+from edge.domain.decision.manifests import DigestSet
+from edge.domain.decision.snapshot import READABLE_AFTER_DELETE_SECONDS, build_snapshot
 from edge.domain.file_names import name_facts
 
 

@@ -216,7 +216,7 @@ def test_a_database_of_a_newer_release_is_refused_and_untouched(spool, database)
     connection.execute(f"PRAGMA user_version = {SCHEMA_NUMBER + 1}")
     connection.close()
     before = database.read_bytes()
-    with pytest.raises(NewerSchema, match=f"schema {SCHEMA_NUMBER + 1}, this release knows {SCHEMA_NUMBER}"):
+    with pytest.raises(NewerSchema, match=f"schema {SCHEMA_NUMBER + 1}; this release reads up to {SCHEMA_NUMBER}"):
         fold(spool, database, now=NOW)
     assert database.read_bytes() == before
 

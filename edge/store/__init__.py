@@ -1,1 +1,1 @@
-"""The one truth: an object store with compare-and-swap, and the signed releases in it."""
+"""The release store: signed heads, revisions and blobs in an object store with compare-and-swap."""

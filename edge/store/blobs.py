@@ -1,7 +1,7 @@
-"""A blob of a store in memory, found to be the bytes that its digest names.
+"""A store's blob in memory, verified by its digest.
 
 Raises Unavailable `missing_blob` for one that the store has lost, Untrusted `bad_digest` for one that was altered; both
-say `what` it is, for a person.
+messages name `what` it is.
 """
 
 import mmap
@@ -13,7 +13,7 @@ from edge.store.stored_document import check_digest
 
 
 def read_blob(store: ObjectStore, digest: Digest, what: str) -> bytes:
-    """For small ones: manifests."""
+    """A small blob, such as a manifest."""
     stored = store.get(blob_key(digest))
     if stored is None:
         raise _missing(digest, what)
@@ -21,10 +21,10 @@ def read_blob(store: ObjectStore, digest: Digest, what: str) -> bytes:
 
 
 def map_blob(store: ObjectStore, digest: Digest, what: str) -> memoryview:
-    """For large ones: whoever maps the same file, in whichever process, shares its pages. Mapped while it is used."""
+    """A large blob: processes that map the same file share its pages. It stays mapped while the view is in use."""
     try:
         with store.path(blob_key(digest)).open("rb") as file:
-            # Of an empty file, which cannot be mapped, no blob is made.
+            # An empty file cannot be mapped.
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, 2) else b"")
     except FileNotFoundError as error:
         raise _missing(digest, what) from error

@@ -1,7 +1,7 @@
-"""The head shards: which revision of every app is the current one, signed, numbered and dated.
+"""Head shards: the current revision of every app, signed, numbered and dated.
 
-Reading remembers the last good shard. A lower sequence, a lower revision, a wrong signature or place is refused and
-counted, and the last good one is kept: a store can be behind what this process saw, never change its mind.
+A reader remembers the last good shard. It refuses and counts one with a lower sequence, a lower revision, a wrong
+signature or in the wrong place, and keeps the last good one: a store that went back is not believed.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ from edge.store.stored_document import Untrusted, counting, parse_document
 
 HEAD_FORMAT = 1
 SHARDS = "0123456789abcdef"
-LIFETIME_SECONDS = 3600.0  # signed anew every minute: sixty misses are an outage that a node has to show
+LIFETIME_SECONDS = 3600.0  # signed again every minute: sixty misses are an outage that a node has to report
 _DOMAIN = "edge-head"
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Names one revision of an app, and so everything in it. A `deleted` app keeps its head: what it was, and which
-    names it has used up, stays known."""
+    """Refers to one revision of an app, and so to everything in it. A `deleted` app keeps its head, and with it its
+    history and its used version names."""
 
     revision: int
     digest: Digest
@@ -33,7 +33,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class HeadShard(msgspec.Struct, frozen=True):
-    """One shard. `issued` and `expires` are seconds since the epoch; past `expires` its news may be stale."""
+    """One shard. `issued` and `expires` are in seconds since the epoch; after `expires` it may be out of date."""
 
     format: int
     store: str
@@ -45,7 +45,7 @@ class HeadShard(msgspec.Struct, frozen=True):
 
 
 class VerifiedShard(NamedTuple):
-    """A verified shard and the tag of its bytes; no tag means that the store has none yet."""
+    """A verified shard and the tag of its bytes; None if the store has no such shard yet."""
 
     shard: HeadShard
     tag: str | None
@@ -60,19 +60,21 @@ def shard_of(app: AppId) -> str:
 
 
 def build_successor(held: HeadShard, now: float, apps: dict[AppId, Head]) -> HeadShard:
+    """The next shard in sequence, issued at `now` (seconds since the epoch)."""
     return msgspec.structs.replace(
         held, sequence=held.sequence + 1, issued=now, expires=now + LIFETIME_SECONDS, apps=apps
     )
 
 
 def encode_shard(writer: Writer, shard: HeadShard) -> bytes:
+    """Signed."""
     return sign_document(writer, _DOMAIN, msgspec.json.encode(shard))
 
 
 class Heads:
-    """Reads shards, with a memory. Safe among threads; blocks.
+    """Reads shards and remembers the last good ones. Safe among threads; blocks.
 
-    `refused` counts what was not believed, by code; `problems` tells what is wrong with a shard now, in words.
+    `refused` counts refused documents by code; `problems` states, by shard, what is wrong with it now.
     """
 
     def __init__(self, store: ObjectStore, trust: Trust, refused: Counter[str] | None = None) -> None:
@@ -84,17 +86,17 @@ class Heads:
         self._lock = threading.Lock()
 
     def read(self) -> dict[AppId, Head]:
-        """Every app's head: where a shard is refused, from its last good one. Never raises Untrusted."""
+        """Every app's head, from a shard's last good version if it is refused now. Never raises Untrusted."""
         heads: dict[AppId, Head] = {}
         for name in SHARDS:
             try:
                 heads |= self.shard(name).shard.apps
-            except Untrusted:  # counted and put into words by `shard`
+            except Untrusted:  # counted and put into `problems` by `shard`
                 heads |= self._known(name).shard.apps
         return heads
 
     def shard(self, name: str) -> VerifiedShard:
-        """The shard as it is in the store now. Raises Untrusted, after counting it."""
+        """The shard as it is in the store now. Raises Untrusted, counted in `refused`."""
         try:
             with counting(self.refused):
                 held = self._verified(name)
@@ -105,12 +107,12 @@ class Heads:
         return held
 
     def issued(self) -> dict[str, float]:
-        """When each known shard was signed, in seconds since the epoch; of the last good one."""
+        """When the last good version of each known shard was signed, in seconds since the epoch."""
         with self._lock:
             return {name: held.shard.issued for name, held in self._good.items()}
 
     def remember(self, held: VerifiedShard) -> None:
-        """Take a shard that is known to be good, read or written by this process, as the least to be believed."""
+        """Accept no older version than this good one, which this process read or wrote."""
         name = held.shard.shard
         with self._lock:
             if held.shard.sequence >= self._known(name).shard.sequence:

@@ -1,7 +1,7 @@
-"""Whose signatures count: the store's key set, and this node's pin of it.
+"""The store's key set, which lists the writers to trust, and this node's pin of it.
 
-The first writer at a new store makes the key set, names the store and is its root; only the root signs later ones.
-A node pins store and root in its own directory at first sight: a store swapped for another is refused from then on.
+The first writer at a new store creates the key set and the store's id, and becomes its root; only the root signs later
+key sets. A node pins store id and root in its own directory on first use, and refuses any other store from then on.
 """
 
 import base64
@@ -58,7 +58,7 @@ class _Held(NamedTuple):
 
 
 class Trust:
-    """The verified key set as this process last saw it. Made by `open_trust`."""
+    """The verified key set as this process last read it. Made by `open_trust`. Safe among threads."""
 
     def __init__(self, store: ObjectStore, root_public: bytes, held: _Held) -> None:
         self._store = store
@@ -76,7 +76,7 @@ class Trust:
         return self._held.keys
 
     def require(self, writer: Writer) -> None:
-        """Raises Forbidden `unlisted_writer` for a key that no reader would believe."""
+        """Raises Forbidden `unlisted_writer` for a key that no reader would accept."""
         if self.keys.get(writer.id) != writer.public:
             root = self._held.key_set.root
             raise Forbidden(
@@ -85,7 +85,7 @@ class Trust:
             )
 
     def reload(self) -> None:
-        """Read the key set anew. Raises Untrusted and keeps the last good when it went back or was altered."""
+        """Read the key set again. Raises Untrusted and keeps the last good one if it went back or was altered."""
         floor = self._held
         held = _read(self._store, self._root_public)
         _check_successor(floor.key_set, held.key_set)
@@ -94,9 +94,10 @@ class Trust:
                 self._held = held
 
     def add_writer(self, root: Writer, public: bytes, now: float) -> None:
-        """List another writer's key; `root` must be the store's root. Harmless when it is listed.
+        """List another writer's key (32 bytes); `root` must be the store's root. Does nothing if it is listed. `now` is
+        in seconds since the epoch.
 
-        Raises Forbidden `not_root`, or Conflict `busy` when another change of the key set was first.
+        Raises Forbidden `not_root`, or Conflict `busy` if another change of the key set was first.
         """
         self.reload()
         held = self._held
@@ -114,11 +115,11 @@ class Trust:
 
 
 def open_trust(store: ObjectStore, node_dir: Path, now: float, writer: Writer | None = None) -> Trust:
-    """The store's writers, as far as this node has reason to believe.
+    """The store's writers, verified against the pin in `<node_dir>/trust.json`. `now` is in seconds since the epoch.
 
-    With a writer, a store that is new gets its key set, and one that does not list the writer is refused (Forbidden
-    `unlisted_writer`). Raises Unavailable `no_key_set` for a new store without a writer, and Untrusted, with code
-    `swapped_store` where the store is not the one that `<node_dir>/trust.json` remembers.
+    With a writer, a new store gets its key set. Raises Forbidden `unlisted_writer` if the store does not list the
+    writer; Unavailable `no_key_set` for a new store without a writer; Untrusted, with code `swapped_store` if the store
+    is not the pinned one.
     """
     pin = _read_pin(node_dir / PIN_FILE)
     if pin is None and writer is not None:
@@ -142,7 +143,7 @@ def _create(store: ObjectStore, writer: Writer, now: float) -> None:
     try:
         store.create(KEY_SET_KEY, _sign(writer, key_set))
     except AlreadyExists:
-        return  # two first starts at once: the other's stands, and `require` tells this one
+        return  # another first start won; `require` then refuses this writer
 
 
 def _sign(writer: Writer, key_set: _KeySet) -> bytes:
@@ -150,7 +151,7 @@ def _sign(writer: Writer, key_set: _KeySet) -> bytes:
 
 
 def _first_sight(store: ObjectStore) -> bytes:
-    """The root's public key as the key set itself states it: believed once, then pinned."""
+    """The root's public key as the key set itself states it: trusted on first use, then pinned."""
     stored = store.get(KEY_SET_KEY)
     if stored is None:
         raise Unavailable("no_key_set", f"{store!r} has no key set yet: start its origin first")
@@ -176,7 +177,7 @@ def _public_keys(key_set: _KeySet) -> dict[KeyId, bytes]:
     keys = {id: _unbase64(key.public) for id, key in key_set.keys.items()}
     wrong = sorted(id for id, public in keys.items() if key_id_of(public) != id)
     if wrong or key_set.root not in keys:
-        raise Untrusted("unreadable_document", f"{_WHAT}: key ids do not fit their keys: {wrong or key_set.root}")
+        raise Untrusted("unreadable_document", f"{_WHAT}: key ids do not match their keys: {wrong or key_set.root}")
     return keys
 
 

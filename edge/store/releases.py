@@ -1,7 +1,7 @@
-"""Where releases change: read the head, apply the change, write the revision, move the head if nobody else has.
+"""Changes of releases: read the head, apply the change, write the revision, move the head if nobody else has.
 
-Any number of these may work on one store. A change lands exactly once or is refused; a revision is never pointed at
-before it is whole, and never lost from the chain once it was.
+Any number of writers may work on one store. A change is made exactly once or refused. A head never refers to a revision
+that is not complete, and no revision is lost from the chain.
 """
 
 import threading
@@ -16,26 +16,26 @@ from edge.domain.model import AppId, AppState, Digest
 from edge.store.heads import SHARDS, Head, Heads, HeadShard, VerifiedShard, build_successor, encode_shard, shard_of
 from edge.store.key_set import Trust
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale, blob_key, head_key
-from edge.store.revision_document import Revision, RevisionLine, tell_changes
+from edge.store.revision_document import Revision, RevisionLine, with_changes
 from edge.store.revisions import Revisions
 from edge.store.signing import Writer
 from edge.store.stored_document import Untrusted
 
 __all__ = ["Committed", "Head", "Releases", "Revisions", "check_blobs"]
 
-COMMIT_ATTEMPT_LIMIT = 50  # each lost one is another's success in the same shard; more is a store under siege
-REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be before any writer signs it anew
+COMMIT_ATTEMPT_LIMIT = 50  # each lost attempt is another's success in the same shard; more means overload
+REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be before any writer signs it again
 
 MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes each
 
 
-# Told the state that an undo takes back and the one that it returns to; raises Forbidden.
+# Takes the state that an undo reverts and the one that it returns to; raises Forbidden.
 PermitUndo = Callable[[AppState, AppState], None]
 
 
 class Committed(NamedTuple):
-    """`changed` is False when the change altered nothing or had landed before: nothing was written. `before` is the
-    state that it was made to; None for an app's first."""
+    """`changed` is False if the change altered nothing or was made before: then nothing was written. `before` is the
+    state that it was applied to; None for an app's first."""
 
     state: AppState
     head: Head
@@ -44,7 +44,8 @@ class Committed(NamedTuple):
 
 
 class Rehearsed(NamedTuple):
-    """What a change would make of an app; `before` itself where it would alter nothing. None: there is no app yet."""
+    """The states before and after a change that was only tried: the same object if it would alter nothing. `before` is
+    None for a new app."""
 
     before: AppState | None
     after: AppState
@@ -53,7 +54,7 @@ class Rehearsed(NamedTuple):
 class Releases:
     """The releases in a store, for a writer. Safe among threads; every call blocks.
 
-    `refused` counts by code what was not believed; `problems` tells what is wrong with a head shard now.
+    `refused` counts refused documents by code; `problems` states, by head shard, what is wrong with it now.
     """
 
     def __init__(self, store: ObjectStore, writer: Writer, trust: Trust) -> None:
@@ -78,19 +79,18 @@ class Releases:
         return self._heads.issued()
 
     def heads(self) -> dict[AppId, Head]:
-        """Every app's head, also those of deleted apps; the last good ones where a shard is refused, which `problems`
-        then tells."""
+        """Every app's head, deleted apps included; the last good one if a shard is refused (see `problems`)."""
         return self._heads.read()
 
     def head(self, app: AppId) -> Head:
-        """Raises NotFound `unknown_app`, also for a deleted one, and Untrusted for a shard that is refused."""
+        """The app's head. Raises NotFound `unknown_app`, also for a deleted app, and Untrusted for a refused shard."""
         head = self.last_head(app)
         if head.deleted:
             raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
         return head
 
     def last_head(self, app: AppId) -> Head:
-        """As `head`, also of a deleted app."""
+        """As `head`, but deleted apps have one too."""
         head = self._heads.shard(shard_of(app)).shard.apps.get(app)
         if head is None:
             raise NotFound("unknown_app", f"unknown app {app!r}")
@@ -105,12 +105,12 @@ class Releases:
         return self._revisions.load_revision(app, number, digest)
 
     def commit(self, app: AppId, change: Change, permit_undo: PermitUndo | None = None) -> Committed:
-        """Carry out the change; durable and visible to every reader of the store when it returns.
+        """Make the change: durable and visible to every reader of the store when it returns.
 
-        `permit_undo` is asked at every attempt about the very revision that an undo would take back.
+        `permit_undo` is called at every attempt, with the revision that the undo would revert.
 
         Raises what `permit_undo` and `apply` raise, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted,
-        and Conflict `busy` when others moved the shard at every attempt. Nothing has changed then.
+        and Conflict `busy` if others moved the shard at every attempt. Nothing has changed then.
         """
         check_blobs(self._store, change.command)
         shard = shard_of(app)
@@ -124,14 +124,13 @@ class Releases:
         raise Conflict("busy", f"app {app!r}: others published {COMMIT_ATTEMPT_LIMIT} times meanwhile; try again")
 
     def rehearse(self, app: AppId, change: Change, permit_undo: PermitUndo | None = None) -> Rehearsed:
-        """What `commit` would make of the app now; nothing is written. Raises as `commit`, except for blobs: they are
-        not asked for."""
+        """Try the change without writing anything. Raises as `commit`, but does not check for blobs."""
         return self._apply(self._heads.shard(shard_of(app)), app, change, permit_undo)[1]
 
     def history(self, app: AppId, limit: int, before: int | None = None) -> list[RevisionLine]:
-        """At most `limit` lines, newest first, from the head or from the revision under `before` back. Each is verified
-        by the digest in the one after it; a page far back is reached by reading what is in front of it. Deleted apps
-        have theirs too.
+        """At most `limit` lines, newest first, from the head or from the last revision below `before` on. Each is
+        verified by the digest in the next one, so an old page may be reached only by reading all newer ones. Deleted
+        apps have a history too.
 
         Raises as `load`.
         """
@@ -145,20 +144,21 @@ class Releases:
             line = older
             older = self._revisions.line(app, line.number - 1, line.previous) if line.previous is not None else None
             if before is None or line.number < before:
-                lines.append(tell_changes(line, older))
+                lines.append(with_changes(line, older))
         if lines:
             self._mark(app, lines[-1])
         return lines
 
     def refresh(self, now: float) -> int:
-        """Sign anew the shards whose proof is over a minute old, and those never made; returns how many.
+        """Sign again the shards whose proof is over a minute old, and create missing ones; returns how many. `now` is
+        in seconds since the epoch.
 
-        A shard that is refused stays as it is, and one that another writer moves meanwhile is fresh by that.
+        A refused shard stays as it is; one that another writer moves meanwhile is fresh.
         """
         return sum(self._refresh(shard, now) for shard in SHARDS)
 
     def _mark(self, app: AppId, line: RevisionLine) -> None:
-        """Remember where a page ended: the next one begins there. What is behind a revision never changes."""
+        """Remember where a page ended: the next one begins there. A revision's past never changes."""
         with self._marking:
             self._marks[app, line.number] = line.digest
             while len(self._marks) > MARKS_LIMIT:
@@ -167,7 +167,7 @@ class Releases:
     def _apply(
         self, held: VerifiedShard, app: AppId, change: Change, permit_undo: PermitUndo | None
     ) -> tuple[Revision | None, Rehearsed]:
-        """The change on paper, and the revision that it goes by."""
+        """Apply the change without writing; also returns the revision that it was applied to."""
         head = held.shard.apps.get(app)
         before = self._revisions.read(app, *_parts(head)) if head else None
         earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
@@ -189,7 +189,7 @@ class Releases:
         return Committed(state, moved, changed=True, before=was)
 
     def _before(self, app: AppId, revision: Revision) -> AppState | None:
-        """The state that a revision came from; None for the first."""
+        """The state before a revision; None for the first."""
         if revision.previous is None:
             return None
         return self.load_revision(app, revision.state.revision - 1, revision.previous)
@@ -198,7 +198,7 @@ class Releases:
         with self._turns[shard]:
             try:
                 held = self._heads.shard(shard)
-                # Also one from the future: a clock that was wrong once must not stop the proofs.
+                # Also one from the future: a clock that was wrong once must not stop renewal.
                 if held.tag is not None and abs(now - held.shard.issued) <= REFRESH_AFTER_SECONDS:
                     return False
                 self._move(held, build_successor(held.shard, now, held.shard.apps))
@@ -207,15 +207,15 @@ class Releases:
         return True
 
     def _move(self, held: VerifiedShard, shard: HeadShard) -> None:
-        """The commit point. Raises AlreadyExists or Stale when another writer was first."""
+        """The commit point. Raises AlreadyExists or Stale if another writer was first."""
         key, content = head_key(shard.shard), encode_shard(self._writer, shard)
         tag = self._store.create(key, content) if held.tag is None else self._store.swap(key, content, held.tag)
         self._heads.remember(VerifiedShard(shard, tag))
 
 
 def check_blobs(store: ObjectStore, command: Command) -> None:
-    """Data before pointer: raises Invalid `missing_blob` for a bundle whose zip or manifest the store lacks, and for an
-    id set that it lacks."""
+    """Blobs must be stored before a revision refers to them: raises Invalid `missing_blob` for a bundle's zip or
+    manifest, or an id set, that the store lacks."""
     if isinstance(command, PutIdSet) and not store.has(blob_key(command.blob)):
         raise Invalid("missing_blob", f"the ids {command.blob} of id set {command.name!r} are not in the store")
     if not isinstance(command, PublishBundle):

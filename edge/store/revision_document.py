@@ -1,7 +1,7 @@
-"""The revision document: one app's whole release state, what made it, and the digest of the one before.
+"""The revision document: one app's whole release state, the change that made it, and the previous one's digest.
 
-Bundles refer to their manifests, and overrides are in blobs of their own: up to 256 by hash of the device id, so a
-change to one device writes one small blob. Nothing here knows where documents are kept.
+Bundles refer to their manifests. Overrides are in separate blobs, up to 256 by hash of the device id, so a change for
+one device writes one small blob. Where documents are kept is not known here.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, D
 from edge.domain.shares import format_share
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
-REVISION_FORMAT = 2  # 1 kept command ids without what they were used for
+REVISION_FORMAT = 2  # 1 had command ids without the commands they were used for
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 SUMMARY_LIMIT = 160  # characters: one line of a terminal, or two
@@ -36,8 +36,8 @@ class Revision(NamedTuple):
 
 
 class RevisionLine(NamedTuple):
-    """One line of an app's history. `at` is seconds since the epoch. `served` is what its channels were and offered,
-    until `tell_changes` has made of it the `channels` that the revision changed."""
+    """One line of an app's history. `at` is in seconds since the epoch. `served` holds the channels and what they
+    offered; `with_changes` replaces it by `channels`, those that the revision changed."""
 
     number: int
     at: float
@@ -56,7 +56,7 @@ class _Document(msgspec.Struct):
     app: AppId
     revision: int
     previous: Digest | None
-    change: msgspec.Raw  # read by `parse_line` alone: a state does not depend on how it came about
+    change: msgspec.Raw  # only `parse_line` reads it
     state: AppState  # without its overrides
     overrides: dict[str, Digest]
 
@@ -73,7 +73,7 @@ class _Withdrawn(msgspec.Struct):
 
 
 class _Served(msgspec.Struct):
-    """Of a state, what tells what its channels offered."""
+    """The part of a state that shows what its channels offered."""
 
     channels: dict[ChannelName, Channel]
     bundles: dict[VersionName, _Withdrawn]
@@ -106,7 +106,7 @@ _overrides_decoder = msgspec.json.Decoder(_Overrides)
 
 
 def encode_revision(state: AppState, change: Change, previous: Digest | None, shards: Mapping[str, Digest]) -> bytes:
-    """Raises TooLarge `revision_too_large`; the state is then one that cannot be committed."""
+    """`shards` are the digests of its override blobs. Raises TooLarge `revision_too_large`."""
     document = _Document(
         format=REVISION_FORMAT,
         app=state.app,
@@ -126,9 +126,10 @@ def encode_revision(state: AppState, change: Change, previous: Digest | None, sh
 
 
 def parse_revision(content: bytes, app: AppId, number: int, load: Loader) -> Revision:
-    """The revision in verified bytes. `load` gives the verified bytes of an override blob, and its errors rise.
+    """The revision in verified bytes. `load` returns the verified bytes of an override blob.
 
-    Raises Untrusted `newer_format`, `unreadable_document`, or `misplaced_document` for another app's or number's.
+    Raises Untrusted `newer_format`, `unreadable_document`, or `misplaced_document` for another app's or another number;
+    and what `load` raises.
     """
     what = _name(app, number)
     document = parse_document(content, _document_decoder, REVISION_FORMAT, what)
@@ -141,7 +142,7 @@ def parse_revision(content: bytes, app: AppId, number: int, load: Loader) -> Rev
 
 
 def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
-    """What history tells of a revision, without its state. Raises as `parse_revision`."""
+    """A revision's line in the history, without its `channels`. Raises as `parse_revision`."""
     what = _name(app, number)
     line = parse_document(content, _line_decoder, REVISION_FORMAT, what)
     _check_place(what, (app, number), (line.app, line.revision))
@@ -154,8 +155,8 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
     return RevisionLine(number, made.at, made.by, kind, summary, digest_of(content), made.id, line.previous, served)
 
 
-def tell_changes(line: RevisionLine, older: RevisionLine | None) -> RevisionLine:
-    """The line with the channels that it changed, by name; `older` is the one before, None of the first."""
+def with_changes(line: RevisionLine, older: RevisionLine | None) -> RevisionLine:
+    """The line with the channels that it changed, sorted by name. `older` is the one before; None for the first."""
     was = older.served if older is not None else {}
     changed = [name for name in sorted(was.keys() | line.served.keys()) if was.get(name) != line.served.get(name)]
     channels = tuple(ChannelImpact(name, _offered(was, name), _offered(line.served, name)) for name in changed)
@@ -172,7 +173,7 @@ def _offered(served: Mapping[ChannelName, tuple[Channel, Offering]], name: Chann
 
 
 def encode_overrides(overrides: Mapping[DeviceId, ChannelName]) -> dict[str, bytes]:
-    """The override blobs, by shard; the same overrides give the same bytes."""
+    """The override blobs, by shard. The same overrides give the same bytes."""
     shards: defaultdict[str, dict[DeviceId, ChannelName]] = defaultdict(dict)
     for device in sorted(overrides):
         shards[override_shard_of(device)][device] = overrides[device]
@@ -180,7 +181,7 @@ def encode_overrides(overrides: Mapping[DeviceId, ChannelName]) -> dict[str, byt
 
 
 def override_shard_of(device: DeviceId) -> str:
-    """`00` to `ff`. Hashed, since ids are made by devices and need not be spread evenly."""
+    """`00` to `ff`. Hashed, since devices choose their ids, which need not be spread evenly."""
     return hashlib.sha256(device.encode()).hexdigest()[:2]
 
 
@@ -201,7 +202,7 @@ def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _word(name: str, value: Any) -> str:
-    """Shares in percent, as people gave them."""
+    """Shares in percent, as they were entered."""
     match name, value:
         case _, str(text):
             pass

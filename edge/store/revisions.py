@@ -1,6 +1,6 @@
-"""Revisions by (app, number, digest): the digest is all the trust that reading one needs, so no key is involved.
+"""Revisions by (app, number, digest): the digest alone verifies one, so reading needs no keys.
 
-Whoever verified the head hands these three on; a worker has no keys and reads nothing else.
+The process that verified the head passes these three on to workers, which have no keys and read nothing else.
 """
 
 from collections import Counter
@@ -22,14 +22,14 @@ from edge.store.stored_document import check_digest, counting, digest_of
 
 
 class Revisions:
-    """Reads and writes revisions in a store. `refused` counts by code what was not believed. Blocks."""
+    """Reads and writes revisions in a store. `refused` counts refused documents by code. Blocks."""
 
     def __init__(self, store: ObjectStore, refused: Counter[str] | None = None) -> None:
         self.refused: Counter[str] = Counter() if refused is None else refused
         self._store = store
 
     def load_revision(self, app: AppId, number: int, digest: Digest) -> AppState:
-        """Raises Untrusted, or Unavailable `missing_object` for what is not in the store (yet)."""
+        """The app's state. Raises Untrusted, or Unavailable `missing_object` if the store does not have it (yet)."""
         return self.read(app, number, digest).state
 
     def read(self, app: AppId, number: int, digest: Digest) -> Revision:
@@ -38,14 +38,15 @@ class Revisions:
             return parse_revision(self._revision(app, number, digest), app, number, self._blob)
 
     def line(self, app: AppId, number: int, digest: Digest) -> RevisionLine:
-        """What history tells of it. Raises as `load_revision`."""
+        """Its line in the app's history. Raises as `load_revision`."""
         with counting(self.refused):
             return parse_line(self._revision(app, number, digest), app, number)
 
     def write(self, state: AppState, change: Change, before: Revision | None, previous: Digest | None) -> Digest:
-        """Store the revision after `before`, whose digest is `previous`; overrides first. No head points at it yet.
+        """Store the revision after `before`, whose digest is `previous`; overrides first. Returns its digest; no head
+        refers to it yet.
 
-        Raises TooLarge `revision_too_large`, with the override blobs written: they are harmless.
+        Raises TooLarge `revision_too_large`. The override blobs are written by then, which is harmless.
         """
         if before is not None and state.overrides is before.state.overrides:
             shards = before.shards
@@ -67,7 +68,7 @@ class Revisions:
         return shards
 
     def _put(self, key: str, content: bytes, digest: Digest) -> None:
-        """Write what its digest names. Being there already is fine; being there with other bytes is not."""
+        """Create the object. An existing one must have the same bytes."""
         try:
             self._store.create(key, content)
         except AlreadyExists:

@@ -1,7 +1,7 @@
 """Signed documents: an Ed25519 signature over a domain tag and the exact bytes of a JSON payload.
 
-The domain says what kind of document it is; the payload itself names store, place and sequence. So a signature made
-for one thing proves nothing about another. Verify, then parse: no byte of a payload is read before its signature.
+The domain is the kind of document; the payload itself names store, place and sequence. So a signature made for one
+document proves nothing about another. Verify, then parse: a payload is not read before its signature is verified.
 """
 
 import base64
@@ -30,7 +30,7 @@ _PREFIX = b"edge-signed-v1\n"
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who may move heads: a key of this node's own."""
+    """A node's own key pair, with which it signs heads and key sets."""
 
     id: KeyId
     public: bytes  # 32 bytes
@@ -48,9 +48,9 @@ _decoder = msgspec.json.Decoder(_Envelope)
 
 
 def load_or_create_writer(path: Path) -> Writer:
-    """The writer whose private key is in `path` (PEM, PKCS #8, mode 0600), made at the first call.
+    """The writer whose private key is in `path` (PEM, PKCS #8, mode 0600), created by the first call.
 
-    Raises Forbidden `unsafe_key_file` when others may read the file, or when it holds no Ed25519 key.
+    Raises Forbidden `unsafe_key_file` if others may read the file, or if it holds no Ed25519 key.
     """
     try:
         pem = _read_private(path)
@@ -67,14 +67,15 @@ def load_or_create_writer(path: Path) -> Writer:
 
 
 def sign_document(writer: Writer, domain: str, payload: bytes) -> bytes:
-    """The envelope around a payload of UTF-8 JSON text."""
+    """A signed envelope around a payload of UTF-8 JSON text."""
     signature = writer.private.sign(_signed(domain, payload))
     text = base64.b64encode(signature).decode()
     return msgspec.json.encode(_Envelope(ENVELOPE_FORMAT, payload.decode(), writer.id, text))
 
 
 def open_document(domain: str, data: bytes, keys: Mapping[KeyId, bytes]) -> bytes:
-    """The payload, if one of `keys` signed it for `domain`. Raises Untrusted."""
+    """The payload, if one of `keys` signed it for `domain`. Raises Untrusted `unknown_writer`, `bad_signature`,
+    `newer_format`, `unreadable_document`."""
     envelope = _parse_envelope(domain, data)
     public = keys.get(envelope.key)
     if public is None:
@@ -89,7 +90,7 @@ def open_document(domain: str, data: bytes, keys: Mapping[KeyId, bytes]) -> byte
 
 
 def peek_payload(domain: str, data: bytes) -> bytes:
-    """The payload, UNVERIFIED: for the one document that brings its own key, which must be verified next."""
+    """The payload, UNVERIFIED: only for the document that contains its own key, and must be verified next."""
     return _parse_envelope(domain, data).payload.encode()
 
 
@@ -120,7 +121,7 @@ def _parse_envelope(domain: str, data: bytes) -> _Envelope:
 
 
 def _unbase64(text: str) -> bytes:
-    """Base64 has several spellings of one signature; only the one that is written is taken. Raises ValueError."""
+    """Base64 can spell a signature in several ways; only the canonical one is accepted. Raises ValueError."""
     signature = base64.b64decode(text, validate=True)
     if base64.b64encode(signature).decode() != text:
         raise ValueError("not canonical base64")

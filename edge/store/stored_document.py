@@ -1,6 +1,6 @@
-"""What every stored document has in common: a `format`, a digest of its bytes, and one way to be refused.
+"""What all stored documents have in common: a `format`, a digest of their bytes, and one error when refused.
 
-A reader takes formats up to its own. A newer one is not guessed at: the reader keeps the last good and says so.
+A reader accepts formats up to its own. It refuses a newer one and keeps the last good document.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ B = TypeVar("B", bytes, memoryview)
 
 
 class Untrusted(Unavailable):
-    """A stored document that is not what it should be; nothing of it is used.
+    """A stored document failed verification; nothing in it is used.
 
     Codes: bad_signature, unknown_writer, newer_format, unreadable_document, misplaced_document, bad_digest,
     older_document, swapped_store.
@@ -36,7 +36,7 @@ _counting = threading.Lock()
 
 
 def parse_document(data: bytes, decoder: msgspec.json.Decoder[T], newest: int, what: str) -> T:
-    """Raises Untrusted `newer_format` or `unreadable_document`, naming `what`. Call it on verified bytes only."""
+    """The document in verified bytes. Raises Untrusted `newer_format` or `unreadable_document`, naming `what`."""
     try:
         _check_format(_format_decoder.decode(data).format, newest, what)
         return decoder.decode(data)
@@ -45,11 +45,12 @@ def parse_document(data: bytes, decoder: msgspec.json.Decoder[T], newest: int, w
 
 
 def digest_of(data: bytes | memoryview) -> Digest:
+    """Lower-case hexadecimal SHA-256."""
     return Digest(hashlib.sha256(data).hexdigest())
 
 
 def check_digest(data: B, digest: Digest, what: str) -> B:
-    """The bytes, if they are the ones that `digest` names. Raises Untrusted `bad_digest`."""
+    """The bytes, if they have this digest. Raises Untrusted `bad_digest`, naming `what`."""
     actual = digest_of(data)
     if actual != digest:
         raise Untrusted("bad_digest", f"{what} was altered: its bytes are {actual[:16]}…, not {digest[:16]}…")
@@ -58,7 +59,7 @@ def check_digest(data: B, digest: Digest, what: str) -> B:
 
 @contextmanager
 def counting(refused: Counter[str]) -> Iterator[None]:
-    """Count by code what is refused inside, and let it rise."""
+    """Count an Untrusted error of the block by its code, and re-raise it. Safe among threads."""
     try:
         yield
     except Untrusted as error:
@@ -71,4 +72,4 @@ def _check_format(number: int, newest: int, what: str) -> None:
     if number > newest:
         raise Untrusted("newer_format", f"{what} has format {number}; this version reads up to {newest}: upgrade")
     if number < 1:
-        raise Untrusted("unreadable_document", f"{what} has format {number}, which never was")
+        raise Untrusted("unreadable_document", f"{what} has an invalid format, {number}")

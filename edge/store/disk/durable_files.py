@@ -1,7 +1,7 @@
-"""Files that survive a power cut: written whole under another name, synced, then given their own name at once.
+"""Files that survive a power cut: written whole under another name, synced, then renamed or linked.
 
-A reader sees a whole file or none. What returned is on the disk, its directory entry too. Everything is for this
-user alone: workers run as the same user, and a store holds unreleased bundles, token hashes and writers' keys.
+A reader sees a whole file or none. When a call returns, the file and its directory entry are on disk. All files are
+private to this user: workers run as the same user, and a store holds unreleased bundles, token hashes and keys.
 """
 
 import errno
@@ -18,7 +18,7 @@ DIRECTORY_MODE = 0o700
 
 @contextmanager
 def room_to(do_what: str) -> Iterator[None]:
-    """Raises Unavailable `storage_full` where the block runs into a full disk or quota."""
+    """Raises Unavailable `storage_full` if the block meets a full disk or quota."""
     try:
         yield
     except OSError as error:
@@ -28,7 +28,7 @@ def room_to(do_what: str) -> Iterator[None]:
 
 
 def write_scratch(scratch: Path, data: bytes) -> None:
-    """A new file with its bytes on the disk, its name not yet. Raises FileExistsError."""
+    """A new file whose bytes are on disk, but its directory entry may not be. Raises FileExistsError."""
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
@@ -37,9 +37,9 @@ def write_scratch(scratch: Path, data: bytes) -> None:
 
 
 def create_file(path: Path, data: bytes, scratch: Path) -> None:
-    """Make `path` with these bytes. Raises FileExistsError when it is there; it is durable then too.
+    """Make `path` with these bytes, durably. Raises FileExistsError if it exists; the existing one is durable then.
 
-    `scratch` is a free name on the same volume; it is free again afterwards.
+    `scratch` is an unused name on the same volume, and unused again afterwards.
     """
     try:
         write_scratch(scratch, data)
@@ -49,9 +49,9 @@ def create_file(path: Path, data: bytes, scratch: Path) -> None:
 
 
 def link_durably(source: Path, path: Path) -> None:
-    """Give a synced file its name. Raises FileExistsError, after syncing the entry that is there.
+    """Give a synced file its name, durably. Raises FileExistsError, after syncing the existing entry.
 
-    A loser goes on to point at what the winner made, so it must not run ahead of the winner's sync.
+    The loser of a race goes on to refer to the winner's file, so it must not run ahead of the winner's sync.
     """
     try:
         os.link(source, path)
@@ -60,6 +60,7 @@ def link_durably(source: Path, path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
+    """Make a file's bytes durable. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -68,6 +69,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
+    """Make a directory's entries durable. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -76,9 +78,9 @@ def sync_directory(directory: Path) -> None:
 
 
 def make_directories(directory: Path, top: Path) -> None:
-    """Make `directory` and what is missing above it, and sync every entry from `top` down.
+    """Make `directory` and its missing parents, and sync every entry from `top` down.
 
-    Entries that exist are synced too: whoever made them may have been killed before it could.
+    Existing entries are synced too: the process that made them may have been killed before it did.
     """
     for parent in [*reversed(directory.relative_to(top).parents), directory.relative_to(top)][1:]:
         path = top / parent

@@ -1,7 +1,7 @@
 """The object store in one directory: conditions by `link` and a lock, durability by `fsync`.
 
 `<root>/<key>` is the object. `tmp/` holds writes in progress, `locks/` one empty file for each key that was ever
-swapped; both are outside the keys. Processes on one machine share it; over NFS nothing is promised.
+swapped; neither can be a key. Processes on one machine may share it; NFS is not supported.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ from edge.store.disk.durable_files import (
 )
 from edge.store.objects.port import AlreadyExists, Stale, Stored
 
-LEFTOVER_SECONDS = 24 * 3600  # since its last byte; no transfer that still lives is idle for a day
+LEFTOVER_SECONDS = 24 * 3600  # since the last write; no live transfer is idle for a day
 
 _KEY = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9._-]+/)*[A-Za-z0-9._-]*")
@@ -36,7 +36,7 @@ class FsStore:
     """An ObjectStore. The tag of an object is the SHA-256 of its bytes."""
 
     def __init__(self, root: Path) -> None:
-        """Make the directory where it is missing; its parent must exist."""
+        """Makes the directory if it is missing; its parent must exist."""
         self.root = root.absolute()
         self._scratch = self.root / "tmp"
         self._locks = self.root / "locks"
@@ -67,7 +67,7 @@ class FsStore:
     def swap(self, key: str, data: bytes, tag: str) -> str:
         place, scratch = self._place(key), self.scratch()
         try:
-            write_scratch(scratch, data)  # before the lock: what is slow waits for nobody
+            write_scratch(scratch, data)  # before the lock, which is then held briefly
             with self._locked(key):
                 held = self.get(key)
                 if held is None or held.tag != tag:
@@ -106,9 +106,9 @@ class FsStore:
         return iter(sorted(key for key in found if key.startswith(prefix) and key.split("/")[0] not in _RESERVED))
 
     def remove_leftovers(self, now: float) -> int:
-        """Delete what killed processes left in `tmp/`; returns how many. For the start of a node.
+        """Delete the files that killed processes left in `tmp/`; returns how many. For the start of a node.
 
-        `now` is in seconds since the epoch; younger files may be another process's transfer.
+        `now` is in seconds since the epoch. Files younger than LEFTOVER_SECONDS may be another process's transfer.
         """
         removed = 0
         for file in self._scratch.iterdir():
@@ -135,14 +135,14 @@ class FsStore:
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
-        """One swap of a key at a time, among threads and processes. The kernel frees the lock of a killed one."""
+        """One swap of a key at a time, among threads and processes. The kernel frees a killed process's lock."""
         name = key.replace("/", "~")  # no key holds a tilde, so no two keys share a lock
         descriptor = os.open(self._locks / name, os.O_RDWR | os.O_CREAT, FILE_MODE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # said, not left to close: a forked child may hold a copy
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # explicitly: a forked child may hold a copy of the descriptor
             os.close(descriptor)
 
 

@@ -1,7 +1,7 @@
-"""The port to the one truth: an object store with create-if-absent and compare-and-swap.
+"""The object store's port: create-if-absent and compare-and-swap.
 
-Keys are slash-separated names this project makes itself from digests, numbers and checked ids, never from a peer's
-words. Calls block: shells run them off the event loop. A write that returned is durable.
+Keys are slash-separated names that this project makes from digests, numbers and checked ids, never from a peer's input.
+Calls block: run them off the event loop. A write is durable when it returns.
 """
 
 from collections.abc import Iterator
@@ -10,21 +10,25 @@ from typing import NamedTuple, Protocol
 
 
 class Stored(NamedTuple):
+    """An object."""
+
     data: bytes
-    tag: str  # names these very bytes; what `swap` compares
+    tag: str  # identifies exactly these bytes; `swap` compares it
 
 
 class AlreadyExists(Exception):
-    """`create` found the key taken. Our own protocol between writers, not a peer's fault."""
+    """`create` found the key taken. Part of the protocol between writers, not a peer's fault."""
 
 
 class Stale(Exception):
-    """`swap` found other bytes than the tag names: another writer was first."""
+    """`swap` found other bytes than the tag's: another writer was first."""
 
 
 class ObjectStore(Protocol):
+    """Where heads, revisions, blobs and keys are kept. Safe among threads."""
+
     def get(self, key: str) -> Stored | None:
-        """The object's bytes and tag, or None. For small objects: heads, revisions, manifests."""
+        """The object, or None if there is none. For small objects: heads, revisions, manifests."""
 
     def create(self, key: str, data: bytes) -> str:
         """Write a new object and return its tag. Raises AlreadyExists; the old bytes stay."""
@@ -32,31 +36,35 @@ class ObjectStore(Protocol):
     def swap(self, key: str, data: bytes, tag: str) -> str:
         """Replace the object if it still has `tag`; returns the new tag. Raises Stale."""
 
-    def has(self, key: str) -> bool: ...
+    def has(self, key: str) -> bool:
+        """Whether there is an object."""
 
     def adopt(self, key: str, file: Path) -> None:
-        """Take a finished local file as a new object, durably. The file is gone afterwards.
+        """Move a finished local file into the store as an object, durably.
 
-        Harmless when the key exists: large objects are named by their digest, so the bytes are the same.
+        If the key exists, the file is deleted: large objects are named by their digest, so the bytes are the same.
         """
 
     def path(self, key: str) -> Path:
-        """Where the object's bytes are on this machine; raises FileNotFoundError when they are not."""
+        """The object's file on this machine. Raises FileNotFoundError if it is not here."""
 
     def scratch(self) -> Path:
-        """A fresh file name, on the same volume, for a transfer in progress. Its owner removes it."""
+        """An unused file name on the same volume, for a transfer in progress. The caller removes the file."""
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """All keys below a prefix, sorted."""
+        """All keys with the prefix, sorted. Raises ValueError for an invalid prefix."""
 
 
 def blob_key(digest: str) -> str:
+    """Of a blob; its bytes never change."""
     return f"blobs/sha256/{digest[:2]}/{digest}"
 
 
 def revision_key(app: str, revision: int, digest: str) -> str:
+    """Of a revision; its bytes never change."""
     return f"apps/{app}/revisions/{revision}-{digest}.json"
 
 
 def head_key(shard: str) -> str:
+    """Of a head shard, which changes by `swap`."""
     return f"heads/{shard}.json"

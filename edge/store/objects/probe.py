@@ -1,6 +1,6 @@
-"""The question put to every store at start: does it keep its conditions? A store that ignores them loses releases.
+"""A probe of every store at start: does it enforce its conditions? A store that ignores them loses releases.
 
-Several nodes may ask at once: all write the same bytes, so none disturbs another.
+Several nodes may probe at once: all write the same bytes, so none disturbs another.
 """
 
 from contextlib import suppress
@@ -15,7 +15,8 @@ _STALE_TAG = "0" * 64
 
 
 def probe(store: ObjectStore) -> None:
-    """Create twice and swap stale. Raises Unavailable `unsafe_store`, naming the store and what it ignored."""
+    """Create an object twice and swap it with a stale tag. Raises Unavailable `unsafe_store`, naming the store and the
+    condition that it ignored."""
     with suppress(AlreadyExists):  # from an earlier start
         store.create(PROBE_KEY, _CONTENT)
     _expect(store, _create_again(store), "create-if-absent")

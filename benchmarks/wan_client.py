@@ -26,6 +26,7 @@ import aiohttp
 from edge.device.identity import Identity, build_info
 from edge.device.ledger import LedgerRequest, UpdateOutcome, UpdateResult
 from edge.device.profile import build_profile
+from edge.device.setup import DeviceSetup
 from edge.device.simulators.capacitor import Device
 from edge.device.updating.manifest_download import parallel_files
 from edge.domain.model import Platform
@@ -156,12 +157,14 @@ async def _update(state: Path, url: str, app: str) -> dict[str, Any]:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
         device = Device(
-            build_profile(Platform.ANDROID, PLUGIN),
-            Identity(app=app, device_id=str(uuid.uuid4())),
-            state,
-            session,
-            update_url=f"{url}/updates",
-            stats_url=f"{url}/stats",
+            DeviceSetup(
+                build_profile(Platform.ANDROID, PLUGIN),
+                Identity(app=app, device_id=str(uuid.uuid4())),
+                state,
+                session,
+                update_url=f"{url}/updates",
+                stats_url=f"{url}/stats",
+            )
         )
         outcome = await device.check_and_update()
     if outcome.result is not UpdateResult.UPDATED:

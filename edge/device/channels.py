@@ -1,7 +1,7 @@
-"""The calls with which an app chooses its channel, as a release makes and reads them (device-protocol §3).
+"""The calls by which an app chooses its channel, as a release sends and reads them (device-protocol §3).
 
-From x.34 and 8.2.0 the choice is kept on the device and the server only says whether it may be; older releases leave it
-with the server.
+From x.34 and 8.2.0 the device keeps the choice and the server only allows or refuses it; older releases leave it to
+the server.
 """
 
 import json
@@ -15,7 +15,7 @@ from edge.device.state import BUILTIN_ID, DeviceState
 
 
 class Answered(NamedTuple):
-    """What the app's own code gets: `value` when the call resolved, `error` (a code) when it was rejected."""
+    """The result for the app's own code: `value` if the call resolves, `error` (a code) if it is rejected."""
 
     value: dict[str, Any]
     error: str = ""
@@ -29,7 +29,7 @@ class Channels:
         self._url = channel_url
 
     async def set(self, network: DeviceNetwork, info: dict[str, Any], channel: str, now: float) -> Answered:
-        """`info` is the info object of this moment, `now` seconds since the epoch; so for the other calls."""
+        """`info` is the current info object, `now` is in seconds since the epoch; likewise in the other calls."""
         answered = await self._ask(network, "POST", info | {"channel": channel}, now)
         if not answered.error and self._profile.keeps_channel:
             unset = self._profile.channel_reply_unsets and answered.value.get("unset") is True
@@ -76,7 +76,7 @@ class Channels:
         except TransferFailed:
             return None
         if reply.status == 429:
-            self._gate.hear_429(reply.headers, reply.body, now)
+            self._gate.take_429(reply.headers, reply.body, now)
         return reply
 
     def _refusal(self, reply: NetworkReply | None, answer: Any) -> Answered:

@@ -1,10 +1,10 @@
-"""How an update ends without a bundle: which reports the release sends for it, and what it leaves behind."""
+"""How an update ends without a bundle: the reports that the release sends, and what it leaves behind."""
 
 from typing import NamedTuple
 
 
 class ReportedCause(NamedTuple):
-    """A report that names the local reason. `subject` is the file of a manifest, or empty for the whole bundle."""
+    """A report of the local cause. `subject` is a file of the manifest, or empty for the whole bundle."""
 
     action: str
     subject: str = ""
@@ -13,8 +13,8 @@ class ReportedCause(NamedTuple):
 class UpdateFailed(Exception):
     """The bundle cannot be installed. `causes` are reported in order, before the `download_fail` of the whole update.
 
-    `hangs`: the release says nothing more and keeps believing that a download is running (plugin-capabilities §3).
-    `downloaded`: the bytes were here, and what was made of them failed.
+    `hangs`: the release reports nothing more and still assumes that a download is running (plugin-capabilities §3).
+    `downloaded`: all bytes arrived, and processing them failed.
     """
 
     def __init__(self, reason: str, *causes: ReportedCause, hangs: bool = False) -> None:
@@ -26,8 +26,8 @@ class UpdateFailed(Exception):
 
 
 class ProcessKilled(Exception):
-    """The operating system ended the app in the middle; nothing after this line runs in this launch."""
+    """The operating system killed the app: nothing more runs in this launch."""
 
 
 class StillRetrying(Exception):
-    """The release would go on waiting and asking; the simulation's patience is over."""
+    """The release would keep retrying; the simulation stops watching."""

@@ -1,4 +1,5 @@
-"""Who a device says it is: the fields of every request, as the release writes them. device-protocol §1.1, §1.2."""
+"""The identity that a device sends: the fields of every request, as the release writes them. device-protocol §1.1,
+§1.2."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from edge.device.profile import Profile
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     app: str
-    device_id: str  # a UUID in any case
+    device_id: str  # a UUID, in upper or lower case
     version_build: str = "1.0.0"  # the native version
     version_code: str = "1"
     version_os: str = "14"
@@ -21,7 +22,7 @@ class Identity:
 
 
 def build_info(profile: Profile, identity: Identity, version_name: str, key_id: str) -> dict[str, Any]:
-    """The info object. `version_name` is the bundle that runs, or the native version on builtin."""
+    """The info object. `version_name` is the running bundle, or the native version on builtin."""
     device_id = identity.device_id.lower() if profile.lowercase_device_id else identity.device_id.upper()
     info: dict[str, Any] = {
         "platform": profile.platform.value,
@@ -38,7 +39,7 @@ def build_info(profile: Profile, identity: Identity, version_name: str, key_id: 
         info |= {"is_emulator": identity.is_emulator, "is_prod": identity.is_prod}
     if profile.sends_default_channel:
         info["defaultChannel"] = identity.default_channel
-    # Android says "" when it does not know, iOS leaves the member out.
+    # If unknown, Android sends "" and iOS leaves the member out.
     if profile.sends_install_source and (profile.android or identity.install_source):
         info["install_source"] = identity.install_source
     if key_id:
@@ -47,6 +48,7 @@ def build_info(profile: Profile, identity: Identity, version_name: str, key_id: 
 
 
 def user_agent(profile: Profile, identity: Identity) -> str:
+    """The User-Agent of all requests but Android's zip downloads."""
     if not profile.plugin_user_agent:
         return platform_user_agent(profile, identity)
     platform = profile.platform.value
@@ -54,11 +56,12 @@ def user_agent(profile: Profile, identity: Identity) -> str:
 
 
 def zip_user_agent(profile: Profile, identity: Identity) -> str:
-    """Android fetches zips with HttpURLConnection, which knows nothing of the plugin."""
+    """On Android that of HttpURLConnection, which fetches zips without the plugin's headers."""
     return platform_user_agent(profile, identity) if profile.android else user_agent(profile, identity)
 
 
 def platform_user_agent(profile: Profile, identity: Identity) -> str:
+    """The HTTP stack's own User-Agent."""
     if profile.android:
         return f"Dalvik/2.1.0 (Linux; U; Android {identity.version_os})"
     return f"{identity.app}/{identity.version_code} CFNetwork Darwin"

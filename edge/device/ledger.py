@@ -1,4 +1,4 @@
-"""What one update cost and caused: every request, byte, second, reused file, report and event, in order."""
+"""The record of one update: every request, byte, second, reused file, report and event, in order."""
 
 import enum
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class LedgerRequest(NamedTuple):
-    """`status` 0: no answer came. Bytes are those of the bodies, as the HTTP stack of the device hands them over."""
+    """`status` 0: no answer. Byte counts are of bodies, as the device's HTTP stack delivers them."""
 
     method: str
     url: str
@@ -21,7 +21,7 @@ class LedgerRequest(NamedTuple):
 
 
 class DownloadProgress(NamedTuple):
-    """One step for whoever draws a bar. `total_bytes` None: the server did not say."""
+    """One step of a download, for a progress bar. `total_bytes` None: unknown."""
 
     phase: str  # "zip" or "manifest"
     name: str  # the version, or the file of a manifest
@@ -39,9 +39,9 @@ class UpdateResult(enum.Enum):
     BLOCKED = "blocked"
     REVERTED = "reverted"
     FAILED = "failed"
-    SKIPPED = "skipped"  # nothing was asked: rate limited, or an earlier download is thought to run
-    KILLED = "killed"  # the app died in the middle; start a new Device
-    WAITING = "waiting"  # the release goes on retrying for ever; nothing is reported
+    SKIPPED = "skipped"  # no request: rate limited, or an earlier download seems to be running
+    KILLED = "killed"  # the app was killed; start a new Device
+    WAITING = "waiting"  # the release keeps retrying without end; nothing is reported
 
 
 @dataclass(slots=True)
@@ -50,8 +50,8 @@ class Ledger:
 
     requests: list[LedgerRequest] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)  # file names of the manifest that were not fetched
-    reports: list[dict[str, Any]] = field(default_factory=list)  # statistics the server took, as sent
-    events: list[str] = field(default_factory=list)  # what the app's own code was told
+    reports: list[dict[str, Any]] = field(default_factory=list)  # statistics that the server accepted, as sent
+    events: list[str] = field(default_factory=list)  # events raised for the app's own code
     waits: list[float] = field(default_factory=list)  # seconds between retries
 
     @property
@@ -64,7 +64,7 @@ class Ledger:
 
     @property
     def actions(self) -> list[str]:
-        """The reports' actions, in the order the server took them."""
+        """The reports' actions, in the order the server accepted them."""
         return [report["action"] for report in self.reports]
 
 
@@ -72,7 +72,7 @@ class Ledger:
 class UpdateOutcome:
     result: UpdateResult
     reason: str
-    version: str  # what runs now; the native version on builtin
-    folder: Path | None  # where its files are; None on a builtin nobody gave a folder for
+    version: str  # that runs now; the native version on builtin
+    folder: Path | None  # of its files; None on builtin without a given folder
     seconds: float
     ledger: Ledger

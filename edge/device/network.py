@@ -1,6 +1,6 @@
-"""The device's HTTP stack: requests with the headers and patience of the release, and a line that breaks on purpose.
+"""The device's HTTP stack: requests with the release's headers and timeouts, and connections that break on purpose.
 
-Every request lands in the ledger. Nothing here knows what a bundle is. device-protocol §1.1, §5.2-5.4.
+Every request is recorded in the ledger. Nothing here knows bundles. device-protocol §1.1, §5.2-5.4.
 """
 
 import asyncio
@@ -12,9 +12,10 @@ from typing import NamedTuple
 import aiohttp
 from multidict import CIMultiDictProxy
 
+from edge.device.behaviours import HttpTimeouts
 from edge.device.failure import ProcessKilled
 from edge.device.ledger import Ledger, LedgerRequest
-from edge.device.profile import HttpTimeouts, Profile
+from edge.device.profile import Profile
 
 CHUNK_BYTES = 64 * 1024
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024  # of a reply read into memory; 20,000 manifest entries are about 5 MB
@@ -24,28 +25,28 @@ TOTAL_LIMIT_EXTRA_SECONDS, TOTAL_LIMIT_FLOOR_SECONDS = 5, 10  # iOS, device-prot
 
 class CutKind(enum.Enum):
     DROPPED = "dropped"  # the connection breaks, the network stays
-    OFFLINE = "offline"  # the network goes away: Android runs the same job again when it is back
+    OFFLINE = "offline"  # the network is gone: Android reruns the same job when it is back
     KILLED = "killed"  # the app dies
 
 
 class Cut(NamedTuple):
-    after_bytes: int  # of bundle bytes received in this update, over all transfers, counted on from the cut before
+    after_bytes: int  # bundle bytes received in all transfers of this update since the previous cut
     kind: CutKind = CutKind.DROPPED
 
 
 class CutPlan:
-    """Where the line breaks in one update. Cuts happen in order, each once."""
+    """Where the connection breaks in one update. Cuts happen in order, each once."""
 
     def __init__(self, *cuts: Cut) -> None:
         self._cuts = list(cuts)
         self._left = cuts[0].after_bytes if cuts else 0
 
     def allow(self, wanted: int) -> int:
-        """How many of `wanted` bytes still arrive before the next cut."""
+        """How many of `wanted` bytes arrive before the next cut."""
         return min(wanted, self._left) if self._cuts else wanted
 
     def passed(self, count: int) -> None:
-        """Count bytes that arrived. Raises BodyBroken, Offline or ProcessKilled when a cut is reached."""
+        """Count bytes that arrived. Raises BodyBroken, Offline or ProcessKilled at a cut."""
         if not self._cuts:
             return
         self._left -= count
@@ -77,12 +78,12 @@ class NetworkReply(NamedTuple):
 
 
 class Incoming:
-    """A body on its way. `received` grows as `chunks` yields."""
+    """A body being received. `received` counts the bytes that `chunks` has yielded."""
 
     def __init__(self, response: aiohttp.ClientResponse, cuts: CutPlan, overdue: Callable[[], None]) -> None:
         self.status = response.status
         self.content_range = response.headers.get("Content-Range", "")
-        # A compressed body's length says nothing about the bytes that come out of the HTTP stack.
+        # A compressed body's Content-Length is not the number of bytes that the HTTP stack delivers.
         self.length = None if "Content-Encoding" in response.headers else response.content_length
         self.received = 0
         self._content = response.content
@@ -90,7 +91,7 @@ class Incoming:
         self._overdue = overdue
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Raises TransferFailed or ProcessKilled; bytes that arrived before were yielded."""
+        """The body's bytes. Raises TransferFailed or ProcessKilled, after yielding what arrived."""
         self._cuts.passed(0)
         while chunk := await self._read():
             self._overdue()
@@ -131,7 +132,7 @@ class DeviceNetwork:
         self._cuts = cuts
 
     async def post(self, url: str, body: bytes, method: str = "POST") -> NetworkReply:
-        """The whole reply, in memory; `method` is for the channel calls. Raises TransferFailed."""
+        """Send `body` and read the whole reply; `method` is for the channel calls. Raises TransferFailed."""
         json_type = "application/json; charset=utf-8" if self._profile.android else "application/json"
         headers = {"User-Agent": self._user_agent, "Content-Type": json_type, "Accept-Encoding": self._encodings()}
         if not self._profile.android:
@@ -152,7 +153,7 @@ class DeviceNetwork:
 
     @asynccontextmanager
     async def get(self, url: str, offset: int | None, *, zip_client: bool = False) -> AsyncIterator[Incoming]:
-        """Ask for bytes from `offset` on, or without a Range when it is None. Raises TransferFailed, ProcessKilled."""
+        """Request bytes from `offset` on, or without a Range if it is None. Raises TransferFailed, ProcessKilled."""
         started, incoming = self._clock(), None
         span = "" if offset is None else f"bytes={offset}-"
         headers = {"User-Agent": self._zip_user_agent if zip_client else self._user_agent}
@@ -208,5 +209,5 @@ async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(CHUNK_BYTES):
         body += chunk
         if len(body) > ANSWER_LIMIT_BYTES:
-            raise TransferFailed(f"answer above {ANSWER_LIMIT_BYTES} bytes")
+            raise TransferFailed(f"answer exceeds {ANSWER_LIMIT_BYTES} bytes")
     return bytes(body)

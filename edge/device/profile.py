@@ -1,17 +1,31 @@
 """What one published release of the plugin does on one platform: every behaviour looked up once, by name.
 
-The rows are those of plugin-capabilities; nothing here compares version numbers. Each enum spells the values of one
-row as the table does, so a value the simulator does not know fails when the profile is built, not in mid-update.
+The rows are those of plugin-capabilities; nothing here compares version numbers.
 """
 
-import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from edge.device.behaviours import (
+    BreakingEvent,
+    Brotli,
+    EncryptionForm,
+    HttpTimeouts,
+    NoUpdateAnswer,
+    PathRules,
+    PlainZipWithKey,
+    RateLimit,
+    ReusedName,
+    SameBaseName,
+    WrongKey,
+    ZipChecksum,
+    ZipResume,
+)
 from edge.domain.model import Platform
 from edge.wire.plugins.capabilities import capability
 
-# Releases that say another version than the one they were published as (plugin-capabilities §1).
+# Releases that report another version than they were published under (plugin-capabilities §1).
 _REPORTED = {
     "5.50.2": "5.50.1",
     "6.43.5": "8.43.5",
@@ -23,128 +37,57 @@ _REPORTED = {
 
 _UNZIP_BUFFERS = {"zips_below_6_KiB": 8 * 1024, "zips_below_192_KiB": 256 * 1024}  # device-protocol §4.5
 
-
-class NoUpdateAnswer(enum.Enum):
-    """What `message` and `error` in an answer do (plugin-capabilities §7)."""
-
-    MESSAGE_IS_NO_UPDATE = "message_is_no_update"
-    MESSAGE_IS_FAILURE = "message_is_failure"
-    MESSAGE_OR_ERROR_IS_FAILURE = "message_or_error_is_failure"
-    MESSAGE_OR_ERROR_IS_REFUSAL = "message_or_error_is_refusal"
-    ERROR_IS_FAILURE = "error_is_failure"
-    ERROR_IS_FAILURE_EVENT_ONLY = "error_is_failure_event_only"
-    KIND = "kind"
-
-
-class BreakingEvent(enum.Enum):
-    """When the app is told that the store has its next version (plugin-capabilities §7)."""
-
-    NEVER = "never"
-    MAJOR = "message_and_major_true_and_version"
-    MAJOR_WITHOUT_ERROR = "message_and_major_true_and_version_without_error"
-    BREAKING_OR_MAJOR_WITHOUT_ERROR = "message_and_breaking_or_major_and_version_without_error"
-    BREAKING_OR_MAGIC = "breaking_true_or_magic_strings"
-
-
-class RateLimit(enum.Enum):
-    """What a 429 does (plugin-capabilities §8)."""
-
-    PLAIN_FAILURE = "plain_failure"
-    LATCH = "latch"
-    LATCH_WITHOUT_REPORT = "latch_without_report"
-    RETRY_AFTER = "retry_after"
-
-
-class ZipChecksum(enum.Enum):
-    NOT_VERIFIED = "not_verified"
-    CRC32 = "crc32"
-    SHA256 = "sha256"
-    ANY_VALUE_REFUSED = "any_value_refused"
-    SHA256_REQUIRED = "sha256_required"
-
-
-class ZipResume(enum.Enum):
-    NONE = "none"
-    NONE_BUT_RANGE_FROM_0 = "none_but_sends_range_from_0"
-    ACROSS_LAUNCHES = "across_launches_append_on_200"
-    SAME_JOB_APPEND = "same_job_append_on_200"
-    SAME_JOB_RESTART = "same_job_restart_on_200"
-    RESTART_ON_200 = "restart_on_200"
-
-
-class PlainZipWithKey(enum.Enum):
-    """A zip that is not encrypted, on a device that holds a public key (plugin-capabilities §5)."""
-
-    NO_KEY_OPTION = "no_public_key_option"
-    WITH_CRC32 = "accepted_with_crc32"
-    WITH_SHA256 = "accepted_with_sha256"
-    WITH_EMPTY_CHECKSUM = "accepted_only_with_empty_checksum"
-    REFUSED = "refused"
-
-
-class Brotli(enum.Enum):
-    NAME_SUFFIX = "name_suffix"
-    EVERY_FILE = "every_file"
-
-
-class PathRules(enum.Enum):
-    NONE_REPORTED = "none_reported"
-    ESCAPING = "refuses_escaping_paths"
-    ESCAPING_AND_DUPLICATES = "refuses_escaping_paths_and_duplicates"
-
-
-class ReusedName(enum.Enum):
-    """Under which name a file is written that needs no download (plugin-capabilities §4)."""
-
-    AS_LISTED = "as_listed"
-    WITH_BR = "with_br"
-    WITHOUT_BR = "without_br"
-
-
-class SameBaseName(enum.Enum):
-    """What becomes of two files of one manifest whose last path part is equal (plugin-capabilities §4)."""
-
-    WORKS = "works"
-    FAILS = "fails"
-    FAILS_WHEN_CONTENT_IS_EQUAL = "fails_when_content_is_equal"
-
-
-class WrongKey(enum.Enum):
-    """What is reported of a zip that cannot be decrypted (plugin-capabilities §9)."""
-
-    DOWNLOAD_FAIL_ONLY = "download_fail_only"
-    DOWNLOAD_FAIL_ONLY_FOR_A_ZIP = "download_fail_only_for_a_zip"
-    DECRYPT_FAIL = "decrypt_fail"
-    FINISH_DOWNLOAD_FAIL = "finish_download_fail"
-    DECRYPT_FAIL_AND_FINISH_DOWNLOAD_FAIL = "decrypt_fail_and_finish_download_fail"
-
-    @property
-    def says_decrypt(self) -> bool:
-        return self in (WrongKey.DECRYPT_FAIL, WrongKey.DECRYPT_FAIL_AND_FINISH_DOWNLOAD_FAIL)
-
-    @property
-    def says_finish(self) -> bool:
-        return self in (WrongKey.FINISH_DOWNLOAD_FAIL, WrongKey.DECRYPT_FAIL_AND_FINISH_DOWNLOAD_FAIL)
-
-
-class EncryptionForm(enum.Enum):
-    """Forms a release reads. Only V2 and V3 know a public key (device-protocol §6.1)."""
-
-    NONE = "none"
-    V1 = "v1"
-    V1_OR_V2 = "v1_or_v2"
-    V2 = "v2"
-    V3 = "v3"
-    UNUSABLE = "unusable"  # of manifests only: no encrypted manifest can be right
-
-
-class HttpTimeouts(enum.Enum):
-    """Android's answer and manifest requests; iOS always uses the response timeout."""
-
-    VOLLEY = "volley"
-    RESPONSE_TIMEOUT = "response_timeout"
-    TEN_SECONDS = "10s_default"
-    THIRTY_SECONDS = "30s"
+# The fields of a Profile that a row answers with yes or no.
+_FLAGS: Mapping[str, Any] = {
+    "sends_default_channel": "sends_default_channel",
+    "sends_environment": "sends_is_prod_and_is_emulator",
+    "sends_install_source": "sends_install_source",
+    "sends_old_version_name": "stats_old_version_name",
+    "plugin_user_agent": "plugin_user_agent",
+    "reports_phases": "phase_stats",
+    "reports_next": "set_next_stat",
+    "reports_reset_of_failed_boot": "reset_stat_after_failed_boot",
+    "reports_deleted": "delete_stat_of_deleted",
+    "reverts_to_builtin": "revert_to_builtin",
+    "reads_link_and_comment": "reads_link_and_comment",
+    "keeps_channel": "channel_choice_kept_on_device",
+    "keeps_channel_of_get": "channel_of_get_kept",
+    "channel_reply_unsets": "channel_reply_unset_flag",
+    "lists_channels": "list_channels",
+}
+# What every release of the Electron package does and does not do.
+_ELECTRON_FLAGS: Mapping[str, Any] = {
+    **dict.fromkeys(
+        (
+            "lowercase_device_id",
+            "sends_default_channel",
+            "sends_environment",
+            "sends_old_version_name",
+            "plugin_user_agent",
+            "keeps_channel",
+            "lists_channels",
+        ),
+        True,
+    ),
+    **dict.fromkeys(
+        (
+            "sends_install_source",
+            "reports_phases",
+            "reports_next",
+            "reports_reset_of_failed_boot",
+            "ends_failed_boot_on_builtin",
+            "reports_deleted",
+            "reads_body_of_errors",
+            "reads_link_and_comment",
+            "keeps_channel_of_get",
+            "channel_reply_unsets",
+            "hides_refusal_code",
+            "zip_retries",
+            "total_transfer_limit",
+        ),
+        False,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +98,7 @@ class ManifestProfile:
     hash_satisfiable: bool  # 7.9.2 - 7.18.14 on Android compare each hash with two different digests
     hash_any_case: bool
     unencrypted_files_verified: bool
-    failure_swallowed: bool  # the worker logs a failure and reports success
+    failure_swallowed: bool  # the worker logs a failure but reports success
     network_failure_ignored: bool  # a file that does not arrive is simply missing
     resumes: bool
     reuses_builtin: bool
@@ -163,7 +106,7 @@ class ManifestProfile:
     reused_name: ReusedName
     same_base_name: SameBaseName
     longest_base_name_bytes: int
-    cache_without_br: bool  # today's cache: `.br` is no part of its names, and zips fill it too
+    cache_without_br: bool  # today's cache: names without `.br`, and filled from zips too
     encryption: EncryptionForm
     plain_with_key: bool
     top_level_checksum_must_decrypt: bool
@@ -174,7 +117,7 @@ class Profile:
     platform: Platform
     release: str  # as published
     plugin_version: str  # as reported, see plugin-capabilities §1
-    # What it sends.
+    # What it sends:
     lowercase_device_id: bool
     sends_default_channel: bool
     sends_environment: bool  # is_prod, is_emulator
@@ -183,33 +126,33 @@ class Profile:
     key_id_characters: int  # 0: sends none
     stats_in_arrays: bool
     plugin_user_agent: bool
-    says_builtin: bool  # on builtin the version_name is the word; else it is the native version
-    reports_phases: bool  # start and end of a download, and each file of a manifest that failed
+    sends_builtin: bool  # on builtin, version_name is that word; otherwise it is the native version
+    reports_phases: bool  # start and end of a download, and each failed file of a manifest
     reports_next: bool  # `set_next`
     reports_reset_of_failed_boot: bool
-    ends_failed_boot_on_builtin: bool  # even with a bundle before it, whose `set` it reports
-    reports_deleted: bool  # `delete` of a bundle that was there; Android long said so only of one that was not
+    ends_failed_boot_on_builtin: bool  # even if a bundle ran before, whose `set` it reports
+    reports_deleted: bool  # `delete` of an existing bundle; old Android releases reported only missing ones
     wrong_key: WrongKey
-    unzip_buffer_bytes: int  # which Android's progress counts before it unpacks anything
+    unzip_buffer_bytes: int  # counted in Android's progress before anything is unpacked
     timeouts: HttpTimeouts
-    # How it reads an answer.
+    # How it reads an answer:
     no_update_answer: NoUpdateAnswer
     reads_body_of_errors: bool
     reverts_to_builtin: bool
     breaking_event: BreakingEvent
     rate_limit: RateLimit
     reads_link_and_comment: bool
-    # What it does about channels.
-    keeps_channel: bool  # the choice stays on the device; else with the server
+    # How it chooses channels:
+    keeps_channel: bool  # the choice is kept on the device; otherwise on the server
     keeps_channel_of_get: bool
     channel_reply_unsets: bool
     lists_channels: bool
-    hides_refusal_code: bool  # whatever the server refuses with, the app gets `server_error`
-    # How it downloads.
+    hides_refusal_code: bool  # the app gets `server_error`, whatever the server's reason
+    # How it downloads:
     zip_checksum: ZipChecksum
     zip_plain_with_key: PlainZipWithKey
     zip_resume: ZipResume
-    zip_retries: bool  # 5xx, 408, 429, short bodies and bad Content-Range: again, without limit
+    zip_retries: bool  # retries 5xx, 408, 429, short bodies and bad Content-Range, without limit
     total_transfer_limit: bool  # any one transfer ends after `transfer_limit_seconds`
     manifest: ManifestProfile | None
     encryption: EncryptionForm
@@ -220,7 +163,7 @@ class Profile:
 
     @property
     def has_download_jobs(self) -> bool:
-        """Whether Android's job scheduler downloads: all releases but those with Volley."""
+        """Whether Android's job scheduler downloads, as in all releases but those with Volley."""
         return self.android and self.timeouts is not HttpTimeouts.VOLLEY
 
     @property
@@ -230,12 +173,13 @@ class Profile:
 
     @property
     def refuses_unverifiable(self) -> bool:
-        """From 8.51.23 nothing is installed that was not checked against a digest."""
+        """Whether only bundles with a checked digest are installed, as from 8.51.23."""
         return self.zip_checksum is ZipChecksum.SHA256_REQUIRED
 
 
 def build_profile(platform: Platform, release: str) -> Profile:
-    """Raises Invalid for a version that `capability` cannot place, or a family that has no such row."""
+    """The behaviour of one release. Raises Invalid for a version that `capability` cannot place, or a family without
+    such a row."""
     if platform is Platform.ELECTRON:
         return _electron_profile(release)
 
@@ -247,33 +191,19 @@ def build_profile(platform: Platform, release: str) -> Profile:
         platform=platform,
         release=release,
         plugin_version=_REPORTED.get(release, release),
+        **{field: _yes(row(name)) for field, name in _FLAGS.items()},
         lowercase_device_id=android or row("device_id_case") == "lower",
-        sends_default_channel=_yes(row("sends_default_channel")),
-        sends_environment=_yes(row("sends_is_prod_and_is_emulator")),
-        sends_install_source=_yes(row("sends_install_source")),
-        sends_old_version_name=_yes(row("stats_old_version_name")),
         key_id_characters=int(row("sends_key_id_characters")),
         stats_in_arrays=row("stats_form") == "array",
-        plugin_user_agent=_yes(row("plugin_user_agent")),
-        says_builtin=row("builtin_version_name") == "builtin",
-        reports_phases=_yes(row("phase_stats")),
-        reports_next=_yes(row("set_next_stat")),
-        reports_reset_of_failed_boot=_yes(row("reset_stat_after_failed_boot")),
+        sends_builtin=row("builtin_version_name") == "builtin",
         ends_failed_boot_on_builtin=android and row("fallback_of_failed_boot") == "ends_on_builtin",
-        reports_deleted=_yes(row("delete_stat_of_deleted")),
         wrong_key=WrongKey(row("wrong_key_reports")),
         unzip_buffer_bytes=_UNZIP_BUFFERS[row("zip_progress_above_100")] if android else 0,
         timeouts=HttpTimeouts(row("okhttp_timeouts")) if android else HttpTimeouts.RESPONSE_TIMEOUT,
         no_update_answer=NoUpdateAnswer(row("no_update_answer")),
         reads_body_of_errors=row("answer_body_of_non_2xx") == "read",
-        reverts_to_builtin=_yes(row("revert_to_builtin")),
         breaking_event=BreakingEvent(row("breaking_event")),
         rate_limit=RateLimit(row("http_429")),
-        reads_link_and_comment=_yes(row("reads_link_and_comment")),
-        keeps_channel=_yes(row("channel_choice_kept_on_device")),
-        keeps_channel_of_get=_yes(row("channel_of_get_kept")),
-        channel_reply_unsets=_yes(row("channel_reply_unset_flag")),
-        lists_channels=_yes(row("list_channels")),
         hides_refusal_code=android and row("channel_refusal_text") == "server_error",
         zip_checksum=ZipChecksum(row("zip_checksum_plain")),
         zip_plain_with_key=PlainZipWithKey(row("zip_plain_with_public_key")),
@@ -286,7 +216,7 @@ def build_profile(platform: Platform, release: str) -> Profile:
 
 
 def _electron_profile(release: str) -> Profile:
-    """What the Electron package shares with the plugin; `electron.ElectronDevice` knows how it behaves."""
+    """What the Electron package shares with the plugin; `ElectronDevice` has the rest of its behaviour."""
 
     def row(name: str) -> str:
         return capability(name, Platform.ELECTRON, release)
@@ -295,39 +225,20 @@ def _electron_profile(release: str) -> Profile:
         platform=Platform.ELECTRON,
         release=release,
         plugin_version=_REPORTED.get(release, release),
-        lowercase_device_id=True,
-        sends_default_channel=True,
-        sends_environment=True,
-        sends_install_source=False,
-        sends_old_version_name=True,
+        **_ELECTRON_FLAGS,
         key_id_characters=int(row("sends_key_id_characters")),
         stats_in_arrays=row("stats_form") == "array",
-        plugin_user_agent=True,
-        says_builtin=row("builtin_version_name") == "builtin",
-        reports_phases=False,
-        reports_next=False,
-        reports_reset_of_failed_boot=False,
-        ends_failed_boot_on_builtin=False,
-        reports_deleted=False,
+        sends_builtin=row("builtin_version_name") == "builtin",
         wrong_key=WrongKey.DOWNLOAD_FAIL_ONLY,
         unzip_buffer_bytes=0,
         timeouts=HttpTimeouts.RESPONSE_TIMEOUT,
         no_update_answer=NoUpdateAnswer.MESSAGE_IS_NO_UPDATE,
-        reads_body_of_errors=False,
         reverts_to_builtin=_yes(row("revert_to_builtin")),
         breaking_event=BreakingEvent.BREAKING_OR_MAGIC,
         rate_limit=RateLimit(row("http_429")),
-        reads_link_and_comment=False,
-        keeps_channel=True,
-        keeps_channel_of_get=False,
-        channel_reply_unsets=False,
-        lists_channels=True,
-        hides_refusal_code=False,
         zip_checksum=ZipChecksum(row("zip_checksum_plain")),
         zip_plain_with_key=PlainZipWithKey.WITH_SHA256,
         zip_resume=ZipResume(row("zip_resume")),
-        zip_retries=False,
-        total_transfer_limit=False,
         manifest=None,
         encryption=EncryptionForm.NONE,
     )
@@ -338,7 +249,7 @@ def _manifest_profile(row: Callable[[str], str], android: bool) -> ManifestProfi
     return ManifestProfile(
         brotli=Brotli(row("manifest_brotli")),
         hash_satisfiable=row("manifest_hash") != "unsatisfiable",
-        # Rows that exist for one platform only: the other one's behaviour never changed (device-protocol §5.4).
+        # Some rows exist for one platform only: the other never changed (device-protocol §5.4).
         hash_any_case=android and row("manifest_hash_case") == "any",
         unencrypted_files_verified=android or _yes(row("manifest_plain_files_verified")),
         failure_swallowed=android and _yes(row("manifest_failure_swallowed")),

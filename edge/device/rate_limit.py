@@ -1,4 +1,4 @@
-"""What a 429 does to the rest of a device's traffic: nothing, silence until the app restarts, or a wait.
+"""The effect of a 429 on a device's further traffic: none, silence until the app restarts, or a wait.
 
 device-protocol §1.9; plugin-capabilities §8.
 """
@@ -8,13 +8,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from edge.device.profile import RateLimit
+from edge.device.behaviours import RateLimit
 
 WAIT_LIMIT_SECONDS = 24 * 3600.0  # the plugin's own cap
 
 
 class RateGate:
-    """Lives as long as the process of the app: a new launch starts open."""
+    """Lives as long as the app's process: a new launch starts open."""
 
     def __init__(self, rule: RateLimit) -> None:
         self._rule = rule
@@ -22,11 +22,11 @@ class RateGate:
         self._closed_until = -math.inf
 
     def closed(self, now: float) -> bool:
-        """Whether every call is skipped. `now` in seconds since the epoch."""
+        """Whether all calls are skipped. `now` is in seconds since the epoch."""
         return self._latched or now < self._closed_until
 
-    def hear_429(self, headers: Mapping[str, str], body: bytes, now: float) -> bool:
-        """Take note of a 429. True: this is the moment for the one `rate_limit_reached` report."""
+    def take_429(self, headers: Mapping[str, str], body: bytes, now: float) -> bool:
+        """Apply a 429. Returns True once, when the single `rate_limit_reached` report is due."""
         match self._rule:
             case RateLimit.PLAIN_FAILURE:
                 return False
@@ -39,7 +39,7 @@ class RateGate:
 
 
 def plan_wait_seconds(headers: Mapping[str, str], body: bytes, now: float) -> float:
-    """`Retry-After` in seconds, else the body's hints in the order the plugin looks for them; none: 0."""
+    """Seconds to wait by `Retry-After`, else by the body's hints in the plugin's order; without any, 0."""
     hints = _body_hints(body)
     seconds = (headers.get("Retry-After"), *(hint.get("retryAfterSeconds") for hint in hints))
     for value in seconds:

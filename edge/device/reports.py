@@ -1,6 +1,6 @@
-"""The statistics a device sends: built as the release builds them, queued as it queues them, sent in its form.
+"""The statistics that a device sends: built, queued and sent as the release does.
 
-Releases that send arrays keep what is not delivered over launches; the others send each report once and forget it.
+Releases that send arrays keep undelivered reports across launches; the others send each report once and drop it.
 device-protocol §4.1; plugin-capabilities §9.
 """
 
@@ -37,8 +37,8 @@ class Reporter:
         running: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
-        """An empty `stats_url` turns reports off. `info` builds the members that every request has, of a version name
-        and a key id; `running` names the bundle, `clock` gives seconds since the epoch.
+        """An empty `stats_url` turns reports off. `info` builds the members of every request from a version name and a
+        key id; `running` names the running bundle; `clock` returns seconds since the epoch.
         """
         self._profile = profile
         self._state = state
@@ -65,14 +65,14 @@ class Reporter:
             self._singles.append(event)
 
     def report_download(self, action: str, version_name: str) -> None:
-        """Queue an event of the download: on Android its worker sends alone, without key id and time (§4.1)."""
+        """Queue an event of the download. Android's worker sends it separately, without key id and time (§4.1)."""
         if self._stats_url and self._profile.android:
             self._singles.append(self._build(action, version_name, "", ""))
         else:
             self.report(action, version_name)
 
     async def flush(self, network: DeviceNetwork, ledger: Ledger) -> None:
-        """Send what waits. A failed delivery keeps an array for later and drops single reports."""
+        """Send the queue. A failed delivery keeps an array for later and drops single reports."""
         singles, self._singles = self._singles, []
         for event in singles:
             if await self._deliver(network, ledger, event) is _Delivery.TAKEN:
@@ -81,7 +81,7 @@ class Reporter:
             await self._flush_queue(network, ledger)
 
     async def send_rate_limit_reached(self, network: DeviceNetwork, ledger: Ledger) -> None:
-        """The one report that goes out although the gate has just closed: alone, never repeated (§1.9)."""
+        """Send the one report that passes the closed gate: alone, never repeated (§1.9)."""
         if not self._stats_url:
             return
         event = self._build("rate_limit_reached", self._running(), "", self._key_id)
@@ -104,14 +104,14 @@ class Reporter:
         self._state.keep_reports([])
 
     async def _deliver(self, network: DeviceNetwork, ledger: Ledger, body: object) -> _Delivery:
-        """Only the HTTP status matters; results per event are not read (§4.1)."""
+        """Send one body. Only the HTTP status counts; results per event are not read (§4.1)."""
         if self._gate.closed(self._clock()):
             return _Delivery.KEPT
         try:
             reply = await network.post(self._stats_url, json.dumps(body).encode())
         except TransferFailed:
             return _Delivery.KEPT
-        if reply.status == 429 and self._gate.hear_429(reply.headers, reply.body, self._clock()):
+        if reply.status == 429 and self._gate.take_429(reply.headers, reply.body, self._clock()):
             await self.send_rate_limit_reached(network, ledger)
         if 200 <= reply.status < 300:
             return _Delivery.TAKEN

@@ -1,6 +1,6 @@
-"""What one device keeps on its storage: bundles by id, the one that runs, caches, unfinished files, waiting reports.
+"""One device's storage: bundles by id, the one that runs, caches, unfinished files, pending reports.
 
-One directory, one device. `state.json` is replaced whole, so a killed process leaves the old or the new one.
+One directory per device. `state.json` is replaced whole, so a killed process leaves the old or the new one.
 """
 
 import enum
@@ -20,10 +20,12 @@ class BundleStatus(enum.Enum):
     DOWNLOADING = "downloading"
     PENDING = "pending"  # complete, never started
     SUCCESS = "success"  # called notifyAppReady
-    ERROR = "error"  # its name is dead on this device until the record goes
+    ERROR = "error"  # the device ignores this version until the record is deleted
 
 
 class InstalledBundle(msgspec.Struct):
+    """A bundle's record; `id` names its folder."""
+
     id: str
     version: str
     status: BundleStatus
@@ -35,7 +37,7 @@ class _Document(msgspec.Struct):
     current: str = BUILTIN_ID
     bundles: list[InstalledBundle] = []
     pending_reports: list[dict[str, Any]] = []
-    channel: str = ""  # what the app chose, kept by releases that keep it here
+    channel: str = ""  # that the app chose, in releases that keep the choice here
 
 
 class DeviceState:
@@ -64,12 +66,12 @@ class DeviceState:
         return self.bundle_folder / bundle.id
 
     def find(self, version: str) -> InstalledBundle | None:
-        """The bundle of that name whose directory exists (device-protocol §1.8: the look-up lists directories)."""
+        """The bundle of that version whose directory exists (device-protocol §1.8: the lookup lists directories)."""
         named = (b for b in self._document.bundles if b.version == version)
         return next((b for b in named if self.folder_of(b).is_dir()), None)
 
     def add(self, bundle: InstalledBundle) -> Path:
-        """Register a bundle and make its empty folder."""
+        """Register a bundle and create its empty folder."""
         self._document.bundles.append(bundle)
         folder = self.folder_of(bundle)
         folder.mkdir()
@@ -86,7 +88,7 @@ class DeviceState:
         self._write()
 
     def delete(self, bundle: InstalledBundle) -> None:
-        """Directory and record. The plugin keeps a tombstone, which its look-up by directory never sees."""
+        """Delete directory and record. The plugin keeps a tombstone, which its lookup by directory never sees."""
         shutil.rmtree(self.folder_of(bundle), ignore_errors=True)
         self._document.bundles.remove(bundle)
         self._write()
@@ -96,13 +98,13 @@ class DeviceState:
         return list(self._document.pending_reports)
 
     def keep_reports(self, reports: list[dict[str, Any]]) -> None:
-        """Replace what waits to be sent; the oldest beyond PENDING_REPORTS_LIMIT are dropped."""
+        """Replace the pending reports; beyond PENDING_REPORTS_LIMIT the oldest are dropped."""
         self._document.pending_reports = reports[-PENDING_REPORTS_LIMIT:]
         self._write()
 
     @property
     def channel(self) -> str:
-        """The channel that the app chose, or nothing."""
+        """The channel that the app chose, or empty."""
         return self._document.channel
 
     def choose(self, channel: str) -> None:
@@ -110,13 +112,13 @@ class DeviceState:
         self._write()
 
     def drop_old_partials(self, now: float) -> None:
-        """`now` in seconds since the epoch, as file times are."""
+        """Delete unfinished files past PARTIAL_LIFE_SECONDS. `now` is in seconds since the epoch, as file times are."""
         for path in self.partial_folder.glob("partial_*.tmp"):
             if now - path.stat().st_mtime > PARTIAL_LIFE_SECONDS:
                 path.unlink()
 
     def _sweep(self) -> None:
-        # A launch that died while downloading leaves a folder nobody will complete: ids are random per download.
+        # A launch killed during a download leaves a folder that no later one completes: ids are random per download.
         for bundle in [b for b in self._document.bundles if b.status is BundleStatus.DOWNLOADING]:
             self.delete(bundle)
         for pattern in ("temp_*.tmp", "update_*.dat"):

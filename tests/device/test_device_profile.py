@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge.device.profile import ManifestProfile, PathRules, RateLimit, ZipResume, build_profile
+from edge.device.behaviours import PathRules, RateLimit, ZipResume
+from edge.device.profile import ManifestProfile, build_profile
 from edge.domain.model import Platform
 
 BOTH = (Platform.ANDROID, Platform.IOS)

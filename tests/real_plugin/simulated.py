@@ -12,6 +12,7 @@ import aiohttp
 from edge.device.identity import Identity
 from edge.device.ledger import UpdateOutcome, UpdateResult
 from edge.device.profile import build_profile
+from edge.device.setup import DeviceSetup
 from edge.device.simulators.capacitor import Device
 from edge.device.simulators.electron import ElectronDevice
 from edge.device.state import BundleStatus, DeviceState, InstalledBundle
@@ -55,14 +56,16 @@ class Simulated:
     def _device(self, phone: Phone, url: str, session: aiohttp.ClientSession) -> Device | ElectronDevice:
         kind = ElectronDevice if self._profile.platform is Platform.ELECTRON else Device
         return kind(
-            self._profile,
-            Identity(app=phone.app, device_id=phone.device_id, version_build=phone.native),
-            phone.folder,
-            session,
-            update_url=f"{url}/updates",
-            stats_url=f"{url}/stats",
-            channel_url=f"{url}/channel_self",
-            public_key=phone.public_key.read_text() if phone.public_key else None,
+            DeviceSetup(
+                self._profile,
+                Identity(app=phone.app, device_id=phone.device_id, version_build=phone.native),
+                phone.folder,
+                session,
+                update_url=f"{url}/updates",
+                stats_url=f"{url}/stats",
+                channel_url=f"{url}/channel_self",
+                public_key=phone.public_key.read_text() if phone.public_key else None,
+            )
         )
 
 

@@ -32,6 +32,7 @@ from edge.device.identity import Identity
 from edge.device.ledger import UpdateOutcome, UpdateResult
 from edge.device.network import Cut, CutKind, CutPlan
 from edge.device.profile import build_profile
+from edge.device.setup import DeviceSetup
 from edge.device.simulators.capacitor import Device
 from edge.domain.model import Platform
 
@@ -125,13 +126,15 @@ class Fleet:
 
     def _device(self, session: aiohttp.ClientSession, platform: Platform, release: str) -> Device:
         return Device(
-            build_profile(platform, release),
-            Identity(app=APP, device_id=self._ids[platform, release], version_build="1.0.0"),
-            self._folder / f"{platform.value}-{release}",
-            session,
-            update_url=f"{self._address}/updates",
-            stats_url=f"{self._address}/stats",
-            sleep=_no_wait,
+            DeviceSetup(
+                build_profile(platform, release),
+                Identity(app=APP, device_id=self._ids[platform, release], version_build="1.0.0"),
+                self._folder / f"{platform.value}-{release}",
+                session,
+                update_url=f"{self._address}/updates",
+                stats_url=f"{self._address}/stats",
+                sleep=_no_wait,
+            )
         )
 
     async def _one(

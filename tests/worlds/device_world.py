@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from edge.device.identity import Identity
 from edge.device.profile import build_profile
+from edge.device.setup import DeviceSetup
 from edge.device.simulators.capacitor import Device
 from edge.domain.model import Platform
 
@@ -123,16 +124,18 @@ class World:
 
         identity = more.pop("identity", Identity(app=APP, device_id=DEVICE_ID))
         return Device(
-            build_profile(Platform(platform), release),
-            identity,
-            folder,
-            self.session,
-            **{
-                "update_url": f"{self.base}/updates",
-                "stats_url": f"{self.base}/stats",
-                "sleep": sleep,
-                **more,
-            },
+            DeviceSetup(
+                build_profile(Platform(platform), release),
+                identity,
+                folder,
+                self.session,
+                **{
+                    "update_url": f"{self.base}/updates",
+                    "stats_url": f"{self.base}/stats",
+                    "sleep": sleep,
+                    **more,
+                },
+            )
         )
 
     async def _updates(self, request: web.Request) -> web.Response:

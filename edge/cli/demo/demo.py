@@ -28,6 +28,7 @@ from edge.config import Config, load_config
 from edge.device.identity import Identity
 from edge.device.ledger import UpdateOutcome, UpdateResult
 from edge.device.profile import build_profile
+from edge.device.setup import DeviceSetup
 from edge.device.simulators.capacitor import Device
 from edge.domain.model import AppId, Platform
 from edge.node.observing.log import set_up_logging
@@ -207,12 +208,14 @@ async def _update(node: Standalone, folder: Path) -> UpdateOutcome:
     address = f"http://127.0.0.1:{node.device_port}"
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         device = Device(
-            build_profile(Platform.ANDROID, PLUGIN),
-            Identity(app=APP, device_id=DEVICE, version_build=NATIVE),
-            folder / "device",
-            session,
-            update_url=f"{address}/updates",
-            stats_url=f"{address}/stats",
+            DeviceSetup(
+                build_profile(Platform.ANDROID, PLUGIN),
+                Identity(app=APP, device_id=DEVICE, version_build=NATIVE),
+                folder / "device",
+                session,
+                update_url=f"{address}/updates",
+                stats_url=f"{address}/stats",
+            )
         )
         return await device.check_and_update()
 

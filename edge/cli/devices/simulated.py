@@ -97,6 +97,7 @@ async def _run(
 
     from edge.device.identity import Identity
     from edge.device.profile import build_profile
+    from edge.device.setup import DeviceSetup
     from edge.device.simulators.capacitor import Device
     from edge.device.simulators.electron import ElectronDevice
     from edge.domain.model import Platform
@@ -112,15 +113,17 @@ async def _run(
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         kind = ElectronDevice if profile.platform is Platform.ELECTRON else Device
         launch = kind(
-            profile,
-            identity,
-            state,
-            session,
-            update_url=url + UPDATES_PATH,
-            stats_url=url + STATS_PATH,
-            public_key=given["public_key"],
-            builtin=given["builtin"],
-            on_progress=on_progress,
+            DeviceSetup(
+                profile,
+                identity,
+                state,
+                session,
+                update_url=url + UPDATES_PATH,
+                stats_url=url + STATS_PATH,
+                public_key=given["public_key"],
+                builtin=given["builtin"],
+                on_progress=on_progress,
+            )
         )
         return await launch.check_and_update(boot_ok=not fail_boot)
 

@@ -1,74 +1,53 @@
-"""A desktop app with `@capgo/electron-updater` in it: a family of its own, which compares and rolls back nothing.
+"""A desktop app with `@capgo/electron-updater`, which shares only the protocol's paths with the Capacitor plugin.
 
-What it says, asks and reports is plugin-capabilities §11; with the plugin it shares the protocol's paths and no more.
-One `ElectronDevice` is one launch. It never fetches the files of a manifest: the package takes one only beside a zip.
+It compares no versions and rolls nothing back; its requests and reports are in plugin-capabilities §11. One
+`ElectronDevice` is one launch. It never fetches a manifest's files, since the package always takes the zip.
 """
 
 import asyncio
 import hashlib
 import json
 import secrets
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import aiohttp
-
+from edge.device.behaviours import EncryptionForm
 from edge.device.channels import Answered
 from edge.device.failure import UpdateFailed
-from edge.device.identity import Identity, build_info, user_agent
-from edge.device.ledger import DownloadProgress, Ledger, ProgressListener, UpdateOutcome, UpdateResult
+from edge.device.identity import build_info
+from edge.device.ledger import DownloadProgress, Ledger, UpdateOutcome, UpdateResult
 from edge.device.network import CutPlan, DeviceNetwork, TransferFailed
-from edge.device.profile import EncryptionForm, Profile
+from edge.device.setup import DeviceSetup
 from edge.device.state import BUILTIN_ID, BundleStatus, DeviceState, InstalledBundle
 from edge.device.updating.crypto import DeviceKey, Undecryptable
 from edge.device.updating.zip_install import unpack
 
 NOTHING_NEW = "no_new_version_available"
-RESPONSE_TIMEOUT_SECONDS = 20.0
 
 
 class ElectronDevice:
-    def __init__(
-        self,
-        profile: Profile,
-        identity: Identity,
-        state_folder: Path,
-        session: aiohttp.ClientSession,
-        *,
-        update_url: str,
-        stats_url: str,
-        channel_url: str = "",
-        public_key: str | None = None,
-        builtin: Path | None = None,
-        clock: Callable[[], float] = time.time,
-        on_progress: ProgressListener = lambda progress: None,
-    ) -> None:
-        """As `simulator.Device`. Raises ValueError for a key that is none."""
-        self.profile = profile
-        self.identity = identity
-        self.state = DeviceState(state_folder)
-        self._session = session
-        self._update_url = update_url
-        self._stats_url = stats_url
-        self._channel_url = channel_url
-        self._builtin = builtin
-        self._clock = clock
-        self._on_progress = on_progress
-        self._key = DeviceKey(public_key, EncryptionForm.V3) if public_key is not None else None
+    """One launch of the app."""
+
+    def __init__(self, setup: DeviceSetup) -> None:
+        """Raises ValueError for a malformed public key."""
+        self._setup = setup
+        self._clock = setup.clock
+        self.profile = setup.profile
+        self.identity = setup.identity
+        self.state = DeviceState(setup.state_folder)
+        self._key = DeviceKey(setup.public_key, EncryptionForm.V3) if setup.public_key is not None else None
 
     @property
     def version_name(self) -> str:
-        """What every request says is running: on builtin the native version."""
+        """The running version in every request; on builtin, the native version."""
         current = self.state.current
         return current.version if current else self.identity.version_build
 
     async def check_and_update(self, *, boot_ok: bool = True, cut: CutPlan | None = None) -> UpdateOutcome:
-        """One launch: the page is ready, then the timer of the package asks. `boot_ok` as in `simulator.Device`."""
+        """Run one launch: the page is ready, then the package's timer checks. `boot_ok` as in `Device`."""
         started, ledger = self._clock(), Ledger()
-        network = self._network(ledger, cut or CutPlan())
+        network = self._setup.network(ledger, cut or CutPlan())
         await self._report_set(network, ledger)
         result, reason = await self._check(network, ledger, boot_ok)
         current = self.state.current
@@ -76,14 +55,14 @@ class ElectronDevice:
             result=result,
             reason=reason,
             version=self.version_name,
-            folder=self.state.folder_of(current) if current else self._builtin,
+            folder=self.state.folder_of(current) if current else self._setup.builtin,
             seconds=self._clock() - started,
             ledger=ledger,
         )
 
     async def call(self, method: str, channel: str = "") -> Answered:
         """The channel calls, which never reject: a refusal is a value with `status` error. Raises ValueError."""
-        network = self._network(Ledger(), CutPlan())
+        network = self._setup.network(Ledger(), CutPlan())
         match method:
             case "setChannel":
                 return await self._set_channel(network, channel)
@@ -111,9 +90,9 @@ class ElectronDevice:
         return Answered(answer, str(answer.get("error") or "refused") if status == "error" else "")
 
     async def _ask_channel(self, network: DeviceNetwork, method: str, words: dict[str, str]) -> dict[str, Any] | None:
-        """The answer's object; None for an error of HTTP or of the network. A list counts as an object with nothing."""
+        """The answer's object; None for an HTTP or network error. A list counts as an empty object."""
         fields = self._info(self.version_name) | words
-        url, body = self._channel_url, json.dumps(fields).encode()
+        url, body = self._setup.channel_url, json.dumps(fields).encode()
         if method == "GET":
             query = {name: str(value).lower() if value in (True, False) else value for name, value in fields.items()}
             url, body = f"{url}?{urlencode(query)}", b""
@@ -128,7 +107,7 @@ class ElectronDevice:
         chosen = self.state.channel or self.identity.default_channel
         body = self._info(self.version_name) | {"custom_id": self.identity.custom_id or None, "defaultChannel": chosen}
         try:
-            reply = await network.post(self._update_url, json.dumps(body).encode())
+            reply = await network.post(self._setup.update_url, json.dumps(body).encode())
             answer = json.loads(reply.body) if 200 <= reply.status < 300 else {}
         except (TransferFailed, ValueError):
             answer = {}
@@ -148,7 +127,7 @@ class ElectronDevice:
     async def _update(
         self, answer: dict[str, Any], network: DeviceNetwork, ledger: Ledger, boot_ok: bool
     ) -> tuple[UpdateResult, str]:
-        """Also when it runs that version already: it does not compare."""
+        """Even if that version is already running: the package does not compare."""
         version = str(answer["version"])
         bundle = InstalledBundle(secrets.token_hex(5), version, BundleStatus.DOWNLOADING)
         folder = self.state.add(bundle)
@@ -177,7 +156,7 @@ class ElectronDevice:
         reason = "App ready timeout"
         await self._report(network, ledger, "set_fail", bundle.version, bundle_id=bundle.id, message=reason)
         ledger.events.append("updateFailed")
-        return UpdateResult.FAILED, reason  # and the same bundle is loaded again
+        return UpdateResult.FAILED, reason  # and the same bundle is loaded again next time
 
     async def _fetch(self, url: str, version: str, network: DeviceNetwork) -> bytes:
         content = bytearray()
@@ -187,13 +166,13 @@ class ElectronDevice:
                     raise UpdateFailed(f"Download failed with status {incoming.status}")
                 async for chunk in incoming.chunks():
                     content += chunk
-                    self._on_progress(DownloadProgress("zip", version, incoming.received, incoming.length))
+                    self._setup.on_progress(DownloadProgress("zip", version, incoming.received, incoming.length))
         except TransferFailed as error:
             raise UpdateFailed(str(error)) from error
         return bytes(content)
 
     def _install(self, archive: bytes, folder: Path, answer: dict[str, Any]) -> None:
-        """The checksum is of the zip as received, encrypted or not. `session_key`, the plugin's word, is not read."""
+        """The checksum is of the zip as received, encrypted or not. The plugin's member `session_key` is not read."""
         checksum = str(answer.get("checksum") or "")
         if checksum and hashlib.sha256(archive).hexdigest() != checksum.lower():
             raise UpdateFailed("Checksum verification failed")
@@ -217,35 +196,22 @@ class ElectronDevice:
     async def _report(
         self, network: DeviceNetwork, ledger: Ledger, action: str, version_name: str, **more: str
     ) -> None:
-        """One object, sent once; nobody looks whether it arrived."""
-        if not self._stats_url:
+        """Send one object once, whether it arrives or not."""
+        if not self._setup.stats_url:
             return
         event = self._info(version_name) | {"action": action, "old_version_name": ""} | more
         try:
-            reply = await network.post(self._stats_url, json.dumps(event).encode())
+            reply = await network.post(self._setup.stats_url, json.dumps(event).encode())
         except TransferFailed:
             return
         if 200 <= reply.status < 300:
             ledger.reports.append(event)
 
     def _info(self, version_name: str) -> dict[str, Any]:
-        """The members of every request; what the app has not set is not there, except in a check."""
+        """The members of every request, without those that the app has not set."""
         key_id = self._key.key_id(self.profile.key_id_characters) if self._key else ""
         info = build_info(self.profile, self.identity, version_name, key_id)
         info["version_code"] = self.identity.version_build
         info["defaultChannel"] = self.state.channel or self.identity.default_channel
         unset = {name for name in ("custom_id", "defaultChannel") if not info[name]}
         return {name: value for name, value in info.items() if name not in unset}
-
-    def _network(self, ledger: Ledger, cuts: CutPlan) -> DeviceNetwork:
-        agent = user_agent(self.profile, self.identity)
-        return DeviceNetwork(
-            self.profile,
-            self._session,
-            ledger,
-            user_agent=agent,
-            zip_user_agent=agent,
-            response_timeout_seconds=RESPONSE_TIMEOUT_SECONDS,
-            clock=self._clock,
-            cuts=cuts,
-        )

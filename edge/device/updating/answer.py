@@ -1,19 +1,20 @@
-"""How a release reads the reply to an update check: bytes in, what the device will do out. Pure.
+"""How a release reads the answer to an update check: from bytes to what the device does. Pure.
 
 Written from the device's side (device-protocol §1.6-1.8, plugin-capabilities §7), so it can disagree with a server.
-`report` is the statistic the device sends because of the answer; `events` are what the app's own code is told.
+`report` is the statistic that the answer makes the device send; `events` go to the app's own code.
 """
 
 import json
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from edge.device.profile import BreakingEvent, NoUpdateAnswer, Profile, RateLimit
+from edge.device.behaviours import BreakingEvent, NoUpdateAnswer, RateLimit
+from edge.device.profile import Profile
 from edge.device.updating.decode import Fields, Undecodable, decode_android, decode_ios
 
 DOWNLOAD_FAIL = "download_fail"
 BACKEND_REFUSAL = "backend_refusal"
-_JAVA_URL_SCHEMES = frozenset({"http", "https", "ftp", "file", "jar"})  # what `new URL()` knows on Android
+_JAVA_URL_SCHEMES = frozenset({"http", "https", "ftp", "file", "jar"})  # which `new URL()` accepts on Android
 _MAGIC_ERROR = "disable_auto_update_to_major"
 _MAGIC_MESSAGE = "store_update_required"
 
@@ -25,7 +26,7 @@ class ManifestFile(NamedTuple):
 
 
 class UpdateFound(NamedTuple):
-    """`manifest` None: fetch the zip at `url`."""
+    """An update; `manifest` None: fetch the zip at `url`."""
 
     version: str
     url: str
@@ -43,7 +44,7 @@ class NoUpdate(NamedTuple):
 
 
 class BlockedAnswer(NamedTuple):
-    """A rule of the server keeps the device where it is; known from `kind`, or reported as a refusal."""
+    """A rule of the server keeps the device on its bundle; known from `kind`, or reported as a refusal."""
 
     reason: str
     report: str | None
@@ -51,7 +52,7 @@ class BlockedAnswer(NamedTuple):
 
 
 class Revert(NamedTuple):
-    """Back to the web code inside the native app."""
+    """The device returns to the web code inside the native app."""
 
     events: tuple[str, ...] = ()
 
@@ -63,7 +64,7 @@ class FailedAnswer(NamedTuple):
 
 
 class RateLimited(NamedTuple):
-    """A 429 to a release that changes its ways after one; `rate_limit` decides for how long."""
+    """A 429 to a release that reacts to it; `rate_limit` decides for how long."""
 
     events: tuple[str, ...]
     reason: str = "rate_limit_exceeded"
@@ -73,9 +74,9 @@ ReadAnswer = UpdateFound | NoUpdate | BlockedAnswer | Revert | FailedAnswer | Ra
 
 
 def read_answer(profile: Profile, status: int, body: bytes, current: str) -> ReadAnswer:
-    """What the device makes of `status` and `body`, running the bundle named `current`.
+    """How a device that runs the bundle `current` reads `status` and `body`, which the HTTP stack has decompressed.
 
-    `body` is what the HTTP stack hands over: decompressed. A network failure has no answer; see `no_answer`.
+    For a network failure, see `no_answer`.
     """
     if status == 429 and profile.rate_limit is not RateLimit.PLAIN_FAILURE:
         refusal = profile.no_update_answer is NoUpdateAnswer.MESSAGE_OR_ERROR_IS_REFUSAL
@@ -96,19 +97,19 @@ def read_answer(profile: Profile, status: int, body: bytes, current: str) -> Rea
 
 
 def no_answer(profile: Profile) -> FailedAnswer:
-    """The request itself failed."""
+    """What a request without an answer means to the device."""
     return _unread(profile, "network_error")
 
 
 def _unread(profile: Profile, reason: str) -> FailedAnswer:
-    # Volley hands every failure on as {error, message}, and to the oldest releases `message` means "nothing new".
+    # Volley passes every failure on as {error, message}, and the oldest releases read `message` as "nothing new".
     if profile.no_update_answer is NoUpdateAnswer.MESSAGE_IS_NO_UPDATE:
         return FailedAnswer(reason, None, ("noNeedUpdate",))
     return FailedAnswer(reason)
 
 
 def _read_words(profile: Profile, fields: Fields, ok: bool) -> NoUpdate | BlockedAnswer | FailedAnswer | None:
-    """The answer as far as `error`, `message` and `kind` decide it; None when they leave it to the rest of the body."""
+    """The answer if `error`, `message` or `kind` decides it; None if the rest of the body does."""
     message, error = fields.has("message"), fields.has("error")
     reason = fields.text("error") or fields.text("message")
     match profile.no_update_answer:
@@ -137,12 +138,12 @@ def _read_kind(fields: Fields) -> NoUpdate | BlockedAnswer | FailedAnswer:
             return NoUpdate(reason, told)
         case "blocked":
             return BlockedAnswer(reason, None, told)
-        case _:  # "failed", missing, empty, null or a word of the future
+        case _:  # "failed", missing, empty, null or an unknown word
             return FailedAnswer(reason, events=("updateCheckResult", "downloadFailed", "noNeedUpdate"))
 
 
 def _breaking(profile: Profile, fields: Fields) -> tuple[str, ...]:
-    """`breakingAvailable` and its older name, where this release raises them for this body."""
+    """`breakingAvailable` and its older name, if this release raises them for this body."""
     version, told = fields.text("version"), ("breakingAvailable", "majorAvailable")
     major, breaking = fields.flag("major"), fields.flag("breaking")
     plainly = fields.has("message") and not fields.has("error")
@@ -156,10 +157,10 @@ def _breaking(profile: Profile, fields: Fields) -> tuple[str, ...]:
         case BreakingEvent.BREAKING_OR_MAJOR_WITHOUT_ERROR:
             return told if plainly and (major or breaking) and version else ()
         case BreakingEvent.BREAKING_OR_MAGIC:
-            # Android passes an error on without its other members, so `breaking` beside `error` is lost there (§1.7).
-            heard = breaking and not (profile.android and fields.has("error"))
+            # Android passes an error on without its other members, which loses `breaking` beside `error` (§1.7).
+            breaks = breaking and not (profile.android and fields.has("error"))
             magic = fields.text("error") == _MAGIC_ERROR or fields.text("message") == _MAGIC_MESSAGE
-            return told if version and (heard or magic) else ()
+            return told if version and (breaks or magic) else ()
 
 
 def _read_update(profile: Profile, fields: Fields, current: str) -> ReadAnswer:
@@ -190,12 +191,12 @@ def _read_update(profile: Profile, fields: Fields, current: str) -> ReadAnswer:
 
 
 def _parses(profile: Profile, url: str) -> bool:
-    """Android: `new URL()`, which wants a scheme it knows. iOS: `URL(string:)`, which wants anything without spaces."""
+    """Android: `new URL()`, which needs a known scheme. iOS: `URL(string:)`, which takes anything without spaces."""
     if not profile.android:
         return url != "" and not any(c.isspace() or c in '<>"{}|\\^`' for c in url)
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises for a port that is not a number below 65536
+        _ = parts.port  # raises unless the port is a number below 65536
     except ValueError:
         return False
     return parts.scheme in _JAVA_URL_SCHEMES
@@ -205,7 +206,7 @@ def _read_manifest(profile: Profile, fields: Fields) -> tuple[ManifestFile, ...]
     if profile.manifest is None or not fields.has("manifest"):
         return None
     entries = fields.value("manifest")
-    if not isinstance(entries, list):  # Android tests the key alone: `"manifest": null` throws (§1.8)
+    if not isinstance(entries, list):  # Android only tests for the key: `"manifest": null` throws (§1.8)
         raise Undecodable("manifest is not an array")
     return tuple(_read_file(entry) for entry in entries)
 

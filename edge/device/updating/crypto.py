@@ -1,4 +1,4 @@
-"""The device's side of end-to-end encryption: RSA message recovery with the public key, AES-CBC, digests to compare.
+"""The device's side of end-to-end encryption: RSA message recovery with the public key, AES-CBC, and digests.
 
 Forms V2 and V3 of device-protocol §6. "Signatures" are raw PKCS#1 type 1 blocks without DigestInfo.
 """
@@ -14,20 +14,20 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from edge.device.profile import EncryptionForm
+from edge.device.behaviours import EncryptionForm
 
-_PEM_HEADER = "-----BEGIN RSA PUBLIC KEY-----"  # PKCS#1; the plugin knows no other (device-protocol §6.2)
+_PEM_HEADER = "-----BEGIN RSA PUBLIC KEY-----"  # PKCS#1; the plugin reads no other (device-protocol §6.2)
 _KEY_BYTES = 16
 _AES_BLOCK_BITS = 128
 
 
 class Undecryptable(Exception):
-    """Not made with this device's key, or not in the form this release reads."""
+    """Made with another key, or in a form that this release does not read."""
 
 
 class DeviceKey:
     def __init__(self, pem: str, form: EncryptionForm) -> None:
-        """Raises ValueError for a key the plugin would refuse to start with. `form` is the release's row."""
+        """`form` is the release's. Raises ValueError for a key that the plugin refuses to start with."""
         if not pem.startswith(_PEM_HEADER):
             raise ValueError(f"the public key must begin with {_PEM_HEADER}")
         self._key = cast(rsa.RSAPublicKey, load_pem_public_key(pem.encode()))
@@ -35,10 +35,11 @@ class DeviceKey:
         self._body = "".join(pem.replace("-----END RSA PUBLIC KEY-----", "").removeprefix(_PEM_HEADER).split())
 
     def key_id(self, characters: int) -> str:
+        """The first `characters` of the key's base64."""
         return self._body[:characters]
 
     def digest(self, wrapped: str) -> str:
-        """The lower-case hexadecimal SHA-256 inside an encrypted checksum or file hash. Raises Undecryptable."""
+        """The SHA-256, in lower-case hexadecimal, inside an encrypted checksum or file hash. Raises Undecryptable."""
         if self._form is EncryptionForm.V3:
             return self._recover(_decode_v3(wrapped)).hex()
         # V2 wraps base64-decoded hexadecimal: 64 characters read as base64 are 48 bytes (device-protocol §6.1).
@@ -74,7 +75,7 @@ def split_session_key(session_key: str) -> tuple[str, str]:
 
 
 def _decode_v3(wrapped: str) -> bytes:
-    # New releases take base64 too, but what is inside must be the 32 bytes of a digest, which a V2 value never is.
+    # New releases accept base64 too, but only around the 32 bytes of a digest, which a V2 value never has.
     if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", wrapped):
         return bytes.fromhex(wrapped)
     return _decode_base64(wrapped)

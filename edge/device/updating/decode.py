@@ -1,6 +1,6 @@
-"""The two JSON readers of the plugin: Android's lenient JSONObject and iOS's strict Decodable struct.
+"""The plugin's two JSON readers: Android's lenient JSONObject and iOS's strict Decodable struct.
 
-Both hand on `Fields`, which answers in one vocabulary. device-protocol §1.6.
+Both return `Fields`. device-protocol §1.6.
 """
 
 import json
@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edge.device.profile import BreakingEvent, NoUpdateAnswer, Profile
+from edge.device.behaviours import BreakingEvent, NoUpdateAnswer
+from edge.device.profile import Profile
 
 
 class Undecodable(Exception):
-    """The body is not what this platform's reader accepts. `code` is the plugin's own local error."""
+    """This platform's reader rejects the body. `code` is the plugin's own local error."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -22,20 +23,20 @@ class Undecodable(Exception):
 @dataclass(frozen=True, slots=True)
 class Fields:
     members: dict[str, Any]
-    null_is_present: bool  # JSONObject.has is true for null; an optional of the iOS struct is simply nil
+    null_is_present: bool  # JSONObject.has is true for null; an optional of the iOS struct is nil
 
     def has(self, key: str) -> bool:
         return key in self.members and (self.null_is_present or self.members[key] is not None)
 
     def speaks(self, key: str) -> bool:
-        """Present to the releases that read `kind`: on iOS an empty string counts as absent (§1.7)."""
+        """Whether it is present to releases that read `kind`: on iOS an empty string counts as absent (§1.7)."""
         return self.has(key) and (self.null_is_present or self.members[key] != "")
 
     def value(self, key: str) -> Any:
         return self.members.get(key)
 
     def text(self, key: str) -> str:
-        """JSONObject.getString turns numbers into text; null and absent are empty."""
+        """The member as text; JSONObject.getString converts numbers. Null and absent are empty."""
         value = self.members.get(key)
         return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
@@ -49,9 +50,9 @@ def decode_android(body: bytes, profile: Profile) -> Fields:
 
 
 def decode_ios(body: bytes, profile: Profile) -> Fields:
-    """A JSON object whose known members all have their type, or null. Raises Undecodable.
+    """A JSON object whose known members all have their type, or are null. Raises Undecodable.
 
-    A member this release does not know is ignored, whatever it holds.
+    Members that this release does not know are ignored.
     """
     if not body:
         raise Undecodable("response_error")

@@ -1,4 +1,4 @@
-"""From an offered update to a registered bundle: zip or manifest, the reports on the way, and what a failure leaves.
+"""From an offered update to a registered bundle: by zip or manifest, with the reports, and what a failure leaves.
 
 device-protocol §1.8 (which failures leave a record), §4.3 (phase and progress reports), §5.1 (which mode).
 """
@@ -7,30 +7,32 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+from edge.device.behaviours import EncryptionForm
 from edge.device.failure import ReportedCause, StillRetrying, UpdateFailed
 from edge.device.ledger import DownloadProgress, Ledger, ProgressListener
 from edge.device.network import DeviceNetwork
-from edge.device.profile import EncryptionForm, ManifestProfile, Profile
+from edge.device.profile import ManifestProfile, Profile
 from edge.device.reports import Reporter
+from edge.device.setup import Sleep
 from edge.device.state import BundleStatus, DeviceState, InstalledBundle
 from edge.device.updating.answer import UpdateFound
 from edge.device.updating.crypto import DeviceKey, Undecryptable, split_session_key
 from edge.device.updating.manifest_download import ManifestDownloader
 from edge.device.updating.manifest_files import cache_names, fits_cache
-from edge.device.updating.zip_download import Sleep, ZipDownloader
+from edge.device.updating.zip_download import ZipDownloader
 from edge.device.updating.zip_install import install_zip
 
-IOS_DOWNLOADED_PERCENT = 70  # of a zip; iOS says nothing between 0 and this (device-protocol §5.3)
-ANDROID_FIRST_PERCENT = 10  # which the first bytes are
-ANDROID_FETCHED_PERCENT = 70  # the bytes are here; what comes after goes on from there
-ANDROID_VERIFIED_PERCENT = 75  # of a zip: unpacking fills what is left up to
-ANDROID_UNPACKED_PERCENT = 90  # and beyond it, for a zip that is small beside the read buffer (§4.5)
+IOS_DOWNLOADED_PERCENT = 70  # of a zip; iOS reports nothing between 0 and this (device-protocol §5.3)
+ANDROID_FIRST_PERCENT = 10  # for the first bytes
+ANDROID_FETCHED_PERCENT = 70  # all bytes received; later steps continue from here
+ANDROID_VERIFIED_PERCENT = 75  # of a zip: unpacking fills the range from here to the next
+ANDROID_UNPACKED_PERCENT = 90  # and beyond, if the zip is small compared to the read buffer (§4.5)
 
 
 class Deciles:
-    """`download_10`, `download_20`: each ten per cent once on Android, on iOS only when hit exactly (§4.3).
+    """`download_10`, `download_20`: each ten percent once on Android, on iOS only when hit exactly (§4.3).
 
-    Android begins at 10 and may end above 100; exactly 100 is taken for the end, before the bundle is unpacked (§4.5).
+    Android starts at 10 and may end above 100; exactly 100 counts as complete, before the bundle is unpacked (§4.5).
     """
 
     def __init__(self, profile: Profile, reporter: Reporter, version: str) -> None:
@@ -47,12 +49,12 @@ class Deciles:
         self._reporter.report("download_complete" if percent == 100 else f"download_{tens}", self._version)
 
     def reach_fetched(self, done: int, total: int) -> None:
-        """So many of the bytes of a zip, or of the files of a manifest, are here."""
+        """`done` of `total` bytes of a zip, or files of a manifest, have arrived."""
         percent = done * 100 // total
         self.reach(min(max(percent, ANDROID_FIRST_PERCENT), ANDROID_FETCHED_PERCENT) if self._every else percent)
 
     def reach_unpacked(self, done_bytes: int, total_bytes: int) -> None:
-        """So much of a zip is unpacked, on Android."""
+        """`done_bytes` of a zip's `total_bytes` are unpacked; on Android."""
         part = ANDROID_UNPACKED_PERCENT - ANDROID_VERIFIED_PERCENT
         self.reach(ANDROID_VERIFIED_PERCENT + part * (done_bytes * 100 // total_bytes) // 100)
 
@@ -84,9 +86,8 @@ class Installer:
         self._on_progress = on_progress
 
     async def install(self, update: UpdateFound, bundle_id: str) -> InstalledBundle:
-        """A complete, verified bundle. Raises UpdateFailed, StillRetrying, ProcessKilled.
-
-        Never falls back from a manifest to the zip.
+        """Download and verify the bundle; never falls back from a manifest to the zip. Raises UpdateFailed,
+        StillRetrying, ProcessKilled.
         """
         bundle = InstalledBundle(bundle_id, update.version, BundleStatus.DOWNLOADING, update.checksum)
         folder = self._state.add(bundle)
@@ -107,7 +108,7 @@ class Installer:
         return bundle
 
     def _leave(self, bundle: InstalledBundle, update: UpdateFound, error: UpdateFailed) -> None:
-        """A failed manifest leaves an ERROR record on iOS, everything else leaves nothing (§1.8)."""
+        """A failed manifest leaves an ERROR record on iOS; other failures leave nothing (§1.8)."""
         if update.manifest is not None and not self._profile.android:
             self._state.mark(bundle, BundleStatus.ERROR)
             return
@@ -125,7 +126,7 @@ class Installer:
             self._state.partial_folder,
             sleep=self._sleep,
             patience_seconds=self._patience_seconds,
-            on_progress=lambda progress: self._hear_zip(progress, deciles),
+            on_progress=lambda progress: self._take_progress(progress, deciles),
         )
         archive = await downloader.download(update.url, update.version, bundle_id)
         deciles.reach(ANDROID_FETCHED_PERCENT if self._profile.android else IOS_DOWNLOADED_PERCENT)
@@ -151,7 +152,7 @@ class Installer:
             archive.unlink(missing_ok=True)
 
     def _keep_files(self, folder: Path) -> None:
-        """Later manifests need not fetch again what came in a zip, with releases that fill the cache from it."""
+        """Fill the cache from the zip, in releases that do, so that later manifests need not fetch those files."""
         rules = self._profile.manifest
         if rules is None or not rules.cache_without_br:
             return
@@ -161,7 +162,7 @@ class Installer:
             if fits_cache(rules, file.name):
                 (self._state.cache_folder / cache_names(rules, file.name, digest)[0]).write_bytes(content)
 
-    def _hear_zip(self, progress: DownloadProgress, deciles: Deciles) -> None:
+    def _take_progress(self, progress: DownloadProgress, deciles: Deciles) -> None:
         self._on_progress(progress)
         if self._profile.android and progress.total_bytes:
             deciles.reach_fetched(progress.done_bytes, progress.total_bytes)
@@ -187,7 +188,7 @@ class Installer:
             deciles.reach(ANDROID_UNPACKED_PERCENT)
 
     def _manifest_key(self, update: UpdateFound, rules: ManifestProfile) -> DeviceKey | None:
-        """The key for an encrypted manifest, None for a plain one. Raises UpdateFailed for what cannot be read."""
+        """The key for an encrypted manifest, None for a plain one. Raises UpdateFailed for one that cannot be read."""
         if self._key is None:
             return None
         if not update.session_key:

@@ -1,6 +1,6 @@
-"""Fetching a bundle file by file: what is reused, fetched in parallel, resumed, checked and swallowed.
+"""Fetching a bundle file by file: what is reused, fetched in parallel, resumed, verified and swallowed.
 
-device-protocol §5.4; plugin-capabilities §4. What is done with one file's bytes is in `manifest_files`.
+device-protocol §5.4; plugin-capabilities §4. Processing one file's bytes is in `manifest_files`.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from edge.device.updating.manifest_files import (
 )
 
 FILE_FAILED = "download_manifest_file_fail"
-PARALLEL_FLOOR, PARALLEL_CEILING = 8, 64  # around twice the cores, device-protocol §5.4
+PARALLEL_FLOOR, PARALLEL_CEILING = 8, 64  # within which it is twice the cores, device-protocol §5.4
 
 
 class _Lost(Exception):
@@ -54,7 +54,7 @@ class ManifestDownloader:
         on_progress: ProgressListener,
         on_file: Callable[[int, int], None],
     ) -> None:
-        """`key` None where this bundle is not encrypted. `on_file` hears (files done, files in all)."""
+        """`key` None: the bundle is not encrypted. `on_file` gets (files done, files in all)."""
         self._profile = profile
         self._rules = rules
         self._network = network
@@ -67,9 +67,9 @@ class ManifestDownloader:
         self._slots = asyncio.Semaphore(parallel_files(os.cpu_count() or 1))
 
     async def download(self, update: UpdateFound, folder: Path) -> None:
-        """Fill `folder` with every file. Raises UpdateFailed with the causes of all that fail, ProcessKilled.
+        """Fill `folder` with every file. Raises UpdateFailed with the causes of all that failed, ProcessKilled.
 
-        Finished files stay in the cache and unfinished ones beside it, for the next try.
+        Finished files stay in the cache, and unfinished ones next to it, for the next attempt.
         """
         files = update.manifest or ()
         check_paths(self._rules.path_rules, files)
@@ -108,7 +108,7 @@ class ManifestDownloader:
         except UpdateFailed:
             if not self._rules.failure_swallowed:
                 raise
-            # What such a release then installs (plugin-capabilities §4).
+            # This is what such a release installs (plugin-capabilities §4).
             self._write(folder, target_name(self._rules, file.file_name, reused=False), b"")
 
     async def _fill(self, file: ManifestFile, session_key: str, folder: Path, clashes: bool) -> None:
@@ -151,10 +151,10 @@ class ManifestDownloader:
         return self._find_kept(file.file_name, expected) is not None
 
     def _find_kept(self, file_name: str, expected: str) -> bytes | None:
-        """The file's bytes from the builtin bundle or the cache, if they have the digest."""
+        """The file's bytes from the builtin bundle or the cache, if their digest matches."""
         places = [self._state.cache_folder / name for name in cache_names(self._rules, file_name, expected)]
         if self._builtin is not None and self._rules.reuses_builtin:
-            # iOS looks for the name as listed, so a compressed entry never matches there (device-protocol §5.4).
+            # iOS looks up the name as listed, so a compressed entry never matches there (device-protocol §5.4).
             name = file_name.removesuffix(BROTLI_SUFFIX) if self._profile.android else file_name
             places.insert(0, self._builtin / name)
         for place in places:
@@ -165,14 +165,14 @@ class ManifestDownloader:
         return None
 
     async def _fetch(self, file: ManifestFile, partial: Path) -> None:
-        """The downloaded bytes into `partial`. Raises _Lost; what arrived stays there."""
+        """Download into `partial`. Raises _Lost, and leaves what arrived there."""
         offset = partial.stat().st_size if self._rules.resumes and partial.exists() else 0
         status = 0
         try:
             async with self._network.get(file.download_url, offset or None) as incoming:
                 status = incoming.status
                 if offset and status == 416:
-                    return  # taken as complete; the digest decides
+                    return  # counts as complete; the digest decides
                 if not self._accepts(status):
                     raise _Lost(f"HTTP error: {status}", status)
                 await self._receive(incoming, file, partial, offset if status == 206 else 0)
@@ -190,11 +190,11 @@ class ManifestDownloader:
         return status in (200, 206) if self._profile.android else 200 <= status < 300
 
     def _inner(self, file: ManifestFile, lost: _Lost) -> list[ReportedCause]:
-        """An Android without any answer has only the outer report."""
+        """Without any answer, Android sends only the outer report."""
         return [] if self._profile.android and not lost.status else [ReportedCause(FILE_FAILED, file.file_name)]
 
     def _causes(self, file: ManifestFile, *inner: ReportedCause) -> list[ReportedCause]:
-        """On Android an inner handler names the last part of the path, and an outer one reports it again (§5.4)."""
+        """On Android, an inner handler reports the last part of the path, and an outer one reports again (§5.4)."""
         if not self._profile.android:
             return list(inner)
         base = PurePosixPath(file.file_name).name.removesuffix(BROTLI_SUFFIX)
@@ -202,6 +202,7 @@ class ManifestDownloader:
 
 
 def parallel_files(cores: int) -> int:
+    """How many files a device with so many cores fetches at once."""
     return min(max(2 * cores, PARALLEL_FLOOR), PARALLEL_CEILING)
 
 

@@ -1,4 +1,4 @@
-"""What a release does with one manifest entry's bytes and names, apart from fetching them. Pure but for brotli.
+"""What a release does with the bytes and names of one manifest entry, apart from fetching them. Pure.
 
 Path rules, brotli with its special cases, and the digest that must match: device-protocol §5.4, plugin-capabilities §4.
 """
@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 
 import brotli
 
+from edge.device.behaviours import Brotli, PathRules, ReusedName, SameBaseName
 from edge.device.failure import ReportedCause, UpdateFailed
-from edge.device.profile import Brotli, ManifestProfile, PathRules, Profile, ReusedName, SameBaseName
+from edge.device.profile import ManifestProfile, Profile
 from edge.device.updating.answer import ManifestFile
 from edge.device.updating.crypto import DeviceKey, Undecryptable
 
@@ -26,7 +27,7 @@ _NAME_DIGITS = 16  # of the SHA-256 of the file name, in the name of an unfinish
 def check_paths(rules: PathRules, files: Iterable[ManifestFile]) -> None:
     """Raises UpdateFailed before the first byte is fetched.
 
-    Releases without rules would write outside of their folder; the simulator does not, whatever it simulates.
+    Releases without rules would write outside their folder; the simulator never does.
     """
     causes = () if rules is PathRules.NONE_REPORTED else (ReportedCause("manifest_path_fail"),)
     seen: set[str] = set()
@@ -41,19 +42,20 @@ def check_paths(rules: PathRules, files: Iterable[ManifestFile]) -> None:
 
 
 def is_brotli(rules: ManifestProfile, file_name: str) -> bool:
+    """Whether the release decompresses this file."""
     return rules.brotli is Brotli.EVERY_FILE or file_name.endswith(BROTLI_SUFFIX)
 
 
 def target_name(rules: ManifestProfile, file_name: str, *, reused: bool) -> str:
-    """Under which name a file is written. Releases that decode every file write it under its name unchanged, and some
-    leave the suffix on what they take from the cache: the app then misses the file (device-protocol §5.7).
+    """The name under which a file is written. Releases that decode every file keep its name, and some keep the
+    suffix on files from the cache, which the app then does not find (device-protocol §5.7).
     """
     as_listed = rules.brotli is Brotli.EVERY_FILE or (reused and rules.reused_name is ReusedName.WITH_BR)
     return file_name if as_listed else file_name.removesuffix(BROTLI_SUFFIX)
 
 
 def cache_names(rules: ManifestProfile, file_name: str, file_hash: str) -> tuple[str, ...]:
-    """Where a finished file is kept, and after it the older name that is still looked for; none that is too long."""
+    """A finished file's name in the cache, then the older name that is still looked up; none that is too long."""
     base = PurePosixPath(file_name).name
     bases = (base.removesuffix(BROTLI_SUFFIX), base) if rules.cache_without_br else (base,)
     names = (f"{file_hash}_{each}" for each in bases)
@@ -61,16 +63,16 @@ def cache_names(rules: ManifestProfile, file_name: str, file_hash: str) -> tuple
 
 
 def fits_cache(rules: ManifestProfile, file_name: str) -> bool:
-    """Whether the file systems of devices have room for the file's name in the cache and what writing adds to it."""
+    """Whether the file's name in the cache, with what writing adds to it, fits a device's file system."""
     base = PurePosixPath(file_name).name
     counted = base.removesuffix(BROTLI_SUFFIX) if rules.cache_without_br else base
     return len(counted.encode()) <= rules.longest_base_name_bytes
 
 
 def find_clashes(rules: ManifestProfile, files: Iterable[ManifestFile]) -> frozenset[ManifestFile]:
-    """Those files that share a temporary file with one before them (device-protocol §5.7).
+    """The files that share a temporary file with an earlier one (device-protocol §5.7).
 
-    On a device it depends on the moment which of them fail; here it is always all but the first.
+    On a device, timing decides which of them fail; here it is always all but the first.
     """
     seen: set[tuple[str, ...]] = set()
     clashing: set[ManifestFile] = set()
@@ -90,12 +92,12 @@ def find_clashes(rules: ManifestProfile, files: Iterable[ManifestFile]) -> froze
 
 
 def partial_name(file_name: str, file_hash: str) -> str:
-    # A signed hash, which a device without the key takes for the file's own, is longer than a name may be.
+    # A signed hash, which a device without the key uses as the file's own, would be too long for a name.
     return f"partial_{file_hash[:_SHA256_DIGITS]}_{hashlib.sha256(file_name.encode()).hexdigest()[:_NAME_DIGITS]}.tmp"
 
 
 def expected_hash(profile: Profile, rules: ManifestProfile, file: ManifestFile, key: DeviceKey | None) -> str:
-    """The digest the plain file must have; `key` None where the bundle is not encrypted. Raises UpdateFailed."""
+    """The digest that the plain file must have; `key` None if the bundle is not encrypted. Raises UpdateFailed."""
     if not file.file_hash:
         raise UpdateFailed("no file_hash", ReportedCause("download_manifest_file_fail", file.file_name))
     if key is None:
@@ -103,7 +105,7 @@ def expected_hash(profile: Profile, rules: ManifestProfile, file: ManifestFile, 
     try:
         return key.digest(file.file_hash)
     except Undecryptable as error:
-        # Android only notes that something went wrong (device-protocol §5.8).
+        # Android does not report the cause (device-protocol §5.8).
         raise UpdateFailed(
             str(error), *([] if profile.android else [ReportedCause("decrypt_fail", file.file_name)])
         ) from error
@@ -112,7 +114,7 @@ def expected_hash(profile: Profile, rules: ManifestProfile, file: ManifestFile, 
 def decode_file(
     rules: ManifestProfile, file: ManifestFile, content: bytes, expected: str, key: DeviceKey | None, session_key: str
 ) -> bytes:
-    """Decrypt, decompress, compare: the plain bytes. Raises UpdateFailed with the cause this step reports."""
+    """The plain bytes: decrypted, decompressed, verified. Raises UpdateFailed with the cause that the step reports."""
     if key is not None:
         try:
             content = key.decrypt(content, session_key)
@@ -135,7 +137,7 @@ def decode_file(
 
 
 def decode_brotli(content: bytes) -> bytes:
-    """The plugin's reader, with its own ideas about three shapes. Raises brotli.error."""
+    """As the plugin decompresses, with its three special cases. Raises brotli.error."""
     if content in (b"", _EMPTY_STREAM):
         return b""
     if content.startswith(_RAW_WRAPPERS) and content.endswith(_RAW_END):

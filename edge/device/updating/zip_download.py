@@ -1,38 +1,37 @@
-"""Fetching a bundle's zip as a release does: where it resumes, what it appends by mistake, what it retries for ever.
+"""Fetching a bundle's zip as a release does: where it resumes, what it appends by mistake, what it retries without end.
 
 device-protocol §5.2, §5.3; plugin-capabilities §3, §6. Checking the bytes is `zip_install`.
 """
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from edge.device.behaviours import ZipResume
 from edge.device.failure import StillRetrying, UpdateFailed
 from edge.device.ledger import DownloadProgress, Ledger, ProgressListener
 from edge.device.network import BodyBroken, DeviceNetwork, Incoming, Offline, TransferFailed
-from edge.device.profile import Profile, ZipResume
+from edge.device.profile import Profile
+from edge.device.setup import Sleep
 
 RETRY_STEP_SECONDS = 10.0  # waits are 10, 20, 30 ... seconds, plugin-capabilities §3
 _NUMERIC_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
-Sleep = Callable[[float], Awaitable[None]]
-
 
 class _Retry(Exception):
-    """The release asks again after a while."""
+    """The release retries after a pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """Received bytes, and beside them the version name they belong to."""
+    """Received bytes, and next to them the version that they belong to."""
 
     bytes_path: Path
     version_path: Path
 
     def offset(self, version: str) -> int:
-        """How many bytes of `version` are here. Others are thrown away; the bytes themselves are never looked at."""
+        """How many bytes of `version` there are. Those of another version are deleted; the content is never checked."""
         try:
             if self.version_path.read_text() == version:
                 return self.bytes_path.stat().st_size
@@ -59,7 +58,7 @@ class ZipDownloader:
         patience_seconds: float,
         on_progress: ProgressListener,
     ) -> None:
-        """`folder` survives launches. A release that retries for ever is watched for `patience_seconds` of waiting."""
+        """`folder` survives launches. A release that retries without end is watched for `patience_seconds`."""
         self._profile = profile
         self._network = network
         self._ledger = ledger
@@ -71,7 +70,7 @@ class ZipDownloader:
     async def download(self, url: str, version: str, download_id: str) -> Path:
         """The finished file, as received. Raises UpdateFailed, StillRetrying, ProcessKilled.
 
-        `download_id` is random per download, so only a release with a shared partial file finds old bytes.
+        `download_id` is random per download, so only releases with a shared partial file find earlier bytes.
         """
         partial = self._partial(download_id)
         if self._profile.zip_resume is ZipResume.NONE:
@@ -88,7 +87,7 @@ class ZipDownloader:
         return Partial(self._folder / f"temp_{download_id}.tmp", self._folder / f"update_{download_id}.dat")
 
     async def _until_complete(self, url: str, version: str, partial: Partial) -> None:
-        """One job: attempts until the bytes are there or the job fails."""
+        """One job: attempts until all bytes have arrived or the job fails."""
         wait, waited = RETRY_STEP_SECONDS, 0.0
         while True:
             try:
@@ -96,7 +95,7 @@ class ZipDownloader:
             except Offline as error:
                 if not self._profile.android:
                     raise UpdateFailed(str(error)) from error
-                # WorkManager runs the same job, with the same id, when its network constraint holds again.
+                # WorkManager reruns the job under the same id when its network constraint holds again.
                 if self._profile.zip_resume is ZipResume.NONE:
                     partial.remove()
             except _Retry as error:
@@ -140,7 +139,7 @@ class ZipDownloader:
         return self._profile.zip_resume in (ZipResume.ACROSS_LAUNCHES, ZipResume.SAME_JOB_APPEND)
 
     def _check_status(self, incoming: Incoming, offset: int) -> None:
-        """Raises UpdateFailed or _Retry unless the body is to be written at `offset`, or 0 for a 200."""
+        """Raises UpdateFailed or _Retry unless the body can be written: at `offset`, or for a 200 at 0."""
         status = incoming.status
         accepted = status in (200, 206) if self._profile.android else 200 <= status < 300
         if self._profile.zip_retries:

@@ -9,8 +9,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from edge.device.behaviours import PlainZipWithKey, ZipChecksum
 from edge.device.failure import ReportedCause, UpdateFailed
-from edge.device.profile import PlainZipWithKey, Profile, ZipChecksum
+from edge.device.profile import Profile
 from edge.device.updating.crypto import DeviceKey, Undecryptable, split_session_key
 
 _CHUNK_BYTES = 1 << 20
@@ -21,8 +22,8 @@ def install_zip(
 ) -> list[tuple[int, int]]:
     """Unpack `archive` into the existing, empty `folder`. Raises UpdateFailed with the release's own causes.
 
-    `archive` is replaced by its plain bytes when it was encrypted. What Android tells of its progress, in order: bytes
-    it counts as unpacked, its read buffer included, of all bytes of the zip.
+    An encrypted `archive` is replaced by its plain bytes. Returns Android's progress in order: the bytes that it counts
+    as unpacked, including its read buffer, and all bytes of the zip.
     """
     if key is not None and session_key:
         _install_encrypted(profile, archive, checksum, session_key, key)
@@ -38,7 +39,7 @@ def install_zip(
 
 
 def _check_plain(profile: Profile, archive: Path, checksum: str) -> None:
-    """Compared exactly, on both platforms, in every release: upper-case digits are refused."""
+    """Compared exactly on both platforms in every release, so upper-case digits are refused."""
     match profile.zip_checksum:
         case ZipChecksum.NOT_VERIFIED:
             accepted = True
@@ -96,16 +97,16 @@ def _install_encrypted(profile: Profile, archive: Path, checksum: str, session_k
 
 
 def _undecryptable(profile: Profile, error: Undecryptable) -> UpdateFailed:
-    return UpdateFailed(str(error), *([ReportedCause("decrypt_fail")] if profile.wrong_key.says_decrypt else ()))
+    return UpdateFailed(str(error), *([ReportedCause("decrypt_fail")] if profile.wrong_key.reports_decrypt else ()))
 
 
 def _withheld(profile: Profile, action: str) -> UpdateFailed:
-    """Android from 8.51.23 sends this one report and hangs; all others also report the failed update."""
+    """Android from 8.51.23 sends only this report and hangs; all others also report the failed update."""
     return UpdateFailed(action, ReportedCause(action), hangs=profile.android and profile.refuses_unverifiable)
 
 
 def unpack(archive: Path, folder: Path) -> list[int]:
-    """Refused names first, then every entry, then a single top folder is taken away. The files' bytes in the zip.
+    """Check all names, extract every entry, then remove a single top folder. Returns each file's compressed bytes.
 
     Raises UpdateFailed.
     """
@@ -123,7 +124,7 @@ def unpack(archive: Path, folder: Path) -> list[int]:
 
 
 def _check_name(entry: zipfile.ZipInfo) -> None:
-    # `filename` has the separators of this machine; what the archive says is `orig_filename`.
+    # `filename` has this machine's separators; `orig_filename` is the archive's own.
     if "\\" in entry.orig_filename:
         raise UpdateFailed(f"backslash in {entry.orig_filename!r}", ReportedCause("windows_path_fail"))
     path = PurePosixPath(entry.filename)
@@ -142,7 +143,7 @@ def _extract(source: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> N
 
 
 def _lift_single_folder(folder: Path) -> None:
-    """Where a single folder holds everything, it is the bundle; archivers' own entries beside it do not count."""
+    """If a single folder holds everything, it is the bundle; archivers' own entries next to it do not count."""
     visible = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
     if not visible:
         raise UpdateFailed("unzip: nothing inside", ReportedCause("unzip_fail"))

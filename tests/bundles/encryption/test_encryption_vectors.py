@@ -12,7 +12,7 @@ from edge.bundles.encryption.encrypt import encrypt
 from edge.bundles.encryption.rsa_keys import load_private_key, parse_public_key
 from edge.bundles.packing.pack import pack
 from edge.bundles.verification.decryption import BundleDecryption
-from edge.device.profile import EncryptionForm as Form
+from edge.device.behaviours import EncryptionForm as Form
 from edge.device.updating.crypto import DeviceKey
 from edge.domain.encryption import build_encryption
 from edge.domain.errors import Invalid

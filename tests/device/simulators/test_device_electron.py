@@ -6,6 +6,7 @@ from device_world import APP, DEVICE_ID, files_in, hashes, sha256, web_build, zi
 from edge.device.identity import Identity
 from edge.device.ledger import UpdateResult
 from edge.device.profile import build_profile
+from edge.device.setup import DeviceSetup
 from edge.device.simulators.electron import ElectronDevice
 from edge.domain.model import Platform
 
@@ -16,7 +17,8 @@ ARCHIVE = zipped(FILES)
 def device(world, folder, **more):
     urls = {"update_url": f"{world.base}/updates", "stats_url": f"{world.base}/stats"}
     profile = build_profile(Platform.ELECTRON, "0.0.6")
-    return ElectronDevice(profile, Identity(app=APP, device_id=DEVICE_ID), folder, world.session, **{**urls, **more})
+    identity = Identity(app=APP, device_id=DEVICE_ID)
+    return ElectronDevice(DeviceSetup(profile, identity, folder, world.session, **{**urls, **more}))
 
 
 def told(outcome):

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from device_world import crc32, files_in, hashes, sha256, web_build, zipped
 from places import ROOT
 
+from edge.device.behaviours import Brotli, EncryptionForm
 from edge.device.ledger import UpdateResult
-from edge.device.profile import Brotli, EncryptionForm
 from edge.device.updating.crypto import DeviceKey, Undecryptable
 
 FILES = web_build(1)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
+from edge.cli.main import VERBS
+
 EDGE = ROOT / "edge"
 
 # A package may import the packages in its set, and itself.
@@ -180,6 +182,12 @@ def test_every_package_has_its_place():
     assert {package_of(name) for name, path in PATHS.items() if path.stem == "__init__"} - {""} == set(BELOW)
     for package, parts in BELOW_WITHIN.items():
         assert {part_of(name) for name in PATHS if package_of(name) == package} | {""} == set(parts) | {""}
+
+
+def test_every_module_is_used():
+    entries = {"edge.__main__", "edge.node.processes.worker", *(f"edge.cli.{verb.module}" for verb in VERBS.values())}
+    used = set.union(*IMPORTS.values()) | entries
+    assert {name for name, path in PATHS.items() if path.stem != "__init__"} - used == set()
 
 
 def test_no_folder_is_too_full():

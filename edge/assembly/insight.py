@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from typing import Any
 
-import msgspec
 import orjson
 
 from edge import __version__
@@ -26,6 +25,7 @@ from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuil
 from edge.domain.decision.pick import pick
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
+from edge.node.observing.counts import WorkerStatus
 from edge.node.observing.metrics import Observed, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
@@ -124,7 +124,7 @@ class Insight:
         return NodeStatus(
             version=__version__,
             apps=len(heads),
-            workers=msgspec.convert(workers, list[WorkerView]),
+            workers=[WorkerView(**each._asdict() | {"counts": each.counts.by_name()}) for each in workers],
             heads={app: HeadView(revision=head.revision, digest=head.digest) for app, head in heads.items()},
             refused={**self._truth.releases.refused, **self._truth.releases.problems},
         )
@@ -138,7 +138,7 @@ class Insight:
         workers = await self._supervisor.statuses()
         return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observed(workers))))
 
-    def _observed(self, workers: list[dict[str, Any]]) -> Observed:
+    def _observed(self, workers: list[WorkerStatus]) -> Observed:
         """Blocks: looks at heads, segments and counts."""
         truth, releases = self._truth, self._truth.releases
         pages, evicted = self._supervisor.facts_size

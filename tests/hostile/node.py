@@ -47,7 +47,7 @@ async def serve(folder: Path) -> None:
     pids = [worker.pid for worker in supervisor.pool.workers]
     _say({"port": port_of(supervisor.listening), "pids": pids})
     while await asyncio.to_thread(sys.stdin.readline):
-        _say(await supervisor.statuses())
+        _say([{**each._asdict(), "counts": each.counts.by_name()} for each in await supervisor.statuses()])
     supervisor.drain()
     await running
 

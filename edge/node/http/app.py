@@ -70,9 +70,9 @@ async def count_requests(request: web.Request, handler: DeviceHandler) -> web.St
     """Count a request as in progress until its last byte is sent; shed downloads while the worker is overloaded."""
     service, overload = request.app[SERVICE], request.app[SERVICE].overload
     downloads = int(request.path.startswith("/bundles/") and request.method != "OPTIONS")
-    shed = "downloads_shed" if overload.overloaded else "downloads_over_limit" if overload.downloads_full else ""
+    shed = "downloads" if overload.overloaded else "downloads_over_limit" if overload.downloads_full else ""
     if downloads and shed:
-        service.counts[shed] += 1
+        service.counts.shed[shed] += 1
         if overload.overloaded:
             service.faults.note_everything()
         else:

@@ -46,16 +46,16 @@ async def handle_channel_self(request: web.Request) -> web.Response:
     try:
         asked = parse_channel_request(request.method, body, list(request.query.items()))
     except WireError as error:
-        service.counts["bad_request"] += 1
+        service.counts.others["bad_request"] += 1
         return json_response(error.body, error.status)
     request[REQUESTED_APP] = asked.app
     if not service.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic()):
-        service.counts["channel_self_limited"] += 1
+        service.counts.others["channel_self_limited"] += 1
         return json_response(encode_too_many(asked))
     outcome = await _carry_out(service, asked)
     if isinstance(outcome, Allowed) and _is_led_elsewhere(service, asked, body, peer_of(request).country):
         outcome = ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
-    service.counts[f"channel_{asked.verb.value}"] += 1
+    service.counts.others[f"channel_{asked.verb.value}"] += 1
     return json_response(encode_channel_answer(outcome, asked))
 
 
@@ -65,7 +65,7 @@ async def handle_manifest_size(request: web.Request) -> web.Response:
     try:
         asked = parse_manifest_size(await read_body(request, MANIFEST_SIZE_BODY_LIMIT_BYTES))
     except WireError as error:
-        service.counts["bad_request"] += 1
+        service.counts.others["bad_request"] += 1
         return json_response(error.body, error.status)
     # Thousands of `stat` calls: off the loop.
     return json_response(await asyncio.to_thread(encode_manifest_size, asked, _size_in(service)))
@@ -80,7 +80,7 @@ async def _carry_out(service: DeviceService, asked: ChannelSelfRequest) -> Chann
         try:
             await service.facts.record([Chose(asked.app, asked.device, channel)])
         except Unavailable:
-            service.counts["choices_refused"] += 1
+            service.counts.others["choices_refused"] += 1
             return ChannelSelfRefused(ChannelSelfReason.NOT_STORED)
     return outcome
 

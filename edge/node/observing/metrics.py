@@ -5,49 +5,20 @@ A counter is per worker, so that a restarted one starts at 0 alone and no sum go
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from edge.domain.decision.outcomes import HoldReason, Reason
+from edge.node.observing.counts import Gauges, WorkerCounts, WorkerStatus
 from edge.wire.exposition import Family, Sample
 
-# Each outcome by its code: with `HoldReason`, also why a device stays with what comes before the newest.
-_CODES = ("offer", "up_to_date", "revert_to_builtin", *(why.code for why in (*Reason, *HoldReason)))
-_DECISIONS = {code: code for code in _CODES}
-_EVENTS = {
-    "events": "stored",
-    "events_over_limit": "over_limit",
-    "events_refused": "refused",
-    "events_of_unknown_apps": "unknown_app",
-}
-_CLOSED = {
-    "connections_refused": "address_limit",
-    "connections_full": "worker_limit",
-    "slow_heads": "slow_head",
-    "long_heads": "long_head",
-    "malformed_requests": "malformed",
-}
-_SHED = {
-    "checks_shed": "checks",
-    "downloads_shed": "downloads",
-    "downloads_over_limit": "downloads_over_limit",
-}
-_GAUGES = {
-    "connections": ("edge_connections", "Connections of devices that are open."),
-    "in_progress": ("edge_requests_in_progress", "Requests between their head and their last byte."),
-    "downloads": ("edge_downloads_in_progress", "Downloads among them that wait for the disk or for their device."),
-    "overloaded": ("edge_overloaded", "1 while a worker sheds load."),
-    "lost_blobs": ("edge_lost_blobs", "Blobs that a release names and a worker missed on the disk."),
-}
-_NAMED = {*_DECISIONS, *_EVENTS, *_CLOSED, *_SHED, *_GAUGES}
+Labelled = tuple[dict[str, str], float]  # a sample's labels, without the worker's, and its value
 
 
 class Observed(NamedTuple):
-    """`workers` as `Supervisor.statuses` tells them; times in seconds since the epoch."""
+    """Times in seconds since the epoch."""
 
     version: str
     now: float
-    workers: list[dict[str, Any]]
+    workers: list[WorkerStatus]
     apps: int
     heads_issued: Mapping[str, float]  # by shard
     heads_refused: Iterable[str]  # shards that are not believed now
@@ -71,55 +42,74 @@ def build_metrics(seen: Observed) -> list[Family]:
     ]
 
 
-def _workers(workers: list[dict[str, Any]]) -> list[Family]:
-    def of(name: str, kind: Literal["counter", "gauge"], meaning: str, key: str) -> Family:
-        return Family(name, kind, meaning, [Sample(_worker(n), float(each[key])) for n, each in enumerate(workers)])
+def _workers(workers: list[WorkerStatus]) -> list[Family]:
+    def of(name: str, kind: Literal["counter", "gauge"], meaning: str, value: Callable[[WorkerStatus], int]) -> Family:
+        return Family(name, kind, meaning, [Sample(_worker(n), float(value(each))) for n, each in enumerate(workers)])
 
     return [
-        of("edge_worker_up", "gauge", "1 for a worker that serves and answers.", "ready"),
-        of("edge_worker_restarts_total", "counter", "How often a worker was started anew.", "restarts"),
-        of("edge_worker_apps", "gauge", "Apps that a worker serves.", "apps"),
+        of("edge_worker_up", "gauge", "1 for a worker that serves and answers.", lambda each: each.ready),
+        of("edge_worker_restarts_total", "counter", "How often a worker was restarted.", lambda each: each.restarts),
+        of("edge_worker_apps", "gauge", "Apps that a worker serves.", lambda each: each.apps),
     ]
 
 
-def _answers(workers: list[dict[str, Any]]) -> list[Family]:
-    def counter(name: str, meaning: str, label: str, names: Mapping[str, str]) -> Family:
-        return Family(f"edge_{name}_total", "counter", meaning, _samples(workers, lambda key: _one(label, names, key)))
+def _answers(workers: list[WorkerStatus]) -> list[Family]:
+    def counter(name: str, meaning: str, of: Callable[[WorkerCounts], Iterable[Labelled]]) -> Family:
+        return Family(f"edge_{name}_total", "counter", meaning, _samples(workers, of))
+
+    def gauge(name: str, meaning: str, value: Callable[[Gauges], int]) -> Family:
+        return Family(
+            name, "gauge", meaning, _samples(workers, lambda it: [({}, value(it.gauges))] if it.gauges else [])
+        )
 
     return [
-        Family(
-            "edge_requests_total",
-            "counter",
-            "Answers by route and class of status.",
-            _samples(workers, lambda key: _split(key, "requests", ("route", "status"))),
+        counter("requests", "Answers by route and class of status.", _requests),
+        counter(
+            "sent_bytes", "Bytes of whole answers, heads included.", lambda counts: _by("route", counts.sent_bytes)
         ),
-        Family(
-            "edge_sent_bytes_total",
-            "counter",
-            "Bytes of whole answers, heads included.",
-            _samples(workers, lambda key: _split(key, "sent_bytes", ("route",))),
-        ),
-        Family(
-            "edge_bundles_withheld_total",
-            "counter",
+        counter(
+            "bundles_withheld",
             "Bundles withheld from a device that reported failures of them, by what it reported.",
-            _samples(workers, lambda key: _split(key, "withheld", ("cause",))),
+            lambda counts: _by("cause", counts.withheld),
         ),
-        counter("decisions", "Checks by what was decided, with the protocol's own codes.", "outcome", _DECISIONS),
-        counter("events", "Events of devices by what became of them.", "outcome", _EVENTS),
-        counter("connections_closed", "Connections closed or refused by a limit, and malformed ones.", "why", _CLOSED),
-        counter("shed", "Answered with less than was asked for: overload, or a limit.", "what", _SHED),
-        *(
-            Family(name, "gauge", meaning, _samples(workers, partial(_nothing_more, key)))
-            for key, (name, meaning) in _GAUGES.items()
+        counter(
+            "decisions",
+            "Checks by what was decided, with the protocol's own codes.",
+            lambda counts: _by("outcome", counts.decisions),
         ),
-        Family(
-            "edge_worker_counts_total",
-            "counter",
-            "Everything else that workers count, by their own names.",
-            _samples(workers, lambda key: None if key in _NAMED or "/" in key else {"what": key}),
+        counter("events", "Events of devices by what became of them.", lambda counts: _by("outcome", counts.events)),
+        counter(
+            "connections_closed",
+            "Connections closed or refused by a limit, and malformed ones.",
+            lambda counts: _by("why", counts.closed),
         ),
+        counter(
+            "shed", "Answered with less than requested: overload, or a limit.", lambda counts: _by("what", counts.shed)
+        ),
+        gauge("edge_connections", "Connections of devices that are open.", lambda now: now.connections),
+        gauge(
+            "edge_requests_in_progress", "Requests between their head and their last byte.", lambda now: now.in_progress
+        ),
+        gauge(
+            "edge_downloads_in_progress",
+            "Downloads among them that wait for the disk or for their device.",
+            lambda now: now.downloads,
+        ),
+        gauge("edge_overloaded", "1 while a worker sheds load.", lambda now: now.overloaded),
+        gauge(
+            "edge_lost_blobs", "Blobs that a release names and a worker missed on the disk.", lambda now: now.lost_blobs
+        ),
+        counter("worker_counts", "Everything else that workers count, by their own names.", _others),
     ]
+
+
+def _requests(counts: WorkerCounts) -> Iterable[Labelled]:
+    return (({"route": each.route, "status": each.status}, each.n) for each in counts.requests)
+
+
+def _others(counts: WorkerCounts) -> Iterable[Labelled]:
+    refused = {f"events_refused_{code}": n for code, n in counts.refused_events.items()}
+    return _by("what", counts.others | refused)
 
 
 def _node(seen: Observed) -> list[Family]:
@@ -172,28 +162,14 @@ def _gauge(name: str, meaning: str, value: float) -> Family:
     return Family(name, "gauge", meaning, [Sample({}, value)])
 
 
-def _samples(workers: list[dict[str, Any]], labels_of: Callable[[str], dict[str, str] | None]) -> list[Sample]:
-    """Of every worker the counts that have labels."""
+def _samples(workers: list[WorkerStatus], of: Callable[[WorkerCounts], Iterable[Labelled]]) -> list[Sample]:
     return [
-        Sample(_worker(n) | labels, value)
-        for n, worker in enumerate(workers)
-        for key, value in sorted(worker["counts"].items())
-        if (labels := labels_of(key)) is not None
+        Sample(_worker(n) | labels, value) for n, worker in enumerate(workers) for labels, value in of(worker.counts)
     ]
 
 
-def _one(label: str, names: Mapping[str, str], key: str) -> dict[str, str] | None:
-    return {label: names[key]} if key in names else None
-
-
-def _nothing_more(name: str, key: str) -> dict[str, str] | None:
-    return {} if key == name else None
-
-
-def _split(key: str, first: str, names: tuple[str, ...]) -> dict[str, str] | None:
-    """`requests/updates/2xx` to route and status."""
-    head, *parts = key.split("/")
-    return dict(zip(names, parts, strict=True)) if head == first else None
+def _by(label: str, counts: Mapping[str, int]) -> Iterable[Labelled]:
+    return (({label: key}, n) for key, n in sorted(counts.items()))
 
 
 def _worker(number: int) -> dict[str, str]:

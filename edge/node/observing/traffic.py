@@ -3,7 +3,10 @@
 Counting a request is two additions, and its line in the access log, where one is kept, is an append.
 """
 
+from itertools import product
+
 from edge.node.observing.access_log import AccessLog
+from edge.node.observing.counts import RequestCount
 
 ROUTES = ("updates", "stats", "bundles", "channel_self", "manifest_size", "probes", "other")
 UPDATES, STATS, BUNDLES, CHANNEL_SELF, MANIFEST_SIZE, PROBES, OTHER = range(len(ROUTES))
@@ -37,18 +40,16 @@ class Traffic:
         self._requests[route * len(CLASSES) + status // 100 - 1] += 1
         self._sent_bytes[route] += sent_bytes
 
-    def counts(self) -> dict[str, int]:
-        """What is not zero, as `requests/<route>/<class>` and `sent_bytes/<route>`; and what the log had to drop."""
+    def requests(self) -> list[RequestCount]:
+        """Those that are not zero, in the order of ROUTES and CLASSES."""
         self._take_checks()
-        counts = {
-            f"requests/{route}/{status}": n
-            for (route, status), n in zip(
-                ((route, status) for route in ROUTES for status in CLASSES), self._requests, strict=True
-            )
-            if n
-        }
-        counts |= {f"sent_bytes/{route}": n for route, n in zip(ROUTES, self._sent_bytes, strict=True) if n}
-        return counts | ({"access_lines_dropped": self.access.dropped} if self.access else {})
+        places = product(ROUTES, CLASSES)
+        return [RequestCount(*place, n) for place, n in zip(places, self._requests, strict=True) if n]
+
+    def sent_bytes(self) -> dict[str, int]:
+        """By route, those that are not zero."""
+        self._take_checks()
+        return {route: n for route, n in zip(ROUTES, self._sent_bytes, strict=True) if n}
 
     def _take_checks(self) -> None:
         self._requests[UPDATES * len(CLASSES) + 1] += self.checks

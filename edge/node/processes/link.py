@@ -12,6 +12,7 @@ import msgspec
 
 from edge.config import Devices, Log, Telemetry
 from edge.facts.changes import Record, Recorded
+from edge.node.observing.counts import WorkerCounts
 from edge.node.processes.tls import Pair
 from edge.store.releases import Head
 
@@ -75,7 +76,7 @@ class Acknowledged(msgspec.Struct, frozen=True, tag=True):
 class Status(msgspec.Struct, frozen=True, tag=True):
     number: int
     apps: int
-    counts: dict[str, int]
+    counts: WorkerCounts
 
 
 ToWorker = Setup | NewHeads | Issued | StatusQuery | NewPair | Recorded | Drain

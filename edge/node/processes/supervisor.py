@@ -19,6 +19,7 @@ from edge.domain.model import AppId
 from edge.facts.changes import Recordable, Withheld
 from edge.facts.table import FactsTable
 from edge.facts.writer import FactsWriter
+from edge.node.observing.counts import WorkerCounts, WorkerStatus
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.link import Setup
 from edge.node.processes.listening import LISTEN_BACKLOG, listen
@@ -140,17 +141,17 @@ class Supervisor:
             self._issued = issued
             self.pool.learn(issued)
 
-    async def statuses(self) -> list[dict[str, object]]:
-        """What each worker says of itself; one that does not answer shows as not ready."""
+    async def statuses(self) -> list[WorkerStatus]:
+        """Of every worker, in their order."""
         answers = await self.pool.statuses()
         return [
-            {
-                "pid": worker.pid,
-                "ready": worker.ready.is_set() and answer is not None,
-                "restarts": worker.restarts,
-                "apps": answer.apps if answer else 0,
-                "counts": answer.counts if answer else {},
-            }
+            WorkerStatus(
+                pid=worker.pid,
+                ready=worker.ready.is_set() and answer is not None,
+                restarts=worker.restarts,
+                apps=answer.apps if answer else 0,
+                counts=answer.counts if answer else WorkerCounts(),
+            )
             for worker, answer in zip(self.pool.workers, answers, strict=True)
         ]
 

@@ -25,6 +25,7 @@ from edge.node.http.device_routes import Readiness
 from edge.node.lane.connection import Lane
 from edge.node.lane.context import LaneContext
 from edge.node.observing.access_log import AccessLog
+from edge.node.observing.counts import Gauges, WorkerCounts
 from edge.node.observing.log import set_up_logging
 from edge.node.observing.traffic import Traffic
 from edge.node.processes.data_directory import DataPaths
@@ -169,14 +170,29 @@ class Worker:
             options |= {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": SHUTDOWN_SECONDS}
         return options
 
-    def _counts(self) -> dict[str, int]:
-        overload = self._overload
-        busy = {"in_progress": overload.in_progress, "downloads": overload.downloads}
-        overloaded = {"overloaded": int(overload.overloaded), "lost_blobs": len(self._service.lost), **busy}
-        dropped = {"offers_not_noted": self._facts.offers_dropped, "unreadable_revisions": self._loader.unreadable}
-        lanes = self._lanes.counts() if self._lanes else {}
-        answered = self._traffic.counts()
-        return {**self._service.counts, **self._connections.counts(), **lanes, **answered, **overloaded, **dropped}
+    def _counts(self) -> WorkerCounts:
+        counts, overload, access = self._service.counts, self._overload, self._traffic.access
+        return WorkerCounts(
+            decisions=counts.decisions,
+            events=counts.events,
+            refused_events=counts.refused_events,
+            withheld=counts.withheld,
+            shed=counts.shed,
+            closed=self._connections.closed(),
+            requests=self._traffic.requests(),
+            sent_bytes=self._traffic.sent_bytes(),
+            others=counts.others
+            | (self._lanes.counts() if self._lanes else {})
+            | ({"access_lines_dropped": access.dropped} if access else {})
+            | {"offers_not_noted": self._facts.offers_dropped, "unreadable_revisions": self._loader.unreadable},
+            gauges=Gauges(
+                connections=self._connections.open,
+                in_progress=overload.in_progress,
+                downloads=overload.downloads,
+                overloaded=int(overload.overloaded),
+                lost_blobs=len(self._service.lost),
+            ),
+        )
 
 
 def _open_spool(setup: Setup) -> Spool:

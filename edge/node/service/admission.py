@@ -63,14 +63,14 @@ class Connections:
     def held(self, address: str) -> int:
         return self._held.get(prefix_of(address), 0)
 
-    def counts(self) -> dict[str, int]:
+    def closed(self) -> dict[str, int]:
+        """Connections that were closed or refused, by why."""
         return {
-            "connections": self.open,
-            "connections_refused": self.refused,
-            "connections_full": self.full,
-            "slow_heads": self.slow_heads,
-            "long_heads": self.long_heads,
-            "malformed_requests": self.malformed,
+            "address_limit": self.refused,
+            "worker_limit": self.full,
+            "slow_head": self.slow_heads,
+            "long_head": self.long_heads,
+            "malformed": self.malformed,
         }
 
 

@@ -5,7 +5,6 @@ disk, not before.
 """
 
 import time
-from collections import Counter
 
 import msgspec
 
@@ -18,6 +17,7 @@ from edge.domain.manifest_forms import sent_as
 from edge.domain.model import ChannelName, DeviceId, Sent, UpdateCheck
 from edge.facts.changes import Withheld
 from edge.node.delivery.lost_blobs import LostBlobs
+from edge.node.observing.counts import ServiceCounts
 from edge.node.service.addresses import base_address
 from edge.node.service.answer_cache import EncodedBody, Offers
 from edge.node.service.event_limits import EventLimits
@@ -77,11 +77,12 @@ class DeviceService:
         self.event_limits = event_limits
         self.lost = LostBlobs()
         self.offers = Offers()
-        self.counts: Counter[str] = Counter()
+        self.counts = ServiceCounts()
+        self._decisions = self.counts.decisions
         self.moments = Moments(time.time())
         self.faults = OwnFaults(current.snapshot, facts.tell_fault)
-        self._arms = ArmNotes(spool, event_limits, self.counts)
-        self._withheld = WithheldNotes(spool, event_limits, self.counts)
+        self._arms = ArmNotes(spool, event_limits, self.counts.others)
+        self._withheld = WithheldNotes(spool, event_limits, self.counts.others)
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
@@ -89,22 +90,22 @@ class DeviceService:
     def answer_check(self, check: UpdateCheck, base: str) -> EncodedBody:
         """Decide and encode, from memory. `base` is the address that devices download from."""
         if not check.plugin.listed:
-            self.counts["unlisted_plugin_releases"] += 1
+            self.counts.others["unlisted_plugin_releases"] += 1
         if self.overload.overloaded:
             # "Nothing new" in the words of the device's release: never an error, which counts as a failed download.
-            self.counts["checks_shed"] += 1
+            self.counts.shed["checks"] += 1
             self.faults.note_everything()
             return EncodedBody(encode_answer(_SHED, check, base), None)
         snapshot = self.current.snapshot(check.app)
         if snapshot is None:
             blocked = unserved(check.app)
-            self.counts[blocked.code] += 1
+            self._decisions[blocked.code] += 1
             return EncodedBody(encode_answer(blocked, check, base), None)
         moment = self.moments.of(snapshot.shard)
         decision = decide(snapshot, check, moment)
         if type(decision) is UpToDate and check.plugin.keeps_choice and not snapshot.asks_facts:
             # The most frequent answer by far, and no fact could change it: the look-up is spared.
-            self.counts[decision.code] += 1
+            self._decisions[decision.code] += 1
             if decision.arm:
                 self._note_arm(snapshot, check, decision, check.version_name, moment.now)
             return EncodedBody(encode_up_to_date(check, base), None)
@@ -113,7 +114,7 @@ class DeviceService:
             decision = decide(snapshot, check, moment, facts)
             if facts.failures:
                 self.facts.note_install(check, facts)
-        self.counts[decision.code] += 1
+        self._decisions[decision.code] += 1
         if not isinstance(decision, Offer):
             if isinstance(decision, UpToDate) and decision.arm:
                 self._note_arm(snapshot, check, decision, check.version_name, moment.now)
@@ -157,7 +158,7 @@ class DeviceService:
         try:
             check = parse_update_check(body, country, self.current.apps)
         except WireError as error:
-            self.counts["bad_request"] += 1
+            self.counts.others["bad_request"] += 1
             return Reply(error.status, EncodedBody(error.body, None))
         return Reply(200, self.answer_check(check, base), check.app)
 
@@ -166,11 +167,11 @@ class DeviceService:
         try:
             report = parse_stats(body)
         except WireError as error:
-            self.counts["bad_request"] += 1
+            self.counts.others["bad_request"] += 1
             return Reply(error.status, EncodedBody(error.body, None))
         app = report.events[0].app if report.events else ""
         known = [event for event in report.events if self.current.snapshot(event.app) is not None]
-        self.counts["events_of_unknown_apps"] += len(report.events) - len(known)
+        self.counts.events["unknown_app"] += len(report.events) - len(known)
         if known and not await self._take_events(known, peer):
             # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
             return Reply(503, EncodedBody(_UNAVAILABLE, None), app)
@@ -183,7 +184,7 @@ class DeviceService:
         now = time.time()
         records = [encode_record(event, now) for event in events]
         if not self.event_limits.admit(events[0].app, peer.prefix, records, time.monotonic()):
-            self.counts["events_over_limit"] += len(events)
+            self.counts.events["over_limit"] += len(events)
             return True
         return await self._withhold(events, peer) and await self._keep(records)
 
@@ -203,9 +204,9 @@ class DeviceService:
         try:
             withheld = await self.facts.record([change for _, change in dated])
         except Unavailable:
-            self.counts["failures_refused"] += len(dated)
+            self.counts.others["failures_refused"] += len(dated)
             return False
-        self.counts["failures"] += len(dated)
+        self.counts.others["failures"] += len(dated)
         self._note_withheld(withheld, dated, snapshot)
         return True
 
@@ -213,7 +214,7 @@ class DeviceService:
         """For metrics and for the app's statistics: many devices with one cause are a wrong key, not bad luck."""
         events = {event.device: event for event, _ in dated}
         for each in withheld:
-            self.counts[f"withheld/{each.cause.word}"] += 1
+            self.counts.withheld[each.cause.word] += 1
             bundle = snapshot.offered_by_hash.get(each.bundle)
             report, version = events[DeviceId(each.device)], bundle.version if bundle else ""
             self._withheld.note(report, version, each.cause, self.moments.now)
@@ -223,8 +224,8 @@ class DeviceService:
         try:
             await self.spool.append(records)
         except Unavailable as error:
-            self.counts["events_refused"] += len(records)
-            self.counts[f"events_refused_{error.code}"] += len(records)
+            self.counts.events["refused"] += len(records)
+            self.counts.refused_events[error.code] += len(records)
             return False
-        self.counts["events"] += len(records)
+        self.counts.events["stored"] += len(records)
         return True

@@ -48,7 +48,7 @@ def test_an_ipv6_subscriber_is_one_peer_however_many_addresses_he_uses():
 def test_all_connections_together_have_a_limit_that_also_holds_for_proxies():
     connections = Connections(0, Proxies(["192.0.2.0/24"]), total=2)
     assert [connections.admit(f"192.0.2.{n}") for n in range(3)] == [True, True, False]
-    assert connections.counts()["connections_full"] == 1
+    assert connections.closed()["worker_limit"] == 1
     connections.release("192.0.2.0")
     assert connections.admit("198.51.100.1")
 

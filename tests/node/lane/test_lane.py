@@ -414,7 +414,7 @@ async def test_above_their_limit_downloads_are_refused_alike(both):
     lane, plain = await ask_both(both, get("@") + post("/updates", CHECK))
     assert lane == plain
     assert [answer[0] for answer in lane] == [b"HTTP/1.1 503 Service Unavailable"] + [b"HTTP/1.1 200 OK"] * 2
-    assert both.shared.service.counts["downloads_over_limit"] == 2
+    assert both.shared.service.counts.shed["downloads_over_limit"] == 2
     both.shared.service.overload.downloads = 0
 
 

@@ -14,6 +14,7 @@ from node_world import a_config, a_truth, check, publish, running
 
 from edge.config import Config, Log
 from edge.node.observing.access_log import BUFFER_LINES, AccessLog, Line, chunks_of, encode_json, encode_text
+from edge.node.observing.counts import RequestCount
 from edge.node.observing.traffic import BUNDLES, CHANNEL_SELF, OTHER, PROBES, ROUTES, STATS, UPDATES, Traffic, route_of
 
 LINE = Line(1_700_000_000.25, "POST", "updates", 200, 312, 0.00042, "com.acme.app", "192.0.2.1")
@@ -102,16 +103,15 @@ def test_answers_are_counted_by_route_and_class():
     for status, sent in ((200, 10), (204, 5), (304, 1), (404, 2), (599, 3), (100, 0)):
         traffic.note(BUNDLES, status, sent)
     traffic.note(len(ROUTES) - 1, 200, 7)
-    assert traffic.counts() == {
-        "requests/bundles/1xx": 1,
-        "requests/bundles/2xx": 2,
-        "requests/bundles/3xx": 1,
-        "requests/bundles/4xx": 1,
-        "requests/bundles/5xx": 1,
-        "requests/other/2xx": 1,
-        "sent_bytes/bundles": 21,
-        "sent_bytes/other": 7,
-    }
+    assert traffic.requests() == [
+        RequestCount("bundles", "1xx", 1),
+        RequestCount("bundles", "2xx", 2),
+        RequestCount("bundles", "3xx", 1),
+        RequestCount("bundles", "4xx", 1),
+        RequestCount("bundles", "5xx", 1),
+        RequestCount("other", "2xx", 1),
+    ]
+    assert traffic.sent_bytes() == {"bundles": 21, "other": 7}
 
 
 def test_checks_that_were_counted_without_a_call_are_counted_once():
@@ -119,7 +119,8 @@ def test_checks_that_were_counted_without_a_call_are_counted_once():
     traffic.note(UPDATES, 200, 8)
     traffic.checks, traffic.checks_bytes = 3, 30
     for _ in range(2):  # looking changes nothing
-        assert traffic.counts() == {"requests/updates/2xx": 4, "sent_bytes/updates": 38}
+        assert traffic.requests() == [RequestCount("updates", "2xx", 4)]
+        assert traffic.sent_bytes() == {"updates": 38}
 
 
 @contextmanager
@@ -168,7 +169,7 @@ async def test_a_node_logs_every_door_and_counts_what_it_answered(tmp_path):
             async with session.get(f"{address}/secret?token=abc") as response:
                 assert response.status == 404
             found = await lines_of(reader, 4)
-            counts = (await supervisor.statuses())[0]["counts"]
+            counts = (await supervisor.statuses())[0].counts.by_name()
     named = [(line["method"], line["route"], line["status"], line["app"], line["peer"]) for line in found]
     assert named == [
         ("POST", "updates", 200, APP, "127.0.0.1"),
@@ -193,7 +194,7 @@ async def test_the_lane_logs_too(tmp_path):
             async with session.get(offer["url"]) as response:
                 await response.read()
             found = await lines_of(reader, 2)
-            counts = (await supervisor.statuses())[0]["counts"]
+            counts = (await supervisor.statuses())[0].counts.by_name()
     assert [(line["route"], line["status"], line["app"]) for line in found] == [
         ("updates", 200, APP),
         ("bundles", 200, APP),

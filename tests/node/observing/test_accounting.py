@@ -44,9 +44,9 @@ async def test_every_event_that_was_answered_with_200_is_counted_a_duplicate_or_
     await spool.close()
     fold(tmp_path / "spool", tmp_path / "counts.db", now=time.time())
     totals = read_totals(tmp_path / "counts.db")
-    assert totals["folded"] + totals["duplicates"] + service.counts["events_over_limit"] == acknowledged == 24
-    assert totals["duplicates"] and service.counts["events_over_limit"]
-    assert totals["folded"] + totals["duplicates"] == service.counts["events"]
+    assert totals["folded"] + totals["duplicates"] + service.counts.events["over_limit"] == acknowledged == 24
+    assert totals["duplicates"] and service.counts.events["over_limit"]
+    assert totals["folded"] + totals["duplicates"] == service.counts.events["stored"]
 
 
 def report_of(app, timestamp=None):

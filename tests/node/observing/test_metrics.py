@@ -6,7 +6,10 @@ import re
 import pytest
 
 from edge.domain.decision.outcomes import HoldReason, Reason
+from edge.node.observing.counts import Gauges, RequestCount, WorkerCounts, WorkerStatus
 from edge.node.observing.metrics import Observed, build_metrics
+from edge.node.service.admission import Connections
+from edge.node.service.peers import Proxies
 from edge.wire.exposition import Family, Sample, encode_families
 
 SAMPLE_LINE = re.compile(r'[a-z_]+(\{[a-z]+="(?:[^"\\\n]|\\[\\"n])*"(,[a-z]+="(?:[^"\\\n]|\\[\\"n])*")*\})? \S+')
@@ -37,8 +40,8 @@ def test_a_family_without_samples_is_not_mentioned():
     assert encode_families([Family("edge_x", "gauge", "x", [])]) == b""
 
 
-def worker(**counts):
-    return {"ready": True, "restarts": 2, "apps": 3, "counts": counts}
+def worker(**counts) -> WorkerStatus:
+    return WorkerStatus(pid=1, ready=True, restarts=2, apps=3, counts=WorkerCounts(**counts))
 
 
 def observed(**changed) -> Observed:
@@ -66,29 +69,93 @@ def lines(seen) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("key", "line"),
+    ("counts", "line"),
     [
-        ("requests/updates/2xx", 'edge_requests_total{worker="0",route="updates",status="2xx"} 7'),
-        ("sent_bytes/bundles", 'edge_sent_bytes_total{worker="0",route="bundles"} 7'),
-        ("offer", 'edge_decisions_total{worker="0",outcome="offer"} 7'),
-        ("up_to_date", 'edge_decisions_total{worker="0",outcome="up_to_date"} 7'),
-        *((why.code, f'edge_decisions_total{{worker="0",outcome="{why.code}"}} 7') for why in (*Reason, *HoldReason)),
-        ("events", 'edge_events_total{worker="0",outcome="stored"} 7'),
-        ("events_refused", 'edge_events_total{worker="0",outcome="refused"} 7'),
-        ("connections", 'edge_connections{worker="0"} 7'),
-        ("connections_full", 'edge_connections_closed_total{worker="0",why="worker_limit"} 7'),
-        ("checks_shed", 'edge_shed_total{worker="0",what="checks"} 7'),
-        ("overloaded", 'edge_overloaded{worker="0"} 7'),
-        ("lane_handed_over", 'edge_worker_counts_total{worker="0",what="lane_handed_over"} 7'),
+        (
+            {"requests": [RequestCount("updates", "2xx", 7)]},
+            'edge_requests_total{worker="0",route="updates",status="2xx"} 7',
+        ),
+        ({"sent_bytes": {"bundles": 7}}, 'edge_sent_bytes_total{worker="0",route="bundles"} 7'),
+        ({"decisions": {"offer": 7}}, 'edge_decisions_total{worker="0",outcome="offer"} 7'),
+        ({"decisions": {"up_to_date": 7}}, 'edge_decisions_total{worker="0",outcome="up_to_date"} 7'),
+        *(
+            ({"decisions": {why.code: 7}}, f'edge_decisions_total{{worker="0",outcome="{why.code}"}} 7')
+            for why in (*Reason, *HoldReason)
+        ),
+        ({"events": {"stored": 7}}, 'edge_events_total{worker="0",outcome="stored"} 7'),
+        ({"events": {"refused": 7}}, 'edge_events_total{worker="0",outcome="refused"} 7'),
+        (
+            {"refused_events": {"no_room": 7}},
+            'edge_worker_counts_total{worker="0",what="events_refused_no_room"} 7',
+        ),
+        ({"withheld": {"set_fail": 7}}, 'edge_bundles_withheld_total{worker="0",cause="set_fail"} 7'),
+        ({"closed": {"worker_limit": 7}}, 'edge_connections_closed_total{worker="0",why="worker_limit"} 7'),
+        ({"shed": {"checks": 7}}, 'edge_shed_total{worker="0",what="checks"} 7'),
+        ({"others": {"lane_handed_over": 7}}, 'edge_worker_counts_total{worker="0",what="lane_handed_over"} 7'),
     ],
 )
-def test_every_count_of_a_worker_has_one_place(key, line):
+def test_every_count_of_a_worker_has_one_place(counts, line):
     without = lines(observed(workers=[worker()]))
-    assert sorted(lines(observed(workers=[worker(**{key: 7})]))) == sorted([*without, line])
+    assert sorted(lines(observed(workers=[worker(**counts)]))) == sorted([*without, line])
+
+
+NOW = Gauges(connections=1, in_progress=2, downloads=3, overloaded=1, lost_blobs=5)
+
+
+def test_what_a_worker_has_now():
+    told = lines(observed(workers=[worker(gauges=NOW)]))
+    for line in (
+        'edge_connections{worker="0"} 1',
+        'edge_requests_in_progress{worker="0"} 2',
+        'edge_downloads_in_progress{worker="0"} 3',
+        'edge_overloaded{worker="0"} 1',
+        'edge_lost_blobs{worker="0"} 5',
+    ):
+        assert line in told
+
+
+def test_every_count_has_one_name_for_the_api():
+    counts = WorkerCounts(
+        decisions={"offer": 1},
+        events={"stored": 2, "over_limit": 3, "refused": 4, "unknown_app": 5},
+        refused_events={"no_room": 4},
+        withheld={"set_fail": 6},
+        shed={"checks": 7, "downloads": 8, "downloads_over_limit": 9},
+        closed=Connections(0, Proxies()).closed(),
+        requests=[RequestCount("updates", "2xx", 10)],
+        sent_bytes={"updates": 11},
+        others={"lane_checks": 12},
+        gauges=NOW,
+    )
+    assert counts.by_name() == {
+        "offer": 1,
+        "events": 2,
+        "events_over_limit": 3,
+        "events_refused": 4,
+        "events_of_unknown_apps": 5,
+        "events_refused_no_room": 4,
+        "withheld/set_fail": 6,
+        "checks_shed": 7,
+        "downloads_shed": 8,
+        "downloads_over_limit": 9,
+        "connections_refused": 0,
+        "connections_full": 0,
+        "slow_heads": 0,
+        "long_heads": 0,
+        "malformed_requests": 0,
+        "requests/updates/2xx": 10,
+        "sent_bytes/updates": 11,
+        "lane_checks": 12,
+        "connections": 1,
+        "in_progress": 2,
+        "downloads": 3,
+        "overloaded": 1,
+        "lost_blobs": 5,
+    }
 
 
 def test_the_nodes_own_state():
-    told = lines(observed(workers=[worker(), {"ready": False, "restarts": 0, "apps": 0, "counts": {}}]))
+    told = lines(observed(workers=[worker(), WorkerStatus(None, False, 0, 0, WorkerCounts())]))
     for line in (
         'edge_build_info{version="0.1.0"} 1',
         'edge_worker_up{worker="0"} 1',
@@ -110,7 +177,12 @@ def test_the_nodes_own_state():
 
 
 def test_every_line_is_one_that_prometheus_reads_and_no_series_comes_twice():
-    told = lines(observed(workers=[worker(offer=1, slow_heads=2), worker(offer=3)], certificate_ends=1.5))
+    told = lines(
+        observed(
+            workers=[worker(decisions={"offer": 1}, closed={"slow_head": 2}), worker(decisions={"offer": 3})],
+            certificate_ends=1.5,
+        )
+    )
     assert all(SAMPLE_LINE.fullmatch(line) for line in told)
     series = [line.rpartition(" ")[0] for line in told]
     assert len(set(series)) == len(series)

@@ -171,7 +171,7 @@ async def test_attempts_in_a_row_withhold_whichever_worker_hears_of_them(tmp_pat
                 await phone.ask("POST", "/stats", report("download_fail", "1.0.0"))
             assert supervisor.facts_of(APP, DEVICE).failures[0].attempts == number
         assert await phone.runs_next() == "1.0.0"
-        counts = [each["counts"].get("withheld/download_fail", 0) for each in await supervisor.statuses()]
+        counts = [each.counts.withheld.get("download_fail", 0) for each in await supervisor.statuses()]
         assert sum(counts) == 1
         (event,) = [event for event in events_of(truth.spool_dir) if event["action"] == "withheld_download_fail"]
         assert (event["version"], event["device"], event["app"]) == ("1.0.1", DEVICE, APP)
@@ -253,7 +253,7 @@ async def test_a_worker_that_dies_is_no_devices_fault(tmp_path):
         (victim,) = [worker.pid for worker in supervisor.pool.workers]
         os.kill(victim, signal.SIGKILL)
         async with asyncio.timeout(PROMPT_SECONDS):
-            while any(s["pid"] == victim or not s["ready"] for s in await supervisor.statuses()):
+            while any(s.pid == victim or not s.ready for s in await supervisor.statuses()):
                 await asyncio.sleep(0.02)
         await phone.ask("POST", "/stats", report("checksum_fail", "1.0.1"))
         assert supervisor.facts_of(APP, DEVICE).failures == ()
@@ -278,7 +278,7 @@ async def test_facts_outlive_workers_and_nodes_that_are_killed(tmp_path):
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
         async with asyncio.timeout(PROMPT_SECONDS):
-            while any(s["pid"] in victims or not s["ready"] for s in await supervisor.statuses()):
+            while any(s.pid in victims or not s.ready for s in await supervisor.statuses()):
                 await asyncio.sleep(0.02)
         assert await phone.runs_next(OLD) == "1.0.2"
 

@@ -63,7 +63,7 @@ async def change(supervisor, truth, command, **said):
 
 
 async def counted(supervisor) -> Counter:
-    return sum((Counter(status["counts"]) for status in await supervisor.statuses()), Counter())
+    return sum((Counter(status.counts.decisions) for status in await supervisor.statuses()), Counter())
 
 
 async def test_a_rollout_from_start_to_promotion(tmp_path):

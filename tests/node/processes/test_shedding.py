@@ -101,11 +101,11 @@ async def test_an_overloaded_worker_has_nothing_new_for_any_release(tmp_path, pl
         overload(service)
         async with client.post("/updates", json=question) as response:
             assert (response.status, await response.json()) == (200, expected)
-        assert service.counts["checks_shed"] == 1
+        assert service.counts.shed["checks"] == 1
         overload(service, on=False)
         async with client.post("/updates", json=a_question(plugin_version=plugin_version)) as response:
             assert (await response.json())["version"] != "1.0.0" or plugin_version == "4.0.0"
-        assert service.counts["checks_shed"] == 1
+        assert service.counts.shed["checks"] == 1
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_an_overloaded_worker_begins_no_download_and_says_when_to_come_aga
         async with client.request(method, path) as response:
             assert (response.status, response.headers["Retry-After"]) == (503, "10")
             assert response.headers["Cache-Control"] == "no-store"
-        assert service.counts["downloads_shed"] == 1
+        assert service.counts.shed["downloads"] == 1
         overload(service, on=False)
         async with client.request(method, path) as response:
             assert response.status == 200
@@ -160,7 +160,7 @@ async def test_above_their_limit_downloads_hear_503_and_nothing_else_does(tmp_pa
         service.overload.downloads -= 1
         async with client.get(path) as response:
             assert (response.status, await response.read()) == (200, b"zip 1.0.1")
-        assert (service.counts["downloads_over_limit"], service.counts["downloads_shed"]) == (1, 0)
+        assert (service.counts.shed["downloads_over_limit"], service.counts.shed["downloads"]) == (1, 0)
         assert service.overload.downloads == DOWNLOADS_LIMIT - 1
 
 
@@ -201,8 +201,8 @@ async def test_forged_events_are_dropped_above_their_apps_limit_and_answered_as_
                 assert [result["status"] for result in (await response.json())["results"]] == ["ok"] * 100
         async with client.post("/stats", json=an_event(app_id=OTHER_APP)) as response:
             assert (response.status, await response.json()) == (200, {"status": "ok"})
-        assert service.counts["events"] == BURST_SECONDS + 1
-        assert service.counts["events_over_limit"] == 100
+        assert service.counts.events["stored"] == BURST_SECONDS + 1
+        assert service.counts.events["over_limit"] == 100
 
 
 async def test_forged_failures_withhold_nothing_above_the_limits(tmp_path):
@@ -225,7 +225,7 @@ async def test_forged_failures_withhold_nothing_above_the_limits(tmp_path):
                     await asyncio.sleep(0)
             assert (await posting).status == 200
             assert failures() == min(asked, BURST_SECONDS)
-        assert (service.counts["failures"], service.counts["events_over_limit"]) == (BURST_SECONDS, 100)
+        assert (service.counts.others["failures"], service.counts.events["over_limit"]) == (BURST_SECONDS, 100)
 
 
 @pytest.mark.parametrize(("proxies", "kept"), [((), 300), (("127.0.0.1",), 400)])
@@ -235,8 +235,8 @@ async def test_an_address_counts_by_itself_when_a_proxy_of_ours_names_it(tmp_pat
             headers = {"X-Forwarded-For": f"192.0.2.{n}"}
             async with client.post("/stats", json=[an_event()] * 100, headers=headers) as response:
                 assert response.status == 200
-        assert service.counts["events"] == kept
-        assert service.counts["events_over_limit"] == 400 - kept
+        assert service.counts.events["stored"] == kept
+        assert service.counts.events["over_limit"] == 400 - kept
 
 
 async def test_without_room_devices_keep_their_events(tmp_path):
@@ -247,6 +247,6 @@ async def test_without_room_devices_keep_their_events(tmp_path):
             async with client.post("/stats", json=[an_event()] * 20) as response:
                 answers.append(response.status)
         assert answers[0] == 200 and answers[-1] == 503
-        assert service.counts["events"] == 20 * answers.count(200)
-        assert service.counts["events_refused"] == service.counts["events_refused_no_room"] == 20 * answers.count(503)
+        assert service.counts.events["stored"] == 20 * answers.count(200)
+        assert service.counts.events["refused"] == service.counts.refused_events["no_room"] == 20 * answers.count(503)
         assert held_bytes(spool_dir) <= 20_000

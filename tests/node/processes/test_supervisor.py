@@ -60,11 +60,11 @@ async def test_a_dead_worker_is_replaced_and_serves_what_is_current(tmp_path):
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
         async with asyncio.timeout(PROMPT_SECONDS):
-            while any(s["pid"] in victims or not s["ready"] for s in await supervisor.statuses()):
+            while any(s.pid in victims or not s.ready for s in await supervisor.statuses()):
                 await asyncio.sleep(0.02)
         answers = [await check(session, address) for _ in range(10)]
         assert {answer["version"] for answer in answers} == {"1.0.1"}
-        assert [status["restarts"] for status in await supervisor.statuses()] == [1] * WORKERS
+        assert [status.restarts for status in await supervisor.statuses()] == [1] * WORKERS
 
 
 async def test_a_draining_worker_finishes_the_download_under_way(tmp_path):
@@ -122,7 +122,7 @@ async def test_events_of_apps_that_are_not_here_are_answered_and_not_stored(tmp_
         async with aiohttp.ClientSession() as session, session.post(f"{address}/stats", json=event) as response:
             assert (response.status, await response.json()) == (200, {"status": "ok"})
         (status,) = await supervisor.statuses()
-        assert status["counts"]["events_of_unknown_apps"] == 1
+        assert status.counts.by_name()["events_of_unknown_apps"] == 1
     assert not any(path.stat().st_size > 200 for path in truth.spool_dir.glob("*"))
 
 
@@ -197,7 +197,7 @@ async def test_a_change_to_one_app_leaves_the_others_snapshots_alone(tmp_path):
         await supervisor.announce(APP, committed.head)
         assert (await check(session, address))["kind"] == "up_to_date"
         (status,) = await supervisor.statuses()
-        assert status["apps"] == 2
+        assert status.apps == 2
 
 
 def test_a_taken_port_is_told_by_its_address():

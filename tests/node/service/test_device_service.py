@@ -75,7 +75,7 @@ async def test_a_bundle_with_a_lost_manifest_is_silently_not_offered_and_counted
         reply = service.take_check(question(), BASE)
         assert reply.status == 200
         assert json.loads(reply.body.plain)["error"] == "no_new_version_available"
-        assert service.counts["manifest_lost"] == 1
+        assert service.counts.decisions["manifest_lost"] == 1
 
 
 async def test_a_release_that_takes_zips_is_offered_the_bundle_all_the_same(tmp_path):

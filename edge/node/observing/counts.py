@@ -1,0 +1,101 @@
+"""What a worker counts, by kind. A kind is one family of metrics, and its keys are the values of that family's label.
+
+Labels are our own words, never a device's, an app's or an address's: their number has an end.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+
+
+class RequestCount(msgspec.Struct, frozen=True):
+    """Answers of one route with one class of status, such as "2xx"."""
+
+    route: str
+    status: str
+    n: int
+
+
+class Gauges(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker is now; `overloaded` is 0 or 1."""
+
+    connections: int
+    in_progress: int
+    downloads: int
+    overloaded: int
+    lost_blobs: int
+
+
+class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one worker since it started, as it goes to the supervisor. What never happened may be missing."""
+
+    decisions: dict[str, int] = {}  # checks, by the code of their outcome
+    events: dict[str, int] = {}  # of devices, by what became of them
+    refused_events: dict[str, int] = {}  # those that could not be stored, by the code of why
+    withheld: dict[str, int] = {}  # bundles, by what the device reported
+    shed: dict[str, int] = {}  # answered with less than was asked for
+    closed: dict[str, int] = {}  # connections, by the limit that closed or refused them
+    requests: list[RequestCount] = []
+    sent_bytes: dict[str, int] = {}  # by route
+    others: dict[str, int] = {}  # by their own names
+    gauges: Gauges | None = None
+
+    def by_name(self) -> dict[str, int]:
+        """All of them under one name each, as `GET /v1/node` shows them."""
+        return {
+            **self.decisions,
+            **{_EVENT_NAMES[outcome]: n for outcome, n in self.events.items()},
+            **{f"events_refused_{code}": n for code, n in self.refused_events.items()},
+            **{f"withheld/{cause}": n for cause, n in self.withheld.items()},
+            **{_SHED_NAMES[what]: n for what, n in self.shed.items()},
+            **{_CLOSED_NAMES[why]: n for why, n in self.closed.items()},
+            **{f"requests/{each.route}/{each.status}": each.n for each in self.requests},
+            **{f"sent_bytes/{route}": n for route, n in self.sent_bytes.items()},
+            **self.others,
+            **(msgspec.structs.asdict(self.gauges) if self.gauges else {}),
+        }
+
+
+class WorkerStatus(NamedTuple):
+    """A worker as its supervisor sees it; one that does not answer is not ready and has counted nothing."""
+
+    pid: int | None
+    ready: bool
+    restarts: int
+    apps: int
+    counts: WorkerCounts
+
+
+class ServiceCounts:
+    """What the device service of a worker counts, by kind as in `WorkerCounts`."""
+
+    __slots__ = ("decisions", "events", "others", "refused_events", "shed", "withheld")
+
+    def __init__(self) -> None:
+        self.decisions: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
+        self.refused_events: Counter[str] = Counter()
+        self.withheld: Counter[str] = Counter()
+        self.shed: Counter[str] = Counter()
+        self.others: Counter[str] = Counter()
+
+
+_EVENT_NAMES = {
+    "stored": "events",
+    "over_limit": "events_over_limit",
+    "refused": "events_refused",
+    "unknown_app": "events_of_unknown_apps",
+}
+_SHED_NAMES = {
+    "checks": "checks_shed",
+    "downloads": "downloads_shed",
+    "downloads_over_limit": "downloads_over_limit",
+}
+_CLOSED_NAMES = {
+    "address_limit": "connections_refused",
+    "worker_limit": "connections_full",
+    "slow_head": "slow_heads",
+    "long_head": "long_heads",
+    "malformed": "malformed_requests",
+}

@@ -1,1 +1,1 @@
-"""What is true: values and rules. Pure; imports nothing of edge outside this package."""
+"""Values and rules. Pure; imports nothing of edge outside this package."""

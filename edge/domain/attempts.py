@@ -1,26 +1,25 @@
-"""What happens to a device's facts: it chooses, it is offered a bundle, the bundle fails (device-protocol §5.8). Pure.
+"""How a device's facts change: it chooses a channel, is offered a bundle, the bundle fails (PROTOCOL.md §5.8). Pure.
 
-A failed attempt is a report about the latest offer, within an hour of it. Three in a row withhold the bundle, two where
-one of them names a certain cause, one that says that it does not start. Then the bundle is offered once more after a
-day, after two, four and seven; one that does not start never again, nor one whose manifest failed on iOS.
+A failed attempt is a failure report within an hour of the latest offer. Three in a row withhold the bundle; two if one
+of them names a certain cause; one if the bundle does not start. It is then offered once more after a day, two, four and
+seven; never again if it does not start, or if its manifest failed on iOS.
 
-No check writes anything while nothing fails. An offer is noted, with its time, when it is another one than the last. A
-device that asks again changes nothing: the offer that was noted waits for a failure. The report of one is what writes:
-it counts the attempt and closes the offer, so that whatever else is said of the same attempt finds it closed. Only then
-the next offer is noted again: one write for each failure. So an attempt counts once per offer although nobody counts
-offers.
+Checks write nothing while nothing fails. An offer is noted, with its time, if it differs from the latest one; repeated
+checks change nothing. A failure report counts the attempt and closes the offer, so that further reports of the same
+attempt find it closed. Only then is the next offer noted: one write per failure. An attempt thus counts once per offer
+although offers are not counted.
 
-An offer that waited for more than an hour cannot be told from the one before the report. Its first report closes it and
-counts for nothing, and from the next offer on the times are known. A report that follows a check without an offer finds
-the offer closed, or too old, and where the check is known to have been answered with nothing new the node drops it.
+After more than an hour, the noted offer may not be the one that the report is about. The first report then closes it
+without counting, and from the next offer on the times are known. A report that follows a check without an offer finds
+the noted one closed or too old; if the node knows that it answered that check with nothing new, it drops the report.
 
-A device that has downloaded the bundle may wait long before it runs it, and asks meanwhile. Its report says so once: no
-offer of the same is noted any more, and no check of its that fails is taken for a download.
+A device that has downloaded the bundle may keep sending checks for long before it runs it. It reports the download
+once: from then on the same offer is not noted again, and a failing check is not taken for a failed download.
 
-A device that runs the bundle after all begins from the beginning, at its next report of an installation or its next
-check that looks at its facts: one that is simply up to date does not, and no failure matters to it.
+A device that runs the bundle after all starts over, at its next report of an installation or its next check that reads
+its facts. A check that is simply up to date does not read them: no failure matters to it.
 
-What a device says counts against no bundle that was not offered to it.
+Reports count only against bundles that the device was offered.
 """
 
 from collections.abc import Callable, Iterable
@@ -51,31 +50,33 @@ from edge.domain.facts import (
 
 ATTEMPT_SECONDS = 3_600.0  # how long after an offer a report can be about it
 
-Ours = Callable[[int, float], bool]  # whether this node failed that bundle itself, since then
+# Whether this node itself failed to send that bundle, by `name_hash`, since a time in seconds since the epoch.
+Ours = Callable[[int, float], bool]
 
 
 def never(bundle: int, since: float) -> bool:
-    """An `Ours` for who failed nothing."""
+    """An `Ours` for a node without failures."""
     return False
 
 
 class FailureReport(NamedTuple):
-    """A device's word that something failed."""
+    """A device's report that something failed."""
 
-    version: str  # which it names, without a file's name; "" for none
+    version: str  # the bundle that it names, without a file's name; "" for none
     cause: Cause
-    age: float = 0.0  # in seconds: how long before it arrived the device wrote it down, by the device's own clock
-    dead: bool = False  # the device will not fetch that version again, whatever is offered
+    age: float = 0.0  # seconds between writing and sending it, by the device's clock
+    dead: bool = False  # the device will never fetch that version again
 
 
 def choose_channel(facts: DeviceFacts, channel: int) -> DeviceFacts:
-    """`channel` 0 takes the choice back."""
+    """`channel` is a `name_hash`; 0 takes the choice back."""
     return facts._replace(channel=channel)
 
 
 def note_offer(facts: DeviceFacts, bundle: int, now: float, ran: int = 0, mark: int = 0) -> DeviceFacts:
-    """The bundle becomes the latest offer. An offer that crossed the report of its failure does not lift it; one to a
-    device that has changed since a failed download begins from the beginning."""
+    """The bundle becomes the latest offer, at `now` in seconds since the epoch. `ran` and `mark` as in `Latest`. An
+    offer that crossed the report of its failure does not lift the bundle; for a device that has changed since a failed
+    download, its attempts start over."""
     if awaits(facts, bundle) and (latest_of(facts).mark == mark or not has_downloaded(facts, bundle)):
         return facts
     failure = failure_of(facts, bundle) if facts.failures else None
@@ -88,7 +89,7 @@ def note_offer(facts: DeviceFacts, bundle: int, now: float, ran: int = 0, mark: 
 
 
 def note_failure(facts: DeviceFacts, report: FailureReport, now: float, ours: Ours = never) -> DeviceFacts:
-    """What a report comes to; `now` is when it arrived."""
+    """`now` is when the report arrived, in seconds since the epoch."""
     if report.cause in STARTS:
         return _note_start(facts, name_hash(report.version), report.cause, now)
     bundle, latest = last_offered(facts), latest_of(facts)
@@ -108,14 +109,14 @@ def note_failure(facts: DeviceFacts, report: FailureReport, now: float, ours: Ou
 
 
 def note_download(facts: DeviceFacts, bundle: int) -> DeviceFacts:
-    """The device has it: until another offer is noted, what fails of its checks is about no download."""
+    """The device has the bundle: until another offer is noted, no failing check is a failed download."""
     if last_offered(facts) != bundle or has_downloaded(facts, bundle):
         return facts
     return facts._replace(latest=latest_of(facts)._replace(ran=0, counted=False).packed())
 
 
 def note_install(facts: DeviceFacts, bundle: int) -> DeviceFacts:
-    """The device runs it, or is about to: its failed downloads are over. Whether it starts is another question."""
+    """The device runs the bundle or is about to: its failed downloads are forgotten, but not that it did not start."""
     failure = failure_of(facts, bundle)
     if failure is not None and failure.cause in STARTS:
         return facts
@@ -127,7 +128,7 @@ def note_install(facts: DeviceFacts, bundle: int) -> DeviceFacts:
 
 
 def lift(facts: DeviceFacts, bundle: int) -> DeviceFacts:
-    """The bundle may be offered again, as if it had never been."""
+    """The bundle may be offered again, as if it had never failed."""
     if failure_of(facts, bundle) is None:
         return facts
     last = last_offered(facts)
@@ -136,14 +137,15 @@ def lift(facts: DeviceFacts, bundle: int) -> DeviceFacts:
 
 
 def newly_withheld(before: DeviceFacts, after: DeviceFacts) -> Failure | None:
-    """The bundle that one change has made withheld."""
+    """The failure by which a change has made a bundle withheld; None: it has not."""
     known = {failure.bundle for failure in before.failures if failure.withheld}
     return next((each for each in after.failures if each.withheld and each.bundle not in known), None)
 
 
 def _is_about(report: FailureReport, facts: DeviceFacts) -> bool:
-    """Reports name what was offered, what runs, or nothing (device-protocol §5.8). Once it was downloaded, what runs is
-    named by checks that fail, and by what cannot come of a check: Android says 100 per cent before it has unpacked all.
+    """Whether the report is about the latest offer. Reports name that, what runs, or nothing (PROTOCOL.md §5.8). Once
+    the bundle is downloaded, failing checks name what runs, and so do certain causes, which no check has: Android
+    reports 100 percent before it has unpacked everything.
     """
     bundle, named = last_offered(facts), name_hash(report.version)
     if not report.version or named == bundle:
@@ -164,7 +166,7 @@ def _after_attempt(before: Failure | None, report: FailureReport, bundle: int, m
 
 
 def _after_more(before: Failure | None, report: FailureReport) -> Failure | None:
-    """A further report of an attempt that was counted: it may name the certain cause that the first one did not."""
+    """A further report of a counted attempt may name a certain cause that the first one did not. None: it does not."""
     if before is None or report.cause not in CERTAIN or before.cause in CERTAIN:
         return None
     if before.stage is not FailureStage.FAILED_TWICE:
@@ -173,7 +175,7 @@ def _after_more(before: Failure | None, report: FailureReport) -> Failure | None
 
 
 def _note_start(facts: DeviceFacts, bundle: int, cause: Cause, now: float) -> DeviceFacts:
-    """It was downloaded and does not start: withheld for good, where this node had lately offered it."""
+    """The bundle was downloaded and does not start: withheld for good, if this node recently offered it."""
     failure = failure_of(facts, bundle)
     if not knows(facts, bundle) or (failure is not None and failure.cause in STARTS):
         return facts
@@ -192,10 +194,10 @@ def _with_failure(facts: DeviceFacts, failure: Failure, latest: Latest) -> Devic
 def _kept(
     facts: DeviceFacts, failures: Iterable[Failure], offered: Iterable[int], last: int, latest: Latest
 ) -> DeviceFacts:
-    """What fits a slot, with `last`, the bundle of the latest offer, at the end of where it is.
+    """The facts cut to what fits a slot, with `last`, the bundle of the latest offer, at the end of its tuple.
 
-    Beyond WITHHELD_LIMIT the failure goes that is the oldest, of attempts that withheld nothing first. When a withheld
-    bundle goes, the day stays: no way back leads to a bundle that was there by then.
+    Beyond WITHHELD_LIMIT the oldest failure is dropped, those that withhold nothing first. For a dropped withheld
+    bundle the day is kept: no way back leads to a bundle published by then.
     """
     kept = sorted(failures, key=lambda failure: failure.bundle == last)
     forgot = latest.forgot

@@ -1,7 +1,7 @@
-"""A device's bucket: one of 100,000 by hash, the same on every node and for ever.
+"""A device's bucket: one of 100,000 by hash, the same on every node, permanently.
 
-Changing it re-rolls every rollout in the world. A salt makes an independent draw: devices that are first in one are
-not first in the next.
+Changing it would re-roll every rollout in the world. Each salt makes an independent draw: devices that are first in one
+are not first in the next.
 """
 
 from xxhash import xxh3_64_intdigest
@@ -17,5 +17,5 @@ def bucket_of(salt: bytes, device: str) -> int:
 
 
 def segment_salt(app: str, segment: str) -> bytes:
-    """Of `bucket(percent)` in a segment's expression."""
+    """The salt of `bucket(percent)` in a segment's expression."""
     return f"segment\0{app}\0{segment}\0".encode()

@@ -1,6 +1,6 @@
-"""What an encrypted bundle carries for devices, checked for its shape (device-protocol §6.2, form V3). No key is used.
+"""The shape of what an encrypted bundle carries for devices (PROTOCOL.md §6.2, form V3). No key is used here.
 
-A **block** is what the publisher's private key made of a few bytes; it has the size of the key, 2048 bits.
+A **block** is a few bytes encrypted with the publisher's private key; it has the size of the key, 2048 bits.
 """
 
 import base64
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from edge.domain.errors import Invalid
 from edge.domain.model import Encryption
 
-BLOCK_BYTES = 256  # RSA of 2048 bits; devices know no other size
+BLOCK_BYTES = 256  # RSA with 2048 bits, the only size that devices support
 IV_BYTES = 16
 KEY_BYTES = 16  # AES-128
 KEY_ID_CHARACTERS = 20  # what the newest plugins send
@@ -23,21 +23,21 @@ _KEY_ID = re.compile(r"[A-Za-z0-9+/]{0,20}")
 
 class SessionKey(NamedTuple):
     iv: bytes
-    block: bytes  # with the AES key inside
+    block: bytes  # contains the AES key
 
 
 def build_encryption(session_key: str, checksum: str, key_id: str) -> Encryption:
-    """Raises Invalid `invalid_session_key`, `invalid_checksum`, `invalid_key_id`; upper-case hexadecimal is lowered."""
+    """The checksum is lower-cased. Raises Invalid `invalid_session_key`, `invalid_checksum` or `invalid_key_id`."""
     parse_session_key(session_key)
     checksum = checksum.lower()
     if not is_signed(checksum):
-        older = ": that is the form of plugins before 5.30, 6.30 and 7.30" if len(checksum) == 344 else ""
+        older = "; this one has the form for plugins before 5.30, 6.30 and 7.30" if len(checksum) == 344 else ""
         raise Invalid(
-            "invalid_checksum", f"an encrypted checksum has {SIGNED_CHARACTERS} hexadecimal characters{older}"
+            "invalid_checksum", f"an encrypted checksum must have {SIGNED_CHARACTERS} hexadecimal characters{older}"
         )
     if _KEY_ID.fullmatch(key_id) is None:
         raise Invalid(
-            "invalid_key_id", f"a key id is at most the first {KEY_ID_CHARACTERS} characters of a key's base64"
+            "invalid_key_id", f"a key id must be the first characters of a key's base64, at most {KEY_ID_CHARACTERS}"
         )
     return Encryption(session_key=session_key, checksum=checksum, key_id=key_id)
 
@@ -51,21 +51,22 @@ def parse_session_key(text: str) -> SessionKey:
             return SessionKey(iv, block)
     raise Invalid(
         "invalid_session_key",
-        f"a session key is the base64 of {IV_BYTES} bytes, a colon, and the base64 of {BLOCK_BYTES} bytes",
+        f"a session key must be the base64 of {IV_BYTES} bytes, a colon, and the base64 of {BLOCK_BYTES} bytes",
     )
 
 
 def encode_session_key(session: SessionKey) -> str:
+    """`parse_session_key` reads it back."""
     return f"{base64.b64encode(session.iv).decode()}:{base64.b64encode(session.block).decode()}"
 
 
 def is_signed(text: str) -> bool:
-    """Whether `text` can be a digest inside a block: an encrypted checksum, or what devices get as a file's hash."""
+    """Whether `text` has the form of an encrypted digest: of a checksum, or of a file's hash."""
     return _SIGNED.fullmatch(text) is not None
 
 
 def _decode_base64(text: str) -> bytes:
-    """Empty for what is not base64 in its one canonical spelling; iOS takes no other."""
+    """Empty unless `text` is canonical base64, the only form that iOS accepts."""
     try:
         decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):  # ValueError: not ASCII

@@ -1,10 +1,10 @@
-"""The peer's fault, in one family: a stable code, an HTTP status and a message that is safe to show."""
+"""Errors that are the caller's fault: a stable code, an HTTP status and a message that is safe to show."""
 
 from typing import ClassVar
 
 
 class EdgeError(Exception):
-    """`code` is stable and machine-readable; the message says what and which, never a secret."""
+    """`code` is stable and machine-readable; the message names what is wrong and never contains a secret."""
 
     status: ClassVar[int] = 400
 

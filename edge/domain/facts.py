@@ -1,7 +1,7 @@
-"""What a node knows of a single device: the channel an old plugin chose, what was offered to it, what failed on it.
+"""What a node knows about a single device: the channel an old plugin chose, what it was offered, what failed on it.
 
-Values and what they mean for a decision; `attempts` has what happens to them, and where they are kept is not known
-here. Names are held as 48-bit hashes, so that all that is known of a device fits one slot.
+Values and what they mean for a decision; `attempts` has how they change, `edge.facts` keeps them. Names are 48-bit
+hashes, so that the facts of a device fit one slot.
 """
 
 import enum
@@ -14,17 +14,19 @@ from edge.domain.model import Bundle, UpdateCheck
 
 HOUR_SECONDS = 3_600
 DAY_SECONDS = 86_400
-DAY_LIMIT = 1 << 16  # a day is kept in 16 bits: until the year 2149
-HOURS_BEGIN = 1_577_836_800  # the first hour of 2020; an hour is kept in 19 bits: until the year 2079
+DAY_LIMIT = 1 << 16  # a day has 16 bits: until the year 2149
+HOURS_BEGIN = (
+    1_577_836_800  # the first hour of 2020, in seconds since the epoch; an hour has 19 bits: until the year 2079
+)
 HOUR_LIMIT = 1 << 19
-NAMES_LIMIT = 4  # failures and offers together: what a slot has room for (telemetry.facts_slot)
-WITHHELD_LIMIT = 3  # so that at least one place is left for an offer
+NAMES_LIMIT = 4  # failures and offers together: what fits a slot (edge.facts.slot)
+WITHHELD_LIMIT = 3  # leaves room for at least one offer
 MARK_BITS, RAN_BITS = 6, 10
-FORGOT_DAYS = 4  # how exactly it is kept when the latest failure was that had to be forgotten
+FORGOT_DAYS = 4  # the resolution of when the latest forgotten failure was
 
 
 class Cause(enum.IntEnum):
-    """What a device reported, by the number that slots hold; `word` is the report's action."""
+    """What a device reported, by the number that slots hold. `word` is the action of its report."""
 
     UPDATE_FAIL = 1
     SET_FAIL = 2
@@ -47,8 +49,8 @@ class Cause(enum.IntEnum):
         return self.name.lower()
 
 
-STARTS = frozenset({Cause.UPDATE_FAIL, Cause.SET_FAIL})  # it was there and does not work: once is enough
-CERTAIN = frozenset(  # no bad network says so
+STARTS = frozenset({Cause.UPDATE_FAIL, Cause.SET_FAIL})  # the bundle is there and does not work: once is enough
+CERTAIN = frozenset(  # no bad network causes these
     {
         Cause.DECRYPT_FAIL,
         Cause.CHECKSUM_FAIL,
@@ -57,16 +59,16 @@ CERTAIN = frozenset(  # no bad network says so
         Cause.SESSION_KEY_REQUIRED,
     }
 )
-# Every action that can be about a failed attempt (device-protocol §5.8); one of them says nothing of its own.
+# Every action that can report a failed attempt (PROTOCOL.md §5.8); `finish_download_fail` adds no cause.
 CAUSES: Mapping[str, Cause] = {cause.word: cause for cause in Cause} | {"finish_download_fail": Cause.DOWNLOAD_FAIL}
 
 
 class FailureStage(enum.IntEnum):
-    """How far a bundle has come that fails on a device, by the number that slots hold."""
+    """How far the failures of a bundle on a device have come, by the number that slots hold."""
 
     FAILED_ONCE = 1
     FAILED_TWICE = 2
-    FOR_A_DAY = 3  # withheld, from here on
+    FOR_A_DAY = 3  # withheld from here on
     FOR_2_DAYS = 4
     FOR_4_DAYS = 5
     FOR_7_DAYS = 6
@@ -83,16 +85,16 @@ class Failure(NamedTuple):
     stage: FailureStage
     cause: Cause
     mark: int = 0  # `mark_of` the bundle and the device at the offer that failed
-    hour: int = 0  # when, as `hour_of` tells it
+    hour: int = 0  # when, as of `hour_of`
 
     @property
     def withheld(self) -> bool:
-        """Whether it is or was withheld: only then it failed, and did not just meet a bad network."""
+        """Whether it is or was withheld; before that, a bad network may be the reason."""
         return self.stage >= FailureStage.FOR_A_DAY
 
     @property
     def attempts(self) -> int:
-        """How many failed in a row, at least."""
+        """The least number of attempts that failed in a row."""
         if self.cause in STARTS:
             return 1
         if not self.withheld:
@@ -102,7 +104,7 @@ class Failure(NamedTuple):
 
     @property
     def until(self) -> float | None:
-        """Until when it is withheld, in seconds since the epoch; 0 where it is not, None for good."""
+        """Until when it is withheld, in seconds since the epoch. 0: it is not; None: for good."""
         if self.stage is FailureStage.FOR_GOOD:
             return None
         days = _DAYS.get(self.stage)
@@ -110,14 +112,14 @@ class Failure(NamedTuple):
 
 
 class Latest(NamedTuple):
-    """The latest offer that was noted. `packed` fits 64 bits, and most of what is looked up leaves it so."""
+    """The latest noted offer. `packed` fits 64 bits, and most look-ups need not unpack it."""
 
-    at: int = 0  # in seconds since the epoch
-    ran: int = 0  # `ran_of` what the device ran when it asked; 0 since it has downloaded the bundle
+    at: int = 0  # seconds since the epoch
+    ran: int = 0  # `ran_of` what the device ran then; 0 once it has downloaded the bundle
     mark: int = 0  # `mark_of` the bundle and the device
-    forgot: int = 0  # 0: no failure had to be forgotten; else all of them were before that many times FORGOT_DAYS
-    retried: bool = False  # of the last of `failures`; else of the last of `offered`
-    counted: bool = False  # its failure was; nothing more of it counts, and the next offer is noted
+    forgot: int = 0  # 0: no failure was forgotten; else all that were are older than this times FORGOT_DAYS days
+    retried: bool = False  # the offer is of the last of `failures`; else of the last of `offered`
+    counted: bool = False  # its failure is counted: no more of it is, and the next offer is noted
 
     def packed(self) -> int:
         low = self.forgot << 2 | self.retried << 1 | self.counted
@@ -125,13 +127,13 @@ class Latest(NamedTuple):
 
 
 class DeviceFacts(NamedTuple):
-    """Of one device of one app. Names are `name_hash` values, the oldest first; none is in both tuples."""
+    """The facts of one device in one app. Names are `name_hash` values, oldest first; none is in both tuples."""
 
-    channel: int = 0  # 0: chose none
+    channel: int = 0  # the chosen one; 0: none
     failures: tuple[Failure, ...] = ()
     offered: tuple[int, ...] = ()
     latest: int = 0  # a `Latest`, packed
-    first_seen_days: int | None = None  # None, here and below: nobody knows, so no segment matches by it
+    first_seen_days: int | None = None  # None, here and below: unknown, so no segment matches by it
     sessions_7d: int | None = None
     errors_7d: int | None = None
     features: frozenset[str] | None = None
@@ -141,16 +143,16 @@ NO_FACTS = DeviceFacts()
 
 
 def name_hash(name: str) -> int:
-    """1 to 2**48 - 1 for a channel's or a bundle's name. Tables on disk hold it: it never changes.
+    """1 to 2**48 - 1 for the name of a channel or a bundle. Tables on disk hold it, so it never changes.
 
-    Two of 1,000 bundles of an app share a hash once in 500 million apps; such a bundle would be withheld in vain.
+    Two of an app's 1,000 bundles share a hash once in 500 million apps; one would then be withheld with the other.
     """
     return xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) >> 16 or 1
 
 
 def mark_of(bundle: Bundle, check: UpdateCheck) -> int:
-    """What has to change before a failed download may turn out otherwise, in MARK_BITS: the bundle's bytes and keys,
-    the device's key, plugin and native version. One change in 64 goes unnoticed; the bundle waits for its next turn.
+    """A mark, in MARK_BITS, of everything that can make a failed download succeed: the bundle's bytes and keys, the
+    device's key, plugin and native version. One change in 64 goes unnoticed; the bundle is then offered later.
     """
     session_key = bundle.encryption.session_key if bundle.encryption else ""
     words = (bundle.zip, session_key, check.key_id, check.plugin.version, check.version_build)
@@ -158,12 +160,12 @@ def mark_of(bundle: Bundle, check: UpdateCheck) -> int:
 
 
 def ran_of(version_name: str) -> int:
-    """RAN_BITS of the name of what a device runs, for reports that name it; never 0."""
+    """A hash in RAN_BITS of what a device runs, to recognise reports that name it; never 0."""
     return xxh3_64_intdigest(version_name.encode("utf-8", "surrogatepass")) & (1 << RAN_BITS) - 1 or 1
 
 
 def day_of(now: float) -> int:
-    """Days since the epoch, at least 1."""
+    """Days since the epoch, at least 1. `now` in seconds since the epoch, here and below."""
     return min(max(int(now // DAY_SECONDS), 1), DAY_LIMIT - 1)
 
 
@@ -173,55 +175,57 @@ def hour_of(now: float) -> int:
 
 
 def failure_of(facts: DeviceFacts, bundle: int) -> Failure | None:
+    """`bundle` is a `name_hash`, here and below."""
     return next((failure for failure in facts.failures if failure.bundle == bundle), None)
 
 
 def is_withheld(failure: Failure, mark: int, now: float) -> bool:
-    """Whether the bundle is kept from a device that it would be offered to now. A clock set back keeps it longer."""
+    """Whether a bundle is withheld from a device that it would be offered to now. Setting the clock back extends it."""
     until = failure.until
     return until is None or (now < until and failure.mark == mark)
 
 
 def latest_of(facts: DeviceFacts) -> Latest:
+    """The latest noted offer, unpacked."""
     packed = facts.latest
     ran, mark = packed >> 22 & (1 << RAN_BITS) - 1, packed >> 16 & (1 << MARK_BITS) - 1
     return Latest(packed >> 32, ran, mark, packed >> 2 & (1 << 14) - 1, bool(packed & 2), bool(packed & 1))
 
 
 def last_offered(facts: DeviceFacts) -> int:
-    """The bundle of the latest offer; 0 where nobody knows."""
+    """The bundle of the latest noted offer; 0 if unknown."""
     if facts.latest & 2:
         return facts.failures[-1].bundle if facts.failures else 0
     return facts.offered[-1] if facts.offered else 0
 
 
 def awaits(facts: DeviceFacts, bundle: int) -> bool:
-    """Whether the latest offer that was noted is of this bundle, and no failure of it was counted since: then another
-    one of the same bundle tells nothing new."""
+    """Whether the latest noted offer is of this bundle, and no failure of it is counted since: another offer of it is
+    then no news."""
     return not facts.latest & 1 and last_offered(facts) == bundle
 
 
 def has_downloaded(facts: DeviceFacts, bundle: int) -> bool:
-    """Whether the latest offer that was noted is of this bundle, and the device reported since that it has it."""
+    """Whether the latest noted offer is of this bundle, and the device has since reported having it."""
     return awaits(facts, bundle) and not latest_of(facts).ran
 
 
 def knows(facts: DeviceFacts, bundle: int) -> bool:
-    """Whether it was lately offered."""
+    """Whether the bundle was recently offered to the device."""
     return bundle in facts.offered or failure_of(facts, bundle) is not None
 
 
 def forgot_until(facts: DeviceFacts) -> float:
-    """A bundle that was published before this may be among the failures that had to be forgotten; 0 where none was."""
+    """A bundle published before this, in seconds since the epoch, may be among the forgotten failures; 0: none is."""
     return float((facts.latest >> 2 & (1 << 14) - 1) * FORGOT_DAYS * DAY_SECONDS)
 
 
 def forgotten_with(facts: DeviceFacts) -> int:
-    """`Latest.forgot` once all of this is forgotten."""
+    """`Latest.forgot` once these facts are forgotten."""
     failed = [forgotten_failure(failure) for failure in facts.failures if failure.withheld]
     return max([latest_of(facts).forgot, *failed])
 
 
 def forgotten_failure(failure: Failure) -> int:
-    """`Latest.forgot` once this is forgotten."""
+    """`Latest.forgot` once this failure is forgotten."""
     return (HOURS_BEGIN + failure.hour * HOUR_SECONDS) // (FORGOT_DAYS * DAY_SECONDS) + 1

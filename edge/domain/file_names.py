@@ -1,7 +1,7 @@
-"""What a client makes of the names that a manifest lists: where limits on names come from (device-protocol §5.4, §5.7).
+"""What devices do with the names in a manifest, and the limits that follow (PROTOCOL.md §5.4, §5.7).
 
-No file system of a device is the limit. A client strips the suffix of packed files, and names cache and temporary files
-after the last part of a path, with something of its own around it: that is what grows too long, or meets its like.
+The file system is not the limit. A device strips the suffix of packed files and names its cache and temporary files
+after the last part of a path, with a prefix and a suffix: those names become too long, or collide.
 """
 
 import enum
@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 BROTLI_SUFFIX = ".br"
 
-# Of the last part of a path, in bytes of UTF-8. These fit every release; `NameRules` has the limit of each.
-PART_LIMIT_ANDROID_BYTES = 183  # 186 with the suffix: around it come 64 digits, "_" and what marks a file in progress
-PART_LIMIT_IOS_BYTES = 149  # a longer one fails for good: its version name is dead on that device
-PART_LIMIT_ZIP_BYTES = 255  # a zip's files are unpacked under their own names (executed, 8.51.23)
+# Of the last part of a path, in UTF-8. These fit every release; `NameRules` has the limit of each.
+PART_LIMIT_ANDROID_BYTES = 183  # 186 with the suffix; 64 digits, "_" and a mark for files in progress are added
+PART_LIMIT_IOS_BYTES = 149  # a longer one fails for good: the device never takes that version again
+PART_LIMIT_ZIP_BYTES = 255  # a zip's files are unpacked under their own names (tested with 8.51.23)
 
 
 class SameNames(enum.Enum):
-    """What becomes of files that share their last part, which clients download side by side."""
+    """What happens to files that share their last part, as they download at the same time."""
 
     WORK = "works"
-    FAIL_WHEN_EQUAL = "fails_when_content_is_equal"  # one temporary file for a hash and a last part
-    FAIL = "fails"  # one temporary file for a last part
+    FAIL_WHEN_EQUAL = "fails_when_content_is_equal"  # one temporary file per hash and last part
+    FAIL = "fails"  # one temporary file per last part
 
 
 class NameRules(NamedTuple):
@@ -35,7 +35,7 @@ class NameRules(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameFacts:
-    """What of a bundle's names a release may stumble over; computed once, when the bundle is published."""
+    """What in a bundle's names can make a release fail; computed once, when the bundle is published."""
 
     longest_bytes: int  # of the last parts, as devices write the files
     longest_listed_bytes: int  # the same with the suffix of packed files
@@ -44,18 +44,19 @@ class NameFacts:
 
 
 def target_name(name: str) -> str:
-    """Where a device writes the file: a `.br` suffix is stripped after decoding (device-protocol §5.4)."""
+    """Where a device writes the file: it strips a `.br` suffix after decoding (PROTOCOL.md §5.4)."""
     return name.removesuffix(BROTLI_SUFFIX)
 
 
 def last_part(name: str) -> str:
+    """What follows the last `/`."""
     return name.rpartition("/")[2]
 
 
 def name_facts(files: Iterable[tuple[str, str]]) -> NameFacts:
-    """Of at least one (name as a manifest lists it, hash of the plain bytes).
+    """`files` has at least one (name as the manifest lists it, hash of the plain bytes).
 
-    Names are compared as devices write them, letter by letter: Android and iOS tell case apart.
+    Names are compared as devices write them, and case-sensitively, as Android and iOS do.
     """
     listed = [(last_part(name), plain_hash) for name, plain_hash in files]
     written = [(target_name(part), plain_hash) for part, plain_hash in listed]

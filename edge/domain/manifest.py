@@ -1,8 +1,8 @@
 """The manifest document: which files a bundle has. A blob like any other, named by its digest.
 
-One JSON object: `{"format": 1, "files": [{"name", "hash", "blob", "bytes"}, ...]}`, sorted by name; with `signed` in
-each file of an encrypted bundle, and with `packing`, how its files were compressed, where the publisher says so.
-Readers that do not know these two find everything else where it was.
+One JSON object, `{"format": 1, "files": [{"name", "hash", "blob", "bytes"}, ...]}`, sorted by name. In an encrypted
+bundle each file has `signed`; `packing`, if present, is how the publisher compressed the files. Older readers ignore
+both.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from edge.domain.model import Digest, FileEntry, parse_digest
 
 MANIFEST_FORMAT = 1
 FILE_COUNT_LIMIT = 20_000  # a device opens each file; the largest real web builds have a few thousand
-NAME_LIMIT_BYTES = 512  # of one path in UTF-8; a device puts its own folder's path before it
+NAME_LIMIT_BYTES = 512  # of one path in UTF-8; a device prefixes its own folder
 
 
 class _File(msgspec.Struct, omit_defaults=True):
@@ -39,13 +39,13 @@ _decoder = msgspec.json.Decoder(_Manifest)
 
 
 def encode_manifest(entries: Iterable[FileEntry], packing: str = "") -> bytes:
-    """`packing`: a label for how the entries in `.br` were compressed, for publishers to find those again."""
+    """`packing`: a label for how the `.br` entries were compressed, so that publishers can reuse them."""
     files = [_File(e.name, e.hash, e.blob, e.bytes, e.signed) for e in sorted(entries)]
     return msgspec.json.encode(_Manifest(MANIFEST_FORMAT, files, packing))
 
 
 def packed_entries(document: bytes, packing: str) -> tuple[FileEntry, ...]:
-    """The entries in `.br` of a published document whose files were compressed in this way; none of any other. Raises
+    """The `.br` entries of a published document whose files were compressed with this `packing`; else none. Raises
     Invalid `invalid_manifest`.
     """
     manifest = _decode(document)
@@ -56,9 +56,10 @@ def packed_entries(document: bytes, packing: str) -> tuple[FileEntry, ...]:
 
 
 def parse_manifest(document: bytes) -> tuple[FileEntry, ...]:
-    """Entries in the order of the document. Raises Invalid `invalid_manifest` with the reason.
+    """The entries, in the order of the document. Raises Invalid: `invalid_manifest` with the reason, and as
+    `check_names`.
 
-    Names are safe (`check_name`), at least one file, no two files with one target on any file system. Either every
+    There is at least one file, names are safe, no two files have the same target on any file system, and either every
     file is signed or none is.
     """
     manifest = _decode(document)
@@ -69,9 +70,9 @@ def parse_manifest(document: bytes) -> tuple[FileEntry, ...]:
 
 
 def read_manifest(document: bytes) -> tuple[FileEntry, ...]:
-    """The entries of a document that `parse_manifest` took when it was published, and that is the same by its digest.
+    """The entries of a document that `parse_manifest` accepted when it was published, unchanged by its digest.
 
-    A tenth of the time, for where a device waits. Raises Invalid `invalid_manifest` for what is no manifest at all.
+    It takes a tenth of the time, for when a device waits. Raises Invalid `invalid_manifest` if it is no manifest.
     """
     return tuple(FileEntry(f.name, Digest(f.hash), Digest(f.blob), f.bytes, f.signed) for f in _decode(document).files)
 
@@ -89,7 +90,7 @@ def _decode(document: bytes) -> _Manifest:
 
 
 def check_names(names: list[str]) -> None:
-    """Refuse sets of manifest names that a device could not unpack, or could be made to write elsewhere.
+    """Refuse manifest names that a device could not unpack, or that would make it write outside its folder.
 
     Raises Invalid `invalid_manifest`, `unsafe_name` or `duplicate_name`.
     """
@@ -97,38 +98,38 @@ def check_names(names: list[str]) -> None:
         raise Invalid("invalid_manifest", "manifest: no files")
     if len(names) > FILE_COUNT_LIMIT:
         raise Invalid("invalid_manifest", f"manifest: {len(names)} files, at most {FILE_COUNT_LIMIT}")
-    # As devices write them: only there does a limit apply, and "...br" is safe, the ".." they make of it is not.
+    # Checked as devices write them: limits apply there, and "...br" is safe while the ".." it becomes is not.
     check_targets([target_name(name) for name in names])
 
 
 def check_targets(targets: Iterable[str]) -> None:
-    """The same for names as they are written: a zip's, or a manifest's after `target_name`.
+    """`check_names` for names as devices write them: a zip's, or a manifest's after `target_name`.
 
-    Raises Invalid `unsafe_name`; `duplicate_name` for one file twice on a file system that ignores case or the form
-    of accents (macOS, Windows), and for a file that is also the folder of another.
+    Raises Invalid `unsafe_name`; `duplicate_name` for names that are one file on a file system that ignores case or
+    the form of accents (macOS, Windows), and for a file that is also the folder of another.
     """
     seen: dict[str, str] = {}
     for name in targets:
         check_name(name)
         key = _folded(name)
         if key in seen:
-            raise Invalid("duplicate_name", f"{name!r} and {seen[key]!r} would be one file on a device")
+            raise Invalid("duplicate_name", f"{name!r} and {seen[key]!r} would be the same file on some devices")
         seen[key] = name
     for key, name in seen.items():
         for end in (at for at, character in enumerate(key) if character == "/"):
             if key[:end] in seen:
-                raise Invalid("duplicate_name", f"{seen[key[:end]]!r} is a file and the folder of {name!r}")
+                raise Invalid("duplicate_name", f"{seen[key[:end]]!r} is both a file and the folder of {name!r}")
 
 
 def check_name(name: str) -> None:
-    """Raises Invalid `unsafe_name` unless `name` is a plain relative path with forward slashes."""
+    """Raises Invalid `unsafe_name` unless `name` is a plain relative path with forward slashes, of limited length."""
     reason = _unsafe(name)
     if reason:
         raise Invalid("unsafe_name", f"{name[:NAME_LIMIT_BYTES]!r}: {reason}")
 
 
 def content_digest(files: Iterable[tuple[str, Digest]]) -> Digest:
-    """A bundle's identity, from (target name, plain hash) of every file; compression does not change it."""
+    """A bundle's identity: a digest of (target name, plain hash) of every file, which compression does not change."""
     digest = hashlib.sha256(b"edge-content-v1\n")
     for name, plain_hash in sorted(files):
         digest.update(f"{plain_hash} {len(name.encode())} {name}\n".encode())
@@ -162,5 +163,5 @@ def _entry(file: _File) -> FileEntry:
     if file.bytes < 0:
         raise Invalid("invalid_manifest", f"manifest: {file.name!r} has a negative size")
     if file.signed and not is_signed(file.signed):
-        raise Invalid("invalid_manifest", f"manifest: {file.name!r} has a signed hash of another form")
+        raise Invalid("invalid_manifest", f"manifest: {file.name!r} has a malformed signed hash")
     return FileEntry(file.name, parse_digest(file.hash), parse_digest(file.blob), file.bytes, file.signed)

@@ -1,7 +1,7 @@
-"""How a bundle goes to a plugin release: file by file, packed or plain, or as its zip.
+"""The form in which a plugin release gets a bundle: file by file, packed or plain, or as a zip.
 
-The release's abilities come from the capability table and the bundle's facts from its publication, so nothing is looked
-up here: a check asks this of every offer.
+What the release can take comes from the capability table, and the bundle's facts are from its publication, so that this
+looks nothing up: every offer needs it.
 """
 
 import enum
@@ -16,21 +16,22 @@ class WhyZip(enum.Enum):
     SAME_NAME = "same_name"  # files that share the last part of their path
     SAME_NAME_AND_CONTENT = "same_name_and_content"
     LONG_NAME = "long_name"
-    PLAIN_FILES = "plain_files"  # it needs them, and they are not there
-    ENCRYPTED = "encrypted"  # it needs plain files, or reads no encrypted ones
+    PLAIN_FILES = "plain_files"  # it needs them, and the store has none
+    ENCRYPTED = "encrypted"  # it needs plain files, or cannot read encrypted manifests
     UNKNOWN_FILES = "unknown_files"  # encrypted elsewhere
 
 
-# A member looked up on its class costs 0.1 µs in Python 3.11, and every offer asks three times.
+# A member looked up on its class costs 0.1 µs in Python 3.11, and every offer needs three.
 _ZIP, _PACKED = Sent.ZIP, Sent.PACKED
 
 
 def sent_as(bundle: Bundle, rules: ManifestRules) -> Sent:
+    """The form that a release with these rules gets the bundle in."""
     return _ZIP if rules.sent is _ZIP or why_zip(bundle, rules) is not None else rules.sent
 
 
 def why_zip(bundle: Bundle, rules: ManifestRules) -> WhyZip | None:
-    """None: a release that takes manifests gets one of this bundle."""
+    """Why the release gets the bundle as a zip. None: it gets a manifest, if it takes any."""
     packed = rules.sent is _PACKED
     if bundle.manifest is None or bundle.names is None:
         return WhyZip.UNKNOWN_FILES

@@ -1,18 +1,18 @@
-"""Shares of devices as people write them, in percent: `5`, `12.5%`, `0.001`. Held as whole thousandths of a percent."""
+"""Shares of devices as people write them, in percent: `5`, `12.5%`, `0.001`. Kept as whole thousandths of a percent."""
 
 import re
 
 from edge.domain.errors import Invalid
 
 WHOLE_SHARE = 100_000  # all devices; one step is one device in 100,000
-SHARE_LIMIT = 16  # characters; the longest that means something is `100.000%`
+SHARE_LIMIT = 16  # characters; the longest useful one is `100.000%`
 
 _SHARE = re.compile(r"([0-9]{1,3})(?:\.([0-9]+))?%?")
 _DECIMALS = 3
 
 
 def parse_share(text: str) -> int:
-    """Thousandths of a percent, 0 to WHOLE_SHARE. Nothing is rounded. Raises Invalid `invalid_share`."""
+    """Thousandths of a percent, 0 to WHOLE_SHARE, without rounding. Raises Invalid `invalid_share`."""
     match = _SHARE.fullmatch(text) if len(text) <= SHARE_LIMIT else None
     if match is None:
         raise _refused(text, "is not a percentage like 5, 12.5% or 0.001")

@@ -1,4 +1,4 @@
-"""Looking things up in an app's state, by the names that people use; what is not there is said by name."""
+"""Looking things up in an app's state by name; errors name what is missing."""
 
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from edge.domain.model import (
 K = TypeVar("K")
 V = TypeVar("V")
 
-_TYPED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}", re.ASCII)  # what a command line takes as it is
+_TYPED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}", re.ASCII)  # names that need no quoting on a command line
 
 
 def bundle_of(state: AppState, version: str) -> Bundle:
@@ -44,7 +44,7 @@ def is_offerable(state: AppState, version: VersionName) -> bool:
 
 def channel_of(state: AppState, name: str) -> Channel:
     """Raises NotFound `unknown_channel`."""
-    hint = f" (make it: edge channel create {state.app} {name})" if _TYPED.fullmatch(name) else ""
+    hint = f" (create it: edge channel create {state.app} {name})" if _TYPED.fullmatch(name) else ""
     return _found(state, state.channels.get(ChannelName(name)), "channel", name, hint)
 
 
@@ -59,17 +59,17 @@ def id_set_of(state: AppState, name: str) -> StoredIdSet:
 
 
 def good_ones(state: AppState, channel: Channel) -> Iterator[VersionName]:
-    """What the channel offered to everybody before and is neither withdrawn nor deleted, the latest first."""
+    """What the channel offered to everybody before and is neither withdrawn nor deleted, latest first."""
     return (version for version in reversed(channel.earlier) if is_offerable(state, version))
 
 
 def last_good(state: AppState, channel: Channel) -> VersionName | None:
-    """The latest of `good_ones`."""
+    """The latest of `good_ones`; None if there is none."""
     return next(good_ones(state, channel), None)
 
 
 def served_of(state: AppState, channel: Channel) -> VersionName | None:
-    """What everybody on the channel gets: its bundle, or what stands in for a withdrawn one. None: nothing."""
+    """What everybody on the channel gets: its bundle, or the stand-in for a withdrawn one. None: nothing."""
     bundle = state.bundles.get(channel.bundle) if channel.bundle is not None else None
     if bundle is None or not bundle.withdrawn:
         return channel.bundle
@@ -77,12 +77,12 @@ def served_of(state: AppState, channel: Channel) -> VersionName | None:
 
 
 def last_good_of(channel: Channel, available: Container[VersionName]) -> VersionName | None:
-    """As `last_good`, where the bundles that are neither withdrawn nor deleted are known already."""
+    """`last_good`, given the bundles that are neither withdrawn nor deleted."""
     return next((version for version in reversed(channel.earlier) if version in available), None)
 
 
 def withdrawn_names(state: AppState) -> frozenset[VersionName]:
-    """The app's withdrawn bundles, also those that were deleted since: devices may run them still."""
+    """The app's withdrawn bundles, deleted ones included: devices may still run them."""
     here = {version for version, bundle in state.bundles.items() if bundle.withdrawn}
     return frozenset(here | {version for version, bundle in state.retired.items() if bundle.withdrawn})
 

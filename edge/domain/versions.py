@@ -1,14 +1,14 @@
 """Semantic versions (semver.org 2.0.0): parse, order, and the lenient reading of native versions.
 
-Bundles carry strict versions. Native versions come from app stores in every shape (`1`, `1.2`, `1.2.3.4`), so
-`coerce_native` keeps their first three numbers (device-protocol §10).
+Bundles have strict versions. Native versions come in every shape that app stores allow (`1`, `1.2`, `1.2.3.4`), so
+`coerce_native` keeps their first three numbers (PROTOCOL.md §10).
 """
 
 import re
 from typing import NamedTuple
 
-VERSION_LIMIT = 128  # characters; a name is repeated in every answer and every event
-NUMBER_LIMIT = 15  # digits a number may have: exact in a double, as in every JSON reader on the way
+VERSION_LIMIT = 128  # characters; every answer and every event repeats it
+NUMBER_LIMIT = 15  # digits of a number: exact in a double, as JSON readers use
 
 _NUMBER = rf"(0|[1-9][0-9]{{0,{NUMBER_LIMIT - 1}}})"
 _SEMVER = re.compile(
@@ -25,7 +25,7 @@ _RELEASE: Precedence = ((2, 0, ""),)  # a release is above all its pre-releases:
 
 
 class Version(NamedTuple):
-    """Ordered by semver precedence; build metadata is not kept, it has no place in the order."""
+    """Ordered by semver precedence. Build metadata is dropped: it does not affect the order."""
 
     major: int
     minor: int
@@ -38,7 +38,7 @@ class Version(NamedTuple):
 
 
 def parse_version(text: str) -> Version | None:
-    """A strict semantic version, or None when `text` is not one."""
+    """A strict semantic version, or None if `text` is not one."""
     match = _SEMVER.fullmatch(text) if len(text) <= VERSION_LIMIT else None
     if match is None:
         return None
@@ -47,7 +47,7 @@ def parse_version(text: str) -> Version | None:
 
 
 def coerce_native(text: str) -> Version | None:
-    """A native version read as leniently as app stores write them; None when it holds no leading number."""
+    """A native version, read as leniently as app stores write them; None if it does not start with a number."""
     if text in _UNNAMED_NATIVE:
         return Version(0, 0, 0)
     strict = parse_version(text)
@@ -61,17 +61,17 @@ def coerce_native(text: str) -> Version | None:
 
 
 def is_below(one: str, other: str) -> bool:
-    """Whether `one` is a lower version than `other`; what is no version, as builtin, is below nothing."""
+    """Whether `one` is a lower version than `other`. False if either is no version, such as builtin."""
     lower, higher = parse_version(one), parse_version(other)
     return lower is not None and higher is not None and lower < higher
 
 
-# Of a native version without any number (`dev`, or none at all): 0.0.0, and below everything that has one.
+# A native version without any number (`dev`, or none at all): 0.0.0, and below every version with one.
 UNNUMBERED = Version(0, 0, 0, ())
 
 
 def read_native(text: str) -> Version:
-    """A native version as a device says it, whatever it says: `coerce_native`, else UNNUMBERED."""
+    """A native version as a device sent it: `coerce_native`, else UNNUMBERED."""
     return coerce_native(text) or UNNUMBERED
 
 

@@ -1,1 +1,1 @@
-"""The API that changes things: routes, tokens and roles."""
+"""The API that changes things: operations and routes, tokens and roles, and the ports to the node around it."""

@@ -1,7 +1,7 @@
 """The control API as one aiohttp application: the table of operations, each behind the same door.
 
-The door asks for the token, looks up its role, reads the body within its limit and encodes the answer. One middleware
-turns whatever is raised into `{error, message}`. No handler decides about access or writes an error by itself.
+The door authorises the token, checks the parameters, reads the body within its limit and encodes the answer. One
+middleware turns every exception into `{error, message}`. No handler checks access or writes an error response itself.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from edge.domain.model import AppId
 from edge.store.releases import Rehearsed
 
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
-_NOBODY = Grant("nobody", Role.READER, AppId(""))  # for operations without a token: no app is called that
+_NOBODY = Grant("nobody", Role.READER, AppId(""))  # for operations without a token: no app has that name
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def build_control_app(ports: ControlPorts) -> web.Application:
-    """The application; its caller binds it to an address and ends it."""
+    """The application; the caller binds it to an address and shuts it down."""
     app = web.Application(middlewares=[translate_errors])
     app[VERIFICATIONS], app[LOOKS] = verifications(), looks()
     for operation in OPERATIONS:
@@ -87,7 +87,7 @@ def build_control_app(ports: ControlPorts) -> web.Application:
 
 @web.middleware
 async def translate_errors(request: web.Request, handler: OperationHandler) -> web.StreamResponse:
-    """Every failure in one shape: the peer's with its code and status, ours as 500 and a traceback in the log."""
+    """Every failure in one shape: the client's with its code and status, ours as 500 with a traceback in the log."""
     try:
         return await handler(request)
     except EdgeError as error:
@@ -98,13 +98,13 @@ async def translate_errors(request: web.Request, handler: OperationHandler) -> w
     except web.HTTPException as error:
         return _translate_http(request, error)
     except Exception:
-        # The path names apps, channels and devices; headers and bodies, where secrets are, are not logged.
+        # The path names apps, channels and devices. Headers and bodies may hold secrets and are not logged.
         _log.exception("%s %s failed", request.method, request.path)
-        return _answer(ErrorAnswer("internal_error", "the server failed; its log says how"), 500)
+        return _answer(ErrorAnswer("internal_error", "internal error; see the server's log"), 500)
 
 
 def _translate_http(request: web.Request, error: web.HTTPException) -> web.Response:
-    """What aiohttp itself refuses: unknown addresses, wrong methods."""
+    """Errors from aiohttp itself: unknown addresses, wrong methods."""
     code = _STATUS_CODES.get(error.status, "bad_request")
     response = _answer(ErrorAnswer(code, f"{request.method} {request.path[:256]}: {error.reason}"), error.status)
     if hdrs.ALLOW in error.headers:
@@ -130,19 +130,19 @@ def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
 
 
 async def _with_impact(answer: Any, ports: ControlPorts, rehearsal: list[Rehearsed]) -> dict[str, Any]:
-    """The change's own answer, and what it would do."""
+    """The change's own answer, and its impact."""
     (rehearsed,) = rehearsal
-    told: dict[str, Any] = msgspec.to_builtins(answer)
-    return told | {"dry_run": True, "impact": await ports.known_devices.weigh(rehearsed)}
+    fields: dict[str, Any] = msgspec.to_builtins(answer)
+    return fields | {"dry_run": True, "impact": await ports.known_devices.weigh(rehearsed)}
 
 
 async def _authorise(operation: Operation, tokens: Tokens, request: web.Request, now: float) -> Grant:
-    """Before a byte of the body is read. Raises Unauthorized or Forbidden."""
+    """Runs before a byte of the body is read; `now` is in seconds since the epoch. Raises Unauthorized, Forbidden."""
     if operation.permission is None:
         return _NOBODY
     scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
-        raise Unauthorized("unauthorized", "this needs a token: Authorization: Bearer <token>")
+        raise Unauthorized("unauthorized", "missing token: send the header Authorization: Bearer <token>")
     grant = await asyncio.to_thread(tokens.authenticate, secret.strip(), now)
     if not allows(grant.role, grant.app, operation.permission, request.match_info.get("app")):
         raise Forbidden("forbidden", refusal(grant.name, grant.role, grant.app, operation.permission))

@@ -1,7 +1,7 @@
-"""From a request to publish to the bundle that a release may name: built from what was verified, never from claims.
+"""From a publish request to the bundle that a release may name: built from verified bytes, never from claims.
 
-Three forms: plain; encrypted with the public key at hand, which is decrypted and proven like a plain one; encrypted
-without it, which is handed on as it came. The private key is never asked for, nor taken.
+A bundle is plain; or encrypted and sent with its public key, then decrypted and verified like a plain one; or encrypted
+without the key, then served as it came. The private key is never requested, nor accepted.
 """
 
 from typing import NamedTuple
@@ -17,14 +17,14 @@ from edge.store.objects.port import ObjectStore
 
 
 class BundleLock(NamedTuple):
-    """How a bundle is encrypted; without `key` nobody here can look inside."""
+    """How a bundle is encrypted; without `key` its content cannot be verified here."""
 
     encryption: Encryption
     key: PublicKey | None
 
 
 class ParsedPublish(NamedTuple):
-    """A request to publish whose shape is right."""
+    """A publish request whose digests, names and keys are well-formed."""
 
     version: VersionName
     zip: Digest
@@ -33,21 +33,26 @@ class ParsedPublish(NamedTuple):
 
 
 def parse_publish(body: PublishRequest) -> ParsedPublish:
-    """Raises Invalid for digests, names and keys of a wrong form, `key_id_mismatch`; `missing_manifest` or
-    `unproven_manifest` when a manifest is there or not against the three forms.
+    """Raises Invalid for malformed digests, names and keys, `key_id_mismatch`, `missing_manifest`, and
+    `unproven_manifest` for a manifest that cannot be verified without the public key.
     """
     lock = None if body.encryption is None else _parse_lock(body.encryption)
     opaque = lock is not None and lock.key is None
     if opaque and body.manifest is not None:
-        raise Invalid("unproven_manifest", "a manifest of an encrypted bundle needs the public key to be proven with")
+        raise Invalid(
+            "unproven_manifest",
+            "cannot verify an encrypted bundle's manifest without the key: add `public_key`, or omit the manifest",
+        )
     if not opaque and body.manifest is None:
-        raise Invalid("missing_manifest", "only an encrypted bundle without its public key has no manifest")
+        raise Invalid(
+            "missing_manifest", "missing manifest: only an encrypted bundle without its public key may omit it"
+        )
     manifest = None if body.manifest is None else parse_digest(body.manifest)
     return ParsedPublish(parse_version_name(body.version), parse_digest(body.zip), manifest, lock)
 
 
 def prove_bundle(store: ObjectStore, wanted: ParsedPublish, body: PublishRequest, *, writes: bool = True) -> Bundle:
-    """Reads every byte: run it off the loop. `writes` and errors as of `verify_bundle`."""
+    """Verify every byte and build the bundle. Blocks for seconds. `writes` and errors are those of `verify_bundle`."""
     verified = _verify(store, wanted, writes)
     return Bundle(
         version=wanted.version,
@@ -81,5 +86,7 @@ def _parse_lock(given: EncryptionRequest) -> BundleLock:
         return BundleLock(encryption, None)
     key = parse_public_key(given.public_key)
     if given.key_id not in ("", key.key_id):
-        raise Invalid("key_id_mismatch", f"the key id of the public key is {key.key_id!r}, not {given.key_id!r}")
+        raise Invalid(
+            "key_id_mismatch", f"key id mismatch: the public key has id {key.key_id!r}, the request {given.key_id!r}"
+        )
     return BundleLock(build_encryption(given.session_key, given.checksum, key.key_id), key)

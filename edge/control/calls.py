@@ -26,9 +26,9 @@ B = TypeVar("B")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[B]):
-    """One authorised request with its decoded body (None where the operation has none).
+    """One authorised request with its decoded body (None where the operation takes none).
 
-    With a `rehearsal` the change is carried out on paper only, and is to be found there afterwards.
+    `rehearsal` is a list in a dry run: `commit` writes nothing then and appends what the change would do.
     """
 
     ports: ControlPorts
@@ -43,6 +43,7 @@ class Call(Generic[B]):
         return parse_app_id(self.part("app"))
 
     def part(self, name: str) -> str:
+        """A variable part of the address, decoded."""
         return self.request.match_info[name]
 
 
@@ -52,13 +53,13 @@ async def load_app(call: Call[Any]) -> AppState:
 
 
 async def check_app(call: Call[Any]) -> None:
-    """Raises NotFound `unknown_app`. Cheaper than loading it: for what is asked once for every file of a bundle."""
+    """Raises NotFound `unknown_app`. Cheaper than `load_app`: some requests come once per file of a bundle."""
     await asyncio.to_thread(call.ports.releases.head, call.app)
 
 
 class ChangeResult(NamedTuple):
-    """The app after a change. `changed` is False when it altered nothing or had landed before; `before` is the state
-    that it was made to, None for an app's first."""
+    """The app after a change. `changed` is False if it altered nothing or had landed before; `before` is the state that
+    it was applied to, None for an app's first change."""
 
     state: AppState
     changed: bool
@@ -66,9 +67,9 @@ class ChangeResult(NamedTuple):
 
 
 async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: PermitUndo | None = None) -> ChangeResult:
-    """Carry out the command; returns when the workers serve it. Raises what `Releases.commit` raises.
+    """Commit the command and return once the workers serve it; in a dry run, only rehearse it.
 
-    In a rehearsal it is carried out on paper.
+    Raises what `Releases.commit` raises.
     """
     change = Change(id=command_id(call.request), at=call.ports.clock.now(), by=call.grant.name, command=command)
     if call.rehearsal is not None:
@@ -82,27 +83,27 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Per
 
 
 async def weigh(call: Call[Any], done: ChangeResult) -> ImpactView | None:
-    """What a change that was carried out does; None where it changed nothing, and in a rehearsal, which is weighed
-    anyway."""
+    """The impact of a committed change; None if it changed nothing, and in a dry run, which is weighed anyway."""
     if call.rehearsal is not None or not done.changed:
         return None
     return await call.ports.known_devices.weigh(Rehearsed(done.before, done.state))
 
 
 def require(call: Call[Any], permission: Permission) -> None:
-    """For what an operation does beside what it is for. Raises Forbidden `forbidden`."""
+    """For what an operation does beyond its own permission. Raises Forbidden `forbidden`."""
     grant = call.grant
     if not allows(grant.role, grant.app, permission, call.request.match_info.get("app")):
         raise Forbidden("forbidden", refusal(grant.name, grant.role, grant.app, permission))
 
 
 def command_id(request: web.Request) -> str:
-    """The caller's own id of this change, or a new one. Raises Invalid `invalid_command_id`."""
+    """The client's id for this change, or a random one. Raises Invalid `invalid_command_id`."""
     given = request.headers.get(IDEMPOTENCY_KEY)
     if given is None:
         return secrets.token_hex(16)
     if _COMMAND_ID.fullmatch(given) is None:
         raise Invalid(
-            "invalid_command_id", f"{IDEMPOTENCY_KEY}: 1 to {COMMAND_ID_LIMIT} letters, digits, '.', '_' and '-'"
+            "invalid_command_id",
+            f"invalid {IDEMPOTENCY_KEY}: use 1 to {COMMAND_ID_LIMIT} letters, digits, '.', '_' and '-'",
         )
     return given

@@ -1,8 +1,9 @@
-"""The OpenAPI 3.1 document of the control API, built from the table of operations and the Structs they name.
+"""The OpenAPI 3.1 document of the control API, built from the table of operations and the Structs that they name.
 
-Nothing is described a second time here, so the document cannot say anything else than the server does.
+Nothing is described a second time here, so the document cannot differ from the server.
 """
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,40 +22,46 @@ from edge.domain.changes.commands import COMMAND_ID_LIMIT
 
 _SCHEMAS = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
-    400: "The address has a parameter that there is not, or the device's question is malformed",
-    401: "No token, or an unknown one",
-    403: "The token's role or app does not allow it",
-    404: "Unknown app, or something that it does not have",
+    400: "Unknown or repeated parameter, or a malformed device body",
+    401: "Missing, unknown, revoked or expired token",
+    403: "The token's role or app does not allow this",
+    404: "Unknown app, or unknown within the app",
     408: "The body did not arrive in time",
-    409: "In conflict with what is there",
+    409: "Conflict with the current state",
     413: "The body is too large",
-    422: "The request is not valid",
-    500: "The server failed",
-    503: "The server cannot do it now",
+    422: "Invalid request",
+    500: "Internal error",
+    503: "Temporarily unavailable; try again",
 }
 _QUERY = {
     DRY_RUN: {
-        "description": "tell what the change would do, with its answer and its refusals, and write nothing",
+        "description": "answer or refuse as the change itself would, add its impact, and write nothing",
         "schema": {"type": "boolean", "default": False},
     },
     "limit": {
-        "description": "how many, the newest first",
+        "description": "how many revisions at most, newest first",
         "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},
     },
     "before": {
-        "description": "only revisions under this number",
+        "description": "only revisions below this number",
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
     },
     "devices": {
-        "description": "how many to list for each step",
+        "description": "how many device ids to list per step",
         "schema": {"type": "integer", "minimum": 0, "maximum": LISTED_LIMIT, "default": LISTED_DEFAULT},
     },
     COUNTRY: {
-        "description": "two letters, as a trusted proxy would say it",
+        "description": "two-letter country code, as a trusted proxy would send it",
         "schema": {"type": "string", "pattern": "^[A-Za-z]{2}$"},
     },
-    **{name: {"description": "as in the device's body", "schema": {"type": "string"}} for name in TEXTS},
-    **{name: {"description": "as in the device's body", "schema": {"type": "boolean"}} for name in FLAGS},
+    **{
+        name: {"description": "as in the body of a device's update check", "schema": {"type": "string"}}
+        for name in TEXTS
+    },
+    **{
+        name: {"description": "as in the body of a device's update check", "schema": {"type": "boolean"}}
+        for name in FLAGS
+    },
 }
 
 
@@ -66,6 +73,9 @@ def build_openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         *(kind for operation in operations for kind in (operation.answer, operation.body) if kind),
     ]
     schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
+    for component in components.values():  # the docstrings of Structs, with the indentation of the code
+        if "description" in component:
+            component["description"] = inspect.cleandoc(component["description"])
     schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -127,12 +137,12 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 def _in_path(operation: Operation, name: str) -> dict[str, Any]:
     described: dict[str, Any] = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     if f"/channels/{{{name}}}" in operation.path:
-        described["description"] = "percent-encoded: feature%2Flogin stands for the channel feature/login"
+        described["description"] = "percent-encoded: feature%2Flogin for the channel feature/login"
     return described
 
 
 def _rehearsed(impact: dict[str, Any]) -> dict[str, Any]:
-    """What a dry run adds to the answer of a change. A rollback has an `impact` anyway, null if it changed nothing."""
+    """What a dry run adds to a change's answer. A rollback has an `impact` anyway, null if it changed nothing."""
     nullable = {"anyOf": [impact, {"type": "null"}]}
     return {"type": "object", "properties": {DRY_RUN: {"const": True}, "impact": nullable}}
 
@@ -142,8 +152,8 @@ def _idempotency_key() -> dict[str, Any]:
         "name": IDEMPOTENCY_KEY,
         "in": "header",
         "required": False,
-        "description": "The change's own id: a repeat by the same token changes nothing and answers `changed: false`;"
-        " another change under it is refused with 409 `command_id_used`",
+        "description": "The id of this change: a repeat by the same token changes nothing and answers `changed: false`;"
+        " another change with the same id is refused with 409 `command_id_used`",
         "schema": {"type": "string", "maxLength": COMMAND_ID_LIMIT, "pattern": "^[A-Za-z0-9._-]+$"},
     }
 

@@ -1,7 +1,6 @@
 """Who may do what: the one table of roles and permissions, pure.
 
-A token has a role and, where nobody administers with it, perhaps one app that it is limited to. What the table does
-not grant is refused.
+A token has a role, and some roles' tokens may be limited to one app. What the table does not grant is refused.
 """
 
 import enum
@@ -9,27 +8,31 @@ from collections.abc import Mapping
 
 
 class Role(enum.Enum):
+    """What a token is for."""
+
     ADMIN = "admin"
     PUBLISHER = "publisher"
-    UPLOADER = "uploader"  # for build machines: puts bundles there, and has nobody offered one
+    UPLOADER = "uploader"  # for build machines: uploads bundles, offers none
     READER = "reader"
     NODE = "node"  # another node that follows this one
 
 
 class Permission(enum.Enum):
+    """What an operation requires."""
+
     READ_SELF = "read_self"  # the token itself
-    LIST_APPS = "list_apps"  # the answer itself shows only apps that the token may read
+    LIST_APPS = "list_apps"  # the answer lists only apps that the token may read
     READ_APP = "read_app"
-    UPLOAD_BUNDLES = "upload_bundles"  # without a channel: nothing is offered by it
-    CHANGE_APP = "change_app"  # everything else about it, above all what its channels offer
+    UPLOAD_BUNDLES = "upload_bundles"  # without a channel: nobody is offered them
+    CHANGE_APP = "change_app"  # everything else in it, above all what its channels offer
     CREATE_APP = "create_app"
     DELETE_APP = "delete_app"
     READ_NODE = "read_node"
     MANAGE_TOKENS = "manage_tokens"
 
 
-_OF_EVERYBODY = frozenset({Permission.READ_SELF, Permission.LIST_APPS})
-_READS = _OF_EVERYBODY | {Permission.READ_APP, Permission.READ_NODE}
+_FOR_ALL = frozenset({Permission.READ_SELF, Permission.LIST_APPS})
+_READS = _FOR_ALL | {Permission.READ_APP, Permission.READ_NODE}
 
 GRANTED: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
@@ -38,7 +41,7 @@ GRANTED: Mapping[Role, frozenset[Permission]] = {
     Role.READER: _READS,
     Role.NODE: _READS,
 }
-LIMITABLE = frozenset({Role.PUBLISHER, Role.UPLOADER, Role.READER})  # roles whose tokens may be limited to one app
+LIMITABLE = frozenset({Role.PUBLISHER, Role.UPLOADER, Role.READER})  # their tokens may be limited to one app
 _MAY: Mapping[Role, str] = {
     Role.ADMIN: "may do everything",
     Role.PUBLISHER: "may upload and offer bundles",
@@ -53,34 +56,31 @@ _MISSING: Mapping[Permission, str] = {
     Permission.UPLOAD_BUNDLES: "upload bundles",
     Permission.CHANGE_APP: "change an app or offer anything",
     Permission.CREATE_APP: "create apps",
-    Permission.DELETE_APP: "delete apps or bring them back",
+    Permission.DELETE_APP: "delete or restore apps",
     Permission.READ_NODE: "read the node's status",
     Permission.MANAGE_TOKENS: "manage tokens",
 }
-_OF_ONE_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP})
+_PER_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP})
 
 
 def allows(role: Role, scope_app: str | None, permission: Permission, app: str | None = None) -> bool:
-    """Whether a token of `role`, limited to `scope_app` or to nothing (None), may do this, to `app` if it is about one.
+    """Whether a token of `role`, limited to `scope_app` (None: not limited), may do this (to `app`, where given).
 
-    The status of a node names every app, so a limited token does not see it.
+    A node's status names every app, so a limited token does not see it.
     """
     if permission not in GRANTED[role]:
         return False
-    if scope_app is None or permission in _OF_EVERYBODY:
+    if scope_app is None or permission in _FOR_ALL:
         return True
-    return permission in _OF_ONE_APP and app == scope_app
+    return permission in _PER_APP and app == scope_app
 
 
 def refusal(token: str, role: Role, scope_app: str | None, permission: Permission) -> str:
-    """Why `allows` says no: what the token may do, what is missing, and whose token has it."""
+    """Why `allows` refuses: what the token may do, what it lacks, and which roles have it."""
     if permission in GRANTED[role]:
-        return f"token {token!r} is for app {scope_app!r} alone: it may not {_MISSING[permission]}"
-    owners = [f"{_a(each)}'s" for each in reversed(tuple(Role)) if permission in GRANTED[each]]
+        return f"token {token!r} is limited to app {scope_app!r}: it may not {_MISSING[permission]}"
+    owners = " or ".join(each.value for each in reversed(tuple(Role)) if permission in GRANTED[each])
     return (
-        f"{_a(role)} {_MAY[role]} but not {_MISSING[permission]}: instead of {token!r} use {' or '.join(owners)} token"
+        f"token {token!r} has role {role.value}: it {_MAY[role]} but not {_MISSING[permission]}; "
+        f"use a token with role {owners}"
     )
-
-
-def _a(role: Role) -> str:
-    return f"{'an' if role.value[0] in 'aeiou' else 'a'} {role.value}"

@@ -1,4 +1,4 @@
-"""Whether a device is in a segment, with the same compiled expression as a check meets, and what of it nobody knows."""
+"""Whether a device is in a segment, by the expression compiled as for a check, and what is unknown about the device."""
 
 from collections.abc import Iterator
 
@@ -36,14 +36,14 @@ def check_same_app(body_app: str, app: str) -> None:
 
 
 def refused(error: WireError) -> Invalid:
-    """What the device would hear, with the fields that are wrong, in one line."""
+    """The error that the device would get, with the invalid fields, in one line."""
     refusal = orjson.loads(error.body)
     issues = [f"{issue['field']}: {issue['message']}" for issue in refusal["moreInfo"].get("parseResult", ())]
     return Invalid(refusal["error"], "; ".join([refusal["message"], *issues]))
 
 
 class Trial:
-    """An expression as segment `name` of an app; the name decides whom `bucket` draws. Blocks: reads id sets."""
+    """An expression as segment `name` of an app: `bucket` draws by that name. Blocks: reads id sets from the store."""
 
     def __init__(self, store: ObjectStore, state: AppState, name: str, where: str, region: str) -> None:
         """Raises Invalid `invalid_expression` with the column, NotFound `unknown_id_set`."""
@@ -53,17 +53,18 @@ class Trial:
         self._matches = self._compile(where)
 
     def matches(self, check: UpdateCheck, facts: DeviceFacts) -> bool:
+        """Whether the device is in the segment."""
         return self._matches(check, facts)
 
     def unknown(self, check: UpdateCheck, facts: DeviceFacts) -> list[str]:
-        """The fields and features that the expression asks for and nobody knows of this device, each once."""
+        """The fields and features that the expression uses and that are unknown for this device, each once."""
         asked = dict.fromkeys(_asked(self._condition))
         return [_name_of(each) for each in asked if not self._is_known(each, check, facts)]
 
     def _is_known(self, asked: Field | Feature, check: UpdateCheck, facts: DeviceFacts) -> bool:
         if isinstance(asked, Feature):
             return facts.features is not None
-        # An unknown value is not even equal to itself.
+        # An unknown value does not even equal itself.
         return not asked.may_be_unknown or self._compile(f"{asked.name} == {asked.name}")(check, facts)
 
     def _compile(self, where: str) -> Matches:

@@ -1,4 +1,4 @@
-"""Work that keeps a core or a thread busy, a bounded number at once: the others wait, and beyond that hear `busy`."""
+"""Work that occupies a core or a thread: a bounded number at once, a bounded number waiting, `busy` for the rest."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,16 +8,16 @@ from aiohttp import web
 
 from edge.domain.errors import Unavailable
 
-VERIFICATIONS_AT_ONCE = 2  # each reads a whole bundle and keeps a core busy; devices need the others
-VERIFICATIONS_WAITING = 32  # further publishers that may queue; more get 503
-# Each reads an app's manifests or id sets, a second at worst. Readers may ask as often as they like: who changes
-# something must not wait behind them for a thread.
+VERIFICATIONS_AT_ONCE = 2  # each reads a whole bundle and occupies a core; devices need the others
+VERIFICATIONS_WAITING = 32  # publishers in the queue; more get 503
+# Each reads an app's manifests or id sets, a second at worst. However often readers query, a change must not wait
+# behind them for a thread.
 LOOKS_AT_ONCE = 2
 LOOKS_WAITING = 32
 
 
 class Turns:
-    """`busy` is what somebody hears who comes when too many wait."""
+    """At most `at_once` callers work and `waiting` more queue; `busy` is the message for the others."""
 
     def __init__(self, at_once: int, waiting: int, busy: str) -> None:
         self._running = asyncio.Semaphore(at_once)
@@ -27,7 +27,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Raises Unavailable `busy`."""
+        """Wait for a turn and hold it in the block. Raises Unavailable `busy`."""
         if self._present >= self._present_limit:
             raise Unavailable("busy", f"{self._busy}; try again")
         self._present += 1
@@ -39,13 +39,13 @@ class Turns:
 
 
 def verifications() -> Turns:
-    """Of publishers. Long lists of ids count too."""
-    return Turns(VERIFICATIONS_AT_ONCE, VERIFICATIONS_WAITING, "too many uploads are being worked on at once")
+    """For bundles, and for long lists of ids."""
+    return Turns(VERIFICATIONS_AT_ONCE, VERIFICATIONS_WAITING, "too many uploads are being verified")
 
 
 def looks() -> Turns:
-    """Of whoever asks why a device gets what it gets, or whether it is in a segment."""
-    return Turns(LOOKS_AT_ONCE, LOOKS_WAITING, "too many look at devices at once")
+    """For explain, segment tests, and the sizes of pruned bundles."""
+    return Turns(LOOKS_AT_ONCE, LOOKS_WAITING, "too many explain and test requests are running")
 
 
 VERIFICATIONS = web.AppKey("verifications", Turns)

@@ -210,7 +210,7 @@ def test_a_token_for_ci_uploads_for_ninety_days_and_offers_nothing(node, app, fo
     (listed,) = [each for each in node.json("token", "list") if each["name"] == "ci-upload"]
     assert listed["expires"] == listed["created"] + 90 * 86_400 and listed["last_used"] % 86_400 == 0
     assert "is not one like" in node.failure("token", "create", "x", "--role", "reader", "--for", "90")
-    assert "lasts from 1m to 366d" in node.failure("token", "create", "x", "--role", "reader", "--for", "1s")
+    assert "use 1m to 366d" in node.failure("token", "create", "x", "--role", "reader", "--for", "1s")
 
 
 def a_check(app, **changes):

@@ -36,8 +36,10 @@ async def test_the_refusal_names_the_parameter_and_those_that_there_are(api):
             assert response.status == 400
             return (await response.json())["message"]
 
-    assert "no parameter 'limt'; it takes limit, before" in await message(f"/v1/apps/{APP}/history?limt=3")
-    assert (await message("/v1/apps?limit=3")).endswith("no parameter 'limit'; it takes none")
+    assert await message(f"/v1/apps/{APP}/history?limt=3") == (
+        "unknown parameter 'limt': GET /v1/apps/{app}/history takes limit, before"
+    )
+    assert await message("/v1/apps?limit=3") == "unknown parameter 'limit': GET /v1/apps takes no parameters"
     assert "x" * 64 in await message(f"/v1/apps?{'x' * 1000}") and "x" * 65 not in await message(f"/v1/apps?{'x' * 65}")
 
 

@@ -50,17 +50,17 @@ def test_a_limited_token_may_nothing_where_no_app_is_named(permission):
             Role.UPLOADER,
             APP,
             Permission.CHANGE_APP,
-            "an uploader may upload bundles but not change an app or offer anything: instead of 'ci' use a "
-            "publisher's or an admin's token",
+            "token 'ci' has role uploader: it may upload bundles but not change an app or offer anything; use a token "
+            "with role publisher or admin",
         ),
         (
             Role.READER,
             None,
             Permission.UPLOAD_BUNDLES,
-            "a reader may read but not upload bundles: instead of 'ci' use an uploader's or a publisher's or an "
-            "admin's token",
+            "token 'ci' has role reader: it may read but not upload bundles; use a token with role uploader or "
+            "publisher or admin",
         ),
-        (Role.READER, APP, Permission.READ_APP, f"token 'ci' is for app {APP!r} alone: it may not read this app"),
+        (Role.READER, APP, Permission.READ_APP, f"token 'ci' is limited to app {APP!r}: it may not read this app"),
     ],
 )
 def test_a_refusal_says_what_the_role_may_do_and_whose_token_may_do_it(role, scope, permission, message):

@@ -1,1 +1,1 @@
-"""What the control API does, by topic: each module holds the operations of one part of it."""
+"""What the control API does: each module holds the operations of one topic, and their handlers."""

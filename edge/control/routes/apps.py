@@ -20,7 +20,7 @@ from edge.store.releases import Head
 from edge.store.revision_document import RevisionLine
 
 HISTORY_DEFAULT = 50
-HISTORY_LIMIT = 1_000  # revisions an answer; each is read and verified from the store
+HISTORY_LIMIT = 1_000  # revisions per answer; each is read from the store and verified
 
 
 async def handle_list(call: Call[None]) -> list[AppSummary]:
@@ -37,7 +37,7 @@ async def handle_list(call: Call[None]) -> list[AppSummary]:
 async def handle_create(call: Call[AppRequest]) -> AppChanged:
     app = parse_app_id(call.body.app)
     committed = await commit(call, app, CreateApp(app=app, expose_metadata=call.body.expose_metadata))
-    if committed.state.deleted:  # a repeated command whose app was deleted since
+    if committed.state.deleted:  # a repeated command whose app has been deleted since
         raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
     return AppChanged(**asdict(_view(committed.state)), changed=committed.changed)
 
@@ -56,11 +56,11 @@ async def handle_history(call: Call[None]) -> list[HistoryEntry]:
     limit = parse_number(call.request, "limit", HISTORY_DEFAULT, 1, HISTORY_LIMIT)
     before = parse_number(call.request, "before", WHOLE_LIMIT, 1, WHOLE_LIMIT)
     lines = await asyncio.to_thread(call.ports.releases.history, call.app, limit, before)
-    return [view_line(line) for line in lines]
+    return [_view_line(line) for line in lines]
 
 
 async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
-    """What is undone is named before: if the head moves meanwhile, `apply` refuses."""
+    """The revision to undo is fixed first: if the head moves meanwhile, `apply` refuses."""
 
     def permit(undone: AppState, earlier: AppState) -> None:
         if undone.deleted != earlier.deleted:
@@ -76,11 +76,11 @@ async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
         app=state.app,
         revision=state.revision,
         changed=committed.changed,
-        undone=view_line(latest) if committed.changed and latest.number == wanted else None,
+        undone=_view_line(latest) if committed.changed and latest.number == wanted else None,
     )
 
 
-def view_line(line: RevisionLine) -> HistoryEntry:
+def _view_line(line: RevisionLine) -> HistoryEntry:
     return HistoryEntry(
         revision=line.number,
         digest=line.digest,
@@ -144,7 +144,7 @@ OPERATIONS = (
         name="show_app",
         method="GET",
         path="/v1/apps/{app}",
-        summary="Show an app with its channels and counts",
+        summary="Show an app: its channels, and how many bundles and overrides it has",
         permission=Permission.READ_APP,
         handle=handle_show,
         answer=AppView,
@@ -153,7 +153,7 @@ OPERATIONS = (
         name="delete_app",
         method="DELETE",
         path="/v1/apps/{app}",
-        summary="Delete an app with all it has, except its history; its devices hear that there is nothing new",
+        summary="Delete an app and everything in it but its history; its devices get no more updates",
         permission=Permission.DELETE_APP,
         handle=handle_delete,
         answer=AppDeleted,
@@ -163,7 +163,7 @@ OPERATIONS = (
         name="show_history",
         method="GET",
         path="/v1/apps/{app}/history",
-        summary="Show the chain of revisions, newest first; `before` the last one of a page is the next page",
+        summary="List the app's revisions, newest first; for the next page, set `before` to the last one listed",
         permission=Permission.READ_APP,
         handle=handle_history,
         answer=list[HistoryEntry],
@@ -173,7 +173,7 @@ OPERATIONS = (
         name="undo",
         method="POST",
         path="/v1/apps/{app}/undo",
-        summary="Take back the app's last change, of any kind, as a new revision",
+        summary="Undo the app's latest change, of any kind, in a new revision",
         permission=Permission.CHANGE_APP,
         handle=handle_undo,
         answer=UndoDone,

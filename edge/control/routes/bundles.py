@@ -45,7 +45,7 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
     wanted = parse_publish(call.body)
     if call.body.channel is not None:
         require(call, Permission.CHANGE_APP)
-    await check_app(call)  # before the work, not after it
+    await check_app(call)  # before the work, not after
     async with call.request.app[VERIFICATIONS].turn():
         prove = partial(prove_bundle, writes=call.rehearsal is None)
         bundle = await asyncio.to_thread(prove, call.ports.store, wanted, call.body)
@@ -100,7 +100,7 @@ def _changed(committed: ChangeResult, version: str, channel: str | None = None) 
 
 
 def _bundle(state: AppState, version: str) -> Bundle:
-    """Raises NotFound: also for a repeated publish whose bundle was deleted since."""
+    """Raises NotFound `unknown_bundle`, also for a repeated publish whose bundle has been deleted since."""
     bundle = state.bundles.get(VersionName(version))
     if bundle is None:
         raise NotFound("unknown_bundle", f"unknown bundle {version!r} for app {state.app!r}")
@@ -108,7 +108,7 @@ def _bundle(state: AppState, version: str) -> Bundle:
 
 
 def _offered(state: AppState) -> dict[str, list[str]]:
-    """The names of the channels that offer each version."""
+    """The names of the channels that offer each version, sorted."""
     offered: dict[str, list[str]] = {}
     for name, channel in sorted(state.channels.items()):
         offered.setdefault(channel.bundle or "", []).append(name)
@@ -182,7 +182,7 @@ OPERATIONS = (
         name="publish_bundle",
         method="POST",
         path="/v1/apps/{app}/bundles",
-        summary="Publish a bundle from blobs that were uploaded before; the server verifies every byte",
+        summary="Publish a bundle whose blobs are uploaded; the server verifies every byte",
         permission=Permission.UPLOAD_BUNDLES,
         handle=handle_publish,
         answer=BundlePublished,
@@ -212,7 +212,7 @@ OPERATIONS = (
         name="withdraw_bundle",
         method="POST",
         path="/v1/apps/{app}/bundles/{version}/withdraw",
-        summary="Never offer a bundle again anywhere, and move the devices on it to the last good one",
+        summary="Stop offering a bundle on every channel, for good, and move its devices to the last good one",
         permission=Permission.CHANGE_APP,
         handle=handle_withdraw,
         answer=BundleChanged,

@@ -24,6 +24,7 @@ from edge.domain.states import channel_of, last_good, served_of
 
 
 def view_channel(state: AppState, channel: Channel) -> ChannelView:
+    """The channel as the API shows it, with its latest rollout in short."""
     rollout = channel.rollout
     bundle = state.bundles.get(channel.bundle) if channel.bundle is not None else None
     settings = {name: getattr(channel, name) for name in ChannelSettings.__struct_fields__}
@@ -44,7 +45,7 @@ def view_channel(state: AppState, channel: Channel) -> ChannelView:
 
 
 def view_replaced(committed: ChangeResult, channel: str | None) -> ReplacedView | None:
-    """What the change replaced on the channel; None where it replaced nothing."""
+    """What the change replaced on the channel; None if nothing."""
     if committed.before is None or channel is None:
         return None
     replaced = what_was_replaced(committed.before, committed.state, ChannelName(channel))
@@ -61,8 +62,8 @@ def view_replaced(committed: ChangeResult, channel: str | None) -> ReplacedView 
     )
 
 
-def view_changed(committed: ChangeResult, name: str) -> ChannelChanged:
-    """Raises NotFound: a repeated command whose channel was deleted since."""
+def _view_changed(committed: ChangeResult, name: str) -> ChannelChanged:
+    """Raises NotFound `unknown_channel`: a repeated command whose channel has been deleted since."""
     state = committed.state
     return ChannelChanged(
         **asdict(view_channel(state, channel_of(state, name))),
@@ -82,7 +83,7 @@ async def handle_list(call: Call[None]) -> list[ChannelView]:
 async def handle_create(call: Call[ChannelRequest]) -> ChannelChanged:
     body = call.body
     command = CreateChannel(name=body.name, settings=_settings(body), replace=body.replace)
-    return view_changed(await commit(call, call.app, command), body.name)
+    return _view_changed(await commit(call, call.app, command), body.name)
 
 
 async def handle_show(call: Call[None]) -> ChannelView:
@@ -105,14 +106,14 @@ async def handle_set(call: Call[ChannelPatch]) -> ChannelChanged:
         again=body.again,
         if_current=body.if_current,
     )
-    return view_changed(await commit(call, call.app, command), name)
+    return _view_changed(await commit(call, call.app, command), name)
 
 
 async def handle_rollback(call: Call[RollbackRequest]) -> ChannelRolledBack:
-    """Rolled back first, counted afterwards."""
+    """Roll back first, count the impact afterwards."""
     name = call.part("name")
     done = await commit(call, call.app, RollBack(channel=name, to=call.body.to))
-    return ChannelRolledBack(**asdict(view_changed(done, name)), impact=await weigh(call, done))
+    return ChannelRolledBack(**asdict(_view_changed(done, name)), impact=await weigh(call, done))
 
 
 async def handle_delete(call: Call[None]) -> ChannelDeleted:
@@ -160,7 +161,7 @@ OPERATIONS = (
         name="show_reach",
         method="GET",
         path="/v1/apps/{app}/channels/{name}/reach",
-        summary="Count which known devices can take what a channel offers now, and why others cannot",
+        summary="Count the known devices that can take what a channel offers, and why the others cannot",
         permission=Permission.READ_APP,
         handle=handle_reach,
         answer=ReachView,
@@ -169,7 +170,7 @@ OPERATIONS = (
         name="set_channel",
         method="PATCH",
         path="/v1/apps/{app}/channels/{name}",
-        summary="Change a channel's settings; those left out stay",
+        summary="Change a channel's settings; absent ones stay",
         permission=Permission.CHANGE_APP,
         handle=handle_set,
         answer=ChannelChanged,
@@ -180,7 +181,7 @@ OPERATIONS = (
         name="roll_channel_back",
         method="POST",
         path="/v1/apps/{app}/channels/{name}/rollback",
-        summary="End what is on its way to a channel, or offer what it offered before",
+        summary="End a channel's rollout or experiment, or go back to what it offered before",
         permission=Permission.CHANGE_APP,
         handle=handle_rollback,
         answer=ChannelRolledBack,
@@ -191,7 +192,7 @@ OPERATIONS = (
         name="delete_channel",
         method="DELETE",
         path="/v1/apps/{app}/channels/{name}",
-        summary="Delete a channel that no override holds",
+        summary="Delete a channel that no override uses",
         permission=Permission.CHANGE_APP,
         handle=handle_delete,
         answer=ChannelDeleted,

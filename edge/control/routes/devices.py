@@ -28,7 +28,7 @@ from edge.facts.changes import Erased, Lifted
 
 
 async def handle_show(call: Call[None]) -> DeviceView:
-    """Names are known by their hashes: one of a bundle or channel that the app no longer has shows as null."""
+    """Facts hold hashes of names: the name of a bundle or channel that the app no longer has shows as null."""
     state = await load_app(call)
     device = parse_device_id(call.part("device"))
     facts = call.ports.facts.facts_of(state.app, device)
@@ -64,7 +64,7 @@ async def handle_lift(call: Call[None]) -> WithheldLifted:
 
 
 async def handle_erase(call: Call[None]) -> DeviceErased:
-    """Also for a device that nothing is known of: who asks to be forgotten is told the same."""
+    """Answers the same for a device without facts: the answer reveals nothing about it."""
     state = await load_app(call)
     device = parse_device_id(call.part("device"))
     await call.ports.facts.record([Erased(state.app, device)])
@@ -82,7 +82,7 @@ async def handle_set_override(call: Call[OverrideRequest]) -> OverrideChanged:
     committed = await commit(call, call.app, SetOverride(device=device, channel=call.body.channel))
     state = committed.state
     channel = state.overrides.get(device)
-    if channel is None:  # a repeated command, cleared since
+    if channel is None:  # a repeated command whose override has been cleared since
         raise NotFound("unknown_override", f"device {device!r} has no override in app {state.app!r}")
     return OverrideChanged(
         app=state.app, revision=state.revision, changed=committed.changed, device=device, channel=channel
@@ -110,7 +110,7 @@ OPERATIONS = (
         name="show_device",
         method="GET",
         path="/v1/apps/{app}/devices/{device}",
-        summary="Show what is known of a device",
+        summary="Show a device's facts and its override",
         permission=Permission.READ_APP,
         handle=handle_show,
         answer=DeviceView,
@@ -119,7 +119,7 @@ OPERATIONS = (
         name="lift_withheld",
         method="DELETE",
         path="/v1/apps/{app}/devices/{device}/withheld/{version}",
-        summary="Let a bundle that failed on a device be offered to it again",
+        summary="Offer a withheld bundle to a device again",
         permission=Permission.CHANGE_APP,
         handle=handle_lift,
         answer=WithheldLifted,
@@ -128,7 +128,7 @@ OPERATIONS = (
         name="erase_device",
         method="DELETE",
         path="/v1/apps/{app}/devices/{device}",
-        summary="Forget what is known of a device",
+        summary="Erase a device's facts",
         permission=Permission.CHANGE_APP,
         handle=handle_erase,
         answer=DeviceErased,
@@ -157,7 +157,7 @@ OPERATIONS = (
         name="clear_override",
         method="DELETE",
         path="/v1/apps/{app}/overrides/{device}",
-        summary="Let a device follow the ordinary rules again",
+        summary="Clear a device's override: the ordinary rules apply to it again",
         permission=Permission.CHANGE_APP,
         handle=handle_clear_override,
         answer=OverrideCleared,

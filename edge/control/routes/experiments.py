@@ -1,4 +1,4 @@
-"""Experiments of an app, one a channel: list, show, start, stop; and when a channel's windows are open."""
+"""The experiments of an app, one per channel: list, show, start, stop; and when a channel's windows are open."""
 
 import asyncio
 
@@ -26,6 +26,7 @@ from edge.domain.states import channel_of
 
 
 def view_experiment(experiment: Experiment) -> ExperimentView:
+    """The experiment as the API shows it, without its channel."""
     return ExperimentView(
         name=experiment.name,
         arms=[ArmView(name=arm.name, bundle=arm.bundle, share=format_share(arm.weight)) for arm in experiment.arms],
@@ -84,9 +85,9 @@ def _view(channel: Channel) -> ChannelExperiment:
 
 
 def _experiment(channel: Channel) -> Experiment:
-    """Raises NotFound: also for a repeated start whose experiment was stopped since."""
+    """Raises NotFound `no_experiment`, also for a repeated start whose experiment has been stopped since."""
     if channel.experiment is None:
-        raise NotFound("no_experiment", f"no experiment runs on channel {channel.name!r}")
+        raise NotFound("no_experiment", f"channel {channel.name!r} runs no experiment")
     return channel.experiment
 
 
@@ -109,7 +110,7 @@ OPERATIONS = (
         name="list_experiments",
         method="GET",
         path="/v1/apps/{app}/experiments",
-        summary="List the experiments that run, by channel",
+        summary="List the running experiments, by channel",
         permission=Permission.READ_APP,
         handle=handle_list,
         answer=list[ChannelExperiment],
@@ -118,7 +119,7 @@ OPERATIONS = (
         name="show_experiment",
         method="GET",
         path="/v1/apps/{app}/channels/{name}/experiment",
-        summary="Show the experiment that runs on a channel",
+        summary="Show a channel's running experiment",
         permission=Permission.READ_APP,
         handle=handle_show,
         answer=ChannelExperiment,
@@ -127,7 +128,7 @@ OPERATIONS = (
         name="start_experiment",
         method="POST",
         path="/v1/apps/{app}/channels/{name}/experiment",
-        summary="Start an experiment on a channel: bundles for shares of its devices, or of a segment's",
+        summary="Start an experiment: bundles for shares of a channel's devices, or of a segment's",
         permission=Permission.CHANGE_APP,
         handle=handle_start,
         answer=ExperimentStarted,
@@ -138,7 +139,7 @@ OPERATIONS = (
         name="stop_experiment",
         method="POST",
         path="/v1/apps/{app}/channels/{name}/experiment/stop",
-        summary="Stop the experiment; the channel offers the bundle of the arm that is kept to everybody",
+        summary="Stop the experiment; the channel offers the kept arm's bundle to everybody",
         permission=Permission.CHANGE_APP,
         handle=handle_stop,
         answer=ExperimentStopped,
@@ -149,7 +150,7 @@ OPERATIONS = (
         name="show_windows",
         method="GET",
         path="/v1/apps/{app}/channels/{name}/windows",
-        summary="Show a channel's maintenance windows, whether they are open now, and when that changes",
+        summary="Show a channel's maintenance windows, whether one is open now, and when that changes",
         permission=Permission.READ_APP,
         handle=handle_windows,
         answer=WindowsView,

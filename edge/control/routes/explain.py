@@ -1,7 +1,7 @@
-"""Why a device gets what it gets: its question as a body, or as parameters for whoever only knows the device.
+"""Why a device gets what it gets, for an update check given as a body or as parameters.
 
-What a GET leaves out is taken from the device's latest report that this node still holds, and else from DEFAULTS. The
-answer shows the question as it was asked in the end.
+What the parameters leave out comes from the device's latest report that this node still holds, or else from DEFAULTS.
+The answer shows the complete check.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from edge.domain.model import parse_device_id
 from edge.wire.plugins.capabilities import NEWEST_PLUGIN
 from edge.wire.updates import fields_of
 
-COUNTRY = "country"  # no device says it: a proxy does
+COUNTRY = "country"  # sent by a proxy, not by a device
 FLAGS = ("is_prod", "is_emulator")
 TEXTS = (
     "device_id",
@@ -36,7 +36,7 @@ TEXTS = (
     "install_source",
 )
 EXPLAIN_QUERY = (*TEXTS, *FLAGS, COUNTRY)
-# A device that was just installed from a store: on builtin, of the newest plugin.
+# A fresh installation from a store: on builtin, with the newest plugin.
 DEFAULTS: Mapping[str, Any] = {
     "platform": "android",
     "version_name": "builtin",
@@ -44,7 +44,7 @@ DEFAULTS: Mapping[str, Any] = {
     "plugin_version": NEWEST_PLUGIN,
 }
 
-_WORDS = {"true": True, "false": False}
+_FLAG_VALUES = {"true": True, "false": False}
 
 
 class _AppOfBody(msgspec.Struct):
@@ -52,7 +52,7 @@ class _AppOfBody(msgspec.Struct):
 
 
 async def handle_explain_body(call: Call[msgspec.Raw]) -> Explanation:
-    """Raises Invalid `app_mismatch` when the device's body is about another app than the address."""
+    """Raises Invalid `app_mismatch` if the device's body is for another app than the address."""
     await check_app(call)
     body = bytes(call.body)
     check_same_app(decode_body(body, _AppOfBody).app_id, call.app)
@@ -62,7 +62,7 @@ async def handle_explain_body(call: Call[msgspec.Raw]) -> Explanation:
 
 
 async def handle_explain(call: Call[None]) -> Explanation:
-    """Raises Invalid `invalid_boolean`, `invalid_country`, and what a body is refused for."""
+    """Raises Invalid `invalid_boolean`, `invalid_country`, and what an invalid body raises."""
     await check_app(call)
     given = parse_question(call.request.query)
     country = parse_country(str(given.pop(COUNTRY, "")))
@@ -76,21 +76,21 @@ async def handle_explain(call: Call[None]) -> Explanation:
 
 
 def parse_question(query: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a device's body that parameters give. Raises Invalid `invalid_boolean`."""
+    """The fields of a device's body that the parameters give. Raises Invalid `invalid_boolean`."""
     return {name: _parse_flag(name, text) if name in FLAGS else text for name, text in query.items()}
 
 
 def parse_country(text: str) -> str:
-    """Two letters, as capitals, or nothing. Raises Invalid `invalid_country`."""
+    """Two letters, in capitals, or empty. Raises Invalid `invalid_country`."""
     if text and not (len(text) == 2 and text.isascii() and text.isalpha()):
-        raise Invalid("invalid_country", f"country {text[:8]!r} is not a code of two letters")
+        raise Invalid("invalid_country", f"invalid country {text[:8]!r}: use a two-letter code")
     return text.upper()
 
 
 def _parse_flag(name: str, text: str) -> bool:
-    if text not in _WORDS:
-        raise Invalid("invalid_boolean", f"{name} is true or false, not {text[:16]!r}")
-    return _WORDS[text]
+    if text not in _FLAG_VALUES:
+        raise Invalid("invalid_boolean", f"invalid {name} {text[:16]!r}: use true or false")
+    return _FLAG_VALUES[text]
 
 
 OPERATIONS = (
@@ -98,7 +98,7 @@ OPERATIONS = (
         name="explain",
         method="POST",
         path="/v1/apps/{app}/explain",
-        summary="Show every rule that a device's question to /updates meets, and the answer",
+        summary="Explain a device's update check: every rule that it meets, and the answer",
         permission=Permission.READ_APP,
         handle=handle_explain_body,
         answer=Explanation,
@@ -109,7 +109,7 @@ OPERATIONS = (
         name="explain_device",
         method="GET",
         path="/v1/apps/{app}/explain",
-        summary="The same for a question in parameters; what is left out comes from the device's latest report",
+        summary="Explain an update check given in parameters; the device's latest report fills in the rest",
         permission=Permission.READ_APP,
         handle=handle_explain,
         answer=Explanation,

@@ -1,4 +1,4 @@
-"""Id sets of an app: list, show, upload, delete. The node keeps hashes of the ids, never the list itself."""
+"""The id sets of an app: list, show, upload, delete. The node keeps hashes of the ids, never the list itself."""
 
 import asyncio
 import hashlib
@@ -24,30 +24,30 @@ from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key
 _ANY_BLOB = Digest("0" * 64)
 
 
-def view_id_set(held: StoredIdSet) -> IdSetView:
+def _view(held: StoredIdSet) -> IdSetView:
     return msgspec.convert(held, IdSetView, from_attributes=True)
 
 
 async def handle_list(call: Call[None]) -> list[IdSetView]:
     """By name."""
     state = await load_app(call)
-    return [view_id_set(held) for _, held in sorted(state.id_sets.items())]
+    return [_view(held) for _, held in sorted(state.id_sets.items())]
 
 
 async def handle_show(call: Call[None]) -> IdSetView:
-    return view_id_set(id_set_of(await load_app(call), call.part("name")))
+    return _view(id_set_of(await load_app(call), call.part("name")))
 
 
 async def handle_put(call: Call[None]) -> IdSetChanged:
     name, store = call.part("name"), call.ports.store
-    # What the change itself would refuse is refused before megabytes are read, and nothing is left in the store.
+    # Refuse what the change would refuse before megabytes are read; nothing is left in the store then.
     segment_changes.carry_out(await load_app(call), PutIdSet(name=name, blob=_ANY_BLOB, ids=0))
     turn = call.request.app[VERIFICATIONS].turn()
     async with receive_file(call.request, store, IDS_TEXT_LIMIT_BYTES) as file, turn:
         put = await asyncio.to_thread(_store_ids, None if call.rehearsal is not None else store, name, file.path)
     committed = await commit(call, call.app, put)
     state = committed.state
-    view = view_id_set(id_set_of(state, name))  # not found: a repeated command whose set was deleted since
+    view = _view(id_set_of(state, name))  # not found: a repeated command whose set has been deleted since
     return IdSetChanged(**asdict(view), app=state.app, revision=state.revision, changed=committed.changed)
 
 
@@ -59,8 +59,8 @@ async def handle_delete(call: Call[None]) -> IdSetDeleted:
 
 
 def _store_ids(store: ObjectStore | None, name: str, file: Path) -> PutIdSet:
-    """Data before pointer: the set is in the store before a revision names it; None in a rehearsal, which leaves
-    nothing behind. A second of CPU for a million ids."""
+    """Data before pointer: the set is in the store before a revision names it. `store` is None in a dry run, which
+    leaves nothing behind. Takes a second of CPU for a million ids."""
     blob = encode_id_set(parse_ids(file.read_bytes()))
     digest = Digest(hashlib.sha256(blob).hexdigest())
     if store is not None:
@@ -92,7 +92,7 @@ OPERATIONS = (
         name="put_id_set",
         method="PUT",
         path="/v1/apps/{app}/id-sets/{name}",
-        summary="Make an id set or replace it: device ids or custom ids in UTF-8, one a line",
+        summary="Create or replace an id set: device ids or custom ids in UTF-8, one per line",
         permission=Permission.CHANGE_APP,
         handle=handle_put,
         answer=IdSetChanged,
@@ -104,7 +104,7 @@ OPERATIONS = (
         name="delete_id_set",
         method="DELETE",
         path="/v1/apps/{app}/id-sets/{name}",
-        summary="Delete an id set that no segment asks",
+        summary="Delete an id set that no segment uses",
         permission=Permission.CHANGE_APP,
         handle=handle_delete,
         answer=IdSetDeleted,

@@ -1,4 +1,4 @@
-"""Looking without changing: the node's status and its counters, and what devices reported."""
+"""Reading the node: its status and metrics, and counts of what devices reported."""
 
 from edge.control.calls import Call, check_app
 from edge.control.operations import Operation
@@ -35,7 +35,7 @@ OPERATIONS = (
         name="show_metrics",
         method="GET",
         path="/v1/metrics",
-        summary="Show this node's counters for Prometheus",
+        summary="Show this node's metrics in the Prometheus text format",
         permission=Permission.READ_NODE,
         handle=handle_metrics,
         answer=str,
@@ -45,7 +45,7 @@ OPERATIONS = (
         name="show_stats",
         method="GET",
         path="/v1/apps/{app}/stats",
-        summary="Show plain counts of events per bundle and action",
+        summary="Count the app's events by bundle and action",
         permission=Permission.READ_APP,
         handle=handle_stats,
         answer=AppStats,

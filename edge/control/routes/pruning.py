@@ -1,4 +1,4 @@
-"""Old bundles that nobody needs: removed together, with what that frees."""
+"""Delete old bundles that no channel needs, and report the space that this frees."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from edge.store.objects.port import ObjectStore, blob_key
 
 
 async def handle_prune(call: Call[PruneRequest]) -> BundlesPruned:
-    """Files go from the disk when garbage is collected, not before devices can have finished their downloads."""
+    """Garbage collection removes the files later, once devices can have finished their downloads."""
     before = await load_app(call)
     committed = await commit(call, call.app, PruneBundles(keep=call.body.keep))
     kept = committed.state.bundles
@@ -41,7 +41,7 @@ async def handle_prune(call: Call[PruneRequest]) -> BundlesPruned:
 
 
 def freed_bytes(store: ObjectStore, removed: Iterable[Bundle], kept: Iterable[Bundle]) -> int:
-    """Size of the blobs that the removed bundles name and no kept one of the app does. Blocks: reads manifests."""
+    """Bytes of the blobs that removed bundles name and no kept bundle of the app does. Blocks: reads manifests."""
     going = {digest for bundle in removed for digest in _blobs(store, bundle)}
     if going:
         going.difference_update(digest for bundle in kept for digest in _blobs(store, bundle))
@@ -52,7 +52,7 @@ def _blobs(store: ObjectStore, bundle: Bundle) -> Iterator[Digest]:
     yield bundle.zip
     if bundle.manifest is not None:
         yield bundle.manifest
-        with suppress(Unavailable):  # lost: there is nothing to free
+        with suppress(Unavailable):  # lost: nothing to free
             for file in parse_manifest(read_blob(store, bundle.manifest, "a manifest")):
                 yield file.blob
                 if bundle.plain_files:
@@ -70,7 +70,7 @@ OPERATIONS = (
         name="prune_bundles",
         method="POST",
         path="/v1/apps/{app}/bundles/prune",
-        summary="Delete old bundles that no channel needs; their files go when garbage is collected",
+        summary="Delete old bundles that no channel needs; garbage collection removes their files later",
         permission=Permission.CHANGE_APP,
         handle=handle_prune,
         answer=BundlesPruned,

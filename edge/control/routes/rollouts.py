@@ -1,4 +1,4 @@
-"""Rollouts of a channel: look ahead, start, see, and every legal move from the table of the life cycle."""
+"""The rollouts of a channel: preview, start, show, and every legal move in the table of the life cycle."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -24,25 +24,25 @@ from edge.domain.schedule.rollout import LIFE_CYCLE, Move, next_step_at, share_a
 from edge.domain.shares import format_share, parse_share
 from edge.domain.states import channel_of
 
-LISTED_DEFAULT = 20  # devices that a preview lists for each step: enough to look some of them up
+LISTED_DEFAULT = 20  # devices that a preview lists per step: enough to look some of them up
 LISTED_LIMIT = 1_000  # with 50 steps 2 MB of ids
 
 _ROLLOUT = "/v1/apps/{app}/channels/{name}/rollout"
 
 
 async def handle_start(call: Call[RolloutRequest]) -> RolloutChanged:
-    return await _change(call, parse_start(call.part("name"), call.body))
+    return await _change(call, _parse_start(call.part("name"), call.body))
 
 
 async def handle_show(call: Call[None]) -> RolloutView:
     """Raises NotFound `no_rollout`."""
-    return view_rollout(_rollout(await load_app(call), call.part("name")), call.ports.clock.moment(call.app).proven)
+    return _view(_rollout(await load_app(call), call.part("name")), call.ports.clock.moment(call.app).proven)
 
 
 async def handle_preview(call: Call[RolloutRequest]) -> PreviewAnswer:
-    """Refused where a start would be."""
+    """Refuses what a start would refuse."""
     listed = parse_number(call.request, "devices", LISTED_DEFAULT, 0, LISTED_LIMIT)
-    command = parse_start(call.part("name"), call.body)
+    command = _parse_start(call.part("name"), call.body)
     return await call.ports.known_devices.preview(call.app, command, command_id(call.request), listed)
 
 
@@ -51,21 +51,21 @@ async def handle_move(move: Move, call: Call[None]) -> RolloutChanged:
 
 
 async def handle_pause(call: Call[None]) -> RolloutPaused:
-    """Paused first, counted afterwards."""
+    """Pause first, count waiting devices afterwards."""
     paused = await handle_move(Move.PAUSE, call)
     waiting = await call.ports.known_devices.waiting(call.app, VersionName(paused.bundle))
     return RolloutPaused(**asdict(paused), waiting=waiting)
 
 
 async def handle_rollback(call: Call[None]) -> RolloutRolledBack:
-    """Rolled back first, counted afterwards."""
+    """Roll back first, count the impact afterwards."""
     command = MoveRollout(channel=call.part("name"), move=Move.ROLL_BACK)
     done = await commit(call, call.app, command)
     return RolloutRolledBack(**asdict(_changed(call, done, command.channel)), impact=await weigh(call, done))
 
 
-def parse_start(channel: str, body: RolloutRequest) -> StartRollout:
-    """Raises Invalid `invalid_share`; what else is wrong, `apply` says."""
+def _parse_start(channel: str, body: RolloutRequest) -> StartRollout:
+    """Raises Invalid `invalid_share`; `apply` checks everything else."""
     return StartRollout(
         channel=channel,
         bundle=body.bundle,
@@ -80,8 +80,8 @@ def parse_start(channel: str, body: RolloutRequest) -> StartRollout:
     )
 
 
-def view_rollout(rollout: Rollout, proven: float) -> RolloutView:
-    """At a moment that the heads prove."""
+def _view(rollout: Rollout, proven: float) -> RolloutView:
+    """The rollout at `proven`, a moment that the heads prove, in seconds since the epoch."""
     step = step_at(rollout, proven)
     return RolloutView(
         bundle=rollout.bundle,
@@ -108,14 +108,15 @@ async def _change(call: Call[Any], command: StartRollout | MoveRollout) -> Rollo
 
 def _changed(call: Call[Any], committed: ChangeResult, channel: str) -> RolloutChanged:
     state = committed.state
-    view = view_rollout(_rollout(state, channel), call.ports.clock.moment(state.app).proven)
+    view = _view(_rollout(state, channel), call.ports.clock.moment(state.app).proven)
     return RolloutChanged(
         **asdict(view), app=state.app, channel=channel, revision=state.revision, changed=committed.changed
     )
 
 
 def _rollout(state: AppState, channel: str) -> Rollout:
-    """Raises NotFound: also for a repeated command whose channel was deleted since."""
+    """Raises NotFound `no_rollout`, `unknown_channel`, also for a repeated command whose channel has been deleted
+    since."""
     rollout = channel_of(state, channel).rollout
     if rollout is None:
         raise NotFound("no_rollout", f"channel {channel!r} has had no rollout")
@@ -134,7 +135,7 @@ def _move_operation(move: Move) -> Operation:
         name=f"{move.name.lower()}_rollout",
         method="POST",
         path=f"{_ROLLOUT}/{move.value}",
-        summary=f"Of a rollout that is {before}: {LIFE_CYCLE[move].meaning}",
+        summary=f"For a rollout that is {before}: {LIFE_CYCLE[move].meaning}",
         permission=Permission.CHANGE_APP,
         handle=handle,
         answer=answer,
@@ -158,7 +159,7 @@ OPERATIONS = (
         name="show_rollout",
         method="GET",
         path=_ROLLOUT,
-        summary="Show a channel's latest rollout as it is now",
+        summary="Show a channel's latest rollout",
         permission=Permission.READ_APP,
         handle=handle_show,
         answer=RolloutView,
@@ -167,7 +168,7 @@ OPERATIONS = (
         name="preview_rollout",
         method="POST",
         path=f"{_ROLLOUT}/preview",
-        summary="Show which known devices a rollout would reach, step by step; changes nothing",
+        summary="Show which known devices a rollout would reach, step by step; nothing is changed",
         permission=Permission.READ_APP,
         handle=handle_preview,
         answer=PreviewAnswer,

@@ -1,4 +1,4 @@
-"""Segments of an app: list, show, set, delete, and whether a device is in one, before or after it is saved."""
+"""The segments of an app: list, show, set, delete, and test whether a device is in one, saved or not."""
 
 import asyncio
 
@@ -24,25 +24,25 @@ from edge.domain.states import segment_of
 from edge.domain.targeting.warnings import warnings_of
 
 
-def view_segment(segment: Segment) -> SegmentView:
+def _view(segment: Segment) -> SegmentView:
     return msgspec.convert(segment, SegmentView, from_attributes=True)
 
 
 async def handle_list(call: Call[None]) -> list[SegmentView]:
-    """In the order in which they are asked."""
+    """In the order of evaluation: by priority, then by name."""
     state = await load_app(call)
-    return [view_segment(each) for each in sorted(state.segments.values(), key=lambda each: (each.priority, each.name))]
+    return [_view(each) for each in sorted(state.segments.values(), key=lambda each: (each.priority, each.name))]
 
 
 async def handle_show(call: Call[None]) -> SegmentView:
-    return view_segment(segment_of(await load_app(call), call.part("name")))
+    return _view(segment_of(await load_app(call), call.part("name")))
 
 
 async def handle_set(call: Call[SegmentSettings]) -> SegmentChanged:
     name = call.part("name")
     committed = await commit(call, call.app, SetSegment(name=name, settings=call.body))
     state = committed.state
-    view = view_segment(segment_of(state, name))  # not found: a repeated command whose segment was deleted since
+    view = _view(segment_of(state, name))  # not found: a repeated command whose segment has been deleted since
     return SegmentChanged(
         **asdict(view),
         warnings=list(warnings_of(view.where)),
@@ -60,7 +60,7 @@ async def handle_delete(call: Call[None]) -> SegmentDeleted:
 
 
 async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
-    """With the region of this node, and what it knows of the device."""
+    """With this node's region and the device's facts."""
     state = await load_app(call)
     name, body, ports = parse_name("segment", call.part("name")), call.body, call.ports
     where = segment_of(state, name).where if body.where is None else body.where
@@ -82,7 +82,7 @@ OPERATIONS = (
         name="list_segments",
         method="GET",
         path="/v1/apps/{app}/segments",
-        summary="List the segments in the order in which they are asked",
+        summary="List the segments in the order of evaluation",
         permission=Permission.READ_APP,
         handle=handle_list,
         answer=list[SegmentView],
@@ -100,7 +100,7 @@ OPERATIONS = (
         name="set_segment",
         method="PATCH",
         path="/v1/apps/{app}/segments/{name}",
-        summary="Make a segment, which needs an expression, or change it; what is left out stays",
+        summary="Create a segment (needs an expression) or change one; absent settings stay",
         permission=Permission.CHANGE_APP,
         handle=handle_set,
         answer=SegmentChanged,
@@ -111,7 +111,7 @@ OPERATIONS = (
         name="delete_segment",
         method="DELETE",
         path="/v1/apps/{app}/segments/{name}",
-        summary="Delete a segment that no rollout or experiment asks",
+        summary="Delete a segment that no rollout or experiment uses",
         permission=Permission.CHANGE_APP,
         handle=handle_delete,
         answer=SegmentDeleted,
@@ -121,7 +121,7 @@ OPERATIONS = (
         name="test_segment",
         method="POST",
         path="/v1/apps/{app}/segments/{name}/test",
-        summary="Tell whether a device is in a segment, or would be with another expression; nothing is saved",
+        summary="Test whether a device is in a segment, or would be with another expression; nothing is saved",
         permission=Permission.READ_APP,
         handle=handle_test,
         answer=SegmentTested,

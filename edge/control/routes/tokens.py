@@ -1,4 +1,4 @@
-"""Tokens: list, show the own one, make, revoke. A secret is in the answer that makes it and nowhere else."""
+"""Tokens: list, show the request's own, create, revoke. A secret is in the answer that creates it and nowhere else."""
 
 import asyncio
 from functools import partial
@@ -33,7 +33,7 @@ async def handle_show_own(call: Call[None]) -> OwnToken:
         name=grant.name,
         role=grant.role,
         app=grant.app,
-        expires=record.expires if record is not None else None,  # revoked meanwhile
+        expires=record.expires if record is not None else None,  # None: revoked meanwhile
         permissions=sorted(permission.value for permission in GRANTED[grant.role]),
     )
 
@@ -72,7 +72,7 @@ OPERATIONS = (
         name="show_own_token",
         method="GET",
         path="/v1/token",
-        summary="Show the token that asks, and what it may do",
+        summary="Show the token of this request and its permissions",
         permission=Permission.READ_SELF,
         handle=handle_show_own,
         answer=OwnToken,
@@ -81,7 +81,7 @@ OPERATIONS = (
         name="create_token",
         method="POST",
         path="/v1/tokens",
-        summary="Make a token and show its secret once; a repeat with the same Idempotency-Key gives it a new one",
+        summary="Create a token and show its secret once; a repeat with the same Idempotency-Key gives it a new secret",
         permission=Permission.MANAGE_TOKENS,
         handle=handle_create,
         answer=TokenMade,
@@ -92,7 +92,7 @@ OPERATIONS = (
         name="revoke_token",
         method="DELETE",
         path="/v1/tokens/{name}",
-        summary="Revoke a token, except the last admin's",
+        summary="Revoke a token; the last admin token stays",
         permission=Permission.MANAGE_TOKENS,
         handle=handle_revoke,
         answer=TokenRevoked,

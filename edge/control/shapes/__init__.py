@@ -1,1 +1,1 @@
-"""The bodies that the control API takes and the answers that it gives, by topic."""
+"""The request bodies and answers of the control API, by topic."""

@@ -1,11 +1,11 @@
-"""What the control API takes and answers about tokens."""
+"""Request bodies and answers about tokens."""
 
 from edge.control.roles import Role
 from edge.control.shapes.common import AnswerBody, RequestBody, Whole
 
 
 class TokenRequest(RequestBody, frozen=True, kw_only=True):
-    """Without `lifetime_seconds` the token has no end."""
+    """`app` limits the token to one app. Without `lifetime_seconds` the token does not expire."""
 
     name: str
     role: Role
@@ -14,8 +14,8 @@ class TokenRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class TokenView(AnswerBody, frozen=True, kw_only=True):
-    """Times are in seconds since the epoch: `expires` is null for a token without an end, `last_used` is the beginning
-    of the day of its last use, null before the first. `by` is the name of the token that made this one."""
+    """Times are in seconds since the epoch: `expires` is null for a token that does not expire, `last_used` is the
+    start of the day of its last use, null before the first. `by` is the name of the token that created this one."""
 
     name: str
     role: Role
@@ -27,7 +27,7 @@ class TokenView(AnswerBody, frozen=True, kw_only=True):
 
 
 class OwnToken(AnswerBody, frozen=True, kw_only=True):
-    """The token that asked, and what it may do: names of permissions, sorted."""
+    """The token of this request, and the names of its permissions, sorted."""
 
     name: str
     role: Role
@@ -37,7 +37,7 @@ class OwnToken(AnswerBody, frozen=True, kw_only=True):
 
 
 class TokenMade(AnswerBody, frozen=True, kw_only=True):
-    """`token` is the secret. It is shown here and never again."""
+    """`token` is the secret, shown here and never again."""
 
     name: str
     role: Role

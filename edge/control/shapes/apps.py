@@ -1,17 +1,19 @@
-"""What the control API takes and answers about apps: their state, history and statistics."""
+"""Request bodies and answers about apps: their state, history and event counts."""
 
 from edge.control.shapes.channels import ChannelView
-from edge.control.shapes.common import AnswerBody, RequestBody
+from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody
 from edge.control.shapes.impact import ChannelImpactView
 
 
 class AppRequest(RequestBody, frozen=True, kw_only=True):
+    """`expose_metadata`: devices get a bundle's link and comment too."""
+
     app: str
     expose_metadata: bool = False
 
 
 class AppSummary(AnswerBody, frozen=True, kw_only=True):
-    """Counts of what the app has at this revision."""
+    """The numbers of bundles, channels and overrides at this revision."""
 
     app: str
     revision: int
@@ -21,7 +23,7 @@ class AppSummary(AnswerBody, frozen=True, kw_only=True):
 
 
 class AppView(AnswerBody, frozen=True, kw_only=True):
-    """`bundles` and `overrides` are counts."""
+    """`bundles` and `overrides` are numbers of them."""
 
     app: str
     revision: int
@@ -35,27 +37,22 @@ class AppChanged(AppView, frozen=True, kw_only=True):
     changed: bool
 
 
-class AppDeleted(AnswerBody, frozen=True, kw_only=True):
-    app: str
-    revision: int
-    changed: bool
+class AppDeleted(ChangeAnswer, frozen=True, kw_only=True):
+    """The app is gone; its history stays."""
 
 
-class UndoDone(AnswerBody, frozen=True, kw_only=True):
-    """`undone` is the revision whose change was taken back; null when this very command was carried out before,
-    or the revision was made while it was being asked for."""
+class UndoDone(ChangeAnswer, frozen=True, kw_only=True):
+    """`undone` is the revision whose change was undone; null if this command had landed before, or if the revision
+    appeared during the request."""
 
-    app: str
-    revision: int
-    changed: bool
     undone: "HistoryEntry | None"
 
 
 class HistoryEntry(AnswerBody, frozen=True, kw_only=True):
-    """One revision: the change that made it, its id, when (seconds since the epoch) and by which token.
+    """One revision: the kind and id of the change that made it, when (seconds since the epoch) and by which token.
 
-    `digest` is the revision document's; `summary` is the command in one line. `channels` are those that it changed,
-    with what they offered before and after.
+    `digest` is the SHA-256 of the revision document, `summary` the command in one line. `channels` are those that it
+    changed, with what they offered before and after.
     """
 
     revision: int
@@ -69,13 +66,15 @@ class HistoryEntry(AnswerBody, frozen=True, kw_only=True):
 
 
 class BundleCount(AnswerBody, frozen=True, kw_only=True):
+    """`n` events of this action about this bundle."""
+
     bundle: str
     action: str
     n: int
 
 
 class AppStats(AnswerBody, frozen=True, kw_only=True):
-    """`duplicates` are reports that came again within the hour; they are not among the counts."""
+    """`duplicates` are events that arrived again within the hour; the counts leave them out."""
 
     counts: list[BundleCount]
     duplicates: int

@@ -1,11 +1,11 @@
-"""What the control API takes and answers about bundles, their blobs and prepared files."""
+"""Request bodies and answers about bundles, their blobs and prepared files."""
 
 from edge.control.shapes.channels import ReplacedView
-from edge.control.shapes.common import AnswerBody, RequestBody, Whole
+from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody, Whole
 
 
 class EncryptionRequest(RequestBody, frozen=True, kw_only=True):
-    """What devices get to read the bundle. With `public_key`, PKCS#1 in PEM, the server decrypts it and proves it."""
+    """What devices need to read the bundle. With `public_key`, PKCS#1 in PEM, the server decrypts and verifies it."""
 
     session_key: str
     checksum: str
@@ -14,11 +14,11 @@ class EncryptionRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class PublishRequest(RequestBody, frozen=True, kw_only=True):
-    """`zip` and `manifest` are digests of blobs that were uploaded before; `channel` is to offer the bundle at once.
+    """`zip` and `manifest` are digests of uploaded blobs; `channel` offers the bundle at once.
 
-    A manifest belongs to every bundle but those that are encrypted and come without their `public_key`. With a channel,
-    `force` ends a rollout and an experiment on it, `downgrade` allows a version below the one that it offers, `again`
-    one that it went back from, and with `if_current`, a version, `builtin` or `nothing`, it must offer that.
+    Every bundle has a manifest unless it is encrypted and comes without its `public_key`. With a channel, `force` ends
+    a rollout and an experiment on it, `downgrade` allows a version below the one that it offers, `again` allows one
+    that it went back from, and `if_current` (a version, `builtin` or `nothing`) is what it must offer now.
     """
 
     version: str
@@ -37,26 +37,28 @@ class PublishRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class PruneRequest(RequestBody, frozen=True, kw_only=True):
-    """How many of the newest bundles stay, beside those that a channel needs."""
+    """`keep` is how many of the newest bundles stay, besides those that a channel needs."""
 
     keep: Whole
 
 
 class MissingRequest(RequestBody, frozen=True, kw_only=True):
+    """Digests of the blobs that a bundle needs."""
+
     digests: list[str]
 
 
 class PreparedRequest(RequestBody, frozen=True, kw_only=True):
-    """`digests`: of plain files; `packing`: the label of how they would be compressed."""
+    """`digests` are of plain files; `packing` is the label of how they would be compressed."""
 
     digests: list[str]
     packing: str
 
 
 class EncryptionView(AnswerBody, frozen=True, kw_only=True):
-    """What devices get, and the key that they need; `key_id` is empty where the publisher did not say.
+    """What devices get, and which key they need; `key_id` is empty if the publisher gave none.
 
-    `verified`: the server has decrypted the bundle and proven it. If not, it is handed on as it came.
+    `verified`: the server has decrypted and verified the bundle. If not, it is served as it came.
     """
 
     session_key: str
@@ -66,8 +68,8 @@ class EncryptionView(AnswerBody, frozen=True, kw_only=True):
 
 
 class BundleView(AnswerBody, frozen=True, kw_only=True):
-    """`files` is their number, sizes are in bytes, `channels` are those that offer the bundle; `withdrawn` is the
-    reason, empty for a bundle that is not.
+    """`files` is a number, sizes are in bytes, `published` is in seconds since the epoch, `channels` are those that
+    offer the bundle. `withdrawn` is the reason, empty for a bundle that is not withdrawn.
 
     `manifest`, `files` and `plain_bytes` are null for an encrypted bundle that could not be verified.
     """
@@ -102,12 +104,14 @@ class FileView(AnswerBody, frozen=True, kw_only=True):
 
 
 class BundleDetail(BundleView, frozen=True, kw_only=True):
+    """`entries` are the files, in the order of the manifest."""
+
     entries: list[FileView]
 
 
 class BundleChanged(BundleView, frozen=True, kw_only=True):
-    """`added`: the version is new with this change. `replaced` is what it replaced on the channel; null where nothing
-    was, and where this was carried out before."""
+    """`added`: this change added the version. `replaced` is what it replaced on the channel; null if it replaced
+    nothing, or had landed before."""
 
     app: str
     added: bool
@@ -117,10 +121,10 @@ class BundleChanged(BundleView, frozen=True, kw_only=True):
 
 
 class ZipNoteView(AnswerBody, frozen=True, kw_only=True):
-    """Releases that take single files, but not of this bundle.
+    """Plugin releases that take single files, but get this bundle's zip.
 
-    `releases` are ranges such as `6.14.28-6.42.3` and `8.49.5 and later`, `reason` is a stable code, `files` the first
-    ones that are to blame, `message` a sentence for a person.
+    `releases` are ranges such as `6.14.28-6.42.3` and `8.49.5 and later`, `reason` is a stable code, `files` are the
+    first ones that cause it, `message` is a sentence for people.
     """
 
     platform: str
@@ -131,44 +135,41 @@ class ZipNoteView(AnswerBody, frozen=True, kw_only=True):
 
 
 class BundlePublished(BundleChanged, frozen=True, kw_only=True):
-    """`zip_instead` is empty where every release that takes single files gets them."""
+    """`zip_instead` is empty if every release that takes single files gets them."""
 
     zip_instead: list[ZipNoteView]
 
 
-class BundleDeleted(AnswerBody, frozen=True, kw_only=True):
-    app: str
-    revision: int
-    changed: bool
+class BundleDeleted(ChangeAnswer, frozen=True, kw_only=True):
     version: str
 
 
 class PrunedBundle(AnswerBody, frozen=True, kw_only=True):
-    """`published` is in seconds since the epoch, `withdrawn` the reason, empty for a bundle that was not."""
+    """`published` is in seconds since the epoch; `withdrawn` is the reason, empty for a bundle that was not
+    withdrawn."""
 
     version: str
     published: float
     withdrawn: str
 
 
-class BundlesPruned(AnswerBody, frozen=True, kw_only=True):
-    """`removed` are the bundles that are gone, oldest first; `bytes` is what only they need on disk, `kept` how many
-    are left."""
+class BundlesPruned(ChangeAnswer, frozen=True, kw_only=True):
+    """`removed` are the deleted bundles, oldest first; `bytes` is what only they need on disk, `kept` how many are
+    left."""
 
-    app: str
-    revision: int
-    changed: bool
     removed: list[PrunedBundle]
     bytes: int
     kept: int
 
 
 class MissingAnswer(AnswerBody, frozen=True, kw_only=True):
+    """Digests of the blobs still to be uploaded, in the order of the request."""
+
     missing: list[str]
 
 
 class PreparedView(AnswerBody, frozen=True, kw_only=True):
-    """A plain file by its `hash`, and its compressed `blob` with that one's size."""
+    """A plain file's `hash`, and the digest and size of its compressed `blob`."""
 
     hash: str
     blob: str
@@ -176,6 +177,8 @@ class PreparedView(AnswerBody, frozen=True, kw_only=True):
 
 
 class PreparedAnswer(AnswerBody, frozen=True, kw_only=True):
+    """Files that are not listed have to be compressed and uploaded."""
+
     prepared: list[PreparedView]
 
 

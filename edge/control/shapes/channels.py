@@ -1,6 +1,6 @@
-"""What the control API takes and answers about channels."""
+"""Request bodies and answers about channels."""
 
-from edge.control.shapes.common import AnswerBody
+from edge.control.shapes.common import AnswerBody, ChangeAnswer
 from edge.control.shapes.impact import ImpactView
 from edge.control.shapes.rollouts import RolloutSummary
 from edge.control.shapes.targeting import ExperimentView
@@ -13,8 +13,8 @@ class _ChannelRequest(ChannelSettings, frozen=True, kw_only=True):
 
 
 class ChannelPatch(_ChannelRequest, frozen=True, kw_only=True):
-    """Settings that are absent stay as they are. `replace` lets a new public channel take platforms from the old;
-    `force`, `downgrade`, `again` and `if_current` are those of a publish."""
+    """Absent settings stay. `replace` lets a new public channel take platforms from the old one; `force`, `downgrade`,
+    `again` and `if_current` mean what they mean in a publish."""
 
     force: bool = False
     downgrade: bool = False
@@ -23,13 +23,13 @@ class ChannelPatch(_ChannelRequest, frozen=True, kw_only=True):
 
 
 class ChannelRequest(_ChannelRequest, frozen=True, kw_only=True):
-    """As a change of a channel that offers nothing yet."""
+    """As a change of a channel, which offers nothing yet."""
 
     name: str
 
 
 class TakenBackView(AnswerBody, frozen=True, kw_only=True):
-    """A bundle that a channel went back from `at`, in seconds since the epoch, by the token `by`."""
+    """A bundle that a channel went back from; `at` is in seconds since the epoch, `by` is the token that did it."""
 
     bundle: str
     at: float
@@ -37,13 +37,14 @@ class TakenBackView(AnswerBody, frozen=True, kw_only=True):
 
 
 class ChannelView(AnswerBody, frozen=True, kw_only=True):
-    """`bundle` is a version, `builtin`, or null: the channel offers nothing. It changed last at `bundle_changed`, in
-    seconds since the epoch, and `rolled_back` says whether that was a way back.
+    """`bundle` is a version, `builtin`, or null: the channel offers nothing. It last changed at `bundle_changed`, in
+    seconds since the epoch; `rolled_back`: that change went back to an earlier bundle.
 
-    `bundle_changed_by` is the token that changed it, empty where that was not kept yet. `earlier` is what the channel
-    offered to everybody before, the latest last; `last_good` what it falls back to, as it does where the bundle is
-    `withdrawn`: that is the reason, empty where it is not. `served` is what everybody gets: the bundle, or then its
-    stand-in. `taken_back` is what the channel went back from, the latest last: another offer of it needs `again`.
+    `bundle_changed_by` is the token that changed it, empty for changes by versions that did not keep it. `earlier` is
+    what the channel offered to everybody before, latest last; `last_good` is what it falls back to. `withdrawn` is the
+    reason for which its bundle is withdrawn, empty if it is not. `served` is what everybody gets: the bundle, or its
+    stand-in while it is withdrawn. `taken_back` is what the channel went back from, latest last: offering it again
+    needs `again`.
     """
 
     name: str
@@ -76,8 +77,8 @@ class ChannelView(AnswerBody, frozen=True, kw_only=True):
 
 class ReplacedView(AnswerBody, frozen=True, kw_only=True):
     """What devices got from a channel before this change: `bundle`, since `changed`, in seconds since the epoch (0:
-    always), by the token `by` (empty: not known); or as the stand-in of `withdrawn`, which was set then (null: it was
-    not withdrawn). `rollout` and `experiment`, by name, are what the change ended."""
+    from the start), by the token `by` (empty: unknown); or as the stand-in of the withdrawn bundle `withdrawn` (null:
+    none). `rollout` and `experiment`, by name, are what the change ended."""
 
     bundle: str | None
     changed: float
@@ -88,7 +89,7 @@ class ReplacedView(AnswerBody, frozen=True, kw_only=True):
 
 
 class ChannelChanged(ChannelView, frozen=True, kw_only=True):
-    """`replaced` is null where the channel offers what it did, is new, or this was carried out before."""
+    """`replaced` is null if the channel offers what it did before, is new, or the change had landed before."""
 
     app: str
     revision: int
@@ -97,13 +98,10 @@ class ChannelChanged(ChannelView, frozen=True, kw_only=True):
 
 
 class ChannelRolledBack(ChannelChanged, frozen=True, kw_only=True):
-    """`impact` is what it does to channels and to known devices, counted afterwards; null where nothing changed."""
+    """`impact` on channels and known devices is counted afterwards; null if nothing changed."""
 
     impact: ImpactView | None
 
 
-class ChannelDeleted(AnswerBody, frozen=True, kw_only=True):
-    app: str
-    revision: int
-    changed: bool
+class ChannelDeleted(ChangeAnswer, frozen=True, kw_only=True):
     name: str

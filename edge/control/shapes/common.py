@@ -1,7 +1,8 @@
-"""What all bodies and answers of the control API share.
+"""What all request bodies and answers of the control API share.
 
-They are Structs: decoded, encoded and shown in the OpenAPI document. Requests refuse unknown fields: a misspelt
-setting must not be taken for an absent one.
+They are Structs: decoded, encoded and described in the OpenAPI document. Moments are in seconds since the epoch, shares
+are percentages as text (`12.5%`), which lose no digit. Request bodies refuse unknown fields: a misspelt setting must
+not pass for an absent one.
 """
 
 from typing import Annotated
@@ -21,8 +22,17 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 
 
 class RequestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every request body has in common."""
+    """The base of every request body."""
 
 
 class AnswerBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What every answer has in common."""
+    """The base of every answer."""
+
+
+class ChangeAnswer(AnswerBody, frozen=True, kw_only=True):
+    """`revision` is the app's after the change; `changed` is false if the change altered nothing or had landed
+    before."""
+
+    app: str
+    revision: int
+    changed: bool

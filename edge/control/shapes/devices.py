@@ -1,8 +1,8 @@
-"""What the control API takes and answers about single devices: overrides, facts, explained checks."""
+"""Request bodies and answers about single devices: overrides, facts, explained checks."""
 
 from typing import Any
 
-from edge.control.shapes.common import AnswerBody, RequestBody
+from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody
 
 
 class OverrideRequest(RequestBody, frozen=True, kw_only=True):
@@ -15,7 +15,8 @@ class OverrideView(AnswerBody, frozen=True, kw_only=True):
 
 
 class FailingView(AnswerBody, frozen=True, kw_only=True):
-    """A bundle whose last attempts failed on a device, at least so many in a row; `cause` is what it reported."""
+    """A bundle whose last `attempts` failed on a device (at least so many in a row); `cause` is what it reported.
+    `version` is null if the app no longer has the bundle."""
 
     version: str | None
     cause: str
@@ -23,17 +24,15 @@ class FailingView(AnswerBody, frozen=True, kw_only=True):
 
 
 class WithheldView(FailingView, frozen=True, kw_only=True):
-    """One that is withheld from it, or was: `until` is in seconds since the epoch, or null where it is for good. After
-    that it is offered once more.
-    """
+    """A bundle that is or was withheld from a device: up to `until`, in seconds since the epoch, or for good (null).
+    After that it is offered once more."""
 
     until: float | None
 
 
 class DeviceView(AnswerBody, frozen=True, kw_only=True):
-    """`override` is the operator's, `channel` what the device chose; a name that the app no longer has is null. With
-    `forgot` at least one more bundle was withheld from it that is not remembered.
-    """
+    """`override` is the operator's channel, `channel` the device's own choice. A name that the app no longer has shows
+    as null. `offered` are the versions offered last. `forgot`: at least one more bundle was withheld than is kept."""
 
     app: str
     device: str
@@ -62,14 +61,13 @@ class OverrideChanged(OverrideView, frozen=True, kw_only=True):
     changed: bool
 
 
-class OverrideCleared(AnswerBody, frozen=True, kw_only=True):
-    app: str
-    revision: int
-    changed: bool
+class OverrideCleared(ChangeAnswer, frozen=True, kw_only=True):
     device: str
 
 
 class ExplainStep(AnswerBody, frozen=True, kw_only=True):
+    """One step of the decision: its name, the values that it looked at, and its outcome."""
+
     rule: str
     saw: dict[str, Any]
     outcome: str
@@ -78,8 +76,8 @@ class ExplainStep(AnswerBody, frozen=True, kw_only=True):
 class Explanation(AnswerBody, frozen=True, kw_only=True):
     """Every rule in order, the decision, the answer that the device would get, and what an operator can do next.
 
-    `asked` is the question. What it did not say comes from the device's report of `reported`, in seconds since the
-    epoch; null: nothing does.
+    `asked` is the check as decided. Fields that the request left out come from the device's report at `reported`, in
+    seconds since the epoch; null: there was none, or it was not needed.
     """
 
     asked: dict[str, Any]

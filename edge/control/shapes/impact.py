@@ -1,15 +1,15 @@
-"""The answers about what a change would do: an impact as the control API tells it."""
+"""The impact of a change, as the control API answers it."""
 
 from edge.control.shapes.common import AnswerBody
 from edge.domain.decision.impact import ChannelImpact, DeviceCounts, Impact, Offering
 
-CHANNELS_LISTED = 50  # of those that change; a summary is for one screen
-GROUPS_LISTED = 20  # of devices by what they run, and by where they go
+CHANNELS_LISTED = 50  # of the changed ones; a summary fits one screen
+GROUPS_LISTED = 20  # of devices by what they run, and of those that move
 
 
 class OfferingView(AnswerBody, frozen=True, kw_only=True):
-    """`bundle` is what everybody on the channel gets, the stand-in of a withdrawn one included: a version, `builtin`,
-    or null for nothing new. `rollout` is the bundle on its way, `last_good` what the channel would fall back to."""
+    """`bundle` is what everybody on the channel gets (for a withdrawn one, its stand-in): a version, `builtin`, or null
+    for nothing new. `rollout` is the bundle being rolled out, `last_good` what the channel would fall back to."""
 
     bundle: str | None
     public: bool
@@ -19,7 +19,7 @@ class OfferingView(AnswerBody, frozen=True, kw_only=True):
 
 
 class ChannelImpactView(AnswerBody, frozen=True, kw_only=True):
-    """Null where the channel does not exist."""
+    """`before` or `after` is null if the channel does not exist then."""
 
     channel: str
     before: OfferingView | None
@@ -27,6 +27,8 @@ class ChannelImpactView(AnswerBody, frozen=True, kw_only=True):
 
 
 class RunningView(AnswerBody, frozen=True, kw_only=True):
+    """How many devices run a bundle: a version, or `builtin`."""
+
     bundle: str
     devices: int
 
@@ -41,9 +43,10 @@ class MoveView(AnswerBody, frozen=True, kw_only=True):
 
 
 class DevicesImpactView(AnswerBody, frozen=True, kw_only=True):
-    """Of the known `devices`, `touched` end up with something else than without the change; the largest groups of them
-    are `moves`. `running` are the largest groups of all by what they run. Known are those whose reports this node still
-    holds: `since` is the oldest that counted, in seconds since the epoch; `cut`: there are more than were read."""
+    """Of the known `devices`, `touched` end up with another bundle than without the change; `moves` are the largest
+    groups of them, `running` the largest groups of all by what they run. Known devices are those whose reports this
+    node still holds: `since` is the oldest counted, in seconds since the epoch; `cut`: there are more than were
+    read."""
 
     devices: int
     since: float | None
@@ -54,8 +57,8 @@ class DevicesImpactView(AnswerBody, frozen=True, kw_only=True):
 
 
 class ImpactView(AnswerBody, frozen=True, kw_only=True):
-    """`channels` are those whose offering changes, by name, and `more_channels` how many are not listed. `withdrawn`
-    and `removed` are bundles. `devices` is null where the known devices could not be asked."""
+    """`channels` are those whose offering changes, by name; `more_channels` is how many are not listed. `withdrawn` and
+    `removed` are bundles. `devices` is null if the known devices could not be counted."""
 
     channels: list[ChannelImpactView]
     more_channels: int
@@ -65,6 +68,7 @@ class ImpactView(AnswerBody, frozen=True, kw_only=True):
 
 
 def view_impact(impact: Impact, devices: DevicesImpactView | None) -> ImpactView:
+    """The impact with at most CHANNELS_LISTED channels."""
     return ImpactView(
         channels=[view_channel_impact(each) for each in impact.channels[:CHANNELS_LISTED]],
         more_channels=max(0, len(impact.channels) - CHANNELS_LISTED),

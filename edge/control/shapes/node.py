@@ -1,4 +1,4 @@
-"""What the control API answers about the node itself."""
+"""Answers about the node itself."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ from edge.control.shapes.common import AnswerBody
 
 
 class WorkerView(AnswerBody, frozen=True, kw_only=True):
-    """A worker process: `restarts` since the node started, `apps` that it serves, and its `counts` by name."""
+    """A worker process: `pid` is null while it restarts, `restarts` is since the node started, `apps` is how many it
+    serves, `counts` are its counters by name."""
 
     pid: int | None
     ready: bool
@@ -23,8 +24,8 @@ class HeadView(AnswerBody, frozen=True, kw_only=True):
 
 
 class NodeStatus(AnswerBody, frozen=True, kw_only=True):
-    """`heads` are by app id. `refused` holds documents of the store that were not accepted: counts by error code, and
-    what is wrong with a head shard now, by the shard's name."""
+    """`heads` are by app id. `refused` is about documents of the store that this node did not accept: how many, by
+    error code, and what is wrong with a head shard now, by its name."""
 
     version: str
     apps: int

@@ -1,7 +1,4 @@
-"""The bodies and answers about rollouts and ways back. Shares are percentages as text, `12.5%`: no digit is lost.
-
-Requests refuse unknown fields: a misspelt setting must not be taken for an absent one.
-"""
+"""Request bodies and answers about rollouts, rollbacks, undo, and the known devices that they concern."""
 
 import msgspec
 
@@ -11,10 +8,10 @@ from edge.domain.model import Phase
 
 
 class RolloutRequest(RequestBody, frozen=True, kw_only=True):
-    """`steps` are rising shares, `every_seconds` how long each lasts; 0: until it is advanced. `segments` limit the
-    rollout to devices in one of them, those in `first` are in at once. `hold_out` is the share of `hold_out_group`,
-    which gets nothing. `downgrade` allows a version below the one that the channel offers, `again` one that it went
-    back from."""
+    """`steps` are rising shares, `every_seconds` is how long each lasts (0: until it is advanced). `segments` limit the
+    rollout to devices in one of them; devices in `first` are included from the start. `hold_out` is the share of
+    `hold_out_group`, which gets nothing. `downgrade` allows a version below the one that the channel offers, `again`
+    allows one that it went back from."""
 
     bundle: str
     steps: list[str]
@@ -28,33 +25,35 @@ class RolloutRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class RollbackRequest(RequestBody, frozen=True, kw_only=True):
-    """`to` is a version or `builtin`; null: end what is on its way, or else go back to the last good bundle."""
+    """`to` is a version or `builtin`; null: end the rollout or experiment, or else go back to the last good bundle."""
 
     to: str | None = None
 
 
 class WithdrawRequest(RequestBody, frozen=True, kw_only=True):
+    """`reason` is for people; explain and lists show it."""
+
     reason: str
 
 
 class UndoRequest(RequestBody, frozen=True, kw_only=True):
-    """`revision` must be the app's latest; null: whichever that is now. `force`: also if that was a stop."""
+    """`revision` must be the app's latest; null: whichever is the latest now. `force` allows undoing a stop."""
 
     revision: Whole | None = None
     force: bool = False
 
 
 class RolloutSummary(AnswerBody, frozen=True, kw_only=True):
-    """The channel's latest rollout; its own address tells more."""
+    """The channel's latest rollout in short."""
 
     bundle: str
     phase: Phase
 
 
 class RolloutView(RolloutSummary, frozen=True, kw_only=True):
-    """`step` is the one in force, from 1; `share` what is in now, or what a resume goes on with. Times are in seconds
-    since the epoch: `began` is when the step did, `paused` since when the rollout
-    is paused (null: it is not, or that was not kept yet), `next_step_at` is null where no step follows by itself."""
+    """`step` is the current one, from 1; `share` is what the rollout includes now, or goes on with after a resume.
+    Times are in seconds since the epoch: `began` is when the step began, `paused` since when the rollout is paused
+    (null: it is not, or that is not known), `next_step_at` is null if no step follows by itself."""
 
     step: int
     share: str
@@ -78,10 +77,10 @@ class RolloutChanged(RolloutView, frozen=True, kw_only=True):
 
 
 class WaitingView(AnswerBody, frozen=True, kw_only=True):
-    """Known devices that install the bundle at their next start although nobody is offered it any more: `downloaded`
-    have reported its download, and neither that they run it nor that it failed; `offered` were offered it besides, and
-    have not said what became of it. Devices that report nothing are not counted. `since` is the oldest report that was
-    read, in seconds since the epoch; `cut`: there are more than were read."""
+    """Known devices that may install the bundle at their next start although it is offered to nobody now: `downloaded`
+    have reported its download, and neither that they run it nor that it failed; `offered` were offered it as well, but
+    have not reported what became of it. Devices that report nothing are not counted. `since` is the oldest report read,
+    in seconds since the epoch; `cut`: there are more than were read."""
 
     downloaded: int
     offered: int
@@ -90,22 +89,22 @@ class WaitingView(AnswerBody, frozen=True, kw_only=True):
 
 
 class RolloutPaused(RolloutChanged, frozen=True, kw_only=True):
-    """`waiting` is null where too many others look at the known devices now."""
+    """`waiting` is null if too many requests are counting known devices now."""
 
     waiting: WaitingView | None
 
 
 class RolloutRolledBack(RolloutChanged, frozen=True, kw_only=True):
-    """`impact` is what it does to channels and to known devices, counted afterwards; null where nothing changed."""
+    """`impact` on channels and known devices is counted afterwards; null if nothing changed."""
 
     impact: ImpactView | None
 
 
 class StepView(AnswerBody, frozen=True, kw_only=True):
-    """`buckets` is how many of 100,000 devices that the rollout is for are in; with a hold-out, to be expected.
+    """`buckets` is how many of 100,000 eligible devices the step includes; with a hold-out, the expected number.
 
-    Of the known devices on the channel `offered` get the bundle, `has_it` run it, and `held_back` counts the others by
-    the code of why. `joining` are devices that are offered it from this step on, the latest to report first.
+    Of the known devices on the channel, `offered` get the bundle, `has_it` run it, and `held_back` counts the others by
+    reason code. `joining` are devices that are offered it from this step on, latest report first.
     """
 
     share: str
@@ -118,10 +117,10 @@ class StepView(AnswerBody, frozen=True, kw_only=True):
 
 
 class ReachView(AnswerBody, frozen=True, kw_only=True):
-    """Who of the known `devices` can take what the channel offers: those that are `offered` it, those that run it
-    (`has_it`), and under `kept` the others on the channel by the code of why not; `elsewhere` are on other channels, or
-    on none. Known are devices whose reports this node still holds: `since` is the oldest that counted, in seconds since
-    the epoch; `cut`: there are more than were read."""
+    """Which of the known `devices` can take what the channel offers: `offered` are offered it, `has_it` run it, `kept`
+    counts the others on the channel by reason code, `elsewhere` are on other channels or none. Known devices are those
+    whose reports this node still holds: `since` is the oldest counted, in seconds since the epoch; `cut`: there are
+    more than were read."""
 
     channel: str
     bundle: str | None
@@ -135,8 +134,8 @@ class ReachView(AnswerBody, frozen=True, kw_only=True):
 
 
 class KnownView(AnswerBody, frozen=True, kw_only=True):
-    """Devices whose reports this node still holds: anybody can send one. `since` is the oldest that counted, in seconds
-    since the epoch; `cut`: there are more than were read. `elsewhere` are on other channels, or on none."""
+    """Devices whose reports this node still holds; anybody can send one. `since` is the oldest counted, in seconds
+    since the epoch; `cut`: there are more than were read. `elsewhere` are on other channels or none."""
 
     devices: int
     elsewhere: int
@@ -145,7 +144,7 @@ class KnownView(AnswerBody, frozen=True, kw_only=True):
 
 
 class PreviewAnswer(AnswerBody, frozen=True, kw_only=True):
-    """Nothing was changed. A start with `id` as its Idempotency-Key draws the same devices."""
+    """A start with `id` as its Idempotency-Key draws the same devices."""
 
     app: str
     channel: str

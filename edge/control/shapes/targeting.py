@@ -1,18 +1,15 @@
-"""The bodies and answers about targeting: segments, id sets, experiments, windows. Otherwise as `shapes`.
-
-Shares are percentages as text, `12.5%`: no digit is lost. Moments are in seconds since the epoch.
-"""
+"""Request bodies and answers about targeting: segments, id sets, experiments, windows."""
 
 import msgspec
 
-from edge.control.shapes.common import AnswerBody, RequestBody
+from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody
 
 
 class SegmentView(AnswerBody, frozen=True, kw_only=True):
-    """`channel` null: it leads nowhere, rollouts and experiments may name it. The lowest `priority` is asked first.
+    """`channel` null: it routes nowhere, but rollouts and experiments may name it. The lowest `priority` comes first.
 
-    `yield_to_self_set`: whether it leaves a device on its own `defaultChannel`; null: where that may be chosen and is
-    not public.
+    `yield_to_self_set`: whether a device stays on its own `defaultChannel`; null: only on one that it may choose and
+    that is not public.
     """
 
     name: str
@@ -23,7 +20,7 @@ class SegmentView(AnswerBody, frozen=True, kw_only=True):
 
 
 class SegmentChanged(SegmentView, frozen=True, kw_only=True):
-    """`warnings`: conditions of `where` that match nobody, a sentence each."""
+    """`warnings` are one sentence for each condition of `where` that matches nobody."""
 
     warnings: list[str]
     app: str
@@ -31,17 +28,14 @@ class SegmentChanged(SegmentView, frozen=True, kw_only=True):
     changed: bool
 
 
-class SegmentDeleted(AnswerBody, frozen=True, kw_only=True):
-    app: str
-    revision: int
-    changed: bool
+class SegmentDeleted(ChangeAnswer, frozen=True, kw_only=True):
     name: str
 
 
 class SegmentTestRequest(RequestBody, frozen=True, kw_only=True):
-    """`device` is what a device posts to `/updates`; `country` is what a trusted proxy would say of it.
+    """`device` is what a device posts to `/updates`; `country` is what a trusted proxy would send along.
 
-    `where` is tried instead of what the segment says; there need not be such a segment then.
+    `where` is tested instead of the segment's own expression; the segment need not exist then.
     """
 
     device: msgspec.Raw
@@ -50,7 +44,8 @@ class SegmentTestRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class SegmentTested(AnswerBody, frozen=True, kw_only=True):
-    """`unknown` is what the expression asks for and nobody knows of this device: such a comparison is never true."""
+    """`unknown` are the fields that the expression uses and that are unknown for this device: comparisons with them are
+    never true."""
 
     name: str
     where: str
@@ -59,7 +54,7 @@ class SegmentTested(AnswerBody, frozen=True, kw_only=True):
 
 
 class IdSetView(AnswerBody, frozen=True, kw_only=True):
-    """`ids` is how many different ones it holds; `blob` is the digest of their hashes."""
+    """`ids` is how many distinct ids it holds; `blob` is the digest of their hashes."""
 
     name: str
     ids: int
@@ -72,10 +67,7 @@ class IdSetChanged(IdSetView, frozen=True, kw_only=True):
     changed: bool
 
 
-class IdSetDeleted(AnswerBody, frozen=True, kw_only=True):
-    app: str
-    revision: int
-    changed: bool
+class IdSetDeleted(ChangeAnswer, frozen=True, kw_only=True):
     name: str
 
 
@@ -86,7 +78,7 @@ class ArmView(AnswerBody, frozen=True, kw_only=True):
 
 
 class ExperimentView(AnswerBody, frozen=True, kw_only=True):
-    """The arms' shares make 100 percent. `segment` null: every device of the channel takes part."""
+    """The arms' shares add up to 100%. `segment` null: every device of the channel takes part."""
 
     name: str
     arms: list[ArmView]
@@ -99,13 +91,16 @@ class ChannelExperiment(ExperimentView, frozen=True, kw_only=True):
 
 
 class ArmRequest(RequestBody, frozen=True, kw_only=True):
+    """`share` is a percentage: `12.5%`."""
+
     name: str
     bundle: str
     share: str
 
 
 class ExperimentRequest(RequestBody, frozen=True, kw_only=True):
-    """`downgrade` allows an arm below what the channel offers, `again` one with a bundle that it went back from."""
+    """`downgrade` allows an arm with a version below the one that the channel offers, `again` one that it went back
+    from."""
 
     name: str
     arms: list[ArmRequest]
@@ -126,19 +121,16 @@ class ExperimentStopRequest(RequestBody, frozen=True, kw_only=True):
     keep: str
 
 
-class ExperimentStopped(AnswerBody, frozen=True, kw_only=True):
+class ExperimentStopped(ChangeAnswer, frozen=True, kw_only=True):
     """`bundle` is what the channel offers now."""
 
-    app: str
-    revision: int
-    changed: bool
     channel: str
     bundle: str | None
 
 
 class WindowsView(AnswerBody, frozen=True, kw_only=True):
-    """`open`: whether something new is offered at `now`, by the server's clock. `opens_at` is null where it is open,
-    `closes_at` where it is not; both also where that does not happen within a year. No windows: always open.
+    """`open`: whether updates are offered at `now`, by the server's clock. `opens_at` is null while open, `closes_at`
+    while closed; both also if that does not happen within a year. Without windows a channel is always open.
     """
 
     channel: str

@@ -11,8 +11,11 @@ from pathlib import Path
 from aiohttp import web
 
 from edge.assembly.clock import NodeClock
-from edge.assembly.foresight import Foresight
-from edge.assembly.insight import Insight
+from edge.assembly.current_snapshots import CurrentSnapshots
+from edge.assembly.explaining import Explaining
+from edge.assembly.folding import Folding
+from edge.assembly.known_devices import KnownDeviceQuestions
+from edge.assembly.node_report import NodeReport
 from edge.config import Config, Control
 from edge.control.app import build_control_app
 from edge.control.first_token import ensure_admin_token
@@ -22,6 +25,7 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import listen, port_of
 from edge.node.processes.supervisor import Supervisor
 from edge.node.processes.tls import build_context, read_pair
+from edge.node.service.snapshots.builder import SnapshotBuilder
 
 CONTROL_BACKLOG = 128  # people and CI jobs, not devices
 CONTROL_DRAIN_SECONDS = 10.0  # for a change under way; a cut upload is repeated by its publisher
@@ -35,26 +39,28 @@ class Standalone:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.truth = DataDirectory(Path(config.data_dir), time.time())
-        self.tokens = Tokens(self.truth.store, self.truth.trust, self.truth.writer)
-        self.admin_token_file = ensure_admin_token(self.tokens, self.truth.node_dir, time.time())
+        self.directory = DataDirectory(Path(config.data_dir), time.time())
+        self.tokens = Tokens(self.directory.store, self.directory.trust, self.directory.writer)
+        self.admin_token_file = ensure_admin_token(self.tokens, self.directory.node_dir, time.time())
         self._serving: asyncio.Task[None] | None = None
         self._reloading: set[asyncio.Future[None]] = set()
         self._control = listen(config.control.host, config.control.port, CONTROL_BACKLOG)
         self.control_port = port_of(self._control)
         try:
-            self.supervisor = Supervisor(config, self.truth)
+            self.supervisor = Supervisor(config, self.directory)
         except BaseException:
             self._control.close()
             raise
         self.device_port = port_of(self.supervisor.listening)
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
-        self.clock = NodeClock(self.truth.releases)
-        self.foresight = Foresight(self.truth, self.supervisor, self.clock.moment, config.region)
-        self.insight = Insight(
-            self.truth, self.supervisor, self.clock, base, config.telemetry.spool_limit_bytes, config.region
-        )
+        self.telemetry = Folding(self.directory, config.telemetry.spool_limit_bytes)
+        self._clock = clock = NodeClock(self.directory.releases)
+        snapshots = CurrentSnapshots(self.directory.releases, SnapshotBuilder(self.directory.store, config.region))
+        self._explaining = Explaining(snapshots, self.supervisor, clock, base)
+        facts_table = self.supervisor.facts_table_path
+        self._known_devices = KnownDeviceQuestions(self.directory, facts_table, snapshots, clock.moment)
+        self._report = NodeReport(self.directory, self.supervisor, self.telemetry)
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
         """Wait inside `running` until told to stop. Raises what ended the serving, if that ends first."""
@@ -76,7 +82,7 @@ class Standalone:
         """Serves inside the block, from its first line on; on leaving it, finishes what is under way."""
         ready = asyncio.Event()
         serving = self._serving = asyncio.create_task(self.supervisor.run(ready))
-        folding = asyncio.create_task(self.insight.fold_for_ever())
+        folding = asyncio.create_task(self.telemetry.run())
         runner = web.AppRunner(
             build_control_app(self._ports()), access_log=None, shutdown_timeout=CONTROL_DRAIN_SECONDS
         )
@@ -96,16 +102,16 @@ class Standalone:
 
     def _ports(self) -> ControlPorts:
         return ControlPorts(
-            store=self.truth.store,
-            releases=self.truth.releases,
+            store=self.directory.store,
+            releases=self.directory.releases,
             tokens=self.tokens,
             serving=self.supervisor,
-            explaining=self.insight,
-            known_devices=self.foresight,
+            explaining=self._explaining,
+            known_devices=self._known_devices,
             facts=self.supervisor,
-            telemetry=self.insight,
-            node=self.insight,
-            clock=self.clock,
+            telemetry=self.telemetry,
+            node=self._report,
+            clock=self._clock,
             region=self.config.region,
         )
 

@@ -68,7 +68,7 @@ async def _upload(data_dir: Path, ids: Path) -> Path:
         uploaded_mb, rise_mb = ids.stat().st_size / 1e6, _memory_mb("VmHWM") - before_mb
         print(f"{made['ids']:,} ids, {uploaded_mb:.0f} MB: {seconds:.1f} s until two workers serve them")
         print(f"control process: {rise_mb:.0f} MB more at its peak")
-        return node.truth.store.path(blob_key(made["blob"]))
+        return node.directory.store.path(blob_key(made["blob"]))
 
 
 def _look_up_microseconds(held: IdSet, ids: Sequence[str]) -> float:

@@ -180,7 +180,7 @@ async def _walk(node: Standalone, folder: Path, steps: list[dict[str, str]], as_
         _step(steps, as_json, name, said)
     again = await _update(node, folder)
     _step(steps, as_json, "check again", again.result.value)
-    counts = await node.insight.counts(AppId(APP))
+    counts = await node.telemetry.counts(AppId(APP))
     installed = sum(each.n for each in counts if (each.bundle, each.action) == (RELEASES[-1].version, "set"))
     _step(steps, as_json, "count", f"{counted(installed, 'device')} installed {RELEASES[-1].version}")
     return (

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.config import Config
 from edge.domain.errors import EdgeError
@@ -31,6 +32,13 @@ POLL_SECONDS = 1.0  # how late another writer's change may be seen here; this no
 REFRESH_SECONDS = 15.0  # how often shards are looked at; one is signed anew when it is over a minute old
 
 log = logging.getLogger("edge.node")
+
+
+class FactsSize(NamedTuple):
+    """Pages of 4 KiB of the table of device facts, and devices that were evicted from it."""
+
+    pages: int
+    evicted: int
 
 
 class Supervisor:
@@ -92,9 +100,8 @@ class Supervisor:
         return self._facts.table_path
 
     @property
-    def facts_size(self) -> tuple[int, int]:
-        """Pages of the table of device facts, and devices evicted from it."""
-        return self._facts.pages, self._facts.evicted
+    def facts_size(self) -> FactsSize:
+        return FactsSize(self._facts.pages, self._facts.evicted)
 
     async def reload_pair(self) -> None:
         """Read the device port's certificate and key anew; returns when every worker's new connections use them.

@@ -45,6 +45,10 @@ class SnapshotBuilder:
             shard=shard_of(state.app),
         )
 
+    def forget(self, app: AppId) -> None:
+        """Let go of what is kept for the app's next build."""
+        self._id_sets.pop(app, None)
+
     def _map_id_sets(self, state: AppState) -> dict[Digest, IdSet]:
         mapped = self._id_sets.get(state.app, {})
         wanted = {stored.blob for stored in state.id_sets.values()}

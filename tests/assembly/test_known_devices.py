@@ -2,14 +2,13 @@
 
 import asyncio
 import hashlib
-from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import pytest
 from factories import APP, DEVICE, NOW, a_bundle, a_change, a_manifest
 
-from edge.assembly.foresight import WAITING_LIMIT, Foresight
+from edge.assembly.current_snapshots import CurrentSnapshots
+from edge.assembly.known_devices import WAITING_LIMIT, KnownDeviceQuestions
 from edge.domain.changes.commands import (
     ChannelSettings,
     CreateApp,
@@ -25,18 +24,13 @@ from edge.domain.schedule.rollout import Moment, Move
 from edge.facts.changes import Failed, Offered
 from edge.facts.writer import FactsWriter
 from edge.node.processes.data_directory import DataDirectory
+from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.store.objects.port import blob_key
 from edge.telemetry.record import encode_record
 from edge.telemetry.segment import SegmentWriter
 from edge.wire.stats import Event
 
 START = StartRollout(channel="production", bundle="1.1.0", steps=(50_000, 100_000))
-
-
-class Tables(NamedTuple):
-    """Of a supervisor, what is asked here."""
-
-    facts_table_path: Path
 
 
 @pytest.fixture
@@ -74,8 +68,13 @@ def moment_of(app):
     return Moment(NOW, NOW)
 
 
-def foresight(truth):
-    return Foresight(truth, Tables(truth.facts_dir / "facts.table"), moment_of)
+def questions(truth, facts_table):
+    snapshots = CurrentSnapshots(truth.releases, SnapshotBuilder(truth.store))
+    return KnownDeviceQuestions(truth, facts_table, snapshots, moment_of)
+
+
+def without_facts(truth):
+    return questions(truth, truth.facts_dir / "facts.table")
 
 
 async def preview(asked, command=START, change_id="draw"):
@@ -84,7 +83,7 @@ async def preview(asked, command=START, change_id="draw"):
 
 async def test_a_preview_counts_the_known_devices_and_changes_nothing(truth):
     before = truth.releases.head(APP)
-    seen = await preview(foresight(truth))
+    seen = await preview(without_facts(truth))
     assert (seen.known.devices, seen.known.since, seen.id) == (1, NOW, "draw")
     assert [step.joining for step in seen.steps].count([DEVICE]) == 1
     assert seen.steps[-1].offered == 1
@@ -96,7 +95,7 @@ async def test_a_bundle_that_failed_on_a_device_is_counted_as_withheld(truth):
     try:
         await facts.record([Offered(APP, DEVICE, "1.1.0")])
         await facts.record([Failed(APP, DEVICE, "1.1.0")])
-        seen = await preview(Foresight(truth, Tables(facts.table_path), moment_of))
+        seen = await preview(questions(truth, facts.table_path))
     finally:
         await facts.close()
     assert seen.steps[-1].held_back == {"bundle_withheld": 1}
@@ -108,13 +107,13 @@ async def test_an_id_that_was_used_is_refused(truth):
     commit(truth, MoveRollout(channel="production", move=Move.ROLL_BACK))
     again = msgspec.structs.replace(START, again=True)  # the channel went back from its bundle
     with pytest.raises(Conflict, match="first used for") as refused:
-        await preview(foresight(truth), again)
+        await preview(without_facts(truth), again)
     assert refused.value.code == "command_id_used"
-    assert (await preview(foresight(truth), again, change_id="another")).id == "another"
+    assert (await preview(without_facts(truth), again, change_id="another")).id == "another"
 
 
 async def test_so_many_look_at_once_and_no_more(truth):
-    asked = foresight(truth)
+    asked = without_facts(truth)
     answers = await asyncio.gather(*(preview(asked) for _ in range(WAITING_LIMIT + 2)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, Unavailable)]
     assert [error.code for error in refused] == ["busy"] * 2
@@ -122,26 +121,26 @@ async def test_so_many_look_at_once_and_no_more(truth):
 
 
 async def test_the_reach_of_a_channel_counts_who_can_take_what_it_offers(truth):
-    seen = await foresight(truth).reach(AppId(APP), "production")
+    seen = await without_facts(truth).reach(AppId(APP), "production")
     assert (seen.bundle, seen.devices, seen.has_it, seen.kept) == ("1.0.1", 1, 1, {})
     commit(truth, SetChannel(name="production", settings=ChannelSettings(bundle="1.1.0", prod=False, dev=False)))
-    seen = await foresight(truth).reach(AppId(APP), "production")
+    seen = await without_facts(truth).reach(AppId(APP), "production")
     assert (seen.bundle, seen.offered, seen.has_it) == ("1.1.0", 0, 0)
     assert [(code in ("disable_prod_build", "disable_dev_build"), n) for code, n in seen.kept.items()] == [(True, 1)]
     with pytest.raises(NotFound, match="unknown channel"):
-        await foresight(truth).reach(AppId(APP), "nope")
+        await without_facts(truth).reach(AppId(APP), "nope")
 
 
 async def test_one_device_as_it_last_reported(truth):
-    known = await foresight(truth).reported(AppId(APP), DEVICE)
+    known = await without_facts(truth).reported(AppId(APP), DEVICE)
     assert (known.check.version_name, known.reported) == ("1.0.1", NOW)
-    assert await foresight(truth).reported(AppId(APP), DEVICE.replace("0", "1")) is None
-    assert await foresight(truth).reported(AppId("com.other.app"), DEVICE) is None
+    assert await without_facts(truth).reported(AppId(APP), DEVICE.replace("0", "1")) is None
+    assert await without_facts(truth).reported(AppId("com.other.app"), DEVICE) is None
 
 
 async def test_a_bundle_waits_on_a_device_that_was_offered_it_and_has_not_said(truth):
     facts = FactsWriter(truth.facts_dir, clock=lambda: NOW)
-    asked = Foresight(truth, Tables(facts.table_path), moment_of)
+    asked = questions(truth, facts.table_path)
     try:
         before = await asked.waiting(AppId(APP), "1.1.0")
         await facts.record([Offered(APP, DEVICE, "1.1.0")])
@@ -155,6 +154,6 @@ async def test_a_bundle_waits_on_a_device_that_was_offered_it_and_has_not_said(t
 
 
 async def test_what_waits_is_not_counted_while_too_many_others_look(truth):
-    asked = foresight(truth)
+    asked = without_facts(truth)
     seen = await asyncio.gather(*(asked.waiting(AppId(APP), "1.1.0") for _ in range(WAITING_LIMIT + 2)))
     assert seen.count(None) == 2

@@ -1,14 +1,16 @@
-"""What a standalone node can tell of the devices that it knows: what a change or a rollout that has not begun would do
-to them, and on which of them a bundle waits that a pause cannot stop any more.
+"""Questions about the devices whose reports a node still holds: what a change or a rollout would do to them, and on
+which of them a bundle waits for the next start.
 
-Reads the spool and decides for every device, in a thread and one at a time: nothing that waits here keeps a device.
+Each reads the spool and decides for every device, in a thread and one at a time: no device waits for it.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TypeVar
 
+from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.control.shapes.impact import DevicesImpactView, ImpactView, view_devices, view_impact
 from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.work_queue import Turns
@@ -25,8 +27,6 @@ from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.table import FactsTable
 from edge.node.processes.data_directory import DataDirectory
-from edge.node.processes.supervisor import Supervisor
-from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.store.releases import Rehearsed
 from edge.telemetry.known_devices import KnownDevice, KnownDevices
 from edge.telemetry.waiting_devices import count_waiting
@@ -36,14 +36,20 @@ T = TypeVar("T")
 WAITING_LIMIT = 8  # callers, the one whose turn it is included; each reads for seconds, and who waits longer has left
 
 
-class Foresight:
+class KnownDeviceQuestions:
+    """Raises Unavailable `busy` where more than `WAITING_LIMIT` callers would wait, unless stated otherwise."""
+
     def __init__(
-        self, truth: DataDirectory, supervisor: Supervisor, moment_of: Callable[[AppId], Moment], region: str = ""
+        self,
+        directory: DataDirectory,
+        facts_table: Path,
+        snapshots: CurrentSnapshots,
+        moment_of: Callable[[AppId], Moment],
     ) -> None:
-        self._truth = truth
-        self._supervisor = supervisor
+        self._directory = directory
+        self._facts_table = facts_table
+        self._snapshots = snapshots
         self._moment_of = moment_of
-        self._snapshots = SnapshotBuilder(truth.store, region)
         self._turns = Turns(1, WAITING_LIMIT - 1, "too many look at the known devices at once")
 
     async def preview(self, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
@@ -53,7 +59,7 @@ class Foresight:
 
     async def reported(self, app: AppId, device: str) -> KnownDevice | None:
         """What the device would ask now, going by its latest report; None where none was found."""
-        known = KnownDevices(self._truth.spool_dir, app, device=device)
+        known = KnownDevices(self._directory.spool_dir, app, device=device)
         return await self._in_turn(lambda: next(iter(known), None))
 
     async def waiting(self, app: AppId, bundle: VersionName) -> WaitingView | None:
@@ -81,19 +87,22 @@ class Foresight:
         return view_impact(impact_of(before, after), devices)
 
     def _ask(self, moment: Moment, before: AppState, after: AppState) -> DevicesImpactView:
-        was, becomes = (self._snapshots.compile(state, moment.now) for state in (before, after))
-        known = KnownDevices(self._truth.spool_dir, after.app)
-        with closing(FactsTable(self._supervisor.facts_table_path)) as table:
+        was = self._snapshots.of(before, moment.now)
+        becomes = self._snapshots.compile(after, moment.now)
+        known = KnownDevices(self._directory.spool_dir, after.app)
+        with closing(FactsTable(self._facts_table)) as table:
             counted = count_devices(was, becomes, self._with_facts(known, table, moment.now), moment)
         return view_devices(counted, since=known.since, cut=known.cut)
 
     def _reach(self, moment: Moment, app: AppId, name: ChannelName) -> ReachView:
-        state = self._truth.releases.load(app)
-        channel = channel_of(state, name)
-        known = KnownDevices(self._truth.spool_dir, app)
-        with closing(FactsTable(self._supervisor.facts_table_path)) as table:
+        snapshot = self._snapshots.load(app)
+        if name not in snapshot.channels:
+            channel_of(self._directory.releases.load(app), name)  # raises, with what to do
+        channel = snapshot.channels[name].channel
+        known = KnownDevices(self._directory.spool_dir, app)
+        with closing(FactsTable(self._facts_table)) as table:
             devices = self._with_facts(known, table, moment.now)
-            seen = count_reach(self._snapshots.compile(state, moment.now), channel.name, devices, moment)
+            seen = count_reach(snapshot, channel.name, devices, moment)
         return ReachView(
             channel=channel.name,
             bundle=channel.bundle,
@@ -107,18 +116,18 @@ class Foresight:
         )
 
     def _waiting(self, app: AppId, bundle: VersionName) -> WaitingView:
-        with closing(FactsTable(self._supervisor.facts_table_path)) as table:
-            return WaitingView(**count_waiting(self._truth.spool_dir, app, bundle, table.look_up)._asdict())
+        with closing(FactsTable(self._facts_table)) as table:
+            return WaitingView(**count_waiting(self._directory.spool_dir, app, bundle, table.look_up)._asdict())
 
     def _preview(self, moment: Moment, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
-        before = self._truth.releases.load(app)
+        before = self._directory.releases.load(app)
         after = apply(before, Change(id=change_id, at=moment.now, by="preview", command=command))
         if after is before:
             raise Conflict("command_id_used", f"the change {change_id!r} was carried out before; take another id")
         snapshot = self._snapshots.compile(after, moment.now)
-        known = KnownDevices(self._truth.spool_dir, app)
+        known = KnownDevices(self._directory.spool_dir, app)
         channel = ChannelName(command.channel)
-        with closing(FactsTable(self._supervisor.facts_table_path)) as table:
+        with closing(FactsTable(self._facts_table)) as table:
             devices = self._with_facts(known, table, moment.now)
             preview = preview_rollout(snapshot, channel, devices, moment, listed=listed)
         return _answer(after, channel, change_id, preview, known)

@@ -1,0 +1,69 @@
+"""Why a device gets what it gets: the decision on the app's latest snapshot, with every step on the way to it."""
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from edge.assembly.clock import NodeClock
+from edge.assembly.current_snapshots import CurrentSnapshots
+from edge.control.ports import DeviceFactsPort
+from edge.control.segment_trial import refused
+from edge.control.shapes.devices import ExplainStep, Explanation
+from edge.domain.decision.advice import advice_of
+from edge.domain.decision.decide import resolve
+from edge.domain.decision.explain import explain
+from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
+from edge.domain.decision.pick import pick
+from edge.domain.model import AppId
+from edge.wire.answers import encode_answer
+from edge.wire.updates import WireError, fields_of, parse_update_check
+
+
+class Explaining:
+    """`base` is the address that the answers shown here carry: scheme, host and port."""
+
+    def __init__(self, snapshots: CurrentSnapshots, facts: DeviceFactsPort, clock: NodeClock, base: str) -> None:
+        self._snapshots = snapshots
+        self._facts = facts
+        self._clock = clock
+        self._base = base
+
+    async def explain(self, app: AppId, body: bytes, country: str = "") -> Explanation:
+        """Explain the answer to a device's `/updates` body. Raises NotFound `unknown_app`, and Invalid with the code
+        that the device would get for a malformed body."""
+        try:
+            check = parse_update_check(body, country)
+        except WireError as error:
+            raise refused(error) from error
+        snapshot = await asyncio.to_thread(self._snapshots.load, app)
+        moment = self._clock.moment(app)
+        facts = self._facts.facts_of(app, check.device)
+        steps, decision = explain(snapshot, check, moment, facts)
+        compiled = resolve(snapshot, check, facts).channel
+        held = pick(compiled, check, facts, moment).held if compiled else None
+        manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
+        answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
+        return Explanation(
+            asked={**fields_of(check), "country": check.country},
+            reported=None,
+            steps=[ExplainStep(**step._asdict()) for step in steps],
+            decision=_summary(decision),
+            next=advice_of(decision, app, compiled.channel.name if compiled else "", held),
+            answer=orjson.loads(answer),
+        )
+
+
+def _summary(decision: Decision) -> dict[str, Any]:
+    """With the code that it is counted by."""
+    match decision:
+        case Offer(bundle, channel, arm):
+            told: dict[str, Any] = {"bundle": bundle.version, "channel": channel} | ({"arm": arm} if arm else {})
+            return {"outcome": "offer", "code": decision.code, **told}
+        case Blocked(reason, target):
+            return {"outcome": "blocked", "code": decision.code, "message": reason.message, "target": target}
+        case UpToDate(channel, held):
+            why = {"message": held.message} if held else {}
+            return {"outcome": "up_to_date", "code": decision.code, **why, "channel": channel}
+        case RevertToBuiltin(channel):
+            return {"outcome": "revert_to_builtin", "code": decision.code, "channel": channel}

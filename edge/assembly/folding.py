@@ -1,0 +1,60 @@
+"""Folds events from the spool into counts, now and then and when somebody wants them, and reads the counts."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections import Counter
+
+from edge.control.shapes.apps import AppStats, BundleCount
+from edge.domain.errors import EdgeError
+from edge.domain.model import AppId
+from edge.node.processes.data_directory import DataPaths
+from edge.telemetry.counts import read_counts, read_duplicates
+from edge.telemetry.fold import fold
+
+FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction of a second to count
+KEPT_SHARE = 0.75  # of the spool's limit may be events that are counted already; the rest is for new ones
+
+log = logging.getLogger("edge.node")
+
+
+class Folding:
+    """`folded_at` is when events were last counted, in seconds since the epoch."""
+
+    def __init__(self, paths: DataPaths, spool_limit_bytes: int) -> None:
+        self.folded_at = time.time()
+        self._paths = paths
+        self._keep_bytes = int(spool_limit_bytes * KEPT_SHARE)
+        self._folding = asyncio.Lock()
+
+    async def stats(self, app: AppId) -> AppStats:
+        """Of everything acknowledged so far: what is not folded yet is folded first."""
+        counts = await self.counts(app)
+        duplicates = await asyncio.to_thread(read_duplicates, self._paths.counts_database, app)
+        return AppStats(counts=counts, duplicates=duplicates)
+
+    async def counts(self, app: AppId) -> list[BundleCount]:
+        """By bundle and action, in that order; as `stats`."""
+        await self._fold()
+        counts: Counter[tuple[str, str]] = Counter()
+        for each in await asyncio.to_thread(read_counts, self._paths.counts_database, app):
+            counts[each.bundle, each.action] += each.n
+        return [BundleCount(bundle=bundle, action=action, n=n) for (bundle, action), n in sorted(counts.items())]
+
+    async def run(self) -> None:
+        """Fold periodically, until cancelled: the spool's disk space is freed although nobody reads the counts."""
+        while True:
+            await asyncio.sleep(FOLD_SECONDS)
+            try:
+                await self._fold()
+            except (EdgeError, OSError, sqlite3.OperationalError) as error:
+                log.error("events cannot be counted now; they stay in the spool: %s", error)
+
+    async def _fold(self) -> None:
+        paths = self._paths
+        async with self._folding:
+            await asyncio.to_thread(
+                fold, paths.spool_dir, paths.counts_database, now=time.time(), keep_bytes=self._keep_bytes
+            )
+            self.folded_at = time.time()

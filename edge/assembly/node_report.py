@@ -1,0 +1,66 @@
+"""How a node is: its status for the control API, and its metrics for Prometheus."""
+
+import asyncio
+import time
+
+from edge import __version__
+from edge.assembly.folding import Folding
+from edge.control.shapes.node import HeadView, NodeStatus, WorkerView
+from edge.domain.model import AppId
+from edge.node.observing.counts import WorkerStatus
+from edge.node.observing.metrics import Observed, build_metrics
+from edge.node.processes.data_directory import DataDirectory
+from edge.node.processes.supervisor import Supervisor
+from edge.store.heads import Head
+from edge.telemetry.counts import read_totals
+from edge.telemetry.disk_budget import held_bytes
+from edge.wire.exposition import encode_families
+
+
+class NodeReport:
+    def __init__(self, directory: DataDirectory, supervisor: Supervisor, folding: Folding) -> None:
+        self._directory = directory
+        self._releases = directory.releases
+        self._supervisor = supervisor
+        self._folding = folding
+
+    async def status(self) -> NodeStatus:
+        heads = await asyncio.to_thread(self._living)
+        workers = await self._supervisor.statuses()
+        return NodeStatus(
+            version=__version__,
+            apps=len(heads),
+            workers=[WorkerView(**each._asdict() | {"counts": each.counts.by_name()}) for each in workers],
+            heads={app: HeadView(revision=head.revision, digest=head.digest) for app, head in heads.items()},
+            refused={**self._releases.refused, **self._releases.problems},
+        )
+
+    async def metrics(self) -> bytes:
+        """In the Prometheus text format."""
+        workers = await self._supervisor.statuses()
+        return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observe(workers))))
+
+    def _living(self) -> dict[AppId, Head]:
+        """The heads of the apps that are not deleted."""
+        return {app: head for app, head in self._releases.heads().items() if not head.deleted}
+
+    def _observe(self, workers: list[WorkerStatus]) -> Observed:
+        """Blocks: reads heads, segments and counts."""
+        size = self._supervisor.facts_size
+        totals = read_totals(self._directory.counts_database)
+        return Observed(
+            version=__version__,
+            now=time.time(),
+            workers=workers,
+            apps=len(self._living()),
+            heads_issued=self._releases.heads_issued(),
+            heads_refused=list(self._releases.problems),
+            refused=dict(self._releases.refused),
+            spool_bytes=held_bytes(self._directory.spool_dir),
+            folded=totals.get("folded", 0),
+            duplicates=totals.get("duplicates", 0),
+            folded_at=self._folding.folded_at,
+            facts_pages=size.pages,
+            facts_evicted=size.evicted,
+            certificate_ends=self._supervisor.certificate_ends,
+        )

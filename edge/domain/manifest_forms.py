@@ -7,7 +7,8 @@ looks nothing up: every offer needs it.
 import enum
 
 from edge.domain.file_names import NameFacts, NameRules, SameNames
-from edge.domain.model import Bundle, ManifestRules, Sent
+from edge.domain.model import Bundle
+from edge.domain.plugin import ManifestRules, Sent
 
 
 class WhyZip(enum.Enum):

@@ -12,7 +12,8 @@ from edge.domain.decision.outcomes import BREAKING, SILENT, Blocked, Decision, O
 from edge.domain.file_names import target_name
 from edge.domain.manifest import read_manifest
 from edge.domain.manifest_forms import sent_as
-from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, Sent, UpdateCheck
+from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, UpdateCheck
+from edge.domain.plugin import Sent
 from edge.wire.body import encode_json
 from edge.wire.plugins.forms import Form, ZipEnd, form_of
 

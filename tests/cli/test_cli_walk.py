@@ -36,7 +36,7 @@ def test_apps_are_created_listed_and_shown(node, app):
     assert app in node.text("app", "list") and app in node.text("app", "show", app)
     assert node.failure("app", "create", app) == f"app {app!r} already exists"
     assert node.failure("app", "show", "com.acme.nobody") == "unknown app 'com.acme.nobody'"
-    assert "is not one like com.example.app" in node.failure("app", "create", "my acme")
+    assert "is not like com.example.app" in node.failure("app", "create", "my acme")
 
 
 def test_expose_metadata_is_told_to_the_node(node):

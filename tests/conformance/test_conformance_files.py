@@ -22,7 +22,8 @@ from edge.domain.decision.outcomes import Reason
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import DeviceFacts
-from edge.domain.model import Platform, Policy, Sent, UpdateCheck
+from edge.domain.model import Platform, Policy, UpdateCheck
+from edge.domain.plugin import Sent
 from edge.domain.versions import parse_version
 from edge.wire.plugins.capabilities import stretches
 from edge.wire.plugins.forms import MANIFEST_ROWS, Generation, form_of, plugin_of

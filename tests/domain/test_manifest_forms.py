@@ -5,7 +5,8 @@ from factories import a_bundle
 
 from edge.domain.file_names import NameFacts, NameRules, SameNames, name_facts
 from edge.domain.manifest_forms import WhyZip, sent_as, why_zip
-from edge.domain.model import Encryption, ManifestRules, Sent
+from edge.domain.model import Encryption
+from edge.domain.plugin import ManifestRules, Sent
 
 ENCRYPTION = Encryption(session_key="iv:key", checksum="sum", key_id="k" * 20)
 

@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 
 from edge.domain.errors import EdgeError
-from edge.domain.model import Platform, Sent
+from edge.domain.model import Platform
+from edge.domain.plugin import Sent
 from edge.wire.plugins.forms import Generation, ZipEnd, form_of, plugin_of
 from loadtests.mix import load_mix, parse_mix
 

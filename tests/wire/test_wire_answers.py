@@ -10,7 +10,8 @@ from edge.domain.decision.outcomes import BREAKING, SILENT, Blocked, Offer, Reas
 from edge.domain.errors import Invalid
 from edge.domain.file_names import name_facts
 from edge.domain.manifest import encode_manifest
-from edge.domain.model import Bundle, Encryption, FileEntry, Platform, Sent, UpdateCheck
+from edge.domain.model import Bundle, Encryption, FileEntry, Platform, UpdateCheck
+from edge.domain.plugin import Sent
 from edge.domain.versions import Version
 from edge.wire.answers import (
     NOTHING_NEW_CACHE_LIMIT,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from edge.domain.buckets import bucket_of, segment_salt
 from edge.domain.facts import DeviceFacts
-from edge.domain.model import Platform, Plugin
+from edge.domain.model import Platform
+from edge.domain.plugin import Plugin
 from edge.domain.targeting.conditions import (
     AllOf,
     AnyOf,

@@ -9,7 +9,8 @@ from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.facts import Cause, DeviceFacts, Failure, FailureStage, name_hash
 from edge.domain.file_names import NameFacts
 from edge.domain.manifest import encode_manifest
-from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry, Platform, Plugin, UpdateCheck
+from edge.domain.model import AppId, AppState, Bundle, Digest, FileEntry, Platform, UpdateCheck
+from edge.domain.plugin import Plugin
 from edge.domain.schedule.rollout import Moment
 from edge.domain.versions import coerce_native
 

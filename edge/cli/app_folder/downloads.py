@@ -3,7 +3,8 @@
 import enum
 from functools import partial
 
-from edge.domain.model import Platform, Sent
+from edge.domain.model import Platform
+from edge.domain.plugin import Sent
 from edge.wire.plugins.capabilities import ranges_by
 from edge.wire.plugins.forms import MANIFEST_ROWS, plugin_of
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from edge.domain.decision.outcomes import Reason
 from edge.domain.manifest_forms import sent_as
-from edge.domain.model import Bundle, Channel, PlainWithKey, Platform, Policy, Sent, UpdateCheck
+from edge.domain.model import Bundle, Channel, Platform, Policy, UpdateCheck
+from edge.domain.plugin import PlainWithKey, Sent
 from edge.domain.versions import UNNUMBERED, Version
 
 Inputs = Mapping[str, object]  # the values that a rule or a step reads, by snake_case name

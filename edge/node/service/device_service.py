@@ -14,7 +14,8 @@ from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS
 from edge.domain.manifest_forms import sent_as
-from edge.domain.model import ChannelName, DeviceId, Sent, UpdateCheck
+from edge.domain.model import ChannelName, DeviceId, UpdateCheck
+from edge.domain.plugin import Sent
 from edge.facts.changes import Withheld
 from edge.node.delivery.lost_blobs import LostBlobs
 from edge.node.observing.counts import ServiceCounts

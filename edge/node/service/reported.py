@@ -10,7 +10,8 @@ from edge.domain.decision.outcomes import UpToDate
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import CAUSES, STARTS, Cause, DeviceFacts, failure_of, has_downloaded, last_offered, name_hash
 from edge.domain.manifest_forms import sent_as
-from edge.domain.model import BUILTIN, DeviceId, Platform, Sent
+from edge.domain.model import BUILTIN, DeviceId, Platform
+from edge.domain.plugin import Sent
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Downloaded, Failed, Installed
 from edge.node.service.peers import Peer

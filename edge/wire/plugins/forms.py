@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from edge.domain.file_names import NameRules, SameNames
-from edge.domain.model import ManifestRules, PlainWithKey, Platform, Plugin, Sent
+from edge.domain.model import Platform
+from edge.domain.plugin import ManifestRules, PlainWithKey, Plugin, Sent
 from edge.wire.plugins.capabilities import capability, is_family, is_unknown_release, parse_plugin_version, platform_of
 
 # About 1,000 releases exist and a fleet runs some dozens of them. Devices choose the string (at most 128 characters),

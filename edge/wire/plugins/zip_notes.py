@@ -17,7 +17,8 @@ from edge.domain.file_names import (
     target_name,
 )
 from edge.domain.manifest_forms import WhyZip, why_zip
-from edge.domain.model import Bundle, FileEntry, Platform, Sent
+from edge.domain.model import Bundle, FileEntry, Platform
+from edge.domain.plugin import Sent
 from edge.wire.plugins.capabilities import ranges_by
 from edge.wire.plugins.forms import MANIFEST_ROWS, plugin_of
 

@@ -7,7 +7,8 @@ from control_world import APP, DEVICE, NOW
 from factories import a_check
 
 from edge.control.work_queue import LOOKS_AT_ONCE, LOOKS_WAITING
-from edge.domain.model import Platform, Plugin
+from edge.domain.model import Platform
+from edge.domain.plugin import Plugin
 from edge.telemetry.known_devices import KnownDevice
 from edge.wire.plugins.capabilities import NEWEST_PLUGIN
 

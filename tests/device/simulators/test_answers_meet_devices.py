@@ -15,7 +15,8 @@ from edge.device.profile import build_profile
 from edge.device.updating.answer import BlockedAnswer as BlockedOnDevice
 from edge.device.updating.answer import NoUpdate, Revert, UpdateFound, read_answer
 from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
-from edge.domain.model import AppId, DeviceId, Platform, Sent, UpdateCheck
+from edge.domain.model import AppId, DeviceId, Platform, UpdateCheck
+from edge.domain.plugin import Sent
 from edge.domain.versions import coerce_native
 from edge.wire.answers import encode_answer
 from edge.wire.plugins.capabilities import capability

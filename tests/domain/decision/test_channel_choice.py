@@ -29,7 +29,8 @@ from edge.domain.decision.channel_choice import (
 )
 from edge.domain.decision.decide import resolve
 from edge.domain.facts import DeviceFacts, name_hash
-from edge.domain.model import Platform, Plugin
+from edge.domain.model import Platform
+from edge.domain.plugin import Plugin
 
 CHANNELS = {
     "beta": {"self_set": True},

@@ -34,7 +34,8 @@ from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuilti
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES
 from edge.domain.decision.snapshot import READABLE_AFTER_DELETE_SECONDS
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
-from edge.domain.model import Encryption, PlainWithKey, Platform, Plugin, Policy
+from edge.domain.model import Encryption, Platform, Policy
+from edge.domain.plugin import PlainWithKey, Plugin
 from edge.domain.versions import coerce_native
 
 ENCRYPTED = a_bundle(encryption=Encryption(session_key="iv:key", checksum="ab", key_id="MIIBCgKCAQEAqJikYizo"))

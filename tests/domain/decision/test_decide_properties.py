@@ -10,7 +10,8 @@ from edge.domain.decision.decide import decide, resolve
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.facts import DeviceFacts, name_hash
-from edge.domain.model import BUILTIN, Platform, Plugin
+from edge.domain.model import BUILTIN, Platform
+from edge.domain.plugin import Plugin
 from edge.domain.schedule.rollout import Moment, proven_time
 from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
 from edge.domain.versions import parse_version

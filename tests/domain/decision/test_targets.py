@@ -24,7 +24,8 @@ from edge.domain.decision.decide import decide
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import HoldReason, Offer, UpToDate
 from edge.domain.facts import NO_FACTS
-from edge.domain.model import Encryption, PlainWithKey, Plugin
+from edge.domain.model import Encryption
+from edge.domain.plugin import PlainWithKey, Plugin
 from edge.domain.schedule.rollout import Moment, Move
 
 OFFERS_NOTHING = CreateChannel(name="production", settings=ChannelSettings(public=True))

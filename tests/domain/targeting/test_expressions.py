@@ -217,7 +217,7 @@ REGEX = "regular expressions are not part of the language, because a pattern can
         (
             'in_set("")',
             8,
-            "id set name '': a letter or digit, then letters, digits, '_', '.', '-', at most 64 characters",
+            "id set name '' is not a letter or digit followed by letters, digits, '_', '.', '-', at most 64 characters",
         ),
         ('feature("")', 9, "a feature's name has 1 to 64 characters"),
         (f'feature("{"a" * 65}")', 9, "a feature's name has 1 to 64 characters"),

@@ -5,7 +5,8 @@ from factories import APP, DEVICE, a_check
 
 from edge.domain.buckets import bucket_of, segment_salt
 from edge.domain.facts import NO_FACTS, DeviceFacts
-from edge.domain.model import Platform, Plugin
+from edge.domain.model import Platform
+from edge.domain.plugin import Plugin
 from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
 from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments
 

@@ -9,7 +9,8 @@ from edge.domain.file_names import (
     PART_LIMIT_IOS_BYTES,
     SameNames,
 )
-from edge.domain.model import ManifestRules, PlainWithKey, Platform, Plugin, Sent
+from edge.domain.model import Platform
+from edge.domain.plugin import ManifestRules, PlainWithKey, Plugin, Sent
 from edge.wire.plugins.capabilities import stretches
 from edge.wire.plugins.forms import (
     MANIFEST_ROWS,

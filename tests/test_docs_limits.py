@@ -3,7 +3,7 @@
 from documents import read
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
-from edge.bundles.packing.cache import MEMORY_LIMIT_BYTES
+from edge.bundles.packing.cache import CACHE_LIMIT_BYTES
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.control.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
@@ -94,7 +94,7 @@ def test_the_other_limits_are_those_of_the_code():
 
 
 def test_the_publishers_memory_has_the_limit_of_the_code():
-    assert f"`EDGE_CACHE_DIR`; at most {MEMORY_LIMIT_BYTES >> 30} GiB, least recently" in read("edge/cli/README.md")
+    assert f"`EDGE_CACHE_DIR`; at most {CACHE_LIMIT_BYTES >> 30} GiB, least recently" in read("edge/cli/README.md")
 
 
 def test_what_a_channel_remembers_has_the_limit_of_the_code():

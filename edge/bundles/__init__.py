@@ -1,1 +1,1 @@
-"""Making the bytes of bundles, on the side of whoever publishes, and verifying them on the side of the node."""
+"""The bytes of bundles: making them on the publisher's side, verifying them on the node's."""

@@ -1,4 +1,4 @@
-"""Files in pieces: nothing of the bundles' room ever holds a whole one."""
+"""Files in chunks: no code of this package reads a whole file into memory."""
 
 import hashlib
 import zlib
@@ -11,7 +11,7 @@ from edge.domain.model import Digest
 
 
 class FileDigests(NamedTuple):
-    bytes: int
+    bytes: int  # the file's size
     sha256: Digest
     crc32: str  # 8 lower-case hexadecimal characters
 
@@ -24,7 +24,7 @@ def read_chunks(path: Path) -> Iterator[bytes]:
 
 
 def digest_file(path: Path) -> FileDigests:
-    """Of a whole file, in one pass."""
+    """Size and digests of a whole file, in one pass."""
     size, crc32, hashing = 0, 0, hashlib.sha256()
     for chunk in read_chunks(path):
         size += len(chunk)

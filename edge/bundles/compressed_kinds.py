@@ -1,4 +1,4 @@
-"""Kinds of files whose own format compresses them already. Others that do not shrink are found by a sample."""
+"""Kinds of files whose format is already compressed. Others that do not shrink are found by a sample."""
 
 COMPRESSED_SUFFIXES = frozenset(
     {

@@ -76,8 +76,8 @@ def prove_bundle(store: ObjectStore, wanted: ParsedPublish, body: PublishRequest
 def _verify(store: ObjectStore, wanted: ParsedPublish, writes: bool) -> VerifiedBundle:
     if wanted.manifest is None:
         return verify_opaque(store, zip=wanted.zip)
-    opening = BundleDecryption(wanted.lock.key, wanted.lock.encryption) if wanted.lock and wanted.lock.key else None
-    return verify_bundle(store, zip=wanted.zip, manifest=wanted.manifest, opening=opening, writes=writes)
+    decryption = BundleDecryption(wanted.lock.key, wanted.lock.encryption) if wanted.lock and wanted.lock.key else None
+    return verify_bundle(store, zip=wanted.zip, manifest=wanted.manifest, decryption=decryption, writes=writes)
 
 
 def _parse_lock(given: EncryptionRequest) -> BundleLock:

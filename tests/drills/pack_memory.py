@@ -93,11 +93,11 @@ def _keep(made: Packed | Encrypted, folder: Path, packed: Packed) -> str:
 def _verify(folder: Path) -> str:
     archive, manifest = (folder / "digests").read_text().split()
     store = FsStore(folder / "store")
-    verified = verify_bundle(store, zip=Digest(archive), manifest=Digest(manifest), opening=_opening(folder))
+    verified = verify_bundle(store, zip=Digest(archive), manifest=Digest(manifest), decryption=_decryption(folder))
     return f"{verified.files} files, {verified.plain_bytes / MB:.1f} MB plain"
 
 
-def _opening(folder: Path) -> BundleDecryption | None:
+def _decryption(folder: Path) -> BundleDecryption | None:
     if not (folder / "encryption").exists():
         return None
     session_key, checksum = (folder / "encryption").read_text().split()

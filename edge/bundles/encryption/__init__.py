@@ -1,1 +1,1 @@
-"""Encrypted bundles: keys, sealing on the publisher's side, and opening as a device does."""
+"""Encrypted bundles: keys, and encrypting on the publisher's side."""

@@ -1,7 +1,7 @@
-"""A packed bundle becomes an encrypted one. The publisher's side: the private key is used here and goes nowhere else.
+"""Encrypts a packed bundle. The publisher's side: the private key is used only here.
 
-One AES-128 key and IV for the zip and every file, new for each bundle, as devices expect it (device-protocol §6.2);
-what signs is RSA. Blocking; reads and writes in chunks, so memory does not grow with the bundle.
+One AES-128 key and IV for the zip and every file, new for each bundle, as devices expect (device-protocol §6.2);
+signatures are RSA. Blocking; reads and writes in chunks, so memory does not grow with the bundle.
 """
 
 import hashlib
@@ -44,9 +44,9 @@ class _Session(NamedTuple):
 
 
 def encrypt(packed: Packed, key: PrivateKey, workdir: Path, *, progress: PackProgress | None = None) -> Encrypted:
-    """Encrypt all of `packed` into files below `workdir`. `progress` is told of the stage "encrypt".
+    """Encrypt all of `packed` into files below `workdir`. `progress` is called with the stage "encrypt".
 
-    Raises Invalid `empty_file`, and `source_changed` when a file is written to meanwhile.
+    Raises Invalid `empty_file`, and `source_changed` if a file changes meanwhile.
     """
     session = _Session(secrets.token_bytes(KEY_BYTES), secrets.token_bytes(IV_BYTES))
     sealed = _encrypt_all({packed.zip.digest: packed.zip, **packed.blobs}, session, workdir / "encrypted", progress)
@@ -67,7 +67,7 @@ def encrypt(packed: Packed, key: PrivateKey, workdir: Path, *, progress: PackPro
 
 
 def sign(digest: Digest, key: PrivateKey) -> str:
-    """What an encrypted device gets as a checksum or a file's hash."""
+    """A digest in the form that devices get for encrypted bundles, hexadecimal: the zip's checksum or a file's hash."""
     return key.make_block(bytes.fromhex(digest)).hex()
 
 

@@ -1,7 +1,7 @@
-"""The keys of encrypted bundles: RSA of 2048 bits in PKCS#1 PEM, in the files that the plugin's own command line knows.
+"""The keys of encrypted bundles: RSA of 2048 bits in PKCS#1 PEM, in the files that the plugin's command line uses.
 
-The private key makes blocks and never leaves its owner; the public key, which is in every app, opens them. A block is
-PKCS#1 v1.5 type 1 around the bytes themselves, without DigestInfo (device-protocol §6.2).
+The private key makes blocks and never leaves the publisher; the public key, which is in every app, opens them. A block
+is PKCS#1 v1.5 type 1 around the bytes themselves, without DigestInfo (device-protocol §6.2).
 """
 
 import base64
@@ -33,7 +33,7 @@ PUBLIC_EXPONENT = 65_537
 PEM_LIMIT_BYTES = 16 * 1024  # a private key of this size has 1,700
 
 _PUBLIC_HEADER = "-----BEGIN RSA PUBLIC KEY-----"
-_NOT_READABLE = (ValueError, TypeError, UnsupportedAlgorithm)  # TypeError: the file is locked with a password
+_NOT_READABLE = (ValueError, TypeError, UnsupportedAlgorithm)  # TypeError: the file is protected by a password
 
 
 class PublicKey:
@@ -50,7 +50,7 @@ class PublicKey:
         return body[:KEY_ID_CHARACTERS]
 
     def open_block(self, block: bytes) -> bytes:
-        """What the private key put in. Raises Invalid `wrong_key`."""
+        """The content that the private key put in. Raises Invalid `wrong_key`."""
         try:
             return self._key.recover_data_from_signature(block, padding.PKCS1v15(), NoDigestInfo())
         except (InvalidSignature, ValueError) as error:
@@ -77,9 +77,9 @@ class KeyFiles(NamedTuple):
 
 
 def create_key_files(folder: Path) -> KeyFiles:
-    """A new pair in `folder`, which is made where it is missing; the private file is for its owner alone.
+    """Create a new pair in `folder`, which is made if missing; only its owner may read the private file.
 
-    Raises Conflict `key_exists`: a key that is lost by overwriting cannot be replaced in apps that are installed.
+    Raises Conflict `key_exists`: a key lost by overwriting cannot be replaced in installed apps.
     """
     folder.mkdir(parents=True, exist_ok=True)
     private, public = folder / PRIVATE_KEY_FILE, folder / PUBLIC_KEY_FILE
@@ -94,7 +94,7 @@ def create_key_files(folder: Path) -> KeyFiles:
 
 
 def load_private_key(path: Path) -> PrivateKey:
-    """Raises Invalid `invalid_key`; the message never holds what was in the file."""
+    """Raises Invalid `invalid_key`; the message never contains the file's content."""
     content = _read_pem(path)
     if b"PRIVATE KEY-----" not in content:
         raise Invalid("invalid_key", f"{str(path)!r} is not a private key in PEM")
@@ -102,23 +102,23 @@ def load_private_key(path: Path) -> PrivateKey:
         key = load_pem_private_key(content, password=None)
     except _NOT_READABLE as error:
         raise Invalid(
-            "invalid_key", f"{str(path)!r} is no readable private key; is it locked with a password?"
+            "invalid_key", f"{str(path)!r} is not a readable private key; is it protected by a password?"
         ) from error
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != KEY_BITS:
-        raise Invalid("invalid_key", f"{str(path)!r} is not an RSA key of {KEY_BITS} bits; devices know no other")
+        raise Invalid("invalid_key", f"{str(path)!r} is not an RSA key of {KEY_BITS} bits; devices accept no other")
     return PrivateKey(key)
 
 
 def parse_public_key(pem: str) -> PublicKey:
     """Raises Invalid `invalid_public_key` unless the plugin would start with it (device-protocol §6.2)."""
     if len(pem) > PEM_LIMIT_BYTES or not pem.lstrip().startswith(_PUBLIC_HEADER):
-        raise Invalid("invalid_public_key", f"a public key begins with {_PUBLIC_HEADER}")
+        raise Invalid("invalid_public_key", f"a public key must begin with {_PUBLIC_HEADER}")
     try:
         key = load_pem_public_key(pem.encode())
     except _NOT_READABLE as error:
         raise Invalid("invalid_public_key", "the public key cannot be read") from error
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size != KEY_BITS:
-        raise Invalid("invalid_public_key", f"a public key is RSA of {KEY_BITS} bits")
+        raise Invalid("invalid_public_key", f"a public key must be RSA of {KEY_BITS} bits")
     return PublicKey(key)
 
 
@@ -128,7 +128,7 @@ def _read_pem(path: Path) -> bytes:
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
-    """For `mode`'s readers from its first moment. Raises Conflict `key_exists`."""
+    """The file has `mode` from the moment it exists. Raises Conflict `key_exists`."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError as error:
@@ -140,4 +140,4 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
 
 
 def _exists(path: Path) -> Conflict:
-    return Conflict("key_exists", f"{str(path)!r} is there already, and is never overwritten")
+    return Conflict("key_exists", f"{str(path)!r} exists and is never overwritten")

@@ -1,1 +1,1 @@
-"""From files to the bytes of a bundle: compressed, remembered, in a pool of processes."""
+"""From files to the bytes of a bundle: compressing in a pool of processes, with a cache."""

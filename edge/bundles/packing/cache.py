@@ -1,8 +1,8 @@
-"""What was compressed before, on this machine: a folder of files named by what went in, kept within a size.
+"""A cache of compressed files on this machine: a folder of entries named by their input, kept within a size.
 
-A memory, never a truth: what is damaged, unreadable or cannot be written is as if it were not there. Any number of
-publishers share it. An entry is written under another name and then given its own; it proves its bytes when it is read,
-and its reader whether they are those of the file.
+Damaged and unreadable entries count as missing, and failed writes are ignored. Any number of publishers may share the
+folder. An entry is written under another name and then renamed; reading it verifies its bytes, and the caller verifies
+that they are those of the file.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ from edge.bundles.limits import CHUNK_BYTES, MIB
 from edge.domain.model import Digest
 from edge.store.disk.durable_files import DIRECTORY_MODE, FILE_MODE
 
-MEMORY_LIMIT_BYTES = 1024 * MIB  # some two hundred versions of a 12 MB app, of which most files are shared
-KEPT_SHARE = 0.8  # of the limit, after the oldest entries went
-LEFTOVER_SECONDS = 24 * 3600  # of a file that was never given its name
+CACHE_LIMIT_BYTES = 1024 * MIB  # some two hundred versions of a 12 MB app, of which most files are shared
+KEPT_SHARE = 0.8  # of the limit, after the oldest entries were deleted
+LEFTOVER_SECONDS = 24 * 3600  # after which an unfinished entry is deleted
 
 _HEAD = struct.Struct(">8sLQ32s")  # magic, CRC-32 and size of the plain file, SHA-256 of all that and the body
 _MAGIC = b"edgepk1\n"
@@ -38,7 +38,7 @@ class PlainFile(NamedTuple):
 
 class CachedBody(NamedTuple):
     plain: PlainFile
-    bytes: int  # 0: compressing does not pay
+    bytes: int  # 0: compressing the file saves nothing
     blob: Digest  # of the body
 
 
@@ -46,20 +46,22 @@ IsRight = Callable[[CachedBody, Path], bool]  # whether the body, written there,
 
 
 class PackingCache:
-    def __init__(self, root: Path, limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
+    """Of compressed files, by label (see `effort`) and plain digest. Blocks; raises no OSError."""
+
+    def __init__(self, root: Path, limit_bytes: int = CACHE_LIMIT_BYTES) -> None:
         self._root, self._limit_bytes = root, limit_bytes
         self._grown = False
 
-    def recall(self, label: str, plain: Digest, target: Path, is_right: IsRight | None = None) -> CachedBody | None:
-        """Write the body to `target`, a new file. None, and no target, when it is not known, not intact or not right:
-        such an entry is deleted."""
+    def restore(self, label: str, plain: Digest, target: Path, is_right: IsRight | None = None) -> CachedBody | None:
+        """Write the body to `target`, a new file. None, and no target, if the entry is missing, damaged or not right; a
+        bad one is deleted."""
         place = self._place(label, plain)
         try:
             with place.open("rb") as entry, target.open("xb") as file:
-                recalled = _read(entry.read(_HEAD.size), iter(lambda: entry.read(CHUNK_BYTES), b""), file.write)
-            if recalled is not None and (is_right is None or is_right(recalled, target)):
+                cached = _read(entry.read(_HEAD.size), iter(lambda: entry.read(CHUNK_BYTES), b""), file.write)
+            if cached is not None and (is_right is None or is_right(cached, target)):
                 os.utime(place)  # used last of all
-                return recalled
+                return cached
             place.unlink(missing_ok=True)
         except OSError:
             pass
@@ -67,7 +69,7 @@ class PackingCache:
         return None
 
     def keep(self, label: str, plain: Digest, file: PlainFile, body: Iterable[bytes]) -> None:
-        """An empty body says that compressing does not pay."""
+        """Store an entry. An empty body means that compressing the file saves nothing."""
         place = self._place(label, plain)
         unfinished = place.with_name(f"{place.name}.{secrets.token_hex(8)}{_UNFINISHED}")
         try:
@@ -88,8 +90,8 @@ class PackingCache:
                 unfinished.unlink(missing_ok=True)
 
     def trim(self, now: float) -> None:
-        """Delete what was used longest ago until the rest fits, if this object kept something. `now`: seconds since the
-        epoch.
+        """Delete the least recently used entries until the rest fits, if this object added any. `now` is in seconds
+        since the epoch.
         """
         if not self._grown:
             return
@@ -105,7 +107,7 @@ class PackingCache:
             total -= size
 
     def _entries(self, now: float) -> Iterable[tuple[float, int, Path]]:
-        """When each was last used, and its size. Deletes what a killed publisher left unfinished."""
+        """When each was last used, its size in bytes and its path. Deletes unfinished entries of killed publishers."""
         for folder, _, names in os.walk(self._root):
             for name in names:
                 path = Path(folder, name)

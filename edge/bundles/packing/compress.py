@@ -1,6 +1,6 @@
-"""Brotli for one file at a time, within 50 MB whatever the file's size. Pool workers load this and little more.
+"""Brotli for one file, in at most 50 MB of memory whatever its size. Pool workers import little more than this.
 
-Up to WHOLE_LIMIT_BYTES a file is compressed in one piece, above that in a stream of a lower quality.
+A file up to WHOLE_LIMIT_BYTES is compressed in one piece, a larger one as a stream of lower quality.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ from edge.domain.model import Digest
 
 PLAIN_BELOW_BYTES = 8 * 1024  # a request costs more than brotli saves on such a file
 
-SAMPLES = 4  # pieces looked at, spread over the file
+SAMPLES = 4  # pieces tried, spread over the file
 SAMPLE_BYTES = 16 * 1024
 SAMPLE_QUALITY = 3
 QUICK_QUALITY = 3  # below that of every packing
-WORTH_SHARE = 0.95  # a sample that keeps more than this says: packed already
+WORTH_SHARE = 0.95  # a sample that shrinks to more than this is compressed already
 
 
 class Compressed(NamedTuple):
-    plain: Digest  # of what was read, so that a file that changes meanwhile is noticed
+    plain: Digest  # of the bytes read, so that a change of the file meanwhile is noticed
     blob: Digest
     bytes: int
 
@@ -38,7 +38,7 @@ def must_compress(name: str) -> bool:
 
 
 def may_compress(name: str, plain_bytes: int) -> bool:
-    """Whether brotli is to be tried at all."""
+    """Whether to try brotli at all."""
     if must_compress(name):
         return True
     suffix = name[name.rfind(".") :].lower()
@@ -46,7 +46,7 @@ def may_compress(name: str, plain_bytes: int) -> bool:
 
 
 def compress_file(source: Path, target: Path, always: bool, packing: Packing) -> Compressed | None:
-    """Brotli `source` into `target`. None, and no target, where that saves nothing, unless `always`."""
+    """Compress `source` into `target`, a new file. None, and no target, if that saves nothing, unless `always`."""
     plain_bytes = source.stat().st_size
     if not always and not is_worth_it(source, plain_bytes):
         return None
@@ -62,7 +62,7 @@ def compress_file(source: Path, target: Path, always: bool, packing: Packing) ->
 
 
 def is_worth_it(source: Path, plain_bytes: int) -> bool:
-    """A look at a few pieces, so that a large picture of unknown suffix does not cost minutes."""
+    """Whether a few samples shrink, so that a large picture of unknown suffix does not take minutes."""
     if plain_bytes <= SAMPLES * SAMPLE_BYTES:
         return True  # trying is as cheap
     step = (plain_bytes - SAMPLE_BYTES) // (SAMPLES - 1)
@@ -77,7 +77,7 @@ def is_worth_it(source: Path, plain_bytes: int) -> bool:
 
 
 def quick_bytes(source: Path) -> int:
-    """The size that hardly any effort gives. What was compressed with more and is larger was padded, or made badly."""
+    """The size that minimal effort gives. A blob that is larger was padded or badly compressed."""
     stream, total = brotli.Compressor(quality=QUICK_QUALITY, lgwin=STREAM_WINDOW_BITS), 0
     for chunk in read_chunks(source):
         total += len(stream.process(chunk))
@@ -87,7 +87,7 @@ def quick_bytes(source: Path) -> int:
 def _compressed(source: Path, plain_bytes: int, packing: Packing, plain: "hashlib._Hash") -> Iterator[bytes]:
     with source.open("rb") as file:
         if plain_bytes <= WHOLE_LIMIT_BYTES:
-            whole = file.read(WHOLE_LIMIT_BYTES + 1)  # not all: it may have grown, and is refused by its digest then
+            whole = file.read(WHOLE_LIMIT_BYTES + 1)  # the file may have grown; its digest is then refused
             plain.update(whole)
             yield brotli.compress(whole, quality=packing.whole_quality, lgwin=WHOLE_WINDOW_BITS)
             return

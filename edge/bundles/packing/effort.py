@@ -1,7 +1,7 @@
-"""How hard a publisher compresses. Two ways, each with a label that names everything its bytes depend on.
+"""How hard a publisher compresses. Two presets, each with a label that names everything its bytes depend on.
 
-What was compressed under one label is never taken for another: the same files give the same bytes whether they were
-compressed now, remembered here, or known to the node.
+Bytes made under one label are never used for another: the same files give the same bytes whether they are compressed
+now, cached here, or already on the node.
 """
 
 import zlib
@@ -24,7 +24,7 @@ class Packing(NamedTuple):
 
     @property
     def brotli_label(self) -> str:
-        """Also part of manifests: another form is another label."""
+        """Also part of manifests."""
         whole, stream = f"{self.whole_quality}w{WHOLE_WINDOW_BITS}", f"{self.stream_quality}w{STREAM_WINDOW_BITS}"
         return f"brotli-{brotli.__version__}-{whole}-{WHOLE_LIMIT_BYTES >> 10}k-{stream}"
 

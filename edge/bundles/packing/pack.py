@@ -1,8 +1,7 @@
-"""A folder or zip becomes a release's bytes: one zip for old devices, a manifest and its files for all others.
+"""Packs a folder or zip into a bundle: one zip for old devices, a manifest and its files for all others.
 
-The publisher's side; blocking. The same files give the same digests on every run, with any number of processes, whether
-they were packed before or not. Works in bounded memory: at most 50 MB over an idle interpreter in this process and in
-each worker.
+The publisher's side; blocking. The same files give the same digests on every run, with any number of processes, cached
+or not. Memory is bounded: this process and each worker use at most 50 MB more than an idle interpreter.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from edge.bundles.limits import check_not_empty, check_zip
 from edge.bundles.packing.cache import PackingCache
 from edge.bundles.packing.compress import Compressed, may_compress, must_compress
 from edge.bundles.packing.effort import SMALLEST, Packing
-from edge.bundles.packing.reuse import AskNode, JobOutcome, ask_node, recall, remember
+from edge.bundles.packing.reuse import AskNode, JobOutcome, ask_node, keep_compressed, restore_cached
 from edge.bundles.packing.workers import FinishJob, Job, compression
 from edge.bundles.packing.zipping import write_zip
 from edge.bundles.sources.files import SourceFile
@@ -30,6 +29,8 @@ PackProgress = Callable[[str, int, int], None]  # stage ("zip", "brotli"), plain
 
 
 class PackedFile(NamedTuple):
+    """A file on disk, its digest and size."""
+
     path: Path
     digest: Digest
     bytes: int
@@ -43,7 +44,7 @@ class Packed:
     manifest: bytes  # the document
     manifest_digest: Digest
     entries: tuple[FileEntry, ...]  # sorted by name
-    blobs: Mapping[Digest, PackedFile]  # of what `entries` name all that lies here; plain ones where the source is
+    blobs: Mapping[Digest, PackedFile]  # those of `entries` that are on this machine; plain ones in the source
     plain_bytes: int
 
 
@@ -55,9 +56,7 @@ def pack(
     processes: int | None = None,
     to_encrypt: bool = False,
 ) -> Packed:
-    """Pack all of the folder or zip `path` but what is left out by default. Raises what `read_source` and `pack_files`
-    do.
-    """
+    """Pack the folder or zip `path`, without what is left out by default. Raises as `read_source` and `pack_files`."""
     files = read_source(path, workdir).files
     return pack_files(files, workdir, progress=progress, processes=processes, to_encrypt=to_encrypt)
 
@@ -67,34 +66,31 @@ def pack_files(
     workdir: Path,
     *,
     packing: Packing = SMALLEST,
-    memory: PackingCache | None = None,
+    cache: PackingCache | None = None,
     ask: AskNode | None = None,
     progress: PackProgress | None = None,
     processes: int | None = None,
     to_encrypt: bool = False,
 ) -> Packed:
-    """Pack the files of a source; everything made is below `workdir`, an empty folder and its owner's to delete.
+    """Pack the files of a source into `workdir`, an empty folder, which the caller deletes.
 
-    What `memory` holds or the node, who is `ask`ed, has already is not compressed again; the result is the same.
-    `progress` is called in this thread. `processes`: None for one per usable core, 1 for none beside this one. Raises
-    Invalid `zip_ratio`, TooLarge `zip_too_large`, and `source_changed` when a file is written to meanwhile.
-    `to_encrypt`: also `empty_file`, before the work.
+    What `cache` has, or the node according to `ask`, is not compressed again; the result is the same. `progress` is
+    called in this thread. `processes`: None for one per usable core, 1 for this process alone. Raises Invalid
+    `zip_ratio`, `source_changed` if a file changes meanwhile, and with `to_encrypt` `empty_file`, before any work;
+    TooLarge `zip_too_large`.
     """
     if to_encrypt:
         for file in files:
             check_not_empty(file.name, file.bytes)
-    digests = digest_files(files)
-    tell = progress or _silent
+    digests, report = digest_files(files), progress or _silent
     jobs = _plan_jobs(files, workdir, packing)
-    outcomes = recall(jobs, digests, memory) if memory else {}
-    if ask is not None:
-        outcomes |= ask_node([job for job in jobs if job.name not in outcomes], digests, ask)
+    outcomes = _reuse(jobs, digests, cache, ask)
     left = [job for job in jobs if job.name not in outcomes]
-    with compression(left, processes) as results:
-        archive, crc32 = _write_zip(files, digests, workdir / "bundle.zip", packing, memory, tell)
-        made = _collect(left, results, tell)
-    if memory:
-        remember(left, made, memory)
+    with compression(left, processes) as finishing:
+        archive, crc32 = _write_zip(files, digests, workdir / "bundle.zip", packing, cache, report)
+        made = _collect(left, finishing, report)
+    if cache:
+        keep_compressed(left, made, cache)
     outcomes |= {job.name: JobOutcome(made[job.name], job.target) for job in left}
     entries, blobs = _build_entries(files, digests, outcomes)
     document = encode_manifest(entries, packing.brotli_label)
@@ -111,7 +107,7 @@ def pack_files(
 
 
 def digest_files(files: Sequence[SourceFile]) -> dict[str, Digest]:
-    """Of the plain files, by name."""
+    """The digests of the plain files, by name."""
     return {file.name: digest_file(file.path).sha256 for file in files}
 
 
@@ -124,8 +120,17 @@ def _silent(stage: str, done: int, total: int) -> None:
     pass
 
 
+def _reuse(
+    jobs: list[Job], digests: Mapping[str, Digest], cache: PackingCache | None, ask: AskNode | None
+) -> dict[str, JobOutcome]:
+    outcomes = restore_cached(jobs, digests, cache) if cache else {}
+    if ask is not None:
+        outcomes |= ask_node([job for job in jobs if job.name not in outcomes], digests, ask)
+    return outcomes
+
+
 def _plan_jobs(files: Sequence[SourceFile], workdir: Path, packing: Packing) -> list[Job]:
-    """Largest first, so that no worker is left alone with a large file at the end."""
+    """Largest first, so that no worker is still busy with a large file at the end."""
     folder = workdir / "brotli"
     folder.mkdir(parents=True)
     jobs = [
@@ -141,35 +146,35 @@ def _write_zip(
     digests: Mapping[str, Digest],
     target: Path,
     packing: Packing,
-    memory: PackingCache | None,
-    tell: PackProgress,
+    cache: PackingCache | None,
+    report: PackProgress,
 ) -> tuple[PackedFile, str]:
     total, done = sum(file.bytes for file in files), 0
 
     def on_bytes(count: int) -> None:
         nonlocal done
         done += count
-        tell("zip", done, total)
+        report("zip", done, total)
 
-    write_zip(files, digests, target, packing, memory, on_bytes)
+    write_zip(files, digests, target, packing, cache, on_bytes)
     made = digest_file(target)
     check_zip(total, made.bytes)
     return PackedFile(target, made.sha256, made.bytes), made.crc32
 
 
-def _collect(jobs: list[Job], results: list[FinishJob], tell: PackProgress) -> dict[str, Compressed | None]:
+def _collect(jobs: list[Job], finishing: list[FinishJob], report: PackProgress) -> dict[str, Compressed | None]:
     compressed, done, total = {}, 0, sum(job.plain_bytes for job in jobs)
-    for job, result in zip(jobs, results, strict=True):
-        compressed[job.name] = result()
+    for job, finish in zip(jobs, finishing, strict=True):
+        compressed[job.name] = finish()
         done += job.plain_bytes
-        tell("brotli", done, total)
+        report("brotli", done, total)
     return compressed
 
 
 def _build_entries(
     files: Sequence[SourceFile], digests: Mapping[str, Digest], outcomes: Mapping[str, JobOutcome]
 ) -> tuple[tuple[FileEntry, ...], dict[Digest, PackedFile]]:
-    """The blobs are those that lie here; what only the node has is in the entries alone."""
+    """The entries, and the blobs that are on this machine."""
     entries: list[FileEntry] = []
     blobs: dict[Digest, PackedFile] = {}
     for file in files:

@@ -1,7 +1,7 @@
-"""What need not be compressed: what this machine's memory holds, then what the node says it has.
+"""What need not be compressed again: files in this machine's cache, then blobs that the node has.
 
-Only what compressing now would give is taken: under the same label, by the same decision of whether compressing pays,
-and no larger than quick compression makes it. Anybody who may upload can have made what the node has.
+A blob is reused only if compressing now would give it: under the same label, by the same decision of whether to
+compress, and no larger than quick compression makes it. Anybody who may upload may have made the node's blobs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,49 +24,51 @@ class NodeBlob(NamedTuple):
     bytes: int
 
 
-AskNode = Callable[[Sequence[Digest]], Mapping[Digest, NodeBlob]]  # by the digests of plain files
+AskNode = Callable[[Sequence[Digest]], Mapping[Digest, NodeBlob]]  # both by the digests of plain files
 
 
 class JobOutcome(NamedTuple):
-    """Of one job. `compressed` is None: the file goes as it is. `path` is None: only the node has the blob."""
+    """Of one job. Without `compressed` the file is used as it is; without `path` only the node has the blob."""
 
     compressed: Compressed | None
     path: Path | None
 
 
-def recall(jobs: Sequence[Job], digests: Mapping[str, Digest], memory: PackingCache) -> dict[str, JobOutcome]:
-    """By the jobs' names; what is missing is not known here."""
+def restore_cached(jobs: Sequence[Job], digests: Mapping[str, Digest], cache: PackingCache) -> dict[str, JobOutcome]:
+    """Outcomes from the cache, by job name; jobs that are not cached are missing."""
     found = {}
     for job in jobs:
         plain = digests[job.name]
-        recalled = memory.recall(_label(job), plain, job.target, partial(_is_right, job, plain))
-        if recalled is None:
+        cached = cache.restore(_label(job), plain, job.target, partial(_is_right, job, plain))
+        if cached is None:
             continue
-        if not recalled.bytes:
+        if not cached.bytes:
             job.target.unlink()
             found[job.name] = JobOutcome(None, None)
         else:
-            found[job.name] = JobOutcome(Compressed(plain, recalled.blob, recalled.bytes), job.target)
+            found[job.name] = JobOutcome(Compressed(plain, cached.blob, cached.bytes), job.target)
     return found
 
 
-def _is_right(job: Job, plain: Digest, recalled: CachedBody, body: Path) -> bool:
-    if not recalled.bytes:
+def _is_right(job: Job, plain: Digest, cached: CachedBody, body: Path) -> bool:
+    if not cached.bytes:
         return not job.always
     return is_brotli_of(body, plain, job.plain_bytes)
 
 
-def remember(jobs: Sequence[Job], made: Mapping[str, Compressed | None], memory: PackingCache) -> None:
+def keep_compressed(jobs: Sequence[Job], made: Mapping[str, Compressed | None], cache: PackingCache) -> None:
+    """Put the results of these jobs into the cache."""
     for job in jobs:
         compressed = made[job.name]
         plain = digest_file(job.source)
         if compressed is not None and plain.sha256 != compressed.plain:
-            continue  # it changed meanwhile, and the publish is refused
+            continue  # it changed meanwhile, so the publish is refused
         body = read_chunks(job.target) if compressed is not None else ()
-        memory.keep(_label(job), plain.sha256, PlainFile(int(plain.crc32, 16), plain.bytes), body)
+        cache.keep(_label(job), plain.sha256, PlainFile(int(plain.crc32, 16), plain.bytes), body)
 
 
 def ask_node(jobs: Sequence[Job], digests: Mapping[str, Digest], ask: AskNode) -> dict[str, JobOutcome]:
+    """Outcomes from the node's blobs, by job name; jobs without a usable blob are missing."""
     prepared = ask([digests[job.name] for job in jobs]) if jobs else {}
     found = {}
     for job in jobs:
@@ -77,8 +79,8 @@ def ask_node(jobs: Sequence[Job], digests: Mapping[str, Digest], ask: AskNode) -
 
 
 def _pays(job: Job, blob_bytes: int) -> bool:
-    """What `compress_file` would have decided; a node's blob may have been made where it had to be, or by somebody who
-    made it large."""
+    """Whether `compress_file` would have kept such a blob; the node's may have been made for a file that must be
+    compressed, or made large on purpose."""
     wanted = job.always or (blob_bytes < job.plain_bytes and is_worth_it(job.source, job.plain_bytes))
     return wanted and blob_bytes <= quick_bytes(job.source)
 

@@ -1,4 +1,4 @@
-"""Whether packed bytes that were kept are still those of a file: unpacked, and compared by digest. Bounded memory."""
+"""Whether cached bytes are those of a file: unpacks them and compares digests, in bounded memory."""
 
 import hashlib
 import zlib

@@ -1,7 +1,7 @@
 """Runs brotli for many files in a pool of processes that never outlives its owner.
 
-The workers are spawned, not forked: a fork would copy locks that other threads hold. Each watches a pipe that only the
-owner can write to and leaves the moment it closes: at the end, at Ctrl-C (meant for the owner alone), at a kill -9.
+Workers are spawned, not forked: a fork would copy locks that other threads hold. Each watches a pipe that only the
+owner can write to, and exits the moment it closes: at the end, at Ctrl-C (which only the owner handles), at a kill -9.
 """
 
 import multiprocessing
@@ -22,18 +22,21 @@ from edge.domain.errors import Unavailable
 
 POOL_WORTH_BYTES = 512 * 1024  # below, starting a process (0.2 s) costs as much as it saves
 POOL_WORTH_QUALITY = 9  # below, brotli is quicker than most disks
-PROCESS_LIMIT = 16  # of 50 MB each; on larger machines the zip, made meanwhile, is what takes the time
+PROCESS_LIMIT = 16  # of 50 MB each; beyond it the zip, made meanwhile, takes longer
 
 
 class Job(NamedTuple):
+    """One file to compress."""
+
     name: str
     source: Path
     target: Path
-    always: bool
+    always: bool  # even if it saves nothing
     plain_bytes: int
     packing: Packing
 
     def run(self) -> Compressed | None:
+        """See `compress_file`."""
         return compress_file(self.source, self.target, self.always, self.packing)
 
 
@@ -42,11 +45,11 @@ FinishJob = Callable[[], Compressed | None]  # waits for one job, or does it
 
 @contextmanager
 def compression(jobs: Sequence[Job], processes: int | None) -> Iterator[list[FinishJob]]:
-    """The results to come, in the order of `jobs`, which is the order they are begun in.
+    """One call for each job, in order, that waits for its result. Jobs start in order.
 
-    `processes`: None for one per usable core. With one, or with little to do, a job is done when its result is asked
-    for. Leaving the context by an exception stops every worker at once. A result raises Unavailable
-    `compression_stopped` when the system killed a worker.
+    `processes`: None for one per usable core. With one, or with little to do, the call itself does the job. Leaving the
+    context by an exception stops all workers at once. A call raises Unavailable `compression_stopped` if the system
+    killed a worker.
     """
     allowed = processes or _usable_cores()
     slow = [job.plain_bytes for job in jobs if job.packing.whole_quality >= POOL_WORTH_QUALITY]
@@ -75,7 +78,7 @@ def _usable_cores() -> int:
 
 
 def _submit(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> "list[Future[Compressed | None]]":
-    """Workers start here, and inherit the mask: Ctrl-C in a terminal reaches them too, and is not theirs to answer."""
+    """Workers start here and inherit the mask: Ctrl-C in a terminal reaches them too, but only the owner handles it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return [pool.submit(job.run) for job in jobs]

@@ -1,4 +1,4 @@
-"""A bundle's zip, of files deflated now or remembered from an earlier publish: the same bytes either way."""
+"""A bundle's zip, of files deflated now or cached by an earlier publish: the same bytes either way."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,53 +20,51 @@ def write_zip(
     digests: Mapping[str, Digest],
     target: Path,
     packing: Packing,
-    memory: PackingCache | None,
+    cache: PackingCache | None,
     on_bytes: Callable[[int], None],
 ) -> None:
-    """`digests`: of the plain files, by name. `on_bytes` hears of plain bytes as they pass. Raises what `ZipWriter.add`
-    does, and Invalid `source_changed` for a file that has another digest now.
+    """`digests` are those of the plain files, by name. `on_bytes` is called with counts of plain bytes as they pass.
+    Raises as `ZipWriter.add`, and Invalid `source_changed` for a file that has another digest now.
     """
     with target.open("x+b") as archive:
         writer = ZipWriter(archive, packing.deflate_level)
         for file in files:
             plain = digests[file.name]
-            if memory is not None and _add_remembered(
-                writer, file, plain, packing, memory, target.with_suffix(".part")
-            ):
+            if cache is not None and _add_cached(writer, file, plain, packing, cache, target.with_suffix(".part")):
                 on_bytes(file.bytes)
                 continue
             written = writer.add(file.name, file.path, on_bytes)
             if written.body.plain != plain:
                 raise Invalid("source_changed", f"{file.name!r} changed while it was packed")
-            if memory is not None:
-                _remember(archive, written, packing, memory)
+            if cache is not None:
+                _keep(archive, written, packing, cache)
         writer.finish()
 
 
-def _add_remembered(
-    writer: ZipWriter, file: SourceFile, plain: Digest, packing: Packing, memory: PackingCache, scratch: Path
+def _add_cached(
+    writer: ZipWriter, file: SourceFile, plain: Digest, packing: Packing, cache: PackingCache, scratch: Path
 ) -> bool:
-    recalled = memory.recall(
+    cached = cache.restore(
         packing.deflate_label,
         plain,
         scratch,
         lambda found, body: found.plain.bytes == file.bytes and is_deflated(body, plain, file.bytes, found.plain.crc32),
     )
-    if recalled is None:
+    if cached is None:
         return False
-    body = PackedBody(DEFLATED, recalled.plain.crc32, recalled.bytes, recalled.plain.bytes, plain)
+    body = PackedBody(DEFLATED, cached.plain.crc32, cached.bytes, cached.plain.bytes, plain)
     writer.add_packed(file.name, body, scratch)
     scratch.unlink()
     return True
 
 
-def _remember(archive: BinaryIO, written: WrittenEntry, packing: Packing, memory: PackingCache) -> None:
+def _keep(archive: BinaryIO, written: WrittenEntry, packing: Packing, cache: PackingCache) -> None:
     body = written.body
     if body.method != DEFLATED:
-        return  # stored: to find that out again costs little
+        return  # stored: finding that out again costs little
     end = archive.tell()
     archive.seek(written.offset)
-    memory.keep(
+    cache.keep(
         packing.deflate_label, body.plain, PlainFile(body.crc32, body.plain_bytes), _read(archive, body.packed_bytes)
     )
     archive.seek(end)

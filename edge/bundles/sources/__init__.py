@@ -1,1 +1,1 @@
-"""What a publisher points at, as an ordered list of safely named files."""
+"""A publisher's folder or zip, as an ordered list of safely named files."""

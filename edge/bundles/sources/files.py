@@ -1,4 +1,4 @@
-"""What reading a folder or a zip gives, and where in it the app begins: at its root, or in its single top folder."""
+"""The files of a folder or zip, and where in it the app begins: at its root, or in its single top folder."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from edge.domain.errors import Invalid
 
 
 class SourceFile(NamedTuple):
+    """A file of the bundle, as it is on disk."""
+
     name: str  # as devices will see it
     path: Path
     bytes: int
@@ -18,12 +20,14 @@ class SourceFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
+    """A folder or zip that was read."""
+
     files: tuple[SourceFile, ...]  # sorted by name
-    left_out: tuple[LeftOut, ...]  # by a rule, sorted; junk is not worth a word
+    left_out: tuple[LeftOut, ...]  # by a rule, sorted; junk is not listed
 
 
 def top_folder(names: Iterable[str], where: str) -> str:
-    """The single top folder that has the index, with its slash; empty when the index is at the root.
+    """The single top folder that contains the index, with its slash; "" if the index is at the root.
 
     Raises Invalid `empty_bundle`, `no_index`.
     """

@@ -1,4 +1,4 @@
-"""The files of a folder, links within it followed; what leaves it, never ends or is no file is refused by name."""
+"""The files of a folder, following links within it. Links out of it, loops and special files are refused by name."""
 
 import stat
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from edge.domain.manifest import check_name
 
 
 def read_folder(path: Path, selection: Selection) -> Source:
-    """Raises Invalid `symlink_outside`, `symlink_broken`, `symlink_loop`, `special_file` and what `top_folder`,
-    `check_name` and `check_count` raise.
+    """The folder's files, unsorted. Raises Invalid `symlink_outside`, `symlink_broken`, `symlink_loop`, `special_file`,
+    and as `top_folder`, `check_name` and `check_count`.
     """
     inside = path.resolve()
     root = _root(inside, selection)
@@ -21,7 +21,7 @@ def read_folder(path: Path, selection: Selection) -> Source:
     files: list[SourceFile] = []
     for file in walk.files(root, "", frozenset({inside, root})):
         files.append(file)
-        check_count(len(files))  # here already: a home folder by mistake must not be walked to its end
+        check_count(len(files))  # early: a home folder given by mistake must not be walked to its end
     return Source(tuple(files), tuple(walk.left_out))
 
 
@@ -43,14 +43,14 @@ def _ignore_file(root: Path) -> bytes:
 
 
 class _Walk:
-    """One way through a folder; `left_out` grows on it."""
+    """One walk through a folder; `left_out` grows meanwhile."""
 
     def __init__(self, inside: Path, selection: Selection) -> None:
         self._inside, self._selection = inside, selection
         self.left_out: list[LeftOut] = []
 
     def belongs(self, path: Path, name: str) -> bool:
-        """Notes what a rule leaves out. A folder that is left out is looked into where a rule may bring back some."""
+        """Also notes what a rule leaves out. A left-out folder is still entered if a rule may bring back some of it."""
         if is_junk(path.name):
             if path.name == GIT:
                 self.left_out.append(LeftOut(f"{name}/", GIT))
@@ -69,7 +69,7 @@ class _Walk:
         return next(files, None) is not None
 
     def files(self, folder: Path, prefix: str, above: frozenset[Path]) -> Iterator[SourceFile]:
-        """`above`: the real folders on the way down, to see a link that leads back up."""
+        """`above`: the real folders on the way down, to detect a link back up."""
         for path in folder.iterdir():
             name = prefix + path.name
             if not self.belongs(path, name):
@@ -82,7 +82,7 @@ class _Walk:
             elif not stat.S_ISDIR(found.st_mode):
                 raise Invalid("special_file", f"{name!r} is neither a file nor a folder")
             elif real in above:
-                raise Invalid("symlink_loop", f"{name!r} is a link to a folder that it is in")
+                raise Invalid("symlink_loop", f"{name!r} is a link to a folder that contains it")
             else:
                 yield from self.files(real, f"{name}/", above | {real})
 

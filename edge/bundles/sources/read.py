@@ -1,7 +1,7 @@
-"""What a publisher points at, a folder or a zip, as an ordered list of safely named files on disk.
+"""Reads a publisher's folder or zip as an ordered list of safely named files on disk.
 
 `index.html` is at its root or in its single top folder, which is stripped. Junk is left out, and what the selection
-leaves out; what else is wrong is refused with the reason.
+leaves out; anything else that is wrong is refused with the reason.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ from edge.domain.manifest import check_targets
 
 
 def read_source(path: Path, workdir: Path, selection: Selection | None = None) -> Source:
-    """The files of `path`, sorted by name. A zip's are unpacked below `workdir`, its owner's to delete.
+    """The files of `path`, sorted by name. A zip's are unpacked below `workdir`, which the caller deletes.
 
-    Raises Invalid `source_not_found`, `empty_bundle`, `no_index`, `unsafe_name`, `duplicate_name`, what `read_folder`
-    and `read_zip` do, and for the source's own .edgeignore what `parse_ignore_file` does; TooLarge
-    `zip_too_many_files`, `zip_too_large`.
+    Raises Invalid `source_not_found`, `empty_bundle`, `no_index`, `unsafe_name`, `duplicate_name`; TooLarge
+    `zip_too_many_files`, `zip_too_large`; and as `read_folder`, `read_zip` and, for the source's .edgeignore,
+    `parse_ignore_file`.
     """
     selection = selection or build_selection()
     if path.is_dir():

@@ -1,8 +1,8 @@
-"""Which files of a source belong to the bundle: rules in the manner of .gitignore, and what is left out without a word.
+"""Which files of a source belong to the bundle: rules like those of .gitignore, and junk that is silently left out.
 
-A rule is a glob; `!` in front brings back, `/` at the end is for folders, `/` elsewhere ties it to the bundle's root,
-`**` crosses folders. Of all rules that match a file or a folder above it, the last one decides. The order: the rules
-here, the working directory's .edgeignore, the source's own, what was excluded by option, what was included.
+A rule is a glob; a leading `!` brings files back, a trailing `/` matches folders only, a `/` elsewhere anchors it at
+the bundle's root, `**` crosses folders. The last rule that matches a file or a folder above it decides. The order: the
+rules here, the working directory's .edgeignore, the source's own, excluding options, including options.
 """
 
 import re
@@ -13,10 +13,10 @@ from typing import NamedTuple
 from edge.domain.errors import Invalid, TooLarge
 
 IGNORE_FILE = ".edgeignore"
-IGNORE_LIMIT_BYTES = 64 * 1024  # one that a person wrote has a hundredth of it
+IGNORE_LIMIT_BYTES = 64 * 1024  # a hundred times what people write
 
 GIT = ".git"
-# What desktops, archivers and version control leave behind, wherever it lies; never part of a web app.
+# What desktops, archivers and version control leave behind, in any folder; never part of a web app.
 JUNK_NAMES = frozenset(
     {
         *("__MACOSX", ".DS_Store", ".AppleDouble", "Icon\r", "Thumbs.db", "desktop.ini", IGNORE_FILE),
@@ -25,30 +25,36 @@ JUNK_NAMES = frozenset(
 )
 JUNK_PREFIX = "._"  # macOS: a file's attributes, beside it
 
-# Not junk, for somebody made them, but not for devices either. Only maps of code: a game may have a `level.map`.
+# Not junk, but not for devices either. Only maps of code: a game may have a `level.map`.
 LEFT_OUT = (".env*", "*.js.map", "*.mjs.map", "*.cjs.map", "*.css.map", "*.ts.map", "*.wasm.map")
 
 
 class SelectionRule(NamedTuple):
-    text: str  # as it was written
+    """A compiled rule."""
+
+    text: str  # as written
     pattern: re.Pattern[str]
     leaves_out: bool
     folders_only: bool
 
 
 class LeftOut(NamedTuple):
+    """What a rule leaves out of the bundle."""
+
     name: str  # what a rule matched; a folder ends in `/`
     rule: str
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    rules: tuple[SelectionRule, ...]  # before the source's own
+    """All rules, in order."""
+
+    rules: tuple[SelectionRule, ...]  # up to the source's own
     last_rules: tuple[SelectionRule, ...]  # after them: the options
-    included: frozenset[str]  # names that a person included one by one, without a wildcard
+    included: frozenset[str]  # names included explicitly, without a wildcard
 
     def left_out(self, name: str, is_folder: bool = False) -> LeftOut | None:
-        """Why a file or folder, by its path from the bundle's root, is not part of it. None: it is."""
+        """Why a file or folder, by its path from the bundle's root, is left out. None: it is not."""
         found = None
         paths = list(_ways_down(name, is_folder))
         for rule in (*self.rules, *self.last_rules):
@@ -59,11 +65,11 @@ class Selection:
 
     @property
     def brings_back(self) -> bool:
-        """Whether something in a folder that is left out may still belong to the bundle."""
+        """Whether a file in a left-out folder may still belong to the bundle."""
         return not all(rule.leaves_out for rule in (*self.rules, *self.last_rules))
 
     def with_own(self, ignore_file: bytes) -> "Selection":
-        """With the rules of the source's own .edgeignore. Raises what `parse_ignore_file` does."""
+        """With the rules of the source's own .edgeignore. Raises as `parse_ignore_file`."""
         return replace(self, rules=self.rules + parse_ignore_file(ignore_file))
 
 
@@ -73,8 +79,9 @@ def build_selection(
     ignore_file: bytes = b"",
     include_by_file: Iterable[str] = (),
 ) -> Selection:
-    """`ignore_file`: the .edgeignore of the app's own folder. `include_by_file` brings back as `include` does, and
-    vouches for nothing: it comes with the folder, which may be anybody's. Raises what `parse_ignore_file` does."""
+    """`ignore_file` is the .edgeignore of the app's own folder. `include_by_file` brings files back as `include` does,
+    but they do not count as `included` explicitly: it comes with the folder, which may be anybody's. Raises as
+    `parse_ignore_file`."""
     wanted = tuple(include)
     left_out = tuple(_parse_rule(text, leaves_out=True, flags=re.IGNORECASE) for text in LEFT_OUT)
     before = (*left_out, *parse_ignore_file(ignore_file))
@@ -100,6 +107,7 @@ def parse_rules(lines: Iterable[str]) -> tuple[SelectionRule, ...]:
 
 
 def is_junk(segment: str) -> bool:
+    """Whether a file or folder with this name is silently left out."""
     return segment in JUNK_NAMES or segment.startswith(JUNK_PREFIX)
 
 
@@ -127,7 +135,7 @@ def _parse_rule(text: str, leaves_out: bool, flags: re.RegexFlag = re.NOFLAG) ->
     anchored = "/" in glob
     glob = glob.removeprefix("/")
     if not glob:
-        raise Invalid("invalid_pattern", f"{text!r} is a pattern that matches nothing")
+        raise Invalid("invalid_pattern", f"the pattern {text!r} matches nothing")
     expression = _translate(glob, text)
     if not anchored:
         expression = f"(?:.*/)?{expression}"
@@ -165,5 +173,5 @@ def _set_expression(found: str, text: str) -> str:
     try:
         re.compile(expression)
     except re.error as error:
-        raise Invalid("invalid_pattern", f"{text!r} is no pattern: {found} {error}") from error
+        raise Invalid("invalid_pattern", f"{text!r} is not a valid pattern: {found}: {error}") from error
     return expression

@@ -1,7 +1,7 @@
-"""Files that look like secrets, by name and by content: a published file can be read by everybody who has the app.
+"""Files that look like secrets, by name and by content: everybody who has the app can read a published file.
 
-Names are the usual ones of keys and credentials. Content is looked at for what is a secret wherever it stands: the word
-alone, as libraries for keys have it, is none.
+Names are the usual ones of keys and credentials. Content is searched for whole keys and tokens; a marker alone, which
+libraries for keys contain, is not a secret.
 """
 
 import re
@@ -15,8 +15,8 @@ from edge.bundles.sources.files import SourceFile
 from edge.domain.errors import Invalid
 
 SHOWN = 10  # files named in one refusal
-SMALL_BYTES = 256 * 1024  # a file of credentials; what is larger is code or data
-OVERLAP_BYTES = 512  # of two pieces of a file, so that a secret on the seam is seen
+SMALL_BYTES = 256 * 1024  # a file of credentials; a larger one is code or data
+OVERLAP_BYTES = 512  # of two pieces of a file, so that a secret across both is found
 
 _KEY_NAMES = (
     *("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.p12", "*.pfx", "*.p8", "*.jks", "*.keystore", "*.ppk", "*.key"),
@@ -32,7 +32,7 @@ _NPM_NAMES = (".npmrc", ".yarnrc", ".yarnrc.yml")
 _NPM_SECRET = re.compile(rb"(?:_authToken|_auth|_password|npmAuthToken|npmAuthIdent)['\"]?\s*[=:]\s*['\"]?(?!\$)\S")
 
 _PRIVATE_KEY = re.compile(
-    # The line ends of a file, or as they are written in JSON; a line or two of headers where the key is encrypted.
+    # Line ends as in a file or as escaped in JSON; a line or two of headers if the key is encrypted.
     rb"-----BEGIN (?:[A-Z0-9]{2,12} ){0,2}PRIVATE KEY(?: BLOCK)?-----"
     rb"(?:\s|\\[nr]|[A-Za-z-]{2,20}: [^\n\\]{1,60}){1,20}[A-Za-z0-9+/]{40}"
 )
@@ -55,13 +55,13 @@ def check_suspects(files: Iterable[SourceFile], included: frozenset[str]) -> Non
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     raise Invalid(
         "suspect_files",
-        f"secrets are not for devices: {listed}{more}. Leave each out with --exclude NAME (or in .edgeignore), "
-        "or publish it all the same with --include NAME",
+        f"these files look like secrets: {listed}{more}. Leave each out with --exclude NAME (or in .edgeignore), "
+        "or publish it anyway with --include NAME",
     )
 
 
 def suspicion(file: SourceFile) -> str:
-    """Why a file looks like a secret; empty when it does not."""
+    """Why a file looks like a secret; "" if it does not."""
     base = file.name.rpartition("/")[2].lower()
     if _is_named(base, _KEY_NAMES):
         return "by its name a private key"
@@ -88,7 +88,7 @@ def _start(path: Path) -> bytes:
 
 
 def _is_public(content: bytes) -> bool:
-    """Certificates and public keys alone: apps pin them."""
+    """Whether there are only certificates and public keys, which apps pin."""
     kinds = set(re.findall(rb"-----BEGIN ([A-Z0-9 ]+)-----", content))
     return bool(kinds) and all(kind.endswith((b"CERTIFICATE", b"PUBLIC KEY")) for kind in kinds)
 

@@ -1,7 +1,7 @@
-"""The files of a publisher's zip, by any tool: unpacked to files named by number, so no name becomes a path.
+"""The files of a publisher's zip, made by any tool: unpacked to files named by number, so that no name becomes a path.
 
-Names: UTF-8 wherever they are valid UTF-8, marked or not; `./` and doubled slashes are taken out; backslashes separate
-folders in a zip made on Windows. Everything else that is odd about a name is refused with the reason and the remedy.
+Names are taken as UTF-8 if they are valid UTF-8, marked or not; `./` and doubled slashes are removed; backslashes
+separate folders in a zip made on Windows. Any other odd name is refused with the reason and the remedy.
 """
 
 import lzma
@@ -21,9 +21,9 @@ from edge.bundles.zip.form import FLAG_UTF8, FLAGS_ENCRYPTED
 from edge.domain.errors import Invalid
 from edge.domain.manifest import NAME_LIMIT_BYTES, check_name, check_targets
 
-ENTRY_LIMIT = 200_000  # of the directory: ten times the files that a bundle has, for rules to leave out
+ENTRY_LIMIT = 200_000  # in the directory: ten times a bundle's files, since rules may leave most out
 _UNICODE_PATH = 0x7075  # Info-ZIP's extra field: version, CRC-32 of the name, the name in UTF-8
-_DRIVES = frozenset({0, 6, 10, 14})  # "made by" MS-DOS, OS/2, NTFS, VFAT: no name there has a backslash in it
+_DRIVES = frozenset({0, 6, 10, 14})  # "made by" MS-DOS, OS/2, NTFS, VFAT, whose names contain no backslash
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, ValueError)
 _UNPACKED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 
@@ -34,8 +34,9 @@ class _Entry(NamedTuple):
 
 
 def read_zip(path: Path, unpacked: Path, selection: Selection) -> Source:
-    """Raises Invalid `zip_malformed`, `zip_encrypted`, `zip_compression`, `zip_symlink`, `unsafe_name`,
-    `duplicate_name` and what `top_folder` and the checks of a bundle's size raise.
+    """The zip's files, unpacked into the folder `unpacked`, unsorted. Raises Invalid `zip_malformed`, `zip_encrypted`,
+    `zip_compression`, `zip_symlink`, `unsafe_name`, `duplicate_name`, and as `top_folder` and the checks of a bundle's
+    size.
     """
     try:
         with _open(path) as archive:
@@ -48,7 +49,7 @@ def _open(path: Path) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(path)
     except UnicodeDecodeError as error:
-        raise _not_utf8(error.object, "although it is marked so") from error
+        raise _not_utf8(error.object, "although it is marked as such") from error
     if len(archive.infolist()) > ENTRY_LIMIT:
         check_count(len(archive.infolist()))
     return archive
@@ -79,9 +80,9 @@ def _entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
             name = _with_slashes(name, member)
         name = _without_dots(name)
         if not name:
-            continue  # the top itself, as `./`
+            continue  # the root itself, as `./`
         if name.endswith("/") and not _is_junk(name):
-            check_name(name.removesuffix("/"))  # nothing is made of a folder, but such a name is hostile
+            check_name(name.removesuffix("/"))  # a folder is not unpacked, but an unsafe name is hostile
         yield _Entry(name, member)
 
 
@@ -98,7 +99,7 @@ def _select(files: list[_Entry], top: str, selection: Selection) -> tuple[list[_
 
 
 def _decode_name(member: zipfile.ZipInfo) -> str:
-    """`orig_filename`: before a NUL cuts it. Unmarked, zipfile took its bytes for code page 437."""
+    """From `orig_filename`, which a NUL has not cut. zipfile decodes unmarked names from code page 437."""
     if member.flag_bits & FLAG_UTF8:
         return member.orig_filename
     raw = member.orig_filename.encode("cp437")
@@ -107,7 +108,7 @@ def _decode_name(member: zipfile.ZipInfo) -> str:
     except UnicodeDecodeError as error:
         lossy = raw.decode(errors="replace")
         if _is_junk(lossy):
-            return lossy  # left out, whatever it is called
+            return lossy  # left out anyway
         raise _not_utf8(raw, "but in some code page of the machine that made the zip") from error
 
 
@@ -135,13 +136,13 @@ def _with_slashes(name: str, member: zipfile.ZipInfo) -> str:
         return name.replace("\\", "/")
     raise Invalid(
         "unsafe_name",
-        f"zip: {name[:NAME_LIMIT_BYTES]!r} has a backslash, and was not made on Windows, where that separates folders: "
+        f"zip: {name[:NAME_LIMIT_BYTES]!r} has a backslash, which separates folders only in zips made on Windows: "
         "rename the file, or make the zip with forward slashes",
     )
 
 
 def _without_dots(name: str) -> str:
-    """`./a//b/./` as `a/b/`: what every unpacker makes of it. What is absolute or goes up stays, to be refused."""
+    """`./a//b/./` as `a/b/`, as every unpacker reads it. Absolute names and those with `..` stay, to be refused."""
     if "./" not in name and "//" not in name and not name.endswith("/."):
         return name
     parts = [part for part in name.split("/") if part not in ("", ".")]
@@ -168,7 +169,7 @@ def _ignore_file(archive: zipfile.ZipFile, entries: list[_Entry], top: str) -> b
 def _check_kind(entry: _Entry) -> None:
     name, member = entry
     if member.flag_bits & FLAGS_ENCRYPTED:
-        raise Invalid("zip_encrypted", f"{name!r} is encrypted by the zip itself")
+        raise Invalid("zip_encrypted", f"{name!r} is encrypted inside the zip")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise Invalid("zip_symlink", f"{name!r} is a symbolic link")
     if member.compress_type not in _UNPACKED:
@@ -176,11 +177,11 @@ def _check_kind(entry: _Entry) -> None:
 
 
 def _unpack(archive: zipfile.ZipFile, entry: _Entry, target: Path) -> SourceFile:
-    """zipfile stops at the declared size and checks the CRC; it lets fewer bytes pass."""
+    """zipfile stops at the declared size and checks the CRC, but accepts fewer bytes."""
     check_name(entry.name)
     with archive.open(entry.member) as packed, target.open("wb") as file:
         shutil.copyfileobj(packed, file, CHUNK_BYTES)
         size = file.tell()
     if size != entry.member.file_size:
-        raise zipfile.BadZipFile(f"{entry.name!r} has {size} bytes, declares {entry.member.file_size}")
+        raise zipfile.BadZipFile(f"{entry.name!r} has {size} bytes, but declares {entry.member.file_size}")
     return SourceFile(entry.name, target, size)

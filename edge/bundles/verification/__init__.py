@@ -1,1 +1,1 @@
-"""What a publisher sent, verified before a release may name it."""
+"""Verifying a publisher's upload before a release may refer to it."""

@@ -1,6 +1,6 @@
-"""An encrypted bundle opened with the public key, as a device does it, to prove it before a release may name it.
+"""Decrypts a bundle with the public key, as a device does, to verify it before a release may refer to it.
 
-The server's side. Decrypting needs what is in every app, so nothing here is a secret of the publisher's.
+The server's side. Decrypting needs only the key that is in every app, not the publisher's secret.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,8 +18,10 @@ DIGEST_BYTES = 32
 
 
 class BundleDecryption:
+    """Of one bundle. `zip_digest` is the SHA-256 of the plain zip, from the signed checksum."""
+
     def __init__(self, key: PublicKey, encryption: Encryption) -> None:
-        """Raises Invalid `wrong_key` when the session key or the checksum was made with another key."""
+        """Raises Invalid `wrong_key` if the session key or the checksum was made with another key."""
         session = parse_session_key(encryption.session_key)
         self._key = key
         self._aes_key = _open(key, session.block, KEY_BYTES, "the session key")
@@ -27,11 +29,11 @@ class BundleDecryption:
         self.zip_digest = self.digest(encryption.checksum, "the checksum")
 
     def digest(self, signed: str, what: str) -> Digest:
-        """The SHA-256 inside a block. Raises Invalid `wrong_key` naming `what`."""
+        """The SHA-256 inside a block, given in hexadecimal. Raises Invalid `wrong_key`, naming `what`."""
         return Digest(_open(self._key, bytes.fromhex(signed), DIGEST_BYTES, what).hex())
 
     def decrypt(self, chunks: Iterable[bytes], what: str) -> Iterator[bytes]:
-        """The plain bytes, no chunk of them empty. Raises Invalid `undecryptable` naming `what`, maybe at the end."""
+        """The plain bytes, without empty chunks. Raises Invalid `undecryptable`, naming `what`, perhaps at the end."""
         decryptor = Cipher(algorithms.AES(self._aes_key), modes.CBC(self._iv)).decryptor()
         unpadder = padding.PKCS7(8 * AES_BLOCK_BYTES).unpadder()
         try:
@@ -45,9 +47,10 @@ class BundleDecryption:
 
 
 def check_ciphertext_size(size_bytes: int, what: str) -> None:
-    """Raises Invalid `not_encrypted`: whole blocks, at least one, are all that can be told without a key."""
+    """Raises Invalid `not_encrypted` unless the size is whole blocks, at least one: all that can be checked without a
+    key."""
     if size_bytes <= 0 or size_bytes % AES_BLOCK_BYTES:
-        raise Invalid("not_encrypted", f"{what} has {size_bytes} bytes; encrypted, it has whole blocks of 16")
+        raise Invalid("not_encrypted", f"{what} has {size_bytes} bytes, but an encrypted file is a multiple of 16")
 
 
 def _open(key: PublicKey, block: bytes, size_bytes: int, what: str) -> bytes:
@@ -56,5 +59,5 @@ def _open(key: PublicKey, block: bytes, size_bytes: int, what: str) -> bytes:
     except Invalid as error:
         raise Invalid("wrong_key", f"{what} was {error.message}") from error
     if len(content) != size_bytes:
-        raise Invalid("wrong_key", f"{what} has {len(content)} bytes inside, not {size_bytes}")
+        raise Invalid("wrong_key", f"{what} contains {len(content)} bytes, not {size_bytes}")
     return content

@@ -1,7 +1,7 @@
-"""What a publisher sent, proven before a release may name it: the zip is safe, and zip, manifest and blobs agree.
+"""Verifies a publisher's upload before a release may refer to it: the zip is safe, and zip, manifest and blobs agree.
 
-The server's side; blocking, for minutes at the limits: run it off the loop. Nothing declared is believed, every byte
-is read and hashed, in chunks; memory does not grow with the bundle.
+The server's side; blocking, for minutes at the limits: run it off the loop. No declared size or digest is trusted:
+every byte is read and hashed, in chunks, so memory does not grow with the bundle.
 """
 
 import hashlib
@@ -31,12 +31,14 @@ WRAPPER_END = b"\x03"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedBundle:
+    """What verification found out about a bundle. Sizes are in bytes."""
+
     zip_bytes: int
     zip_crc32: str  # 8 lower-case hexadecimal characters
     content: Digest
     files: int
     plain_bytes: int
-    names: NameFacts | None  # None: nobody has seen inside
+    names: NameFacts | None  # None: the zip could not be decrypted
     plain_files: bool  # whether the store has the plain bytes of every file, each under its hash
 
 
@@ -46,31 +48,36 @@ class _Plain(NamedTuple):
 
 
 def verify_bundle(
-    store: ObjectStore, *, zip: Digest, manifest: Digest, opening: BundleDecryption | None = None, writes: bool = True
+    store: ObjectStore,
+    *,
+    zip: Digest,
+    manifest: Digest,
+    decryption: BundleDecryption | None = None,
+    writes: bool = True,
 ) -> VerifiedBundle:
-    """With an `opening` the zip and the files are encrypted, and proven as their plain bytes are. What is returned then
-    describes the plain files, and the encrypted zip.
+    """With `decryption` the zip and the files are encrypted, and their plain bytes are verified. The result then
+    describes the plain files and the encrypted zip.
 
-    Without, the plain bytes of packed files become blobs on the way, for releases that can take no packed ones; not
-    where a file is called `x.br` itself, since no manifest of plain files could list it. `writes` False: they become
-    none, and what is returned is as if they had. Raises EdgeError children; the message names the file.
+    Without it, the plain bytes of packed files are stored as blobs too, for devices that cannot decode packed ones,
+    unless a file itself is called `x.br`: a manifest of plain files could not list it. With `writes` False nothing is
+    stored; the result is the same. Raises EdgeError children, whose message names the file:
 
-    `missing_blob`, `digest_mismatch` (the store's bytes are not what their name says); for the zip all codes of
+    `missing_blob`, `digest_mismatch` (the store's bytes do not have that digest); for the zip the codes of
     `read_directory` and `no_index`; for the manifest `invalid_manifest`, `unsafe_name`, `duplicate_name`,
-    `manifest_mismatch` (it and the zip are not one set of files) and `blob_mismatch` (a blob is not what it says). With
-    an `opening` also `wrong_key`, `not_encrypted`, `undecryptable`, `checksum_mismatch`, `empty_file`.
+    `manifest_mismatch` (it and the zip have different files) and `blob_mismatch` (a blob differs from its entry). With
+    `decryption` also `wrong_key`, `not_encrypted`, `undecryptable`, `checksum_mismatch`, `empty_file`.
     """
     path = _path(store, zip, "the zip")
     made = digest_file(path)
     _check_digest(zip, made.sha256, "the zip")
-    with _plain_zip(store, path, opening) as plain:
+    with _plain_zip(store, path, decryption) as plain:
         files = _read_zip(plain)
     entries = _read_manifest(store, manifest)
     _check_same(files, entries)
-    keeps = opening is None and not any(name.endswith(BROTLI_SUFFIX) for name in files)
+    keeps = decryption is None and not any(name.endswith(BROTLI_SUFFIX) for name in files)
     for entry in entries:
-        _check_hash(entry, files[target_name(entry.name)], opening)
-        _check_blob(store, entry, files[target_name(entry.name)], opening, keeps and writes)
+        _check_hash(entry, files[target_name(entry.name)], decryption)
+        _check_blob(store, entry, files[target_name(entry.name)], decryption, keeps and writes)
     return VerifiedBundle(
         zip_bytes=made.bytes,
         zip_crc32=made.crc32,
@@ -83,8 +90,8 @@ def verify_bundle(
 
 
 def verify_opaque(store: ObjectStore, *, zip: Digest) -> VerifiedBundle:
-    """A zip that was encrypted elsewhere, without a key to look inside: only its digest and size are proven, and its
-    identity is the digest. Raises Invalid `missing_blob`, `digest_mismatch`, `not_encrypted`.
+    """A zip that was encrypted elsewhere, without a key: only its digest and size are verified, and its digest is its
+    `content`. Raises Invalid `missing_blob`, `digest_mismatch`, `not_encrypted`.
     """
     made = digest_file(_path(store, zip, "the zip"))
     _check_digest(zip, made.sha256, "the zip")
@@ -101,27 +108,27 @@ def verify_opaque(store: ObjectStore, *, zip: Digest) -> VerifiedBundle:
 
 
 @contextmanager
-def _plain_zip(store: ObjectStore, path: Path, opening: BundleDecryption | None) -> Iterator[Path]:
-    """The zip as devices unpack it: an encrypted one in a scratch file that is gone afterwards."""
-    if opening is None:
+def _plain_zip(store: ObjectStore, path: Path, decryption: BundleDecryption | None) -> Iterator[Path]:
+    """The plain zip: for an encrypted one, a scratch file that is deleted afterwards."""
+    if decryption is None:
         yield path
         return
     check_ciphertext_size(path.stat().st_size, "the zip")
     scratch = store.scratch()
     scratch.touch(mode=FILE_MODE, exist_ok=False)
     try:
-        if _write_plain(path, scratch, opening) != opening.zip_digest:
-            raise Invalid("checksum_mismatch", "the checksum is not the decrypted zip's")
+        if _write_plain(path, scratch, decryption) != decryption.zip_digest:
+            raise Invalid("checksum_mismatch", "the checksum is not that of the decrypted zip")
         yield scratch
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def _write_plain(path: Path, scratch: Path, opening: BundleDecryption) -> str:
+def _write_plain(path: Path, scratch: Path, decryption: BundleDecryption) -> str:
     """Returns the SHA-256 of what was written. Raises Unavailable `storage_full`."""
     hashing = hashlib.sha256()
     with room_to("decrypt the zip"), scratch.open("r+b") as file:
-        for chunk in opening.decrypt(read_chunks(path), "the zip"):
+        for chunk in decryption.decrypt(read_chunks(path), "the zip"):
             hashing.update(chunk)
             file.write(chunk)
     return hashing.hexdigest()
@@ -166,55 +173,54 @@ def _check_same(files: Mapping[str, _Plain], entries: tuple[FileEntry, ...]) -> 
     listed = {target_name(entry.name): entry.hash for entry in entries}
     for name in sorted(files.keys() | listed.keys()):
         if name not in listed:
-            raise Invalid("manifest_mismatch", f"{name!r} is in the zip, not in the manifest")
+            raise Invalid("manifest_mismatch", f"{name!r} is in the zip, but not in the manifest")
         if name not in files:
-            raise Invalid("manifest_mismatch", f"{name!r} is in the manifest, not in the zip")
+            raise Invalid("manifest_mismatch", f"{name!r} is in the manifest, but not in the zip")
         if listed[name] != files[name].hash:
-            raise Invalid("manifest_mismatch", f"{name!r} has other bytes in the zip than the manifest says")
+            raise Invalid("manifest_mismatch", f"{name!r} has other bytes in the zip than in the manifest")
 
 
-def _check_hash(entry: FileEntry, plain: _Plain, opening: BundleDecryption | None) -> None:
-    """What devices get as the file's hash stands for its plain bytes."""
-    if opening is None:
+def _check_hash(entry: FileEntry, plain: _Plain, decryption: BundleDecryption | None) -> None:
+    """The hash that devices get is that of the file's plain bytes."""
+    if decryption is None:
         if entry.signed:
             raise Invalid("manifest_mismatch", f"{entry.name!r} is signed, but the bundle is not encrypted")
         return
     check_not_empty(entry.name, plain.bytes)
     if not entry.signed:
         _wrong(entry, "is not signed")
-    if opening.digest(entry.signed, f"the hash of {entry.name!r}") != entry.hash:
-        _wrong(entry, "is signed as other bytes than its hash says")
+    if decryption.digest(entry.signed, f"the hash of {entry.name!r}") != entry.hash:
+        _wrong(entry, "has a signature of another hash than its own")
 
 
 def _check_blob(
-    store: ObjectStore, entry: FileEntry, plain: _Plain, opening: BundleDecryption | None, keeps: bool
+    store: ObjectStore, entry: FileEntry, plain: _Plain, decryption: BundleDecryption | None, keeps: bool
 ) -> None:
-    """The stored bytes are what the manifest says, and a device makes `entry.hash` of them. `keeps`: that becomes a
-    blob too."""
+    """The stored bytes are those of the manifest, and decode to `entry.hash`. `keeps`: store the decoded bytes too."""
     path = _path(store, entry.blob, repr(entry.name))
     size = path.stat().st_size
     if size != entry.bytes:
-        _wrong(entry, f"is listed with {entry.bytes} bytes, its blob has {size}")
+        _wrong(entry, f"is listed with {entry.bytes} bytes, but its blob has {size}")
     if size > packed_limit_bytes(plain.bytes):
         _wrong(entry, f"has {size} bytes for a file of {plain.bytes}: it is padded")
-    if opening is None and not entry.name.endswith(BROTLI_SUFFIX):
+    if decryption is None and not entry.name.endswith(BROTLI_SUFFIX):
         if entry.blob != entry.hash:
-            _wrong(entry, f"is a plain file, but its blob is not its hash (names of brotli end in {BROTLI_SUFFIX})")
+            _wrong(entry, f"is a plain file, but its blob is not its hash (brotli names end in {BROTLI_SUFFIX})")
         _check_digest(entry.blob, digest_file(path).sha256, repr(entry.name))
         return
     stored, decoded = hashlib.sha256(), hashlib.sha256()
     with _keeping(store, entry.hash) if keeps else nullcontext(_drop) as keep:
-        for chunk in _plain_file(path, entry, plain.bytes, stored, opening):
+        for chunk in _plain_file(path, entry, plain.bytes, stored, decryption):
             decoded.update(chunk)
             keep(chunk)
         _check_digest(entry.blob, stored.hexdigest(), repr(entry.name))
         if decoded.hexdigest() != entry.hash:
-            _wrong(entry, "decodes to other bytes than its hash says")
+            _wrong(entry, "decodes to bytes with another hash")
 
 
 @contextmanager
 def _keeping(store: ObjectStore, digest: Digest) -> Iterator[Callable[[bytes], object]]:
-    """What is written in the block becomes the blob `digest` when the block ends well: it checks the bytes.
+    """Bytes written in the block become the blob `digest` if the block, which checks them, does not raise.
 
     Raises Unavailable `storage_full`.
     """
@@ -238,17 +244,17 @@ def _drop(chunk: bytes) -> None:
 
 
 def _plain_file(
-    path: Path, entry: FileEntry, limit_bytes: int, stored: "hashlib._Hash", opening: BundleDecryption | None
+    path: Path, entry: FileEntry, limit_bytes: int, stored: "hashlib._Hash", decryption: BundleDecryption | None
 ) -> Iterator[bytes]:
-    """What a device makes of the stored bytes; `stored` hears of those."""
-    chunks = _heard(read_chunks(path), stored)
-    if opening is not None:
+    """The file's plain bytes; also hashes the stored bytes into `stored`."""
+    chunks = _hashed(read_chunks(path), stored)
+    if decryption is not None:
         check_ciphertext_size(entry.bytes, repr(entry.name))
-        chunks = opening.decrypt(chunks, repr(entry.name))
+        chunks = decryption.decrypt(chunks, repr(entry.name))
     return _decode(chunks, entry, limit_bytes) if entry.name.endswith(BROTLI_SUFFIX) else chunks
 
 
-def _heard(chunks: Iterable[bytes], hashing: "hashlib._Hash") -> Iterator[bytes]:
+def _hashed(chunks: Iterable[bytes], hashing: "hashlib._Hash") -> Iterator[bytes]:
     for chunk in chunks:
         hashing.update(chunk)
         yield chunk
@@ -265,21 +271,21 @@ def _decode(chunks: Iterable[bytes], entry: FileEntry, limit_bytes: int) -> Iter
                 _wrong(entry, f"decodes to more than the {limit_bytes} bytes of the file in the zip")
             yield chunk
     if not decoder.is_finished():
-        _wrong(entry, "is a brotli stream without an end")
+        _wrong(entry, "is a truncated brotli stream")
     if first in WRAPPER_STARTS and last == WRAPPER_END:
-        _wrong(entry, "is a brotli stream that devices take for a wrapped raw file; use another window")
+        _wrong(entry, "is a brotli stream that devices mistake for a wrapped raw file; use another window")
 
 
 def _drain(decoder: brotli.Decompressor, packed: bytes, entry: FileEntry) -> Iterator[bytes]:
     """All that `packed` gives, in pieces of about CHUNK_BYTES: a brotli bomb is stopped between two of them."""
     try:
         chunk = decoder.process(packed, output_buffer_limit=CHUNK_BYTES)
-        # `can_accept_more_data` tells of input alone: output may wait in the decoder's window after all input is taken.
+        # `can_accept_more_data` is about input only: output may remain in the window after all input is taken.
         while chunk:
             yield chunk
             chunk = b"" if decoder.is_finished() else decoder.process(b"", output_buffer_limit=CHUNK_BYTES)
     except brotli.error as error:
-        raise Invalid("blob_mismatch", f"{entry.name!r} is no brotli, or bytes follow its end: {error}") from error
+        raise Invalid("blob_mismatch", f"{entry.name!r} is not brotli, or bytes follow its end: {error}") from error
 
 
 def _wrong(entry: FileEntry, reason: str) -> NoReturn:

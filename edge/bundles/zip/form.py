@@ -1,7 +1,7 @@
-"""The one zip form: what `zip_writer` makes and all that `zip_reader` takes.
+"""The strict form of zip that `writer` makes and `reader` accepts.
 
-Android's unpacker walks the headers in front of the files, iOS's the directory at the end. In this form both say the
-same: entries one after another from byte 0, sizes known in both places, no zip64, descriptors, extra fields, comments.
+Android's unpacker reads the headers in front of the files, iOS's the directory at the end. In this form both agree:
+entries one after another from byte 0, sizes in both places, no zip64, descriptors, extra fields or comments.
 """
 
 import struct
@@ -19,4 +19,4 @@ STORED = 0
 DEFLATED = 8
 FLAG_UTF8 = 0x0800
 FLAGS_ENCRYPTED = 0x0001 | 0x0040 | 0x2000  # the entry, strongly, or the directory
-ZIP64_SIZE = 0xFFFFFFFF  # in a size or offset: "look in the zip64 field"
+ZIP64_SIZE = 0xFFFFFFFF  # a size or offset that is in the zip64 field

@@ -1,7 +1,7 @@
-"""Reads a stranger's zip, trusting nothing it declares: only the form of `zip_form`, only sizes that prove true.
+"""Reads an untrusted zip: only the strict form of `form`, and no declared size is trusted.
 
-Refuses before it unpacks what the directory already gives away, and while it unpacks what the bytes do.
-Memory: the directory (bounded by FILE_COUNT_LIMIT names) and one chunk.
+It refuses before unpacking whatever the directory reveals, and while unpacking whatever the bytes do.
+Memory: the directory (at most FILE_COUNT_LIMIT names) and one chunk.
 """
 
 import os
@@ -28,17 +28,19 @@ from edge.bundles.zip.form import (
 from edge.domain.errors import Invalid
 from edge.domain.manifest import NAME_LIMIT_BYTES, check_name, check_targets
 
-END_SEARCH_BYTES = END.size + 0xFFFF  # a comment of the greatest length behind the record
+END_SEARCH_BYTES = END.size + 0xFFFF  # with a comment of the greatest length after the record
 
 
 class ZipEntry(NamedTuple):
+    """One file of the zip, as its directory declares it. Offsets are from the start of the zip, sizes in bytes."""
+
     name: str
     method: int
     crc32: int
     packed_bytes: int
-    plain_bytes: int  # as declared; `unpack` proves it
+    plain_bytes: int  # as declared; `unpack` verifies it
     offset: int  # of the header in front of the packed bytes
-    header: bytes  # the fields that header must repeat
+    header: bytes  # the fields that this header must repeat
 
     @property
     def raw_name(self) -> bytes:
@@ -54,7 +56,7 @@ class ZipEntry(NamedTuple):
 
 
 def read_directory(file: BinaryIO) -> list[ZipEntry]:
-    """Every file of the zip, in the order of its bytes; names safe, sizes within limits as declared.
+    """Every file of the zip, in order of offset; names are safe, declared sizes within limits.
 
     Raises Invalid `zip_malformed`, `zip_encrypted`, `zip_compression`, `zip_symlink`, `zip_ratio`, `unsafe_name`,
     `duplicate_name`, `empty_bundle`; TooLarge `zip_too_many_files`, `zip_too_large`.
@@ -65,7 +67,7 @@ def read_directory(file: BinaryIO) -> list[ZipEntry]:
     file.seek(offset)
     entries = [_read_central(file) for _ in range(count)]
     if file.tell() != end:
-        _malformed("the directory is not as long as its end record says")
+        _malformed("the directory's length differs from its end record")
     check_targets(entry.name for entry in entries)
     plain_bytes = check_sizes([(entry.name, entry.plain_bytes) for entry in entries])
     for entry in entries:
@@ -79,7 +81,7 @@ def read_directory(file: BinaryIO) -> list[ZipEntry]:
 def unpack(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
     """The plain bytes of one entry, in chunks of at most CHUNK_BYTES; never more than declared.
 
-    Raises Invalid `zip_malformed` when the bytes end early, go on, or have another CRC than declared.
+    Raises Invalid `zip_malformed` if the bytes end early, go on, or have another CRC than declared.
     """
     crc32 = plain_bytes = 0
     for chunk in _plain_chunks(file, entry):
@@ -89,7 +91,7 @@ def unpack(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
         crc32 = zlib.crc32(chunk, crc32)
         yield chunk
     if plain_bytes != entry.plain_bytes:
-        _malformed(f"{entry.name!r} unpacks to {plain_bytes} bytes, declares {entry.plain_bytes}")
+        _malformed(f"{entry.name!r} unpacks to {plain_bytes} bytes, but declares {entry.plain_bytes}")
     if crc32 != entry.crc32:
         _malformed(f"{entry.name!r} does not have the CRC it declares")
 
@@ -99,15 +101,15 @@ def _malformed(reason: str) -> NoReturn:
 
 
 def _read_end(file: BinaryIO, zip_bytes: int) -> tuple[int, int, int]:
-    """Count of entries, offset and end of the directory."""
+    """Number of entries, offset and end of the directory."""
     if zip_bytes < END.size:
-        _malformed(f"{zip_bytes} bytes are no zip")
+        _malformed(f"{zip_bytes} bytes are not a zip")
     file.seek(zip_bytes - END.size)
     signature, disk, start_disk, here, count, directory_bytes, offset, comment = END.unpack(file.read(END.size))
     if signature != END_SIGNATURE:
         file.seek(max(0, zip_bytes - END_SEARCH_BYTES))
         found = file.read(END_SEARCH_BYTES).rfind(END_SIGNATURE) >= 0
-        _malformed("bytes follow its end record" if found else "no end record: cut off, or no zip")
+        _malformed("bytes follow its end record" if found else "no end record: truncated, or not a zip")
     if disk or start_disk or here != count or comment:
         _malformed("an end record with several disks or a comment")
     end = zip_bytes - END.size
@@ -170,7 +172,7 @@ def _check_layout(file: BinaryIO, entries: list[ZipEntry], directory: int) -> No
         file.seek(position)
         expected = LOCAL.pack(LOCAL_SIGNATURE, entry.header) + entry.raw_name
         if file.read(len(expected)) != expected:
-            _malformed(f"{entry.name!r}: the header in front of its bytes differs from the directory's")
+            _malformed(f"{entry.name!r}: the header in front of its bytes differs from the directory")
         position = entry.end
     if position != directory:
         _malformed(f"{entries[-1].name!r} does not end where the directory begins")
@@ -188,7 +190,7 @@ def _packed_chunks(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
     while left:
         chunk = file.read(min(CHUNK_BYTES, left))
         if not chunk:
-            _malformed(f"{entry.name!r} is cut off")
+            _malformed(f"{entry.name!r} is truncated")
         left -= len(chunk)
         yield chunk
 
@@ -201,11 +203,11 @@ def _inflate(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
                 yield inflater.decompress(packed, CHUNK_BYTES)
                 packed = inflater.unconsumed_tail
             if inflater.unused_data:
-                _malformed(f"{entry.name!r}: bytes behind the end of its deflate stream")
+                _malformed(f"{entry.name!r}: bytes after the end of its deflate stream")
         while not inflater.eof:  # what zlib still holds after all packed bytes are in
             chunk = inflater.decompress(b"", CHUNK_BYTES)
             if not chunk:
-                _malformed(f"{entry.name!r}: its deflate stream has no end")
+                _malformed(f"{entry.name!r}: its deflate stream is truncated")
             yield chunk
     except zlib.error as error:
         raise Invalid("zip_malformed", f"zip: {entry.name!r}: {error}") from error

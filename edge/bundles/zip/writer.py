@@ -1,7 +1,7 @@
-"""Writes the zip old devices unpack: the same files give the same bytes, whenever and wherever they are packed.
+"""Writes the zip that old devices unpack: the same files give the same bytes, whenever and wherever they are packed.
 
-Names come checked and sorted from the caller. The bytes depend on the zlib in use and its level, on nothing else of
-the machine.
+The caller checks and sorts the names. The bytes depend on the zlib in use and its level, and nothing else of the
+machine.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ DATE_1980 = 0 << 9 | 1 << 5 | 1  # the format's first day, at midnight
 
 
 class PackedBody(NamedTuple):
-    """What an entry holds, and of which file it was made."""
+    """The packed bytes of an entry, and the file they were made from."""
 
     method: int
     crc32: int
@@ -45,8 +45,10 @@ class PackedBody(NamedTuple):
 
 
 class WrittenEntry(NamedTuple):
+    """An entry of the zip being written."""
+
     body: PackedBody
-    offset: int  # of the packed bytes in the zip
+    offset: int  # of the packed bytes, from the start of the zip
 
 
 class ZipWriter:
@@ -58,9 +60,9 @@ class ZipWriter:
         self._directory: list[bytes] = []
 
     def add(self, name: str, path: Path, on_bytes: Callable[[int], None]) -> WrittenEntry:
-        """Append one file, deflated or stored, whichever is smaller. `on_bytes` hears of plain bytes as they pass.
+        """Append one file, deflated or stored, whichever is smaller. `on_bytes` is called with counts of plain bytes.
 
-        Raises Invalid `zip_ratio`, and `source_changed` when the file changes while it is read.
+        Raises Invalid `zip_ratio`, and `source_changed` if the file changes while it is read.
         """
 
         def write() -> PackedBody:
@@ -74,7 +76,7 @@ class ZipWriter:
         return self._add(name, write)
 
     def add_packed(self, name: str, body: PackedBody, packed: Path) -> WrittenEntry:
-        """Append one file as an earlier `add` has packed it; `packed` holds those bytes. Raises as `add`."""
+        """Append a file that an earlier `add` packed into the bytes of `packed`. Raises as `add`."""
 
         def write() -> PackedBody:
             written = sum(self._file.write(chunk) for chunk in read_chunks(packed))
@@ -100,6 +102,7 @@ class ZipWriter:
         return WrittenEntry(body, start)
 
     def finish(self) -> None:
+        """Write the directory."""
         offset, count = self._file.tell(), len(self._directory)
         directory = b"".join(self._directory)
         self._file.write(directory)

@@ -142,7 +142,7 @@ def _pack(client: ControlClient, release: Release, source: Source, workdir: Path
             source.files,
             workdir,
             packing=how.packing,
-            memory=how.memory,
+            cache=how.memory,
             ask=None if key else partial(_ask_prepared, client, release.app, how.packing),
             progress=reach,
             to_encrypt=key is not None,

@@ -102,8 +102,8 @@ class Sent:
         for content in self.blobs.values():
             put(store, content)
         manifest = put(store, encode_manifest(self.entries))
-        opening = BundleDecryption(self.key, self.encryption)
-        return verify_bundle(store, zip=put(store, self.zip), manifest=manifest, opening=opening)
+        decryption = BundleDecryption(self.key, self.encryption)
+        return verify_bundle(store, zip=put(store, self.zip), manifest=manifest, decryption=decryption)
 
 
 def scratch_files(store):
@@ -190,8 +190,8 @@ def test_encrypting_and_proving_need_no_memory_for_the_bundle(key, tmp_path, sto
     for file in (made.zip, *made.blobs.values()):
         store.adopt(blob_key(file.digest), file.path)
     manifest = put(store, made.manifest)
-    opening = BundleDecryption(key.public, made.encryption)
-    verify_bundle(store, zip=made.zip.digest, manifest=manifest, opening=opening)
+    decryption = BundleDecryption(key.public, made.encryption)
+    verify_bundle(store, zip=made.zip.digest, manifest=manifest, decryption=decryption)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 4 * MIB
@@ -312,7 +312,7 @@ def test_an_empty_file_of_a_stranger_is_refused(keys, key, tmp_path, store):
             store,
             zip=put(store, oracle.body(archive)),
             manifest=put(store, encode_manifest(entries)),
-            opening=BundleDecryption(key.public, encryption),
+            decryption=BundleDecryption(key.public, encryption),
         )
     assert caught.value.code == "empty_file"
 

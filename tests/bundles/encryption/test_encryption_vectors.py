@@ -43,7 +43,7 @@ def key():
 
 
 @pytest.fixture(scope="module")
-def opening(key):
+def decryption(key):
     return BundleDecryption(
         key.public, build_encryption(text("session_key.txt"), text("page.html.signed"), text("key_id.txt"))
     )
@@ -61,13 +61,13 @@ def test_openssl_makes_the_same_vectors_again(tmp_path):
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_what_openssl_encrypted_is_opened_by_the_server_and_by_a_device(opening, name):
+def test_what_openssl_encrypted_is_opened_by_the_server_and_by_a_device(decryption, name):
     encrypted = content(f"{name}.enc")
-    assert b"".join(opening.decrypt([encrypted], name)) == content(name)
-    assert b"".join(opening.decrypt((encrypted[n : n + 1] for n in range(len(encrypted))), name)) == content(name)
+    assert b"".join(decryption.decrypt([encrypted], name)) == content(name)
+    assert b"".join(decryption.decrypt((encrypted[n : n + 1] for n in range(len(encrypted))), name)) == content(name)
     device = DeviceKey(text("public.pem").strip(), Form.V3)
     assert device.decrypt(encrypted, text("session_key.txt")) == content(name)
-    assert device.digest(text(f"{name}.signed")) == opening.digest(text(f"{name}.signed"), name)
+    assert device.digest(text(f"{name}.signed")) == decryption.digest(text(f"{name}.signed"), name)
 
 
 def test_blocks_are_openssls_byte_for_byte(key):

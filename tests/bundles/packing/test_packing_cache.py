@@ -40,7 +40,7 @@ def site(tmp_path):
 
 
 @pytest.fixture
-def memory(tmp_path):
+def cache(tmp_path):
     return PackingCache(tmp_path / "memory")
 
 
@@ -75,9 +75,9 @@ def compressing():
     return Compressing()
 
 
-def test_a_second_publish_compresses_nothing_and_is_the_same_bundle(packed, memory, compressing):
-    first, plain = packed(memory=memory), packed()
-    second = packed(memory=memory, progress=compressing)
+def test_a_second_publish_compresses_nothing_and_is_the_same_bundle(packed, cache, compressing):
+    first, plain = packed(cache=cache), packed()
+    second = packed(cache=cache, progress=compressing)
     assert compressing.bytes == 0
     assert same(first, second) and same(first, plain)
     assert {d: b.path.read_bytes() for d, b in first.blobs.items()} == {
@@ -85,25 +85,25 @@ def test_a_second_publish_compresses_nothing_and_is_the_same_bundle(packed, memo
     }
 
 
-def test_one_changed_file_is_the_one_that_is_compressed(packed, memory, compressing, site):
-    packed(memory=memory)
+def test_one_changed_file_is_the_one_that_is_compressed(packed, cache, compressing, site):
+    packed(cache=cache)
     (site / "a.js").write_bytes(TEXT + b"!")
-    changed = packed(memory=memory, progress=compressing)
+    changed = packed(cache=cache, progress=compressing)
     assert compressing.bytes == len(TEXT) + 1 and same(changed, packed())
 
 
-def test_a_fast_publish_leaves_nothing_that_a_thorough_one_would_take(packed, memory):
-    fast, slow = packed(memory=memory, packing=FAST), packed(memory=memory)
+def test_a_fast_publish_leaves_nothing_that_a_thorough_one_would_take(packed, cache):
+    fast, slow = packed(cache=cache, packing=FAST), packed(cache=cache)
     assert same(slow, packed()) and not same(slow, fast) and fast.content == slow.content
-    assert same(packed(memory=memory, packing=FAST), fast)
+    assert same(packed(cache=cache, packing=FAST), fast)
 
 
-def test_equal_bytes_that_must_and_that_need_not_be_compressed_do_not_mix(packed, memory, site):
-    first = packed(memory=memory)
+def test_equal_bytes_that_must_and_that_need_not_be_compressed_do_not_mix(packed, cache, site):
+    first = packed(cache=cache)
     names = {entry.name for entry in first.entries}
     assert "noise.bin" in names and "n.br.br" in names  # the same bytes
     (site / "n.br").rename(site / "m.bin")
-    assert {"noise.bin", "m.bin"} < {entry.name for entry in packed(memory=memory).entries}
+    assert {"noise.bin", "m.bin"} < {entry.name for entry in packed(cache=cache).entries}
 
 
 def entries_of(memory_root: Path) -> list[Path]:
@@ -123,55 +123,55 @@ def entries_of(memory_root: Path) -> list[Path]:
     ],
     ids=["empty", "cut head", "cut", "longer", "other body", "other head", "other magic"],
 )
-def test_what_is_damaged_is_compressed_again_and_mended(packed, memory, tmp_path, damage):
-    first = packed(memory=memory)
+def test_what_is_damaged_is_compressed_again_and_mended(packed, cache, tmp_path, damage):
+    first = packed(cache=cache)
     intact = {path: path.read_bytes() for path in entries_of(tmp_path / "memory")}
     for path, content in intact.items():
         path.write_bytes(damage(content))
-    assert same(packed(memory=memory), first)
+    assert same(packed(cache=cache), first)
     assert {path: path.read_bytes() for path in entries_of(tmp_path / "memory")} == intact
 
 
-def test_what_was_kept_comes_back(memory, tmp_path):
-    memory.keep("a", PLAIN, PlainFile(7, 9), BODY)
-    recalled = memory.recall("a", PLAIN, tmp_path / "out")
-    assert (recalled.plain, recalled.bytes, (tmp_path / "out").read_bytes()) == (PlainFile(7, 9), 6, b"onetwo")
-    assert memory.recall("b", PLAIN, tmp_path / "other") is None and not (tmp_path / "other").exists()
+def test_what_was_kept_comes_back(cache, tmp_path):
+    cache.keep("a", PLAIN, PlainFile(7, 9), BODY)
+    cached = cache.restore("a", PLAIN, tmp_path / "out")
+    assert (cached.plain, cached.bytes, (tmp_path / "out").read_bytes()) == (PlainFile(7, 9), 6, b"onetwo")
+    assert cache.restore("b", PLAIN, tmp_path / "other") is None and not (tmp_path / "other").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_as_if_there_were_none(packed, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    assert same(packed(memory=PackingCache(tmp_path / "file" / "below")), packed())
+    assert same(packed(cache=PackingCache(tmp_path / "file" / "below")), packed())
 
 
 def test_the_oldest_use_goes_first_and_leftovers_go_after_a_day(tmp_path):
-    memory = PackingCache(tmp_path / "memory", limit_bytes=1000)
+    cache = PackingCache(tmp_path / "memory", limit_bytes=1000)
     digests = [Digest(f"{n:064x}") for n in range(5)]
     for n, digest in enumerate(digests):
-        memory.keep("a", digest, PlainFile(0, 300), [b"x" * 300])
-        os.utime(memory._place("a", digest), (n, n))
+        cache.keep("a", digest, PlainFile(0, 300), [b"x" * 300])
+        os.utime(cache._place("a", digest), (n, n))
     for name, age in (("young.part", 10), ("old.part", 2 * 86_400)):
         (tmp_path / "memory" / name).write_bytes(b"")
         os.utime(tmp_path / "memory" / name, (1_000_000 - age, 1_000_000 - age))
-    memory.recall("a", digests[0], tmp_path / "out")  # used just now
+    cache.restore("a", digests[0], tmp_path / "out")  # used just now
     PackingCache(tmp_path / "memory", limit_bytes=1000).trim(1_000_000)  # kept nothing: does not even look
     assert len(entries_of(tmp_path / "memory")) == 7
-    memory.trim(1_000_000)
-    assert [memory.recall("a", digest, tmp_path / f"{digest}") is not None for digest in digests] == [
+    cache.trim(1_000_000)
+    assert [cache.restore("a", digest, tmp_path / f"{digest}") is not None for digest in digests] == [
         True, False, False, False, True,
     ]  # fmt: skip
     assert (tmp_path / "memory/young.part").exists() and not (tmp_path / "memory/old.part").exists()
 
 
-def test_many_at_once_keep_and_recall_whole_entries(memory, tmp_path):
+def test_many_at_once_keep_and_recall_whole_entries(cache, tmp_path):
     bodies = [bytes([n]) * 50_000 for n in range(8)]
     wrong = []
 
     def use(n):
         for turn in range(10):
-            memory.keep("a", PLAIN, PlainFile(n, 50_000), [bodies[n]])
-            recalled = memory.recall("a", PLAIN, tmp_path / f"{n}-{turn}")
-            if recalled is None or (tmp_path / f"{n}-{turn}").read_bytes() != bodies[recalled.plain.crc32]:
+            cache.keep("a", PLAIN, PlainFile(n, 50_000), [bodies[n]])
+            cached = cache.restore("a", PLAIN, tmp_path / f"{n}-{turn}")
+            if cached is None or (tmp_path / f"{n}-{turn}").read_bytes() != bodies[cached.plain.crc32]:
                 wrong.append(n)
 
     threads = [threading.Thread(target=use, args=(n,)) for n in range(8)]
@@ -204,21 +204,21 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "label", "body"), WRONG)
-def test_an_intact_entry_of_other_bytes_is_made_again(packed, memory, name, label, body):
+def test_an_intact_entry_of_other_bytes_is_made_again(packed, cache, name, label, body):
     """Its proof is of the entry's own bytes; whoever else writes there can make one."""
     plain = SITE[name]
     digest = Digest(hashlib.sha256(plain).hexdigest())
-    memory.keep(label, digest, PlainFile(zlib.crc32(plain), len(plain)), [body])
-    place = memory._place(label, digest)
+    cache.keep(label, digest, PlainFile(zlib.crc32(plain), len(plain)), [body])
+    place = cache._place(label, digest)
     wrong = place.read_bytes()
-    assert same(packed(memory=memory), packed())
+    assert same(packed(cache=cache), packed())
     assert place.read_bytes() != wrong
 
 
-def test_an_entry_that_lies_about_its_crc_is_made_again(packed, memory):
+def test_an_entry_that_lies_about_its_crc_is_made_again(packed, cache):
     digest = Digest(hashlib.sha256(TEXT).hexdigest())
-    memory.keep(SMALLEST.deflate_label, digest, PlainFile(7, len(TEXT)), [deflated(TEXT)])
-    assert same(packed(memory=memory), packed())
+    cache.keep(SMALLEST.deflate_label, digest, PlainFile(7, len(TEXT)), [deflated(TEXT)])
+    assert same(packed(cache=cache), packed())
 
 
 # What the node has
@@ -258,9 +258,9 @@ def test_a_blob_of_the_node_that_was_made_large_is_not_taken(packed):
     assert same(packed(ask=lambda digests: known), packed())
 
 
-def test_the_node_is_asked_only_for_what_is_not_remembered(packed, memory):
-    packed(memory=memory)
-    packed(memory=memory, ask=lambda digests: pytest.fail("nothing to ask for"))
+def test_the_node_is_asked_only_for_what_is_not_remembered(packed, cache):
+    packed(cache=cache)
+    packed(cache=cache, ask=lambda digests: pytest.fail("nothing to ask for"))
 
 
 def test_a_manifest_tells_how_it_was_packed_and_to_nobody_else(packed):

@@ -70,7 +70,7 @@ def test_names_in_a_code_page_are_refused_with_the_way_out(reason, raw):
 
 
 def test_a_name_marked_as_utf8_that_is_not_is_refused_as_that(reason):
-    assert "although it is marked so" in reason(build_zip(INDEX, Member(b"\xff\xfe.js", flags=0x800)))
+    assert "although it is marked as such" in reason(build_zip(INDEX, Member(b"\xff\xfe.js", flags=0x800)))
 
 
 @pytest.mark.parametrize(

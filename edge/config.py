@@ -1,7 +1,7 @@
-"""The configuration: a TOML file, overlaid by `EDGE_<SECTION>_<NAME>` of the environment, as frozen values.
+"""The configuration as frozen values: a TOML file, overridden by environment variables `EDGE_<SECTION>_<NAME>`.
 
 Nothing is guessed: an option that is unknown, ill-typed, out of range or unsafe is refused in one line that names the
-file or the variable, the option and the reason. Which options there are and why is in `config/edge.toml`.
+file or the variable, the option and the reason. `config/edge.toml` documents the options.
 """
 
 import difflib
@@ -28,27 +28,26 @@ from edge.domain.errors import EdgeError
 __all__ = ["CONFIG_VARIABLE", "Config", "ConfigError", "Setting", "is_loopback", "load_config", "load_settings"]
 
 CONFIG_VARIABLE = "EDGE_CONFIG"
-USUAL_FILE = Path("edge.toml")  # as the README calls it; it is read where it is named
-DATA_DIR_VARIABLE = "EDGE_DATA_DIR"
+USUAL_FILE = Path("edge.toml")  # as the README calls it; read only if named
 CONFIG_LIMIT_BYTES = 1024 * 1024  # a complete file has 3 kB; a log or an image given by mistake is not read
-FAULTS_LIMIT = 100  # told of one file: it has no more options than that
+FAULTS_LIMIT = 100  # per file: it has fewer options than that
 WORKER_LIMIT = 256  # processes; more than any machine has cores for
-CONNECTION_LIMIT = 1_000_000  # of one address; 0 is the way to say "no limit"
-DOWNLOAD_LIMIT = 1_000_000  # of one worker; 0 is the way to say "no limit"
+CONNECTION_LIMIT = 1_000_000  # per address; 0 means no limit
+DOWNLOAD_LIMIT = 1_000_000  # per worker; 0 means no limit
 WAIT_LIMIT_SECONDS = 3_600.0
 RATE_LIMIT_BPS = 1_000_000_000
-EVENTS_LIMIT = 1_000_000  # a second, in one worker: more than one takes; 0 is the way to say "no limit"
-SPOOL_LEAST_BYTES = 256 * 2**20  # every worker's segment of 64 MiB needs its place before one can be counted
+EVENTS_LIMIT = 1_000_000  # per second and worker, more than one can take; 0 means no limit
+SPOOL_LEAST_BYTES = 256 * 2**20  # room for a segment of 64 MiB for every worker
 SPOOL_MOST_BYTES = 2**50
 
-REGION = r"^[A-Za-z0-9_.-]{0,64}$"  # as segments compare it, and as a label: eu-west, sydney
+REGION = r"^[A-Za-z0-9_.-]{0,64}$"  # for comparison in segments, and as a label: eu-west, sydney
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Wait = Annotated[float, msgspec.Meta(gt=0, le=WAIT_LIMIT_SECONDS)]
 
 
 class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The port that devices talk to. `port` 0 takes a free one, `workers` 0 is one per core, a limit of 0 is none."""
+    """The port for devices. `port` 0 picks a free one, `workers` 0 is one per core, a limit of 0 means no limit."""
 
     host: str = ""
     port: Port = 8080
@@ -67,7 +66,7 @@ class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What devices may make a node keep. Rates are of one worker, in events a second; a limit of 0 is none."""
+    """How much the node keeps of what devices report. Rates are per worker; a limit of 0 means no limit."""
 
     app_events_per_second: Annotated[int, msgspec.Meta(ge=0, le=EVENTS_LIMIT)] = 10_000
     address_events_per_second: Annotated[int, msgspec.Meta(ge=0, le=EVENTS_LIMIT)] = 2_000
@@ -100,7 +99,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     @property
     def node_dir(self) -> Path:
-        """What is this node's own: its key, the first admin's token, telemetry."""
+        """The folder of this node's own state: its key, the first admin's token, telemetry."""
         return Path(self.data_dir) / "node"
 
     @property
@@ -109,14 +108,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class ConfigError(EdgeError):
-    """`code` is `invalid_config`; the message begins with the file or the variable to blame."""
+    """`code` is `invalid_config`; the message begins with the file or variable at fault."""
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__("invalid_config", f"{source}: {reason}")
 
 
 class Setting(NamedTuple):
-    """One option as it is in effect. `origin` is `default`, the file's path, or `env <variable>`."""
+    """One option in effect. `origin` is `default`, the file's path, or `env <variable>`."""
 
     option: str  # `devices.port`
     value: Any
@@ -124,7 +123,7 @@ class Setting(NamedTuple):
 
 
 class _Option(NamedTuple):
-    section: str  # empty at the top
+    section: str  # empty for options at the top
     name: str
     type: Any
 
@@ -146,22 +145,22 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """The configuration in effect. Without `path` the file is the one that EDGE_CONFIG names, or none.
+    """The configuration in effect. Without `path`, EDGE_CONFIG names the file, if there is one.
 
-    Raises ConfigError. An option of a command line is one more variable in `environ`.
+    Raises ConfigError for the first fault. Options of a command line are passed as variables in `environ`.
     """
     return load_settings(path, environ)[0]
 
 
 def unread_file(path: Path | None, environ: Mapping[str, str]) -> str:
-    """A sentence about the working directory's edge.toml where no file is named and it is there, else nothing."""
+    """A sentence about an edge.toml in the working directory that is not read because no file is named; else empty."""
     if path is not None or environ.get(CONFIG_VARIABLE) or not USUAL_FILE.is_file():
         return ""
-    return f"./{USUAL_FILE} was not read: name it with --config {USUAL_FILE} or {CONFIG_VARIABLE}"
+    return f"./{USUAL_FILE} was not read: use --config {USUAL_FILE} or {CONFIG_VARIABLE} to name it"
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, list[Setting]]:
-    """The configuration and where each of its values came from, in the order of the fields. Raises ConfigError."""
+    """The configuration and where each value comes from, in the order of the fields. Raises ConfigError."""
     config, settings, faults = read_settings(path, environ)
     if faults:
         raise faults[0]
@@ -169,8 +168,8 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config
 
 
 def read_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, list[Setting], list[ConfigError]]:
-    """As `load_settings`, with everything that is wrong: those options count as not given. Raises ConfigError for a
-    file that cannot be read at all."""
+    """As `load_settings`, with every fault; options at fault count as not given. Raises ConfigError for a file that
+    cannot be read at all."""
     file = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
     document = _read_document(file) if file else {}
     config, faults = _convert(document, str(file))
@@ -193,7 +192,7 @@ def _read_document(file: Path) -> dict[str, Any]:
         with file.open("rb") as stream:
             content = stream.read(CONFIG_LIMIT_BYTES + 1)
         if len(content) > CONFIG_LIMIT_BYTES:
-            raise ConfigError(str(file), f"larger than {CONFIG_LIMIT_BYTES} bytes")
+            raise ConfigError(str(file), f"exceeds {CONFIG_LIMIT_BYTES} bytes")
         return tomllib.loads(content.decode())
     except OSError as error:
         raise ConfigError(str(file), error.strerror or str(error)) from error
@@ -202,7 +201,7 @@ def _read_document(file: Path) -> dict[str, Any]:
 
 
 def _convert(document: dict[str, Any], source: str) -> tuple[Config, list[ConfigError]]:
-    """What is right of the document, and a fault for each option that is not; those are taken out of it."""
+    """The valid part of the document, and a fault for each invalid option; those are removed from it."""
     faults: list[ConfigError] = []
     while True:
         try:
@@ -223,18 +222,18 @@ def _take_out(document: dict[str, Any], place: str) -> None:
         if key in held:
             del held[key]
             return
-    document.clear()  # a place that is spelt in no way known here; so each call takes something out
+    document.clear()  # the place is not found; clearing ensures that each call removes something
 
 
 def _reason(words: str) -> tuple[str, str]:
-    """The option, and what is wrong with it, of msgspec's words."""
+    """The option and its fault, from msgspec's message."""
     text, _, place = words.partition(" - at `$")
     place = place.rstrip("`").removeprefix(".")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
     if unknown:
         name = f"{place + '.' if place else ''}{unknown[1]}"
         near = difflib.get_close_matches(name, [*_SECTIONS, *(option.path for option in _options())], 1)
-        return name, f"there is no such option{f' (did you mean {near[0]}?)' if near else ''}"
+        return name, f"unknown option{f' (did you mean {near[0]}?)' if near else ''}"
     types = {option.path: option.type for option in _options()}
     return place, _fault(text, types.get(place))
 
@@ -242,7 +241,7 @@ def _reason(words: str) -> tuple[str, str]:
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
-    "str": "a text",
+    "str": "a string",
     "bool": "true or false",
     "array": "a list",
     "object": "a section",
@@ -251,9 +250,9 @@ _LIMITS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
 
 
 def _fault(text: str, wanted: Any) -> str:
-    """msgspec's words for one value, with the choices where the option has some."""
+    """msgspec's message for one value in plain words, with the choices if the option has some."""
     if text.startswith("Invalid enum value ") and get_origin(wanted) is Literal:
-        return f"{text.removeprefix('Invalid enum value ')} is none of {', '.join(get_args(wanted))}"
+        return f"{text.removeprefix('Invalid enum value ')} is not one of {', '.join(get_args(wanted))}"
     if kinds := re.match(r"Expected `(\w+)`, got `(\w+)`", text):
         return f"must be {_KINDS.get(kinds[1], kinds[1])}, not {_KINDS.get(kinds[2], kinds[2])}"
     if limit := re.match(r"Expected `\w+` (<=|>=|<|>) (\S+)", text):
@@ -262,7 +261,7 @@ def _fault(text: str, wanted: Any) -> str:
 
 
 def _parse_variable(option: _Option, text: str) -> Any:
-    """The variable's value; a list is comma-separated. Raises ConfigError."""
+    """The variable's value; lists are comma-separated. Raises ConfigError."""
     given: Any = text
     if option.type == tuple[str, ...]:
         given = [part.strip() for part in text.split(",") if part.strip()]
@@ -270,9 +269,9 @@ def _parse_variable(option: _Option, text: str) -> Any:
         return msgspec.convert(given, option.type, strict=False)
     except msgspec.ValidationError as error:
         fault = _fault(str(error), option.type)
-        # The text is all that a variable can be: what matters is what it should be.
-        fault = fault.removesuffix(", not a text")
-        raise ConfigError(option.variable, fault if "none of" in fault else f"{text!r}: {fault}") from error
+        # Every variable is a string, so that part says nothing.
+        fault = fault.removesuffix(", not a string")
+        raise ConfigError(option.variable, fault if "not one of" in fault else f"{text!r}: {fault}") from error
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigError]:
@@ -281,14 +280,14 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigError]:
     for variable in sorted(environ):
         if variable.startswith(prefixes) and variable not in known:
             near = difflib.get_close_matches(variable, known, 1)
-            yield ConfigError(variable, f"there is no such option{f' (did you mean {near[0]}?)' if near else ''}")
+            yield ConfigError(variable, f"unknown option{f' (did you mean {near[0]}?)' if near else ''}")
 
 
 def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[ConfigError]:
-    """What types cannot say; `source` is to blame for what several options or a default lead to."""
+    """What types cannot check; `source` is named for a fault of several options or a default."""
     devices, control = config.devices, config.control
     for option, reason in (
-        ("data_dir", "" if config.data_dir else "empty"),
+        ("data_dir", "" if config.data_dir else "is empty: name a directory"),
         ("devices.public_url", public_url_fault(devices.public_url)),
         ("devices.allowed_hosts", hosts_fault(devices.allowed_hosts)),
         ("devices.trusted_proxies", networks_fault(devices.trusted_proxies)),
@@ -303,7 +302,7 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
 
 
 def _options() -> list[_Option]:
-    """Every option, top first, in the order of the fields."""
+    """Every option, those at the top first, in the order of the fields."""
     top = [_Option("", field.name, field.type) for field in msgspec.structs.fields(Config)]
     found = [option for option in top if option.name not in _SECTIONS]
     for section, struct in _SECTIONS.items():

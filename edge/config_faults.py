@@ -1,6 +1,6 @@
-"""What can be wrong with an option although its type is right: each function returns the reason, or "" for none. Pure.
+"""Faults of options whose type is right: each function returns the reason, or "" for none. Pure.
 
-The reasons are for the person who wrote the configuration: what is wrong, and what to write instead.
+A reason is for the person who wrote the configuration: what is wrong, and what to write instead.
 """
 
 import ipaddress
@@ -38,7 +38,7 @@ def public_url_fault(url: str) -> str:
         ("ends in a slash", url.endswith("/")),
     )
     found = [words for words, there in faults if there]
-    return f"{url!r} {' and '.join(found)}: leave that away" if found else ""
+    return f"{url!r} {' and '.join(found)}: remove that" if found else ""
 
 
 def hosts_fault(hosts: Sequence[str]) -> str:
@@ -53,34 +53,36 @@ def networks_fault(networks: Sequence[str]) -> str:
         except ValueError:
             return f"{text!r} is not an address or network like 10.0.0.0/8"
         if network.prefixlen == 0:
-            return f"{text!r} is everybody, so anybody could forge an address or a country: name your proxies' networks"
+            return (
+                f"{text!r} is every address, so anyone could forge an address or a country: name your proxies' networks"
+            )
     return ""
 
 
 def country_fault(header: str, proxies: Sequence[str]) -> str:
     if not _HEADER_NAME.fullmatch(header):
-        return f"{header!r} is not a header's name like CF-IPCountry"
+        return f"{header!r} is not a header name like CF-IPCountry"
     if header and not proxies:
         return f"{header!r} is only believed from a proxy: name yours in devices.trusted_proxies"
     return ""
 
 
 def pair_fault(certificate: str, key: str) -> str:
-    return "" if bool(certificate) == bool(key) else "tls_certificate and tls_key go together"
+    return "" if bool(certificate) == bool(key) else "tls_certificate and tls_key need each other"
 
 
 def control_fault(host: str, tls: bool, insecure: bool) -> str:
     if is_loopback(host) or tls or insecure:
         return ""
     return (
-        f"{host!r} is reachable from other machines and tokens would cross the network unencrypted: "
+        f"{host!r} is reachable from other machines, so tokens would cross the network unencrypted: "
         "set tls_certificate and tls_key, or insecure = true"
     )
 
 
 def ports_fault(devices_host: str, devices_port: int, control_host: str, control_port: int) -> str:
-    """Two ports may only be equal on addresses that do not overlap; 0 takes a free one."""
+    """Two ports may be equal only on addresses that do not overlap; 0 picks a free one."""
     overlap = devices_host == control_host or bool({devices_host, control_host} & _EVERY_ADDRESS)
     if devices_port != control_port or not devices_port or not overlap:
         return ""
-    return f"{control_port} is the port for devices too (devices.port): give each its own"
+    return f"{control_port} is also devices.port: give each its own port"

@@ -1,1 +1,1 @@
-"""Device behaviours as load on a running node. `README.md` says how to run them; nothing under `edge` imports this."""
+"""Device behaviour as load on a running node. How to run it is in `README.md`; nothing under `edge` imports this."""

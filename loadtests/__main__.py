@@ -1,12 +1,12 @@
 """Run one scenario: `python -m loadtests NAME [--host URL] [--users N] [--run-time S] [...]`.
 
-    python -m loadtests steady_day                                    a node of its own, 20 users, 20 seconds
+    python -m loadtests steady_day                                    starts a node, 20 users, 20 seconds
     python -m loadtests publish_storm --users 200 --run-time 2m       the same, larger
     EDGE_TOKEN=... python -m loadtests steady_day --host http://192.0.2.1:8080 --control http://192.0.2.1:8081
 
-Prepares what devices ask for through the control API, then runs locust headless in a process of its own; words this
-command does not know (`--csv run`, `--master --expect-workers 2`) go to locust. Exits with locust's code: 1 when a
-limit of `thresholds.toml` was not kept.
+Publishes what the devices need through the control API, then runs locust headless in another process. Options unknown
+here (`--csv run`, `--master --expect-workers 2`) go to locust. Exits with locust's code: 1 if a limit in
+`thresholds.toml` was exceeded.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from loadtests.world import prepare
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 NAMES = sorted(path.stem for path in SCENARIOS.glob("[a-z]*.py"))
-FORGET_SECONDS = 1.0  # between two evictions while a cold cache is wanted
+FORGET_SECONDS = 1.0  # between two evictions that keep the cache cold
 
 
 def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -33,9 +33,9 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
         prog="python -m loadtests", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--host", help="devices' address of a running node; without it one is started here")
-    parser.add_argument("--control", default=os.environ.get("EDGE_URL", ""), help="its control address (EDGE_URL)")
-    parser.add_argument("--users", type=int, default=20, help="streams of arriving devices, two a second each")
+    parser.add_argument("--host", help="device address of a running node; default: start one")
+    parser.add_argument("--control", default=os.environ.get("EDGE_URL", ""), help="its control API (EDGE_URL)")
+    parser.add_argument("--users", type=int, default=20, help="streams of arriving devices, two per second each")
     parser.add_argument("--run-time", default="20s", help="20s, 5m, 1h")
     return parser.parse_known_args(words)
 
@@ -48,15 +48,13 @@ def node_to_load(words: argparse.Namespace) -> Iterator[OwnNode]:
         return
     token = os.environ.get("EDGE_TOKEN", "")
     if not (words.control and token):
-        raise SystemExit(
-            "with --host, what devices ask for is published first: give --control (EDGE_URL) and EDGE_TOKEN"
-        )
+        raise SystemExit("--host needs --control (EDGE_URL) and EDGE_TOKEN, to publish what the devices need")
     yield OwnNode(words.host.rstrip("/"), words.control, token, Path())
 
 
 @contextlib.contextmanager
 def forgetting_pages(data_dir: Path) -> Iterator[None]:
-    """Keeps the node's blobs out of the page cache while the block runs. Raises RuntimeError when there are none."""
+    """Keep the node's blobs out of the page cache while the block runs. Raises RuntimeError if there are none."""
     if not forget_pages(data_dir):
         raise RuntimeError(f"no blobs below {data_dir}")
     done = threading.Event()

@@ -1,8 +1,8 @@
 """What every simulated device does, as a locust user: arrive by a timetable, check, download, report, leave.
 
-A user is not a device but a stream of them: each arrival is a new device on connections of its own. Times are told
-twice: by request, as locust measures it, and from the moment the arrival was due (type OPEN), which is what a device
-waits and what thresholds are about. What a device gets is verified; a wrong answer or byte is an error.
+A user is a stream of devices: each arrival is a new device on new connections. Times are recorded twice: per request,
+as locust measures it, and from the moment the arrival was due (type OPEN), which is how long a device waits and what
+thresholds limit. What a device gets is verified; a wrong answer or byte is an error.
 """
 
 import hashlib
@@ -21,17 +21,17 @@ from loadtests.devices import LoadDevice
 from loadtests.mix import load_mix
 from loadtests.schedule import Timetable
 
-PATIENCE_SECONDS = 10.0  # device-protocol §1.1: what the plugin waits for, to connect and between two reads
-STOP_SECONDS = 15.0  # after the end of a run for what is under way: longer than patience, so it ends by itself
-FILES_AT_ONCE = 8  # device-protocol §5.4: the fewest a device fetches side by side
+PATIENCE_SECONDS = 10.0  # device-protocol §1.1: the plugin's timeout to connect and between two reads
+STOP_SECONDS = 15.0  # for requests in progress at the end: longer than their patience, so they end by themselves
+FILES_AT_ONCE = 8  # device-protocol §5.4: the fewest that a device fetches in parallel
 ARRIVAL = "arrival to answer"
 UPDATE = "arrival to installed"
 
 
 class DeviceUser(FastHttpUser):
-    """Subclasses say what one arrival does, in `arrive`; `arrivals_per_second` is of one user.
+    """Subclasses define one arrival in `arrive`; `arrivals_per_second` is per user.
 
-    `tells_lost`: arrivals that were not finished are errors of `arrival to answer`.
+    `tells_lost`: unfinished arrivals are errors of `arrival to answer`.
     """
 
     abstract = True
@@ -54,14 +54,14 @@ class DeviceUser(FastHttpUser):
 
     def on_start(self) -> None:
         period = 1 / self.arrivals_per_second
-        # Users that start together do not ask together.
+        # Users that start together must not check together.
         self._timetable = Timetable(time.perf_counter() + self.dice.random() * period, period)
 
     @task
     def run_arrivals(self) -> None:
-        """All of the run, and after it what is overdue.
+        """Every arrival of the run.
 
-        Waits by itself: a user that waits locust's way may be killed at the end when it has just begun to ask.
+        Sleeps itself, because locust may kill a user that waits its way just after it has sent a request.
         """
         timetable = self._timetable
         while timetable.due < self._ended:
@@ -74,23 +74,23 @@ class DeviceUser(FastHttpUser):
         return super().stop(force)
 
     def on_stop(self) -> None:
-        """Arrivals that were due and never finished are the longest waits: they count, as errors."""
+        """Arrivals that were due and never finished are the longest waits, so they count as errors."""
         lost = self._timetable.overdue(self._ended)
         if self._under_way is not None:
             lost.append(self._under_way)
         for due in lost if self.tells_lost else ():
-            self.tell(ARRIVAL, due, CatchResponseError("due, and not finished when the run ended"))
+            self.tell(ARRIVAL, due, CatchResponseError("due, but not finished when the run ended"))
 
     def _arrive_at(self, due: float) -> None:
         self._under_way = due
         try:
             self.arrive(due)
         finally:
-            self.client.client.close()  # the app goes to the background; the next device connects anew
+            self.client.client.close()  # the app goes to the background; the next device opens new connections
         self._under_way = None
 
     def tell(self, name: str, since: float, error: Exception | None = None, length: int = 0) -> None:
-        """One measurement of our own, in the time from `since` to now."""
+        """Record one measurement: the time from `since` until now."""
         self.environment.events.request.fire(
             request_type="OPEN",
             name=name,
@@ -103,7 +103,7 @@ class DeviceUser(FastHttpUser):
     def check(
         self, device: LoadDevice, due: float, *, expected: Callable[[ReadAnswer], str] | None = None
     ) -> ReadAnswer | None:
-        """The answer as the release reads it, or None where there is no good one. `expected` says what is wrong."""
+        """The answer as the release reads it, or None for a wrong one. `expected` returns what is wrong with it."""
         wrong: Exception | None = None
         answer: ReadAnswer | None = None
         with self.client.post(
@@ -125,7 +125,7 @@ class DeviceUser(FastHttpUser):
             self.client.post("/stats", data=body, headers=device.json_headers(), name="/stats")
 
     def update(self, device: LoadDevice, found: UpdateFound, held: frozenset[str], due: float) -> bool:
-        """Download what the device does not hold, report, and tell how long all of it took since it was due."""
+        """Download what the device lacks, report it, and record the time since the arrival was due."""
         if found.manifest is None:
             done = self.fetch(found.url, "zip", device.download_headers(zip_client=True))
         else:
@@ -141,7 +141,7 @@ class DeviceUser(FastHttpUser):
         return done
 
     def fetch(self, url: str, kind: str, headers: dict[str, str]) -> bool:
-        """One whole download; its bytes must be those that its address promises."""
+        """One whole download; its bytes must match the digest in its address."""
         with self.client.get(url, headers=headers, name=f"/bundles {kind}", catch_response=True) as response:
             if response.status_code != 200:
                 response.failure(f"status {response.status_code}")

@@ -1,6 +1,6 @@
-"""Devices of the mix and what each says: the bodies and headers of its release. Pure; randomness is given.
+"""Devices of the mix and what each sends: the bodies and headers of its release. Pure; randomness is passed in.
 
-A device lives for one launch of its app: a new one arrives each time, as in a fleet that is larger than any test.
+A device lives for one launch of its app: every arrival is a new one, as in a fleet larger than any test.
 """
 
 import json
@@ -18,7 +18,7 @@ JSON_TYPE = "application/json"
 
 
 class LoadDevice(NamedTuple):
-    """`running` is the bundle it runs."""
+    """`running` is the bundle that it runs."""
 
     profile: Profile
     identity: Identity
@@ -46,7 +46,7 @@ class LoadDevice(NamedTuple):
 
     def download_headers(self, *, zip_client: bool) -> dict[str, str]:
         agent = zip_user_agent if zip_client else user_agent
-        # Said aloud: locust adds a wish for brotli, and `.br` files would be taken for encoded ones.
+        # Explicit, because locust would add brotli and then decode `.br` files.
         return {"User-Agent": agent(self.profile, self.identity), "Accept-Encoding": "identity"}
 
     def _words(self, version: str) -> dict[str, Any]:

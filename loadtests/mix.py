@@ -1,6 +1,6 @@
-"""The device mix: releases of the plugin with their shares, read from a file and drawn from. Pure but for that file.
+"""The device mix: plugin releases with their shares, read from a file. Otherwise pure.
 
-The shares are an assumption and say so in `mix.toml`; every release must be one the capability table knows.
+The shares are an assumption, as `mix.toml` states; every release must be in the capability table.
 """
 
 import itertools
@@ -24,9 +24,9 @@ class Share(NamedTuple):
 
 class Mix:
     def __init__(self, shares: list[Share]) -> None:
-        """Raises ValueError when nothing can be drawn."""
+        """Raises ValueError if nothing can be drawn."""
         if not shares or any(share.share <= 0 for share in shares):
-            raise ValueError("a mix needs devices, each with a share above 0")
+            raise ValueError("a mix needs at least one device, and shares above 0")
         self.shares = shares
         self._profiles = [share.profile for share in shares]
         self._sums = list(itertools.accumulate(share.share for share in shares))

@@ -1,6 +1,6 @@
-"""A node of the load test's own: `edge serve` as another process, in a temporary directory, on loopback.
+"""A node for the load test: `edge serve` as another process, in a temporary directory, on loopback.
 
-It listens to nobody else, and the limits that protect it from one address are off: every simulated device has ours.
+The limits per address are off, since all simulated devices share one address.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-START_SECONDS = 60.0  # for a stop: what is under way is finished first
+STOP_SECONDS = 60.0  # the node first finishes what is in progress
 LIMITS_OFF = {
     "EDGE_DEVICES_CONNECTIONS_PER_ADDRESS": "0",
     "EDGE_TELEMETRY_ADDRESS_EVENTS_PER_SECOND": "0",
@@ -29,7 +29,7 @@ OWN = {
 
 
 class OwnNode(NamedTuple):
-    host: str  # what devices are pointed at
+    host: str  # the address for devices
     control: str
     token: str
     data_dir: Path
@@ -37,7 +37,7 @@ class OwnNode(NamedTuple):
 
 @contextlib.contextmanager
 def own_node() -> Iterator[OwnNode]:
-    """Raises RuntimeError when it does not start, or ended otherwise than as told: a crash under load is a finding."""
+    """Raises RuntimeError if the node does not start or exits with an error: a crash under load is a finding."""
     with tempfile.TemporaryDirectory(prefix="edge-load-") as folder:
         others = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
         environment = others | OWN | LIMITS_OFF | {"EDGE_DATA_DIR": folder}
@@ -49,14 +49,14 @@ def own_node() -> Iterator[OwnNode]:
                 process.send_signal(signal.SIGTERM)
                 code = _ended(process)
             if code:
-                raise RuntimeError(f"the node ended with {code}")
+                raise RuntimeError(f"the node exited with code {code}")
 
 
 def _said(process: subprocess.Popen[str]) -> OwnNode:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise RuntimeError("the node did not start; it said why above")
+        raise RuntimeError("the node did not start; its error is above")
     said = json.loads(line)
     loopback = "http://127.0.0.1"
     token = Path(said["token_file"]).read_text().strip()
@@ -65,14 +65,14 @@ def _said(process: subprocess.Popen[str]) -> OwnNode:
 
 def _ended(process: subprocess.Popen[str]) -> int:
     try:
-        return process.wait(START_SECONDS)
+        return process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
 
 
 def forget_pages(data_dir: Path) -> int:
-    """Ask the kernel to drop the pages of every stored blob, so that the next read is one from disk. How many."""
+    """Ask the kernel to drop the pages of every stored blob, so that the next read is from disk. Returns their number."""
     count = 0
     for path in (data_dir / "store" / "blobs").rglob("*"):
         if path.is_file():

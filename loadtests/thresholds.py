@@ -1,7 +1,7 @@
-"""What a run must reach, and whether it did. Pure: numbers in, findings out.
+"""The limits of a run, and whether it kept them. Pure: numbers in, findings out.
 
-Limits are data (`thresholds.toml`), each with its reason. A request that was to be measured and never happened is a
-finding too: a scenario that asks nothing is not a fast one.
+Limits are data (`thresholds.toml`), each with its reason. A limited request that never happened is a finding too: a
+scenario that sends nothing is not a fast one.
 """
 
 import tomllib
@@ -13,7 +13,7 @@ FILE = Path(__file__).parent / "thresholds.toml"
 
 
 class Measured(NamedTuple):
-    """`p95_ms` and `p99_ms` are None when no time was taken."""
+    """`p95_ms` and `p99_ms` are None if no time was measured."""
 
     count: int
     errors: int
@@ -36,13 +36,13 @@ class Limit(NamedTuple):
 
 
 def parse_limits(text: str, scenario: str) -> list[Limit]:
-    """Raises KeyError for a scenario without limits, TypeError for a limit that lacks a member or has a strange one."""
+    """Raises KeyError for a scenario without limits, TypeError for a limit with a missing or unknown member."""
     tables = tomllib.loads(text)[scenario]
     return [Limit(name=name, **table) for name, table in tables.items()]
 
 
 def judge(limits: list[Limit], measured: Mapping[str, Measured]) -> list[str]:
-    """One sentence for each limit that was not kept; none: the run passed."""
+    """One sentence per exceeded limit; none: the run passed."""
     findings = []
     for limit in limits:
         row = measured.get(limit.name)

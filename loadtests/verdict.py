@@ -1,7 +1,7 @@
-"""The end of a run as locust events: limits held against what was measured, one table, and the exit code.
+"""The end of a run as locust events: measurements compared to the limits, one table, and the exit code.
 
-On a master the numbers are everybody's; a worker judges nothing. A load generator that was itself too busy says so:
-its figures then are its own and not the node's.
+A master judges the figures of all workers; a worker judges nothing. If the load generator itself was too busy, a line
+states it, since the figures are then not the node's.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from loadtests.thresholds import FILE, Limit, Measured, judge, parse_limits
 
 
 def judge_as(scenario: str) -> None:
-    """Called by a scenario once, where it is loaded. Raises KeyError for one without limits."""
+    """Called once by a scenario when it is loaded. Raises KeyError for one without limits."""
     limits = parse_limits(FILE.read_text(), scenario)
 
     @events.quitting.add_listener
@@ -30,13 +30,13 @@ def _end(environment: Any, scenario: str, limits: list[Limit]) -> int:
     for limit in limits:
         print(_line(limit, measured.get(limit.name)))
     if environment.runner is not None and environment.runner.cpu_warning_emitted:
-        print("the load generator used more than 90 % of its core: the times are partly its own")
-    print("\n".join(f"FAILED {finding}" for finding in findings) or "every limit was kept")
+        print("the load generator used more than 90 % of its core, so the times are partly its own")
+    print("\n".join(f"FAILED {finding}" for finding in findings) or "all limits kept")
     return 1 if findings else 0
 
 
 def _bugs(runner: Any) -> list[str]:
-    """What a scenario itself raised: it measured less than it says."""
+    """Errors of the scenario itself, which then measured less than it claims."""
     raised = runner.exceptions.values() if runner is not None else ()
     return [f"the scenario failed {each['count']} times: {each['msg']}" for each in raised]
 

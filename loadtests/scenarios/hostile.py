@@ -1,7 +1,7 @@
-"""A hostile mix: honest devices among peers that send nonsense, forge reports, name foreign hosts and take for ever.
+"""A hostile mix: honest devices among peers that send nonsense, forge reports, name foreign hosts and stall.
 
-What is measured is what the honest ones notice. What the others get must be the protocol's own answer to such a
-thing; an error of the node itself (5xx) or silence where an answer is due counts against it.
+It measures what honest devices notice. The others must get the protocol's own answer; an error of the node (5xx), or no
+answer where one is due, counts as a failure.
 """
 
 import json
@@ -21,8 +21,8 @@ from loadtests.verdict import judge_as
 from loadtests.world import APP, CURRENT, OLD, held_hashes
 
 FOREIGN = "evil.example"
-FORGED_EVENTS = 900  # in one body: below the thousand at which the whole of it is refused
-SLOW_STEPS = 4  # bytes of a head, or reads of a body, before a slow peer leaves; one a second
+FORGED_EVENTS = 900  # in one body: below the thousand at which a body is refused
+SLOW_STEPS = 4  # bytes of a head, or reads of a body, one per second, before a slow peer leaves
 SLOW_STEP_SECONDS = 1.0
 SLOW_READ_BYTES = 4096
 
@@ -81,7 +81,7 @@ class Forger(FastHttpUser):
 
     @task(3)
     def forge_reports(self) -> None:
-        """Failures of a release in the name of devices that do not exist, to have it taken back."""
+        """Failures of a release in the name of devices that do not exist, to get it withheld."""
         event = {
             "app_id": APP,
             "platform": "android",
@@ -101,7 +101,7 @@ class Forger(FastHttpUser):
 class ForeignHost(DeviceUser):
     weight = 1
     arrivals_per_second = 5.0
-    tells_lost = False  # nobody's device
+    tells_lost = False  # not a real device
 
     def arrive(self, due: float) -> None:
         device = draw_device(self.mix, self.dice, running=OLD)
@@ -114,7 +114,7 @@ class ForeignHost(DeviceUser):
 
 
 class Slow(DeviceUser):
-    """Takes turns: a head that comes byte by byte, and a body that is hardly read."""
+    """Alternates: a head sent byte by byte, and a body read slowly."""
 
     weight = 2
     arrivals_per_second = 1 / SLOW_STEPS
@@ -129,7 +129,7 @@ class Slow(DeviceUser):
         try:
             answered = self._dawdle(line) if self.heads else self._sip(line)
         except OSError:
-            answered = b""  # cut: that is the node's right
+            answered = b""  # cut, which the node may do
         finally:
             line.close()
         failed = answered.startswith(b"HTTP/1.1 5")

@@ -1,8 +1,8 @@
-"""A publish storm: everybody is told at once that there is something new, and comes.
+"""A publish storm: all devices learn at once of a new release, and fetch it.
 
-For the first quarter a tenth of the users arrive, up to date; then the release that was uploaded before is offered and
-all users arrive, each a device that does not have it. Until the publisher has its answer either release is right;
-from then on the old one is an error. The publish itself is measured as `publish`.
+For the first quarter, a tenth of the users arrive, up to date; then the uploaded release is offered and all users
+arrive, each a device without it. Until the publisher has its answer, either release is correct; from then on the old one
+is an error. The publish itself is measured as `publish`.
 """
 
 import os
@@ -21,14 +21,14 @@ from loadtests.world import CURRENT, held_hashes, start_storm
 
 QUIET_SHARE = 0.25  # of the run, before the publish
 QUIET_USERS = 0.1  # of all
-WAKING_PER_SECOND = 100.0  # users that begin to arrive, once it is published
+WAKING_PER_SECOND = 100.0  # users that start once it is published
 
 HELD = held_hashes(CURRENT)
 judge_as("publish_storm")
 
 
-class Storm(LoadTestShape):
-    use_common_options = True  # --users and --run-time mean what they say
+class StormShape(LoadTestShape):
+    use_common_options = True  # honours --users and --run-time
 
     def tick(self) -> tuple[int, float] | None:
         options = self.runner.environment.parsed_options
@@ -46,7 +46,7 @@ class Storm(LoadTestShape):
 class StormDevices(DeviceUser):
     def arrive(self, due: float) -> None:
         device = draw_device(self.mix, self.dice)
-        published = self.environment.storm_version  # before the question: an answer on its way may be the old one
+        published = self.environment.storm_version  # read before the check: an answer in flight may be the old one
         found = self.check(device, due, expected=lambda answer: _complaint(answer, published))
         if isinstance(found, UpdateFound):
             self.update(device, found, HELD, due)
@@ -66,7 +66,7 @@ def _publish(environment: Any) -> None:
     version, error = "", None
     try:
         version = start_storm(client)
-    except Exception as failure:  # whatever it was, it is this measurement's result
+    except Exception as failure:  # any failure is this measurement's result
         error = failure
     finally:
         client.close()
@@ -84,12 +84,12 @@ def _publish(environment: Any) -> None:
 
 
 @events.init.add_listener
-def prepare_to_hear(environment: Any, **_: Any) -> None:
+def listen_for_publish(environment: Any, **_: Any) -> None:
     environment.storm_begun = False
     environment.storm_version = ""
     if isinstance(environment.runner, WorkerRunner):
-        environment.runner.register_message("published", _hear)
+        environment.runner.register_message("published", _take_version)
 
 
-def _hear(environment: Any, msg: Any, **_: Any) -> None:
+def _take_version(environment: Any, msg: Any, **_: Any) -> None:
     environment.storm_version = msg.data["version"]

@@ -1,7 +1,7 @@
-"""Downloads that break: a device reads a part, loses its line, comes back on a new one and asks for the rest.
+"""Downloads that break: a device reads a part, loses its connection, and requests the rest on a new one.
 
-Every resumed answer must begin where it was asked to, and what was put together must be the promised bytes. A device
-whose whole file had arrived asks past the end, as Android does, and must get what its release takes for "complete".
+Every resumed answer must begin at the requested byte, and the parts together must match the address's digest. A device
+with the whole file requests a range past the end, as Android does, and must get what its release reads as complete.
 """
 
 import time
@@ -13,9 +13,9 @@ from loadtests.verdict import judge_as
 from loadtests.world import CURRENT, OLD
 
 CUTS = 3  # of one download, at most
-READ_BYTES = 16 * 1024  # at once, so that a cut comes in the middle of a body
+READ_BYTES = 16 * 1024  # per read, so that a cut comes in the middle of a body
 PAST_END_SHARE = 0.1
-# What may be said about a range from the end of a zip, by what its address says of its device.
+# The statuses allowed for a range from the end of a zip, by the `end` in its address.
 PAST_END = {"empty": {206}, "whole": {200}, "": {416}}
 
 judge_as("resume")
@@ -49,7 +49,7 @@ class CutDevices(DeviceUser):
         return content if whole else b""
 
     def _fetch_piece(self, url: str, offset: int, limit: int | None, device: LoadDevice) -> bytes | None:
-        """Bytes from `offset`, until the end or until the line is cut after `limit`; None for a wrong answer."""
+        """Bytes from `offset` to the end, or until the cut after `limit` bytes; None for a wrong answer."""
         headers = device.download_headers(zip_client="/zip/" in url)
         if offset:
             headers["Range"] = f"bytes={offset}-"
@@ -64,7 +64,7 @@ class CutDevices(DeviceUser):
                 if not block:
                     break
                 received += block
-        self.client.client.close()  # the line is cut, whether or not the node had more to say
+        self.client.client.close()  # the connection is cut, even if the node had more to send
         return received
 
     def _ask_past_the_end(self, url: str, size: int, device: LoadDevice) -> None:

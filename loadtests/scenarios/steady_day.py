@@ -1,7 +1,7 @@
-"""A steady day: devices come to the foreground, ask, and are mostly up to date; a few update; all report.
+"""A steady day: devices come to the foreground and check; most are up to date, a few update, and all report.
 
-The share that updates is an assumption too: a release a week that most devices take within two days, three launches a
-day: some 3 of 100 launches find something new.
+The share that updates is an assumption: with a weekly release that most devices take within two days, and three launches
+a day, about 3 of 100 launches find an update.
 """
 
 from edge.device.updating.answer import UpdateFound
@@ -19,16 +19,16 @@ judge_as("steady_day")
 class SteadyDevices(DeviceUser):
     def arrive(self, due: float) -> None:
         if self.dice.random() < UPDATING_SHARE:
-            self._come_to_update(due)
+            self._arrive_outdated(due)
         else:
-            self._come_up_to_date(due)
+            self._arrive_up_to_date(due)
 
-    def _come_up_to_date(self, due: float) -> None:
+    def _arrive_up_to_date(self, due: float) -> None:
         device = draw_device(self.mix, self.dice)
         self.check(device, due, expected=expect_nothing_new)
         self.report(device, ("app_moved_to_foreground", CURRENT), ("app_moved_to_background", CURRENT))
 
-    def _come_to_update(self, due: float) -> None:
+    def _arrive_outdated(self, due: float) -> None:
         device = draw_device(self.mix, self.dice, running=OLD)
         found = self.check(device, due, expected=expect_update(CURRENT))
         if isinstance(found, UpdateFound):

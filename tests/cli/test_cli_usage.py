@@ -321,7 +321,7 @@ def test_a_configuration_that_is_wrong_is_one_line_with_file_and_reason(edge, tm
     file = tmp_path / "edge.toml"
     file.write_text("[devices]\nprot = 1\n")
     reason = failure_of(edge("config", verb, "--config", file, "--json"))
-    assert reason == f"{file}: devices.prot: there is no such option (did you mean devices.port?)"
+    assert reason == f"{file}: devices.prot: unknown option (did you mean devices.port?)"
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_a_configuration_that_is_wrong_is_one_line_with_file_and_reason(edge, tm
         ({"EDGE_DEVICES_HOST": "192.0.2.7"}, "cannot listen on 192.0.2.7: Cannot assign requested address"),
         ({"EDGE_DATA_DIR": "a-file"}, "a-file: Not a directory"),
         ({"EDGE_DATA_DIR": "a-file/below"}, "a-file: Not a directory"),
-        ({"EDGE_CONTROL_PORT": "8080"}, "control.port: 8080 is the port for devices too"),
+        ({"EDGE_CONTROL_PORT": "8080"}, "control.port: 8080 is also devices.port"),
     ],
 )
 def test_config_check_finds_what_would_stop_a_start(edge, tmp_path, environ, reason):

@@ -16,10 +16,10 @@ from typing import Any
 
 from benchmarks.machine import describe_machine
 from benchmarks.plots import encode_svg
-from benchmarks.report import Missing, Options, Report
+from benchmarks.report import BenchReport, Missing, Options
 from benchmarks.tables import encode_markdown, encode_text, values_of
 
-# Each is a module of this package with `run(options) -> Report`.
+# Each is a module of this package with `run(options) -> BenchReport`.
 COMMANDS = {
     "check": "what one update check costs, against nginx, an aiohttp application and the bare floor",
     "pieces": "where the time of one update check goes, step by step",
@@ -43,7 +43,7 @@ def main() -> int:
     options.cache_dir.mkdir(parents=True, exist_ok=True)
     machine, started = describe_machine(options.pin), time.monotonic()
     try:
-        report: Report = importlib.import_module(f"benchmarks.{words.name}").run(options)
+        report: BenchReport = importlib.import_module(f"benchmarks.{words.name}").run(options)
     except Missing as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _print(report: Report, circumstances: dict[str, str], words: argparse.Namespace) -> None:
+def _print(report: BenchReport, circumstances: dict[str, str], words: argparse.Namespace) -> None:
     if words.json:
         document: dict[str, Any] = {"name": words.name, "compares": report.compares, "run": circumstances}
         print(json.dumps(document | {"tables": [values_of(table) for table in report.tables]}, indent=2))

@@ -15,7 +15,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PROCESS_CLOCK = 2  # CPUCLOCK_SCHED: the scheduler's own sum, in nanoseconds
 
 
-class Memory(NamedTuple):
+class ProcessMemory(NamedTuple):
     """`resident_bytes` now; `peak_bytes` since the process began."""
 
     resident_bytes: int
@@ -46,17 +46,17 @@ def parse_stat_ticks(line: str) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def memory_of(pid: int) -> Memory:
+def memory_of(pid: int) -> ProcessMemory:
     return parse_status_memory(Path(f"/proc/{pid}/status").read_text())
 
 
-def parse_status_memory(status: str) -> Memory:
+def parse_status_memory(status: str) -> ProcessMemory:
     kilobytes = {
         name: int(rest.split()[0])
         for name, _, rest in (line.partition(":") for line in status.splitlines())
         if name in _NAMES
     }
-    return Memory(kilobytes["VmRSS"] * 1024, kilobytes["VmHWM"] * 1024)
+    return ProcessMemory(kilobytes["VmRSS"] * 1024, kilobytes["VmHWM"] * 1024)
 
 
 _NAMES = frozenset({"VmRSS", "VmHWM"})

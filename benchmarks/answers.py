@@ -13,7 +13,7 @@ BLOCK_BYTES = 1 << 20
 OWN_WORDS = frozenset({"server", "date", "content-length", "connection", "keep-alive"})  # each server's own business
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     status: int
     headers: tuple[tuple[str, str], ...]
     head: bytes  # with the empty line
@@ -27,7 +27,7 @@ class Answer(NamedTuple):
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
 
-def fetch(port: int, request: bytes, *, tls: bool = False) -> Answer:
+def fetch(port: int, request: bytes, *, tls: bool = False) -> HttpAnswer:
     """Send the bytes, read one answer with a Content-Length, close. Over TLS no certificate is verified."""
     with socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS) as plain:
         connection = _over_tls(plain) if tls else plain
@@ -41,7 +41,7 @@ def fetch(port: int, request: bytes, *, tls: bool = False) -> Answer:
         parts = bytearray(body)
         while len(parts) < length:
             parts += _read(connection)
-    return Answer(status, headers, head + b"\r\n\r\n", bytes(parts))
+    return HttpAnswer(status, headers, head + b"\r\n\r\n", bytes(parts))
 
 
 def parse_head(head: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
@@ -50,12 +50,12 @@ def parse_head(head: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
     return int(first.split(" ", 2)[1]), tuple((name, value.strip()) for name, _, value in pairs)
 
 
-def to_say(ours: Answer) -> list[tuple[str, str]]:
+def to_say(ours: HttpAnswer) -> list[tuple[str, str]]:
     """The headers that another server has to be told: all but those every server writes itself."""
     return [(name, value) for name, value in ours.headers if name.lower() not in OWN_WORDS]
 
 
-def padding(ours: Answer, theirs: Answer) -> str:
+def padding(ours: HttpAnswer, theirs: HttpAnswer) -> str:
     """The value of an `X-Pad` header that makes their head as long as ours; "" when there is no room for one."""
     room = len(ours.head) - len(theirs.head) - len("X-Pad: \r\n")
     return "x" * room if room > 0 else ""

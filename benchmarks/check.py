@@ -14,12 +14,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.answers import Answer, fetch, padding, to_say
+from benchmarks.answers import HttpAnswer, fetch, padding, to_say
 from benchmarks.plots import Curve, Plot
 from benchmarks.programs import cores, need_program
-from benchmarks.report import Options, Report
-from benchmarks.sampling import Sample, check_table, in_turns, measure
-from benchmarks.servers import AIOHTTP, FLOOR, NGINX, OURS, Node, Server, nginx, nginx_return, node, program
+from benchmarks.report import BenchReport, Options
+from benchmarks.sampling import CheckSample, check_table, in_turns, measure
+from benchmarks.servers import AIOHTTP, FLOOR, NGINX, OURS, BenchNode, Server, nginx, nginx_return, node, program
 from benchmarks.tables import Table
 from benchmarks.worlds import (
     NATIVE,
@@ -74,7 +74,7 @@ MORE_CASES = (
 )
 
 
-def run(options: Options) -> Report:
+def run(options: Options) -> BenchReport:
     for name in ("wrk", "nginx"):
         need_program(name)
     servers, generators = cores(options.pin)
@@ -84,18 +84,18 @@ def run(options: Options) -> Report:
         roll_out(folder / "data", NEXT, SHARE)
         with node(folder / "data", servers, public_url=PUBLIC_URL) as ours:
             cases = CASES if options.quick else CASES + MORE_CASES
-            bench = Bench(ours, folder, servers, generators)
+            bench = CheckBench(ours, folder, servers, generators)
             tables = tuple(bench.measure_cases(cases, options))
             plot = bench.sweep(QUICK_SWEEP if options.quick else SWEEP) if options.plot else None
             if shed := ours.count("checks_shed"):
                 raise RuntimeError(f"ours shed {shed} checks as overload: the figures are not of real decisions")
-    return Report(
+    return BenchReport(
         compares="CPU per update check: ours, nginx, an aiohttp application, the bare floor.", tables=tables, plot=plot
     )
 
 
-class Bench:
-    def __init__(self, ours: Node, folder: Path, servers: set[int], generators: set[int]) -> None:
+class CheckBench:
+    def __init__(self, ours: BenchNode, folder: Path, servers: set[int], generators: set[int]) -> None:
         self._ours = ours
         self._folder = folder
         self._servers = servers
@@ -118,7 +118,7 @@ class Bench:
 
     def sweep(self, rates: tuple[int, ...]) -> Plot:
         """Latency against load: every contender at each rate in turn, until it does not keep up."""
-        points: dict[str, list[Sample]] = {}
+        points: dict[str, list[CheckSample]] = {}
         with self._asked(CASES[0]) as asked:
             self._warm(asked)
             for name, server in asked.contenders.items():
@@ -130,7 +130,7 @@ class Bench:
             curves=tuple(curve for at, name in enumerate(points) for curve in _curves(name, at, points[name])),
         )
 
-    def _sweep_one(self, server: Server, requests: tuple[bytes, ...], rates: tuple[int, ...]) -> list[Sample]:
+    def _sweep_one(self, server: Server, requests: tuple[bytes, ...], rates: tuple[int, ...]) -> list[CheckSample]:
         reached = []
         for rate in rates:
             sample = self._measure(server, Load(requests, SWEEP_CONNECTIONS, 2, rate))
@@ -139,7 +139,7 @@ class Bench:
                 break
         return reached
 
-    def _measure(self, server: Server, load: Load) -> Sample:
+    def _measure(self, server: Server, load: Load) -> CheckSample:
         return measure(server, load, self._generators, self._script)
 
     def _warm(self, asked: Question) -> None:
@@ -170,14 +170,14 @@ class Bench:
                     )
             yield Question(requests, contenders, {name: answer.total_bytes for name, answer in answers.items()})
 
-    def _matched(self, stack: ExitStack, start: "Starter", ours: Answer, request: bytes) -> Server:
+    def _matched(self, stack: ExitStack, start: "Starter", ours: HttpAnswer, request: bytes) -> Server:
         """The server with a head as long as ours: started once to see its own, then with what is missing."""
         headers = to_say(ours)
         with start(headers) as trial:
             pad = padding(ours, fetch(trial.port, request))
         return stack.enter_context(start([*headers, ("X-Pad", pad)] if pad else headers))
 
-    def _nginx(self, ours: Answer) -> "Starter":
+    def _nginx(self, ours: HttpAnswer) -> "Starter":
         content = nginx_return(ours)
         return lambda headers: nginx(
             self._folder / "nginx", self._servers, content, headers, ours.header("Content-Type")
@@ -188,7 +188,7 @@ class Bench:
         file.write_text(json.dumps(dict(headers)))
         return program(AIOHTTP, [self._folder / "data", PUBLIC_URL, file], self._servers)
 
-    def _floor(self, ours: Answer) -> AbstractContextManager[Server]:
+    def _floor(self, ours: HttpAnswer) -> AbstractContextManager[Server]:
         file = self._folder / "answer"
         file.write_bytes(ours.head + ours.body)
         return program(FLOOR, [file], self._servers)
@@ -197,12 +197,12 @@ class Bench:
 Starter = Callable[[list[tuple[str, str]]], AbstractContextManager[Server]]
 
 
-def _require_real(answer: Answer) -> None:
+def _require_real(answer: HttpAnswer) -> None:
     if answer.status != 200 or not (b'"up_to_date"' in answer.body or b'"url"' in answer.body):
         raise RuntimeError(f"ours answers {answer.status} {answer.body[:200]!r}: no decision to measure")
 
 
-def _curves(name: str, colour: int, samples: list[Sample]) -> list[Curve]:
+def _curves(name: str, colour: int, samples: list[CheckSample]) -> list[Curve]:
     p50 = tuple((sample.summary.rate, sample.summary.p50 / 1000) for sample in samples)
     p99 = tuple((sample.summary.rate, sample.summary.p99 / 1000) for sample in samples)
     return [

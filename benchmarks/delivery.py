@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 from benchmarks.accounting import cpu_seconds
 from benchmarks.answers import fetch, to_say
-from benchmarks.delivery_rows import COLUMNS, Sample, delivery_row
+from benchmarks.delivery_rows import COLUMNS, DeliverySample, delivery_row
 from benchmarks.delivery_tls import measure_tls
 from benchmarks.drain import Drained
 from benchmarks.programs import cores, module, need_program, running
-from benchmarks.report import Options, Report
+from benchmarks.report import BenchReport, Options
 from benchmarks.sampling import in_turns
 from benchmarks.servers import NGINX, OURS, Server, nginx, node, program
 from benchmarks.tables import Cell, Table
@@ -44,7 +44,7 @@ class Subject(NamedTuple):
     requests: tuple[bytes, ...]
 
 
-def run(options: Options) -> Report:
+def run(options: Options) -> BenchReport:
     for name in ("nginx", "wrk"):
         need_program(name)
     on, generators = cores(options.pin)
@@ -64,7 +64,9 @@ def run(options: Options) -> Report:
                 with _contenders(ours.server, subject, folder, tree, on) as contenders:
                     tables.append(_measure_subject(subject, contenders, drainer, options))
         tables += measure_tls(folder, zips, tree, options)
-    return Report(compares="CPU per GiB delivered: ours, nginx sendfile, aiohttp FileResponse.", tables=tuple(tables))
+    return BenchReport(
+        compares="CPU per GiB delivered: ours, nginx sendfile, aiohttp FileResponse.", tables=tuple(tables)
+    )
 
 
 def _subjects(zips: Mapping[str, str]) -> Iterator[Subject]:
@@ -121,7 +123,9 @@ def _measure_subject(
     return Table(title=subject.title, columns=COLUMNS, rows=tuple(rows))
 
 
-def _once(subject: Subject, clients: int, seconds: float, drainer: "subprocess.Popen[str]", server: Server) -> Sample:
+def _once(
+    subject: Subject, clients: int, seconds: float, drainer: "subprocess.Popen[str]", server: Server
+) -> DeliverySample:
     requests = [request.decode("latin-1") for request in subject.requests]
     orders = {"port": server.port, "requests": requests, "connections": clients, "seconds": seconds}
     assert drainer.stdin and drainer.stdout
@@ -133,4 +137,4 @@ def _once(subject: Subject, clients: int, seconds: float, drainer: "subprocess.P
     spent = cpu_seconds(pids) - before
     if not told:
         raise RuntimeError(f"the load generator ended while {server.name} was measured")
-    return Sample(spent, subject.answer_bytes, Drained(*json.loads(told)))
+    return DeliverySample(spent, subject.answer_bytes, Drained(*json.loads(told)))

@@ -11,7 +11,7 @@ from benchmarks.tables import Cell
 GIB = 2**30
 
 
-class Sample(NamedTuple):
+class DeliverySample(NamedTuple):
     cpu_seconds: float
     answer_bytes: int
     drained: Drained
@@ -46,7 +46,7 @@ COLUMNS = (
 
 
 def delivery_row(
-    name: str, clients: int, samples: Sequence[Sample], nginx_samples: Sequence[Sample]
+    name: str, clients: int, samples: Sequence[DeliverySample], nginx_samples: Sequence[DeliverySample]
 ) -> tuple[Cell, ...]:
     drained = [sample.drained for sample in samples]
     return (

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from benchmarks.accounting import cpu_seconds
-from benchmarks.answers import Answer, fetch, to_say
-from benchmarks.delivery_rows import COLUMNS, Sample, delivery_row
+from benchmarks.answers import HttpAnswer, fetch, to_say
+from benchmarks.delivery_rows import COLUMNS, DeliverySample, delivery_row
 from benchmarks.drain import Drained
 from benchmarks.programs import cores
 from benchmarks.report import Options
@@ -73,15 +73,15 @@ def make_certificate(folder: Path) -> Files:
     return files
 
 
-def _nginx(folder: Path, tree: Path, answer: Answer, files: Files, on: set[int]) -> AbstractContextManager[Server]:
+def _nginx(folder: Path, tree: Path, answer: HttpAnswer, files: Files, on: set[int]) -> AbstractContextManager[Server]:
     content = f"location / {{ root {tree}; }}"
     return nginx(folder / "nginx-tls", on, content, to_say(answer), answer.header("Content-Type"), files)
 
 
-def _once(load: Load, answer_bytes: int, generators: set[int], script: Path, server: Server) -> Sample:
+def _once(load: Load, answer_bytes: int, generators: set[int], script: Path, server: Server) -> DeliverySample:
     pids = server.pids()
     before = cpu_seconds(pids)
     told = run_wrk(load, server.port, generators, script)
     spent = cpu_seconds(pids) - before
     drained = Drained(told.bytes, told.requests, told.seconds, told.busy, told.p50, told.p99, told.most)
-    return Sample(spent, answer_bytes, drained)
+    return DeliverySample(spent, answer_bytes, drained)

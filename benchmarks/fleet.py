@@ -36,7 +36,7 @@ class Orders(NamedTuple):
     wanted: str  # the version they should get
 
 
-class Refused(Exception):
+class CheckRefused(Exception):
     """What the server answered instead; `pause_seconds` until the next try."""
 
     def __init__(self, kind: str, pause_seconds: float = PAUSE_SECONDS) -> None:
@@ -67,7 +67,7 @@ class Fleet:
         for _ in range(ATTEMPTS):
             try:
                 await self._update(at, device)
-            except Refused as refused:
+            except CheckRefused as refused:
                 self.happened[refused.kind] += 1
                 await asyncio.sleep(refused.pause_seconds)
             except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
@@ -90,23 +90,23 @@ class Fleet:
             finally:
                 line[1].close()
 
-    async def _check(self, line: "Line", device: str, plugin: str) -> dict[str, Any]:
+    async def _check(self, line: "DeviceLine", device: str, plugin: str) -> dict[str, Any]:
         asked = question(device, version=self._orders.runs, plugin=plugin)
         started = time.perf_counter()
         answer: dict[str, Any] = json.loads(await self._exchange(line, check_request(asked, self._host)))
         self.check_seconds.append(time.perf_counter() - started)
         if answer.get("version") != self._orders.wanted:
-            raise Refused("check answered with nothing new")
+            raise CheckRefused("check answered with nothing new")
         return answer
 
-    async def _download(self, line: "Line", url: str, digest: str) -> None:
+    async def _download(self, line: "DeviceLine", url: str, digest: str) -> None:
         parts = urlsplit(url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         body = await self._exchange(line, get_request(path, self._host))
         if sha256(body).hexdigest() != digest:
-            raise Refused("other bytes than offered")
+            raise CheckRefused("other bytes than offered")
 
-    async def _exchange(self, line: "Line", request: bytes) -> bytes:
+    async def _exchange(self, line: "DeviceLine", request: bytes) -> bytes:
         reader, writer = line
         writer.write(request)
         status, headers = parse_head(await reader.readuntil(b"\r\n\r\n"))
@@ -114,11 +114,11 @@ class Fleet:
         body = await reader.readexactly(int(named["content-length"]))
         self.received_bytes += len(body)
         if status != 200:
-            raise Refused(f"answered {status}", float(named.get("retry-after", PAUSE_SECONDS)))
+            raise CheckRefused(f"answered {status}", float(named.get("retry-after", PAUSE_SECONDS)))
         return body
 
 
-Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+DeviceLine = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def _wanted(answer: dict[str, Any]) -> list[tuple[str, str]]:

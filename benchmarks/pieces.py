@@ -19,7 +19,7 @@ from benchmarks.check import DEVICES, HOST, NEXT, RELEASE, SHARE
 from benchmarks.contenders.aiohttp_check import build_desk
 from benchmarks.figures import spread
 from benchmarks.programs import cores, pinned
-from benchmarks.report import Options, Report
+from benchmarks.report import BenchReport, Options
 from benchmarks.tables import Cell, Table
 from benchmarks.worlds import (
     APP,
@@ -62,7 +62,7 @@ class Sink:
         pass
 
 
-def run(options: Options) -> Report:
+def run(options: Options) -> BenchReport:
     passes = QUICK_PASSES if options.quick else PASSES
     with tempfile.TemporaryDirectory(prefix="edge-pieces-") as temporary, pinned(cores(options.pin)[0]):
         folder = Path(temporary)
@@ -71,7 +71,7 @@ def run(options: Options) -> Report:
         truth = DataDirectory(folder, time.time())
         service = build_desk(truth, Path(os.devnull), folder / "spool", PUBLIC_URL)
         table = asyncio.run(_measure(service, options.rounds, passes))
-    return Report(compares="The steps of an update check in the lane, each alone.", tables=(table,))
+    return BenchReport(compares="The steps of an update check in the lane, each alone.", tables=(table,))
 
 
 async def _measure(service: DeviceService, rounds: int, passes: int) -> Table:

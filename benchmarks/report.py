@@ -1,4 +1,4 @@
-"""What a benchmark is given and what it returns. A benchmark is a module with `run(options) -> Report`."""
+"""What a benchmark is given and what it returns. A benchmark is a module with `run(options) -> BenchReport`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class BenchReport:
     """`compares` says in a sentence or two what was measured, and against what."""
 
     compares: str

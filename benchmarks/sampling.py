@@ -19,12 +19,12 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class Sample(NamedTuple):
+class CheckSample(NamedTuple):
     cpu_microseconds: float  # of all the server's processes, per request
     summary: Summary
 
 
-def measure(server: Server, load: Load, on: set[int], script: Path) -> Sample:
+def measure(server: Server, load: Load, on: set[int], script: Path) -> CheckSample:
     """Raises RuntimeError when nothing was answered."""
     pids = server.pids()
     before = cpu_seconds(pids)
@@ -32,7 +32,7 @@ def measure(server: Server, load: Load, on: set[int], script: Path) -> Sample:
     spent = cpu_seconds(pids) - before
     if not summary.requests:
         raise RuntimeError(f"{server.name} answered nothing")
-    return Sample(spent / summary.requests * 1e6, summary)
+    return CheckSample(spent / summary.requests * 1e6, summary)
 
 
 def in_turns(contenders: Mapping[str, S], rounds: int, once: Callable[[S], T]) -> dict[str, list[T]]:
@@ -52,12 +52,12 @@ def check_columns(against: str) -> tuple[str, ...]:
     return ("contender", "server CPU µs/check", f"of {against}", *told)
 
 
-def check_rows(found: Mapping[str, Sequence[Sample]], against: str) -> tuple[tuple[Cell, ...], ...]:
+def check_rows(found: Mapping[str, Sequence[CheckSample]], against: str) -> tuple[tuple[Cell, ...], ...]:
     """A row per contender; ratios are to the contender `against`."""
     return tuple(check_row(name, samples, found[against]) for name, samples in found.items())
 
 
-def check_row(name: str, samples: Sequence[Sample], against: Sequence[Sample]) -> tuple[Cell, ...]:
+def check_row(name: str, samples: Sequence[CheckSample], against: Sequence[CheckSample]) -> tuple[Cell, ...]:
     summaries = [sample.summary for sample in samples]
     return (
         name,
@@ -82,5 +82,7 @@ def milliseconds(microseconds: Sequence[float]) -> Spread:
     return spread([value / 1000 for value in microseconds])
 
 
-def check_table(title: str, found: Mapping[str, Sequence[Sample]], against: str, notes: Sequence[str] = ()) -> Table:
+def check_table(
+    title: str, found: Mapping[str, Sequence[CheckSample]], against: str, notes: Sequence[str] = ()
+) -> Table:
     return Table(title=title, columns=check_columns(against), rows=check_rows(found, against), notes=tuple(notes))

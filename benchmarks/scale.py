@@ -16,10 +16,10 @@ from typing import NamedTuple
 from benchmarks.accounting import memory_of
 from benchmarks.figures import spread
 from benchmarks.programs import cores, need_program
-from benchmarks.report import Options, Report
-from benchmarks.sampling import Sample, check_table, in_turns, measure
+from benchmarks.report import BenchReport, Options
+from benchmarks.sampling import CheckSample, check_table, in_turns, measure
 from benchmarks.scale_world import CHANNELS, VERSIONS, app_id, open_scaled
-from benchmarks.servers import Node, node
+from benchmarks.servers import BenchNode, node
 from benchmarks.tables import Cell, Table
 from benchmarks.worlds import PUBLIC_URL, check_request, device_ids, question
 from benchmarks.wrk import Load, Summary
@@ -41,7 +41,7 @@ WARM_SECONDS = 2  # in which every swapped app's offer is made once
 
 class Loaded(NamedTuple):
     apps: int
-    node: Node
+    node: BenchNode
     load_seconds: float
     resident_bytes: int  # of the worker, before the first check
 
@@ -55,7 +55,7 @@ class Swaps(NamedTuple):
     resident_bytes: tuple[int, int, int]
 
 
-def run(options: Options) -> Report:
+def run(options: Options) -> BenchReport:
     need_program("wrk")
     on, generators = cores(options.pin)
     script = options.cache_dir / "scale.lua"
@@ -67,13 +67,13 @@ def run(options: Options) -> Report:
         for each in loaded:
             measure(each.node.server, loads[each.apps], generators, script)  # warms caches and tells the facts
 
-        def once(each: Loaded) -> Sample:
+        def once(each: Loaded) -> CheckSample:
             return measure(each.node.server, loads[each.apps], generators, script)
 
         found = in_turns(contenders, options.rounds, once)
         swaps = _swap(loaded[-1], swapper, QUICK_SWAPS if options.quick else SWAPS, generators, script)
         tables = (_checks_table(found), _memory_table(loaded), _swaps_table(loaded[-1].apps, swaps))
-    return Report(compares=f"One worker with {', '.join(contenders)}.", tables=tables)
+    return BenchReport(compares=f"One worker with {', '.join(contenders)}.", tables=tables)
 
 
 def _load(stack: ExitStack, apps: int, options: Options, on: set[int]) -> Loaded:
@@ -157,7 +157,7 @@ def _swap(loaded: Loaded, swapper: Swapper, count: int, generators: set[int], sc
     return Swaps(without, during, milliseconds, (resident[0], resident[1], resident[2]))
 
 
-def _checks_table(found: Mapping[str, Sequence[Sample]]) -> Table:
+def _checks_table(found: Mapping[str, Sequence[CheckSample]]) -> Table:
     least = next(iter(found))
     return check_table("The same load on few and many apps: 4,000 checks/s", found, least)
 

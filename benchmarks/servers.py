@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.accounting import family_of
-from benchmarks.answers import Answer
+from benchmarks.answers import HttpAnswer
 from benchmarks.programs import await_port, environment, free_port, module, need_program, running
 from edge.cli.terminal.client import ControlClient
 
@@ -70,7 +70,7 @@ class Server(NamedTuple):
         return family_of(self.pid)
 
 
-class Node(NamedTuple):
+class BenchNode(NamedTuple):
     """Ours, with the door that changes it."""
 
     server: Server
@@ -85,7 +85,7 @@ class Node(NamedTuple):
 
 
 @contextmanager
-def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | None = None) -> Iterator[Node]:
+def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | None = None) -> Iterator[BenchNode]:
     """`edge serve` on the data directory, with its limits per address off: all load comes from one address."""
     changes = {
         "EDGE_DATA_DIR": str(data_dir),
@@ -108,7 +108,7 @@ def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | Non
         ports = json.loads(said)
         control = ControlClient(f"http://127.0.0.1:{ports['control']}", Path(ports["token_file"]).read_text().strip())
         try:
-            yield Node(Server(OURS, ports["devices"], process.pid), control)
+            yield BenchNode(Server(OURS, ports["devices"], process.pid), control)
         finally:
             control.close()
 
@@ -148,7 +148,7 @@ def nginx(
         yield Server(NGINX, port, process.pid)
 
 
-def nginx_return(answer: Answer) -> str:
+def nginx_return(answer: HttpAnswer) -> str:
     """The location that answers every check with the same bytes."""
     return f"location /updates {{ return {answer.status} {_quoted(answer.body.decode())}; }}"
 

@@ -16,9 +16,9 @@ from benchmarks.accounting import cpu_seconds, memory_of
 from benchmarks.answers import fetch
 from benchmarks.figures import ratios, spread
 from benchmarks.programs import cores, module, need_program, running
-from benchmarks.report import Options, Report
+from benchmarks.report import BenchReport, Options
 from benchmarks.sampling import milliseconds, throughput_words
-from benchmarks.servers import Node, node
+from benchmarks.servers import BenchNode, node
 from benchmarks.tables import Cell, Table
 from benchmarks.worlds import APP, PUBLIC_URL, Sizes, check_request, device_ids, get_request, prepare_app, question
 from benchmarks.wrk import Load, Summary, run_wrk
@@ -57,7 +57,7 @@ class Round(NamedTuple):
         return (self.both_cpu - self.readers_cpu) / self.both.rate * 1e6
 
 
-def run(options: Options) -> Report:
+def run(options: Options) -> BenchReport:
     need_program("wrk")
     on, generators = cores(options.pin)
     with tempfile.TemporaryDirectory(prefix="edge-slow-") as temporary:
@@ -70,18 +70,18 @@ def run(options: Options) -> Report:
             answer_bytes = fetch(ours.server.port, request).total_bytes
             command = module("benchmarks.readers", ours.server.port, folder / "request", answer_bytes)
             with running(command, generators, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as crowd:
-                bench = Bench(ours, crowd, generators, folder / "load.lua", 2 if options.quick else 5)
+                bench = SlowBench(ours, crowd, generators, folder / "load.lua", 2 if options.quick else 5)
                 bench.warm()
                 rounds = [bench.round() for _ in range(options.rounds)]
-    return Report(
+    return BenchReport(
         compares=f"CPU per check beside {READERS:,} readers at {READER_BYTES_PER_SECOND // 1000} kB/s, and alone.",
         tables=(_checks_table(rounds), _memory_table(rounds)),
     )
 
 
-class Bench:
+class SlowBench:
     def __init__(
-        self, ours: Node, crowd: "subprocess.Popen[str]", generators: set[int], script: Path, seconds: int
+        self, ours: BenchNode, crowd: "subprocess.Popen[str]", generators: set[int], script: Path, seconds: int
     ) -> None:
         self._ours = ours
         self._crowd = crowd

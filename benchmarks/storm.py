@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from benchmarks.accounting import cpu_seconds, memory_of
 from benchmarks.fleet import Orders
 from benchmarks.programs import cores, module, running
-from benchmarks.report import Options, Report
-from benchmarks.servers import Node, node
+from benchmarks.report import BenchReport, Options
+from benchmarks.servers import BenchNode, node
 from benchmarks.tables import Cell, Table
 from benchmarks.worlds import APP, CHANNEL, Sizes, prepare_app
 from edge.cli.terminal.client import app_path
@@ -29,7 +29,7 @@ WELL = "complete"
 COUNTERS = ("offer", "checks_shed", "downloads_shed", "connections_refused", "connections_full", "offers_not_noted")
 
 
-class Storm(NamedTuple):
+class StormBench(NamedTuple):
     """`told` is the fleet's own account. Memory in bytes, of all the node's processes: at the start, at the worst."""
 
     told: dict[str, Any]
@@ -39,7 +39,7 @@ class Storm(NamedTuple):
     counts: dict[str, int]
 
 
-def run(options: Options) -> Report:
+def run(options: Options) -> BenchReport:
     on, generators = cores(options.pin)
     devices, wave = (QUICK_DEVICES, QUICK_WAVE) if options.quick else (DEVICES, WAVE)
     with tempfile.TemporaryDirectory(prefix="edge-storm-") as temporary:
@@ -51,10 +51,10 @@ def run(options: Options) -> Report:
         ):
             storm = _wake(ours, fleet, Orders(ours.server.port, devices, wave, OLD, NEW))
     table = _table(storm, devices, wave)
-    return Report(compares=f"{devices:,} devices wake after a publish, {wave:,} at a time.", tables=(table,))
+    return BenchReport(compares=f"{devices:,} devices wake after a publish, {wave:,} at a time.", tables=(table,))
 
 
-def _wake(ours: Node, fleet: "subprocess.Popen[str]", orders: Orders) -> Storm:
+def _wake(ours: BenchNode, fleet: "subprocess.Popen[str]", orders: Orders) -> StormBench:
     assert fleet.stdin and fleet.stdout
     pids = ours.server.pids()
     start_bytes, before = _resident(pids), cpu_seconds(pids)
@@ -66,7 +66,7 @@ def _wake(ours: Node, fleet: "subprocess.Popen[str]", orders: Orders) -> Storm:
     if not line:
         raise RuntimeError("the fleet ended before it could tell what happened")
     counts = {name: ours.count(name) for name in COUNTERS}
-    return Storm(json.loads(line), cpu_seconds(pids) - before, start_bytes, peak.resident_bytes, counts)
+    return StormBench(json.loads(line), cpu_seconds(pids) - before, start_bytes, peak.resident_bytes, counts)
 
 
 class Peak:
@@ -97,7 +97,7 @@ def _resident(pids: list[int]) -> int:
     return sum(memory_of(pid).resident_bytes for pid in pids)
 
 
-def _table(storm: Storm, devices: int, wave: int) -> Table:
+def _table(storm: StormBench, devices: int, wave: int) -> Table:
     told = storm.told
     refused = {name: count for name, count in told["happened"].items() if name != WELL}
     rows: list[tuple[Cell, ...]] = [

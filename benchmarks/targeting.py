@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.answers import fetch
 from benchmarks.programs import cores, need_program
-from benchmarks.report import Options, Report
+from benchmarks.report import BenchReport, Options
 from benchmarks.sampling import check_table, in_turns, measure
 from benchmarks.servers import Server, node
 from benchmarks.worlds import (
@@ -65,7 +65,7 @@ MISSES = (
 )
 
 
-class Asked:
+class AskedCheck:
     """One app's question to the node."""
 
     def __init__(self, server: Server, app: str, devices: list[str]) -> None:
@@ -73,7 +73,7 @@ class Asked:
         self.requests = tuple(check_request(question(device, app=app, version=RELEASE), HOST) for device in devices)
 
 
-def run(options: Options) -> Report:
+def run(options: Options) -> BenchReport:
     need_program("wrk")
     servers, generators = cores(options.pin)
     with tempfile.TemporaryDirectory(prefix="edge-targeting-") as temporary:
@@ -82,7 +82,7 @@ def run(options: Options) -> Report:
         with node(folder / "data", servers, public_url=PUBLIC_URL) as ours:
             devices = outside(device_ids(DEVICES), SHARE, TARGETED_APP)
             apps = {PLAIN: APP, TARGETED: TARGETED_APP}
-            asked = {name: Asked(ours.server, app, devices) for name, app in apps.items()}
+            asked = {name: AskedCheck(ours.server, app, devices) for name, app in apps.items()}
             _require_the_same_answer(asked)
             tables = []
             for title, rate in RATES.items():
@@ -96,7 +96,7 @@ def run(options: Options) -> Report:
                     lambda load: measure(ours.server, load, generators, folder / "load.lua"),
                 )
                 tables.append(check_table(title, found, PLAIN))
-    return Report(
+    return BenchReport(
         compares="CPU per check of an app with 20 segments and an active rollout, and of one with neither.",
         tables=tuple(tables),
     )
@@ -124,7 +124,7 @@ def _segment(at: int, where: str) -> SetSegment:
     return SetSegment(name=f"s{at:02}", settings=SegmentSettings(where=where, channel=CHANNEL, priority=at))
 
 
-def _require_the_same_answer(asked: dict[str, Asked]) -> None:
+def _require_the_same_answer(asked: dict[str, AskedCheck]) -> None:
     answers = {fetch(each.server.port, each.requests[0]).body for each in asked.values()}
     if len(answers) != 1 or b'"up_to_date"' not in next(iter(answers)):
         raise RuntimeError(f"the apps answer differently: {answers}")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from benchmarks.report import Options, Report
-from benchmarks.wan_link import Link
-from benchmarks.wan_report import Ceiling, Cell, Findings, Lossy, Update, build_report
+from benchmarks.report import BenchReport, Options
+from benchmarks.wan_link import WanLink
+from benchmarks.wan_report import Ceiling, Findings, Lossy, Update, WanCell, build_report
 from benchmarks.wan_server import (
     CEILING_BYTES,
     DEVICE_PORT,
@@ -25,8 +25,8 @@ from benchmarks.wan_server import (
     SWAGGER,
     TINYMCE,
     ZIP_APP,
-    Node,
     Package,
+    WanNode,
     fetch,
     make_zip_bundle,
     serving,
@@ -36,15 +36,15 @@ from benchmarks.wan_space import CONGESTION, NoLink, Space, Talker, space, talke
 
 SINGLE_SEGMENT_BPS = 300e6  # up to here the relay takes every segment by itself with time to spare
 RUN_SEGMENTS = 16  # and above in runs: 0.2 ms of the line at 1 Gbit/s
-SHORT_LINK = Link(0.0002, 100e9)  # for what is not measured, and for the ceiling
+SHORT_LINK = WanLink(0.0002, 100e9)  # for what is not measured, and for the ceiling
 CEILING_ROUNDS = 2
 CEILING_SHARE = 0.8  # of what the relay sustains; a faster line would measure the relay
 LOSSES = (0.0, 0.001, 0.01)
-LOSSY_LINK = Link(0.040, 200e6)
+LOSSY_LINK = WanLink(0.040, 200e6)
 LOSSY_CONGESTIONS = (CONGESTION, "bbr")
 
 
-class Plan(NamedTuple):
+class WanPlan(NamedTuple):
     rates_bps: tuple[float, ...]
     round_trips_seconds: tuple[float, ...]
     rounds: int
@@ -58,13 +58,13 @@ RATES_BPS = (50e6, 200e6, 1e9)
 ROUND_TRIPS_SECONDS = (0.005, 0.020, 0.040, 0.080, 0.150, 0.280)
 
 
-def plan_for(options: Options) -> Plan:
+def plan_for(options: Options) -> WanPlan:
     if options.quick:
-        return Plan((200e6,), (0.020, 0.080), options.rounds, 1, (SWAGGER,))
-    return Plan(RATES_BPS, ROUND_TRIPS_SECONDS, options.rounds, 3, (SWAGGER, TINYMCE), LOSSES)
+        return WanPlan((200e6,), (0.020, 0.080), options.rounds, 1, (SWAGGER,))
+    return WanPlan(RATES_BPS, ROUND_TRIPS_SECONDS, options.rounds, 3, (SWAGGER, TINYMCE), LOSSES)
 
 
-def run(options: Options) -> Report:
+def run(options: Options) -> BenchReport:
     """Raises Missing where this machine cannot do it."""
     plan, cache = plan_for(options), options.cache_dir / "npm"
     cache.mkdir(parents=True, exist_ok=True)
@@ -79,21 +79,21 @@ def run(options: Options) -> Report:
     return build_report(findings)
 
 
-def plan_links(plan: Plan, ceiling: Ceiling) -> list[Link]:
+def plan_links(plan: WanPlan, ceiling: Ceiling) -> list[WanLink]:
     """One for each cell of the table; a rate that the relay does not carry is capped to one that it does."""
     links = []
     for rate_bps in plan.rates_bps:
         single = rate_bps <= SINGLE_SEGMENT_BPS
         carried = CEILING_SHARE * (ceiling.single_bps if single else ceiling.runs_bps)
         segments = 1 if single else RUN_SEGMENTS
-        links += [Link(away, min(rate_bps, carried), 0.0, segments) for away in plan.round_trips_seconds]
+        links += [WanLink(away, min(rate_bps, carried), 0.0, segments) for away in plan.round_trips_seconds]
     return links
 
 
-class Bench:
+class WanBench:
     """Servers that run, a client that waits, and the paths of what it will ask for."""
 
-    def __init__(self, place: Space, client: Talker, node: Node, folder: Path) -> None:
+    def __init__(self, place: Space, client: Talker, node: WanNode, folder: Path) -> None:
         self._space = place
         self._client = client
         self._node = node
@@ -137,9 +137,9 @@ class Bench:
             measured.append(CEILING_BYTES * 8 / min(times))
         return Ceiling(*measured)
 
-    def measure(self, link: Link, plan: Plan) -> Cell:
+    def measure(self, link: WanLink, plan: WanPlan) -> WanCell:
         self._space.set(link)
-        cell = Cell(link)
+        cell = WanCell(link)
         for number in range(plan.rounds):
             self.measure_check(cell)
             self._measure_downloads(cell, number)
@@ -149,14 +149,14 @@ class Bench:
         cell.counts.update(self._space.counts())
         return cell
 
-    def measure_check(self, cell: Cell) -> None:
+    def measure_check(self, cell: WanCell) -> None:
         check = self._ask("check", DEVICE_PORT, ZIP_APP)
         cell.add("check_new", check["new"])
         cell.add("check_kept", check["kept"])
 
     def measure_lossy(self, loss: float, congestion: str) -> Lossy:
         """Without samples where the kernel has no such congestion control."""
-        cell = Cell(LOSSY_LINK._replace(loss=loss))
+        cell = WanCell(LOSSY_LINK._replace(loss=loss))
         try:
             self._space.set(cell.link, congestion)
         except NoLink:
@@ -165,11 +165,11 @@ class Bench:
             self._measure_downloads(cell, number)
         return Lossy(congestion, cell)
 
-    def _measure_downloads(self, cell: Cell, number: int) -> None:
+    def _measure_downloads(self, cell: WanCell, number: int) -> None:
         for name, port, path in self._downloads if number % 2 else reversed(self._downloads):
             cell.add(name, self._ask("download", port, path)["seconds"])
 
-    def _measure_update(self, cell: Cell, package: Package) -> None:
+    def _measure_update(self, cell: WanCell, package: Package) -> None:
         done = self._ask("update", DEVICE_PORT, package.app)
         if not done.pop("manifest"):
             raise RuntimeError(f"{package.name} was not updated file by file")
@@ -182,7 +182,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench() -> Iterator[Bench]:
+def bench() -> Iterator[WanBench]:
     """Raises Missing."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-wan-")))
@@ -193,4 +193,4 @@ def bench() -> Iterator[Bench]:
         devices.mkdir()
         words = [sys.executable, "-m", "benchmarks.wan_client", str(devices)]
         client = stack.enter_context(talker(place.client.command(words)))
-        yield Bench(place, client, node, folder)
+        yield WanBench(place, client, node, folder)

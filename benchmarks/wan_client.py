@@ -89,7 +89,7 @@ class Connection:
         return chunk
 
 
-class Client:
+class WanClient:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._scratch = bytearray(SCRATCH_BYTES)
@@ -190,7 +190,7 @@ def _sum_seconds(requests: list[LedgerRequest]) -> float:
 
 
 def main() -> None:
-    client = Client(Path(sys.argv[1]))
+    client = WanClient(Path(sys.argv[1]))
     operations: dict[str, Callable[..., Any]] = {
         "ready": client.ready,
         "check": client.check,

@@ -17,7 +17,7 @@ VNET_HEADER = struct.Struct(
 QUEUE_FLOOR_BYTES = 128 * 1024  # a short link still has a router's smallest usual buffer, and room for two full frames
 
 
-class Link(NamedTuple):
+class WanLink(NamedTuple):
     """One direction has half of `round_trip_seconds`; `loss` is the share of packets lost at random on the way."""
 
     round_trip_seconds: float
@@ -35,7 +35,7 @@ class Link(NamedTuple):
 class Pipe:
     """One direction of a link. `dice` gives numbers in [0, 1)."""
 
-    link: Link
+    link: WanLink
     dice: Callable[[], float]
     free_at_ns: int = 0  # when the line will have sent everything it accepted
     passed_bytes: int = 0

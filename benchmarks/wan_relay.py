@@ -20,7 +20,7 @@ import time
 from collections import deque
 from typing import Any
 
-from benchmarks.wan_link import NANOSECONDS, Link, Pipe, wire_bytes
+from benchmarks.wan_link import NANOSECONDS, Pipe, WanLink, wire_bytes
 
 TUNSETIFF, TUNSETOFFLOAD = 0x400454CA, 0x400454D0
 IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
@@ -33,7 +33,7 @@ PRIORITY = os.sched_param(1)
 PR_SET_TIMERSLACK = 29  # the kernel's default of 50 µs is a tenth of a short link's half round trip
 SEED = 1  # the same losses in every run
 LATENESS_LIMIT = 200_000  # deliveries whose lateness is kept since the link was set
-IDLE = Link(0.0, 100e9)
+IDLE = WanLink(0.0, 100e9)
 
 
 class Direction:
@@ -45,7 +45,7 @@ class Direction:
         self._waiting: deque[tuple[int, bytes]] = deque()
         self.set(IDLE)
 
-    def set(self, link: Link) -> None:
+    def set(self, link: WanLink) -> None:
         """Packets that are under way arrive as they would have."""
         self.pipe = Pipe(link, random.Random(SEED).random)
         self.late_ns: deque[int] = deque(maxlen=LATENESS_LIMIT)
@@ -120,13 +120,13 @@ class Relay:
             return False
         command: dict[str, Any] = json.loads(line)
         if "link" in command:
-            self._set(Link(**command["link"]))
+            self._set(WanLink(**command["link"]))
         answer = [direction.counts() for direction in self._directions.values()]
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
         return True
 
-    def _set(self, link: Link) -> None:
+    def _set(self, link: WanLink) -> None:
         for device, direction in self._directions.items():
             fcntl.ioctl(device, TUNSETOFFLOAD, TUN_F_CSUM | (TUN_F_TSO4 if link.segments_per_frame > 1 else 0))
             direction.set(link)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from benchmarks.figures import Spread, in_words, ratios, spread
 from benchmarks.plots import Curve, Plot
-from benchmarks.report import Report
+from benchmarks.report import BenchReport
 from benchmarks.tables import Table
 from benchmarks.wan_distances import PUBLISHED, Distances, interpolate, mean_over, share_within
-from benchmarks.wan_link import Link
+from benchmarks.wan_link import WanLink
 from benchmarks.wan_model import check_seconds, transfer_seconds, update_seconds
 
 # What an existing service publishes: a check's time over the world in two editions, and a 5 MB bundle's download.
@@ -19,7 +19,7 @@ PUBLISHED_CHECK_SECONDS = (0.434, 0.057)
 PUBLISHED_ZIP_SECONDS = 0.114
 TITLES = {"check_new": "check, new", "check_kept": "check, kept", "zip_edge": "zip, edge", "zip_nginx": "zip, nginx"}
 
-Value = Callable[["Cell"], float]
+WanValue = Callable[["WanCell"], float]
 
 
 class Ceiling(NamedTuple):
@@ -39,10 +39,10 @@ class Update(NamedTuple):
 
 
 @dataclass(slots=True)
-class Cell:
+class WanCell:
     """One link: samples in seconds by series; a package's updates are a series of its name."""
 
-    link: Link
+    link: WanLink
     samples: dict[str, list[float]] = field(default_factory=dict)
     updates: dict[str, Update] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Cell:
 
 class Lossy(NamedTuple):
     congestion: str
-    cell: Cell
+    cell: WanCell
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,22 +74,22 @@ class Findings:
     zip_bytes: int
     congestion: str
     ceiling: Ceiling
-    cells: list[Cell] = field(default_factory=list)  # by rate, then by round trip, ascending
-    unlinked: Cell | None = None  # the same with next to no delay and no limit: what the processor takes
+    cells: list[WanCell] = field(default_factory=list)  # by rate, then by round trip, ascending
+    unlinked: WanCell | None = None  # the same with next to no delay and no limit: what the processor takes
     lossy: list[Lossy] = field(default_factory=list)
 
     @property
     def packages(self) -> list[str]:
         return list(self.cells[0].updates)
 
-    def by_rate(self) -> dict[float, list[Cell]]:
-        rates: dict[float, list[Cell]] = {}
+    def by_rate(self) -> dict[float, list[WanCell]]:
+        rates: dict[float, list[WanCell]] = {}
         for cell in self.cells:
             rates.setdefault(cell.link.rate_bps, []).append(cell)
         return rates
 
 
-def build_report(findings: Findings) -> Report:
+def build_report(findings: Findings) -> BenchReport:
     tables = [_times(findings, cells) for cells in findings.by_rate().values()]
     tables += [_reaches(findings), *(_weighted(findings, places) for places in PUBLISHED), _updates(findings)]
     if findings.lossy:
@@ -99,10 +99,10 @@ def build_report(findings: Findings) -> Report:
         "edge serve and from nginx, and file-by-file updates of real consecutive releases. Times in milliseconds from "
         "the first SYN to the last byte, without TLS; the model is slow start from ten segments and never waits."
     )
-    return Report(compares=compares, tables=tuple(tables), plot=_plot(findings))
+    return BenchReport(compares=compares, tables=tuple(tables), plot=_plot(findings))
 
 
-def curve(cells: list[Cell], value: Value) -> Callable[[float], float]:
+def curve(cells: list[WanCell], value: WanValue) -> Callable[[float], float]:
     """A value of the round trip, on straight lines between those that were measured.
 
     Outside of them the nearest two give the slope: a time over TCP is a sum of whole round trips.
@@ -118,7 +118,7 @@ def curve(cells: list[Cell], value: Value) -> Callable[[float], float]:
     return at
 
 
-def reach_seconds(cells: list[Cell], value: Value, limit_seconds: float) -> float | None:
+def reach_seconds(cells: list[WanCell], value: WanValue, limit_seconds: float) -> float | None:
     """The longest round trip, measured or between two, with the value within the limit; None: not even the first."""
     points = [(cell.link.round_trip_seconds, value(cell)) for cell in cells]
     within = [number for number, point in enumerate(points) if point[1] <= limit_seconds]
@@ -130,7 +130,7 @@ def reach_seconds(cells: list[Cell], value: Value, limit_seconds: float) -> floa
     return low + (high - low) * (limit_seconds - first) / (second - first)
 
 
-def _times(findings: Findings, cells: list[Cell]) -> Table:
+def _times(findings: Findings, cells: list[WanCell]) -> Table:
     """The least a check can take is one round trip, or two: only what carries bytes has its model beside it."""
     modelled = ["zip_edge", *findings.packages]
     rows: list[tuple[str | int | float | Spread, ...]] = []
@@ -172,17 +172,17 @@ def _milliseconds(samples: list[float]) -> Spread:
     return spread([seconds * 1e3 for seconds in samples])
 
 
-def _median_of(name: str) -> Value:
+def _median_of(name: str) -> WanValue:
     return lambda cell: cell.median(name)
 
 
-def _with_tls(cell: Cell) -> float:
+def _with_tls(cell: WanCell) -> float:
     return cell.median("check_new") + cell.link.round_trip_seconds
 
 
 def _reaches(findings: Findings) -> Table:
     """Up to which round trip each published figure is met."""
-    asked: list[tuple[str, Value, float]] = []
+    asked: list[tuple[str, WanValue, float]] = []
     for limit in PUBLISHED_CHECK_SECONDS:
         asked += [
             ("check, new connection", _median_of("check_new"), limit),
@@ -204,7 +204,7 @@ def _reaches(findings: Findings) -> Table:
     )
 
 
-def _reach_words(cells: list[Cell], value: Value, limit_seconds: float) -> str:
+def _reach_words(cells: list[WanCell], value: WanValue, limit_seconds: float) -> str:
     reached = reach_seconds(cells, value, limit_seconds)
     if reached is None:
         return f"none (not {cells[0].link.round_trip_seconds * 1e3:g} ms)"
@@ -213,7 +213,7 @@ def _reach_words(cells: list[Cell], value: Value, limit_seconds: float) -> str:
 
 
 def _weighted(findings: Findings, places: Distances) -> Table:
-    values: dict[str, Value] = {title: _median_of(name) for name, title in TITLES.items()}
+    values: dict[str, WanValue] = {title: _median_of(name) for name, title in TITLES.items()}
     values["zip, model"] = lambda cell: cell.model("zip_edge", findings.zip_bytes)
     values |= {f"update {name}": _median_of(name) for name in findings.packages}
     rates = findings.by_rate()
@@ -270,7 +270,7 @@ def _losses(findings: Findings) -> Table:
 
 def _plot(findings: Findings) -> Plot:
     """A colour for each series, a dash for each rate, and the published download as a line across."""
-    values: list[tuple[str, Value]] = [(TITLES[name], _median_of(name)) for name in ("zip_edge", "zip_nginx")]
+    values: list[tuple[str, WanValue]] = [(TITLES[name], _median_of(name)) for name in ("zip_edge", "zip_nginx")]
     values.append(("model", lambda cell: cell.model("zip_edge", findings.zip_bytes)))
     values += [(name, _median_of(name)) for name in findings.packages]
     curves = [

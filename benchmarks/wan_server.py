@@ -51,7 +51,7 @@ SWAGGER = Package("swagger-ui-dist", "5.18.2", "5.18.3")
 TINYMCE = Package("tinymce", "7.5.0", "7.5.1")
 
 
-class Node:
+class WanNode:
     """A running `edge serve`; the command line talks to it from inside its namespace."""
 
     def __init__(self, side: Side, config: Path) -> None:
@@ -78,7 +78,7 @@ class Node:
 
 
 @contextlib.contextmanager
-def serving(side: Side, folder: Path) -> Iterator[Node]:
+def serving(side: Side, folder: Path) -> Iterator[WanNode]:
     config = folder / "edge.toml"
     config.write_text(
         f'data_dir = "{folder / "data"}"\n'
@@ -90,7 +90,7 @@ def serving(side: Side, folder: Path) -> Iterator[Node]:
         assert process.stdout is not None
         if not process.stdout.readline():  # the line that says where it listens
             raise RuntimeError("`edge serve` did not start; its standard error has said why")
-        yield Node(side, config)
+        yield WanNode(side, config)
 
 
 @contextlib.contextmanager

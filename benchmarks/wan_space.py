@@ -18,7 +18,7 @@ from types import FrameType
 from typing import IO, Any, NamedTuple
 
 from benchmarks.report import Missing
-from benchmarks.wan_link import Link
+from benchmarks.wan_link import WanLink
 
 SERVER_ADDRESS, CLIENT_ADDRESS = "10.203.0.1", "10.203.0.2"  # seen by nobody outside the two namespaces
 MTU_BYTES = 1_500
@@ -74,7 +74,7 @@ class Space:
         self.client = client
         self._relay = relay
 
-    def set(self, link: Link, congestion: str = CONGESTION) -> None:
+    def set(self, link: WanLink, congestion: str = CONGESTION) -> None:
         """Change the link, forget its counts, and name the congestion control of connections made from now on.
 
         Raises NoLink when the kernel does not have that one.

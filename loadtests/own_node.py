@@ -72,7 +72,8 @@ def _ended(process: subprocess.Popen[str]) -> int:
 
 
 def forget_pages(data_dir: Path) -> int:
-    """Ask the kernel to drop the pages of every stored blob, so that the next read is from disk. Returns their number."""
+    """Ask the kernel to drop the pages of every stored blob, so that the next read is from disk. Returns their
+    number."""
     count = 0
     for path in (data_dir / "store" / "blobs").rglob("*"):
         if path.is_file():

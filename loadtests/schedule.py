@@ -1,8 +1,8 @@
 """When devices arrive: a timetable that does not wait for the server. Pure; in seconds of any monotonic clock.
 
 Devices that wake do not know how busy the node is. A client that sends its next request only after the last answer
-pauses while the server stalls, and measures one slow request where hundreds would have waited (coordinated omission). So
-an arrival keeps its time even if the client is late, and waits are counted from it.
+pauses while the server stalls, and measures one slow request where hundreds would have waited (coordinated omission).
+So an arrival keeps its time even if the client is late, and waits are counted from it.
 """
 
 

@@ -1,7 +1,7 @@
 """A cold cache: new devices of many apps fetch everything, so hardly two requests are for the same file.
 
-The apps have six times as many files as a worker keeps open. On a node started here, their pages are dropped from memory
-once a second, so that most reads are from disk; on another machine, its owner has to arrange that.
+The apps have six times as many files as a worker keeps open. On a node started here, their pages are dropped from
+memory once a second, so that most reads are from disk; on another machine, its owner has to arrange that.
 """
 
 from edge.device.updating.answer import UpdateFound

@@ -1,8 +1,8 @@
 """A publish storm: all devices learn at once of a new release, and fetch it.
 
 For the first quarter, a tenth of the users arrive, up to date; then the uploaded release is offered and all users
-arrive, each a device without it. Until the publisher has its answer, either release is correct; from then on the old one
-is an error. The publish itself is measured as `publish`.
+arrive, each a device without it. Until the publisher has its answer, either release is correct; from then on the old
+one is an error. The publish itself is measured as `publish`.
 """
 
 import os

@@ -1,7 +1,7 @@
 """A steady day: devices come to the foreground and check; most are up to date, a few update, and all report.
 
-The share that updates is an assumption: with a weekly release that most devices take within two days, and three launches
-a day, about 3 of 100 launches find an update.
+The share that updates is an assumption: with a weekly release that most devices take within two days, and three
+launches a day, about 3 of 100 launches find an update.
 """
 
 from edge.device.updating.answer import UpdateFound

@@ -18,11 +18,11 @@ from benchmarks.accounting import (
     parse_stat_ticks,
     parse_status_memory,
 )
-from benchmarks.answers import Answer, fetch, padding, to_say
+from benchmarks.answers import HttpAnswer, fetch, padding, to_say
 from benchmarks.drain import drain
 from benchmarks.figures import Spread, in_words, percentile, ratios, spread
 from benchmarks.plots import Curve, Plot, encode_svg
-from benchmarks.sampling import Sample, check_table, in_turns, throughput_words
+from benchmarks.sampling import CheckSample, check_table, in_turns, throughput_words
 from benchmarks.servers import FLOOR, program
 from benchmarks.tables import Table, encode_markdown, encode_text, values_of
 from benchmarks.worlds import check_request, device_ids, get_request, question
@@ -99,7 +99,7 @@ def test_throughput_counts_only_when_the_generator_had_time_left():
 
 
 def test_a_check_table_has_cpu_first_and_ratios_to_the_one_it_is_told():
-    found = {"ours": [Sample(12.0, summary())], "nginx": [Sample(8.0, summary(busy=0.9))]}
+    found = {"ours": [CheckSample(12.0, summary())], "nginx": [CheckSample(8.0, summary(busy=0.9))]}
     rows = check_table("T", found, "nginx").rows
     assert rows[0][:3] == ("ours", Spread(12.0, 12.0, 12.0), Spread(1.5, 1.5, 1.5))
     assert rows[1][4] == "no, generator 90% busy"
@@ -185,7 +185,7 @@ def test_a_question_is_one_that_the_node_takes():
 
 
 def test_padding_makes_another_head_as_long_as_ours():
-    ours = Answer(200, (("Server", "x"), ("Access-Control-Allow-Origin", "*")), b"h" * 100, b"")
+    ours = HttpAnswer(200, (("Server", "x"), ("Access-Control-Allow-Origin", "*")), b"h" * 100, b"")
     assert to_say(ours) == [("Access-Control-Allow-Origin", "*")]
     assert len(padding(ours, ours._replace(head=b"h" * 80))) == 20 - len("X-Pad: \r\n")
     assert padding(ours, ours._replace(head=b"h" * 99)) == ""

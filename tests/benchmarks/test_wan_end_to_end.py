@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks.programs import find_program
 from benchmarks.report import Missing
-from benchmarks.wan import Plan, bench
-from benchmarks.wan_link import Link
+from benchmarks.wan import WanPlan, bench
+from benchmarks.wan_link import WanLink
 from benchmarks.wan_space import PREFIX, check_machine, space, sweep
 
 ROUND_TRIP = 0.020
@@ -64,11 +64,11 @@ def another_run():
 
 @needs_link
 def test_a_check_over_twenty_milliseconds_takes_its_round_trips(tmp_path):
-    once = Plan(rates_bps=(), round_trips_seconds=(), rounds=1, update_rounds=0, packages=())
+    once = WanPlan(rates_bps=(), round_trips_seconds=(), rounds=1, update_rounds=0, packages=())
 
     with bench() as measuring:
         measuring.prepare((), tmp_path)
-        cell = measuring.measure(Link(ROUND_TRIP, 200e6), once)
+        cell = measuring.measure(WanLink(ROUND_TRIP, 200e6), once)
 
     assert cell.median("check_new") >= 2 * ROUND_TRIP
     assert cell.median("check_kept") >= ROUND_TRIP
@@ -111,7 +111,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next():
 @needs_link
 def test_an_unknown_congestion_control_is_refused_by_name():
     with space() as place, pytest.raises(Missing, match="nonesuch"):
-        place.set(Link(ROUND_TRIP, 200e6), "nonesuch")
+        place.set(WanLink(ROUND_TRIP, 200e6), "nonesuch")
 
 
 def test_without_root_the_command_says_why_and_exits_2():

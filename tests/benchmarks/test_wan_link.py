@@ -4,11 +4,11 @@ import struct
 
 import pytest
 
-from benchmarks.wan_link import QUEUE_FLOOR_BYTES, VNET_HEADER, Link, Pipe, wire_bytes
+from benchmarks.wan_link import QUEUE_FLOOR_BYTES, VNET_HEADER, Pipe, WanLink, wire_bytes
 
 MS = 1_000_000  # nanoseconds
 PACKET = 1_500  # bytes: one millisecond at 12 Mbit/s
-LINK = Link(0.040, 12e6)
+LINK = WanLink(0.040, 12e6)
 
 
 def pipe(link=LINK, dice=lambda: 0.5):
@@ -44,11 +44,11 @@ def test_the_backlog_drains_at_the_rate(now_ms, packets):
 
 
 def test_a_queue_holds_one_bandwidth_delay_product():
-    assert Link(0.080, 200e6).queue_bytes == 2_000_000
+    assert WanLink(0.080, 200e6).queue_bytes == 2_000_000
 
 
 def test_a_short_link_still_has_a_queue():
-    assert Link(0.001, 1e6).queue_bytes == QUEUE_FLOOR_BYTES
+    assert WanLink(0.001, 1e6).queue_bytes == QUEUE_FLOOR_BYTES
 
 
 def test_what_finds_the_queue_full_is_dropped_and_costs_the_line_nothing():

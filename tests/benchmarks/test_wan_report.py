@@ -5,8 +5,8 @@ import pytest
 from benchmarks.report import Options
 from benchmarks.tables import encode_text
 from benchmarks.wan import CEILING_SHARE, RUN_SEGMENTS, plan_for, plan_links
-from benchmarks.wan_link import Link
-from benchmarks.wan_report import Ceiling, Cell, Findings, Lossy, Update, build_report, curve, reach_seconds
+from benchmarks.wan_link import WanLink
+from benchmarks.wan_report import Ceiling, Findings, Lossy, Update, WanCell, build_report, curve, reach_seconds
 
 FAST = Ceiling(2e9, 10e9)
 
@@ -15,7 +15,7 @@ def cells(*points, rate_bps=200e6):
     """Measured cells whose check takes `seconds` at each round trip."""
     made = []
     for round_trip, seconds in points:
-        cell = Cell(Link(round_trip, rate_bps))
+        cell = WanCell(WanLink(round_trip, rate_bps))
         for name, more in (
             ("check_new", 0.0),
             ("check_kept", 0.0),
@@ -64,7 +64,7 @@ def test_only_fast_lines_are_relayed_in_runs(tmp_path):
 
 
 def test_a_report_shows_every_cell_and_what_the_kernel_does_not_have():
-    lossy = Cell(Link(0.04, 200e6, 0.01))
+    lossy = WanCell(WanLink(0.04, 200e6, 0.01))
     findings = Findings(
         zip_bytes=5_000_000,
         congestion="cubic",

@@ -58,20 +58,20 @@ class Trial:
 
     def unknown(self, check: UpdateCheck, facts: DeviceFacts) -> list[str]:
         """The fields and features that the expression uses and that are unknown for this device, each once."""
-        asked = dict.fromkeys(_asked(self._condition))
-        return [_name_of(each) for each in asked if not self._is_known(each, check, facts)]
+        used = dict.fromkeys(_used_in(self._condition))
+        return [_name_of(each) for each in used if not self._is_known(each, check, facts)]
 
-    def _is_known(self, asked: Field | Feature, check: UpdateCheck, facts: DeviceFacts) -> bool:
-        if isinstance(asked, Feature):
+    def _is_known(self, used: Field | Feature, check: UpdateCheck, facts: DeviceFacts) -> bool:
+        if isinstance(used, Feature):
             return facts.features is not None
         # An unknown value does not even equal itself.
-        return not asked.may_be_unknown or self._compile(f"{asked.name} == {asked.name}")(check, facts)
+        return not used.may_be_unknown or self._compile(f"{used.name} == {used.name}")(check, facts)
 
     def _compile(self, where: str) -> Matches:
         return compile_segment(self._app, self._name, where, region=self._region, sets=self._sets)
 
 
-def _asked(condition: Condition) -> Iterator[Field | Feature]:
+def _used_in(condition: Condition) -> Iterator[Field | Feature]:
     for atom in atoms_of(condition):
         match atom:
             case Comparison(field=field, other=Field() as other):
@@ -82,8 +82,8 @@ def _asked(condition: Condition) -> Iterator[Field | Feature]:
                 yield atom
 
 
-def _name_of(asked: Field | Feature) -> str:
-    return f'feature("{asked.name}")' if isinstance(asked, Feature) else asked.name
+def _name_of(used: Field | Feature) -> str:
+    return f'feature("{used.name}")' if isinstance(used, Feature) else used.name
 
 
 def _read_set(store: ObjectStore, held: StoredIdSet) -> IdSet:

@@ -168,7 +168,7 @@ def _with_token(document: TokenDocument, name: str, record: TokenRecord) -> Toke
     if held is not None and not _same_command(held, record):
         raise Conflict("token_exists", f"token {name!r} already exists; revoke it first")
     if held is None and len(document.tokens) >= TOKEN_LIMIT:
-        raise Conflict("too_many_tokens", f"the limit of {TOKEN_LIMIT} tokens is reached; revoke one first")
+        raise Conflict("too_many_tokens", f"the store has reached the limit of {TOKEN_LIMIT} tokens; revoke one first")
     return msgspec.structs.replace(document, tokens={**document.tokens, name: record})
 
 

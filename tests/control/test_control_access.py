@@ -1,4 +1,4 @@
-"""Tokens and roles at the door, the one shape of errors, and that no secret is ever told."""
+"""Tokens and roles at the door, the one shape of errors, and that no secret is ever shown again."""
 
 import itertools
 import json
@@ -86,7 +86,7 @@ def test_every_operation_is_in_the_table():
 
 
 @pytest.mark.parametrize("by", GRANTS)
-async def test_every_operation_asks_for_what_the_table_says(acme, by):
+async def test_every_operation_requires_what_the_table_states(acme, by):
     """Bodies are empty or wrong, so what passes the door is refused as 404 or 422, or is a harmless read."""
     role, scope = GRANTS[by]
     headers = {"Authorization": f"Bearer {acme.secrets[by]}"}
@@ -164,7 +164,7 @@ async def test_a_repeated_token_command_shows_a_secret_that_works(acme):
     assert await acme("POST", "/v1/tokens", body, status=409) == "token_exists"
 
 
-async def test_a_token_expires_and_says_so(serve, world):
+async def test_an_expired_token_is_refused_with_its_code(serve, world):
     now = [NOW]
     api = await serve(now=lambda: now[0])
     made = await api("POST", "/v1/tokens", {"name": "ci", "role": "reader", "lifetime_seconds": 90 * 86_400})
@@ -178,7 +178,7 @@ async def test_a_token_expires_and_says_so(serve, world):
     assert (listed["ci"]["expires"], listed["root"]["expires"]) == (made["expires"], None)
 
 
-async def test_a_token_knows_what_it_may_do(acme):
+async def test_a_token_shows_its_permissions(acme):
     assert await acme("GET", "/v1/token", by="uploader-acme") == {
         "name": "uploader-acme",
         "role": "uploader",
@@ -188,7 +188,7 @@ async def test_a_token_knows_what_it_may_do(acme):
     }
 
 
-async def test_an_uploader_publishes_and_has_nobody_offered_anything(acme, world):
+async def test_an_uploader_publishes_and_offers_nothing(acme, world):
     await acme("POST", f"/v1/apps/{APP}/channels", {"name": "production", "public": True})
     done = await acme.publish("1.0.0", by="uploader-acme")
     assert (done["changed"], done["channels"]) == (True, [])
@@ -228,7 +228,7 @@ async def test_odd_tokens_are_refused(acme):
     assert await acme("DELETE", "/v1/tokens/root", status=409) == "last_admin"
 
 
-async def test_no_secret_is_told_or_logged(acme, world, caplog):
+async def test_no_secret_is_shown_or_logged(acme, world, caplog):
     caplog.set_level(logging.DEBUG)
     told = []
     headers = {"Authorization": f"Bearer {acme.secrets['root']}"}
@@ -306,7 +306,7 @@ async def test_a_body_is_limited_declared_or_not(api):
     assert await api("POST", "/v1/apps", content=pieces(), status=413) == "body_too_large"
 
 
-async def test_an_answer_is_not_to_be_kept(api):
+async def test_an_answer_must_not_be_cached(api):
     async with api.client.get("/v1/openapi.json") as response:
         assert response.headers["Cache-Control"] == "no-store"
 

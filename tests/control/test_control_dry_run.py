@@ -1,4 +1,4 @@
-"""`dry_run` of every change: the change's own answer and its refusals, what it would do, and nothing written."""
+"""`dry_run` of every change: the change's own answer and refusals, its impact, and nothing written."""
 
 import pytest
 from control_world import APP, DEVICE, pack
@@ -84,7 +84,7 @@ async def test_a_dry_run_answers_as_the_change_does_and_writes_nothing(released,
     assert done == foreseen
 
 
-async def test_the_impact_tells_what_channels_would_offer(released):
+async def test_the_impact_shows_what_channels_would_offer(released):
     seen = await released("POST", f"{BUNDLES}/1.1.0/withdraw?dry_run=true", {"reason": "crashes"})
     (channel,) = seen["impact"]["channels"]
     assert (channel["channel"], channel["before"]["bundle"], channel["after"]["bundle"]) == ("stable", "1.1.0", "1.0.0")
@@ -119,12 +119,12 @@ async def test_a_used_id_is_refused_and_a_dry_run_uses_none(released):
 
 
 @pytest.mark.parametrize("value", ["", "1", "True", "yes"])
-async def test_a_dry_run_that_is_not_said_clearly_is_refused_and_not_carried_out(released, value):
+async def test_an_unclear_dry_run_flag_is_refused_and_nothing_is_carried_out(released, value):
     path = f"{BUNDLES}/1.2.0/withdraw?dry_run={value}"
     assert await released("POST", path, {"reason": "x"}, status=422) == "invalid_dry_run"
     assert not (await released("GET", f"{BUNDLES}/1.2.0"))["withdrawn"]
 
 
-async def test_a_dry_run_needs_the_right_of_the_change(released):
+async def test_a_dry_run_needs_the_permission_of_the_change(released):
     path = f"{BUNDLES}/1.2.0/withdraw?dry_run=true"
     assert await released("POST", path, {"reason": "x"}, by="reader-acme", status=403) == "forbidden"

@@ -1,4 +1,4 @@
-"""Parameters of an address: what nobody reads is refused by its name, so that no misspelt one looks obeyed."""
+"""Parameters of an address: unknown ones are refused by name, so that a misspelt one is never ignored."""
 
 import pytest
 from control_world import APP, DEVICE, OTHER
@@ -24,11 +24,11 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("path", "code"), WRONG.values(), ids=WRONG)
-async def test_what_is_wrong_with_parameters_is_told_by_its_code(acme, path, code):
+async def test_invalid_parameters_are_refused_with_their_code(acme, path, code):
     assert await acme("GET", path, status=400) == code
 
 
-async def test_the_refusal_names_the_parameter_and_those_that_there_are(api):
+async def test_the_refusal_names_the_parameter_and_the_known_ones(api):
     headers = {"Authorization": f"Bearer {api.secrets['root']}"}
 
     async def message(path):
@@ -43,11 +43,11 @@ async def test_the_refusal_names_the_parameter_and_those_that_there_are(api):
     assert "x" * 64 in await message(f"/v1/apps?{'x' * 1000}") and "x" * 65 not in await message(f"/v1/apps?{'x' * 65}")
 
 
-async def test_who_may_not_ask_is_told_that_first(api):
+async def test_a_missing_permission_is_reported_first(api):
     assert await api("GET", f"{EXPLAIN}?nonsense=1", by="reader-other", status=403) == "forbidden"
     assert await api("GET", f"{EXPLAIN}?nonsense=1", by="", status=401) == "unauthorized"
 
 
-async def test_nothing_is_done_that_came_with_an_unknown_parameter(api):
+async def test_a_request_with_an_unknown_parameter_does_nothing(api):
     assert await api("POST", "/v1/apps?dryrun=true", {"app": "com.never.made"}, status=400) == "unknown_parameter"
     assert "com.never.made" not in [each["app"] for each in await api("GET", "/v1/apps")]

@@ -1,6 +1,6 @@
 """Requests generated from the OpenAPI document against a running server: no 5xx, no answer the document does not allow.
 
-Every request is sent as it was generated, and again to things that exist, which generated names never hit. A deep run:
+Every request is sent as it was generated, and again for names that exist, which generated ones never hit. A deep run:
 `EDGE_EXAMPLES=500 pytest tests/control/test_control_schemathesis.py`.
 """
 
@@ -130,7 +130,7 @@ def server(tmp_path_factory):
 
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_answers_are_what_the_document_says(case, server):
+def test_answers_match_the_document(case, server):
     address, headers = server
     case.validate_response(case.call(base_url=address, headers=headers), checks=CHECKS)
     if case.method != "DELETE":  # or the next ones would find nothing

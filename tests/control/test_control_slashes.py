@@ -66,7 +66,7 @@ async def test_a_slash_that_is_not_encoded_is_another_address(released):
     assert await released("GET", f"{CHANNELS}/..%2Ffeature", status=404) == "unknown_channel"
 
 
-async def test_it_is_named_in_bodies_and_told_in_answers(released):
+async def test_it_is_named_in_bodies_and_shown_in_answers(released):
     await released.publish("1.2.0", channel=NAME)
     assert (await released("GET", f"/v1/apps/{APP}/bundles/1.2.0"))["channels"] == [NAME]
     override = await released("PUT", f"/v1/apps/{APP}/overrides/{DEVICE}", {"channel": NAME})

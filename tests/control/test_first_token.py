@@ -1,4 +1,4 @@
-"""The first admin's token: made once, readable by its owner alone, healed after every cut, never resurrected."""
+"""The first admin token: created once, readable by its owner alone, repaired after every cut, never resurrected."""
 
 import stat
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid and says what the server does: no route, method or parameter more or less."""
+"""The OpenAPI document is valid and matches the server: no route, method or parameter more or less."""
 
 import re
 
@@ -38,7 +38,7 @@ def test_every_variable_of_an_address_is_a_parameter():
             assert in_path == set(re.findall(r"{(\w+)}", path))
 
 
-def test_every_change_takes_an_idempotency_key_and_tells_what_came_of_it():
+def test_every_change_takes_an_idempotency_key_and_reports_its_outcome():
     schemas = document()["components"]["schemas"]
     for operation in OPERATIONS:
         if operation.changes:
@@ -48,7 +48,7 @@ def test_every_change_takes_an_idempotency_key_and_tells_what_came_of_it():
             assert {"app", "revision", "changed"} <= told or operation.name == "create_token"
 
 
-def test_every_operation_but_the_document_itself_asks_for_a_token():
+def test_every_operation_but_the_document_itself_requires_a_token():
     for path, methods in document()["paths"].items():
         for described in methods.values():
             assert described["security"] == ([] if path == "/v1/openapi.json" else [{"token": []}])

@@ -39,7 +39,7 @@ def test_the_table_names_every_role():
 
 
 @pytest.mark.parametrize("permission", sorted(OF_ONE_APP, key=lambda permission: permission.value))
-def test_a_limited_token_may_nothing_where_no_app_is_named(permission):
+def test_a_limited_token_may_do_nothing_where_no_app_is_named(permission):
     assert not allows(Role.PUBLISHER, APP, permission, None)
 
 
@@ -63,7 +63,7 @@ def test_a_limited_token_may_nothing_where_no_app_is_named(permission):
         (Role.READER, APP, Permission.READ_APP, f"token 'ci' is limited to app {APP!r}: it may not read this app"),
     ],
 )
-def test_a_refusal_says_what_the_role_may_do_and_whose_token_may_do_it(role, scope, permission, message):
+def test_a_refusal_states_what_the_role_may_do_and_which_roles_may_do_the_rest(role, scope, permission, message):
     assert refusal("ci", role, scope, permission) == message
 
 

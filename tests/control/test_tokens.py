@@ -1,4 +1,4 @@
-"""Tokens: what they stand for, who may not be left out, and that no secret is kept."""
+"""Tokens: what they authenticate as, that the last admin stays, and that no secret is stored."""
 
 import hashlib
 import secrets
@@ -43,7 +43,7 @@ def payload_of(world):
     return open_document("edge-tokens", store.get(TOKENS_KEY).data, trust.keys)
 
 
-def test_a_new_token_authenticates_as_what_it_was_made_for(tokens):
+def test_a_new_token_authenticates_with_its_role_and_app(tokens):
     assert tokens.authenticate(make(tokens), NOW) == Grant("ci", Role.PUBLISHER, APP)
 
 
@@ -120,7 +120,7 @@ def test_a_revoked_token_does_not_come_back_by_its_own_command(world, tokens):
 
 
 @pytest.mark.parametrize("lifetime_seconds", [None, 3_601])
-def test_a_token_that_ends_makes_none_that_outlives_it(tokens, lifetime_seconds):
+def test_an_expiring_token_creates_none_that_outlives_it(tokens, lifetime_seconds):
     def create(name, by, now, seconds):
         options = {"by": by, "now": now, "command": secrets.token_hex(16), "lifetime_seconds": seconds}
         return tokens.create(name, Role.ADMIN, None, **options)
@@ -137,14 +137,14 @@ def test_a_token_that_ends_makes_none_that_outlives_it(tokens, lifetime_seconds)
 
 
 @pytest.mark.parametrize("other", [{"by": "another"}, {"app": None}, {"role": Role.READER}])
-def test_a_command_id_that_was_used_for_something_else_takes_no_token_over(tokens, other):
+def test_a_used_command_id_takes_no_token_over(tokens, other):
     secret = make(tokens, command="k")
     with pytest.raises(Conflict):
         make(tokens, command="k", **other)
     assert tokens.authenticate(secret, NOW)
 
 
-def test_revoking_an_unknown_token_says_so(tokens):
+def test_revoking_an_unknown_token_is_refused(tokens):
     with pytest.raises(NotFound) as refused:
         tokens.revoke("nobody")
     assert refused.value.code == "unknown_token"
@@ -185,7 +185,7 @@ def test_the_app_of_a_token_is_checked(tokens):
     assert refused.value.code == "invalid_app_id"
 
 
-def test_there_is_a_most_of_tokens(world, tokens):
+def test_the_number_of_tokens_is_limited(world, tokens):
     make(tokens)
     store, _, writer = world
     document = msgspec.json.decode(payload_of(world))
@@ -199,7 +199,7 @@ def test_there_is_a_most_of_tokens(world, tokens):
     assert refused.value.code == "too_many_tokens"
 
 
-def test_writers_at_once_all_get_through(world):
+def test_concurrent_writers_all_succeed(world):
     threads = [threading.Thread(target=lambda n=n: make(Tokens(*world), f"t{n}")) for n in range(6)]
     for thread in threads:
         thread.start()
@@ -249,7 +249,7 @@ def test_a_document_of_another_store_is_refused(world, tokens):
     assert refused.value.code == "misplaced_document"
 
 
-def test_a_writer_that_was_added_later_is_believed(world, tokens, tmp_path):
+def test_a_writer_that_was_added_later_is_trusted(world, tokens, tmp_path):
     store, trust, root = world
     make(tokens)
     second = load_or_create_writer(tmp_path / "second.pem")
@@ -261,7 +261,7 @@ def test_a_writer_that_was_added_later_is_believed(world, tokens, tmp_path):
     assert second.id in trust.keys
 
 
-def test_a_use_is_noted_once_a_day_and_no_request_waits_for_it_again(world, tokens):
+def test_a_use_is_noted_once_a_day_and_no_other_request_waits_for_it(world, tokens):
     secret, day = make(tokens), 86_400.0
     assert tokens.records()["ci"].last_used is None
     for now in (NOW, NOW + 1, NOW + 3_600):
@@ -275,7 +275,7 @@ def test_a_use_is_noted_once_a_day_and_no_request_waits_for_it_again(world, toke
     assert tokens.records()["ci"].last_used == NOW // day * day + day
 
 
-def test_a_use_that_cannot_be_noted_keeps_nobody_out(world, tokens, caplog):
+def test_a_use_that_cannot_be_noted_locks_nobody_out(world, tokens, caplog):
     secret = make(tokens)
 
     class Full(FsStore):
@@ -287,7 +287,7 @@ def test_a_use_that_cannot_be_noted_keeps_nobody_out(world, tokens, caplog):
     assert "cannot note the use" in caplog.text and secret not in caplog.text
 
 
-def test_an_expired_token_is_told_from_an_unknown_one(tokens):
+def test_an_expired_token_is_not_reported_as_unknown(tokens):
     secret = tokens.create(
         "ci", Role.UPLOADER, APP, by="admin", now=NOW, command="k", lifetime_seconds=LIFETIME_LEAST_SECONDS
     )
@@ -304,7 +304,7 @@ def test_a_token_lasts_for_a_minute_at_least_and_a_year_at_most(tokens, seconds)
     assert refused.value.code == "invalid_lifetime"
 
 
-def test_an_admin_without_an_end_stays(tokens):
+def test_an_admin_token_without_expiry_stays(tokens):
     make(tokens, "root", Role.ADMIN, None)
     tokens.create("temp", Role.ADMIN, None, by="root", now=NOW, command="k", lifetime_seconds=3_600)
     with pytest.raises(Conflict) as refused:

@@ -13,7 +13,7 @@ class AppRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class AppSummary(AnswerBody, frozen=True, kw_only=True):
-    """The numbers of bundles, channels and overrides at this revision."""
+    """How many bundles, channels and overrides the app has at this revision."""
 
     app: str
     revision: int
@@ -23,7 +23,7 @@ class AppSummary(AnswerBody, frozen=True, kw_only=True):
 
 
 class AppView(AnswerBody, frozen=True, kw_only=True):
-    """`bundles` and `overrides` are numbers of them."""
+    """The app at this revision; `bundles` and `overrides` are how many it has."""
 
     app: str
     revision: int

@@ -31,7 +31,7 @@ class RollbackRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class WithdrawRequest(RequestBody, frozen=True, kw_only=True):
-    """`reason` is for people; explain and lists show it."""
+    """`reason` is for people."""
 
     reason: str
 

@@ -73,7 +73,7 @@ async def test_uploads_of_one_digest_at_once_are_harmless(acme, world):
     assert world.scratch_files() == []
 
 
-async def test_only_what_the_store_lacks_is_missing_in_the_order_asked(acme):
+async def test_only_what_the_store_lacks_is_missing_in_the_order_of_the_request(acme):
     packed = pack(page="one")
     names = list(packed.blobs)
     await acme("PUT", f"{BLOBS}/{names[1]}", content=packed.blobs[names[1]])
@@ -81,7 +81,7 @@ async def test_only_what_the_store_lacks_is_missing_in_the_order_asked(acme):
     assert await acme("POST", f"{BLOBS}/missing", {"digests": asked}) == {"missing": [names[2], names[0]]}
 
 
-async def test_the_largest_bundle_fits_into_one_question(acme):
+async def test_the_largest_bundle_fits_into_one_request(acme):
     names = [f"{n:064x}" for n in range(MISSING_LIMIT)]
     assert len((await acme("POST", f"{BLOBS}/missing", {"digests": names}))["missing"]) == MISSING_LIMIT
     one_more = {"digests": [*names, "f" * 64]}
@@ -174,7 +174,7 @@ async def endless(piece, gate):
     await gate.wait()
 
 
-async def test_more_bytes_than_the_limit_are_refused_also_undeclared(small, world):
+async def test_more_bytes_than_the_limit_are_refused_even_undeclared(small, world):
     async def pieces():
         for _ in range(3):
             yield b"x" * 50
@@ -197,7 +197,7 @@ class FullStore(FsStore):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-async def test_a_store_without_room_says_so(serve, tmp_path):
+async def test_a_full_store_is_refused_with_its_code(serve, tmp_path):
     full = FullStore(tmp_path / "full")
     api = await serve(store=full)
     await api("POST", "/v1/apps", {"app": APP})

@@ -1,4 +1,4 @@
-"""Deleting an app and pruning its bundles over HTTP: who may, what is left, what is told, and the way back."""
+"""Deleting an app and pruning its bundles over HTTP: who may, what stays, what the answer states, and the undo."""
 
 import pytest
 from control_world import APP, OTHER, pack
@@ -21,7 +21,7 @@ async def released(acme):
     return acme
 
 
-async def test_a_deleted_app_is_unknown_to_everybody_and_its_history_stays(released, world):
+async def test_a_deleted_app_is_unknown_and_its_history_stays(released, world):
     before = await released("GET", IT)
     done = await released("DELETE", IT)
     assert done == {"app": APP, "revision": before["revision"] + 1, "changed": True}
@@ -65,7 +65,7 @@ async def test_an_undo_that_deletes_an_app_needs_the_right_to_delete_it(released
 
 
 async def test_a_publisher_does_not_undo_a_deletion_that_comes_between(released, world):
-    """The deletion lands after the request was looked at, and before its commit."""
+    """The deletion lands after the request is checked and before its commit."""
     revision = (await released("GET", IT))["revision"]
     history = world.releases.history
 
@@ -94,7 +94,7 @@ async def test_only_an_admin_deletes_an_app(released):
     assert await released("GET", IT)
 
 
-async def test_pruning_tells_what_goes_and_what_that_frees(released, world):
+async def test_pruning_reports_what_it_removes_and_what_that_frees(released, world):
     foreseen = await released("POST", f"{PRUNE}?dry_run=true", {"keep": 1})
     assert [each["version"] for each in foreseen["removed"]] == ["1.0.0", "1.1.0", "1.2.0"]
     assert foreseen["impact"]["removed"] == ["1.0.0", "1.1.0", "1.2.0"] and foreseen["impact"]["channels"] == []

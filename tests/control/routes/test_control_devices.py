@@ -1,4 +1,4 @@
-"""What is known of single devices, through the control API."""
+"""Facts about single devices through the control API."""
 
 from control_world import APP, DEVICE, NOW
 
@@ -7,7 +7,7 @@ from edge.facts.changes import Chose, Failed, Offered
 PATH = f"/v1/apps/{APP}/devices/{DEVICE}"
 
 
-async def test_a_device_nobody_heard_of_has_no_facts(acme):
+async def test_an_unknown_device_has_no_facts(acme):
     nothing = {"override": None, "channel": None, "withheld": [], "failing": [], "forgot": False, "offered": []}
     assert await acme("GET", PATH) == {"app": APP, "device": DEVICE} | nothing
 
@@ -36,7 +36,7 @@ async def test_attempts_are_shown_with_their_cause_and_until_when_they_withhold(
     assert failing == {"version": None, "cause": "download_fail", "attempts": 2}
 
 
-async def test_what_had_to_be_forgotten_shows(acme, world):
+async def test_withheld_bundles_that_were_dropped_show(acme, world):
     for number in range(4):
         await world.record(attempt(f"1.0.{number}", "update_fail"))
     known = await acme("GET", PATH)
@@ -57,7 +57,7 @@ async def test_what_is_withheld_can_be_lifted_once(acme, world):
     assert await acme("DELETE", f"{PATH}/withheld/one", status=422) == "invalid_version"
 
 
-async def test_a_device_can_be_forgotten(acme, world):
+async def test_a_device_can_be_erased(acme, world):
     await world.record([Chose(APP, DEVICE, "beta")])
     for _ in range(2):
         assert await acme("DELETE", PATH) == {"app": APP, "device": DEVICE}
@@ -65,7 +65,7 @@ async def test_a_device_can_be_forgotten(acme, world):
     assert await acme("DELETE", f"/v1/apps/{APP}/devices/x", status=422) == "invalid_device_id"
 
 
-async def test_readers_look_and_publishers_change(acme):
+async def test_readers_read_and_publishers_change(acme):
     await acme("GET", PATH, by="reader")
     assert await acme("DELETE", PATH, by="reader", status=403) == "forbidden"
     assert await acme("GET", PATH, by="publisher-other", status=403) == "forbidden"

@@ -1,4 +1,4 @@
-"""Publishing encrypted bundles over HTTP: what is proven, what is handed on, and what is refused with which code."""
+"""Publishing encrypted bundles over HTTP: what is verified, what is served as it came, what is refused and how."""
 
 import base64
 
@@ -57,7 +57,7 @@ def opaque(packed, **changes):
     return {"manifest": None, "encryption": encryption | changes}
 
 
-async def test_with_the_public_key_a_bundle_is_proven_and_described(acme, keys):
+async def test_with_the_public_key_a_bundle_is_verified_and_described(acme, keys):
     packed = sealed(keys, page="one")
     made = await publish(acme, packed)
     plain = await acme.publish("2.0.0", pack(page="one"))
@@ -76,14 +76,14 @@ async def test_with_the_public_key_a_bundle_is_proven_and_described(acme, keys):
     assert [entry["signed"] for entry in (await acme("GET", f"{BUNDLES}/2.0.0"))["entries"]] == ["", ""]
 
 
-async def test_the_same_files_under_another_session_are_no_change_and_the_first_stays(acme, keys):
+async def test_the_same_files_with_another_session_key_change_nothing(acme, keys):
     first = await publish(acme, sealed(keys, page="one"))
     again = await publish(acme, sealed(keys, page="one"))
     assert (again["changed"], again["zip"], again["encryption"]) == (False, first["zip"], first["encryption"])
     assert await publish(acme, sealed(keys, page="two"), status=409) == "version_taken"
 
 
-async def test_without_the_public_key_a_zip_is_handed_on_and_marked(acme, keys):
+async def test_without_the_public_key_a_zip_is_served_as_it_came_and_marked(acme, keys):
     packed = sealed(keys, page="one")
     made = await publish(acme, packed, **opaque(packed, key_id="MIIBCgKC"))
     assert made["content"] == made["zip"] == packed.zip
@@ -124,7 +124,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-async def test_refused_with_its_code_and_nothing_stays(acme, world, keys, other_keys, what):
+async def test_an_invalid_bundle_is_refused_with_its_code_and_leaves_nothing(acme, world, keys, other_keys, what):
     changes, code = REFUSED[what]
     packed = sealed(keys, page="one")
     assert await publish(acme, packed, status=422, **changes(packed, other_keys)) == code

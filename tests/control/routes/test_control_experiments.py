@@ -66,7 +66,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("changed", "status", "code"), REFUSED)
-async def test_an_experiment_that_cannot_be_is_refused_and_nothing_changes(shop, changed, status, code):
+async def test_an_invalid_experiment_is_refused_and_nothing_changes(shop, changed, status, code):
     before = await revision(shop)
     assert await shop("POST", EXPERIMENT, {"name": "look", "arms": ARMS} | changed, status=status) == code
     assert await revision(shop) == before
@@ -119,7 +119,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("body", "code"), WRONG)
-async def test_a_window_or_spread_that_cannot_be_is_refused(shop, body, code):
+async def test_an_invalid_window_or_spread_is_refused(shop, body, code):
     before = await revision(shop)
     assert await shop("PATCH", PRODUCTION, body, status=422) == code
     assert await shop("POST", CHANNELS, {"name": "new"} | body, status=422) == code
@@ -129,7 +129,7 @@ async def test_a_window_or_spread_that_cannot_be_is_refused(shop, body, code):
 TUESDAY_NIGHT = 1_700_010_000.0  # Wednesday, 2023-11-15, 01:00 UTC
 
 
-async def test_windows_are_told_with_what_the_clock_makes_of_them(serve):
+async def test_windows_are_shown_with_when_they_open_and_close(serve):
     now = [TUESDAY_NIGHT]
     api = await serve(now=lambda: now[0])
     await api("POST", "/v1/apps", {"app": APP})

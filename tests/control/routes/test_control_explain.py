@@ -1,4 +1,4 @@
-"""Explain with parameters: what is given, what is known, what is assumed; and the same question as with a body."""
+"""Explain with parameters: what is given, what is known, what is assumed; and the same check as with a body."""
 
 import asyncio
 
@@ -31,14 +31,14 @@ def query(**fields):
     return f"{EXPLAIN}?{'&'.join(f'{name}={value}' for name, value in fields.items())}"
 
 
-async def test_parameters_and_a_body_ask_the_same(acme):
+async def test_parameters_and_a_body_give_the_same_check(acme):
     asked = await acme("GET", query(**ALL, is_prod="false", is_emulator="true", country="de"))
     body = ALL | {"app_id": APP, "is_prod": False, "is_emulator": True}
     assert asked == await acme("POST", f"{EXPLAIN}?country=DE", body)
     assert asked["asked"] == body | {"country": "DE"}
 
 
-async def test_a_device_that_nobody_knows_is_taken_for_a_fresh_one(acme):
+async def test_an_unknown_device_is_taken_for_a_fresh_one(acme):
     asked = await acme("GET", query(device_id=DEVICE, platform="ios"))
     assert asked["reported"] is None
     assert asked["asked"] == {
@@ -52,7 +52,7 @@ async def test_a_device_that_nobody_knows_is_taken_for_a_fresh_one(acme):
     }
 
 
-async def test_what_is_not_given_is_what_the_device_has_reported(acme, world):
+async def test_absent_parameters_come_from_the_latest_report(acme, world):
     check = a_check(
         app=APP,
         device=DEVICE,
@@ -81,7 +81,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("given", "code"), WRONG.values(), ids=WRONG)
-async def test_what_is_wrong_is_told_by_its_code(acme, given, code):
+async def test_invalid_parameters_are_refused_with_their_code(acme, given, code):
     assert await acme("GET", query(**given), status=422) == code
 
 
@@ -89,17 +89,17 @@ async def test_the_country_of_a_body_is_checked_too(acme):
     assert await acme("POST", f"{EXPLAIN}?country=1", {"app_id": APP}, status=422) == "invalid_country"
 
 
-async def test_only_who_may_read_the_app_asks(acme):
+async def test_explain_needs_read_access_to_the_app(acme):
     assert await acme("GET", query(**ALL), by="reader-other", status=403) == "forbidden"
     await acme("GET", query(**ALL), by="reader-acme")
 
 
-async def test_an_unknown_app_is_told_before_anything_is_read(api):
+async def test_an_unknown_app_is_refused_before_anything_is_read(api):
     assert await api("GET", query(**ALL), status=404) == "unknown_app"
 
 
-async def test_so_many_are_explained_at_once_and_who_comes_beyond_hears_it(serve, world):
-    """Each takes a thread and a core: a reader's questions must not keep a rollback waiting for one."""
+async def test_a_bounded_number_is_explained_at_once_and_the_rest_get_busy(serve, world):
+    """Each takes a thread and a core: readers' requests must not keep a rollback waiting for one."""
     begun, release = 0, asyncio.Event()
 
     async def explain(app, body, country):

@@ -1,4 +1,4 @@
-"""Rollback, undo and withdrawal over HTTP: what comes back, what is refused, and that nothing is lost on the way."""
+"""Rollback, undo and withdrawal over HTTP: what is restored, what is refused, and that nothing is lost."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ async def offered(api):
     return (await api("GET", f"{CHANNELS}/production"))["bundle"]
 
 
-async def test_a_rollback_goes_to_the_last_good_and_then_there_is_none(released, world):
+async def test_a_rollback_goes_to_the_last_good_bundle_until_none_is_left(released, world):
     after = await released("POST", ROLLBACK, {})
     assert (after["bundle"], after["changed"], after["revision"]) == ("1.0.0", True, 5)
     was = stored(world)
@@ -63,12 +63,12 @@ async def test_a_rollback_goes_to_the_last_good_and_then_there_is_none(released,
 
 
 @pytest.mark.parametrize("to", ["1.0.0", "builtin"])
-async def test_a_rollback_goes_where_it_is_told(released, to):
+async def test_a_rollback_goes_to_the_named_bundle(released, to):
     assert (await released("POST", ROLLBACK, {"to": to}))["bundle"] == to
     assert not (await released("POST", ROLLBACK, {"to": to}))["changed"]
 
 
-async def test_a_rollback_ends_what_is_on_its_way_and_leaves_the_rest(released):
+async def test_a_rollback_ends_the_rollout_and_leaves_the_rest(released):
     await released.publish("1.2.0")
     await released("POST", f"{CHANNELS}/production/rollout", {"bundle": "1.2.0", "steps": ["50"]})
     after = await released("POST", ROLLBACK, {"to": None})
@@ -85,7 +85,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("body", "status", "code"), REFUSED.values(), ids=REFUSED)
-async def test_a_rollback_that_cannot_be_is_refused_and_nothing_is_stored(released, world, body, status, code):
+async def test_an_impossible_rollback_is_refused_and_nothing_is_stored(released, world, body, status, code):
     await released("POST", f"{BUNDLES}/1.0.0/withdraw", {"reason": "leaks"})
     was = stored(world)
     assert await released("POST", ROLLBACK, body, status=status) == code
@@ -93,7 +93,7 @@ async def test_a_rollback_that_cannot_be_is_refused_and_nothing_is_stored(releas
     assert stored(world) == was
 
 
-async def test_a_withdrawn_bundle_says_so_everywhere_and_is_not_offered_again(released, world):
+async def test_a_withdrawn_bundle_is_marked_everywhere_and_not_offered_again(released, world):
     after = await released("POST", f"{BUNDLES}/1.1.0/withdraw", {"reason": " white screen on iOS "})
     assert (after["withdrawn"], after["changed"], after["channels"]) == ("white screen on iOS", True, ["production"])
     channel = await released("GET", f"{CHANNELS}/production")
@@ -188,7 +188,7 @@ def essence(state):
 @pytest.mark.parametrize(
     ("before", "change"), CHANGES, ids=lambda each: "" if isinstance(each, list) else kind_of(each)
 )
-async def test_a_change_of_any_kind_is_taken_back(released, world, before, change):
+async def test_a_change_of_any_kind_is_undone(released, world, before, change):
     await released.publish("1.2.0")
     world.store.create(blob_key(IDS), b"ids")
     commit(world, *before)
@@ -203,7 +203,7 @@ async def test_a_change_of_any_kind_is_taken_back(released, world, before, chang
     assert world.announced[-1] == (APP, world.releases.head(APP))
 
 
-async def test_a_publication_is_taken_back_but_its_name_stays_used_up(released, world):
+async def test_a_publish_is_undone_but_its_version_name_stays_used(released, world):
     await released.publish("1.2.0", channel="production")
     await released("POST", UNDO, {})
     assert {bundle["version"] for bundle in await released("GET", BUNDLES)} == {"1.0.0", "1.1.0"}
@@ -239,7 +239,7 @@ async def test_a_stop_is_not_undone_without_force(released, world, stop):
     assert (await released("POST", UNDO, {"force": True}))["changed"]
 
 
-async def test_an_undo_names_the_revision_that_it_means(released, world):
+async def test_an_undo_applies_to_the_revision_that_it_names(released, world):
     was = stored(world)
     assert await released("POST", UNDO, {"revision": 3}, status=409) == "head_moved"
     assert await released("POST", UNDO, {"revision": 5, "force": True}, status=409) == "head_moved"
@@ -253,7 +253,7 @@ async def test_the_creation_of_an_app_is_not_undone(acme):
     assert await acme("POST", UNDO, {}, status=409) == "nothing_to_undo"
 
 
-async def test_a_repeated_undo_takes_back_one_change(released):
+async def test_a_repeated_undo_undoes_one_change(released):
     key = {"Idempotency-Key": "once"}
     first = await released("POST", UNDO, {}, headers=key)
     again = await released("POST", UNDO, {}, headers=key)
@@ -271,7 +271,7 @@ async def test_a_rollback_under_an_id_that_a_publish_used_is_refused_and_not_swa
     assert stored(world) == was
 
 
-async def test_going_back_is_for_who_may_change_the_app(released):
+async def test_going_back_needs_change_access_to_the_app(released):
     for by in ("reader-acme", "publisher-other", "node"):
         for path, body in ((ROLLBACK, {}), (UNDO, {}), (f"{BUNDLES}/1.1.0/withdraw", {"reason": "x"})):
             assert await released("POST", path, body, by=by, status=403) == "forbidden"

@@ -20,7 +20,7 @@ def blobs(world):
     return [*world.store.keys("blobs/")]
 
 
-async def test_a_list_is_taken_and_each_id_counted_once(acme, world):
+async def test_a_list_is_accepted_and_each_id_counts_once(acme, world):
     made = await acme("PUT", f"{ID_SETS}/vip", content=LIST)
     blob = encode_id_set(["bert", "anna", DEVICE])
     assert made == {"app": APP, "revision": 2, "changed": True, "name": "vip", "ids": 3, "blob": digest(blob)}
@@ -78,7 +78,7 @@ async def test_one_id_too_many_is_refused(acme, world):
     assert (blobs(world), world.scratch_files()) == ([], [])
 
 
-async def test_what_the_app_has_no_room_for_is_refused_without_a_trace(acme, world):
+async def test_a_set_beyond_the_limit_is_refused_without_a_trace(acme, world):
     for number in range(ID_SET_LIMIT):
         await acme("PUT", f"{ID_SETS}/s{number}", content=b"anna")
     before = blobs(world)
@@ -88,7 +88,7 @@ async def test_what_the_app_has_no_room_for_is_refused_without_a_trace(acme, wor
     assert (await acme("PUT", f"{ID_SETS}/s0", content=b"new"))["changed"]
 
 
-async def test_a_set_that_a_segment_asks_is_replaced_but_not_deleted(acme):
+async def test_a_set_that_a_segment_uses_is_replaced_but_not_deleted(acme):
     await acme("PUT", f"{ID_SETS}/vip", content=b"anna")
     await acme("PATCH", f"{SEGMENTS}/vip", {"where": 'in_set("vip")'})
     assert (await acme("PUT", f"{ID_SETS}/vip", content=b"bert"))["changed"]
@@ -98,7 +98,7 @@ async def test_a_set_that_a_segment_asks_is_replaced_but_not_deleted(acme):
     assert await acme("GET", f"{ID_SETS}/vip", status=404) == "unknown_id_set"
 
 
-async def test_only_who_may_change_the_app_uploads(acme, world):
+async def test_an_upload_needs_change_access_to_the_app(acme, world):
     await acme("PUT", f"{ID_SETS}/vip", content=b"anna", by="publisher-acme")
     before = blobs(world)
     for by in ("reader", "reader-acme", "publisher-other", "node"):
@@ -108,7 +108,7 @@ async def test_only_who_may_change_the_app_uploads(acme, world):
     assert (await acme("GET", f"{ID_SETS}/vip", by="reader-acme"))["ids"] == 1
 
 
-async def test_a_set_whose_bytes_were_lost_is_told_by_name(acme, world):
+async def test_a_set_whose_bytes_were_lost_is_named(acme, world):
     made = await acme("PUT", f"{ID_SETS}/vip", content=b"anna")
     world.store.path(blob_key(made["blob"])).unlink()
     asked = {"app_id": APP, "device_id": DEVICE, "platform": "ios", "version_build": "1.0.0", "version_name": "1.0.0"}
@@ -129,7 +129,7 @@ class Watched(FsStore):
 
 
 async def test_a_trial_maps_its_sets_and_reads_none_into_memory(serve, world):
-    """A hundred full ones would be 800 MB, for a reader's question."""
+    """A hundred full ones would be 800 MB for one reader's request."""
     store = Watched(world.store.root)
     api = await serve(store=store)
     await api("POST", "/v1/apps", {"app": APP})

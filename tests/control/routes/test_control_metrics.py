@@ -1,9 +1,9 @@
-"""The counters for Prometheus through the control port: as text, for who may see the node."""
+"""Prometheus metrics through the control port: as text, for tokens that may read the node."""
 
 from edge.wire.exposition import CONTENT_TYPE
 
 
-async def test_metrics_are_text_for_who_may_see_the_node(acme):
+async def test_metrics_are_text_for_tokens_that_may_read_the_node(acme):
     headers = {"Authorization": f"Bearer {acme.secrets['reader']}"}
     async with acme.client.get("/v1/metrics", headers=headers) as response:
         assert (response.status, response.headers["Content-Type"]) == (200, CONTENT_TYPE)
@@ -11,5 +11,5 @@ async def test_metrics_are_text_for_who_may_see_the_node(acme):
         assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_a_token_of_one_app_does_not_see_them(api):
+async def test_a_token_limited_to_one_app_does_not_see_them(api):
     assert await api("GET", "/v1/metrics", by="reader-acme", status=403) == "forbidden"

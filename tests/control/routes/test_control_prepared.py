@@ -1,4 +1,4 @@
-"""What the node has compressed before is told to publishers who would compress it in the same way."""
+"""Publishers learn which files the node has already, compressed in the same way."""
 
 import brotli
 import msgspec
@@ -29,7 +29,7 @@ async def asked(acme, digests, packing=LABEL, **how):
     return await acme("POST", PREPARED, {"digests": digests, "packing": packing}, **how)
 
 
-async def test_what_was_published_in_the_same_way_is_told(acme):
+async def test_what_was_published_in_the_same_way_is_listed(acme):
     bundle, script = compressed("let a = 1;" * 50)
     await acme.publish("1.0.0", bundle)
     wanted = [script["hash"], digest(b"<html></html>"), digest(b"never seen")]
@@ -45,8 +45,8 @@ async def test_what_was_compressed_in_another_way_is_not(acme):
     assert await asked(acme, [script["hash"]]) == {"prepared": [script]}
 
 
-async def test_of_several_forms_the_smallest_is_told(acme):
-    """Anybody who may upload can have made a large one, before or after."""
+async def test_of_several_forms_the_smallest_is_listed(acme):
+    """Anybody with upload access may have stored a large one, before or after."""
     text = "let a = 1;" * 50
     best = compressed(text)[1]
     for number, quality in enumerate((0, 11, 1)):
@@ -54,14 +54,14 @@ async def test_of_several_forms_the_smallest_is_told(acme):
     assert await asked(acme, [best["hash"]]) == {"prepared": [best]}
 
 
-async def test_a_manifest_without_a_word_of_it_tells_nothing(acme):
+async def test_a_manifest_without_a_packing_label_lists_nothing(acme):
     bundle, script = compressed("let a = 1;" * 50, "")
     await acme.publish("1.0.0", bundle)
     assert await asked(acme, [script["hash"]]) == {"prepared": []}
     assert await asked(acme, [script["hash"]], "", status=422) == "invalid_packing"
 
 
-async def test_a_blob_that_the_store_has_lost_is_not_told(acme, world):
+async def test_a_blob_that_the_store_has_lost_is_not_listed(acme, world):
     bundle, script = compressed("let a = 1;" * 50)
     await acme.publish("1.0.0", bundle)
     world.store.path(blob_key(script["blob"])).unlink()
@@ -70,7 +70,7 @@ async def test_a_blob_that_the_store_has_lost_is_not_told(acme, world):
     assert await asked(acme, [script["hash"]]) == {"prepared": []}
 
 
-async def test_what_is_no_digest_and_what_is_too_long_is_refused(acme):
+async def test_malformed_digests_and_overlong_requests_are_refused(acme):
     assert await asked(acme, ["nonsense"], status=422) == "invalid_digest"
     assert await asked(acme, [], "x" * 101, status=422) == "invalid_packing"
     assert msgspec.json.encode(await asked(acme, [])) == b'{"prepared":[]}'

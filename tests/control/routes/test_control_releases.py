@@ -69,7 +69,7 @@ UNKNOWN_APP = [
 ]
 
 
-async def test_every_address_of_an_unknown_app_says_so(api):
+async def test_every_address_of_an_unknown_app_is_refused_with_its_code(api):
     codes = [await api(method, path, body, status=404) for method, path, body in UNKNOWN_APP]
     assert set(codes) == {"unknown_app"}
 
@@ -198,14 +198,14 @@ async def test_publishing_into_an_unknown_channel_publishes_nothing(acme):
     assert await acme("GET", BUNDLES) == []
 
 
-async def test_publishers_at_once_all_get_through(acme):
+async def test_concurrent_publishers_all_succeed(acme):
     versions = [f"1.0.{n}" for n in range(4)]
     made = await asyncio.gather(*(acme.publish(version) for version in versions))
     assert sorted(answer["revision"] for answer in made) == [2, 3, 4, 5]
     assert {bundle["version"] for bundle in await acme("GET", BUNDLES)} == set(versions)
 
 
-async def test_more_publishers_than_may_wait_are_told_to_come_again():
+async def test_publishers_beyond_the_queue_get_busy():
     verifications, release = Turns(2, 3, "many"), asyncio.Event()
 
     async def publish():
@@ -235,7 +235,7 @@ async def test_what_a_channel_offers_is_not_deleted(acme):
     assert await acme("DELETE", f"{BUNDLES}/1.0.0", status=404) == "unknown_bundle"
 
 
-async def test_a_refusal_names_what_is_in_the_way(acme):
+async def test_a_refusal_names_the_blocking_channels(acme):
     await channel(acme, "beta")
     await acme.publish("1.0.0", channel="beta")
     authorization = {"Authorization": f"Bearer {acme.secrets['root']}"}
@@ -310,7 +310,7 @@ async def test_a_repeated_override_after_a_clear_does_not_bring_it_back(acme):
     assert await acme("GET", OVERRIDES) == []
 
 
-async def test_history_tells_who_did_what_newest_first(acme):
+async def test_history_lists_who_did_what_newest_first(acme):
     await acme("POST", CHANNELS, {"name": "beta"}, by="publisher-acme", headers={"Idempotency-Key": "k-1"})
     await acme("DELETE", f"{CHANNELS}/beta")
     lines = await acme("GET", f"/v1/apps/{APP}/history")
@@ -407,7 +407,7 @@ async def test_a_limited_token_lists_only_its_own_app(acme):
     assert listed == {"reader": [APP, OTHER], "reader-other": [OTHER]}
 
 
-async def test_a_publish_says_which_releases_get_the_zip_and_why(acme):
+async def test_a_publish_reports_which_releases_get_the_zip_and_why(acme):
     assert (await acme.publish("1.0.0"))["zip_instead"] == []
     made = await acme.publish("1.0.1", pack(**{"a/index": "one", "b/index": "two"}))
     (note,) = made["zip_instead"]

@@ -1,4 +1,4 @@
-"""Rollouts over HTTP: every move from every phase, refusals that store nothing, what is shown at which moment."""
+"""Rollouts over HTTP: every move from every phase, refusals that store nothing, and what is shown when."""
 
 import pytest
 from control_world import APP, NOW
@@ -76,7 +76,7 @@ async def test_a_rollout_is_started_and_shown(ready):
     assert (channel["bundle"], channel["rollout"]) == ("1.0.0", {"bundle": "1.1.0", "phase": "running"})
 
 
-async def test_a_channel_without_a_rollout_says_so(ready):
+async def test_a_channel_without_a_rollout_is_not_found(ready):
     assert await ready("GET", ROLLOUT, status=404) == "no_rollout"
     assert (await ready("GET", f"{CHANNELS}/production"))["rollout"] is None
     for move in Move:
@@ -115,7 +115,7 @@ async def test_what_the_heads_do_not_prove_is_not_shown(serve, clock):
 
 @pytest.mark.parametrize("move", Move)
 @pytest.mark.parametrize("phase", Phase)
-async def test_every_move_is_legal_as_the_table_says_and_else_changes_nothing(ready, world, phase, move):
+async def test_moves_follow_the_table_and_others_change_nothing(ready, world, phase, move):
     await ready("POST", ROLLOUT, PLAN)
     for before in WAYS[phase]:
         await ready("POST", f"{ROLLOUT}/{before.value}")
@@ -130,11 +130,11 @@ async def test_every_move_is_legal_as_the_table_says_and_else_changes_nothing(re
         assert (stored(world), await ready("GET", ROLLOUT)) == (was, shown)
 
 
-async def test_a_move_that_is_none_has_no_address(ready):
+async def test_an_unknown_move_has_no_address(ready):
     assert await ready("POST", f"{ROLLOUT}/explode", status=404) == "not_found"
 
 
-async def test_a_way_to_the_end(ready, clock):
+async def test_a_rollout_runs_from_start_to_promotion(ready, clock):
     await ready("POST", ROLLOUT, PLAN)
     clock.now += 3_600
     assert (await ready("POST", f"{ROLLOUT}/pause"))["share"] == "5%"
@@ -150,7 +150,7 @@ async def test_a_way_to_the_end(ready, clock):
     assert (channel["bundle"], channel["rollout"]["phase"]) == ("1.1.0", "promoted")
 
 
-async def test_a_pause_tells_on_how_many_devices_the_bundle_waits(ready, clock):
+async def test_a_pause_reports_on_how_many_devices_the_bundle_waits(ready, clock):
     await ready("POST", ROLLOUT, PLAN)
     key = {"Idempotency-Key": "pause-once"}
     paused = await ready("POST", f"{ROLLOUT}/pause", headers=key)
@@ -159,7 +159,7 @@ async def test_a_pause_tells_on_how_many_devices_the_bundle_waits(ready, clock):
     assert again == paused | {"changed": False}
 
 
-async def test_a_pause_that_cannot_be_counted_is_a_pause(ready):
+async def test_a_pause_succeeds_even_if_the_devices_cannot_be_counted(ready):
     await ready.publish("1.2.0")
     await ready("POST", ROLLOUT, PLAN | {"bundle": "1.2.0"})
     paused = await ready("POST", f"{ROLLOUT}/pause")
@@ -205,7 +205,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("how", ["", "/preview"], ids=["start", "preview"])
 @pytest.mark.parametrize(("wrong", "status", "code"), REFUSED.values(), ids=REFUSED)
-async def test_a_plan_that_is_wrong_is_refused_and_nothing_is_stored(ready, world, wrong, status, code, how):
+async def test_an_invalid_plan_is_refused_and_nothing_is_stored(ready, world, wrong, status, code, how):
     was = stored(world)
     assert await ready("POST", ROLLOUT + how, PLAN | wrong, status=status) == code
     assert stored(world) == was
@@ -259,7 +259,7 @@ async def test_a_withdrawn_bundle_is_not_rolled_out(ready, world):
     assert stored(world) == was
 
 
-async def test_a_preview_changes_nothing_and_says_with_which_id_a_start_draws_the_same(ready, world):
+async def test_a_preview_changes_nothing_and_names_the_id_that_draws_the_same_devices(ready, world):
     was = stored(world)
     seen = await ready("POST", f"{ROLLOUT}/preview?devices=7", PLAN, headers={"Idempotency-Key": "draw-1"})
     assert (seen["id"], [step["share"] for step in seen["steps"]]) == ("draw-1", ["1%", "5%", "50%", "100%"])
@@ -275,7 +275,7 @@ async def test_a_preview_lists_a_number_of_devices(ready, devices):
     assert await ready("POST", f"{ROLLOUT}/preview?devices={devices}", PLAN, status=422) == "invalid_devices"
 
 
-async def test_readers_look_and_publishers_move(ready):
+async def test_readers_read_and_publishers_move(ready):
     assert await ready("POST", ROLLOUT, PLAN, by="reader-acme", status=403) == "forbidden"
     assert await ready("POST", f"{ROLLOUT}/preview", PLAN, by="reader-other", status=403) == "forbidden"
     await ready("POST", f"{ROLLOUT}/preview", PLAN, by="reader-acme")

@@ -1,4 +1,4 @@
-"""Segments over HTTP: saved as asked or refused with the place, and tried on a device before and after."""
+"""Segments over HTTP: saved or refused with the place of the error, and tested on a device before and after."""
 
 import pytest
 from control_world import APP, DEVICE, OTHER
@@ -33,7 +33,7 @@ async def test_a_segment_is_made_shown_and_changed_one_setting_at_a_time(acme):
     assert (again["changed"], again["revision"]) == (False, 7)
 
 
-async def test_segments_are_listed_as_they_are_asked(acme):
+async def test_segments_are_listed_in_the_order_of_evaluation(acme):
     for name, priority in (("b", 7), ("c", 7), ("z", 0), ("a", 100)):
         await acme("PATCH", f"{SEGMENTS}/{name}", {"where": "is_prod", "priority": priority})
     assert [each["name"] for each in await acme("GET", SEGMENTS)] == ["z", "b", "c", "a"]
@@ -67,7 +67,7 @@ async def test_what_is_refused_changes_nothing(acme, body, status, code):
     assert await revision(acme) == before and await acme("GET", SEGMENTS) == []
 
 
-async def test_a_wrong_expression_is_told_with_its_place(acme):
+async def test_a_wrong_expression_is_refused_with_its_place(acme):
     headers = {"Authorization": f"Bearer {acme.secrets['root']}"}
     body = {"where": "is_prod && sessions > 3"}
     async with acme.client.patch(f"{SEGMENTS}/x", json=body, headers=headers) as response:
@@ -80,14 +80,14 @@ async def test_a_name_is_checked(acme):
     assert await acme("PATCH", f"{SEGMENTS}/{'x' * 65}", {"where": "is_prod"}, status=422) == "invalid_segment_name"
 
 
-async def test_an_app_has_so_many_segments(acme):
+async def test_an_app_has_a_limit_of_segments(acme):
     for number in range(SEGMENT_LIMIT):
         await acme("PATCH", f"{SEGMENTS}/s{number}", {"where": "is_prod"})
     assert await acme("PATCH", f"{SEGMENTS}/more", {"where": "is_prod"}, status=409) == "too_many_segments"
     await acme("PATCH", f"{SEGMENTS}/s0", {"where": "!is_prod"})
 
 
-async def test_a_segment_that_something_asks_is_not_deleted(acme):
+async def test_a_segment_in_use_is_not_deleted(acme):
     await acme("POST", CHANNELS, {"name": "beta"})
     await acme("PATCH", f"{SEGMENTS}/testers", {"where": "is_prod", "channel": "beta"})
     assert await acme("DELETE", f"{CHANNELS}/beta", status=409) == "channel_in_use"
@@ -110,7 +110,7 @@ async def test_a_repeated_command_does_not_bring_a_segment_back(acme):
     assert again == "unknown_segment"
 
 
-async def test_history_tells_a_segment_and_what_it_says(acme):
+async def test_history_shows_a_segment_and_its_expression(acme):
     await acme("PATCH", f"{SEGMENTS}/testers", {"where": 'custom_id == "anna"'})
     latest = (await acme("GET", f"/v1/apps/{APP}/history"))[0]
     assert latest["kind"] == "set_segment" and "testers" in latest["summary"]
@@ -155,7 +155,7 @@ async def test_the_saved_expression_is_tried_with_its_id_set(acme):
     assert not (await acme("POST", test, {"device": other}))["matches"]
 
 
-async def test_bucket_draws_by_the_name_that_is_tried(acme):
+async def test_bucket_draws_by_the_tested_name(acme):
     body = {"where": "bucket(50)"}
     ids = [f"{number:08x}-eefe-490a-9c60-8e965132ae51" for number in range(40)]
 
@@ -183,18 +183,18 @@ UNTRIED = [
 
 
 @pytest.mark.parametrize(("body", "status", "code"), UNTRIED)
-async def test_a_trial_that_cannot_be_is_refused(acme, body, status, code):
+async def test_an_invalid_trial_is_refused(acme, body, status, code):
     assert await acme("POST", f"{SEGMENTS}/new/test", body, status=status) == code
 
 
-async def test_a_device_that_is_wrong_is_told_with_the_field(acme):
+async def test_an_invalid_device_is_refused_with_the_field(acme):
     body = {"device": device(device_id="me"), "where": "is_prod"}
     headers = {"Authorization": f"Bearer {acme.secrets['reader']}"}
     async with acme.client.post(f"{SEGMENTS}/new/test", json=body, headers=headers) as response:
         assert "device_id: Device ID must be a valid UUID string" in (await response.json())["message"]
 
 
-async def test_a_reader_looks_and_tries_and_a_publisher_of_the_app_sets(acme):
+async def test_a_reader_reads_and_tests_and_a_publisher_of_the_app_sets(acme):
     await acme("PATCH", f"{SEGMENTS}/x", {"where": "is_prod"}, by="publisher-acme")
     for by in ("reader", "reader-acme", "publisher-acme"):
         assert len(await acme("GET", SEGMENTS, by=by)) == 1

@@ -153,7 +153,13 @@ class Lane(asyncio.Protocol):
         context, traffic = self._context, self._context.traffic
         begun = 0.0 if traffic.access is None else perf_counter()
         country = country_of(head.country) if self._proxied else ""
-        reply = context.service.take_check(body, context.service.public_url or self._base(head), country)
+        try:
+            reply = context.service.take_check(body, context.service.public_url or self._base(head), country)
+        except Exception as bug:  # the loop would end the connection, too, but count nothing
+            context.record_bug(bug)
+            self._state |= CLOSING
+            self._transport.abort()
+            return
         context.checks += 1
         answer = context.answers.encode_reply(reply, head.closes, head.takes_gzip)
         self._transport.write(answer)

@@ -296,6 +296,16 @@ async def test_the_lane_takes_what_is_ordinary_and_nothing_else(both):
     assert both.shared.bugs == 0
 
 
+async def test_a_bug_in_a_check_ends_its_connection_and_is_counted(both, caplog):
+    def answer_check(check, base):
+        raise RuntimeError("a bug")
+
+    both.shared.service.answer_check = answer_check
+    assert await talk(both.lane, post("/updates", CHECK) * 2) == b""
+    assert both.shared.bugs == 1
+    assert "a bug" in caplog.text
+
+
 async def test_a_head_that_was_read_before_changes_no_answer(both):
     for name, stream in (ALIKE | REFUSED).items():
         both.shared.known_heads.clear()

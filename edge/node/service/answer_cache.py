@@ -5,7 +5,7 @@ Made on first use and kept under a byte limit, the least recently used going fir
 
 import gzip
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 import msgspec
 
@@ -16,23 +16,29 @@ GZIP_LEVEL = 4  # digests hardly pack: level 6 takes a third longer and leaves a
 
 
 class EncodedBody(msgspec.Struct, frozen=True, gc=False):
+    """The JSON of an answer, plain and compressed."""
+
     plain: bytes
     gzipped: bytes | None  # None where it is not worth it
 
 
 class Offers:
+    """Encoded offers by what they depend on. `held_bytes` counts the bodies."""
+
     def __init__(self, limit_bytes: int = OFFER_CACHE_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._bodies: OrderedDict[Hashable, EncodedBody] = OrderedDict()
         self.held_bytes = 0
 
-    def get(self, key: Hashable, encode: Callable[[], bytes]) -> EncodedBody:
+    def get(self, key: Hashable) -> EncodedBody | None:
         body = self._bodies.get(key)
         if body is not None:
             self._bodies.move_to_end(key)
-            return body
-        body = make_body(encode())
-        self._bodies[key] = body
+        return body
+
+    def add(self, key: Hashable, plain: bytes) -> EncodedBody:
+        """The body to answer with; kept, unless it is above the limit by itself and another comes."""
+        body = self._bodies[key] = compress_body(plain)
         self.held_bytes += _size(body)
         while self.held_bytes > self._limit_bytes and len(self._bodies) > 1:
             _, evicted = self._bodies.popitem(last=False)
@@ -40,7 +46,7 @@ class Offers:
         return body
 
 
-def make_body(plain: bytes) -> EncodedBody:
+def compress_body(plain: bytes) -> EncodedBody:
     if len(plain) < GZIP_MIN_BYTES:
         return EncodedBody(plain, None)
     packed = gzip.compress(plain, GZIP_LEVEL, mtime=0)

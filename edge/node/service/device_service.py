@@ -25,13 +25,13 @@ from edge.node.service.event_limits import EventLimits
 from edge.node.service.experiment_log import ArmNotes
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.overload import Overload
+from edge.node.service.own_events import OwnEvents, withheld_event
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import Peer, Proxies
 from edge.node.service.rate_limits import ChannelLimits
 from edge.node.service.reported import Dated, changes_in, downloads_in
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots
-from edge.node.service.withheld_log import WithheldNotes
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.answers import encode_answer, encode_offer, encode_up_to_date
@@ -82,8 +82,9 @@ class DeviceService:
         self._decisions = self.counts.decisions
         self.moments = Moments(time.time())
         self.faults = OwnFaults(current.snapshot, facts.tell_fault)
-        self._arms = ArmNotes(spool, event_limits, self.counts.others)
-        self._withheld = WithheldNotes(spool, event_limits, self.counts.others)
+        others = self.counts.others
+        self._arms = ArmNotes(OwnEvents("arms", "experiments", spool, event_limits, others))
+        self._withheld = OwnEvents("withheld", "withheld", spool, event_limits, others)
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
@@ -120,20 +121,23 @@ class DeviceService:
             if isinstance(decision, UpToDate) and decision.arm:
                 self._note_arm(snapshot, check, decision, check.version_name, moment.now)
             return EncodedBody(encode_answer(decision, check, base), None)
-        form = form_of(check.platform, check.plugin.version)
-        bundle = decision.bundle
-        sent = sent_as(bundle, check.plugin.manifest)
         if decision.arm:
-            self._note_arm(snapshot, check, decision, bundle.version, moment.now)
-        self.facts.note_offer(check, bundle, facts)
+            self._note_arm(snapshot, check, decision, decision.bundle.version, moment.now)
+        self.facts.note_offer(check, decision.bundle, facts)
+        return self._encode_offer(decision, snapshot, check, base)
+
+    def _encode_offer(self, offer: Offer, snapshot: AppSnapshot, check: UpdateCheck, base: str) -> EncodedBody:
+        bundle = offer.bundle
+        form = form_of(check.platform, check.plugin.version)
+        sent = sent_as(bundle, check.plugin.manifest)
         # A name never gets other bytes; a bundle deleted and published again has another time, and maybe metadata.
         key = (check.app, bundle.version, bundle.published, form, sent, base)
-
-        def encode() -> bytes:
+        body = self.offers.get(key)
+        if body is None:
             document = b"" if sent is Sent.ZIP else snapshot.manifest_of(bundle)
-            return encode_offer(decision, check.app, form, sent, base, document, snapshot.expose_metadata)
-
-        return self.offers.get(key, encode)
+            plain = encode_offer(offer, check.app, form, sent, base, document, snapshot.expose_metadata)
+            body = self.offers.add(key, plain)
+        return body
 
     def _note_arm(
         self, snapshot: AppSnapshot, check: UpdateCheck, decision: Offer | UpToDate, bundle: str, now: float
@@ -218,7 +222,7 @@ class DeviceService:
             self.counts.withheld[each.cause.word] += 1
             bundle = snapshot.offered_by_hash.get(each.bundle)
             report, version = events[DeviceId(each.device)], bundle.version if bundle else ""
-            self._withheld.note(report, version, each.cause, self.moments.now)
+            self._withheld.put(withheld_event(report, version, each.cause), self.moments.now)
 
     async def _keep(self, records: list[bytes]) -> bool:
         """Store the events of one request; False when there is no room now."""

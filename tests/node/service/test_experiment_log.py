@@ -9,6 +9,7 @@ from factories import a_check
 from edge.domain.errors import Unavailable
 from edge.domain.model import Experiment
 from edge.node.service.experiment_log import ArmNotes
+from edge.node.service.own_events import OwnEvents
 
 COLOURS = Experiment(name="colours", arms=(), salt="change-1")
 AGAIN = Experiment(name="colours", arms=(), salt="change-2")
@@ -42,7 +43,7 @@ class Limits:
 
 async def noted(spool, limits, *checks):
     counts = Counter()
-    notes = ArmNotes(spool, limits, counts)
+    notes = ArmNotes(OwnEvents("arms", "experiments", spool, limits, counts))
     for device, experiment in checks:
         notes.note(a_check(device=device), "production", experiment, "control", "1.0.1", 1.0)
         await asyncio.sleep(0)

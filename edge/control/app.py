@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
-from edge.control.calls import Call
+from edge.control.calls import Call, check_permission
 from edge.control.openapi import build_openapi
 from edge.control.operations import DRY_RUN, JSON, Operation, check_parameters, parse_flag
 from edge.control.ports import ControlPorts
-from edge.control.roles import Role, allows, refusal
+from edge.control.roles import Role
 from edge.control.routes import apps as routes_apps
 from edge.control.routes import blobs as routes_blobs
 from edge.control.routes import bundles as routes_bundles
@@ -34,7 +34,7 @@ from edge.control.shapes.common import ErrorAnswer
 from edge.control.tokens import Grant, Tokens
 from edge.control.uploads import decode_body, read_body
 from edge.control.work_queue import LOOKS, VERIFICATIONS, looks, verifications
-from edge.domain.errors import EdgeError, Forbidden, Unauthorized
+from edge.domain.errors import EdgeError, Unauthorized
 from edge.domain.model import AppId
 from edge.store.releases import Rehearsed
 
@@ -144,8 +144,7 @@ async def _authorise(operation: Operation, tokens: Tokens, request: web.Request,
     if scheme.lower() != "bearer" or not secret:
         raise Unauthorized("unauthorized", "missing token: send the header Authorization: Bearer <token>")
     grant = await asyncio.to_thread(tokens.authenticate, secret.strip(), now)
-    if not allows(grant.role, grant.app, operation.permission, request.match_info.get("app")):
-        raise Forbidden("forbidden", refusal(grant.name, grant.role, grant.app, operation.permission))
+    check_permission(grant, operation.permission, request)
     return grant
 
 

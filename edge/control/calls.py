@@ -91,8 +91,12 @@ async def weigh(call: Call[Any], done: ChangeResult) -> ImpactView | None:
 
 def require(call: Call[Any], permission: Permission) -> None:
     """For what an operation does beyond its own permission. Raises Forbidden `forbidden`."""
-    grant = call.grant
-    if not allows(grant.role, grant.app, permission, call.request.match_info.get("app")):
+    check_permission(call.grant, permission, call.request)
+
+
+def check_permission(grant: Grant, permission: Permission, request: web.Request) -> None:
+    """Raises Forbidden `forbidden` unless the token may do this, to the app in the address if there is one."""
+    if not allows(grant.role, grant.app, permission, request.match_info.get("app")):
         raise Forbidden("forbidden", refusal(grant.name, grant.role, grant.app, permission))
 
 

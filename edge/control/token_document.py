@@ -51,8 +51,8 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     """`revoked` keeps the hashes of revoked first tokens, so that the file on a node does not bring them back.
-    `used_commands` keeps the command ids of other revoked tokens, so that a repeated request does not either; documents
-    of format 1 may lack it."""
+    `used_commands` keeps the command ids of other revoked tokens, so that a repeated request does not either; earlier
+    versions did not write them."""
 
     format: int
     store: str

@@ -175,7 +175,7 @@ class Tokens:
         self._remember(_Held(document, tag))
 
     def _read(self) -> _Held:
-        last = self._last  # taken before the store is read: what is read next can only be newer
+        last = self._last  # taken before the store is read, so that anything older read next is a replay
         stored = self._store.get(TOKENS_KEY)
         if stored is None:
             if last is not None:

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
-from benchmarks.plots import encode_svg
-from benchmarks.report import BenchReport, Missing, Options
-from benchmarks.tables import encode_markdown, encode_text, values_of
+from benchmarks.measuring.machine import describe_machine
+from benchmarks.output.plots import encode_svg
+from benchmarks.output.report import BenchReport, Missing, Options
+from benchmarks.output.tables import encode_markdown, encode_text, values_of
 
 # Each is a module of this package with `run(options) -> BenchReport`.
 COMMANDS = {

@@ -14,14 +14,26 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.answers import HttpAnswer, fetch, padding, to_say
-from benchmarks.plots import Curve, Plot
+from benchmarks.contenders.servers import (
+    AIOHTTP,
+    FLOOR,
+    NGINX,
+    OURS,
+    BenchNode,
+    Server,
+    nginx,
+    nginx_return,
+    node,
+    program,
+)
+from benchmarks.load.wrk import Load
+from benchmarks.measuring.sampling import CheckSample, check_table, in_turns, measure
+from benchmarks.output.plots import Curve, Plot
+from benchmarks.output.report import BenchReport, Options
+from benchmarks.output.tables import Table
 from benchmarks.programs import cores, need_program
-from benchmarks.report import BenchReport, Options
-from benchmarks.sampling import CheckSample, check_table, in_turns, measure
-from benchmarks.servers import AIOHTTP, FLOOR, NGINX, OURS, BenchNode, Server, nginx, nginx_return, node, program
-from benchmarks.tables import Table
-from benchmarks.worlds import (
+from benchmarks.worlds.answers import HttpAnswer, fetch, padding, to_say
+from benchmarks.worlds.releases import (
     NATIVE,
     PUBLIC_URL,
     Sizes,
@@ -32,7 +44,6 @@ from benchmarks.worlds import (
     question,
     roll_out,
 )
-from benchmarks.wrk import Load
 
 DEVICES = 1_000  # that ask in turns: enough that no cache of one device helps
 HOST = "updates.example.com"

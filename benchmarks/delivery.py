@@ -15,17 +15,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.accounting import cpu_seconds
-from benchmarks.answers import fetch, to_say
+from benchmarks.contenders.servers import NGINX, OURS, Server, nginx, node, program
 from benchmarks.delivery_rows import COLUMNS, DeliverySample, delivery_row
 from benchmarks.delivery_tls import measure_tls
-from benchmarks.drain import Drained
+from benchmarks.load.drain import Drained
+from benchmarks.measuring.accounting import cpu_seconds
+from benchmarks.measuring.sampling import in_turns
+from benchmarks.output.report import BenchReport, Options
+from benchmarks.output.tables import Cell, Table
 from benchmarks.programs import cores, module, need_program, running
-from benchmarks.report import BenchReport, Options
-from benchmarks.sampling import in_turns
-from benchmarks.servers import NGINX, OURS, Server, nginx, node, program
-from benchmarks.tables import Cell, Table
-from benchmarks.worlds import APP, Sizes, get_request, prepare_app
+from benchmarks.worlds.answers import fetch, to_say
+from benchmarks.worlds.releases import APP, Sizes, get_request, prepare_app
 from edge.store.objects.port import blob_key
 
 HOST = "updates.example.com"
@@ -57,7 +57,9 @@ def run(options: Options) -> BenchReport:
         tree = _tree(folder, list(zips.values()))
         with (
             node(folder / "data", on) as ours,
-            running(module("benchmarks.drain"), generators, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as drainer,
+            running(
+                module("benchmarks.load.drain"), generators, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            ) as drainer,
         ):
             tables = []
             for subject in _subjects(zips):

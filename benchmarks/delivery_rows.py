@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from benchmarks.drain import Drained
-from benchmarks.figures import ratios, spread
-from benchmarks.sampling import milliseconds, throughput_words
-from benchmarks.tables import Cell
+from benchmarks.load.drain import Drained
+from benchmarks.measuring.figures import ratios, spread
+from benchmarks.measuring.sampling import milliseconds, throughput_words
+from benchmarks.output.tables import Cell
 
 GIB = 2**30
 

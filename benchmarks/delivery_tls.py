@@ -17,17 +17,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from benchmarks.accounting import cpu_seconds
-from benchmarks.answers import HttpAnswer, fetch, to_say
+from benchmarks.contenders.servers import NGINX, OURS, Files, Server, nginx, node
 from benchmarks.delivery_rows import COLUMNS, DeliverySample, delivery_row
-from benchmarks.drain import Drained
+from benchmarks.load.drain import Drained
+from benchmarks.load.wrk import Load, run_wrk
+from benchmarks.measuring.accounting import cpu_seconds
+from benchmarks.measuring.sampling import in_turns
+from benchmarks.output.report import Options
+from benchmarks.output.tables import Table
 from benchmarks.programs import cores
-from benchmarks.report import Options
-from benchmarks.sampling import in_turns
-from benchmarks.servers import NGINX, OURS, Files, Server, nginx, node
-from benchmarks.tables import Table
-from benchmarks.worlds import APP, get_request
-from benchmarks.wrk import Load, run_wrk
+from benchmarks.worlds.answers import HttpAnswer, fetch, to_say
+from benchmarks.worlds.releases import APP, get_request
 
 HOST = "updates.example.com"
 CLIENTS = 16

@@ -17,11 +17,11 @@ import msgspec
 
 from benchmarks.check import DEVICES, HOST, NEXT, RELEASE, SHARE
 from benchmarks.contenders.aiohttp_check import build_desk
-from benchmarks.figures import spread
+from benchmarks.measuring.figures import spread
+from benchmarks.output.report import BenchReport, Options
+from benchmarks.output.tables import Cell, Table
 from benchmarks.programs import cores, pinned
-from benchmarks.report import BenchReport, Options
-from benchmarks.tables import Cell, Table
-from benchmarks.worlds import (
+from benchmarks.worlds.releases import (
     APP,
     PUBLIC_URL,
     Sizes,

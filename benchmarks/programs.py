@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Missing
+from benchmarks.output.report import Missing
 
 START_SECONDS = 300.0  # 10,000 apps take a minute to load; a server that needs longer is broken
 END_SECONDS = 60.0

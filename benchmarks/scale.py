@@ -13,16 +13,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.accounting import memory_of
-from benchmarks.figures import spread
+from benchmarks.contenders.servers import BenchNode, node
+from benchmarks.load.wrk import Load, Summary
+from benchmarks.measuring.accounting import memory_of
+from benchmarks.measuring.figures import spread
+from benchmarks.measuring.sampling import CheckSample, check_table, in_turns, measure
+from benchmarks.output.report import BenchReport, Options
+from benchmarks.output.tables import Cell, Table
 from benchmarks.programs import cores, need_program
-from benchmarks.report import BenchReport, Options
-from benchmarks.sampling import CheckSample, check_table, in_turns, measure
-from benchmarks.scale_world import CHANNELS, VERSIONS, app_id, open_scaled
-from benchmarks.servers import BenchNode, node
-from benchmarks.tables import Cell, Table
-from benchmarks.worlds import PUBLIC_URL, check_request, device_ids, question
-from benchmarks.wrk import Load, Summary
+from benchmarks.worlds.many_apps import CHANNELS, VERSIONS, app_id, open_scaled
+from benchmarks.worlds.releases import PUBLIC_URL, check_request, device_ids, question
 from edge.cli.terminal.client import app_path
 
 APPS = (1, 100, 10_000)
@@ -127,7 +127,8 @@ class Swapper:
             self._offer(app, VERSIONS[-1])
 
     def _offer(self, app: str, bundle: str) -> None:
-        self._control.patch(app_path(app, "channels", CHANNELS[0]), {"bundle": bundle})
+        forth_and_back = {"bundle": bundle, "downgrade": True, "again": True}
+        self._control.patch(app_path(app, "channels", CHANNELS[0]), forth_and_back)
 
 
 def _swap(loaded: Loaded, swapper: Swapper, count: int, generators: set[int], script: Path) -> Swaps:

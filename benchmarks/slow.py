@@ -12,16 +12,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.accounting import cpu_seconds, memory_of
-from benchmarks.answers import fetch
-from benchmarks.figures import ratios, spread
+from benchmarks.contenders.servers import BenchNode, node
+from benchmarks.load.wrk import Load, Summary, run_wrk
+from benchmarks.measuring.accounting import cpu_seconds, memory_of
+from benchmarks.measuring.figures import ratios, spread
+from benchmarks.measuring.sampling import milliseconds, throughput_words
+from benchmarks.output.report import BenchReport, Options
+from benchmarks.output.tables import Cell, Table
 from benchmarks.programs import cores, module, need_program, running
-from benchmarks.report import BenchReport, Options
-from benchmarks.sampling import milliseconds, throughput_words
-from benchmarks.servers import BenchNode, node
-from benchmarks.tables import Cell, Table
-from benchmarks.worlds import APP, PUBLIC_URL, Sizes, check_request, device_ids, get_request, prepare_app, question
-from benchmarks.wrk import Load, Summary, run_wrk
+from benchmarks.worlds.answers import fetch
+from benchmarks.worlds.releases import (
+    APP,
+    PUBLIC_URL,
+    Sizes,
+    check_request,
+    device_ids,
+    get_request,
+    prepare_app,
+    question,
+)
 
 READERS = 2_000
 READER_BYTES_PER_SECOND = 50_000
@@ -68,7 +77,7 @@ def run(options: Options) -> BenchReport:
             request = get_request(path, HOST)
             (folder / "request").write_bytes(request)
             answer_bytes = fetch(ours.server.port, request).total_bytes
-            command = module("benchmarks.readers", ours.server.port, folder / "request", answer_bytes)
+            command = module("benchmarks.load.readers", ours.server.port, folder / "request", answer_bytes)
             with running(command, generators, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as crowd:
                 bench = SlowBench(ours, crowd, generators, folder / "load.lua", 2 if options.quick else 5)
                 bench.warm()

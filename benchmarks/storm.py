@@ -11,13 +11,13 @@ import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.accounting import cpu_seconds, memory_of
-from benchmarks.fleet import Orders
+from benchmarks.contenders.servers import BenchNode, node
+from benchmarks.load.fleet import Orders
+from benchmarks.measuring.accounting import cpu_seconds, memory_of
+from benchmarks.output.report import BenchReport, Options
+from benchmarks.output.tables import Cell, Table
 from benchmarks.programs import cores, module, running
-from benchmarks.report import BenchReport, Options
-from benchmarks.servers import BenchNode, node
-from benchmarks.tables import Cell, Table
-from benchmarks.worlds import APP, CHANNEL, Sizes, prepare_app
+from benchmarks.worlds.releases import APP, CHANNEL, Sizes, prepare_app
 from edge.cli.terminal.client import app_path
 
 DEVICES, WAVE = 50_000, 5_000
@@ -47,7 +47,9 @@ def run(options: Options) -> BenchReport:
         prepare_app(data, [(NEW, SIZES), (OLD, SIZES)])
         with (
             node(data, on) as ours,
-            running(module("benchmarks.fleet"), generators, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as fleet,
+            running(
+                module("benchmarks.load.fleet"), generators, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            ) as fleet,
         ):
             storm = _wake(ours, fleet, Orders(ours.server.port, devices, wave, OLD, NEW))
     table = _table(storm, devices, wave)

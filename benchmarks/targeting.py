@@ -9,12 +9,13 @@ import time
 import uuid
 from pathlib import Path
 
-from benchmarks.answers import fetch
+from benchmarks.contenders.servers import Server, node
+from benchmarks.load.wrk import Load
+from benchmarks.measuring.sampling import check_table, in_turns, measure
+from benchmarks.output.report import BenchReport, Options
 from benchmarks.programs import cores, need_program
-from benchmarks.report import BenchReport, Options
-from benchmarks.sampling import check_table, in_turns, measure
-from benchmarks.servers import Server, node
-from benchmarks.worlds import (
+from benchmarks.worlds.answers import fetch
+from benchmarks.worlds.releases import (
     APP,
     CHANNEL,
     PUBLIC_URL,
@@ -29,7 +30,6 @@ from benchmarks.worlds import (
     question,
     roll_out,
 )
-from benchmarks.wrk import Load
 from edge.domain.changes.commands import (
     ChannelSettings,
     Command,

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from benchmarks.report import BenchReport, Options
-from benchmarks.wan_link import WanLink
-from benchmarks.wan_report import Ceiling, Findings, Lossy, Update, WanCell, build_report
-from benchmarks.wan_server import (
+from benchmarks.output.report import BenchReport, Options
+from benchmarks.wide_area.link import WanLink
+from benchmarks.wide_area.report import Ceiling, Findings, Lossy, Update, WanCell, build_report
+from benchmarks.wide_area.server import (
     CEILING_BYTES,
     DEVICE_PORT,
     FIRST,
@@ -32,7 +32,7 @@ from benchmarks.wan_server import (
     serving,
     serving_nginx,
 )
-from benchmarks.wan_space import CONGESTION, NoLink, Space, Talker, space, talker
+from benchmarks.wide_area.space import CONGESTION, NoLink, Space, Talker, space, talker
 
 SINGLE_SEGMENT_BPS = 300e6  # up to here the relay takes every segment by itself with time to spare
 RUN_SEGMENTS = 16  # and above in runs: 0.2 ms of the line at 1 Gbit/s
@@ -191,6 +191,6 @@ def bench() -> Iterator[WanBench]:
         node = stack.enter_context(serving(place.server, folder))
         devices = folder / "devices"
         devices.mkdir()
-        words = [sys.executable, "-m", "benchmarks.wan_client", str(devices)]
+        words = [sys.executable, "-m", "benchmarks.wide_area.client", str(devices)]
         client = stack.enter_context(talker(place.client.command(words)))
         yield WanBench(place, client, node, folder)

@@ -10,7 +10,10 @@ import pytest
 from places import ROOT
 
 from benchmarks.__main__ import COMMANDS
-from benchmarks.accounting import (
+from benchmarks.contenders.servers import FLOOR, program
+from benchmarks.load.drain import drain
+from benchmarks.load.wrk import Load, Summary, encode_script, parse_summary
+from benchmarks.measuring.accounting import (
     cpu_seconds,
     cpu_seconds_in_ticks,
     family_of,
@@ -18,15 +21,12 @@ from benchmarks.accounting import (
     parse_stat_ticks,
     parse_status_memory,
 )
-from benchmarks.answers import HttpAnswer, fetch, padding, to_say
-from benchmarks.drain import drain
-from benchmarks.figures import Spread, in_words, percentile, ratios, spread
-from benchmarks.plots import Curve, Plot, encode_svg
-from benchmarks.sampling import CheckSample, check_table, in_turns, throughput_words
-from benchmarks.servers import FLOOR, program
-from benchmarks.tables import Table, encode_markdown, encode_text, values_of
-from benchmarks.worlds import check_request, device_ids, get_request, question
-from benchmarks.wrk import Load, Summary, encode_script, parse_summary
+from benchmarks.measuring.figures import Spread, in_words, percentile, ratios, spread
+from benchmarks.measuring.sampling import CheckSample, check_table, in_turns, throughput_words
+from benchmarks.output.plots import Curve, Plot, encode_svg
+from benchmarks.output.tables import Table, encode_markdown, encode_text, values_of
+from benchmarks.worlds.answers import HttpAnswer, fetch, padding, to_say
+from benchmarks.worlds.releases import check_request, device_ids, get_request, question
 from edge.wire.updates import parse_update_check
 
 SPIN = "import sys, time\nwhile time.process_time() < 0.3: pass\nprint('spun', flush=True)\nsys.stdin.read()"

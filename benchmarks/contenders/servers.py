@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.accounting import family_of
-from benchmarks.answers import HttpAnswer
+from benchmarks.measuring.accounting import family_of
 from benchmarks.programs import await_port, environment, free_port, module, need_program, running
+from benchmarks.worlds.answers import HttpAnswer
 from edge.cli.terminal.client import ControlClient
 
 OURS, NGINX, AIOHTTP, FLOOR = "ours", "nginx", "aiohttp", "floor"

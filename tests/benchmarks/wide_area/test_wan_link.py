@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from benchmarks.wan_link import QUEUE_FLOOR_BYTES, VNET_HEADER, Pipe, WanLink, wire_bytes
+from benchmarks.wide_area.link import QUEUE_FLOOR_BYTES, VNET_HEADER, Pipe, WanLink, wire_bytes
 
 MS = 1_000_000  # nanoseconds
 PACKET = 1_500  # bytes: one millisecond at 12 Mbit/s

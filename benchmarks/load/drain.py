@@ -1,4 +1,4 @@
-"""A load generator for large answers: `python -m benchmarks.drain` reads lines of orders, prints lines of results.
+"""A load generator for large answers: `python -m benchmarks.load.drain` reads lines of orders, prints lines of results.
 
 Kept connections ask again as soon as an answer is whole. Bodies are taken from the kernel with MSG_TRUNC, which throws
 them away without copying them: so the generator costs little and the server's speed is what shows. What the bytes are
@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.answers import parse_head
-from benchmarks.figures import percentile
+from benchmarks.measuring.figures import percentile
+from benchmarks.worlds.answers import parse_head
 
 HEAD_BYTES = 8192
 TAKEN_AT_ONCE_BYTES = 4 << 20

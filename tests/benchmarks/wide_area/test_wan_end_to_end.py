@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.output.report import Missing
 from benchmarks.programs import find_program
-from benchmarks.report import Missing
 from benchmarks.wan import WanPlan, bench
-from benchmarks.wan_link import WanLink
-from benchmarks.wan_space import PREFIX, check_machine, space, sweep
+from benchmarks.wide_area.link import WanLink
+from benchmarks.wide_area.space import PREFIX, check_machine, space, sweep
 
 ROUND_TRIP = 0.020
 AS_UNPRIVILEGED = """
@@ -28,7 +28,7 @@ sys.exit(main())
 """
 STAYS = """
 import sys
-from benchmarks.wan_space import space
+from benchmarks.wide_area.space import space
 with space():
     print("here", flush=True)
     sys.stdin.read()

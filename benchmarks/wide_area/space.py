@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, NamedTuple
 
-from benchmarks.report import Missing
-from benchmarks.wan_link import WanLink
+from benchmarks.output.report import Missing
+from benchmarks.wide_area.link import WanLink
 
 SERVER_ADDRESS, CLIENT_ADDRESS = "10.203.0.1", "10.203.0.2"  # seen by nobody outside the two namespaces
 MTU_BYTES = 1_500
@@ -106,7 +106,7 @@ def space() -> Iterator[Space]:
         for side in (server, client):
             _ip("netns", "add", side.namespace)
             stack.callback(_remove, side.namespace)
-        words = [sys.executable, "-m", "benchmarks.wan_relay", server.device, client.device]
+        words = [sys.executable, "-m", "benchmarks.wide_area.relay", server.device, client.device]
         relay = stack.enter_context(talker(words))
         relay.hear()
         for side in (server, client):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.figures import Spread, in_words
+from benchmarks.measuring.figures import Spread, in_words
 
 Cell = str | int | float | Spread | None  # None: not measured, shown as a dash
 

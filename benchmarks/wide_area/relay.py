@@ -1,6 +1,6 @@
 """The link as a process: what one TUN device sends reaches the other as late, and as surely, as the link makes it.
 
-    python -m benchmarks.wan_relay DEVICE DEVICE
+    python -m benchmarks.wide_area.relay DEVICE DEVICE
 
 Commands come as JSON lines on standard input, each gets one line of JSON: `{"link": {...}}` changes the link and
 forgets the counts, `{"count": true}` tells them. It ends, and the devices with it, when its input does: no relay
@@ -20,7 +20,7 @@ import time
 from collections import deque
 from typing import Any
 
-from benchmarks.wan_link import NANOSECONDS, Pipe, WanLink, wire_bytes
+from benchmarks.wide_area.link import NANOSECONDS, Pipe, WanLink, wire_bytes
 
 TUNSETIFF, TUNSETOFFLOAD = 0x400454CA, 0x400454D0
 IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x1000, 0x4000

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.output.report import Missing
 from benchmarks.programs import environment, need_program
-from benchmarks.report import Missing
-from benchmarks.wan_space import Side, running
+from benchmarks.wide_area.space import Side, running
 
 DEVICE_PORT, CONTROL_PORT, NGINX_PORT = 8080, 8081, 8090
 ZIP_APP, ZIP_BYTES = "com.example.zip", 5_000_000

@@ -1,4 +1,4 @@
-"""A fleet that wakes: `python -m benchmarks.fleet` reads one JSON document of orders and prints one of what happened.
+"""A fleet that wakes: `python -m benchmarks.load.fleet` reads one JSON document of orders and prints one of results.
 
 A device opens a connection, asks, reads the answer as its plugin does, downloads the offered zip or every file of the
 manifest over the same connection, and verifies each by its digest. What is refused is counted by its kind and tried
@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from benchmarks.answers import parse_head
-from benchmarks.figures import percentile
-from benchmarks.worlds import PLUGIN, ZIP_PLUGIN, check_request, device_ids, get_request, question
+from benchmarks.measuring.figures import percentile
+from benchmarks.worlds.answers import parse_head
+from benchmarks.worlds.releases import PLUGIN, ZIP_PLUGIN, check_request, device_ids, get_request, question
 
 ATTEMPTS = 20  # of one device; what still has nothing then is counted as incomplete
 PAUSE_SECONDS = 1.0  # where the server names none

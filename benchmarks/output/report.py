@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.plots import Plot
-from benchmarks.tables import Table
+from benchmarks.output.plots import Plot
+from benchmarks.output.tables import Table
 
 ROUNDS = 7
 QUICK_ROUNDS = 3

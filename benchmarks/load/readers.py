@@ -1,4 +1,4 @@
-"""A crowd of slow readers: `python -m benchmarks.readers PORT REQUEST_FILE ANSWER_BYTES` obeys lines of its input.
+"""A crowd of slow readers: `python -m benchmarks.load.readers PORT REQUEST_FILE ANSWER_BYTES` obeys lines of its input.
 
 `open N RATE` connects N readers of RATE bytes a second each; `count` tells bytes received, seconds and cut connections
 since the last count; `close` hangs up. A reader takes a piece five times a second, has a receive buffer like a phone's
@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.drain import TAKEN_AT_ONCE_BYTES, WAIT_SECONDS
+from benchmarks.load.drain import TAKEN_AT_ONCE_BYTES, WAIT_SECONDS
 
 PIECES_PER_SECOND = 5
 TURNS = 10  # the crowd is divided, so that its pieces are spread over time

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.wan_model import check_seconds, transfer_seconds, update_seconds
+from benchmarks.wide_area.model import check_seconds, transfer_seconds, update_seconds
 
 MSS = 1_448
 MILLISECOND_A_SEGMENT = 12e6  # 1,500 bytes at 12 Mbit/s

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.wan_distances import PUBLISHED, Distances, interpolate, mean_over, share_within
+from benchmarks.wide_area.distances import PUBLISHED, Distances, interpolate, mean_over, share_within
 
 POINTS = [(1.0, 10.0), (2.0, 30.0), (4.0, 40.0)]
 EVEN = Distances("even", ((0.0, 0.0), (1.0, 0.2)), "made up")

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from benchmarks.accounting import cpu_seconds
-from benchmarks.figures import Spread, ratios, spread
-from benchmarks.servers import Server
-from benchmarks.tables import Cell, Table
-from benchmarks.wrk import Load, Summary, run_wrk
+from benchmarks.contenders.servers import Server
+from benchmarks.load.wrk import Load, Summary, run_wrk
+from benchmarks.measuring.accounting import cpu_seconds
+from benchmarks.measuring.figures import Spread, ratios, spread
+from benchmarks.output.tables import Cell, Table
 
 BUSY_LIMIT = 0.8  # of the load generator's core: above it throughput and latency are partly its own
 

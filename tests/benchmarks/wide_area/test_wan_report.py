@@ -2,11 +2,11 @@
 
 import pytest
 
-from benchmarks.report import Options
-from benchmarks.tables import encode_text
+from benchmarks.output.report import Options
+from benchmarks.output.tables import encode_text
 from benchmarks.wan import CEILING_SHARE, RUN_SEGMENTS, plan_for, plan_links
-from benchmarks.wan_link import WanLink
-from benchmarks.wan_report import Ceiling, Findings, Lossy, Update, WanCell, build_report, curve, reach_seconds
+from benchmarks.wide_area.link import WanLink
+from benchmarks.wide_area.report import Ceiling, Findings, Lossy, Update, WanCell, build_report, curve, reach_seconds
 
 FAST = Ceiling(2e9, 10e9)
 

@@ -1,6 +1,6 @@
 """The far end of the link: times single checks, downloads and whole updates of a simulated device.
 
-    python -m benchmarks.wan_client FOLDER
+    python -m benchmarks.wide_area.client FOLDER
 
 One JSON command a line on standard input, `[operation, arguments]`; one line of JSON for each. Checks and downloads use
 plain sockets, so that what is timed is the network and the server; an update is the device simulator's, with everything

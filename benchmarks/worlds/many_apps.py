@@ -12,7 +12,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.worlds import Sizes, bundle_of, put_blob
+from benchmarks.worlds.releases import Sizes, bundle_of, put_blob
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest

@@ -77,10 +77,12 @@ def prepare_app(data_dir: Path, bundles: Sequence[tuple[str, Sizes]]) -> dict[st
     """One app with one public channel that offers the last of the bundles. Returns them by version."""
     truth = DataDirectory(data_dir, time.time())
     made = {version: make_bundle(truth.store, version, sizes, at) for at, (version, sizes) in enumerate(bundles)}
+    *earlier, offered = made.values()
     commands: list[Command] = [
         CreateApp(app=APP),
         CreateChannel(name=CHANNEL, settings=ChannelSettings(public=True)),
-        *(PublishBundle(bundle=bundle, channel=CHANNEL) for bundle in made.values()),
+        *(PublishBundle(bundle=bundle) for bundle in earlier),
+        PublishBundle(bundle=offered, channel=CHANNEL),
     ]
     commit(truth, APP, commands)
     return made

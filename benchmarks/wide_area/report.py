@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from benchmarks.figures import Spread, in_words, ratios, spread
-from benchmarks.plots import Curve, Plot
-from benchmarks.report import BenchReport
-from benchmarks.tables import Table
-from benchmarks.wan_distances import PUBLISHED, Distances, interpolate, mean_over, share_within
-from benchmarks.wan_link import WanLink
-from benchmarks.wan_model import check_seconds, transfer_seconds, update_seconds
+from benchmarks.measuring.figures import Spread, in_words, ratios, spread
+from benchmarks.output.plots import Curve, Plot
+from benchmarks.output.report import BenchReport
+from benchmarks.output.tables import Table
+from benchmarks.wide_area.distances import PUBLISHED, Distances, interpolate, mean_over, share_within
+from benchmarks.wide_area.link import WanLink
+from benchmarks.wide_area.model import check_seconds, transfer_seconds, update_seconds
 
 # What an existing service publishes: a check's time over the world in two editions, and a 5 MB bundle's download.
 PUBLISHED_CHECK_SECONDS = (0.434, 0.057)

@@ -1,0 +1,1 @@
+"""Load generators: programs of their own that send requests and count answers."""

@@ -1,0 +1,1 @@
+"""What processes cost, samples in turns, and the arithmetic of figures."""

@@ -1,0 +1,1 @@
+"""What a benchmark returns, as text, Markdown, JSON or a picture."""

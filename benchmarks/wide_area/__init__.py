@@ -1,0 +1,1 @@
+"""The emulated wide-area link, what runs at each end of it, and the report."""

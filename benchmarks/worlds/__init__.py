@@ -1,0 +1,1 @@
+"""The releases that benchmarks serve, and the answers that every contender must give."""

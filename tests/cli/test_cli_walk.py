@@ -209,7 +209,7 @@ def test_a_token_for_ci_uploads_for_ninety_days_and_offers_nothing(node, app, fo
     assert reason == ("an uploader may upload but not offer a bundle: use --no-channel instead, or a publisher's token")
     (listed,) = [each for each in node.json("token", "list") if each["name"] == "ci-upload"]
     assert listed["expires"] == listed["created"] + 90 * 86_400 and listed["last_used"] % 86_400 == 0
-    assert "is not one like" in node.failure("token", "create", "x", "--role", "reader", "--for", "90")
+    assert "is not like" in node.failure("token", "create", "x", "--role", "reader", "--for", "90")
     assert "use 1m to 366d" in node.failure("token", "create", "x", "--role", "reader", "--for", "1s")
 
 

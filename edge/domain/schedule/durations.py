@@ -1,6 +1,6 @@
-"""Durations as people write them: `30m`, `6h`, `1d12h`, `90s`. Whole seconds. And moments as people read them.
+"""Durations as people write them (`30m`, `6h`, `1d12h`, `90s`), in whole seconds, and moments as people read them.
 
-No months, no fractions, and no bare numbers: `30` would be minutes to one reader and seconds to the next.
+No months, no fractions and no bare numbers: `30` would mean minutes to one reader and seconds to another.
 """
 
 import re
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from edge.domain.errors import Invalid
 
-DURATION_LIMIT_SECONDS = 366 * 86_400  # what runs for more than a year is a wrong unit, not a plan
-DURATION_LIMIT = 32  # characters; the longest that the limit allows, `366d23h59m59s`, with room for zeros
+DURATION_LIMIT_SECONDS = 366 * 86_400  # more than a year is a mistyped unit
+DURATION_LIMIT = 32  # characters; fits `366d23h59m59s` and leading zeros
 
 _UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:([0-9]{1,8})d)?(?:([0-9]{1,8})h)?(?:([0-9]{1,8})m)?(?:([0-9]{1,8})s)?")
@@ -18,26 +18,26 @@ _DURATION = re.compile(r"(?:([0-9]{1,8})d)?(?:([0-9]{1,8})h)?(?:([0-9]{1,8})m)?(
 def parse_duration(text: str) -> int:
     """Seconds, 0 to DURATION_LIMIT_SECONDS: each of d, h, m, s at most once and in this order.
 
-    Raises Invalid `invalid_duration`. Whether 0 makes sense is for who asks.
+    Raises Invalid `invalid_duration`. Whether 0 makes sense is up to the caller.
     """
     match = _DURATION.fullmatch(text) if text and len(text) <= DURATION_LIMIT else None
     if match is None:
         raise Invalid(
             "invalid_duration",
-            f"duration {text[:DURATION_LIMIT]!r} is not one like 90s, 30m, 6h or 1d12h: units d, h, m, s",
+            f"duration {text[:DURATION_LIMIT]!r} is not like 90s, 30m, 6h or 1d12h: the units are d, h, m and s",
         )
     counts = (int(count or 0) for count in match.groups())
     seconds = sum(count * unit for count, unit in zip(counts, _UNIT_SECONDS.values(), strict=True))
     if seconds > DURATION_LIMIT_SECONDS:
         raise Invalid(
             "invalid_duration",
-            f"duration {text!r} is above {format_duration(DURATION_LIMIT_SECONDS)}, the most allowed",
+            f"duration {text!r} is above the limit of {format_duration(DURATION_LIMIT_SECONDS)}",
         )
     return seconds
 
 
 def format_duration(seconds: int) -> str:
-    """The shortest spelling: `5400` is `1h30m`. At least 0; `parse_duration` reads it back."""
+    """The shortest spelling: `5400` is `1h30m`. `seconds` is at least 0; `parse_duration` reads it back."""
     parts = []
     for unit, unit_seconds in _UNIT_SECONDS.items():
         count, seconds = divmod(seconds, unit_seconds)

@@ -1,6 +1,6 @@
-"""A rollout's arithmetic: which share is in at a moment, and which moves are legal. Pure; time is an argument.
+"""A rollout's arithmetic: its share at a moment, and which moves are legal. Pure; time is an argument.
 
-Everybody in the world who is given the same rollout, device and moment comes to the same answer.
+The same rollout, device and moment have the same result on every node.
 """
 
 import enum
@@ -12,8 +12,8 @@ from edge.domain.errors import Conflict
 from edge.domain.model import Phase, Rollout
 from edge.domain.shares import WHOLE_SHARE
 
-# How far a node's clock may be ahead of the last head that it has verified before its rollouts wait. Heads are signed
-# anew every minute and looked at every second: a node that has heard nothing for this long may have missed a pause.
+# How far a node's clock may be ahead of the last head that it verified before its rollouts wait. Heads are signed again
+# every minute and read every second: a node that gets none for this long may have missed a pause.
 GRACE_SECONDS = 300.0
 
 
@@ -33,7 +33,7 @@ class Move(enum.Enum):
 
 
 class Legal(NamedTuple):
-    """One line of the life cycle: from which phases a move leads to which one, and what it means."""
+    """A legal move: from which phases, to which one, and what it means."""
 
     before: tuple[Phase, ...]
     after: Phase
@@ -43,52 +43,52 @@ class Legal(NamedTuple):
 _ACTIVE = (Phase.RUNNING, Phase.PAUSED)
 
 LIFE_CYCLE: Mapping[Move, Legal] = {
-    Move.PAUSE: Legal((Phase.RUNNING,), Phase.PAUSED, "offer the bundle to nobody; devices that run it keep it"),
-    Move.RESUME: Legal((Phase.PAUSED,), Phase.RUNNING, "go on at the same share; the step begins again"),
-    Move.ADVANCE: Legal((Phase.RUNNING,), Phase.RUNNING, "begin the next step now"),
+    Move.PAUSE: Legal((Phase.RUNNING,), Phase.PAUSED, "offer the bundle to no more devices; those that run it keep it"),
+    Move.RESUME: Legal((Phase.PAUSED,), Phase.RUNNING, "continue at the same share; the step restarts"),
+    Move.ADVANCE: Legal((Phase.RUNNING,), Phase.RUNNING, "start the next step now"),
     Move.PROMOTE: Legal(_ACTIVE, Phase.PROMOTED, "offer the bundle to everybody on the channel"),
-    Move.ROLL_BACK: Legal(_ACTIVE, Phase.ROLLED_BACK, "take the bundle back; everybody gets what the channel offers"),
+    Move.ROLL_BACK: Legal(_ACTIVE, Phase.ROLLED_BACK, "take the bundle back; all devices get what the channel offers"),
 }
 
 
 def proven_time(clock: float, issued: float, before: float = 0.0) -> float:
-    """The moment that rollouts go by: the node's clock, but no more than GRACE_SECONDS past `issued`, when the last
-    verified head was signed, and never below `before`, what this node went by last. All in seconds since the epoch.
+    """The time that rollouts go by: the node's clock, at most GRACE_SECONDS past `issued`, when the last verified head
+    was signed, and never below `before`, the previous result. All in seconds since the epoch.
 
-    So a node that is cut off, or whose clock is fast, does not run ahead of a pause that it has not heard of, and a
-    clock that steps back takes nobody out.
+    So a node that is cut off or whose clock is fast does not run ahead of a pause that has not reached it, and a clock
+    that is set back takes the bundle from no device.
     """
     return max(min(clock, issued + GRACE_SECONDS), before)
 
 
 def step_at(rollout: Rollout, now: float) -> int:
-    """The index of the step that is in force."""
+    """The index of the current step. `now` in seconds since the epoch, here and below."""
     if rollout.frozen is not None or not rollout.every_seconds or now <= rollout.began:
         return rollout.step
     return min(rollout.step + int((now - rollout.began) // rollout.every_seconds), len(rollout.steps) - 1)
 
 
 def step_began(rollout: Rollout, now: float) -> float:
-    """When the step that is in force began, in seconds since the epoch."""
+    """When the current step began, in seconds since the epoch."""
     return rollout.began + (step_at(rollout, now) - rollout.step) * rollout.every_seconds
 
 
 def share_at(rollout: Rollout, now: float) -> int:
-    """The share that is in, 0 to WHOLE_SHARE; it never falls while a rollout runs."""
+    """The share that gets the bundle, 0 to WHOLE_SHARE; it never falls while a rollout runs."""
     if rollout.phase.is_active:
         return active_share_at(rollout, now)
     return WHOLE_SHARE if rollout.phase is Phase.PROMOTED else 0
 
 
 def active_share_at(rollout: Rollout, now: float) -> int:
-    """`share_at` of a rollout that has not ended, which is what checks ask."""
+    """`share_at` of an active rollout, for checks."""
     if rollout.frozen is not None:
         return rollout.frozen
     return rollout.steps[step_at(rollout, now) if rollout.every_seconds else rollout.step]
 
 
 def next_step_at(rollout: Rollout, now: float) -> float | None:
-    """When the next step begins by itself, in seconds since the epoch; None if it never does."""
+    """When the next step starts by itself, in seconds since the epoch; None: never."""
     at = step_at(rollout, now)
     if rollout.phase is not Phase.RUNNING or not rollout.every_seconds or at + 1 >= len(rollout.steps):
         return None
@@ -96,7 +96,8 @@ def next_step_at(rollout: Rollout, now: float) -> float | None:
 
 
 def move(rollout: Rollout, wanted: Move, at: float) -> Rollout:
-    """The rollout after a move. Raises Conflict `illegal_move`, and `last_step` for an advance beyond the last."""
+    """The rollout after a move at `at`, in seconds since the epoch. Raises Conflict `illegal_move`, or `last_step` for
+    an advance beyond the last."""
     legal = LIFE_CYCLE[wanted]
     if rollout.phase not in legal.before:
         allowed = " or ".join(phase.value for phase in legal.before)
@@ -112,7 +113,7 @@ def move(rollout: Rollout, wanted: Move, at: float) -> Rollout:
             return replace(rollout, phase=legal.after, frozen=None, began=at, paused=0.0)
         case Move.ADVANCE:
             if step + 1 >= len(rollout.steps):
-                raise Conflict("last_step", "the last step has begun already; promote the rollout to end it")
+                raise Conflict("last_step", "the rollout is at its last step; promote it to end it")
             return replace(rollout, step=step + 1, began=at)
         case _:
             share = share_at(rollout, at)
@@ -120,7 +121,7 @@ def move(rollout: Rollout, wanted: Move, at: float) -> Rollout:
 
 
 def life_cycle_lines() -> list[str]:
-    """The life cycle as help text, one move a line."""
+    """The life cycle as help text, one line for each move."""
     return [
         f"{wanted.value:9} {' or '.join(phase.value for phase in legal.before)} -> {legal.after.value}: {legal.meaning}"
         for wanted, legal in LIFE_CYCLE.items()
@@ -128,7 +129,7 @@ def life_cycle_lines() -> list[str]:
 
 
 def life_cycle_diagram() -> str:
-    """The life cycle as a state diagram in Mermaid's language."""
+    """The life cycle as a state diagram for Mermaid."""
     lines = ["stateDiagram-v2", f"    [*] --> {Phase.RUNNING.value}: start"]
     lines += [
         f"    {phase.value} --> {legal.after.value}: {wanted.value}"

@@ -1,9 +1,9 @@
 """Maintenance windows: `Mon-Fri 01:00-05:00 Europe/Paris`, days and wall-clock times in a zone. Stored as this text.
 
-A window means what the clock and the calendar on a wall there show. Where the clock jumps forward, the hour that does
-not exist is not open, and a window that lay in it stays shut that day; an hour that comes twice is open twice. A window
-over midnight is named by the day it begins on: `Fri 22:00-02:00` is open on Saturday at 01:00, not on Friday. Only the
-shown day counts, so it is open then even where, as in Apia in 2011, there was no Friday.
+A window follows the local clock and calendar. When the clock jumps forward, a window inside the missing hour stays
+closed that day; an hour that occurs twice is open twice. A window across midnight is named by the day it begins on:
+`Fri 22:00-02:00` is open on Saturday at 01:00, not on Friday. Only the shown day counts, so it is open then even if, as
+in Apia in 2011, there was no Friday.
 """
 
 import math
@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 from edge.domain.errors import Invalid
 from edge.domain.schedule.zones import first_change, load_zone, offset_seconds
 
-WINDOW_LIMIT = 100  # characters; every day by name, the times and the longest zone's name are 72
-WINDOWS_PER_CHANNEL_LIMIT = 16  # two a day, each day another, and two to spare; a check may ask each of their zones
-HORIZON_SECONDS = 366 * 86_400  # how far ahead an opening is looked for
+WINDOW_LIMIT = 100  # characters; all days by name, the times and the longest zone take 72
+WINDOWS_PER_CHANNEL_LIMIT = 16  # two for each day of the week, and two to spare; a check may evaluate each zone
+HORIZON_SECONDS = 366 * 86_400  # how far ahead to look for an opening
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 ALWAYS = "daily 00:00-24:00 UTC"
@@ -35,15 +35,15 @@ _TIMES = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    text: str  # the one spelling that is shown and stored
-    days: tuple[int, ...]  # it begins on, ascending; Monday is 0
+    text: str  # the canonical spelling, shown and stored
+    days: tuple[int, ...]  # on which it begins, ascending; Monday is 0
     start_minute: int  # of the day, below 1440
     end_minute: int  # of the day it begins on, above `start_minute`; above 1440: over midnight
     zone: str
 
 
 class _Part(NamedTuple):
-    """A piece of a window's text that knows its place in it."""
+    """A part of a window's text, with its place in it."""
 
     whole: str
     text: str
@@ -60,7 +60,7 @@ class _Part(NamedTuple):
 
 
 def parse_window(text: str) -> Window:
-    """`DAYS HH:MM-HH:MM ZONE`: days are `daily` or like `Mon,Wed,Fri-Sun` in any case, 24:00 may be an end.
+    """`DAYS HH:MM-HH:MM ZONE`. Days are `daily` or like `Mon,Wed,Fri-Sun`, in any case; an end may be 24:00.
 
     Raises Invalid `invalid_window` with the column and what is expected there.
     """
@@ -69,31 +69,34 @@ def parse_window(text: str) -> Window:
     parts = [part for part in _Part(text, text, 1).split(" ") if part.text]
     missing = ("days like Mon-Fri or daily", "times like 01:00-05:00", "a time zone like Europe/Paris")[len(parts) : 3]
     if missing:
-        raise _Part(text, "", len(text.rstrip(" ")) + 1).refused(f"here {missing[0]} must follow")
+        raise _Part(text, "", len(text.rstrip(" ")) + 1).refused(f"{missing[0]} expected here")
     days_part, times_part, zone_part, *more = parts
     days, (start, end) = _parse_days(days_part), _parse_times(times_part)
     zone = _parse_zone(zone_part)
     if more:
-        raise more[0].refused(f"{more[0].text!r} follows the zone; each window is a text of its own")
+        raise more[0].refused(f"{more[0].text!r} follows the zone; write each window as a separate text")
     canonical = f"{_name_days(days)} {_name_time(start)}-{_name_time(_end_of_day(end))} {zone}"
     return Window(text=canonical, days=days, start_minute=start, end_minute=end, zone=zone)
 
 
 def canonical_window(text: str) -> str:
-    """The one spelling of a window. Raises Invalid `invalid_window`."""
+    """The canonical spelling of a window. Raises Invalid `invalid_window`."""
     return parse_window(text).text
 
 
 def canonical_windows(texts: Sequence[str]) -> tuple[str, ...]:
-    """A channel's windows as they are stored: in the order given, each once. Raises Invalid `invalid_window`,
+    """A channel's windows as stored: canonical, in the given order, without repeats. Raises Invalid `invalid_window`,
     `too_many_windows`."""
     if len(texts) > WINDOWS_PER_CHANNEL_LIMIT:
-        raise Invalid("too_many_windows", f"{len(texts)} windows: a channel has at most {WINDOWS_PER_CHANNEL_LIMIT}")
+        raise Invalid(
+            "too_many_windows",
+            f"{len(texts)} windows are more than the limit of {WINDOWS_PER_CHANNEL_LIMIT} for a channel",
+        )
     return tuple(dict.fromkeys(canonical_window(text) for text in texts))
 
 
 class _Span(NamedTuple):
-    """Seconds since the epoch, the end not included, during which nothing opens or closes."""
+    """A span during which nothing opens or closes, in seconds since the epoch, end excluded."""
 
     since: int
     until: int
@@ -101,7 +104,7 @@ class _Span(NamedTuple):
 
 
 class _ZoneWeek(NamedTuple):
-    """All windows in one zone: the seconds of its week, from Monday, at which they open and close by turns."""
+    """All windows in one zone: the seconds of its week, from Monday, at which they open and close, alternating."""
 
     zone: ZoneInfo
     edges: tuple[int, ...]
@@ -117,8 +120,8 @@ class _ZoneWeek(NamedTuple):
 class Schedule:
     """The union of a channel's windows. Moments are seconds since the epoch.
 
-    It remembers the span around the moment it was last asked about, so that nearly every check costs two comparisons;
-    what it answers does not depend on that.
+    It caches the span around the last moment, so that nearly every check costs two comparisons; results do not depend
+    on that.
     """
 
     __slots__ = ("_last", "_weeks")
@@ -134,11 +137,11 @@ class Schedule:
         return last.is_open
 
     def opens_at(self, now: float) -> float | None:
-        """The first moment from `now` on that is open: `now` itself where it is. None: none within a year."""
+        """The first moment from `now` on that is open, which may be `now`. None: none within a year."""
         return self._first(now, True)
 
     def closes_at(self, now: float) -> float | None:
-        """The first moment from `now` on that is not open: `now` itself where it is not. None: none within a year."""
+        """The first moment from `now` on that is not open, which may be `now`. None: none within a year."""
         return self._first(now, False)
 
     def _first(self, now: float, is_open: bool) -> float | None:
@@ -156,8 +159,8 @@ class Schedule:
 
 
 def compile_windows(texts: Sequence[str]) -> Schedule:
-    """The schedule of a channel with these windows; without any, it is always open. Raises Invalid `invalid_window`,
-    for stored windows only where this node's tzdata is older than the zone."""
+    """The schedule of a channel with these windows; without any, it is always open. Raises Invalid `invalid_window`;
+    for stored windows only if this node's tzdata is too old for the zone."""
     by_zone: dict[str, list[Window]] = {}
     for window in map(parse_window, texts or (ALWAYS,)):
         by_zone.setdefault(window.zone, []).append(window)
@@ -192,29 +195,29 @@ def _parse_range(part: _Part) -> Iterator[int]:
     ends = list(part.split("-"))
     first, last = _parse_day(ends[0]), _parse_day(ends[-1])
     if len(ends) > 2:
-        raise ends[2].refused(f"{part.text!r} has more than two ends; a range is like Mon-Fri")
+        raise ends[2].refused(f"{part.text!r} has more than two ends; write a range like Mon-Fri")
     if len(ends) == 2 and first == last:
-        raise part.refused(f"{part.text!r} is either a day or a week; write {DAYS[first]} or daily")
+        raise part.refused(f"{part.text!r} is ambiguous; write {DAYS[first]} or daily")
     return (day % 7 for day in range(first, first + (last - first) % 7 + 1))
 
 
 def _parse_day(part: _Part) -> int:
     day = _DAY_NUMBERS.get(part.text.lower())
     if day is None:
-        raise part.refused(f"{part.text!r} is not a day; expected Mon, Tue, Wed, Thu, Fri, Sat or Sun, or daily alone")
+        raise part.refused(f"{part.text!r} is not a day; expected Mon, Tue, Wed, Thu, Fri, Sat or Sun, or only daily")
     return day
 
 
 def _parse_times(part: _Part) -> tuple[int, int]:
     match = _TIMES.fullmatch(part.text)
     if match is None:
-        raise part.refused(f"{part.text!r} is not a span of time; expected HH:MM-HH:MM like 01:00-05:00")
+        raise part.refused(f"{part.text!r} is not a time span; expected HH:MM-HH:MM like 01:00-05:00")
     start_part, end_part = part.split("-")
     start, end = _minute(match[1], match[2]), _minute(match[3], match[4])
     if start is None or start == _DAY_MINUTES:
-        raise start_part.refused(f"{start_part.text!r} is not a time that a window can begin at: 00:00 to 23:59")
+        raise start_part.refused(f"{start_part.text!r} is not a valid start: 00:00 to 23:59")
     if end is None:
-        raise end_part.refused(f"{end_part.text!r} is not a time that a window can end at: 00:00 to 24:00")
+        raise end_part.refused(f"{end_part.text!r} is not a valid end: 00:00 to 24:00")
     if start == end:
         raise part.refused(f"{part.text!r} never opens; the whole day is 00:00-24:00")
     return start, end if end > start else end + _DAY_MINUTES
@@ -234,7 +237,7 @@ def _parse_zone(part: _Part) -> str:
 
 
 def _name_days(days: tuple[int, ...]) -> str:
-    """`daily`, or runs of days by where they begin; a run may go over Sunday."""
+    """`daily`, or runs of days in order of their first one; a run may continue past Sunday."""
     if len(days) == 7:
         return "daily"
     runs = []

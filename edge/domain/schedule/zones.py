@@ -1,7 +1,7 @@
-"""Time zones from the tzdata package alone, whatever the machine carries: nodes with the same lock file agree.
+"""Time zones from the tzdata package, never the machine's, so that nodes with the same lock file agree.
 
-A zone is called `UTC`, or by its name with area and city in the IANA database, spelled as there. Refused are paths,
-POSIX strings, `localtime`, names without a city such as `CET`, and `Etc/GMT+5`, which is behind UTC and not ahead.
+A zone is `UTC` or an area and city, spelled as in the IANA database. Paths, POSIX strings, `localtime`, names without a
+city such as `CET`, and `Etc/GMT+5`, which is behind UTC and not ahead, are refused.
 """
 
 import difflib
@@ -15,14 +15,14 @@ import tzdata  # type: ignore[import-untyped]
 
 from edge.domain.errors import Invalid
 
-ZONES_VERSION: str = tzdata.IANA_VERSION  # like "2026f"; nodes that differ in it may differ about an hour
+ZONES_VERSION: str = tzdata.IANA_VERSION  # like "2026f"; nodes with different ones may disagree by an hour
 ZONE_NAME_LIMIT = 64  # characters; the longest name has 32
-CHANGES_APART_SECONDS = 6 * 86_400  # no zone ever changed its clock twice within it; a test asks all of them
+CHANGES_APART_SECONDS = 6 * 86_400  # no zone ever changed its clock twice within it; a test checks all
 
 
 @cache  # as many as there are names
 def load_zone(name: str) -> ZoneInfo:
-    """Raises Invalid `unknown_zone`, with the name that was perhaps meant. Only listed names become a file's name."""
+    """Raises Invalid `unknown_zone`, with a suggestion. Only listed names become part of a file name."""
     if name not in zone_names():
         raise Invalid("unknown_zone", f"unknown time zone {name[:ZONE_NAME_LIMIT]!r}{_hint(name)}")
     with resources.files("tzdata.zoneinfo").joinpath(*name.split("/")).open("rb") as file:
@@ -31,21 +31,22 @@ def load_zone(name: str) -> ZoneInfo:
 
 @cache
 def zone_names() -> frozenset[str]:
+    """Every name that `load_zone` accepts."""
     listed = resources.files("tzdata").joinpath("zones").read_text("ascii").split()
     return frozenset(name for name in listed if "/" in name and not name.startswith("Etc/")) | {"UTC"}
 
 
 def offset_seconds(zone: ZoneInfo, second: int) -> int:
-    """What the zone's clocks add to UTC at a moment, in seconds since the epoch."""
+    """The zone's offset from UTC, in seconds, at `second` since the epoch."""
     offset = datetime.fromtimestamp(second, zone).utcoffset()
     assert offset is not None
     return offset.days * 86_400 + offset.seconds
 
 
 def first_change(zone: ZoneInfo, since: int, until: int) -> int:
-    """The first second after `since` with another offset, or `until` when all before it have the same.
+    """The first second after `since` with another offset, or `until` if all before it have the same.
 
-    `until` is at most CHANGES_APART_SECONDS after `since`, so that equal offsets at both ends mean no change between.
+    `until` is at most CHANGES_APART_SECONDS after `since`, so equal offsets at both ends mean no change in between.
     """
     offset = offset_seconds(zone, since)
     if offset_seconds(zone, until) == offset:

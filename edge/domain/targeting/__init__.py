@@ -1,1 +1,1 @@
-"""Targeting expressions: text to a checked tree, to compiled predicates; segments and uploaded id sets."""
+"""Targeting expressions: from text to a checked tree to compiled predicates; segments and uploaded id sets."""

@@ -1,4 +1,4 @@
-"""The type checker of targeting expressions: what the parser read becomes a condition, or is refused at its column."""
+"""The type checker of targeting expressions: turns what the parser read into conditions, or refuses it by column."""
 
 import difflib
 import re
@@ -36,20 +36,20 @@ _PLATFORMS = {platform.value: platform for platform in Platform}
 
 
 class Number(NamedTuple):
-    """A number as written: what it must be depends on what it is for."""
+    """A number as written; its type depends on where it is used."""
 
     text: str
 
 
 class Term(NamedTuple):
-    """A part of an expression, and where it starts."""
+    """A part of an expression and the column at which it starts, from 1."""
 
     value: Field | str | Number | Condition
     column: int
 
 
 def named(token: Token) -> Term:
-    """What a bare name stands for."""
+    """What a bare name stands for. Raises Invalid `invalid_expression`, as everything here."""
     field = FIELDS.get(token.text)
     if field is not None:
         return Term(Flag(field) if field.kind is Kind.FLAG else field, token.column)
@@ -61,9 +61,10 @@ def named(token: Token) -> Term:
 
 
 def as_condition(term: Term) -> Condition:
+    """The term as a condition; refused if it is a bare value."""
     value = term.value
     if isinstance(value, Field | str | Number):
-        raise refusal(term.column, f"{_shown(term)} is {_kind_of(term)}, not a condition: compare it")
+        raise refusal(term.column, f"{_shown(term)} is {_kind_of(term)}, not a condition: compare it with something")
     return value
 
 
@@ -86,7 +87,7 @@ def compared(operator: Operator, column: int, left: Term, right: Term) -> Condit
 def member(left: Term, values: Sequence[Term]) -> Condition:
     field = left.value
     if not isinstance(field, Field):
-        raise refusal(left.column, f"{_shown(left)} before 'in' is not a field with a value")
+        raise refusal(left.column, f"'in' needs a field with a value before it, not {_shown(left)}")
     return Member(field, tuple(literal_for(field, value) for value in values))
 
 
@@ -101,7 +102,7 @@ def check_method(name: Token) -> None:
 
 
 def called(name: Token, arguments: Sequence[Term]) -> Condition:
-    """The call of a function, `check_function` having seen its name."""
+    """The call of a function whose name `check_function` has accepted."""
     argument = _only(name, arguments)
     if name.text == "bucket":
         return Bucket(_thousandths(argument))
@@ -111,12 +112,12 @@ def called(name: Token, arguments: Sequence[Term]) -> Condition:
     if name.text == "in_set":
         return InSet(_set_name(text, argument.column))
     if not 0 < len(text) <= FEATURE_NAME_LIMIT:
-        raise refusal(argument.column, f"a feature's name has 1 to {FEATURE_NAME_LIMIT} characters")
+        raise refusal(argument.column, f"the name of a feature must have 1 to {FEATURE_NAME_LIMIT} characters")
     return Feature(text)
 
 
 def method_called(on: Term, name: Token, arguments: Sequence[Term]) -> Condition:
-    """The call of a method, `check_method` having seen its name."""
+    """The call of a method whose name `check_method` has accepted."""
     field = on.value
     if not isinstance(field, Field) or not field.kind.is_text:
         raise refusal(name.column, f"{name.text} is for texts; {_shown(on)} is {_kind_of(on)}")
@@ -146,7 +147,7 @@ def literal_for(field: Field, term: Term) -> Value:
 
 
 def _flags_compared(operator: Operator, column: int, left: Term, right: Term) -> Condition:
-    """A condition beside `true` or `false`; anything else would only be another way to write && and ||."""
+    """A condition compared with `true` or `false`; anything else would be another spelling of && and ||."""
     if isinstance(left.value, str | Number) and isinstance(right.value, str | Number):
         raise refusal(left.column, "a comparison needs a field on one side")
     if operator not in ("==", "!="):
@@ -155,7 +156,7 @@ def _flags_compared(operator: Operator, column: int, left: Term, right: Term) ->
     if not isinstance(second, Constant):
         first, second = second, first
     if not isinstance(second, Constant):
-        raise refusal(column, "a condition can be compared with true or false only; there are '&&', '||' and '!'")
+        raise refusal(column, "a condition can be compared only with true or false; use '&&', '||' and '!'")
     return first if second.value is (operator == "==") else negated(first)
 
 
@@ -171,7 +172,7 @@ def _thousandths(term: Term) -> int:
     whole, _, decimals = term.value.text.partition(".")
     thousandths = int(whole + decimals[:BUCKET_DECIMALS].ljust(BUCKET_DECIMALS, "0"))
     if len(decimals) > BUCKET_DECIMALS or not 0 < thousandths <= WHOLE_SHARE:
-        raise refusal(term.column, f"a percentage is 0.001 to 100 with at most {BUCKET_DECIMALS} decimals")
+        raise refusal(term.column, f"a percentage must be 0.001 to 100, with at most {BUCKET_DECIMALS} decimals")
     return thousandths
 
 
@@ -184,19 +185,19 @@ def _whole(text: str, column: int) -> int:
 
 
 def _version(text: str, column: int) -> Version:
-    """A semantic version, or its first one or two numbers. Stricter than what devices send: "1.2.x" is a slip."""
+    """A semantic version, or its first one or two numbers. Stricter than for devices: "1.2.x" is a mistake."""
     strict = parse_version(text)
     if strict is not None:
         return strict
     if _SHORT_VERSION.fullmatch(text) is None:
-        raise refusal(column, f"{text[:SHOWN_LIMIT]!r} is no version like 14, 14.2 or 14.2.0-beta.1")
+        raise refusal(column, f"{text[:SHOWN_LIMIT]!r} is not a version like 14, 14.2 or 14.2.0-beta.1")
     major, minor, patch, *_ = (*map(int, text.split(".")), 0, 0)
     return Version(major, minor, patch)
 
 
 def _platform(text: str, column: int) -> Platform:
     if text not in _PLATFORMS:
-        raise refusal(column, f"{text[:SHOWN_LIMIT]!r} is no platform: {', '.join(_PLATFORMS)}")
+        raise refusal(column, f"{text[:SHOWN_LIMIT]!r} is not a platform: {', '.join(_PLATFORMS)}")
     return _PLATFORMS[text]
 
 

@@ -1,9 +1,9 @@
-"""Conditions written as Python: two expressions for each, "surely true" and "surely false".
+"""Conditions as Python source: two expressions for each, "surely true" and "surely false".
 
-That is Kleene's logic, as CEL has it for unknowns, without a third value at run time: what is neither is unknown.
-`UNKNOWN` makes it so for comparisons: no operator is true of it, so that `a < b` and its opposite are both false.
+This is Kleene's logic, which CEL uses for unknowns, without a third value at run time: what is neither is unknown.
+`UNKNOWN` provides it for comparisons: every operator is false for it, so `a < b` and its opposite are both false.
 
-No text of an expression becomes source: what is written here are our own words, and names of constants.
+No text from an expression becomes source: it consists of fixed words and the names of constants.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,13 +29,13 @@ from edge.domain.targeting.id_sets import IdSet, device_hash, id_hash
 from edge.domain.targeting.language import Field, Kind
 from edge.domain.versions import UNNUMBERED, Version, coerce_native
 
-VERSION_CACHE_LIMIT = 4096  # texts of versions of all apps on a node; devices choose them, so bounded
+VERSION_CACHE_LIMIT = 4096  # texts of versions, for all apps on a node; devices choose them, so bounded
 
 _TEXT_METHODS = {"startsWith": "startswith", "endsWith": "endswith"}
-_NAMELESS = frozenset({"builtin", "unknown"})  # what plugins write where there is no version
+_NAMELESS = frozenset({"builtin", "unknown"})  # what plugins send without a version
 
-# How a field is loaded, once and in the function's first lines, and what stands for it afterwards. What takes more than
-# a look at the check is made where it is first asked for.
+# How a field is loaded, once, in the function's first lines, and the expression for it afterwards. What takes more than
+# reading the check is computed at its first use.
 _LOADS: Mapping[str, tuple[str, str]] = {
     "platform": ("check.platform", "platform"),
     "version_build": ("unknown if check.native == unnumbered else check.native", "version_build"),
@@ -55,14 +55,14 @@ _LOADS: Mapping[str, tuple[str, str]] = {
     "sessions_7d": ("unknown if facts.sessions_7d is None else facts.sessions_7d", "sessions_7d"),
     "errors_7d": ("unknown if facts.errors_7d is None else facts.errors_7d", "errors_7d"),
     "features": ("facts.features", "features"),
-    # Not fields: hashes for `in_set`, shared by all sets. A hash of 0 is made anew each time, and right.
+    # Not fields: hashes for `in_set`, shared by all sets. A hash of 0 is computed each time, which is still right.
     "device_hash": ("0", "(device_hash or (device_hash := hash_device(device_id)))"),
     "custom_hash": ("0", "(custom_hash or (custom_hash := hash_id(custom_id)))"),
 }
 
 
 class _Unknown:
-    """Answers no to every comparison, from either side."""
+    """Every comparison with it is false, from either side."""
 
     __slots__ = ()
 
@@ -78,19 +78,19 @@ UNKNOWN = _Unknown()
 
 @lru_cache(VERSION_CACHE_LIMIT)
 def read_version(text: str) -> Version | _Unknown:
-    """A version as a device wrote it, read leniently."""
+    """A version as a device sent it, read leniently."""
     version = None if text in _NAMELESS else coerce_native(text)
     return UNKNOWN if version is None else version
 
 
 class PredicateWriter:
-    """Collects what the expressions of one function need. `salt` is set for each segment in turn."""
+    """Collects what the expressions of one function need. `salt` is set before each segment is written."""
 
     def __init__(self, region: str, sets: Mapping[str, IdSet]) -> None:
         self.salt = b""
         self._sets = sets
         self._used: set[str] = set()
-        self._asked: dict[tuple[str, object], str] = {}  # the local variables that hold answers
+        self._asked: dict[tuple[str, object], str] = {}  # the local variables that hold results
         self._constants = 0
         self.namespace: dict[str, object] = {
             "__builtins__": {},
@@ -104,12 +104,12 @@ class PredicateWriter:
         }
 
     def loads(self) -> list[str]:
-        """Statements to go before whatever `surely` wrote."""
+        """The statements that must precede what `surely` returned."""
         loads = [f"{name} = {load}" for name, (load, _) in _LOADS.items() if name in self._used]
         return [*loads, *(f"{name} = None" for name in self._asked.values())]
 
     def surely(self, condition: Condition, wanted: bool) -> str:
-        """An expression that is true where the condition is known to be `wanted`."""
+        """An expression that is true if the condition is known to be `wanted`."""
         match condition:
             case Not(inner):
                 return self.surely(inner, not wanted)
@@ -136,7 +136,7 @@ class PredicateWriter:
                 return f"{features} is not None and {self._constant(name)} {'in' if wanted else 'not in'} {features}"
 
     def _joined(self, items: tuple[Condition, ...], wanted: bool, *, all_of: bool) -> str:
-        # Every part of a conjunction stands in parentheses where it may be an `or`; the other way none are needed.
+        # A part of a conjunction needs parentheses if it may be an `or`; parts of a disjunction need none.
         parts = [self.surely(item, wanted) for item in items]
         if not all_of:
             return " or ".join(parts)
@@ -151,7 +151,7 @@ class PredicateWriter:
         return f"{self._use(comparison.field.name)} {operator} {right}"
 
     def _member(self, member: Member, wanted: bool) -> str:
-        # An enum's hash is Python code; its three members are found sooner by looking at each.
+        # An enum's hash is Python code; comparing its three members is faster.
         values = member.values if member.field.kind is Kind.PLATFORM else frozenset(member.values)
         test = f"{self._use(member.field.name)} {'in' if wanted else 'not in'} {self._constant(values)}"
         return self._if_known(member.field, test)
@@ -161,14 +161,14 @@ class PredicateWriter:
         if test.method == "contains":
             return self._if_known(test.field, f"{text} {'in' if wanted else 'not in'} {field}")
         call = f"{field}.{_TEXT_METHODS[test.method]}({text})"
-        if test.text:  # most devices have no custom id: nothing begins there, and looking is a tenth of the call
+        if test.text:  # most devices have no custom id, and checking that costs a tenth of the call
             call = f"({field} and {call})"
         return self._if_known(test.field, call if wanted else f"not {call}")
 
     def _in_set(self, name: str, wanted: bool) -> str:
         ids = self._sets.get(name)
         if ids is None:
-            return "False"  # unknown, whichever way it is asked
+            return "False"  # unknown, so neither surely true nor surely false
         self._use("device_id")
         holds, custom_id = self._constant(ids.holds), self._use("custom_id")
         by_device, by_custom_id = f"{holds}({self._use('device_hash')})", f"{holds}({self._use('custom_hash')})"
@@ -181,8 +181,8 @@ class PredicateWriter:
         )
 
     def _asked_once(self, key: tuple[str, object], asking: str) -> str:
-        """What a device's check pays for once, however often the expressions say it: 32 KiB of them could ask a set
-        2,500 times, which was 1.7 ms a check."""
+        """An expression that is evaluated at most once per check, however often it occurs: 32 KiB of expressions can
+        query a set 2,500 times, which took 1.7 ms a check."""
         name = self._asked.setdefault(key, f"asked{len(self._asked)}")
         return f"({name} if {name} is not None else ({name} := {asking}))"
 
@@ -201,7 +201,7 @@ class PredicateWriter:
 
 
 def compiled(name: str, lines: list[str], namespace: dict[str, object]) -> Callable[..., object]:
-    """The function `name` of these lines. `name` shows up in tracebacks."""
+    """The function that `lines` define; its `name` appears in tracebacks."""
     exec(compile("\n".join(lines), f"<{name}>", "exec"), namespace)  # noqa: S102  # the source is ours: see above
     function = namespace[name]
     assert callable(function)

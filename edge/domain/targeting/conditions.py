@@ -1,6 +1,6 @@
-"""A targeting expression after parsing and checking: a tree of conditions. One that exists is well typed.
+"""A parsed and checked targeting expression: a tree of conditions. One that exists is well typed.
 
-In a comparison the field is on the left; literals have the kind of their field. Depth is bounded by the parser.
+A comparison has its field on the left; literals have the kind of their field. The parser bounds the depth.
 """
 
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ Condition = Atom | Not | AllOf | AnyOf
 
 
 def negated(condition: Condition) -> Condition:
-    """Of the same depth: two negations are none."""
+    """The opposite condition, no deeper: two negations cancel out."""
     match condition:
         case Constant(value):
             return Constant(not value)
@@ -94,6 +94,7 @@ def negated(condition: Condition) -> Condition:
 
 
 def atoms_of(condition: Condition) -> Iterator[Atom]:
+    """Every atom in it, from left to right."""
     match condition:
         case AllOf(items) | AnyOf(items):
             for item in items:

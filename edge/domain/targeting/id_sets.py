@@ -1,7 +1,7 @@
-"""Uploaded lists of ids as sorted 64-bit hashes behind a small header: 8 bytes an id, read in place.
+"""Uploaded lists of ids as sorted 64-bit hashes after a small header: 8 bytes an id, read in place.
 
-A device that is in no list is taken for a member of a full one once in 10**13 look-ups. Sorted, not hashed into
-places: there is nothing that chosen ids could crowd. The buffer is never copied, so that an mmap serves all workers.
+A look-up in a full set has a false positive once in 10**13. The hashes are sorted, not in a hash table, which chosen
+ids could overload. The buffer is never copied, so that one mmap serves all workers.
 """
 
 import io
@@ -18,28 +18,28 @@ from xxhash import xxh3_64_intdigest
 from edge.domain.errors import Invalid
 
 ID_SET_FORMAT = 1
-IDS_LIMIT = 1_000_000  # of one set: 8 MB that each node keeps and maps
-ID_LIMIT = 36  # characters; a UUID's, and what the protocol allows a custom id
-IDS_TEXT_LIMIT_BYTES = 64 << 20  # an uploaded list: a million ids of 36 characters, with comments
+IDS_LIMIT = 1_000_000  # of one set: 8 MB that each node stores and maps
+ID_LIMIT = 36  # characters; the length of a UUID, and the protocol's limit for a custom id
+IDS_TEXT_LIMIT_BYTES = 64 << 20  # of an uploaded list: a million ids of 36 characters, and comments
 
 _MAGIC = b"edge ids"
 _HEADER = struct.Struct("<8sII")  # magic, format, number of ids
 _HASH_BYTES = 8
-_SHARE = 256  # ids between two entries of the fan: 8 steps of a bisection, within 2 KiB
+_SHARE = 256  # ids between two entries of the fan: 8 bisection steps, within 2 KiB
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class IdSet:
-    """`parse_id_set` makes it. It holds on to its buffer: a mapped file stays mapped for as long."""
+    """Built by `parse_id_set`. It keeps its buffer: a mapped file stays mapped as long."""
 
     __slots__ = ("_fan", "_hashes", "_shift")
 
     def __init__(self, hashes: memoryview) -> None:
-        """`hashes` has the format "Q" and is in order."""
+        """`hashes` has the format "Q" and is sorted."""
         self._hashes = hashes
         bits = max(0, (len(hashes) // _SHARE).bit_length())
         self._shift = 64 - bits
-        # Where the hashes with each of the first `bits` bits start: saves 12 of 20 steps and most cache misses.
+        # Where the hashes with each prefix of `bits` bits start: saves 12 of 20 steps and most cache misses.
         self._fan = [bisect_left(hashes, first << self._shift) for first in range(1 << bits)] + [len(hashes)]
 
     def __len__(self) -> int:
@@ -57,18 +57,18 @@ class IdSet:
 
 
 def id_hash(text: str) -> int:
-    """Without regard to space around it, nor to the case of a UUID."""
+    """A 64-bit hash that ignores surrounding whitespace and the case of a UUID."""
     stripped = text.strip()
     return device_hash(stripped.lower() if len(stripped) == ID_LIMIT and _UUID.fullmatch(stripped) else stripped)
 
 
 def device_hash(device: str) -> int:
-    """`id_hash` of what is a lower-case UUID already. Files hold it: it never changes."""
+    """`id_hash` of a lower-case UUID. Files contain it, so it never changes."""
     return xxh3_64_intdigest(device.encode("utf-8", "surrogatepass"))
 
 
 def encode_id_set(ids: Iterable[str]) -> bytes:
-    """The same ids in any order are the same bytes."""
+    """The same ids in any order give the same bytes."""
     hashes = array("Q", sorted({id_hash(text) for text in ids}))
     if sys.byteorder == "big":
         hashes.byteswap()
@@ -76,31 +76,34 @@ def encode_id_set(ids: Iterable[str]) -> bytes:
 
 
 def parse_id_set(buffer: bytes | memoryview) -> IdSet:
-    """A view of `buffer`, or of anything else with its bytes, such as an mmap. Raises Invalid `invalid_id_set`.
+    """A view of `buffer`, which may be an mmap. Raises Invalid `invalid_id_set`.
 
-    The order is only sampled: who reads a blob has compared its digest with what `encode_id_set` made.
+    The order is only sampled: the caller has verified the digest of what `encode_id_set` wrote.
     """
     view = memoryview(buffer)
     if len(view) < _HEADER.size or view[: len(_MAGIC)] != _MAGIC:
-        raise Invalid("invalid_id_set", "not a set of ids")
+        raise Invalid("invalid_id_set", "not an id set")
     _, version, count = _HEADER.unpack_from(view)
     if version != ID_SET_FORMAT:
         raise Invalid("invalid_id_set", f"id set format {version} is not {ID_SET_FORMAT}")
     if count > IDS_LIMIT or len(view) != _HEADER.size + count * _HASH_BYTES:
-        raise Invalid("invalid_id_set", f"a set of {count} ids, at most {IDS_LIMIT}, has {len(view)} bytes")
+        raise Invalid(
+            "invalid_id_set",
+            f"{len(view)} bytes are not an id set with {count} ids, of which there are at most {IDS_LIMIT}",
+        )
     hashes = _native_words(view[_HEADER.size :])
     if any(first >= second for first, second in pairwise(hashes[:: max(1, count // 4096)])):
-        raise Invalid("invalid_id_set", "the ids of a set are not in order")
+        raise Invalid("invalid_id_set", "the ids of the set are not sorted")
     return IdSet(hashes)
 
 
 def parse_ids(text: bytes) -> Iterator[str]:
-    """The ids of an uploaded list: UTF-8, one a line; blank lines and those that start with `#` are skipped.
+    """The ids of an uploaded list: UTF-8, one per line. Blank lines and lines that start with `#` are skipped.
 
-    Raises Invalid `invalid_ids` that names the line; when there is no id at all, at the end.
+    Raises Invalid `invalid_ids` that names the line; at the end if there was no id.
     """
     if len(text) > IDS_TEXT_LIMIT_BYTES:
-        raise Invalid("invalid_ids", f"a list of ids has at most {IDS_TEXT_LIMIT_BYTES} bytes, not {len(text)}")
+        raise Invalid("invalid_ids", f"the list has {len(text)} bytes, more than the limit of {IDS_TEXT_LIMIT_BYTES}")
     count = 0
     for number, line in enumerate(io.BytesIO(text.removeprefix(b"\xef\xbb\xbf")), 1):
         id_ = _parse_id(line, number)
@@ -110,11 +113,11 @@ def parse_ids(text: bytes) -> Iterator[str]:
                 raise Invalid("invalid_ids", f"line {number}: more than {IDS_LIMIT} ids")
             yield id_
     if not count:
-        raise Invalid("invalid_ids", "the list holds no id; a set that nobody needs can be deleted")
+        raise Invalid("invalid_ids", "the list contains no id; delete the set if you no longer need it")
 
 
 def _parse_id(line: bytes, number: int) -> str:
-    """Empty for a line that holds none."""
+    """The id in a line; empty if there is none."""
     try:
         text = line.decode().strip()
     except UnicodeDecodeError as error:
@@ -122,9 +125,11 @@ def _parse_id(line: bytes, number: int) -> str:
     if text.startswith("#"):
         return ""
     if len(text) > ID_LIMIT:
-        raise Invalid("invalid_ids", f"line {number}: an id has at most {ID_LIMIT} characters, not {len(text)}")
+        raise Invalid(
+            "invalid_ids", f"line {number}: the id has {len(text)} characters, more than the limit of {ID_LIMIT}"
+        )
     if not text.isprintable():
-        raise Invalid("invalid_ids", f"line {number}: {text!r} holds a character that cannot be shown")
+        raise Invalid("invalid_ids", f"line {number}: {text!r} contains a character that is not printable")
     return text
 
 

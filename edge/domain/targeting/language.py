@@ -1,4 +1,4 @@
-"""The words of targeting expressions: one table, for the checker and for whatever explains the language.
+"""The words of targeting expressions, in one table: for the checker and for explaining the language.
 
 The language is a subset of CEL (Common Expression Language): the same text means the same there, except that a literal
 takes the kind of the field it is compared with, so that "14" beside `version_os` is the version 14.0.0.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Kind(enum.Enum):
-    """What a value is; the text is how an error calls it."""
+    """The type of a value; the text names it in errors."""
 
     TEXT = "a text"
     VERSION = "a version"
@@ -25,7 +25,7 @@ class Kind(enum.Enum):
 
     @property
     def is_text(self) -> bool:
-        """Whether the methods of texts may be called on it."""
+        """Whether it has the methods of texts."""
         return self in (Kind.TEXT, Kind.DEVICE)
 
 
@@ -56,26 +56,28 @@ FIELDS = _by_name(
     ),
     Field("version_os", Kind.VERSION, "version of the operating system", 'version_os >= "14"', True),
     Field("plugin_version", Kind.VERSION, "version of the updater plugin", 'plugin_version >= "8.51"', True),
-    Field("is_prod", Kind.FLAG, "a build for stores; always true of older Android plugins", "is_prod"),
+    Field("is_prod", Kind.FLAG, "a store build; always true for older Android plugins", "is_prod"),
     Field("is_emulator", Kind.FLAG, "an emulator or simulator", "!is_emulator"),
     Field("custom_id", Kind.TEXT, "id the app gave the device; may be empty", 'custom_id.startsWith("qa-")'),
     Field("device_id", Kind.DEVICE, "the plugin's id of the device", 'device_id.endsWith("7")'),
     Field("default_channel", Kind.TEXT, "channel the app is built with; may be empty", 'default_channel == "beta"'),
     Field("install_source", Kind.TEXT, "store it came from; may be empty", 'install_source in ["testflight"]'),
     Field("key_id", Kind.TEXT, "start of the public key the app holds; may be empty", 'key_id != ""'),
-    Field("country", Kind.TEXT, "as a trusted proxy's header says", 'country in ["DE", "AT"]', True),
-    Field("region", Kind.TEXT, "region of the node that is asked", 'region == "eu"', True),
+    Field("country", Kind.TEXT, "from a trusted proxy's header", 'country in ["DE", "AT"]', True),
+    Field("region", Kind.TEXT, "region of the node that answers", 'region == "eu"', True),
     Field("first_seen_days", Kind.NUMBER, "days since the first check", "first_seen_days >= 7", True),
     Field("sessions_7d", Kind.NUMBER, "sessions in the last 7 days", "sessions_7d > 3", True),
     Field("errors_7d", Kind.NUMBER, "errors in the last 7 days", "errors_7d == 0", True),
 )
 
-FACTS = frozenset(field for field in FIELDS.values() if field.kind is Kind.NUMBER)  # not in a device's question
+FACTS = frozenset(field for field in FIELDS.values() if field.kind is Kind.NUMBER)  # not in a device's check
 
 FUNCTIONS: Mapping[str, Function] = {
     function.name: function
     for function in (
-        Function("bucket", "bucket(percent)", "that share of the devices, 0.001 to 100, the same ones", "bucket(0.5)"),
+        Function(
+            "bucket", "bucket(percent)", "that share of the devices, 0.001 to 100, always the same", "bucket(0.5)"
+        ),
         Function("in_set", 'in_set("name")', "device_id or custom_id is in the uploaded list", 'in_set("vip")'),
         Function("feature", 'feature("name")', "the device has used the feature", 'feature("checkout")'),
     )
@@ -83,16 +85,16 @@ FUNCTIONS: Mapping[str, Function] = {
 
 METHODS = ("startsWith", "endsWith", "contains")
 
-# What CEL has and this subset has not, with the reason: said when somebody writes it.
+# What CEL has and this subset does not, with the reason for the error.
 REFUSED: Mapping[str, str] = {
-    "matches": "regular expressions are not part of the language, because a pattern can take for ever; "
-    "there are startsWith, endsWith and contains",
-    "null": "no field is ever null: an unknown value matches nothing",
+    "matches": "regular expressions are not part of the language, because evaluating one can take too long; "
+    "use startsWith, endsWith or contains",
+    "null": "no field is null: an unknown value matches nothing",
 }
 
 
 def language_rows() -> Iterator[tuple[str, str, str, str]]:
-    """Name, type, meaning and example of every field, function and method, in the order to show them."""
+    """Name, type, meaning and example of every field, function and method, in display order."""
     for field in FIELDS.values():
         yield field.name, field.kind.value, field.meaning, field.example
     for function in FUNCTIONS.values():

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from edge.domain.errors import Invalid
 
-SHOWN_LIMIT = 40  # characters of somebody's text that an error repeats
+SHOWN_LIMIT = 40  # characters of an expression that an error repeats
 
 
 class TokenKind(enum.Enum):
@@ -25,7 +25,7 @@ class TokenKind(enum.Enum):
 
 class Token(NamedTuple):
     kind: TokenKind
-    text: str  # of a text literal: what it stands for
+    text: str  # of a text literal: its value
     column: int
 
     @property
@@ -46,11 +46,12 @@ _MEANT = {"=": "==", "&": "&&", "|": "||"}
 
 
 def refusal(column: int, reason: str) -> Invalid:
+    """The error for a mistake at `column`, from 1."""
     return Invalid("invalid_expression", f"column {column}: {reason}")
 
 
 def tokens_of(text: str) -> Iterator[Token]:
-    """Every token, and END at last. Raises Invalid `invalid_expression`."""
+    """Every token, then END. Raises Invalid `invalid_expression`."""
     at = _SPACE.match(text).end()  # type: ignore[union-attr]  # it matches the empty text
     while at < len(text):
         match = _TOKEN.match(text, at)
@@ -64,7 +65,7 @@ def tokens_of(text: str) -> Iterator[Token]:
 
 
 def _unescaped(body: str, column: int) -> str:
-    """`column` is that of the body's first character."""
+    """The value of a text literal. `column` is that of its first character."""
 
     def replaced(match: re.Match[str]) -> str:
         short, *codes = match.groups()
@@ -73,7 +74,7 @@ def _unescaped(body: str, column: int) -> str:
         code = int(next(filter(None, codes), "-1"), 16)
         if code < 0 or code > 0x10FFFF or 0xD800 <= code < 0xE000:
             shown = body[match.start() : match.start() + max(2, match.end() - match.start())]
-            raise refusal(column + match.start(), f"{shown} is no escape of a character")
+            raise refusal(column + match.start(), f"{shown} is not a valid escape")
         return chr(code)
 
     return _ESCAPE.sub(replaced, body) if "\\" in body else body
@@ -82,9 +83,9 @@ def _unescaped(body: str, column: int) -> str:
 def _not_a_token(text: str, at: int) -> Invalid:
     character = text[at]
     if character in "\"'":
-        return refusal(at + 1, "the text that starts here has no end")
+        return refusal(at + 1, "the text that starts here is not closed")
     if character.isascii() and character.isdigit():
-        return refusal(at + 1, "a number is written like 7 or 0.5")
+        return refusal(at + 1, "write a number like 7 or 0.5")
     if character in _MEANT:
-        return refusal(at + 1, f"{character!r} is no operator; did you mean {_MEANT[character]!r}?")
+        return refusal(at + 1, f"{character!r} is not an operator; did you mean {_MEANT[character]!r}?")
     return refusal(at + 1, f"{character!r} is not part of the language")

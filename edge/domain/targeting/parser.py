@@ -1,11 +1,11 @@
-"""Targeting expressions: text to a checked tree of conditions. `language` lists their words, `tokens` the literals.
+"""Targeting expressions: text to a checked tree of conditions. `language` lists their words, `lexer` the literals.
 
     either := both ("||" both)*          both := relation ("&&" relation)*
     relation := unary (OPERATOR unary | "in" "[" literal ("," literal)* "]")*
     unary := "!"* primary ("." METHOD "(" literal ")")*
     primary := FIELD | "true" | "false" | literal | FUNCTION "(" literal ")" | "(" either ")"
 
-Types are checked where they meet. Of several mistakes the first from the left is told, spelling before sense.
+Types are checked where they meet. Of several mistakes the leftmost is reported, spelling before meaning.
 """
 
 from collections.abc import Sequence
@@ -26,19 +26,19 @@ from edge.domain.targeting.checker import (
 from edge.domain.targeting.conditions import AllOf, AnyOf, Condition, InSet, Operator, atoms_of, negated
 from edge.domain.targeting.lexer import Token, TokenKind, refusal, tokens_of
 
-EXPRESSION_LIMIT_BYTES = 4096  # a revision holds every expression; one that a person wrote has a tenth of this
-EXPRESSION_LEVELS_LIMIT = 64  # parentheses and `!` inside each other; each level is five frames of the parser
+EXPRESSION_LIMIT_BYTES = 4096  # a revision contains every expression; typical ones have a tenth of this
+EXPRESSION_LEVELS_LIMIT = 64  # nested parentheses and `!`; each level takes five frames of the parser
 
 _OPERATORS = frozenset(get_args(Operator))
 
 
 def check_expression(text: str) -> frozenset[str]:
-    """The names of the id sets that it asks for. Raises Invalid `invalid_expression`, "column 12: …"."""
+    """The names of the id sets that the expression uses. Raises Invalid `invalid_expression`, "column 12: …"."""
     return frozenset(atom.name for atom in atoms_of(parse_expression(text)) if isinstance(atom, InSet))
 
 
 def parse_expression(text: str) -> Condition:
-    """Raises Invalid `invalid_expression` that names the column, from 1, and the reason."""
+    """Raises Invalid `invalid_expression` with the column, from 1, and the reason."""
     _check_size(text)
     parser = _Parser(list(tokens_of(text)))
     return parser.whole()
@@ -48,10 +48,12 @@ def _check_size(text: str) -> None:
     try:
         encoded = text.encode()
     except UnicodeEncodeError as error:
-        raise refusal(error.start + 1, "half a surrogate pair is not a character") from error
+        raise refusal(error.start + 1, "an unpaired surrogate is not a character") from error
     if len(encoded) > EXPRESSION_LIMIT_BYTES:
         column = len(encoded[:EXPRESSION_LIMIT_BYTES].decode(errors="ignore")) + 1
-        raise refusal(column, f"an expression has at most {EXPRESSION_LIMIT_BYTES} bytes, not {len(encoded)}")
+        raise refusal(
+            column, f"the expression has {len(encoded)} bytes, more than the limit of {EXPRESSION_LIMIT_BYTES}"
+        )
 
 
 class _Parser:
@@ -67,7 +69,7 @@ class _Parser:
         condition = as_condition(self._either())
         rest = self._next
         if rest.kind is not TokenKind.END:
-            raise refusal(rest.column, f"'&&', '||' or the end is expected, not {rest.shown}")
+            raise refusal(rest.column, f"expected '&&', '||' or the end, not {rest.shown}")
         return condition
 
     def _either(self) -> Term:
@@ -131,7 +133,7 @@ class _Parser:
         return named(token)
 
     def _literals(self, end: str) -> list[Term]:
-        """At least one, and the sign that ends them."""
+        """At least one literal, and the sign that ends them."""
         values = [self._literal("a value in quotes or a number")]
         while self._accept(","):
             values.append(self._literal("a value in quotes or a number"))
@@ -141,7 +143,7 @@ class _Parser:
     def _literal(self, expected: str) -> Term:
         token = self._next
         if token.kind not in (TokenKind.TEXT, TokenKind.NUMBER):
-            raise refusal(token.column, f"{expected} is expected, not {token.shown}")
+            raise refusal(token.column, f"expected {expected}, not {token.shown}")
         self._at += 1
         return Term(token.text if token.kind is TokenKind.TEXT else Number(token.text), token.column)
 
@@ -159,18 +161,18 @@ class _Parser:
 
     def _expect(self, sign: str) -> None:
         if not self._accept(sign):
-            raise refusal(self._next.column, f"{sign!r} is expected, not {self._next.shown}")
+            raise refusal(self._next.column, f"expected {sign!r}, not {self._next.shown}")
 
     def _method(self) -> Token:
         token = self._next
         if token.kind is not TokenKind.NAME:
-            raise refusal(token.column, f"a method's name is expected, not {token.shown}")
+            raise refusal(token.column, f"expected the name of a method, not {token.shown}")
         check_method(token)
         self._at += 1
         return token
 
     def _deeper(self) -> None:
-        """Past the sign that opens a level."""
+        """Move past the sign that opens a level."""
         self._levels += 1
         if self._levels > EXPRESSION_LEVELS_LIMIT:
             raise refusal(self._next.column, f"more than {EXPRESSION_LEVELS_LIMIT} levels of parentheses and '!'")

@@ -1,7 +1,7 @@
-"""Segments compiled: all of an app's in one function, so that a check pays for one call.
+"""Compiled segments: all of an app's in one function, so that a check costs one call.
 
-An expression that this release cannot read (a newer one wrote it) matches no device, as any unknown does: the app is
-served, and the other segments work. Commands refuse such an expression when it is saved (`check_expression`).
+An expression that this release cannot read, written by a newer one, matches no device, as any unknown does: the app is
+served, and its other segments work. Commands refuse to save such an expression (`check_expression`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +24,10 @@ Matches = Callable[[UpdateCheck, DeviceFacts], bool]
 def compile_segments(
     app: str, segments: Sequence[tuple[str, str]], *, region: str, sets: Mapping[str, IdSet]
 ) -> FirstMatch:
-    """The place of the first of `segments`, pairs of name and expression, that matches a device; -1 if none does.
+    """A function for the index of the first of `segments`, pairs of name and expression, that matches a device; -1:
+    none.
 
-    `region` is the node's, empty where it has none. A set that is missing from `sets` makes `in_set` of it unknown.
+    `region` is the node's, or empty. For a set that is missing from `sets`, `in_set` is unknown.
     """
     writer = PredicateWriter(region, sets)
     tests = [f"if {_test(writer, app, name, where)}: return {place}" for place, (name, where) in enumerate(segments)]
@@ -34,14 +35,14 @@ def compile_segments(
 
 
 def compile_segment(app: str, name: str, where: str, *, region: str, sets: Mapping[str, IdSet]) -> Matches:
-    """Whether one segment by itself matches a device; otherwise as `compile_segments`."""
+    """A function for whether a single segment matches a device; otherwise as `compile_segments`."""
     writer = PredicateWriter(region, sets)
     test = _test(writer, app, name, where)
     return cast(Matches, _compile(writer, [f"return True if {test} else False"]))
 
 
 def asks_facts(where: str) -> bool:
-    """Whether an expression looks at what is known of the device, beyond what its question says."""
+    """Whether an expression reads device facts, which are not in a check."""
     try:
         atoms = atoms_of(parse_expression(where))
     except Invalid:

@@ -1,6 +1,6 @@
-"""What is valid in a targeting expression and still cannot do what its author meant: conditions that match no device.
+"""Warnings about valid targeting expressions with conditions that match no device. Pure.
 
-An expression with a warning is saved: it may be written ahead of what a node will know. Pure.
+An expression with a warning can still be saved: nodes may know more later.
 """
 
 import re
@@ -10,12 +10,12 @@ from edge.domain.targeting.conditions import Atom, Comparison, Feature, Member, 
 from edge.domain.targeting.language import FACTS, FIELDS, Field
 from edge.domain.targeting.parser import parse_expression
 
-_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)  # what `country` can be: ISO 3166-1 alpha-2 in capitals
+_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)  # the values of `country`: ISO 3166-1 alpha-2 in capitals
 _PART_OF_A_COUNTRY = re.compile(r"[A-Z]{0,2}", re.ASCII)
 
 
 def warnings_of(where: str) -> tuple[str, ...]:
-    """One sentence for each thing, in the order of the expression. Raises Invalid `invalid_expression`."""
+    """One sentence for each, in the order of the expression. Raises Invalid `invalid_expression`."""
     return tuple(dict.fromkeys(w for atom in atoms_of(parse_expression(where)) for w in _warnings(atom)))
 
 
@@ -38,7 +38,7 @@ def _is_country(field: Field) -> bool:
 
 
 def _unknown(name: str) -> str:
-    return f"{name} is not known of any device yet, so a condition on it matches nobody"
+    return f"{name} is not known for any device yet, so a condition on it matches none"
 
 
 def _no_country(text: str) -> str:

@@ -85,7 +85,7 @@ def test_segments_are_listed_in_their_order_and_shown(node, app):
         (["--where", 'in_set("nobody")'], "unknown id set 'nobody' for app {app!r}"),
         (
             ["--where", "is_prod", "--channel", "nowhere"],
-            "unknown channel 'nowhere' for app {app!r} (make it: edge channel create {app} nowhere)",
+            "unknown channel 'nowhere' for app {app!r} (create it: edge channel create {app} nowhere)",
         ),
         (["--priority", "3"], "segment 'x' needs an expression"),
     ],
@@ -164,7 +164,7 @@ def test_a_list_that_is_none_is_one_line_with_the_place(node, app, tmp_path):
     empty, long = tmp_path / "empty", tmp_path / "long"
     empty.write_text("")
     long.write_text("anna\n" + "x" * 37)
-    assert "holds no id" in node.failure("idset", "put", app, "vip", empty)
+    assert "contains no id" in node.failure("idset", "put", app, "vip", empty)
     assert node.failure("idset", "put", app, "vip", long).startswith("line 2: an id has at most 36 characters")
     assert "64" in node.failure("idset", "put", app, "x" * 65, long)
 
@@ -242,7 +242,7 @@ def test_spread_is_a_duration(node, app):
     assert node.json("channel", "create", app, "slow", "--spread", "1h30m")["spread_seconds"] == 5400
     assert "1h30m" in node.text("channel", "show", app, "slow")
     assert node.json("channel", "set", app, "slow", "--spread", "0s")["spread_seconds"] == 0
-    assert "is not one like 90s" in node.failure("channel", "set", app, "slow", "--spread", "30")
+    assert "is not like 90s" in node.failure("channel", "set", app, "slow", "--spread", "30")
     assert "between 0 and 7d" in node.failure("channel", "set", app, "slow", "--spread", "8d")
 
 

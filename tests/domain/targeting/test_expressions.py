@@ -116,7 +116,7 @@ def test_a_version_may_leave_out_its_last_numbers(field, literal, version):
     assert parse_expression(f'{field} in ["{literal}"]') == Member(FIELDS[field], (version,))
 
 
-REGEX = "regular expressions are not part of the language, because a pattern can take for ever"
+REGEX = "regular expressions are not part of the language, because evaluating one can take too long"
 
 
 @pytest.mark.parametrize(
@@ -125,34 +125,34 @@ REGEX = "regular expressions are not part of the language, because a pattern can
         # the form
         ("", 1, "the expression is empty"),
         ("  ", 1, "the expression is empty"),
-        ("is_prod &&", 11, "a field, a function or a value is expected, not the end"),
-        ("|| is_prod", 1, "a field, a function or a value is expected, not '||'"),
-        ("is_prod is_prod", 9, "'&&', '||' or the end is expected, not 'is_prod'"),
-        ("(is_prod", 9, "')' is expected, not the end"),
-        ("is_prod)", 8, "'&&', '||' or the end is expected, not ')'"),
-        ("!", 2, "a field, a function or a value is expected, not the end"),
-        ("is_prod & true", 9, "'&' is no operator; did you mean '&&'?"),
-        ("is_prod | true", 9, "'|' is no operator; did you mean '||'?"),
-        ('platform = "ios"', 10, "'=' is no operator; did you mean '=='?"),
+        ("is_prod &&", 11, "expected a field, a function or a value, not the end"),
+        ("|| is_prod", 1, "expected a field, a function or a value, not '||'"),
+        ("is_prod is_prod", 9, "expected '&&', '||' or the end, not 'is_prod'"),
+        ("(is_prod", 9, "expected ')', not the end"),
+        ("is_prod)", 8, "expected '&&', '||' or the end, not ')'"),
+        ("!", 2, "expected a field, a function or a value, not the end"),
+        ("is_prod & true", 9, "'&' is not an operator; did you mean '&&'?"),
+        ("is_prod | true", 9, "'|' is not an operator; did you mean '||'?"),
+        ('platform = "ios"', 10, "'=' is not an operator; did you mean '=='?"),
         ("is_prod ? true : false", 9, "'?' is not part of the language"),
         ("-1 < sessions_7d", 1, "'-' is not part of the language"),
         ("// all", 1, "'/' is not part of the language"),
         ("is_prod\n&& é", 12, "'é' is not part of the language"),
         ("is_prod\0", 8, "'\\x00' is not part of the language"),
         # literals
-        ('custom_id == "a', 14, "the text that starts here has no end"),
-        ('custom_id == "a\nb"', 14, "the text that starts here has no end"),
-        ('custom_id == "a\\"', 14, "the text that starts here has no end"),
-        (r'custom_id == "é\q"', 16, r"\q is no escape of a character"),
-        (r'custom_id == "\101"', 15, r"\1 is no escape of a character"),
-        (r'custom_id == "\x4"', 15, r"\x is no escape of a character"),
-        (r'custom_id == "\ud800"', 15, r"\ud800 is no escape of a character"),
-        (r'custom_id == "\U00110000"', 15, r"\U00110000 is no escape of a character"),
+        ('custom_id == "a', 14, "the text that starts here is not closed"),
+        ('custom_id == "a\nb"', 14, "the text that starts here is not closed"),
+        ('custom_id == "a\\"', 14, "the text that starts here is not closed"),
+        (r'custom_id == "é\q"', 16, r"\q is not a valid escape"),
+        (r'custom_id == "\101"', 15, r"\1 is not a valid escape"),
+        (r'custom_id == "\x4"', 15, r"\x is not a valid escape"),
+        (r'custom_id == "\ud800"', 15, r"\ud800 is not a valid escape"),
+        (r'custom_id == "\U00110000"', 15, r"\U00110000 is not a valid escape"),
         ('custom_id == r"a"', 14, "unknown field 'r'"),
-        ("sessions_7d > 1e3", 15, "a number is written like 7 or 0.5"),
-        ("sessions_7d > 0x1F", 15, "a number is written like 7 or 0.5"),
-        ("sessions_7d > 1.", 15, "a number is written like 7 or 0.5"),
-        ("sessions_7d > .5", 15, "a field, a function or a value is expected, not '.'"),
+        ("sessions_7d > 1e3", 15, "write a number like 7 or 0.5"),
+        ("sessions_7d > 0x1F", 15, "write a number like 7 or 0.5"),
+        ("sessions_7d > 1.", 15, "write a number like 7 or 0.5"),
+        ("sessions_7d > .5", 15, "expected a field, a function or a value, not '.'"),
         ("sessions_7d > 1.5", 15, "1.5 is not a whole number"),
         ("sessions_7d > 9223372036854775808", 15, "a number is at most 9223372036854775807"),
         # names
@@ -164,28 +164,28 @@ REGEX = "regular expressions are not part of the language, because a pattern can
         ("buckets(5)", 1, "unknown function 'buckets'; did you mean 'bucket'?"),
         ("size(custom_id) > 1", 1, "unknown function 'size'"),
         ('custom_id.startswith("a")', 11, "unknown method 'startswith'; did you mean 'startsWith'?"),
-        ("custom_id.startsWith", 21, "'(' is expected, not the end"),
-        ('custom_id."a"', 11, "a method's name is expected, not 'a'"),
+        ("custom_id.startsWith", 21, "expected '(', not the end"),
+        ('custom_id."a"', 11, "expected the name of a method, not 'a'"),
         ('custom_id.matches("a+")', 11, REGEX),
         ('matches(custom_id, "a+")', 1, REGEX),
-        ("custom_id == null", 14, "no field is ever null: an unknown value matches nothing"),
+        ("custom_id == null", 14, "no field is null: an unknown value matches nothing"),
         # types
         ("platform", 1, "platform is a platform, not a condition: compare it"),
         ("!custom_id", 2, "custom_id is a text, not a condition: compare it"),
         ('is_prod || "a"', 12, "'a' is a text, not a condition: compare it"),
         ("1 && is_prod", 1, "1 is a number, not a condition: compare it"),
         ("1 == 1", 1, "a comparison needs a field on one side"),
-        ('platform == "windows"', 13, "'windows' is no platform: android, ios, electron"),
-        ('platform == "iOS"', 13, "'iOS' is no platform: android, ios, electron"),
-        ('platform in ["ios", ""]', 21, "'' is no platform: android, ios, electron"),
+        ('platform == "windows"', 13, "'windows' is not a platform: android, ios, electron"),
+        ('platform == "iOS"', 13, "'iOS' is not a platform: android, ios, electron"),
+        ('platform in ["ios", ""]', 21, "'' is not a platform: android, ios, electron"),
         ('platform < "ios"', 10, "a platform has no order: '<' cannot compare platform"),
         ("platform == is_prod", 13, "platform is a platform; is_prod is true or false"),
         ('platform.contains("i")', 10, "contains is for texts; platform is a platform"),
         ("version_os >= 14", 15, "version_os is a version; 14 is a number: write it in quotes"),
-        ('version_os >= ""', 15, "'' is no version like 14, 14.2 or 14.2.0-beta.1"),
-        ('version_os >= "14.x"', 15, "'14.x' is no version like 14, 14.2 or 14.2.0-beta.1"),
-        ('version_build == "1.2.3.4"', 18, "'1.2.3.4' is no version like 14, 14.2 or 14.2.0-beta.1"),
-        ('"v1" == version_build', 1, "'v1' is no version like 14, 14.2 or 14.2.0-beta.1"),
+        ('version_os >= ""', 15, "'' is not a version like 14, 14.2 or 14.2.0-beta.1"),
+        ('version_os >= "14.x"', 15, "'14.x' is not a version like 14, 14.2 or 14.2.0-beta.1"),
+        ('version_build == "1.2.3.4"', 18, "'1.2.3.4' is not a version like 14, 14.2 or 14.2.0-beta.1"),
+        ('"v1" == version_build', 1, "'v1' is not a version like 14, 14.2 or 14.2.0-beta.1"),
         ('version_name.startsWith("1.")', 14, "startsWith is for texts; version_name is a version"),
         ("version_name == custom_id", 14, "version_name is a version and custom_id is a text"),
         ('device_id == "7"', 14, "device id '7' is not a UUID"),
@@ -196,31 +196,31 @@ REGEX = "regular expressions are not part of the language, because a pattern can
         ("custom_id.startsWith(1)", 22, "startsWith takes a text in quotes, not 1"),
         ('custom_id.startsWith("a", "b")', 11, "startsWith takes one argument, not 2"),
         ("is_prod < true", 9, "true or false has no order: '<' cannot compare it"),
-        ("is_prod == is_emulator", 9, "a condition can be compared with true or false only"),
+        ("is_prod == is_emulator", 9, "a condition can be compared only with true or false"),
         ('is_prod == "true"', 12, "'true' is a text, not a condition: compare it"),
-        ("is_prod in [true]", 13, "a value in quotes or a number is expected, not 'true'"),
-        ('is_prod in ["true"]', 1, "is_prod before 'in' is not a field with a value"),
-        ('"a" in ["a"]', 1, "'a' before 'in' is not a field with a value"),
-        ("custom_id in []", 15, "a value in quotes or a number is expected, not ']'"),
-        ('custom_id in ["a",]', 19, "a value in quotes or a number is expected, not ']'"),
-        ('custom_id in "a"', 14, "'[' is expected, not 'a'"),
+        ("is_prod in [true]", 13, "expected a value in quotes or a number, not 'true'"),
+        ('is_prod in ["true"]', 1, "'in' needs a field with a value before it, not is_prod"),
+        ('"a" in ["a"]', 1, "'in' needs a field with a value before it, not 'a'"),
+        ("custom_id in []", 15, "expected a value in quotes or a number, not ']'"),
+        ('custom_id in ["a",]', 19, "expected a value in quotes or a number, not ']'"),
+        ('custom_id in "a"', 14, "expected '[', not 'a'"),
         # functions
-        ("bucket()", 8, "a value in quotes or a number is expected, not ')'"),
+        ("bucket()", 8, "expected a value in quotes or a number, not ')'"),
         ("bucket(1, 2)", 1, "bucket takes one argument, not 2"),
         ('bucket("1")', 8, "bucket takes a percentage like 0.5, not '1'"),
-        ("bucket(0)", 8, "a percentage is 0.001 to 100 with at most 3 decimals"),
-        ("bucket(0.0001)", 8, "a percentage is 0.001 to 100 with at most 3 decimals"),
-        ("bucket(100.001)", 8, "a percentage is 0.001 to 100 with at most 3 decimals"),
-        ("bucket(100.0000000000000000000000000000000001)", 8, "a percentage is 0.001 to 100"),
-        ("in_set(vip)", 8, "a value in quotes or a number is expected, not 'vip'"),
+        ("bucket(0)", 8, "a percentage must be 0.001 to 100, with at most 3 decimals"),
+        ("bucket(0.0001)", 8, "a percentage must be 0.001 to 100, with at most 3 decimals"),
+        ("bucket(100.001)", 8, "a percentage must be 0.001 to 100, with at most 3 decimals"),
+        ("bucket(100.0000000000000000000000000000000001)", 8, "a percentage must be 0.001 to 100"),
+        ("in_set(vip)", 8, "expected a value in quotes or a number, not 'vip'"),
         ("in_set(1)", 8, "in_set takes a name in quotes, not 1"),
         (
             'in_set("")',
             8,
             "id set name '' is not a letter or digit followed by letters, digits, '_', '.', '-', at most 64 characters",
         ),
-        ('feature("")', 9, "a feature's name has 1 to 64 characters"),
-        (f'feature("{"a" * 65}")', 9, "a feature's name has 1 to 64 characters"),
+        ('feature("")', 9, "the name of a feature must have 1 to 64 characters"),
+        (f'feature("{"a" * 65}")', 9, "the name of a feature must have 1 to 64 characters"),
     ],
 )
 def test_a_mistake_is_refused_at_its_column(text, column, reason):
@@ -245,12 +245,12 @@ def test_an_expression_of_4096_bytes_is_read_and_a_longer_one_is_not():
     text = 'custom_id == "' + "é" * 2_040 + '" '
     assert len(text.encode()) == EXPRESSION_LIMIT_BYTES
     parse_expression(text)
-    assert refused_text(text + " ") == "column 2057: an expression has at most 4096 bytes, not 4097"
+    assert refused_text(text + " ") == "column 2057: the expression has 4097 bytes, more than the limit of 4096"
     assert refused_text('custom_id == "a' + "é" * 2_050).startswith("column 2056: ")
 
 
 def test_half_a_surrogate_pair_is_refused_at_its_column():
-    assert refused_text('custom_id == "\ud800"') == "column 15: half a surrogate pair is not a character"
+    assert refused_text('custom_id == "\ud800"') == "column 15: an unpaired surrogate is not a character"
 
 
 @pytest.mark.parametrize("opening", ["(", "!(", "is_prod && (", "is_prod || !is_prod && (", "!(is_prod || "])

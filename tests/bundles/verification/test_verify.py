@@ -18,7 +18,7 @@ from zip_bytes import FOLDER, SYMLINK, Member, build_zip, deflate
 
 from edge.bundles.limits import CHUNK_BYTES, ENTRY_RATIO_FREE_BYTES, ENTRY_RATIO_LIMIT, MANIFEST_LIMIT_BYTES, MIB
 from edge.bundles.packing.pack import pack
-from edge.bundles.sources.selection import JUNK_NAMES, JUNK_PREFIX
+from edge.bundles.sources.selection import JUNK_NAMES, JUNK_PREFIX, build_selection
 from edge.bundles.verification.verify import VerifiedBundle, verify_bundle
 from edge.bundles.zip.reader import read_directory, unpack
 from edge.domain.errors import EdgeError, Invalid, TooLarge
@@ -481,6 +481,9 @@ def test_what_is_packed_is_verified_as_it_was(tree):
     assert verified.content == content_digest((name, sha256(plain)) for name, plain in written.items())
 
 
+SELECTION = build_selection()
+
+
 def _write_tree(root: Path, tree: dict[str, bytes]) -> dict[str, bytes]:
     """What of it a file system takes, and packing does not leave out."""
     root.mkdir()
@@ -490,7 +493,7 @@ def _write_tree(root: Path, tree: dict[str, bytes]) -> dict[str, bytes]:
         parts = set(name.split("/"))
         if parts & {".", "..", *JUNK_NAMES} or any(part.startswith(JUNK_PREFIX) for part in parts):
             continue
-        if path.is_dir() or any(parent.is_file() for parent in path.parents):
+        if path.is_dir() or any(parent.is_file() for parent in path.parents) or SELECTION.left_out(name):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(plain)

@@ -70,7 +70,7 @@ def test_a_secret_stops_the_publish_before_anything_is_sent(node, source):
 def test_a_wrong_pattern_is_one_line(node, source):
     path = source(web_build(1))
     refused = node.failure("bundle", "publish", "com.acme.app", path, "--version", "9.0.0", "--exclude", "[z-a]")
-    assert refused.startswith("'[z-a]' is no pattern")
+    assert refused.startswith("'[z-a]' is not a valid pattern")
 
 
 def test_a_publish_ends_with_what_it_weighs(node, source):

@@ -11,6 +11,8 @@ from edge.domain.model import Digest
 
 
 class FileDigests(NamedTuple):
+    """What identifies a file's bytes."""
+
     bytes: int  # the file's size
     sha256: Digest
     crc32: str  # 8 lower-case hexadecimal characters

@@ -79,6 +79,7 @@ class FactsCommits:
             self._pages.put(slot)
 
     def tend(self) -> float:
+        """Sync offers and begin compactions when due. Returns seconds: see `GroupTarget`."""
         if self._logs.unsynced_seconds >= LAZY_SYNC_SECONDS:
             self._sync_offers()
         waiting = self._compactions_requested()
@@ -87,6 +88,7 @@ class FactsCommits:
         return LAZY_SYNC_SECONDS if self._logs.unsynced else IDLE_SECONDS
 
     def close(self) -> None:
+        """Sync, finish compactions and close the files."""
         if self._logs.unsynced:
             self._sync_offers()
         waiting = self._compactions_requested()

@@ -35,6 +35,7 @@ class Compaction:
         self._erased_at = self._erased_at or now
 
     def is_due(self) -> bool:
+        """Whether to begin one now; False while one runs."""
         if self._thread is not None and self._thread.is_alive():
             return False
         if self._erased_at is not None and self._clock() - self._erased_at >= ERASURE_SECONDS:

@@ -34,6 +34,7 @@ class FaultTimes:
         return sum(map(len, self._times.values()))
 
     def note(self, fault: Faulted, now: float) -> None:
+        """Remember that this node failed at `now`."""
         if not fault.app:
             self._node = now
             return

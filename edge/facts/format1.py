@@ -25,6 +25,8 @@ _SLOT = struct.Struct("<12s6QI")
 
 
 class OldSlot(NamedTuple):
+    """A device's slot in format 1."""
+
     key: bytes
     facts: DeviceFacts
     day: int  # when the device last contacted us, in days since the epoch

@@ -42,6 +42,7 @@ class FactsLog:
 
     @property
     def slots(self) -> int:
+        """How many were appended."""
         return self._file.size_bytes // SLOT_BYTES - 1
 
     def append(self, slots: bytes, *, durably: bool) -> None:
@@ -89,6 +90,7 @@ class LogSeries:
 
     @property
     def unsynced(self) -> bool:
+        """Whether some slots are not on disk."""
         return self._log.unsynced
 
     @property
@@ -135,6 +137,7 @@ def list_logs(directory: Path) -> list[Path]:
 
 
 def log_number(path: Path) -> int:
+    """The number in a log's file name."""
     return int(path.stem)
 
 

@@ -23,6 +23,8 @@ class FactsInUse(Conflict):
 
 
 class Recovered(NamedTuple):
+    """What a start found."""
+
     pages: FactPages
     next_number: int  # of the next log
     slots: int  # replayed

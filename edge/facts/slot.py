@@ -47,6 +47,8 @@ class NewerFacts(UnreadableFacts):
 
 
 class TableHeader(NamedTuple):
+    """What a table's first page states."""
+
     pages: int
     seed: int  # random per node, so that nobody can choose device ids that crowd one page
 
@@ -82,6 +84,7 @@ def page_of(key: bytes, pages: int) -> int:
 
 
 def tag_of(key: bytes) -> int:
+    """One byte of the key; never 0."""
     return key[KEY_BYTES - 1] or 1
 
 
@@ -124,6 +127,7 @@ def forgetful(forgot: int) -> DeviceFacts:
 
 
 def read_forgot(page: bytes | mmap, start: int = 0) -> int:
+    """`Latest.forgot` of the page at `start`."""
     return int(_FORGOT.unpack_from(page, start + FORGOT)[0])
 
 

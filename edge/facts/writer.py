@@ -71,6 +71,7 @@ class FactsWriter:
 
     @property
     def compaction_failures(self) -> int:
+        """Compactions that failed; the log stayed as it was."""
         return self._compaction.failures
 
     @property
@@ -80,6 +81,7 @@ class FactsWriter:
 
     @property
     def pages(self) -> int:
+        """Of the table, 4 KiB each."""
         return self._pages.pages
 
     @property

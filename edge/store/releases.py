@@ -72,6 +72,7 @@ class Releases:
 
     @property
     def problems(self) -> dict[str, str]:
+        """See `Heads`."""
         return self._heads.problems
 
     def heads_issued(self) -> dict[str, float]:

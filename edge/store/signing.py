@@ -95,6 +95,7 @@ def peek_payload(domain: str, data: bytes) -> bytes:
 
 
 def key_id_of(public: bytes) -> KeyId:
+    """Of a public key of 32 bytes."""
     return KeyId(hashlib.sha256(public).hexdigest()[:16])
 
 

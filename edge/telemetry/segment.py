@@ -33,6 +33,8 @@ _FRAME = struct.Struct("<II")
 
 
 class SegmentHeader(msgspec.Struct):
+    """The first line of a segment. `started_ms` is since the epoch."""
+
     format: int
     node: str
     worker: int
@@ -40,6 +42,8 @@ class SegmentHeader(msgspec.Struct):
 
 
 class Frame(NamedTuple):
+    """The records of one commit."""
+
     records: list[bytes]
     end: int  # offset of the byte after the frame
 

@@ -37,15 +37,19 @@ _NOT_READABLE = (ValueError, TypeError, UnsupportedAlgorithm)  # TypeError: the 
 
 
 class PublicKey:
+    """The half that every app has."""
+
     def __init__(self, key: rsa.RSAPublicKey) -> None:
         self._key = key
 
     @property
     def pem(self) -> str:
+        """PKCS#1."""
         return self._key.public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
 
     @property
     def key_id(self) -> str:
+        """As the plugin computes it: the first KEY_ID_CHARACTERS of the PEM's body."""
         body = base64.b64encode(self._key.public_bytes(Encoding.DER, PublicFormat.PKCS1)).decode()
         return body[:KEY_ID_CHARACTERS]
 
@@ -58,6 +62,8 @@ class PublicKey:
 
 
 class PrivateKey:
+    """The publisher's half."""
+
     def __init__(self, key: rsa.RSAPrivateKey) -> None:
         self._key = key
         self.public = PublicKey(key.public_key())
@@ -67,10 +73,13 @@ class PrivateKey:
         return self._key.sign(content, padding.PKCS1v15(), NoDigestInfo())
 
     def pem(self) -> bytes:
+        """PKCS#1, not encrypted."""
         return self._key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 
 
 class KeyFiles(NamedTuple):
+    """A new pair."""
+
     private: Path
     public: Path
     key: PublicKey

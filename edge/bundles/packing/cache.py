@@ -37,6 +37,8 @@ class PlainFile(NamedTuple):
 
 
 class CachedBody(NamedTuple):
+    """An entry: the file it was made of, and its compressed bytes."""
+
     plain: PlainFile
     bytes: int  # 0: compressing the file saves nothing
     blob: Digest  # of the body

@@ -18,6 +18,8 @@ STREAM_WINDOW_BITS = 20
 
 
 class Packing(NamedTuple):
+    """Qualities of brotli and the level of deflate."""
+
     whole_quality: int  # of a file up to WHOLE_LIMIT_BYTES, compressed in one piece
     stream_quality: int  # of a larger one
     deflate_level: int

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from edge.bundles.chunks import digest_file
 from edge.bundles.limits import check_not_empty, check_zip
 from edge.bundles.packing.cache import PackingCache
-from edge.bundles.packing.compress import Compressed, may_compress, must_compress
+from edge.bundles.packing.compress import may_compress, must_compress
 from edge.bundles.packing.effort import SMALLEST, Packing
 from edge.bundles.packing.reuse import AskNode, JobOutcome, ask_node, keep_compressed, restore_cached
 from edge.bundles.packing.workers import FinishJob, Job, compression
@@ -38,6 +38,8 @@ class PackedFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
+    """A bundle's bytes on disk, and what a release needs to know of them."""
+
     content: Digest
     zip: PackedFile
     zip_crc32: str  # 8 lower-case hexadecimal characters, of the whole zip file
@@ -74,14 +76,12 @@ def pack_files(
 ) -> Packed:
     """Pack the files of a source into `workdir`, an empty folder, which the caller deletes.
 
-    What `cache` has, or the node according to `ask`, is not compressed again; the result is the same. `progress` is
-    called in this thread. `processes`: None for one per usable core, 1 for this process alone. Raises Invalid
-    `zip_ratio`, `source_changed` if a file changes meanwhile, and with `to_encrypt` `empty_file`, before any work;
-    TooLarge `zip_too_large`.
+    What `cache` or, by `ask`, the node has is not compressed again; the result is the same. `progress` is called in
+    this thread. `processes`: None for one per usable core, 1 for this process alone. Raises Invalid `zip_ratio`,
+    `source_changed`, and with `to_encrypt` `empty_file`, before any work; TooLarge `zip_too_large`.
     """
-    if to_encrypt:
-        for file in files:
-            check_not_empty(file.name, file.bytes)
+    for file in files if to_encrypt else ():
+        check_not_empty(file.name, file.bytes)
     digests, report = digest_files(files), progress or _silent
     jobs = _plan_jobs(files, workdir, packing)
     outcomes = _reuse(jobs, digests, cache, ask)
@@ -91,8 +91,7 @@ def pack_files(
         made = _collect(left, finishing, report)
     if cache:
         keep_compressed(left, made, cache)
-    outcomes |= {job.name: JobOutcome(made[job.name], job.target) for job in left}
-    entries, blobs = _build_entries(files, digests, outcomes)
+    entries, blobs = _build_entries(files, digests, outcomes | made)
     document = encode_manifest(entries, packing.brotli_label)
     return Packed(
         content=content_of(digests),
@@ -162,13 +161,13 @@ def _write_zip(
     return PackedFile(target, made.sha256, made.bytes), made.crc32
 
 
-def _collect(jobs: list[Job], finishing: list[FinishJob], report: PackProgress) -> dict[str, Compressed | None]:
-    compressed, done, total = {}, 0, sum(job.plain_bytes for job in jobs)
+def _collect(jobs: list[Job], finishing: list[FinishJob], report: PackProgress) -> dict[str, JobOutcome]:
+    made, done, total = {}, 0, sum(job.plain_bytes for job in jobs)
     for job, finish in zip(jobs, finishing, strict=True):
-        compressed[job.name] = finish()
+        made[job.name] = JobOutcome(finish(), job.target)
         done += job.plain_bytes
         report("brotli", done, total)
-    return compressed
+    return made
 
 
 def _build_entries(

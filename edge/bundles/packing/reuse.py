@@ -56,10 +56,10 @@ def _is_right(job: Job, plain: Digest, cached: CachedBody, body: Path) -> bool:
     return is_brotli_of(body, plain, job.plain_bytes)
 
 
-def keep_compressed(jobs: Sequence[Job], made: Mapping[str, Compressed | None], cache: PackingCache) -> None:
+def keep_compressed(jobs: Sequence[Job], made: Mapping[str, JobOutcome], cache: PackingCache) -> None:
     """Put the results of these jobs into the cache."""
     for job in jobs:
-        compressed = made[job.name]
+        compressed = made[job.name].compressed
         plain = digest_file(job.source)
         if compressed is not None and plain.sha256 != compressed.plain:
             continue  # it changed meanwhile, so the publish is refused

@@ -48,10 +48,12 @@ class ZipEntry(NamedTuple):
 
     @property
     def start(self) -> int:
+        """Offset of the packed bytes."""
         return self.offset + LOCAL.size + len(self.raw_name)
 
     @property
     def end(self) -> int:
+        """Offset after the packed bytes."""
         return self.start + self.packed_bytes
 
 

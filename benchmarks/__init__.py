@@ -1,1 +1,1 @@
-"""Figures of speed, side by side in one run: `python -m benchmarks NAME`. Imports edge; edge never imports this."""
+"""Performance figures, compared in one run: `python -m benchmarks NAME`. Imports edge; edge never imports this."""

@@ -1,6 +1,6 @@
 """`python -m benchmarks NAME [--quick] [--json | --markdown] [--plot FILE.svg]`: one comparison, measured and printed.
 
-Exits with 2 when a program that it needs is not installed, and says its package. All traffic stays on loopback or in
+Exits with 2 if a program that it needs is not installed, and names the package. All traffic stays on loopback or in
 the network namespaces of this machine.
 """
 
@@ -24,18 +24,18 @@ COMMANDS = {
     "check": "what one update check costs, against nginx, an aiohttp application and the bare floor",
     "pieces": "where the time of one update check goes, step by step",
     "delivery": "what a GiB of bundle bytes costs, against nginx and aiohttp",
-    "slow": "what 2,000 slow readers cost those who only ask",
+    "slow": "what 2,000 slow readers cost update checks",
     "scale": "1, 100 and 10,000 apps: a check, memory, load time, swaps under load",
     "wan": "checks and updates over an emulated long link",
-    "targeting": "what 20 segments and a rollout cost a check, against neither",
-    "storm": "a fleet wakes after a publish, asks and downloads",
+    "targeting": "what 20 segments and a rollout cost a check",
+    "storm": "a fleet wakes after a publish, checks and downloads",
 }
 
 
 def main() -> int:
     words = _parser().parse_args()
     if importlib.util.find_spec(f"benchmarks.{words.name}") is None:
-        print(f"benchmarks: {words.name} is not part of this tree", file=sys.stderr)
+        print(f"benchmarks: {words.name} is not part of this source tree", file=sys.stderr)
         return 2
     options = Options(
         quick=words.quick, pin=not words.no_pin, plot=words.plot is not None, cache_dir=words.cache_dir.absolute()
@@ -66,10 +66,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", choices=COMMANDS, metavar="NAME")
-    parser.add_argument("--quick", action="store_true", help="3 short rounds, within a minute: proves that it runs")
+    parser.add_argument("--quick", action="store_true", help="3 short rounds within a minute, to prove that it runs")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--markdown", action="store_true")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="measure and draw the curve, where there is one")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.svg", help="also measure and draw the curve, if there is one"
+    )
     parser.add_argument("--no-pin", action="store_true", help="let servers and load generators share all cores")
     parser.add_argument("--cache-dir", type=Path, default=Path(tempfile.gettempdir()) / "edge-benchmarks")
     return parser

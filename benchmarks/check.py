@@ -1,9 +1,9 @@
 """What one update check costs: ours with its real decision, nginx `return 200` of the same bytes, an aiohttp
 application with the same decision, and the bare floor.
 
-One worker each, all running at the same time, loaded in turns. A check is a parse, its channel, the share of a rollout
-that is on its way there and does not reach the device, the channel's rules, the device's facts where they could change
-something, and the answer.
+One worker each, all running at the same time, loaded in turns. A check is a parse, its channel, the share of an
+active rollout that does not include the device, the channel's rules, the device's facts if they could matter, and the
+answer.
 """
 
 import json
@@ -45,18 +45,18 @@ from benchmarks.worlds.releases import (
     roll_out,
 )
 
-DEVICES = 1_000  # that ask in turns: enough that no cache of one device helps
+DEVICES = 1_000  # that check in turns: enough that caching one device does not help
 HOST = "updates.example.com"
 CONNECTIONS = 64
 SAME_LOAD = 8_000.0  # checks a second: what the slowest contender answers with time to spare on a small core
-SAME_CONNECTS = 2_000.0  # the same with a connection each
+SAME_CONNECTS = 2_000.0  # the same with one connection per check
 SWEEP_CONNECTIONS = 256
 SWEEP = (1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000)
 QUICK_SWEEP = (1_000, 5_000, 20_000, 60_000)
 REACHED = 0.85  # of the offered rate; a contender that stays below is at its limit, and its curve ends
 
 RELEASE, NEXT = "1.0.1", "1.0.2"
-SHARE = 10_000  # of the rollout of NEXT, in thousandths of a percent; those who ask are outside of it
+SHARE = 10_000  # of the rollout of NEXT, in thousandths of a percent; the devices that check are outside it
 
 
 class Question(NamedTuple):
@@ -114,7 +114,7 @@ class CheckBench:
         self._script = folder / "load.lua"
 
     def measure_cases(self, cases: Sequence[Case], options: Options) -> Iterator[Table]:
-        """Those that ask the same question, one after the other, share its servers."""
+        """Cases with the same question share its servers, one after the other."""
         for _, same in groupby(cases, key=lambda case: (case.version, case.close)):
             group = list(same)
             with self._asked(group[0]) as asked:
@@ -128,7 +128,7 @@ class CheckBench:
         return check_table(case.title, found, NGINX, [f"Bytes of one answer, head and body: {told}."])
 
     def sweep(self, rates: tuple[int, ...]) -> Plot:
-        """Latency against load: every contender at each rate in turn, until it does not keep up."""
+        """Latency against load: every contender at each rate in turn, until it cannot keep up."""
         points: dict[str, list[CheckSample]] = {}
         with self._asked(CASES[0]) as asked:
             self._warm(asked)
@@ -159,7 +159,7 @@ class CheckBench:
 
     @contextmanager
     def _asked(self, case: Case) -> Iterator[Question]:
-        """All contenders, answering what ours answers to this question."""
+        """All contenders, configured to answer this question as ours does."""
         requests = tuple(
             check_request(question(device, version=case.version), HOST, close=case.close)
             for device in outside(device_ids(DEVICES), SHARE)
@@ -182,7 +182,7 @@ class CheckBench:
             yield Question(requests, contenders, {name: answer.total_bytes for name, answer in answers.items()})
 
     def _matched(self, stack: ExitStack, start: "Starter", ours: HttpAnswer, request: bytes) -> Server:
-        """The server with a head as long as ours: started once to see its own, then with what is missing."""
+        """The server with a head as long as ours: started once to see its own, then with padding."""
         headers = to_say(ours)
         with start(headers) as trial:
             pad = padding(ours, fetch(trial.port, request))

@@ -1,8 +1,8 @@
 """What bundle bytes cost: 5 MB and 64 KiB, whole and in ranges, to 1, 16 and 128 clients; ours, nginx with `sendfile`,
 aiohttp's FileResponse on uvloop.
 
-All send the same file from the page cache, with the same headers as far as each lets us; the load generator throws
-bodies away in the kernel, so it is the servers that are measured.
+All send the same file from the page cache, with the same headers as far as each can be configured. The load generator
+discards bodies in the kernel, so the servers are what is measured.
 """
 
 import json
@@ -33,11 +33,11 @@ AIOHTTP_FILES = "aiohttp files"
 CLIENTS = (1, 16, 128)
 SIZES = {"5 MB": 5_000_000, "64 KiB": 65_536}
 WARM_SECONDS = 0.1
-RANGES = 4  # parts of a file that are asked for in turns
+RANGES = 4  # parts of a file that are requested in turns
 
 
 class Subject(NamedTuple):
-    """What is asked for, in words, and the requests, asked in turns."""
+    """What is requested, in words, and the requests, sent in turns."""
 
     title: str
     answer_bytes: int  # of one body
@@ -92,7 +92,7 @@ def _tree(folder: Path, digests: Sequence[str]) -> Path:
 
 @contextmanager
 def _contenders(ours: Server, subject: Subject, folder: Path, tree: Path, on: set[int]) -> Iterator[dict[str, Server]]:
-    """All of them, after each has sent exactly our bytes."""
+    """All contenders, after each has sent exactly our bytes."""
     answer = fetch(ours.port, subject.requests[0])
     headers = to_say(answer)
     file = folder / "file-headers.json"
@@ -138,5 +138,5 @@ def _once(
     told = drainer.stdout.readline()
     spent = cpu_seconds(pids) - before
     if not told:
-        raise RuntimeError(f"the load generator ended while {server.name} was measured")
+        raise RuntimeError(f"the load generator exited while {server.name} was measured")
     return DeliverySample(spent, subject.answer_bytes, Drained(*json.loads(told)))

@@ -1,4 +1,4 @@
-"""The table of deliveries: CPU seconds per GiB first, throughput where the load generator had time left."""
+"""The table of deliveries: CPU seconds per GiB first, throughput if the load generator had time left."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class DeliverySample(NamedTuple):
 
     @property
     def cpu_per_answer(self) -> float:
-        """Microseconds; what was under way at the end of a round counts for its part."""
+        """Microseconds; an answer in progress at the end of a round counts in part."""
         return self.cpu_per_gib / GIB * self.answer_bytes * 1e6
 
     @property
@@ -65,6 +65,6 @@ def delivery_row(
 
 
 def _latency(microseconds: Sequence[float]) -> Cell:
-    """Of the rounds in which an answer became whole: a short one may have none."""
+    """Of the rounds in which an answer was completed; a short one may have none."""
     known = [each for each in microseconds if each]
     return milliseconds(known) if known else None

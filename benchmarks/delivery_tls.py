@@ -1,8 +1,8 @@
 """What bundle bytes cost over TLS: ours and nginx, 16 kept connections, whole files.
 
-Encrypting copies, so nothing is zero-copy here. wrk decrypts on a core of its own, which is most of its work: the CPU
-of the servers counts, throughput as the table says. Both use what OpenSSL prefers; the kept connections leave
-handshakes out.
+Encrypting copies, so nothing is zero-copy here. wrk decrypts on another core, which is most of its work: the CPU of the
+servers counts, and throughput as the table states. Both use OpenSSL's preferences; kept connections leave handshakes
+out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ LIFETIME = timedelta(days=1)
 
 
 def measure_tls(folder: Path, zips: Mapping[str, str], tree: Path, options: Options) -> Iterator[Table]:
-    """A table for each zip. `tree` has the same files under the same addresses. No other node runs on the data."""
+    """A table for each zip. `tree` has the same files under the same addresses. No other node may use the data."""
     on, generators = cores(options.pin)
     files = make_certificate(folder)
     with node(folder / "data", on, tls=files) as ours:
@@ -53,7 +53,7 @@ def measure_tls(folder: Path, zips: Mapping[str, str], tree: Path, options: Opti
 
 
 def make_certificate(folder: Path) -> Files:
-    """Signed by itself, on the curve that most certificates have; nobody here verifies it."""
+    """Self-signed, on the curve of most certificates; it is not verified here."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = datetime.now(UTC)

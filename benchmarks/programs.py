@@ -1,4 +1,4 @@
-"""Starting and ending the programs of a benchmark: servers on one core, load generators on another."""
+"""Starting and stopping the programs of a benchmark: servers on one core, load generators on another."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def need_program(name: str) -> str:
 
 
 def cores(pin: bool) -> tuple[set[int], set[int]]:
-    """Those of servers and those of load generators; on one core, or unpinned, both may use all."""
+    """The cores for servers and for load generators; with one core, or unpinned, both may use all."""
     usable = sorted(os.sched_getaffinity(0))
     if not pin or len(usable) < 2:
         return set(usable), set(usable)
@@ -46,7 +46,7 @@ def module(name: str, *words: object) -> list[str]:
 
 @contextmanager
 def pinned(on: set[int]) -> Iterator[None]:
-    """What is started inside the block runs on these cores: a child inherits them from the thread that starts it."""
+    """Pin what is started in the block to these cores: a child inherits them from the thread that starts it."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, on)
     try:
@@ -57,7 +57,7 @@ def pinned(on: set[int]) -> Iterator[None]:
 
 @contextmanager
 def running(command: Sequence[str], on: set[int], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """The program, ended with SIGTERM when the block is left and killed if it does not end."""
+    """The program, stopped with SIGTERM after the block, and killed if it does not stop."""
     with pinned(on):
         process = subprocess.Popen(command, text=True, **options)
     with process:
@@ -78,11 +78,11 @@ def free_port() -> int:
 
 
 def await_port(port: int, process: subprocess.Popen[str]) -> None:
-    """Returns when the port accepts; raises RuntimeError when the program ends before or takes too long."""
+    """Wait until the port accepts. Raises RuntimeError if the program exits first or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args!r} ended with code {process.returncode}")
+            raise RuntimeError(f"{process.args!r} exited with code {process.returncode}")
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except ConnectionRefusedError:
@@ -93,6 +93,6 @@ def await_port(port: int, process: subprocess.Popen[str]) -> None:
 
 
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """Ours without the node's variables of whoever runs this, plus `changes`."""
+    """This process's environment without the node's variables, plus `changes`."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
     return own | {"PYTHONPATH": str(Path(__file__).parent.parent)} | dict(changes)

@@ -1,8 +1,8 @@
 """What many apps cost: a check at 1, 100 and 10,000 apps, the memory of a worker, the time to load, and 1,000 swaps of
 snapshots while checks run.
 
-Devices of up to 1,000 apps ask in turns. All nodes run at the same time and are loaded in turns. A swap is a change of
-a channel through the control API, which answers when every worker serves it.
+Devices of up to 1,000 apps check in turns. All nodes run at the same time and are loaded in turns. A swap is a change
+of a channel through the control API, which answers when every worker serves it.
 """
 
 import random
@@ -65,7 +65,7 @@ def run(options: Options) -> BenchReport:
         swapper = Swapper(loaded[-1])
         loads = {each.apps: _requests(each.apps, 1 if options.quick else 5) for each in loaded}
         for each in loaded:
-            measure(each.node.server, loads[each.apps], generators, script)  # warms caches and tells the facts
+            measure(each.node.server, loads[each.apps], generators, script)  # warms caches and records device facts
 
         def once(each: Loaded) -> CheckSample:
             return measure(each.node.server, loads[each.apps], generators, script)
@@ -97,7 +97,7 @@ def _requests(apps: int, seconds: int) -> Load:
 
 
 class Swapper:
-    """Changes apps in turns, each back and forth between the two latest bundles, so that every change is one."""
+    """Changes apps in turns, each back and forth between its two latest bundles, so that every change has an effect."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._control = loaded.node.control
@@ -132,7 +132,7 @@ class Swapper:
 
 
 def _swap(loaded: Loaded, swapper: Swapper, count: int, generators: set[int], script: Path) -> Swaps:
-    """The same checks twice: alone, and while apps change one after the other."""
+    """The same checks twice: alone, and while apps change in turn."""
     worker = loaded.node.worker_pids()[0]
     taken = [swapper.swap() for _ in range(SWAPS_TO_WARM)]
     load = swapper.requests(max(2, round(sum(taken) / len(taken) * count / 1000) + 1))
@@ -170,7 +170,7 @@ def _memory_table(loaded: Sequence[Loaded]) -> Table:
         load = (each.load_seconds - loaded[0].load_seconds) / (each.apps - 1) * 1e3 if each.apps > 1 else None
         rows.append((f"{each.apps:,} apps", each.resident_bytes / 1e6, per_app, each.load_seconds, load))
     columns = ("node", "worker MB", "kB/app more", "seconds to serve", "ms/app more")
-    note = "From the start of the command to the first line that says it serves; once, not in rounds."
+    note = "From the start of the command to the line that reports its ports; once, not in rounds."
     return Table(title="Memory of a worker and time to load", columns=columns, rows=tuple(rows), notes=(note,))
 
 

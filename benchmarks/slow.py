@@ -1,7 +1,7 @@
-"""What slow readers cost those who only ask: update checks alone, 2,000 readers at 50 kB/s alone, and both together.
+"""What slow readers cost update checks: update checks alone, 2,000 readers at 50 kB/s alone, and both together.
 
-Sending 100 MB/s costs CPU of its own, so what a check costs beside the readers is the difference between both together
-and the readers alone. Memory is the worker's resident memory; what the kernel holds in socket buffers is not in it.
+Sending 100 MB/s costs CPU too, so the cost of a check beside the readers is the difference between both together and
+the readers alone. Memory is the worker's resident memory; what the kernel holds in socket buffers is not in it.
 """
 
 import json
@@ -165,7 +165,7 @@ def _checks_table(rounds: Sequence[Round]) -> Table:
         ("beside readers", spread(beside), ratios(beside, alone), *_summary_cells([each.both for each in rounds])),
     )
     own = spread([each.readers_cpu for each in rounds])
-    note = f"The readers alone: {own.median:.3f} ({own.low:.3f}-{own.high:.3f}) CPU seconds a second, taken off."
+    note = f"The readers alone: {own.median:.3f} ({own.low:.3f}-{own.high:.3f}) CPU seconds per second, subtracted."
     return Table(title="Update checks beside slow readers", columns=columns, rows=rows, notes=(note,))
 
 
@@ -189,5 +189,5 @@ def _memory_table(rounds: Sequence[Round]) -> Table:
         ("kB/s a reader received", spread([each.received_bps / READERS / 1e3 for each in rounds])),
         ("connections cut by the server", sum(each.cut for each in rounds)),
     )
-    note = "Memory is of the first round: later ones find what the first left."
+    note = "Memory is from the first round, since later ones start with what it left."
     return Table(title=f"{READERS:,} slow readers", columns=("what", "figure"), rows=rows, notes=(note,))

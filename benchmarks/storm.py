@@ -1,7 +1,7 @@
-"""50,000 devices wake after a publish: each asks, is offered the new release, downloads and verifies it.
+"""50,000 devices wake after a publish: each checks, is offered the new release, downloads and verifies it.
 
-At most 5,000 are connected at once. Half of them take manifests, half are of an age that takes zips. The release's
-bytes are in the store before; what happens at the publish is what every publish ends with: the channel moves.
+At most 5,000 are connected at once. Half of them take manifests, half are old enough to take zips. The release's
+bytes are stored before; the publish itself is only its last step: the channel moves.
 """
 
 import json
@@ -66,7 +66,7 @@ def _wake(ours: BenchNode, fleet: "subprocess.Popen[str]", orders: Orders) -> St
         fleet.stdin.flush()
         line = fleet.stdout.readline()
     if not line:
-        raise RuntimeError("the fleet ended before it could tell what happened")
+        raise RuntimeError("the fleet exited before it printed its results")
     counts = {name: ours.count(name) for name in COUNTERS}
     return StormBench(json.loads(line), cpu_seconds(pids) - before, start_bytes, peak.resident_bytes, counts)
 
@@ -118,7 +118,7 @@ def _table(storm: StormBench, devices: int, wave: int) -> Table:
         *((f"  {name}", count) for name, count in sorted(refused.items())),
         *((f"node counted: {name}", count) for name, count in storm.counts.items()),
     ]
-    note = f"The fleet is one process and was {told['busy']:.0%} busy: times are its own above 80 %."
+    note = f"The fleet is one process and was {told['busy']:.0%} busy; above 80 %, the times are partly its own."
     return Table(title="A publish storm", columns=("what", "figure"), rows=tuple(rows), notes=(note,))
 
 

@@ -1,7 +1,7 @@
 """What targeting costs a check: an app with 20 segments and an active rollout, beside an app with neither.
 
-Both apps are on one node and are asked in turns. The first segment looks into a set of a million ids, most others
-compare versions, and only the last one matches; it leads to a channel with a rollout that does not reach the devices.
+Both apps are on one node and checked in turns. The first segment looks up a set of a million ids, most others
+compare versions, and only the last one matches; it sends to a channel with a rollout that does not include the devices.
 """
 
 import tempfile
@@ -66,7 +66,7 @@ MISSES = (
 
 
 class AskedCheck:
-    """One app's question to the node."""
+    """One app's checks."""
 
     def __init__(self, server: Server, app: str, devices: list[str]) -> None:
         self.server = server

@@ -1,8 +1,8 @@
-"""Checks, downloads and updates over a wide-area link: real TCP on an emulated line, and what a model says is possible.
+"""Checks, downloads and updates over a wide-area link: real TCP on an emulated link, and what a model predicts.
 
 For every rate and round trip, alternating in one run: a check on a new connection and on the one it leaves open, the
 same 5 MB zip from `edge serve` and from nginx, and file-by-file updates of real consecutive npm releases by the device
-simulator. Needs root, nginx and npm; leaves nothing behind, however it ends.
+simulator. Needs root, nginx and npm; always cleans up.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ def plan_for(options: Options) -> WanPlan:
 
 
 def run(options: Options) -> BenchReport:
-    """Raises Missing where this machine cannot do it."""
+    """Raises Missing if this machine cannot do it."""
     plan, cache = plan_for(options), options.cache_dir / "npm"
     cache.mkdir(parents=True, exist_ok=True)
     with bench() as measuring:
@@ -91,7 +91,7 @@ def plan_links(plan: WanPlan, ceiling: Ceiling) -> list[WanLink]:
 
 
 class WanBench:
-    """Servers that run, a client that waits, and the paths of what it will ask for."""
+    """Running servers, a waiting client, and the paths that it will request."""
 
     def __init__(self, place: Space, client: Talker, node: WanNode, folder: Path) -> None:
         self._space = place

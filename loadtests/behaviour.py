@@ -31,12 +31,12 @@ UPDATE = "arrival to installed"
 class DeviceUser(FastHttpUser):
     """Subclasses define one arrival in `arrive`; `arrivals_per_second` is per user.
 
-    `tells_lost`: unfinished arrivals are errors of `arrival to answer`.
+    `counts_lost`: unfinished arrivals are errors of `arrival to answer`.
     """
 
     abstract = True
     arrivals_per_second = 2.0
-    tells_lost = True
+    counts_lost = True
     wait_time = constant(0)
     network_timeout = connection_timeout = PATIENCE_SECONDS
     concurrency = FILES_AT_ONCE
@@ -78,8 +78,8 @@ class DeviceUser(FastHttpUser):
         lost = self._timetable.overdue(self._ended)
         if self._under_way is not None:
             lost.append(self._under_way)
-        for due in lost if self.tells_lost else ():
-            self.tell(ARRIVAL, due, CatchResponseError("due, but not finished when the run ended"))
+        for due in lost if self.counts_lost else ():
+            self.record(ARRIVAL, due, CatchResponseError("due, but not finished when the run ended"))
 
     def _arrive_at(self, due: float) -> None:
         self._under_way = due
@@ -89,7 +89,7 @@ class DeviceUser(FastHttpUser):
             self.client.client.close()  # the app goes to the background; the next device opens new connections
         self._under_way = None
 
-    def tell(self, name: str, since: float, error: Exception | None = None, length: int = 0) -> None:
+    def record(self, name: str, since: float, error: Exception | None = None, length: int = 0) -> None:
         """Record one measurement: the time from `since` until now."""
         self.environment.events.request.fire(
             request_type="OPEN",
@@ -117,7 +117,7 @@ class DeviceUser(FastHttpUser):
                 wrong = CatchResponseError(complaint) if complaint else None
             if wrong:
                 response.failure(wrong)
-        self.tell(ARRIVAL, due, wrong)
+        self.record(ARRIVAL, due, wrong)
         return None if wrong else answer
 
     def report(self, device: LoadDevice, *happened: tuple[str, str]) -> None:
@@ -137,7 +137,7 @@ class DeviceUser(FastHttpUser):
             self.report(device, ("download_complete", found.version), ("set", found.version))
         else:
             self.report(device, ("download_fail", device.running))
-        self.tell(UPDATE, due, None if done else CatchResponseError("a download failed"))
+        self.record(UPDATE, due, None if done else CatchResponseError("a download failed"))
         return done
 
     def fetch(self, url: str, kind: str, headers: dict[str, str]) -> bool:

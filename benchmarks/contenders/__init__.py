@@ -1,1 +1,1 @@
-"""What we are compared with, each a program of its own that serves until it is ended."""
+"""The servers that ours is compared with, each a separate program that serves until it is stopped."""

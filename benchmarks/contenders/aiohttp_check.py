@@ -1,7 +1,7 @@
 """An ordinary aiohttp application with the node's own decision. `python -m … PORT DATA_DIR PUBLIC_URL HEADERS`.
 
-It parses, decides and encodes with the very code of a worker, from the same store and the same device facts; only the
-HTTP around it is what anybody would write. HEADERS is a JSON file of the headers that each answer carries.
+It parses, decides and encodes with a worker's own code, from the same store and device facts; only the HTTP around it
+is the usual aiohttp. HEADERS is a JSON file with the headers of each answer.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ def build_app(service: DeviceService, public_url: str, headers: dict[str, str]) 
 
 
 async def leave_out_server(request: web.Request, response: web.StreamResponse) -> None:
-    """The node does not say what it runs on, and the answers have to be the same."""
+    """Remove the Server header, which the node does not send: the answers must be the same."""
     response.headers.pop("Server", None)
 
 

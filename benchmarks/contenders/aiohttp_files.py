@@ -16,7 +16,7 @@ BACKLOG = 4096
 
 def build_app(folder: Path, headers: dict[str, str]) -> web.Application:
     async def handle_file(request: web.Request) -> web.StreamResponse:
-        # Loopback and our own generator only: the names asked for are those that lie there.
+        # Loopback and our own load generator only, so requested names are files in the folder.
         return web.FileResponse(folder / request.match_info["name"], headers=headers)
 
     app = web.Application()

@@ -1,7 +1,7 @@
 """The bare floor: a uvloop protocol that writes constant bytes for whatever arrives. `python -m … PORT ANSWER`.
 
 ANSWER is a file. It parses nothing, so it is no server: it shows what the loop, the sockets and the kernel cost. An
-answer that says `Connection: close` is followed by the end of the connection.
+answer with `Connection: close` is followed by the end of the connection.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The contenders as running servers, one worker each: our node, nginx, and two programs of `contenders`.
 
-Each is started once for a whole benchmark, on a free port of loopback, and told apart by name.
+Each is started once per benchmark, on a free loopback port, and identified by name.
 """
 
 import json
@@ -66,12 +66,12 @@ class Server(NamedTuple):
     pid: int
 
     def pids(self) -> list[int]:
-        """Every process of it, now."""
+        """All its current processes."""
         return family_of(self.pid)
 
 
 class BenchNode(NamedTuple):
-    """Ours, with the door that changes it."""
+    """Our server, with its control API."""
 
     server: Server
     control: ControlClient
@@ -86,7 +86,7 @@ class BenchNode(NamedTuple):
 
 @contextmanager
 def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | None = None) -> Iterator[BenchNode]:
-    """`edge serve` on the data directory, with its limits per address off: all load comes from one address."""
+    """`edge serve` on the data directory, without limits per address, since all load comes from one."""
     changes = {
         "EDGE_DATA_DIR": str(data_dir),
         "EDGE_DEVICES_HOST": "127.0.0.1",
@@ -104,7 +104,7 @@ def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | Non
         assert process.stdout is not None
         said = process.stdout.readline()
         if not said:
-            raise RuntimeError("the node ended before it served")
+            raise RuntimeError("the node exited before it served")
         ports = json.loads(said)
         control = ControlClient(f"http://127.0.0.1:{ports['control']}", Path(ports["token_file"]).read_text().strip())
         try:
@@ -122,7 +122,7 @@ def nginx(
     content_type: str,
     tls: Files | None = None,
 ) -> Iterator[Server]:
-    """`content` is what stands in the server block; `headers` are added to every answer but those nginx makes itself.
+    """`content` goes into the server block; `headers` are added to every answer but those nginx makes itself.
 
     Raises Missing.
     """
@@ -155,7 +155,7 @@ def nginx_return(answer: HttpAnswer) -> str:
 
 @contextmanager
 def program(name: str, words: Sequence[object], on: set[int]) -> Iterator[Server]:
-    """A program of `contenders`, told its port first."""
+    """A program of `contenders`, with its port as the first argument."""
     port = free_port()
     modules = {AIOHTTP: "aiohttp_check", FLOOR: "floor", "aiohttp files": "aiohttp_files"}
     with running(module(f"benchmarks.contenders.{modules[name]}", port, *words), on, env=environment({})) as process:
@@ -164,7 +164,7 @@ def program(name: str, words: Sequence[object], on: set[int]) -> Iterator[Server
 
 
 def _quoted(text: str) -> str:
-    """A string of nginx's configuration, which knows no way to write a dollar sign."""
+    """A string in nginx's configuration, which cannot express a dollar sign."""
     if "$" in text:
-        raise ValueError("nginx cannot be told a text with a dollar sign")
+        raise ValueError("nginx's configuration cannot express a dollar sign")
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,8 +1,8 @@
-"""A load generator for large answers: `python -m benchmarks.load.drain` reads lines of orders, prints lines of results.
+"""A load generator for large answers: `python -m benchmarks.load.drain` reads orders and prints results, line by line.
 
-Kept connections ask again as soon as an answer is whole. Bodies are taken from the kernel with MSG_TRUNC, which throws
-them away without copying them: so the generator costs little and the server's speed is what shows. What the bytes are
-is checked before, once, by whoever gives the order.
+Kept connections send the next request as soon as an answer is complete. Bodies are read with MSG_TRUNC, which discards
+them in the kernel without a copy, so the generator costs little and the server's speed shows. The caller checks the
+bytes once beforehand.
 """
 
 import json
@@ -53,7 +53,7 @@ class Taker:
         self._asked = time.perf_counter()
 
     def take(self) -> tuple[int, float]:
-        """Bytes received now, and the seconds of the answer that they completed; 0 seconds when it goes on."""
+        """Bytes received now, and the seconds of the answer that they completed; 0 seconds if it continues."""
         if not self._left:
             return self._take_head()
         count = self.socket.recv_into(_sink, min(self._left, TAKEN_AT_ONCE_BYTES), socket.MSG_TRUNC)
@@ -83,7 +83,7 @@ class Taker:
 
 
 def drain(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Drained:
-    """Raises ConnectionError at the first answer that is not a whole 200 or 206, TimeoutError when nothing comes."""
+    """Raises ConnectionError at the first answer that is not a complete 200 or 206, TimeoutError if nothing arrives."""
     poll = select.epoll()
     takers = {taker.socket.fileno(): taker for taker in (Taker(port, requests, at) for at in range(connections))}
     for number, taker in takers.items():

@@ -1,6 +1,6 @@
-"""A fleet that wakes: `python -m benchmarks.load.fleet` reads one JSON document of orders and prints one of results.
+"""A fleet that wakes: `python -m benchmarks.load.fleet` reads its orders and prints its results as one JSON document.
 
-A device opens a connection, asks, reads the answer as its plugin does, downloads the offered zip or every file of the
+A device opens a connection, checks, reads the answer as its plugin does, downloads the offered zip or every file of the
 manifest over the same connection, and verifies each by its digest. What is refused is counted by its kind and tried
 again after the pause the server asks for, as a real device would later.
 """

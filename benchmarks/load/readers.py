@@ -1,8 +1,8 @@
-"""A crowd of slow readers: `python -m benchmarks.load.readers PORT REQUEST_FILE ANSWER_BYTES` obeys lines of its input.
+"""A crowd of slow readers: `python -m benchmarks.load.readers PORT REQUEST_FILE ANSWER_BYTES`, driven by its input.
 
-`open N RATE` connects N readers of RATE bytes a second each; `count` tells bytes received, seconds and cut connections
-since the last count; `close` hangs up. A reader takes a piece five times a second, has a receive buffer like a phone's
-on a thin line, and asks again when its answer is whole.
+`open N RATE` connects N readers of RATE bytes a second each; `count` prints bytes received, seconds and cut connections
+since the last count; `close` hangs up. A reader takes a piece five times a second, has a receive buffer like a phone on
+a slow network, and sends its request again when the answer is complete.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.load.drain import TAKEN_AT_ONCE_BYTES, WAIT_SECONDS
 
 PIECES_PER_SECOND = 5
-TURNS = 10  # the crowd is divided, so that its pieces are spread over time
+TURNS = 10  # the crowd is divided, so that its reads are spread over time
 RECEIVE_BUFFER_BYTES = 32 * 1024
 
 _sink = memoryview(bytearray(TAKEN_AT_ONCE_BYTES))
@@ -35,7 +35,7 @@ class SlowReader:
         self._ask()
 
     def take(self, most: int) -> int:
-        """At most so many bytes, thrown away in the kernel; 0 when there are none yet or the server hung up."""
+        """Discard at most so many bytes in the kernel; 0 if there are none yet or the server hung up."""
         try:
             count = self.socket.recv_into(_sink, min(most, self._left), socket.MSG_TRUNC)
         except BlockingIOError:
@@ -79,7 +79,7 @@ class Crowd:
         return json.dumps(told)
 
     def read_turn(self) -> None:
-        """One part of the crowd takes its pieces; those that were cut are counted once and leave."""
+        """Let one part of the crowd read; cut connections are counted once and leave."""
         for reader in self._readers[self._turn :: TURNS]:
             if not reader.cut:
                 self._received += reader.take(self._piece_bytes)

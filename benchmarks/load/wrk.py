@@ -1,7 +1,7 @@
 """One run of wrk: the requests as a script, the summary as values.
 
-Without `rate` every connection asks again as soon as it is answered; with it each waits a random time, so that all
-servers are offered the same number of requests a second whatever they could do.
+Without `rate` every connection sends its next request as soon as it is answered; with it each waits a random time, so
+that all servers are offered the same number of requests a second whatever they could do.
 """
 
 import json
@@ -40,7 +40,7 @@ _DELAY = "function delay() return math.random(0, {most}) end"
 
 
 class Load(NamedTuple):
-    """`rate` in requests a second over all connections; 0 asks for as many as the server can.
+    """`rate` in requests per second over all connections; 0 for as many as the server can answer.
 
     Over TLS no certificate is verified.
     """
@@ -92,7 +92,7 @@ def run_wrk(load: Load, port: int, on: set[int], script: Path) -> Summary:
 
 def encode_script(load: Load) -> str:
     lines = ",\n".join(f'"{_escaped(request)}"' for request in load.requests)
-    # The mean of what a connection waits; the time of the answer itself comes on top and is told in the rate reached.
+    # The mean of what a connection waits; the answer's own time comes on top and shows in the rate reached.
     mean_milliseconds = load.connections / load.rate * 1000 if load.rate else 0
     delay = _DELAY.format(most=max(1, round(2 * mean_milliseconds))) if load.rate else ""
     return _SCRIPT.format(requests=lines, delay=delay)
@@ -101,7 +101,7 @@ def encode_script(load: Load) -> str:
 def parse_summary(output: str, *, busy: float, words: str = "") -> Summary:
     line = next((line for line in output.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
-        raise RuntimeError(f"wrk said no result: {(words or output)[:500]}")
+        raise RuntimeError(f"wrk printed no result: {(words or output)[:500]}")
     told = json.loads(line.removeprefix("RESULT "))
     return Summary(
         told["requests"],

@@ -1,8 +1,8 @@
 """What processes cost, from the operating system: CPU time in nanoseconds, resident memory in bytes.
 
-CPU time is the kernel's clock of a whole process (every thread, ended ones too): what utime + stime of /proc/<pid>/stat
-are made from, without their steps of 10 ms. A process that ends between two readings takes its time with it, so servers
-are measured while they live.
+CPU time is the kernel's clock of a whole process, with all its threads, ended ones too: the source of utime + stime in
+/proc/<pid>/stat, without their steps of 10 ms. A process that ends between two readings is lost, so servers are
+measured while they run.
 """
 
 import os
@@ -16,14 +16,14 @@ _PROCESS_CLOCK = 2  # CPUCLOCK_SCHED: the scheduler's own sum, in nanoseconds
 
 
 class ProcessMemory(NamedTuple):
-    """`resident_bytes` now; `peak_bytes` since the process began."""
+    """`resident_bytes` now; `peak_bytes` since the process started."""
 
     resident_bytes: int
     peak_bytes: int
 
 
 def family_of(root: int) -> list[int]:
-    """The process and all that come from it, parents first."""
+    """The process and all its descendants, parents first."""
     found = [root]
     for pid in found:  # grows while it is walked
         for listing in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -36,7 +36,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def cpu_seconds_in_ticks(pid: int) -> float:
-    """The same of one process by /proc/<pid>/stat, in steps of a clock tick: the check on `cpu_seconds`."""
+    """The CPU time of one process by /proc/<pid>/stat, in clock ticks: a check on `cpu_seconds`."""
     return parse_stat_ticks(Path(f"/proc/{pid}/stat").read_text()) / TICKS_PER_SECOND
 
 

@@ -1,6 +1,6 @@
 """Arithmetic of measurements: medians with their spread, ratios round by round, percentiles. Pure.
 
-Contenders alternate, so a ratio is taken within each round, where both saw the same machine, and its median is told.
+Contenders alternate, so a ratio is taken within each round, when both had the same machine, and its median is shown.
 """
 
 import math
@@ -36,7 +36,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def in_words(value: float) -> str:
-    """Three digits that mean something: 0.0123, 1.23, 12.3, 123, 1,230."""
+    """Three significant digits: 0.0123, 1.23, 12.3, 123, 1,230."""
     size = abs(value)
     if size >= 100 or size == 0:
         return f"{value:,.0f}"

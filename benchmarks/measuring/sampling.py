@@ -1,6 +1,6 @@
 """Contenders in turns under one load, and the table of it. The first figure is what the servers spent per request.
 
-A round runs every contender once; the next round begins with another, so that what drifts meets all of them.
+A round runs every contender once; the next round starts with another, so that drift affects all of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ class CheckSample(NamedTuple):
 
 
 def measure(server: Server, load: Load, on: set[int], script: Path) -> CheckSample:
-    """Raises RuntimeError when nothing was answered."""
+    """Raises RuntimeError if nothing was answered."""
     pids = server.pids()
     before = cpu_seconds(pids)
     summary = run_wrk(load, server.port, on, script)
@@ -47,7 +47,7 @@ def in_turns(contenders: Mapping[str, S], rounds: int, once: Callable[[S], T]) -
 
 
 def check_columns(against: str) -> tuple[str, ...]:
-    """Of a table whose ratios are to the contender `against`."""
+    """The columns of a table whose ratios are to the contender `against`."""
     told = ("checks/s", "counts as throughput", "p50 ms", "p99 ms", "max ms", "failed")
     return ("contender", "server CPU µs/check", f"of {against}", *told)
 
@@ -73,7 +73,7 @@ def check_row(name: str, samples: Sequence[CheckSample], against: Sequence[Check
 
 
 def throughput_words(busy: Sequence[float]) -> str:
-    """Whether the rate says something about the server: only when the generator had time left."""
+    """Whether the rate is the server's: only if the generator had time left."""
     most = max(busy)
     return f"{'yes' if most < BUSY_LIMIT else 'no'}, generator {most:.0%} busy"
 

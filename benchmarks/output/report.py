@@ -16,7 +16,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`cache_dir` keeps prepared data between runs; `plot` asks for what only a plot needs to be measured."""
+    """`cache_dir` keeps prepared data between runs; `plot` adds the measurements that only a plot needs."""
 
     quick: bool = False
     pin: bool = True
@@ -30,7 +30,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchReport:
-    """`compares` says in a sentence or two what was measured, and against what."""
+    """`compares` states in a sentence or two what was measured, and against what."""
 
     compares: str
     tables: tuple[Table, ...]

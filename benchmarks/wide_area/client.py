@@ -31,7 +31,7 @@ from edge.device.simulators.capacitor import Device
 from edge.device.updating.manifest_download import parallel_files
 from edge.domain.model import Platform
 
-PLUGIN = "8.51.23"  # asks for manifests and reads brotli
+PLUGIN = "8.51.23"  # takes manifests and reads brotli
 TIMEOUT_SECONDS = 60.0  # of one socket operation: the longest transfer of the bench takes less
 CHUNK_BYTES = 64 * 1024
 SCRATCH_BYTES = 1 << 20
@@ -148,7 +148,7 @@ class WanClient:
 
     def _check_body(self, app: str) -> bytes:
         profile = build_profile(Platform.ANDROID, PLUGIN)
-        # A device of its own each time: one that asks again at once would be told to wait.
+        # A device of its own each time: one that checks again at once has to wait.
         identity = Identity(app=app, device_id=str(uuid.uuid4()))
         return json.dumps(build_info(profile, identity, identity.version_build, "")).encode()
 

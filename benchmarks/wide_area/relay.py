@@ -150,7 +150,7 @@ def main() -> None:
     try:
         Relay(devices, sys.stdin.fileno()).run()
     except KeyboardInterrupt:
-        return  # Ctrl-C reaches everybody; the bench says the rest
+        return  # Ctrl-C reaches every process; the benchmark reports it
 
 
 if __name__ == "__main__":

@@ -88,8 +88,8 @@ def serving(side: Side, folder: Path) -> Iterator[WanNode]:
     words = [sys.executable, "-m", "edge", "serve", "--json", "--config", str(config)]
     with running(side.command(words), stdout=subprocess.PIPE, env=environment({})) as process:
         assert process.stdout is not None
-        if not process.stdout.readline():  # the line that says where it listens
-            raise RuntimeError("`edge serve` did not start; its standard error has said why")
+        if not process.stdout.readline():  # the line with its ports
+            raise RuntimeError("`edge serve` did not start; its error is on standard error")
         yield WanNode(side, config)
 
 

@@ -20,7 +20,7 @@ from typing import IO, Any, NamedTuple
 from benchmarks.output.report import Missing
 from benchmarks.wide_area.link import WanLink
 
-SERVER_ADDRESS, CLIENT_ADDRESS = "10.203.0.1", "10.203.0.2"  # seen by nobody outside the two namespaces
+SERVER_ADDRESS, CLIENT_ADDRESS = "10.203.0.1", "10.203.0.2"  # invisible outside the two namespaces
 MTU_BYTES = 1_500
 TRANSMIT_QUEUE_PACKETS = 10_000  # the link's own queue is the only one that may drop
 CONGESTION = "cubic"  # what Linux and Android come with
@@ -31,7 +31,7 @@ TUN = Path("/dev/net/tun")
 
 
 class NoLink(Missing):
-    """This machine cannot emulate a link; the message says why."""
+    """This machine cannot emulate a link; the message states why."""
 
 
 class Side(NamedTuple):
@@ -138,7 +138,7 @@ class Talker:
         return self.hear()
 
     def hear(self) -> Any:
-        """Raises RuntimeError when the process is gone: its standard error has said why."""
+        """Raises RuntimeError when the process is gone: its error is on standard error."""
         line = self._output.readline()
         if not line:
             raise RuntimeError(f"{self._process.args!r} ended with {self._process.wait()}")
@@ -155,7 +155,7 @@ def talker(words: Sequence[str]) -> Iterator[Talker]:
 def running(words: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A process that is over when the context ends: by the end of its input, by SIGTERM, or killed.
 
-    It has a session of its own, so that Ctrl-C is the bench's alone and things end in their order.
+    It runs in a new session, so that only the benchmark gets Ctrl-C and everything stops in order.
     """
     process = subprocess.Popen(words, text=True, start_new_session=True, **options)
     try:

@@ -1,7 +1,7 @@
-"""One answer as it came over the wire: what ours says is what every contender has to say.
+"""One answer as it came over the wire: what ours answers, every contender must answer.
 
-`padding` makes two heads equally long. What a server writes by itself (its name, the order of the lines) may differ;
-the names are the same as far as the other server lets us, the number of bytes is the same, and the body is identical.
+`padding` makes two heads equally long. What a server adds by itself (its name, the order of lines) may differ; the
+other headers are the same as far as the server can be configured, as are the number of bytes and the whole body.
 """
 
 import socket
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ANSWER_SECONDS = 30.0
 BLOCK_BYTES = 1 << 20
-OWN_WORDS = frozenset({"server", "date", "content-length", "connection", "keep-alive"})  # each server's own business
+OWN_WORDS = frozenset({"server", "date", "content-length", "connection", "keep-alive"})  # written by each server itself
 
 
 class HttpAnswer(NamedTuple):
@@ -51,12 +51,12 @@ def parse_head(head: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
 
 
 def to_say(ours: HttpAnswer) -> list[tuple[str, str]]:
-    """The headers that another server has to be told: all but those every server writes itself."""
+    """The headers to configure on another server: all but those that every server writes itself."""
     return [(name, value) for name, value in ours.headers if name.lower() not in OWN_WORDS]
 
 
 def padding(ours: HttpAnswer, theirs: HttpAnswer) -> str:
-    """The value of an `X-Pad` header that makes their head as long as ours; "" when there is no room for one."""
+    """The value of an `X-Pad` header that makes their head as long as ours; "" if there is no room for one."""
     room = len(ours.head) - len(theirs.head) - len("X-Pad: \r\n")
     return "x" * room if room > 0 else ""
 

@@ -1,6 +1,6 @@
 """Many apps for the scale benchmark, written once and kept: 5 channels, 10 bundles with manifests of 300 files each.
 
-States come about by the real commands, in memory; only the last revision of each app is stored and all heads are moved
+States are built by the real commands, in memory; only the last revision of each app is stored and all heads are moved
 at once, since making 160,000 commits would take an hour. A node reads such a store as any other; `edge history` would
 find no older revisions. All apps share ten bundles' blobs on disk; a node that serves them shares nothing.
 """
@@ -22,7 +22,7 @@ from edge.store.heads import Head, Heads, build_successor, encode_shard, shard_o
 from edge.store.objects.port import ObjectStore, head_key
 from edge.store.releases import Revisions
 
-LAYOUT = 1  # of what is kept between runs; another number makes it anew
+LAYOUT = 1  # of the cache between runs; a new number rebuilds it
 CHANNELS = ("production", "beta", "alpha", "staging", "nightly")
 VERSIONS = tuple(f"1.0.{number}" for number in range(1, 11))
 SIZES = Sizes(zip_bytes=4096, files=300, file_bytes=10_000)
@@ -34,7 +34,7 @@ def app_id(number: int) -> str:
 
 
 def open_scaled(cache_dir: Path, apps: int) -> Path:
-    """The data directory, from the cache or made now."""
+    """The data directory, from the cache or built now."""
     kept = cache_dir / f"scale-{LAYOUT}-{apps}"
     if not kept.exists():
         making = cache_dir / f"making-{LAYOUT}-{apps}"
@@ -73,7 +73,7 @@ def _state(app: str, bundles: list[Bundle], now: float) -> tuple[AppState, Chang
 
 
 def _bundle(store: ObjectStore, version: str) -> Bundle:
-    """Its files are named and never stored: nobody downloads them here."""
+    """Its files are named but never stored: nothing downloads them here."""
     noise = random.Random(version)
     digests = [Digest(noise.randbytes(32).hex()) for _ in range(SIZES.files)]
     names = (f"assets/chunk-{at:04}-{digest[:8]}.js" for at, digest in enumerate(digests))

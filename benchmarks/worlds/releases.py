@@ -1,4 +1,4 @@
-"""Releases to measure with, written into a data directory before its node starts, and the checks that devices ask.
+"""Releases to measure with, written into a data directory before its node starts, and the checks that devices send.
 
 Bundles are random bytes of a wished size: nothing unpacks them, and nothing can win by compressing them.
 """

@@ -101,7 +101,7 @@ class Forger(FastHttpUser):
 class ForeignHost(DeviceUser):
     weight = 1
     arrivals_per_second = 5.0
-    tells_lost = False  # not a real device
+    counts_lost = False  # not a real device
 
     def arrive(self, due: float) -> None:
         device = draw_device(self.mix, self.dice, running=OLD)
@@ -118,7 +118,7 @@ class Slow(DeviceUser):
 
     weight = 2
     arrivals_per_second = 1 / SLOW_STEPS
-    tells_lost = False
+    counts_lost = False
     heads = True
 
     def arrive(self, due: float) -> None:
@@ -133,7 +133,7 @@ class Slow(DeviceUser):
         finally:
             line.close()
         failed = answered.startswith(b"HTTP/1.1 5")
-        self.tell(
+        self.record(
             "slow head" if self.heads else "slow reader",
             began,
             CatchResponseError(repr(answered[:60])) if failed else None,

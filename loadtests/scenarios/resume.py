@@ -45,7 +45,7 @@ class CutDevices(DeviceUser):
             if limit is None or len(more) < limit:
                 break
         whole = is_promised(url, content)
-        self.tell("put together", began, None if whole else ValueError("other bytes than the address names"))
+        self.record("put together", began, None if whole else ValueError("other bytes than the address names"))
         return content if whole else b""
 
     def _fetch_piece(self, url: str, offset: int, limit: int | None, device: LoadDevice) -> bytes | None:

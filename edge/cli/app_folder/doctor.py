@@ -37,12 +37,12 @@ def doctor(out: Output, folder: Path, key_file: Path | None, online: bool) -> No
 
     read = read_app_folder(folder, key_file)
     findings = find_faults(read) + (ask_node(read) if online else [])
-    out.result([each._asdict() for each in findings], lambda: _tell(findings))
+    out.result([each._asdict() for each in findings], lambda: _print_text(findings))
     if any(each.level is Level.ERROR for each in findings):
         raise click.exceptions.Exit(1)
 
 
-def _tell(findings: "list[AppFinding]") -> None:
+def _print_text(findings: "list[AppFinding]") -> None:
     for each in findings:
         line(f"{each.level:<7}  {each.about}: {each.says}")
         if each.remedy:

@@ -42,7 +42,7 @@ def init(out: Output, server: str, app: str, web: str, channel: str, force: bool
     draft = draft_app_file(read_capacitor(Path()), server=server, app=app, web=web, channel=channel, branch=branch)
     file.write_bytes(encode_app_file(draft.file))
 
-    def tell() -> None:
+    def print_text() -> None:
         line(f"wrote {APP_FILE}: {draft.file.app}, {draft.file.web}")
         for pattern, name in draft.file.channels.items():
             line(f"branch {pattern} is published to channel {name}")
@@ -51,7 +51,7 @@ def init(out: Output, server: str, app: str, web: str, channel: str, force: bool
         line(f"next: edge app create {draft.file.app}, edge channel create {draft.file.app} {channel} --public")
         line("then: edge app doctor, and edge publish after each build")
 
-    out.result({"file": APP_FILE, "settings": draft.file, "notes": draft.notes}, tell)
+    out.result({"file": APP_FILE, "settings": draft.file, "notes": draft.notes}, print_text)
 
 
 def draft_app_file(

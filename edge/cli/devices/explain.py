@@ -63,18 +63,18 @@ def explain(
 ) -> None:
     """Explain how a device's update check is decided: every rule in order with its input and outcome, then the answer,
     the reason and what to do next."""
-    said = {name: _word(value) for name, value in given.items() if value is not None}
-    if (body is None) == (not said):
+    known = {name: _word(value) for name, value in given.items() if value is not None}
+    if (body is None) == (not known):
         raise click.UsageError("give either --body, or --device and what you know about it")
     more = {"country": country} if country else {}
     if body is not None:
         found = client.post(_address(app, more), read_body(body))
     else:
-        found = client.get(_address(app, {**said, **more}))
-    out.result(found, lambda: _tell(found, "device_id" in said))
+        found = client.get(_address(app, {**known, **more}))
+    out.result(found, lambda: _print_text(found, "device_id" in known))
 
 
-def _tell(found: dict[str, Any], unreported: bool) -> None:
+def _print_text(found: dict[str, Any], unreported: bool) -> None:
     """`unreported`: the device was given by its id, so there may be no report from it."""
     asked = _words({name: value for name, value in found["asked"].items() if value not in ("", None)})
     labelled("asked   ", asked)

@@ -140,14 +140,14 @@ def test(
     asked = {"device": msgspec.Raw(question), "where": where, "country": country}
     tested = client.post(app_path(app, "segments", name, "test"), asked)
 
-    def tell() -> None:
+    def print_text() -> None:
         if unreported:
             line(unreported)
         line(f"{'in' if tested['matches'] else 'not in'} segment {name}: {tested['where']}")
         if tested["unknown"]:
             line(f"unknown for this device: {', '.join(tested['unknown'])}")
 
-    out.result(tested, tell)
+    out.result(tested, print_text)
 
 
 def _question_of(client: ControlClient, app: str, device: str) -> tuple[bytes, str]:

@@ -80,7 +80,7 @@ def update(
     with progress("downloading", None) as advance:
         outcome = asyncio.run(_run(url.rstrip("/"), state, device_id, fail_boot, _steps_to(advance), **given))
     why = _explain_command(given, device_id, outcome.version)
-    out.result({**_summary(outcome, device_id), "explain": why}, lambda: _tell(outcome, device_id, why))
+    out.result({**_summary(outcome, device_id), "explain": why}, lambda: _print_text(outcome, device_id, why))
     if outcome.result.value not in DONE:
         raise click.exceptions.Exit(1)
 
@@ -184,7 +184,7 @@ def _explain_command(given: Mapping[str, Any], device_id: str, runs: str) -> str
     return shlex.join(words)
 
 
-def _tell(outcome: "UpdateOutcome", device_id: str, why: str) -> None:
+def _print_text(outcome: "UpdateOutcome", device_id: str, why: str) -> None:
     ledger = outcome.ledger
     rows = [
         [

@@ -36,13 +36,13 @@ def login(out: Output, url: str) -> None:
     logins.store(url, Login(token=token, name=own["name"], expires=own["expires"]))
     shown = {name: own[name] for name in ("name", "role", "app", "expires")} | {"server": server_of(url)}
 
-    def tell() -> None:
+    def print_text() -> None:
         scope = f" for {own['app']}" if own["app"] else ""
         until = f", until {moment(own['expires'])}" if own["expires"] else ""
         line(f"logged in to {shown['server']} as {own['name']} ({own['role']}{scope}{until})")
         note(f"the token is stored in {logins.file}; use it with --url or EDGE_URL={url}")
 
-    out.result(shown, tell)
+    out.result(shown, print_text)
 
 
 @click.command()
@@ -55,10 +55,10 @@ def logout(out: Output, url: str) -> None:
     if gone is None:
         raise NotFound("no_login", f"no token is stored for {server}")
 
-    def tell() -> None:
+    def print_text() -> None:
         line(f"logged out of {server}; the token stays valid until you run `edge token revoke {gone.name}`")
 
-    out.result({"server": server, "name": gone.name}, tell)
+    out.result({"server": server, "name": gone.name}, print_text)
 
 
 def _read_token() -> str:

@@ -34,13 +34,13 @@ def create(client: ControlClient, out: Output, name: str, role: str, app: str | 
     seconds = parse_duration(lifetime) if lifetime is not None else None
     made = client.post("/v1/tokens", {"name": name, "role": role, "app": app, "lifetime_seconds": seconds})
 
-    def tell() -> None:
+    def print_text() -> None:
         scope = f" for {made['app']}" if made["app"] else ""
         until = f", until {moment(made['expires'])}" if made["expires"] else ""
         note(f"token {made['name']} ({made['role']}{scope}{until}); it is not shown again:")
         line(made["token"])
 
-    out.result(made, tell)
+    out.result(made, print_text)
 
 
 @token.command("list")

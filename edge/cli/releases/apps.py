@@ -46,14 +46,14 @@ def show(client: ControlClient, out: Output, app: str) -> None:
     """Show APP and its channels."""
     found = client.get(app_path(app))
 
-    def tell() -> None:
+    def print_text() -> None:
         names = ("app", "revision", "bundles", "overrides", "expose_metadata")
         fields([(name.replace("_", " "), found[name]) for name in names])
         rows = [[each["name"], each["bundle"], each["public"]] for each in found["channels"]]
         line("")
         table(("channel", "bundle", "public"), rows, "no channels yet")
 
-    out.result(found, tell)
+    out.result(found, print_text)
 
 
 @app.command(short_help="Delete APP and everything in it.")

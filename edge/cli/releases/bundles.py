@@ -49,7 +49,7 @@ def show(client: ControlClient, out: Output, app: str, version: str) -> None:
     """Show VERSION of APP and its files."""
     found = client.get(app_path(app, "bundles", version))
 
-    def tell() -> None:
+    def print_text() -> None:
         apart = ("entries", "published", "encrypted", "encryption")
         plain = [(name.replace("_", " "), value) for name, value in found.items() if name not in apart]
         key_id = found["encryption"]["key_id"] if found["encryption"] else None
@@ -68,7 +68,7 @@ def show(client: ControlClient, out: Output, app: str, version: str) -> None:
             "its files are unknown",
         )
 
-    out.result(found, tell)
+    out.result(found, print_text)
 
 
 @bundle.command()
@@ -99,13 +99,13 @@ def prune(client: ControlClient, out: Output, asking: Asking, app: str, keep: in
     request = ControlRequest("POST", app_path(app, "bundles", "prune"), {"keep": keep})
     after = carry_out(client, out, asking, request, lambda foreseen: f"prune {_freed(foreseen)}")
 
-    def tell() -> None:
+    def print_text() -> None:
         if not after["removed"]:
             return line(f"no change: {app} has nothing to prune, {after['kept']} kept (revision {after['revision']})")
         line(f"pruned {_freed(after)}, {after['kept']} kept (revision {after['revision']})")
         return line(f"removed: {', '.join(each['version'] for each in after['removed'])}")
 
-    out.result(after, tell)
+    out.result(after, print_text)
 
 
 @bundle.command(short_help="Withdraw VERSION of APP: never offer it again.")
@@ -119,11 +119,11 @@ def withdraw(client: ControlClient, out: Output, asking: Asking, app: str, versi
     request = ControlRequest("POST", app_path(app, "bundles", version, "withdraw"), {"reason": reason})
     after = carry_out(client, out, asking, request, f"withdraw {version} of {app}: {reason}")
 
-    def tell() -> None:
+    def print_text() -> None:
         done, name = f"{after['withdrawn']} (revision {after['revision']})", f"{after['version']} of {after['app']}"
         line(f"withdrew {name}: {done}" if after["changed"] else f"no change: {name} is already withdrawn: {done}")
 
-    out.result(after, tell)
+    out.result(after, print_text)
 
 
 def _freed(pruned: dict[str, Any]) -> str:

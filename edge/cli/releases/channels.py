@@ -7,7 +7,7 @@ import click
 
 from edge.cli.releases.experiments import sentence as experiment_sentence
 from edge.cli.releases.reach import warn_of_reach
-from edge.cli.releases.replaced import instead_of, replacing_options, tell_ended
+from edge.cli.releases.replaced import instead_of, print_ended, replacing_options
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
@@ -129,11 +129,11 @@ def set_channel(
     request = ControlRequest("PATCH", app_path(app, "channels", name), settings | terms)
     after = carry_out(client, out, asking, request, f"set channel {name} of {app}")
 
-    def tell() -> None:
+    def print_text() -> None:
         line(f"{'changed' if after['changed'] else 'no change:'} channel {_sentence(after)}")
-        tell_ended(after["replaced"])
+        print_ended(after["replaced"])
 
-    out.result(after, tell)
+    out.result(after, print_text)
     if settings.get("bundle"):
         warn_of_reach(client, app, name)
 

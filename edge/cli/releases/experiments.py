@@ -66,7 +66,7 @@ def show(client: ControlClient, out: Output, app: str, channel: str | None) -> N
         columns = ("channel", "experiment", "arms", "segment")
         return out.result(found, lambda: table(columns, rows, "no experiment is running"))
     found = client.get(app_path(app, "channels", channel, "experiment"))
-    return out.result(found, lambda: _tell(found))
+    return out.result(found, lambda: _print_text(found))
 
 
 @experiment.command(short_help="Stop the experiment on CHANNEL and keep one arm.")
@@ -98,7 +98,7 @@ def _arms(view: dict[str, Any]) -> list[str]:
     return [f"{arm['name']} {arm['share']} {arm['bundle']}" for arm in view["arms"]]
 
 
-def _tell(found: dict[str, Any]) -> None:
+def _print_text(found: dict[str, Any]) -> None:
     pairs = (
         ("experiment", found["name"]),
         ("channel", found["channel"]),

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from edge.cli.releases.history import bundle_changes
-from edge.cli.releases.replaced import instead_of, tell_ended, tell_moves
+from edge.cli.releases.replaced import instead_of, print_ended, print_moves
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
@@ -26,12 +26,12 @@ def rollback(client: ControlClient, out: Output, app: str, channel: str, to: str
     """
     after = client.post(app_path(app, "channels", channel, "rollback"), {"to": to})
 
-    def tell() -> None:
+    def print_text() -> None:
         line(_sentence(after))
-        tell_ended(after["replaced"])
-        tell_moves(after["impact"])
+        print_ended(after["replaced"])
+        print_moves(after["impact"])
 
-    out.result(after, tell)
+    out.result(after, print_text)
 
 
 @click.command()
@@ -54,13 +54,13 @@ def undo(client: ControlClient, out: Output, asking: Asking, app: str, revision:
         settle=lambda foreseen: body | {"revision": foreseen["undone"]["revision"]} if foreseen["undone"] else body,
     )
 
-    def tell() -> None:
+    def print_text() -> None:
         undone = after["undone"]
         if undone is None:
             return line(f"no change: revision {after['revision']} of {after['app']}")
         return line(f"undid {_about(after)} (revision {after['revision']})")
 
-    out.result(after, tell)
+    out.result(after, print_text)
 
 
 def _about(view: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ def history(client: ControlClient, out: Output, app: str, limit: int, before: in
     after."""
     page = f"limit={limit}" + (f"&before={before}" if before is not None else "")
     revisions = client.get(f"{app_path(app, 'history')}?{page}")
-    out.result(revisions, lambda: _tell(revisions))
+    out.result(revisions, lambda: _print_text(revisions))
 
 
 def bundle_changes(entry: dict[str, Any]) -> list[str]:
@@ -38,7 +38,7 @@ def bundle_changes(entry: dict[str, Any]) -> list[str]:
     return [f"{each['channel']}: {_bundles(each['before'], each['after'])}" for each in entry["channels"]]
 
 
-def _tell(revisions: list[dict[str, Any]]) -> None:
+def _print_text(revisions: list[dict[str, Any]]) -> None:
     rows = [
         [each["revision"], moment(each["at"]), each["by"], each["kind"], bundle_changes(each), each["summary"]]
         for each in revisions

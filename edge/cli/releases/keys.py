@@ -36,10 +36,10 @@ def create(out: Output, folder: Path) -> None:
         "public_key": made.key.pem.strip(),
     }
 
-    def tell() -> None:
+    def print_text() -> None:
         fields([(name.replace("_", " "), value) for name, value in found.items() if name != "public_key"])
         note("Put the public key into the app (capacitor.config.json) and ship it in a store release:")
         line(f'"plugins": {{"CapacitorUpdater": {{"publicKey": {msgspec.json.encode(found["public_key"]).decode()}}}}}')
         note("Keep the private key safe and secret: without it, you cannot publish to those apps.")
 
-    out.result(found, tell)
+    out.result(found, print_text)

@@ -9,7 +9,7 @@ import click
 
 from edge.cli.publishing.choosing import left_out_lines, with_selection
 from edge.cli.releases.reach import warn_of_reach
-from edge.cli.releases.replaced import instead_of, replacing_options, tell_ended
+from edge.cli.releases.replaced import instead_of, print_ended, replacing_options
 from edge.cli.terminal.asking import Asking, carry_out, need_somebody, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
@@ -114,7 +114,7 @@ def publish(
         done = _publish_encrypted(client, release, path, post, session_key, checksum or "", key_id or "")
     else:
         done = _publish_source(client, release, path, post, selection, fast, key_file)
-    out.result({**done.answer, **done.told_apart}, lambda: _tell(done, release.channel, sizes))
+    out.result({**done.answer, **done.told_apart}, lambda: _print_text(done, release.channel, sizes))
     if done.report and done.report.warning and done.answer["changed"]:
         note(f"warning: {done.report.warning}")
     if release.channel is not None:
@@ -190,12 +190,12 @@ def _check_encryption_options(
         raise click.UsageError("with --session-key, PATH must be an encrypted zip")
 
 
-def _tell(done: "PublishedBundle", channel: str | None, sizes: bool) -> None:
+def _print_text(done: "PublishedBundle", channel: str | None, sizes: bool) -> None:
     answer = done.answer
     for each in left_out_lines(done.left_out):
         line(each)
     line(f"{_done(answer, channel)} (revision {answer['revision']})")
-    tell_ended(answer["replaced"])
+    print_ended(answer["replaced"])
     uploaded = f"uploaded {counted(done.uploaded, 'blob')}, {size(done.uploaded_bytes)}"
     if answer["files"] is None:
         return line(f"encrypted and unverified, {size(answer['zip_bytes'])}; {uploaded}")

@@ -38,7 +38,7 @@ def instead_of(replaced: dict[str, Any] | None) -> str:
     return f" instead of {replaced['bundle']} (since {moment(replaced['changed'])}{by})"
 
 
-def tell_moves(impact: dict[str, Any] | None) -> None:
+def print_moves(impact: dict[str, Any] | None) -> None:
     """Print how many known devices move at their next check; nothing if nothing changed."""
     if impact is None:
         return None
@@ -48,7 +48,7 @@ def tell_moves(impact: dict[str, Any] | None) -> None:
     return line(f"{seen['touched']} of {counted(seen['devices'], 'known device')} will move at the next check")
 
 
-def tell_ended(replaced: dict[str, Any] | None) -> None:
+def print_ended(replaced: dict[str, Any] | None) -> None:
     """Print the rollout and the experiment that the change ended."""
     for text in _ended(replaced or {"rollout": None, "experiment": None}):
         line(text)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from edge.cli.releases.replaced import meant_options, tell_moves
+from edge.cli.releases.replaced import meant_options, print_moves
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking, without_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_output
@@ -75,7 +75,7 @@ def start(client: ControlClient, out: Output, app: str, channel: str, change_id:
     if change_id and _CHANGE_ID.fullmatch(change_id) is None:
         raise click.BadParameter("letters, digits, '.', '_' and '-' only", param_hint="--id")
     begun = client.post(_path(app, channel), _body(**plan), change_id)
-    out.result(begun, lambda: _tell_moved(begun, "started"))
+    out.result(begun, lambda: _print_moved(begun, "started"))
 
 
 @rollout.command()
@@ -121,7 +121,7 @@ def preview(client: ControlClient, out: Output, app: str, channel: str, devices:
     reports this node still holds. Anyone can send a report.
     """
     seen = client.post(f"{_path(app, channel, 'preview')}?devices={devices}", _body(**plan))
-    out.result(seen, lambda: _tell_preview(seen))
+    out.result(seen, lambda: _print_preview(seen))
 
 
 @rollout.command()
@@ -146,7 +146,7 @@ def _add_move(move: Move) -> None:
         request = ControlRequest("POST", _path(app, channel, move.value))
         after = carry_out(client, out, asking, request, f"{move.value} the rollout to channel {channel} of {app}")
         verb = legal.after.value.replace("_", " ")
-        out.result(after, lambda: _TOLD.get(move, _tell_moved)(after, verb))
+        out.result(after, lambda: _TOLD.get(move, _print_moved)(after, verb))
 
 
 for _move in Move:
@@ -193,7 +193,7 @@ def _body(
     }
 
 
-def _tell_moved(view: dict[str, Any], verb: str) -> None:
+def _print_moved(view: dict[str, Any], verb: str) -> None:
     following = f", the next step at {moment(view['next_step_at'])}" if view["next_step_at"] else ""
     said = verb if view["changed"] else f"no change: {view['phase']}"
     line(
@@ -202,21 +202,21 @@ def _tell_moved(view: dict[str, Any], verb: str) -> None:
     )
 
 
-def _tell_paused(view: dict[str, Any], verb: str) -> None:
-    _tell_moved(view, verb)
+def _print_paused(view: dict[str, Any], verb: str) -> None:
+    _print_moved(view, verb)
     line(f"no device is offered {view['bundle']} now; devices that run it keep it; resume continues at {view['share']}")
     line(_waiting(view["waiting"]))
 
 
-def _tell_rolled_back(view: dict[str, Any], verb: str) -> None:
+def _print_rolled_back(view: dict[str, Any], verb: str) -> None:
     offers = [each["after"]["bundle"] for each in (view["impact"] or {"channels": []})["channels"] if each["after"]]
-    _tell_moved(view, verb)
+    _print_moved(view, verb)
     for bundle in offers:
         line(f"all devices on {view['channel']} are offered {bundle or 'nothing'} now")
-    tell_moves(view["impact"])
+    print_moves(view["impact"])
 
 
-_TOLD = {Move.PAUSE: _tell_paused, Move.ROLL_BACK: _tell_rolled_back}
+_TOLD = {Move.PAUSE: _print_paused, Move.ROLL_BACK: _print_rolled_back}
 
 
 def _waiting(seen: dict[str, Any] | None) -> str:
@@ -246,7 +246,7 @@ def _where(known: dict[str, Any], channel: str) -> str:
     return f"; {known['elsewhere']} of them not on {channel}" if known["elsewhere"] else f"; all on {channel}"
 
 
-def _tell_preview(seen: dict[str, Any]) -> None:
+def _print_preview(seen: dict[str, Any]) -> None:
     known, steps = seen["known"], seen["steps"]
     rows = [
         [

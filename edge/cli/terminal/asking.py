@@ -93,12 +93,12 @@ def carry_out(
     foreseen = client.send(request.method, f"{request.path}?dry_run=true", request.body)
     name = what if isinstance(what, str) else what(foreseen)
     if asking.dry_run:
-        out.result(foreseen, lambda: _tell(name, foreseen, line))
+        out.result(foreseen, lambda: _print_text(name, foreseen, line))
         raise click.exceptions.Exit(0)
     if not foreseen["changed"]:  # nothing to confirm, and nothing to send
         return {key: value for key, value in foreseen.items() if key not in ("dry_run", "impact")}
     need_somebody(asking, name, foreseen["impact"]["devices"])
-    _tell(name, foreseen, note)
+    _print_text(name, foreseen, note)
     _ask(type_in)
     body = request.body if settle is None else settle(foreseen)
     return client.send(request.method, request.path, body)
@@ -131,7 +131,7 @@ def _ask(type_in: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _tell(what: str, foreseen: Foreseen, say: Callable[[str], None]) -> None:
+def _print_text(what: str, foreseen: Foreseen, say: Callable[[str], None]) -> None:
     say(what)
     if not foreseen["changed"]:
         return say("  changes nothing")

@@ -38,12 +38,12 @@ class Output:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
 
-    def result(self, value: Any, tell: Callable[[], None]) -> None:
-        """Print the verb's one result: `value` as one JSON document, or what `tell` prints for people."""
+    def result(self, value: Any, print_text: Callable[[], None]) -> None:
+        """Print the verb's one result: `value` as one JSON document, or what `print_text` prints for people."""
         if self.as_json:
             click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
         else:
-            tell()
+            print_text()
 
 
 def line(text: str) -> None:

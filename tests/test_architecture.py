@@ -4,7 +4,9 @@ Imports for types alone count, and so do those inside functions.
 """
 
 import ast
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,26 @@ def test_no_folder_is_too_full():
         if path.stem != "__init__":
             folders[path.parent.relative_to(ROOT)].append(path.stem)
     assert {str(folder): len(names) for folder, names in folders.items() if len(names) > MODULES_LIMIT} == {}
+
+
+def types_in(source: str) -> Iterator[str]:
+    """The public classes and type aliases of a module."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign):
+            names = [each.id for each in node.targets if isinstance(each, ast.Name)]
+        else:
+            names = []
+        yield from (name for name in names if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name))
+
+
+def test_no_two_public_types_share_a_name():
+    places = defaultdict(list)
+    for name, path in PATHS.items():
+        for each in types_in(path.read_text()):
+            places[each].append(name)
+    assert {each: names for each, names in places.items() if len(names) > 1} == {}
 
 
 def test_tests_mirror_the_product():

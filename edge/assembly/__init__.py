@@ -1,1 +1,1 @@
-"""What builds a running node in each of its roles, with everything it can be asked about."""
+"""Assembles a running node, with what its control API needs."""

@@ -1,4 +1,4 @@
-"""The supervisor's own snapshots, for questions about an app: its latest, built once per revision.
+"""The supervisor's snapshots for explain and previews: an app's latest, built once per revision.
 
 Everything here blocks and may be called from any thread.
 """
@@ -16,12 +16,12 @@ from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.store.heads import Head
 from edge.store.releases import Releases
 
-# Apps that people ask about at a time. A channel with its ways back holds 0.5 MB of manifests, so some 50 MB at most.
+# Apps that people inspect at a time. A channel with all its ways back holds 0.5 MB of manifests: 50 MB with 3 each.
 APPS_LIMIT = 32
 
 
 class CurrentSnapshots:
-    """Keeps the snapshots of the apps that were asked about last, at most `limit`."""
+    """Keeps the snapshots of the `limit` apps that were used last."""
 
     def __init__(self, releases: Releases, builder: SnapshotBuilder, limit: int = APPS_LIMIT) -> None:
         self._releases = releases
@@ -35,7 +35,7 @@ class CurrentSnapshots:
         head = self._releases.head(app)
         with self._lock:
             kept = self._kept.get(app)
-            # One without a manifest is built again: the manifest may be back.
+            # One with a lost manifest is built again: the manifest may be back.
             if kept is None or kept.head != head or kept.snapshot.lost:
                 before = kept.snapshot if kept else None
                 kept = self._kept[app] = _Kept(head, self._builder.build(app, head, time.time(), before))

@@ -1,4 +1,4 @@
-"""Why a device gets what it gets: the decision on the app's latest snapshot, with every step on the way to it."""
+"""Why a device gets what it gets: the decision on the app's latest snapshot, with every step that led to it."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ from edge.wire.updates import WireError, fields_of, parse_update_check
 
 
 class Explaining:
-    """`base` is the address that the answers shown here carry: scheme, host and port."""
+    """`base` is the base address of downloads in the answers shown: scheme, host and port."""
 
     def __init__(self, snapshots: CurrentSnapshots, facts: DeviceFactsPort, clock: NodeClock, base: str) -> None:
         self._snapshots = snapshots
@@ -55,7 +55,7 @@ class Explaining:
 
 
 def _summary(decision: Decision) -> dict[str, Any]:
-    """With the code that it is counted by."""
+    """With the code that metrics count it by."""
     match decision:
         case Offer(bundle, channel, arm):
             told: dict[str, Any] = {"bundle": bundle.version, "channel": channel} | ({"arm": arm} if arm else {})

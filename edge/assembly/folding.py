@@ -1,4 +1,4 @@
-"""Folds events from the spool into counts, now and then and when somebody wants them, and reads the counts."""
+"""Folds events from the spool into counts, periodically and on request, and reads the counts."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from edge.telemetry.counts import read_counts, read_duplicates
 from edge.telemetry.fold import fold
 
 FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction of a second to count
-KEPT_SHARE = 0.75  # of the spool's limit may be events that are counted already; the rest is for new ones
+KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
 
 log = logging.getLogger("edge.node")
 
@@ -29,13 +29,13 @@ class Folding:
         self._folding = asyncio.Lock()
 
     async def stats(self, app: AppId) -> AppStats:
-        """Of everything acknowledged so far: what is not folded yet is folded first."""
+        """Counts and duplicates of everything acknowledged so far: events are folded first."""
         counts = await self.counts(app)
         duplicates = await asyncio.to_thread(read_duplicates, self._paths.counts_database, app)
         return AppStats(counts=counts, duplicates=duplicates)
 
     async def counts(self, app: AppId) -> list[BundleCount]:
-        """By bundle and action, in that order; as `stats`."""
+        """As `stats`, the counts alone, sorted by bundle and action."""
         await self._fold()
         counts: Counter[tuple[str, str]] = Counter()
         for each in await asyncio.to_thread(read_counts, self._paths.counts_database, app):
@@ -43,7 +43,7 @@ class Folding:
         return [BundleCount(bundle=bundle, action=action, n=n) for (bundle, action), n in sorted(counts.items())]
 
     async def run(self) -> None:
-        """Fold periodically, until cancelled: the spool's disk space is freed although nobody reads the counts."""
+        """Fold periodically until cancelled, so that the spool frees disk space even if nobody reads the counts."""
         while True:
             await asyncio.sleep(FOLD_SECONDS)
             try:

@@ -33,11 +33,11 @@ from edge.telemetry.waiting_devices import count_waiting
 
 T = TypeVar("T")
 
-WAITING_LIMIT = 8  # callers, the one whose turn it is included; each reads for seconds, and who waits longer has left
+WAITING_LIMIT = 8  # callers, including the one being served; each takes seconds, and nobody waits for more
 
 
 class KnownDeviceQuestions:
-    """Raises Unavailable `busy` where more than `WAITING_LIMIT` callers would wait, unless stated otherwise."""
+    """Raises Unavailable `busy` beyond `WAITING_LIMIT` callers, unless stated otherwise."""
 
     def __init__(
         self,
@@ -50,34 +50,34 @@ class KnownDeviceQuestions:
         self._facts_table = facts_table
         self._snapshots = snapshots
         self._moment_of = moment_of
-        self._turns = Turns(1, WAITING_LIMIT - 1, "too many look at the known devices at once")
+        self._turns = Turns(1, WAITING_LIMIT - 1, "too many requests about known devices at once; try again later")
 
     async def preview(self, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
-        """What `apply` would refuse is refused alike, and Conflict `command_id_used`. Raises Unavailable `busy`."""
+        """Raises what `apply` raises, Conflict `command_id_used`, Unavailable `busy`."""
         moment = self._moment_of(app)
         return await self._in_turn(lambda: self._preview(moment, app, command, change_id, listed))
 
     async def reported(self, app: AppId, device: str) -> KnownDevice | None:
-        """What the device would ask now, going by its latest report; None where none was found."""
+        """What the device would request now, judged by its latest report; None without a report."""
         known = KnownDevices(self._directory.spool_dir, app, device=device)
         return await self._in_turn(lambda: next(iter(known), None))
 
     async def waiting(self, app: AppId, bundle: VersionName) -> WaitingView | None:
-        """The known devices on which the bundle waits for the next start; None where too many others look now."""
+        """On how many known devices the bundle waits for the next start; None instead of `busy`."""
         try:
             return await self._in_turn(lambda: self._waiting(app, bundle))
         except Unavailable:
             return None
 
     async def reach(self, app: AppId, channel: ChannelName) -> ReachView:
-        """Which known devices can take what the channel offers. Raises NotFound `unknown_channel`, Unavailable
-        `busy`."""
+        """Which known devices can take what the channel offers. Raises NotFound `unknown_app`, `unknown_channel`,
+        Unavailable `busy`."""
         moment = self._moment_of(app)
         return await self._in_turn(lambda: self._reach(moment, app, channel))
 
     async def weigh(self, rehearsed: Rehearsed) -> ImpactView:
-        """What the change would do to channels, and to the known devices where they can be asked: not where too many
-        others look now, nor of an id set that a rehearsal has not stored."""
+        """What a change does to channels and known devices; without devices instead of `busy`, and for an id set that a
+        rehearsal has not stored."""
         before, after = rehearsed
         devices = None
         if before is not None and after is not before:
@@ -123,7 +123,7 @@ class KnownDeviceQuestions:
         before = self._directory.releases.load(app)
         after = apply(before, Change(id=change_id, at=moment.now, by="preview", command=command))
         if after is before:
-            raise Conflict("command_id_used", f"the change {change_id!r} was carried out before; take another id")
+            raise Conflict("command_id_used", f"the change {change_id!r} was already carried out; use another id")
         snapshot = self._snapshots.compile(after, moment.now)
         known = KnownDevices(self._directory.spool_dir, app)
         channel = ChannelName(command.channel)

@@ -18,6 +18,8 @@ from edge.wire.exposition import encode_families
 
 
 class NodeReport:
+    """The node port of the control API."""
+
     def __init__(self, directory: DataDirectory, supervisor: Supervisor, folding: Folding) -> None:
         self._directory = directory
         self._releases = directory.releases
@@ -25,6 +27,7 @@ class NodeReport:
         self._folding = folding
 
     async def status(self) -> NodeStatus:
+        """Now; a worker that does not answer is not ready."""
         heads = await asyncio.to_thread(self._living)
         workers = await self._supervisor.statuses()
         return NodeStatus(

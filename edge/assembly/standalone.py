@@ -1,4 +1,4 @@
-"""A standalone node: the control API, the supervisor and its workers, put together and taken apart in order."""
+"""A standalone node: the control API, the supervisor and its workers, started and stopped in order."""
 
 import asyncio
 import logging
@@ -28,14 +28,14 @@ from edge.node.processes.tls import build_context, read_pair
 from edge.node.service.snapshots.builder import SnapshotBuilder
 
 CONTROL_BACKLOG = 128  # people and CI jobs, not devices
-CONTROL_DRAIN_SECONDS = 10.0  # for a change under way; a cut upload is repeated by its publisher
-LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before what still lives is ended
+CONTROL_DRAIN_SECONDS = 10.0  # for a change in progress; a publisher repeats an upload that is cut
+LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
 
 log = logging.getLogger("edge.node")
 
 
 class Standalone:
-    """Opens the data directory and both ports; raises EdgeError with the reason where it cannot."""
+    """Opens the data directory and both ports. Raises EdgeError with the reason."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -63,7 +63,7 @@ class Standalone:
         self._report = NodeReport(self.directory, self.supervisor, self.telemetry)
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
-        """Wait inside `running` until told to stop. Raises what ended the serving, if that ends first."""
+        """Wait, inside `running`, for `stopping`. Raises what ended the serving, if that ends first."""
         waiting = asyncio.create_task(stopping.wait())
         assert self._serving is not None
         await asyncio.wait({waiting, self._serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,14 +72,14 @@ class Standalone:
             self._serving.result()
 
     def reload(self) -> None:
-        """Begin to use the device port's certificate and key as they are on disk now; says in the log how it went."""
+        """Start to reload the device port's certificate and key from disk; the log has the result."""
         reloading = asyncio.ensure_future(self.supervisor.reload_pair())
         self._reloading.add(reloading)
         reloading.add_done_callback(self._reloading.discard)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Serves inside the block, from its first line on; on leaving it, finishes what is under way."""
+        """Serves inside the block, from its first line on; on leaving it, finishes what is in progress."""
         ready = asyncio.Event()
         serving = self._serving = asyncio.create_task(self.supervisor.run(ready))
         folding = asyncio.create_task(self.telemetry.run())
@@ -117,13 +117,14 @@ class Standalone:
 
 
 def tls_context(control: Control) -> ssl.SSLContext | None:
+    """Of the control port; None without TLS. Raises BadPair."""
     if not control.tls_certificate:
         return None
     return build_context(read_pair(control.tls_certificate, control.tls_key))
 
 
 async def _first(ready: asyncio.Event, serving: asyncio.Task[None]) -> None:
-    """Wait for `ready`; a supervisor that fails before raises here."""
+    """Wait for `ready`. Raises what ended `serving`, if that ends first."""
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
     if not ready.is_set():
@@ -134,7 +135,7 @@ async def _first(ready: asyncio.Event, serving: asyncio.Task[None]) -> None:
 async def _leave(serving: asyncio.Task[None], seconds: float) -> None:
     done, _ = await asyncio.wait({serving}, timeout=seconds)
     if not done:
-        log.warning("some workers did not leave in %s s; ending them", seconds)
+        log.warning("some workers did not exit in %s s; killing them", seconds)
         serving.cancel()
     with suppress(asyncio.CancelledError):
         await serving

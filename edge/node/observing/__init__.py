@@ -1,1 +1,1 @@
-"""What operators see of a node: metrics, traffic counts, access log, log."""
+"""What operators see of a node: counts, metrics, access log, log."""

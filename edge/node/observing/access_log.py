@@ -1,7 +1,7 @@
-"""The access log: a line for each request, formatted and written in batches by a thread of its own.
+"""The access log: one line per request, formatted and written in batches by a separate thread.
 
-A request costs an append. The buffer is bounded: what the reader of standard error does not take in time is dropped and
-counted, never waited for. A line holds no token, no body and no device id.
+A request costs one append. The buffer is bounded: lines that the reader of standard error does not take in time are
+dropped and counted. A line holds no token, no body and no device id.
 """
 
 import os
@@ -14,16 +14,17 @@ from typing import Literal, NamedTuple
 
 import orjson
 
-BUFFER_LINES = 50_000  # half a second of a worker at its fastest, some 15 MB; a reader that is later than that is stuck
-BATCH_LINES = 1_000  # wakes the thread before its time
-FLUSH_SECONDS = 0.5  # how late a quiet node's line may be
-METHOD_LIMIT = 16  # characters; the longest that anybody means is OPTIONS, the longest that parses is some kB
+BUFFER_LINES = 50_000  # half a second of a worker at full speed, 15 MB; a reader that is later than that is stuck
+BATCH_LINES = 1_000  # wakes the thread early
+FLUSH_SECONDS = 0.5  # how late a line of a quiet node may be
+METHOD_LIMIT = 16  # characters; the longest real one is OPTIONS, the longest that parses has some kB
 
 STANDARD_ERROR = 2
 
 
 class Line(NamedTuple):
-    """`at` in seconds since the epoch, when the answer was out. `app` is a valid id or empty."""
+    """`at` is when the answer was sent, in seconds since the epoch; `seconds` is how long it took. `app` is a valid id
+    or ""."""
 
     at: float
     method: str
@@ -36,7 +37,7 @@ class Line(NamedTuple):
 
 
 class AccessLog:
-    """`dropped` counts lines that nobody will see."""
+    """`dropped` counts lines that were not written."""
 
     def __init__(self, form: Literal["text", "json"], descriptor: int = STANDARD_ERROR) -> None:
         self.dropped = 0
@@ -49,6 +50,7 @@ class AccessLog:
         self._thread.start()
 
     def note(self, line: Line) -> None:
+        """Queue a line, or drop it if the buffer is full."""
         lines = self._lines
         if len(lines) >= BUFFER_LINES:
             self.dropped += 1
@@ -58,7 +60,7 @@ class AccessLog:
             self._due.set()
 
     def close(self, seconds: float = 2.0) -> None:
-        """Write what is there; give up after `seconds`, for a reader that is stuck must not keep a worker alive."""
+        """Write what is queued; give up after `seconds`, so that a stuck reader does not keep a worker alive."""
         self._closed = True
         self._due.set()
         self._thread.join(seconds)
@@ -75,11 +77,12 @@ class AccessLog:
         for chunk in chunks_of(map(self._encode, lines)):
             try:
                 os.write(self._descriptor, chunk)
-            except OSError:  # nobody reads any more, or the disk is full
+            except OSError:  # the reader is gone, or the disk is full
                 self.dropped += chunk.count(b"\n")
 
 
 def encode_text(line: Line) -> bytes:
+    """One line of ASCII, with a dash for an empty app or peer."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(line.at))
     words = (
         f"{moment}.{int(line.at * 1000) % 1000:03d}Z {line.method} {line.route} {line.status} {line.sent_bytes} "
@@ -89,6 +92,7 @@ def encode_text(line: Line) -> bytes:
 
 
 def encode_json(line: Line) -> bytes:
+    """One JSON object and a newline."""
     named = {
         "time": line.at,
         "name": "edge.access",
@@ -104,7 +108,7 @@ def encode_json(line: Line) -> bytes:
 
 
 def chunks_of(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Whole lines, at most PIPE_BUF bytes together: several workers write to one pipe, and only such writes stay whole
+    """Whole lines, at most PIPE_BUF bytes per chunk: several workers write to one pipe, and only such writes are atomic
     (pipe(7)).
     """
     chunk = b""

@@ -1,7 +1,7 @@
-"""What a node tells Prometheus: the workers' counts and the node's own state as families. Pure.
+"""A node's metrics for Prometheus: the workers' counts and the node's own state as families. Pure.
 
-Labels are our own words and worker numbers, never a device's, an app's or an address's: their number has an end.
-A counter is per worker, so that a restarted one starts at 0 alone and no sum goes backwards.
+Label values are ours and bounded, never a device's, an app's or an address's. Counters are per worker: when one
+restarts, only its own series starts at 0 again.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,14 +14,14 @@ Labelled = tuple[dict[str, str], float]  # a sample's labels, without the worker
 
 
 class Observed(NamedTuple):
-    """Times in seconds since the epoch."""
+    """What the metrics of a node are made from. Times are in seconds since the epoch."""
 
     version: str
     now: float
     workers: list[WorkerStatus]
     apps: int
     heads_issued: Mapping[str, float]  # by shard
-    heads_refused: Iterable[str]  # shards that are not believed now
+    heads_refused: Iterable[str]  # shards whose stored form is not trusted now
     refused: Mapping[str, int]  # stored documents by code
     spool_bytes: int
     folded: int
@@ -33,8 +33,9 @@ class Observed(NamedTuple):
 
 
 def build_metrics(seen: Observed) -> list[Family]:
+    """In a fixed order."""
     return [
-        Family("edge_build_info", "gauge", "The release that runs.", [Sample({"version": seen.version}, 1)]),
+        Family("edge_build_info", "gauge", "The running release.", [Sample({"version": seen.version}, 1)]),
         *_workers(seen.workers),
         *_answers(seen.workers),
         *_node(seen),
@@ -74,10 +75,10 @@ def _answers(workers: list[WorkerStatus]) -> list[Family]:
         ),
         counter(
             "decisions",
-            "Checks by what was decided, with the protocol's own codes.",
+            "Checks by outcome, with the protocol's codes.",
             lambda counts: _by("outcome", counts.decisions),
         ),
-        counter("events", "Events of devices by what became of them.", lambda counts: _by("outcome", counts.events)),
+        counter("events", "Events of devices by outcome.", lambda counts: _by("outcome", counts.events)),
         counter(
             "connections_closed",
             "Connections closed or refused by a limit, and malformed ones.",
@@ -99,7 +100,7 @@ def _answers(workers: list[WorkerStatus]) -> list[Family]:
         gauge(
             "edge_lost_blobs", "Blobs that a release names and a worker missed on the disk.", lambda now: now.lost_blobs
         ),
-        counter("worker_counts", "Everything else that workers count, by their own names.", _others),
+        counter("worker_counts", "Other counts of workers, by name.", _others),
     ]
 
 
@@ -115,25 +116,25 @@ def _others(counts: WorkerCounts) -> Iterable[Labelled]:
 def _node(seen: Observed) -> list[Family]:
     families = [
         _gauge("edge_apps", "Apps of this node.", seen.apps),
-        _gauge("edge_spool_bytes", "Events on disk, counted ones included.", seen.spool_bytes),
+        _gauge("edge_spool_bytes", "Bytes of events on disk, including those already counted.", seen.spool_bytes),
         Family("edge_events_folded_total", "counter", "Events counted so far.", [Sample({}, seen.folded)]),
         Family(
             "edge_events_duplicate_total",
             "counter",
-            "Events that came again within the hour and were not counted a second time.",
+            "Events that were repeated within the hour and not counted again.",
             [Sample({}, seen.duplicates)],
         ),
-        _gauge("edge_fold_age_seconds", "Since events were last counted.", max(0.0, seen.now - seen.folded_at)),
-        _gauge("edge_facts_pages", "Pages of 4 KiB that the table of device facts has.", seen.facts_pages),
+        _gauge("edge_fold_age_seconds", "Seconds since events were last counted.", max(0.0, seen.now - seen.folded_at)),
+        _gauge("edge_facts_pages", "Pages of 4 KiB in the table of device facts.", seen.facts_pages),
         Family(
             "edge_facts_evicted_total",
             "counter",
-            "Devices that gave way to others in the table of facts.",
+            "Devices evicted from the table of device facts.",
             [Sample({}, seen.facts_evicted)],
         ),
     ]
     if seen.certificate_ends is not None:
-        meaning = "When the device port's certificate ends, in seconds since the epoch."
+        meaning = "When the device port's certificate expires, in seconds since the epoch."
         families.append(_gauge("edge_certificate_ends_timestamp_seconds", meaning, seen.certificate_ends))
     return families
 
@@ -142,17 +143,17 @@ def _heads(seen: Observed) -> list[Family]:
     refused = set(seen.heads_refused)
     ages = [Sample({"shard": name}, max(0.0, seen.now - at)) for name, at in sorted(seen.heads_issued.items())]
     return [
-        Family("edge_heads_age_seconds", "gauge", "How old the last good proof of a shard's freshness is.", ages),
+        Family("edge_heads_age_seconds", "gauge", "Age of the last verified signature of a head shard.", ages),
         Family(
             "edge_heads_refused",
             "gauge",
-            "1 for a shard that is not believed as it is stored now.",
+            "1 for a head shard that is not trusted as it is stored now.",
             [Sample({"shard": name}, float(name in refused)) for name in sorted({*seen.heads_issued, *refused})],
         ),
         Family(
             "edge_documents_refused_total",
             "counter",
-            "Stored documents that were not believed.",
+            "Stored documents that were not trusted.",
             [Sample({"code": code}, n) for code, n in sorted(seen.refused.items())],
         ),
     ]

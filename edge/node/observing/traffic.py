@@ -1,6 +1,6 @@
-"""What a worker's doors answered: requests by route and class of status, and bytes, in plain slots.
+"""Counts what a worker answered: requests by route and class of status, and bytes sent.
 
-Counting a request is two additions, and its line in the access log, where one is kept, is an append.
+Counting a request costs two additions, and its line in the access log, if there is one, an append.
 """
 
 from itertools import product
@@ -23,8 +23,8 @@ _BY_PATH = {
 
 
 class Traffic:
-    """`access` is None where no access log is kept. `checks` and `checks_bytes` are for the one answer that goes out by
-    the million, an update check's 200: whoever gives it adds to them, which costs a tenth of a call.
+    """`access` is None without an access log. `checks` and `checks_bytes` are for the most frequent answer, an update
+    check's 200: its sender adds to them, which costs a tenth of a call to `note`.
     """
 
     __slots__ = ("_requests", "_sent_bytes", "access", "checks", "checks_bytes")
@@ -36,18 +36,18 @@ class Traffic:
         self._sent_bytes = [0] * len(ROUTES)
 
     def note(self, route: int, status: int, sent_bytes: int) -> None:
-        """One answer of `route`, an index into ROUTES; heads count as sent bytes too. `status` is 100 to 599."""
+        """Count an answer of `route`, an index into ROUTES. `sent_bytes` includes the head; `status` is 100 to 599."""
         self._requests[route * len(CLASSES) + status // 100 - 1] += 1
         self._sent_bytes[route] += sent_bytes
 
     def requests(self) -> list[RequestCount]:
-        """Those that are not zero, in the order of ROUTES and CLASSES."""
+        """Counts above zero, in the order of ROUTES and CLASSES."""
         self._take_checks()
         places = product(ROUTES, CLASSES)
         return [RequestCount(*place, n) for place, n in zip(places, self._requests, strict=True) if n]
 
     def sent_bytes(self) -> dict[str, int]:
-        """By route, those that are not zero."""
+        """Counts above zero, by route."""
         self._take_checks()
         return {route: n for route, n in zip(ROUTES, self._sent_bytes, strict=True) if n}
 
@@ -58,5 +58,5 @@ class Traffic:
 
 
 def route_of(path: str) -> int:
-    """Any path has a route, and there are only these: nobody makes labels by asking for new paths."""
+    """An index into ROUTES for any path: nobody can create labels by requesting new paths."""
     return BUNDLES if path.startswith("/bundles/") else _BY_PATH.get(path, OTHER)

@@ -1,4 +1,4 @@
-"""The data directory of a node: its object store, its own key and id, and the paths of what it keeps for itself."""
+"""A node's data directory: its object store, its own key and id, and the paths of everything else that it keeps."""
 
 import secrets
 from pathlib import Path
@@ -16,7 +16,7 @@ class DataPaths:
 
     def __init__(self, data_dir: Path) -> None:
         self.store_dir = data_dir / "store"
-        self.node_dir = data_dir / "node"  # what is this node's alone
+        self.node_dir = data_dir / "node"  # not part of the truth: this node's own key, telemetry and facts
         self.spool_dir = self.node_dir / "telemetry" / "spool"
         self.facts_dir = self.node_dir / "telemetry" / "facts"
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
@@ -40,7 +40,7 @@ class DataDirectory(DataPaths):
 
 
 def _node_id(path: Path) -> str:
-    """A random name of this data directory, made once: telemetry is counted once per (node, segment)."""
+    """The random name of this data directory, made once: telemetry is counted once per (node, segment)."""
     if not path.exists():
         create_file(path, secrets.token_hex(8).encode(), path.with_name(f"id.{secrets.token_hex(4)}"))
     return path.read_text()

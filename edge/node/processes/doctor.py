@@ -1,4 +1,4 @@
-"""What of a host limits delivery: facts in, findings out, each with its remedy in one line. Pure."""
+"""What on a host limits delivery: readings in, findings out, each with its remedy in one line. Pure."""
 
 from typing import Literal, NamedTuple
 
@@ -9,20 +9,20 @@ from edge.node.service.admission import (
     connections_limit,
 )
 
-# 30 segments are 43 kB in the first round trip; what CDNs use. The kernel's 10 (RFC 6928) cost 5 MB one or two more.
+# 30 segments are 43 kB in the first round trip, as CDNs use; with the kernel's 10 (RFC 6928) 5 MB take one or two more.
 WINDOW_SEGMENTS = 30
 KERNEL_WINDOW_SEGMENTS = 10
-# A report waits for one sync, a publish for some ten; a device gives up after 10 s and a full node syncs all the time.
+# A report waits for one sync, a publish for about ten; a device gives up after 10 s, and a busy node always syncs.
 SLOW_SYNC_SECONDS = 0.02
 # Heads are signed with the time: other nodes and `expires` need clocks that agree within a fraction of a minute.
 CLOCK_ERROR_SECONDS = 1.0
 
 
 class Host(NamedTuple):
-    """What was read of this machine. None: it could not be read."""
+    """Readings of this machine; None if one could not be read."""
 
-    descriptors: int | None  # the hard limit of a process; None is unlimited
-    backlog: int  # what the node asks for
+    descriptors: int | None  # the hard limit of a process; None: unlimited
+    backlog: int  # that the node requests
     somaxconn: int | None
     congestion: str | None
     window_segments: int | None  # of the default routes, the smallest
@@ -36,7 +36,7 @@ class Host(NamedTuple):
 
 
 class HostFinding(NamedTuple):
-    """`remedy` is empty where there is nothing to do."""
+    """`seen` is the reading, for a person; `remedy` is "" if there is nothing to do."""
 
     name: str
     level: Literal["ok", "warn"]
@@ -45,7 +45,7 @@ class HostFinding(NamedTuple):
 
 
 def examine(host: Host) -> list[HostFinding]:
-    """One finding for each thing, in a fixed order."""
+    """One finding per reading, in a fixed order."""
     return [
         _descriptors(host.descriptors),
         _somaxconn(host.somaxconn, host.backlog),
@@ -71,8 +71,8 @@ def _descriptors(limit: int | None) -> HostFinding:
 
 
 def _somaxconn(limit: int | None, backlog: int) -> HostFinding:
-    remedy = f"sysctl -w net.core.somaxconn={backlog}: devices that wake together are refused beyond it"
-    return _finding("somaxconn", _known(limit) >= backlog, _seen(limit, f"of {backlog} asked for"), remedy)
+    remedy = f"sysctl -w net.core.somaxconn={backlog}: beyond it, devices that wake together are refused"
+    return _finding("somaxconn", _known(limit) >= backlog, _seen(limit, f"of {backlog} requested"), remedy)
 
 
 def _congestion(name: str | None) -> HostFinding:
@@ -87,7 +87,7 @@ def _window(segments: int | None) -> HostFinding:
 
 def _slow_start(on: bool | None) -> HostFinding:
     seen = "unknown" if on is None else "on" if on else "off"
-    remedy = "sysctl -w net.ipv4.tcp_slow_start_after_idle=0: a connection that was kept keeps its window"
+    remedy = "sysctl -w net.ipv4.tcp_slow_start_after_idle=0: an idle connection keeps its window"
     return _finding("slow_start_after_idle", on is False, seen, remedy)
 
 
@@ -100,7 +100,7 @@ def _clock(synchronised: bool | None, error_seconds: float) -> HostFinding:
 
 def _sync(seconds: float | None) -> HostFinding:
     if seconds is None:
-        return _finding("disk_sync", False, "not measured", "let this user write to the data directory, once it exists")
+        return _finding("disk_sync", False, "not measured", "let this user write to the data directory")
     remedy = "put data_dir on an SSD with a write cache that survives a power cut: each report waits for a sync"
     return _finding("disk_sync", seconds <= SLOW_SYNC_SECONDS, f"{seconds * 1000:.2f} ms", remedy)
 

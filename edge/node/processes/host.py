@@ -1,6 +1,6 @@
-"""Reading what a host allows, for the doctor. One small file is made in the data directory, timed and removed.
+"""Reads a host's limits for `doctor`. Writes, times and removes one small file in the data directory.
 
-Linux. What cannot be read is None, never an error.
+Linux only. What cannot be read is None, never an error.
 """
 
 import ctypes
@@ -16,6 +16,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.node.processes.doctor import KERNEL_WINDOW_SEGMENTS, Host
 
@@ -26,13 +27,13 @@ COMMAND_SECONDS = 5.0
 _SYSCTL = Path("/proc/sys")
 _TIMEX = struct.Struct("@Iqqqqi")  # the beginning of struct timex (adjtimex(2)): modes, offset, freq, maxerror, ...
 _TIMEX_BYTES = 256  # the whole has 208
-_TIME_ERROR = 5  # nobody keeps the clock right
+_TIME_ERROR = 5  # the clock is not synchronised
 
 
 def read_host(data_dir: Path, backlog: int, spool_limit_bytes: int) -> Host:
     """Blocks for as long as some syncs of the disk take."""
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
-    synchronised, error_seconds = read_clock()
+    clock = read_clock()
     return Host(
         descriptors=None if descriptors == resource.RLIM_INFINITY else descriptors,
         backlog=backlog,
@@ -40,8 +41,8 @@ def read_host(data_dir: Path, backlog: int, spool_limit_bytes: int) -> Host:
         congestion=_sysctl("net/ipv4/tcp_congestion_control"),
         window_segments=read_window(),
         slow_start_after_idle=_flag(_sysctl("net/ipv4/tcp_slow_start_after_idle")),
-        clock_synchronised=synchronised,
-        clock_error_seconds=error_seconds,
+        clock_synchronised=clock.synchronised,
+        clock_error_seconds=clock.error_seconds,
         sync_seconds=measure_sync(data_dir),
         free_bytes=shutil.disk_usage(_existing(data_dir)).free,
         spool_limit_bytes=spool_limit_bytes,
@@ -49,40 +50,47 @@ def read_host(data_dir: Path, backlog: int, spool_limit_bytes: int) -> Host:
     )
 
 
-def read_clock() -> tuple[bool | None, float]:
-    """Whether the kernel's clock is kept right, and its own estimate of the largest error in seconds."""
+class ClockReading(NamedTuple):
+    """Whether the kernel's clock is synchronised, None if unknown, and its own estimate of the largest error."""
+
+    synchronised: bool | None
+    error_seconds: float
+
+
+def read_clock() -> ClockReading:
+    """From adjtimex(2)."""
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes 0: only read
     state = ctypes.CDLL(None, use_errno=True).adjtimex(timex)
     if state < 0:
-        return None, 0.0
+        return ClockReading(None, 0.0)
     maximum_error_us = _TIMEX.unpack_from(timex.raw)[3]
-    return state != _TIME_ERROR, maximum_error_us / 1e6
+    return ClockReading(state != _TIME_ERROR, maximum_error_us / 1e6)
 
 
 def read_window() -> int | None:
-    """Segments that a new connection may send at once, over the worst default route."""
+    """Segments that a new connection may send at once, over the worst default route; None if no route was read."""
     windows = []
     for family in ("-4", "-6"):
         with suppress(OSError, subprocess.SubprocessError):
-            told = subprocess.run(  # noqa: S603
+            listed = subprocess.run(  # noqa: S603
                 ["ip", family, "route", "show", "default"],  # noqa: S607
                 capture_output=True,
                 text=True,
                 timeout=COMMAND_SECONDS,
                 check=True,
             )
-            windows += parse_windows(told.stdout)
+            windows += parse_windows(listed.stdout)
     return min(windows, default=None)
 
 
 def parse_windows(routes: str) -> list[int]:
-    """Of each line of `ip route`: its initcwnd, or the kernel's."""
+    """For each line of `ip route`, its initcwnd, or the kernel's default."""
     found = [re.search(r"\binitcwnd (\d+)", line) for line in routes.splitlines() if line.strip()]
     return [int(window[1]) if window else KERNEL_WINDOW_SEGMENTS for window in found]
 
 
 def measure_sync(data_dir: Path) -> float | None:
-    """The median time of a small write that is on the disk; None where there is no such directory or it is closed."""
+    """The median seconds of a small synced write; None if the directory is missing or not writable."""
     path = data_dir / f".doctor-{secrets.token_hex(8)}"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -105,7 +113,7 @@ def _sync(descriptor: int) -> float:
 
 
 def _existing(path: Path) -> Path:
-    """The directory, or the nearest above it that is there: the file system that it will be on."""
+    """The directory, or its nearest existing parent: the same file system."""
     absolute = path.absolute()
     return next(folder for folder in (absolute, *absolute.parents) if folder.exists())
 

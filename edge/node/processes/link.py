@@ -1,7 +1,7 @@
-"""What the supervisor and its workers say to each other, over one Unix socket per worker.
+"""The messages between the supervisor and its workers, over one Unix socket per worker.
 
-Frames: four bytes of length, big-endian, then one msgpack message. Both ends are the same release of this program and
-the same user, so a malformed frame is a bug and rises. An end of stream means that the other side is gone.
+A frame is four bytes of length, big-endian, then one msgpack message. Both ends are the same release of this program
+and run as the same user, so a malformed frame is a bug and raises. End of stream: the other side is gone.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
-    """The first message to a worker: what it needs to serve."""
+    """The first message to a worker: all that it needs to serve. `heads` are by app id; `heads_issued` as `Issued`."""
 
     data_dir: str
     node: str
@@ -36,33 +36,33 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
 
 
 class NewHeads(msgspec.Struct, frozen=True, tag=True):
-    """Serve these revisions; answer `Acknowledged` with the same number once every next request does."""
+    """Serve these revisions, by app id; reply `Acknowledged` with this number once every next request gets them."""
 
     number: int
     heads: dict[str, Head]
 
 
 class Issued(msgspec.Struct, frozen=True, tag=True):
-    """When the heads were signed that the supervisor has verified, by shard, in seconds since the epoch."""
+    """When each head shard that the supervisor has verified was signed, in seconds since the epoch."""
 
     issued: dict[str, float]
 
 
 class StatusQuery(msgspec.Struct, frozen=True, tag=True):
-    """Answer `Status` with the same number."""
+    """Reply `Status` with this number."""
 
     number: int
 
 
 class NewPair(msgspec.Struct, frozen=True, tag=True):
-    """Use this pair for connections from now on; answer `Acknowledged` with the same number."""
+    """Use this pair for new connections; reply `Acknowledged` with this number."""
 
     number: int
     pair: Pair
 
 
 class Drain(msgspec.Struct, frozen=True, tag=True):
-    """Take no new connection, finish what is under way, and leave."""
+    """Accept no new connection, finish what is in progress, and exit."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -70,10 +70,14 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Acknowledged(msgspec.Struct, frozen=True, tag=True):
+    """The message with this number has taken effect."""
+
     number: int
 
 
 class Status(msgspec.Struct, frozen=True, tag=True):
+    """How many apps the worker serves, and what it has counted."""
+
     number: int
     apps: int
     counts: WorkerCounts
@@ -84,7 +88,7 @@ FromWorker = Ready | Acknowledged | Status | Record
 
 
 class Link:
-    """One end. `expects` is the union of messages that may arrive at this end."""
+    """One end of the socket. `expects` is the union of messages that may arrive here."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, expects: Any) -> None:
         self._reader = reader
@@ -93,11 +97,12 @@ class Link:
 
     @classmethod
     async def over(cls, end: socket.socket, expects: Any) -> "Link":
+        """Takes over a connected socket."""
         reader, writer = await asyncio.open_connection(sock=end)
         return cls(reader, writer, expects)
 
     def send(self, message: msgspec.Struct) -> None:
-        """Queue a message; messages are few and small, so nobody waits for the other side to read them.
+        """Queue a message; messages are few and small, so nobody waits until the other side reads them.
 
         Dropped when the other side is gone: uvloop raises for a write to a closed transport, and this one may come in
         the middle of a check.
@@ -108,7 +113,7 @@ class Link:
         self._writer.write(len(frame).to_bytes(4, "big") + frame)
 
     async def receive(self) -> Any:
-        """The next message, or None when the other side is gone."""
+        """The next message, or None if the other side is gone."""
         try:
             length = int.from_bytes(await self._reader.readexactly(4), "big")
             if length > FRAME_LIMIT_BYTES:
@@ -118,4 +123,5 @@ class Link:
             return None
 
     def close(self) -> None:
+        """The other side then receives None."""
         self._writer.close()

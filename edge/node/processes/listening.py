@@ -1,20 +1,20 @@
-"""The sockets a node listens on, made once by the supervisor and handed to its workers."""
+"""The sockets that a node listens on. The supervisor opens them once and passes them to its workers."""
 
 import os
 import socket
 
 from edge.domain.errors import EdgeError
 
-LISTEN_BACKLOG = 4_096  # a release wakes every device at once; the kernel caps it at somaxconn
+LISTEN_BACKLOG = 4_096  # a release wakes all devices at once; the kernel caps it at somaxconn
 
 
 class CannotListen(EdgeError):
-    """The address is taken or not this machine's."""
+    """The address is in use, or is not one of this machine's."""
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """A listening TCP socket. An empty `host` means every address: IPv6 and IPv4 on one socket where the machine has
-    both. Raises CannotListen with the address and the reason.
+    """A listening TCP socket. An empty `host` means every address, IPv6 and IPv4 on one socket if the machine has both.
+    Raises CannotListen with the address and the reason.
     """
     try:
         return _bound(host, port, backlog)
@@ -24,6 +24,7 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
 
 
 def port_of(listening: socket.socket) -> int:
+    """The port that the socket got, also if it was opened with port 0."""
     return int(listening.getsockname()[1])
 
 
@@ -37,7 +38,7 @@ def _bound(host: str, port: int, backlog: int) -> socket.socket:
 
 
 def _reason(error: OSError) -> str:
-    # `create_server` appends the address to the system's words; a name that is unknown has words of its own.
+    # `create_server` appends the address to the system's message; an unknown name has a message but no errno.
     if error.errno is None or isinstance(error, socket.gaierror):
         return error.strerror or str(error)
     return os.strerror(error.errno)

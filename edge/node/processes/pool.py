@@ -1,4 +1,4 @@
-"""The workers of a node: started anew with the listening socket passed down, kept alive, told what to serve."""
+"""A node's worker processes: started with the listening socket passed down, kept alive, and sent what to serve."""
 
 import asyncio
 import logging
@@ -27,11 +27,11 @@ from edge.node.processes.tls import Pair
 from edge.node.service.numbered_replies import NumberedReplies
 from edge.store.releases import Head
 
-# A worker reads one revision in a few milliseconds; one that takes this long is stuck, and is told again at restart.
+# A worker builds a revision in milliseconds; one that takes this long is stuck, and gets the heads when it restarts.
 ANSWER_SECONDS = 2.0
-SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner has a lasting reason: wait before the next try
-RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row; then always the last
-START_ATTEMPTS = 3  # of a worker that never served: beyond that the reason is in its log, and lasting
+SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner will die again: wait before the next try
+RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row; the last from then on
+START_ATTEMPTS = 3  # of a worker that never served; its log then has the reason
 
 log = logging.getLogger("edge.pool")
 
@@ -39,7 +39,7 @@ Recorder = Callable[[list[Recordable]], Awaitable[list[Withheld]]]
 
 
 class CannotStart(EdgeError):
-    """Workers end before they serve; the log above says why."""
+    """Workers exit before they serve; the log above has the reason."""
 
 
 class WorkerHandle:
@@ -57,7 +57,7 @@ class WorkerHandle:
         self._replies = NumberedReplies[Acknowledged | Status | None]()
 
     async def live(self, listening: socket.socket, setup: Callable[[], Setup]) -> int:
-        """One life of the process, from start to exit; returns its exit code."""
+        """Run the process once, from start to exit; returns its exit code."""
         ours, theirs = socket.socketpair()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "edge.node.processes.worker", str(listening.fileno()), str(theirs.fileno())),
@@ -67,7 +67,7 @@ class WorkerHandle:
         theirs.close()
         self.pid = process.pid
         link = await Link.over(ours, FromWorker)
-        # In one step of the loop: what is announced from now on comes after the heads in the setup.
+        # In one turn of the loop: whatever is announced from now on comes after the heads in the setup.
         link.send(setup())
         self._link = link
         try:
@@ -81,37 +81,40 @@ class WorkerHandle:
                 await process.wait()
 
     async def tell(self, heads: Mapping[str, Head]) -> None:
-        """Returns once this worker serves them. Without a living worker there is nobody to tell: the next one gets
-        them in its setup.
+        """Returns once this worker serves the heads, or after `ANSWER_SECONDS`. If no process is running, the next one
+        gets them in its setup.
         """
         await self._ask(lambda number: NewHeads(number, dict(heads)))
 
     async def take_pair(self, pair: Pair) -> None:
-        """Returns once this worker's new connections use it; as `tell`, a worker that starts has it in its setup."""
+        """As `tell`: returns once this worker's new connections use the pair."""
         await self._ask(lambda number: NewPair(number, pair))
 
     async def status(self) -> Status | None:
+        """None from a worker that does not answer."""
         answer = await self._ask(StatusQuery)
         return answer if isinstance(answer, Status) else None
 
     def learn(self, issued: Mapping[str, float]) -> None:
-        """As `tell`, a worker that starts has it in its setup."""
+        """Send when the head shards were signed, in seconds since the epoch; a worker that starts has it in its
+        setup."""
         if self._link:
             self._link.send(Issued(dict(issued)))
 
     async def note_death(self) -> None:
-        """What it was sending is cut: no device's fault."""
+        """Its downloads were cut: failures of these are no evidence against a bundle."""
         try:
             await self._record([Faulted()])
         except Unavailable as error:
-            log.warning("the end of worker %s was not noted in the device facts: %s", self.index, error)
+            log.warning("the exit of worker %s was not recorded in the device facts: %s", self.index, error)
 
     def drain(self) -> None:
+        """Ask the worker to finish and exit; does not wait."""
         if self._link:
             self._link.send(Drain())
 
     async def _ask(self, question: Callable[[int], msgspec.Struct]) -> Acknowledged | Status | None:
-        """The worker's reply; None without a living worker, or without a reply in time."""
+        """The worker's reply; None if no process is running or none comes in time."""
         link = self._link
         if link is None:
             return None
@@ -152,8 +155,8 @@ class WorkerHandle:
 
 
 class WorkerPool:
-    """`setup_of(index)` makes a worker's first message from what is current when it starts; `record` stores what
-    workers say that devices brought about, or raises Unavailable.
+    """`setup_of(index)` makes a worker's first message from what is current when it starts; `record` stores the changes
+    of device facts that workers send, or raises Unavailable.
     """
 
     def __init__(
@@ -166,35 +169,40 @@ class WorkerPool:
         self._hopeless = asyncio.Event()
 
     async def run(self) -> None:
-        """Keep every worker alive; returns when all have left after `drain`."""
+        """Keep every worker alive; returns when all have exited after `drain`."""
         async with asyncio.TaskGroup() as tasks:
             for worker in self.workers:
                 tasks.create_task(self._keep(worker))
 
     async def ready(self) -> None:
-        """Returns when every worker serves. Raises CannotStart when one ends again and again before it ever did."""
+        """Returns when every worker serves. Raises CannotStart if one exits `START_ATTEMPTS` times before that."""
         for worker in self.workers:
             waits = {asyncio.create_task(event.wait()) for event in (worker.ready, self._hopeless)}
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
             if self._hopeless.is_set():
-                raise CannotStart("cannot_start", "the workers end before they serve; the log says why")
+                raise CannotStart("cannot_start", "the workers exit before they serve; see the log above")
 
     async def announce(self, heads: Mapping[str, Head]) -> None:
+        """As `WorkerHandle.tell`, for all workers at once."""
         await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
 
     def learn(self, issued: Mapping[str, float]) -> None:
+        """As `WorkerHandle.learn`, for all workers."""
         for worker in self.workers:
             worker.learn(issued)
 
     async def take_pair(self, pair: Pair) -> None:
+        """As `WorkerHandle.take_pair`, for all workers at once."""
         await asyncio.gather(*(worker.take_pair(pair) for worker in self.workers))
 
     async def statuses(self) -> list[Status | None]:
+        """In the order of `workers`; None from one that does not answer."""
         return list(await asyncio.gather(*(worker.status() for worker in self.workers)))
 
     def drain(self) -> None:
+        """Let every worker finish and exit, and restart none."""
         self._draining.set()
         for worker in self.workers:
             worker.drain()
@@ -213,7 +221,7 @@ class WorkerPool:
             worker.restarts += 1
             if not worker.has_served and worker.restarts >= START_ATTEMPTS:
                 self._hopeless.set()
-            log.error("worker %s left with code %s; restart in %s s", worker.index, code, pause_seconds)
+            log.error("worker %s exited with code %s; restarting it in %s s", worker.index, code, pause_seconds)
             await self._pause(pause_seconds)
 
     async def _pause(self, seconds: float) -> None:

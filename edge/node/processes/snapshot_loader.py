@@ -1,4 +1,4 @@
-"""Keeps what a worker serves up to date: builds the revisions that it is sent, off the loop, and swaps them in."""
+"""Keeps what a worker serves up to date: builds the revisions that it receives, off the loop, and swaps them in."""
 
 import asyncio
 import logging
@@ -48,7 +48,7 @@ class SnapshotLoader:
         try:
             snapshot = self._builder.build(app, head, time.time(), served)
         except Exception:
-            log.exception("app %s stays at its last good revision: revision %s is unreadable", app, head.revision)
+            log.exception("app %s stays at its last good revision: revision %s cannot be read", app, head.revision)
             self.unreadable += 1
             return None
         self._incomplete.pop(app, None)

@@ -1,7 +1,7 @@
-"""The supervisor: opens the truth, keeps the workers alive, and tells them what is current.
+"""The supervisor: keeps the workers alive and sends them what is current.
 
-It follows the heads of the store (its own changes at once, other writers' by polling) and keeps them fresh. What
-changes releases, the control API, is built on top of it and handed the `announce` that this file offers.
+It follows the heads of the store (its own changes at once, other writers' by polling), keeps them fresh and owns the
+writer of device facts. The control API, which changes releases, calls `announce`.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ from edge.node.processes.pool import CannotStart, WorkerPool
 from edge.node.processes.tls import BadPair, Pair, expiry_of, read_pair
 from edge.store.releases import Head
 
-POLL_SECONDS = 1.0  # how late another writer's change may be seen here; this node's own are announced at once
-REFRESH_SECONDS = 15.0  # how often shards are looked at; one is signed anew when it is over a minute old
+POLL_SECONDS = 1.0  # how late another writer's change may arrive; this node's own are announced at once
+REFRESH_SECONDS = 15.0  # between two looks at the shards; one is signed again when it is over a minute old
 
 log = logging.getLogger("edge.node")
 
@@ -42,6 +42,8 @@ class FactsSize(NamedTuple):
 
 
 class Supervisor:
+    """Opens the device port and the device facts. Raises CannotListen, BadPair, and what `FactsWriter` raises."""
+
     def __init__(self, config: Config, truth: DataDirectory, clock: Callable[[], float] = time.time) -> None:
         self._config = config
         self._truth = truth
@@ -86,27 +88,28 @@ class Supervisor:
                 task.cancel()
 
     def drain(self) -> None:
-        """Let every worker finish what it is doing; `run` returns when they have left."""
+        """Let every worker finish and exit; `run` returns when they have."""
         self.pool.drain()
 
     @property
     def certificate_ends(self) -> float | None:
-        """In seconds since the epoch; None for a port without TLS."""
+        """When the device port's certificate expires, in seconds since the epoch; None without TLS."""
         return expiry_of(self._pair).timestamp() if self._pair else None
 
     @property
     def facts_table_path(self) -> Path:
-        """For whoever looks at it off the loop, with a table of its own."""
+        """For readers off the loop, each with a `FactsTable` of its own."""
         return self._facts.table_path
 
     @property
     def facts_size(self) -> FactsSize:
+        """As of now, without reading the disk."""
         return FactsSize(self._facts.pages, self._facts.evicted)
 
     async def reload_pair(self) -> None:
-        """Read the device port's certificate and key anew; returns when every worker's new connections use them.
+        """Read the device port's certificate and key again; returns when every worker's new connections use them.
 
-        A pair that cannot be used is said in the log, and the old one stays. Nothing else is read.
+        If the pair cannot be used, the log has the reason and the old one stays. Nothing else is reloaded.
         """
         if self._pair is None:
             log.warning("nothing to reload: the device port has no certificate")
@@ -114,7 +117,7 @@ class Supervisor:
         try:
             self._pair = await asyncio.to_thread(self._read_pair)
         except BadPair as error:
-            log.error("the certificate stays as it was: %s", error)
+            log.error("the certificate is unchanged: %s", error)
             return
         await self.pool.take_pair(self._pair)
 
@@ -127,23 +130,25 @@ class Supervisor:
         return pair
 
     async def record(self, changes: list[Recordable]) -> list[Withheld]:
-        """Returns when they are durable and every worker sees them; what they made withheld. Raises Unavailable."""
+        """Returns when the changes are durable and every worker sees them, with what is withheld as a result. Raises
+        Unavailable."""
         return await self._facts.record(changes)
 
     def facts_of(self, app: str, device: str) -> DeviceFacts:
+        """NO_FACTS for a device that is not known; reads memory."""
         return self._facts_table.look_up(app, device)
 
     async def announce(self, app: AppId, head: Head) -> None:
-        """Returns when every worker serves this revision or a later one, or after the time a stuck one is given."""
+        """Returns when every worker serves this revision or a later one; a stuck worker is given `ANSWER_SECONDS`."""
         await self._tell({app: head})
 
     async def _tell(self, heads: dict[AppId, Head]) -> None:
-        # What is current is known before anybody is told, so a worker that starts meanwhile has it in its setup.
+        # Updated before anybody is told, so that a worker that starts meanwhile has it in its setup.
         self._heads.update(self._news(heads))
         await self.pool.announce({str(app): head for app, head in heads.items()})
 
     def _tell_issued(self, issued: dict[str, float]) -> None:
-        """Rollouts go on in the workers for as long as the heads are known to be fresh."""
+        """Rollouts advance in the workers as long as the heads are known to be fresh."""
         if issued != self._issued:
             self._issued = issued
             self.pool.learn(issued)
@@ -184,13 +189,13 @@ class Supervisor:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            # Of heads that are told by the end of this turn at the latest: a worker that knows of the time, but not yet
-            # of a pause, would let more in after an outage.
+            # Read before the heads, which are announced by the end of this turn: a worker that has the newer time but
+            # not yet a pause would let more devices in after an outage.
             issued = self._truth.releases.heads_issued()
             try:
                 heads = await asyncio.to_thread(self._truth.releases.heads)
             except (EdgeError, OSError) as error:
-                log.error("heads cannot be read; serving the last good ones: %s", error)
+                log.error("cannot read the heads; serving the last good ones: %s", error)
                 continue
             if news := self._news(heads):
                 await self._tell(news)
@@ -201,5 +206,5 @@ class Supervisor:
             try:
                 await asyncio.to_thread(self._truth.releases.refresh, self._clock())
             except (EdgeError, OSError) as error:
-                log.error("heads cannot be signed anew; they will show as stale: %s", error)
+                log.error("cannot sign the heads again; they will show as stale: %s", error)
             await asyncio.sleep(REFRESH_SECONDS)

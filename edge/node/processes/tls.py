@@ -16,12 +16,12 @@ from cryptography import x509
 
 from edge.domain.errors import EdgeError
 
-PEM_LIMIT_BYTES = 1024 * 1024  # a chain has 10 kB; another file given by mistake is not read
+PEM_LIMIT_BYTES = 1024 * 1024  # a chain has 10 kB; a wrong, large file is not read
 HANDSHAKE_SECONDS = 10.0  # three round trips of the slowest network; a device gives up its whole request after 10 to 20
-SHUTDOWN_SECONDS = 5.0  # for a peer's goodbye; most never say it
+SHUTDOWN_SECONDS = 5.0  # for a peer's close_notify; most never send it
 
-# TLS 1.2 with forward secrecy and authenticated encryption: all that Android 5 and iOS 9 need, which is as far back as
-# any listed plugin goes. The suites of TLS 1.3 are OpenSSL's own.
+# TLS 1.2 with forward secrecy and authenticated encryption: enough for Android 5 and iOS 9, the oldest that any listed
+# plugin runs on. For TLS 1.3, OpenSSL's own suites.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
@@ -40,7 +40,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 def read_pair(certificate: str, key: str) -> Pair:
-    """Both files, proven to work together. Raises BadPair with the file's name."""
+    """Read both files and check that they belong together. Raises BadPair with the file's name."""
     pair = Pair(_read(certificate), _read(key))
     try:
         build_context(pair)
@@ -50,7 +50,7 @@ def read_pair(certificate: str, key: str) -> Pair:
 
 
 def build_context(pair: Pair) -> ssl.SSLContext:
-    """For the server's side. Raises BadPair."""
+    """A server-side context. Raises BadPair."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
@@ -65,7 +65,7 @@ def build_context(pair: Pair) -> ssl.SSLContext:
 
 
 def expiry_of(pair: Pair) -> datetime:
-    """When the pair's own certificate, the first of its file, ends. Raises BadPair."""
+    """When the pair's own certificate, the first in its file, expires. Raises BadPair."""
     try:
         return x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc
     except ValueError as error:
@@ -73,18 +73,18 @@ def expiry_of(pair: Pair) -> datetime:
 
 
 class PortTls:
-    """`context` is what the port is opened with; every handshake takes the pair that is current when it begins."""
+    """`context` is what the port is opened with; every handshake uses the pair that is current when it begins."""
 
     def __init__(self, pair: Pair) -> None:
         """Raises BadPair."""
         self._current = build_context(pair)
         self.context = build_context(pair)
-        # Called for every ClientHello, also without a name in it. A context that is replaced whole cannot be caught
-        # between its new certificate and its new key.
+        # Called for every ClientHello, with or without a server name. Replacing the whole context never exposes a new
+        # certificate with an old key.
         self.context.sni_callback = self._choose
 
     def replace(self, pair: Pair) -> None:
-        """New connections use `pair`; running ones go on. Raises BadPair, and then nothing has changed."""
+        """New connections use `pair`; open ones continue. Raises BadPair, and then nothing has changed."""
         self._current = build_context(pair)
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
@@ -93,7 +93,7 @@ class PortTls:
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """A path that OpenSSL can open, in memory alone: a key must not lie in a directory for others to find."""
+    """A path that OpenSSL can open, in memory only: a key must not lie in a directory where others find it."""
     descriptor = os.memfd_create("pem")
     try:
         os.write(descriptor, content)
@@ -114,8 +114,8 @@ def _read(path: str) -> bytes:
 
 
 def _refuse_password() -> str:
-    """OpenSSL would ask the terminal; a service has nobody to ask."""
-    raise BadPair("bad_tls_pair", "the key is encrypted: a node needs one without a password")
+    """OpenSSL would prompt on the terminal; a service has none."""
+    raise BadPair("bad_tls_pair", "the key is encrypted: use one without a password")
 
 
 def _reason(error: ssl.SSLError) -> str:

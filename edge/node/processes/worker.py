@@ -1,7 +1,7 @@
-"""A worker process: serves devices from snapshots in memory, and follows what its supervisor tells it.
+"""A worker process: serves devices from snapshots in memory, and follows the messages of its supervisor.
 
 Started as `python -m edge.node.processes.worker 3 4` with two inherited descriptors, the listening socket and its end
-of the link. It leaves when told to drain, on SIGTERM, and when its supervisor is gone.
+of the link. It exits on `Drain`, on SIGTERM, and when its supervisor is gone.
 """
 
 import asyncio
@@ -58,11 +58,11 @@ from edge.telemetry.disk_budget import DiskBudget
 from edge.telemetry.spool import Spool
 
 SWITCH_SECONDS = 0.0005
-COLLECT_AFTER_OBJECTS = 50_000  # containers more than before; at Python's own 700 it ran at every tenth check
+COLLECT_AFTER_OBJECTS = 50_000  # new containers; at Python's default of 700 it ran at every tenth check
 
 
 class Worker:
-    """One life of a worker: `run` serves until the supervisor, SIGTERM or the end of the link says to leave."""
+    """Everything of one worker. `run` serves until `Drain`, SIGTERM or the end of the link."""
 
     def __init__(self, setup: Setup, link: Link, listening: socket.socket) -> None:
         devices = setup.devices
@@ -89,7 +89,7 @@ class Worker:
         self._leaving = asyncio.Event()
 
     async def run(self) -> None:
-        """Returns when every request under way is answered, or the time for it is over."""
+        """Returns when every request in progress is answered, or the drain time is over."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._leaving.set)
         await self._loader.load(self._heads)
@@ -107,7 +107,7 @@ class Worker:
         share_the_interpreter()
         self._readiness.ready = True
         self._link.send(Ready())
-        # Followed to the end: requests that are finished while draining may wait for the writer of device facts.
+        # Until the end: requests that finish while draining may wait for the writer of device facts.
         following = loop.create_task(self._follow())
         try:
             await self._leaving.wait()
@@ -134,7 +134,7 @@ class Worker:
         )
 
     async def _close(self) -> None:
-        """Store and send what waits, then let go of files and tables."""
+        """Store and send what waits, then close files and tables."""
         await self._spool.close()
         await self._files.close()
         self._facts.flush()
@@ -159,7 +159,7 @@ class Worker:
                     self._link.send(Acknowledged(number))
                 case Drain():
                     self._leaving.set()
-                case None:  # the supervisor is gone: a node without one does not serve on
+                case None:  # the supervisor is gone, and without one a worker does not serve
                     self._leaving.set()
                     return
 
@@ -220,15 +220,15 @@ def _build_service(
 
 
 def share_the_interpreter() -> None:
-    """A snapshot is built in a thread, some milliseconds of Python each. At the usual interval a check that comes
-    meanwhile waits 5 ms at each turn of the loop for the thread to let go; at this one, a tenth of that.
+    """A snapshot is built in a thread, which takes milliseconds of Python. At the default switch interval a check that
+    arrives meanwhile waits 5 ms per turn of the loop for the thread to yield; at this one, a tenth of that.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def settle_collector() -> None:
-    """What is loaded now stays: the collector does not look at it again, and at the rest only seldom. Requests and
-    snapshots make no cycles, so what they leave is freed at once; the collector is for the odd exception's trace.
+    """Exempt everything loaded so far from the garbage collector, and run it rarely for the rest. Requests and
+    snapshots make no cycles, so they are freed at once; only an occasional exception's traceback needs the collector.
     """
     gc.collect()
     gc.freeze()
@@ -236,15 +236,17 @@ def settle_collector() -> None:
 
 
 async def serve(listening: socket.socket, end: socket.socket) -> None:
+    """Wait for the setup, then run a worker with it."""
     link = await Link.over(end, ToWorker)
     setup = await link.receive()
-    if isinstance(setup, Setup):  # None: the supervisor left before it said anything
+    if isinstance(setup, Setup):  # None: the supervisor is already gone
         set_up_logging(setup.log)
         await Worker(setup, link, listening).run()
 
 
 def main() -> None:
-    # Ctrl-C reaches the whole process group; the supervisor alone decides what it means.
+    """Run a worker on the two descriptors in `sys.argv`."""
+    # Ctrl-C and SIGHUP reach the whole process group; only the supervisor acts on them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     listening, end = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])

@@ -1,7 +1,7 @@
-"""Which address devices are told to download from. Pure.
+"""The base address of the downloads in an answer. Pure.
 
-An answer carries addresses of code: a `Host` header that nobody vouched for must never end up in one, or a poisoned
-cache or proxy in between could send devices elsewhere.
+Devices run what they download: an unverified `Host` header must never end up in an answer, or a poisoned cache or proxy
+in between could send devices elsewhere.
 """
 
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ def base_address(
 ) -> str:
     """Scheme, host and port without a trailing slash.
 
-    `public_url` where it is configured; else the request's `Host` when it is on the list or names the very socket the
-    request came in on (`own`: address and port); else that socket's own address.
+    `public_url` if it is configured; else the request's `Host` if it is allowed or names the socket that received the
+    request (`own`: address and port); else that socket's address.
     """
     if public_url:
         return public_url
@@ -32,7 +32,7 @@ def base_address(
 
 
 def plain_address(address: str) -> str:
-    """An IPv4 peer of a dual-stack socket in its own form: `::ffff:192.0.2.1` → `192.0.2.1`; no zone."""
+    """Without a zone, and IPv4 peers of a dual-stack socket as IPv4: `::ffff:192.0.2.1` → `192.0.2.1`."""
     return address.partition("%")[0].removeprefix("::ffff:")
 
 

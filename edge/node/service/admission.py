@@ -1,7 +1,7 @@
-"""Which connections a worker takes, and how long one may take to say what it wants.
+"""Which connections a worker accepts, and the limits of a request head.
 
-A device needs a few connections, a flood gets no more. Closing without a word costs the node least; to a plugin it is
-a network error, never a verdict.
+A device needs a few connections, and a flood gets no more. Closing without an answer costs the node least; a plugin
+takes it for a network error and keeps what it has.
 """
 
 import resource
@@ -10,22 +10,22 @@ from edge.node.service.peers import Proxies, prefix_of
 
 HEADER_SECONDS = 20.0  # for a whole request head: the longest a plugin waits for an answer (device-protocol §1.1)
 KEEP_ALIVE_SECONDS = 75  # an idle connection of a device that went to sleep; nginx's own default
-LINGER_SECONDS = 2.0  # given to a peer that still sends what was refused, so that it reads why
+LINGER_SECONDS = 2.0  # for a peer that still sends a refused body, so that it reads the refusal
 # A real head has 500 bytes, behind three proxies 2 kB. The longest line is the query of a GET /channel_self.
 LINE_LIMIT_BYTES = 8 * 1024
 FIELD_LIMIT_BYTES = 8 * 1024
 FIELDS_LIMIT = 64
-HEAD_LIMIT_BYTES = 32 * 1024  # all of it: one connection may hold no more before it has said what it wants
+HEAD_LIMIT_BYTES = 32 * 1024  # the whole head: what one connection may hold before its request is known
 
 # Beside connections a worker holds its cached files, its store and log, the link and the spool.
 RESERVED_DESCRIPTORS = 640
 DESCRIPTORS_PER_CONNECTION = 2  # its socket, and the duplicate a download is sent through
-CONNECTIONS_LIMIT = 50_000  # of one worker, at some 15 kB each; a device that finds no place comes again
+CONNECTIONS_LIMIT = 50_000  # of one worker, at about 15 kB each; a device that is refused retries
 
 
 class Connections:
-    """`limit` per address prefix, 0 for none; `total` of all; connections of `proxies` carry everybody and count only
-    there. The other numbers are what happened.
+    """Counts connections: at most `limit` per address prefix (0: no limit) and `total` together. Connections from
+    `proxies` carry many devices and count towards `total` only.
     """
 
     def __init__(self, limit: int, proxies: Proxies, total: int = CONNECTIONS_LIMIT) -> None:
@@ -37,7 +37,7 @@ class Connections:
         self.refused = self.full = self.slow_heads = self.long_heads = self.malformed = 0
 
     def admit(self, address: str) -> bool:
-        """Count one more connection of `address`, unless it has its share; then False, and nothing to release."""
+        """Count a connection of `address`; False if a limit is reached, and then there is nothing to release."""
         if self.open >= self.total:
             self.full += 1
             return False
@@ -52,6 +52,7 @@ class Connections:
         return True
 
     def release(self, address: str) -> None:
+        """An admitted connection of `address` has ended."""
         self.open -= 1
         prefix = prefix_of(address)
         held = self._held.get(prefix, 0)
@@ -61,10 +62,11 @@ class Connections:
             self._held.pop(prefix, None)
 
     def held(self, address: str) -> int:
+        """Open connections of the address's prefix."""
         return self._held.get(prefix_of(address), 0)
 
     def closed(self) -> dict[str, int]:
-        """Connections that were closed or refused, by why."""
+        """Connections that were closed or refused so far, by reason."""
         return {
             "address_limit": self.refused,
             "worker_limit": self.full,
@@ -75,12 +77,12 @@ class Connections:
 
 
 def connections_limit(descriptors: int) -> int:
-    """How many connections fit into so many descriptors; at least one, or a node on a tiny limit would serve nobody."""
+    """How many connections fit into `descriptors`; at least one, or a node with a tiny limit would serve nobody."""
     return max(1, min(CONNECTIONS_LIMIT, (descriptors - RESERVED_DESCRIPTORS) // DESCRIPTORS_PER_CONNECTION))
 
 
 def raise_descriptor_limit() -> int:
-    """Take all the descriptors the system lets this process have; the usual 1,024 are a desktop's. Returns how many."""
+    """Raise the soft limit of open files as far as needed and allowed; the usual 1,024 suit a desktop. Returns it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_CONNECTION * CONNECTIONS_LIMIT
     limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)

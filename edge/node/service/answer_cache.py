@@ -1,6 +1,6 @@
-"""Ready answers: the bytes of an offer depend on the bundle, the form of the plugin and the address, not on the device.
+"""Encoded offers: their bytes depend on the bundle, the plugin's form and the base address, not on the device.
 
-Made on first use and kept under a byte limit, the least recently used going first.
+Encoded on first use and kept under a byte limit; the least recently used goes first.
 """
 
 import gzip
@@ -12,18 +12,18 @@ import msgspec
 OFFER_CACHE_BYTES = 64 * 2**20  # a worker; about 800 answers with a 300-file manifest
 # Below one packet's payload compression saves no round trip and costs the device a decoder.
 GZIP_MIN_BYTES = 1_400
-GZIP_LEVEL = 4  # digests hardly pack: level 6 takes a third longer and leaves as much
+GZIP_LEVEL = 4  # digests hardly compress: level 6 takes a third longer and saves nothing
 
 
 class EncodedBody(msgspec.Struct, frozen=True, gc=False):
     """The JSON of an answer, plain and compressed."""
 
     plain: bytes
-    gzipped: bytes | None  # None where it is not worth it
+    gzipped: bytes | None  # None if compression does not pay
 
 
 class Offers:
-    """Encoded offers by what they depend on. `held_bytes` counts the bodies."""
+    """`held_bytes` is the size of all bodies that are kept."""
 
     def __init__(self, limit_bytes: int = OFFER_CACHE_BYTES) -> None:
         self._limit_bytes = limit_bytes
@@ -37,7 +37,7 @@ class Offers:
         return body
 
     def add(self, key: Hashable, plain: bytes) -> EncodedBody:
-        """The body to answer with; kept, unless it is above the limit by itself and another comes."""
+        """Returns the body; the newest stays even if it is above the limit by itself."""
         body = self._bodies[key] = compress_body(plain)
         self.held_bytes += _size(body)
         while self.held_bytes > self._limit_bytes and len(self._bodies) > 1:

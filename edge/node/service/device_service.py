@@ -1,7 +1,7 @@
-"""What one worker answers devices with, whoever carried the request: checks from memory, reports onto disk.
+"""Answers devices in one worker, whichever HTTP server read the request: checks from memory, reports once on disk.
 
-Takes bodies and gives bodies; knows no HTTP library. A check never waits. A report is answered when its events are on
-disk, not before.
+Takes bodies and returns bodies; knows no HTTP library. A check never waits and reads no file. A report is answered when
+its events are on disk, not before.
 """
 
 import time
@@ -29,7 +29,7 @@ from edge.node.service.own_events import OwnEvents, withheld_event
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import Peer, Proxies
 from edge.node.service.rate_limits import ChannelLimits
-from edge.node.service.reported import Dated, changes_in, downloads_in
+from edge.node.service.reported import EventChange, changes_in, downloads_in
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.record import encode_record
@@ -44,7 +44,7 @@ _SHED = UpToDate(ChannelName(""))  # no channel was looked at
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """`app` is the one that was asked about, where the question could be read."""
+    """`app` is the request's, or "" if it could not be read."""
 
     status: int
     body: EncodedBody
@@ -52,9 +52,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeviceService:
-    """What the device routes work with, in one worker. `now`, in seconds since the epoch, is moved on by the lane's
-    clock, once a second.
-    """
+    """What the lane and the aiohttp application share in one worker. The lane ticks `moments` once a second."""
 
     def __init__(
         self,
@@ -90,11 +88,11 @@ class DeviceService:
         self._scheme = scheme  # of the port itself
 
     def answer_check(self, check: UpdateCheck, base: str) -> EncodedBody:
-        """Decide and encode, from memory. `base` is the address that devices download from."""
+        """Decide and encode, from memory. `base` is the address of downloads (`base_of`)."""
         if not check.plugin.listed:
             self.counts.others["unlisted_plugin_releases"] += 1
         if self.overload.overloaded:
-            # "Nothing new" in the words of the device's release: never an error, which counts as a failed download.
+            # "Nothing new" as the device's release expects it: it takes an error for a failed download.
             self.counts.shed["checks"] += 1
             self.faults.note_everything()
             return EncodedBody(encode_answer(_SHED, check, base), None)
@@ -106,7 +104,7 @@ class DeviceService:
         moment = self.moments.of(snapshot.shard)
         decision = decide(snapshot, check, moment)
         if type(decision) is UpToDate and check.plugin.keeps_choice and not snapshot.asks_facts:
-            # The most frequent answer by far, and no fact could change it: the look-up is spared.
+            # By far the most frequent answer, and no fact could change it: skip the look-up.
             self._decisions[decision.code] += 1
             if decision.arm:
                 self._note_arm(snapshot, check, decision, check.version_name, moment.now)
@@ -130,7 +128,7 @@ class DeviceService:
         bundle = offer.bundle
         form = form_of(check.platform, check.plugin.version)
         sent = sent_as(bundle, check.plugin.manifest)
-        # A name never gets other bytes; a bundle deleted and published again has another time, and maybe metadata.
+        # A version name is never reused for other bytes; publishing it again changes its time and maybe its metadata.
         key = (check.app, bundle.version, bundle.published, form, sent, base)
         body = self.offers.get(key)
         if body is None:
@@ -142,14 +140,14 @@ class DeviceService:
     def _note_arm(
         self, snapshot: AppSnapshot, check: UpdateCheck, decision: Offer | UpToDate, bundle: str, now: float
     ) -> None:
-        """The device counts for the arm that it is in, whether it is offered the bundle or runs it already."""
+        """A device counts for its arm whether it is offered the arm's bundle or already runs it."""
         routed = snapshot.channels[decision.channel].experiment
         assert routed is not None, "an arm is an experiment's"
         _, _, arm = decision.arm.partition("/")
         self._arms.note(check, decision.channel, routed.experiment, arm, bundle, now)
 
     def base_of(self, host: str | None, own: tuple[str, int]) -> str:
-        """The address that a device is told; `own` is the socket's that its request came in on."""
+        """The base address of downloads; `own` is the address and port of the socket that received the request."""
         return base_address(
             public_url=self.public_url,
             allowed_hosts=self._allowed_hosts,
@@ -159,7 +157,7 @@ class DeviceService:
         )
 
     def take_check(self, body: bytes, base: str, country: str = "") -> Reply:
-        """`POST /updates`, whole. `country` is what a proxy of ours says of the device, else ""."""
+        """Answer a `POST /updates`. `country` is the device's as one of our proxies states it, else ""."""
         try:
             check = parse_update_check(body, country, self.current.apps)
         except WireError as error:
@@ -168,7 +166,7 @@ class DeviceService:
         return Reply(200, self.answer_check(check, base), check.app)
 
     async def take_report(self, body: bytes, peer: Peer) -> Reply:
-        """`POST /stats`, whole."""
+        """Answer a `POST /stats`."""
         try:
             report = parse_stats(body)
         except WireError as error:
@@ -183,8 +181,8 @@ class DeviceService:
         return Reply(200, EncodedBody(encode_stats_answer(report), None), app)
 
     async def _take_events(self, events: list[Event], peer: Peer) -> bool:
-        """The events of one request, all of one app; False when there is no room now. What is above the limits of its
-        app or address changes nothing: it is dropped and counted, and for the device it is done.
+        """The events of one request, all of one app; False if they cannot be stored now. Above the limits of their app
+        or address they are dropped and counted, and the device gets its 200.
         """
         now = time.time()
         records = [encode_record(event, now) for event in events]
@@ -194,30 +192,30 @@ class DeviceService:
         return await self._withhold(events, peer) and await self._keep(records)
 
     async def _withhold(self, events: list[Event], peer: Peer) -> bool:
-        """Bundles that fail on a device are not offered to it again; False when that cannot be kept now. All events are
-        of one app.
+        """Record failures, so that the bundles are not offered to the device again; False if that fails now. All events
+        are of one app.
 
-        Before the events are stored: a report that comes again changes nothing here, and is counted once there.
+        Comes before storing the events: a report that is sent again changes nothing here, and is counted once there.
         """
         snapshot = self.current.snapshot(events[0].app)
         assert snapshot is not None, "the app is known"
         for downloaded in downloads_in(events, snapshot, self.facts.of):
             self.facts.note_download(downloaded)
-        dated = list(changes_in(events, snapshot, self.facts.of, self.moments.of(snapshot.shard), peer))
-        if not dated:
+        reported = list(changes_in(events, snapshot, self.facts.of, self.moments.of(snapshot.shard), peer))
+        if not reported:
             return True
         try:
-            withheld = await self.facts.record([change for _, change in dated])
+            withheld = await self.facts.record([each.change for each in reported])
         except Unavailable:
-            self.counts.others["failures_refused"] += len(dated)
+            self.counts.others["failures_refused"] += len(reported)
             return False
-        self.counts.others["failures"] += len(dated)
-        self._note_withheld(withheld, dated, snapshot)
+        self.counts.others["failures"] += len(reported)
+        self._note_withheld(withheld, reported, snapshot)
         return True
 
-    def _note_withheld(self, withheld: list[Withheld], dated: list[Dated], snapshot: AppSnapshot) -> None:
-        """For metrics and for the app's statistics: many devices with one cause are a wrong key, not bad luck."""
-        events = {event.device: event for event, _ in dated}
+    def _note_withheld(self, withheld: list[Withheld], reported: list[EventChange], snapshot: AppSnapshot) -> None:
+        """For metrics and the app's statistics: one cause on many devices is a wrong key, not bad luck."""
+        events = {each.event.device: each.event for each in reported}
         for each in withheld:
             self.counts.withheld[each.cause.word] += 1
             bundle = snapshot.offered_by_hash.get(each.bundle)
@@ -225,7 +223,7 @@ class DeviceService:
             self._withheld.put(withheld_event(report, version, each.cause), self.moments.now)
 
     async def _keep(self, records: list[bytes]) -> bool:
-        """Store the events of one request; False when there is no room now."""
+        """Store the events of one request; False if the spool refuses them."""
         try:
             await self.spool.append(records)
         except Unavailable as error:

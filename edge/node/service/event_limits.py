@@ -1,36 +1,36 @@
-"""How many events one app and one address prefix may report: token buckets, in bounded memory. Pure.
+"""How many events one app and one address prefix may report: token buckets in bounded memory. Pure.
 
-Anybody can invent reports. Real devices that wake together come far below these limits; a forger fills the disk with
-no more than them. What is above is answered as if it were kept: an error would only make devices send it again.
+Anybody can forge reports. Real devices that wake together stay far below these limits, and a forger fills no more disk
+than they allow. Events above them are answered as if they were stored: an error would make devices send them again.
 """
 
 from collections import OrderedDict
 from typing import NamedTuple
 
-BURST_SECONDS = 300  # worth of the rate may come at once: devices that wake in the same minutes bring a day's events
-COST_BYTES = 1024  # an event costs one, and one more for each of these: disk is what is protected
-# Buckets that are kept, the least recently used going first; some 250 bytes each. A forger with more prefixes than
+BURST_SECONDS = 300  # of the rate may arrive at once: devices that wake together bring a day's events
+COST_BYTES = 1024  # an event costs one token, and one more for each of these: the limits protect the disk
+# Buckets that are kept, about 250 bytes each; the least recently used goes first. A forger with more prefixes than
 # that is stopped by the app's bucket.
 PREFIXES_LIMIT = 16_384
-APPS_LIMIT = 10_000  # as many as are counted singly
+APPS_LIMIT = 10_000  # as many as telemetry counts one by one
 
 
 class EventLimits:
-    """Rates in events a second; 0 is no limit."""
+    """Rates in events per second; 0: no limit."""
 
     def __init__(self, app_rate: float, prefix_rate: float) -> None:
         self._apps = Buckets(app_rate, APPS_LIMIT)
         self._prefixes = Buckets(prefix_rate, PREFIXES_LIMIT)
 
     def admit(self, app: str, prefix: str, records: list[bytes], now: float) -> bool:
-        """All of a request's events or none. `now` in seconds of any clock that only goes forward."""
+        """Whether all of a request's events are within the limits. `now` in seconds of a clock that never goes back."""
         cost = sum(1 + len(record) // COST_BYTES for record in records)
-        # The prefix first: what it is refused must not use up the app's share, which real devices live from.
+        # The prefix first: what it is refused must not use up the app's tokens, which real devices need.
         return self._prefixes.take(prefix, cost, now) and self._apps.take(app, cost, now)
 
 
 class Buckets:
-    """One bucket a key, full at first. A key that was forgotten starts full again."""
+    """One bucket per key, full at first. A key that was forgotten starts full again."""
 
     def __init__(self, rate: float, keys_limit: int) -> None:
         self._rate = rate

@@ -1,8 +1,7 @@
-"""Which arm of an experiment a device is in: an event of the node's own, when the device is offered the arm's bundle or
-runs it already.
+"""Records which arm of an experiment a device is in, once it is offered the arm's bundle or already runs it.
 
-Once per device and experiment, as far as a worker remembers; what comes twice all the same, from another worker or
-after a restart, the fold counts once. What is lost is noted at the device's next check.
+Once per device and experiment, as far as a worker remembers; the fold counts duplicates, from other workers or after a
+restart, once. A record that is lost is written again at the device's next check.
 """
 
 import asyncio
@@ -16,20 +15,20 @@ from edge.node.service.own_events import OwnEvents, is_lost
 from edge.wire.actions import EXPERIMENT_OFFER
 from edge.wire.stats import Event
 
-PLACES = 1 << 18  # 2 MiB a worker. Two devices that share a place are noted in turn, and counted once all the same
+PLACES = 1 << 18  # 2 MiB per worker. Two devices that share a place are recorded in turn, and still counted once
 
 
 class ArmNotes:
-    """What a worker remembers of the arms that it has noted."""
+    """Remembers the devices that were recorded, in fixed memory."""
 
     def __init__(self, events: OwnEvents) -> None:
         self._events = events
-        self._seen = array("Q", bytes(8 * PLACES))  # at a device's place, the hash that was noted there last
+        self._seen = array("Q", bytes(8 * PLACES))  # at a device's place, the hash that was recorded there last
 
     def note(
         self, check: UpdateCheck, channel: ChannelName, experiment: Experiment, arm: str, bundle: str, now: float
     ) -> None:
-        """The device is in `arm`, which has `bundle` for it. `now` in seconds since the epoch."""
+        """The device is in `arm`, whose bundle is `bundle`. `now` in seconds since the epoch."""
         mark = xxh3_64_intdigest(f"{check.app}\0{experiment.salt}\0{check.device}".encode())
         if self._seen[mark % PLACES] == mark:
             return

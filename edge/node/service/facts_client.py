@@ -1,7 +1,7 @@
-"""A worker's view of what devices brought about: read from the shared table, changed through the supervisor.
+"""A worker's access to device facts: read from the shared table, changed through the supervisor.
 
-A look-up is memory. A change goes over the link to the one writer and comes back when it is durable and every worker
-sees it. Offers are told in batches and nobody waits for them: a device needs seconds to fail with what it was offered.
+A look-up reads memory. A change goes over the link to the one writer, which replies when it is durable and every worker
+sees it. Offers go in batches and nobody waits for them: a device needs seconds to fail with what it was offered.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ from edge.facts.table import FactsTable
 from edge.node.service.numbered_replies import NumberedReplies
 
 OFFER_BATCH_SECONDS = 0.02
-OFFERS_LIMIT = 10_000  # waiting for their batch; beyond it an offer is not noted, and its failure not withheld
-ANSWER_SECONDS = 5.0  # a group commit takes milliseconds; a writer that needs longer is stuck on its disk
+OFFERS_LIMIT = 10_000  # waiting for their batch; an offer beyond it is dropped, and its failure withholds nothing
+ANSWER_SECONDS = 5.0  # a group commit takes milliseconds; a writer that takes longer is stuck on its disk
 
 
 class NotRecorded(Unavailable):
@@ -36,6 +36,8 @@ class NotRecorded(Unavailable):
 
 
 class FactsClient:
+    """`send` queues a message on the link. `offers_dropped` counts changes that found no room in a batch."""
+
     def __init__(self, table: FactsTable, send: Callable[[msgspec.Struct], None]) -> None:
         self._table = table
         self._send = send
@@ -44,13 +46,14 @@ class FactsClient:
         self.offers_dropped = 0
 
     def of(self, app: str, device: str) -> DeviceFacts:
+        """NO_FACTS for a device that is not known."""
         return self._table.look_up(app, device)
 
     async def record(self, changes: Iterable[FactChange]) -> list[Withheld]:
-        """Returns when they are durable and every worker sees them, with the bundles that they made withheld. Raises
-        NotRecorded; they may happen later then.
+        """Returns when the changes are durable and every worker sees them, with the bundles that are withheld as a
+        result. Raises NotRecorded; the changes may still take effect later.
 
-        The offers that wait go first: a failure of what this worker has just offered comes after its offer.
+        Waiting offers go first: a failure of what this worker has just offered comes after its offer.
         """
         self.flush()
         listed: list[Recordable] = list(changes)
@@ -63,11 +66,11 @@ class FactsClient:
         return settled.withheld
 
     def settle(self, recorded: Recorded) -> None:
-        """The writer's reply."""
+        """Pass on the writer's reply to whoever waits for it."""
         self._replies.settle(recorded.number, recorded)
 
     def note_offer(self, check: UpdateCheck, bundle: Bundle, known: DeviceFacts) -> None:
-        """Tell the writer soon, unless the table says so already: a device asks again until it has the bundle."""
+        """Record an offer soon, unless the table has it: a device checks again and again until it has the bundle."""
         name = name_hash(bundle.version)
         if awaits(known, name) and not has_downloaded(known, name):
             return
@@ -76,17 +79,17 @@ class FactsClient:
             self._tell_soon(Offered(check.app, check.device, bundle.version, check.version_name, mark))
 
     def note_install(self, check: UpdateCheck, known: DeviceFacts) -> None:
-        """What the device runs is no failed download, whatever came before."""
+        """What the device runs did download, whatever it reported before."""
         failure = failure_of(known, name_hash(check.version_name))
         if failure is not None and failure.cause not in STARTS:
             self._tell_soon(Installed(check.app, check.device, check.version_name))
 
     def note_download(self, downloaded: Downloaded) -> None:
-        """Behind the offer that it is about, and before any failure in the same report."""
+        """Queued after the offer that it is about, and before any failure in the same report."""
         self._tell_soon(downloaded)
 
     def tell_fault(self, fault: Faulted) -> None:
-        """At once, and before the offers that wait: those were made after it, or while it lasted."""
+        """Send at once, ahead of waiting offers: those were made after the fault, or during it."""
         self._send(Record(0, [fault]))
 
     def _tell_soon(self, change: FactChange) -> None:
@@ -98,10 +101,11 @@ class FactsClient:
         self._offers.append(change)
 
     def flush(self) -> None:
-        """Send what waits for its batch; number 0 asks for no answer."""
+        """Send the waiting batch, with number 0: no reply is wanted."""
         if self._offers:
             self._send(Record(0, self._offers))
             self._offers = []
 
     def close(self) -> None:
+        """Unmap the table."""
         self._table.close()

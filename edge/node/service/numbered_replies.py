@@ -28,7 +28,7 @@ class NumberedReplies(Generic[R]):
             self._waiting.pop(number, None)
 
     def settle(self, number: int, reply: R) -> None:
-        """Ignored when nobody waits for this number any more."""
+        """Ignored if nobody waits for this number any more."""
         waiting = self._waiting.get(number)
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)

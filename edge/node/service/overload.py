@@ -1,27 +1,27 @@
-"""Whether this worker has more to do than it can: decided from how late its loop is and how many requests are open.
+"""Whether this worker is overloaded, judged by how late its loop is and how many requests are open.
 
-An overloaded worker answers checks with "nothing new" and downloads with 503, so what it has begun gets finished and
-devices come again later. Pure: `note_lag` is told what was measured; `watch_lag` is the one who measures.
+An overloaded worker answers checks with "nothing new" and downloads with 503, so that it finishes what it has begun and
+devices come back later. Pure but for `watch_lag`, which measures.
 """
 
 import asyncio
 
-# A check costs the loop some 50 µs: this much lateness is thousands of requests waiting, while devices give up after
-# 10 s (device-protocol §1.1). One late turn, as for a big snapshot, is no overload yet.
+# A check costs the loop some 50 µs: at this lag thousands of requests wait, while devices give up after 10 s
+# (device-protocol §1.1). One late turn, such as for a big snapshot, is no overload yet.
 LATE_SECONDS = 0.5
 LATE_TURNS = 2
-# Back to normal only well below, or a worker at the border would flicker with every turn.
+# Well below, or a worker at the threshold would switch back and forth with every turn.
 CALM_SECONDS = 0.1
-PROBE_SECONDS = 0.1  # between two looks at the loop; what one costs is nothing beside a request
-# Of the connections a worker takes: the rest is kept for checks, which are short, while downloads hold theirs long.
+PROBE_SECONDS = 0.1  # between two probes; one costs far less than a request
+# Of the connections a worker accepts: checks, which are short, get the rest; downloads take long.
 IN_PROGRESS_SHARE = 0.75
 
 RETRY_AFTER_SECONDS = 10  # what new Android releases wait by themselves (plugin-capabilities §3)
 
 
 class Overload:
-    """`in_progress` and, among them, `downloads` are counted by whoever handles requests: up at the start, down at the
-    end. A `downloads_limit` of 0 is none.
+    """`in_progress`, and `downloads` among them, are kept by the code that handles requests: up at the start, down at
+    the end. `downloads_limit` 0: no limit.
     """
 
     __slots__ = ("_downloads_limit", "_in_progress_limit", "_late", "_late_turns", "downloads", "in_progress")
@@ -34,7 +34,7 @@ class Overload:
         self._late_turns = 0
 
     def note_lag(self, seconds: float) -> None:
-        """One probe of the loop was so late."""
+        """A probe of the loop was `seconds` late."""
         self._late_turns = self._late_turns + 1 if seconds >= LATE_SECONDS else 0
         if self._late_turns >= LATE_TURNS:
             self._late = True
@@ -43,15 +43,17 @@ class Overload:
 
     @property
     def overloaded(self) -> bool:
+        """Whether to shed checks and downloads."""
         return self._late or self.in_progress > self._in_progress_limit
 
     @property
     def downloads_full(self) -> bool:
+        """Whether to shed downloads alone."""
         return 0 < self._downloads_limit <= self.downloads
 
 
 async def watch_lag(overload: Overload) -> None:
-    """Measure for ever: a probe that should have run a while ago shows how long everything else waits."""
+    """Measure until cancelled: a probe that runs late shows how long everything else waits."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + PROBE_SECONDS

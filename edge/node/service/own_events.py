@@ -1,6 +1,6 @@
-"""Events that the node itself writes into the spool, beside those that devices report.
+"""Events that the node itself writes into the spool, next to those that devices report.
 
-Nobody waits for them. They are bounded as reports are; what is lost or above the limits is counted.
+No request waits for them. They have the limits of reports; lost ones and those above the limits are counted.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from edge.wire.stats import Event
 
 
 class OwnEvents:
-    """Of one kind: `<name>_noted`, `<name>_not_noted` and `<name>_over_limit` are its counts. `source` stands where a
-    report has the peer's prefix, so that all of a worker's share the limit of one address."""
+    """Events of one kind, counted as `<name>_noted`, `<name>_not_noted` and `<name>_over_limit`. `source` takes the
+    place of a peer's prefix: all of a worker's events share the limit of one address."""
 
     def __init__(self, name: str, source: str, spool: Spool, limits: EventLimits, counts: Counter[str]) -> None:
         self._name = name
@@ -28,7 +28,7 @@ class OwnEvents:
         self._counts = counts
 
     def put(self, event: Event, now: float) -> asyncio.Future[None] | None:
-        """The future is done when the event is durable, or failed; None where it was refused at once. `now` in seconds
+        """Returns a future that ends when the event is durable or lost; None if it is refused at once. `now` in seconds
         since the epoch."""
         records = [encode_record(event, now)]
         if not self._limits.admit(event.app, self._source, records, time.monotonic()):
@@ -47,11 +47,12 @@ class OwnEvents:
 
 
 def is_lost(stored: asyncio.Future[None]) -> bool:
+    """Of a future that has ended: whether the event was not stored."""
     return stored.cancelled() or stored.exception() is not None
 
 
 def withheld_event(report: Event, version: str, cause: Cause) -> Event:
-    """That a bundle is withheld from a device from now on; `report` is what decided it. The action names the cause."""
+    """A bundle is withheld from a device from now on because of `report`. The action names the cause."""
     return Event(
         app=report.app,
         device=report.device,

@@ -1,7 +1,8 @@
-"""A worker's word to the one writer of device facts that this node itself failed a download.
+"""A worker reports to the writer of device facts that this node itself failed a download.
 
-Shed, cut, lost, unreadable: a device that reports a failure then says nothing about its bundle. What is cut because a
-peer takes nothing is that address's alone, or one slow network a second would excuse every bundle for good.
+Shed, cut, lost or unreadable: a failure that a device reports then is no evidence against its bundle. A download that
+is cut because its peer reads nothing counts for that address alone; otherwise one slow network would excuse every
+bundle.
 """
 
 import time
@@ -11,14 +12,14 @@ from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.model import AppId
 from edge.facts.changes import Faulted
 
-REPEAT_SECONDS = 0.5  # the same fault again within this tells the writer nothing (telemetry.faults.SLACK_SECONDS)
-RECENT_LIMIT = 10_000  # faults remembered as told; beyond it some are told twice
+REPEAT_SECONDS = 0.5  # the same fault again within this adds nothing for the writer
+RECENT_LIMIT = 10_000  # faults remembered as reported; beyond it some are reported twice
 
 _Key = tuple[str, str, str]
 
 
 class OwnFaults:
-    """`tell` hands one over at once: the device's report may come to another worker a moment later."""
+    """`tell` sends a fault at once: the device's report may reach another worker a moment later."""
 
     def __init__(
         self,
@@ -32,12 +33,12 @@ class OwnFaults:
         self._told: dict[_Key, float] = {}
 
     def note_everything(self) -> None:
-        """The worker has more to do than it can: whatever fails now may have failed for that."""
+        """The worker is overloaded: any download that fails now may have failed because of that."""
         if self._is_news(("", "", "")):
             self._tell(Faulted())
 
     def note_download(self, app: str, digest: str, prefix: str = "") -> None:
-        """Of every bundle that the blob is part of; with `prefix`, for that address alone."""
+        """For every bundle that contains the blob; with `prefix`, for that address prefix alone."""
         snapshot = self._snapshot_of(AppId(app))
         if snapshot is None or not self._is_news((app, digest, prefix)):
             return

@@ -1,7 +1,7 @@
-"""Who is asking: the address a connection came from, or what a proxy we trust says in front of it. Pure.
+"""The peer of a request: the address that its connection came from, or the one that a trusted proxy states. Pure.
 
-Anybody can write `X-Forwarded-For` and a country into a request; only what arrives on a connection from a configured
-proxy counts, and of the list only what such proxies have appended themselves, read from the right.
+Anybody can put `X-Forwarded-For` and a country into a request. They count only on a connection from a configured proxy,
+and of the list only what such proxies have appended, read from the right.
 """
 
 import ipaddress
@@ -13,27 +13,31 @@ from edge.node.service.addresses import plain_address
 
 AddressRange = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-HOPS_LIMIT = 16  # proxies in a row that are looked at; a chain of ours has two or three
-SUBSCRIBER_PREFIX_BITS = 64  # of IPv6: what one subscriber is given at least, and can walk through at will (RFC 6177)
+HOPS_LIMIT = 16  # hops that are read; a real chain of proxies has two or three
+SUBSCRIBER_PREFIX_BITS = 64  # of IPv6: one subscriber has at least a /64 and may use all of it (RFC 6177)
 
 _COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)  # ISO 3166-1 alpha-2
 _WITH_PORT = re.compile(r"\[(?P<six>[0-9A-Fa-f:.]+)\](:\d{1,5})?|(?P<four>[\d.]+):\d{1,5}", re.ASCII)
 
 
 class Peer(NamedTuple):
+    """`prefix` is what limits are counted by (`prefix_of`); `country` two capital letters, or "" if no proxy of ours
+    states it."""
+
     address: str
-    prefix: str  # what limits are counted by: see `prefix_of`
-    country: str = ""  # two capital letters; empty when no proxy of ours says
+    prefix: str
+    country: str = ""
 
 
 class Proxies:
-    """The addresses that are believed. `networks` are addresses or networks, as configured."""
+    """The proxies whose headers are trusted. `networks` are addresses or networks, as configured."""
 
     def __init__(self, networks: Iterable[str] = (), country_header: str = "") -> None:
         self._networks: tuple[AddressRange, ...] = tuple(ipaddress.ip_network(each, strict=False) for each in networks)
         self.country_header = country_header
 
     def trusts(self, address: str) -> bool:
+        """False for text that is no address."""
         if not self._networks:
             return False
         try:
@@ -46,8 +50,8 @@ class Proxies:
 def find_peer(address: str, forwarded: Sequence[str], country: str | None, proxies: Proxies) -> Peer:
     """`address` is the socket's, `forwarded` the lines of X-Forwarded-For, `country` the configured header's value.
 
-    The peer is the rightmost hop that is no proxy of ours. A hop that is not an address ends the list: the proxy to its
-    right is the last thing we know.
+    The peer is the rightmost hop that is not one of our proxies. A hop that is no address ends the list: the proxy to
+    its right is then the peer.
     """
     peer = plain_address(address)
     if not proxies.trusts(peer):
@@ -63,12 +67,12 @@ def find_peer(address: str, forwarded: Sequence[str], country: str | None, proxi
 
 
 def country_of(text: str | None) -> str:
-    """Two capital letters, or "" when the header says no country. Only for what a proxy of ours sent."""
+    """Two capital letters, or "" if the header holds no country code. Only for requests from our proxies."""
     return text.upper() if text and _COUNTRY.fullmatch(text) else ""
 
 
 def prefix_of(address: str) -> str:
-    """An IPv4 address itself, an IPv6 address's /64; text that is no address stays as it is (a Unix socket's)."""
+    """An IPv4 address as it is, an IPv6 address's /64; text that is no address (a Unix socket's) unchanged."""
     plain = plain_address(address)
     if ":" not in plain:
         return plain

@@ -1,9 +1,9 @@
-"""How often `/channel_self` may be asked, in bounded memory. Pure; `now` is given.
+"""How often `/channel_self` may be requested, in bounded memory. Pure.
 
 What an app does on purpose stays far below these limits: on, off and on again within a second, a choice at each start.
-They stop loops and floods. Every request counts, refused ones too, but a refused one does not make the wait longer.
-Counters are a worker's own: a node with n workers lets at most n times as much through. It forgets the oldest first, so
-a flood of forged devices can free somebody from a limit, never put one on somebody.
+They stop loops and floods. Refused requests count too, but do not extend the wait. Each worker counts for itself: a
+node with n workers admits at most n times as many. The oldest counters are dropped first, so a flood of forged devices
+can lift a limit from somebody, but never impose one.
 """
 
 from collections import OrderedDict
@@ -11,18 +11,18 @@ from collections.abc import Hashable
 
 from edge.domain.decision.channel_choice import ChannelSelfRequest, ChannelSelfVerb
 
-# Per address and app in a minute. A carrier's address stands for thousands of subscribers whose apps ask at each start;
-# a worker answers this many in a second or two.
+# Per address and app per minute. A carrier's address stands for thousands of subscribers whose apps send one at each
+# start; a worker answers this many in a second or two.
 ADDRESS_REQUESTS = 6000
 ADDRESS_SECONDS = 60.0
-DEVICE_REQUESTS = 5  # per app, device and verb in a second (device-protocol §3.2): more is a loop in the app's own code
+DEVICE_REQUESTS = 5  # per app, device and verb per second (device-protocol §3.2): more is a loop in the app
 DEVICE_SECONDS = 1.0
 
 WINDOWS_LIMIT = 32_768  # of each kind: 290 bytes each, both together below 20 MB (a test holds it)
 
 
 class Windows:
-    """Counts by key in windows that begin with a key's first request and last `seconds`."""
+    """Counts per key, in windows that start with the key's first request and last `seconds`."""
 
     def __init__(self, allowed: int, seconds: float, limit: int = WINDOWS_LIMIT) -> None:
         self._allowed = allowed
@@ -34,8 +34,8 @@ class Windows:
         return len(self._windows)
 
     def admit(self, key: Hashable, now: float) -> bool:
-        """Count one more; whether it is let through. `now` in seconds of any clock."""
-        # Only the hash is kept: Python's is secret to this process, so nobody can choose keys that meet in one.
+        """Count a request; whether it is within the limit. `now` in seconds of any clock."""
+        # Only the hash is kept: Python's is secret to this process, so nobody can choose keys that collide.
         place = hash(key)
         begin, count = self._windows.get(place, (now, 0))
         if not 0 <= now - begin < self._seconds:  # over, or a clock that was set back
@@ -46,7 +46,7 @@ class Windows:
         return count < self._allowed
 
     def _drop(self, now: float) -> None:
-        """The oldest while there are too many, and whatever is over: at most two a call, so no call takes long."""
+        """Drop windows that have ended, and the oldest if there are too many: at most two per call, so none is slow."""
         for _ in range(2):
             begin, _count = next(iter(self._windows.values()))
             if len(self._windows) <= self._limit and now - begin < self._seconds:
@@ -62,7 +62,7 @@ class ChannelLimits:
         self._devices = Windows(DEVICE_REQUESTS, DEVICE_SECONDS, windows_limit)
 
     def admit(self, request: ChannelSelfRequest, prefix: str, now: float) -> bool:
-        """Whether to go on. `prefix` is what one subscriber holds (`Peer.prefix`); `now` in seconds of any clock.
+        """Whether a request is within both limits. `prefix` is `Peer.prefix`; `now` in seconds of any clock.
 
         The address comes first, and a set without a channel counts for its address alone.
         """

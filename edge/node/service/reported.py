@@ -1,9 +1,11 @@
-"""What in a device's events is about a bundle that fails on it, or works after all: to changes of its facts.
+"""Turns a device's events about bundles that fail on it, or work after all, into changes of its facts.
 
-The writer decides what they come to (`domain.attempts`); here is what only the event and the snapshot know.
+The writer decides what follows from them (`domain.attempts`); this module adds what only the event and the snapshot
+know.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from edge.domain.decision.decide import decide
 from edge.domain.decision.outcomes import UpToDate
@@ -21,7 +23,12 @@ from edge.wire.stats import Event, bundle_of
 INSTALLED = frozenset({"set", "set_next"})  # of the bundle that the event names
 DOWNLOADED = INSTALLED | {"download_complete"}
 
-Dated = tuple[Event, Failed | Installed]
+
+class EventChange(NamedTuple):
+    """A change of a device's facts, with the event that reported it."""
+
+    event: Event
+    change: Failed | Installed
 
 
 def changes_in(
@@ -30,10 +37,8 @@ def changes_in(
     facts_of: Callable[[str, str], DeviceFacts],
     moment: Moment,
     peer: Peer,
-) -> Iterator[Dated]:
-    """Each with its event. All events are of the snapshot's app, in one report; `facts_of` looks up what is known of a
-    device.
-    """
+) -> Iterator[EventChange]:
+    """In the order of `events`, which are one report and all of the snapshot's app; `facts_of` looks up a device."""
     newest_ms = _newest_ms(events)
     for event in events:
         cause = CAUSES.get(event.action)
@@ -44,19 +49,20 @@ def changes_in(
         if cause is None:
             failure = failure_of(facts, name_hash(version))
             if failure is not None and failure.cause not in STARTS:
-                yield event, Installed(event.app, event.device, version)
+                yield EventChange(event, Installed(event.app, event.device, version))
         elif not _is_void(event, version, cause, snapshot, facts, moment, peer):
             at_ms = event.device_time_ms
             age = 0.0 if at_ms is None else (newest_ms[event.device] - at_ms) / 1000
             dead = _is_dead(event, cause, snapshot, facts)
-            yield event, Failed(event.app, event.device, version, event.action, age, dead, peer.prefix)
+            failed = Failed(event.app, event.device, version, event.action, age, dead, peer.prefix)
+            yield EventChange(event, failed)
 
 
 def downloads_in(
     events: Sequence[Event], snapshot: AppSnapshot, facts_of: Callable[[str, str], DeviceFacts]
 ) -> Iterator[Downloaded]:
-    """What the devices have by now, where the table does not say so yet. Their offers may still wait to be noted, so
-    the writer decides whether it was offered at all.
+    """Bundles that the devices have by now, if the table does not have that yet. Their offers may still wait in a
+    batch, so the writer decides whether the bundle was offered at all.
     """
     for event in events:
         if event.action in DOWNLOADED:
@@ -67,8 +73,8 @@ def downloads_in(
 
 
 def _newest_ms(events: Sequence[Event]) -> dict[DeviceId, int]:
-    """By each device's clock, when it wrote down the newest of its events here. That one counts as of now, the others
-    as older by the difference: no clock need be right.
+    """Per device, when it recorded the newest of its events, by its own clock in milliseconds. That event counts as of
+    now and the others as older by the difference, so no clock has to be right.
     """
     newest: dict[DeviceId, int] = {}
     for event in events:
@@ -78,7 +84,7 @@ def _newest_ms(events: Sequence[Event]) -> dict[DeviceId, int]:
 
 
 def _named(event: Event) -> str:
-    """The version that the event names, as a check would: builtin is the native version."""
+    """The version that the event names, as in a check: builtin is the native version."""
     version = bundle_of(event.version)
     return event.native if version == BUILTIN else version
 
@@ -92,8 +98,8 @@ def _is_void(
     moment: Moment,
     peer: Peer,
 ) -> bool:
-    """Whether the event can be about no download: `download_fail` that names what runs is also what a check says that
-    got no answer, and a device that is told nothing new has none under way."""
+    """Whether the event cannot be about a download: a check that got no answer also reports `download_fail` with the
+    running version, and a device that gets "nothing new" has no download in progress."""
     if cause in STARTS:
         return not version
     names_running = event.action == "download_fail" and event.platform != Platform.ELECTRON.value
@@ -106,7 +112,7 @@ def _is_void(
 
 
 def _is_dead(event: Event, cause: Cause, snapshot: AppSnapshot, facts: DeviceFacts) -> bool:
-    """Whether the version's name is dead on the device: iOS keeps a failed manifest as an error (§1.8)."""
+    """Whether the device can never install this version name: iOS keeps a failed manifest as an error (§1.8)."""
     if event.platform != Platform.IOS.value:
         return False
     if cause.word.startswith("download_manifest") or cause is Cause.MANIFEST_PATH_FAIL:

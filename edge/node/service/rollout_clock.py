@@ -1,17 +1,17 @@
-"""The moment that this worker's decisions are made at: its clock, and what of it the heads prove. Kept once a second.
+"""The time that decisions go by: this process's clock, and how much of it the heads prove. Updated once a second.
 
-A head shard proves how new this node's knowledge of its apps is; `domain.rollout.proven_time` says what follows.
+A signed head shard proves how recent the node's view of its apps is; see `domain.schedule.rollout.proven_time`.
 """
 
 from collections.abc import Mapping
 
 from edge.domain.schedule.rollout import Moment, proven_time
 
-NEVER = 0.0  # of a shard that nobody has signed yet: its rollouts stay at their beginning
+NEVER = 0.0  # for a shard that nobody has signed yet: its rollouts do not advance
 
 
 class Moments:
-    """By shard of the heads. `tick` keeps them; reading one is a look-up."""
+    """Per head shard. `tick` updates them; reading one is a look-up. `now` is in seconds since the epoch."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -19,7 +19,7 @@ class Moments:
         self._moments: dict[str, Moment] = {}
 
     def learn(self, issued: Mapping[str, float]) -> None:
-        """When the heads were signed that this node has verified, in seconds since the epoch."""
+        """`issued` is when each verified shard was signed, in seconds since the epoch."""
         self._issued.update(issued)
         self.tick(self.now)
 
@@ -33,4 +33,5 @@ class Moments:
         }
 
     def of(self, shard: str) -> Moment:
+        """For a shard without a signature, nothing is proven."""
         return self._moments.get(shard) or Moment(self.now, NEVER)

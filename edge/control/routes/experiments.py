@@ -87,7 +87,7 @@ def _view(channel: Channel) -> ChannelExperiment:
 def _experiment(channel: Channel) -> Experiment:
     """Raises NotFound `no_experiment`, also for a repeated start whose experiment has been stopped since."""
     if channel.experiment is None:
-        raise NotFound("no_experiment", f"channel {channel.name!r} runs no experiment")
+        raise NotFound("no_experiment", f"no experiment runs on channel {channel.name!r}")
     return channel.experiment
 
 

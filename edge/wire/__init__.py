@@ -1,1 +1,1 @@
-"""Bytes to values and back for devices: the plugin's protocol, sans-I/O. Imports domain only."""
+"""The device protocol: bytes to values and back, without I/O. Imports domain only."""

@@ -1,10 +1,10 @@
-"""What an event can say happened: the closed list of device-protocol §4.3, and nothing about what follows from it."""
+"""The actions that an event can report: the closed list of PROTOCOL.md §4.3, without what follows from them."""
 
 import re
 
 from edge.domain.facts import Cause
 
-# Decided by a server; accepted from devices too, some of which send `backend_refusal` (plugin-capabilities §10).
+# Decided by a server; also accepted from devices, some of which send `backend_refusal` (PROTOCOL.md §11.7).
 _BY_SERVERS = frozenset(
     {
         "get", "noNew", "missingBundle", "cannotGetBundle", "NoChannelOrOverride", "needPlanUpgrade",
@@ -45,20 +45,21 @@ _OF_APPS = frozenset(
 
 
 def withheld_action(cause: Cause) -> str:
+    """The node's own action for having withheld a bundle."""
     return f"withheld_{cause.word}"
 
 
-# The node's own words, which no device may say: which arm it offered, and what made it withhold a bundle.
+# The node's own actions, refused from devices: which arm it offered, and why it withheld a bundle.
 EXPERIMENT_OFFER = "experiment_offer"
 OF_NODE = frozenset({EXPERIMENT_OFFER, *map(withheld_action, Cause)})
 
-# What says in its version which bundle the device runs; of `reset` it is the builtin one.
+# Actions whose version is the bundle that the device runs; with `reset`, builtin.
 OF_RUNNING = _OF_APPS | {"set", "reset"}
 
-# The bundle is on the device; from its next start on it runs it.
+# The device has the bundle and runs it from its next start on.
 INSTALLS_LATER = frozenset({"download_complete", "set_next"})
 
-# The bundle is not, or not any more, on the device.
+# The device does not have the bundle, or no longer.
 NOT_INSTALLED = frozenset(action for action in _OF_BUNDLES if action.endswith("_fail")) | {"delete"}
 
 ACTIONS = _BY_SERVERS | _OF_BUNDLES | _OF_APPS
@@ -68,10 +69,10 @@ _LAST_PROGRESS = 90
 
 
 def known_action(text: str) -> str | None:
-    """The action as ACTIONS has it; None for what is no action.
+    """The action as in ACTIONS; None if it is none.
 
-    Android tells progress without a bound: `download_130` or `download_400` of a small zip is still the unpacking that
-    `download_90` stands for (device-protocol §4.5).
+    Android's progress has no upper bound: `download_130` or `download_400` of a small zip is still the unpacking that
+    `download_90` stands for (PROTOCOL.md §4.5).
     """
     if text in ACTIONS:
         return text

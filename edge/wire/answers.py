@@ -1,7 +1,7 @@
-"""A decision to the bytes a device reads: device-protocol §10 by generation, §1.5 for an update.
+"""A decision to the bytes that a device reads: PROTOCOL.md §10 by generation, §1.5 for an offer.
 
-Every body is HTTP 200. A null is never written and an empty manifest neither: iOS decodes strictly, Android fails on
-them (device-protocol §1.6, §1.8). What an offer says depends on the release's form alone, so it can be kept.
+Every body is for an HTTP 200. None contains a null or an empty manifest: iOS decodes strictly, Android fails on them
+(PROTOCOL.md §1.6, §1.8). An offer depends only on the release's form, so it can be cached.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ from edge.domain.plugin import Sent
 from edge.wire.body import encode_json
 from edge.wire.plugins.forms import Form, ZipEnd, form_of
 
-NOOP_PATH = "/noop.zip"  # a valid address that no release fetches: `version` is the device's own
+NOOP_PATH = "/noop.zip"  # a valid address that no release fetches: the answer's `version` is the device's own
 
-# Names of all apps' bundles that devices run; devices choose the text, so bounded: at most 2 MB.
+# Versions that devices run, in all apps; devices choose the text, so bounded: at most 2 MB.
 NOTHING_NEW_CACHE_LIMIT = 4096
 
 _CHECKSUM_OF_UNVERIFIED = ""
-_NO_SESSION_KEY = ""  # the member has to be there; empty means not encrypted
+_NO_SESSION_KEY = ""  # the member is required; empty means not encrypted
 
 
 class Addresses(NamedTuple):
-    """Where devices find things. `base` is scheme and host, without a slash at the end."""
+    """The addresses in answers. `base` is scheme and host, without a final slash."""
 
     base: str
 
     def zip_url(self, app: AppId, bundle: Bundle, zip_end: ZipEnd) -> str:
-        """The address says how its device wants the end answered: Android's zip requests carry no plugin version."""
+        """The address states how to answer a request past the end: Android's zip requests have no plugin version."""
         url = f"{self.base}/bundles/{app}/zip/{bundle.zip}"
         return url if zip_end is ZipEnd.REFUSE else f"{url}?end={zip_end.value}"
 
@@ -46,9 +46,10 @@ class Addresses(NamedTuple):
 def encode_answer(
     decision: Decision, check: UpdateCheck, base: str, *, manifest: bytes = b"", expose_metadata: bool = False
 ) -> bytes:
-    """`base` is the address devices are told, without a slash at the end; `manifest` the stored manifest document.
+    """The body of a 200. `base` is the node's address in answers, without a final slash; `manifest` the stored
+    document.
 
-    Without the document an offer is a zip's. Raises Invalid when the document is no manifest.
+    Without the document an offer is of the zip. Raises Invalid `invalid_manifest` for a malformed document.
     """
     form = form_of(check.platform, check.plugin.version)
     match decision:
@@ -66,7 +67,7 @@ def encode_answer(
 
 
 def encode_up_to_date(check: UpdateCheck, base: str) -> bytes:
-    """What `encode_answer` says to UpToDate, which is most of what is ever answered: without a look at the rest."""
+    """`encode_answer` for UpToDate, the most frequent answer, by the shortest way."""
     if form_of(check.platform, check.plugin.version).generation.hears_reasons:
         return _nothing_new(BUILTIN if check.says_builtin else check.version_name)
     return silent_answer(check, base)
@@ -81,10 +82,10 @@ def encode_offer(
     manifest: bytes = b"",
     expose_metadata: bool = False,
 ) -> bytes:
-    """The body of device-protocol §1.5. Depends on nothing of the device but its form: equal arguments, equal bytes.
+    """The body of PROTOCOL.md §1.5. It depends on the device only by its form: equal arguments give equal bytes.
 
-    `manifest` is the document, needed unless the bundle is sent as its zip. The session key and the encrypted checksum
-    go along with a manifest too: iOS reads both (device-protocol §5.5).
+    `manifest` is the document, needed unless the bundle goes as a zip. With a manifest, the session key and the
+    encrypted checksum are sent too: iOS reads both (PROTOCOL.md §5.5).
     """
     bundle, addresses = offer.bundle, Addresses(base)
     answer: dict[str, object] = {
@@ -104,22 +105,23 @@ def encode_offer(
 
 
 def silent_answer(check: UpdateCheck, base: str) -> bytes:
-    """Nothing to do, as every release understands it without a failure (device-protocol §0.1).
+    """Nothing to do, in the form that every release accepts without a failure (PROTOCOL.md §0.1).
 
-    A device that calls itself `builtin` would download whatever else has a name, and go back to builtin at that word.
+    A device that names itself `builtin` would download any other name, and revert to builtin at that one.
     """
     version = "" if check.says_builtin else check.version_name
     return encode_json({"version": version, "url": Addresses(base).noop_url()})
 
 
 def greeting_body() -> bytes:
+    """The body for requests without a check: the node is there."""
     return b'{"status":"ok"}'
 
 
 def _files(bundle: Bundle, entries: tuple[FileEntry, ...], sent: Sent) -> Sequence[tuple[str, str, Digest]]:
-    """Name, hash to verify, and blob of each file. Empty: the offer is its zip's after all."""
+    """Name, hash to verify, and blob of each file. Empty: the offer is of the zip after all."""
     if bool(entries[0].signed) != (bundle.encryption is not None):
-        return ()  # all are signed or none: a device with a key would refuse every file of an encrypted bundle without
+        return ()  # all are signed or none; without, a device with a key refuses every file of an encrypted bundle
     if sent is Sent.PLAIN:
         return [(target_name(entry.name), entry.hash, entry.hash) for entry in entries]
     return [(entry.name, entry.signed or entry.hash, entry.blob) for entry in entries]
@@ -137,7 +139,7 @@ def _plain_checksum(bundle: Bundle, form: Form) -> str:
 
 @lru_cache(NOTHING_NEW_CACHE_LIMIT)
 def _nothing_new(version_name: str) -> bytes:
-    # `version` is the device's own: without it iOS asks a second time (device-protocol §1.10).
+    # `version` is the device's own: without it iOS sends a second check (PROTOCOL.md §1.10).
     answer = {
         "error": "no_new_version_available",
         "message": "No new version available",

@@ -1,6 +1,6 @@
-"""JSON bodies: read as leniently as JavaScript servers read them, written so that no text from a device can break them.
+"""JSON bodies: read as leniently as JavaScript servers do, written so that no text from a device can break them.
 
-And the protocol's own refusal. Nothing here knows a field's name.
+Also the protocol's refusal. No field is known here.
 """
 
 import json
@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 import msgspec
 import orjson
 
-BODY_LIMIT_BYTES = 64 << 10  # of a check: a real one has about 600 bytes, custom fields of an app's own some more
+BODY_LIMIT_BYTES = 64 << 10  # of a check: a real one has about 600 bytes, and an app may add custom fields
 
 
 class WireError(Exception):
-    """A request the protocol refuses: `status` and `body` are the whole answer (device-protocol §1.3)."""
+    """A request that the protocol refuses: `status` and `body` are the whole answer (PROTOCOL.md §1.3)."""
 
     def __init__(self, status: int, code: str, message: str, more: dict[str, object] | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -23,7 +23,7 @@ class WireError(Exception):
 
 
 def encode_json(value: object) -> bytes:
-    """Compact JSON in UTF-8. Text that is no valid Unicode is escaped, never an error."""
+    """Compact JSON in UTF-8. Invalid Unicode is escaped, never an error."""
     try:
         return orjson.dumps(value)
     except TypeError:  # a lone surrogate; orjson refuses to write what is not UTF-8
@@ -33,8 +33,8 @@ def encode_json(value: object) -> bytes:
 def read_json(body: bytes, limit_bytes: int) -> Any:
     """The value of a body. Raises WireError 413 `body_too_large`, 400 `invalid_json_parse_body`.
 
-    Invalid UTF-8 and lone surrogates are replaced, as the hosted service's runtime does, so every text in the value can
-    be written as UTF-8.
+    Invalid UTF-8 and lone surrogates are replaced, as the hosted service's runtime does, so that every text in the
+    value can be written as UTF-8.
     """
     if len(body) > limit_bytes:
         raise WireError(413, "body_too_large", f"The body has more than {limit_bytes} bytes")
@@ -45,7 +45,7 @@ def read_json(body: bytes, limit_bytes: int) -> Any:
 
 
 def valid_text(text: str) -> str:
-    """The text with everything replaced that could not be written as UTF-8."""
+    """The text with everything replaced that UTF-8 cannot express."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -62,4 +62,4 @@ def _valid_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")  # Python reads NaN and Infinity, the standard has none
+    raise ValueError(f"{name} is not JSON")  # Python accepts NaN and Infinity, the standard does not

@@ -1,8 +1,8 @@
-"""`/channel_self`: requests to `ChannelSelfRequest`, outcomes to bytes (device-protocol §3).
+"""`/channel_self`: requests to `ChannelSelfRequest`, outcomes to bytes (PROTOCOL.md §3).
 
 iOS decodes strictly: texts are texts, `allowSet` is a boolean, `id` an integer, and no answer has a null. Every answer
-but a malformed request's is HTTP 200; `unset`, which makes a plugin drop its own choice, is never sent. The Electron
-package says its verb in an `action` and reads other members (device-protocol §3.8).
+is a 200 unless the request is malformed; `unset`, which makes a plugin drop its own choice, is never sent. The Electron
+package has its verb in an `action` and reads other members (PROTOCOL.md §3.8).
 """
 
 import hashlib
@@ -47,20 +47,20 @@ VERBS = {
     "DELETE": ChannelSelfVerb.UNSET,
     "GET": ChannelSelfVerb.LIST,
 }
-CHANNEL_NUMBER_LIMIT = 2**31  # numbers below it are integers wherever a plugin's app may put them
+CHANNEL_NUMBER_LIMIT = 2**31  # so that numbers are integers wherever an app stores them
 
 _BOOLEANS = {"true": True, "false": False}
 _BOOLEAN_FIELDS = ("is_emulator", "is_prod")
 
 
 def parse_channel_request(method: str, body: bytes, query: Sequence[tuple[str, str]]) -> ChannelSelfRequest:
-    """`query` in its order, decoded. POST and PUT read the body, GET the query, DELETE both: the body wins, either is
-    enough (HTTP stacks of old plugins lose the body of a DELETE, device-protocol §3.1).
+    """`query` is decoded and in order. POST and PUT read the body, GET the query, DELETE both: the body takes
+    precedence, either is enough (HTTP stacks of old plugins drop the body of a DELETE, PROTOCOL.md §3.1).
 
     Raises WireError: 405 `method_not_allowed`; 413 `body_too_large`; 400 `invalid_json_parse_body`,
     `missing_device_id`, `missing_app_id`, and for the rest `invalid_json_body` (POST, PUT) or
     `invalid_query_parameters`. A missing `channel` is an outcome, not a malformed request, and the native version,
-    which decides nothing here, may be any text or missing (device-protocol §1.3.1).
+    which decides nothing here, may be any text or missing (PROTOCOL.md §1.3.1).
     """
     match VERBS.get(method):
         case ChannelSelfVerb.SET | ChannelSelfVerb.GET as verb:
@@ -74,7 +74,7 @@ def parse_channel_request(method: str, body: bytes, query: Sequence[tuple[str, s
 
 
 def encode_channel_answer(outcome: ChannelSelfOutcome, request: ChannelSelfRequest) -> bytes:
-    """The body of a 200. What an outcome says to store has to be stored before."""
+    """The body of a 200. What the outcome requires to be stored must be stored before."""
     electron = request.platform is Platform.ELECTRON
     match outcome:
         case Store() | Forget() | Unchanged():
@@ -95,18 +95,18 @@ def encode_channel_answer(outcome: ChannelSelfOutcome, request: ChannelSelfReque
 
 
 def encode_too_many(request: ChannelSelfRequest) -> bytes:
-    """The body of a 200 for whoever asks in a loop: never a 429, which silences checks and reports too (§1.9).
+    """The body of a 200 for a device above the rate limit: a 429 would also silence its checks and reports (§1.9).
 
-    Every release hands it to its app as a failed call and nothing more.
+    Every release only passes it to its app as a failed call.
     """
     answer: dict[str, object] = {"error": "too_many_requests", "message": "Too many requests"}
     return _refusal(answer, request.platform is Platform.ELECTRON)
 
 
 def channel_numbers(names: Iterable[ChannelName]) -> dict[ChannelName, int]:
-    """A number for each channel of one app: of its name alone, so it stays when others come and go.
+    """A number for each channel of an app, derived from its name, so that it stays when others come and go.
 
-    Two names that fall on one number are told apart in the order of the names.
+    Colliding names are resolved in the order of the names.
     """
     numbers: dict[ChannelName, int] = {}
     taken: set[int] = set()
@@ -129,13 +129,13 @@ def _may_set_member(electron: bool) -> str:
 
 def _refused(reason: ChannelSelfReason, channel: str, app: AppId) -> dict[str, object]:
     if reason is ChannelSelfReason.UNKNOWN_APP:
-        return {"error": reason.code, "kind": "blocked"}  # the bytes of device-protocol §10
+        return {"error": reason.code, "kind": "blocked"}  # the bytes of PROTOCOL.md §10
     answer: dict[str, object] = {"error": reason.code, "message": reason.message}
     return answer | {"channel": channel, "app_id": app} if channel else answer
 
 
 def _refusal(answer: dict[str, object], electron: bool) -> bytes:
-    # Electron takes a 200 without `status` for success, an `error` in it or not (§3.8).
+    # Electron takes a 200 without `status` for success, even with an `error` (§3.8).
     return encode_json({"status": "error"} | answer if electron else answer)
 
 
@@ -160,7 +160,7 @@ def _request_of(verb: ChannelSelfVerb, fields: dict[str, Any]) -> ChannelSelfReq
 
 
 def _verb_of_electron(verb: ChannelSelfVerb, action: object) -> ChannelSelfVerb:
-    """Electron has two methods and an `action` for its four calls (device-protocol §3.8)."""
+    """Electron has two methods and an `action` for its four calls (PROTOCOL.md §3.8)."""
     if verb is ChannelSelfVerb.SET and action == "unset":
         return ChannelSelfVerb.UNSET
     return ChannelSelfVerb.GET if verb is ChannelSelfVerb.LIST and action != "list" else verb
@@ -168,11 +168,11 @@ def _verb_of_electron(verb: ChannelSelfVerb, action: object) -> ChannelSelfVerb:
 
 def _keeps_choice(platform: Platform, plugin_version: str) -> bool:
     if not plugin_version or platform is Platform.ELECTRON:
-        return True  # without a version as in the protocol, and nothing is stored for who does not say what it is
+        return True  # as in the protocol; nothing is stored for a device without a plugin version
     try:
         return capability("channel_choice_kept_on_device", platform, plugin_version) == "yes"
     except Invalid:
-        return False  # what is no version counts as none of the releases that can more than the oldest
+        return False  # an invalid version counts as the oldest release
 
 
 def _both(body: bytes, query: Sequence[tuple[str, str]]) -> Any:
@@ -183,7 +183,7 @@ def _both(body: bytes, query: Sequence[tuple[str, str]]) -> Any:
 
 
 def _query_fields(query: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The first of each name, booleans as such where they are spelled right; an empty one says nothing."""
+    """The first value of each name, with valid booleans converted and empty ones dropped."""
     fields: dict[str, Any] = {}
     for name, text in query:
         fields.setdefault(valid_text(name), valid_text(text))

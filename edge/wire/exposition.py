@@ -1,6 +1,6 @@
 """Prometheus' text format 0.0.4: families of samples to bytes. Pure.
 
-Written here because a node needs forty lines of it, and none of a client library's own counters and threads.
+A node needs forty lines of it, and neither the counters nor the threads of a client library.
 """
 
 import math
@@ -16,7 +16,7 @@ class Sample(NamedTuple):
 
 
 class Family(NamedTuple):
-    """The name of a counter ends in `_total` (or `_info`, which is 1)."""
+    """A metric. The name of a counter ends in `_total`, or in `_info` for one that is always 1."""
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -25,7 +25,7 @@ class Family(NamedTuple):
 
 
 def encode_families(families: Iterable[Family]) -> bytes:
-    """In the order given; a family without samples says nothing."""
+    """In the given order; a family without samples is left out."""
     return "".join(line for family in families for line in _lines(family)).encode()
 
 

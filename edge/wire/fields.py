@@ -1,7 +1,7 @@
-"""What the fields of the plugin's info object may be, one rule a field: device-protocol §1.3, §3.2.
+"""The valid values of the fields in the plugin's info object, one rule for each: PROTOCOL.md §1.3, §3.2.
 
-A rule says what is wrong with a value, in words for a person; a `Schema` puts them in the protocol's order and adds
-its codes. Nothing here knows what a request is for.
+A rule returns what is wrong with a value, in words; a `Schema` has rules in the protocol's order, and the code. What a
+request is for is not known here.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,24 +14,25 @@ from edge.domain.versions import VERSION_LIMIT, parse_version
 from edge.wire.body import WireError
 
 DEVICE_ID_LIMIT = 36  # characters; a UUID
-CUSTOM_ID_LIMIT = 36  # characters; what /stats of the hosted service takes
-INSTALL_SOURCE_LIMIT = 64  # characters; device-protocol §1.3
-KEY_ID_LIMIT = 20  # characters; device-protocol §1.3
+CUSTOM_ID_LIMIT = 36  # characters; the hosted service's limit for /stats
+INSTALL_SOURCE_LIMIT = 64  # characters; PROTOCOL.md §1.3
+KEY_ID_LIMIT = 20  # characters; PROTOCOL.md §1.3
 
-FieldRule = Callable[[object], str]  # what is wrong with a value; empty when nothing is
+FieldRule = Callable[[object], str]  # what is wrong with a value; empty if nothing is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """`required` names a label and a rule each; those in `may_be_empty` only have to be there."""
+    """The rules of one request. `required` fields have a label and a rule; those in `may_be_empty` must only be
+    present."""
 
-    code: str  # of what the rules refuse
+    code: str  # of the error for what the rules refuse
     message: str
     required: Mapping[str, tuple[str, FieldRule]]
     optional: Mapping[str, FieldRule]
     may_be_empty: frozenset[str] = field(default_factory=frozenset)
     needs_device: bool = True
-    needs_native: bool = True  # whether a native version is looked at before all rules
+    needs_native: bool = True  # whether the native version is checked before all rules
 
 
 def checked_fields(value: Any, schema: Schema) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def checked_fields(value: Any, schema: Schema) -> dict[str, Any]:
 
 
 def _issues(fields: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, str]]:
-    """(field, message) of everything that the schema refuses, in its order."""
+    """(field, message) of everything that the schema refuses, in order."""
     for name, (label, rule) in schema.required.items():
         given = fields.get(name)
         absent = given is None or (given == "" and name not in schema.may_be_empty)
@@ -100,7 +101,7 @@ def boolean_rule(value: object) -> str:
 
 
 def text_rule(label: str, limit: int | None = None) -> FieldRule:
-    """`limit` in characters; None where the body's own limit is enough."""
+    """`limit` is in characters; None: only the body's own limit applies."""
 
     def rule(value: object) -> str:
         if not isinstance(value, str):

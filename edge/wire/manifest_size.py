@@ -1,7 +1,7 @@
-"""`POST /updates/manifest_size`: how many bytes the files of an offer have (device-protocol §1.11). Pure.
+"""`POST /updates/manifest_size`: the sizes of the files in an offer (PROTOCOL.md §1.11). Pure.
 
-An address that a device gives is never asked: it is read for the digest in it, and only where it is a file's address
-of that very app. How many bytes a blob has is the caller's to know.
+An address from a device is never fetched: only its digest is read, and only if it is a file's address of the same app.
+The caller knows the sizes of blobs.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _SCHEMES = ("http://", "https://")
 
 
 class Entry(NamedTuple):
-    """One file as the device wrote it; empty where it did not. Written back unchanged."""
+    """One file as the device sent it, with empty texts for what it left out. The answer repeats it unchanged."""
 
     file_name: str
     file_hash: str
@@ -30,14 +30,14 @@ class Entry(NamedTuple):
 
 class SizeRequest(NamedTuple):
     app: AppId
-    entries: tuple[Entry, ...]  # in the order of the request, none twice, all with a hash
+    entries: tuple[Entry, ...]  # in the order of the request, without repeats, all with a hash
 
 
-SizeOf = Callable[[AppId, Digest], int | None]  # stored bytes of a blob that devices of this app may read, else None
+SizeOf = Callable[[AppId, Digest], int | None]  # stored bytes of a blob if devices of the app may read it
 
 
 def parse_manifest_size(body: bytes) -> SizeRequest:
-    """Of the info object only `app_id` is looked at. The array is `manifest`, or `files`.
+    """Only `app_id` of the info object is read. The array is `manifest`, or `files`.
 
     Raises WireError: 413 `body_too_large`, `too_many_files`; 400 `invalid_json_parse_body`, `invalid_json_body`,
     `missing_app_id`.
@@ -56,7 +56,7 @@ def parse_manifest_size(body: bytes) -> SizeRequest:
 
 
 def encode_manifest_size(request: SizeRequest, size_of: SizeOf) -> bytes:
-    """The body of a 200. `size_of` is called once for each file whose address is one of ours."""
+    """The body of a 200. `size_of` is called once for each file whose address is the node's."""
     sizes = [_size(entry, request.app, size_of) for entry in request.entries]
     known = [size for size in sizes if size is not None]
     return encode_json(
@@ -70,12 +70,12 @@ def encode_manifest_size(request: SizeRequest, size_of: SizeOf) -> bytes:
 
 
 def blob_of(url: str, app: AppId) -> Digest | None:
-    """The digest in a file's address of this app, whatever host told it; None for any other address."""
+    """The digest in a file's address of this app, on any host; None for any other address."""
     if not url.startswith(_SCHEMES):
         return None
     path = url.partition("#")[0].partition("?")[0]
     head, found, digest = path.rpartition(f"/bundles/{app}/file/")
-    if not found or not head.partition("://")[2]:  # no host, or one of the name "bundles"
+    if not found or not head.partition("://")[2]:  # no host, or a host called "bundles"
         return None
     try:
         return parse_digest(digest)

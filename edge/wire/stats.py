@@ -1,8 +1,8 @@
-"""What devices report: `POST /stats` to `Event`s, and the answer (device-protocol §4).
+"""Reports of devices: `POST /stats` to `Event`s, and the answer (PROTOCOL.md §4).
 
-An event that says who, what and where is kept: a describing field that is too long or of another type is left out, an
-unknown bundle, a missing version or a native version without a number is no reason to lose one. Events are refused
-singly, a batch only for its app id.
+An event with a device, an action and an app is kept: a descriptive field that is too long or has the wrong type is
+left out, and neither an unknown bundle, a missing version nor a native version without a number loses it. Events are
+refused one by one, a batch only for its app id.
 """
 
 from typing import Any, NamedTuple
@@ -20,30 +20,30 @@ from edge.wire.plugins.capabilities import family_of
 
 __all__ = ["ACTIONS", "Event", "Report", "bundle_of", "encode_stats_answer", "parse_stats"]
 
-STATS_BODY_LIMIT_BYTES = 1 << 20  # 200 queued events of 1 kB, and some with a stack trace
+STATS_BODY_LIMIT_BYTES = 1 << 20  # 200 queued events of 1 kB, some with a stack trace
 BATCH_LIMIT = 1000  # a device queues 200 at most; a proxy may join a few
 ACTION_SHOWN_LIMIT = 64  # characters of an unknown action repeated in the answer
 PLATFORM_LIMIT = 16  # characters; "android" is the longest known
 OS_LIMIT = 64  # characters; "14", "17.4.1"
 SUBJECT_LIMIT = VERSION_LIMIT + 1 + NAME_LIMIT_BYTES  # characters of "<version>:<file name>"
-METADATA_LIMIT = 30  # entries; device-protocol §4.2, as the next two
+METADATA_LIMIT = 30  # entries; PROTOCOL.md §4.2, like the next two
 METADATA_KEY_LIMIT = 64  # characters
-METADATA_VALUE_LIMIT = 2048  # characters; longer ones are cut: the head of a stack trace is what tells
-DEVICE_TIME_LIMIT_MS = 253_402_300_799_999  # the end of year 9999: what calendars can show
+METADATA_VALUE_LIMIT = 2048  # characters; longer ones are cut: the head of a stack trace matters most
+DEVICE_TIME_LIMIT_MS = 253_402_300_799_999  # the end of the year 9999, the last that calendars can show
 
 _FILE_SEPARATOR = ":"
 
-NO_APP = AppId("")  # Electron's, until it is configured: no node serves it, and an error would only be noise there
+NO_APP = AppId("")  # Electron sends it until it is configured; no node serves it, and an error would be noise
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One report, normalised; an empty text means not said. Every text can be written as UTF-8."""
+    """One normalised report; an empty text means that the device did not send it. UTF-8 can express every text."""
 
     app: AppId
     device: DeviceId
     action: str  # one of ACTIONS
-    version: str  # the bundle it is about, or "<version>:<file name>": see `bundle_of`
-    platform: str  # a word of the device's
+    version: str  # of the bundle that it is about, or "<version>:<file name>": see `bundle_of`
+    platform: str  # as the device sent it
     old_version: str = ""
     plugin: str = ""
     native: str = ""
@@ -54,12 +54,12 @@ class Event(msgspec.Struct, frozen=True):
     install_source: str = ""
     os: str = ""
     key_id: str = ""
-    device_time_ms: int | None = None  # by the device's clock; epoch
+    device_time_ms: int | None = None  # milliseconds since the epoch, by the device's clock
     metadata: dict[str, str] = {}  # msgspec copies an empty default
 
 
 class RefusedEvent(NamedTuple):
-    """Why one event is not kept: the codes of device-protocol §1.3; `issue` says what is wrong with `field`."""
+    """Why an event is refused, with a code of PROTOCOL.md §1.3; `issue` is what is wrong with `field`."""
 
     code: str
     message: str
@@ -68,7 +68,7 @@ class RefusedEvent(NamedTuple):
 
 
 class Report(NamedTuple):
-    """One request's events. `results` has one entry an event sent, in order: None where it is among `events`."""
+    """The events of a request. `results` has one entry for each event sent, in order: None if it is in `events`."""
 
     events: tuple[Event, ...]
     results: tuple[RefusedEvent | None, ...]
@@ -82,7 +82,7 @@ class _Refused(Exception):
 
 
 def parse_stats(body: bytes) -> Report:
-    """Raises WireError for what refuses the request as a whole (device-protocol §4.2).
+    """Raises WireError if the request as a whole is refused (PROTOCOL.md §4.2).
 
     400 `invalid_json_parse_body`, `invalid_json_body`, `invalid_app_id` (the first event's), the codes of one refused
     single event; 413 `body_too_large`, `too_many_events`; 200 `invalid_app_id` (a later event's), `mixed_app_ids`.
@@ -108,19 +108,20 @@ def parse_stats(body: bytes) -> Report:
 
 
 def encode_stats_answer(report: Report) -> bytes:
+    """The body of a 200."""
     if not report.batch:
         return encode_json({"status": "ok"})
     return encode_json({"status": "ok", "results": [_result(i, result) for i, result in enumerate(report.results)]})
 
 
 def bundle_of(version: str) -> str:
-    """The bundle an event's version speaks of: what is before a file's name (device-protocol §4.4)."""
+    """The bundle in an event's version: what precedes the name of a file (PROTOCOL.md §4.4)."""
     position = version.find(_FILE_SEPARATOR)
     return version[:position] if position > 0 else version
 
 
 def _common_app(items: list[Any]) -> AppId | None:
-    """The app of all events; None when there are none. The first one's fault is a 400, a later one's a 200."""
+    """The app of all events; None if there are none. A bad first one is a 400, a bad later one a 200."""
     app: AppId | None = None
     for item in items:
         found = _app_of(item)
@@ -195,14 +196,14 @@ def _action(given: object) -> str:
 def _platform(item: dict[str, Any]) -> str:
     given, plugin = item.get("platform"), item.get("plugin_version")
     if isinstance(plugin, str) and (family := family_of(plugin)):
-        return family.value  # whatever the package's first releases call it
+        return family.value  # whatever its first releases report
     if isinstance(given, str) and 0 < len(given) <= PLATFORM_LIMIT:
         return given
     raise _wrong("platform", "Platform is required")
 
 
 def _subject(given: object) -> str:
-    """A version may be missing (Android's `download_fail` of a failed job) or carry a file's name after it."""
+    """A version may be missing (Android's `download_fail` of a failed job), or a file's name may follow it."""
     if given is None:
         return ""
     if not isinstance(given, str):
@@ -246,7 +247,7 @@ def _metadata(given: object) -> dict[str, str]:
 def _metadata_text(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):  # `duration_ms` as some clients of their own making write it
+    if isinstance(value, int | float):  # `duration_ms`, as some other clients send it
         return str(value)
     return value if isinstance(value, str) else None
 

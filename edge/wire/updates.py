@@ -1,7 +1,7 @@
-"""An update check's bytes to an `UpdateCheck`: device-protocol §1.3 with the changes of §10.
+"""The bytes of an update check to an `UpdateCheck`: PROTOCOL.md §1.3 with the changes of §10.
 
-The ordinary request is decoded in one go. Whatever that refuses is read again slowly, by the rules in their order, so
-that a device gets the protocol's exact code; both ways end in the same `_check_of`.
+An ordinary request is decoded in one step. What that refuses is read again slowly, by the rules in their order, so that
+the device gets the protocol's exact code; both paths end in the same `_check_of`.
 """
 
 from collections.abc import Container, Mapping
@@ -38,12 +38,12 @@ from edge.wire.plugins.forms import asker_of
 
 __all__ = ["BODY_LIMIT_BYTES", "WireError", "fields_of", "parse_update_check"]
 
-NATIVE_CACHE_LIMIT = 4096  # native versions of all apps on a node; devices choose the text, so bounded
+NATIVE_CACHE_LIMIT = 4096  # native versions, for all apps on a node; devices choose the text, so bounded
 
-VERSION_OS_LIMIT = 64  # characters; no system's own is longer, and the protocol has no rule for it
+VERSION_OS_LIMIT = 64  # characters; no system has a longer one, and the protocol has no limit
 
 _NO_APP = AppId("")
-_UNKNOWN_CHANNEL_MARK = "…"  # no channel's name can begin with it
+_UNKNOWN_CHANNEL_MARK = "…"  # no channel name starts with it
 
 
 _native = lru_cache(NATIVE_CACHE_LIMIT)(read_native)
@@ -70,24 +70,24 @@ _decoder = msgspec.json.Decoder(_Request)
 
 def parse_update_check(body: bytes, country: str = "", apps: Container[AppId] = frozenset()) -> UpdateCheck:
     """Raises WireError: 413 `body_too_large`; 400 `invalid_json_parse_body`, `invalid_json_body`, `missing_device_id`,
-    `missing_app_id` or `semver_error`. None of them for what real builds send, odd as it is (device-protocol §1.3.1):
-    a native version of any text or none, and any text for an app id, which is left empty when no app can have it.
+    `missing_app_id` or `semver_error`. Odd requests from real builds raise none (PROTOCOL.md §1.3.1): the native
+    version may be any text or missing, and so may the app id, which is empty in the result if no app can have it.
 
-    `country` is for the result: no body says it. The ids in `apps` are known to be valid, which spares a look at them.
-    Every text of the result can be written as UTF-8. A `custom_id` above CUSTOM_ID_LIMIT or of another type counts as
-    none: cut, it could be somebody else's; a `version_os` likewise. A `defaultChannel` too long for a channel's name
-    stays unknown.
+    `country` is for the result: bodies do not contain it. The ids in `apps` are known to be valid, which saves a check.
+    Every text of the result can be written as UTF-8. A `custom_id` above CUSTOM_ID_LIMIT or of another type is dropped:
+    cut, it could be another device's; likewise a `version_os`. A `defaultChannel` too long for a channel's name remains
+    an unknown one.
     """
     if len(body) <= BODY_LIMIT_BYTES:
         try:
             return _check_of(_decoder.decode(body), country, apps)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Invalid):
-            pass  # unusual, not yet wrong: `custom_id: 7` ends here, and so does garbage
+            pass  # unusual, but not necessarily wrong, such as `custom_id: 7`
     return _check_of(_request_of(checked_fields(read_json(body, BODY_LIMIT_BYTES), _SCHEMA)), country, apps)
 
 
 def fields_of(check: UpdateCheck) -> dict[str, str | bool]:
-    """A check as it was understood, in the names of a body's fields; without the app, which is who is asked about."""
+    """A check as understood, under the names of a body's fields, without the app."""
     return {
         "device_id": check.device,
         "platform": check.platform.value,
@@ -146,7 +146,7 @@ def _custom_id(text: str) -> str:
     return stripped if len(stripped) <= CUSTOM_ID_LIMIT else ""
 
 
-# --- the slow way: rules 4 to 10 of device-protocol §1.3 ---
+# --- the slow path: rules 4 to 10 of PROTOCOL.md §1.3 ---
 
 _SCHEMA = Schema(
     code="invalid_json_body",

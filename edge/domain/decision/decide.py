@@ -1,6 +1,6 @@
 """The decision: what one device gets, from its app's snapshot and its check. In memory, without a clock.
 
-The order is normative: the channel (`resolve`), the target on it (`pick`), the rules of device-protocol §1.4, the
+The order is normative: the channel (`resolve`), the target on it (`pick`), the rules of PROTOCOL.md §1.4, the
 maintenance window, the spread, the answer. `explain` takes the same steps and shows what each one read.
 """
 
@@ -83,7 +83,7 @@ def _around(
 
 
 def resolve(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Resolved:
-    """The device's channel (device-protocol §1.4.1, with segments).
+    """The device's channel (PROTOCOL.md §1.4.1, with segments).
 
     An operator's override comes first, then a choice that an old plugin stored here, then segments, then what the app
     is built with. The first segment that matches decides; it may leave the device on its own `defaultChannel`.

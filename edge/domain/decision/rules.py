@@ -1,4 +1,4 @@
-"""The rules that can keep a device from a bundle, in their normative order (device-protocol §1.4, 18 and 20-32).
+"""The rules that can keep a device from a bundle, in their normative order (PROTOCOL.md §1.4, 18 and 20-32).
 
 Each rule states on which candidates it can fire at all, so that a snapshot keeps only those a check has to evaluate,
 and which values it reads, so that `explain` shows what the decision used.

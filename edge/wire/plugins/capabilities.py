@@ -1,10 +1,10 @@
-"""What each released plugin version can take: one table, looked up by version, never by comparisons in the code.
+"""What each plugin release can do: one table, looked up by version, so that no code compares versions.
 
-The table is `capabilities.json`, the rows of plugin-capabilities. Versions it does not list get the entry of a
-neighbour by the rules of `capability`; devices choose the versions, so nothing here keeps state about them.
+The table is `capabilities.json` (PROTOCOL.md §11). Unlisted versions get the value of a neighbour by the rules of
+`capability`; devices choose the versions, so nothing is cached here.
 
-Beside the plugin stand families: packages that speak its protocol from a platform of their own and say one version in
-every release, so that only the platform tells what they can.
+Beside the plugin there are families: packages on their own platform that speak its protocol and report one version in
+every release, so that only the platform determines what they can do.
 """
 
 import pkgutil
@@ -38,7 +38,7 @@ class _Row(msgspec.Struct):
 class _Family(msgspec.Struct):
     platform: Platform
     reported_plugin_version: str
-    capabilities: list[_Row]  # of its own releases; the newest counts, for nobody can tell which one asks
+    capabilities: list[_Row]  # of its releases; the newest counts, as they cannot be told apart
 
 
 class _Document(msgspec.Struct):
@@ -50,7 +50,7 @@ class _Document(msgspec.Struct):
 
 
 class _Line(NamedTuple):
-    """One major line of one capability: `values[i]` holds from `firsts[i]` up to the next one."""
+    """One major line of one capability: `values[i]` applies from `firsts[i]` up to the next one."""
 
     firsts: tuple[Version, ...]
     values: tuple[str, ...]
@@ -59,10 +59,10 @@ class _Line(NamedTuple):
 def capability(name: str, platform: Platform, plugin_version: str) -> str:
     """The value of one row for one release. Raises Invalid `invalid_plugin_version`.
 
-    A version between two entries gets the lower one of its major line (a pre-release is below its release), one below
-    its line's first entry gets that entry. 9.0.0 and 10.0.0 are old code under a high number and count for themselves
-    only: whatever else is above the newest release is taken for newer than it (device-protocol §10). A family's value
-    is the same whatever version is said.
+    A version between two entries gets the lower one of its major line (a pre-release is below its release); one below
+    its line's first entry gets that entry. 9.0.0 and 10.0.0 are old code under a high number and count only for
+    themselves: anything else above the newest release counts as newer (PROTOCOL.md §11.1). A family has one value for
+    all versions.
     """
     family = _families.get(platform)
     if family is not None:
@@ -76,24 +76,24 @@ def capability(name: str, platform: Platform, plugin_version: str) -> str:
 
 @cache
 def stretches(names: tuple[str, ...], platform: Platform) -> tuple[tuple[str, str], ...]:
-    """Where none of these rows changes: the first and the last listed release of each such stretch, in order.
+    """The first and the last listed release of each stretch in which none of these rows changes, in order.
 
-    No stretch goes over a major line.
+    A stretch is within one major line.
     """
     rows = [row for row in _document.capabilities if row.capability in names and platform in _COLUMNS[row.platform]]
     ends = {_known(end): end for row in rows for first, last, _ in row.ranges for end in (first, last)}
     firsts = sorted({_known(first) for row in rows for first, _, _ in row.ranges})
     lasts = sorted({_known(last) for row in rows for _, last, _ in row.ranges})
-    # A stretch ends with the last release before the next one begins: some row ends there, or all of its line do.
+    # A stretch ends with the last release before the next one: some row ends there, or all rows of its line do.
     pairs = ((first, lasts[bisect_left(lasts, after) - 1]) for first, after in pairwise(firsts))
     return tuple((ends[first], ends[last]) for first, last in (*pairs, (firsts[-1], lasts[-1])))
 
 
 def ranges_by(names: tuple[str, ...], platform: Platform, value_of: Callable[[str], T]) -> dict[T, tuple[str, ...]]:
-    """Which listed releases share a value that depends on these rows alone: ranges like `6.14.28-6.42.3`, in order;
-    what holds for the newest release is `8.51.9 and later`.
+    """The listed releases by a value that depends only on these rows: ranges like `6.14.28-6.42.3`, in order; one that
+    includes the newest release is `8.51.9 and later`.
 
-    Neighbours of one major line are joined; `value_of` is asked of the first release of each stretch.
+    Neighbours in one major line are joined; `value_of` is called with the first release of each stretch.
     """
     asked = [(value_of(first), first, last) for first, last in stretches(names, platform)]
     found: dict[T, list[str]] = {}
@@ -111,23 +111,23 @@ def _range(first: str, last: str) -> str:
 
 
 def family_of(plugin_version: str) -> Platform | None:
-    """The platform of the family whose releases all say this version; None: it is no family's."""
+    """The platform of the family whose releases report this version; None: no family does."""
     return _family_platforms.get(plugin_version)
 
 
 def platform_of(said: Platform, plugin_version: str) -> Platform:
-    """The platform that a device is of: a family's first releases said another one beside their own plugin version."""
+    """The device's platform: the first releases of a family report another one with their plugin version."""
     return _family_platforms.get(plugin_version, said)
 
 
 def is_family(platform: Platform) -> bool:
-    """Whether the platform has a package of its own, which no version tells anything about."""
+    """Whether the platform has its own package, whose version determines nothing."""
     return platform in _families
 
 
 def is_unknown_release(platform: Platform, plugin_version: str) -> bool:
-    """Whether the version is above every listed one of its line, or not the one that its family says: worth counting,
-    the table may have become old."""
+    """Whether the version is above every listed one of its line, or not the one that its family reports: counted, as
+    the table may be outdated."""
     if platform in _families:
         return plugin_version not in _family_platforms
     version = parse_plugin_version(plugin_version)
@@ -173,7 +173,7 @@ def _build_newest(document: _Document) -> dict[int, Version]:
     newest: dict[int, Version] = {}
     for _first, last, _value in (entry for row in document.capabilities for entry in row.ranges):
         version = _known(last)
-        if version not in _exact:  # their lines have no other release: the newest one to compare with is `last`
+        if version not in _exact:  # their lines have no other release: `last` is the newest one to compare with
             newest[version.major] = max(version, newest.get(version.major, version))
     return newest
 
@@ -194,7 +194,7 @@ def _read_document() -> _Document:
 _document = _read_document()
 _first = _known(_document.first)
 _last = _known(_document.last)
-NEWEST_PLUGIN = _document.last  # that the project knows
+NEWEST_PLUGIN = _document.last  # the newest known release
 _exact = frozenset(_known(text) for text in _document.exact)
 _lines = _build_lines(_document)
 _newest_of_line = _build_newest(_document)

@@ -1,6 +1,6 @@
-"""From a plugin release to what the node does with it: what it can take (`plugin_of`), what to send it (`form_of`).
+"""What a plugin release can take (`plugin_of`) and how to answer it (`form_of`).
 
-Every answer comes from the capability table (plugin-capabilities §2 to §7); this file only says which rows decide what.
+Both come from the capability table (PROTOCOL.md §11); only this file knows which rows decide what.
 """
 
 import enum
@@ -12,13 +12,13 @@ from edge.domain.model import Platform
 from edge.domain.plugin import ManifestRules, PlainWithKey, Plugin, Sent
 from edge.wire.plugins.capabilities import capability, is_family, is_unknown_release, parse_plugin_version, platform_of
 
-# About 1,000 releases exist and a fleet runs some dozens of them. Devices choose the string (at most 128 characters),
-# so all caches together stay below 15 MB whatever is sent.
+# About 1,000 releases exist, and a fleet runs some dozens of them. Devices choose the string (at most 128 characters);
+# all caches together stay below 15 MB whatever they send.
 RELEASE_CACHE_LIMIT = 4096
 
-OLDEST_SUPPORTED_MAJOR = 5  # device-protocol §1.4, rule 11
+OLDEST_SUPPORTED_MAJOR = 5  # PROTOCOL.md §1.4, rule 11
 
-# The rows that decide which manifest a release gets, and whether it may be offered it at all.
+# The rows that decide which manifest a release gets, if any.
 MANIFEST_ROWS = (
     "manifest_to_send",
     "manifest_network_failure_ignored",
@@ -36,20 +36,20 @@ Checksum = Literal["sha256", "crc32", "none"]
 
 
 class Generation(enum.Enum):
-    """How a release reads an answer that offers nothing (device-protocol §10)."""
+    """How a release reads an answer without an offer (PROTOCOL.md §10)."""
 
     G0 = "G0"
     G1 = "G1"
     G2 = "G2"
     G3 = "G3"
-    ELECTRON = "electron"  # a package of its own, beside the generations (plugin-capabilities §11)
+    ELECTRON = "electron"  # its own package, beside the generations (PROTOCOL.md §11.11)
 
     def __init__(self, name: str) -> None:
-        self.hears_reasons = name in ("G3", "electron")  # the others take every word of a reason for a failure
+        self.hears_reasons = name in ("G3", "electron")  # the others take any reason for a failure
 
 
 class ZipEnd(enum.Enum):
-    """What a zip request gets whose range starts at or past the end (plugin-capabilities §6)."""
+    """The answer to a zip request whose range starts at or past the end (PROTOCOL.md §11.6)."""
 
     EMPTY = "empty"  # 206 with an empty body and `Content-Range: bytes */N`
     WHOLE = "whole"  # 200 with the whole body
@@ -57,29 +57,29 @@ class ZipEnd(enum.Enum):
 
 
 class Form(NamedTuple):
-    """How to answer one release. Releases with equal forms get equal bytes for one bundle that is sent alike."""
+    """How to answer a release. Releases with equal forms get equal bytes for the same bundle in the same `Sent`."""
 
     generation: Generation
-    checksum: Checksum  # what goes with an unencrypted zip; "none": the empty string
+    checksum: Checksum  # of a plain zip; "none": an empty string is sent
     metadata: bool  # link and comment
     zip_end: ZipEnd
 
 
 def is_electron(platform: Platform, plugin_version: str) -> bool:
-    """Whether the Electron package asks, a family of its own: its first releases call their platform Android."""
+    """Whether the device runs the Electron package, a family whose first releases report Android."""
     return platform_of(platform, plugin_version) is Platform.ELECTRON
 
 
 @lru_cache(RELEASE_CACHE_LIMIT)
 def asker_of(said: Platform, plugin_version: str) -> tuple[Platform, Plugin]:
-    """Who asks: the platform it is of, whatever it says, and its release. Raises Invalid `invalid_plugin_version`."""
+    """The device's actual platform, and its release. Raises Invalid `invalid_plugin_version`."""
     platform = platform_of(said, plugin_version)
     return platform, plugin_of(platform, plugin_version)
 
 
 @lru_cache(RELEASE_CACHE_LIMIT)
 def plugin_of(platform: Platform, plugin_version: str) -> Plugin:
-    """What the decision needs to know of a release. Raises Invalid `invalid_plugin_version`."""
+    """What the decision needs to know about a release. Raises Invalid `invalid_plugin_version`."""
     manifest = _manifest_rules(platform, plugin_version)
     return Plugin(
         version=plugin_version,
@@ -96,7 +96,7 @@ def plugin_of(platform: Platform, plugin_version: str) -> Plugin:
 
 @lru_cache(RELEASE_CACHE_LIMIT)
 def form_of(platform: Platform, plugin_version: str) -> Form:
-    """What to send to a release. Raises Invalid `invalid_plugin_version`."""
+    """How to answer a release. Raises Invalid `invalid_plugin_version`."""
     return Form(
         generation=Generation(capability("answer_generation", platform, plugin_version)),
         checksum=_checksum(platform, plugin_version),
@@ -136,18 +136,18 @@ def _manifest_rules(platform: Platform, plugin_version: str) -> ManifestRules:
 def _manifest_sent(platform: Platform, plugin_version: str) -> Sent:
     ignored = platform is Platform.IOS and capability("manifest_network_failure_ignored", platform, plugin_version)
     if ignored == "yes":
-        return Sent.ZIP  # it would install a bundle with holes where files were lost (plugin-capabilities §2)
+        return Sent.ZIP  # it would install the bundle without the files it failed to load (PROTOCOL.md §11.4)
     return _SENT[capability("manifest_to_send", platform, plugin_version)]
 
 
 def _zip_end(platform: Platform, plugin_version: str) -> ZipEnd:
     resume = capability("zip_resume", platform, plugin_version)
     if resume.endswith("restart_on_200"):
-        return ZipEnd.WHOLE  # new Android asks again for ever on `bytes */N`; both platforms start over on 200
+        return ZipEnd.WHOLE  # recent Android retries `bytes */N` without limit; both platforms start over on 200
     if platform is Platform.ANDROID or resume == "across_launches_append_on_200":
-        # The partial file is already whole: any body would be appended, any error would end the update.
+        # The partial file is already complete: any body would be appended, any error would end the update.
         return ZipEnd.EMPTY
-    # Without a partial file they ask for `bytes=0-` at most: only a stranger comes past the end, so plain HTTP.
+    # Without a partial file they request at most `bytes=0-`: only strangers go past the end, so plain HTTP.
     return ZipEnd.REFUSE
 
 

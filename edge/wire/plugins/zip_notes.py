@@ -1,6 +1,6 @@
-"""Which plugin releases get a bundle as its zip although they take manifests, and why: said once, at publish.
+"""Which plugin releases get a bundle as a zip although they take manifests, and why; reported when it is published.
 
-Computed from the capability table, release by release, with the very rules that answer devices.
+Computed from the capability table, release by release, with the rules that answer devices.
 """
 
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ _WORDS = {Platform.ANDROID: "Android", Platform.IOS: "iOS"}
 
 class ZipNote(NamedTuple):
     platform: Platform
-    releases: tuple[str, ...]  # "6.14.28-6.42.3", in order
+    releases: tuple[str, ...]  # ranges like "6.14.28-6.42.3", in order
     why: WhyZip
-    files: tuple[str, ...]  # the first ones that are to blame, as devices would write them; empty: none in particular
+    files: tuple[str, ...]  # the first ones that cause it, as devices write them; empty: none in particular
 
     @property
     def message(self) -> str:
@@ -42,10 +42,10 @@ class ZipNote(NamedTuple):
 
 
 def zip_notes(bundle: Bundle, entries: Sequence[FileEntry]) -> list[ZipNote]:
-    """`entries` are those of the bundle's manifest. None for a bundle without one: it goes as its zip everywhere."""
+    """`entries` are those of the bundle's manifest. Empty for a bundle without one, which goes as a zip everywhere."""
     if bundle.manifest is None:
         return []
-    if bundle.names is None:  # the previous version published it
+    if bundle.names is None:  # published by an older node
         bundle = replace(bundle, names=name_facts((entry.name, entry.hash) for entry in entries))
     found = {platform: ranges_by(MANIFEST_ROWS, platform, partial(_why, bundle, platform)) for platform in _WORDS}
     return [
@@ -91,13 +91,15 @@ def _reason(note: ZipNote) -> str:
         case WhyZip.SAME_NAME_AND_CONTENT, [one, other]:
             return f"two equal files are called {_short(last_part(files[0]))} ({one}, {other})"
         case WhyZip.LONG_NAME, [name]:
-            return f"the name of {name} has {len(last_part(files[0]).encode())} bytes; up to {limit} fit every release"
+            return (
+                f"the name of {name} has {len(last_part(files[0]).encode())} bytes; every release takes up to {limit}"
+            )
         case WhyZip.PLAIN_FILES, [name]:
-            return f"they take no packed files, and would unpack {name}, which ends in {BROTLI_SUFFIX} itself"
+            return f"they take no packed files, and would unpack {name}, whose own name ends in {BROTLI_SUFFIX}"
         case WhyZip.PLAIN_FILES, _:
-            return "they take no packed files, and the plain ones are not in the store; publish the same files again"
+            return "they take no packed files, and the store has no plain ones; publish the same files again"
         case WhyZip.ENCRYPTED, _:
-            return "they take no packed files, and of an encrypted bundle there are no others"
+            return "they take no packed files, and an encrypted bundle has no others"
     return "its files are not known"
 
 

@@ -41,7 +41,7 @@ def test_a_name_that_is_too_long_for_newer_ios():
     name = "n" * 150
     assert notes_of({INDEX: "a", f"assets/{name}": "b"}) == [
         "zip instead of single files for iOS 5.50.1-5.50.2, 6.50.1-6.51.16, 7.50.1-7.51.21, 8.49.5 and later: "
-        f"the name of assets/{'n' * 23}…{'n' * 30} has 150 bytes; up to 149 fit every release"
+        f"the name of assets/{'n' * 23}…{'n' * 30} has 150 bytes; every release takes up to 149"
     ]
     assert len("assets/" + name) > SHOWN_NAME_LIMIT
 
@@ -53,7 +53,7 @@ def test_a_name_that_is_too_long_for_everybody():
         ["iOS", "5.43.3-5.50.2,"],
     ]
     for note, limit in zip(every, (183, 149), strict=True):
-        assert note.endswith(f"the name of {'ä' * 30}…{'ä' * 30} has 192 bytes; up to {limit} fit every release")
+        assert note.endswith(f"the name of {'ä' * 30}…{'ä' * 30} has 192 bytes; every release takes up to {limit}")
 
 
 PLAIN_ANDROID, PLAIN_IOS = (
@@ -63,7 +63,7 @@ PLAIN_ANDROID, PLAIN_IOS = (
 
 
 def test_a_file_with_the_suffix_itself():
-    reason = "they take no packed files, and would unpack data.br, which ends in .br itself"
+    reason = "they take no packed files, and would unpack data.br, whose own name ends in .br"
     files = {INDEX: "a", "app.js.br": "b", "data.br.br": "c"}
     assert notes_of(files, plain_files=False) == [
         f"zip instead of single files for {releases}: {reason}" for releases in (PLAIN_ANDROID, PLAIN_IOS)
@@ -74,13 +74,13 @@ def test_a_bundle_of_the_previous_version():
     told = notes_of({INDEX: "a", "a/index.js": "b", "b/index.js": "c"}, names=None, plain_files=False)
     assert [note.rpartition(": ")[2] for note in told] == [
         "two files are called index.js (a/index.js, b/index.js)",
-        "they take no packed files, and the plain ones are not in the store; publish the same files again",
+        "they take no packed files, and the store has no plain ones; publish the same files again",
     ]
 
 
 def test_an_encrypted_bundle_speaks_only_of_releases_that_read_it():
     encryption = Encryption(session_key="iv:key", checksum="sum", key_id="k" * 20)
-    reason = "they take no packed files, and of an encrypted bundle there are no others"
+    reason = "they take no packed files, and an encrypted bundle has no others"
     assert notes_of({INDEX: "a"}, encryption=encryption, plain_files=False) == [
         f"zip instead of single files for {releases}: {reason}"
         for releases in ("Android 7.30.0-7.34.3", "iOS 7.30.0-7.34.1")

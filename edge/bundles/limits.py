@@ -32,7 +32,7 @@ def check_count(files: int) -> None:
     if files == 0:
         raise Invalid("empty_bundle", "the bundle has no files")
     if files > FILE_COUNT_LIMIT:
-        raise TooLarge("zip_too_many_files", f"{files} files, at most {FILE_COUNT_LIMIT}")
+        raise TooLarge("zip_too_many_files", f"the bundle has {files} files; the limit is {FILE_COUNT_LIMIT}")
 
 
 def check_not_empty(name: str, plain_bytes: int) -> None:
@@ -50,7 +50,7 @@ def check_sizes(files: list[tuple[str, int]]) -> int:
     total = 0
     for name, plain_bytes in files:
         if plain_bytes > BLOB_LIMIT_BYTES:
-            raise TooLarge("zip_too_large", f"{name!r} has {plain_bytes} bytes, at most {BLOB_LIMIT_BYTES}")
+            raise TooLarge("zip_too_large", f"{name!r} has {plain_bytes} bytes; the limit is {BLOB_LIMIT_BYTES}")
         total += plain_bytes
         if total > PLAIN_LIMIT_BYTES:
             raise TooLarge("zip_too_large", f"with {name!r} the files exceed {PLAIN_LIMIT_BYTES} bytes")
@@ -61,13 +61,15 @@ def check_entry_ratio(name: str, plain_bytes: int, packed_bytes: int) -> None:
     """Of one file. Raises Invalid `zip_ratio`."""
     if plain_bytes > max(ENTRY_RATIO_FREE_BYTES, packed_bytes * ENTRY_RATIO_LIMIT):
         raise Invalid(
-            "zip_ratio", f"{name!r} unpacks {packed_bytes} bytes to {plain_bytes}, at most {ENTRY_RATIO_LIMIT}:1"
+            "zip_ratio", f"{name!r} unpacks {packed_bytes} bytes to {plain_bytes}; the limit is {ENTRY_RATIO_LIMIT}:1"
         )
 
 
 def check_zip(plain_bytes: int, zip_bytes: int) -> None:
     """Of the whole zip. Raises TooLarge `zip_too_large`, Invalid `zip_ratio`."""
     if zip_bytes > BLOB_LIMIT_BYTES:
-        raise TooLarge("zip_too_large", f"the zip has {zip_bytes} bytes, at most {BLOB_LIMIT_BYTES}")
+        raise TooLarge("zip_too_large", f"the zip has {zip_bytes} bytes; the limit is {BLOB_LIMIT_BYTES}")
     if plain_bytes > max(TOTAL_RATIO_FREE_BYTES, zip_bytes * TOTAL_RATIO_LIMIT):
-        raise Invalid("zip_ratio", f"the zip unpacks {zip_bytes} bytes to {plain_bytes}, at most {TOTAL_RATIO_LIMIT}:1")
+        raise Invalid(
+            "zip_ratio", f"the zip unpacks {zip_bytes} bytes to {plain_bytes}; the limit is {TOTAL_RATIO_LIMIT}:1"
+        )

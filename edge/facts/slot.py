@@ -69,7 +69,7 @@ def parse_header(page: bytes, size_bytes: int) -> TableHeader:
     if crc32(page[: _HEADER.size]) != _CHECKSUM.unpack_from(page, _HEADER.size)[0] or slot_bytes != SLOT_BYTES:
         raise UnreadableFacts("the header of the facts table is damaged")
     if not pages or size_bytes != (pages + 1) * PAGE_BYTES:
-        raise UnreadableFacts(f"a facts table of {pages} pages has {size_bytes} bytes")
+        raise UnreadableFacts(f"a facts table of {pages} pages has the wrong size, {size_bytes} bytes")
     return TableHeader(pages, seed)
 
 

@@ -142,10 +142,10 @@ class Heads:
         what = f"head shard {name}"
         shard = parse_document(self._open(content), _decoder, HEAD_FORMAT, what)
         if (shard.store, shard.shard) != (self._trust.store_id, name):
-            raise Untrusted("misplaced_document", f"{what} holds shard {shard.shard} of store {shard.store}")
+            raise Untrusted("misplaced_document", f"{what} contains shard {shard.shard} of store {shard.store}")
         strays = [app for app in shard.apps if shard_of(app) != name]
         if strays:
-            raise Untrusted("misplaced_document", f"{what} holds app {strays[0]!r}, which belongs to another shard")
+            raise Untrusted("misplaced_document", f"{what} contains app {strays[0]!r}, which belongs to another shard")
         return shard
 
     def _open(self, content: bytes) -> bytes:

@@ -81,7 +81,7 @@ class Trust:
             root = self._held.key_set.root
             raise Forbidden(
                 "unlisted_writer",
-                f"writer {writer.id} is not in the key set of store {self.store_id}; its root {root} has to add it",
+                f"writer {writer.id} is not in the key set of store {self.store_id}; its root {root} must add it",
             )
 
     def reload(self) -> None:

@@ -120,7 +120,8 @@ def encode_revision(state: AppState, change: Change, previous: Digest | None, sh
     if len(content) > REVISION_LIMIT_BYTES:
         raise TooLarge(
             "revision_too_large",
-            f"app {state.app!r} would need {len(content)} bytes, at most {REVISION_LIMIT_BYTES}: delete old bundles",
+            f"app {state.app!r} would need {len(content)} bytes; the limit is {REVISION_LIMIT_BYTES}: "
+            "delete old bundles",
         )
     return content
 
@@ -228,4 +229,4 @@ def _name(app: AppId, number: int) -> str:
 def _check_place(what: str, expected: tuple[AppId, int], *found: tuple[AppId, int]) -> None:
     for app, number in found:
         if (app, number) != expected:
-            raise Untrusted("misplaced_document", f"{what} holds revision {number} of app {app!r}")
+            raise Untrusted("misplaced_document", f"{what} contains revision {number} of app {app!r}")

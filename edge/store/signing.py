@@ -59,9 +59,9 @@ def load_or_create_writer(path: Path) -> Writer:
     try:
         private = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise Forbidden("unsafe_key_file", f"{path} holds no private key: {error}") from error
+        raise Forbidden("unsafe_key_file", f"{path} contains no private key: {error}") from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise Forbidden("unsafe_key_file", f"{path} holds no Ed25519 key")
+        raise Forbidden("unsafe_key_file", f"{path} contains no Ed25519 key")
     public = private.public_key().public_bytes_raw()
     return Writer(key_id_of(public), public, private)
 

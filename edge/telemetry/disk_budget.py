@@ -34,7 +34,7 @@ class DiskBudget:
             self._held_bytes = held_bytes(self._directory)
             self._looked = now
         if self._held_bytes + size_bytes > self._limit_bytes:
-            raise NoRoom("no_room", f"events take {self._held_bytes} bytes of {self._limit_bytes}")
+            raise NoRoom("no_room", f"stored events take {self._held_bytes} of {self._limit_bytes} bytes")
         self._held_bytes += size_bytes
 
 

@@ -111,7 +111,7 @@ def test_hundreds_of_bundles_with_300_files_stay_far_below_the_limit():
 
 def test_a_state_beyond_the_limit_cannot_be_written():
     bundles = {f"1.0.{n}": a_bundle(f"1.0.{n}", comment="c" * 4_000) for n in range(1_100)}
-    with pytest.raises(TooLarge, match=r"at most 4194304: delete old bundles") as refused:
+    with pytest.raises(TooLarge, match=r"the limit is 4194304: delete old bundles") as refused:
         encoded(replace(a_released_app(), bundles=bundles))
     assert refused.value.code == "revision_too_large"
 

@@ -91,7 +91,9 @@ def _waiting(future: "Future[Compressed | None]") -> FinishJob:
         try:
             return future.result()
         except BrokenProcessPool as error:
-            raise Unavailable("compression_stopped", "a compressing process was killed; is memory short?") from error
+            raise Unavailable(
+                "compression_stopped", "a compression process was killed; the machine may be out of memory"
+            ) from error
 
     return result
 

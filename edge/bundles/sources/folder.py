@@ -91,9 +91,9 @@ def _resolve(link: Path, name: str, inside: Path) -> Path:
     try:
         real = link.resolve(strict=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
-        raise Invalid("symlink_broken", f"{name!r} is a link that leads nowhere") from error
+        raise Invalid("symlink_broken", f"{name!r} is a broken link") from error
     if not real.is_relative_to(inside):
-        raise Invalid("symlink_outside", f"{name!r} is a link that leaves the folder")
+        raise Invalid("symlink_outside", f"{name!r} is a link to outside the folder")
     if any(is_junk(segment) for segment in real.relative_to(inside).parts):
-        raise Invalid("symlink_outside", f"{name!r} is a link to what is left out of the bundle")
+        raise Invalid("symlink_outside", f"{name!r} is a link to something left out of the bundle")
     return real

@@ -50,7 +50,7 @@ def check_ciphertext_size(size_bytes: int, what: str) -> None:
     """Raises Invalid `not_encrypted` unless the size is whole blocks, at least one: all that can be checked without a
     key."""
     if size_bytes <= 0 or size_bytes % AES_BLOCK_BYTES:
-        raise Invalid("not_encrypted", f"{what} has {size_bytes} bytes, but an encrypted file is a multiple of 16")
+        raise Invalid("not_encrypted", f"{what} has {size_bytes} bytes, but encrypted files have a multiple of 16")
 
 
 def _open(key: PublicKey, block: bytes, size_bytes: int, what: str) -> bytes:

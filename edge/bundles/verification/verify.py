@@ -163,7 +163,7 @@ def _read_manifest(store: ObjectStore, digest: Digest) -> tuple[FileEntry, ...]:
     path = _path(store, digest, "the manifest")
     size = path.stat().st_size
     if size > MANIFEST_LIMIT_BYTES:
-        raise TooLarge("manifest_too_large", f"manifest: {size} bytes, at most {MANIFEST_LIMIT_BYTES}")
+        raise TooLarge("manifest_too_large", f"the manifest has {size} bytes; the limit is {MANIFEST_LIMIT_BYTES}")
     document = path.read_bytes()
     _check_digest(digest, hashlib.sha256(document).hexdigest(), "the manifest")
     return parse_manifest(document)

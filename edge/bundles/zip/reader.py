@@ -153,9 +153,9 @@ def _decode_name(raw_name: bytes, flags: int) -> str:
 
 def _check_kind(name: str, flags: int, method: int, attributes: int) -> None:
     if flags & FLAGS_ENCRYPTED:
-        raise Invalid("zip_encrypted", f"zip: {name!r} is encrypted by the zip itself")
+        raise Invalid("zip_encrypted", f"zip: {name!r} is encrypted inside the zip")
     if flags & ~FLAG_UTF8:
-        _malformed(f"{name!r}: flags {flags:#06x}; sizes must stand in front of the bytes")
+        _malformed(f"{name!r}: flags {flags:#06x}; sizes must precede the bytes")
     if method not in (STORED, DEFLATED):
         raise Invalid("zip_compression", f"zip: {name!r}: compression method {method} is neither stored nor deflate")
     kind = stat.S_IFMT(attributes >> 16)

@@ -58,49 +58,39 @@ def _answers(workers: list[WorkerStatus]) -> list[Family]:
     def counter(name: str, meaning: str, of: Callable[[WorkerCounts], Iterable[Labelled]]) -> Family:
         return Family(f"edge_{name}_total", "counter", meaning, _samples(workers, of))
 
-    def gauge(name: str, meaning: str, value: Callable[[Gauges], int]) -> Family:
-        return Family(
-            name, "gauge", meaning, _samples(workers, lambda it: [({}, value(it.gauges))] if it.gauges else [])
-        )
-
+    withheld = "Bundles withheld from a device that reported failures of them, by what it reported."
+    closed = "Connections closed or refused by a limit, and malformed ones."
+    shed = "Answered with less than requested: overload, or a limit."
     return [
         counter("requests", "Answers by route and class of status.", _requests),
-        counter(
-            "sent_bytes", "Bytes of whole answers, heads included.", lambda counts: _by("route", counts.sent_bytes)
-        ),
-        counter(
-            "bundles_withheld",
-            "Bundles withheld from a device that reported failures of them, by what it reported.",
-            lambda counts: _by("cause", counts.withheld),
-        ),
-        counter(
-            "decisions",
-            "Checks by outcome, with the protocol's codes.",
-            lambda counts: _by("outcome", counts.decisions),
-        ),
-        counter("events", "Events of devices by outcome.", lambda counts: _by("outcome", counts.events)),
-        counter(
-            "connections_closed",
-            "Connections closed or refused by a limit, and malformed ones.",
-            lambda counts: _by("why", counts.closed),
-        ),
-        counter(
-            "shed", "Answered with less than requested: overload, or a limit.", lambda counts: _by("what", counts.shed)
-        ),
-        gauge("edge_connections", "Connections of devices that are open.", lambda now: now.connections),
-        gauge(
-            "edge_requests_in_progress", "Requests between their head and their last byte.", lambda now: now.in_progress
-        ),
-        gauge(
-            "edge_downloads_in_progress",
-            "Downloads among them that wait for the disk or for their device.",
-            lambda now: now.downloads,
-        ),
-        gauge("edge_overloaded", "1 while a worker sheds load.", lambda now: now.overloaded),
-        gauge(
-            "edge_lost_blobs", "Blobs that a release names and a worker missed on the disk.", lambda now: now.lost_blobs
-        ),
+        counter("sent_bytes", "Bytes of whole answers, heads included.", lambda it: _by("route", it.sent_bytes)),
+        counter("bundles_withheld", withheld, lambda it: _by("cause", it.withheld)),
+        counter("decisions", "Checks by outcome, with the protocol's codes.", lambda it: _by("outcome", it.decisions)),
+        counter("events", "Events of devices by outcome.", lambda it: _by("outcome", it.events)),
+        counter("connections_closed", closed, lambda it: _by("why", it.closed)),
+        counter("shed", shed, lambda it: _by("what", it.shed)),
+        *_gauges(workers),
         counter("worker_counts", "Other counts of workers, by name.", _others),
+    ]
+
+
+def _gauges(workers: list[WorkerStatus]) -> list[Family]:
+    """A worker that does not answer has none."""
+
+    def gauge(name: str, meaning: str, value: Callable[[Gauges], int]) -> Family:
+        def of(counts: WorkerCounts) -> Iterable[Labelled]:
+            return [({}, value(counts.gauges))] if counts.gauges else []
+
+        return Family(f"edge_{name}", "gauge", meaning, _samples(workers, of))
+
+    downloads = "Downloads among them that wait for the disk or for their device."
+    lost = "Blobs that a release names and a worker missed on the disk."
+    return [
+        gauge("connections", "Connections of devices that are open.", lambda it: it.connections),
+        gauge("requests_in_progress", "Requests between their head and their last byte.", lambda it: it.in_progress),
+        gauge("downloads_in_progress", downloads, lambda it: it.downloads),
+        gauge("overloaded", "1 while a worker sheds load.", lambda it: it.overloaded),
+        gauge("lost_blobs", lost, lambda it: it.lost_blobs),
     ]
 
 

@@ -44,9 +44,9 @@ class FactsSize(NamedTuple):
 class Supervisor:
     """Opens the device port and the device facts. Raises CannotListen, BadPair, and what `FactsWriter` raises."""
 
-    def __init__(self, config: Config, truth: DataDirectory, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, config: Config, directory: DataDirectory, clock: Callable[[], float] = time.time) -> None:
         self._config = config
-        self._truth = truth
+        self._directory = directory
         self._clock = clock
         self._heads: dict[AppId, Head] = {}
         self._issued: dict[str, float] = {}
@@ -54,7 +54,7 @@ class Supervisor:
         self._pair: Pair | None = self._read_pair() if devices.tls_certificate else None
         self.listening: socket.socket = listen(devices.host, devices.port, LISTEN_BACKLOG)
         try:
-            self._facts = FactsWriter(truth.facts_dir, clock=clock)
+            self._facts = FactsWriter(directory.facts_dir, clock=clock)
         except BaseException:
             self.listening.close()
             raise
@@ -64,8 +64,8 @@ class Supervisor:
     async def run(self, ready: asyncio.Event) -> None:
         """Serve until `drain`; sets `ready` once every worker accepts connections."""
         try:
-            self._heads = dict(await asyncio.to_thread(self._truth.releases.heads))
-            self._issued = self._truth.releases.heads_issued()
+            self._heads = dict(await asyncio.to_thread(self._directory.releases.heads))
+            self._issued = self._directory.releases.heads_issued()
             await self._serve(ready)
         except BaseExceptionGroup as group:
             startless, other = group.split(CannotStart)
@@ -174,7 +174,7 @@ class Supervisor:
     def _setup(self, index: int) -> Setup:
         return Setup(
             data_dir=str(Path(self._config.data_dir).absolute()),
-            node=self._truth.node,
+            node=self._directory.node,
             worker=index,
             devices=self._config.devices,
             telemetry=self._config.telemetry,
@@ -191,9 +191,9 @@ class Supervisor:
             await asyncio.sleep(POLL_SECONDS)
             # Read before the heads, which are announced by the end of this turn: a worker that has the newer time but
             # not yet a pause would let more devices in after an outage.
-            issued = self._truth.releases.heads_issued()
+            issued = self._directory.releases.heads_issued()
             try:
-                heads = await asyncio.to_thread(self._truth.releases.heads)
+                heads = await asyncio.to_thread(self._directory.releases.heads)
             except (EdgeError, OSError) as error:
                 log.error("cannot read the heads; serving the last good ones: %s", error)
                 continue
@@ -204,7 +204,7 @@ class Supervisor:
     async def _refresh(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._truth.releases.refresh, self._clock())
+                await asyncio.to_thread(self._directory.releases.refresh, self._clock())
             except (EdgeError, OSError) as error:
                 log.error("cannot sign the heads again; they will show as stale: %s", error)
             await asyncio.sleep(REFRESH_SECONDS)

@@ -6,21 +6,15 @@ from urllib.request import Request, urlopen
 
 import msgspec
 import pytest
-from running_node import hashes, hashes_in, serving_node, web_build, write_folder, write_zip
+from running_node import app_name, hashes, hashes_in, web_build, write_folder, write_zip
 
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    with serving_node(tmp_path_factory.mktemp("node")) as running:
-        yield running
 
 
 @pytest.fixture
 def app(node, request):
     """An app of this test's own."""
-    name = "com.acme." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+    name = app_name(request)
     node.text("app", "create", name)
     return name
 

@@ -54,6 +54,11 @@ def hashes_in(folder):
     return hashes({str(path.relative_to(folder)): path.read_bytes() for path in files})
 
 
+def app_name(request):
+    """An app id of this test's own, since tests of a module share a node."""
+    return "com.acme." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+
+
 class Node:
     """The addresses of a running node, and the command pointed at it."""
 

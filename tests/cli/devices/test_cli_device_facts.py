@@ -2,16 +2,9 @@
 
 import time
 
-import pytest
-from running_node import serving_node, web_build, write_folder
+from running_node import web_build, write_folder
 
 APP = "com.acme.facts"
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    with serving_node(tmp_path_factory.mktemp("node")) as running:
-        yield running
 
 
 def device(node, state, *words):

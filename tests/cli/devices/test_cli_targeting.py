@@ -6,23 +6,17 @@ import threading
 import urllib.request
 
 import pytest
-from running_node import serving_node, web_build, write_folder
+from running_node import app_name, web_build, write_folder
 
 from edge.domain.targeting.language import language_rows
 
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    with serving_node(tmp_path_factory.mktemp("node")) as running:
-        yield running
-
-
 @pytest.fixture
 def app(node, request, tmp_path):
     """An app of this test's own: 1.0.1 for everybody, 1.1.0 published."""
-    name = "com.acme." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+    name = app_name(request)
     node.text("app", "create", name)
     node.text("channel", "create", name, "production", "--public")
     for version, channel in (("1.0.1", ("--channel", "production")), ("1.1.0", ())):
@@ -165,7 +159,7 @@ def test_a_list_that_is_none_is_one_line_with_the_place(node, app, tmp_path):
     empty.write_text("")
     long.write_text("anna\n" + "x" * 37)
     assert "contains no id" in node.failure("idset", "put", app, "vip", empty)
-    assert node.failure("idset", "put", app, "vip", long).startswith("line 2: an id has at most 36 characters")
+    assert node.failure("idset", "put", app, "vip", long).startswith("line 2: the id has 37 characters")
     assert "64" in node.failure("idset", "put", app, "x" * 65, long)
 
 

@@ -17,16 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from running_node import hashes, hashes_in, serving_node, web_build, write_folder, write_zip
+from running_node import app_name, hashes, hashes_in, web_build, write_folder, write_zip
 
 FILES = web_build(1)
 KEY_FILE, PUBLIC_FILE = ".capgo_key_v2", ".capgo_key_v2.pub"
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    with serving_node(tmp_path_factory.mktemp("node")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +32,7 @@ def keys(node, tmp_path_factory):
 
 @pytest.fixture
 def app(node, request):
-    name = "com.acme." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+    name = app_name(request)
     node.text("app", "create", name)
     node.text("channel", "create", name, "stable", "--public")
     return name
@@ -221,9 +215,9 @@ def test_a_version_stays_plain_or_encrypted_and_with_its_key(node, app, folder, 
     publish(node, app, folder, keys)
     again = ("bundle", "publish", app, folder, "--version", "1.0.1")
     for options in ((), ("--key", tmp_path / "other" / KEY_FILE)):
-        assert "plain, or with another key" in node.failure(*again, *options)
+        assert "plain or with another key" in node.failure(*again, *options)
     node.json(*again[:-1], "1.0.2")
-    assert "plain, or with another key" in node.failure(*again[:-1], "1.0.2", "--key", keys / KEY_FILE)
+    assert "plain or with another key" in node.failure(*again[:-1], "1.0.2", "--key", keys / KEY_FILE)
 
 
 def test_a_deleted_version_does_not_come_back_with_other_bytes(node, app, folder, keys):

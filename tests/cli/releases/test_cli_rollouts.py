@@ -5,7 +5,7 @@ import urllib.request
 import uuid
 
 import pytest
-from running_node import serving_node, write_folder
+from running_node import app_name, write_folder
 
 from edge.cli.releases.history import bundle_changes
 from edge.domain.buckets import bucket_of
@@ -15,16 +15,10 @@ DEVICES = [str(uuid.UUID(int=number)) for number in range(40)]
 PLAN = ("--bundle", "1.1.0", "--steps", "1,50,100")
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    with serving_node(tmp_path_factory.mktemp("node")) as running:
-        yield running
-
-
 @pytest.fixture
 def app(node, request, tmp_path):
     """An app of this test's own: 1.0.1 on the public channel `stable`, 1.1.0 published."""
-    name = "com.acme." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+    name = app_name(request)
     node.text("app", "create", name)
     node.text("channel", "create", name, "stable", "--public")
     for version, more in (("1.0.1", ("--channel", "stable")), ("1.1.0", ())):

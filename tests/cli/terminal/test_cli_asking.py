@@ -1,21 +1,15 @@
 """Before a change takes something from devices: what is said, what is asked, and that a no changes nothing."""
 
 import pytest
-from running_node import at_terminal, serving_node, web_build, write_folder
+from running_node import app_name, at_terminal, web_build, write_folder
 
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    with serving_node(tmp_path_factory.mktemp("node")) as running:
-        yield running
 
 
 @pytest.fixture
 def app(node, request, tmp_path):
     """1.0.0, then 1.1.0, which one device runs, on the public channel."""
-    name = "com.acme." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+    name = app_name(request)
     node.text("app", "create", name)
     node.text("channel", "create", name, "stable", "--public")
     folder = write_folder(tmp_path / "build", web_build(1))

@@ -1,6 +1,6 @@
 """The cases of `tests/vectors/device`: read, filled in for one run, and compared. Nothing of the node is known here.
 
-What every member means is said in `tests/vectors/device/README.md`; a reader in another language is this file anew.
+`tests/vectors/device/README.md` describes every member; a reader in another language is this file, rewritten.
 """
 
 import base64
@@ -69,7 +69,7 @@ def load_file(name: str) -> dict[str, Any]:
 
 @cache
 def all_cases() -> tuple[Case, ...]:
-    """Every case, with an app for each state and a device of its own."""
+    """Every case, with an app for each state and its own device."""
     apps: dict[str, str] = {}
     raw = [(name, each) for name in ROUTE_FILES for each in load_file(name)["cases"]]
     return tuple(_case(name, each, number, apps) for number, (name, each) in enumerate(raw, 1))

@@ -1,6 +1,6 @@
 """The cases over HTTP: against the aiohttp application in this process, and against a node of real processes.
 
-Both serve one store, in which every state of the vectors is an app; every case asks as a device of its own.
+Both serve one store, in which every state of the vectors is an app; every case has its own device.
 """
 
 import asyncio

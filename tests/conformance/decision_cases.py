@@ -1,6 +1,6 @@
 """The cases of `tests/vectors/decision.json`: read, and asked of the pure code.
 
-What every member means is said in `tests/vectors/README.md`; a reader in another language is this file anew.
+`tests/vectors/README.md` describes every member; a reader in another language is this file, rewritten.
 """
 
 import json

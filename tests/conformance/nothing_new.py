@@ -2,8 +2,8 @@
 
     python tests/conformance/nothing_new.py
 
-What is expected is written down here from the protocol's description (device-protocol §0.1, §1.3.1, §10,
-plugin-capabilities §7, §11). Nothing of the node is imported: `test_nothing_new.py` holds the file to this, the
+What is expected is written here from the protocol's description (PROTOCOL.md §0.1, §1.3.1, §10, §11.7,
+§11.11). Nothing of the node is imported: `test_nothing_new.py` holds the file to this, the
 conformance tests hold the node to the file.
 """
 

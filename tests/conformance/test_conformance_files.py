@@ -69,7 +69,7 @@ EXCLUSIVE = (
     ),
     {"disable_auto_update_under_native", "revert_to_builtin_plugin_version_too_old"},
 )
-# What the vectors cannot bring about: a disk that refuses, a body that never arrives, bytes that are no request.
+# What the vectors cannot cause: a disk that refuses, a body that never arrives, bytes that are no request.
 BEYOND_VECTORS = {"override_not_allowed", "too_many_files"}
 
 

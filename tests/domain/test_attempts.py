@@ -1,4 +1,4 @@
-"""What offers and reports do to a device's facts (device-protocol §5.8): tables with the edge values first."""
+"""What offers and reports do to a device's facts (PROTOCOL.md §5.8): tables with the edge values first."""
 
 import pytest
 from hypothesis import given

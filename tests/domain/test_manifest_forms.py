@@ -1,4 +1,4 @@
-"""What names do to a manifest: facts of a bundle, and which releases then get its zip (device-protocol §5.7)."""
+"""What names do to a manifest: facts of a bundle, and which releases then get its zip (PROTOCOL.md §5.7)."""
 
 import pytest
 from factories import a_bundle

@@ -100,7 +100,7 @@ def test_a_release_that_takes_plain_files_alone_gets_an_encrypted_bundle_as_its_
 
 @pytest.mark.parametrize("plugin", ["6.27.11", "7.0.50", "7.34.1"])
 def test_plain_files_go_under_the_names_that_they_have(plugin):
-    """device-protocol 5.7: such a release leaves the suffix on a file that it reuses."""
+    """PROTOCOL.md §5.7: such a release leaves the suffix on a file that it reuses."""
     check = make_check(Platform.ANDROID, plugin)
     offer = Offer(make_bundle(plain_files=True), CHANNEL)
     answer = json.loads(encode_answer(offer, check, BASE, manifest=MANIFEST))
@@ -161,11 +161,11 @@ def test_releases_of_one_form_get_the_same_bytes():
 def test_every_refusal_of_the_newest_generation_and_of_electron_has_its_code_and_kind(reason, platform):
     answer = json.loads(encode_answer(Blocked(reason, "2.0.0"), make_check(platform), BASE))
     assert "url" not in answer  # which Electron would download
-    if reason in SILENT:  # device-protocol §10: to the device, its bundle is the newest there is
+    if reason in SILENT:  # PROTOCOL.md §10: to the device, its bundle is the newest there is
         assert answer == json.loads(encode_up_to_date(make_check(), BASE))
         return
     assert (answer["error"], answer["kind"]) == (reason.code, "blocked")
-    # An error's version is taken for the next one only where the app shall hear of it (device-protocol §1.7).
+    # An error's version is taken for the next one only if the app is to be notified (PROTOCOL.md §1.7).
     expected = {
         Reason.UNKNOWN_APP: None,
         Reason.NO_CHANNEL: None,

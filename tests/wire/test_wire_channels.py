@@ -211,7 +211,7 @@ def test_every_answer_can_be_read_by_a_strict_decoder(outcome):
 
 @given(outcomes)
 def test_no_refusal_reads_as_success_to_electron(outcome):
-    """It takes a 200 for success unless `status` is there and says something else (device-protocol §3.8)."""
+    """It takes a 200 for success unless it has another `status` (PROTOCOL.md §3.8)."""
     answer = json.loads(encode_channel_answer(outcome, parse(platform="electron", plugin_version="0.0.1")))
     assert (answer.get("status", "ok") == "error") is isinstance(outcome, ChannelSelfRefused)
     assert "allowSet" not in answer

@@ -127,7 +127,7 @@ def test_the_list_of_actions_has_the_late_ones():
     ],
 )
 def test_any_progress_is_one_of_ten(sent, kept):
-    """Android tells it without a bound where a zip is small (device-protocol §4.5)."""
+    """Android's progress has no bound for a small zip (PROTOCOL.md §4.5)."""
     (event,) = parse_stats(json.dumps(ORDINARY | {"action": sent}).encode()).events
     assert event.action == kept
     assert kept in ACTIONS

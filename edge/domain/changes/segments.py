@@ -78,13 +78,14 @@ def _delete_segment(state: AppState, command: DeleteSegment) -> AppState:
     asking = sorted(name for name, channel in state.channels.items() if segment.name in segments_of(channel))
     if asking:
         raise Conflict(
-            "segment_in_use", f"segment {segment.name!r} is part of what goes on in {named('channel', asking)}"
+            "segment_in_use",
+            f"segment {segment.name!r} is used by a rollout or an experiment on {named('channel', asking)}",
         )
     return replace(state, segments=without_entry(state.segments, segment.name))
 
 
 def segments_of(channel: Channel) -> frozenset[SegmentName]:
-    """Those that a rollout or an experiment on the channel asks."""
+    """The segments that the channel's rollout or experiment uses."""
     rollout, experiment = channel.rollout, channel.experiment
     asked = {*rollout.segments, *rollout.first} if rollout is not None and rollout.phase.is_active else set()
     if experiment is not None and experiment.segment is not None:

@@ -125,7 +125,7 @@ def test_an_undo_gives_the_state_before_and_its_undo_the_one_after(commands, las
 @MANY
 @given(STORIES)
 def test_a_published_name_stays_used_up(commands):
-    """Whatever happens, other bytes never come under a name: it is published or retired for ever."""
+    """Whatever happens, other bytes never come under a name: it stays published or retired."""
     history = a_history(commands)
     names: set[str] = set()
     for state in history.states:

@@ -1,4 +1,4 @@
-"""A command id is its command: a repeat is harmless, anything else under the same id hears what it was used for."""
+"""A command id is its command: a repeat is harmless, anything else under the same id is refused with its first use."""
 
 from dataclasses import replace
 

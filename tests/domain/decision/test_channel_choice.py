@@ -1,4 +1,4 @@
-"""The decisions of the four verbs. Every row of device-protocol §3.3 to §3.6 is a case of
+"""The decisions of the four verbs. Every row of PROTOCOL.md §3.3 to §3.6 is a case of
 `tests/vectors/device/channel_self.json`; here is what must hold for all of them, and what no request can reach.
 """
 

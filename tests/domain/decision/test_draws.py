@@ -1,5 +1,7 @@
-"""Who is drawn: shares and weights are met, draws are independent, and who is in stays in. The devices are always the
-same, so nothing here depends on luck."""
+"""Who is drawn: shares and weights are met, draws are independent, and included devices stay included.
+
+The devices are always the same, so nothing here depends on luck.
+"""
 
 from collections import Counter
 from dataclasses import replace

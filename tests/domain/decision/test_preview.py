@@ -1,4 +1,4 @@
-"""The preview of a rollout says what the real decision would, step by step, for every device."""
+"""The preview of a rollout has the outcome of the real decision, step by step, for every device."""
 
 import uuid
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What to send to which release: both sides of every border of plugin-capabilities §2, §5 and §6."""
+"""What to send to which release: both sides of every border of PROTOCOL.md §11.2, §11.5 and §11.6."""
 
 import pytest
 
@@ -28,7 +28,7 @@ ANDROID, IOS, ELECTRON = Platform.ANDROID, Platform.IOS, Platform.ELECTRON
 
 
 @pytest.mark.parametrize(
-    ("version", "android", "ios"),  # checksum form, and how a manifest goes along if it does (plugin-capabilities §2)
+    ("version", "android", "ios"),  # checksum form, and how a manifest goes along if it does (PROTOCOL.md §11.2)
     [
         ("4.3.7", "none zip", "none zip"),
         ("4.4.0", "crc32 zip", "crc32 zip"),
@@ -89,7 +89,7 @@ WORK, EQUAL, FAIL = SameNames.WORK, SameNames.FAIL_WHEN_EQUAL, SameNames.FAIL
 
 
 @pytest.mark.parametrize(
-    ("version", "android", "ios"),  # device-protocol §5.7: same last parts, and the longest with the suffix or without
+    ("version", "android", "ios"),  # PROTOCOL.md §5.7: same last parts, and the longest with the suffix or without
     [
         ("5.43.3", (EQUAL, 186, False), (WORK, 190, False)),
         ("5.45.10", (EQUAL, 186, False), (WORK, 190, False)),
@@ -283,7 +283,7 @@ def test_link_and_comment_by_release(version, read):
 
 @pytest.mark.parametrize("version", ["0.0.1", "0.0.9", "4.0.0", "8.51.23"])
 def test_electron_is_the_same_whatever_version_it_says(version):
-    # plugin-capabilities §11: a plain zip and its SHA-256. It reads no session key in the plugin's spelling.
+    # PROTOCOL.md §11.11: a plain zip and its SHA-256. It reads no session key in the plugin's spelling.
     assert form_of(ELECTRON, version) == Form(Generation.ELECTRON, "sha256", False, ZipEnd.REFUSE)
     plugin = plugin_of(ELECTRON, version)
     assert plugin._replace(version="", listed=True) == Plugin(

@@ -180,7 +180,7 @@ def test_an_experiment_splits_the_channels_devices_and_one_arm_is_kept(node, app
     assert stopped == "stopped the experiment; channel production offers 1.1.0\n"
     assert {offered(node, app, device_id=each) for each in ids} == {"1.1.0"}
     assert node.text("experiment", "show", app) == "no experiment is running\n"
-    assert node.failure("experiment", "show", app, "production") == "channel 'production' runs no experiment"
+    assert node.failure("experiment", "show", app, "production") == "no experiment runs on channel 'production'"
 
 
 @pytest.mark.parametrize(

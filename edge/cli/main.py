@@ -18,6 +18,8 @@ INTERRUPTED = 130  # what a shell makes of SIGINT
 
 
 class VerbEntry(NamedTuple):
+    """Where a verb is, and its line in the list of commands."""
+
     module: str  # below edge.cli
     attribute: str  # the click command in it
     summary: str
@@ -106,6 +108,7 @@ def cli() -> None:
 
 
 def main() -> None:
+    """The entry point of the `edge` script."""
     cli(prog_name="edge")
 
 

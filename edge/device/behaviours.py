@@ -39,6 +39,8 @@ class RateLimit(enum.Enum):
 
 
 class ZipChecksum(enum.Enum):
+    """The digest that a plain zip must have."""
+
     NOT_VERIFIED = "not_verified"
     CRC32 = "crc32"
     SHA256 = "sha256"
@@ -47,6 +49,8 @@ class ZipChecksum(enum.Enum):
 
 
 class ZipResume(enum.Enum):
+    """How a broken zip download continues."""
+
     NONE = "none"
     NONE_BUT_RANGE_FROM_0 = "none_but_sends_range_from_0"
     ACROSS_LAUNCHES = "across_launches_append_on_200"
@@ -66,11 +70,15 @@ class PlainZipWithKey(enum.Enum):
 
 
 class Brotli(enum.Enum):
+    """Which files of a manifest are decompressed."""
+
     NAME_SUFFIX = "name_suffix"
     EVERY_FILE = "every_file"
 
 
 class PathRules(enum.Enum):
+    """Which paths in a manifest are refused with a report."""
+
     NONE_REPORTED = "none_reported"
     ESCAPING = "refuses_escaping_paths"
     ESCAPING_AND_DUPLICATES = "refuses_escaping_paths_and_duplicates"

@@ -22,6 +22,8 @@ class Answered(NamedTuple):
 
 
 class Channels:
+    """The channel calls of one launch."""
+
     def __init__(self, profile: Profile, state: DeviceState, gate: RateGate, channel_url: str) -> None:
         self._profile = profile
         self._state = state

@@ -9,6 +9,8 @@ from edge.device.profile import Profile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
+    """One installation of an app on one device."""
+
     app: str
     device_id: str  # a UUID, in upper or lower case
     version_build: str = "1.0.0"  # the native version

@@ -33,6 +33,8 @@ ProgressListener = Callable[[DownloadProgress], None]
 
 
 class UpdateResult(enum.Enum):
+    """How an update cycle ended."""
+
     UPDATED = "updated"
     ROLLED_BACK = "rolled_back"  # installed, never called notifyAppReady, removed again
     UP_TO_DATE = "up_to_date"
@@ -70,6 +72,8 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateOutcome:
+    """The end of an update cycle; `seconds` is how long it took."""
+
     result: UpdateResult
     reason: str
     version: str  # that runs now; the native version on builtin

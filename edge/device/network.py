@@ -24,12 +24,16 @@ TOTAL_LIMIT_EXTRA_SECONDS, TOTAL_LIMIT_FLOOR_SECONDS = 5, 10  # iOS, device-prot
 
 
 class CutKind(enum.Enum):
+    """What breaks a transfer."""
+
     DROPPED = "dropped"  # the connection breaks, the network stays
     OFFLINE = "offline"  # the network is gone: Android reruns the same job when it is back
     KILLED = "killed"  # the app dies
 
 
 class Cut(NamedTuple):
+    """One break of the connection."""
+
     after_bytes: int  # bundle bytes received in all transfers of this update since the previous cut
     kind: CutKind = CutKind.DROPPED
 
@@ -72,6 +76,8 @@ class Offline(TransferFailed):
 
 
 class NetworkReply(NamedTuple):
+    """A whole reply, decompressed."""
+
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes

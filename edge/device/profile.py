@@ -114,6 +114,8 @@ class ManifestProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
+    """The behaviours of one release on one platform."""
+
     platform: Platform
     release: str  # as published
     plugin_version: str  # as reported, see plugin-capabilities §1

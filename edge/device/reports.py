@@ -25,6 +25,8 @@ class _Delivery(enum.Enum):
 
 
 class Reporter:
+    """The queue of reports of one launch."""
+
     def __init__(
         self,
         profile: Profile,

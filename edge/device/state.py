@@ -17,6 +17,8 @@ PARTIAL_LIFE_SECONDS = 3600.0  # unfinished manifest files, device-protocol §5.
 
 
 class BundleStatus(enum.Enum):
+    """The status in a bundle's record."""
+
     DOWNLOADING = "downloading"
     PENDING = "pending"  # complete, never started
     SUCCESS = "success"  # called notifyAppReady

@@ -20,6 +20,8 @@ APP_FILE = "edge.json"
 
 
 class AppFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The content of edge.json."""
+
     server: str = ""  # the control API's address; empty: EDGE_URL, or this machine's node
     app: str
     web: str  # the built web folder, or a zip

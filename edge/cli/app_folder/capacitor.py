@@ -23,6 +23,8 @@ _NAMED = re.compile(r"(?:export\s+default|module\.exports\s*=)\s+([A-Za-z_$][\w$
 
 
 class CapacitorConfig(NamedTuple):
+    """The literal settings of a Capacitor configuration."""
+
     file: Path
     settings: dict[str, Any]
     unread: tuple[str, ...]  # paths of settings that are not literals

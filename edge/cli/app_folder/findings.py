@@ -29,6 +29,8 @@ class Level(enum.StrEnum):
 
 
 class AppFinding(NamedTuple):
+    """One result: `about` is the setting or subject, `remedy` is empty if all is well."""
+
     level: Level
     about: str
     says: str

@@ -34,6 +34,8 @@ _CSP = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppFolder:
+    """What was read from an app's folder."""
+
     config: CapacitorConfig | None
     app_file: AppFile | None
     versions: Mapping[str, str]  # of PLUGIN_PACKAGE and CORE_PACKAGE: as installed or locked, else as in package.json

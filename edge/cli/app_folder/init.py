@@ -19,6 +19,8 @@ CHANNEL = "production"
 
 
 class Draft(NamedTuple):
+    """The edge.json to write."""
+
     file: AppFile
     notes: tuple[str, ...]  # what the user should check
 

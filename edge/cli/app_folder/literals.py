@@ -22,6 +22,8 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 
 class Literals(NamedTuple):
+    """The literal members of an object, and the paths of the others."""
+
     value: dict[str, Any]
     unread: tuple[str, ...]  # paths of what is not a literal; `a.*`: members of `a` by a spread or a computed name
 

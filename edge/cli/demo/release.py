@@ -14,6 +14,8 @@ NATIVE = "1.0.0"  # the version of the app in the store
 
 
 class DemoRelease(NamedTuple):
+    """One version of the demo app, with the text that its page shows."""
+
     version: str
     news: str
     channel: str = CHANNEL

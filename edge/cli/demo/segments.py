@@ -16,6 +16,8 @@ TESTER = "beta-anna"  # a custom id in the first segment
 
 
 class DemoSegment(NamedTuple):
+    """A segment; it sends its devices to `channel`, or to none."""
+
     name: str
     where: str
     channel: str | None
@@ -47,6 +49,7 @@ def prepare_segments(client: ControlClient) -> None:
 
 
 def create_if_missing(client: ControlClient, path: str, body: dict[str, Any]) -> None:
+    """POST, ignoring a 409: it exists already."""
     try:
         client.post(path, body)
     except RequestRefused as refusal:

@@ -112,20 +112,18 @@ async def _run(
     )
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         kind = ElectronDevice if profile.platform is Platform.ELECTRON else Device
-        launch = kind(
-            DeviceSetup(
-                profile,
-                identity,
-                state,
-                session,
-                update_url=url + UPDATES_PATH,
-                stats_url=url + STATS_PATH,
-                public_key=given["public_key"],
-                builtin=given["builtin"],
-                on_progress=on_progress,
-            )
+        setup = DeviceSetup(
+            profile,
+            identity,
+            state,
+            session,
+            update_url=url + UPDATES_PATH,
+            stats_url=url + STATS_PATH,
+            public_key=given["public_key"],
+            builtin=given["builtin"],
+            on_progress=on_progress,
         )
-        return await launch.check_and_update(boot_ok=not fail_boot)
+        return await kind(setup).check_and_update(boot_ok=not fail_boot)
 
 
 def _read_public_key(file: Path) -> str:

@@ -61,6 +61,8 @@ class Release(NamedTuple):
 
 
 class PublishedBundle(NamedTuple):
+    """The result of a publish; sizes in bytes."""
+
     answer: dict[str, Any]  # the node's
     uploaded: int  # blobs
     uploaded_bytes: int

@@ -28,12 +28,16 @@ class File(NamedTuple):
 
 
 class Changes(NamedTuple):
+    """Names of files compared to the previous version."""
+
     new: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
 
 
 class Download(NamedTuple):
+    """What the plugin releases `releases` download in one form."""
+
     form: str
     files: int
     bytes: int
@@ -41,6 +45,8 @@ class Download(NamedTuple):
 
 
 class SizeReport(NamedTuple):
+    """The report on one bundle, against the previous version."""
+
     largest: tuple[tuple[str, int], ...]  # names, plain bytes
     since: str | None  # the previous version, if any
     changes: Changes
@@ -104,6 +110,7 @@ def listed_entries(entries: Iterable[Mapping[str, Any]]) -> tuple[File, ...]:
 
 
 def listed_files(entries: Iterable[FileEntry]) -> tuple[File, ...]:
+    """Of a bundle packed here."""
     return tuple(File(target_name(entry.name), entry.hash, entry.bytes) for entry in entries)
 
 

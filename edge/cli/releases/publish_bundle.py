@@ -115,10 +115,7 @@ def publish(
     else:
         done = _publish_source(client, release, path, post, selection, fast, key_file)
     out.result({**done.answer, **done.told_apart}, lambda: _print_text(done, release.channel, sizes))
-    if done.report and done.report.warning and done.answer["changed"]:
-        note(f"warning: {done.report.warning}")
-    if release.channel is not None:
-        warn_of_reach(client, app, release.channel)
+    _warn(client, release, done)
 
 
 def _confirming(client: ControlClient, out: Output, asking: Asking, release: "Release") -> "Post":
@@ -165,6 +162,13 @@ def _publish_source(
     with open_memory(os.environ) as memory:
         options = PublishOptions(selection, FAST if fast else SMALLEST, memory, key)
         return publish(client, release, path, options, post)
+
+
+def _warn(client: ControlClient, release: "Release", done: "PublishedBundle") -> None:
+    if done.report and done.report.warning and done.answer["changed"]:
+        note(f"warning: {done.report.warning}")
+    if release.channel is not None:
+        warn_of_reach(client, release.app, release.channel)
 
 
 def _check_channel_options(release: "Release", no_channel: bool) -> None:

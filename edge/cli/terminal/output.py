@@ -47,6 +47,7 @@ class Output:
 
 
 def line(text: str) -> None:
+    """Print one line to stdout, without control characters."""
     click.echo(plain(text))
 
 

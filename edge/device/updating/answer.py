@@ -20,6 +20,8 @@ _MAGIC_MESSAGE = "store_update_required"
 
 
 class ManifestFile(NamedTuple):
+    """One entry of a manifest, as received."""
+
     file_name: str
     file_hash: str
     download_url: str
@@ -39,6 +41,8 @@ class UpdateFound(NamedTuple):
 
 
 class NoUpdate(NamedTuple):
+    """The device is up to date."""
+
     reason: str = "up_to_date"
     events: tuple[str, ...] = ("noNeedUpdate",)
 
@@ -58,6 +62,8 @@ class Revert(NamedTuple):
 
 
 class FailedAnswer(NamedTuple):
+    """No usable answer."""
+
     reason: str
     report: str | None = DOWNLOAD_FAIL
     events: tuple[str, ...] = ("downloadFailed", "noNeedUpdate")

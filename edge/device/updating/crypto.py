@@ -26,6 +26,8 @@ class Undecryptable(Exception):
 
 
 class DeviceKey:
+    """The public key in the app's configuration."""
+
     def __init__(self, pem: str, form: EncryptionForm) -> None:
         """`form` is the release's. Raises ValueError for a key that the plugin refuses to start with."""
         if not pem.startswith(_PEM_HEADER):

@@ -22,6 +22,8 @@ class Undecodable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fields:
+    """The members of an answer, as the platform's reader sees them."""
+
     members: dict[str, Any]
     null_is_present: bool  # JSONObject.has is true for null; an optional of the iOS struct is nil
 

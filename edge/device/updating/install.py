@@ -60,6 +60,8 @@ class Deciles:
 
 
 class Installer:
+    """Downloads and installs one update."""
+
     def __init__(
         self,
         profile: Profile,

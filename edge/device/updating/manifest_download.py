@@ -41,6 +41,8 @@ class _Lost(Exception):
 
 
 class ManifestDownloader:
+    """Downloads the files of one manifest."""
+
     def __init__(
         self,
         profile: Profile,

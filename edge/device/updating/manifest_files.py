@@ -92,6 +92,7 @@ def find_clashes(rules: ManifestProfile, files: Iterable[ManifestFile]) -> froze
 
 
 def partial_name(file_name: str, file_hash: str) -> str:
+    """The name of an unfinished file."""
     # A signed hash, which a device without the key uses as the file's own, would be too long for a name.
     return f"partial_{file_hash[:_SHA256_DIGITS]}_{hashlib.sha256(file_name.encode()).hexdigest()[:_NAME_DIGITS]}.tmp"
 

@@ -47,6 +47,8 @@ class Partial:
 
 
 class ZipDownloader:
+    """Downloads one zip."""
+
     def __init__(
         self,
         profile: Profile,

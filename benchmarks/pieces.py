@@ -40,8 +40,8 @@ from edge.node.lane.connection import Lane
 from edge.node.lane.context import LaneContext
 from edge.node.lane.requests import END_OF_HEAD, KnownHeads
 from edge.node.processes.data_directory import DataDirectory
-from edge.node.service.admission import Connections
 from edge.node.service.device_service import DeviceService
+from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Proxies
 from edge.wire.answers import encode_up_to_date
 from edge.wire.updates import parse_update_check

@@ -24,9 +24,9 @@ from edge.domain.versions import VERSION_LIMIT
 from edge.node.http.bodies import BODY_SECONDS
 from edge.node.observing.access_log import BUFFER_LINES
 from edge.node.processes.tls import HANDSHAKE_SECONDS
-from edge.node.service.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
-from edge.node.service.overload import LATE_SECONDS
-from edge.node.service.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
+from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
+from edge.node.service.limits.overload import LATE_SECONDS
+from edge.node.service.limits.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT

@@ -36,9 +36,9 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.device_service import DeviceService
-from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
-from edge.node.service.overload import Overload
+from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots

@@ -19,8 +19,8 @@ from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Chose, FactChange, Offered, change_facts
 from edge.node.delivery.plan import CONTENT_TYPES, Blob, DeliveryRequest, plan_delivery
 from edge.node.service.common_answers import refusal_body
+from edge.node.service.limits.rate_limits import ChannelLimits
 from edge.node.service.peers import Peer
-from edge.node.service.rate_limits import ChannelLimits
 from edge.node.service.reported import changes_in, downloads_in
 from edge.wire.answers import encode_answer
 from edge.wire.body import WireError

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from edge.node.service.admission import connections_limit
+from edge.node.service.limits.admission import connections_limit
 
 DESCRIPTORS = 1024  # of the node
 CONNECTIONS = connections_limit(DESCRIPTORS) * 7 // 8  # of those it takes: three quarters are too many to be at work on

@@ -25,7 +25,7 @@ from edge.node.http.peer import BEGUN
 from edge.node.http.refusals import refusal, refuse, refuse_malformed
 from edge.node.service.common_answers import CORS_HEADERS, UNKNOWN_ERROR
 from edge.node.service.device_service import DeviceService
-from edge.node.service.overload import RETRY_AFTER_SECONDS
+from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
 
 PREFLIGHT_SECONDS = 86_400  # the longest that any browser caches a preflight
 

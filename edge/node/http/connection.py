@@ -18,7 +18,7 @@ from edge.node.http.refusals import refuse, refuse_malformed
 from edge.node.observing.access_log import METHOD_LIMIT, Line
 from edge.node.observing.traffic import ROUTES, Traffic, route_of
 from edge.node.service.addresses import plain_address
-from edge.node.service.admission import (
+from edge.node.service.limits.admission import (
     FIELD_LIMIT_BYTES,
     FIELDS_LIMIT,
     HEAD_LIMIT_BYTES,

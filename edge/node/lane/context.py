@@ -15,8 +15,8 @@ from edge.node.lane.registry import LaneRegistry
 from edge.node.lane.requests import KnownHeads, RequestHead
 from edge.node.observing.access_log import Line
 from edge.node.observing.traffic import ROUTES, Traffic
-from edge.node.service.admission import Connections
 from edge.node.service.device_service import DeviceService
+from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Peer, find_peer, prefix_of
 
 SWEEP_SECONDS = 1.0  # the precision of idle timeouts; a timer per request would cost a tenth of the request

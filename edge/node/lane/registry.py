@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
 
-from edge.node.service.admission import HEADER_SECONDS, KEEP_ALIVE_SECONDS, Connections
+from edge.node.service.limits.admission import HEADER_SECONDS, KEEP_ALIVE_SECONDS, Connections
 
 
 class Swept(Protocol):

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from edge.node.service.admission import (
+from edge.node.service.limits.admission import (
     CONNECTIONS_LIMIT,
     DESCRIPTORS_PER_CONNECTION,
     RESERVED_DESCRIPTORS,

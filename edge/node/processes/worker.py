@@ -45,11 +45,11 @@ from edge.node.processes.link import (
 from edge.node.processes.listening import LISTEN_BACKLOG
 from edge.node.processes.snapshot_loader import SnapshotLoader
 from edge.node.processes.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, PortTls
-from edge.node.service.admission import Connections, connections_limit, raise_descriptor_limit
 from edge.node.service.device_service import DeviceService
-from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
-from edge.node.service.overload import IN_PROGRESS_SHARE, Overload, watch_lag
+from edge.node.service.limits.admission import Connections, connections_limit, raise_descriptor_limit
+from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots

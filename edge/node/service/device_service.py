@@ -21,14 +21,14 @@ from edge.node.delivery.lost_blobs import LostBlobs
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.addresses import base_address
 from edge.node.service.answer_cache import EncodedBody, Offers
-from edge.node.service.event_limits import EventLimits
 from edge.node.service.experiment_log import ArmNotes
 from edge.node.service.facts_client import FactsClient
-from edge.node.service.overload import Overload
+from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.overload import Overload
+from edge.node.service.limits.rate_limits import ChannelLimits
 from edge.node.service.own_events import OwnEvents, withheld_event
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import Peer, Proxies
-from edge.node.service.rate_limits import ChannelLimits
 from edge.node.service.reported import EventChange, changes_in, downloads_in
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots

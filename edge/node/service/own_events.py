@@ -9,7 +9,7 @@ from collections import Counter
 
 from edge.domain.errors import Unavailable
 from edge.domain.facts import Cause
-from edge.node.service.event_limits import EventLimits
+from edge.node.service.limits.event_limits import EventLimits
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.actions import withheld_action

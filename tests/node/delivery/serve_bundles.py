@@ -19,11 +19,11 @@ from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.lane.connection import Lane
 from edge.node.lane.context import LaneContext
-from edge.node.service.admission import Connections
 from edge.node.service.device_service import DeviceService
-from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
-from edge.node.service.overload import Overload
+from edge.node.service.limits.admission import Connections
+from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies
 
 

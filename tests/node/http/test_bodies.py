@@ -9,7 +9,7 @@ from raw_client import a_client, read_until_closed
 from edge.node.http.bodies import read_body
 from edge.node.http.connection import accept_with
 from edge.node.http.refusals import refuse
-from edge.node.service.admission import Connections
+from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Proxies
 
 LIMIT_BYTES = 1_000

@@ -6,7 +6,7 @@ from aiohttp import web
 from raw_client import a_client, read_until_closed
 
 from edge.node.http.connection import accept_with
-from edge.node.service.admission import (
+from edge.node.service.limits.admission import (
     CONNECTIONS_LIMIT,
     FIELDS_LIMIT,
     HEAD_LIMIT_BYTES,

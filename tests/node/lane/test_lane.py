@@ -28,11 +28,11 @@ from edge.node.http.device_routes import Readiness
 from edge.node.lane.connection import WAITING_LIMIT_BYTES, Lane
 from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
-from edge.node.service.admission import Connections
 from edge.node.service.device_service import DeviceService
-from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
-from edge.node.service.overload import Overload
+from edge.node.service.limits.admission import Connections
+from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots

@@ -8,10 +8,10 @@ import pytest
 from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.lane.connection import ANSWERING, CHOKED, CLOSING, READING, WAITING_LIMIT_BYTES, Lane
 from edge.node.lane.context import LaneContext
-from edge.node.service.admission import Connections
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.device_service import Reply
-from edge.node.service.overload import Overload
+from edge.node.service.limits.admission import Connections
+from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies
 
 

@@ -8,9 +8,9 @@ from node_world import a_truth, publish
 
 from edge.facts.table import FactsTable
 from edge.node.service.device_service import DeviceService
-from edge.node.service.event_limits import BURST_SECONDS, EventLimits
 from edge.node.service.facts_client import FactsClient
-from edge.node.service.overload import Overload
+from edge.node.service.limits.event_limits import BURST_SECONDS, EventLimits
+from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Peer, Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots

@@ -8,7 +8,7 @@ import pytest
 from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.node.observing.counts import Gauges, RequestCount, WorkerCounts, WorkerStatus
 from edge.node.observing.metrics import Observed, build_metrics
-from edge.node.service.admission import Connections
+from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Proxies
 from edge.wire.exposition import Family, Sample, encode_families
 

@@ -18,9 +18,9 @@ from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
 from edge.node.http.device_routes import Readiness
 from edge.node.service.device_service import DeviceService
-from edge.node.service.event_limits import BURST_SECONDS, EventLimits
 from edge.node.service.facts_client import FactsClient
-from edge.node.service.overload import LATE_SECONDS, LATE_TURNS, Overload
+from edge.node.service.limits.event_limits import BURST_SECONDS, EventLimits
+from edge.node.service.limits.overload import LATE_SECONDS, LATE_TURNS, Overload
 from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots

@@ -18,9 +18,9 @@ from edge.domain.model import Platform
 from edge.domain.schedule.rollout import Move
 from edge.facts.table import FactsTable
 from edge.node.service.device_service import DeviceService
-from edge.node.service.event_limits import EventLimits
 from edge.node.service.facts_client import FactsClient
-from edge.node.service.overload import Overload
+from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots

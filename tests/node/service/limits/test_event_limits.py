@@ -1,6 +1,6 @@
 import sys
 
-from edge.node.service.event_limits import BURST_SECONDS, PREFIXES_LIMIT, Buckets, EventLimits
+from edge.node.service.limits.event_limits import BURST_SECONDS, PREFIXES_LIMIT, Buckets, EventLimits
 
 EVENT = b"x" * 500
 HOUR = 3_600.0

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from edge.node.service.overload import CALM_SECONDS, LATE_SECONDS, LATE_TURNS, Overload, watch_lag
+from edge.node.service.limits.overload import CALM_SECONDS, LATE_SECONDS, LATE_TURNS, Overload, watch_lag
 
 BETWEEN = (CALM_SECONDS + LATE_SECONDS) / 2
 

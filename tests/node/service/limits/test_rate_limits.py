@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from edge.domain.decision.channel_choice import ChannelSelfRequest, ChannelSelfVerb
 from edge.domain.model import Platform
-from edge.node.service.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS, WINDOWS_LIMIT, ChannelLimits, Windows
+from edge.node.service.limits.rate_limits import (
+    ADDRESS_REQUESTS,
+    DEVICE_REQUESTS,
+    WINDOWS_LIMIT,
+    ChannelLimits,
+    Windows,
+)
 
 NOW = 1_000.0
 HERE = "192.0.2.1"

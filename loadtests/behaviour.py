@@ -21,9 +21,9 @@ from loadtests.devices import LoadDevice
 from loadtests.mix import load_mix
 from loadtests.schedule import Timetable
 
-PATIENCE_SECONDS = 10.0  # device-protocol §1.1: the plugin's timeout to connect and between two reads
+PATIENCE_SECONDS = 10.0  # PROTOCOL.md §1.1: the plugin's timeout to connect and between two reads
 STOP_SECONDS = 15.0  # for requests in progress at the end: longer than their patience, so they end by themselves
-FILES_AT_ONCE = 8  # device-protocol §5.4: the fewest that a device fetches in parallel
+FILES_AT_ONCE = 8  # PROTOCOL.md §5.4: the fewest that a device fetches in parallel
 ARRIVAL = "arrival to answer"
 UPDATE = "arrival to installed"
 

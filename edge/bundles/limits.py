@@ -36,7 +36,7 @@ def check_count(files: int) -> None:
 
 
 def check_not_empty(name: str, plain_bytes: int) -> None:
-    """For a file to be encrypted. Raises Invalid `empty_file`: devices refuse an empty encrypted file (device-protocol
+    """For a file to be encrypted. Raises Invalid `empty_file`: devices refuse an empty encrypted file (PROTOCOL.md
     §5.4), and if it were left out of the manifest, devices that use one would lack it.
     """
     if plain_bytes == 0:

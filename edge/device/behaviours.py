@@ -1,14 +1,14 @@
 """The behaviours in which plugin releases differ, each a closed choice.
 
-Each enum spells the values of one row of plugin-capabilities as the table does, so a value that the simulator does not
-know fails when the profile is built, not in mid-update.
+Each enum spells the values of one row as the capability table does (PROTOCOL.md §11), so a value that the simulator
+does not know fails when the profile is built, not in mid-update.
 """
 
 import enum
 
 
 class NoUpdateAnswer(enum.Enum):
-    """The effect of `message` and `error` in an answer (plugin-capabilities §7)."""
+    """The effect of `message` and `error` in an answer (PROTOCOL.md §11.7)."""
 
     MESSAGE_IS_NO_UPDATE = "message_is_no_update"
     MESSAGE_IS_FAILURE = "message_is_failure"
@@ -20,7 +20,7 @@ class NoUpdateAnswer(enum.Enum):
 
 
 class BreakingEvent(enum.Enum):
-    """When the app gets the event that the store has a newer version (plugin-capabilities §7)."""
+    """When the app gets the event that the store has a newer version (PROTOCOL.md §11.7)."""
 
     NEVER = "never"
     MAJOR = "message_and_major_true_and_version"
@@ -30,7 +30,7 @@ class BreakingEvent(enum.Enum):
 
 
 class RateLimit(enum.Enum):
-    """The effect of a 429 (plugin-capabilities §8)."""
+    """The effect of a 429 (PROTOCOL.md §11.8)."""
 
     PLAIN_FAILURE = "plain_failure"
     LATCH = "latch"
@@ -60,7 +60,7 @@ class ZipResume(enum.Enum):
 
 
 class PlainZipWithKey(enum.Enum):
-    """An unencrypted zip on a device that holds a public key (plugin-capabilities §5)."""
+    """An unencrypted zip on a device that holds a public key (PROTOCOL.md §11.5)."""
 
     NO_KEY_OPTION = "no_public_key_option"
     WITH_CRC32 = "accepted_with_crc32"
@@ -85,7 +85,7 @@ class PathRules(enum.Enum):
 
 
 class ReusedName(enum.Enum):
-    """The name under which a file that needs no download is written (plugin-capabilities §4)."""
+    """The name under which a file that needs no download is written (PROTOCOL.md §11.4)."""
 
     AS_LISTED = "as_listed"
     WITH_BR = "with_br"
@@ -93,7 +93,7 @@ class ReusedName(enum.Enum):
 
 
 class SameBaseName(enum.Enum):
-    """The fate of two files of one manifest with the same last path part (plugin-capabilities §4)."""
+    """The fate of two files of one manifest with the same last path part (PROTOCOL.md §11.4)."""
 
     WORKS = "works"
     FAILS = "fails"
@@ -101,7 +101,7 @@ class SameBaseName(enum.Enum):
 
 
 class WrongKey(enum.Enum):
-    """The reports about a zip that cannot be decrypted (plugin-capabilities §9)."""
+    """The reports about a zip that cannot be decrypted (PROTOCOL.md §11.9)."""
 
     DOWNLOAD_FAIL_ONLY = "download_fail_only"
     DOWNLOAD_FAIL_ONLY_FOR_A_ZIP = "download_fail_only_for_a_zip"
@@ -119,7 +119,7 @@ class WrongKey(enum.Enum):
 
 
 class EncryptionForm(enum.Enum):
-    """The form of encryption that a release reads. Only V2 and V3 use a public key (device-protocol §6.1)."""
+    """The form of encryption that a release reads. Only V2 and V3 use a public key (PROTOCOL.md §6.1)."""
 
     NONE = "none"
     V1 = "v1"

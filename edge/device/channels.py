@@ -1,4 +1,4 @@
-"""The calls by which an app chooses its channel, as a release sends and reads them (device-protocol §3).
+"""The calls by which an app chooses its channel, as a release sends and reads them (PROTOCOL.md §3).
 
 From x.34 and 8.2.0 the device keeps the choice and the server only allows or refuses it; older releases leave it to
 the server.

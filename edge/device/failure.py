@@ -13,7 +13,7 @@ class ReportedCause(NamedTuple):
 class UpdateFailed(Exception):
     """The bundle cannot be installed. `causes` are reported in order, before the `download_fail` of the whole update.
 
-    `hangs`: the release reports nothing more and still assumes that a download is running (plugin-capabilities §3).
+    `hangs`: the release reports nothing more and still assumes that a download is running (PROTOCOL.md §5.8).
     `downloaded`: all bytes arrived, and processing them failed.
     """
 

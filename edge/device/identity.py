@@ -1,4 +1,4 @@
-"""The identity that a device sends: the fields of every request, as the release writes them. device-protocol §1.1,
+"""The identity that a device sends: the fields of every request, as the release writes them. PROTOCOL.md §1.1,
 §1.2."""
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The device's HTTP stack: requests with the release's headers and timeouts, and connections that break on purpose.
 
-Every request is recorded in the ledger. Nothing here knows bundles. device-protocol §1.1, §5.2-5.4.
+Every request is recorded in the ledger. Nothing here knows bundles. PROTOCOL.md §1.1, §5.2-5.4.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from edge.device.profile import Profile
 
 CHUNK_BYTES = 64 * 1024
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024  # of a reply read into memory; 20,000 manifest entries are about 5 MB
-ANDROID_ZIP_CONNECT_SECONDS, ANDROID_ZIP_READ_SECONDS = 30, 60  # HttpURLConnection, device-protocol §5.2
-TOTAL_LIMIT_EXTRA_SECONDS, TOTAL_LIMIT_FLOOR_SECONDS = 5, 10  # iOS, device-protocol §5.3
+ANDROID_ZIP_CONNECT_SECONDS, ANDROID_ZIP_READ_SECONDS = 30, 60  # HttpURLConnection, PROTOCOL.md §5.2
+TOTAL_LIMIT_EXTRA_SECONDS, TOTAL_LIMIT_FLOOR_SECONDS = 5, 10  # iOS, PROTOCOL.md §5.3
 
 
 class CutKind(enum.Enum):

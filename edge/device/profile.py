@@ -1,6 +1,6 @@
 """What one published release of the plugin does on one platform: every behaviour looked up once, by name.
 
-The rows are those of plugin-capabilities; nothing here compares version numbers.
+The rows are those of PROTOCOL.md §11; nothing here compares version numbers.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ from edge.device.behaviours import (
 from edge.domain.model import Platform
 from edge.wire.plugins.capabilities import capability
 
-# Releases that report another version than they were published under (plugin-capabilities §1).
+# Releases that report another version than they were published under (PROTOCOL.md §11.1).
 _REPORTED = {
     "5.50.2": "5.50.1",
     "6.43.5": "8.43.5",
@@ -35,7 +35,7 @@ _REPORTED = {
     **dict.fromkeys(("6.14.32", "6.14.33", "6.14.34", "6.14.35", "6.14.36"), "6.14.31"),
 }
 
-_UNZIP_BUFFERS = {"zips_below_6_KiB": 8 * 1024, "zips_below_192_KiB": 256 * 1024}  # device-protocol §4.5
+_UNZIP_BUFFERS = {"zips_below_6_KiB": 8 * 1024, "zips_below_192_KiB": 256 * 1024}  # PROTOCOL.md §4.5
 
 # The fields of a Profile that a row answers with yes or no.
 _FLAGS: Mapping[str, Any] = {
@@ -92,7 +92,7 @@ _ELECTRON_FLAGS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestProfile:
-    """How a release that reads manifests downloads one (plugin-capabilities §4, §5)."""
+    """How a release that reads manifests downloads one (PROTOCOL.md §11.4, §11.5)."""
 
     brotli: Brotli
     hash_satisfiable: bool  # 7.9.2 - 7.18.14 on Android compare each hash with two different digests
@@ -118,7 +118,7 @@ class Profile:
 
     platform: Platform
     release: str  # as published
-    plugin_version: str  # as reported, see plugin-capabilities §1
+    plugin_version: str  # as reported, see PROTOCOL.md §11.1
     # What it sends:
     lowercase_device_id: bool
     sends_default_channel: bool
@@ -251,7 +251,7 @@ def _manifest_profile(row: Callable[[str], str], android: bool) -> ManifestProfi
     return ManifestProfile(
         brotli=Brotli(row("manifest_brotli")),
         hash_satisfiable=row("manifest_hash") != "unsatisfiable",
-        # Some rows exist for one platform only: the other never changed (device-protocol §5.4).
+        # Some rows exist for one platform only: the other never changed (PROTOCOL.md §5.4).
         hash_any_case=android and row("manifest_hash_case") == "any",
         unencrypted_files_verified=android or _yes(row("manifest_plain_files_verified")),
         failure_swallowed=android and _yes(row("manifest_failure_swallowed")),

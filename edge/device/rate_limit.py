@@ -1,6 +1,6 @@
 """The effect of a 429 on a device's further traffic: none, silence until the app restarts, or a wait.
 
-device-protocol §1.9; plugin-capabilities §8.
+PROTOCOL.md §1.9, §11.8.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The statistics that a device sends: built, queued and sent as the release does.
 
 Releases that send arrays keep undelivered reports across launches; the others send each report once and drop it.
-device-protocol §4.1; plugin-capabilities §9.
+PROTOCOL.md §4.1, §11.9.
 """
 
 import enum
@@ -83,7 +83,7 @@ class Reporter:
             await self._flush_queue(network, ledger)
 
     async def send_rate_limit_reached(self, network: DeviceNetwork, ledger: Ledger) -> None:
-        """Send the one report that passes the closed gate: alone, never repeated (§1.9)."""
+        """Send the one report that passes the closed gate: alone, never repeated (PROTOCOL.md §1.9)."""
         if not self._stats_url:
             return
         event = self._build("rate_limit_reached", self._running(), "", self._key_id)
@@ -106,7 +106,7 @@ class Reporter:
         self._state.keep_reports([])
 
     async def _deliver(self, network: DeviceNetwork, ledger: Ledger, body: object) -> _Delivery:
-        """Send one body. Only the HTTP status counts; results per event are not read (§4.1)."""
+        """Send one body. Only the HTTP status counts; results per event are not read (PROTOCOL.md §4.1)."""
         if self._gate.closed(self._clock()):
             return _Delivery.KEPT
         try:

@@ -12,8 +12,8 @@ import msgspec
 
 STATE_FORMAT = 1
 BUILTIN_ID = "builtin"
-PENDING_REPORTS_LIMIT = 200  # device-protocol §4.1; the oldest are dropped
-PARTIAL_LIFE_SECONDS = 3600.0  # unfinished manifest files, device-protocol §5.4
+PENDING_REPORTS_LIMIT = 200  # PROTOCOL.md §4.1; the oldest are dropped
+PARTIAL_LIFE_SECONDS = 3600.0  # unfinished manifest files, PROTOCOL.md §5.4
 
 
 class BundleStatus(enum.Enum):
@@ -68,7 +68,7 @@ class DeviceState:
         return self.bundle_folder / bundle.id
 
     def find(self, version: str) -> InstalledBundle | None:
-        """The bundle of that version whose directory exists (device-protocol §1.8: the lookup lists directories)."""
+        """The bundle of that version whose directory exists (PROTOCOL.md §1.8: the lookup lists directories)."""
         named = (b for b in self._document.bundles if b.version == version)
         return next((b for b in named if self.folder_of(b).is_dir()), None)
 

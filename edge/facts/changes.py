@@ -25,7 +25,7 @@ class _Change(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Chose(_Change, frozen=True):
-    """An old plugin chose its channel (device-protocol §3.3); "" withdraws the choice."""
+    """An old plugin chose its channel (PROTOCOL.md §3.3); "" withdraws the choice."""
 
     channel: str
 

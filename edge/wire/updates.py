@@ -1,4 +1,4 @@
-"""The bytes of an update check to an `UpdateCheck`: PROTOCOL.md §1.3 with the changes of §10.
+"""The bytes of an update check to an `UpdateCheck`: PROTOCOL.md §1.3.
 
 An ordinary request is decoded in one step. What that refuses is read again slowly, by the rules in their order, so that
 the device gets the protocol's exact code; both paths end in the same `_check_of`.

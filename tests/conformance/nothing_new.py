@@ -285,7 +285,7 @@ def document() -> Json:
         "format": 2,
         "about": [
             "POST /updates: every reason for nothing, told to every generation, on a bundle and on builtin, on both "
-            "platforms and to Electron (device-protocol 0.1, 10; plugin-capabilities 7, 11). README.md says how to "
+            "platforms and to Electron (PROTOCOL.md 0.1, 10, 11.7, 11.11). README.md says how to "
             "read a case.",
             "Written by tests/conformance/nothing_new.py, which says where the expectations come from.",
         ],

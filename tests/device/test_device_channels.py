@@ -1,4 +1,4 @@
-"""The channel calls of an app: what is sent, what is kept where, and what a refusal comes to (device-protocol §3)."""
+"""The channel calls of an app: what is sent, what is kept where, and what a refusal comes to (PROTOCOL.md §3)."""
 
 import pytest
 from aiohttp import web

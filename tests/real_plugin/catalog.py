@@ -11,7 +11,7 @@ from tests.real_plugin.suites.quiet import quiet
 from tests.real_plugin.suites.reuse import reuse
 from tests.real_plugin.suites.statistics import statistics
 
-# Electron neither reuses files nor rolls back (plugin-capabilities §11).
+# Electron neither reuses files nor rolls back (PROTOCOL.md §11.11).
 NOT_OF_ELECTRON = frozenset({"reuse", "boot"})
 
 SUITES: dict[str, Suite] = {

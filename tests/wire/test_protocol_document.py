@@ -21,9 +21,10 @@ FOLDERS = ("edge", "tests", "benchmarks", "loadtests", "config")
 NUMBER = r"\d+(?:\.\d+)*"
 # A title, or an item of the list in §0.
 SECTION = re.compile(rf"^(?:#+ ({NUMBER}) |\* \*\*({NUMBER})\*\* )", re.MULTILINE)
-# Sections, a list of them or a range, behind the name of a document; without a name they are PROTOCOL.md's.
-CITATION = re.compile(rf"(RFC\s\d+|plugin-capabilities)?[\s#]*((?:§ ?{NUMBER}(?:-{NUMBER})?(?:,\s|\sand\s|\sto\s)?)+)")
-OTHER_DOCUMENTS = re.compile(r"RFC|plugin-capabilities")
+# Sections, a list of them or a range; only those behind the number of an RFC are not PROTOCOL.md's.
+CITATION = re.compile(rf"(RFC\s\d+)?[\s#]*((?:§ ?{NUMBER}(?:-{NUMBER})?(?:,\s|\sand\s|\sto\s)?)+)")
+# The sections that the `why` of a test vector begins with: `1.3 step 4; RFC 9110 14`, `10: 404, never 503`.
+REASON = re.compile(rf"({NUMBER}(?:, {NUMBER})*)(?: (?:rule|step)s? [\d a-z,-]+)?(?:[:,;]|$)")
 
 LINES = (5, 6, 7, 8)
 PLATFORMS = {"both": "", "android": " Android", "ios": " iOS"}
@@ -34,13 +35,19 @@ def sections_of(document: str) -> set[str]:
 
 
 def cited_sections(source: str) -> set[str]:
-    found = (numbers for name, numbers in CITATION.findall(source) if not OTHER_DOCUMENTS.match(name))
+    found = (numbers for rfc, numbers in CITATION.findall(source) if not rfc)
     return {number for numbers in found for number in re.findall(NUMBER, numbers)}
+
+
+def reasoned_sections(why: str) -> set[str]:
+    matches = (REASON.match(part.strip()) for part in why.split(";"))
+    return {number for match in matches if match for number in match[1].split(", ")}
 
 
 def sources() -> Iterator[Path]:
     for folder in FOLDERS:
-        yield from (path for path in sorted((ROOT / folder).rglob("*.py")) if path != Path(__file__))
+        for suffix in ("*.py", "*.json"):
+            yield from (path for path in sorted((ROOT / folder).rglob(suffix)) if path != Path(__file__))
 
 
 def test_every_citation_has_its_section():
@@ -65,6 +72,28 @@ def test_every_citation_has_its_section():
 )
 def test_citations_are_recognised(source, cited):
     assert cited_sections(source) == cited
+
+
+def test_every_section_that_a_device_case_holds_exists():
+    sections = sections_of(DOCUMENT)
+    for path in sorted((ROOT / "tests" / "vectors" / "device").glob("*.json")):
+        for case in json.loads(path.read_text()).get("cases", []):
+            assert reasoned_sections(case["why"]) <= sections, (path.name, case["name"], case["why"])
+
+
+@pytest.mark.parametrize(
+    ("why", "sections"),
+    [
+        ("1.3 step 4; RFC 9110 14", {"1.3"}),
+        ("0.1, 1.3.1, 10", {"0.1", "1.3.1", "10"}),
+        ("10, 11.7: up to date, then blocked", {"10", "11.7"}),
+        ("1.4 rules 29-32 before 33", {"1.4"}),
+        ("10; 64 characters", {"10"}),
+        ("semver 11; 11.1", {"11.1"}),
+    ],
+)
+def test_reasons_are_recognised(why, sections):
+    assert reasoned_sections(why) == sections
 
 
 def test_a_citation_without_a_section_is_found():

@@ -1,4 +1,4 @@
-"""Encryption as device-protocol §6.2 describes it, in plain arithmetic: shares no code with the project."""
+"""Encryption as PROTOCOL.md §6.2 describes it, in plain arithmetic: shares no code with the project."""
 
 import base64
 import hashlib

@@ -1,6 +1,6 @@
 """Encrypts a packed bundle. The publisher's side: the private key is used only here.
 
-One AES-128 key and IV for the zip and every file, new for each bundle, as devices expect (device-protocol §6.2);
+One AES-128 key and IV for the zip and every file, new for each bundle, as devices expect (PROTOCOL.md §6.2);
 signatures are RSA. Blocking; reads and writes in chunks, so memory does not grow with the bundle.
 """
 

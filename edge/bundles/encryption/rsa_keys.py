@@ -1,7 +1,7 @@
 """The keys of encrypted bundles: RSA of 2048 bits in PKCS#1 PEM, in the files that the plugin's command line uses.
 
 The private key makes blocks and never leaves the publisher; the public key, which is in every app, opens them. A block
-is PKCS#1 v1.5 type 1 around the bytes themselves, without DigestInfo (device-protocol §6.2).
+is PKCS#1 v1.5 type 1 around the bytes themselves, without DigestInfo (PROTOCOL.md §6.2).
 """
 
 import base64
@@ -119,7 +119,7 @@ def load_private_key(path: Path) -> PrivateKey:
 
 
 def parse_public_key(pem: str) -> PublicKey:
-    """Raises Invalid `invalid_public_key` unless the plugin would start with it (device-protocol §6.2)."""
+    """Raises Invalid `invalid_public_key` unless the plugin would start with it (PROTOCOL.md §6.2)."""
     if len(pem) > PEM_LIMIT_BYTES or not pem.lstrip().startswith(_PUBLIC_HEADER):
         raise Invalid("invalid_public_key", f"a public key must begin with {_PUBLIC_HEADER}")
     try:

@@ -35,7 +35,7 @@ class Compressed(NamedTuple):
 
 
 def must_compress(name: str) -> bool:
-    """A device strips one `.br` and decodes whatever the app meant by it (device-protocol §5.4)."""
+    """A device strips one `.br` and decodes whatever the app meant by it (PROTOCOL.md §5.4)."""
     return name.endswith(BROTLI_SUFFIX)
 
 

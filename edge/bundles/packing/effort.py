@@ -12,7 +12,7 @@ import brotli
 WHOLE_LIMIT_BYTES = 2 * 1024 * 1024  # quality 11 packs about 0.4 MB a second
 # Measured, memory over an idle process: quality 11 on 2 MiB takes 41 MB; quality 9 takes 43 MB with a window of
 # 2^20 bytes, 51 MB with 2^21, 72 MB with 2^22. Never 22 (brotli's default): a stream of that window may begin 1B 00 06
-# or 0B 02 80, which the plugin takes for a wrapped raw file (device-protocol §5.4).
+# or 0B 02 80, which the plugin takes for a wrapped raw file (PROTOCOL.md §5.4).
 WHOLE_WINDOW_BITS = 21
 STREAM_WINDOW_BITS = 20
 

@@ -24,7 +24,7 @@ from edge.domain.model import Digest, FileEntry
 from edge.store.disk.durable_files import FILE_MODE, room_to
 from edge.store.objects.port import ObjectStore, blob_key
 
-# Streams the plugin takes for raw files in a wrapper and cuts instead of decoding (device-protocol §5.4).
+# Streams the plugin takes for raw files in a wrapper and cuts instead of decoding (PROTOCOL.md §5.4).
 WRAPPER_STARTS = (b"\x1b\x00\x06", b"\x0b\x02\x80")
 WRAPPER_END = b"\x03"
 

@@ -16,7 +16,7 @@ from edge.wire.plugins.forms import OLDEST_SUPPORTED_MAJOR
 READY_TIMEOUT_LEAST_MS = 1_000  # below it, newer plugins use this, and older ones roll every bundle back
 READY_TIMEOUT_LOW_MS = 5_000  # an old phone takes that long to start a large app
 PERIOD_LEAST_SECONDS = 600  # the plugin's minimum: shorter periods become this
-MISTAKES = ("9.0.0", "10.0.0")  # old code under a high number (device-protocol §10)
+MISTAKES = ("9.0.0", "10.0.0")  # old code under a high number (PROTOCOL.md §10)
 _ADDRESSES = {"updateUrl": "/updates", "statsUrl": "/stats", "channelUrl": "/channel_self"}
 _MODES = (True, False, "off", "atBackground", "atInstall", "onLaunch", "always", "onlyDownload")
 _OWN_ORIGINS = ("https://localhost", "capacitor://localhost")  # of the web view: Android, iOS

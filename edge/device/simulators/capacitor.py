@@ -25,7 +25,7 @@ from edge.device.updating.answer import ReadAnswer, UpdateFound, no_answer, read
 from edge.device.updating.crypto import DeviceKey
 from edge.device.updating.install import Installer
 
-STUCK_DOWNLOAD_SECONDS = 600.0  # after which a "download in progress" mark counts as stale, device-protocol §1.8
+STUCK_DOWNLOAD_SECONDS = 600.0  # after which a "download in progress" mark counts as stale, PROTOCOL.md §1.8
 
 
 class Device:
@@ -71,7 +71,7 @@ class Device:
 
     @property
     def version_name(self) -> str:
-        """The running version in every request; on builtin that word, or the native version (device-protocol §1.2)."""
+        """The running version in every request; on builtin that word, or the native version (PROTOCOL.md §1.2)."""
         current = self.state.current
         return current.version if current else self._builtin_name
 
@@ -196,12 +196,12 @@ class Device:
         self._downloading_since = None
         if error.downloaded and self.profile.wrong_key.reports_finish:
             self._reporter.report("finish_download_fail", update.version)
-        # Android takes the name from the failed job's output, which contains only the error (device-protocol §4.1).
+        # Android takes the name from the failed job's output, which contains only the error (PROTOCOL.md §4.1).
         nameless = self.profile.has_download_jobs and not error.downloaded
         return self._fail(error.reason, ledger, None if nameless else self.version_name)
 
     def _report_cause(self, cause: ReportedCause, update: UpdateFound) -> None:
-        """In reports about an archive, Android names the running bundle (plugin-capabilities §9)."""
+        """In reports about an archive, Android names the running bundle (PROTOCOL.md §5.8)."""
         if cause.subject:
             if self.profile.reports_phases:
                 self._reporter.report_download(cause.action, f"{update.version}:{cause.subject}")
@@ -245,7 +245,7 @@ class Device:
     def _roll_back(
         self, bundle: InstalledBundle, previous: InstalledBundle | None, ledger: Ledger
     ) -> tuple[UpdateResult, str]:
-        """Back to the previous bundle by way of builtin (plugin-capabilities §9)."""
+        """Back to the previous bundle by way of builtin (PROTOCOL.md §4.5)."""
         ledger.events.append("updateFailed")
         self._reporter.report("update_fail", bundle.version)
         self.state.run(None)

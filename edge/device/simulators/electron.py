@@ -1,6 +1,6 @@
 """A desktop app with `@capgo/electron-updater`, which shares only the protocol's paths with the Capacitor plugin.
 
-It compares no versions and rolls nothing back; its requests and reports are in plugin-capabilities §11. One
+It compares no versions and rolls nothing back; its requests and reports are in PROTOCOL.md §11.11. One
 `ElectronDevice` is one launch. It never fetches a manifest's files, since the package always takes the zip.
 """
 

@@ -1,6 +1,6 @@
 """How a release reads the answer to an update check: from bytes to what the device does. Pure.
 
-Written from the device's side (device-protocol §1.6-1.8, plugin-capabilities §7), so it can disagree with a server.
+Written from the device's side (PROTOCOL.md §1.6-1.8, §11.7), so it can disagree with a server.
 `report` is the statistic that the answer makes the device send; `events` go to the app's own code.
 """
 
@@ -212,7 +212,7 @@ def _read_manifest(profile: Profile, fields: Fields) -> tuple[ManifestFile, ...]
     if profile.manifest is None or not fields.has("manifest"):
         return None
     entries = fields.value("manifest")
-    if not isinstance(entries, list):  # Android only tests for the key: `"manifest": null` throws (§1.8)
+    if not isinstance(entries, list):  # Android only tests for the key: `"manifest": null` throws (PROTOCOL.md §1.8)
         raise Undecodable("manifest is not an array")
     return tuple(_read_file(entry) for entry in entries)
 

@@ -1,6 +1,6 @@
 """The device's side of end-to-end encryption: RSA message recovery with the public key, AES-CBC, and digests.
 
-Forms V2 and V3 of device-protocol §6. "Signatures" are raw PKCS#1 type 1 blocks without DigestInfo.
+Forms V2 and V3 of PROTOCOL.md §6. "Signatures" are raw PKCS#1 type 1 blocks without DigestInfo.
 """
 
 import base64
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from edge.device.behaviours import EncryptionForm
 
-_PEM_HEADER = "-----BEGIN RSA PUBLIC KEY-----"  # PKCS#1; the plugin reads no other (device-protocol §6.2)
+_PEM_HEADER = "-----BEGIN RSA PUBLIC KEY-----"  # PKCS#1; the plugin reads no other (PROTOCOL.md §6.2)
 _KEY_BYTES = 16
 _AES_BLOCK_BITS = 128
 
@@ -44,7 +44,7 @@ class DeviceKey:
         """The SHA-256, in lower-case hexadecimal, inside an encrypted checksum or file hash. Raises Undecryptable."""
         if self._form is EncryptionForm.V3:
             return self._recover(_decode_v3(wrapped)).hex()
-        # V2 wraps base64-decoded hexadecimal: 64 characters read as base64 are 48 bytes (device-protocol §6.1).
+        # V2 wraps base64-decoded hexadecimal: 64 characters read as base64 are 48 bytes (PROTOCOL.md §6.1).
         return base64.b64encode(self._recover(_decode_base64(wrapped))).decode()
 
     def decrypt(self, ciphertext: bytes, session_key: str) -> bytes:

@@ -1,6 +1,6 @@
 """The plugin's two JSON readers: Android's lenient JSONObject and iOS's strict Decodable struct.
 
-Both return `Fields`. device-protocol §1.6.
+Both return `Fields`. PROTOCOL.md §1.6.
 """
 
 import json

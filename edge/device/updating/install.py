@@ -1,6 +1,6 @@
 """From an offered update to a registered bundle: by zip or manifest, with the reports, and what a failure leaves.
 
-device-protocol §1.8 (which failures leave a record), §4.3 (phase and progress reports), §5.1 (which mode).
+PROTOCOL.md §1.8 (which failures leave a record), §4.3 (phase and progress reports), §5.1 (which mode).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from edge.device.updating.manifest_files import cache_names, fits_cache
 from edge.device.updating.zip_download import ZipDownloader
 from edge.device.updating.zip_install import install_zip
 
-IOS_DOWNLOADED_PERCENT = 70  # of a zip; iOS reports nothing between 0 and this (device-protocol §5.3)
+IOS_DOWNLOADED_PERCENT = 70  # of a zip; iOS reports nothing between 0 and this (PROTOCOL.md §5.3)
 ANDROID_FIRST_PERCENT = 10  # for the first bytes
 ANDROID_FETCHED_PERCENT = 70  # all bytes received; later steps continue from here
 ANDROID_VERIFIED_PERCENT = 75  # of a zip: unpacking fills the range from here to the next
@@ -30,7 +30,7 @@ ANDROID_UNPACKED_PERCENT = 90  # and beyond, if the zip is small compared to the
 
 
 class Deciles:
-    """`download_10`, `download_20`: each ten percent once on Android, on iOS only when hit exactly (§4.3).
+    """`download_10`, `download_20`: each ten percent once on Android, on iOS only when hit exactly (PROTOCOL.md §4.3).
 
     Android starts at 10 and may end above 100; exactly 100 counts as complete, before the bundle is unpacked (§4.5).
     """
@@ -110,7 +110,7 @@ class Installer:
         return bundle
 
     def _leave(self, bundle: InstalledBundle, update: UpdateFound, error: UpdateFailed) -> None:
-        """A failed manifest leaves an ERROR record on iOS; other failures leave nothing (§1.8)."""
+        """A failed manifest leaves an ERROR record on iOS; other failures leave nothing (PROTOCOL.md §1.8)."""
         if update.manifest is not None and not self._profile.android:
             self._state.mark(bundle, BundleStatus.ERROR)
             return

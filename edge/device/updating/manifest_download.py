@@ -1,6 +1,6 @@
 """Fetching a bundle file by file: what is reused, fetched in parallel, resumed, verified and swallowed.
 
-device-protocol §5.4; plugin-capabilities §4. Processing one file's bytes is in `manifest_files`.
+PROTOCOL.md §5.4, §11.4. Processing one file's bytes is in `manifest_files`.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from edge.device.updating.manifest_files import (
 )
 
 FILE_FAILED = "download_manifest_file_fail"
-PARALLEL_FLOOR, PARALLEL_CEILING = 8, 64  # within which it is twice the cores, device-protocol §5.4
+PARALLEL_FLOOR, PARALLEL_CEILING = 8, 64  # within which it is twice the cores, PROTOCOL.md §5.4
 
 
 class _Lost(Exception):
@@ -110,7 +110,7 @@ class ManifestDownloader:
         except UpdateFailed:
             if not self._rules.failure_swallowed:
                 raise
-            # This is what such a release installs (plugin-capabilities §4).
+            # This is what such a release installs (PROTOCOL.md §11.4).
             self._write(folder, target_name(self._rules, file.file_name, reused=False), b"")
 
     async def _fill(self, file: ManifestFile, session_key: str, folder: Path, clashes: bool) -> None:
@@ -156,7 +156,7 @@ class ManifestDownloader:
         """The file's bytes from the builtin bundle or the cache, if their digest matches."""
         places = [self._state.cache_folder / name for name in cache_names(self._rules, file_name, expected)]
         if self._builtin is not None and self._rules.reuses_builtin:
-            # iOS looks up the name as listed, so a compressed entry never matches there (device-protocol §5.4).
+            # iOS looks up the name as listed, so a compressed entry never matches there (PROTOCOL.md §5.4).
             name = file_name.removesuffix(BROTLI_SUFFIX) if self._profile.android else file_name
             places.insert(0, self._builtin / name)
         for place in places:

@@ -1,6 +1,6 @@
 """What a release does with the bytes and names of one manifest entry, apart from fetching them. Pure.
 
-Path rules, brotli with its special cases, and the digest that must match: device-protocol §5.4, plugin-capabilities §4.
+Path rules, brotli with its special cases, and the digest that must match: PROTOCOL.md §5.4, §11.4.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def is_brotli(rules: ManifestProfile, file_name: str) -> bool:
 
 def target_name(rules: ManifestProfile, file_name: str, *, reused: bool) -> str:
     """The name under which a file is written. Releases that decode every file keep its name, and some keep the
-    suffix on files from the cache, which the app then does not find (device-protocol §5.7).
+    suffix on files from the cache, which the app then does not find (PROTOCOL.md §5.7).
     """
     as_listed = rules.brotli is Brotli.EVERY_FILE or (reused and rules.reused_name is ReusedName.WITH_BR)
     return file_name if as_listed else file_name.removesuffix(BROTLI_SUFFIX)
@@ -70,7 +70,7 @@ def fits_cache(rules: ManifestProfile, file_name: str) -> bool:
 
 
 def find_clashes(rules: ManifestProfile, files: Iterable[ManifestFile]) -> frozenset[ManifestFile]:
-    """The files that share a temporary file with an earlier one (device-protocol §5.7).
+    """The files that share a temporary file with an earlier one (PROTOCOL.md §5.7).
 
     On a device, timing decides which of them fail; here it is always all but the first.
     """
@@ -106,7 +106,7 @@ def expected_hash(profile: Profile, rules: ManifestProfile, file: ManifestFile, 
     try:
         return key.digest(file.file_hash)
     except Undecryptable as error:
-        # Android does not report the cause (device-protocol §5.8).
+        # Android does not report the cause (PROTOCOL.md §5.8).
         raise UpdateFailed(
             str(error), *([] if profile.android else [ReportedCause("decrypt_fail", file.file_name)])
         ) from error

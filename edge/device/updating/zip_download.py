@@ -1,6 +1,6 @@
 """Fetching a bundle's zip as a release does: where it resumes, what it appends by mistake, what it retries without end.
 
-device-protocol §5.2, §5.3; plugin-capabilities §3, §6. Checking the bytes is `zip_install`.
+PROTOCOL.md §5.2, §5.3, §11.3, §11.6. Checking the bytes is `zip_install`.
 """
 
 import re
@@ -15,7 +15,7 @@ from edge.device.network import BodyBroken, DeviceNetwork, Incoming, Offline, Tr
 from edge.device.profile import Profile
 from edge.device.setup import Sleep
 
-RETRY_STEP_SECONDS = 10.0  # waits are 10, 20, 30 ... seconds, plugin-capabilities §3
+RETRY_STEP_SECONDS = 10.0  # waits are 10, 20, 30 ... seconds, PROTOCOL.md §5.2
 _NUMERIC_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 

@@ -1,6 +1,6 @@
 """From a downloaded zip to a bundle's folder: decrypt, check the digest as the release does, unpack safely.
 
-plugin-capabilities §3, §5; device-protocol §5.5. Blocking: for a thread.
+PROTOCOL.md §11.3, §11.5, §5.5. Blocking: for a thread.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """A device's own choice of channel: what the four verbs of `/channel_self` do (PROTOCOL.md §3). Pure.
 
 Newer plugins keep their choice on the device and only ask whether they may make it: for them nothing is stored, and the
-channel that an operator assigned is never named (§10: they would keep it). For older ones the outcome states what to
+channel that an operator assigned is never named (§3.4: they would keep it). For older ones the outcome states what to
 store. No device gets a yes to a choice that its next check would not follow.
 """
 
@@ -31,7 +31,7 @@ class ChannelSelfRequest(NamedTuple):
     device: DeviceId | None  # None: a list that no device is named for
     platform: Platform
     plugin_version: str  # as the device sent it; may be no version
-    keeps_choice: bool  # the plugin stores its choice itself (PROTOCOL.md §11.9)
+    keeps_choice: bool  # the plugin stores its choice itself (PROTOCOL.md §3.1)
     channel: str = ""
     default_channel: str = ""
     is_prod: bool = True
@@ -131,7 +131,7 @@ def decide_choice(
 
 
 def set_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelName | None) -> ChannelSelfOutcome:
-    """PROTOCOL.md §3.3, with two changes, as accepting a choice without effect would mislead the device.
+    """PROTOCOL.md §3.3. Accepting a choice without effect would mislead the device.
 
     An operator's assignment binds every plugin, and a channel whose flags exclude the device, so that the list does not
     show it (§3.6), cannot be chosen.
@@ -164,11 +164,8 @@ def set_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelNa
 
 
 def get_channel(app: AppSnapshot, request: ChannelSelfRequest, chosen: ChannelName | None) -> ChannelSelfOutcome:
-    """PROTOCOL.md §3.4, with one change for plugins that keep the answer.
-
-    The hosted service answers such a device without a `defaultChannel` that it is on "production", whatever the app's
-    channels are called; the device keeps that name and is on no channel from then on. Here the answer is the public
-    channel.
+    """PROTOCOL.md §3.4. A device that keeps its choice may also keep the channel in this answer, so the answer names a
+    channel that exists: an invented default would leave the device without one.
     """
     if request.keeps_choice:
         if request.channel:

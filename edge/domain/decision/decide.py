@@ -83,7 +83,7 @@ def _around(
 
 
 def resolve(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Resolved:
-    """The device's channel (PROTOCOL.md §1.4.1, with segments).
+    """The device's channel (PROTOCOL.md §1.4.1).
 
     An operator's override comes first, then a choice that an old plugin stored here, then segments, then what the app
     is built with. The first segment that matches decides; it may leave the device on its own `defaultChannel`.

@@ -2,7 +2,7 @@
 
 An address names its bytes by digest, so they never change: the digest is the strong ETag, and caches may keep an
 answer as long as they like. Plugin releases disagree on what a range past the end of a zip means, so the address states
-which answer to give (plugin-capabilities §6). Pure: no socket, no file, no clock.
+which answer to give (PROTOCOL.md §11.6). Pure: no socket, no file, no clock.
 """
 
 import enum

@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-BODY_SECONDS = 20  # for the whole body: a plugin waits no longer for an answer by default (device-protocol §1.1)
+BODY_SECONDS = 20  # for the whole body: the plugin's default `responseTimeout` (PROTOCOL.md §1.1)
 
 
 async def read_body(request: web.Request, limit_bytes: int, seconds: float = BODY_SECONDS) -> bytes:

@@ -2,7 +2,7 @@
 
 The app's snapshot decides which blobs a device may read, `delivery.plan` what to answer; `delivery.send` moves the
 bytes. Any other address, and any blob that devices may not read, is the same 404: never a 5xx, which newer Android
-plugins retry without end (device-protocol §10). A blob that a release names and the disk has lost is this node's fault
+plugins retry without end (PROTOCOL.md §5.6). A blob that a release names and the disk has lost is this node's fault
 and a 503.
 """
 

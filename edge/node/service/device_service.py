@@ -176,7 +176,7 @@ class DeviceService:
         known = [event for event in report.events if self.current.snapshot(event.app) is not None]
         self.counts.events["unknown_app"] += len(report.events) - len(known)
         if known and not await self._take_events(known, peer):
-            # 503 makes the plugin keep its events and send them again (device-protocol §4.1).
+            # 503 makes the plugin keep its events and send them again (PROTOCOL.md §4.1).
             return Reply(503, EncodedBody(_UNAVAILABLE, None), app)
         return Reply(200, EncodedBody(encode_stats_answer(report), None), app)
 

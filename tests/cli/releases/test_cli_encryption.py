@@ -85,7 +85,7 @@ def test_a_person_is_told_what_to_do_with_the_keys(node, tmp_path):
     assert b"PRIVATE" not in done.stdout_bytes + done.stderr_bytes
 
 
-# Both sides of each border of `encryption` and `manifest_encryption` (plugin-capabilities §5), and the newest.
+# Both sides of each border of `encryption` and `manifest_encryption` (PROTOCOL.md §11.5), and the newest.
 READ_BY = [
     *(("android", plugin, "manifest") for plugin in ("5.43.3", "6.39.0", "6.42.9", "7.36.0", "8.2.0", "8.51.23")),
     *(("ios", plugin, "manifest") for plugin in ("5.43.3", "6.39.0", "7.34.2", "8.2.0", "8.51.22", "8.51.23")),
@@ -160,7 +160,7 @@ def test_a_plain_bundle_for_a_device_with_a_key(node, app, folder, keys, tmp_pat
 
 
 def encrypted_before(path, key_file, content):
-    """What the plugin's own command line makes of a zip, written from device-protocol §6.2 and not with our code."""
+    """What the plugin's own command line makes of a zip, written from PROTOCOL.md §6.2 and not with our code."""
     made = by_hand(key_file.read_bytes())
     path.write_bytes(made.body(content))
     return ["--session-key", made.session_key, "--checksum", made.signed(content)]

@@ -1,4 +1,4 @@
-"""The Electron package over several launches: what it says, what it takes for an update, what it never does (§11)."""
+"""Electron over several launches: what it reports, takes for an update and never does (PROTOCOL.md §11.11)."""
 
 import pytest
 from device_world import APP, DEVICE_ID, files_in, hashes, sha256, web_build, zipped

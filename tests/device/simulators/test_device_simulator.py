@@ -152,7 +152,7 @@ async def test_no_server_is_a_failed_check(world, tmp_path):
     assert outcome.ledger.requests[0].status == 0
 
 
-# The request's members by release (device-protocol §1.2, plugin-capabilities §9).
+# The request's members by release (PROTOCOL.md §1.2, §11.9).
 MEMBERS = [
     ("android", "4.9.2", set()),
     ("android", "5.4.1", {"is_emulator", "is_prod"}),

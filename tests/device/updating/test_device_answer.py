@@ -49,7 +49,7 @@ def test_update_is_found_everywhere(platform, release):
     assert found[:5] == ("1.0.4", URL, "", "ab", None)
 
 
-# What `error` and `message` on a 200 come to: the report, or "silent" (plugin-capabilities §7).
+# What `error` and `message` on a 200 come to: the report, or "silent" (PROTOCOL.md §11.7).
 HOSTED_NO_UPDATE = {"error": "no_new_version_available", "message": "No new version available"}
 SPOKEN = [
     ("android", "5.2.9", NoUpdate, None),

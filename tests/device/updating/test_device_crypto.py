@@ -24,7 +24,7 @@ VECTORS = ROOT.parent / "shared/reference/vectors/crypto-rsa.json"
 
 
 class Publisher:
-    """The developer's side, written from device-protocol §6.2 and not from the code under test."""
+    """The developer's side, written from PROTOCOL.md §6.2 and not from the code under test."""
 
     def __init__(self) -> None:
         self._private = rsa.generate_private_key(65537, 2048)
@@ -58,7 +58,7 @@ def publisher() -> Publisher:
     return Publisher()
 
 
-# plugin-capabilities §5: V2 and V3 exclude each other.
+# PROTOCOL.md §6.1: V2 and V3 exclude each other.
 READS = [
     ("android", "6.14.28", "v2"),
     ("ios", "6.14.28", "v2"),

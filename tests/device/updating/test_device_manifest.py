@@ -14,7 +14,7 @@ from edge.device.updating.manifest_files import decode_brotli
 
 FILES = web_build(1)
 
-# Release, form of the manifest, and whether it ends with the right files (plugin-capabilities §4).
+# Release, form of the manifest, and whether it ends with the right files (PROTOCOL.md §11.4).
 FORMS = [
     ("android", "6.14.18", "every", True),
     ("android", "6.14.27", "every", True),

@@ -1,4 +1,4 @@
-"""Names that some releases get wrong, and what a small zip does to progress (device-protocol §4.5, §5.7)."""
+"""Names that some releases get wrong, and what a small zip does to progress (PROTOCOL.md §4.5, §5.7)."""
 
 import random
 

@@ -12,7 +12,7 @@ FILES = web_build(1)
 ARCHIVE = zipped(FILES)
 FORMS = {"crc32": crc32(ARCHIVE), "sha256": sha256(ARCHIVE), "empty": "", "SHA256": sha256(ARCHIVE).upper()}
 
-# plugin-capabilities §2 and §3, release by release on both sides of the borders.
+# PROTOCOL.md §11.2 and §11.3, release by release on both sides of the borders.
 ACCEPTED = [
     ("android", "5.3.0", {"crc32", "empty"}),
     ("ios", "5.3.0", {"crc32", "empty"}),
@@ -72,7 +72,7 @@ async def test_missing_checksum_from_8_51_23(world, tmp_path, platform, actions)
     )  # Android believes it still loads
 
 
-# What the second launch does after the app died half way (plugin-capabilities §3, §6).
+# What the second launch does after the app died half way (PROTOCOL.md §11.3, §11.6).
 SECOND_LAUNCH = [
     ("android", "6.14.24", True),
     ("android", "6.14.28", True),
@@ -148,7 +148,7 @@ async def test_ios_does_not_run_its_job_again(world, tmp_path):
     assert (outcome.result, world.ranges) == (UpdateResult.FAILED, [""])
 
 
-# One partial file for all bundles, known by the version name alone (plugin-capabilities §3).
+# One partial file for all bundles, known by the version name alone (PROTOCOL.md §5.2).
 @pytest.mark.parametrize(
     ("version", "span", "result"), [("1.2.0", "", UpdateResult.UPDATED), ("1.1.0", "bytes=60000-", UpdateResult.FAILED)]
 )
@@ -175,7 +175,7 @@ async def test_random_cuts_never_install_other_bytes(world, tmp_path, release):
     assert len(world.ranges) == 6
 
 
-# A complete partial file asks for bytes behind the end (plugin-capabilities §6).
+# A complete partial file asks for bytes behind the end (PROTOCOL.md §11.6).
 AT_THE_END = [
     ("8.51.16", "empty 206", UpdateResult.UPDATED),
     ("8.51.16", "416", UpdateResult.FAILED),
@@ -221,7 +221,7 @@ async def test_missing_file_fails_at_once(world, tmp_path, platform, release):
     assert (outcome.result, outcome.ledger.waits) == (UpdateResult.FAILED, [])
     failed = outcome.ledger.reports[-1]
     assert failed["action"] == "download_fail"
-    # Android loses the name on the way (device-protocol §4.1).
+    # Android loses the name on the way (PROTOCOL.md §4.1).
     assert ("version_name" in failed) == (platform == "ios")
 
 

@@ -8,7 +8,7 @@ import resource
 
 from edge.node.service.peers import Proxies, prefix_of
 
-HEADER_SECONDS = 20.0  # for a whole request head: the longest a plugin waits for an answer (device-protocol §1.1)
+HEADER_SECONDS = 20.0  # for a whole request head: the plugin's default `responseTimeout` (PROTOCOL.md §1.1)
 KEEP_ALIVE_SECONDS = 75  # an idle connection of a device that went to sleep; nginx's own default
 LINGER_SECONDS = 2.0  # for a peer that still sends a refused body, so that it reads the refusal
 # A real head has 500 bytes, behind three proxies 2 kB. The longest line is the query of a GET /channel_self.

@@ -7,7 +7,7 @@ devices come back later. Pure but for `watch_lag`, which measures.
 import asyncio
 
 # A check costs the loop some 50 µs: at this lag thousands of requests wait, while devices give up after 10 s
-# (device-protocol §1.1). One late turn, such as for a big snapshot, is no overload yet.
+# (PROTOCOL.md §1.1). One late turn, such as for a big snapshot, is no overload yet.
 LATE_SECONDS = 0.5
 LATE_TURNS = 2
 # Well below, or a worker at the threshold would switch back and forth with every turn.
@@ -16,7 +16,7 @@ PROBE_SECONDS = 0.1  # between two probes; one costs far less than a request
 # Of the connections a worker accepts: checks, which are short, get the rest; downloads take long.
 IN_PROGRESS_SHARE = 0.75
 
-RETRY_AFTER_SECONDS = 10  # what new Android releases wait by themselves (plugin-capabilities §3)
+RETRY_AFTER_SECONDS = 10  # what new Android releases wait by themselves (PROTOCOL.md §5.2)
 
 
 class Overload:

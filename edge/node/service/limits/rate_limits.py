@@ -15,7 +15,7 @@ from edge.domain.decision.channel_choice import ChannelSelfRequest, ChannelSelfV
 # start; a worker answers this many in a second or two.
 ADDRESS_REQUESTS = 6000
 ADDRESS_SECONDS = 60.0
-DEVICE_REQUESTS = 5  # per app, device and verb per second (device-protocol §3.2): more is a loop in the app
+DEVICE_REQUESTS = 5  # per app, device and verb per second (PROTOCOL.md §3.2): more is a loop in the app
 DEVICE_SECONDS = 1.0
 
 WINDOWS_LIMIT = 32_768  # of each kind: 290 bytes each, both together below 20 MB (a test holds it)

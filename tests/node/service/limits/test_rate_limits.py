@@ -62,7 +62,7 @@ def test_a_device_asks_five_times_a_second_with_one_verb(verb):
 
 @pytest.mark.parametrize("between", [ChannelSelfVerb.UNSET, ChannelSelfVerb.SET])
 def test_on_off_and_on_again_within_a_second_is_an_ordinary_call(between):
-    """A plugin that unsets on the device is seen as three equal sets (plugin-capabilities §8)."""
+    """A plugin that unsets on the device is seen as three equal sets (PROTOCOL.md §3.2)."""
     limits = ChannelLimits()
     for verb in (ChannelSelfVerb.SET, between, ChannelSelfVerb.SET):
         assert limits.admit(a_request(verb, channel="beta"), HERE, NOW)

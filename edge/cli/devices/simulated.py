@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli.devices.facts import erase, lift, show
+from edge.cli.terminal.access import device_address
 from edge.cli.terminal.client import parse_address
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Advance, Output, counted, fields, line, progress, size, table
@@ -21,7 +22,6 @@ from edge.domain.model import parse_device_id
 if TYPE_CHECKING:  # these import aiohttp and cryptography, which `edge device --help` does not need
     from edge.device.ledger import DownloadProgress, UpdateOutcome
 
-DEFAULT_URL = "http://127.0.0.1:8080"
 DEVICE_ID_FILE = "device-id"
 STATS_PATH = "/stats"
 UPDATES_PATH = "/updates"
@@ -38,7 +38,7 @@ for command in (show, lift, erase):
 
 
 @device.command(short_help="Simulate a device: check, install what is offered, report.")
-@click.option("--url", metavar="URL", default=DEFAULT_URL, show_default=True, help="Address of the node's device port.")
+@click.option("--url", metavar="URL", help="Address of the device port; default: this machine's node.")
 @click.option("--app", required=True, metavar="APP", help="App id.")
 @click.option(
     "--state", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the device's storage."
@@ -65,7 +65,7 @@ for command in (show, lift, erase):
 @with_output
 def update(
     out: Output,
-    url: str,
+    url: str | None,
     state: Path,
     device_id: str | None,
     public_key: Path | None,
@@ -73,6 +73,7 @@ def update(
     **given: Any,
 ) -> None:
     """Simulate a device: check once, install what is offered and report it. Prints each request with bytes and time."""
+    url = url or device_address()
     parse_address(url)
     given["public_key"] = _read_public_key(public_key) if public_key else None
     state.mkdir(parents=True, exist_ok=True)

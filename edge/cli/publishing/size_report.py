@@ -83,7 +83,7 @@ class SizeReport(NamedTuple):
     def warning(self) -> str:
         """A sentence if a device on the previous version gets nothing new, else empty."""
         same = self.since is not None and not any(self.changes)
-        return f"it has the same files as {self.since}, which it replaces" if same else ""
+        return f"it has the same files as {self.since}" if same else ""
 
 
 class Before(NamedTuple):

@@ -19,6 +19,7 @@ TOKEN_LIMIT_BYTES = 4_096  # of a token file; a token has 48 characters
 START_SECONDS = 10.0  # a node that has created its data directory has written its token by then
 BEGIN_SECONDS = 2.0  # a process that was just started has created its data directory by then
 PAUSE_SECONDS = 0.1
+EVERY_ADDRESS = ("", "0.0.0.0", "::")  # hosts to listen on, not to connect to
 
 
 def address(config_file: Path | None) -> str:
@@ -32,6 +33,15 @@ def own_address(config: Config) -> str:
     host = control.host if is_loopback(control.host) else "127.0.0.1"
     scheme = "https" if control.tls_certificate else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{control.port}"
+
+
+def device_address() -> str:
+    """The device port's address in this machine's configuration, which EDGE_CONFIG and EDGE_DEVICES_* may name.
+    Raises ConfigError, OSError."""
+    devices = load_config(None, os.environ).devices
+    host = "127.0.0.1" if devices.host in EVERY_ADDRESS else devices.host
+    scheme = "https" if devices.tls_certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{devices.port}"
 
 
 def token(url: str, config_file: Path | None) -> str:

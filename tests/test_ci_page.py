@@ -72,6 +72,32 @@ def test_the_workflows_have_the_keys_that_their_services_ask_for():
     assert gitlab["preview"]["extends"] in gitlab
 
 
+def test_jobs_that_make_artifacts_run_wherever_their_consumers_do():
+    """GitLab leaves a job without `rules` out of a merge request's pipeline."""
+    gitlab = yaml.safe_load(blocks("yaml")[1])
+    jobs = {name: with_parents(gitlab, name) for name in gitlab if name != "stages"}
+    makers = {name for name, job in jobs.items() if "artifacts" in job}
+    last_stage = gitlab["stages"][-1]
+    assert makers and last_stage in {job["stage"] for job in jobs.values()}
+    for name, job in jobs.items():
+        needed = set(job.get("needs", ()))
+        assert job["stage"] != last_stage or makers <= needed, name
+        for maker in needed:
+            assert runs_at(job) <= runs_at(jobs[maker]), f"{maker} does not run where {name} does"
+    consumed = set().union(*(runs_at(job) for name, job in jobs.items() if name not in makers))
+    assert all(runs_at(jobs[maker]) == consumed for maker in makers)  # else a branch would get a second pipeline
+
+
+def with_parents(gitlab, name):
+    job = gitlab[name]
+    return (with_parents(gitlab, job["extends"]) if "extends" in job else {}) | job
+
+
+def runs_at(job):
+    assert job["rules"], "without rules a job runs on branches only"
+    return {rule["if"] for rule in job["rules"]}
+
+
 def test_a_token_has_its_server_beside_it():
     actions, gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
     app_file = json.loads(blocks("json")[0])

@@ -1,5 +1,7 @@
 """The limits, the language and the worked example in the documents are those of the code."""
 
+import re
+
 from documents import read
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
@@ -32,6 +34,7 @@ from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
 from edge.telemetry.recent_events import READ_LIMIT_BYTES
 from edge.wire.body import BODY_LIMIT_BYTES
+from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 
 LIMITS = read("config/README.md")
@@ -66,6 +69,7 @@ def test_the_limits_of_targeting_are_those_of_the_code():
 def test_the_other_limits_are_those_of_the_code():
     for row in (
         f"| body of a check, of a report | {BODY_LIMIT_BYTES >> 10} KiB, {STATS_BODY_LIMIT_BYTES >> 20} MiB |",
+        f"| body of `/updates/manifest_size` | {MANIFEST_SIZE_BODY_LIMIT_BYTES >> 20} MiB |",
         f"| time to send a body | {BODY_SECONDS} s |",
         f"| {HEADER_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",
@@ -91,6 +95,13 @@ def test_the_other_limits_are_those_of_the_code():
         f"| command ids remembered, per app | {RECENT_LIMIT} |",
     ):
         assert row in LIMITS, row
+
+
+def test_the_proxies_let_the_largest_body_of_a_device_through():
+    largest = max(BODY_LIMIT_BYTES, STATS_BODY_LIMIT_BYTES, MANIFEST_SIZE_BODY_LIMIT_BYTES) >> 20
+    assert re.findall(r"client_max_body_size (\w+);", read("config/nginx.conf")) == [f"{largest}m"]
+    caddy = read("config/Caddyfile")
+    assert f"(at most {largest} MiB)" in caddy and not re.search(r"^\s*request_body", caddy, re.MULTILINE)
 
 
 def test_the_publishers_memory_has_the_limit_of_the_code():

@@ -5,7 +5,7 @@ Imports for types alone count, and so do those inside functions.
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -227,3 +227,9 @@ def test_tests_mirror_the_product():
         each for package in BELOW for each in (ROOT / "tests" / package).rglob("*") if any(each.glob("test_*.py"))
     ]
     assert [str(each) for each in folders if not (EDGE / each.relative_to(ROOT / "tests")).is_dir()] == []
+
+
+def test_no_two_test_files_share_a_name():
+    # pytest imports them by their file's name alone.
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -118,7 +118,7 @@ def _table(storm: StormBench, devices: int, wave: int) -> Table:
         *((f"  {name}", count) for name, count in sorted(refused.items())),
         *((f"node counted: {name}", count) for name, count in storm.counts.items()),
     ]
-    note = f"The fleet is one process and was {told['busy']:.0%} busy; above 80 %, the times are partly its own."
+    note = f"The fleet is one process and was {told['busy']:.0%} busy; above 80%, the times are partly its own."
     return Table(title="A publish storm", columns=("what", "figure"), rows=tuple(rows), notes=(note,))
 
 

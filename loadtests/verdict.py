@@ -30,7 +30,7 @@ def _end(environment: Any, scenario: str, limits: list[Limit]) -> int:
     for limit in limits:
         print(_line(limit, measured.get(limit.name)))
     if environment.runner is not None and environment.runner.cpu_warning_emitted:
-        print("the load generator used more than 90 % of its core, so the times are partly its own")
+        print("the load generator used more than 90% of its core, so the times are partly its own")
     print("\n".join(f"FAILED {finding}" for finding in findings) or "all limits kept")
     return 1 if findings else 0
 

@@ -28,9 +28,9 @@ def warning_of(seen: dict[str, Any]) -> str:
     if not seen["devices"] or seen["offered"] or seen["has_it"] or _PASSING & kept.keys():
         return ""
     groups = sorted(kept.items(), key=lambda each: (-each[1], each[0]))
-    reasons = [f"{_are(n)} kept by {code}{_meaning(code)}" for code, n in groups[:REASONS_SHOWN]]
+    reasons = [f"{_are(n)} blocked by {code}{_meaning(code)}" for code, n in groups[:REASONS_SHOWN]]
     if rest := sum(n for _, n in groups[REASONS_SHOWN:]):
-        reasons.append(f"{_are(rest)} kept by other rules")
+        reasons.append(f"{_are(rest)} blocked by other rules")
     if seen["elsewhere"]:
         reasons.append(f"{_are(seen['elsewhere'])} not on channel {seen['channel']}")
     return f"0 of {counted(seen['devices'], 'known device')} can take it: {', '.join(reasons)}"

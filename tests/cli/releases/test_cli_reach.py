@@ -15,11 +15,11 @@ MAJOR = "disable_auto_update_to_major"
 WARNINGS = {
     "one reason": (
         seen(kept={MAJOR: 14}),
-        f"0 of 14 known devices can take it: 14 are kept by {MAJOR} (Cannot upgrade major version)",
+        f"0 of 14 known devices can take it: 14 are blocked by {MAJOR} (Cannot upgrade major version)",
     ),
     "two and elsewhere": (
         seen(kept={"bundle_withheld": 1, MAJOR: 11}, elsewhere=2),
-        f"0 of 14 known devices can take it: 11 are kept by {MAJOR} (Cannot upgrade major version), 1 is kept by "
+        f"0 of 14 known devices can take it: 11 are blocked by {MAJOR} (Cannot upgrade major version), 1 is blocked by "
         "bundle_withheld (The bundle failed on this device before), 2 are not on channel stable",
     ),
     "elsewhere": (seen(elsewhere=14), "0 of 14 known devices can take it: 14 are not on channel stable"),

@@ -154,7 +154,7 @@ def test_an_app_is_deleted_when_its_id_is_typed_and_its_devices_hear_nothing_new
 def test_an_offer_that_no_known_device_can_take_is_warned_of(node, app, tmp_path):
     folder = write_folder(tmp_path / "major", web_build(3))
     publish = ("bundle", "publish", app, folder, "--version", "99.0.0")
-    warning = "warning: 0 of 1 known device can take it: 1 is kept by disable_auto_update_to_major (Cannot"
+    warning = "warning: 0 of 1 known device can take it: 1 is blocked by disable_auto_update_to_major (Cannot"
     assert "known device" not in node.run(*publish).stderr
     assert warning in node.run("channel", "set", app, "stable", "--bundle", "99.0.0").stderr
     assert warning in node.run(*publish, "--channel", "stable").stderr

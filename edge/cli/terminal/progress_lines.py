@@ -19,12 +19,12 @@ class StageProgress:
         self._stage, self._done, self._total = stage, done, total
 
     def line(self, now: float, size: Callable[[float], str]) -> str:
-        """`brotli: 45 % of 12.0 MB, after 20 s`; without a total only the stage and the time. Empty before the first
+        """`brotli: 45% of 12.0 MB, after 20 s`; without a total only the stage and the time. Empty before the first
         stage. `now` is monotonic, in seconds.
         """
         if not self._stage:
             return ""
-        share = f" {self._done * 100 // self._total} % of {size(self._total)}," if self._total else ""
+        share = f" {self._done * 100 // self._total}% of {size(self._total)}," if self._total else ""
         return f"{self._stage}:{share} after {now - self._begun:.0f} s"
 
 

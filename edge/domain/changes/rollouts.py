@@ -82,7 +82,7 @@ def check_steps(steps: tuple[int, ...]) -> None:
     before = 0
     for place, share in enumerate(steps, start=1):
         if not 0 < share <= WHOLE_SHARE:
-            raise Invalid("invalid_steps", f"step {place}: {format_share(share)} is not between 0 % and 100 %")
+            raise Invalid("invalid_steps", f"step {place}: {format_share(share)} is not between 0% and 100%")
         if share <= before:
             raise Invalid(
                 "invalid_steps",
@@ -100,7 +100,7 @@ def _check_pace(command: StartRollout) -> None:
             "or 0: until somebody advances it",
         )
     if not 0 <= command.hold_out < WHOLE_SHARE:
-        raise Invalid("invalid_hold_out", "the share to hold out must be at least 0 and below 100 %")
+        raise Invalid("invalid_hold_out", "the share to hold out must be at least 0 and below 100%")
 
 
 def _segments(state: AppState, names: tuple[str, ...]) -> tuple[SegmentName, ...]:
@@ -152,7 +152,7 @@ def _arms(state: AppState, given: tuple[NewArm, ...]) -> tuple[Arm, ...]:
         raise Invalid("invalid_arms", f"arm {weightless!r} has no share")
     total = sum(arm.weight for arm in given)
     if total != WHOLE_SHARE:
-        raise Invalid("invalid_arms", f"the arms' shares add up to {format_share(total)} instead of 100 %")
+        raise Invalid("invalid_arms", f"the arms' shares add up to {format_share(total)} instead of 100%")
     return tuple(Arm(name=arm.name, bundle=offerable(state, arm.bundle).version, weight=arm.weight) for arm in given)
 
 

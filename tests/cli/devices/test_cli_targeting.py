@@ -186,7 +186,7 @@ def test_an_experiment_splits_the_channels_devices_and_one_arm_is_kept(node, app
 @pytest.mark.parametrize(
     ("arms", "reason"),
     [
-        (["a=1.0.1:50", "b=1.1.0:49"], "the arms' shares add up to 99% instead of 100 %"),
+        (["a=1.0.1:50", "b=1.1.0:49"], "the arms' shares add up to 99% instead of 100%"),
         (["a=1.0.1:50", "b=1.1.0:1/2"], "share '1/2' is not a percentage like 5, 12.5% or 0.001"),
         (["a=1.0.1:50", "b=9.9.9:50"], "unknown bundle '9.9.9' for app {app!r}"),
     ],

@@ -10,7 +10,7 @@ def test_a_line_tells_the_stage_its_share_and_the_time():
     reached = StageProgress(begun=100.0)
     assert reached.line(105.0, size) == ""
     reached.reach("brotli", 4_500_000, 12_000_000)
-    assert reached.line(120.0, size) == "brotli: 37 % of 12.0 MB, after 20 s"
+    assert reached.line(120.0, size) == "brotli: 37% of 12.0 MB, after 20 s"
     reached.reach("the node verifies", 0, 0)
     assert reached.line(131.0, size) == "the node verifies: after 31 s"
 
@@ -27,5 +27,5 @@ def test_lines_come_while_the_block_runs_and_end_with_it():
         reached.reach("zip", 1, 2)
         assert two.wait(20)
     count = len(said)
-    assert said[0].startswith("zip: 50 % of 2 B, after ") and all(line.isprintable() for line in said)
+    assert said[0].startswith("zip: 50% of 2 B, after ") and all(line.isprintable() for line in said)
     assert count == len(said) and all(thread.name != "progress" for thread in threading.enumerate())

@@ -192,7 +192,7 @@ def _read_document(file: Path) -> dict[str, Any]:
         with file.open("rb") as stream:
             content = stream.read(CONFIG_LIMIT_BYTES + 1)
         if len(content) > CONFIG_LIMIT_BYTES:
-            raise ConfigError(str(file), f"exceeds {CONFIG_LIMIT_BYTES} bytes")
+            raise ConfigError(str(file), f"exceeds the limit of {CONFIG_LIMIT_BYTES} bytes")
         return tomllib.loads(content.decode())
     except OSError as error:
         raise ConfigError(str(file), error.strerror or str(error)) from error

@@ -21,7 +21,7 @@ class NodeClock:
         return time.time()
 
     def moment(self, app: AppId) -> Moment:
-        """What the app's rollouts go by now; never goes back."""
+        """The app's rollout clock now; it never goes back."""
         self._moments.learn(self._releases.heads_issued())
         self._moments.tick(self.now())
         return self._moments.of(shard_of(app))

@@ -49,7 +49,7 @@ class Folding:
             try:
                 await self._fold()
             except (EdgeError, OSError, sqlite3.OperationalError) as error:
-                log.error("events cannot be counted now; they stay in the spool: %s", error)
+                log.error("cannot count events now; they stay in the spool: %s", error)
 
     async def _fold(self) -> None:
         paths = self._paths

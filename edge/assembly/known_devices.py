@@ -123,7 +123,7 @@ class KnownDeviceQuestions:
         before = self._directory.releases.load(app)
         after = apply(before, Change(id=change_id, at=moment.now, by="preview", command=command))
         if after is before:
-            raise Conflict("command_id_used", f"the change {change_id!r} was already carried out; use another id")
+            raise Conflict("command_id_used", f"the change {change_id!r} was already made; use another id")
         snapshot = self._snapshots.compile(after, moment.now)
         known = KnownDevices(self._directory.spool_dir, app)
         channel = ChannelName(command.channel)

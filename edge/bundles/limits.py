@@ -53,7 +53,7 @@ def check_sizes(files: list[tuple[str, int]]) -> int:
             raise TooLarge("zip_too_large", f"{name!r} has {plain_bytes} bytes; the limit is {BLOB_LIMIT_BYTES}")
         total += plain_bytes
         if total > PLAIN_LIMIT_BYTES:
-            raise TooLarge("zip_too_large", f"with {name!r} the files exceed {PLAIN_LIMIT_BYTES} bytes")
+            raise TooLarge("zip_too_large", f"up to {name!r}, the files exceed the limit of {PLAIN_LIMIT_BYTES} bytes")
     return total
 
 

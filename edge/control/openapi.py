@@ -27,7 +27,7 @@ _DESCRIPTIONS = {
     403: "The token's role or app does not allow this",
     404: "Unknown app, or unknown within the app",
     408: "The body did not arrive in time",
-    409: "Conflict with the current state",
+    409: "The change conflicts with the current state",
     413: "The body is too large",
     422: "Invalid request",
     500: "Internal error",

@@ -93,7 +93,7 @@ class ClockPort(Protocol):
         """The node's clock, in seconds since the epoch."""
 
     def moment(self, app: AppId) -> Moment:
-        """What the app's rollouts go by now. It never goes back."""
+        """The app's rollout clock now. It never goes back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ def read_device(body: bytes, app: str, country: str) -> UpdateCheck:
 def check_same_app(body_app: str, app: str) -> None:
     """A token for one app must not query another through a device's body. Raises Invalid `app_mismatch`."""
     if body_app != app:
-        raise Invalid("app_mismatch", f"the device's body is for app {body_app[:128]!r}, the address for {app!r}")
+        raise Invalid("app_mismatch", f"the body is for app {body_app[:128]!r}, the URL for {app!r}")
 
 
 def refused(error: WireError) -> Invalid:

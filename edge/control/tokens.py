@@ -99,7 +99,7 @@ class Tokens:
         try:
             self._change(lambda document: with_use(document, name, _day(now)))
         except (EdgeError, OSError) as error:
-            log.warning("cannot note the use of token %r: %s", name, error)
+            log.warning("cannot record the use of token %r: %s", name, error)
         finally:
             self._noting.release()
 
@@ -164,7 +164,7 @@ class Tokens:
             except (AlreadyExists, Stale):
                 continue
             return
-        raise Conflict("busy", "others are changing the tokens; try again")
+        raise Conflict("busy", "another writer is changing the tokens; try again")
 
     def _write(self, document: TokenDocument, replaced_tag: str) -> None:
         sealed = sign_document(self._writer, _DOMAIN, msgspec.json.encode(document))

@@ -215,5 +215,5 @@ async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(CHUNK_BYTES):
         body += chunk
         if len(body) > ANSWER_LIMIT_BYTES:
-            raise TransferFailed(f"answer exceeds {ANSWER_LIMIT_BYTES} bytes")
+            raise TransferFailed(f"answer exceeds the limit of {ANSWER_LIMIT_BYTES} bytes")
     return bytes(body)

@@ -97,7 +97,7 @@ def check_names(names: list[str]) -> None:
     if not names:
         raise Invalid("invalid_manifest", "manifest: no files")
     if len(names) > FILE_COUNT_LIMIT:
-        raise Invalid("invalid_manifest", f"manifest: {len(names)} files, at most {FILE_COUNT_LIMIT}")
+        raise Invalid("invalid_manifest", f"manifest: {len(names)} files; the limit is {FILE_COUNT_LIMIT}")
     # Checked as devices write them: limits apply there, and "...br" is safe while the ".." it becomes is not.
     check_targets([target_name(name) for name in names])
 

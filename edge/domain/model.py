@@ -180,7 +180,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenBack:
-    """A bundle that a channel went back from, at a time in seconds since the epoch, by a token."""
+    """A bundle that a channel was rolled back from, at a time in seconds since the epoch, by a token."""
 
     bundle: VersionName
     at: float
@@ -209,7 +209,7 @@ class Channel:
     changed_by: str = ""  # the token that changed it; empty: unknown
     rolled_back: bool = False  # whether that change was a way back
     earlier: tuple[VersionName, ...] = ()  # what it offered to everybody before, latest last
-    taken_back: tuple[TakenBack, ...] = ()  # what it went back from, latest last (changes.taking_back)
+    taken_back: tuple[TakenBack, ...] = ()  # what it was rolled back from, latest last (changes.taking_back)
     rollout: Rollout | None = None
     experiment: Experiment | None = None
 

@@ -32,7 +32,7 @@ def migrate(directory: Path, capacity: int) -> list[str]:
     if seed is None:
         seed = list(logs.values())[-1]
         if table.exists():
-            problems.append("the facts table is damaged; only what its log holds is kept")
+            problems.append("the facts table is damaged; only the contents of its log are kept")
             table.rename(directory / f"{TABLE_NAME}.damaged")
     problems += [f"{path.name} belongs to another table" for path, its in logs.items() if its != seed]
     _convert(table, [path for path, its in logs.items() if its == seed], unfinished, seed, capacity)

@@ -44,7 +44,7 @@ def lock_facts(directory: Path) -> int:
 
 def recover(directory: Path, capacity: int) -> Recovered:
     """The table with everything that was acknowledged; the previous release's format is migrated first. A damaged table
-    is set aside, and only what its log holds is kept. `capacity` is in devices. Raises NewerFacts, OSError.
+    is set aside, and only the contents of its log are kept. `capacity` is in devices. Raises NewerFacts, OSError.
     """
     for leftover in directory.glob("*.new"):
         leftover.unlink()

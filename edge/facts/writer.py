@@ -101,7 +101,7 @@ class FactsWriter:
             except QueueClosed as error:
                 raise _closed() from error
             except QueueFull as error:
-                message = f"too many changes of device facts wait for the disk: {error.items}"
+                message = f"too many changes to device facts are waiting for the disk: {error.items}"
                 raise FactsFull("facts_full", message) from error
             await committed
         return append.withheld

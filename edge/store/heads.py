@@ -1,7 +1,7 @@
 """Head shards: the current revision of every app, signed, numbered and dated.
 
 A reader remembers the last good shard. It refuses and counts one with a lower sequence, a lower revision, a wrong
-signature or in the wrong place, and keeps the last good one: a store that went back is not believed.
+signature or in the wrong place, and keeps the last good one: a store that was rolled back is not trusted.
 """
 
 import hashlib
@@ -161,11 +161,13 @@ class Heads:
 def _check_successor(known: HeadShard, found: HeadShard) -> None:
     what = f"head shard {found.shard}"
     if found.sequence < known.sequence:
-        raise Untrusted("older_document", f"{what} went back from sequence {known.sequence} to {found.sequence}")
+        raise Untrusted("older_document", f"{what} was rolled back from sequence {known.sequence} to {found.sequence}")
     for app, head in known.apps.items():
         new = found.apps.get(app)
         if new is None or new.revision < head.revision:
             went = f"to {new.revision}" if new else "to none"
-            raise Untrusted("older_document", f"{what}: app {app!r} went back from revision {head.revision} {went}")
+            raise Untrusted(
+                "older_document", f"{what}: app {app!r} was rolled back from revision {head.revision} {went}"
+            )
         if new.revision == head.revision and new.digest != head.digest:
-            raise Untrusted("older_document", f"{what}: app {app!r} has another revision {head.revision} than before")
+            raise Untrusted("older_document", f"{what}: app {app!r} now has a different revision {head.revision}")

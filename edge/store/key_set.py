@@ -85,7 +85,7 @@ class Trust:
             )
 
     def reload(self) -> None:
-        """Read the key set again. Raises Untrusted and keeps the last good one if it went back or was altered."""
+        """Read the key set again. Raises Untrusted and keeps the last good one if it was rolled back or altered."""
         floor = self._held
         held = _read(self._store, self._root_public)
         _check_successor(floor.key_set, held.key_set)
@@ -110,7 +110,7 @@ class Trust:
         try:
             self._store.swap(KEY_SET_KEY, _sign(root, changed), held.tag)
         except Stale as error:
-            raise Conflict("busy", "the key set was changed at the same time; try again") from error
+            raise Conflict("busy", "another writer changed the key set; try again") from error
         self.reload()
 
 
@@ -185,7 +185,7 @@ def _check_successor(known: _KeySet, found: _KeySet) -> None:
     if found.store != known.store:
         raise Untrusted("swapped_store", f"the key set is of store {found.store}, not of {known.store}")
     if found.sequence < known.sequence:
-        raise Untrusted("older_document", f"{_WHAT} went back from sequence {known.sequence} to {found.sequence}")
+        raise Untrusted("older_document", f"{_WHAT} was rolled back from sequence {known.sequence} to {found.sequence}")
 
 
 def _read_pin(path: Path) -> _Pin | None:

@@ -122,7 +122,7 @@ class Releases:
                     return self._attempt(held, app, change, permit_undo)
                 except (AlreadyExists, Stale):
                     continue
-        raise Conflict("busy", f"app {app!r}: others published {COMMIT_ATTEMPT_LIMIT} times meanwhile; try again")
+        raise Conflict("busy", f"app {app!r}: other writers won {COMMIT_ATTEMPT_LIMIT} times in a row; try again")
 
     def rehearse(self, app: AppId, change: Change, permit_undo: PermitUndo | None = None) -> Rehearsed:
         """Try the change without writing anything. Raises as `commit`, but does not check for blobs."""

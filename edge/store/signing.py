@@ -102,7 +102,7 @@ def key_id_of(public: bytes) -> KeyId:
 def _read_private(path: Path) -> bytes:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise Forbidden("unsafe_key_file", f"{path} has mode {mode:04o}: others may use this key; make it 0600")
+        raise Forbidden("unsafe_key_file", f"{path} has mode {mode:04o}: other users can use this key; chmod 600 it")
     return path.read_bytes()
 
 

@@ -53,7 +53,7 @@ def check_digest(data: B, digest: Digest, what: str) -> B:
     """The bytes, if they have this digest. Raises Untrusted `bad_digest`, naming `what`."""
     actual = digest_of(data)
     if actual != digest:
-        raise Untrusted("bad_digest", f"{what} was altered: its bytes are {actual[:16]}…, not {digest[:16]}…")
+        raise Untrusted("bad_digest", f"{what} was altered: its digest is {actual[:16]}…, not {digest[:16]}…")
     return data
 
 
@@ -72,4 +72,4 @@ def _check_format(number: int, newest: int, what: str) -> None:
     if number > newest:
         raise Untrusted("newer_format", f"{what} has format {number}; this version reads up to {newest}: upgrade")
     if number < 1:
-        raise Untrusted("unreadable_document", f"{what} has an invalid format, {number}")
+        raise Untrusted("unreadable_document", f"{what} has invalid format {number}")

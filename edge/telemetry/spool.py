@@ -93,7 +93,7 @@ class Spool:
             raise SpoolClosed("spool_closed", "the node is shutting down") from error
         except QueueFull as error:
             waiting = f"{error.items} records, {error.size_bytes} bytes"
-            raise SpoolFull("spool_full", f"too many events wait for the disk: {waiting}") from error
+            raise SpoolFull("spool_full", f"too many events are waiting for the disk: {waiting}") from error
 
     async def close(self) -> None:
         """Store what waits, seal the segment, end the thread. Appends from now on are refused."""

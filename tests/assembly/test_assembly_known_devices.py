@@ -105,7 +105,7 @@ async def test_an_id_that_was_used_is_refused(truth):
     """A start with it would be taken for a repeat, and begin nothing."""
     commit(truth, START, id="draw")
     commit(truth, MoveRollout(channel="production", move=Move.ROLL_BACK))
-    again = msgspec.structs.replace(START, again=True)  # the channel went back from its bundle
+    again = msgspec.structs.replace(START, again=True)  # the channel was rolled back from its bundle
     with pytest.raises(Conflict, match="first used for") as refused:
         await preview(without_facts(truth), again)
     assert refused.value.code == "command_id_used"

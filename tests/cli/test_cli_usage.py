@@ -284,7 +284,7 @@ def test_a_bundle_version_is_checked_before_anything_is_asked(edge, nobody):
 def test_a_list_of_ids_from_stdin_is_bounded_before_anything_is_sent(edge, nobody):
     too_much = b"x" * (IDS_TEXT_LIMIT_BYTES + 1)
     done = edge("idset", "put", "a.b", "vip", "-", "--url", nobody, "--token", "edge_x", input=too_much)
-    assert failure_of(done) == f"the list exceeds {IDS_TEXT_LIMIT_BYTES} bytes"
+    assert failure_of(done) == f"the list exceeds the limit of {IDS_TEXT_LIMIT_BYTES} bytes"
 
 
 @pytest.mark.parametrize(("content", "reason"), [("{", "not JSON"), (" " * (1024 * 1024 + 1), "exceeds")])

@@ -284,7 +284,7 @@ def test_a_use_that_cannot_be_noted_locks_nobody_out(world, tokens, caplog):
 
     full = Tokens(Full(world[0].root), *world[1:])
     assert full.authenticate(secret, NOW).name == "ci"
-    assert "cannot note the use" in caplog.text and secret not in caplog.text
+    assert "cannot record the use" in caplog.text and secret not in caplog.text
 
 
 def test_an_expired_token_is_not_reported_as_unknown(tokens):

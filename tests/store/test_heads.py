@@ -84,7 +84,7 @@ def test_a_replayed_older_head_is_refused_and_the_last_good_kept(truth, heads):
     assert good[APP].revision == 2
     assert (dict(heads.refused), heads.problems) == (
         {"older_document": 1},
-        {SHARD: f"head shard {SHARD} went back from sequence 2 to 1"},
+        {SHARD: f"head shard {SHARD} was rolled back from sequence 2 to 1"},
     )
 
 

@@ -121,7 +121,7 @@ def test_an_older_key_set_is_refused_and_the_last_good_kept(store, tmp_path):
     older = store.get(KEY_SET_KEY).data
     trust.add_writer(root, second.public, NOW)
     store.path(KEY_SET_KEY).write_bytes(older)
-    with pytest.raises(Untrusted, match="went back from sequence 2 to 1"):
+    with pytest.raises(Untrusted, match="was rolled back from sequence 2 to 1"):
         trust.reload()
     assert second.id in trust.keys
 

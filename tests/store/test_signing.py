@@ -40,7 +40,7 @@ def test_a_private_key_is_never_shown(writer):
 
 def test_a_key_that_others_may_read_is_refused(writer, tmp_path):
     (tmp_path / "writer.key").chmod(0o640)
-    with pytest.raises(Forbidden, match=r"0640.*0600"):
+    with pytest.raises(Forbidden, match=r"0640.*chmod 600"):
         load_or_create_writer(tmp_path / "writer.key")
 
 

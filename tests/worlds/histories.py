@@ -117,7 +117,7 @@ PUBLISHED = (
 
 def as_before(state: AppState) -> AppState:
     """A state without what an undo is documented not to bring back: the number, the ids of changes, names that stay
-    used up, when a channel's bundle changed, what it went back from, and when a rollout's step began."""
+    used up, when a channel's bundle changed, what it was rolled back from, and when a rollout's step began."""
     return replace(
         state, revision=0, recent=(), retired={}, channels={n: _settled(c) for n, c in state.channels.items()}
     )

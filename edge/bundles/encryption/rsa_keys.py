@@ -114,20 +114,22 @@ def load_private_key(path: Path) -> PrivateKey:
             "invalid_key", f"{str(path)!r} is not a readable private key; is it protected by a password?"
         ) from error
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != KEY_BITS:
-        raise Invalid("invalid_key", f"{str(path)!r} is not an RSA key of {KEY_BITS} bits; devices accept no other")
+        raise Invalid(
+            "invalid_key", f"{str(path)!r} is not a {KEY_BITS}-bit RSA key, the only kind that devices accept"
+        )
     return PrivateKey(key)
 
 
 def parse_public_key(pem: str) -> PublicKey:
     """Raises Invalid `invalid_public_key` unless the plugin would start with it (PROTOCOL.md §6.2)."""
     if len(pem) > PEM_LIMIT_BYTES or not pem.lstrip().startswith(_PUBLIC_HEADER):
-        raise Invalid("invalid_public_key", f"a public key must begin with {_PUBLIC_HEADER}")
+        raise Invalid("invalid_public_key", f"the public key must begin with {_PUBLIC_HEADER}")
     try:
         key = load_pem_public_key(pem.encode())
     except _NOT_READABLE as error:
-        raise Invalid("invalid_public_key", "the public key cannot be read") from error
+        raise Invalid("invalid_public_key", "cannot read the public key") from error
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size != KEY_BITS:
-        raise Invalid("invalid_public_key", f"a public key must be RSA of {KEY_BITS} bits")
+        raise Invalid("invalid_public_key", f"the public key must be a {KEY_BITS}-bit RSA key")
     return PublicKey(key)
 
 

@@ -92,7 +92,7 @@ def build_selection(
 def parse_ignore_file(content: bytes) -> tuple[SelectionRule, ...]:
     """Raises TooLarge `ignore_file_too_large`, Invalid `invalid_ignore_file`, `invalid_pattern`."""
     if len(content) > IGNORE_LIMIT_BYTES:
-        raise TooLarge("ignore_file_too_large", f"{IGNORE_FILE} has more than {IGNORE_LIMIT_BYTES} bytes")
+        raise TooLarge("ignore_file_too_large", f"{IGNORE_FILE} exceeds the limit of {IGNORE_LIMIT_BYTES} bytes")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

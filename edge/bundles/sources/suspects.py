@@ -37,12 +37,12 @@ _PRIVATE_KEY = re.compile(
     rb"(?:\s|\\[nr]|[A-Za-z-]{2,20}: [^\n\\]{1,60}){1,20}[A-Za-z0-9+/]{40}"
 )
 _TOKENS = (
-    ("a token of GitHub", b"gh", re.compile(rb"\b(?:ghp|gho|ghs|ghu|ghr)_[A-Za-z0-9]{36}\b|\bgithub_pat_\w{60,}")),
-    ("a token of GitLab", b"glpat-", re.compile(rb"\bglpat-[A-Za-z0-9_-]{20,}")),
-    ("a token of npm", b"npm_", re.compile(rb"\bnpm_[A-Za-z0-9]{36}\b")),
-    ("a token of Slack", b"xox", re.compile(rb"\bxox[bpas]-[0-9]{8,}-[A-Za-z0-9-]{16,}")),
-    ("a secret key of Stripe", b"k_live_", re.compile(rb"\b[sr]k_live_[A-Za-z0-9]{20,}")),
-    ("a token of a node", b"edge_", re.compile(rb"\bedge_[A-Za-z0-9_-]{43}\b")),
+    ("a GitHub token", b"gh", re.compile(rb"\b(?:ghp|gho|ghs|ghu|ghr)_[A-Za-z0-9]{36}\b|\bgithub_pat_\w{60,}")),
+    ("a GitLab token", b"glpat-", re.compile(rb"\bglpat-[A-Za-z0-9_-]{20,}")),
+    ("an npm token", b"npm_", re.compile(rb"\bnpm_[A-Za-z0-9]{36}\b")),
+    ("a Slack token", b"xox", re.compile(rb"\bxox[bpas]-[0-9]{8,}-[A-Za-z0-9-]{16,}")),
+    ("a Stripe secret key", b"k_live_", re.compile(rb"\b[sr]k_live_[A-Za-z0-9]{20,}")),
+    ("an access token of a node", b"edge_", re.compile(rb"\bedge_[A-Za-z0-9_-]{43}\b")),
 )
 
 
@@ -64,13 +64,13 @@ def suspicion(file: SourceFile) -> str:
     """Why a file looks like a secret; "" if it does not."""
     base = file.name.rpartition("/")[2].lower()
     if _is_named(base, _KEY_NAMES):
-        return "by its name a private key"
+        return "a private key, by its name"
     if _is_named(base, _CREDENTIAL_NAMES):
-        return "by its name credentials"
+        return "credentials, by its name"
     if base in _NPM_NAMES and _NPM_SECRET.search(_start(file.path)):
         return "a token for a package registry"
     if base.endswith(".pem") and not _is_public(_start(file.path)):
-        return "by its name a private key"
+        return "a private key, by its name"
     if base.endswith(tuple(COMPRESSED_SUFFIXES)):
         return ""
     if base.endswith(".json") and file.bytes <= SMALL_BYTES and _is_service_account(_start(file.path)):
@@ -100,10 +100,10 @@ def _is_service_account(content: bytes) -> bool:
 def _secret_inside(path: Path) -> str:
     for piece in _pieces(path):
         if b"PRIVATE KEY" in piece and _PRIVATE_KEY.search(piece):
-            return "it holds a private key"
+            return "it contains a private key"
         for what, sign, pattern in _TOKENS:
             if sign in piece and pattern.search(piece):
-                return f"it holds {what}"
+                return f"it contains {what}"
     return ""
 
 

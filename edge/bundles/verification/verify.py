@@ -118,7 +118,7 @@ def _plain_zip(store: ObjectStore, path: Path, decryption: BundleDecryption | No
     scratch.touch(mode=FILE_MODE, exist_ok=False)
     try:
         if _write_plain(path, scratch, decryption) != decryption.zip_digest:
-            raise Invalid("checksum_mismatch", "the checksum is not that of the decrypted zip")
+            raise Invalid("checksum_mismatch", "the checksum does not match the decrypted zip")
         yield scratch
     finally:
         scratch.unlink(missing_ok=True)
@@ -177,7 +177,7 @@ def _check_same(files: Mapping[str, _Plain], entries: tuple[FileEntry, ...]) -> 
         if name not in files:
             raise Invalid("manifest_mismatch", f"{name!r} is in the manifest, but not in the zip")
         if listed[name] != files[name].hash:
-            raise Invalid("manifest_mismatch", f"{name!r} has other bytes in the zip than in the manifest")
+            raise Invalid("manifest_mismatch", f"{name!r} differs between the zip and the manifest")
 
 
 def _check_hash(entry: FileEntry, plain: _Plain, decryption: BundleDecryption | None) -> None:
@@ -190,7 +190,7 @@ def _check_hash(entry: FileEntry, plain: _Plain, decryption: BundleDecryption | 
     if not entry.signed:
         _wrong(entry, "is not signed")
     if decryption.digest(entry.signed, f"the hash of {entry.name!r}") != entry.hash:
-        _wrong(entry, "has a signature of another hash than its own")
+        _wrong(entry, "has a signature of a different hash")
 
 
 def _check_blob(

@@ -69,7 +69,7 @@ def read_directory(file: BinaryIO) -> list[ZipEntry]:
     file.seek(offset)
     entries = [_read_central(file) for _ in range(count)]
     if file.tell() != end:
-        _malformed("the directory's length differs from its end record")
+        _malformed("the directory's length differs from that in its end record")
     check_targets(entry.name for entry in entries)
     plain_bytes = check_sizes([(entry.name, entry.plain_bytes) for entry in entries])
     for entry in entries:
@@ -113,7 +113,7 @@ def _read_end(file: BinaryIO, zip_bytes: int) -> tuple[int, int, int]:
         found = file.read(END_SEARCH_BYTES).rfind(END_SIGNATURE) >= 0
         _malformed("bytes follow its end record" if found else "no end record: truncated, or not a zip")
     if disk or start_disk or here != count or comment:
-        _malformed("an end record with several disks or a comment")
+        _malformed("the end record names several disks or has a comment")
     end = zip_bytes - END.size
     if offset + directory_bytes != end:
         _malformed("zip64, or a directory that does not end at the end record")

@@ -72,7 +72,7 @@ def read_text(file: Path, code: str, limit_bytes: int = LITERALS_LIMIT_BYTES) ->
     with file.open("rb") as stream:
         content = stream.read(limit_bytes + 1)
     if len(content) > limit_bytes:
-        raise Invalid(code, f"{file.name} exceeds {limit_bytes} bytes")
+        raise Invalid(code, f"{file.name} exceeds the limit of {limit_bytes} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -99,7 +99,7 @@ def _read_script(file: Path) -> CapacitorConfig:
             return CapacitorConfig(file, found.value, found.unread)
     raise Invalid(
         "invalid_capacitor_config",
-        f"{file.name}: no settings written out as one object; use --app and --web instead",
+        f"{file.name}: no settings in one literal object; use --app and --web instead",
     )
 
 

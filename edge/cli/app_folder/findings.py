@@ -124,7 +124,7 @@ def _addresses(folder: AppFolder) -> Iterator[AppFinding]:
             says = "is not set: devices use the hosted service, not your node"
             yield AppFinding(level, name, says, f'"{name}": "https://<your node>{path}"')
         elif value == "" and name == "statsUrl":
-            yield _warning(name, "is empty: the node learns of no failure", "set it, unless that is intended")
+            yield _warning(name, "is empty: the node receives no failure reports", "set it, unless that is intended")
         else:
             parts, finding = _address(name, value, path)
             yield finding
@@ -233,7 +233,7 @@ def _key(folder: AppFolder) -> Iterator[AppFinding]:
             "use the key that `edge keys create` printed",
         )
     elif file is None:
-        yield _ok(about, "is set; not compared, since no key file was found (--key FILE)")
+        yield _ok(about, "is set; not compared, because no key file was found (--key FILE)")
     elif not same_key(str(key), folder.key):
         yield _error(about, f"is not the key in {file}: the app can read no update", "set it to that file's text")
     else:
@@ -261,7 +261,9 @@ def _ready(folder: AppFolder) -> Iterator[AppFinding]:
     if folder.calls_ready:
         yield _ok(about, "is called")
     elif not folder.web_is_there:
-        yield _error(about, f"is in no source here, and {folder.web} is not built", "build the app and check again")
+        yield _error(
+            about, f"was not found in the sources here, and {folder.web} is not built", "build the app and check again"
+        )
     else:
         yield _error(
             about,

@@ -13,7 +13,7 @@ def read_body(stream: IO[bytes]) -> bytes:
     """Raises TooLarge `body_too_large`, Invalid `invalid_json`."""
     content = stream.read(BODY_LIMIT_BYTES + 1)
     if len(content) > BODY_LIMIT_BYTES:
-        raise TooLarge("body_too_large", f"--body exceeds {BODY_LIMIT_BYTES} bytes")
+        raise TooLarge("body_too_large", f"--body exceeds the limit of {BODY_LIMIT_BYTES} bytes")
     try:
         msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -89,5 +89,5 @@ def _copy(stream: IO[bytes], sink: IO[bytes]) -> None:
     while block := stream.read(BLOCK_BYTES):
         left -= len(block)
         if left < 0:
-            raise TooLarge("body_too_large", f"the list exceeds {IDS_TEXT_LIMIT_BYTES} bytes")
+            raise TooLarge("body_too_large", f"the list exceeds the limit of {IDS_TEXT_LIMIT_BYTES} bytes")
         sink.write(block)

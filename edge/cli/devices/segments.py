@@ -17,10 +17,10 @@ from edge.domain.targeting.language import language_rows
 _RULES = """\b
 The language is a subset of CEL. Text is quoted, numbers are not:
   == != < <= > >=   in ["a", "b"]   && || !   ( )   true false
-A version may be short: "14" is 14.0.0. No comparison with an unknown field is
-true, not even with != or !. The fields about what a device did
-(first_seen_days, sessions_7d, errors_7d, feature) are unknown on all devices
-so far."""
+A version may be short: "14" is 14.0.0. A comparison with an
+unknown field is never true, not even with != or !. The activity fields
+(first_seen_days, sessions_7d, errors_7d, feature) are still unknown on all
+devices."""
 
 
 def _language() -> str:

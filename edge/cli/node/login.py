@@ -68,5 +68,5 @@ def _read_token() -> str:
     else:
         text = sys.stdin.readline(TOKEN_LIMIT_BYTES)
     if not text.strip():
-        raise click.UsageError("no token given: pipe it in, or run this on a terminal")
+        raise click.UsageError("no token given: pipe it in, or run this in a terminal")
     return str(text.strip())

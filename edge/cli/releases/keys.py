@@ -38,7 +38,7 @@ def create(out: Output, folder: Path) -> None:
 
     def print_text() -> None:
         fields([(name.replace("_", " "), value) for name, value in found.items() if name != "public_key"])
-        note("Put the public key into the app (capacitor.config.json) and ship it in a store release:")
+        note("Add the public key to the app (capacitor.config.json) and ship it in a store release:")
         line(f'"plugins": {{"CapacitorUpdater": {{"publicKey": {msgspec.json.encode(found["public_key"]).decode()}}}}}')
         note("Keep the private key safe and secret: without it, you cannot publish to those apps.")
 

@@ -10,7 +10,7 @@ import click
 from edge.cli.publishing.choosing import left_out_lines, with_selection
 from edge.cli.releases.reach import warn_of_reach
 from edge.cli.releases.replaced import instead_of, print_ended, replacing_options
-from edge.cli.terminal.asking import Asking, carry_out, need_somebody, with_asking
+from edge.cli.terminal.asking import Asking, carry_out, require_answer, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, counted, line, note, size
@@ -53,7 +53,7 @@ def packing_options(command: F) -> F:
     key = click.Path(path_type=Path, exists=True, dir_okay=False)
     return _adding(
         command,
-        click.option("--fast", is_flag=True, help="Compress quickly at the price of larger downloads, for previews."),
+        click.option("--fast", is_flag=True, help="Compress faster, for previews; downloads get larger."),
         click.option("--sizes", is_flag=True, help="List what each plugin release downloads, and what changed."),
         click.option(
             "--key",
@@ -128,7 +128,7 @@ def _confirming(client: ControlClient, out: Output, asking: Asking, release: "Re
         asking = asking._replace(yes=True)
     if release.channel is not None and not asking.yes:
         client.get(app_path(release.app, "channels", release.channel))  # an unknown channel is its own error
-    need_somebody(asking, what)
+    require_answer(asking, what)
     if asking.yes and not asking.dry_run:
         return post_at_once
     return lambda client, request: carry_out(client, out, asking, request, what)

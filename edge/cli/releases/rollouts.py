@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LISTED_MOST = 1_000  # devices per step; the node's own limit
 GROUP_DEFAULT = "control"
-EPILOG = "\b\nMoves, and the phases they lead from and to:\n" + "\n".join(f"  {each}" for each in life_cycle_lines())
+EPILOG = "\b\nMoves, with the phase before and after:\n" + "\n".join(f"  {each}" for each in life_cycle_lines())
 
 
 def plan_options(command: F) -> F:
@@ -88,7 +88,10 @@ def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
     pairs = [
         ("bundle", found["bundle"]),
         ("phase", f"{found['phase']}, since {moment(found['paused'])}" if found["paused"] else found["phase"]),
-        ("share", f"{found['share']}, offered to nobody" if found["phase"] == Phase.PAUSED.value else found["share"]),
+        (
+            "share",
+            f"{found['share']}, offered to no new device" if found["phase"] == Phase.PAUSED.value else found["share"],
+        ),
         ("step", f"{found['step']} of {len(found['steps'])}, since {moment(found['began'])}"),
         ("next step", _next_step(found, app, channel)),
         ("steps", found["steps"]),

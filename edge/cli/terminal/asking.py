@@ -47,7 +47,7 @@ class ControlRequest(NamedTuple):
     body: Any = None
 
 
-class NobodyToAsk(click.ClickException):
+class ConfirmationNeeded(click.ClickException):
     """A change needs confirmation, and no terminal is there to ask. One line on stderr, exit code 2."""
 
     exit_code = NOBODY_THERE
@@ -86,7 +86,7 @@ def carry_out(
     """The node's answer to the request, sent once the user has confirmed it. `what` names the change; `settle` returns
     the body that pins what the summary showed; `type_in` must be typed in place of a yes.
 
-    Raises NobodyToAsk, and click's Exit after a dry run or a no.
+    Raises ConfirmationNeeded, and click's Exit after a dry run or a no.
     """
     if asking.yes and not asking.dry_run:
         return client.send(*request)
@@ -97,19 +97,19 @@ def carry_out(
         raise click.exceptions.Exit(0)
     if not foreseen["changed"]:  # nothing to confirm, and nothing to send
         return {key: value for key, value in foreseen.items() if key not in ("dry_run", "impact")}
-    need_somebody(asking, name, foreseen["impact"]["devices"])
+    require_answer(asking, name, foreseen["impact"]["devices"])
     _print_text(name, foreseen, note)
     _ask(type_in)
     body = request.body if settle is None else settle(foreseen)
     return client.send(request.method, request.path, body)
 
 
-def need_somebody(asking: Asking, what: str, devices: dict[str, Any] | None = None) -> None:
-    """Raises NobodyToAsk if there is neither a terminal nor an option that answers. `devices` is the impact on devices,
-    if known."""
+def require_answer(asking: Asking, what: str, devices: dict[str, Any] | None = None) -> None:
+    """Raises ConfirmationNeeded if neither a terminal nor an option can answer. `devices` is the impact on devices, if
+    known."""
     if not (asking.yes or asking.dry_run or (sys.stdin.isatty() and sys.stderr.isatty())):
         seen = "which devices it affects" if devices and devices["touched"] else "what it would do"
-        raise NobodyToAsk(
+        raise ConfirmationNeeded(
             f"{_doing(what)} needs confirmation: add --yes, or --dry-run to see {seen}; nothing was changed"
         )
 

@@ -222,7 +222,7 @@ def _read(connection: http.client.HTTPConnection) -> _Answer:
     with connection.getresponse() as response:
         content = response.read(ANSWER_LIMIT_BYTES + 1)
         if len(content) > ANSWER_LIMIT_BYTES:
-            raise http.client.HTTPException(f"the answer exceeds {ANSWER_LIMIT_BYTES} bytes")
+            raise http.client.HTTPException(f"the answer exceeds the limit of {ANSWER_LIMIT_BYTES} bytes")
         # Only the device port lets pages of any origin read its answers.
         is_device_port = response.getheader("Access-Control-Allow-Origin") == "*"
         return _Answer(response.status, content, is_device_port)
@@ -255,7 +255,7 @@ class _Counted:
     def read(self, count: int) -> bytes:
         block = self._upload.file.read(min(count, self._upload.bytes - self.sent_bytes))
         if not block and self.sent_bytes < self._upload.bytes:
-            raise Invalid("file_changed", f"{self._upload.file.name} became shorter during the upload")
+            raise Invalid("file_changed", f"{self._upload.file.name} shrank during the upload")
         self.sent_bytes += len(block)
         self._upload.advance(len(block))
         return block

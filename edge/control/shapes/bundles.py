@@ -18,7 +18,7 @@ class PublishRequest(RequestBody, frozen=True, kw_only=True):
 
     Every bundle has a manifest unless it is encrypted and comes without its `public_key`. With a channel, `force` ends
     a rollout and an experiment on it, `downgrade` allows a version below the one that it offers, `again` allows one
-    that it went back from, and `if_current` (a version, `builtin` or `nothing`) is what it must offer now.
+    that it was rolled back from, and `if_current` (a version, `builtin` or `nothing`) is what it must offer now.
     """
 
     version: str

@@ -29,7 +29,7 @@ class ChannelRequest(_ChannelRequest, frozen=True, kw_only=True):
 
 
 class TakenBackView(AnswerBody, frozen=True, kw_only=True):
-    """A bundle that a channel went back from; `at` is in seconds since the epoch, `by` is the token that did it."""
+    """A bundle that a channel was rolled back from; `at` is in seconds since the epoch, `by` is the token."""
 
     bundle: str
     at: float
@@ -38,13 +38,13 @@ class TakenBackView(AnswerBody, frozen=True, kw_only=True):
 
 class ChannelView(AnswerBody, frozen=True, kw_only=True):
     """`bundle` is a version, `builtin`, or null: the channel offers nothing. It last changed at `bundle_changed`, in
-    seconds since the epoch; `rolled_back`: that change went back to an earlier bundle.
+    seconds since the epoch; `rolled_back`: that change returned to an earlier bundle.
 
     `bundle_changed_by` is the token that changed it, empty for changes by versions that did not keep it. `earlier` is
-    what the channel offered to everybody before, latest last; `last_good` is what it falls back to. `withdrawn` is the
-    reason for which its bundle is withdrawn, empty if it is not. `served` is what everybody gets: the bundle, or its
-    stand-in while it is withdrawn. `taken_back` is what the channel went back from, latest last: offering it again
-    needs `again`.
+    what the channel offered to all devices before, latest last; `last_good` is what it falls back to. `withdrawn` is
+    the reason why its bundle is withdrawn, empty if it is not. `served` is what all devices get: the bundle, or its
+    stand-in while it is withdrawn. `taken_back` is what the channel was rolled back from, latest last: offering it
+    again needs `again`.
     """
 
     name: str

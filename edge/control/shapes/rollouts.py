@@ -11,7 +11,7 @@ class RolloutRequest(RequestBody, frozen=True, kw_only=True):
     """`steps` are rising shares, `every_seconds` is how long each lasts (0: until it is advanced). `segments` limit the
     rollout to devices in one of them; devices in `first` are included from the start. `hold_out` is the share of
     `hold_out_group`, which gets nothing. `downgrade` allows a version below the one that the channel offers, `again`
-    allows one that it went back from."""
+    allows one that the channel was rolled back from."""
 
     bundle: str
     steps: list[str]
@@ -25,7 +25,7 @@ class RolloutRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class RollbackRequest(RequestBody, frozen=True, kw_only=True):
-    """`to` is a version or `builtin`; null: end the rollout or experiment, or else go back to the last good bundle."""
+    """`to` is a version or `builtin`; null: end the rollout or experiment, or else return to the last good bundle."""
 
     to: str | None = None
 

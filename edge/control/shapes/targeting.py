@@ -99,8 +99,8 @@ class ArmRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class ExperimentRequest(RequestBody, frozen=True, kw_only=True):
-    """`downgrade` allows an arm with a version below the one that the channel offers, `again` one that it went back
-    from."""
+    """`downgrade` allows an arm with a version below the one that the channel offers, `again` one that it was
+    rolled back from."""
 
     name: str
     arms: list[ArmRequest]

@@ -46,7 +46,7 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
         state = replace(state, bundles=with_entry(state.bundles, known.version, replace(known, plain_files=True)))
     if command.channel is None:
         if command.if_current is not None:
-            raise Invalid("missing_channel", "if_current is about a channel: name the channel too")
+            raise Invalid("missing_channel", "if_current needs a channel: name one")
         return state
     channel = channel_of(state, command.channel)
     return change_channel(state, channel, ChannelSettings(bundle=bundle.version), at, command)
@@ -55,9 +55,7 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
 def _check_bundle(bundle: Bundle) -> None:
     parse_version_name(bundle.version)
     if bundle.manifest is None and bundle.encryption is None:
-        raise Invalid(
-            "missing_manifest", "the bundle has no manifest; only one that was encrypted elsewhere can do without"
-        )
+        raise Invalid("missing_manifest", "the bundle has no manifest; only a bundle encrypted elsewhere may omit it")
     least, most = parse_version(bundle.min_native), parse_version(bundle.max_native)
     if bundle.min_native and least is None:
         raise Invalid("invalid_min_native", f"minimum native version {bundle.min_native!r} is not a semantic version")
@@ -68,7 +66,7 @@ def _check_bundle(bundle: Bundle) -> None:
     if bundle.link and not (bundle.link.startswith(("https://", "http://")) and len(bundle.link) <= LINK_LIMIT):
         raise Invalid("invalid_link", f"the link is not an http(s) URL of at most {LINK_LIMIT} characters")
     if len(bundle.comment) > COMMENT_LIMIT:
-        raise Invalid("invalid_comment", f"the comment is longer than {COMMENT_LIMIT} characters")
+        raise Invalid("invalid_comment", f"the comment exceeds the limit of {COMMENT_LIMIT} characters")
 
 
 def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
@@ -87,7 +85,7 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
             # A device may hold part of the old zip under this name, and would resume with the new one.
             raise Conflict(
                 "version_taken",
-                f"version {bundle.version!r} was deleted, and its zip had other bytes; publish a new version",
+                f"version {bundle.version!r} was deleted, and its zip was different; publish a new version",
             )
         if known.min_native is not None and (known.min_native, known.max_native) != (
             bundle.min_native,
@@ -95,7 +93,7 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
         ):
             raise Conflict(
                 "version_taken",
-                f"version {bundle.version!r} was deleted, and had another native range; publish a new version",
+                f"version {bundle.version!r} was deleted, and its native range was different; publish a new version",
             )
         return
     if _metadata(known) != _metadata(bundle):
@@ -106,7 +104,7 @@ def _check_name_is_free(state: AppState, bundle: Bundle) -> None:
     if _lock(known) != _lock(bundle):
         raise Conflict(
             "version_taken",
-            f"version {bundle.version!r} was published plain or with another key; publish a new version",
+            f"version {bundle.version!r} was published unencrypted or with another key; publish a new version",
         )
 
 

@@ -167,7 +167,7 @@ def _no_good_one(state: AppState, channel: Channel) -> str:
     if left is None:
         return f"{said}; name a version, or builtin (`edge rollback {state.app} {channel.name} --to V`)"
     return (
-        f"{said}; to offer {left.bundle} again, which it went back from at {format_moment(left.at)}: `edge rollback "
+        f"{said}; to offer {left.bundle} again, which was rolled back at {format_moment(left.at)}: `edge rollback "
         f"{state.app} {channel.name} --to {left.bundle}`; or name another version, or builtin"
     )
 

@@ -52,7 +52,7 @@ class DeleteApp(_Command, frozen=True, kw_only=True, tag="delete_app"):
 
 class Meant(msgspec.Struct, frozen=True, kw_only=True):
     """Confirmations of what is usually an accident. `downgrade`: a version below the one that the channel offers;
-    `again`: one that it went back from."""
+    `again`: one that it was rolled back from."""
 
     downgrade: bool = False
     again: bool = False
@@ -109,7 +109,7 @@ class ClearOverride(_Command, frozen=True, kw_only=True, tag="clear_override"):
 
 
 class WithdrawBundle(_Command, frozen=True, kw_only=True, tag="withdraw_bundle"):
-    """Never offer it again; devices that run it go back to the last good bundle."""
+    """Never offer it again; devices that run it return to the last good bundle."""
 
     version: str
     reason: str

@@ -1,7 +1,8 @@
-"""What must hold before a channel offers another bundle to everybody, and what that ends. Pure.
+"""What must hold before a channel offers another bundle to all devices, and what that ends. Pure.
 
 While a rollout or an experiment decides who gets what, no new bundle bypasses it. A version below the current one is
-usually an accident, and so is one that the channel went back from. Ways back (rollback, undo, withdraw) skip this.
+usually an accident, and so is one that the channel was rolled back from. Ways back (rollback, undo, withdraw) skip
+this.
 """
 
 from dataclasses import replace
@@ -34,8 +35,8 @@ class Replaced(NamedTuple):
 class CurrentOffer(NamedTuple):
     """What a channel offers now. `bundle` is what it is set to: a version, builtin or None; `served` is what devices
     get for it, another one if it was withdrawn. Set at `changed`, in seconds since the epoch, by the token `by`.
-    `rollout` is the version being rolled out, `experiment` the running one's name; `taken_back` is what it went back
-    from."""
+    `rollout` is the version being rolled out, `experiment` the running one's name; `taken_back` is what it was
+    rolled back from."""
 
     app: str
     channel: str
@@ -104,7 +105,7 @@ def check_current(offered: CurrentOffer, wanted: str | None, terms: Replacing) -
     offers = f"has offered {current}{_since(offered)}" if offered.bundle else f"offers {current}"
     raise Conflict(
         "not_current",
-        f"channel {offered.channel!r} {offers}, not {terms.if_current}: somebody else has changed it",
+        f"channel {offered.channel!r} {offers}, not {terms.if_current}: another user has changed it",
     )
 
 
@@ -114,7 +115,7 @@ def check_no_rollout(offered: CurrentOffer, wanted: str, or_else: str = "") -> N
         return
     place = f"{offered.app} {offered.channel}"
     if offered.rollout == wanted:
-        ways = f"`edge rollout promote {place}` offers it to everybody"
+        ways = f"`edge rollout promote {place}` offers it to all devices"
     else:
         ways = f"promote it (`edge rollout promote {place}`) or roll it back (`edge rollout rollback {place}`) first"
     raise Conflict(
@@ -167,7 +168,7 @@ def _check_not_lower(offered: CurrentOffer, wanted: str) -> None:
     raise Conflict(
         "lower_version",
         f"{wanted} is below {offered.served}, which channel {offered.channel!r} {_has_offered(offered)}: publish a "
-        f"higher one, go back with `{back}`, or pass --downgrade if you mean it",
+        f"higher one, roll back with `{back}`, or pass --downgrade if you mean it",
     )
 
 
@@ -178,7 +179,7 @@ def _check_not_taken_back(offered: CurrentOffer, wanted: str) -> None:
     by = f" (by {left.by!r})" if left.by else ""
     raise Conflict(
         "taken_back",
-        f"channel {offered.channel!r} went back from {wanted} at {format_moment(left.at)}{by}: publish a higher "
+        f"channel {offered.channel!r} was rolled back from {wanted} at {format_moment(left.at)}{by}: publish a higher "
         "version, or pass --again if you mean it",
     )
 

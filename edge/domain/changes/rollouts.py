@@ -43,7 +43,7 @@ def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at:
         )
     bundle = offerable(state, command.bundle).version
     if bundle == channel.bundle:
-        raise Conflict("nothing_to_roll_out", f"channel {channel.name!r} already offers {bundle!r} to everybody")
+        raise Conflict("nothing_to_roll_out", f"channel {channel.name!r} already offers {bundle!r} to all devices")
     check_meant(current_offer(state, channel), bundle, command)
     check_steps(command.steps)
     _check_pace(command)
@@ -97,7 +97,7 @@ def _check_pace(command: StartRollout) -> None:
         raise Invalid(
             "invalid_every",
             f"a step must last {format_duration(SHORTEST_STEP_SECONDS)} to {format_duration(STEP_LIMIT_SECONDS)}, "
-            "or 0: until somebody advances it",
+            "or 0: until advanced",
         )
     if not 0 <= command.hold_out < WHOLE_SHARE:
         raise Invalid("invalid_hold_out", "the share to hold out must be at least 0 and below 100%")
@@ -105,7 +105,7 @@ def _check_pace(command: StartRollout) -> None:
 
 def _segments(state: AppState, names: tuple[str, ...]) -> tuple[SegmentName, ...]:
     if len(names) > NAMED_LIMIT:
-        raise Invalid("too_many_segments", f"a rollout names at most {NAMED_LIMIT} segments")
+        raise Invalid("too_many_segments", f"a rollout can name at most {NAMED_LIMIT} segments")
     return tuple(dict.fromkeys(segment_of(state, name).name for name in names))
 
 

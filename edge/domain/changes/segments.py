@@ -54,7 +54,7 @@ def _set_segment(state: AppState, command: SetSegment) -> AppState:
         channel_of(state, segment.channel)
     _check_size(state, segment)
     if not 0 <= segment.priority <= PRIORITY_LIMIT:
-        raise Invalid("invalid_priority", f"the priority must be between 0, which comes first, and {PRIORITY_LIMIT}")
+        raise Invalid("invalid_priority", f"the priority must be between 0 (evaluated first) and {PRIORITY_LIMIT}")
     return replace(state, segments=with_entry(state.segments, name, segment))
 
 
@@ -64,7 +64,7 @@ def _check_size(state: AppState, segment: Segment) -> None:
     if total_bytes > SEGMENTS_LIMIT_BYTES:
         raise Conflict(
             "segments_too_large",
-            f"the expressions of app {state.app!r} would take {total_bytes} bytes, at most {SEGMENTS_LIMIT_BYTES}",
+            f"the expressions of app {state.app!r} would take {total_bytes} bytes; the limit is {SEGMENTS_LIMIT_BYTES}",
         )
 
 
@@ -98,7 +98,7 @@ def _put_id_set(state: AppState, command: PutIdSet) -> AppState:
     if name not in state.id_sets and len(state.id_sets) >= ID_SET_LIMIT:
         raise Conflict("too_many_id_sets", f"app {state.app!r} has reached the limit of {ID_SET_LIMIT} id sets")
     if not 0 <= command.ids <= IDS_LIMIT:
-        raise Invalid("too_many_ids", f"an id set has at most {IDS_LIMIT} ids")
+        raise Invalid("too_many_ids", f"an id set can have at most {IDS_LIMIT} ids")
     put = StoredIdSet(name=name, blob=parse_digest(command.blob), ids=command.ids)
     return state if state.id_sets.get(name) == put else replace(state, id_sets=with_entry(state.id_sets, name, put))
 

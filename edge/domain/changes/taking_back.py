@@ -1,8 +1,8 @@
-"""What a channel went back from, remembered so that a job that runs again does not offer it unnoticed. Pure.
+"""What a channel was rolled back from, remembered so that a job that runs again does not offer it unnoticed. Pure.
 
-A channel goes back from a bundle when a rollback, an undo or a lower version takes it from everybody, from a rollout's
-share or from an arm. A rollout that is rolled back in any other way counts too. Once the channel offers the bundle
-again, it forgets this.
+A channel is rolled back from a bundle when a rollback, an undo or a lower version takes it from all devices, from a
+rollout's share or from an arm. A rollout that is rolled back in any other way counts too. Once the channel offers the
+bundle again, it forgets this.
 """
 
 from collections.abc import Iterator

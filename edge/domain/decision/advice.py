@@ -57,7 +57,7 @@ _OF_REASON = {
 
 _OF_HELD = {
     HoldReason.CONTROL_GROUP: "nothing: the rollout holds this device out on purpose; promoting it ends that",
-    HoldReason.NOT_IN_SEGMENT: "see whom the rollout is for: `edge rollout show {app} {channel}`",
+    HoldReason.NOT_IN_SEGMENT: "see which devices the rollout is for: `edge rollout show {app} {channel}`",
     HoldReason.PAUSED: "see the rollout (`edge rollout show {app} {channel}`), then resume it or roll it back",
     HoldReason.SHARE: "wait for the next step (`edge rollout show {app} {channel}`), or `edge rollout advance {app} "
     "{channel}`",

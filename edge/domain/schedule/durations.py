@@ -31,7 +31,7 @@ def parse_duration(text: str) -> int:
     if seconds > DURATION_LIMIT_SECONDS:
         raise Invalid(
             "invalid_duration",
-            f"duration {text!r} is above the limit of {format_duration(DURATION_LIMIT_SECONDS)}",
+            f"duration {text!r} exceeds the limit of {format_duration(DURATION_LIMIT_SECONDS)}",
         )
     return seconds
 

@@ -46,7 +46,7 @@ LIFE_CYCLE: Mapping[Move, Legal] = {
     Move.PAUSE: Legal((Phase.RUNNING,), Phase.PAUSED, "offer the bundle to no more devices; those that run it keep it"),
     Move.RESUME: Legal((Phase.PAUSED,), Phase.RUNNING, "continue at the same share; the step restarts"),
     Move.ADVANCE: Legal((Phase.RUNNING,), Phase.RUNNING, "start the next step now"),
-    Move.PROMOTE: Legal(_ACTIVE, Phase.PROMOTED, "offer the bundle to everybody on the channel"),
+    Move.PROMOTE: Legal(_ACTIVE, Phase.PROMOTED, "offer the bundle to all devices on the channel"),
     Move.ROLL_BACK: Legal(_ACTIVE, Phase.ROLLED_BACK, "take the bundle back; all devices get what the channel offers"),
 }
 

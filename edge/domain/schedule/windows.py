@@ -65,7 +65,9 @@ def parse_window(text: str) -> Window:
     Raises Invalid `invalid_window` with the column and what is expected there.
     """
     if len(text) > WINDOW_LIMIT:
-        raise Invalid("invalid_window", f"window {text[:WINDOW_LIMIT]!r}... is longer than {WINDOW_LIMIT} characters")
+        raise Invalid(
+            "invalid_window", f"window {text[:WINDOW_LIMIT]!r}... exceeds the limit of {WINDOW_LIMIT} characters"
+        )
     parts = [part for part in _Part(text, text, 1).split(" ") if part.text]
     missing = ("days like Mon-Fri or daily", "times like 01:00-05:00", "a time zone like Europe/Paris")[len(parts) : 3]
     if missing:
@@ -90,7 +92,7 @@ def canonical_windows(texts: Sequence[str]) -> tuple[str, ...]:
     if len(texts) > WINDOWS_PER_CHANNEL_LIMIT:
         raise Invalid(
             "too_many_windows",
-            f"{len(texts)} windows are more than the limit of {WINDOWS_PER_CHANNEL_LIMIT} for a channel",
+            f"{len(texts)} windows exceed the limit of {WINDOWS_PER_CHANNEL_LIMIT} per channel",
         )
     return tuple(dict.fromkeys(canonical_window(text) for text in texts))
 

@@ -89,7 +89,7 @@ def parse_id_set(buffer: bytes | memoryview) -> IdSet:
     if count > IDS_LIMIT or len(view) != _HEADER.size + count * _HASH_BYTES:
         raise Invalid(
             "invalid_id_set",
-            f"{len(view)} bytes are not an id set with {count} ids, of which there are at most {IDS_LIMIT}",
+            f"{len(view)} bytes cannot be an id set of {count} ids; the limit is {IDS_LIMIT}",
         )
     hashes = _native_words(view[_HEADER.size :])
     if any(first >= second for first, second in pairwise(hashes[:: max(1, count // 4096)])):
@@ -103,14 +103,14 @@ def parse_ids(text: bytes) -> Iterator[str]:
     Raises Invalid `invalid_ids` that names the line; at the end if there was no id.
     """
     if len(text) > IDS_TEXT_LIMIT_BYTES:
-        raise Invalid("invalid_ids", f"the list has {len(text)} bytes, more than the limit of {IDS_TEXT_LIMIT_BYTES}")
+        raise Invalid("invalid_ids", f"the list has {len(text)} bytes; the limit is {IDS_TEXT_LIMIT_BYTES}")
     count = 0
     for number, line in enumerate(io.BytesIO(text.removeprefix(b"\xef\xbb\xbf")), 1):
         id_ = _parse_id(line, number)
         if id_:
             count += 1
             if count > IDS_LIMIT:
-                raise Invalid("invalid_ids", f"line {number}: more than {IDS_LIMIT} ids")
+                raise Invalid("invalid_ids", f"line {number}: the list exceeds the limit of {IDS_LIMIT} ids")
             yield id_
     if not count:
         raise Invalid("invalid_ids", "the list contains no id; delete the set if you no longer need it")
@@ -125,9 +125,7 @@ def _parse_id(line: bytes, number: int) -> str:
     if text.startswith("#"):
         return ""
     if len(text) > ID_LIMIT:
-        raise Invalid(
-            "invalid_ids", f"line {number}: the id has {len(text)} characters, more than the limit of {ID_LIMIT}"
-        )
+        raise Invalid("invalid_ids", f"line {number}: the id has {len(text)} characters; the limit is {ID_LIMIT}")
     if not text.isprintable():
         raise Invalid("invalid_ids", f"line {number}: {text!r} contains a character that is not printable")
     return text

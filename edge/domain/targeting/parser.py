@@ -51,9 +51,7 @@ def _check_size(text: str) -> None:
         raise refusal(error.start + 1, "an unpaired surrogate is not a character") from error
     if len(encoded) > EXPRESSION_LIMIT_BYTES:
         column = len(encoded[:EXPRESSION_LIMIT_BYTES].decode(errors="ignore")) + 1
-        raise refusal(
-            column, f"the expression has {len(encoded)} bytes, more than the limit of {EXPRESSION_LIMIT_BYTES}"
-        )
+        raise refusal(column, f"the expression has {len(encoded)} bytes; the limit is {EXPRESSION_LIMIT_BYTES}")
 
 
 class _Parser:

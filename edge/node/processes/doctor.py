@@ -57,7 +57,7 @@ def examine(host: Host) -> list[HostFinding]:
         _disk(host.free_bytes, host.spool_limit_bytes),
         _finding(
             *("ipv6", host.dual_stack, "IPv6 and IPv4 on one socket" if host.dual_stack else "IPv4 alone"),
-            "enable IPv6 (sysctl net.ipv6.conf.all.disable_ipv6=0): many mobile networks are IPv6 first",
+            "enable IPv6 (sysctl net.ipv6.conf.all.disable_ipv6=0): many mobile networks prefer IPv6",
         ),
     ]
 
@@ -71,7 +71,7 @@ def _descriptors(limit: int | None) -> HostFinding:
 
 
 def _somaxconn(limit: int | None, backlog: int) -> HostFinding:
-    remedy = f"sysctl -w net.core.somaxconn={backlog}: beyond it, devices that wake together are refused"
+    remedy = f"sysctl -w net.core.somaxconn={backlog}: beyond it, devices that connect at the same moment are refused"
     return _finding("somaxconn", _known(limit) >= backlog, _seen(limit, f"of {backlog} requested"), remedy)
 
 

@@ -26,7 +26,7 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 class BadPair(EdgeError):
-    """Files that cannot be read, are not PEM, or do not belong together."""
+    """Files that cannot be read, are not PEM, or do not match."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 def read_pair(certificate: str, key: str) -> Pair:
-    """Read both files and check that they belong together. Raises BadPair with the file's name."""
+    """Read both files and check that they match. Raises BadPair with the file's name."""
     pair = Pair(_read(certificate), _read(key))
     try:
         build_context(pair)
@@ -121,7 +121,7 @@ def _refuse_password() -> str:
 def _reason(error: ssl.SSLError) -> str:
     match error.reason:
         case "KEY_VALUES_MISMATCH":
-            return "the certificate and the key do not belong together"
+            return "the certificate and the key do not match"
         case None:
             return "not a certificate and a private key in PEM"
         case other:

@@ -25,7 +25,7 @@ class QueueFull(Exception):
     """More waits for the disk than the limits allow."""
 
     def __init__(self, items: int, size_bytes: int) -> None:
-        super().__init__(f"{items} items, {size_bytes} bytes wait for the disk")
+        super().__init__(f"{items} items, {size_bytes} bytes are waiting for the disk")
         self.items, self.size_bytes = items, size_bytes
 
 

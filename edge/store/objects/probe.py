@@ -43,4 +43,6 @@ def _swap_stale(store: ObjectStore) -> bool:
 
 def _expect(store: ObjectStore, kept: bool, condition: str) -> None:
     if not kept:
-        raise Unavailable("unsafe_store", f"{store!r} ignores {condition}: two publishers would lose each other's work")
+        raise Unavailable(
+            "unsafe_store", f"{store!r} ignores {condition}: two publishers would overwrite each other's work"
+        )

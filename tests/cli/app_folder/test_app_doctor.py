@@ -71,7 +71,7 @@ def test_an_app_in_good_order_has_no_fault_and_exits_0(app):
 SETTING_FAULTS = [
     ({"updateUrl": None}, "error", "updateUrl", "hosted service"),
     ({"channelUrl": None}, "warning", "channelUrl", "hosted service"),
-    ({"statsUrl": ""}, "warning", "statsUrl", "learns of no failure"),
+    ({"statsUrl": ""}, "warning", "statsUrl", "receives no failure reports"),
     ({"updateUrl": "updates.example.com"}, "error", "updateUrl", "not an http(s) address"),
     ({"updateUrl": f"{NODE}/update"}, "error", "updateUrl", "does not end in /updates"),
     ({"updateUrl": "http://updates.example.com/updates"}, "error", "updateUrl", "has no TLS"),

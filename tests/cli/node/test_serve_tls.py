@@ -51,4 +51,4 @@ def test_config_check_reads_the_certificate(tmp_path, section):
     names = (f"EDGE_{section}_TLS_CERTIFICATE", f"EDGE_{section}_TLS_KEY")
     assert node.json("config", "check", env=dict(zip(names, good, strict=True)))["valid"] is True
     wrong = dict(zip(names, (good.certificate, other.key), strict=True))
-    assert "do not belong together" in node.failure("config", "check", env=wrong)
+    assert "do not match" in node.failure("config", "check", env=wrong)

@@ -215,9 +215,9 @@ def test_a_version_stays_plain_or_encrypted_and_with_its_key(node, app, folder, 
     publish(node, app, folder, keys)
     again = ("bundle", "publish", app, folder, "--version", "1.0.1")
     for options in ((), ("--key", tmp_path / "other" / KEY_FILE)):
-        assert "plain or with another key" in node.failure(*again, *options)
+        assert "unencrypted or with another key" in node.failure(*again, *options)
     node.json(*again[:-1], "1.0.2")
-    assert "plain or with another key" in node.failure(*again[:-1], "1.0.2", "--key", keys / KEY_FILE)
+    assert "unencrypted or with another key" in node.failure(*again[:-1], "1.0.2", "--key", keys / KEY_FILE)
 
 
 def test_a_deleted_version_does_not_come_back_with_other_bytes(node, app, folder, keys):

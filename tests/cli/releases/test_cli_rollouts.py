@@ -68,7 +68,7 @@ def test_a_rollout_from_start_to_promotion(node, app):
     shown = node.text("rollout", "show", app, "stable")
     assert "phase      paused, since 20" in shown and f"edge rollout resume {app} stable" in shown
     assert "rollout 1.1.0 paused" in node.text("channel", "list", app)
-    assert "share      1%, offered to nobody" in node.text("rollout", "show", app, "stable")
+    assert "share      1%, offered to no new device" in node.text("rollout", "show", app, "stable")
     reason = node.failure("rollout", "advance", app, "stable")
     assert reason == "advance needs a rollout that is running; this one is paused"
     assert node.json("rollout", "resume", app, "stable")["phase"] == "running"
@@ -113,7 +113,7 @@ def test_a_late_job_does_not_overwrite_a_newer_release(node, app, tmp_path):
         (("--steps", "50,1"), "step 2: 1% is not above the previous 50%"),
         (("--steps", "1,,5"), "share '' is not a percentage like 5, 12.5% or 0.001"),
         (("--steps", "1", "--every", "6"), "duration '6' is not like 90s, 30m, 6h or 1d12h"),
-        (("--steps", "1", "--every", "1s"), "a step must last 1m to 90d, or 0: until somebody advances it"),
+        (("--steps", "1", "--every", "1s"), "a step must last 1m to 90d, or 0: until advanced"),
         (("--steps", "1", "--segment", "vips"), "unknown segment 'vips' for app"),
         (("--steps", "1", "--hold-out", "a b=5"), "group name 'a b' is not a letter or digit"),
         (("--steps", "1", "--hold-out", "5=a b"), "share 'a b' is not a percentage"),
@@ -165,7 +165,7 @@ def test_a_rollback_and_its_undo(node, app):
     assert done.startswith("rolled back channel stable: offers 1.0.1 instead of 1.1.0 (since 20")
     first, moved = done.splitlines()
     assert first.endswith(", by admin) (revision 6)") and moved == "0 of 0 known devices will move at the next check"
-    assert "to offer 1.1.0 again, which it went back from" in node.failure("rollback", app, "stable")
+    assert "to offer 1.1.0 again, which was rolled back" in node.failure("rollback", app, "stable")
     reason = node.failure("undo", app, "--yes")
     assert reason.startswith("this undo would offer '1.1.0', which was rolled back, on channel 'stable' again")
     text = node.text("undo", app, "--force", "--yes")
@@ -185,9 +185,9 @@ def test_a_job_that_runs_again_does_not_offer_what_was_rolled_back(node, app, tm
     assert node.text(*publish).startswith(f"offered 1.1.0 of {app} on stable instead of 1.0.1 (since 20")
     node.text("rollback", app, "stable")
     refused = node.failure(*publish)
-    assert refused.startswith("channel 'stable' went back from 1.1.0 at 20") and "(by 'admin')" in refused
+    assert refused.startswith("channel 'stable' was rolled back from 1.1.0 at 20") and "(by 'admin')" in refused
     assert refused.endswith("publish a higher version, or pass --again if you mean it")
-    assert "went back from 1.1.0" in node.failure("rollout", "start", app, "stable", *PLAN)
+    assert "was rolled back from 1.1.0" in node.failure("rollout", "start", app, "stable", *PLAN)
     assert "1.1.0 at 20" in node.text("channel", "show", app, "stable")
     assert node.json(*publish, "--again", "--yes")["channels"] == ["stable"]
     assert node.json("channel", "show", app, "stable")["taken_back"] == []

@@ -148,7 +148,7 @@ def test_a_file_that_shrinks_while_it_is_sent_is_refused_here(server, client, tm
         with file.open("r+b") as open_file:
             open_file.truncate(BLOCK_BYTES)
 
-    with pytest.raises(Invalid, match="became shorter"):
+    with pytest.raises(Invalid, match="shrank"):
         client.upload("/v1/blob", file, shrink)
 
 

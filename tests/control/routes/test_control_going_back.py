@@ -171,7 +171,7 @@ CHANGES = [
 
 def essence(state):
     """What a state is about: without its number, the commands it remembers, used-up names, when things changed, and
-    what channels went back from."""
+    what channels were rolled back from."""
     channels = {
         name: replace(
             channel,

@@ -64,7 +64,7 @@ async def test_a_list_that_is_refused_leaves_nothing(acme, world, content, code)
 async def test_a_refusal_names_the_line(acme):
     headers = {"Authorization": f"Bearer {acme.secrets['root']}"}
     async with acme.client.put(f"{ID_SETS}/vip", data=b"anna\n" + b"x" * 37, headers=headers) as response:
-        assert (await response.json())["message"] == "line 2: the id has 37 characters, more than the limit of 36"
+        assert (await response.json())["message"] == "line 2: the id has 37 characters; the limit is 36"
 
 
 async def test_too_much_is_refused_before_it_is_read(acme, world):

@@ -293,7 +293,7 @@ def test_an_experiment_whose_arm_was_withdrawn_says_how_it_ends_without_it():
     ("changes", "says"),
     [
         ((offers(A),), "no earlier good bundle is left for channel 'production'; name a version"),
-        ((offers(A), offers(B), ROLL_BACK), "to offer 1.0.2 again, which it went back from at"),
+        ((offers(A), offers(B), ROLL_BACK), "to offer 1.0.2 again, which was rolled back at"),
         ((offers(A), offers(B), offers(A)), "to offer 1.0.2 again"),
         ((offers(A), offers(B), offers(A), withdrawal(B)), "; name a version"),
     ],

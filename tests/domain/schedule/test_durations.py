@@ -43,7 +43,7 @@ def test_what_is_no_duration_is_refused(text):
 
 
 def test_a_duration_above_the_limit_says_what_the_limit_is():
-    with pytest.raises(Invalid, match=r"'400d' is above the limit of 366d"):
+    with pytest.raises(Invalid, match=r"'400d' exceeds the limit of 366d"):
         parse_duration("400d")
 
 

@@ -132,7 +132,7 @@ def test_what_is_no_window_is_refused_with_the_place_and_the_reason(text, column
 
 
 def test_a_text_that_is_too_long_is_refused_before_it_is_read():
-    assert f"longer than {WINDOW_LIMIT} characters" in refusal("Mon," * 100_000)
+    assert f"exceeds the limit of {WINDOW_LIMIT} characters" in refusal("Mon," * 100_000)
 
 
 def test_every_day_by_name_in_the_longest_zone_is_within_the_limit():

@@ -245,7 +245,7 @@ def test_an_expression_of_4096_bytes_is_read_and_a_longer_one_is_not():
     text = 'custom_id == "' + "é" * 2_040 + '" '
     assert len(text.encode()) == EXPRESSION_LIMIT_BYTES
     parse_expression(text)
-    assert refused_text(text + " ") == "column 2057: the expression has 4097 bytes, more than the limit of 4096"
+    assert refused_text(text + " ") == "column 2057: the expression has 4097 bytes; the limit is 4096"
     assert refused_text('custom_id == "a' + "é" * 2_050).startswith("column 2056: ")
 
 

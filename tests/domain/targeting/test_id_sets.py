@@ -79,9 +79,9 @@ WHOLE = encode_id_set(f"id {n}" for n in range(9))
         (WHOLE[:15], "not an id set"),
         (b"edge idz" + WHOLE[8:], "not an id set"),
         (WHOLE[:8] + struct.pack("<I", 2) + WHOLE[12:], "format 2 is not 1"),
-        (WHOLE[:-1], "87 bytes are not an id set with 9 ids, of which there are at most 1000000"),
-        (WHOLE + b"\0", "89 bytes are not an id set"),
-        (WHOLE[:12] + struct.pack("<I", 2**32 - 1) + WHOLE[16:], "an id set with 4294967295 ids"),
+        (WHOLE[:-1], "87 bytes cannot be an id set of 9 ids; the limit is 1000000"),
+        (WHOLE + b"\0", "89 bytes cannot be an id set"),
+        (WHOLE[:12] + struct.pack("<I", 2**32 - 1) + WHOLE[16:], "an id set of 4294967295 ids"),
         (WHOLE[:16] + WHOLE[24:32] + WHOLE[16:24] + WHOLE[32:], "not sorted"),
         (WHOLE[:24] + WHOLE[16:24] + WHOLE[32:], "not sorted"),
     ],
@@ -120,7 +120,7 @@ def test_a_list_has_one_id_a_line(text, ids):
     [
         (b"", "the list contains no id"),
         (b"# nobody\n\n", "the list contains no id"),
-        (b"a\n\n" + b"b" * 37, "line 3: the id has 37 characters, more than the limit of 36"),
+        (b"a\n\n" + b"b" * 37, "line 3: the id has 37 characters; the limit is 36"),
         (b"a\n\xff\n", "line 2: not UTF-8"),
         (b"# \xff\n", "line 1: not UTF-8"),
         (b"a\tb", r"line 1: 'a\\tb' contains a character"),
@@ -136,10 +136,10 @@ def test_a_list_with_a_mistake_names_the_line(text, reason):
 def test_a_list_has_a_limit(monkeypatch):
     monkeypatch.setattr(id_sets, "IDS_LIMIT", 3)
     assert len(list(parse_ids(b"1\n2\n#\n3\n"))) == 3
-    with pytest.raises(Invalid, match="line 5: more than 3 ids"):
+    with pytest.raises(Invalid, match="line 5: the list exceeds the limit of 3 ids"):
         list(parse_ids(b"1\n2\n#\n3\n4\n"))
     monkeypatch.setattr(id_sets, "IDS_TEXT_LIMIT_BYTES", 5)
-    with pytest.raises(Invalid, match="6 bytes, more than the limit of 5"):
+    with pytest.raises(Invalid, match="6 bytes; the limit is 5"):
         list(parse_ids(b"1\n2\n3\n"))
 
 

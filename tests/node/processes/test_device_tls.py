@@ -40,7 +40,7 @@ BAD = {
     "a folder": (lambda f: Files(str(f), str(f)), "Is a directory"),
     "another file": (lambda f: Files(*[written(f, "text", b"no PEM")] * 2), "PEM|no start line"),
     "empty": (lambda f: Files(*[written(f, "empty", b"")] * 2), "PEM|no start line"),
-    "key of another": (other_key, "do not belong together"),
+    "key of another": (other_key, "do not match"),
     "password": (lambda f: a_certificate(f, password=b"secret"), "without a password"),
     "huge": (lambda f: Files(*[written(f, "huge", b"x" * 2_000_000)] * 2), "larger than"),
 }
@@ -194,5 +194,5 @@ async def test_who_does_not_speak_tls_gets_no_http_and_fills_no_log(tmp_path, bo
 async def test_a_supervisor_does_not_start_with_a_bad_pair(tmp_path):
     truth = a_truth(tmp_path / "data")
     files = other_key(tmp_path)
-    with pytest.raises(BadPair, match="do not belong together"):
+    with pytest.raises(BadPair, match="do not match"):
         Supervisor(a_config(tmp_path / "data", tls_certificate=files.certificate, tls_key=files.key), truth)

@@ -23,7 +23,7 @@ class EventLimits:
         self._prefixes = Buckets(prefix_rate, PREFIXES_LIMIT)
 
     def admit(self, app: str, prefix: str, records: list[bytes], now: float) -> bool:
-        """Whether all of a request's events are within the limits. `now` in seconds of a clock that never goes back."""
+        """Whether all of a request's events are within the limits. `now` in seconds of a monotonic clock."""
         cost = sum(1 + len(record) // COST_BYTES for record in records)
         # The prefix first: what it is refused must not use up the app's tokens, which real devices need.
         return self._prefixes.take(prefix, cost, now) and self._apps.take(app, cost, now)

@@ -269,7 +269,7 @@ def _parse_variable(option: _Option, text: str) -> Any:
         return msgspec.convert(given, option.type, strict=False)
     except msgspec.ValidationError as error:
         fault = _fault(str(error), option.type)
-        # Every variable is a string, so that part says nothing.
+        # Every variable is a string, so that part is redundant.
         fault = fault.removesuffix(", not a string")
         raise ConfigError(option.variable, fault if "not one of" in fault else f"{text!r}: {fault}") from error
 

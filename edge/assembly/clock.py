@@ -1,4 +1,4 @@
-"""The two readings of time that a node's control API, explain and preview go by."""
+"""The two readings of time that a node's control API, explain and preview use."""
 
 import time
 

@@ -43,7 +43,7 @@ class Folding:
         return [BundleCount(bundle=bundle, action=action, n=n) for (bundle, action), n in sorted(counts.items())]
 
     async def run(self) -> None:
-        """Fold periodically until cancelled, so that the spool frees disk space even if nobody reads the counts."""
+        """Fold periodically until cancelled, so that the spool frees disk space even if no one reads the counts."""
         while True:
             await asyncio.sleep(FOLD_SECONDS)
             try:

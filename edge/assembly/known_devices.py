@@ -33,7 +33,7 @@ from edge.telemetry.waiting_devices import count_waiting
 
 T = TypeVar("T")
 
-WAITING_LIMIT = 8  # callers, including the one being served; each takes seconds, and nobody waits for more
+WAITING_LIMIT = 8  # callers, including the one being served; each takes seconds, and no caller would wait for more
 
 
 class KnownDeviceQuestions:

@@ -1,4 +1,4 @@
-"""How a node is: its status for the control API, and its metrics for Prometheus."""
+"""A node's condition: its status for the control API, and its metrics for Prometheus."""
 
 import asyncio
 import time

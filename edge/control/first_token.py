@@ -33,7 +33,7 @@ def ensure_admin_token(tokens: Tokens, node_dir: Path, now: float) -> Path:
 def _read_or_create(path: Path) -> str:
     secret = new_secret()
     try:
-        # File first, store second: nobody could use a secret whose hash is all that is left.
+        # File first, store second: no one could use a secret of which only the hash is left.
         create_file(path, f"{secret}\n".encode(), path.with_name(f".{path.name}.{secrets.token_hex(8)}"))
     except FileExistsError:
         return path.read_bytes().decode("ascii", "replace").strip()

@@ -77,7 +77,7 @@ class TelemetryPort(Protocol):
 
 
 class NodePort(Protocol):
-    """How this node is."""
+    """The state of this node."""
 
     async def status(self) -> NodeStatus:
         """The node's version, apps, workers and heads now."""
@@ -87,7 +87,7 @@ class NodePort(Protocol):
 
 
 class ClockPort(Protocol):
-    """The two readings of time that changes and answers go by."""
+    """The two readings of time that changes and answers use."""
 
     def now(self) -> float:
         """The node's clock, in seconds since the epoch."""

@@ -23,7 +23,7 @@ class Permission(enum.Enum):
     READ_SELF = "read_self"  # the token itself
     LIST_APPS = "list_apps"  # the answer lists only apps that the token may read
     READ_APP = "read_app"
-    UPLOAD_BUNDLES = "upload_bundles"  # without a channel: nobody is offered them
+    UPLOAD_BUNDLES = "upload_bundles"  # without a channel: no device is offered them
     CHANGE_APP = "change_app"  # everything else in it, above all what its channels offer
     CREATE_APP = "create_app"
     DELETE_APP = "delete_app"

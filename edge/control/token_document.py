@@ -92,7 +92,7 @@ def with_new_token(document: TokenDocument, name: str, record: TokenRecord) -> T
 
 
 def without_token(document: TokenDocument, name: str) -> TokenDocument:
-    """Remove a token. Raises NotFound `unknown_token`, and Conflict `last_admin` if nobody could create tokens then."""
+    """Remove a token. Raises NotFound `unknown_token`, and Conflict `last_admin` if no one could create tokens then."""
     record = document.tokens.get(name)
     if record is None:
         raise NotFound("unknown_token", f"unknown token {name[:TOKEN_NAME_LIMIT]!r}")

@@ -93,7 +93,7 @@ class Tokens:
         return Grant(name, record.role, record.app)
 
     def _note_use(self, name: str, now: float) -> None:
-        """One request per day writes; a failure to do so must not lock anybody out."""
+        """One request per day writes; a failure to do so must not lock anyone out."""
         if not self._noting.acquire(blocking=False):
             return
         try:
@@ -141,7 +141,7 @@ class Tokens:
         return secret
 
     def revoke(self, name: str) -> None:
-        """Raises NotFound `unknown_token`, or Conflict `last_admin` if nobody could create tokens then."""
+        """Raises NotFound `unknown_token`, or Conflict `last_admin` if no one could create tokens then."""
         self._change(lambda document: without_token(document, name))
 
     def register_first(self, secret: str, now: float) -> None:

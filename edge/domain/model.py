@@ -149,9 +149,9 @@ class Rollout:
     bundle: VersionName
     salt: str  # draws the early devices; different in every rollout
     steps: tuple[int, ...]
-    every_seconds: int = 0  # how long a step lasts; 0: until somebody advances it
+    every_seconds: int = 0  # how long a step lasts; 0: until advanced
     segments: tuple[SegmentName, ...] = ()  # only devices in one of them; empty: all devices
-    first: tuple[SegmentName, ...] = ()  # devices in one of them get it at once, whatever the share
+    first: tuple[SegmentName, ...] = ()  # devices in one of them get it from the start, at any share
     hold_out: int = 0  # the share that does not get it before it is promoted
     hold_out_group: str = "control"  # one name holds out the same devices in every rollout of the app
     phase: Phase = Phase.RUNNING
@@ -208,7 +208,7 @@ class Channel:
     changed: float = 0.0  # when `bundle` last changed, in seconds since the epoch
     changed_by: str = ""  # the token that changed it; empty: unknown
     rolled_back: bool = False  # whether that change was a way back
-    earlier: tuple[VersionName, ...] = ()  # what it offered to everybody before, latest last
+    earlier: tuple[VersionName, ...] = ()  # what it offered to all devices before, latest last
     taken_back: tuple[TakenBack, ...] = ()  # what it was rolled back from, latest last (changes.taking_back)
     rollout: Rollout | None = None
     experiment: Experiment | None = None

@@ -59,7 +59,7 @@ def id_set_of(state: AppState, name: str) -> StoredIdSet:
 
 
 def good_ones(state: AppState, channel: Channel) -> Iterator[VersionName]:
-    """What the channel offered to everybody before and is neither withdrawn nor deleted, latest first."""
+    """What the channel offered to all devices before and is neither withdrawn nor deleted, latest first."""
     return (version for version in reversed(channel.earlier) if is_offerable(state, version))
 
 
@@ -69,7 +69,7 @@ def last_good(state: AppState, channel: Channel) -> VersionName | None:
 
 
 def served_of(state: AppState, channel: Channel) -> VersionName | None:
-    """What everybody on the channel gets: its bundle, or the stand-in for a withdrawn one. None: nothing."""
+    """What all devices on the channel get: its bundle, or the stand-in for a withdrawn one. None: nothing."""
     bundle = state.bundles.get(channel.bundle) if channel.bundle is not None else None
     if bundle is None or not bundle.withdrawn:
         return channel.bundle

@@ -71,7 +71,7 @@ class Erased(_Change, frozen=True):
 
 
 class Faulted(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """This node failed downloads of this bundle to this address. An empty field stands for all."""
+    """This node failed downloads of this bundle to this address. An empty field means all."""
 
     app: str = ""
     version: str = ""

@@ -100,7 +100,7 @@ class FactsCommits:
         os.close(self._lock)
 
     def _sync_offers(self) -> None:
-        with contextlib.suppress(Exception):  # nobody was promised these; the next change begins another file
+        with contextlib.suppress(Exception):  # none of these was acknowledged; the next change begins another file
             self._logs.sync()
 
     def _compactions_requested(self) -> list[Compacted]:

@@ -1,6 +1,6 @@
 """Compaction of the log: the next file begins, and the ones before it go when the table is durable.
 
-The committing thread begins it; a second thread syncs the table and removes the files, so commits go on meanwhile.
+The committing thread begins it; a second thread syncs the table and removes the files, so commits continue.
 Until that has succeeded the files stay, and the next compaction takes them along.
 """
 
@@ -87,5 +87,5 @@ class Compaction:
 
 def _settle_soon(waiting: list[Compacted], error: Exception | None) -> None:
     for done in waiting:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits any more
             done.get_loop().call_soon_threadsafe(settle, done, error)

@@ -1,6 +1,6 @@
 """When this node itself failed downloads recently: a device's failure then does not count against the bundle.
 
-In memory only: a node that starts has failed whatever it was sending before, so its start is the first fault.
+In memory only: a restart has cut every download in progress, so its start is the first fault.
 
 A peer that reads slowly on purpose can cause any number of faults. Beyond a limit, more failures are excused at that
 address, and then in that app, but never everywhere: only the node itself reports an outage of the whole node.

@@ -1,4 +1,4 @@
-"""The log of device facts: each new state of a device's slot, appended before anybody may rely on it.
+"""The log of device facts: each new state of a device's slot, appended before anything may rely on it.
 
 Files `<number>.log` in a directory: a header the size of a slot, then 72-byte slots, each with its own checksum. They
 are states, not steps: replaying them in order, file by file, onto the table of any moment since the first of them leads
@@ -49,7 +49,7 @@ class FactsLog:
         """In the file when it returns, and on disk if `durably`. Raises OSError: then none of them counts.
 
         After a failed write the file is cut back and goes on. If that fails too, or the sync does, the file is
-        `closed`: slots that nobody acknowledged may be in it.
+        `closed`: slots that were never acknowledged may be in it.
         """
         try:
             self._file.append(slots, durably=durably)

@@ -52,7 +52,7 @@ class FactPages:
     `growth_failures` attempts to grow."""
 
     def __init__(self, path: Path, capacity: int) -> None:
-        """Opens an existing file. `capacity`, in devices, limits growth; a larger table stays as it is.
+        """Opens an existing file. `capacity`, in devices, limits growth; a larger table keeps its size.
 
         Raises FileNotFoundError, UnreadableFacts.
         """
@@ -187,7 +187,7 @@ class FactPages:
         self.evicted += 1
 
     def _note_forgotten(self, start: int, slot: bytes) -> None:
-        """A slot with failures goes: a device that is not in the page may have failed with any bundle of that time."""
+        """A slot with failures goes: a device not in the page may have failed with any bundle published by then."""
         forgot = forgotten_with(facts_of(slot)) if is_whole(slot) else 0
         if forgot > read_forgot(self._map, start):
             self._map[start + FORGOT : start + TAGS_BYTES] = encode_forgot(forgot).ljust(TAGS_BYTES - FORGOT, b"\0")

@@ -50,7 +50,7 @@ class TableHeader(NamedTuple):
     """What a table's first page states."""
 
     pages: int
-    seed: int  # random per node, so that nobody can choose device ids that crowd one page
+    seed: int  # random per node, so that no one can choose device ids that crowd one page
 
 
 def encode_header(header: TableHeader) -> bytes:

@@ -119,7 +119,7 @@ class Heads:
                 self._good[name] = held
 
     def _verified(self, name: str) -> VerifiedShard:
-        known = self._known(name)  # before the read: what others write meanwhile cannot make this one look old
+        known = self._known(name)  # before the read: what others write during it cannot make this one look old
         stored = self._store.get(head_key(name))
         if stored is None:
             if known.tag is not None:

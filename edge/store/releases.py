@@ -1,4 +1,4 @@
-"""Changes of releases: read the head, apply the change, write the revision, move the head if nobody else has.
+"""Changes of releases: read the head, apply the change, write the revision, move the head if no other writer has.
 
 Any number of writers may work on one store. A change is made exactly once or refused. A head never refers to a revision
 that is not complete, and no revision is lost from the chain.
@@ -154,7 +154,7 @@ class Releases:
         """Sign again the shards whose proof is over a minute old, and create missing ones; returns how many. `now` is
         in seconds since the epoch.
 
-        A refused shard stays as it is; one that another writer moves meanwhile is fresh.
+        A refused shard stays as it is; one that another writer has just moved is fresh.
         """
         return sum(self._refresh(shard, now) for shard in SHARDS)
 

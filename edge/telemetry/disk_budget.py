@@ -43,6 +43,6 @@ def held_bytes(directory: Path) -> int:
     total = 0
     with suppress(FileNotFoundError), scandir(directory) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):  # renamed (sealed) or deleted meanwhile
+            with suppress(FileNotFoundError):  # renamed (sealed) or deleted since
                 total += entry.stat(follow_symlinks=False).st_size
     return total

@@ -119,7 +119,7 @@ class _Folding:
         with self.connection:
             row = self.connection.execute("SELECT offset, finished_ms FROM segments WHERE name = ?", (name,)).fetchone()
             offset, finished_ms = row or (first, None)
-            if finished_ms is not None:  # another folder finished it meanwhile
+            if finished_ms is not None:  # another fold has finished it since
                 return False
             batch = _read_batch(file, offset, self.seen, self.exposed)
             finish = not live and not batch.more

@@ -1,6 +1,6 @@
 """An app's known devices: those whose reports are still in this node's spool, each as it would check for updates.
 
-"Known" is not proven: anybody who reaches the device port can send a report in any device's name. A field that a report
+"Known" is not proven: anyone who reaches the device port can send a report in any device's name. A field that a report
 lacks is taken as one that the device does not send. Good for a preview of a change; no decision is made from it.
 """
 

@@ -46,7 +46,7 @@ class _Session(NamedTuple):
 def encrypt(packed: Packed, key: PrivateKey, workdir: Path, *, progress: PackProgress | None = None) -> Encrypted:
     """Encrypt all of `packed` into files below `workdir`. `progress` is called with the stage "encrypt".
 
-    Raises Invalid `empty_file`, and `source_changed` if a file changes meanwhile.
+    Raises Invalid `empty_file`, and `source_changed` if a file changes while it is read.
     """
     session = _Session(secrets.token_bytes(KEY_BYTES), secrets.token_bytes(IV_BYTES))
     sealed = _encrypt_all({packed.zip.digest: packed.zip, **packed.blobs}, session, workdir / "encrypted", progress)

@@ -29,7 +29,7 @@ WORTH_SHARE = 0.95  # a sample that shrinks to more than this is compressed alre
 class Compressed(NamedTuple):
     """A compressed file: `blob` and `bytes` are its digest and size."""
 
-    plain: Digest  # of the bytes read, so that a change of the file meanwhile is noticed
+    plain: Digest  # of the bytes read, so that a change of the file in between is noticed
     blob: Digest
     bytes: int
 

@@ -38,7 +38,7 @@ class PackedFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """A bundle's bytes on disk, and what a release needs to know of them."""
+    """A bundle's bytes on disk, and what a release needs to know about them."""
 
     content: Digest
     zip: PackedFile

@@ -1,7 +1,7 @@
 """What need not be compressed again: files in this machine's cache, then blobs that the node has.
 
 A blob is reused only if compressing now would give it: under the same label, by the same decision of whether to
-compress, and no larger than quick compression makes it. Anybody who may upload may have made the node's blobs.
+compress, and no larger than quick compression makes it. Anyone who may upload may have made the node's blobs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -62,7 +62,7 @@ def keep_compressed(jobs: Sequence[Job], made: Mapping[str, JobOutcome], cache: 
         compressed = made[job.name].compressed
         plain = digest_file(job.source)
         if compressed is not None and plain.sha256 != compressed.plain:
-            continue  # it changed meanwhile, so the publish is refused
+            continue  # it has changed since, so the publish is refused
         body = read_chunks(job.target) if compressed is not None else ()
         cache.keep(_label(job), plain.sha256, PlainFile(int(plain.crc32, 16), plain.bytes), body)
 

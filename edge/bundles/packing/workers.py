@@ -22,7 +22,7 @@ from edge.domain.errors import Unavailable
 
 POOL_WORTH_BYTES = 512 * 1024  # below, starting a process (0.2 s) costs as much as it saves
 POOL_WORTH_QUALITY = 9  # below, brotli is quicker than most disks
-PROCESS_LIMIT = 16  # of 50 MB each; beyond it the zip, made meanwhile, takes longer
+PROCESS_LIMIT = 16  # of 50 MB each; beyond it the zip, made at the same time, takes longer
 
 
 class Job(NamedTuple):
@@ -56,7 +56,7 @@ def compression(jobs: Sequence[Job], processes: int | None) -> Iterator[list[Fin
     if allowed <= 1 or sum(slow) < POOL_WORTH_BYTES:
         yield [job.run for job in jobs]
         return
-    count = min(len(jobs), PROCESS_LIMIT, allowed)  # one job too: the zip is made meanwhile
+    count = min(len(jobs), PROCESS_LIMIT, allowed)  # one job too: the zip is made at the same time
     context = multiprocessing.get_context("spawn")
     watched, held = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, _leave_with_owner, (watched,))

@@ -43,7 +43,7 @@ def _ignore_file(root: Path) -> bytes:
 
 
 class _Walk:
-    """One walk through a folder; `left_out` grows meanwhile."""
+    """One walk through a folder; `left_out` grows during it."""
 
     def __init__(self, inside: Path, selection: Selection) -> None:
         self._inside, self._selection = inside, selection

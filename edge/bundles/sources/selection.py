@@ -80,7 +80,7 @@ def build_selection(
     include_by_file: Iterable[str] = (),
 ) -> Selection:
     """`ignore_file` is the .edgeignore of the app's own folder. `include_by_file` brings files back as `include` does,
-    but they do not count as `included` explicitly: it comes with the folder, which may be anybody's. Raises as
+    but they do not count as `included` explicitly: it comes with the folder, which anyone may have written. Raises as
     `parse_ignore_file`."""
     wanted = tuple(include)
     left_out = tuple(_parse_rule(text, leaves_out=True, flags=re.IGNORECASE) for text in LEFT_OUT)

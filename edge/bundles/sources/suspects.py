@@ -1,4 +1,4 @@
-"""Files that look like secrets, by name and by content: everybody who has the app can read a published file.
+"""Files that look like secrets, by name and by content: everyone who has the app can read a published file.
 
 Names are the usual ones of keys and credentials. Content is searched for whole keys and tokens; a marker alone, which
 libraries for keys contain, is not a secret.

@@ -1,6 +1,6 @@
 """Reads an untrusted zip: only the strict form of `form`, and no declared size is trusted.
 
-It refuses before unpacking whatever the directory reveals, and while unpacking whatever the bytes do.
+It refuses bad zips before unpacking where the directory shows the fault, else while unpacking.
 Memory: the directory (at most FILE_COUNT_LIMIT names) and one chunk.
 """
 

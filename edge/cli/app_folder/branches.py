@@ -39,7 +39,7 @@ def find_branch(environ: Mapping[str, str], folder: Path) -> str:
 
 
 def absent_branch(folder: Path) -> str:
-    """What there is in place of the branch that `find_branch` did not find."""
+    """What is checked out if `find_branch` found no branch."""
     try:
         is_repository = _find_git(folder) is not None
     except OSError:

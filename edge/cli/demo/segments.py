@@ -1,4 +1,4 @@
-"""The demo app's segments: the four that teams ask for first, using the fields of an update check.
+"""The demo app's segments: the four that teams need first, using the fields of an update check.
 
 The fields about what a device did are not available yet, so power users are an uploaded list, and new users are devices
 without any update.

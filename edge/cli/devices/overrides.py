@@ -1,4 +1,4 @@
-"""`edge override`: single devices that an operator sends to a channel, whatever the rules say."""
+"""`edge override`: single devices that an operator sends to a channel, overriding the rules."""
 
 import click
 

@@ -1,6 +1,6 @@
 """From a folder or a zip to a bundle on the node: pack here, upload the blobs that it lacks, then publish.
 
-The packed files live in a temporary folder meanwhile. The node lists the blobs that it lacks, so a retry uploads none
+The packed files live in a temporary folder while it runs. The node lists the blobs that it lacks, so a retry uploads none
 twice. Encryption happens on this machine, with a key that never leaves it.
 """
 
@@ -129,7 +129,7 @@ def publish(
 def publish_opaque(
     client: ControlClient, release: Release, file: Path, encryption: Encryption, post: Post = post_at_once
 ) -> PublishedBundle:
-    """Publish an already encrypted zip, which devices get as it is. `post` as in `publish`. Raises EdgeError."""
+    """Publish an already encrypted zip, which devices get unchanged. `post` as in `publish`. Raises EdgeError."""
     made = digest_file(file)
     check_ciphertext_size(made.bytes, repr(str(file)))
     warnings = _ask_first(client, release, note)

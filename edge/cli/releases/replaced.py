@@ -19,7 +19,7 @@ def meant_options(command: F) -> F:
 
 
 def replacing_options(command: F) -> F:
-    """Adds the options that say on which terms a channel gets another bundle."""
+    """Adds the options for the terms on which a channel gets another bundle."""
     force = click.option("--force", is_flag=True, help="End a rollout or experiment that runs on the channel.")
     current = click.option(
         "--if-current", metavar="V|builtin|nothing", help="Proceed only if the channel offers this now."

@@ -159,7 +159,7 @@ class ControlClient:
     def _connection(self, fresh: bool) -> Iterator[http.client.HTTPConnection]:
         """An idle connection or a new one, kept for the next request unless something goes wrong.
 
-        The node may have closed an idle one meanwhile, so a second attempt takes a `fresh` one.
+        The node may have closed an idle one, so a second attempt takes a `fresh` one.
         """
         with self._lock:
             connection = self._idle.pop() if self._idle and not fresh else None

@@ -60,7 +60,7 @@ async def handle_history(call: Call[None]) -> list[HistoryEntry]:
 
 
 async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
-    """The revision to undo is fixed first: if the head moves meanwhile, `apply` refuses."""
+    """The revision to undo is fixed first: if the head moves in between, `apply` refuses."""
 
     def permit(undone: AppState, earlier: AppState) -> None:
         if undone.deleted != earlier.deleted:

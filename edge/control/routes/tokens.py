@@ -33,7 +33,7 @@ async def handle_show_own(call: Call[None]) -> OwnToken:
         name=grant.name,
         role=grant.role,
         app=grant.app,
-        expires=record.expires if record is not None else None,  # None: revoked meanwhile
+        expires=record.expires if record is not None else None,  # None: revoked since
         permissions=sorted(permission.value for permission in GRANTED[grant.role]),
     )
 

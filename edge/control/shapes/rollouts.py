@@ -77,7 +77,7 @@ class RolloutChanged(RolloutView, frozen=True, kw_only=True):
 
 
 class WaitingView(AnswerBody, frozen=True, kw_only=True):
-    """Known devices that may install the bundle at their next start although it is offered to nobody now: `downloaded`
+    """Known devices that may install the bundle at their next start although no device is offered it now: `downloaded`
     have reported its download, and neither that they run it nor that it failed; `offered` were offered it as well, but
     have not reported what became of it. Devices that report nothing are not counted. `since` is the oldest report read,
     in seconds since the epoch; `cut`: there are more than were read."""
@@ -134,7 +134,7 @@ class ReachView(AnswerBody, frozen=True, kw_only=True):
 
 
 class KnownView(AnswerBody, frozen=True, kw_only=True):
-    """Devices whose reports this node still holds; anybody can send one. `since` is the oldest counted, in seconds
+    """Devices whose reports this node still holds; anyone can send one. `since` is the oldest counted, in seconds
     since the epoch; `cut`: there are more than were read. `elsewhere` are on other channels or none."""
 
     devices: int

@@ -20,7 +20,7 @@ class SegmentView(AnswerBody, frozen=True, kw_only=True):
 
 
 class SegmentChanged(SegmentView, frozen=True, kw_only=True):
-    """`warnings` are one sentence for each condition of `where` that matches nobody."""
+    """`warnings` are one sentence for each condition of `where` that matches no device."""
 
     warnings: list[str]
     app: str
@@ -116,7 +116,7 @@ class ExperimentStarted(ChannelExperiment, frozen=True, kw_only=True):
 
 
 class ExperimentStopRequest(RequestBody, frozen=True, kw_only=True):
-    """`keep` is the arm whose bundle the channel offers to everybody from now on."""
+    """`keep` is the arm whose bundle the channel offers to all devices from now on."""
 
     keep: str
 

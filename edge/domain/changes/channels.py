@@ -120,7 +120,7 @@ def _with_bundle(state: AppState, channel: Channel, bundle: str, at: float, term
 
 
 def offering(channel: Channel, bundle: VersionName, at: float, *, back: bool = False) -> Channel:
-    """The channel with another bundle for everybody. It can fall back to the one so far, unless this is a way `back`,
+    """The channel with another bundle for all devices. It can fall back to the one so far, unless this is a way `back`,
     as it always is to builtin and to what the channel offered before. A rollout of this very bundle is promoted.
     """
     if bundle in channel.earlier:

@@ -189,7 +189,7 @@ class StartExperiment(Meant, _Command, frozen=True, kw_only=True, tag="start_exp
 
 
 class StopExperiment(_Command, frozen=True, kw_only=True, tag="stop_experiment"):
-    """Offer the bundle of the arm `keep` to everybody on the channel."""
+    """Offer the bundle of the arm `keep` to all devices on the channel."""
 
     channel: str
     keep: str
@@ -197,7 +197,7 @@ class StopExperiment(_Command, frozen=True, kw_only=True, tag="stop_experiment")
 
 class Undo(_Command, frozen=True, kw_only=True, tag="undo"):
     """Take back the change that made `revision`, which must be the app's latest. `force`: even if that resumes what
-    somebody stopped. `latest`: the request named no revision; it is the latest at its arrival."""
+    was stopped. `latest`: the request named no revision; it is the latest at its arrival."""
 
     revision: int
     force: bool = False

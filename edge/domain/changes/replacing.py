@@ -65,7 +65,7 @@ def current_offer(state: AppState, channel: Channel) -> CurrentOffer:
 
 
 def make_way(state: AppState, channel: Channel, wanted: VersionName, terms: Replacing, at: float) -> Channel:
-    """The channel, ready to offer `wanted` to everybody: its rollout and experiment ended. Raises as `check_terms`."""
+    """The channel ready to offer `wanted` to all devices: rollout and experiment ended. Raises as `check_terms`."""
     offered = current_offer(state, channel)
     check_terms(offered, wanted, terms)
     if offered.rollout == wanted:

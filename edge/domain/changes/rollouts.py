@@ -14,7 +14,7 @@ from edge.domain.states import channel_of, offerable, segment_of, with_entry
 
 STEPS_LIMIT = 50
 STEP_LIMIT_SECONDS = 90 * 86_400
-SHORTEST_STEP_SECONDS = 60  # nobody can judge a step sooner
+SHORTEST_STEP_SECONDS = 60  # no one can judge a step sooner
 NAMED_LIMIT = 20  # segments of one rollout
 ARMS = range(2, 11)
 
@@ -70,7 +70,7 @@ def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at:
 
 
 def _takes_all(experiment: Experiment, rollout: Rollout) -> bool:
-    """Whether the experiment, which takes precedence, takes every device of the rollout, going by segment names."""
+    """Whether the experiment, which takes precedence, takes every device of the rollout, judged by segment names."""
     named = {*rollout.segments, *rollout.first}
     return experiment.segment is None or (bool(rollout.segments) and named == {experiment.segment})
 

@@ -74,7 +74,7 @@ def _going_on(old: Rollout | None, now: Rollout | None, at: float) -> Rollout | 
 
 
 def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
-    """What somebody stopped and this would resume, in words."""
+    """What was stopped and this would resume, in words."""
     for version, bundle in restored.bundles.items():
         if not bundle.withdrawn and version in state.bundles and state.bundles[version].withdrawn:
             yield f"offer the withdrawn bundle {version!r} again"

@@ -18,7 +18,7 @@ from edge.domain.states import last_good_of
 
 
 class Offering(NamedTuple):
-    """What a channel offers. `bundle` is what everybody gets, which may stand in for a withdrawn one: a version,
+    """What a channel offers. `bundle` is what all devices get, which may stand in for a withdrawn one: a version,
     builtin, or None for nothing. `last_good` is what the channel would fall back to."""
 
     bundle: VersionName | None

@@ -12,7 +12,7 @@ from edge.domain.versions import parse_version
 
 
 def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> Pick:
-    """The experiment's arm, else the rollout, else what everybody gets; where that was withdrawn or has failed on this
+    """The experiment's arm, else the rollout, else what all devices get; where that was withdrawn or has failed on this
     device, what comes before it."""
     held = None
     if compiled.experiment is not None and compiled.experiment.takes(check, facts):
@@ -74,7 +74,7 @@ def block_of(target: Target, check: UpdateCheck, assigned: bool) -> Rule | None:
 
 def way_around(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, assigned: bool) -> Target | None:
     """Where a device goes that must leave what it runs while a rule blocks its target, or the channel offers nothing:
-    what everybody gets, else the latest earlier bundle that suits it, else builtin, skipping what a rule blocks.
+    what all devices get, else the latest earlier bundle that suits it, else builtin, skipping what a rule blocks.
 
     None: it need not leave, or no way is open.
     """
@@ -89,7 +89,7 @@ def way_around(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts
 
 
 def _before(failed: Target, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Target | None:
-    """What comes before a bundle that failed here: what everybody gets, then the ways back.
+    """What comes before a bundle that failed here: what all devices get, then the ways back.
 
     None: nothing does, and the device keeps what it runs. That was not taken back, so another bundle's failure moves
     the device to nothing older.

@@ -1,6 +1,6 @@
 """What a channel can point a device at, compiled at publish: each bundle with only the rules that can block it.
 
-A channel has one target for everybody and, where more is going on, one for each arm of its experiment, one for its
+A channel has one target for all devices and, where more is going on, one for each arm of its experiment, one for its
 rollout and one for each bundle that it can fall back to. `pick` chooses among them.
 """
 
@@ -72,7 +72,7 @@ class RolloutTarget:
 
     def holds_back(self, check: UpdateCheck, facts: DeviceFacts, proven: float) -> HoldReason | None:
         """Why the device does not get the bundle; None: it does. A device that runs the bundle keeps it, unless it is
-        in the control group; a pause includes nobody else. `proven` as in `Moment`."""
+        in the control group; a pause includes no other device. `proven` as in `Moment`."""
         rollout = self.rollout
         if rollout.hold_out and bucket_of(self.group_salt, check.device) < rollout.hold_out:
             return HoldReason.CONTROL_GROUP
@@ -112,8 +112,8 @@ class CompiledChannel:
     """A channel with every target that it has for a device."""
 
     channel: Channel
-    stable: Target | None  # for everybody; None: the channel offers nothing
-    earlier: tuple[Target, ...]  # offered to everybody before and not withdrawn, latest first
+    stable: Target | None  # for all devices; None: the channel offers nothing
+    earlier: tuple[Target, ...]  # offered to all devices before and not withdrawn, latest first
     builtin: Target
     withdrawn: bool  # whether `stable` was withdrawn, so that a way back stands in for it
     rollout: RolloutTarget | None
@@ -232,7 +232,7 @@ def _experiment(
     target: _MakeTarget,
     stable: Target | None,
 ) -> ExperimentTargets:
-    """An arm whose bundle was withdrawn gets what everybody gets."""
+    """The devices of an arm whose bundle was withdrawn get what all others get."""
     end = 0
     arms: list[tuple[int, Target | None]] = []
     for arm in experiment.arms:

@@ -21,7 +21,7 @@ class Moment(NamedTuple):
     """Two readings of time, in seconds since the epoch."""
 
     now: float  # the node's clock
-    proven: float  # what rollouts go by: see `proven_time`
+    proven: float  # the time that rollouts use: see `proven_time`
 
 
 class Move(enum.Enum):
@@ -52,7 +52,7 @@ LIFE_CYCLE: Mapping[Move, Legal] = {
 
 
 def proven_time(clock: float, issued: float, before: float = 0.0) -> float:
-    """The time that rollouts go by: the node's clock, at most GRACE_SECONDS past `issued`, when the last verified head
+    """The time that rollouts use: the node's clock, at most GRACE_SECONDS past `issued`, when the last verified head
     was signed, and never below `before`, the previous result. All in seconds since the epoch.
 
     So a node that is cut off or whose clock is fast does not run ahead of a pause that has not reached it, and a clock

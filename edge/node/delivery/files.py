@@ -1,6 +1,6 @@
 """Read-only descriptors of blobs, kept open between requests: opening per range request costs a thread hop.
 
-A descriptor is closed once it has left the cache and nobody holds it. An open blob stays readable after its name
+A descriptor is closed once it has left the cache and no request holds it. An open blob stays readable after its name
 is removed, which is right: blobs never change. Files are opened in a thread; everything else runs on the loop.
 """
 
@@ -18,7 +18,7 @@ OPEN_FILES_LIMIT = 512  # half the usual limit of 1,024 descriptors a process; c
 class OpenFile:
     """A descriptor and what it is of: size in bytes, `modified` in seconds since the epoch.
 
-    `acquire` it before an await and `release` it afterwards, or it may be closed meanwhile.
+    `acquire` it before an await and `release` it afterwards, or it may be closed in between.
     """
 
     __slots__ = ("_cached", "_holders", "bytes", "fd", "modified")

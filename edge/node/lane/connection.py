@@ -50,7 +50,7 @@ class Lane(asyncio.Protocol):
     * CLOSING: no request follows. Set by a refused admission, a request with `Connection: close` and `close_when_idle`;
       never cleared. The transport closes as soon as ANSWERING is clear.
 
-    Back in READING, the lane goes on with what arrived meanwhile. Two ends need no bit, since no event follows them:
+    Back in READING, the lane goes on with what has arrived. Two ends need no bit, since no event follows them:
     `_hand_over`, only from READING and before any byte of the answer, and `connection_lost`, from any state.
     """
 

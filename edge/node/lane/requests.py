@@ -68,7 +68,7 @@ class RequestHead(msgspec.Struct, frozen=True):
     fetch: Fetch | None
 
 
-# Stands for a request whose head or body has not fully arrived: no number of bytes is enough for its body.
+# For a request whose head or body has not fully arrived: no number of bytes is enough for its body.
 UNFINISHED = RequestHead(UPDATES, "", sys.maxsize, False, "", False, "", None)
 
 

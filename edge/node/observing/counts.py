@@ -18,7 +18,7 @@ class RequestCount(msgspec.Struct, frozen=True):
 
 
 class Gauges(msgspec.Struct, frozen=True, kw_only=True):
-    """How a worker is now; `overloaded` is 0 or 1."""
+    """The current state of a worker; `overloaded` is 0 or 1."""
 
     connections: int
     in_progress: int
@@ -34,7 +34,7 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
     events: dict[str, int] = {}  # of devices, by what became of them
     refused_events: dict[str, int] = {}  # those that could not be stored, by the code of why
     withheld: dict[str, int] = {}  # bundles, by what the device reported
-    shed: dict[str, int] = {}  # answered with less than was asked for
+    shed: dict[str, int] = {}  # answered with less than requested
     closed: dict[str, int] = {}  # connections, by the limit that closed or refused them
     requests: list[RequestCount] = []
     sent_bytes: dict[str, int] = {}  # by route

@@ -58,5 +58,5 @@ class Traffic:
 
 
 def route_of(path: str) -> int:
-    """An index into ROUTES for any path: nobody can create labels by requesting new paths."""
+    """An index into ROUTES for any path: new paths cannot create labels."""
     return BUNDLES if path.startswith("/bundles/") else _BY_PATH.get(path, OTHER)

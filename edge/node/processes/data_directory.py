@@ -12,7 +12,7 @@ from edge.store.signing import load_or_create_writer
 
 
 class DataPaths:
-    """Where things lie in a data directory; opens nothing."""
+    """Where everything is in a data directory; opens nothing."""
 
     def __init__(self, data_dir: Path) -> None:
         self.store_dir = data_dir / "store"

@@ -102,7 +102,7 @@ class Link:
         return cls(reader, writer, expects)
 
     def send(self, message: msgspec.Struct) -> None:
-        """Queue a message; messages are few and small, so nobody waits until the other side reads them.
+        """Queue a message; messages are few and small, so no sender waits until the other side reads them.
 
         Dropped when the other side is gone: uvloop raises for a write to a closed transport, and this one may come in
         the middle of a check.

@@ -67,7 +67,7 @@ class WorkerHandle:
         theirs.close()
         self.pid = process.pid
         link = await Link.over(ours, FromWorker)
-        # In one turn of the loop: whatever is announced from now on comes after the heads in the setup.
+        # In one turn of the loop: anything announced from now on comes after the heads in the setup.
         link.send(setup())
         self._link = link
         try:

@@ -143,7 +143,7 @@ class Supervisor:
         await self._tell({app: head})
 
     async def _tell(self, heads: dict[AppId, Head]) -> None:
-        # Updated before anybody is told, so that a worker that starts meanwhile has it in its setup.
+        # Updated before any worker gets it, so that one that is starting has it in its setup.
         self._heads.update(self._news(heads))
         await self.pool.announce({str(app): head for app, head in heads.items()})
 

@@ -221,7 +221,7 @@ def _build_service(
 
 def share_the_interpreter() -> None:
     """A snapshot is built in a thread, which takes milliseconds of Python. At the default switch interval a check that
-    arrives meanwhile waits 5 ms per turn of the loop for the thread to yield; at this one, a tenth of that.
+    arrives then waits 5 ms per turn of the loop for the thread to yield; at this one, a tenth of that.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
 

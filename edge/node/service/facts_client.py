@@ -1,7 +1,7 @@
 """A worker's access to device facts: read from the shared table, changed through the supervisor.
 
 A look-up reads memory. A change goes over the link to the one writer, which replies when it is durable and every worker
-sees it. Offers go in batches and nobody waits for them: a device needs seconds to fail with what it was offered.
+sees it. Offers go in batches and no request waits for them: a device needs seconds to fail with what it was offered.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class FactsClient:
         return settled.withheld
 
     def settle(self, recorded: Recorded) -> None:
-        """Pass on the writer's reply to whoever waits for it."""
+        """Pass on the writer's reply to the request that waits for it."""
         self._replies.settle(recorded.number, recorded)
 
     def note_offer(self, check: UpdateCheck, bundle: Bundle, known: DeviceFacts) -> None:
@@ -79,7 +79,7 @@ class FactsClient:
             self._tell_soon(Offered(check.app, check.device, bundle.version, check.version_name, mark))
 
     def note_install(self, check: UpdateCheck, known: DeviceFacts) -> None:
-        """What the device runs did download, whatever it reported before."""
+        """What the device runs did download, even if it reported a failure before."""
         failure = failure_of(known, name_hash(check.version_name))
         if failure is not None and failure.cause not in STARTS:
             self._tell_soon(Installed(check.app, check.device, check.version_name))

@@ -8,7 +8,7 @@ R = TypeVar("R")
 
 
 class NumberedReplies(Generic[R]):
-    """One end's requests that still wait. Numbers start at 1 and are never reused; 0 stands for no reply wanted."""
+    """One end's requests that still wait. Numbers start at 1 and are never reused; 0 means that no reply is wanted."""
 
     def __init__(self) -> None:
         self._last_number = 0
@@ -28,7 +28,7 @@ class NumberedReplies(Generic[R]):
             self._waiting.pop(number, None)
 
     def settle(self, number: int, reply: R) -> None:
-        """Ignored if nobody waits for this number any more."""
+        """Ignored if no request waits for this number any more."""
         waiting = self._waiting.get(number)
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)

@@ -1,6 +1,6 @@
 """The peer of a request: the address that its connection came from, or the one that a trusted proxy states. Pure.
 
-Anybody can put `X-Forwarded-For` and a country into a request. They count only on a connection from a configured proxy,
+Anyone can put `X-Forwarded-For` and a country into a request. They count only on a connection from a configured proxy,
 and of the list only what such proxies have appended, read from the right.
 """
 
@@ -72,7 +72,7 @@ def country_of(text: str | None) -> str:
 
 
 def prefix_of(address: str) -> str:
-    """An IPv4 address as it is, an IPv6 address's /64; text that is no address (a Unix socket's) unchanged."""
+    """An IPv4 address itself, an IPv6 address's /64; text that is no address (a Unix socket's) unchanged."""
     plain = plain_address(address)
     if ":" not in plain:
         return plain

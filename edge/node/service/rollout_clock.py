@@ -1,4 +1,4 @@
-"""The time that decisions go by: this process's clock, and how much of it the heads prove. Updated once a second.
+"""The time that decisions use: this process's clock, and how much of it the heads prove. Updated once a second.
 
 A signed head shard proves how recent the node's view of its apps is; see `domain.schedule.rollout.proven_time`.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from edge.domain.schedule.rollout import Moment, proven_time
 
-NEVER = 0.0  # for a shard that nobody has signed yet: its rollouts do not advance
+NEVER = 0.0  # for a shard that is not signed yet: its rollouts do not advance
 
 
 class Moments:

@@ -35,7 +35,7 @@ class AppendFile:
         """In the file when it returns, and on disk if `durably`. Raises OSError: then none of it counts.
 
         After a failed write the file is cut back and can be appended to. If that fails too, or the sync does (what
-        reached the disk is then unknown), the file is `failed` and content that nobody acknowledged may be in it.
+        reached the disk is then unknown), the file is `failed` and content that was never acknowledged may be in it.
         """
         try:
             _write_all(self._fd, content)

@@ -1,6 +1,6 @@
 """Group commit: appends of many callers are written together, and each caller wakes when its own is durable.
 
-One thread writes and syncs, never the loop's; everything that waits meanwhile shares the next sync. The queue is
+One thread writes and syncs, never the loop's; everything that arrives during a sync shares the next one. The queue is
 bounded by items and by bytes, and refuses at once beyond that. A failed group fails its own callers alone; the next
 group is tried again. What an append holds and where it goes is the target's business.
 """
@@ -137,7 +137,7 @@ class GroupCommit(Generic[Append]):
             group, more = self._next_group(wait_seconds)
             if group:
                 error = self._commit(group)
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits any more
                     group[0].done.get_loop().call_soon_threadsafe(self._settle, group, error)
             if more:
                 wait_seconds = self._target.tend()
@@ -169,7 +169,7 @@ class GroupCommit(Generic[Append]):
 
 
 def settle(done: asyncio.Future[None], error: Exception | None) -> None:
-    """Wake who waits for the future, if anybody still does. On its loop."""
+    """Wake the caller that waits for the future, if it still does. On its loop."""
     if done.done():
         return
     if error is None:

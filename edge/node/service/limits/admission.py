@@ -77,7 +77,7 @@ class Connections:
 
 
 def connections_limit(descriptors: int) -> int:
-    """How many connections fit into `descriptors`; at least one, or a node with a tiny limit would serve nobody."""
+    """How many connections fit into `descriptors`; at least one, or a node with a tiny limit would serve no device."""
     return max(1, min(CONNECTIONS_LIMIT, (descriptors - RESERVED_DESCRIPTORS) // DESCRIPTORS_PER_CONNECTION))
 
 

@@ -1,6 +1,6 @@
 """How many events one app and one address prefix may report: token buckets in bounded memory. Pure.
 
-Anybody can forge reports. Real devices that wake together stay far below these limits, and a forger fills no more disk
+Anyone can forge reports. Real devices that wake together stay far below these limits, and a forger fills no more disk
 than they allow. Events above them are answered as if they were stored: an error would make devices send them again.
 """
 

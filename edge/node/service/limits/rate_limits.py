@@ -3,7 +3,7 @@
 What an app does on purpose stays far below these limits: on, off and on again within a second, a choice at each start.
 They stop loops and floods. Refused requests count too, but do not extend the wait. Each worker counts for itself: a
 node with n workers admits at most n times as many. The oldest counters are dropped first, so a flood of forged devices
-can lift a limit from somebody, but never impose one.
+can lift a device's limit, but never impose one.
 """
 
 from collections import OrderedDict
@@ -35,7 +35,7 @@ class Windows:
 
     def admit(self, key: Hashable, now: float) -> bool:
         """Count a request; whether it is within the limit. `now` in seconds of any clock."""
-        # Only the hash is kept: Python's is secret to this process, so nobody can choose keys that collide.
+        # Only the hash is kept: Python's is secret to this process, so no one can choose keys that collide.
         place = hash(key)
         begin, count = self._windows.get(place, (now, 0))
         if not 0 <= now - begin < self._seconds:  # over, or a clock that was set back

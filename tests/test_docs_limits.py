@@ -109,4 +109,4 @@ def test_the_publishers_memory_has_the_limit_of_the_code():
 
 
 def test_what_a_channel_remembers_has_the_limit_of_the_code():
-    assert f"A channel remembers the last {TAKEN_BACK_LIMIT} bundles that it *went back from*" in TARGETING
+    assert f"A channel remembers the last {TAKEN_BACK_LIMIT} bundles that it *was rolled back from*" in TARGETING

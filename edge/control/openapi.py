@@ -39,7 +39,7 @@ _QUERY = {
         "schema": {"type": "boolean", "default": False},
     },
     "limit": {
-        "description": "how many revisions at most, newest first",
+        "description": "the largest number of revisions to list, newest first",
         "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},
     },
     "before": {

@@ -1,6 +1,6 @@
 """From a folder or a zip to a bundle on the node: pack here, upload the blobs that it lacks, then publish.
 
-The packed files live in a temporary folder while it runs. The node lists the blobs that it lacks, so a retry uploads none
+The packed files live in a temporary folder. The node lists the blobs that it lacks, so a retry uploads none
 twice. Encryption happens on this machine, with a key that never leaves it.
 """
 

@@ -8,8 +8,8 @@ GROUPS_LISTED = 20  # of devices by what they run, and of those that move
 
 
 class OfferingView(AnswerBody, frozen=True, kw_only=True):
-    """`bundle` is what all devices on the channel get (its stand-in, if it was withdrawn): a version, `builtin`, or null
-    for nothing new. `rollout` is the bundle being rolled out, `last_good` what the channel would fall back to."""
+    """`bundle` is what all devices on the channel get (its stand-in, if it was withdrawn): a version, `builtin`, or
+    null for nothing new. `rollout` is the bundle being rolled out, `last_good` what the channel would fall back to."""
 
     bundle: str | None
     public: bool

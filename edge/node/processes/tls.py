@@ -1,7 +1,7 @@
 """TLS of a port: a certificate and its key, accepted only as a matching pair, replaced whole under running connections.
 
-The supervisor reads the files, once for all workers: a pair that is half-written or does not match is refused before any
-worker serves it, and a worker that starts later needs no file. Connections keep the pair they began with.
+The supervisor reads the files, once for all workers: a pair that is half-written or does not match is refused before
+any worker serves it, and a worker that starts later needs no file. Connections keep the pair they began with.
 """
 
 import os

@@ -89,7 +89,7 @@ async def _measure(service: DeviceService, rounds: int, passes: int) -> Table:
     def look_up(request: bytes) -> object:
         return shared.known_heads.get(request[: request.find(END_OF_HEAD) + len(END_OF_HEAD)])
 
-    def read_anew(request: bytes) -> object:
+    def read_unknown(request: bytes) -> object:
         unknown.clear()
         return unknown.read(request)
 
@@ -106,7 +106,7 @@ async def _measure(service: DeviceService, rounds: int, passes: int) -> Table:
         ("  + the decision", lambda check: decide(snapshot, check, service.moments.of(snapshot.shard)), checks),
         ("  + the answer's bytes", lambda check: encode_up_to_date(check, PUBLIC_URL), checks),
         ("the body as JSON alone, to a dict, by msgspec", plain.decode, bodies),
-        ("a head never seen: measured, read by llhttp", read_anew, requests),
+        ("a head never seen: measured, read by llhttp", read_unknown, requests),
         ("the whole with a lane of its own", connect, requests),
     )
     samples: dict[str, list[float]] = {name: [] for name, _, _ in steps}

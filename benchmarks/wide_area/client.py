@@ -95,7 +95,7 @@ class WanClient:
         self._scratch = bytearray(SCRATCH_BYTES)
 
     def ready(self, address: str, port: int) -> bool:
-        """When somebody listens there. Raises ConnectionError after START_SECONDS."""
+        """Returns once something listens there. Raises ConnectionError after START_SECONDS."""
         until = time.monotonic() + START_SECONDS
         while True:
             try:

@@ -30,7 +30,7 @@ ONE_NODE_TOKYO = Distances(
     ((0.10, 0.039987), (0.25, 0.110502), (0.50, 0.167812), (0.75, 0.250410), (0.90, 0.276345)),
     _ARK + "hnd-jp, https://www.caida.org/projects/ark/statistics/monitor/hnd-jp/dest_rtt_ccdf.html",
 )
-# Only the median is stated in the abstract; a single quantile is a single round trip for everybody, which says what the
+# Only the median is stated in the abstract; a single quantile is a single round trip for all, which shows what the
 # middle session gets and nothing about the rest.
 NEAR_NODES = Distances(
     "nodes near everybody (median only)",

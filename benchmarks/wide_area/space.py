@@ -82,7 +82,7 @@ class Space:
         for side in (self.server, self.client):
             inside = ("-n", side.namespace)
             _ip(*inside, "link", "set", side.device, "gso_max_segs", str(link.segments_per_frame))
-            # A route may name one; a namespace's default may only be what the host allows to everybody.
+            # A route may name one; a namespace's default may only be what the host allows all of them.
             route = (f"{side.other}/32", "dev", side.device, "src", side.address)
             _ip(*inside, "route", "replace", *route, "congctl", congestion)
         self._relay.ask({"link": link._asdict()})

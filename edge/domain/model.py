@@ -286,8 +286,8 @@ def parse_app_id(text: str) -> AppId:
     if len(text) > APP_ID_LIMIT or _APP_ID.fullmatch(text) is None:
         raise Invalid(
             "invalid_app_id",
-            f"app id {text[:APP_ID_LIMIT]!r} is not like com.example.app: up to {APP_ID_LIMIT} letters, digits, "
-            "'-' and '_', in parts separated by '.'",
+            f"invalid app id {text[:APP_ID_LIMIT]!r}: use up to {APP_ID_LIMIT} letters, digits, '-' and '_', in parts "
+            "separated by '.', such as com.example.app",
         )
     return AppId(text)
 
@@ -303,7 +303,7 @@ def parse_device_id(text: str) -> DeviceId:
 def parse_channel_name(text: str) -> ChannelName:
     """One name, or several separated by `/`, as in names of branches. Raises Invalid `invalid_channel_name`."""
     if len(text) > CHANNEL_NAME_LIMIT or not all(map(_NAME.fullmatch, text.split("/"))):
-        raise _invalid_name("channel", text, ", with '/' between names")
+        raise _invalid_name("channel", text, "; '/' separates several names")
     return ChannelName(text)
 
 
@@ -318,8 +318,8 @@ def parse_name(noun: str, text: str) -> str:
 def _invalid_name(noun: str, text: str, more: str = "") -> Invalid:
     return Invalid(
         f"invalid_{noun.replace(' ', '_')}_name",
-        f"{noun} name {text[:CHANNEL_NAME_LIMIT]!r} is not a letter or digit followed by letters, digits, '_', '.', "
-        f"'-'{more}, at most {CHANNEL_NAME_LIMIT} characters",
+        f"invalid {noun} name {text[:CHANNEL_NAME_LIMIT]!r}: use 1 to {CHANNEL_NAME_LIMIT} letters, digits, '_', '.' "
+        f"and '-', starting with a letter or digit{more}",
     )
 
 

@@ -32,6 +32,6 @@ class Stalling(http.server.BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     Stalling.stall_seconds = float(sys.argv[1])
-    server = http.server.HTTPServer(("127.0.0.1", 0), Stalling)  # one request at a time, so that a stall is everybody's
+    server = http.server.HTTPServer(("127.0.0.1", 0), Stalling)  # one request at a time: a stall hits all
     print(server.server_port, flush=True)
     server.serve_forever()

@@ -1,4 +1,4 @@
-"""Latency is counted from when an arrival was due: what a stall did to everybody shows, although one request hung.
+"""Latency is counted from when an arrival was due: what a stall did to all users shows, although one request hung.
 
 Runs where locust is installed: `make loadtest-smoke`. A real server stalls for a second; a real locust run asks it.
 """

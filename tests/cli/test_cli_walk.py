@@ -30,7 +30,7 @@ def test_apps_are_created_listed_and_shown(node, app):
     assert app in node.text("app", "list") and app in node.text("app", "show", app)
     assert node.failure("app", "create", app) == f"app {app!r} already exists"
     assert node.failure("app", "show", "com.acme.nobody") == "unknown app 'com.acme.nobody'"
-    assert "is not like com.example.app" in node.failure("app", "create", "my acme")
+    assert "invalid app id" in node.failure("app", "create", "my acme")
 
 
 def test_expose_metadata_is_told_to_the_node(node):
@@ -201,7 +201,7 @@ def test_a_token_for_ci_uploads_for_ninety_days_and_offers_nothing(node, app, fo
     assert reason == ("an uploader may upload but not offer a bundle: use --no-channel instead, or a publisher's token")
     (listed,) = [each for each in node.json("token", "list") if each["name"] == "ci-upload"]
     assert listed["expires"] == listed["created"] + 90 * 86_400 and listed["last_used"] % 86_400 == 0
-    assert "is not like" in node.failure("token", "create", "x", "--role", "reader", "--for", "90")
+    assert "invalid duration" in node.failure("token", "create", "x", "--role", "reader", "--for", "90")
     assert "use 1m to 366d" in node.failure("token", "create", "x", "--role", "reader", "--for", "1s")
 
 

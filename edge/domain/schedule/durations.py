@@ -24,7 +24,7 @@ def parse_duration(text: str) -> int:
     if match is None:
         raise Invalid(
             "invalid_duration",
-            f"duration {text[:DURATION_LIMIT]!r} is not like 90s, 30m, 6h or 1d12h: the units are d, h, m and s",
+            f"invalid duration {text[:DURATION_LIMIT]!r}: use the units d, h, m and s, as in 90s, 30m, 6h or 1d12h",
         )
     counts = (int(count or 0) for count in match.groups())
     seconds = sum(count * unit for count, unit in zip(counts, _UNIT_SECONDS.values(), strict=True))

@@ -109,7 +109,7 @@ def _read(path: str) -> bytes:
     except OSError as error:
         raise BadPair("bad_tls_pair", f"{path}: {error.strerror or error}") from error
     if len(content) > PEM_LIMIT_BYTES:
-        raise BadPair("bad_tls_pair", f"{path}: larger than {PEM_LIMIT_BYTES} bytes")
+        raise BadPair("bad_tls_pair", f"{path}: exceeds the limit of {PEM_LIMIT_BYTES} bytes")
     return content
 
 

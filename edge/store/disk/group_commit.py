@@ -163,7 +163,7 @@ class GroupCommit(Generic[Append]):
     def _commit(self, group: list[_Waiting[Append]]) -> Exception | None:
         try:
             self._target.commit([waiting.append for waiting in group])
-        except Exception as error:  # the thread's boundary: whatever it is, it belongs to those who wait
+        except Exception as error:  # the thread's boundary: any error belongs to those who wait
             return error
         return None
 

@@ -112,10 +112,10 @@ def test_a_late_job_does_not_overwrite_a_newer_release(node, app, tmp_path):
     [
         (("--steps", "50,1"), "step 2: 1% is not above the previous 50%"),
         (("--steps", "1,,5"), "share '' is not a percentage like 5, 12.5% or 0.001"),
-        (("--steps", "1", "--every", "6"), "duration '6' is not like 90s, 30m, 6h or 1d12h"),
+        (("--steps", "1", "--every", "6"), "invalid duration '6': use the units d, h, m and s"),
         (("--steps", "1", "--every", "1s"), "a step must last 1m to 90d, or 0: until advanced"),
         (("--steps", "1", "--segment", "vips"), "unknown segment 'vips' for app"),
-        (("--steps", "1", "--hold-out", "a b=5"), "group name 'a b' is not a letter or digit"),
+        (("--steps", "1", "--hold-out", "a b=5"), "invalid group name 'a b': use 1 to 64"),
         (("--steps", "1", "--hold-out", "5=a b"), "share 'a b' is not a percentage"),
     ],
 )

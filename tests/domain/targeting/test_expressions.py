@@ -217,7 +217,7 @@ REGEX = "regular expressions are not part of the language, because evaluating on
         (
             'in_set("")',
             8,
-            "id set name '' is not a letter or digit followed by letters, digits, '_', '.', '-', at most 64 characters",
+            "invalid id set name '': use 1 to 64 letters, digits, '_', '.' and '-', starting with a letter or digit",
         ),
         ('feature("")', 9, "the name of a feature must have 1 to 64 characters"),
         (f'feature("{"a" * 65}")', 9, "the name of a feature must have 1 to 64 characters"),

@@ -42,7 +42,7 @@ BAD = {
     "empty": (lambda f: Files(*[written(f, "empty", b"")] * 2), "PEM|no start line"),
     "key of another": (other_key, "do not match"),
     "password": (lambda f: a_certificate(f, password=b"secret"), "without a password"),
-    "huge": (lambda f: Files(*[written(f, "huge", b"x" * 2_000_000)] * 2), "larger than"),
+    "huge": (lambda f: Files(*[written(f, "huge", b"x" * 2_000_000)] * 2), "exceeds the limit of"),
 }
 
 

@@ -84,12 +84,16 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a node logs. `access`: a line for each request of a device."""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
     access: bool = False
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that a node is started with; README.md beside edge.toml describes each option."""
+
     data_dir: str = "edge-data"
     region: Annotated[str, msgspec.Meta(pattern=REGION)] = ""
     devices: Devices = Devices()

@@ -22,6 +22,7 @@ def is_loopback(host: str) -> bool:
 
 
 def public_url_fault(url: str) -> str:
+    """Bundle addresses are made by appending to it, so it has a scheme and a host and neither query nor fragment."""
     if not url:
         return ""
     try:
@@ -47,6 +48,7 @@ def hosts_fault(hosts: Sequence[str]) -> str:
 
 
 def networks_fault(networks: Sequence[str]) -> str:
+    """Each is an address or a network in CIDR notation, and none is the whole internet."""
     for text in networks:
         try:
             network = ipaddress.ip_network(text, strict=False)

@@ -22,6 +22,8 @@ _KEY_ID = re.compile(r"[A-Za-z0-9+/]{0,20}")
 
 
 class SessionKey(NamedTuple):
+    """The two parts of a session key, decoded: the AES initialization vector, and the RSA block with the AES key."""
+
     iv: bytes
     block: bytes  # contains the AES key
 

@@ -36,6 +36,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Platform(enum.Enum):
+    """What a device runs, as it names itself."""
+
     ANDROID = "android"
     IOS = "ios"
     ELECTRON = "electron"
@@ -75,6 +77,8 @@ class Encryption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
+    """One published version of an app's web code. What it refers to are blobs in the store; it contains none."""
+
     version: VersionName
     content: Digest  # identity: `content_digest` of the plain files; without a manifest, the zip's digest
     zip: Digest
@@ -164,6 +168,8 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
+    """One bundle of an experiment. `weight` is its share of the devices, in thousandths of a percent."""
+
     name: str
     bundle: VersionName
     weight: int  # thousandths of a percent; all arms add up to 100 percent
@@ -171,6 +177,10 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
+    """Several bundles on one channel, each for a share of its devices.
+
+    `started` is in seconds since the epoch; `salt` decides which device is in which arm."""
+
     name: str
     arms: tuple[Arm, ...]
     salt: str
@@ -189,6 +199,8 @@ class TakenBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
+    """What a team points at a bundle, and which devices it serves."""
+
     name: ChannelName
     bundle: VersionName | None = None  # a version, BUILTIN, or None: offers nothing and reverts no device
     public: bool = False

@@ -11,6 +11,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Sample(NamedTuple):
+    """One line of a family: its labels and its value."""
+
     labels: Mapping[str, str]
     value: float
 

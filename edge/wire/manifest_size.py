@@ -29,6 +29,8 @@ class Entry(NamedTuple):
 
 
 class SizeRequest(NamedTuple):
+    """The files whose sizes a device asks for, in its order."""
+
     app: AppId
     entries: tuple[Entry, ...]  # in the order of the request, without repeats, all with a hash
 

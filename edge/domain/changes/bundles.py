@@ -25,6 +25,7 @@ REASON_LIMIT = 500  # characters; shown wherever the bundle is
 
 
 def carry_out(state: AppState, command: PublishBundle | DeleteBundle | WithdrawBundle, at: float) -> AppState:
+    """The state after the command. `at` is in seconds since the epoch. Raises Invalid, NotFound, Conflict."""
     match command:
         case PublishBundle():
             return _publish(state, command, at)
@@ -134,6 +135,7 @@ def _delete(state: AppState, command: DeleteBundle, at: float) -> AppState:
 
 
 def retire(bundle: Bundle, at: float) -> Retired:
+    """What stays of a bundle deleted at `at`, in seconds since the epoch: what its name and its files need."""
     return Retired(
         content=bundle.content,
         zip=bundle.zip,

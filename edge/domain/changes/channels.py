@@ -41,6 +41,7 @@ _Command = CreateChannel | SetChannel | DeleteChannel | RollBack | SetOverride |
 
 
 def carry_out(state: AppState, command: _Command, at: float) -> AppState:
+    """The state after the command. `at` is in seconds since the epoch. Raises Invalid, NotFound, Conflict."""
     match command:
         case CreateChannel():
             return _create(state, command, at)

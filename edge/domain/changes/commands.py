@@ -42,11 +42,15 @@ class ChannelSettings(_Settings, frozen=True, kw_only=True):
 
 
 class CreateApp(_Command, frozen=True, kw_only=True, tag="create_app"):
+    """`expose_metadata` sends a bundle's link and comment to devices."""
+
     app: str
     expose_metadata: bool = False
 
 
 class DeleteApp(_Command, frozen=True, kw_only=True, tag="delete_app"):
+    """Deletes everything in the app; version names stay taken."""
+
     app: str
 
 
@@ -74,6 +78,8 @@ class PublishBundle(Replacing, _Command, frozen=True, kw_only=True, tag="publish
 
 
 class DeleteBundle(_Command, frozen=True, kw_only=True, tag="delete_bundle"):
+    """Refused while a channel offers it."""
+
     version: str
 
 
@@ -84,27 +90,37 @@ class PruneBundles(_Command, frozen=True, kw_only=True, tag="prune_bundles"):
 
 
 class CreateChannel(_Command, frozen=True, kw_only=True, tag="create_channel"):
+    """`replace` takes over platforms from the channel that is public now."""
+
     name: str
     settings: ChannelSettings = ChannelSettings()
     replace: bool = False
 
 
 class SetChannel(Replacing, _Command, frozen=True, kw_only=True, tag="set_channel"):
+    """Settings that are not given stay as they are; `replace` as in `CreateChannel`."""
+
     name: str
     settings: ChannelSettings
     replace: bool = False
 
 
 class DeleteChannel(_Command, frozen=True, kw_only=True, tag="delete_channel"):
+    """Refused while something leads to it."""
+
     name: str
 
 
 class SetOverride(_Command, frozen=True, kw_only=True, tag="set_override"):
+    """Sends one device to a channel, past segments and choices."""
+
     device: str
     channel: str
 
 
 class ClearOverride(_Command, frozen=True, kw_only=True, tag="clear_override"):
+    """The rules apply to the device again."""
+
     device: str
 
 
@@ -140,6 +156,8 @@ class SetSegment(_Command, frozen=True, kw_only=True, tag="set_segment"):
 
 
 class DeleteSegment(_Command, frozen=True, kw_only=True, tag="delete_segment"):
+    """Refused while a rollout or an experiment uses it."""
+
     name: str
 
 
@@ -152,6 +170,8 @@ class PutIdSet(_Command, frozen=True, kw_only=True, tag="put_id_set"):
 
 
 class DeleteIdSet(_Command, frozen=True, kw_only=True, tag="delete_id_set"):
+    """Refused while an expression uses it."""
+
     name: str
 
 
@@ -169,6 +189,8 @@ class StartRollout(Meant, _Command, frozen=True, kw_only=True, tag="start_rollou
 
 
 class MoveRollout(_Command, frozen=True, kw_only=True, tag="move_rollout"):
+    """One step in the life cycle of the channel's rollout; see `Move`."""
+
     channel: str
     move: Move
 
@@ -182,6 +204,8 @@ class NewArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class StartExperiment(Meant, _Command, frozen=True, kw_only=True, tag="start_experiment"):
+    """The shares of the arms add up to 100%; without `segment`, all devices of the channel take part."""
+
     channel: str
     name: str
     arms: tuple[NewArm, ...]

@@ -50,6 +50,7 @@ class CurrentOffer(NamedTuple):
 
 
 def current_offer(state: AppState, channel: Channel) -> CurrentOffer:
+    """What the channel offers now, and what a change to it would end."""
     rollout, experiment = channel.rollout, channel.experiment
     return CurrentOffer(
         app=state.app,

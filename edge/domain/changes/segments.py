@@ -27,6 +27,7 @@ PRIORITY_LIMIT = 1_000_000
 
 
 def carry_out(state: AppState, command: SetSegment | DeleteSegment | PutIdSet | DeleteIdSet) -> AppState:
+    """The state after the command. Raises Invalid, NotFound, Conflict."""
     match command:
         case SetSegment():
             return _set_segment(state, command)

@@ -100,6 +100,8 @@ class Listed(NamedTuple):
 
 
 class ChannelSelfRefused(NamedTuple):
+    """Why a channel call changes nothing; `channel` is the one that the device named, where the answer repeats it."""
+
     reason: ChannelSelfReason
     channel: str = ""  # the requested one, where the protocol repeats it
 

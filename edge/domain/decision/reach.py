@@ -28,6 +28,7 @@ class Reach:
 def count_reach(
     app: AppSnapshot, channel: ChannelName, devices: Iterable[tuple[UpdateCheck, DeviceFacts]], moment: Moment
 ) -> Reach:
+    """Decide for each device whose check leads to `channel` and count the outcomes; others are `elsewhere`."""
     reach = Reach()
     for check, facts in devices:
         found = resolve(app, check, facts).channel

@@ -51,6 +51,8 @@ class Leading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSnapshot:
+    """One revision of an app, compiled for answering. Immutable, and shared by everything that answers."""
+
     app: AppId
     shard: str
     revision: int

@@ -25,6 +25,8 @@ class Moment(NamedTuple):
 
 
 class Move(enum.Enum):
+    """What an operator can do to a rollout; LIFE_CYCLE lists the phases that allow it."""
+
     PAUSE = "pause"
     RESUME = "resume"
     ADVANCE = "advance"

@@ -35,6 +35,8 @@ _TIMES = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
+    """When a channel may offer something new: a span of wall-clock minutes on some days, in an IANA time zone."""
+
     text: str  # the canonical spelling, shown and stored
     days: tuple[int, ...]  # on which it begins, ascending; Monday is 0
     start_minute: int  # of the day, below 1440

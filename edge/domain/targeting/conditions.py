@@ -20,16 +20,22 @@ NEGATED: dict[Operator, Operator] = {"==": "!=", "!=": "==", "<": ">=", "<=": ">
 
 @dataclass(frozen=True, slots=True)
 class Constant:
+    """`true` or `false`."""
+
     value: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
+    """A boolean field by itself."""
+
     field: Field
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
+    """A field compared with a value or with another field."""
+
     operator: Operator
     field: Field
     other: Field | Value
@@ -37,12 +43,16 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Member:
+    """`in`: a field equals one of the values."""
+
     field: Field
     values: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TextTest:
+    """A method on a text field, such as `startsWith`."""
+
     method: str  # of language.METHODS
     field: Field
     text: str
@@ -50,31 +60,43 @@ class TextTest:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
+    """The device is in the segment's share of `thousandths` of a percent."""
+
     thousandths: int  # of a percent, 1 to 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class InSet:
+    """The device id or the custom id is in the id set of that name."""
+
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
+    """The device has used the feature of that name."""
+
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """True where `inner` is surely false."""
+
     inner: "Condition"
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
+    """`&&`."""
+
     items: tuple["Condition", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
+    """`||`."""
+
     items: tuple["Condition", ...]
 
 

@@ -30,6 +30,8 @@ class Kind(enum.Enum):
 
 
 class Field(NamedTuple):
+    """A field of the language. `may_be_unknown`: a device may not report it, and then no comparison with it holds."""
+
     name: str
     kind: Kind
     meaning: str
@@ -38,6 +40,8 @@ class Field(NamedTuple):
 
 
 class Function(NamedTuple):
+    """A function or method of the language, as its help shows it."""
+
     name: str
     signature: str
     meaning: str

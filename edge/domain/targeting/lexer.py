@@ -16,6 +16,8 @@ SHOWN_LIMIT = 40  # characters of an expression that an error repeats
 
 
 class TokenKind(enum.Enum):
+    """What a piece of an expression is."""
+
     NAME = "name"
     NUMBER = "number"
     TEXT = "text"
@@ -24,6 +26,8 @@ class TokenKind(enum.Enum):
 
 
 class Token(NamedTuple):
+    """`column` counts characters from 1."""
+
     kind: TokenKind
     text: str  # of a text literal: its value
     column: int

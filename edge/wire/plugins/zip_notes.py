@@ -29,6 +29,8 @@ _WORDS = {Platform.ANDROID: "Android", Platform.IOS: "iOS"}
 
 
 class ZipNote(NamedTuple):
+    """Releases of one platform that get a bundle as its zip for one reason."""
+
     platform: Platform
     releases: tuple[str, ...]  # ranges like "6.14.28-6.42.3", in order
     why: WhyZip

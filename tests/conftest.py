@@ -1,9 +1,14 @@
 """Every asynchronous test runs on both event loops, and no example of a property has to be quick."""
 
 import asyncio
+import signal
 
 import uvloop
 from hypothesis import settings
+
+# A shell's background job ignores SIGINT, and so would the programs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("edge", deadline=None)  # a busy machine is not a fault of the code
 settings.load_profile("edge")

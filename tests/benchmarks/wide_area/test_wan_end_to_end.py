@@ -17,6 +17,7 @@ from benchmarks.wide_area.link import WanLink
 from benchmarks.wide_area.space import PREFIX, check_machine, space, sweep
 
 ROUND_TRIP = 0.020
+END_SECONDS = 60.0  # to take two namespaces away
 AS_UNPRIVILEGED = """
 import os, sys
 import benchmarks.wan
@@ -92,7 +93,7 @@ def test_a_failure_inside_leaves_no_namespace():
 def test_a_run_that_is_told_to_end_leaves_no_namespace(number):
     with another_run() as run:
         run.send_signal(number)
-        assert run.wait() != 0
+        assert run.wait(END_SECONDS) != 0
 
     assert left_by(run.pid) == ""
 

@@ -32,10 +32,10 @@ class SnapshotLoader:
             async with self._building:
                 self._served.swap(await asyncio.to_thread(self._build_all, heads))
 
-    async def retry(self) -> None:
+    async def retry(self, every_seconds: float = RETRY_SECONDS) -> None:
         """Until cancelled: look again for manifests that were lost."""
         while True:
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(every_seconds)
             await self.load(dict(self._incomplete))
 
     def _build_all(self, heads: Mapping[str, Head]) -> list[AppSnapshot]:
@@ -43,7 +43,8 @@ class SnapshotLoader:
 
     def _build(self, app: AppId, head: Head) -> AppSnapshot | None:
         served = self._served.snapshot(app)
-        if served and served.revision >= head.revision and app not in self._incomplete:
+        # A retry may have waited while a newer revision was built.
+        if served and (served.revision > head.revision or (served.revision == head.revision and not served.lost)):
             return None
         try:
             snapshot = self._builder.build(app, head, time.time(), served)

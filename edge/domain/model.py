@@ -177,9 +177,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """Several bundles on one channel, each for a share of its devices.
-
-    `started` is in seconds since the epoch; `salt` decides which device is in which arm."""
+    """Several bundles on one channel, each for a share of its devices; `salt` decides which device is in which arm."""
 
     name: str
     arms: tuple[Arm, ...]

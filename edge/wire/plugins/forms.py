@@ -65,11 +65,6 @@ class Form(NamedTuple):
     zip_end: ZipEnd
 
 
-def is_electron(platform: Platform, plugin_version: str) -> bool:
-    """Whether the device runs the Electron package, a family whose first releases report Android."""
-    return platform_of(platform, plugin_version) is Platform.ELECTRON
-
-
 @lru_cache(RELEASE_CACHE_LIMIT)
 def asker_of(said: Platform, plugin_version: str) -> tuple[Platform, Plugin]:
     """The device's actual platform, and its release. Raises Invalid `invalid_plugin_version`."""

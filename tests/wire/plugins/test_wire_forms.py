@@ -11,7 +11,7 @@ from edge.domain.file_names import (
 )
 from edge.domain.model import Platform
 from edge.domain.plugin import ManifestRules, PlainWithKey, Plugin, Sent
-from edge.wire.plugins.capabilities import stretches
+from edge.wire.plugins.capabilities import platform_of, stretches
 from edge.wire.plugins.forms import (
     MANIFEST_ROWS,
     RELEASE_CACHE_LIMIT,
@@ -20,7 +20,6 @@ from edge.wire.plugins.forms import (
     ZipEnd,
     asker_of,
     form_of,
-    is_electron,
     plugin_of,
 )
 
@@ -338,4 +337,4 @@ def test_no_version_is_no_plugin():
     ],
 )
 def test_the_electron_package_is_told_by_its_platform_or_by_its_one_version(platform, version, electron):
-    assert is_electron(platform, version) is electron
+    assert (platform_of(platform, version) is ELECTRON) is electron

@@ -1,4 +1,6 @@
-"""Every asynchronous test runs on both event loops, and no example of a property has to be quick."""
+"""Every asynchronous test runs on both event loops. No example of a property has to be quick, and the gate draws the
+same ones each time: `python -m tests.drills.properties` looks for new ones.
+"""
 
 import asyncio
 import signal
@@ -10,8 +12,9 @@ from hypothesis import settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("edge", deadline=None)  # a busy machine is not a fault of the code
-settings.load_profile("edge")
+settings.register_profile("gate", deadline=None, derandomize=True)  # a busy machine is not a fault of the code
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile("gate")
 
 
 def pytest_asyncio_loop_factories(config, item):

@@ -1,6 +1,6 @@
 """The decision over random apps, devices and moments: explained rightly, the same everywhere, and without a clock."""
 
-from factories import a_check, a_snapshot, digest, failed, withheld
+from factories import NOW, a_check, a_snapshot, digest, failed, withheld
 from histories import DEVICES, SECONDS_BETWEEN, STORIES, VERSIONS, a_history
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ from edge.domain.changes.apply import apply
 from edge.domain.decision.decide import decide, resolve
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Blocked, Offer, Reason, RevertToBuiltin, UpToDate
-from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.facts import DAY_SECONDS, FORGOT_DAYS, DeviceFacts, Latest, forgot_until, name_hash
 from edge.domain.model import BUILTIN, Platform
 from edge.domain.plugin import Plugin
 from edge.domain.schedule.rollout import Moment, proven_time
@@ -33,11 +33,20 @@ CHECKS = st.builds(
         Plugin, st.just("8.0.0"), supported=st.just(True), reverts_to_builtin=st.booleans(), keeps_choice=st.booleans()
     ),
 )
+# Nothing forgotten; only failures from before every bundle; failures that may be of any bundle of the first changes.
+_PERIOD = int(NOW // (FORGOT_DAYS * DAY_SECONDS))
+FORGOTTEN = st.sampled_from([0, _PERIOD, _PERIOD + 1])
+# Every field is drawn: Hypothesis invents values for those that are left out, which no store holds.
 FACTS = st.builds(
     DeviceFacts,
     channel=st.sampled_from([0, name_hash("beta"), name_hash("inner"), name_hash("gone")]),
     failures=st.lists(st.sampled_from(VERSIONS), unique=True, max_size=3).map(lambda names: failed(*names)),
+    offered=st.just(()),
+    latest=FORGOTTEN.map(lambda forgot: Latest(forgot=forgot).packed()),
     first_seen_days=st.sampled_from([None, 3, 30]),
+    sessions_7d=st.none(),
+    errors_7d=st.none(),
+    features=st.none(),
 )
 QUESTIONS = st.lists(st.tuples(CHECKS, FACTS, st.floats(-2_000, 60_000)), min_size=1, max_size=12)
 
@@ -110,6 +119,7 @@ def test_nobody_is_left_on_a_withdrawn_bundle_that_an_earlier_one_can_replace(co
             target
             for target in compiled.earlier
             if name_hash(target.version) not in withheld(facts)
+            and target.offer.bundle.published >= forgot_until(facts)
             and target.candidate.runs_on(check.native)
             and target.candidate.version >= check.native
         ]

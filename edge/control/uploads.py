@@ -19,7 +19,8 @@ from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.domain.errors import EdgeError, Invalid, TooLarge
 from edge.domain.model import Digest
 from edge.store.disk.durable_files import FILE_MODE, room_to
-from edge.store.objects.port import ObjectStore, blob_key
+from edge.store.healing import keep_blob
+from edge.store.objects.port import ObjectStore
 
 BODY_SECONDS = 30  # for a whole small body: 1 MiB at 280 kbit/s
 IDLE_SECONDS = 30  # of silence in an upload: longer than TCP needs to recover from a brief loss of the link
@@ -85,7 +86,7 @@ async def receive_blob(
                 "digest_mismatch",
                 f"digest mismatch: the {file.bytes} bytes received have SHA-256 {file.digest}, not {digest}",
             )
-        await asyncio.to_thread(store.adopt, blob_key(digest), file.path)
+        await asyncio.to_thread(keep_blob, store, digest, file.path)
         return file.bytes
 
 

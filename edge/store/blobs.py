@@ -5,6 +5,7 @@ messages name `what` it is.
 """
 
 import mmap
+import os
 
 from edge.domain.errors import Unavailable
 from edge.domain.model import Digest
@@ -23,7 +24,7 @@ def read_blob(store: ObjectStore, digest: Digest, what: str) -> bytes:
 def map_blob(store: ObjectStore, digest: Digest, what: str) -> memoryview:
     """A large blob: processes that map the same file share its pages. It stays mapped while the view is in use."""
     try:
-        with store.path(blob_key(digest)).open("rb") as file:
+        with os.fdopen(store.open(blob_key(digest)), "rb") as file:
             # An empty file cannot be mapped.
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, 2) else b"")
     except FileNotFoundError as error:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from edge.domain.changes.commands import Change
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
+from edge.store.healing import keep_bytes
 from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key, revision_key
 from edge.store.revision_document import (
     Revision,
@@ -64,7 +65,7 @@ class Revisions:
         for shard, content in encode_overrides(overrides).items():
             digest = shards[shard] = digest_of(content)
             if stored.get(shard) != digest:
-                self._put(blob_key(digest), content, digest)
+                keep_bytes(self._store, content)
         return shards
 
     def _put(self, key: str, content: bytes, digest: Digest) -> None:

@@ -22,6 +22,7 @@ from edge.domain.file_names import BROTLI_SUFFIX, NameFacts, name_facts, target_
 from edge.domain.manifest import content_digest, parse_manifest
 from edge.domain.model import Digest, FileEntry
 from edge.store.disk.durable_files import FILE_MODE, room_to
+from edge.store.healing import is_intact, keep_blob
 from edge.store.objects.port import ObjectStore, blob_key
 
 # Streams the plugin takes for raw files in a wrapper and cuts instead of decoding (PROTOCOL.md §5.4).
@@ -224,8 +225,7 @@ def _keeping(store: ObjectStore, digest: Digest) -> Iterator[Callable[[bytes], o
 
     Raises Unavailable `storage_full`.
     """
-    key = blob_key(digest)
-    if store.has(key):
+    if is_intact(store, digest):
         yield _drop
         return
     scratch = store.scratch()
@@ -234,7 +234,7 @@ def _keeping(store: ObjectStore, digest: Digest) -> Iterator[Callable[[bytes], o
         with room_to("keep the plain files"):
             with scratch.open("r+b") as file:
                 yield file.write
-            store.adopt(key, scratch)
+            keep_blob(store, digest, scratch)
     finally:
         scratch.unlink(missing_ok=True)
 

@@ -1,8 +1,6 @@
 """The id sets of an app: list, show, upload, delete. The node keeps hashes of the ids, never the list itself."""
 
 import asyncio
-import hashlib
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -19,7 +17,9 @@ from edge.domain.changes.commands import DeleteIdSet, PutIdSet
 from edge.domain.model import Digest, StoredIdSet
 from edge.domain.states import id_set_of
 from edge.domain.targeting.id_sets import IDS_TEXT_LIMIT_BYTES, encode_id_set, parse_id_set, parse_ids
-from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key
+from edge.store.healing import keep_bytes
+from edge.store.objects.port import ObjectStore
+from edge.store.stored_document import digest_of
 
 _ANY_BLOB = Digest("0" * 64)
 
@@ -62,10 +62,7 @@ def _store_ids(store: ObjectStore | None, name: str, file: Path) -> PutIdSet:
     """Data before pointer: the set is in the store before a revision names it. `store` is None in a dry run, which
     leaves nothing behind. Takes a second of CPU for a million ids."""
     blob = encode_id_set(parse_ids(file.read_bytes()))
-    digest = Digest(hashlib.sha256(blob).hexdigest())
-    if store is not None:
-        with suppress(AlreadyExists):  # the same ids are the same bytes
-            store.create(blob_key(digest), blob)
+    digest = digest_of(blob) if store is None else keep_bytes(store, blob)
     return PutIdSet(name=name, blob=digest, ids=len(parse_id_set(blob)))
 
 

@@ -9,10 +9,12 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edge.domain.errors import Unavailable
 from edge.store.disk.durable_files import (
     DIRECTORY_MODE,
     FILE_MODE,
@@ -23,6 +25,7 @@ from edge.store.disk.durable_files import (
     sync_file,
     write_scratch,
 )
+from edge.store.disk.regular_files import is_regular, open_regular
 from edge.store.objects.port import AlreadyExists, Stale, Stored
 
 LEFTOVER_SECONDS = 24 * 3600  # since the last write; no live transfer is idle for a day
@@ -51,9 +54,11 @@ class FsStore:
 
     def get(self, key: str) -> Stored | None:
         try:
-            content = self._place(key).read_bytes()
+            descriptor = self.open(key)
         except FileNotFoundError:
             return None
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read()
         return Stored(content, _tag(content))
 
     def create(self, key: str, data: bytes) -> str:
@@ -79,18 +84,34 @@ class FsStore:
         return _tag(data)
 
     def has(self, key: str) -> bool:
-        return self._place(key).is_file()
+        self._place(key)
+        return is_regular(self.root, key)
+
+    def occupied(self, key: str) -> bool:
+        return os.path.lexists(self._place(key))
 
     def adopt(self, key: str, file: Path) -> None:
         place = self._prepared(key)
         sync_file(file)
-        with suppress(FileExistsError):  # named by its digest: the same bytes
+        with suppress(FileExistsError):
             link_durably(file, place)
         file.unlink()
 
+    def replace(self, key: str, file: Path) -> None:
+        place = self._prepared(key)
+        sync_file(file)
+        if place.is_dir() and not place.is_symlink():
+            place.rename(self.scratch())  # no file can replace a folder; it goes with the leftovers
+        file.rename(place)
+        sync_directory(place.parent)
+
+    def open(self, key: str) -> int:
+        self._place(key)
+        return open_regular(self.root, key)
+
     def path(self, key: str) -> Path:
         place = self._place(key)
-        if not place.is_file():
+        if not is_regular(self.root, key):
             raise FileNotFoundError(key)
         return place
 
@@ -113,8 +134,8 @@ class FsStore:
         removed = 0
         for file in self._scratch.iterdir():
             try:
-                if now - file.stat().st_mtime > LEFTOVER_SECONDS:
-                    file.unlink()
+                if now - file.lstat().st_mtime > LEFTOVER_SECONDS:
+                    _remove(file)
                     removed += 1
             except FileNotFoundError:
                 continue  # its owner has finished
@@ -131,6 +152,10 @@ class FsStore:
         if place.parent not in self._durable:
             make_directories(place.parent, self.root)
             self._durable.add(place.parent)
+        for folder in list(place.parents)[: len(key.split("/")) - 1]:
+            if folder.is_symlink():
+                reason = f"{folder} is a symbolic link, which the store does not follow: move the folder itself there"
+                raise Unavailable("linked_folder", reason)
         return place
 
     @contextmanager
@@ -144,6 +169,13 @@ class FsStore:
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # explicitly: a forked child may hold a copy of the descriptor
             os.close(descriptor)
+
+
+def _remove(leftover: Path) -> None:
+    if leftover.is_dir() and not leftover.is_symlink():
+        shutil.rmtree(leftover)
+    else:
+        leftover.unlink()
 
 
 def _tag(content: bytes) -> str:

@@ -37,12 +37,27 @@ class ObjectStore(Protocol):
         """Replace the object if it still has `tag`; returns the new tag. Raises Stale."""
 
     def has(self, key: str) -> bool:
-        """Whether there is an object."""
+        """Whether there is an object: a link or a folder in its place is none."""
+
+    def occupied(self, key: str) -> bool:
+        """Whether anything has the name, an object or not."""
 
     def adopt(self, key: str, file: Path) -> None:
         """Move a finished local file into the store as an object, durably.
 
-        If the key exists, the file is deleted: large objects are named by their digest, so the bytes are the same.
+        If the key exists, the file is deleted and the old bytes stay. For blobs, see `keep_blob`.
+        """
+
+    def replace(self, key: str, file: Path) -> None:
+        """As `adopt`, but whatever has the name gives way, at once: readers see the old bytes or the new ones.
+
+        For blobs alone, whose bytes are proven by their name.
+        """
+
+    def open(self, key: str) -> int:
+        """A read-only descriptor of the object, which the caller closes.
+
+        Raises FileNotFoundError if there is none here, and OSError for what cannot be read or is no regular file.
         """
 
     def path(self, key: str) -> Path:

@@ -26,6 +26,16 @@ async def test_an_upload_is_kept_and_no_longer_missing(acme, world):
     assert world.scratch_files() == []
 
 
+@pytest.mark.parametrize("wrong", [CONTENT[:-1], CONTENT + b"x", CONTENT[:-1] + b"X"])
+async def test_an_upload_replaces_wrong_bytes_that_have_its_name(acme, world, wrong):
+    name = digest(CONTENT)
+    await acme("PUT", f"{BLOBS}/{name}", content=CONTENT)
+    world.store.path(blob_key(name)).write_bytes(wrong)
+    assert await acme("PUT", f"{BLOBS}/{name}", content=CONTENT) == {"digest": name, "bytes": len(CONTENT)}
+    assert world.store.path(blob_key(name)).read_bytes() == CONTENT
+    assert world.scratch_files() == []
+
+
 async def test_every_size_arrives_whole(acme, world):
     for size in (0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES + 7):
         content = (b"0123456789abcdef" * (size // 16 + 1))[:size]

@@ -62,7 +62,7 @@ def test_a_failed_write_leaves_no_file_and_no_scratch(store):
 def test_bytes_are_synced_before_their_name_and_names_before_the_call_returns(tmp_path):
     calls = traced_calls(tmp_path, WRITES)
     names = [(n, call) for n, call in enumerate(calls) if call[0] in {"link", "rename"}]
-    assert [call[0] for _, call in names] == ["link", "rename", "link"]
+    assert [call[0] for _, call in names] == ["link", "rename", "link", "rename"]
     for n, (_, source, target) in names:
         assert ("fsync", source) in calls[:n], f"{target} was named before its bytes were on the disk"
         following = next(later for later in calls[n + 1 :] if later[0] != "mkdir")
@@ -87,6 +87,9 @@ store.swap("heads/a.json", b"two", tag)
 upload = store.scratch()
 upload.write_bytes(b"large")
 store.adopt("blobs/sha256/ab/abc", upload)
+again = store.scratch()
+again.write_bytes(b"large, again")
+store.replace("blobs/sha256/ab/abc", again)
 """
 
 

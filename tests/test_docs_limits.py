@@ -27,6 +27,15 @@ from edge.node.http.bodies import BODY_SECONDS
 from edge.node.observing.access_log import BUFFER_LINES
 from edge.node.processes.tls import HANDSHAKE_SECONDS
 from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
+from edge.node.service.limits.event_limits import WIDE_SHARE
+from edge.node.service.limits.fact_limits import (
+    APP_CHOICES,
+    APP_FAILURES,
+    APP_NOTES,
+    PREFIX_CHOICES,
+    PREFIX_FAILURES,
+    PREFIX_NOTES,
+)
 from edge.node.service.limits.overload import LATE_SECONDS
 from edge.node.service.limits.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
 from edge.store.revision_document import REVISION_LIMIT_BYTES
@@ -37,6 +46,8 @@ from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 
+PREFIX_FACTS = (PREFIX_FAILURES, PREFIX_CHOICES, PREFIX_NOTES)
+APP_FACTS = (APP_FAILURES, APP_CHOICES, APP_NOTES)
 LIMITS = read("config/README.md")
 TARGETING = read("edge/domain/README.md")
 
@@ -77,6 +88,9 @@ def test_the_other_limits_are_those_of_the_code():
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",
         f"| an overloaded worker | {LATE_SECONDS} s behind",
         f"| {ADDRESS_REQUESTS:,} a minute of one address and app, {DEVICE_REQUESTS} a second of one device and verb |",
+        f"| failures, choices, notes of one address, per worker | {_at_once(*PREFIX_FACTS)} (`telemetry`) |",
+        f"| the same of one app, per worker | {_at_once(*APP_FACTS)} (`telemetry`) |",
+        f"| as much as {WIDE_SHARE} addresses |",
         f"| events remembered to detect duplicates | {REMEMBERED_LIMIT:,} of the last hour |",
         f"| bundles withheld from a device | the latest {WITHHELD_LIMIT} |",
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
@@ -95,6 +109,16 @@ def test_the_other_limits_are_those_of_the_code():
         f"| command ids remembered, per app | {RECENT_LIMIT} |",
     ):
         assert row in LIMITS, row
+
+
+def test_what_a_forger_takes_is_as_stated():
+    at_once, hourly = int(PREFIX_FAILURES.at_once), int(PREFIX_FAILURES.per_second * 3_600)
+    assert f"takes an offer from {at_once:,} devices at once and from {hourly:,} an hour" in LIMITS
+
+
+def _at_once(*allowances):
+    sizes, rates = zip(*allowances, strict=True)
+    return f"{', '.join(f'{n:,}' for n in sizes)} at once, then {', '.join(f'{n:,}' for n in rates)} a second"
 
 
 def test_the_proxies_let_the_largest_body_of_a_device_through():

@@ -21,7 +21,8 @@ from edge.domain.decision.channel_choice import (
 )
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.errors import Unavailable
-from edge.domain.model import AppId, ChannelName, Digest
+from edge.domain.facts import name_hash
+from edge.domain.model import AppId, ChannelName, DeviceId, Digest
 from edge.facts.changes import Chose
 from edge.node.http.bodies import json_response, read_body
 from edge.node.http.device_routes import SERVICE, peer_of
@@ -52,7 +53,9 @@ async def handle_channel_self(request: web.Request) -> web.Response:
     if not service.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic()):
         service.counts.others["channel_self_limited"] += 1
         return json_response(encode_too_many(asked))
-    outcome = await _carry_out(service, asked)
+    outcome = await _carry_out(service, asked, peer_of(request).prefix)
+    if outcome is None:
+        return json_response(encode_too_many(asked))
     if isinstance(outcome, Allowed) and _is_led_elsewhere(service, asked, body, peer_of(request).country):
         outcome = ChannelSelfRefused(ChannelSelfReason.CANNOT_OVERRIDE)
     service.counts.others[f"channel_{asked.verb.value}"] += 1
@@ -71,18 +74,30 @@ async def handle_manifest_size(request: web.Request) -> web.Response:
     return json_response(await asyncio.to_thread(encode_manifest_size, asked, _size_in(service)))
 
 
-async def _carry_out(service: DeviceService, asked: ChannelSelfRequest) -> ChannelSelfOutcome:
-    """Decide, and store the choice if the outcome is to; refused if it cannot be stored."""
+async def _carry_out(service: DeviceService, asked: ChannelSelfRequest, prefix: str) -> ChannelSelfOutcome | None:
+    """Decide, and store the choice if the outcome is to; refused if it cannot be stored, None if it changes a choice
+    above the limits of its peer."""
     snapshot = service.current.snapshot(asked.app)
     outcome = decide_choice(snapshot, asked, _chosen(service, snapshot, asked))
     if isinstance(outcome, Store | Forget) and asked.device is not None:
         channel = outcome.channel if isinstance(outcome, Store) else ""
+        if not _admits(service, asked.app, asked.device, channel, prefix):
+            service.counts.over_limit["choices"] += 1
+            return None
         try:
             await service.facts.record([Chose(asked.app, asked.device, channel)])
         except Unavailable:
             service.counts.others["choices_refused"] += 1
             return ChannelSelfRefused(ChannelSelfReason.NOT_STORED)
     return outcome
+
+
+def _admits(service: DeviceService, app: AppId, device: DeviceId, channel: str, prefix: str) -> bool:
+    """A choice that is made again, as apps do at each start, costs nothing."""
+    stored = service.facts.of(app, device).channel
+    if stored == (name_hash(channel) if channel else 0):
+        return True
+    return service.fact_limits.admit_choice(app, prefix, time.monotonic())
 
 
 def _is_led_elsewhere(service: DeviceService, asked: ChannelSelfRequest, body: bytes, country: str) -> bool:

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from edge.node.http.bodies import json_response, read_body
-from edge.node.http.peer import REQUESTED_APP, peer_behind
+from edge.node.http.peer import REQUESTED_APP, peer_behind, whence_of
 from edge.node.service.device_service import DeviceService, Reply
 from edge.node.service.peers import Peer
 from edge.wire.answers import greeting_body
@@ -13,8 +13,9 @@ from edge.wire.updates import BODY_LIMIT_BYTES
 
 async def handle_updates(request: web.Request) -> web.Response:
     body = await read_body(request, BODY_LIMIT_BYTES)
-    country = peer_of(request).country if request.app[SERVICE].proxies.country_header else ""
-    return _negotiated(request.app[SERVICE].take_check(body, base_of(request), country), request)
+    service, whence = request.app[SERVICE], whence_of(request)
+    country = peer_of(request).country if service.proxies.country_header else ""
+    return _negotiated(service.take_check(body, base_of(request), country, whence), request)
 
 
 async def handle_stats(request: web.Request) -> web.Response:

@@ -24,7 +24,7 @@ from edge.node.observing.traffic import PROBES, STATS, UPDATES
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.device_service import Reply
-from edge.node.service.peers import country_of
+from edge.node.service.peers import Whence, country_of
 from edge.wire.answers import greeting_body
 
 # Requests that arrive during an answer wait here; beyond this, the lane stops reading from the peer.
@@ -55,7 +55,7 @@ class Lane(asyncio.Protocol):
     """
 
     __slots__ = (
-        *("_address", "_context", "_knows_peer", "_proxied", "_transport"),  # set when the connection begins
+        *("_address", "_context", "_knows_peer", "_proxied", "_transport", "_whence"),  # set when the connection begins
         *("_data", "_state", "_task", "touched"),  # change afterwards
     )
 
@@ -77,6 +77,7 @@ class Lane(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._address = plain_address(peer[0]) if peer else ""
+        self._whence = Whence(self._address)
         self._proxied = context.service.proxies.trusts(self._address)
         # Behind a proxy, the address for the access log is in a header that the lane does not read.
         self._knows_peer = context.traffic.access is None or not self._proxied
@@ -152,9 +153,12 @@ class Lane(asyncio.Protocol):
     def _answer_check(self, head: RequestHead, body: bytes) -> None:
         context, traffic = self._context, self._context.traffic
         begun = 0.0 if traffic.access is None else perf_counter()
-        country = country_of(head.country) if self._proxied else ""
+        country, whence = "", self._whence
+        if self._proxied:
+            country, whence = country_of(head.country), Whence(self._address, head.forwarded)
         try:
-            reply = context.service.take_check(body, context.service.public_url or self._base(head), country)
+            base = context.service.public_url or self._base(head)
+            reply = context.service.take_check(body, base, country, whence)
         except Exception as bug:  # the loop would end the connection, too, but count nothing
             context.record_bug(bug)
             self._state |= CLOSING

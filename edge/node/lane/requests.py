@@ -45,12 +45,13 @@ _KEPT = (
 )
 _IGNORED = (b"content-type", b"user-agent", b"accept", b"accept-language", b"origin", b"referer")
 _IS_ODD, _IS_NOTHING, _COUNTRY = b"odd", b"", b" country"  # no header has a name with a space
+_FORWARDED = b"x-forwarded-for"
 
 
 def _spellings(country_header: str) -> dict[bytes, bytes]:
     """Meaning by header name, in the two spellings devices use (`Host`, `host`); look up others in lower case."""
     meanings = {country_header.lower().encode(): _COUNTRY} if country_header else {}
-    meanings |= {name: name for name in _KEPT}
+    meanings |= {name: name for name in (*_KEPT, _FORWARDED)}
     meanings |= dict.fromkeys(_ODD, _IS_ODD) | dict.fromkeys(_IGNORED, _IS_NOTHING)
     return meanings | {name.title(): meaning for name, meaning in meanings.items()}
 
@@ -65,11 +66,12 @@ class RequestHead(msgspec.Struct, frozen=True):
     host: str
     takes_gzip: bool
     country: str  # the configured header's value, to be trusted from a proxy only; "" without one
+    forwarded: tuple[str, ...]  # the lines of X-Forwarded-For, likewise
     fetch: Fetch | None
 
 
 # For a request whose head or body has not fully arrived: no number of bytes is enough for its body.
-UNFINISHED = RequestHead(UPDATES, "", sys.maxsize, False, "", False, "", None)
+UNFINISHED = RequestHead(UPDATES, "", sys.maxsize, False, "", False, "", (), None)
 
 
 def measure(data: bytes) -> int:
@@ -150,13 +152,17 @@ class KnownHeads(dict[bytes, RequestHead]):
 class _Reading:
     """Parses one request, then is discarded: no state of the parser reaches the next one."""
 
-    __slots__ = ("_body_bytes", "_closes", "_complete", "_headers", "_meanings", "_odd", "_parser", "_target")
+    __slots__ = (
+        *("_body_bytes", "_closes", "_complete", "_forwarded", "_headers"),
+        *("_meanings", "_odd", "_parser", "_target"),
+    )
 
     def __init__(self, meanings: dict[bytes, bytes]) -> None:
         self._meanings = meanings
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
+        self._forwarded: list[bytes] = []
         self._odd = False
         self._complete = self._body_bytes = 0
         self._closes = True
@@ -182,6 +188,7 @@ class _Reading:
             headers[b"host"].decode("latin-1"),
             b"gzip" in headers.get(b"accept-encoding", b""),
             headers.get(_COUNTRY, b"").decode("latin-1"),
+            tuple(line.decode("latin-1") for line in self._forwarded),
             parse_fetch(method, self._target, headers) if route == BUNDLES else None,
         )
 
@@ -194,7 +201,9 @@ class _Reading:
         meaning = self._meanings.get(name)
         if meaning is None:
             meaning = self._meanings.get(name.lower(), _IS_NOTHING)
-        if meaning:
+        if meaning == _FORWARDED:  # each proxy may add a line
+            self._forwarded.append(value)
+        elif meaning:
             if meaning is _IS_ODD or meaning in self._headers:
                 self._odd = True
             self._headers[meaning] = value

@@ -34,6 +34,7 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
     events: dict[str, int] = {}  # of devices, by what became of them
     refused_events: dict[str, int] = {}  # those that could not be stored, by the code of why
     withheld: dict[str, int] = {}  # bundles, by what the device reported
+    over_limit: dict[str, int] = {}  # what devices said about themselves and was not recorded, by kind
     shed: dict[str, int] = {}  # answered with less than requested
     closed: dict[str, int] = {}  # connections, by the limit that closed or refused them
     requests: list[RequestCount] = []
@@ -48,6 +49,7 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
             **{_EVENT_NAMES[outcome]: n for outcome, n in self.events.items()},
             **{f"events_refused_{code}": n for code, n in self.refused_events.items()},
             **{f"withheld/{cause}": n for cause, n in self.withheld.items()},
+            **{f"{kind}_over_limit": n for kind, n in self.over_limit.items()},
             **{_SHED_NAMES[what]: n for what, n in self.shed.items()},
             **{_CLOSED_NAMES[why]: n for why, n in self.closed.items()},
             **{f"requests/{each.route}/{each.status}": each.n for each in self.requests},
@@ -70,13 +72,14 @@ class WorkerStatus(NamedTuple):
 class ServiceCounts:
     """What the device service of a worker counts, by kind as in `WorkerCounts`."""
 
-    __slots__ = ("decisions", "events", "others", "refused_events", "shed", "withheld")
+    __slots__ = ("decisions", "events", "others", "over_limit", "refused_events", "shed", "withheld")
 
     def __init__(self) -> None:
         self.decisions: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.refused_events: Counter[str] = Counter()
         self.withheld: Counter[str] = Counter()
+        self.over_limit: Counter[str] = Counter()
         self.shed: Counter[str] = Counter()
         self.others: Counter[str] = Counter()
 

@@ -60,6 +60,7 @@ def _answers(workers: list[WorkerStatus]) -> list[Family]:
 
     withheld = "Bundles withheld from a device that reported failures of them, by what it reported."
     closed = "Connections closed or refused by a limit, and malformed ones."
+    over = "What devices said about themselves and is not recorded: above a limit of their address or app."
     shed = "Answered with less than requested: overload, or a limit."
     return [
         counter("requests", "Answers by route and class of status.", _requests),
@@ -67,6 +68,7 @@ def _answers(workers: list[WorkerStatus]) -> list[Family]:
         counter("bundles_withheld", withheld, lambda it: _by("cause", it.withheld)),
         counter("decisions", "Checks by outcome, with the protocol's codes.", lambda it: _by("outcome", it.decisions)),
         counter("events", "Events of devices by outcome.", lambda it: _by("outcome", it.events)),
+        counter("facts_over_limit", over, lambda it: _by("kind", it.over_limit)),
         counter("connections_closed", closed, lambda it: _by("why", it.closed)),
         counter("shed", shed, lambda it: _by("what", it.shed)),
         *_gauges(workers),

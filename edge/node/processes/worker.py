@@ -177,6 +177,7 @@ class Worker:
             events=counts.events,
             refused_events=counts.refused_events,
             withheld=counts.withheld,
+            over_limit=counts.over_limit,
             shed=counts.shed,
             closed=self._connections.closed(),
             requests=self._traffic.requests(),

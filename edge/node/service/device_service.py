@@ -16,19 +16,20 @@ from edge.domain.facts import NO_FACTS
 from edge.domain.manifest_forms import sent_as
 from edge.domain.model import ChannelName, DeviceId, UpdateCheck
 from edge.domain.plugin import Sent
-from edge.facts.changes import Withheld
+from edge.facts.changes import Failed, Installed, Offered, Withheld
 from edge.node.delivery.lost_blobs import LostBlobs
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.addresses import base_address
 from edge.node.service.answer_cache import EncodedBody, Offers
 from edge.node.service.experiment_log import ArmNotes
-from edge.node.service.facts_client import FactsClient
+from edge.node.service.facts_client import FactsClient, installed_anew, offered_anew
 from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.fact_limits import FactLimits
 from edge.node.service.limits.overload import Overload
 from edge.node.service.limits.rate_limits import ChannelLimits
-from edge.node.service.own_events import OwnEvents, withheld_event
+from edge.node.service.own_events import OwnEvents, OwnLimits, withheld_event
 from edge.node.service.own_faults import OwnFaults
-from edge.node.service.peers import Peer, Proxies
+from edge.node.service.peers import NOWHERE, Peer, Proxies, Whence, find_peer
 from edge.node.service.reported import EventChange, changes_in, downloads_in
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots
@@ -74,21 +75,23 @@ class DeviceService:
         self.proxies = proxies
         self.overload = overload
         self.event_limits = event_limits
+        self.fact_limits = FactLimits(event_limits)
         self.lost = LostBlobs()
         self.offers = Offers()
         self.counts = ServiceCounts()
         self._decisions = self.counts.decisions
         self.moments = Moments(time.time())
         self.faults = OwnFaults(current.snapshot, facts.tell_fault)
-        others = self.counts.others
-        self._arms = ArmNotes(OwnEvents("arms", "experiments", spool, event_limits, others))
-        self._withheld = OwnEvents("withheld", "withheld", spool, event_limits, others)
+        others, rate = self.counts.others, event_limits.prefix_rate
+        self._arms = ArmNotes(OwnEvents("arms", spool, OwnLimits(rate), others))
+        self._withheld = OwnEvents("withheld", spool, OwnLimits(rate), others)
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
 
-    def answer_check(self, check: UpdateCheck, base: str) -> EncodedBody:
-        """Decide and encode, from memory. `base` is the address of downloads (`base_of`)."""
+    def answer_check(self, check: UpdateCheck, base: str, whence: Whence = NOWHERE) -> EncodedBody:
+        """Decide and encode, from memory. `base` is the address of downloads (`base_of`); what is noted is charged to
+        `whence`."""
         if not check.plugin.listed:
             self.counts.others["unlisted_plugin_releases"] += 1
         if self.overload.overloaded:
@@ -107,21 +110,21 @@ class DeviceService:
             # By far the most frequent answer, and no fact could change it: skip the look-up.
             self._decisions[decision.code] += 1
             if decision.arm:
-                self._note_arm(snapshot, check, decision, check.version_name, moment.now)
+                self._note_arm(snapshot, check, decision, check.version_name, moment.now, whence)
             return EncodedBody(encode_up_to_date(check, base), None)
         facts = self.facts.of(check.app, check.device)
         if facts is not NO_FACTS:
             decision = decide(snapshot, check, moment, facts)
             if facts.failures:
-                self.facts.note_install(check, facts)
+                self._note(installed_anew(check, facts), whence)
         self._decisions[decision.code] += 1
         if not isinstance(decision, Offer):
             if isinstance(decision, UpToDate) and decision.arm:
-                self._note_arm(snapshot, check, decision, check.version_name, moment.now)
+                self._note_arm(snapshot, check, decision, check.version_name, moment.now, whence)
             return EncodedBody(encode_answer(decision, check, base), None)
         if decision.arm:
-            self._note_arm(snapshot, check, decision, decision.bundle.version, moment.now)
-        self.facts.note_offer(check, decision.bundle, facts)
+            self._note_arm(snapshot, check, decision, decision.bundle.version, moment.now, whence)
+        self._note(offered_anew(check, decision.bundle, facts), whence)
         return self._encode_offer(decision, snapshot, check, base)
 
     def _encode_offer(self, offer: Offer, snapshot: AppSnapshot, check: UpdateCheck, base: str) -> EncodedBody:
@@ -137,12 +140,34 @@ class DeviceService:
             body = self.offers.add(key, plain)
         return body
 
+    def _note(self, change: Offered | Installed | None, whence: Whence) -> None:
+        """Record a change that a check brought, within the limits of its peer; without, the answer is the same."""
+        if change is not None and self._admits_note(change.app, self._prefix_of(whence)):
+            self.facts.note(change)
+
+    def _admits_note(self, app: str, prefix: str) -> bool:
+        admitted = self.fact_limits.admit_note(app, prefix, time.monotonic())
+        if not admitted:
+            self.counts.over_limit["notes"] += 1
+        return admitted
+
+    def _prefix_of(self, whence: Whence) -> str:
+        return find_peer(whence.address, whence.forwarded, None, self.proxies).prefix
+
     def _note_arm(
-        self, snapshot: AppSnapshot, check: UpdateCheck, decision: Offer | UpToDate, bundle: str, now: float
+        self,
+        snapshot: AppSnapshot,
+        check: UpdateCheck,
+        decision: Offer | UpToDate,
+        bundle: str,
+        now: float,
+        whence: Whence,
     ) -> None:
         """A device counts for its arm whether it is offered the arm's bundle or already runs it."""
         routed = snapshot.channels[decision.channel].experiment
         assert routed is not None, "an arm is an experiment's"
+        if self._arms.has(check, routed.experiment) or not self._admits_note(check.app, self._prefix_of(whence)):
+            return
         _, _, arm = decision.arm.partition("/")
         self._arms.note(check, decision.channel, routed.experiment, arm, bundle, now)
 
@@ -156,14 +181,14 @@ class DeviceService:
             scheme=self._scheme,
         )
 
-    def take_check(self, body: bytes, base: str, country: str = "") -> Reply:
+    def take_check(self, body: bytes, base: str, country: str = "", whence: Whence = NOWHERE) -> Reply:
         """Answer a `POST /updates`. `country` is the device's as one of our proxies states it, else ""."""
         try:
             check = parse_update_check(body, country, self.current.apps)
         except WireError as error:
             self.counts.others["bad_request"] += 1
             return Reply(error.status, EncodedBody(error.body, None))
-        return Reply(200, self.answer_check(check, base), check.app)
+        return Reply(200, self.answer_check(check, base, whence), check.app)
 
     async def take_report(self, body: bytes, peer: Peer) -> Reply:
         """Answer a `POST /stats`."""
@@ -200,8 +225,10 @@ class DeviceService:
         snapshot = self.current.snapshot(events[0].app)
         assert snapshot is not None, "the app is known"
         for downloaded in downloads_in(events, snapshot, self.facts.of):
-            self.facts.note_download(downloaded)
-        reported = list(changes_in(events, snapshot, self.facts.of, self.moments.of(snapshot.shard), peer))
+            if self._admits_note(downloaded.app, peer.prefix):
+                self.facts.note(downloaded)
+        moment = self.moments.of(snapshot.shard)
+        reported = self._within_limits(list(changes_in(events, snapshot, self.facts.of, moment, peer)), peer)
         if not reported:
             return True
         try:
@@ -212,6 +239,21 @@ class DeviceService:
         self.counts.others["failures"] += len(reported)
         self._note_withheld(withheld, reported, snapshot)
         return True
+
+    def _within_limits(self, reported: list[EventChange], peer: Peer) -> list[EventChange]:
+        """Without the failures if they are above the limit of failures, and without installations above that of notes;
+        their events are stored all the same, within the limits of events."""
+        failed = sum(isinstance(each.change, Failed) for each in reported)
+        admitted = bool(failed) and self.fact_limits.admit_failures(
+            reported[0].event.app, peer.prefix, failed, time.monotonic()
+        )
+        if failed and not admitted:
+            self.counts.over_limit["failures"] += failed
+        return [
+            each
+            for each in reported
+            if (admitted if isinstance(each.change, Failed) else self._admits_note(each.event.app, peer.prefix))
+        ]
 
     def _note_withheld(self, withheld: list[Withheld], reported: list[EventChange], snapshot: AppSnapshot) -> None:
         """For metrics and the app's statistics: one cause on many devices is a wrong key, not bad luck."""

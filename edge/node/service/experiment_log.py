@@ -25,11 +25,16 @@ class ArmNotes:
         self._events = events
         self._seen = array("Q", bytes(8 * PLACES))  # at a device's place, the hash that was recorded there last
 
+    def has(self, check: UpdateCheck, experiment: Experiment) -> bool:
+        """Whether the device is recorded in this experiment, as far as this worker remembers."""
+        mark = _mark_of(check, experiment)
+        return self._seen[mark % PLACES] == mark
+
     def note(
         self, check: UpdateCheck, channel: ChannelName, experiment: Experiment, arm: str, bundle: str, now: float
     ) -> None:
-        """The device is in `arm`, whose bundle is `bundle`. `now` in seconds since the epoch."""
-        mark = xxh3_64_intdigest(f"{check.app}\0{experiment.salt}\0{check.device}".encode())
+        """Record that the device is in `arm`, whose bundle is `bundle`. `now` in seconds since the epoch."""
+        mark = _mark_of(check, experiment)
         if self._seen[mark % PLACES] == mark:
             return
         stored = self._events.put(arm_event(check, channel, experiment, arm, bundle), now)
@@ -40,6 +45,10 @@ class ArmNotes:
     def _forget_if_lost(self, mark: int, stored: asyncio.Future[None]) -> None:
         if is_lost(stored) and self._seen[mark % PLACES] == mark:
             self._seen[mark % PLACES] = 0
+
+
+def _mark_of(check: UpdateCheck, experiment: Experiment) -> int:
+    return xxh3_64_intdigest(f"{check.app}\0{experiment.salt}\0{check.device}".encode())
 
 
 def arm_event(check: UpdateCheck, channel: ChannelName, experiment: Experiment, arm: str, bundle: str) -> Event:

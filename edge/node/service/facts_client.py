@@ -69,36 +69,19 @@ class FactsClient:
         """Pass on the writer's reply to the request that waits for it."""
         self._replies.settle(recorded.number, recorded)
 
-    def note_offer(self, check: UpdateCheck, bundle: Bundle, known: DeviceFacts) -> None:
-        """Record an offer soon, unless the table has it: a device checks again and again until it has the bundle."""
-        name = name_hash(bundle.version)
-        if awaits(known, name) and not has_downloaded(known, name):
-            return
-        mark = mark_of(bundle, check)
-        if not awaits(known, name) or latest_of(known).mark != mark:
-            self._tell_soon(Offered(check.app, check.device, bundle.version, check.version_name, mark))
-
-    def note_install(self, check: UpdateCheck, known: DeviceFacts) -> None:
-        """What the device runs did download, even if it reported a failure before."""
-        failure = failure_of(known, name_hash(check.version_name))
-        if failure is not None and failure.cause not in STARTS:
-            self._tell_soon(Installed(check.app, check.device, check.version_name))
-
-    def note_download(self, downloaded: Downloaded) -> None:
-        """Queued after the offer that it is about, and before any failure in the same report."""
-        self._tell_soon(downloaded)
-
-    def tell_fault(self, fault: Faulted) -> None:
-        """Send at once, ahead of waiting offers: those were made after the fault, or during it."""
-        self._send(Record(0, [fault]))
-
-    def _tell_soon(self, change: FactChange) -> None:
+    def note(self, change: Offered | Downloaded | Installed) -> None:
+        """Record it soon, in order: a download after the offer that it is about, and before any failure in the same
+        report."""
         if len(self._offers) >= OFFERS_LIMIT:
             self.offers_dropped += 1
             return
         if not self._offers:
             asyncio.get_running_loop().call_later(OFFER_BATCH_SECONDS, self.flush)
         self._offers.append(change)
+
+    def tell_fault(self, fault: Faulted) -> None:
+        """Send at once, ahead of waiting offers: those were made after the fault, or during it."""
+        self._send(Record(0, [fault]))
 
     def flush(self) -> None:
         """Send the waiting batch, with number 0: no reply is wanted."""
@@ -109,3 +92,22 @@ class FactsClient:
     def close(self) -> None:
         """Unmap the table."""
         self._table.close()
+
+
+def offered_anew(check: UpdateCheck, bundle: Bundle, known: DeviceFacts) -> Offered | None:
+    """An offer to note; None if the table has it: a device checks again and again until it has the bundle."""
+    name = name_hash(bundle.version)
+    if awaits(known, name) and not has_downloaded(known, name):
+        return None
+    mark = mark_of(bundle, check)
+    if awaits(known, name) and latest_of(known).mark == mark:
+        return None
+    return Offered(check.app, check.device, bundle.version, check.version_name, mark)
+
+
+def installed_anew(check: UpdateCheck, known: DeviceFacts) -> Installed | None:
+    """What the device runs did download, even if it reported a failure before; None: it reported none."""
+    failure = failure_of(known, name_hash(check.version_name))
+    if failure is None or failure.cause in STARTS:
+        return None
+    return Installed(check.app, check.device, check.version_name)

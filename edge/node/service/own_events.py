@@ -1,6 +1,7 @@
 """Events that the node itself writes into the spool, next to those that devices report.
 
-No request waits for them. They have the limits of reports; lost ones and those above the limits are counted.
+No request waits for them. Each kind has a limit of its own for each app: neither a flood of reports nor another app
+takes its place. Lost ones and those above the limit are counted.
 """
 
 import asyncio
@@ -9,20 +10,29 @@ from collections import Counter
 
 from edge.domain.errors import Unavailable
 from edge.domain.facts import Cause
-from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.event_limits import APPS_LIMIT, Buckets, cost_of
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.actions import withheld_action
 from edge.wire.stats import Event
 
 
-class OwnEvents:
-    """Events of one kind, counted as `<name>_noted`, `<name>_not_noted` and `<name>_over_limit`. `source` takes the
-    place of a peer's prefix: all of a worker's events share the limit of one address."""
+class OwnLimits:
+    """How many events of one kind a worker writes for one app, in events per second; 0: no limit."""
 
-    def __init__(self, name: str, source: str, spool: Spool, limits: EventLimits, counts: Counter[str]) -> None:
+    def __init__(self, app_rate: float) -> None:
+        self._apps = Buckets(app_rate, APPS_LIMIT)
+
+    def admit(self, app: str, records: list[bytes], now: float) -> bool:
+        """`now` in seconds of a monotonic clock."""
+        return self._apps.take(app, cost_of(records), now)
+
+
+class OwnEvents:
+    """Events of one kind, counted as `<name>_noted`, `<name>_not_noted` and `<name>_over_limit`."""
+
+    def __init__(self, name: str, spool: Spool, limits: OwnLimits, counts: Counter[str]) -> None:
         self._name = name
-        self._source = source
         self._spool = spool
         self._limits = limits
         self._counts = counts
@@ -31,7 +41,7 @@ class OwnEvents:
         """Returns a future that ends when the event is durable or lost; None if it is refused at once. `now` in seconds
         since the epoch."""
         records = [encode_record(event, now)]
-        if not self._limits.admit(event.app, self._source, records, time.monotonic()):
+        if not self._limits.admit(event.app, records, time.monotonic()):
             self._counts[f"{self._name}_over_limit"] += 1
             return None
         try:

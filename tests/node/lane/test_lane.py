@@ -56,9 +56,10 @@ class Doors(NamedTuple):
 class ListeningService(DeviceService):
     """Keeps the checks that it answers."""
 
-    def answer_check(self, check, base):
+    def answer_check(self, check, base, whence):
         self.asked = [*getattr(self, "asked", []), check]
-        return super().answer_check(check, base)
+        self.prefixes = [*getattr(self, "prefixes", []), self._prefix_of(whence)]
+        return super().answer_check(check, base, whence)
 
 
 @asynccontextmanager
@@ -297,7 +298,7 @@ async def test_the_lane_takes_what_is_ordinary_and_nothing_else(both):
 
 
 async def test_a_bug_in_a_check_ends_its_connection_and_is_counted(both, caplog):
-    def answer_check(check, base):
+    def answer_check(check, base, whence):
         raise RuntimeError("a bug")
 
     both.shared.service.answer_check = answer_check
@@ -533,6 +534,15 @@ async def test_a_country_is_a_proxys_word_at_both_doors(tmp_path, proxies, expec
         lane, plain = await ask_both(both, post("/updates", CHECK, b"CF-IPCountry: DE", b"CF-IPCountry: FR"))
         assert lane == plain
         assert [check.country for check in both.shared.service.asked[16:]] == [expected[0]] * 2
+
+
+@pytest.mark.parametrize(("proxies", "expected"), [((), "127.0.0.1"), (("127.0.0.1",), "192.0.2.9")])
+async def test_a_check_is_charged_to_the_address_that_a_proxy_forwards_at_both_doors(tmp_path, proxies, expected):
+    async with doors(tmp_path, proxies=proxies) as both:
+        forwarded = (b"X-Forwarded-For: 203.0.113.4, 192.0.2.9", b"x-forwarded-for: 127.0.0.1")
+        for _ in range(2):  # the second time by a head that is known
+            await ask_both(both, post("/updates", CHECK, *forwarded))
+        assert both.shared.service.prefixes == [expected] * 4
 
 
 async def test_idle_connections_end_and_half_said_heads_are_cut(both):

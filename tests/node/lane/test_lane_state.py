@@ -46,7 +46,7 @@ class Service:
         self.faults = SimpleNamespace(note_everything=lambda: None)
         self.stored = asyncio.Event()
 
-    def take_check(self, body, base, country):
+    def take_check(self, body, base, country, whence):
         return Reply(200, EncodedBody(b"checked", None), "com.example.app")
 
     async def take_report(self, body, peer):

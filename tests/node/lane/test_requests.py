@@ -24,7 +24,7 @@ def test_a_head_is_known_by_all_its_bytes_once_its_request_was_read():
     known = KnownHeads()
     request = a_check(b"Accept-Encoding: gzip", b"Connection: close")
     head = known.read(request + b"what comes next")
-    assert head == RequestHead(UPDATES, "POST", 2, True, "Node.example.com", True, "", None)
+    assert head == RequestHead(UPDATES, "POST", 2, True, "Node.example.com", True, "", (), None)
     assert known == {head_of(request): head}
     assert known.read(a_check(path=b"/stats")).route == STATS
     assert len(known) == 2

@@ -9,9 +9,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from factories import APP, DEVICE, NOW, a_change
 from node_world import a_truth, publish
 
-from edge.domain.changes.commands import CreateApp
+from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel
 from edge.domain.model import AppId
-from edge.facts.changes import Failed, Faulted, Recorded
+from edge.facts.changes import Chose, Failed, Faulted, Offered, Recorded
 from edge.facts.table import FactsTable
 from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.send import DEFAULT_PATIENCE
@@ -35,6 +35,7 @@ DOWNLOADS_LIMIT = 3
 async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), budget=None, told=None):
     truth = a_truth(tmp_path)
     truth.releases.commit(OTHER_APP, a_change(CreateApp(app=OTHER_APP)))
+    truth.releases.commit(APP, a_change(CreateChannel(name="beta", settings=ChannelSettings(self_set=True))))
     publish(truth, "1.0.1")
     current = ServedSnapshots(truth.store)
     current.swap(
@@ -164,25 +165,21 @@ async def test_above_their_limit_downloads_hear_503_and_nothing_else_does(tmp_pa
         assert service.overload.downloads == DOWNLOADS_LIMIT - 1
 
 
-def faults_in(told):
-    return [change for message in told for change in message.changes if isinstance(change, Faulted)]
-
-
 async def test_what_is_shed_is_told_to_be_this_nodes_fault(tmp_path):
     path, told = f"/bundles/{APP}/zip/{hashlib.sha256(b'zip 1.0.1').hexdigest()}", []
     async with a_worker(tmp_path, told=told) as (client, service):
         async with client.get(path):
-            assert faults_in(told) == []
+            assert changes_in(told, Faulted) == []
         service.overload.downloads = DOWNLOADS_LIMIT
         for _ in range(3):
             async with client.get(path) as response:
                 assert response.status == 503
-        assert set(faults_in(told)) == {Faulted(APP, "1.0.1")}
+        assert set(changes_in(told, Faulted)) == {Faulted(APP, "1.0.1")}
         told.clear()
         overload(service)
         async with client.post("/updates", json=a_question()), client.get(path) as response:
             assert response.status == 503
-        assert set(faults_in(told)) == {Faulted()}
+        assert set(changes_in(told, Faulted)) == {Faulted()}
 
 
 async def test_requests_are_in_progress_until_answered(tmp_path):
@@ -205,27 +202,87 @@ async def test_forged_events_are_dropped_above_their_apps_limit_and_answered_as_
         assert service.counts.events["over_limit"] == 100
 
 
-async def test_forged_failures_withhold_nothing_above_the_limits(tmp_path):
-    """All of a request's events or none, and what is dropped never reaches the writer of device facts."""
+def changes_in(told, kind):
+    return [change for message in told for change in message.changes if isinstance(change, kind)]
+
+
+async def answered(service, told, posting):
+    """The response to `posting`, while the writer of device facts answers what it is told."""
+    while not posting.done():
+        for message in told:
+            service.facts.settle(Recorded(message.number, "", []))
+        await asyncio.sleep(0)
+    async with await posting as response:
+        assert response.status == 200
+        return await response.json()
+
+
+async def say(client, service, told, path, body, **headers):
+    """What the node answers to one device, as the address that `headers` name."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await answered(service, told, asyncio.create_task(client.post(path, json=body, headers=named)))
+
+
+def a_device(number):
+    return f"{number:08x}-eefe-490a-9c60-8e965132ae52"
+
+
+async def test_events_above_their_limit_withhold_nothing_either(tmp_path):
     told = []
-    async with a_worker(tmp_path, app_rate=1.0, told=told) as (client, service):
+    async with a_worker(tmp_path, prefix_rate=100 / BURST_SECONDS, told=told) as (client, service):
+        await say(client, service, told, "/stats", [an_event()] * 100)
+        await say(client, service, told, "/stats", an_event(action="update_fail", version_name="1.0.1"))
+        assert (service.counts.events["over_limit"], changes_in(told, Failed)) == (1, [])
 
-        def failures() -> int:
-            """How many were told; each is answered as the writer would."""
-            for message in told:
-                service.facts.settle(Recorded(message.number, "", []))
-            return sum(isinstance(change, Failed) for message in told for change in message.changes)
 
-        for asked in (100, 200, 300, 400):
-            async with asyncio.TaskGroup() as group:
-                batch = [an_event(action="update_fail", version_name="1.0.1")] * 100
-                posting = group.create_task(client.post("/stats", json=batch))
-                while not posting.done():
-                    failures()
-                    await asyncio.sleep(0)
-            assert (await posting).status == 200
-            assert failures() == min(asked, BURST_SECONDS)
-        assert (service.counts.others["failures"], service.counts.events["over_limit"]) == (BURST_SECONDS, 100)
+SMALL = 0.01  # of the default rates: an address has 10 failures, 60 choices and 300 notes at once
+PROXY = ("127.0.0.1",)
+STORED_FOR = "6.0.1"  # a plugin release whose choice the node keeps
+
+
+async def test_forged_failures_withhold_nothing_above_the_limit_of_their_address(tmp_path):
+    """They are answered and counted as events, and an honest device at another address is still protected."""
+    told = []
+    async with a_worker(tmp_path, prefix_rate=SMALL * 2_000, proxies=PROXY, told=told) as (client, service):
+        for number in range(50):
+            event = an_event(action="update_fail", version_name="1.0.1", device_id=a_device(number))
+            answer = await say(client, service, told, "/stats", event, X_Forwarded_For="192.0.2.66")
+            assert answer == {"status": "ok"}
+        assert 10 <= len(changes_in(told, Failed)) < 20
+        assert service.counts.over_limit["failures"] == 50 - len(changes_in(told, Failed))
+        assert service.counts.events["stored"] == 50
+        honest = an_event(action="update_fail", version_name="1.0.1")
+        await say(client, service, told, "/stats", honest, X_Forwarded_For="198.51.100.7")
+        assert changes_in(told, Failed)[-1].device == DEVICE
+
+
+async def test_above_their_limit_choices_hear_that_they_are_too_many_and_change_nothing(tmp_path):
+    told = []
+    async with a_worker(tmp_path, prefix_rate=SMALL * 2_000, proxies=PROXY, told=told) as (client, service):
+        answers = []
+        for number in range(100):
+            body = a_question(device_id=a_device(number), channel="beta", plugin_version=STORED_FOR)
+            answers.append(await say(client, service, told, "/channel_self", body, X_Forwarded_For="192.0.2.66"))
+        errors = [answer.get("error") for answer in answers]
+        assert errors[:60] == [None] * 60 and errors[-1] == "too_many_requests"
+        assert service.counts.over_limit["choices"] == errors.count("too_many_requests")
+        assert len(changes_in(told, Chose)) == errors.count(None) < 100
+        body = a_question(channel="beta", plugin_version=STORED_FOR)
+        other = await say(client, service, told, "/channel_self", body, X_Forwarded_For="198.51.100.7")
+        assert other["status"] == "ok"
+
+
+async def test_an_offer_is_given_above_the_limit_of_notes_and_not_noted(tmp_path):
+    told = []
+    async with a_worker(tmp_path, prefix_rate=SMALL * 2_000, proxies=PROXY, told=told) as (client, service):
+        for number in range(350):
+            body = a_question(device_id=a_device(number))
+            answer = await say(client, service, told, "/updates", body, X_Forwarded_For="192.0.2.66")
+            assert answer["version"] == "1.0.1"
+        service.facts.flush()
+        noted = len(changes_in(told, Offered))
+        assert 300 <= noted < 350
+        assert service.counts.over_limit["notes"] == 350 - noted
 
 
 @pytest.mark.parametrize(("proxies", "kept"), [((), 300), (("127.0.0.1",), 400)])

@@ -37,13 +37,13 @@ class Limits:
     def __init__(self, *answers):
         self.answers = list(answers)
 
-    def admit(self, app, prefix, records, now):
+    def admit(self, app, records, now):
         return self.answers.pop(0) if self.answers else True
 
 
 async def noted(spool, limits, *checks):
     counts = Counter()
-    notes = ArmNotes(OwnEvents("arms", "experiments", spool, limits, counts))
+    notes = ArmNotes(OwnEvents("arms", spool, limits, counts))
     for device, experiment in checks:
         notes.note(a_check(device=device), "production", experiment, "control", "1.0.1", 1.0)
         await asyncio.sleep(0)

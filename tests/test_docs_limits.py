@@ -43,7 +43,7 @@ from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
 from edge.telemetry.recent_events import READ_LIMIT_BYTES
 from edge.wire.body import BODY_LIMIT_BYTES
-from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES
+from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, STRUCTURE_LIMIT
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 
 PREFIX_FACTS = (PREFIX_FAILURES, PREFIX_CHOICES, PREFIX_NOTES)
@@ -80,7 +80,7 @@ def test_the_limits_of_targeting_are_those_of_the_code():
 def test_the_other_limits_are_those_of_the_code():
     for row in (
         f"| body of a check, of a report | {BODY_LIMIT_BYTES >> 10} KiB, {STATS_BODY_LIMIT_BYTES >> 20} MiB |",
-        f"| body of `/updates/manifest_size` | {MANIFEST_SIZE_BODY_LIMIT_BYTES >> 20} MiB |",
+        f"| body of `/updates/manifest_size` | {MANIFEST_SIZE_BODY_LIMIT_BYTES >> 20} MiB, {STRUCTURE_LIMIT:,} bytes",
         f"| time to send a body | {BODY_SECONDS} s |",
         f"| {HEADER_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",

@@ -1,12 +1,10 @@
-"""JSON bodies: read as leniently as JavaScript servers do, written so that no text from a device can break them.
+"""JSON bodies: what JavaScript servers accept is valid here, and what is written no text from a device can break.
 
-Also the protocol's refusal. No field is known here.
+Also the protocol's refusal. No field is known here; `members` reads them.
 """
 
 import json
-from typing import Any, NoReturn
 
-import msgspec
 import orjson
 
 BODY_LIMIT_BYTES = 64 << 10  # of a check: a real one has about 600 bytes, and an app may add custom fields
@@ -30,36 +28,12 @@ def encode_json(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
-def read_json(body: bytes, limit_bytes: int) -> Any:
-    """The value of a body. Raises WireError 413 `body_too_large`, 400 `invalid_json_parse_body`.
-
-    Invalid UTF-8 and lone surrogates are replaced, as the hosted service's runtime does, so that every text in the
-    value can be written as UTF-8.
-    """
+def require_size(body: bytes, limit_bytes: int) -> None:
+    """Raises WireError 413 `body_too_large`."""
     if len(body) > limit_bytes:
         raise WireError(413, "body_too_large", f"The body has more than {limit_bytes} bytes")
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _read_leniently(body)
 
 
 def valid_text(text: str) -> str:
     """The text with everything replaced that UTF-8 cannot express."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _read_leniently(body: bytes) -> Any:
-    try:
-        text = body.decode("utf-8", "replace")
-        return json.loads(text, object_pairs_hook=_valid_pairs, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise WireError(400, "invalid_json_parse_body", "Invalid JSON body") from error
-
-
-def _valid_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {valid_text(key): valid_text(value) if isinstance(value, str) else value for key, value in pairs}
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")  # Python accepts NaN and Infinity, the standard does not

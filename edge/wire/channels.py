@@ -26,7 +26,7 @@ from edge.domain.decision.channel_choice import (
 from edge.domain.errors import Invalid
 from edge.domain.model import AppId, Channel, ChannelName, Platform, parse_app_id, parse_device_id
 from edge.domain.versions import VERSION_LIMIT
-from edge.wire.body import BODY_LIMIT_BYTES, WireError, encode_json, read_json, valid_text
+from edge.wire.body import BODY_LIMIT_BYTES, WireError, encode_json, require_size, valid_text
 from edge.wire.fields import (
     INSTALL_SOURCE_LIMIT,
     KEY_ID_LIMIT,
@@ -39,6 +39,7 @@ from edge.wire.fields import (
     platform_rule,
     text_rule,
 )
+from edge.wire.members import FLAG, TEXT, Members, start_of
 from edge.wire.plugins.capabilities import capability, platform_of
 
 VERBS = {
@@ -62,13 +63,14 @@ def parse_channel_request(method: str, body: bytes, query: Sequence[tuple[str, s
     `invalid_query_parameters`. A missing `channel` is an outcome, not a malformed request, and the native version,
     which decides nothing here, may be any text or missing (PROTOCOL.md §1.3.1).
     """
+    require_size(body, BODY_LIMIT_BYTES)
     match VERBS.get(method):
         case ChannelSelfVerb.SET | ChannelSelfVerb.GET as verb:
-            return _request_of(verb, checked_fields(read_json(body, BODY_LIMIT_BYTES), _BODY_SCHEMA))
+            return _request_of(verb, checked_fields(_members.read(body), _BODY_SCHEMA))
         case ChannelSelfVerb.UNSET:
             return _request_of(ChannelSelfVerb.UNSET, checked_fields(_both(body, query), _DELETE_SCHEMA))
         case ChannelSelfVerb.LIST:
-            return _request_of(ChannelSelfVerb.LIST, checked_fields(_query_fields(query), _LIST_SCHEMA))
+            return _request_of(ChannelSelfVerb.LIST, checked_fields(_query_fields(query) or None, _LIST_SCHEMA))
         case _:
             raise WireError(405, "method_not_allowed", "Method not allowed")
 
@@ -175,18 +177,22 @@ def _keeps_choice(platform: Platform, plugin_version: str) -> bool:
         return False  # an invalid version counts as the oldest release
 
 
-def _both(body: bytes, query: Sequence[tuple[str, str]]) -> Any:
-    sent = read_json(body, BODY_LIMIT_BYTES) if body.strip() else {}
-    if not isinstance(sent, dict):
-        return sent
-    return _query_fields(query) | {name: value for name, value in sent.items() if value is not None}
+def _both(body: bytes, query: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
+    fields = _query_fields(query)
+    if not body.strip():
+        return fields or None
+    sent = _members.read(body)
+    if sent is None and start_of(body) != b"{":
+        return None  # not an object
+    return fields | (sent or {}) or None
 
 
 def _query_fields(query: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The first value of each name, with valid booleans converted and empty ones dropped."""
+    """The first value of each known name, with valid booleans converted and empty ones dropped."""
     fields: dict[str, Any] = {}
     for name, text in query:
-        fields.setdefault(valid_text(name), valid_text(text))
+        if name in _NAMES and name not in fields:
+            fields[name] = valid_text(text)
     for name in _BOOLEAN_FIELDS:
         text = fields.pop(name, "")
         if text:
@@ -235,3 +241,5 @@ _LIST_SCHEMA = Schema(
     optional={"device_id": _optional_device_rule, **_OPTIONAL},
     needs_device=False,
 )
+_NAMES = frozenset((*_BODY_SCHEMA.required, *_OPTIONAL, "action"))
+_members = Members(dict.fromkeys(_NAMES, TEXT) | dict.fromkeys(_BOOLEAN_FIELDS, FLAG))

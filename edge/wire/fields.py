@@ -35,13 +35,14 @@ class Schema:
     needs_native: bool = True  # whether the native version is checked before all rules
 
 
-def checked_fields(value: Any, schema: Schema) -> dict[str, Any]:
-    """The fields that are not null, the known ones valid. Raises WireError 400 with the first failing check's code:
-    the schema's own, `missing_device_id`, `missing_app_id`, `semver_error`, the schema's own again.
+def checked_fields(fields: dict[str, Any] | None, schema: Schema) -> dict[str, Any]:
+    """The fields, none of which is null, if they are valid; None stands for what is no object, or an empty one.
+
+    Raises WireError 400 with the first failing check's code: the schema's own, `missing_device_id`, `missing_app_id`,
+    `semver_error`, the schema's own again.
     """
-    if not isinstance(value, dict) or not value:
+    if fields is None:
         raise WireError(400, schema.code, schema.message)
-    fields = {name: given for name, given in value.items() if given is not None}
     if schema.needs_device and not fields.get("device_id"):
         raise WireError(400, "missing_device_id", "Cannot find device_id")
     app = fields.get("app_id")

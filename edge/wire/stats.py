@@ -14,8 +14,9 @@ from edge.domain.manifest import NAME_LIMIT_BYTES
 from edge.domain.model import CHANNEL_NAME_LIMIT, AppId, DeviceId, parse_app_id, parse_device_id
 from edge.domain.versions import VERSION_LIMIT
 from edge.wire.actions import ACTIONS, known_action
-from edge.wire.body import WireError, encode_json, read_json
+from edge.wire.body import WireError, encode_json, require_size
 from edge.wire.fields import CUSTOM_ID_LIMIT, INSTALL_SOURCE_LIMIT, KEY_ID_LIMIT
+from edge.wire.members import FLAG, NUMBER, TEXT, UNREAD, Members, read_items, read_object, read_scalar, start_of
 from edge.wire.plugins.capabilities import family_of
 
 __all__ = ["ACTIONS", "Event", "Report", "bundle_of", "encode_stats_answer", "parse_stats"]
@@ -87,12 +88,13 @@ def parse_stats(body: bytes) -> Report:
     400 `invalid_json_parse_body`, `invalid_json_body`, `invalid_app_id` (the first event's), the codes of one refused
     single event; 413 `body_too_large`, `too_many_events`; 200 `invalid_app_id` (a later event's), `mixed_app_ids`.
     """
-    value = read_json(body, STATS_BODY_LIMIT_BYTES)
-    batch = isinstance(value, list)
-    items = value if batch else [value]
-    if len(items) > BATCH_LIMIT:
+    require_size(body, STATS_BODY_LIMIT_BYTES)
+    batch = start_of(body) == b"["
+    given = read_items(body, BATCH_LIMIT) if batch else [body]
+    if len(given) > BATCH_LIMIT:
         raise WireError(413, "too_many_events", f"A batch has at most {BATCH_LIMIT} events")
-    if not batch and not isinstance(value, dict):
+    items = [_members.read(item) for item in given]
+    if not batch and items[0] is None and start_of(body) != b"{":
         raise WireError(400, "invalid_json_body", "Cannot parse body")
     app = _common_app(items)
     if app is None:
@@ -120,7 +122,7 @@ def bundle_of(version: str) -> str:
     return version[:position] if position > 0 else version
 
 
-def _common_app(items: list[Any]) -> AppId | None:
+def _common_app(items: list[dict[str, Any] | None]) -> AppId | None:
     """The app of all events; None if there are none. A bad first one is a 400, a bad later one a 200."""
     app: AppId | None = None
     for item in items:
@@ -133,8 +135,8 @@ def _common_app(items: list[Any]) -> AppId | None:
     return app
 
 
-def _app_of(item: Any) -> AppId | None:
-    given = item.get("app_id") if isinstance(item, dict) else None
+def _app_of(item: dict[str, Any] | None) -> AppId | None:
+    given = item.get("app_id") if item else None
     if given == "":
         return NO_APP
     try:
@@ -143,9 +145,9 @@ def _app_of(item: Any) -> AppId | None:
         return None
 
 
-def _parse_item(item: dict[str, Any], app: AppId) -> Event | RefusedEvent:
+def _parse_item(item: dict[str, Any] | None, app: AppId) -> Event | RefusedEvent:
     try:
-        return _event_of(item, app)
+        return _event_of(item or {}, app)
     except _Refused as refused:
         return refused.refusal
 
@@ -233,13 +235,15 @@ def _device_time(given: object) -> int | None:
     return int(given) if 0 < given <= DEVICE_TIME_LIMIT_MS else None
 
 
-def _metadata(given: object) -> dict[str, str]:
-    if not isinstance(given, dict):
-        return {}
+def _metadata(given: msgspec.Raw | None) -> dict[str, str]:
     kept: dict[str, str] = {}
-    for key, value in given.items():
-        text = _metadata_text(value)
-        if text is not None and len(key) <= METADATA_KEY_LIMIT and len(kept) < METADATA_LIMIT:
+    if given is None:
+        return kept
+    for key, raw in read_object(given).items():
+        if len(kept) == METADATA_LIMIT:
+            break
+        text = _metadata_text(read_scalar(raw))
+        if text is not None and len(key) <= METADATA_KEY_LIMIT:
             kept[key] = text[:METADATA_VALUE_LIMIT]
     return kept
 
@@ -262,3 +266,11 @@ def _result(index: int, refusal: RefusedEvent | None) -> dict[str, object]:
 
 def _more(refusal: RefusedEvent) -> dict[str, object]:
     return {"parseResult": [{"field": refusal.field, "message": refusal.issue}]} if refusal.field else {}
+
+
+_members = Members(
+    dict.fromkeys(("app_id", "device_id", "action", "version_name", "platform", "old_version_name"), TEXT)
+    | dict.fromkeys(("plugin_version", "version_build", "custom_id", "defaultChannel", "install_source"), TEXT)
+    | dict.fromkeys(("version_os", "key_id"), TEXT)
+    | {"is_prod": FLAG, "is_emulator": FLAG, "timestamp": NUMBER, "metadata": UNREAD}
+)

@@ -21,7 +21,7 @@ from edge.domain.model import (
     parse_device_id,
 )
 from edge.domain.versions import VERSION_LIMIT, read_native
-from edge.wire.body import BODY_LIMIT_BYTES, WireError, read_json
+from edge.wire.body import BODY_LIMIT_BYTES, WireError, require_size
 from edge.wire.fields import (
     CUSTOM_ID_LIMIT,
     INSTALL_SOURCE_LIMIT,
@@ -34,6 +34,7 @@ from edge.wire.fields import (
     plugin_version_rule,
     text_rule,
 )
+from edge.wire.members import FLAG, TEXT, Members
 from edge.wire.plugins.forms import asker_of
 
 __all__ = ["BODY_LIMIT_BYTES", "WireError", "fields_of", "parse_update_check"]
@@ -78,12 +79,12 @@ def parse_update_check(body: bytes, country: str = "", apps: Container[AppId] = 
     cut, it could be another device's; likewise a `version_os`. A `defaultChannel` too long for a channel's name remains
     an unknown one.
     """
-    if len(body) <= BODY_LIMIT_BYTES:
-        try:
-            return _check_of(_decoder.decode(body), country, apps)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Invalid):
-            pass  # unusual, but not necessarily wrong, such as `custom_id: 7`
-    return _check_of(_request_of(checked_fields(read_json(body, BODY_LIMIT_BYTES), _SCHEMA)), country, apps)
+    require_size(body, BODY_LIMIT_BYTES)
+    try:
+        return _check_of(_decoder.decode(body), country, apps)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Invalid):
+        pass  # unusual, but not necessarily wrong, such as `custom_id: 7`
+    return _check_of(_request_of(checked_fields(_members.read(body), _SCHEMA)), country, apps)
 
 
 def fields_of(check: UpdateCheck) -> dict[str, str | bool]:
@@ -167,6 +168,10 @@ _SCHEMA = Schema(
     },
     may_be_empty=frozenset({"app_id"}),
 )
+
+_FLAGS = ("is_emulator", "is_prod")
+_NAMES = (*_SCHEMA.required, *_SCHEMA.optional, "version_build", "custom_id", "version_os")
+_members = Members(dict.fromkeys(_NAMES, TEXT) | dict.fromkeys(_FLAGS, FLAG))
 
 
 def _request_of(fields: Mapping[str, Any]) -> _Request:

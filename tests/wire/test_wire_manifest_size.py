@@ -13,6 +13,7 @@ from edge.wire.body import WireError
 from edge.wire.manifest_size import (
     ENTRY_LIMIT,
     MANIFEST_SIZE_BODY_LIMIT_BYTES,
+    STRUCTURE_LIMIT,
     blob_of,
     encode_manifest_size,
     parse_manifest_size,
@@ -43,12 +44,18 @@ def test_a_manifest_of_the_largest_size_is_answered_and_no_larger_one():
 
 
 def test_a_body_above_the_limit_is_refused_before_it_is_read():
-    ordinary = encoded([])
-    padded = ordinary + b" " * (MANIFEST_SIZE_BODY_LIMIT_BYTES - len(ordinary))
-    assert parse_manifest_size(padded).entries == ()
+    padding = MANIFEST_SIZE_BODY_LIMIT_BYTES - len(encoded([], note=""))
+    assert parse_manifest_size(encoded([], note="x" * padding)).entries == ()
     with pytest.raises(WireError) as caught:
-        parse_manifest_size(padded + b" ")
-    assert caught.value.status == 413
+        parse_manifest_size(encoded([], note="x" * (padding + 1)))
+    assert (caught.value.status, caught.value.code) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("unit", [b"[],", b'"":0,', b" ", b"\\n"])
+def test_a_body_that_is_mostly_structure_is_refused_before_it_is_read(unit):
+    with pytest.raises(WireError) as caught:
+        parse_manifest_size(unit * (STRUCTURE_LIMIT // (len(unit) - unit.count(b"0") - unit.count(b"n")) + 1))
+    assert (caught.value.status, caught.value.code) == (413, "body_too_large")
 
 
 def test_a_blob_is_asked_for_under_the_app_that_asks():

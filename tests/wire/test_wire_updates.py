@@ -175,7 +175,7 @@ def test_a_native_version_above_the_limit_is_none():
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b" ", b"{", b'{"a":1}x', b'{"a":NaN}', b'{"a":-Infinity}', b'"\n"', b"[" * 60_000, b"1" * 5_000, b"\xff\xfe"],
+    [b"", b" ", b"{", b'{"a":1}x', b'{"a":NaN}', b'{"a":-Infinity}', b'"\n"', b"[" * 60_000, b"\xff\xfe"],
     ids=lambda body: repr(body[:12]),
 )
 def test_what_is_no_json_is_refused_as_such(body):

@@ -25,10 +25,19 @@ from edge.config_faults import (
 )
 from edge.domain.errors import EdgeError
 
-__all__ = ["CONFIG_VARIABLE", "Config", "ConfigError", "Setting", "is_loopback", "load_config", "load_settings"]
+__all__ = [
+    "CONFIG_VARIABLE",
+    "Config",
+    "ConfigError",
+    "Setting",
+    "file_in_effect",
+    "is_loopback",
+    "load_config",
+    "load_settings",
+]
 
 CONFIG_VARIABLE = "EDGE_CONFIG"
-USUAL_FILE = Path("edge.toml")  # as the README calls it; read only if named
+USUAL_FILE = Path("edge.toml")  # in the working directory; read if no other file is named
 CONFIG_LIMIT_BYTES = 1024 * 1024  # a complete file has 3 kB; a log or an image given by mistake is not read
 FAULTS_LIMIT = 100  # per file: it has fewer options than that
 WORKER_LIMIT = 256  # processes; more than any machine has cores for
@@ -39,6 +48,12 @@ RATE_LIMIT_BPS = 1_000_000_000
 EVENTS_LIMIT = 1_000_000  # per second and worker, more than one can take; 0 means no limit
 SPOOL_LEAST_BYTES = 256 * 2**20  # room for a segment of 64 MiB for every worker
 SPOOL_MOST_BYTES = 2**50
+
+# Options that name a file or folder. From a file they are relative to its folder, from a variable to the working
+# directory.
+PATHS = frozenset(
+    {"data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"}
+)
 
 REGION = r"^[A-Za-z0-9_.-]{0,64}$"  # for comparison in segments, and as a label: eu-west, sydney
 
@@ -149,18 +164,21 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """The configuration in effect. Without `path`, EDGE_CONFIG names the file, if there is one.
+    """The configuration in effect; see `file_in_effect` for where it is read from.
 
     Raises ConfigError for the first fault. Options of a command line are passed as variables in `environ`.
     """
     return load_settings(path, environ)[0]
 
 
-def unread_file(path: Path | None, environ: Mapping[str, str]) -> str:
-    """A sentence about an edge.toml in the working directory that is not read because no file is named; else empty."""
-    if path is not None or environ.get(CONFIG_VARIABLE) or not USUAL_FILE.is_file():
-        return ""
-    return f"./{USUAL_FILE} was not read: use --config {USUAL_FILE} or {CONFIG_VARIABLE} to name it"
+def file_in_effect(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file to read: `path`, else the one that EDGE_CONFIG names, else edge.toml in the working directory, if there
+    is one."""
+    if path is not None:
+        return path
+    if named := environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    return USUAL_FILE if USUAL_FILE.is_file() else None
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, list[Setting]]:
@@ -174,9 +192,11 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config
 def read_settings(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, list[Setting], list[ConfigError]]:
     """As `load_settings`, with every fault; options at fault count as not given. Raises ConfigError for a file that
     cannot be read at all."""
-    file = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    file = file_in_effect(path, environ)
     document = _read_document(file) if file else {}
     config, faults = _convert(document, str(file))
+    if file is not None:
+        config = _resolve_paths(config, document, file.parent)
     origins = {option.path: str(file) for option in _options() if _has(document, option)}
     for option in _options():
         if option.variable in environ:
@@ -216,6 +236,15 @@ def _convert(document: dict[str, Any], source: str) -> tuple[Config, list[Config
             _take_out(document, place)
             if len(faults) == FAULTS_LIMIT:
                 return Config(), faults
+
+
+def _resolve_paths(config: Config, document: Mapping[str, Any], folder: Path) -> Config:
+    """A relative path in a file is relative to that file's folder, wherever the node is started."""
+    for option in _options():
+        value = _value(config, option)
+        if option.path in PATHS and _has(document, option) and value:
+            config = _with(config, option, str(folder / value))
+    return config
 
 
 def _take_out(document: dict[str, Any], place: str) -> None:

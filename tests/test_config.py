@@ -6,7 +6,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.config import Config, ConfigError, is_loopback, load_config, load_settings, read_settings, unread_file
+from edge.config import (
+    PATHS,
+    Config,
+    ConfigError,
+    file_in_effect,
+    is_loopback,
+    load_config,
+    load_settings,
+    read_settings,
+)
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "edge.toml"
 
@@ -26,7 +35,8 @@ def test_without_file_and_environment_everything_is_the_default():
 
 
 def test_the_example_file_equals_the_defaults():
-    assert load_config(EXAMPLE, {}) == Config()
+    here = str(EXAMPLE.parent / Config().data_dir)
+    assert load_config(EXAMPLE, {}) == msgspec.structs.replace(Config(), data_dir=here)
 
 
 def test_the_example_file_has_every_option_with_a_comment():
@@ -123,13 +133,34 @@ def test_every_fault_is_found_and_the_options_beside_them_count(written):
     assert "EDGE_LOG_LEVLE: unknown option (did you mean EDGE_LOG_LEVEL?)" in told
 
 
-def test_a_file_in_the_working_directory_that_was_not_read_is_named(written, monkeypatch):
-    file = written("")
+def test_a_file_in_the_working_directory_is_read_unless_another_is_named(written, monkeypatch):
+    file = written("[devices]\nport = 1\n")
     monkeypatch.chdir(file.parent)
-    assert unread_file(None, {}) == "./edge.toml was not read: use --config edge.toml or EDGE_CONFIG to name it"
-    assert unread_file(file, {}) == unread_file(None, {"EDGE_CONFIG": "edge.toml"}) == ""
+    other = file.with_name("other.toml")
+    other.write_text("[devices]\nport = 2\n")
+    assert file_in_effect(None, {}) == Path("edge.toml")
+    assert load_config(None, {}).devices.port == 1
+    assert load_config(other, {}).devices.port == load_config(None, {"EDGE_CONFIG": str(other)}).devices.port == 2
     file.unlink()
-    assert unread_file(None, {}) == ""
+    assert file_in_effect(None, {}) is None and load_config(None, {}) == Config()
+
+
+def test_a_relative_path_in_a_file_is_relative_to_that_file(written, monkeypatch, tmp_path_factory):
+    tls = "tls_certificate = 'tls/cert.pem'\ntls_key = '/etc/key.pem'\n"
+    file = written(f"data_dir = 'edge-data'\n[devices]\n{tls}[control]\n{tls}")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    config = load_config(file, {})
+    assert config.data_dir == str(file.parent / "edge-data")
+    for port in (config.devices, config.control):
+        assert (port.tls_certificate, port.tls_key) == (str(file.parent / "tls/cert.pem"), "/etc/key.pem")
+    assert load_config(file, {"EDGE_DATA_DIR": "edge-data"}).data_dir == "edge-data"
+    assert load_config(written("region = 'eu'\n"), {}).data_dir == "edge-data"
+
+
+def test_every_option_that_names_a_file_or_folder_is_resolved():
+    texts = {each.option for each in load_settings(None, {})[1] if isinstance(each.value, str)}
+    other = {"region", "devices.host", "devices.public_url", "devices.country_header", "control.host"}
+    assert texts - other - {"log.level", "log.format"} == PATHS
 
 
 @pytest.mark.parametrize(("end", "said"), [("/", "ends in a slash"), ("?a", "has a query"), ("#a", "has a fragment")])

@@ -7,6 +7,7 @@ middleware turns every exception into `{error, message}`. No handler checks acce
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -46,8 +47,14 @@ _log = logging.getLogger(__name__)
 OperationHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def handle_openapi(call: Call[None]) -> dict[str, Any]:
-    return build_openapi(OPERATIONS)
+async def handle_openapi(call: Call[None]) -> msgspec.Raw:
+    return await asyncio.to_thread(_encode_openapi)
+
+
+@cache
+def _encode_openapi() -> msgspec.Raw:
+    """Once per process: anyone may ask for the document, and building it takes a core for a moment."""
+    return msgspec.Raw(msgspec.json.encode(build_openapi(OPERATIONS)))
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -80,9 +87,14 @@ def build_control_app(ports: ControlPorts) -> web.Application:
     """The application; the caller binds it to an address and shuts it down."""
     app = web.Application(middlewares=[translate_errors])
     app[VERIFICATIONS], app[LOOKS] = verifications(), looks()
+    app.on_response_prepare.append(_hide_server)
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _build_door(operation, ports))
     return app
+
+
+async def _hide_server(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.pop(hdrs.SERVER, None)  # aiohttp's own names its version and Python's
 
 
 @web.middleware

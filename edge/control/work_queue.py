@@ -1,9 +1,11 @@
 """Work that occupies a core or a thread: a bounded number at once, a bounded number waiting, `busy` for the rest."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
+import msgspec
 from aiohttp import web
 
 from edge.domain.errors import Unavailable
@@ -14,6 +16,8 @@ VERIFICATIONS_WAITING = 32  # publishers in the queue; more get 503
 # behind them for a thread.
 LOOKS_AT_ONCE = 2
 LOOKS_WAITING = 32
+
+T = TypeVar("T")
 
 
 class Turns:
@@ -44,9 +48,20 @@ def verifications() -> Turns:
 
 
 def looks() -> Turns:
-    """For explain, segment tests, and the sizes of pruned bundles."""
-    return Turns(LOOKS_AT_ONCE, LOOKS_WAITING, "too many explain and test requests are running")
+    """For explain, segment tests, the sizes of pruned bundles, and whatever goes through a bundle's files."""
+    return Turns(LOOKS_AT_ONCE, LOOKS_WAITING, "too many requests that read whole bundles are running")
 
 
 VERIFICATIONS = web.AppKey("verifications", Turns)
 LOOKS = web.AppKey("looks", Turns)
+
+
+async def take_look(request: web.Request, work: Callable[[], T]) -> T:
+    """What `work` returns, done in a thread when a turn is free. Raises Unavailable `busy`, and what `work` raises."""
+    async with request.app[LOOKS].turn():
+        return await asyncio.to_thread(work)
+
+
+async def encode_look(request: web.Request, work: Callable[[], msgspec.Struct]) -> msgspec.Raw:
+    """As `take_look`, for an answer with thousands of rows: it is encoded in the thread, too."""
+    return await take_look(request, lambda: msgspec.Raw(msgspec.json.encode(work())))

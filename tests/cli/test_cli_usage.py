@@ -316,6 +316,19 @@ def test_config_check_and_show(edge, tmp_path):
     assert found["data_dir"] == ("edge-data", "default")
 
 
+def test_every_verb_warns_before_a_token_crosses_the_network_unencrypted(edge):
+    done = edge("app", "list", "--url", "http://control.invalid", "--token", "edge_x")
+    assert "warning: http://control.invalid is not encrypted" in done.stderr
+
+
+def test_a_verb_finds_the_configuration_in_the_working_directory(edge, tmp_path):
+    (tmp_path / "edge.toml").write_text("[devices]\nprot = 1\n")
+    for verb in (("config", "check"), ("config", "show"), ("serve",), ("app", "list")):
+        assert failure_of(edge(*verb)) == "edge.toml: devices.prot: unknown option (did you mean devices.port?)"
+    (tmp_path / "edge.toml").write_text("[devices]\nport = 1\n")
+    assert edge("config", "check").stdout == "edge.toml: valid\n"
+
+
 @pytest.mark.parametrize("verb", ["check", "show"])
 def test_a_configuration_that_is_wrong_is_one_line_with_file_and_reason(edge, tmp_path, verb):
     file = tmp_path / "edge.toml"

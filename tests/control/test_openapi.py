@@ -4,9 +4,10 @@ import re
 
 import msgspec
 import openapi_spec_validator
+import pytest
 from control_world import APP
 
-from edge.control.app import OPERATIONS, build_control_app
+from edge.control.app import OPERATIONS, _encode_openapi, build_control_app
 from edge.control.openapi import build_openapi
 
 
@@ -63,3 +64,18 @@ def test_request_bodies_refuse_unknown_fields():
 async def test_the_document_is_served_without_a_token(api):
     assert await api("GET", "/v1/openapi.json", by=None) == document()
     assert f"/v1/apps/{APP}" not in document()["paths"]
+
+
+async def test_the_document_is_made_once(api):
+    served = await api("GET", "/v1/openapi.json", by=None)
+    assert served == document()
+    before = _encode_openapi.cache_info()
+    await api("GET", "/v1/openapi.json", by=None)
+    after = _encode_openapi.cache_info()
+    assert (after.misses, after.hits) == (before.misses, before.hits + 1)
+
+
+@pytest.mark.parametrize("path", ["/v1/openapi.json", "/v1/apps", "/nothing"])
+async def test_no_answer_names_the_software_behind_it(api, path):
+    async with api.client.get(path) as response:
+        assert "Server" not in response.headers

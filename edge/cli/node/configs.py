@@ -8,7 +8,7 @@ import click
 
 from edge.cli.terminal.options import with_config, with_output
 from edge.cli.terminal.output import Output, line, note, table
-from edge.config import load_settings, read_settings, unread_file
+from edge.config import file_in_effect, load_settings, read_settings
 from edge.node.processes.listening import listen
 
 ANY_PORT = 0
@@ -28,7 +28,6 @@ def check(out: Output, config_file: Path | None) -> None:
     """
     from edge.node.processes.tls import read_pair  # imports cryptography, which --help does not need
 
-    _note_unread(config_file)
     found, _, faults = read_settings(config_file, os.environ)
     for fault in faults[:-1]:
         note(f"edge: {fault.message}")
@@ -39,13 +38,8 @@ def check(out: Output, config_file: Path | None) -> None:
         if port.tls_certificate:
             read_pair(port.tls_certificate, port.tls_key)
         listen(port.host, ANY_PORT, 1).close()  # checks the host only: a running node may hold the port
-    source = str(config_file) if config_file else "defaults and environment"
+    source = str(file_in_effect(config_file, os.environ) or "defaults and environment")
     out.result({"valid": True, "source": source}, lambda: line(f"{source}: valid"))
-
-
-def _note_unread(config_file: Path | None) -> None:
-    if unread := unread_file(config_file, os.environ):
-        note(unread)
 
 
 def _check_data_dir(path: Path) -> None:
@@ -60,7 +54,6 @@ def _check_data_dir(path: Path) -> None:
 @with_output
 def show(out: Output, config_file: Path | None) -> None:
     """Show every option in effect and where it comes from: the default, a file or an environment variable."""
-    _note_unread(config_file)
     _, settings = load_settings(config_file, os.environ)
     value = [{"option": each.option, "value": each.value, "origin": each.origin} for each in settings]
     rows = [[each.option, each.value, each.origin] for each in settings]

@@ -6,11 +6,10 @@ import sys
 import click
 
 from edge.cli.terminal.access import TOKEN_LIMIT_BYTES
-from edge.cli.terminal.client import ControlClient, parse_address
+from edge.cli.terminal.client import ControlClient, warn_of_plain_http
 from edge.cli.terminal.logins import Login, Logins, server_of
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, line, moment, note
-from edge.config import is_loopback
 from edge.domain.errors import NotFound
 
 
@@ -23,9 +22,7 @@ def login(out: Output, url: str) -> None:
     Prompts for the token without echoing it, or reads it from a pipe, and checks it with the node. Stores it in your
     configuration folder (XDG_CONFIG_HOME), in a file that only you can read. EDGE_TOKEN and --token take precedence.
     """
-    host, _ = parse_address(url)
-    if url.startswith("http://") and not is_loopback(host):
-        note(f"warning: {url} is not encrypted: anyone on the network path can read the token")
+    warn_of_plain_http(url)
     token = _read_token()
     client = ControlClient(url, token)
     try:

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,8 +14,11 @@ import uvloop
 
 from edge.assembly.standalone import Standalone
 from edge.cli.terminal.options import with_config
-from edge.config import Config, load_config, unread_file
+from edge.config import Config, Log, file_in_effect, read_settings
+from edge.domain.errors import EdgeError
 from edge.node.observing.log import set_up_logging
+from edge.node.processes.doctor import examine_descriptors
+from edge.node.processes.host import read_descriptors
 
 log = logging.getLogger("edge.node")
 
@@ -24,12 +29,30 @@ log = logging.getLogger("edge.node")
 @click.option("--json", "as_json", is_flag=True, help="Print where the node listens as one line of JSON.")
 def serve(config_file: Path | None, insecure: bool, as_json: bool) -> None:
     """Run a node: serve devices and the control API until stopped."""
-    config = load_config(config_file, os.environ | ({"EDGE_CONTROL_INSECURE": "true"} if insecure else {}))
+    given = os.environ | ({"EDGE_CONTROL_INSECURE": "true"} if insecure else {})
+    config, _, faults = read_settings(config_file, given)
     set_up_logging(config.log)
-    if unread := unread_file(config_file, os.environ):
-        log.warning("%s", unread)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, as_json))
+    with _failure_in_log(config.log):
+        if faults:
+            raise faults[0]
+        log.info("configuration: %s", file_in_effect(config_file, given) or "defaults and environment")
+        descriptors = examine_descriptors(read_descriptors())
+        if descriptors.remedy:
+            log.warning("open files: %s; %s", descriptors.seen, descriptors.remedy)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(config, as_json))
+
+
+@contextmanager
+def _failure_in_log(settings: Log) -> Iterator[None]:
+    """What stops the node is a record of the log if that is JSON: what reads it expects nothing else."""
+    try:
+        yield
+    except (EdgeError, OSError) as error:
+        if settings.format != "json":
+            raise
+        log.critical("%s", error)
+        raise click.exceptions.Exit(1) from error
 
 
 async def _serve(config: Config, as_json: bool) -> None:
@@ -51,7 +74,7 @@ def stop_on_signals() -> asyncio.Event:
 
 def _greeting(node: Standalone, as_json: bool) -> str:
     config = node.config
-    if as_json:
+    if as_json or config.log.format == "json":
         ports = {"devices": node.device_port, "control": node.control_port}
         return orjson.dumps({**ports, "data_dir": config.data_dir, "token_file": str(node.admin_token_file)}).decode()
     return (

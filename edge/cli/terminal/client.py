@@ -21,7 +21,8 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from edge import __version__
-from edge.cli.terminal.output import Advance
+from edge.cli.terminal.output import Advance, note
+from edge.config import is_loopback
 from edge.domain.errors import EdgeError, Invalid
 
 CONNECT_SECONDS = 10.0
@@ -281,6 +282,12 @@ def parse_address(url: str) -> tuple[str, int | None]:
     except ValueError:
         pass
     raise Invalid("invalid_url", f"{url!r} is not an address like http://127.0.0.1:8081")
+
+
+def warn_of_plain_http(url: str) -> None:
+    """On stderr, before a token is sent to an unencrypted address beyond this machine. Raises Invalid `invalid_url`."""
+    if url.startswith("http:") and not is_loopback(parse_address(url)[0]):
+        note(f"warning: {url} is not encrypted: anyone on the network path can read the token")
 
 
 def _reason(error: Exception) -> str:

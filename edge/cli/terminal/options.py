@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from edge.cli.terminal import access
-from edge.cli.terminal.client import ControlClient
+from edge.cli.terminal.client import ControlClient, warn_of_plain_http
 from edge.cli.terminal.output import Output
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,7 +22,7 @@ _config = click.option(
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="EDGE_CONFIG",
-    help="Node configuration file (EDGE_CONFIG).",
+    help="Node configuration file (EDGE_CONFIG); default: ./edge.toml, if there is one.",
 )
 _url = click.option(
     "--url",
@@ -66,7 +66,9 @@ def with_api(command: F) -> F:
         *args: Any, url: str | None, token: str | None, config_file: Path | None, as_json: bool, **kwargs: Any
     ) -> Any:
         url = url or access.address(config_file)
-        client = ControlClient(url, token or access.token(url, config_file))
+        token = token or access.token(url, config_file)
+        warn_of_plain_http(url)
+        client = ControlClient(url, token)
         try:
             return command(client, Output(as_json), *args, **kwargs)
         finally:

@@ -5,8 +5,9 @@ compressed in the requested way are listed, so that the same folder goes on to g
 the smallest wins.
 """
 
-import asyncio
 from collections.abc import Iterable
+
+import msgspec
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.control.calls import Call, check_app, load_app
@@ -21,6 +22,7 @@ from edge.control.shapes.bundles import (
     PreparedView,
 )
 from edge.control.uploads import receive_blob
+from edge.control.work_queue import encode_look
 from edge.domain.errors import Invalid, Unavailable
 from edge.domain.manifest import FILE_COUNT_LIMIT, packed_entries
 from edge.domain.model import AppState, Digest, FileEntry, parse_digest
@@ -33,26 +35,30 @@ BUNDLES_LIMIT = 10  # manifests read for one answer, newest first: an older file
 PACKING_LIMIT = 100  # characters of a label
 
 
-async def handle_missing(call: Call[MissingRequest]) -> MissingAnswer:
+async def handle_missing(call: Call[MissingRequest]) -> msgspec.Raw:
     """The blobs still to be uploaded, in the order of the request, each once."""
-    wanted = _parse_digests(call.body.digests)
     await check_app(call)
     store = call.ports.store
 
-    def list_missing() -> list[str]:
-        return [digest for digest in wanted if not store.has(blob_key(digest))]
+    def list_missing() -> MissingAnswer:
+        wanted = _parse_digests(call.body.digests)
+        return MissingAnswer(missing=[digest for digest in wanted if not store.has(blob_key(digest))])
 
-    return MissingAnswer(missing=await asyncio.to_thread(list_missing))
+    return await encode_look(call.request, list_missing)
 
 
-async def handle_prepared(call: Call[PreparedRequest]) -> PreparedAnswer:
+async def handle_prepared(call: Call[PreparedRequest]) -> msgspec.Raw:
     """Those of these plain files that the node has compressed in this way."""
-    wanted = set(_parse_digests(call.body.digests))
     if not 0 < len(call.body.packing) <= PACKING_LIMIT:
         raise Invalid("invalid_packing", f"invalid packing label: use 1 to {PACKING_LIMIT} characters")
     state = await load_app(call)
-    found = await asyncio.to_thread(_find, call.ports.store, _manifests(state), call.body.packing, wanted)
-    return PreparedAnswer(prepared=[PreparedView(hash=e.hash, blob=e.blob, bytes=e.bytes) for e in found])
+
+    def list_prepared() -> PreparedAnswer:
+        wanted = set(_parse_digests(call.body.digests))
+        found = _find(call.ports.store, _manifests(state), call.body.packing, wanted)
+        return PreparedAnswer(prepared=[PreparedView(hash=e.hash, blob=e.blob, bytes=e.bytes) for e in found])
+
+    return await encode_look(call.request, list_prepared)
 
 
 async def handle_upload(call: Call[None]) -> BlobStored:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import msgspec
 from msgspec.structs import asdict
 
 from edge.control.bundle_verification import parse_publish, prove_bundle
@@ -23,7 +24,7 @@ from edge.control.shapes.bundles import (
     ZipNoteView,
 )
 from edge.control.shapes.rollouts import WithdrawRequest
-from edge.control.work_queue import VERIFICATIONS
+from edge.control.work_queue import VERIFICATIONS, encode_look
 from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBundle
 from edge.domain.errors import NotFound
 from edge.domain.manifest import parse_manifest
@@ -46,32 +47,35 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
     if call.body.channel is not None:
         require(call, Permission.CHANGE_APP)
     await check_app(call)  # before the work, not after
-    async with call.request.app[VERIFICATIONS].turn():
+    async with call.request.app[VERIFICATIONS].turn():  # held to the end: after the commit, nothing may be refused
         prove = partial(prove_bundle, writes=call.rehearsal is None)
         bundle = await asyncio.to_thread(prove, call.ports.store, wanted, call.body)
-    body = call.body
-    command = PublishBundle(
-        bundle=bundle,
-        channel=body.channel,
-        force=body.force,
-        downgrade=body.downgrade,
-        again=body.again,
-        if_current=body.if_current,
-    )
-    committed = await commit(call, call.app, command)
-    changed = _changed(committed, wanted.version, body.channel)
-    known = _bundle(committed.state, wanted.version)
-    entries = await asyncio.to_thread(_read_files, call.ports.store, known.manifest)
-    return BundlePublished(**asdict(changed), zip_instead=_view_zip_notes(known, entries))
+        body = call.body
+        command = PublishBundle(
+            bundle=bundle,
+            channel=body.channel,
+            force=body.force,
+            downgrade=body.downgrade,
+            again=body.again,
+            if_current=body.if_current,
+        )
+        committed = await commit(call, call.app, command)
+        changed = _changed(committed, wanted.version, body.channel)
+        known = _bundle(committed.state, wanted.version)
+        entries = await asyncio.to_thread(_read_files, call.ports.store, known.manifest)
+        return BundlePublished(**asdict(changed), zip_instead=_view_zip_notes(known, entries))
 
 
-async def handle_show(call: Call[None]) -> BundleDetail:
+async def handle_show(call: Call[None]) -> msgspec.Raw:
     """With its files, in the order of the manifest."""
     state = await load_app(call)
     bundle = _bundle(state, call.part("version"))
-    entries = await asyncio.to_thread(_read_files, call.ports.store, bundle.manifest)
-    files = [FileView(**file._asdict()) for file in entries]
-    return BundleDetail(**asdict(_view(bundle, _offered(state))), entries=files)
+
+    def view_files() -> BundleDetail:
+        files = [FileView(**file._asdict()) for file in _read_files(call.ports.store, bundle.manifest)]
+        return BundleDetail(**asdict(_view(bundle, _offered(state))), entries=files)
+
+    return await encode_look(call.request, view_files)
 
 
 async def handle_delete(call: Call[None]) -> BundleDeleted:

@@ -20,13 +20,13 @@ from edge.store.objects.port import ObjectStore, blob_key
 async def handle_prune(call: Call[PruneRequest]) -> BundlesPruned:
     """Garbage collection removes the files later, once devices can have finished their downloads."""
     before = await load_app(call)
-    committed = await commit(call, call.app, PruneBundles(keep=call.body.keep))
-    kept = committed.state.bundles
-    removed = sorted(
-        (bundle for version, bundle in before.bundles.items() if version not in kept),
-        key=lambda bundle: (bundle.published, bundle.version),
-    )
-    async with call.request.app[LOOKS].turn():
+    async with call.request.app[LOOKS].turn():  # also during the commit: after it, nothing may be refused
+        committed = await commit(call, call.app, PruneBundles(keep=call.body.keep))
+        kept = committed.state.bundles
+        removed = sorted(
+            (bundle for version, bundle in before.bundles.items() if version not in kept),
+            key=lambda bundle: (bundle.published, bundle.version),
+        )
         freed = await asyncio.to_thread(freed_bytes, call.ports.store, removed, kept.values())
     return BundlesPruned(
         app=call.app,

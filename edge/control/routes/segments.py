@@ -1,7 +1,5 @@
 """The segments of an app: list, show, set, delete, and test whether a device is in one, saved or not."""
 
-import asyncio
-
 import msgspec
 from msgspec.structs import asdict
 
@@ -17,7 +15,7 @@ from edge.control.shapes.targeting import (
     SegmentTestRequest,
     SegmentView,
 )
-from edge.control.work_queue import LOOKS
+from edge.control.work_queue import take_look
 from edge.domain.changes.commands import DeleteSegment, SegmentSettings, SetSegment
 from edge.domain.model import Segment, parse_name
 from edge.domain.states import segment_of
@@ -73,8 +71,7 @@ async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
             name=name, where=where, matches=trial.matches(check, facts), unknown=trial.unknown(check, facts)
         )
 
-    async with call.request.app[LOOKS].turn():
-        return await asyncio.to_thread(test)
+    return await take_look(call.request, test)
 
 
 OPERATIONS = (

@@ -48,6 +48,7 @@ def build_device_app(
     app[SERVICE] = service
     app[READINESS] = readiness
     app.on_response_prepare.append(_add_cors)
+    app.on_response_prepare.append(_hide_server)
     app.router.add_post("/updates", handle_updates)
     app.router.add_post("/stats", handle_stats)
     app.router.add_get("/updates", handle_greeting)
@@ -112,3 +113,7 @@ async def answer_errors(request: web.Request, handler: DeviceHandler) -> web.Str
 
 async def _add_cors(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(CORS_HEADERS)
+
+
+async def _hide_server(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.pop("Server", None)  # aiohttp's own names its version and Python's

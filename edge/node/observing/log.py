@@ -1,6 +1,9 @@
 """The log of every process of a node: one line per record on standard error, as text or as JSON."""
 
 import logging
+import sys
+import threading
+from types import TracebackType
 
 import orjson
 
@@ -19,8 +22,17 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(log: Log) -> None:
-    """Once per process."""
+    """Once per process. In JSON, Python's warnings and the exceptions that end a process or a thread are records, too,
+    so that every line is one object."""
     handler = logging.StreamHandler()
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
     handler.setFormatter(JsonLines() if log.format == "json" else text)
     logging.basicConfig(level=log.level.upper(), handlers=[handler])
+    if log.format == "json":
+        logging.captureWarnings(True)
+        sys.excepthook = _record_end
+        threading.excepthook = lambda end: _record_end(end.exc_type, end.exc_value, end.exc_traceback)
+
+
+def _record_end(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    logging.getLogger("edge").critical("ended by an exception", exc_info=(kind, error or kind(), trace))

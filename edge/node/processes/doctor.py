@@ -47,7 +47,7 @@ class HostFinding(NamedTuple):
 def examine(host: Host) -> list[HostFinding]:
     """One finding per reading, in a fixed order."""
     return [
-        _descriptors(host.descriptors),
+        examine_descriptors(host.descriptors),
         _somaxconn(host.somaxconn, host.backlog),
         _congestion(host.congestion),
         _window(host.window_segments),
@@ -62,7 +62,8 @@ def examine(host: Host) -> list[HostFinding]:
     ]
 
 
-def _descriptors(limit: int | None) -> HostFinding:
+def examine_descriptors(limit: int | None) -> HostFinding:
+    """`limit` is the hard limit of a process; None: unlimited."""
     needed = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_CONNECTION * CONNECTIONS_LIMIT
     if limit is None or limit >= needed:
         return _finding("descriptors", True, f"{limit or 'unlimited'}: {CONNECTIONS_LIMIT} connections a worker", "")

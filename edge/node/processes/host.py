@@ -32,10 +32,9 @@ _TIME_ERROR = 5  # the clock is not synchronised
 
 def read_host(data_dir: Path, backlog: int, spool_limit_bytes: int) -> Host:
     """Blocks for as long as some syncs of the disk take."""
-    _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
     clock = read_clock()
     return Host(
-        descriptors=None if descriptors == resource.RLIM_INFINITY else descriptors,
+        descriptors=read_descriptors(),
         backlog=backlog,
         somaxconn=_number(_sysctl("net/core/somaxconn")),
         congestion=_sysctl("net/ipv4/tcp_congestion_control"),
@@ -48,6 +47,12 @@ def read_host(data_dir: Path, backlog: int, spool_limit_bytes: int) -> Host:
         spool_limit_bytes=spool_limit_bytes,
         dual_stack=socket.has_dualstack_ipv6(),
     )
+
+
+def read_descriptors() -> int | None:
+    """The hard limit of this process's open files; None: unlimited."""
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 class ClockReading(NamedTuple):

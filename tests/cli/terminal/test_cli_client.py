@@ -8,7 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from scripted_server import scripted_server
 
-from edge.cli.terminal.client import ATTEMPTS, BLOCK_BYTES, ControlClient, RequestRefused, Unreachable, app_path
+from edge.cli.terminal.client import (
+    ATTEMPTS,
+    BLOCK_BYTES,
+    ControlClient,
+    RequestRefused,
+    Unreachable,
+    app_path,
+    warn_of_plain_http,
+)
 from edge.domain.errors import Invalid
 
 TOKEN = "edge_test"
@@ -190,6 +198,24 @@ def test_what_is_no_address_is_refused(url):
 def test_a_token_cannot_carry_another_header(token):
     with pytest.raises(Invalid, match="invalid token: only printable"):
         ControlClient("http://127.0.0.1:1", token)
+
+
+@pytest.mark.parametrize(
+    ("url", "warns"),
+    [
+        ("http://192.0.2.1:8081", True),
+        ("http://control.example.com", True),
+        ("https://control.example.com", False),
+        ("http://127.0.0.1:8081", False),
+        ("http://localhost:8081", False),
+        ("http://[::1]:8081", False),
+    ],
+)
+def test_a_token_over_plain_http_is_warned_of_beyond_this_machine(url, warns, capsys):
+    warn_of_plain_http(url)
+    assert capsys.readouterr().err == (
+        f"warning: {url} is not encrypted: anyone on the network path can read the token\n" if warns else ""
+    )
 
 
 def test_words_in_addresses_are_quoted():

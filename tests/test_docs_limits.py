@@ -24,6 +24,7 @@ from edge.domain.targeting.language import language_rows
 from edge.domain.targeting.parser import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
 from edge.domain.versions import VERSION_LIMIT
 from edge.node.http.bodies import BODY_SECONDS
+from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
 from edge.node.observing.access_log import BUFFER_LINES
 from edge.node.processes.tls import HANDSHAKE_SECONDS
 from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
@@ -38,6 +39,7 @@ from edge.node.service.limits.fact_limits import (
 )
 from edge.node.service.limits.overload import LATE_SECONDS
 from edge.node.service.limits.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
+from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
@@ -106,6 +108,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| a revision | {REVISION_LIMIT_BYTES >> 20} MiB |",
         f"| files of a bundle | {FILE_COUNT_LIMIT:,}, {PLAIN_LIMIT_BYTES >> 30} GiB together |",
         f"| an upload | {BLOB_LIMIT_BYTES >> 30} GiB a blob |",
+        f"| damages that a worker remembers, that `/readyz` names | {DAMAGES_LIMIT:,}, {READYZ_DAMAGES_LIMIT} |",
         f"| command ids remembered, per app | {RECENT_LIMIT} |",
     ):
         assert row in LIMITS, row

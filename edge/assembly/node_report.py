@@ -3,14 +3,17 @@
 import asyncio
 import time
 
+import msgspec
+
 from edge import __version__
 from edge.assembly.folding import Folding
-from edge.control.shapes.node import HeadView, NodeStatus, WorkerView
+from edge.control.shapes.node import DamageView, HeadView, NodeStatus, WorkerView
 from edge.domain.model import AppId
 from edge.node.observing.counts import WorkerStatus
 from edge.node.observing.metrics import Observed, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
+from edge.store.damage import Damage
 from edge.store.heads import Head
 from edge.telemetry.counts import read_totals
 from edge.telemetry.disk_budget import held_bytes
@@ -36,6 +39,7 @@ class NodeReport:
             workers=[WorkerView(**each._asdict() | {"counts": each.counts.by_name()}) for each in workers],
             heads={app: HeadView(revision=head.revision, digest=head.digest) for app, head in heads.items()},
             refused={**self._releases.refused, **self._releases.problems},
+            damaged=[DamageView(**msgspec.structs.asdict(each)) for each in _damages(workers)],
         )
 
     async def metrics(self) -> bytes:
@@ -67,3 +71,9 @@ class NodeReport:
             facts_evicted=size.evicted,
             certificate_ends=self._supervisor.certificate_ends,
         )
+
+
+def _damages(workers: list[WorkerStatus]) -> list[Damage]:
+    """Of all workers, each once: they read the same store."""
+    found = {(each.app, each.grain, each.name): each for worker in workers for each in worker.damaged}
+    return list(found.values())

@@ -23,12 +23,26 @@ class HeadView(AnswerBody, frozen=True, kw_only=True):
     digest: str
 
 
+class DamageView(AnswerBody, frozen=True, kw_only=True):
+    """One thing of the store that workers cannot serve: `grain` and `name` say what of the app it is, `effect` what its
+    devices get, `cause` what was found, `repair` what to do."""
+
+    app: str
+    grain: str
+    name: str
+    effect: str
+    cause: str
+    repair: str
+
+
 class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     """`heads` are by app id. `refused` is about documents of the store that this node did not accept: how many, by
-    error code, and what is wrong with a head shard now, by its name."""
+    error code, and what is wrong with a head shard now, by its name. `damaged` is what workers cannot serve, the first
+    hundred of each; their counts have how many."""
 
     version: str
     apps: int
     workers: list[WorkerView]
     heads: dict[str, HeadView]
     refused: dict[str, int | str]
+    damaged: list[DamageView]

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from edge.node.delivery.files import OpenFiles
-from edge.node.delivery.plan import TRANSIENT
 from edge.node.delivery.send import Patience
 from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.http.channel_routes import add_channel_routes
@@ -22,10 +21,9 @@ from edge.node.http.device_routes import (
     peer_of,
 )
 from edge.node.http.peer import BEGUN
-from edge.node.http.refusals import refusal, refuse, refuse_malformed
+from edge.node.http.refusals import refuse, refuse_for_now, refuse_malformed
 from edge.node.service.common_answers import CORS_HEADERS, UNKNOWN_ERROR
 from edge.node.service.device_service import DeviceService
-from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
 
 PREFLIGHT_SECONDS = 86_400  # the longest that any browser caches a preflight
 
@@ -78,7 +76,7 @@ async def count_requests(request: web.Request, handler: DeviceHandler) -> web.St
             service.faults.note_everything()
         else:
             record_failure(request, False)
-        return refusal(503, {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": TRANSIENT})
+        return refuse_for_now()
     overload.in_progress += 1
     overload.downloads += downloads
     try:

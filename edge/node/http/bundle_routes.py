@@ -15,14 +15,14 @@ from typing import Protocol
 
 from aiohttp import web
 
-from edge.domain.errors import EdgeError
+from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import parse_app_id, parse_digest
 from edge.node.delivery.files import OpenFile, OpenFiles
 from edge.node.delivery.lost_blobs import LOST_HEADERS, LostBlobs
 from edge.node.delivery.plan import CONTENT_TYPES, TRANSIENT, Blob, DeliveryRequest, Plan, plan_delivery
 from edge.node.delivery.send import DEFAULT_PATIENCE, Patience, Stalled, reset_connection, send_file
 from edge.node.http.peer import REQUESTED_APP
-from edge.node.http.refusals import refusal
+from edge.node.http.refusals import refusal, refuse_for_now
 from edge.node.service.common_answers import refusal_document
 from edge.wire.plugins.forms import ZipEnd
 
@@ -33,7 +33,7 @@ class Readable(Protocol):
     def blob(self, app: str, kind: str, digest: str) -> Path | None:
         """The blob's path, or None if the current snapshot does not let devices read it. Must not block.
 
-        Raises FileNotFoundError if they may but the disk has lost it.
+        Raises FileNotFoundError if they may but the disk has lost it, Unavailable while that cannot be told.
         """
 
 
@@ -72,12 +72,16 @@ class _Delivery:
     on_failure: OnFailure
 
     async def handle_bundle(self, request: web.Request) -> web.StreamResponse:
-        """What `plan_delivery` decides, 404 if devices may not read the blob, or 503 if it is lost."""
+        """What `plan_delivery` decides, 404 if devices may not read the blob, or 503 if it is lost or the
+        app cannot be served."""
         app, kind, digest = (request.match_info[name] for name in ("app", "kind", "digest"))
         try:
             path = self._find(app, kind, digest)
         except FileNotFoundError:
             return self._refuse_lost(request)
+        except Unavailable:
+            self.on_failure(request, False)
+            return refuse_for_now()
         if path is None:
             return await handle_unknown(request)
         request[REQUESTED_APP] = app

@@ -27,6 +27,7 @@ from edge.facts.changes import Chose
 from edge.node.http.bodies import json_response, read_body
 from edge.node.http.device_routes import SERVICE, peer_of
 from edge.node.http.peer import REQUESTED_APP
+from edge.node.http.refusals import refuse_for_now
 from edge.node.service.device_service import DeviceService
 from edge.wire.body import BODY_LIMIT_BYTES, WireError
 from edge.wire.channels import VERBS, encode_channel_answer, encode_too_many, parse_channel_request
@@ -53,6 +54,8 @@ async def handle_channel_self(request: web.Request) -> web.Response:
     if not service.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic()):
         service.counts.others["channel_self_limited"] += 1
         return json_response(encode_too_many(asked))
+    if service.current.is_unserved(asked.app):
+        return _refuse_unserved(service)
     outcome = await _carry_out(service, asked, peer_of(request).prefix)
     if outcome is None:
         return json_response(encode_too_many(asked))
@@ -70,8 +73,15 @@ async def handle_manifest_size(request: web.Request) -> web.Response:
     except WireError as error:
         service.counts.others["bad_request"] += 1
         return json_response(error.body, error.status)
+    if service.current.is_unserved(asked.app):
+        return _refuse_unserved(service)
     # Thousands of `stat` calls: off the loop.
     return json_response(await asyncio.to_thread(encode_manifest_size, asked, _size_in(service)))
+
+
+def _refuse_unserved(service: DeviceService) -> web.Response:
+    service.counts.shed["unserved_requests"] += 1
+    return refuse_for_now()
 
 
 async def _carry_out(service: DeviceService, asked: ChannelSelfRequest, prefix: str) -> ChannelSelfOutcome | None:

@@ -1,5 +1,8 @@
 """`POST /updates`, `POST /stats`, their greetings and the two probes over aiohttp; the service decides the answers."""
 
+from itertools import islice
+from typing import Any
+
 from aiohttp import web
 
 from edge.node.http.bodies import json_response, read_body
@@ -7,8 +10,11 @@ from edge.node.http.peer import REQUESTED_APP, peer_behind, whence_of
 from edge.node.service.device_service import DeviceService, Reply
 from edge.node.service.peers import Peer
 from edge.wire.answers import greeting_body
+from edge.wire.body import encode_json
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
+
+READYZ_DAMAGES_LIMIT = 20  # named by `/readyz`, which anyone may ask and probes read every second
 
 
 async def handle_updates(request: web.Request) -> web.Response:
@@ -29,10 +35,19 @@ async def handle_greeting(request: web.Request) -> web.Response:
 
 
 async def handle_readyz(request: web.Request) -> web.Response:
-    """503 until the snapshots are loaded and while draining, so that load balancers send no requests here."""
-    readiness = request.app[READINESS]
-    body = b'{"ready":true}' if readiness.ready else b'{"ready":false}'
-    return json_response(body, 200 if readiness.ready else 503)
+    """503 until the worker serves, while it drains, and if none of the known apps can be served: then load balancers
+    send no requests here. Damage of single apps is named, and changes nothing: other nodes may have it too.
+    """
+    current = request.app[SERVICE].current
+    ready = request.app[READINESS].ready and not current.hopeless
+    told: dict[str, Any] = {"ready": ready}
+    if damages := len(current.damages):
+        shown = islice(current.damages, READYZ_DAMAGES_LIMIT)
+        told["damaged"] = [
+            {"app": each.app, "grain": each.grain, "name": each.name, "effect": each.effect} for each in shown
+        ]
+        told["damages"] = damages
+    return json_response(encode_json(told), 200 if ready else 503)
 
 
 class Readiness:

@@ -4,9 +4,12 @@ Labels are our own words, never a device's, an app's or an address's: their numb
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
+
+from edge.store.damage import Damage
 
 
 class RequestCount(msgspec.Struct, frozen=True):
@@ -25,6 +28,7 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
     downloads: int
     overloaded: int
     lost_blobs: int
+    unserved_apps: int
 
 
 class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +44,7 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
     requests: list[RequestCount] = []
     sent_bytes: dict[str, int] = {}  # by route
     others: dict[str, int] = {}  # by their own names
+    damaged: dict[str, int] = {}  # what of known apps cannot be served now, by its grain
     gauges: Gauges | None = None
 
     def by_name(self) -> dict[str, int]:
@@ -55,18 +60,21 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
             **{f"requests/{each.route}/{each.status}": each.n for each in self.requests},
             **{f"sent_bytes/{route}": n for route, n in self.sent_bytes.items()},
             **self.others,
+            **{f"damaged/{grain}": n for grain, n in self.damaged.items()},
             **(msgspec.structs.asdict(self.gauges) if self.gauges else {}),
         }
 
 
 class WorkerStatus(NamedTuple):
-    """A worker as its supervisor sees it; one that does not answer is not ready and has counted nothing."""
+    """A worker as its supervisor sees it; one that does not answer is not ready and has counted nothing. `damaged` is
+    what it cannot serve, or the first part of it."""
 
     pid: int | None
     ready: bool
     restarts: int
     apps: int
     counts: WorkerCounts
+    damaged: Sequence[Damage] = ()
 
 
 class ServiceCounts:
@@ -92,6 +100,8 @@ _EVENT_NAMES = {
 }
 _SHED_NAMES = {
     "checks": "checks_shed",
+    "unserved_checks": "checks_unserved",
+    "unserved_requests": "requests_unserved",
     "downloads": "downloads_shed",
     "downloads_over_limit": "downloads_over_limit",
 }

@@ -85,14 +85,18 @@ def _gauges(workers: list[WorkerStatus]) -> list[Family]:
 
         return Family(f"edge_{name}", "gauge", meaning, _samples(workers, of))
 
+    damaged = "What of known apps a worker cannot serve now, by its grain."
     downloads = "Downloads among them that wait for the disk or for their device."
     lost = "Blobs that a release names and a worker missed on the disk."
+    unserved = "Known apps of which nothing can be served: their devices hear that there is nothing new."
     return [
         gauge("connections", "Connections of devices that are open.", lambda it: it.connections),
         gauge("requests_in_progress", "Requests between their head and their last byte.", lambda it: it.in_progress),
         gauge("downloads_in_progress", downloads, lambda it: it.downloads),
         gauge("overloaded", "1 while a worker sheds load.", lambda it: it.overloaded),
         gauge("lost_blobs", lost, lambda it: it.lost_blobs),
+        gauge("apps_unserved", unserved, lambda it: it.unserved_apps),
+        Family("edge_damaged", "gauge", damaged, _samples(workers, lambda it: _by("grain", it.damaged))),
     ]
 
 

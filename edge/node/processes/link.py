@@ -11,11 +11,14 @@ from typing import Any
 import msgspec
 
 from edge.config import Devices, Log, Telemetry
+from edge.domain.model import AppId
 from edge.facts.changes import Record, Recorded
 from edge.node.observing.counts import WorkerCounts
 from edge.node.processes.tls import Pair
+from edge.store.damage import Damage
 from edge.store.releases import Head
 
+DAMAGES_SHOWN_LIMIT = 100  # of a worker, in the node's status: enough to see what kind of loss it is
 FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
 
 
@@ -28,7 +31,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     devices: Devices
     telemetry: Telemetry
     log: Log
-    heads: dict[str, Head]
+    heads: dict[AppId, Head]
     facts_table: str
     heads_issued: dict[str, float]
     region: str = ""
@@ -39,7 +42,7 @@ class NewHeads(msgspec.Struct, frozen=True, tag=True):
     """Serve these revisions, by app id; reply `Acknowledged` with this number once every next request gets them."""
 
     number: int
-    heads: dict[str, Head]
+    heads: dict[AppId, Head]
 
 
 class Issued(msgspec.Struct, frozen=True, tag=True):
@@ -70,17 +73,20 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Acknowledged(msgspec.Struct, frozen=True, tag=True):
-    """The message with this number has taken effect."""
+    """The message with this number has taken effect, except for what is `damaged` in what it named."""
 
     number: int
+    damaged: list[Damage] = []
 
 
 class Status(msgspec.Struct, frozen=True, tag=True):
-    """How many apps the worker serves, and what it has counted."""
+    """How many apps the worker serves, what it has counted, and the first `DAMAGES_SHOWN_LIMIT` things that it cannot
+    serve."""
 
     number: int
     apps: int
     counts: WorkerCounts
+    damaged: list[Damage] = []
 
 
 ToWorker = Setup | NewHeads | Issued | StatusQuery | NewPair | Recorded | Drain

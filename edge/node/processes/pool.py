@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.model import AppId
 from edge.facts.changes import Faulted, Record, Recordable, Recorded, Withheld
 from edge.node.processes.link import (
     Acknowledged,
@@ -80,7 +81,7 @@ class WorkerHandle:
                 process.kill()
                 await process.wait()
 
-    async def tell(self, heads: Mapping[str, Head]) -> None:
+    async def tell(self, heads: Mapping[AppId, Head]) -> None:
         """Returns once this worker serves the heads, or after `ANSWER_SECONDS`. If no process is running, the next one
         gets them in its setup.
         """
@@ -184,7 +185,7 @@ class WorkerPool:
             if self._hopeless.is_set():
                 raise CannotStart("cannot_start", "the workers exit before they serve; see the log above")
 
-    async def announce(self, heads: Mapping[str, Head]) -> None:
+    async def announce(self, heads: Mapping[AppId, Head]) -> None:
         """As `WorkerHandle.tell`, for all workers at once."""
         await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
 

@@ -1,58 +1,66 @@
-"""Keeps what a worker serves up to date: builds the revisions that it receives, off the loop, and swaps them in."""
+"""Keeps what a worker serves up to date: builds the revisions that it receives, off the loop, and swaps them in.
+
+What cannot be read is left out, named in the damages, and tried again until it can.
+"""
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 
-from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.model import AppId
-from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.service.snapshots.builder import Loaded, SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
+from edge.store.damage import Damage, Grain
 from edge.store.releases import Head
 
-RETRY_SECONDS = 60.0  # how late a worker notices that a lost manifest is back
+RETRY_SECONDS = 60.0  # how late a worker notices that what was damaged can be read again
 
-log = logging.getLogger("edge.worker")
+GRAINS: tuple[Grain, ...] = ("app", "revision", "bundle", "overrides", "id_set")  # what building an app can find
 
 
 class SnapshotLoader:
-    """`unreadable` counts revisions that could not be built; their apps stay at the last good one."""
+    """Belongs to the loop; one build at a time, in a thread."""
 
     def __init__(self, builder: SnapshotBuilder, served: ServedSnapshots) -> None:
-        self.unreadable = 0
         self._builder = builder
         self._served = served
         self._building = asyncio.Lock()
-        self._incomplete: dict[str, Head] = {}  # apps that are served without one of their manifests
+        self._damaged: set[AppId] = set()
 
-    async def load(self, heads: Mapping[str, Head]) -> None:
-        """Returns when every next request is answered from these revisions, or from newer ones."""
-        if heads:
-            async with self._building:
-                self._served.swap(await asyncio.to_thread(self._build_all, heads))
+    async def load(self, heads: Mapping[AppId, Head]) -> list[Damage]:
+        """Returns when every next request is answered from these revisions, or from newer ones, as far as they can be
+        read; with what is damaged in them."""
+        self._served.learn(heads)
+        if not heads:
+            return []
+        async with self._building:
+            for app, loaded in await asyncio.to_thread(self._build_all, list(heads)):
+                self._take(app, loaded)
+        return [damage for app in heads for damage in self._served.damages.of(app) if damage.grain in GRAINS]
 
     async def retry(self, every_seconds: float = RETRY_SECONDS) -> None:
-        """Until cancelled: look again for manifests that were lost."""
+        """Until cancelled: try again what is damaged."""
         while True:
             await asyncio.sleep(every_seconds)
-            await self.load(dict(self._incomplete))
+            known = {app: head for app in self._damaged if (head := self._served.head(app)) is not None}
+            await self.load(known)
 
-    def _build_all(self, heads: Mapping[str, Head]) -> list[AppSnapshot]:
-        return [snapshot for app, head in heads.items() if (snapshot := self._build(AppId(app), head)) is not None]
+    def _build_all(self, apps: list[AppId]) -> list[tuple[AppId, Loaded]]:
+        built = ((app, self._build(app)) for app in apps)
+        return [(app, loaded) for app, loaded in built if loaded is not None]
 
-    def _build(self, app: AppId, head: Head) -> AppSnapshot | None:
-        served = self._served.snapshot(app)
-        # A retry may have waited while a newer revision was built.
-        if served and (served.revision > head.revision or (served.revision == head.revision and not served.lost)):
+    def _build(self, app: AppId) -> Loaded | None:
+        """None where the newest known revision is served whole."""
+        served, head = self._served.snapshot(app), self._served.head(app)
+        if head is None or (served and served.revision >= head.revision and app not in self._damaged):
             return None
-        try:
-            snapshot = self._builder.build(app, head, time.time(), served)
-        except Exception:
-            log.exception("app %s stays at its last good revision: revision %s cannot be read", app, head.revision)
-            self.unreadable += 1
-            return None
-        self._incomplete.pop(app, None)
-        if snapshot.lost:
-            self._incomplete[app] = head
-        return snapshot
+        return self._builder.load(app, head, time.time(), served)
+
+    def _take(self, app: AppId, loaded: Loaded) -> None:
+        snapshot, damages = loaded
+        if snapshot is not None:
+            self._served.swap([snapshot])
+        elif self._served.snapshot(app) is None:
+            self._served.unserved.add(app)
+        self._served.damages.replace(app, GRAINS, damages)
+        (self._damaged.add if damages else self._damaged.discard)(app)

@@ -145,7 +145,7 @@ class Supervisor:
     async def _tell(self, heads: dict[AppId, Head]) -> None:
         # Updated before any worker gets it, so that one that is starting has it in its setup.
         self._heads.update(self._news(heads))
-        await self.pool.announce({str(app): head for app, head in heads.items()})
+        await self.pool.announce(heads)
 
     def _tell_issued(self, issued: dict[str, float]) -> None:
         """Rollouts advance in the workers as long as the heads are known to be fresh."""
@@ -163,6 +163,7 @@ class Supervisor:
                 restarts=worker.restarts,
                 apps=answer.apps if answer else 0,
                 counts=answer.counts if answer else WorkerCounts(),
+                damaged=answer.damaged if answer else (),
             )
             for worker, answer in zip(self.pool.workers, answers, strict=True)
         ]
@@ -179,7 +180,7 @@ class Supervisor:
             devices=self._config.devices,
             telemetry=self._config.telemetry,
             log=self._config.log,
-            heads={str(app): head for app, head in self._heads.items()},
+            heads=self._heads,
             facts_table=str(self._facts.table_path.absolute()),
             heads_issued=self._issued,
             region=self._config.region,

@@ -9,6 +9,7 @@ import gc
 import signal
 import socket
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from edge.node.observing.log import set_up_logging
 from edge.node.observing.traffic import Traffic
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import (
+    DAMAGES_SHOWN_LIMIT,
     Acknowledged,
     Drain,
     Issued,
@@ -146,12 +148,13 @@ class Worker:
         while True:
             match await self._link.receive():
                 case NewHeads(number, heads):
-                    await self._loader.load(heads)
-                    self._link.send(Acknowledged(number))
+                    damaged = await self._loader.load(heads)
+                    self._link.send(Acknowledged(number, damaged[:DAMAGES_SHOWN_LIMIT]))
                 case Issued(issued):
                     self._service.moments.learn(issued)
                 case StatusQuery(number):
-                    self._link.send(Status(number, len(self._served), self._counts()))
+                    shown = list(islice(self._served.damages, DAMAGES_SHOWN_LIMIT))
+                    self._link.send(Status(number, len(self._served), self._counts(), shown))
                 case Recorded() as recorded:
                     self._facts.settle(recorded)
                 case NewPair(number, pair) if self._tls is not None:
@@ -185,13 +188,16 @@ class Worker:
             others=counts.others
             | (self._lanes.counts() if self._lanes else {})
             | ({"access_lines_dropped": access.dropped} if access else {})
-            | {"offers_not_noted": self._facts.offers_dropped, "unreadable_revisions": self._loader.unreadable},
+            | {"offers_not_noted": self._facts.offers_dropped}
+            | {f"damage_found/{grain}": n for grain, n in self._served.damages.found.items()},
+            damaged=self._served.damages.by_grain(),
             gauges=Gauges(
                 connections=self._connections.open,
                 in_progress=overload.in_progress,
                 downloads=overload.downloads,
                 overloaded=int(overload.overloaded),
                 lost_blobs=len(self._service.lost),
+                unserved_apps=len(self._served.unserved),
             ),
         )
 

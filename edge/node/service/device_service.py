@@ -41,6 +41,7 @@ from edge.wire.stats import Event, encode_stats_answer, parse_stats
 from edge.wire.updates import WireError, parse_update_check
 
 _UNAVAILABLE = b'{"error":"unavailable","message":"Events cannot be stored now"}'
+_UNSERVED = b'{"error":"unavailable","message":"The app cannot be served now"}'
 _SHED = UpToDate(ChannelName(""))  # no channel was looked at
 
 
@@ -101,9 +102,7 @@ class DeviceService:
             return EncodedBody(encode_answer(_SHED, check, base), None)
         snapshot = self.current.snapshot(check.app)
         if snapshot is None:
-            blocked = unserved(check.app)
-            self._decisions[blocked.code] += 1
-            return EncodedBody(encode_answer(blocked, check, base), None)
+            return self._answer_unserved(check, base)
         moment = self.moments.of(snapshot.shard)
         decision = decide(snapshot, check, moment)
         if type(decision) is UpToDate and check.plugin.keeps_choice and not snapshot.asks_facts:
@@ -126,6 +125,15 @@ class DeviceService:
             self._note_arm(snapshot, check, decision, decision.bundle.version, moment.now, whence)
         self._note(offered_anew(check, decision.bundle, facts), whence)
         return self._encode_offer(decision, snapshot, check, base)
+
+    def _answer_unserved(self, check: UpdateCheck, base: str) -> EncodedBody:
+        """An app that the store has is never called unknown: its devices hear that there is nothing new."""
+        if check.app in self.current.apps:
+            self.counts.shed["unserved_checks"] += 1
+            return EncodedBody(encode_answer(_SHED, check, base), None)
+        blocked = unserved(check.app)
+        self._decisions[blocked.code] += 1
+        return EncodedBody(encode_answer(blocked, check, base), None)
 
     def _encode_offer(self, offer: Offer, snapshot: AppSnapshot, check: UpdateCheck, base: str) -> EncodedBody:
         bundle = offer.bundle
@@ -198,7 +206,7 @@ class DeviceService:
             self.counts.others["bad_request"] += 1
             return Reply(error.status, EncodedBody(error.body, None))
         app = report.events[0].app if report.events else ""
-        known = [event for event in report.events if self.current.snapshot(event.app) is not None]
+        known = [event for event in report.events if event.app in self.current.apps]
         self.counts.events["unknown_app"] += len(report.events) - len(known)
         if known and not await self._take_events(known, peer):
             # 503 makes the plugin keep its events and send them again (PROTOCOL.md §4.1).
@@ -223,7 +231,8 @@ class DeviceService:
         Comes before storing the events: a report that is sent again changes nothing here, and is counted once there.
         """
         snapshot = self.current.snapshot(events[0].app)
-        assert snapshot is not None, "the app is known"
+        if snapshot is None:  # damaged: which of its bundles a failure is about cannot be told
+            return True
         for downloaded in downloads_in(events, snapshot, self.facts.of):
             if self._admits_note(downloaded.app, peer.prefix):
                 self.facts.note(downloaded)

@@ -99,7 +99,7 @@ def test_every_count_of_a_worker_has_one_place(counts, line):
     assert sorted(lines(observed(workers=[worker(**counts)]))) == sorted([*without, line])
 
 
-NOW = Gauges(connections=1, in_progress=2, downloads=3, overloaded=1, lost_blobs=5)
+NOW = Gauges(connections=1, in_progress=2, downloads=3, overloaded=1, lost_blobs=5, unserved_apps=6)
 
 
 def test_what_a_worker_has_now():
@@ -110,6 +110,7 @@ def test_what_a_worker_has_now():
         'edge_downloads_in_progress{worker="0"} 3',
         'edge_overloaded{worker="0"} 1',
         'edge_lost_blobs{worker="0"} 5',
+        'edge_apps_unserved{worker="0"} 6',
     ):
         assert line in told
 
@@ -120,11 +121,12 @@ def test_every_count_has_one_name_for_the_api():
         events={"stored": 2, "over_limit": 3, "refused": 4, "unknown_app": 5},
         refused_events={"no_room": 4},
         withheld={"set_fail": 6},
-        shed={"checks": 7, "downloads": 8, "downloads_over_limit": 9},
+        shed={"unserved_checks": 14, "unserved_requests": 15, "checks": 7, "downloads": 8, "downloads_over_limit": 9},
         closed=Connections(0, Proxies()).closed(),
         requests=[RequestCount("updates", "2xx", 10)],
         sent_bytes={"updates": 11},
         others={"lane_checks": 12},
+        damaged={"bundle": 13},
         gauges=NOW,
     )
     assert counts.by_name() == {
@@ -135,6 +137,8 @@ def test_every_count_has_one_name_for_the_api():
         "events_of_unknown_apps": 5,
         "events_refused_no_room": 4,
         "withheld/set_fail": 6,
+        "checks_unserved": 14,
+        "requests_unserved": 15,
         "checks_shed": 7,
         "downloads_shed": 8,
         "downloads_over_limit": 9,
@@ -151,6 +155,8 @@ def test_every_count_has_one_name_for_the_api():
         "downloads": 3,
         "overloaded": 1,
         "lost_blobs": 5,
+        "unserved_apps": 6,
+        "damaged/bundle": 13,
     }
 
 

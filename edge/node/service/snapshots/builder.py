@@ -4,18 +4,28 @@ Everything here blocks: run it off the loop.
 """
 
 import logging
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
-from edge.domain.errors import Invalid, Unavailable
+from edge.domain.errors import EdgeError, Invalid, Unavailable
 from edge.domain.manifest import read_manifest
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
 from edge.store.blobs import map_blob, read_blob
+from edge.store.damage import Damage
 from edge.store.heads import shard_of
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Revisions
 
 log = logging.getLogger("edge.blobs")
+
+
+class Loaded(NamedTuple):
+    """What can be served of an app's head. `snapshot` None: nothing new, or nothing at all. `damages`: why not all."""
+
+    snapshot: AppSnapshot | None
+    damages: tuple[Damage, ...] = ()
 
 
 class SnapshotBuilder:
@@ -32,6 +42,18 @@ class SnapshotBuilder:
         """Compile a stored revision; `now` in seconds since the epoch. Raises Unavailable or Untrusted for a revision
         or an id set that cannot be read; a manifest that cannot be read is in the snapshot's `lost`."""
         return self.compile(self._revisions.load_revision(app, head.revision, head.digest), now, before)
+
+    def load(self, app: AppId, head: Head, now: float, before: AppSnapshot | None = None) -> Loaded:
+        """As `build`, but never raises: what is damaged is left out at the smallest grain, and named."""
+        try:
+            state = self._revisions.load_revision(app, head.revision, head.digest)
+            snapshot = self.compile(state, now, before)
+        except (EdgeError, OSError) as error:
+            return Loaded(None, (_unreadable(app, head, before, error),))
+        except Exception as bug:
+            log.exception("bug while building revision %s of app %s", head.revision, app)
+            return Loaded(None, (_unreadable(app, head, before, bug),))
+        return Loaded(snapshot, tuple(_lost_manifests(state, snapshot)))
 
     def compile(self, state: AppState, now: float, before: AppSnapshot | None = None) -> AppSnapshot:
         """As `build`, for a state at hand: a current one, or one that a change would make."""
@@ -65,13 +87,33 @@ class SnapshotBuilder:
             read_manifest(document)  # a check must not be the first to find that this release cannot read it
         except (Unavailable, Invalid, OSError) as error:
             if digest not in self._missed:
-                log.error(
-                    "devices that take manifests are not offered the bundle of manifest %s until it can be read"
-                    " (publish the same bundle again, which uploads what is missing, or restore it from a backup): %s",
-                    digest,
-                    error,
-                )
+                log.error("manifest %s cannot be read: %s", digest, error)
             self._missed.add(digest)
             return None
         self._missed.discard(digest)
         return document
+
+
+def _unreadable(app: AppId, head: Head, served: AppSnapshot | None, error: Exception) -> Damage:
+    effect = f"devices still get revision {served.revision}" if served else "devices get nothing new"
+    return Damage(
+        app=app,
+        grain="revision" if served else "app",
+        name=str(head.revision),
+        effect=effect,
+        cause=str(error) or type(error).__name__,
+        repair="run `edge store verify` and `edge store repair`, or restore the revision from a backup",
+    )
+
+
+def _lost_manifests(state: AppState, snapshot: AppSnapshot) -> Iterator[Damage]:
+    for bundle in state.bundles.values():
+        if bundle.manifest in snapshot.lost:
+            yield Damage(
+                app=state.app,
+                grain="bundle",
+                name=bundle.version,
+                effect="not offered to devices that take manifests",
+                cause=f"manifest {bundle.manifest} cannot be read",
+                repair="publish the same bundle again, which uploads what is missing, or run `edge store repair`",
+            )

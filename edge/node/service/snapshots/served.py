@@ -1,40 +1,75 @@
 """What this worker serves: one immutable snapshot per app, each replaced whole.
 
-A request reads the mapping once and never waits.
+An app is known by its head and never becomes unknown by damage. A request reads the mapping once and never waits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.errors import Unavailable
 from edge.domain.model import AppId
+from edge.store.damage import Damages
+from edge.store.heads import Head
 from edge.store.objects.port import ObjectStore, blob_key
 
 
 class ServedSnapshots:
-    """Belongs to the loop. `snapshot(app)` returns an app's snapshot or None, `apps` is a live view of their ids."""
+    """Belongs to the loop. `snapshot(app)` returns an app's snapshot or None, `apps` is a live view of the ids of all
+    known apps, `damages` is what of them cannot be served, `unserved` the apps that have no snapshot because of it.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
+        self.damages = Damages()
+        self.unserved: set[AppId] = set()
         self._store = store
         self._snapshots: dict[AppId, AppSnapshot] = {}
-        self.apps = self._snapshots.keys()
+        self._heads: dict[AppId, Head | None] = {}  # None: served without a head
+        self.apps = self._heads.keys()
         self.snapshot = self._snapshots.get  # bound once: every check calls it
 
     def __len__(self) -> int:
-        return len(self._snapshots)
+        """Apps that can be served."""
+        return len(self._heads) - len(self.unserved)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether apps are known, deleted ones aside, and none of them can be served."""
+        return bool(self.unserved) and all(
+            app in self.unserved for app, head in self._heads.items() if head is None or not head.deleted
+        )
+
+    def learn(self, heads: Mapping[AppId, Head]) -> None:
+        """These apps exist, whether their revisions can be read or not; an older head than the known one is ignored."""
+        for app, head in heads.items():
+            known = self._heads.get(app)
+            if known is None or head.revision >= known.revision:
+                self._heads[app] = head
+
+    def head(self, app: AppId) -> Head | None:
+        """The newest known head of the app."""
+        return self._heads.get(app)
+
+    def is_unserved(self, app: AppId) -> bool:
+        """Whether the app is known and nothing of it can be served now."""
+        return app in self._heads and app not in self._snapshots
 
     def swap(self, snapshots: Iterable[AppSnapshot]) -> None:
         """Serve these from the next request on; an older revision than the one served is ignored."""
         for snapshot in snapshots:
+            self._heads.setdefault(snapshot.app, None)
             served = self._snapshots.get(snapshot.app)
             if served is None or snapshot.revision >= served.revision:
                 self._snapshots[snapshot.app] = snapshot
+                self.unserved.discard(snapshot.app)
 
     def blob(self, app: str, kind: str, digest: str) -> Path | None:
         """The path of a blob that this app's devices may fetch, else None. Raises FileNotFoundError for one that a
-        revision names and the store has lost.
+        revision names and the store has lost, Unavailable `app_unserved` while no revision of the app can be read.
         """
         snapshot = self._snapshots.get(AppId(app))
+        if snapshot is None and self.is_unserved(AppId(app)):
+            raise Unavailable("app_unserved", f"no revision of app {app!r} can be read")
         if snapshot is None or not snapshot.may_read(kind, digest):
             return None
         return self._store.path(blob_key(digest))

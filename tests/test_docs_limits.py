@@ -4,6 +4,7 @@ import re
 
 from documents import read
 
+from edge.assembly.control_port import CONTROL_ADDRESS_LIMIT, CONTROL_CONNECTIONS_LIMIT
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.cache import CACHE_LIMIT_BYTES
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
@@ -87,6 +88,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| {HEADER_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",
         f"| access log lines that wait | {BUFFER_LINES:,} a worker |",
+        f"| connections to the control port | {CONTROL_CONNECTIONS_LIMIT}, of one address {CONTROL_ADDRESS_LIMIT} |",
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",
         f"| an overloaded worker | {LATE_SECONDS} s behind",
         f"| {ADDRESS_REQUESTS:,} a minute of one address and app, {DEVICE_REQUESTS} a second of one device and verb |",
@@ -126,7 +128,7 @@ def _at_once(*allowances):
 
 def test_the_proxies_let_the_largest_body_of_a_device_through():
     largest = max(BODY_LIMIT_BYTES, STATS_BODY_LIMIT_BYTES, MANIFEST_SIZE_BODY_LIMIT_BYTES) >> 20
-    assert re.findall(r"client_max_body_size (\w+);", read("config/nginx.conf")) == [f"{largest}m"]
+    assert re.findall(r"client_max_body_size (\w+);", read("config/nginx.conf")) == [f"{largest + 1}m"]
     caddy = read("config/Caddyfile")
     assert f"(at most {largest} MiB)" in caddy and not re.search(r"^\s*request_body", caddy, re.MULTILINE)
 

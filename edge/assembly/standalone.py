@@ -5,12 +5,11 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from aiohttp import web
-
 from edge.assembly.clock import NodeClock
+from edge.assembly.control_port import CONTROL_BACKLOG, serving_control
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.assembly.explaining import Explaining
 from edge.assembly.folding import Folding
@@ -27,8 +26,6 @@ from edge.node.processes.supervisor import Supervisor
 from edge.node.processes.tls import build_context, read_pair
 from edge.node.service.snapshots.builder import SnapshotBuilder
 
-CONTROL_BACKLOG = 128  # people and CI jobs, not devices
-CONTROL_DRAIN_SECONDS = 10.0  # for a change in progress; a publisher repeats an upload that is cut
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
 
 log = logging.getLogger("edge.node")
@@ -83,19 +80,17 @@ class Standalone:
         ready = asyncio.Event()
         serving = self._serving = asyncio.create_task(self.supervisor.run(ready))
         folding = asyncio.create_task(self.telemetry.run())
-        runner = web.AppRunner(
-            build_control_app(self._ports()), access_log=None, shutdown_timeout=CONTROL_DRAIN_SECONDS
-        )
+        control = AsyncExitStack()
         try:
             await _first(ready, serving)
-            await runner.setup()
-            await web.SockSite(runner, self._control, ssl_context=tls_context(self.config.control)).start()
+            app = build_control_app(self._ports())
+            await control.enter_async_context(serving_control(app, self._control, tls_context(self.config.control)))
             yield
         finally:
             folding.cancel()
             with suppress(asyncio.CancelledError):
                 await folding
-            await runner.cleanup()
+            await control.aclose()
             self._control.close()
             self.supervisor.drain()
             await _leave(serving, self.config.devices.drain_seconds + LEAVE_SECONDS)

@@ -1,17 +1,22 @@
-"""aiohttp's protocol behind the worker's admission: limits on connections and on the time and size of request heads.
+"""aiohttp's protocol behind an admission: limits on connections and on the time and size of request heads.
 
-Requests that aiohttp itself refuses are answered in the device protocol's shape.
+Both ports use it. Requests that aiohttp itself refuses are answered in the shape of all errors, and counted instead of
+logged: nothing that a peer sends reaches the log.
 """
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from time import perf_counter
 from time import time as clock
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from edge.node.http.peer import BEGUN, REQUESTED_APP, peer_behind
 from edge.node.http.refusals import refuse, refuse_malformed
@@ -31,11 +36,16 @@ from edge.node.service.limits.admission import (
 
 VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
+# What a peer's bytes raise inside aiohttp, also while it reads the rest of a body that no handler asked for.
+MALFORMED = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+
+log = logging.getLogger("edge.http")
+
 
 class CountedConnection(web.RequestHandler):
     """Admitted while its peer has connections left; aborted when a request head is too slow or too long."""
 
-    __slots__ = ("_admitted_as", "_connections", "_head_bytes", "_head_seconds", "_head_timer", "_traffic")
+    __slots__ = ("_address", "_admitted_as", "_connections", "_head_bytes", "_head_seconds", "_head_timer", "_traffic")
 
     def __init__(
         self,
@@ -61,6 +71,7 @@ class CountedConnection(web.RequestHandler):
         }
         super().__init__(server, loop=loop, **limits)
         self._connections = connections
+        self._address = ""
         self._admitted_as = admitted_as
         self._head_seconds = header_seconds
         self._head_timer: asyncio.TimerHandle | None = None
@@ -68,7 +79,7 @@ class CountedConnection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
-        address = plain_address(peer[0]) if peer else ""
+        address = self._address = plain_address(peer[0]) if peer else ""
         if self._admitted_as is not None:
             self._start_head_timer()
         elif self._connections.admit(address):
@@ -113,7 +124,7 @@ class CountedConnection(web.RequestHandler):
         if (access := self._traffic.access) is not None:
             ended = perf_counter()
             seconds = ended - request.get(BEGUN, ended)  # 0 if refused before our middlewares
-            peer = peer_behind(request, self._connections.proxies).prefix
+            peer = peer_behind(request, self._connections.proxies, self._address).prefix
             app = request.get(REQUESTED_APP, "")
             method = request.method[:METHOD_LIMIT]
             access.note(Line(clock(), method, ROUTES[route], response.status, sent_bytes, seconds, app, peer))
@@ -123,10 +134,23 @@ class CountedConnection(web.RequestHandler):
     ) -> web.StreamResponse:
         if isinstance(exc, ConnectionError):
             return refuse_malformed()  # the peer left before our middlewares saw the request, and does not read this
-        if status >= 500 or request.writer.output_size > 0:
-            return super().handle_error(request, status, exc, message)
+        if status >= 500 and exc is not None and not isinstance(exc, MALFORMED):
+            self.log_exception("", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("the answer has begun, so another one cannot follow")  # aiohttp ends it quietly
+        if status >= 500:
+            return refuse(web.HTTPInternalServerError())
         self._connections.malformed += 1  # counted but not logged: a flood must not fill the disk
         return refuse_malformed()
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Called by aiohttp for what it did not expect. A message or a traceback may quote the request, so a bug is
+        logged by its kind and place alone."""
+        bug = kw.get("exc_info")
+        if isinstance(bug, MALFORMED):
+            self._connections.malformed += 1
+        else:
+            log.error("bug while serving a connection: %s", _kind_and_place(bug))
 
     def _refuse_other_versions(self, arrived: int) -> None:
         """Abort on versions such as 0.9, in which aiohttp would otherwise answer."""
@@ -159,6 +183,12 @@ class CountedConnection(web.RequestHandler):
         self.force_close()
         if transport is not None:
             transport.abort()
+
+
+def _kind_and_place(bug: BaseException | None) -> str:
+    steps = traceback.extract_tb(bug.__traceback__) if bug is not None else []
+    place = f" in {Path(steps[-1].filename).name}, line {steps[-1].lineno}" if steps else ""
+    return f"{type(bug).__name__}{place}"
 
 
 def accept_with(

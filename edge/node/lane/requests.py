@@ -13,9 +13,11 @@ import msgspec
 
 from edge.node.lane.fetch import Fetch, parse_fetch
 from edge.node.observing.traffic import BUNDLES, PROBES, STATS, UPDATES
+from edge.node.service.limits.admission import FIELDS_LIMIT
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
 
+LINES_LIMIT = 1 + FIELDS_LIMIT  # the request's own and one for each field; aiohttp refuses a head of more
 HEAD_LIMIT_BYTES = 8 * 1024  # a device's has 300 to 800 bytes; a longer one is not ordinary
 # Peers choose these bytes: up to 10 MB in all. A flood of heads that never repeat fills the cache, which is then
 # emptied, and each head that does repeat is parsed once more.
@@ -97,9 +99,11 @@ def measure(data: bytes) -> int:
 
 
 def _is_odd(data: bytes, end: int) -> bool:
-    """Whether a line ends without CR, or folds the one before (RFC 9112 2.2, 5.2)."""
+    """Whether a line ends without CR, or folds the one before (RFC 9112 2.2, 5.2), or there are too many."""
+    lines = data.count(b"\r\n", 0, end)
     return (
-        data.count(b"\n", 0, end) != data.count(b"\r\n", 0, end)
+        data.count(b"\n", 0, end) != lines
+        or lines > LINES_LIMIT
         or data.find(b"\r\n ", 0, end) >= 0
         or data.find(b"\r\n\t", 0, end) >= 0
     )

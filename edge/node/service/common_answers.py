@@ -18,6 +18,7 @@ _ERRORS = {
     408: ("request_timeout", "The body did not arrive in time"),
     413: ("body_too_large", "The body is larger than this route takes"),
     417: ("expectation_failed", "Expectation failed"),
+    500: ("unknown_error", "Unknown error"),
     503: ("unavailable", "The node cannot do this now"),
 }
 _OTHER = ("request_refused", "Request refused")

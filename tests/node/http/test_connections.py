@@ -6,6 +6,7 @@ from aiohttp import web
 from raw_client import a_client, read_until_closed
 
 from edge.node.http.connection import accept_with
+from edge.node.observing.traffic import Traffic
 from edge.node.service.limits.admission import (
     CONNECTIONS_LIMIT,
     FIELDS_LIMIT,
@@ -59,6 +60,16 @@ def test_all_connections_together_have_a_limit_that_also_holds_for_proxies():
 )
 def test_the_limit_of_all_follows_from_the_descriptors(descriptors, expected):
     assert connections_limit(descriptors) == expected
+
+
+class Lines:
+    """An access log that keeps its lines."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, line):
+        self.lines.append(line)
 
 
 @asynccontextmanager
@@ -168,6 +179,54 @@ async def test_a_head_beyond_the_limits_is_refused_in_the_protocols_shape_or_cut
         answer = await read_until_closed(reader)
         assert answer == b"" or (answer.startswith(b"HTTP/1.") and b" 400 " in answer and b'{"error":"' in answer)
         assert connections.malformed + connections.slow_heads == 1
+
+
+SECRET = b"s3cr3t"
+GARBAGE = {
+    "no request": SECRET + b"\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\nCookie: s3cr3t\r\n\r\n",
+    "an invalid address": b"GET http://[s3cr3t/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    "an invalid port": b"CONNECT s3cr3t:99999 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "an invalid length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: s3cr3t\r\n\r\n",
+    "an invalid chunk": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\ns3cr3t\r\n",
+    "a chunk that is too long": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\ns3cr3t\r\n",
+    "an invalid chunk that nobody reads": b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\ns3cr3t\r\n",
+    "an old upgrade": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key1: s3cr3t\r\n\r\n",
+    "garbage behind an upgrade": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    b"s3cr3t\r\n\r\n",
+    "garbage behind a request": ASK + b"s3cr3t\x00\r\n\r\n",
+    "no UTF-8": b"GET /\xff\xfe HTTP/1.1\r\nHost: \xff\r\nCookie: s3cr3t\xff\r\n\r\n",
+    "another protocol": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200 + b"s3cr3t\r\n\r\n",
+    "a later version": b"GET / HTTP/9.9\r\nHost: s3cr3t\r\n\r\n",
+    "a long field": b"GET / HTTP/1.1\r\nHost: x\r\nA: " + SECRET * 3_000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+async def test_what_is_no_request_costs_a_line_of_the_access_log_and_none_of_the_log(garbage, caplog):
+    connections, traffic = Connections(0, Proxies()), Traffic(Lines())
+    async with a_server(connections, traffic=traffic) as port, a_client(port) as (reader, writer):
+        writer.write(garbage)
+        assert SECRET not in await read_until_closed(reader)
+    assert caplog.record_tuples == []
+    assert connections.malformed == 1
+    lines = traffic.access.lines
+    assert 1 <= len(lines) <= 2 and {line.peer for line in lines} == {"127.0.0.1"}
+    assert SECRET not in repr(lines).encode()
+
+
+async def test_a_bug_is_logged_by_its_kind_and_place_and_never_quotes_the_request(caplog):
+    class Broken(Traffic):
+        def note(self, route, status, sent_bytes):
+            raise KeyError("s3cr3t")
+
+    connections = Connections(0, Proxies())
+    async with a_server(connections, traffic=Broken()) as port, a_client(port) as (reader, writer):
+        writer.write(ASK)
+        await read_until_closed(reader)
+    ((name, _, said),) = caplog.record_tuples
+    assert name == "edge.http" and "KeyError in test_connections.py, line " in said and "s3cr3t" not in caplog.text
 
 
 async def test_a_head_of_many_fields_cannot_make_the_node_hold_more_than_its_limit():

@@ -17,6 +17,10 @@ import pytest
 from certificates import Files, a_certificate
 from running_node import serving_node, web_build, write_folder
 
+from edge.node.service.limits.admission import FIELD_LIMIT_BYTES, FIELDS_LIMIT, LINE_LIMIT_BYTES
+from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES
+from edge.wire.stats import STATS_BODY_LIMIT_BYTES
+
 APP = "com.acme.app"
 CHECK = {
     "platform": "android",
@@ -29,6 +33,7 @@ CHECK = {
 DEVICE_ADDRESS = "127.0.0.5"
 PROMPT_SECONDS = 20.0
 CHECKS = 500
+FRONT_FIELDS = 9  # that the client below and the fronts add to a head
 CADDY_READS_BYTES = 4096  # at once; what is shorter is never cut
 
 
@@ -180,8 +185,37 @@ def test_the_node_knows_the_devices_address_and_believes_no_device_about_it(fron
     assert {line["peer"] for line in lines} == {DEVICE_ADDRESS}
 
 
-def test_a_body_that_no_plugin_sends_ends_at_the_front(front):
-    assert front.ask("POST", "/stats", b"x" * (3 << 20), Content_Type="application/json").status == 413
+@pytest.mark.parametrize(
+    ("route", "limit_bytes", "taken"),
+    [("/updates/manifest_size", MANIFEST_SIZE_BODY_LIMIT_BYTES, 400), ("/stats", STATS_BODY_LIMIT_BYTES, 200)],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_of_the_nodes_limit_reaches_it_and_one_beyond_gets_its_refusal(
+    front, route, limit_bytes, taken, chunked
+):
+    """An empty manifest names no app, which the node says with a 400."""
+    for size_bytes, status in ((limit_bytes, taken), (limit_bytes + 1, 413)):
+        body = b"[" + b" " * (size_bytes - 2) + b"]"
+        answer = front.ask("POST", route, iter([body]) if chunked else body, Content_Type="application/json")
+        assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
+
+
+LONG_HEADS = {
+    "a long address": ("/livez?" + "a" * (LINE_LIMIT_BYTES - 50), {}),
+    "a long field": ("/livez", {"X_Long": "a" * (FIELD_LIMIT_BYTES - 50)}),
+    "many fields": ("/livez", {f"X_{n}": "a" for n in range(FIELDS_LIMIT - FRONT_FIELDS)}),
+    "a long head": ("/livez", {f"X_{n}": "a" * 5_000 for n in range(6)}),
+}
+
+
+@pytest.mark.parametrize("head", LONG_HEADS)
+def test_a_head_of_the_nodes_limits_reaches_it(front, head):
+    url, headers = LONG_HEADS[head]
+    assert front.ask("GET", url, **headers).status == 200
+
+
+def test_a_head_beyond_the_nodes_limits_is_refused(front):
+    assert front.ask("GET", "/livez", **{f"X_{n}": "a" for n in range(FIELDS_LIMIT)}).status == 400
 
 
 def test_http_2_is_spoken_and_by_caddy_http_3_offered(front):

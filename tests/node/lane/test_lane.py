@@ -30,7 +30,7 @@ from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
 from edge.node.service.device_service import DeviceService
 from edge.node.service.facts_client import FactsClient
-from edge.node.service.limits.admission import Connections
+from edge.node.service.limits.admission import FIELDS_LIMIT, Connections
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies
@@ -215,12 +215,14 @@ ALIKE = {
     "a body too large": post("/updates", b"x" * 70_000),
     "a leading empty line": b"\r\n" + post("/updates", CHECK),
     "an encoded body": post("/updates", CHECK, b"Content-Encoding: gzip"),
-    "many headers": post("/updates", CHECK, *(b"X-%d: y" % n for n in range(40))),
+    "as many headers as are taken": post("/updates", CHECK, *(b"X-%d: y" % n for n in range(FIELDS_LIMIT - 3))),
     "a list of channels": get(f"/channel_self?app_id={APP}&platform=android"),
 }
 
 # Streams that are an attack, or broken: neither door may take what follows for a second request.
 REFUSED = {
+    "a header too many": post("/updates", CHECK, *(b"X-%d: y" % n for n in range(FIELDS_LIMIT - 2))),
+    "a header too many for a zip": get("@", *(b"X-%d: y" % n for n in range(FIELDS_LIMIT))),
     "a check without a host": post("/updates", CHECK).replace(HOST, b""),
     "a report without a host": post("/stats", EVENT).replace(HOST, b""),
     "a zip without a host": get("@").replace(b"Host: x\r\n", b""),
@@ -283,6 +285,7 @@ async def test_the_lane_takes_what_is_ordinary_and_nothing_else(both):
         "these bytes were meant",
         "modified since",
         "odd header case",
+        "as many headers as are taken",
         "a probe",
         "a probe that closes",
     }

@@ -1,0 +1,51 @@
+"""The control port: the control API behind limits on connections, on handshakes, and on the time of each request.
+
+The process that serves it writes the device facts too, so no peer of it may hold what that needs.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from edge.node.http.connection import accept_with
+from edge.node.processes.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
+from edge.node.service.limits.admission import Connections
+from edge.node.service.peers import Proxies
+
+CONTROL_BACKLOG = 128  # people and CI jobs, not devices
+CONTROL_DRAIN_SECONDS = 10.0  # for a change in progress; a publisher repeats an upload that is cut
+# A publisher uploads over a few connections. Behind a proxy all come from one address.
+CONTROL_CONNECTIONS_LIMIT = 512
+CONTROL_ADDRESS_LIMIT = 256
+
+
+@asynccontextmanager
+async def serving_control(
+    app: web.Application, listening: socket.socket, tls: ssl.SSLContext | None
+) -> AsyncIterator[Connections]:
+    """Serves `app` inside the block; on leaving it, finishes what is in progress. Yields the port's connections."""
+    connections = Connections(CONTROL_ADDRESS_LIMIT, Proxies(), CONTROL_CONNECTIONS_LIMIT)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CONTROL_DRAIN_SECONDS)
+    await runner.setup()
+    try:
+        assert runner.server is not None, "the runner is set up"
+        loop = asyncio.get_running_loop()
+        accept = accept_with(runner.server, connections, loop)
+        server = await loop.create_server(accept, sock=listening, backlog=CONTROL_BACKLOG, **_tls_options(tls))
+        try:
+            yield connections
+        finally:
+            server.close()
+    finally:
+        await runner.cleanup()
+
+
+def _tls_options(tls: ssl.SSLContext | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    return {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": SHUTDOWN_SECONDS}

@@ -44,6 +44,7 @@ from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
+from edge.telemetry.labels import MADE_UP_LIMIT
 from edge.telemetry.recent_events import READ_LIMIT_BYTES
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, STRUCTURE_LIMIT
@@ -96,6 +97,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| the same of one app, per worker | {_at_once(*APP_FACTS)} (`telemetry`) |",
         f"| as much as {WIDE_SHARE} addresses |",
         f"| events remembered to detect duplicates | {REMEMBERED_LIMIT:,} of the last hour |",
+        f"per app and day | all that the app has or had, and {MADE_UP_LIMIT} others |",
         f"| bundles withheld from a device | the latest {WITHHELD_LIMIT} |",
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
         f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",

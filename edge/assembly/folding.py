@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections import Counter
 
+from edge.assembly.own_names import OwnNames
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
@@ -22,10 +23,11 @@ log = logging.getLogger("edge.node")
 class Folding:
     """`folded_at` is when events were last counted, in seconds since the epoch."""
 
-    def __init__(self, paths: DataPaths, spool_limit_bytes: int) -> None:
+    def __init__(self, paths: DataPaths, spool_limit_bytes: int, names: OwnNames) -> None:
         self.folded_at = time.time()
         self._paths = paths
         self._keep_bytes = int(spool_limit_bytes * KEPT_SHARE)
+        self._names = names
         self._folding = asyncio.Lock()
 
     async def stats(self, app: AppId) -> AppStats:
@@ -55,6 +57,11 @@ class Folding:
         paths = self._paths
         async with self._folding:
             await asyncio.to_thread(
-                fold, paths.spool_dir, paths.counts_database, now=time.time(), keep_bytes=self._keep_bytes
+                fold,
+                paths.spool_dir,
+                paths.counts_database,
+                now=time.time(),
+                keep_bytes=self._keep_bytes,
+                names_of=self._names.of,
             )
             self.folded_at = time.time()

@@ -15,6 +15,7 @@ from edge.assembly.explaining import Explaining
 from edge.assembly.folding import Folding
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeReport
+from edge.assembly.own_names import OwnNames
 from edge.config import Config, Control
 from edge.control.app import build_control_app
 from edge.control.first_token import ensure_admin_token
@@ -51,7 +52,7 @@ class Standalone:
         self.device_port = port_of(self.supervisor.listening)
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
-        self.telemetry = Folding(self.directory, config.telemetry.spool_limit_bytes)
+        self.telemetry = Folding(self.directory, config.telemetry.spool_limit_bytes, OwnNames(self.directory.releases))
         self._clock = clock = NodeClock(self.directory.releases)
         snapshots = CurrentSnapshots(self.directory.releases, SnapshotBuilder(self.directory.store, config.region))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base)

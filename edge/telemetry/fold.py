@@ -2,8 +2,8 @@
 
 A segment's offset moves in the transaction that adds its counts, so an interrupted batch is repeated whole or not at
 all. What goes in comes out: `folded` is the sum of all counts, and `folded + duplicates + malformed` is every record
-read. Labels come from devices, so each is bounded, with an explicit `other`. A record counts on the day this node
-received it (UTC). Duplicates count once.
+read. Labels come from devices, so each is bounded (`labels`). A record counts on the day this node received it (UTC).
+Duplicates count once.
 """
 
 import sqlite3
@@ -14,26 +14,16 @@ from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from edge.domain.model import APP_ID_LIMIT, Platform
-from edge.domain.versions import VERSION_LIMIT
 from edge.store.disk.append_file import UNFINISHED
 from edge.telemetry.database import open_for_folding
 from edge.telemetry.disk_budget import held_bytes
 from edge.telemetry.duplicates import EXPOSED_LIMIT, RememberedKeys
+from edge.telemetry.labels import LabelBounds, Labels, NamesOf, labels_of, no_names
 from edge.telemetry.record import EventFacts, parse_record
 from edge.telemetry.segment import UnreadableSegment, is_live, list_segments, read_frames, read_header
-from edge.wire.actions import ACTIONS, OF_NODE
-from edge.wire.stats import bundle_of
 
 SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time to investigate a bad day
 BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second
-APPS_LIMIT = 10_000  # a node answers for its own apps only; beyond it something else is wrong
-BUNDLES_PER_APP_AND_DAY_LIMIT = 200  # an app has a few live; invented versions spoil one day at most
-OTHER = "other"  # neither an app id (`parse_app_id`) nor a release (a semantic version)
-
-DAY_MS = 86_400_000
-_COUNTED = ACTIONS | OF_NODE
-_PLATFORMS = frozenset(platform.value for platform in Platform)
 
 
 @dataclass(slots=True)
@@ -50,34 +40,34 @@ class FoldReport:
     unreadable: list[str] = field(default_factory=list)
 
 
-class _Labels(NamedTuple):
-    app: str
-    day: int
-    bundle: str
-    action: str
-    platform: str
-
-
 class _Batch(NamedTuple):
-    counts: Counter[_Labels]
+    counts: Counter[Labels]
     duplicates: Counter[str]  # by app
     malformed: int
     end: int  # offset after the last whole frame
     more: bool  # the batch ended at its limit, not at the end of the file
 
 
-def fold(directory: Path, database: Path, *, now: float, keep_bytes: int | None = None) -> FoldReport:
+def fold(
+    directory: Path,
+    database: Path,
+    *,
+    now: float,
+    keep_bytes: int | None = None,
+    names_of: NamesOf = no_names,
+) -> FoldReport:
     """Count the records of the spools in `directory` that `database` does not have yet. Delete counted segments past
     their retention, and earlier ones, oldest first, while the directory has more than `keep_bytes`.
 
-    `now` is in epoch seconds. Blocks. May be killed anywhere, and run twice at once. Raises NewerSchema `newer_schema`,
-    OSError, sqlite3.OperationalError (a full disk): what was counted until then stays counted.
+    `now` is in epoch seconds. `names_of` knows the apps' own bundles. Blocks. May be killed anywhere, and run twice at
+    once. Raises NewerSchema `newer_schema`, OSError, sqlite3.OperationalError (a full disk): what was counted until
+    then stays counted.
     """
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
         finished = dict(connection.execute("SELECT name, finished_ms FROM segments WHERE finished_ms IS NOT NULL"))
         exposed = RememberedKeys(connection, EXPOSED_LIMIT, table="exposed", window_seconds=None)
-        folding = _Folding(connection, RememberedKeys(connection), exposed, int(now * 1000), report)
+        folding = _Folding(connection, RememberedKeys(connection), exposed, int(now * 1000), report, names_of)
         for path in list_segments(directory):
             if path.stem in finished:
                 folding.delete_expired(path, finished[path.stem])
@@ -99,6 +89,7 @@ class _Folding:
     exposed: RememberedKeys
     now_ms: int
     report: FoldReport
+    names_of: NamesOf
 
     def fold_segment(self, path: Path) -> None:
         # A file that is gone was sealed, so renamed, since the listing: the next fold reads it.
@@ -134,7 +125,7 @@ class _Folding:
         return batch.more
 
     def _store(self, name: str, batch: _Batch, *, torn: bool, finished_ms: int | None) -> None:
-        _add_counts(self.connection, batch.counts, batch.duplicates)
+        _add_counts(self.connection, batch, self.names_of)
         totals = {
             "folded": batch.counts.total(),
             "duplicates": batch.duplicates.total(),
@@ -188,67 +179,22 @@ def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: Reme
     same_report = seen.find_duplicates((each.key, each.received_ms) for each in found)
     same_device = exposed.find_duplicates((each.exposure, each.received_ms) for each in found)
     again = [one or other for one, other in zip(same_report, same_device, strict=True)]
-    counts = Counter(_labels(each) for each, repeated in zip(found, again, strict=True) if not repeated)
-    duplicates = Counter(_labels(each).app for each, repeated in zip(found, again, strict=True) if repeated)
+    counts = Counter(labels_of(each) for each, repeated in zip(found, again, strict=True) if not repeated)
+    duplicates = Counter(labels_of(each).app for each, repeated in zip(found, again, strict=True) if repeated)
     return _Batch(counts, duplicates, malformed, end, more)
 
 
-def _labels(facts: EventFacts) -> _Labels:
-    """Bounded but for the numbers of apps and bundles, which `_Bounds` limits."""
-    bundle = bundle_of(facts.version)
-    return _Labels(
-        facts.app if len(facts.app) <= APP_ID_LIMIT else OTHER,
-        facts.received_ms // DAY_MS,
-        bundle if len(bundle) <= VERSION_LIMIT else OTHER,
-        facts.action if facts.action in _COUNTED else OTHER,
-        facts.platform if facts.platform in _PLATFORMS else OTHER,
-    )
-
-
-def _add_counts(connection: sqlite3.Connection, counts: Counter[_Labels], duplicates: Counter[str]) -> None:
-    bounds = _Bounds(connection)
+def _add_counts(connection: sqlite3.Connection, batch: _Batch, names_of: NamesOf) -> None:
+    bounds = LabelBounds(connection, names_of)
     connection.executemany(
         "INSERT INTO counts (app, day, bundle, action, platform, n) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET n = n + excluded.n",
-        ((*bounds.admit(labels), n) for labels, n in counts.items()),
+        ((*bounds.admit(labels), n) for labels, n in batch.counts.items()),
     )
     connection.executemany(
         "INSERT INTO duplicates (app, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-        ((bounds.admit_app(app), n) for app, n in duplicates.items()),
+        ((bounds.admit_app(app), n) for app, n in batch.duplicates.items()),
     )
-
-
-class _Bounds:
-    """Limits the apps, and the bundles of an app on a day, that are counted by name. First come, first served."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._apps = {app for (app,) in connection.execute("SELECT app FROM apps")}
-        self._bundles: dict[tuple[str, int], set[str]] = {}
-
-    def admit(self, labels: _Labels) -> _Labels:
-        app = self.admit_app(labels.app)
-        bundles = self._bundles_of(app, labels.day)
-        bundle = labels.bundle
-        if bundle not in bundles and len(bundles) >= BUNDLES_PER_APP_AND_DAY_LIMIT:
-            bundle = OTHER
-        bundles.add(bundle)
-        return labels._replace(app=app, bundle=bundle)
-
-    def admit_app(self, app: str) -> str:
-        if app in self._apps:
-            return app
-        if len(self._apps) >= APPS_LIMIT:
-            return OTHER
-        self._connection.execute("INSERT INTO apps VALUES (?)", (app,))
-        self._apps.add(app)
-        return app
-
-    def _bundles_of(self, app: str, day: int) -> set[str]:
-        if (app, day) not in self._bundles:
-            rows = self._connection.execute("SELECT DISTINCT bundle FROM counts WHERE app = ? AND day = ?", (app, day))
-            self._bundles[app, day] = {bundle for (bundle,) in rows}
-        return self._bundles[app, day]
 
 
 def _delete_unfinished(directory: Path, now: float) -> None:

@@ -12,7 +12,8 @@ from telemetry_lines import APP, DAY, NOW, line, write_segment
 from edge.telemetry import fold as fold_module
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.database import SCHEMA_NUMBER, NewerSchema
-from edge.telemetry.fold import BUNDLES_PER_APP_AND_DAY_LIMIT, SEGMENT_RETENTION_SECONDS, fold
+from edge.telemetry.fold import SEGMENT_RETENTION_SECONDS, fold
+from edge.telemetry.labels import MADE_UP_LIMIT, UNKNOWN_APPS_LIMIT
 from edge.telemetry.segment import list_segments
 from edge.wire.actions import ACTIONS
 
@@ -103,7 +104,7 @@ def test_every_known_action_has_a_count_of_its_own(spool, database):
 
 
 def test_too_many_bundles_of_a_day_become_other_and_the_next_day_is_free(spool, database):
-    limit = BUNDLES_PER_APP_AND_DAY_LIMIT
+    limit = MADE_UP_LIMIT
     write_segment(spool, *([line(version=f"1.0.{n}")] for n in range(limit)))
     fold(spool, database, now=NOW)
     tomorrow = NOW + DAY
@@ -119,7 +120,7 @@ def test_too_many_bundles_of_a_day_become_other_and_the_next_day_is_free(spool, 
 
 
 def test_too_many_apps_become_other(spool, database):
-    write_segment(spool, [line(app=f"com.app{n}") for n in range(fold_module.APPS_LIMIT)])
+    write_segment(spool, [line(app=f"com.app{n}") for n in range(UNKNOWN_APPS_LIMIT)])
     fold(spool, database, now=NOW)
     write_segment(spool, [line(app="com.late"), line(app="com.app5"), line(app="com." + "x" * 200)])
     fold(spool, database, now=NOW)

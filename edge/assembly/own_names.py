@@ -1,0 +1,41 @@
+"""The versions that each app has or had, so that telemetry counts them by name whatever devices make up.
+
+Read from the app's current revision and kept until it changes. An app that cannot be read now keeps the names that were
+read last.
+"""
+
+from collections import OrderedDict
+
+from edge.domain.errors import EdgeError, NotFound
+from edge.domain.model import AppId, Digest
+from edge.store.releases import Releases
+
+APPS_KEPT = 1_000  # 1,000 names take 100 kB; another app's are read again, in milliseconds
+
+
+class OwnNames:
+    """For threads that may wait for the disk, one at a time."""
+
+    def __init__(self, releases: Releases) -> None:
+        self._releases = releases
+        self._kept: OrderedDict[str, tuple[Digest | None, frozenset[str]]] = OrderedDict()
+
+    def of(self, app: str) -> frozenset[str] | None:
+        """Those of deleted bundles and deleted apps too; None for an app that this node does not have."""
+        digest, names = self._kept.pop(app, (None, frozenset[str]()))
+        try:
+            head = self._releases.last_head(AppId(app))
+            if head.digest != digest:
+                state = self._releases.load_revision(AppId(app), head.revision, head.digest)
+                digest, names = head.digest, frozenset({*state.bundles, *state.retired})
+        except NotFound:
+            return None
+        except (EdgeError, OSError):  # an app all the same; its damage is reported where it is served
+            digest = None
+        self._keep(app, digest, names)
+        return names
+
+    def _keep(self, app: str, digest: Digest | None, names: frozenset[str]) -> None:
+        self._kept[app] = digest, names
+        if len(self._kept) > APPS_KEPT:
+            self._kept.popitem(last=False)

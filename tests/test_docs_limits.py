@@ -38,6 +38,7 @@ from edge.node.service.limits.fact_limits import (
     PREFIX_FAILURES,
     PREFIX_NOTES,
 )
+from edge.node.service.limits.large_bodies import HELD_LIMIT_BYTES, LARGE_BYTES, PREFIX_RATE_KIB, READERS
 from edge.node.service.limits.overload import LATE_SECONDS
 from edge.node.service.limits.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
 from edge.store.damage import DAMAGES_LIMIT
@@ -85,6 +86,8 @@ def test_the_other_limits_are_those_of_the_code():
     for row in (
         f"| body of a check, of a report | {BODY_LIMIT_BYTES >> 10} KiB, {STATS_BODY_LIMIT_BYTES >> 20} MiB |",
         f"| body of `/updates/manifest_size` | {MANIFEST_SIZE_BODY_LIMIT_BYTES >> 20} MiB, {STRUCTURE_LIMIT:,} bytes",
+        f"| bodies above {LARGE_BYTES >> 10} KiB, per worker | {PREFIX_RATE_KIB} KiB a second of one address, five "
+        f"minutes' worth at once; {HELD_LIMIT_BYTES >> 20} MiB held at once; {READERS} read at once |",
         f"| time to send a body | {BODY_SECONDS} s |",
         f"| {HEADER_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",

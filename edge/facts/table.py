@@ -45,19 +45,20 @@ class FactsTable:
         self.problem = ""
         self.torn = 0
         self._path = path
-        self._map: mmap.mmap | None = None
-        self._pages = self._seed = 0
+        # Replaced as one, and never closed under a look-up: look-ups of large reports are made on threads.
+        self._open_table: tuple[mmap.mmap, int, int] | None = None
 
     def look_up(self, app: str, device: str) -> DeviceFacts:
         """The device's facts, with every change that the writer has acknowledged."""
-        held = self._map
-        if held is None or held[MOVED]:
-            held = self._open()
-            if held is None:
+        table = self._open_table
+        if table is None or table[0][MOVED]:
+            table = self._open()
+            if table is None:
                 return NO_FACTS
+        held, pages, seed = table
         # key_of, page_of, tag_of, find_slot and is_whole inlined: their calls were a third of a look-up.
-        key = xxh3_128_digest(f"{app}\0{device}".encode(), self._seed)[:KEY_BYTES]
-        start = PAGE_BYTES + _FIRST_WORD(key)[0] % self._pages * PAGE_BYTES
+        key = xxh3_128_digest(f"{app}\0{device}".encode(), seed)[:KEY_BYTES]
+        start = PAGE_BYTES + _FIRST_WORD(key)[0] % pages * PAGE_BYTES
         tag = key[11:] if key[11] else b"\1"
         at = held.find(tag, start, start + SLOTS)
         while at >= 0:
@@ -69,9 +70,8 @@ class FactsTable:
         return _nobody(held, start) if held[start + FORGOT] or held[start + FORGOT + 1] else NO_FACTS
 
     def close(self) -> None:
-        if self._map is not None:
-            self._map.close()
-            self._map = None
+        """The table is unmapped when no look-up reads it any more."""
+        self._open_table = None
 
     def _read_again(self, held: mmap.mmap, start: int, key: bytes) -> DeviceFacts:
         for _ in range(TORN_READS_LIMIT):
@@ -84,27 +84,27 @@ class FactsTable:
         self.torn += 1
         return NO_FACTS
 
-    def _open(self) -> mmap.mmap | None:
+    def _open(self) -> tuple[mmap.mmap, int, int] | None:
         """The table now at the path; the one already open if there is none."""
         try:
             with self._path.open("rb") as file:
                 held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError:
-            return self._map
+            return self._open_table
         except (OSError, ValueError) as error:
             self.problem = f"facts table: {error}"
-            return self._map
+            return self._open_table
         try:
             header = parse_header(held[:PAGE_BYTES], len(held))
         except UnreadableFacts as error:
             held.close()
             self.problem = str(error)
-            return self._map
+            return self._open_table
         with contextlib.suppress(OSError):  # only advice: saves the first look-ups waiting for the disk
             held.madvise(mmap.MADV_WILLNEED)
-        self.close()
-        self._map, (self._pages, self._seed), self.problem = held, header, ""
-        return held
+        table = (held, *header)
+        self._open_table, self.problem = table, ""
+        return table
 
 
 def find_slot(held: mmap.mmap, start: int, key: bytes) -> bytes | None:

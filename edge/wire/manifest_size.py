@@ -74,14 +74,10 @@ def encode_manifest_size(request: SizeRequest, size_of: SizeOf) -> bytes:
     """The body of a 200. `size_of` is called once for each file whose address is the node's."""
     sizes = [_size(entry, request.app, size_of) for entry in request.entries]
     known = [size for size in sizes if size is not None]
-    return encode_json(
-        {
-            "totalSize": sum(known),
-            "knownFiles": len(known),
-            "unknownFiles": len(sizes) - len(known),
-            "files": [_file(entry, size) for entry, size in zip(request.entries, sizes, strict=True)],
-        }
-    )
+    totals = {"totalSize": sum(known), "knownFiles": len(known), "unknownFiles": len(sizes) - len(known)}
+    # File by file: encoding thousands in one call holds the interpreter for 10 ms.
+    files = [encode_json(_file(entry, size)) for entry, size in zip(request.entries, sizes, strict=True)]
+    return encode_json(totals)[:-1] + b',"files":[' + b",".join(files) + b"]}"
 
 
 def blob_of(url: str, app: AppId) -> Digest | None:

@@ -3,7 +3,6 @@
 A channel choice is on disk and visible to every worker before the device gets its 200.
 """
 
-import asyncio
 import time
 
 from aiohttp import web
@@ -24,11 +23,12 @@ from edge.domain.errors import Unavailable
 from edge.domain.facts import name_hash
 from edge.domain.model import AppId, ChannelName, DeviceId, Digest
 from edge.facts.changes import Chose
-from edge.node.http.bodies import json_response, read_body
+from edge.node.http.bodies import busy, json_response, read_body
 from edge.node.http.device_routes import SERVICE, peer_of
 from edge.node.http.peer import REQUESTED_APP
 from edge.node.http.refusals import refuse_for_now
 from edge.node.service.device_service import DeviceService
+from edge.node.service.limits.large_bodies import WHATEVER_SIZE, BodyRefused
 from edge.wire.body import BODY_LIMIT_BYTES, WireError
 from edge.wire.channels import VERBS, encode_channel_answer, encode_too_many, parse_channel_request
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, SizeOf, encode_manifest_size, parse_manifest_size
@@ -68,15 +68,23 @@ async def handle_channel_self(request: web.Request) -> web.Response:
 async def handle_manifest_size(request: web.Request) -> web.Response:
     """The sizes of the files of a manifest that a device may read."""
     service = request.app[SERVICE]
-    try:
-        asked = parse_manifest_size(await read_body(request, MANIFEST_SIZE_BODY_LIMIT_BYTES))
-    except WireError as error:
-        service.counts.others["bad_request"] += 1
-        return json_response(error.body, error.status)
+    with service.bodies.lease(peer_of(request).prefix, time.monotonic()) as lease:
+        body = await read_body(request, MANIFEST_SIZE_BODY_LIMIT_BYTES, lease=lease)
+        try:
+            return await _answer_sizes(service, body)
+        except WireError as error:
+            service.counts.others["bad_request"] += 1
+            return json_response(error.body, error.status)
+        except BodyRefused as error:
+            raise busy() from error
+
+
+async def _answer_sizes(service: DeviceService, body: bytes) -> web.Response:
+    """Raises WireError, BodyRefused. Off the loop: there is a `stat` for each file."""
+    asked = await service.bodies.run(WHATEVER_SIZE, parse_manifest_size, body)
     if service.current.is_unserved(asked.app):
         return _refuse_unserved(service)
-    # Thousands of `stat` calls: off the loop.
-    return json_response(await asyncio.to_thread(encode_manifest_size, asked, _size_in(service)))
+    return json_response(await service.bodies.run(WHATEVER_SIZE, encode_manifest_size, asked, _size_in(service)))
 
 
 def _refuse_unserved(service: DeviceService) -> web.Response:

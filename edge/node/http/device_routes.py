@@ -1,5 +1,6 @@
 """`POST /updates`, `POST /stats`, their greetings and the two probes over aiohttp; the service decides the answers."""
 
+import time
 from itertools import islice
 from typing import Any
 
@@ -25,8 +26,10 @@ async def handle_updates(request: web.Request) -> web.Response:
 
 
 async def handle_stats(request: web.Request) -> web.Response:
-    body = await read_body(request, STATS_BODY_LIMIT_BYTES)
-    return _negotiated(await request.app[SERVICE].take_report(body, peer_of(request)), request)
+    service, peer = request.app[SERVICE], peer_of(request)
+    with service.bodies.lease(peer.prefix, time.monotonic()) as lease:
+        body = await read_body(request, STATS_BODY_LIMIT_BYTES, lease=lease)
+        return _negotiated(await service.take_report(body, peer), request)
 
 
 async def handle_greeting(request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
 
 def refuse(error: web.HTTPException) -> web.Response:
     """The answer to `error` in our own words: aiohttp's repeat what the peer sent."""
-    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    headers = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
     return refusal(error.status, headers)
 
 

@@ -14,7 +14,7 @@ import msgspec
 from edge.node.lane.fetch import Fetch, parse_fetch
 from edge.node.observing.traffic import BUNDLES, PROBES, STATS, UPDATES
 from edge.node.service.limits.admission import FIELDS_LIMIT
-from edge.wire.stats import STATS_BODY_LIMIT_BYTES
+from edge.node.service.limits.large_bodies import LARGE_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
 
 LINES_LIMIT = 1 + FIELDS_LIMIT  # the request's own and one for each field; aiohttp refuses a head of more
@@ -34,7 +34,8 @@ _LENGTH_NAMES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _ODD_LENGTH_NAME = re.compile(rb"\r\ncontent-length: ?", re.IGNORECASE)
 _DIGITS = re.compile(rb"[0-9]{1,7}(?=\r\n)")
 _GETS = (b"GET /bundles/", b"HEAD /bundles/", b"GET /livez HTTP/1.1\r\n")
-_POSTS = {b"POST /updates HTTP/1.1\r\n": BODY_LIMIT_BYTES, b"POST /stats HTTP/1.1\r\n": STATS_BODY_LIMIT_BYTES}
+# A large report is charged before it is received, which is aiohttp's side's.
+_POSTS = {b"POST /updates HTTP/1.1\r\n": BODY_LIMIT_BYTES, b"POST /stats HTTP/1.1\r\n": LARGE_BYTES}
 _ROUTES = {b"/updates": UPDATES, b"/stats": STATS}  # of a POST; a GET is for a blob or a probe
 _STARTS = (*_GETS, *_POSTS)
 _LONGEST_START = max(len(start) for start in _STARTS)

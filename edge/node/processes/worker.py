@@ -139,6 +139,7 @@ class Worker:
         """Store and send what waits, then close files and tables."""
         await self._spool.close()
         await self._files.close()
+        self._service.bodies.close()
         self._facts.flush()
         self._facts.close()
         if self._traffic.access is not None:

@@ -25,12 +25,13 @@ from edge.node.service.experiment_log import ArmNotes
 from edge.node.service.facts_client import FactsClient, installed_anew, offered_anew
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.fact_limits import FactLimits
+from edge.node.service.limits.large_bodies import BodyRefused, LargeBodies
 from edge.node.service.limits.overload import Overload
 from edge.node.service.limits.rate_limits import ChannelLimits
 from edge.node.service.own_events import OwnEvents, OwnLimits, withheld_event
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import NOWHERE, Peer, Proxies, Whence, find_peer
-from edge.node.service.reported import EventChange, changes_in, downloads_in
+from edge.node.service.reported import EventChange, reported_in
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.record import encode_record
@@ -80,6 +81,7 @@ class DeviceService:
         self.lost = LostBlobs()
         self.offers = Offers()
         self.counts = ServiceCounts()
+        self.bodies = LargeBodies(self.counts.others)
         self._decisions = self.counts.decisions
         self.moments = Moments(time.time())
         self.faults = OwnFaults(current.snapshot, facts.tell_fault)
@@ -201,30 +203,38 @@ class DeviceService:
     async def take_report(self, body: bytes, peer: Peer) -> Reply:
         """Answer a `POST /stats`."""
         try:
-            report = parse_stats(body)
+            return await self._report(body, peer)
         except WireError as error:
             self.counts.others["bad_request"] += 1
             return Reply(error.status, EncodedBody(error.body, None))
+        except BodyRefused:
+            self.counts.others["reports_refused"] += 1
+            return Reply(503, EncodedBody(_UNAVAILABLE, None))
+
+    async def _report(self, body: bytes, peer: Peer) -> Reply:
+        """Raises WireError, BodyRefused. What takes a time that depends on the body's size leaves the loop."""
+        size = len(body)
+        report = await self.bodies.run(size, parse_stats, body)
         app = report.events[0].app if report.events else ""
         known = [event for event in report.events if event.app in self.current.apps]
         self.counts.events["unknown_app"] += len(report.events) - len(known)
-        if known and not await self._take_events(known, peer):
+        if known and not await self._take_events(known, peer, size):
             # 503 makes the plugin keep its events and send them again (PROTOCOL.md §4.1).
             return Reply(503, EncodedBody(_UNAVAILABLE, None), app)
-        return Reply(200, EncodedBody(encode_stats_answer(report), None), app)
+        return Reply(200, EncodedBody(await self.bodies.run(size, encode_stats_answer, report), None), app)
 
-    async def _take_events(self, events: list[Event], peer: Peer) -> bool:
+    async def _take_events(self, events: list[Event], peer: Peer, size: int) -> bool:
         """The events of one request, all of one app; False if they cannot be stored now. Above the limits of their app
         or address they are dropped and counted, and the device gets its 200.
         """
         now = time.time()
-        records = [encode_record(event, now) for event in events]
+        records = await self.bodies.run(size, _records_of, events, now)
         if not self.event_limits.admit(events[0].app, peer.prefix, records, time.monotonic()):
             self.counts.events["over_limit"] += len(events)
             return True
-        return await self._withhold(events, peer) and await self._keep(records)
+        return await self._withhold(events, peer, size) and await self._keep(records)
 
-    async def _withhold(self, events: list[Event], peer: Peer) -> bool:
+    async def _withhold(self, events: list[Event], peer: Peer, size: int) -> bool:
         """Record failures, so that the bundles are not offered to the device again; False if that fails now. All events
         are of one app.
 
@@ -233,11 +243,12 @@ class DeviceService:
         snapshot = self.current.snapshot(events[0].app)
         if snapshot is None:  # damaged: which of its bundles a failure is about cannot be told
             return True
-        for downloaded in downloads_in(events, snapshot, self.facts.of):
+        moment = self.moments.of(snapshot.shard)
+        downloads, changes = await self.bodies.run(size, reported_in, events, snapshot, self.facts.of, moment, peer)
+        for downloaded in downloads:
             if self._admits_note(downloaded.app, peer.prefix):
                 self.facts.note(downloaded)
-        moment = self.moments.of(snapshot.shard)
-        reported = self._within_limits(list(changes_in(events, snapshot, self.facts.of, moment, peer)), peer)
+        reported = self._within_limits(changes, peer)
         if not reported:
             return True
         try:
@@ -283,3 +294,7 @@ class DeviceService:
             return False
         self.counts.events["stored"] += len(records)
         return True
+
+
+def _records_of(events: list[Event], now: float) -> list[bytes]:
+    return [encode_record(event, now) for event in events]

@@ -31,6 +31,18 @@ class EventChange(NamedTuple):
     change: Failed | Installed
 
 
+def reported_in(
+    events: Sequence[Event],
+    snapshot: AppSnapshot,
+    facts_of: Callable[[str, str], DeviceFacts],
+    moment: Moment,
+    peer: Peer,
+) -> tuple[list[Downloaded], list[EventChange]]:
+    """`downloads_in` and `changes_in` at once, on any thread."""
+    downloads = list(downloads_in(events, snapshot, facts_of))
+    return downloads, list(changes_in(events, snapshot, facts_of, moment, peer))
+
+
 def changes_in(
     events: Sequence[Event],
     snapshot: AppSnapshot,

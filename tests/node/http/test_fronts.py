@@ -193,9 +193,10 @@ def test_the_node_knows_the_devices_address_and_believes_no_device_about_it(fron
 def test_a_body_of_the_nodes_limit_reaches_it_and_one_beyond_gets_its_refusal(
     front, route, limit_bytes, taken, chunked
 ):
-    """An empty manifest names no app, which the node says with a 400."""
+    """A text is no manifest, which the node says with a 400; white space beyond a limit is refused there."""
+    start, padding, end = (b'"', b"x", b'"') if taken == 400 else (b"[", b" ", b"]")
     for size_bytes, status in ((limit_bytes, taken), (limit_bytes + 1, 413)):
-        body = b"[" + b" " * (size_bytes - 2) + b"]"
+        body = start + padding * (size_bytes - 2) + end
         answer = front.ask("POST", route, iter([body]) if chunked else body, Content_Type="application/json")
         assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
 

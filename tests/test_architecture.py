@@ -44,7 +44,12 @@ BELOW_WITHIN = {
         "decision": {"", "schedule", "targeting"},
     },
     "wire": {"plugins": set(), "": {"plugins"}},
-    "store": {"disk": set(), "objects": {"disk"}, "": {"objects", "disk"}},
+    "store": {
+        "disk": set(),
+        "objects": {"disk"},
+        "": {"objects", "disk"},
+        "upkeep": {"", "objects", "disk"},
+    },
     "bundles": {
         "": set(),
         "zip": {""},
@@ -71,8 +76,9 @@ BELOW_WITHIN = {
         "releases": {"terminal", "app_folder", "publishing"},
         "devices": {"terminal"},
         "node": {"terminal"},
+        "store": {"terminal"},
         "demo": {"terminal", "publishing", "node"},
-        "": {"terminal", "app_folder", "publishing", "releases", "devices", "node", "demo"},
+        "": {"terminal", "app_folder", "publishing", "releases", "devices", "node", "store", "demo"},
     },
 }
 

@@ -198,17 +198,22 @@ class Tokens:
         return TokenDocument(format=TOKENS_FORMAT, store=self._trust.store_id, sequence=0, tokens={}, revoked=[])
 
     def _open(self, sealed: bytes) -> TokenDocument:
-        try:
-            payload = open_document(_DOMAIN, sealed, self._trust.keys)
-        except Untrusted as error:
-            if error.code != "unknown_writer":
-                raise
-            self._trust.reload()  # a writer may have been added since
-            payload = open_document(_DOMAIN, sealed, self._trust.keys)
-        document = parse_document(payload, _decoder, TOKENS_FORMAT, "tokens")
-        if document.store != self._trust.store_id:
-            raise Untrusted("misplaced_document", f"the tokens document belongs to store {document.store[:64]!r}")
-        return document
+        return open_tokens(sealed, self._trust)
+
+
+def open_tokens(sealed: bytes, trust: Trust) -> TokenDocument:
+    """The tokens of the store that `trust` is of. Raises Untrusted."""
+    try:
+        payload = open_document(_DOMAIN, sealed, trust.keys)
+    except Untrusted as error:
+        if error.code != "unknown_writer":
+            raise
+        trust.reload()  # a writer may have been added since
+        payload = open_document(_DOMAIN, sealed, trust.keys)
+    document = parse_document(payload, _decoder, TOKENS_FORMAT, "tokens")
+    if document.store != trust.store_id:
+        raise Untrusted("misplaced_document", f"the tokens document belongs to store {document.store[:64]!r}")
+    return document
 
 
 def new_secret() -> str:

@@ -135,6 +135,16 @@ def open_trust(store: ObjectStore, node_dir: Path, now: float, writer: Writer | 
     return trust
 
 
+def read_trust(store: ObjectStore, node_dir: Path) -> Trust:
+    """As `open_trust` without a writer, for one who only looks: nothing is written, a first sight is not pinned."""
+    pin = _read_pin(node_dir / PIN_FILE)
+    public = _unbase64(pin.root) if pin else _first_sight(store)
+    held = _read(store, public)
+    if pin and pin.store != held.key_set.store:
+        raise Untrusted("swapped_store", f"this node belongs to store {pin.store}, not to {held.key_set.store}")
+    return Trust(store, public, held)
+
+
 def _create(store: ObjectStore, writer: Writer, now: float) -> None:
     if store.has(KEY_SET_KEY):
         return

@@ -27,8 +27,20 @@ def digest(text: str) -> Digest:
 
 
 def a_manifest(version: str = "1.0.1", files: int = 2) -> bytes:
-    names = ("index.html", *(f"assets/{n}.js" for n in range(1, files)))
-    return encode_manifest(FileEntry(n, digest(n + version), digest(n + version + "blob"), 10) for n in names)
+    """Of files whose stored bytes are `the_files` of the same arguments."""
+    return encode_manifest(
+        FileEntry(name, digest(name + version), digest(f"{name}{version}blob"), len(f"{name}{version}blob"))
+        for name in _file_names(files)
+    )
+
+
+def the_files(version: str = "1.0.1", files: int = 2) -> list[bytes]:
+    """The bytes of every blob that `a_manifest` names, packed and plain."""
+    return [f"{name}{version}{end}".encode() for name in _file_names(files) for end in ("", "blob")]
+
+
+def _file_names(files: int) -> tuple[str, ...]:
+    return ("index.html", *(f"assets/{n}.js" for n in range(1, files)))
 
 
 def a_bundle(version: str = "1.0.1", **changes) -> Bundle:

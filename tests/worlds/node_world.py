@@ -5,7 +5,7 @@ import hashlib
 import time
 from contextlib import asynccontextmanager
 
-from factories import APP, DEVICE, a_bundle, a_change, a_manifest
+from factories import APP, DEVICE, a_bundle, a_change, a_manifest, the_files
 
 from edge.config import Config, Devices
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, PublishBundle
@@ -31,8 +31,8 @@ def a_truth(folder) -> DataDirectory:
 
 
 def publish(truth: DataDirectory, version: str, channel: str | None = "production"):
-    """A bundle whose zip and manifest are in the store; offered on the channel by the returned commit."""
-    for content in (f"zip {version}".encode(), a_manifest(version)):
+    """A bundle whose blobs are in the store; offered on the channel by the returned commit."""
+    for content in (f"zip {version}".encode(), a_manifest(version), *the_files(version)):
         key = blob_key(hashlib.sha256(content).hexdigest())
         if not truth.store.has(key):
             truth.store.create(key, content)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from factories import APP, NOW, a_bundle, a_change, a_manifest
+from factories import APP, NOW, a_bundle, a_change, a_manifest, the_files
 
 from edge.domain.changes.commands import Change, ChannelSettings, CreateApp, CreateChannel, PublishBundle
 from edge.domain.model import AppId, Bundle, Digest
@@ -49,17 +49,20 @@ def a_channel(name: str = "production", **settings) -> CreateChannel:
 
 
 def a_published(truth: Truth, version: str = "1.0.1") -> Bundle:
-    """A bundle whose zip and manifest are in the store; no revision has it yet."""
+    """A bundle whose blobs are all in the store; no revision has it yet."""
     content = f"zip {version}".encode()
-    zip_digest = Digest(hashlib.sha256(content).hexdigest())
+    for each in (content, a_manifest(version), *the_files(version)):
+        put_blob(truth, each)
+    return a_bundle(version, zip=Digest(hashlib.sha256(content).hexdigest()), zip_bytes=len(content))
+
+
+def put_blob(truth: Truth, content: bytes) -> Digest:
+    """Store the bytes as an upload does; their digest."""
+    found = Digest(hashlib.sha256(content).hexdigest())
     upload = truth.store.scratch()
     upload.write_bytes(content)
-    truth.store.adopt(blob_key(zip_digest), upload)
-    manifest = truth.store.scratch()
-    manifest.write_bytes(a_manifest(version))
-    bundle = a_bundle(version, zip=zip_digest, zip_bytes=len(content))
-    truth.store.adopt(blob_key(bundle.manifest), manifest)
-    return bundle
+    truth.store.adopt(blob_key(found), upload)
+    return found
 
 
 def publish(truth: Truth, version: str, **changes) -> Change:

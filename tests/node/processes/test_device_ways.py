@@ -303,6 +303,7 @@ async def test_sizes_are_told_by_digest_and_no_address_is_asked(tmp_path):
         offer = await phone.ask("POST", "/updates", info())
         listed = offer["manifest"][0]
         digest = listed["download_url"].rpartition("/")[2]
+        truth.store.path(blob_key(digest)).unlink()
         async with session.get(listed["download_url"]) as response:
             assert response.status == 503  # named by the revision, and lost
         truth.store.create(blob_key(digest), stored)

@@ -1,0 +1,1 @@
+"""Verbs about the node's store, on its data directory itself: verify."""

@@ -1,0 +1,41 @@
+"""The data directory that a verb of `edge store` works on: the node's own, or a copy that an option names."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edge.cli.terminal.options import with_config
+from edge.config import load_config
+from edge.domain.errors import NotFound
+from edge.node.processes.data_directory import DataPaths
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def with_data_dir(command: F) -> F:
+    """Adds --config and --data-dir; the command gets the DataPaths as `paths`. Nothing is opened yet."""
+
+    @click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The data directory, or a copy of one; default: that of the configuration.",
+    )
+    @with_config
+    @functools.wraps(command)
+    def run(*args: Any, data_dir: Path | None, config_file: Path | None, **kwargs: Any) -> Any:
+        place = data_dir or Path(load_config(config_file, os.environ).data_dir)
+        return command(*args, paths=DataPaths(place), **kwargs)
+
+    return run  # type: ignore[return-value]
+
+
+def require_store(paths: DataPaths) -> None:
+    """Raises NotFound `no_store`."""
+    if not paths.store_dir.is_dir():
+        raise NotFound(
+            "no_store", f"{paths.store_dir} is not there: name the node's data directory with --data-dir or --config"
+        )

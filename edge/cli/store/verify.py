@@ -1,0 +1,126 @@
+"""`edge store`: care of the node's releases on its disk, and `edge store verify`."""
+
+import time
+
+import click
+
+from edge.cli.store.places import require_store, with_data_dir
+from edge.cli.terminal.options import with_output
+from edge.cli.terminal.output import Output, counted, labelled, line, size, stages
+from edge.domain.errors import Unavailable
+from edge.domain.model import AppId, parse_app_id
+from edge.node.processes.data_directory import DataPaths
+from edge.store.key_set import Trust, read_trust
+from edge.store.objects.files import StoreFiles
+from edge.store.upkeep.damaged import DamagedObject
+from edge.store.upkeep.verify import StoreVerification, Verified
+
+DAMAGED = 3  # the exit code: 1 says that it could not be verified
+RETENTION_DAYS = 90
+DAY_SECONDS = 86_400.0
+
+
+@click.group()
+def store() -> None:
+    """Verify the releases on the node's disk.
+
+    These verbs work on the data directory itself, on the node's machine, whether the node runs or not.
+    """
+
+
+@store.command(short_help="Verify every signature, revision, digest and blob.")
+@click.option("--app", metavar="APP", help="Verify this app only.")
+@click.option("--fast", is_flag=True, help="Look for blobs and compare their sizes, without reading them.")
+@with_output
+@with_data_dir
+def verify(out: Output, paths: DataPaths, app: str | None, fast: bool) -> None:
+    """Verify the store: every head, revision, digest and blob, and what refers to it. Changes nothing.
+
+    Exits 0 if the store is whole, 3 if something is damaged, and 1 if it cannot be verified, for example because a
+    newer release wrote it.
+    """
+    require_store(paths)
+    only = parse_app_id(app) if app is not None else None
+    found = verify_paths(paths, only, hashing=not fast)
+    out.result(view(found), lambda: _show(found))
+    if found.damaged:
+        raise click.exceptions.Exit(DAMAGED)
+    if found.newer:
+        raise Unavailable("newer_format", "not verified: a newer release wrote some of it; use that release")
+
+
+def verify_paths(paths: DataPaths, app: AppId | None, *, hashing: bool) -> Verified:
+    """Shows its progress."""
+    from edge.control.tokens import TOKENS_KEY, open_tokens  # imports cryptography, which --help does not need
+
+    files = StoreFiles(paths.store_dir)
+
+    def trust() -> Trust:
+        return read_trust(files, paths.node_dir)
+
+    verification = StoreVerification(files, trust, {TOKENS_KEY: lambda sealed: open_tokens(sealed, trust())})
+    retention = RETENTION_DAYS * DAY_SECONDS
+    with stages() as reach:
+        return verification.run(now=time.time(), retention_seconds=retention, app=app, hashing=hashing, reach=reach)
+
+
+def view(found: Verified) -> dict[str, object]:
+    """As --json shows it."""
+    return {
+        "whole": not found.damages,
+        "apps": found.apps,
+        "revisions": found.revisions,
+        "bundles": found.bundles,
+        "blobs": found.blobs.files,
+        "bytes": found.blobs.bytes,
+        "hashed": found.hashed,
+        "damages": [view_damage(each) for each in found.damaged],
+        "newer": [view_damage(each) for each in found.newer],
+        "unreferenced": found.unreferenced._asdict() if found.unreferenced else None,
+        "transfers": found.transfers._asdict(),
+    }
+
+
+def view_damage(damage: DamagedObject) -> dict[str, object]:
+    return {
+        "kind": damage.kind.code,
+        "key": damage.key,
+        "fault": damage.fault,
+        "detail": damage.detail,
+        "app": damage.app or None,
+        "name": damage.name or None,
+        "also": damage.also,
+        "means": damage.kind.means,
+        "repairs": list(damage.repairs),
+    }
+
+
+def _show(found: Verified) -> None:
+    for each in found.damages:
+        show_damage(each)
+    looked = "verified" if found.hashed else "looked for, not read"
+    blobs = f"{counted(found.blobs.files, 'blob')} ({size(found.blobs.bytes)}) {looked}"
+    documents = ((found.apps, "app"), (found.revisions, "revision"), (found.bundles, "bundle"))
+    line(f"{', '.join(counted(n, noun) for n, noun in documents)}; {blobs}")
+    if found.unreferenced and found.unreferenced.files:
+        line(f"not referred to: {counted(found.unreferenced.files, 'blob')} ({size(found.unreferenced.bytes)})")
+    if found.transfers.files:
+        line(f"transfers in progress or abandoned: {found.transfers.files} ({size(found.transfers.bytes)})")
+    line(f"damaged: {counted(len(found.damaged), 'object')}" if found.damaged else _verdict(found))
+
+
+def _verdict(found: Verified) -> str:
+    return f"not verified: {counted(len(found.newer), 'object')} of a newer release" if found.newer else "whole"
+
+
+def show_damage(each: DamagedObject) -> None:
+    """One damaged object, for people."""
+    where = f"{each.app}: " if each.app else ""
+    more = f" (and of {counted(each.also, 'other bundle')})" if each.also else ""
+    line(f"{'newer' if each.is_newer else 'damaged'}: {where}{each.detail}{more}")
+    labelled("  file   ", each.key)
+    if not each.is_newer:
+        labelled("  devices", each.kind.means)
+    for number, repair in enumerate(each.repairs):
+        labelled("  or     " if number else "  repair ", repair)
+    line("")

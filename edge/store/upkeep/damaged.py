@@ -1,0 +1,74 @@
+"""What can be wrong with a stored object: what it means for devices, and the command that repairs it. Pure."""
+
+import enum
+from typing import NamedTuple
+
+from edge.domain.model import AppId
+
+COPY = "edge store repair --from COPY"
+
+
+class ObjectKind(enum.Enum):
+    """What is damaged: its code, what that means for devices, and how it is repaired besides from a copy."""
+
+    KEY_SET = "key_set", "a node that serves goes on; none starts on this store", ""
+    TOKENS = "tokens", "devices notice nothing; no token works, so nobody can change anything", ""
+    HEAD = (
+        "head",
+        "devices of the apps in this shard get nothing new after the next start; nothing in them can be changed",
+        "",
+    )
+    REVISION = "revision", "devices of the app get nothing new after the next start; it cannot be changed", ""
+    OVERRIDES = "overrides", "devices of the app get nothing new after the next start; it cannot be changed", ""
+    ID_SET = (
+        "id_set",
+        "devices of the app get nothing new after the next start",
+        "edge idset put {app} {name} FILE with the same list of ids",
+    )
+    MANIFEST = (
+        "manifest",
+        "devices that download single files are not offered this bundle; those that take zips are",
+        "edge bundle publish {app} SOURCE --version {name} --no-channel with the same files",
+    )
+    ZIP = (
+        "zip",
+        "devices that take zips cannot download this bundle",
+        "edge bundle publish {app} SOURCE --version {name} --no-channel with the same files",
+    )
+    FILE = (
+        "file",
+        "devices that miss this file cannot download this bundle",
+        "edge bundle publish {app} SOURCE --version {name} --no-channel with the same files",
+    )
+    HISTORY = "history", "none: `edge history` and `edge undo` end at this revision", ""
+    PAST_BLOB = "past_blob", "none: `edge undo` cannot go back to what this belonged to", ""
+
+    def __init__(self, code: str, means: str, anew: str) -> None:
+        self.code = code
+        self.means = means
+        self.anew = anew
+
+
+class DamagedObject(NamedTuple):
+    """One damaged object. `name` is the bundle's version or the id set's name, where there is one; `fault` is a code:
+    `missing`, `bad_digest`, or what its reader raised. `also` counts further bundles that it is part of."""
+
+    kind: ObjectKind
+    key: str
+    fault: str
+    detail: str
+    app: AppId = AppId("")
+    name: str = ""
+    also: int = 0
+
+    @property
+    def is_newer(self) -> bool:
+        """Written by a newer release: not damaged, but not verified either."""
+        return self.fault == "newer_format"
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """What repairs it, the best first."""
+        if self.is_newer:
+            return ("upgrade this node to the release that wrote it",)
+        return COPY, *([self.kind.anew.format(app=self.app, name=self.name)] if self.kind.anew else [])

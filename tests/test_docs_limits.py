@@ -24,6 +24,9 @@ from edge.domain.targeting.id_sets import ID_LIMIT, IDS_LIMIT, IDS_TEXT_LIMIT_BY
 from edge.domain.targeting.language import language_rows
 from edge.domain.targeting.parser import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
 from edge.domain.versions import VERSION_LIMIT
+from edge.facts.pages import largest_pages
+from edge.facts.slot import PAGE_BYTES
+from edge.facts.writer import CAPACITY_DEVICES
 from edge.node.http.bodies import BODY_SECONDS
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
 from edge.node.observing.access_log import BUFFER_LINES
@@ -53,6 +56,7 @@ from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 
 PREFIX_FACTS = (PREFIX_FAILURES, PREFIX_CHOICES, PREFIX_NOTES)
 APP_FACTS = (APP_FAILURES, APP_CHOICES, APP_NOTES)
+TABLE_MB_PER_MILLION = largest_pages(CAPACITY_DEVICES) * PAGE_BYTES // CAPACITY_DEVICES
 LIMITS = read("config/README.md")
 TARGETING = read("edge/domain/README.md")
 
@@ -102,6 +106,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| events remembered to detect duplicates | {REMEMBERED_LIMIT:,} of the last hour |",
         f"per app and day | all that the app has or had, and {MADE_UP_LIMIT} others |",
         f"| bundles withheld from a device | the latest {WITHHELD_LIMIT} |",
+        f"| devices with facts | {CAPACITY_DEVICES:,}, {TABLE_MB_PER_MILLION} MB a million at the limit |",
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
         f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",
         f"| tokens | {TOKEN_LIMIT:,} |",

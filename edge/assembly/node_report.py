@@ -9,6 +9,7 @@ from edge import __version__
 from edge.assembly.folding import Folding
 from edge.control.shapes.node import DamageView, HeadView, NodeStatus, WorkerView
 from edge.domain.model import AppId
+from edge.facts.census import count_devices
 from edge.node.observing.counts import WorkerStatus
 from edge.node.observing.metrics import Observed, build_metrics
 from edge.node.processes.data_directory import DataDirectory
@@ -53,7 +54,7 @@ class NodeReport:
 
     def _observe(self, workers: list[WorkerStatus]) -> Observed:
         """Blocks: reads heads, segments and counts."""
-        size = self._supervisor.facts_size
+        known = count_devices(self._supervisor.facts_table_path)
         totals = read_totals(self._directory.counts_database)
         return Observed(
             version=__version__,
@@ -67,8 +68,8 @@ class NodeReport:
             folded=totals.get("folded", 0),
             duplicates=totals.get("duplicates", 0),
             folded_at=self._folding.folded_at,
-            facts_pages=size.pages,
-            facts_evicted=size.evicted,
+            facts=self._supervisor.facts_condition,
+            facts_devices={kind.word: devices for kind, devices in known.items()},
             certificate_ends=self._supervisor.certificate_ends,
         )
 

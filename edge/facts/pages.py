@@ -9,6 +9,7 @@ import contextlib
 import mmap
 import os
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from edge.facts.slot import (
     SLOT_BYTES,
     SLOTS,
     TAGS_BYTES,
+    SlotKind,
     TableHeader,
     day_touched,
     encode_forgot,
@@ -30,6 +32,7 @@ from edge.facts.slot import (
     is_empty,
     is_whole,
     key_of,
+    kind_of,
     page_of,
     parse_header,
     read_forgot,
@@ -48,19 +51,19 @@ ALL = range(SLOTS)
 
 
 class FactPages:
-    """The table at `path`, for its only writer. Blocks on the disk when it grows. `evicted` counts devices,
-    `growth_failures` attempts to grow."""
+    """The table at `path`, for its only writer. Blocks on the disk when it grows. `evicted` counts devices by what was
+    known of them, `growth_failures` attempts to grow, `limit` is how many pages it may have."""
 
     def __init__(self, path: Path, capacity: int) -> None:
         """Opens an existing file. `capacity`, in devices, limits growth; a larger table keeps its size.
 
         Raises FileNotFoundError, UnreadableFacts.
         """
-        self.evicted = 0
+        self.evicted: Counter[SlotKind] = Counter()
         self.growth_failures = 0
         self._path = path
-        self._pages_limit = largest_pages(capacity)
         self._map, self._header = _open(path)
+        self.limit = max(largest_pages(capacity), self.pages)
 
     @property
     def seed(self) -> int:
@@ -176,15 +179,16 @@ class FactPages:
 
     def _evict(self, start: int) -> None:
         """Free one slot of a full page. Slots of equal worth go in turn: else the newest of a day would always go."""
-        turn = self.evicted % SLOTS
+        turn = self.evicted.total() % SLOTS
         order = [*ALL[turn:], *ALL[:turn]]
         page = self._map[start : start + PAGE_BYTES]
         at = min(order, key=lambda at: worth(_slot_at(page, at)))
-        self._note_forgotten(start, _slot_at(page, at))
+        slot = _slot_at(page, at)
+        self._note_forgotten(start, slot)
         self._map[start + at] = 0
         place = start + TAGS_BYTES + at * SLOT_BYTES
         self._map[place : place + SLOT_BYTES] = FREE_SLOT
-        self.evicted += 1
+        self.evicted[kind_of(slot)] += 1
 
     def _note_forgotten(self, start: int, slot: bytes) -> None:
         """A slot with failures goes: a device not in the page may have failed with any bundle published by then."""
@@ -193,7 +197,7 @@ class FactPages:
             self._map[start + FORGOT : start + TAGS_BYTES] = encode_forgot(forgot).ljust(TAGS_BYTES - FORGOT, b"\0")
 
     def _may_grow(self) -> bool:
-        return not self.growth_failures and self.pages * 2 <= self._pages_limit
+        return not self.growth_failures and self.pages * 2 <= self.limit
 
     def _grow(self) -> bool:
         """Whether the table has grown. Without room on the disk it evicts at its present size."""

@@ -16,6 +16,7 @@ from edge.facts.pages import TABLE_NAME, FactPages, create_pages
 from edge.facts.slot import NewerFacts, UnreadableFacts
 
 _LOCK_NAME = "facts.lock"
+_EARLIER_MIGRATION = "facts.table.bringing-up"  # what earlier releases called a migration that they did not finish
 
 
 class FactsInUse(Conflict):
@@ -46,7 +47,7 @@ def recover(directory: Path, capacity: int) -> Recovered:
     """The table with everything that was acknowledged; the previous release's format is migrated first. A damaged table
     is set aside, and only the contents of its log are kept. `capacity` is in devices. Raises NewerFacts, OSError.
     """
-    for leftover in directory.glob("*.new"):
+    for leftover in (*directory.glob("*.new"), *directory.glob(_EARLIER_MIGRATION)):
         leftover.unlink()
     problems = migrate(directory, capacity)
     logs = list_logs(directory)

@@ -6,6 +6,7 @@ so that a reader in another process, or of a log's torn tail, can tell a whole s
 apps and devices are never written. For format 1 see `format1`.
 """
 
+import enum
 import struct
 from mmap import mmap
 from typing import NamedTuple
@@ -145,13 +146,38 @@ def is_empty(slot: bytes) -> bool:
     return not any(slot[KEY_BYTES + 2 : _SLOT.size])
 
 
-def worth(slot: bytes) -> tuple[bool, int]:
-    """The least is evicted first from a full page: torn, then offered only, then by the day last touched."""
+class SlotKind(enum.IntEnum):
+    """What a slot is kept for, by what it holds that matters most; the least is evicted first from a full page.
+
+    A torn slot holds nothing. An offer is a note for the hours in which its failure may be reported. A lost failure
+    costs a device one more try of a bundle that fails on it, never a way back to it (`forgot`). A choice was promised
+    to a user, the device keeps no copy, and nobody would notice that it is gone: it is evicted last.
+    """
+
+    TORN = 0
+    OFFERS = 1
+    FAILURES = 2
+    CHOICES = 3
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+def kind_of(slot: bytes) -> SlotKind:
+    """`slot` may be torn."""
     if not is_whole(slot):
-        return False, 0
-    chose = any(slot[KEY_BYTES + 2 : KEY_BYTES + 8])
-    failed = any(slot[KEY_BYTES + 16 : KEY_BYTES + 18])  # the low half of the first name's detail: failures come first
-    return chose or failed, day_touched(slot)
+        return SlotKind.TORN
+    if any(slot[KEY_BYTES + 2 : KEY_BYTES + 8]):
+        return SlotKind.CHOICES
+    # The low half of the first name's detail: failures come first.
+    return SlotKind.FAILURES if any(slot[KEY_BYTES + 16 : KEY_BYTES + 18]) else SlotKind.OFFERS
+
+
+def worth(slot: bytes) -> tuple[SlotKind, int]:
+    """The least is evicted first: by kind, then by the day last touched."""
+    kind = kind_of(slot)
+    return kind, day_touched(slot) if kind else 0
 
 
 def _failure(name: int, half: int) -> Failure:

@@ -8,6 +8,7 @@ import contextlib
 import mmap
 import os
 import struct
+import threading
 from pathlib import Path
 from zlib import crc32
 
@@ -100,11 +101,17 @@ class FactsTable:
             held.close()
             self.problem = str(error)
             return self._open_table
-        with contextlib.suppress(OSError):  # only advice: saves the first look-ups waiting for the disk
-            held.madvise(mmap.MADV_WILLNEED)
+        # Saves the first look-ups waiting for the disk. It takes tens of milliseconds for a gigabyte, and we may be on
+        # a loop: a table that has grown is opened there.
+        threading.Thread(target=_read_ahead, args=(self._path,), name="facts-read-ahead", daemon=True).start()
         table = (held, *header)
         self._open_table, self.problem = table, ""
         return table
+
+
+def _read_ahead(path: Path) -> None:
+    with contextlib.suppress(OSError), path.open("rb") as file:  # only advice
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def find_slot(held: mmap.mmap, start: int, key: bytes) -> bytes | None:

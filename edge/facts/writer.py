@@ -6,8 +6,9 @@ is shortened in `compaction`.
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.domain.errors import Unavailable
 from edge.facts.changes import Recordable, Withheld
@@ -16,6 +17,7 @@ from edge.facts.compaction import Compaction
 from edge.facts.log import LogSeries
 from edge.facts.pages import TABLE_NAME
 from edge.facts.recovery import lock_facts, recover
+from edge.facts.slot import SlotKind
 from edge.store.disk.append_file import SyncFile
 from edge.store.disk.durable_files import DIRECTORY_MODE
 from edge.store.disk.group_commit import CommitLimits, GroupCommit, QueueClosed, QueueFull
@@ -36,6 +38,17 @@ class FactsClosed(Unavailable):
 
 class FactsFailed(Unavailable):
     """The disk failed (see `__cause__`). None of the call's changes happened."""
+
+
+class FactsCondition(NamedTuple):
+    """`pages` of 4 KiB out of at most `pages_limit`; `evicted` devices by what was known of them (`slot.SlotKind`);
+    compactions that failed, so that the log stayed as it was; and growths, after which the table evicts as it is."""
+
+    pages: int
+    pages_limit: int
+    evicted: Mapping[str, int]
+    compaction_failures: int
+    growth_failures: int
 
 
 class FactsWriter:
@@ -70,19 +83,12 @@ class FactsWriter:
         self._commits: GroupCommit[FactsAppend] = GroupCommit(self._target, limits, name="facts", translate=_failure)
 
     @property
-    def compaction_failures(self) -> int:
-        """Compactions that failed; the log stayed as it was."""
-        return self._compaction.failures
-
-    @property
-    def evicted(self) -> int:
-        """Devices that had to make room for others."""
-        return self._pages.evicted
-
-    @property
-    def pages(self) -> int:
-        """Of the table, 4 KiB each."""
-        return self._pages.pages
+    def condition(self) -> FactsCondition:
+        """As of now, without reading the disk."""
+        pages = self._pages
+        evicted = {kind.word: pages.evicted[kind] for kind in SlotKind if kind}
+        failures = self._compaction.failures, pages.growth_failures
+        return FactsCondition(pages.pages, pages.limit, evicted, *failures)
 
     @property
     def seed(self) -> int:

@@ -57,7 +57,7 @@ async def fill(directory: Path, devices: int) -> tuple[int, float]:
             async with places:
                 tasks.create_task(record(changes))
     seconds = time.perf_counter() - started
-    print(f"evicted before the capacity was reached: {writer.evicted} of {devices:,}")
+    print(f"evicted before the capacity was reached: {sum(writer.condition.evicted.values())} of {devices:,}")
     return count, seconds
 
 

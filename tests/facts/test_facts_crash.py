@@ -107,7 +107,7 @@ async def test_a_power_cut_leaves_any_mix_of_sectors_and_nothing_is_lost(tmp_pat
             moments.append(writer.table_path.read_bytes())
     await writer.close()
     assert len(list_logs(directory)) == 1
-    assert writer.evicted == 0
+    assert sum(writer.condition.evicted.values()) == 0
     for seed in range(40):
         pick = random.Random(seed)
         writer.table_path.write_bytes(mixed(moments, pick))

@@ -21,6 +21,7 @@ from edge.facts.slot import (
     SLOTS,
     TAGS_BYTES,
     NewerFacts,
+    SlotKind,
     TableHeader,
     UnreadableFacts,
     day_touched,
@@ -67,7 +68,8 @@ def test_a_slot_gives_back_what_it_was_made_of(facts, day):
     assert is_whole(slot)
     assert (slot[:12], facts_of(slot), day_touched(slot)) == (KEY, facts, day)
     assert is_empty(slot) == (facts == NO_FACTS)
-    assert worth(slot) == (bool(facts.channel or facts.failures), day)
+    kind = SlotKind.CHOICES if facts.channel else SlotKind.FAILURES if facts.failures else SlotKind.OFFERS
+    assert worth(slot) == (kind, day)
 
 
 @given(FACTS, FACTS, st.integers(1, SLOT_BYTES - 1))
@@ -159,7 +161,7 @@ def test_a_table_grows_under_its_readers_and_loses_nothing(tmp_path):
         assert len(sizes) >= 3
         assert max(sizes) == largest_pages(5000)
         assert [n for n in range(3500) if table.look_up(APP, device(n)) != offer_of(n)] == []
-        assert pages.evicted == 0
+        assert not pages.evicted
         assert (tmp_path / "facts.table").stat().st_size == (pages.pages + 1) * PAGE_BYTES
 
 
@@ -180,7 +182,7 @@ def test_a_disk_without_room_makes_a_table_evict_and_not_fail(tmp_path):
             pages.put(a_slot(number, offer_of(number)))
             assert table.look_up(APP, device(number)) == offer_of(number)
         assert pages.growth_failures == 1
-        assert pages.evicted > 0
+        assert pages.evicted[SlotKind.OFFERS] > 0
 
 
 def test_a_full_table_keeps_its_size_and_its_latest(tmp_path):
@@ -190,7 +192,7 @@ def test_a_full_table_keeps_its_size_and_its_latest(tmp_path):
             assert table.look_up(APP, device(number)) == offer_of(number)
         left = [number for number in range(1000) if table.look_up(APP, device(number)) != NO_FACTS]
         assert len(left) == largest_pages(100) * SLOTS
-        assert pages.evicted == 1000 - len(left)
+        assert pages.evicted == {SlotKind.OFFERS: 1000 - len(left)}
         assert min(left) >= 700
 
 
@@ -202,6 +204,22 @@ def test_facts_that_matter_outlive_offers(tmp_path):
         for number in range(100, 400):
             pages.put(a_slot(number, offer_of(number), TODAY))
         assert NO_FACTS not in [table.look_up(APP, device(number)) for number in range(20)]
+
+
+def test_a_choice_outlives_failures_and_failures_outlive_offers(tmp_path):
+    """However old it is: the device was told that its choice is stored."""
+    with a_table(tmp_path, capacity=1) as (pages, table):
+        for number in range(10):
+            pages.put(a_slot(number, choice_of(number), TODAY - 300))
+        for number in range(100, 120):
+            pages.put(a_slot(number, DeviceFacts(failures=failures_of(5)), TODAY - 100))
+        for number in range(200, 300):
+            pages.put(a_slot(number, offer_of(number), TODAY))
+        assert pages.evicted == {SlotKind.OFFERS: 130 - SLOTS}
+        for number in range(400, 500):
+            pages.put(a_slot(number, DeviceFacts(failures=failures_of(6)), TODAY))
+        assert [number for number in range(10) if table.look_up(APP, device(number)) != choice_of(number)] == []
+        assert pages.evicted[SlotKind.CHOICES] == 0 and pages.evicted[SlotKind.FAILURES] > 0
 
 
 def test_of_equals_the_newest_stay(tmp_path):

@@ -323,7 +323,7 @@ async def test_a_log_never_grows_far_beyond_its_limit(tmp_path):
         await writer.record([Chose(APP, device(1), "alpha")])
         model.record([Chose(APP, device(1), "alpha")])
         assert len(logged(tmp_path)) == 1
-        assert writer.compaction_failures == 0
+        assert writer.condition.compaction_failures == 0
         assert model.differences(table) == {}
     assert differences_after_recovery(model, tmp_path, tmp_path.with_suffix(".copy"), 5000) == {}
 
@@ -377,7 +377,7 @@ async def test_an_evicted_device_that_is_erased_does_not_return_from_the_log(tmp
         await writer.record([Chose(APP, device(0), "beta")])
         clock.now += 86_400
         await writer.record([Chose(APP, device(SLOTS), "beta")])
-        assert (writer.evicted, table.look_up(APP, device(0))) == (1, NO_FACTS)
+        assert (sum(writer.condition.evicted.values()), table.look_up(APP, device(0))) == (1, NO_FACTS)
         await writer.record([Erased(APP, device(number)) for number in range(10)])
     async with facts(tmp_path, capacity=1, clock=clock) as (writer, table):
         assert table.look_up(APP, device(0)) == NO_FACTS
@@ -437,10 +437,17 @@ async def test_a_compaction_that_fails_keeps_the_log(tmp_path):
         writer.table_path.rename(tmp_path / "away")
         with pytest.raises(FactsFailed):
             await writer.compact()
-        assert writer.compaction_failures == 1
+        assert writer.condition.compaction_failures == 1
         assert len(logged(tmp_path)) == 100
         (tmp_path / "away").rename(writer.table_path)
         await writer.compact()  # writes the whole table anew: what the failed sync left on the disk is unknown
         assert logged(tmp_path) == []
         assert model.differences(table) == {}
         assert differences_after_recovery(model, tmp_path, tmp_path.with_suffix(".copy")) == {}
+
+
+async def test_what_an_interrupted_migration_of_an_earlier_release_left_is_removed(tmp_path):
+    (tmp_path / "facts.table.bringing-up").write_bytes(b"half a table")
+    writer = FactsWriter(tmp_path, capacity=100)
+    await writer.close()
+    assert not (tmp_path / "facts.table.bringing-up").exists() and writer.problems == ()

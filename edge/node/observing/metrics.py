@@ -7,6 +7,7 @@ restarts, only its own series starts at 0 again.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from edge.facts.writer import FactsCondition
 from edge.node.observing.counts import Gauges, WorkerCounts, WorkerStatus
 from edge.wire.exposition import Family, Sample
 
@@ -27,8 +28,8 @@ class Observed(NamedTuple):
     folded: int
     duplicates: int
     folded_at: float
-    facts_pages: int
-    facts_evicted: int
+    facts: FactsCondition
+    facts_devices: Mapping[str, int]  # by what is known of them
     certificate_ends: float | None
 
 
@@ -121,18 +122,34 @@ def _node(seen: Observed) -> list[Family]:
             [Sample({}, seen.duplicates)],
         ),
         _gauge("edge_fold_age_seconds", "Seconds since events were last counted.", max(0.0, seen.now - seen.folded_at)),
-        _gauge("edge_facts_pages", "Pages of 4 KiB in the table of device facts.", seen.facts_pages),
-        Family(
-            "edge_facts_evicted_total",
-            "counter",
-            "Devices evicted from the table of device facts.",
-            [Sample({}, seen.facts_evicted)],
-        ),
+        *_facts(seen),
     ]
     if seen.certificate_ends is not None:
         meaning = "When the device port's certificate expires, in seconds since the epoch."
         families.append(_gauge("edge_certificate_ends_timestamp_seconds", meaning, seen.certificate_ends))
     return families
+
+
+def _facts(seen: Observed) -> list[Family]:
+    facts = seen.facts
+
+    def by_kind(name: str, kind: Literal["counter", "gauge"], meaning: str, counts: Mapping[str, int]) -> Family:
+        return Family(name, kind, meaning, [Sample({"kind": each}, n) for each, n in sorted(counts.items())])
+
+    def counter(name: str, meaning: str, n: int) -> Family:
+        return Family(name, "counter", meaning, [Sample({}, n)])
+
+    devices = "Devices in the table of device facts by what is known of them, estimated from a sample of its pages."
+    compactions = "Compactions of the log of device facts that failed; it grows until one succeeds."
+    growths = "Growths of the table of device facts that failed; it evicts at its present size until a restart."
+    return [
+        _gauge("edge_facts_pages", "Pages of 4 KiB in the table of device facts.", facts.pages),
+        _gauge("edge_facts_pages_limit", "Pages that the table may grow to; then it evicts.", facts.pages_limit),
+        by_kind("edge_facts_devices", "gauge", devices, seen.facts_devices),
+        by_kind("edge_facts_evicted_total", "counter", "Devices evicted by what was known of them.", facts.evicted),
+        counter("edge_facts_compaction_failures_total", compactions, facts.compaction_failures),
+        counter("edge_facts_growth_failures_total", growths, facts.growth_failures),
+    ]
 
 
 def _heads(seen: Observed) -> list[Family]:

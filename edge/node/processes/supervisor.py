@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from edge.config import Config
 from edge.domain.errors import EdgeError
@@ -19,7 +18,7 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId
 from edge.facts.changes import Recordable, Withheld
 from edge.facts.table import FactsTable
-from edge.facts.writer import FactsWriter
+from edge.facts.writer import FactsCondition, FactsWriter
 from edge.node.observing.counts import WorkerCounts, WorkerStatus
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.link import Setup
@@ -32,13 +31,6 @@ POLL_SECONDS = 1.0  # how late another writer's change may arrive; this node's o
 REFRESH_SECONDS = 15.0  # between two looks at the shards; one is signed again when it is over a minute old
 
 log = logging.getLogger("edge.node")
-
-
-class FactsSize(NamedTuple):
-    """Pages of 4 KiB of the table of device facts, and devices that were evicted from it."""
-
-    pages: int
-    evicted: int
 
 
 class Supervisor:
@@ -102,9 +94,9 @@ class Supervisor:
         return self._facts.table_path
 
     @property
-    def facts_size(self) -> FactsSize:
+    def facts_condition(self) -> FactsCondition:
         """As of now, without reading the disk."""
-        return FactsSize(self._facts.pages, self._facts.evicted)
+        return self._facts.condition
 
     async def reload_pair(self) -> None:
         """Read the device port's certificate and key again; returns when every worker's new connections use them.

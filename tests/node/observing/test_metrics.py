@@ -6,6 +6,7 @@ import re
 import pytest
 
 from edge.domain.decision.outcomes import HoldReason, Reason
+from edge.facts.writer import FactsCondition
 from edge.node.observing.counts import Gauges, RequestCount, WorkerCounts, WorkerStatus
 from edge.node.observing.metrics import Observed, build_metrics
 from edge.node.service.limits.admission import Connections
@@ -57,8 +58,8 @@ def observed(**changed) -> Observed:
         "heads_refused": ["f"],
         "refused": {"older_document": 1},
         "folded_at": 970.0,
-        "facts_pages": 4,
-        "facts_evicted": 0,
+        "facts": FactsCondition(4, 8, {"offers": 3, "failures": 0, "choices": 1}, 2, 5),
+        "facts_devices": {"offers": 70, "failures": 20, "choices": 10},
         "certificate_ends": None,
     }
     return Observed(**(seen | changed))
@@ -176,6 +177,11 @@ def test_the_nodes_own_state():
         "edge_events_folded_total 5",
         "edge_events_duplicate_total 2",
         "edge_facts_pages 4",
+        "edge_facts_pages_limit 8",
+        'edge_facts_devices{kind="failures"} 20',
+        'edge_facts_evicted_total{kind="choices"} 1',
+        "edge_facts_compaction_failures_total 2",
+        "edge_facts_growth_failures_total 5",
     ):
         assert line in told
     assert not any(line.startswith("edge_certificate") for line in told)

@@ -27,11 +27,10 @@ from edge.domain.versions import VERSION_LIMIT
 from edge.facts.pages import largest_pages
 from edge.facts.slot import PAGE_BYTES
 from edge.facts.writer import CAPACITY_DEVICES
-from edge.node.http.bodies import BODY_SECONDS
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
 from edge.node.observing.access_log import BUFFER_LINES
 from edge.node.processes.tls import HANDSHAKE_SECONDS
-from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES, HEADER_SECONDS
+from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES
 from edge.node.service.limits.event_limits import WIDE_SHARE
 from edge.node.service.limits.fact_limits import (
     APP_CHOICES,
@@ -50,6 +49,7 @@ from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
 from edge.telemetry.labels import MADE_UP_LIMIT
 from edge.telemetry.recent_events import READ_LIMIT_BYTES
+from edge.wire.arrival import BODY_SECONDS, HEAD_SECONDS, MINIMUM_BODY_BPS
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, STRUCTURE_LIMIT
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
@@ -92,8 +92,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| body of `/updates/manifest_size` | {MANIFEST_SIZE_BODY_LIMIT_BYTES >> 20} MiB, {STRUCTURE_LIMIT:,} bytes",
         f"| bodies above {LARGE_BYTES >> 10} KiB, per worker | {PREFIX_RATE_KIB} KiB a second of one address, five "
         f"minutes' worth at once; {HELD_LIMIT_BYTES >> 20} MiB held at once; {READERS} read at once |",
-        f"| time to send a body | {BODY_SECONDS} s |",
-        f"| {HEADER_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
+        f"| time to send a body | {BODY_SECONDS:.0f} s, and beyond that its bytes at {MINIMUM_BODY_BPS // 1000} kbit/s",
+        f"| {HEAD_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",
         f"| access log lines that wait | {BUFFER_LINES:,} a worker |",
         f"| connections to the control port | {CONTROL_CONNECTIONS_LIMIT}, of one address {CONTROL_ADDRESS_LIMIT} |",

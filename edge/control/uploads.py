@@ -1,4 +1,4 @@
-"""Request bodies within limits: of size, of time for small bodies, of silence for large ones.
+"""Request bodies within limits of size, of rate, and of silence.
 
 An upload goes to a scratch file and is hashed while it arrives; a blob enters the store whole and verified or not at
 all.
@@ -6,7 +6,7 @@ all.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +21,20 @@ from edge.domain.model import Digest
 from edge.store.disk.durable_files import FILE_MODE, room_to
 from edge.store.healing import keep_blob
 from edge.store.objects.port import ObjectStore
+from edge.wire.arrival import BODY_SECONDS, MINIMUM_BODY_BPS, body_due
 
-BODY_SECONDS = 30  # for a whole small body: 1 MiB at 280 kbit/s
-IDLE_SECONDS = 30  # of silence in an upload: longer than TCP needs to recover from a brief loss of the link
+IDLE_SECONDS = 30  # of silence: longer than TCP needs to recover from a brief loss of the link
 BLOCK_BYTES = 1024 * 1024  # gathered before hashing and writing: two thread hops per block
+
+
+class Slowness(NamedTuple):
+    """How slowly a body may arrive: seconds of silence, and seconds before its minimum rate counts."""
+
+    idle_seconds: float = IDLE_SECONDS
+    body_seconds: float = BODY_SECONDS
+
+
+SLOWNESS = Slowness()
 
 
 class UploadStalled(EdgeError):
@@ -47,14 +57,10 @@ async def read_body(request: web.Request, limit_bytes: int) -> bytes:
     Raises TooLarge `body_too_large`, UploadStalled `body_stalled`, Invalid `body_cut` or `encoded_body`.
     """
     _check_declared(request, limit_bytes)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while piece := await _next_piece(request):
-                body += piece
-                _check_size(len(body), limit_bytes)
-    except TimeoutError as error:
-        raise UploadStalled("body_stalled", f"the request body did not arrive within {BODY_SECONDS} s") from error
+    body, arrival = bytearray(), _Arrival(request, SLOWNESS)
+    while piece := await arrival.next_piece():
+        body += piece
+        _check_size(len(body), limit_bytes)
     return bytes(body)
 
 
@@ -73,14 +79,14 @@ async def receive_blob(
     store: ObjectStore,
     digest: Digest,
     limit_bytes: int = BLOB_LIMIT_BYTES,
-    idle_seconds: float = IDLE_SECONDS,
+    slowness: Slowness = SLOWNESS,
 ) -> int:
     """Store the request's body durably as the blob `digest`; returns its size in bytes.
 
     Two uploads of one digest at once do not interfere: each has its own file. Raises as `receive_file`, and Invalid
     `digest_mismatch`.
     """
-    async with receive_file(request, store, limit_bytes, idle_seconds) as file:
+    async with receive_file(request, store, limit_bytes, slowness) as file:
         if file.digest != digest:
             raise Invalid(
                 "digest_mismatch",
@@ -92,7 +98,7 @@ async def receive_blob(
 
 @asynccontextmanager
 async def receive_file(
-    request: web.Request, store: ObjectStore, limit_bytes: int, idle_seconds: float = IDLE_SECONDS
+    request: web.Request, store: ObjectStore, limit_bytes: int, slowness: Slowness = SLOWNESS
 ) -> AsyncIterator[Received]:
     """The request's body in a scratch file on the store's volume, which is deleted at the end of the block.
 
@@ -102,18 +108,18 @@ async def receive_file(
     scratch = store.scratch()
     try:
         with room_to("take this upload"):
-            received, digest = await _write_scratch(request, scratch, limit_bytes, idle_seconds)
+            received, digest = await _write_scratch(request, scratch, limit_bytes, slowness)
             yield Received(scratch, received, digest)
     finally:
         scratch.unlink(missing_ok=True)  # not in a thread: a cancelled upload must not wait again
 
 
-async def _write_scratch(request: web.Request, scratch: Path, limit_bytes: int, idle_seconds: float) -> tuple[int, str]:
-    received, hashing = 0, hashlib.sha256()
+async def _write_scratch(request: web.Request, scratch: Path, limit_bytes: int, slowness: Slowness) -> tuple[int, str]:
+    received, hashing, arrival = 0, hashlib.sha256(), _Arrival(request, slowness)
     # Created here and opened as it is: a cancelled open that runs late in its thread leaves nothing behind.
     scratch.touch(mode=FILE_MODE, exist_ok=False)
     async with aiofiles.open(scratch, "r+b") as file:
-        while block := await _next_block(request, idle_seconds):
+        while block := await arrival.next_block():
             received += len(block)
             _check_size(received, limit_bytes)
             await asyncio.to_thread(hashing.update, block)
@@ -121,26 +127,46 @@ async def _write_scratch(request: web.Request, scratch: Path, limit_bytes: int, 
     return received, hashing.hexdigest()
 
 
-async def _next_block(request: web.Request, idle_seconds: float) -> bytes:
-    """At least BLOCK_BYTES, fewer only at the end of the body, none after it."""
-    pieces: list[bytes] = []
-    gathered = 0
-    while gathered < BLOCK_BYTES and (piece := await _within(idle_seconds, _next_piece(request))):
-        pieces.append(piece)
-        gathered += len(piece)
-    return b"".join(pieces)
+class _Arrival:
+    """A body as it arrives. The clock runs while we wait for the client, not while it waits for our disk."""
+
+    def __init__(self, request: web.Request, slowness: Slowness) -> None:
+        self._request = request
+        self._slowness = slowness
+        self._waited_seconds = 0.0
+        self._received_bytes = 0
+
+    async def next_block(self) -> bytes:
+        """At least BLOCK_BYTES, fewer only at the end of the body, none after it. Raises as `next_piece`."""
+        pieces: list[bytes] = []
+        gathered = 0
+        while gathered < BLOCK_BYTES and (piece := await self.next_piece()):
+            pieces.append(piece)
+            gathered += len(piece)
+        return b"".join(pieces)
+
+    async def next_piece(self) -> bytes:
+        """What has arrived, empty at the end. Raises UploadStalled if the client is silent or too slow, Invalid
+        `body_cut` if it left before the end."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        left = body_due(0.0, self._received_bytes, self._slowness.body_seconds) - self._waited_seconds
+        try:
+            async with asyncio.timeout(min(left, self._slowness.idle_seconds)):
+                piece = await _read_piece(self._request)
+        except TimeoutError as error:
+            raise UploadStalled("body_stalled", self._stalled(left)) from error
+        self._waited_seconds += loop.time() - begun
+        self._received_bytes += len(piece)
+        return piece
+
+    def _stalled(self, left: float) -> str:
+        if left < self._slowness.idle_seconds:
+            return f"the request body arrives too slowly: {MINIMUM_BODY_BPS} bit/s are needed"
+        return f"the request body stalled: no data for {self._slowness.idle_seconds} s"
 
 
-async def _within(idle_seconds: float, piece: Awaitable[bytes]) -> bytes:
-    try:
-        async with asyncio.timeout(idle_seconds):
-            return await piece
-    except TimeoutError as error:
-        raise UploadStalled("body_stalled", f"the request body stalled: no data for {idle_seconds} s") from error
-
-
-async def _next_piece(request: web.Request) -> bytes:
-    """What has arrived, empty at the end. Raises Invalid `body_cut` if the client left before the end."""
+async def _read_piece(request: web.Request) -> bytes:
     try:
         return await request.content.readany()
     except (ConnectionError, ClientPayloadError, web.RequestPayloadError) as error:

@@ -5,8 +5,7 @@ import asyncio
 from aiohttp import web
 
 from edge.node.service.limits.large_bodies import LARGE_BYTES, RETRY_AFTER_SECONDS, BodyRefused, Lease
-
-BODY_SECONDS = 20  # for the whole body: the plugin's default `responseTimeout` (PROTOCOL.md §1.1)
+from edge.wire.arrival import BODY_SECONDS, body_due
 
 
 async def read_body(
@@ -14,18 +13,20 @@ async def read_body(
 ) -> bytes:
     """The whole body; a large one is taken from `lease` before it is received, and needs one.
 
-    Raises aiohttp's 413 above `limit_bytes`, its 408 if the body takes longer than `seconds`, its 503 if the lease
-    refuses it.
+    Raises aiohttp's 413 above `limit_bytes`, its 408 if the body takes longer than `seconds` and comes more slowly than
+    the minimum rate, its 503 if the lease refuses it.
     """
     declared = request.content_length
     if declared is not None and declared > limit_bytes:
         raise web.HTTPRequestEntityTooLarge(max_size=limit_bytes, actual_size=declared)
     _take(lease, declared or 0)
     body = bytearray()
+    begun = asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(body_due(begun, 0, seconds)) as limit:
             async for chunk in request.content.iter_any():
                 body += chunk
+                limit.reschedule(body_due(begun, len(body), seconds))
                 if len(body) > limit_bytes:
                     raise web.HTTPRequestEntityTooLarge(max_size=limit_bytes, actual_size=len(body))
                 if len(body) > LARGE_BYTES:

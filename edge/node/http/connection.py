@@ -9,6 +9,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -27,12 +28,12 @@ from edge.node.service.limits.admission import (
     FIELD_LIMIT_BYTES,
     FIELDS_LIMIT,
     HEAD_LIMIT_BYTES,
-    HEADER_SECONDS,
     KEEP_ALIVE_SECONDS,
     LINE_LIMIT_BYTES,
     LINGER_SECONDS,
     Connections,
 )
+from edge.wire.arrival import HEAD_SECONDS
 
 VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
@@ -53,7 +54,7 @@ class CountedConnection(web.RequestHandler):
         connections: Connections,
         loop: asyncio.AbstractEventLoop,
         *,
-        header_seconds: float = HEADER_SECONDS,
+        header_seconds: float = HEAD_SECONDS,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         admitted_as: str | None = None,
         traffic: Traffic | None = None,
@@ -120,6 +121,8 @@ class CountedConnection(web.RequestHandler):
     def log_access(self, request: web.BaseRequest, response: web.StreamResponse, time: float | None) -> None:
         """Called by aiohttp once per answer, after it was sent or its peer left."""
         route, sent_bytes = route_of(request.path), request.writer.output_size
+        if response.status == HTTPStatus.REQUEST_TIMEOUT:
+            self._connections.note_cut("slow_body")
         self._traffic.note(route, response.status, sent_bytes)
         if (access := self._traffic.access) is not None:
             ended = perf_counter()
@@ -175,7 +178,7 @@ class CountedConnection(web.RequestHandler):
 
     def _on_head_timeout(self) -> None:
         self._head_timer = None
-        self._connections.slow_heads += 1
+        self._connections.note_cut("slow_head")
         self._abort()
 
     def _abort(self) -> None:

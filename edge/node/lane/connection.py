@@ -20,6 +20,7 @@ from edge.node.lane.answers import Outgoing
 from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.requests import END_OF_HEAD, RequestHead
+from edge.node.lane.unfinished import Unfinished
 from edge.node.observing.traffic import PROBES, STATS, UPDATES
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
@@ -56,21 +57,21 @@ class Lane(asyncio.Protocol):
 
     __slots__ = (
         *("_address", "_context", "_knows_peer", "_proxied", "_transport", "_whence"),  # set when the connection begins
-        *("_data", "_state", "_task", "touched"),  # change afterwards
+        *("_data", "_rest", "_state", "_task", "touched"),  # change afterwards
     )
 
     def __init__(self, context: LaneContext) -> None:
         self._context = context
         self._address = ""
-        self._data = b""
+        self._data = b""  # what arrived while a bit was set
+        self._rest: Unfinished | None = None  # the request that was arriving in READING; if there is one, no `_data`
         self._state = READING
         self._task: asyncio.Task[None] | None = None
         self.touched = context.now
 
-    @property
-    def waits(self) -> bool:
-        """Whether the beginning of a request has arrived and the rest has not."""
-        return bool(self._data) and not self._state & ANSWERING
+    def overdue(self, now: float) -> str:
+        """Which part of a request has taken its peer too long to send: "slow_head", "slow_body" or ""."""
+        return self._rest.overdue(now) if self._rest is not None and not self._state else ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         context = self._context
@@ -95,12 +96,12 @@ class Lane(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.touched = self._context.now
-        if self._data:
-            data = self._data + data
         if not self._state:
+            if self._rest is not None and not (data := self._rest.add(data)):
+                return
             self._read(data)
             return
-        self._data = data
+        data = self._data = self._unread() + data
         if len(data) > WAITING_LIMIT_BYTES:
             self._transport.pause_reading()
 
@@ -125,7 +126,7 @@ class Lane(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """Answer the whole requests in `data` until one has to wait, and keep the rest."""
-        known = self._context.known_heads
+        known, first = self._context.known_heads, data
         while data and not self._state:
             end = data.find(END_OF_HEAD) + len(END_OF_HEAD)  # if there is none, 3: no known head is so short
             head = known.get(data[:end]) or known.read(data)
@@ -143,12 +144,20 @@ class Lane(asyncio.Protocol):
                 self._hand_over(data)
                 return
             data = data[whole:]
-        self._data = data
+        if data and not self._state:
+            self._rest = Unfinished(data, self._context.now, self._rest if data is first else None)
+        else:
+            self._data, self._rest = data, None
+
+    def _unread(self) -> bytes:
+        """Take everything that arrived and was not read."""
+        data, rest = self._data, self._rest
+        self._data, self._rest = b"", None
+        return data if rest is None else rest.bytes
 
     def _read_on(self) -> None:
         self._transport.resume_reading()
-        data, self._data = self._data, b""
-        self._read(data)
+        self._read(self._unread())
 
     def _answer_check(self, head: RequestHead, body: bytes) -> None:
         context, traffic = self._context, self._context.traffic

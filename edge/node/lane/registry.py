@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
 
-from edge.node.service.limits.admission import HEADER_SECONDS, KEEP_ALIVE_SECONDS, Connections
+from edge.node.service.limits.admission import KEEP_ALIVE_SECONDS, Connections
 
 
 class Swept(Protocol):
@@ -13,9 +13,8 @@ class Swept(Protocol):
 
     touched: float  # monotonic seconds: when bytes last arrived or an answer was finished
 
-    @property
-    def waits(self) -> bool:
-        """Whether the beginning of a request has arrived and the rest has not."""
+    def overdue(self, now: float) -> str:
+        """Which part of a request has taken too long to arrive: "slow_head", "slow_body" or ""."""
 
     def close_when_idle(self) -> None:
         """Accept no further request: close now, or after the answer in progress."""
@@ -49,11 +48,10 @@ class LaneRegistry:
     def end_idle(self, now: float) -> None:
         """Close lanes that are idle for too long, cut off those whose request is. `now` in monotonic seconds."""
         for lane in list(self._lanes):
-            idle_seconds = now - lane.touched
-            if lane.waits and idle_seconds > HEADER_SECONDS:
-                self._connections.slow_heads += 1
+            if why := lane.overdue(now):
+                self._connections.note_cut(why)
                 lane.cut_off()
-            elif idle_seconds > KEEP_ALIVE_SECONDS:
+            elif now - lane.touched > KEEP_ALIVE_SECONDS:
                 lane.close_when_idle()
 
     async def drain(self, seconds: float) -> None:

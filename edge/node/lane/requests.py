@@ -99,6 +99,18 @@ def measure(data: bytes) -> int:
     return NOT_OURS if b"expect" in data[line_end:end].lower() else INCOMPLETE
 
 
+def measure_parts(data: bytes) -> tuple[int, int]:
+    """Where the body of the unfinished request in `data` begins, and where it ends; both 0 while the head is not whole.
+
+    For bytes of which `measure` says INCOMPLETE.
+    """
+    end = data.find(END_OF_HEAD)
+    if end < 0:
+        return 0, 0
+    begins = end + len(END_OF_HEAD)
+    return begins, begins + (_content_length(data, data.find(b"\n") - 1, end + 2) or 0)
+
+
 def _is_odd(data: bytes, end: int) -> bool:
     """Whether a line ends without CR, or folds the one before (RFC 9112 2.2, 5.2), or there are too many."""
     lines = data.count(b"\r\n", 0, end)

@@ -109,6 +109,7 @@ _CLOSED_NAMES = {
     "address_limit": "connections_refused",
     "worker_limit": "connections_full",
     "slow_head": "slow_heads",
+    "slow_body": "slow_bodies",
     "long_head": "long_heads",
     "malformed": "malformed_requests",
 }

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gzip
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -10,7 +11,7 @@ from control_world import APP, digest, pack, recording
 
 from edge.control.app import build_control_app, translate_errors
 from edge.control.routes.blobs import MISSING_LIMIT
-from edge.control.uploads import BLOB_LIMIT_BYTES, BLOCK_BYTES, receive_blob
+from edge.control.uploads import BLOB_LIMIT_BYTES, BLOCK_BYTES, Slowness, receive_blob
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
 
@@ -167,11 +168,12 @@ async def seen(condition):
 
 
 @pytest.fixture
-async def small(aiohttp_client, world):
+async def small(aiohttp_client, world, request):
     """`receive_blob` with limits that a test can reach."""
+    slowness = getattr(request, "param", Slowness(idle_seconds=0.05))
 
     async def handle(request):
-        await receive_blob(request, world.store, digest(CONTENT), limit_bytes=100, idle_seconds=0.05)
+        await receive_blob(request, world.store, digest(CONTENT), limit_bytes=100, slowness=slowness)
         return web.Response()
 
     app = web.Application(middlewares=[translate_errors])
@@ -200,6 +202,22 @@ async def test_a_silent_upload_is_ended(small, world):
         assert response.status == 408 and (await response.json())["error"] == "body_stalled"
         assert world.scratch_files() == []
     gate.set()
+
+
+@pytest.mark.parametrize("small", [Slowness(body_seconds=0.1)], indirect=True)
+async def test_an_upload_that_drips_is_ended_however_steadily(small, world):
+    ended = asyncio.Event()
+
+    async def drops():
+        while not ended.is_set():
+            yield b"x"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), 0.01)
+
+    async with small.put("/", data=drops()) as response:
+        assert response.status == 408 and (await response.json())["error"] == "body_stalled"
+        assert world.scratch_files() == []
+    ended.set()
 
 
 class FullStore(FsStore):

@@ -114,7 +114,7 @@ async def test_a_connection_without_a_whole_head_is_closed_in_time(begun):
     async with a_server(connections, header_seconds=0.1) as port, a_client(port) as (reader, writer):
         writer.write(begun)
         assert await read_until_closed(reader) == b""
-        assert connections.slow_heads == 1
+        assert connections.closed()["slow_head"] == 1
 
 
 async def test_a_head_that_drips_is_closed_in_time_however_steadily():
@@ -126,7 +126,7 @@ async def test_a_head_that_drips_is_closed_in_time_however_steadily():
             if (await asyncio.wait({closed}, timeout=0.01))[0]:
                 break
         assert await closed == b""
-        assert connections.slow_heads == 1
+        assert connections.closed()["slow_head"] == 1
 
 
 async def test_the_second_head_has_its_own_time():
@@ -136,7 +136,7 @@ async def test_the_second_head_has_its_own_time():
         await reader.readuntil(b"served 0")
         writer.write(ASK[:20])
         assert await read_until_closed(reader) == b""
-        assert connections.slow_heads == 1
+        assert connections.closed()["slow_head"] == 1
 
 
 async def test_an_idle_connection_is_kept_beyond_the_heads_time_and_not_for_ever():
@@ -148,7 +148,7 @@ async def test_an_idle_connection_is_kept_beyond_the_heads_time_and_not_for_ever
         started = asyncio.get_running_loop().time()
         assert await read_until_closed(reader) == b""
         assert asyncio.get_running_loop().time() - started >= 0.2
-        assert connections.slow_heads == 0
+        assert connections.closed()["slow_head"] == 0
 
 
 async def test_the_time_of_a_head_ends_with_the_head_not_with_the_body():
@@ -178,7 +178,7 @@ async def test_a_head_beyond_the_limits_is_refused_in_the_protocols_shape_or_cut
         writer.write(flood)
         answer = await read_until_closed(reader)
         assert answer == b"" or (answer.startswith(b"HTTP/1.") and b" 400 " in answer and b'{"error":"' in answer)
-        assert connections.malformed + connections.slow_heads == 1
+        assert connections.malformed + connections.closed()["slow_head"] == 1
 
 
 SECRET = b"s3cr3t"

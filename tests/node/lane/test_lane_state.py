@@ -1,6 +1,7 @@
 """The states of a lane: which bit holds requests back, what clears it, and which bytes wait for that."""
 
 import asyncio
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -82,6 +83,10 @@ class World:
         await turns()
 
     @property
+    def waits(self):
+        return bool(self.lane.overdue(math.inf))
+
+    @property
     def bodies(self):
         return [answer.partition(b"\r\n\r\n")[2] for answer in self.transport.answers]
 
@@ -106,15 +111,15 @@ async def world():
 
 async def test_a_whole_request_is_answered_at_once_and_a_beginning_waits(world):
     world.lane.data_received(CHECK + CHECK[:30])
-    assert (world.lane._state, world.bodies, world.lane.waits) == (READING, [b"checked"], True)
+    assert (world.lane._state, world.bodies, world.waits) == (READING, [b"checked"], True)
     world.lane.data_received(CHECK[30:])
-    assert (world.lane._state, world.bodies, world.lane.waits) == (READING, [b"checked"] * 2, False)
+    assert (world.lane._state, world.bodies, world.waits) == (READING, [b"checked"] * 2, False)
 
 
 async def test_requests_behind_one_that_waits_are_answered_after_it(world):
     world.lane.data_received(REPORT)
     world.lane.data_received(CHECK)
-    assert (world.lane._state, world.bodies, world.lane.waits) == (ANSWERING, [], False)
+    assert (world.lane._state, world.bodies, world.waits) == (ANSWERING, [], False)
     await world.store()
     assert (world.lane._state, world.bodies) == (READING, [b"stored", b"checked"])
     assert world.service.overload.in_progress == 0
@@ -186,3 +191,35 @@ async def test_aiohttp_gets_every_byte_that_was_not_answered(world):
     await world.store()
     assert (world.bodies, world.aiohttp.received) == ([b"stored"], unusual + CHECK)
     assert (list(world.context.open_lanes), world.context.connections.open) == ([], 1)
+
+
+@pytest.mark.parametrize(("begun", "why"), [(REPORT[:20], "slow_head"), (REPORT[:-1], "slow_body")])
+async def test_a_request_that_drips_is_cut_and_counted_however_steadily(world, begun, why):
+    started = world.context.now
+    world.lane.data_received(begun[:1])
+    for n, byte in enumerate(begun[1:]):
+        world.context.now = started + n * 15.0 / len(begun)
+        world.lane.data_received(bytes([byte]))
+    world.context.open_lanes.end_idle(started + 19.0)
+    assert world.transport.done == []
+    world.context.open_lanes.end_idle(started + 15.0 + 21.0)
+    assert world.transport.done == ["abort"]
+    assert world.context.connections.closed()[why] == 1
+
+
+async def test_the_next_requests_clock_starts_with_its_own_first_byte(world):
+    started = world.context.now
+    world.lane.data_received(REPORT[:20])
+    world.context.now = started + 15.0
+    world.lane.data_received(REPORT[20:] + CHECK[:20])
+    await world.store()
+    world.context.open_lanes.end_idle(started + 30.0)
+    assert world.transport.done == ["resume_reading"]
+    world.context.open_lanes.end_idle(started + 15.0 + 21.0)
+    assert world.transport.done == ["resume_reading", "abort"]
+
+
+async def test_a_beginning_that_waits_for_us_is_not_the_peers_fault(world):
+    world.lane.data_received(REPORT + CHECK[:20])
+    world.context.open_lanes.end_idle(world.context.now + 60.0)
+    assert world.transport.done == []

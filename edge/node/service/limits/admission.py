@@ -8,7 +8,6 @@ import resource
 
 from edge.node.service.peers import Proxies, prefix_of
 
-HEADER_SECONDS = 20.0  # for a whole request head: the plugin's default `responseTimeout` (PROTOCOL.md §1.1)
 KEEP_ALIVE_SECONDS = 75  # an idle connection of a device that went to sleep; nginx's own default
 LINGER_SECONDS = 2.0  # for a peer that still sends a refused body, so that it reads the refusal
 # A real head has 500 bytes, behind three proxies 2 kB. The longest line is the query of a GET /channel_self.
@@ -22,6 +21,9 @@ RESERVED_DESCRIPTORS = 640
 DESCRIPTORS_PER_CONNECTION = 2  # its socket, and the duplicate a download is sent through
 CONNECTIONS_LIMIT = 50_000  # of one worker, at about 15 kB each; a device that is refused retries
 
+# Why a slow peer's connection is cut: a head, or a body, that does not arrive.
+CUT = ("slow_head", "slow_body")
+
 
 class Connections:
     """Counts connections: at most `limit` per address prefix (0: no limit) and `total` together. Connections from
@@ -34,7 +36,8 @@ class Connections:
         self.total = total
         self._held: dict[str, int] = {}
         self.open = 0
-        self.refused = self.full = self.slow_heads = self.long_heads = self.malformed = 0
+        self.refused = self.full = self.long_heads = self.malformed = 0
+        self._cut = dict.fromkeys(CUT, 0)
 
     def admit(self, address: str) -> bool:
         """Count a connection of `address`; False if a limit is reached, and then there is nothing to release."""
@@ -65,12 +68,16 @@ class Connections:
         """Open connections of the address's prefix."""
         return self._held.get(prefix_of(address), 0)
 
+    def note_cut(self, why: str) -> None:
+        """A connection was cut because its peer was too slow; `why` is one of CUT."""
+        self._cut[why] += 1
+
     def closed(self) -> dict[str, int]:
         """Connections that were closed or refused so far, by reason."""
         return {
             "address_limit": self.refused,
             "worker_limit": self.full,
-            "slow_head": self.slow_heads,
+            **self._cut,
             "long_head": self.long_heads,
             "malformed": self.malformed,
         }

@@ -4,11 +4,13 @@ A start may be cut off between the two steps; the next one finishes. An existing
 """
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from edge.control.tokens import Tokens, is_secret, new_secret
 from edge.domain.errors import Invalid
 from edge.store.disk.durable_files import create_file
+from edge.store.stored_document import Untrusted
 
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - the name of the file
 
@@ -17,8 +19,9 @@ def ensure_admin_token(tokens: Tokens, node_dir: Path, now: float) -> Path:
     """Create and register the admin token unless that is done; returns its file. Blocks; `now` is in seconds since the
     epoch.
 
-    A token that an operator revoked stays revoked: delete the file and restart to get a new one. Raises Invalid
-    `invalid_admin_token` if the file holds something else.
+    A token that an operator revoked stays revoked: delete the file and restart to get a new one. While the store's
+    tokens are refused nothing is registered; the log has the reason. Raises Invalid `invalid_admin_token` if the file
+    holds something else.
     """
     path = node_dir / ADMIN_TOKEN_FILE
     secret = _read_or_create(path)
@@ -26,7 +29,10 @@ def ensure_admin_token(tokens: Tokens, node_dir: Path, now: float) -> Path:
         raise Invalid(
             "invalid_admin_token", f"invalid admin token in {path}: delete the file and restart to create a new one"
         )
-    tokens.register_first(secret, now)
+    with suppress(Untrusted):
+        tokens.check()
+    if not tokens.problem:
+        tokens.register_first(secret, now)
     return path
 
 

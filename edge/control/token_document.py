@@ -10,7 +10,7 @@ from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId, parse_app_id
 from edge.domain.schedule.durations import DURATION_LIMIT_SECONDS, format_duration
 
-TOKENS_FORMAT = 2  # 1 had no uploaders and no tokens that expire
+TOKENS_FORMAT = 3  # 2 had no epochs, and is still written in epoch 0; 1 had no uploaders and no tokens that expire
 TOKEN_NAME_LIMIT = 64  # characters; every revision carries the name of its author
 TOKEN_LIMIT = 1_000  # each request compares its secret with all of them
 REVOKED_LIMIT = 1_000  # first tokens remembered, one per node in its life; and as many command ids
@@ -52,7 +52,7 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     """`revoked` keeps the hashes of revoked first tokens, so that the file on a node does not bring them back.
     `used_commands` keeps the command ids of other revoked tokens, so that a repeated request does not either; earlier
-    versions did not write them."""
+    versions did not write them. `epoch` as in `HeadShard`."""
 
     format: int
     store: str
@@ -60,6 +60,18 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     tokens: dict[str, TokenRecord]
     revoked: list[str]
     used_commands: list[str] = []
+    epoch: int = 0
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What must never fall."""
+        return self.epoch, self.sequence
+
+
+def successor_of(document: TokenDocument, epoch: int = 0) -> TokenDocument:
+    """The next document in sequence, in the same epoch or in `epoch` if that is higher."""
+    epoch = max(epoch, document.epoch)
+    return msgspec.structs.replace(document, format=3 if epoch else 2, sequence=document.sequence + 1, epoch=epoch)
 
 
 def with_use(document: TokenDocument, name: str, day: int) -> TokenDocument:

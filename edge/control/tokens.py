@@ -1,7 +1,9 @@
 """Access tokens: 256 random bits each, kept only as their SHA-256 in one signed document of the store.
 
 A secret is shown once, to the client that creates the token; nothing here logs, stores or repeats it. Any number of
-processes may change the document: each change is a compare-and-swap. Calls block: run them off the event loop.
+processes may change the document: each change is a compare-and-swap. While the store's document is missing, damaged or
+older than the one that this node has seen, requests are held against that one, and nothing is changed. Calls block: run
+them off the event loop.
 """
 
 import hashlib
@@ -11,6 +13,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +27,7 @@ from edge.control.token_document import (
     check_lifetime,
     parse_scope,
     parse_token_name,
+    successor_of,
     with_first_token,
     with_new_token,
     with_use,
@@ -35,7 +39,7 @@ from edge.domain.model import AppId
 from edge.store.key_set import Trust
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 from edge.store.signing import Writer, open_document, sign_document
-from edge.store.stored_document import Untrusted, parse_document
+from edge.store.stored_document import Untrusted, parse_document, refusal_of
 
 TOKENS_KEY = "access/tokens.json"
 SECRET_PREFIX = "edge_"  # noqa: S105 - lets scanners of repositories and logs find leaked tokens
@@ -44,6 +48,7 @@ SECRET_LIMIT = 128  # characters of a presented token that are hashed at all
 SWAP_ATTEMPTS = 20  # each lost one is another writer's success
 
 _DOMAIN = "edge-tokens"
+_SEEN = "tokens.json"
 log = logging.getLogger(__name__)
 _SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{43}}")
 
@@ -58,29 +63,34 @@ class Grant(NamedTuple):
 
 class _Held(NamedTuple):
     document: TokenDocument
-    tag: str  # empty: the store has no document yet
+    tag: str  # empty: the store has no document yet, or this one is not known to be in it
 
 
 _decoder = msgspec.json.Decoder(TokenDocument)
 
 
 class Tokens:
-    """The store's tokens. Every call reads the document, so a token that another process revoked is refused at once."""
+    """The store's tokens. Every call reads the document, so a token that another process revoked is refused at once.
+
+    `problem` states what is wrong with the document in the store now, empty if nothing is.
+    """
 
     def __init__(self, store: ObjectStore, trust: Trust, writer: Writer) -> None:
+        self.problem = ""
         self._store = store
         self._trust = trust
         self._writer = writer
         self._last: _Held | None = None  # verified; also the floor below which a sequence is a replay
         self._lock = threading.Lock()
         self._noting = threading.Lock()
+        self._recall()
 
     def authenticate(self, secret: str, now: float) -> Grant:
         """Look up the token of this secret; `now` is in seconds since the epoch. The first use of a day is noted in the
         store. Raises Unauthorized `unauthorized`, `token_expired`; an unknown secret takes as long as a known one."""
         presented = hash_secret(secret[:SECRET_LIMIT])
         found = None
-        for name, record in self._read().document.tokens.items():
+        for name, record in self._last_good().tokens.items():
             if hmac.compare_digest(record.hash, presented):
                 found = name, record
         if found is None:
@@ -105,7 +115,11 @@ class Tokens:
 
     def records(self) -> Mapping[str, TokenRecord]:
         """All tokens by name, sorted."""
-        return dict(sorted(self._read().document.tokens.items()))
+        return dict(sorted(self._last_good().tokens.items()))
+
+    def check(self) -> None:
+        """Read the document, so that `problem` is current. Raises Untrusted if there is no good one at all."""
+        self._last_good()
 
     def create(
         self,
@@ -153,14 +167,12 @@ class Tokens:
 
     def _change(self, edit: Callable[[TokenDocument], TokenDocument]) -> None:
         for _ in range(SWAP_ATTEMPTS):
-            held = self._read()
+            held = self._for_change()
             edited = edit(held.document)
             if edited is held.document:
                 return
             try:
-                self._write(
-                    msgspec.structs.replace(edited, format=TOKENS_FORMAT, sequence=edited.sequence + 1), held.tag
-                )
+                self._write(successor_of(edited), held.tag)
             except (AlreadyExists, Stale):
                 continue
             return
@@ -172,7 +184,35 @@ class Tokens:
             tag = self._store.swap(TOKENS_KEY, sealed, replaced_tag)
         else:
             tag = self._store.create(TOKENS_KEY, sealed)
-        self._remember(_Held(document, tag))
+        self._remember(_Held(document, tag), sealed)
+
+    def _last_good(self) -> TokenDocument:
+        """The document in the store, or the last good one if that is refused. Raises Untrusted if there is none."""
+        try:
+            return self._checked().document
+        except Untrusted:
+            if self._last is None:
+                raise
+            return self._last.document
+
+    def _for_change(self) -> _Held:
+        """Raises Conflict `older_store` for a document that is refused."""
+        try:
+            return self._checked()
+        except Untrusted as error:
+            raise refusal_of(error) from error
+
+    def _checked(self) -> _Held:
+        """As `_read`; keeps `problem` current."""
+        try:
+            held = self._read()
+        except Untrusted as error:
+            if self.problem != error.message:
+                log.error("%s", error.message)
+            self.problem = error.message
+            raise
+        self.problem = ""
+        return held
 
     def _read(self) -> _Held:
         last = self._last  # taken before the store is read, so that anything older read next is a replay
@@ -184,15 +224,33 @@ class Tokens:
         if last is not None and last.tag == stored.tag:
             return last
         held = _Held(self._open(stored.data), stored.tag)
-        if last is not None and held.document.sequence < last.document.sequence:
-            raise Untrusted("older_document", "the tokens document in the store is older than the one seen before")
-        self._remember(held)
+        if last is not None and held.document.order < last.document.order:
+            raise Untrusted(
+                "older_document",
+                f"the tokens document was rolled back from sequence {last.document.sequence} to "
+                f"{held.document.sequence}",
+            )
+        self._remember(held, stored.data)
         return held
 
-    def _remember(self, held: _Held) -> None:
+    def _remember(self, held: _Held, sealed: bytes) -> None:
         with self._lock:
-            if self._last is None or held.document.sequence > self._last.document.sequence:
-                self._last = held
+            last = self._last
+            if last is not None and held.document.order < last.document.order:
+                return
+            self._last = held
+        if last is None or held.document != last.document:
+            self._trust.seen.keep(_SEEN, sealed)
+
+    def _recall(self) -> None:
+        """The floor, as this node saw it before it was restarted."""
+        sealed = self._trust.seen.read(_SEEN)
+        if sealed is None:
+            return
+        try:
+            self._last = _Held(self._open(sealed), "")
+        except Untrusted as error:
+            self._trust.seen.note_damage(_SEEN, error.message)
 
     def _empty(self) -> TokenDocument:
         return TokenDocument(format=TOKENS_FORMAT, store=self._trust.store_id, sequence=0, tokens={}, revoked=[])
@@ -207,8 +265,9 @@ def open_tokens(sealed: bytes, trust: Trust) -> TokenDocument:
         payload = open_document(_DOMAIN, sealed, trust.keys)
     except Untrusted as error:
         if error.code != "unknown_writer":
-            raise
-        trust.reload()  # a writer may have been added since
+            raise Untrusted(error.code, f"the tokens document: {error.message}") from error
+        with suppress(Untrusted):  # in the trust's `problem`
+            trust.reload()  # a writer may have been added since
         payload = open_document(_DOMAIN, sealed, trust.keys)
     document = parse_document(payload, _decoder, TOKENS_FORMAT, "tokens")
     if document.store != trust.store_id:

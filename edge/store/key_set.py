@@ -6,6 +6,7 @@ key sets. A node pins store id and root in its own directory on first use, and r
 
 import base64
 import binascii
+import logging
 import secrets
 import threading
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ import msgspec
 from edge.domain.errors import Conflict, Forbidden, Unavailable
 from edge.store.disk.durable_files import create_file
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
+from edge.store.seen import NothingSeen, SeenDocuments
 from edge.store.signing import KeyId, Writer, key_id_of, open_document, peek_payload, sign_document
 from edge.store.stored_document import Untrusted, parse_document
 
@@ -26,6 +28,9 @@ PIN_FILE = "trust.json"
 PIN_FORMAT = 1
 _DOMAIN = "edge-writers"
 _WHAT = "key set"
+_SEEN = "writers.json"
+
+log = logging.getLogger("edge.store")
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -55,12 +60,19 @@ class _Held(NamedTuple):
     key_set: _KeySet
     keys: Mapping[KeyId, bytes]
     tag: str
+    content: bytes
 
 
 class Trust:
-    """The verified key set as this process last read it. Made by `open_trust`. Safe among threads."""
+    """The last good key set that this node has seen. Made by `open_trust`. Safe among threads.
 
-    def __init__(self, store: ObjectStore, root_public: bytes, held: _Held) -> None:
+    `seen` is what the node keeps of the store's other documents, too; `problem` states what is wrong with the store's
+    key set now, empty if nothing is.
+    """
+
+    def __init__(self, store: ObjectStore, root_public: bytes, held: _Held, seen: SeenDocuments) -> None:
+        self.seen = seen
+        self.problem = ""
         self._store = store
         self._root_public = root_public
         self._held = held
@@ -87,11 +99,34 @@ class Trust:
     def reload(self) -> None:
         """Read the key set again. Raises Untrusted and keeps the last good one if it was rolled back or altered."""
         floor = self._held
-        held = _read(self._store, self._root_public)
-        _check_successor(floor.key_set, held.key_set)
+        try:
+            held = _read(self._store, self._root_public)
+            _check_successor(floor.key_set, held.key_set)
+        except Untrusted as error:
+            if error.message != self.problem:
+                log.error("%s; the last good one stays in use", error.message)
+            self.problem = error.message
+            raise
+        self.problem = ""
         with self._lock:
             if held.key_set.sequence >= self._held.key_set.sequence:
                 self._held = held
+        self._keep(held)
+
+    def put_back(self) -> bool:
+        """Give the store the last good key set again, if what it holds now is missing, damaged or older; returns
+        whether it did. Its root's signature proves it, so any writer may."""
+        try:
+            self.reload()
+        except Untrusted:
+            _replace(self._store, self._held.content)
+            self.reload()
+            return True
+        return False
+
+    def _keep(self, held: _Held) -> None:
+        if self.seen.read(_SEEN) != held.content:
+            self.seen.keep(_SEEN, held.content)
 
     def add_writer(self, root: Writer, public: bytes, now: float) -> None:
         """List another writer's key (32 bytes); `root` must be the store's root. Does nothing if it is listed. `now` is
@@ -117,19 +152,28 @@ class Trust:
 def open_trust(store: ObjectStore, node_dir: Path, now: float, writer: Writer | None = None) -> Trust:
     """The store's writers, verified against the pin in `<node_dir>/trust.json`. `now` is in seconds since the epoch.
 
-    With a writer, a new store gets its key set. Raises Forbidden `unlisted_writer` if the store does not list the
-    writer; Unavailable `no_key_set` for a new store without a writer; Untrusted, with code `swapped_store` if the store
-    is not the pinned one.
+    With a writer, a new store gets its key set. A key set that is missing, damaged or older than the one that this node
+    has seen is in `problem`; the seen one is used. Raises Forbidden `unlisted_writer` if the store does not list the
+    writer; Unavailable `no_key_set` for a new store without a writer, and for one that has heads and no key set;
+    Untrusted, with code `swapped_store` if the store is not the pinned one.
     """
-    pin = _read_pin(node_dir / PIN_FILE)
+    pin, seen = _read_pin(node_dir / PIN_FILE), SeenDocuments(node_dir)
     if pin is None and writer is not None:
         _create(store, writer, now)
     public = _unbase64(pin.root) if pin else _first_sight(store)
-    held = _read(store, public)
+    held = _seen(seen, public, pin.store) if pin else None
+    if held is None:
+        held = _read(store, public)
     pin = pin or _make_pin(node_dir / PIN_FILE, _Pin(PIN_FORMAT, held.key_set.store, _base64(public)))
     if (pin.store, pin.root) != (held.key_set.store, _base64(public)):
         raise Untrusted("swapped_store", f"this node belongs to store {pin.store}, not to {held.key_set.store}")
-    trust = Trust(store, public, held)
+    trust = Trust(store, public, held, seen)
+    try:
+        trust.reload()
+    except Untrusted as error:
+        if error.code == "swapped_store":
+            raise
+        # `problem` says so, and the one that the node has seen is used.
     if writer is not None:
         trust.require(writer)
     return trust
@@ -142,12 +186,17 @@ def read_trust(store: ObjectStore, node_dir: Path) -> Trust:
     held = _read(store, public)
     if pin and pin.store != held.key_set.store:
         raise Untrusted("swapped_store", f"this node belongs to store {pin.store}, not to {held.key_set.store}")
-    return Trust(store, public, held)
+    return Trust(store, public, held, NothingSeen(node_dir))
 
 
 def _create(store: ObjectStore, writer: Writer, now: float) -> None:
     if store.has(KEY_SET_KEY):
         return
+    if any(True for _ in store.keys("heads/")):
+        raise Unavailable(
+            "no_key_set",
+            f"{store!r} has lost its key set, {KEY_SET_KEY}, without which nothing in it can be verified: restore it",
+        )
     keys = {writer.id: _Key(_base64(writer.public), now)}
     key_set = _KeySet(KEY_SET_FORMAT, secrets.token_hex(16), 1, writer.id, keys)
     try:
@@ -172,15 +221,54 @@ def _first_sight(store: ObjectStore) -> bytes:
 def _read(store: ObjectStore, root_public: bytes) -> _Held:
     stored = store.get(KEY_SET_KEY)
     if stored is None:
-        raise Untrusted("swapped_store", f"{store!r} has lost its key set")
+        raise Untrusted("older_document", f"{store!r} has lost its key set")
+    return _open(stored.data, stored.tag, root_public)
+
+
+def _open(content: bytes, tag: str, root_public: bytes) -> _Held:
     try:
-        payload = open_document(_DOMAIN, stored.data, {key_id_of(root_public): root_public})
+        payload = open_document(_DOMAIN, content, {key_id_of(root_public): root_public})
     except Untrusted as error:
         if error.code != "unknown_writer":
             raise
+        _check_whole(content)
         raise Untrusted("swapped_store", f"the key set is not signed by root {key_id_of(root_public)}") from error
     key_set = parse_document(payload, _decoder, KEY_SET_FORMAT, _WHAT)
-    return _Held(key_set, _public_keys(key_set), stored.tag)
+    return _Held(key_set, _public_keys(key_set), tag, content)
+
+
+def _seen(seen: SeenDocuments, root_public: bytes, store_id: str) -> _Held | None:
+    """The key set that this node saw last, of the store that it belongs to."""
+    content = seen.read(_SEEN)
+    if content is None:
+        return None
+    try:
+        held = _open(content, "", root_public)
+    except Untrusted as error:
+        seen.note_damage(_SEEN, error.message)
+        return None
+    return held if held.key_set.store == store_id else None
+
+
+def _replace(store: ObjectStore, content: bytes) -> None:
+    stored = store.get(KEY_SET_KEY)
+    try:
+        if stored is None:
+            store.create(KEY_SET_KEY, content)
+        else:
+            store.swap(KEY_SET_KEY, content, stored.tag)
+    except (AlreadyExists, Stale) as error:
+        raise Conflict("busy", "another writer changed the key set; try again") from error
+
+
+def _check_whole(content: bytes) -> None:
+    """A key set that its own root signed is of another store; any other is damaged. Raises Untrusted `bad_signature`,
+    `unreadable_document`."""
+    key_set = parse_document(peek_payload(_DOMAIN, content), _decoder, KEY_SET_FORMAT, _WHAT)
+    try:
+        open_document(_DOMAIN, content, _public_keys(key_set))
+    except Untrusted as error:
+        raise Untrusted("bad_signature", f"the {_WHAT} was altered: none of its own keys signed it") from error
 
 
 def _public_keys(key_set: _KeySet) -> dict[KeyId, bytes]:

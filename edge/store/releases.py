@@ -11,15 +11,26 @@ from typing import NamedTuple
 
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, Command, PublishBundle, PutIdSet, Undo
-from edge.domain.errors import Conflict, Invalid, NotFound
+from edge.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from edge.domain.model import AppId, AppState, Digest
-from edge.store.heads import SHARDS, Head, Heads, HeadShard, VerifiedShard, build_successor, encode_shard, shard_of
+from edge.store.heads import (
+    OLDER,
+    SHARDS,
+    Head,
+    Heads,
+    HeadShard,
+    VerifiedShard,
+    build_successor,
+    encode_shard,
+    has_history,
+    shard_of,
+)
 from edge.store.key_set import Trust
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale, blob_key, head_key
 from edge.store.revision_document import Revision, RevisionLine, with_changes
 from edge.store.revisions import Revisions
 from edge.store.signing import Writer
-from edge.store.stored_document import Untrusted
+from edge.store.stored_document import Untrusted, refusal_of
 
 __all__ = ["Committed", "Head", "Releases", "Revisions", "check_blobs"]
 
@@ -75,16 +86,22 @@ class Releases:
         """See `Heads`."""
         return self._heads.problems
 
+    @property
+    def unserved(self) -> dict[str, str]:
+        """See `Heads`."""
+        return self._heads.unserved
+
     def heads_issued(self) -> dict[str, float]:
         """See `Heads.issued`."""
         return self._heads.issued()
 
     def heads(self) -> dict[AppId, Head]:
         """Every app's head, deleted apps included; the last good one if a shard is refused (see `problems`)."""
-        return self._heads.read()
+        return {app: head for shard in SHARDS for app, head in self._standing(shard).items()}
 
     def head(self, app: AppId) -> Head:
-        """The app's head. Raises NotFound `unknown_app`, also for a deleted app, and Untrusted for a refused shard."""
+        """The app's head, the last good one if its shard is refused. Raises NotFound `unknown_app`, also for a deleted
+        app, and Unavailable `older_store` for an app that a refused shard may have had."""
         head = self.last_head(app)
         if head.deleted:
             raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
@@ -92,7 +109,10 @@ class Releases:
 
     def last_head(self, app: AppId) -> Head:
         """As `head`, but deleted apps have one too."""
-        head = self._heads.shard(shard_of(app)).shard.apps.get(app)
+        shard = shard_of(app)
+        head = self._standing(shard).get(app)
+        if head is None and shard in self.problems:
+            raise Unavailable("older_store", f"app {app!r} may be missing: {self.problems[shard]}")
         if head is None:
             raise NotFound("unknown_app", f"unknown app {app!r}")
         return head
@@ -111,13 +131,14 @@ class Releases:
         `permit_undo` is called at every attempt, with the revision that the undo would revert.
 
         Raises what `permit_undo` and `apply` raise, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted,
-        and Conflict `busy` if others moved the shard at every attempt. Nothing has changed then.
+        Conflict `older_store` for a shard that is refused, and `busy` if others moved the shard at every attempt.
+        Nothing has changed then.
         """
         check_blobs(self._store, change.command)
         shard = shard_of(app)
         with self._turns[shard]:
             for _ in range(COMMIT_ATTEMPT_LIMIT):
-                held = self._heads.shard(shard)
+                held = self._changeable(shard)
                 try:
                     return self._attempt(held, app, change, permit_undo)
                 except (AlreadyExists, Stale):
@@ -126,7 +147,7 @@ class Releases:
 
     def rehearse(self, app: AppId, change: Change, permit_undo: PermitUndo | None = None) -> Rehearsed:
         """Try the change without writing anything. Raises as `commit`, but does not check for blobs."""
-        return self._apply(self._heads.shard(shard_of(app)), app, change, permit_undo)[1]
+        return self._apply(self._changeable(shard_of(app)), app, change, permit_undo)[1]
 
     def history(self, app: AppId, limit: int, before: int | None = None) -> list[RevisionLine]:
         """At most `limit` lines, newest first, from the head or from the last revision below `before` on. Each is
@@ -158,6 +179,24 @@ class Releases:
         """
         return sum(self._refresh(shard, now) for shard in SHARDS)
 
+    def _standing(self, shard: str) -> dict[AppId, Head]:
+        """The heads of a shard; if that went back, the last good ones whose revisions are still in the store, and for
+        other apps what it went back to."""
+        good, older = self._heads.last_good(shard).apps, self._heads.older.get(shard)
+        if older is None:
+            return good
+        kept = {
+            app: head for app, head in good.items() if app not in older.apps or self._revisions.has(app, *_parts(head))
+        }
+        return older.apps | kept
+
+    def _changeable(self, shard: str) -> VerifiedShard:
+        """Raises Conflict `older_store` for a refused shard."""
+        try:
+            return self._heads.shard(shard)
+        except Untrusted as error:
+            raise refusal_of(error) from error
+
     def _mark(self, app: AppId, line: RevisionLine) -> None:
         """Remember where a page ended: the next one begins there. A revision's past never changes."""
         with self._marking:
@@ -170,6 +209,9 @@ class Releases:
     ) -> tuple[Revision | None, Rehearsed]:
         """Apply the change without writing; also returns the revision that it was applied to."""
         head = held.shard.apps.get(app)
+        if head is None and has_history(self._store, app):
+            lost = f"head shard {shard_of(app)} has lost app {app!r}, whose revisions are in the store"
+            raise refusal_of(Untrusted(OLDER, lost))
         before = self._revisions.read(app, *_parts(head)) if head else None
         earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
         if before and earlier and permit_undo is not None:
@@ -211,7 +253,7 @@ class Releases:
         """The commit point. Raises AlreadyExists or Stale if another writer was first."""
         key, content = head_key(shard.shard), encode_shard(self._writer, shard)
         tag = self._store.create(key, content) if held.tag is None else self._store.swap(key, content, held.tag)
-        self._heads.remember(VerifiedShard(shard, tag))
+        self._heads.remember(VerifiedShard(shard, tag), content)
 
 
 def check_blobs(store: ObjectStore, command: Command) -> None:

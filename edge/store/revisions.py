@@ -43,6 +43,10 @@ class Revisions:
         with counting(self.refused):
             return parse_line(self._revision(app, number, digest), app, number)
 
+    def has(self, app: AppId, number: int, digest: Digest) -> bool:
+        """Whether the store has the revision, unread."""
+        return self._store.has(revision_key(app, number, digest))
+
     def write(self, state: AppState, change: Change, before: Revision | None, previous: Digest | None) -> Digest:
         """Store the revision after `before`, whose digest is `previous`; overrides first. Returns its digest; no head
         refers to it yet.

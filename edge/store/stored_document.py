@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edge.domain.errors import Unavailable
+from edge.domain.errors import Conflict, EdgeError, Unavailable
 from edge.domain.model import Digest
 
 T = TypeVar("T")
@@ -25,6 +25,13 @@ class Untrusted(Unavailable):
     Codes: bad_signature, unknown_writer, newer_format, unreadable_document, misplaced_document, bad_digest,
     older_document, swapped_store.
     """
+
+
+def refusal_of(error: Untrusted) -> EdgeError:
+    """Why nothing can be changed as long as a document is refused, and what to do."""
+    if error.code == "newer_format":
+        return error
+    return Conflict("older_store", f"{error.message}; restore the newer copy, or run `edge store accept-restored`")
 
 
 class _Format(msgspec.Struct):

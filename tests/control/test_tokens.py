@@ -2,13 +2,14 @@
 
 import hashlib
 import secrets
+import shutil
 import threading
 
 import msgspec
 import pytest
 
 from edge.control.roles import Role
-from edge.control.token_document import LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT, TOKENS_FORMAT
+from edge.control.token_document import LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.control.tokens import TOKENS_KEY, Grant, Tokens, hash_secret, is_secret
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from edge.store.key_set import open_trust
@@ -209,23 +210,54 @@ def test_concurrent_writers_all_succeed(world):
     assert msgspec.json.decode(payload_of(world))["sequence"] == 6
 
 
-def test_a_document_that_goes_back_is_refused(world, tokens):
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_document_that_goes_back_brings_no_revoked_token_back(world, tokens, restarted, caplog):
     store = world[0]
     secret = make(tokens)
-    make(tokens, "root", Role.ADMIN, None)
+    root = make(tokens, "root", Role.ADMIN, None)
     old = store.get(TOKENS_KEY)
     tokens.revoke("ci")
     store.swap(TOKENS_KEY, old.data, store.get(TOKENS_KEY).tag)
-    with pytest.raises(Untrusted) as refused:
-        tokens.authenticate(secret, NOW)
-    assert refused.value.code == "older_document"
+    if restarted:
+        tokens = Tokens(*world)
+    for _ in range(2):
+        with pytest.raises(Unauthorized):
+            tokens.authenticate(secret, NOW)
+    assert tokens.authenticate(root, NOW).name == "root"
+    assert tokens.problem == "the tokens document was rolled back from sequence 3 to 2"
+    assert caplog.messages.count(tokens.problem) == 1
 
 
-def test_a_document_that_disappears_is_refused(world, tokens):
+@pytest.mark.parametrize("restarted", [False, True])
+def test_nothing_is_changed_while_the_document_is_missing(world, tokens, restarted):
     make(tokens)
     world[0].path(TOKENS_KEY).unlink()
-    with pytest.raises(Untrusted):
-        tokens.records()
+    if restarted:
+        tokens = Tokens(*world)
+    assert set(tokens.records()) == {"ci"}
+    with pytest.raises(Conflict, match="accept-restored") as refused:
+        make(tokens, "another")
+    assert (refused.value.code, world[0].has(TOKENS_KEY)) == ("older_store", False)
+
+
+def test_a_problem_with_the_document_is_over_when_it_is_good_again(world, tokens):
+    make(tokens)
+    good = world[0].get(TOKENS_KEY).data
+    world[0].path(TOKENS_KEY).write_bytes(good[:-9])
+    tokens.check()
+    assert tokens.problem
+    world[0].path(TOKENS_KEY).write_bytes(good)
+    make(tokens, "another")
+    assert tokens.problem == ""
+
+
+def refused_code(world):
+    """Of a node that has not seen the document before; one that has goes on with what it has seen."""
+    assert set(Tokens(*world).records()) == {"ci"}
+    shutil.rmtree(world[0].root.parent / "node" / "seen")
+    with pytest.raises(Untrusted) as refused:
+        Tokens(*world).records()
+    return refused.value.code
 
 
 def test_a_document_signed_by_a_stranger_is_refused(world, tokens, tmp_path):
@@ -234,9 +266,7 @@ def test_a_document_signed_by_a_stranger_is_refused(world, tokens, tmp_path):
     stranger = load_or_create_writer(tmp_path / "stranger.pem")
     forged = sign_document(stranger, "edge-tokens", payload_of(world))
     store.swap(TOKENS_KEY, forged, store.get(TOKENS_KEY).tag)
-    with pytest.raises(Untrusted) as refused:
-        Tokens(*world).records()
-    assert refused.value.code == "unknown_writer"
+    assert refused_code(world) == "unknown_writer"
 
 
 def test_a_document_of_another_store_is_refused(world, tokens):
@@ -244,9 +274,16 @@ def test_a_document_of_another_store_is_refused(world, tokens):
     make(tokens)
     foreign = msgspec.json.encode({**msgspec.json.decode(payload_of(world)), "store": "another"})
     store.swap(TOKENS_KEY, sign_document(writer, "edge-tokens", foreign), store.get(TOKENS_KEY).tag)
-    with pytest.raises(Untrusted) as refused:
-        Tokens(*world).records()
-    assert refused.value.code == "misplaced_document"
+    assert refused_code(world) == "misplaced_document"
+
+
+def test_what_was_seen_of_the_document_may_be_damaged(world, tokens):
+    secret = make(tokens)
+    seen = world[0].root.parent / "node" / "seen" / "tokens.json"
+    seen.write_bytes(seen.read_bytes()[:-9])
+    again = Tokens(*world)
+    assert again.authenticate(secret, NOW).name == "ci"
+    assert seen.read_bytes() == world[0].get(TOKENS_KEY).data
 
 
 def test_a_writer_that_was_added_later_is_trusted(world, tokens, tmp_path):
@@ -324,7 +361,7 @@ def test_a_document_of_format_1_is_read_and_written_as_2(world, tokens):
     reader = Tokens(*world)
     assert (reader.records()["ci"].expires, reader.records()["ci"].last_used) == (None, None)
     assert reader.authenticate(secret, NOW) == Grant("ci", Role.PUBLISHER, APP)
-    assert msgspec.json.decode(payload_of(world))["format"] == TOKENS_FORMAT
+    assert msgspec.json.decode(payload_of(world))["format"] == 2
 
 
 def test_a_hash_is_the_plain_sha256():

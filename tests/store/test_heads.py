@@ -1,5 +1,7 @@
 """What a store may not do to a reader: alter, replay, transplant, or lead it into a format it does not know."""
 
+import shutil
+
 import msgspec
 import pytest
 from factories import APP, NOW, digest
@@ -88,6 +90,18 @@ def test_a_replayed_older_head_is_refused_and_the_last_good_kept(truth, heads):
     )
 
 
+def test_an_older_shard_with_the_same_apps_has_lost_nothing(truth, heads):
+    older = truth.head_file().read_bytes()
+    for later in (100, 200):
+        truth.releases.refresh(NOW + later)
+    assert heads.shard(SHARD).shard.sequence == 3
+    place(truth, older)
+    assert set(heads.read()) == {APP} and heads.problems == {}
+    truth.commit(a_channel())  # by a writer whose floor is as high
+    assert heads.shard(SHARD).shard.sequence == 4
+    assert heads.problems == {}
+
+
 def test_a_problem_is_over_when_the_shard_is_good_again(truth, heads):
     good = truth.head_file().read_bytes()
     place(truth, b"{}")
@@ -160,10 +174,10 @@ def test_a_writer_that_was_added_later_is_believed_without_a_restart(truth, head
 
 def test_a_newer_format_keeps_the_last_good_and_says_so(truth, heads):
     good = heads.read()
-    place(truth, signed(truth, format=2))
+    place(truth, signed(truth, format=3))
     assert heads.read() == good
     assert heads.refused == {"newer_format": 1}
-    assert "format 2; this version reads up to 1: upgrade" in heads.problems[SHARD]
+    assert "format 3; this version reads up to 2: upgrade" in heads.problems[SHARD]
 
 
 def test_a_signed_payload_that_is_no_head_is_refused(truth, heads):
@@ -175,8 +189,9 @@ def test_one_bad_shard_harms_no_other(truth, heads):
     elsewhere = next(app for app in (f"com.example.app{n}" for n in range(99)) if shard_of(app) != SHARD)
     truth.create(elsewhere)
     place(truth, b"nonsense")
-    assert set(Heads(truth.store, truth.trust).read()) == {elsewhere}
     assert set(heads.read()) == {APP, elsewhere}
+    shutil.rmtree(truth.top / "seen")  # a node that remembers nothing
+    assert set(Heads(truth.store, truth.trust).read()) == {elsewhere}
 
 
 def test_apps_of_one_shard_are_told_apart(truth, heads):

@@ -103,16 +103,52 @@ def test_another_store_of_the_same_root_is_refused_too(store, tmp_path):
     node, writer = a_node(tmp_path), a_writer(tmp_path)
     first = open_trust(store, node, NOW, writer)
     second = open_trust(other, a_node(tmp_path, "elsewhere"), NOW, writer)
-    with pytest.raises(Untrusted, match=f"store {first.store_id}, not to {second.store_id}"):
+    with pytest.raises(Untrusted, match=f"of store {second.store_id}, not of {first.store_id}"):
         open_trust(other, node, NOW, writer)
 
 
 def test_a_node_does_not_found_a_lost_store_anew(store, tmp_path):
-    open_trust(store, a_node(tmp_path), NOW, a_writer(tmp_path))
+    keys = open_trust(store, a_node(tmp_path), NOW, a_writer(tmp_path)).keys
     store.path(KEY_SET_KEY).unlink()
-    with pytest.raises(Untrusted, match="lost its key set"):
-        open_trust(store, a_node(tmp_path), NOW, a_writer(tmp_path))
+    trust = open_trust(store, a_node(tmp_path), NOW, a_writer(tmp_path))
+    assert (trust.keys, "lost its key set" in trust.problem) == (keys, True)
     assert not store.has(KEY_SET_KEY)
+
+
+def test_a_node_that_remembers_nothing_does_not_found_a_lost_store_anew(tmp_path):
+    truth = Truth(tmp_path / "node")
+    truth.create()
+    truth.store.path(KEY_SET_KEY).unlink()
+    with pytest.raises(Unavailable, match="has lost its key set") as refused:
+        open_trust(truth.store, a_node(tmp_path, "other"), NOW, truth.writer)
+    assert refused.value.code == "no_key_set"
+
+
+@pytest.mark.parametrize("stored", ["older", "missing", "damaged"])
+def test_the_key_set_that_a_node_has_seen_stays_in_use_after_a_restart(store, tmp_path, stored):
+    root, second = a_writer(tmp_path, "root"), a_writer(tmp_path, "second")
+    trust = open_trust(store, a_node(tmp_path), NOW, root)
+    older = store.get(KEY_SET_KEY).data
+    trust.add_writer(root, second.public, NOW)
+    good = store.get(KEY_SET_KEY).data
+    path = store.path(KEY_SET_KEY)
+    path.unlink()
+    if stored != "missing":
+        path.write_bytes(older if stored == "older" else good[:-9])
+    trust = open_trust(store, a_node(tmp_path), NOW, second)
+    assert second.id in trust.keys and trust.problem
+    assert trust.put_back()
+    assert (store.get(KEY_SET_KEY).data, trust.problem, trust.put_back()) == (good, "", False)
+
+
+def test_a_seen_key_set_that_is_damaged_is_said_and_learned_again(store, tmp_path, caplog):
+    node = a_node(tmp_path)
+    open_trust(store, node, NOW, a_writer(tmp_path))
+    seen = node / "seen" / "writers.json"
+    seen.write_bytes(seen.read_bytes()[:-9])
+    trust = open_trust(store, node, NOW, a_writer(tmp_path))
+    assert (trust.seen.damaged, seen.read_bytes()) == (1, store.get(KEY_SET_KEY).data)
+    assert "cannot be used" in caplog.text
 
 
 def test_an_older_key_set_is_refused_and_the_last_good_kept(store, tmp_path):
@@ -132,8 +168,7 @@ def test_a_newer_key_set_says_so(store, tmp_path):
     payload = msgspec.json.decode(msgspec.json.decode(store.get(KEY_SET_KEY).data)["payload"])
     newer = msgspec.json.encode(payload | {"format": 2})
     store.path(KEY_SET_KEY).write_bytes(sign_document(root, "edge-writers", newer))
-    with pytest.raises(Untrusted, match=r"format 2.*upgrade"):
-        open_trust(store, a_node(tmp_path), NOW, root)
+    assert "format 2; this version reads up to 1: upgrade" in open_trust(store, a_node(tmp_path), NOW, root).problem
 
 
 @pytest.mark.parametrize("pinned", [True, False])
@@ -144,9 +179,12 @@ def test_every_flipped_byte_is_refused(store, tmp_path, pinned):
     for place in range(len(good)):
         for flip in (0x01, 0x20, 0x80):
             store.path(KEY_SET_KEY).write_bytes(good[:place] + bytes([good[place] ^ flip]) + good[place + 1 :])
+            if pinned:
+                assert open_trust(store, node, NOW).problem
+                continue
             with pytest.raises(Untrusted):
                 open_trust(store, node, NOW)
-    assert os.listdir(node) == (["trust.json"] if pinned else [])
+    assert sorted(os.listdir(node)) == (["seen", "trust.json"] if pinned else [])
 
 
 def test_a_first_start_that_is_killed_anywhere_is_finished_by_the_next(tmp_path):

@@ -213,8 +213,9 @@ def test_a_replayed_head_is_not_built_upon(truth):
     older = truth.head_file().read_bytes()
     truth.commit(a_channel("beta"))
     truth.head_file().write_bytes(older)
-    with pytest.raises(Untrusted, match="was rolled back"):
+    with pytest.raises(Conflict, match=r"was rolled back .*accept-restored") as refused:
         truth.commit(a_channel("gamma"))
+    assert refused.value.code == "older_store"
     assert truth.releases.heads()[APP].revision == 4
     assert truth.releases.refused == {"older_document": 2}
     assert set(truth.releases.problems) == {shard_of(APP)}

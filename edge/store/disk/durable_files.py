@@ -48,6 +48,16 @@ def create_file(path: Path, data: bytes, scratch: Path) -> None:
         scratch.unlink(missing_ok=True)
 
 
+def replace_file(path: Path, data: bytes, scratch: Path) -> None:
+    """Make `path` have these bytes, durably, whether or not it exists. `scratch` as for `create_file`."""
+    try:
+        write_scratch(scratch, data)
+        scratch.rename(path)
+        sync_directory(path.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 def link_durably(source: Path, path: Path) -> None:
     """Give a synced file its name, durably. Raises FileExistsError, after syncing the existing entry.
 

@@ -80,6 +80,10 @@ class StoreFiles:
         found = (file.relative_to(self.root).as_posix() for file in files)
         return iter(sorted(key for key in found if key.startswith(prefix) and key.split("/")[0] not in _RESERVED))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        folder = self._place(prefix.removesuffix("/"))
+        return iter(sorted(each.name for each in folder.iterdir() if each.is_dir())) if folder.is_dir() else iter(())
+
     def transfers(self) -> Iterator[tuple[Path, os.stat_result]]:
         """The files in `tmp/`: writes in progress, and what killed processes left."""
         with suppress(FileNotFoundError):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+APPS_PREFIX = "apps/"
+
 
 class Stored(NamedTuple):
     """An object."""
@@ -69,6 +71,10 @@ class ObjectStore(Protocol):
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys with the prefix, sorted. Raises ValueError for an invalid prefix."""
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The next parts of all keys with a prefix that ends in a slash, if more parts follow: the ids of all apps for
+        `apps/`. Sorted; cheap where `keys` is not."""
+
 
 def blob_key(digest: str) -> str:
     """Of a blob; its bytes never change."""
@@ -77,9 +83,20 @@ def blob_key(digest: str) -> str:
 
 def revision_key(app: str, revision: int, digest: str) -> str:
     """Of a revision; its bytes never change."""
-    return f"apps/{app}/revisions/{revision}-{digest}.json"
+    return f"{revisions_prefix(app)}{revision}-{digest}.json"
 
 
 def head_key(shard: str) -> str:
     """Of a head shard, which changes by `swap`."""
     return f"heads/{shard}.json"
+
+
+def revisions_prefix(app: str) -> str:
+    """Of all revisions of an app."""
+    return f"{APPS_PREFIX}{app}/revisions/"
+
+
+def revision_number(key: str) -> int:
+    """Of a revision's key; 0 for any other key."""
+    number, _, _ = key.rpartition("/")[2].partition("-")
+    return int(number) if number.isascii() and number.isdigit() else 0

@@ -32,6 +32,13 @@ def test_what_was_never_created_is_none(store):
     assert not store.has("heads/a.json")
 
 
+def test_folders_are_the_next_parts_of_keys(store):
+    for key in ("apps/b/revisions/1", "apps/a/revisions/1", "apps/a/revisions/2", "apps/file", "heads/a.json"):
+        store.create(key, b"one")
+    assert list(store.folders("apps/")) == ["a", "b"]
+    assert list(store.folders("nothing/")) == []
+
+
 def test_a_second_create_is_refused_and_the_old_bytes_stay(store):
     store.create("heads/a.json", b"one")
     with pytest.raises(AlreadyExists):

@@ -8,6 +8,7 @@ import msgspec
 from edge import __version__
 from edge.assembly.folding import Folding
 from edge.control.shapes.node import DamageView, HeadView, NodeStatus, WorkerView
+from edge.control.tokens import Tokens
 from edge.domain.model import AppId
 from edge.facts.census import count_devices
 from edge.node.observing.counts import WorkerStatus
@@ -24,8 +25,9 @@ from edge.wire.exposition import encode_families
 class NodeReport:
     """The node port of the control API."""
 
-    def __init__(self, directory: DataDirectory, supervisor: Supervisor, folding: Folding) -> None:
+    def __init__(self, directory: DataDirectory, supervisor: Supervisor, folding: Folding, tokens: Tokens) -> None:
         self._directory = directory
+        self._tokens = tokens
         self._releases = directory.releases
         self._supervisor = supervisor
         self._folding = folding
@@ -39,7 +41,7 @@ class NodeReport:
             apps=len(heads),
             workers=[WorkerView(**each._asdict() | {"counts": each.counts.by_name()}) for each in workers],
             heads={app: HeadView(revision=head.revision, digest=head.digest) for app, head in heads.items()},
-            refused={**self._releases.refused, **self._releases.problems},
+            refused={**self._releases.refused, **self._problems()},
             damaged=[DamageView(**msgspec.structs.asdict(each)) for each in _damages(workers)],
         )
 
@@ -52,6 +54,11 @@ class NodeReport:
         """The heads of the apps that are not deleted."""
         return {app: head for app, head in self._releases.heads().items() if not head.deleted}
 
+    def _problems(self) -> dict[str, str]:
+        """What is wrong with signed documents of the store now, by shard; `keys` and `tokens` are two more."""
+        others = {"keys": self._directory.trust.problem, "tokens": self._tokens.problem}
+        return self._releases.problems | {name: problem for name, problem in others.items() if problem}
+
     def _observe(self, workers: list[WorkerStatus]) -> Observed:
         """Blocks: reads heads, segments and counts."""
         known = count_devices(self._supervisor.facts_table_path)
@@ -62,7 +69,7 @@ class NodeReport:
             workers=workers,
             apps=len(self._living()),
             heads_issued=self._releases.heads_issued(),
-            heads_refused=list(self._releases.problems),
+            heads_refused=list(self._problems()),
             refused=dict(self._releases.refused),
             spool_bytes=held_bytes(self._directory.spool_dir),
             folded=totals.get("folded", 0),

@@ -58,7 +58,7 @@ class Standalone:
         self._explaining = Explaining(snapshots, self.supervisor, clock, base)
         facts_table = self.supervisor.facts_table_path
         self._known_devices = KnownDeviceQuestions(self.directory, facts_table, snapshots, clock.moment)
-        self._report = NodeReport(self.directory, self.supervisor, self.telemetry)
+        self._report = NodeReport(self.directory, self.supervisor, self.telemetry, self.tokens)
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
         """Wait, inside `running`, for `stopping`. Raises what ended the serving, if that ends first."""

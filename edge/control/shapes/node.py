@@ -37,8 +37,8 @@ class DamageView(AnswerBody, frozen=True, kw_only=True):
 
 class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     """`heads` are by app id. `refused` is about documents of the store that this node did not accept: how many, by
-    error code, and what is wrong with a head shard now, by its name. `damaged` is what workers cannot serve, the first
-    hundred of each; their counts have how many."""
+    error code, and what is wrong with a head shard, the `keys` or the `tokens` now, by name. `damaged` is what workers
+    cannot serve, the first hundred of each; their counts have how many."""
 
     version: str
     apps: int

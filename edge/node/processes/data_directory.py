@@ -1,6 +1,7 @@
 """A node's data directory: its object store, its own key and id, and the paths of everything else that it keeps."""
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from edge.store.disk.durable_files import create_file
@@ -9,6 +10,7 @@ from edge.store.objects.fs import FsStore
 from edge.store.objects.probe import probe
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
+from edge.store.stored_document import Untrusted
 
 
 class DataPaths:
@@ -37,6 +39,13 @@ class DataDirectory(DataPaths):
         self.writer = load_or_create_writer(self.node_dir / "writer.key")
         self.trust = open_trust(self.store, self.node_dir, now, self.writer)
         self.releases = Releases(self.store, self.writer, self.trust)
+
+    def check_keys(self) -> None:
+        """Read the key set, so that its `problem` is current; write what of the store could not be remembered before.
+        Blocks."""
+        with suppress(Untrusted):
+            self.trust.reload()
+        self.trust.seen.retry()
 
 
 def _node_id(path: Path) -> str:

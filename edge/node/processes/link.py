@@ -23,7 +23,8 @@ FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
-    """The first message to a worker: all that it needs to serve. `heads` are by app id; `heads_issued` as `Issued`."""
+    """The first message to a worker: all that it needs to serve. `heads` are by app id; `heads_issued` as `Issued`,
+    `unserved` as `Unserved`."""
 
     data_dir: str
     node: str
@@ -34,6 +35,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     heads: dict[AppId, Head]
     facts_table: str
     heads_issued: dict[str, float]
+    unserved: dict[str, str] = {}
     region: str = ""
     tls: Pair | None = None
 
@@ -49,6 +51,12 @@ class Issued(msgspec.Struct, frozen=True, tag=True):
     """When each head shard that the supervisor has verified was signed, in seconds since the epoch."""
 
     issued: dict[str, float]
+
+
+class Unserved(msgspec.Struct, frozen=True, tag=True):
+    """The head shards whose apps are offered nothing now, with what is wrong with each."""
+
+    shards: dict[str, str]
 
 
 class StatusQuery(msgspec.Struct, frozen=True, tag=True):
@@ -89,7 +97,7 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     damaged: list[Damage] = []
 
 
-ToWorker = Setup | NewHeads | Issued | StatusQuery | NewPair | Recorded | Drain
+ToWorker = Setup | NewHeads | Issued | Unserved | StatusQuery | NewPair | Recorded | Drain
 FromWorker = Ready | Acknowledged | Status | Record
 
 

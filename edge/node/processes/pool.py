@@ -23,6 +23,7 @@ from edge.node.processes.link import (
     Setup,
     Status,
     StatusQuery,
+    Unserved,
 )
 from edge.node.processes.tls import Pair
 from edge.node.service.numbered_replies import NumberedReplies
@@ -95,6 +96,11 @@ class WorkerHandle:
         """None from a worker that does not answer."""
         answer = await self._ask(StatusQuery)
         return answer if isinstance(answer, Status) else None
+
+    def withhold(self, shards: Mapping[str, str]) -> None:
+        """Send the head shards whose apps are offered nothing; a worker that starts has them in its setup."""
+        if self._link:
+            self._link.send(Unserved(dict(shards)))
 
     def learn(self, issued: Mapping[str, float]) -> None:
         """Send when the head shards were signed, in seconds since the epoch; a worker that starts has it in its
@@ -188,6 +194,11 @@ class WorkerPool:
     async def announce(self, heads: Mapping[AppId, Head]) -> None:
         """As `WorkerHandle.tell`, for all workers at once."""
         await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
+
+    def withhold(self, shards: Mapping[str, str]) -> None:
+        """As `WorkerHandle.withhold`, for all workers."""
+        for worker in self.workers:
+            worker.withhold(shards)
 
     def learn(self, issued: Mapping[str, float]) -> None:
         """As `WorkerHandle.learn`, for all workers."""

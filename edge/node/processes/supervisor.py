@@ -42,6 +42,7 @@ class Supervisor:
         self._clock = clock
         self._heads: dict[AppId, Head] = {}
         self._issued: dict[str, float] = {}
+        self._unserved: dict[str, str] = {}
         devices = config.devices
         self._pair: Pair | None = self._read_pair() if devices.tls_certificate else None
         self.listening: socket.socket = listen(devices.host, devices.port, LISTEN_BACKLOG)
@@ -58,6 +59,7 @@ class Supervisor:
         try:
             self._heads = dict(await asyncio.to_thread(self._directory.releases.heads))
             self._issued = self._directory.releases.heads_issued()
+            self._unserved = dict(self._directory.releases.unserved)
             await self._serve(ready)
         except BaseExceptionGroup as group:
             startless, other = group.split(CannotStart)
@@ -145,6 +147,12 @@ class Supervisor:
             self._issued = issued
             self.pool.learn(issued)
 
+    def _tell_unserved(self) -> None:
+        unserved = dict(self._directory.releases.unserved)
+        if unserved != self._unserved:
+            self._unserved = unserved
+            self.pool.withhold(unserved)
+
     async def statuses(self) -> list[WorkerStatus]:
         """Of every worker, in their order."""
         answers = await self.pool.statuses()
@@ -175,6 +183,7 @@ class Supervisor:
             heads=self._heads,
             facts_table=str(self._facts.table_path.absolute()),
             heads_issued=self._issued,
+            unserved=self._unserved,
             region=self._config.region,
             tls=self._pair,
         )
@@ -192,12 +201,14 @@ class Supervisor:
                 continue
             if news := self._news(heads):
                 await self._tell(news)
+            self._tell_unserved()
             self._tell_issued(issued)
 
     async def _refresh(self) -> None:
         while True:
             try:
                 await asyncio.to_thread(self._directory.releases.refresh, self._clock())
+                await asyncio.to_thread(self._directory.check_keys)
             except (EdgeError, OSError) as error:
                 log.error("cannot sign the heads again; they will show as stale: %s", error)
             await asyncio.sleep(REFRESH_SECONDS)

@@ -9,6 +9,7 @@ import gc
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ from edge.node.processes.link import (
     Status,
     StatusQuery,
     ToWorker,
+    Unserved,
 )
 from edge.node.processes.listening import LISTEN_BACKLOG
 from edge.node.processes.snapshot_loader import SnapshotLoader
@@ -55,6 +57,7 @@ from edge.node.service.limits.overload import IN_PROGRESS_SHARE, Overload, watch
 from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
+from edge.store.damage import Damage
 from edge.store.objects.fs import FsStore
 from edge.telemetry.disk_budget import DiskBudget
 from edge.telemetry.spool import Spool
@@ -85,6 +88,7 @@ class Worker:
         self._spool = _open_spool(setup)
         self._facts = FactsClient(FactsTable(Path(setup.facts_table)), link.send)
         self._service = _build_service(setup, self._served, self._spool, proxies, self._overload, self._facts)
+        self._withhold(setup.unserved)
         self._tls = PortTls(setup.tls) if setup.tls else None
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneContext | None = None
@@ -153,6 +157,8 @@ class Worker:
                     self._link.send(Acknowledged(number, damaged[:DAMAGES_SHOWN_LIMIT]))
                 case Issued(issued):
                     self._service.moments.learn(issued)
+                case Unserved(shards):
+                    self._withhold(shards)
                 case StatusQuery(number):
                     shown = list(islice(self._served.damages, DAMAGES_SHOWN_LIMIT))
                     self._link.send(Status(number, len(self._served), self._counts(), shown))
@@ -166,6 +172,11 @@ class Worker:
                 case None:  # the supervisor is gone, and without one a worker does not serve
                     self._leaving.set()
                     return
+
+    def _withhold(self, shards: Mapping[str, str]) -> None:
+        """Offer nothing to the apps of these shards, and name them as long as that lasts."""
+        self._service.unserved = shards
+        self._served.damages.replace("*", ("head",), [_damage_of(*each) for each in shards.items()])
 
     def _port_options(self) -> dict[str, Any]:
         options: dict[str, Any] = {"sock": self._listening, "backlog": LISTEN_BACKLOG}
@@ -201,6 +212,17 @@ class Worker:
                 unserved_apps=len(self._served.unserved),
             ),
         )
+
+
+def _damage_of(shard: str, cause: str) -> Damage:
+    return Damage(
+        app="*",
+        grain="head",
+        name=shard,
+        effect="all apps of this shard are offered nothing",
+        cause=cause,
+        repair="restore the newer copy, or run `edge store accept-restored`",
+    )
 
 
 def _open_spool(setup: Setup) -> Spool:

@@ -5,6 +5,7 @@ its events are on disk, not before.
 """
 
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -34,6 +35,7 @@ from edge.node.service.peers import NOWHERE, Peer, Proxies, Whence, find_peer
 from edge.node.service.reported import EventChange, reported_in
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots
+from edge.store.heads import shard_of
 from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.answers import encode_answer, encode_offer, encode_up_to_date
@@ -55,7 +57,10 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeviceService:
-    """What the lane and the aiohttp application share in one worker. The lane ticks `moments` once a second."""
+    """What the lane and the aiohttp application share in one worker. The lane ticks `moments` once a second.
+
+    `unserved` are the head shards whose apps are offered nothing, with the reason: the store went back to an old copy.
+    """
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class DeviceService:
         self.overload = overload
         self.event_limits = event_limits
         self.fact_limits = FactLimits(event_limits)
+        self.unserved: Mapping[str, str] = {}
         self.lost = LostBlobs()
         self.offers = Offers()
         self.counts = ServiceCounts()
@@ -101,6 +107,9 @@ class DeviceService:
             # "Nothing new" as the device's release expects it: it takes an error for a failed download.
             self.counts.shed["checks"] += 1
             self.faults.note_everything()
+            return EncodedBody(encode_answer(_SHED, check, base), None)
+        if self.unserved and shard_of(check.app) in self.unserved:
+            self.counts.shed["unserved_checks"] += 1
             return EncodedBody(encode_answer(_SHED, check, base), None)
         snapshot = self.current.snapshot(check.app)
         if snapshot is None:

@@ -221,7 +221,7 @@ def _first_sight(store: ObjectStore) -> bytes:
 def _read(store: ObjectStore, root_public: bytes) -> _Held:
     stored = store.get(KEY_SET_KEY)
     if stored is None:
-        raise Untrusted("older_document", f"{store!r} has lost its key set")
+        raise Untrusted("no_key_set", f"{store!r} has lost its key set")
     return _open(stored.data, stored.tag, root_public)
 
 

@@ -23,7 +23,7 @@ class Untrusted(Unavailable):
     """A stored document failed verification; nothing in it is used.
 
     Codes: bad_signature, unknown_writer, newer_format, unreadable_document, misplaced_document, bad_digest,
-    older_document, swapped_store.
+    older_document, swapped_store, no_key_set.
     """
 
 

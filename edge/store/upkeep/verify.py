@@ -105,6 +105,7 @@ class StoreVerification:
             shard = Heads(self._store, trust).shard(name)
         except (Untrusted, OSError) as error:
             code = error.code if isinstance(error, Untrusted) else "unreadable_file"
+            code = code if self._store.occupied(key) else MISSING
             self._damages.append(DamagedObject(ObjectKind.HEAD, key, code, str(error)))
             return lying_heads(self._store, name)
         if shard.tag is not None:

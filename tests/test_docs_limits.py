@@ -29,6 +29,7 @@ from edge.facts.slot import PAGE_BYTES
 from edge.facts.writer import CAPACITY_DEVICES
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
 from edge.node.observing.access_log import BUFFER_LINES
+from edge.node.processes.snapshot_loader import EAGER_LIMIT, EAGER_SECONDS, KEPT_LIMIT, PAUSE_SHARE
 from edge.node.processes.tls import HANDSHAKE_SECONDS
 from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES
 from edge.node.service.limits.event_limits import WIDE_SHARE
@@ -43,6 +44,7 @@ from edge.node.service.limits.fact_limits import (
 from edge.node.service.limits.large_bodies import HELD_LIMIT_BYTES, LARGE_BYTES, PREFIX_RATE_KIB, READERS
 from edge.node.service.limits.overload import LATE_SECONDS
 from edge.node.service.limits.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
+from edge.node.service.snapshots.first_asks import FIRST_ASK_SECONDS, WAITING_LIMIT
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
@@ -120,6 +122,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| a revision | {REVISION_LIMIT_BYTES >> 20} MiB |",
         f"| files of a bundle | {FILE_COUNT_LIMIT:,}, {PLAIN_LIMIT_BYTES >> 30} GiB together |",
         f"| an upload | {BLOB_LIMIT_BYTES >> 30} GiB a blob |",
+        f"| a request for an app that is not loaded | waits {FIRST_ASK_SECONDS:.0f} s, {WAITING_LIMIT:,} at a time",
         f"| damages that a worker remembers, that `/readyz` names | {DAMAGES_LIMIT:,}, {READYZ_DAMAGES_LIMIT} |",
         f"| command ids remembered, per app | {RECENT_LIMIT} |",
     ):
@@ -149,3 +152,10 @@ def test_the_publishers_memory_has_the_limit_of_the_code():
 
 def test_what_a_channel_remembers_has_the_limit_of_the_code():
     assert f"A channel remembers the last {TAKEN_BACK_LIMIT} bundles that it *was rolled back from*" in TARGETING
+
+
+def test_what_is_loaded_before_anyone_asks_is_what_the_documents_say():
+    said = LIMITS.partition("## Many apps")[2].partition("## Damage")[0]
+    assert f"It loads the first {EAGER_LIMIT} before it is ready, for at most {EAGER_SECONDS} s" in said
+    assert f"The first {KEPT_LIMIT} stay in" in said and PAUSE_SHARE == 4
+    assert f"waits, for at most {FIRST_ASK_SECONDS:.0f} s" in said

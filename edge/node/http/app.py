@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from edge.domain.model import AppId
 from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.send import Patience
 from edge.node.http.bundle_routes import add_bundle_routes
@@ -80,6 +81,8 @@ async def count_requests(request: web.Request, handler: DeviceHandler) -> web.St
     overload.in_progress += 1
     overload.downloads += downloads
     try:
+        if downloads:
+            await service.current.wait_for(AppId(request.match_info.get("app", "")))
         return await handler(request)
     finally:
         overload.in_progress -= 1

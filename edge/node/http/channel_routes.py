@@ -54,6 +54,7 @@ async def handle_channel_self(request: web.Request) -> web.Response:
     if not service.channel_limits.admit(asked, peer_of(request).prefix, time.monotonic()):
         service.counts.others["channel_self_limited"] += 1
         return json_response(encode_too_many(asked))
+    await service.current.wait_for(asked.app)
     if service.current.is_unserved(asked.app):
         return _refuse_unserved(service)
     outcome = await _carry_out(service, asked, peer_of(request).prefix)
@@ -82,6 +83,7 @@ async def handle_manifest_size(request: web.Request) -> web.Response:
 async def _answer_sizes(service: DeviceService, body: bytes) -> web.Response:
     """Raises WireError, BodyRefused. Off the loop: there is a `stat` for each file."""
     asked = await service.bodies.run(WHATEVER_SIZE, parse_manifest_size, body)
+    await service.current.wait_for(asked.app)
     if service.current.is_unserved(asked.app):
         return _refuse_unserved(service)
     return json_response(await service.bodies.run(WHATEVER_SIZE, encode_manifest_size, asked, _size_in(service)))

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from edge.node.http.bodies import json_response, read_body
 from edge.node.http.peer import REQUESTED_APP, peer_behind, whence_of
-from edge.node.service.device_service import DeviceService, Reply
+from edge.node.service.device_service import DeviceService, NotLoaded, Reply
+from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
 from edge.node.service.peers import Peer
 from edge.wire.answers import greeting_body
 from edge.wire.body import encode_json
@@ -22,7 +23,11 @@ async def handle_updates(request: web.Request) -> web.Response:
     body = await read_body(request, BODY_LIMIT_BYTES)
     service, whence = request.app[SERVICE], whence_of(request)
     country = peer_of(request).country if service.proxies.country_header else ""
-    return _negotiated(service.take_check(body, base_of(request), country, whence), request)
+    try:
+        reply = service.take_check(body, base_of(request), country, whence)
+    except NotLoaded as unloaded:
+        reply = await service.await_check(unloaded.check, base_of(request), whence)
+    return _negotiated(reply, request)
 
 
 async def handle_stats(request: web.Request) -> web.Response:
@@ -78,7 +83,10 @@ def _negotiated(reply: Reply, request: web.Request) -> web.Response:
     body = reply.body
     request[REQUESTED_APP] = reply.app
     if body.gzipped is None:
-        return json_response(body.plain, reply.status)
+        response = json_response(body.plain, reply.status)
+        if reply.status == 503:
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
     packed = "gzip" in request.headers.get("Accept-Encoding", "")
     response = json_response(body.gzipped if packed else body.plain, reply.status)
     if packed:

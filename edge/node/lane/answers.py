@@ -15,6 +15,7 @@ from edge.node.delivery.plan import Blob, DeliveryRequest, plan_delivery
 from edge.node.lane.fetch import Fetch
 from edge.node.service.common_answers import CORS_HEADERS, refusal_body
 from edge.node.service.device_service import Reply
+from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
 
 # Cached plans: after a publish every device fetches the same files. Peers choose the text of a range, so a full cache
 # takes up to 8 MB.
@@ -22,6 +23,7 @@ PLANS_LIMIT = 1024
 
 _CORS = b"".join(f"{name}: {value}\r\n".encode() for name, value in CORS_HEADERS)
 _JSON = b"Content-Type: application/json\r\n"
+_RETRY_AFTER = f"Retry-After: {RETRY_AFTER_SECONDS}\r\n".encode()
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
@@ -86,6 +88,7 @@ def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, pa
     return b"".join(
         (
             _STATUS_LINES[status],
+            _RETRY_AFTER if status == 503 else b"",
             b"Content-Encoding: gzip\r\n" if packed else b"",
             b"Vary: Accept-Encoding\r\n" if varies else b"",
             _JSON,

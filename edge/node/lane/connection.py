@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from edge.domain.model import UpdateCheck
 from edge.node.delivery.files import OpenFile
 from edge.node.delivery.send import Stalled, reset_connection, send_at_once, send_file
 from edge.node.lane.answers import Outgoing
@@ -24,7 +25,7 @@ from edge.node.lane.unfinished import Unfinished
 from edge.node.observing.traffic import PROBES, STATS, UPDATES
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
-from edge.node.service.device_service import Reply
+from edge.node.service.device_service import NotLoaded, Reply
 from edge.node.service.peers import Whence, country_of
 from edge.wire.answers import greeting_body
 
@@ -168,6 +169,9 @@ class Lane(asyncio.Protocol):
         try:
             base = context.service.public_url or self._base(head)
             reply = context.service.take_check(body, base, country, whence)
+        except NotLoaded as unloaded:
+            self._start(self._answer_late(head, unloaded.check, base, whence, begun), closes=head.closes)
+            return
         except Exception as bug:  # the loop would end the connection, too, but count nothing
             context.record_bug(bug)
             self._state |= CLOSING
@@ -183,6 +187,17 @@ class Lane(asyncio.Protocol):
             context.record_answer(self._address, head, reply.status, len(answer), begun, reply.app)
         if head.closes:
             self.close_when_idle()
+
+    async def _answer_late(
+        self, head: RequestHead, check: UpdateCheck, base: str, whence: Whence, begun: float
+    ) -> None:
+        """The check is for an app that is not loaded yet; requests behind it wait, as behind any answer."""
+        context = self._context
+        reply = await context.service.await_check(check, base, whence)
+        context.checks += 1
+        answer = context.answers.encode_reply(reply, self._closes(), head.takes_gzip)
+        self._transport.write(answer)
+        context.record_answer(self._address, head, reply.status, len(answer), begun, reply.app)
 
     def _base(self, head: RequestHead) -> str:
         own = self._transport.get_extra_info("sockname")

@@ -29,6 +29,8 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
     overloaded: int
     lost_blobs: int
     unserved_apps: int
+    loaded_apps: int
+    unread_apps: int
 
 
 class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +104,8 @@ _SHED_NAMES = {
     "checks": "checks_shed",
     "unserved_checks": "checks_unserved",
     "unserved_requests": "requests_unserved",
+    "unloaded_checks": "checks_unloaded",
+    "unloaded_requests": "requests_unloaded",
     "downloads": "downloads_shed",
     "downloads_over_limit": "downloads_over_limit",
 }

@@ -86,6 +86,7 @@ def _gauges(workers: list[WorkerStatus]) -> list[Family]:
 
         return Family(f"edge_{name}", "gauge", meaning, _samples(workers, of))
 
+    unread = "Apps that a worker has not read since it started, or since they changed."
     damaged = "What of known apps a worker cannot serve now, by its grain."
     downloads = "Downloads among them that wait for the disk or for their device."
     lost = "Blobs that a release names and a worker missed on the disk."
@@ -97,6 +98,8 @@ def _gauges(workers: list[WorkerStatus]) -> list[Family]:
         gauge("overloaded", "1 while a worker sheds load.", lambda it: it.overloaded),
         gauge("lost_blobs", lost, lambda it: it.lost_blobs),
         gauge("apps_unserved", unserved, lambda it: it.unserved_apps),
+        gauge("apps_loaded", "Apps that a worker holds in memory.", lambda it: it.loaded_apps),
+        gauge("apps_unread", unread, lambda it: it.unread_apps),
         Family("edge_damaged", "gauge", damaged, _samples(workers, lambda it: _by("grain", it.damaged))),
     ]
 

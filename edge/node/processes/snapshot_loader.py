@@ -1,53 +1,101 @@
-"""Keeps what a worker serves up to date: builds the revisions that it receives, off the loop, and swaps them in.
+"""Keeps what a worker serves up to date: builds revisions off the loop, one at a time, and swaps them in.
 
-What cannot be read is left out, named in the damages, and tried again until it can.
+An app that devices ask for, or that was loaded before, is served from memory. Every other app is read once in the
+background, so that damage is found before a device meets it, and is then let go of. What is damaged is left out, named
+in the damages, and tried again until it can be read.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 
 from edge.domain.model import AppId
 from edge.node.service.snapshots.builder import Loaded, SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.damage import Damage, Grain
-from edge.store.releases import Head
+from edge.store.heads import Head
 
 RETRY_SECONDS = 60.0  # how late a worker notices that what was damaged can be read again
+# Loaded before the worker serves, so that a small node is never slow; a large one is ready in time all the same.
+EAGER_LIMIT = 100
+EAGER_SECONDS = 1.0
+KEPT_LIMIT = 250  # apps that stay loaded although nobody asked for them: at 140 kB each, 35 MB a worker
+ANNOUNCED_LIMIT = 50  # apps of one message that are read before it is acknowledged; a publish names one
+PAUSE_SHARE = 4.0  # of the time that a build in the background takes: it leaves four fifths of a core to requests
 
 GRAINS: tuple[Grain, ...] = ("app", "revision", "bundle", "overrides", "id_set")  # what building an app can find
 
 
 class SnapshotLoader:
-    """Belongs to the loop; one build at a time, in a thread."""
+    """Belongs to the loop. `clock` is monotonic, in seconds."""
 
-    def __init__(self, builder: SnapshotBuilder, served: ServedSnapshots) -> None:
+    def __init__(
+        self,
+        builder: SnapshotBuilder,
+        served: ServedSnapshots,
+        *,
+        kept_limit: int = KEPT_LIMIT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._builder = builder
         self._served = served
+        self._kept_limit = kept_limit
+        self._clock = clock
         self._building = asyncio.Lock()
+        self._unread: dict[AppId, None] = {}  # to be read in the background, in this order
         self._damaged: set[AppId] = set()
+        self._kept = 0  # loaded without having been asked for
+
+    @property
+    def unread(self) -> int:
+        """Apps that are yet to be read, the one in progress included."""
+        return len(self._unread) + self._building.locked()
+
+    async def start(self, heads: Mapping[AppId, Head], limit: int = EAGER_LIMIT) -> None:
+        """Know every app, and load the first ones; `run` reads the others."""
+        self._served.learn(heads)
+        self._unread = dict.fromkeys(heads)
+        end = self._clock() + EAGER_SECONDS
+        for app in list(islice(heads, limit)):
+            await self._load(app)
+            if self._clock() >= end:
+                break
 
     async def load(self, heads: Mapping[AppId, Head]) -> list[Damage]:
         """Returns when every next request is answered from these revisions, or from newer ones, as far as they can be
-        read; with what is damaged in them."""
+        read; with what is damaged in them. Of many apps, those that are not loaded are read later."""
         self._served.learn(heads)
-        if not heads:
-            return []
-        async with self._building:
-            for app, loaded in await asyncio.to_thread(self._build_all, list(heads)):
-                self._take(app, loaded)
+        for number, app in enumerate(heads):
+            if number < ANNOUNCED_LIMIT or self._served.snapshot(app) is not None:
+                await self._load(app)
+            else:
+                self._unread[app] = None
         return [damage for app in heads for damage in self._served.damages.of(app) if damage.grain in GRAINS]
 
-    async def retry(self, every_seconds: float = RETRY_SECONDS) -> None:
-        """Until cancelled: try again what is damaged."""
+    async def run(self, retry_seconds: float = RETRY_SECONDS) -> None:
+        """Until cancelled: load what is asked for; besides, read every app once, and again what is damaged."""
+        asks, retry_at = self._served.asks, self._clock() + retry_seconds
         while True:
-            await asyncio.sleep(every_seconds)
-            known = {app: head for app in self._damaged if (head := self._served.head(app)) is not None}
-            await self.load(known)
+            if (app := asks.first()) is not None:
+                await self._load(app)
+                asks.settle(app)
+            elif (app := next(iter(self._unread), None)) is not None:
+                begun = self._clock()
+                await self._load(app)
+                await asks.arrive((self._clock() - begun) * PAUSE_SHARE)
+            else:
+                await asks.arrive(max(0.0, retry_at - self._clock()))
+            if self._clock() >= retry_at:
+                self._unread |= dict.fromkeys(self._damaged)
+                retry_at = self._clock() + retry_seconds
 
-    def _build_all(self, apps: list[AppId]) -> list[tuple[AppId, Loaded]]:
-        built = ((app, self._build(app)) for app in apps)
-        return [(app, loaded) for app, loaded in built if loaded is not None]
+    async def _load(self, app: AppId) -> None:
+        async with self._building:
+            self._unread.pop(app, None)
+            loaded = await asyncio.to_thread(self._build, app)
+            if loaded is not None:
+                self._take(app, loaded)
 
     def _build(self, app: AppId) -> Loaded | None:
         """None where the newest known revision is served whole."""
@@ -58,9 +106,21 @@ class SnapshotLoader:
 
     def _take(self, app: AppId, loaded: Loaded) -> None:
         snapshot, damages = loaded
-        if snapshot is not None:
+        if snapshot is None:
+            self._served.miss(app)
+        elif self._is_kept(app):
             self._served.swap([snapshot])
-        elif self._served.snapshot(app) is None:
-            self._served.unserved.add(app)
+        else:
+            self._served.let_go(app)
+            self._builder.forget(app)
         self._served.damages.replace(app, GRAINS, damages)
         (self._damaged.add if damages else self._damaged.discard)(app)
+
+    def _is_kept(self, app: AppId) -> bool:
+        """Whether what was built is served, rather than built again when a device asks for it."""
+        if self._served.snapshot(app) is not None or app in self._served.asks:
+            return True
+        if self._kept >= self._kept_limit:
+            return False
+        self._kept += 1
+        return True

@@ -98,7 +98,7 @@ class Worker:
         """Returns when every request in progress is answered, or the drain time is over."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._leaving.set)
-        await self._loader.load(self._heads)
+        await self._loader.start(self._heads)
         runner = web.AppRunner(
             build_device_app(self._service, self._files, self._readiness, self._patience),
             access_log=None,
@@ -107,7 +107,7 @@ class Worker:
         await runner.setup()
         lanes = self._lanes = self._build_lanes(runner, loop)
         server = await loop.create_server(lambda: Lane(lanes), **self._port_options())
-        jobs = (watch_lag(self._overload), lanes.sweep(), self._loader.retry())
+        jobs = (watch_lag(self._overload), lanes.sweep(), self._loader.run())
         watching = [loop.create_task(job) for job in jobs]
         settle_collector()
         share_the_interpreter()
@@ -210,6 +210,8 @@ class Worker:
                 overloaded=int(overload.overloaded),
                 lost_blobs=len(self._service.lost),
                 unserved_apps=len(self._served.unserved),
+                loaded_apps=self._served.loaded,
+                unread_apps=self._loader.unread,
             ),
         )
 

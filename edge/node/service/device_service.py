@@ -44,7 +44,6 @@ from edge.wire.stats import Event, encode_stats_answer, parse_stats
 from edge.wire.updates import WireError, parse_update_check
 
 _UNAVAILABLE = b'{"error":"unavailable","message":"Events cannot be stored now"}'
-_UNSERVED = b'{"error":"unavailable","message":"The app cannot be served now"}'
 _SHED = UpToDate(ChannelName(""))  # no channel was looked at
 
 
@@ -54,6 +53,14 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     status: int
     body: EncodedBody
     app: str = ""
+
+
+class NotLoaded(Exception):
+    """The check is for an app that is known and not loaded yet: answer it with `DeviceService.await_check`."""
+
+    def __init__(self, check: UpdateCheck) -> None:
+        super().__init__(check.app)
+        self.check = check
 
 
 class DeviceService:
@@ -100,7 +107,7 @@ class DeviceService:
 
     def answer_check(self, check: UpdateCheck, base: str, whence: Whence = NOWHERE) -> EncodedBody:
         """Decide and encode, from memory. `base` is the address of downloads (`base_of`); what is noted is charged to
-        `whence`."""
+        `whence`. Raises NotLoaded."""
         if not check.plugin.listed:
             self.counts.others["unlisted_plugin_releases"] += 1
         if self.overload.overloaded:
@@ -138,7 +145,10 @@ class DeviceService:
         return self._encode_offer(decision, snapshot, check, base)
 
     def _answer_unserved(self, check: UpdateCheck, base: str) -> EncodedBody:
-        """An app that the store has is never called unknown: its devices hear that there is nothing new."""
+        """An app that the store has is never called unknown: its devices hear that there is nothing new. Raises
+        NotLoaded."""
+        if self.current.is_awaited(check.app):
+            raise NotLoaded(check)
         if check.app in self.current.apps:
             self.counts.shed["unserved_checks"] += 1
             return EncodedBody(encode_answer(_SHED, check, base), None)
@@ -201,13 +211,24 @@ class DeviceService:
         )
 
     def take_check(self, body: bytes, base: str, country: str = "", whence: Whence = NOWHERE) -> Reply:
-        """Answer a `POST /updates`. `country` is the device's as one of our proxies states it, else ""."""
+        """Answer a `POST /updates`, at once. `country` is the device's as one of our proxies states it, else "". Raises
+        NotLoaded."""
         try:
             check = parse_update_check(body, country, self.current.apps)
         except WireError as error:
             self.counts.others["bad_request"] += 1
             return Reply(error.status, EncodedBody(error.body, None))
         return Reply(200, self.answer_check(check, base, whence), check.app)
+
+    async def await_check(self, check: UpdateCheck, base: str, whence: Whence = NOWHERE) -> Reply:
+        """Answer the check of a NotLoaded once its app is loaded; with "nothing new" if that takes too long."""
+        await self.current.wait_for(check.app)
+        try:
+            body = self.answer_check(check, base, whence)
+        except NotLoaded:
+            self.counts.shed["unloaded_checks"] += 1
+            body = EncodedBody(encode_answer(_SHED, check, base), None)
+        return Reply(200, body, check.app)
 
     async def take_report(self, body: bytes, peer: Peer) -> Reply:
         """Answer a `POST /stats`."""
@@ -236,6 +257,10 @@ class DeviceService:
         """The events of one request, all of one app; False if they cannot be stored now. Above the limits of their app
         or address they are dropped and counted, and the device gets its 200.
         """
+        await self.current.wait_for(events[0].app)
+        if self.current.is_awaited(events[0].app):  # not stored, or a failure of this device would be missed
+            self.counts.shed["unloaded_requests"] += 1
+            return False
         now = time.time()
         records = await self.bodies.run(size, _records_of, events, now)
         if not self.event_limits.admit(events[0].app, peer.prefix, records, time.monotonic()):

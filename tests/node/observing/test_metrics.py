@@ -100,7 +100,9 @@ def test_every_count_of_a_worker_has_one_place(counts, line):
     assert sorted(lines(observed(workers=[worker(**counts)]))) == sorted([*without, line])
 
 
-NOW = Gauges(connections=1, in_progress=2, downloads=3, overloaded=1, lost_blobs=5, unserved_apps=6)
+NOW = Gauges(
+    connections=1, in_progress=2, downloads=3, overloaded=1, lost_blobs=5, unserved_apps=6, loaded_apps=7, unread_apps=8
+)
 
 
 def test_what_a_worker_has_now():
@@ -112,6 +114,8 @@ def test_what_a_worker_has_now():
         'edge_overloaded{worker="0"} 1',
         'edge_lost_blobs{worker="0"} 5',
         'edge_apps_unserved{worker="0"} 6',
+        'edge_apps_loaded{worker="0"} 7',
+        'edge_apps_unread{worker="0"} 8',
     ):
         assert line in told
 
@@ -122,7 +126,15 @@ def test_every_count_has_one_name_for_the_api():
         events={"stored": 2, "over_limit": 3, "refused": 4, "unknown_app": 5},
         refused_events={"no_room": 4},
         withheld={"set_fail": 6},
-        shed={"unserved_checks": 14, "unserved_requests": 15, "checks": 7, "downloads": 8, "downloads_over_limit": 9},
+        shed={
+            "unloaded_checks": 16,
+            "unloaded_requests": 17,
+            "unserved_checks": 14,
+            "unserved_requests": 15,
+            "checks": 7,
+            "downloads": 8,
+            "downloads_over_limit": 9,
+        },
         closed=Connections(0, Proxies()).closed(),
         requests=[RequestCount("updates", "2xx", 10)],
         sent_bytes={"updates": 11},
@@ -138,6 +150,8 @@ def test_every_count_has_one_name_for_the_api():
         "events_of_unknown_apps": 5,
         "events_refused_no_room": 4,
         "withheld/set_fail": 6,
+        "checks_unloaded": 16,
+        "requests_unloaded": 17,
         "checks_unserved": 14,
         "requests_unserved": 15,
         "checks_shed": 7,
@@ -158,6 +172,8 @@ def test_every_count_has_one_name_for_the_api():
         "overloaded": 1,
         "lost_blobs": 5,
         "unserved_apps": 6,
+        "loaded_apps": 7,
+        "unread_apps": 8,
         "damaged/bundle": 13,
     }
 

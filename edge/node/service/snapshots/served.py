@@ -9,6 +9,7 @@ from pathlib import Path
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId
+from edge.node.service.snapshots.first_asks import FirstAsks
 from edge.store.damage import Damages
 from edge.store.heads import Head
 from edge.store.objects.port import ObjectStore, blob_key
@@ -16,10 +17,12 @@ from edge.store.objects.port import ObjectStore, blob_key
 
 class ServedSnapshots:
     """Belongs to the loop. `snapshot(app)` returns an app's snapshot or None, `apps` is a live view of the ids of all
-    known apps, `damages` is what of them cannot be served, `unserved` the apps that have no snapshot because of it.
+    known apps. One without a snapshot is not loaded yet, or in `unserved`: nothing of it can be read. `damages` is what
+    cannot be served, `asks` are the requests that wait for an app.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, asks: FirstAsks | None = None) -> None:
+        self.asks = asks or FirstAsks()
         self.damages = Damages()
         self.unserved: set[AppId] = set()
         self._store = store
@@ -31,6 +34,11 @@ class ServedSnapshots:
     def __len__(self) -> int:
         """Apps that can be served."""
         return len(self._heads) - len(self.unserved)
+
+    @property
+    def loaded(self) -> int:
+        """Apps in memory."""
+        return len(self._snapshots)
 
     @property
     def hopeless(self) -> bool:
@@ -51,8 +59,17 @@ class ServedSnapshots:
         return self._heads.get(app)
 
     def is_unserved(self, app: AppId) -> bool:
-        """Whether the app is known and nothing of it can be served now."""
+        """Whether the app is known and nothing of it can be served now: it is damaged, or not loaded yet."""
         return app in self._heads and app not in self._snapshots
+
+    def is_awaited(self, app: AppId) -> bool:
+        """Whether the app is known, not loaded yet, and worth waiting for."""
+        return self.is_unserved(app) and app not in self.unserved
+
+    async def wait_for(self, app: AppId) -> None:
+        """Have the app loaded if it is not yet, and wait for that as long as `FirstAsks` says."""
+        if self.is_awaited(app):
+            await self.asks.wait(app)
 
     def swap(self, snapshots: Iterable[AppSnapshot]) -> None:
         """Serve these from the next request on; an older revision than the one served is ignored."""
@@ -61,15 +78,26 @@ class ServedSnapshots:
             served = self._snapshots.get(snapshot.app)
             if served is None or snapshot.revision >= served.revision:
                 self._snapshots[snapshot.app] = snapshot
-                self.unserved.discard(snapshot.app)
+            self.unserved.discard(snapshot.app)
+            self.asks.settle(snapshot.app)
+
+    def let_go(self, app: AppId) -> None:
+        """The app can be read, and is not loaded until a device asks for it."""
+        self.unserved.discard(app)
+
+    def miss(self, app: AppId) -> None:
+        """No revision of the app can be read now; it is served as before, if it was."""
+        if app not in self._snapshots:
+            self.unserved.add(app)
+        self.asks.settle(app)
 
     def blob(self, app: str, kind: str, digest: str) -> Path | None:
         """The path of a blob that this app's devices may fetch, else None. Raises FileNotFoundError for one that a
-        revision names and the store has lost, Unavailable `app_unserved` while no revision of the app can be read.
+        revision names and the store has lost, Unavailable `app_unserved` for a known app without a snapshot.
         """
         snapshot = self._snapshots.get(AppId(app))
         if snapshot is None and self.is_unserved(AppId(app)):
-            raise Unavailable("app_unserved", f"no revision of app {app!r} can be read")
+            raise Unavailable("app_unserved", f"app {app!r} cannot be served now")
         if snapshot is None or not snapshot.may_read(kind, digest):
             return None
         return self._store.path(blob_key(digest))

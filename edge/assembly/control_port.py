@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from edge.node.http.connection import accept_with
+from edge.node.processes.leaving import Leaving, accept_rest, close_for_all, connect, last_call, refuse_new
 from edge.node.processes.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
 from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Proxies
@@ -28,19 +29,28 @@ CONTROL_ADDRESS_LIMIT = 256
 async def serving_control(
     app: web.Application, listening: socket.socket, tls: ssl.SSLContext | None
 ) -> AsyncIterator[Connections]:
-    """Serves `app` inside the block; on leaving it, finishes what is in progress. Yields the port's connections."""
+    """Serves `app` inside the block; on leaving it, closes the port and answers whoever has connected by then. Yields
+    the port's connections."""
+    leaving = Leaving()
+    app.on_response_prepare.append(leaving.mark)
     connections = Connections(CONTROL_ADDRESS_LIMIT, Proxies(), CONTROL_CONNECTIONS_LIMIT)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CONTROL_DRAIN_SECONDS)
     await runner.setup()
     try:
         assert runner.server is not None, "the runner is set up"
-        loop = asyncio.get_running_loop()
+        loop, options = asyncio.get_running_loop(), _tls_options(tls)
         accept = accept_with(runner.server, connections, loop)
-        server = await loop.create_server(accept, sock=listening, backlog=CONTROL_BACKLOG, **_tls_options(tls))
+        server = await loop.create_server(accept, sock=listening.dup(), backlog=CONTROL_BACKLOG, **options)
         try:
             yield connections
         finally:
+            leaving.begun = True
+            refuse_new(listening)
             server.close()
+            waiting = accept_rest(listening)
+            close_for_all(listening)
+            await connect(waiting, accept, **options)
+            await last_call(lambda: bool(connections.open))
     finally:
         await runner.cleanup()
 

@@ -93,7 +93,7 @@ class Standalone:
                 await folding
             await control.aclose()
             self._control.close()
-            self.supervisor.drain()
+            await self.supervisor.drain()
             await _leave(serving, self.config.devices.drain_seconds + LEAVE_SECONDS)
 
     def _ports(self) -> ControlPorts:

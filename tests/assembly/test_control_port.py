@@ -54,3 +54,16 @@ async def test_an_address_gets_its_share_of_the_connections():
             refused_writer.write(ASK + b"\r\n")
             assert await read_until_closed(refused) == b""
     assert connections.refused == 1
+
+
+async def test_who_waits_in_the_queue_is_answered_before_the_port_closes():
+    async with a_control_port() as (port, _):
+        # No turn of the loop passes before the block ends: only the kernel knows these peers.
+        peers = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
+        for peer in peers:
+            peer.sendall(ASK + b"\r\n")
+    for peer in peers:
+        with peer, peer.makefile("rb") as answer:
+            assert answer.read().endswith(b"served")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))

@@ -115,7 +115,7 @@ async def live_node(truth: DataDirectory, folder: Path) -> AsyncIterator[Node]:
         address = f"http://127.0.0.1:{port_of(supervisor.listening)}"
         yield Node(address, record, supervisor.facts_of, truth.spool_dir)
     finally:
-        supervisor.drain()
+        await supervisor.drain()
         async with asyncio.timeout(2 * PROMPT_SECONDS):
             await running
 

@@ -48,7 +48,7 @@ async def serve(folder: Path) -> None:
     _say({"port": port_of(supervisor.listening), "pids": pids})
     while await asyncio.to_thread(sys.stdin.readline):
         _say([{**each._asdict(), "counts": each.counts.by_name()} for each in await supervisor.statuses()])
-    supervisor.drain()
+    await supervisor.drain()
     await running
 
 

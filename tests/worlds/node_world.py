@@ -50,7 +50,7 @@ async def running(config: Config, truth: DataDirectory, **options):
             await ready.wait()
         yield supervisor, f"http://127.0.0.1:{port_of(supervisor.listening)}"
     finally:
-        supervisor.drain()
+        await supervisor.drain()
         async with asyncio.timeout(2 * PROMPT_SECONDS):
             await task
 

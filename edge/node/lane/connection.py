@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
+import msgspec
 from aiohttp import web
 
 from edge.domain.model import UpdateCheck
@@ -137,6 +138,8 @@ class Lane(asyncio.Protocol):
             whole = end + head.body_bytes
             if len(data) < whole:
                 break
+            if self._context.leaving:
+                head = msgspec.structs.replace(head, closes=True)
             if head.route == UPDATES and self._knows_peer:
                 self._answer_check(head, data[end:whole])
             elif head.route == PROBES and self._knows_peer:

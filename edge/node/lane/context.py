@@ -47,6 +47,7 @@ class LaneContext:
         self.traffic = traffic or Traffic()
         self.known_heads = KnownHeads(service.proxies.country_header)
         self.answers = Answers(time.time())
+        self.leaving = False  # set by the worker that leaves: each answer is then its connection's last
         self.open_lanes = LaneRegistry(connections)
         self.checks = self.reports = self.deliveries = self.handed_over = self.bugs = 0
         self._full = 0  # connections refused for lack of room, as of the last tick

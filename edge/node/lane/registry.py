@@ -34,6 +34,10 @@ class LaneRegistry:
     def __iter__(self) -> Iterator[Swept]:
         return iter(self._lanes)
 
+    @property
+    def count(self) -> int:
+        return len(self._lanes)
+
     def add(self, lane: Swept) -> None:
         self._lanes.add(lane)
 

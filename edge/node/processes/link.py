@@ -73,7 +73,9 @@ class NewPair(msgspec.Struct, frozen=True, tag=True):
 
 
 class Drain(msgspec.Struct, frozen=True, tag=True):
-    """Accept no new connection, finish what is in progress, and exit."""
+    """Close the port, and reply `Acknowledged` with this number; then finish what is in progress, and exit."""
+
+    number: int
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):

@@ -115,10 +115,9 @@ class WorkerHandle:
         except Unavailable as error:
             log.warning("the exit of worker %s was not recorded in the device facts: %s", self.index, error)
 
-    def drain(self) -> None:
-        """Ask the worker to finish and exit; does not wait."""
-        if self._link:
-            self._link.send(Drain())
+    async def drain(self) -> None:
+        """Ask the worker to finish and exit; returns once it holds the port no longer, or after `ANSWER_SECONDS`."""
+        await self._ask(Drain)
 
     async def _ask(self, question: Callable[[int], msgspec.Struct]) -> Acknowledged | Status | None:
         """The worker's reply; None if no process is running or none comes in time."""
@@ -213,11 +212,10 @@ class WorkerPool:
         """In the order of `workers`; None from one that does not answer."""
         return list(await asyncio.gather(*(worker.status() for worker in self.workers)))
 
-    def drain(self) -> None:
-        """Let every worker finish and exit, and restart none."""
+    async def drain(self) -> None:
+        """Let every worker finish and exit, and restart none; returns as `WorkerHandle.drain`, for all at once."""
         self._draining.set()
-        for worker in self.workers:
-            worker.drain()
+        await asyncio.gather(*(worker.drain() for worker in self.workers))
 
     async def _keep(self, worker: WorkerHandle) -> None:
         short_lives = 0

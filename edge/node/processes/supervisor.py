@@ -21,6 +21,7 @@ from edge.facts.table import FactsTable
 from edge.facts.writer import FactsCondition, FactsWriter
 from edge.node.observing.counts import WorkerCounts, WorkerStatus
 from edge.node.processes.data_directory import DataDirectory
+from edge.node.processes.leaving import close_for_all, refuse_new
 from edge.node.processes.link import Setup
 from edge.node.processes.listening import LISTEN_BACKLOG, listen
 from edge.node.processes.pool import CannotStart, WorkerPool
@@ -81,9 +82,14 @@ class Supervisor:
             for task in following:
                 task.cancel()
 
-    def drain(self) -> None:
-        """Let every worker finish and exit; `run` returns when they have."""
-        self.pool.drain()
+    async def drain(self) -> None:
+        """Close the port, and let every worker finish and exit; `run` returns when they have.
+
+        What the kernel has accepted by then is answered: no new connection begins while the workers empty the queue.
+        """
+        refuse_new(self.listening)
+        await self.pool.drain()
+        close_for_all(self.listening)
 
     @property
     def certificate_ends(self) -> float | None:

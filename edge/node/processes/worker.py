@@ -31,6 +31,7 @@ from edge.node.observing.counts import Gauges, WorkerCounts
 from edge.node.observing.log import set_up_logging
 from edge.node.observing.traffic import Traffic
 from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.leaving import LAST_CALL_SECONDS, Leaving, accept_rest, connect, last_call
 from edge.node.processes.link import (
     DAMAGES_SHOWN_LIMIT,
     Acknowledged,
@@ -72,7 +73,7 @@ class Worker:
     def __init__(self, setup: Setup, link: Link, listening: socket.socket) -> None:
         devices = setup.devices
         self._link = link
-        self._listening = listening
+        self._listening = listening  # held beside the server's own copy, to empty the queue after that is closed
         self._heads = setup.heads
         self._drain_seconds = devices.drain_seconds
         store = FsStore(DataPaths(Path(setup.data_dir)).store_dir)
@@ -93,20 +94,23 @@ class Worker:
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneContext | None = None
         self._leaving = asyncio.Event()
+        self._last = Leaving()
+        self._drain_number = 0  # of the supervisor's request to leave; 0: it made none
 
     async def run(self) -> None:
         """Returns when every request in progress is answered, or the drain time is over."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._leaving.set)
         await self._loader.start(self._heads)
-        runner = web.AppRunner(
-            build_device_app(self._service, self._files, self._readiness, self._patience),
-            access_log=None,
-            shutdown_timeout=self._drain_seconds,
-        )
+        app = build_device_app(self._service, self._files, self._readiness, self._patience)
+        app.on_response_prepare.append(self._last.mark)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._drain_seconds)
         await runner.setup()
         lanes = self._lanes = self._build_lanes(runner, loop)
-        server = await loop.create_server(lambda: Lane(lanes), **self._port_options())
+        options = self._tls_options()
+        server = await loop.create_server(
+            lambda: Lane(lanes), sock=self._listening.dup(), backlog=LISTEN_BACKLOG, **options
+        )
         jobs = (watch_lag(self._overload), lanes.sweep(), self._loader.run())
         watching = [loop.create_task(job) for job in jobs]
         settle_collector()
@@ -120,12 +124,30 @@ class Worker:
         finally:
             self._readiness.ready = False
             server.close()
+            await self._close_port(lanes, options)
+            await self._finish(lanes, runner)
             for job in watching:
                 job.cancel()
-            await asyncio.gather(lanes.open_lanes.drain(self._drain_seconds), runner.cleanup())
             await self._close()
             following.cancel()
             self._link.close()
+
+    async def _close_port(self, lanes: LaneContext, options: dict[str, Any]) -> None:
+        """Take the connections that still wait in the kernel's queue, then hold the socket no longer."""
+        waiting = accept_rest(self._listening)
+        self._listening.close()
+        if self._drain_number:
+            self._link.send(Acknowledged(self._drain_number))
+        await connect(waiting, lambda: Lane(lanes), **options)
+
+    async def _finish(self, lanes: LaneContext, runner: web.AppRunner) -> None:
+        """Answer what was asked. Idle connections may ask once more, for a short time; then they are closed."""
+        server = runner.server
+        assert server is not None, "the runner is set up"
+        lanes.leaving = self._last.begun = True
+        seconds = min(LAST_CALL_SECONDS, self._drain_seconds)
+        await last_call(lambda: bool(lanes.open_lanes.count or server.connections), seconds)
+        await asyncio.gather(lanes.open_lanes.drain(self._drain_seconds), runner.cleanup())
 
     def _build_lanes(self, runner: web.AppRunner, loop: asyncio.AbstractEventLoop) -> LaneContext:
         assert runner.server is not None, "the runner is set up"
@@ -167,7 +189,8 @@ class Worker:
                 case NewPair(number, pair) if self._tls is not None:
                     self._tls.replace(pair)
                     self._link.send(Acknowledged(number))
-                case Drain():
+                case Drain(number):
+                    self._drain_number = number
                     self._leaving.set()
                 case None:  # the supervisor is gone, and without one a worker does not serve
                     self._leaving.set()
@@ -178,12 +201,11 @@ class Worker:
         self._service.unserved = shards
         self._served.damages.replace("*", ("head",), [_damage_of(*each) for each in shards.items()])
 
-    def _port_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"sock": self._listening, "backlog": LISTEN_BACKLOG}
-        if self._tls is not None:
-            options["ssl"] = self._tls.context
-            options |= {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": SHUTDOWN_SECONDS}
-        return options
+    def _tls_options(self) -> dict[str, Any]:
+        if self._tls is None:
+            return {}
+        limits = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": SHUTDOWN_SECONDS}
+        return {"ssl": self._tls.context, **limits}
 
     def _counts(self) -> WorkerCounts:
         counts, overload, access = self._service.counts, self._overload, self._traffic.access

@@ -311,6 +311,20 @@ async def test_a_bug_in_a_check_ends_its_connection_and_is_counted(both, caplog)
     assert "a bug" in caplog.text
 
 
+async def test_while_leaving_an_idle_connection_is_answered_once_more(both):
+    reader, writer = await asyncio.open_connection("127.0.0.1", both.lane)
+    asked = post("/updates", CHECK)
+    said = []
+    for both.shared.leaving in (False, True):
+        writer.write(asked)
+        head = await reader.readuntil(b"\r\n\r\n")
+        said.append(b"\r\nConnection: close\r\n" in head)
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]))
+    assert said == [False, True]
+    assert await reader.read() == b""
+    writer.close()
+
+
 async def test_a_head_that_was_read_before_changes_no_answer(both):
     for name, stream in (ALIKE | REFUSED).items():
         both.shared.known_heads.clear()

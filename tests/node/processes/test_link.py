@@ -22,9 +22,9 @@ async def test_sending_to_a_supervisor_that_is_gone_is_no_error():
 async def test_messages_arrive_in_their_order():
     ours, theirs = socket.socketpair()
     link, other = await Link.over(ours, FromWorker), await Link.over(theirs, Ready | Drain)
-    for message in (Ready(), Drain(), Ready()):
+    for message in (Ready(), Drain(7), Ready()):
         link.send(message)
-    assert [await other.receive() for _ in range(3)] == [Ready(), Drain(), Ready()]
+    assert [await other.receive() for _ in range(3)] == [Ready(), Drain(7), Ready()]
     link.close()
     assert await other.receive() is None
     other.close()

@@ -160,7 +160,7 @@ class HearingPool:
     def learn(self, issued):
         self.heard.put_nowait("times")
 
-    def drain(self):
+    async def drain(self):
         self._left.set()
 
 
@@ -182,5 +182,5 @@ async def test_a_pause_is_told_before_the_time_that_would_let_more_in(tmp_path):
             await asyncio.to_thread(other.commit, APP, a_change(start, at=NOW + 30))
             assert [await pool.heard.get(), await pool.heard.get()] == ["heads", "times"]
     finally:
-        supervisor.drain()
+        await supervisor.drain()
         await serving

@@ -80,7 +80,10 @@ async def test_a_draining_worker_finishes_the_download_under_way(tmp_path):
             url = (await check(session, address))["url"]
             response = await session.get(url)
             received += await response.content.read(1 << 16)
-            supervisor.drain()
+            port = port_of(supervisor.listening)
+            await supervisor.drain()
+            with pytest.raises(ConnectionRefusedError):  # while the download goes on
+                await asyncio.open_connection("127.0.0.1", port)
             received += await response.read()
         assert hashlib.sha256(received).hexdigest() == digest
         with pytest.raises(aiohttp.ClientConnectionError):

@@ -27,7 +27,9 @@ from edge.domain.versions import VERSION_LIMIT
 from edge.facts.pages import largest_pages
 from edge.facts.slot import PAGE_BYTES
 from edge.facts.writer import CAPACITY_DEVICES
+from edge.node.http.connection import PATH_LIMIT_BYTES
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
+from edge.node.http.framing import CHUNKS_LIMIT
 from edge.node.observing.access_log import BUFFER_LINES
 from edge.node.processes.snapshot_loader import EAGER_LIMIT, EAGER_SECONDS, KEPT_LIMIT, PAUSE_SHARE
 from edge.node.processes.tls import HANDSHAKE_SECONDS
@@ -94,6 +96,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| body of `/updates/manifest_size` | {MANIFEST_SIZE_BODY_LIMIT_BYTES >> 20} MiB, {STRUCTURE_LIMIT:,} bytes",
         f"| bodies above {LARGE_BYTES >> 10} KiB, per worker | {PREFIX_RATE_KIB} KiB a second of one address, five "
         f"minutes' worth at once; {HELD_LIMIT_BYTES >> 20} MiB held at once; {READERS} read at once |",
+        f"| a body in chunks | {CHUNKS_LIMIT:,} of them, and one more for each KiB |",
+        f"| path of a request | {PATH_LIMIT_BYTES >> 10} KiB |",
         f"| time to send a body | {BODY_SECONDS:.0f} s, and beyond that its bytes at {MINIMUM_BODY_BPS // 1000} kbit/s",
         f"| {HEAD_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",

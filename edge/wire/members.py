@@ -21,7 +21,6 @@ UNREAD = msgspec.Raw  # a member that is left as it is, for the caller to read o
 
 WINDOW_BYTES = 64 << 10  # of bytes that are repaired in one step; a step holds the interpreter for less than 1 ms
 NUMBER_LIMIT_BYTES = 64  # of a number: a time in milliseconds has 13 digits, a float at most 25 characters
-RUN_LIMIT = 4096  # escapes that are looked at in one step
 # Members of an object that is read whole: metadata has 30 at most, and texts in it may have colons as well.
 COLONS_LIMIT = 16_384
 
@@ -32,11 +31,10 @@ _SPACE = r"[ \t\r\n]*+"
 _PLAIN = bytes(set(range(256)) - set(b',:[]{}"\\ \t\r\n'))
 _START = re.compile(rf"{_SPACE}(.)".encode(), re.DOTALL)
 _EMPTY = re.compile(rf"{_SPACE}([\[{{]){_SPACE}[\]}}]{_SPACE}".encode())
-# Any run without a lone surrogate, and the lone surrogate behind it: a low one, or a high one without its low one.
-_PAIR = rb"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_WHOLE = rb"[^\\]++|\\[^u]|\\u(?:[^dD]|[dD][^89a-fA-F]|" + _PAIR + rb")"
-_HALF = rb"\\u(?!" + _PAIR + rb")[dD][89a-fA-F][0-9a-fA-F]{2}"
-_LONE = re.compile(rb"((?:" + _WHOLE + rb"){0,%d}+)(" % RUN_LIMIT + _HALF + rb")?", re.DOTALL)
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE = re.compile(_HIGH + rb"(?!" + _LOW + rb")|(?<!" + _HIGH + rb")" + _LOW)  # where every backslash begins an escape
+_BACKSLASH, _ESCAPED = rb"\\", rb"\u005c"
+_SAFE_CUT = re.compile(rb"\\(?!u[dD][c-fC-F])|(?<!" + _HIGH + rb")\\")  # before any escape but the end of a pair
 _REPLACEMENT = b"?"
 
 _any = msgspec.json.Decoder(msgspec.Raw)
@@ -152,7 +150,14 @@ def count_structure(text: bytes, limit: int) -> int:
 
 def without_lone_surrogates(text: bytes) -> bytes:
     """JSON with every escape replaced that is half of a pair."""
-    return _LONE.sub(lambda found: found[1] + _REPLACEMENT if found[2] else found[1], text)
+    text = text.replace(_BACKSLASH, _ESCAPED)
+    parts, at = [], 0
+    while at < len(text):
+        cut = _SAFE_CUT.search(text, at + WINDOW_BYTES)
+        end = cut.start() if cut else len(text)
+        parts.append(_LONE.sub(_REPLACEMENT, text[at:end]))
+        at = end
+    return b"".join(parts)
 
 
 def _leniently(decode: Callable[[bytes | msgspec.Raw], Any], text: bytes | msgspec.Raw) -> Any:

@@ -12,7 +12,6 @@ from edge.wire.members import (
     FLAG,
     NUMBER,
     NUMBER_LIMIT_BYTES,
-    RUN_LIMIT,
     TEXT,
     UNREAD,
     WINDOW_BYTES,
@@ -75,10 +74,11 @@ def test_a_lone_surrogate_is_replaced_wherever_it_is(pieces):
     assert MEMBERS.read(b'{"text":' + text.encode() + b"}") == {"text": valid(value)}
 
 
-def test_many_escapes_are_repaired_across_steps():
-    text = b'"' + b"\\n" * (RUN_LIMIT - 1) + rb"\ud83d\ude00" + b"\\n" * RUN_LIMIT + rb"\ud83d" + b'"'
-    expected = "\n" * (RUN_LIMIT - 1) + "😀" + "\n" * RUN_LIMIT + "?"
-    assert read_scalar(without_lone_surrogates(text)) == expected
+@pytest.mark.parametrize("unit", [rb"\n", rb"\ud83d\ude00", rb"\ud83d", rb"\ude00", rb"\\", rb"\\ud83d", b"x"])
+@pytest.mark.parametrize("shift", range(13))
+def test_many_escapes_are_repaired_across_windows(unit, shift):
+    text = b'"' + b"y" * shift + unit * (2 * WINDOW_BYTES // len(unit)) + rb"\ud83d\ude00" + b'"'
+    assert read_scalar(without_lone_surrogates(text)) == valid(json.loads(text))
 
 
 def test_broken_utf8_is_replaced_across_windows():

@@ -10,15 +10,17 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from time import time as clock
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
 
+from edge.node.http.framing import Framing
 from edge.node.http.peer import BEGUN, REQUESTED_APP, peer_behind
 from edge.node.http.refusals import refuse, refuse_malformed
 from edge.node.observing.access_log import METHOD_LIMIT, Line
@@ -37,6 +39,10 @@ from edge.wire.arrival import HEAD_SECONDS
 
 VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
+# No route has a longer path, and aiohttp looks at each of its parts: 4,000 take 4 ms. A longer one is no route's.
+PATH_LIMIT_BYTES = 1024
+NOWHERE = URL("/a-path-above-the-limit/")
+
 # What a peer's bytes raise inside aiohttp, also while it reads the rest of a body that no handler asked for.
 MALFORMED = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
@@ -46,7 +52,16 @@ log = logging.getLogger("edge.http")
 class CountedConnection(web.RequestHandler):
     """Admitted while its peer has connections left; aborted when a request head is too slow or too long."""
 
-    __slots__ = ("_address", "_admitted_as", "_connections", "_head_bytes", "_head_seconds", "_head_timer", "_traffic")
+    __slots__ = (
+        "_address",
+        "_admitted_as",
+        "_connections",
+        "_framing",
+        "_head_bytes",
+        "_head_seconds",
+        "_head_timer",
+        "_traffic",
+    )
 
     def __init__(
         self,
@@ -77,6 +92,7 @@ class CountedConnection(web.RequestHandler):
         self._head_seconds = header_seconds
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._framing = Framing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
@@ -98,11 +114,18 @@ class CountedConnection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        size = self._framing.next_piece(data)
+        self._receive(data[:size])  # nothing, too: aiohttp goes on so with what its parser holds
+        while (data := data[size:]) and self.transport is not None:
+            size = self._framing.next_piece(data)
+            self._receive(data[:size])
+
+    def _receive(self, data: bytes) -> None:
         heads = self._request_count
         super().data_received(data)
         if arrived := self._request_count - heads:
             self._stop_head_timer()
-            self._refuse_other_versions(arrived)
+            self._check_heads(arrived)
         elif self._waits_for_head():
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_LIMIT_BYTES:
@@ -110,6 +133,9 @@ class CountedConnection(web.RequestHandler):
                 self._abort()
             elif self._head_timer is None:
                 self._start_head_timer()
+        if not self._framing.note(data) and self.transport is not None:
+            self._connections.malformed += 1
+            self._abort()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -155,13 +181,18 @@ class CountedConnection(web.RequestHandler):
         else:
             log.error("bug while serving a connection: %s", _kind_and_place(bug))
 
-    def _refuse_other_versions(self, arrived: int) -> None:
+    def _check_heads(self, arrived: int) -> None:
         """Abort on versions such as 0.9, in which aiohttp would otherwise answer."""
-        for message, _ in islice(reversed(self._messages), arrived):
+        for place in range(len(self._messages) - arrived, len(self._messages)):
+            message, payload = self._messages[place]
             if getattr(message, "version", HttpVersion11) not in VERSIONS:
                 self._connections.malformed += 1
                 self._abort()
                 return
+            if isinstance(message, RawRequestMessage):
+                self._framing.begin(message, payload)
+                if len(message.url.raw_path) > PATH_LIMIT_BYTES:
+                    self._messages[place] = (message._replace(path=NOWHERE.raw_path, url=NOWHERE), payload)
 
     def _waits_for_head(self) -> bool:
         # No parsed request and no handler at work: the bytes so far are the beginning of a head.

@@ -43,6 +43,7 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.node.service.device_service import DeviceService
 from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Proxies
+from edge.node.service.proof_client import ProofClient
 from edge.wire.answers import encode_up_to_date
 from edge.wire.updates import parse_update_check
 
@@ -74,6 +75,15 @@ def run(options: Options) -> BenchReport:
     return BenchReport(compares="The steps of an update check in the lane, each alone.", tables=(table,))
 
 
+def _no_files() -> OpenFiles:
+    """No step of a check opens a file."""
+    return OpenFiles(_no_blob, ProofClient(lambda number, digest, app: None))
+
+
+def _no_blob(digest: str) -> int:
+    raise FileNotFoundError(digest)
+
+
 async def _measure(service: DeviceService, rounds: int, passes: int) -> Table:
     """The whole first; the sums below it are what it is made of, and the last rows come seldom or never twice."""
     requests = [
@@ -82,7 +92,7 @@ async def _measure(service: DeviceService, rounds: int, passes: int) -> Table:
     bodies = [request.partition(END_OF_HEAD)[2] for request in requests]
     snapshot = service.current.snapshot(AppId(APP))
     assert snapshot is not None
-    shared = LaneContext(service, OpenFiles(), Connections(0, Proxies()), DEFAULT_PATIENCE, _no_fallback)
+    shared = LaneContext(service, _no_files(), Connections(0, Proxies()), DEFAULT_PATIENCE, _no_fallback)
     checks = [parse_update_check(body, apps=service.current.apps) for body in bodies]
     lane, unknown, plain = _lane(shared), KnownHeads(), msgspec.json.Decoder()
 

@@ -27,12 +27,15 @@ from edge.domain.versions import VERSION_LIMIT
 from edge.facts.pages import largest_pages
 from edge.facts.slot import PAGE_BYTES
 from edge.facts.writer import CAPACITY_DEVICES
+from edge.node.delivery.files import PROOF_WAIT_SECONDS
 from edge.node.http.connection import PATH_LIMIT_BYTES
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
 from edge.node.http.framing import CHUNKS_LIMIT
 from edge.node.observing.access_log import BUFFER_LINES
 from edge.node.processes.snapshot_loader import EAGER_LIMIT, EAGER_SECONDS, KEPT_LIMIT, PAUSE_SHARE
 from edge.node.processes.tls import HANDSHAKE_SECONDS
+from edge.node.proving.prover import LARGE_BLOB_BYTES, READINGS_LIMIT
+from edge.node.proving.quarantine import QUARANTINE_LIMIT
 from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES
 from edge.node.service.limits.event_limits import WIDE_SHARE
 from edge.node.service.limits.fact_limits import (
@@ -128,6 +131,9 @@ def test_the_other_limits_are_those_of_the_code():
         f"| an upload | {BLOB_LIMIT_BYTES >> 30} GiB a blob |",
         f"| a request for an app that is not loaded | waits {FIRST_ASK_SECONDS:.0f} s, {WAITING_LIMIT:,} at a time",
         f"| damages that a worker remembers, that `/readyz` names | {DAMAGES_LIMIT:,}, {READYZ_DAMAGES_LIMIT} |",
+        f"| a device's wait for the first reading of a blob | {PROOF_WAIT_SECONDS:.0f} s, then 503",
+        f"| blobs read at a time to prove them | {READINGS_LIMIT} below {LARGE_BLOB_BYTES >> 20} MiB, and 1",
+        f"| damaged blobs that a node names | {QUARANTINE_LIMIT:,} |",
         f"| command ids remembered, per app | {RECENT_LIMIT} |",
     ):
         assert row in LIMITS, row

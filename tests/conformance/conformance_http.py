@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from conformance_cases import BASE, OTHER_APP, Answer, Case, Exchange, Request, faults_of
 from conformance_states import Dated, blobs, changes_of, event_faults, fact_changes, states, stored_faults
+from proving import open_files
 from yarl import URL
 
 from edge.config import Config, Devices, Telemetry
@@ -138,7 +139,8 @@ async def application(truth: DataDirectory, folder: Path) -> AsyncIterator[Node]
         await _record_dated(writer.record, changes, clock)
 
     facts = FactsClient(table, send)
-    current, files, spool = ServedSnapshots(truth.store), OpenFiles(OPEN_FILES), Spool(folder / "spool", truth.node, 0)
+    current, spool = ServedSnapshots(truth.store), Spool(folder / "spool", truth.node, 0)
+    files = open_files(truth.store, limit=OPEN_FILES)
     heads = await asyncio.to_thread(truth.releases.heads)
     current.swap([SnapshotBuilder(truth.store).build(app, head, time.time()) for app, head in heads.items()])
     server = TestServer(_application(current, spool, facts, files))

@@ -30,13 +30,14 @@ def a_truth(folder) -> DataDirectory:
     return truth
 
 
-def publish(truth: DataDirectory, version: str, channel: str | None = "production"):
+def publish(truth: DataDirectory, version: str, channel: str | None = "production", zipped: bytes = b""):
     """A bundle whose blobs are in the store; offered on the channel by the returned commit."""
-    for content in (f"zip {version}".encode(), a_manifest(version), *the_files(version)):
+    zipped = zipped or f"zip {version}".encode()
+    for content in (zipped, a_manifest(version), *the_files(version)):
         key = blob_key(hashlib.sha256(content).hexdigest())
         if not truth.store.has(key):
             truth.store.create(key, content)
-    bundle = a_bundle(version, zip=hashlib.sha256(f"zip {version}".encode()).hexdigest())
+    bundle = a_bundle(version, zip=hashlib.sha256(zipped).hexdigest())
     return truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel=channel)))
 
 

@@ -57,7 +57,7 @@ def build_device_app(
     for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)
     add_channel_routes(app.router)
-    add_bundle_routes(app.router, service.current, files, service.lost, patience, record_failure)
+    add_bundle_routes(app.router, service.current, files, patience, record_failure)
     return app
 
 

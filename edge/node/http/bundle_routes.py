@@ -2,15 +2,14 @@
 
 The app's snapshot decides which blobs a device may read, `delivery.plan` what to answer; `delivery.send` moves the
 bytes. Any other address, and any blob that devices may not read, is the same 404: never a 5xx, which newer Android
-plugins retry without end (PROTOCOL.md §5.6). A blob that a release names and the disk has lost is this node's fault
-and a 503.
+plugins retry without end (PROTOCOL.md §5.6). A blob that a release names and the disk has lost or
+changed is this node's fault and a 503.
 """
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
@@ -18,22 +17,24 @@ from aiohttp import web
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import parse_app_id, parse_digest
 from edge.node.delivery.files import OpenFile, OpenFiles
-from edge.node.delivery.lost_blobs import LOST_HEADERS, LostBlobs
 from edge.node.delivery.plan import CONTENT_TYPES, TRANSIENT, Blob, DeliveryRequest, Plan, plan_delivery
-from edge.node.delivery.send import DEFAULT_PATIENCE, Patience, Stalled, reset_connection, send_file
+from edge.node.delivery.proven_send import Altered, send_proven
+from edge.node.delivery.refused import DAMAGED_HEADERS, UNPROVEN_HEADERS
+from edge.node.delivery.send import DEFAULT_PATIENCE, Patience, Stalled, reset_connection
 from edge.node.http.peer import REQUESTED_APP
 from edge.node.http.refusals import refusal, refuse_for_now
+from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
 from edge.node.service.common_answers import refusal_document
 from edge.wire.plugins.forms import ZipEnd
 
 
 class Readable(Protocol):
-    """Where blobs are that devices may read now."""
+    """Which blobs devices may read now."""
 
-    def blob(self, app: str, kind: str, digest: str) -> Path | None:
-        """The blob's path, or None if the current snapshot does not let devices read it. Must not block.
+    def may_read(self, app: str, kind: str, digest: str) -> bool:
+        """Whether the current snapshot lets devices read the blob. Must not block.
 
-        Raises FileNotFoundError if they may but the disk has lost it, Unavailable while that cannot be told.
+        Raises Unavailable while that cannot be told.
         """
 
 
@@ -49,12 +50,11 @@ def add_bundle_routes(
     router: web.UrlDispatcher,
     readable: Readable,
     files: OpenFiles,
-    lost: LostBlobs,
     patience: Patience = DEFAULT_PATIENCE,
     on_failure: OnFailure = _ignore,
 ) -> None:
     """Every path under `/bundles/`: what is not a blob's address is answered too, with 404."""
-    delivery = _Delivery(readable, files, lost, patience, on_failure)
+    delivery = _Delivery(readable, files, patience, on_failure)
     router.add_get("/bundles/{app}/{kind}/{digest}", delivery.handle_bundle)  # adds HEAD too
     router.add_get("/bundles/{rest:.*}", handle_unknown)
 
@@ -67,44 +67,39 @@ async def handle_unknown(request: web.Request) -> web.Response:
 class _Delivery:
     readable: Readable
     files: OpenFiles
-    lost: LostBlobs
     patience: Patience
     on_failure: OnFailure
 
     async def handle_bundle(self, request: web.Request) -> web.StreamResponse:
-        """What `plan_delivery` decides, 404 if devices may not read the blob, or 503 if it is lost or the
-        app cannot be served."""
+        """What `plan_delivery` decides, 404 if devices may not read the blob, or 503 if it is damaged, not proven in
+        time, or of an app that cannot be served."""
         app, kind, digest = (request.match_info[name] for name in ("app", "kind", "digest"))
         try:
-            path = self._find(app, kind, digest)
-        except FileNotFoundError:
-            return self._refuse_lost(request)
+            readable = self._may_read(app, kind, digest)
         except Unavailable:
             self.on_failure(request, False)
             return refuse_for_now()
-        if path is None:
+        if not readable:
             return await handle_unknown(request)
         request[REQUESTED_APP] = app
-        async with self.files.lend(digest, path) as file:
-            if file is None:
-                return self._refuse_lost(request)
-            self.lost.discard(digest)
-            blob = Blob(kind, digest, file.bytes, file.modified)
-            return await self._deliver(request, plan_delivery(blob, _delivery_request(request)), file)
+        try:
+            async with self.files.lend(digest, app) as file:
+                blob = Blob(kind, digest, file.bytes, file.modified)
+                return await self._deliver(request, plan_delivery(blob, _delivery_request(request)), file)
+        except DamagedBlob:
+            headers = DAMAGED_HEADERS
+        except NotProvenYet:
+            headers = UNPROVEN_HEADERS
+        self.on_failure(request, False)
+        return refusal(503, dict(headers))
 
-    def _find(self, app: str, kind: str, digest: str) -> Path | None:
+    def _may_read(self, app: str, kind: str, digest: str) -> bool:
         """Parse before looking anything up, so that no peer's text becomes part of a path."""
         try:
             parse_app_id(app), parse_digest(digest)
         except EdgeError:
-            return None
-        return self.readable.blob(app, kind, digest) if kind in CONTENT_TYPES else None
-
-    def _refuse_lost(self, request: web.Request) -> web.Response:
-        request[REQUESTED_APP] = app = request.match_info["app"]
-        self.lost.add(app, request.match_info["digest"])
-        self.on_failure(request, False)
-        return refusal(503, dict(LOST_HEADERS))
+            return False
+        return kind in CONTENT_TYPES and self.readable.may_read(app, kind, digest)
 
     async def _deliver(self, request: web.Request, plan: Plan, file: OpenFile) -> web.StreamResponse:
         """aiohttp sends the headers, we send the bytes, and only the public API of aiohttp is used.
@@ -117,7 +112,7 @@ class _Delivery:
         transport = request.transport
         sent = False
         try:
-            with suppress(ConnectionError):  # a client that leaves is not an error
+            with suppress(ConnectionError, Altered):  # a client that leaves is not an error; the next one gets a 503
                 writer = await response.prepare(request)
                 if plan.length and transport is not None and writer is not None:
                     await self._send(request, transport, plan, file)
@@ -135,9 +130,9 @@ class _Delivery:
 
     async def _send(self, request: web.Request, transport: asyncio.Transport, plan: Plan, file: OpenFile) -> None:
         try:
-            await send_file(transport, file.fd, plan.offset, plan.length, **self.patience._asdict())
-        except Stalled:
-            self.on_failure(request, True)
+            await send_proven(transport, file, plan.offset, plan.length, self.patience)
+        except (Stalled, Altered) as error:
+            self.on_failure(request, isinstance(error, Stalled))
             raise
 
 

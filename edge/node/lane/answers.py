@@ -10,8 +10,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from edge.node.delivery.files import OpenFile
-from edge.node.delivery.lost_blobs import LOST_HEADERS
-from edge.node.delivery.plan import Blob, DeliveryRequest, plan_delivery
+from edge.node.delivery.plan import Blob, DeliveryRequest, HeaderField, plan_delivery
 from edge.node.lane.fetch import Fetch
 from edge.node.service.common_answers import CORS_HEADERS, refusal_body
 from edge.node.service.device_service import Reply
@@ -68,10 +67,10 @@ class Answers:
         planned = _planned(Blob(fetch.kind, fetch.digest, file.bytes, file.modified), fetch.request, closes)
         return planned._replace(head=planned.head + self._date_end)
 
-    def plan_lost(self, fetch: Fetch, closes: bool) -> Outgoing:
-        """The 503 for a blob that the disk has lost."""
+    def plan_refusal(self, fetch: Fetch, headers: Iterable[HeaderField], closes: bool) -> Outgoing:
+        """A 503."""
         body = refusal_body(503)
-        headers = (("Content-Type", "application/json"), *LOST_HEADERS, ("Content-Length", str(len(body))))
+        headers = (("Content-Type", "application/json"), *headers, ("Content-Length", str(len(body))))
         start = _file_start(503, headers, closes)
         return Outgoing(503, start + self._date_end + (b"" if fetch.request.method == "HEAD" else body))
 

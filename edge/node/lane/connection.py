@@ -8,7 +8,6 @@ unusual. `requests` decides what is ordinary, the service what to answer.
 import asyncio
 from collections.abc import Coroutine
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
@@ -17,13 +16,16 @@ from aiohttp import web
 
 from edge.domain.model import UpdateCheck
 from edge.node.delivery.files import OpenFile
-from edge.node.delivery.send import Stalled, reset_connection, send_at_once, send_file
+from edge.node.delivery.proven_send import Altered, send_proven
+from edge.node.delivery.refused import DAMAGED_HEADERS, UNPROVEN_HEADERS
+from edge.node.delivery.send import Stalled, reset_connection, send_at_once
 from edge.node.lane.answers import Outgoing
 from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.requests import END_OF_HEAD, RequestHead
 from edge.node.lane.unfinished import Unfinished
 from edge.node.observing.traffic import PROBES, STATS, UPDATES
+from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.device_service import NotLoaded, Reply
@@ -275,7 +277,8 @@ class Lane(asyncio.Protocol):
         context, begun = self._context, perf_counter()
         file = context.files.get(fetch.digest) if at_once else None
         if file is None:
-            return self._deliver_later(head, fetch, begun)
+            self._start(self._open_and_send(head, fetch, begun), closes=head.closes, downloads=1)
+            return True
         answer = context.answers.plan_file(fetch, file, head.closes)
         sent = send_at_once(self._transport, answer.head, file.fd, answer.offset, answer.length)
         if sent < answer.total_bytes:
@@ -288,25 +291,19 @@ class Lane(asyncio.Protocol):
             self.close_when_idle()
         return True
 
-    def _deliver_later(self, head: RequestHead, fetch: Fetch, begun: float) -> bool:
-        try:
-            path = self._context.service.current.blob(fetch.app, fetch.kind, fetch.digest)
-        except FileNotFoundError:
-            return False  # lost: aiohttp answers that
-        if path is None:
-            return False
-        self._start(self._open_and_send(head, fetch, path, begun), closes=head.closes, downloads=1)
-        return True
-
-    async def _open_and_send(self, head: RequestHead, fetch: Fetch, path: Path, begun: float) -> None:
+    async def _open_and_send(self, head: RequestHead, fetch: Fetch, begun: float) -> None:
         context = self._context
-        async with context.files.lend(fetch.digest, path) as file:
-            if file is not None:
-                context.service.lost.discard(fetch.digest)
+        try:
+            async with context.files.lend(fetch.digest, fetch.app) as file:
                 answer = context.answers.plan_file(fetch, file, self._closes())
                 await self._send_rest(head, fetch, file, answer, 0, begun)
                 return
-        answer = context.record_lost(fetch, self._closes())
+        except DamagedBlob:
+            headers = DAMAGED_HEADERS
+        except NotProvenYet:
+            headers = UNPROVEN_HEADERS
+        context.record_failure(fetch)
+        answer = context.answers.plan_refusal(fetch, headers, self._closes())
         self._transport.write(answer.head)
         context.record_answer(self._address, head, answer.status, answer.total_bytes, begun, fetch.app)
 
@@ -318,13 +315,15 @@ class Lane(asyncio.Protocol):
         try:
             self._transport.write(answer.head[sent:])
             if rest := answer.length - done:
-                await send_file(self._transport, file.fd, answer.offset + done, rest, **context.patience._asdict())
+                await send_proven(self._transport, file, answer.offset + done, rest, context.patience)
             sent = answer.total_bytes
             context.deliveries += 1
         except Stalled:
             context.record_failure(fetch, "" if self._proxied else self._address)
         except ConnectionError:
             pass  # a client that leaves is not an error
+        except Altered:
+            context.record_failure(fetch)  # the next one gets a 503
         except Exception:
             context.record_failure(fetch)
             raise

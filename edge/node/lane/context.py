@@ -9,7 +9,7 @@ from aiohttp import web
 
 from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.send import Patience
-from edge.node.lane.answers import Answers, Outgoing
+from edge.node.lane.answers import Answers
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.registry import LaneRegistry
 from edge.node.lane.requests import KnownHeads, RequestHead
@@ -97,12 +97,6 @@ class LaneContext:
     def record_failure(self, fetch: Fetch, slow_address: str = "") -> None:
         """This node failed a download; `slow_address` is the peer's, if that peer was too slow."""
         self.service.faults.note_download(fetch.app, fetch.digest, prefix_of(slow_address) if slow_address else "")
-
-    def record_lost(self, fetch: Fetch, closes: bool) -> Outgoing:
-        """The 503 for a blob that disappeared after its path was looked up."""
-        self.service.lost.add(fetch.app, fetch.digest)
-        self.record_failure(fetch)
-        return self.answers.plan_lost(fetch, closes)
 
     def peer_of(self, address: str) -> Peer:
         """The peer of a socket that is not a proxy's: the lane reads no forwarding headers."""

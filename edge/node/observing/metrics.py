@@ -89,7 +89,7 @@ def _gauges(workers: list[WorkerStatus]) -> list[Family]:
     unread = "Apps that a worker has not read since it started, or since they changed."
     damaged = "What of known apps a worker cannot serve now, by its grain."
     downloads = "Downloads among them that wait for the disk or for their device."
-    lost = "Blobs that a release names and a worker missed on the disk."
+    lost = "Blobs that a release names and that are damaged, unreadable or missing on disk."
     unserved = "Known apps of which nothing can be served: their devices hear that there is nothing new."
     return [
         gauge("connections", "Connections of devices that are open.", lambda it: it.connections),

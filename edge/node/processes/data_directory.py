@@ -21,6 +21,7 @@ class DataPaths:
         self.node_dir = data_dir / "node"  # not part of the truth: this node's own key, telemetry and facts
         self.spool_dir = self.node_dir / "telemetry" / "spool"
         self.facts_dir = self.node_dir / "telemetry" / "facts"
+        self.proofs_path = self.node_dir / "proofs.sqlite"  # a cache: which files were read and found right
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
 
 

@@ -16,6 +16,7 @@ from edge.facts.changes import Record, Recorded
 from edge.node.observing.counts import WorkerCounts
 from edge.node.processes.tls import Pair
 from edge.store.damage import Damage
+from edge.store.file_proof import FileIdentity
 from edge.store.releases import Head
 
 DAMAGES_SHOWN_LIMIT = 100  # of a worker, in the node's status: enough to see what kind of loss it is
@@ -38,6 +39,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     unserved: dict[str, str] = {}
     region: str = ""
     tls: Pair | None = None
+    quarantined: list[str] = []
 
 
 class NewHeads(msgspec.Struct, frozen=True, tag=True):
@@ -72,6 +74,28 @@ class NewPair(msgspec.Struct, frozen=True, tag=True):
     pair: Pair
 
 
+class Prove(msgspec.Struct, frozen=True, tag=True):
+    """Prove this blob of the app; reply `Proved` with this number."""
+
+    number: int
+    digest: str
+    app: str
+
+
+class Proved(msgspec.Struct, frozen=True, tag=True):
+    """The file that was proven; None if the blob is damaged, or, with `later`, if that is not known yet."""
+
+    number: int
+    identity: FileIdentity | None = None
+    later: bool = False
+
+
+class Quarantined(msgspec.Struct, frozen=True, tag=True):
+    """All blobs that this node cannot serve now."""
+
+    digests: list[str]
+
+
 class Drain(msgspec.Struct, frozen=True, tag=True):
     """Close the port, and reply `Acknowledged` with this number; then finish what is in progress, and exit."""
 
@@ -99,8 +123,8 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     damaged: list[Damage] = []
 
 
-ToWorker = Setup | NewHeads | Issued | Unserved | StatusQuery | NewPair | Recorded | Drain
-FromWorker = Ready | Acknowledged | Status | Record
+ToWorker = Setup | NewHeads | Issued | Unserved | StatusQuery | NewPair | Recorded | Proved | Quarantined | Drain
+FromWorker = Ready | Acknowledged | Status | Record | Prove
 
 
 class Link:

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,6 +20,9 @@ from edge.node.processes.link import (
     Link,
     NewHeads,
     NewPair,
+    Prove,
+    Proved,
+    Quarantined,
     Ready,
     Setup,
     Status,
@@ -26,6 +30,7 @@ from edge.node.processes.link import (
     Unserved,
 )
 from edge.node.processes.tls import Pair
+from edge.node.proving.verdicts import DamagedBlob, NotProvenYet, ProofPort
 from edge.node.service.numbered_replies import NumberedReplies
 from edge.store.releases import Head
 
@@ -40,6 +45,13 @@ log = logging.getLogger("edge.pool")
 Recorder = Callable[[list[Recordable]], Awaitable[list[Withheld]]]
 
 
+class PoolPorts(NamedTuple):
+    """What workers ask of their supervisor: to store changes of device facts, which raises Unavailable, and proofs."""
+
+    record: Recorder
+    proofs: ProofPort
+
+
 class CannotStart(EdgeError):
     """Workers exit before they serve; the log above has the reason."""
 
@@ -47,10 +59,11 @@ class CannotStart(EdgeError):
 class WorkerHandle:
     """The supervisor's side of one worker process."""
 
-    def __init__(self, index: int, record: Recorder) -> None:
+    def __init__(self, index: int, ports: PoolPorts) -> None:
         self.index = index
-        self._record = record
-        self._recording: set[asyncio.Task[None]] = set()
+        self._record = ports.record
+        self._proofs = ports.proofs
+        self._answering: set[asyncio.Task[None]] = set()
         self.pid: int | None = None
         self.ready = asyncio.Event()
         self.has_served = False
@@ -115,6 +128,11 @@ class WorkerHandle:
         except Unavailable as error:
             log.warning("the exit of worker %s was not recorded in the device facts: %s", self.index, error)
 
+    def quarantine(self, digests: list[str]) -> None:
+        """Send which blobs cannot be served now; a worker that starts has it in its setup."""
+        if self._link:
+            self._link.send(Quarantined(digests))
+
     async def drain(self) -> None:
         """Ask the worker to finish and exit; returns once it holds the port no longer, or after `ANSWER_SECONDS`."""
         await self._ask(Drain)
@@ -137,11 +155,24 @@ class WorkerHandle:
                     self.has_served = True
                     self.ready.set()
                 case Record(number, changes):
-                    task = asyncio.create_task(self._answer_record(link, number, changes))
-                    self._recording.add(task)
-                    task.add_done_callback(self._recording.discard)
+                    self._start(self._answer_record(link, number, changes))
+                case Prove(number, digest, app):
+                    self._start(self._answer_prove(link, number, digest, app))
                 case Acknowledged(number) | Status(number):
                     self._replies.settle(number, message)
+
+    def _start(self, answering: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(answering)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer_prove(self, link: Link, number: int, digest: str, app: str) -> None:
+        try:
+            link.send(Proved(number, await self._proofs.prove(digest, app)))
+        except DamagedBlob:
+            link.send(Proved(number))
+        except NotProvenYet:
+            link.send(Proved(number, later=True))
 
     async def _answer_record(self, link: Link, number: int, changes: list[Recordable]) -> None:
         refused, withheld = "", list[Withheld]()
@@ -161,14 +192,12 @@ class WorkerHandle:
 
 
 class WorkerPool:
-    """`setup_of(index)` makes a worker's first message from what is current when it starts; `record` stores the changes
-    of device facts that workers send, or raises Unavailable.
-    """
+    """`setup_of(index)` makes a worker's first message from what is current when it starts."""
 
     def __init__(
-        self, count: int, listening: socket.socket, setup_of: Callable[[int], Setup], record: Recorder
+        self, count: int, listening: socket.socket, setup_of: Callable[[int], Setup], ports: PoolPorts
     ) -> None:
-        self.workers = [WorkerHandle(index, record) for index in range(count)]
+        self.workers = [WorkerHandle(index, ports) for index in range(count)]
         self._listening = listening
         self._setup_of = setup_of
         self._draining = asyncio.Event()
@@ -203,6 +232,11 @@ class WorkerPool:
         """As `WorkerHandle.learn`, for all workers."""
         for worker in self.workers:
             worker.learn(issued)
+
+    def quarantine(self, digests: list[str]) -> None:
+        """As `WorkerHandle.quarantine`, for all workers."""
+        for worker in self.workers:
+            worker.quarantine(digests)
 
     async def take_pair(self, pair: Pair) -> None:
         """As `WorkerHandle.take_pair`, for all workers at once."""

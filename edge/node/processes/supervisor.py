@@ -24,8 +24,11 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.leaving import close_for_all, refuse_new
 from edge.node.processes.link import Setup
 from edge.node.processes.listening import LISTEN_BACKLOG, listen
-from edge.node.processes.pool import CannotStart, WorkerPool
+from edge.node.processes.pool import CannotStart, PoolPorts, WorkerPool
 from edge.node.processes.tls import BadPair, Pair, expiry_of, read_pair
+from edge.node.proving.proof_book import ProofBook
+from edge.node.proving.prover import BlobProver
+from edge.node.proving.quarantine import Quarantine
 from edge.store.releases import Head
 
 POLL_SECONDS = 1.0  # how late another writer's change may arrive; this node's own are announced at once
@@ -53,7 +56,11 @@ class Supervisor:
             self.listening.close()
             raise
         self._facts_table = FactsTable(self._facts.table_path)
-        self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, self.record)
+        self._book = ProofBook(directory.proofs_path)
+        quarantine = Quarantine(self._book, self._tell_quarantine)
+        self.prover = BlobProver(directory.store, self._book, quarantine, clock)
+        ports = PoolPorts(self.record, self.prover)
+        self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, ports)
 
     async def run(self, ready: asyncio.Event) -> None:
         """Serve until `drain`; sets `ready` once every worker accepts connections."""
@@ -70,11 +77,12 @@ class Supervisor:
         finally:
             self.listening.close()
             self._facts_table.close()
+            self._book.close()
             await self._facts.close()
 
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            following = [tasks.create_task(job()) for job in (self._poll, self._refresh)]
+            following = [tasks.create_task(job()) for job in (self._poll, self._refresh, self.prover.watch)]
             serving = tasks.create_task(self.pool.run())
             await self.pool.ready()
             ready.set()
@@ -147,6 +155,9 @@ class Supervisor:
         self._heads.update(self._news(heads))
         await self.pool.announce(heads)
 
+    def _tell_quarantine(self) -> None:
+        self.pool.quarantine(sorted(self.prover.quarantine.digests))
+
     def _tell_issued(self, issued: dict[str, float]) -> None:
         """Rollouts advance in the workers as long as the heads are known to be fresh."""
         if issued != self._issued:
@@ -192,6 +203,7 @@ class Supervisor:
             unserved=self._unserved,
             region=self._config.region,
             tls=self._pair,
+            quarantined=sorted(self.prover.quarantine.digests),
         )
 
     async def _poll(self) -> None:

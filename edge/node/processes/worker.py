@@ -40,6 +40,9 @@ from edge.node.processes.link import (
     Link,
     NewHeads,
     NewPair,
+    Prove,
+    Proved,
+    Quarantined,
     Ready,
     Setup,
     Status,
@@ -56,10 +59,12 @@ from edge.node.service.limits.admission import Connections, connections_limit, r
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.overload import IN_PROGRESS_SHARE, Overload, watch_lag
 from edge.node.service.peers import Proxies
+from edge.node.service.proof_client import ProofAnswer, ProofClient
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.damage import Damage
 from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 from edge.telemetry.disk_budget import DiskBudget
 from edge.telemetry.spool import Spool
 
@@ -79,7 +84,9 @@ class Worker:
         store = FsStore(DataPaths(Path(setup.data_dir)).store_dir)
         self._served = ServedSnapshots(store)
         self._loader = SnapshotLoader(SnapshotBuilder(store, setup.region), self._served)
-        self._files = OpenFiles()
+        self._proofs = ProofClient(lambda number, digest, app: link.send(Prove(number, digest, app)))
+        self._files = OpenFiles(lambda digest: store.open(blob_key(digest)), self._proofs)
+        self._quarantined = frozenset(setup.quarantined)
         self._readiness = Readiness()
         self._patience = Patience(devices.stall_seconds, devices.minimum_bps)
         proxies = Proxies(devices.trusted_proxies, devices.country_header)
@@ -186,6 +193,10 @@ class Worker:
                     self._link.send(Status(number, len(self._served), self._counts(), shown))
                 case Recorded() as recorded:
                     self._facts.settle(recorded)
+                case Proved(number, identity, later):
+                    self._proofs.settle(number, ProofAnswer(identity, later))
+                case Quarantined(digests):
+                    self._quarantined = frozenset(digests)
                 case NewPair(number, pair) if self._tls is not None:
                     self._tls.replace(pair)
                     self._link.send(Acknowledged(number))
@@ -193,6 +204,7 @@ class Worker:
                     self._drain_number = number
                     self._leaving.set()
                 case None:  # the supervisor is gone, and without one a worker does not serve
+                    self._proofs.give_up()
                     self._leaving.set()
                     return
 
@@ -230,7 +242,7 @@ class Worker:
                 in_progress=overload.in_progress,
                 downloads=overload.downloads,
                 overloaded=int(overload.overloaded),
-                lost_blobs=len(self._service.lost),
+                lost_blobs=len(self._quarantined),
                 unserved_apps=len(self._served.unserved),
                 loaded_apps=self._served.loaded,
                 unread_apps=self._loader.unread,

@@ -18,7 +18,6 @@ from edge.domain.manifest_forms import sent_as
 from edge.domain.model import ChannelName, DeviceId, UpdateCheck
 from edge.domain.plugin import Sent
 from edge.facts.changes import Failed, Installed, Offered, Withheld
-from edge.node.delivery.lost_blobs import LostBlobs
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.addresses import base_address
 from edge.node.service.answer_cache import EncodedBody, Offers
@@ -91,7 +90,6 @@ class DeviceService:
         self.event_limits = event_limits
         self.fact_limits = FactLimits(event_limits)
         self.unserved: Mapping[str, str] = {}
-        self.lost = LostBlobs()
         self.offers = Offers()
         self.counts = ServiceCounts()
         self.bodies = LargeBodies(self.counts.others)

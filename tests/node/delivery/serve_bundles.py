@@ -1,6 +1,6 @@
-"""A bundle server on uvloop, as a separate process for `test_zero_copy`: `serve_bundles.py ours|lane|stock FILE`.
+"""A bundle server on uvloop, as a separate process for `test_zero_copy`: `serve_bundles.py ours|lane|stock STORE`.
 
-Prints its port, serves every bundle address with the one file, ends with its standard input. `lane` puts the lane in
+Prints its port, serves every blob of the store, ends with its standard input. `lane` puts the lane in
 front; `stock` serves it with aiohttp's FileResponse, which is known to copy on this loop.
 """
 
@@ -11,10 +11,9 @@ from pathlib import Path
 
 import uvloop
 from aiohttp import web
+from proving import open_files
 
 from edge.facts.table import FactsTable
-from edge.node.delivery.files import OpenFiles
-from edge.node.delivery.lost_blobs import LostBlobs
 from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.lane.connection import Lane
@@ -25,27 +24,25 @@ from edge.node.service.limits.admission import Connections
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 
 
-class OneFile:
-    def __init__(self, path):
-        self._path = path
-
-    def blob(self, app, kind, digest):
-        return self._path
+class Everything:
+    """Stands for the snapshots, and for one of them: devices may read every blob."""
 
     def snapshot(self, app):
         return self
 
-    def may_read(self, kind, digest):
+    def may_read(self, *address):
         return True
 
     def bundles_with(self, digest):
         return ()
 
 
-async def serve_stock(request, path):
-    return web.FileResponse(path)
+async def serve_stock(request, store):
+    return web.FileResponse(store.path(blob_key(request.path.rpartition("/")[2])))
 
 
 def in_front(readable, files):
@@ -63,15 +60,15 @@ def in_front(readable, files):
     return lambda: Lane(shared)
 
 
-async def main(how, path):
-    app, files = web.Application(), OpenFiles()
+async def main(how, store):
+    app, files = web.Application(), open_files(store)
     if how != "stock":
-        add_bundle_routes(app.router, OneFile(path), files, LostBlobs())
+        add_bundle_routes(app.router, Everything(), files)
     else:
-        app.router.add_get("/{any:.*}", partial(serve_stock, path=path))
+        app.router.add_get("/{any:.*}", partial(serve_stock, store=store))
     runner = web.AppRunner(app)
     await runner.setup()
-    protocol = runner.server if how != "lane" else in_front(OneFile(path), files)
+    protocol = runner.server if how != "lane" else in_front(Everything(), files)
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -81,4 +78,4 @@ async def main(how, path):
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], Path(sys.argv[2])))
+    uvloop.run(main(sys.argv[1], FsStore(Path(sys.argv[2]))))

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import pytest
 from aiohttp import web
+from proving import open_files
 
-from edge.node.delivery.files import OpenFiles
-from edge.node.delivery.lost_blobs import LostBlobs
 from edge.node.http.bundle_routes import add_bundle_routes
+from edge.store.healing import keep_bytes
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 
 APP = "com.example.app"
 CONTENT = random.Random(11).randbytes(1_000_003)
@@ -26,19 +28,20 @@ class Shelf:
     """Stands for a snapshot: devices may read what was put here."""
 
     def __init__(self, folder):
-        self._folder = folder
-        self._paths = {}
+        self.store = FsStore(folder / "store")
+        self._readable = set()
 
     def put(self, content, kind="file"):
-        digest = hashlib.sha256(content).hexdigest()
-        path = self._folder / digest
-        path.write_bytes(content)
-        os.utime(path, (MODIFIED, MODIFIED))
-        self._paths[(APP, kind, digest)] = path
+        digest = keep_bytes(self.store, content)
+        os.utime(self.path(content), (MODIFIED, MODIFIED))
+        self._readable.add((APP, kind, digest))
         return f"/bundles/{APP}/{kind}/{digest}"
 
-    def blob(self, app, kind, digest):
-        return self._paths.get((app, kind, digest))
+    def path(self, content):
+        return self.store.path(blob_key(hashlib.sha256(content).hexdigest()))
+
+    def may_read(self, app, kind, digest):
+        return (app, kind, digest) in self._readable
 
 
 class Answer(NamedTuple):
@@ -88,8 +91,9 @@ class Node(NamedTuple):
 
 @pytest.fixture
 async def node(tmp_path):
-    files, shelf, app = OpenFiles(limit=4), Shelf(tmp_path), web.Application()
-    add_bundle_routes(app.router, shelf, files, LostBlobs())
+    shelf, app = Shelf(tmp_path), web.Application()
+    files = open_files(shelf.store, limit=4)
+    add_bundle_routes(app.router, shelf, files)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -256,9 +260,9 @@ async def test_anything_else_is_the_same_404(node, path, method):
         assert (await client.get(good)).body == b"here"
 
 
-async def test_a_readable_blob_that_is_not_there_is_503_until_it_is_back(node, tmp_path):
+async def test_a_readable_blob_that_is_not_there_is_503_until_it_is_back(node):
     path = node.shelf.put(b"here")
-    (tmp_path / DIGEST).unlink()
+    node.shelf.path(b"here").unlink()
     async with node.client() as client:
         answer = await client.get(path)
         assert (answer.status, answer.headers["retry-after"], answer.headers["cache-control"]) == (
@@ -306,15 +310,39 @@ async def test_a_client_that_leaves_is_not_an_error(node, caplog):
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
-async def test_a_file_that_shrank_cuts_the_connection_and_is_told(node, tmp_path, caplog):
+async def test_a_file_that_shrinks_cuts_the_connection_and_is_told(node, caplog):
     path = node.shelf.put(bytes(LARGE))
     async with node.client() as client:
         client.ask(path)
         await client.reader.readuntil(b"\r\n\r\n")
-        os.truncate(tmp_path / hashlib.sha256(bytes(LARGE)).hexdigest(), 1)
+        os.truncate(node.shelf.path(bytes(LARGE)), 1)
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await client.reader.readexactly(LARGE)
-    assert "Truncated" in caplog.text
+    async with node.client() as client:
+        assert (await client.get(path)).status == 503
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "is damaged" in said and hashlib.sha256(bytes(LARGE)).hexdigest() in said
+
+
+async def test_a_file_that_changes_while_it_is_sent_does_not_arrive_whole(node):
+    path = node.shelf.put(bytes(LARGE))
+    async with node.client() as client:
+        client.ask(path)
+        await client.reader.readuntil(b"\r\n\r\n")
+        with node.shelf.path(bytes(LARGE)).open("r+b") as file:
+            file.seek(LARGE - 10)
+            file.write(b"1")
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await client.reader.readexactly(LARGE)
+
+
+async def test_a_file_that_is_deleted_while_it_is_sent_arrives_whole(node):
+    path = node.shelf.put(bytes(LARGE))
+    async with node.client() as client:
+        client.ask(path)
+        await client.reader.readuntil(b"\r\n\r\n")
+        node.shelf.path(bytes(LARGE)).unlink()
+        assert (await client.reader.readexactly(LARGE)).count(0) == LARGE
 
 
 def sockets():

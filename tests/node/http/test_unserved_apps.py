@@ -6,10 +6,10 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from factories import APP, DEVICE, a_change
 from node_world import a_truth, info, publish
+from proving import open_files
 
 from edge.domain.changes.commands import CreateApp
 from edge.facts.table import FactsTable
-from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT, Readiness
@@ -52,7 +52,7 @@ async def a_worker(truth, heads=None):
     served = ServedSnapshots(truth.store)
     loader = SnapshotLoader(SnapshotBuilder(truth.store), served)
     await loader.load(truth.releases.heads() if heads is None else heads)
-    spool, files, ready = Spool(truth.spool_dir, "node", 0), OpenFiles(), Readiness()
+    spool, files, ready = Spool(truth.spool_dir, "node", 0), open_files(truth.store), Readiness()
     ready.ready = True
     service = DeviceService(
         served,

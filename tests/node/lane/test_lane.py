@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import math
+import os
 import random
 import time
 from contextlib import asynccontextmanager
@@ -17,18 +18,17 @@ import pytest
 from aiohttp import web
 from factories import APP, DEVICE
 from node_world import a_truth, publish
+from proving import a_prover, open_files
 
 from edge.facts.changes import Faulted
 from edge.facts.table import FactsTable
-from edge.node.delivery.files import OpenFiles
-from edge.node.delivery.plan import DeliveryRequest
 from edge.node.delivery.send import DEFAULT_PATIENCE, Patience
 from edge.node.http.app import build_device_app
 from edge.node.http.connection import accept_with
 from edge.node.http.device_routes import Readiness
 from edge.node.lane.connection import WAITING_LIMIT_BYTES, Lane
 from edge.node.lane.context import LaneContext
-from edge.node.lane.fetch import Fetch
+from edge.node.proving.prover import BlobProver
 from edge.node.service.device_service import DeviceService
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.limits.admission import FIELDS_LIMIT, Connections
@@ -37,12 +37,14 @@ from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
+from edge.store.healing import keep_bytes
 from edge.store.objects.port import blob_key
 from edge.telemetry.spool import Spool
 
 ANSWER_SECONDS = 10
 UNCOMPARED = (b"date",)
 DOWNLOADS_LIMIT = 50
+LARGE = random.Random(5).randbytes(20_000_007)
 LAST = b"GET /updates HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"  # aiohttp answers it
 
 
@@ -52,6 +54,11 @@ class Doors(NamedTuple):
     shared: LaneContext
     zip_path: str
     told: list  # messages to the supervisor
+    prover: BlobProver
+
+    @property
+    def large(self) -> str:
+        return f"/bundles/{APP}/zip/{hashlib.sha256(LARGE).hexdigest()}"
 
 
 class ListeningService(DeviceService):
@@ -66,7 +73,9 @@ class ListeningService(DeviceService):
 @asynccontextmanager
 async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE):
     truth = a_truth(folder)
+    publish(truth, "1.0.0", zipped=LARGE)
     committed = publish(truth, "1.0.1")
+    prover = a_prover(truth.store)
     current = ServedSnapshots(truth.store)
     current.swap([SnapshotBuilder(truth.store).build(APP, committed.head, time.time())])
     spool, told = Spool(folder / "spool", "node", 0), []
@@ -80,7 +89,7 @@ async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE
         event_limits=EventLimits(0.0, 0.0),
         facts=FactsClient(FactsTable(folder / "no table"), told.append),
     )
-    files = OpenFiles()
+    files = open_files(truth.store, prover)
     runner = web.AppRunner(build_device_app(service, files, Readiness(), patience), access_log=None)
     await runner.setup()
     loop = asyncio.get_running_loop()
@@ -91,7 +100,7 @@ async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE
     lane, plain = (server.sockets[0].getsockname()[1] for server in servers)
     digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
     try:
-        yield Doors(lane, plain, shared, f"/bundles/{APP}/zip/{digest}", told)
+        yield Doors(lane, plain, shared, f"/bundles/{APP}/zip/{digest}", told, prover)
     finally:
         for server in servers:
             server.close()
@@ -404,15 +413,12 @@ async def test_a_peer_that_does_not_read_is_not_answered_for_ever(both):
 
 
 async def test_a_large_file_goes_at_once_as_far_as_it_can_and_whole_in_the_end(both):
-    path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
-    path.chmod(0o600)
-    path.write_bytes(random.Random(5).randbytes(20_000_007))
-    marks = []
+    marks, large = [], both.large
     for stream in (
-        get("@"),
-        get("@"),
-        get("@", b"Range: bytes=1000001-"),
-        get("@") + get("@") + post("/updates", CHECK),
+        get(large),
+        get(large),
+        get(large, b"Range: bytes=1000001-"),
+        get(large) + get(large) + post("/updates", CHECK),
     ):
         marks.append([[(a[0], hashlib.sha256(a[2]).digest()) for a in each] for each in await ask_both(both, stream)])
     assert all(lane == plain for lane, plain in marks)
@@ -421,12 +427,9 @@ async def test_a_large_file_goes_at_once_as_far_as_it_can_and_whole_in_the_end(b
 
 
 async def test_a_reader_that_leaves_in_the_middle_leaves_nothing_behind(both):
-    path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
-    path.chmod(0o600)
-    path.write_bytes(bytes(20_000_000))
     for _ in range(3):  # the first waits for the disk, the others are sent at once as far as it goes
         reader, writer = await asyncio.open_connection("127.0.0.1", both.lane, limit=1)
-        writer.write(get(both.zip_path))
+        writer.write(get(both.large))
         await reader.readexactly(1)
         assert both.shared.service.overload.downloads == 1
         writer.transport.abort()
@@ -459,14 +462,14 @@ async def test_a_lost_blob_is_503_at_both_doors_and_said_once(both, caplog, meth
     assert lane == plain
     assert [answer[0][9:12] for answer in lane] == [b"503", b"200", b"200"]
     assert (b"retry-after", b"60") in lane[0][1]
-    assert len(both.shared.service.lost) == 1
+    assert len(both.prover.quarantine) == 1
     assert faults_in(both.told) == [Faulted(APP, "1.0.1")]
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert digest in said and APP in said
     path.write_bytes(content)
     lane, plain = await ask_both(both, get("@"))
     assert lane == plain and b" 200 " in lane[0][0]
-    assert len(both.shared.service.lost) == 0
+    assert len(both.prover.quarantine) == 0
 
 
 def faults_in(told: list) -> list[Faulted]:
@@ -484,44 +487,99 @@ async def begun(port: int, path: str) -> asyncio.StreamWriter:
 @pytest.mark.parametrize("door", ["lane", "plain"])
 async def test_a_download_that_is_cut_for_slowness_is_told_for_its_address(tmp_path, door):
     async with doors(tmp_path, patience=Patience(0.1, 0)) as both:
-        path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
-        path.chmod(0o600)
-        path.write_bytes(bytes(20_000_000))
-        writer = await begun(getattr(both, door), both.zip_path)
+        writer = await begun(getattr(both, door), both.large)
         async with asyncio.timeout(ANSWER_SECONDS):
             while not faults_in(both.told):
                 await asyncio.sleep(0.01)
         writer.transport.abort()
-        assert faults_in(both.told) == [Faulted(APP, "1.0.1", "127.0.0.1")]
+        assert faults_in(both.told) == [Faulted(APP, "1.0.0", "127.0.0.1")]
 
 
 @pytest.mark.parametrize("door", ["lane", "plain"])
-@pytest.mark.parametrize(("ends_early", "faults"), [(True, [Faulted(APP, "1.0.1")]), (False, [])])
+@pytest.mark.parametrize(("ends_early", "faults"), [(True, [Faulted(APP, "1.0.0")]), (False, [])])
 async def test_a_file_that_ends_early_is_this_nodes_fault_and_a_peer_that_leaves_is_not(both, door, ends_early, faults):
-    path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
-    path.chmod(0o600)
-    path.write_bytes(bytes(20_000_000))
-    writer = await begun(getattr(both, door), both.zip_path)
+    path = both.shared.service.current.blob(APP, "zip", both.large.rpartition("/")[2])
+    writer = await begun(getattr(both, door), both.large)
     writer.transport.abort()
     if ends_early:
         with path.open("r+b") as file:
             file.truncate(10_000_000)
-        await talk(getattr(both, door), get(both.zip_path)[:-2], b"Connection: close\r\n\r\n")
+        await talk(getattr(both, door), get(both.large)[:-2], b"Connection: close\r\n\r\n")
     async with asyncio.timeout(ANSWER_SECONDS):
         while both.shared.service.overload.downloads:
             await asyncio.sleep(0.01)
     assert faults_in(both.told) == faults
 
 
-async def test_a_blob_that_goes_before_it_is_opened_is_503_too(both):
-    fetch = Fetch(APP, "zip", both.zip_path.rpartition("/")[2], DeliveryRequest())
-    (answer,) = answers(both.shared.record_lost(fetch, False).head)
-    path = both.shared.service.current.blob(APP, "zip", fetch.digest)
-    path.unlink()
-    _, (plain, _) = await ask_both(both, get("@"))
-    assert answer == plain
-    by_head = both.shared.record_lost(Fetch(APP, "zip", fetch.digest, DeliveryRequest("HEAD")), False).head
-    assert by_head.endswith(b"\r\n\r\n") and b"Content-Length: %d\r\n" % len(plain[2]) in by_head
+def flip_a_bit(path):
+    content = path.read_bytes()
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+
+
+def flip_a_bit_and_keep_the_time(path):
+    status = path.stat()
+    flip_a_bit(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def put_a_link(path):
+    path.rename(path.with_name("0" * 64))
+    path.symlink_to("0" * 64)
+
+
+DAMAGE = [
+    *(flip_a_bit, flip_a_bit_and_keep_the_time, put_a_link),
+    lambda path: os.truncate(path, 3),
+    lambda path: path.write_bytes(b""),
+    lambda path: path.write_bytes(path.read_bytes() + b"0"),
+    lambda path: (path.unlink(), path.mkdir()),
+    lambda path: (path.unlink(), os.mkfifo(path)),
+]
+WAYS = [
+    (b"GET", ()),
+    (b"HEAD", ()),
+    (b"GET", (b"Range: bytes=1-2",)),
+    (b"GET", (b"Range: bytes=1000-",)),
+    (b"GET", (b"If-None-Match: *",)),
+    (b"GET", (b"If-Modified-Since: Sun, 06 Nov 2044 08:49:37 GMT",)),
+]
+
+
+@pytest.mark.parametrize("served_before", [False, True])
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_no_byte_of_a_damaged_blob_is_sent_and_nothing_is_said_of_it(both, damage, served_before):
+    if served_before:
+        lane, plain = await ask_both(both, get("@"))
+        assert lane == plain and lane[0][2] == b"zip 1.0.1"
+    path = both.shared.service.current.blob(APP, "zip", both.zip_path.rpartition("/")[2])
+    damage(path)
+    for method, headers in WAYS:
+        lane, plain = await ask_both(both, get("@", *headers, method=method))
+        assert lane == plain
+        assert b" 503 " in lane[0][0] and b"etag" not in dict(lane[0][1])
+    assert len(both.prover.quarantine) == 1
+    heal(both, b"zip 1.0.1")
+    lane, plain = await ask_both(both, get("@"))
+    assert lane == plain and lane[0][2] == b"zip 1.0.1"
+    assert len(both.prover.quarantine) == 0
+
+
+def heal(both, content):
+    assert keep_bytes(both.prover._store, content)
+
+
+async def test_all_who_ask_at_once_at_either_door_have_it_read_once(both):
+    said = await asyncio.gather(*(talk(port, get(both.large) + LAST) for port in [both.lane, both.plain] * 5))
+    assert all(each.count(b"HTTP/1.1 200") == 2 and len(each) > len(LARGE) for each in said)
+    assert both.prover.counts == {"readings": 1, "bytes": len(LARGE)}
+
+
+async def test_what_takes_too_long_to_prove_is_503_for_now(both):
+    both.shared.files._wait_seconds = 0.0
+    lane, plain = await ask_both(both, get(both.large))
+    assert lane == plain
+    assert b" 503 " in lane[0][0] and dict(lane[0][1])[b"retry-after"] == b"5"
+    assert len(both.prover.quarantine) == 0
 
 
 async def test_an_address_that_no_release_names_stays_404_however_much_is_lost(both):
@@ -530,7 +588,7 @@ async def test_an_address_that_no_release_names_stays_404_however_much_is_lost(b
     for stream in (get(f"/bundles/{APP}/zip/{'0' * 64}"), get(both.zip_path.replace("/zip/", "/file/"))):
         lane, plain = await ask_both(both, stream)
         assert lane == plain and b" 404 " in lane[0][0]
-    assert len(both.shared.service.lost) == 0
+    assert len(both.prover.quarantine) == 0
 
 
 async def test_whose_report_it_is_behind_a_proxy_is_for_the_other_door(tmp_path):

@@ -8,12 +8,12 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from factories import APP, DEVICE, NOW, a_change
 from node_world import a_truth, publish
+from proving import open_files
 
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel
 from edge.domain.model import AppId
 from edge.facts.changes import Chose, Failed, Faulted, Offered, Recorded
 from edge.facts.table import FactsTable
-from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
 from edge.node.http.device_routes import Readiness
@@ -52,7 +52,7 @@ async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), budge
         event_limits=EventLimits(app_rate, prefix_rate),
         facts=FactsClient(FactsTable(tmp_path / "no table"), told.append if told is not None else lambda message: None),
     )
-    files = OpenFiles()
+    files = open_files(truth.store)
     app = build_device_app(service, files, Readiness(), DEFAULT_PATIENCE)
     async with TestClient(TestServer(app)) as client:
         yield client, service

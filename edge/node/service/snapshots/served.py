@@ -91,13 +91,18 @@ class ServedSnapshots:
             self.unserved.add(app)
         self.asks.settle(app)
 
-    def blob(self, app: str, kind: str, digest: str) -> Path | None:
-        """The path of a blob that this app's devices may fetch, else None. Raises FileNotFoundError for one that a
-        revision names and the store has lost, Unavailable `app_unserved` for a known app without a snapshot.
-        """
+    def may_read(self, app: str, kind: str, digest: str) -> bool:
+        """Whether this app's devices may fetch the blob. Raises Unavailable `app_unserved` for a known app without a
+        snapshot."""
         snapshot = self._snapshots.get(AppId(app))
         if snapshot is None and self.is_unserved(AppId(app)):
             raise Unavailable("app_unserved", f"app {app!r} cannot be served now")
-        if snapshot is None or not snapshot.may_read(kind, digest):
+        return snapshot is not None and snapshot.may_read(kind, digest)
+
+    def blob(self, app: str, kind: str, digest: str) -> Path | None:
+        """The path of a blob that this app's devices may fetch, else None. Raises FileNotFoundError for one that a
+        revision names and the store has lost, and as `may_read`.
+        """
+        if not self.may_read(app, kind, digest):
             return None
         return self._store.path(blob_key(digest))

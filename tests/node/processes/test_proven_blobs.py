@@ -1,0 +1,76 @@
+"""A node of several workers: each blob is read once for all of them, and what is damaged is known to all of them."""
+
+import asyncio
+import hashlib
+import os
+
+import aiohttp
+import pytest
+from factories import APP
+from node_world import PROMPT_SECONDS, a_config, a_truth, publish, running
+
+from edge.store.healing import keep_bytes
+from edge.store.objects.port import blob_key
+
+ZIP = b"zip 1.0.1"
+DIGEST = hashlib.sha256(ZIP).hexdigest()
+CLOSE = {"Connection": "close"}  # a connection each: the kernel spreads them over the workers
+
+
+@pytest.fixture
+def truth(tmp_path):
+    made = a_truth(tmp_path)
+    publish(made, "1.0.1")
+    return made
+
+
+async def fetch(session, address, count=20):
+    """The statuses and bodies of so many downloads at once."""
+
+    async def once():
+        async with session.get(f"{address}/bundles/{APP}/zip/{DIGEST}", headers=CLOSE) as response:
+            body = await response.read()
+            return (response.status, body if response.status == 200 else b"")
+
+    return set(await asyncio.gather(*(once() for _ in range(count))))
+
+
+async def every_worker_knows(supervisor, damaged):
+    async with asyncio.timeout(PROMPT_SECONDS):
+        while {each.counts.gauges.lost_blobs for each in await supervisor.statuses()} != {damaged}:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_blob_is_read_once_for_all_workers_and_not_again_after_a_restart(tmp_path, truth):
+    async with aiohttp.ClientSession() as session:
+        async with running(a_config(tmp_path), truth) as (supervisor, address):
+            assert await fetch(session, address) == {(200, ZIP)}
+            assert supervisor.prover.counts == {"readings": 1, "bytes": len(ZIP)}
+        async with running(a_config(tmp_path), truth) as (supervisor, address):
+            assert await fetch(session, address) == {(200, ZIP)}
+            assert supervisor.prover.counts["readings"] == 0
+
+
+async def test_damage_is_known_to_every_worker_and_so_is_its_end(tmp_path, truth, caplog):
+    async with aiohttp.ClientSession() as session, running(a_config(tmp_path), truth) as (supervisor, address):
+        assert await fetch(session, address) == {(200, ZIP)}
+        with truth.store.path(blob_key(DIGEST)).open("r+b") as file:
+            file.write(b"Z")
+        assert await fetch(session, address) == {(503, b"")}
+        await every_worker_knows(supervisor, 1)
+        assert [DIGEST in record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [True]
+        keep_bytes(truth.store, ZIP)
+        assert await fetch(session, address) == {(200, ZIP)}
+        await every_worker_knows(supervisor, 0)
+
+
+async def test_a_worker_that_starts_knows_what_is_damaged(tmp_path, truth):
+    async with aiohttp.ClientSession() as session:
+        async with running(a_config(tmp_path), truth) as (supervisor, address):
+            os.truncate(truth.store.path(blob_key(DIGEST)), 1)
+            assert await fetch(session, address) == {(503, b"")}
+        async with running(a_config(tmp_path), truth) as (supervisor, address):
+            await every_worker_knows(supervisor, 1)
+            keep_bytes(truth.store, ZIP)
+            await supervisor.prover.recheck()
+            await every_worker_knows(supervisor, 0)

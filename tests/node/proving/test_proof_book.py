@@ -1,0 +1,107 @@
+"""The book of proofs outlives restarts, and its loss costs nothing but reading again."""
+
+import sqlite3
+
+import pytest
+
+from edge.node.proving.proof_book import ProofBook
+from edge.node.proving.verdicts import BlobDamage, Fault
+from edge.store.file_proof import FileIdentity
+
+DIGEST, OTHER = "ab" * 32, "cd" * 32
+FILE = FileIdentity(2**64 - 1, 2**64 - 2, 12, 1_700_000_000_000_000_001, 1_700_000_000_000_000_002)
+WRONG = BlobDamage(Fault.WRONG, FILE, "com.example.app")
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "proofs.sqlite"
+
+
+def reopened(book, place):
+    book.close()
+    return ProofBook(place)
+
+
+def test_a_proof_is_found_again(place):
+    book = ProofBook(place)
+    assert book.proof_of(DIGEST) is None and book.read_at(DIGEST) == 0
+    book.note_proof(DIGEST, FILE, 100.5)
+    book = reopened(book, place)
+    assert (book.proof_of(DIGEST), book.read_at(DIGEST), book.proof_of(OTHER)) == (FILE, 100.5, None)
+    book.close()
+
+
+def test_damage_voids_a_proof_and_a_proof_ends_damage(place):
+    book = ProofBook(place)
+    book.note_proof(DIGEST, FILE, 1.0)
+    book.note_damage(DIGEST, WRONG)
+    book.note_damage(OTHER, BlobDamage(Fault.MISSING, None, ""))
+    book = reopened(book, place)
+    assert book.proof_of(DIGEST) is None
+    assert book.damage() == {DIGEST: WRONG, OTHER: BlobDamage(Fault.MISSING, None, "")}
+    book.note_proof(DIGEST, FILE, 2.0)
+    book.forget_damage(OTHER)
+    assert book.damage() == {}
+    book.close()
+
+
+def test_moments_and_proofs_that_nothing_names(place):
+    book = ProofBook(place)
+    assert book.moment("scrubbed") == 0
+    book.keep_moment("scrubbed", 1.0)
+    book.keep_moment("scrubbed", 2.0)
+    book.note_proof(DIGEST, FILE, 10.0)
+    book.note_proof(OTHER, FILE, 20.0)
+    assert book.forget_unread_since(15.0) == 1
+    book = reopened(book, place)
+    assert (book.moment("scrubbed"), book.proof_of(DIGEST), book.proof_of(OTHER)) == (2.0, None, FILE)
+    book.close()
+
+
+@pytest.mark.parametrize("content", [b"rotten", b"SQLite format 3\0" + bytes(4000)])
+def test_a_damaged_book_is_made_again(place, content, caplog):
+    place.write_bytes(content)
+    book = ProofBook(place)
+    book.note_proof(DIGEST, FILE, 1.0)
+    book = reopened(book, place)
+    assert book.proof_of(DIGEST) == FILE
+    assert len(caplog.records) == 1
+    book.close()
+
+
+def test_a_newer_releases_book_is_made_again(place):
+    connection = sqlite3.connect(place)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    book = ProofBook(place)
+    book.note_proof(DIGEST, FILE, 1.0)
+    assert reopened(book, place).proof_of(DIGEST) == FILE
+
+
+def test_a_book_that_cannot_be_opened_is_kept_in_memory(tmp_path, caplog):
+    (tmp_path / "proofs.sqlite").mkdir()
+    book = ProofBook(tmp_path / "proofs.sqlite")
+    book.note_proof(DIGEST, FILE, 1.0)
+    assert book.proof_of(DIGEST) == FILE
+    assert len(caplog.records) == 1
+
+
+def test_a_book_that_cannot_be_written_is_said_once_and_stops_nobody(place, caplog):
+    ProofBook(place).close()
+    place.chmod(0o600)
+    book = ProofBook(place)
+    book._connection.execute("PRAGMA query_only = ON")
+    for _ in range(3):
+        book.note_proof(DIGEST, FILE, 1.0)
+    assert book.proof_of(DIGEST) is None
+    assert len(caplog.records) == 1
+    book.close()
+
+
+def test_two_processes_write_to_one_book(place):
+    one, two = ProofBook(place), ProofBook(place)
+    one.note_proof(DIGEST, FILE, 1.0)
+    two.note_proof(OTHER, FILE, 1.0)
+    assert (one.proof_of(OTHER), two.proof_of(DIGEST)) == (FILE, FILE)
+    one.close(), two.close()

@@ -26,7 +26,8 @@ from edge.domain.targeting.parser import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIM
 from edge.domain.versions import VERSION_LIMIT
 from edge.facts.pages import largest_pages
 from edge.facts.slot import PAGE_BYTES
-from edge.facts.writer import CAPACITY_DEVICES
+from edge.facts.withholdings import RECORDS_LIMIT
+from edge.facts.writer import CAPACITY_DEVICES, LIFT_STEP
 from edge.node.delivery.files import PROOF_WAIT_SECONDS
 from edge.node.http.connection import PATH_LIMIT_BYTES
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
@@ -142,6 +143,11 @@ def test_the_other_limits_are_those_of_the_code():
 def test_what_a_forger_takes_is_as_stated():
     at_once, hourly = int(PREFIX_FAILURES.at_once), int(PREFIX_FAILURES.per_second * 3_600)
     assert f"takes an offer from {at_once:,} devices at once and from {hourly:,} an hour" in LIMITS
+
+
+def test_what_can_be_lifted_at_once_is_as_stated():
+    assert f"keeps the newest {RECORDS_LIMIT:,} withholdings for this" in LIMITS
+    assert f"in turns of\n{LIFT_STEP:,} (" in LIMITS
 
 
 def _at_once(*allowances):

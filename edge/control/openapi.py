@@ -14,6 +14,7 @@ from edge.control.calls import IDEMPOTENCY_KEY
 from edge.control.operations import DRY_RUN, Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
+from edge.control.routes.devices import WHOLE_TIME, WITHIN
 from edge.control.routes.explain import COUNTRY, FLAGS, TEXTS
 from edge.control.routes.rollouts import LISTED_DEFAULT, LISTED_LIMIT
 from edge.control.shapes.common import WHOLE_LIMIT, ErrorAnswer
@@ -49,6 +50,10 @@ _QUERY = {
     "devices": {
         "description": "how many device ids to list per step",
         "schema": {"type": "integer", "minimum": 0, "maximum": LISTED_LIMIT, "default": LISTED_DEFAULT},
+    },
+    WITHIN: {
+        "description": "only what was withheld within so many seconds; by default all",
+        "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_TIME, "default": WHOLE_TIME},
     },
     COUNTRY: {
         "description": "two-letter country code, as a trusted proxy would send it",

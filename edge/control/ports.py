@@ -68,6 +68,10 @@ class DeviceFactsPort(Protocol):
     async def record(self, changes: list[Recordable]) -> Sequence[object]:
         """Return once the changes are durable and every worker sees them. Raises Unavailable."""
 
+    async def lift_all(self, app: str, version: str, since: float, *, dry_run: bool) -> int:
+        """Allow the bundle again to all devices from which it was withheld at `since` or later, in seconds since the
+        epoch; return how many. In a dry run nothing changes. Raises Unavailable, `busy` while another one runs."""
+
 
 class TelemetryPort(Protocol):
     """What devices have reported."""

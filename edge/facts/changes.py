@@ -78,6 +78,13 @@ class Faulted(msgspec.Struct, frozen=True, tag=True, array_like=True):
     prefix: str = ""
 
 
+class LiftedFromMany(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The operator allows these devices, by their keys in the table, to be offered the bundle again."""
+
+    bundle: int  # `name_hash` of its version
+    keys: list[bytes]
+
+
 class Withheld(msgspec.Struct, frozen=True, array_like=True):
     """A change caused this bundle to be withheld from the device from now on."""
 
@@ -88,7 +95,7 @@ class Withheld(msgspec.Struct, frozen=True, array_like=True):
 
 
 FactChange = Chose | Offered | Failed | Downloaded | Installed | Lifted | Erased
-Recordable = FactChange | Faulted
+Recordable = FactChange | Faulted | LiftedFromMany
 
 
 def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours = never) -> DeviceFacts:

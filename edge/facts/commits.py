@@ -11,7 +11,7 @@ import queue
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from edge.domain.attempts import Ours, never, newly_withheld
+from edge.domain.attempts import Ours, lift, never, newly_withheld
 from edge.domain.facts import DeviceFacts, day_of
 from edge.facts.changes import (
     Chose,
@@ -21,6 +21,7 @@ from edge.facts.changes import (
     Failed,
     Faulted,
     Installed,
+    LiftedFromMany,
     Offered,
     Recordable,
     Withheld,
@@ -31,6 +32,7 @@ from edge.facts.fault_times import FaultTimes
 from edge.facts.log import LogSeries
 from edge.facts.pages import FactPages
 from edge.facts.slot import encode_slot
+from edge.facts.withholdings import Withholding, Withholdings, app_hash
 from edge.store.disk.group_commit import IDLE_SECONDS
 
 LAZY_SYNC_SECONDS = 1.0
@@ -47,10 +49,17 @@ class FactsCommits:
     """What the committing thread does (`GroupTarget`): the only one that touches table and log."""
 
     def __init__(
-        self, pages: FactPages, logs: LogSeries, compaction: Compaction, clock: Callable[[], float], lock: int
+        self,
+        pages: FactPages,
+        logs: LogSeries,
+        withholdings: Withholdings,
+        compaction: Compaction,
+        clock: Callable[[], float],
+        lock: int,
     ) -> None:
         """`clock` is in epoch seconds. `lock` is a descriptor, closed last."""
         self._lock = lock
+        self._withholdings = withholdings
         self._pages, self._logs, self._compaction, self._clock = pages, logs, compaction, clock
         self._faults = FaultTimes(clock())
         self._to_compact: queue.SimpleQueue[Compacted] = queue.SimpleQueue()
@@ -73,6 +82,8 @@ class FactsCommits:
         if changed.erased:
             self._compaction.note_erasure(now)
         slots = changed.slots()
+        if changed.withholdings:
+            self._withholdings.append(changed.withholdings)
         if slots:
             self._logs.append(b"".join(slots), durably=changed.durably)
         for slot in slots:
@@ -96,6 +107,7 @@ class FactsCommits:
             self._compaction.begin(waiting)
         self._compaction.join()
         self._logs.close()
+        self._withholdings.close()
         self._pages.close()
         os.close(self._lock)
 
@@ -113,6 +125,7 @@ class _Changed:
     def __init__(self, pages: FactPages, faults: FaultTimes, now: float) -> None:
         self.durably = False  # whether a change may not be lost
         self.erased = False
+        self.withholdings: list[Withholding] = []
         self._pages, self._faults, self._now = pages, faults, now
         self._today = day_of(now)
         self._states: dict[bytes, tuple[DeviceFacts, int]] = {}  # facts and day touched, by key
@@ -121,6 +134,9 @@ class _Changed:
         """The bundle that the change made withheld, if any."""
         if isinstance(change, Faulted):
             self._faults.note(change, self._now)
+            return None
+        if isinstance(change, LiftedFromMany):
+            self._lift(change)
             return None
         key = self._pages.key_of(change.app, change.device)
         before, day = self._states.get(key) or self._pages.read(key)
@@ -131,7 +147,19 @@ class _Changed:
             return None
         self._states[key] = after, self._today
         self.durably = self.durably or not isinstance(change, Offered | Downloaded | Installed)
-        return _newly_withheld(change, before, after)
+        withheld = _newly_withheld(change, before, after)
+        if withheld is not None:
+            self.withholdings.append(Withholding(key, app_hash(change.app), withheld.bundle, int(self._now)))
+        return withheld
+
+    def _lift(self, change: LiftedFromMany) -> None:
+        """The devices are as long untouched as before."""
+        for key in change.keys:
+            before, day = self._states.get(key) or self._pages.read(key)
+            after = lift(before, change.bundle)
+            if after != before:
+                self._states[key] = after, day
+                self.durably = True
 
     def slots(self) -> list[bytes]:
         return [encode_slot(key, facts, day) for key, (facts, day) in self._states.items()]

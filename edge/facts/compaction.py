@@ -1,6 +1,7 @@
 """Compaction of the log: the next file begins, and the ones before it go when the table is durable.
 
-The committing thread begins it; a second thread syncs the table and removes the files, so commits continue.
+The committing thread begins it; a second thread syncs the table, removes the files and tidies the list of what was
+withheld, so commits continue.
 Until that has succeeded the files stay, and the next compaction takes them along.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 from edge.facts.log import LogSeries
 from edge.facts.pages import FactPages
+from edge.facts.withholdings import IsWithheld, Withholdings
 from edge.store.disk.group_commit import settle
 
 ERASURE_SECONDS = 3600.0  # after it, the log too has forgotten an erased device
@@ -21,10 +23,21 @@ Compacted = asyncio.Future[None]  # what a caller of `compact` waits for
 class Compaction:
     """Compactions of one log, one after the other. Not for the loop's thread. `failures` counts those that failed."""
 
-    def __init__(self, pages: FactPages, logs: LogSeries, *, limit_slots: int, clock: Callable[[], float]) -> None:
-        """Due when the log has `limit_slots`, or ERASURE_SECONDS after an erasure by `clock` (epoch seconds)."""
+    def __init__(
+        self,
+        pages: FactPages,
+        logs: LogSeries,
+        withholdings: Withholdings,
+        is_withheld: IsWithheld,
+        *,
+        limit_slots: int,
+        clock: Callable[[], float],
+    ) -> None:
+        """Due when the log has `limit_slots`, or ERASURE_SECONDS after an erasure by `clock` (epoch seconds).
+        `is_withheld` looks into the table, from another thread."""
         self.failures = 0
         self._pages, self._logs = pages, logs
+        self._withholdings, self._is_withheld = withholdings, is_withheld
         self._limit_slots, self._clock = limit_slots, clock
         self._erased_at: float | None = None  # the oldest erasure that the log still contradicts
         self._table_suspect = False  # a failed sync may have dropped pages that a later one calls synced
@@ -49,14 +62,14 @@ class Compaction:
             if self._table_suspect:
                 self._pages.swap(1)
                 self._table_suspect = False
-            kept = self._logs.begin_next()
+            kept, newer = self._logs.begin_next(), self._withholdings.begin_next()
         except OSError as error:
             self.failures += 1
             _settle_soon(waiting, error)
             return
         erased_at, self._erased_at = self._erased_at, None
         self._thread = threading.Thread(
-            target=self._run, args=(kept, erased_at is not None, waiting), name="facts-compaction", daemon=True
+            target=self._run, args=(kept, newer, erased_at is not None, waiting), name="facts-compaction", daemon=True
         )
         self._thread.start()
 
@@ -65,14 +78,14 @@ class Compaction:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self, kept: int, erasing: bool, waiting: list[Compacted]) -> None:
-        error = self._remove_logs(kept)
+    def _run(self, kept: int, newer: int, erasing: bool, waiting: list[Compacted]) -> None:
+        error = self._remove_logs(kept, newer)
         if error is not None:
             self.failures += 1
             self._erased_at = self._clock() if erasing else self._erased_at
         _settle_soon(waiting, error)
 
-    def _remove_logs(self, kept: int) -> Exception | None:
+    def _remove_logs(self, kept: int, newer: int) -> Exception | None:
         try:
             self._pages.sync()
         except Exception as error:  # the thread's boundary, here and below: the error belongs to those who wait
@@ -80,6 +93,7 @@ class Compaction:
             return error
         try:
             self._logs.remove_before(kept)
+            self._withholdings.tidy(newer, self._is_withheld)
         except Exception as error:
             return error
         return None

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from xxhash import xxh3_128_digest
 
-from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.domain.facts import NO_FACTS, DeviceFacts, failure_of
 from edge.facts.slot import (
     FORGOT,
     KEY_BYTES,
@@ -28,6 +28,7 @@ from edge.facts.slot import (
     facts_of,
     forgetful,
     is_whole,
+    page_of,
     parse_header,
     read_forgot,
     tag_of,
@@ -69,6 +70,21 @@ class FactsTable:
                 return facts_of(slot) if crc32(slot) == WHOLE else self._read_again(held, start, key)
             at = held.find(tag, at + 1, start + SLOTS)
         return _nobody(held, start) if held[start + FORGOT] or held[start + FORGOT + 1] else NO_FACTS
+
+    def is_withheld(self, key: bytes, bundle: int) -> bool:
+        """Whether `bundle`, a `name_hash`, is or was withheld from the device with this key (`slot.key_of`)."""
+        table = self._open_table
+        if table is None or table[0][MOVED]:
+            table = self._open()
+            if table is None:
+                return False
+        held, pages, _ = table
+        start = PAGE_BYTES + page_of(key, pages) * PAGE_BYTES
+        slot = find_slot(held, start, key)
+        if slot is None:
+            return False
+        failure = failure_of(facts_of(slot) if is_whole(slot) else self._read_again(held, start, key), bundle)
+        return failure is not None and failure.withheld
 
     def close(self) -> None:
         """The table is unmapped when no look-up reads it any more."""

@@ -4,6 +4,7 @@ One process writes, on one thread (`store.disk.group_commit`). What a group of c
 is shortened in `compaction`.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,13 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.domain.errors import Unavailable
-from edge.facts.changes import Recordable, Withheld
+from edge.domain.facts import name_hash
+from edge.facts.changes import LiftedFromMany, Recordable, Withheld
 from edge.facts.commits import FactsAppend, FactsCommits
 from edge.facts.compaction import Compaction
 from edge.facts.log import LogSeries
 from edge.facts.pages import TABLE_NAME
 from edge.facts.recovery import lock_facts, recover
 from edge.facts.slot import SlotKind
+from edge.facts.table import FactsTable
+from edge.facts.withholdings import Withholdings, find_withheld
 from edge.store.disk.append_file import SyncFile
 from edge.store.disk.durable_files import DIRECTORY_MODE
 from edge.store.disk.group_commit import CommitLimits, GroupCommit, QueueClosed, QueueFull
@@ -25,6 +29,7 @@ from edge.store.disk.group_commit import CommitLimits, GroupCommit, QueueClosed,
 CAPACITY_DEVICES = 10_000_000  # 1.1 GB at the largest; a table that few devices use is as small as they are
 QUEUE_LIMIT_CHANGES = 50_000  # some seconds of a full node; beyond it we are overloaded
 GROUP_LIMIT_CHANGES = 4096  # some 50 ms of the thread: what one change may have to wait for
+LIFT_STEP = 1_000  # devices: some 20 ms of the committing thread
 LOG_LIMIT_SLOTS = 1 << 19  # 36 MiB: some seconds of replay at a start, and one pass of the disk over the table
 
 
@@ -77,9 +82,14 @@ class FactsWriter:
         except BaseException:
             os.close(lock)
             raise
-        self._compaction = Compaction(self._pages, logs, limit_slots=log_limit_slots, clock=clock)
-        self._target = FactsCommits(self._pages, logs, self._compaction, clock, lock)
+        self._table = FactsTable(self.table_path)
+        withholdings = Withholdings(directory, self._pages.seed, sync=sync)
+        self._compaction = Compaction(
+            *(self._pages, logs, withholdings, self._table.is_withheld), limit_slots=log_limit_slots, clock=clock
+        )
+        self._target = FactsCommits(self._pages, logs, withholdings, self._compaction, clock, lock)
         limits = CommitLimits(QUEUE_LIMIT_CHANGES, group_items=GROUP_LIMIT_CHANGES)
+        self._lifting = asyncio.Lock()
         self._commits: GroupCommit[FactsAppend] = GroupCommit(self._target, limits, name="facts", translate=_failure)
 
     @property
@@ -112,6 +122,26 @@ class FactsWriter:
             await committed
         return append.withheld
 
+    async def lift_all(self, app: str, version: str, since: float, *, dry_run: bool) -> int:
+        """Allow the bundle again to all the app's devices from which it was withheld at `since` or later (seconds since
+        the epoch), as far as `withholdings` keeps them. Returns how many; in a dry run nothing changes.
+
+        In steps of LIFT_STEP, between which others' changes are committed: cut off in the middle, it can be repeated.
+        Raises Unavailable `busy` while another one runs, and as `record`.
+        """
+        if self._lifting.locked():
+            raise Unavailable("busy", "a bundle is being lifted from all devices now; try again when that is done")
+        async with self._lifting:
+            bundle = name_hash(version)
+            directory, is_withheld = self.table_path.parent, self._table.is_withheld
+            try:
+                keys = await asyncio.to_thread(find_withheld, directory, self.seed, app, bundle, is_withheld, since)
+            except OSError as error:
+                raise _failure(error) from error
+            for first in range(0, 0 if dry_run else len(keys), LIFT_STEP):
+                await self.record([LiftedFromMany(bundle, keys[first : first + LIFT_STEP])])
+        return len(keys)
+
     async def compact(self) -> None:
         """Remove from the log what the table has, and what it has no longer. Raises FactsClosed, FactsFailed."""
         compacted = self._target.request_compaction()
@@ -126,6 +156,7 @@ class FactsWriter:
     async def close(self) -> None:
         """Finish what waits and end the threads. Changes from now on are refused."""
         await self._commits.close()
+        self._table.close()
 
 
 def _closed() -> FactsClosed:

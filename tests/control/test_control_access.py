@@ -69,6 +69,7 @@ NEEDED = {
     "clear_override": P.CHANGE_APP,
     "show_device": P.READ_APP,
     "lift_withheld": P.CHANGE_APP,
+    "lift_withheld_from_all": P.CHANGE_APP,
     "erase_device": P.CHANGE_APP,
     "show_own_token": P.READ_SELF,
     "list_tokens": P.MANAGE_TOKENS,

@@ -102,6 +102,25 @@ async def start_seconds(directory: Path, devices: int) -> float:
     return seconds
 
 
+async def print_lift(directory: Path, devices: int) -> None:
+    """While it runs, a change is made every 10 ms or so, as devices do, and the loop is watched."""
+    writer = FactsWriter(directory, capacity=devices)
+    lifting = asyncio.create_task(writer.lift_all(APP, "1.0.0", 0.0, dry_run=False))
+    started, turns, waits = time.perf_counter(), [0.0], [0.0]
+    while not lifting.done():
+        before = time.perf_counter()
+        await asyncio.sleep(0.01)
+        turns.append(time.perf_counter() - before - 0.01)
+        before = time.perf_counter()
+        await writer.record([Chose(APP, device(1), f"beta-{len(waits)}")])
+        waits.append(time.perf_counter() - before)
+    print(
+        f"lift from all: {lifting.result():,} devices in {time.perf_counter() - started:.1f} s; meanwhile the loop was"
+        f" at most {max(turns) * 1e3:.0f} ms late, and a choice took at most {max(waits) * 1e3:.0f} ms"
+    )
+    await writer.close()
+
+
 def print_figures(directory: Path, devices: int) -> None:
     # In a process of its own, that dies without a word: the start below finds what a kill leaves.
     fill_there = ["--fill", str(directory), "--devices", str(devices)]
@@ -111,6 +130,7 @@ def print_figures(directory: Path, devices: int) -> None:
     print(f"{devices:,} devices: table {size / 1e6:.0f} MB, {size / devices:.0f} bytes each; log {logs / 1e6:.0f} MB")
     print(f"start after the kill: {asyncio.run(start_seconds(directory, devices)):.2f} s")
     print_look_ups(table, devices)
+    asyncio.run(print_lift(directory, devices))
 
 
 def main() -> None:

@@ -25,13 +25,13 @@ from edge.control.tokens import Tokens
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change
 from edge.domain.decision.impact import impact_of
-from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.domain.facts import NO_FACTS, DeviceFacts, failure_of, hour_of, name_hash
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
 from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
-from edge.facts.changes import change_facts
+from edge.facts.changes import Lifted, change_facts
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
 from edge.telemetry.known_devices import KnownDevice
@@ -173,7 +173,7 @@ class World:
         return AppStats(counts=[BundleCount(bundle="1.0.0", action="set", n=3)], duplicates=1)
 
     async def status(self):
-        return NodeStatus(version="0", apps=1, workers=[], heads={}, refused={})
+        return NodeStatus(version="0", apps=1, workers=[], heads={}, refused={}, damaged=[])
 
     async def metrics(self):
         return b"# TYPE edge_apps gauge\nedge_apps 1\n"
@@ -188,6 +188,17 @@ class World:
         for change in changes:
             before = self.facts_of(change.app, change.device)
             self.facts[change.app, change.device] = change_facts(before, change, NOW)
+
+    async def lift_all(self, app, version, since, *, dry_run):
+        """As a node does: failures whose hour is after `since`."""
+        bundle, lifted = name_hash(version), 0
+        for (owner, device), facts in list(self.facts.items()):
+            failure = failure_of(facts, bundle)
+            if owner == app and failure and failure.withheld and failure.hour >= hour_of(since):
+                lifted += 1
+                if not dry_run:
+                    await self.record([Lifted(app, device, version)])
+        return lifted
 
     def ports(self, **changed) -> ControlPorts:
         """Each port's methods are this world's own, but for those in `changed`, by name."""
@@ -208,7 +219,7 @@ class World:
                 reach=self.reach,
                 weigh=self.weigh,
             ),
-            facts=port(facts_of=self.facts_of, record=self.record),
+            facts=port(facts_of=self.facts_of, record=self.record, lift_all=self.lift_all),
             telemetry=port(stats=self.stats),
             node=port(status=self.status, metrics=self.metrics),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),

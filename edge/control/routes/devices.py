@@ -4,10 +4,11 @@ Facts are per-device state outside the revisions: an operator can lift a withhel
 are changes of the app like any other.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 
 from edge.control.calls import Call, commit, load_app
-from edge.control.operations import Operation
+from edge.control.operations import DRY_RUN, Operation, parse_flag, parse_number
 from edge.control.roles import Permission
 from edge.control.shapes.devices import (
     DeviceErased,
@@ -18,6 +19,7 @@ from edge.control.shapes.devices import (
     OverrideRequest,
     OverrideView,
     WithheldLifted,
+    WithheldLiftedFromAll,
     WithheldView,
 )
 from edge.domain.changes.commands import ClearOverride, SetOverride
@@ -25,6 +27,11 @@ from edge.domain.errors import NotFound
 from edge.domain.facts import failure_of, forgot_until, name_hash
 from edge.domain.model import AppState, parse_device_id, parse_version_name
 from edge.facts.changes import Erased, Lifted
+
+WITHIN = "within_seconds"
+WHOLE_TIME = 10**9  # seconds: longer than there are any facts
+
+_log = logging.getLogger(__name__)
 
 
 async def handle_show(call: Call[None]) -> DeviceView:
@@ -61,6 +68,21 @@ async def handle_lift(call: Call[None]) -> WithheldLifted:
     _check_withheld(call, state, device, version)
     await call.ports.facts.record([Lifted(state.app, device, version)])
     return WithheldLifted(app=state.app, device=device, version=version)
+
+
+async def handle_lift_all(call: Call[None]) -> WithheldLiftedFromAll:
+    """A bundle of which no device is left is no error: a repeat after a broken connection finds none."""
+    state = await load_app(call)
+    version = parse_version_name(call.part("version"))
+    within = parse_number(call.request, WITHIN, WHOLE_TIME, 1, WHOLE_TIME)
+    dry_run = parse_flag(call.request, DRY_RUN)
+    if version not in state.bundles and version not in state.retired:
+        raise NotFound("unknown_bundle", f"app {state.app!r} never had a bundle {version!r}")
+    since = max(call.ports.clock.now() - within, 0.0)
+    devices = await call.ports.facts.lift_all(state.app, version, since, dry_run=dry_run)
+    if not dry_run:
+        _log.info("%s lifted bundle %s of %s from %d devices", call.grant.name, version, state.app, devices)
+    return WithheldLiftedFromAll(app=state.app, version=version, devices=devices, dry_run=dry_run)
 
 
 async def handle_erase(call: Call[None]) -> DeviceErased:
@@ -123,6 +145,16 @@ OPERATIONS = (
         permission=Permission.CHANGE_APP,
         handle=handle_lift,
         answer=WithheldLifted,
+    ),
+    Operation(
+        name="lift_withheld_from_all",
+        method="DELETE",
+        path="/v1/apps/{app}/withheld/{version}",
+        summary="Offer a bundle again to all devices from which it was withheld",
+        permission=Permission.CHANGE_APP,
+        handle=handle_lift_all,
+        answer=WithheldLiftedFromAll,
+        query=(WITHIN, DRY_RUN),
     ),
     Operation(
         name="erase_device",

@@ -50,6 +50,15 @@ class WithheldLifted(AnswerBody, frozen=True, kw_only=True):
     version: str
 
 
+class WithheldLiftedFromAll(AnswerBody, frozen=True, kw_only=True):
+    """`devices` from which the bundle was withheld; in a dry run they still wait."""
+
+    app: str
+    version: str
+    devices: int
+    dry_run: bool
+
+
 class DeviceErased(AnswerBody, frozen=True, kw_only=True):
     app: str
     device: str

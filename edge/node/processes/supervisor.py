@@ -142,6 +142,10 @@ class Supervisor:
         Unavailable."""
         return await self._facts.record(changes)
 
+    async def lift_all(self, app: str, version: str, since: float, *, dry_run: bool) -> int:
+        """See `FactsWriter.lift_all`."""
+        return await self._facts.lift_all(app, version, since, dry_run=dry_run)
+
     def facts_of(self, app: str, device: str) -> DeviceFacts:
         """NO_FACTS for a device that is not known; reads memory."""
         return self._facts_table.look_up(app, device)

@@ -27,6 +27,11 @@ def test_a_failed_bundle_is_withheld_until_it_is_lifted(node, tmp_path):
     node.text("bundle", "publish", APP, folder, "--version", "1.0.1", "--channel", "production")
 
     assert device(node, state, "--fail-boot").exit_code == 1
+    everyone = ("device", "lift", APP, "--all", "--bundle", "1.0.1")
+    assert "could be offered to 1 device again" in node.text(*everyone, "--dry-run")
+    assert node.json(*everyone, "--since", "1h") == {"app": APP, "version": "1.0.1", "devices": 1, "dry_run": False}
+    assert "can be offered to 0 devices again" in node.text(*everyone)
+    assert until(lambda: device(node, state, "--fail-boot").exit_code == 1)
     told = device(node, state)
     assert told.exit_code == 0 and "/bundles/" not in told.stdout
 
@@ -46,3 +51,15 @@ def test_a_failed_bundle_is_withheld_until_it_is_lifted(node, tmp_path):
 
     node.text("device", "erase", APP, who)
     assert node.json("device", "show", APP, who)["offered"] == []
+
+
+def test_a_lift_names_one_device_or_all(node):
+    for words in (
+        (),
+        ("x",),
+        ("--all",),
+        ("x", "1.0.1", "--all"),
+        ("x", "1.0.1", "--since", "1h"),
+        ("--bundle", "1.0.1"),
+    ):
+        assert node.run("device", "lift", APP, *words).exit_code == 2

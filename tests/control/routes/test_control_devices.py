@@ -70,3 +70,30 @@ async def test_readers_read_and_publishers_change(acme):
     assert await acme("DELETE", PATH, by="reader", status=403) == "forbidden"
     assert await acme("GET", PATH, by="publisher-other", status=403) == "forbidden"
     assert await acme("GET", "/v1/apps/com.nobody.app/devices/" + DEVICE, status=404) == "unknown_app"
+
+
+OTHERS = [DEVICE[:-1] + digit for digit in "89ab"]
+
+
+async def test_a_bundle_is_lifted_from_all_devices_of_one_app_at_once(acme, world):
+    path = f"/v1/apps/{APP}/withheld/1.0.1"
+    await acme.publish("1.0.1")
+    for device in OTHERS:
+        await world.record([Offered(APP, device, "1.0.1"), Failed(APP, device, "1.0.1")])
+    await world.record([Offered("com.other", DEVICE, "1.0.1"), Failed("com.other", DEVICE, "1.0.1")])
+    told = {"app": APP, "version": "1.0.1", "devices": 4}
+    assert await acme("DELETE", f"{path}?dry_run=true") == told | {"dry_run": True}
+    assert world.facts_of(APP, OTHERS[0]).failures
+    assert await acme("DELETE", f"{path}?within_seconds=86400") == told | {"dry_run": False}
+    assert not any(world.facts_of(APP, device).failures for device in OTHERS)
+    assert world.facts_of("com.other", DEVICE).failures
+    assert await acme("DELETE", path) == told | {"devices": 0, "dry_run": False}
+
+
+async def test_what_cannot_be_lifted_from_all_is_refused(acme):
+    path = f"/v1/apps/{APP}/withheld"
+    assert await acme("DELETE", f"{path}/6.6.6", status=404) == "unknown_bundle"
+    assert await acme("DELETE", f"{path}/one", status=422) == "invalid_version"
+    assert await acme("DELETE", f"{path}/1.0.1?within_seconds=0", status=422) == "invalid_within_seconds"
+    assert await acme("DELETE", f"{path}/1.0.1?dry_run=maybe", status=422) == "invalid_dry_run"
+    assert await acme("DELETE", f"{path}/1.0.1", by="reader", status=403) == "forbidden"

@@ -49,7 +49,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "segment": VerbEntry("devices.segments", "segment", "Manage segments: devices selected by an expression."),
     "serve": VerbEntry("node.serve", "serve", "Run a node."),
     "stats": VerbEntry("devices.stats", "stats", "Count the events that devices reported."),
-    "store": VerbEntry("store.verify", "store", "Verify the releases on this node's disk."),
+    "store": VerbEntry("store.verify", "store", "Care for the releases on the node's disk."),
     "token": VerbEntry("node.tokens", "token", "Create, list and revoke access tokens."),
     "undo": VerbEntry("releases.going_back", "undo", "Undo the latest change of an app."),
     "window": VerbEntry("releases.windows", "window", "Set the hours when a channel offers something new."),

@@ -30,6 +30,7 @@ from edge.control.routes import inspect as routes_inspect
 from edge.control.routes import pruning as routes_pruning
 from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
+from edge.control.routes import store as routes_store
 from edge.control.routes import tokens as routes_tokens
 from edge.control.shapes.common import ErrorAnswer
 from edge.control.tokens import Grant, Tokens
@@ -80,6 +81,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_id_sets.OPERATIONS,
     *routes_devices.OPERATIONS,
     *routes_tokens.OPERATIONS,
+    *routes_store.OPERATIONS,
 )
 
 

@@ -29,6 +29,7 @@ class Permission(enum.Enum):
     DELETE_APP = "delete_app"
     READ_NODE = "read_node"
     MANAGE_TOKENS = "manage_tokens"
+    MANAGE_STORE = "manage_store"
 
 
 _FOR_ALL = frozenset({Permission.READ_SELF, Permission.LIST_APPS})
@@ -59,6 +60,7 @@ _MISSING: Mapping[Permission, str] = {
     Permission.DELETE_APP: "delete or restore apps",
     Permission.READ_NODE: "read the node's status",
     Permission.MANAGE_TOKENS: "manage tokens",
+    Permission.MANAGE_STORE: "accept a restored store",
 }
 _PER_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP})
 

@@ -61,6 +61,14 @@ class Grant(NamedTuple):
     app: AppId | None
 
 
+class AcceptedTokens(NamedTuple):
+    """Why the tokens were refused; which of those that were restored are revoked again, and which ones were missing."""
+
+    problem: str
+    revoked: list[str]
+    brought_back: list[str]
+
+
 class _Held(NamedTuple):
     document: TokenDocument
     tag: str  # empty: the store has no document yet, or this one is not known to be in it
@@ -157,6 +165,40 @@ class Tokens:
     def revoke(self, name: str) -> None:
         """Raises NotFound `unknown_token`, or Conflict `last_admin` if no one could create tokens then."""
         self._change(lambda document: without_token(document, name))
+
+    def accept_restored(self, *, dry: bool) -> AcceptedTokens | None:
+        """If the document in the store is refused, replace it by the last good one that this node has seen, under a
+        higher epoch, unless `dry`; None if it is not refused. What was revoked stays revoked, and what was created
+        stays.
+
+        Raises Untrusted if there is no good one or a newer release wrote it, and Conflict `busy`.
+        """
+        try:
+            self._checked()
+        except Untrusted as error:
+            if self._last is None or error.code == "newer_format":
+                raise
+            problem, last = error.message, self._last.document
+        else:
+            return None
+        stored = self._store.get(TOKENS_KEY)
+        restored = self._opened(stored.data) if stored is not None else None
+        if not dry:
+            latest = max((each for each in (last, restored) if each is not None), key=lambda each: each.order)
+            raised = msgspec.structs.replace(last, sequence=latest.sequence)
+            try:
+                self._write(successor_of(raised, latest.epoch + 1), stored.tag if stored is not None else "")
+            except (AlreadyExists, Stale) as error:
+                raise Conflict("busy", "another writer changed the tokens; try again") from error
+            self.check()
+        names = set(restored.tokens) if restored is not None else set[str]()
+        return AcceptedTokens(problem, sorted(names - set(last.tokens)), sorted(set(last.tokens) - names))
+
+    def _opened(self, sealed: bytes) -> TokenDocument | None:
+        try:
+            return self._open(sealed)
+        except Untrusted:
+            return None
 
     def register_first(self, secret: str, now: float) -> None:
         """Make `secret` an admin token unless it is one or was revoked; `now` is in seconds since the epoch."""

@@ -122,7 +122,11 @@ class Heads:
         try:
             return self.shard(name).shard
         except Untrusted:  # counted and put into `problems` by `shard`
-            return self._known(name).shard
+            return self.known(name)
+
+    def known(self, name: str) -> HeadShard:
+        """The last good version of the shard, as this node has seen it; without apps if it has seen none."""
+        return self._known(name).shard
 
     def shard(self, name: str) -> VerifiedShard:
         """The shard as it is in the store now. Raises Untrusted, counted in `refused`."""

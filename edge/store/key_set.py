@@ -113,14 +113,15 @@ class Trust:
                 self._held = held
         self._keep(held)
 
-    def put_back(self) -> bool:
+    def put_back(self, *, dry: bool = False) -> bool:
         """Give the store the last good key set again, if what it holds now is missing, damaged or older; returns
-        whether it did. Its root's signature proves it, so any writer may."""
+        whether it did, or would if this were not `dry`. Its root's signature proves it, so any writer may."""
         try:
             self.reload()
         except Untrusted:
-            _replace(self._store, self._held.content)
-            self.reload()
+            if not dry:
+                _replace(self._store, self._held.content)
+                self.reload()
             return True
         return False
 

@@ -7,12 +7,14 @@ that is not complete, and no revision is lost from the chain.
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, Command, PublishBundle, PutIdSet, Undo
 from edge.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from edge.domain.model import AppId, AppState, Digest
+from edge.store.acceptance import Acceptance, AcceptedBy, AcceptedShard
 from edge.store.heads import (
     OLDER,
     SHARDS,
@@ -27,6 +29,7 @@ from edge.store.heads import (
 )
 from edge.store.key_set import Trust
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale, blob_key, head_key
+from edge.store.remembered import RememberedNames
 from edge.store.revision_document import Revision, RevisionLine, with_changes
 from edge.store.revisions import Revisions
 from edge.store.signing import Writer
@@ -37,6 +40,7 @@ __all__ = ["Committed", "Head", "Releases", "Revisions", "check_blobs"]
 COMMIT_ATTEMPT_LIMIT = 50  # each lost attempt is another's success in the same shard; more means overload
 REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be before any writer signs it again
 
+REMEMBERED_LIMIT = 100  # apps whose names are remembered in one go, which reads and writes a file for each
 MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes each
 
 
@@ -73,9 +77,12 @@ class Releases:
         trust.require(writer)
         self.refused: Counter[str] = Counter()
         self._store = store
+        self._trust = trust
         self._writer = writer
         self._heads = Heads(store, trust, self.refused)
         self._revisions = Revisions(store, self.refused)
+        self._remembered = RememberedNames(trust.seen)
+        self._acceptance = Acceptance(store, writer, self._heads, self._revisions, self._remembered)
         self._marks: dict[tuple[AppId, int], Digest] = {}
         self._marking = threading.Lock()
         # One process's threads take turns instead of undoing each other's attempts.
@@ -164,12 +171,35 @@ class Releases:
         older: RevisionLine | None = self._revisions.line(app, number, digest)
         while older is not None and len(lines) < limit:
             line = older
-            older = self._revisions.line(app, line.number - 1, line.previous) if line.previous is not None else None
+            link = line.previous
+            older = self._revisions.line(app, line.previous_number, link) if link is not None else None
             if before is None or line.number < before:
                 lines.append(with_changes(line, older))
         if lines:
             self._mark(app, lines[-1])
         return lines
+
+    def remember(self, limit: int = REMEMBERED_LIMIT) -> None:
+        """Remember what version names the apps have used, as far as that has changed since; `limit` apps at most."""
+        good = [self._heads.known(shard).apps for shard in SHARDS if shard not in self.problems]
+        heads = {app: head for apps in good for app, head in apps.items()}
+        self._remembered.catch_up(heads, lambda app, head: self.load_revision(app, *_parts(head)), limit)
+
+    def put_keys_back(self, *, dry: bool) -> str:
+        """What was wrong with the key set that is replaced by the one that this node has seen, unless `dry`; empty if
+        nothing was."""
+        with suppress(Untrusted):
+            self._trust.reload()
+        problem = self._trust.problem
+        self._trust.put_back(dry=dry)
+        return problem
+
+    def accept_restored(self, by: AcceptedBy, *, dry: bool) -> list[AcceptedShard]:
+        """Accept the head shards that are refused; see `acceptance`."""
+        with ExitStack() as turns:
+            for shard in SHARDS:
+                turns.enter_context(self._turns[shard])
+            return self._acceptance.run(by, dry=dry)
 
     def refresh(self, now: float) -> int:
         """Sign again the shards whose proof is over a minute old, and create missing ones; returns how many. `now` is
@@ -229,13 +259,14 @@ class Releases:
         digest = self._revisions.write(state, change, before, head.digest if head else None)
         moved = Head(state.revision, digest, deleted=bool(state.deleted))
         self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))
+        self._remembered.note(state, was)
         return Committed(state, moved, changed=True, before=was)
 
     def _before(self, app: AppId, revision: Revision) -> AppState | None:
         """The state before a revision; None for the first."""
         if revision.previous is None:
             return None
-        return self.load_revision(app, revision.state.revision - 1, revision.previous)
+        return self.load_revision(app, revision.previous_number, revision.previous)
 
     def _refresh(self, shard: str, now: float) -> bool:
         with self._turns[shard]:

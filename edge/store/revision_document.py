@@ -2,6 +2,9 @@
 
 Bundles refer to their manifests. Overrides are in separate blobs, up to 256 by hash of the device id, so a change for
 one device writes one small blob. Where documents are kept is not known here.
+
+Revisions are numbered one after another, except that the acceptance of a restored store jumps past every number that
+the app had before, whose revisions may still lie in the store.
 """
 
 import hashlib
@@ -11,6 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from edge.domain.changes.commands import Change
 from edge.domain.decision.impact import ChannelImpact, Offering, offering_of
@@ -19,7 +23,8 @@ from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, D
 from edge.domain.shares import format_share
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
-REVISION_FORMAT = 2  # 1 had command ids without the commands they were used for
+# 3 may jump, and is written only where it does; 1 had command ids without the commands they were used for.
+REVISION_FORMAT = 3
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 SUMMARY_LIMIT = 160  # characters: one line of a terminal, or two
@@ -28,11 +33,13 @@ Loader = Callable[[Digest], bytes]
 
 
 class Revision(NamedTuple):
-    """A parsed revision. `shards` are the override blobs it refers to, by shard."""
+    """A parsed revision. `shards` are the override blobs it refers to, by shard; `previous_number` is 0 without a
+    previous one."""
 
     state: AppState
     previous: Digest | None
     shards: Mapping[str, Digest]
+    previous_number: int
 
 
 class RevisionLine(NamedTuple):
@@ -48,6 +55,7 @@ class RevisionLine(NamedTuple):
     change_id: str
     previous: Digest | None
     served: Mapping[ChannelName, tuple[Channel, Offering]]
+    previous_number: int = 0
     channels: tuple[ChannelImpact, ...] = ()
 
 
@@ -59,6 +67,7 @@ class _Document(msgspec.Struct):
     change: msgspec.Raw  # only `parse_line` reads it
     state: AppState  # without its overrides
     overrides: dict[str, Digest]
+    jumped_from: int | UnsetType = UNSET  # the previous one's number, 0 for none
 
 
 class _Made(msgspec.Struct):
@@ -86,6 +95,7 @@ class _Line(msgspec.Struct):
     previous: Digest | None
     change: _Made
     state: _Served
+    jumped_from: int | UnsetType = UNSET
 
 
 class _Overrides(msgspec.Struct):
@@ -105,16 +115,25 @@ _line_decoder = msgspec.json.Decoder(_Line)
 _overrides_decoder = msgspec.json.Decoder(_Overrides)
 
 
-def encode_revision(state: AppState, change: Change, previous: Digest | None, shards: Mapping[str, Digest]) -> bytes:
-    """`shards` are the digests of its override blobs. Raises TooLarge `revision_too_large`."""
+def encode_revision(
+    state: AppState,
+    change: Change,
+    previous: Digest | None,
+    shards: Mapping[str, Digest],
+    previous_number: int | None = None,
+) -> bytes:
+    """`shards` are the digests of its override blobs, `previous_number` is the previous one's if the state jumps.
+    Raises TooLarge `revision_too_large`."""
+    jumps = previous_number not in (None, state.revision - 1)
     document = _Document(
-        format=REVISION_FORMAT,
+        format=3 if jumps else 2,
         app=state.app,
         revision=state.revision,
         previous=previous,
         change=msgspec.Raw(_encoder.encode(change)),
         state=replace(state, overrides={}),
         overrides=dict(shards),
+        jumped_from=UNSET if previous_number is None or not jumps else previous_number,
     )
     content = _encoder.encode(document)
     if len(content) > REVISION_LIMIT_BYTES:
@@ -139,7 +158,8 @@ def parse_revision(content: bytes, app: AppId, number: int, load: Loader) -> Rev
     for digest in document.overrides.values():
         blob = parse_document(load(digest), _overrides_decoder, OVERRIDES_FORMAT, f"overrides of {what}")
         overrides.update(blob.overrides)
-    return Revision(replace(document.state, overrides=overrides), document.previous, document.overrides)
+    before = number - 1 if document.jumped_from is UNSET else document.jumped_from
+    return Revision(replace(document.state, overrides=overrides), document.previous, document.overrides, before)
 
 
 def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
@@ -147,13 +167,21 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
     what = _name(app, number)
     line = parse_document(content, _line_decoder, REVISION_FORMAT, what)
     _check_place(what, (app, number), (line.app, line.revision))
-    if (line.previous is None) != (number == 1):
-        raise Untrusted("misplaced_document", f"{what} is not linked to the one before")
+    before = number_before(what, number, line.previous, line.jumped_from)
     made = line.change
     kind = str(made.command.pop("kind", ""))
     summary = summarize(made.command)
     served = _served(line.state)
-    return RevisionLine(number, made.at, made.by, kind, summary, digest_of(content), made.id, line.previous, served)
+    digest = digest_of(content)
+    return RevisionLine(number, made.at, made.by, kind, summary, digest, made.id, line.previous, served, before)
+
+
+def number_before(what: str, number: int, previous: Digest | None, jumped_from: int | UnsetType) -> int:
+    """The number of the revision before; 0 for none. Raises Untrusted `misplaced_document` if it cannot be."""
+    before = number - 1 if jumped_from is UNSET else jumped_from
+    if not 0 <= before < number or (previous is None) != (before == 0):
+        raise Untrusted("misplaced_document", f"{what} is not linked to the one before")
+    return before
 
 
 def with_changes(line: RevisionLine, older: RevisionLine | None) -> RevisionLine:
@@ -193,7 +221,9 @@ def summarize(command: Mapping[str, Any]) -> str:
 
 def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
     for name, value in command.items():
-        if isinstance(value, dict):
+        if name == "names":  # remembered by the node
+            yield from ([f"names={','.join(value)}"] if value else [])
+        elif isinstance(value, dict):
             inner = {"version": value["version"]} if "version" in value else value
             yield from (f"{key}={_word(key, part)}" for key, part in inner.items())
         elif name == "hold_out_group" and not command.get("hold_out"):

@@ -57,7 +57,7 @@ class Revisions:
             shards = before.shards
         else:
             shards = self._write_overrides(state.overrides, before.shards if before else {})
-        content = encode_revision(state, change, previous, shards)
+        content = encode_revision(state, change, previous, shards, before.state.revision if before else 0)
         digest = digest_of(content)
         self._put(revision_key(state.app, state.revision, digest), content, digest)
         return digest

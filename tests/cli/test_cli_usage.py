@@ -27,6 +27,7 @@ API_VERBS = [
     ["bundle", "show", "com.acme.app", "1.0.0"],
     ["bundle", "delete", "com.acme.app", "1.0.0", "--yes"],
     ["bundle", "withdraw", "com.acme.app", "1.0.0", "--reason", "it crashes", "--yes"],
+    ["store", "accept-restored", "--yes"],
     ["bundle", "publish", "com.acme.app", ".", "--version", "1.0.0"],
     ["channel", "create", "com.acme.app", "stable"],
     ["channel", "set", "com.acme.app", "stable", "--public", "--yes"],

@@ -10,7 +10,7 @@ import pytest
 
 from edge.control.roles import Role
 from edge.control.token_document import LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
-from edge.control.tokens import TOKENS_KEY, Grant, Tokens, hash_secret, is_secret
+from edge.control.tokens import TOKENS_KEY, Grant, Tokens, hash_secret, is_secret, new_secret
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
@@ -366,3 +366,53 @@ def test_a_document_of_format_1_is_read_and_written_as_2(world, tokens):
 
 def test_a_hash_is_the_plain_sha256():
     assert hash_secret("edge_x") == hashlib.sha256(b"edge_x").hexdigest()
+
+
+def went_back(world, tokens):
+    """The secrets of a token that was revoked since the copy, and of one that was created since."""
+    store = world[0]
+    root = make(tokens, "root", Role.ADMIN, None)
+    revoked = make(tokens)
+    copy = store.get(TOKENS_KEY).data
+    tokens.revoke("ci")
+    created = make(tokens, "later")
+    store.path(TOKENS_KEY).write_bytes(copy)
+    return root, revoked, created
+
+
+def test_an_acceptance_revokes_what_was_revoked_and_keeps_what_was_created(world, tokens):
+    root, revoked, created = went_back(world, tokens)
+    again = Tokens(*world)
+    for dry in (True, False):
+        accepted = again.accept_restored(dry=dry)
+        assert (accepted.revoked, accepted.brought_back) == (["ci"], ["later"])
+    assert again.accept_restored(dry=False) is None
+    for reader in (again, Tokens(*world), tokens):
+        assert [reader.authenticate(secret, NOW).name for secret in (root, created)] == ["root", "later"]
+        with pytest.raises(Unauthorized):
+            reader.authenticate(revoked, NOW)
+    make(again, "after")
+    assert msgspec.json.decode(payload_of(world))["format"] == 3
+    assert msgspec.json.decode(payload_of(world))["epoch"] == 1
+
+
+def test_a_missing_document_comes_back_and_the_first_admin_does_not(world, tokens):
+    secret = new_secret()
+    tokens.register_first(secret, NOW)
+    make(tokens, "root", Role.ADMIN, None)
+    tokens.revoke("admin")
+    world[0].path(TOKENS_KEY).unlink()
+    again = Tokens(*world)
+    with pytest.raises(Conflict):
+        again.register_first(secret, NOW)
+    again.accept_restored(dry=False)
+    again.register_first(secret, NOW)
+    assert set(again.records()) == {"root"}
+
+
+def test_a_damaged_document_comes_back_too(world, tokens):
+    root, _, _ = went_back(world, tokens)
+    world[0].path(TOKENS_KEY).write_bytes(b"{}")
+    again = Tokens(*world)
+    assert again.accept_restored(dry=False).revoked == []
+    assert Tokens(*world).authenticate(root, NOW).name == "root"

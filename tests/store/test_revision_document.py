@@ -58,7 +58,7 @@ def test_a_state_is_read_as_it_was_written():
     state = replace(a_released_app(bundle=bundle), overrides={device(n): "production" for n in range(600)})
     load, shards = blobs_of(state.overrides)
     revision = parse_revision(encoded(state, shards), APP, state.revision, load)
-    assert revision == (state, digest("before"), shards)
+    assert revision == (state, digest("before"), shards, state.revision - 1)
 
 
 def test_a_bundle_of_the_previous_version_is_read_without_what_was_not_kept_then():

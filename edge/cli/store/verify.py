@@ -4,6 +4,7 @@ import time
 
 import click
 
+from edge.cli.store.accept_restored import accept_restored
 from edge.cli.store.places import require_store, with_data_dir
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, labelled, line, size, stages
@@ -22,10 +23,10 @@ DAY_SECONDS = 86_400.0
 
 @click.group()
 def store() -> None:
-    """Verify the releases on the node's disk.
+    """Care for the releases on the node's disk."""
 
-    These verbs work on the data directory itself, on the node's machine, whether the node runs or not.
-    """
+
+store.add_command(accept_restored)
 
 
 @store.command(short_help="Verify every signature, revision, digest and blob.")

@@ -18,6 +18,7 @@ from edge.cli.terminal.output import Output, counted, line, moment, note
 SHOWN_LIMIT = 8  # channels, bundles, groups of devices: what fits on one screen; --json has more
 NOBODY_THERE = 2  # as for wrong usage: nothing was sent
 _DOING = {
+    "accept": "accepting",
     "create": "creating",
     "delete": "deleting",
     "promote": "promoting",
@@ -99,7 +100,7 @@ def carry_out(
         return {key: value for key, value in foreseen.items() if key not in ("dry_run", "impact")}
     require_answer(asking, name, foreseen["impact"]["devices"])
     _print_text(name, foreseen, note)
-    _ask(type_in)
+    ask(type_in)
     body = request.body if settle is None else settle(foreseen)
     return client.send(request.method, request.path, body)
 
@@ -120,7 +121,7 @@ def _doing(what: str) -> str:
     return f"{_DOING[verb]} {rest}"
 
 
-def _ask(type_in: str) -> None:
+def ask(type_in: str = "") -> None:
     """Raises click's Exit for a no."""
     if type_in:
         agreed = click.prompt(f"type {type_in} to confirm", default="", show_default=False, err=True) == type_in

@@ -13,8 +13,10 @@ from edge.domain.changes import pruning, taking_back
 from edge.domain.changes import rollouts as rollout_changes
 from edge.domain.changes import segments as segment_changes
 from edge.domain.changes import undo as undoing
+from edge.domain.changes.acceptance import accept
 from edge.domain.changes.command_ids import is_repeat, remember
 from edge.domain.changes.commands import (
+    AcceptRestored,
     Change,
     ClearOverride,
     CreateApp,
@@ -43,7 +45,8 @@ from edge.domain.model import AppState
 
 
 def apply(state: AppState | None, change: Change, before: AppState | None = None) -> AppState:
-    """The app's next state, one revision later; `state` itself if the change alters nothing or was applied before.
+    """The app's next state, one revision later, or later than all that were seen of an app whose restored state is
+    accepted; `state` itself if the change alters nothing or was applied before.
 
     `before` is the state one revision before `state`; only `Undo` needs it. Raises NotFound, Conflict or Invalid.
     """
@@ -54,12 +57,15 @@ def apply(state: AppState | None, change: Change, before: AppState | None = None
         return state
     old = after if state is None else state
     after = taking_back.with_taken_back(old, _signed(old, after, change), change)
-    return replace(after, revision=old.revision + 1, recent=remember(old.recent, change))
+    latest = max(old.revision, change.command.seen) if isinstance(change.command, AcceptRestored) else old.revision
+    return replace(after, revision=latest + 1, recent=remember(old.recent, change))
 
 
 def _carry_out(state: AppState | None, change: Change, before: AppState | None) -> AppState:
     if isinstance(change.command, CreateApp):
         return app_changes.create(state, change.command)
+    if isinstance(change.command, AcceptRestored):
+        return accept(state, change.command, change.at)
     # A deleted app can only be created again or restored by an undo.
     if state is None or (state.deleted and not isinstance(change.command, Undo)):
         raise NotFound("unknown_app", f"unknown app {state.app!r}" if state is not None else "the app does not exist")

@@ -6,7 +6,7 @@ The fields are what was requested, unchecked: `apply` checks them and carries th
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from edge.domain.model import Bundle, Digest, Policy
+from edge.domain.model import Bundle, Digest, Policy, Retired
 from edge.domain.schedule.rollout import Move
 
 COMMAND_ID_LIMIT = 64  # characters
@@ -219,6 +219,16 @@ class StopExperiment(_Command, frozen=True, kw_only=True, tag="stop_experiment")
     keep: str
 
 
+class AcceptRestored(_Command, frozen=True, kw_only=True, tag="accept_restored"):
+    """The app went back with its store, from revision `seen`, and an operator accepted that. `names` are versions that
+    the node remembers and the restored state does not have so; `lost`: the app was not there yet."""
+
+    app: str
+    seen: int
+    names: dict[str, Retired] = {}
+    lost: bool = False
+
+
 class Undo(_Command, frozen=True, kw_only=True, tag="undo"):
     """Take back the change that made `revision`, which must be the app's latest. `force`: even if that resumes what
     was stopped. `latest`: the request named no revision; it is the latest at its arrival."""
@@ -250,6 +260,7 @@ Command = (
     | StartExperiment
     | StopExperiment
     | Undo
+    | AcceptRestored
 )
 
 
@@ -270,7 +281,7 @@ def kind_of(command: Command) -> str:
 def target_of(command: Command) -> str:
     """What the command acts on: a version, or the name of a channel, a segment or a device, for people to read."""
     match command:
-        case CreateApp() | DeleteApp():
+        case CreateApp() | DeleteApp() | AcceptRestored():
             return command.app
         case PruneBundles():
             return f"all but the newest {command.keep}"

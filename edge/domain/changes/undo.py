@@ -20,6 +20,11 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> 
     """
     if command.revision != state.revision:
         raise Conflict("head_moved", _not_the_latest(state, command.revision))
+    if _is_acceptance(state):
+        raise Conflict(
+            "nothing_to_undo",
+            f"revision {state.revision} accepted a restored store, which cannot be undone: change the app instead",
+        )
     if before is None:
         raise Conflict("nothing_to_undo", f"app {state.app!r} has no change before this one")
     restored = replace(
@@ -41,6 +46,12 @@ def _not_the_latest(state: AppState, wanted: int) -> str:
     if isinstance(latest, UsedId) and latest.kind == kind_of(Undo(revision=0)):
         said += f"; revision {state.revision} is itself an undo, and undoing it restores revision {latest.target}"
     return f"{said}. To go further back on a channel: `edge rollback {state.app} CHANNEL --to V`"
+
+
+def _is_acceptance(state: AppState) -> bool:
+    """What it keeps in force, withdrawals and used names, must not be taken back."""
+    latest = state.recent[-1] if state.recent else None
+    return isinstance(latest, UsedId) and latest.kind == "accept_restored"
 
 
 def _retired(state: AppState, before: AppState, at: float) -> Mapping[VersionName, Retired]:

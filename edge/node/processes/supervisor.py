@@ -82,7 +82,8 @@ class Supervisor:
 
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            following = [tasks.create_task(job()) for job in (self._poll, self._refresh, self.prover.watch)]
+            jobs = (self._poll, self._refresh, self._remember, self.prover.watch)
+            following = [tasks.create_task(job()) for job in jobs]
             serving = tasks.create_task(self.pool.run())
             await self.pool.ready()
             ready.set()
@@ -234,3 +235,8 @@ class Supervisor:
             except (EdgeError, OSError) as error:
                 log.error("cannot sign the heads again; they will show as stale: %s", error)
             await asyncio.sleep(REFRESH_SECONDS)
+
+    async def _remember(self) -> None:
+        while True:
+            await asyncio.to_thread(self._directory.releases.remember)
+            await asyncio.sleep(POLL_SECONDS)

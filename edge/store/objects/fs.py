@@ -96,7 +96,7 @@ class FsStore(StoreFiles):
 
     def _prepared(self, key: str) -> Path:
         place = self._place(key)
-        if place.parent not in self._durable:
+        if place.parent not in self._durable or not place.parent.is_dir():  # also one that an operator took away
             make_directories(place.parent, self.root)
             self._durable.add(place.parent)
         for folder in list(place.parents)[: len(key.split("/")) - 1]:

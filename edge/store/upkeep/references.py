@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from edge.domain.manifest import read_manifest
 from edge.domain.model import AppId, Digest, IdSetName, VersionName
-from edge.store.revision_document import REVISION_FORMAT
+from edge.store.revision_document import REVISION_FORMAT, number_before
 from edge.store.stored_document import Untrusted, parse_document
 
 
@@ -44,10 +45,11 @@ class _Document(msgspec.Struct):
     change: _Made
     state: _State
     overrides: dict[str, Digest]
+    jumped_from: int | UnsetType = UNSET
 
 
 class RevisionReferences(NamedTuple):
-    """`at` is when the revision was made, in seconds since the epoch."""
+    """`at` is when the revision was made, in seconds since the epoch; `before` the previous one's number."""
 
     number: int
     at: float
@@ -55,6 +57,7 @@ class RevisionReferences(NamedTuple):
     bundles: Mapping[VersionName, BundleReference]
     id_sets: Mapping[IdSetName, Digest]
     overrides: tuple[Digest, ...]
+    before: int
 
 
 class FileReference(NamedTuple):
@@ -72,11 +75,12 @@ def parse_references(content: bytes, app: AppId, number: int) -> RevisionReferen
     """Of a revision in verified bytes. Raises Untrusted as `parse_revision`."""
     what = f"revision {number} of app {app!r}"
     found = parse_document(content, _decoder, REVISION_FORMAT, what)
-    if (found.app, found.revision) != (app, number) or (found.previous is None) != (number == 1):
+    before = number_before(what, number, found.previous, found.jumped_from)
+    if (found.app, found.revision) != (app, number):
         raise Untrusted("misplaced_document", f"{what} contains revision {found.revision} of app {found.app!r}")
     sets = {name: held.blob for name, held in found.state.id_sets.items()}
     bundles, overrides = found.state.bundles, tuple(found.overrides.values())
-    return RevisionReferences(number, found.change.at, found.previous, bundles, sets, overrides)
+    return RevisionReferences(number, found.change.at, found.previous, bundles, sets, overrides, before)
 
 
 def files_of(bundle: BundleReference, manifest: bytes) -> Iterator[FileReference]:

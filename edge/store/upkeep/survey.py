@@ -65,7 +65,8 @@ class Survey:
             previous = found.previous if found is not None else lying_revision(self._store, app, number - 1)
             if previous is None:
                 return
-            number, digest, replaced = number - 1, previous, found.at if found is not None else replaced
+            before = found.before if found is not None else number - 1
+            number, digest, replaced = before, previous, found.at if found is not None else replaced
             found = self._read(app, number, digest, ObjectKind.HISTORY)
 
     def _read_head(self, app: AppId, head: Head) -> RevisionReferences | None:

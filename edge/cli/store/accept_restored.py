@@ -1,0 +1,80 @@
+"""`edge store accept-restored`: go on from a store that went back to an old copy, once an operator has read what that
+means. It talks to the running node, which refuses the store until then."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from edge.cli.terminal.asking import Asking, ask, require_answer, with_asking
+from edge.cli.terminal.client import ControlClient
+from edge.cli.terminal.options import with_api
+from edge.cli.terminal.output import Output, counted, line, note
+
+NAMES_SHOWN = 8  # of an app; --json has all
+
+
+@click.command("accept-restored", short_help="Go on from a store that went back to an old copy.")
+@with_asking
+@with_api
+def accept_restored(client: ControlClient, out: Output, asking: Asking) -> None:
+    """Accept that the store went back to an old copy, and go on from there.
+
+    A node that finds its store older than it was, or parts of it missing, offers the apps concerned nothing and changes
+    nothing. Prefer to restore a newer copy. This command accepts the one that is there: the apps go back, but bundles
+    stay withdrawn, tokens stay revoked and version names stay taken, as far as this node remembers them. Each app's
+    history records it.
+    """
+    foreseen = client.get("/v1/store/restored")
+    if not foreseen["refused"]:
+        return out.result(foreseen, lambda: line("nothing to accept: the store is not refused"))
+    if asking.dry_run:
+        return out.result(foreseen, lambda: _print(foreseen, line))
+    require_answer(asking, "accept the restored store")
+    if not asking.yes:
+        _print(foreseen, note)
+        ask()
+    done = client.post("/v1/store/accept-restored")
+    return out.result(done, lambda: line(f"accepted: {_total(done)}"))
+
+
+def _print(view: dict[str, Any], say: Any) -> None:
+    say("accept the restored store")
+    for text in _sentences(view):
+        say(f"  {text}")
+
+
+def _sentences(view: dict[str, Any]) -> Iterator[str]:
+    if view["keys"]:
+        yield f"keys: {view['keys']}; this node's own copy is put back"
+    if tokens := view["tokens"]:
+        yield f"tokens: {tokens['problem']}; this node's own copy is put back"
+        for verb, names in (("stay revoked", tokens["revoked"]), ("stay valid", tokens["brought_back"])):
+            if names:
+                yield f"  {verb}: {_some(names)}"
+    for shard in view["shards"]:
+        yield shard["problem"]
+        for app in shard["apps"]:
+            yield f"  {app['app']}: {_goes_back(app)} (recorded as revision {app['revision']})"
+            if app["withdrawn"]:
+                yield f"    withdrawn again: {_some(app['withdrawn'])}"
+            if app["kept"]:
+                yield f"    version names that stay taken: {_some(app['kept'])}"
+        if shard["unchanged"]:
+            yield f"  {counted(shard['unchanged'], 'app')} as before"
+
+
+def _goes_back(app: dict[str, Any]) -> str:
+    seen = f"from revision {app['seen']} " if app["seen"] else ""
+    return f"goes back {seen}to {app['restored']}" if app["restored"] else f"goes back {seen}to before it was created"
+
+
+def _some(names: list[str]) -> str:
+    more = f", and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return f"{', '.join(names[:NAMES_SHOWN])}{more}"
+
+
+def _total(view: dict[str, Any]) -> str:
+    apps = [app for shard in view["shards"] for app in shard["apps"]]
+    withdrawn = sum(len(app["withdrawn"]) for app in apps)
+    return f"{counted(len(apps), 'app')} went back, {counted(withdrawn, 'bundle')} withdrawn again"

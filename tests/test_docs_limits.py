@@ -29,6 +29,7 @@ from edge.facts.slot import PAGE_BYTES
 from edge.facts.withholdings import RECORDS_LIMIT
 from edge.facts.writer import CAPACITY_DEVICES, LIFT_STEP
 from edge.node.delivery.files import PROOF_WAIT_SECONDS
+from edge.node.delivery.unread import UNSENT_BYTES
 from edge.node.http.connection import PATH_LIMIT_BYTES
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
 from edge.node.http.framing import CHUNKS_LIMIT
@@ -50,6 +51,7 @@ from edge.node.service.limits.fact_limits import (
 from edge.node.service.limits.large_bodies import HELD_LIMIT_BYTES, LARGE_BYTES, PREFIX_RATE_KIB, READERS
 from edge.node.service.limits.overload import LATE_SECONDS
 from edge.node.service.limits.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
+from edge.node.service.limits.unread_answers import ADDRESS_WAITING_BYTES, WORKER_WAITING_BYTES
 from edge.node.service.snapshots.first_asks import FIRST_ASK_SECONDS, WAITING_LIMIT
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
@@ -104,6 +106,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| path of a request | {PATH_LIMIT_BYTES >> 10} KiB |",
         f"| time to send a body | {BODY_SECONDS:.0f} s, and beyond that its bytes at {MINIMUM_BODY_BPS // 1000} kbit/s",
         f"| {HEAD_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
+        f"| {ADDRESS_WAITING_BYTES >> 20} MiB of one address, {WORKER_WAITING_BYTES >> 20} MiB together, beyond 64 KiB "
+        f"of each connection; {UNSENT_BYTES >> 10} KiB of each in the kernel |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",
         f"| access log lines that wait | {BUFFER_LINES:,} a worker |",
         f"| connections to the control port | {CONTROL_CONNECTIONS_LIMIT}, of one address {CONTROL_ADDRESS_LIMIT} |",

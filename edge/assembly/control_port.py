@@ -6,12 +6,15 @@ The process that serves it writes the device facts too, so no peer of it may hol
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 
+from edge.node.delivery.send import STALL_SECONDS
+from edge.node.delivery.unread import bound_unread
 from edge.node.http.connection import accept_with
 from edge.node.processes.leaving import Leaving, accept_rest, close_for_all, connect, last_call, refuse_new
 from edge.node.processes.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
@@ -23,6 +26,7 @@ CONTROL_DRAIN_SECONDS = 10.0  # for a change in progress; a publisher repeats an
 # A publisher uploads over a few connections. Behind a proxy all come from one address.
 CONTROL_CONNECTIONS_LIMIT = 512
 CONTROL_ADDRESS_LIMIT = 256
+SWEEP_SECONDS = 1.0  # between two looks at what is not read
 
 
 @asynccontextmanager
@@ -39,6 +43,8 @@ async def serving_control(
     try:
         assert runner.server is not None, "the runner is set up"
         loop, options = asyncio.get_running_loop(), _tls_options(tls)
+        bound_unread(listening, STALL_SECONDS)
+        sweeping = loop.create_task(_sweep(connections))
         accept = accept_with(runner.server, connections, loop)
         server = await loop.create_server(accept, sock=listening.dup(), backlog=CONTROL_BACKLOG, **options)
         try:
@@ -53,6 +59,14 @@ async def serving_control(
             await last_call(lambda: bool(connections.open))
     finally:
         await runner.cleanup()
+        sweeping.cancel()
+
+
+async def _sweep(connections: Connections) -> None:
+    """Cut peers that do not read their answers, until cancelled."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        connections.unread.sweep(time.monotonic())
 
 
 def _tls_options(tls: ssl.SSLContext | None) -> dict[str, Any]:

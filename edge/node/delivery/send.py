@@ -104,10 +104,20 @@ def send_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: int
 
 
 def reset_connection(transport: asyncio.Transport) -> None:
-    """Reset the connection: the kernel drops what the peer has not read, which could be megabytes for a silent peer."""
-    if not transport.is_closing():
-        linger = struct.pack("ii", 1, 0)  # on, for 0 seconds
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    """Reset the connection, or end it if it is closing already."""
+    if transport.is_closing():
+        transport.abort()
+    else:
+        reset_open(transport)
+
+
+def reset_open(transport: asyncio.Transport) -> None:
+    """Reset a connection whose protocol was not told yet that it is lost; it may be closing and wait for its buffer.
+
+    The kernel drops what the peer has not read, which could be much for a silent peer.
+    """
+    linger = struct.pack("ii", 1, 0)  # on, for 0 seconds
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     transport.abort()
 
 

@@ -13,13 +13,14 @@ from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter
 from time import time as clock
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from edge.node.delivery.send import reset_open
 from edge.node.http.framing import Framing
 from edge.node.http.peer import BEGUN, REQUESTED_APP, peer_behind
 from edge.node.http.refusals import refuse, refuse_malformed
@@ -53,14 +54,8 @@ class CountedConnection(web.RequestHandler):
     """Admitted while its peer has connections left; aborted when a request head is too slow or too long."""
 
     __slots__ = (
-        "_address",
-        "_admitted_as",
-        "_connections",
-        "_framing",
-        "_head_bytes",
-        "_head_seconds",
-        "_head_timer",
-        "_traffic",
+        *("_address", "_admitted_as", "_channel", "_connections", "_framing"),
+        *("_head_bytes", "_head_seconds", "_head_timer", "_traffic", "touched"),
     )
 
     def __init__(
@@ -88,6 +83,7 @@ class CountedConnection(web.RequestHandler):
         super().__init__(server, loop=loop, **limits)
         self._connections = connections
         self._address = ""
+        self.touched = 0.0
         self._admitted_as = admitted_as
         self._head_seconds = header_seconds
         self._head_timer: asyncio.TimerHandle | None = None
@@ -95,6 +91,7 @@ class CountedConnection(web.RequestHandler):
         self._framing = Framing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._channel = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         address = self._address = plain_address(peer[0]) if peer else ""
         if self._admitted_as is not None:
@@ -103,17 +100,34 @@ class CountedConnection(web.RequestHandler):
             self._admitted_as = address
             self._start_head_timer()
         else:
-            transport.abort()  # type: ignore[attr-defined]
+            self._channel.abort()
+        if self._admitted_as is not None:
+            self._connections.unread.add(self, self._channel, self._address)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._admitted_as is not None:
             self._connections.release(self._admitted_as)
             self._admitted_as = None
+        self._connections.unread.remove(self)
         self._stop_head_timer()
         super().connection_lost(exc)
 
+    @property
+    def downloads(self) -> bool:
+        """Whether a file may be being sent, of which the sender judges the pace."""
+        return self._current_request is not None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._connections.unread.hold(self)
+
+    def resume_writing(self) -> None:
+        self._connections.unread.release(self)
+        super().resume_writing()
+
     def data_received(self, data: bytes) -> None:
+        self.touched = self._connections.unread.now
         size = self._framing.next_piece(data)
         self._receive(data[:size])  # nothing, too: aiohttp goes on so with what its parser holds
         while (data := data[size:]) and self.transport is not None:
@@ -142,7 +156,9 @@ class CountedConnection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         # Raised before our middlewares see the request: an unknown `Expect`.
         shaped = refuse(resp) if isinstance(resp, web.HTTPException) else resp
-        return await super().finish_response(request, shaped, start_time)
+        done = await super().finish_response(request, shaped, start_time)
+        self.touched = self._connections.unread.now
+        return done
 
     def log_access(self, request: web.BaseRequest, response: web.StreamResponse, time: float | None) -> None:
         """Called by aiohttp once per answer, after it was sent or its peer left."""
@@ -213,10 +229,9 @@ class CountedConnection(web.RequestHandler):
         self._abort()
 
     def _abort(self) -> None:
-        transport = self.transport
-        self.force_close()
-        if transport is not None:
-            transport.abort()
+        if self.transport is not None:
+            self.force_close()
+            reset_open(self._channel)
 
 
 def _kind_and_place(bug: BaseException | None) -> str:

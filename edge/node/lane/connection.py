@@ -18,7 +18,7 @@ from edge.domain.model import UpdateCheck
 from edge.node.delivery.files import OpenFile
 from edge.node.delivery.proven_send import Altered, send_proven
 from edge.node.delivery.refused import DAMAGED_HEADERS, UNPROVEN_HEADERS
-from edge.node.delivery.send import Stalled, reset_connection, send_at_once
+from edge.node.delivery.send import Stalled, reset_connection, reset_open, send_at_once
 from edge.node.lane.answers import Outgoing
 from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
@@ -73,6 +73,11 @@ class Lane(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self.touched = context.now
 
+    @property
+    def downloads(self) -> bool:
+        """Whether a file is being sent, of which the sender judges the pace."""
+        return bool(self._state & ANSWERING)
+
     def overdue(self, now: float) -> str:
         """Which part of a request has taken its peer too long to send: "slow_head", "slow_body" or ""."""
         return self._rest.overdue(now) if self._rest is not None and not self._state else ""
@@ -87,7 +92,7 @@ class Lane(asyncio.Protocol):
         # Behind a proxy, the address for the access log is in a header that the lane does not read.
         self._knows_peer = context.traffic.access is None or not self._proxied
         if context.connections.admit(self._address):
-            context.open_lanes.add(self)
+            context.open_lanes.add(self, self._transport, self._address)
         else:
             self._state = CLOSING
             self._transport.abort()
@@ -112,9 +117,11 @@ class Lane(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._state |= CHOKED
         self._transport.pause_reading()
+        self._context.connections.unread.hold(self)
 
     def resume_writing(self) -> None:
         self._state &= ~CHOKED
+        self._context.connections.unread.release(self)
         if not self._state & ANSWERING:
             self._read_on()
 
@@ -122,11 +129,11 @@ class Lane(asyncio.Protocol):
         """Accept no further request: close now, or after the answer in progress."""
         self._state |= CLOSING
         if not self._state & ANSWERING:
-            self._transport.close()
+            self._context.connections.unread.close(self)
 
     def cut_off(self) -> None:
-        """Close now, whatever is in progress."""
-        self._transport.abort()
+        """Reset the connection, whatever is in progress."""
+        reset_open(self._transport)
 
     def _read(self, data: bytes) -> None:
         """Answer the whole requests in `data` until one has to wait, and keep the rest."""
@@ -255,7 +262,7 @@ class Lane(asyncio.Protocol):
             self._context.record_bug(bug)
             self._transport.abort()
         if self._state & CLOSING or self._transport.is_closing():
-            self._transport.close()
+            self._context.connections.unread.close(self)
         elif not self._state:
             self._read_on()
 

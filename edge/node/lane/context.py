@@ -64,11 +64,12 @@ class LaneContext:
         self.answers.tick(now)
 
     async def sweep(self) -> None:
-        """Tick and end idle lanes, once a second, until cancelled."""
+        """Tick, end idle lanes and cut slow peers, once a second, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.tick()
             self.open_lanes.end_idle(self.now)
+            self.connections.unread.sweep(self.now)
 
     def counts(self) -> dict[str, int]:
         """By the names that the worker's metrics have."""

@@ -6,12 +6,11 @@ from contextlib import suppress
 from typing import Protocol
 
 from edge.node.service.limits.admission import KEEP_ALIVE_SECONDS, Connections
+from edge.node.service.limits.unread_answers import Answering
 
 
-class Swept(Protocol):
+class Swept(Answering, Protocol):
     """A connection as the registry sees it: how long it has been idle, and how to end it."""
-
-    touched: float  # monotonic seconds: when bytes last arrived or an answer was finished
 
     def overdue(self, now: float) -> str:
         """Which part of a request has taken too long to arrive: "slow_head", "slow_body" or ""."""
@@ -20,7 +19,7 @@ class Swept(Protocol):
         """Accept no further request: close now, or after the answer in progress."""
 
     def cut_off(self) -> None:
-        """Close now, whatever is in progress."""
+        """Reset the connection, whatever is in progress."""
 
 
 class LaneRegistry:
@@ -38,14 +37,16 @@ class LaneRegistry:
     def count(self) -> int:
         return len(self._lanes)
 
-    def add(self, lane: Swept) -> None:
+    def add(self, lane: Swept, transport: asyncio.Transport, address: str) -> None:
         self._lanes.add(lane)
+        self._connections.unread.add(lane, transport, address)
 
     def remove(self, lane: Swept) -> bool:
         """False if the lane was not here: refused at admission, or removed before."""
         if lane not in self._lanes:
             return False
         self._lanes.remove(lane)
+        self._connections.unread.remove(lane)
         self._removed.set()
         return True
 

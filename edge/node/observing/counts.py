@@ -114,6 +114,8 @@ _CLOSED_NAMES = {
     "worker_limit": "connections_full",
     "slow_head": "slow_heads",
     "slow_body": "slow_bodies",
+    "unread": "unread_answers",
+    "unread_limit": "unread_over_limit",
     "long_head": "long_heads",
     "malformed": "malformed_requests",
 }

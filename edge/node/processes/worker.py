@@ -21,6 +21,7 @@ from edge.facts.changes import Recorded
 from edge.facts.table import FactsTable
 from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.send import Patience
+from edge.node.delivery.unread import bound_unread
 from edge.node.http.app import build_device_app
 from edge.node.http.connection import accept_with
 from edge.node.http.device_routes import Readiness
@@ -91,7 +92,7 @@ class Worker:
         self._patience = Patience(devices.stall_seconds, devices.minimum_bps)
         proxies = Proxies(devices.trusted_proxies, devices.country_header)
         total = connections_limit(raise_descriptor_limit())
-        self._connections = Connections(devices.connections_per_address, proxies, total)
+        self._connections = Connections(devices.connections_per_address, proxies, total, self._patience)
         self._overload = Overload(int(total * IN_PROGRESS_SHARE), devices.downloads_per_worker)
         self._spool = _open_spool(setup)
         self._facts = FactsClient(FactsTable(Path(setup.facts_table)), link.send)
@@ -115,6 +116,7 @@ class Worker:
         await runner.setup()
         lanes = self._lanes = self._build_lanes(runner, loop)
         options = self._tls_options()
+        bound_unread(self._listening, self._patience.stall_seconds)
         server = await loop.create_server(
             lambda: Lane(lanes), sock=self._listening.dup(), backlog=LISTEN_BACKLOG, **options
         )

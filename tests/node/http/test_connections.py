@@ -72,13 +72,13 @@ class Lines:
         self.lines.append(line)
 
 
+async def serve(request):
+    return web.Response(text=f"served {len(await request.read())}")
+
+
 @asynccontextmanager
-async def a_server(connections, **limits):
-    """Its port; `GET /` answers "served", `POST /` with the number of bytes received."""
-
-    async def answer(request):
-        return web.Response(text=f"served {len(await request.read())}")
-
+async def a_server(connections, answer=serve, **limits):
+    """Its port; by default, `GET /` answers "served", `POST /` with the number of bytes received."""
     app = web.Application()
     app.router.add_get("/", answer)
     app.router.add_post("/", answer)
@@ -227,6 +227,21 @@ async def test_a_bug_is_logged_by_its_kind_and_place_and_never_quotes_the_reques
         await read_until_closed(reader)
     ((name, _, said),) = caplog.record_tuples
     assert name == "edge.http" and "KeyError in test_connections.py, line " in said and "s3cr3t" not in caplog.text
+
+
+async def test_a_peer_that_reads_nothing_has_no_number_of_requests_answered():
+    answered = []
+
+    async def answer(request):
+        answered.append(request)
+        return web.Response(body=bytes(100_000))
+
+    async with a_server(Connections(0, Proxies()), answer=answer) as port, a_client(port) as (_, writer):
+        for _ in range(20):  # whose own buffer is full after the first answers
+            writer.write(ASK * 30)
+            for _ in range(50):
+                await asyncio.sleep(0)
+    assert 0 < len(answered) < 100
 
 
 async def test_a_head_of_many_fields_cannot_make_the_node_hold_more_than_its_limit():

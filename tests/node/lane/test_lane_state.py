@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -19,12 +20,17 @@ from edge.node.service.peers import Proxies
 class Transport:
     """Keeps what the lane did with it, in order."""
 
+    socket: socket.socket  # with nothing in its queue
+
     def __init__(self):
         self.done = []
         self.answers = []
 
     def get_extra_info(self, name):
-        return ("192.0.2.1", 8080)
+        return self.socket if name == "socket" else ("192.0.2.1", 8080)
+
+    def get_write_buffer_size(self):
+        return 0
 
     def write(self, answer):
         self.answers.append(answer)
@@ -34,6 +40,12 @@ class Transport:
 
     def __getattr__(self, name):
         return lambda *arguments: self.done.append(name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet_socket():
+    with socket.socket() as Transport.socket:
+        yield
 
 
 class Service:

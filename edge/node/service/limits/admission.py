@@ -6,6 +6,8 @@ takes it for a network error and keeps what it has.
 
 import resource
 
+from edge.node.delivery.send import DEFAULT_PATIENCE, Patience
+from edge.node.service.limits.unread_answers import UnreadAnswers
 from edge.node.service.peers import Proxies, prefix_of
 
 KEEP_ALIVE_SECONDS = 75  # an idle connection of a device that went to sleep; nginx's own default
@@ -21,8 +23,9 @@ RESERVED_DESCRIPTORS = 640
 DESCRIPTORS_PER_CONNECTION = 2  # its socket, and the duplicate a download is sent through
 CONNECTIONS_LIMIT = 50_000  # of one worker, at about 15 kB each; a device that is refused retries
 
-# Why a slow peer's connection is cut: a head, or a body, that does not arrive.
-CUT = ("slow_head", "slow_body")
+# Why a connection is cut: a head, or a body, that does not arrive in time; answers that are not read in time, or of
+# which too much waits.
+CUT = ("slow_head", "slow_body", "unread", "unread_limit")
 
 
 class Connections:
@@ -30,7 +33,9 @@ class Connections:
     `proxies` carry many devices and count towards `total` only.
     """
 
-    def __init__(self, limit: int, proxies: Proxies, total: int = CONNECTIONS_LIMIT) -> None:
+    def __init__(
+        self, limit: int, proxies: Proxies, total: int = CONNECTIONS_LIMIT, patience: Patience = DEFAULT_PATIENCE
+    ) -> None:
         self._limit = limit
         self.proxies = proxies
         self.total = total
@@ -38,6 +43,7 @@ class Connections:
         self.open = 0
         self.refused = self.full = self.long_heads = self.malformed = 0
         self._cut = dict.fromkeys(CUT, 0)
+        self.unread = UnreadAnswers(patience, proxies, self.note_cut)
 
     def admit(self, address: str) -> bool:
         """Count a connection of `address`; False if a limit is reached, and then there is nothing to release."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.assembly.current_snapshots import CurrentSnapshots
+from edge.control.ports import FoundDevices
 from edge.control.shapes.impact import DevicesImpactView, ImpactView, view_devices, view_impact
 from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.work_queue import Turns
@@ -28,6 +29,7 @@ from edge.domain.states import channel_of
 from edge.facts.table import FactsTable
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.releases import Rehearsed
+from edge.telemetry.device_search import DeviceSearch, find_devices
 from edge.telemetry.known_devices import KnownDevice, KnownDevices
 from edge.telemetry.waiting_devices import count_waiting
 
@@ -62,6 +64,10 @@ class KnownDeviceQuestions:
         known = KnownDevices(self._directory.spool_dir, app, device=device)
         return await self._in_turn(lambda: next(iter(known), None))
 
+    async def find(self, app: AppId, search: DeviceSearch, limit: int) -> FoundDevices:
+        """The devices that `search` matches, in pages of at most `limit`."""
+        return await self._in_turn(lambda: self._find(app, search, limit))
+
     async def waiting(self, app: AppId, bundle: VersionName) -> WaitingView | None:
         """On how many known devices the bundle waits for the next start; None instead of `busy`."""
         try:
@@ -85,6 +91,11 @@ class KnownDeviceQuestions:
             with suppress(Unavailable):
                 devices = await self._in_turn(lambda: self._ask(moment, before, after))
         return view_impact(impact_of(before, after), devices)
+
+    def _find(self, app: AppId, search: DeviceSearch, limit: int) -> FoundDevices:
+        known = KnownDevices(self._directory.spool_dir, app)
+        page = find_devices(known, search, limit)
+        return FoundDevices(page, known.since, known.cut)
 
     def _ask(self, moment: Moment, before: AppState, after: AppState) -> DevicesImpactView:
         was = self._snapshots.of(before, moment.now)

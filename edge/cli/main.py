@@ -32,7 +32,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "completion": VerbEntry("completion", "completion", "Print a shell completion script."),
     "config": VerbEntry("node.configs", "config", "Check and show a node's configuration."),
     "demo": VerbEntry("demo.demo", "demo", "Serve a demo app, or check that the node works."),
-    "device": VerbEntry("devices.simulated", "device", "Simulate a device; show what the node knows about one."),
+    "device": VerbEntry("devices.simulated", "device", "Simulate a device; list and show known devices."),
     "doctor": VerbEntry("node.doctor", "doctor", "Check this host for limits on delivery."),
     "experiment": VerbEntry("releases.experiments", "experiment", "Offer several bundles side by side and keep one."),
     "explain": VerbEntry("devices.explain", "explain", "Explain how a device's update check is decided."),

@@ -40,19 +40,27 @@ _QUERY = {
         "schema": {"type": "boolean", "default": False},
     },
     "limit": {
-        "description": "the largest number of revisions to list, newest first",
+        "description": "the largest number of entries to list, newest first",
         "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},
     },
     "before": {
         "description": "only revisions below this number",
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
     },
+    "after": {
+        "description": "the next_page of the page before",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,15}-[0-9a-f-]{36}$"},
+    },
+    "id_prefix": {
+        "description": "only devices whose id begins with this",
+        "schema": {"type": "string", "pattern": "^[0-9a-f-]{0,36}$"},
+    },
     "devices": {
         "description": "how many device ids to list per step",
         "schema": {"type": "integer", "minimum": 0, "maximum": LISTED_LIMIT, "default": LISTED_DEFAULT},
     },
     WITHIN: {
-        "description": "only what was withheld within so many seconds; by default all",
+        "description": "only what was withheld, or who reported, within so many seconds; by default all",
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_TIME, "default": WHOLE_TIME},
     },
     COUNTRY: {

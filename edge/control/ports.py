@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation
@@ -17,6 +17,7 @@ from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Recordable
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
+from edge.telemetry.device_search import DevicePage, DeviceSearch
 from edge.telemetry.known_devices import KnownDevice
 
 
@@ -38,6 +39,15 @@ class ExplainPort(Protocol):
         """
 
 
+class FoundDevices(NamedTuple):
+    """One page. `since` is the time of the oldest report read, in seconds since the epoch; `cut`: a limit was reached
+    before the end of the reports, so there may be more devices."""
+
+    page: DevicePage
+    since: float | None
+    cut: bool
+
+
 class KnownDevicesPort(Protocol):
     """Questions about the devices whose reports this node still holds. Each reads the spool, which takes seconds at
     worst, one caller at a time; callers beyond the queue's limit get Unavailable `busy` unless stated otherwise."""
@@ -48,6 +58,9 @@ class KnownDevicesPort(Protocol):
 
     async def reported(self, app: AppId, device: str) -> KnownDevice | None:
         """What the device would request now, judged by its latest report; None without a report."""
+
+    async def find(self, app: AppId, search: DeviceSearch, limit: int) -> FoundDevices:
+        """The devices that `search` matches, at most `limit` of them."""
 
     async def waiting(self, app: AppId, bundle: VersionName) -> WaitingView | None:
         """On how many devices the bundle waits for the next start; None instead of `busy`."""

@@ -67,6 +67,7 @@ NEEDED = {
     "list_overrides": P.READ_APP,
     "set_override": P.CHANGE_APP,
     "clear_override": P.CHANGE_APP,
+    "list_devices": P.READ_APP,
     "show_device": P.READ_APP,
     "lift_withheld": P.CHANGE_APP,
     "lift_withheld_from_all": P.CHANGE_APP,

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from edge.control.app import OPERATIONS
 from edge.control.openapi import statuses_of
-from edge.control.ports import ControlPorts
+from edge.control.ports import ControlPorts, FoundDevices
 from edge.control.roles import Role
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
@@ -34,6 +34,7 @@ from edge.domain.states import channel_of
 from edge.facts.changes import Lifted, change_facts
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
+from edge.telemetry.device_search import find_devices
 from edge.telemetry.known_devices import KnownDevice
 
 NOW = 1_700_000_000.0
@@ -148,6 +149,10 @@ class World:
             known=KnownView(devices=0, elsewhere=listed, since=None, cut=False),
         )
 
+    async def find(self, app, search, limit):
+        known = [device for (owner, _), device in self.known.items() if owner == app]
+        return FoundDevices(find_devices(known, search, limit), NOW if known else None, cut=False)
+
     async def reported(self, app, device):
         return self.known.get((app, device))
 
@@ -215,6 +220,7 @@ class World:
             known_devices=port(
                 preview=self.preview,
                 reported=self.reported,
+                find=self.find,
                 waiting=self.waiting,
                 reach=self.reach,
                 weigh=self.weigh,

@@ -1,4 +1,4 @@
-"""`edge device show|lift|erase`: what the node knows about a single device, and how to change it."""
+"""`edge device list|show|lift|erase`: what the node knows about single devices, and how to change it."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -7,11 +7,62 @@ import click
 
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
-from edge.cli.terminal.output import Output, counted, fields, line, moment
+from edge.cli.terminal.output import Output, counted, fields, line, moment, note, table
 from edge.domain.schedule.durations import parse_duration
 
 GONE = "(deleted)"
 ONCE = frozenset({"update_fail", "set_fail"})  # a single one withholds the bundle
+
+
+@click.command("list", short_help="List and find the devices that reported.")
+@click.argument("app")
+@click.option("--id-prefix", metavar="TEXT", help="Only devices whose id begins with this.")
+@click.option("--custom-id", metavar="ID", help="Only devices to which the app gave this custom id.")
+@click.option("--since", metavar="TIME", help="Only devices that reported in this time, as 2h or 3d.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000), metavar="N", default=50, show_default=True, help="Devices to list."
+)
+@click.option("--after", metavar="MARK", help="The next page, as the page before names it.")
+@with_api
+def list_devices(
+    client: ControlClient,
+    out: Output,
+    app: str,
+    id_prefix: str | None,
+    custom_id: str | None,
+    since: str | None,
+    limit: int,
+    after: str | None,
+) -> None:
+    """List the devices of APP whose reports this node still holds, latest report first, each as it reported and with
+    what the node has noted: its override, the channel it chose, the bundles withheld from it."""
+    asked = {"id_prefix": id_prefix, "custom_id": custom_id, "within_seconds": _seconds(since), "after": after}
+    query = {name: value for name, value in asked.items() if value is not None} | {"limit": str(limit)}
+    found = client.get(f"{app_path(app, 'devices')}?{urlencode(query)}")
+    out.result(found, lambda: _print_list(found))
+
+
+def _print_list(found: dict[str, Any]) -> None:
+    rows = [
+        [each["device"], moment(each["reported"]), each["runs"], each["platform"], each["custom_id"], _noted(each)]
+        for each in found["devices"]
+    ]
+    table(("device", "reported", "runs", "platform", "custom id", "noted"), rows, "no such device has reported")
+    if found["next_page"]:
+        note(f"{counted(found['matching'], 'device')} in all; for the next page: --after {found['next_page']}")
+    if found["cut"]:
+        note(f"only reports since {moment(found['since'])} were read: there may be more devices")
+
+
+def _noted(each: dict[str, Any]) -> list[str]:
+    """What differs from an ordinary device."""
+    override = [f"override {each['override']}"] if each["override"] else []
+    choice = [f"chose {each['channel']}"] if each["channel"] else []
+    return [*override, *choice, *(f"withheld {version or GONE}" for version in each["withheld"])]
+
+
+def _seconds(since: str | None) -> str | None:
+    return str(max(int(parse_duration(since)), 1)) if since else None
 
 
 @click.command(short_help="Show what the node knows about DEVICE.")
@@ -68,7 +119,8 @@ def lift(
 
 
 def _lift_all(client: ControlClient, out: Output, path: str, since: str | None, dry_run: bool) -> None:
-    query = {"within_seconds": str(max(int(parse_duration(since)), 1))} if since else {}
+    within = _seconds(since)
+    query = {"within_seconds": within} if within else {}
     query |= {"dry_run": "true"} if dry_run else {}
     after = client.delete(path + (f"?{urlencode(query)}" if query else ""))
     devices = counted(after["devices"], "device")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.cli.devices.facts import erase, lift, show
+from edge.cli.devices.facts import erase, lift, list_devices, show
 from edge.cli.terminal.access import device_address
 from edge.cli.terminal.client import parse_address
 from edge.cli.terminal.options import with_output
@@ -30,10 +30,10 @@ DONE = frozenset({"updated", "reverted", "up_to_date", "blocked"})  # it runs wh
 
 @click.group()
 def device() -> None:
-    """Simulate a device; show what the node knows about one."""
+    """Simulate a device; list devices and show what the node knows about them."""
 
 
-for command in (show, lift, erase):
+for command in (list_devices, show, lift, erase):
     device.add_command(command)
 
 

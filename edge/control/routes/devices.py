@@ -5,15 +5,19 @@ are changes of the app like any other.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import DRY_RUN, Operation, parse_flag, parse_number
 from edge.control.roles import Permission
+from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.shapes.devices import (
     DeviceErased,
+    DeviceList,
     DeviceView,
     FailingView,
+    ListedDevice,
     OverrideChanged,
     OverrideCleared,
     OverrideRequest,
@@ -23,14 +27,17 @@ from edge.control.shapes.devices import (
     WithheldView,
 )
 from edge.domain.changes.commands import ClearOverride, SetOverride
-from edge.domain.errors import NotFound
+from edge.domain.errors import Invalid, NotFound
 from edge.domain.facts import failure_of, forgot_until, name_hash
-from edge.domain.model import AppState, parse_device_id, parse_version_name
+from edge.domain.model import BUILTIN, AppState, parse_device_id, parse_version_name
 from edge.facts.changes import Erased, Lifted
+from edge.telemetry.device_search import DeviceSearch, parse_page_mark
+from edge.telemetry.known_devices import KnownDevice
 
 WITHIN = "within_seconds"
 WHOLE_TIME = 10**9  # seconds: longer than there are any facts
 
+_ID_PREFIX = re.compile(r"[0-9a-f-]{0,36}")
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +66,53 @@ async def handle_show(call: Call[None]) -> DeviceView:
         ],
         forgot=forgot_until(facts) > 0,
         offered=[versions.get(bundle) for bundle in facts.offered],
+    )
+
+
+async def handle_list(call: Call[None]) -> DeviceList:
+    """Devices whose reports this node still holds; the facts of others have no names."""
+    state = await load_app(call)
+    limit = parse_number(call.request, "limit", HISTORY_DEFAULT, 1, HISTORY_LIMIT)
+    found = await call.ports.known_devices.find(state.app, _search(call), limit)
+    versions, channels = _names((*state.bundles, *state.retired)), _names(state.channels)
+    listed = [_listed(call, state, each, versions, channels) for each in found.page.devices]
+    next_page = found.page.next_page or None
+    return DeviceList(
+        devices=listed, matching=found.page.matching, next_page=next_page, since=found.since, cut=found.cut
+    )
+
+
+def _search(call: Call[None]) -> DeviceSearch:
+    query = call.request.query
+    within = parse_number(call.request, WITHIN, WHOLE_TIME, 1, WHOLE_TIME)
+    after = query.get("after")
+    prefix, custom_id = query.get("id_prefix", "").lower(), query.get("custom_id", "")
+    if _ID_PREFIX.fullmatch(prefix) is None:
+        raise Invalid("invalid_id_prefix", "invalid id_prefix: use the first characters of a UUID")
+    return DeviceSearch(
+        id_prefix=prefix,
+        custom_id=custom_id,
+        since=max(call.ports.clock.now() - within, 0.0),
+        after=parse_page_mark(after) if after is not None else None,
+    )
+
+
+def _listed(
+    call: Call[None], state: AppState, known: KnownDevice, versions: Mapping[int, str], channels: Mapping[int, str]
+) -> ListedDevice:
+    check = known.check
+    facts = call.ports.facts.facts_of(state.app, check.device)
+    return ListedDevice(
+        device=check.device,
+        custom_id=check.custom_id,
+        reported=known.reported,
+        platform=check.platform.value,
+        runs=BUILTIN if check.says_builtin else check.version_name,
+        native=check.version_build,
+        plugin=check.plugin.version,
+        override=state.overrides.get(check.device),
+        channel=channels.get(facts.channel),
+        withheld=[versions.get(each.bundle) for each in facts.failures if each.withheld],
     )
 
 
@@ -128,6 +182,17 @@ def _names(names: Iterable[str]) -> Mapping[int, str]:
 
 
 OPERATIONS = (
+    Operation(
+        name="list_devices",
+        method="GET",
+        path="/v1/apps/{app}/devices",
+        summary="List and find the devices that reported to this node",
+        permission=Permission.READ_APP,
+        handle=handle_list,
+        answer=DeviceList,
+        query=("id_prefix", "custom_id", WITHIN, "limit", "after"),
+        refusals=(503,),
+    ),
     Operation(
         name="show_device",
         method="GET",

@@ -44,6 +44,33 @@ class DeviceView(AnswerBody, frozen=True, kw_only=True):
     offered: list[str | None]
 
 
+class ListedDevice(AnswerBody, frozen=True, kw_only=True):
+    """A device as it was in its latest report, at `reported` (seconds since the epoch), and what the node has noted of
+    it: its override, its own choice, the bundles withheld from it. A name that the app no longer has shows as null."""
+
+    device: str
+    custom_id: str
+    reported: float
+    platform: str
+    runs: str
+    native: str
+    plugin: str
+    override: str | None
+    channel: str | None
+    withheld: list[str | None]
+
+
+class DeviceList(AnswerBody, frozen=True, kw_only=True):
+    """Newest report first. `matching` devices match on all pages; `next_page` is the `after` of the next one, null on
+    the last. `since` is the oldest report read; `cut`: older ones were not read."""
+
+    devices: list[ListedDevice]
+    matching: int
+    next_page: str | None
+    since: float | None
+    cut: bool
+
+
 class WithheldLifted(AnswerBody, frozen=True, kw_only=True):
     app: str
     device: str

@@ -44,6 +44,11 @@ def test_a_failed_bundle_is_withheld_until_it_is_lifted(node, tmp_path):
     assert withheld["version"] == "1.0.1"
     assert "1.0.1 for good: update_fail" in node.text("device", "show", APP, who)
 
+    (listed,) = node.json("device", "list", APP, "--id-prefix", who[:8], "--since", "1h")["devices"]
+    assert (listed["device"], listed["withheld"]) == (who, ["1.0.1"])
+    assert "withheld 1.0.1" in node.text("device", "list", APP)
+    assert "no such device has reported" in node.text("device", "list", APP, "--custom-id", "nobody")
+
     node.text("device", "lift", APP, who, "1.0.1")
     assert "not withheld" in node.failure("device", "lift", APP, who, "1.0.1")
     assert device(node, state).exit_code == 0

@@ -1,8 +1,11 @@
 """Facts about single devices through the control API."""
 
+import pytest
 from control_world import APP, DEVICE, NOW
+from factories import a_check
 
 from edge.facts.changes import Chose, Failed, Offered
+from edge.telemetry.known_devices import KnownDevice
 
 PATH = f"/v1/apps/{APP}/devices/{DEVICE}"
 
@@ -97,3 +100,38 @@ async def test_what_cannot_be_lifted_from_all_is_refused(acme):
     assert await acme("DELETE", f"{path}/1.0.1?within_seconds=0", status=422) == "invalid_within_seconds"
     assert await acme("DELETE", f"{path}/1.0.1?dry_run=maybe", status=422) == "invalid_dry_run"
     assert await acme("DELETE", f"{path}/1.0.1", by="reader", status=403) == "forbidden"
+
+
+async def test_devices_are_listed_with_what_is_noted_of_them(acme, world):
+    path = f"/v1/apps/{APP}/devices"
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "beta"})
+    for number, device in enumerate(OTHERS):
+        check = a_check(app=APP, device=device, custom_id=f"user-{number % 2}", version_name="1.0.0")
+        world.known[APP, device] = KnownDevice(check, NOW - 100 * number)
+    await world.record([Chose(APP, OTHERS[0], "beta")])
+    await world.record([Offered(APP, OTHERS[0], "6.0.0"), Failed(APP, OTHERS[0], "6.0.0")])
+    listed = await acme("GET", f"{path}?limit=3")
+    assert [each["device"] for each in listed["devices"]] == OTHERS[:3]
+    assert (listed["matching"], listed["cut"]) == (4, False)
+    first = listed["devices"][0]
+    assert (first["runs"], first["reported"], first["channel"], first["withheld"]) == ("1.0.0", NOW, "beta", [None])
+    rest = await acme("GET", f"{path}?limit=3&after={listed['next_page']}")
+    assert ([each["device"] for each in rest["devices"]], rest["next_page"]) == (OTHERS[3:], None)
+    found = await acme("GET", f"{path}?custom_id=user-1&within_seconds=150")
+    assert [each["device"] for each in found["devices"]] == [OTHERS[1]]
+    assert (await acme("GET", f"{path}?id_prefix=FFFF"))["devices"] == []
+    await acme("GET", path, by="reader")
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("limit=0", "invalid_limit"),
+        ("limit=1001", "invalid_limit"),
+        ("after=x", "invalid_after"),
+        ("id_prefix=xyz", "invalid_id_prefix"),
+        ("within_seconds=soon", "invalid_within_seconds"),
+    ],
+)
+async def test_a_search_that_cannot_be_read_is_refused(acme, query, code):
+    assert await acme("GET", f"/v1/apps/{APP}/devices?{query}", status=422) == code

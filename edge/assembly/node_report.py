@@ -7,7 +7,8 @@ import msgspec
 
 from edge import __version__
 from edge.assembly.folding import Folding
-from edge.control.shapes.node import DamageView, HeadView, NodeStatus, WorkerView
+from edge.control.shapes.common import DamageView
+from edge.control.shapes.node import HeadView, NodeStatus, WorkerView
 from edge.control.tokens import Tokens
 from edge.domain.model import AppId
 from edge.facts.census import count_devices

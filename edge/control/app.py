@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 
 from edge.control.calls import Call, check_permission
 from edge.control.openapi import build_openapi
-from edge.control.operations import DRY_RUN, JSON, Operation, check_parameters, parse_flag
+from edge.control.operations import DRY_RUN, JSON, NOT_TAKEN, Operation, check_parameters, parse_flag
 from edge.control.ports import ControlPorts
 from edge.control.roles import Role
 from edge.control.routes import apps as routes_apps
@@ -32,12 +32,13 @@ from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
 from edge.control.routes import store as routes_store
 from edge.control.routes import tokens as routes_tokens
-from edge.control.shapes.common import ErrorAnswer
+from edge.control.shapes.common import DamageView, ErrorAnswer, NotTakenView
 from edge.control.tokens import Grant, Tokens
 from edge.control.uploads import decode_body, read_body
 from edge.control.work_queue import LOOKS, VERIFICATIONS, looks, verifications
 from edge.domain.errors import EdgeError, Unauthorized
 from edge.domain.model import AppId
+from edge.store.damage import NotTaken
 from edge.store.releases import Rehearsed
 
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
@@ -138,6 +139,8 @@ def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
         answer = await operation.handle(call)
         if rehearsal is not None:
             answer = await _with_impact(answer, ports, rehearsal)
+        elif any(part != NotTaken() for part in call.not_taken):
+            answer = _with_not_taken(answer, call.not_taken)
         return _answer(answer, 200) if operation.content_type == JSON else _text(answer, operation.content_type)
 
     return handle
@@ -148,6 +151,17 @@ async def _with_impact(answer: Any, ports: ControlPorts, rehearsal: list[Rehears
     (rehearsed,) = rehearsal
     fields: dict[str, Any] = msgspec.to_builtins(answer)
     return fields | {"dry_run": True, "impact": await ports.known_devices.weigh(rehearsed)}
+
+
+def _with_not_taken(answer: Any, not_taken: list[NotTaken]) -> dict[str, Any]:
+    """The change's own answer, and what workers did not take of it."""
+    damaged = {each: None for part in not_taken for each in part.damaged}
+    view = NotTakenView(
+        damaged=[DamageView(**msgspec.structs.asdict(each)) for each in damaged],
+        silent_workers=max(part.silent for part in not_taken),
+    )
+    fields: dict[str, Any] = msgspec.to_builtins(answer)
+    return fields | {NOT_TAKEN: view}
 
 
 async def _authorise(operation: Operation, tokens: Tokens, request: web.Request, now: float) -> Grant:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from edge.control.tokens import Grant
 from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command
 from edge.domain.errors import Forbidden, Invalid
 from edge.domain.model import AppId, AppState, parse_app_id
+from edge.store.damage import NotTaken
 from edge.store.releases import PermitUndo, Rehearsed
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -28,7 +29,8 @@ B = TypeVar("B")
 class Call(Generic[B]):
     """One authorised request with its decoded body (None where the operation takes none).
 
-    `rehearsal` is a list in a dry run: `commit` writes nothing then and appends what the change would do.
+    `rehearsal` is a list in a dry run: `commit` writes nothing then and appends what the change would do. Otherwise it
+    appends to `not_taken` what workers did not take of the change.
     """
 
     ports: ControlPorts
@@ -36,6 +38,7 @@ class Call(Generic[B]):
     request: web.Request
     body: B
     rehearsal: list[Rehearsed] | None = None
+    not_taken: list[NotTaken] = field(default_factory=list)
 
     @property
     def app(self) -> AppId:
@@ -78,7 +81,7 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Per
         return ChangeResult(rehearsed.after, rehearsed.after is not rehearsed.before, rehearsed.before)
     committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit_undo)
     if committed.changed:
-        await call.ports.serving.announce(app, committed.head)
+        call.not_taken.append(await call.ports.serving.announce(app, committed.head))
     return ChangeResult(committed.state, committed.changed, committed.before)
 
 

@@ -11,13 +11,13 @@ import msgspec
 
 import edge
 from edge.control.calls import IDEMPOTENCY_KEY
-from edge.control.operations import DRY_RUN, Operation
+from edge.control.operations import DRY_RUN, NOT_TAKEN, Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.routes.devices import WHOLE_TIME, WITHIN
 from edge.control.routes.explain import COUNTRY, FLAGS, TEXTS
 from edge.control.routes.rollouts import LISTED_DEFAULT, LISTED_LIMIT
-from edge.control.shapes.common import WHOLE_LIMIT, ErrorAnswer
+from edge.control.shapes.common import WHOLE_LIMIT, ErrorAnswer, NotTakenView
 from edge.control.shapes.impact import ImpactView
 from edge.domain.changes.commands import COMMAND_ID_LIMIT
 
@@ -83,6 +83,7 @@ def build_openapi(operations: Sequence[Operation]) -> dict[str, Any]:
     types = [
         ErrorAnswer,
         ImpactView,
+        NotTakenView,
         *(kind for operation in operations for kind in (operation.answer, operation.body) if kind),
     ]
     schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
@@ -109,7 +110,8 @@ def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dic
     media_type = operation.content_type.partition(";")[0]
     answer = schema_of[id(operation.answer)]
     if operation.changes:
-        answer = {"allOf": [answer, _rehearsed(schema_of[id(ImpactView)])]}
+        not_taken = {"type": "object", "properties": {NOT_TAKEN: schema_of[id(NotTakenView)]}}
+        answer = {"allOf": [answer, _rehearsed(schema_of[id(ImpactView)]), not_taken]}
     success = {"description": "Done", "content": {media_type: {"schema": answer}}}
     failure = _json(schema_of[id(ErrorAnswer)])
     described: dict[str, Any] = {

@@ -17,6 +17,7 @@ from edge.domain.errors import Invalid, Malformed
 JSON_LIMIT_BYTES = 1024 * 1024  # ordinary bodies, operators' comments included, are a few kB
 JSON = "application/json"
 DRY_RUN = "dry_run"
+NOT_TAKEN = "not_taken"  # of a change's answer, if there is something
 SHOWN_LIMIT = 64  # characters of an unknown parameter's name that the error repeats
 
 

@@ -15,6 +15,7 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, ChannelName, VersionName
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Recordable
+from edge.store.damage import NotTaken
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
 from edge.telemetry.device_search import DevicePage, DeviceSearch
@@ -24,8 +25,9 @@ from edge.telemetry.known_devices import KnownDevice
 class ServingPort(Protocol):
     """The workers that serve devices."""
 
-    async def announce(self, app: AppId, head: Head) -> None:
-        """Return once every worker serves this head or a later one, or once the time for a stuck worker is up."""
+    async def announce(self, app: AppId, head: Head) -> NotTaken:
+        """Return once every worker serves this head or a later one, or once the time for a stuck worker is up; with
+        what workers did not take."""
 
 
 class ExplainPort(Protocol):

@@ -7,7 +7,7 @@ command that repairs it.
 import logging
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,14 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.app}: {_words(self.grain)} {self.name}: {self.effect} ({self.cause}); {self.repair}"
+
+
+class NotTaken(NamedTuple):
+    """What workers did not take of a revision: what of its app is `damaged`, and how many were `silent`: they did not
+    answer in time, and may serve it late."""
+
+    damaged: tuple[Damage, ...] = ()
+    silent: int = 0
 
 
 class Damages:

@@ -32,6 +32,7 @@ from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.changes import Lifted, change_facts
+from edge.store.damage import NotTaken
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
 from edge.telemetry.device_search import find_devices
@@ -105,11 +106,13 @@ class World:
     tokens: Tokens
     secrets: Secrets
     announced: list[tuple[str, Any]] = field(default_factory=list)
+    not_taken: NotTaken = field(default_factory=NotTaken)  # of every change
     facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
     known: dict[tuple[str, str], KnownDevice] = field(default_factory=dict)
 
     async def announce(self, app, head):
         self.announced.append((app, head))
+        return self.not_taken
 
     async def explain(self, app, body, country):
         asked = msgspec.json.decode(body)

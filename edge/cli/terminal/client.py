@@ -89,6 +89,7 @@ class ControlClient:
         self._busy: set[http.client.HTTPConnection] = set()
         self._lock = threading.Lock()
         self._closed = False
+        self.not_taken: list[Any] = []  # of the changes made: what the node's workers did not take
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         return self._json(method, path, body)
@@ -148,13 +149,18 @@ class ControlClient:
             try:
                 with self._connection(fresh=attempt > 1) as connection:
                     answer = _attempt(connection, request)
-                return _decode(answer, self._url)
+                return self._noted(_decode(answer, self._url))
             except (OSError, http.client.HTTPException) as error:
                 lasting = isinstance(error, ssl.SSLCertVerificationError)
                 if lasting or self._closed or attempt == ATTEMPTS:
                     raise Unreachable("unreachable", f"no answer from {self._url}: {_reason(error)}") from error
             time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
         raise AssertionError("the last attempt returns or raises")
+
+    def _noted(self, answered: Any) -> Any:
+        if isinstance(answered, dict) and (not_taken := answered.get("not_taken")):
+            self.not_taken.append(not_taken)
+        return answered
 
     @contextmanager
     def _connection(self, fresh: bool) -> Iterator[http.client.HTTPConnection]:

@@ -12,6 +12,7 @@ import click
 
 from edge.cli.terminal import access
 from edge.cli.terminal.client import ControlClient, warn_of_plain_http
+from edge.cli.terminal.not_taken import NOT_SERVED, warn_of_not_taken
 from edge.cli.terminal.output import Output
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,7 +56,8 @@ def with_config(command: F) -> F:
 
 
 def with_api(command: F) -> F:
-    """Adds --url --token --config --json; the command gets a ControlClient and an Output as its first arguments."""
+    """Adds --url --token --config --json; the command gets a ControlClient and an Output as its first arguments. What
+    the node's workers did not take of its changes is said at its end."""
 
     @_url
     @_token
@@ -70,8 +72,11 @@ def with_api(command: F) -> F:
         warn_of_plain_http(url)
         client = ControlClient(url, token)
         try:
-            return command(client, Output(as_json), *args, **kwargs)
+            result = command(client, Output(as_json), *args, **kwargs)
         finally:
             client.close()
+        if warn_of_not_taken(client.not_taken):
+            raise click.exceptions.Exit(NOT_SERVED)
+        return result
 
     return run  # type: ignore[return-value]

@@ -29,6 +29,26 @@ class AnswerBody(msgspec.Struct, frozen=True, kw_only=True):
     """The base of every answer."""
 
 
+class DamageView(AnswerBody, frozen=True, kw_only=True):
+    """One thing of the store that workers cannot serve: `grain` and `name` say what of the app it is, `effect` what its
+    devices get, `cause` what was found, `repair` what to do."""
+
+    app: str
+    grain: str
+    name: str
+    effect: str
+    cause: str
+    repair: str
+
+
+class NotTakenView(AnswerBody, frozen=True, kw_only=True):
+    """What workers did not take of a change that was made: what of the app they cannot serve now, and how many workers
+    did not answer in time and may serve it late."""
+
+    damaged: list[DamageView]
+    silent_workers: int
+
+
 class ChangeAnswer(AnswerBody, frozen=True, kw_only=True):
     """`revision` is the app's after the change; `changed` is false if the change altered nothing or had landed
     before."""

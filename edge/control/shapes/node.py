@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edge.control.shapes.common import AnswerBody
+from edge.control.shapes.common import AnswerBody, DamageView
 
 
 class WorkerView(AnswerBody, frozen=True, kw_only=True):
@@ -21,18 +21,6 @@ class HeadView(AnswerBody, frozen=True, kw_only=True):
 
     revision: int
     digest: str
-
-
-class DamageView(AnswerBody, frozen=True, kw_only=True):
-    """One thing of the store that workers cannot serve: `grain` and `name` say what of the app it is, `effect` what its
-    devices get, `cause` what was found, `repair` what to do."""
-
-    app: str
-    grain: str
-    name: str
-    effect: str
-    cause: str
-    repair: str
 
 
 class NodeStatus(AnswerBody, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from edge.node.processes.link import (
 from edge.node.processes.tls import Pair
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet, ProofPort
 from edge.node.service.numbered_replies import NumberedReplies
+from edge.store.damage import NotTaken
 from edge.store.releases import Head
 
 # A worker builds a revision in milliseconds; one that takes this long is stuck, and gets the heads when it restarts.
@@ -95,11 +96,15 @@ class WorkerHandle:
                 process.kill()
                 await process.wait()
 
-    async def tell(self, heads: Mapping[AppId, Head]) -> None:
-        """Returns once this worker serves the heads, or after `ANSWER_SECONDS`. If no process is running, the next one
-        gets them in its setup.
+    async def tell(self, heads: Mapping[AppId, Head]) -> NotTaken:
+        """Returns once this worker serves the heads, or after `ANSWER_SECONDS`, with what it did not take of them. If
+        no process is serving, the next one gets them in its setup.
         """
-        await self._ask(lambda number: NewHeads(number, dict(heads)))
+        serving = self.ready.is_set()
+        answer = await self._ask(lambda number: NewHeads(number, dict(heads)))
+        if isinstance(answer, Acknowledged):
+            return NotTaken(tuple(answer.damaged))
+        return NotTaken(silent=int(serving))
 
     async def take_pair(self, pair: Pair) -> None:
         """As `tell`: returns once this worker's new connections use the pair."""
@@ -219,9 +224,11 @@ class WorkerPool:
             if self._hopeless.is_set():
                 raise CannotStart("cannot_start", "the workers exit before they serve; see the log above")
 
-    async def announce(self, heads: Mapping[AppId, Head]) -> None:
+    async def announce(self, heads: Mapping[AppId, Head]) -> NotTaken:
         """As `WorkerHandle.tell`, for all workers at once."""
-        await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
+        answers = await asyncio.gather(*(worker.tell(heads) for worker in self.workers))
+        damaged = {(each.app, each.grain, each.name): each for answer in answers for each in answer.damaged}
+        return NotTaken(tuple(damaged.values()), sum(answer.silent for answer in answers))
 
     def withhold(self, shards: Mapping[str, str]) -> None:
         """As `WorkerHandle.withhold`, for all workers."""

@@ -29,6 +29,7 @@ from edge.node.processes.tls import BadPair, Pair, expiry_of, read_pair
 from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.prover import BlobProver
 from edge.node.proving.quarantine import Quarantine
+from edge.store.damage import NotTaken
 from edge.store.releases import Head
 
 POLL_SECONDS = 1.0  # how late another writer's change may arrive; this node's own are announced at once
@@ -151,14 +152,15 @@ class Supervisor:
         """NO_FACTS for a device that is not known; reads memory."""
         return self._facts_table.look_up(app, device)
 
-    async def announce(self, app: AppId, head: Head) -> None:
-        """Returns when every worker serves this revision or a later one; a stuck worker is given `ANSWER_SECONDS`."""
-        await self._tell({app: head})
+    async def announce(self, app: AppId, head: Head) -> NotTaken:
+        """Returns when every worker serves this revision or a later one, with what they did not take of it; a stuck
+        worker is given `ANSWER_SECONDS`."""
+        return await self._tell({app: head})
 
-    async def _tell(self, heads: dict[AppId, Head]) -> None:
+    async def _tell(self, heads: dict[AppId, Head]) -> NotTaken:
         # Updated before any worker gets it, so that one that is starting has it in its setup.
         self._heads.update(self._news(heads))
-        await self.pool.announce(heads)
+        return await self.pool.announce(heads)
 
     def _tell_quarantine(self) -> None:
         self.pool.quarantine(sorted(self.prover.quarantine.digests))

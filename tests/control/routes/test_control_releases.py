@@ -7,6 +7,7 @@ from control_world import APP, DEVICE, NOW, OTHER, digest, pack
 
 from edge.control.work_queue import Turns
 from edge.domain.errors import Unavailable
+from edge.store.damage import NotTaken
 
 BUNDLES, CHANNELS, OVERRIDES = f"/v1/apps/{APP}/bundles", f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/overrides"
 
@@ -385,6 +386,7 @@ async def test_an_answer_waits_until_the_workers_serve_the_change(serve):
         heads.append((app, head.revision))
         announced.set()
         await served.wait()
+        return NotTaken()
 
     api = await serve(announce=announce)
     asking = asyncio.create_task(api("POST", "/v1/apps", {"app": APP}))

@@ -14,7 +14,8 @@ from node_world import PROMPT_SECONDS, WORKERS, a_config, a_truth, check, publis
 
 from edge.domain.changes.commands import ChannelSettings, CreateApp, PublishBundle, SetChannel
 from edge.node.processes.listening import CannotListen, listen, port_of
-from edge.store.objects.port import blob_key
+from edge.store.damage import NotTaken
+from edge.store.objects.port import blob_key, revision_key
 
 
 async def test_what_was_announced_is_what_every_worker_answers(tmp_path):
@@ -215,3 +216,25 @@ async def test_both_families_reach_a_port_without_a_host(tmp_path):
             for host in ("127.0.0.1", "[::1]"):
                 answer = await check(session, f"http://{host}:{port}")
                 assert answer["kind"] == "up_to_date"
+
+
+async def test_an_announcement_says_what_workers_did_not_take(tmp_path):
+    truth = a_truth(tmp_path)
+    async with running(a_config(tmp_path), truth) as (supervisor, address), aiohttp.ClientSession() as session:
+        assert await supervisor.announce(APP, publish(truth, "1.0.1").head) == NotTaken()
+        head = publish(truth, "1.0.2").head
+        truth.store.path(revision_key(APP, head.revision, head.digest)).unlink()
+        (damage,), silent = await supervisor.announce(APP, head)
+        assert (damage.app, damage.grain, damage.name, silent) == (APP, "revision", str(head.revision), 0)
+        assert {(await check(session, address))["version"] for _ in range(4)} == {"1.0.1"}
+
+
+async def test_a_worker_that_does_not_answer_is_counted(tmp_path):
+    truth = a_truth(tmp_path)
+    async with running(a_config(tmp_path), truth) as (supervisor, _):
+        stopped = supervisor.pool.workers[0].pid
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            assert (await supervisor.announce(APP, publish(truth, "1.0.1").head)).silent == 1
+        finally:
+            os.kill(stopped, signal.SIGCONT)

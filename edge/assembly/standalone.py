@@ -104,6 +104,7 @@ class Standalone:
             serving=self.supervisor,
             explaining=self._explaining,
             known_devices=self._known_devices,
+            proofs=self.supervisor.prover,
             facts=self.supervisor,
             telemetry=self.telemetry,
             node=self._report,

@@ -1,6 +1,6 @@
 """What the control API needs from the process around it: one port per topic, implemented where a node is assembled."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -88,6 +88,19 @@ class DeviceFactsPort(Protocol):
         epoch; return how many. In a dry run nothing changes. Raises Unavailable, `busy` while another one runs."""
 
 
+class BlobProofsPort(Protocol):
+    """What this node knows of the bytes of stored blobs."""
+
+    async def prove_all(self, digests: Iterable[str], app: str) -> None:
+        """Read those that were not read since their files changed; returns once it is known which are damaged."""
+
+    def is_damaged(self, digest: str) -> bool:
+        """Whether the stored bytes are known to be wrong, gone or unreadable."""
+
+    async def note_upload(self, digest: str, app: str) -> None:
+        """Right bytes were stored for the blob; returns once all workers serve them."""
+
+
 class TelemetryPort(Protocol):
     """What devices have reported."""
 
@@ -125,6 +138,7 @@ class ControlPorts:
     serving: ServingPort
     explaining: ExplainPort
     known_devices: KnownDevicesPort
+    proofs: BlobProofsPort
     facts: DeviceFactsPort
     telemetry: TelemetryPort
     node: NodePort

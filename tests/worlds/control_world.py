@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from proving import a_prover
 
 from edge.control.app import OPERATIONS
 from edge.control.openapi import statuses_of
@@ -211,6 +212,8 @@ class World:
     def ports(self, **changed) -> ControlPorts:
         """Each port's methods are this world's own, but for those in `changed`, by name."""
 
+        self.prover = a_prover(changed.get("store", self.store))
+
         def port(**methods):
             return SimpleNamespace(**methods | {name: changed[name] for name in methods if name in changed})
 
@@ -229,6 +232,7 @@ class World:
                 weigh=self.weigh,
             ),
             facts=port(facts_of=self.facts_of, record=self.record, lift_all=self.lift_all),
+            proofs=self.prover,
             telemetry=port(stats=self.stats),
             node=port(status=self.status, metrics=self.metrics),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),

@@ -5,6 +5,7 @@ compressed in the requested way are listed, so that the same folder goes on to g
 the smallest wins.
 """
 
+import asyncio
 from collections.abc import Iterable
 
 import msgspec
@@ -22,7 +23,7 @@ from edge.control.shapes.bundles import (
     PreparedView,
 )
 from edge.control.uploads import receive_blob
-from edge.control.work_queue import encode_look
+from edge.control.work_queue import encode_look, take_look
 from edge.domain.errors import Invalid, Unavailable
 from edge.domain.manifest import FILE_COUNT_LIMIT, packed_entries
 from edge.domain.model import AppState, Digest, FileEntry, parse_digest
@@ -36,15 +37,22 @@ PACKING_LIMIT = 100  # characters of a label
 
 
 async def handle_missing(call: Call[MissingRequest]) -> msgspec.Raw:
-    """The blobs still to be uploaded, in the order of the request, each once."""
+    """The blobs still to be uploaded, in the order of the request, each once. One whose stored bytes are wrong is
+    missing, too: its upload heals it."""
     await check_app(call)
-    store = call.ports.store
+    wanted, held = await asyncio.to_thread(_find_held, call.ports.store, call.body.digests)
+    proofs = call.ports.proofs
+    await proofs.prove_all(held, call.app)
 
     def list_missing() -> MissingAnswer:
-        wanted = _parse_digests(call.body.digests)
-        return MissingAnswer(missing=[digest for digest in wanted if not store.has(blob_key(digest))])
+        return MissingAnswer(missing=[each for each in wanted if each not in held or proofs.is_damaged(each)])
 
     return await encode_look(call.request, list_missing)
+
+
+def _find_held(store: ObjectStore, texts: list[str]) -> tuple[list[Digest], set[Digest]]:
+    wanted = _parse_digests(texts)
+    return wanted, {digest for digest in wanted if store.has(blob_key(digest))}
 
 
 async def handle_prepared(call: Call[PreparedRequest]) -> msgspec.Raw:
@@ -53,10 +61,16 @@ async def handle_prepared(call: Call[PreparedRequest]) -> msgspec.Raw:
         raise Invalid("invalid_packing", f"invalid packing label: use 1 to {PACKING_LIMIT} characters")
     state = await load_app(call)
 
-    def list_prepared() -> PreparedAnswer:
+    def find() -> list[FileEntry]:
         wanted = set(_parse_digests(call.body.digests))
-        found = _find(call.ports.store, _manifests(state), call.body.packing, wanted)
-        return PreparedAnswer(prepared=[PreparedView(hash=e.hash, blob=e.blob, bytes=e.bytes) for e in found])
+        return _find(call.ports.store, _manifests(state), call.body.packing, wanted)
+
+    found, proofs = await take_look(call.request, find), call.ports.proofs
+    await proofs.prove_all((entry.blob for entry in found), call.app)
+
+    def list_prepared() -> PreparedAnswer:
+        whole = (each for each in found if not proofs.is_damaged(each.blob))  # the publisher repairs the others
+        return PreparedAnswer(prepared=[PreparedView(hash=e.hash, blob=e.blob, bytes=e.bytes) for e in whole])
 
     return await encode_look(call.request, list_prepared)
 
@@ -65,6 +79,7 @@ async def handle_upload(call: Call[None]) -> BlobStored:
     digest = parse_digest(call.part("digest"))
     await check_app(call)
     received = await receive_blob(call.request, call.ports.store, digest)
+    await call.ports.proofs.note_upload(digest, call.app)
     return BlobStored(digest=digest, bytes=received)
 
 

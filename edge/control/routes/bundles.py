@@ -59,6 +59,8 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
             again=body.again,
             if_current=body.if_current,
         )
+        # Read ahead of the swap, so that no device waits for it.
+        await call.ports.proofs.prove_all(await asyncio.to_thread(_blobs_of, call.ports.store, bundle), call.app)
         committed = await commit(call, call.app, command)
         changed = _changed(committed, wanted.version, body.channel)
         known = _bundle(committed.state, wanted.version)
@@ -164,6 +166,14 @@ def _view_zip_notes(bundle: Bundle, entries: Sequence[FileEntry]) -> list[ZipNot
         )
         for note in zip_notes(bundle, entries)
     ]
+
+
+def _blobs_of(store: ObjectStore, bundle: Bundle) -> list[Digest]:
+    """All that devices may fetch of the bundle, and its manifest."""
+    blobs = [bundle.zip, *([bundle.manifest] if bundle.manifest else [])]
+    for entry in _read_files(store, bundle.manifest):
+        blobs += [entry.blob, entry.hash] if bundle.plain_files else [entry.blob]
+    return blobs
 
 
 def _read_files(store: ObjectStore, manifest: Digest | None) -> tuple[FileEntry, ...]:

@@ -67,6 +67,15 @@ class BlobProver:
             batch = wanted[start : start + BATCH]
             await asyncio.gather(*(self.prove(digest, app) for digest in batch), return_exceptions=True)
 
+    def is_damaged(self, digest: str) -> bool:
+        """Whether the blob is known to be damaged."""
+        return digest in self.quarantine
+
+    async def note_upload(self, digest: str, app: str) -> None:
+        """Right bytes came for the blob: if it was damaged, it is read at once rather than at the next recheck."""
+        if digest in self.quarantine:
+            await asyncio.gather(self.prove_again(digest, app), return_exceptions=True)
+
     async def recheck(self) -> None:
         """Look at everything in quarantine again."""
         for digest in self.quarantine:

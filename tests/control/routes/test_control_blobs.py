@@ -37,6 +37,26 @@ async def test_an_upload_replaces_wrong_bytes_that_have_its_name(acme, world, wr
     assert world.scratch_files() == []
 
 
+@pytest.mark.parametrize("wrong", [CONTENT[:-1], CONTENT + b"x", CONTENT[:-1] + b"X"])
+async def test_a_blob_whose_bytes_are_wrong_is_missing_until_it_is_uploaded_again(acme, world, wrong):
+    """So publishing the same bundle again repairs it."""
+    name = digest(CONTENT)
+    await acme("PUT", f"{BLOBS}/{name}", content=CONTENT)
+    assert await acme("POST", f"{BLOBS}/missing", {"digests": [name]}) == {"missing": []}
+    world.store.path(blob_key(name)).write_bytes(wrong)
+    assert await acme("POST", f"{BLOBS}/missing", {"digests": [name]}) == {"missing": [name]}
+    await acme("PUT", f"{BLOBS}/{name}", content=CONTENT)
+    assert await acme("POST", f"{BLOBS}/missing", {"digests": [name]}) == {"missing": []}
+
+
+async def test_a_publish_has_every_blob_read_before_devices_are_offered_it(acme, world):
+    packed = pack(page="one")
+    await acme.publish("1.0.0", packed)
+    assert world.prover.counts["readings"] == len(packed.blobs)
+    await world.prover.prove_all(packed.blobs, APP)
+    assert world.prover.counts["readings"] == len(packed.blobs)
+
+
 async def test_every_size_arrives_whole(acme, world):
     for size in (0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES + 7):
         content = (b"0123456789abcdef" * (size // 16 + 1))[:size]

@@ -70,6 +70,14 @@ async def test_a_blob_that_the_store_has_lost_is_not_listed(acme, world):
     assert await asked(acme, [script["hash"]]) == {"prepared": []}
 
 
+async def test_a_blob_that_is_damaged_is_not_listed(acme, world):
+    bundle, script = compressed("let a = 1;" * 50)
+    await acme.publish("1.0.0", bundle)
+    with world.store.path(blob_key(script["blob"])).open("r+b") as file:
+        file.write(b"!")
+    assert await asked(acme, [script["hash"]]) == {"prepared": []}
+
+
 async def test_malformed_digests_and_overlong_requests_are_refused(acme):
     assert await asked(acme, ["nonsense"], status=422) == "invalid_digest"
     assert await asked(acme, [], "x" * 101, status=422) == "invalid_packing"

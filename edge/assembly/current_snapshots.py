@@ -35,10 +35,11 @@ class CurrentSnapshots:
         head = self._releases.head(app)
         with self._lock:
             kept = self._kept.get(app)
-            # One with a lost manifest is built again: the manifest may be back.
-            if kept is None or kept.head != head or kept.snapshot.lost:
+            damaged = self._builder.damaged()
+            # One that lost something is built again: it may be back.
+            if kept is None or (kept.head, kept.damaged) != (head, damaged) or kept.snapshot.lost:
                 before = kept.snapshot if kept else None
-                kept = self._kept[app] = _Kept(head, self._builder.build(app, head, time.time(), before))
+                kept = self._kept[app] = _Kept(head, damaged, self._builder.build(app, head, time.time(), before))
             self._kept.move_to_end(app)
             while len(self._kept) > self._limit:
                 oldest, _ = self._kept.popitem(last=False)
@@ -63,4 +64,5 @@ class CurrentSnapshots:
 
 class _Kept(NamedTuple):
     head: Head
+    damaged: frozenset[str]
     snapshot: AppSnapshot

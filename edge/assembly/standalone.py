@@ -54,11 +54,14 @@ class Standalone:
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
         self.telemetry = Folding(self.directory, config.telemetry.spool_limit_bytes, OwnNames(self.directory.releases))
         self._clock = clock = NodeClock(self.directory.releases)
-        snapshots = CurrentSnapshots(self.directory.releases, SnapshotBuilder(self.directory.store, config.region))
+        snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.region))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base)
         facts_table = self.supervisor.facts_table_path
         self._known_devices = KnownDeviceQuestions(self.directory, facts_table, snapshots, clock.moment)
         self._report = NodeReport(self.directory, self.supervisor, self.telemetry, self.tokens)
+
+    def _builder(self, region: str) -> SnapshotBuilder:
+        return SnapshotBuilder(self.directory.store, region, lambda: self.supervisor.prover.quarantine.digests)
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
         """Wait, inside `running`, for `stopping`. Raises what ended the serving, if that ends first."""

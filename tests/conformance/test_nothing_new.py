@@ -6,9 +6,10 @@ from nothing_new import FILE, REASONS, RELEASES, encoded
 
 from edge.domain.decision.outcomes import HoldReason, Reason
 
-# The moment decides about a window, and the address of a device about a share: `decision.json` has these. A lost
-# manifest is a fault of one node's, which no state of an app describes.
-ELSEWHERE = {Reason.OUTSIDE_WINDOW.code, HoldReason.SHARE.code, HoldReason.PAUSED.code, Reason.MANIFEST_LOST.code}
+# The moment decides about a window, and the address of a device about a share: `decision.json` has these. What is
+# lost is a fault of one node's, which no state of an app describes.
+LOST = {Reason.MANIFEST_LOST.code, Reason.ZIP_LOST.code, HoldReason.LOST.code}
+ELSEWHERE = {Reason.OUTSIDE_WINDOW.code, HoldReason.SHARE.code, HoldReason.PAUSED.code, *LOST}
 
 
 def test_the_file_is_what_was_written_down():

@@ -12,6 +12,11 @@ _KEYS = "publish the bundle for the key that the app holds (`edge bundle publish
 _AUDIENCE = "to serve such devices: `edge channel set {app} {channel} "
 _STORE = "the device needs a newer native app from its store, or `edge channel set {app} {channel} --policy none`"
 
+_LOST = (
+    "restore the blob that the node's log names from a backup, or publish the same bundle again, which uploads what is "
+    "missing"
+)
+
 _OF_REASON = {
     Reason.UNKNOWN_APP: "create the app: `edge app create {app}`",
     Reason.INVALID_APP_ID: "give the native app a valid id: letters, digits, '-' and '_', in parts separated by '.'",
@@ -49,8 +54,8 @@ _OF_REASON = {
     Reason.BUILTIN_TOO_OLD: "publish a bundle with the app's builtin code: this plugin cannot revert to that",
     Reason.OUTSIDE_WINDOW: "wait for the window (`edge window show {app} {channel}`), or clear it "
     "(`edge window clear {app} {channel}`)",
-    Reason.MANIFEST_LOST: "restore the blob that the node's log names from a backup, or publish the same bundle again, "
-    "which uploads what is missing",
+    Reason.MANIFEST_LOST: _LOST,
+    Reason.ZIP_LOST: _LOST,
     Reason.SPREAD: "wait until the spread reaches the device, or end it: `edge channel set {app} {channel} "
     "--spread 0s`",
 }
@@ -63,6 +68,7 @@ _OF_HELD = {
     "{channel}`",
     HoldReason.WITHDRAWN: "publish a fixed version: `edge bundle publish {app} FOLDER --version V --channel {channel}`",
     HoldReason.WITHHELD: "see what failed: `edge device show {app} DEVICE`; once fixed, publish a new version",
+    HoldReason.LOST: _LOST,
 }
 # A bundle that stands in for one that failed here is blocked too: unblocking the stand-in is not what helps.
 _STAND_IN = (

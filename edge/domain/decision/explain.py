@@ -186,15 +186,16 @@ def _bundle_steps(
     yield _step(StepName.NOTHING_OFFERED, {"bundle": channel.bundle or ""}, _PASSES if pick_.target else _STOPS)
     if pick_.target is None:
         return
-    withheld = pick_.held is HoldReason.WITHHELD
+    stands_in = pick_.held in (HoldReason.WITHHELD, HoldReason.LOST)
     fall_back = {
-        "failed_on_device": pick_.failed or withheld,
+        "failed_on_device": pick_.failed or pick_.held is HoldReason.WITHHELD,
+        "lost_by_node": pick_.held is HoldReason.LOST,
         "failures": _failures_seen(compiled, facts),
         "runs_withdrawn_or_taken_back": leaves(compiled, check),
         "blocked_by_rule": around,
         "bundle": name_of(pick_.target),
     }
-    yield _step(StepName.FALL_BACK, fall_back, _DECIDES if around or withheld else _PASSES)
+    yield _step(StepName.FALL_BACK, fall_back, _DECIDES if around or stands_in else _PASSES)
 
 
 def _failures_seen(compiled: CompiledChannel, facts: DeviceFacts) -> Inputs:

@@ -5,7 +5,7 @@ Unreadable manifests are left out and remembered, so that an app is served witho
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -119,6 +119,20 @@ def readable_blobs(
     wanted = {BundleFiles(each.manifest, each.plain_files): None for each in readable if each.manifest is not None}
     found = ((files, known.get(files) or listed_in(files)) for files in wanted)
     return {files: digests for files, digests in found if digests is not None}
+
+
+def lost_forms(
+    bundles: Iterable[Bundle], blobs: Mapping[BundleFiles, DigestSet], damaged: Collection[str]
+) -> set[Digest]:
+    """The zips that are damaged, and the manifests that name a damaged file: one is enough for all of the bundle."""
+    lost = set[Digest]()
+    for bundle in bundles if damaged else ():
+        if bundle.zip in damaged:
+            lost.add(bundle.zip)
+        files = blobs.get(BundleFiles(bundle.manifest, bundle.plain_files)) if bundle.manifest is not None else None
+        if bundle.manifest is not None and files is not None and any(digest in files for digest in damaged):
+            lost.add(bundle.manifest)
+    return lost
 
 
 def name_facts_of(

@@ -42,7 +42,8 @@ class Reason(enum.Enum):
     BUILTIN_TOO_OLD = ("revert_to_builtin_plugin_version_too_old", "The plugin version cannot revert to builtin")
     OUTSIDE_WINDOW = ("outside_maintenance_window", "The channel's maintenance window is closed")
     SPREAD = ("spread_not_reached", "The new bundle is being offered little by little")
-    MANIFEST_LOST = ("manifest_lost", "This node cannot read the bundle's manifest")
+    MANIFEST_LOST = ("manifest_lost", "This node cannot read the bundle's manifest, or a file that it names")
+    ZIP_LOST = ("zip_lost", "This node cannot read the bundle's zip")
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -58,6 +59,7 @@ class HoldReason(enum.Enum):
     SHARE = ("rollout_share_not_reached", "The rollout's share does not reach the device yet")
     WITHDRAWN = ("bundle_withdrawn", "The channel's bundle was withdrawn; the last good one stands in")
     WITHHELD = ("bundle_withheld", "The bundle failed on this device before; what comes before it stands in")
+    LOST = ("bundle_lost", "This node cannot read all of the bundle; what comes before it stands in")
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -69,7 +71,7 @@ BREAKING = frozenset({Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.METADATA,
 
 
 # Neither the device nor the app is at fault: the answer is that the device is up to date.
-SILENT = frozenset({Reason.WITHHELD, Reason.MANIFEST_LOST})
+SILENT = frozenset({Reason.WITHHELD, Reason.MANIFEST_LOST, Reason.ZIP_LOST})
 
 
 class Offer(NamedTuple):

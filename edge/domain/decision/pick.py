@@ -30,6 +30,9 @@ def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, mome
     if facts.failures and target is not None and withholds(target, check, facts, moment.now):
         before = _before(target, compiled, check, facts)
         return Pick(target, back, held, True) if before is None else Pick(before, True, HoldReason.WITHHELD)
+    if target is not None and is_lost(target, check):
+        before = _before(target, compiled, check, facts)
+        return Pick(target, back, held) if before is None else Pick(before, True, HoldReason.LOST)
     return Pick(target, back, held)
 
 
@@ -42,11 +45,20 @@ def withholds(target: Target, check: UpdateCheck, facts: DeviceFacts, now: float
     return is_withheld(failure, mark_of(target.offer.bundle, check), now)
 
 
+def is_lost(target: Target, check: UpdateCheck) -> bool:
+    """Whether this node has lost what the device would be sent. A device that runs the bundle needs nothing of it."""
+    if not target.faults or check.version_name == target.version:
+        return False
+    return any(rule.blocks(check, target.candidate, False) for rule in target.faults)
+
+
 def works(target: Target, check: UpdateCheck, facts: DeviceFacts) -> bool:
-    """Whether the bundle can be a way back: the device runs it, or it neither failed there as far as is remembered, nor
-    can be among the failures that were forgotten."""
+    """Whether the bundle can be a way back: the device runs it, or this node has it, and it neither failed there as far
+    as is remembered, nor can be among the failures that were forgotten."""
     if target.offer is None or check.version_name == target.version:
         return True
+    if is_lost(target, check):
+        return False
     failure = failure_of(facts, target.bundle_hash)
     return (failure is None or not failure.withheld) and target.offer.bundle.published >= forgot_until(facts)
 
@@ -89,7 +101,7 @@ def way_around(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts
 
 
 def _before(failed: Target, compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts) -> Target | None:
-    """What comes before a bundle that failed here: what all devices get, then the ways back.
+    """What comes before a bundle that failed here, or that the node lost: what all devices get, then the ways back.
 
     None: nothing does, and the device keeps what it runs. That was not taken back, so another bundle's failure moves
     the device to nothing older.

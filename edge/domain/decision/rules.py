@@ -24,7 +24,8 @@ class Candidate(NamedTuple):
     version: Version | None  # None: builtin, which version rules skip
     min_native: Version | None
     max_native: Version | None
-    manifest_lost: bool = False  # this node cannot read the bundle's manifest
+    manifest_lost: bool = False  # this node cannot read the bundle's manifest, or a file that it names
+    zip_lost: bool = False  # nor its zip
 
     def runs_on(self, native: Version) -> bool:
         """Whether the bundle's native range includes this version."""
@@ -247,6 +248,17 @@ NODE_RULES = (
         ),
         inputs=lambda check, candidate, assigned: {
             "manifest": candidate.bundle.manifest if candidate.bundle else "",
+            "sent_as": _form_sent(check, candidate),
+        },
+    ),
+    Rule(
+        Reason.ZIP_LOST,
+        can_fire=lambda candidate: candidate.zip_lost,
+        blocks=lambda check, candidate, assigned: (
+            candidate.bundle is not None and sent_as(candidate.bundle, check.plugin.manifest) is Sent.ZIP
+        ),
+        inputs=lambda check, candidate, assigned: {
+            "zip": candidate.bundle.zip if candidate.bundle else "",
             "sent_as": _form_sent(check, candidate),
         },
     ),

@@ -3,7 +3,7 @@
 References point downwards only (no cycles), so a replaced snapshot is freed at once.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import zstandard
@@ -12,6 +12,7 @@ from edge.domain.decision.manifests import (
     BundleFiles,
     DigestSet,
     ManifestSource,
+    lost_forms,
     name_facts_of,
     pack_manifests,
     readable_blobs,
@@ -70,7 +71,9 @@ class AppSnapshot:
     manifests: Mapping[Digest, bytes]
     blobs: Mapping[BundleFiles, DigestSet]  # the blobs that devices may fetch, kept for the next build
     names: Mapping[Digest, NameFacts]  # of bundles whose revision has none, kept likewise
-    lost: frozenset[Digest]  # unreadable manifests: their bundles go only to devices that take zips
+    # What cannot be sent: zips, and manifests that are unreadable or name a damaged file. Their bundles go only to
+    # devices that take the other form.
+    lost: frozenset[Digest]
     zips: frozenset[Digest]
     files: DigestSet
 
@@ -93,6 +96,10 @@ class AppSnapshot:
             if digest == bundle.zip or (files is not None and digest in files):
                 yield bundle
 
+    def names_blob(self, digest: str) -> bool:
+        """Whether devices may fetch this blob as anything."""
+        return digest in self.zips or digest in self.files
+
     def may_read(self, kind: str, digest: str) -> bool:
         """Whether devices may fetch this blob as `kind`: "zip" or "file". `digest` is 64 hexadecimal characters."""
         return digest in (self.zips if kind == "zip" else self.files)
@@ -107,11 +114,12 @@ def build_snapshot(
     ids_of: Callable[[Digest], IdSet | None] = lambda digest: None,
     region: str = "",
     shard: str = "",
+    damaged: Collection[str] = (),
 ) -> AppSnapshot:
     """Compile one revision. `manifest_of` returns a manifest document by digest, verified, or None for one that cannot
     be read; it is called for what channels offer and for bundles that `before`, the app's previous snapshot, did not
     know. `ids_of` returns an id set by digest; a missing one matches no device. `now` is in seconds since the epoch,
-    `region` the node's, `shard` the shard of heads that the app is in.
+    `region` the node's, `shard` the shard of heads that the app is in, `damaged` are blobs that the node cannot serve.
     """
     documents = ManifestSource(manifest_of)
     names = name_facts_of(state.bundles.values(), documents, before.names if before else {})
@@ -123,10 +131,11 @@ def build_snapshot(
     channels = _channels(state, segments)
     bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
     manifests = pack_manifests(bundles.values(), documents, before.manifests if before else {})
-    if documents.lost:  # their targets get a rule that blocks them
-        channels = _channels(state, segments, documents.lost)
     readable = _readable(state, now)
     blobs = readable_blobs(readable, manifests, documents, before.blobs if before else {})
+    lost = documents.lost | lost_forms(state.bundles.values(), blobs, damaged)
+    if lost:  # their targets get a rule that blocks them
+        channels = _channels(state, segments, lost)
     return AppSnapshot(
         app=state.app,
         shard=shard,
@@ -143,7 +152,7 @@ def build_snapshot(
         manifests=manifests,
         blobs=blobs,
         names=names,
-        lost=frozenset(documents.lost),
+        lost=frozenset(lost),
         zips=frozenset(each.zip for each in readable),
         files=DigestSet.union(blobs.values()),
     )
@@ -157,7 +166,7 @@ def _segments(state: AppState, region: str, sets: Mapping[str, IdSet]) -> dict[S
 
 
 def _channels(
-    state: AppState, segments: Mapping[SegmentName, tuple[Segment, Predicate]], lost: Container[Digest] = ()
+    state: AppState, segments: Mapping[SegmentName, tuple[Segment, Predicate]], lost: Collection[Digest] = ()
 ) -> dict[ChannelName, CompiledChannel]:
     predicates = {name: predicate for name, (_, predicate) in segments.items()}
     withdrawn = withdrawn_names(state)

@@ -4,7 +4,7 @@ A channel has one target for all devices and, where more is going on, one for ea
 rollout and one for each bundle that it can fall back to. `pick` chooses among them.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -43,6 +43,7 @@ class Target:
     candidate: Candidate
     key_rules: tuple[Rule, ...]
     rules: tuple[Rule, ...]
+    faults: tuple[Rule, ...]  # those of `rules` that are this node's own
     offer: Offer | None  # None: builtin
     version: str  # of the bundle; "" for builtin, which no device runs under that name
     bundle_hash: int  # `name_hash` of the version, as device facts hold it; 0 for builtin
@@ -146,16 +147,18 @@ def compile_channel(
     state: AppState,
     predicates: Mapping[SegmentName, Predicate],
     withdrawn_names: frozenset[str],
-    lost: Container[Digest] = (),
+    lost: Collection[Digest] = (),
 ) -> CompiledChannel:
     """`predicates` has those of the segments that the channel's rollout and experiment name; `withdrawn_names` are all
-    withdrawn bundles of the app; `lost` has the manifests that this node cannot read."""
+    withdrawn bundles of the app; `lost` has the zips that this node cannot read, and the manifests
+    that it cannot read itself or a file of."""
     rollout = channel.rollout if channel.rollout is not None and channel.rollout.phase.is_active else None
     target = partial(_target, channel, lost)
     builtin = target(None)
     stable = _stable(channel, state, target, builtin)
     taken_back = frozenset(_taken_back(channel, state))
     withdrawn = channel.bundle in withdrawn_names
+    faulty = stable is not None and bool(stable.faults)
     return CompiledChannel(
         channel=channel,
         stable=stable,
@@ -168,7 +171,7 @@ def compile_channel(
         left=withdrawn_names | taken_back if taken_back else withdrawn_names,
         taken_back=taken_back,
         spread_salt=f"spread\0{state.app}\0{channel.name}\0{channel.bundle}\0".encode(),
-        usual=None if withdrawn or rollout or channel.experiment else Pick(stable, channel.rolled_back),
+        usual=None if withdrawn or rollout or channel.experiment or faulty else Pick(stable, channel.rolled_back),
         up_to_date=UpToDate(channel.name),
     )
 
@@ -197,14 +200,16 @@ def _stable(channel: Channel, state: AppState, target: _MakeTarget, builtin: Tar
     return builtin if channel.bundle == BUILTIN else target(state.bundles[channel.bundle])
 
 
-def _target(channel: Channel, lost: Container[Digest], bundle: Bundle | None, arm: str = "") -> Target:
+def _target(channel: Channel, lost: Collection[Digest], bundle: Bundle | None, arm: str = "") -> Target:
     candidate = candidate_of(channel, bundle)
-    if bundle is not None and bundle.manifest in lost:
-        candidate = candidate._replace(manifest_lost=True)
+    if bundle is not None and lost:
+        candidate = candidate._replace(manifest_lost=bundle.manifest in lost, zip_lost=bundle.zip in lost)
+    faults = tuple(rule for rule in NODE_RULES if rule.can_fire(candidate))
     return Target(
         candidate=candidate,
         key_rules=tuple(rule for rule in KEY_RULES if rule.can_fire(candidate)),
-        rules=tuple(rule for rule in (*CHANNEL_RULES, *NODE_RULES) if rule.can_fire(candidate)),
+        rules=(*(rule for rule in CHANNEL_RULES if rule.can_fire(candidate)), *faults),
+        faults=faults,
         offer=Offer(bundle, channel.name, arm) if bundle else None,
         version=bundle.version if bundle else "",
         bundle_hash=name_hash(bundle.version) if bundle else 0,

@@ -7,7 +7,7 @@ in the damages, and tried again until it can be read.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 
 from edge.domain.model import AppId
@@ -72,6 +72,12 @@ class SnapshotLoader:
             else:
                 self._unread[app] = None
         return [damage for app in heads for damage in self._served.damages.of(app) if damage.grain in GRAINS]
+
+    async def judge_again(self, changed: Collection[str]) -> None:
+        """Returns when no next request is offered what these blobs have become useless for, or is again."""
+        for app in await asyncio.to_thread(self._served.apps_with, changed):
+            self._damaged.add(app)
+            await self._load(app)
 
     async def run(self, retry_seconds: float = RETRY_SECONDS) -> None:
         """Until cancelled: load what is asked for; besides, read every app once, and again what is damaged."""

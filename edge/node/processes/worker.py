@@ -84,10 +84,11 @@ class Worker:
         self._drain_seconds = devices.drain_seconds
         store = FsStore(DataPaths(Path(setup.data_dir)).store_dir)
         self._served = ServedSnapshots(store)
-        self._loader = SnapshotLoader(SnapshotBuilder(store, setup.region), self._served)
+        self._quarantined = frozenset(setup.quarantined)
+        builder = SnapshotBuilder(store, setup.region, lambda: self._quarantined)
+        self._loader = SnapshotLoader(builder, self._served)
         self._proofs = ProofClient(lambda number, digest, app: link.send(Prove(number, digest, app)))
         self._files = OpenFiles(lambda digest: store.open(blob_key(digest)), self._proofs)
-        self._quarantined = frozenset(setup.quarantined)
         self._readiness = Readiness()
         self._patience = Patience(devices.stall_seconds, devices.minimum_bps)
         proxies = Proxies(devices.trusted_proxies, devices.country_header)
@@ -198,7 +199,7 @@ class Worker:
                 case Proved(number, identity, later):
                     self._proofs.settle(number, ProofAnswer(identity, later))
                 case Quarantined(digests):
-                    self._quarantined = frozenset(digests)
+                    await self._quarantine(frozenset(digests))
                 case NewPair(number, pair) if self._tls is not None:
                     self._tls.replace(pair)
                     self._link.send(Acknowledged(number))
@@ -209,6 +210,11 @@ class Worker:
                     self._proofs.give_up()
                     self._leaving.set()
                     return
+
+    async def _quarantine(self, digests: frozenset[str]) -> None:
+        changed = digests ^ self._quarantined
+        self._quarantined = digests
+        await self._loader.judge_again(changed)
 
     def _withhold(self, shards: Mapping[str, str]) -> None:
         """Offer nothing to the apps of these shards, and name them as long as that lasts."""

@@ -6,8 +6,8 @@ import os
 
 import aiohttp
 import pytest
-from factories import APP
-from node_world import PROMPT_SECONDS, a_config, a_truth, publish, running
+from factories import APP, the_files
+from node_world import PROMPT_SECONDS, a_config, a_truth, check, publish, running
 
 from edge.store.healing import keep_bytes
 from edge.store.objects.port import blob_key
@@ -62,6 +62,24 @@ async def test_damage_is_known_to_every_worker_and_so_is_its_end(tmp_path, truth
         keep_bytes(truth.store, ZIP)
         assert await fetch(session, address) == {(200, ZIP)}
         await every_worker_knows(supervisor, 0)
+
+
+async def test_offers_of_every_worker_fall_back_and_come_back(tmp_path, truth):
+    for content in the_files("1.0.2"):
+        keep_bytes(truth.store, content)
+    publish(truth, "1.0.2")
+    damaged = the_files("1.0.2")[0]
+    path = truth.store.path(blob_key(hashlib.sha256(damaged).hexdigest()))
+    async with aiohttp.ClientSession() as session, running(a_config(tmp_path), truth) as (supervisor, address):
+        assert {(await check(session, address))["version"] for _ in range(10)} == {"1.0.2"}
+        path.write_bytes(b"rotten")
+        await supervisor.prover.prove_all([path.name], APP)
+        await every_worker_knows(supervisor, 1)
+        assert {(await check(session, address))["version"] for _ in range(10)} == {"1.0.1"}
+        keep_bytes(truth.store, damaged)
+        await supervisor.prover.note_upload(path.name, APP)
+        await every_worker_knows(supervisor, 0)
+        assert {(await check(session, address))["version"] for _ in range(10)} == {"1.0.2"}
 
 
 async def test_a_worker_that_starts_knows_what_is_damaged(tmp_path, truth):

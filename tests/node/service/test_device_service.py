@@ -12,7 +12,7 @@ from node_world import a_truth, publish
 from edge.domain.changes.commands import MoveRollout, StartRollout, WithdrawBundle
 from edge.domain.decision.decide import decide
 from edge.domain.decision.explain import explain
-from edge.domain.decision.outcomes import Blocked, Offer, Reason
+from edge.domain.decision.outcomes import Blocked, HoldReason, Offer, Reason
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import Platform
 from edge.domain.schedule.rollout import Move
@@ -104,7 +104,7 @@ async def test_a_check_reads_no_file(tmp_path):
     assert offered == ["1.0.3", "1.0.2", "1.0.1"]
 
 
-def test_a_device_that_falls_back_to_a_lost_bundle_is_told_nothing(tmp_path):
+def test_a_device_that_could_fall_back_to_a_lost_bundle_alone_is_told_nothing(tmp_path):
     truth = a_truth(tmp_path)
     for version in ("1.0.1", "1.0.2"):
         publish(truth, version)
@@ -114,8 +114,8 @@ def test_a_device_that_falls_back_to_a_lost_bundle_is_told_nothing(tmp_path):
     assert isinstance(decide(snapshot, a_check(), MOMENT), Offer)
     facts = DeviceFacts(failures=failed("1.0.2"))
     steps, decision = explain(snapshot, a_check(), MOMENT, facts)
-    assert decision == Blocked(Reason.MANIFEST_LOST, "1.0.1") == decide(snapshot, a_check(), MOMENT, facts)
-    assert (steps[-1].rule, steps[-1].outcome) == ("manifest_lost", "stop")
+    assert decision == Blocked(Reason.WITHHELD, "1.0.2") == decide(snapshot, a_check(), MOMENT, facts)
+    assert (steps[-1].rule, steps[-1].outcome) == ("bundle_withheld", "stop")
 
 
 @pytest.mark.parametrize("moved", [False, True])
@@ -129,7 +129,8 @@ def test_a_rollout_of_a_lost_bundle_reaches_nobody_and_the_rest_is_served(tmp_pa
         truth.releases.commit(APP, a_change(MoveRollout(channel="production", move=Move.PROMOTE)))
     snapshot = built(truth)
     decision = decide(snapshot, a_check(), MOMENT)
-    assert decision == Blocked(Reason.MANIFEST_LOST, "1.1.0")
+    assert isinstance(decision, Offer) and decision.bundle.version == "1.0.1"
+    assert decide(snapshot, a_check(version_name="1.0.1"), MOMENT).held is HoldReason.LOST
     taken = decide(snapshot, a_check(plugin=plugin_of(Platform.ANDROID, ZIP_ONLY)), MOMENT)
     assert isinstance(taken, Offer) and taken.bundle.version == "1.1.0"
 

@@ -4,7 +4,7 @@ Everything here blocks: run it off the loop.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
@@ -29,9 +29,13 @@ class Loaded(NamedTuple):
 
 
 class SnapshotBuilder:
-    """`region` is the node's, "" for none. `before` is the app's previous snapshot: what both name is read once."""
+    """`region` is the node's, "" for none; `damaged` returns the blobs that it cannot serve now. `before` is the app's
+    previous snapshot: what both name is read once."""
 
-    def __init__(self, store: ObjectStore, region: str = "") -> None:
+    def __init__(
+        self, store: ObjectStore, region: str = "", damaged: Callable[[], frozenset[str]] = frozenset[str]
+    ) -> None:
+        self.damaged = damaged
         self._store = store
         self._region = region
         self._revisions = Revisions(store)
@@ -53,7 +57,7 @@ class SnapshotBuilder:
         except Exception as bug:
             log.exception("bug while building revision %s of app %s", head.revision, app)
             return Loaded(None, (_unreadable(app, head, before, bug),))
-        return Loaded(snapshot, tuple(_lost_manifests(state, snapshot)))
+        return Loaded(snapshot, tuple(_lost_bundles(state, snapshot)))
 
     def compile(self, state: AppState, now: float, before: AppSnapshot | None = None) -> AppSnapshot:
         """As `build`, for a state at hand: a current one, or one that a change would make."""
@@ -65,6 +69,7 @@ class SnapshotBuilder:
             ids_of=self._map_id_sets(state).get,
             region=self._region,
             shard=shard_of(state.app),
+            damaged=self.damaged(),
         )
 
     def forget(self, app: AppId) -> None:
@@ -106,14 +111,19 @@ def _unreadable(app: AppId, head: Head, served: AppSnapshot | None, error: Excep
     )
 
 
-def _lost_manifests(state: AppState, snapshot: AppSnapshot) -> Iterator[Damage]:
+def _lost_bundles(state: AppState, snapshot: AppSnapshot) -> Iterator[Damage]:
     for bundle in state.bundles.values():
+        causes = {}
         if bundle.manifest in snapshot.lost:
+            causes["manifests"] = f"manifest {bundle.manifest} or a file that it names cannot be read"
+        if bundle.zip in snapshot.lost:
+            causes["zips"] = f"zip {bundle.zip} cannot be read"
+        if causes:
             yield Damage(
                 app=state.app,
                 grain="bundle",
                 name=bundle.version,
-                effect="not offered to devices that take manifests",
-                cause=f"manifest {bundle.manifest} cannot be read",
+                effect=f"not offered to devices that take {' or '.join(causes)}",
+                cause="; ".join(causes.values()),
                 repair="publish the same bundle again, which uploads what is missing, or run `edge store repair`",
             )

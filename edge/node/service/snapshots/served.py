@@ -3,7 +3,7 @@
 An app is known by its head and never becomes unknown by damage. A request reads the mapping once and never waits.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from edge.domain.decision.snapshot import AppSnapshot
@@ -98,6 +98,11 @@ class ServedSnapshots:
         if snapshot is None and self.is_unserved(AppId(app)):
             raise Unavailable("app_unserved", f"app {app!r} cannot be served now")
         return snapshot is not None and snapshot.may_read(kind, digest)
+
+    def apps_with(self, digests: Collection[str]) -> list[AppId]:
+        """The loaded apps whose devices may fetch one of these blobs. For a thread: it looks into each app."""
+        found = list(self._snapshots.items())
+        return [app for app, snapshot in found if any(snapshot.names_blob(digest) for digest in digests)]
 
     def blob(self, app: str, kind: str, digest: str) -> Path | None:
         """The path of a blob that this app's devices may fetch, else None. Raises FileNotFoundError for one that a

@@ -40,7 +40,7 @@ class NodeReport:
         return NodeStatus(
             version=__version__,
             apps=len(heads),
-            workers=[WorkerView(**each._asdict() | {"counts": each.counts.by_name()}) for each in workers],
+            workers=[_view_worker(each) for each in workers],
             heads={app: HeadView(revision=head.revision, digest=head.digest) for app, head in heads.items()},
             refused={**self._releases.refused, **self._problems()},
             damaged=[DamageView(**msgspec.structs.asdict(each)) for each in _damages(workers)],
@@ -80,6 +80,16 @@ class NodeReport:
             facts_devices={kind.word: devices for kind, devices in known.items()},
             certificate_ends=self._supervisor.certificate_ends,
         )
+
+
+def _view_worker(worker: WorkerStatus) -> WorkerView:
+    return WorkerView(
+        pid=worker.pid,
+        ready=worker.ready,
+        restarts=worker.restarts,
+        apps=worker.apps,
+        counts=worker.counts.by_name(),
+    )
 
 
 def _damages(workers: list[WorkerStatus]) -> list[Damage]:

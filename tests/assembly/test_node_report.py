@@ -1,0 +1,35 @@
+"""The node's status for the control API, and what it says of a store that is refused."""
+
+import asyncio
+import shutil
+
+from factories import APP
+from node_world import PROMPT_SECONDS, a_config, a_truth, running
+
+from edge.assembly.folding import Folding
+from edge.assembly.node_report import NodeReport
+from edge.assembly.own_names import OwnNames
+from edge.control.tokens import Tokens
+from edge.store.heads import shard_of
+
+
+async def test_the_status_names_what_is_refused_and_metrics_count_it(tmp_path):
+    truth = a_truth(tmp_path)
+    tokens = Tokens(truth.store, truth.trust, truth.writer)
+    tokens.register_first("edge_" + "a" * 43, 0.0)
+    async with running(a_config(tmp_path), truth) as (supervisor, _):
+        report = NodeReport(truth, supervisor, Folding(truth, 1 << 30, OwnNames(truth.releases)), tokens)
+        status = await report.status()
+        assert (status.refused, status.apps, len(status.workers)) == ({}, 1, 2)
+        for folder in ("heads", "access", "keys"):
+            shutil.rmtree(tmp_path / "store" / folder)
+        tokens.check()
+        truth.check_keys()
+        async with asyncio.timeout(PROMPT_SECONDS):
+            while not (status := await report.status()).damaged:
+                await asyncio.sleep(0.05)
+        assert {shard_of(APP), "keys", "tokens"} <= status.refused.keys()
+        assert [(each.app, each.grain, each.name) for each in status.damaged] == [("*", "head", shard_of(APP))]
+        metrics = (await report.metrics()).decode()
+        for name in (shard_of(APP), "keys", "tokens"):
+            assert f'edge_heads_refused{{shard="{name}"}} 1' in metrics

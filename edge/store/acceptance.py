@@ -2,7 +2,8 @@
 accept-restored`.
 
 What is whole in the store is taken as it is, under a higher epoch; a shard that is damaged or missing comes back from
-what this node has seen of it, or from the revisions in the store. Each app that went back gets a revision that says so
+what this node has seen of it, or from the revisions in the store. An app whose latest revision is missing goes on from
+the latest one that is there. Each app that went back gets a revision that says so
 and keeps its withdrawn bundles and used version names, as far as this node remembers them.
 """
 
@@ -102,9 +103,14 @@ class Acceptance:
     def _accept(self, name: str, with_revisions: list[AppId], by: AcceptedBy, *, dry: bool) -> AcceptedShard | None:
         problem, base = self._problem(name)
         lost = [app for app in with_revisions if app not in base.apps and has_history(self._store, app)]
-        if not problem and not lost:
+        without = [app for app, head in base.apps.items() if not self._revisions.has(app, head.revision, head.digest)]
+        if not problem and lost:
+            problem = f"head shard {name} has lost app {lost[0]!r}, whose revisions are in the store"
+        if not problem and without:
+            revision = base.apps[without[0]].revision
+            problem = f"head shard {name} names revision {revision} of app {without[0]!r}, which is not in the store"
+        if not problem:
             return None
-        problem = problem or f"head shard {name} has lost app {lost[0]!r}, whose revisions are in the store"
         good = self._heads.known(name)
         apps = sorted({*base.apps, *good.apps, *lost})
         accepted = [self._accept_app(app, base, good, by, dry=dry) for app in apps]

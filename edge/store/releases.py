@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from operator import is_
 from typing import NamedTuple
 
 from edge.domain.changes.apply import apply
@@ -85,6 +86,7 @@ class Releases:
         self._acceptance = Acceptance(store, writer, self._heads, self._revisions, self._remembered)
         self._marks: dict[tuple[AppId, int], Digest] = {}
         self._marking = threading.Lock()
+        self._caught_up: list[dict[AppId, Head]] = []  # the heads whose apps are all remembered
         # One process's threads take turns instead of undoing each other's attempts.
         self._turns = {shard: threading.Lock() for shard in SHARDS}
 
@@ -182,8 +184,11 @@ class Releases:
     def remember(self, limit: int = REMEMBERED_LIMIT) -> None:
         """Remember what version names the apps have used, as far as that has changed since; `limit` apps at most."""
         good = [self._heads.known(shard).apps for shard in SHARDS if shard not in self.problems]
+        if len(good) == len(self._caught_up) and all(map(is_, good, self._caught_up)):
+            return  # the same ones, which are replaced whole
         heads = {app: head for apps in good for app, head in apps.items()}
-        self._remembered.catch_up(heads, lambda app, head: self.load_revision(app, *_parts(head)), limit)
+        if self._remembered.catch_up(heads, lambda app, head: self.load_revision(app, *_parts(head)), limit):
+            self._caught_up = good
 
     def put_keys_back(self, *, dry: bool) -> str:
         """What was wrong with the key set that is replaced by the one that this node has seen, unless `dry`; empty if

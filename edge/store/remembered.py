@@ -80,9 +80,9 @@ class RememberedNames:
                 self._seen.keep(_file_of(state.app), with_checksum(msgspec.json.encode(document)))
             self._noted[state.app] = state.revision
 
-    def catch_up(self, heads: Mapping[AppId, Head], load: Callable[[AppId, Head], AppState], limit: int) -> None:
+    def catch_up(self, heads: Mapping[AppId, Head], load: Callable[[AppId, Head], AppState], limit: int) -> bool:
         """Remember what other writers, or a process before this one, made of these apps; `limit` of them at most. An
-        app that cannot be read is tried again when it changes, or by the next process."""
+        app that cannot be read is tried again when it changes, or by the next process. Returns whether none is left."""
         behind = [app for app, head in heads.items() if self._noted.get(app) != head.revision]
         for app in behind[:limit]:
             head = heads[app]
@@ -93,6 +93,7 @@ class RememberedNames:
                 self.note(load(app, head), None)
             except (EdgeError, OSError):
                 self._noted[app] = head.revision
+        return len(behind) <= limit
 
 
 def _file_of(app: AppId) -> str:

@@ -181,11 +181,9 @@ def test_whatever_is_put_back_brings_nothing_back(truth, folders, remembers):
     refused = set(again.releases.unserved)
     assert (shard_of(APP) in refused) is ("heads" in folders)
     accept(again)
-    if folders == ("apps",) or folders == ("apps", "blobs"):
-        return  # the heads are the newest, and refer to revisions that are missing: damage, not a past
     state = again.releases.load(APP)
     known = {*state.bundles, *state.retired}
-    if "heads" in folders and remembers == "no names":
+    if folders != ("blobs",) and remembers == "no names":
         assert known == {"1.0.1", "1.0.2"}  # only what the restored state says is known
         return
     assert state.bundles["1.0.2"].withdrawn

@@ -240,5 +240,5 @@ class Supervisor:
 
     async def _remember(self) -> None:
         while True:
-            await asyncio.to_thread(self._directory.releases.remember)
             await asyncio.sleep(POLL_SECONDS)
+            await asyncio.to_thread(self._directory.releases.remember)

@@ -171,7 +171,7 @@ def default_in_words(value):
 
 def test_every_metric_is_in_the_tables():
     facts = FactsCondition(0, 0, {}, 0, 0)
-    nothing = Observed("0", 0, [], 0, {}, (), {}, 0, 0, 0, 0, facts, {}, certificate_ends=0)
+    nothing = Observed("0", 0, [], 0, {}, (), {}, 0, 0, 0, 0, facts, 0, {}, certificate_ends=0)
     told = re.findall(r"^\| `(edge_\w+)` \|", section("config/README.md", "Metrics"), re.MULTILINE)
     assert sorted(told) == sorted(family.name for family in build_metrics(nothing))
 

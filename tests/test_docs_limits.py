@@ -47,6 +47,7 @@ from edge.node.service.limits.fact_limits import (
     PREFIX_CHOICES,
     PREFIX_FAILURES,
     PREFIX_NOTES,
+    WIDE_FAILURES_SHARE,
 )
 from edge.node.service.limits.large_bodies import HELD_LIMIT_BYTES, LARGE_BYTES, PREFIX_RATE_KIB, READERS
 from edge.node.service.limits.overload import LATE_SECONDS
@@ -114,9 +115,9 @@ def test_the_other_limits_are_those_of_the_code():
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",
         f"| an overloaded worker | {LATE_SECONDS} s behind",
         f"| {ADDRESS_REQUESTS:,} a minute of one address and app, {DEVICE_REQUESTS} a second of one device and verb |",
-        f"| failures, choices, notes of one address, per worker | {_at_once(*PREFIX_FACTS)} (`telemetry`) |",
-        f"| the same of one app, per worker | {_at_once(*APP_FACTS)} (`telemetry`) |",
-        f"| as much as {WIDE_SHARE} addresses |",
+        f"notes of one address, per worker; failures also per node | {_at_once(*PREFIX_FACTS)} (`telemetry`) |",
+        f"| the same of one app | {_at_once(*APP_FACTS)} (`telemetry`) |",
+        f"| as much as {WIDE_SHARE}, and {WIDE_FAILURES_SHARE}, addresses |",
         f"| events remembered to detect duplicates | {REMEMBERED_LIMIT:,} of the last hour |",
         f"per app and day | all that the app has or had, and {MADE_UP_LIMIT} others |",
         f"| bundles withheld from a device | the latest {WITHHELD_LIMIT} |",

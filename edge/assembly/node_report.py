@@ -77,6 +77,7 @@ class NodeReport:
             duplicates=totals.get("duplicates", 0),
             folded_at=self._folding.folded_at,
             facts=self._supervisor.facts_condition,
+            failures_over_limit=self._supervisor.failures.dropped,
             facts_devices={kind.word: devices for kind, devices in known.items()},
             certificate_ends=self._supervisor.certificate_ends,
         )

@@ -29,6 +29,7 @@ class Observed(NamedTuple):
     duplicates: int
     folded_at: float
     facts: FactsCondition
+    failures_over_limit: int  # of all workers together
     facts_devices: Mapping[str, int]  # by what is known of them
     certificate_ends: float | None
 
@@ -143,6 +144,7 @@ def _facts(seen: Observed) -> list[Family]:
         return Family(name, "counter", meaning, [Sample({}, n)])
 
     devices = "Devices in the table of device facts by what is known of them, estimated from a sample of its pages."
+    failures = "Failures above the limit of an address or app for all workers together, which withhold nothing."
     compactions = "Compactions of the log of device facts that failed; it grows until one succeeds."
     growths = "Growths of the table of device facts that failed; it evicts at its present size until a restart."
     return [
@@ -150,6 +152,7 @@ def _facts(seen: Observed) -> list[Family]:
         _gauge("edge_facts_pages_limit", "Pages that the table may grow to; then it evicts.", facts.pages_limit),
         by_kind("edge_facts_devices", "gauge", devices, seen.facts_devices),
         by_kind("edge_facts_evicted_total", "counter", "Devices evicted by what was known of them.", facts.evicted),
+        counter("edge_node_failures_over_limit_total", failures, seen.failures_over_limit),
         counter("edge_facts_compaction_failures_total", compactions, facts.compaction_failures),
         counter("edge_facts_growth_failures_total", growths, facts.growth_failures),
     ]

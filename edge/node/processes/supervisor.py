@@ -29,6 +29,8 @@ from edge.node.processes.tls import BadPair, Pair, expiry_of, read_pair
 from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.prover import BlobProver
 from edge.node.proving.quarantine import Quarantine
+from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.fact_limits import NodeFailures
 from edge.store.damage import NotTaken
 from edge.store.releases import Head
 
@@ -56,11 +58,13 @@ class Supervisor:
         except BaseException:
             self.listening.close()
             raise
+        telemetry = config.telemetry
+        self.failures = NodeFailures(EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second))
         self._facts_table = FactsTable(self._facts.table_path)
         self._book = ProofBook(directory.proofs_path)
         quarantine = Quarantine(self._book, self._tell_quarantine)
         self.prover = BlobProver(directory.store, self._book, quarantine, clock)
-        ports = PoolPorts(self.record, self.prover)
+        ports = PoolPorts(self._record_reported, self.prover)
         self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, ports)
 
     async def run(self, ready: asyncio.Event) -> None:
@@ -143,6 +147,10 @@ class Supervisor:
         """Returns when the changes are durable and every worker sees them, with what is withheld as a result. Raises
         Unavailable."""
         return await self._facts.record(changes)
+
+    async def _record_reported(self, changes: list[Recordable]) -> list[Withheld]:
+        """As `record`, for workers."""
+        return await self.record(self.failures.admitted(changes, time.monotonic()))
 
     async def lift_all(self, app: str, version: str, since: float, *, dry_run: bool) -> int:
         """See `FactsWriter.lift_all`."""

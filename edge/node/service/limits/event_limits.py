@@ -54,9 +54,9 @@ class Allowance(NamedTuple):
 class TieredBuckets:
     """Each request is charged to its prefix, to its wide prefix and to its app."""
 
-    def __init__(self, prefix: Allowance, app: Allowance) -> None:
+    def __init__(self, prefix: Allowance, app: Allowance, wide_share: float = WIDE_SHARE) -> None:
         self._prefixes = _buckets(prefix, PREFIXES_LIMIT)
-        self._wide = _buckets(prefix.times(WIDE_SHARE), PREFIXES_LIMIT)
+        self._wide = _buckets(prefix.times(wide_share), PREFIXES_LIMIT)
         self._apps = _buckets(app, APPS_LIMIT)
 
     def take(self, app: str, prefix: str, wanted: int, now: float) -> bool:

@@ -11,6 +11,9 @@ Five thousand devices of one carrier's address do within five minutes what devic
 is offered a bundle, downloads and installs it, one in ten reports that it failed, and each chooses a channel.
 """
 
+from collections.abc import Iterable
+
+from edge.facts.changes import Failed, Recordable
 from edge.node.service.limits.event_limits import Allowance, EventLimits, TieredBuckets
 
 # These go with the default rates of events, and grow and shrink with them; where events have no limit, neither have
@@ -27,13 +30,15 @@ APP_FAILURES = Allowance(150_000, 500)
 APP_CHOICES = Allowance(100_000, 30)
 APP_NOTES = Allowance(600_000, 2_000)
 
+WIDE_FAILURES_SHARE = 2  # of a /48 or /24: failures are what hurts most, and 5,000 devices anywhere in it still fit
+
 
 class FactLimits:
     """`now` is in seconds of a monotonic clock."""
 
     def __init__(self, events: EventLimits) -> None:
         prefix, app = events.prefix_rate / PREFIX_EVENTS, events.app_rate / APP_EVENTS
-        self._failures = TieredBuckets(PREFIX_FAILURES.times(prefix), APP_FAILURES.times(app))
+        self._failures = TieredBuckets(PREFIX_FAILURES.times(prefix), APP_FAILURES.times(app), WIDE_FAILURES_SHARE)
         self._choices = TieredBuckets(PREFIX_CHOICES.times(prefix), APP_CHOICES.times(app))
         self._notes = TieredBuckets(PREFIX_NOTES.times(prefix), APP_NOTES.times(app))
 
@@ -48,3 +53,21 @@ class FactLimits:
     def admit_note(self, app: str, prefix: str, now: float) -> bool:
         """Whether an offer, a download, an installation or an arm of an experiment may be noted."""
         return self._notes.take(app, prefix, 1, now)
+
+
+class NodeFailures:
+    """The same limit of failures for all of a node's workers together, charged by the one process that records them;
+    `dropped` counts those above it. A worker's own limit comes first and spares the way."""
+
+    def __init__(self, events: EventLimits) -> None:
+        self.dropped = 0
+        self._limits = FactLimits(events)
+
+    def admitted(self, changes: Iterable[Recordable], now: float) -> list[Recordable]:
+        """Without the failures above the limit. `now` in seconds of a monotonic clock."""
+        return [each for each in changes if not isinstance(each, Failed) or self._admits(each, now)]
+
+    def _admits(self, failed: Failed, now: float) -> bool:
+        admitted = self._limits.admit_failures(failed.app, failed.prefix, 1, now)
+        self.dropped += not admitted
+        return admitted

@@ -2,8 +2,9 @@
 
 import pytest
 
+from edge.facts.changes import Failed, Offered
 from edge.node.service.limits.event_limits import EventLimits
-from edge.node.service.limits.fact_limits import PREFIX_CHOICES, PREFIX_FAILURES, PREFIX_NOTES, FactLimits
+from edge.node.service.limits.fact_limits import PREFIX_CHOICES, PREFIX_FAILURES, PREFIX_NOTES, FactLimits, NodeFailures
 
 APP, OTHER_APP = "com.acme", "com.acme.other"
 CARRIER, FORGER = "192.0.2.1", "203.0.113.66"
@@ -56,10 +57,20 @@ def test_choices_of_one_address_fill_no_table_in_a_working_day():
     assert passed < 100_000
 
 
-def test_who_holds_a_48_has_no_more_than_four_prefixes():
+def test_who_holds_a_48_has_no_more_than_a_few_prefixes():
     held = limits()
-    passed = sum(held.admit_failures(APP, f"2001:db8:66:{n:x}::/64", 1, 0.0) for n in range(20_000))
-    assert passed == 4 * PREFIX_FAILURES.at_once
+    prefixes = [f"2001:db8:66:{n:x}::/64" for n in range(50_000)]
+    assert sum(held.admit_failures(APP, prefix, 1, 0.0) for prefix in prefixes) == 2 * PREFIX_FAILURES.at_once
+    assert sum(held.admit_choice(APP, prefix, 0.0) for prefix in prefixes) == 4 * PREFIX_CHOICES.at_once
+
+
+def test_all_workers_together_withhold_no_more_than_one_may():
+    node = NodeFailures(EventLimits(10_000, 2_000))
+    each = [Offered(APP, "a", "1.0.1"), Failed(APP, "a", "1.0.1", prefix=FORGER)]
+    recorded = [node.admitted(each, 0.0) for _ in range(DEVICES)]
+    assert sum(len(changes) for changes in recorded) == DEVICES + PREFIX_FAILURES.at_once
+    assert node.dropped == DEVICES - PREFIX_FAILURES.at_once
+    assert len(node.admitted([Failed(APP, "a", "1.0.1", prefix=CARRIER)], 0.0)) == 1
 
 
 def test_one_app_drains_nothing_of_anothers():

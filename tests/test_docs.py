@@ -33,7 +33,7 @@ from edge.config import load_config, load_settings
 from edge.domain.decision.explain import StepOutcome
 from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.facts.writer import FactsCondition
-from edge.node.observing.metrics import Observed, build_metrics
+from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
 
 README_LIMIT_BYTES = 12_000
 
@@ -171,7 +171,7 @@ def default_in_words(value):
 
 def test_every_metric_is_in_the_tables():
     facts = FactsCondition(0, 0, {}, 0, 0)
-    nothing = Observed("0", 0, [], 0, {}, (), {}, 0, 0, 0, 0, facts, 0, {}, certificate_ends=0)
+    nothing = Observed("0", 0, [], 0, {}, (), {}, 0, 0, 0, 0, facts, 0, {}, 0, BlobsSeen(0, 0, {}, 0, 0, 0, 0))
     told = re.findall(r"^\| `(edge_\w+)` \|", section("config/README.md", "Metrics"), re.MULTILINE)
     assert sorted(told) == sorted(family.name for family in build_metrics(nothing))
 

@@ -38,6 +38,7 @@ from edge.node.processes.snapshot_loader import EAGER_LIMIT, EAGER_SECONDS, KEPT
 from edge.node.processes.tls import HANDSHAKE_SECONDS
 from edge.node.proving.prover import LARGE_BLOB_BYTES, READINGS_LIMIT
 from edge.node.proving.quarantine import QUARANTINE_LIMIT
+from edge.node.proving.scrubbing import SCRUB_BYTES_PER_SECOND
 from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES
 from edge.node.service.limits.event_limits import WIDE_SHARE
 from edge.node.service.limits.fact_limits import (
@@ -139,6 +140,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| damages that a worker remembers, that `/readyz` names | {DAMAGES_LIMIT:,}, {READYZ_DAMAGES_LIMIT} |",
         f"| a device's wait for the first reading of a blob | {PROOF_WAIT_SECONDS:.0f} s, then 503",
         f"| blobs read at a time to prove them | {READINGS_LIMIT} below {LARGE_BLOB_BYTES >> 20} MiB, and 1",
+        f"| the daily scrub of all blobs that releases name | {SCRUB_BYTES_PER_SECOND >> 20} MiB/s, at the lowest",
         f"| damaged blobs that a node names | {QUARANTINE_LIMIT:,} |",
         f"| command ids remembered, per app | {RECENT_LIMIT} |",
     ):

@@ -13,7 +13,7 @@ from edge.control.tokens import Tokens
 from edge.domain.model import AppId
 from edge.facts.census import count_devices
 from edge.node.observing.counts import WorkerStatus
-from edge.node.observing.metrics import Observed, build_metrics
+from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.store.damage import Damage
@@ -60,6 +60,18 @@ class NodeReport:
         others = {"keys": self._directory.trust.problem, "tokens": self._tokens.problem}
         return self._releases.problems | {name: problem for name, problem in others.items() if problem}
 
+    def _observe_blobs(self) -> BlobsSeen:
+        prover, scrub = self._supervisor.prover, self._supervisor.scrubbing.condition
+        return BlobsSeen(
+            readings=prover.counts["readings"],
+            read_bytes=prover.counts["bytes"],
+            damaged=dict(prover.quarantine.found),
+            healed=prover.quarantine.healed,
+            scrubbed_at=scrub.completed,
+            scrubbed=scrub.blobs,
+            scrubbed_bytes=scrub.bytes,
+        )
+
     def _observe(self, workers: list[WorkerStatus]) -> Observed:
         """Blocks: reads heads, segments and counts."""
         known = count_devices(self._supervisor.facts_table_path)
@@ -80,6 +92,7 @@ class NodeReport:
             failures_over_limit=self._supervisor.failures.dropped,
             facts_devices={kind.word: devices for kind, devices in known.items()},
             certificate_ends=self._supervisor.certificate_ends,
+            blobs=self._observe_blobs(),
         )
 
 

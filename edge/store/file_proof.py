@@ -5,7 +5,9 @@ disk itself changes them.
 """
 
 import hashlib
+import mmap
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from edge.domain.model import Digest
@@ -31,12 +33,21 @@ def identity_of(descriptor: int) -> FileIdentity:
 
 def hash_file(descriptor: int) -> Digest:
     """Of the whole file, in bounded memory; leaves the descriptor's position alone. Blocks. Raises OSError."""
-    hashing, block, offset = hashlib.sha256(), bytearray(READ_BYTES), 0
-    view = memoryview(block)
-    while got := os.preadv(descriptor, [block], offset):
+    block = bytearray(READ_BYTES)
+    return hash_blocks(lambda offset: os.preadv(descriptor, [block], offset), block)[0]
+
+
+def hash_blocks(
+    read: Callable[[int], int], block: bytearray | mmap.mmap, spend: Callable[[int], None] = lambda count: None
+) -> tuple[Digest, int]:
+    """Of what `read(offset)` puts into `block`, up to the end, and how many bytes that is; `spend` is told each
+    count."""
+    hashing, offset, view = hashlib.sha256(), 0, memoryview(block)
+    while got := read(offset):
         hashing.update(view[:got])
         offset += got
-    return Digest(hashing.hexdigest())
+        spend(got)
+    return Digest(hashing.hexdigest()), offset
 
 
 def forget_cached(descriptor: int) -> None:

@@ -14,6 +14,19 @@ from edge.wire.exposition import Family, Sample
 Labelled = tuple[dict[str, str], float]  # a sample's labels, without the worker's, and its value
 
 
+class BlobsSeen(NamedTuple):
+    """What the node found out about its blobs. `scrubbed_at` is in seconds since the epoch, 0: never; the rest counts
+    since the node started."""
+
+    readings: int
+    read_bytes: int
+    damaged: Mapping[str, int]  # by fault
+    healed: int
+    scrubbed_at: float
+    scrubbed: int
+    scrubbed_bytes: int
+
+
 class Observed(NamedTuple):
     """What the metrics of a node are made from. Times are in seconds since the epoch."""
 
@@ -32,6 +45,7 @@ class Observed(NamedTuple):
     failures_over_limit: int  # of all workers together
     facts_devices: Mapping[str, int]  # by what is known of them
     certificate_ends: float | None
+    blobs: BlobsSeen
 
 
 def build_metrics(seen: Observed) -> list[Family]:
@@ -42,6 +56,7 @@ def build_metrics(seen: Observed) -> list[Family]:
         *_answers(seen.workers),
         *_node(seen),
         *_heads(seen),
+        *_blobs(seen.blobs),
     ]
 
 
@@ -174,6 +189,24 @@ def _heads(seen: Observed) -> list[Family]:
             "counter",
             "Stored documents that were not trusted.",
             [Sample({"code": code}, n) for code, n in sorted(seen.refused.items())],
+        ),
+    ]
+
+
+def _blobs(seen: BlobsSeen) -> list[Family]:
+    def counter(name: str, meaning: str, *samples: Sample) -> Family:
+        return Family(f"edge_{name}_total", "counter", meaning, list(samples))
+
+    damaged = [Sample({"fault": fault}, n) for fault, n in sorted(seen.damaged.items())]
+    return [
+        counter("blob_readings", "Blobs read to prove them, scrubs aside.", Sample({}, seen.readings)),
+        counter("blob_read_bytes", "Bytes of these readings.", Sample({}, seen.read_bytes)),
+        counter("blobs_damaged", "Blobs found to be wrong, missing or unreadable.", *damaged),
+        counter("blobs_healed", "Damaged blobs that became whole again.", Sample({}, seen.healed)),
+        counter("blobs_scrubbed", "Blobs read by scrubs.", Sample({}, seen.scrubbed)),
+        counter("scrubbed_bytes", "Bytes of these.", Sample({}, seen.scrubbed_bytes)),
+        _gauge(
+            "edge_scrub_completed_timestamp_seconds", "When the last whole scrub ended; 0: never.", seen.scrubbed_at
         ),
     ]
 

@@ -29,6 +29,7 @@ from edge.node.processes.tls import BadPair, Pair, expiry_of, read_pair
 from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.prover import BlobProver
 from edge.node.proving.quarantine import Quarantine
+from edge.node.proving.scrubbing import Scrubbing
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.fact_limits import NodeFailures
 from edge.store.damage import NotTaken
@@ -64,6 +65,7 @@ class Supervisor:
         self._book = ProofBook(directory.proofs_path)
         quarantine = Quarantine(self._book, self._tell_quarantine)
         self.prover = BlobProver(directory.store, self._book, quarantine, clock)
+        self.scrubbing = Scrubbing(directory.store_dir, self._book, self.prover, lambda: self._heads, clock)
         ports = PoolPorts(self._record_reported, self.prover)
         self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, ports)
 
@@ -87,7 +89,7 @@ class Supervisor:
 
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            jobs = (self._poll, self._refresh, self._remember, self.prover.watch)
+            jobs = (self._poll, self._refresh, self._remember, self.prover.watch, self.scrubbing.run)
             following = [tasks.create_task(job()) for job in jobs]
             serving = tasks.create_task(self.pool.run())
             await self.pool.ready()

@@ -7,15 +7,16 @@ blocks for a moment; safe among threads.
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from edge.domain.model import Digest
 from edge.node.proving.verdicts import BlobDamage, Fault
 from edge.store.file_proof import FileIdentity
 
-SCHEMA_NUMBER = 1
+SCHEMA_NUMBER = 2
 BUSY_SECONDS = 1.0  # another process of this node, while it restarts
 
 # Ids of files may need 64 bits without a sign, which SQLite lacks: an identity is text.
@@ -23,7 +24,7 @@ _SCHEMA = f"""
 CREATE TABLE proofs (digest BLOB PRIMARY KEY, identity TEXT NOT NULL, read_at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE damage (digest BLOB PRIMARY KEY, fault TEXT NOT NULL, identity TEXT NOT NULL, app TEXT NOT NULL)
 WITHOUT ROWID;
-CREATE TABLE moments (name TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {SCHEMA_NUMBER};
 """
 
@@ -59,6 +60,17 @@ class ProofBook:
         self._write("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?)", (key, _encode_identity(identity), now))
         self._write("DELETE FROM damage WHERE digest = ?", (key,))
 
+    def note_proofs(self, proofs: Mapping[Digest, FileIdentity], now: float) -> None:
+        """As `note_proof`, for many blobs of which no damage is known."""
+        rows = [(bytes.fromhex(digest), _encode_identity(identity), now) for digest, identity in proofs.items()]
+        try:
+            with self._lock:
+                self._connection.execute("BEGIN")
+                with self._connection:
+                    self._connection.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            self._say(error)
+
     def damage(self) -> dict[str, BlobDamage]:
         """All that is known, by digest."""
         rows = self._read("SELECT digest, fault, identity, app FROM damage", ())
@@ -78,14 +90,17 @@ class ProofBook:
         """Nothing names the blob any more."""
         self._write("DELETE FROM damage WHERE digest = ?", (bytes.fromhex(digest),))
 
-    def moment(self, name: str) -> float:
-        """A time that was kept, in seconds since the epoch; 0 if none was."""
-        rows = self._read("SELECT at FROM moments WHERE name = ?", (name,))
-        return float(rows[0][0]) if rows else 0.0
+    def note(self, name: str) -> str | None:
+        """What was kept under this name."""
+        rows = self._read("SELECT value FROM notes WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else None
 
-    def keep_moment(self, name: str, at: float) -> None:
-        """For `moment`."""
-        self._write("INSERT OR REPLACE INTO moments VALUES (?, ?)", (name, at))
+    def keep_note(self, name: str, value: str | None) -> None:
+        """For `note`; None: nothing from now on."""
+        if value is None:
+            self._write("DELETE FROM notes WHERE name = ?", (name,))
+        else:
+            self._write("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     def forget_unread_since(self, moment: float) -> int:
         """Forget proofs of blobs that were last read before `moment`: nothing names them. Returns how many."""

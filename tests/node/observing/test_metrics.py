@@ -8,7 +8,7 @@ import pytest
 from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.facts.writer import FactsCondition
 from edge.node.observing.counts import Gauges, RequestCount, WorkerCounts, WorkerStatus
-from edge.node.observing.metrics import Observed, build_metrics
+from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
 from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Proxies
 from edge.wire.exposition import Family, Sample, encode_families
@@ -62,6 +62,7 @@ def observed(**changed) -> Observed:
         "failures_over_limit": 6,
         "facts_devices": {"offers": 70, "failures": 20, "choices": 10},
         "certificate_ends": None,
+        "blobs": BlobsSeen(1, 2, {"wrong": 3}, 4, 5.0, 6, 7),
     }
     return Observed(**(seen | changed))
 
@@ -117,6 +118,20 @@ def test_what_a_worker_has_now():
         'edge_apps_unserved{worker="0"} 6',
         'edge_apps_loaded{worker="0"} 7',
         'edge_apps_unread{worker="0"} 8',
+    ):
+        assert line in told
+
+
+def test_what_is_known_of_blobs():
+    told = lines(observed())
+    for line in (
+        "edge_blob_readings_total 1",
+        "edge_blob_read_bytes_total 2",
+        'edge_blobs_damaged_total{fault="wrong"} 3',
+        "edge_blobs_healed_total 4",
+        "edge_scrub_completed_timestamp_seconds 5",
+        "edge_blobs_scrubbed_total 6",
+        "edge_scrubbed_bytes_total 7",
     ):
         assert line in told
 

@@ -46,16 +46,23 @@ def test_damage_voids_a_proof_and_a_proof_ends_damage(place):
     book.close()
 
 
-def test_moments_and_proofs_that_nothing_names(place):
+def test_notes_and_proofs_that_nothing_names(place):
     book = ProofBook(place)
-    assert book.moment("scrubbed") == 0
-    book.keep_moment("scrubbed", 1.0)
-    book.keep_moment("scrubbed", 2.0)
+    assert book.note("scrubbed") is None
+    book.keep_note("scrubbed", "one")
+    book.keep_note("scrubbed", "two")
+    book.keep_note("gone", "one")
+    book.keep_note("gone", None)
     book.note_proof(DIGEST, FILE, 10.0)
-    book.note_proof(OTHER, FILE, 20.0)
+    book.note_proofs({OTHER: FILE}, 20.0)
     assert book.forget_unread_since(15.0) == 1
     book = reopened(book, place)
-    assert (book.moment("scrubbed"), book.proof_of(DIGEST), book.proof_of(OTHER)) == (2.0, None, FILE)
+    assert (book.note("scrubbed"), book.note("gone"), book.proof_of(DIGEST), book.proof_of(OTHER)) == (
+        "two",
+        None,
+        None,
+        FILE,
+    )
     book.close()
 
 

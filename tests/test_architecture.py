@@ -67,6 +67,7 @@ BELOW_WITHIN = {
         "lane": {"service", "delivery", "proving", "observing"},
         "http": {"service", "delivery", "proving", "observing"},
         "processes": {"lane", "http", "service", "delivery", "proving", "observing"},
+        "succession": {"processes", "service"},
     },
     "control": {"shapes": {""}, "routes": {"", "shapes"}, "": {"shapes", "routes"}},
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},

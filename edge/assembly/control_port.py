@@ -7,7 +7,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,12 +16,21 @@ from aiohttp import web
 from edge.node.delivery.send import STALL_SECONDS
 from edge.node.delivery.unread import bound_unread
 from edge.node.http.connection import accept_with
-from edge.node.processes.leaving import Leaving, accept_rest, close_for_all, connect, last_call, refuse_new
+from edge.node.processes.leaving import (
+    ALONE,
+    Leaving,
+    Manner,
+    accept_rest,
+    close_for_all,
+    connect,
+    last_call,
+    refuse_new,
+)
+from edge.node.processes.listening import CONTROL_BACKLOG
 from edge.node.processes.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
 from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Proxies
 
-CONTROL_BACKLOG = 128  # people and CI jobs, not devices
 CONTROL_DRAIN_SECONDS = 10.0  # for a change in progress; a publisher repeats an upload that is cut
 # A publisher uploads over a few connections. Behind a proxy all come from one address.
 CONTROL_CONNECTIONS_LIMIT = 512
@@ -31,10 +40,13 @@ SWEEP_SECONDS = 1.0  # between two looks at what is not read
 
 @asynccontextmanager
 async def serving_control(
-    app: web.Application, listening: socket.socket, tls: ssl.SSLContext | None
+    app: web.Application,
+    listening: socket.socket,
+    tls: ssl.SSLContext | None,
+    manner: Callable[[], Manner] = lambda: ALONE,
 ) -> AsyncIterator[Connections]:
     """Serves `app` inside the block; on leaving it, closes the port and answers whoever has connected by then. Yields
-    the port's connections."""
+    the port's connections. `manner` is asked when it is left."""
     leaving = Leaving()
     app.on_response_prepare.append(leaving.mark)
     connections = Connections(CONTROL_ADDRESS_LIMIT, Proxies(), CONTROL_CONNECTIONS_LIMIT)
@@ -51,12 +63,16 @@ async def serving_control(
             yield connections
         finally:
             leaving.begun = True
-            refuse_new(listening)
+            leaves = manner()
+            if not leaves.shared:
+                refuse_new(listening)
             server.close()
             waiting = accept_rest(listening)
-            close_for_all(listening)
+            if not leaves.shared:
+                close_for_all(listening)
+            listening.close()
             await connect(waiting, accept, **options)
-            await last_call(lambda: bool(connections.open))
+            await last_call(lambda: bool(connections.open), leaves.last_call_seconds(CONTROL_DRAIN_SECONDS))
     finally:
         await runner.cleanup()
         sweeping.cancel()

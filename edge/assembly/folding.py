@@ -11,6 +11,7 @@ from edge.control.shapes.apps import AppStats, BundleCount
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
 from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.duties import to_the_end
 from edge.telemetry.counts import read_counts, read_duplicates
 from edge.telemetry.fold import fold
 
@@ -56,12 +57,13 @@ class Folding:
     async def _fold(self) -> None:
         paths = self._paths
         async with self._folding:
-            await asyncio.to_thread(
-                fold,
-                paths.spool_dir,
-                paths.counts_database,
-                now=time.time(),
-                keep_bytes=self._keep_bytes,
-                names_of=self._names.of,
+            await to_the_end(
+                lambda: fold(
+                    paths.spool_dir,
+                    paths.counts_database,
+                    now=time.time(),
+                    keep_bytes=self._keep_bytes,
+                    names_of=self._names.of,
+                )
             )
             self.folded_at = time.time()

@@ -5,11 +5,12 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+from edge.assembly.change_over import ChangeOver
 from edge.assembly.clock import NodeClock
-from edge.assembly.control_port import CONTROL_BACKLOG, serving_control
+from edge.assembly.control_port import serving_control
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.assembly.explaining import Explaining
 from edge.assembly.folding import Folding
@@ -22,10 +23,13 @@ from edge.control.first_token import ensure_admin_token
 from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
 from edge.node.processes.data_directory import DataDirectory
-from edge.node.processes.listening import listen, port_of
+from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
 from edge.node.processes.tls import build_context, read_pair
+from edge.node.service.limits.admission import Connections
 from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.succession.estate import Estate
+from edge.node.succession.ports import CONTROL, DEVICES, open_ports
 
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
 
@@ -33,23 +37,33 @@ log = logging.getLogger("edge.node")
 
 
 class Standalone:
-    """Opens the data directory and both ports. Raises EdgeError with the reason."""
+    """Opens the data directory and both ports; with `estate`, takes over what a predecessor passes on. Raises EdgeError
+    with the reason."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, estate: Estate | None = None) -> None:
         self.config = config
+        self._ports = open_ports(config, estate)
+        try:
+            self._prepare(config, estate)
+        except BaseException:
+            self._ports.close()
+            raise
+
+    def _prepare(self, config: Config, estate: Estate | None) -> None:
         self.directory = DataDirectory(Path(config.data_dir), time.time())
         self.tokens = Tokens(self.directory.store, self.directory.trust, self.directory.writer)
         self.admin_token_file = ensure_admin_token(self.tokens, self.directory.node_dir, time.time())
         self._serving: asyncio.Task[None] | None = None
         self._reloading: set[asyncio.Future[None]] = set()
-        self._control = listen(config.control.host, config.control.port, CONTROL_BACKLOG)
-        self.control_port = port_of(self._control)
-        try:
-            self.supervisor = Supervisor(config, self.directory)
-        except BaseException:
-            self._control.close()
-            raise
-        self.device_port = port_of(self.supervisor.listening)
+        ports = self._ports
+        self.device_port, self.control_port = port_of(ports.devices), port_of(ports.control)
+        self.supervisor = Supervisor(
+            config,
+            self.directory,
+            listening=ports.devices,
+            manner=lambda: ports.manner(DEVICES),
+            inherited_lock=estate.lock if estate else None,
+        )
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
         self.telemetry = Folding(self.directory, config.telemetry.spool_limit_bytes, OwnNames(self.directory.releases))
@@ -58,18 +72,22 @@ class Standalone:
         self._explaining = Explaining(snapshots, self.supervisor, clock, base)
         facts_table = self.supervisor.facts_table_path
         self._known_devices = KnownDeviceQuestions(self.directory, facts_table, snapshots, clock.moment)
+        self.supervisor.duties.jobs.append(self.telemetry.run)
+        self.change = ChangeOver(config, self.supervisor, ports, estate)
         self._report = NodeReport(self.directory, self.supervisor, self.telemetry, self.tokens)
 
     def _builder(self, region: str) -> SnapshotBuilder:
         return SnapshotBuilder(self.directory.store, region, lambda: self.supervisor.prover.quarantine.digests)
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
-        """Wait, inside `running`, for `stopping`. Raises what ended the serving, if that ends first."""
-        waiting = asyncio.create_task(stopping.wait())
+        """Wait, inside `running`, for `stopping`, or until a successor has the node. Raises what ended the serving, if
+        that ends first."""
         assert self._serving is not None
-        await asyncio.wait({waiting, self._serving}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopping.is_set():
-            waiting.cancel()
+        waiting = [asyncio.create_task(each.wait()) for each in (stopping, self.change.is_over)]
+        await asyncio.wait({*waiting, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        if not stopping.is_set() and not self.change.is_over.is_set():
             self._serving.result()
 
     def reload(self) -> None:
@@ -82,24 +100,30 @@ class Standalone:
     async def running(self) -> AsyncIterator[None]:
         """Serves inside the block, from its first line on; on leaving it, finishes what is in progress."""
         ready = asyncio.Event()
+        await self.change.join()
         serving = self._serving = asyncio.create_task(self.supervisor.run(ready))
-        folding = asyncio.create_task(self.telemetry.run())
         control = AsyncExitStack()
         try:
             await _first(ready, serving)
-            app = build_control_app(self._ports())
-            await control.enter_async_context(serving_control(app, self._control, tls_context(self.config.control)))
+            await control.enter_async_context(self._serving_control())
+            await self.change.take()
             yield
         finally:
-            folding.cancel()
-            with suppress(asyncio.CancelledError):
-                await folding
-            await control.aclose()
-            self._control.close()
+            await self.change.abandon()
+            if self.change.is_over.is_set():
+                await self.supervisor.drain()
+            await control.aclose()  # else first: a change in progress needs the workers and the facts
+            self._ports.control.close()
             await self.supervisor.drain()
             await _leave(serving, self.config.devices.drain_seconds + LEAVE_SECONDS)
+            await self.change.close()
 
-    def _ports(self) -> ControlPorts:
+    def _serving_control(self) -> AbstractAsyncContextManager[Connections]:
+        app = build_control_app(self._control_ports())
+        tls = tls_context(self.config.control)
+        return serving_control(app, self._ports.control, tls, lambda: self._ports.manner(CONTROL))
+
+    def _control_ports(self) -> ControlPorts:
         return ControlPorts(
             store=self.directory.store,
             releases=self.directory.releases,

@@ -44,6 +44,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "logout": VerbEntry("node.login", "logout", "Remove the stored token for a control API."),
     "override": VerbEntry("devices.overrides", "override", "Send single devices to a channel, overriding the rules."),
     "publish": VerbEntry("releases.publish_app", "publish", "Publish the app in this folder."),
+    "restart": VerbEntry("node.restart", "restart", "Restart this machine's node without refusing a connection."),
     "rollback": VerbEntry("releases.going_back", "rollback", "Return a channel to what it offered before."),
     "rollout": VerbEntry("releases.rollouts", "rollout", "Roll a bundle out to a growing share of devices."),
     "segment": VerbEntry("devices.segments", "segment", "Manage segments: devices selected by an expression."),

@@ -67,15 +67,16 @@ class FactsWriter:
         log_limit_slots: int = LOG_LIMIT_SLOTS,
         clock: Callable[[], float] = time.time,
         sync: SyncFile = os.fdatasync,
+        lock: int | None = None,
     ) -> None:
-        """Blocks while it recovers: up to some seconds. Make it before the workers start. `capacity` is in devices,
-        `clock` in epoch seconds.
+        """Blocks while it recovers: up to some seconds. `capacity` is in devices, `clock` in epoch seconds; `lock` is
+        what `lock_facts` returned, closed with the writer.
 
         Raises FactsInUse, NewerFacts, OSError.
         """
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         self.table_path = directory / TABLE_NAME
-        lock = lock_facts(directory)
+        lock = lock_facts(directory) if lock is None else lock
         try:
             self._pages, number, older_slots, self.problems = recover(directory, capacity)
             logs = LogSeries(directory, number, self._pages.seed, older_slots=older_slots, sync=sync)

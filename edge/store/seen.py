@@ -7,6 +7,7 @@ write is counted, logged and made up for later; it never fails the change that i
 
 import hashlib
 import logging
+import os
 import threading
 from pathlib import Path
 
@@ -85,8 +86,9 @@ class SeenDocuments:
         path = self._folder / name
         if not path.parent.is_dir():
             make_directories(path.parent, self._top)
-        scratch = path.with_name(f".{path.name}.new")
-        scratch.unlink(missing_ok=True)  # of a process that was killed
+        # Named after the process: while a node changes over, two of them write here.
+        scratch = path.with_name(f".{path.name}.{os.getpid()}.new")
+        scratch.unlink(missing_ok=True)  # of one that was killed, and had this number
         replace_file(path, content, scratch)
 
 

@@ -1,4 +1,6 @@
-"""`edge serve`: a standalone node in the foreground, until SIGTERM or Ctrl-C. SIGHUP reloads the device certificate."""
+"""`edge serve`: a standalone node in the foreground, until SIGTERM or Ctrl-C. SIGHUP reloads the device certificate,
+SIGUSR2 and `edge restart` have a new process take the node over.
+"""
 
 import asyncio
 import logging
@@ -19,6 +21,8 @@ from edge.domain.errors import EdgeError
 from edge.node.observing.log import set_up_logging
 from edge.node.processes.doctor import examine_descriptors
 from edge.node.processes.host import read_descriptors
+from edge.node.succession.estate import Estate, take_estate
+from edge.node.succession.taking_over import telling_predecessor
 
 log = logging.getLogger("edge.node")
 
@@ -29,6 +33,14 @@ log = logging.getLogger("edge.node")
 @click.option("--json", "as_json", is_flag=True, help="Print where the node listens as one line of JSON.")
 def serve(config_file: Path | None, insecure: bool, as_json: bool) -> None:
     """Run a node: serve devices and the control API until stopped."""
+    for number in (signal.SIGHUP, signal.SIGUSR2):  # until they have a meaning: by default they kill
+        signal.signal(number, signal.SIG_IGN)
+    estate = take_estate(os.environ)
+    with telling_predecessor(estate):
+        _run(config_file, insecure, as_json, estate)
+
+
+def _run(config_file: Path | None, insecure: bool, as_json: bool, estate: Estate | None) -> None:
     given = os.environ | ({"EDGE_CONTROL_INSECURE": "true"} if insecure else {})
     config, _, faults = read_settings(config_file, given)
     set_up_logging(config.log)
@@ -40,7 +52,7 @@ def serve(config_file: Path | None, insecure: bool, as_json: bool) -> None:
         if descriptors.remedy:
             log.warning("open files: %s; %s", descriptors.seen, descriptors.remedy)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(config, as_json))
+            runner.run(_serve(config, as_json, estate))
 
 
 @contextmanager
@@ -55,11 +67,13 @@ def _failure_in_log(settings: Log) -> Iterator[None]:
         raise click.exceptions.Exit(1) from error
 
 
-async def _serve(config: Config, as_json: bool) -> None:
+async def _serve(config: Config, as_json: bool, estate: Estate | None) -> None:
     stopping = stop_on_signals()
-    node = Standalone(config)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, node.reload)
+    node = Standalone(config, estate)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, node.reload)
     async with node.running():
+        loop.add_signal_handler(signal.SIGUSR2, node.change.begin_restart)
         click.echo(_greeting(node, as_json))
         await node.serve_until(stopping)
 

@@ -10,12 +10,13 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
 # Connections that were idle when the node began to leave may ask once more, and are told that this was the last answer.
-# A peer that uses its connection often does so within this time; at a proxy, a closed one would fail a request.
+# A peer that uses its connection often does so within this time; at a proxy, a closed one would fail a request. Where a
+# successor serves already, nobody waits for the end: they have nearly as long as the answers in progress.
 LAST_CALL_SECONDS = 2.0
 LOOK_SECONDS = 0.05  # between two looks at what is still open
 
@@ -28,6 +29,23 @@ _NO_SYN = (
     (0x06, 0, 0, 0xFFFFFFFF),
 )
 _SO_ATTACH_FILTER = 26
+
+
+class Manner(NamedTuple):
+    """How to leave a port. `shared`: its queue has another reader, now or soon, so it is closed only here. `patient`:
+    a successor serves, so idle connections may stay for as long as answers in progress may take."""
+
+    shared: bool = False
+    patient: bool = False
+
+    def last_call_seconds(self, drain_seconds: float) -> float:
+        """For idle connections, out of the time for everything."""
+        if self.patient:
+            return max(drain_seconds - LAST_CALL_SECONDS, 0.0)
+        return min(LAST_CALL_SECONDS, drain_seconds)
+
+
+ALONE = Manner()
 
 
 def refuse_new(listening: socket.socket) -> None:
@@ -71,7 +89,7 @@ async def connect(accepted: list[socket.socket], factory: Callable[[], asyncio.B
     )
 
 
-async def last_call(any_open: Callable[[], bool], seconds: float = LAST_CALL_SECONDS) -> None:
+async def last_call(any_open: Callable[[], bool], seconds: float) -> None:
     """Returns when nothing is open any more, or after `seconds`."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

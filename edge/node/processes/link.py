@@ -97,9 +97,19 @@ class Quarantined(msgspec.Struct, frozen=True, tag=True):
 
 
 class Drain(msgspec.Struct, frozen=True, tag=True):
-    """Close the port, and reply `Acknowledged` with this number; then finish what is in progress, and exit."""
+    """Close the port, and reply `Acknowledged` with this number; then finish what is in progress, and exit. `patient`
+    as in `leaving.Manner`."""
 
     number: int
+    patient: bool = False
+
+
+class Prepared(msgspec.Struct, frozen=True, tag=True):
+    """The worker could serve what was in its setup."""
+
+
+class Serve(msgspec.Struct, frozen=True, tag=True):
+    """Accept connections. Whatever was sent before this one has taken effect by then, so nothing stale is served."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -123,8 +133,16 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     damaged: list[Damage] = []
 
 
-ToWorker = Setup | NewHeads | Issued | Unserved | StatusQuery | NewPair | Recorded | Proved | Quarantined | Drain
-FromWorker = Ready | Acknowledged | Status | Record | Prove
+ToWorker = (
+    Setup | Serve | NewHeads | Issued | Unserved | StatusQuery | NewPair | Recorded | Proved | Quarantined | Drain
+)
+FromWorker = Prepared | Ready | Acknowledged | Status | Record | Prove
+
+
+def frame_of(message: msgspec.Struct) -> bytes:
+    """The message as it is sent."""
+    encoded = msgspec.msgpack.encode(message)
+    return len(encoded).to_bytes(4, "big") + encoded
 
 
 class Link:
@@ -149,8 +167,7 @@ class Link:
         """
         if self._writer.is_closing():
             return
-        frame = msgspec.msgpack.encode(message)
-        self._writer.write(len(frame).to_bytes(4, "big") + frame)
+        self._writer.write(frame_of(message))
 
     async def receive(self) -> Any:
         """The next message, or None if the other side is gone."""

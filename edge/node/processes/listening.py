@@ -6,6 +6,7 @@ import socket
 from edge.domain.errors import EdgeError
 
 LISTEN_BACKLOG = 4_096  # a release wakes all devices at once; the kernel caps it at somaxconn
+CONTROL_BACKLOG = 128  # people and CI jobs, not devices
 
 
 class CannotListen(EdgeError):

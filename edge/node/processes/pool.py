@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import AppId
 from edge.facts.changes import Faulted, Record, Recordable, Recorded, Withheld
+from edge.node.processes.facts_desk import Recorder
 from edge.node.processes.link import (
     Acknowledged,
     Drain,
@@ -20,10 +21,12 @@ from edge.node.processes.link import (
     Link,
     NewHeads,
     NewPair,
+    Prepared,
     Prove,
     Proved,
     Quarantined,
     Ready,
+    Serve,
     Setup,
     Status,
     StatusQuery,
@@ -41,9 +44,9 @@ SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner will die again: wait befor
 RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row; the last from then on
 START_ATTEMPTS = 3  # of a worker that never served; its log then has the reason
 
-log = logging.getLogger("edge.pool")
+NO_REPLY = 0  # the number of a question whose reply nobody reads
 
-Recorder = Callable[[list[Recordable]], Awaitable[list[Withheld]]]
+log = logging.getLogger("edge.pool")
 
 
 class PoolPorts(NamedTuple):
@@ -70,6 +73,7 @@ class WorkerHandle:
         self.has_served = False
         self.restarts = 0
         self._link: Link | None = None
+        self._accepts = False  # connections, or is about to
         self._replies = NumberedReplies[Acknowledged | Status | None]()
 
     async def live(self, listening: socket.socket, setup: Callable[[], Setup]) -> int:
@@ -138,14 +142,18 @@ class WorkerHandle:
         if self._link:
             self._link.send(Quarantined(digests))
 
-    async def drain(self) -> None:
+    async def drain(self, patient: bool) -> None:
         """Ask the worker to finish and exit; returns once it holds the port no longer, or after `ANSWER_SECONDS`."""
-        await self._ask(Drain)
+        await self._ask(lambda number: Drain(number, patient))
 
     async def _ask(self, question: Callable[[int], msgspec.Struct]) -> Acknowledged | Status | None:
-        """The worker's reply; None if no process is running or none comes in time."""
+        """The worker's reply; None if no process is running or none comes in time. One that does not accept connections
+        yet will have heard it by then, and is not waited for."""
         link = self._link
         if link is None:
+            return None
+        if not self._accepts:
+            link.send(question(NO_REPLY))
             return None
         try:
             return await self._replies.request(lambda number: link.send(question(number)), ANSWER_SECONDS)
@@ -156,6 +164,9 @@ class WorkerHandle:
     async def _listen(self, link: Link) -> None:
         while (message := await link.receive()) is not None:
             match message:
+                case Prepared():
+                    self._accepts = True
+                    link.send(Serve())
                 case Ready():
                     self.has_served = True
                     self.ready.set()
@@ -191,6 +202,7 @@ class WorkerHandle:
 
     def _forget(self) -> None:
         self._link = None
+        self._accepts = False
         self.pid = None
         self.ready.clear()
         self._replies.settle_all(None)
@@ -253,10 +265,10 @@ class WorkerPool:
         """In the order of `workers`; None from one that does not answer."""
         return list(await asyncio.gather(*(worker.status() for worker in self.workers)))
 
-    async def drain(self) -> None:
+    async def drain(self, patient: bool) -> None:
         """Let every worker finish and exit, and restart none; returns as `WorkerHandle.drain`, for all at once."""
         self._draining.set()
-        await asyncio.gather(*(worker.drain() for worker in self.workers))
+        await asyncio.gather(*(worker.drain(patient) for worker in self.workers))
 
     async def _keep(self, worker: WorkerHandle) -> None:
         short_lives = 0

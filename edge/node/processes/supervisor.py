@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from edge.config import Config
 from edge.domain.errors import EdgeError
@@ -18,10 +19,12 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId
 from edge.facts.changes import Recordable, Withheld
 from edge.facts.table import FactsTable
-from edge.facts.writer import FactsCondition, FactsWriter
+from edge.facts.writer import FactsCondition
 from edge.node.observing.counts import WorkerCounts, WorkerStatus
 from edge.node.processes.data_directory import DataDirectory
-from edge.node.processes.leaving import close_for_all, refuse_new
+from edge.node.processes.duties import NodeDuties, to_the_end
+from edge.node.processes.facts_desk import FactsDesk
+from edge.node.processes.leaving import ALONE, Manner, close_for_all, refuse_new
 from edge.node.processes.link import Setup
 from edge.node.processes.listening import LISTEN_BACKLOG, listen
 from edge.node.processes.pool import CannotStart, PoolPorts, WorkerPool
@@ -41,10 +44,28 @@ REFRESH_SECONDS = 15.0  # between two looks at the shards; one is signed again w
 log = logging.getLogger("edge.node")
 
 
-class Supervisor:
-    """Opens the device port and the device facts. Raises CannotListen, BadPair, and what `FactsWriter` raises."""
+class Counterparty(Protocol):
+    """Another process of this node, while it changes over: its workers must serve what is announced here."""
 
-    def __init__(self, config: Config, directory: DataDirectory, clock: Callable[[], float] = time.time) -> None:
+    async def announce(self, heads: Mapping[AppId, Head]) -> None: ...
+
+
+class Supervisor:
+    """Opens the device port and the device facts, unless it is given them. `duties` has what only the process does that
+    writes the facts; add to its jobs before `run`."""
+
+    def __init__(
+        self,
+        config: Config,
+        directory: DataDirectory,
+        clock: Callable[[], float] = time.time,
+        *,
+        listening: socket.socket | None = None,
+        manner: Callable[[], Manner] = lambda: ALONE,
+        inherited_lock: int | None = None,
+    ) -> None:
+        """`manner` is asked when the port is left. With `inherited_lock` another one writes the facts
+        until `desk` is opened. Raises CannotListen, BadPair, and what `FactsWriter` raises."""
         self._config = config
         self._directory = directory
         self._clock = clock
@@ -53,26 +74,33 @@ class Supervisor:
         self._unserved: dict[str, str] = {}
         devices = config.devices
         self._pair: Pair | None = self._read_pair() if devices.tls_certificate else None
-        self.listening: socket.socket = listen(devices.host, devices.port, LISTEN_BACKLOG)
+        self.listening = listening or listen(devices.host, devices.port, LISTEN_BACKLOG)
+        self._manner = manner
+        self._draining = False
         try:
-            self._facts = FactsWriter(directory.facts_dir, clock=clock)
+            self.desk = FactsDesk(directory.facts_dir, clock, inherited_lock=inherited_lock)
+            if inherited_lock is None:
+                self.desk.open()
         except BaseException:
             self.listening.close()
             raise
+        self.duties = NodeDuties(self._refresh, self._remember)
+        self.others: frozenset[Counterparty] = frozenset()
         telemetry = config.telemetry
         self.failures = NodeFailures(EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second))
-        self._facts_table = FactsTable(self._facts.table_path)
+        self._facts_table = FactsTable(self.desk.table_path)
         self._book = ProofBook(directory.proofs_path)
         quarantine = Quarantine(self._book, self._tell_quarantine)
         self.prover = BlobProver(directory.store, self._book, quarantine, clock)
         self.scrubbing = Scrubbing(directory.store_dir, self._book, self.prover, lambda: self._heads, clock)
+        self.duties.jobs.append(self.scrubbing.run)
         ports = PoolPorts(self._record_reported, self.prover)
         self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, ports)
 
     async def run(self, ready: asyncio.Event) -> None:
         """Serve until `drain`; sets `ready` once every worker accepts connections."""
         try:
-            self._heads = dict(await asyncio.to_thread(self._directory.releases.heads))
+            self._heads.update(self._news(await asyncio.to_thread(self._directory.releases.heads)))
             self._issued = self._directory.releases.heads_issued()
             self._unserved = dict(self._directory.releases.unserved)
             await self._serve(ready)
@@ -85,12 +113,15 @@ class Supervisor:
             self.listening.close()
             self._facts_table.close()
             self._book.close()
-            await self._facts.close()
+            await self.desk.close()
 
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            jobs = (self._poll, self._refresh, self._remember, self.prover.watch, self.scrubbing.run)
+            jobs = (self._poll, self.prover.watch, self.duties.run)
             following = [tasks.create_task(job()) for job in jobs]
+            if self.desk.is_open:
+                self.desk.begin()
+                self.duties.begin()
             serving = tasks.create_task(self.pool.run())
             await self.pool.ready()
             ready.set()
@@ -103,9 +134,16 @@ class Supervisor:
 
         What the kernel has accepted by then is answered: no new connection begins while the workers empty the queue.
         """
-        refuse_new(self.listening)
-        await self.pool.drain()
-        close_for_all(self.listening)
+        if self._draining:
+            return
+        self._draining = True
+        manner = self._manner()
+        if not manner.shared:
+            refuse_new(self.listening)
+        await self.pool.drain(manner.patient)
+        if not manner.shared:
+            close_for_all(self.listening)
+        self.listening.close()
 
     @property
     def certificate_ends(self) -> float | None:
@@ -115,12 +153,12 @@ class Supervisor:
     @property
     def facts_table_path(self) -> Path:
         """For readers off the loop, each with a `FactsTable` of its own."""
-        return self._facts.table_path
+        return self.desk.table_path
 
     @property
     def facts_condition(self) -> FactsCondition:
         """As of now, without reading the disk."""
-        return self._facts.condition
+        return self.desk.condition
 
     async def reload_pair(self) -> None:
         """Read the device port's certificate and key again; returns when every worker's new connections use them.
@@ -148,7 +186,7 @@ class Supervisor:
     async def record(self, changes: list[Recordable]) -> list[Withheld]:
         """Returns when the changes are durable and every worker sees them, with what is withheld as a result. Raises
         Unavailable."""
-        return await self._facts.record(changes)
+        return await self.desk.record(changes)
 
     async def _record_reported(self, changes: list[Recordable]) -> list[Withheld]:
         """As `record`, for workers."""
@@ -156,7 +194,7 @@ class Supervisor:
 
     async def lift_all(self, app: str, version: str, since: float, *, dry_run: bool) -> int:
         """See `FactsWriter.lift_all`."""
-        return await self._facts.lift_all(app, version, since, dry_run=dry_run)
+        return await self.desk.lift_all(app, version, since, dry_run=dry_run)
 
     def facts_of(self, app: str, device: str) -> DeviceFacts:
         """NO_FACTS for a device that is not known; reads memory."""
@@ -168,9 +206,15 @@ class Supervisor:
         return await self._tell({app: head})
 
     async def _tell(self, heads: dict[AppId, Head]) -> NotTaken:
+        return await self.take_heads(heads, None)
+
+    async def take_heads(self, heads: Mapping[AppId, Head], source: Counterparty | None) -> NotTaken:
+        """As `announce`, for heads that `source` has announced: the others hear of them from here."""
         # Updated before any worker gets it, so that one that is starting has it in its setup.
         self._heads.update(self._news(heads))
-        return await self.pool.announce(heads)
+        others = asyncio.gather(*(each.announce(heads) for each in self.others if each is not source))
+        not_taken, _ = await asyncio.gather(self.pool.announce(heads), others)
+        return not_taken
 
     def _tell_quarantine(self) -> None:
         self.pool.quarantine(sorted(self.prover.quarantine.digests))
@@ -215,7 +259,7 @@ class Supervisor:
             telemetry=self._config.telemetry,
             log=self._config.log,
             heads=self._heads,
-            facts_table=str(self._facts.table_path.absolute()),
+            facts_table=str(self.desk.table_path.absolute()),
             heads_issued=self._issued,
             unserved=self._unserved,
             region=self._config.region,
@@ -226,24 +270,28 @@ class Supervisor:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            # Read before the heads, which are announced by the end of this turn: a worker that has the newer time but
-            # not yet a pause would let more devices in after an outage.
-            issued = self._directory.releases.heads_issued()
-            try:
-                heads = await asyncio.to_thread(self._directory.releases.heads)
-            except (EdgeError, OSError) as error:
-                log.error("cannot read the heads; serving the last good ones: %s", error)
-                continue
-            if news := self._news(heads):
-                await self._tell(news)
-            self._tell_unserved()
-            self._tell_issued(issued)
+            await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Have the workers serve what the store has now."""
+        # Read before the heads, which are announced by the end of this turn: a worker that has the newer time but
+        # not yet a pause would let more devices in after an outage.
+        issued = self._directory.releases.heads_issued()
+        try:
+            heads = await asyncio.to_thread(self._directory.releases.heads)
+        except (EdgeError, OSError) as error:
+            log.error("cannot read the heads; serving the last good ones: %s", error)
+            return
+        if news := self._news(heads):
+            await self._tell(news)
+        self._tell_unserved()
+        self._tell_issued(issued)
 
     async def _refresh(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._directory.releases.refresh, self._clock())
-                await asyncio.to_thread(self._directory.check_keys)
+                await to_the_end(lambda: self._directory.releases.refresh(self._clock()))
+                await to_the_end(self._directory.check_keys)
             except (EdgeError, OSError) as error:
                 log.error("cannot sign the heads again; they will show as stale: %s", error)
             await asyncio.sleep(REFRESH_SECONDS)
@@ -251,4 +299,4 @@ class Supervisor:
     async def _remember(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            await asyncio.to_thread(self._directory.releases.remember)
+            await to_the_end(self._directory.releases.remember)

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from edge.node.observing.counts import Gauges, WorkerCounts
 from edge.node.observing.log import set_up_logging
 from edge.node.observing.traffic import Traffic
 from edge.node.processes.data_directory import DataPaths
-from edge.node.processes.leaving import LAST_CALL_SECONDS, Leaving, accept_rest, connect, last_call
+from edge.node.processes.leaving import Leaving, Manner, accept_rest, connect, last_call
 from edge.node.processes.link import (
     DAMAGES_SHOWN_LIMIT,
     Acknowledged,
@@ -41,10 +42,12 @@ from edge.node.processes.link import (
     Link,
     NewHeads,
     NewPair,
+    Prepared,
     Prove,
     Proved,
     Quarantined,
     Ready,
+    Serve,
     Setup,
     Status,
     StatusQuery,
@@ -102,14 +105,16 @@ class Worker:
         self._tls = PortTls(setup.tls) if setup.tls else None
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneContext | None = None
+        self._may_serve = asyncio.Event()
         self._leaving = asyncio.Event()
         self._last = Leaving()
         self._drain_number = 0  # of the supervisor's request to leave; 0: it made none
+        self._patient = False
 
     async def run(self) -> None:
         """Returns when every request in progress is answered, or the drain time is over."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._leaving.set)
+        loop.add_signal_handler(signal.SIGTERM, self._leave)
         await self._loader.start(self._heads)
         app = build_device_app(self._service, self._files, self._readiness, self._patience)
         app.on_response_prepare.append(self._last.mark)
@@ -118,6 +123,10 @@ class Worker:
         lanes = self._lanes = self._build_lanes(runner, loop)
         options = self._tls_options()
         bound_unread(self._listening, self._patience.stall_seconds)
+        # Until the end: requests that finish while draining may wait for the writer of device facts.
+        following = loop.create_task(self._follow())
+        self._link.send(Prepared())
+        await self._may_serve.wait()
         server = await loop.create_server(
             lambda: Lane(lanes), sock=self._listening.dup(), backlog=LISTEN_BACKLOG, **options
         )
@@ -127,8 +136,6 @@ class Worker:
         share_the_interpreter()
         self._readiness.ready = True
         self._link.send(Ready())
-        # Until the end: requests that finish while draining may wait for the writer of device facts.
-        following = loop.create_task(self._follow())
         try:
             await self._leaving.wait()
         finally:
@@ -141,6 +148,10 @@ class Worker:
             await self._close()
             following.cancel()
             self._link.close()
+
+    def _leave(self) -> None:
+        self._leaving.set()
+        self._may_serve.set()
 
     async def _close_port(self, lanes: LaneContext, options: dict[str, Any]) -> None:
         """Take the connections that still wait in the kernel's queue, then hold the socket no longer."""
@@ -155,9 +166,12 @@ class Worker:
         server = runner.server
         assert server is not None, "the runner is set up"
         lanes.leaving = self._last.begun = True
-        seconds = min(LAST_CALL_SECONDS, self._drain_seconds)
+        seconds = Manner(patient=self._patient).last_call_seconds(self._drain_seconds)
         await last_call(lambda: bool(lanes.open_lanes.count or server.connections), seconds)
-        await asyncio.gather(lanes.open_lanes.drain(self._drain_seconds), runner.cleanup())
+        rest_seconds = self._drain_seconds - seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(rest_seconds):
+                await asyncio.gather(lanes.open_lanes.drain(rest_seconds), runner.cleanup())
 
     def _build_lanes(self, runner: web.AppRunner, loop: asyncio.AbstractEventLoop) -> LaneContext:
         assert runner.server is not None, "the runner is set up"
@@ -184,6 +198,8 @@ class Worker:
     async def _follow(self) -> None:
         while True:
             match await self._link.receive():
+                case Serve():
+                    self._may_serve.set()
                 case NewHeads(number, heads):
                     damaged = await self._loader.load(heads)
                     self._link.send(Acknowledged(number, damaged[:DAMAGES_SHOWN_LIMIT]))
@@ -203,12 +219,12 @@ class Worker:
                 case NewPair(number, pair) if self._tls is not None:
                     self._tls.replace(pair)
                     self._link.send(Acknowledged(number))
-                case Drain(number):
-                    self._drain_number = number
-                    self._leaving.set()
+                case Drain(number, patient):
+                    self._drain_number, self._patient = number, patient
+                    self._leave()
                 case None:  # the supervisor is gone, and without one a worker does not serve
                     self._proofs.give_up()
-                    self._leaving.set()
+                    self._leave()
                     return
 
     async def _quarantine(self, digests: frozenset[str]) -> None:
@@ -320,9 +336,9 @@ async def serve(listening: socket.socket, end: socket.socket) -> None:
 
 def main() -> None:
     """Run a worker on the two descriptors in `sys.argv`."""
-    # Ctrl-C and SIGHUP reach the whole process group; only the supervisor acts on them.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # These may reach the whole process group; only the supervisor acts on them.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     listening, end = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(listening, end))

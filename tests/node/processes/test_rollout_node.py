@@ -160,7 +160,7 @@ class HearingPool:
     def learn(self, issued):
         self.heard.put_nowait("times")
 
-    async def drain(self):
+    async def drain(self, patient):
         self._left.set()
 
 

@@ -25,6 +25,7 @@ from edge.domain.model import (
     AppId,
     AppState,
     Bundle,
+    Channel,
     ChannelName,
     DeviceId,
     Digest,
@@ -36,8 +37,10 @@ from edge.domain.model import (
 )
 from edge.domain.states import withdrawn_names
 from edge.domain.targeting.id_sets import IdSet
+from edge.domain.targeting.parser import check_expression
 from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments
 
+EVERYONE = "is_prod || !is_prod"
 READABLE_AFTER_DELETE_SECONDS = 7 * 86_400  # a device may resume a download that it was offered before
 
 
@@ -112,13 +115,15 @@ def build_snapshot(
     now: float,
     before: AppSnapshot | None = None,
     ids_of: Callable[[Digest], IdSet | None] = lambda digest: None,
+    lost_sets: frozenset[str] = frozenset(),
     region: str = "",
     shard: str = "",
     damaged: Collection[str] = (),
 ) -> AppSnapshot:
     """Compile one revision. `manifest_of` returns a manifest document by digest, verified, or None for one that cannot
     be read; it is called for what channels offer and for bundles that `before`, the app's previous snapshot, did not
-    know. `ids_of` returns an id set by digest; a missing one matches no device. `now` is in seconds since the epoch,
+    know. `ids_of` returns an id set by digest; a missing one matches no device. A device that reaches a segment which
+    needs one of `lost_sets` gets nothing new: where it belongs is not known. `now` is in seconds since the epoch,
     `region` the node's, `shard` the shard of heads that the app is in, `damaged` are blobs that the node cannot serve.
     """
     documents = ManifestSource(manifest_of)
@@ -144,7 +149,7 @@ def build_snapshot(
         channels=channels,
         public=_public(channels),
         overrides=state.overrides,
-        leading=_leading(state, channels, region, sets),
+        leading=_leading(state, channels, region, sets, lost_sets),
         segments=segments,
         asks_facts=any(asks_facts(segment.where) for segment in state.segments.values()),
         channels_by_hash={name_hash(name): name for name in state.channels},
@@ -176,7 +181,11 @@ def _channels(
 
 
 def _leading(
-    state: AppState, channels: Mapping[ChannelName, CompiledChannel], region: str, sets: Mapping[str, IdSet]
+    state: AppState,
+    channels: Mapping[ChannelName, CompiledChannel],
+    region: str,
+    sets: Mapping[str, IdSet],
+    lost_sets: frozenset[str],
 ) -> Leading | None:
     asked = sorted(
         (segment for segment in state.segments.values() if segment.channel in channels),
@@ -184,10 +193,17 @@ def _leading(
     )
     if not asked:
         return None
-    pairs = [(segment.name, segment.where) for segment in asked]
+    unknown = {each.name for each in asked if lost_sets and lost_sets & check_expression(each.where)}
+    pairs = [(segment.name, EVERYONE if segment.name in unknown else segment.where) for segment in asked]
     return Leading(
         segments=tuple(asked),
-        channels=tuple(channels[segment.channel] for segment in asked if segment.channel is not None),
+        channels=tuple(
+            compile_channel(Channel(name=segment.channel), state, {}, frozenset())  # offers nothing, moves nobody
+            if segment.name in unknown
+            else channels[segment.channel]
+            for segment in asked
+            if segment.channel is not None
+        ),
         first_match=compile_segments(state.app, pairs, region=region, sets=sets),
     )
 

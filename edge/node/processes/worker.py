@@ -9,7 +9,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
+from edge.domain.model import AppId
 from edge.facts.changes import Recorded
 from edge.facts.table import FactsTable
 from edge.node.delivery.files import OpenFiles
@@ -69,6 +70,8 @@ from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.damage import Damage
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
+from edge.store.remembered import RememberedNames
+from edge.store.seen import SeenDocuments
 from edge.telemetry.disk_budget import DiskBudget
 from edge.telemetry.spool import Spool
 
@@ -88,7 +91,7 @@ class Worker:
         store = FsStore(DataPaths(Path(setup.data_dir)).store_dir)
         self._served = ServedSnapshots(store)
         self._quarantined = frozenset(setup.quarantined)
-        builder = SnapshotBuilder(store, setup.region, lambda: self._quarantined)
+        builder = SnapshotBuilder(store, setup.region, lambda: self._quarantined, _withdrawn_of(setup))
         self._loader = SnapshotLoader(builder, self._served)
         self._proofs = ProofClient(lambda number, digest, app: link.send(Prove(number, digest, app)))
         self._files = OpenFiles(lambda digest: store.open(blob_key(digest)), self._proofs)
@@ -234,7 +237,7 @@ class Worker:
 
     def _withhold(self, shards: Mapping[str, str]) -> None:
         """Offer nothing to the apps of these shards, and name them as long as that lasts."""
-        self._service.unserved = shards
+        self._service.unserved = self._served.unserved_shards = shards
         self._served.damages.replace("*", ("head",), [_damage_of(*each) for each in shards.items()])
 
     def _tls_options(self) -> dict[str, Any]:
@@ -283,6 +286,12 @@ def _damage_of(shard: str, cause: str) -> Damage:
         cause=cause,
         repair="restore the newer copy, or run `edge store accept-restored`",
     )
+
+
+def _withdrawn_of(setup: Setup) -> Callable[[AppId], Collection[str]]:
+    """What this node remembers as withdrawn, for an app whose latest revision cannot be read."""
+    remembered = RememberedNames(SeenDocuments(DataPaths(Path(setup.data_dir)).node_dir))
+    return lambda app: [name for name, used in remembered.of(app).names.items() if used.withdrawn]
 
 
 def _open_spool(setup: Setup) -> Spool:

@@ -246,6 +246,9 @@ class DeviceService:
         app = report.events[0].app if report.events else ""
         known = [event for event in report.events if event.app in self.current.apps]
         self.counts.events["unknown_app"] += len(report.events) - len(known)
+        if app and not known and self.current.is_unserved(app):  # it may exist: the device keeps its events
+            self.counts.shed["unserved_requests"] += 1
+            return Reply(503, EncodedBody(_UNAVAILABLE, None), app)
         if known and not await self._take_events(known, peer, size):
             # 503 makes the plugin keep its events and send them again (PROTOCOL.md §4.1).
             return Reply(503, EncodedBody(_UNAVAILABLE, None), app)

@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from factories import APP, DEVICE, a_change
+from factories import APP, a_change
 from node_world import a_truth, info, publish
 from proving import open_files
 
@@ -22,7 +22,6 @@ from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.damage import Damage
-from edge.store.heads import Head
 from edge.store.objects.port import revision_key
 from edge.telemetry.spool import Spool
 
@@ -136,12 +135,16 @@ async def test_a_node_without_apps_is_ready(tmp_path):
         assert (await client.get("/readyz")).status == 200
 
 
-async def test_a_missing_revision_is_damage_too(tmp_path):
+async def test_an_app_whose_latest_revision_is_gone_is_served_the_one_before(tmp_path):
     truth = a_truth(tmp_path)
-    head = truth.releases.head(APP)
+    publish(truth, "1.0.1")
+    head = publish(truth, "1.0.2").head
     truth.store.path(revision_key(APP, head.revision, head.digest)).unlink()
-    gone = Head(head.revision, head.digest)
-    async with a_worker(truth, {APP: gone}) as (client, service, _):
-        told = await (await client.post("/updates", json=info(device_id=DEVICE))).json()
-        assert told["error"] == SILENT
-        assert service.current.damages.found == {"app": 1}
+    async with a_worker(truth) as (client, service, loader):
+        assert (await (await client.post("/updates", json=info())).json())["version"] == "1.0.1"
+        told = await (await client.get("/readyz")).json()
+        assert [(each["grain"], each["name"], each["effect"]) for each in told["damaged"]] == [
+            ("revision", str(head.revision), f"devices get revision {head.revision - 1}, which is older")
+        ]
+        await loader.load({APP: head})  # again, and still damaged
+        assert service.current.damages.found == {"revision": 1}

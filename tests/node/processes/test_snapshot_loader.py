@@ -133,8 +133,7 @@ async def test_an_app_that_is_asked_for_is_loaded_first_and_stays(tmp_path):
 async def test_a_damaged_app_that_is_asked_for_is_given_up_at_once(tmp_path):
     truth = a_truth(tmp_path)
     loader, served = a_loader(truth)
-    head = truth.releases.head(APP)
-    await loader.start({APP: Head(head.revision, "0" * 64)}, limit=0)
+    await loader.start({APP: Head(1, "0" * 64)}, limit=0)
     async with at_work(loader):
         await served.wait_for(APP)
         assert served.unserved == {APP} and served.is_unserved(APP) and not served.is_awaited(APP)

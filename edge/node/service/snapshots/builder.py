@@ -4,7 +4,7 @@ Everything here blocks: run it off the loop.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
@@ -15,6 +15,7 @@ from edge.domain.targeting.id_sets import IdSet, parse_id_set
 from edge.store.blobs import map_blob, read_blob
 from edge.store.damage import Damage
 from edge.store.heads import shard_of
+from edge.store.last_good import find_last_good
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Revisions
 
@@ -30,16 +31,22 @@ class Loaded(NamedTuple):
 
 class SnapshotBuilder:
     """`region` is the node's, "" for none; `damaged` returns the blobs that it cannot serve now. `before` is the app's
-    previous snapshot: what both name is read once."""
+    previous snapshot: what both name is read once. `withdrawn_of` has the bundles of an app that this node remembers as
+    withdrawn."""
 
     def __init__(
-        self, store: ObjectStore, region: str = "", damaged: Callable[[], frozenset[str]] = frozenset[str]
+        self,
+        store: ObjectStore,
+        region: str = "",
+        damaged: Callable[[], frozenset[str]] = frozenset[str],
+        withdrawn_of: Callable[[AppId], Collection[str]] = lambda app: (),
     ) -> None:
         self.damaged = damaged
         self._store = store
         self._region = region
         self._revisions = Revisions(store)
         self._missed: set[Digest] = set()  # manifests that could not be read, each logged once
+        self._withdrawn_of = withdrawn_of
         self._id_sets: dict[AppId, dict[Digest, IdSet]] = {}  # mapped once, as long as the app names them
 
     def build(self, app: AppId, head: Head, now: float, before: AppSnapshot | None = None) -> AppSnapshot:
@@ -51,22 +58,55 @@ class SnapshotBuilder:
         """As `build`, but never raises: what is damaged is left out at the smallest grain, and named."""
         try:
             state = self._revisions.load_revision(app, head.revision, head.digest)
-            snapshot = self.compile(state, now, before)
+            return self._whole(state, now, before)
         except (EdgeError, OSError) as error:
-            return Loaded(None, (_unreadable(app, head, before, error),))
+            return self._older(app, head, now, before, error)
         except Exception as bug:
             log.exception("bug while building revision %s of app %s", head.revision, app)
-            return Loaded(None, (_unreadable(app, head, before, bug),))
-        return Loaded(snapshot, tuple(_lost_bundles(state, snapshot)))
+            return Loaded(None, (_unreadable(app, head, before.revision if before else None, bug),))
+
+    def _whole(self, state: AppState, now: float, before: AppSnapshot | None) -> Loaded:
+        sets, lost = self._readable_id_sets(state)
+        snapshot = self._compile(state, now, before, sets)
+        return Loaded(snapshot, (*_lost_bundles(state, snapshot), *lost))
+
+    def _older(self, app: AppId, head: Head, now: float, before: AppSnapshot | None, error: Exception) -> Loaded:
+        """What was served before, else the last good revision on disk."""
+        if before is not None:
+            return Loaded(None, (_unreadable(app, head, before.revision, error),))
+        if self._is_readable(app, head):  # not its overrides: older ones would put devices on channels they left
+            return Loaded(None, (_unreadable(app, head, None, error),))
+        try:
+            state = find_last_good(self._store, app, head, self._withdrawn_of(app))
+            if state is None:
+                return Loaded(None, (_unreadable(app, head, None, error),))
+            snapshot, damages = self._whole(state, now, before)
+        except (EdgeError, OSError):  # the disk does not answer
+            return Loaded(None, (_unreadable(app, head, None, error),))
+        return Loaded(snapshot, (_unreadable(app, head, state.revision, error), *damages))
+
+    def _is_readable(self, app: AppId, head: Head) -> bool:
+        """Whether the revision's own document is whole."""
+        try:
+            self._revisions.line(app, head.revision, head.digest)
+        except (EdgeError, OSError):
+            return False
+        return True
 
     def compile(self, state: AppState, now: float, before: AppSnapshot | None = None) -> AppSnapshot:
         """As `build`, for a state at hand: a current one, or one that a change would make."""
+        return self._compile(state, now, before, self._map_id_sets(state))
+
+    def _compile(
+        self, state: AppState, now: float, before: AppSnapshot | None, sets: Mapping[Digest, IdSet]
+    ) -> AppSnapshot:
         return build_snapshot(
             state,
             self._manifest,
             now=now,
             before=before,
-            ids_of=self._map_id_sets(state).get,
+            ids_of=sets.get,
+            lost_sets=frozenset(str(name) for name, stored in state.id_sets.items() if stored.blob not in sets),
             region=self._region,
             shard=shard_of(state.app),
             damaged=self.damaged(),
@@ -81,6 +121,18 @@ class SnapshotBuilder:
         wanted = {stored.blob for stored in state.id_sets.values()}
         self._id_sets[state.app] = {digest: mapped.get(digest) or self._map(digest) for digest in wanted}
         return self._id_sets[state.app]
+
+    def _readable_id_sets(self, state: AppState) -> tuple[dict[Digest, IdSet], list[Damage]]:
+        """As `_map_id_sets`, without those that are gone, altered or unreadable: who is in them is not known."""
+        mapped, lost = self._id_sets.get(state.app, {}), list[Damage]()
+        found: dict[Digest, IdSet] = {}
+        for name, stored in state.id_sets.items():
+            try:
+                found[stored.blob] = mapped.get(stored.blob) or self._map(stored.blob)
+            except (Unavailable, Invalid, OSError) as error:
+                lost.append(_lost_set(state.app, name, error))
+        self._id_sets[state.app] = found
+        return found, lost
 
     def _map(self, digest: Digest) -> IdSet:
         return parse_id_set(map_blob(self._store, digest, "an id set"))
@@ -99,15 +151,26 @@ class SnapshotBuilder:
         return document
 
 
-def _unreadable(app: AppId, head: Head, served: AppSnapshot | None, error: Exception) -> Damage:
-    effect = f"devices still get revision {served.revision}" if served else "devices get nothing new"
+def _unreadable(app: AppId, head: Head, served: int | None, error: Exception) -> Damage:
+    effect = "devices get nothing new" if served is None else f"devices get revision {served}, which is older"
     return Damage(
         app=app,
-        grain="revision" if served else "app",
+        grain="app" if served is None else "revision",
         name=str(head.revision),
         effect=effect,
         cause=str(error) or type(error).__name__,
         repair="run `edge store verify` and `edge store repair`, or restore the revision from a backup",
+    )
+
+
+def _lost_set(app: AppId, name: str, error: Exception) -> Damage:
+    return Damage(
+        app=app,
+        grain="id_set",
+        name=name,
+        effect="devices that reach a segment which needs it get nothing new",
+        cause=str(error),
+        repair="upload the same ids again with `edge idset put`, or run `edge store repair`",
     )
 
 

@@ -11,7 +11,7 @@ from edge.domain.errors import Unavailable
 from edge.domain.model import AppId
 from edge.node.service.snapshots.first_asks import FirstAsks
 from edge.store.damage import Damages
-from edge.store.heads import Head
+from edge.store.heads import Head, shard_of
 from edge.store.objects.port import ObjectStore, blob_key
 
 
@@ -25,6 +25,7 @@ class ServedSnapshots:
         self.asks = asks or FirstAsks()
         self.damages = Damages()
         self.unserved: set[AppId] = set()
+        self.unserved_shards: Mapping[str, str] = {}  # of which apps may exist that no head names
         self._store = store
         self._snapshots: dict[AppId, AppSnapshot] = {}
         self._heads: dict[AppId, Head | None] = {}  # None: served without a head
@@ -59,12 +60,15 @@ class ServedSnapshots:
         return self._heads.get(app)
 
     def is_unserved(self, app: AppId) -> bool:
-        """Whether the app is known and nothing of it can be served now: it is damaged, or not loaded yet."""
-        return app in self._heads and app not in self._snapshots
+        """Whether nothing of the app can be served now although it exists, or may: it is damaged, not loaded yet, or
+        of a head shard that cannot be read."""
+        if app in self._heads:
+            return app not in self._snapshots
+        return bool(self.unserved_shards) and shard_of(app) in self.unserved_shards
 
     def is_awaited(self, app: AppId) -> bool:
         """Whether the app is known, not loaded yet, and worth waiting for."""
-        return self.is_unserved(app) and app not in self.unserved
+        return app in self._heads and app not in self._snapshots and app not in self.unserved
 
     async def wait_for(self, app: AppId) -> None:
         """Have the app loaded if it is not yet, and wait for that as long as `FirstAsks` says."""

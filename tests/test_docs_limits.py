@@ -55,6 +55,7 @@ from edge.node.service.limits.overload import LATE_SECONDS
 from edge.node.service.limits.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
 from edge.node.service.limits.unread_answers import ADDRESS_WAITING_BYTES, WORKER_WAITING_BYTES
 from edge.node.service.snapshots.first_asks import FIRST_ASK_SECONDS, WAITING_LIMIT
+from edge.node.service.snapshots.last_good import WALK_LIMIT
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
@@ -137,6 +138,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| files of a bundle | {FILE_COUNT_LIMIT:,}, {PLAIN_LIMIT_BYTES >> 30} GiB together |",
         f"| an upload | {BLOB_LIMIT_BYTES >> 30} GiB a blob |",
         f"| a request for an app that is not loaded | waits {FIRST_ASK_SECONDS:.0f} s, {WAITING_LIMIT:,} at a time",
+        f"| older revisions that are looked at for a damaged one | {WALK_LIMIT} |",
         f"| damages that a worker remembers, that `/readyz` names | {DAMAGES_LIMIT:,}, {READYZ_DAMAGES_LIMIT} |",
         f"| a device's wait for the first reading of a blob | {PROOF_WAIT_SECONDS:.0f} s, then 503",
         f"| blobs read at a time to prove them | {READINGS_LIMIT} below {LARGE_BLOB_BYTES >> 20} MiB, and 1",

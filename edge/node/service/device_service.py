@@ -15,7 +15,7 @@ from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS
 from edge.domain.manifest_forms import sent_as
-from edge.domain.model import ChannelName, DeviceId, UpdateCheck
+from edge.domain.model import AppId, ChannelName, DeviceId, UpdateCheck
 from edge.domain.plugin import Sent
 from edge.facts.changes import Failed, Installed, Offered, Withheld
 from edge.node.observing.counts import ServiceCounts
@@ -246,7 +246,7 @@ class DeviceService:
         app = report.events[0].app if report.events else ""
         known = [event for event in report.events if event.app in self.current.apps]
         self.counts.events["unknown_app"] += len(report.events) - len(known)
-        if app and not known and self.current.is_unserved(app):  # it may exist: the device keeps its events
+        if app and not known and self.current.is_unserved(AppId(app)):  # it may exist: the device keeps its events
             self.counts.shed["unserved_requests"] += 1
             return Reply(503, EncodedBody(_UNAVAILABLE, None), app)
         if known and not await self._take_events(known, peer, size):

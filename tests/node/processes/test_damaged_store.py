@@ -2,7 +2,7 @@
 
 | Document | What devices get |
 |---|---|
-| a manifest that no channel offers, or one that it does | everything else; that bundle only as a zip |
+| a manifest | what comes before that bundle, and that bundle only as a zip; everything else |
 | the latest revision | the last good one |
 | every revision | nothing new |
 | an id set | those who reach its segment nothing new, the others what they are to get |
@@ -90,7 +90,7 @@ def the_override(truth):
 
 CASES = {
     "nothing": (lambda truth: [], "1.0.2", "2.0.0"),
-    "a manifest that is offered": (a_manifest_of("1.0.2"), SILENT, "2.0.0"),
+    "a manifest that is offered": (a_manifest_of("1.0.2"), "1.0.1", "2.0.0"),
     "a manifest that is not": (a_manifest_of("1.0.1"), "1.0.2", "2.0.0"),
     "the latest revision": (lambda truth: [latest(truth)], "1.0.1", "2.0.0"),
     "every revision": (every_revision, SILENT, SILENT),

@@ -12,10 +12,10 @@ from edge.domain.errors import EdgeError, Invalid, Unavailable
 from edge.domain.manifest import read_manifest
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
+from edge.node.service.snapshots.last_good import find_last_good
 from edge.store.blobs import map_blob, read_blob
 from edge.store.damage import Damage
 from edge.store.heads import shard_of
-from edge.store.last_good import find_last_good
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Revisions
 

@@ -5,8 +5,8 @@ from factories import APP, a_change
 from node_world import a_truth, publish
 
 from edge.domain.changes.commands import CreateApp, DeleteApp, WithdrawBundle
+from edge.node.service.snapshots.last_good import WITHDRAWN_SINCE, find_last_good
 from edge.store.heads import Head
-from edge.store.last_good import WITHDRAWN_SINCE, find_last_good
 from edge.store.objects.port import revision_key
 from edge.store.revisions import Revisions
 

@@ -5,10 +5,12 @@ import logging
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from edge.assembly.own_names import OwnNames
 from edge.control.shapes.apps import AppStats, BundleCount
-from edge.domain.errors import EdgeError
+from edge.domain.errors import EdgeError, OutOfRoom
 from edge.domain.model import AppId
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.duties import to_the_end
@@ -19,6 +21,18 @@ FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction 
 KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
 
 log = logging.getLogger("edge.node")
+
+
+@asynccontextmanager
+async def _room_to_count(paths: DataPaths) -> AsyncIterator[None]:
+    """Raises OutOfRoom if the block meets a full disk: the events stay in the spool, and are counted later."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+            raise
+        message = f"no room to count events in {paths.counts_database}: {error}; make room and try again"
+        raise OutOfRoom("storage_full", message) from error
 
 
 class Folding:
@@ -56,7 +70,7 @@ class Folding:
 
     async def _fold(self) -> None:
         paths = self._paths
-        async with self._folding:
+        async with self._folding, _room_to_count(paths):
             await to_the_end(
                 lambda: fold(
                     paths.spool_dir,

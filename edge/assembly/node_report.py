@@ -17,9 +17,10 @@ from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.store.damage import Damage
+from edge.store.disk.room import free_bytes
 from edge.store.heads import Head
 from edge.telemetry.counts import read_totals
-from edge.telemetry.disk_budget import held_bytes
+from edge.telemetry.disk_budget import SPARE_BYTES, held_bytes
 from edge.wire.exposition import encode_families
 
 
@@ -76,6 +77,7 @@ class NodeReport:
         """Blocks: reads heads, segments and counts."""
         known = count_devices(self._supervisor.facts_table_path)
         totals = read_totals(self._directory.counts_database)
+        free, reserve = free_bytes(self._directory.node_dir), self._directory.reserve
         return Observed(
             version=__version__,
             now=time.time(),
@@ -93,6 +95,8 @@ class NodeReport:
             facts_devices={kind.word: devices for kind, devices in known.items()},
             certificate_ends=self._supervisor.certificate_ends,
             blobs=self._observe_blobs(),
+            disk_free_bytes=free,
+            disk_full=free < SPARE_BYTES or not reserve.whole,
         )
 
 

@@ -39,6 +39,7 @@ from edge.control.work_queue import LOOKS, VERIFICATIONS, looks, verifications
 from edge.domain.errors import EdgeError, Unauthorized
 from edge.domain.model import AppId
 from edge.store.damage import NotTaken
+from edge.store.disk.room import refusal_of_room
 from edge.store.releases import Rehearsed
 
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
@@ -112,10 +113,20 @@ async def translate_errors(request: web.Request, handler: OperationHandler) -> w
         return response
     except web.HTTPException as error:
         return _translate_http(request, error)
+    except OSError as error:
+        full = refusal_of_room(error)
+        if full is not None:
+            return _answer(ErrorAnswer(full.code, full.message), full.status)
+        return _answer_bug(request)
     except Exception:
-        # The path names apps, channels and devices. Headers and bodies may hold secrets and are not logged.
-        _log.exception("%s %s failed", request.method, request.path)
-        return _answer(ErrorAnswer("internal_error", "internal error; see the server's log"), 500)
+        return _answer_bug(request)
+
+
+def _answer_bug(request: web.Request) -> web.Response:
+    """In the handler of the exception, which the log gets."""
+    # The path names apps, channels and devices. Headers and bodies may hold secrets and are not logged.
+    _log.exception("%s %s failed", request.method, request.path)
+    return _answer(ErrorAnswer("internal_error", "internal error; see the server's log"), 500)
 
 
 def _translate_http(request: web.Request, error: web.HTTPException) -> web.Response:

@@ -3,6 +3,7 @@
 A start may be cut off between the two steps; the next one finishes. An existing file is kept.
 """
 
+import logging
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,8 @@ from edge.control.tokens import Tokens, is_secret, new_secret
 from edge.domain.errors import Invalid
 from edge.store.disk.durable_files import create_file
 from edge.store.stored_document import Untrusted
+
+log = logging.getLogger("edge.node")
 
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - the name of the file
 
@@ -32,15 +35,24 @@ def ensure_admin_token(tokens: Tokens, node_dir: Path, now: float) -> Path:
     with suppress(Untrusted):
         tokens.check()
     if not tokens.problem:
-        tokens.register_first(secret, now)
+        try:
+            tokens.register_first(secret, now)
+        except OSError as error:  # a full disk; the next start finishes
+            log.error("cannot register the token in %s; start the node again when it can write: %s", path, error)
     return path
 
 
 def _read_or_create(path: Path) -> str:
+    with suppress(FileNotFoundError):
+        return _read(path)
     secret = new_secret()
     try:
         # File first, store second: no one could use a secret of which only the hash is left.
         create_file(path, f"{secret}\n".encode(), path.with_name(f".{path.name}.{secrets.token_hex(8)}"))
     except FileExistsError:
-        return path.read_bytes().decode("ascii", "replace").strip()
+        return _read(path)
     return secret
+
+
+def _read(path: Path) -> str:
+    return path.read_bytes().decode("ascii", "replace").strip()

@@ -33,6 +33,7 @@ _DESCRIPTIONS = {
     422: "Invalid request",
     500: "Internal error",
     503: "Temporarily unavailable; try again",
+    507: "The disk is full or read-only; what does not write goes on",
 }
 _QUERY = {
     DRY_RUN: {
@@ -133,7 +134,7 @@ def statuses_of(operation: Operation) -> set[int]:
     """Every status that the operation may answer with."""
     statuses = {200, 400, 500, *operation.refusals}
     if operation.permission is not None:
-        statuses |= {401, 403, 503}
+        statuses |= {401, 403, 503, 507}
     if operation.parts:
         statuses |= {404, 422}
     if operation.body is not None or operation.streams:

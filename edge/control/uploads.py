@@ -102,12 +102,12 @@ async def receive_file(
 ) -> AsyncIterator[Received]:
     """The request's body in a scratch file on the store's volume, which is deleted at the end of the block.
 
-    Raises as `read_body`, and Unavailable `storage_full`, for the block too.
+    Raises as `read_body`, and OutOfRoom `storage_full`, for the block too.
     """
     _check_declared(request, limit_bytes)
     scratch = store.scratch()
     try:
-        with room_to("take this upload"):
+        with room_to("take this upload", scratch, request.content_length or 0):
             received, digest = await _write_scratch(request, scratch, limit_bytes, slowness)
             yield Received(scratch, received, digest)
     finally:

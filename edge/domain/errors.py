@@ -60,3 +60,9 @@ class Unavailable(EdgeError):
     """The node cannot do it now; the same request may succeed later."""
 
     status = 503
+
+
+class OutOfRoom(Unavailable):
+    """The disk is full or cannot be written; everything that does not write goes on."""
+
+    status = 507

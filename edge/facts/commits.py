@@ -85,6 +85,7 @@ class FactsCommits:
         if changed.withholdings:
             self._withholdings.append(changed.withholdings)
         if slots:
+            self._pages.prepare(slots)
             self._logs.append(b"".join(slots), durably=changed.durably)
         for slot in slots:
             self._pages.put(slot)

@@ -16,6 +16,7 @@ from zlib import crc32
 from edge.facts.slot import SLOT_BYTES, NewerFacts, UnreadableFacts, is_whole
 from edge.store.disk.append_file import AppendFile, SyncFile
 from edge.store.disk.durable_files import sync_directory
+from edge.store.disk.room import cannot_write
 
 LOG_FORMAT = 2
 READ_SLOTS = 16_384  # 1.1 MiB at a time
@@ -77,58 +78,70 @@ class LogSeries:
     """The log over a writer's life: slots go to the last file, and to a new one after a failure or a compaction."""
 
     def __init__(self, directory: Path, first_number: int, seed: int, *, older_slots: int, sync: SyncFile) -> None:
-        """`older_slots` are in the files before `first_number`. Raises OSError."""
+        """`older_slots` are in the files before `first_number`. On a disk that cannot be written no file begins until
+        it can, and appends are refused. Raises any other OSError."""
         self._directory, self._seed, self._sync = directory, seed, sync
         self._older_slots = older_slots
         self._unsynced_since = 0.0  # monotonic
-        self._log = FactsLog(directory, first_number, seed, sync=sync)
+        self._next_number = first_number
+        self._log: FactsLog | None = None
+        try:
+            self._begin_next()
+        except OSError as error:
+            if not cannot_write(error):
+                raise
 
     @property
     def slots(self) -> int:
         """In all files that a start would replay, but for those that a compaction is removing."""
-        return self._older_slots + self._log.slots
+        return self._older_slots + (self._log.slots if self._log else 0)
 
     @property
     def unsynced(self) -> bool:
         """Whether some slots are not on disk."""
-        return self._log.unsynced
+        return self._log is not None and self._log.unsynced
 
     @property
     def unsynced_seconds(self) -> float:
         """How long the oldest slot has not been on disk; 0 when all are."""
-        return time.monotonic() - self._unsynced_since if self._log.unsynced else 0.0
+        return time.monotonic() - self._unsynced_since if self.unsynced else 0.0
 
     def append(self, slots: bytes, *, durably: bool) -> None:
         """As `FactsLog.append`."""
-        if self._log.closed:
-            self._begin_next()
-        was_synced = not self._log.unsynced
-        self._log.append(slots, durably=durably)
-        if self._log.unsynced and was_synced:
+        held = self._log
+        if held is None or held.closed:
+            held = self._begin_next()
+        was_synced = not held.unsynced
+        held.append(slots, durably=durably)
+        if held.unsynced and was_synced:
             self._unsynced_since = time.monotonic()
 
     def sync(self) -> None:
         """As `FactsLog.sync`; the next append begins another file after a failure."""
-        self._log.sync()
+        if self._log is not None:
+            self._log.sync()
 
     def begin_next(self) -> int:
         """Begin the file that a compaction keeps, and count its slots alone; returns its number. Raises OSError."""
-        self._log.close()
-        self._begin_next()
+        self.close()
+        begun = self._begin_next()
         self._older_slots = 0
-        return self._log.number
+        return begun.number
 
     def remove_before(self, number: int) -> None:
         """As `remove_logs`. May be called while another thread appends."""
         remove_logs(self._directory, number)
 
     def close(self) -> None:
-        self._log.close()
+        if self._log is not None:
+            self._log.close()
 
-    def _begin_next(self) -> None:
-        slots = self._log.slots
-        self._log = FactsLog(self._directory, self._log.number + 1, self._seed, sync=self._sync)
+    def _begin_next(self) -> FactsLog:
+        slots = self._log.slots if self._log else 0
+        begun = self._log = FactsLog(self._directory, self._next_number, self._seed, sync=self._sync)
+        self._next_number += 1
         self._older_slots += slots
+        return begun
 
 
 def list_logs(directory: Path) -> list[Path]:

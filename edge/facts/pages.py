@@ -6,6 +6,7 @@ Putting a slot twice is harmless, so the log can be replayed onto a table of any
 """
 
 import contextlib
+import errno
 import mmap
 import os
 import secrets
@@ -41,6 +42,7 @@ from edge.facts.slot import (
 )
 from edge.facts.table import find_slot
 from edge.store.disk.durable_files import sync_directory, sync_file
+from edge.store.disk.room import DiskFull, is_full
 
 TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
 DEVICES_PER_PAGE = 38  # of 56 slots: chance then overfills a page for one device in 10,000
@@ -83,6 +85,14 @@ class FactPages:
         if slot and is_whole(slot):
             return facts_of(slot), day_touched(slot)
         return forgetful(read_forgot(self._map, start)), 0
+
+    def prepare(self, slots: list[bytes]) -> None:
+        """Grow if one of the slots has no place. Raises DiskFull if that is for lack of room alone: then the facts are
+        refused that no others have to make room for."""
+        for slot in slots:
+            if self._is_crowded(slot) and not self._grow() and self._may_grow():
+                size_bytes = 2 * self.pages * PAGE_BYTES
+                raise DiskFull(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), self._path, size_bytes)
 
     def put(self, slot: bytes) -> None:
         """Make a slot visible: over the key's own, or in a free place. An empty slot removes the key."""
@@ -135,6 +145,13 @@ class FactPages:
 
     def _start(self, key: bytes) -> int:
         return PAGE_BYTES + page_of(key, self._header.pages) * PAGE_BYTES
+
+    def _is_crowded(self, slot: bytes) -> bool:
+        """Whether the page of a device that is not in it is full, and the table may grow."""
+        start = self._start(slot)
+        if 0 in self._map[start : start + SLOTS] or is_empty(slot):
+            return False
+        return find_slot(self._map, start, slot[:KEY_BYTES]) is None and self._may_grow()
 
     def _has_room_for(self, slot: bytes) -> bool:
         """Whether the page has room, can grow, or holds a slot of less worth: replay must not undo an eviction."""
@@ -200,13 +217,14 @@ class FactPages:
         return not self.growth_failures and self.pages * 2 <= self.limit
 
     def _grow(self) -> bool:
-        """Whether the table has grown. Without room on the disk it evicts at its present size."""
+        """Whether the table has grown. Without room on the disk that is tried again: its blocks are allocated first."""
         if not self._may_grow():
             return False
         try:
             self.swap(2)
-        except OSError:
-            self.growth_failures += 1  # not tried again until the next start: each attempt writes the whole table
+        except OSError as error:
+            if not is_full(error):
+                self.growth_failures += 1  # not tried again until the next start: each attempt writes the whole table
             return False
         return True
 

@@ -25,6 +25,7 @@ from edge.facts.withholdings import Withholdings, find_withheld
 from edge.store.disk.append_file import SyncFile
 from edge.store.disk.durable_files import DIRECTORY_MODE
 from edge.store.disk.group_commit import CommitLimits, GroupCommit, QueueClosed, QueueFull
+from edge.store.disk.room import refusal_of_room
 
 CAPACITY_DEVICES = 10_000_000  # 1.1 GB at the largest; a table that few devices use is as small as they are
 QUEUE_LIMIT_CHANGES = 50_000  # some seconds of a full node; beyond it we are overloaded
@@ -109,7 +110,7 @@ class FactsWriter:
     async def record(self, changes: Iterable[Recordable]) -> list[Withheld]:
         """Apply all changes, in order, or raise and apply none. A cancelled call may still happen.
 
-        Returns the bundles that they made withheld. Raises FactsFull, FactsClosed, FactsFailed (each a 503).
+        Returns the bundles that they made withheld. Raises FactsFull, FactsClosed, FactsFailed (each a 503), OutOfRoom.
         """
         append = FactsAppend(list(changes), [])
         if append.changes:
@@ -167,6 +168,9 @@ def _closed() -> FactsClosed:
 def _failure(error: Exception) -> Exception:
     if not isinstance(error, OSError):
         return error
+    full = refusal_of_room(error)
+    if full is not None:
+        return full
     failed = FactsFailed("facts_failed", f"device facts could not be stored: {error.strerror or error}")
     failed.__cause__ = error
     return failed

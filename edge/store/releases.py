@@ -8,14 +8,26 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from operator import is_
 from typing import NamedTuple
 
 from edge.domain.changes.apply import apply
-from edge.domain.changes.commands import Change, Command, PublishBundle, PutIdSet, Undo
+from edge.domain.changes.commands import (
+    Change,
+    Command,
+    MoveRollout,
+    PublishBundle,
+    PutIdSet,
+    RollBack,
+    Undo,
+    WithdrawBundle,
+)
 from edge.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from edge.domain.model import AppId, AppState, Digest
+from edge.domain.schedule.rollout import Move
 from edge.store.acceptance import Acceptance, AcceptedBy, AcceptedShard
+from edge.store.disk.room import NoReserve, Reserve
 from edge.store.heads import (
     OLDER,
     SHARDS,
@@ -73,9 +85,11 @@ class Releases:
     `refused` counts refused documents by code; `problems` states, by head shard, what is wrong with it now.
     """
 
-    def __init__(self, store: ObjectStore, writer: Writer, trust: Trust) -> None:
-        """Raises Forbidden `unlisted_writer`."""
+    def __init__(self, store: ObjectStore, writer: Writer, trust: Trust, reserve: Reserve | None = None) -> None:
+        """What stops a release, and a shard's new signature, may use `reserve` when the disk is full. Raises Forbidden
+        `unlisted_writer`."""
         trust.require(writer)
+        self._reserve = reserve or NoReserve()
         self.refused: Counter[str] = Counter()
         self._store = store
         self._trust = trust
@@ -140,8 +154,8 @@ class Releases:
         `permit_undo` is called at every attempt, with the revision that the undo would revert.
 
         Raises what `permit_undo` and `apply` raise, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted,
-        Conflict `older_store` for a shard that is refused, and `busy` if others moved the shard at every attempt.
-        Nothing has changed then.
+        Conflict `older_store` for a shard that is refused, and `busy` if others moved the shard at every attempt, and
+        DiskFull. Nothing has changed then.
         """
         check_blobs(self._store, change.command)
         shard = shard_of(app)
@@ -149,7 +163,7 @@ class Releases:
             for _ in range(COMMIT_ATTEMPT_LIMIT):
                 held = self._changeable(shard)
                 try:
-                    return self._attempt(held, app, change, permit_undo)
+                    return self._with_room(change, partial(self._attempt, held, app, change, permit_undo))
                 except (AlreadyExists, Stale):
                     continue
         raise Conflict("busy", f"app {app!r}: other writers won {COMMIT_ATTEMPT_LIMIT} times in a row; try again")
@@ -256,6 +270,9 @@ class Releases:
             raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")
         return before, Rehearsed(before.state if before else None, state)
 
+    def _with_room(self, change: Change, attempt: Callable[[], Committed]) -> Committed:
+        return self._reserve.lending(attempt) if stops_a_release(change.command) else attempt()
+
     def _attempt(self, held: VerifiedShard, app: AppId, change: Change, permit_undo: PermitUndo | None) -> Committed:
         head = held.shard.apps.get(app)
         before, (was, state) = self._apply(held, app, change, permit_undo)
@@ -280,7 +297,8 @@ class Releases:
                 # Also one from the future: a clock that was wrong once must not stop renewal.
                 if held.tag is not None and abs(now - held.shard.issued) <= REFRESH_AFTER_SECONDS:
                     return False
-                self._move(held, build_successor(held.shard, now, held.shard.apps))
+                successor = build_successor(held.shard, now, held.shard.apps)
+                self._reserve.lending(lambda: self._move(held, successor))
             except (AlreadyExists, Stale, Untrusted):
                 return False
         return True
@@ -290,6 +308,13 @@ class Releases:
         key, content = head_key(shard.shard), encode_shard(self._writer, shard)
         tag = self._store.create(key, content) if held.tag is None else self._store.swap(key, content, held.tag)
         self._heads.remember(VerifiedShard(shard, tag), content)
+
+
+def stops_a_release(command: Command) -> bool:
+    """Whether it keeps devices from something bad: that must be possible on a full disk, too."""
+    if isinstance(command, MoveRollout):
+        return command.move in (Move.PAUSE, Move.ROLL_BACK)
+    return isinstance(command, RollBack | WithdrawBundle)
 
 
 def check_blobs(store: ObjectStore, command: Command) -> None:

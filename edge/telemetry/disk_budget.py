@@ -9,13 +9,18 @@ from os import scandir
 from pathlib import Path
 
 from edge.domain.errors import Unavailable
+from edge.store.disk.room import free_bytes
 
 LOOK_SECONDS = 1.0  # between two measurements: each costs a system call per segment, and there are some hundred
 NO_LIMIT = 1 << 62
+# Free on the disk beside what is written: events must not take the room that counting them needs, which frees theirs,
+# nor what the reserve lends to an operator who stops a release.
+SPARE_BYTES = 4 << 20
 
 
 class NoRoom(Unavailable):
-    """The directory is full of events that are not folded or not yet expired. Devices keep theirs and retry."""
+    """The directory is full of events that are not folded or not yet expired, or the disk of anything. Devices keep
+    theirs and retry."""
 
 
 class DiskBudget:
@@ -28,11 +33,13 @@ class DiskBudget:
         self._looked: float | None = None
 
     def take(self, size_bytes: int, now: float) -> None:
-        """Count the bytes as written. `now` is in seconds since the epoch. Raises NoRoom `no_room`: then they are not
-        counted."""
+        """Count the bytes as written. `now` is in seconds since the epoch. Raises NoRoom `no_room` or `disk_full`: then
+        they are not counted."""
         if self._looked is None or not 0 <= now - self._looked < LOOK_SECONDS:
             self._held_bytes = held_bytes(self._directory)
             self._looked = now
+        if free_bytes(self._directory) < size_bytes + SPARE_BYTES:
+            raise NoRoom("disk_full", f"the disk has no {size_bytes + SPARE_BYTES} bytes free")
         if self._held_bytes + size_bytes > self._limit_bytes:
             raise NoRoom("no_room", f"stored events take {self._held_bytes} of {self._limit_bytes} bytes")
         self._held_bytes += size_bytes

@@ -1,8 +1,9 @@
 import pytest
+from small_disk import a_small_disk
 from telemetry_lines import APP, NOW, line, write_segment
 
 from edge.telemetry.counts import read_counts
-from edge.telemetry.disk_budget import LOOK_SECONDS, DiskBudget, NoRoom, held_bytes
+from edge.telemetry.disk_budget import LOOK_SECONDS, SPARE_BYTES, DiskBudget, NoRoom, held_bytes
 from edge.telemetry.fold import fold
 from edge.telemetry.segment import list_segments
 from edge.telemetry.spool import Spool
@@ -71,3 +72,15 @@ def test_counted_segments_make_room_the_first_counted_first_and_live_ones_stay(t
 
 def test_a_directory_that_is_not_there_yet_holds_nothing(tmp_path):
     assert held_bytes(tmp_path / "spool") == 0
+
+
+def test_events_leave_room_for_what_counts_them(tmp_path):
+    with a_small_disk(tmp_path / "disk") as disk:
+        budget = DiskBudget(disk.path)
+        disk.fill(spare=SPARE_BYTES + 8192)
+        budget.take(8192, 0.0)
+        with pytest.raises(NoRoom) as caught:
+            budget.take(8193, 0.0)
+        assert caught.value.code == "disk_full"
+        disk.make_room()
+        budget.take(8193, 0.0)

@@ -126,9 +126,9 @@ def _plain_zip(store: ObjectStore, path: Path, decryption: BundleDecryption | No
 
 
 def _write_plain(path: Path, scratch: Path, decryption: BundleDecryption) -> str:
-    """Returns the SHA-256 of what was written. Raises Unavailable `storage_full`."""
+    """Returns the SHA-256 of what was written. Raises OutOfRoom `storage_full`."""
     hashing = hashlib.sha256()
-    with room_to("decrypt the zip"), scratch.open("r+b") as file:
+    with room_to("decrypt the zip", scratch), scratch.open("r+b") as file:
         for chunk in decryption.decrypt(read_chunks(path), "the zip"):
             hashing.update(chunk)
             file.write(chunk)
@@ -223,7 +223,7 @@ def _check_blob(
 def _keeping(store: ObjectStore, digest: Digest) -> Iterator[Callable[[bytes], object]]:
     """Bytes written in the block become the blob `digest` if the block, which checks them, does not raise.
 
-    Raises Unavailable `storage_full`.
+    Raises OutOfRoom `storage_full`.
     """
     if is_intact(store, digest):
         yield _drop
@@ -231,7 +231,7 @@ def _keeping(store: ObjectStore, digest: Digest) -> Iterator[Callable[[bytes], o
     scratch = store.scratch()
     scratch.touch(mode=FILE_MODE, exist_ok=False)
     try:
-        with room_to("keep the plain files"):
+        with room_to("keep the plain files", scratch):
             with scratch.open("r+b") as file:
                 yield file.write
             keep_blob(store, digest, scratch)

@@ -5,12 +5,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.store.disk.durable_files import create_file
+from edge.store.disk.room import Reserve
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.objects.probe import probe
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 from edge.store.stored_document import Untrusted
+
+RESERVE_FILE = "reserve"
 
 
 class DataPaths:
@@ -39,14 +42,17 @@ class DataDirectory(DataPaths):
         probe(self.store)
         self.writer = load_or_create_writer(self.node_dir / "writer.key")
         self.trust = open_trust(self.store, self.node_dir, now, self.writer)
-        self.releases = Releases(self.store, self.writer, self.trust)
+        self.reserve = Reserve(self.node_dir / RESERVE_FILE)
+        self.reserve.fill()
+        self.releases = Releases(self.store, self.writer, self.trust, self.reserve)
 
     def check_keys(self) -> None:
-        """Read the key set, so that its `problem` is current; write what of the store could not be remembered before.
-        Blocks."""
+        """Read the key set, so that its `problem` is current; write what of the store could not be remembered before,
+        and take back what the reserve has lent. Blocks."""
         with suppress(Untrusted):
             self.trust.reload()
         self.trust.seen.retry()
+        self.reserve.fill()
 
 
 def _node_id(path: Path) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.store.disk.durable_files import FILE_MODE, sync_directory
+from edge.store.disk.room import room_for
 
 UNFINISHED = ".new"  # the suffix of a file whose header is not durable yet
 
@@ -25,7 +26,9 @@ class AppendFile:
         self.size_bytes = len(header)
         self.failed = False  # the end of the file is unknown: it can only be closed
         self._sync = sync
-        self._fd = _create(path, header, locked=locked)
+        self._path = path
+        with room_for(path, len(header)):
+            self._fd = _create(path, header, locked=locked)
 
     @property
     def closed(self) -> bool:
@@ -38,7 +41,8 @@ class AppendFile:
         reached the disk is then unknown), the file is `failed` and content that was never acknowledged may be in it.
         """
         try:
-            _write_all(self._fd, content)
+            with room_for(self._path, len(content)):
+                _write_all(self._fd, content)
         except BaseException:
             self._cut_back()
             raise

@@ -4,36 +4,39 @@ A reader sees a whole file or none. When a call returns, the file and its direct
 private to this user: workers run as the same user, and a store holds unreleased bundles, token hashes and keys.
 """
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.domain.errors import Unavailable
+from edge.domain.errors import OutOfRoom
+from edge.store.disk.room import BLOCK_BYTES, free_bytes, is_full, room_for
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 
 
 @contextmanager
-def room_to(do_what: str) -> Iterator[None]:
-    """Raises Unavailable `storage_full` if the block meets a full disk or quota."""
+def room_to(do_what: str, path: Path, size_bytes: int = 0) -> Iterator[None]:
+    """Raises OutOfRoom `storage_full` if the block meets a full disk or quota while it writes `size_bytes` there."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable("storage_full", f"the store has no room to {do_what}") from error
+        if is_full(error):
+            missing = max(size_bytes - free_bytes(path), BLOCK_BYTES)
+            message = f"the store has no room to {do_what}: {missing:,} bytes are missing in {path.parent}"
+            raise OutOfRoom("storage_full", message) from error
         raise
 
 
 def write_scratch(scratch: Path, data: bytes) -> None:
     """A new file whose bytes are on disk, but its directory entry may not be. Raises FileExistsError."""
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    with room_for(scratch, len(data)):
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def create_file(path: Path, data: bytes, scratch: Path) -> None:
@@ -64,7 +67,8 @@ def link_durably(source: Path, path: Path) -> None:
     The loser of a race goes on to refer to the winner's file, so it must not run ahead of the winner's sync.
     """
     try:
-        os.link(source, path)
+        with room_for(path, BLOCK_BYTES):
+            os.link(source, path)
     finally:
         sync_directory(path.parent)
 
@@ -94,5 +98,6 @@ def make_directories(directory: Path, top: Path) -> None:
     """
     for parent in [*reversed(directory.relative_to(top).parents), directory.relative_to(top)][1:]:
         path = top / parent
-        path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        with room_for(path, BLOCK_BYTES):
+            path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         sync_directory(path.parent)

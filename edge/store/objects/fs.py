@@ -89,7 +89,7 @@ class FsStore(StoreFiles):
         removed = 0
         for file, status in self.transfers():
             if now - status.st_mtime > LEFTOVER_SECONDS:
-                with suppress(FileNotFoundError):  # its owner has finished
+                with suppress(OSError):  # its owner has finished, or nothing can be written here
                     _remove(file)
                     removed += 1
         return removed

@@ -249,5 +249,5 @@ async def test_a_full_store_is_refused_with_its_code(serve, tmp_path):
     full = FullStore(tmp_path / "full")
     api = await serve(store=full)
     await api("POST", "/v1/apps", {"app": APP})
-    assert await api("PUT", f"{BLOBS}/{digest(CONTENT)}", content=CONTENT, status=503) == "storage_full"
+    assert await api("PUT", f"{BLOBS}/{digest(CONTENT)}", content=CONTENT, status=507) == "storage_full"
     assert list((full.root / "tmp").iterdir()) == []

@@ -63,6 +63,8 @@ def observed(**changed) -> Observed:
         "facts_devices": {"offers": 70, "failures": 20, "choices": 10},
         "certificate_ends": None,
         "blobs": BlobsSeen(1, 2, {"wrong": 3}, 4, 5.0, 6, 7),
+        "disk_free_bytes": 5000,
+        "disk_full": True,
     }
     return Observed(**(seen | changed))
 
@@ -211,6 +213,8 @@ def test_the_nodes_own_state():
         "edge_fold_age_seconds 30",
         "edge_events_folded_total 5",
         "edge_events_duplicate_total 2",
+        "edge_disk_free_bytes 5000",
+        "edge_disk_full 1",
         "edge_facts_pages 4",
         "edge_facts_pages_limit 8",
         'edge_facts_devices{kind="failures"} 20',

@@ -48,6 +48,7 @@ def open_scaled(cache_dir: Path, apps: int) -> Path:
 def _make(folder: Path, apps: int) -> None:
     now = time.time()
     truth = DataDirectory(folder, now)
+    truth.releases.refresh(now)  # a store with revisions and no head shards has lost them, and is refused
     bundles = [_bundle(truth.store, version) for version in VERSIONS]
     revisions = Revisions(truth.store)
 

@@ -30,7 +30,7 @@ DONE = frozenset({"updated", "reverted", "up_to_date", "blocked"})  # it runs wh
 
 @click.group()
 def device() -> None:
-    """Simulate a device; list devices and show what the node knows about them."""
+    """Simulate a device; list and show known devices."""
 
 
 for command in (list_devices, show, lift, erase):

@@ -93,7 +93,11 @@ DIGESTS = [
     ),
     (
         PublishBundle(
-            bundle=a_bundle(encryption=Encryption(session_key="a:b", checksum="c", key_id="")), channel="beta"
+            bundle=a_bundle(
+                encryption=Encryption(session_key="a:b", checksum="c", key_id=""),
+                manifest="7a4958d349cb6ca551384680f5199ca262f365d0a640f68f33b4dc69806367a3",
+            ),
+            channel="beta",
         ),
         "790c65ed124b41cd4ce8c01ced897065",
     ),

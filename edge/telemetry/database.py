@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.domain.errors import Unavailable
 
-SCHEMA_NUMBER = 3
+SCHEMA_NUMBER = 4
 BUSY_SECONDS = 30.0  # another folder's transaction takes far less, even on a slow disk
 
 _FIRST = """
@@ -30,9 +30,17 @@ _THIRD = """
 CREATE TABLE exposed (key INTEGER PRIMARY KEY, received_ms INTEGER NOT NULL);
 CREATE INDEX exposed_by_time ON exposed (received_ms);
 """
-_STEPS = (_FIRST, _SECOND, _THIRD)  # from each schema to the next; a new database takes all
+_FOURTH = """
+ALTER TABLE seen ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE exposed ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX seen_by_owner ON seen (owner, received_ms);
+CREATE INDEX exposed_by_owner ON exposed (owner, received_ms);
+DROP INDEX exposed_by_time;
+"""
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH)  # from each schema to the next; a new database takes all
 # counts.day: days since 1970-01-01 UTC. segments: rows outlive their files (some 24 a day and worker), so that a file
-# that comes back, from a backup or after a power cut, is never counted again. seen, exposed: see `duplicates`.
+# that comes back, from a backup or after a power cut, is never counted again. seen, exposed: see `duplicates`; `owner`
+# is a hash of the app, 0 for rows from before schema 4.
 
 
 class NewerSchema(Unavailable):

@@ -3,7 +3,8 @@
 A plugin that received no answer sends its reports again, although they may be stored. A report's key is the whole
 stored event, its app included, without the time at which this node received it. An event without the device's own
 timestamp has no key, since two equal ones may both have happened. Keys are kept beside the counts and change in the
-same transaction. Beyond a limit the oldest keys are dropped; their duplicates then count twice.
+same transaction. Beyond a limit the oldest keys of the app that has the most are dropped, so that no app's reports,
+forged or not, drain what is remembered of another's; duplicates of dropped ones then count twice.
 
 Every worker that a device in an experiment's arm contacts notes it, and again after a restart; the device counts once,
 however long that takes.
@@ -11,12 +12,17 @@ however long that takes.
 
 import sqlite3
 from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import blake2b
 
 WINDOW_SECONDS = 3600  # a plugin retries within seconds or at its next start; later it is another report
-# Some 50 bytes each on disk: an hour of 280 events a second. A busier node remembers less than the hour.
+# Some 90 bytes each on disk: an hour of 280 events a second. A busier node remembers less than the hour.
 REMEMBERED_LIMIT = 1_000_000
-EXPOSED_LIMIT = 2_000_000  # devices of all experiments together, 50 bytes each
+EXPOSED_LIMIT = 2_000_000  # devices of all experiments together, 90 bytes each
 KEPT_SECONDS = 2 * WINDOW_SECONDS  # by the node's clock: the window, and a live segment's lag
+
+ROOM_SHARE = 100  # of the limit is freed at once: counting the keys of all apps takes 50 ms
+OWNERS_KEPT = 10_000
 
 _KEYS_PER_QUERY = 500  # SQLite's own limit of variables was once 999
 
@@ -39,17 +45,18 @@ class RememberedKeys:
         self._window_seconds = window_seconds
         self._held = int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  at most
 
-    def find_duplicates(self, received: Iterable[tuple[int | None, int]]) -> list[bool]:
-        """For each key and epoch time in milliseconds, in order, whether it is a duplicate. Remembers the others."""
+    def find_duplicates(self, received: Iterable[tuple[int | None, int, str]]) -> list[bool]:
+        """For each key, epoch time in milliseconds and app, in order, whether it is a duplicate; the others are
+        remembered."""
         received = list(received)
-        known = self._look_up([key for key, _ in received if key is not None])
-        new: dict[int, int] = {}
+        known = self._look_up([key for key, _, _ in received if key is not None])
+        new: dict[int, tuple[int, int]] = {}
         found: list[bool] = []
-        for key, at_ms in received:
+        for key, at_ms, app in received:
             before_ms = known.get(key) if key is not None else None
             again = before_ms is not None and self._is_within(abs(at_ms - before_ms))
             if key is not None and not again:
-                known[key] = new[key] = at_ms
+                known[key], new[key] = at_ms, (at_ms, owner_of(app))
             found.append(again)
         self._remember(new)
         return found
@@ -72,14 +79,38 @@ class RememberedKeys:
             found.update(rows.fetchall())
         return found
 
-    def _remember(self, new: dict[int, int]) -> None:
+    def _remember(self, new: dict[int, tuple[int, int]]) -> None:
         self._connection.executemany(
-            f"INSERT OR REPLACE INTO {self._table} (key, received_ms) VALUES (?, ?)",  # noqa: S608
-            sorted(new.items()),
+            f"INSERT OR REPLACE INTO {self._table} (key, received_ms, owner) VALUES (?, ?, ?)",  # noqa: S608
+            sorted((key, at_ms, owner) for key, (at_ms, owner) in new.items()),
         )
         self._held += len(new)
-        excess = self._held - self._limit
-        if excess > 0:
-            oldest = f"SELECT key FROM {self._table} ORDER BY received_ms LIMIT ?"  # noqa: S608
-            forgotten = self._connection.execute(f"DELETE FROM {self._table} WHERE key IN ({oldest})", (excess,))  # noqa: S608
-            self._held -= forgotten.rowcount
+        if self._held > self._limit:
+            self._make_room(self._limit - self._limit // ROOM_SHARE)
+
+    def _make_room(self, left: int) -> None:
+        """Drop keys until at most `left` are held, always from the apps that have the most."""
+        rows = self._connection.execute(f"SELECT owner, count(*) FROM {self._table} GROUP BY owner")  # noqa: S608
+        counts = dict(rows.fetchall())
+        self._held = sum(counts.values())
+        for owner, kept in share_fairly(counts, left).items():
+            excess = counts[owner] - kept
+            if excess:
+                oldest = f"SELECT key FROM {self._table} WHERE owner = ? ORDER BY received_ms LIMIT ?"  # noqa: S608
+                self._connection.execute(f"DELETE FROM {self._table} WHERE key IN ({oldest})", (owner, excess))  # noqa: S608
+                self._held -= excess
+
+
+def share_fairly(wanted: dict[int, int], room: int) -> dict[int, int]:
+    """How many of `room` each gets: all that it wants, or as many as each other that does not get that."""
+    shares: dict[int, int] = {}
+    for number, (owner, n) in enumerate(sorted(wanted.items(), key=lambda each: each[1])):
+        shares[owner] = min(n, room // (len(wanted) - number))
+        room -= shares[owner]
+    return shares
+
+
+@lru_cache(OWNERS_KEPT)
+def owner_of(app: str) -> int:
+    """A signed 64-bit hash, as SQLite holds it; never 0 but by accident."""
+    return int.from_bytes(blake2b(app.encode(), digest_size=8).digest(), "big", signed=True)

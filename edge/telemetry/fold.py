@@ -176,8 +176,8 @@ def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: Reme
         if end - offset >= BATCH_BYTES:
             more = True
             break
-    same_report = seen.find_duplicates((each.key, each.received_ms) for each in found)
-    same_device = exposed.find_duplicates((each.exposure, each.received_ms) for each in found)
+    same_report = seen.find_duplicates((each.key, each.received_ms, each.app) for each in found)
+    same_device = exposed.find_duplicates((each.exposure, each.received_ms, each.app) for each in found)
     again = [one or other for one, other in zip(same_report, same_device, strict=True)]
     counts = Counter(labels_of(each) for each, repeated in zip(found, again, strict=True) if not repeated)
     duplicates = Counter(labels_of(each).app for each, repeated in zip(found, again, strict=True) if repeated)

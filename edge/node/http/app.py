@@ -91,8 +91,11 @@ async def count_requests(request: web.Request, handler: DeviceHandler) -> web.St
 
 def record_failure(request: web.Request, slow: bool) -> None:
     """This node failed a download; if the peer was too slow, that excuses the peer's address alone."""
-    app, digest = (request.match_info.get(name, "") for name in ("app", "digest"))
-    request.app[SERVICE].faults.note_download(app, digest, peer_of(request).prefix if slow else "")
+    service, app, digest = request.app[SERVICE], *(request.match_info.get(name, "") for name in ("app", "digest"))
+    if app in service.current.apps and service.current.is_unserved(AppId(app)):
+        service.faults.note_app(AppId(app))
+        return
+    service.faults.note_download(app, digest, peer_of(request).prefix if slow else "")
 
 
 @web.middleware

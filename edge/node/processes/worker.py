@@ -5,7 +5,6 @@ of the link. It exits on `Drain`, on SIGTERM, and when its supervisor is gone.
 """
 
 import asyncio
-import gc
 import signal
 import socket
 import sys
@@ -34,6 +33,7 @@ from edge.node.observing.counts import Gauges, WorkerCounts
 from edge.node.observing.log import set_up_logging
 from edge.node.observing.traffic import Traffic
 from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.interpreter import settle_collector, share_the_interpreter
 from edge.node.processes.leaving import Leaving, Manner, accept_rest, connect, last_call
 from edge.node.processes.link import (
     DAMAGES_SHOWN_LIMIT,
@@ -74,9 +74,6 @@ from edge.store.remembered import RememberedNames
 from edge.store.seen import SeenDocuments
 from edge.telemetry.disk_budget import DiskBudget
 from edge.telemetry.spool import Spool
-
-SWITCH_SECONDS = 0.0005
-COLLECT_AFTER_OBJECTS = 50_000  # new containers; at Python's default of 700 it ran at every tenth check
 
 
 class Worker:
@@ -316,22 +313,6 @@ def _build_service(
     )
     service.moments.learn(setup.heads_issued)
     return service
-
-
-def share_the_interpreter() -> None:
-    """A snapshot is built in a thread, which takes milliseconds of Python. At the default switch interval a check that
-    arrives then waits 5 ms per turn of the loop for the thread to yield; at this one, a tenth of that.
-    """
-    sys.setswitchinterval(SWITCH_SECONDS)
-
-
-def settle_collector() -> None:
-    """Exempt everything loaded so far from the garbage collector, and run it rarely for the rest. Requests and
-    snapshots make no cycles, so they are freed at once; only an occasional exception's traceback needs the collector.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 100)
 
 
 async def serve(listening: socket.socket, end: socket.socket) -> None:

@@ -45,6 +45,11 @@ class OwnFaults:
         for bundle in snapshot.bundles_with(digest):
             self._tell(Faulted(app, bundle.version, prefix))
 
+    def note_app(self, app: AppId) -> None:
+        """For every bundle of the app: it is known and cannot be served now, so which one it was cannot be told."""
+        if self._is_news((app, "", "")):
+            self._tell(Faulted(app))
+
     def _is_news(self, key: _Key) -> bool:
         now = self._clock()
         if now - self._told.get(key, -REPEAT_SECONDS) < REPEAT_SECONDS:

@@ -9,6 +9,7 @@ from node_world import a_truth, info, publish
 from proving import open_files
 
 from edge.domain.changes.commands import CreateApp
+from edge.facts.changes import Faulted
 from edge.facts.table import FactsTable
 from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
@@ -47,7 +48,7 @@ def flip_a_bit(path) -> None:
 
 
 @asynccontextmanager
-async def a_worker(truth, heads=None):
+async def a_worker(truth, heads=None, told=None):
     served = ServedSnapshots(truth.store)
     loader = SnapshotLoader(SnapshotBuilder(truth.store), served)
     await loader.load(truth.releases.heads() if heads is None else heads)
@@ -61,7 +62,9 @@ async def a_worker(truth, heads=None):
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(0.0, 0.0),
-        facts=FactsClient(FactsTable(truth.spool_dir / "no table"), lambda message: None),
+        facts=FactsClient(
+            FactsTable(truth.spool_dir / "no table"), told.append if told is not None else lambda message: None
+        ),
     )
     async with TestClient(TestServer(build_device_app(service, files, ready, DEFAULT_PATIENCE))) as client:
         yield client, service, loader
@@ -91,6 +94,14 @@ async def test_what_it_cannot_decide_comes_again(tmp_path):
         for each in asked:
             answer = await each
             assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+
+
+async def test_a_download_that_it_cannot_serve_is_no_evidence_against_its_bundles(tmp_path):
+    told = []
+    async with a_worker(a_rotten_truth(tmp_path), told=told) as (client, _, _):
+        for app in (APP, "com.example.unknown"):
+            await client.get(f"/bundles/{app}/zip/{'0' * 64}")
+    assert [change for message in told for change in message.changes] == [Faulted(APP)]
 
 
 async def test_its_reports_are_kept(tmp_path):

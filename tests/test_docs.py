@@ -172,7 +172,7 @@ def default_in_words(value):
 def test_every_metric_is_in_the_tables():
     facts = FactsCondition(0, 0, {}, 0, 0)
     nothing = Observed(
-        "0", 0, [], 0, {}, (), {}, 0, 0, 0, 0, facts, 0, {}, 0, BlobsSeen(0, 0, {}, 0, 0, 0, 0), 0, False
+        "0", 0, [], 0, {}, (), {}, 0, 0, 0, 0, 0, facts, 0, {}, 0, BlobsSeen(0, 0, {}, 0, 0, 0, 0), 0, False
     )
     told = re.findall(r"^\| `(edge_\w+)` \|", section("config/README.md", "Metrics"), re.MULTILINE)
     assert sorted(told) == sorted(family.name for family in build_metrics(nothing))

@@ -86,6 +86,7 @@ class NodeReport:
             heads_issued=self._releases.heads_issued(),
             heads_refused=list(self._problems()),
             refused=dict(self._releases.refused),
+            unremembered=self._directory.trust.seen.unwritten,
             spool_bytes=held_bytes(self._directory.spool_dir),
             folded=totals.get("folded", 0),
             duplicates=totals.get("duplicates", 0),

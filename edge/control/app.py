@@ -40,8 +40,10 @@ from edge.domain.errors import EdgeError, Unauthorized
 from edge.domain.model import AppId
 from edge.store.damage import NotTaken
 from edge.store.disk.room import refusal_of_room
+from edge.store.heads import shard_of
 from edge.store.releases import Rehearsed
 
+WARNING = "Edge-Warning"  # beside an answer that is true of the last good state of the store alone
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
 _NOBODY = Grant("nobody", Role.READER, AppId(""))  # for operations without a token: no app has that name
 
@@ -152,9 +154,20 @@ def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
             answer = await _with_impact(answer, ports, rehearsal)
         elif any(part != NotTaken() for part in call.not_taken):
             answer = _with_not_taken(answer, call.not_taken)
-        return _answer(answer, 200) if operation.content_type == JSON else _text(answer, operation.content_type)
+        response = _answer(answer, 200) if operation.content_type == JSON else _text(answer, operation.content_type)
+        if problem := _problem_of(request, ports):
+            response.headers[WARNING] = problem
+        return response
 
     return handle
+
+
+def _problem_of(request: web.Request, ports: ControlPorts) -> str:
+    """Why what was read of the app in the address may not be what its devices get, in ASCII; empty if nothing is wrong
+    with its head shard."""
+    app = request.match_info.get("app")
+    problem = ports.releases.problems.get(shard_of(AppId(app)), "") if app is not None else ""
+    return problem.encode("ascii", "backslashreplace").decode() if problem.isprintable() else ""
 
 
 async def _with_impact(answer: Any, ports: ControlPorts, rehearsal: list[Rehearsed]) -> dict[str, Any]:

@@ -158,7 +158,8 @@ def open_trust(store: ObjectStore, node_dir: Path, now: float, writer: Writer | 
     writer; Unavailable `no_key_set` for a new store without a writer, and for one that has heads and no key set;
     Untrusted, with code `swapped_store` if the store is not the pinned one.
     """
-    pin, seen = _read_pin(node_dir / PIN_FILE), SeenDocuments(node_dir)
+    seen = SeenDocuments(node_dir)
+    pin = _pinned(node_dir / PIN_FILE, seen)
     if pin is None and writer is not None:
         _create(store, writer, now)
     public = _unbase64(pin.root) if pin else _first_sight(store)
@@ -232,7 +233,7 @@ def _open(content: bytes, tag: str, root_public: bytes) -> _Held:
     except Untrusted as error:
         if error.code != "unknown_writer":
             raise
-        _check_whole(content)
+        _check_whole(content)  # then it is not damaged, but of another store
         raise Untrusted("swapped_store", f"the key set is not signed by root {key_id_of(root_public)}") from error
     key_set = parse_document(payload, _decoder, KEY_SET_FORMAT, _WHAT)
     return _Held(key_set, _public_keys(key_set), tag, content)
@@ -262,14 +263,16 @@ def _replace(store: ObjectStore, content: bytes) -> None:
         raise Conflict("busy", "another writer changed the key set; try again") from error
 
 
-def _check_whole(content: bytes) -> None:
-    """A key set that its own root signed is of another store; any other is damaged. Raises Untrusted `bad_signature`,
-    `unreadable_document`."""
+def _check_whole(content: bytes) -> _KeySet:
+    """The key set, if its own root signed it. Raises Untrusted `bad_signature`, `unreadable_document` for one that is
+    damaged."""
     key_set = parse_document(peek_payload(_DOMAIN, content), _decoder, KEY_SET_FORMAT, _WHAT)
     try:
-        open_document(_DOMAIN, content, _public_keys(key_set))
+        public = _public_keys(key_set)[key_set.root]
+        open_document(_DOMAIN, content, {key_set.root: public})
     except Untrusted as error:
-        raise Untrusted("bad_signature", f"the {_WHAT} was altered: none of its own keys signed it") from error
+        raise Untrusted("bad_signature", f"the {_WHAT} was altered: its own root did not sign it") from error
+    return key_set
 
 
 def _public_keys(key_set: _KeySet) -> dict[KeyId, bytes]:
@@ -293,6 +296,20 @@ def _read_pin(path: Path) -> _Pin | None:
     except FileNotFoundError:
         return None
     return parse_document(content, _pin_decoder, PIN_FORMAT, str(path))
+
+
+def _pinned(path: Path, seen: SeenDocuments) -> _Pin | None:
+    """The pin or, for a damaged one, what the key set that this node has seen says of itself: both lie in the node's
+    own directory. Raises Untrusted if that cannot be read either."""
+    try:
+        return _read_pin(path)
+    except Untrusted as error:
+        content = seen.read(_SEEN)
+        if content is None or error.code == "newer_format":
+            raise
+        key_set = _check_whole(content)
+        log.error("%s; the key set that this node has seen stands in for it", error.message)
+        return _Pin(PIN_FORMAT, key_set.store, key_set.keys[key_set.root].public)
 
 
 def _make_pin(path: Path, pin: _Pin) -> _Pin:

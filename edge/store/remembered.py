@@ -62,10 +62,6 @@ class RememberedNames:
             return _NOTHING
         return RememberedApp(document.revision, document.names)
 
-    def apps(self) -> list[AppId]:
-        """Those of which something is remembered."""
-        return [AppId(name.removesuffix(".json")) for name in self._seen.names(FOLDER)]
-
     def note(self, state: AppState, before: AppState | None) -> None:
         """Remember the names of a state that a head refers to now; cheap if they are those of the state `before`."""
         same = before is not None and (before.bundles, before.retired) == (state.bundles, state.retired)

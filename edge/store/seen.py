@@ -31,6 +31,7 @@ class SeenDocuments:
         self._top = node_dir
         self._folder = node_dir / SEEN_DIRECTORY
         self._waiting: dict[str, bytes] = {}
+        self._failing = False
         self._lock = threading.Lock()
 
     @property
@@ -50,13 +51,6 @@ class SeenDocuments:
         except OSError as error:
             self.note_damage(name, str(error))
             return None
-
-    def names(self, folder: str) -> list[str]:
-        """The names of what is kept in a folder, without the folder; sorted."""
-        try:
-            return sorted(each.name for each in (self._folder / folder).iterdir() if not each.name.startswith("."))
-        except FileNotFoundError:
-            return []
 
     def keep(self, name: str, content: bytes) -> None:
         """Durable when it returns, or among `unwritten`."""
@@ -80,7 +74,11 @@ class SeenDocuments:
                 self._write(name, content)
                 del self._waiting[name]
         except OSError as error:
-            log.warning("cannot remember in %s what the store holds now; trying again: %s", self._folder, error)
+            if not self._failing:
+                log.warning("cannot remember in %s what the store holds now; trying again: %s", self._folder, error)
+            self._failing = True
+        else:
+            self._failing = False
 
     def _write(self, name: str, content: bytes) -> None:
         path = self._folder / name

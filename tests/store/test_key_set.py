@@ -141,6 +141,19 @@ def test_the_key_set_that_a_node_has_seen_stays_in_use_after_a_restart(store, tm
     assert (store.get(KEY_SET_KEY).data, trust.problem, trust.put_back()) == (good, "", False)
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"format":1,"store":"x"}'])
+def test_a_damaged_pin_is_made_up_for_by_what_was_seen(store, tmp_path, content, caplog):
+    node = a_node(tmp_path)
+    keys = open_trust(store, node, NOW, a_writer(tmp_path)).keys
+    (node / "trust.json").write_bytes(content)
+    assert open_trust(store, node, NOW, a_writer(tmp_path)).keys == keys
+    assert "stands in for it" in caplog.text
+    other = FsStore(tmp_path / "other")
+    open_trust(other, a_node(tmp_path, "elsewhere"), NOW, a_writer(tmp_path, "other"))
+    with pytest.raises(Untrusted, match="not signed by root"):
+        open_trust(other, node, NOW)
+
+
 def test_a_seen_key_set_that_is_damaged_is_said_and_learned_again(store, tmp_path, caplog):
     node = a_node(tmp_path)
     open_trust(store, node, NOW, a_writer(tmp_path))

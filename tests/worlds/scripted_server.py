@@ -10,7 +10,7 @@ from contextlib import contextmanager
 class Server(http.server.ThreadingHTTPServer):
     """Answers by the script's steps, in order, then 200 and an empty object. A step is one of
 
-    * (status, body); or a function from the request's body to that,
+    * (status, body), perhaps with headers; or a function from the request's body to that,
     * `drop`: reads the request and closes unanswered,
     * `refuse`: answers 413 before the body was read,
     * `hang`: reads the request, sets `hanging`, and answers nothing until the server ends.
@@ -81,8 +81,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         seen |= {"sha256": hashing.hexdigest(), "bytes": total - left}
         return first
 
-    def reply(self, status, body):
+    def reply(self, status, body, headers=None):
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
             self.send_header("Connection", "close")

@@ -62,6 +62,7 @@ class _Answer(NamedTuple):
     status: int
     content: bytes
     is_device_port: bool
+    warning: str
 
 
 class _Request(NamedTuple):
@@ -89,6 +90,7 @@ class ControlClient:
         self._busy: set[http.client.HTTPConnection] = set()
         self._lock = threading.Lock()
         self._closed = False
+        self._warned: set[str] = set()
         self.not_taken: list[Any] = []  # of the changes made: what the node's workers did not take
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
@@ -149,6 +151,7 @@ class ControlClient:
             try:
                 with self._connection(fresh=attempt > 1) as connection:
                     answer = _attempt(connection, request)
+                self._warn(answer.warning)
                 return self._noted(_decode(answer, self._url))
             except (OSError, http.client.HTTPException) as error:
                 lasting = isinstance(error, ssl.SSLCertVerificationError)
@@ -156,6 +159,12 @@ class ControlClient:
                     raise Unreachable("unreachable", f"no answer from {self._url}: {_reason(error)}") from error
             time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
         raise AssertionError("the last attempt returns or raises")
+
+    def _warn(self, warning: str) -> None:
+        """Each once."""
+        if warning and warning.isprintable() and warning not in self._warned:
+            self._warned.add(warning)
+            note(f"warning: {warning}")
 
     def _noted(self, answered: Any) -> Any:
         if isinstance(answered, dict) and (not_taken := answered.get("not_taken")):
@@ -232,12 +241,12 @@ def _read(connection: http.client.HTTPConnection) -> _Answer:
             raise http.client.HTTPException(f"the answer exceeds the limit of {ANSWER_LIMIT_BYTES} bytes")
         # Only the device port lets pages of any origin read its answers.
         is_device_port = response.getheader("Access-Control-Allow-Origin") == "*"
-        return _Answer(response.status, content, is_device_port)
+        return _Answer(response.status, content, is_device_port, response.getheader("Edge-Warning", ""))
 
 
 def _decode(answer: _Answer, url: str) -> Any:
     """The document of a success. Raises RequestRefused."""
-    status, content, is_device_port = answer
+    status, content, is_device_port, _ = answer
     if status == http.client.NOT_FOUND and is_device_port:
         raise RequestRefused(status, "device_port", f"{url} is a node's device port, not its control API: {PORTS}")
     try:

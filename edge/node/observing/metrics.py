@@ -37,6 +37,7 @@ class Observed(NamedTuple):
     heads_issued: Mapping[str, float]  # by shard
     heads_refused: Iterable[str]  # shards whose stored form is not trusted now
     refused: Mapping[str, int]  # stored documents by code
+    unremembered: int  # what was seen of the store and could not be written to the node's own directory
     spool_bytes: int
     folded: int
     duplicates: int
@@ -193,6 +194,12 @@ def _heads(seen: Observed) -> list[Family]:
             "counter",
             "Stored documents that were not trusted.",
             [Sample({"code": code}, n) for code, n in sorted(seen.refused.items())],
+        ),
+        Family(
+            "edge_unremembered_documents",
+            "gauge",
+            "What was seen of the store and could not be written to the node's own directory so far.",
+            [Sample({}, seen.unremembered)],
         ),
     ]
 

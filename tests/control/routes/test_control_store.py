@@ -28,6 +28,9 @@ async def go_back(acme, world):
 async def test_reads_and_revocations_hold_and_changes_are_refused(acme, world):
     await go_back(acme, world)
     assert (await acme("GET", f"/v1/apps/{APP}/bundles/1.1.0"))["withdrawn"] == "it crashes"
+    headers = {"Authorization": f"Bearer {acme.secrets['root']}"}
+    async with acme.client.get(f"/v1/apps/{APP}", headers=headers) as response:
+        assert "was rolled back from sequence 5 to 4" in response.headers["Edge-Warning"]
     assert await acme("GET", f"/v1/apps/{APP}", by="reader", status=401) == "unauthorized"
     body = {"name": "beta"}
     assert await acme("POST", f"/v1/apps/{APP}/channels", body, status=409) == "older_store"

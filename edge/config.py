@@ -48,6 +48,9 @@ RATE_LIMIT_BPS = 1_000_000_000
 EVENTS_LIMIT = 1_000_000  # per second and worker, more than one can take; 0 means no limit
 SPOOL_LEAST_BYTES = 256 * 2**20  # room for a segment of 64 MiB for every worker
 SPOOL_MOST_BYTES = 2**50
+RETENTION_LEAST_DAYS = 7  # an address stays good for as long after its bundle was offered last
+RETENTION_MOST_DAYS = 36_500
+UPLOADS_MOST_BYTES = 2**50
 
 # Options that name a file or folder. From a file they are relative to its folder, from a variable to the working
 # directory.
@@ -98,6 +101,13 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     tls_key: str = ""
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is kept of releases. A limit of 0 means no limit."""
+
+    retention_days: Annotated[int, msgspec.Meta(ge=RETENTION_LEAST_DAYS, le=RETENTION_MOST_DAYS)] = 90
+    upload_limit_bytes: Annotated[int, msgspec.Meta(ge=0, le=UPLOADS_MOST_BYTES)] = 8 * 2**30
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a node logs. `access`: a line for each request of a device."""
 
@@ -114,6 +124,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     devices: Devices = Devices()
     telemetry: Telemetry = Telemetry()
     control: Control = Control()
+    store: Retention = Retention()
     log: Log = Log()
 
     @property
@@ -159,6 +170,7 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "devices": Devices,
     "telemetry": Telemetry,
     "control": Control,
+    "store": Retention,
     "log": Log,
 }
 

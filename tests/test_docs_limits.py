@@ -8,7 +8,9 @@ from edge.assembly.control_port import CONTROL_ADDRESS_LIMIT, CONTROL_CONNECTION
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.cache import CACHE_LIMIT_BYTES
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
+from edge.config import Retention
 from edge.control.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
+from edge.control.upload_quota import LEAST_BYTES
 from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
 from edge.domain.changes.channels import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
 from edge.domain.changes.command_ids import RECENT_LIMIT
@@ -58,6 +60,7 @@ from edge.node.service.snapshots.first_asks import FIRST_ASK_SECONDS, WAITING_LI
 from edge.node.service.snapshots.last_good import WALK_LIMIT
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
+from edge.store.upkeep.collect import HOLD_SECONDS
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
 from edge.telemetry.labels import MADE_UP_LIMIT
@@ -144,6 +147,10 @@ def test_the_other_limits_are_those_of_the_code():
         f"| blobs read at a time to prove them | {READINGS_LIMIT} below {LARGE_BLOB_BYTES >> 20} MiB, and 1",
         f"| the daily scrub of all blobs that releases name | {SCRUB_BYTES_PER_SECOND >> 20} MiB/s, at the lowest",
         f"| damaged blobs that a node names | {QUARANTINE_LIMIT:,} |",
+        f"| uploads of a token that no bundle refers to | {Retention().upload_limit_bytes >> 30} GiB "
+        f"(`upload_limit_bytes`), each at least {LEAST_BYTES >> 10} KiB | a leaked token must not fill the "
+        f"disk; what it left is deleted after "
+        f"{HOLD_SECONDS / 3600:.0f} hours |",
         f"| command ids remembered, per app | {RECENT_LIMIT} |",
     ):
         assert row in LIMITS, row

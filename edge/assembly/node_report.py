@@ -6,14 +6,16 @@ import time
 import msgspec
 
 from edge import __version__
+from edge.assembly.collecting import Collecting
 from edge.assembly.folding import Folding
 from edge.control.shapes.common import DamageView
 from edge.control.shapes.node import HeadView, NodeStatus, WorkerView
 from edge.control.tokens import Tokens
+from edge.control.upload_quota import UploadQuota
 from edge.domain.model import AppId
 from edge.facts.census import count_devices
 from edge.node.observing.counts import WorkerStatus
-from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
+from edge.node.observing.metrics import BlobsSeen, Observed, StoreUpkeep, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.store.damage import Damage
@@ -27,12 +29,22 @@ from edge.wire.exposition import encode_families
 class NodeReport:
     """The node port of the control API."""
 
-    def __init__(self, directory: DataDirectory, supervisor: Supervisor, folding: Folding, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        directory: DataDirectory,
+        supervisor: Supervisor,
+        folding: Folding,
+        tokens: Tokens,
+        collecting: Collecting,
+        quota: UploadQuota,
+    ) -> None:
         self._directory = directory
         self._tokens = tokens
         self._releases = directory.releases
         self._supervisor = supervisor
         self._folding = folding
+        self._collecting = collecting
+        self._quota = quota
 
     async def status(self) -> NodeStatus:
         """Now; a worker that does not answer is not ready."""
@@ -98,6 +110,11 @@ class NodeReport:
             blobs=self._observe_blobs(),
             disk_free_bytes=free,
             disk_full=free < SPARE_BYTES or not reserve.whole,
+            upkeep=StoreUpkeep(
+                **self._collecting.total._asdict(),
+                unpublished_bytes=self._quota.unpublished_bytes,
+                uploads_refused=self._quota.refused,
+            ),
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge.assembly.change_over import ChangeOver
 from edge.assembly.clock import NodeClock
+from edge.assembly.collecting import Collecting
 from edge.assembly.control_port import serving_control
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.assembly.explaining import Explaining
@@ -22,6 +23,7 @@ from edge.control.app import build_control_app
 from edge.control.first_token import ensure_admin_token
 from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
+from edge.control.upload_quota import UploadQuota
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
@@ -72,9 +74,14 @@ class Standalone:
         self._explaining = Explaining(snapshots, self.supervisor, clock, base)
         facts_table = self.supervisor.facts_table_path
         self._known_devices = KnownDeviceQuestions(self.directory, facts_table, snapshots, clock.moment)
-        self.supervisor.duties.jobs.append(self.telemetry.run)
+        keeping = config.store
+        self._quota = UploadQuota(self.directory.uploads_file, keeping.upload_limit_bytes, time.time())
+        self._collecting = Collecting(self.directory, keeping.retention_days)
+        self.supervisor.duties.jobs += [self.telemetry.run, lambda: self._collecting.run(time.time())]
         self.change = ChangeOver(config, self.supervisor, ports, estate)
-        self._report = NodeReport(self.directory, self.supervisor, self.telemetry, self.tokens)
+        self._report = NodeReport(
+            self.directory, self.supervisor, self.telemetry, self.tokens, self._collecting, self._quota
+        )
 
     def _builder(self, region: str) -> SnapshotBuilder:
         return SnapshotBuilder(self.directory.store, region, lambda: self.supervisor.prover.quarantine.digests)
@@ -136,6 +143,7 @@ class Standalone:
             telemetry=self.telemetry,
             node=self._report,
             clock=self._clock,
+            quota=self._quota,
             region=self.config.region,
         )
 

@@ -30,6 +30,7 @@ _DESCRIPTIONS = {
     408: "The body did not arrive in time",
     409: "The change conflicts with the current state",
     413: "The body is too large",
+    429: "The token has uploaded too much that no bundle refers to",
     422: "Invalid request",
     500: "Internal error",
     503: "Temporarily unavailable; try again",

@@ -10,6 +10,7 @@ from edge.control.shapes.impact import ImpactView
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import PreviewAnswer, ReachView, WaitingView
 from edge.control.tokens import Tokens
+from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.commands import StartRollout
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, ChannelName, VersionName
@@ -143,4 +144,5 @@ class ControlPorts:
     telemetry: TelemetryPort
     node: NodePort
     clock: ClockPort
+    quota: UploadQuota
     region: str

@@ -19,7 +19,7 @@ from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.domain.errors import EdgeError, Invalid, TooLarge
 from edge.domain.model import Digest
 from edge.store.disk.durable_files import FILE_MODE, room_to
-from edge.store.healing import keep_blob
+from edge.store.healing import Kept, keep_blob
 from edge.store.objects.port import ObjectStore
 from edge.wire.arrival import BODY_SECONDS, MINIMUM_BODY_BPS, body_due
 
@@ -80,8 +80,8 @@ async def receive_blob(
     digest: Digest,
     limit_bytes: int = BLOB_LIMIT_BYTES,
     slowness: Slowness = SLOWNESS,
-) -> int:
-    """Store the request's body durably as the blob `digest`; returns its size in bytes.
+) -> tuple[int, Kept]:
+    """Store the request's body durably as the blob `digest`; returns its size in bytes and what became of it.
 
     Two uploads of one digest at once do not interfere: each has its own file. Raises as `receive_file`, and Invalid
     `digest_mismatch`.
@@ -92,8 +92,7 @@ async def receive_blob(
                 "digest_mismatch",
                 f"digest mismatch: the {file.bytes} bytes received have SHA-256 {file.digest}, not {digest}",
             )
-        await asyncio.to_thread(keep_blob, store, digest, file.path)
-        return file.bytes
+        return file.bytes, await asyncio.to_thread(keep_blob, store, digest, file.path)
 
 
 @asynccontextmanager

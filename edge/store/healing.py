@@ -30,6 +30,7 @@ def keep_blob(store: ObjectStore, digest: Digest, file: Path) -> Kept:
         store.adopt(key, file)
         return Kept.NEW
     if is_intact(store, digest):
+        store.promise([digest])
         store.adopt(key, file)  # deletes it, and makes the entry of another writer durable
         return Kept.STORED
     store.replace(key, file)

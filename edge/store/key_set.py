@@ -18,7 +18,7 @@ import msgspec
 from edge.domain.errors import Conflict, Forbidden, Unavailable
 from edge.store.disk.durable_files import create_file
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
-from edge.store.seen import NothingSeen, SeenDocuments
+from edge.store.seen import NothingSeen, SeenByOthers, SeenDocuments
 from edge.store.signing import KeyId, Writer, key_id_of, open_document, peek_payload, sign_document
 from edge.store.stored_document import Untrusted, parse_document
 
@@ -181,14 +181,15 @@ def open_trust(store: ObjectStore, node_dir: Path, now: float, writer: Writer | 
     return trust
 
 
-def read_trust(store: ObjectStore, node_dir: Path) -> Trust:
-    """As `open_trust` without a writer, for one who only looks: nothing is written, a first sight is not pinned."""
+def read_trust(store: ObjectStore, node_dir: Path, *, compare: bool = False) -> Trust:
+    """As `open_trust` without a writer, for one who only looks: nothing is written, a first sight is not pinned. With
+    `compare`, heads that are older than the ones that the node has seen are refused."""
     pin = _read_pin(node_dir / PIN_FILE)
     public = _unbase64(pin.root) if pin else _first_sight(store)
     held = _read(store, public)
     if pin and pin.store != held.key_set.store:
         raise Untrusted("swapped_store", f"this node belongs to store {pin.store}, not to {held.key_set.store}")
-    return Trust(store, public, held, NothingSeen(node_dir))
+    return Trust(store, public, held, SeenByOthers(node_dir) if compare else NothingSeen(node_dir))
 
 
 def _create(store: ObjectStore, writer: Writer, now: float) -> None:

@@ -17,8 +17,6 @@ from edge.domain.changes.commands import (
     Change,
     Command,
     MoveRollout,
-    PublishBundle,
-    PutIdSet,
     RollBack,
     Undo,
     WithdrawBundle,
@@ -27,6 +25,7 @@ from edge.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.schedule.rollout import Move
 from edge.store.acceptance import Acceptance, AcceptedBy, AcceptedShard
+from edge.store.blobs import check_references
 from edge.store.disk.room import NoReserve, Reserve
 from edge.store.heads import (
     OLDER,
@@ -41,14 +40,14 @@ from edge.store.heads import (
     shard_of,
 )
 from edge.store.key_set import Trust
-from edge.store.objects.port import AlreadyExists, ObjectStore, Stale, blob_key, head_key
+from edge.store.objects.port import AlreadyExists, ObjectStore, Stale, head_key
 from edge.store.remembered import RememberedNames
 from edge.store.revision_document import Revision, RevisionLine, with_changes
 from edge.store.revisions import Revisions
 from edge.store.signing import Writer
 from edge.store.stored_document import Untrusted, refusal_of
 
-__all__ = ["Committed", "Head", "Releases", "Revisions", "check_blobs"]
+__all__ = ["Committed", "Head", "Releases", "Revisions"]
 
 COMMIT_ATTEMPT_LIMIT = 50  # each lost attempt is another's success in the same shard; more means overload
 REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be before any writer signs it again
@@ -157,7 +156,6 @@ class Releases:
         Conflict `older_store` for a shard that is refused, and `busy` if others moved the shard at every attempt, and
         DiskFull. Nothing has changed then.
         """
-        check_blobs(self._store, change.command)
         shard = shard_of(app)
         with self._turns[shard]:
             for _ in range(COMMIT_ATTEMPT_LIMIT):
@@ -278,9 +276,11 @@ class Releases:
         before, (was, state) = self._apply(held, app, change, permit_undo)
         if head and state is was:
             return Committed(state, head, changed=False, before=was)
-        digest = self._revisions.write(state, change, before, head.digest if head else None)
-        moved = Head(state.revision, digest, deleted=bool(state.deleted))
-        self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))
+        with self._store.referring():
+            check_references(self._store, was, state)
+            digest = self._revisions.write(state, change, before, head.digest if head else None)
+            moved = Head(state.revision, digest, deleted=bool(state.deleted))
+            self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))
         self._remembered.note(state, was)
         return Committed(state, moved, changed=True, before=was)
 
@@ -315,20 +315,6 @@ def stops_a_release(command: Command) -> bool:
     if isinstance(command, MoveRollout):
         return command.move in (Move.PAUSE, Move.ROLL_BACK)
     return isinstance(command, RollBack | WithdrawBundle)
-
-
-def check_blobs(store: ObjectStore, command: Command) -> None:
-    """Blobs must be stored before a revision refers to them: raises Invalid `missing_blob` for a bundle's zip or
-    manifest, or an id set, that the store lacks."""
-    if isinstance(command, PutIdSet) and not store.has(blob_key(command.blob)):
-        raise Invalid("missing_blob", f"the ids {command.blob} of id set {command.name!r} are not in the store")
-    if not isinstance(command, PublishBundle):
-        return
-    for name, digest in (("zip", command.bundle.zip), ("manifest", command.bundle.manifest)):
-        if digest is not None and not store.has(blob_key(digest)):
-            raise Invalid(
-                "missing_blob", f"the {name} {digest} of bundle {command.bundle.version!r} is not in the store"
-            )
 
 
 def _parts(head: Head) -> tuple[int, Digest]:

@@ -90,6 +90,13 @@ class SeenDocuments:
         replace_file(path, content, scratch)
 
 
+class SeenByOthers(SeenDocuments):
+    """For one who works beside the node: compares with what the node has seen, and leaves writing to it."""
+
+    def keep(self, name: str, content: bytes) -> None:
+        return None
+
+
 class NothingSeen(SeenDocuments):
     """For one who only looks at a store, as it is: remembers nothing and writes nothing."""
 

@@ -5,7 +5,8 @@ import hashlib
 
 import msgspec
 import pytest
-from factories import APP, DEVICE, NOW, a_bundle, a_change, a_manifest
+from factories import APP, DEVICE, NOW, a_bundle, a_change
+from node_world import upload
 
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.assembly.known_devices import WAITING_LIMIT, KnownDeviceQuestions
@@ -25,7 +26,6 @@ from edge.facts.changes import Failed, Offered
 from edge.facts.writer import FactsWriter
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.service.snapshots.builder import SnapshotBuilder
-from edge.store.objects.port import blob_key
 from edge.telemetry.record import encode_record
 from edge.telemetry.segment import SegmentWriter
 from edge.wire.stats import Event
@@ -40,8 +40,7 @@ def truth(tmp_path):
     commit(truth, CreateApp(app=APP))
     commit(truth, CreateChannel(name="production", settings=ChannelSettings(public=True)))
     for version, channel in (("1.0.1", "production"), ("1.1.0", None)):
-        for content in (f"zip {version}".encode(), a_manifest(version)):
-            truth.store.create(blob_key(hashlib.sha256(content).hexdigest()), content)
+        upload(truth, version)
         bundle = a_bundle(version, zip=hashlib.sha256(f"zip {version}".encode()).hexdigest())
         commit(truth, PublishBundle(bundle=bundle, channel=channel))
     truth.spool_dir.mkdir(parents=True)

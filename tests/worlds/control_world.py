@@ -23,6 +23,7 @@ from edge.control.shapes.impact import view_impact
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.tokens import Tokens
+from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change
 from edge.domain.decision.impact import impact_of
@@ -235,6 +236,7 @@ class World:
             proofs=self.prover,
             telemetry=port(stats=self.stats),
             node=port(status=self.status, metrics=self.metrics),
+            quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),
             region=changed.get("region", ""),
         )

@@ -41,6 +41,14 @@ def publish(truth: DataDirectory, version: str, channel: str | None = "productio
     return truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel=channel)))
 
 
+def upload(truth: DataDirectory, version: str, files: int = 2) -> None:
+    """The blobs of a bundle: `zip <version>`, the manifest and its files."""
+    for content in (f"zip {version}".encode(), a_manifest(version, files), *the_files(version, files)):
+        key = blob_key(hashlib.sha256(content).hexdigest())
+        if not truth.store.has(key):
+            truth.store.create(key, content)
+
+
 @asynccontextmanager
 async def running(config: Config, truth: DataDirectory, **options):
     supervisor = Supervisor(config, truth, **options)

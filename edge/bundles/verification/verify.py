@@ -226,6 +226,7 @@ def _keeping(store: ObjectStore, digest: Digest) -> Iterator[Callable[[bytes], o
     Raises OutOfRoom `storage_full`.
     """
     if is_intact(store, digest):
+        store.promise([digest])
         yield _drop
         return
     scratch = store.scratch()

@@ -4,20 +4,29 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from edge.cli.terminal.options import with_config
-from edge.config import load_config
+from edge.config import Config, load_config
 from edge.domain.errors import NotFound
 from edge.node.processes.data_directory import DataPaths
+
+DAY_SECONDS = 86_400.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class StorePlace(NamedTuple):
+    """`config` is this machine's; `paths` need not be the ones in it."""
+
+    paths: DataPaths
+    config: Config
+
+
 def with_data_dir(command: F) -> F:
-    """Adds --config and --data-dir; the command gets the DataPaths as `paths`. Nothing is opened yet."""
+    """Adds --config and --data-dir; the command gets a StorePlace as `place`. Nothing is opened yet."""
 
     @click.option(
         "--data-dir",
@@ -27,8 +36,8 @@ def with_data_dir(command: F) -> F:
     @with_config
     @functools.wraps(command)
     def run(*args: Any, data_dir: Path | None, config_file: Path | None, **kwargs: Any) -> Any:
-        place = data_dir or Path(load_config(config_file, os.environ).data_dir)
-        return command(*args, paths=DataPaths(place), **kwargs)
+        config = load_config(config_file, os.environ)
+        return command(*args, place=StorePlace(DataPaths(data_dir or Path(config.data_dir)), config), **kwargs)
 
     return run  # type: ignore[return-value]
 

@@ -5,20 +5,18 @@ import time
 import click
 
 from edge.cli.store.accept_restored import accept_restored
-from edge.cli.store.places import require_store, with_data_dir
+from edge.cli.store.collect import gc
+from edge.cli.store.places import DAY_SECONDS, StorePlace, require_store, with_data_dir
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, labelled, line, size, stages
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, parse_app_id
-from edge.node.processes.data_directory import DataPaths
 from edge.store.key_set import Trust, read_trust
 from edge.store.objects.files import StoreFiles
 from edge.store.upkeep.damaged import DamagedObject
 from edge.store.upkeep.verify import StoreVerification, Verified
 
 DAMAGED = 3  # the exit code: 1 says that it could not be verified
-RETENTION_DAYS = 90
-DAY_SECONDS = 86_400.0
 
 
 @click.group()
@@ -26,7 +24,8 @@ def store() -> None:
     """Care for the releases on the node's disk."""
 
 
-store.add_command(accept_restored)
+for command in (accept_restored, gc):
+    store.add_command(command)
 
 
 @store.command(short_help="Verify every signature, revision, digest and blob.")
@@ -34,15 +33,15 @@ store.add_command(accept_restored)
 @click.option("--fast", is_flag=True, help="Look for blobs and compare their sizes, without reading them.")
 @with_output
 @with_data_dir
-def verify(out: Output, paths: DataPaths, app: str | None, fast: bool) -> None:
+def verify(out: Output, place: StorePlace, app: str | None, fast: bool) -> None:
     """Verify the store: every head, revision, digest and blob, and what refers to it. Changes nothing.
 
     Exits 0 if the store is whole, 3 if something is damaged, and 1 if it cannot be verified, for example because a
     newer release wrote it.
     """
-    require_store(paths)
+    require_store(place.paths)
     only = parse_app_id(app) if app is not None else None
-    found = verify_paths(paths, only, hashing=not fast)
+    found = verify_place(place, only, hashing=not fast)
     out.result(view(found), lambda: _show(found))
     if found.damaged:
         raise click.exceptions.Exit(DAMAGED)
@@ -50,17 +49,17 @@ def verify(out: Output, paths: DataPaths, app: str | None, fast: bool) -> None:
         raise Unavailable("newer_format", "not verified: a newer release wrote some of it; use that release")
 
 
-def verify_paths(paths: DataPaths, app: AppId | None, *, hashing: bool) -> Verified:
+def verify_place(place: StorePlace, app: AppId | None, *, hashing: bool) -> Verified:
     """Shows its progress."""
     from edge.control.tokens import TOKENS_KEY, open_tokens  # imports cryptography, which --help does not need
 
-    files = StoreFiles(paths.store_dir)
+    files = StoreFiles(place.paths.store_dir)
 
     def trust() -> Trust:
-        return read_trust(files, paths.node_dir)
+        return read_trust(files, place.paths.node_dir)
 
     verification = StoreVerification(files, trust, {TOKENS_KEY: lambda sealed: open_tokens(sealed, trust())})
-    retention = RETENTION_DAYS * DAY_SECONDS
+    retention = place.config.store.retention_days * DAY_SECONDS
     with stages() as reach:
         return verification.run(now=time.time(), retention_seconds=retention, app=app, hashing=hashing, reach=reach)
 

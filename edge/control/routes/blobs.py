@@ -28,6 +28,7 @@ from edge.domain.errors import Invalid, Unavailable
 from edge.domain.manifest import FILE_COUNT_LIMIT, packed_entries
 from edge.domain.model import AppState, Digest, FileEntry, parse_digest
 from edge.store.blobs import read_blob
+from edge.store.healing import Kept
 from edge.store.objects.port import ObjectStore, blob_key
 
 MISSING_LIMIT = FILE_COUNT_LIMIT + 2  # digests per request: every file of the largest bundle, its manifest and its zip
@@ -40,12 +41,16 @@ async def handle_missing(call: Call[MissingRequest]) -> msgspec.Raw:
     """The blobs still to be uploaded, in the order of the request, each once. One whose stored bytes are wrong is
     missing, too: its upload heals it."""
     await check_app(call)
-    wanted, held = await asyncio.to_thread(_find_held, call.ports.store, call.body.digests)
+    store = call.ports.store
+    wanted, held = await asyncio.to_thread(_find_held, store, call.body.digests)
     proofs = call.ports.proofs
     await proofs.prove_all(held, call.app)
 
     def list_missing() -> MissingAnswer:
-        return MissingAnswer(missing=[each for each in wanted if each not in held or proofs.is_damaged(each)])
+        with store.referring():  # or one could be collected after it was looked for
+            there = {each for each in held if not proofs.is_damaged(each) and store.has(blob_key(each))}
+            store.promise(there)
+        return MissingAnswer(missing=[each for each in wanted if each not in there])
 
     return await encode_look(call.request, list_missing)
 
@@ -78,7 +83,12 @@ async def handle_prepared(call: Call[PreparedRequest]) -> msgspec.Raw:
 async def handle_upload(call: Call[None]) -> BlobStored:
     digest = parse_digest(call.part("digest"))
     await check_app(call)
-    received = await receive_blob(call.request, call.ports.store, digest)
+    size = call.request.content_length
+    quota, token, now = call.ports.quota, call.grant.name, call.ports.clock.now()
+    with quota.reserve(token, BLOB_LIMIT_BYTES if size is None else size, now):
+        received, kept = await receive_blob(call.request, call.ports.store, digest)
+        if kept is Kept.NEW:
+            await asyncio.to_thread(quota.add, token, digest, received, now)
     await call.ports.proofs.note_upload(digest, call.app)
     return BlobStored(digest=digest, bytes=received)
 
@@ -147,6 +157,6 @@ OPERATIONS = (
         answer=BlobStored,
         body_limit_bytes=BLOB_LIMIT_BYTES,
         streams="application/octet-stream",
-        refusals=(413,),
+        refusals=(413, 429),
     ),
 )

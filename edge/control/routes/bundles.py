@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 from msgspec.structs import asdict
 
-from edge.control.bundle_verification import parse_publish, prove_bundle
+from edge.control.bundle_verification import ParsedPublish, parse_publish, prove_bundle
 from edge.control.calls import Call, ChangeResult, check_app, commit, load_app, require
 from edge.control.operations import Operation
 from edge.control.roles import Permission
@@ -24,6 +24,7 @@ from edge.control.shapes.bundles import (
     ZipNoteView,
 )
 from edge.control.shapes.rollouts import WithdrawRequest
+from edge.control.upload_quota import PLAIN
 from edge.control.work_queue import VERIFICATIONS, encode_look
 from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBundle
 from edge.domain.errors import NotFound
@@ -48,8 +49,7 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
         require(call, Permission.CHANGE_APP)
     await check_app(call)  # before the work, not after
     async with call.request.app[VERIFICATIONS].turn():  # held to the end: after the commit, nothing may be refused
-        prove = partial(prove_bundle, writes=call.rehearsal is None)
-        bundle = await asyncio.to_thread(prove, call.ports.store, wanted, call.body)
+        bundle = await _prove(call, wanted)
         body = call.body
         command = PublishBundle(
             bundle=bundle,
@@ -65,7 +65,21 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
         changed = _changed(committed, wanted.version, body.channel)
         known = _bundle(committed.state, wanted.version)
         entries = await asyncio.to_thread(_read_files, call.ports.store, known.manifest)
+        if call.rehearsal is None:
+            blobs = (known.zip, known.manifest or "", PLAIN + known.zip, *(entry.blob for entry in entries))
+            await asyncio.to_thread(call.ports.quota.release, blobs)
         return BundlePublished(**asdict(changed), zip_instead=_view_zip_notes(known, entries))
+
+
+async def _prove(call: Call[PublishRequest], wanted: ParsedPublish) -> Bundle:
+    """What the node itself stores of a bundle counts as the token's upload until it is published."""
+    quota, token, now = call.ports.quota, call.grant.name, call.ports.clock.now()
+    with quota.reserve(token, 0, now):
+        prove = partial(prove_bundle, writes=call.rehearsal is None)
+        bundle = await asyncio.to_thread(prove, call.ports.store, wanted, call.body)
+        if bundle.plain_files and call.rehearsal is None:
+            await asyncio.to_thread(quota.add, token, PLAIN + bundle.zip, bundle.plain_bytes, now)
+        return bundle
 
 
 async def handle_show(call: Call[None]) -> msgspec.Raw:

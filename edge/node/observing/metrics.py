@@ -27,6 +27,17 @@ class BlobsSeen(NamedTuple):
     scrubbed_bytes: int
 
 
+class StoreUpkeep(NamedTuple):
+    """What was done about the store since the start. `last` is the last collection's time, 0.0 before the first."""
+
+    blobs: int = 0
+    bytes: int = 0
+    failures: int = 0
+    last: float = 0.0
+    unpublished_bytes: int = 0
+    uploads_refused: int = 0
+
+
 class Observed(NamedTuple):
     """What the metrics of a node are made from. Times are in seconds since the epoch."""
 
@@ -49,6 +60,7 @@ class Observed(NamedTuple):
     blobs: BlobsSeen
     disk_free_bytes: int
     disk_full: bool  # whether something is refused, or would be, for lack of room
+    upkeep: StoreUpkeep = StoreUpkeep()
 
 
 def build_metrics(seen: Observed) -> list[Family]:
@@ -60,6 +72,7 @@ def build_metrics(seen: Observed) -> list[Family]:
         *_node(seen),
         *_heads(seen),
         *_blobs(seen.blobs),
+        *_upkeep(seen.upkeep),
     ]
 
 
@@ -152,6 +165,22 @@ def _node(seen: Observed) -> list[Family]:
         meaning = "When the device port's certificate expires, in seconds since the epoch."
         families.append(_gauge("edge_certificate_ends_timestamp_seconds", meaning, seen.certificate_ends))
     return families
+
+
+def _upkeep(done: StoreUpkeep) -> list[Family]:
+    def counter(name: str, meaning: str, n: int) -> Family:
+        return Family(name, "counter", meaning, [Sample({}, n)])
+
+    last = "When garbage was last collected, in seconds since the epoch."
+    unpublished = "Bytes of uploads that no bundle refers to yet."
+    return [
+        counter("edge_collected_blobs_total", "Blobs deleted since nothing referred to them.", done.blobs),
+        counter("edge_collected_bytes_total", "Bytes of those blobs.", done.bytes),
+        counter("edge_collection_failures_total", "Collections of garbage that failed.", done.failures),
+        _gauge("edge_collection_timestamp_seconds", last, done.last),
+        _gauge("edge_uploads_unpublished_bytes", unpublished, done.unpublished_bytes),
+        counter("edge_uploads_refused_total", "Uploads refused by the limit of a token.", done.uploads_refused),
+    ]
 
 
 def _facts(seen: Observed) -> list[Family]:

@@ -25,6 +25,7 @@ class DataPaths:
         self.spool_dir = self.node_dir / "telemetry" / "spool"
         self.facts_dir = self.node_dir / "telemetry" / "facts"
         self.proofs_path = self.node_dir / "proofs.sqlite"  # a cache: which files were read and found right
+        self.uploads_file = self.node_dir / "uploads"  # what tokens uploaded and no bundle refers to yet
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
 
 

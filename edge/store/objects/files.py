@@ -1,15 +1,15 @@
 """A store's directory, read as it lies: nothing here writes, so it may be a copy, or on a medium that is read only.
 
 `<root>/<key>` is the object. `tmp/` holds writes in progress, `locks/` one empty file for each key that was ever
-swapped; neither can be a key.
+swapped, `recent/` promises; none can be a key.
 """
 
 import hashlib
 import io
 import os
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +18,7 @@ from edge.store.objects.port import Stored
 
 _KEY = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9._-]+/)*[A-Za-z0-9._-]*")
-_RESERVED = frozenset({"tmp", "locks"})
+_RESERVED = frozenset({"tmp", "locks", "recent"})
 
 
 class StoreFiles:
@@ -51,6 +51,12 @@ class StoreFiles:
 
     def replace(self, key: str, file: Path) -> None:
         self._refuse(key)
+
+    def promise(self, digests: Iterable[str]) -> None:
+        self._refuse("recent")
+
+    def referring(self) -> AbstractContextManager[None]:
+        return self._refuse("locks")
 
     def scratch(self) -> Path:
         return self._refuse("tmp")

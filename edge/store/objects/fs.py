@@ -7,8 +7,9 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from edge.domain.errors import Unavailable
@@ -18,13 +19,17 @@ from edge.store.disk.durable_files import (
     create_file,
     link_durably,
     make_directories,
+    room_to,
     sync_directory,
     sync_file,
     write_scratch,
 )
 from edge.store.objects.files import StoreFiles, tag_of
 from edge.store.objects.port import AlreadyExists, Stale
+from edge.store.objects.promises import Promises
+from edge.store.objects.removal import alone, shared
 
+REMOVAL_LOCK, COLLECTION_LOCK = "~removal", "~collection"  # no key's lock begins with a tilde
 LEFTOVER_SECONDS = 24 * 3600  # since the last write; no live transfer is idle for a day
 
 
@@ -35,6 +40,7 @@ class FsStore(StoreFiles):
         """Makes the directory if it is missing; its parent must exist."""
         super().__init__(root)
         self._locks = self.root / "locks"
+        self._promises = Promises(self.root / "recent")
         self._durable: set[Path] = set()  # directories whose entries this process has synced
         self.root.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         sync_directory(self.root.parent)
@@ -77,6 +83,30 @@ class FsStore(StoreFiles):
             place.rename(self.scratch())  # no file can replace a folder; it goes with the leftovers
         file.rename(place)
         sync_directory(place.parent)
+
+    def promise(self, digests: Iterable[str]) -> None:
+        with room_to("remember what is in use", self._scratch):
+            self._promises.add(digests, time.time())
+
+    def promised(self, since: float) -> set[str]:
+        """The digests of `promise` from this moment on, in seconds since the epoch; forgets those of days before."""
+        self._promises.forget(since)
+        return self._promises.since(since)
+
+    def referring(self) -> AbstractContextManager[None]:
+        return shared(self._locks / REMOVAL_LOCK)
+
+    def removing(self) -> AbstractContextManager[None]:
+        """For the block that removes; nobody commits meanwhile. Raises Conflict `busy`."""
+        return alone(self._locks / REMOVAL_LOCK)
+
+    def collecting(self) -> AbstractContextManager[None]:
+        """One collection at a time. Raises Conflict `busy` at once."""
+        return alone(self._locks / COLLECTION_LOCK, wait_seconds=0)
+
+    def remove(self, key: str) -> None:
+        """Only in a block of `removing`."""
+        self._place(key).unlink(missing_ok=True)
 
     def scratch(self) -> Path:
         return self._scratch / secrets.token_hex(16)

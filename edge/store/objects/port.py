@@ -4,7 +4,8 @@ Keys are slash-separated names that this project makes from digests, numbers and
 Calls block: run them off the event loop. A write is durable when it returns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -64,6 +65,14 @@ class ObjectStore(Protocol):
 
     def path(self, key: str) -> Path:
         """The object's file on this machine. Raises FileNotFoundError if it is not here."""
+
+    def promise(self, digests: Iterable[str]) -> None:
+        """These blobs are in the store, and somebody who was told so may refer to them soon: they are not collected
+        for two days. Raises Unavailable `storage_full`."""
+
+    def referring(self) -> AbstractContextManager[None]:
+        """Nothing is collected during the block, in which one looks for blobs and writes what refers to them. Raises
+        Conflict `busy`."""
 
     def scratch(self) -> Path:
         """An unused file name on the same volume, for a transfer in progress. The caller removes the file."""

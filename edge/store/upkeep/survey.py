@@ -51,8 +51,8 @@ class Survey:
         self._whole = whole_chains
         self._seen: set[tuple[BundleReference, bool]] = set()
 
-    def add(self, app: AppId, head: Head) -> None:
-        """Follow the app's chain from its head. DamagedObject is noted, never raised."""
+    def add(self, app: AppId, head: Head, known: int = 0) -> None:
+        """Follow the app's chain from its head, down to above revision `known`. Damage is noted, never raised."""
         found = self._read_head(app, head)
         number, digest, replaced = head.revision, head.digest, float("inf")
         while True:
@@ -62,11 +62,13 @@ class Survey:
                     self._use(app, found, current=number == head.revision)
                 elif not self._whole:
                     return
-            previous = found.previous if found is not None else lying_revision(self._store, app, number - 1)
-            if previous is None:
+            if found is not None:
+                previous, before, replaced = found.previous, found.before, found.at
+            else:
+                previous, before = lying_revision(self._store, app, number - 1), number - 1
+            if previous is None or before <= known:
                 return
-            before = found.before if found is not None else number - 1
-            number, digest, replaced = before, previous, found.at if found is not None else replaced
+            number, digest = before, previous
             found = self._read(app, number, digest, ObjectKind.HISTORY)
 
     def _read_head(self, app: AppId, head: Head) -> RevisionReferences | None:

@@ -11,6 +11,7 @@ from control_world import APP, digest, pack, recording
 
 from edge.control.app import build_control_app, translate_errors
 from edge.control.routes.blobs import MISSING_LIMIT
+from edge.control.upload_quota import LEAST_BYTES
 from edge.control.uploads import BLOB_LIMIT_BYTES, BLOCK_BYTES, Slowness, receive_blob
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
@@ -25,6 +26,35 @@ async def test_an_upload_is_kept_and_no_longer_missing(acme, world):
     assert world.store.path(blob_key(name)).read_bytes() == CONTENT
     assert await acme("POST", f"{BLOBS}/missing", {"digests": [name]}) == {"missing": []}
     assert world.scratch_files() == []
+
+
+async def test_a_blob_that_is_said_to_be_there_is_promised(acme, world):
+    name = digest(CONTENT)
+    await acme("PUT", f"{BLOBS}/{name}", content=CONTENT)
+    assert world.store.promised(0.0) == set()
+    await acme("POST", f"{BLOBS}/missing", {"digests": [name, digest(b"other")]})
+    assert world.store.promised(0.0) == {name}
+
+
+async def test_a_token_beyond_its_limit_uploads_nothing_more_until_it_publishes(aiohttp_client, world):
+    packed = pack()
+    limit = LEAST_BYTES * len(packed.blobs)
+    client = await aiohttp_client(build_control_app(world.ports(upload_limit_bytes=limit)))
+    header = {"Authorization": f"Bearer {world.secrets['root']}"}
+
+    async def ask(method, path, **body):
+        async with client.request(method, path, headers=header, **body) as response:
+            return response.status, await response.json()
+
+    await ask("POST", "/v1/apps", json={"app": APP})
+    for name, content in packed.blobs.items():
+        assert (await ask("PUT", f"{BLOBS}/{name}", data=content))[0] == 200
+    status, answer = await ask("PUT", f"{BLOBS}/{digest(CONTENT)}", data=CONTENT)
+    assert (status, answer["error"]) == (429, "unpublished_uploads")
+    assert not world.store.has(blob_key(digest(CONTENT)))
+    bundle = {"version": "1.0.0", "zip": packed.zip, "manifest": packed.manifest}
+    assert (await ask("POST", f"/v1/apps/{APP}/bundles", json=bundle))[0] == 200
+    assert (await ask("PUT", f"{BLOBS}/{digest(CONTENT)}", data=CONTENT))[0] == 200
 
 
 @pytest.mark.parametrize("wrong", [CONTENT[:-1], CONTENT + b"x", CONTENT[:-1] + b"X"])

@@ -8,9 +8,9 @@ import time
 
 import aiohttp
 import pytest
-from factories import APP, DEVICE, a_bundle, a_change, a_manifest
+from factories import APP, DEVICE, a_bundle, a_change
 from msgspec import UNSET
-from node_world import PROMPT_SECONDS, a_config, a_truth, info, publish, running
+from node_world import PROMPT_SECONDS, a_config, a_truth, info, publish, running, upload
 from spooled import events_of
 
 from edge.domain.changes.commands import (
@@ -52,9 +52,7 @@ class Phone:
 
 def with_beta(truth, name="beta") -> None:
     publish(truth, "1.0.1")
-    content = a_manifest("1.0.2")
-    truth.store.create(blob_key(hashlib.sha256(content).hexdigest()), content)
-    truth.store.create(blob_key(hashlib.sha256(b"zip 1.0.2").hexdigest()), b"zip 1.0.2")
+    upload(truth, "1.0.2")
     bundle = a_bundle("1.0.2", zip=hashlib.sha256(b"zip 1.0.2").hexdigest())
     truth.releases.commit(APP, a_change(CreateChannel(name=name, settings=ChannelSettings(self_set=True))))
     truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel=name)))

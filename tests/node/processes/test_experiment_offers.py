@@ -6,13 +6,12 @@ import time
 import uuid
 
 import aiohttp
-from factories import APP, a_bundle, a_change, a_manifest
-from node_world import PROMPT_SECONDS, a_config, a_truth, info, publish, running
+from factories import APP, a_bundle, a_change
+from node_world import PROMPT_SECONDS, a_config, a_truth, info, publish, running, upload
 from spooled import events_of
 
 from edge.domain.buckets import bucket_of
 from edge.domain.changes.commands import NewArm, PublishBundle, StartExperiment
-from edge.store.objects.port import blob_key
 from edge.telemetry.counts import read_counts
 from edge.telemetry.fold import fold
 from edge.wire.actions import EXPERIMENT_OFFER
@@ -22,9 +21,7 @@ DEVICES = [str(uuid.UUID(int=number)) for number in range(20)]
 
 def with_an_experiment(truth) -> None:
     publish(truth, "1.0.1")
-    content = a_manifest("1.0.2")
-    truth.store.create(blob_key(hashlib.sha256(content).hexdigest()), content)
-    truth.store.create(blob_key(hashlib.sha256(b"zip 1.0.2").hexdigest()), b"zip 1.0.2")
+    upload(truth, "1.0.2")
     bundle = a_bundle("1.0.2", zip=hashlib.sha256(b"zip 1.0.2").hexdigest())
     truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle)))
     arms = (NewArm(name="old", bundle="1.0.1", weight=50_000), NewArm(name="new", bundle="1.0.2", weight=50_000))

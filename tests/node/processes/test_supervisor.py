@@ -10,7 +10,7 @@ import signal
 import aiohttp
 import pytest
 from factories import APP, DEVICE, a_bundle, a_change, a_manifest
-from node_world import PROMPT_SECONDS, WORKERS, a_config, a_truth, check, publish, running
+from node_world import PROMPT_SECONDS, WORKERS, a_config, a_truth, check, publish, running, upload
 
 from edge.domain.changes.commands import ChannelSettings, CreateApp, PublishBundle, SetChannel
 from edge.node.processes.listening import CannotListen, listen, port_of
@@ -73,7 +73,7 @@ async def test_a_draining_worker_finishes_the_download_under_way(tmp_path):
     large = os.urandom(1 << 20) * 64
     digest = hashlib.sha256(large).hexdigest()
     truth.store.create(blob_key(digest), large)
-    truth.store.create(blob_key(hashlib.sha256(a_manifest("1.0.1")).hexdigest()), a_manifest("1.0.1"))
+    upload(truth, "1.0.1")
     truth.releases.commit(APP, a_change(PublishBundle(bundle=a_bundle("1.0.1", zip=digest), channel="production")))
     received = bytearray()
     async with aiohttp.ClientSession() as session:
@@ -169,8 +169,7 @@ async def test_probes_greetings_and_web_clients(tmp_path):
 async def test_a_big_offer_is_compressed_for_those_who_ask(tmp_path):
     truth = a_truth(tmp_path)
     manifest = a_manifest("1.0.1", files=300)
-    for content in (b"zip 1.0.1", manifest):
-        truth.store.create(blob_key(hashlib.sha256(content).hexdigest()), content)
+    upload(truth, "1.0.1", files=300)
     names = {"zip": hashlib.sha256(b"zip 1.0.1").hexdigest(), "manifest": hashlib.sha256(manifest).hexdigest()}
     truth.releases.commit(APP, a_change(PublishBundle(bundle=a_bundle("1.0.1", **names), channel="production")))
     async with running(a_config(tmp_path, workers=1), truth) as (_, address):

@@ -1,0 +1,95 @@
+"""What a token may upload without publishing it, across restarts, and what is released."""
+
+import pytest
+
+from edge.control.upload_quota import COUNTED_SECONDS, LEAST_BYTES, LINES_LEAST, OverQuota, UploadQuota
+
+NOW = 1_700_000_000.0
+LIMIT = 10 * LEAST_BYTES
+
+
+@pytest.fixture
+def quota(tmp_path):
+    return UploadQuota(tmp_path / "uploads", LIMIT, NOW)
+
+
+def reopened(tmp_path, now=NOW):
+    return UploadQuota(tmp_path / "uploads", LIMIT, now)
+
+
+def digest(n):
+    return f"{n:064x}"
+
+
+def fill(quota, token="ci", n=10):
+    for each in range(n):
+        quota.add(token, digest(each), 1, NOW)
+
+
+def refuses(quota, token="ci", more=1, now=NOW):
+    try:
+        with quota.reserve(token, more, now):
+            return False
+    except OverQuota as error:
+        assert (error.status, error.code) == (429, "unpublished_uploads")
+        return True
+
+
+def test_a_token_is_refused_at_its_limit_and_another_is_not(quota):
+    assert not refuses(quota, more=LIMIT)
+    fill(quota)
+    assert refuses(quota) and not refuses(quota, "other")
+    assert (quota.refused, quota.unpublished_bytes) == (1, LIMIT)
+
+
+def test_uploads_that_arrive_at_once_count_together(quota):
+    with quota.reserve("ci", LIMIT, NOW):
+        assert refuses(quota)
+    assert not refuses(quota)
+
+
+def test_a_published_bundle_releases_its_blobs_whoever_uploaded_them(quota):
+    fill(quota)
+    fill(quota, "other")
+    quota.release([digest(0)])
+    assert not refuses(quota) and not refuses(quota, "other")
+
+
+def test_the_same_blob_counts_once(quota):
+    for _ in range(100):
+        quota.add("ci", digest(1), 1, NOW)
+    assert quota.unpublished_bytes == LEAST_BYTES
+
+
+def test_a_restart_forgives_nothing(quota, tmp_path):
+    fill(quota)
+    quota.release([digest(3)])
+    assert reopened(tmp_path).unpublished_bytes == LIMIT - LEAST_BYTES
+    assert reopened(tmp_path).unpublished_bytes == LIMIT - LEAST_BYTES  # as written again
+
+
+def test_what_garbage_collection_has_deleted_counts_no_more(quota, tmp_path):
+    fill(quota)
+    later = NOW + COUNTED_SECONDS + 1
+    assert not refuses(quota, now=later) and quota.unpublished_bytes == 0
+    assert reopened(tmp_path, later).unpublished_bytes == 0
+
+
+def test_no_limit_refuses_nothing(tmp_path):
+    quota = UploadQuota(tmp_path / "uploads", 0, NOW)
+    fill(quota)
+    assert not refuses(quota, more=2**60)
+
+
+def test_a_file_that_was_cut_or_altered_is_read_as_far_as_it_goes(quota, tmp_path):
+    fill(quota)
+    file = tmp_path / "uploads"
+    file.write_text(file.read_text()[:-5].replace(" ci ", " ", 1) + "\nx y\n\n")
+    assert 0 < reopened(tmp_path).unpublished_bytes < LIMIT
+
+
+def test_the_file_stays_short(quota, tmp_path):
+    for n in range(LINES_LEAST):
+        quota.add("ci", digest(n), 1, NOW)
+        quota.release([digest(n)])
+    assert len((tmp_path / "uploads").read_text().splitlines()) <= LINES_LEAST + 1

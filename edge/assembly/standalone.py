@@ -53,7 +53,7 @@ class Standalone:
 
     def _prepare(self, config: Config, estate: Estate | None) -> None:
         self.directory = DataDirectory(Path(config.data_dir), time.time())
-        self.tokens = Tokens(self.directory.store, self.directory.trust, self.directory.writer)
+        self.tokens = Tokens(self.directory.store, self.directory.trust, self.directory.writer, self.directory.reserve)
         self.admin_token_file = ensure_admin_token(self.tokens, self.directory.node_dir, time.time())
         self._serving: asyncio.Task[None] | None = None
         self._reloading: set[asyncio.Future[None]] = set()

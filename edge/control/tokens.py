@@ -36,6 +36,7 @@ from edge.control.token_document import (
 from edge.domain.errors import Conflict, EdgeError, Unauthorized
 from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId
+from edge.store.disk.room import NoReserve, Reserve
 from edge.store.key_set import Trust
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 from edge.store.signing import Writer, open_document, sign_document
@@ -83,8 +84,10 @@ class Tokens:
     `problem` states what is wrong with the document in the store now, empty if nothing is.
     """
 
-    def __init__(self, store: ObjectStore, trust: Trust, writer: Writer) -> None:
+    def __init__(self, store: ObjectStore, trust: Trust, writer: Writer, reserve: Reserve | None = None) -> None:
+        """On a full disk, a token can be revoked with what `reserve` lends."""
         self.problem = ""
+        self._reserve = reserve or NoReserve()
         self._store = store
         self._trust = trust
         self._writer = writer
@@ -164,7 +167,7 @@ class Tokens:
 
     def revoke(self, name: str) -> None:
         """Raises NotFound `unknown_token`, or Conflict `last_admin` if no one could create tokens then."""
-        self._change(lambda document: without_token(document, name))
+        self._reserve.lending(lambda: self._change(lambda document: without_token(document, name)))
 
     def accept_restored(self, *, dry: bool) -> AcceptedTokens | None:
         """If the document in the store is refused, replace it by the last good one that this node has seen, under a

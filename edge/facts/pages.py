@@ -42,7 +42,7 @@ from edge.facts.slot import (
 )
 from edge.facts.table import find_slot
 from edge.store.disk.durable_files import sync_directory, sync_file
-from edge.store.disk.room import DiskFull, is_full
+from edge.store.disk.room import DiskFull, cannot_write, is_full
 
 TABLE_NAME = "facts.table"  # what workers open, in the writer's directory
 DEVICES_PER_PAGE = 38  # of 56 slots: chance then overfills a page for one device in 10,000
@@ -263,10 +263,19 @@ def _first_pages(capacity: int) -> int:
 
 
 def _open(path: Path) -> tuple[mmap.mmap, TableHeader]:
-    with path.open("r+b") as file:
+    try:
+        return _mapped(path, "r+b", mmap.ACCESS_WRITE)
+    except OSError as error:
+        if not cannot_write(error):
+            raise
+        return _mapped(path, "rb", mmap.ACCESS_COPY)  # read-only: nothing is acknowledged, and readers see the file
+
+
+def _mapped(path: Path, mode: str, access: int) -> tuple[mmap.mmap, TableHeader]:
+    with path.open(mode) as file:
         size_bytes = os.fstat(file.fileno()).st_size
         header = parse_header(file.read(PAGE_BYTES), size_bytes)
-        return mmap.mmap(file.fileno(), size_bytes), header
+        return mmap.mmap(file.fileno(), size_bytes, access=access), header
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ the log holds every state since then, and replaying a state twice is harmless.
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from edge.facts.log import list_logs, log_number, read_seed, read_slots
 from edge.facts.migration import migrate
 from edge.facts.pages import TABLE_NAME, FactPages, create_pages
 from edge.facts.slot import NewerFacts, UnreadableFacts
+from edge.store.disk.room import cannot_write
 
 _LOCK_NAME = "facts.lock"
 _EARLIER_MIGRATION = "facts.table.bringing-up"  # what earlier releases called a migration that they did not finish
@@ -34,7 +36,13 @@ class Recovered(NamedTuple):
 
 def lock_facts(directory: Path) -> int:
     """A descriptor that keeps other writers out until it is closed. Raises FactsInUse `facts_in_use`, OSError."""
-    fd = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    path = directory / _LOCK_NAME
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        if not cannot_write(error) or not path.exists():
+            raise
+        fd = os.open(path, os.O_RDONLY)  # enough for a lock
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -48,7 +56,8 @@ def recover(directory: Path, capacity: int) -> Recovered:
     is set aside, and only the contents of its log are kept. `capacity` is in devices. Raises NewerFacts, OSError.
     """
     for leftover in (*directory.glob("*.new"), *directory.glob(_EARLIER_MIGRATION)):
-        leftover.unlink()
+        with suppress(OSError):  # a file system that is read-only: nothing reads it
+            leftover.unlink()
     problems = migrate(directory, capacity)
     logs = list_logs(directory)
     seeds = _read_seeds(logs, problems)

@@ -1,14 +1,16 @@
 """A node on a full disk of 20 MB, running and at its start: `python -m tests.drills.full_disk`.
 
-Mounts the disk (a tmpfs) in a mount namespace of its own, as root or in a user namespace. Both times it proves that
-checks and downloads are answered, that what must write is refused with 507 and 503, that a pause, a rollback and a
-withdrawal are carried out all the same, and that `/readyz` stays green; then it makes room and proves that the running
-node writes again and that every acknowledged report was counted. Exit code 1 for anything else. Linux.
+Mounts the disk in a mount namespace of its own, as root or in a user namespace: a tmpfs and, where that is possible, an
+ext4. Both times it proves that checks and downloads are answered, that what must write is refused with 507 and 503,
+that a pause, a rollback, a withdrawal and the end of a token are carried out all the same, and that `/readyz` stays
+green; then it makes room and proves that the running node writes again, and that every acknowledged report was counted.
+At last it starts the node on the same disk read-only. Exit code 1 for anything else. Linux.
 """
 
 import asyncio
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +28,7 @@ from edge.cli.demo.release import APP, BETA, CHANNEL, NATIVE
 from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 from edge.config import Config, Control, Devices
 
-DISK = "20m"
+DISK_BYTES = 20 << 20
 RECOVERY_SECONDS = 60.0  # the node looks every 15 s
 REPORTS = 20
 INSIDE = "--inside"
@@ -40,22 +42,46 @@ def main() -> int:
     if INSIDE not in sys.argv:
         flags = ["-m"] if os.geteuid() == 0 else ["-Urm"]
         return subprocess.call(["unshare", *flags, sys.executable, "-m", "tests.drills.full_disk", INSIDE])
+    kinds = (
+        (_mount_tmpfs, _mount_ext4)
+        if shutil.which("mkfs.ext4") and Path("/dev/loop-control").exists()
+        else (_mount_tmpfs,)
+    )
+    return max(_drill(mount) for mount in kinds)
+
+
+def _drill(mount: Callable[[Path, Path], None]) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", folder], check=True)
+        disk = Path(folder) / "disk"
+        disk.mkdir()
+        mount(disk, Path(folder) / "image")
+        print(f"on {mount.__name__.removeprefix('_mount_')}", flush=True)
         try:
-            asyncio.run(Drill(Path(folder)).run())
+            asyncio.run(Drill(disk).run())
         except Wrong as wrong:
             print(f"wrong: {wrong}")
             return 1
         finally:
-            subprocess.run(["umount", "--lazy", folder], check=True)
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
     return 0
+
+
+def _mount_tmpfs(disk: Path, _image: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(disk)], check=True)
+
+
+def _mount_ext4(disk: Path, image: Path) -> None:
+    with image.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(image), str(disk)], check=True)
 
 
 class Drill:
     """One disk, and what was acknowledged on it."""
 
     def __init__(self, disk: Path) -> None:
+        self._disk = disk
         self._filler = disk / "filler"
         devices = Devices(host="127.0.0.1", port=0, workers=1)
         self._config = Config(data_dir=str(disk / "data"), devices=devices, control=Control(port=0))
@@ -67,6 +93,8 @@ class Drill:
             await self._serve(session, self._fills_while_running)
             self._fill()
             await self._serve(session, self._started_on_a_full_disk)
+            subprocess.run(["mount", "-o", "remount,ro", str(self._disk)], check=True)
+            await self._serve(session, self._started_read_only)
         print(f"{self._acknowledged} acknowledged reports, all counted", flush=True)
 
     async def _serve(self, session: aiohttp.ClientSession, part: Callable[..., Any]) -> None:
@@ -85,13 +113,15 @@ class Drill:
         await asyncio.to_thread(prepare, node)
         rollout = {"bundle": BETA.version, "steps": ["50%", "100%"]}
         await self._changed(client, "rollout", rollout)
+        await asyncio.to_thread(client.post, "/v1/tokens", {"name": "leaked", "role": "node"})
         await self._report(node, session, 200)
         self._fill()
         await self._goes_on(node, client, session)
         await self._changed(client, "rollout", "pause")
         await self._changed(client, "rollback", {})
+        await asyncio.to_thread(client.delete, "/v1/tokens/leaked")
         await self._goes_on(node, client, session)
-        print("filled while running: served, refused, paused and rolled back", flush=True)
+        print("filled while running: served, refused, paused, rolled back, revoked a token", flush=True)
 
     async def _started_on_a_full_disk(
         self, node: Standalone, client: ControlClient, session: aiohttp.ClientSession
@@ -120,7 +150,13 @@ class Drill:
             raise Wrong(f"{self._acknowledged} reports were acknowledged, {counted} counted")
         print(f"room again: writes after {time.monotonic() - begun:.0f} s", flush=True)
 
-    async def _goes_on(self, node: Standalone, client: ControlClient, session: aiohttp.ClientSession) -> None:
+    async def _started_read_only(self, node: Standalone, client: ControlClient, session: aiohttp.ClientSession) -> None:
+        await self._goes_on(node, client, session, "storage_read_only")
+        print("started read-only: served, refused", flush=True)
+
+    async def _goes_on(
+        self, node: Standalone, client: ControlClient, session: aiohttp.ClientSession, code: str = "storage_full"
+    ) -> None:
         """Checks, a download and the probe are answered; what must write is refused."""
         offer = await self._check(node, session)
         async with session.get(offer["url"]) as response:
@@ -134,7 +170,7 @@ class Drill:
             raise Wrong("the metrics do not say that the disk is full")
         await self._report(node, session, 503)
         await asyncio.to_thread(self._upload, client, 507)
-        await self._refused(lambda: client.post(app_path(APP, "channels"), {"name": "never"}))
+        await self._refused(lambda: client.post(app_path(APP, "channels"), {"name": "never"}), code)
 
     async def _check(self, node: Standalone, session: aiohttp.ClientSession) -> dict[str, str]:
         question = _device() | {"version_build": NATIVE, "version_name": NATIVE}
@@ -160,11 +196,12 @@ class Drill:
         if not answer["changed"]:
             raise Wrong(f"{parts} changed nothing")
 
-    async def _refused(self, request: Callable[[], Any]) -> None:
+    async def _refused(self, request: Callable[[], Any], code: str) -> None:
         try:
             await asyncio.to_thread(request)
         except RequestRefused as refused:
-            if (refused.answered, refused.code) != (507, "storage_full") or "bytes are missing" not in refused.message:
+            told = code != "storage_full" or "bytes are missing" in refused.message
+            if (refused.answered, refused.code) != (507, code) or not told:
                 raise Wrong(f"refused with {refused.answered} {refused.code}: {refused.message}") from refused
             return
         raise Wrong("a change was made on a full disk")

@@ -88,3 +88,18 @@ def test_a_table_that_cannot_grow_for_lack_of_room_refuses_and_evicts_nobody(dis
     pages.prepare([a_slot(put, full_of(1, 1))])
     assert pages.pages == 2 * before and pages.growth_failures == 0
     pages.close()
+
+
+async def test_facts_start_read_only_and_refuse(disk):
+    facts = writer(disk)
+    await facts.record([Chose(APP, device(1), "beta")])
+    await facts.compact()
+    await facts.close()
+    disk.seal()
+    facts = writer(disk)
+    assert channel_of(disk, 1) == name_hash("beta")
+    with pytest.raises(OutOfRoom) as caught:
+        await facts.record([Chose(APP, device(2), "beta")])
+    assert caught.value.code == "storage_read_only"
+    assert channel_of(disk, 2) == 0
+    await facts.close()

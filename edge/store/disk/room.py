@@ -66,7 +66,8 @@ def refusal_of_room(error: OSError) -> OutOfRoom | None:
 
 
 def free_bytes(path: Path) -> int:
-    """Of the file system of `path`, or of its nearest parent that exists, for this user; 0 if that cannot be read."""
+    """Of the file system of `path`, or of its nearest parent that exists, for this user; 0 if it is
+    read-only or cannot be asked."""
     for place in (path, *path.parents):
         try:
             found = os.statvfs(place)
@@ -74,7 +75,7 @@ def free_bytes(path: Path) -> int:
             continue
         except OSError:
             break
-        return found.f_bavail * found.f_frsize
+        return 0 if found.f_flag & os.ST_RDONLY else found.f_bavail * found.f_frsize
     return 0
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 DAMAGES_LIMIT = 10_000  # remembered and logged; a disk that lost more has lost everything, and the log shows it
 
-Grain = Literal["app", "revision", "bundle", "id_set", "blob", "head"]
+Grain = Literal["app", "revision", "bundle", "overrides", "id_set", "blob", "head"]
 
 log = logging.getLogger("edge.damage")
 

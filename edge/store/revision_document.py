@@ -27,6 +27,7 @@ from edge.store.stored_document import Untrusted, digest_of, parse_document
 REVISION_FORMAT = 3
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
+NO_OVERRIDES = b'{"format":1,"overrides":{}}'  # a blob without any
 SUMMARY_LIMIT = 160  # characters: one line of a terminal, or two
 
 Loader = Callable[[Digest], bytes]

@@ -12,6 +12,7 @@ from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
 from edge.store.healing import keep_bytes
 from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key, revision_key
 from edge.store.revision_document import (
+    NO_OVERRIDES,
     Revision,
     RevisionLine,
     encode_overrides,
@@ -37,6 +38,21 @@ class Revisions:
         """As `load_revision`, with the links that the next revision needs."""
         with counting(self.refused):
             return parse_revision(self._revision(app, number, digest), app, number, self._blob)
+
+    def read_around(self, app: AppId, number: int, digest: Digest) -> tuple[Revision, dict[str, Digest]]:
+        """As `read`, without the override blobs that cannot be read; also returns those, by shard."""
+        lost: set[Digest] = set()
+
+        def load(blob: Digest) -> bytes:
+            try:
+                return self._blob(blob)
+            except (Unavailable, OSError):
+                lost.add(blob)
+                return NO_OVERRIDES
+
+        with counting(self.refused):
+            found = parse_revision(self._revision(app, number, digest), app, number, load)
+        return found, {shard: blob for shard, blob in found.shards.items() if blob in lost}
 
     def line(self, app: AppId, number: int, digest: Digest) -> RevisionLine:
         """Its line in the app's history. Raises as `load_revision`."""

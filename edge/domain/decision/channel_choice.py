@@ -9,7 +9,7 @@ import enum
 from typing import NamedTuple
 
 from edge.domain.decision.decide import ChannelSource, resolve
-from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.decision.snapshot import UNKNOWN, UNKNOWN_CHANNEL, AppSnapshot
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, Channel, ChannelName, DeviceId, Platform, UpdateCheck
 
@@ -211,6 +211,8 @@ def is_led_elsewhere(app: AppSnapshot, channel: str, check: UpdateCheck, facts: 
 def assigned_to(app: AppSnapshot, device: DeviceId | None) -> Channel | None:
     """The channel of the operator's override for the device; None if there is none, or its channel does not exist."""
     name = app.overrides.get(device) if device is not None else None
+    if name == UNKNOWN_CHANNEL:
+        return UNKNOWN.channel
     return app.channels[name].channel if name is not None and name in app.channels else None
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from edge.domain.decision.outcomes import Blocked, Decision, HoldReason, Reason, RevertToBuiltin, UpToDate
 from edge.domain.decision.pick import pick, way_around
-from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.decision.snapshot import UNKNOWN, UNKNOWN_CHANNEL, AppSnapshot
 from edge.domain.decision.targets import CompiledChannel, Target
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import BUILTIN, ChannelName, UpdateCheck
@@ -89,8 +89,11 @@ def resolve(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> Resolve
     is built with. The first segment that matches decides; it may leave the device on its own `defaultChannel`.
     """
     override = app.overrides.get(check.device) if app.overrides else None
-    if override is not None and override in app.channels:
-        return Resolved(app.channels[override], True, ChannelSource.OVERRIDE)
+    if override is not None:
+        if override in app.channels:
+            return Resolved(app.channels[override], True, ChannelSource.OVERRIDE)
+        if override == UNKNOWN_CHANNEL:
+            return Resolved(UNKNOWN, True, ChannelSource.OVERRIDE)
     if facts.channel and (choice := chosen(app, check, facts)) is not None:
         return Resolved(choice, False, ChannelSource.STORED_CHOICE)
     if app.leading is not None:

@@ -41,6 +41,10 @@ from edge.domain.targeting.parser import check_expression
 from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments
 
 EVERYONE = "is_prod || !is_prod"
+UNKNOWN_CHANNEL = ChannelName("")  # no channel is called so: where a device belongs cannot be read
+# Of such a device: it offers nothing and moves nobody.
+UNKNOWN = compile_channel(Channel(name=UNKNOWN_CHANNEL), AppState(app=AppId("unknown"), revision=0), {}, frozenset())
+
 READABLE_AFTER_DELETE_SECONDS = 7 * 86_400  # a device may resume a download that it was offered before
 
 
@@ -63,7 +67,7 @@ class AppSnapshot:
     expose_metadata: bool
     channels: Mapping[ChannelName, CompiledChannel]
     public: Mapping[Platform, CompiledChannel]
-    overrides: Mapping[DeviceId, ChannelName]
+    overrides: Mapping[DeviceId, ChannelName]  # `get` returns UNKNOWN_CHANNEL for one that cannot be read
     leading: Leading | None  # None: no segment leads anywhere
     segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for `explain`
     asks_facts: bool  # whether any segment reads device facts
@@ -198,9 +202,7 @@ def _leading(
     return Leading(
         segments=tuple(asked),
         channels=tuple(
-            compile_channel(Channel(name=segment.channel), state, {}, frozenset())  # offers nothing, moves nobody
-            if segment.name in unknown
-            else channels[segment.channel]
+            UNKNOWN if segment.name in unknown else channels[segment.channel]
             for segment in asked
             if segment.channel is not None
         ),

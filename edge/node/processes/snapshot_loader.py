@@ -24,7 +24,7 @@ KEPT_LIMIT = 250  # apps that stay loaded although nobody asked for them: at 140
 ANNOUNCED_LIMIT = 50  # apps of one message that are read before it is acknowledged; a publish names one
 PAUSE_SHARE = 4.0  # of the time that a build in the background takes: it leaves four fifths of a core to requests
 
-GRAINS: tuple[Grain, ...] = ("app", "revision", "bundle", "id_set")  # what building an app can find
+GRAINS: tuple[Grain, ...] = ("app", "revision", "bundle", "overrides", "id_set")  # what building an app can find
 
 
 class SnapshotLoader:

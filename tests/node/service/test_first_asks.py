@@ -53,3 +53,19 @@ async def test_a_request_that_leaves_takes_no_place():
     await asyncio.wait([waiting])
     assert asks.waiting == 0 and APP in asks
     asks.settle(APP)
+
+
+async def test_an_app_that_a_request_waits_for_comes_before_those_that_requests_gave_up():
+    asks = FirstAsks(PROMPT_SECONDS)
+    left = asyncio.create_task(asks.wait(APP))
+    await asks.arrive(PROMPT_SECONDS)
+    left.cancel()
+    await asyncio.wait([left])
+    waiting = asyncio.create_task(asks.wait(OTHER))
+    while not asks.waiting:
+        await asyncio.sleep(0)
+    assert asks.first() == OTHER
+    asks.settle(OTHER)
+    await waiting
+    assert asks.first() == APP
+    asks.settle(APP)

@@ -5,6 +5,7 @@ Everything here blocks: run it off the loop.
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
@@ -12,6 +13,7 @@ from edge.domain.errors import EdgeError, Invalid, Unavailable
 from edge.domain.manifest import read_manifest
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
+from edge.node.service.snapshots.gapped_overrides import GappedOverrides
 from edge.node.service.snapshots.last_good import find_last_good
 from edge.store.blobs import map_blob, read_blob
 from edge.store.damage import Damage
@@ -57,8 +59,12 @@ class SnapshotBuilder:
     def load(self, app: AppId, head: Head, now: float, before: AppSnapshot | None = None) -> Loaded:
         """As `build`, but never raises: what is damaged is left out at the smallest grain, and named."""
         try:
-            state = self._revisions.load_revision(app, head.revision, head.digest)
-            return self._whole(state, now, before)
+            found, lost = self._revisions.read_around(app, head.revision, head.digest)
+            state = found.state
+            if lost:
+                state = replace(state, overrides=GappedOverrides(state.overrides, lost))
+            snapshot, damages = self._whole(state, now, before)
+            return Loaded(snapshot, (*damages, *(_lost_overrides(app, *each) for each in lost.items())))
         except (EdgeError, OSError) as error:
             return self._older(app, head, now, before, error)
         except Exception as bug:
@@ -74,8 +80,6 @@ class SnapshotBuilder:
         """What was served before, else the last good revision on disk."""
         if before is not None:
             return Loaded(None, (_unreadable(app, head, before.revision, error),))
-        if self._is_readable(app, head):  # not its overrides: older ones would put devices on channels they left
-            return Loaded(None, (_unreadable(app, head, None, error),))
         try:
             state = find_last_good(self._store, app, head, self._withdrawn_of(app))
             if state is None:
@@ -84,14 +88,6 @@ class SnapshotBuilder:
         except (EdgeError, OSError):  # the disk does not answer
             return Loaded(None, (_unreadable(app, head, None, error),))
         return Loaded(snapshot, (_unreadable(app, head, state.revision, error), *damages))
-
-    def _is_readable(self, app: AppId, head: Head) -> bool:
-        """Whether the revision's own document is whole."""
-        try:
-            self._revisions.line(app, head.revision, head.digest)
-        except (EdgeError, OSError):
-            return False
-        return True
 
     def compile(self, state: AppState, now: float, before: AppSnapshot | None = None) -> AppSnapshot:
         """As `build`, for a state at hand: a current one, or one that a change would make."""
@@ -160,6 +156,17 @@ def _unreadable(app: AppId, head: Head, served: int | None, error: Exception) ->
         effect=effect,
         cause=str(error) or type(error).__name__,
         repair="run `edge store verify` and `edge store repair`, or restore the revision from a backup",
+    )
+
+
+def _lost_overrides(app: AppId, shard: str, blob: Digest) -> Damage:
+    return Damage(
+        app=app,
+        grain="overrides",
+        name=shard,
+        effect="one device in 256 gets nothing new: it may have an override",
+        cause=f"blob {blob} cannot be read",
+        repair="run `edge store repair`, or restore the blob from a backup",
     )
 
 

@@ -19,14 +19,15 @@ class FirstAsks:
         self._seconds = seconds
         self._limit = limit
         self._asked: dict[AppId, asyncio.Future[None]] = {}  # the longest first
+        self._waiters: dict[AppId, int] = {}  # requests that wait now, of apps among `_asked`, likewise
         self._news = asyncio.Event()
 
     def __contains__(self, app: AppId) -> bool:
         return app in self._asked
 
     def first(self) -> AppId | None:
-        """The app that has been asked for the longest."""
-        return next(iter(self._asked), None)
+        """The app that has been asked for the longest: of those that a request still waits for, if there is one."""
+        return next(iter(self._waiters or self._asked), None)
 
     async def wait(self, app: AppId) -> None:
         """Ask for the app; returns once it is settled, when the time is over, or at once if too many wait."""
@@ -37,13 +38,23 @@ class FirstAsks:
         if self.waiting >= self._limit:
             return
         self.waiting += 1
+        self._waiters[app] = self._waiters.get(app, 0) + 1
         try:
             await asyncio.wait((asked,), timeout=self._seconds)
         finally:
             self.waiting -= 1
+            self._leave(app)
+
+    def _leave(self, app: AppId) -> None:
+        left = self._waiters.get(app, 0) - 1
+        if left > 0:
+            self._waiters[app] = left
+        else:
+            self._waiters.pop(app, None)
 
     def settle(self, app: AppId) -> None:
         """The app is loaded, or cannot be."""
+        self._waiters.pop(app, None)
         if (asked := self._asked.pop(app, None)) is not None:
             asked.set_result(None)
         if not self._asked:

@@ -13,9 +13,10 @@ from dataclasses import replace
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, AppState, Bundle, Digest
 from edge.domain.states import withdrawn_names
+from edge.node.service.snapshots.gapped_overrides import GappedOverrides
 from edge.store.heads import Head
 from edge.store.objects.port import ObjectStore, revision_key, revision_number, revisions_prefix
-from edge.store.revision_document import Revision, parse_revision
+from edge.store.revision_document import NO_OVERRIDES, Revision, parse_revision
 from edge.store.revisions import Revisions
 
 WALK_LIMIT = 50  # revisions that are looked at: a disk that has lost more of an app is restored, not read around
@@ -64,9 +65,15 @@ def _numbered(store: ObjectStore, app: AppId, below: int) -> list[tuple[int, lis
 
 def _read(store: ObjectStore, app: AppId, number: int, digest: Digest) -> Revision | None:
     try:
-        return Revisions(store).read(app, number, digest)
+        found, lost = Revisions(store).read_around(app, number, digest)
     except (EdgeError, OSError):
         return None
+    # Not an older one with its overrides whole: devices would be put on channels that they left.
+    return (
+        found._replace(state=replace(found.state, overrides=GappedOverrides(found.state.overrides, lost)))
+        if lost
+        else found
+    )
 
 
 def _bytes_of(store: ObjectStore, app: AppId, number: int, digest: Digest) -> bytes:
@@ -87,9 +94,7 @@ def _named_in(damaged: bytes) -> Digest | None:
 def _withdrawn_in(damaged: bytes, app: AppId, number: int) -> frozenset[str]:
     """What a damaged document shows as withdrawn, if it can be read at all: that can only offer less."""
     try:
-        return frozenset(
-            withdrawn_names(parse_revision(damaged, app, number, lambda digest: b'{"format":1,"overrides":{}}').state)
-        )
+        return frozenset(withdrawn_names(parse_revision(damaged, app, number, lambda digest: NO_OVERRIDES).state))
     except EdgeError:
         return frozenset()
 

@@ -34,9 +34,16 @@ class FactsDesk:
     """For one event loop. Made without a writer: `open` or `send_to` comes before changes are recorded."""
 
     def __init__(
-        self, directory: Path, clock: Callable[[], float] = time.time, *, inherited_lock: int | None = None
+        self,
+        directory: Path,
+        clock: Callable[[], float] = time.time,
+        *,
+        inherited_lock: int | None = None,
+        moving_seconds: float = MOVING_SECONDS,
+        waiting_limit: int = QUEUE_LIMIT_CHANGES,
     ) -> None:
-        """`inherited_lock` is the predecessor's descriptor. Raises FactsInUse, OSError."""
+        """`inherited_lock` is the predecessor's descriptor; at most `waiting_limit` changes wait while the writer
+        moves. Raises FactsInUse, OSError."""
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         self.lock = lock_facts(directory) if inherited_lock is None else inherited_lock
         self._directory = directory
@@ -45,6 +52,7 @@ class FactsDesk:
         self._recorder: Recorder | None = None
         self._known = asyncio.Event()  # where changes go
         self._waiting = 0
+        self._moving_seconds, self._waiting_limit = moving_seconds, waiting_limit
 
     @property
     def condition(self) -> FactsCondition:
@@ -110,11 +118,11 @@ class FactsDesk:
         return await self._writer.lift_all(app, version, since, dry_run=dry_run)
 
     async def _wait(self, changes: int) -> None:
-        if self._waiting + changes > QUEUE_LIMIT_CHANGES:
+        if self._waiting + changes > self._waiting_limit:
             raise _moving()
         self._waiting += changes
         try:
-            async with asyncio.timeout(MOVING_SECONDS):
+            async with asyncio.timeout(self._moving_seconds):
                 await self._known.wait()
         except TimeoutError as error:
             raise _moving() from error

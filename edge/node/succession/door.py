@@ -17,9 +17,11 @@ from typing import NoReturn
 import msgspec
 
 from edge.domain.errors import Conflict, EdgeError
+from edge.store.disk.durable_files import FILE_MODE
 
 DOOR_NAME = "serve.sock"
 CALLERS_LIMIT = 8  # at once: one restarts, the others hear that it does
+DOOR_BACKLOG = 64  # callers that are told so; a full queue would fail them without a word
 LINE_LIMIT_BYTES = 4_096
 QUESTION_SECONDS = 5.0  # to send a line
 RESTART_LIMIT_SECONDS = 120.0  # more than everything that a change-over may wait for
@@ -50,7 +52,7 @@ class RestartDoor:
         self._restart = restart
         self._server: asyncio.Server | None = None
         self._inode = 0
-        self._callers = 0
+        self.callers = 0  # that wait now
 
     async def open(self) -> None:
         """Takes the place of an older socket. On a disk that cannot be written, the node serves without."""
@@ -59,8 +61,9 @@ class RestartDoor:
         try:
             with _short(self._node_dir) as folder:
                 listening.bind(f"{folder}/{name}")
+            (self._node_dir / name).chmod(FILE_MODE)
             self._inode = (self._node_dir / name).stat().st_ino
-            listening.listen(CALLERS_LIMIT)
+            listening.listen(DOOR_BACKLOG)
             (self._node_dir / name).rename(self._node_dir / DOOR_NAME)
         except OSError as error:
             log.warning("`edge restart` will not find this node: %s: %s", self._node_dir / DOOR_NAME, error.strerror)
@@ -78,7 +81,7 @@ class RestartDoor:
                 (self._node_dir / DOOR_NAME).unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._callers += 1
+        self.callers += 1
         try:
             answer = await self._answer(reader)
             writer.write(msgspec.json.encode(answer) + b"\n")
@@ -87,11 +90,11 @@ class RestartDoor:
         except (OSError, TimeoutError):
             pass  # the caller has left
         finally:
-            self._callers -= 1
+            self.callers -= 1
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader) -> Restarted | _Refusal:
-        if self._callers > CALLERS_LIMIT:
+        if self.callers > CALLERS_LIMIT:
             return _Refusal("busy", "too many callers")
         async with asyncio.timeout(QUESTION_SECONDS):
             try:
@@ -115,6 +118,8 @@ def ask_to_restart(node_dir: Path, seconds: float = RESTART_LIMIT_SECONDS) -> Re
                 caller.connect(f"{folder}/{DOOR_NAME}")
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise Conflict("not_running", f"no node runs on {node_dir.parent}") from error
+        except BlockingIOError as error:
+            raise Conflict("busy", "too many callers") from error
         try:
             caller.sendall(b"restart\n")
             with caller.makefile("rb") as answer:

@@ -1,0 +1,58 @@
+"""The units in config/systemd: systemd's own checks where it is installed, and what they share with the node."""
+
+import shutil
+import subprocess
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+
+from edge.config import Config
+from edge.node.processes.listening import LISTEN_BACKLOG
+
+UNITS = Path(__file__).parents[3] / "config" / "systemd"
+EXPOSURE_LIMIT = 20  # of 100, in `systemd-analyze security`; a plain service has 96
+ANALYZE = shutil.which("systemd-analyze")
+
+
+class Unit(RawConfigParser):
+    """A unit whose repeated options keep each value."""
+
+    def __init__(self, name):
+        super().__init__(strict=False, interpolation=None, delimiters=("=",))
+        self.optionxform = str
+        self.lines = [line.partition("=")[::2] for line in (UNITS / name).read_text().splitlines() if "=" in line]
+        self.read(UNITS / name)
+
+    def all(self, option):
+        return [value for name, value in self.lines if name == option]
+
+
+def test_the_socket_unit_has_the_ports_of_the_default_configuration():
+    unit, config = Unit("edge.socket"), Config()
+    listens = [str(config.devices.port), f"{config.control.host}:{config.control.port}"]
+    assert unit.all("ListenStream") == listens
+    assert (unit["Socket"]["Backlog"], unit["Socket"]["BindIPv6Only"]) == (str(LISTEN_BACKLOG), "both")
+
+
+def test_the_service_waits_for_a_node_to_finish():
+    service, config = Unit("edge.service")["Service"], Config()
+    control_drain, leave = 10.0, 5.0
+    assert float(service["TimeoutStopSec"]) >= control_drain + config.devices.drain_seconds + leave
+    assert (service["Type"], service["NotifyAccess"], service["KillMode"]) == ("notify", "all", "mixed")
+    for option, verb in (("ExecStart", "serve"), ("ExecReload", "restart")):
+        assert service[option].split()[1:] == [verb, "--config", "/etc/edge/edge.toml"]
+    assert (service["ProtectSystem"], service["StateDirectory"]) == ("strict", "edge")
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="systemd is not installed")
+def test_systemd_finds_no_fault(tmp_path):
+    for name in ("edge.socket", "edge.service"):
+        # The program is where an installation puts it, which is not here.
+        (tmp_path / name).write_text((UNITS / name).read_text().replace("/opt/edge/.venv/bin/edge", "/bin/true"))
+    units = [str(tmp_path / name) for name in ("edge.socket", "edge.service")]
+    verified = subprocess.run([ANALYZE, "verify", *units], capture_output=True, text=True)
+    assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
+    options = ["security", "--offline=true", f"--threshold={EXPOSURE_LIMIT}", units[1]]
+    judged = subprocess.run([ANALYZE, *options], capture_output=True, text=True)
+    assert judged.returncode == 0, judged.stdout

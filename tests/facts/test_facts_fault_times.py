@@ -38,14 +38,15 @@ def test_what_was_offered_before_the_start_is_excused(offered_after, ours):
 OTHER_APP, W = "com.other.app", name_hash("1.0.5")
 
 
-def crowd(faults, app, *, prefixes=1, bundles=1, now=NOW):
+def crowd(faults, app, *, prefixes=1, bundles=1, now=NOW, address="2001:db8:{:x}::/64"):
+    """Each of the prefixes in another /48, by default."""
     for prefix in range(prefixes):
         for bundle in range(bundles):
-            faults.note(Faulted(app, f"2.0.{bundle}", f"2001:db8:0:{prefix:x}::/64"), now)
+            faults.note(Faulted(app, f"2.0.{bundle}", address.format(prefix)), now)
 
 
 def test_too_many_bundles_at_one_address_excuse_its_others_there_and_nowhere_else():
-    faults, crowded = FaultTimes(NOW - 1000), "2001:db8:0:0::/64"
+    faults, crowded = FaultTimes(NOW - 1000), "2001:db8:0::/64"
     crowd(faults, APP, bundles=BUNDLES_LIMIT)
     assert not faults.since(APP, V, crowded, NOW)
     crowd(faults, APP, bundles=BUNDLES_LIMIT + 1)
@@ -62,6 +63,20 @@ def test_too_many_addresses_of_an_app_excuse_that_app_alone(monkeypatch):
     crowd(faults, APP, prefixes=6)
     assert faults.since(APP, V, HERE, NOW) and len(faults) == 1
     assert not faults.since(OTHER_APP, V, HERE, NOW)
+
+
+@pytest.mark.parametrize(
+    ("address", "own"), [("2001:db8:66:{:x}::/64", "2001:db8:66:ffff::/64"), ("203.0.113.{}", "203.0.113.200")]
+)
+def test_who_holds_many_addresses_excuses_no_failure_of_anyone_else(monkeypatch, address, own):
+    monkeypatch.setattr(module, "APP_PREFIXES_LIMIT", 20)
+    faults = FaultTimes(NOW - 1000)
+    faults.note(Faulted(APP, "1.0.4", HERE), NOW - 60)
+    crowd(faults, APP, prefixes=200, address=address)
+    assert faults.since(APP, name_hash("2.0.0"), own, NOW)
+    assert not faults.since(APP, name_hash("2.0.0"), HERE, NOW) and not faults.since(APP, V, own, NOW)
+    assert faults.since(APP, V, HERE, NOW - 60) and not faults.since(APP, V, HERE, NOW)
+    assert len(faults) <= 22
 
 
 def test_too_many_of_all_apps_excuse_the_one_that_has_the_most(monkeypatch):

@@ -7,7 +7,6 @@ and of the list only what such proxies have appended, read from the right.
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from edge.node.service.addresses import plain_address
@@ -16,8 +15,6 @@ AddressRange = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 HOPS_LIMIT = 16  # hops that are read; a real chain of proxies has two or three
 SUBSCRIBER_PREFIX_BITS = 64  # of IPv6: one subscriber has at least a /64 and may use all of it (RFC 6177)
-SITE_PREFIX_BITS = 48  # of IPv6: one site may hold as much (RFC 6177), and tunnel brokers give it to anyone
-WIDE_PREFIXES_KEPT = 4_096  # computed wide prefixes, 1 MB; a peer's requests come together
 
 _COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)  # ISO 3166-1 alpha-2
 _WITH_PORT = re.compile(r"\[(?P<six>[0-9A-Fa-f:.]+)\](:\d{1,5})?|(?P<four>[\d.]+):\d{1,5}", re.ASCII)
@@ -94,18 +91,6 @@ def prefix_of(address: str) -> str:
         return str(ipaddress.ip_network((plain, SUBSCRIBER_PREFIX_BITS), strict=False))
     except ValueError:
         return plain
-
-
-@lru_cache(WIDE_PREFIXES_KEPT)
-def wide_prefix_of(prefix: str) -> str:
-    """What one holder of many prefixes may hold: the /48 of an IPv6 prefix, the /24 of an IPv4 address; other text
-    unchanged."""
-    if ":" not in prefix:
-        return prefix.rpartition(".")[0] if prefix.count(".") == 3 else prefix
-    try:
-        return str(ipaddress.ip_network(prefix, strict=False).supernet(new_prefix=SITE_PREFIX_BITS))
-    except ValueError:
-        return prefix
 
 
 def _hops(lines: Sequence[str]) -> list[str]:

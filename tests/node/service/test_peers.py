@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.node.service.peers import HOPS_LIMIT, Proxies, find_peer, prefix_of, wide_prefix_of
+from edge.node.service.peers import HOPS_LIMIT, Proxies, find_peer, prefix_of
 
 PROXIES = Proxies(["10.0.0.0/8", "2001:db8:ffff::/48"], "CF-IPCountry")
 STRANGER, PROXY = "203.0.113.9", "10.0.0.1"
@@ -91,18 +91,3 @@ def test_a_country_counts_only_from_a_proxy_and_only_as_two_letters(address, sai
 )
 def test_a_prefix_is_what_one_subscriber_holds(address, expected):
     assert prefix_of(address) == expected
-
-
-@pytest.mark.parametrize(
-    ("prefix", "wide"),
-    [
-        ("192.0.2.7", "192.0.2"),
-        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
-        ("2001:db8:1:ffff::/64", "2001:db8:1::/48"),
-        ("", ""),
-        ("/run/edge.sock", "/run/edge.sock"),
-        ("not:an:address", "not:an:address"),
-    ],
-)
-def test_a_wide_prefix_is_what_one_holder_may_have(prefix, wide):
-    assert wide_prefix_of(prefix) == wide

@@ -7,7 +7,7 @@ than they allow. Events above them are answered as if they were stored: an error
 from collections import OrderedDict
 from typing import NamedTuple
 
-from edge.node.service.peers import wide_prefix_of
+from edge.domain.prefixes import wide_prefix_of
 
 BURST_SECONDS = 300  # of the rate may arrive at once: devices that wake together bring a day's events
 COST_BYTES = 1024  # an event costs one token, and one more for each of these: the limits protect the disk

@@ -183,13 +183,16 @@ def open_trust(store: ObjectStore, node_dir: Path, now: float, writer: Writer | 
 
 def read_trust(store: ObjectStore, node_dir: Path, *, compare: bool = False) -> Trust:
     """As `open_trust` without a writer, for one who only looks: nothing is written, a first sight is not pinned. With
-    `compare`, heads that are older than the ones that the node has seen are refused."""
+    `compare`, heads and a key set that are older than the ones that the node has seen are refused."""
     pin = _read_pin(node_dir / PIN_FILE)
     public = _unbase64(pin.root) if pin else _first_sight(store)
     held = _read(store, public)
     if pin and pin.store != held.key_set.store:
         raise Untrusted("swapped_store", f"this node belongs to store {pin.store}, not to {held.key_set.store}")
-    return Trust(store, public, held, SeenByOthers(node_dir) if compare else NothingSeen(node_dir))
+    seen = SeenByOthers(node_dir) if compare else NothingSeen(node_dir)
+    if pin and (last := _seen(seen, public, pin.store)) is not None:
+        _check_successor(last.key_set, held.key_set)
+    return Trust(store, public, held, seen)
 
 
 def _create(store: ObjectStore, writer: Writer, now: float) -> None:

@@ -259,7 +259,7 @@ class Releases:
         if head is None and has_history(self._store, app):
             lost = f"head shard {shard_of(app)} has lost app {app!r}, whose revisions are in the store"
             raise refusal_of(Untrusted(OLDER, lost))
-        before = self._revisions.read(app, *_parts(head)) if head else None
+        before = self._read_head(app, head) if head else None
         earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
         if before and earlier and permit_undo is not None:
             permit_undo(before.state, earlier)
@@ -267,6 +267,16 @@ class Releases:
         if state.app != app:
             raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")
         return before, Rehearsed(before.state if before else None, state)
+
+    def _read_head(self, app: AppId, head: Head) -> Revision:
+        """What a change is applied to; a missing one is named with what can be done."""
+        try:
+            return self._revisions.read(app, *_parts(head))
+        except Unavailable as error:
+            if error.code != "missing_object":
+                raise
+            advice = "restore it, or go on from the latest revision that is there with `edge store accept-restored`"
+            raise Unavailable(error.code, f"{error.message}; {advice}") from error
 
     def _with_room(self, change: Change, attempt: Callable[[], Committed]) -> Committed:
         return self._reserve.lending(attempt) if stops_a_release(change.command) else attempt()

@@ -56,7 +56,7 @@ def verify_place(place: StorePlace, app: AppId | None, *, hashing: bool) -> Veri
     files = StoreFiles(place.paths.store_dir)
 
     def trust() -> Trust:
-        return read_trust(files, place.paths.node_dir)
+        return read_trust(files, place.paths.node_dir, compare=True)
 
     verification = StoreVerification(files, trust, {TOKENS_KEY: lambda sealed: open_tokens(sealed, trust())})
     retention = place.config.store.retention_days * DAY_SECONDS

@@ -1,12 +1,14 @@
 """What a verification says about a store: whole, damaged at which kind, or written by a newer release."""
 
 import os
+import shutil
 
 import pytest
 from factories import APP, NOW, a_manifest, digest
-from truths import a_released_truth, publish, put_blob
+from truths import Truth, a_channel, a_released_truth, publish, put_blob
 
 from edge.domain.changes.commands import PutIdSet, SetOverride
+from edge.store.acceptance import AcceptedBy
 from edge.store.heads import Head, Heads, build_successor, encode_shard, shard_of
 from edge.store.key_set import KEY_SET_KEY, read_trust
 from edge.store.objects.files import StoreFiles
@@ -40,7 +42,7 @@ def open_tokens(content):
 
 def verified(truth, *, hashing=True, app=None, now=NOW):
     files = StoreFiles(truth.store.root)
-    look = StoreVerification(files, lambda: read_trust(files, truth.top), {TOKENS: open_tokens})
+    look = StoreVerification(files, lambda: read_trust(files, truth.top, compare=True), {TOKENS: open_tokens})
     return look.run(
         now=now, retention_seconds=RETENTION_SECONDS, app=app, hashing=hashing, reach=lambda *progress: None
     )
@@ -157,6 +159,7 @@ def test_what_a_newer_release_wrote_is_no_damage(truth):
     newer = revision_key(APP, head.revision, digest_of(content))
     truth.store.create(newer, content)
     move_head(truth, newer)
+    shutil.rmtree(truth.top / "seen")  # the other one with this number
     found = verified(truth)
     assert found.damaged == [] and [each.key for each in found.newer] == [newer]
 
@@ -192,3 +195,24 @@ def test_every_damage_says_what_it_means_and_what_repairs_it(truth):
         flip(truth, key)
     for each in verified(truth).damages:
         assert each.kind.means and each.repairs
+
+
+def test_a_store_that_went_back_is_not_whole(truth):
+    head = truth.head_file()
+    older = head.read_bytes()
+    truth.commit(a_channel("later"), id="later")
+    assert verified(truth).damages == ()
+    head.write_bytes(older)
+    ((kind, fault, _),) = damaged(truth)
+    assert (kind, fault) == (ObjectKind.HEAD, "older_document")
+
+
+def test_a_store_whose_past_was_accepted_is_whole(truth):
+    head = truth.head_file()
+    older = head.read_bytes()
+    truth.commit(a_channel("later"), id="later")
+    head.write_bytes(older)
+    again = Truth(truth.top)
+    again.releases.accept_restored(AcceptedBy("accept", NOW, "root"), dry=False)
+    found = verified(truth)
+    assert (found.damages, found.revisions) == ((), 7)

@@ -3,6 +3,7 @@
 Headers equal those of aiohttp's answers, in the same order, so a device cannot tell which server it reached.
 """
 
+import asyncio
 from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
@@ -19,6 +20,9 @@ from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
 # Cached plans: after a publish every device fetches the same files. Peers choose the text of a range, so a full cache
 # takes up to 8 MB.
 PLANS_LIMIT = 1024
+
+# A body of this size is not copied into one piece with its head: uvloop keeps one object for all that it waits for.
+SHARED_BYTES = 16 * 1024
 
 _CORS = b"".join(f"{name}: {value}\r\n".encode() for name, value in CORS_HEADERS)
 _JSON = b"Content-Type: application/json\r\n"
@@ -51,16 +55,23 @@ class Answers:
         self._date_end = self._date + b"\r\n"
         self._ok, self._ok_closing = (_json_start(200, closes, self._date) for closes in (False, True))
 
-    def encode_reply(self, reply: Reply, closes: bool, takes_gzip: bool) -> bytes:
-        """A reply of the device service, headers and body; `closes` adds `Connection: close`."""
+    def write_reply(self, transport: asyncio.WriteTransport, reply: Reply, closes: bool, takes_gzip: bool) -> int:
+        """A reply of the device service, headers and body; `closes` adds `Connection: close`. Returns its size."""
         body, gzipped = reply.body.plain, reply.body.gzipped
         if gzipped is None and reply.status == 200:
-            return b"%s%d\r\n\r\n%s" % (self._ok_closing if closes else self._ok, len(body), body)
+            answer = b"%s%d\r\n\r\n%s" % (self._ok_closing if closes else self._ok, len(body), body)
+            transport.write(answer)
+            return len(answer)
         packed = False
         if gzipped is not None and takes_gzip:
             body, packed = gzipped, True
         start = _json_start(reply.status, closes, self._date, gzipped is not None, packed)
-        return b"%s%d\r\n\r\n%s" % (start, len(body), body)
+        head = b"%s%d\r\n\r\n" % (start, len(body))
+        if len(body) < SHARED_BYTES:
+            transport.write(head + body)
+        else:
+            transport.writelines((head, body))
+        return len(head) + len(body)
 
     def plan_file(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
         """The head, and which part of `file` follows it."""

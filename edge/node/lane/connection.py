@@ -190,13 +190,12 @@ class Lane(asyncio.Protocol):
             self._transport.abort()
             return
         context.checks += 1
-        answer = context.answers.encode_reply(reply, head.closes, head.takes_gzip)
-        self._transport.write(answer)
+        sent = context.answers.write_reply(self._transport, reply, head.closes, head.takes_gzip)
         if traffic.access is None and reply.status == 200:
             traffic.checks += 1
-            traffic.checks_bytes += len(answer)
+            traffic.checks_bytes += sent
         else:
-            context.record_answer(self._address, head, reply.status, len(answer), begun, reply.app)
+            context.record_answer(self._address, head, reply.status, sent, begun, reply.app)
         if head.closes:
             self.close_when_idle()
 
@@ -207,9 +206,8 @@ class Lane(asyncio.Protocol):
         context = self._context
         reply = await context.service.await_check(check, base, whence)
         context.checks += 1
-        answer = context.answers.encode_reply(reply, self._closes(), head.takes_gzip)
-        self._transport.write(answer)
-        context.record_answer(self._address, head, reply.status, len(answer), begun, reply.app)
+        sent = context.answers.write_reply(self._transport, reply, self._closes(), head.takes_gzip)
+        context.record_answer(self._address, head, reply.status, sent, begun, reply.app)
 
     def _base(self, head: RequestHead) -> str:
         own = self._transport.get_extra_info("sockname")
@@ -218,9 +216,8 @@ class Lane(asyncio.Protocol):
     def _answer_probe(self, head: RequestHead) -> None:
         """Answer a load balancer's probe: to answer is to be alive."""
         begun = perf_counter()
-        answer = self._context.answers.encode_reply(GREETING, head.closes, False)
-        self._transport.write(answer)
-        self._context.record_answer(self._address, head, GREETING.status, len(answer), begun, "")
+        sent = self._context.answers.write_reply(self._transport, GREETING, head.closes, False)
+        self._context.record_answer(self._address, head, GREETING.status, sent, begun, "")
         if head.closes:
             self.close_when_idle()
 
@@ -270,9 +267,8 @@ class Lane(asyncio.Protocol):
         context, begun = self._context, perf_counter()
         reply = await context.service.take_report(body, context.peer_of(self._address))
         context.reports += 1
-        answer = context.answers.encode_reply(reply, self._closes(), head.takes_gzip)
-        self._transport.write(answer)
-        context.record_answer(self._address, head, reply.status, len(answer), begun, reply.app)
+        sent = context.answers.write_reply(self._transport, reply, self._closes(), head.takes_gzip)
+        context.record_answer(self._address, head, reply.status, sent, begun, reply.app)
 
     def _closes(self) -> bool:
         return bool(self._state & CLOSING)

@@ -271,7 +271,7 @@ async def upload_slowly(node: Node, until: float) -> bool:
 
 async def drill(plain: Node, tls: Node, seconds: float, scale: float) -> bool:
     quiet = await check_until(plain, time.monotonic() + 5.0)
-    memory = peak = plain.memory_mb() + tls.memory_mb()
+    memory = peak = (plain.memory_mb(), tls.memory_mb())
     kernel = kernel_peak = kernel_mb()
     until = time.monotonic() + seconds
     honest = [asyncio.create_task(each(plain, until)) for each in (check_until, read_slowly, upload_slowly)]
@@ -283,11 +283,13 @@ async def drill(plain: Node, tls: Node, seconds: float, scale: float) -> bool:
         if now > until - seconds + DRIP_SECONDS * (turn + 1):
             await asyncio.to_thread(lambda at=turn: [flood.drip(at) for flood in floods])
             turn += 1
-        peak, kernel_peak = max(peak, plain.memory_mb() + tls.memory_mb()), max(kernel_peak, kernel_mb())
+        peak = (max(peak[0], plain.memory_mb()), max(peak[1], tls.memory_mb()))
+        kernel_peak = max(kernel_peak, kernel_mb())
         await asyncio.sleep(0.5)
     took, reads, uploads = await asyncio.gather(*honest)
     clear = report(floods, seconds)
-    print(f"memory of all processes: {memory:.0f} MB, at most {peak:.0f} MB")
+    for name, before, most in zip(("plain", "TLS"), memory, peak, strict=True):
+        print(f"memory of the {name} node: {before:.0f} MB, at most {most:.0f} MB")
     print(f"the kernel's for TCP: {kernel:.0f} MB, at most {kernel_peak:.0f} MB")
     usual, late = statistics.median(quiet), statistics.median(took)
     print(f"honest checks: median {usual:.2f} ms, {late:.2f} ms under attack, worst {max(took):.0f} ms")

@@ -16,13 +16,11 @@ from edge.node.lane.fetch import Fetch
 from edge.node.service.common_answers import CORS_HEADERS, refusal_body
 from edge.node.service.device_service import Reply
 from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
+from edge.node.service.limits.unread_answers import SHARED_BYTES
 
 # Cached plans: after a publish every device fetches the same files. Peers choose the text of a range, so a full cache
 # takes up to 8 MB.
 PLANS_LIMIT = 1024
-
-# A body of this size is not copied into one piece with its head: uvloop keeps one object for all that it waits for.
-SHARED_BYTES = 16 * 1024
 
 _CORS = b"".join(f"{name}: {value}\r\n".encode() for name, value in CORS_HEADERS)
 _JSON = b"Content-Type: application/json\r\n"
@@ -67,10 +65,10 @@ class Answers:
             body, packed = gzipped, True
         start = _json_start(reply.status, closes, self._date, gzipped is not None, packed)
         head = b"%s%d\r\n\r\n" % (start, len(body))
-        if len(body) < SHARED_BYTES:
+        if len(body) <= SHARED_BYTES:
             transport.write(head + body)
         else:
-            transport.writelines((head, body))
+            transport.writelines((head, body))  # not copied: uvloop keeps one object for all that wait for it
         return len(head) + len(body)
 
     def plan_file(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:

@@ -29,6 +29,7 @@ from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.device_service import NotLoaded, Reply
+from edge.node.service.limits.unread_answers import SHARED_BYTES
 from edge.node.service.peers import Whence, country_of
 from edge.wire.answers import greeting_body
 
@@ -191,6 +192,8 @@ class Lane(asyncio.Protocol):
             return
         context.checks += 1
         sent = context.answers.write_reply(self._transport, reply, head.closes, head.takes_gzip)
+        if sent > SHARED_BYTES:
+            context.connections.unread.note(self, sent)
         if traffic.access is None and reply.status == 200:
             traffic.checks += 1
             traffic.checks_bytes += sent

@@ -27,7 +27,7 @@ class Transport:
         self.answers = []
 
     def get_extra_info(self, name):
-        return self.socket if name == "socket" else ("192.0.2.1", 8080)
+        return {"socket": self.socket, "sslcontext": None}.get(name, ("192.0.2.1", 8080))
 
     def get_write_buffer_size(self):
         return 0

@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+import ssl
 from contextlib import asynccontextmanager
 
 import pytest
+from certificates import a_certificate
 
 from edge.node.delivery.send import Patience
 from edge.node.delivery.unread import UNSENT_BYTES, bound_unread, waiting_bytes
+from edge.node.processes.tls import build_context, read_pair
 from edge.node.service.limits.unread_answers import CLOSING_BYTES, SCAN_SECONDS, UnreadAnswers
 from edge.node.service.peers import Proxies
 
@@ -47,8 +50,8 @@ class World:
         self.unread = UnreadAnswers(PATIENCE, Proxies(["198.51.100.0/24"]), self.cuts.append, **limits)
 
     @asynccontextmanager
-    async def connected(self, address="192.0.2.1"):
-        """The node's end, and a peer's that nobody reads from unless told to."""
+    async def connected(self, address="192.0.2.1", tls=None):
+        """The node's end, and a peer's that nobody reads from unless told to. `tls`: the contexts of both."""
         loop = asyncio.get_running_loop()
         with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as peer:
             listening.setblocking(False)
@@ -57,8 +60,13 @@ class World:
             peer.setblocking(False)
             await loop.sock_connect(peer, listening.getsockname())
             accepted, _ = await loop.sock_accept(listening)
-            _, answer = await loop.connect_accepted_socket(lambda: Answer(self.unread, address), accepted)
+            options = {"ssl": tls[0]} if tls else {}
+            meeting = loop.create_task(asyncio.to_thread(shake_hands, peer, tls[1])) if tls else None
+            answer = Answer(self.unread, address)
+            await loop.connect_accepted_socket(lambda: answer, accepted, **options)
+            peer = await meeting if meeting else peer
             yield answer, peer
+            peer.close()
             answer.channel.abort()
             await answer.lost
 
@@ -66,6 +74,11 @@ class World:
         for now in moments:
             self.unread.sweep(now)
             await turns()
+
+
+def shake_hands(peer, context):
+    peer.settimeout(30)
+    return context.wrap_socket(peer, server_hostname="localhost")
 
 
 async def turns():
@@ -236,3 +249,49 @@ async def test_what_is_read_is_not_held_any_more():
             await taken(answer)
             assert world.unread.held_bytes == 0
         assert world.cuts == []
+
+
+@pytest.fixture
+def tls(tmp_path):
+    files = a_certificate(tmp_path)
+    return build_context(read_pair(*files)), ssl.create_default_context(cafile=files.certificate)
+
+
+async def test_with_tls_an_answer_counts_too_and_is_cut_in_the_stall_time(tls):
+    world = World()
+    async with world.connected(tls=tls) as (answer, _):
+        answer.channel.write(LARGE)
+        world.unread.note(answer, len(LARGE))
+        await turns()
+        assert world.unread.held_bytes >= len(LARGE)
+        await world.after(SCAN_SECONDS, SCAN_SECONDS + 29.0)
+        assert world.cuts == []
+        await world.after(SCAN_SECONDS + 30.0)
+        assert (world.cuts, world.unread.held_bytes) == (["unread"], 0)
+        await answer.lost
+
+
+async def test_with_tls_what_was_read_is_not_held_any_more(tls):
+    world = World()
+    async with world.connected(tls=tls) as (answer, peer):
+        answer.channel.write(LARGE)
+        world.unread.note(answer, len(LARGE))
+        await asyncio.to_thread(read_blocking, peer, len(LARGE))
+        await taken(answer)
+        await world.after(SCAN_SECONDS)
+        assert (world.cuts, world.unread.held_bytes) == ([], 0)
+
+
+async def test_with_tls_the_limit_of_an_address_holds(tls):
+    world = World(address_limit_bytes=3 << 20)
+    async with world.connected(tls=tls) as (first, _), world.connected(tls=tls) as (second, _):
+        for each in (first, second):
+            each.channel.write(LARGE)
+            world.unread.note(each, len(LARGE))
+        assert world.cuts == ["unread_limit"]
+        await first.lost
+
+
+def read_blocking(peer, count):
+    while count > 0:
+        count -= len(peer.recv(count))

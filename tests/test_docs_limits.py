@@ -29,13 +29,15 @@ from edge.domain.versions import VERSION_LIMIT
 from edge.facts.pages import largest_pages
 from edge.facts.slot import PAGE_BYTES
 from edge.facts.withholdings import RECORDS_LIMIT
-from edge.facts.writer import CAPACITY_DEVICES, LIFT_STEP
+from edge.facts.writer import CAPACITY_DEVICES, LIFT_STEP, QUEUE_LIMIT_CHANGES
 from edge.node.delivery.files import PROOF_WAIT_SECONDS
 from edge.node.delivery.unread import UNSENT_BYTES
 from edge.node.http.connection import PATH_LIMIT_BYTES
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
 from edge.node.http.framing import CHUNKS_LIMIT
 from edge.node.observing.access_log import BUFFER_LINES
+from edge.node.processes.facts_desk import MOVING_SECONDS
+from edge.node.processes.leaving import LAST_CALL_SECONDS
 from edge.node.processes.snapshot_loader import EAGER_LIMIT, EAGER_SECONDS, KEPT_LIMIT, PAUSE_SHARE
 from edge.node.processes.tls import HANDSHAKE_SECONDS
 from edge.node.proving.prover import LARGE_BLOB_BYTES, READINGS_LIMIT
@@ -58,6 +60,8 @@ from edge.node.service.limits.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUES
 from edge.node.service.limits.unread_answers import ADDRESS_WAITING_BYTES, WORKER_WAITING_BYTES
 from edge.node.service.snapshots.first_asks import FIRST_ASK_SECONDS, WAITING_LIMIT
 from edge.node.service.snapshots.last_good import WALK_LIMIT
+from edge.node.succession.door import CALLERS_LIMIT
+from edge.node.succession.handing_over import START_LIMIT_SECONDS, TAKE_LIMIT_SECONDS
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
@@ -114,6 +118,10 @@ def test_the_other_limits_are_those_of_the_code():
         f"| {HEAD_SECONDS:.0f} s, {HEAD_LIMIT_BYTES >> 10} KiB in {FIELDS_LIMIT} fields |",
         f"| {ADDRESS_WAITING_BYTES >> 20} MiB of one address, {WORKER_WAITING_BYTES >> 20} MiB together, beyond 64 KiB "
         f"of each connection; {UNSENT_BYTES >> 10} KiB of each in the kernel |",
+        f"| a restart | {START_LIMIT_SECONDS:.0f} s until the new process serves, {TAKE_LIMIT_SECONDS:.0f} s until it",
+        f"moves | waits {MOVING_SECONDS:.0f} s, of {QUEUE_LIMIT_CHANGES:,} at once |",
+        f"leaves | {LAST_CALL_SECONDS:.0f} s, or `drain_seconds` less {LAST_CALL_SECONDS:.0f} s",
+        f"| callers of `edge restart` | {CALLERS_LIMIT} at once |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",
         f"| access log lines that wait | {BUFFER_LINES:,} a worker |",
         f"| connections to the control port | {CONTROL_CONNECTIONS_LIMIT}, of one address {CONTROL_ADDRESS_LIMIT} |",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.assembly.control_port import CONTROL_DRAIN_SECONDS
+from edge.assembly.standalone import LEAVE_SECONDS
 from edge.config import Config
 from edge.node.processes.listening import LISTEN_BACKLOG
 
@@ -37,8 +39,8 @@ def test_the_socket_unit_has_the_ports_of_the_default_configuration():
 
 def test_the_service_waits_for_a_node_to_finish():
     service, config = Unit("edge.service")["Service"], Config()
-    control_drain, leave = 10.0, 5.0
-    assert float(service["TimeoutStopSec"]) >= control_drain + config.devices.drain_seconds + leave
+    needed_seconds = CONTROL_DRAIN_SECONDS + config.devices.drain_seconds + LEAVE_SECONDS
+    assert float(service["TimeoutStopSec"]) >= needed_seconds
     assert (service["Type"], service["NotifyAccess"], service["KillMode"]) == ("notify", "all", "mixed")
     for option, verb in (("ExecStart", "serve"), ("ExecReload", "restart")):
         assert service[option].split()[1:] == [verb, "--config", "/etc/edge/edge.toml"]

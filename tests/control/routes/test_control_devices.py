@@ -1,5 +1,7 @@
 """Facts about single devices through the control API."""
 
+import logging
+
 import pytest
 from control_world import APP, DEVICE, NOW
 from factories import a_check
@@ -78,7 +80,8 @@ async def test_readers_read_and_publishers_change(acme):
 OTHERS = [DEVICE[:-1] + digit for digit in "89ab"]
 
 
-async def test_a_bundle_is_lifted_from_all_devices_of_one_app_at_once(acme, world):
+async def test_a_bundle_is_lifted_from_all_devices_of_one_app_at_once(acme, world, caplog):
+    caplog.set_level(logging.INFO)
     path = f"/v1/apps/{APP}/withheld/1.0.1"
     await acme.publish("1.0.1")
     for device in OTHERS:
@@ -89,6 +92,8 @@ async def test_a_bundle_is_lifted_from_all_devices_of_one_app_at_once(acme, worl
     assert world.facts_of(APP, OTHERS[0]).failures
     assert await acme("DELETE", f"{path}?within_seconds=86400") == told | {"dry_run": False}
     assert not any(world.facts_of(APP, device).failures for device in OTHERS)
+    assert f"root lifted bundle 1.0.1 of {APP} from 4 devices" in caplog.text  # who did it, and nothing of a dry run
+    assert caplog.text.count("lifted") == 1
     assert world.facts_of("com.other", DEVICE).failures
     assert await acme("DELETE", path) == told | {"devices": 0, "dry_run": False}
 

@@ -6,10 +6,12 @@ import shutil
 from factories import APP
 from node_world import PROMPT_SECONDS, a_config, a_truth, running
 
+from edge.assembly.collecting import Collecting
 from edge.assembly.folding import Folding
 from edge.assembly.node_report import NodeReport
 from edge.assembly.own_names import OwnNames
 from edge.control.tokens import Tokens
+from edge.control.upload_quota import UploadQuota
 from edge.store.heads import shard_of
 
 
@@ -18,7 +20,8 @@ async def test_the_status_names_what_is_refused_and_metrics_count_it(tmp_path):
     tokens = Tokens(truth.store, truth.trust, truth.writer)
     tokens.register_first("edge_" + "a" * 43, 0.0)
     async with running(a_config(tmp_path), truth) as (supervisor, _):
-        report = NodeReport(truth, supervisor, Folding(truth, 1 << 30, OwnNames(truth.releases)), tokens)
+        folding, quota = Folding(truth, 1 << 30, OwnNames(truth.releases)), UploadQuota(tmp_path / "quota", 0, 0.0)
+        report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota)
         status = await report.status()
         assert (status.refused, status.apps, len(status.workers)) == ({}, 1, 2)
         for folder in ("heads", "access", "keys"):

@@ -123,7 +123,7 @@ def test_a_start_writes_nothing_and_a_killed_write_leaves_nothing_in_the_way(tmp
     seen = SeenDocuments(tmp_path)
     assert (seen.read("heads/a.json"), os.listdir(tmp_path)) == (None, [])
     seen.keep("heads/a.json", b"one")
-    (tmp_path / "seen" / "heads" / ".a.json.new").write_bytes(b"cut o")
+    (tmp_path / "seen" / "heads" / f".a.json.{os.getpid()}.new").write_bytes(b"cut o")
     seen.keep("heads/a.json", b"two")
     assert (seen.read("heads/a.json"), os.listdir(tmp_path / "seen" / "heads")) == (b"two", ["a.json"])
 

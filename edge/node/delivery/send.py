@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 import termios
+from collections.abc import Callable
 from typing import NamedTuple
 
 TURN_BYTES = 256 * 1024  # sent before yielding to the loop's other work: about 35 µs of copying into the kernel
@@ -36,8 +37,12 @@ class Stalled(ConnectionError):
     """The peer is connected but reads nothing, or too slowly."""
 
 
-class Truncated(Exception):
-    """The file is shorter than the answer's headers promised: our store's fault. The answer cannot be completed."""
+class Altered(Exception):
+    """The file was changed while it was sent: our store's fault. The answer's last bytes are withheld."""
+
+
+class Truncated(Altered):
+    """The file is shorter than the answer's headers promised. The answer cannot be completed."""
 
 
 class Patience(NamedTuple):
@@ -58,20 +63,22 @@ async def send_file(
     *,
     stall_seconds: float = STALL_SECONDS,
     minimum_bps: int = MINIMUM_BPS,
+    intact: Callable[[], bool] = lambda: True,
 ) -> None:
     """Send `count` bytes of `fd` from `offset`, after everything the transport still buffers.
 
-    The position of `fd` is neither used nor moved, so transfers can share it. Raises Stalled, Truncated, or another
-    ConnectionError when the peer is gone. After any exception or cancellation the stream ends at an unknown byte: the
-    caller aborts the connection.
+    The position of `fd` is neither used nor moved, so transfers can share it. `intact` is asked before the last bytes
+    are sent; a change that comes later, to bytes that the kernel holds for the peer, shows nowhere. Raises Altered,
+    Truncated, Stalled, or another ConnectionError when the peer is gone. After any exception or cancellation the stream
+    ends at an unknown byte: the caller aborts the connection.
     """
     wire = _Wire(transport, stall_seconds, minimum_bps)
     try:
         if transport.get_extra_info("sslcontext") is not None:
-            await _copy(wire, fd, offset, count)
+            await _copy(wire, fd, offset, count, intact)
         else:
             await wire.flush()
-            await _send(wire, fd, offset, count)
+            await _send(wire, fd, offset, count, intact)
     finally:
         wire.close()
 
@@ -206,9 +213,11 @@ def unacknowledged(descriptor: int) -> int:
     return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
-async def _send(wire: _Wire, fd: int, offset: int, count: int) -> None:
+async def _send(wire: _Wire, fd: int, offset: int, count: int, intact: Callable[[], bool]) -> None:
     turn = TURN_BYTES
     while count:
+        if count <= turn and not intact():
+            raise Altered(f"the file changed before its last {count} bytes")
         try:
             sent = os.sendfile(wire.out, fd, offset, min(count, turn))
         except BlockingIOError:
@@ -237,7 +246,7 @@ def _copy_at_once(transport: asyncio.Transport, head: bytes, fd: int, offset: in
     return len(head) + count
 
 
-async def _copy(wire: _Wire, fd: int, offset: int, count: int) -> None:
+async def _copy(wire: _Wire, fd: int, offset: int, count: int, intact: Callable[[], bool]) -> None:
     loop = asyncio.get_running_loop()
     while count:
         wanted = min(count, COPY_BYTES)
@@ -246,6 +255,8 @@ async def _copy(wire: _Wire, fd: int, offset: int, count: int) -> None:
             chunk = await loop.run_in_executor(None, os.pread, fd, wanted, offset)
         if not chunk:
             raise Truncated(f"the file ends {count} bytes early")
+        if len(chunk) == count and not intact():
+            raise Altered(f"the file changed before its last {count} bytes")
         wire.write(chunk)
         offset, count = offset + len(chunk), count - len(chunk)
         await wire.flush(COPY_BYTES)

@@ -18,9 +18,8 @@ from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import parse_app_id, parse_digest
 from edge.node.delivery.files import OpenFile, OpenFiles
 from edge.node.delivery.plan import CONTENT_TYPES, TRANSIENT, Blob, DeliveryRequest, Plan, plan_delivery
-from edge.node.delivery.proven_send import Altered, send_proven
 from edge.node.delivery.refused import DAMAGED_HEADERS, UNPROVEN_HEADERS
-from edge.node.delivery.send import DEFAULT_PATIENCE, Patience, Stalled, reset_connection
+from edge.node.delivery.send import DEFAULT_PATIENCE, Altered, Patience, Stalled, reset_connection, send_file
 from edge.node.http.peer import REQUESTED_APP
 from edge.node.http.refusals import refusal, refuse_for_now
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
@@ -130,7 +129,8 @@ class _Delivery:
 
     async def _send(self, request: web.Request, transport: asyncio.Transport, plan: Plan, file: OpenFile) -> None:
         try:
-            await send_proven(transport, file, plan.offset, plan.length, self.patience)
+            options = self.patience._asdict()
+            await send_file(transport, file.fd, plan.offset, plan.length, intact=file.is_intact, **options)
         except (Stalled, Altered) as error:
             self.on_failure(request, isinstance(error, Stalled))
             raise

@@ -16,9 +16,8 @@ from aiohttp import web
 
 from edge.domain.model import UpdateCheck
 from edge.node.delivery.files import OpenFile
-from edge.node.delivery.proven_send import Altered, send_proven
 from edge.node.delivery.refused import DAMAGED_HEADERS, UNPROVEN_HEADERS
-from edge.node.delivery.send import Stalled, reset_connection, reset_open, send_at_once
+from edge.node.delivery.send import Altered, Stalled, reset_connection, reset_open, send_at_once, send_file
 from edge.node.lane.answers import Outgoing
 from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
@@ -321,7 +320,9 @@ class Lane(asyncio.Protocol):
         try:
             self._transport.write(answer.head[sent:])
             if rest := answer.length - done:
-                await send_proven(self._transport, file, answer.offset + done, rest, context.patience)
+                options = context.patience._asdict()
+                offset = answer.offset + done
+                await send_file(self._transport, file.fd, offset, rest, intact=file.is_intact, **options)
             sent = answer.total_bytes
             context.deliveries += 1
         except Stalled:

@@ -149,12 +149,12 @@ async def test_right_bytes_in_another_file_are_proven_and_lent(files, store):
 async def test_who_holds_a_file_that_was_replaced_by_the_same_bytes_has_it_intact(files, store):
     async with files.lend(digest(0), APP) as file:
         place(store, 0).unlink()
-        assert not file.current and file.intact
+        assert not file.current and file.is_intact()
     async with files.lend(digest(1), APP) as file:
         with place(store, 1).open("r+b") as changing:
             changing.write(b"9")
         os.utime(place(store, 1), ns=(1, file.identity.modified_ns))
-        assert not file.current and not file.intact
+        assert not file.current and not file.is_intact()
 
 
 async def test_a_file_that_is_replaced_between_its_opening_and_its_proof_is_opened_again(store):

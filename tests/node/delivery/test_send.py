@@ -7,7 +7,7 @@ import random
 import socket
 import ssl
 import struct
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from edge.node.delivery.send import (
     COPY_BYTES,
     TURN_BYTES,
+    Altered,
     Pace,
     Stalled,
     Truncated,
@@ -313,6 +314,25 @@ async def test_cancellation_leaves_nothing_behind(fd):
     await settled(before)
     loop = asyncio.get_running_loop()
     assert not any(loop.remove_writer(number) for number in range(100))  # nobody waits on a closed descriptor
+
+
+async def test_the_end_of_a_file_that_was_changed_meanwhile_is_withheld(fd):
+    async with a_connection() as (transport, client):
+        reading = asyncio.create_task(receive(client, len(CONTENT)))
+        with pytest.raises(Altered):
+            await send_file(transport, fd, 0, len(CONTENT), intact=lambda: False)
+        transport.abort()
+        assert len(await reading) < len(CONTENT)
+
+
+async def test_the_end_of_a_changed_file_is_withheld_over_tls_too(fd, certificate):
+    async with a_tls_connection(certificate) as (transport, reader):
+        reading = asyncio.create_task(reader.read(-1))
+        with pytest.raises(Altered):
+            await send_file(transport, fd, 0, len(CONTENT), intact=lambda: False)
+        transport.abort()
+        with suppress(ConnectionError):
+            assert len(await reading) < len(CONTENT)
 
 
 async def test_a_file_that_is_too_short_is_not_the_peers_fault(fd):

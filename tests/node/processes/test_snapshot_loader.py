@@ -163,3 +163,21 @@ async def test_of_many_announced_apps_the_loaded_ones_are_current_at_once(tmp_pa
     await loader.load(heads)
     assert served.snapshot(last).revision == heads[last].revision
     assert loader.unread == 1
+
+
+async def test_a_bug_with_one_app_keeps_no_other_from_being_loaded(tmp_path, caplog):
+    truth = a_truth(tmp_path)
+    heads = {"com.example.gone": Head(3, "0" * 64), APP: truth.releases.head(APP)}
+    truth.store.create(revision_key("com.example.gone", 2, "1" * 64), b"not a revision")
+
+    def withdrawn_of(app):
+        raise RuntimeError("a bug")
+
+    served = ServedSnapshots(truth.store, FirstAsks(PROMPT_SECONDS))
+    loader = SnapshotLoader(SnapshotBuilder(truth.store, withdrawn_of=withdrawn_of), served)
+    await loader.start(heads, limit=0)
+    async with at_work(loader):
+        await served.wait_for("com.example.gone")
+        await served.wait_for(APP)
+    assert served.snapshot(APP) and served.unserved == {"com.example.gone"}
+    assert "a bug" in caplog.text

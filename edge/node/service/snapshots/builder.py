@@ -59,17 +59,21 @@ class SnapshotBuilder:
     def load(self, app: AppId, head: Head, now: float, before: AppSnapshot | None = None) -> Loaded:
         """As `build`, but never raises: what is damaged is left out at the smallest grain, and named."""
         try:
+            return self._load(app, head, now, before)
+        except Exception as bug:  # of one app: the others are loaded all the same
+            log.exception("bug while building revision %s of app %s", head.revision, app)
+            return Loaded(None, (_unreadable(app, head, before.revision if before else None, bug),))
+
+    def _load(self, app: AppId, head: Head, now: float, before: AppSnapshot | None) -> Loaded:
+        try:
             found, lost = self._revisions.read_around(app, head.revision, head.digest)
             state = found.state
             if lost:
                 state = replace(state, overrides=GappedOverrides(state.overrides, lost))
             snapshot, damages = self._whole(state, now, before)
-            return Loaded(snapshot, (*damages, *(_lost_overrides(app, *each) for each in lost.items())))
         except (EdgeError, OSError) as error:
             return self._older(app, head, now, before, error)
-        except Exception as bug:
-            log.exception("bug while building revision %s of app %s", head.revision, app)
-            return Loaded(None, (_unreadable(app, head, before.revision if before else None, bug),))
+        return Loaded(snapshot, (*damages, *(_lost_overrides(app, *each) for each in lost.items())))
 
     def _whole(self, state: AppState, now: float, before: AppSnapshot | None) -> Loaded:
         sets, lost = self._readable_id_sets(state)

@@ -6,7 +6,7 @@ days, and a day later they count no more. Kept in a small file, since a restart 
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,5 +145,6 @@ class UploadQuota:
             scratch.write_text("".join(f"{u.at:.0f} {u.token} {u.digest} {u.bytes}\n" for u in self._uploads.values()))
             scratch.replace(self._file)
             self._lines = len(self._uploads)
-        except OSError:  # a full disk: the longer file says the same
-            scratch.unlink(missing_ok=True)
+        except OSError:  # a full disk, or one that is read-only: the longer file says the same
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)

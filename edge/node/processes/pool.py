@@ -74,6 +74,7 @@ class WorkerHandle:
         self.restarts = 0
         self._link: Link | None = None
         self._accepts = False  # connections, or is about to
+        self._told = ""  # why changes of facts are not stored now, as the log has it
         self._replies = NumberedReplies[Acknowledged | Status | None]()
 
     async def live(self, listening: socket.socket, setup: Callable[[], Setup]) -> int:
@@ -195,10 +196,18 @@ class WorkerHandle:
         try:
             withheld = await self._record(changes)
         except Unavailable as error:
-            log.warning("%s change(s) of device facts were not stored: %s", len(changes), error)
             refused = error.code
+        self._tell_refusal(refused, len(changes))
         if number:
             link.send(Recorded(number, refused, withheld))
+
+    def _tell_refusal(self, code: str, count: int) -> None:
+        """Once, until it is over: a busy node changes facts fifty times a second, and its log may be on that disk."""
+        if code and code != self._told:
+            log.warning("%s change(s) of device facts were not stored (%s), nor are those that follow", count, code)
+        elif self._told and not code:
+            log.warning("changes of device facts are stored again")
+        self._told = code
 
     def _forget(self) -> None:
         self._link = None

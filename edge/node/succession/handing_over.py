@@ -54,6 +54,8 @@ class HandingOver:
         estate_of: Callable[[int], Estate],
         command: Sequence[str] = (),
         environ: Mapping[str, str] = os.environ,
+        start_seconds: float = START_LIMIT_SECONDS,
+        take_seconds: float = TAKE_LIMIT_SECONDS,
     ) -> None:
         """`command` is what to start; by default what this process was started with."""
         self.is_over = asyncio.Event()  # the successor has taken the node
@@ -64,7 +66,8 @@ class HandingOver:
         self._estate_of = estate_of
         self._command = list(command) or [sys.executable, *sys.orig_argv[1:]]
         self._environ = environ
-        self._process: subprocess.Popen[bytes] | None = None
+        self._start_seconds, self._take_seconds = start_seconds, take_seconds
+        self.successor: subprocess.Popen[bytes] | None = None
         self._attempt: asyncio.Task[Restarted] | None = None
 
     @property
@@ -84,7 +87,7 @@ class HandingOver:
     async def abandon(self) -> None:
         """This node is told to stop: end an attempt. One that is past its turning point is finished, and the successor
         told to stop, too."""
-        attempt, process = self._attempt, self._process
+        attempt, process = self._attempt, self.successor
         if attempt is None or attempt.done() or process is None:
             return
         process.send_signal(signal.SIGTERM)  # before it has taken the node it exits, and the attempt fails
@@ -113,7 +116,7 @@ class HandingOver:
             environ = environ_of_successor(self._environ) | {SUCCESSION_VARIABLE: estate.encode()}
             try:
                 # Not asyncio's: the end of a loop kills the children that it has started.
-                process = self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own command line
+                process = self.successor = subprocess.Popen(  # noqa: ASYNC220, S603 - our own command line
                     self._command, pass_fds=estate.descriptors, env=environ, stdin=subprocess.DEVNULL
                 )
             except OSError as error:
@@ -124,18 +127,18 @@ class HandingOver:
         return process
 
     async def _pass_on(self, counterpart: Counterpart) -> Restarted:
-        joined = await _hear(counterpart, START_LIMIT_SECONDS, "start")
+        joined = await _hear(counterpart, self._start_seconds, "start")
         if not isinstance(joined, Joined):
             raise _unexpected(joined)
         counterpart.serves = True
         counterpart.say(Welcome())
-        serving = await _hear(counterpart, START_LIMIT_SECONDS, "serve")
+        serving = await _hear(counterpart, self._start_seconds, "serve")
         if not isinstance(serving, Serving):
             raise _unexpected(serving)
         await self._duties.end()
         await self._desk.release()
         counterpart.say(Yours())
-        taken = await _hear(counterpart, TAKE_LIMIT_SECONDS, "take the node")
+        taken = await _hear(counterpart, self._take_seconds, "take the node")
         if not isinstance(taken, Taken):
             raise _unexpected(taken)
         self._desk.send_to(counterpart.record)
@@ -147,10 +150,13 @@ class HandingOver:
         with suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(process.wait, EXIT_SECONDS)
         await counterpart.close()
-        self.counterpart = self._process = None
-        if not self._desk.is_open:
-            await asyncio.to_thread(self._desk.open)
-            self._desk.begin()
+        self.counterpart = self.successor = None
+        try:
+            if not self._desk.is_open:
+                await asyncio.to_thread(self._desk.open)
+                self._desk.begin()
+        except (EdgeError, OSError) as error:  # checks and downloads go on; what would change facts gets 503
+            log.critical("the device facts cannot be opened again: %s; stop the node and start it", error)
         self._duties.begin()
 
 

@@ -68,7 +68,7 @@ from edge.store.upkeep.collect import HOLD_SECONDS
 from edge.telemetry.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.known_devices import DEVICES_LIMIT
 from edge.telemetry.labels import MADE_UP_LIMIT
-from edge.telemetry.recent_events import READ_LIMIT_BYTES
+from edge.telemetry.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
 from edge.wire.arrival import BODY_SECONDS, HEAD_SECONDS, MINIMUM_BODY_BPS
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, STRUCTURE_LIMIT
@@ -144,7 +144,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| segments of a rollout | {NAMED_LIMIT}, and as many with `--first` |",
         f"| bundles that a channel can fall back to | the last {EARLIER_LIMIT} |",
         f"| a withdrawal's reason | one line of {REASON_LIMIT} characters |",
-        f"| devices of a preview | the newest {DEVICES_LIMIT:,}, from {READ_LIMIT_BYTES >> 20} MiB of reports |",
+        f"| devices of a preview | the newest {DEVICES_LIMIT:,}, from {READ_LIMIT_BYTES >> 20} MiB of the app's "
+        f"reports, past {PASSED_LIMIT_BYTES >> 30} GiB of others' |",
         f"| a revision | {REVISION_LIMIT_BYTES >> 20} MiB |",
         f"| files of a bundle | {FILE_COUNT_LIMIT:,}, {PLAIN_LIMIT_BYTES >> 30} GiB together |",
         f"| an upload | {BLOB_LIMIT_BYTES >> 30} GiB a blob |",

@@ -1,4 +1,8 @@
-"""An app's events in the spool, newest first across all segments, up to a number of bytes."""
+"""An app's events in the spool, newest first across all segments, up to a number of bytes.
+
+Others, of other apps or of devices that are not wanted, are passed over, which is quick, and have a limit of their own:
+a flood of them, forged or not, hides what is wanted only beyond it.
+"""
 
 import heapq
 from collections.abc import Iterator
@@ -10,7 +14,8 @@ from edge.telemetry.record import parse_event
 from edge.telemetry.segment import UnreadableSegment, list_segments, read_frames_backwards, read_header
 from edge.wire.stats import Event
 
-READ_LIMIT_BYTES = 256 << 20  # of the spool, newest first: four full segments, two seconds of one core
+READ_LIMIT_BYTES = 256 << 20  # of events that are wanted, newest first: two seconds of one core
+PASSED_LIMIT_BYTES = 1 << 30  # of others: likewise
 CLOCK_MS = 1_000  # a file's and a record's times come from two clocks of one machine
 
 
@@ -20,13 +25,20 @@ class RecentEvents:
     """
 
     def __init__(
-        self, directory: Path, app: AppId, *, device: str | None = None, read_limit_bytes: int = READ_LIMIT_BYTES
+        self,
+        directory: Path,
+        app: AppId,
+        *,
+        device: str | None = None,
+        read_limit_bytes: int = READ_LIMIT_BYTES,
+        passed_limit_bytes: int = PASSED_LIMIT_BYTES,
     ) -> None:
         self.cut = False
         self._directory = directory
         self._app = app
         self._device = device
         self._left_bytes = read_limit_bytes
+        self._left_to_pass_bytes = passed_limit_bytes
 
     def __iter__(self) -> Iterator[tuple[int, Event]]:
         """A segment is opened when those already open have reached the time of its last record."""
@@ -57,8 +69,10 @@ class RecentEvents:
         with suppress(FileNotFoundError, UnreadableSegment), path.open("rb") as file:
             read_header(file)
             for records in read_frames_backwards(file):
-                self._left_bytes -= sum(map(len, records))
-                if self._left_bytes < 0:
+                ours = sum(len(record) for record in records if mark in record)
+                self._left_bytes -= ours
+                self._left_to_pass_bytes -= sum(map(len, records)) - ours
+                if self._left_bytes < 0 or self._left_to_pass_bytes < 0:
                     self.cut = True
                     return
                 for record in records:

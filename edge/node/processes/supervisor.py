@@ -299,4 +299,7 @@ class Supervisor:
     async def _remember(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            await to_the_end(self._directory.releases.remember)
+            try:
+                await to_the_end(self._directory.releases.remember)
+            except (EdgeError, OSError) as error:
+                log.error("cannot remember what version names apps have used: %s", error)

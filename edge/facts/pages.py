@@ -281,7 +281,7 @@ def _mapped(path: Path, mode: str, access: int) -> tuple[mmap.mmap, TableHeader]
 @contextlib.contextmanager
 def _new_file(path: Path, header: TableHeader) -> Iterator[int]:
     """A file with its header and all its blocks: filling a hole on first touch could fail."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         os.posix_fallocate(fd, 0, (header.pages + 1) * PAGE_BYTES)
         os.pwrite(fd, encode_header(header), 0)

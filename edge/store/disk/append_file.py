@@ -77,7 +77,8 @@ class AppendFile:
 
 def _create(path: Path, header: bytes, *, locked: bool) -> int:
     unfinished = path.with_suffix(UNFINISHED)
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, FILE_MODE)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
+    fd = os.open(unfinished, flags, FILE_MODE)
     try:
         if locked:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

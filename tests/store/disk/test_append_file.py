@@ -8,7 +8,7 @@ import stat
 import pytest
 from facts_world import file_size_limit, no_sync
 
-from edge.store.disk.append_file import AppendFile
+from edge.store.disk.append_file import UNFINISHED, AppendFile
 
 HEADER = b"header\n"
 
@@ -29,6 +29,15 @@ def test_a_new_file_has_its_header_and_is_private(tmp_path):
     file.close()
     assert file.closed
     file.close()
+
+
+def test_a_link_in_its_place_empties_nobodys_file(tmp_path):
+    other = tmp_path / "other"
+    other.write_bytes(b"somebody's")
+    (tmp_path / "a.log").with_suffix(UNFINISHED).symlink_to(other)
+    with pytest.raises(OSError, match="symbolic links"):
+        a_file(tmp_path / "a.log")
+    assert other.read_bytes() == b"somebody's"
 
 
 def test_appends_follow_the_header_in_order(tmp_path):

@@ -1,20 +1,19 @@
 """`edge store`: care of the node's releases on its disk, and `edge store verify`."""
 
-import time
-
 import click
 
 from edge.cli.store.accept_restored import accept_restored
 from edge.cli.store.collect import gc
-from edge.cli.store.places import DAY_SECONDS, StorePlace, require_store, with_data_dir
+from edge.cli.store.copies import export_store, import_file
+from edge.cli.store.looking import look
+from edge.cli.store.places import StorePlace, require_store, with_data_dir
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, labelled, line, size, stages
 from edge.domain.errors import Unavailable
-from edge.domain.model import AppId, parse_app_id
-from edge.store.key_set import Trust, read_trust
+from edge.domain.model import parse_app_id
 from edge.store.objects.files import StoreFiles
 from edge.store.upkeep.damaged import DamagedObject
-from edge.store.upkeep.verify import StoreVerification, Verified
+from edge.store.upkeep.verify import Verified
 
 DAMAGED = 3  # the exit code: 1 says that it could not be verified
 
@@ -24,7 +23,7 @@ def store() -> None:
     """Care for the releases on the node's disk."""
 
 
-for command in (accept_restored, gc):
+for command in (accept_restored, export_store, gc, import_file):
     store.add_command(command)
 
 
@@ -41,27 +40,14 @@ def verify(out: Output, place: StorePlace, app: str | None, fast: bool) -> None:
     """
     require_store(place.paths)
     only = parse_app_id(app) if app is not None else None
-    found = verify_place(place, only, hashing=not fast)
+    files = StoreFiles(place.paths.store_dir)
+    with stages() as reach:
+        found = look(place, files, place.paths.node_dir, reach, app=only, hashing=not fast, compare=True)
     out.result(view(found), lambda: _show(found))
     if found.damaged:
         raise click.exceptions.Exit(DAMAGED)
     if found.newer:
         raise Unavailable("newer_format", "not verified: a newer release wrote some of it; use that release")
-
-
-def verify_place(place: StorePlace, app: AppId | None, *, hashing: bool) -> Verified:
-    """Shows its progress."""
-    from edge.control.tokens import TOKENS_KEY, open_tokens  # imports cryptography, which --help does not need
-
-    files = StoreFiles(place.paths.store_dir)
-
-    def trust() -> Trust:
-        return read_trust(files, place.paths.node_dir, compare=True)
-
-    verification = StoreVerification(files, trust, {TOKENS_KEY: lambda sealed: open_tokens(sealed, trust())})
-    retention = place.config.store.retention_days * DAY_SECONDS
-    with stages() as reach:
-        return verification.run(now=time.time(), retention_seconds=retention, app=app, hashing=hashing, reach=reach)
 
 
 def view(found: Verified) -> dict[str, object]:

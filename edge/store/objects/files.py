@@ -100,6 +100,10 @@ class StoreFiles:
     def _refuse(self, key: str) -> NoReturn:
         raise io.UnsupportedOperation(f"{self!r} only reads; it does not write {key}")
 
+    def place(self, key: str) -> Path:
+        """Where the object is, or would be. Raises ValueError for what is no key."""
+        return self._place(key)
+
     def _place(self, key: str) -> Path:
         segments = key.split("/")
         if _KEY.fullmatch(key) is None or segments[0] in _RESERVED or not {".", ".."}.isdisjoint(segments):

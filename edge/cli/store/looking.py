@@ -1,0 +1,38 @@
+"""One verification of a store, as several verbs need it."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge.cli.store.places import DAY_SECONDS, StorePlace
+from edge.cli.terminal.output import ReachStage
+from edge.control.tokens import TOKENS_KEY, open_tokens
+from edge.domain.model import AppId
+from edge.store.key_set import Trust, read_trust
+from edge.store.objects.files import StoreFiles
+from edge.store.upkeep.verify import Opener, StoreVerification, Verified
+
+
+def token_documents(files: StoreFiles, node_dir: Path) -> Mapping[str, Opener]:
+    """The signed documents besides heads, which this room's own modules know nothing of."""
+    return {TOKENS_KEY: lambda sealed: open_tokens(sealed, read_trust(files, node_dir))}
+
+
+def look(
+    place: StorePlace,
+    files: StoreFiles,
+    node_dir: Path,
+    reach: ReachStage,
+    *,
+    app: AppId | None = None,
+    hashing: bool = False,
+    compare: bool = False,
+) -> Verified:
+    """Of `files`, which need not be the place's own. With `compare`, a store that went back is damaged."""
+
+    def trust() -> Trust:
+        return read_trust(files, node_dir, compare=compare)
+
+    verification = StoreVerification(files, trust, token_documents(files, node_dir))
+    retention = place.config.store.retention_days * DAY_SECONDS
+    return verification.run(now=time.time(), retention_seconds=retention, app=app, hashing=hashing, reach=reach)

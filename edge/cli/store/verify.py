@@ -7,15 +7,14 @@ from edge.cli.store.collect import gc
 from edge.cli.store.copies import export_store, import_file
 from edge.cli.store.looking import look
 from edge.cli.store.places import StorePlace, require_store, with_data_dir
+from edge.cli.store.repair import repair
+from edge.cli.store.showing import DAMAGED, show_damage, view_damage
 from edge.cli.terminal.options import with_output
-from edge.cli.terminal.output import Output, counted, labelled, line, size, stages
+from edge.cli.terminal.output import Output, counted, line, size, stages
 from edge.domain.errors import Unavailable
 from edge.domain.model import parse_app_id
 from edge.store.objects.files import StoreFiles
-from edge.store.upkeep.damaged import DamagedObject
 from edge.store.upkeep.verify import Verified
-
-DAMAGED = 3  # the exit code: 1 says that it could not be verified
 
 
 @click.group()
@@ -23,7 +22,7 @@ def store() -> None:
     """Care for the releases on the node's disk."""
 
 
-for command in (accept_restored, export_store, gc, import_file):
+for command in (accept_restored, export_store, gc, import_file, repair):
     store.add_command(command)
 
 
@@ -67,20 +66,6 @@ def view(found: Verified) -> dict[str, object]:
     }
 
 
-def view_damage(damage: DamagedObject) -> dict[str, object]:
-    return {
-        "kind": damage.kind.code,
-        "key": damage.key,
-        "fault": damage.fault,
-        "detail": damage.detail,
-        "app": damage.app or None,
-        "name": damage.name or None,
-        "also": damage.also,
-        "means": damage.kind.means,
-        "repairs": list(damage.repairs),
-    }
-
-
 def _show(found: Verified) -> None:
     for each in found.damages:
         show_damage(each)
@@ -97,16 +82,3 @@ def _show(found: Verified) -> None:
 
 def _verdict(found: Verified) -> str:
     return f"not verified: {counted(len(found.newer), 'object')} of a newer release" if found.newer else "whole"
-
-
-def show_damage(each: DamagedObject) -> None:
-    """One damaged object, for people."""
-    where = f"{each.app}: " if each.app else ""
-    more = f" (and of {counted(each.also, 'other bundle')})" if each.also else ""
-    line(f"{'newer' if each.is_newer else 'damaged'}: {where}{each.detail}{more}")
-    labelled("  file   ", each.key)
-    if not each.is_newer:
-        labelled("  devices", each.kind.means)
-    for number, repair in enumerate(each.repairs):
-        labelled("  or     " if number else "  repair ", repair)
-    line("")

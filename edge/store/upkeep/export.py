@@ -26,8 +26,8 @@ from edge.store.upkeep.archive import (
     NODE_FILES,
     NODE_FOLDER,
     ExportBegin,
-    ExportWriter,
     ExportMember,
+    ExportWriter,
     proven_digest,
     read_export,
 )

@@ -1,8 +1,8 @@
 """`edge store verify` as a person and a program meet it, beside a node that runs."""
 
-from running_node import web_build, write_folder
+from running_node import serving_node, web_build, write_folder
 
-from edge.cli.store.verify import DAMAGED
+from edge.cli.store.showing import DAMAGED
 
 
 def published(node, folder, app):
@@ -33,3 +33,38 @@ def test_a_running_nodes_store_is_verified_and_a_flipped_bit_found(node, tmp_pat
 
 def test_a_folder_without_a_store_is_said_to_be_none(node, tmp_path):
     assert "name the node's data directory" in node.failure("store", "verify", "--data-dir", tmp_path / "none")
+
+
+def test_a_damaged_blob_is_repaired_from_an_export_beside_the_running_node(node, tmp_path):
+    bundle = published(node, tmp_path, "com.acme.repaired")
+    node.text("store", "export", tmp_path / "backup.tar", "--with-keys")
+    assert (tmp_path / "backup.tar").stat().st_mode & 0o777 == 0o600
+    blob = node.data_dir / "store" / "blobs" / "sha256" / bundle["zip"][:2] / bundle["zip"]
+    content = blob.read_bytes()
+    blob.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    planned = node.run("store", "repair", "--from", tmp_path / "backup.tar")
+    assert planned.exit_code == DAMAGED and "would repair: 1 object, left: 0" in planned.stdout
+    assert blob.read_bytes() != content
+    assert "repaired: 1 object, left: 0" in node.text("store", "repair", "--from", tmp_path / "backup.tar", "--write")
+    assert blob.read_bytes() == content
+    assert node.text("store", "repair").startswith("whole")
+
+
+def test_an_import_starts_and_serves(node, tmp_path):
+    published(node, tmp_path, "com.acme.moved")
+    node.text("store", "export", tmp_path / "backup.tar", "--with-keys")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert "imported" in node.text("store", "import", tmp_path / "backup.tar", "--data-dir", elsewhere / "edge-data")
+    with serving_node(elsewhere) as moved:
+        assert moved.json("bundle", "list", "com.acme.moved")[0]["version"] == "1.0.0"
+        done = moved.device("com.acme.moved", tmp_path / "device")
+        assert done.exit_code == 0 and "1.0.0" in done.stdout
+        moved.text("channel", "create", "com.acme.moved", "beta")
+    assert "is there already" in node.failure("store", "import", tmp_path / "backup.tar")
+
+
+def test_garbage_is_counted_before_it_is_deleted(node, tmp_path):
+    published(node, tmp_path, "com.acme.collected")
+    assert "would delete 0 blobs" in node.text("store", "gc")
+    assert node.json("store", "gc", "--delete")["dry_run"] is False

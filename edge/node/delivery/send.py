@@ -14,6 +14,7 @@ import struct
 import sys
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 TURN_BYTES = 256 * 1024  # sent before yielding to the loop's other work: about 35 µs of copying into the kernel
@@ -124,7 +125,9 @@ def reset_open(transport: asyncio.Transport) -> None:
     The kernel drops what the peer has not read, which could be much for a silent peer.
     """
     linger = struct.pack("ii", 1, 0)  # on, for 0 seconds
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    if (below := transport.get_extra_info("socket")) is not None:
+        with suppress(OSError):  # closed below TLS, whose protocol is told a turn later
+            below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     transport.abort()
 
 

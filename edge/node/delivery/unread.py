@@ -26,8 +26,15 @@ def bound_unread(listening: socket.socket, stall_seconds: float) -> None:
 
 
 def waiting_bytes(transport: asyncio.Transport) -> int:
-    """Bytes that were written and that the peer has not acknowledged."""
-    return transport.get_write_buffer_size() + unacknowledged(transport.get_extra_info("socket").fileno())
+    """Bytes that were written and that the peer has not acknowledged; 0 once the socket is closed.
+
+    Below TLS it is closed one turn of the loop before the connection's protocol is told.
+    """
+    below = transport.get_extra_info("socket")
+    try:
+        return transport.get_write_buffer_size() + unacknowledged(below.fileno()) if below is not None else 0
+    except (OSError, ValueError):  # a descriptor of -1
+        return 0
 
 
 class Taking:

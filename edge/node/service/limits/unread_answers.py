@@ -94,7 +94,9 @@ class UnreadAnswers:
 
     def release(self, connection: Answering) -> None:
         """The transport's buffer is below its mark again."""
-        prefix, size = self._held.pop(connection, ("", 0))
+        if connection not in self._held:
+            return
+        prefix, size = self._held.pop(connection)
         self.held_bytes -= size
         self._by_prefix[prefix] -= size
         if not self._by_prefix[prefix]:
@@ -105,7 +107,9 @@ class UnreadAnswers:
         if connection not in self._open:  # cut, or lost while it was answered
             return
         transport, _ = self._open[connection]
-        if transport.is_closing() or waiting_bytes(transport) <= CLOSING_BYTES:
+        if transport.is_closing():  # closed twice, asyncio's TLS forgets its connection
+            return
+        if waiting_bytes(transport) <= CLOSING_BYTES:
             transport.close()
         elif connection not in self._closing:
             self._closing.add(connection)
@@ -130,7 +134,7 @@ class UnreadAnswers:
         if not waiting:
             self._taking.pop(connection, None)
             self.release(connection)
-            if connection in self._closing:
+            if connection in self._closing and not transport.is_closing():
                 transport.close()
             return
         taking = self._taking.setdefault(connection, Taking(self._patience))

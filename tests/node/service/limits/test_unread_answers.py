@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from certificates import a_certificate
 
-from edge.node.delivery.send import Patience
+from edge.node.delivery.send import Patience, reset_open
 from edge.node.delivery.unread import UNSENT_BYTES, bound_unread, waiting_bytes
 from edge.node.processes.tls import build_context, read_pair
 from edge.node.service.limits.unread_answers import CLOSING_BYTES, SCAN_SECONDS, UnreadAnswers
@@ -269,6 +269,20 @@ async def test_with_tls_an_answer_counts_too_and_is_cut_in_the_stall_time(tls):
         await world.after(SCAN_SECONDS + 30.0)
         assert (world.cuts, world.unread.held_bytes) == (["unread"], 0)
         await answer.lost
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_connection_that_is_lost_already_has_nothing_waiting_and_can_be_reset(tls, secure):
+    world = World()
+    async with world.connected(tls=tls if secure else None) as (answer, _):
+        answer.channel.write(LARGE)
+        answer.channel.abort()
+        await answer.lost
+        await turns()
+        world.unread.add(answer, answer.channel, "192.0.2.1")  # as if it was not told yet
+        assert waiting_bytes(answer.channel) == 0
+        world.unread.close(answer)
+        reset_open(answer.channel)
 
 
 async def test_with_tls_what_was_read_is_not_held_any_more(tls):

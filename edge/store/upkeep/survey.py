@@ -115,7 +115,8 @@ class Survey:
             fault, detail = error.code, error.message
         except OSError as error:
             fault, detail = "unreadable_file", f"{key}: {error.strerror}"
-        self.damages.append(DamagedObject(kind, key, fault, detail, app, name))
+        of = f"manifest of bundle {name}: " if name else ""
+        self.damages.append(DamagedObject(kind, key, fault, f"{of}{detail}", app, name))
         return None
 
     def _use(self, app: AppId, found: RevisionReferences, *, current: bool) -> None:

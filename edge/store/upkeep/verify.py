@@ -75,7 +75,7 @@ class StoreVerification:
             apps=len(heads),
             revisions=len(survey.revisions),
             bundles=survey.bundles,
-            blobs=Counted(len(survey.blobs), sum(use.bytes or 0 for use in survey.blobs.values())),
+            blobs=_counted(_size(self._store, digest) or 0 for digest in survey.blobs),
             hashed=hashing,
             damages=(*self._damages, *survey.damages, *wrong),
             unreferenced=None if app is not None else _unreferenced(self._store, survey),

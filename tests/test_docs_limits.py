@@ -54,7 +54,13 @@ from edge.node.service.limits.fact_limits import (
     PREFIX_NOTES,
     WIDE_FAILURES_SHARE,
 )
-from edge.node.service.limits.large_bodies import HELD_LIMIT_BYTES, LARGE_BYTES, PREFIX_RATE_KIB, READERS
+from edge.node.service.limits.large_bodies import (
+    HELD_LIMIT_BYTES,
+    LARGE_BYTES,
+    PREFIX_RATE_KIB,
+    READERS,
+    WIDE_HELD_LIMIT_BYTES,
+)
 from edge.node.service.limits.overload import LATE_SECONDS
 from edge.node.service.limits.rate_limits import ADDRESS_REQUESTS, DEVICE_REQUESTS
 from edge.node.service.limits.unread_answers import ADDRESS_WAITING_BYTES, WORKER_WAITING_BYTES
@@ -110,8 +116,10 @@ def test_the_other_limits_are_those_of_the_code():
     for row in (
         f"| body of a check, of a report | {BODY_LIMIT_BYTES >> 10} KiB, {STATS_BODY_LIMIT_BYTES >> 20} MiB |",
         f"| body of `/updates/manifest_size` | {MANIFEST_SIZE_BODY_LIMIT_BYTES >> 20} MiB, {STRUCTURE_LIMIT:,} bytes",
-        f"| bodies above {LARGE_BYTES >> 10} KiB, per worker | {PREFIX_RATE_KIB} KiB a second of one address, five "
-        f"minutes' worth at once; {HELD_LIMIT_BYTES >> 20} MiB held at once; {READERS} read at once |",
+        f"| bodies above {LARGE_BYTES >> 10} KiB, per worker | {PREFIX_RATE_KIB} KiB a second of one address, four "
+        f"times as much of one /48 or IPv4 /24, five minutes' worth at once; "
+        f"{HELD_LIMIT_BYTES >> 20} MiB held at once, {WIDE_HELD_LIMIT_BYTES >> 20} MiB of one /48 or IPv4 /24; "
+        f"{READERS} read at once |",
         f"| a body in chunks | {CHUNKS_LIMIT:,} of them, and one more for each KiB |",
         f"| path of a request | {PATH_LIMIT_BYTES >> 10} KiB |",
         f"| time to send a body | {BODY_SECONDS:.0f} s, and beyond that its bytes at {MINIMUM_BODY_BPS // 1000} kbit/s",

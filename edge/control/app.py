@@ -127,7 +127,7 @@ async def translate_errors(request: web.Request, handler: OperationHandler) -> w
 def _answer_bug(request: web.Request) -> web.Response:
     """In the handler of the exception, which the log gets."""
     # The path names apps, channels and devices. Headers and bodies may hold secrets and are not logged.
-    _log.exception("%s %s failed", request.method, request.path)
+    _log.exception("%s %s failed", request.method, request.rel_url.raw_path)
     return _answer(ErrorAnswer("internal_error", "internal error; see the server's log"), 500)
 
 

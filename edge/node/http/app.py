@@ -111,7 +111,7 @@ async def answer_errors(request: web.Request, handler: DeviceHandler) -> web.Str
     except ConnectionError:
         return refuse_malformed()  # a client that leaves is not an error, and does not read this
     except Exception:
-        log.exception("bug while answering %s %s", request.method, request.path)
+        log.exception("bug while answering %s %s", request.method, request.rel_url.raw_path)  # raw: one line
         return web.json_response(UNKNOWN_ERROR, status=500)
 
 

@@ -13,7 +13,8 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from edge.domain.errors import Unavailable
-from edge.node.service.limits.event_limits import Buckets
+from edge.domain.prefixes import wide_prefix_of
+from edge.node.service.limits.event_limits import WIDE_SHARE, Buckets
 
 # A report of 8 KiB may have 600 events that are refused, and takes the loop 3 ms; most reports have less than 2 KiB.
 ON_LOOP_BYTES = 8 << 10
@@ -26,6 +27,7 @@ WAITING_LIMIT = 200  # bodies that wait for a reader, which takes 100 ms at wors
 PREFIX_RATE_KIB = 256
 PREFIXES_LIMIT = 16_384  # buckets that are kept, about 250 bytes each
 HELD_LIMIT_BYTES = 64 << 20  # of large bodies in one worker's memory, received or on their way
+WIDE_HELD_LIMIT_BYTES = HELD_LIMIT_BYTES // 4  # of one wide prefix: bodies that come slowly must not keep others out
 
 RETRY_AFTER_SECONDS = 60  # devices keep a report that is refused so, and send it again (PROTOCOL.md §4.1)
 
@@ -44,8 +46,10 @@ class LargeBodies:
         self._counts = counts
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="bodies")
         self._prefixes = Buckets(PREFIX_RATE_KIB, PREFIXES_LIMIT)
+        self._wide = Buckets(PREFIX_RATE_KIB * WIDE_SHARE, PREFIXES_LIMIT)
         self._waiting = 0
         self.held_bytes = 0
+        self._held_by: Counter[str] = Counter()  # by wide prefix
 
     @contextmanager
     def lease(self, prefix: str, now: float) -> Iterator["Lease"]:
@@ -54,14 +58,26 @@ class LargeBodies:
         try:
             yield lease
         finally:
-            self.held_bytes -= lease.held_bytes
+            self._release(prefix, lease.held_bytes)
 
     def charge(self, prefix: str, size_bytes: int, now: float) -> None:
         """Raises BodyRefused."""
-        fits = self.held_bytes + size_bytes <= HELD_LIMIT_BYTES
-        if not fits or not self._prefixes.take(prefix, size_bytes >> 10, now):
+        kib, wide = size_bytes >> 10, wide_prefix_of(prefix)
+        fits = (
+            self.held_bytes + size_bytes <= HELD_LIMIT_BYTES
+            and self._held_by[wide] + size_bytes <= WIDE_HELD_LIMIT_BYTES
+        )
+        if not (fits and self._prefixes.take(prefix, kib, now) and self._wide.take(wide, kib, now)):
             raise self._refused()
         self.held_bytes += size_bytes
+        self._held_by[wide] += size_bytes
+
+    def _release(self, prefix: str, size_bytes: int) -> None:
+        wide = wide_prefix_of(prefix)
+        self.held_bytes -= size_bytes
+        self._held_by[wide] -= size_bytes
+        if not self._held_by[wide]:
+            del self._held_by[wide]
 
     async def run(self, size_bytes: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of `work`, which takes a time that depends on `size_bytes`. Raises BodyRefused."""

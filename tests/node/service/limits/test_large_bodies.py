@@ -3,10 +3,11 @@
 import asyncio
 import threading
 from collections import Counter
+from contextlib import ExitStack
 
 import pytest
 
-from edge.node.service.limits.event_limits import BURST_SECONDS
+from edge.node.service.limits.event_limits import BURST_SECONDS, WIDE_SHARE
 from edge.node.service.limits.large_bodies import (
     HELD_LIMIT_BYTES,
     LARGE_BYTES,
@@ -15,6 +16,7 @@ from edge.node.service.limits.large_bodies import (
     READERS,
     WAITING_LIMIT,
     WHATEVER_SIZE,
+    WIDE_HELD_LIMIT_BYTES,
     BodyRefused,
     LargeBodies,
 )
@@ -45,6 +47,15 @@ def test_an_address_may_send_its_rate_and_no_more_until_it_has_waited(bodies):
     send(bodies, MIB, now=1024 / PREFIX_RATE_KIB)
 
 
+def test_a_holder_of_many_addresses_may_send_as_much_as_four_of_them(bodies):
+    for site in range(WIDE_SHARE):
+        for _ in range(PREFIX_RATE_KIB * BURST_SECONDS // 1024):
+            send(bodies, MIB, prefix=f"2001:db8:1:{site}::/64")
+    with pytest.raises(BodyRefused):
+        send(bodies, MIB, prefix="2001:db8:1:ffff::/64")
+    send(bodies, MIB, prefix="2001:db8:2:0::/64")
+
+
 def test_small_bodies_are_not_charged(bodies):
     with bodies.lease("192.0.2.1", 0.0) as lease:
         lease.take(LARGE_BYTES)
@@ -56,12 +67,23 @@ def test_small_bodies_are_not_charged(bodies):
 
 
 def test_what_a_worker_holds_has_a_limit_whoever_sends_it(bodies):
-    with bodies.lease("192.0.2.1", 0.0) as first:
-        first.take(HELD_LIMIT_BYTES - MIB)
+    with ExitStack() as held:
+        for place in range(HELD_LIMIT_BYTES // WIDE_HELD_LIMIT_BYTES):
+            lease = held.enter_context(bodies.lease(f"192.0.{place}.1", 0.0))
+            lease.take(WIDE_HELD_LIMIT_BYTES - (MIB if place == 0 else 0))
         with pytest.raises(BodyRefused):
-            send(bodies, 2 * MIB, prefix="192.0.2.2")
-        send(bodies, MIB, prefix="192.0.2.2")
-    send(bodies, 2 * MIB, prefix="192.0.2.2")
+            send(bodies, 2 * MIB, prefix="198.51.100.1")
+        send(bodies, MIB, prefix="198.51.100.1")
+    send(bodies, 2 * MIB, prefix="198.51.100.1")
+
+
+def test_a_holder_of_many_addresses_keeps_nobody_else_out(bodies):
+    with bodies.lease("192.0.2.1", 0.0) as slow:
+        slow.take(WIDE_HELD_LIMIT_BYTES)
+        with pytest.raises(BodyRefused):
+            send(bodies, MIB, prefix="192.0.2.2")
+        send(bodies, MIB, prefix="198.51.100.1")
+    send(bodies, MIB, prefix="192.0.2.2")
 
 
 def test_a_refused_body_gives_nothing_back(bodies):

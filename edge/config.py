@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,7 @@ from edge.config_faults import (
     pair_fault,
     ports_fault,
     public_url_fault,
+    value_fault,
 )
 from edge.domain.errors import EdgeError
 
@@ -280,29 +281,7 @@ def _reason(words: str) -> tuple[str, str]:
         near = difflib.get_close_matches(name, [*_SECTIONS, *(option.path for option in _options())], 1)
         return name, f"unknown option{f' (did you mean {near[0]}?)' if near else ''}"
     types = {option.path: option.type for option in _options()}
-    return place, _fault(text, types.get(place))
-
-
-_KINDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a string",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a section",
-}
-_LIMITS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
-
-
-def _fault(text: str, wanted: Any) -> str:
-    """msgspec's message for one value in plain words, with the choices if the option has some."""
-    if text.startswith("Invalid enum value ") and get_origin(wanted) is Literal:
-        return f"{text.removeprefix('Invalid enum value ')} is not one of {', '.join(get_args(wanted))}"
-    if kinds := re.match(r"Expected `(\w+)`, got `(\w+)`", text):
-        return f"must be {_KINDS.get(kinds[1], kinds[1])}, not {_KINDS.get(kinds[2], kinds[2])}"
-    if limit := re.match(r"Expected `\w+` (<=|>=|<|>) (\S+)", text):
-        return f"must be {_LIMITS[limit[1]]} {limit[2]}"
-    return f"{text[0].lower()}{text[1:]}"
+    return place, value_fault(text, types.get(place))
 
 
 def _parse_variable(option: _Option, text: str) -> Any:
@@ -313,7 +292,7 @@ def _parse_variable(option: _Option, text: str) -> Any:
     try:
         return msgspec.convert(given, option.type, strict=False)
     except msgspec.ValidationError as error:
-        fault = _fault(str(error), option.type)
+        fault = value_fault(str(error), option.type)
         # Every variable is a string, so that part is redundant.
         fault = fault.removesuffix(", not a string")
         raise ConfigError(option.variable, fault if "not one of" in fault else f"{text!r}: {fault}") from error

@@ -1,16 +1,27 @@
-"""Faults of options whose type is right: each function returns the reason, or "" for none. Pure.
+"""Faults of options: each function returns the reason, or "" for none. Pure.
 
-A reason is for the person who wrote the configuration: what is wrong, and what to write instead.
+`value_fault` is about values of a wrong type or out of range, the others about those whose type is right. A reason
+is for the person who wrote the configuration: what is wrong, and what to write instead.
 """
 
 import ipaddress
 import re
 from collections.abc import Sequence
+from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{0,64}")
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a string",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a section",
+}
+_LIMITS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
 
 
 def is_loopback(host: str) -> bool:
@@ -88,3 +99,14 @@ def ports_fault(devices_host: str, devices_port: int, control_host: str, control
     if devices_port != control_port or not devices_port or not overlap:
         return ""
     return f"{control_port} is also devices.port: give each its own port"
+
+
+def value_fault(text: str, wanted: Any) -> str:
+    """msgspec's message for one value in plain words, with the choices if the option has some."""
+    if text.startswith("Invalid enum value ") and get_origin(wanted) is Literal:
+        return f"{text.removeprefix('Invalid enum value ')} is not one of {', '.join(get_args(wanted))}"
+    if kinds := re.match(r"Expected `(\w+)`, got `(\w+)`", text):
+        return f"must be {_KINDS.get(kinds[1], kinds[1])}, not {_KINDS.get(kinds[2], kinds[2])}"
+    if limit := re.match(r"Expected `\w+` (<=|>=|<|>) (\S+)", text):
+        return f"must be {_LIMITS[limit[1]]} {limit[2]}"
+    return f"{text[0].lower()}{text[1:]}"

@@ -253,7 +253,7 @@ class Tokens:
             held = self._read()
         except Untrusted as error:
             if self.problem != error.message:
-                log.error("%s", error.message)
+                log.error("%s; no token can be created or revoked until it is restored or accepted", error.message)
             self.problem = error.message
             raise
         self.problem = ""

@@ -163,8 +163,10 @@ class Heads:
     def _note_problem(self, name: str, error: Untrusted) -> None:
         serves = error.code != OLDER and self._known(name).shard.sequence > 0
         if self.problems.get(name) != error.message:
-            meanwhile = "its last good version is used" if serves else "its apps are offered nothing"
-            log.error("%s; until that is over, %s (`edge store accept-restored`)", error.message, meanwhile)
+            meanwhile = "the last good one is used" if serves else "its apps are offered nothing"
+            log.error(
+                "%s: %s until it is restored, or accepted with `edge store accept-restored`", error.message, meanwhile
+            )
         self.problems[name] = error.message
         if serves:
             self.unserved.pop(name, None)

@@ -225,7 +225,7 @@ def test_a_document_that_goes_back_brings_no_revoked_token_back(world, tokens, r
             tokens.authenticate(secret, NOW)
     assert tokens.authenticate(root, NOW).name == "root"
     assert tokens.problem == "the tokens document was rolled back from sequence 3 to 2"
-    assert caplog.messages.count(tokens.problem) == 1
+    assert sum(each.startswith(f"{tokens.problem}; no token can be created") for each in caplog.messages) == 1
 
 
 @pytest.mark.parametrize("restarted", [False, True])

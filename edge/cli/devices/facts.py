@@ -109,11 +109,11 @@ def lift(
     """
     if everyone:
         if device is not None or bundle is None:
-            raise click.UsageError("--all takes --bundle V, and no DEVICE and VERSION")
+            raise click.UsageError("--all needs --bundle V, and takes no DEVICE or VERSION")
         _lift_all(client, out, app_path(app, "withheld", bundle), since, dry_run)
         return
     if device is None or version is None or bundle is not None or since is not None or dry_run:
-        raise click.UsageError("give DEVICE and VERSION, or --all --bundle V with --since and --dry-run")
+        raise click.UsageError("give DEVICE and VERSION, or --all --bundle V (and with these --since, --dry-run)")
     after = client.delete(app_path(app, "devices", device, "withheld", version))
     out.result(after, lambda: line(f"bundle {after['version']} can be offered to device {after['device']} again"))
 
@@ -124,8 +124,8 @@ def _lift_all(client: ControlClient, out: Output, path: str, since: str | None, 
     query |= {"dry_run": "true"} if dry_run else {}
     after = client.delete(path + (f"?{urlencode(query)}" if query else ""))
     devices = counted(after["devices"], "device")
-    could = "could be" if dry_run else "can be"
-    out.result(after, lambda: line(f"bundle {after['version']} {could} offered to {devices} again"))
+    can = "would be" if dry_run else "can be"
+    out.result(after, lambda: line(f"bundle {after['version']} {can} offered to {devices} again"))
 
 
 @click.command(short_help="Erase what the node knows about DEVICE.")

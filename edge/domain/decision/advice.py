@@ -13,8 +13,8 @@ _AUDIENCE = "to serve such devices: `edge channel set {app} {channel} "
 _STORE = "the device needs a newer native app from its store, or `edge channel set {app} {channel} --policy none`"
 
 _LOST = (
-    "restore the blob that the node's log names from a backup, or publish the same bundle again, which uploads what is "
-    "missing"
+    "publish the same bundle again, which uploads what is missing, or run `edge store repair`; the node's log has the "
+    "blob's name"
 )
 
 _OF_REASON = {

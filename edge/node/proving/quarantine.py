@@ -1,6 +1,6 @@
 """Blobs that releases name and this node cannot serve: said once, counted, and known until they are whole again.
 
-A blob is judged by the file that was read, so what an upload or a restore puts in its place is judged anew.
+A blob is judged by the file that was read, so what an upload or a restore puts in its place is judged by itself.
 """
 
 import logging
@@ -13,7 +13,7 @@ from edge.node.proving.verdicts import BlobDamage, Fault
 QUARANTINE_LIMIT = 10_000  # blobs named to workers and in the log; with more, the disk is lost, and the log shows it
 
 _WORDS = {
-    Fault.WRONG: "is damaged: its bytes on disk are not those of its name",
+    Fault.WRONG: "is damaged: its bytes on disk do not match the digest in its name",
     Fault.MISSING: "is lost: it is not on disk",
     Fault.UNREADABLE: "cannot be read: see the permissions, and the kernel's log for errors of the disk",
 }
@@ -81,7 +81,7 @@ class Quarantine:
 def _say(digest: str, damage: BlobDamage) -> None:
     log.error(
         "blob %s %s. A release of %s names it: devices are not offered it, and get 503 until it is whole"
-        " (publish the same bundle again, which uploads what is missing, or restore the blob from a backup)",
+        " (publish the same bundle again, which uploads what is missing, or run `edge store repair`)",
         digest,
         _WORDS[damage.fault],
         damage.app or "an app",

@@ -2,7 +2,7 @@
 
 Started as `python -m edge.node.proving.scrub_process STORE BYTES_PER_SECOND`; takes the apps from its standard input,
 to the end, and reports on standard output. It writes nothing and judges nothing: the supervisor does both. What the
-kernel has cached and what the disk has are read separately, since either may rot while the other is whole.
+kernel has cached and what the disk has are read separately, since either may be damaged while the other is whole.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Once a day every blob that a release names is read again: a disk's rot keeps a file's size and times.
+"""Once a day every blob that a release names is read again: corruption leaves a file's size and times as they were.
 
 The reading is done by a process of its own, at the lowest priority; what it suspects is read a second time before it is
 put into quarantine. A round that a restart interrupts goes on where it was.

@@ -22,7 +22,7 @@ class Fault(enum.Enum):
 
 class BlobDamage(NamedTuple):
     """One faulty blob, and the app whose release showed it. `identity` is of the file that was read, if there is one:
-    another file in its place is judged anew."""
+    another file in its place is judged by itself."""
 
     fault: Fault
     identity: FileIdentity | None

@@ -130,7 +130,7 @@ class Counterpart:
         try:
             return await self._replies.request(lambda number: link.send(question(number)), seconds)
         except TimeoutError:
-            log.warning("the other process of the change-over did not answer in %s s", seconds)
+            log.warning("the other process of the restart did not answer within %s s", seconds)
             return None
 
     async def _listen(self, link: Link) -> None:
@@ -146,7 +146,7 @@ class Counterpart:
                     case _:
                         self.said.put_nowait(message)
         except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as error:
-            log.error("the other process of the change-over cannot be understood: %s", error)
+            log.error("a message from the other process of the restart cannot be understood: %s", error)
         finally:
             self._forget()
 

@@ -23,6 +23,7 @@ DOOR_NAME = "serve.sock"
 CALLERS_LIMIT = 8  # at once: one restarts, the others hear that it does
 DOOR_BACKLOG = 64  # callers that are told so; a full queue would fail them without a word
 LINE_LIMIT_BYTES = 4_096
+_TOO_MANY = "too many callers of `edge restart` at once; try again"
 QUESTION_SECONDS = 5.0  # to send a line
 RESTART_LIMIT_SECONDS = 120.0  # more than everything that a change-over may wait for
 
@@ -95,7 +96,7 @@ class RestartDoor:
 
     async def _answer(self, reader: asyncio.StreamReader) -> Restarted | _Refusal:
         if self.callers > CALLERS_LIMIT:
-            return _Refusal("busy", "too many callers")
+            return _Refusal("busy", _TOO_MANY)
         async with asyncio.timeout(QUESTION_SECONDS):
             try:
                 question = await reader.readline()
@@ -117,16 +118,17 @@ def ask_to_restart(node_dir: Path, seconds: float = RESTART_LIMIT_SECONDS) -> Re
             with _short(node_dir) as folder:
                 caller.connect(f"{folder}/{DOOR_NAME}")
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise Conflict("not_running", f"no node runs on {node_dir.parent}") from error
+            reason = f"no node runs on {node_dir.parent}: start one with `edge serve`, or name its file with --config"
+            raise Conflict("not_running", reason) from error
         except BlockingIOError as error:
-            raise Conflict("busy", "too many callers") from error
+            raise Conflict("busy", _TOO_MANY) from error
         try:
             caller.sendall(b"restart\n")
             with caller.makefile("rb") as answer:
                 line = answer.readline(LINE_LIMIT_BYTES)
         except TimeoutError as error:
             raise Conflict(
-                "no_answer", f"the node did not say within {seconds:.0f} s how it went; see its log"
+                "no_answer", f"the node did not report the outcome within {seconds:.0f} s; see its log"
             ) from error
         except ConnectionError:
             line = b""
@@ -144,7 +146,7 @@ def _raise_refusal(line: bytes) -> NoReturn:
     try:
         refusal = msgspec.json.decode(line, type=_Refusal)
     except msgspec.MsgspecError as error:
-        raise Conflict("no_answer", "the node ended before it said how it went; see its log") from error
+        raise Conflict("no_answer", "the node ended before it reported the outcome; see its log") from error
     raise Conflict(refusal.error, refusal.message)
 
 

@@ -136,7 +136,7 @@ class Collector:
 
 def _damaged(what: str) -> Unavailable:
     return Unavailable(
-        "store_damaged", f"nothing is collected while the store is damaged ({what}): `edge store verify`"
+        "store_damaged", f"no garbage is collected while the store is damaged ({what}): run `edge store verify`"
     )
 
 

@@ -6,23 +6,32 @@ from typing import NamedTuple
 from edge.domain.model import AppId
 
 COPY = "edge store repair --from COPY"
+_ACCEPT = "edge store accept-restored, which goes on from what is there"
 
 
 class ObjectKind(enum.Enum):
     """What is damaged: its code, what that means for devices, and how it is repaired besides from a copy."""
 
-    KEY_SET = "key_set", "a node that serves goes on; none starts on this store", ""
-    TOKENS = "tokens", "devices notice nothing; no token works, so nobody can change anything", ""
+    KEY_SET = "key_set", "none on a node that has seen it; no other node starts on this store", _ACCEPT
+    TOKENS = (
+        "tokens",
+        "none; a node that has seen the tokens still accepts them, and creates and revokes none",
+        _ACCEPT,
+    )
     HEAD = (
         "head",
-        "devices of the apps in this shard get nothing new after the next start; nothing in them can be changed",
+        "devices of its apps get nothing new if it is missing, older, or new to the node; its apps cannot be changed",
+        _ACCEPT,
+    )
+    REVISION = (
+        "revision",
+        "a worker that starts serves the latest earlier revision that can be read; the app cannot be changed",
         "",
     )
-    REVISION = "revision", "devices of the app get nothing new after the next start; it cannot be changed", ""
-    OVERRIDES = "overrides", "devices of the app get nothing new after the next start; it cannot be changed", ""
+    OVERRIDES = "overrides", "one device in 256 gets nothing new; the app cannot be changed", ""
     ID_SET = (
         "id_set",
-        "devices of the app get nothing new after the next start",
+        "devices that reach a segment which needs it get nothing new",
         "edge idset put {app} {name} FILE with the same list of ids",
     )
     MANIFEST = (
@@ -43,10 +52,10 @@ class ObjectKind(enum.Enum):
     HISTORY = "history", "none: `edge history` and `edge undo` end at this revision", ""
     PAST_BLOB = "past_blob", "none: `edge undo` cannot go back to what this belonged to", ""
 
-    def __init__(self, code: str, means: str, anew: str) -> None:
+    def __init__(self, code: str, means: str, otherwise: str) -> None:
         self.code = code
         self.means = means
-        self.anew = anew
+        self.otherwise = otherwise
 
 
 class DamagedObject(NamedTuple):
@@ -71,4 +80,4 @@ class DamagedObject(NamedTuple):
         """What repairs it, the best first."""
         if self.is_newer:
             return ("upgrade this node to the release that wrote it",)
-        return COPY, *([self.kind.anew.format(app=self.app, name=self.name)] if self.kind.anew else [])
+        return COPY, *([self.kind.otherwise.format(app=self.app, name=self.name)] if self.kind.otherwise else [])

@@ -237,4 +237,4 @@ class _Hashing:
 
 
 def _damaged(what: str) -> Unavailable:
-    return Unavailable("store_damaged", f"a damaged store is not exported ({what}): `edge store verify`")
+    return Unavailable("store_damaged", f"a damaged store is not exported ({what}): run `edge store verify`")

@@ -28,7 +28,7 @@ def test_a_failed_bundle_is_withheld_until_it_is_lifted(node, tmp_path):
 
     assert device(node, state, "--fail-boot").exit_code == 1
     everyone = ("device", "lift", APP, "--all", "--bundle", "1.0.1")
-    assert "could be offered to 1 device again" in node.text(*everyone, "--dry-run")
+    assert "would be offered to 1 device again" in node.text(*everyone, "--dry-run")
     assert node.json(*everyone, "--since", "1h") == {"app": APP, "version": "1.0.1", "devices": 1, "dry_run": False}
     assert "can be offered to 0 devices again" in node.text(*everyone)
     assert until(lambda: device(node, state, "--fail-boot").exit_code == 1)

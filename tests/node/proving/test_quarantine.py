@@ -37,7 +37,7 @@ def test_another_fault_of_the_same_blob_is_said_too(quarantine, caplog):
     quarantine.add(DIGEST, MISSING._replace(fault=Fault.WRONG))
     assert [record.getMessage().split(".")[0] for record in caplog.records] == [
         f"blob {DIGEST} is lost: it is not on disk",
-        f"blob {DIGEST} is damaged: its bytes on disk are not those of its name",
+        f"blob {DIGEST} is damaged: its bytes on disk do not match the digest in its name",
     ]
     assert quarantine.found == {"missing": 1, "wrong": 1}
 

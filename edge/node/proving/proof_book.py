@@ -126,7 +126,7 @@ class ProofBook:
 
     def _say(self, error: sqlite3.Error) -> None:
         if self._writable:
-            log.warning("what is proven of blobs cannot be kept, so they are read again after a restart: %s", error)
+            log.warning("cannot save which blobs are proven, so they are read again after a restart: %s", error)
         self._writable = False
 
 
@@ -136,7 +136,7 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         log.warning("%s cannot be opened, so blobs are read again after each restart: %s", path, error)
     except sqlite3.DatabaseError as error:
-        log.warning("%s is damaged and made again; blobs are read once more: %s", path, error)
+        log.warning("%s is damaged and is created again; blobs are read once more: %s", path, error)
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         with suppress(sqlite3.DatabaseError):

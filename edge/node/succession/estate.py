@@ -67,16 +67,14 @@ def check_estate(estate: Estate, config: Config) -> None:
     if estate.format != CHANGE_OVER_FORMAT:
         raise _conflict("this release and the running one do not understand each other")
     if not _same_directory(Path(estate.data_dir), Path(config.data_dir)):
-        raise _conflict(f"data_dir was {estate.data_dir}, and is {config.data_dir}")
+        raise _conflict(f"data_dir was {estate.data_dir} and is now {config.data_dir}")
     devices, control = config.devices, config.control
     for name, was, now in (
         ("devices", estate.devices_address, (devices.host, devices.port)),
         ("control", estate.control_address, (control.host, control.port)),
     ):
         if was != now:
-            raise _conflict(
-                f"{name} listened on {was[0] or '*'}:{was[1]}, and is to listen on {now[0] or '*'}:{now[1]}"
-            )
+            raise _conflict(f"the {name} port was {was[0] or '*'}:{was[1]} and is now {now[0] or '*'}:{now[1]}")
 
 
 def _conflict(reason: str) -> Conflict:

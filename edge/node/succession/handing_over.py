@@ -166,7 +166,7 @@ async def _hear(counterpart: Counterpart, seconds: float, do_what: str) -> msgsp
     except TimeoutError as error:
         raise CannotRestart("successor_slow", f"the new process did not {do_what} within {seconds:.0f} s") from error
     if heard is None:
-        raise CannotRestart("successor_gone", f"the new process ended before it could {do_what}; see the log above")
+        raise CannotRestart("successor_gone", f"the new process ended before it could {do_what}; see the node's log")
     return heard
 
 

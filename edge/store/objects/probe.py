@@ -32,7 +32,7 @@ def probe(store: ObjectStore) -> None:
     except OSError as error:
         if not cannot_write(error) or not store.has(PROBE_KEY):
             raise
-        log.warning("%r is not probed at this start: %s", store, error)
+        log.warning("%r: its file system is not tested at this start: %s", store, error)
     held = store.get(PROBE_KEY)
     _expect(store, held is not None and held.data == _CONTENT, "reading back what was written")
 

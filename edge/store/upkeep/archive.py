@@ -133,7 +133,7 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[ExportBegin, ExportMember]]
     for count, info in enumerate(tar):
         content = tar.extractfile(info) if info.isreg() else None
         if content is None:
-            raise Invalid("not_an_export", f"{info.name!r} in the export is no file")
+            raise Invalid("not_an_export", f"{info.name!r} in the export is not a file")
         if begin is None:
             if info.name != BEGIN:
                 raise Invalid("not_an_export", f"not an export of `edge store export`: it begins with {info.name!r}")

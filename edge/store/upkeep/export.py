@@ -179,7 +179,7 @@ def _unpack(source: IO[bytes], making: Path, reach: ReachPart) -> tuple[ExportBe
 def _node_file(name: str) -> str:
     file = name.removeprefix(NODE_FOLDER)
     if file not in NODE_FILES:
-        raise Invalid("not_an_export", f"{name!r} does not belong into an export")
+        raise Invalid("not_an_export", f"{name!r} does not belong in an export")
     return file
 
 
@@ -188,7 +188,7 @@ def _write_member(store: StoreFiles, member: ExportMember) -> None:
     try:
         place = store.place(member.name)
     except ValueError as error:
-        raise Invalid("not_an_export", f"{member.name!r} does not belong into an export") from error
+        raise Invalid("not_an_export", f"{member.name!r} does not belong in an export") from error
     place.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     hashing = _Hashing(member.content)
     with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:

@@ -146,7 +146,7 @@ def test_sigusr2_restarts_too(node):
 
 REFUSED = {
     "a fault": ("[devices]\nport = true\n", "devices.port"),
-    "another port": ("[devices]\nport = 1\n[control]\nport = 0\n", "devices listened on 127.0.0.1:0"),
+    "another port": ("[devices]\nport = 1\n[control]\nport = 0\n", "the devices port was 127.0.0.1:0"),
     "another place": ('data_dir = "elsewhere"\n[devices]\nport = 0\n[control]\nport = 0\n', "data_dir was"),
 }
 

@@ -72,7 +72,8 @@ class UploadQuota:
             yield
         finally:
             with self._lock:
-                left = self._arriving.pop(token) - more_bytes
+                # Missing if another block, which reserved nothing, has ended meanwhile.
+                left = self._arriving.pop(token, 0) - more_bytes
                 if left:
                     self._arriving[token] = left
 

@@ -48,6 +48,15 @@ def test_uploads_that_arrive_at_once_count_together(quota):
     assert not refuses(quota)
 
 
+def test_blocks_that_reserve_nothing_end_in_any_order(quota):
+    with quota.reserve("ci", 0, NOW):
+        with quota.reserve("ci", 0, NOW):
+            pass
+        with quota.reserve("ci", LIMIT, NOW), quota.reserve("ci", 0, NOW):
+            assert refuses(quota)
+    assert not refuses(quota)
+
+
 def test_a_published_bundle_releases_its_blobs_whoever_uploaded_them(quota):
     fill(quota)
     fill(quota, "other")

@@ -1,7 +1,8 @@
 """A store on a full disk: it opens, its releases are read, and what stops a release is written from the reserve."""
 
 import pytest
-from factories import APP, a_bundle, a_change
+from factories import APP, a_change
+from node_world import publish
 from small_disk import a_small_disk
 from truths import a_channel
 
@@ -10,7 +11,6 @@ from edge.domain.changes.commands import (
     CreateApp,
     CreateChannel,
     MoveRollout,
-    PublishBundle,
     RollBack,
     SetChannel,
     StartRollout,
@@ -19,7 +19,6 @@ from edge.domain.changes.commands import (
 from edge.domain.schedule.rollout import Move
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.disk.room import DiskFull
-from edge.store.objects.port import blob_key
 from edge.store.releases import REFRESH_AFTER_SECONDS
 
 NOW = 1_700_000_000.0
@@ -41,10 +40,7 @@ def truth(disk):
     truth.releases.commit(APP, a_change(CreateApp(app=APP)))
     truth.releases.commit(APP, a_change(CreateChannel(name="production", settings=ChannelSettings(public=True))))
     for version in ("1.0.1", "1.0.2"):
-        bundle = a_bundle(version)
-        for digest in (bundle.zip, bundle.manifest):
-            truth.store.create(blob_key(digest), b"x")
-        truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel="production")))
+        publish(truth, version)
     truth.releases.commit(
         APP, a_change(StartRollout(channel="production", bundle="1.0.1", steps=(20_000, 50_000), downgrade=True))
     )

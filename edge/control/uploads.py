@@ -70,7 +70,7 @@ def decode_body(content: bytes, wanted: Any) -> Any:
         return msgspec.json.decode(content, type=wanted)
     except msgspec.ValidationError as error:
         raise Invalid("invalid_body", f"invalid request body: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid("invalid_json", f"the request body is not valid JSON: {error}") from error
 
 

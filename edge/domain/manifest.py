@@ -80,7 +80,7 @@ def read_manifest(document: bytes) -> tuple[FileEntry, ...]:
 def _decode(document: bytes) -> _Manifest:
     try:
         manifest = _decoder.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid("invalid_manifest", f"manifest: {error}") from error
     if manifest.format != MANIFEST_FORMAT:
         raise Invalid("invalid_manifest", f"manifest: format {manifest.format} is not {MANIFEST_FORMAT}")

@@ -47,7 +47,7 @@ def parse_document(data: bytes, decoder: msgspec.json.Decoder[T], newest: int, w
     try:
         _check_format(_format_decoder.decode(data).format, newest, what)
         return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Untrusted("unreadable_document", f"{what} cannot be read: {error}") from error
 
 

@@ -291,6 +291,7 @@ async def test_a_wrong_body_is_422(api):
     for content, code in WRONG_BODIES:
         assert await api("POST", "/v1/apps", content=content, status=422) == code, content
     assert await api("POST", "/v1/apps", content=b"[" * 100_000, status=422) in {"invalid_json", "invalid_body"}
+    assert await api("POST", f"/v1/apps/{APP}/explain", content=b'{"a":' * 3000, status=422) == "invalid_json"
 
 
 async def test_a_wrong_body_is_refused_with_the_path_to_it(api):

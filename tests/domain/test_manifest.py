@@ -150,6 +150,7 @@ def test_the_document_is_golden():
         encode_manifest([entry()]).replace(b'"format":1', b'"format":2'),
         encode_manifest([entry()]).replace(b'"bytes":1', b'"bytes":"1"'),
         encode_manifest([entry()])[:-1],
+        encode_manifest([entry()])[:-1] + b',"more":' + b'{"a":' * 3000,
     ],
 )
 def test_damaged_documents_are_refused(document):

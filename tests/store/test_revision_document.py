@@ -124,6 +124,7 @@ def test_what_is_not_this_revision_is_refused(parse):
         (changed(content, format=REVISION_FORMAT + 1), APP, state.revision, "newer_format"),
         (changed(content, format=0), APP, state.revision, "unreadable_document"),
         (b"{}", APP, state.revision, "unreadable_document"),
+        (content[:-1] + b',"more":' + b'{"a":' * 3000, APP, state.revision, "unreadable_document"),
         (content[:-1], APP, state.revision, "unreadable_document"),
         (content, "com.example.other", state.revision, "misplaced_document"),
         (content, APP, state.revision + 1, "misplaced_document"),

@@ -1,8 +1,9 @@
 """Export a store while a node serves from it, and import it elsewhere.
 
 Heads, keys and tokens are read first, then what they lead to: what is published meanwhile is not in the export. Every
-byte is verified while it is written, and again while it is imported. A store is imported beside its place, verified
-there, and gets its name at last: a node finds all of it or nothing.
+byte is verified while it is written, and again while it is imported. A store that is older than what its node has seen
+is not exported. A store is imported beside its place, verified there, and gets its name at last: a node finds all of it
+or nothing.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from typing import IO, NamedTuple
 from edge.domain.errors import Conflict, Forbidden, Invalid, Unavailable
 from edge.domain.model import AppId, Digest
 from edge.store.disk.durable_files import DIRECTORY_MODE, FILE_MODE, sync_directory
-from edge.store.heads import SHARDS, Head, Heads
+from edge.store.heads import OLDER, SHARDS, Head, Heads
 from edge.store.key_set import KEY_SET_KEY, Trust, read_trust
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import blob_key, head_key
@@ -60,7 +61,7 @@ class StoreExport:
         self, target: IO[bytes], *, now: float, retention_seconds: float, keys: bool, reach: ReachPart
     ) -> Exported:
         """Raises Unavailable `store_damaged`, NotFound if keys are wanted and missing. Blocks."""
-        trust = read_trust(self._store, self._node_dir)
+        trust = self._trust()
         signed, heads = self._signed(trust)
         survey = Survey(self._store, now - retention_seconds + SLACK_SECONDS)
         survey_apps(survey, heads, reach)
@@ -76,6 +77,15 @@ class StoreExport:
             writer.add_bytes(NODE_FOLDER + name, content)
         writer.close()
         return Exported(trust.store_id, len(heads), Counted(total.files + len(signed), total.bytes), keys)
+
+    def _trust(self) -> Trust:
+        """Compares with what the node has seen: an old copy of the store would pass for a new backup."""
+        try:
+            return read_trust(self._store, self._node_dir, compare=True)
+        except Untrusted as error:
+            if error.code == OLDER:
+                raise _damaged(error.message) from error
+            raise
 
     def _signed(self, trust: Trust) -> tuple[dict[str, bytes], dict[AppId, Head]]:
         """The signed documents as they are now, verified, the heads last; and what the heads say."""

@@ -1,8 +1,8 @@
 """Repair a damaged store: from what the node itself remembers, or from another copy, and never with anything older.
 
 Blobs and revisions are proven by their names, so it does not matter where they come from. Signed documents must be ones
-that this node accepts: signed by the store's writers, and no older than what it has seen. Everything is replaced at
-once and whole; a node may serve meanwhile.
+that this node accepts: signed by the store's writers, and no older than what it has seen. A head is replaced only where
+its revisions are at hand. Everything is replaced at once and whole; a node may serve meanwhile.
 """
 
 import os
@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.domain.errors import EdgeError
-from edge.domain.model import Digest
+from edge.domain.model import AppId, Digest
 from edge.store.disk.durable_files import FILE_MODE
 from edge.store.file_proof import hash_file
-from edge.store.heads import Heads
+from edge.store.heads import OLDER, Head, Heads
 from edge.store.healing import keep_blob
 from edge.store.key_set import KEY_SET_KEY, Trust, read_trust
 from edge.store.objects.files import StoreFiles, tag_of
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import AlreadyExists, Stale, Stored
+from edge.store.objects.port import AlreadyExists, Stale, Stored, revision_key
 from edge.store.seen import SeenDocuments
+from edge.store.stored_document import Untrusted
 from edge.store.upkeep.archive import ExportedStore, proven_digest
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind
 from edge.store.upkeep.verify import Opener
@@ -138,9 +139,22 @@ class StoreRepair:
             read_trust(offered, self._node_dir)
         elif damage.kind is ObjectKind.HEAD:
             shard = damage.key.removeprefix("heads/").removesuffix(".json")
-            Heads(offered, self._trust()).shard(shard)
+            self._check_revisions(Heads(offered, self._trust()).shard(shard).shard.apps)
         else:
             self._documents[damage.key](content)
+
+    def _check_revisions(self, heads: Mapping[AppId, Head]) -> None:
+        """A head whose revisions are nowhere would hide that the store went back. Raises Untrusted `older_document`."""
+        places = [self._store, *([self._copy] if self._copy is not None else [])]
+        for app, head in heads.items():
+            key = revision_key(app, head.revision, head.digest)
+            if not any(place.has(key) for place in places):
+                where = "in neither the store nor the copy" if self._copy is not None else "not in the store"
+                raise Untrusted(
+                    OLDER,
+                    f"revision {head.revision} of app {app!r} is {where}: name a copy that has it, or run "
+                    "`edge store accept-restored`",
+                )
 
     def _trust(self) -> Trust:
         """By the store's key set, or the one that is going to repair it."""

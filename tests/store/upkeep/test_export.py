@@ -10,8 +10,9 @@ from factories import APP, NOW
 from truths import Truth, a_released_truth, publish
 
 from edge.domain.errors import Conflict, EdgeError, Forbidden, Unavailable
-from edge.store.key_set import read_trust
+from edge.store.key_set import KEY_SET_KEY, read_trust
 from edge.store.objects.files import StoreFiles
+from edge.store.signing import load_or_create_writer
 from edge.store.stored_document import Untrusted
 from edge.store.upkeep.archive import BEGIN, END, ExportedStore
 from edge.store.upkeep.export import StoreExport, import_store
@@ -186,4 +187,22 @@ def test_a_store_that_another_root_signed_is_not_exported(truth, tmp_path):
     other = a_released_truth(tmp_path / "other")
     truth.store.path("keys/writers.json").write_bytes(other.store.path("keys/writers.json").read_bytes())
     with pytest.raises(Untrusted):
+        exported(truth)
+
+
+def test_a_store_that_went_back_is_not_exported(truth, tmp_path):
+    shutil.copytree(truth.store.root, tmp_path / "older")
+    publish(truth, "1.0.3")
+    shutil.rmtree(truth.store.root)
+    (tmp_path / "older").rename(truth.store.root)
+    with pytest.raises(Unavailable, match=r"rolled back from sequence 5 to 4.*edge store verify"):
+        exported(truth)
+
+
+def test_a_store_whose_key_set_went_back_is_not_exported(truth):
+    path = truth.store.path(KEY_SET_KEY)
+    older = path.read_bytes()
+    truth.trust.add_writer(truth.writer, load_or_create_writer(truth.top / "second.key").public, NOW)
+    path.write_bytes(older)
+    with pytest.raises(Unavailable, match=r"key set was rolled back.*edge store verify"):
         exported(truth)

@@ -8,6 +8,7 @@ import pytest
 from factories import APP, NOW, a_manifest, digest
 from truths import Truth, a_released_truth, publish
 
+from edge.store.acceptance import AcceptedBy
 from edge.store.heads import shard_of
 from edge.store.key_set import KEY_SET_KEY, read_trust
 from edge.store.objects.files import StoreFiles
@@ -130,3 +131,43 @@ def test_another_stores_head_is_refused(truth, tmp_path):
     damage(truth, head_key(shard_of(APP)), "altered")
     (left,) = repair(truth, other.store)
     assert left.source == "" and "signed by" in left.reason
+
+
+def gone_back(truth, *, damaged):
+    """The store as the copy has it, under a node that has seen another publish; its head possibly unreadable, too."""
+    shutil.copytree(truth.store.root, truth.top / "older")
+    publish(truth, "1.0.3")
+    shutil.rmtree(truth.store.root)
+    (truth.top / "older").rename(truth.store.root)
+    if damaged:
+        damage(truth, head_key(shard_of(APP)), "altered")
+
+
+@pytest.mark.parametrize("with_copy", [True, False])
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_head_is_not_put_back_without_its_revisions(truth, copy, damaged, with_copy):
+    gone_back(truth, damaged=damaged)
+    before = truth.head_file().read_bytes()
+    (left,) = repair(truth, copy if with_copy else None)
+    assert left.source == ""
+    assert f"node: revision 5 of app '{APP}' is" in left.reason and "`edge store accept-restored`" in left.reason
+    assert truth.head_file().read_bytes() == before
+
+
+def test_a_head_whose_revisions_only_the_copy_has_is_put_back(truth, tmp_path):
+    publish(truth, "1.0.3")
+    shutil.copytree(truth.store.root, tmp_path / "newest")
+    truth.store.path(head_revision(truth)).unlink()
+    damage(truth, head_key(shard_of(APP)), "altered")
+    while leads_further(repair(truth, StoreFiles(tmp_path / "newest"))):
+        pass
+    assert damages(truth) == ()
+    assert Truth(truth.top).releases.load(APP).bundles["1.0.3"]
+
+
+def test_a_store_that_went_back_is_accepted_after_a_repair_without_its_revisions(truth):
+    gone_back(truth, damaged=False)
+    repair(truth, None)
+    again = Truth(truth.top)
+    again.releases.accept_restored(AcceptedBy("accept", NOW, "root"), dry=False)
+    assert damages(truth) == ()

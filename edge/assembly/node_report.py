@@ -8,6 +8,7 @@ import msgspec
 from edge import __version__
 from edge.assembly.collecting import Collecting
 from edge.assembly.folding import Folding
+from edge.assembly.watching_room import is_short
 from edge.control.shapes.common import DamageView
 from edge.control.shapes.node import HeadView, NodeStatus, WorkerView
 from edge.control.tokens import Tokens
@@ -22,7 +23,7 @@ from edge.store.damage import Damage
 from edge.store.disk.room import free_bytes
 from edge.store.heads import Head
 from edge.telemetry.counts import read_totals
-from edge.telemetry.disk_budget import SPARE_BYTES, held_bytes
+from edge.telemetry.disk_budget import held_bytes
 from edge.wire.exposition import encode_families
 
 
@@ -109,7 +110,7 @@ class NodeReport:
             certificate_ends=self._supervisor.certificate_ends,
             blobs=self._observe_blobs(),
             disk_free_bytes=free,
-            disk_full=free < SPARE_BYTES or not reserve.whole,
+            disk_full=is_short(free, reserve_whole=reserve.whole),
             upkeep=StoreUpkeep(
                 **self._collecting.total._asdict(),
                 unpublished_bytes=self._quota.unpublished_bytes,

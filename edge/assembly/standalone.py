@@ -18,6 +18,7 @@ from edge.assembly.folding import Folding
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeReport
 from edge.assembly.own_names import OwnNames
+from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config, Control
 from edge.control.app import build_control_app
 from edge.control.first_token import ensure_admin_token
@@ -78,6 +79,7 @@ class Standalone:
         self._quota = UploadQuota(self.directory.uploads_file, keeping.upload_limit_bytes, time.time())
         self._collecting = Collecting(self.directory, keeping.retention_days)
         self.supervisor.duties.jobs += [self.telemetry.run, lambda: self._collecting.run(time.time())]
+        self.supervisor.duties.jobs.append(WatchingRoom(self.directory.node_dir, self.directory.reserve).run)
         self.change = ChangeOver(config, self.supervisor, ports, estate)
         self._report = NodeReport(
             self.directory, self.supervisor, self.telemetry, self.tokens, self._collecting, self._quota

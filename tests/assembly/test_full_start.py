@@ -1,9 +1,11 @@
 """A node starts on a disk that cannot be written, and serves: whatever is new at its start must be able to fail."""
 
+import asyncio
+
 import aiohttp
 import pytest
 from factories import a_change
-from node_world import APP, check, publish
+from node_world import APP, PROMPT_SECONDS, check, publish
 from small_disk import a_small_disk
 
 from edge.assembly.standalone import Standalone
@@ -17,7 +19,7 @@ def a_node(disk) -> Standalone:
 
 
 @pytest.mark.parametrize("spoil", ["fill", "seal"])
-async def test_a_node_starts_on_a_disk_that_cannot_be_written(tmp_path, spoil):
+async def test_a_node_starts_on_a_disk_that_cannot_be_written(tmp_path, spoil, caplog):
     with a_small_disk(tmp_path / "disk") as disk:
         node = a_node(disk)
         releases = node.directory.releases
@@ -32,3 +34,6 @@ async def test_a_node_starts_on_a_disk_that_cannot_be_written(tmp_path, spoil):
             assert (await check(session, address))["version"] == "1.0.1"
             async with session.get(f"{address}/readyz") as response:
                 assert response.status == 200
+            async with asyncio.timeout(PROMPT_SECONDS):
+                while "is full or read-only" not in caplog.text:
+                    await asyncio.sleep(0.05)

@@ -55,6 +55,10 @@ REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be befo
 REMEMBERED_LIMIT = 100  # apps whose names are remembered in one go, which reads and writes a file for each
 MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes each
 
+_MENDS = {  # what can be done about the latest revision, by what is wrong with it
+    "missing_object": "restore it, or go on from the latest revision that is there with `edge store accept-restored`",
+    "bad_digest": "run `edge store repair --from COPY`, with a copy of the store from a backup",
+}
 
 # Takes the state that an undo reverts and the one that it returns to; raises Forbidden.
 PermitUndo = Callable[[AppState, AppState], None]
@@ -269,14 +273,14 @@ class Releases:
         return before, Rehearsed(before.state if before else None, state)
 
     def _read_head(self, app: AppId, head: Head) -> Revision:
-        """What a change is applied to; a missing one is named with what can be done."""
+        """What a change is applied to; a missing or altered one is named with what can be done."""
         try:
             return self._revisions.read(app, *_parts(head))
         except Unavailable as error:
-            if error.code != "missing_object":
+            advice = _MENDS.get(error.code)
+            if advice is None:
                 raise
-            advice = "restore it, or go on from the latest revision that is there with `edge store accept-restored`"
-            raise Unavailable(error.code, f"{error.message}; {advice}") from error
+            raise type(error)(error.code, f"{error.message}; {advice}") from error
 
     def _with_room(self, change: Change, attempt: Callable[[], Committed]) -> Committed:
         return self._reserve.lending(attempt) if stops_a_release(change.command) else attempt()

@@ -194,6 +194,16 @@ def test_every_flipped_byte_of_a_revision_is_refused(truth):
     assert revisions.refused == {"bad_digest": len(good)}
 
 
+def test_a_change_on_an_altered_revision_names_the_repair(truth):
+    path = revision_file(truth)
+    path.write_bytes(path.read_bytes().replace(b"production", b"proDuction"))
+    with pytest.raises(
+        Untrusted, match=r"revisions/3-.* was altered: .*; run `edge store repair --from COPY`"
+    ) as refused:
+        Releases(truth.store, truth.writer, truth.trust).commit(APP, a_change(a_channel("beta")))
+    assert refused.value.code == "bad_digest"
+
+
 def test_a_revision_that_is_not_there_yet_is_unavailable(truth):
     with pytest.raises(Unavailable) as refused:
         truth.releases.load_revision(APP, 9, digest("nothing"))

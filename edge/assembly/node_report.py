@@ -21,6 +21,7 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.store.damage import Damage
 from edge.store.disk.room import free_bytes
+from edge.store.disk.set_aside import count_set_aside
 from edge.store.heads import Head
 from edge.telemetry.counts import read_totals
 from edge.telemetry.disk_budget import held_bytes
@@ -100,6 +101,7 @@ class NodeReport:
             heads_refused=list(self._problems()),
             refused=dict(self._releases.refused),
             unremembered=self._directory.trust.seen.unwritten,
+            set_aside=count_set_aside(*self._directory.own_dirs),
             spool_bytes=held_bytes(self._directory.spool_dir),
             folded=totals.get("folded", 0),
             duplicates=totals.get("duplicates", 0),

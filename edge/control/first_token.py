@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.control.tokens import Tokens, is_secret, new_secret
-from edge.domain.errors import Invalid
 from edge.store.disk.durable_files import create_file
+from edge.store.disk.set_aside import Damaged, read_own_file
 from edge.store.stored_document import Untrusted
 
 log = logging.getLogger("edge.node")
@@ -23,15 +23,14 @@ def ensure_admin_token(tokens: Tokens, node_dir: Path, now: float) -> Path:
     epoch.
 
     A token that an operator revoked stays revoked: delete the file and restart to get a new one. While the store's
-    tokens are refused nothing is registered; the log has the reason. Raises Invalid `invalid_admin_token` if the file
-    holds something else.
+    tokens are refused, or the file holds something else, nothing is registered; the log has the reason.
     """
     path = node_dir / ADMIN_TOKEN_FILE
-    secret = _read_or_create(path)
-    if not is_secret(secret):
-        raise Invalid(
-            "invalid_admin_token", f"invalid admin token in {path}: delete the file and restart to create a new one"
-        )
+    try:
+        secret = _read_or_create(path)
+    except Damaged as error:
+        log.error("no admin token in %s (%s): delete it, and start the node again to create a new one", path, error)
+        return path
     with suppress(Untrusted):
         tokens.check()
     if not tokens.problem:
@@ -55,4 +54,8 @@ def _read_or_create(path: Path) -> str:
 
 
 def _read(path: Path) -> str:
-    return path.read_bytes().decode("ascii", "replace").strip()
+    """Raises Damaged, OSError."""
+    secret = read_own_file(path).decode("ascii", "replace").strip()
+    if not is_secret(secret):
+        raise Damaged("it contains no token")
+    return secret

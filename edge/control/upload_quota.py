@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from edge.domain.errors import EdgeError
 from edge.store.disk.durable_files import FILE_MODE
+from edge.store.disk.set_aside import Damaged, read_own_file, set_aside
 
 COUNTED_SECONDS = 72 * 3600.0  # garbage collection has deleted the blob by then
 LEAST_BYTES = 16 * 1024  # what an upload counts at least: it takes a name and a block on the disk
 LINES_LEAST, LINES_SHARE = 10_000, 4  # the file is written again when it has this many, and this many times too many
+DIGITS_LIMIT = 18  # of a time or a size; nothing real has more
 PLAIN = "plain-"  # before a zip's digest: the plain files that the node itself keeps of that bundle
 
 
@@ -123,21 +125,35 @@ class UploadQuota:
             return
 
     def _load(self, now: float) -> None:
-        """Read the file, and write it again without what is over."""
+        """Read the file, and write it again without what is over. What is damaged in it is forgiven."""
         try:
-            lines = self._file.read_text().splitlines()
+            lines = read_own_file(self._file).decode("ascii", "replace").splitlines()
+            damaged = sum(not self._take(line, now) for line in lines[:-1])
+            if lines:
+                self._take(lines[-1], now)  # a power cut may have torn it
+            if damaged:
+                set_aside(self._file, f"{damaged} of {len(lines)} lines", "the uploads in them count against no limit")
         except FileNotFoundError:
-            lines = []
-        for line in lines:
-            at, token, digest, size = (line.split(" ") + [""] * 4)[:4]
-            known = self._uploads.get((token, digest))
-            if known is not None:
-                self._drop(known)
-            if at.isdecimal() and size.isdecimal() and int(size):
-                self._put(_Upload(token, digest, int(size), float(at)))
+            return
+        except Damaged as error:
+            set_aside(self._file, str(error), "earlier uploads that no bundle refers to count against no limit")
+            return
         self._forget_old(now)
         if lines:
             self._compact()
+
+    def _take(self, line: str, now: float) -> bool:
+        """Whether the line is one of ours. A time in the future, by a clock that was wrong, counts as now."""
+        fields = line.split(" ")
+        if len(fields) != len(_Upload._fields) or not all(_is_number(text) for text in (fields[0], fields[3])):
+            return False
+        at, token, digest, size = fields
+        known = self._uploads.get((token, digest))
+        if known is not None:
+            self._drop(known)
+        if int(size):
+            self._put(_Upload(token, digest, int(size), min(float(at), now)))
+        return True
 
     def _compact(self) -> None:
         scratch = self._file.with_name(f"{self._file.name}.new")
@@ -149,3 +165,7 @@ class UploadQuota:
         except OSError:  # a full disk, or one that is read-only: the longer file says the same
             with suppress(OSError):
                 scratch.unlink(missing_ok=True)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= DIGITS_LIMIT

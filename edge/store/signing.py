@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from edge.domain.errors import Forbidden
 from edge.store.disk.durable_files import create_file
+from edge.store.disk.set_aside import Damaged, read_own_file
 from edge.store.stored_document import Untrusted, parse_document
 
 KeyId = NewType("KeyId", str)  # 16 hexadecimal characters of the public key's SHA-256
@@ -50,7 +51,8 @@ _decoder = msgspec.json.Decoder(_Envelope)
 def load_or_create_writer(path: Path) -> Writer:
     """The writer whose private key is in `path` (PEM, PKCS #8, mode 0600), created by the first call.
 
-    Raises Forbidden `unsafe_key_file` if others may read the file, or if it holds no Ed25519 key.
+    Raises Forbidden `unsafe_key_file` if others may read the file, or if it holds no Ed25519 key: a new one would not
+    be in the store's key set.
     """
     try:
         pem = _read_private(path)
@@ -59,9 +61,9 @@ def load_or_create_writer(path: Path) -> Writer:
     try:
         private = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise Forbidden("unsafe_key_file", f"{path} contains no private key: {error}") from error
+        raise _damaged_key(path, f"contains no private key: {error}") from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise Forbidden("unsafe_key_file", f"{path} contains no Ed25519 key")
+        raise _damaged_key(path, "contains no Ed25519 key")
     public = private.public_key().public_bytes_raw()
     return Writer(key_id_of(public), public, private)
 
@@ -100,10 +102,19 @@ def key_id_of(public: bytes) -> KeyId:
 
 
 def _read_private(path: Path) -> bytes:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise Forbidden("unsafe_key_file", f"{path} has mode {mode:04o}: other users can use this key; chmod 600 it")
-    return path.read_bytes()
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        shown = f"{stat.S_IMODE(mode):04o}"
+        raise Forbidden("unsafe_key_file", f"{path} has mode {shown}: other users can use this key; chmod 600 it")
+    try:
+        return read_own_file(path)
+    except Damaged as error:
+        raise _damaged_key(path, f"cannot be used: {error}") from error
+
+
+def _damaged_key(path: Path, what: str) -> Forbidden:
+    remedy = "restore the file from a backup, or from an archive of `edge store export --with-keys`"
+    return Forbidden("unsafe_key_file", f"{path}, this node's signing key, {what}; {remedy}")
 
 
 def _make_private(path: Path) -> bytes:

@@ -25,6 +25,11 @@ GROUP_LIMIT_BYTES = 4 << 20  # a group ends beyond it: 4 MiB are written in the 
 _NODE = re.compile(r"[A-Za-z0-9_]{1,64}")  # part of a file name that is split at hyphens
 
 
+def is_node_id(text: str) -> bool:
+    """Whether it can name a node."""
+    return _NODE.fullmatch(text) is not None
+
+
 class SpoolFull(Unavailable):
     """More waits for the disk than the limits allow. The device keeps its events and retries."""
 
@@ -51,7 +56,7 @@ class Spool:
         budget: DiskBudget | None = None,
     ) -> None:
         """Makes the directory; opens no segment before the first record. `clock` is in epoch seconds."""
-        if not _NODE.fullmatch(node):
+        if not is_node_id(node):
             raise ValueError(f"node id {node!r} cannot be part of a segment's name")
         directory.mkdir(parents=True, exist_ok=True)
         segments = _Segments(directory, node, worker, clock, sync, budget or DiskBudget(directory))

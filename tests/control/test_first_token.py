@@ -1,13 +1,15 @@
 """The first admin token: created once, readable by its owner alone, repaired after every cut, never resurrected."""
 
+import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from edge.control.first_token import ADMIN_TOKEN_FILE, ensure_admin_token
 from edge.control.roles import Role
 from edge.control.tokens import TOKENS_KEY, Grant, Tokens, new_secret
-from edge.domain.errors import Invalid, Unauthorized
+from edge.domain.errors import Unauthorized
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.signing import load_or_create_writer
@@ -78,10 +80,17 @@ def test_a_revoked_first_token_stays_revoked_after_a_restart(tokens, node_dir):
         tokens.authenticate(secret_in(path), NOW)
 
 
-@pytest.mark.parametrize("content", [b"", b"edge_short\n", b"\xff\xfe", b"two\nlines\n"])
-def test_a_file_that_holds_no_token_is_refused_by_name(tokens, node_dir, content):
+@pytest.mark.parametrize("content", [b"", b"edge_short\n", b"\xff\xfe", b"two\nlines\n", bytes(64)])
+def test_a_file_that_holds_no_token_is_named_and_kept(tokens, node_dir, content, caplog):
     (node_dir / ADMIN_TOKEN_FILE).write_bytes(content)
-    with pytest.raises(Invalid) as refused:
-        ensure_admin_token(tokens, node_dir, NOW)
-    assert refused.value.code == "invalid_admin_token"
+    path = ensure_admin_token(tokens, node_dir, NOW)
+    assert path.read_bytes() == content and str(path) in caplog.text and "delete it" in caplog.text
+    assert tokens.records() == {}
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_named_and_kept(tokens, node_dir, make, caplog):
+    make(node_dir / ADMIN_TOKEN_FILE)
+    path = ensure_admin_token(tokens, node_dir, NOW)
+    assert f"{path} (it is not a regular file)" in caplog.text
     assert tokens.records() == {}

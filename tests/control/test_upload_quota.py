@@ -1,5 +1,8 @@
 """What a token may upload without publishing it, across restarts, and what is released."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from edge.control.upload_quota import COUNTED_SECONDS, LEAST_BYTES, LINES_LEAST, OverQuota, UploadQuota
@@ -102,3 +105,35 @@ def test_the_file_stays_short(quota, tmp_path):
         quota.add("ci", digest(n), 1, NOW)
         quota.release([digest(n)])
     assert len((tmp_path / "uploads").read_text().splitlines()) <= LINES_LEAST + 1
+
+
+def test_a_damaged_line_is_forgiven_and_the_file_set_aside(quota, tmp_path, caplog):
+    fill(quota)
+    file = tmp_path / "uploads"
+    lines = file.read_bytes()
+    file.write_bytes(bytes([lines[0] ^ 0x80]) + lines[1:])
+    assert 0 < reopened(tmp_path).unpublished_bytes < LIMIT
+    assert (tmp_path / "uploads.damaged").read_bytes()[1:] == lines[1:]
+    assert f"{file} is damaged (1 of " in caplog.text
+    caplog.clear()
+    assert 0 < reopened(tmp_path).unpublished_bytes < LIMIT and not caplog.records
+
+
+@pytest.mark.parametrize("content", [bytes(4096), b"\x80\n" * 9, b"9" * 5000 + b" ci d 1\n" + b"1 ci d " + b"9" * 5000])
+def test_garbage_counts_nothing_and_stops_no_start(tmp_path, content):
+    (tmp_path / "uploads").write_bytes(content)
+    assert reopened(tmp_path).unpublished_bytes == 0
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_set_aside(tmp_path, make):
+    make(tmp_path / "uploads")
+    fill(reopened(tmp_path))
+    assert (tmp_path / "uploads.damaged").exists()
+    assert reopened(tmp_path).unpublished_bytes > 0
+
+
+def test_an_upload_in_the_future_is_forgotten_in_time(tmp_path):
+    (tmp_path / "uploads").write_text(f"{NOW * 100:.0f} ci {digest(1)} {LIMIT}\n")
+    assert refuses(reopened(tmp_path))
+    assert reopened(tmp_path, NOW + COUNTED_SECONDS + 1).unpublished_bytes == 0

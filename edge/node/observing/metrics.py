@@ -61,6 +61,7 @@ class Observed(NamedTuple):
     disk_free_bytes: int
     disk_full: bool  # whether something is refused, or would be, for lack of room
     upkeep: StoreUpkeep = StoreUpkeep()
+    set_aside: int = 0  # of the node's own files
 
 
 def build_metrics(seen: Observed) -> list[Family]:
@@ -229,6 +230,9 @@ def _heads(seen: Observed) -> list[Family]:
             "gauge",
             "What was seen of the store and could not be written to the node's own directory so far.",
             [Sample({}, seen.unremembered)],
+        ),
+        _gauge(
+            "edge_set_aside_files", "Damaged files of the node that were renamed and are still there.", seen.set_aside
         ),
     ]
 

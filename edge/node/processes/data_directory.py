@@ -5,13 +5,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.store.disk.durable_files import create_file
-from edge.store.disk.room import Reserve
+from edge.store.disk.room import Reserve, cannot_write
+from edge.store.disk.set_aside import Damaged, read_own_file, set_aside
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.objects.probe import probe
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 from edge.store.stored_document import Untrusted
+from edge.telemetry.spool import is_node_id
 
 RESERVE_FILE = "reserve"
 
@@ -27,6 +29,7 @@ class DataPaths:
         self.proofs_path = self.node_dir / "proofs.sqlite"  # a cache: which files were read and found right
         self.uploads_file = self.node_dir / "uploads"  # what tokens uploaded and no bundle refers to yet
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
+        self.own_dirs = self.node_dir, self.node_dir / "telemetry", self.spool_dir, self.facts_dir
 
 
 class DataDirectory(DataPaths):
@@ -57,7 +60,28 @@ class DataDirectory(DataPaths):
 
 
 def _node_id(path: Path) -> str:
-    """The random name of this data directory, made once: telemetry is counted once per (node, segment)."""
-    if not path.exists():
-        create_file(path, secrets.token_hex(8).encode(), path.with_name(f"id.{secrets.token_hex(4)}"))
-    return path.read_text()
+    """The random name of this data directory, made once: telemetry is counted once per (node, segment). A damaged one
+    is set aside, and events are counted under a new one. On a disk that cannot be written, the new one is not kept."""
+    try:
+        return _read_id(path)
+    except FileNotFoundError:
+        pass
+    except Damaged as error:
+        set_aside(path, str(error), "the node takes a new id, and nothing is lost")
+    id = secrets.token_hex(8)
+    try:
+        create_file(path, id.encode(), path.with_name(f"id.{secrets.token_hex(4)}"))
+    except FileExistsError:
+        return _read_id(path)  # another process of this node was first
+    except OSError as error:
+        if not cannot_write(error):
+            raise
+    return id
+
+
+def _read_id(path: Path) -> str:
+    """Raises Damaged, OSError."""
+    id = read_own_file(path).decode("ascii", "replace")
+    if not is_node_id(id):
+        raise Damaged("it contains no id")
+    return id

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import chain, islice
 
 import msgspec
 
@@ -58,7 +59,7 @@ class NodeReport:
             workers=[_view_worker(each) for each in workers],
             heads={app: HeadView(revision=head.revision, digest=head.digest) for app, head in heads.items()},
             refused={**self._releases.refused, **self._problems()},
-            damaged=[DamageView(**msgspec.structs.asdict(each)) for each in _damages(workers)],
+            damaged=[DamageView(**msgspec.structs.asdict(each)) for each in self._damages(workers)],
         )
 
     async def metrics(self) -> bytes:
@@ -75,6 +76,11 @@ class NodeReport:
         others = {"keys": self._directory.trust.problem, "tokens": self._tokens.problem}
         return self._releases.problems | {name: problem for name, problem in others.items() if problem}
 
+    def _damages(self, workers: list[WorkerStatus]) -> list[Damage]:
+        """Of the scrub and all workers, each once: they read the same store, and workers know what devices get."""
+        told = chain(islice(self._supervisor.scrubbing.damages, 100), *(worker.damaged for worker in workers))
+        return list({(each.app, each.grain, each.name): each for each in told}.values())
+
     def _observe_blobs(self) -> BlobsSeen:
         prover, scrub = self._supervisor.prover, self._supervisor.scrubbing.condition
         return BlobsSeen(
@@ -85,6 +91,7 @@ class NodeReport:
             scrubbed_at=scrub.completed,
             scrubbed=scrub.blobs,
             scrubbed_bytes=scrub.bytes,
+            unscrubbed_apps=scrub.unreadable,
         )
 
     def _observe(self, workers: list[WorkerStatus]) -> Observed:
@@ -129,9 +136,3 @@ def _view_worker(worker: WorkerStatus) -> WorkerView:
         apps=worker.apps,
         counts=worker.counts.by_name(),
     )
-
-
-def _damages(workers: list[WorkerStatus]) -> list[Damage]:
-    """Of all workers, each once: they read the same store."""
-    found = {(each.app, each.grain, each.name): each for worker in workers for each in worker.damaged}
-    return list(found.values())

@@ -13,6 +13,8 @@ import msgspec
 
 DAMAGES_LIMIT = 10_000  # remembered and logged; a disk that lost more has lost everything, and the log shows it
 
+REPAIR = "run `edge store verify` and `edge store repair`, or restore the revision from a backup"
+
 Grain = Literal["app", "revision", "bundle", "overrides", "id_set", "blob", "head"]
 
 log = logging.getLogger("edge.damage")

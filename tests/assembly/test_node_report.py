@@ -4,7 +4,7 @@ import asyncio
 import shutil
 
 from factories import APP
-from node_world import PROMPT_SECONDS, a_config, a_truth, running
+from node_world import PROMPT_SECONDS, a_config, a_truth, publish, running
 
 from edge.assembly.collecting import Collecting
 from edge.assembly.folding import Folding
@@ -13,6 +13,22 @@ from edge.assembly.own_names import OwnNames
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.store.heads import shard_of
+from edge.store.objects.port import revision_key
+
+
+async def test_the_status_names_what_a_scrub_cannot_read_while_workers_serve_it(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with running(a_config(tmp_path), truth) as (supervisor, _):
+        folding, quota = Folding(truth, 1 << 30, OwnNames(truth.releases)), UploadQuota(tmp_path / "quota", 0, 0.0)
+        tokens = Tokens(truth.store, truth.trust, truth.writer)
+        report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota)
+        head = truth.releases.heads()[APP]
+        truth.store.path(revision_key(APP, head.revision, head.digest)).write_bytes(b"x")
+        assert await supervisor.scrubbing.round()
+        status = await report.status()
+        assert [(each.app, each.name) for each in status.damaged] == [(APP, str(head.revision))]
+        assert "edge_scrub_unreadable_apps 1" in (await report.metrics()).decode()
 
 
 async def test_the_status_names_what_is_refused_and_metrics_count_it(tmp_path):

@@ -33,6 +33,22 @@ def test_apps_are_created_listed_and_shown(node, app):
     assert "invalid app id" in node.failure("app", "create", "my acme")
 
 
+def test_a_damaged_app_is_listed_with_what_is_damaged(node, request):
+    harmed = app_name(request)
+    node.text("app", "create", harmed)
+    (revision,) = (node.data_dir / "store" / "apps" / harmed / "revisions").iterdir()
+    content = revision.read_bytes()
+    revision.write_bytes(content[:100] + b"x" + content[101:])
+    (listed,) = [each for each in node.json("app", "list") if each["app"] == harmed]
+    assert (listed["revision"], listed["bundles"]) == (1, None) and "cannot be read" in listed["damaged"]
+    shown = node.run("app", "list")
+    (row,) = [line.split() for line in shown.stdout.splitlines() if line.startswith(harmed)]
+    assert row == [harmed, "1", "-", "-", "-", "damaged"]
+    assert f"{harmed} is damaged: revision 1 cannot be read" in shown.stderr and "edge store repair" in shown.stderr
+    revision.write_bytes(content)
+    assert {each["damaged"] for each in node.json("app", "list")} == {None}
+
+
 def test_expose_metadata_is_told_to_the_node(node):
     made = node.json("app", "create", "com.acme.open", "--expose-metadata")
     assert (made["expose_metadata"], made["changed"]) == (True, True)

@@ -6,7 +6,7 @@ from edge.cli.app_folder.doctor import doctor
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
-from edge.cli.terminal.output import Output, fields, line, table
+from edge.cli.terminal.output import Output, fields, line, note, table
 
 
 @click.group()
@@ -35,8 +35,16 @@ def create(client: ControlClient, out: Output, app: str, expose_metadata: bool) 
 def list_apps(client: ControlClient, out: Output) -> None:
     """List the apps that the token can access."""
     apps = client.get("/v1/apps")
-    columns = ("app", "revision", "bundles", "channels", "overrides")
-    out.result(apps, lambda: table(columns, [[each[name] for name in columns] for each in apps], "no apps yet"))
+
+    def print_text() -> None:
+        columns = ("app", "revision", "bundles", "channels", "overrides", "state")
+        rows = [each | {"state": "damaged" if each.get("damaged") else "whole"} for each in apps]
+        table(columns, [[each[name] for name in columns] for each in rows], "no apps yet")
+        for each in apps:
+            if each.get("damaged"):
+                note(f"{each['app']} is damaged: {each['damaged']}")
+
+    out.result(apps, print_text)
 
 
 @app.command()

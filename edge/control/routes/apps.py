@@ -14,9 +14,10 @@ from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.impact import view_channel_impact
 from edge.control.shapes.rollouts import UndoRequest
 from edge.domain.changes.commands import CreateApp, DeleteApp, Undo
-from edge.domain.errors import NotFound
-from edge.domain.model import AppState, parse_app_id
-from edge.store.releases import Head
+from edge.domain.errors import EdgeError, NotFound
+from edge.domain.model import AppId, AppState, parse_app_id
+from edge.store.damage import REPAIR
+from edge.store.releases import Head, Releases
 from edge.store.revision_document import RevisionLine
 
 HISTORY_DEFAULT = 50
@@ -24,12 +25,12 @@ HISTORY_LIMIT = 1_000  # revisions per answer; each is read from the store and v
 
 
 async def handle_list(call: Call[None]) -> list[AppSummary]:
-    """Apps that the token may read, by id."""
+    """Apps that the token may read, by id; an app that is damaged is listed all the same."""
 
     def summarize_all() -> list[AppSummary]:
         releases = call.ports.releases
         readable = sorted((app, head) for app, head in releases.heads().items() if _is_listed(call, app, head))
-        return [_summarize(releases.load_revision(app, head.revision, head.digest)) for app, head in readable]
+        return [_summarize(releases, app, head) for app, head in readable]
 
     return await asyncio.to_thread(summarize_all)
 
@@ -97,13 +98,19 @@ def _is_listed(call: Call[Any], app: str, head: Head) -> bool:
     return not head.deleted and allows(call.grant.role, call.grant.app, Permission.READ_APP, app)
 
 
-def _summarize(state: AppState) -> AppSummary:
+def _summarize(releases: Releases, app: AppId, head: Head) -> AppSummary:
+    try:
+        state = releases.load_revision(app, head.revision, head.digest)
+    except (EdgeError, OSError) as error:
+        damaged = f"revision {head.revision} cannot be read: {error}; {REPAIR}"
+        return AppSummary(app=app, revision=head.revision, bundles=None, channels=None, overrides=None, damaged=damaged)
     return AppSummary(
         app=state.app,
         revision=state.revision,
         bundles=len(state.bundles),
         channels=len(state.channels),
         overrides=len(state.overrides),
+        damaged=None,
     )
 
 

@@ -13,13 +13,15 @@ class AppRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class AppSummary(AnswerBody, frozen=True, kw_only=True):
-    """How many bundles, channels and overrides the app has at this revision."""
+    """How many bundles, channels and overrides the app has at this revision. `damaged` says why the revision cannot be
+    read, null if it can; the counts are null if it cannot."""
 
     app: str
     revision: int
-    bundles: int
-    channels: int
-    overrides: int
+    bundles: int | None
+    channels: int | None
+    overrides: int | None
+    damaged: str | None
 
 
 class AppView(AnswerBody, frozen=True, kw_only=True):

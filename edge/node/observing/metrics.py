@@ -15,8 +15,8 @@ Labelled = tuple[dict[str, str], float]  # a sample's labels, without the worker
 
 
 class BlobsSeen(NamedTuple):
-    """What the node found out about its blobs. `scrubbed_at` is in seconds since the epoch, 0: never; the rest counts
-    since the node started."""
+    """What the node found out about its blobs. `scrubbed_at` is in seconds since the epoch, 0: never; `unscrubbed_apps`
+    is how many apps scrubs cannot read now; the rest counts since the node started."""
 
     readings: int
     read_bytes: int
@@ -25,6 +25,7 @@ class BlobsSeen(NamedTuple):
     scrubbed_at: float
     scrubbed: int
     scrubbed_bytes: int
+    unscrubbed_apps: int = 0
 
 
 class StoreUpkeep(NamedTuple):
@@ -241,6 +242,7 @@ def _blobs(seen: BlobsSeen) -> list[Family]:
     def counter(name: str, meaning: str, *samples: Sample) -> Family:
         return Family(f"edge_{name}_total", "counter", meaning, list(samples))
 
+    unreadable = "Apps whose latest revision the last scrub could not read: they cannot be changed."
     damaged = [Sample({"fault": fault}, n) for fault, n in sorted(seen.damaged.items())]
     return [
         counter("blob_readings", "Blobs read to prove them, scrubs aside.", Sample({}, seen.readings)),
@@ -252,6 +254,7 @@ def _blobs(seen: BlobsSeen) -> list[Family]:
         _gauge(
             "edge_scrub_completed_timestamp_seconds", "When the last whole scrub ended; 0: never.", seen.scrubbed_at
         ),
+        _gauge("edge_scrub_unreadable_apps", unreadable, seen.unscrubbed_apps),
     ]
 
 

@@ -16,7 +16,7 @@ class ScrubApp(msgspec.Struct, frozen=True):
 
 class ScrubReport(msgspec.Struct, frozen=True):
     """Blobs of an app that were read: those that are whole, by digest, and those that are not. `ends`: the app is done;
-    `unreadable` is why its revision could not be read."""
+    `unreadable` is why its `revision` could not be read."""
 
     app: AppId
     whole: dict[Digest, FileIdentity]
@@ -24,3 +24,4 @@ class ScrubReport(msgspec.Struct, frozen=True):
     bytes: int
     ends: bool = False
     unreadable: str = ""
+    revision: int = 0

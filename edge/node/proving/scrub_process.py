@@ -66,7 +66,8 @@ class Scrub:
         try:
             state = self._revisions.load_revision(wanted.app, wanted.revision, wanted.digest)
         except (EdgeError, OSError) as error:
-            yield ScrubReport(wanted.app, {}, [], 0, ends=True, unreadable=str(error))
+            cause = str(error) or type(error).__name__
+            yield ScrubReport(wanted.app, {}, [], 0, ends=True, unreadable=cause, revision=wanted.revision)
             return
         whole: dict[Digest, FileIdentity] = {}
         suspects: list[Digest] = []

@@ -20,6 +20,7 @@ from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.prover import BlobProver
 from edge.node.proving.scrub_messages import ScrubApp, ScrubReport
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
+from edge.store.damage import REPAIR, Damage, Damages, Grain
 from edge.store.heads import Head
 
 SCRUB_SECONDS = 86_400.0  # from the end of a round to the next
@@ -28,21 +29,24 @@ START_SECONDS = 600.0  # after a start, which has enough to do
 RETRY_SECONDS = 3600.0  # after a round that could not be finished
 LINE_LIMIT_BYTES = 1024 * 1024
 
+_GRAINS: tuple[Grain, ...] = ("revision",)
+
 log = logging.getLogger("edge.blobs")
 
 
 class ScrubCondition(NamedTuple):
-    """`completed` is when the last whole round ended, in seconds since the epoch, 0: never. The others count since this
-    process started."""
+    """`completed` is when the last whole round ended, in seconds since the epoch, 0: never; `unreadable` is of how many
+    apps the revision could not be read. The others count since this process started."""
 
     completed: float
     blobs: int
     bytes: int
     suspects: int
+    unreadable: int
 
 
 class Scrubbing:
-    """Belongs to the loop. `heads` are the current ones."""
+    """Belongs to the loop. `heads` are the current ones; `damages` are revisions that could not be read."""
 
     def __init__(
         self,
@@ -60,12 +64,13 @@ class Scrubbing:
         self._clock = clock
         self._bytes_per_second = bytes_per_second
         self._blobs = self._bytes = self._suspects = 0
+        self.damages = Damages()
         self._completed = float(book.note("scrub_completed") or 0)
 
     @property
     def condition(self) -> ScrubCondition:
         """As of now."""
-        return ScrubCondition(self._completed, self._blobs, self._bytes, self._suspects)
+        return ScrubCondition(self._completed, self._blobs, self._bytes, self._suspects, len(self.damages))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -84,11 +89,13 @@ class Scrubbing:
             self._book.keep_note("scrub_after", "")
         unnamed = set(self._prover.quarantine) if not after else set[str]()
         heads = self._heads()
+        for app in {each.app for each in self.damages if each.app not in heads or heads[AppId(each.app)].deleted}:
+            self.damages.replace(app, _GRAINS, ())
         wanted = [ScrubApp(app, heads[app].revision, heads[app].digest) for app in sorted(heads)]
         wanted = [each for each in wanted if each.app > (after or "") and not heads[each.app].deleted]
         if not await self._scrub(wanted, unnamed):
             return False
-        for digest in unnamed:
+        for digest in () if self.damages else unnamed:  # an app that cannot be read may name it
             self._prover.quarantine.forget(digest)
         self._finish()
         return True
@@ -136,10 +143,8 @@ class Scrubbing:
         self._bytes += report.bytes
         self._suspects += len(report.suspects)
         unnamed -= {*report.whole, *report.suspects}
-        if report.unreadable:
-            log.warning(
-                "revision of %s cannot be read, so its blobs are not scrubbed: %s", report.app, report.unreadable
-            )
+        if report.ends:
+            self.damages.replace(report.app, _GRAINS, [_damage_of(report)] if report.unreadable else ())
         damaged = [digest for digest in report.whole if digest in self._prover.quarantine]
         for digest in (*report.suspects, *damaged):
             with suppress(DamagedBlob, NotProvenYet):
@@ -148,6 +153,17 @@ class Scrubbing:
         await asyncio.to_thread(self._book.note_proofs, good, self._clock())
         if report.ends:
             self._book.keep_note("scrub_after", report.app)
+
+
+def _damage_of(report: ScrubReport) -> Damage:
+    return Damage(
+        app=report.app,
+        grain="revision",
+        name=str(report.revision),
+        effect="the app cannot be changed, and its files are not scrubbed",
+        cause=report.unreadable,
+        repair=REPAIR,
+    )
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -8,8 +8,14 @@ from control_world import APP, DEVICE, NOW, OTHER, digest, pack
 from edge.control.work_queue import Turns
 from edge.domain.errors import Unavailable
 from edge.store.damage import NotTaken
+from edge.store.objects.port import revision_key
 
 BUNDLES, CHANNELS, OVERRIDES = f"/v1/apps/{APP}/bundles", f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/overrides"
+
+
+def replace_by_folder(path):
+    path.unlink()
+    path.mkdir()
 
 
 async def channel(api, name="production", **fields):
@@ -21,7 +27,21 @@ async def test_a_new_app_is_shown_and_listed(api):
     assert (made["app"], made["revision"], made["changed"], made["expose_metadata"]) == (APP, 1, True, True)
     shown = await api("GET", f"/v1/apps/{APP}")
     assert shown == {key: value for key, value in made.items() if key != "changed"}
-    assert await api("GET", "/v1/apps") == [{"app": APP, "revision": 1, "bundles": 0, "channels": 0, "overrides": 0}]
+    counts = {"bundles": 0, "channels": 0, "overrides": 0}
+    assert await api("GET", "/v1/apps") == [{"app": APP, "revision": 1, "damaged": None} | counts]
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(b"x"), lambda path: path.unlink(), replace_by_folder])
+async def test_an_app_that_cannot_be_read_is_listed_with_the_others(acme, world, harm):
+    await acme("POST", "/v1/apps", {"app": OTHER})
+    whole = {each["app"]: each for each in await acme("GET", "/v1/apps")}
+    head = world.releases.heads()[APP]
+    harm(world.store.path(revision_key(APP, head.revision, head.digest)))
+    listed = {each["app"]: each for each in await acme("GET", "/v1/apps")}
+    assert listed[OTHER] == whole[OTHER]
+    damaged = listed[APP].pop("damaged")
+    assert "revision 1 cannot be read: " in damaged and "`edge store repair`" in damaged
+    assert listed[APP] == {"app": APP, "revision": 1, "bundles": None, "channels": None, "overrides": None}
 
 
 async def test_an_app_is_created_once(acme):

@@ -64,7 +64,7 @@ def observed(**changed) -> Observed:
         "failures_over_limit": 6,
         "facts_devices": {"offers": 70, "failures": 20, "choices": 10},
         "certificate_ends": None,
-        "blobs": BlobsSeen(1, 2, {"wrong": 3}, 4, 5.0, 6, 7),
+        "blobs": BlobsSeen(1, 2, {"wrong": 3}, 4, 5.0, 6, 7, 8),
         "disk_free_bytes": 5000,
         "disk_full": True,
     }
@@ -136,6 +136,7 @@ def test_what_is_known_of_blobs():
         "edge_scrub_completed_timestamp_seconds 5",
         "edge_blobs_scrubbed_total 6",
         "edge_scrubbed_bytes_total 7",
+        "edge_scrub_unreadable_apps 8",
     ):
         assert line in told
 

@@ -12,8 +12,9 @@ from proving import a_book, a_prover
 
 from edge.node.proving.scrubbing import Scrubbing
 from edge.store.file_proof import FileIdentity
+from edge.store.heads import Head
 from edge.store.healing import keep_bytes
-from edge.store.objects.port import blob_key
+from edge.store.objects.port import blob_key, revision_key
 
 NOW = 1_700_000_000.0
 QUICKLY = 1e12  # bytes per second
@@ -88,6 +89,42 @@ async def test_what_is_missing_is_found_before_a_device_asks_for_it(truth, book)
         truth.store.path(blob_key(digest_of(content))).unlink()
     assert await scrubbing(truth, book, prover).round()
     assert prover.quarantine.digests == {digest_of(the_files("1.0.1")[0]), digest_of(b"zip 1.0.2")}
+
+
+async def test_a_revision_that_cannot_be_read_is_said_and_shown_until_it_can(truth, book, caplog):
+    scrub = scrubbing(truth, book, a_prover(truth.store, book))
+    head = truth.releases.heads()[APP]
+    place = truth.store.path(revision_key(APP, head.revision, head.digest))
+    content = place.read_bytes()
+    place.write_bytes(content[:100] + b"x" + content[101:])
+    lost = digest_of(b"zip 1.0.1")
+    gone = truth.store.path(blob_key(lost))
+    gone.rename(place.parent / "away")
+    await scrub._prover.prove_all([lost], APP)
+    caplog.clear()
+    for _ in range(2):
+        assert await scrub.round()
+        assert scrub.condition.unreadable == 1
+    assert scrub._prover.quarantine.digests == {lost}  # the app may still name it
+    (place.parent / "away").rename(gone)
+    (damage,) = scrub.damages
+    assert (damage.app, damage.grain, damage.name) == (APP, "revision", str(head.revision))
+    (said,) = [record for record in caplog.records if record.levelname == "ERROR"]  # once
+    assert APP in said.getMessage() and "`edge store repair`" in said.getMessage()
+    place.write_bytes(content)
+    assert await scrub.round()
+    assert (scrub.condition.unreadable, scrub.condition.blobs) == (0, BLOBS)
+
+
+async def test_a_deleted_apps_damage_is_over(truth, book):
+    heads = dict(truth.releases.heads())
+    scrub = Scrubbing(truth.store.root, book, a_prover(truth.store, book), lambda: heads, lambda: NOW, QUICKLY)
+    truth.store.path(revision_key(APP, heads[APP].revision, heads[APP].digest)).unlink()
+    assert await scrub.round()
+    assert scrub.condition.unreadable == 1
+    heads[APP] = Head(heads[APP].revision, heads[APP].digest, deleted=True)
+    assert await scrub.round()
+    assert scrub.condition.unreadable == 0
 
 
 async def test_damage_that_nothing_names_is_forgotten(truth, book):

@@ -16,7 +16,7 @@ from edge.domain.targeting.id_sets import IdSet, parse_id_set
 from edge.node.service.snapshots.gapped_overrides import GappedOverrides
 from edge.node.service.snapshots.last_good import find_last_good
 from edge.store.blobs import map_blob, read_blob
-from edge.store.damage import Damage
+from edge.store.damage import REPAIR, Damage
 from edge.store.heads import shard_of
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Revisions
@@ -159,7 +159,7 @@ def _unreadable(app: AppId, head: Head, served: int | None, error: Exception) ->
         name=str(head.revision),
         effect=effect,
         cause=str(error) or type(error).__name__,
-        repair="run `edge store verify` and `edge store repair`, or restore the revision from a backup",
+        repair=REPAIR,
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from itertools import chain, islice
 
 import msgspec
@@ -24,7 +25,6 @@ from edge.store.damage import Damage
 from edge.store.disk.room import free_bytes
 from edge.store.disk.set_aside import count_set_aside
 from edge.store.heads import Head
-from edge.telemetry.counts import read_totals
 from edge.telemetry.disk_budget import held_bytes
 from edge.wire.exposition import encode_families
 
@@ -64,8 +64,8 @@ class NodeReport:
 
     async def metrics(self) -> bytes:
         """In the Prometheus text format."""
-        workers = await self._supervisor.statuses()
-        return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observe(workers))))
+        workers, totals = await self._supervisor.statuses(), await self._folding.totals()
+        return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observe(workers, totals))))
 
     def _living(self) -> dict[AppId, Head]:
         """The heads of the apps that are not deleted."""
@@ -94,10 +94,9 @@ class NodeReport:
             unscrubbed_apps=scrub.unreadable,
         )
 
-    def _observe(self, workers: list[WorkerStatus]) -> Observed:
-        """Blocks: reads heads, segments and counts."""
+    def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int]) -> Observed:
+        """Blocks: reads heads and segments."""
         known = count_devices(self._supervisor.facts_table_path)
-        totals = read_totals(self._directory.counts_database)
         free, reserve = free_bytes(self._directory.node_dir), self._directory.reserve
         return Observed(
             version=__version__,
@@ -113,6 +112,8 @@ class NodeReport:
             folded=totals.get("folded", 0),
             duplicates=totals.get("duplicates", 0),
             folded_at=self._folding.folded_at,
+            counts_set_aside=self._folding.set_aside,
+            job_failures=dict(self._supervisor.guard.failures),
             facts=self._supervisor.facts_condition,
             failures_over_limit=self._supervisor.failures.dropped,
             facts_devices={kind.word: devices for kind, devices in known.items()},

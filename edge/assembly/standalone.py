@@ -78,8 +78,11 @@ class Standalone:
         keeping = config.store
         self._quota = UploadQuota(self.directory.uploads_file, keeping.upload_limit_bytes, time.time())
         self._collecting = Collecting(self.directory, keeping.retention_days)
-        self.supervisor.duties.jobs += [self.telemetry.run, lambda: self._collecting.run(time.time())]
-        self.supervisor.duties.jobs.append(WatchingRoom(self.directory.node_dir, self.directory.reserve).run)
+        self.supervisor.duties.jobs |= {
+            "fold": self.telemetry.run,
+            "collect": lambda: self._collecting.run(time.time()),
+            "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
+        }
         self.change = ChangeOver(config, self.supervisor, ports, estate)
         self._report = NodeReport(
             self.directory, self.supervisor, self.telemetry, self.tokens, self._collecting, self._quota

@@ -1,14 +1,18 @@
 """The SQLite database of counts: its schema, and opening it for folding and for reading.
 
-A database with a newer schema is refused.
+A database with a newer schema is refused. A damaged one can be set aside: its counts are made again from the spool, as
+far back as that goes.
 """
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from edge.domain.errors import Unavailable
 
 SCHEMA_NUMBER = 4
+DAMAGED_LIMIT = 3  # databases that are set aside: the earliest has the longest history, a failing disk makes many more
+_BESIDE = ("-wal", "-shm")  # endings of SQLite's own files
 BUSY_SECONDS = 30.0  # another folder's transaction takes far less, even on a slow disk
 
 _FIRST = """
@@ -41,6 +45,10 @@ _STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH)  # from each schema to the next; a n
 # counts.day: days since 1970-01-01 UTC. segments: rows outlive their files (some 24 a day and worker), so that a file
 # that comes back, from a backup or after a power cut, is never counted again. seen, exposed: see `duplicates`; `owner`
 # is a hash of the app, 0 for rows from before schema 4.
+
+
+# SQLITE_ERROR is a schema that is not what its number says; an error without a code, a text that is none.
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_ERROR, 0)
 
 
 class NewerSchema(Unavailable):
@@ -76,6 +84,47 @@ def open_for_reading(database: Path) -> sqlite3.Connection | None:
         raise
     connection.close()  # a folder is creating or upgrading it right now
     return None
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 if the error is not SQLite's own."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether what a database holds is the cause, so that trying again does not help."""
+    return (
+        isinstance(error, sqlite3.DatabaseError)
+        and not isinstance(error, sqlite3.ProgrammingError)
+        and code_of(error) in _DAMAGE
+    )
+
+
+def identity_of(database: Path) -> int | None:
+    """Which file has that name now; None if there is none."""
+    try:
+        return database.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def set_aside(database: Path, identity: int | None, now: float) -> Path | None:
+    """Rename it to `<name>.damaged-<now>`, unless it is another file by now. Returns its new name. Raises OSError.
+
+    Beyond `DAMAGED_LIMIT` the last one that was set aside is deleted for it.
+    """
+    if identity is None or identity_of(database) != identity:
+        return None
+    earlier = [path for path in database.parent.glob(f"{database.name}.damaged-*") if not path.name.endswith(_BESIDE)]
+    for path in sorted(earlier)[DAMAGED_LIMIT - 1 :]:
+        for ending in ("", *_BESIDE):
+            path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
+    aside = database.with_name(f"{database.name}.damaged-{int(now * 1000)}")
+    database.rename(aside)
+    for ending in _BESIDE:
+        with suppress(FileNotFoundError):
+            database.with_name(f"{database.name}{ending}").rename(aside.with_name(f"{aside.name}{ending}"))
+    return aside
 
 
 def _check_schema(connection: sqlite3.Connection, database: Path) -> int:

@@ -63,6 +63,8 @@ class Observed(NamedTuple):
     disk_full: bool  # whether something is refused, or would be, for lack of room
     upkeep: StoreUpkeep = StoreUpkeep()
     set_aside: int = 0  # of the node's own files
+    counts_set_aside: int = 0  # since the start
+    job_failures: Mapping[str, int] = {}  # by job, since the start
 
 
 def build_metrics(seen: Observed) -> list[Family]:
@@ -158,6 +160,7 @@ def _node(seen: Observed) -> list[Family]:
             "Events that were repeated within the hour and not counted again.",
             [Sample({}, seen.duplicates)],
         ),
+        *_faults(seen),
         _gauge("edge_fold_age_seconds", "Seconds since events were last counted.", max(0.0, seen.now - seen.folded_at)),
         *_facts(seen),
         _gauge("edge_disk_free_bytes", "Bytes free where the node keeps its data.", seen.disk_free_bytes),
@@ -167,6 +170,16 @@ def _node(seen: Observed) -> list[Family]:
         meaning = "When the device port's certificate expires, in seconds since the epoch."
         families.append(_gauge("edge_certificate_ends_timestamp_seconds", meaning, seen.certificate_ends))
     return families
+
+
+def _faults(seen: Observed) -> list[Family]:
+    aside = "Times that the counts of events were damaged, set aside, and begun again."
+    failures = "Faults of the node's own jobs, which begin again."
+    jobs = [Sample({"job": job}, n) for job, n in sorted(seen.job_failures.items())]
+    return [
+        Family("edge_counts_set_aside_total", "counter", aside, [Sample({}, seen.counts_set_aside)]),
+        Family("edge_job_failures_total", "counter", failures, jobs),
+    ]
 
 
 def _upkeep(done: StoreUpkeep) -> list[Family]:

@@ -22,7 +22,7 @@ from edge.facts.table import FactsTable
 from edge.facts.writer import FactsCondition
 from edge.node.observing.counts import WorkerCounts, WorkerStatus
 from edge.node.processes.data_directory import DataDirectory
-from edge.node.processes.duties import NodeDuties, to_the_end
+from edge.node.processes.duties import JobGuard, NodeDuties, to_the_end
 from edge.node.processes.facts_desk import FactsDesk
 from edge.node.processes.leaving import ALONE, Manner, close_for_all, refuse_new
 from edge.node.processes.link import Setup
@@ -84,7 +84,8 @@ class Supervisor:
         except BaseException:
             self.listening.close()
             raise
-        self.duties = NodeDuties(self._refresh, self._remember)
+        self.guard = JobGuard()
+        self.duties = NodeDuties(self.guard, refresh=self._refresh, remember=self._remember)
         self.others: frozenset[Counterparty] = frozenset()
         telemetry = config.telemetry
         self.failures = NodeFailures(EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second))
@@ -93,7 +94,7 @@ class Supervisor:
         quarantine = Quarantine(self._book, self._tell_quarantine)
         self.prover = BlobProver(directory.store, self._book, quarantine, clock)
         self.scrubbing = Scrubbing(directory.store_dir, self._book, self.prover, lambda: self._heads, clock)
-        self.duties.jobs.append(self.scrubbing.run)
+        self.duties.jobs["scrub"] = self.scrubbing.run
         ports = PoolPorts(self._record_reported, self.prover)
         self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, ports)
 
@@ -117,8 +118,8 @@ class Supervisor:
 
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            jobs = (self._poll, self.prover.watch, self.duties.run)
-            following = [tasks.create_task(job()) for job in jobs]
+            jobs = {"poll": self._poll, "recheck": self.prover.watch, "duties": self.duties.run}
+            following = [tasks.create_task(self.guard.keep(name, job)) for name, job in jobs.items()]
             if self.desk.is_open:
                 self.desk.begin()
                 self.duties.begin()

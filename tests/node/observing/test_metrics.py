@@ -67,6 +67,8 @@ def observed(**changed) -> Observed:
         "blobs": BlobsSeen(1, 2, {"wrong": 3}, 4, 5.0, 6, 7, 8),
         "disk_free_bytes": 5000,
         "disk_full": True,
+        "counts_set_aside": 1,
+        "job_failures": {"fold": 2},
     }
     return Observed(**(seen | changed))
 
@@ -218,6 +220,8 @@ def test_the_nodes_own_state():
         "edge_fold_age_seconds 30",
         "edge_events_folded_total 5",
         "edge_events_duplicate_total 2",
+        "edge_counts_set_aside_total 1",
+        'edge_job_failures_total{job="fold"} 2',
         "edge_disk_free_bytes 5000",
         "edge_disk_full 1",
         "edge_facts_pages 4",

@@ -57,7 +57,7 @@ class World:
         self.desk.open()
         self.desk.begin()
         self.doing = asyncio.Event()
-        self.duties = NodeDuties(self.duty)
+        self.duties = NodeDuties(duty=self.duty)
 
     async def duty(self):
         self.doing.set()

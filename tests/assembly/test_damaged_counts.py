@@ -1,0 +1,108 @@
+"""Damaged counts end nothing: they are set aside, named, and made again from the spool."""
+
+import sqlite3
+
+import pytest
+from factories import APP
+from node_world import a_truth
+from telemetry_lines import line, write_segment
+
+from edge.assembly.folding import Folding
+from edge.assembly.own_names import OwnNames
+from edge.domain.errors import Unavailable
+from edge.telemetry.database import DAMAGED_LIMIT
+
+
+@pytest.fixture
+def truth(tmp_path):
+    truth = a_truth(tmp_path)
+    truth.spool_dir.mkdir(parents=True)
+    write_segment(truth.spool_dir, [line(app=APP), line(app=APP, action="set_fail")])
+    return truth
+
+
+@pytest.fixture
+def folding(truth):
+    return Folding(truth, 1 << 30, OwnNames(truth.releases))
+
+
+def not_a_database(path):
+    path.write_bytes(b"ZZZZ" + path.read_bytes()[4:])
+
+
+def malformed(path):
+    pages = bytearray(path.read_bytes())
+    for start in range(4096, len(pages), 4096):
+        pages[start : start + 64] = bytes(64)
+    path.write_bytes(pages)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def of_another_schema(path):
+    connection = sqlite3.connect(path)
+    connection.executescript("DROP TABLE counts")
+    connection.close()
+
+
+def without_its_number(path):
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 0")
+    connection.close()
+
+
+KINDS = [not_a_database, malformed, cut, of_another_schema, without_its_number]
+
+
+async def counted(folding):
+    stats = await folding.stats(APP)
+    return {each.action: each.n for each in stats.counts}
+
+
+def set_aside(truth):
+    found = sorted(truth.counts_database.parent.glob("counts.sqlite.damaged-*"))
+    return [path for path in found if path.suffix.count("-") == 1]  # not SQLite's own, -wal and -shm
+
+
+@pytest.mark.parametrize("damage", KINDS)
+async def test_damaged_counts_are_set_aside_and_made_again(truth, folding, caplog, damage):
+    expected = {"set": 1, "set_fail": 1}
+    assert await counted(folding) == expected
+    damage(truth.counts_database)
+    damaged = truth.counts_database.stat().st_ino
+    assert await counted(folding) == expected
+    (aside,) = set_aside(truth)
+    assert (aside.stat().st_ino, folding.set_aside) == (damaged, 1)
+    (told,) = [each.getMessage() for each in caplog.records if "damaged" in each.getMessage()]
+    assert str(truth.counts_database) in told and str(aside) in told and ".recover" in told
+    assert (await folding.totals())["folded"] == 2
+
+
+@pytest.mark.parametrize("damage", KINDS[:3])
+async def test_totals_of_damaged_counts_answer(truth, folding, damage):
+    assert await counted(folding)
+    damage(truth.counts_database)
+    assert await folding.totals() in ({}, {"folded": 2, "duplicates": 0, "malformed": 0, "torn_tails": 0})
+    assert await counted(folding) == {"set": 1, "set_fail": 1}
+
+
+async def test_a_failing_disk_leaves_a_few_and_the_first_of_them(truth, folding):
+    for number in range(DAMAGED_LIMIT + 2):
+        assert await counted(folding)
+        truth.counts_database.write_bytes(b"no database: %d" % number + bytes(4096))
+    assert await counted(folding)
+    numbers = [path.read_bytes()[:14].decode()[-1] for path in set_aside(truth)]
+    assert numbers == ["0", "1", str(DAMAGED_LIMIT + 1)]
+
+
+async def test_counts_that_cannot_be_opened_are_refused_by_name_and_totals_stay(truth, folding):
+    assert await counted(folding)
+    totals = await folding.totals()
+    for path in truth.counts_database.parent.glob("counts.sqlite*"):
+        path.unlink()
+    truth.counts_database.mkdir()
+    with pytest.raises(Unavailable, match=r"counts\.sqlite"):
+        await folding.stats(APP)
+    assert await folding.totals() == totals

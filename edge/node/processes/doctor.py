@@ -1,5 +1,6 @@
 """What on a host limits delivery: readings in, findings out, each with its remedy in one line. Pure."""
 
+import errno
 from typing import Literal, NamedTuple
 
 from edge.node.service.limits.admission import (
@@ -17,6 +18,13 @@ SLOW_SYNC_SECONDS = 0.02
 # Heads are signed with the time: other nodes and `expires` need clocks that agree within a fraction of a minute.
 CLOCK_ERROR_SECONDS = 1.0
 
+_UNMEASURED = {  # why nothing could be written in the data directory, and the remedy
+    errno.ENOSPC: ("is on a full disk", "make room for data_dir: what must be written is refused"),
+    errno.EDQUOT: ("is at this user's quota", "raise the quota of the disk, or make room for data_dir"),
+    errno.EROFS: ("is on a read-only file system", "mount the file system of data_dir writable"),
+    errno.ENOENT: ("does not exist", "start the node once, or set data_dir: it is made then"),
+}
+
 
 class Host(NamedTuple):
     """Readings of this machine; None if one could not be read."""
@@ -30,6 +38,7 @@ class Host(NamedTuple):
     clock_synchronised: bool | None
     clock_error_seconds: float
     sync_seconds: float | None  # median of a 4 KiB write with fdatasync in the data directory
+    sync_error: int  # the errno that prevented it; 0: none
     free_bytes: int
     spool_limit_bytes: int
     dual_stack: bool
@@ -53,7 +62,7 @@ def examine(host: Host) -> list[HostFinding]:
         _window(host.window_segments),
         _slow_start(host.slow_start_after_idle),
         _clock(host.clock_synchronised, host.clock_error_seconds),
-        _sync(host.sync_seconds),
+        _sync(host.sync_seconds, host.sync_error),
         _disk(host.free_bytes, host.spool_limit_bytes),
         _finding(
             *("ipv6", host.dual_stack, "IPv6 and IPv4 on one socket" if host.dual_stack else "IPv4 alone"),
@@ -99,9 +108,10 @@ def _clock(synchronised: bool | None, error_seconds: float) -> HostFinding:
     return _finding("clock", good, f"{seen}, error at most {error_seconds:.3f} s" if synchronised else seen, remedy)
 
 
-def _sync(seconds: float | None) -> HostFinding:
+def _sync(seconds: float | None, error: int) -> HostFinding:
     if seconds is None:
-        return _finding("disk_sync", False, "not measured", "let this user write to the data directory")
+        why, remedy = _UNMEASURED.get(error, ("cannot be written", "let this user write to the data directory"))
+        return _finding("disk_sync", False, f"not measured: data_dir {why}", remedy)
     remedy = "put data_dir on an SSD with a write cache that survives a power cut: each report waits for a sync"
     return _finding("disk_sync", seconds <= SLOW_SYNC_SECONDS, f"{seconds * 1000:.2f} ms", remedy)
 

@@ -32,7 +32,7 @@ _TIME_ERROR = 5  # the clock is not synchronised
 
 def read_host(data_dir: Path, backlog: int, spool_limit_bytes: int) -> Host:
     """Blocks for as long as some syncs of the disk take."""
-    clock = read_clock()
+    clock, sync = read_clock(), measure_sync(data_dir)
     return Host(
         descriptors=read_descriptors(),
         backlog=backlog,
@@ -42,7 +42,8 @@ def read_host(data_dir: Path, backlog: int, spool_limit_bytes: int) -> Host:
         slow_start_after_idle=_flag(_sysctl("net/ipv4/tcp_slow_start_after_idle")),
         clock_synchronised=clock.synchronised,
         clock_error_seconds=clock.error_seconds,
-        sync_seconds=measure_sync(data_dir),
+        sync_seconds=sync.seconds,
+        sync_error=sync.error,
         free_bytes=shutil.disk_usage(_existing(data_dir)).free,
         spool_limit_bytes=spool_limit_bytes,
         dual_stack=socket.has_dualstack_ipv6(),
@@ -94,17 +95,24 @@ def parse_windows(routes: str) -> list[int]:
     return [int(window[1]) if window else KERNEL_WINDOW_SEGMENTS for window in found]
 
 
-def measure_sync(data_dir: Path) -> float | None:
-    """The median seconds of a small synced write; None if the directory is missing or not writable."""
+class SyncReading(NamedTuple):
+    """The median seconds of a small synced write; None if it failed, with the errno."""
+
+    seconds: float | None
+    error: int = 0
+
+
+def measure_sync(data_dir: Path) -> SyncReading:
+    """Leaves nothing behind."""
     path = data_dir / f".doctor-{secrets.token_hex(8)}"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return None
+    except OSError as error:
+        return SyncReading(None, error.errno or 0)
     try:
-        return statistics.median(_sync(descriptor) for _ in range(SYNCS))
-    except OSError:
-        return None
+        return SyncReading(statistics.median(_sync(descriptor) for _ in range(SYNCS)))
+    except OSError as error:
+        return SyncReading(None, error.errno or 0)
     finally:
         os.close(descriptor)
         path.unlink()

@@ -1,6 +1,9 @@
 """What the doctor makes of a host, as tables; and that its readers read this one and leave nothing behind."""
 
+import errno
+
 import pytest
+from small_disk import a_small_disk
 
 from edge.node.processes.doctor import CLOCK_ERROR_SECONDS, SLOW_SYNC_SECONDS, WINDOW_SEGMENTS, Host, examine
 from edge.node.processes.host import measure_sync, parse_windows, read_clock, read_host
@@ -15,6 +18,7 @@ GOOD = Host(
     clock_synchronised=True,
     clock_error_seconds=0.01,
     sync_seconds=0.001,
+    sync_error=0,
     free_bytes=9 << 30,
     spool_limit_bytes=8 << 30,
     dual_stack=True,
@@ -82,8 +86,32 @@ def test_this_host_can_be_read_and_the_directory_is_left_as_it_was(tmp_path):
 def test_a_directory_that_is_not_there_is_not_made(tmp_path):
     missing = tmp_path / "none" / "yet"
     host = read_host(missing, 4_096, 8 << 30)
-    assert host.sync_seconds is None is measure_sync(missing)
+    assert host.sync_seconds is None is measure_sync(missing).seconds
+    (sync,) = (each for each in examine(host) if each.name == "disk_sync")
+    assert "does not exist" in sync.seen
     assert host.free_bytes > 0 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "seen", "remedy"), [("fill", "full disk", "make room"), ("seal", "read-only", "writable")]
+)
+def test_a_disk_that_cannot_be_written_is_named_as_the_cause(tmp_path, spoil, seen, remedy):
+    with a_small_disk(tmp_path / "disk") as disk:
+        (disk.path / "data").mkdir()
+        getattr(disk, spoil)()
+        host = read_host(disk.path / "data", 4_096, 8 << 30)
+        assert not any((disk.path / "data").iterdir())
+    (sync,) = (each for each in examine(host) if each.name == "disk_sync")
+    assert (sync.level, host.sync_seconds) == ("warn", None)
+    assert seen in sync.seen and remedy in sync.remedy
+
+
+def test_a_directory_of_another_user_is_named_as_the_cause():
+    sync = finding("disk_sync", sync_seconds=None, sync_error=errno.EACCES)
+    assert (sync.seen, sync.remedy) == (
+        "not measured: data_dir cannot be written",
+        "let this user write to the data directory",
+    )
 
 
 def test_the_clock_is_only_read():

@@ -90,7 +90,7 @@ class ControlClient:
         self._busy: set[http.client.HTTPConnection] = set()
         self._lock = threading.Lock()
         self._closed = False
-        self._warned: set[str] = set()
+        self.warnings: list[str] = []  # beside answers, each once: what they are not sure to be true of
         self.not_taken: list[Any] = []  # of the changes made: what the node's workers did not take
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
@@ -151,7 +151,7 @@ class ControlClient:
             try:
                 with self._connection(fresh=attempt > 1) as connection:
                     answer = _attempt(connection, request)
-                self._warn(answer.warning)
+                self._keep_warning(answer.warning)
                 return self._noted(_decode(answer, self._url))
             except (OSError, http.client.HTTPException) as error:
                 lasting = isinstance(error, ssl.SSLCertVerificationError)
@@ -160,11 +160,10 @@ class ControlClient:
             time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
         raise AssertionError("the last attempt returns or raises")
 
-    def _warn(self, warning: str) -> None:
-        """Each once."""
-        if warning and warning.isprintable() and warning not in self._warned:
-            self._warned.add(warning)
-            note(f"warning: {warning}")
+    def _keep_warning(self, warning: str) -> None:
+        with self._lock:
+            if warning and warning.isprintable() and warning not in self.warnings:
+                self.warnings.append(warning)
 
     def _noted(self, answered: Any) -> Any:
         if isinstance(answered, dict) and (not_taken := answered.get("not_taken")):

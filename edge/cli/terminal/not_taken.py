@@ -1,4 +1,5 @@
-"""What a verb says when its change was made and the node's workers do not serve it, or may serve it late."""
+"""What a verb says at its end beside its result: its change was made and the node's workers do not serve it, or may
+serve it late; or what it was told may not be what devices get."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,3 +26,12 @@ def warn_of_not_taken(answers: Iterable[Any]) -> bool:
     if unserved:
         note("the change is made, and devices do not get it until this is repaired")
     return unserved
+
+
+def warn_beside_answers(warnings: Iterable[str], refusal: str) -> None:
+    """Prints to stderr what is wrong with the store that answers were read from, except what the verb was refused for
+    and is said by `refusal`."""
+    said = refusal.encode("ascii", "backslashreplace").decode()  # as a header has it
+    for each in warnings:
+        if each not in said:
+            note(f"warning: {each}")

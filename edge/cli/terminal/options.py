@@ -12,8 +12,9 @@ import click
 
 from edge.cli.terminal import access
 from edge.cli.terminal.client import ControlClient, warn_of_plain_http
-from edge.cli.terminal.not_taken import NOT_SERVED, warn_of_not_taken
+from edge.cli.terminal.not_taken import NOT_SERVED, warn_beside_answers, warn_of_not_taken
 from edge.cli.terminal.output import Output
+from edge.domain.errors import EdgeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,7 +58,7 @@ def with_config(command: F) -> F:
 
 def with_api(command: F) -> F:
     """Adds --url --token --config --json; the command gets a ControlClient and an Output as its first arguments. What
-    the node's workers did not take of its changes is said at its end."""
+    is wrong with the answers' store, and what the node's workers did not take of its changes, is said at its end."""
 
     @_url
     @_token
@@ -70,11 +71,15 @@ def with_api(command: F) -> F:
         url = url or access.address(config_file)
         token = token or access.token(url, config_file)
         warn_of_plain_http(url)
-        client = ControlClient(url, token)
+        client, refusal = ControlClient(url, token), ""
         try:
             result = command(client, Output(as_json), *args, **kwargs)
+        except EdgeError as error:
+            refusal = error.message
+            raise
         finally:
             client.close()
+            warn_beside_answers(client.warnings, refusal)
         if warn_of_not_taken(client.not_taken):
             raise click.exceptions.Exit(NOT_SERVED)
         return result

@@ -92,6 +92,7 @@ class NodeReport:
             scrubbed=scrub.blobs,
             scrubbed_bytes=scrub.bytes,
             unscrubbed_apps=scrub.unreadable,
+            book_faults=prover.book_faults,
         )
 
     def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int]) -> Observed:

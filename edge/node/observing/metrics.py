@@ -26,6 +26,7 @@ class BlobsSeen(NamedTuple):
     scrubbed: int
     scrubbed_bytes: int
     unscrubbed_apps: int = 0
+    book_faults: int = 0
 
 
 class StoreUpkeep(NamedTuple):
@@ -264,6 +265,7 @@ def _blobs(seen: BlobsSeen) -> list[Family]:
         counter("blobs_healed", "Damaged blobs that became whole again.", Sample({}, seen.healed)),
         counter("blobs_scrubbed", "Blobs read by scrubs.", Sample({}, seen.scrubbed)),
         counter("scrubbed_bytes", "Bytes of these.", Sample({}, seen.scrubbed_bytes)),
+        counter("proofs_dropped", "Damage in what the node keeps of its proofs.", Sample({}, seen.book_faults)),
         _gauge(
             "edge_scrub_completed_timestamp_seconds", "When the last whole scrub ended; 0: never.", seen.scrubbed_at
         ),

@@ -190,6 +190,9 @@ class WorkerHandle:
             link.send(Proved(number))
         except NotProvenYet:
             link.send(Proved(number, later=True))
+        except Exception:  # whoever asked must not wait for a reply that never comes
+            log.exception("cannot tell whether blob %s is whole; devices get 503 for it and come again", digest)
+            link.send(Proved(number, later=True))
 
     async def _answer_record(self, link: Link, number: int, changes: list[Recordable]) -> None:
         refused, withheld = "", list[Withheld]()
@@ -197,6 +200,9 @@ class WorkerHandle:
             withheld = await self._record(changes)
         except Unavailable as error:
             refused = error.code
+        except Exception:  # as above
+            log.exception("cannot store changes of device facts")
+            refused = "facts_stuck"
         self._tell_refusal(refused, len(changes))
         if number:
             link.send(Recorded(number, refused, withheld))

@@ -50,6 +50,11 @@ class BlobProver:
         self._small, self._large = asyncio.Semaphore(READINGS_LIMIT), asyncio.Semaphore(1)
         self._remembered: OrderedDict[str, FileIdentity] = OrderedDict()
 
+    @property
+    def book_faults(self) -> int:
+        """See `ProofBook`."""
+        return self._book.faults
+
     async def prove(self, digest: str, app: str) -> FileIdentity:
         """As in `ProofPort`; all who ask at once share one reading, which goes on if they leave."""
         return await asyncio.shield(self._task(digest, app, again=False))

@@ -65,7 +65,7 @@ class Scrubbing:
         self._bytes_per_second = bytes_per_second
         self._blobs = self._bytes = self._suspects = 0
         self.damages = Damages()
-        self._completed = float(book.note("scrub_completed") or 0)
+        self._completed = book.moment("scrub_completed", clock())
 
     @property
     def condition(self) -> ScrubCondition:
@@ -101,7 +101,7 @@ class Scrubbing:
         return True
 
     def _finish(self) -> None:
-        self._book.forget_unread_since(float(self._book.note("scrub_began") or 0))
+        self._book.forget_unread_since(self._book.moment("scrub_began", self._clock()))
         self._completed = self._clock()
         self._book.keep_note("scrub_completed", repr(self._completed))
         self._book.keep_note("scrub_after", None)

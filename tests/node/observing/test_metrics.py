@@ -64,7 +64,7 @@ def observed(**changed) -> Observed:
         "failures_over_limit": 6,
         "facts_devices": {"offers": 70, "failures": 20, "choices": 10},
         "certificate_ends": None,
-        "blobs": BlobsSeen(1, 2, {"wrong": 3}, 4, 5.0, 6, 7, 8),
+        "blobs": BlobsSeen(1, 2, {"wrong": 3}, 4, 5.0, 6, 7, 8, 9),
         "disk_free_bytes": 5000,
         "disk_full": True,
         "counts_set_aside": 1,
@@ -139,6 +139,7 @@ def test_what_is_known_of_blobs():
         "edge_blobs_scrubbed_total 6",
         "edge_scrubbed_bytes_total 7",
         "edge_scrub_unreadable_apps 8",
+        "edge_proofs_dropped_total 9",
     ):
         assert line in told
 

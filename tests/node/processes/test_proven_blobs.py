@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import sqlite3
 
 import aiohttp
 import pytest
@@ -22,6 +23,13 @@ def truth(tmp_path):
     made = a_truth(tmp_path)
     publish(made, "1.0.1")
     return made
+
+
+class Broken:
+    """A ProofPort with a fault that nobody thought of."""
+
+    async def prove(self, digest, app):
+        raise LookupError("unthought of")
 
 
 async def fetch(session, address, count=20):
@@ -62,6 +70,31 @@ async def test_damage_is_known_to_every_worker_and_so_is_its_end(tmp_path, truth
         keep_bytes(truth.store, ZIP)
         assert await fetch(session, address) == {(200, ZIP)}
         await every_worker_knows(supervisor, 0)
+
+
+async def test_a_spoilt_proof_is_made_again_and_the_blob_served(tmp_path, truth):
+    """As one flipped bit leaves it."""
+    config = a_config(tmp_path)
+    async with aiohttp.ClientSession() as session:
+        async with running(config, truth) as (_, address):
+            assert await fetch(session, address) == {(200, ZIP)}
+        book = sqlite3.connect(truth.proofs_path)
+        with book:
+            book.execute("UPDATE proofs SET identity = identity || 'x'")
+            book.execute("INSERT INTO damage VALUES (x'00', 'wrmng', '', '')")
+            book.execute("INSERT INTO notes VALUES ('scrub_completed', 'soon')")
+        book.close()
+        async with running(config, truth) as (supervisor, address):
+            assert await fetch(session, address) == {(200, ZIP)}
+            assert supervisor.prover.counts["readings"] == 1
+
+
+async def test_a_worker_is_answered_whatever_goes_wrong_with_a_proof(tmp_path, truth, caplog):
+    async with aiohttp.ClientSession() as session, running(a_config(tmp_path), truth) as (supervisor, address):
+        for worker in supervisor.pool.workers:
+            worker._proofs = Broken()
+        assert await fetch(session, address) == {(503, b"")}
+    assert "cannot tell whether" in caplog.text and DIGEST in caplog.text
 
 
 async def test_offers_of_every_worker_fall_back_and_come_back(tmp_path, truth):

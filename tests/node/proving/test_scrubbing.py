@@ -150,6 +150,17 @@ async def test_a_round_goes_on_where_it_was(truth, book):
     assert scrub.condition.blobs == BLOBS and len(prover.quarantine) == 0
 
 
+@pytest.mark.parametrize("note", ["soon", "", "nan", "inf", "-1", repr(NOW + 1)])
+async def test_a_note_that_cannot_be_right_costs_a_round_and_nothing_else(truth, book, note):
+    for name in ("scrub_began", "scrub_completed"):
+        book.keep_note(name, note)
+    scrub = scrubbing(truth, book, a_prover(truth.store, book))
+    assert scrub.condition.completed == 0
+    book.keep_note("scrub_after", "")
+    assert await scrub.round()
+    assert (scrub.condition.completed, book.read_at(digest_of(b"zip 1.0.1"))) == (NOW, NOW)
+
+
 async def test_a_process_that_dies_is_said_and_the_round_is_not_over(truth, book, caplog):
     scrub = scrubbing(truth, book, a_prover(truth.store, book), bytes_per_second="no number")
     assert not await scrub.round()

@@ -7,7 +7,6 @@ Revisions are numbered one after another, except that the acceptance of a restor
 the app had before, whose revisions may still lie in the store.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from edge.domain.changes.commands import Change
+from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.decision.impact import ChannelImpact, Offering, offering_of
 from edge.domain.errors import TooLarge
 from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, VersionName
@@ -208,11 +208,6 @@ def encode_overrides(overrides: Mapping[DeviceId, ChannelName]) -> dict[str, byt
     for device in sorted(overrides):
         shards[override_shard_of(device)][device] = overrides[device]
     return {shard: _encoder.encode(_Overrides(OVERRIDES_FORMAT, held)) for shard, held in sorted(shards.items())}
-
-
-def override_shard_of(device: DeviceId) -> str:
-    """`00` to `ff`. Hashed, since devices choose their ids, which need not be spread evenly."""
-    return hashlib.sha256(device.encode()).hexdigest()[:2]
 
 
 def summarize(command: Mapping[str, Any]) -> str:

@@ -3,10 +3,13 @@
 The process that verified the head passes these three on to workers, which have no keys and read nothing else.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from edge.domain.changes.commands import Change
+from edge.domain.changes.partial_overrides import REPAIR, joined, split
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
 from edge.store.healing import keep_bytes
@@ -22,6 +25,8 @@ from edge.store.revision_document import (
 )
 from edge.store.stored_document import check_digest, counting, digest_of
 
+_log = logging.getLogger(__name__)
+
 
 class Revisions:
     """Reads and writes revisions in a store. `refused` counts refused documents by code. Blocks."""
@@ -31,28 +36,26 @@ class Revisions:
         self._store = store
 
     def load_revision(self, app: AppId, number: int, digest: Digest) -> AppState:
-        """The app's state. Raises Untrusted, or Unavailable `missing_object` if the store does not have it (yet)."""
+        """The app's state. Raises Untrusted, or Unavailable `missing_object` if the store does not have it (yet). Parts
+        of its overrides that cannot be read are lost in it (see `partial_overrides`)."""
         return self.read(app, number, digest).state
 
     def read(self, app: AppId, number: int, digest: Digest) -> Revision:
         """As `load_revision`, with the links that the next revision needs."""
-        with counting(self.refused):
-            return parse_revision(self._revision(app, number, digest), app, number, self._blob)
-
-    def read_around(self, app: AppId, number: int, digest: Digest) -> tuple[Revision, dict[str, Digest]]:
-        """As `read`, without the override blobs that cannot be read; also returns those, by shard."""
         lost: set[Digest] = set()
 
         def load(blob: Digest) -> bytes:
             try:
-                return self._blob(blob)
+                with counting(self.refused):
+                    return self._blob(blob)
             except (Unavailable, OSError):
                 lost.add(blob)
                 return NO_OVERRIDES
 
         with counting(self.refused):
             found = parse_revision(self._revision(app, number, digest), app, number, load)
-        return found, {shard: blob for shard, blob in found.shards.items() if blob in lost}
+        parts = {shard: blob for shard, blob in found.shards.items() if blob in lost}
+        return found._replace(state=replace(found.state, overrides=joined(found.state.overrides, parts)))
 
     def line(self, app: AppId, number: int, digest: Digest) -> RevisionLine:
         """Its line in the app's history. Raises as `load_revision`."""
@@ -75,18 +78,23 @@ class Revisions:
             shards = self._write_overrides(state.overrides, before.shards if before else {})
         content = encode_revision(state, change, previous, shards, before.state.revision if before else 0)
         digest = digest_of(content)
+        for part, blob in split(state.overrides)[1].items():
+            unread = "%s: revision %d keeps part %s of the overrides unread: blob %s cannot be read; run `%s`"
+            _log.warning(unread, state.app, state.revision, part, blob, REPAIR)
         self._put(revision_key(state.app, state.revision, digest), content, digest)
         return digest
 
     def _write_overrides(
         self, overrides: Mapping[DeviceId, ChannelName], stored: Mapping[str, Digest]
     ) -> dict[str, Digest]:
-        shards = {}
-        for shard, content in encode_overrides(overrides).items():
+        """Returns the digests of all parts: of a lost one, the digest that it had."""
+        known, lost = split(overrides)
+        shards = dict(lost)
+        for shard, content in encode_overrides(known).items():
             digest = shards[shard] = digest_of(content)
             if stored.get(shard) != digest:
                 keep_bytes(self._store, content)
-        return shards
+        return dict(sorted(shards.items()))
 
     def _put(self, key: str, content: bytes, digest: Digest) -> None:
         """Create the object. An existing one must have the same bytes."""

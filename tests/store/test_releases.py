@@ -141,14 +141,16 @@ def test_a_change_elsewhere_leaves_the_override_blobs_alone(truth):
     assert reading(truth).load(APP).overrides == {DEVICES[0]: "production"}
 
 
-def test_an_altered_override_blob_is_refused(truth):
+def test_an_altered_override_blob_is_refused_and_counted(truth):
     before = set(truth.store.keys("blobs/"))
     truth.commit(SetOverride(device=DEVICES[0], channel="production"))
     (key,) = set(truth.store.keys("blobs/")) - before
     path = truth.store.path(key)
     path.write_bytes(path.read_bytes().replace(b"production", b"proDuction"))
-    with pytest.raises(Untrusted, match="was altered"):
-        reading(truth).load(APP)
+    releases = reading(truth)
+    with pytest.raises(Unavailable, match=key.rpartition("/")[2]):
+        releases.load(APP).overrides.get(DEVICES[0])
+    assert releases.refused == {"bad_digest": 1}
 
 
 def test_history_tells_the_chain_newest_first(truth):

@@ -16,6 +16,7 @@ from edge.domain.changes.commands import (
     StartExperiment,
     StartRollout,
 )
+from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.errors import TooLarge
 from edge.domain.model import DeviceId, Encryption
 from edge.store import revision_document as documents
@@ -24,7 +25,6 @@ from edge.store.revision_document import (
     REVISION_LIMIT_BYTES,
     encode_overrides,
     encode_revision,
-    override_shard_of,
     parse_line,
     parse_revision,
     summarize,

@@ -27,9 +27,9 @@ from edge.control.shapes.devices import (
     WithheldView,
 )
 from edge.domain.changes.commands import ClearOverride, SetOverride
-from edge.domain.errors import Invalid, NotFound
+from edge.domain.errors import Invalid, NotFound, Unavailable
 from edge.domain.facts import failure_of, forgot_until, name_hash
-from edge.domain.model import BUILTIN, AppState, parse_device_id, parse_version_name
+from edge.domain.model import BUILTIN, AppState, DeviceId, parse_device_id, parse_version_name
 from edge.facts.changes import Erased, Lifted
 from edge.telemetry.device_search import DeviceSearch, parse_page_mark
 from edge.telemetry.known_devices import KnownDevice
@@ -38,6 +38,7 @@ WITHIN = "within_seconds"
 WHOLE_TIME = 10**9  # seconds: longer than there are any facts
 
 _ID_PREFIX = re.compile(r"[0-9a-f-]{0,36}")
+NOT_KNOWN = "(cannot be read)"  # no channel can be called so
 _log = logging.getLogger(__name__)
 
 
@@ -50,7 +51,7 @@ async def handle_show(call: Call[None]) -> DeviceView:
     return DeviceView(
         app=state.app,
         device=device,
-        override=state.overrides.get(device),
+        override=_override_of(state, device),
         channel=_names(state.channels).get(facts.channel),
         withheld=[
             WithheldView(
@@ -82,6 +83,14 @@ async def handle_list(call: Call[None]) -> DeviceList:
     )
 
 
+def _override_of(state: AppState, device: DeviceId) -> str | None:
+    """Of a lost part, that it is not known: the rest about the device is shown all the same."""
+    try:
+        return state.overrides.get(device)
+    except Unavailable:
+        return NOT_KNOWN
+
+
 def _search(call: Call[None]) -> DeviceSearch:
     query = call.request.query
     within = parse_number(call.request, WITHIN, WHOLE_TIME, 1, WHOLE_TIME)
@@ -110,7 +119,7 @@ def _listed(
         runs=BUILTIN if check.says_builtin else check.version_name,
         native=check.version_build,
         plugin=check.plugin.version,
-        override=state.overrides.get(check.device),
+        override=_override_of(state, check.device),
         channel=channels.get(facts.channel),
         withheld=[versions.get(each.bundle) for each in facts.failures if each.withheld],
     )

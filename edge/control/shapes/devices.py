@@ -31,8 +31,9 @@ class WithheldView(FailingView, frozen=True, kw_only=True):
 
 
 class DeviceView(AnswerBody, frozen=True, kw_only=True):
-    """`override` is the operator's channel, `channel` the device's own choice. A name that the app no longer has shows
-    as null. `offered` are the versions offered last. `forgot`: at least one more bundle was withheld than is kept."""
+    """`override` is the operator's channel, `(cannot be read)` if that is lost, `channel` the device's own choice. A
+    name that the app no longer has shows as null. `offered` are the versions offered last. `forgot`: at least one more
+    bundle was withheld than is kept."""
 
     app: str
     device: str
@@ -46,7 +47,8 @@ class DeviceView(AnswerBody, frozen=True, kw_only=True):
 
 class ListedDevice(AnswerBody, frozen=True, kw_only=True):
     """A device as it was in its latest report, at `reported` (seconds since the epoch), and what the node has noted of
-    it: its override, its own choice, the bundles withheld from it. A name that the app no longer has shows as null."""
+    it: its override (as for a single device), its own choice, the bundles withheld from it. A name that the app no
+    longer has shows as null."""
 
     device: str
     custom_id: str

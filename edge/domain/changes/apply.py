@@ -48,7 +48,8 @@ def apply(state: AppState | None, change: Change, before: AppState | None = None
     """The app's next state, one revision later, or later than all that were seen of an app whose restored state is
     accepted; `state` itself if the change alters nothing or was applied before.
 
-    `before` is the state one revision before `state`; only `Undo` needs it. Raises NotFound, Conflict or Invalid.
+    `before` is the state one revision before `state`; only `Undo` needs it. Raises NotFound, Conflict or Invalid,
+    and Unavailable `overrides_lost` (see `partial_overrides`).
     """
     if is_repeat(state, change) and state is not None:
         return state

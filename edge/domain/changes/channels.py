@@ -15,6 +15,7 @@ from edge.domain.changes.commands import (
     SetChannel,
     SetOverride,
 )
+from edge.domain.changes.partial_overrides import with_override, without_override
 from edge.domain.changes.replacing import check_current, current_offer, make_way, with_nothing_on_its_way
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import (
@@ -41,7 +42,8 @@ _Command = CreateChannel | SetChannel | DeleteChannel | RollBack | SetOverride |
 
 
 def carry_out(state: AppState, command: _Command, at: float) -> AppState:
-    """The state after the command. `at` is in seconds since the epoch. Raises Invalid, NotFound, Conflict."""
+    """The state after the command. `at` is in seconds since the epoch. Raises Invalid, NotFound, Conflict, and
+    Unavailable `overrides_lost`."""
     match command:
         case CreateChannel():
             return _create(state, command, at)
@@ -230,11 +232,11 @@ def _set_override(state: AppState, command: SetOverride) -> AppState:
         return state
     if device not in state.overrides and len(state.overrides) >= OVERRIDE_LIMIT:
         raise Conflict("too_many_overrides", f"app {state.app!r} has reached the limit of {OVERRIDE_LIMIT} overrides")
-    return replace(state, overrides=with_entry(state.overrides, device, channel.name))
+    return replace(state, overrides=with_override(state.overrides, device, channel.name))
 
 
 def _clear_override(state: AppState, command: ClearOverride) -> AppState:
     device = parse_device_id(command.device)
     if device not in state.overrides:
         raise NotFound("unknown_override", f"device {device!r} has no override in app {state.app!r}")
-    return replace(state, overrides=without_entry(state.overrides, device))
+    return replace(state, overrides=without_override(state.overrides, device))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from edge.domain.changes.bundles import retire
 from edge.domain.changes.commands import Undo, kind_of
+from edge.domain.changes.partial_overrides import check_going_back
 from edge.domain.errors import Conflict
 from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, UsedId, VersionName
 from edge.domain.schedule.rollout import step_at
@@ -16,7 +17,8 @@ from edge.domain.schedule.rollout import step_at
 def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> AppState:
     """`before` is the state of the revision before `state`.
 
-    Raises Conflict `head_moved`, `nothing_to_undo` and, without `force`, `undoes_a_stop`.
+    Raises Conflict `head_moved`, `nothing_to_undo` and, without `force`, `undoes_a_stop`; Unavailable
+    `overrides_lost`.
     """
     if command.revision != state.revision:
         raise Conflict("head_moved", _not_the_latest(state, command.revision))
@@ -27,6 +29,7 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> 
         )
     if before is None:
         raise Conflict("nothing_to_undo", f"app {state.app!r} has no change before this one")
+    check_going_back(state, before)
     restored = replace(
         before,
         deleted=at if before.deleted else 0.0,

@@ -28,7 +28,11 @@ class ObjectKind(enum.Enum):
         "a worker that starts serves the latest earlier revision that can be read; the app cannot be changed",
         "",
     )
-    OVERRIDES = "overrides", "one device in 256 gets nothing new; the app cannot be changed", ""
+    OVERRIDES = (
+        "overrides",
+        "one device in 256 gets nothing new, and its override cannot be changed; no channel can be deleted",
+        "",
+    )
     ID_SET = (
         "id_set",
         "devices that reach a segment which needs it get nothing new",

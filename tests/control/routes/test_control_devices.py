@@ -140,3 +140,39 @@ async def test_devices_are_listed_with_what_is_noted_of_them(acme, world):
 )
 async def test_a_search_that_cannot_be_read_is_refused(acme, query, code):
     assert await acme("GET", f"/v1/apps/{APP}/devices?{query}", status=422) == code
+
+
+OTHER = "00000009-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+async def part(acme, world):
+    """The digest of the altered part of the overrides that `DEVICE` is in."""
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "beta"})
+    await acme("PUT", f"/v1/apps/{APP}/overrides/{OTHER}", {"channel": "beta"})
+    before = set(world.store.keys("blobs/"))
+    await acme("PUT", f"/v1/apps/{APP}/overrides/{DEVICE}", {"channel": "beta"})
+    (key,) = set(world.store.keys("blobs/")) - before
+    world.store.path(key).write_bytes(b"altered")
+    return key.rpartition("/")[2]
+
+
+async def test_a_device_whose_override_cannot_be_read_is_shown_as_such(acme, world, part):
+    await world.record([Offered(APP, DEVICE, "1.0.1")])
+    world.known[APP, DEVICE] = KnownDevice(a_check(device=DEVICE), NOW)
+    (listed,) = (await acme("GET", f"/v1/apps/{APP}/devices"))["devices"]
+    shown, other = await acme("GET", PATH), await acme("GET", f"/v1/apps/{APP}/devices/{OTHER}")
+    assert (listed["override"], shown["override"], other["override"]) == ("(cannot be read)",) * 2 + ("beta",)
+
+
+async def test_only_what_needs_a_lost_part_of_the_overrides_is_refused(acme, part):
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "gamma"})
+    await acme("PUT", f"/v1/apps/{APP}/overrides/{OTHER}", {"channel": "gamma"})
+    for method, path, body in (
+        ("PUT", f"overrides/{DEVICE}", {"channel": "gamma"}),
+        ("DELETE", f"overrides/{DEVICE}", None),
+        ("GET", "overrides", None),
+        ("DELETE", "channels/gamma", None),
+    ):
+        code = await acme(method, f"/v1/apps/{APP}/{path}", body, status=503)
+        assert code == "overrides_lost", path

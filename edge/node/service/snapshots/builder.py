@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from edge.domain.changes.partial_overrides import split
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.errors import EdgeError, Invalid, Unavailable
 from edge.domain.manifest import read_manifest
@@ -66,13 +67,11 @@ class SnapshotBuilder:
 
     def _load(self, app: AppId, head: Head, now: float, before: AppSnapshot | None) -> Loaded:
         try:
-            found, lost = self._revisions.read_around(app, head.revision, head.digest)
-            state = found.state
-            if lost:
-                state = replace(state, overrides=GappedOverrides(state.overrides, lost))
+            state = self._revisions.load_revision(app, head.revision, head.digest)
             snapshot, damages = self._whole(state, now, before)
         except (EdgeError, OSError) as error:
             return self._older(app, head, now, before, error)
+        lost = split(state.overrides)[1]
         return Loaded(snapshot, (*damages, *(_lost_overrides(app, *each) for each in lost.items())))
 
     def _whole(self, state: AppState, now: float, before: AppSnapshot | None) -> Loaded:
@@ -100,8 +99,9 @@ class SnapshotBuilder:
     def _compile(
         self, state: AppState, now: float, before: AppSnapshot | None, sets: Mapping[Digest, IdSet]
     ) -> AppSnapshot:
+        known, lost = split(state.overrides)
         return build_snapshot(
-            state,
+            replace(state, overrides=GappedOverrides(known, lost)) if lost else state,
             self._manifest,
             now=now,
             before=before,

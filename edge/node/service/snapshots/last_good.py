@@ -13,7 +13,6 @@ from dataclasses import replace
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, AppState, Bundle, Digest
 from edge.domain.states import withdrawn_names
-from edge.node.service.snapshots.gapped_overrides import GappedOverrides
 from edge.store.heads import Head
 from edge.store.objects.port import ObjectStore, revision_key, revision_number, revisions_prefix
 from edge.store.revision_document import NO_OVERRIDES, Revision, parse_revision
@@ -65,15 +64,11 @@ def _numbered(store: ObjectStore, app: AppId, below: int) -> list[tuple[int, lis
 
 def _read(store: ObjectStore, app: AppId, number: int, digest: Digest) -> Revision | None:
     try:
-        found, lost = Revisions(store).read_around(app, number, digest)
+        # Also with a lost part of its overrides, which stays lost. Not an older one with its overrides whole: devices
+        # would be put on channels that they left.
+        return Revisions(store).read(app, number, digest)
     except (EdgeError, OSError):
         return None
-    # Not an older one with its overrides whole: devices would be put on channels that they left.
-    return (
-        found._replace(state=replace(found.state, overrides=GappedOverrides(found.state.overrides, lost)))
-        if lost
-        else found
-    )
 
 
 def _bytes_of(store: ObjectStore, app: AppId, number: int, digest: Digest) -> bytes:

@@ -2,14 +2,14 @@
 
 Files `<number>.log` in a directory: a header the size of a slot, then 72-byte slots, each with its own checksum. They
 are states, not steps: replaying them in order, file by file, onto the table of any moment since the first of them leads
-to the same facts. A torn or damaged slot is skipped; the next one is still read. A file is never reopened for writing:
-each start begins the next number.
+to the same facts. A torn or damaged slot is skipped, and a damaged one is counted; the next one is still read. A file
+is never reopened for writing: each start begins the next number.
 """
 
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -166,15 +166,40 @@ def read_seed(path: Path) -> int:
     return int(seed)
 
 
-def read_slots(path: Path) -> Iterator[bytes]:
-    """Every whole slot in order."""
+def read_slots(path: Path, tell_missed: Callable[[int], None] = lambda slots: None) -> Iterator[bytes]:
+    """Every whole slot in order. `tell_missed` hears how many slots are damaged, run by run.
+
+    Slots at the end that were half written are not damage: a writer that died had not acknowledged them.
+    """
+    missed = half_written = 0
+    for slot in _slots(path):
+        if is_whole(slot):
+            if missed:
+                tell_missed(missed)
+            missed = half_written = 0
+            yield slot
+        else:
+            missed += 1
+            half_written += _is_half_written(slot)
+    if missed > half_written:
+        tell_missed(missed - half_written)
+
+
+def count_slots(path: Path) -> int:
+    """How many a log has room for, whole or not."""
+    return max(0, path.stat().st_size // SLOT_BYTES - 1)
+
+
+def _slots(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(SLOT_BYTES)
         while chunk := file.read(READ_SLOTS * SLOT_BYTES):
-            for at in range(0, len(chunk), SLOT_BYTES):
-                slot = chunk[at : at + SLOT_BYTES]
-                if is_whole(slot):
-                    yield slot
+            yield from (chunk[at : at + SLOT_BYTES] for at in range(0, len(chunk), SLOT_BYTES))
+
+
+def _is_half_written(slot: bytes) -> bool:
+    """A file system may fill what was not written with zeros."""
+    return len(slot) < SLOT_BYTES or not any(slot[-_CHECKSUM.size :])
 
 
 def remove_logs(directory: Path, before: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.domain.errors import Conflict
-from edge.facts.log import list_logs, log_number, read_seed, read_slots
+from edge.facts.log import count_slots, list_logs, log_number, read_seed, read_slots
 from edge.facts.migration import migrate
 from edge.facts.pages import TABLE_NAME, FactPages, create_pages
 from edge.facts.slot import NewerFacts, UnreadableFacts
@@ -19,6 +19,10 @@ from edge.store.disk.room import cannot_write
 
 _LOCK_NAME = "facts.lock"
 _EARLIER_MIGRATION = "facts.table.bringing-up"  # what earlier releases called a migration that they did not finish
+_WHAT_IS_LOST = (
+    "as many devices may have lost a channel that they chose, or a failure that they reported; they are served all the "
+    "same. Check the disk; users who miss their channel choose it again"
+)
 
 
 class FactsInUse(Conflict):
@@ -32,6 +36,7 @@ class Recovered(NamedTuple):
     next_number: int  # of the next log
     slots: int  # replayed
     problems: tuple[str, ...]  # what could not be read and was set aside, for the operator
+    damaged_slots: int  # of logs; each was the latest state of a device, unless a later one follows
 
 
 def lock_facts(directory: Path) -> int:
@@ -69,15 +74,24 @@ def recover(directory: Path, capacity: int) -> Recovered:
         problems.append(str(error))
         (directory / TABLE_NAME).rename(directory / f"{TABLE_NAME}.damaged")
         pages = _open_table(directory / TABLE_NAME, capacity, list(seeds.values()))
-    slots = 0
+    slots, damaged = 0, sum(count_slots(path) for path in logs if path not in seeds)
     for path, seed in seeds.items():
         if seed != pages.seed:  # its table is gone: whose facts these are cannot be known
             problems.append(f"{path.name} belongs to another table")
+            damaged += count_slots(path)
             continue
-        for slot in read_slots(path):
+        missed: list[int] = []
+        for slot in read_slots(path, missed.append):
             pages.replay(slot)
             slots += 1
-    return Recovered(pages, log_number(logs[-1]) + 1 if logs else 1, slots, tuple(problems))
+        if missed:
+            problems.append(_lost(path, sum(missed)))
+            damaged += sum(missed)
+    return Recovered(pages, log_number(logs[-1]) + 1 if logs else 1, slots, tuple(problems), damaged)
+
+
+def _lost(path: Path, slots: int) -> str:
+    return f"{slots} record{'s' * (slots > 1)} of {path} cannot be read: {_WHAT_IS_LOST}"
 
 
 def _open_table(path: Path, capacity: int, seeds: list[int]) -> FactPages:

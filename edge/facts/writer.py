@@ -5,6 +5,7 @@ is shortened in `compaction`.
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,8 @@ GROUP_LIMIT_CHANGES = 4096  # some 50 ms of the thread: what one change may have
 LIFT_STEP = 1_000  # devices: some 20 ms of the committing thread
 LOG_LIMIT_SLOTS = 1 << 19  # 36 MiB: some seconds of replay at a start, and one pass of the disk over the table
 
+log = logging.getLogger("edge.facts")
+
 
 class FactsFull(Unavailable):
     """More changes wait for the disk than the limit allows."""
@@ -48,13 +51,15 @@ class FactsFailed(Unavailable):
 
 class FactsCondition(NamedTuple):
     """`pages` of 4 KiB out of at most `pages_limit`; `evicted` devices by what was known of them (`slot.SlotKind`);
-    compactions that failed, so that the log stayed as it was; and growths, after which the table evicts as it is."""
+    compactions that failed, so that the log stayed as it was; and growths, after which the table evicts as it is.
+    `damaged_slots` of the log could not be read at the start."""
 
     pages: int
     pages_limit: int
     evicted: Mapping[str, int]
     compaction_failures: int
     growth_failures: int
+    damaged_slots: int = 0
 
 
 class FactsWriter:
@@ -79,7 +84,9 @@ class FactsWriter:
         self.table_path = directory / TABLE_NAME
         lock = lock_facts(directory) if lock is None else lock
         try:
-            self._pages, number, older_slots, self.problems = recover(directory, capacity)
+            self._pages, number, older_slots, self.problems, self._damaged_slots = recover(directory, capacity)
+            for problem in self.problems:
+                log.error("device facts in %s: %s", directory, problem)
             logs = LogSeries(directory, number, self._pages.seed, older_slots=older_slots, sync=sync)
         except BaseException:
             os.close(lock)
@@ -100,7 +107,7 @@ class FactsWriter:
         pages = self._pages
         evicted = {kind.word: pages.evicted[kind] for kind in SlotKind if kind}
         failures = self._compaction.failures, pages.growth_failures
-        return FactsCondition(pages.pages, pages.limit, evicted, *failures)
+        return FactsCondition(pages.pages, pages.limit, evicted, *failures, self._damaged_slots)
 
     @property
     def seed(self) -> int:

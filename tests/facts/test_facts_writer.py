@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import threading
 from contextlib import asynccontextmanager
 
@@ -26,7 +27,7 @@ from edge.facts.changes import (
 from edge.facts.compaction import ERASURE_SECONDS
 from edge.facts.log import list_logs, log_number
 from edge.facts.recovery import FactsInUse
-from edge.facts.slot import SLOTS, NewerFacts, key_of
+from edge.facts.slot import SLOT_BYTES, SLOTS, NewerFacts, key_of
 from edge.facts.table import FactsTable
 from edge.facts.writer import FactsClosed, FactsFailed, FactsFull, FactsWriter
 
@@ -393,6 +394,25 @@ async def test_a_damaged_table_is_put_aside_and_the_log_still_counts(tmp_path):
         assert len(writer.problems) == 1
         assert table.look_up(APP, device(1)).channel == name_hash("beta")
     assert path.with_suffix(".table.damaged").stat().st_size == 9000
+
+
+async def test_damage_in_the_log_is_counted_and_said_once(tmp_path, caplog):
+    async with facts(tmp_path / "live") as (writer, _):
+        await writer.record([Chose(APP, device(number), "beta") for number in range(40)])
+        shutil.copytree(tmp_path / "live", tmp_path / "killed")
+    (path,) = (tmp_path / "killed").glob("*.log")
+    content = bytearray(path.read_bytes())
+    content[20 * SLOT_BYTES + 7] ^= 1
+    path.write_bytes(content)
+    (tmp_path / "killed" / "facts.table").unlink()
+    async with facts(tmp_path / "killed") as (writer, table):
+        assert sum(table.look_up(APP, device(number)) != NO_FACTS for number in range(40)) == 39
+        assert writer.condition.damaged_slots == 1
+        (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert f"1 record of {path} cannot be read" in said
+        await writer.compact()
+    async with facts(tmp_path / "killed") as (writer, _):
+        assert (writer.condition.damaged_slots, writer.problems) == (0, ())
 
 
 async def test_a_missing_table_is_made_from_the_log(tmp_path):

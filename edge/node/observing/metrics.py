@@ -211,6 +211,7 @@ def _facts(seen: Observed) -> list[Family]:
     devices = "Devices in the table of device facts by what is known of them, estimated from a sample of its pages."
     failures = "Failures above the limit of an address or app for all workers together, which withhold nothing."
     compactions = "Compactions of the log of device facts that failed; it grows until one succeeds."
+    damaged = "Records in the log of device facts that this start could not read: what they said is lost."
     growths = "Growths of the table of device facts that failed; it evicts at its present size until a restart."
     return [
         _gauge("edge_facts_pages", "Pages of 4 KiB in the table of device facts.", facts.pages),
@@ -220,6 +221,7 @@ def _facts(seen: Observed) -> list[Family]:
         counter("edge_node_failures_over_limit_total", failures, seen.failures_over_limit),
         counter("edge_facts_compaction_failures_total", compactions, facts.compaction_failures),
         counter("edge_facts_growth_failures_total", growths, facts.growth_failures),
+        _gauge("edge_facts_damaged_slots", damaged, facts.damaged_slots),
     ]
 
 

@@ -60,7 +60,7 @@ def observed(**changed) -> Observed:
         "unremembered": 4,
         "set_aside": 3,
         "folded_at": 970.0,
-        "facts": FactsCondition(4, 8, {"offers": 3, "failures": 0, "choices": 1}, 2, 5),
+        "facts": FactsCondition(4, 8, {"offers": 3, "failures": 0, "choices": 1}, 2, 5, 9),
         "failures_over_limit": 6,
         "facts_devices": {"offers": 70, "failures": 20, "choices": 10},
         "certificate_ends": None,
@@ -231,6 +231,7 @@ def test_the_nodes_own_state():
         'edge_facts_evicted_total{kind="choices"} 1',
         "edge_facts_compaction_failures_total 2",
         "edge_facts_growth_failures_total 5",
+        "edge_facts_damaged_slots 9",
         "edge_node_failures_over_limit_total 6",
     ):
         assert line in told

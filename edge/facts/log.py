@@ -146,7 +146,7 @@ class LogSeries:
 
 def list_logs(directory: Path) -> list[Path]:
     """Oldest first."""
-    return sorted(directory.glob("*.log"))
+    return sorted(path for path in directory.glob("*.log") if path.stem.isdecimal())
 
 
 def log_number(path: Path) -> int:

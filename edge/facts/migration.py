@@ -13,6 +13,7 @@ from edge.facts.log import list_logs
 from edge.facts.pages import TABLE_NAME, FactPages, create_pages
 from edge.facts.slot import PAGE_BYTES, NewerFacts, UnreadableFacts, encode_slot, parse_header
 from edge.store.disk.durable_files import sync_directory
+from edge.store.disk.set_aside import set_aside
 
 _UNFINISHED = "facts.table.migrating"
 
@@ -34,7 +35,7 @@ def migrate(directory: Path, capacity: int) -> list[str]:
         seed = list(logs.values())[-1]
         if table.exists():
             problems.append("the facts table is damaged; only the contents of its log are kept")
-            table.rename(directory / f"{TABLE_NAME}.damaged")
+            set_aside(table, "no table of device facts", "only the contents of its log are kept")
     problems += [f"{path.name} belongs to another table" for path, its in logs.items() if its != seed]
     _convert(table, [path for path, its in logs.items() if its == seed], unfinished, seed, capacity)
     unfinished.rename(table)

@@ -16,6 +16,7 @@ from edge.facts.migration import migrate
 from edge.facts.pages import TABLE_NAME, FactPages, create_pages
 from edge.facts.slot import NewerFacts, UnreadableFacts
 from edge.store.disk.room import cannot_write
+from edge.store.disk.set_aside import set_aside
 
 _LOCK_NAME = "facts.lock"
 _EARLIER_MIGRATION = "facts.table.bringing-up"  # what earlier releases called a migration that they did not finish
@@ -72,7 +73,7 @@ def recover(directory: Path, capacity: int) -> Recovered:
         if isinstance(error, NewerFacts):
             raise
         problems.append(str(error))
-        (directory / TABLE_NAME).rename(directory / f"{TABLE_NAME}.damaged")
+        set_aside(directory / TABLE_NAME, str(error), "only the contents of its log are kept")
         pages = _open_table(directory / TABLE_NAME, capacity, list(seeds.values()))
     slots, damaged = 0, sum(count_slots(path) for path in logs if path not in seeds)
     for path, seed in seeds.items():

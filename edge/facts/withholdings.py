@@ -127,7 +127,7 @@ def _chunks(found: Iterator[Withholding]) -> Iterator[list[Withholding]]:
 
 def _files(directory: Path) -> list[Path]:
     """Oldest first."""
-    return sorted(directory.glob("*.withheld"))
+    return sorted(path for path in directory.glob("*.withheld") if path.stem.isdecimal())
 
 
 def _number(path: Path) -> int:

@@ -17,6 +17,7 @@ import msgspec
 
 from edge.domain.errors import Conflict, Forbidden, Unavailable
 from edge.store.disk.durable_files import create_file
+from edge.store.disk.set_aside import Damaged, read_own_file
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 from edge.store.seen import NothingSeen, SeenByOthers, SeenDocuments
 from edge.store.signing import KeyId, Writer, key_id_of, open_document, peek_payload, sign_document
@@ -296,9 +297,11 @@ def _check_successor(known: _KeySet, found: _KeySet) -> None:
 
 def _read_pin(path: Path) -> _Pin | None:
     try:
-        content = path.read_bytes()
+        content = read_own_file(path)
     except FileNotFoundError:
         return None
+    except Damaged as error:
+        raise Untrusted("unreadable_document", f"{path}: {error}") from error
     return parse_document(content, _pin_decoder, PIN_FORMAT, str(path))
 
 

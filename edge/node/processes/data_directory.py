@@ -6,7 +6,14 @@ from pathlib import Path
 
 from edge.store.disk.durable_files import create_file
 from edge.store.disk.room import Reserve, cannot_write
-from edge.store.disk.set_aside import Damaged, read_own_file, set_aside
+from edge.store.disk.set_aside import (
+    Damaged,
+    clear_for_directory,
+    clear_for_file,
+    clear_for_files,
+    read_own_file,
+    set_aside,
+)
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.objects.probe import probe
@@ -40,6 +47,7 @@ class DataDirectory(DataPaths):
         not list this node's key."""
         super().__init__(data_dir)
         self.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._clear()
         self.node = _node_id(self.node_dir / "id")
         self.store = FsStore(self.store_dir)
         self.store.remove_leftovers(now)
@@ -49,6 +57,20 @@ class DataDirectory(DataPaths):
         self.reserve = Reserve(self.node_dir / RESERVE_FILE)
         self.reserve.fill()
         self.releases = Releases(self.store, self.writer, self.trust, self.reserve)
+
+    def _clear(self) -> None:
+        """Set aside what is in the place of a file or a directory that devices do not depend on, and is none. What is
+        signed, or trusted, is not touched."""
+        for path in (self.proofs_path, self.node_dir / RESERVE_FILE):
+            clear_for_file(path, "nothing is lost")
+        telemetry, events = self.spool_dir.parent, "events that were not counted are lost"
+        facts = "what it held of devices is lost: their choices of channels, and their failures"
+        clear_for_directory(telemetry, f"{events}, and {facts}")
+        clear_for_directory(self.spool_dir, events)
+        clear_for_directory(self.facts_dir, facts)
+        clear_for_files(self.spool_dir, events)
+        clear_for_files(self.facts_dir, facts)
+        clear_for_files(telemetry, "counts of events are made again", but=(self.spool_dir, self.facts_dir))
 
     def check_keys(self) -> None:
         """Read the key set, so that its `problem` is current; write what of the store could not be remembered before,

@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import stat
+from collections.abc import Container
 from itertools import count
 from pathlib import Path
 
@@ -56,9 +57,46 @@ def set_aside(path: Path, why: str, lost: str) -> None:
         log.error("%s is damaged (%s) and is now %s; %s", path, why, aside.name, lost)
 
 
+def clear_for_directory(path: Path, lost: str) -> None:
+    """Set aside what is there and is no directory. Raises OSError."""
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISDIR(mode):
+        set_aside(path, "it is not a directory", lost)
+
+
+def clear_for_file(path: Path, lost: str) -> None:
+    """Set aside what is there and is no regular file. Raises OSError."""
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        set_aside(path, "it is not a regular file", lost)
+
+
+def clear_for_files(directory: Path, lost: str, *, but: Container[Path] = ()) -> None:
+    """Set aside what is in the directory, except for `but`, and is no regular file. Raises OSError."""
+    try:
+        entries = sorted(directory.iterdir())
+    except FileNotFoundError:
+        return
+    for path in entries:
+        if path not in but and DAMAGED_SUFFIX not in path.name:
+            clear_for_file(path, lost)
+
+
 def count_set_aside(*directories: Path) -> int:
     """What was set aside in these directories and is still there; blocks."""
     return sum(1 for each in directories for _ in each.glob(f"*{DAMAGED_SUFFIX}*"))
+
+
+def _mode(path: Path) -> int | None:
+    """None for what is missing, also behind a link: a disk may not be mounted."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return stat.S_IFLNK
+        raise
 
 
 def _name(path: Path, n: int) -> Path:

@@ -49,6 +49,7 @@ SECRET_LIMIT = 128  # characters of a presented token that are hashed at all
 SWAP_ATTEMPTS = 20  # each lost one is another writer's success
 
 _DOMAIN = "edge-tokens"
+_WHAT = "the tokens document"
 _SEEN = "tokens.json"
 log = logging.getLogger(__name__)
 _SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{43}}")
@@ -307,14 +308,14 @@ class Tokens:
 def open_tokens(sealed: bytes, trust: Trust) -> TokenDocument:
     """The tokens of the store that `trust` is of. Raises Untrusted."""
     try:
-        payload = open_document(_DOMAIN, sealed, trust.keys)
+        payload = open_document(_DOMAIN, sealed, trust.keys, _WHAT)
     except Untrusted as error:
         if error.code != "unknown_writer":
-            raise Untrusted(error.code, f"the tokens document: {error.message}") from error
+            raise
         with suppress(Untrusted):  # in the trust's `problem`
             trust.reload()  # a writer may have been added since
-        payload = open_document(_DOMAIN, sealed, trust.keys)
-    document = parse_document(payload, _decoder, TOKENS_FORMAT, "tokens")
+        payload = open_document(_DOMAIN, sealed, trust.keys, _WHAT)
+    document = parse_document(payload, _decoder, TOKENS_FORMAT, _WHAT)
     if document.store != trust.store_id:
         raise Untrusted("misplaced_document", f"the tokens document belongs to store {document.store[:64]!r}")
     return document

@@ -235,11 +235,7 @@ class Heads:
 
     def _parse(self, name: str, content: bytes) -> HeadShard:
         what = f"head shard {name}"
-        try:
-            payload = self._open(content)
-        except Untrusted as error:
-            raise Untrusted(error.code, f"{what}: {error.message}") from error
-        shard = parse_document(payload, _decoder, HEAD_FORMAT, what)
+        shard = parse_document(self._open(content, what), _decoder, HEAD_FORMAT, what)
         if (shard.store, shard.shard) != (self._trust.store_id, name):
             raise Untrusted("misplaced_document", f"{what} contains shard {shard.shard} of store {shard.store}")
         strays = [app for app in shard.apps if shard_of(app) != name]
@@ -247,15 +243,15 @@ class Heads:
             raise Untrusted("misplaced_document", f"{what} contains app {strays[0]!r}, which belongs to another shard")
         return shard
 
-    def _open(self, content: bytes) -> bytes:
+    def _open(self, content: bytes, what: str) -> bytes:
         try:
-            return open_document(_DOMAIN, content, self._trust.keys)
+            return open_document(_DOMAIN, content, self._trust.keys, what)
         except Untrusted as error:
             if error.code != "unknown_writer":
                 raise
         with suppress(Untrusted):  # in the trust's `problem`
             self._trust.reload()  # a writer that was added since
-        return open_document(_DOMAIN, content, self._trust.keys)
+        return open_document(_DOMAIN, content, self._trust.keys, what)
 
 
 def _check_successor(known: HeadShard, found: HeadShard) -> None:

@@ -202,7 +202,7 @@ def _create(store: ObjectStore, writer: Writer, now: float) -> None:
     if any(True for _ in store.keys("heads/")):
         raise Unavailable(
             "no_key_set",
-            f"{store!r} has lost its key set, {KEY_SET_KEY}, without which nothing in it can be verified: restore it",
+            f"{store} has lost its key set, {KEY_SET_KEY}, without which nothing in it can be verified: restore it",
         )
     keys = {writer.id: _Key(_base64(writer.public), now)}
     key_set = _KeySet(KEY_SET_FORMAT, secrets.token_hex(16), 1, writer.id, keys)
@@ -220,21 +220,21 @@ def _first_sight(store: ObjectStore) -> bytes:
     """The root's public key as the key set itself states it: trusted on first use, then pinned."""
     stored = store.get(KEY_SET_KEY)
     if stored is None:
-        raise Unavailable("no_key_set", f"{store!r} has no key set yet: start its origin first")
-    key_set = parse_document(peek_payload(_DOMAIN, stored.data), _decoder, KEY_SET_FORMAT, _WHAT)
+        raise Unavailable("no_key_set", f"{store} has no key set yet: start its origin first")
+    key_set = parse_document(peek_payload(stored.data, _WHAT), _decoder, KEY_SET_FORMAT, _WHAT)
     return _public_keys(key_set)[key_set.root]
 
 
 def _read(store: ObjectStore, root_public: bytes) -> _Held:
     stored = store.get(KEY_SET_KEY)
     if stored is None:
-        raise Untrusted("no_key_set", f"{store!r} has lost its key set")
+        raise Untrusted("no_key_set", f"{store} has lost its key set")
     return _open(stored.data, stored.tag, root_public)
 
 
 def _open(content: bytes, tag: str, root_public: bytes) -> _Held:
     try:
-        payload = open_document(_DOMAIN, content, {key_id_of(root_public): root_public})
+        payload = open_document(_DOMAIN, content, {key_id_of(root_public): root_public}, _WHAT)
     except Untrusted as error:
         if error.code != "unknown_writer":
             raise
@@ -271,10 +271,10 @@ def _replace(store: ObjectStore, content: bytes) -> None:
 def _check_whole(content: bytes) -> _KeySet:
     """The key set, if its own root signed it. Raises Untrusted `bad_signature`, `unreadable_document` for one that is
     damaged."""
-    key_set = parse_document(peek_payload(_DOMAIN, content), _decoder, KEY_SET_FORMAT, _WHAT)
+    key_set = parse_document(peek_payload(content, _WHAT), _decoder, KEY_SET_FORMAT, _WHAT)
     try:
         public = _public_keys(key_set)[key_set.root]
-        open_document(_DOMAIN, content, {key_set.root: public})
+        open_document(_DOMAIN, content, {key_set.root: public}, _WHAT)
     except Untrusted as error:
         raise Untrusted("bad_signature", f"the {_WHAT} was altered: its own root did not sign it") from error
     return key_set

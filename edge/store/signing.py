@@ -75,25 +75,25 @@ def sign_document(writer: Writer, domain: str, payload: bytes) -> bytes:
     return msgspec.json.encode(_Envelope(ENVELOPE_FORMAT, payload.decode(), writer.id, text))
 
 
-def open_document(domain: str, data: bytes, keys: Mapping[KeyId, bytes]) -> bytes:
+def open_document(domain: str, data: bytes, keys: Mapping[KeyId, bytes], what: str) -> bytes:
     """The payload, if one of `keys` signed it for `domain`. Raises Untrusted `unknown_writer`, `bad_signature`,
-    `newer_format`, `unreadable_document`."""
-    envelope = _parse_envelope(domain, data)
+    `newer_format`, `unreadable_document`, naming `what`."""
+    envelope = _parse_envelope(data, what)
     public = keys.get(envelope.key)
     if public is None:
-        raise Untrusted("unknown_writer", f"{domain} document: signed by {envelope.key[:64]!r}, not in the key set")
+        raise Untrusted("unknown_writer", f"{what} is signed by {envelope.key[:64]!r}, which is not in the key set")
     payload = envelope.payload.encode()
     try:
         signature = _unbase64(envelope.signature)
         Ed25519PublicKey.from_public_bytes(public).verify(signature, _signed(domain, payload))
     except (InvalidSignature, ValueError) as error:
-        raise Untrusted("bad_signature", f"{domain} document: the signature of {envelope.key!r} is wrong") from error
+        raise Untrusted("bad_signature", f"{what} was altered: the signature of {envelope.key!r} is wrong") from error
     return payload
 
 
-def peek_payload(domain: str, data: bytes) -> bytes:
+def peek_payload(data: bytes, what: str) -> bytes:
     """The payload, UNVERIFIED: only for the document that contains its own key, and must be verified next."""
-    return _parse_envelope(domain, data).payload.encode()
+    return _parse_envelope(data, what).payload.encode()
 
 
 def key_id_of(public: bytes) -> KeyId:
@@ -128,8 +128,8 @@ def _make_private(path: Path) -> bytes:
     return pem
 
 
-def _parse_envelope(domain: str, data: bytes) -> _Envelope:
-    return parse_document(data, _decoder, ENVELOPE_FORMAT, f"{domain} document")
+def _parse_envelope(data: bytes, what: str) -> _Envelope:
+    return parse_document(data, _decoder, ENVELOPE_FORMAT, what)
 
 
 def _unbase64(text: str) -> bytes:

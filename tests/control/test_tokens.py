@@ -41,7 +41,7 @@ def make(tokens, name="ci", role=Role.PUBLISHER, app=APP, *, by="admin", command
 
 def payload_of(world):
     store, trust, _ = world
-    return open_document("edge-tokens", store.get(TOKENS_KEY).data, trust.keys)
+    return open_document("edge-tokens", store.get(TOKENS_KEY).data, trust.keys, "the tokens")
 
 
 def test_a_new_token_authenticates_with_its_role_and_app(tokens):

@@ -199,3 +199,12 @@ def test_apps_of_one_shard_are_told_apart(truth, heads):
     for app in apps:
         truth.create(app)
     assert set(apps) <= set(heads.read())
+
+
+def test_what_is_wrong_with_a_shard_is_said_by_one_name(truth, heads):
+    place(truth, b"junk")
+    heads.read()
+    assert heads.problems[SHARD].startswith(f"head shard {SHARD} cannot be read: ")
+    place(truth, sign_document(truth.writer, "edge-tokens", b"{}"))
+    heads.read()
+    assert heads.problems[SHARD].startswith(f"head shard {SHARD} was altered: the signature of ")

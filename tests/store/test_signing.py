@@ -19,12 +19,12 @@ def keys(*writers):
 
 def code_of(data, keys, domain="edge-test"):
     with pytest.raises(Untrusted) as refused:
-        open_document(domain, data, keys)
+        open_document(domain, data, keys, "it")
     return refused.value.code
 
 
 def test_what_was_signed_is_opened(writer):
-    assert open_document("edge-test", sign_document(writer, "edge-test", PAYLOAD), keys(writer)) == PAYLOAD
+    assert open_document("edge-test", sign_document(writer, "edge-test", PAYLOAD), keys(writer), "it") == PAYLOAD
 
 
 def test_a_writer_is_the_same_at_every_start_and_its_key_is_its_own(writer, tmp_path):
@@ -85,7 +85,7 @@ def test_every_flipped_byte_is_refused(writer):
         for flip in (0x01, 0x02, 0x20, 0x80):
             altered = signed[:place] + bytes([signed[place] ^ flip]) + signed[place + 1 :]
             with pytest.raises(Untrusted):
-                open_document("edge-test", altered, keys(writer))
+                open_document("edge-test", altered, keys(writer), "it")
 
 
 def test_a_damaged_public_key_is_a_bad_signature(writer):

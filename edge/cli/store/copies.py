@@ -12,7 +12,7 @@ from typing import IO
 import click
 
 from edge.cli.store.looking import look, token_documents
-from edge.cli.store.places import DAY_SECONDS, StorePlace, require_store, with_data_dir
+from edge.cli.store.places import DAY_SECONDS, StorePlace, require_store, with_data_dir, writing_to
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, moment, note, size, stages
 from edge.domain.errors import Conflict
@@ -65,7 +65,7 @@ def import_file(out: Output, place: StorePlace, file: str) -> None:
     from edge.store.upkeep.export import import_store
 
     paths = place.paths
-    with _source(file) as source, stages() as reach:
+    with _source(file) as source, writing_to(paths.store_dir.parent), stages() as reach:
 
         def verify(files: StoreFiles, node_dir: Path) -> Verified:
             return look(place, files, node_dir, reach)
@@ -83,15 +83,19 @@ def _target(file: str) -> Iterator[IO[bytes]]:
     if file == STREAM:
         if sys.stdout.isatty():
             raise click.UsageError("an export is not for a terminal: name a file, or pipe it")
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with writing_to("standard output"):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     path = Path(file)
     if path.exists():
         raise Conflict("file_exists", f"{path} exists: name another file")
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as stream:
+        with (
+            writing_to(path),
+            os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as stream,
+        ):
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

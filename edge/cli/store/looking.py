@@ -10,6 +10,7 @@ from edge.control.tokens import TOKENS_KEY, open_tokens
 from edge.domain.model import AppId
 from edge.store.key_set import Trust, read_trust
 from edge.store.objects.files import StoreFiles
+from edge.store.upkeep.replacements import Replacements
 from edge.store.upkeep.verify import Opener, StoreVerification, Verified
 
 
@@ -28,11 +29,16 @@ def look(
     hashing: bool = False,
     compare: bool = False,
 ) -> Verified:
-    """Of `files`, which need not be the place's own. With `compare`, a store that went back is damaged."""
+    """Of `files`, which need not be the place's own. With `compare`, a store that went back is damaged, and what the
+    node can repair by itself is noted."""
 
     def trust() -> Trust:
         return read_trust(files, node_dir, compare=compare)
 
-    verification = StoreVerification(files, trust, token_documents(files, node_dir))
+    documents = token_documents(files, node_dir)
+    verification = StoreVerification(files, trust, documents)
     retention = place.config.store.retention_days * DAY_SECONDS
-    return verification.run(now=time.time(), retention_seconds=retention, app=app, hashing=hashing, reach=reach)
+    found = verification.run(now=time.time(), retention_seconds=retention, app=app, hashing=hashing, reach=reach)
+    if not compare:
+        return found
+    return found._replace(damages=Replacements(files, node_dir, None, documents).noted(found.damages))

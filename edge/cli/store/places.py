@@ -2,7 +2,8 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,6 +13,7 @@ from edge.cli.terminal.options import with_config
 from edge.config import Config, load_config
 from edge.domain.errors import NotFound
 from edge.node.processes.data_directory import DataPaths
+from edge.store.disk.room import cannot_write
 
 DAY_SECONDS = 86_400.0
 
@@ -40,6 +42,17 @@ def with_data_dir(command: F) -> F:
         return command(*args, place=StorePlace(DataPaths(data_dir or Path(config.data_dir)), config), **kwargs)
 
     return run  # type: ignore[return-value]
+
+
+@contextmanager
+def writing_to(path: Path | str) -> Iterator[None]:
+    """A full or read-only disk that the block meets is said with this path, where the system names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and cannot_write(error):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def require_store(paths: DataPaths) -> None:

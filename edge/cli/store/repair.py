@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edge.cli.store.looking import look, token_documents
-from edge.cli.store.places import StorePlace, require_store, with_data_dir
+from edge.cli.store.places import StorePlace, require_store, with_data_dir, writing_to
 from edge.cli.store.showing import DAMAGED, show_damage, view_damage
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, labelled, line, note, stages
@@ -42,7 +42,7 @@ def repair(out: Output, place: StorePlace, copy: Path | None, write: bool) -> No
     require_store(place.paths)
     store, node_dir = FsStore(place.paths.store_dir), place.paths.node_dir
     done: list[Repaired] = []
-    with _opened(copy) as source, stages() as reach:
+    with _opened(copy) as source, writing_to(place.paths.store_dir), stages() as reach:
         job = StoreRepair(store, node_dir, source, token_documents(store, node_dir))
         for _ in range(ROUNDS):
             found = look(place, store, node_dir, reach, hashing=True, compare=True)

@@ -11,7 +11,7 @@ from edge.cli.store.repair import repair
 from edge.cli.store.showing import DAMAGED, show_damage, view_damage
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, line, size, stages
-from edge.domain.errors import Unavailable
+from edge.domain.errors import NotFound, Unavailable
 from edge.domain.model import parse_app_id
 from edge.store.objects.files import StoreFiles
 from edge.store.upkeep.verify import Verified
@@ -42,6 +42,8 @@ def verify(out: Output, place: StorePlace, app: str | None, fast: bool) -> None:
     files = StoreFiles(place.paths.store_dir)
     with stages() as reach:
         found = look(place, files, place.paths.node_dir, reach, app=only, hashing=not fast, compare=True)
+    if only is not None and not found.apps and not found.damages:
+        raise NotFound("unknown_app", f"unknown app {app!r}")
     out.result(view(found), lambda: _show(found))
     if found.damaged:
         raise click.exceptions.Exit(DAMAGED)

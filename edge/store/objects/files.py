@@ -31,6 +31,10 @@ class StoreFiles:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
 
+    def __str__(self) -> str:
+        """As people know it."""
+        return f"the store in {self.root}"
+
     def get(self, key: str) -> Stored | None:
         try:
             descriptor = self.open(key)

@@ -32,7 +32,7 @@ def probe(store: ObjectStore) -> None:
     except OSError as error:
         if not cannot_write(error) or not store.has(PROBE_KEY):
             raise
-        log.warning("%r: its file system is not tested at this start: %s", store, error)
+        log.warning("%s: its file system is not tested at this start: %s", store, error)
     held = store.get(PROBE_KEY)
     _expect(store, held is not None and held.data == _CONTENT, "reading back what was written")
 
@@ -56,5 +56,5 @@ def _swap_stale(store: ObjectStore) -> bool:
 def _expect(store: ObjectStore, kept: bool, condition: str) -> None:
     if not kept:
         raise Unavailable(
-            "unsafe_store", f"{store!r} ignores {condition}: two publishers would overwrite each other's work"
+            "unsafe_store", f"{store} ignores {condition}: two publishers would overwrite each other's work"
         )

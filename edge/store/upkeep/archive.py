@@ -67,7 +67,8 @@ class ExportWriter:
     """Writes members to a stream that need not seek."""
 
     def __init__(self, target: IO[bytes], begin: ExportBegin) -> None:
-        self._tar = tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - `close` does
+        sink = cast(IO[bytes], _Sink(target))
+        self._tar = tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - `close` does
         self._made = begin.made
         self._members = 0
         self.add_bytes(BEGIN, msgspec.json.encode(begin))
@@ -85,6 +86,22 @@ class ExportWriter:
         """Write the end. Without it nobody imports the file."""
         self.add_bytes(END, msgspec.json.encode(_End(EXPORT_FORMAT, self._members)))
         self._tar.close()
+
+
+class _Sink:
+    """What a tar file asks of a file, for one that cannot seek. Nothing is buffered, so a failed write is the last."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self._bytes = 0
+
+    def tell(self) -> int:
+        return self._bytes
+
+    def write(self, content: bytes) -> int:
+        written = self._target.write(content)
+        self._bytes += written
+        return written
 
 
 def read_export(source: IO[bytes]) -> Iterator[tuple[ExportBegin, ExportMember]]:

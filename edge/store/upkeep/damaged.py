@@ -1,16 +1,19 @@
 """What can be wrong with a stored object: what it means for devices, and the command that repairs it. Pure."""
 
 import enum
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from edge.domain.model import AppId
 
+MEMORY = "edge store repair --write"
 COPY = "edge store repair --from COPY"
 _ACCEPT = "edge store accept-restored, which goes on from what is there"
 
 
 class ObjectKind(enum.Enum):
-    """What is damaged: its code, what that means for devices, and how it is repaired besides from a copy."""
+    """What is damaged: its code, what that means for devices, and how it is repaired besides from a copy. The worst
+    meaning goes first."""
 
     KEY_SET = "key_set", "none on a node that has seen it; no other node starts on this store", _ACCEPT
     TOKENS = (
@@ -64,7 +67,8 @@ class ObjectKind(enum.Enum):
 
 class DamagedObject(NamedTuple):
     """One damaged object. `name` is the bundle's version or the id set's name, where there is one; `fault` is a code:
-    `missing`, `bad_digest`, or what its reader raised. `also` counts further bundles that it is part of."""
+    `missing`, `bad_digest`, or what its reader raised. `also` counts further bundles that it is part of. `remembered`:
+    what the node itself has seen repairs it."""
 
     kind: ObjectKind
     key: str
@@ -73,6 +77,7 @@ class DamagedObject(NamedTuple):
     app: AppId = AppId("")
     name: str = ""
     also: int = 0
+    remembered: bool = False
 
     @property
     def is_newer(self) -> bool:
@@ -84,4 +89,21 @@ class DamagedObject(NamedTuple):
         """What repairs it, the best first."""
         if self.is_newer:
             return ("upgrade this node to the release that wrote it",)
+        if self.remembered:
+            return (MEMORY,)
         return COPY, *([self.kind.otherwise.format(app=self.app, name=self.name)] if self.kind.otherwise else [])
+
+
+def once_each(damages: Iterable[DamagedObject]) -> tuple[DamagedObject, ...]:
+    """Each object once: what devices need now goes before what only an undo needs."""
+    found: dict[str, DamagedObject] = {}
+    for each in damages:
+        held = found.setdefault(each.key, each)
+        if _RANK[each.kind] < _RANK[held.kind]:
+            found[each.key] = each
+        elif each.kind is held.kind is not ObjectKind.PAST_BLOB and (each.app, each.name) != (held.app, held.name):
+            found[each.key] = held._replace(also=held.also + 1)
+    return tuple(found.values())
+
+
+_RANK = {kind: rank for rank, kind in enumerate(ObjectKind)}

@@ -16,7 +16,7 @@ from edge.store.key_set import KEY_SET_KEY, Trust
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import blob_key, head_key
 from edge.store.stored_document import Untrusted
-from edge.store.upkeep.damaged import DamagedObject, ObjectKind
+from edge.store.upkeep.damaged import DamagedObject, ObjectKind, once_each
 from edge.store.upkeep.lying import lying_heads
 from edge.store.upkeep.survey import MISSING, BlobUse, ReachPart, Survey, survey_apps
 
@@ -77,7 +77,7 @@ class StoreVerification:
             bundles=survey.bundles,
             blobs=_counted(_size(self._store, digest) or 0 for digest in survey.blobs),
             hashed=hashing,
-            damages=(*self._damages, *survey.damages, *wrong),
+            damages=once_each((*self._damages, *survey.damages, *wrong)),
             unreferenced=None if app is not None else _unreferenced(self._store, survey),
             transfers=_counted(status.st_size for _, status in self._store.transfers()),
         )

@@ -1,6 +1,10 @@
 """`edge store verify` as a person and a program meet it, beside a node that runs."""
 
+import json
+
+import pytest
 from running_node import serving_node, web_build, write_folder
+from small_disk import a_small_disk
 
 from edge.cli.store.showing import DAMAGED
 
@@ -68,3 +72,41 @@ def test_garbage_is_counted_before_it_is_deleted(node, tmp_path):
     published(node, tmp_path, "com.acme.collected")
     assert "would delete 0 blobs" in node.text("store", "gc")
     assert node.json("store", "gc", "--delete")["dry_run"] is False
+
+
+def test_an_unknown_app_is_not_whole(node):
+    assert node.failure("store", "verify", "--app", "com.nope.app") == "unknown app 'com.nope.app'"
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    with a_small_disk(tmp_path / "disk") as disk:
+        disk.fill(spare=8192)
+        yield disk.path
+
+
+def test_a_full_disk_ends_an_export_and_an_import_in_a_line_that_names_it(node, tmp_path, full_disk):
+    published(node, tmp_path, "com.acme.full")
+    (full_disk / "edge-data").mkdir()
+    target = full_disk / "backup.tar"
+    before = sorted(full_disk.rglob("*"))
+    assert node.failure("store", "export", target) == f"{target}: No space left on device"
+    node.text("store", "export", tmp_path / "backup.tar", "--with-keys")
+    where = ("--data-dir", full_disk / "edge-data")
+    failed = node.failure("store", "import", tmp_path / "backup.tar", *where)
+    assert failed.startswith(f"{full_disk / 'edge-data'}") and failed.endswith(": No space left on device")
+    assert sorted(full_disk.rglob("*")) == before
+
+
+def test_verify_names_a_copy_only_where_one_is_needed(node, tmp_path):
+    published(node, tmp_path, "com.acme.junk")
+    (head, *_) = sorted((node.data_dir / "store" / "heads").iterdir())
+    content = head.read_bytes()
+    head.write_bytes(b"junk")
+    try:
+        (damage,) = json.loads(node.run("store", "verify", "--json").stdout)["damages"]
+        assert damage["repairs"] == ["edge store repair --write"]
+        node.text("store", "repair", "--write")
+        assert node.text("store", "verify").endswith("whole\n")
+    finally:
+        head.write_bytes(content)

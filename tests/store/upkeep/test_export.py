@@ -1,5 +1,6 @@
 """An export is consistent, verified and whole; an import is all of it or nothing."""
 
+import gc
 import io
 import shutil
 import tarfile
@@ -206,3 +207,33 @@ def test_a_store_whose_key_set_went_back_is_not_exported(truth):
     path.write_bytes(older)
     with pytest.raises(Unavailable, match=r"key set was rolled back.*edge store verify"):
         exported(truth)
+
+
+def test_an_export_that_meets_a_full_disk_ends_with_that_alone(truth):
+    """Warnings are errors: so is what a closed tar file says when it is collected."""
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space left"):
+        StoreExport(StoreFiles(truth.store.root), truth.top, {}).write(
+            full, now=NOW, retention_seconds=RETENTION_SECONDS, keys=False, reach=quietly
+        )
+    gc.collect()
+
+
+class Pipe(io.RawIOBase):
+    """It can neither seek nor say where it is."""
+
+    def __init__(self):
+        self.content = b""
+
+    def writable(self):
+        return True
+
+    def write(self, content):
+        self.content += bytes(content)
+        return len(content)
+
+
+def test_an_export_goes_through_a_pipe(truth):
+    pipe = Pipe()
+    job = StoreExport(StoreFiles(truth.store.root), truth.top, {})
+    job.write(pipe, now=NOW, retention_seconds=RETENTION_SECONDS, keys=True, reach=quietly)
+    assert pipe.content == exported(truth)

@@ -17,6 +17,7 @@ from edge.store.stored_document import digest_of
 from edge.store.upkeep.archive import ExportedStore
 from edge.store.upkeep.export import StoreExport
 from edge.store.upkeep.repair import StoreRepair, leads_further
+from edge.store.upkeep.replacements import Replacements
 from edge.store.upkeep.verify import StoreVerification
 
 RETENTION_SECONDS = 90 * 86_400.0
@@ -171,3 +172,23 @@ def test_a_store_that_went_back_is_accepted_after_a_repair_without_its_revisions
     again = Truth(truth.top)
     again.releases.accept_restored(AcceptedBy("accept", NOW, "root"), dry=False)
     assert damages(truth) == ()
+
+
+def needs_no_copy(truth):
+    own = Replacements(StoreFiles(truth.store.root), truth.top, None, {})
+    return {each.key: each.remembered for each in own.noted(damages(truth))}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_copy_is_named_only_for_what_the_node_does_not_remember(truth, what):
+    find, source = DAMAGED[what]
+    damage(truth, find(truth), "altered")
+    (found,) = Replacements(StoreFiles(truth.store.root), truth.top, None, {}).noted(damages(truth))
+    assert found.remembered is (source == "node")
+    assert (found.repairs == ("edge store repair --write",)) is found.remembered
+    assert ("edge store repair --from COPY" in found.repairs) is not found.remembered
+
+
+def test_what_the_node_remembers_of_revisions_that_are_nowhere_repairs_nothing(truth):
+    gone_back(truth, damaged=False)
+    assert needs_no_copy(truth) == {head_key(shard_of(APP)): False}

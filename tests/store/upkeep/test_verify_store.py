@@ -15,7 +15,7 @@ from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import blob_key, head_key, revision_key
 from edge.store.revision_document import encode_overrides
 from edge.store.stored_document import Untrusted, digest_of
-from edge.store.upkeep.damaged import ObjectKind
+from edge.store.upkeep.damaged import DamagedObject, ObjectKind, once_each
 from edge.store.upkeep.verify import StoreVerification
 
 RETENTION_SECONDS = 90 * 86_400.0
@@ -216,3 +216,24 @@ def test_a_store_whose_past_was_accepted_is_whole(truth):
     again.releases.accept_restored(AcceptedBy("accept", NOW, "root"), dry=False)
     found = verified(truth)
     assert (found.damages, found.revisions) == ((), 7)
+
+
+@pytest.mark.parametrize("how", ["missing", "altered"])
+def test_a_manifest_that_older_revisions_have_too_is_listed_once_by_its_worst_meaning(truth, how):
+    truth.commit(a_channel("later"), id="later")  # the manifest of 1.0.2 is in two revisions
+    key = blob_key(digest_of(a_manifest("1.0.2")))
+    if how == "missing":
+        truth.store.path(key).unlink()
+    else:
+        flip(truth, key)
+    assert [(each.kind, each.key) for each in verified(truth).damages] == [(ObjectKind.MANIFEST, key)]
+
+
+def test_the_worst_meaning_goes_first_in_whatever_order_they_are_found():
+    def of(kind, app="com.acme.app", name="1.0.0"):
+        return DamagedObject(kind, "blobs/x", "missing", "gone", app, name)
+
+    past, current = of(ObjectKind.PAST_BLOB), of(ObjectKind.MANIFEST)
+    assert once_each([past, current]) == once_each([current, past, past]) == (current,)
+    assert once_each([current, of(ObjectKind.MANIFEST, name="1.0.1"), past]) == (current._replace(also=1),)
+    assert once_each([of(ObjectKind.ZIP), current]) == (current,)

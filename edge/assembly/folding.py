@@ -20,7 +20,7 @@ from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.duties import to_the_end
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.database import code_of, identity_of, is_damage, set_aside
-from edge.telemetry.fold import fold
+from edge.telemetry.fold import FoldReport, fold
 
 FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction of a second to count
 KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
@@ -44,11 +44,13 @@ async def _room_to_count(paths: DataPaths) -> AsyncIterator[None]:
 
 class Folding:
     """`folded_at` is when events were last counted, in seconds since the epoch; `set_aside` is how often the counts
-    were damaged since the start."""
+    were damaged since the start; `unreadable` is how many segments the last fold could not read."""
 
     def __init__(self, paths: DataPaths, spool_limit_bytes: int, names: OwnNames) -> None:
         self.folded_at = time.time()
         self.set_aside = 0
+        self.unreadable = 0
+        self._told: set[str] = set()  # of the segments that are unreadable now
         self._totals: dict[str, int] = {}
         self._paths = paths
         self._keep_bytes = int(spool_limit_bytes * KEPT_SHARE)
@@ -124,7 +126,7 @@ class Folding:
     async def _fold(self) -> None:
         paths = self._paths
         async with self._folding, _room_to_count(paths):
-            await to_the_end(
+            report = await to_the_end(
                 lambda: fold(
                     paths.spool_dir,
                     paths.counts_database,
@@ -134,3 +136,16 @@ class Folding:
                 )
             )
             self.folded_at = time.time()
+            self._tell(report)
+
+    def _tell(self, report: FoldReport) -> None:
+        """Each damage once."""
+        spool = self._paths.spool_dir
+        for fault in report.faults:
+            log.error(
+                "events of devices were lost in %s/%s: skipped, the rest is counted; check the disk", spool, fault
+            )
+        for why in sorted({*report.unreadable} - self._told):
+            log.error("events in %s/%s: left as it is, the others are counted; restore or remove it", spool, why)
+        self._told = set(report.unreadable)
+        self.unreadable = len(self._told)

@@ -113,6 +113,8 @@ class NodeReport:
             folded=totals.get("folded", 0),
             duplicates=totals.get("duplicates", 0),
             folded_at=self._folding.folded_at,
+            spool_faults={name: totals.get(name, 0) for name in ("damaged", "malformed", "torn_tails")},
+            spool_unreadable=self._folding.unreadable,
             counts_set_aside=self._folding.set_aside,
             job_failures=dict(self._supervisor.guard.failures),
             facts=self._supervisor.facts_condition,

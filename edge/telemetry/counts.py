@@ -47,7 +47,8 @@ def read_duplicates(database: Path, app: str) -> int:
 
 
 def read_totals(database: Path) -> dict[str, int]:
-    """`folded`, `duplicates`, `malformed` records and `torn_tails`, since the beginning. Raises NewerSchema."""
+    """`folded`, `duplicates` and `malformed` records, `torn_tails` and `damaged` places of segments, since the
+    beginning. Raises NewerSchema."""
     connection = open_for_reading(database)
     if connection is None:
         return {}

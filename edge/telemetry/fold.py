@@ -10,6 +10,7 @@ import sqlite3
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from errno import EIO, EISDIR, ELOOP
 from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -20,7 +21,7 @@ from edge.telemetry.disk_budget import held_bytes
 from edge.telemetry.duplicates import EXPOSED_LIMIT, RememberedKeys
 from edge.telemetry.labels import LabelBounds, Labels, NamesOf, labels_of, no_names
 from edge.telemetry.record import EventFacts, parse_record
-from edge.telemetry.segment import UnreadableSegment, is_live, list_segments, read_frames, read_header
+from edge.telemetry.segment import DamagedHeader, UnreadableSegment, is_live, list_segments, read_frames, read_header
 
 SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time to investigate a bad day
 BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second
@@ -28,16 +29,18 @@ BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction
 
 @dataclass(slots=True)
 class FoldReport:
-    """What one fold did: `folded`, `duplicates` and `malformed` count records, the others segments. `unreadable` lists
-    the segments it could not read, and why."""
+    """What one fold did: `folded`, `duplicates` and `malformed` count records, `damaged` places that were skipped, the
+    others segments. `unreadable` lists the segments it could not read, and why, `faults` what it skipped of others."""
 
     folded: int = 0
     duplicates: int = 0
     malformed: int = 0
     torn_tails: int = 0
+    damaged: int = 0
     finished: int = 0
     deleted: int = 0
     unreadable: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
 
 class _Batch(NamedTuple):
@@ -46,6 +49,7 @@ class _Batch(NamedTuple):
     malformed: int
     end: int  # offset after the last whole frame
     more: bool  # the batch ended at its limit, not at the end of the file
+    lost: list[int]  # the bytes of each damaged place
 
 
 def fold(
@@ -93,16 +97,18 @@ class _Folding:
 
     def fold_segment(self, path: Path) -> None:
         # A file that is gone was sealed, so renamed, since the listing: the next fold reads it.
-        with suppress(FileNotFoundError), path.open("rb") as file:
-            live = is_live(path, file)
-            try:
-                read_header(file)
-            except UnreadableSegment as error:
-                self.report.unreadable.append(f"{path.name}: {error}")
-                return
-            first = file.tell()
-            while self._fold_batch(path.stem, file, first, live=live):
-                pass
+        try:
+            with suppress(FileNotFoundError), path.open("rb") as file:
+                live = is_live(path, file)
+                first = _first_frame(file)
+                while self._fold_batch(path.stem, file, first, live=live):
+                    pass
+        except UnreadableSegment as error:
+            self.report.unreadable.append(f"{path.name}: {error}")
+        except OSError as error:
+            if error.errno not in (EIO, EISDIR, ELOOP):  # else the segment's own: the others are counted
+                raise
+            self.report.unreadable.append(f"{path.name}: {error.strerror}")
 
     def _fold_batch(self, name: str, file: BinaryIO, first: int, *, live: bool) -> bool:
         """One transaction. Returns whether there is more to read."""
@@ -112,15 +118,21 @@ class _Folding:
             offset, finished_ms = row or (first, None)
             if finished_ms is not None:  # another fold has finished it since
                 return False
-            batch = _read_batch(file, offset, self.seen, self.exposed)
+            batch = _read_batch(file, offset, self.seen, self.exposed, live=live)
             finish = not live and not batch.more
             torn = finish and file.seek(0, SEEK_END) > batch.end
+            tail = file.tell() - batch.end if torn else 0
             if batch.end > offset or finish:
                 self._store(name, batch, torn=torn, finished_ms=self.now_ms if finish else None)
         self.report.folded += batch.counts.total()
         self.report.duplicates += batch.duplicates.total()
         self.report.malformed += batch.malformed
         self.report.torn_tails += torn
+        self.report.damaged += len(batch.lost)
+        if batch.lost:
+            self.report.faults.append(f"{name}: {len(batch.lost)} damaged places of {sum(batch.lost)} bytes")
+        if torn:
+            self.report.faults.append(f"{name}: {tail} bytes at its end are no whole record")
         self.report.finished += finish
         return batch.more
 
@@ -131,6 +143,7 @@ class _Folding:
             "duplicates": batch.duplicates.total(),
             "malformed": batch.malformed,
             "torn_tails": int(torn),
+            "damaged": len(batch.lost),
         }
         self.connection.executemany(
             "INSERT INTO totals (name, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", totals.items()
@@ -164,12 +177,28 @@ class _Folding:
                 return
 
 
-def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: RememberedKeys) -> _Batch:
+def _first_frame(file: BinaryIO) -> int:
+    """Where to read from: after the header, or from the file's beginning if that is damaged and frames follow. Raises
+    UnreadableSegment."""
+    try:
+        read_header(file)
+    except DamagedHeader:
+        file.seek(0)
+        if next(read_frames(file), None) is None:
+            raise
+        return 0
+    return file.tell()
+
+
+def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: RememberedKeys, *, live: bool) -> _Batch:
     found: list[EventFacts] = []
+    lost: list[int] = []
     malformed, more = 0, False
     end = file.seek(offset)
-    for frame in read_frames(file):
+    for frame in read_frames(file, live=live):
         end = frame.end
+        if frame.lost:
+            lost.append(frame.lost)
         facts = [parse_record(record) for record in frame.records]
         found.extend(filter(None, facts))
         malformed += facts.count(None)
@@ -181,7 +210,7 @@ def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: Reme
     again = [one or other for one, other in zip(same_report, same_device, strict=True)]
     counts = Counter(labels_of(each) for each, repeated in zip(found, again, strict=True) if not repeated)
     duplicates = Counter(labels_of(each).app for each, repeated in zip(found, again, strict=True) if repeated)
-    return _Batch(counts, duplicates, malformed, end, more)
+    return _Batch(counts, duplicates, malformed, end, more, lost)
 
 
 def _add_counts(connection: sqlite3.Connection, batch: _Batch, names_of: NamesOf) -> None:

@@ -9,6 +9,7 @@ No segment is reopened for writing and no name is reused, so an offset into one 
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import struct
 import zlib
@@ -30,6 +31,13 @@ HEADER_LIMIT_BYTES = 4096  # a header is some 100 bytes; a longer first line is 
 LIVE, SEALED = ".seg", ".sealed"
 
 _FRAME = struct.Struct("<II")
+_SCAN_BYTES = 1 << 20  # read at once in search of a frame
+
+# A length within the limit ends in a byte up to 4. Records are JSON, which has no such bytes, so no device can write a
+# frame into one, and a search passes them fast.
+_LENGTH = re.compile(rb"(?=(?!\0{4})[\s\S]{3}[\0-\x04])")
+_NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1f]")
+_FIRST_BYTES = 64  # of a payload: what is no text there is no frame, and need not be read whole
 
 
 class SegmentHeader(msgspec.Struct):
@@ -42,14 +50,19 @@ class SegmentHeader(msgspec.Struct):
 
 
 class Frame(NamedTuple):
-    """The records of one commit."""
+    """The records of one commit; or none, for a damaged place of the file."""
 
     records: list[bytes]
     end: int  # offset of the byte after the frame
+    lost: int = 0  # bytes of the damaged place
 
 
 class UnreadableSegment(Exception):
     """The header is damaged or in a newer format. The file is left as it is."""
+
+
+class DamagedHeader(UnreadableSegment):
+    """Frames may follow it all the same."""
 
 
 class SegmentWriter:
@@ -133,25 +146,60 @@ def read_header(file: BinaryIO) -> SegmentHeader:
     try:
         header = msgspec.json.decode(line, type=SegmentHeader)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableSegment(f"not a segment header: {error}") from error
+        raise DamagedHeader(f"not a segment header: {error}") from error
     if header.format != SEGMENT_FORMAT:
         raise UnreadableSegment(f"segment format {header.format} is not {SEGMENT_FORMAT}")
     return header
 
 
-def read_frames(file: BinaryIO) -> Iterator[Frame]:
-    """Whole frames from the file's position on; ends before the first that is incomplete or damaged."""
+def read_frames(file: BinaryIO, *, live: bool = True) -> Iterator[Frame]:
+    """Frames from the file's position on. A damaged place between two is a frame that has no records.
+
+    Ends before what may be a frame that is being written or was torn: what no whole frame follows. Without `live` a
+    frame that has all its bytes, and wrong ones, is damaged there, too.
+    """
     end = file.tell()
-    while len(head := file.read(_FRAME.size)) == _FRAME.size:
+    while True:
+        file.seek(end)
+        head = file.read(_FRAME.size)
+        if len(head) < _FRAME.size:
+            return
         length, checksum = _FRAME.unpack(head)
         # A file system may fill a tail with zeros after a power cut: zero bytes with checksum zero are not a frame.
-        if not 0 < length <= FRAME_LIMIT_BYTES:
+        payload = file.read(length) if 0 < length <= FRAME_LIMIT_BYTES else b""
+        whole = payload and len(payload) == length
+        after = end + _FRAME.size + length
+        if whole and zlib.crc32(payload) == checksum:
+            yield Frame(payload.split(b"\n"), after)
+        elif (found := _find_frame(file, end)) is not None:  # may be at `end`: it was just written
+            after = found
+            if found > end:
+                yield Frame([], found, found - end)
+        elif whole and not live and b"\0" not in payload:
+            yield Frame([], after, after - end)
+        else:
             return
-        payload = file.read(length)
-        if len(payload) != length or zlib.crc32(payload) != checksum:
-            return
-        end += _FRAME.size + length
-        yield Frame(payload.split(b"\n"), end)
+        end = after
+
+
+def _find_frame(file: BinaryIO, start: int) -> int | None:
+    """Where the first whole frame begins, from `start` on."""
+    size = os.fstat(file.fileno()).st_size
+    for at in range(start, size, _SCAN_BYTES):
+        file.seek(at)
+        window = file.read(_SCAN_BYTES + _FRAME.size)
+        for match in _LENGTH.finditer(window):
+            if match.start() < _SCAN_BYTES and _is_whole(file, at + match.start(), size):
+                return at + match.start()
+    return None
+
+
+def _is_whole(file: BinaryIO, start: int, size: int) -> bool:
+    place = _frame_at(file, start)
+    if place is None or place.end > size:
+        return False
+    first = file.read(min(place.length, _FIRST_BYTES))
+    return not _NO_TEXT.search(first) and zlib.crc32(first + file.read(place.length - len(first))) == place.checksum
 
 
 def read_frames_backwards(file: BinaryIO) -> Iterator[list[bytes]]:
@@ -161,9 +209,15 @@ def read_frames_backwards(file: BinaryIO) -> Iterator[list[bytes]]:
     """
     starts = array("Q")
     start, end = file.tell(), os.fstat(file.fileno()).st_size
-    while (frame := _frame_at(file, start)) is not None and frame.end <= end:
-        starts.append(start)
-        start = frame.end
+    while start < end:
+        frame = _frame_at(file, start)
+        if frame is not None and frame.end <= end:
+            starts.append(start)
+            start = frame.end
+        elif (found := _find_frame(file, start)) is not None and found > start:
+            start = found
+        else:
+            break
     for start in reversed(starts):
         frame = _frame_at(file, start)
         payload = file.read(frame.length) if frame else b""

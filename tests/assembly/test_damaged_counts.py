@@ -1,4 +1,4 @@
-"""Damaged counts end nothing: they are set aside, named, and made again from the spool."""
+"""Damaged counts and events end nothing: they are set aside or skipped, named, and counted again as far as they go."""
 
 import sqlite3
 
@@ -11,6 +11,7 @@ from edge.assembly.folding import Folding
 from edge.assembly.own_names import OwnNames
 from edge.domain.errors import Unavailable
 from edge.telemetry.database import DAMAGED_LIMIT
+from edge.telemetry.segment import list_segments
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ async def test_damaged_counts_are_set_aside_and_made_again(truth, folding, caplo
 async def test_totals_of_damaged_counts_answer(truth, folding, damage):
     assert await counted(folding)
     damage(truth.counts_database)
-    assert await folding.totals() in ({}, {"folded": 2, "duplicates": 0, "malformed": 0, "torn_tails": 0})
+    assert await folding.totals() in ({}, {"folded": 2, "duplicates": 0, "malformed": 0, "torn_tails": 0, "damaged": 0})
     assert await counted(folding) == {"set": 1, "set_fail": 1}
 
 
@@ -106,3 +107,16 @@ async def test_counts_that_cannot_be_opened_are_refused_by_name_and_totals_stay(
     with pytest.raises(Unavailable, match=r"counts\.sqlite"):
         await folding.stats(APP)
     assert await folding.totals() == totals
+
+
+async def test_what_is_skipped_of_the_spool_is_told_once_by_name(truth, folding, caplog):
+    (path,) = list_segments(truth.spool_dir)
+    whole = bytearray(path.read_bytes())
+    whole[-20] ^= 0x41
+    path.write_bytes(whole)
+    (truth.spool_dir / "node-0-0-0.sealed").write_bytes(b"no segment")
+    for _ in range(2):
+        assert await counted(folding) == {}
+    told = [each.getMessage() for each in caplog.records if str(truth.spool_dir) in each.getMessage()]
+    assert [path.stem in each or "node-0-0-0.sealed" in each for each in told] == [True, True]
+    assert ((await folding.totals())["damaged"], folding.unreadable) == (1, 1)

@@ -132,7 +132,7 @@ def test_too_many_apps_become_other(spool, database):
 def test_what_is_no_record_is_counted_as_malformed(spool, database):
     write_segment(spool, [b"nonsense", line(), b"{}"])
     assert fold(spool, database, now=NOW).malformed == 2
-    assert read_totals(database) == {"folded": 1, "duplicates": 0, "malformed": 2, "torn_tails": 0}
+    assert read_totals(database) == {"folded": 1, "duplicates": 0, "malformed": 2, "torn_tails": 0, "damaged": 0}
 
 
 def test_a_torn_tail_waits_while_its_segment_lives_and_counts_when_it_is_sealed(spool, database):
@@ -145,6 +145,69 @@ def test_a_torn_tail_waits_while_its_segment_lives_and_counts_when_it_is_sealed(
     report = fold(spool, database, now=NOW)
     assert (report.folded, report.torn_tails, report.finished) == (0, 1, 1)
     assert read_totals(database)["torn_tails"] == 1
+
+
+def flip(path, place):
+    whole = bytearray(path.read_bytes())
+    whole[place] ^= 0x41
+    path.write_bytes(whole)
+
+
+def test_damage_at_any_byte_of_a_sealed_segment_costs_one_group_and_is_told(spool, tmp_path):
+    write_segment(spool, [line(version="1.0.0")], [line(version="2.0.0")], [line(version="3.0.0")])
+    (path,) = list_segments(spool)
+    whole, group = path.read_bytes(), len(line()) + 8
+    start = len(whole) - 3 * group
+    for place in range(0, start + 2 * group, 3):
+        path.write_bytes(whole)
+        flip(path, place)
+        database = tmp_path / f"{place}.db"
+        report = fold(spool, database, now=NOW)
+        if report.unreadable:  # a header of another format, or of none with fields
+            assert place < start and "format" in report.unreadable[0]
+            continue
+        hit = [place >= start, place >= start + group]
+        lost = {0: None, 1: "1.0.0", 2: "2.0.0"}[sum(hit)]
+        versions = {version for version, _, _ in counted(database)}
+        assert versions == {"1.0.0", "2.0.0", "3.0.0"} - {lost}, place
+        assert (report.torn_tails, report.finished) == (0, 1)
+        if lost:
+            assert report.damaged == read_totals(database)["damaged"] == 1
+            assert report.faults == [f"{path.stem}: 1 damaged places of {group} bytes"]
+
+
+@pytest.mark.parametrize("zeros", [4, 4096])
+def test_frames_behind_a_zeroed_beginning_are_counted(spool, database, zeros):
+    write_segment(spool, *([line()] for _ in range(100)))
+    (path,) = list_segments(spool)
+    whole = path.read_bytes()
+    path.write_bytes(bytes(zeros) + whole[zeros:])
+    report = fold(spool, database, now=NOW)
+    assert (report.damaged, report.torn_tails, report.unreadable) == (1, 0, [])
+    assert report.folded >= 100 - zeros // (len(line()) + 8) - 1
+
+
+def test_a_damaged_last_group_waits_while_its_segment_lives_and_hides_nothing_after_it(spool, database):
+    live = write_segment(spool, [line()], [line()], seal=False)
+    flip(live.path, -20)
+    assert fold(spool, database, now=NOW).folded == 1
+    live.append([line(), line()])
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.damaged, report.torn_tails) == (2, 1, 0)
+    live.append([line()])
+    live.seal()
+    (path,) = list_segments(spool)
+    flip(path, -20)
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.damaged, report.torn_tails, report.finished) == (0, 1, 0, 1)
+    assert read_totals(database)["damaged"] == 2
+
+
+def test_what_cannot_be_opened_as_a_segment_is_named_and_the_others_are_counted(spool, database):
+    (spool / "node-0-0-0.sealed").mkdir()
+    write_segment(spool, [line()], worker=1)
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.unreadable) == (1, ["node-0-0-0.sealed: Is a directory"])
 
 
 def test_torn_at_every_byte_a_sealed_segment_gives_its_whole_groups(spool, database):
@@ -262,6 +325,7 @@ def test_killed_at_any_line_a_fold_counts_each_record_once(spool, database):
         "duplicates": expected // 3,
         "malformed": expected // 3,
         "torn_tails": 0,
+        "damaged": 0,
     }
     assert read_duplicates(database, APP) == expected // 3
 

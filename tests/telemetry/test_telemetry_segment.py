@@ -15,6 +15,7 @@ from edge.telemetry.segment import (
     is_live,
     list_segments,
     read_frames,
+    read_frames_backwards,
     read_header,
 )
 
@@ -64,6 +65,20 @@ def test_damage_in_any_byte_of_the_last_group_hides_that_group_alone(tmp_path):
         damaged[place] ^= 0x41
         path.write_bytes(damaged)
         assert frames_of(path)[1] == [[b"one"]], place
+
+
+def test_damage_in_any_byte_of_a_group_hides_that_group_alone_from_who_reads_backwards(tmp_path):
+    write_segment(tmp_path, [b"one"], [b"two"], [b"three"])
+    (path,) = list_segments(tmp_path)
+    whole = path.read_bytes()
+    start = len(whole) - 13 - 2 * 11
+    for place in range(start, start + 11):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x41
+        path.write_bytes(damaged)
+        with path.open("rb") as file:
+            read_header(file)
+            assert list(read_frames_backwards(file))[:2] == [[b"three"], [b"two"]], place
 
 
 def test_a_tail_of_zeros_holds_no_records(tmp_path):

@@ -64,6 +64,8 @@ class Observed(NamedTuple):
     disk_full: bool  # whether something is refused, or would be, for lack of room
     upkeep: StoreUpkeep = StoreUpkeep()
     set_aside: int = 0  # of the node's own files
+    spool_faults: Mapping[str, int] = {}  # what was skipped, by kind
+    spool_unreadable: int = 0  # segments, in the last fold
     counts_set_aside: int = 0  # since the start
     job_failures: Mapping[str, int] = {}  # by job, since the start
 
@@ -176,8 +178,13 @@ def _node(seen: Observed) -> list[Family]:
 def _faults(seen: Observed) -> list[Family]:
     aside = "Times that the counts of events were damaged, set aside, and begun again."
     failures = "Faults of the node's own jobs, which begin again."
+    skipped = "What was skipped of the events on disk, by kind: damaged places, torn ends, malformed records."
+    unreadable = "Files of events that could not be read when events were last counted."
+    kinds = [Sample({"kind": kind}, n) for kind, n in sorted(seen.spool_faults.items())]
     jobs = [Sample({"job": job}, n) for job, n in sorted(seen.job_failures.items())]
     return [
+        Family("edge_spool_faults_total", "counter", skipped, kinds),
+        _gauge("edge_spool_unreadable_files", unreadable, seen.spool_unreadable),
         Family("edge_counts_set_aside_total", "counter", aside, [Sample({}, seen.counts_set_aside)]),
         Family("edge_job_failures_total", "counter", failures, jobs),
     ]

@@ -67,6 +67,8 @@ def observed(**changed) -> Observed:
         "blobs": BlobsSeen(1, 2, {"wrong": 3}, 4, 5.0, 6, 7, 8, 9),
         "disk_free_bytes": 5000,
         "disk_full": True,
+        "spool_faults": {"damaged": 8, "torn_tails": 1},
+        "spool_unreadable": 9,
         "counts_set_aside": 1,
         "job_failures": {"fold": 2},
     }
@@ -221,6 +223,9 @@ def test_the_nodes_own_state():
         "edge_fold_age_seconds 30",
         "edge_events_folded_total 5",
         "edge_events_duplicate_total 2",
+        'edge_spool_faults_total{kind="damaged"} 8',
+        'edge_spool_faults_total{kind="torn_tails"} 1',
+        "edge_spool_unreadable_files 9",
         "edge_counts_set_aside_total 1",
         'edge_job_failures_total{job="fold"} 2',
         "edge_disk_free_bytes 5000",

@@ -7,7 +7,7 @@ import pytest
 from factories import APP, NOW, a_manifest, digest
 from truths import Truth, a_channel, a_released_truth, publish, put_blob
 
-from edge.domain.changes.commands import PutIdSet, SetOverride
+from edge.domain.changes.commands import PutIdSet, RollBack, SetOverride
 from edge.store.acceptance import AcceptedBy
 from edge.store.heads import Head, Heads, build_successor, encode_shard, shard_of
 from edge.store.key_set import KEY_SET_KEY, read_trust
@@ -20,6 +20,7 @@ from edge.store.upkeep.verify import StoreVerification
 
 RETENTION_SECONDS = 90 * 86_400.0
 DEVICE = "00000001-0000-4000-8000-000000000000"
+OTHER_DEVICE = "00000002-0000-4000-8000-000000000000"  # of another part
 TOKENS = "access/tokens.json"
 
 
@@ -176,6 +177,13 @@ def test_blobs_that_nothing_refers_to_and_transfers_are_counted(truth):
     truth.store.scratch().write_bytes(b"half")
     found = verified(truth)
     assert (found.damages, found.unreferenced, found.transfers) == ((), (1, 8), (1, 4))
+
+
+def test_changes_made_with_a_lost_part_of_the_overrides_add_no_damage(truth):
+    flip(truth, blob_key(overrides_blob()))
+    truth.commit(RollBack(channel="production"))
+    truth.commit(SetOverride(device=OTHER_DEVICE, channel="production"))
+    assert damaged(truth) == [(ObjectKind.OVERRIDES, "bad_digest", "")]
 
 
 def test_history_is_followed_past_a_damaged_revision(truth):

@@ -1,5 +1,6 @@
 """`edge device list|show|lift|erase`: what the node knows about single devices, and how to change it."""
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,12 +12,19 @@ from edge.cli.terminal.output import Output, counted, fields, line, moment, note
 from edge.domain.schedule.durations import parse_duration
 
 GONE = "(deleted)"
+ID_PREFIX = re.compile(r"[0-9A-Fa-f-]{0,36}")
 ONCE = frozenset({"update_fail", "set_fail"})  # a single one withholds the bundle
+
+
+def _check_prefix(_ctx: click.Context, _option: click.Parameter, prefix: str | None) -> str | None:
+    if prefix is not None and not ID_PREFIX.fullmatch(prefix):
+        raise click.BadParameter("use the first characters of a device id, which is a UUID")
+    return prefix
 
 
 @click.command("list", short_help="List and find the devices that reported.")
 @click.argument("app")
-@click.option("--id-prefix", metavar="TEXT", help="Only devices whose id begins with this.")
+@click.option("--id-prefix", metavar="TEXT", callback=_check_prefix, help="Only devices whose id begins with this.")
 @click.option("--custom-id", metavar="ID", help="Only devices to which the app gave this custom id.")
 @click.option("--since", metavar="TIME", help="Only devices that reported in this time, as 2h or 3d.")
 @click.option(

@@ -50,7 +50,7 @@ def gc(out: Output, place: StorePlace, retention_days: int | None, delete: bool)
 def _view(done: Collected) -> dict[str, object]:
     return {
         "dry_run": done.dry_run,
-        "removed": done.removed._asdict(),
+        "would_remove" if done.dry_run else "removed": done.removed._asdict(),
         "held": done.held._asdict(),
         "kept": done.kept,
     }

@@ -47,6 +47,8 @@ def test_a_failed_bundle_is_withheld_until_it_is_lifted(node, tmp_path):
     (listed,) = node.json("device", "list", APP, "--id-prefix", who[:8], "--since", "1h")["devices"]
     assert (listed["device"], listed["withheld"]) == (who, ["1.0.1"])
     assert "withheld 1.0.1" in node.text("device", "list", APP)
+    wrong = node.run("device", "list", APP, "--id-prefix", "zz")
+    assert wrong.exit_code == 2 and "'--id-prefix': use the first characters of a device id" in wrong.stderr
     assert "no such device has reported" in node.text("device", "list", APP, "--custom-id", "nobody")
 
     node.text("device", "lift", APP, who, "1.0.1")

@@ -71,7 +71,10 @@ def test_an_import_starts_and_serves(node, tmp_path):
 def test_garbage_is_counted_before_it_is_deleted(node, tmp_path):
     published(node, tmp_path, "com.acme.collected")
     assert "would delete 0 blobs" in node.text("store", "gc")
-    assert node.json("store", "gc", "--delete")["dry_run"] is False
+    nothing = {"files": 0, "bytes": 0}
+    dry, done = node.json("store", "gc"), node.json("store", "gc", "--delete")
+    assert (dry["dry_run"], dry["would_remove"], "removed" in dry) == (True, nothing, False)
+    assert (done["dry_run"], done["removed"], "would_remove" in done) == (False, nothing, False)
 
 
 def test_an_unknown_app_is_not_whole(node):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from edge.domain.changes.commands import Change
+from edge.domain.changes.commands import AcceptRestored, Change
 from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.decision.impact import ChannelImpact, Offering, offering_of
 from edge.domain.errors import TooLarge
@@ -171,7 +171,10 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
     before = number_before(what, number, line.previous, line.jumped_from)
     made = line.change
     kind = str(made.command.pop("kind", ""))
-    summary = summarize(made.command)
+    if kind == AcceptRestored.__struct_config__.tag:
+        summary = _accepted(made.command, before, line.state.bundles)
+    else:
+        summary = summarize(made.command)
     served = _served(line.state)
     digest = digest_of(content)
     return RevisionLine(number, made.at, made.by, kind, summary, digest, made.id, line.previous, served, before)
@@ -215,11 +218,21 @@ def summarize(command: Mapping[str, Any]) -> str:
     return " ".join(_pairs(command))[:SUMMARY_LIMIT]
 
 
+def _accepted(command: Mapping[str, Any], restored: int, bundles: Mapping[VersionName, _Withdrawn]) -> str:
+    """`went back from revision 8 to 6; withdrawn again: 1.1.0`: from what was seen to what the store had then."""
+    seen, names = command.get("seen", 0), sorted(command.get("names", {}))
+    to = str(restored) if restored and not command.get("lost") else "before it was created"
+    told = f"went back from revision {seen} to {to}" if seen > restored or not restored else f"accepted revision {to}"
+    again = [name for name in names if name in bundles]
+    kept = [name for name in names if name not in bundles]
+    lists = (("withdrawn again", again), ("names that stay taken", kept))
+    told = "; ".join([told, *(f"{title}: {', '.join(listed)}" for title, listed in lists if listed)])
+    return told[:SUMMARY_LIMIT]
+
+
 def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
     for name, value in command.items():
-        if name == "names":  # remembered by the node
-            yield from ([f"names={','.join(value)}"] if value else [])
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             inner = {"version": value["version"]} if "version" in value else value
             yield from (f"{key}={_word(key, part)}" for key, part in inner.items())
         elif name == "hold_out_group" and not command.get("hold_out"):

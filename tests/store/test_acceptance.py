@@ -85,6 +85,8 @@ def test_it_is_in_the_history_and_cannot_be_undone(truth):
         (4, "publish_bundle", "test"),
     ]
     assert len(lines) == 5
+    said = "went back from revision 7 to 4; withdrawn again: 1.0.2; names that stay taken: 1.0.3, 1.0.4"
+    assert lines[0].summary == said
     with pytest.raises(Conflict, match="cannot be undone") as refused:
         again.commit(Undo(revision=8, force=True), id="undo-1")
     assert refused.value.code == "nothing_to_undo"
@@ -97,6 +99,8 @@ def test_an_app_that_was_created_since_is_gone_and_its_names_stay_taken(truth):
     accepted = {app.app: app for shard in accept(again) for app in shard.apps}
     assert (accepted[LATER].restored, accepted[LATER].kept) == (0, ["2.0.0"])
     assert again.releases.last_head(LATER).deleted
+    said = "went back from revision 3 to before it was created; names that stay taken: 2.0.0"
+    assert again.releases.history(LATER, 1)[0].summary == said
     again.create(LATER)
     with pytest.raises(Conflict, match="was published with other files"):
         again.commit(PublishBundle(bundle=replace(a_published(again, "1.0.1"), version="2.0.0")), LATER)

@@ -6,6 +6,7 @@ import pytest
 from factories import APP, a_bundle, a_change, a_manifest, a_released_app, digest
 
 from edge.domain.changes.commands import (
+    AcceptRestored,
     ChannelSettings,
     ClearOverride,
     CreateApp,
@@ -163,6 +164,8 @@ AN_EVEN_PAIR = (NewArm(name="old", bundle="1.2.3", weight=50_000), NewArm(name="
     ("command", "line"),
     [
         (CreateApp(app=APP), f"app={APP}"),
+        (AcceptRestored(app=APP, seen=9), "went back from revision 9 to 1"),
+        (AcceptRestored(app=APP, seen=1), "accepted revision 1"),
         (PublishBundle(bundle=a_bundle("1.2.3"), channel="production"), "version=1.2.3 channel=production"),
         (PublishBundle(bundle=a_bundle("1.2.3")), "version=1.2.3"),
         (

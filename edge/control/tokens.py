@@ -40,7 +40,7 @@ from edge.store.disk.room import NoReserve, Reserve
 from edge.store.key_set import Trust
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 from edge.store.signing import Writer, open_document, sign_document
-from edge.store.stored_document import Untrusted, parse_document, refusal_of
+from edge.store.stored_document import Untrusted, parse_document, read_stored, refusal_of
 
 TOKENS_KEY = "access/tokens.json"
 SECRET_PREFIX = "edge_"  # noqa: S105 - lets scanners of repositories and logs find leaked tokens
@@ -185,7 +185,7 @@ class Tokens:
             problem, last = error.message, self._last.document
         else:
             return None
-        stored = self._store.get(TOKENS_KEY)
+        stored = read_stored(self._store, TOKENS_KEY, "the tokens document")
         restored = self._opened(stored.data) if stored is not None else None
         if not dry:
             latest = max((each for each in (last, restored) if each is not None), key=lambda each: each.order)
@@ -262,7 +262,7 @@ class Tokens:
 
     def _read(self) -> _Held:
         last = self._last  # taken before the store is read, so that anything older read next is a replay
-        stored = self._store.get(TOKENS_KEY)
+        stored = read_stored(self._store, TOKENS_KEY, "the tokens document")
         if stored is None:
             if last is not None:
                 raise Untrusted("older_document", "the tokens document has vanished from the store")

@@ -43,7 +43,7 @@ from edge.store.remembered import RememberedNames
 from edge.store.revision_document import Revision
 from edge.store.revisions import Revisions
 from edge.store.signing import Writer
-from edge.store.stored_document import Untrusted
+from edge.store.stored_document import Untrusted, read_stored
 
 
 class AcceptedBy(NamedTuple):
@@ -193,7 +193,7 @@ class Acceptance:
         held = msgspec.structs.replace(base, format=2, epoch=epoch, sequence=max(base.sequence, good.sequence))
         moved = build_successor(held, at, apps)
         key, content = head_key(shard), encode_shard(self._writer, moved)
-        stored = self._store.get(key)
+        stored = read_stored(self._store, key, f"head shard {shard}")
         try:
             tag = self._store.create(key, content) if stored is None else self._store.swap(key, content, stored.tag)
         except (AlreadyExists, Stale) as error:

@@ -18,7 +18,7 @@ from edge.domain.model import AppId, Digest
 from edge.store.key_set import Trust
 from edge.store.objects.port import APPS_PREFIX, ObjectStore, head_key, revision_number, revisions_prefix
 from edge.store.signing import Writer, open_document, sign_document
-from edge.store.stored_document import Untrusted, counting, parse_document
+from edge.store.stored_document import Untrusted, counting, parse_document, read_stored
 
 HEAD_FORMAT = 2  # 1 had no epochs, and is still written for shards of epoch 0
 SHARDS = "0123456789abcdef"
@@ -175,7 +175,7 @@ class Heads:
 
     def _verified(self, name: str) -> VerifiedShard:
         known = self._known(name)  # before the read: what others write during it cannot make this one look old
-        stored = self._store.get(head_key(name))
+        stored = read_stored(self._store, head_key(name), f"head shard {name}")
         self.older.pop(name, None)
         if stored is None:
             if known.shard.apps:

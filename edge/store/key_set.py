@@ -21,7 +21,7 @@ from edge.store.disk.set_aside import Damaged, read_own_file
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 from edge.store.seen import NothingSeen, SeenByOthers, SeenDocuments
 from edge.store.signing import KeyId, Writer, key_id_of, open_document, peek_payload, sign_document
-from edge.store.stored_document import Untrusted, parse_document
+from edge.store.stored_document import Untrusted, parse_document, read_stored
 
 KEY_SET_KEY = "keys/writers.json"
 KEY_SET_FORMAT = 1
@@ -218,7 +218,7 @@ def _sign(writer: Writer, key_set: _KeySet) -> bytes:
 
 def _first_sight(store: ObjectStore) -> bytes:
     """The root's public key as the key set itself states it: trusted on first use, then pinned."""
-    stored = store.get(KEY_SET_KEY)
+    stored = read_stored(store, KEY_SET_KEY, _WHAT)
     if stored is None:
         raise Unavailable("no_key_set", f"{store} has no key set yet: start its origin first")
     key_set = parse_document(peek_payload(stored.data, _WHAT), _decoder, KEY_SET_FORMAT, _WHAT)
@@ -226,7 +226,7 @@ def _first_sight(store: ObjectStore) -> bytes:
 
 
 def _read(store: ObjectStore, root_public: bytes) -> _Held:
-    stored = store.get(KEY_SET_KEY)
+    stored = read_stored(store, KEY_SET_KEY, _WHAT)
     if stored is None:
         raise Untrusted("no_key_set", f"{store} has lost its key set")
     return _open(stored.data, stored.tag, root_public)
@@ -258,7 +258,7 @@ def _seen(seen: SeenDocuments, root_public: bytes, store_id: str) -> _Held | Non
 
 
 def _replace(store: ObjectStore, content: bytes) -> None:
-    stored = store.get(KEY_SET_KEY)
+    stored = read_stored(store, KEY_SET_KEY, _WHAT)
     try:
         if stored is None:
             store.create(KEY_SET_KEY, content)

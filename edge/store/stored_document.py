@@ -3,6 +3,7 @@
 A reader accepts formats up to its own. It refuses a newer one and keeps the last good document.
 """
 
+import errno
 import hashlib
 import threading
 from collections import Counter
@@ -14,6 +15,7 @@ import msgspec
 
 from edge.domain.errors import Conflict, EdgeError, Unavailable
 from edge.domain.model import Digest
+from edge.store.objects.port import ObjectStore, Stored
 
 T = TypeVar("T")
 B = TypeVar("B", bytes, memoryview)
@@ -38,8 +40,22 @@ class _Format(msgspec.Struct):
     format: int
 
 
+# The process is short of something; the document may be as good as ever.
+_SHORTAGE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.EINTR}
 _format_decoder = msgspec.json.Decoder(_Format)
 _counting = threading.Lock()
+
+
+def read_stored(store: ObjectStore, key: str, what: str) -> Stored | None:
+    """As `ObjectStore.get`, for a signed document of which a node keeps a copy of its own: what cannot be read is as
+    good as damaged. Raises Untrusted `unreadable_document`, naming `what`, and OSError for a shortage."""
+    try:
+        return store.get(key)
+    except OSError as error:
+        if error.errno in _SHORTAGE:
+            raise
+        reason = f"{what}, {key}, cannot be read ({error.strerror}): mend or move away what is in its place"
+        raise Untrusted("unreadable_document", reason) from error
 
 
 def parse_document(data: bytes, decoder: msgspec.json.Decoder[T], newest: int, what: str) -> T:

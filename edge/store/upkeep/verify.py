@@ -15,7 +15,7 @@ from edge.store.heads import SHARDS, Head, Heads, shard_of
 from edge.store.key_set import KEY_SET_KEY, Trust
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import blob_key, head_key
-from edge.store.stored_document import Untrusted
+from edge.store.stored_document import Untrusted, read_stored
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind, once_each
 from edge.store.upkeep.lying import lying_heads
 from edge.store.upkeep.survey import MISSING, BlobUse, ReachPart, Survey, survey_apps
@@ -117,8 +117,8 @@ class StoreVerification:
         return lying
 
     def _open(self, key: str, opener: Opener) -> None:
-        stored = self._store.get(key)
         try:
+            stored = read_stored(self._store, key, key)
             if stored is not None:
                 opener(stored.data)
         except Untrusted as error:

@@ -1,18 +1,24 @@
 """A node whose store went back to an old copy: silence for checks, downloads as before, and nothing is changed."""
 
 import asyncio
+import os
 import shutil
 import time
+from pathlib import Path
 
 import aiohttp
 import pytest
-from factories import APP, a_change
+from factories import APP, NOW, a_change
 from node_world import PROMPT_SECONDS, a_config, a_truth, check, publish, running
 
+from edge.control.first_token import ensure_admin_token
+from edge.control.roles import Role
+from edge.control.tokens import TOKENS_KEY, Tokens
 from edge.domain.changes.commands import ChannelSettings, CreateChannel, WithdrawBundle
 from edge.domain.errors import Conflict
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.heads import shard_of
+from edge.store.key_set import KEY_SET_KEY
 from edge.store.objects.port import head_key
 
 
@@ -80,6 +86,40 @@ async def test_a_damaged_head_shard_is_served_from_what_the_node_has_seen(tmp_pa
     async with running(a_config(tmp_path), truth) as (_, address), aiohttp.ClientSession() as session:
         assert (await check(session, address))["version"] == "1.0.1"
     assert (shard_of(APP) in truth.releases.problems, truth.releases.unserved) == (True, {})
+
+
+@pytest.mark.parametrize(
+    ("lost", "make"),
+    [
+        (head_key(shard_of(APP)), Path.mkdir),
+        (head_key(shard_of(APP)), os.mkfifo),
+        (KEY_SET_KEY, Path.mkdir),
+        (TOKENS_KEY, Path.mkdir),
+        ("heads", Path.touch),
+        ("keys", Path.touch),
+        ("access", os.mkfifo),
+    ],
+)
+async def test_what_cannot_be_read_is_served_from_what_the_node_has_seen(tmp_path, lost, make):
+    """Something else is in the place of a signed document, or of its folder."""
+    truth = a_truth_that_moved_on(tmp_path)
+    secret = ensure_admin_token(Tokens(truth.store, truth.trust, truth.writer), truth.node_dir, NOW).read_text().strip()
+    place = tmp_path / "store" / lost
+    place.rename(tmp_path / "aside")
+    make(place)
+    truth = DataDirectory(tmp_path, time.time())
+    tokens = Tokens(truth.store, truth.trust, truth.writer)
+    ensure_admin_token(tokens, truth.node_dir, NOW)
+    async with running(a_config(tmp_path), truth) as (_, address), aiohttp.ClientSession() as session:
+        assert (await check(session, address))["version"] == "1.0.1"
+    assert tokens.authenticate(secret, NOW).role is Role.ADMIN
+    problems = [*truth.releases.problems.values(), truth.trust.problem, tokens.problem]
+    assert any("cannot be read" in each and lost in each for each in problems)
+    assert shard_of(APP) not in truth.releases.unserved
+    place.rmdir() if make is Path.mkdir else place.unlink()
+    (tmp_path / "aside").rename(place)
+    truth.check_keys(), tokens.check(), truth.releases.heads()
+    assert not any([*truth.releases.problems.values(), truth.trust.problem, tokens.problem])
 
 
 async def url_of_an_offer(folder):

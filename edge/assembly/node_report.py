@@ -108,7 +108,7 @@ class NodeReport:
             heads_refused=list(self._problems()),
             refused=dict(self._releases.refused),
             unremembered=self._directory.trust.seen.unwritten,
-            set_aside=count_set_aside(*self._directory.own_dirs),
+            set_aside=count_set_aside(*self._directory.own_dirs, *self._directory.trust.seen.folders),
             spool_bytes=held_bytes(self._directory.spool_dir),
             folded=totals.get("folded", 0),
             duplicates=totals.get("duplicates", 0),

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from edge.store.disk.durable_files import make_directories, replace_file
+from edge.store.disk.set_aside import Damaged, clear_for_file, read_own_file
 
 SEEN_DIRECTORY = "seen"
 DIGEST_CHARACTERS = 64
@@ -35,6 +36,11 @@ class SeenDocuments:
         self._lock = threading.Lock()
 
     @property
+    def folders(self) -> list[Path]:
+        """Where the files are, and what was set aside of them."""
+        return [self._folder, self._folder / "heads"]
+
+    @property
     def unwritten(self) -> int:
         """Files that could not be written so far."""
         return len(self._waiting)
@@ -45,10 +51,10 @@ class SeenDocuments:
         if waiting is not None:
             return waiting
         try:
-            return (self._folder / name).read_bytes()
+            return read_own_file(self._folder / name)
         except FileNotFoundError:
             return None
-        except OSError as error:
+        except (Damaged, OSError) as error:
             self.note_damage(name, str(error))
             return None
 
@@ -84,6 +90,7 @@ class SeenDocuments:
         path = self._folder / name
         if not path.parent.is_dir():
             make_directories(path.parent, self._top)
+        clear_for_file(path, "what it held is learned from the store again")
         # Named after the process: while a node changes over, two of them write here.
         scratch = path.with_name(f".{path.name}.{os.getpid()}.new")
         scratch.unlink(missing_ok=True)  # of one that was killed, and had this number

@@ -8,7 +8,9 @@ from factories import APP, NOW
 from truths import Truth, a_channel, a_released_truth
 
 from edge.domain.errors import Conflict, Unavailable
+from edge.store.disk.set_aside import count_set_aside
 from edge.store.heads import shard_of
+from edge.store.key_set import KEY_SET_KEY
 from edge.store.seen import SeenDocuments, with_checksum, without_checksum
 
 
@@ -104,6 +106,28 @@ def test_a_damaged_memory_is_said_and_learned_again(truth, content, caplog):
     assert restarted.trust.seen.damaged == 1
     assert "cannot be used and is written again" in caplog.text
     assert seen_head(truth).read_bytes() == truth.head_file().read_bytes()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_not_waited_for_and_gives_way(truth, make):
+    seen_head(truth).unlink()
+    make(seen_head(truth))
+    restarted = again(truth)
+    assert restarted.releases.heads()[APP].revision == 3
+    assert (restarted.trust.seen.damaged, restarted.trust.seen.unwritten) == (1, 0)
+    assert seen_head(truth).read_bytes() == truth.head_file().read_bytes()
+    assert count_set_aside(*restarted.trust.seen.folders) == 1
+
+
+@pytest.mark.parametrize("name", ["tokens.json", "writers.json"])
+def test_no_pipe_holds_a_start(truth, name):
+    pipe = truth.top / "seen" / name
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    restarted = again(truth)
+    seen = SeenDocuments(truth.top)
+    assert seen.read(name) == (truth.store.get(KEY_SET_KEY).data if name == "writers.json" else None)
+    assert restarted.trust.seen.damaged + seen.damaged > 0
 
 
 def test_a_memory_that_cannot_be_written_fails_no_change_and_is_made_up_for(truth, caplog):

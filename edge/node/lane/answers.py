@@ -13,8 +13,7 @@ from typing import NamedTuple
 from edge.node.delivery.files import OpenFile
 from edge.node.delivery.plan import Blob, DeliveryRequest, HeaderField, plan_delivery
 from edge.node.lane.fetch import Fetch
-from edge.node.service.common_answers import CORS_HEADERS, refusal_body
-from edge.node.service.device_service import Reply
+from edge.node.service.common_answers import CORS_HEADERS, Reply, refusal_body
 from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
 from edge.node.service.limits.unread_answers import SHARED_BYTES
 

@@ -27,7 +27,8 @@ from edge.node.observing.traffic import PROBES, STATS, UPDATES
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
-from edge.node.service.device_service import NotLoaded, Reply
+from edge.node.service.common_answers import Reply
+from edge.node.service.device_service import NotLoaded
 from edge.node.service.limits.unread_answers import SHARED_BYTES
 from edge.node.service.peers import Whence, country_of
 from edge.wire.answers import greeting_body

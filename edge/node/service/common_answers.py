@@ -1,5 +1,8 @@
-"""What the lane and aiohttp, the two servers of the device port, answer in the same words: CORS and errors. Pure."""
+"""What the lane and aiohttp, the two servers of the device port, answer alike: replies, CORS and errors. Pure."""
 
+import msgspec
+
+from edge.node.service.answer_cache import EncodedBody
 from edge.wire.body import encode_json
 
 # The device routes carry no cookies and no credentials, so any origin may read what any device may: Electron and
@@ -22,6 +25,14 @@ _ERRORS = {
     503: ("unavailable", "The node cannot do this now"),
 }
 _OTHER = ("request_refused", "Request refused")
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """`app` is the request's, or "" if it could not be read."""
+
+    status: int
+    body: EncodedBody
+    app: str = ""
 
 
 def refusal_document(status: int) -> dict[str, str]:

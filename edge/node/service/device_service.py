@@ -1,57 +1,44 @@
 """Answers devices in one worker, whichever HTTP server read the request: checks from memory, reports once on disk.
 
-Takes bodies and returns bodies; knows no HTTP library. A check never waits and reads no file. A report is answered when
-its events are on disk, not before.
+Takes bodies and returns bodies; knows no HTTP library. A check never waits and reads no file. Reports are
+`ReportService`'s.
 """
 
 import time
 from collections.abc import Mapping
 
-import msgspec
-
 from edge.domain.decision.decide import decide
 from edge.domain.decision.outcomes import Offer, UpToDate, unserved
 from edge.domain.decision.snapshot import AppSnapshot
-from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS
 from edge.domain.manifest_forms import sent_as
-from edge.domain.model import AppId, ChannelName, DeviceId, UpdateCheck
+from edge.domain.model import ChannelName, UpdateCheck
 from edge.domain.plugin import Sent
-from edge.facts.changes import Failed, Installed, Offered, Withheld
+from edge.facts.changes import Installed, Offered
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.addresses import base_address
 from edge.node.service.answer_cache import EncodedBody, Offers
+from edge.node.service.common_answers import Reply
 from edge.node.service.experiment_log import ArmNotes
 from edge.node.service.facts_client import FactsClient, installed_anew, offered_anew
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.fact_limits import FactLimits
-from edge.node.service.limits.large_bodies import BodyRefused, LargeBodies
+from edge.node.service.limits.large_bodies import LargeBodies
 from edge.node.service.limits.overload import Overload
 from edge.node.service.limits.rate_limits import ChannelLimits
-from edge.node.service.own_events import OwnEvents, OwnLimits, withheld_event
+from edge.node.service.own_events import OwnEvents, OwnLimits
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import NOWHERE, Peer, Proxies, Whence, find_peer
-from edge.node.service.reported import EventChange, reported_in
+from edge.node.service.reports.report_service import ReportService
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.heads import shard_of
-from edge.telemetry.record import encode_record
 from edge.telemetry.spool import Spool
 from edge.wire.answers import encode_answer, encode_offer, encode_up_to_date
 from edge.wire.plugins.forms import form_of
-from edge.wire.stats import Event, encode_stats_answer, parse_stats
 from edge.wire.updates import WireError, parse_update_check
 
-_UNAVAILABLE = b'{"error":"unavailable","message":"Events cannot be stored now"}'
 _SHED = UpToDate(ChannelName(""))  # no channel was looked at
-
-
-class Reply(msgspec.Struct, frozen=True, gc=False):
-    """`app` is the request's, or "" if it could not be read."""
-
-    status: int
-    body: EncodedBody
-    app: str = ""
 
 
 class NotLoaded(Exception):
@@ -98,7 +85,16 @@ class DeviceService:
         self.faults = OwnFaults(current.snapshot, facts.tell_fault)
         others, rate = self.counts.others, event_limits.prefix_rate
         self._arms = ArmNotes(OwnEvents("arms", spool, OwnLimits(rate), others))
-        self._withheld = OwnEvents("withheld", spool, OwnLimits(rate), others)
+        self.reports = ReportService(
+            current,
+            spool,
+            facts,
+            event_limits=event_limits,
+            fact_limits=self.fact_limits,
+            bodies=self.bodies,
+            counts=self.counts,
+            moments=self.moments,
+        )
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
@@ -230,106 +226,4 @@ class DeviceService:
 
     async def take_report(self, body: bytes, peer: Peer) -> Reply:
         """Answer a `POST /stats`."""
-        try:
-            return await self._report(body, peer)
-        except WireError as error:
-            self.counts.others["bad_request"] += 1
-            return Reply(error.status, EncodedBody(error.body, None))
-        except BodyRefused:
-            self.counts.others["reports_refused"] += 1
-            return Reply(503, EncodedBody(_UNAVAILABLE, None))
-
-    async def _report(self, body: bytes, peer: Peer) -> Reply:
-        """Raises WireError, BodyRefused. What takes a time that depends on the body's size leaves the loop."""
-        size = len(body)
-        report = await self.bodies.run(size, parse_stats, body)
-        app = report.events[0].app if report.events else ""
-        known = [event for event in report.events if event.app in self.current.apps]
-        self.counts.events["unknown_app"] += len(report.events) - len(known)
-        if app and not known and self.current.is_unserved(AppId(app)):  # it may exist: the device keeps its events
-            self.counts.shed["unserved_requests"] += 1
-            return Reply(503, EncodedBody(_UNAVAILABLE, None), app)
-        if known and not await self._take_events(known, peer, size):
-            # 503 makes the plugin keep its events and send them again (PROTOCOL.md §4.1).
-            return Reply(503, EncodedBody(_UNAVAILABLE, None), app)
-        return Reply(200, EncodedBody(await self.bodies.run(size, encode_stats_answer, report), None), app)
-
-    async def _take_events(self, events: list[Event], peer: Peer, size: int) -> bool:
-        """The events of one request, all of one app; False if they cannot be stored now. Above the limits of their app
-        or address they are dropped and counted, and the device gets its 200.
-        """
-        await self.current.wait_for(events[0].app)
-        if self.current.is_awaited(events[0].app):  # not stored, or a failure of this device would be missed
-            self.counts.shed["unloaded_requests"] += 1
-            return False
-        now = time.time()
-        records = await self.bodies.run(size, _records_of, events, now)
-        if not self.event_limits.admit(events[0].app, peer.prefix, records, time.monotonic()):
-            self.counts.events["over_limit"] += len(events)
-            return True
-        return await self._withhold(events, peer, size) and await self._keep(records)
-
-    async def _withhold(self, events: list[Event], peer: Peer, size: int) -> bool:
-        """Record failures, so that the bundles are not offered to the device again; False if that fails now. All events
-        are of one app.
-
-        Comes before storing the events: a report that is sent again changes nothing here, and is counted once there.
-        """
-        snapshot = self.current.snapshot(events[0].app)
-        if snapshot is None:  # damaged: which of its bundles a failure is about cannot be told
-            return True
-        moment = self.moments.of(snapshot.shard)
-        downloads, changes = await self.bodies.run(size, reported_in, events, snapshot, self.facts.of, moment, peer)
-        for downloaded in downloads:
-            if self._admits_note(downloaded.app, peer.prefix):
-                self.facts.note(downloaded)
-        reported = self._within_limits(changes, peer)
-        if not reported:
-            return True
-        try:
-            withheld = await self.facts.record([each.change for each in reported])
-        except Unavailable:
-            self.counts.others["failures_refused"] += len(reported)
-            return False
-        self.counts.others["failures"] += len(reported)
-        self._note_withheld(withheld, reported, snapshot)
-        return True
-
-    def _within_limits(self, reported: list[EventChange], peer: Peer) -> list[EventChange]:
-        """Without the failures if they are above the limit of failures, and without installations above that of notes;
-        their events are stored all the same, within the limits of events."""
-        failed = sum(isinstance(each.change, Failed) for each in reported)
-        admitted = bool(failed) and self.fact_limits.admit_failures(
-            reported[0].event.app, peer.prefix, failed, time.monotonic()
-        )
-        if failed and not admitted:
-            self.counts.over_limit["failures"] += failed
-        return [
-            each
-            for each in reported
-            if (admitted if isinstance(each.change, Failed) else self._admits_note(each.event.app, peer.prefix))
-        ]
-
-    def _note_withheld(self, withheld: list[Withheld], reported: list[EventChange], snapshot: AppSnapshot) -> None:
-        """For metrics and the app's statistics: one cause on many devices is a wrong key, not bad luck."""
-        events = {each.event.device: each.event for each in reported}
-        for each in withheld:
-            self.counts.withheld[each.cause.word] += 1
-            bundle = snapshot.offered_by_hash.get(each.bundle)
-            report, version = events[DeviceId(each.device)], bundle.version if bundle else ""
-            self._withheld.put(withheld_event(report, version, each.cause), self.moments.now)
-
-    async def _keep(self, records: list[bytes]) -> bool:
-        """Store the events of one request; False if the spool refuses them."""
-        try:
-            await self.spool.append(records)
-        except Unavailable as error:
-            self.counts.events["refused"] += len(records)
-            self.counts.refused_events[error.code] += len(records)
-            return False
-        self.counts.events["stored"] += len(records)
-        return True
-
-
-def _records_of(events: list[Event], now: float) -> list[bytes]:
-    return [encode_record(event, now) for event in events]
+        return await self.reports.take(body, peer)

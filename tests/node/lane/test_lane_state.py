@@ -11,7 +11,7 @@ from edge.node.delivery.send import DEFAULT_PATIENCE
 from edge.node.lane.connection import ANSWERING, CHOKED, CLOSING, READING, WAITING_LIMIT_BYTES, Lane
 from edge.node.lane.context import LaneContext
 from edge.node.service.answer_cache import EncodedBody
-from edge.node.service.device_service import Reply
+from edge.node.service.common_answers import Reply
 from edge.node.service.limits.admission import Connections
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies

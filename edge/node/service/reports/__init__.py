@@ -1,0 +1,1 @@
+"""Reports: what devices did, stored before they are answered."""

@@ -1,6 +1,7 @@
-PYTHON ?= python3
+PYTHON ?=  # for a new .venv; if empty, the best that ./pick-python finds
 BIN := .venv/bin
 LOAD := .venv-load/bin
+NEW_VENV = python="$(strip $(PYTHON))" && python="$${python:-$$(./pick-python)}" && echo "a new environment of $$python" && "$$python" -m venv
 
 .PHONY: run test format lock walk real-plugin drills loadtest-smoke clean
 
@@ -18,7 +19,7 @@ format: .venv/test.stamp
 	$(BIN)/ruff check --fix .
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@$(NEW_VENV) .venv
 
 .venv/run.stamp: requirements.lock pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
@@ -52,7 +53,7 @@ drills: .venv/test.stamp  ## promises about time, memory and hostile peers, some
 
 # Apart from .venv: locust brings a plugin into every pytest run beside it, and gevent patches what imports it.
 .venv-load/load.stamp: requirements-load.lock pyproject.toml
-	$(PYTHON) -m venv .venv-load
+	@$(NEW_VENV) .venv-load
 	$(LOAD)/python -m pip install --quiet --disable-pip-version-check -r requirements-load.lock
 	$(LOAD)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.programs import find_program
+from edge.node.observing.python_build import read_build
 
 LIBRARIES = ("aiohttp", "uvloop", "httptools", "msgspec", "orjson")
 
@@ -19,7 +20,7 @@ def describe_machine(pinned: bool) -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory": _memory(),
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": str(read_build()),
         **{name: version(name) for name in LIBRARIES if _is_installed(name)},
         "openssl of python": ssl.OPENSSL_VERSION.split()[1],
         "nginx": _program_version("nginx", "-v"),

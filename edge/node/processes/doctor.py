@@ -3,6 +3,7 @@
 import errno
 from typing import Literal, NamedTuple
 
+from edge.node.observing.python_build import PythonBuild
 from edge.node.service.limits.admission import (
     CONNECTIONS_LIMIT,
     DESCRIPTORS_PER_CONNECTION,
@@ -42,6 +43,7 @@ class Host(NamedTuple):
     free_bytes: int
     spool_limit_bytes: int
     dual_stack: bool
+    python: PythonBuild
 
 
 class HostFinding(NamedTuple):
@@ -67,6 +69,10 @@ def examine(host: Host) -> list[HostFinding]:
         _finding(
             *("ipv6", host.dual_stack, "IPv6 and IPv4 on one socket" if host.dual_stack else "IPv4 alone"),
             "enable IPv6 (sysctl net.ipv6.conf.all.disable_ipv6=0): many mobile networks prefer IPv6",
+        ),
+        _finding(
+            *("python", host.python.profiled, str(host.python)),
+            "make clean, then make: it takes a profiled Python where there is one; checks cost 15 to 20 % less CPU",
         ),
     ]
 

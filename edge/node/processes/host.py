@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from edge.node.observing.python_build import read_build
 from edge.node.processes.doctor import KERNEL_WINDOW_SEGMENTS, Host
 
 SYNCS = 15  # enough for a median; a slow disk takes a second for them
@@ -47,6 +48,7 @@ def read_host(data_dir: Path, backlog: int, spool_limit_bytes: int) -> Host:
         free_bytes=shutil.disk_usage(_existing(data_dir)).free,
         spool_limit_bytes=spool_limit_bytes,
         dual_stack=socket.has_dualstack_ipv6(),
+        python=read_build(),
     )
 
 

@@ -5,6 +5,7 @@ import errno
 import pytest
 from small_disk import a_small_disk
 
+from edge.node.observing.python_build import PythonBuild
 from edge.node.processes.doctor import CLOCK_ERROR_SECONDS, SLOW_SYNC_SECONDS, WINDOW_SEGMENTS, Host, examine
 from edge.node.processes.host import measure_sync, parse_windows, read_clock, read_host
 
@@ -22,6 +23,7 @@ GOOD = Host(
     free_bytes=9 << 30,
     spool_limit_bytes=8 << 30,
     dual_stack=True,
+    python=PythonBuild("3.11.2", profiled=True, flags="-O2"),
 )
 
 
@@ -31,7 +33,7 @@ def finding(name, **changed):
 
 def test_nothing_is_wrong_with_a_good_host():
     assert {(each.level, each.remedy) for each in examine(GOOD)} == {("ok", "")}
-    assert len({each.name for each in examine(GOOD)}) == len(examine(GOOD)) == 9
+    assert len({each.name for each in examine(GOOD)}) == len(examine(GOOD)) == 10
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,7 @@ def test_nothing_is_wrong_with_a_good_host():
         ("disk_sync", "sync_seconds", (0.0001, SLOW_SYNC_SECONDS), (SLOW_SYNC_SECONDS + 0.001, None)),
         ("disk_space", "free_bytes", (8 << 30,), ((8 << 30) - 1, 0)),
         ("ipv6", "dual_stack", (True,), (False,)),
+        ("python", "python", (GOOD.python,), (GOOD.python._replace(profiled=False),)),
     ],
 )
 def test_each_limit_is_warned_about_alone_and_with_its_remedy(name, field, good, bad):
@@ -79,7 +82,7 @@ def test_the_initial_window_of_routes(routes, windows):
 def test_this_host_can_be_read_and_the_directory_is_left_as_it_was(tmp_path):
     host = read_host(tmp_path, 4_096, 8 << 30)
     assert host.free_bytes > 0 and host.sync_seconds > 0 and host.somaxconn > 0
-    assert len(examine(host)) == 9
+    assert len(examine(host)) == 10
     assert list(tmp_path.iterdir()) == []
 
 

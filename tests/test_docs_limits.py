@@ -39,7 +39,6 @@ from edge.node.observing.access_log import BUFFER_LINES
 from edge.node.processes.facts_desk import MOVING_SECONDS
 from edge.node.processes.leaving import LAST_CALL_SECONDS
 from edge.node.processes.snapshot_loader import EAGER_LIMIT, EAGER_SECONDS, KEPT_LIMIT, PAUSE_SHARE
-from edge.node.processes.tls import HANDSHAKE_SECONDS
 from edge.node.proving.prover import LARGE_BLOB_BYTES, READINGS_LIMIT
 from edge.node.proving.quarantine import QUARANTINE_LIMIT
 from edge.node.proving.scrubbing import SCRUB_BYTES_PER_SECOND
@@ -68,6 +67,8 @@ from edge.node.service.snapshots.first_asks import FIRST_ASK_SECONDS, WAITING_LI
 from edge.node.service.snapshots.last_good import WALK_LIMIT
 from edge.node.succession.door import CALLERS_LIMIT
 from edge.node.succession.handing_over import START_LIMIT_SECONDS, TAKE_LIMIT_SECONDS
+from edge.node.tls.port import HANDSHAKE_SECONDS
+from edge.node.tls.transport import BARREN_BYTES, HANDSHAKE_BYTES
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
@@ -130,7 +131,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"moves | waits {MOVING_SECONDS:.0f} s, of {QUEUE_LIMIT_CHANGES:,} at once |",
         f"leaves | {LAST_CALL_SECONDS:.0f} s, or `drain_seconds` less {LAST_CALL_SECONDS:.0f} s",
         f"| callers of `edge restart` | {CALLERS_LIMIT} at once |",
-        f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s |",
+        f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s, {HANDSHAKE_BYTES // 1024} KiB of the peer |",
+        f"| TLS records without content | {BARREN_BYTES // 1024} KiB beyond the content",
         f"| access log lines that wait | {BUFFER_LINES:,} a worker |",
         f"| connections to the control port | {CONTROL_CONNECTIONS_LIMIT}, of one address {CONTROL_ADDRESS_LIMIT} |",
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",

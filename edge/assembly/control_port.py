@@ -5,11 +5,9 @@ The process that serves it writes the device facts too, so no peer of it may hol
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from aiohttp import web
 
@@ -27,9 +25,10 @@ from edge.node.processes.leaving import (
     refuse_new,
 )
 from edge.node.processes.listening import CONTROL_BACKLOG
-from edge.node.processes.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
 from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Proxies
+from edge.node.tls.pair import Pair
+from edge.node.tls.port import PortTls
 
 CONTROL_DRAIN_SECONDS = 10.0  # for a change in progress; a publisher repeats an upload that is cut
 # A publisher uploads over a few connections. Behind a proxy all come from one address.
@@ -42,7 +41,7 @@ SWEEP_SECONDS = 1.0  # between two looks at what is not read
 async def serving_control(
     app: web.Application,
     listening: socket.socket,
-    tls: ssl.SSLContext | None,
+    pair: Pair | None,
     manner: Callable[[], Manner] = lambda: ALONE,
 ) -> AsyncIterator[Connections]:
     """Serves `app` inside the block; on leaving it, closes the port and answers whoever has connected by then. Yields
@@ -54,11 +53,11 @@ async def serving_control(
     await runner.setup()
     try:
         assert runner.server is not None, "the runner is set up"
-        loop, options = asyncio.get_running_loop(), _tls_options(tls)
+        loop, tls = asyncio.get_running_loop(), PortTls(pair, connections.note_cut) if pair else None
         bound_unread(listening, STALL_SECONDS)
-        sweeping = loop.create_task(_sweep(connections))
-        accept = accept_with(runner.server, connections, loop)
-        server = await loop.create_server(accept, sock=listening.dup(), backlog=CONTROL_BACKLOG, **options)
+        sweeping = loop.create_task(_sweep(connections, tls))
+        accept = _accept(accept_with(runner.server, connections, loop), tls)
+        server = await loop.create_server(accept, sock=listening.dup(), backlog=CONTROL_BACKLOG)
         try:
             yield connections
         finally:
@@ -71,21 +70,22 @@ async def serving_control(
             if not leaves.shared:
                 close_for_all(listening)
             listening.close()
-            await connect(waiting, accept, **options)
+            await connect(waiting, accept)
             await last_call(lambda: bool(connections.open), leaves.last_call_seconds(CONTROL_DRAIN_SECONDS))
     finally:
         await runner.cleanup()
         sweeping.cancel()
 
 
-async def _sweep(connections: Connections) -> None:
-    """Cut peers that do not read their answers, until cancelled."""
+async def _sweep(connections: Connections, tls: PortTls | None) -> None:
+    """Cut peers that do not read their answers, or end no handshake, until cancelled."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        connections.unread.sweep(time.monotonic())
+        now = time.monotonic()
+        connections.unread.sweep(now)
+        if tls is not None:
+            tls.sweep(now)
 
 
-def _tls_options(tls: ssl.SSLContext | None) -> dict[str, Any]:
-    if tls is None:
-        return {}
-    return {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": SHUTDOWN_SECONDS}
+def _accept(plain: Callable[[], asyncio.Protocol], tls: PortTls | None) -> Callable[[], asyncio.Protocol]:
+    return plain if tls is None else lambda: tls.protect(plain())

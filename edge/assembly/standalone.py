@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -28,11 +27,11 @@ from edge.control.upload_quota import UploadQuota
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
-from edge.node.processes.tls import build_context, read_pair
 from edge.node.service.limits.admission import Connections
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.succession.estate import Estate
 from edge.node.succession.ports import CONTROL, DEVICES, open_ports
+from edge.node.tls.pair import Pair, read_pair
 
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
 
@@ -132,8 +131,8 @@ class Standalone:
 
     def _serving_control(self) -> AbstractAsyncContextManager[Connections]:
         app = build_control_app(self._control_ports())
-        tls = tls_context(self.config.control)
-        return serving_control(app, self._ports.control, tls, lambda: self._ports.manner(CONTROL))
+        pair = read_control_pair(self.config.control)
+        return serving_control(app, self._ports.control, pair, lambda: self._ports.manner(CONTROL))
 
     def _control_ports(self) -> ControlPorts:
         return ControlPorts(
@@ -153,11 +152,11 @@ class Standalone:
         )
 
 
-def tls_context(control: Control) -> ssl.SSLContext | None:
+def read_control_pair(control: Control) -> Pair | None:
     """Of the control port; None without TLS. Raises BadPair."""
     if not control.tls_certificate:
         return None
-    return build_context(read_pair(control.tls_certificate, control.tls_key))
+    return read_pair(control.tls_certificate, control.tls_key)
 
 
 async def _first(ready: asyncio.Event, serving: asyncio.Task[None]) -> None:

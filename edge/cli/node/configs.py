@@ -26,7 +26,7 @@ def check(out: Output, config_file: Path | None) -> None:
     """Check the configuration as `edge serve` reads it, and list what is wrong: options, certificates, addresses that
     this machine does not have, an unusable data directory. Starts nothing, and can run beside a node.
     """
-    from edge.node.processes.tls import read_pair  # imports cryptography, which --help does not need
+    from edge.node.tls.pair import read_pair  # imports cryptography, which --help does not need
 
     found, _, faults = read_settings(config_file, os.environ)
     for fault in faults[:-1]:

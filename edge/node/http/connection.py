@@ -25,7 +25,7 @@ from edge.node.http.framing import Framing
 from edge.node.http.peer import BEGUN, REQUESTED_APP, peer_behind
 from edge.node.http.refusals import refuse, refuse_malformed
 from edge.node.observing.access_log import METHOD_LIMIT, Line
-from edge.node.observing.traffic import BUNDLES, ROUTES, Traffic, route_of
+from edge.node.observing.traffic import ROUTES, Traffic, route_of
 from edge.node.service.addresses import plain_address
 from edge.node.service.limits.admission import (
     FIELD_LIMIT_BYTES,
@@ -157,8 +157,6 @@ class CountedConnection(web.RequestHandler):
         # Raised before our middlewares see the request: an unknown `Expect`.
         shaped = refuse(resp) if isinstance(resp, web.HTTPException) else resp
         done = await super().finish_response(request, shaped, start_time)
-        if route_of(request.path) != BUNDLES:  # a file is not written at once
-            self._connections.unread.note(self, request.writer.output_size)
         self.touched = self._connections.unread.now
         return done
 

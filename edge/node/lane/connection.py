@@ -29,7 +29,6 @@ from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.common_answers import Reply
 from edge.node.service.device_service import NotLoaded
-from edge.node.service.limits.unread_answers import SHARED_BYTES
 from edge.node.service.peers import Whence, country_of
 from edge.wire.answers import greeting_body
 
@@ -192,8 +191,6 @@ class Lane(asyncio.Protocol):
             return
         context.checks += 1
         sent = context.answers.write_reply(self._transport, reply, head.closes, head.takes_gzip)
-        if sent > SHARED_BYTES:
-            context.connections.unread.note(self, sent)
         if traffic.access is None and reply.status == 200:
             traffic.checks += 1
             traffic.checks_bytes += sent

@@ -116,6 +116,8 @@ _CLOSED_NAMES = {
     "slow_body": "slow_bodies",
     "unread": "unread_answers",
     "unread_limit": "unread_over_limit",
+    "slow_handshake": "slow_handshakes",
+    "bad_tls": "bad_tls",
     "long_head": "long_heads",
     "malformed": "malformed_requests",
 }

@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -81,12 +81,10 @@ def accept_rest(listening: socket.socket) -> list[socket.socket]:
             return found
 
 
-async def connect(accepted: list[socket.socket], factory: Callable[[], asyncio.BaseProtocol], **tls: Any) -> None:
-    """Serve connections that `accept_rest` returned; with TLS, when their handshakes are over."""
+async def connect(accepted: list[socket.socket], factory: Callable[[], asyncio.BaseProtocol]) -> None:
+    """Serve connections that `accept_rest` returned."""
     loop = asyncio.get_running_loop()
-    await asyncio.gather(
-        *(loop.connect_accepted_socket(factory, each, **tls) for each in accepted), return_exceptions=True
-    )
+    await asyncio.gather(*(loop.connect_accepted_socket(factory, each) for each in accepted), return_exceptions=True)
 
 
 async def last_call(any_open: Callable[[], bool], seconds: float) -> None:

@@ -14,7 +14,8 @@ from edge.config import Devices, Log, Telemetry
 from edge.domain.model import AppId
 from edge.facts.changes import Record, Recorded
 from edge.node.observing.counts import WorkerCounts
-from edge.node.processes.tls import Pair
+from edge.node.tls.pair import Pair
+from edge.node.tls.tickets import TicketKeys
 from edge.store.damage import Damage
 from edge.store.file_proof import FileIdentity
 from edge.store.releases import Head
@@ -39,6 +40,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     unserved: dict[str, str] = {}
     region: str = ""
     tls: Pair | None = None
+    tickets: TicketKeys | None = None  # None: this worker has keys of its own
     quarantined: list[str] = []
 
 
@@ -72,6 +74,12 @@ class NewPair(msgspec.Struct, frozen=True, tag=True):
 
     number: int
     pair: Pair
+
+
+class NewTickets(msgspec.Struct, frozen=True, tag=True):
+    """Use these keys for session tickets."""
+
+    keys: TicketKeys
 
 
 class Prove(msgspec.Struct, frozen=True, tag=True):
@@ -134,7 +142,18 @@ class Status(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker = (
-    Setup | Serve | NewHeads | Issued | Unserved | StatusQuery | NewPair | Recorded | Proved | Quarantined | Drain
+    Setup
+    | Serve
+    | NewHeads
+    | Issued
+    | Unserved
+    | StatusQuery
+    | NewPair
+    | NewTickets
+    | Recorded
+    | Proved
+    | Quarantined
+    | Drain
 )
 FromWorker = Prepared | Ready | Acknowledged | Status | Record | Prove
 

@@ -21,6 +21,7 @@ from edge.node.processes.link import (
     Link,
     NewHeads,
     NewPair,
+    NewTickets,
     Prepared,
     Prove,
     Proved,
@@ -32,9 +33,10 @@ from edge.node.processes.link import (
     StatusQuery,
     Unserved,
 )
-from edge.node.processes.tls import Pair
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet, ProofPort
 from edge.node.service.numbered_replies import NumberedReplies
+from edge.node.tls.pair import Pair
+from edge.node.tls.tickets import TicketKeys
 from edge.store.damage import NotTaken
 from edge.store.releases import Head
 
@@ -142,6 +144,11 @@ class WorkerHandle:
         """Send which blobs cannot be served now; a worker that starts has it in its setup."""
         if self._link:
             self._link.send(Quarantined(digests))
+
+    def take_tickets(self, keys: TicketKeys) -> None:
+        """Send keys for session tickets; a worker that starts has them in its setup."""
+        if self._link:
+            self._link.send(NewTickets(keys))
 
     async def drain(self, patient: bool) -> None:
         """Ask the worker to finish and exit; returns once it holds the port no longer, or after `ANSWER_SECONDS`."""
@@ -271,6 +278,11 @@ class WorkerPool:
         """As `WorkerHandle.quarantine`, for all workers."""
         for worker in self.workers:
             worker.quarantine(digests)
+
+    def take_tickets(self, keys: TicketKeys) -> None:
+        """As `WorkerHandle.take_tickets`, for all workers."""
+        for worker in self.workers:
+            worker.take_tickets(keys)
 
     async def take_pair(self, pair: Pair) -> None:
         """As `WorkerHandle.take_pair`, for all workers at once."""

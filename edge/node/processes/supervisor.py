@@ -28,13 +28,14 @@ from edge.node.processes.leaving import ALONE, Manner, close_for_all, refuse_new
 from edge.node.processes.link import Setup
 from edge.node.processes.listening import LISTEN_BACKLOG, listen
 from edge.node.processes.pool import CannotStart, PoolPorts, WorkerPool
-from edge.node.processes.tls import BadPair, Pair, expiry_of, read_pair
 from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.prover import BlobProver
 from edge.node.proving.quarantine import Quarantine
 from edge.node.proving.scrubbing import Scrubbing
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.fact_limits import NodeFailures
+from edge.node.tls.pair import BadPair, Pair, build_context, expiry_of, read_pair
+from edge.node.tls.tickets import PERIOD_SECONDS, TicketKeys, new_keys, rotated, why_not_shared
 from edge.store.damage import NotTaken
 from edge.store.releases import Head
 
@@ -74,6 +75,7 @@ class Supervisor:
         self._unserved: dict[str, str] = {}
         devices = config.devices
         self._pair: Pair | None = self._read_pair() if devices.tls_certificate else None
+        self._tickets = self._make_tickets(self._pair) if self._pair else None
         self.listening = listening or listen(devices.host, devices.port, LISTEN_BACKLOG)
         self._manner = manner
         self._draining = False
@@ -119,6 +121,7 @@ class Supervisor:
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             jobs = {"poll": self._poll, "recheck": self.prover.watch, "duties": self.duties.run}
+            jobs |= {"tickets": self._rotate} if self._tickets else {}
             following = [tasks.create_task(self.guard.keep(name, job)) for name, job in jobs.items()]
             if self.desk.is_open:
                 self.desk.begin()
@@ -183,6 +186,21 @@ class Supervisor:
         tell = log.info if expiry.timestamp() > self._clock() else log.warning
         tell("certificate %s, valid until %s", devices.tls_certificate, expiry.isoformat())
         return pair
+
+    def _make_tickets(self, pair: Pair) -> TicketKeys | None:
+        """Keys that all workers share; None if this interpreter or its OpenSSL allows none, which the log tells."""
+        reason = why_not_shared(build_context(pair), build_context(pair))
+        if not reason:
+            return new_keys()
+        log.warning("each worker has keys of its own for TLS sessions, so few are resumed: %s", reason)
+        return None
+
+    async def _rotate(self) -> None:
+        """Replace the keys of session tickets once a period, for as long as the node runs."""
+        while self._tickets is not None:
+            await asyncio.sleep(PERIOD_SECONDS)
+            self._tickets = rotated(self._tickets)
+            self.pool.take_tickets(self._tickets)
 
     async def record(self, changes: list[Recordable]) -> list[Withheld]:
         """Returns when the changes are durable and every worker sees them, with what is withheld as a result. Raises
@@ -265,6 +283,7 @@ class Supervisor:
             unserved=self._unserved,
             region=self._config.region,
             tls=self._pair,
+            tickets=self._tickets,
             quarantined=sorted(self.prover.quarantine.digests),
         )
 

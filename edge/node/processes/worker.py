@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -43,6 +42,7 @@ from edge.node.processes.link import (
     Link,
     NewHeads,
     NewPair,
+    NewTickets,
     Prepared,
     Prove,
     Proved,
@@ -57,7 +57,6 @@ from edge.node.processes.link import (
 )
 from edge.node.processes.listening import LISTEN_BACKLOG
 from edge.node.processes.snapshot_loader import SnapshotLoader
-from edge.node.processes.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, PortTls
 from edge.node.service.device_service import DeviceService
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.limits.admission import Connections, connections_limit, raise_descriptor_limit
@@ -67,6 +66,7 @@ from edge.node.service.peers import Proxies
 from edge.node.service.proof_client import ProofAnswer, ProofClient
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
+from edge.node.tls.port import PortTls
 from edge.store.damage import Damage
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
@@ -102,7 +102,7 @@ class Worker:
         self._facts = FactsClient(FactsTable(Path(setup.facts_table)), link.send)
         self._service = _build_service(setup, self._served, self._spool, proxies, self._overload, self._facts)
         self._withhold(setup.unserved)
-        self._tls = PortTls(setup.tls) if setup.tls else None
+        self._tls = PortTls(setup.tls, self._connections.note_cut, setup.tickets) if setup.tls else None
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneContext | None = None
         self._may_serve = asyncio.Event()
@@ -121,16 +121,16 @@ class Worker:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._drain_seconds)
         await runner.setup()
         lanes = self._lanes = self._build_lanes(runner, loop)
-        options = self._tls_options()
         bound_unread(self._listening, self._patience.stall_seconds)
         # Until the end: requests that finish while draining may wait for the writer of device facts.
         following = loop.create_task(self._follow())
         self._link.send(Prepared())
         await self._may_serve.wait()
-        server = await loop.create_server(
-            lambda: Lane(lanes), sock=self._listening.dup(), backlog=LISTEN_BACKLOG, **options
-        )
-        jobs = (watch_lag(self._overload), lanes.sweep(), self._loader.run())
+        accept = self._accept(lanes)
+        server = await loop.create_server(accept, sock=self._listening.dup(), backlog=LISTEN_BACKLOG)
+        jobs = [watch_lag(self._overload), lanes.sweep(), self._loader.run()]
+        if self._tls is not None:
+            jobs.append(self._tls.watch())
         watching = [loop.create_task(job) for job in jobs]
         settle_collector()
         share_the_interpreter()
@@ -141,7 +141,7 @@ class Worker:
         finally:
             self._readiness.ready = False
             server.close()
-            await self._close_port(lanes, options)
+            await self._close_port(accept)
             await self._finish(lanes, runner)
             for job in watching:
                 job.cancel()
@@ -153,13 +153,13 @@ class Worker:
         self._leaving.set()
         self._may_serve.set()
 
-    async def _close_port(self, lanes: LaneContext, options: dict[str, Any]) -> None:
+    async def _close_port(self, accept: Callable[[], asyncio.Protocol]) -> None:
         """Take the connections that still wait in the kernel's queue, then hold the socket no longer."""
         waiting = accept_rest(self._listening)
         self._listening.close()
         if self._drain_number:
             self._link.send(Acknowledged(self._drain_number))
-        await connect(waiting, lambda: Lane(lanes), **options)
+        await connect(waiting, accept)
 
     async def _finish(self, lanes: LaneContext, runner: web.AppRunner) -> None:
         """Answer what was asked. Idle connections may ask once more, for a short time; then they are closed."""
@@ -219,6 +219,8 @@ class Worker:
                 case NewPair(number, pair) if self._tls is not None:
                     self._tls.replace(pair)
                     self._link.send(Acknowledged(number))
+                case NewTickets(keys) if self._tls is not None:
+                    self._tls.take_keys(keys)
                 case Drain(number, patient):
                     self._drain_number, self._patient = number, patient
                     self._leave()
@@ -237,11 +239,11 @@ class Worker:
         self._service.unserved = self._served.unserved_shards = shards
         self._served.damages.replace("*", ("head",), [_damage_of(*each) for each in shards.items()])
 
-    def _tls_options(self) -> dict[str, Any]:
-        if self._tls is None:
-            return {}
-        limits = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": SHUTDOWN_SECONDS}
-        return {"ssl": self._tls.context, **limits}
+    def _accept(self, lanes: LaneContext) -> Callable[[], asyncio.Protocol]:
+        """The factory of protocols for accepted connections."""
+        if (tls := self._tls) is None:
+            return lambda: Lane(lanes)
+        return lambda: tls.protect(Lane(lanes))
 
     def _counts(self) -> WorkerCounts:
         counts, overload, access = self._service.counts, self._overload, self._traffic.access

@@ -189,6 +189,8 @@ def test_every_count_has_one_name_for_the_api():
         "slow_bodies": 0,
         "unread_answers": 0,
         "unread_over_limit": 0,
+        "slow_handshakes": 0,
+        "bad_tls": 0,
         "long_heads": 0,
         "malformed_requests": 0,
         "requests/updates/2xx": 10,

@@ -23,9 +23,9 @@ RESERVED_DESCRIPTORS = 640
 DESCRIPTORS_PER_CONNECTION = 2  # its socket, and the duplicate a download is sent through
 CONNECTIONS_LIMIT = 50_000  # of one worker, at about 15 kB each; a device that is refused retries
 
-# Why a connection is cut: a head, or a body, that does not arrive in time; answers that are not read in time, or of
-# which too much waits.
-CUT = ("slow_head", "slow_body", "unread", "unread_limit")
+# Why a connection is cut: a head, a body or a TLS handshake that does not arrive in time, what is not TLS where it has
+# to be; answers that are not read in time, or of which too much waits.
+CUT = ("slow_head", "slow_body", "unread", "unread_limit", "slow_handshake", "bad_tls")
 
 
 class Connections:

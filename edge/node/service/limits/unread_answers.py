@@ -16,8 +16,7 @@ from edge.node.service.peers import Proxies, prefix_of
 # Bytes that wait in a worker's memory beyond 64 KiB of each connection: large offers of devices that are slow, or gone.
 ADDRESS_WAITING_BYTES = 32 * 2**20
 WORKER_WAITING_BYTES = 256 * 2**20
-SHARED_BYTES = 16 * 1024  # an answer above this is large: noted with TLS, and held once for all that wait for it
-TLS_HIGH_BYTES = 64 * 1024  # as without TLS; both loops let half a megabyte wait
+SHARED_BYTES = 16 * 1024  # an answer above this is large: without TLS it is held once for all that wait for it
 CLOSING_BYTES = 16 * 1024  # left to the kernel when a connection closes: less than any large answer
 SCAN_SECONDS = 5.0  # between two looks at every connection that was used in between
 
@@ -59,8 +58,6 @@ class UnreadAnswers:
     def add(self, connection: Answering, transport: asyncio.Transport, address: str) -> None:
         """`transport` is open until `remove`."""
         self._open[connection] = transport, address
-        if transport.get_extra_info("sslcontext") is not None:
-            transport.set_write_buffer_limits(high=TLS_HIGH_BYTES)
 
     def remove(self, connection: Answering) -> None:
         """The connection has ended, or another protocol has taken it over."""
@@ -71,18 +68,10 @@ class UnreadAnswers:
 
     def hold(self, connection: Answering) -> None:
         """The transport's buffer is over its mark. Over a limit, the connection that has waited longest is cut."""
-        if connection in self._open:  # not cut
-            self._count(connection, self._open[connection][0].get_write_buffer_size())
-
-    def note(self, connection: Answering, size: int) -> None:
-        """An answer of `size` bytes was written. With TLS it counts as long as anything waits: the transport below has
-        a buffer of its own, which nobody but the kernel's queue tells about."""
-        if size > SHARED_BYTES and connection in self._open and self._open[connection][0].get_extra_info("sslcontext"):
-            self._taking.setdefault(connection, Taking(self._patience))
-            self._count(connection, size)
-
-    def _count(self, connection: Answering, size: int) -> None:
-        _, address = self._open[connection]
+        if connection not in self._open:  # cut
+            return
+        transport, address = self._open[connection]
+        size = transport.get_write_buffer_size()
         prefix = "" if self._proxies.trusts(address) else prefix_of(address)
         self._held[connection] = (prefix, size + self._held.get(connection, ("", 0))[1])
         self._by_prefix[prefix] += size
@@ -107,7 +96,7 @@ class UnreadAnswers:
         if connection not in self._open:  # cut, or lost while it was answered
             return
         transport, _ = self._open[connection]
-        if transport.is_closing():  # closed twice, asyncio's TLS forgets its connection
+        if transport.is_closing():
             return
         if waiting_bytes(transport) <= CLOSING_BYTES:
             transport.close()

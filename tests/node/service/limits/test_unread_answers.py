@@ -10,9 +10,10 @@ from certificates import a_certificate
 
 from edge.node.delivery.send import Patience, reset_open
 from edge.node.delivery.unread import UNSENT_BYTES, bound_unread, waiting_bytes
-from edge.node.processes.tls import build_context, read_pair
 from edge.node.service.limits.unread_answers import CLOSING_BYTES, SCAN_SECONDS, UnreadAnswers
 from edge.node.service.peers import Proxies
+from edge.node.tls.pair import read_pair
+from edge.node.tls.port import PortTls
 
 PATIENCE = Patience(stall_seconds=30.0, minimum_bps=8_000)
 WINDOW_BYTES = 4_096  # of the peer's kernel
@@ -51,7 +52,7 @@ class World:
 
     @asynccontextmanager
     async def connected(self, address="192.0.2.1", tls=None):
-        """The node's end, and a peer's that nobody reads from unless told to. `tls`: the contexts of both."""
+        """The node's end, and a peer's that nobody reads from unless told to. `tls`: of both."""
         loop = asyncio.get_running_loop()
         with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as peer:
             listening.setblocking(False)
@@ -60,10 +61,9 @@ class World:
             peer.setblocking(False)
             await loop.sock_connect(peer, listening.getsockname())
             accepted, _ = await loop.sock_accept(listening)
-            options = {"ssl": tls[0]} if tls else {}
             meeting = loop.create_task(asyncio.to_thread(shake_hands, peer, tls[1])) if tls else None
             answer = Answer(self.unread, address)
-            await loop.connect_accepted_socket(lambda: answer, accepted, **options)
+            await loop.connect_accepted_socket(lambda: tls[0].protect(answer) if tls else answer, accepted)
             peer = await meeting if meeting else peer
             yield answer, peer
             peer.close()
@@ -254,16 +254,15 @@ async def test_what_is_read_is_not_held_any_more():
 @pytest.fixture
 def tls(tmp_path):
     files = a_certificate(tmp_path)
-    return build_context(read_pair(*files)), ssl.create_default_context(cafile=files.certificate)
+    return PortTls(read_pair(*files), pytest.fail), ssl.create_default_context(cafile=files.certificate)
 
 
 async def test_with_tls_an_answer_counts_too_and_is_cut_in_the_stall_time(tls):
     world = World()
     async with world.connected(tls=tls) as (answer, _):
         answer.channel.write(LARGE)
-        world.unread.note(answer, len(LARGE))
         await turns()
-        assert world.unread.held_bytes >= len(LARGE)
+        assert world.unread.held_bytes > len(LARGE) // 2  # the kernel has the rest
         await world.after(SCAN_SECONDS, SCAN_SECONDS + 29.0)
         assert world.cuts == []
         await world.after(SCAN_SECONDS + 30.0)
@@ -289,7 +288,6 @@ async def test_with_tls_what_was_read_is_not_held_any_more(tls):
     world = World()
     async with world.connected(tls=tls) as (answer, peer):
         answer.channel.write(LARGE)
-        world.unread.note(answer, len(LARGE))
         await asyncio.to_thread(read_blocking, peer, len(LARGE))
         await taken(answer)
         await world.after(SCAN_SECONDS)
@@ -301,7 +299,6 @@ async def test_with_tls_the_limit_of_an_address_holds(tls):
     async with world.connected(tls=tls) as (first, _), world.connected(tls=tls) as (second, _):
         for each in (first, second):
             each.channel.write(LARGE)
-            world.unread.note(each, len(LARGE))
         assert world.cuts == ["unread_limit"]
         await first.lost
 

@@ -1,7 +1,7 @@
-"""TLS of a port: a certificate and its key, accepted only as a matching pair, replaced whole under running connections.
+"""A certificate and its key, accepted only as a matching pair, and the context that a port serves it with.
 
 The supervisor reads the files, once for all workers: a pair that is half-written or does not match is refused before
-any worker serves it, and a worker that starts later needs no file. Connections keep the pair they began with.
+any worker serves it, and a worker that starts later needs no file.
 """
 
 import os
@@ -17,8 +17,6 @@ from cryptography import x509
 from edge.domain.errors import EdgeError
 
 PEM_LIMIT_BYTES = 1024 * 1024  # a chain has 10 kB; a wrong, large file is not read
-HANDSHAKE_SECONDS = 10.0  # three round trips of the slowest network; a device gives up its whole request after 10 to 20
-SHUTDOWN_SECONDS = 5.0  # for a peer's close_notify; most never send it
 
 # TLS 1.2 with forward secrecy and authenticated encryption: enough for Android 5 and iOS 9, the oldest that any listed
 # plugin runs on. For TLS 1.3, OpenSSL's own suites.
@@ -56,6 +54,7 @@ def build_context(pair: Pair) -> ssl.SSLContext:
     context.set_ciphers(CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.num_tickets = 1  # devices hold one connection at a time, and each resumption brings another
     try:
         with _as_file(pair.certificate) as certificate, _as_file(pair.key) as key:
             context.load_cert_chain(certificate, key, password=_refuse_password)
@@ -70,25 +69,6 @@ def expiry_of(pair: Pair) -> datetime:
         return x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc
     except ValueError as error:
         raise BadPair("bad_tls_pair", f"not a certificate: {error}") from error
-
-
-class PortTls:
-    """`context` is what the port is opened with; every handshake uses the pair that is current when it begins."""
-
-    def __init__(self, pair: Pair) -> None:
-        """Raises BadPair."""
-        self._current = build_context(pair)
-        self.context = build_context(pair)
-        # Called for every ClientHello, with or without a server name. Replacing the whole context never exposes a new
-        # certificate with an old key.
-        self.context.sni_callback = self._choose
-
-    def replace(self, pair: Pair) -> None:
-        """New connections use `pair`; open ones continue. Raises BadPair, and then nothing has changed."""
-        self._current = build_context(pair)
-
-    def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        connection.context = self._current
 
 
 @contextmanager

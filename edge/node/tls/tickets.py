@@ -50,7 +50,8 @@ def use_keys(context: ssl.SSLContext, keys: bytes) -> bytes:
     RuntimeError if OpenSSL does not take them."""
     call, pointer = _openssl(), _pointer_of(context)
     back = ctypes.create_string_buffer(KEYS_BYTES)
-    if call(pointer, _SET, KEYS_BYTES, keys) != 1 or call(pointer, _GET, KEYS_BYTES, back) != 1 or back.raw != keys:
+    taken = len(keys) == KEYS_BYTES and call(pointer, _SET, KEYS_BYTES, keys) == 1
+    if not taken or call(pointer, _GET, KEYS_BYTES, back) != 1 or back.raw != keys:
         raise RuntimeError("OpenSSL does not take keys for session tickets")
     return keys[:NAME_BYTES]
 

@@ -19,9 +19,10 @@ from benchmarks.output.plots import encode_svg
 from benchmarks.output.report import BenchReport, Missing, Options
 from benchmarks.output.tables import encode_markdown, encode_text, values_of
 
-# Each is a module of this package with `run(options) -> BenchReport`.
+# Each is a module of this package, or of `checks`, with `run(options) -> BenchReport`.
 COMMANDS = {
     "check": "what one update check costs, against nginx, an aiohttp application and the bare floor",
+    "check_tls": "the same over TLS 1.3: full handshakes, resumed sessions, kept connections",
     "pieces": "where the time of one update check goes, step by step",
     "delivery": "what a GiB of bundle bytes costs, against nginx and aiohttp",
     "slow": "what 2,000 slow readers cost update checks",
@@ -34,7 +35,7 @@ COMMANDS = {
 
 def main() -> int:
     words = _parser().parse_args()
-    if importlib.util.find_spec(f"benchmarks.{words.name}") is None:
+    if (name := module_of(words.name)) is None:
         print(f"benchmarks: {words.name} is not part of this source tree", file=sys.stderr)
         return 2
     options = Options(
@@ -43,7 +44,7 @@ def main() -> int:
     options.cache_dir.mkdir(parents=True, exist_ok=True)
     machine, started = describe_machine(options.pin), time.monotonic()
     try:
-        report: BenchReport = importlib.import_module(f"benchmarks.{words.name}").run(options)
+        report: BenchReport = importlib.import_module(name).run(options)
     except Missing as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
@@ -56,6 +57,12 @@ def main() -> int:
     if words.plot and report.plot:
         words.plot.write_text(encode_svg(report.plot))
     return 0
+
+
+def module_of(command: str) -> str | None:
+    """The name of its module; None if it is not part of this source tree."""
+    places = (f"benchmarks.{command}", f"benchmarks.checks.{command}")
+    return next((place for place in places if importlib.util.find_spec(place) is not None), None)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -131,6 +131,7 @@ def nginx(
     added = [f"add_header {name} {_quoted(value)};" for name, value in headers if name.lower() not in _OF_NGINX]
     if tls:
         added += [f"ssl_certificate {tls.certificate};", f"ssl_certificate_key {tls.key};"]
+        added += ["ssl_protocols TLSv1.2 TLSv1.3;"]  # ours has both; nginx 1.22 leaves 1.3 out unless it is told
     config = folder / "nginx.conf"
     config.write_text(
         _NGINX.format(

@@ -1,0 +1,1 @@
+"""Benchmarks of update checks as they really come, each beside nginx."""

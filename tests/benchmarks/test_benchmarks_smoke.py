@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from places import ROOT
 
-from benchmarks.__main__ import COMMANDS
+from benchmarks.__main__ import COMMANDS, module_of
 from benchmarks.contenders.servers import FLOOR, program
 from benchmarks.load.drain import drain
 from benchmarks.load.wrk import Load, Summary, encode_script, parse_summary
@@ -209,7 +209,7 @@ def test_a_real_load_on_the_floor_counts_every_byte(tmp_path):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_a_module_that_runs(name):
-    assert callable(importlib.import_module(f"benchmarks.{name}").run)
+    assert callable(importlib.import_module(module_of(name)).run)
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are():

@@ -21,10 +21,11 @@ from edge.node.http.device_routes import (
     handle_updates,
     peer_of,
 )
-from edge.node.http.peer import BEGUN
+from edge.node.http.peer import BEGUN, whence_of
 from edge.node.http.refusals import refuse, refuse_for_now, refuse_malformed
 from edge.node.service.common_answers import CORS_HEADERS, UNKNOWN_ERROR
 from edge.node.service.device_service import DeviceService
+from edge.node.service.peers import told_id
 
 PREFLIGHT_SECONDS = 86_400  # the longest that any browser caches a preflight
 
@@ -111,7 +112,8 @@ async def answer_errors(request: web.Request, handler: DeviceHandler) -> web.Str
     except ConnectionError:
         return refuse_malformed()  # a client that leaves is not an error, and does not read this
     except Exception:
-        log.exception("bug while answering %s %s", request.method, request.rel_url.raw_path)  # raw: one line
+        told = told_id(whence_of(request, request.app[SERVICE].proxies))
+        log.exception("bug while answering %s %s%s", request.method, request.rel_url.raw_path, told)  # raw: one line
         return web.json_response(UNKNOWN_ERROR, status=500)
 
 

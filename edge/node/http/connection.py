@@ -22,7 +22,7 @@ from yarl import URL
 
 from edge.node.delivery.send import reset_open
 from edge.node.http.framing import Framing
-from edge.node.http.peer import BEGUN, REQUESTED_APP, peer_behind
+from edge.node.http.peer import BEGUN, REQUESTED_APP, whence_of
 from edge.node.http.refusals import refuse, refuse_malformed
 from edge.node.observing.access_log import METHOD_LIMIT, Line
 from edge.node.observing.traffic import ROUTES, Traffic, route_of
@@ -36,6 +36,7 @@ from edge.node.service.limits.admission import (
     LINGER_SECONDS,
     Connections,
 )
+from edge.node.service.peers import find_peer
 from edge.wire.arrival import HEAD_SECONDS
 
 VERSIONS = frozenset({HttpVersion10, HttpVersion11})
@@ -169,10 +170,11 @@ class CountedConnection(web.RequestHandler):
         if (access := self._traffic.access) is not None:
             ended = perf_counter()
             seconds = ended - request.get(BEGUN, ended)  # 0 if refused before our middlewares
-            peer = peer_behind(request, self._connections.proxies, self._address).prefix
-            app = request.get(REQUESTED_APP, "")
-            method = request.method[:METHOD_LIMIT]
-            access.note(Line(clock(), method, ROUTES[route], response.status, sent_bytes, seconds, app, peer))
+            whence = whence_of(request, self._connections.proxies, self._address)
+            peer = find_peer(whence, self._connections.proxies).prefix
+            app, method, status = request.get(REQUESTED_APP, ""), request.method[:METHOD_LIMIT], response.status
+            name = ROUTES[route]
+            access.note(Line(clock(), method, name, status, sent_bytes, seconds, app, peer, whence.request_id))
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -11,7 +11,7 @@ from edge.node.http.peer import REQUESTED_APP, peer_behind, whence_of
 from edge.node.service.common_answers import Reply
 from edge.node.service.device_service import DeviceService, NotLoaded
 from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
-from edge.node.service.peers import Peer
+from edge.node.service.peers import Peer, Whence
 from edge.wire.answers import greeting_body
 from edge.wire.body import encode_json
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
@@ -22,12 +22,13 @@ READYZ_DAMAGES_LIMIT = 20  # named by `/readyz`, which anyone may ask and probes
 
 async def handle_updates(request: web.Request) -> web.Response:
     body = await read_body(request, BODY_LIMIT_BYTES)
-    service, whence = request.app[SERVICE], whence_of(request)
-    country = peer_of(request).country if service.proxies.country_header else ""
+    service = request.app[SERVICE]
+    whence = whence_of(request, service.proxies)
+    base = base_of(request, whence)
     try:
-        reply = service.take_check(body, base_of(request), country, whence)
+        reply = service.take_check(body, base, whence.country, whence)
     except NotLoaded as unloaded:
-        reply = await service.await_check(unloaded.check, base_of(request), whence)
+        reply = await service.await_check(unloaded.check, base, whence)
     return _negotiated(reply, request)
 
 
@@ -69,11 +70,12 @@ SERVICE = web.AppKey("service", DeviceService)
 READINESS = web.AppKey("readiness", Readiness)
 
 
-def base_of(request: web.Request) -> str:
+def base_of(request: web.Request, whence: Whence) -> str:
     """The base URL of download addresses, as answers to this request state it."""
     transport = request.transport
     own = transport.get_extra_info("sockname") if transport else None
-    return request.app[SERVICE].base_of(request.headers.get("Host"), own[:2] if own else ("127.0.0.1", 80))
+    own_address = own[:2] if own else ("127.0.0.1", 80)
+    return request.app[SERVICE].base_of(request.headers.get("Host"), own_address, whence.scheme)
 
 
 def peer_of(request: web.Request) -> Peer:

@@ -3,26 +3,42 @@
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from edge.node.service.peers import Peer, Proxies, Whence, find_peer
+from edge.node.service.addresses import plain_address
+from edge.node.service.peers import (
+    FORWARDED_FOR,
+    FORWARDED_SCHEME,
+    REQUEST_ID,
+    Peer,
+    Places,
+    Proxies,
+    Whence,
+    find_peer,
+)
 
 REQUESTED_APP = web.RequestKey("requested_app", str)  # a valid app id, for the access log
 # Of `time.perf_counter`, for the access log: the loop's clock, which aiohttp uses, has a resolution of a millisecond.
 BEGUN = web.RequestKey("begun", float)
 
 
-def peer_behind(request: web.BaseRequest, proxies: Proxies, address: str = "") -> Peer:
-    """The socket's peer or, if that is a trusted proxy, the client that the proxy's headers name. `address` is the
-    socket's, where the caller knows it: a peer that has left has none."""
-    known, forwarded = whence_of(request)
-    name = proxies.country_header
-    return find_peer(address or known, forwarded, request.headers.get(name) if name else None, proxies)
+def peer_behind(request: web.BaseRequest, proxies: Proxies) -> Peer:
+    """The socket's peer or, if that is a trusted proxy, the client that the proxy's headers name."""
+    return find_peer(whence_of(request, proxies), proxies)
 
 
-def whence_of(request: web.BaseRequest) -> Whence:
-    """What the request states about its peer, unread."""
-    transport = request.transport
-    peername = transport.get_extra_info("peername") if transport else None
+def whence_of(request: web.BaseRequest, proxies: Proxies, address: str = "") -> Whence:
+    """Where the request came from. `address` is the socket's, where the caller knows it: a peer that has left has
+    none."""
+    if not address:
+        peername = request.transport.get_extra_info("peername") if request.transport else None
+        address = peername[0] if peername else ""
+    address = plain_address(address)
     # aiohttp's stand-in for a request that it could not parse has a plain, empty dict of headers.
-    parsed = isinstance(request.headers, CIMultiDictProxy)
-    forwarded = request.headers.getall("X-Forwarded-For", ()) if parsed else ()
-    return Whence(peername[0] if peername else "", forwarded)
+    if not proxies.trusts(address) or not isinstance(request.headers, CIMultiDictProxy):
+        return Whence(address)
+    values: list[bytes] = []
+    places = []
+    for name in (FORWARDED_FOR, proxies.country_header, FORWARDED_SCHEME, REQUEST_ID):
+        lines = request.headers.getall(name, ()) if name else ()
+        places.append(range(len(values), len(values) + len(lines)))
+        values += [line.encode("utf-8", "surrogateescape") for line in lines]
+    return Whence(address, Places(*places), values)

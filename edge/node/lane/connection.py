@@ -29,7 +29,7 @@ from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.common_answers import Reply
 from edge.node.service.device_service import NotLoaded
-from edge.node.service.peers import Whence, country_of
+from edge.node.service.peers import Whence
 from edge.wire.answers import greeting_body
 
 # Requests that arrive during an answer wait here; beyond this, the lane stops reading from the peer.
@@ -60,7 +60,7 @@ class Lane(asyncio.Protocol):
     """
 
     __slots__ = (
-        *("_address", "_context", "_knows_peer", "_proxied", "_transport", "_whence"),  # set when the connection begins
+        *("_address", "_context", "_proxied", "_transport", "_whence"),  # set when the connection begins
         *("_data", "_rest", "_state", "_task", "touched"),  # change afterwards
     )
 
@@ -89,8 +89,6 @@ class Lane(asyncio.Protocol):
         self._address = plain_address(peer[0]) if peer else ""
         self._whence = Whence(self._address)
         self._proxied = context.service.proxies.trusts(self._address)
-        # Behind a proxy, the address for the access log is in a header that the lane does not read.
-        self._knows_peer = context.traffic.access is None or not self._proxied
         if context.connections.admit(self._address):
             context.open_lanes.add(self, self._transport, self._address)
         else:
@@ -140,7 +138,10 @@ class Lane(asyncio.Protocol):
         known, first = self._context.known_heads, data
         while data and not self._state:
             end = data.find(END_OF_HEAD) + len(END_OF_HEAD)  # if there is none, 3: no known head is so short
-            head = known.get(data[:end]) or known.read(data)
+            if self._proxied:
+                head, whence = known.hear(data, end, self._address)
+            else:
+                head, whence = known.get(data[:end]) or known.read(data), self._whence
             if head is None:
                 self._hand_over(data)
                 return
@@ -149,11 +150,11 @@ class Lane(asyncio.Protocol):
                 break
             if self._context.leaving:
                 head = msgspec.structs.replace(head, closes=True)
-            if head.route == UPDATES and self._knows_peer:
-                self._answer_check(head, data[end:whole])
-            elif head.route == PROBES and self._knows_peer:
-                self._answer_probe(head)
-            elif not self._begin(head, data[end:whole], alone=whole == len(data)):
+            if head.route == UPDATES:
+                self._answer_check(head, whence, data[end:whole])
+            elif head.route == PROBES:
+                self._answer_probe(head, whence)
+            elif not self._begin(head, whence, data[end:whole], alone=whole == len(data)):
                 self._hand_over(data)
                 return
             data = data[whole:]
@@ -172,20 +173,17 @@ class Lane(asyncio.Protocol):
         self._transport.resume_reading()
         self._read(self._unread())
 
-    def _answer_check(self, head: RequestHead, body: bytes) -> None:
+    def _answer_check(self, head: RequestHead, whence: Whence, body: bytes) -> None:
         context, traffic = self._context, self._context.traffic
         begun = 0.0 if traffic.access is None else perf_counter()
-        country, whence = "", self._whence
-        if self._proxied:
-            country, whence = country_of(head.country), Whence(self._address, head.forwarded)
         try:
-            base = context.service.public_url or self._base(head)
-            reply = context.service.take_check(body, base, country, whence)
+            base = context.service.public_url or self._base(head, whence)
+            reply = context.service.take_check(body, base, whence.country, whence)
         except NotLoaded as unloaded:
             self._start(self._answer_late(head, unloaded.check, base, whence, begun), closes=head.closes)
             return
         except Exception as bug:  # the loop would end the connection, too, but count nothing
-            context.record_bug(bug)
+            context.record_bug(bug, whence)
             self._state |= CLOSING
             self._transport.abort()
             return
@@ -195,7 +193,7 @@ class Lane(asyncio.Protocol):
             traffic.checks += 1
             traffic.checks_bytes += sent
         else:
-            context.record_answer(self._address, head, reply.status, sent, begun, reply.app)
+            context.record_answer(whence, head, reply.status, sent, begun, reply.app)
         if head.closes:
             self.close_when_idle()
 
@@ -207,29 +205,27 @@ class Lane(asyncio.Protocol):
         reply = await context.service.await_check(check, base, whence)
         context.checks += 1
         sent = context.answers.write_reply(self._transport, reply, self._closes(), head.takes_gzip)
-        context.record_answer(self._address, head, reply.status, sent, begun, reply.app)
+        context.record_answer(whence, head, reply.status, sent, begun, reply.app)
 
-    def _base(self, head: RequestHead) -> str:
+    def _base(self, head: RequestHead, whence: Whence) -> str:
         own = self._transport.get_extra_info("sockname")
-        return self._context.service.base_of(head.host, own[:2] if own else ("127.0.0.1", 80))
+        return self._context.service.base_of(head.host, own[:2] if own else ("127.0.0.1", 80), whence.scheme)
 
-    def _answer_probe(self, head: RequestHead) -> None:
+    def _answer_probe(self, head: RequestHead, whence: Whence) -> None:
         """Answer a load balancer's probe: to answer is to be alive."""
         begun = perf_counter()
         sent = self._context.answers.write_reply(self._transport, GREETING, head.closes, False)
-        self._context.record_answer(self._address, head, GREETING.status, sent, begun, "")
+        self._context.record_answer(whence, head, GREETING.status, sent, begun, "")
         if head.closes:
             self.close_when_idle()
 
-    def _begin(self, head: RequestHead, body: bytes, *, alone: bool) -> bool:
+    def _begin(self, head: RequestHead, whence: Whence, body: bytes, *, alone: bool) -> bool:
         """Begin an answer that may have to wait. False: the request is for aiohttp, and nothing was sent."""
-        if not self._knows_peer:
-            return False
         if head.fetch is not None:
-            return self._context.may_download(head.fetch) and self._deliver(head, head.fetch, at_once=alone)
-        if head.route != STATS or self._proxied:
-            return False  # reports are limited by peer, and a proxied peer is in a header
-        self._start(self._answer_report(head, body), closes=head.closes)
+            return self._context.may_download(head.fetch) and self._deliver(head, whence, head.fetch, at_once=alone)
+        if head.route != STATS:
+            return False
+        self._start(self._answer_report(head, whence, body), closes=head.closes)
         return True
 
     def _start(
@@ -263,43 +259,43 @@ class Lane(asyncio.Protocol):
         elif not self._state:
             self._read_on()
 
-    async def _answer_report(self, head: RequestHead, body: bytes) -> None:
+    async def _answer_report(self, head: RequestHead, whence: Whence, body: bytes) -> None:
         context, begun = self._context, perf_counter()
-        reply = await context.service.take_report(body, context.peer_of(self._address))
+        reply = await context.service.take_report(body, context.peer_of(whence))
         context.reports += 1
         sent = context.answers.write_reply(self._transport, reply, self._closes(), head.takes_gzip)
-        context.record_answer(self._address, head, reply.status, sent, begun, reply.app)
+        context.record_answer(whence, head, reply.status, sent, begun, reply.app)
 
     def _closes(self) -> bool:
         return bool(self._state & CLOSING)
 
-    def _deliver(self, head: RequestHead, fetch: Fetch, *, at_once: bool) -> bool:
+    def _deliver(self, head: RequestHead, whence: Whence, fetch: Fetch, *, at_once: bool) -> bool:
         """Send what the peer accepts now, at once. A task does what waits for the disk or for the peer, and any request
         with more behind it: a thousand pipelined ones must not hold the loop.
         """
         context, begun = self._context, perf_counter()
         file = context.files.get(fetch.digest) if at_once else None
         if file is None:
-            self._start(self._open_and_send(head, fetch, begun), closes=head.closes, downloads=1)
+            self._start(self._open_and_send(head, whence, fetch, begun), closes=head.closes, downloads=1)
             return True
         answer = context.answers.plan_file(fetch, file, head.closes)
         sent = send_at_once(self._transport, answer.head, file.fd, answer.offset, answer.length)
         if sent < answer.total_bytes:
-            rest = self._send_rest(head, fetch, file, answer, sent, begun)
+            rest = self._send_rest(head, whence, fetch, file, answer, sent, begun)
             self._start(rest, closes=head.closes, file=file, downloads=1)
             return True
         context.deliveries += 1
-        context.record_answer(self._address, head, answer.status, sent, begun, fetch.app)
+        context.record_answer(whence, head, answer.status, sent, begun, fetch.app)
         if head.closes:
             self.close_when_idle()
         return True
 
-    async def _open_and_send(self, head: RequestHead, fetch: Fetch, begun: float) -> None:
+    async def _open_and_send(self, head: RequestHead, whence: Whence, fetch: Fetch, begun: float) -> None:
         context = self._context
         try:
             async with context.files.lend(fetch.digest, fetch.app) as file:
                 answer = context.answers.plan_file(fetch, file, self._closes())
-                await self._send_rest(head, fetch, file, answer, 0, begun)
+                await self._send_rest(head, whence, fetch, file, answer, 0, begun)
                 return
         except DamagedBlob:
             headers = DAMAGED_HEADERS
@@ -308,10 +304,17 @@ class Lane(asyncio.Protocol):
         context.record_failure(fetch)
         answer = context.answers.plan_refusal(fetch, headers, self._closes())
         self._transport.write(answer.head)
-        context.record_answer(self._address, head, answer.status, answer.total_bytes, begun, fetch.app)
+        context.record_answer(whence, head, answer.status, answer.total_bytes, begun, fetch.app)
 
     async def _send_rest(
-        self, head: RequestHead, fetch: Fetch, file: OpenFile, answer: Outgoing, sent: int, begun: float
+        self,
+        head: RequestHead,
+        whence: Whence,
+        fetch: Fetch,
+        file: OpenFile,
+        answer: Outgoing,
+        sent: int,
+        begun: float,
     ) -> None:
         """The answer from its byte `sent` on; if it cannot be completed, the connection is reset."""
         context, done = self._context, max(sent - len(answer.head), 0)
@@ -324,7 +327,7 @@ class Lane(asyncio.Protocol):
             sent = answer.total_bytes
             context.deliveries += 1
         except Stalled:
-            context.record_failure(fetch, "" if self._proxied else self._address)
+            context.record_failure(fetch, whence)
         except ConnectionError:
             pass  # a client that leaves is not an error
         except Altered:
@@ -333,7 +336,7 @@ class Lane(asyncio.Protocol):
             context.record_failure(fetch)
             raise
         finally:
-            context.record_answer(self._address, head, answer.status, max(sent, len(answer.head)), begun, fetch.app)
+            context.record_answer(whence, head, answer.status, max(sent, len(answer.head)), begun, fetch.app)
             if sent < answer.total_bytes:
                 reset_connection(self._transport)
 

@@ -17,7 +17,7 @@ from edge.node.observing.access_log import Line
 from edge.node.observing.traffic import ROUTES, Traffic
 from edge.node.service.device_service import DeviceService
 from edge.node.service.limits.admission import Connections
-from edge.node.service.peers import Peer, find_peer, prefix_of
+from edge.node.service.peers import NOWHERE, Peer, Whence, find_peer, told_id
 
 SWEEP_SECONDS = 1.0  # the precision of idle timeouts; a timer per request would cost a tenth of the request
 
@@ -82,26 +82,27 @@ class LaneContext:
         }
 
     def record_answer(
-        self, address: str, head: RequestHead, status: int, sent_bytes: int, begun: float, app: str
+        self, whence: Whence, head: RequestHead, status: int, sent_bytes: int, begun: float, app: str
     ) -> None:
         """Count one answer and write its access log line, if there is a log. `begun` is of `time.perf_counter`."""
         self.traffic.note(head.route, status, sent_bytes)
         if (access := self.traffic.access) is not None:
-            seconds, name = time.perf_counter() - begun, ROUTES[head.route]
-            access.note(Line(time.time(), head.method, name, status, sent_bytes, seconds, app, prefix_of(address)))
+            seconds, name, peer = time.perf_counter() - begun, ROUTES[head.route], self.peer_of(whence).prefix
+            line = Line(time.time(), head.method, name, status, sent_bytes, seconds, app, peer, whence.request_id)
+            access.note(line)
 
-    def record_bug(self, bug: BaseException) -> None:
+    def record_bug(self, bug: BaseException, whence: Whence = NOWHERE) -> None:
         """Count and log an exception that no code expected."""
         self.bugs += 1
-        log.error("bug while answering a device", exc_info=bug)
+        log.error("bug while answering a device%s", told_id(whence), exc_info=bug)
 
-    def record_failure(self, fetch: Fetch, slow_address: str = "") -> None:
-        """This node failed a download; `slow_address` is the peer's, if that peer was too slow."""
-        self.service.faults.note_download(fetch.app, fetch.digest, prefix_of(slow_address) if slow_address else "")
+    def record_failure(self, fetch: Fetch, slow: Whence | None = None) -> None:
+        """This node failed a download; `slow` is whence it was asked for, if that peer was too slow."""
+        self.service.faults.note_download(fetch.app, fetch.digest, self.peer_of(slow).prefix if slow else "")
 
-    def peer_of(self, address: str) -> Peer:
-        """The peer of a socket that is not a proxy's: the lane reads no forwarding headers."""
-        return find_peer(address, (), None, self.service.proxies)
+    def peer_of(self, whence: Whence) -> Peer:
+        """The peer of a request."""
+        return find_peer(whence, self.service.proxies)
 
     def may_download(self, fetch: Fetch) -> bool:
         """Whether there is room for a download, and this app's devices may read the blob."""

@@ -1,27 +1,31 @@
 """Which bytes are an ordinary request: whole, strictly framed, on a hot route, with no header that needs care.
 
 `measure` finds where the first request ends; a real HTTP parser (llhttp, by httptools) then parses exactly those bytes.
-Where the two could disagree about framing, the request is not ordinary and aiohttp's. A parsed head is cached by its
-bytes, for the same bytes mean the same again. Sans-I/O.
+Where the two could disagree about framing, the request is not ordinary and aiohttp's. A parsed head is remembered by
+its bytes, for the same bytes mean the same again; and by those bytes without what varies (`varying`), for values that
+nothing here reads change nothing else. Sans-I/O.
 """
 
 import re
 import sys
+from collections.abc import Mapping
 
 import httptools
 import msgspec
 
 from edge.node.lane.fetch import Fetch, parse_fetch
+from edge.node.lane.varying import Varying
 from edge.node.observing.traffic import BUNDLES, PROBES, STATS, UPDATES
 from edge.node.service.limits.admission import FIELDS_LIMIT
 from edge.node.service.limits.large_bodies import LARGE_BYTES
+from edge.node.service.limits.memory import Memory
+from edge.node.service.peers import NO_PLACES, NOWHERE, Places, Whence
 from edge.wire.updates import BODY_LIMIT_BYTES
 
 LINES_LIMIT = 1 + FIELDS_LIMIT  # the request's own and one for each field; aiohttp refuses a head of more
 HEAD_LIMIT_BYTES = 8 * 1024  # a device's has 300 to 800 bytes; a longer one is not ordinary
-# Peers choose these bytes: up to 10 MB in all. A flood of heads that never repeat fills the cache, which is then
-# emptied, and each head that does repeat is parsed once more.
-KNOWN_HEADS_LIMIT = 4096
+# Peers choose these bytes: up to 10 MB in all. A flood of heads that never repeat pushes out none that do.
+KNOWN_HEADS_LIMIT = 6144
 KNOWN_HEAD_LIMIT_BYTES = 1024
 
 NOT_OURS = -1
@@ -41,22 +45,22 @@ _STARTS = (*_GETS, *_POSTS)
 _LONGEST_START = max(len(start) for start in _STARTS)
 
 # Headers that make a request aiohttp's: framing, upgrades, waiting for 100, encoded bodies.
-_ODD = (b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer", b"via")
+_ODD = (b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer")
 _KEPT = (
     *(b"host", b"accept-encoding", b"connection", b"content-length"),
     *(b"range", b"if-range", b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"),
 )
-_IGNORED = (b"content-type", b"user-agent", b"accept", b"accept-language", b"origin", b"referer")
-_IS_ODD, _IS_NOTHING, _COUNTRY = b"odd", b"", b" country"  # no header has a name with a space
-_FORWARDED = b"x-forwarded-for"
+_IS_ODD, _IS_NOTHING = b"odd", b""
 
 
-def _spellings(country_header: str) -> dict[bytes, bytes]:
+def _spellings() -> dict[bytes, bytes]:
     """Meaning by header name, in the two spellings devices use (`Host`, `host`); look up others in lower case."""
-    meanings = {country_header.lower().encode(): _COUNTRY} if country_header else {}
-    meanings |= {name: name for name in (*_KEPT, _FORWARDED)}
-    meanings |= dict.fromkeys(_ODD, _IS_ODD) | dict.fromkeys(_IGNORED, _IS_NOTHING)
+    meanings = {name: name for name in _KEPT}
+    meanings |= dict.fromkeys(_ODD, _IS_ODD)
     return meanings | {name.title(): meaning for name, meaning in meanings.items()}
+
+
+_MEANINGS = _spellings()
 
 
 class RequestHead(msgspec.Struct, frozen=True):
@@ -68,13 +72,12 @@ class RequestHead(msgspec.Struct, frozen=True):
     closes: bool  # the connection ends after the answer
     host: str
     takes_gzip: bool
-    country: str  # the configured header's value, to be trusted from a proxy only; "" without one
-    forwarded: tuple[str, ...]  # the lines of X-Forwarded-For, likewise
     fetch: Fetch | None
+    places: Places = NO_PLACES  # of what a proxy states, among the values that were cut
 
 
 # For a request whose head or body has not fully arrived: no number of bytes is enough for its body.
-UNFINISHED = RequestHead(UPDATES, "", sys.maxsize, False, "", False, "", (), None)
+UNFINISHED = RequestHead(UPDATES, "", sys.maxsize, False, "", False, None)
 
 
 def measure(data: bytes) -> int:
@@ -140,46 +143,91 @@ def _could_start(data: bytes) -> bool:
     return any(start.startswith(data[: len(start)]) for start in _STARTS)
 
 
-class KnownHeads(dict[bytes, RequestHead]):
-    """Parsed heads by their bytes: one cache for all connections of a worker."""
+class KnownHeads(Memory[bytes, RequestHead]):
+    """Parsed heads by their bytes, whole or cut: one memory for all connections of a worker.
+
+    A connection whose peer is not to be believed looks up its exact bytes with `get`, and `read`s what is not there. On
+    one from a proxy each head is `heard`, with what the proxy states of the request.
+    """
 
     def __init__(self, country_header: str = "") -> None:
-        super().__init__()
-        self._meanings = _spellings(country_header)
+        super().__init__(KNOWN_HEADS_LIMIT)
+        self._varying = Varying(country_header)
 
     def read(self, data: bytes) -> RequestHead | None:
         """The head of the first request in `data`: UNFINISHED if that has not fully arrived, None if not ordinary."""
-        size = measure(data)
-        if size == INCOMPLETE:
-            return UNFINISHED
-        head = _Reading(self._meanings).read(data[:size]) if size != NOT_OURS else None
         end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-        if head is None or end + head.body_bytes != size:
-            return None
-        if end <= KNOWN_HEAD_LIMIT_BYTES:
-            self._remember(data[:end], head)
+        text = data[:end]
+        head = self.find(text)
+        if head is None:
+            head, _ = self.hear(data, end, "")
+            if head and head is not UNFINISHED and end <= KNOWN_HEAD_LIMIT_BYTES:
+                self.note(text, head)
         return head
 
-    def _remember(self, text: bytes, head: RequestHead) -> None:
-        if len(self) >= KNOWN_HEADS_LIMIT:
-            self.clear()
-        self[text] = head
+    def hear(self, data: bytes, end: int, proxy: str) -> tuple[RequestHead | None, Whence]:
+        """As `read`, with what the proxy at this address states of the request; `end` is the head's, if that is whole.
+
+        Nothing is stated of a request that is not whole or not ordinary.
+        """
+        if end > HEAD_LIMIT_BYTES:
+            return None, NOWHERE
+        key, names, values = self._varying.cut(data[:end])
+        head = self.get(key) or self.find(key)
+        if head is not None:
+            return head, Whence(proxy, head.places, values)
+        head, whence = self._parse(data, proxy)
+        if head is None or head is UNFINISHED or len(key) > KNOWN_HEAD_LIMIT_BYTES:
+            return head, whence
+        places = self._varying.places(names)
+        # Otherwise a line that a proxy states is too odd to be cut, and only the parser can tell.
+        if whence.says_what(Whence(proxy, places, values)):
+            head = msgspec.structs.replace(head, places=places)
+            self.note(key, head)
+        return head, whence
+
+    def _parse(self, data: bytes, proxy: str) -> tuple[RequestHead | None, Whence]:
+        size = measure(data)
+        if size == INCOMPLETE:
+            return UNFINISHED, NOWHERE
+        if size == NOT_OURS:
+            return None, NOWHERE
+        reading = _Reading(self._varying.stated)
+        head = reading.read(data[:size])
+        if head is None or data.find(END_OF_HEAD) + len(END_OF_HEAD) + head.body_bytes != size:
+            return None, NOWHERE
+        return head, Whence(proxy, Places(*reading.places), reading.values)
 
 
 class _Reading:
-    """Parses one request, then is discarded: no state of the parser reaches the next one."""
+    """Parses one request, then is discarded: no state of the parser reaches the next one.
+
+    `values` are those of the headers in `stated`, which may come more than once; `places` say which is whose, in the
+    order of the numbers given there.
+    """
 
     __slots__ = (
-        *("_body_bytes", "_closes", "_complete", "_forwarded", "_headers"),
-        *("_meanings", "_odd", "_parser", "_target"),
+        *(
+            "_body_bytes",
+            "_closes",
+            "_complete",
+            "_headers",
+            "_odd",
+            "_parser",
+            "_stated",
+            "_target",
+            "places",
+            "values",
+        ),
     )
 
-    def __init__(self, meanings: dict[bytes, bytes]) -> None:
-        self._meanings = meanings
+    def __init__(self, stated: Mapping[bytes, int]) -> None:
+        self._stated = stated
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
-        self._forwarded: list[bytes] = []
+        self.values: list[bytes] = []
+        self.places: tuple[list[int], ...] = ([], [], [], [])
         self._odd = False
         self._complete = self._body_bytes = 0
         self._closes = True
@@ -204,8 +252,6 @@ class _Reading:
             self._closes,
             headers[b"host"].decode("latin-1"),
             b"gzip" in headers.get(b"accept-encoding", b""),
-            headers.get(_COUNTRY, b"").decode("latin-1"),
-            tuple(line.decode("latin-1") for line in self._forwarded),
             parse_fetch(method, self._target, headers) if route == BUNDLES else None,
         )
 
@@ -215,12 +261,15 @@ class _Reading:
         self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        meaning = self._meanings.get(name)
+        meaning = _MEANINGS.get(name)
         if meaning is None:
-            meaning = self._meanings.get(name.lower(), _IS_NOTHING)
-        if meaning == _FORWARDED:  # each proxy may add a line
-            self._forwarded.append(value)
-        elif meaning:
+            lowered = name.lower()
+            if (place := self._stated.get(lowered)) is not None:
+                self.places[place].append(len(self.values))
+                self.values.append(value)
+                return
+            meaning = _MEANINGS.get(lowered, _IS_NOTHING)
+        if meaning:
             if meaning is _IS_ODD or meaning in self._headers:
                 self._odd = True
             self._headers[meaning] = value

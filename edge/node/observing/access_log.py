@@ -24,7 +24,7 @@ STANDARD_ERROR = 2
 
 class Line(NamedTuple):
     """`at` is when the answer was sent, in seconds since the epoch; `seconds` is how long it took. `app` is a valid id
-    or ""."""
+    or "", `request_id` what a trusted proxy calls the request, or ""."""
 
     at: float
     method: str
@@ -34,6 +34,7 @@ class Line(NamedTuple):
     seconds: float
     app: str
     peer: str
+    request_id: str = ""
 
 
 class AccessLog:
@@ -82,11 +83,11 @@ class AccessLog:
 
 
 def encode_text(line: Line) -> bytes:
-    """One line of ASCII, with a dash for an empty app or peer."""
+    """One line of ASCII, with a dash for an empty app, peer or request id."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(line.at))
     words = (
         f"{moment}.{int(line.at * 1000) % 1000:03d}Z {line.method} {line.route} {line.status} {line.sent_bytes} "
-        f"{line.seconds * 1000:.2f}ms {line.app or '-'} {line.peer or '-'}\n"
+        f"{line.seconds * 1000:.2f}ms {line.app or '-'} {line.peer or '-'} {line.request_id or '-'}\n"
     )
     return words.encode("ascii", "backslashreplace")
 
@@ -103,6 +104,7 @@ def encode_json(line: Line) -> bytes:
         "ms": round(line.seconds * 1000, 3),
         "app": line.app,
         "peer": line.peer,
+        "request": line.request_id,
     }
     return orjson.dumps(named, option=orjson.OPT_APPEND_NEWLINE)
 

@@ -175,7 +175,7 @@ class DeviceService:
         return admitted
 
     def _prefix_of(self, whence: Whence) -> str:
-        return find_peer(whence.address, whence.forwarded, None, self.proxies).prefix
+        return find_peer(whence, self.proxies).prefix
 
     def _note_arm(
         self,
@@ -194,14 +194,16 @@ class DeviceService:
         _, _, arm = decision.arm.partition("/")
         self._arms.note(check, decision.channel, routed.experiment, arm, bundle, now)
 
-    def base_of(self, host: str | None, own: tuple[str, int]) -> str:
-        """The base address of downloads; `own` is the address and port of the socket that received the request."""
+    def base_of(self, host: str | None, own: tuple[str, int], stated_scheme: str = "") -> str:
+        """The base address of downloads; `own` is the address and port of the socket that received the request,
+        `stated_scheme` what a trusted proxy says that the device used."""
         return base_address(
             public_url=self.public_url,
             allowed_hosts=self._allowed_hosts,
             host_header=host,
             own=own,
             scheme=self._scheme,
+            stated_scheme=stated_scheme,
         )
 
     def take_check(self, body: bytes, base: str, country: str = "", whence: Whence = NOWHERE) -> Reply:

@@ -34,7 +34,7 @@ from edge.node.service.facts_client import FactsClient
 from edge.node.service.limits.admission import FIELDS_LIMIT, Connections
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.overload import Overload
-from edge.node.service.peers import Proxies
+from edge.node.service.peers import Proxies, Whence, find_peer
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.healing import keep_bytes
@@ -62,16 +62,24 @@ class Doors(NamedTuple):
 
 
 class ListeningService(DeviceService):
-    """Keeps the checks that it answers."""
+    """Keeps what it is asked, and by whom."""
 
     def answer_check(self, check, base, whence):
         self.asked = [*getattr(self, "asked", []), check]
         self.prefixes = [*getattr(self, "prefixes", []), self._prefix_of(whence)]
+        self.whences = [*getattr(self, "whences", []), whence]
+        self.bases = [*getattr(self, "bases", []), base]
         return super().answer_check(check, base, whence)
+
+    async def take_report(self, body, peer):
+        self.reporters = [*getattr(self, "reporters", []), peer]
+        return await super().take_report(body, peer)
 
 
 @asynccontextmanager
-async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE):
+async def doors(
+    folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE, public_url="http://updates.example.com"
+):
     truth = a_truth(folder)
     publish(truth, "1.0.0", zipped=LARGE)
     committed = publish(truth, "1.0.1")
@@ -82,8 +90,8 @@ async def doors(folder, proxies=(), country_header="", patience=DEFAULT_PATIENCE
     service = ListeningService(
         current,
         spool,
-        public_url="http://updates.example.com",
-        allowed_hosts=frozenset(),
+        public_url=public_url,
+        allowed_hosts=frozenset({"updates.example.com"}),
         proxies=Proxies(proxies, country_header),
         overload=Overload(100, DOWNLOADS_LIMIT),
         event_limits=EventLimits(0.0, 0.0),
@@ -345,6 +353,7 @@ async def test_a_head_that_was_read_before_changes_no_answer(both):
 async def test_a_known_head_is_answered_whatever_its_body_and_wherever_it_is_cut(both):
     stream = post("/updates", RUNS_IT) + LAST
     whole = answers(await talk(both.lane, stream))
+    assert answers(await talk(both.lane, stream)) == whole
     (known,) = both.shared.known_heads
     assert stream.startswith(known)
     for place in range(1, len(stream)):
@@ -591,11 +600,56 @@ async def test_an_address_that_no_release_names_stays_404_however_much_is_lost(b
     assert len(both.prover.quarantine) == 0
 
 
-async def test_whose_report_it_is_behind_a_proxy_is_for_the_other_door(tmp_path):
-    async with doors(tmp_path, proxies=["127.0.0.1"]) as both:
-        before = both.shared.handed_over
-        await talk(both.lane, post("/stats", EVENT) + LAST)
-        assert both.shared.handed_over == before + 1
+@pytest.mark.parametrize(("proxies", "expected"), [((), "127.0.0.1"), (("127.0.0.1",), "192.0.2.9")])
+async def test_a_report_is_its_forwarded_peers_at_both_doors_and_the_lane_keeps_it(tmp_path, proxies, expected):
+    async with doors(tmp_path, proxies=proxies) as both:
+        for door in (both.lane, both.plain):
+            await talk(door, post("/stats", EVENT, b"X-Forwarded-For: 1.2.3.4, 192.0.2.9") + LAST)
+        assert [peer.prefix for peer in both.shared.service.reporters] == [expected] * 2
+        assert (both.shared.reports, both.shared.handed_over) == (1, 1)  # for LAST
+
+
+FORWARDED = [b"", b"192.0.2.9", b"1.1.1.1, 192.0.2.9:80", b"2001:db8::9", b"10.0.0.1", b"unknown", b"\xff", b"x, ,"]
+STATED = [
+    (b"X-Forwarded-For: ", FORWARDED),
+    (b"x-forwarded-FOR:", FORWARDED),
+    (b"X-Forwarded-Proto: ", [b"https", b"HTTP", b" http ", b"https, http", b"ftp", b""]),
+    (b"CF-IPCountry: ", [b"DE", b"fr ", b"XXX", b"\xc3\xa9", b""]),
+    (b"X-Request-ID: ", [b"abc", b"a b", b"x" * 200, b"\xff", b""]),
+    (b"X-Forwarded-Host: ", [b"updates.example.com", b"x"]),
+    (b"Via: ", [b"1.1 Caddy"]),
+]
+
+
+def drawn(seed: int) -> list[bytes]:
+    """Up to six lines that a proxy, or who plays one, may send."""
+    chance = random.Random(seed)
+    return [name + chance.choice(values) for name, values in chance.choices(STATED, k=chance.randrange(7))]
+
+
+@pytest.mark.parametrize("trusted", [("127.0.0.1", "10.0.0.0/8"), ()])
+async def test_the_doors_agree_on_the_peer_scheme_country_and_id_of_any_forwarded_request(tmp_path, trusted):
+    async with doors(tmp_path, proxies=trusted, country_header="CF-IPCountry", public_url="") as both:
+        service = both.shared.service
+        for seed in range(60):
+            lines = drawn(seed)
+            for name in ("whences", "bases"):
+                setattr(service, name, [])
+            for _ in range(2):  # the second time by a head that is known
+                lane, plain = await ask_both(both, post("/updates", CHECK, *lines))
+                assert [(answer[0], answer[1]) for answer in lane] == [(answer[0], answer[1]) for answer in plain], (
+                    lines
+                )
+            told = [
+                (each.forwarded, each.country, each.scheme, each.request_id, find_peer(each, service.proxies))
+                for each in service.whences
+            ]
+            assert told == [told[0]] * 4, lines
+            schemes = {base.partition(":")[0] for base in service.bases}
+            assert schemes == {told[0][2] or "http"}, lines
+            if not trusted:
+                assert told[0] == ([], "", "", "", find_peer(Whence("127.0.0.1"), service.proxies))
+        assert both.shared.handed_over == 60 * 2  # for LAST alone
 
 
 @pytest.mark.parametrize(("proxies", "expected"), [((), ["", ""]), (("127.0.0.1",), ["DE", ""])])
@@ -609,7 +663,7 @@ async def test_a_country_is_a_proxys_word_at_both_doors(tmp_path, proxies, expec
         assert both.shared.handed_over == 8  # for LAST alone
         lane, plain = await ask_both(both, post("/updates", CHECK, b"CF-IPCountry: DE", b"CF-IPCountry: FR"))
         assert lane == plain
-        assert [check.country for check in both.shared.service.asked[16:]] == [expected[0]] * 2
+        assert [check.country for check in both.shared.service.asked[16:]] == ["", ""]  # stated twice: by whom?
 
 
 @pytest.mark.parametrize(("proxies", "expected"), [((), "127.0.0.1"), (("127.0.0.1",), "192.0.2.9")])

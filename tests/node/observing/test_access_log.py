@@ -21,10 +21,10 @@ LINE = Line(1_700_000_000.25, "POST", "updates", 200, 312, 0.00042, "com.acme.ap
 
 
 def test_a_line_as_text_and_as_json():
-    assert encode_text(LINE) == b"2023-11-14T22:13:20.250Z POST updates 200 312 0.42ms com.acme.app 192.0.2.1\n"
-    assert encode_text(LINE._replace(app="", peer="")).endswith(b" - -\n")
+    assert encode_text(LINE) == b"2023-11-14T22:13:20.250Z POST updates 200 312 0.42ms com.acme.app 192.0.2.1 -\n"
+    assert encode_text(LINE._replace(app="", peer="", request_id="5f2b")).endswith(b" - - 5f2b\n")
     expected = {"time": 1_700_000_000.25, "name": "edge.access", "method": "POST", "route": "updates", "status": 200}
-    expected |= {"bytes": 312, "ms": 0.42, "app": "com.acme.app", "peer": "192.0.2.1"}
+    expected |= {"bytes": 312, "ms": 0.42, "app": "com.acme.app", "peer": "192.0.2.1", "request": ""}
     assert json.loads(encode_json(LINE)) == expected
 
 
@@ -154,7 +154,7 @@ async def test_a_node_logs_every_door_and_counts_what_it_answered(tmp_path):
     with inherited_errors() as reader:
         async with running(config, truth) as (supervisor, address), aiohttp.ClientSession() as session:
             offer = await check(session, address)
-            through = {"X-Forwarded-For": "203.0.113.7, 198.51.100.9"}
+            through = {"X-Forwarded-For": "203.0.113.7, 198.51.100.9", "X-Request-Id": "5f2b"}
             async with session.get(offer["url"], headers=through) as response:
                 body = await response.read()
             event = {
@@ -166,7 +166,7 @@ async def test_a_node_logs_every_door_and_counts_what_it_answered(tmp_path):
             }
             async with session.post(f"{address}/stats", json=event) as response:
                 assert response.status == 200
-            async with session.get(f"{address}/secret?token=abc") as response:
+            async with session.get(f"{address}/secret?token=abc", headers=through) as response:
                 assert response.status == 404
             found = await lines_of(reader, 4)
             counts = (await supervisor.statuses())[0].counts.by_name()
@@ -175,8 +175,10 @@ async def test_a_node_logs_every_door_and_counts_what_it_answered(tmp_path):
         ("POST", "updates", 200, APP, "127.0.0.1"),
         ("GET", "bundles", 200, APP, "198.51.100.9"),
         ("POST", "stats", 200, APP, "127.0.0.1"),
-        ("GET", "other", 404, "", "127.0.0.1"),
+        ("GET", "other", 404, "", "198.51.100.9"),
     ]
+    assert [line["request"] for line in found] == ["", "5f2b", "", "5f2b"]
+    assert (counts["lane_checks"], counts["lane_reports"], counts["lane_deliveries"]) == (1, 1, 1)
     assert "abc" not in json.dumps(found) and DEVICE not in json.dumps(found)
     assert found[1]["bytes"] > len(body) and all(line["ms"] > 0 for line in found)
     assert counts["requests/updates/2xx"] == counts["requests/bundles/2xx"] == counts["requests/other/4xx"] == 1

@@ -42,6 +42,20 @@ def test_loopback_goes_by_all_its_names(host, own, base):
     assert base_address(public_url="", allowed_hosts=(), host_header=host, own=own) == base
 
 
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("updates.example.com", "https://updates.example.com"),
+        ("192.0.2.7:8080", "http://192.0.2.7:8080"),  # our own socket speaks http, whatever is in front
+        ("evil.example.com", "http://192.0.2.7:8080"),
+    ],
+)
+def test_a_stated_scheme_counts_for_a_listed_host_alone(host, base):
+    hosts = {"updates.example.com"}
+    found = base_address(public_url="", allowed_hosts=hosts, host_header=host, own=OWN, stated_scheme="https")
+    assert found == base
+
+
 def test_a_public_url_is_what_everybody_is_told():
     base = base_address(public_url="https://u.example.com", allowed_hosts=(), host_header="x", own=OWN)
     assert base == "https://u.example.com"

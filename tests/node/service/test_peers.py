@@ -1,10 +1,26 @@
 """Whom a request counts for: every way of claiming to be somebody else."""
 
+import ipaddress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge.node.service.peers import HOPS_LIMIT, Proxies, find_peer, prefix_of
+from edge.node.service.addresses import packed_of, text_of
+from edge.node.service.peers import HOPS_LIMIT, REQUEST_ID_LIMIT, Places, Proxies, Whence, find_peer, prefix_of
 
-PROXIES = Proxies(["10.0.0.0/8", "2001:db8:ffff::/48"], "CF-IPCountry")
+NETWORKS = ["10.0.0.0/8", "2001:db8:ffff::/48"]
+PROXIES = Proxies(NETWORKS, "CF-IPCountry")
+
+
+def whence(address, forwarded=(), countries=(), schemes=(), ids=()):
+    values, places = [], []
+    for lines in (forwarded, countries, schemes, ids):
+        places.append(range(len(values), len(values) + len(lines)))
+        values += [line.encode("utf-8", "surrogateescape") for line in lines]
+    return Whence(address, Places(*places), values)
+
+
 STRANGER, PROXY = "203.0.113.9", "10.0.0.1"
 
 
@@ -51,30 +67,84 @@ STRANGER, PROXY = "203.0.113.9", "10.0.0.1"
     ],
 )
 def test_the_peer_is_the_rightmost_hop_that_no_proxy_of_ours_vouches_for(address, forwarded, expected):
-    assert find_peer(address, forwarded, None, PROXIES).address == expected
+    assert find_peer(whence(address, forwarded), PROXIES).address == expected
 
 
 def test_without_configured_proxies_nobody_is_believed():
-    peer = find_peer("10.0.0.1", ["192.0.2.1"], "DE", Proxies())
-    assert peer == ("10.0.0.1", "10.0.0.1", "")
+    assert find_peer(whence("10.0.0.1", ["192.0.2.1"]), Proxies()).address == "10.0.0.1"
 
 
 @pytest.mark.parametrize(
-    ("address", "said", "expected"),
+    ("said", "expected"),
     [
-        (PROXY, "DE", "DE"),
-        (PROXY, "de", "DE"),
-        (PROXY, None, ""),
-        (PROXY, "", ""),
-        (PROXY, "DEU", ""),
-        (PROXY, "D1", ""),
-        (PROXY, "DE\n", ""),
-        (PROXY, "ＤＥ", ""),
-        (STRANGER, "DE", ""),
+        (["DE"], "DE"),
+        (["de"], "DE"),
+        ([" de\t"], "DE"),
+        ([], ""),
+        ([""], ""),
+        (["DEU"], ""),
+        (["D1"], ""),
+        (["DE\n"], ""),
+        (["ＤＥ"], ""),
+        (["DE", "DE"], ""),
+        (["DE, FR"], ""),
     ],
 )
-def test_a_country_counts_only_from_a_proxy_and_only_as_two_letters(address, said, expected):
-    assert find_peer(address, ["192.0.2.1"], said, PROXIES).country == expected
+def test_a_country_counts_only_as_two_letters_that_are_stated_once(said, expected):
+    assert whence(PROXY, ["192.0.2.1"], said).country == expected
+    assert find_peer(whence(PROXY, ["192.0.2.1"], said), PROXIES).country == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (["https"], "https"),
+        (["HTTP"], "http"),
+        ([], ""),
+        (["ftp"], ""),
+        (["https, http"], ""),
+        (["https", "http"], ""),
+        (["javascript"], ""),
+        (["https://evil"], ""),
+    ],
+)
+def test_a_scheme_is_one_of_two(said, expected):
+    assert whence(PROXY, schemes=said).scheme == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (["5f2b7c0e"], "5f2b7c0e"),
+        (["Root=1-67891233-abcdef012345678912345678"], "Root=1-67891233-abcdef012345678912345678"),
+        (["x" * REQUEST_ID_LIMIT], "x" * REQUEST_ID_LIMIT),
+        (["x" * (REQUEST_ID_LIMIT + 1)], ""),
+        (["two words"], ""),
+        (["a\nb"], ""),
+        (["\x1b[31m"], ""),
+        (["é"], ""),
+        (["a", "a"], ""),
+        ([], ""),
+    ],
+)
+def test_a_request_id_is_one_bounded_word_that_prints(said, expected):
+    assert whence(PROXY, ids=said).request_id == expected
+
+
+@given(st.ip_addresses() | st.text("0123456789abcdef:.% ", max_size=30))
+def test_addresses_are_read_as_the_standard_library_does(given_):
+    text = str(given_)
+    try:
+        known = ipaddress.ip_address(text)
+    except ValueError:
+        known = None
+    packed = packed_of(text)
+    if known is None:
+        assert packed is None or "%" in text
+        return
+    plain = getattr(known, "ipv4_mapped", None) or ipaddress.ip_address(known.packed)
+    assert packed == plain.packed and text_of(packed) == str(plain)
+    assert PROXIES.trusts(text) == any(plain in ipaddress.ip_network(each) for each in NETWORKS)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""The commands of the documents run: each document's in order, on a node of its own, as somebody who reads it would."""
+"""The commands of the documents run: each document's in order, on a node of its own, as somebody who reads it would.
+
+All but the README's are `long`: of those the gate tests that each command is one there is, with options it has
+(`test_docs.py`).
+"""
 
 import os
 import subprocess
@@ -21,7 +25,9 @@ exec {python} -c 'from edge.cli.main import main; main()' "$@"
 WITH_COMMANDS = [name for name in DOCUMENTS if any(block.mark == RUNS for block in blocks(name))]
 
 
-@pytest.mark.parametrize("document", WITH_COMMANDS)
+@pytest.mark.parametrize(
+    "document", [name if name == "README.md" else pytest.param(name, marks=pytest.mark.long) for name in WITH_COMMANDS]
+)
 def test_the_commands_of_a_document_run_in_order(document, tmp_path):
     folder = tmp_path / "app"
     folder.mkdir()

@@ -127,7 +127,8 @@ def fetch(name: str, version: str, cache: Path, folder: Path) -> Path:
             raise Missing(f"npm pack {name}@{version} failed; it needs a package registry") from error
     target = folder / f"{name}-{version}"
     with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python has no filters yet
+        tar.extractall(target)
     for file in target.rglob("*.map"):
         file.unlink()
     index = target / "package" / "index.html"

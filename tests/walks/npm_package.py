@@ -72,7 +72,8 @@ def fetch(package: str, version: str, folder: Path) -> Path:
     archive = folder / done.stdout.split()[-1]
     target = folder / version
     with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python has no filters yet
+        tar.extractall(target)
     for file in target.rglob("*.map"):
         file.unlink()
     return target / "package"

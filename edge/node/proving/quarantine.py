@@ -23,14 +23,17 @@ log = logging.getLogger("edge.blobs")
 
 class Quarantine:
     """Belongs to one thread. `changed` is called after each change of `digests`; `found` counts blobs by fault, since
-    this process started."""
+    this process started. At most `limit` blobs are kept."""
 
-    def __init__(self, book: ProofBook, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, book: ProofBook, changed: Callable[[], None] = lambda: None, limit: int = QUARANTINE_LIMIT
+    ) -> None:
         self.found: Counter[str] = Counter()
         self.healed = 0
         self.changed = changed
         self._book = book
-        self._damage = dict(list(book.damage().items())[:QUARANTINE_LIMIT])
+        self._limit = limit
+        self._damage = dict(list(book.damage().items())[:limit])
         for digest, damage in self._damage.items():
             _say(digest, damage)
 
@@ -54,7 +57,7 @@ class Quarantine:
     def add(self, digest: str, damage: BlobDamage) -> None:
         """Said once for each blob and kind of fault."""
         held = self._damage.get(digest)
-        if held == damage or (held is None and len(self._damage) >= QUARANTINE_LIMIT):
+        if held == damage or (held is None and len(self._damage) >= self._limit):
             return
         self._damage[digest] = damage
         self._book.note_damage(digest, damage)

@@ -8,6 +8,8 @@ import sys
 import urllib.request
 from contextlib import closing
 
+import pytest
+
 from edge.cli.demo.release import APP, BETA, NATIVE, RELEASES
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, TESTER
 from edge.cli.terminal.client import ControlClient, app_path
@@ -65,6 +67,7 @@ def control(folder, facts):
     return closing(ControlClient(f"http://127.0.0.1:{facts['control_port']}", token))
 
 
+@pytest.mark.long
 def test_segments_lead_where_they_say_and_stay_as_somebody_changed_them(tmp_path):
     process = demo(tmp_path, "--json")
     facts = json.loads(process.stdout.readline())
@@ -100,6 +103,7 @@ def test_people_get_a_request_that_works_as_it_is_printed(tmp_path):
     assert (code, "the next run continues" in rest) == (0, True)
 
 
+@pytest.mark.long
 def test_a_second_node_on_the_same_data_is_one_line(tmp_path):
     first = demo(tmp_path, "--json")
     assert first.stdout.readline()
@@ -116,6 +120,7 @@ def test_a_second_node_on_the_same_data_is_one_line(tmp_path):
     stop(first)
 
 
+@pytest.mark.long
 def test_a_taken_port_is_one_line(tmp_path):
     first = demo(tmp_path / ".", "--json")
     port = json.loads(first.stdout.readline())["device_port"]

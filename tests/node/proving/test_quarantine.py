@@ -3,8 +3,7 @@
 import pytest
 from proving import a_book
 
-from edge.node.proving import quarantine as module
-from edge.node.proving.quarantine import QUARANTINE_LIMIT, Quarantine
+from edge.node.proving.quarantine import Quarantine
 from edge.node.proving.verdicts import BlobDamage, Fault
 
 DIGEST = "ab" * 32
@@ -49,11 +48,13 @@ def test_what_nothing_names_any_more_is_forgotten_without_a_word(quarantine, cap
     assert (len(quarantine), quarantine.healed, caplog.records) == (0, 0, [])
 
 
-def test_a_lost_disk_is_named_up_to_a_limit(quarantine, told, caplog):
-    module.log.disabled = True
-    try:
-        for n in range(QUARANTINE_LIMIT + 5):
-            quarantine.add(f"{n:064x}", MISSING)
-    finally:
-        module.log.disabled = False
-    assert len(quarantine) == QUARANTINE_LIMIT
+def test_a_lost_disk_is_named_up_to_a_limit(caplog):
+    book = a_book()
+    quarantine = Quarantine(book, limit=3)
+    for n in range(5):
+        quarantine.add(f"{n:064x}", MISSING)
+    assert list(quarantine) == [f"{n:064x}" for n in range(3)] == [r.getMessage().split()[1] for r in caplog.records]
+    quarantine.forget(f"{0:064x}")
+    quarantine.add(f"{4:064x}", MISSING)
+    assert len(quarantine) == 3
+    assert len(Quarantine(book, limit=2)) == 2  # after a restart too

@@ -40,8 +40,9 @@ BELOW_WITHIN = {
         "": set(),
         "schedule": {""},
         "targeting": {""},
+        "forms": {""},
         "changes": {"", "schedule", "targeting"},
-        "decision": {"", "schedule", "targeting"},
+        "decision": {"", "schedule", "targeting", "forms"},
     },
     "wire": {"plugins": set(), "": {"plugins"}},
     "store": {

@@ -1,13 +1,15 @@
 """The form in which a plugin release gets a bundle: file by file, packed or plain, or as a zip.
 
 What the release can take comes from the capability table, and the bundle's facts are from its publication, so that this
-looks nothing up: every offer needs it.
+looks nothing up: every offer needs it. Where a release can take both, `ChosenForms` has what was chosen for the version
+that the device runs.
 """
 
 import enum
+from typing import NamedTuple
 
 from edge.domain.file_names import NameFacts, NameRules, SameNames
-from edge.domain.model import Bundle
+from edge.domain.model import Bundle, Platform, UpdateCheck
 from edge.domain.plugin import ManifestRules, Sent
 
 
@@ -23,7 +25,31 @@ class WhyZip(enum.Enum):
 
 
 # A member looked up on its class costs 0.1 µs in Python 3.11, and every offer needs three.
-_ZIP, _PACKED = Sent.ZIP, Sent.PACKED
+_ZIP, _PACKED, _IOS = Sent.ZIP, Sent.PACKED, Platform.IOS
+
+
+class ChosenForms(NamedTuple):
+    """For one bundle, what was chosen at publish (`forms.choice`) for devices that can take either form."""
+
+    known: frozenset[str]  # earlier versions that were compared
+    zips: frozenset[str]  # those of them whose devices get the zip
+    others: bool  # whether devices of other versions do
+    on_ios: bool  # whether iOS does at all
+
+    def is_zip(self, check: UpdateCheck) -> bool:
+        if check.platform is _IOS and not self.on_ios:
+            return False
+        # On builtin, whose files the node does not know, even if a bundle has the native version's name.
+        if check.version_name == check.version_build or check.version_name not in self.known:
+            return self.others
+        return check.version_name in self.zips
+
+
+def sent_to(bundle: Bundle, forms: ChosenForms | None, check: UpdateCheck) -> Sent:
+    """The form that this device gets the bundle in. `forms` None: files, where its release can take them."""
+    rules = check.plugin.manifest
+    sent = sent_as(bundle, rules)
+    return _ZIP if forms is not None and sent is _PACKED and rules.zip_too and forms.is_zip(check) else sent
 
 
 def sent_as(bundle: Bundle, rules: ManifestRules) -> Sent:

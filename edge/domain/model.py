@@ -12,7 +12,7 @@ from typing import NamedTuple, NewType
 
 from edge.domain.errors import Invalid
 from edge.domain.file_names import NameFacts
-from edge.domain.plugin import Plugin
+from edge.domain.plugin import Plugin, Prefer
 from edge.domain.versions import VERSION_LIMIT, Version, parse_version
 
 AppId = NewType("AppId", str)
@@ -215,6 +215,7 @@ class Channel:
     windows: tuple[str, ...] = ()  # maintenance windows (schedule.windows); empty: always open
     rollback_passes: bool = False  # whether ways back are open outside the windows
     spread_seconds: int = 0  # over which the offers of a new bundle open
+    prefer: Prefer | None = None  # None: what the node prefers
     changed: float = 0.0  # when `bundle` last changed, in seconds since the epoch
     changed_by: str = ""  # the token that changed it; empty: unknown
     rolled_back: bool = False  # whether that change was a way back

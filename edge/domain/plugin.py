@@ -24,12 +24,22 @@ class Sent(enum.Enum):
     __hash__ = object.__hash__  # as in Platform: it is part of a key at every offer
 
 
+class Prefer(enum.Enum):
+    """Which form a release gets that can take both."""
+
+    FASTEST = "fastest"
+    FEWEST_BYTES = "fewest_bytes"
+    MANIFEST = "manifest"
+    ZIP = "zip"
+
+
 class ManifestRules(NamedTuple):
     """Which manifests one plugin release can take."""
 
     sent: Sent = Sent.PACKED  # the form of a bundle that nothing else rules out
     encrypted: bool = True  # of encrypted bundles as well
     names: NameRules = NameRules()
+    zip_too: bool = True  # the zip is verified as well as files are, on any device, and its files are found again
 
 
 class Plugin(NamedTuple):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from edge.domain.decision.outcomes import BREAKING, SILENT, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.file_names import target_name
 from edge.domain.manifest import read_manifest
-from edge.domain.manifest_forms import sent_as
+from edge.domain.manifest_forms import sent_to
 from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, UpdateCheck
 from edge.domain.plugin import Sent
 from edge.wire.body import encode_json
@@ -54,7 +54,7 @@ def encode_answer(
     form = form_of(check.platform, check.plugin.version)
     match decision:
         case Offer():
-            sent = sent_as(decision.bundle, check.plugin.manifest) if manifest else Sent.ZIP
+            sent = sent_to(decision.bundle, decision.forms, check) if manifest else Sent.ZIP
             return encode_offer(decision, check.app, form, sent, base, manifest, expose_metadata)
         case RevertToBuiltin():
             return encode_json({"version": BUILTIN})

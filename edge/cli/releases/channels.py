@@ -13,6 +13,7 @@ from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, moment, table
 from edge.domain.model import BUILTIN, Phase, Policy
+from edge.domain.plugin import Prefer
 from edge.domain.schedule.durations import format_duration, parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +39,7 @@ SWITCHES = (
         "Offer no version lower than the native version.",
     ),
 )
+NODES_OWN = "node"  # what the node prefers
 PLATFORMS = ("ios", "android", "electron")
 # How `show` prints values that are not plain.
 TOLD: Mapping[str, Callable[[Any], str]] = {
@@ -47,6 +49,7 @@ TOLD: Mapping[str, Callable[[Any], str]] = {
     "taken_back": lambda views: ", ".join(map(_taken_back, views)),
     "bundle_changed": lambda seconds: moment(seconds) if seconds else "",
     "spread_seconds": lambda seconds: format_duration(seconds) if seconds else "",
+    "prefer": lambda form: form or NODES_OWN,
     "rollout": lambda view: f"{view['bundle']} {view['phase']}" if view else "",
     "experiment": lambda view: experiment_sentence(view) if view else "",
 }
@@ -65,6 +68,10 @@ def settings_options(command: F) -> F:
     )
     command = click.option(
         "--spread", metavar="DURATION", help="Spread the offers of a new bundle over 30m, 6h; 0s: at once."
+    )(command)
+    forms = click.Choice([*(each.value for each in Prefer), NODES_OWN])
+    command = click.option(
+        "--prefer", type=forms, help="Send zip or single files to devices that take both; node: as the node prefers."
     )(command)
     return click.option(
         "--bundle", metavar="V|builtin", help="Version to offer, or builtin: the code inside the native app."
@@ -178,6 +185,8 @@ def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: s
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
     """Raises Invalid `invalid_duration`."""
     settings = {name: value for name, value in given.items() if value is not None}
+    if settings.get("prefer") == NODES_OWN:
+        settings["prefer"] = None
     if "spread" in settings:
         settings["spread_seconds"] = parse_duration(settings.pop("spread"))
     return settings

@@ -6,6 +6,7 @@ from edge.control.shapes.rollouts import RolloutSummary
 from edge.control.shapes.targeting import ExperimentView
 from edge.domain.changes.commands import ChannelSettings
 from edge.domain.model import Policy
+from edge.domain.plugin import Prefer
 
 
 class _ChannelRequest(ChannelSettings, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class ChannelView(AnswerBody, frozen=True, kw_only=True):
     what the channel offered to all devices before, latest last; `last_good` is what it falls back to. `withdrawn` is
     the reason why its bundle is withdrawn, empty if it is not. `served` is what all devices get: the bundle, or its
     stand-in while it is withdrawn. `taken_back` is what the channel was rolled back from, latest last: offering it
-    again needs `again`.
+    again needs `again`. `prefer` null: what the node prefers.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ChannelView(AnswerBody, frozen=True, kw_only=True):
     windows: tuple[str, ...]
     rollback_passes: bool
     spread_seconds: int
+    prefer: Prefer | None
     withdrawn: str
     bundle_changed: float
     bundle_changed_by: str

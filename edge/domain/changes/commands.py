@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from edge.domain.model import Bundle, Digest, Policy, Retired
+from edge.domain.plugin import Prefer
 from edge.domain.schedule.rollout import Move
 
 COMMAND_ID_LIMIT = 64  # characters
@@ -22,7 +23,7 @@ class _Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
 
 
 class ChannelSettings(_Settings, frozen=True, kw_only=True):
-    """What to change of a channel. `bundle` is a version or `builtin`."""
+    """What to change of a channel. `bundle` is a version or `builtin`; `prefer` None: what the node prefers."""
 
     bundle: str | UnsetType = UNSET
     public: bool | UnsetType = UNSET
@@ -39,6 +40,7 @@ class ChannelSettings(_Settings, frozen=True, kw_only=True):
     windows: tuple[str, ...] | UnsetType = UNSET
     rollback_passes: bool | UnsetType = UNSET
     spread_seconds: int | UnsetType = UNSET
+    prefer: Prefer | UnsetType | None = UNSET
 
 
 class CreateApp(_Command, frozen=True, kw_only=True, tag="create_app"):

@@ -21,6 +21,7 @@ from edge.domain.decision.decide import (
     resolve,
     yields,
 )
+from edge.domain.decision.form_seen import form_seen
 from edge.domain.decision.outcomes import Decision, HoldReason, Reason
 from edge.domain.decision.pick import block_of, last_good_here, leaves, pick, way_around, works
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Inputs, Rule
@@ -102,7 +103,10 @@ def _walk(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFac
     yield from _bundle_steps(compiled, picked, check, facts, moment)
     if picked.pick.target is None:
         return
-    yield from _until_stop(_rule_steps(compiled, picked.pick, picked.pick.target, check, assigned, moment))
+    steps = _rule_steps(compiled, picked.pick, picked.pick.target, check, assigned, moment)
+    for step in _until_stop(steps):
+        offers = step.rule == StepName.OFFER
+        yield step._replace(saw={**step.saw, **form_seen(app, picked.pick.target.candidate, check)}) if offers else step
 
 
 def _step(rule: StepName | Reason | HoldReason, saw: Inputs, outcome: StepOutcome) -> ExplainedStep:

@@ -17,6 +17,7 @@ from edge.domain.manifest import read_manifest
 from edge.domain.model import Bundle, Digest, Retired
 
 _PREFIX_DIGITS = 16  # hexadecimal, of a digest: 64 bits
+_HELD_LIMIT = 64  # manifests that are held during a build: 3 MB of 300 files each
 _PACKING_LEVEL = 1  # 80 µs shrink a manifest, names and digests, to a fifth or a third; higher levels leave more
 
 
@@ -71,16 +72,22 @@ _digests_decoder = msgspec.json.Decoder(_DigestsOnly)
 
 
 class ManifestSource:
-    """The manifests of one build. One that cannot be read is tried once, and then is in `lost`."""
+    """The manifests of one build. One that cannot be read is tried once, and then is in `lost`; the first others are
+    read once."""
 
     def __init__(self, manifest_of: Callable[[Digest], bytes | None]) -> None:
         self._manifest_of = manifest_of
+        self._held: dict[Digest, bytes] = {}
         self.lost: set[Digest] = set()
 
     def read(self, digest: Digest) -> bytes | None:
-        document = None if digest in self.lost else self._manifest_of(digest)
+        document = self._held.get(digest)
+        if document is None and digest not in self.lost:
+            document = self._manifest_of(digest)
         if document is None:
             self.lost.add(digest)
+        elif len(self._held) < _HELD_LIMIT:
+            self._held[digest] = document
         return document
 
 

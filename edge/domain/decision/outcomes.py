@@ -6,6 +6,7 @@ The codes and messages are the protocol's (PROTOCOL.md §1.4, §10): devices, lo
 import enum
 from typing import NamedTuple
 
+from edge.domain.manifest_forms import ChosenForms
 from edge.domain.model import AppId, Bundle, ChannelName
 
 
@@ -75,11 +76,13 @@ SILENT = frozenset({Reason.WITHHELD, Reason.MANIFEST_LOST, Reason.ZIP_LOST})
 
 
 class Offer(NamedTuple):
-    """Install `bundle`. `arm` is `experiment/arm` if an experiment decided."""
+    """Install `bundle`, in the form that `forms` has for the device's version (None: files, where they can be sent).
+    `arm` is `experiment/arm` if an experiment decided."""
 
     bundle: Bundle
     channel: ChannelName
     arm: str = ""
+    forms: ChosenForms | None = None
 
     @property
     def code(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from edge.domain.decision.outcomes import Reason
-from edge.domain.manifest_forms import sent_as
+from edge.domain.manifest_forms import ChosenForms, sent_to
 from edge.domain.model import Bundle, Channel, Platform, Policy, UpdateCheck
 from edge.domain.plugin import PlainWithKey, Sent
 from edge.domain.versions import UNNUMBERED, Version
@@ -26,6 +26,11 @@ class Candidate(NamedTuple):
     max_native: Version | None
     manifest_lost: bool = False  # this node cannot read the bundle's manifest, or a file that it names
     zip_lost: bool = False  # nor its zip
+    forms: ChosenForms | None = None  # None: files, where they can be sent
+
+    def sent_to(self, check: UpdateCheck) -> Sent:
+        """The form that the device gets the bundle in."""
+        return Sent.ZIP if self.bundle is None else sent_to(self.bundle, self.forms, check)
 
     def runs_on(self, native: Version) -> bool:
         """Whether the bundle's native range includes this version."""
@@ -65,7 +70,7 @@ def _refuses_plain(check: UpdateCheck, candidate: Candidate, assigned: bool) -> 
         case PlainWithKey.ACCEPTED:
             return False
         case PlainWithKey.MANIFEST_ONLY:
-            return sent_as(candidate.bundle, check.plugin.manifest) is Sent.ZIP
+            return candidate.sent_to(check) is Sent.ZIP
         case PlainWithKey.REFUSED:
             return True
 
@@ -79,8 +84,7 @@ def _plain_forms(check: UpdateCheck, candidate: Candidate, assigned: bool) -> In
 
 
 def _form_sent(check: UpdateCheck, candidate: Candidate) -> str:
-    sent = sent_as(candidate.bundle, check.plugin.manifest) if candidate.bundle else Sent.ZIP
-    return "zip" if sent is Sent.ZIP else "manifest"
+    return "zip" if candidate.sent_to(check) is Sent.ZIP else "manifest"
 
 
 def _key_ids(check: UpdateCheck, candidate: Candidate, assigned: bool) -> Inputs:
@@ -243,9 +247,7 @@ NODE_RULES = (
         Reason.MANIFEST_LOST,
         can_fire=lambda candidate: candidate.manifest_lost,
         # A zip is offered without its manifest.
-        blocks=lambda check, candidate, assigned: (
-            candidate.bundle is not None and sent_as(candidate.bundle, check.plugin.manifest) is not Sent.ZIP
-        ),
+        blocks=lambda check, candidate, assigned: candidate.sent_to(check) is not Sent.ZIP,
         inputs=lambda check, candidate, assigned: {
             "manifest": candidate.bundle.manifest if candidate.bundle else "",
             "sent_as": _form_sent(check, candidate),
@@ -254,9 +256,7 @@ NODE_RULES = (
     Rule(
         Reason.ZIP_LOST,
         can_fire=lambda candidate: candidate.zip_lost,
-        blocks=lambda check, candidate, assigned: (
-            candidate.bundle is not None and sent_as(candidate.bundle, check.plugin.manifest) is Sent.ZIP
-        ),
+        blocks=lambda check, candidate, assigned: candidate.bundle is not None and candidate.sent_to(check) is Sent.ZIP,
         inputs=lambda check, candidate, assigned: {
             "zip": candidate.bundle.zip if candidate.bundle else "",
             "sent_as": _form_sent(check, candidate),

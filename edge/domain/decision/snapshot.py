@@ -21,6 +21,13 @@ from edge.domain.decision.manifests import (
 from edge.domain.decision.targets import CompiledChannel, Predicate, compile_channel
 from edge.domain.facts import DeviceFacts, name_hash
 from edge.domain.file_names import NameFacts
+from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
+from edge.domain.forms.comparisons import (
+    NOTHING_COMPARED,
+    Comparisons,
+    FormsOf,
+    compare_manifests,
+)
 from edge.domain.model import (
     AppId,
     AppState,
@@ -35,6 +42,7 @@ from edge.domain.model import (
     SegmentName,
     UpdateCheck,
 )
+from edge.domain.plugin import Prefer
 from edge.domain.states import withdrawn_names
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.parser import check_expression
@@ -78,6 +86,8 @@ class AppSnapshot:
     manifests: Mapping[Digest, bytes]
     blobs: Mapping[BundleFiles, DigestSet]  # the blobs that devices may fetch, kept for the next build
     names: Mapping[Digest, NameFacts]  # of bundles whose revision has none, kept likewise
+    terms: FormTerms  # what the forms in the offers follow from
+    comparisons: Comparisons
     # What cannot be sent: zips, and manifests that are unreadable or name a damaged file. Their bundles go only to
     # devices that take the other form.
     lost: frozenset[Digest]
@@ -123,12 +133,14 @@ def build_snapshot(
     region: str = "",
     shard: str = "",
     damaged: Collection[str] = (),
+    terms: FormTerms = FILES_ALWAYS,
 ) -> AppSnapshot:
     """Compile one revision. `manifest_of` returns a manifest document by digest, verified, or None for one that cannot
     be read; it is called for what channels offer and for bundles that `before`, the app's previous snapshot, did not
     know. `ids_of` returns an id set by digest; a missing one matches no device. A device that reaches a segment which
     needs one of `lost_sets` gets nothing new: where it belongs is not known. `now` is in seconds since the epoch,
     `region` the node's, `shard` the shard of heads that the app is in, `damaged` are blobs that the node cannot serve.
+    `terms` say in which form bundles go to releases that take several.
     """
     documents = ManifestSource(manifest_of)
     names = name_facts_of(state.bundles.values(), documents, before.names if before else {})
@@ -137,14 +149,16 @@ def build_snapshot(
     )
     sets = {str(name): ids for name, stored in state.id_sets.items() if (ids := ids_of(stored.blob)) is not None}
     segments = _segments(state, region, sets)
-    channels = _channels(state, segments)
+    comparisons = _comparisons(state, documents, before, terms)
+    forms_of = comparisons.forms_of(terms)
+    channels = _channels(state, segments, forms_of)
     bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
     manifests = pack_manifests(bundles.values(), documents, before.manifests if before else {})
     readable = _readable(state, now)
     blobs = readable_blobs(readable, manifests, documents, before.blobs if before else {})
     lost = documents.lost | lost_forms(state.bundles.values(), blobs, damaged)
     if lost:  # their targets get a rule that blocks them
-        channels = _channels(state, segments, lost)
+        channels = _channels(state, segments, forms_of, lost)
     return AppSnapshot(
         app=state.app,
         shard=shard,
@@ -161,6 +175,8 @@ def build_snapshot(
         manifests=manifests,
         blobs=blobs,
         names=names,
+        terms=terms,
+        comparisons=comparisons,
         lost=frozenset(lost),
         zips=frozenset(each.zip for each in readable),
         files=DigestSet.union(blobs.values()),
@@ -174,13 +190,27 @@ def _segments(state: AppState, region: str, sets: Mapping[str, IdSet]) -> dict[S
     }
 
 
+def _comparisons(
+    state: AppState, documents: ManifestSource, before: AppSnapshot | None, terms: FormTerms
+) -> Comparisons:
+    """Nothing is compared where all channels prefer files."""
+    if all((channel.prefer or terms.prefer) is Prefer.MANIFEST for channel in state.channels.values()):
+        return NOTHING_COMPARED
+    known = before.comparisons if before else NOTHING_COMPARED
+    return compare_manifests(state, before.manifests if before else {}, documents.read, known)
+
+
 def _channels(
-    state: AppState, segments: Mapping[SegmentName, tuple[Segment, Predicate]], lost: Collection[Digest] = ()
+    state: AppState,
+    segments: Mapping[SegmentName, tuple[Segment, Predicate]],
+    forms_of: FormsOf,
+    lost: Collection[Digest] = (),
 ) -> dict[ChannelName, CompiledChannel]:
     predicates = {name: predicate for name, (_, predicate) in segments.items()}
     withdrawn = withdrawn_names(state)
     return {
-        name: compile_channel(channel, state, predicates, withdrawn, lost) for name, channel in state.channels.items()
+        name: compile_channel(channel, state, predicates, withdrawn, lost, forms_of)
+        for name, channel in state.channels.items()
     }
 
 

@@ -14,6 +14,7 @@ from edge.domain.buckets import BUCKETS, bucket_of
 from edge.domain.decision.outcomes import HoldReason, Offer, UpToDate
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Candidate, Rule
 from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.forms.comparisons import FormsOf, files_always
 from edge.domain.model import (
     BUILTIN,
     AppState,
@@ -148,12 +149,13 @@ def compile_channel(
     predicates: Mapping[SegmentName, Predicate],
     withdrawn_names: frozenset[str],
     lost: Collection[Digest] = (),
+    forms_of: FormsOf = files_always,
 ) -> CompiledChannel:
     """`predicates` has those of the segments that the channel's rollout and experiment name; `withdrawn_names` are all
     withdrawn bundles of the app; `lost` has the zips that this node cannot read, and the manifests
-    that it cannot read itself or a file of."""
+    that it cannot read itself or a file of; `forms_of` has the forms of bundles."""
     rollout = channel.rollout if channel.rollout is not None and channel.rollout.phase.is_active else None
-    target = partial(_target, channel, lost)
+    target = partial(_target, channel, lost, forms_of)
     builtin = target(None)
     stable = _stable(channel, state, target, builtin)
     taken_back = frozenset(_taken_back(channel, state))
@@ -200,8 +202,12 @@ def _stable(channel: Channel, state: AppState, target: _MakeTarget, builtin: Tar
     return builtin if channel.bundle == BUILTIN else target(state.bundles[channel.bundle])
 
 
-def _target(channel: Channel, lost: Collection[Digest], bundle: Bundle | None, arm: str = "") -> Target:
-    candidate = candidate_of(channel, bundle)
+def _target(
+    channel: Channel, lost: Collection[Digest], forms_of: FormsOf, bundle: Bundle | None, arm: str = ""
+) -> Target:
+    # Without its zip, a bundle goes as files wherever it can.
+    forms = None if bundle is None or bundle.zip in lost else forms_of(bundle, channel.prefer)
+    candidate = candidate_of(channel, bundle)._replace(forms=forms)
     if bundle is not None and lost:
         candidate = candidate._replace(manifest_lost=bundle.manifest in lost, zip_lost=bundle.zip in lost)
     faults = tuple(rule for rule in NODE_RULES if rule.can_fire(candidate))
@@ -210,7 +216,7 @@ def _target(channel: Channel, lost: Collection[Digest], bundle: Bundle | None, a
         key_rules=tuple(rule for rule in KEY_RULES if rule.can_fire(candidate)),
         rules=(*(rule for rule in CHANNEL_RULES if rule.can_fire(candidate)), *faults),
         faults=faults,
-        offer=Offer(bundle, channel.name, arm) if bundle else None,
+        offer=Offer(bundle, channel.name, arm, forms) if bundle else None,
         version=bundle.version if bundle else "",
         bundle_hash=name_hash(bundle.version) if bundle else 0,
         up_to_date=UpToDate(channel.name, arm=arm),

@@ -11,7 +11,7 @@ from edge.domain.decision.decide import decide
 from edge.domain.decision.outcomes import Offer, UpToDate, unserved
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import NO_FACTS
-from edge.domain.manifest_forms import sent_as
+from edge.domain.manifest_forms import sent_to
 from edge.domain.model import ChannelName, UpdateCheck
 from edge.domain.plugin import Sent
 from edge.facts.changes import Installed, Offered
@@ -153,7 +153,7 @@ class DeviceService:
     def _encode_offer(self, offer: Offer, snapshot: AppSnapshot, check: UpdateCheck, base: str) -> EncodedBody:
         bundle = offer.bundle
         form = form_of(check.platform, check.plugin.version)
-        sent = sent_as(bundle, check.plugin.manifest)
+        sent = sent_to(bundle, offer.forms, check)
         # A version name is never reused for other bytes; publishing it again changes its time and maybe its metadata.
         key = (check.app, bundle.version, bundle.published, form, sent, base)
         body = self.offers.get(key)

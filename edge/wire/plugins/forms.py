@@ -30,7 +30,7 @@ MANIFEST_ROWS = (
 
 _SENT = {"none": Sent.ZIP, "br_suffix": Sent.PACKED, "plain_names": Sent.PLAIN}
 _SUFFIX_COUNTS = {"as_listed": True, "without_br": False}
-_ZIP_ONLY = ManifestRules(Sent.ZIP, encrypted=False)
+_ZIP_ONLY = ManifestRules(Sent.ZIP, encrypted=False, zip_too=False)
 
 Checksum = Literal["sha256", "crc32", "none"]
 
@@ -76,16 +76,18 @@ def asker_of(said: Platform, plugin_version: str) -> tuple[Platform, Plugin]:
 def plugin_of(platform: Platform, plugin_version: str) -> Plugin:
     """What the decision needs to know about a release. Raises Invalid `invalid_plugin_version`."""
     manifest = _manifest_rules(platform, plugin_version)
+    plain_with_key = _plain_with_key(platform, plugin_version, manifest)
+    zip_too = manifest.sent is Sent.PACKED and _is_zip_as_good(platform, plugin_version, plain_with_key)
     return Plugin(
         version=plugin_version,
         supported=is_family(platform) or parse_plugin_version(plugin_version).major >= OLDEST_SUPPORTED_MAJOR,
         reads_v3=capability("encryption", platform, plugin_version) == "v3",
-        plain_with_key=_plain_with_key(platform, plugin_version, manifest),
+        plain_with_key=plain_with_key,
         reverts_to_builtin=capability("revert_to_builtin", platform, plugin_version) == "yes",
         keeps_choice=capability("channel_choice_kept_on_device", platform, plugin_version) == "yes",
         listed=not is_unknown_release(platform, plugin_version),
         sends_key_id=capability("sends_key_id_characters", platform, plugin_version) != "0",
-        manifest=manifest,
+        manifest=manifest._replace(zip_too=zip_too),
     )
 
 
@@ -126,6 +128,14 @@ def _manifest_rules(platform: Platform, plugin_version: str) -> ManifestRules:
             suffix_counts=_SUFFIX_COUNTS[counted],
         ),
     )
+
+
+def _is_zip_as_good(platform: Platform, plugin_version: str, plain_with_key: PlainWithKey) -> bool:
+    """Whether the release may get the zip where it could have files: it verifies both by SHA-256, a device with a key
+    takes both, and files of a zip are in its cache for the next update, as since names in it have no `.br`."""
+    _, _, counted = capability("manifest_longest_base_name", platform, plugin_version).partition("_")
+    verified = _checksum(platform, plugin_version) == "sha256"
+    return verified and not _SUFFIX_COUNTS[counted] and plain_with_key is not PlainWithKey.MANIFEST_ONLY
 
 
 def _manifest_sent(platform: Platform, plugin_version: str) -> Sent:

@@ -240,6 +240,18 @@ def test_spread_is_a_duration(node, app):
     assert "between 0 and 7d" in node.failure("channel", "set", app, "slow", "--spread", "8d")
 
 
+def test_a_channel_prefers_a_form_and_explain_says_why(node, app):
+    shown = node.json("channel", "show", app, "production")
+    assert shown["prefer"] is None
+    for form, sent in (("zip", "zip"), ("manifest", "manifest")):
+        assert node.json("channel", "set", app, "production", "--prefer", form)["prefer"] == form
+        found = node.json("explain", app, "--body", "-", input=json.dumps(question(app)))
+        assert (found["steps"][-1]["saw"]["sent_as"], found["steps"][-1]["saw"]["why"]) == (sent, "preferred")
+        assert ("manifest" in found["answer"]) is (sent == "manifest")
+    assert "prefer" in node.text("channel", "show", app, "production")
+    assert node.json("channel", "set", app, "production", "--prefer", "node")["prefer"] is None
+
+
 def test_history_and_explain_know_about_it(node, app):
     node.text("channel", "create", app, "beta", "--bundle", "1.1.0")
     node.text("segment", "set", app, "testers", "--where", "is_prod", "--channel", "beta")

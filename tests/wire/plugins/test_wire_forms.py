@@ -292,7 +292,7 @@ def test_electron_is_the_same_whatever_version_it_says(version):
         plain_with_key=A,
         reverts_to_builtin=False,
         keeps_choice=True,
-        manifest=ManifestRules(Sent.ZIP, encrypted=False),
+        manifest=ManifestRules(Sent.ZIP, encrypted=False, zip_too=False),
     )
 
 
@@ -338,3 +338,25 @@ def test_no_version_is_no_plugin():
 )
 def test_the_electron_package_is_told_by_its_platform_or_by_its_one_version(platform, version, electron):
     assert (platform_of(platform, version) is ELECTRON) is electron
+
+
+@pytest.mark.parametrize(
+    ("version", "android", "ios"),
+    [
+        ("5.9.5", False, False),
+        ("5.43.3", True, True),
+        ("6.27.11", False, False),  # plain files
+        ("6.42.3", False, True),  # Android verifies no zip
+        ("6.43.5", True, True),
+        ("7.41.1", False, False),  # a zip's files are not in its cache
+        ("7.42.3", True, True),
+        ("8.42.3", False, False),
+        ("8.42.4", True, True),
+        ("8.51.23", True, True),
+        ("9.0.0", False, False),
+    ],
+)
+def test_which_releases_take_the_zip_as_well_as_files(version, android, ios):
+    assert plugin_of(ANDROID, version).manifest.zip_too is android
+    assert plugin_of(IOS, version).manifest.zip_too is ios
+    assert not plugin_of(ELECTRON, version).manifest.zip_too

@@ -5,8 +5,11 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import ssl
+import subprocess
 import time
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +18,9 @@ from urllib.parse import urlsplit
 import fronts
 import pytest
 from certificates import Files, a_certificate
-from running_node import serving_node, web_build, write_folder
+from running_node import Node, serving_node, web_build, write_folder
 
+from edge.cli.terminal.client import ControlClient
 from edge.node.service.limits.admission import FIELD_LIMIT_BYTES, FIELDS_LIMIT, LINE_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
@@ -48,6 +52,7 @@ class Front(NamedTuple):
     port: int
     pair: Files
     node_log: Path
+    node: Node
 
     @property
     def public_url(self) -> str:
@@ -70,6 +75,31 @@ class Front(NamedTuple):
 
     def check(self, **headers) -> Answer:
         return self.ask("POST", "/updates", json.dumps(CHECK), Content_Type="application/json", **headers)
+
+    def by_http_2(self, path, *options) -> int:
+        """The status that curl gets, from the same address."""
+        command = ["curl", "-s", "--http2", "--cacert", str(self.pair.certificate), "--interface", DEVICE_ADDRESS]
+        command += ["-o", "/dev/null", "-w", "%{http_code} %{http_version}", *options]
+        said = subprocess.run([*command, f"{self.public_url}{path}"], capture_output=True, text=True, check=True)
+        status, version = said.stdout.split()
+        assert version == "2"
+        return int(status)
+
+    def counts(self) -> Counter:
+        """What the node's worker has counted so far."""
+        token = (self.node.data_dir / "node" / "admin.token").read_text().strip()
+        client = ControlClient(self.node.control, token)
+        try:
+            return Counter(client.get("/v1/node")["workers"][0]["counts"])
+        finally:
+            client.close()
+
+    def lines(self, count) -> list[dict]:
+        """The access log, once it has so many lines."""
+        until = time.monotonic() + PROMPT_SECONDS
+        while self.node_log.read_bytes().count(b"edge.access") < count:
+            assert time.monotonic() < until
+        return [json.loads(line) for line in self.node_log.read_text().splitlines() if "edge.access" in line]
 
     def offer(self) -> dict:
         answer = self.check()
@@ -96,15 +126,14 @@ def front(request, tmp_path_factory):
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp(request.param)
     port, pair = fronts.free_port(), a_certificate(folder)
-    given = Front(request.param, port, pair, folder / "node.log")
     settings = {
-        "EDGE_DEVICES_PUBLIC_URL": given.public_url,
+        "EDGE_DEVICES_PUBLIC_URL": f"https://localhost:{port}",
         "EDGE_DEVICES_TRUSTED_PROXIES": "127.0.0.1",
         "EDGE_LOG_ACCESS": "true",
         "EDGE_LOG_FORMAT": "json",
     }
     with ExitStack() as stack:
-        with errors_into(given.node_log):
+        with errors_into(folder / "node.log"):
             node = stack.enter_context(serving_node(folder, **settings))
         node.text("app", "create", APP)
         node.text("channel", "create", APP, "production", "--public")
@@ -112,7 +141,7 @@ def front(request, tmp_path_factory):
         node.text("bundle", "publish", APP, build, "--version", "1.0.1", "--channel", "production")
         command = getattr(fronts, request.param)(folder, port, node.devices.removeprefix("http://"), pair)
         stack.enter_context(fronts.running(command, folder, port))
-        yield given
+        yield Front(request.param, port, pair, folder / "node.log", node)
 
 
 def digest_of(offer) -> str:
@@ -177,12 +206,34 @@ def test_a_large_offer_is_packed_by_the_node_for_who_takes_it(front):
 
 def test_the_node_knows_the_devices_address_and_believes_no_device_about_it(front):
     before = front.node_log.read_bytes().count(b"edge.access")
-    assert front.check(X_Forwarded_For="203.0.113.99").status == 200
-    until = time.monotonic() + PROMPT_SECONDS
-    while front.node_log.read_bytes().count(b"edge.access") == before:
-        assert time.monotonic() < until
-    lines = [json.loads(line) for line in front.node_log.read_text().splitlines() if "edge.access" in line]
+    assert front.check(X_Forwarded_For="203.0.113.99", X_Request_Id="a-device-s-own").status == 200
+    lines = front.lines(before + 1)
     assert {line["peer"] for line in lines} == {DEVICE_ADDRESS}
+    named = [line["request"] for line in lines]
+    assert all(named) and "a-device-s-own" not in named and len(set(named)) == len(named)
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+def test_whatever_devices_usually_ask_stays_in_the_lane(front, protocol):
+    """With the access log on; the connections behind are kept, and shared by all devices."""
+    if protocol == "HTTP/2" and shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    offer, before, asked = front.offer(), front.counts(), front.node_log.read_bytes().count(b"edge.access")
+    event = json.dumps(CHECK | {"action": "set", "version_os": "14", "is_prod": True, "is_emulator": False})
+    json_type = ("-H", "Content-Type: application/json")
+    for _ in range(3):
+        if protocol == "HTTP/2":
+            assert front.by_http_2("/updates", *json_type, "-d", json.dumps(CHECK)) == 200
+            assert front.by_http_2("/stats", *json_type, "-d", event) == 200
+            assert front.by_http_2(urlsplit(offer["url"]).path) == 200
+        else:
+            assert front.check().status == 200
+            assert front.ask("POST", "/stats", event, Content_Type="application/json").status == 200
+            assert front.ask("GET", offer["url"], Range="bytes=100-299").status == 206
+    front.lines(asked + 9)
+    spent = front.counts() - before
+    assert (spent["lane_checks"], spent["lane_reports"], spent["lane_deliveries"]) == (3, 3, 3)
+    assert spent["lane_handed_over"] == 0
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from benchmarks.output.tables import encode_markdown, encode_text, values_of
 COMMANDS = {
     "check": "what one update check costs, against nginx, an aiohttp application and the bare floor",
     "check_tls": "the same over TLS 1.3: full handshakes, resumed sessions, kept connections",
-    "check_proxied": "checks and reports behind nginx and Caddy, against the node asked directly",
     "pieces": "where the time of one update check goes, step by step",
     "delivery": "what a GiB of bundle bytes costs, against nginx and aiohttp",
     "slow": "what 2,000 slow readers cost update checks",

@@ -41,8 +41,9 @@ BELOW_WITHIN = {
         "schedule": {""},
         "targeting": {""},
         "forms": {""},
+        "patches": {""},
         "changes": {"", "schedule", "targeting"},
-        "decision": {"", "schedule", "targeting", "forms"},
+        "decision": {"", "schedule", "targeting", "forms", "patches"},
     },
     "wire": {"plugins": set(), "": {"plugins"}},
     "store": {
@@ -57,7 +58,8 @@ BELOW_WITHIN = {
         "sources": {"", "zip"},
         "packing": {"", "sources", "zip"},
         "encryption": {"", "packing"},
-        "verification": {"", "zip", "encryption"},
+        "patches": {""},
+        "verification": {"", "zip", "encryption", "patches"},
     },
     "node": {  # lane and http are siblings: they never import each other
         "": set(),

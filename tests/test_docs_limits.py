@@ -7,6 +7,14 @@ from documents import read
 from edge.assembly.control_port import CONTROL_ADDRESS_LIMIT, CONTROL_CONNECTIONS_LIMIT
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.cache import CACHE_LIMIT_BYTES
+from edge.bundles.patches.dcz import PATCHED_LIMIT_BYTES, WINDOW_FREE_BYTES
+from edge.bundles.patches.making import (
+    APPLIED_LIMIT_BYTES,
+    LEAST_PATCHED_BYTES,
+    PATCHES_TOTAL_BYTES,
+    PATCHING_SECONDS,
+)
+from edge.bundles.patches.wanted import PATCHED_RELEASES, PATCHED_RELEASES_LIMIT
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.config import Retention
 from edge.control.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
@@ -20,6 +28,7 @@ from edge.domain.changes.taking_back import TAKEN_BACK_LIMIT
 from edge.domain.facts import WITHHELD_LIMIT
 from edge.domain.manifest import FILE_COUNT_LIMIT
 from edge.domain.model import APP_ID_LIMIT, CHANNEL_NAME_LIMIT
+from edge.domain.patches.document import PATCHES_LIMIT
 from edge.domain.schedule.durations import format_duration
 from edge.domain.schedule.windows import WINDOW_LIMIT, WINDOWS_PER_CHANNEL_LIMIT
 from edge.domain.targeting.id_sets import ID_LIMIT, IDS_LIMIT, IDS_TEXT_LIMIT_BYTES
@@ -130,6 +139,11 @@ def test_the_other_limits_are_those_of_the_code():
         f"| a restart | {START_LIMIT_SECONDS:.0f} s until the new process serves, {TAKE_LIMIT_SECONDS:.0f} s until it",
         f"moves | waits {MOVING_SECONDS:.0f} s, of {QUEUE_LIMIT_CHANGES:,} at once |",
         f"leaves | {LAST_CALL_SECONDS:.0f} s, or `drain_seconds` less {LAST_CALL_SECONDS:.0f} s",
+        f"| patches of a bundle | {PATCHES_LIMIT:,}, {PATCHES_TOTAL_BYTES >> 20} MiB together, made within "
+        f"{PATCHING_SECONDS:.0f} s from {PATCHED_RELEASES} releases (`--patches`, at most {PATCHED_RELEASES_LIMIT}); "
+        f"{APPLIED_LIMIT_BYTES >> 30} GiB of old and new files |",
+        f"| a file that is patched | {LEAST_PATCHED_BYTES >> 10} KiB to {PATCHED_LIMIT_BYTES >> 20} MiB, the new one "
+        f"at most {WINDOW_FREE_BYTES >> 20} MiB or 1.25 times the old one |",
         f"| callers of `edge restart` | {CALLERS_LIMIT} at once |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s, {HANDSHAKE_BYTES // 1024} KiB of the peer |",
         f"| TLS records without content | {BARREN_BYTES // 1024} KiB beyond the content",

@@ -7,8 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,19 +85,8 @@ class BenchNode(NamedTuple):
 
 
 @contextmanager
-def node(
-    data_dir: Path,
-    on: set[int],
-    *,
-    public_url: str = "",
-    tls: Files | None = None,
-    settings: Mapping[str, str] | None = None,
-    errors: Path | None = None,
-) -> Iterator[BenchNode]:
-    """`edge serve` on the data directory, without limits per address, since all load comes from one.
-
-    `settings` are more variables of its environment; its standard error goes to the file `errors`, or to ours.
-    """
+def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | None = None) -> Iterator[BenchNode]:
+    """`edge serve` on the data directory, without limits per address, since all load comes from one."""
     changes = {
         "EDGE_DATA_DIR": str(data_dir),
         "EDGE_DEVICES_HOST": "127.0.0.1",
@@ -111,11 +100,7 @@ def node(
     if tls:
         changes |= {"EDGE_DEVICES_TLS_CERTIFICATE": str(tls.certificate), "EDGE_DEVICES_TLS_KEY": str(tls.key)}
     command = [sys.executable, "-c", SERVE, "serve", "--json"]
-    env = environment(changes | dict(settings or {}))
-    with (
-        errors.open("wb") if errors else nullcontext() as said,
-        running(command, on, env=env, stdout=subprocess.PIPE, stderr=said) as process,
-    ):
+    with running(command, on, env=environment(changes), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         said = process.stdout.readline()
         if not said:

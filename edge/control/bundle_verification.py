@@ -4,16 +4,22 @@ A bundle is plain; or encrypted and sent with its public key, then decrypted and
 without the key, then served as it came. The private key is never requested, nor accepted.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from edge.bundles.encryption.rsa_keys import PublicKey, parse_public_key
 from edge.bundles.verification.decryption import BundleDecryption
+from edge.bundles.verification.patches import verify_patches
 from edge.bundles.verification.verify import VerifiedBundle, verify_bundle, verify_opaque
 from edge.control.shapes.bundles import EncryptionRequest, PublishRequest
 from edge.domain.encryption import build_encryption
-from edge.domain.errors import Invalid
+from edge.domain.errors import Invalid, Unavailable
+from edge.domain.manifest import read_manifest
 from edge.domain.model import Bundle, Digest, Encryption, VersionName, parse_digest, parse_version_name
+from edge.store.blobs import read_blob
 from edge.store.objects.port import ObjectStore
+from edge.store.stored_document import Untrusted
 
 
 class BundleLock(NamedTuple):
@@ -29,12 +35,13 @@ class ParsedPublish(NamedTuple):
     version: VersionName
     zip: Digest
     manifest: Digest | None
+    patches: Digest | None
     lock: BundleLock | None
 
 
 def parse_publish(body: PublishRequest) -> ParsedPublish:
-    """Raises Invalid for malformed digests, names and keys, `key_id_mismatch`, `missing_manifest`, and
-    `unproven_manifest` for a manifest that cannot be verified without the public key.
+    """Raises Invalid for malformed digests, names and keys, `key_id_mismatch`, `missing_manifest`,
+    `patches_of_encrypted`, and `unproven_manifest` for a manifest that cannot be verified without the public key.
     """
     lock = None if body.encryption is None else _parse_lock(body.encryption)
     opaque = lock is not None and lock.key is None
@@ -47,13 +54,21 @@ def parse_publish(body: PublishRequest) -> ParsedPublish:
         raise Invalid(
             "missing_manifest", "missing manifest: only an encrypted bundle without its public key may omit it"
         )
+    if lock is not None and body.patches is not None:
+        raise Invalid("patches_of_encrypted", "an encrypted bundle has no patches: its bytes differ each time")
     manifest = None if body.manifest is None else parse_digest(body.manifest)
-    return ParsedPublish(parse_version_name(body.version), parse_digest(body.zip), manifest, lock)
+    patches = None if body.patches is None else parse_digest(body.patches)
+    return ParsedPublish(parse_version_name(body.version), parse_digest(body.zip), manifest, patches, lock)
 
 
-def prove_bundle(store: ObjectStore, wanted: ParsedPublish, body: PublishRequest, *, writes: bool = True) -> Bundle:
-    """Verify every byte and build the bundle. Blocks for seconds. `writes` and errors are those of `verify_bundle`."""
+def prove_bundle(
+    store: ObjectStore, wanted: ParsedPublish, body: PublishRequest, others: Iterable[Bundle], *, writes: bool = True
+) -> Bundle:
+    """Verify every byte and build the bundle; `others` are those of the app. Blocks for seconds. `writes` and errors
+    are those of `verify_bundle` and `verify_patches`."""
     verified = _verify(store, wanted, writes)
+    if wanted.patches is not None and wanted.manifest is not None:
+        verify_patches(store, wanted.patches, wanted.manifest, _plain_files(store, others))
     return Bundle(
         version=wanted.version,
         content=verified.content,
@@ -61,6 +76,7 @@ def prove_bundle(store: ObjectStore, wanted: ParsedPublish, body: PublishRequest
         zip_bytes=verified.zip_bytes,
         zip_crc32=verified.zip_crc32,
         manifest=wanted.manifest,
+        patches=wanted.patches if verified.plain_files else None,  # they lead to plain files
         files=verified.files,
         plain_bytes=verified.plain_bytes,
         names=verified.names,
@@ -71,6 +87,16 @@ def prove_bundle(store: ObjectStore, wanted: ParsedPublish, body: PublishRequest
         comment=body.comment,
         encryption=wanted.lock.encryption if wanted.lock else None,
     )
+
+
+def _plain_files(store: ObjectStore, bundles: Iterable[Bundle]) -> set[Digest]:
+    """The plain files of these bundles that the store has, by digest."""
+    found = set[Digest]()
+    for bundle in bundles:
+        if bundle.plain_files and bundle.manifest is not None:
+            with suppress(Unavailable, Untrusted):  # lost: nothing is patched from it
+                found |= {entry.hash for entry in read_manifest(read_blob(store, bundle.manifest, "a manifest"))}
+    return found
 
 
 def _verify(store: ObjectStore, wanted: ParsedPublish, writes: bool) -> VerifiedBundle:

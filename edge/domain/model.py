@@ -89,6 +89,7 @@ class Bundle:
     plain_bytes: int  # all files together, uncompressed; 0: unknown
     names: NameFacts | None = None  # None: no manifest, or published before these existed (`build_snapshot` adds them)
     plain_files: bool = False  # whether the store has the plain bytes of every file, under its hash
+    patches: Digest | None = None  # of the patches document, a blob; None: every file is sent whole
     min_native: str = ""  # the oldest native version that can run it, a semantic version; empty: any
     max_native: str = ""  # the newest, likewise
     link: str = ""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from edge.domain.errors import EdgeError, Invalid, Unavailable
 from edge.domain.manifest import read_manifest
 from edge.domain.model import AppState, Bundle, Digest
+from edge.domain.patches.document import parse_patches
 from edge.store.objects.port import ObjectStore, blob_key
 from edge.store.stored_document import check_digest
 
@@ -40,8 +41,8 @@ def check_references(store: ObjectStore, before: AppState | None, after: AppStat
     """What a change newly refers to must be in the store before a revision says so. For a block of `referring` that
     also writes the reference: what was uploaded long ago, or what an undo goes back to, may be gone.
 
-    Raises Invalid `missing_blob` for a bundle's zip, manifest or file, or an id set, that the store lacks and that
-    `after` refers to where `before` did not."""
+    Raises Invalid `missing_blob` for a bundle's zip, manifest, file or patch, or an id set, that the store lacks and
+    that `after` refers to where `before` did not."""
     known = {_blobs_of(bundle) for bundle in before.bundles.values()} if before else set()
     for bundle in after.bundles.values():
         if _blobs_of(bundle) not in known:
@@ -56,15 +57,16 @@ def _missing(digest: Digest, what: str) -> Unavailable:
     return Unavailable("missing_blob", f"the store has lost {what}, blob {digest}")
 
 
-def _blobs_of(bundle: Bundle) -> tuple[Digest, Digest | None, bool]:
-    return bundle.zip, bundle.manifest, bundle.plain_files
+def _blobs_of(bundle: Bundle) -> tuple[Digest, Digest | None, bool, Digest | None]:
+    return bundle.zip, bundle.manifest, bundle.plain_files, bundle.patches
 
 
 def _check_bundle(store: ObjectStore, bundle: Bundle) -> None:
     for name, digest in (("zip", bundle.zip), ("manifest", bundle.manifest)):
         if digest is not None and not store.has(blob_key(digest)):
             raise Invalid("missing_blob", f"the {name} {digest} of bundle {bundle.version!r} is not in the store")
-    missing = [f"{name!r} ({digest})" for name, digest in _files(store, bundle) if not store.has(blob_key(digest))]
+    named = (*_files(store, bundle), *_patches(store, bundle))
+    missing = [f"{name!r} ({digest})" for name, digest in named if not store.has(blob_key(digest))]
     if missing:
         more = f" and {len(missing) - SHOWN_LIMIT} more" if len(missing) > SHOWN_LIMIT else ""
         raise Invalid(
@@ -85,3 +87,14 @@ def _files(store: ObjectStore, bundle: Bundle) -> Iterator[tuple[str, Digest]]:
         yield entry.name, entry.blob
         if bundle.plain_files:
             yield entry.name, entry.hash
+
+
+def _patches(store: ObjectStore, bundle: Bundle) -> Iterator[tuple[str, Digest]]:
+    if bundle.patches is None:
+        return
+    try:
+        patches = parse_patches(read_blob(store, bundle.patches, f"the patches of bundle {bundle.version}"))
+    except EdgeError as error:
+        raise Invalid("missing_blob", error.message) from error
+    for patch in patches:
+        yield f"patch to {patch.new}", patch.blob

@@ -32,6 +32,7 @@ NEEDED = {
     "withdraw_bundle": P.CHANGE_APP,
     "list_missing_blobs": P.UPLOAD_BUNDLES,
     "list_prepared_blobs": P.UPLOAD_BUNDLES,
+    "download_bundle_file": P.UPLOAD_BUNDLES,
     "upload_blob": P.UPLOAD_BUNDLES,
     "show_metrics": P.READ_NODE,
     "list_channels": P.READ_APP,

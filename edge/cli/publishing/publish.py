@@ -18,11 +18,14 @@ from edge.bundles.packing.cache import PackingCache
 from edge.bundles.packing.effort import SMALLEST, Packing
 from edge.bundles.packing.pack import Packed, content_of, digest_files, pack_files
 from edge.bundles.packing.reuse import NodeBlob
+from edge.bundles.patches.making import MadePatches
+from edge.bundles.patches.wanted import PATCHED_RELEASES
 from edge.bundles.sources.files import Source
 from edge.bundles.sources.read import read_source
 from edge.bundles.sources.selection import LeftOut, Selection
 from edge.bundles.sources.suspects import check_suspects
 from edge.bundles.verification.decryption import check_ciphertext_size
+from edge.cli.publishing.patching import PatchedApp, patch_bundle
 from edge.cli.publishing.size_report import (
     File,
     SizeReport,
@@ -69,6 +72,7 @@ class PublishedBundle(NamedTuple):
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
     report: SizeReport | None = None  # None: encrypted elsewhere, so its files are unknown
+    patches: MadePatches | None = None
 
     @property
     def told_apart(self) -> dict[str, Any]:
@@ -79,6 +83,7 @@ class PublishedBundle(NamedTuple):
             "left_out": [each._asdict() for each in self.left_out],
             "warnings": self.warnings,
             "sizes": self.report.document() if self.report else None,
+            "patches_made": _told_patches(self.patches),
         }
 
 
@@ -90,6 +95,7 @@ class PublishOptions(NamedTuple):
     memory: PackingCache | None = None
     key: PrivateKey | None = None
     warn: Callable[[str], None] = note  # gets warnings before the work starts
+    patched_releases: int = PATCHED_RELEASES
 
 
 class _Sending(NamedTuple):
@@ -98,6 +104,7 @@ class _Sending(NamedTuple):
     files: Mapping[Digest, Path]
     names: Mapping[str, Any]
     listed: tuple[File, ...] = ()
+    patches: MadePatches | None = None
 
 
 Post = Callable[[ControlClient, ControlRequest], Any]
@@ -116,6 +123,8 @@ def publish(
     the source, the node or the connection gets wrong."""
     warnings = _ask_first(client, release, how.warn)
     before = find_before(client, release.app, release.version, release.channel)
+    if before is None:
+        how = how._replace(patched_releases=0)  # devices come from nothing
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
         source = read_source(path, Path(workdir), how.selection)
         check_suspects(source.files, how.selection.included)
@@ -151,14 +160,17 @@ def _pack(client: ControlClient, release: Release, source: Source, workdir: Path
         )
         if key is None:
             named = {"zip": packed.zip.digest, "manifest": packed.manifest_digest}
-            return _Sending(_files(packed, workdir), named, listed_files(packed.entries))
-        made = encrypt(packed, key, workdir, progress=reach)
+            of = PatchedApp(release.app, release.version, release.channel, how.patched_releases)
+            made = patch_bundle(client, of, source.files, packed.entries, workdir, how.memory, reach)
+            files, named = _files(packed, workdir), named | ({"patches": made.document} if made else {})
+            return _Sending(files | (dict(made.files) if made else {}), named, listed_files(packed.entries), made)
+        locked = encrypt(packed, key, workdir, progress=reach)
     sealed = {
-        "zip": made.zip.digest,
-        "manifest": made.manifest_digest,
-        "encryption": {**_encryption(made.encryption), "public_key": key.public.pem},
+        "zip": locked.zip.digest,
+        "manifest": locked.manifest_digest,
+        "encryption": {**_encryption(locked.encryption), "public_key": key.public.pem},
     }
-    return _Sending(_files(made, workdir), sealed, listed_files(made.entries))
+    return _Sending(_files(locked, workdir), sealed, listed_files(locked.entries))
 
 
 def _ask_prepared(
@@ -218,7 +230,11 @@ def _send(client: ControlClient, release: Release, sending: _Sending, post: Post
     sent = _upload_missing(client, release.app, sending.files)
     body = {**release._asdict(), **sending.names}
     answer = post(client, ControlRequest("POST", app_path(body.pop("app"), "bundles"), body))
-    return PublishedBundle(answer, len(sent), sum(sent.values()), (), ())
+    return PublishedBundle(answer, len(sent), sum(sent.values()), (), (), patches=sending.patches)
+
+
+def _told_patches(made: MadePatches | None) -> dict[str, int] | None:
+    return {"patches": len(made.patches), "bytes": made.bytes, "left": made.left} if made else None
 
 
 def _encryption(encryption: Encryption) -> dict[str, str]:

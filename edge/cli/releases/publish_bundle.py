@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from edge.bundles.patches.wanted import PATCHED_RELEASES, PATCHED_RELEASES_LIMIT
 from edge.cli.publishing.choosing import left_out_lines, with_selection
 from edge.cli.releases.reach import warn_of_reach
 from edge.cli.releases.replaced import instead_of, print_ended, replacing_options
@@ -20,6 +21,14 @@ if TYPE_CHECKING:  # these import compression and cryptography, which the other 
     from edge.cli.publishing.publish import Post, PublishedBundle, Release
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Packing(NamedTuple):
+    """How a source is packed, as the options say."""
+
+    fast: bool
+    patched_releases: int
+    key_file: Path | None
 
 
 def _adding(command: F, *options: Callable[[F], F]) -> F:
@@ -54,6 +63,15 @@ def packing_options(command: F) -> F:
     return _adding(
         command,
         click.option("--fast", is_flag=True, help="Compress faster, for previews; downloads get larger."),
+        click.option(
+            "--patches",
+            "patched_releases",
+            type=click.IntRange(0, PATCHED_RELEASES_LIMIT),
+            default=PATCHED_RELEASES,
+            show_default=True,
+            help="Make patches from so many earlier releases, for browsers.",
+        ),
+        click.option("--no-patches", is_flag=True, help="Make none."),
         click.option("--sizes", is_flag=True, help="List what each plugin release downloads, and what changed."),
         click.option(
             "--key",
@@ -87,6 +105,8 @@ def publish(
     selection: "Selection",
     no_channel: bool,
     fast: bool,
+    patched_releases: int,
+    no_patches: bool,
     sizes: bool,
     key_file: Path | None,
     session_key: str | None,
@@ -113,7 +133,8 @@ def publish(
     if session_key is not None:
         done = _publish_encrypted(client, release, path, post, session_key, checksum or "", key_id or "")
     else:
-        done = _publish_source(client, release, path, post, selection, fast, key_file)
+        packed = _Packing(fast, 0 if no_patches else patched_releases, key_file)
+        done = _publish_source(client, release, path, post, selection, packed)
     out.result({**done.answer, **done.told_apart}, lambda: _print_text(done, release.channel, sizes))
     _warn(client, release, done)
 
@@ -150,17 +171,17 @@ def _publish_source(
     path: Path,
     post: "Post",
     selection: "Selection",
-    fast: bool,
-    key_file: Path | None,
+    packed: _Packing,
 ) -> "PublishedBundle":
     from edge.bundles.encryption.rsa_keys import load_private_key
     from edge.bundles.packing.effort import FAST, SMALLEST
     from edge.cli.publishing.publish import PublishOptions, publish
     from edge.cli.publishing.remembering import open_memory
 
-    key = load_private_key(key_file) if key_file else None
+    key = load_private_key(packed.key_file) if packed.key_file else None
     with open_memory(os.environ) as memory:
-        options = PublishOptions(selection, FAST if fast else SMALLEST, memory, key)
+        effort = FAST if packed.fast else SMALLEST
+        options = PublishOptions(selection, effort, memory, key, patched_releases=packed.patched_releases)
         return publish(client, release, path, options, post)
 
 
@@ -209,6 +230,9 @@ def _print_text(done: "PublishedBundle", channel: str | None, sizes: bool) -> No
     if done.report:
         for each in done.report.lines() if sizes else [done.report.line()]:
             line(each)
+    if done.patches:
+        left = f"; no time or room for {done.patches.left} more" if done.patches.left else ""
+        line(f"{counted(len(done.patches.patches), 'patch', 'patches')} for browsers, {size(done.patches.bytes)}{left}")
     for each in answer["zip_instead"]:
         line(each["message"])
     return None

@@ -125,6 +125,11 @@ class ControlClient:
             headers = {"Content-Type": content_type, "Content-Length": str(size_bytes)}
             return self._exchange(_Request("PUT", path, headers, _Upload(stream, size_bytes, advance_or_stop)))
 
+    def download(self, path: str) -> bytes:
+        """The bytes of an answer that is no JSON."""
+        content: bytes = self._exchange(_Request("GET", path, {}, None), lambda answer, url: answer.content)
+        return content
+
     def close(self) -> None:
         """Refuse further requests. Those in progress in other threads end at once, without a retry."""
         with self._lock:
@@ -141,7 +146,7 @@ class ControlClient:
         headers |= {"Idempotency-Key": change_id} if change_id else {}
         return self._exchange(_Request(method, path, headers, encoded))
 
-    def _exchange(self, request: _Request) -> Any:
+    def _exchange(self, request: _Request, decode_success: "Callable[[_Answer, str], Any] | None" = None) -> Any:
         """Send the request, again if the connection breaks, and decode the answer."""
         headers = {**self._headers, **request.headers}
         if request.method in CHANGES:
@@ -152,7 +157,8 @@ class ControlClient:
                 with self._connection(fresh=attempt > 1) as connection:
                     answer = _attempt(connection, request)
                 self._keep_warning(answer.warning)
-                return self._noted(_decode(answer, self._url))
+                decode = decode_success if decode_success is not None and answer.status == http.client.OK else _decode
+                return self._noted(decode(answer, self._url))
             except (OSError, http.client.HTTPException) as error:
                 lasting = isinstance(error, ssl.SSLCertVerificationError)
                 if lasting or self._closed or attempt == ATTEMPTS:

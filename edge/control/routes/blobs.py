@@ -7,10 +7,12 @@ the smallest wins.
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES
+from edge.bundles.patches.dcz import PATCHED_LIMIT_BYTES
 from edge.control.calls import Call, check_app, load_app
 from edge.control.operations import Operation
 from edge.control.roles import Permission
@@ -24,9 +26,9 @@ from edge.control.shapes.bundles import (
 )
 from edge.control.uploads import receive_blob
 from edge.control.work_queue import encode_look, take_look
-from edge.domain.errors import Invalid, Unavailable
-from edge.domain.manifest import FILE_COUNT_LIMIT, packed_entries
-from edge.domain.model import AppState, Digest, FileEntry, parse_digest
+from edge.domain.errors import Invalid, NotFound, TooLarge, Unavailable
+from edge.domain.manifest import FILE_COUNT_LIMIT, packed_entries, read_manifest
+from edge.domain.model import AppState, Digest, FileEntry, VersionName, parse_digest
 from edge.store.blobs import read_blob
 from edge.store.healing import Kept
 from edge.store.objects.port import ObjectStore, blob_key
@@ -34,6 +36,7 @@ from edge.store.objects.port import ObjectStore, blob_key
 MISSING_LIMIT = FILE_COUNT_LIMIT + 2  # digests per request: every file of the largest bundle, its manifest and its zip
 MISSING_LIMIT_BYTES = 2 * 1024 * 1024  # so many digests in JSON are 1.4 MB
 BUNDLES_LIMIT = 10  # manifests read for one answer, newest first: an older file is rarely the same
+DOWNLOAD_LIMIT_BYTES = PATCHED_LIMIT_BYTES  # held in memory, by LOOKS_AT_ONCE requests at a time
 PACKING_LIMIT = 100  # characters of a label
 
 
@@ -91,6 +94,26 @@ async def handle_upload(call: Call[None]) -> BlobStored:
             await asyncio.to_thread(quota.add, token, digest, received, now)
     await call.ports.proofs.note_upload(digest, call.app)
     return BlobStored(digest=digest, bytes=received)
+
+
+async def handle_download(call: Call[None]) -> bytes:
+    """A stored file of a bundle, for who makes patches from it. Raises NotFound `unknown_bundle`, `unknown_blob`;
+    TooLarge `blob_too_large`."""
+    digest, state = parse_digest(call.part("digest")), await load_app(call)
+    bundle = state.bundles.get(VersionName(call.part("version")))
+    if bundle is None:
+        raise NotFound("unknown_bundle", f"unknown bundle {call.part('version')!r} for app {state.app!r}")
+
+    def read() -> bytes:
+        store, manifest = call.ports.store, bundle.manifest
+        if manifest is None or digest not in {e.blob for e in read_manifest(read_blob(store, manifest, "a manifest"))}:
+            raise NotFound("unknown_blob", f"{digest} is no file of bundle {bundle.version!r}")
+        with suppress(FileNotFoundError):
+            if store.path(blob_key(digest)).stat().st_size > DOWNLOAD_LIMIT_BYTES:
+                raise TooLarge("blob_too_large", f"{digest} has more than {DOWNLOAD_LIMIT_BYTES} bytes")
+        return read_blob(store, digest, f"a file of bundle {bundle.version}")
+
+    return await take_look(call.request, read)
 
 
 def _parse_digests(texts: list[str]) -> list[Digest]:
@@ -158,5 +181,16 @@ OPERATIONS = (
         body_limit_bytes=BLOB_LIMIT_BYTES,
         streams="application/octet-stream",
         refusals=(413, 429),
+    ),
+    Operation(
+        name="download_bundle_file",
+        method="GET",
+        path="/v1/apps/{app}/bundles/{version}/blobs/{digest}",
+        summary="Download a stored file of a bundle, to make patches from it",
+        permission=Permission.UPLOAD_BUNDLES,
+        handle=handle_download,
+        answer=bytes,
+        content_type="application/octet-stream",
+        refusals=(413,),
     ),
 )

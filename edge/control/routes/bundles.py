@@ -1,14 +1,14 @@
 """The bundles of an app: list, publish, show, withdraw, delete. `bundle_verification` proves what publishers claim."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 from msgspec.structs import asdict
 
 from edge.control.bundle_verification import ParsedPublish, parse_publish, prove_bundle
-from edge.control.calls import Call, ChangeResult, check_app, commit, load_app, require
+from edge.control.calls import Call, ChangeResult, commit, load_app, require
 from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.routes.channels import view_replaced
@@ -30,6 +30,7 @@ from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBu
 from edge.domain.errors import NotFound
 from edge.domain.manifest import parse_manifest
 from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName
+from edge.domain.patches.document import parse_patches
 from edge.store.blobs import read_blob
 from edge.store.objects.port import ObjectStore
 from edge.wire.plugins.zip_notes import zip_notes
@@ -47,9 +48,9 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
     wanted = parse_publish(call.body)
     if call.body.channel is not None:
         require(call, Permission.CHANGE_APP)
-    await check_app(call)  # before the work, not after
+    others = (await load_app(call)).bundles.values()  # before the work, not after
     async with call.request.app[VERIFICATIONS].turn():  # held to the end: after the commit, nothing may be refused
-        bundle = await _prove(call, wanted)
+        bundle = await _prove(call, wanted, others)
         body = call.body
         command = PublishBundle(
             bundle=bundle,
@@ -66,17 +67,18 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
         known = _bundle(committed.state, wanted.version)
         entries = await asyncio.to_thread(_read_files, call.ports.store, known.manifest)
         if call.rehearsal is None:
-            blobs = (known.zip, known.manifest or "", PLAIN + known.zip, *(entry.blob for entry in entries))
+            patches = await asyncio.to_thread(_patches_of, call.ports.store, known)
+            blobs = (known.zip, known.manifest or "", PLAIN + known.zip, *(entry.blob for entry in entries), *patches)
             await asyncio.to_thread(call.ports.quota.release, blobs)
         return BundlePublished(**asdict(changed), zip_instead=_view_zip_notes(known, entries))
 
 
-async def _prove(call: Call[PublishRequest], wanted: ParsedPublish) -> Bundle:
+async def _prove(call: Call[PublishRequest], wanted: ParsedPublish, others: Iterable[Bundle]) -> Bundle:
     """What the node itself stores of a bundle counts as the token's upload until it is published."""
     quota, token, now = call.ports.quota, call.grant.name, call.ports.clock.now()
     with quota.reserve(token, 0, now):
         prove = partial(prove_bundle, writes=call.rehearsal is None)
-        bundle = await asyncio.to_thread(prove, call.ports.store, wanted, call.body)
+        bundle = await asyncio.to_thread(prove, call.ports.store, wanted, call.body, others)
         if bundle.plain_files and call.rehearsal is None:
             await asyncio.to_thread(quota.add, token, PLAIN + bundle.zip, bundle.plain_bytes, now)
         return bundle
@@ -155,6 +157,7 @@ def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
         zip_bytes=bundle.zip_bytes,
         zip_crc32=bundle.zip_crc32,
         manifest=bundle.manifest,
+        patches=bundle.patches,
         files=bundle.files if verified else None,
         plain_bytes=bundle.plain_bytes if verified else None,
         min_native=bundle.min_native,
@@ -187,7 +190,15 @@ def _blobs_of(store: ObjectStore, bundle: Bundle) -> list[Digest]:
     blobs = [bundle.zip, *([bundle.manifest] if bundle.manifest else [])]
     for entry in _read_files(store, bundle.manifest):
         blobs += [entry.blob, entry.hash] if bundle.plain_files else [entry.blob]
-    return blobs
+    return [*blobs, *_patches_of(store, bundle)]
+
+
+def _patches_of(store: ObjectStore, bundle: Bundle) -> list[Digest]:
+    """The patches' document and blobs."""
+    if bundle.patches is None:
+        return []
+    listed = parse_patches(read_blob(store, bundle.patches, "a patches document"))
+    return [bundle.patches, *(patch.blob for patch in listed)]
 
 
 def _read_files(store: ObjectStore, manifest: Digest | None) -> tuple[FileEntry, ...]:

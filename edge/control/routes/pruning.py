@@ -13,6 +13,7 @@ from edge.domain.changes.commands import PruneBundles
 from edge.domain.errors import Unavailable
 from edge.domain.manifest import parse_manifest
 from edge.domain.model import Bundle, Digest
+from edge.domain.patches.document import parse_patches
 from edge.store.blobs import read_blob
 from edge.store.objects.port import ObjectStore, blob_key
 
@@ -57,6 +58,11 @@ def _blobs(store: ObjectStore, bundle: Bundle) -> Iterator[Digest]:
                 yield file.blob
                 if bundle.plain_files:
                     yield file.hash
+    if bundle.patches is not None:
+        yield bundle.patches
+        with suppress(Unavailable):
+            for patch in parse_patches(read_blob(store, bundle.patches, "a patches document")):
+                yield patch.blob
 
 
 def _size(store: ObjectStore, digest: Digest) -> int:

@@ -14,7 +14,8 @@ class EncryptionRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class PublishRequest(RequestBody, frozen=True, kw_only=True):
-    """`zip` and `manifest` are digests of uploaded blobs; `channel` offers the bundle at once.
+    """`zip`, `manifest` and `patches`, if there are any, are digests of uploaded blobs; `channel` offers the bundle at
+    once.
 
     Every bundle has a manifest unless it is encrypted and comes without its `public_key`. With a channel, `force` ends
     a rollout and an experiment on it, `downgrade` allows a version below the one that it offers, `again` allows one
@@ -24,6 +25,7 @@ class PublishRequest(RequestBody, frozen=True, kw_only=True):
     version: str
     zip: str
     manifest: str | None = None
+    patches: str | None = None
     encryption: EncryptionRequest | None = None
     min_native: str = ""
     max_native: str = ""
@@ -71,7 +73,8 @@ class BundleView(AnswerBody, frozen=True, kw_only=True):
     """`files` is a number, sizes are in bytes, `published` is in seconds since the epoch, `channels` are those that
     offer the bundle. `withdrawn` is the reason, empty for a bundle that is not withdrawn.
 
-    `manifest`, `files` and `plain_bytes` are null for an encrypted bundle that could not be verified.
+    `manifest`, `files` and `plain_bytes` are null for an encrypted bundle that could not be verified; `patches` is null
+    for a bundle without any.
     """
 
     version: str
@@ -80,6 +83,7 @@ class BundleView(AnswerBody, frozen=True, kw_only=True):
     zip_bytes: int
     zip_crc32: str
     manifest: str | None
+    patches: str | None
     files: int | None
     plain_bytes: int | None
     min_native: str

@@ -43,14 +43,19 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
     if known is None:
         retired = without_entry(state.retired, bundle.version)
         state = replace(state, bundles=with_entry(state.bundles, bundle.version, bundle), retired=retired)
-    elif bundle.plain_files and not known.plain_files:  # published by an older node, without them
-        state = replace(state, bundles=with_entry(state.bundles, known.version, replace(known, plain_files=True)))
+    elif (fuller := _with_extras(known, bundle)) != known:
+        state = replace(state, bundles=with_entry(state.bundles, known.version, fuller))
     if command.channel is None:
         if command.if_current is not None:
             raise Invalid("missing_channel", "if_current needs a channel: name one")
         return state
     channel = channel_of(state, command.channel)
     return change_channel(state, channel, ChannelSettings(bundle=bundle.version), at, command)
+
+
+def _with_extras(known: Bundle, bundle: Bundle) -> Bundle:
+    """With what `known` was published without, by an older node or publisher."""
+    return replace(known, plain_files=known.plain_files or bundle.plain_files, patches=known.patches or bundle.patches)
 
 
 def _check_bundle(bundle: Bundle) -> None:

@@ -3,7 +3,7 @@
 References point downwards only (no cycles), so a replaced snapshot is freed at once.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import zstandard
@@ -42,6 +42,8 @@ from edge.domain.model import (
     SegmentName,
     UpdateCheck,
 )
+from edge.domain.patches.document import Patch
+from edge.domain.patches.table import PatchTable
 from edge.domain.plugin import Prefer
 from edge.domain.states import withdrawn_names
 from edge.domain.targeting.id_sets import IdSet
@@ -93,6 +95,8 @@ class AppSnapshot:
     lost: frozenset[Digest]
     zips: frozenset[Digest]
     files: DigestSet
+    patches: Mapping[Digest, PatchTable]  # of the bundles that a check can be answered with, by their document
+    lost_patches: frozenset[str]  # blobs that cannot be sent
 
     def manifest_of(self, bundle: Bundle) -> bytes:
         """The document of a bundle that `decide` offers, ways back included; empty for one that has none.
@@ -115,7 +119,13 @@ class AppSnapshot:
 
     def names_blob(self, digest: str) -> bool:
         """Whether devices may fetch this blob as anything."""
-        return digest in self.zips or digest in self.files
+        patched = any(blob == digest for table in self.patches.values() for blob in table.blobs())
+        return patched or digest in self.zips or digest in self.files
+
+    def patch_to(self, new: str, old: str) -> Digest | None:
+        """The blob that makes the file `new` of the file `old`, both by the digests of their plain bytes."""
+        found = (table.find(new, old) for table in self.patches.values())
+        return next((blob for blob in found if blob is not None and blob not in self.lost_patches), None)
 
     def may_read(self, kind: str, digest: str) -> bool:
         """Whether devices may fetch this blob as `kind`: "zip" or "file". `digest` is 64 hexadecimal characters."""
@@ -129,6 +139,7 @@ def build_snapshot(
     now: float,
     before: AppSnapshot | None = None,
     ids_of: Callable[[Digest], IdSet | None] = lambda digest: None,
+    patches_of: Callable[[Digest], Iterable[Patch]] = lambda digest: (),
     lost_sets: frozenset[str] = frozenset(),
     region: str = "",
     shard: str = "",
@@ -137,8 +148,9 @@ def build_snapshot(
 ) -> AppSnapshot:
     """Compile one revision. `manifest_of` returns a manifest document by digest, verified, or None for one that cannot
     be read; it is called for what channels offer and for bundles that `before`, the app's previous snapshot, did not
-    know. `ids_of` returns an id set by digest; a missing one matches no device. A device that reaches a segment which
-    needs one of `lost_sets` gets nothing new: where it belongs is not known. `now` is in seconds since the epoch,
+    know. `ids_of` returns an id set by digest; a missing one matches no device. `patches_of` returns what a patches
+    document lists, nothing for one that cannot be read. A device that reaches a segment which needs one of `lost_sets`
+    gets nothing new: where it belongs is not known. `now` is in seconds since the epoch,
     `region` the node's, `shard` the shard of heads that the app is in, `damaged` are blobs that the node cannot serve.
     `terms` say in which form bundles go to releases that take several.
     """
@@ -154,6 +166,7 @@ def build_snapshot(
     channels = _channels(state, segments, forms_of)
     bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
     manifests = pack_manifests(bundles.values(), documents, before.manifests if before else {})
+    patches = _patches(bundles.values(), patches_of, before.patches if before else {})
     readable = _readable(state, now)
     blobs = readable_blobs(readable, manifests, documents, before.blobs if before else {})
     lost = documents.lost | lost_forms(state.bundles.values(), blobs, damaged)
@@ -180,7 +193,19 @@ def build_snapshot(
         lost=frozenset(lost),
         zips=frozenset(each.zip for each in readable),
         files=DigestSet.union(blobs.values()),
+        patches=patches,
+        lost_patches=frozenset(each for table in patches.values() for each in table.blobs() if each in damaged),
     )
+
+
+def _patches(
+    offered: Iterable[Bundle],
+    patches_of: Callable[[Digest], Iterable[Patch]],
+    known: Mapping[Digest, PatchTable],
+) -> dict[Digest, PatchTable]:
+    """By their document. What could not be read before is tried again."""
+    documents = {bundle.patches for bundle in offered if bundle.patches is not None}
+    return {each: known.get(each) or PatchTable(patches_of(each)) for each in documents}
 
 
 def _segments(state: AppState, region: str, sets: Mapping[str, IdSet]) -> dict[SegmentName, tuple[Segment, Predicate]]:

@@ -14,7 +14,10 @@ from typing import NamedTuple
 from edge.wire.plugins.forms import ZipEnd
 
 IMMUTABLE = "public, max-age=31536000, immutable, no-transform"
+# For one client's dictionary alone. Some caches ignore `Vary` but for Accept-Encoding, and would give it to others.
+PRIVATE = "private, max-age=31536000, immutable, no-transform"
 TRANSIENT = "no-store"  # for an answer to one request that holds for no other
+VARY = "Accept-Encoding, Available-Dictionary"
 CONTENT_TYPES = {"zip": "application/zip", "file": "application/octet-stream"}
 
 # A number with more digits is past the end of any file (2**63 has 19), and Python refuses int() of thousands of them.
@@ -41,6 +44,8 @@ class Blob(NamedTuple):
     digest: str
     bytes: int
     modified: float  # seconds since the epoch
+    encoding: str = ""  # of the address's bytes, if these are not themselves
+    dictionary: str = ""  # the value of Use-As-Dictionary, on addresses that have one (`dictionaries`)
 
 
 class DeliveryRequest(NamedTuple):
@@ -173,7 +178,9 @@ def _range_applies(blob: Blob, if_range: str | None) -> bool:
 
 
 def _plan_whole(blob: Blob) -> Plan:
-    return Plan(200, (("Content-Length", str(blob.bytes)), *_file_headers(blob)), 0, blob.bytes)
+    length = ("Content-Length", str(blob.bytes))
+    use_as = (("Use-As-Dictionary", blob.dictionary),) if blob.dictionary else ()
+    return Plan(200, (length, *use_as, *_file_headers(blob)), 0, blob.bytes)
 
 
 def _plan_part(blob: Blob, span: Span) -> Plan:
@@ -201,14 +208,16 @@ def _file_headers(blob: Blob) -> tuple[HeaderField, ...]:
         ("Content-Type", CONTENT_TYPES[blob.kind]),
         ("Content-Disposition", "attachment"),  # a publisher's HTML never runs as a page of this host
         ("X-Content-Type-Options", "nosniff"),
-        ("Accept-Ranges", "bytes"),
+        ("Content-Encoding", blob.encoding) if blob.encoding else ("Accept-Ranges", "bytes"),
         *_cacheable_headers(blob),
     )
 
 
 def _cacheable_headers(blob: Blob) -> tuple[HeaderField, ...]:
     """The headers that a 304 repeats (RFC 9110 15.4.5)."""
-    return (("ETag", _etag(blob)), ("Last-Modified", _http_date(blob)), ("Cache-Control", IMMUTABLE))
+    vary = (("Vary", VARY),) if blob.dictionary else ()
+    cached = ("Cache-Control", PRIVATE if blob.encoding else IMMUTABLE)
+    return (("ETag", _etag(blob)), ("Last-Modified", _http_date(blob)), cached, *vary)
 
 
 def _no_range_headers(blob: Blob) -> tuple[HeaderField, ...]:

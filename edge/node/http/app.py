@@ -58,7 +58,7 @@ def build_device_app(
     for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)
     add_channel_routes(app.router)
-    add_bundle_routes(app.router, service.current, files, patience, record_failure)
+    add_bundle_routes(app.router, service.current, files, patience, record_failure, record_patch)
     return app
 
 
@@ -97,6 +97,10 @@ def record_failure(request: web.Request, slow: bool) -> None:
         service.faults.note_app(AppId(app))
         return
     service.faults.note_download(app, digest, peer_of(request).prefix if slow else "")
+
+
+def record_patch(request: web.Request) -> None:
+    request.app[SERVICE].counts.others["patches_sent"] += 1
 
 
 @web.middleware

@@ -16,9 +16,10 @@ from aiohttp import web
 
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import parse_app_id, parse_digest
+from edge.node.delivery.dictionaries import DCZ, NO_TERMS, DictionaryTerms, dictionary_terms, is_name
 from edge.node.delivery.files import OpenFile, OpenFiles
 from edge.node.delivery.plan import CONTENT_TYPES, TRANSIENT, Blob, DeliveryRequest, Plan, plan_delivery
-from edge.node.delivery.refused import DAMAGED_HEADERS, UNPROVEN_HEADERS
+from edge.node.delivery.refused import refused_headers
 from edge.node.delivery.send import DEFAULT_PATIENCE, Altered, Patience, Stalled, reset_connection, send_file
 from edge.node.http.peer import REQUESTED_APP
 from edge.node.http.refusals import refusal, refuse_for_now
@@ -36,6 +37,9 @@ class Readable(Protocol):
         Raises Unavailable while that cannot be told.
         """
 
+    def patch_to(self, app: str, new: str, old: str) -> str | None:
+        """The blob of the patch between two plain files, by their digests."""
+
 
 # Called for each download that this node fails; with True if it gave up because the peer was too slow.
 OnFailure = Callable[[web.Request, bool], None]
@@ -45,15 +49,23 @@ def _ignore(request: web.Request, slow: bool) -> None:
     pass
 
 
+OnPatch = Callable[[web.Request], None]  # called for each patch that is sent
+
+
+def _uncounted(request: web.Request) -> None:
+    pass
+
+
 def add_bundle_routes(
     router: web.UrlDispatcher,
     readable: Readable,
     files: OpenFiles,
     patience: Patience = DEFAULT_PATIENCE,
     on_failure: OnFailure = _ignore,
+    on_patch: OnPatch = _uncounted,
 ) -> None:
     """Every path under `/bundles/`: what is not a blob's address is answered too, with 404."""
-    delivery = _Delivery(readable, files, patience, on_failure)
+    delivery = _Delivery(readable, files, patience, on_failure, on_patch)
     router.add_get("/bundles/{app}/{kind}/{digest}", delivery.handle_bundle)  # adds HEAD too
     router.add_get("/bundles/{rest:.*}", handle_unknown)
 
@@ -68,6 +80,7 @@ class _Delivery:
     files: OpenFiles
     patience: Patience
     on_failure: OnFailure
+    on_patch: OnPatch
 
     async def handle_bundle(self, request: web.Request) -> web.StreamResponse:
         """What `plan_delivery` decides, 404 if devices may not read the blob, or 503 if it is damaged, not proven in
@@ -81,16 +94,25 @@ class _Delivery:
         if not readable:
             return await handle_unknown(request)
         request[REQUESTED_APP] = app
+        terms = _terms(request, app, kind)
+        patch = self.readable.patch_to(app, digest, terms.held) if terms.held else None
+        if patch is not None:
+            with suppress(DamagedBlob, NotProvenYet):  # the whole file is as good
+                return await self._lend(request, Blob(kind, patch, 0, 0.0, DCZ, terms.use_as), app)
         try:
-            async with self.files.lend(digest, app) as file:
-                blob = Blob(kind, digest, file.bytes, file.modified)
-                return await self._deliver(request, plan_delivery(blob, _delivery_request(request)), file)
-        except DamagedBlob:
-            headers = DAMAGED_HEADERS
-        except NotProvenYet:
-            headers = UNPROVEN_HEADERS
-        self.on_failure(request, False)
-        return refusal(503, dict(headers))
+            return await self._lend(request, Blob(kind, digest, 0, 0.0, "", terms.use_as), app)
+        except (DamagedBlob, NotProvenYet) as fault:
+            self.on_failure(request, False)
+            return refusal(503, dict(refused_headers(fault)))
+
+    async def _lend(self, request: web.Request, blob: Blob, app: str) -> web.StreamResponse:
+        """Answer with `blob`, whose size and time are those of its file."""
+        async with self.files.lend(blob.digest, app) as file:
+            blob = blob._replace(bytes=file.bytes, modified=file.modified)
+            plan = plan_delivery(blob, _delivery_request(request))
+            if blob.encoding and plan.length:
+                self.on_patch(request)
+            return await self._deliver(request, plan, file)
 
     def _may_read(self, app: str, kind: str, digest: str) -> bool:
         """Parse before looking anything up, so that no peer's text becomes part of a path."""
@@ -151,6 +173,14 @@ def _delivery_request(request: web.Request) -> DeliveryRequest:
         _joined(request, "If-Unmodified-Since"),
         end,
     )
+
+
+def _terms(request: web.Request, app: str, kind: str) -> DictionaryTerms:
+    of = request.query.get("of", "")
+    if kind != "file" or not is_name(of):
+        return NO_TERMS
+    encodings, available = _joined(request, "Accept-Encoding"), _joined(request, "Available-Dictionary")
+    return dictionary_terms(app, of, encodings, available, ranged="Range" in request.headers)
 
 
 def _joined(request: web.Request, name: str) -> str | None:

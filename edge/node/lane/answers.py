@@ -10,6 +10,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 
+from edge.node.delivery.dictionaries import DCZ
 from edge.node.delivery.files import OpenFile
 from edge.node.delivery.plan import Blob, DeliveryRequest, HeaderField, plan_delivery
 from edge.node.lane.fetch import Fetch
@@ -72,7 +73,9 @@ class Answers:
 
     def plan_file(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
         """The head, and which part of `file` follows it."""
-        planned = _planned(Blob(fetch.kind, fetch.digest, file.bytes, file.modified), fetch.request, closes)
+        encoding = DCZ if fetch.patch else ""
+        blob = Blob(fetch.kind, fetch.blob, file.bytes, file.modified, encoding, fetch.terms.use_as)
+        planned = _planned(blob, fetch.request, closes)
         return planned._replace(head=planned.head + self._date_end)
 
     def plan_refusal(self, fetch: Fetch, headers: Iterable[HeaderField], closes: bool) -> Outgoing:

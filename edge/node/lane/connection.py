@@ -16,7 +16,7 @@ from aiohttp import web
 
 from edge.domain.model import UpdateCheck
 from edge.node.delivery.files import OpenFile
-from edge.node.delivery.refused import DAMAGED_HEADERS, UNPROVEN_HEADERS
+from edge.node.delivery.refused import refused_headers
 from edge.node.delivery.send import Altered, Stalled, reset_connection, reset_open, send_at_once, send_file
 from edge.node.lane.answers import Outgoing
 from edge.node.lane.context import LaneContext
@@ -222,7 +222,8 @@ class Lane(asyncio.Protocol):
     def _begin(self, head: RequestHead, whence: Whence, body: bytes, *, alone: bool) -> bool:
         """Begin an answer that may have to wait. False: the request is for aiohttp, and nothing was sent."""
         if head.fetch is not None:
-            return self._context.may_download(head.fetch) and self._deliver(head, whence, head.fetch, at_once=alone)
+            fetch = self._context.admitted(head.fetch)
+            return fetch is not None and self._deliver(head, whence, fetch, at_once=alone)
         if head.route != STATS:
             return False
         self._start(self._answer_report(head, whence, body), closes=head.closes)
@@ -274,11 +275,11 @@ class Lane(asyncio.Protocol):
         with more behind it: a thousand pipelined ones must not hold the loop.
         """
         context, begun = self._context, perf_counter()
-        file = context.files.get(fetch.digest) if at_once else None
+        file = context.files.get(fetch.blob) if at_once else None
         if file is None:
             self._start(self._open_and_send(head, whence, fetch, begun), closes=head.closes, downloads=1)
             return True
-        answer = context.answers.plan_file(fetch, file, head.closes)
+        answer = context.plan_file(fetch, file, head.closes)
         sent = send_at_once(self._transport, answer.head, file.fd, answer.offset, answer.length)
         if sent < answer.total_bytes:
             rest = self._send_rest(head, whence, fetch, file, answer, sent, begun)
@@ -293,14 +294,15 @@ class Lane(asyncio.Protocol):
     async def _open_and_send(self, head: RequestHead, whence: Whence, fetch: Fetch, begun: float) -> None:
         context = self._context
         try:
-            async with context.files.lend(fetch.digest, fetch.app) as file:
-                answer = context.answers.plan_file(fetch, file, self._closes())
+            async with context.files.lend(fetch.blob, fetch.app) as file:
+                answer = context.plan_file(fetch, file, self._closes())
                 await self._send_rest(head, whence, fetch, file, answer, 0, begun)
                 return
-        except DamagedBlob:
-            headers = DAMAGED_HEADERS
-        except NotProvenYet:
-            headers = UNPROVEN_HEADERS
+        except (DamagedBlob, NotProvenYet) as fault:
+            if fetch.patch:
+                await self._open_and_send(head, whence, fetch.whole(), begun)
+                return
+            headers = refused_headers(fault)
         context.record_failure(fetch)
         answer = context.answers.plan_refusal(fetch, headers, self._closes())
         self._transport.write(answer.head)

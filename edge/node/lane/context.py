@@ -5,11 +5,12 @@ import logging
 import time
 from collections.abc import Callable
 
+import msgspec
 from aiohttp import web
 
-from edge.node.delivery.files import OpenFiles
+from edge.node.delivery.files import OpenFile, OpenFiles
 from edge.node.delivery.send import Patience
-from edge.node.lane.answers import Answers
+from edge.node.lane.answers import Answers, Outgoing
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.registry import LaneRegistry
 from edge.node.lane.requests import KnownHeads, RequestHead
@@ -104,9 +105,20 @@ class LaneContext:
         """The peer of a request."""
         return find_peer(whence, self.service.proxies)
 
-    def may_download(self, fetch: Fetch) -> bool:
-        """Whether there is room for a download, and this app's devices may read the blob."""
+    def plan_file(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
+        """The head, and which part of `file` follows it; a patch that is sent is counted."""
+        answer = self.answers.plan_file(fetch, file, closes)
+        if fetch.patch and answer.length:
+            self.service.counts.others["patches_sent"] += 1
+        return answer
+
+    def admitted(self, fetch: Fetch) -> Fetch | None:
+        """The download, with the patch from the dictionary that its client has, if there is one. None without room for
+        a download, or if this app's devices may not read the blob."""
         overload, snapshot = self.service.overload, self.service.current.snapshot(fetch.app)
         if snapshot is None or overload.overloaded or overload.downloads_full:
-            return False
-        return snapshot.may_read(fetch.kind, fetch.digest)
+            return None
+        if not snapshot.may_read(fetch.kind, fetch.digest):
+            return None
+        patch = snapshot.patch_to(fetch.digest, fetch.terms.held) if fetch.terms.held else None
+        return fetch if patch is None else msgspec.structs.replace(fetch, patch=patch)

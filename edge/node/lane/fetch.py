@@ -6,10 +6,12 @@ import msgspec
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest, parse_app_id, parse_digest
+from edge.node.delivery.dictionaries import NO_TERMS, DictionaryTerms, dictionary_terms, is_name
 from edge.node.delivery.plan import DeliveryRequest
 from edge.wire.plugins.forms import ZipEnd
 
 _ENDS = {b"": ZipEnd.REFUSE, b"end=empty": ZipEnd.EMPTY, b"end=whole": ZipEnd.WHOLE}
+_OF = b"of="
 _KINDS = {b"zip": "zip", b"file": "file"}
 
 
@@ -20,13 +22,25 @@ class Fetch(msgspec.Struct, frozen=True):
     kind: str  # zip or file
     digest: Digest
     request: DeliveryRequest
+    terms: DictionaryTerms = NO_TERMS
+    patch: str = ""  # the blob that is sent in place of `digest`
+
+    @property
+    def blob(self) -> str:
+        """What is sent."""
+        return self.patch or self.digest
+
+    def whole(self) -> "Fetch":
+        """The same request, answered without a patch."""
+        return msgspec.structs.replace(self, patch="")
 
 
 def parse_fetch(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> Fetch | None:
     """`headers` by lower-case name. None if `target` is not a blob's address exactly as our answers write it."""
     path, _, query = target.partition(b"?")
     parts = path.split(b"/")
-    end = _ENDS.get(query)
+    of = query[len(_OF) :].decode("latin-1") if query.startswith(_OF) else ""
+    end = ZipEnd.REFUSE if parts[3:4] == [b"file"] and is_name(of) else _ENDS.get(query)
     if len(parts) != 5 or end is None or parts[3] not in _KINDS:
         return None
     try:
@@ -48,4 +62,8 @@ def parse_fetch(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> F
         header(b"if-unmodified-since"),
         end,
     )
-    return Fetch(app, _KINDS[parts[3]], digest, request)
+    if not of:
+        return Fetch(app, _KINDS[parts[3]], digest, request)
+    encodings, available = header(b"accept-encoding"), header(b"available-dictionary")
+    terms = dictionary_terms(app, of, encodings, available, ranged=request.range is not None)
+    return Fetch(app, _KINDS[parts[3]], digest, request, terms)

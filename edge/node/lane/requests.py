@@ -48,6 +48,7 @@ _LONGEST_START = max(len(start) for start in _STARTS)
 _ODD = (b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer")
 _KEPT = (
     *(b"host", b"accept-encoding", b"connection", b"content-length"),
+    b"available-dictionary",
     *(b"range", b"if-range", b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"),
 )
 _IS_ODD, _IS_NOTHING = b"odd", b""

@@ -22,6 +22,7 @@ from edge.domain.decision.snapshot import READABLE_AFTER_DELETE_SECONDS
 from edge.domain.errors import EdgeError
 from edge.domain.manifest import read_manifest
 from edge.domain.model import AppState, Bundle, Digest, Retired
+from edge.domain.patches.document import parse_patches
 from edge.node.proving.scrub_messages import ScrubApp, ScrubReport
 from edge.store.blobs import read_blob
 from edge.store.file_proof import READ_BYTES, FileIdentity, hash_blocks, identity_of
@@ -89,6 +90,7 @@ class Scrub:
         found = {stored.blob: None for stored in state.id_sets.values()}
         for bundle in named:
             found[bundle.zip] = None
+            found |= dict.fromkeys(self._patches(bundle.patches if isinstance(bundle, Bundle) else None))
             if bundle.manifest is None or bundle.manifest in found:
                 continue
             found[bundle.manifest] = None
@@ -98,6 +100,14 @@ class Scrub:
                     if bundle.plain_files:
                         found[entry.hash] = None
         return list(found)
+
+    def _patches(self, document: Digest | None) -> list[Digest]:
+        if document is None:
+            return []
+        with suppress(EdgeError, OSError):
+            listed = parse_patches(read_blob(self._store, document, "a patches document"))
+            return [document, *(patch.blob for patch in listed)]
+        return [document]
 
     def _read(self, digest: Digest) -> FileIdentity | None:
         """None for a suspect."""

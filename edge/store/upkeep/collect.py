@@ -15,7 +15,6 @@ from edge.store.heads import SHARDS, Head, Heads
 from edge.store.key_set import Trust
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
-from edge.store.upkeep.damaged import ObjectKind
 from edge.store.upkeep.lying import lying_heads
 from edge.store.upkeep.survey import ReachPart, Survey, survey_apps
 from edge.store.upkeep.verify import Counted
@@ -78,9 +77,9 @@ class Collector:
         return heads
 
     def _check(self) -> None:
-        """A manifest that only an undo needs may be lost: the undo is refused anyway."""
+        """A manifest that only an undo needs may be lost: the undo is refused anyway. So may patches."""
         for each in self._survey.damages:
-            if each.kind is not ObjectKind.PAST_BLOB:
+            if not each.kind.is_spare:
                 raise _damaged(each.detail)
 
     def _idle(self) -> tuple[list[_Idle], list[_Idle]]:

@@ -56,6 +56,11 @@ class ObjectKind(enum.Enum):
         "devices that miss this file cannot download this bundle",
         "edge bundle publish {app} SOURCE --version {name} --no-channel with the same files",
     )
+    PATCHES = (
+        "patches",
+        "none but longer downloads: browsers that have the old file get the new one whole",
+        "",
+    )
     HISTORY = "history", "none: `edge history` and `edge undo` end at this revision", ""
     PAST_BLOB = "past_blob", "none: `edge undo` cannot go back to what this belonged to", ""
 
@@ -63,6 +68,11 @@ class ObjectKind(enum.Enum):
         self.code = code
         self.means = means
         self.otherwise = otherwise
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether a store does all that devices need without it: collecting garbage and exporting go on."""
+        return self in (ObjectKind.PAST_BLOB, ObjectKind.PATCHES)
 
 
 class DamagedObject(NamedTuple):

@@ -32,7 +32,6 @@ from edge.store.upkeep.archive import (
     proven_digest,
     read_export,
 )
-from edge.store.upkeep.damaged import ObjectKind
 from edge.store.upkeep.survey import ReachPart, Survey, survey_apps
 from edge.store.upkeep.verify import SLACK_SECONDS, Counted, Opener, Verified
 
@@ -66,7 +65,7 @@ class StoreExport:
         survey = Survey(self._store, now - retention_seconds + SLACK_SECONDS)
         survey_apps(survey, heads, reach)
         for each in survey.damages:
-            if each.kind is not ObjectKind.PAST_BLOB:
+            if not each.kind.is_spare:
                 raise _damaged(each.detail)
         node_files = {name: (self._node_dir / name).read_bytes() for name in NODE_FILES if keys}
         writer = ExportWriter(target, ExportBegin(EXPORT_FORMAT, trust.store_id, now, keys))
@@ -120,11 +119,11 @@ class StoreExport:
         files, size = 0, 0
         for done, key in enumerate(keys, 1):
             digest = proven_digest(key)
-            past = key.startswith("blobs/") and survey.blobs[Digest(digest or "")].kind is ObjectKind.PAST_BLOB
+            spare = key.startswith("blobs/") and survey.blobs[Digest(digest or "")].kind.is_spare
             if self._store.has(key):
                 size += self._write_one(writer, key, digest)
                 files += 1
-            elif not past:  # an undo is refused then
+            elif not spare:  # an undo is refused then, or a file sent whole
                 raise _damaged(f"{key} is missing")
             reach("objects exported", done, len(keys))
         return Counted(files, size)
@@ -159,7 +158,7 @@ def import_store(
             raise Untrusted("cut_export", f"the export cannot be read to its end: {error}") from error
         _check_keys(keys, node_dir)
         verified = verify(StoreFiles(making), node_dir)
-        wrong = [each.detail for each in verified.damages if each.kind is not ObjectKind.PAST_BLOB]
+        wrong = [each.detail for each in verified.damages if not each.kind.is_spare]
         if wrong:
             raise Untrusted("unreadable_document", f"the export is not whole: {wrong[0]}")
         _write_keys(keys, node_dir)

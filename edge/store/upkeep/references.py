@@ -11,17 +11,21 @@ from msgspec import UNSET, UnsetType
 
 from edge.domain.manifest import read_manifest
 from edge.domain.model import AppId, Digest, IdSetName, VersionName
+from edge.domain.patches.document import parse_patches
 from edge.store.revision_document import REVISION_FORMAT, number_before
 from edge.store.stored_document import Untrusted, parse_document
 
+SHOWN_DIGITS = 12  # of a digest, for people
+
 
 class BundleReference(msgspec.Struct, frozen=True):
-    """The blobs of a bundle. `plain_files`: the store has every file uncompressed, too."""
+    """The blobs of a bundle. `plain_files`: the store has every file uncompressed, too; `patches`: their document."""
 
     zip: Digest
     zip_bytes: int
     manifest: Digest | None
     plain_files: bool = False
+    patches: Digest | None = None
 
 
 class _IdSet(msgspec.Struct, frozen=True):
@@ -81,6 +85,12 @@ def parse_references(content: bytes, app: AppId, number: int) -> RevisionReferen
     sets = {name: held.blob for name, held in found.state.id_sets.items()}
     bundles, overrides = found.state.bundles, tuple(found.overrides.values())
     return RevisionReferences(number, found.change.at, found.previous, bundles, sets, overrides, before)
+
+
+def patches_of(document: bytes) -> Iterator[FileReference]:
+    """The blobs that a patches document names. Raises Invalid `invalid_patches`."""
+    for patch in parse_patches(document):
+        yield FileReference(f"patch to {patch.new[:SHOWN_DIGITS]}", patch.blob, patch.bytes)
 
 
 def files_of(bundle: BundleReference, manifest: bytes) -> Iterator[FileReference]:

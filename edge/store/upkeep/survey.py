@@ -18,7 +18,7 @@ from edge.store.revision_document import parse_revision
 from edge.store.stored_document import Untrusted, check_digest
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind
 from edge.store.upkeep.lying import lying_revision
-from edge.store.upkeep.references import BundleReference, RevisionReferences, files_of, parse_references
+from edge.store.upkeep.references import BundleReference, RevisionReferences, files_of, parse_references, patches_of
 
 ReachPart = Callable[[str, int, int], None]  # stage, bytes or objects done, in all
 
@@ -115,7 +115,8 @@ class Survey:
             fault, detail = error.code, error.message
         except OSError as error:
             fault, detail = "unreadable_file", f"{key}: {error.strerror}"
-        of = f"manifest of bundle {name}: " if name else ""
+        what = "patches" if kind is ObjectKind.PATCHES else "manifest"
+        of = f"{what} of bundle {name}: " if name else ""
         self.damages.append(DamagedObject(kind, key, fault, f"{of}{detail}", app, name))
         return None
 
@@ -133,6 +134,7 @@ class Survey:
                 self._seen.add((bundle, current))
                 note(ObjectKind.ZIP, bundle.zip, version, f"zip of bundle {version}", bundle.zip_bytes)
                 self._use_files(app, version, bundle, note, current=current)
+                self._use_patches(app, version, bundle, note, current=current)
 
     def _use_files(
         self, app: AppId, version: VersionName, bundle: BundleReference, note: Callable[..., None], *, current: bool
@@ -147,6 +149,20 @@ class Survey:
                 note(ObjectKind.FILE, file.blob, version, f"{file.name!r} of bundle {version}", file.bytes)
         except EdgeError as error:
             self.damages.append(DamagedObject(kind, blob_key(bundle.manifest), error.code, error.message, app, version))
+
+    def _use_patches(
+        self, app: AppId, version: VersionName, bundle: BundleReference, note: Callable[..., None], *, current: bool
+    ) -> None:
+        if bundle.patches is None:
+            return
+        kind = ObjectKind.PATCHES if current else ObjectKind.PAST_BLOB
+        note(kind, bundle.patches, version, f"patches of bundle {version}")
+        content = self._document(blob_key(bundle.patches), bundle.patches, kind, app, version)
+        try:
+            for file in patches_of(content) if content is not None else ():
+                note(ObjectKind.PATCHES, file.blob, version, f"{file.name} of bundle {version}", file.bytes)
+        except EdgeError as error:
+            self.damages.append(DamagedObject(kind, blob_key(bundle.patches), error.code, error.message, app, version))
 
     def _note(self, digest: Digest, use: BlobUse) -> None:
         """What devices need now goes before what only an undo needs."""

@@ -308,7 +308,15 @@ ranges = st.one_of(
     st.none(), st.text(max_size=20), st.builds("bytes={}-{}".format, numbers, numbers), st.just("bytes=0-1,2-3")
 )
 tags = st.one_of(st.none(), st.sampled_from([ETAG, f"W/{ETAG}", '"x"', "*", MODIFIED_TEXT, ""]), st.text(max_size=20))
-blobs = st.builds(Blob, st.sampled_from(["zip", "file"]), st.just(DIGEST), st.integers(0, 40), st.just(MODIFIED))
+blobs = st.builds(
+    Blob,
+    st.sampled_from(["zip", "file"]),
+    st.just(DIGEST),
+    st.integers(0, 40),
+    st.just(MODIFIED),
+    st.sampled_from(["", "dcz"]),
+    st.sampled_from(["", 'match="/x"']),
+)
 requests = st.builds(
     DeliveryRequest, st.sampled_from(["GET", "HEAD"]), ranges, tags, tags, tags, tags, tags, st.sampled_from(ZipEnd)
 )
@@ -319,7 +327,8 @@ def test_status_headers_and_bytes_always_agree(blob, asked):
     answer = plan_delivery(blob, asked)
     headers = dict(answer.headers)
     assert len(headers) == len(answer.headers)
-    assert "Content-Encoding" not in headers
+    assert headers.get("Content-Encoding", blob.encoding) == blob.encoding
+    assert ("Vary" in headers) is (bool(blob.dictionary) and "Last-Modified" in headers)
     assert headers["ETag"] == f'"{blob.digest}"'
     assert 0 <= answer.offset <= answer.offset + answer.length <= blob.bytes
     if answer.status not in (304, 412) and asked.method == "GET":

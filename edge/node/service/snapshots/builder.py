@@ -13,6 +13,7 @@ from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.errors import EdgeError, Invalid, Unavailable
 from edge.domain.manifest import read_manifest
 from edge.domain.model import AppId, AppState, Digest
+from edge.domain.patches.document import Patch, parse_patches
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
 from edge.node.service.snapshots.gapped_overrides import GappedOverrides
 from edge.node.service.snapshots.last_good import find_last_good
@@ -106,6 +107,7 @@ class SnapshotBuilder:
             now=now,
             before=before,
             ids_of=sets.get,
+            patches_of=self._patches,
             lost_sets=frozenset(str(name) for name, stored in state.id_sets.items() if stored.blob not in sets),
             region=self._region,
             shard=shard_of(state.app),
@@ -149,6 +151,14 @@ class SnapshotBuilder:
             return None
         self._missed.discard(digest)
         return document
+
+    def _patches(self, digest: Digest) -> tuple[Patch, ...]:
+        """None for a document that is gone, altered or unreadable: its files are sent whole."""
+        try:
+            return parse_patches(read_blob(self._store, digest, "a patches document"))
+        except (Unavailable, Invalid, OSError) as error:
+            log.error("patches %s cannot be read: %s", digest, error)
+            return ()
 
 
 def _unreadable(app: AppId, head: Head, served: int | None, error: Exception) -> Damage:

@@ -103,6 +103,11 @@ class ServedSnapshots:
             raise Unavailable("app_unserved", f"app {app!r} cannot be served now")
         return snapshot is not None and snapshot.may_read(kind, digest)
 
+    def patch_to(self, app: str, new: str, old: str) -> str | None:
+        """The blob of the app's patch between two plain files, by their digests."""
+        snapshot = self._snapshots.get(AppId(app))
+        return None if snapshot is None else snapshot.patch_to(new, old)
+
     def apps_with(self, digests: Collection[str]) -> list[AppId]:
         """The loaded apps whose devices may fetch one of these blobs. For a thread: it looks into each app."""
         found = list(self._snapshots.items())

@@ -44,6 +44,7 @@ class Host(NamedTuple):
     spool_limit_bytes: int
     dual_stack: bool
     python: PythonBuild
+    tickets_fault: str  # why workers cannot share keys of TLS sessions; "" if they can
 
 
 class HostFinding(NamedTuple):
@@ -73,6 +74,11 @@ def examine(host: Host) -> list[HostFinding]:
         _finding(
             *("python", host.python.profiled, str(host.python)),
             "make clean, then make: it takes a profiled Python where there is one; checks cost 15 to 20 % less CPU",
+        ),
+        _finding(
+            *("tls_sessions", not host.tickets_fault, host.tickets_fault or "resumed by every worker"),
+            "make clean, then make with CPython 3.11 to 3.14 linked with the system's OpenSSL: only its own worker"
+            " resumes a device's TLS session",
         ),
     ]
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from edge.node.observing.python_build import read_build
 from edge.node.processes.doctor import KERNEL_WINDOW_SEGMENTS, Host
+from edge.node.tls.tickets import why_not_shared
 
 SYNCS = 15  # enough for a median; a slow disk takes a second for them
 SYNC_BYTES = 4096
@@ -48,6 +49,7 @@ def read_host(data_dir: Path, backlog: int, spool_limit_bytes: int) -> Host:
         free_bytes=shutil.disk_usage(_existing(data_dir)).free,
         spool_limit_bytes=spool_limit_bytes,
         dual_stack=socket.has_dualstack_ipv6(),
+        tickets_fault=why_not_shared(),
         python=read_build(),
     )
 

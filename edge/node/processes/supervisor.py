@@ -34,7 +34,7 @@ from edge.node.proving.quarantine import Quarantine
 from edge.node.proving.scrubbing import Scrubbing
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.fact_limits import NodeFailures
-from edge.node.tls.pair import BadPair, Pair, build_context, expiry_of, read_pair
+from edge.node.tls.pair import BadPair, Pair, expiry_of, read_pair
 from edge.node.tls.tickets import PERIOD_SECONDS, TicketKeys, new_keys, rotated, why_not_shared
 from edge.store.damage import NotTaken
 from edge.store.releases import Head
@@ -75,7 +75,7 @@ class Supervisor:
         self._unserved: dict[str, str] = {}
         devices = config.devices
         self._pair: Pair | None = self._read_pair() if devices.tls_certificate else None
-        self._tickets = self._make_tickets(self._pair) if self._pair else None
+        self._tickets = _make_tickets() if self._pair else None
         self.listening = listening or listen(devices.host, devices.port, LISTEN_BACKLOG)
         self._manner = manner
         self._draining = False
@@ -187,20 +187,16 @@ class Supervisor:
         tell("certificate %s, valid until %s", devices.tls_certificate, expiry.isoformat())
         return pair
 
-    def _make_tickets(self, pair: Pair) -> TicketKeys | None:
-        """Keys that all workers share; None if this interpreter or its OpenSSL allows none, which the log tells."""
-        reason = why_not_shared(build_context(pair), build_context(pair))
-        if not reason:
-            return new_keys()
-        log.warning("each worker has keys of its own for TLS sessions, so few are resumed: %s", reason)
-        return None
-
-    async def _rotate(self) -> None:
-        """Replace the keys of session tickets once a period, for as long as the node runs."""
-        while self._tickets is not None:
-            await asyncio.sleep(PERIOD_SECONDS)
+    def rotate_tickets(self) -> None:
+        """Have workers make TLS session tickets with new keys, and accept those of the current ones once more."""
+        if self._tickets is not None:
             self._tickets = rotated(self._tickets)
             self.pool.take_tickets(self._tickets)
+
+    async def _rotate(self) -> None:
+        while True:
+            await asyncio.sleep(PERIOD_SECONDS)
+            self.rotate_tickets()
 
     async def record(self, changes: list[Recordable]) -> list[Withheld]:
         """Returns when the changes are durable and every worker sees them, with what is withheld as a result. Raises
@@ -323,3 +319,13 @@ class Supervisor:
                 await to_the_end(self._directory.releases.remember)
             except (EdgeError, OSError) as error:
                 log.error("cannot remember what version names apps have used: %s", error)
+
+
+def _make_tickets() -> TicketKeys | None:
+    """Keys that all workers share; None if this interpreter or its OpenSSL allows none, which the log tells."""
+    if reason := why_not_shared():
+        log.warning(
+            "each worker has its own keys for TLS sessions, so few are resumed; `edge doctor` tells: %s", reason
+        )
+        return None
+    return new_keys()

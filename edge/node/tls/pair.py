@@ -8,11 +8,14 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edge.domain.errors import EdgeError
 
@@ -69,6 +72,16 @@ def expiry_of(pair: Pair) -> datetime:
         return x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc
     except ValueError as error:
         raise BadPair("bad_tls_pair", f"not a certificate: {error}") from error
+
+
+def throwaway_pair() -> Pair:
+    """Signed by its own key, for a moment and nobody."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([]), datetime.now(UTC)
+    built = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    certificate = built.not_valid_before(now).not_valid_after(now + timedelta(hours=1)).sign(key, SHA256())
+    encoded = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Pair(certificate.public_bytes(Encoding.PEM), encoded)
 
 
 @contextmanager

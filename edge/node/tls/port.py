@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 
 from edge.node.delivery.send import reset_open
+from edge.node.tls.openssl import NAME_BYTES, order_suites, use_ticket_keys
 from edge.node.tls.pair import Pair, build_context
-from edge.node.tls.tickets import TicketKeys, use_keys
+from edge.node.tls.tickets import TicketKeys
 from edge.node.tls.transport import SecureTransport
 
 HANDSHAKE_SECONDS = 10.0  # three round trips of the slowest network; a device gives up its whole request after 10 to 20
@@ -21,7 +22,7 @@ SLOW, BAD = "slow_handshake", "bad_tls"
 
 
 class PortTls:
-    """`note_cut` is told SLOW or BAD for each connection that is cut. With no `keys`, each context has its own."""
+    """`note_cut` is told SLOW or BAD for each connection that is cut. Without `keys` each context has its own."""
 
     def __init__(self, pair: Pair, note_cut: Callable[[str], None], keys: TicketKeys | None = None) -> None:
         """Raises BadPair."""
@@ -87,12 +88,15 @@ class PortTls:
             self.sweep(time.monotonic())
 
     def _build(self) -> None:
-        self._current = build_context(self._pair)
-        self._former: ssl.SSLContext | None = None
-        self._former_name = b""
-        if self._keys is None:
-            return
-        use_keys(self._current, self._keys.current)
-        if self._keys.former:
-            self._former = build_context(self._pair)
-            self._former_name = use_keys(self._former, self._keys.former)
+        keys = self._keys or TicketKeys(b"")
+        self._current = _context_with(self._pair, keys.current)
+        self._former = _context_with(self._pair, keys.former) if keys.former else None
+        self._former_name = keys.former[:NAME_BYTES]
+
+
+def _context_with(pair: Pair, keys: bytes) -> ssl.SSLContext:
+    context = build_context(pair)
+    if keys:
+        use_ticket_keys(context, keys)
+        order_suites(context)
+    return context

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -187,6 +188,42 @@ async def test_a_node_offers_https_and_takes_a_new_pair_from_its_files(tmp_path)
         async with asyncio.timeout(PROMPT_SECONDS):
             await supervisor.pool.ready()
         assert await presented(port, trusting(second)) == own(second)
+
+
+def resumed(port, context, count, session=None):
+    """Whether each of so many connections resumes the session of the one before, and the last session. Blocks."""
+    found = []
+    for _ in range(count):
+        with (
+            socket.create_connection(("127.0.0.1", port), PROMPT_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as peer,
+        ):
+            peer.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            while peer.recv(65536):
+                pass
+            found.append(peer.session_reused)
+            session = peer.session
+    return found, session
+
+
+async def test_all_workers_of_a_node_resume_a_session_over_one_change_of_keys(tmp_path):
+    files = a_certificate(tmp_path)
+    truth = a_truth(tmp_path / "data")
+    config = a_config(tmp_path / "data", tls_certificate=files.certificate, tls_key=files.key, workers=3)
+    async with running(config, truth) as (supervisor, address):
+        port, context = int(address.rsplit(":", 1)[1]), trusting(files)
+        found, session = await asyncio.to_thread(resumed, port, context, 20)
+        assert found == [False] + [True] * 19
+        for worker in supervisor.pool.workers:  # one that starts later has the same keys
+            worker.ready.clear()
+            os.kill(worker.pid, signal.SIGKILL)
+        async with asyncio.timeout(PROMPT_SECONDS):
+            await supervisor.pool.ready()
+        for known in (True, False):
+            supervisor.rotate_tickets()
+            assert None not in await supervisor.statuses()  # which every worker tells after it has taken the keys
+            found, _ = await asyncio.to_thread(resumed, port, context, 10, session)
+            assert found == [known] + [True] * 9
 
 
 async def test_who_does_not_speak_tls_gets_no_http_and_fills_no_log(tmp_path, body, caplog):

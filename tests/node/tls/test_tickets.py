@@ -6,9 +6,10 @@ import pytest
 from certificates import a_certificate
 from tls_in_memory import Connected, trusting_anyone
 
+from edge.node.tls.openssl import KEYS_BYTES, NotKnown, use_ticket_keys
 from edge.node.tls.pair import build_context, read_pair
 from edge.node.tls.port import PortTls
-from edge.node.tls.tickets import KEYS_BYTES, new_keys, rotated, use_keys, why_not_shared
+from edge.node.tls.tickets import new_keys, rotated, why_not_shared
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 
@@ -43,8 +44,8 @@ def greeted(tls, client, session=None) -> ssl.SSLObject:
     return end.peer
 
 
-def test_this_interpreter_can_share_keys(pair):
-    assert why_not_shared(build_context(pair), build_context(pair)) == ""
+def test_this_interpreter_can_share_keys():
+    assert why_not_shared() == ""
 
 
 def test_the_workers_of_a_node_accept_each_others_tickets(pair, client):
@@ -90,7 +91,12 @@ def test_keys_are_random_whole_and_never_printed():
     assert repr(one.current)[3:-1] not in f"{one!r} {[one]} {rotated(one)!s}"
 
 
+def test_shared_keys_come_with_the_cheaper_suite(pair):
+    suites = [greeted(PortTls(pair, pytest.fail, keys), trusting_anyone()).cipher()[0] for keys in (None, new_keys())]
+    assert suites == ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"]
+
+
 def test_keys_that_openssl_does_not_take_are_an_error(pair):
     context = build_context(pair)
-    with pytest.raises(RuntimeError, match="tickets"):
-        use_keys(context, bytes(KEYS_BYTES - 1))
+    with pytest.raises(NotKnown, match="tickets"):
+        use_ticket_keys(context, bytes(KEYS_BYTES - 1))

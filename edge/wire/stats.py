@@ -122,6 +122,33 @@ def bundle_of(version: str) -> str:
     return version[:position] if position > 0 else version
 
 
+def bounded_text(given: object, limit: int) -> str:
+    """A descriptive text; "" for what is none, or a longer one than `limit` characters."""
+    stripped = given.strip() if isinstance(given, str) else ""
+    return stripped if len(stripped) <= limit else ""
+
+
+def read_device_time(given: object) -> int | None:
+    """Milliseconds since the epoch; None for what can be no time."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    return int(given) if 0 < given <= DEVICE_TIME_LIMIT_MS else None
+
+
+def read_metadata(given: msgspec.Raw | None) -> dict[str, str]:
+    """The entries of an object that are texts, numbers or booleans, within the limits."""
+    kept: dict[str, str] = {}
+    if given is None:
+        return kept
+    for key, raw in read_object(given).items():
+        if len(kept) == METADATA_LIMIT:
+            break
+        text = _metadata_text(read_scalar(raw))
+        if text is not None and len(key) <= METADATA_KEY_LIMIT:
+            kept[key] = text[:METADATA_VALUE_LIMIT]
+    return kept
+
+
 def _common_app(items: list[dict[str, Any] | None]) -> AppId | None:
     """The app of all events; None if there are none. A bad first one is a 400, a bad later one a 200."""
     app: AppId | None = None
@@ -159,18 +186,18 @@ def _event_of(item: dict[str, Any], app: AppId) -> Event:
         action=_action(item.get("action")),
         version=_subject(item.get("version_name")),
         platform=_platform(item),
-        old_version=_text(item.get("old_version_name"), VERSION_LIMIT),
-        plugin=_text(item.get("plugin_version"), VERSION_LIMIT),
-        native=_text(item.get("version_build"), VERSION_LIMIT),
+        old_version=bounded_text(item.get("old_version_name"), VERSION_LIMIT),
+        plugin=bounded_text(item.get("plugin_version"), VERSION_LIMIT),
+        native=bounded_text(item.get("version_build"), VERSION_LIMIT),
         is_prod=_flag(item, "is_prod", default=True),
         is_emulator=_flag(item, "is_emulator", default=False),
-        custom_id=_text(item.get("custom_id"), CUSTOM_ID_LIMIT),
-        default_channel=_text(item.get("defaultChannel"), CHANNEL_NAME_LIMIT),
-        install_source=_text(item.get("install_source"), INSTALL_SOURCE_LIMIT).lower(),
-        os=_text(item.get("version_os"), OS_LIMIT),
-        key_id=_text(item.get("key_id"), KEY_ID_LIMIT),
-        device_time_ms=_device_time(item.get("timestamp")),
-        metadata=_metadata(item.get("metadata")),
+        custom_id=bounded_text(item.get("custom_id"), CUSTOM_ID_LIMIT),
+        default_channel=bounded_text(item.get("defaultChannel"), CHANNEL_NAME_LIMIT),
+        install_source=bounded_text(item.get("install_source"), INSTALL_SOURCE_LIMIT).lower(),
+        os=bounded_text(item.get("version_os"), OS_LIMIT),
+        key_id=bounded_text(item.get("key_id"), KEY_ID_LIMIT),
+        device_time_ms=read_device_time(item.get("timestamp")),
+        metadata=read_metadata(item.get("metadata")),
     )
 
 
@@ -222,30 +249,6 @@ def _flag(item: dict[str, Any], name: str, *, default: bool) -> bool:
     if not isinstance(given, bool):
         raise _wrong(name, "must be a boolean")
     return given
-
-
-def _text(given: object, limit: int) -> str:
-    stripped = given.strip() if isinstance(given, str) else ""
-    return stripped if len(stripped) <= limit else ""
-
-
-def _device_time(given: object) -> int | None:
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        return None
-    return int(given) if 0 < given <= DEVICE_TIME_LIMIT_MS else None
-
-
-def _metadata(given: msgspec.Raw | None) -> dict[str, str]:
-    kept: dict[str, str] = {}
-    if given is None:
-        return kept
-    for key, raw in read_object(given).items():
-        if len(kept) == METADATA_LIMIT:
-            break
-        text = _metadata_text(read_scalar(raw))
-        if text is not None and len(key) <= METADATA_KEY_LIMIT:
-            kept[key] = text[:METADATA_VALUE_LIMIT]
-    return kept
 
 
 def _metadata_text(value: object) -> str | None:

@@ -1,0 +1,177 @@
+"""Ordinary reports: what the strict step accepts, the full way accepts, with the same events and the same answer."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from edge.domain.versions import VERSION_LIMIT
+from edge.wire.actions import ACTIONS
+from edge.wire.ordinary_stats import encode_accepted, read_events, read_ordinary
+from edge.wire.stats import BATCH_LIMIT, PLATFORM_LIMIT, encode_stats_answer, parse_stats
+from edge.wire.updates import WireError
+
+DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
+OTHER_DEVICE = "11119a6b-eefe-490a-9c60-8e965132ae51"
+SENT = {
+    "platform": "ios",
+    "device_id": DEVICE,
+    "app_id": "com.demo.app",
+    "custom_id": "user-7",
+    "version_build": "1.0.0",
+    "version_code": "42",
+    "version_os": "17.4",
+    "version_name": "1.0.4",
+    "old_version_name": "1.0.3",
+    "plugin_version": "8.51.14",
+    "is_emulator": True,
+    "is_prod": False,
+    "install_source": "App_Store",
+    "defaultChannel": "beta",
+    "key_id": "MIIBCgKCAQEAqJikYizo",
+    "action": "set",
+    "metadata": {"source": "launch"},
+    "timestamp": 1_700_000_000_123,
+}
+
+
+def body_of(value) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def require_equal_ways(body: bytes) -> bool:
+    """Whether the body is ordinary."""
+    ordinary = read_ordinary(body)
+    try:
+        report = parse_stats(body)
+    except WireError:
+        assert ordinary is None
+        return False
+    assert read_events(body) == report.events
+    if ordinary is None:
+        return False
+    assert ordinary.app == report.events[0].app
+    assert ordinary.events == len(report.events) == len(report.results)
+    assert ordinary.actions == {event.action for event in report.events}
+    assert encode_accepted(ordinary) == encode_stats_answer(report)
+    assert ordinary.app.encode() in body
+    for event in report.events:
+        assert event.device.encode() in body or event.device.upper().encode() in body
+    return True
+
+
+@pytest.mark.parametrize("number", [1, 2, 20, 200, BATCH_LIMIT])
+def test_batches_of_every_size_are_ordinary(number):
+    assert require_equal_ways(body_of([SENT | {"timestamp": at} for at in range(number)]))
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+def test_every_action_is_ordinary(action):
+    assert require_equal_ways(body_of(SENT | {"action": action}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version_name": None},
+        {"is_prod": None, "is_emulator": None, "timestamp": None, "metadata": None, "custom_id": None},
+        {"device_id": DEVICE.upper()},
+        {"plugin_version": "1.0.0-electron", "platform": "web"},
+        {"custom_id": "Jürgen 🚀"},
+        {"custom_id": " x " * 30, "version_os": "  14\t", "install_source": "ÄPP"},
+        {"custom_id": 7, "defaultChannel": ["beta"], "timestamp": "soon", "metadata": "none"},
+        {"metadata": {"message": "a\nb", "ms": 1.5, "ok": True, "deep": {"x": [1]}}},
+        {"unknown": {"deep": [[[{}]]]}},
+        {"timestamp": 1e300},
+        {"timestamp": -1.5},
+        {"version_name": "v" * VERSION_LIMIT},
+        {"platform": "p" * PLATFORM_LIMIT},
+    ],
+)
+def test_what_describes_an_event_may_be_anything(changes):
+    assert require_equal_ways(body_of(SENT | changes))
+    assert require_equal_ways(body_of([SENT, SENT | changes]))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"7",
+        b" " + body_of([SENT]),
+        b"\xef\xbb\xbf" + body_of(SENT),
+        json.dumps(SENT, indent=1).encode(),
+        body_of([SENT]).replace(b"com.demo.app", b"com\\u002edemo.app"),
+        body_of([SENT]).replace(b"-8e96", b"-\\u0038e96"),
+        body_of(SENT | {"custom_id": "\ud800"}),
+        body_of([SENT, SENT | {"app_id": "com.other.app"}]),
+        body_of([SENT, 7]),
+        body_of([SENT] * (BATCH_LIMIT + 1)),
+        *(body_of({key: value for key, value in SENT.items() if key != name}) for name in ("app_id", "device_id")),
+        *(body_of([SENT | {"device_id": device}]) for device in ("", None, "0" * 36, DEVICE[:-1], DEVICE[:-1] + "F")),
+        *(body_of([SENT | {"action": action}]) for action in ("", None, 7, "made_up", "download_130")),
+        *(body_of([SENT | {"platform": platform}]) for platform in ("", None, 7, "p" * (PLATFORM_LIMIT + 1))),
+        *(
+            body_of([SENT | {"version_name": version}])
+            for version in (7, "v" * (VERSION_LIMIT + 1), "1.0.0:" + "f" * 200)
+        ),
+        *(body_of([SENT | {"app_id": app}]) for app in ("", "a..b", "other", "x" * 200, None)),
+        body_of([SENT | {"is_prod": "yes"}]),
+    ],
+)
+def test_everything_else_is_not_ordinary(body):
+    assert not require_equal_ways(body)
+
+
+def test_line_ends_within_a_text_are_escaped_so_a_body_has_none():
+    body = body_of(SENT | {"metadata": {"stack": "a\r\nb"}})
+    assert require_equal_ways(body) and b"\n" not in body
+
+
+texts = st.text(max_size=40) | st.sampled_from(["", " ", "1.0.4", "ios", "electron", "\ud800", "\udc00", "\0", "\x85x"])
+scalars = texts | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
+devices = st.sampled_from([DEVICE, DEVICE.upper(), OTHER_DEVICE, DEVICE.title()])
+names = st.sampled_from([*SENT, "more", "App_Id"])
+
+
+@st.composite
+def members(draw) -> str:
+    """An event's text: members twice, or of other types, escaped or not, in any order, with white space."""
+    pairs = list((SENT | {"device_id": draw(devices)}).items())
+    pairs = draw(st.permutations(pairs)) if draw(st.booleans()) else pairs
+    for _ in range(draw(st.integers(0, 3))):
+        pairs.insert(draw(st.integers(0, len(pairs))), (draw(names), draw(values)))
+    for _ in range(draw(st.integers(0, 2))):
+        pairs.pop(draw(st.integers(0, len(pairs) - 1)))
+    ascii_only, space = draw(st.booleans()), draw(st.sampled_from(["", "", " ", "\t", "\n"]))
+    return "{" + f",{space}".join(_member(draw, name, value, ascii_only, space) for name, value in pairs) + space + "}"
+
+
+def _member(draw, name, value, ascii_only: bool, space: str) -> str:
+    written = json.dumps(name)
+    if draw(st.integers(0, 30)) == 0:
+        written = '"' + "".join(f"\\u{ord(letter):04x}" for letter in name) + '"'
+    return f"{written}:{space}{json.dumps(value, ensure_ascii=ascii_only)}"
+
+
+bodies = st.one_of(members(), st.lists(members(), max_size=4).map(lambda events: "[" + ",".join(events) + "]")).map(
+    lambda text: text.encode("utf-8", "surrogatepass")
+)
+
+
+@given(bodies)
+@example(body_of(SENT)[:-1] + b',"action":"made_up"}')
+@example(body_of(SENT)[:-1] + b',"device_id":"x"}')
+def test_both_ways_are_equal(body):
+    require_equal_ways(body)
+
+
+@given(bodies, st.data())
+def test_both_ways_are_equal_for_damaged_bodies(body, data):
+    at = data.draw(st.integers(0, len(body) - 1))
+    bad = data.draw(st.binary(max_size=2))
+    require_equal_ways(body[:at] + bad + body[at + data.draw(st.integers(0, 3)) :])

@@ -199,7 +199,7 @@ def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: Reme
         end = frame.end
         if frame.lost:
             lost.append(frame.lost)
-        facts = [parse_record(record) for record in frame.records]
+        facts = [each for record in frame.records for each in parse_record(record)]
         found.extend(filter(None, facts))
         malformed += facts.count(None)
         if end - offset >= BATCH_BYTES:

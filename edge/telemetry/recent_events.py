@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.domain.model import AppId
-from edge.telemetry.record import parse_event
+from edge.telemetry.record import parse_events
 from edge.telemetry.segment import UnreadableSegment, list_segments, read_frames_backwards, read_header
 from edge.wire.stats import Event
 
@@ -64,21 +64,23 @@ class RecentEvents:
 
     def _events(self, path: Path) -> Iterator[tuple[int, Event]]:
         """Those of one segment, latest first, up to the limit of bytes."""
-        mark = (self._device or self._app).encode()  # most records lack it and need not be parsed
+        # Most records lack these and need not be parsed. Devices may write their ids in capitals.
+        mark = (self._device or self._app).encode()
+        other = self._device.upper().encode() if self._device else mark
         # Renamed (sealed) or deleted since the listing, or in a format that this release cannot read.
         with suppress(FileNotFoundError, UnreadableSegment), path.open("rb") as file:
             read_header(file)
             for records in read_frames_backwards(file):
-                ours = sum(len(record) for record in records if mark in record)
-                self._left_bytes -= ours
-                self._left_to_pass_bytes -= sum(map(len, records)) - ours
+                ours = [record for record in records if mark in record or other in record]
+                ours_bytes = sum(map(len, ours))
+                self._left_bytes -= ours_bytes
+                self._left_to_pass_bytes -= sum(map(len, records)) - ours_bytes
                 if self._left_bytes < 0 or self._left_to_pass_bytes < 0:
                     self.cut = True
                     return
-                for record in records:
-                    found = parse_event(record) if mark in record else None
-                    if found and found[1].app == self._app and self._device in (None, found[1].device):
-                        yield found
+                for received_ms, event in (found for record in ours for found in reversed(parse_events(record))):
+                    if event.app == self._app and self._device in (None, event.device):
+                        yield received_ms, event
 
 
 def _by_time(directory: Path) -> list[tuple[int, Path]]:

@@ -1,6 +1,8 @@
-"""One line of a segment: an event and when this node received it. The segment's header states the format.
+"""One line of a segment: an event, or a device's ordinary report in its own bytes, and when this node received it.
 
-Events are counted by the node's clock; the device's own time stays inside the event.
+An event is stored as this node understood it (`event`). A report (`sent`) is read by who counts, with the same result:
+so a worker writes it without taking it apart. The segment's header states the format; since format 2, there are lines
+of both kinds. Events are counted by the node's clock; the device's own time stays inside the event.
 """
 
 from hashlib import blake2b
@@ -9,8 +11,11 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from edge.wire.actions import EXPERIMENT_OFFER
-from edge.wire.stats import Event
+from edge.wire.body import WireError
+from edge.wire.ordinary_stats import OrdinaryReport, read_events
+from edge.wire.stats import BATCH_LIMIT, Event
 
+_NOTHING = msgspec.Raw(b"")
 TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
 
 
@@ -35,6 +40,14 @@ class _Record(msgspec.Struct):
     event: Event
 
 
+class _AnyRecord(msgspec.Struct):
+    """A line with a whole event, or with a report."""
+
+    received_ms: int
+    event: Event | None = None
+    sent: msgspec.Raw = _NOTHING
+
+
 class _StoredEvent(msgspec.Struct):
     app: str
     action: str
@@ -51,11 +64,16 @@ class _StoredExposure(msgspec.Struct):
 
 class _StoredRecord(msgspec.Struct):
     received_ms: Annotated[int, msgspec.Meta(ge=0, lt=TIME_LIMIT_MS)]
-    event: msgspec.Raw
+    event: msgspec.Raw = _NOTHING
+    events: Annotated[int, msgspec.Meta(ge=1, le=BATCH_LIMIT)] = 1
+    sent: msgspec.Raw = _NOTHING
 
+
+# The last from nesting in skipped fields.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encoder = msgspec.json.Encoder()
-_whole_decoder = msgspec.json.Decoder(_Record)
+_whole_decoder = msgspec.json.Decoder(_AnyRecord)
 _decoder = msgspec.json.Decoder(_StoredRecord)
 _exposure_decoder = msgspec.json.Decoder(_StoredExposure)
 _event_decoder = msgspec.json.Decoder(_StoredEvent)
@@ -66,18 +84,41 @@ def encode_record(event: Event, received: float) -> bytes:
     return _encoder.encode(_Record(int(received * 1000), event))
 
 
-def parse_record(line: bytes) -> EventFacts | None:
-    """The facts of a line that any release wrote in this format; None if it is not such a record."""
+def encode_report(report: OrdinaryReport, body: bytes, received: float) -> bytes:
+    """A line for the spool with all the events of a device's `body`; `received` as above."""
+    return b'{"received_ms":%d,"events":%d,"sent":%s}' % (int(received * 1000), report.events, body)
+
+
+def parse_record(line: bytes) -> list[EventFacts | None]:
+    """The facts of each event in a line that any release wrote in these formats; None for one that cannot be read, and
+    for a line that is no such record."""
     try:
         record = _decoder.decode(line)
+        if record.sent is not _NOTHING:
+            return _facts_of_report(record)
         event = _event_decoder.decode(record.event)
         exposure = _exposure_of(record.event) if event.action == EXPERIMENT_OFFER else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last from nesting in skipped fields
-        return None
+    except _UNREADABLE:
+        return [None]
     key = None if event.device_time_ms is None else _key_of(record.event)
-    return EventFacts(
-        record.received_ms, event.app, event.action, event.version or "", event.platform or "", key, exposure
-    )
+    platform = event.platform or ""
+    return [EventFacts(record.received_ms, event.app, event.action, event.version or "", platform, key, exposure)]
+
+
+def _facts_of_report(record: _StoredRecord) -> list[EventFacts | None]:
+    try:
+        events = read_events(bytes(record.sent))
+    except WireError:
+        events = ()
+    if len(events) != record.events:
+        return [None] * record.events
+    return [_facts_of(event, record.received_ms) for event in events]
+
+
+def _facts_of(event: Event, received_ms: int) -> EventFacts:
+    """As of a line with this event: a report that is sent again may come as another line."""
+    key = None if event.device_time_ms is None else _hash_of(_encoder.encode(event))
+    return EventFacts(received_ms, event.app, event.action, event.version, event.platform, key)
 
 
 def _key_of(event: msgspec.Raw) -> int:
@@ -96,10 +137,11 @@ def _hash_of(content: bytes) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 
-def parse_event(line: bytes) -> tuple[int, Event] | None:
-    """When a line's event was received, in epoch milliseconds, and the whole event; None if it is not such a record."""
+def parse_events(line: bytes) -> list[tuple[int, Event]]:
+    """When a line's events were received, in epoch milliseconds, and the whole events; none if it is no record."""
     try:
         record = _whole_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return record.received_ms, record.event
+        events = read_events(bytes(record.sent)) if record.event is None else (record.event,)
+    except (*_UNREADABLE, WireError):
+        return []
+    return [(record.received_ms, event) for event in events]

@@ -22,7 +22,8 @@ import msgspec
 
 from edge.store.disk.append_file import AppendFile, SyncFile
 
-SEGMENT_FORMAT = 1
+SEGMENT_FORMAT = 2  # its records may be whole reports (see `record`), which the releases of format 1 cannot read
+READ_FORMATS = (1, SEGMENT_FORMAT)  # what the release before wrote is still counted
 SEGMENT_LIMIT_BYTES = 64 << 20  # beyond it a new one begins: what one deletion frees, and a late reader re-reads
 SEGMENT_AGE_SECONDS = 3600.0  # so that a quiet node's records also reach the end of their retention
 FRAME_LIMIT_BYTES = 64 << 20  # a greater length is damage; a writer's group stays below (see spool)
@@ -147,8 +148,8 @@ def read_header(file: BinaryIO) -> SegmentHeader:
         header = msgspec.json.decode(line, type=SegmentHeader)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DamagedHeader(f"not a segment header: {error}") from error
-    if header.format != SEGMENT_FORMAT:
-        raise UnreadableSegment(f"segment format {header.format} is not {SEGMENT_FORMAT}")
+    if header.format not in READ_FORMATS:
+        raise UnreadableSegment(f"segment format {header.format} is not one of {READ_FORMATS}")
     return header
 
 

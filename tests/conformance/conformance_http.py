@@ -44,6 +44,7 @@ from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.objects.port import blob_key
+from edge.telemetry.record import parse_events
 from edge.telemetry.segment import list_segments, read_frames, read_header
 from edge.telemetry.spool import Spool
 from edge.wire.stats import Event
@@ -64,11 +65,6 @@ class Node(NamedTuple):
     record: Callable[[list[Dated]], Awaitable[None]]
     facts_of: Callable[[str, str], DeviceFacts]
     spool_dir: Path
-
-
-class _Stored(msgspec.Struct):
-    received_ms: int
-    event: Event
 
 
 class Clock:
@@ -188,8 +184,8 @@ def stored_events(directory: Path) -> dict[str, list[Event]]:
             read_header(file)
             for frame in read_frames(file):
                 for line in frame.records:
-                    event = msgspec.json.decode(line, type=_Stored).event
-                    found[event.device].append(event)
+                    for _, event in parse_events(line):
+                        found[event.device].append(event)
     return found
 
 

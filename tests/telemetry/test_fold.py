@@ -7,15 +7,18 @@ import sqlite3
 import sys
 
 import pytest
-from telemetry_lines import APP, DAY, NOW, line, write_segment
+from report_bodies import DEVICE, SENT, body_of
+from telemetry_lines import APP, DAY, NOW, line, report_line, write_segment
 
 from edge.telemetry import fold as fold_module
 from edge.telemetry.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.database import SCHEMA_NUMBER, NewerSchema
 from edge.telemetry.fold import SEGMENT_RETENTION_SECONDS, fold
 from edge.telemetry.labels import MADE_UP_LIMIT, UNKNOWN_APPS_LIMIT
+from edge.telemetry.record import encode_record
 from edge.telemetry.segment import list_segments
 from edge.wire.actions import ACTIONS
+from edge.wire.stats import parse_stats
 
 WEEK = SEGMENT_RETENTION_SECONDS
 
@@ -227,13 +230,38 @@ def test_torn_at_every_byte_a_sealed_segment_gives_its_whole_groups(spool, datab
     assert report.finished == first + second + 1
 
 
+def test_segments_of_the_release_before_are_counted(spool, database):
+    """It wrote format 1: each event in a line of its own."""
+    write_segment(spool, [line(), line(action="set_fail")])
+    (path,) = list_segments(spool)
+    path.write_bytes(path.read_bytes().replace(b'{"format":2,', b'{"format":1,', 1))
+    write_segment(spool, [line(), report_line([SENT, SENT | {"action": "ping"}])])
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.malformed, report.unreadable) == (5, 0, [])
+    assert counted(database) == {
+        ("1.0.0", "set", "android"): 2,
+        ("1.0.0", "set_fail", "android"): 1,
+        ("1.0.4", "set", "ios"): 1,
+        ("1.0.4", "ping", "ios"): 1,
+    }
+
+
+def test_an_event_that_comes_again_in_another_kind_of_line_is_a_duplicate(spool, database):
+    sent = SENT | {"app_id": APP, "timestamp": 1_760_000_000_000}
+    event = parse_stats(body_of(sent)).events[0]
+    again = dict(reversed(sent.items())) | {"device_id": DEVICE.upper()}
+    write_segment(spool, [encode_record(event, NOW)], [report_line(sent)], [report_line([again])])
+    report = fold(spool, database, now=NOW)
+    assert (report.folded, report.duplicates, report.malformed) == (1, 2, 0)
+
+
 def test_a_segment_of_a_newer_format_is_left_alone_and_named(spool, database):
     newer = spool / "node-0-0-0.sealed"
-    newer.write_bytes(b'{"format":2,"node":"node","worker":0,"started_ms":0}\n')
+    newer.write_bytes(b'{"format":3,"node":"node","worker":0,"started_ms":0}\n')
     write_segment(spool, [line()])
     report = fold(spool, database, now=NOW + 10 * WEEK)
     assert report.folded == 1
-    assert report.unreadable == [f"{newer.name}: segment format 2 is not 1"]
+    assert report.unreadable == [f"{newer.name}: segment format 3 is not one of (1, 2)"]
     assert newer.exists()
 
 

@@ -1,7 +1,8 @@
-"""A flood of what is not wanted hides what is wanted only beyond a limit of its own."""
+"""What is wanted is found in any line; a flood of what is not hides it only beyond a limit of its own."""
 
 import pytest
-from telemetry_lines import NOW, write_segment
+from report_bodies import SENT
+from telemetry_lines import NOW, report_line, write_segment
 
 from edge.domain.model import AppId, DeviceId
 from edge.telemetry.recent_events import RecentEvents
@@ -31,3 +32,17 @@ def test_a_flood_of_others_takes_no_room_of_what_is_wanted(tmp_path, app, device
     assert [event.device for _, event in events] == [PHONE] and not events.cut
     events = RecentEvents(tmp_path, APP, device=device, read_limit_bytes=len(OURS), passed_limit_bytes=passed - 1)
     assert list(events) == [] and events.cut
+
+
+@pytest.mark.parametrize("spelled", [PHONE, PHONE.upper()])
+def test_a_device_is_found_within_reports_of_several_the_latest_first(tmp_path, spelled):
+    said = [(spelled, "1.0.1"), (MADE_UP, "1.0.9"), (spelled, "1.0.2")]
+    sent = [SENT | {"device_id": device, "version_name": version} for device, version in said]
+    write_segment(tmp_path, [OURS], [report_line(sent, NOW + 1)], [report_line(sent[1], NOW + 2)])
+    events = list(RecentEvents(tmp_path, APP, device=PHONE))
+    assert [(at, event.version) for at, event in events] == [
+        (NOW * 1000 + 1000, "1.0.2"),
+        (NOW * 1000 + 1000, "1.0.1"),
+        (NOW * 1000, "1.0.1"),
+    ]
+    assert len(list(RecentEvents(tmp_path, APP))) == 5

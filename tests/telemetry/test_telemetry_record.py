@@ -3,9 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_bodies import SENT, bodies, body_of
 
-from edge.telemetry.record import EventFacts, encode_record, parse_record
-from edge.wire.stats import Event
+from edge.telemetry.record import EventFacts, encode_record, encode_report, parse_events, parse_record
+from edge.wire.ordinary_stats import read_ordinary
+from edge.wire.stats import Event, parse_stats
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -19,12 +21,12 @@ def event(app="com.acme.shop", action="set", version="1.0.0", platform="ios", **
 def test_any_event_is_one_line_and_keeps_its_facts(app, action, version, platform, metadata):
     line = encode_record(event(app, action, version, platform, metadata=metadata), 1_760_000_000.25)
     assert b"\n" not in line
-    assert parse_record(line) == EventFacts(1_760_000_000_250, app, action, version, platform)
+    assert parse_record(line) == [EventFacts(1_760_000_000_250, app, action, version, platform)]
 
 
 def test_a_line_of_an_older_or_newer_release_is_read_by_what_counting_needs():
     line = b'{"received_ms":7,"more":[1],"event":{"app":"a.b","action":"set","version":null,"new":{"x":1}}}'
-    assert parse_record(line) == EventFacts(7, "a.b", "set", "", "")
+    assert parse_record(line) == [EventFacts(7, "a.b", "set", "", "")]
 
 
 @pytest.mark.parametrize(
@@ -43,9 +45,43 @@ def test_a_line_of_an_older_or_newer_release_is_read_by_what_counting_needs():
         b'{"received_ms":1,"event":{"app":"\\ud800","action":"set"}}',
         b'{"received_ms":1,"event":{"app":"\\udc00!","action":"set"}}',
         b'{"received_ms":1,"event":{"app":"\xed\xa0\x80","action":"set"}}',
+        b'{"received_ms":1,"events":0,"sent":[]}',
+        b'{"received_ms":1,"events":1001,"sent":[]}',
+        b'{"received_ms":1,"events":1}',
         b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
     ids=lambda line: repr(line[:60]),
 )
-def test_what_is_no_record_is_none(line):
-    assert parse_record(line) is None
+def test_what_is_no_record_is_one_that_cannot_be_read(line):
+    assert parse_record(line) == [None]
+    assert parse_events(line) == []
+
+
+@pytest.mark.parametrize("more", [{}, {"timestamp": 1_760_000_000_000, "metadata": {"ms": 7}}, {"custom_id": 7}])
+@pytest.mark.parametrize("number", [None, 1, 3])
+def test_a_report_in_its_own_bytes_counts_as_its_events_do(more, number):
+    """Also with the same keys: what is sent again may be stored as the other kind of line."""
+    sent = SENT | more if number is None else [SENT | more | {"old_version_name": f"{at}"} for at in range(number)]
+    require_equal_lines(body_of(sent))
+
+
+@given(bodies)
+def test_any_ordinary_report_in_its_own_bytes_counts_as_its_events_do(body):
+    if read_ordinary(body) is not None:
+        require_equal_lines(body)
+
+
+def require_equal_lines(body: bytes) -> None:
+    ordinary, events = read_ordinary(body), parse_stats(body).events
+    line = encode_report(ordinary, body, 1_760_000_000.25)
+    assert parse_record(line) == [
+        each for event in events for each in parse_record(encode_record(event, 1_760_000_000.25))
+    ]
+    assert parse_events(line) == [(1_760_000_000_250, event) for event in events]
+
+
+@pytest.mark.parametrize("sent", ["[]", "{}", "7", '[{"app_id":"a.b"}]'])
+def test_a_report_that_cannot_be_read_is_as_many_unread_events(sent):
+    line = f'{{"received_ms":1,"events":3,"sent":{sent}}}'.encode()
+    assert parse_record(line) == [None] * 3
+    assert parse_events(line) == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.telemetry.record import parse_events
 from edge.telemetry.segment import list_segments, read_frames, read_header
 
 
@@ -13,5 +14,6 @@ def events_of(directory: Path) -> list[dict]:
     for path in list_segments(directory):
         with path.open("rb") as file:
             read_header(file)
-            found += [msgspec.json.decode(line)["event"] for frame in read_frames(file) for line in frame.records]
+            lines = [line for frame in read_frames(file) for line in frame.records]
+            found += [msgspec.to_builtins(event) for line in lines for _, event in parse_events(line)]
     return found

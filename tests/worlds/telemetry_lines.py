@@ -4,7 +4,11 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from report_bodies import body_of
+
+from edge.telemetry.record import encode_report
 from edge.telemetry.segment import SegmentWriter, list_segments, read_frames, read_header
+from edge.wire.ordinary_stats import read_ordinary
 
 NOW = 1_760_000_000.0  # 2025-10-09 08:53:20 UTC
 DAY = 86_400.0
@@ -16,6 +20,16 @@ def line(action="set", version="1.0.0", platform="android", received=NOW, happen
     event = {"app": app, "action": action, "version": version, "platform": platform, "device": "d", "metadata": {}}
     event["device_time_ms"] = happened_ms
     return json.dumps({"received_ms": int(received * 1000), "event": event}).encode()
+
+
+def report_line(sent, received=NOW) -> bytes:
+    """An ordinary report, of this app whatever it says itself."""
+    events = sent if isinstance(sent, list) else [sent]
+    events = [event | {"app_id": APP} for event in events]
+    body = body_of(events if isinstance(sent, list) else events[0])
+    ordinary = read_ordinary(body)
+    assert ordinary is not None
+    return encode_report(ordinary, body, received)
 
 
 def no_sync(fd: int) -> None:

@@ -1,8 +1,8 @@
 """Group commit: appends of many callers are written together, and each caller wakes when its own is durable.
 
-One thread writes and syncs, never the loop's; everything that arrives during a sync shares the next one. The queue is
-bounded by items and by bytes, and refuses at once beyond that. A failed group fails its own callers alone; the next
-group is tried again. What an append holds and where it goes is the target's business.
+One thread writes and syncs, never the loop's; everything that arrives during a sync, or in one turn of the loop, shares
+the next one. The queue is bounded by items and by bytes, and refuses at once beyond that. A failed group fails its own
+callers alone; the next group is tried again. What an append holds and where it goes is the target's business.
 """
 
 import asyncio
@@ -10,8 +10,10 @@ import contextlib
 import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 IDLE_SECONDS = 60.0  # how late a quiet target notices that it has something to do
@@ -19,6 +21,7 @@ UNLIMITED = sys.maxsize
 
 Append = TypeVar("Append")
 AppendIn = TypeVar("AppendIn", contravariant=True)
+Settled = Callable[[Exception | None], None]
 
 
 class QueueFull(Exception):
@@ -65,7 +68,7 @@ class _Waiting(NamedTuple, Generic[Append]):
     append: Append
     items: int
     size_bytes: int
-    done: asyncio.Future[None]
+    settled: Settled
 
 
 class GroupCommit(Generic[Append]):
@@ -83,7 +86,10 @@ class GroupCommit(Generic[Append]):
         caller: a shared exception would gather every caller's traceback."""
         self.committed = self.failed = self.refused = 0
         self._target, self._limits, self._translate = target, limits, translate
-        self._queue: queue.SimpleQueue[_Waiting[Append] | _Signal] = queue.SimpleQueue()
+        self._waiting: deque[_Waiting[Append]] = deque()
+        self._signals: queue.SimpleQueue[_Signal] = queue.SimpleQueue()
+        self._signalled = False  # on the loop: the appends of this turn will be
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting_items = self._waiting_bytes = 0  # changed on the loop alone
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -92,6 +98,13 @@ class GroupCommit(Generic[Append]):
     def put(self, append: Append, items: int, size_bytes: int = 0) -> asyncio.Future[None]:
         """The future is done when the append is durable, and raises what `translate` made when it is not. Cancelling it
         does not take the append back. Raises QueueFull, QueueClosed: then nothing is queued."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.submit(append, items, size_bytes, partial(settle, done))
+        return done
+
+    def submit(self, append: Append, items: int, size_bytes: int, settled: Settled) -> None:
+        """As `put`, for who needs no future: `settled` is called once, on the loop and in a later turn of it, with None
+        or with what a future would raise."""
         limits = self._limits
         if self._closed:
             self.refused += items
@@ -101,21 +114,28 @@ class GroupCommit(Generic[Append]):
             raise QueueFull(self._waiting_items, self._waiting_bytes)
         self._waiting_items += items
         self._waiting_bytes += size_bytes
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Waiting(append, items, size_bytes, done))
-        return done
+        self._waiting.append(_Waiting(append, items, size_bytes, settled))
+        if not self._signalled:
+            # Not at once: to wake the thread for each append costs more than the append, and makes groups of one.
+            self._signalled = True
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._signal)
+
+    def _signal(self) -> None:
+        self._signalled = False
+        self._signals.put(_Signal.WAKE)
 
     def wake(self) -> None:
         """Have the target tended soon. Raises QueueClosed."""
         if self._closed:
             raise QueueClosed
-        self._queue.put(_Signal.WAKE)
+        self._signals.put(_Signal.WAKE)
 
     async def close(self) -> None:
         """Commit what waits, close the target, end the thread. Appends from now on are refused."""
         if not self._closed:
             self._closed = True
-            self._queue.put(_Signal.CLOSE)
+            self._signals.put(_Signal.CLOSE)
         await asyncio.to_thread(self._thread.join)
 
     def _settle(self, group: list[_Waiting[Append]], error: Exception | None) -> None:
@@ -128,37 +148,45 @@ class GroupCommit(Generic[Append]):
         else:
             self.failed += items
         for waiting in group:
-            settle(waiting.done, self._translate(error) if error else None)
+            try:
+                waiting.settled(self._translate(error) if error else None)
+            except Exception as bug:  # the others' appends are settled all the same, as futures' callbacks are
+                message = f"a caller of {self._thread.name} failed when it was told"
+                asyncio.get_running_loop().call_exception_handler({"message": message, "exception": bug})
 
     def _run(self) -> None:
         """The thread: one group after the other until closed and drained."""
-        wait_seconds, more = IDLE_SECONDS, True
-        while more:
-            group, more = self._next_group(wait_seconds)
+        wait_seconds, closing = IDLE_SECONDS, False
+        while self._waiting or not closing:
+            if not self._waiting:
+                closing = self._await_signal(wait_seconds) or closing
+            group = self._next_group()
             if group:
                 error = self._commit(group)
+                assert self._loop is not None, "nothing waits before the first append"
                 with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits any more
-                    group[0].done.get_loop().call_soon_threadsafe(self._settle, group, error)
-            if more:
+                    self._loop.call_soon_threadsafe(self._settle, group, error)
+            if not closing:
                 wait_seconds = self._target.tend()
         self._target.close()
 
-    def _next_group(self, wait_seconds: float) -> tuple[list[_Waiting[Append]], bool]:
-        """Everything that waits now, up to a group's limit; and whether more can follow."""
+    def _await_signal(self, wait_seconds: float) -> bool:
+        """Until something may wait, or nothing has for so long. Returns whether the queue was closed."""
+        try:
+            return self._signals.get(timeout=wait_seconds) is _Signal.CLOSE
+        except queue.Empty:
+            return False
+
+    def _next_group(self) -> list[_Waiting[Append]]:
+        """Everything that waits now, up to a group's limit."""
         group: list[_Waiting[Append]] = []
         items = size_bytes = 0
-        with contextlib.suppress(queue.Empty):
-            waiting = self._queue.get(timeout=wait_seconds)
-            while waiting is not _Signal.CLOSE:
-                if not isinstance(waiting, _Signal):
-                    group.append(waiting)
-                    items += waiting.items
-                    size_bytes += waiting.size_bytes
-                    if items >= self._limits.group_items or size_bytes >= self._limits.group_bytes:
-                        return group, True
-                waiting = self._queue.get_nowait()
-            return group, False
-        return group, True
+        while self._waiting and items < self._limits.group_items and size_bytes < self._limits.group_bytes:
+            waiting = self._waiting.popleft()
+            group.append(waiting)
+            items += waiting.items
+            size_bytes += waiting.size_bytes
+        return group
 
     def _commit(self, group: list[_Waiting[Append]]) -> Exception | None:
         try:

@@ -104,6 +104,43 @@ async def test_the_loop_thread_never_touches_the_target():
     assert len(target.threads) == 1 and threading.current_thread() not in target.threads
 
 
+async def test_the_appends_of_one_turn_of_the_loop_share_one_commit():
+    target = Target()
+    async with commits_to(target) as commits:
+        await asyncio.gather(*(commits.put(n, 1) for n in range(100)))
+        assert target.groups == [list(range(100))]
+
+
+async def test_who_needs_no_future_is_told_in_a_later_turn_and_no_other_suffers_from_it():
+    target = Target()
+    target.failures = [None, OSError(errno.EIO, "the disk is gone")]
+    told, bugs = [], []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: bugs.append(context["exception"]))
+
+    def fail(error):
+        raise LookupError(error)
+
+    async with commits_to(target) as commits:
+        commits.submit("a", 1, 1, told.append)
+        commits.submit("b", 1, 1, fail)
+        assert told == []
+        await commits.put("c", 1)
+        assert told == [None] and [type(bug) for bug in bugs] == [LookupError]
+        commits.submit("d", 2, 1, told.append)
+        with pytest.raises(Failure):
+            await commits.put("e", 1)
+        assert isinstance(told[1], Failure)
+        assert (commits.committed, commits.failed) == (3, 3)
+
+
+async def test_what_was_put_just_before_the_end_is_committed():
+    target, told = Target(), []
+    async with commits_to(target) as commits:
+        commits.submit("last", 1, 1, told.append)
+    await turns()
+    assert (target.groups, told, target.closed) == ([["last"]], [None], 1)
+
+
 @pytest.mark.parametrize("limits", [ROOMY._replace(group_items=4), ROOMY._replace(group_bytes=20)])
 async def test_a_group_ends_at_its_limit(limits):
     target = Target(opened=False)

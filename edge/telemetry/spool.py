@@ -1,7 +1,7 @@
 """The spool: events are on disk before a device gets its 200.
 
 `append` returns only after its records are written and synced, in groups (`store.disk.group_commit`). Nothing that was
-acknowledged is ever lost. The records are opaque lines: only the folder reads them.
+acknowledged is ever lost. The records are opaque lines, of one event or of a report's: only the folder reads them.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from edge.domain.errors import Unavailable
 from edge.store.disk.append_file import SyncFile
-from edge.store.disk.group_commit import IDLE_SECONDS, CommitLimits, GroupCommit, QueueClosed, QueueFull
+from edge.store.disk.group_commit import IDLE_SECONDS, CommitLimits, GroupCommit, QueueClosed, QueueFull, Settled
 from edge.telemetry.disk_budget import DiskBudget, NoRoom
 from edge.telemetry.segment import SegmentWriter
 
 RECORD_LIMIT_BYTES = 1 << 20  # an event with all its metadata, every character escaped, stays below 400 kB
-QUEUE_LIMIT_RECORDS = 50_000  # some seconds of a full node: a slower disk will not catch up
+QUEUE_LIMIT_EVENTS = 50_000  # some seconds of a full node: a slower disk will not catch up
 QUEUE_LIMIT_BYTES = 32 << 20  # memory of one worker; also the largest single append
 GROUP_LIMIT_BYTES = 4 << 20  # a group ends beyond it: 4 MiB are written in the time that a sync takes
 
@@ -60,24 +60,24 @@ class Spool:
             raise ValueError(f"node id {node!r} cannot be part of a segment's name")
         directory.mkdir(parents=True, exist_ok=True)
         segments = _Segments(directory, node, worker, clock, sync, budget or DiskBudget(directory))
-        limits = CommitLimits(QUEUE_LIMIT_RECORDS, QUEUE_LIMIT_BYTES, group_bytes=GROUP_LIMIT_BYTES)
+        limits = CommitLimits(QUEUE_LIMIT_EVENTS, QUEUE_LIMIT_BYTES, group_bytes=GROUP_LIMIT_BYTES)
         self._commits: GroupCommit[list[bytes]] = GroupCommit(
             segments, limits, name=f"spool-{node}-{worker}", translate=_failure
         )
 
     @property
     def acknowledged(self) -> int:
-        """Records that are stored."""
+        """Events that are stored."""
         return self._commits.committed
 
     @property
     def refused(self) -> int:
-        """Records that were not queued: the queue was full or closed."""
+        """Events that were not queued: the queue was full or closed."""
         return self._commits.refused
 
     @property
     def failed(self) -> int:
-        """Records that could not be written."""
+        """Events that could not be written."""
         return self._commits.failed
 
     async def append(self, records: list[bytes]) -> None:
@@ -94,11 +94,17 @@ class Spool:
         _check(records)
         try:
             return self._commits.put(records, len(records), _size_bytes(records))
-        except QueueClosed as error:
-            raise SpoolClosed("spool_closed", "the node is shutting down") from error
-        except QueueFull as error:
-            waiting = f"{error.items} records, {error.size_bytes} bytes"
-            raise SpoolFull("spool_full", f"too many events are waiting for the disk: {waiting}") from error
+        except (QueueClosed, QueueFull) as error:
+            raise _refusal(error) from error
+
+    def hand_in(self, record: bytes, events: int, settled: Settled) -> None:
+        """As `put`, for one record with that many events. `settled` is called once, on the loop and later, with None
+        when it is durable, or with what the future would raise."""
+        _check([record])
+        try:
+            self._commits.submit([record], events, len(record) + 1, settled)
+        except (QueueClosed, QueueFull) as error:
+            raise _refusal(error) from error
 
     async def close(self) -> None:
         """Store what waits, seal the segment, end the thread. Appends from now on are refused."""
@@ -146,6 +152,13 @@ def _check(records: list[bytes]) -> None:
 def _size_bytes(records: list[bytes]) -> int:
     """Newlines included."""
     return sum(map(len, records)) + len(records)
+
+
+def _refusal(error: QueueClosed | QueueFull) -> Unavailable:
+    if isinstance(error, QueueClosed):
+        return SpoolClosed("spool_closed", "the node is shutting down")
+    waiting = f"{error.items} events, {error.size_bytes} bytes"
+    return SpoolFull("spool_full", f"too many events are waiting for the disk: {waiting}")
 
 
 def _failure(error: Exception) -> Exception:

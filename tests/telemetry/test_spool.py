@@ -93,7 +93,7 @@ async def test_a_group_ends_at_its_limit(tmp_path):
 async def test_a_full_queue_refuses_by_records_and_takes_more_once_drained(tmp_path):
     gate = Gate()
     events = Spool(tmp_path, "node", 0, sync=gate.sync)
-    half = [b"r"] * (spool.QUEUE_LIMIT_RECORDS // 2)
+    half = [b"r"] * (spool.QUEUE_LIMIT_EVENTS // 2)
     waiting = [asyncio.create_task(events.append(half)) for _ in range(2)]
     await reached(gate)
     with pytest.raises(SpoolFull) as refusal:

@@ -21,6 +21,7 @@ from edge.node.delivery.send import Altered, Stalled, reset_connection, reset_op
 from edge.node.lane.answers import Outgoing
 from edge.node.lane.context import LaneContext
 from edge.node.lane.fetch import Fetch
+from edge.node.lane.reporting import ReportAnswer
 from edge.node.lane.requests import END_OF_HEAD, RequestHead
 from edge.node.lane.unfinished import Unfinished
 from edge.node.observing.traffic import PROBES, STATS, UPDATES
@@ -29,7 +30,7 @@ from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.common_answers import Reply
 from edge.node.service.device_service import NotLoaded
-from edge.node.service.peers import Whence
+from edge.node.service.peers import NOWHERE, Whence
 from edge.wire.answers import greeting_body
 
 # Requests that arrive during an answer wait here; beyond this, the lane stops reading from the peer.
@@ -50,7 +51,8 @@ class Lane(asyncio.Protocol):
     `_state` is READING, in which a whole request is answered as soon as it has arrived, or a union of bits, each of
     which holds the next request back:
 
-    * ANSWERING: a task is writing an answer. Set by `_start`, only from READING; cleared by `_finish`.
+    * ANSWERING: a task is writing an answer, or a report waits for the disk. Set by `_start` and `_report`, only from
+      READING; cleared by `_go_on`.
     * CHOKED: the peer does not read its answers. Set by `pause_writing`, cleared by `resume_writing`.
     * CLOSING: no request follows. Set by a refused admission, a request with `Connection: close` and `close_when_idle`;
       never cleared. The transport closes as soon as ANSWERING is clear.
@@ -61,7 +63,7 @@ class Lane(asyncio.Protocol):
 
     __slots__ = (
         *("_address", "_context", "_proxied", "_transport", "_whence"),  # set when the connection begins
-        *("_data", "_rest", "_state", "_task", "touched"),  # change afterwards
+        *("_answer", "_data", "_rest", "_state", "touched"),  # change afterwards
     )
 
     def __init__(self, context: LaneContext) -> None:
@@ -70,7 +72,7 @@ class Lane(asyncio.Protocol):
         self._data = b""  # what arrived while a bit was set
         self._rest: Unfinished | None = None  # the request that was arriving in READING; if there is one, no `_data`
         self._state = READING
-        self._task: asyncio.Task[None] | None = None
+        self._answer: asyncio.Task[None] | ReportAnswer | None = None  # in ANSWERING
         self.touched = context.now
 
     @property
@@ -98,8 +100,8 @@ class Lane(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._context.open_lanes.remove(self):
             self._context.connections.release(self._address)
-        if self._task is not None:
-            self._task.cancel()
+        if self._answer is not None:
+            self._answer.cancel()
 
     def data_received(self, data: bytes) -> None:
         self.touched = self._context.now
@@ -183,9 +185,7 @@ class Lane(asyncio.Protocol):
             self._start(self._answer_late(head, unloaded.check, base, whence, begun), closes=head.closes)
             return
         except Exception as bug:  # the loop would end the connection, too, but count nothing
-            context.record_bug(bug, whence)
-            self._state |= CLOSING
-            self._transport.abort()
+            self._fail(bug, whence)
             return
         context.checks += 1
         sent = context.answers.write_reply(self._transport, reply, head.closes, head.takes_gzip)
@@ -226,7 +226,7 @@ class Lane(asyncio.Protocol):
             return fetch is not None and self._deliver(head, whence, fetch, at_once=alone)
         if head.route != STATS:
             return False
-        self._start(self._answer_report(head, whence, body), closes=head.closes)
+        self._report(head, whence, body)
         return True
 
     def _start(
@@ -239,33 +239,53 @@ class Lane(asyncio.Protocol):
         if file is not None:
             file.acquire()
         self._state |= ANSWERING | CLOSING if closes else ANSWERING
-        self._task = asyncio.get_running_loop().create_task(work)
+        self._answer = task = asyncio.get_running_loop().create_task(work)
         # A callback, since a task that is cancelled before it starts runs none of its own code.
-        self._task.add_done_callback(partial(self._finish, file, downloads))
+        task.add_done_callback(partial(self._finish, file, downloads))
 
     def _finish(self, file: OpenFile | None, downloads: int, task: asyncio.Task[None]) -> None:
-        self._task = None
-        self._state &= ~ANSWERING
-        self.touched = self._context.now
-        overload = self._context.service.overload
-        overload.in_progress -= 1
-        overload.downloads -= downloads
+        self._answer = None
+        self._context.service.overload.downloads -= downloads
         if file is not None:
             file.release()
         if not task.cancelled() and (bug := task.exception()) is not None:
-            self._context.record_bug(bug)
-            self._transport.abort()
+            self._fail(bug)
+        self._go_on()
+
+    def _fail(self, bug: BaseException, whence: Whence = NOWHERE) -> None:
+        self._context.record_bug(bug, whence)
+        self._state |= CLOSING
+        self._transport.abort()
+
+    def _go_on(self) -> None:
+        """The answer is complete, or given up."""
+        self._state &= ~ANSWERING
+        self.touched = self._context.now
+        self._context.service.overload.in_progress -= 1
         if self._state & CLOSING or self._transport.is_closing():
             self._context.connections.unread.close(self)
         elif not self._state:
             self._read_on()
 
-    async def _answer_report(self, head: RequestHead, whence: Whence, body: bytes) -> None:
-        context, begun = self._context, perf_counter()
-        reply = await context.service.take_report(body, context.peer_of(whence))
-        context.reports += 1
-        sent = context.answers.write_reply(self._transport, reply, self._closes(), head.takes_gzip)
-        context.record_answer(whence, head, reply.status, sent, begun, reply.app)
+    def _report(self, head: RequestHead, whence: Whence, body: bytes) -> None:
+        report = ReportAnswer(self._context, self._transport, head, whence, self._closes, self._end_report)
+        try:
+            begun = report.begin(body)
+        except Exception as bug:
+            self._fail(bug, whence)
+            return
+        if not begun:
+            self._start(report.take_slowly(body), closes=head.closes)
+            return
+        self._context.service.overload.in_progress += 1
+        self._state |= ANSWERING | CLOSING if head.closes else ANSWERING
+        self._answer = report
+
+    def _end_report(self, bug: Exception | None) -> None:
+        self._answer = None
+        if bug is not None:
+            self._fail(bug)
+        self._go_on()
 
     def _closes(self) -> bool:
         return bool(self._state & CLOSING)

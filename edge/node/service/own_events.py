@@ -23,9 +23,9 @@ class OwnLimits:
     def __init__(self, app_rate: float) -> None:
         self._apps = Buckets(app_rate, APPS_LIMIT)
 
-    def admit(self, app: str, records: list[bytes], now: float) -> bool:
-        """`now` in seconds of a monotonic clock."""
-        return self._apps.take(app, cost_of(records), now)
+    def admit(self, app: str, size_bytes: int, now: float) -> bool:
+        """Whether one event is within the limit. `now` in seconds of a monotonic clock."""
+        return self._apps.take(app, cost_of(1, size_bytes), now)
 
 
 class OwnEvents:
@@ -40,12 +40,12 @@ class OwnEvents:
     def put(self, event: Event, now: float) -> asyncio.Future[None] | None:
         """Returns a future that ends when the event is durable or lost; None if it is refused at once. `now` in seconds
         since the epoch."""
-        records = [encode_record(event, now)]
-        if not self._limits.admit(event.app, records, time.monotonic()):
+        record = encode_record(event, now)
+        if not self._limits.admit(event.app, len(record), time.monotonic()):
             self._counts[f"{self._name}_over_limit"] += 1
             return None
         try:
-            stored = self._spool.put(records)
+            stored = self._spool.put([record])
         except Unavailable:
             self._counts[f"{self._name}_not_noted"] += 1
             return None

@@ -22,6 +22,7 @@ from edge.wire.stats import Event, bundle_of
 
 INSTALLED = frozenset({"set", "set_next"})  # of the bundle that the event names
 DOWNLOADED = INSTALLED | {"download_complete"}
+ABOUT_FACTS = DOWNLOADED | CAUSES.keys()  # no other event can change what is known of a device
 
 
 class EventChange(NamedTuple):

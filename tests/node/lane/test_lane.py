@@ -71,9 +71,13 @@ class ListeningService(DeviceService):
         self.bases = [*getattr(self, "bases", []), base]
         return super().answer_check(check, base, whence)
 
-    async def take_report(self, body, peer):
-        self.reporters = [*getattr(self, "reporters", []), peer]
-        return await super().take_report(body, peer)
+
+class ListeningLimits(EventLimits):
+    """Knows whom reports were charged to."""
+
+    def admit(self, app, prefix, *more):
+        self.prefixes = [*getattr(self, "prefixes", []), prefix]
+        return super().admit(app, prefix, *more)
 
 
 @asynccontextmanager
@@ -94,7 +98,7 @@ async def doors(
         allowed_hosts=frozenset({"updates.example.com"}),
         proxies=Proxies(proxies, country_header),
         overload=Overload(100, DOWNLOADS_LIMIT),
-        event_limits=EventLimits(0.0, 0.0),
+        event_limits=ListeningLimits(0.0, 0.0),
         facts=FactsClient(FactsTable(folder / "no table"), told.append),
     )
     files = open_files(truth.store, prover)
@@ -605,7 +609,7 @@ async def test_a_report_is_its_forwarded_peers_at_both_doors_and_the_lane_keeps_
     async with doors(tmp_path, proxies=proxies) as both:
         for door in (both.lane, both.plain):
             await talk(door, post("/stats", EVENT, b"X-Forwarded-For: 1.2.3.4, 192.0.2.9") + LAST)
-        assert [peer.prefix for peer in both.shared.service.reporters] == [expected] * 2
+        assert both.shared.service.event_limits.prefixes == [expected] * 2
         assert (both.shared.reports, both.shared.handed_over) == (1, 1)  # for LAST
 
 

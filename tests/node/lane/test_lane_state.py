@@ -16,6 +16,8 @@ from edge.node.service.limits.admission import Connections
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies
 
+STORED = Reply(200, EncodedBody(b"stored", None), "com.example.app")
+
 
 class Transport:
     """Keeps what the lane did with it, in order."""
@@ -48,23 +50,43 @@ def quiet_socket():
         yield
 
 
-class Service:
-    """Answers checks at once, and reports when `stored` is set."""
+class Reports:
+    """Answers reports when `stored` is set: those that are `ordinary` by a callback, the others in a task."""
 
     def __init__(self):
+        self.ordinary = False
+        self.stored = asyncio.Event()
+        self._answers = []
+
+    def take_at_once(self, body, peer, answer):
+        if self.ordinary:
+            self._answers.append(answer)
+        return self.ordinary
+
+    async def take_slowly(self, body, peer):
+        await self.stored.wait()
+        return STORED
+
+    def store(self):
+        self.stored.set()
+        answers, self._answers = self._answers, []
+        for answer in answers:
+            answer(STORED)
+
+
+class Service:
+    """Answers checks at once."""
+
+    def __init__(self):
+        self.reports = Reports()
         self.proxies = Proxies()
         self.overload = Overload(100)
         self.public_url = "https://updates.example.com"
         self.moments = SimpleNamespace(tick=lambda now: None)
         self.faults = SimpleNamespace(note_everything=lambda: None)
-        self.stored = asyncio.Event()
 
     def take_check(self, body, base, country, whence):
         return Reply(200, EncodedBody(b"checked", None), "com.example.app")
-
-    async def take_report(self, body, peer):
-        await self.stored.wait()
-        return Reply(200, EncodedBody(b"stored", None), "com.example.app")
 
 
 class AioHttp:
@@ -91,7 +113,7 @@ class World:
 
     async def store(self):
         """Let the report in progress be answered."""
-        self.service.stored.set()
+        self.service.reports.store()
         await turns()
 
     @property
@@ -116,9 +138,11 @@ def post(path, *headers):
 CHECK, REPORT = post(b"/updates"), post(b"/stats")
 
 
-@pytest.fixture
-async def world():
-    return World()
+@pytest.fixture(params=[False, True], ids=["answered by a task", "answered by a callback"])
+async def world(request):
+    world = World()
+    world.service.reports.ordinary = request.param
+    return world
 
 
 async def test_a_whole_request_is_answered_at_once_and_a_beginning_waits(world):
@@ -194,6 +218,24 @@ async def test_a_lost_connection_cancels_its_answer(world):
     await turns()
     assert (world.bodies, world.service.overload.in_progress, world.context.connections.open) == ([], 0, 0)
     assert list(world.context.open_lanes) == []
+    await world.store()  # too late for the peer
+    assert (world.bodies, world.service.overload.in_progress) == ([], 0)
+
+
+@pytest.mark.parametrize("when", ["taken", "written"])
+async def test_a_bug_in_an_answer_ends_its_connection_alone(world, when, caplog):
+    def fail(*_):
+        raise LookupError(when)
+
+    if when == "taken":
+        world.service.reports.take_at_once = fail
+    else:
+        world.transport.write = fail
+    world.lane.data_received(REPORT + CHECK)
+    await world.store()
+    assert (world.lane._state, world.bodies, world.transport.done[0]) == (CLOSING, [], "abort")
+    assert (world.context.bugs, world.service.overload.in_progress) == (1, 0)
+    assert "bug while answering a device" in caplog.text
 
 
 async def test_aiohttp_gets_every_byte_that_was_not_answered(world):

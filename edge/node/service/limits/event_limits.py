@@ -10,7 +10,7 @@ from typing import NamedTuple
 from edge.domain.prefixes import wide_prefix_of
 
 BURST_SECONDS = 300  # of the rate may arrive at once: devices that wake together bring a day's events
-COST_BYTES = 1024  # an event costs one token, and one more for each of these: the limits protect the disk
+COST_BYTES = 1024  # events cost one token each, or one for each of these if that is more: the limits protect the disk
 WIDE_SHARE = 4  # a wide prefix has as much as this many prefixes: who holds a /48 has 65,536 of them
 # Buckets that are kept, about 250 bytes each; the least recently used goes first, and one that was not used for
 # BURST_SECONDS is full again, so forgetting it loses nothing. A forger with more prefixes than these makes the oldest
@@ -26,14 +26,15 @@ class EventLimits:
         self.app_rate, self.prefix_rate = app_rate, prefix_rate
         self._buckets = TieredBuckets(Allowance.of(prefix_rate), Allowance.of(app_rate))
 
-    def admit(self, app: str, prefix: str, records: list[bytes], now: float) -> bool:
-        """Whether all of a request's events are within the limits. `now` in seconds of a monotonic clock."""
-        return self._buckets.take(app, prefix, cost_of(records), now)
+    def admit(self, app: str, prefix: str, events: int, size_bytes: int, now: float) -> bool:
+        """Whether all of a request's events, so large as they are stored, are within the limits. `now` in seconds of a
+        monotonic clock."""
+        return self._buckets.take(app, prefix, cost_of(events, size_bytes), now)
 
 
-def cost_of(records: list[bytes]) -> int:
+def cost_of(events: int, size_bytes: int) -> int:
     """In tokens."""
-    return sum(1 + len(record) // COST_BYTES for record in records)
+    return max(events, 1 + size_bytes // COST_BYTES)
 
 
 class Allowance(NamedTuple):
@@ -87,19 +88,26 @@ class Buckets:
         """Take `wanted` tokens, all or none."""
         if not self._rate:
             return True
-        tokens, since = self._buckets.get(key) or _Bucket(self._burst, now)
-        tokens = min(self._burst, tokens + (now - since) * self._rate)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = _Bucket(self._burst, now)
+            if len(self._buckets) > self._keys_limit:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(key)
+        tokens = bucket.tokens + (now - bucket.since) * self._rate
+        if tokens > self._burst:
+            tokens = self._burst
         enough = tokens >= wanted
-        self._buckets[key] = _Bucket(tokens - wanted if enough else tokens, now)
-        self._buckets.move_to_end(key)
-        if len(self._buckets) > self._keys_limit:
-            self._buckets.popitem(last=False)
+        bucket.tokens, bucket.since = tokens - wanted if enough else tokens, now
         return enough
 
 
-class _Bucket(NamedTuple):
-    tokens: float
-    since: float
+class _Bucket:
+    __slots__ = ("since", "tokens")
+
+    def __init__(self, tokens: float, since: float) -> None:
+        self.tokens, self.since = tokens, since
 
 
 def _buckets(allowance: Allowance, keys_limit: int) -> Buckets:

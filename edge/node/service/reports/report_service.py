@@ -1,30 +1,37 @@
 """Answers reports in one worker, each when its events are on disk and its failures recorded, not before.
 
-Takes bodies and returns bodies; knows no HTTP library.
+Takes bodies and returns bodies; knows no HTTP library. An ordinary report is handed to the disk as it came, without a
+task; one that is not, or that has to wait for more than the disk, is taken slowly.
 """
 
+import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
 
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, DeviceId
-from edge.facts.changes import Failed, Withheld
+from edge.facts.changes import Downloaded, Failed, Withheld
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.common_answers import Reply
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.fact_limits import FactLimits
-from edge.node.service.limits.large_bodies import BodyRefused, LargeBodies
+from edge.node.service.limits.large_bodies import LARGE_BYTES, ON_LOOP_BYTES, BodyRefused, LargeBodies
 from edge.node.service.own_events import OwnEvents, OwnLimits, withheld_event
 from edge.node.service.peers import Peer
-from edge.node.service.reported import EventChange, reported_in
+from edge.node.service.reported import ABOUT_FACTS, EventChange, reported_in
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots
-from edge.telemetry.record import encode_record
+from edge.telemetry.record import encode_record, encode_report
 from edge.telemetry.spool import Spool
 from edge.wire.body import WireError
+from edge.wire.ordinary_stats import OrdinaryReport, encode_accepted, read_events, read_ordinary
 from edge.wire.stats import Event, encode_stats_answer, parse_stats
+
+Answer = Callable[[Reply], None]
 
 UNAVAILABLE = b'{"error":"unavailable","message":"Events cannot be stored now"}'
 
@@ -51,6 +58,51 @@ class ReportService:
 
     async def take(self, body: bytes, peer: Peer) -> Reply:
         """Answer a `POST /stats`."""
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        if self.take_at_once(body, peer, partial(_tell, answered)):
+            return await answered
+        return await self.take_slowly(body, peer)
+
+    def take_at_once(self, body: bytes, peer: Peer, answer: Answer) -> bool:
+        """Take an ordinary report: `answer` is called once, in a later turn of the loop. False: nothing was done, and
+        `take_slowly` is for it."""
+        report = read_ordinary(body) if len(body) <= LARGE_BYTES else None
+        snapshot = self._current.snapshot(report.app) if report is not None else None
+        if report is None or snapshot is None:
+            return False
+        downloads: list[Downloaded] = []
+        if not report.actions.isdisjoint(ABOUT_FACTS):
+            if len(body) > ON_LOOP_BYTES:
+                return False
+            moment = self._moments.of(snapshot.shard)
+            downloads, changes = reported_in(read_events(body), snapshot, self._facts.of, moment, peer)
+            if changes:
+                return False
+        record = encode_report(report, body, time.time())
+        if not self._event_limits.admit(report.app, peer.prefix, report.events, len(record), time.monotonic()):
+            self._counts.events["over_limit"] += report.events
+            asyncio.get_running_loop().call_soon(answer, _accepted(report))
+            return True
+        self._note(downloads, peer)
+        try:
+            self._spool.hand_in(record, report.events, partial(self._settle, report, answer))
+        except Unavailable as refusal:
+            asyncio.get_running_loop().call_soon(self._settle, report, answer, refusal)
+        return True
+
+    def _settle(self, report: OrdinaryReport, answer: Answer, error: Exception | None) -> None:
+        """The report's events are stored, or not."""
+        if error is None:
+            self._counts.events["stored"] += report.events
+            answer(_accepted(report))
+        elif isinstance(error, Unavailable):
+            self._count_refused(report.events, error)
+            answer(Reply(503, EncodedBody(UNAVAILABLE, None), report.app))
+        else:
+            raise error  # a bug
+
+    async def take_slowly(self, body: bytes, peer: Peer) -> Reply:
+        """Answer any `POST /stats`."""
         try:
             return await self._report(body, peer)
         except WireError as error:
@@ -85,7 +137,8 @@ class ReportService:
             return False
         now = time.time()
         records = await self._bodies.run(size, _records_of, events, now)
-        if not self._event_limits.admit(events[0].app, peer.prefix, records, time.monotonic()):
+        size_bytes = sum(map(len, records))
+        if not self._event_limits.admit(events[0].app, peer.prefix, len(records), size_bytes, time.monotonic()):
             self._counts.events["over_limit"] += len(events)
             return True
         return await self._withhold(events, peer, size) and await self._keep(records)
@@ -101,9 +154,7 @@ class ReportService:
             return True
         moment = self._moments.of(snapshot.shard)
         downloads, changes = await self._bodies.run(size, reported_in, events, snapshot, self._facts.of, moment, peer)
-        for downloaded in downloads:
-            if self._admits_note(downloaded.app, peer.prefix):
-                self._facts.note(downloaded)
+        self._note(downloads, peer)
         reported = self._within_limits(changes, peer)
         if not reported:
             return True
@@ -115,6 +166,11 @@ class ReportService:
         self._counts.others["failures"] += len(reported)
         self._note_withheld(withheld, reported, snapshot)
         return True
+
+    def _note(self, downloads: list[Downloaded], peer: Peer) -> None:
+        for downloaded in downloads:
+            if self._admits_note(downloaded.app, peer.prefix):
+                self._facts.note(downloaded)
 
     def _within_limits(self, reported: list[EventChange], peer: Peer) -> list[EventChange]:
         """Without the failures if they are above the limit of failures, and without installations above that of notes;
@@ -151,11 +207,23 @@ class ReportService:
         try:
             await self._spool.append(records)
         except Unavailable as error:
-            self._counts.events["refused"] += len(records)
-            self._counts.refused_events[error.code] += len(records)
+            self._count_refused(len(records), error)
             return False
         self._counts.events["stored"] += len(records)
         return True
+
+    def _count_refused(self, events: int, error: Unavailable) -> None:
+        self._counts.events["refused"] += events
+        self._counts.refused_events[error.code] += events
+
+
+def _accepted(report: OrdinaryReport) -> Reply:
+    return Reply(200, EncodedBody(encode_accepted(report), None), report.app)
+
+
+def _tell(answered: asyncio.Future[Reply], reply: Reply) -> None:
+    if not answered.done():  # else the client has left
+        answered.set_result(reply)
 
 
 def _records_of(events: list[Event], now: float) -> list[bytes]:

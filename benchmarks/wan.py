@@ -27,12 +27,12 @@ from benchmarks.wide_area.server import (
     ZIP_APP,
     Package,
     WanNode,
-    fetch,
     make_zip_bundle,
     serving,
     serving_nginx,
 )
 from benchmarks.wide_area.space import CONGESTION, NoLink, Space, Talker, space, talker
+from benchmarks.worlds.npm import fetch_package
 
 SINGLE_SEGMENT_BPS = 300e6  # up to here the relay takes every segment by itself with time to spare
 RUN_SEGMENTS = 16  # and above in runs: 0.2 ms of the line at 1 Gbit/s
@@ -111,7 +111,7 @@ class WanBench:
         for package in packages:
             self._node.create(package.app)
             for version, name in ((package.before, FIRST), (package.after, SECOND)):
-                self._node.publish(package.app, fetch(package.name, version, cache, self._folder), name)
+                self._node.publish(package.app, fetch_package(package.name, version, cache, self._folder), name)
             self._node.offer(package.app, FIRST)
             self._ask("install", DEVICE_PORT, package.app)
             self._node.offer(package.app, SECOND)

@@ -9,12 +9,10 @@ import json
 import random
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.output.report import Missing
 from benchmarks.programs import environment, need_program
 from benchmarks.wide_area.space import Side, running
 
@@ -23,7 +21,6 @@ ZIP_APP, ZIP_BYTES = "com.example.zip", 5_000_000
 ZIP_FILES = 8
 CEILING_BYTES = 100_000_000  # of nothing but zeros, to find out what relay and client can take
 SEED = 1
-FETCH_SECONDS = 60.0
 CHANNEL = "production"
 FIRST, SECOND = "1.0.1", "1.0.2"  # what the two releases of a package are called here
 NGINX = """\
@@ -114,24 +111,3 @@ def make_zip_bundle(folder: Path) -> Path:
     for number in range(ZIP_FILES):
         (source / f"part{number}.bin").write_bytes(dice.randbytes(ZIP_BYTES // ZIP_FILES))
     return source
-
-
-def fetch(name: str, version: str, cache: Path, folder: Path) -> Path:
-    """A package's files without source maps, as an app's web folder. Raises Missing when it cannot be had."""
-    archive = cache / f"{name}-{version}.tgz"
-    if not archive.exists():
-        words = [need_program("npm"), "pack", f"{name}@{version}", "--silent", "--pack-destination", str(cache)]
-        try:
-            subprocess.run(words, check=True, capture_output=True, timeout=FETCH_SECONDS)
-        except subprocess.SubprocessError as error:
-            raise Missing(f"npm pack {name}@{version} failed; it needs a package registry") from error
-    target = folder / f"{name}-{version}"
-    with tarfile.open(archive) as tar:
-        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python has no filters yet
-        tar.extractall(target)
-    for file in target.rglob("*.map"):
-        file.unlink()
-    index = target / "package" / "index.html"
-    if not index.exists():
-        index.write_text("<!doctype html>")  # a bundle must have one; the same in both releases
-    return target / "package"

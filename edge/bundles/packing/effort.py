@@ -8,6 +8,9 @@ import zlib
 from typing import NamedTuple
 
 import brotli
+import deflate
+
+from edge.bundles.zip.packed_body import BEST_LEVEL, BEST_LIMIT_BYTES, Effort
 
 WHOLE_LIMIT_BYTES = 2 * 1024 * 1024  # quality 11 packs about 0.4 MB a second
 # Measured, memory over an idle process: quality 11 on 2 MiB takes 41 MB; quality 9 takes 43 MB with a window of
@@ -18,11 +21,11 @@ STREAM_WINDOW_BITS = 20
 
 
 class Packing(NamedTuple):
-    """Qualities of brotli and the level of deflate."""
+    """Qualities of brotli and the effort of deflate."""
 
     whole_quality: int  # of a file up to WHOLE_LIMIT_BYTES, compressed in one piece
     stream_quality: int  # of a larger one
-    deflate_level: int
+    deflate: Effort
 
     @property
     def brotli_label(self) -> str:
@@ -32,9 +35,12 @@ class Packing(NamedTuple):
 
     @property
     def deflate_label(self) -> str:
-        return f"deflate-{zlib.ZLIB_RUNTIME_VERSION}-{self.deflate_level}"
+        best = (
+            f"-{deflate.__version__}-{BEST_LEVEL}-{self.deflate.best_bytes >> 10}k" if self.deflate.best_bytes else ""
+        )
+        return f"deflate-{zlib.ZLIB_RUNTIME_VERSION}-{self.deflate.level}{best}"
 
 
-SMALLEST = Packing(whole_quality=11, stream_quality=9, deflate_level=9)
+SMALLEST = Packing(whole_quality=11, stream_quality=9, deflate=Effort(level=9, best_bytes=BEST_LIMIT_BYTES))
 # Measured on 12 MB of source text: 1.1 s of CPU instead of 20, downloads a sixth larger.
-FAST = Packing(whole_quality=5, stream_quality=5, deflate_level=6)
+FAST = Packing(whole_quality=5, stream_quality=5, deflate=Effort(level=6, best_bytes=0))

@@ -10,7 +10,8 @@ from edge.bundles.packing.effort import Packing
 from edge.bundles.packing.unpacking import is_deflated
 from edge.bundles.sources.files import SourceFile
 from edge.bundles.zip.form import DEFLATED
-from edge.bundles.zip.writer import PackedBody, WrittenEntry, ZipWriter
+from edge.bundles.zip.packed_body import PackedBody
+from edge.bundles.zip.writer import WrittenEntry, ZipWriter
 from edge.domain.errors import Invalid
 from edge.domain.model import Digest
 
@@ -27,7 +28,7 @@ def write_zip(
     Raises as `ZipWriter.add`, and Invalid `source_changed` for a file that has another digest now.
     """
     with target.open("x+b") as archive:
-        writer = ZipWriter(archive, packing.deflate_level)
+        writer = ZipWriter(archive, packing.deflate)
         for file in files:
             plain = digests[file.name]
             if cache is not None and _add_cached(writer, file, plain, packing, cache, target.with_suffix(".part")):

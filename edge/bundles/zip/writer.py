@@ -1,12 +1,9 @@
 """Writes the zip that old devices unpack: the same files give the same bytes, whenever and wherever they are packed.
 
-The caller checks and sorts the names. The bytes depend on the zlib in use and its level, and nothing else of the
-machine.
+The caller checks and sorts the names. The bytes depend on the compressors in use and the effort, and nothing else of
+the machine.
 """
 
-import hashlib
-import os
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -16,32 +13,20 @@ from edge.bundles.limits import check_entry_ratio
 from edge.bundles.zip.form import (
     CENTRAL,
     CENTRAL_SIGNATURE,
-    DEFLATED,
     END,
     END_SIGNATURE,
     FLAG_UTF8,
     LOCAL,
     LOCAL_SIGNATURE,
     SHARED,
-    STORED,
 )
+from edge.bundles.zip.packed_body import Effort, PackedBody, write_smallest
 from edge.domain.errors import Invalid
-from edge.domain.model import Digest
 
 VERSION_NEEDED = 20  # deflate
 MADE_BY_UNIX = 3 << 8 | VERSION_NEEDED
 PERMISSIONS = 0o100644 << 16  # a plain file; devices ignore the rest
 DATE_1980 = 0 << 9 | 1 << 5 | 1  # the format's first day, at midnight
-
-
-class PackedBody(NamedTuple):
-    """The packed bytes of an entry, and the file they were made from."""
-
-    method: int
-    crc32: int
-    packed_bytes: int
-    plain_bytes: int
-    plain: Digest
 
 
 class WrittenEntry(NamedTuple):
@@ -54,26 +39,14 @@ class WrittenEntry(NamedTuple):
 class ZipWriter:
     """`add` every file, then `finish`. Writes to a seekable file from its start; the caller owns the file."""
 
-    def __init__(self, file: BinaryIO, level: int) -> None:
+    def __init__(self, file: BinaryIO, effort: Effort) -> None:
         self._file = file
-        self._level = level
+        self._effort = effort
         self._directory: list[bytes] = []
 
     def add(self, name: str, path: Path, on_bytes: Callable[[int], None]) -> WrittenEntry:
-        """Append one file, deflated or stored, whichever is smaller. `on_bytes` is called with counts of plain bytes.
-
-        Raises Invalid `zip_ratio`, and `source_changed` if the file changes while it is read.
-        """
-
-        def write() -> PackedBody:
-            body = _deflate(self._file, path, self._level, on_bytes)
-            if body.packed_bytes < body.plain_bytes:
-                return body
-            self._file.seek(-body.packed_bytes, os.SEEK_CUR)
-            self._file.truncate()
-            return _store(self._file, path, body)
-
-        return self._add(name, write)
+        """Append one file. Raises as `write_smallest`, and Invalid `zip_ratio`."""
+        return self._add(name, lambda: write_smallest(self._file, path, self._effort, on_bytes))
 
     def add_packed(self, name: str, body: PackedBody, packed: Path) -> WrittenEntry:
         """Append a file that an earlier `add` packed into the bytes of `packed`. Raises as `add`."""
@@ -113,26 +86,3 @@ def _shared_fields(body: PackedBody, name: bytes) -> bytes:
     flags = 0 if name.isascii() else FLAG_UTF8
     sizes = (body.crc32, body.packed_bytes, body.plain_bytes)
     return SHARED.pack(VERSION_NEEDED, flags, body.method, 0, DATE_1980, *sizes, len(name), 0)
-
-
-def _deflate(file: BinaryIO, path: Path, level: int, on_bytes: Callable[[int], None]) -> PackedBody:
-    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-    hashing, crc32, packed_bytes, plain_bytes = hashlib.sha256(), 0, 0, 0
-    for chunk in read_chunks(path):
-        hashing.update(chunk)
-        crc32 = zlib.crc32(chunk, crc32)
-        plain_bytes += len(chunk)
-        packed_bytes += file.write(packer.compress(chunk))
-        on_bytes(len(chunk))
-    packed_bytes += file.write(packer.flush())
-    return PackedBody(DEFLATED, crc32, packed_bytes, plain_bytes, Digest(hashing.hexdigest()))
-
-
-def _store(file: BinaryIO, path: Path, seen: PackedBody) -> PackedBody:
-    crc32 = plain_bytes = 0
-    for chunk in read_chunks(path):
-        crc32 = zlib.crc32(chunk, crc32)
-        plain_bytes += file.write(chunk)
-    if (crc32, plain_bytes) != (seen.crc32, seen.plain_bytes):
-        raise Invalid("source_changed", f"{path} changed while it was packed")
-    return seen._replace(method=STORED, packed_bytes=plain_bytes)

@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 
 import brotli
+import deflate
 import pytest
 from places import ROOT
 
@@ -95,7 +96,22 @@ def test_what_deflate_would_grow_is_stored(tmp_path):
         methods = {entry.name: (entry.method, entry.packed_bytes) for entry in read_directory(file)}
     assert methods["assets/noise.bin"] == (0, len(NOISE))
     assert methods["empty.txt"] == (0, 0)
-    assert methods["assets/app.js"] == (8, len(zlib.compress(TEXT, 9)) - 6)
+    assert methods["assets/app.js"] == (8, len(deflate.deflate_compress(TEXT, 12)))
+
+
+def test_neither_a_zip_nor_a_packed_file_grows_by_being_packed_better(tmp_path):
+    best = packed(tmp_path, SITE | {"tiny.json": b"{}", "page.html": TEXT * 9})
+    plain = write_folder(tmp_path / "site", {})
+    with zipfile.ZipFile(tmp_path / "zlib.zip", "w") as archive:
+        for entry in zipfile.ZipFile(best.zip.path).infolist():
+            content = (plain / entry.filename).read_bytes()
+            smaller = len(zlib.compress(content, 9)) - 6 < len(content)
+            how = zipfile.ZIP_DEFLATED if smaller else zipfile.ZIP_STORED
+            archive.writestr(entry.filename, content, how, compresslevel=9)
+    assert best.zip.bytes < (tmp_path / "zlib.zip").stat().st_size
+    sizes = {entry.name: entry.bytes for entry in best.entries}
+    for name in sizes:
+        assert sizes[name] <= (plain / name.removesuffix(".br")).stat().st_size, name
 
 
 def test_the_same_files_give_the_same_bytes_wherever_and_whenever(tmp_path):

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import brotli
+import deflate
 import pytest
 
 from edge.bundles.packing.cache import PackingCache, PlainFile
@@ -276,5 +277,6 @@ def test_a_manifest_tells_how_it_was_packed_and_to_nobody_else(packed):
 
 
 def test_labels_name_the_libraries():
-    assert brotli.__version__ in SMALLEST.brotli_label and zlib.ZLIB_RUNTIME_VERSION in SMALLEST.deflate_label
+    assert brotli.__version__ in SMALLEST.brotli_label
+    assert zlib.ZLIB_RUNTIME_VERSION in SMALLEST.deflate_label and deflate.__version__ in SMALLEST.deflate_label
     assert len({SMALLEST.brotli_label, FAST.brotli_label, SMALLEST.deflate_label, FAST.deflate_label}) == 4

@@ -1,11 +1,11 @@
 """Restarts under load: what a device, a publisher or a report loses when a node changes over to a new process.
 
-    python -m tests.drills.restarts [--restarts 10] [--stops 3] [--workers 2]
+    python -m tests.drills.restarts [--restarts 10] [--stops 3] [--workers 2] [--tls]
 
 First `edge restart`, again and again, then SIGTERM and a start while the parent holds the sockets, as systemd does.
 Meanwhile there are checks on kept and on new connections, downloads that no single process outlives, reports, choices
 of a channel, and a publisher. Nothing may fail; every acknowledged report is counted once and every acknowledged choice
-is there in the end. No request is sent twice.
+is there in the end. No request is sent twice. With `--tls` the device port speaks TLS 1.3.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.worlds.certificates import Files, a_certificate
 from tests.worlds.running_node import Node, web_build, write_folder
 
 APP = "com.example.drill"
@@ -52,8 +54,10 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 class Load:
     """Everything that asks the node, and what came of it. `failures` has the first of each kind."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, pair: Files | None) -> None:
         self.node = node
+        self.devices = node.devices if pair is None else node.devices.replace("http://", "https://")
+        self._trusting = ssl.create_default_context(cafile=pair.certificate) if pair else None
         self.done: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
@@ -75,7 +79,7 @@ class Load:
         }
         parallel = {"check": 4, "fresh check": 2, "download": 3}
         timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with self._session(timeout=timeout) as session:
             self.session = session
             tasks = [
                 asyncio.create_task(self._repeat(kind, work[kind]))
@@ -88,6 +92,10 @@ class Load:
                 self._stopping = True
                 await asyncio.gather(*tasks)
                 self._stopping = False
+
+    def _session(self, **options: Any) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(ssl=self._trusting) if self._trusting else None
+        return aiohttp.ClientSession(connector=connector, **options)
 
     async def _repeat(self, kind: str, work: Work) -> None:
         while not self._stopping:
@@ -113,7 +121,7 @@ class Load:
         } | fields
 
     async def ask(self, method: str, path: str, body: Any, **options: Any) -> Any:
-        async with self.session.request(method, self.node.devices + path, json=body, **options) as response:
+        async with self.session.request(method, self.devices + path, json=body, **options) as response:
             said = await response.json()
             assert response.status == 200, f"{response.status}: {said}"
             return said
@@ -168,7 +176,7 @@ class Load:
     async def choices_there(self) -> int:
         """How many of the acknowledged choices the node has."""
         there = 0
-        async with aiohttp.ClientSession() as self.session:
+        async with self._session() as self.session:
             for device in self.chosen:
                 asked = self.question(plugin_version=OLD_PLUGIN, device_id=device)
                 there += (await self.ask("PUT", "/channel_self", asked)).get("channel") == "beta"
@@ -186,8 +194,10 @@ def prepare(node: Node, folder: Path) -> None:
     node.text("channel", "create", APP, "beta", "--self-set", "--bundle", "1.0.1", "--yes")
 
 
-def environ_of(workers: int, **settings: str) -> dict[str, str]:
+def environ_of(workers: int, pair: Files | None, **settings: str) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
+    if pair is not None:
+        own |= {"EDGE_DEVICES_TLS_CERTIFICATE": pair.certificate, "EDGE_DEVICES_TLS_KEY": pair.key}
     return own | {"EDGE_DEVICES_WORKERS": str(workers), "EDGE_DEVICES_HOST": "127.0.0.1"} | settings
 
 
@@ -196,8 +206,8 @@ def counted(node: Node) -> int:
     return sum(each["n"] for each in node.json("stats", APP)["counts"] if each["action"] == "set")
 
 
-async def restart_again_and_again(folder: Path, restarts: int, workers: int) -> bool:
-    environ = environ_of(workers, EDGE_DEVICES_PORT="0", EDGE_CONTROL_PORT="0")
+async def restart_again_and_again(folder: Path, restarts: int, workers: int, pair: Files | None) -> bool:
+    environ = environ_of(workers, pair, EDGE_DEVICES_PORT="0", EDGE_CONTROL_PORT="0")
     command = [sys.executable, "-c", PROGRAM, "serve", "--json"]
     with (folder / "log").open("wb") as log:
         first = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=log)
@@ -206,7 +216,7 @@ async def restart_again_and_again(folder: Path, restarts: int, workers: int) -> 
     latest, seconds = first.pid, []
     try:
         await asyncio.to_thread(prepare, node, folder)
-        load = Load(node)
+        load = Load(node, pair)
         async with load.running("check", "fresh check", "download", "report", "choice", "publish"):
             for _ in range(restarts):
                 await more(load, "check", 100)
@@ -232,14 +242,14 @@ async def restart_again_and_again(folder: Path, restarts: int, workers: int) -> 
     return True
 
 
-async def stop_and_start(folder: Path, stops: int, workers: int) -> bool:
+async def stop_and_start(folder: Path, stops: int, workers: int, pair: Files | None) -> bool:
     """As `systemctl restart` with a socket unit: the parent keeps the sockets, and each node ends before the next."""
     with holding_sockets() as (sockets, environ):
         node = Node(folder, {name: each.getsockname()[1] for name, each in sockets.items()})
-        node_of = lambda: activated(folder, sockets, environ_of(workers, **environ))  # noqa: E731
+        node_of = lambda: activated(folder, sockets, environ_of(workers, pair, **environ))  # noqa: E731
         serving = await asyncio.to_thread(node_of)
         await asyncio.to_thread(prepare, node, folder)
-        load = Load(node)
+        load = Load(node, pair)
         async with load.running("check", "fresh check", "report"):
             for _ in range(stops):
                 await more(load, "check", 100)
@@ -302,12 +312,14 @@ def main() -> None:
     parser.add_argument("--restarts", type=int, default=10)
     parser.add_argument("--stops", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--tls", action="store_true")
     words = parser.parse_args()
     well = []
     for drill, times in ((restart_again_and_again, words.restarts), (stop_and_start, words.stops)):
         if times:
             with tempfile.TemporaryDirectory() as folder:
-                well.append(asyncio.run(drill(Path(folder), times, words.workers)))
+                pair = a_certificate(Path(folder)) if words.tls else None
+                well.append(asyncio.run(drill(Path(folder), times, words.workers, pair)))
     sys.exit(0 if all(well) else 1)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 # Given to OpenSSL at a time, in either direction. Its buffers never shrink, and each connection has two of them.
 READ_BYTES = 16 * 1024  # also the most plain text of one record
-WRITE_BYTES = 64 * 1024
+WRITE_BYTES = 72 * 1024  # an answer of 64 KiB and its head
 HANDSHAKE_BYTES = 32 * 1024  # from the peer: a ClientHello with post-quantum keys has 2 kB, and no certificate is asked
 # Beyond plain text, and half of it: a record has 22 to 29 bytes of its own, and one may be incomplete. Each update of
 # keys has 27 and takes 20 µs.
@@ -49,7 +49,7 @@ class SecureTransport(asyncio.Protocol, asyncio.Transport):
 
     def __init__(self, port: HandshakeRules, protocol: asyncio.Protocol) -> None:
         self._port = port
-        self._protocol: asyncio.BaseProtocol = protocol
+        self._protocol = protocol
         self._tls: ssl.SSLObject | None = None  # from the first byte to the end: it is a hundred times a connection
         self._barren = 0  # bytes that came to nothing
         self._shaken = False  # the handshake is over
@@ -80,10 +80,10 @@ class SecureTransport(asyncio.Protocol, asyncio.Transport):
             self._begin(data)
         self._gathering = True
         try:
-            plain = self._decrypt(data)
+            plain = self._decrypt(data) if len(data) <= READ_BYTES else self._decrypt_pieces(memoryview(data))
             if plain:
                 self._holding = False
-                cast(asyncio.Protocol, self._protocol).data_received(plain)
+                self._protocol.data_received(plain)
             if self._over and not self._closing:
                 self.eof_received()
         except ssl.SSLError:
@@ -96,7 +96,7 @@ class SecureTransport(asyncio.Protocol, asyncio.Transport):
 
     def eof_received(self) -> bool:
         """The peer sends no more: with close_notify or, in TLS 1.2 and from many, without."""
-        if cast(asyncio.Protocol, self._protocol).eof_received():
+        if self._protocol.eof_received():
             return True
         self.close()
         return False
@@ -186,7 +186,7 @@ class SecureTransport(asyncio.Protocol, asyncio.Transport):
         return self._below.is_reading()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol = protocol
+        self._protocol = cast(asyncio.Protocol, protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._protocol
@@ -213,14 +213,12 @@ class SecureTransport(asyncio.Protocol, asyncio.Transport):
         context = self._port.context_for(hello)
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
-    def _decrypt(self, data: bytes) -> bytes:
-        """The plain text that these bytes complete. Raises SSLError."""
-        if len(data) <= READ_BYTES:
-            return self._decrypt_piece(data)
-        whole, starts = memoryview(data), range(0, len(data), READ_BYTES)
-        return b"".join(self._decrypt_piece(whole[start : start + READ_BYTES]) for start in starts)
+    def _decrypt_pieces(self, data: memoryview) -> bytes:
+        starts = range(0, len(data), READ_BYTES)
+        return b"".join(self._decrypt(data[start : start + READ_BYTES]) for start in starts)
 
-    def _decrypt_piece(self, data: bytes | memoryview) -> bytes:
+    def _decrypt(self, data: bytes | memoryview) -> bytes:
+        """The plain text that these bytes complete. Raises SSLError."""
         incoming, tls = self._incoming, self._tls
         assert tls is not None, "there is one as long as bytes arrive"
         incoming.write(data)
@@ -239,8 +237,10 @@ class SecureTransport(asyncio.Protocol, asyncio.Transport):
         except ssl.SSLZeroReturnError:
             self._over = True
         plain = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._barren = max(self._barren + len(data) - len(plain) - len(plain) // 2, 0)
-        if self._barren > (BARREN_BYTES if self._shaken else HANDSHAKE_BYTES):
+        self._barren += len(data) - len(plain) - len(plain) // 2
+        if self._barren <= 0:
+            self._barren = 0
+        elif self._barren > (BARREN_BYTES if self._shaken else HANDSHAKE_BYTES):
             raise ssl.SSLError("too many records without content")
         return plain
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from edge.node.delivery.send import STALL_SECONDS
+from edge.node.delivery.pace import STALL_SECONDS
 from edge.node.delivery.unread import bound_unread
 from edge.node.http.connection import accept_with
 from edge.node.processes.leaving import (

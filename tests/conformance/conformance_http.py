@@ -30,7 +30,7 @@ from edge.facts.changes import FactChange, Record, Recorded
 from edge.facts.table import FactsTable
 from edge.facts.writer import FactsWriter
 from edge.node.delivery.files import OpenFiles
-from edge.node.delivery.send import DEFAULT_PATIENCE
+from edge.node.delivery.pace import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
 from edge.node.http.device_routes import Readiness
 from edge.node.processes.data_directory import DataDirectory

@@ -8,7 +8,7 @@ import asyncio
 import socket
 import struct
 
-from edge.node.delivery.send import Pace, Patience, unacknowledged
+from edge.node.delivery.pace import Pace, Patience, unacknowledged
 
 # In a socket's send queue beyond what is on its way: a peer that reads nothing holds this and its own window, not the
 # 4 MB up to which the kernel lets a queue grow. Twice what it is refilled at, some milliseconds before it is empty.

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from edge.domain.model import AppId
 from edge.node.delivery.files import OpenFiles
-from edge.node.delivery.send import Patience
+from edge.node.delivery.pace import Patience
 from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.http.channel_routes import add_channel_routes
 from edge.node.http.device_routes import (

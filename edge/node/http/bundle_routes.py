@@ -18,9 +18,11 @@ from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import parse_app_id, parse_digest
 from edge.node.delivery.dictionaries import DCZ, NO_TERMS, DictionaryTerms, dictionary_terms, is_name
 from edge.node.delivery.files import OpenFile, OpenFiles
+from edge.node.delivery.pace import DEFAULT_PATIENCE, Patience, Stalled
 from edge.node.delivery.plan import CONTENT_TYPES, TRANSIENT, Blob, DeliveryRequest, Plan, plan_delivery
 from edge.node.delivery.refused import refused_headers
-from edge.node.delivery.send import DEFAULT_PATIENCE, Altered, Patience, Stalled, reset_connection, send_file
+from edge.node.delivery.send import Wire, reset_connection
+from edge.node.delivery.turns import Altered
 from edge.node.http.peer import REQUESTED_APP
 from edge.node.http.refusals import refusal, refuse_for_now
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
@@ -126,8 +128,8 @@ class _Delivery:
         """aiohttp sends the headers, we send the bytes, and only the public API of aiohttp is used.
 
         `prepare` hands all headers to the transport before it returns (aiohttp buffers those of `Response` only), and
-        `send_file` waits until they are out. aiohttp never sees the body: it finds its writer finished and goes on to
-        the next request.
+        `Wire.send_file` waits until they are out. aiohttp never sees the body: it finds its writer finished and goes on
+        to the next request.
         """
         response = web.StreamResponse(status=plan.status, headers=plan.headers)
         transport = request.transport
@@ -150,12 +152,14 @@ class _Delivery:
         return response
 
     async def _send(self, request: web.Request, transport: asyncio.Transport, plan: Plan, file: OpenFile) -> None:
+        wire = Wire(transport)
         try:
-            options = self.patience._asdict()
-            await send_file(transport, file.fd, plan.offset, plan.length, intact=file.is_intact, **options)
+            await wire.send_file(file.fd, plan.offset, plan.length, self.patience, file.is_intact)
         except (Stalled, Altered) as error:
             self.on_failure(request, isinstance(error, Stalled))
             raise
+        finally:
+            wire.close()
 
 
 def _delivery_request(request: web.Request) -> DeliveryRequest:

@@ -16,16 +16,14 @@ from aiohttp import web
 
 from edge.domain.model import UpdateCheck
 from edge.node.delivery.files import OpenFile
-from edge.node.delivery.refused import refused_headers
-from edge.node.delivery.send import Altered, Stalled, reset_connection, reset_open, send_at_once, send_file
-from edge.node.lane.answers import Outgoing
+from edge.node.delivery.send import Wire, reset_open
 from edge.node.lane.context import LaneContext
+from edge.node.lane.download import WaitingDownload
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.reporting import ReportAnswer
 from edge.node.lane.requests import END_OF_HEAD, RequestHead
 from edge.node.lane.unfinished import Unfinished
 from edge.node.observing.traffic import PROBES, STATS, UPDATES
-from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.common_answers import Reply
@@ -63,7 +61,7 @@ class Lane(asyncio.Protocol):
 
     __slots__ = (
         *("_address", "_context", "_proxied", "_transport", "_whence"),  # set when the connection begins
-        *("_answer", "_data", "_rest", "_state", "touched"),  # change afterwards
+        *("_answer", "_data", "_rest", "_state", "_wire", "touched"),  # change afterwards
     )
 
     def __init__(self, context: LaneContext) -> None:
@@ -73,6 +71,7 @@ class Lane(asyncio.Protocol):
         self._rest: Unfinished | None = None  # the request that was arriving in READING; if there is one, no `_data`
         self._state = READING
         self._answer: asyncio.Task[None] | ReportAnswer | None = None  # in ANSWERING
+        self._wire: Wire | None = None  # from the first download on
         self.touched = context.now
 
     @property
@@ -100,8 +99,11 @@ class Lane(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._context.open_lanes.remove(self):
             self._context.connections.release(self._address)
-        if self._answer is not None:
-            self._answer.cancel()
+        answer = self._answer
+        if answer is not None:
+            answer.cancel()
+        if not isinstance(answer, asyncio.Task):  # one that is cancelled sends last, and `_go_on` follows
+            self._close_wire()
 
     def data_received(self, data: bytes) -> None:
         self.touched = self._context.now
@@ -262,7 +264,9 @@ class Lane(asyncio.Protocol):
         self._state &= ~ANSWERING
         self.touched = self._context.now
         self._context.service.overload.in_progress -= 1
-        if self._state & CLOSING or self._transport.is_closing():
+        if self._transport.is_closing():
+            self._close_wire()
+        elif self._state & CLOSING:
             self._context.connections.unread.close(self)
         elif not self._state:
             self._read_on()
@@ -294,79 +298,37 @@ class Lane(asyncio.Protocol):
         """Send what the peer accepts now, at once. A task does what waits for the disk or for the peer, and any request
         with more behind it: a thousand pipelined ones must not hold the loop.
         """
-        context, begun = self._context, perf_counter()
+        context, begun, wire = self._context, perf_counter(), self._wire or self._open_wire()
         file = context.files.get(fetch.blob) if at_once else None
-        if file is None:
-            self._start(self._open_and_send(head, whence, fetch, begun), closes=head.closes, downloads=1)
-            return True
-        answer = context.plan_file(fetch, file, head.closes)
-        sent = send_at_once(self._transport, answer.head, file.fd, answer.offset, answer.length)
-        if sent < answer.total_bytes:
-            rest = self._send_rest(head, whence, fetch, file, answer, sent, begun)
-            self._start(rest, closes=head.closes, file=file, downloads=1)
-            return True
-        context.deliveries += 1
-        context.record_answer(whence, head, answer.status, sent, begun, fetch.app)
-        if head.closes:
-            self.close_when_idle()
+        if file is not None:
+            answer = context.plan_file(fetch, file, head.closes)
+            sent = wire.send_at_once(answer.head, file.fd, answer.offset, answer.length)
+            if sent == answer.total_bytes:
+                context.deliveries += 1
+                context.record_answer(whence, head, answer.status, sent, begun, fetch.app)
+                if head.closes:
+                    self.close_when_idle()
+                return True
+        waiting = WaitingDownload(context, (self._transport, wire), (head, whence), fetch, begun)
+        work = waiting.open_and_send(self._closes) if file is None else waiting.send_rest(file, answer, sent)
+        self._start(work, closes=head.closes, file=file, downloads=1)
         return True
 
-    async def _open_and_send(self, head: RequestHead, whence: Whence, fetch: Fetch, begun: float) -> None:
-        context = self._context
-        try:
-            async with context.files.lend(fetch.blob, fetch.app) as file:
-                answer = context.plan_file(fetch, file, self._closes())
-                await self._send_rest(head, whence, fetch, file, answer, 0, begun)
-                return
-        except (DamagedBlob, NotProvenYet) as fault:
-            if fetch.patch:
-                await self._open_and_send(head, whence, fetch.whole(), begun)
-                return
-            headers = refused_headers(fault)
-        context.record_failure(fetch)
-        answer = context.answers.plan_refusal(fetch, headers, self._closes())
-        self._transport.write(answer.head)
-        context.record_answer(whence, head, answer.status, answer.total_bytes, begun, fetch.app)
+    def _open_wire(self) -> Wire:
+        self._wire = wire = Wire(self._transport)
+        return wire
 
-    async def _send_rest(
-        self,
-        head: RequestHead,
-        whence: Whence,
-        fetch: Fetch,
-        file: OpenFile,
-        answer: Outgoing,
-        sent: int,
-        begun: float,
-    ) -> None:
-        """The answer from its byte `sent` on; if it cannot be completed, the connection is reset."""
-        context, done = self._context, max(sent - len(answer.head), 0)
-        try:
-            self._transport.write(answer.head[sent:])
-            if rest := answer.length - done:
-                options = context.patience._asdict()
-                offset = answer.offset + done
-                await send_file(self._transport, file.fd, offset, rest, intact=file.is_intact, **options)
-            sent = answer.total_bytes
-            context.deliveries += 1
-        except Stalled:
-            context.record_failure(fetch, whence)
-        except ConnectionError:
-            pass  # a client that leaves is not an error
-        except Altered:
-            context.record_failure(fetch)  # the next one gets a 503
-        except Exception:
-            context.record_failure(fetch)
-            raise
-        finally:
-            context.record_answer(whence, head, answer.status, max(sent, len(answer.head)), begun, fetch.app)
-            if sent < answer.total_bytes:
-                reset_connection(self._transport)
+    def _close_wire(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
     def _hand_over(self, data: bytes) -> None:
         """Give the connection to aiohttp for good, with every byte that was not answered."""
         context = self._context
         context.handed_over += 1
         context.open_lanes.remove(self)
+        self._close_wire()
         protocol: web.RequestHandler = context.fallback(self._address)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from edge.node.delivery.files import OpenFile, OpenFiles
-from edge.node.delivery.send import Patience
+from edge.node.delivery.pace import Patience
 from edge.node.lane.answers import Answers, Outgoing
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.registry import LaneRegistry

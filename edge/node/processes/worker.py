@@ -20,7 +20,7 @@ from edge.domain.model import AppId
 from edge.facts.changes import Recorded
 from edge.facts.table import FactsTable
 from edge.node.delivery.files import OpenFiles
-from edge.node.delivery.send import Patience
+from edge.node.delivery.pace import Patience
 from edge.node.delivery.unread import bound_unread
 from edge.node.http.app import build_device_app
 from edge.node.http.connection import accept_with

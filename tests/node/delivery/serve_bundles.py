@@ -14,7 +14,7 @@ from aiohttp import web
 from proving import open_files
 
 from edge.facts.table import FactsTable
-from edge.node.delivery.send import DEFAULT_PATIENCE
+from edge.node.delivery.pace import DEFAULT_PATIENCE
 from edge.node.http.bundle_routes import add_bundle_routes
 from edge.node.lane.connection import Lane
 from edge.node.lane.context import LaneContext

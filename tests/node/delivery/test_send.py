@@ -17,18 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from edge.node.delivery.send import (
-    COPY_BYTES,
-    TURN_BYTES,
-    Altered,
-    Pace,
-    Stalled,
-    Truncated,
-    reset_connection,
-    send_at_once,
-    send_file,
-    unacknowledged,
-)
+from edge.node.delivery.copying import COPY_BYTES
+from edge.node.delivery.pace import Pace, Patience, Stalled, unacknowledged
+from edge.node.delivery.send import Wire, reset_connection
+from edge.node.delivery.turns import ROUND_BYTES, TURN_BYTES, Altered, Truncated
 
 CONTENT = random.Random(7).randbytes(8 * 1024 * 1024)  # more than two kernels' buffers hold by default
 
@@ -66,6 +58,22 @@ def fd(tmp_path):
     descriptor = os.open(path, os.O_RDONLY)
     yield descriptor
     os.close(descriptor)
+
+
+async def send_file(transport, fd, offset, count, intact=lambda: True, **patience):
+    wire = Wire(transport)
+    try:
+        await wire.send_file(fd, offset, count, Patience(**patience), intact)
+    finally:
+        wire.close()
+
+
+def send_at_once(transport, head, fd, offset, count):
+    wire = Wire(transport)
+    try:
+        return wire.send_at_once(head, fd, offset, count)
+    finally:
+        wire.close()
 
 
 async def receive(client, count, step=1 << 20):
@@ -233,7 +241,7 @@ async def test_one_turn_of_the_loop_sends_no_more_than_its_share(fd):
             await asyncio.sleep(0)
         await sending
     assert mark(got) == mark(CONTENT)
-    assert max(arrivals) <= 2 * TURN_BYTES  # sent all it can at once, a connection takes megabytes
+    assert max(arrivals) <= 2 * ROUND_BYTES  # sent all it can at once, a connection takes megabytes
 
 
 async def test_a_reader_that_stops_is_given_up(fd):

@@ -11,7 +11,7 @@ from proving import open_files
 from edge.domain.changes.commands import CreateApp
 from edge.facts.changes import Faulted
 from edge.facts.table import FactsTable
-from edge.node.delivery.send import DEFAULT_PATIENCE
+from edge.node.delivery.pace import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT, Readiness
 from edge.node.processes.snapshot_loader import SnapshotLoader

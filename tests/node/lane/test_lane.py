@@ -22,7 +22,7 @@ from proving import a_prover, open_files
 
 from edge.facts.changes import Faulted
 from edge.facts.table import FactsTable
-from edge.node.delivery.send import DEFAULT_PATIENCE, Patience
+from edge.node.delivery.pace import DEFAULT_PATIENCE, Patience
 from edge.node.http.app import build_device_app
 from edge.node.http.connection import accept_with
 from edge.node.http.device_routes import Readiness

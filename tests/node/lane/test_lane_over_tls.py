@@ -15,7 +15,7 @@ import pytest
 from certificates import Files, a_certificate
 from test_lane import ALIKE, ANSWER_SECONDS, CHECK, EVENT, LARGE, LAST, RUNS_IT, Doors, answers, doors, get, post
 
-from edge.node.delivery.send import Patience
+from edge.node.delivery.pace import Patience
 from edge.node.lane.connection import Lane
 from edge.node.service.limits.unread_answers import SCAN_SECONDS
 from edge.node.tls.pair import read_pair

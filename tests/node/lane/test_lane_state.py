@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.node.delivery.send import DEFAULT_PATIENCE
+from edge.node.delivery.pace import DEFAULT_PATIENCE
 from edge.node.lane.connection import ANSWERING, CHOKED, CLOSING, READING, WAITING_LIMIT_BYTES, Lane
 from edge.node.lane.context import LaneContext
 from edge.node.service.answer_cache import EncodedBody

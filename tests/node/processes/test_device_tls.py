@@ -15,7 +15,7 @@ from certificates import Files, a_certificate
 from factories import APP
 from node_world import PROMPT_SECONDS, a_config, a_truth, check, publish, running
 
-from edge.node.delivery.send import send_file
+from edge.node.delivery.send import Wire
 from edge.node.processes.supervisor import Supervisor
 from edge.node.tls.pair import BadPair, Pair, expiry_of, read_pair
 from edge.node.tls.port import PortTls
@@ -79,8 +79,10 @@ class Sender(asyncio.Protocol):
         self.sending = asyncio.create_task(self.send(self.transport))
 
     async def send(self, transport):
+        wire = Wire(transport)
         with open(self.path, "rb") as file:
-            await send_file(transport, file.fileno(), 0, BODY_BYTES)
+            await wire.send_file(file.fileno(), 0, BODY_BYTES)
+        wire.close()
         transport.close()
 
 

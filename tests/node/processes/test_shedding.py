@@ -14,7 +14,7 @@ from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChann
 from edge.domain.model import AppId
 from edge.facts.changes import Chose, Failed, Faulted, Offered, Recorded
 from edge.facts.table import FactsTable
-from edge.node.delivery.send import DEFAULT_PATIENCE
+from edge.node.delivery.pace import DEFAULT_PATIENCE
 from edge.node.http.app import build_device_app
 from edge.node.http.device_routes import Readiness
 from edge.node.service.device_service import DeviceService

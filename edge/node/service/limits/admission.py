@@ -6,7 +6,7 @@ takes it for a network error and keeps what it has.
 
 import resource
 
-from edge.node.delivery.send import DEFAULT_PATIENCE, Patience
+from edge.node.delivery.pace import DEFAULT_PATIENCE, Patience
 from edge.node.service.limits.unread_answers import UnreadAnswers
 from edge.node.service.peers import Proxies, prefix_of
 

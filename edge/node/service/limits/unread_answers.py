@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from edge.node.delivery.send import Patience, Stalled, reset_open
+from edge.node.delivery.pace import Patience, Stalled
+from edge.node.delivery.send import reset_open
 from edge.node.delivery.unread import Taking, waiting_bytes
 from edge.node.service.peers import Proxies, prefix_of
 

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 from certificates import a_certificate
 
-from edge.node.delivery.send import Patience, reset_open
+from edge.node.delivery.pace import Patience
+from edge.node.delivery.send import reset_open
 from edge.node.delivery.unread import UNSENT_BYTES, bound_unread, waiting_bytes
 from edge.node.service.limits.unread_answers import CLOSING_BYTES, SCAN_SECONDS, UnreadAnswers
 from edge.node.service.peers import Proxies

@@ -43,6 +43,8 @@ def parse_publish(body: PublishRequest) -> ParsedPublish:
     """Raises Invalid for malformed digests, names and keys, `key_id_mismatch`, `missing_manifest`,
     `patches_of_encrypted`, and `unproven_manifest` for a manifest that cannot be verified without the public key.
     """
+    if body.encryption is not None and body.patches is not None:
+        raise Invalid("patches_of_encrypted", "an encrypted bundle has no patches: its bytes differ each time")
     lock = None if body.encryption is None else _parse_lock(body.encryption)
     opaque = lock is not None and lock.key is None
     if opaque and body.manifest is not None:
@@ -54,8 +56,6 @@ def parse_publish(body: PublishRequest) -> ParsedPublish:
         raise Invalid(
             "missing_manifest", "missing manifest: only an encrypted bundle without its public key may omit it"
         )
-    if lock is not None and body.patches is not None:
-        raise Invalid("patches_of_encrypted", "an encrypted bundle has no patches: its bytes differ each time")
     manifest = None if body.manifest is None else parse_digest(body.manifest)
     patches = None if body.patches is None else parse_digest(body.patches)
     return ParsedPublish(parse_version_name(body.version), parse_digest(body.zip), manifest, patches, lock)

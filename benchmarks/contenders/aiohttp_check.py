@@ -22,7 +22,7 @@ from edge.node.service.device_service import DeviceService
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.overload import Overload
-from edge.node.service.peers import Proxies
+from edge.node.service.peers import NOWHERE, Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.spool import Spool
@@ -38,7 +38,7 @@ def build_app(service: DeviceService, public_url: str, headers: dict[str, str]) 
             check = parse_update_check(await request.read(), apps=service.current.apps)
         except WireError as error:
             return web.Response(body=error.body, status=error.status, content_type="application/json")
-        return web.Response(body=service.answer_check(check, public_url).plain, headers=headers)
+        return web.Response(body=service.checks.answer(check, public_url, NOWHERE).plain, headers=headers)
 
     app = web.Application()
     app.on_response_prepare.append(leave_out_server)

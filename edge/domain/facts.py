@@ -210,6 +210,12 @@ def has_downloaded(facts: DeviceFacts, bundle: int) -> bool:
     return awaits(facts, bundle) and not latest_of(facts).ran
 
 
+def is_on_its_way(facts: DeviceFacts, bundle: int) -> bool:
+    """Whether the latest noted offer is of this bundle, no failure of it is counted since, and the device has not
+    reported having it."""
+    return awaits(facts, bundle) and facts.latest >> 22 & (1 << RAN_BITS) - 1 > 0
+
+
 def knows(facts: DeviceFacts, bundle: int) -> bool:
     """Whether the bundle was recently offered to the device."""
     return bundle in facts.offered or failure_of(facts, bundle) is not None

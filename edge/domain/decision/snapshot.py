@@ -49,6 +49,7 @@ from edge.domain.states import withdrawn_names
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.parser import check_expression
 from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments
+from edge.domain.targeting.traits import Traits, segment_traits, together
 
 EVERYONE = "is_prod || !is_prod"
 UNKNOWN_CHANNEL = ChannelName("")  # no channel is called so: where a device belongs cannot be read
@@ -65,6 +66,8 @@ class Leading:
     segments: tuple[Segment, ...]
     channels: tuple[CompiledChannel, ...]
     first_match: Callable[[UpdateCheck, DeviceFacts], int]  # -1: none
+    distinct: tuple[CompiledChannel, ...]  # each of `channels` once
+    traits: Traits  # what of a device its match depends on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,7 @@ class AppSnapshot:
     overrides: Mapping[DeviceId, ChannelName]  # `get` returns UNKNOWN_CHANNEL for one that cannot be read
     leading: Leading | None  # None: no segment leads anywhere
     segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for `explain`
+    traits: Mapping[SegmentName, Traits]  # what of a device is read by each of them
     asks_facts: bool  # whether any segment reads device facts
     channels_by_hash: Mapping[int, ChannelName]  # keyed as device facts hold a choice
     offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, keyed as device facts name it
@@ -164,6 +168,7 @@ def build_snapshot(
     comparisons = _comparisons(state, documents, before, terms)
     forms_of = comparisons.forms_of(terms)
     channels = _channels(state, segments, forms_of)
+    traits = {name: segment_traits(state.app, name, each.where, sets) for name, each in state.segments.items()}
     bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
     manifests = pack_manifests(bundles.values(), documents, before.manifests if before else {})
     patches = _patches(bundles.values(), patches_of, before.patches if before else {})
@@ -180,8 +185,9 @@ def build_snapshot(
         channels=channels,
         public=_public(channels),
         overrides=state.overrides,
-        leading=_leading(state, channels, region, sets, lost_sets),
+        leading=_leading(state, channels, traits, region, sets, lost_sets),
         segments=segments,
+        traits=traits,
         asks_facts=any(asks_facts(segment.where) for segment in state.segments.values()),
         channels_by_hash={name_hash(name): name for name in state.channels},
         offered_by_hash={name_hash(version): bundle for version, bundle in bundles.items()},
@@ -242,6 +248,7 @@ def _channels(
 def _leading(
     state: AppState,
     channels: Mapping[ChannelName, CompiledChannel],
+    traits: Mapping[SegmentName, Traits],
     region: str,
     sets: Mapping[str, IdSet],
     lost_sets: frozenset[str],
@@ -254,14 +261,17 @@ def _leading(
         return None
     unknown = {each.name for each in asked if lost_sets and lost_sets & check_expression(each.where)}
     pairs = [(segment.name, EVERYONE if segment.name in unknown else segment.where) for segment in asked]
+    led_to = tuple(
+        UNKNOWN if segment.name in unknown else channels[segment.channel]
+        for segment in asked
+        if segment.channel is not None
+    )
     return Leading(
         segments=tuple(asked),
-        channels=tuple(
-            UNKNOWN if segment.name in unknown else channels[segment.channel]
-            for segment in asked
-            if segment.channel is not None
-        ),
+        channels=led_to,
         first_match=compile_segments(state.app, pairs, region=region, sets=sets),
+        distinct=tuple({compiled.channel.name: compiled for compiled in led_to}.values()),
+        traits=together(traits[segment.name] for segment in asked),
     )
 
 

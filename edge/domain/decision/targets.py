@@ -137,7 +137,11 @@ class CompiledChannel:
 
     def opens_for(self, check: UpdateCheck) -> float:
         """When the spread of the channel's bundle reaches the device, in seconds since the epoch."""
-        return self.channel.changed + self.channel.spread_seconds * bucket_of(self.spread_salt, check.device) / BUCKETS
+        return self.opens_at(bucket_of(self.spread_salt, check.device))
+
+    def opens_at(self, bucket: int) -> float:
+        """When the spread reaches the devices of a bucket; the higher, the later."""
+        return self.channel.changed + self.channel.spread_seconds * bucket / BUCKETS
 
 
 _MakeTarget = Callable[..., Target]  # `_target` of one channel: (bundle, arm)

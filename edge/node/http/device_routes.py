@@ -8,8 +8,9 @@ from aiohttp import web
 
 from edge.node.http.bodies import json_response, read_body
 from edge.node.http.peer import REQUESTED_APP, peer_behind, whence_of
+from edge.node.service.checks.check_service import NotLoaded
 from edge.node.service.common_answers import Reply
-from edge.node.service.device_service import DeviceService, NotLoaded
+from edge.node.service.device_service import DeviceService
 from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
 from edge.node.service.peers import Peer, Whence
 from edge.wire.answers import greeting_body

@@ -55,21 +55,34 @@ class Answers:
 
     def write_reply(self, transport: asyncio.WriteTransport, reply: Reply, closes: bool, takes_gzip: bool) -> int:
         """A reply of the device service, headers and body; `closes` adds `Connection: close`. Returns its size."""
-        body, gzipped = reply.body.plain, reply.body.gzipped
-        if gzipped is None and reply.status == 200:
-            answer = b"%s%d\r\n\r\n%s" % (self._ok_closing if closes else self._ok, len(body), body)
+        ready = reply.ready
+        if ready is not None:  # it is given again and again until the next tick, so its date stays right
+            answer = ready.get((closes, takes_gzip))
+            if answer is None:
+                answer = ready[closes, takes_gzip] = self._encode(reply, closes, takes_gzip)
             transport.write(answer)
             return len(answer)
-        packed = False
+        if len(reply.body.plain) <= SHARED_BYTES:
+            answer = self._encode(reply, closes, takes_gzip)
+            transport.write(answer)
+            return len(answer)
+        head, body = self._parts(reply, closes, takes_gzip)
+        transport.writelines((head, body))  # not copied: uvloop keeps one object for all that wait for it
+        return len(head) + len(body)
+
+    def _encode(self, reply: Reply, closes: bool, takes_gzip: bool) -> bytes:
+        body = reply.body
+        if body.gzipped is None and reply.status == 200:
+            return b"%s%d\r\n\r\n%s" % (self._ok_closing if closes else self._ok, len(body.plain), body.plain)
+        return b"".join(self._parts(reply, closes, takes_gzip))
+
+    def _parts(self, reply: Reply, closes: bool, takes_gzip: bool) -> tuple[bytes, bytes]:
+        body, gzipped = reply.body.plain, reply.body.gzipped
+        varies, packed = gzipped is not None, False
         if gzipped is not None and takes_gzip:
             body, packed = gzipped, True
-        start = _json_start(reply.status, closes, self._date, gzipped is not None, packed)
-        head = b"%s%d\r\n\r\n" % (start, len(body))
-        if len(body) <= SHARED_BYTES:
-            transport.write(head + body)
-        else:
-            transport.writelines((head, body))  # not copied: uvloop keeps one object for all that wait for it
-        return len(head) + len(body)
+        start = _json_start(reply.status, closes, self._date, varies, packed)
+        return b"%s%d\r\n\r\n" % (start, len(body)), body
 
     def plan_file(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
         """The head, and which part of `file` follows it."""

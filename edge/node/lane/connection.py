@@ -26,8 +26,8 @@ from edge.node.lane.unfinished import Unfinished
 from edge.node.observing.traffic import PROBES, STATS, UPDATES
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
+from edge.node.service.checks.check_service import NotLoaded
 from edge.node.service.common_answers import Reply
-from edge.node.service.device_service import NotLoaded
 from edge.node.service.peers import NOWHERE, Whence
 from edge.wire.answers import greeting_body
 

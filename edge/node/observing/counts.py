@@ -4,7 +4,7 @@ Labels are our own words, never a device's, an app's or an address's: their numb
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -82,16 +82,26 @@ class WorkerStatus(NamedTuple):
 class ServiceCounts:
     """What the device service of a worker counts, by kind as in `WorkerCounts`."""
 
-    __slots__ = ("decisions", "events", "others", "over_limit", "refused_events", "shed", "withheld")
+    __slots__ = ("_decisions", "events", "fold", "others", "over_limit", "refused_events", "shed", "withheld")
 
     def __init__(self) -> None:
-        self.decisions: Counter[str] = Counter()
+        self._decisions: Counter[str] = Counter()
+        self.fold: Callable[[], None] = _nothing_to_fold  # adds the decisions that are counted elsewhere
         self.events: Counter[str] = Counter()
         self.refused_events: Counter[str] = Counter()
         self.withheld: Counter[str] = Counter()
         self.over_limit: Counter[str] = Counter()
         self.shed: Counter[str] = Counter()
         self.others: Counter[str] = Counter()
+
+    @property
+    def decisions(self) -> Counter[str]:
+        self.fold()
+        return self._decisions
+
+
+def _nothing_to_fold() -> None:
+    pass
 
 
 _EVENT_NAMES = {

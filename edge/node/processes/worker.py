@@ -236,7 +236,7 @@ class Worker:
 
     def _withhold(self, shards: Mapping[str, str]) -> None:
         """Offer nothing to the apps of these shards, and name them as long as that lasts."""
-        self._service.unserved = self._served.unserved_shards = shards
+        self._service.checks.unserved = self._served.unserved_shards = shards
         self._served.damages.replace("*", ("head",), [_damage_of(*each) for each in shards.items()])
 
     def _accept(self, lanes: LaneContext) -> Callable[[], asyncio.Protocol]:

@@ -28,11 +28,13 @@ _OTHER = ("request_refused", "Request refused")
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """`app` is the request's, or "" if it could not be read."""
+    """`app` is the request's, or "" if it could not be read. `ready` is where the lane keeps the whole
+    bytes of a reply that is given again and again: with `Connection: close` or without, to who takes gzip or not."""
 
     status: int
     body: EncodedBody
     app: str = ""
+    ready: dict[tuple[bool, bool], bytes] | None = None
 
 
 def refusal_document(status: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from edge.domain.errors import Unavailable
-from edge.domain.facts import STARTS, DeviceFacts, awaits, failure_of, has_downloaded, latest_of, mark_of, name_hash
+from edge.domain.facts import STARTS, DeviceFacts, awaits, failure_of, is_on_its_way, latest_of, mark_of, name_hash
 from edge.domain.model import Bundle, UpdateCheck
 from edge.facts.changes import (
     Downloaded,
@@ -97,7 +97,7 @@ class FactsClient:
 def offered_anew(check: UpdateCheck, bundle: Bundle, known: DeviceFacts) -> Offered | None:
     """An offer to note; None if the table has it: a device checks again and again until it has the bundle."""
     name = name_hash(bundle.version)
-    if awaits(known, name) and not has_downloaded(known, name):
+    if is_on_its_way(known, name):
         return None
     mark = mark_of(bundle, check)
     if awaits(known, name) and latest_of(known).mark == mark:

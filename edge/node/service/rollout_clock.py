@@ -11,10 +11,12 @@ NEVER = 0.0  # for a shard that is not signed yet: its rollouts do not advance
 
 
 class Moments:
-    """Per head shard. `tick` updates them; reading one is a look-up. `now` is in seconds since the epoch."""
+    """Per head shard. `tick` updates them; reading one is a look-up. `now` is in seconds since the epoch; `turn`
+    differs after each update."""
 
     def __init__(self, now: float) -> None:
         self.now = now
+        self.turn = 0
         self._issued: dict[str, float] = {}
         self._moments: dict[str, Moment] = {}
 
@@ -26,6 +28,7 @@ class Moments:
     def tick(self, now: float) -> None:
         """`now` is the node's clock, in seconds since the epoch."""
         self.now = now
+        self.turn += 1
         before = self._moments
         self._moments = {
             shard: Moment(now, proven_time(now, issued, before[shard].proven if shard in before else NEVER))

@@ -34,7 +34,7 @@ from edge.node.service.facts_client import FactsClient
 from edge.node.service.limits.admission import FIELDS_LIMIT, Connections
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.overload import Overload
-from edge.node.service.peers import Proxies, Whence, find_peer
+from edge.node.service.peers import NOWHERE, Proxies, Whence, find_peer
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.healing import keep_bytes
@@ -64,12 +64,12 @@ class Doors(NamedTuple):
 class ListeningService(DeviceService):
     """Keeps what it is asked, and by whom."""
 
-    def answer_check(self, check, base, whence):
-        self.asked = [*getattr(self, "asked", []), check]
-        self.prefixes = [*getattr(self, "prefixes", []), self._prefix_of(whence)]
+    def take_check(self, body, base, country="", whence=NOWHERE):
+        self.countries = [*getattr(self, "countries", []), country]
+        self.prefixes = [*getattr(self, "prefixes", []), find_peer(whence, self.proxies).prefix]
         self.whences = [*getattr(self, "whences", []), whence]
         self.bases = [*getattr(self, "bases", []), base]
-        return super().answer_check(check, base, whence)
+        return super().take_check(body, base, country, whence)
 
 
 class ListeningLimits(EventLimits):
@@ -323,10 +323,10 @@ async def test_the_lane_takes_what_is_ordinary_and_nothing_else(both):
 
 
 async def test_a_bug_in_a_check_ends_its_connection_and_is_counted(both, caplog):
-    def answer_check(check, base, whence):
+    def take_check(body, base, country, whence):
         raise RuntimeError("a bug")
 
-    both.shared.service.answer_check = answer_check
+    both.shared.service.take_check = take_check
     assert await talk(both.lane, post("/updates", CHECK) * 2) == b""
     assert both.shared.bugs == 1
     assert "a bug" in caplog.text
@@ -662,12 +662,12 @@ async def test_a_country_is_a_proxys_word_at_both_doors(tmp_path, proxies, expec
         for named in (b"CF-IPCountry: de", b"cf-ipcountry: DE", b"CF-IPCountry: unknown", b"X-Country: DE"):
             for _ in range(2):  # the second time by a head that is known
                 await ask_both(both, post("/updates", CHECK, named))
-        countries = [check.country for check in both.shared.service.asked]
-        assert countries == [expected[0]] * 8 + [expected[1]] * 8
+        service = both.shared.service
+        assert service.countries == [expected[0]] * 8 + [expected[1]] * 8
         assert both.shared.handed_over == 8  # for LAST alone
         lane, plain = await ask_both(both, post("/updates", CHECK, b"CF-IPCountry: DE", b"CF-IPCountry: FR"))
         assert lane == plain
-        assert [check.country for check in both.shared.service.asked[16:]] == ["", ""]  # stated twice: by whom?
+        assert service.countries[16:] == ["", ""]  # stated twice: by whom?
 
 
 @pytest.mark.parametrize(("proxies", "expected"), [((), "127.0.0.1"), (("127.0.0.1",), "192.0.2.9")])

@@ -1,0 +1,71 @@
+"""The questions that a worker has understood, by their words: templates with what they mean. Nothing in it grows old.
+
+Anyone can ask anything, in any number of words. So a template is understood only when it is asked again soon after,
+and of a full memory the half goes that was asked least. To take the place of a template that a fleet uses, a stranger
+must ask each of thousands of his own more often than the fleet asks its one.
+"""
+
+from collections.abc import Container
+
+from edge.domain.model import AppId, UpdateCheck
+from edge.node.service.checks.template import meaning_of
+
+# A fleet's templates are its apps times their releases, plugins, systems and platforms in use. A worker needs 1 to 2 KB
+# for each.
+QUESTIONS_LIMIT = 16_384
+SEEN_LIMIT = 65_536  # templates that were asked once, by their hashes; the next one empties the list
+PERIOD_SECONDS = 10.0  # a full memory makes room at most so often: it takes some milliseconds
+
+QuestionKey = tuple[bytes, str, str]  # the template, the base address of downloads, the country
+
+
+class Question:
+    """What a template means, and how often it was asked lately."""
+
+    __slots__ = ("asked", "check")
+
+    def __init__(self, check: UpdateCheck) -> None:
+        self.check = check  # its ids are nobody's
+        self.asked = 1
+
+
+class QuestionMemory:
+    """`get` finds a question that is understood, or returns None."""
+
+    def __init__(self, limit: int = QUESTIONS_LIMIT) -> None:
+        self._limit = limit
+        self._held: dict[QuestionKey, Question] = {}
+        self._seen: set[int] = set()
+        self._made_room = 0.0
+        self.get = self._held.get
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def note(self, key: QuestionKey, apps: Container[AppId], now: float) -> None:
+        """A body of this template, which is not held, was answered. `now` in seconds, of any clock that runs on."""
+        seen = hash(key)
+        if seen not in self._seen:
+            if len(self._seen) >= SEEN_LIMIT:
+                self._seen.clear()
+            self._seen.add(seen)
+            return
+        if len(self._held) >= self._limit and not self._make_room(now):
+            return
+        template, _, country = key
+        if (check := meaning_of(template, country, apps)) is not None:
+            self._held[key] = Question(check)
+            self._seen.discard(seen)
+
+    def _make_room(self, now: float) -> bool:
+        """Forget the half that was asked least since the last time, or nothing if that was too short ago."""
+        if abs(now - self._made_room) < PERIOD_SECONDS:
+            return False
+        self._made_room = now
+        least = sorted(question.asked for question in self._held.values())[len(self._held) // 2]
+        for key, question in list(self._held.items()):
+            if question.asked <= least:
+                del self._held[key]
+            else:
+                question.asked //= 2
+        return True

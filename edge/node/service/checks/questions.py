@@ -1,0 +1,129 @@
+"""Answers checks whose question was asked before, as the full way would and with the same notes, for a few look-ups.
+
+1. `template` cuts the ids out of the body. The rest, the base address and the country are the question.
+2. `standing` has the answers to it that stand since the last tick of the clock; else `known_questions` has its meaning,
+   and it is decided again. A question that is not known goes the full way, and may be known the next time.
+3. The device's traits say which answer it gets, its facts whether anything is against that. If so it is decided for,
+   without parsing.
+
+A swap of the app's snapshot, or a tick, ends what stands. What is overloaded or not served is answered the full way.
+"""
+
+from edge.domain.decision.dependence import facts_matter
+from edge.domain.decision.outcomes import Decision
+from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.facts import NO_FACTS, is_on_its_way
+from edge.domain.model import AppId, DeviceId, UpdateCheck
+from edge.node.service.checks.check_service import CheckService
+from edge.node.service.checks.known_questions import QuestionKey, QuestionMemory
+from edge.node.service.checks.standing import Answer, Standing
+from edge.node.service.checks.template import cut_ids
+from edge.node.service.common_answers import Reply
+from edge.node.service.peers import Whence
+
+READY_LIMIT_BYTES = 4 * 1024  # of a body that is kept with its head: offers of some 15 files, and all other answers
+
+
+class Questions:
+    """In front of `full`, the service that parses and decides every check."""
+
+    def __init__(self, full: CheckService) -> None:
+        self.memory = QuestionMemory()
+        self._full = full
+        self._moments = full.moments
+        self._overload = full.overload
+        self._snapshot = full.current.snapshot
+        self._standing: dict[QuestionKey, Standing] = {}
+        self._turn = self._moments.turn
+        self._decisions = full.counts.decisions
+        full.counts.fold = self._fold
+
+    def take(self, body: bytes, base: str, country: str, whence: Whence) -> Reply:
+        """As `CheckService.take`. Raises NotLoaded."""
+        cut = cut_ids(body)
+        if cut is None:
+            return self._full.take(body, base, country, whence)
+        template, device, custom_id = cut
+        key = template, base, country
+        if self._turn != self._moments.turn:
+            self._begin_turn()
+        standing = self._standing.get(key)
+        if standing is None or self._snapshot(standing.check.app) is not standing.snapshot:
+            standing = self._stand(key)
+            if standing is None:
+                return self._take_fully(key, body, whence)
+        answer = standing.only
+        if answer is None or self._overload.overloaded or self._full.unserved:
+            return self._take_from(standing, DeviceId(device.decode().lower()), custom_id.decode(), base, whence)
+        answer.given += 1
+        return answer.reply
+
+    def _take_from(self, standing: Standing, device: DeviceId, custom_id: str, base: str, whence: Whence) -> Reply:
+        """Where the device matters, or the time: its traits, facts and notes."""
+        full, check = self._full, standing.check
+        answer = None
+        if not (self._overload.overloaded or full.unserved):
+            answer = standing.answer(device, custom_id)
+        if answer is None or not self._holds(answer, standing, device, custom_id, whence):
+            standing.decided += 1
+            return Reply(200, full.answer(standing.check_of(device, custom_id), base, whence), check.app)
+        if not check.plugin.listed:
+            full.counts.others["unlisted_plugin_releases"] += 1
+        answer.given += 1
+        return answer.reply
+
+    def _holds(self, answer: Answer, standing: Standing, device: DeviceId, custom_id: str, whence: Whence) -> bool:
+        """Whether no fact is against the answer; then what is to be noted is noted."""
+        full, facts = self._full, NO_FACTS
+        if answer.needs_facts:
+            facts = full.facts.of(standing.check.app, device)
+            if facts is not NO_FACTS and facts_matter(standing.snapshot, facts):
+                return False
+        if answer.notes_arm or (answer.bundle and not is_on_its_way(facts, answer.bundle)):
+            check = standing.check_of(device, custom_id)
+            full.note(standing.snapshot, check, answer.decision, facts, standing.moment.now, whence)
+        return True
+
+    def _take_fully(self, key: QuestionKey, body: bytes, whence: Whence) -> Reply:
+        _, base, country = key
+        reply = self._full.take(body, base, country, whence)
+        if reply.app and self._snapshot(AppId(reply.app)) is not None:
+            self.memory.note(key, self._full.current.apps, self._moments.now)
+        return reply
+
+    def _stand(self, key: QuestionKey) -> Standing | None:
+        """Decide a known question anew."""
+        before = self._standing.pop(key, None)
+        if before is not None:
+            self._fold_one(before)
+        question = self.memory.get(key)
+        snapshot = self._snapshot(question.check.app) if question is not None else None
+        if question is None or snapshot is None:
+            return None
+        _, base, _ = key
+
+        def reply(snapshot: AppSnapshot, check: UpdateCheck, decision: Decision) -> Reply:
+            body = self._full.encode(snapshot, check, decision, base)
+            return Reply(200, body, check.app, {} if len(body.plain) <= READY_LIMIT_BYTES else None)
+
+        standing = self._standing[key] = Standing(question, snapshot, self._moments.of(snapshot.shard), reply)
+        return standing
+
+    def _begin_turn(self) -> None:
+        self._fold()
+        self._standing.clear()
+        self._turn = self._moments.turn
+
+    def _fold(self) -> None:
+        """Add what was counted at the answers to the counts of the service."""
+        for standing in self._standing.values():
+            self._fold_one(standing)
+
+    def _fold_one(self, standing: Standing) -> None:
+        for answer in standing.answers():
+            if answer.given:
+                self._decisions[answer.decision.code] += answer.given
+                standing.question.asked += answer.given
+                answer.given = 0
+        standing.question.asked += standing.decided
+        standing.decided = 0

@@ -1,0 +1,83 @@
+"""The answers to one question that stand: those of one snapshot of the app, at one tick of the clock.
+
+Which of them a device gets depends on its traits alone; where it may depend on more there is none, and the check is
+decided for that device.
+"""
+
+from collections.abc import Callable
+
+from edge.domain.decision.decide import decide
+from edge.domain.decision.dependence import depends_on, needs_facts
+from edge.domain.decision.outcomes import Decision, Offer, UpToDate
+from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.facts import name_hash
+from edge.domain.model import DeviceId, UpdateCheck
+from edge.domain.schedule.rollout import Moment
+from edge.node.service.checks.known_questions import Question
+from edge.node.service.common_answers import Reply
+
+TRAITS_LIMIT = 8  # to find one out costs some 0.4 µs: with more of them, to decide costs little more
+ANSWERS_LIMIT = 64  # of one question: where traits divide devices into more kinds, the rest is decided one by one
+
+Replying = Callable[[AppSnapshot, UpdateCheck, Decision], Reply]
+
+
+class Answer:
+    """One decision, with its reply. `given` counts the devices that it was given to."""
+
+    __slots__ = ("bundle", "decision", "given", "needs_facts", "notes_arm", "reply")
+
+    def __init__(self, decision: Decision, needs_facts: bool, reply: Reply) -> None:
+        self.decision = decision
+        self.needs_facts = needs_facts  # which may be against it
+        self.notes_arm = isinstance(decision, Offer | UpToDate) and bool(decision.arm)
+        self.bundle = name_hash(decision.bundle.version) if isinstance(decision, Offer) else 0
+        self.given = 0
+        self.reply = reply
+
+
+class Standing:
+    """`only` is the answer that every device gets, with nothing to look up or to note; None: there is no such one."""
+
+    __slots__ = (
+        *("_answers", "_reply", "_traits", "_varies", "check"),
+        *("decided", "moment", "only", "question", "snapshot"),
+    )
+
+    def __init__(self, question: Question, snapshot: AppSnapshot, moment: Moment, reply: Replying) -> None:
+        self.question = question
+        self.check = question.check
+        self.snapshot = snapshot
+        self.moment = moment
+        self.decided = 0  # devices that were decided for one by one
+        self._reply = reply
+        self._traits = traits = depends_on(snapshot, question.check, moment)
+        self._varies = traits.device_id or len(traits.read) > TRAITS_LIMIT
+        self._answers: dict[tuple[int, ...], Answer] = {}
+        self.only: Answer | None = None
+        if not (traits.read or traits.device_id or traits.custom_id or snapshot.overrides):
+            answer = self._answers[()] = self._decide(self.check)
+            if not answer.needs_facts and not answer.notes_arm and self.check.plugin.listed:
+                self.only = answer
+
+    def answer(self, device: DeviceId, custom_id: str) -> Answer | None:
+        """What the device gets, unless facts about it are against that. None: it has to be decided for."""
+        overrides, traits = self.snapshot.overrides, self._traits
+        if self._varies or (custom_id and traits.custom_id) or (overrides and overrides.get(device) is not None):
+            return None
+        kind = tuple([trait.of(device, custom_id) for trait in traits.read])
+        answer = self._answers.get(kind)
+        if answer is None and len(self._answers) < ANSWERS_LIMIT:
+            answer = self._answers[kind] = self._decide(self.check_of(device, custom_id))
+        return answer
+
+    def check_of(self, device: DeviceId, custom_id: str) -> UpdateCheck:
+        return self.check._replace(device=device, custom_id=custom_id)
+
+    def answers(self) -> list[Answer]:
+        return list(self._answers.values())
+
+    def _decide(self, check: UpdateCheck) -> Answer:
+        decision = decide(self.snapshot, check, self.moment)
+        asks = needs_facts(self.snapshot, check, decision)
+        return Answer(decision, asks, self._reply(self.snapshot, check, decision))

@@ -1,0 +1,89 @@
+"""The words of a check without the ids in them: what devices of one app, release and system send byte for byte alike.
+
+Only the usual ways to write an id are recognised; any other body has no template and is parsed. Pure.
+"""
+
+from collections.abc import Container
+
+from edge.domain.model import AppId, DeviceId, UpdateCheck
+from edge.wire.fields import CUSTOM_ID_LIMIT
+from edge.wire.updates import WireError, parse_update_check
+
+TEMPLATE_LIMIT_BYTES = 1024  # a plugin's check has 250 to 450 bytes; a longer body is parsed
+
+_DEVICE, _CUSTOM = b'"device_id":"', b'"custom_id":"'
+_SPACED_DEVICE, _SPACED_CUSTOM = b'"device_id": "', b'"custom_id": "'  # as many libraries write it
+_ID_BYTES = 36
+# Every hexadecimal digit becomes "0", and what no id contains "?": an id and its closing quote have one shape.
+_SHAPES = bytes(48 if c in b"0123456789abcdefABCDEF" else c if c in b'-"' else 63 for c in range(256))
+_ID_SHAPE = b'00000000-0000-0000-0000-000000000000"'
+_PLAIN = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:@+"  # means itself in any JSON text
+
+# Stand for all ids: they differ in every place, and one has capitals.
+_TRIALS = (
+    (b"01234567-89ab-cdef-0123-456789abcdef", b""),
+    (b"fedcba98-7654-3210-fedc-ba9876543210", b"Az09-_.:@+"),
+    (b"ABCDEFAB-CDEF-ABCD-EFAB-CDEFABCDEFAB", b"x" * CUSTOM_ID_LIMIT),
+)
+_ANYONE = DeviceId(_TRIALS[0][0].decode())
+
+
+def cut_ids(body: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """The template, the device id as it is written, and the custom id, b"" for none. None: the body has no template.
+
+    Each id is cut out at the first place of its name, where a quote ends it. Both names have the same first place in
+    the template, so bodies of one template differ in nothing but the two ids, and `with_ids` makes each of them again.
+    """
+    if len(body) > TEMPLATE_LIMIT_BYTES:
+        return None
+    custom_name = _CUSTOM
+    start = body.find(_DEVICE) + len(_DEVICE)
+    if start < len(_DEVICE):
+        custom_name = _SPACED_CUSTOM
+        start = body.find(_SPACED_DEVICE) + len(_SPACED_DEVICE)
+        if start < len(_SPACED_DEVICE):
+            return None
+    end = start + _ID_BYTES
+    if body[start : end + 1].translate(_SHAPES) != _ID_SHAPE:
+        return None
+    template = body[:start] + body[end:]
+    first = template.find(custom_name) + len(custom_name)
+    if first < len(custom_name) or template[first : first + 1] == b'"':
+        return template, body[start:end], b""
+    custom_id = template[first : template.find(b'"', first)]
+    if len(custom_id) > CUSTOM_ID_LIMIT or custom_id.translate(None, _PLAIN):
+        return None
+    return template[:first] + template[first + len(custom_id) :], body[start:end], custom_id
+
+
+def with_ids(template: bytes, device: bytes, custom_id: bytes) -> bytes:
+    """The body from which `cut_ids` cut the two ids; the custom id is b"" if it names none."""
+    device_name, custom_name = (_DEVICE, _CUSTOM) if _DEVICE in template else (_SPACED_DEVICE, _SPACED_CUSTOM)
+    body = _inserted(template, custom_name, custom_id) if custom_id else template
+    return _inserted(body, device_name, device)
+
+
+def meaning_of(template: bytes, country: str, apps: Container[AppId]) -> UpdateCheck | None:
+    """The check that every body of the template is, but for the two ids. None if that cannot be shown.
+
+    Bodies with trial ids are parsed: the ids must come out as they are, and nothing else may differ. As the ids mean
+    themselves in a JSON text and have no influence on where it ends, what holds for these holds for all. A name that
+    occurs twice, an escape or an id in an odd place makes the ids come out otherwise.
+    """
+    names_custom_id = _CUSTOM in template or _SPACED_CUSTOM in template
+    meanings = set()
+    for device, custom_id in _TRIALS:
+        tried = custom_id if names_custom_id else b""
+        try:
+            check = parse_update_check(with_ids(template, device, tried), country, apps)
+        except WireError:
+            return None
+        if check.device != device.lower().decode() or check.custom_id != tried.decode():
+            return None
+        meanings.add(check._replace(device=_ANYONE, custom_id=""))
+    return meanings.pop() if len(meanings) == 1 else None
+
+
+def _inserted(text: bytes, name: bytes, value: bytes) -> bytes:
+    place = text.find(name) + len(name)
+    return text[:place] + value + text[place:]

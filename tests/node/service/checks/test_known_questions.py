@@ -1,0 +1,82 @@
+"""What the memory of questions keeps: bounded, and a flood of made-up questions takes no place of a fleet's."""
+
+from factories import APP, DEVICE
+from test_template import body_of
+
+from edge.node.service.checks.known_questions import PERIOD_SECONDS, SEEN_LIMIT, QuestionMemory
+from edge.node.service.checks.template import cut_ids
+
+BASE = "https://updates.example.com"
+LIMIT = 64
+
+
+def key_of(number: int, base: str = BASE, country: str = ""):
+    template, _, _ = cut_ids(body_of(device_id=DEVICE, version_name=f"1.0.{number}"))
+    return template, base, country
+
+
+def ask(memory, key, now=0.0):
+    """Whether it was known."""
+    question = memory.get(key)
+    if question is None:
+        memory.note(key, {APP}, now)
+        return False
+    question.asked += 1
+    return True
+
+
+def test_a_question_is_known_once_it_was_asked_twice():
+    memory = QuestionMemory()
+    assert [ask(memory, key_of(1)) for _ in range(4)] == [False, False, True, True]
+    assert memory.get(key_of(1)).check.version_name == "1.0.1"
+
+
+def test_the_address_and_the_country_are_part_of_the_question():
+    memory = QuestionMemory()
+    for country in ("", "DE", "", "DE"):
+        ask(memory, key_of(1, country=country))
+    assert memory.get(key_of(1, country="DE")).check.country == "DE"
+    assert memory.get(key_of(1)).check.country == ""
+    assert memory.get(key_of(1, base="https://other.example.com")) is None
+
+
+def test_what_has_no_meaning_is_never_kept():
+    memory = QuestionMemory()
+    key = (b'{"device_id":""}', BASE, "")
+    assert not any(ask(memory, key) for _ in range(4))
+    assert len(memory) == 0
+
+
+def test_a_flood_takes_no_place_of_a_question_that_is_asked_more_often():
+    """A fleet of 20 questions, each asked 5 times a period; a stranger makes up 1,000 in each and asks each 3 times."""
+    memory, fleet = QuestionMemory(LIMIT), [key_of(number) for number in range(20)]
+    for key in fleet:
+        for _ in range(3):
+            ask(memory, key)
+    missed, made_up = 0, 1_000
+    for period in range(5):
+        for number in range(1_000):
+            made_up += 1
+            for _ in range(3):
+                ask(memory, key_of(made_up), period * PERIOD_SECONDS + number / 200)
+            if number % 200 == 0:
+                missed += sum(not ask(memory, key, period * PERIOD_SECONDS) for key in fleet)
+    assert missed == 0
+    assert len(memory) <= LIMIT
+
+
+def test_what_a_fleet_asks_after_a_publish_finds_room_among_the_made_up():
+    memory = QuestionMemory(LIMIT)
+    for number in range(LIMIT):
+        for _ in range(3):
+            ask(memory, key_of(1_000 + number), PERIOD_SECONDS)
+    new = key_of(1)
+    known = [ask(memory, new, PERIOD_SECONDS * turn / 10) for turn in range(10, 30)]
+    assert known[-1] and len(memory) <= LIMIT
+
+
+def test_a_question_that_was_asked_once_takes_no_room():
+    memory = QuestionMemory(LIMIT)
+    for number in range(500):
+        ask(memory, key_of(number))
+    assert len(memory) == 0 and len(memory._seen) == 500 <= SEEN_LIMIT

@@ -1,0 +1,292 @@
+"""With the memory of questions and without it, every check has the same answer, the same counts and the same notes.
+
+Two services go through the same sequence of bodies, ticks, swaps, facts and states of the node. One of them parses and
+decides every check.
+"""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+
+from decision_world import a_view
+from factories import APP, NOW, digest, failed
+from histories import DEVICES, VERSIONS, a_history
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.domain.changes.commands import (
+    ChannelSettings,
+    NewArm,
+    PutIdSet,
+    SegmentSettings,
+    SetChannel,
+    SetOverride,
+    SetSegment,
+    StartExperiment,
+    StartRollout,
+    WithdrawBundle,
+)
+from edge.domain.facts import NO_FACTS, DeviceFacts, Latest, name_hash, ran_of
+from edge.node.observing.counts import ServiceCounts
+from edge.node.service.checks.check_service import CheckService, NotLoaded
+from edge.node.service.checks.questions import Questions
+from edge.node.service.limits.overload import Overload
+from edge.node.service.peers import Places, Proxies, Whence
+from edge.node.service.rollout_clock import Moments
+from edge.node.service.snapshots.served import ServedSnapshots
+from edge.store.heads import shard_of
+
+BASES = ("https://updates.example.com", "http://127.0.0.1:8080")
+UNKNOWN_APP = "com.example.nowhere"
+
+
+class Facts:
+    """What is known of devices, and a list of what was noted of them."""
+
+    def __init__(self):
+        self.known, self.noted = {}, []
+
+    def of(self, app, device):
+        return self.known.get(device, NO_FACTS)
+
+    def note(self, change):
+        self.noted.append(change)
+
+
+class Arms:
+    def __init__(self):
+        self.noted = []
+
+    def has(self, check, experiment):
+        return (check.device, experiment.salt) in {(each.device, salt) for each, salt, *_ in self.noted}
+
+    def note(self, check, channel, experiment, *rest):
+        self.noted.append((check, experiment.salt, channel, *rest))
+
+
+class FactLimits:
+    """Admits two of three notes, and keeps whom they were charged to."""
+
+    def __init__(self):
+        self.charged = []
+
+    def admit_note(self, app, prefix, now):
+        self.charged.append((app, prefix))
+        return len(self.charged) % 3 > 0
+
+
+class Side:
+    """One worker's service. `take` is with the memory or without."""
+
+    def __init__(self, remembers):
+        self.current = ServedSnapshots(None)
+        self.moments, self.facts, self.arms, self.limits = Moments(NOW), Facts(), Arms(), FactLimits()
+        self.overload, self.counts, self.faults = Overload(10), ServiceCounts(), []
+        self.full = CheckService(
+            self.current,
+            self.moments,
+            self.facts,
+            self.arms,
+            overload=self.overload,
+            proxies=Proxies(("192.0.2.1",)),
+            fact_limits=self.limits,
+            counts=self.counts,
+            faults=SimpleNamespace(note_everything=lambda: self.faults.append("overload")),
+        )
+        self.questions = Questions(self.full) if remembers else None
+        self.take = self.questions.take if remembers else self.full.take
+
+    def answer(self, body, base, country, whence):
+        try:
+            reply = self.take(body, base, country, whence)
+        except NotLoaded as unloaded:
+            return unloaded.check
+        return reply.status, reply.body, reply.app
+
+    def counted(self):
+        kinds = ("decisions", "others", "shed", "over_limit")
+        return {kind: +Counter(getattr(self.counts, kind)) for kind in kinds}
+
+    def did(self):
+        return self.facts.noted, self.arms.noted, self.limits.charged, self.faults
+
+
+class Pair:
+    """A service that remembers, and one that does not."""
+
+    def __init__(self, snapshot=None):
+        self.sides = Side(remembers=True), Side(remembers=False)
+        self.memory = self.sides[0].questions.memory
+        if snapshot is not None:
+            self.swap(snapshot)
+
+    def swap(self, snapshot):
+        for side in self.sides:
+            side.current.swap([snapshot])
+
+    def tick(self, now, issued):
+        for side in self.sides:
+            side.moments.learn({"": issued})
+            side.moments.tick(now)
+
+    def know(self, device, facts):
+        for side in self.sides:
+            side.facts.known[device] = facts
+
+    def be(self, *, overloaded=False, unserved=()):
+        for side in self.sides:
+            side.overload.in_progress = 100 if overloaded else 0
+            side.full.unserved = dict.fromkeys(unserved, "old")
+
+    def answer(self, body, base=BASES[0], country="", whence=None):
+        """The answer, which is the same on both sides."""
+        whence = whence or Whence("198.51.100.7")
+        one, other = (side.answer(body, base, country, whence) for side in self.sides)
+        assert one == other, body
+        one, other = (side.did() for side in self.sides)
+        assert one == other, body
+        return self.sides[1], one
+
+    def require_equal_counts(self):
+        one, other = (side.counted() for side in self.sides)
+        assert one == other
+
+
+# What makes the answer depend on more than the words of the check; each may be in an app or not.
+FEATURES = (
+    *(SetOverride(device=device, channel="beta") for device in DEVICES[:3]),
+    SetChannel(name="production", settings=ChannelSettings(spread_seconds=3_000)),
+    SetChannel(name="production", settings=ChannelSettings(bundle="1.0.3")),
+    SetChannel(name="beta", settings=ChannelSettings(bundle="1.0.4", windows=("daily 22:14-22:40 UTC",))),
+    SetSegment(name="lucky", settings=SegmentSettings(where="bucket(30)", channel="beta", priority=1)),
+    PutIdSet(name="vip", blob=digest("vip"), ids=2),
+    SetSegment(name="vip", settings=SegmentSettings(where='in_set("vip")', channel="beta", priority=2)),
+    SetSegment(name="team", settings=SegmentSettings(where='custom_id == "team"', channel="beta", priority=3)),
+    SetSegment(name="one", settings=SegmentSettings(where=f'device_id == "{DEVICES[4]}"', channel="beta")),
+    SetSegment(name="new", settings=SegmentSettings(where="errors_7d == 0", channel="beta")),
+    StartRollout(
+        channel="production",
+        bundle="1.0.4",
+        steps=(20_000, 60_000, 100_000),
+        every_seconds=1_500,
+        segments=("some",),
+        first=("droids",),
+        hold_out=30_000,
+    ),
+    StartExperiment(
+        channel="production",
+        name="colours",
+        arms=(NewArm(name="a", bundle="1.0.2", weight=50_000), NewArm(name="b", bundle="1.0.4", weight=50_000)),
+    ),
+    WithdrawBundle(version="1.0.3", reason="white screen"),
+)
+APPS = st.lists(st.sampled_from(FEATURES), max_size=5)
+
+
+def a_view_of(features, revision):
+    """The app with these features; which revision it is decides only whether it is served."""
+    history = a_history(features)
+    return replace(a_view(history.state), revision=revision)
+
+
+FIELDS = st.fixed_dictionaries(
+    {
+        "platform": st.sampled_from(["android", "ios"]),
+        "app_id": st.sampled_from([APP] * 30 + [UNKNOWN_APP, "not an app", ""]),
+        "version_build": st.sampled_from(["1.0.0"] * 4 + ["1.0.2", "dev"]),
+        "version_name": st.sampled_from(["1.0.0", "builtin", *VERSIONS]),
+        "plugin_version": st.sampled_from(["8.51.14"] * 6 + ["5.0.0", "7.4.0", "4.9.0", "99.0.0"]),
+    },
+    optional={
+        "defaultChannel": st.sampled_from(["", "production", "beta", "inner", "nowhere"]),
+        "is_prod": st.booleans(),
+        "is_emulator": st.booleans(),
+        "version_os": st.sampled_from(["14", "é"]),
+        "key_id": st.sampled_from(["", "abcd"]),
+    },
+)
+
+
+def compact(fields):
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+WRITTEN = {
+    "as Android": compact,
+    "with spaces": json.dumps,
+    "indented": lambda fields: json.dumps(fields, indent=1),
+    "backwards": lambda fields: compact(dict(reversed(fields.items()))),
+    "twice, the last counts": lambda fields: compact(fields)[:-1] + ',"device_id":"' + DEVICES[0] + '"}',
+    "twice, the first": lambda fields: '{"device_id":"' + DEVICES[0] + '",' + compact(fields)[1:],
+    "a second custom id": lambda fields: compact(fields)[:-1] + ',"custom_id":"team"}',
+    "escaped": lambda fields: compact(fields).replace("0000-4000", "\\u0030000-4000"),
+    "an escaped name": lambda fields: compact(fields).replace('"device_id"', '"device\\u005fid"'),
+    "nested": lambda fields: '{"x":{"device_id":"' + DEVICES[0] + '"},' + compact(fields)[1:],
+    "capitals": lambda fields: compact(fields | {"device_id": fields["device_id"].upper()}),
+    "a wrong id": lambda fields: compact(fields | {"device_id": fields["device_id"][:-1] + "g"}),
+    "no id": lambda fields: compact({name: value for name, value in fields.items() if name != "device_id"}),
+    "broken": lambda fields: compact(fields)[:-1],
+}
+WORDINGS = st.tuples(FIELDS, st.sampled_from(["as Android"] * 20 + ["capitals", *WRITTEN]))
+CUSTOM_IDS = st.sampled_from(
+    [""] * 8 + ["team"] * 4 + ["é", " team ", "x" * 40, DEVICES[1], DEVICES[1].upper(), 'a"b', None, 7]
+)
+FACTS = st.sampled_from(
+    [
+        NO_FACTS,
+        DeviceFacts(offered=(name_hash("1.0.2"),), latest=Latest(at=1, ran=ran_of("1.0.0")).packed()),
+        DeviceFacts(offered=(name_hash("1.0.1"),), latest=Latest(at=1, ran=0).packed()),
+        DeviceFacts(failures=failed("1.0.2")),
+        DeviceFacts(failures=failed("1.0.1"), channel=name_hash("beta")),
+        DeviceFacts(channel=name_hash("inner")),
+        DeviceFacts(latest=Latest(forgot=4_919).packed()),
+    ]
+)
+WHENCES = st.sampled_from(
+    [Whence("198.51.100.7"), Whence("192.0.2.1", Places(forwarded=(0,)), (b"203.0.113.9",)), Whence()]
+)
+PEOPLE = st.tuples(st.sampled_from(DEVICES), CUSTOM_IDS)
+ASKED = st.tuples(
+    st.just("ask"),
+    st.integers(0, 1),  # which wording
+    st.lists(PEOPLE, min_size=3, max_size=12),
+    st.sampled_from([BASES[0]] * 5 + [BASES[1]]),
+    st.sampled_from([""] * 5 + ["DE"]),
+    WHENCES,
+)
+EVENTS = st.one_of(
+    *[ASKED] * 6,
+    st.tuples(st.just("tick"), st.floats(0, 3_000), st.floats(0, 600)),
+    st.tuples(st.just("swap"), APPS),
+    st.tuples(st.just("know"), st.sampled_from(DEVICES), FACTS),
+    st.tuples(st.just("be"), st.booleans(), st.booleans()),
+    st.tuples(st.just("be"), st.just(False), st.just(False)),
+)
+
+
+def body_of(wording, device, custom_id):
+    fields, style = wording
+    return WRITTEN[style](fields | {"device_id": device, "custom_id": custom_id}).encode()
+
+
+@settings(max_examples=300)
+@given(APPS, st.lists(WORDINGS, min_size=2, max_size=2), st.lists(EVENTS, min_size=8, max_size=30))
+def test_the_memory_changes_no_answer_no_count_and_no_note(features, wordings, events):
+    now, pair = NOW + 12_000, Pair(a_view_of(features, 1))
+    pair.tick(now, now)
+    for place, (kind, *given_) in enumerate(events):
+        match kind, given_:
+            case "ask", (number, people, base, country, whence):
+                for device, custom_id in people:
+                    pair.answer(body_of(wordings[number], device, custom_id), base, country, whence)
+            case "tick", (seconds, behind):
+                now += seconds
+                pair.tick(now, now - behind)
+            case "swap", (others,):
+                pair.swap(a_view_of(others, place + 2))
+            case "know", (device, facts):
+                pair.know(device, facts)
+            case "be", (overloaded, unserved):
+                pair.be(overloaded=overloaded, unserved=[shard_of(APP)] if unserved else ())
+        pair.require_equal_counts()

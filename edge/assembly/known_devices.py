@@ -17,9 +17,16 @@ from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, St
 from edge.control.work_queue import Turns
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, StartRollout
-from edge.domain.decision.impact import count_devices, impact_of
-from edge.domain.decision.preview import HAS_IT, OFFERED, RolloutPreview, StepPreview, preview_rollout, share_in
-from edge.domain.decision.reach import count_reach
+from edge.domain.decision.foresight.impact import count_devices, impact_of
+from edge.domain.decision.foresight.preview import (
+    HAS_IT,
+    OFFERED,
+    RolloutPreview,
+    StepPreview,
+    preview_rollout,
+    share_in,
+)
+from edge.domain.decision.foresight.reach import count_reach
 from edge.domain.errors import Conflict, Unavailable
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck, VersionName

@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from edge.domain.changes.commands import AcceptRestored, Change
 from edge.domain.changes.partial_overrides import override_shard_of
-from edge.domain.decision.impact import ChannelImpact, Offering, offering_of
+from edge.domain.decision.foresight.impact import ChannelImpact, Offering, offering_of
 from edge.domain.errors import TooLarge
 from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, VersionName
 from edge.domain.shares import format_share

@@ -26,7 +26,7 @@ from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change
-from edge.domain.decision.impact import impact_of
+from edge.domain.decision.foresight.impact import impact_of
 from edge.domain.facts import NO_FACTS, DeviceFacts, failure_of, hour_of, name_hash
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry

@@ -1,7 +1,7 @@
 """The impact of a change, as the control API answers it."""
 
 from edge.control.shapes.common import AnswerBody
-from edge.domain.decision.impact import ChannelImpact, DeviceCounts, Impact, Offering
+from edge.domain.decision.foresight.impact import ChannelImpact, DeviceCounts, Impact, Offering
 
 CHANNELS_LISTED = 50  # of the changed ones; a summary fits one screen
 GROUPS_LISTED = 20  # of devices by what they run, and of those that move

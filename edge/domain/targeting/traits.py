@@ -28,7 +28,7 @@ class Draw(NamedTuple):
         return bisect_right(self.borders, bucket_of(self.salt, device))
 
 
-class Listed(NamedTuple):
+class OnList(NamedTuple):
     """Whether the device or its custom id is in the set."""
 
     ids: IdSet
@@ -37,7 +37,7 @@ class Listed(NamedTuple):
         return self.ids.holds(device_hash(device)) or bool(custom_id and self.ids.holds(id_hash(custom_id)))
 
 
-Trait = Draw | Listed
+Trait = Draw | OnList
 
 
 class Traits(NamedTuple):
@@ -70,7 +70,7 @@ def segment_traits(app: str, name: str, where: str, sets: Mapping[str, IdSet]) -
     return Traits(
         (
             *([Draw(segment_salt(app, name), tuple(shares))] if shares else []),
-            *(Listed(sets[each]) for each in names if each in sets),
+            *(OnList(sets[each]) for each in names if each in sets),
         ),
         _DEVICE_ID in fields,
         _CUSTOM_ID in fields,

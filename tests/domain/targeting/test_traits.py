@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge.domain.buckets import bucket_of
 from edge.domain.targeting.segments import compile_segment
-from edge.domain.targeting.traits import Draw, Listed, Traits, segment_traits, together
+from edge.domain.targeting.traits import Draw, OnList, Traits, segment_traits, together
 
 MORE_DEVICES = [f"{number:08x}-2222-4000-8000-000000000000" for number in range(40)]
 CUSTOM_IDS = ["", "qa-1", "a", "nobody", DEVICES[2]]
@@ -41,7 +41,7 @@ def test_devices_that_agree_are_in_a_segment_together(condition, world, shift):
         ("is_prod", Traits()),
         ("not an expression", Traits()),
         ('in_set("gone")', Traits()),  # no such set: unknown for every device
-        ('in_set("vip") && in_set("vip")', Traits((Listed(SETS["vip"]),))),
+        ('in_set("vip") && in_set("vip")', Traits((OnList(SETS["vip"]),))),
         ('custom_id == "a" || custom_id.startsWith("b")', Traits(custom_id=True)),
         ('!device_id.endsWith("7")', Traits(device_id=True)),
         ("install_source == custom_id", Traits(custom_id=True)),
@@ -63,7 +63,7 @@ def test_shares_of_one_segment_are_one_draw():
 
 def test_a_listed_custom_id_counts_as_a_listed_device():
     assert "qa-1" in IDS["vip"]
-    listed = Listed(SETS["vip"])
+    listed = OnList(SETS["vip"])
     assert listed.of(MORE_DEVICES[0], "qa-1") and listed.of(DEVICES[1], "")
     assert not listed.of(MORE_DEVICES[0], "") and not listed.of(MORE_DEVICES[0], "nobody")
 

@@ -16,7 +16,7 @@ from edge.domain.facts import NO_FACTS, is_on_its_way
 from edge.domain.model import AppId, DeviceId, UpdateCheck
 from edge.node.service.checks.check_service import CheckService
 from edge.node.service.checks.known_questions import QuestionKey, QuestionMemory
-from edge.node.service.checks.standing import Answer, Standing
+from edge.node.service.checks.standing import GivenAnswer, Standing
 from edge.node.service.checks.template import cut_ids
 from edge.node.service.common_answers import Reply
 from edge.node.service.peers import Whence
@@ -72,7 +72,7 @@ class Questions:
         answer.given += 1
         return answer.reply
 
-    def _holds(self, answer: Answer, standing: Standing, device: DeviceId, custom_id: str, whence: Whence) -> bool:
+    def _holds(self, answer: GivenAnswer, standing: Standing, device: DeviceId, custom_id: str, whence: Whence) -> bool:
         """Whether no fact is against the answer; then what is to be noted is noted."""
         full, facts = self._full, NO_FACTS
         if answer.needs_facts:

@@ -22,7 +22,7 @@ ANSWERS_LIMIT = 64  # of one question: where traits divide devices into more kin
 Replying = Callable[[AppSnapshot, UpdateCheck, Decision], Reply]
 
 
-class Answer:
+class GivenAnswer:
     """One decision, with its reply. `given` counts the devices that it was given to."""
 
     __slots__ = ("bundle", "decision", "given", "needs_facts", "notes_arm", "reply")
@@ -53,14 +53,14 @@ class Standing:
         self._reply = reply
         self._traits = traits = depends_on(snapshot, question.check, moment)
         self._varies = traits.device_id or len(traits.read) > TRAITS_LIMIT
-        self._answers: dict[tuple[int, ...], Answer] = {}
-        self.only: Answer | None = None
+        self._answers: dict[tuple[int, ...], GivenAnswer] = {}
+        self.only: GivenAnswer | None = None
         if not (traits.read or traits.device_id or traits.custom_id or snapshot.overrides):
             answer = self._answers[()] = self._decide(self.check)
             if not answer.needs_facts and not answer.notes_arm and self.check.plugin.listed:
                 self.only = answer
 
-    def answer(self, device: DeviceId, custom_id: str) -> Answer | None:
+    def answer(self, device: DeviceId, custom_id: str) -> GivenAnswer | None:
         """What the device gets, unless facts about it are against that. None: it has to be decided for."""
         overrides, traits = self.snapshot.overrides, self._traits
         if self._varies or (custom_id and traits.custom_id) or (overrides and overrides.get(device) is not None):
@@ -74,10 +74,10 @@ class Standing:
     def check_of(self, device: DeviceId, custom_id: str) -> UpdateCheck:
         return self.check._replace(device=device, custom_id=custom_id)
 
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[GivenAnswer]:
         return list(self._answers.values())
 
-    def _decide(self, check: UpdateCheck) -> Answer:
+    def _decide(self, check: UpdateCheck) -> GivenAnswer:
         decision = decide(self.snapshot, check, self.moment)
         asks = needs_facts(self.snapshot, check, decision)
-        return Answer(decision, asks, self._reply(self.snapshot, check, decision))
+        return GivenAnswer(decision, asks, self._reply(self.snapshot, check, decision))

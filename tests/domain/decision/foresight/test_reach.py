@@ -12,7 +12,7 @@ from edge.domain.changes.commands import (
     SetChannel,
     StartExperiment,
 )
-from edge.domain.decision.reach import count_reach
+from edge.domain.decision.foresight.reach import count_reach
 from edge.domain.facts import NO_FACTS
 
 

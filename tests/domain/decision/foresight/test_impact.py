@@ -18,7 +18,7 @@ from edge.domain.changes.commands import (
     StartRollout,
     WithdrawBundle,
 )
-from edge.domain.decision.impact import ChannelImpact, Offering, count_devices, impact_of
+from edge.domain.decision.foresight.impact import ChannelImpact, Offering, count_devices, impact_of
 from edge.domain.facts import NO_FACTS
 from edge.domain.schedule.rollout import Move
 

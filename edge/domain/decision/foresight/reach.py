@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from edge.domain.decision.decide import decide, resolve
-from edge.domain.decision.impact import runs_now
+from edge.domain.decision.foresight.impact import runs_now
+from edge.domain.decision.foresight.preview import HAS_IT, OFFERED
 from edge.domain.decision.outcomes import Offer, RevertToBuiltin
-from edge.domain.decision.preview import HAS_IT, OFFERED
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import ChannelName, UpdateCheck

@@ -24,8 +24,8 @@ from edge.domain.changes.commands import (
     WithdrawBundle,
 )
 from edge.domain.decision.decide import decide
+from edge.domain.decision.foresight.preview import EXPERIMENT, HAS_IT, OFFERED, preview_rollout, share_in
 from edge.domain.decision.outcomes import Offer
-from edge.domain.decision.preview import EXPERIMENT, HAS_IT, OFFERED, preview_rollout, share_in
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import Policy, Rollout
 from edge.domain.schedule.rollout import Moment

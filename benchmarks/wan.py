@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from benchmarks.output.report import BenchReport, Options
+from benchmarks.wide_area.forms import CHOSEN, FORMS, MANIFEST, ZIP, FormsCell
 from benchmarks.wide_area.link import WanLink
 from benchmarks.wide_area.report import Ceiling, Findings, Lossy, Update, WanCell, build_report
 from benchmarks.wide_area.server import (
@@ -51,17 +52,22 @@ class WanPlan(NamedTuple):
     update_rounds: int
     packages: tuple[Package, ...]
     losses: tuple[float, ...] = ()
+    forms: tuple[WanLink, ...] = ()
+    forms_rounds: int = 3
 
 
 RATES_BPS = (50e6, 200e6, 1e9)
 # 280 ms is the far tenth of a world served from one place; without it the weighted means would be guesses.
+FORMS_RATES_BPS, FORMS_ROUND_TRIPS_SECONDS = (5e6, 50e6, 200e6), (0.010, 0.040, 0.150)
 ROUND_TRIPS_SECONDS = (0.005, 0.020, 0.040, 0.080, 0.150, 0.280)
 
 
 def plan_for(options: Options) -> WanPlan:
     if options.quick:
-        return WanPlan((200e6,), (0.020, 0.080), options.rounds, 1, (SWAGGER,))
-    return WanPlan(RATES_BPS, ROUND_TRIPS_SECONDS, options.rounds, 3, (SWAGGER, TINYMCE), LOSSES)
+        forms = (WanLink(0.040, 5e6), WanLink(0.040, 200e6))
+        return WanPlan((200e6,), (0.020, 0.080), options.rounds, 1, (SWAGGER, TINYMCE), forms=forms, forms_rounds=1)
+    forms = tuple(WanLink(away, rate_bps) for rate_bps in FORMS_RATES_BPS for away in FORMS_ROUND_TRIPS_SECONDS)
+    return WanPlan(RATES_BPS, ROUND_TRIPS_SECONDS, options.rounds, 3, (SWAGGER, TINYMCE), LOSSES, forms)
 
 
 def run(options: Options) -> BenchReport:
@@ -76,6 +82,8 @@ def run(options: Options) -> BenchReport:
         findings.unlinked = measuring.measure(SHORT_LINK, plan)
         for loss in plan.losses:
             findings.lossy += [measuring.measure_lossy(loss, name) for name in LOSSY_CONGESTIONS]
+        for link in plan.forms:
+            findings.forms += measuring.measure_forms(link, plan)
     return build_report(findings)
 
 
@@ -115,6 +123,8 @@ class WanBench:
             self._node.offer(package.app, FIRST)
             self._ask("install", DEVICE_PORT, package.app)
             self._node.offer(package.app, SECOND)
+            for form in FORMS:
+                self._node.add_channel(package.app, form, SECOND)
             self._answers_bytes[package] = self._ask("answer", DEVICE_PORT, package.app)["bytes"]
 
     def publish_zip(self) -> None:
@@ -165,6 +175,31 @@ class WanBench:
             self._measure_downloads(cell, number)
         return Lossy(congestion, cell)
 
+    def measure_forms(self, link: WanLink, plan: WanPlan) -> list[FormsCell]:
+        """Every package in all forms, in turn."""
+        self._space.set(SHORT_LINK)
+        self._node.know(link)
+        self._client.ask(["ready", self._space.server.address, DEVICE_PORT])
+        cells = [FormsCell(package.name, link) for package in plan.packages]
+        for package in plan.packages:  # for the first time: the node opens and proves what it sends
+            for form in FORMS:
+                self._update_in(package, form)
+        self._space.set(link)
+        for number in range(plan.forms_rounds):
+            for package, cell in zip(plan.packages, cells, strict=True):
+                for form in FORMS if number % 2 else reversed(FORMS):
+                    done = self._update_in(package, form)
+                    cell.add(form, done["seconds"])
+                    cell.sent = cell.sent if form != CHOSEN else MANIFEST if done["manifest"] else ZIP
+        return cells
+
+    def _update_in(self, package: Package, form: str) -> dict[str, Any]:
+        """Raises RuntimeError if another form was sent than the channel prefers."""
+        done = self._ask("update", DEVICE_PORT, package.app, form)
+        if form != CHOSEN and done["manifest"] is not (form == MANIFEST):
+            raise RuntimeError(f"{package.name} was not updated by its {form}")
+        return done
+
     def _measure_downloads(self, cell: WanCell, number: int) -> None:
         for name, port, path in self._downloads if number % 2 else reversed(self._downloads):
             cell.add(name, self._ask("download", port, path)["seconds"])
@@ -176,8 +211,8 @@ class WanBench:
         cell.add(package.name, done.pop("seconds"))
         cell.updates[package.name] = Update(self._answers_bytes[package], **done)
 
-    def _ask(self, operation: str, port: int, what: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._client.ask([operation, self._space.server.address, port, what])
+    def _ask(self, operation: str, port: int, *what: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._client.ask([operation, self._space.server.address, port, *what])
         return answer
 
 

@@ -53,8 +53,7 @@ RETENTION_LEAST_DAYS = 7  # an address stays good for as long after its bundle w
 RETENTION_MOST_DAYS = 36_500
 UPLOADS_MOST_BYTES = 2**50
 
-# Options that name a file or folder. From a file they are relative to its folder, from a variable to the working
-# directory.
+# Options that name a file or folder: in a file relative to its folder, in a variable to the working directory.
 PATHS = frozenset(
     {"data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"}
 )
@@ -82,6 +81,7 @@ class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     drain_seconds: Wait = 30.0
     tls_certificate: str = ""
     tls_key: str = ""
+    prefer: Literal["fastest", "fewest_bytes", "manifest", "zip"] = "fastest"
 
 
 class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

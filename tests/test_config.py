@@ -160,7 +160,7 @@ def test_a_relative_path_in_a_file_is_relative_to_that_file(written, monkeypatch
 def test_every_option_that_names_a_file_or_folder_is_resolved():
     texts = {each.option for each in load_settings(None, {})[1] if isinstance(each.value, str)}
     other = {"region", "devices.host", "devices.public_url", "devices.country_header", "control.host"}
-    assert texts - other - {"log.level", "log.format"} == PATHS
+    assert texts - other - {"log.level", "log.format", "devices.prefer"} == PATHS
 
 
 @pytest.mark.parametrize(("end", "said"), [("/", "ends in a slash"), ("?a", "has a query"), ("#a", "has a fragment")])

@@ -26,6 +26,10 @@ from edge.domain.changes.rollouts import ARMS, NAMED_LIMIT, STEP_LIMIT_SECONDS, 
 from edge.domain.changes.segments import ID_SET_LIMIT, SEGMENT_LIMIT, SEGMENTS_LIMIT_BYTES
 from edge.domain.changes.taking_back import TAKEN_BACK_LIMIT
 from edge.domain.facts import WITHHELD_LIMIT
+from edge.domain.forms.choice import IOS_ZIP_LIMIT_BYTES, LINKS_LIMIT
+from edge.domain.forms.comparisons import EARLIER_LIMIT as VERSIONS_LIMIT
+from edge.domain.forms.comparisons import PAIRS_LIMIT
+from edge.domain.forms.observed import LEAST_SAMPLES
 from edge.domain.manifest import FILE_COUNT_LIMIT
 from edge.domain.model import APP_ID_LIMIT, CHANNEL_NAME_LIMIT
 from edge.domain.patches.document import PATCHES_LIMIT
@@ -44,6 +48,7 @@ from edge.node.delivery.unread import UNSENT_BYTES
 from edge.node.http.connection import PATH_LIMIT_BYTES
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
 from edge.node.http.framing import CHUNKS_LIMIT
+from edge.node.links.samples import PEERS_LIMIT
 from edge.node.observing.access_log import BUFFER_LINES
 from edge.node.processes.facts_desk import MOVING_SECONDS
 from edge.node.processes.leaving import LAST_CALL_SECONDS
@@ -149,6 +154,10 @@ def test_the_other_limits_are_those_of_the_code():
         f"| callers of `edge restart` | {CALLERS_LIMIT} at once |",
         f"| a TLS handshake | {HANDSHAKE_SECONDS:.0f} s, {HANDSHAKE_BYTES // 1024} KiB of the peer |",
         f"| TLS records without content | {BARREN_BYTES // 1024} KiB beyond the content",
+        f"| zips to iOS that could have files | {IOS_ZIP_LIMIT_BYTES:,} bytes |",
+        f"| earlier versions that a bundle is compared with | {VERSIONS_LIMIT}, in {PAIRS_LIMIT:,} pairs of an app |",
+        f"| links that a node remembers | {LINKS_LIMIT}, one a day at most, from {LEAST_SAMPLES} samples |",
+        f"| peers whose link counts | once an hour, {PEERS_LIMIT:,} of them a worker |",
         f"| access log lines that wait | {BUFFER_LINES:,} a worker |",
         f"| connections to the control port | {CONTROL_CONNECTIONS_LIMIT}, of one address {CONTROL_ADDRESS_LIMIT} |",
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",

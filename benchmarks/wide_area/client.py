@@ -134,12 +134,13 @@ class WanClient:
         """A device of its own takes what is offered; later updates start from the state it has then."""
         return asyncio.run(_update(self._state(app), f"http://{address}:{port}", app))
 
-    def update(self, address: str, port: int, app: str) -> dict[str, Any]:
-        """The same device takes what is offered now, in a copy: it is where it was for the next time."""
+    def update(self, address: str, port: int, app: str, channel: str = "") -> dict[str, Any]:
+        """The same device takes what is offered now, in a copy: it is where it was for the next time. With `channel`,
+        what that one offers."""
         copy = self._folder / "copy"
         shutil.copytree(self._state(app), copy)
         try:
-            return asyncio.run(_update(copy, f"http://{address}:{port}", app))
+            return asyncio.run(_update(copy, f"http://{address}:{port}", app, channel))
         finally:
             shutil.rmtree(copy)
 
@@ -153,13 +154,13 @@ class WanClient:
         return json.dumps(build_info(profile, identity, identity.version_build, "")).encode()
 
 
-async def _update(state: Path, url: str, app: str) -> dict[str, Any]:
+async def _update(state: Path, url: str, app: str, channel: str = "") -> dict[str, Any]:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
         device = Device(
             DeviceSetup(
                 build_profile(Platform.ANDROID, PLUGIN),
-                Identity(app=app, device_id=str(uuid.uuid4())),
+                Identity(app=app, device_id=str(uuid.uuid4()), default_channel=channel),
                 state,
                 session,
                 update_url=f"{url}/updates",

@@ -11,6 +11,7 @@ from benchmarks.output.plots import Curve, Plot
 from benchmarks.output.report import BenchReport
 from benchmarks.output.tables import Table
 from benchmarks.wide_area.distances import PUBLISHED, Distances, interpolate, mean_over, share_within
+from benchmarks.wide_area.forms import FormsCell, forms_table
 from benchmarks.wide_area.link import WanLink
 from benchmarks.wide_area.model import check_seconds, transfer_seconds, update_seconds
 
@@ -77,6 +78,7 @@ class Findings:
     cells: list[WanCell] = field(default_factory=list)  # by rate, then by round trip, ascending
     unlinked: WanCell | None = None  # the same with next to no delay and no limit: what the processor takes
     lossy: list[Lossy] = field(default_factory=list)
+    forms: list[FormsCell] = field(default_factory=list)
 
     @property
     def packages(self) -> list[str]:
@@ -94,6 +96,8 @@ def build_report(findings: Findings) -> BenchReport:
     tables += [_reaches(findings), *(_weighted(findings, places) for places in PUBLISHED), _updates(findings)]
     if findings.lossy:
         tables.append(_losses(findings))
+    if findings.forms:
+        tables.append(forms_table(findings.forms))
     compares = (
         f"Real TCP ({findings.congestion}) over an emulated link: checks, a zip of {findings.zip_bytes:,} bytes from "
         "edge serve and from nginx, and file-by-file updates of real consecutive releases. Times in milliseconds from "

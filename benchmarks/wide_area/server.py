@@ -9,11 +9,13 @@ import json
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.programs import environment, need_program
+from benchmarks.wide_area.link import WanLink
 from benchmarks.wide_area.space import Side, running
 
 DEVICE_PORT, CONTROL_PORT, NGINX_PORT = 8080, 8081, 8090
@@ -51,9 +53,30 @@ TINYMCE = Package("tinymce", "7.5.0", "7.5.1")
 class WanNode:
     """A running `edge serve`; the command line talks to it from inside its namespace."""
 
-    def __init__(self, side: Side, config: Path) -> None:
+    def __init__(self, side: Side, config: Path, data: Path) -> None:
         self._side = side
         self._config = config
+        self._data = data
+        self._serving = contextlib.ExitStack()
+
+    def start(self) -> None:
+        words = [sys.executable, "-m", "edge", "serve", "--json", "--config", str(self._config)]
+        command = self._side.command(words)
+        process = self._serving.enter_context(running(command, stdout=subprocess.PIPE, env=environment({})))
+        assert process.stdout is not None
+        if not process.stdout.readline():  # the line with its ports
+            raise RuntimeError("`edge serve` did not start; its error is on standard error")
+
+    def stop(self) -> None:
+        self._serving.close()
+
+    def know(self, link: WanLink) -> None:
+        """Start again, as after a day of deliveries over this link."""
+        self.stop()
+        links = [[0.0, [link.round_trip_seconds, link.rate_bps]]]
+        journal = {"format": 1, "links": links, "begun": time.time(), "day": [{}, {}]}
+        (self._data / "node" / "links.json").write_text(json.dumps(journal))
+        self.start()
 
     def edge(self, *words: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "edge", *words, "--json", "--config", str(self._config)]
@@ -66,12 +89,18 @@ class WanNode:
     def publish(self, app: str, source: Path, version: str) -> dict[str, Any]:
         return self.edge("bundle", "publish", app, str(source), "--version", version)
 
-    def offer(self, app: str, version: str) -> None:
-        self.edge("channel", "set", app, CHANNEL, "--bundle", version)
+    def offer(self, app: str, version: str, channel: str = CHANNEL) -> None:
+        self.edge("channel", "set", app, channel, "--bundle", version)
 
     def create(self, app: str) -> None:
+        """With a public channel that sends files."""
         self.edge("app", "create", app)
-        self.edge("channel", "create", app, CHANNEL, "--public", "--policy", "none")
+        self.edge("channel", "create", app, CHANNEL, "--public", "--policy", "none", "--prefer", "manifest")
+
+    def add_channel(self, app: str, form: str, version: str) -> None:
+        """One for devices that name it, which prefers this form."""
+        self.edge("channel", "create", app, form, "--self-set", "--policy", "none", "--prefer", form)
+        self.offer(app, version, form)
 
 
 @contextlib.contextmanager
@@ -82,12 +111,12 @@ def serving(side: Side, folder: Path) -> Iterator[WanNode]:
         f'[devices]\nhost = "{side.address}"\nport = {DEVICE_PORT}\nworkers = 1\nconnections_per_address = 0\n'
         f'[control]\nport = {CONTROL_PORT}\n[log]\nlevel = "warning"\n'
     )
-    words = [sys.executable, "-m", "edge", "serve", "--json", "--config", str(config)]
-    with running(side.command(words), stdout=subprocess.PIPE, env=environment({})) as process:
-        assert process.stdout is not None
-        if not process.stdout.readline():  # the line with its ports
-            raise RuntimeError("`edge serve` did not start; its error is on standard error")
-        yield WanNode(side, config)
+    node = WanNode(side, config, folder / "data")
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
 
 
 @contextlib.contextmanager

@@ -35,9 +35,13 @@ class CurrentSnapshots:
         head = self._releases.head(app)
         with self._lock:
             kept = self._kept.get(app)
-            damaged = self._builder.damaged()
+            damaged, terms = self._builder.damaged(), self._builder.terms()
             # One that lost something is built again: it may be back.
-            if kept is None or (kept.head, kept.damaged) != (head, damaged) or kept.snapshot.lost:
+            if (
+                kept is None
+                or (kept.head, kept.damaged, kept.snapshot.terms) != (head, damaged, terms)
+                or kept.snapshot.lost
+            ):
                 before = kept.snapshot if kept else None
                 kept = self._kept[app] = _Kept(head, damaged, self._builder.build(app, head, time.time(), before))
             self._kept.move_to_end(app)

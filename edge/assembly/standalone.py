@@ -88,7 +88,13 @@ class Standalone:
         )
 
     def _builder(self, region: str) -> SnapshotBuilder:
-        return SnapshotBuilder(self.directory.store, region, lambda: self.supervisor.prover.quarantine.digests)
+        supervisor = self.supervisor
+        return SnapshotBuilder(
+            self.directory.store,
+            region,
+            lambda: supervisor.prover.quarantine.digests,
+            terms=lambda: supervisor.links.terms,
+        )
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
         """Wait, inside `running`, for `stopping`, or until a successor has the node. Raises what ended the serving, if

@@ -28,6 +28,7 @@ from edge.domain.forms.comparisons import (
     FormsOf,
     compare_manifests,
 )
+from edge.domain.manifest_forms import ChosenForms
 from edge.domain.model import (
     AppId,
     AppState,
@@ -87,6 +88,7 @@ class AppSnapshot:
     asks_facts: bool  # whether any segment reads device facts
     channels_by_hash: Mapping[int, ChannelName]  # keyed as device facts hold a choice
     offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, keyed as device facts name it
+    forms_by_hash: Mapping[int, tuple[ChosenForms, ...]]  # those of each bundle, on all channels; none: files
     # Documents of the bundles that a check can be answered with, packed: 23 kB for 300 files, so 0.5 MB for a channel
     # with all its `EARLIER_LIMIT` ways back. Bundles that no channel can offer have none.
     manifests: Mapping[Digest, bytes]
@@ -191,6 +193,7 @@ def build_snapshot(
         asks_facts=any(asks_facts(segment.where) for segment in state.segments.values()),
         channels_by_hash={name_hash(name): name for name in state.channels},
         offered_by_hash={name_hash(version): bundle for version, bundle in bundles.items()},
+        forms_by_hash=_forms_by_hash(channels),
         manifests=manifests,
         blobs=blobs,
         names=names,
@@ -243,6 +246,15 @@ def _channels(
         name: compile_channel(channel, state, predicates, withdrawn, lost, forms_of)
         for name, channel in state.channels.items()
     }
+
+
+def _forms_by_hash(channels: Mapping[ChannelName, CompiledChannel]) -> dict[int, tuple[ChosenForms, ...]]:
+    found: dict[int, set[ChosenForms]] = {}
+    for compiled in channels.values():
+        for offer in compiled.offers():
+            if offer.forms is not None:
+                found.setdefault(name_hash(offer.bundle.version), set()).add(offer.forms)
+    return {version: tuple(forms) for version, forms in found.items()}
 
 
 def _leading(

@@ -8,17 +8,19 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
+from edge.config import is_loopback
 from edge.node.delivery.files import OpenFile, OpenFiles
 from edge.node.delivery.pace import Patience
 from edge.node.lane.answers import Answers, Outgoing
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.registry import LaneRegistry
 from edge.node.lane.requests import KnownHeads, RequestHead
+from edge.node.links.samples import LinkSamples
 from edge.node.observing.access_log import Line
 from edge.node.observing.traffic import ROUTES, Traffic
 from edge.node.service.device_service import DeviceService
 from edge.node.service.limits.admission import Connections
-from edge.node.service.peers import NOWHERE, Peer, Whence, find_peer, told_id
+from edge.node.service.peers import NOWHERE, Peer, Whence, find_peer, prefix_of, told_id
 
 SWEEP_SECONDS = 1.0  # the precision of idle timeouts; a timer per request would cost a tenth of the request
 
@@ -46,6 +48,7 @@ class LaneContext:
         self.patience = patience
         self.fallback = fallback
         self.traffic = traffic or Traffic()
+        self.links = LinkSamples(lambda address: is_loopback(address) or service.proxies.trusts(address))
         self.known_heads = KnownHeads(service.proxies.country_header)
         self.answers = Answers(time.time())
         self.leaving = False  # set by the worker that leaves: each answer is then its connection's last
@@ -96,6 +99,10 @@ class LaneContext:
         """Count and log an exception that no code expected."""
         self.bugs += 1
         log.error("bug while answering a device%s", told_id(whence), exc_info=bug)
+
+    def note_link(self, transport: asyncio.Transport, address: str) -> None:
+        """The peer at this address took a large answer."""
+        self.links.note(transport, address, prefix_of(address))
 
     def record_failure(self, fetch: Fetch, slow: Whence | None = None) -> None:
         """This node failed a download; `slow` is whence it was asked for, if that peer was too slow."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from edge.domain.forms.observed import NOTHING_OBSERVED, LinkCounts
 from edge.store.damage import Damage
 
 
@@ -48,6 +49,7 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
     others: dict[str, int] = {}  # by their own names
     damaged: dict[str, int] = {}  # what of known apps cannot be served now, by its grain
     gauges: Gauges | None = None
+    links: LinkCounts = NOTHING_OBSERVED  # of large downloads; not shown by name
 
     def by_name(self) -> dict[str, int]:
         """All of them under one name each, as `GET /v1/node` shows them."""

@@ -34,6 +34,7 @@ class DataPaths:
         self.spool_dir = self.node_dir / "telemetry" / "spool"
         self.facts_dir = self.node_dir / "telemetry" / "facts"
         self.proofs_path = self.node_dir / "proofs.sqlite"  # a cache: which files were read and found right
+        self.links_file = self.node_dir / "links.json"  # what was observed of links, which forms of bundles follow from
         self.uploads_file = self.node_dir / "uploads"  # what tokens uploaded and no bundle refers to yet
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
         self.own_dirs = self.node_dir, self.node_dir / "telemetry", self.spool_dir, self.facts_dir

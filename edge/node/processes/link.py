@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from edge.config import Devices, Log, Telemetry
+from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
 from edge.domain.model import AppId
 from edge.facts.changes import Record, Recorded
 from edge.node.observing.counts import WorkerCounts
@@ -42,6 +43,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     tls: Pair | None = None
     tickets: TicketKeys | None = None  # None: this worker has keys of its own
     quarantined: list[str] = []
+    terms: FormTerms = FILES_ALWAYS
 
 
 class NewHeads(msgspec.Struct, frozen=True, tag=True):
@@ -104,6 +106,12 @@ class Quarantined(msgspec.Struct, frozen=True, tag=True):
     digests: list[str]
 
 
+class NewTerms(msgspec.Struct, frozen=True, tag=True):
+    """Choose the forms of bundles by these terms."""
+
+    terms: FormTerms
+
+
 class Drain(msgspec.Struct, frozen=True, tag=True):
     """Close the port, and reply `Acknowledged` with this number; then finish what is in progress, and exit. `patient`
     as in `leaving.Manner`."""
@@ -153,6 +161,7 @@ ToWorker = (
     | Recorded
     | Proved
     | Quarantined
+    | NewTerms
     | Drain
 )
 FromWorker = Prepared | Ready | Acknowledged | Status | Record | Prove

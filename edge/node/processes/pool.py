@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.forms.choice import FormTerms
 from edge.domain.model import AppId
 from edge.facts.changes import Faulted, Record, Recordable, Recorded, Withheld
 from edge.node.processes.facts_desk import Recorder
@@ -21,6 +22,7 @@ from edge.node.processes.link import (
     Link,
     NewHeads,
     NewPair,
+    NewTerms,
     NewTickets,
     Prepared,
     Prove,
@@ -149,6 +151,11 @@ class WorkerHandle:
         """Send keys for session tickets; a worker that starts has them in its setup."""
         if self._link:
             self._link.send(NewTickets(keys))
+
+    def take_terms(self, terms: FormTerms) -> None:
+        """Send what the forms of bundles follow from; a worker that starts has it in its setup."""
+        if self._link:
+            self._link.send(NewTerms(terms))
 
     async def drain(self, patient: bool) -> None:
         """Ask the worker to finish and exit; returns once it holds the port no longer, or after `ANSWER_SECONDS`."""
@@ -283,6 +290,11 @@ class WorkerPool:
         """As `WorkerHandle.take_tickets`, for all workers."""
         for worker in self.workers:
             worker.take_tickets(keys)
+
+    def take_terms(self, terms: FormTerms) -> None:
+        """As `WorkerHandle.take_terms`, for all workers."""
+        for worker in self.workers:
+            worker.take_terms(terms)
 
     async def take_pair(self, pair: Pair) -> None:
         """As `WorkerHandle.take_pair`, for all workers at once."""

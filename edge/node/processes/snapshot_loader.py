@@ -45,6 +45,7 @@ class SnapshotLoader:
         self._building = asyncio.Lock()
         self._unread: dict[AppId, None] = {}  # to be read in the background, in this order
         self._damaged: set[AppId] = set()
+        self._outdated: set[AppId] = set()  # built with other terms
         self._kept = 0  # loaded without having been asked for
 
     @property
@@ -79,6 +80,12 @@ class SnapshotLoader:
             self._damaged.add(app)
             await self._load(app)
 
+    def choose_again(self) -> None:
+        """Have `run` build every loaded app again, with the builder's new terms; at the latest after its next retry."""
+        loaded = self._served.loaded_apps()
+        self._outdated.update(loaded)
+        self._unread |= dict.fromkeys(loaded)
+
     async def run(self, retry_seconds: float = RETRY_SECONDS) -> None:
         """Until cancelled: load what is asked for; besides, read every app once, and again what is damaged."""
         asks, retry_at = self._served.asks, self._clock() + retry_seconds
@@ -100,13 +107,14 @@ class SnapshotLoader:
         async with self._building:
             self._unread.pop(app, None)
             loaded = await asyncio.to_thread(self._build, app)
+            self._outdated.discard(app)
             if loaded is not None:
                 self._take(app, loaded)
 
     def _build(self, app: AppId) -> Loaded | None:
         """None where the newest known revision is served whole."""
         served, head = self._served.snapshot(app), self._served.head(app)
-        if head is None or (served and served.revision >= head.revision and app not in self._damaged):
+        if head is None or (served and served.revision >= head.revision and app not in self._damaged | self._outdated):
             return None
         return self._builder.load(app, head, time.time(), served)
 

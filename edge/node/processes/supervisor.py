@@ -16,10 +16,13 @@ from typing import Protocol
 from edge.config import Config
 from edge.domain.errors import EdgeError
 from edge.domain.facts import DeviceFacts
+from edge.domain.forms.observed import LinkCounts
 from edge.domain.model import AppId
+from edge.domain.plugin import Prefer
 from edge.facts.changes import Recordable, Withheld
 from edge.facts.table import FactsTable
 from edge.facts.writer import FactsCondition
+from edge.node.links.journal import LinkJournal, LinkWatch
 from edge.node.observing.counts import WorkerCounts, WorkerStatus
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.duties import JobGuard, NodeDuties, to_the_end
@@ -97,6 +100,9 @@ class Supervisor:
         self.prover = BlobProver(directory.store, self._book, quarantine, clock)
         self.scrubbing = Scrubbing(directory.store_dir, self._book, self.prover, lambda: self._heads, clock)
         self.duties.jobs["scrub"] = self.scrubbing.run
+        self.links = LinkJournal(directory.links_file, Prefer(config.devices.prefer), clock())
+        watch = LinkWatch(self.links, self._links_counted, lambda terms: self.pool.take_terms(terms), clock)
+        self.duties.jobs["links"] = watch.run
         ports = PoolPorts(self._record_reported, self.prover)
         self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, ports)
 
@@ -261,6 +267,9 @@ class Supervisor:
             for worker, answer in zip(self.pool.workers, answers, strict=True)
         ]
 
+    async def _links_counted(self) -> dict[int, LinkCounts]:
+        return {each.pid: each.counts.links for each in await self.statuses() if each.pid is not None and each.ready}
+
     def _news(self, heads: Mapping[AppId, Head]) -> dict[AppId, Head]:
         known = self._heads
         return {app: head for app, head in heads.items() if app not in known or head.revision > known[app].revision}
@@ -281,6 +290,7 @@ class Supervisor:
             tls=self._pair,
             tickets=self._tickets,
             quarantined=sorted(self.prover.quarantine.digests),
+            terms=self.links.terms,
         )
 
     async def _poll(self) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
+from edge.domain.forms.observed import NOTHING_OBSERVED
 from edge.domain.model import AppId
 from edge.facts.changes import Recorded
 from edge.facts.table import FactsTable
@@ -42,6 +43,7 @@ from edge.node.processes.link import (
     Link,
     NewHeads,
     NewPair,
+    NewTerms,
     NewTickets,
     Prepared,
     Prove,
@@ -88,7 +90,10 @@ class Worker:
         store = FsStore(DataPaths(Path(setup.data_dir)).store_dir)
         self._served = ServedSnapshots(store)
         self._quarantined = frozenset(setup.quarantined)
-        builder = SnapshotBuilder(store, setup.region, lambda: self._quarantined, _withdrawn_of(setup))
+        self._terms = setup.terms
+        builder = SnapshotBuilder(
+            store, setup.region, lambda: self._quarantined, _withdrawn_of(setup), lambda: self._terms
+        )
         self._loader = SnapshotLoader(builder, self._served)
         self._proofs = ProofClient(lambda number, digest, app: link.send(Prove(number, digest, app)))
         self._files = OpenFiles(lambda digest: store.open(blob_key(digest)), self._proofs)
@@ -214,6 +219,9 @@ class Worker:
                     self._facts.settle(recorded)
                 case Proved(number, identity, later):
                     self._proofs.settle(number, ProofAnswer(identity, later))
+                case NewTerms(terms):
+                    self._terms = terms
+                    self._loader.choose_again()
                 case Quarantined(digests):
                     await self._quarantine(frozenset(digests))
                 case NewPair(number, pair) if self._tls is not None:
@@ -263,6 +271,7 @@ class Worker:
             | {"offers_not_noted": self._facts.offers_dropped}
             | {f"damage_found/{grain}": n for grain, n in self._served.damages.found.items()},
             damaged=self._served.damages.by_grain(),
+            links=self._lanes.links.counts if self._lanes else NOTHING_OBSERVED,
             gauges=Gauges(
                 connections=self._connections.open,
                 in_progress=overload.in_progress,

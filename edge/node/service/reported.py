@@ -11,7 +11,7 @@ from edge.domain.decision.decide import decide
 from edge.domain.decision.outcomes import UpToDate
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import CAUSES, STARTS, Cause, DeviceFacts, failure_of, has_downloaded, last_offered, name_hash
-from edge.domain.manifest_forms import sent_as
+from edge.domain.manifest_forms import sent_to
 from edge.domain.model import BUILTIN, DeviceId, Platform
 from edge.domain.plugin import Sent
 from edge.domain.schedule.rollout import Moment
@@ -132,4 +132,8 @@ def _is_dead(event: Event, cause: Cause, snapshot: AppSnapshot, facts: DeviceFac
         return True
     bundle = snapshot.offered_by_hash.get(last_offered(facts))
     check = check_of(event)
-    return bundle is not None and check is not None and sent_as(bundle, check.plugin.manifest) is not Sent.ZIP
+    if bundle is None or check is None:
+        return False
+    # Its zip may have failed, if a channel sends that to such devices: then it tries again.
+    forms = snapshot.forms_by_hash.get(last_offered(facts), ()) or (None,)
+    return all(sent_to(bundle, each, check) is not Sent.ZIP for each in forms)

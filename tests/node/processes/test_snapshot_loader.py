@@ -8,6 +8,8 @@ from factories import APP, a_change, a_manifest
 from node_world import PROMPT_SECONDS, a_truth, publish
 
 from edge.domain.changes.commands import CreateApp, DeleteApp
+from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
+from edge.domain.plugin import Prefer
 from edge.node.processes.snapshot_loader import ANNOUNCED_LIMIT, EAGER_SECONDS, SnapshotLoader
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.first_asks import FirstAsks
@@ -181,3 +183,18 @@ async def test_a_bug_with_one_app_keeps_no_other_from_being_loaded(tmp_path, cap
         await served.wait_for(APP)
     assert served.snapshot(APP) and served.unserved == {"com.example.gone"}
     assert "a bug" in caplog.text
+
+
+async def test_new_terms_reach_every_loaded_app(tmp_path):
+    truth = a_truth(tmp_path)
+    served, terms = ServedSnapshots(truth.store, FirstAsks(PROMPT_SECONDS)), [FILES_ALWAYS]
+    loader = SnapshotLoader(SnapshotBuilder(truth.store, terms=lambda: terms[0]), served)
+    await loader.load({APP: publish(truth, "1.0.1").head})
+    before = served.snapshot(APP)
+    terms[0] = FormTerms(Prefer.ZIP)
+    loader.choose_again()
+    async with at_work(loader):
+        while served.snapshot(APP) is before:
+            await asyncio.sleep(0)
+    assert served.snapshot(APP).terms == terms[0]
+    assert next(served.snapshot(APP).channels["production"].offers()).forms.others

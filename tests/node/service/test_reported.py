@@ -17,6 +17,7 @@ from edge.domain.facts import (
     name_hash,
 )
 from edge.domain.model import DeviceId
+from edge.domain.plugin import Prefer
 from edge.facts.changes import Downloaded, Failed, Installed, Offered, change_facts
 from edge.node.service.peers import Peer
 from edge.node.service.reported import DOWNLOADED, changes_in, downloads_in
@@ -178,3 +179,11 @@ def test_a_download_of_a_bundle_of_ours_is_told_until_it_is_noted(action, facts,
 def test_nothing_else_says_that_a_bundle_was_downloaded():
     others = [an_event(action, "1.0.4") for action in sorted(ACTIONS - DOWNLOADED)]
     assert list(downloads_in(others, SNAPSHOT, lambda app, device: OPEN)) == []
+
+
+@pytest.mark.parametrize(("runs", "dead"), [("1.0.3", False), ("1.0.4", False)])
+def test_on_ios_a_zip_that_failed_is_tried_again(runs, dead):
+    snapshot = a_snapshot(a_released_app("1.0.4", prefer=Prefer.ZIP))
+    event = an_event("download_fail", runs, platform="ios")
+    found = changes_in([event], snapshot, lambda app, device: OFFERED, MOMENT, PEER)
+    assert [change.dead for _, change in found] == [dead]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from edge.domain.changes.partial_overrides import split
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.errors import EdgeError, Invalid, Unavailable
+from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
 from edge.domain.manifest import read_manifest
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.patches.document import Patch, parse_patches
@@ -36,7 +37,7 @@ class Loaded(NamedTuple):
 class SnapshotBuilder:
     """`region` is the node's, "" for none; `damaged` returns the blobs that it cannot serve now. `before` is the app's
     previous snapshot: what both name is read once. `withdrawn_of` has the bundles of an app that this node remembers as
-    withdrawn."""
+    withdrawn. The forms of bundles follow from the current `terms`."""
 
     def __init__(
         self,
@@ -44,8 +45,10 @@ class SnapshotBuilder:
         region: str = "",
         damaged: Callable[[], frozenset[str]] = frozenset[str],
         withdrawn_of: Callable[[AppId], Collection[str]] = lambda app: (),
+        terms: Callable[[], FormTerms] = lambda: FILES_ALWAYS,
     ) -> None:
         self.damaged = damaged
+        self.terms = terms
         self._store = store
         self._region = region
         self._revisions = Revisions(store)
@@ -112,6 +115,7 @@ class SnapshotBuilder:
             region=self._region,
             shard=shard_of(state.app),
             damaged=self.damaged(),
+            terms=self.terms(),
         )
 
     def forget(self, app: AppId) -> None:

@@ -41,6 +41,10 @@ class ServedSnapshots:
         """Apps in memory."""
         return len(self._snapshots)
 
+    def loaded_apps(self) -> list[AppId]:
+        """Those in memory, as of now."""
+        return list(self._snapshots)
+
     @property
     def hopeless(self) -> bool:
         """Whether apps are known, deleted ones aside, and none of them can be served."""

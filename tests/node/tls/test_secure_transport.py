@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from contextlib import suppress
 
 import pytest
 from certificates import a_certificate
@@ -226,6 +227,39 @@ def test_what_is_known_of_a_connection_is_as_asyncio_has_it(tls):
     assert ask("ssl_object").context is ask("sslcontext")
     assert ask("cipher")[1] == "TLSv1.3" and not ask("peercert") and ask("compression") is None
     assert ask("nothing", 7) == 7
+
+
+@given(st.sampled_from(VERSIONS), st.integers(0, 2_500), st.integers(0, 255), SIZES, st.booleans())
+def test_a_stream_that_was_tampered_with_brings_nothing_but_what_was_said(pair, version, place, flip, sizes, cut_short):
+    cuts = []
+    end, lines = connected(PortTls(pair, cuts.append), version)
+    sent = 0
+
+    def altered(flight: bytes) -> bytes:
+        nonlocal sent
+        at, sent = place - sent, sent + len(flight)
+        if not 0 <= at < len(flight):
+            return flight
+        return flight[:at] if cut_short else flight[:at] + bytes([flight[at] ^ flip]) + flight[at + 1 :]
+
+    said = [b"%d" % n * 100 for n in range(5)]
+    try:
+        for _ in range(3):
+            with suppress(ssl.SSLWantReadError):
+                end.peer.do_handshake()
+            end.deliver(*cut(altered(end.said.read()), sizes))
+            end.heard.write(end.wire.take())
+        for line in said:
+            end.deliver(*cut(altered(end.say(line + b"\n")), sizes))
+        heard = end.hear()
+    except ssl.SSLError:  # the peer has noticed
+        heard = b""
+    assert said[: len(lines.heard)] == lines.heard
+    assert b"".join(b"<" + line + b">" for line in lines.heard).startswith(heard)
+    assert cuts in ([], [BAD]) and bool(cuts) == end.wire.closed
+    if end.wire.closed:
+        end.transport.connection_lost(None)
+        assert lines.events == ["made", "lost"]
 
 
 GARBAGE = {

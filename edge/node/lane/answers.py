@@ -21,6 +21,7 @@ from edge.node.service.limits.unread_answers import SHARED_BYTES
 # Cached plans: after a publish every device fetches the same files. Peers choose the text of a range, so a full cache
 # takes up to 8 MB.
 PLANS_LIMIT = 1024
+READY_LIMIT = 1024  # whole answers to requests that were seen this second, a kilobyte each
 
 _CORS = b"".join(f"{name}: {value}\r\n".encode() for name, value in CORS_HEADERS)
 _JSON = b"Content-Type: application/json\r\n"
@@ -41,10 +42,19 @@ class Outgoing(NamedTuple):
         return len(self.head) + self.length
 
 
+class _Ready(NamedTuple):
+    """It holds `fetch`, so that no other has its id."""
+
+    fetch: Fetch
+    file: OpenFile
+    answer: Outgoing
+
+
 class Answers:
     """Encodes answers, dated with the time last given to `tick`."""
 
     def __init__(self, now: float) -> None:
+        self._ready: dict[tuple[int, bool], _Ready] = {}
         self.tick(now)
 
     def tick(self, now: float) -> None:
@@ -52,6 +62,7 @@ class Answers:
         self._date = b"Date: %s\r\n" % formatdate(now, usegmt=True).encode()
         self._date_end = self._date + b"\r\n"
         self._ok, self._ok_closing = (_json_start(200, closes, self._date) for closes in (False, True))
+        self._ready.clear()
 
     def write_reply(self, transport: asyncio.WriteTransport, reply: Reply, closes: bool, takes_gzip: bool) -> int:
         """A reply of the device service, headers and body; `closes` adds `Connection: close`. Returns its size."""
@@ -85,11 +96,23 @@ class Answers:
         return b"%s%d\r\n\r\n" % (start, len(body)), body
 
     def plan_file(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
-        """The head, and which part of `file` follows it."""
+        """The head, and which part of `file` follows it.
+
+        A head that is remembered by its bytes has the same `fetch` each time: what it was answered this second is
+        found without comparing its fields.
+        """
+        key = id(fetch), closes
+        ready = self._ready.get(key)
+        if ready is not None and ready.fetch is fetch and ready.file is file:
+            return ready.answer
         encoding = DCZ if fetch.patch else ""
         blob = Blob(fetch.kind, fetch.blob, file.bytes, file.modified, encoding, fetch.terms.use_as)
         planned = _planned(blob, fetch.request, closes)
-        return planned._replace(head=planned.head + self._date_end)
+        answer = planned._replace(head=planned.head + self._date_end)
+        if len(self._ready) >= READY_LIMIT:
+            self._ready.clear()
+        self._ready[key] = _Ready(fetch, file, answer)
+        return answer
 
     def plan_refusal(self, fetch: Fetch, headers: Iterable[HeaderField], closes: bool) -> Outgoing:
         """A 503."""

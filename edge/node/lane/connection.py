@@ -28,6 +28,7 @@ from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.checks.check_service import NotLoaded
 from edge.node.service.common_answers import Reply
+from edge.node.service.limits.unread_answers import CLOSING_BYTES
 from edge.node.service.peers import NOWHERE, Whence
 from edge.wire.answers import greeting_body
 
@@ -61,7 +62,7 @@ class Lane(asyncio.Protocol):
 
     __slots__ = (
         *("_address", "_context", "_proxied", "_transport", "_whence"),  # set when the connection begins
-        *("_answer", "_data", "_rest", "_state", "_wire", "touched"),  # change afterwards
+        *("_answer", "_answered", "_data", "_rest", "_state", "_wire", "touched"),  # change afterwards
     )
 
     def __init__(self, context: LaneContext) -> None:
@@ -71,6 +72,7 @@ class Lane(asyncio.Protocol):
         self._rest: Unfinished | None = None  # the request that was arriving in READING; if there is one, no `_data`
         self._state = READING
         self._answer: asyncio.Task[None] | ReportAnswer | None = None  # in ANSWERING
+        self._answered = False  # a request before this one
         self._wire: Wire | None = None  # from the first download on
         self.touched = context.now
 
@@ -161,6 +163,7 @@ class Lane(asyncio.Protocol):
             elif not self._begin(head, whence, data[end:whole], alone=whole == len(data)):
                 self._hand_over(data)
                 return
+            self._answered = True
             data = data[whole:]
         if data and not self._state:
             self._rest = Unfinished(data, self._context.now, self._rest if data is first else None)
@@ -197,7 +200,15 @@ class Lane(asyncio.Protocol):
         else:
             context.record_answer(whence, head, reply.status, sent, begun, reply.app)
         if head.closes:
+            self._close_after(sent)
+
+    def _close_after(self, sent: int) -> None:
+        """Close; if nothing but this little answer was ever sent, without a look at what the peer has not taken."""
+        if self._answered or sent > CLOSING_BYTES:
             self.close_when_idle()
+        else:
+            self._state |= CLOSING
+            self._transport.close()
 
     async def _answer_late(
         self, head: RequestHead, check: UpdateCheck, base: str, whence: Whence, begun: float

@@ -10,10 +10,12 @@ import pytest
 from edge.node.delivery.pace import DEFAULT_PATIENCE
 from edge.node.lane.connection import ANSWERING, CHOKED, CLOSING, READING, WAITING_LIMIT_BYTES, Lane
 from edge.node.lane.context import LaneContext
+from edge.node.lane.fetch import parse_fetch
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.common_answers import Reply
 from edge.node.service.limits.admission import Connections
 from edge.node.service.limits.overload import Overload
+from edge.node.service.limits.unread_answers import CLOSING_BYTES
 from edge.node.service.peers import Proxies
 
 STORED = Reply(200, EncodedBody(b"stored", None), "com.example.app")
@@ -192,6 +194,31 @@ async def test_nothing_follows_the_request_that_closes(world, request_):
     world.lane.data_received(request_ + CHECK)
     await world.store()
     assert (world.lane._state, len(world.bodies), world.transport.done) == (CLOSING, 1, ["close"])
+
+
+@pytest.mark.parametrize(("before", "done"), [(b"", ["close"]), (CHECK, ["can_write_eof"])])
+async def test_what_is_unread_is_looked_at_if_more_than_the_last_answer_can_be(world, before, done):
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        ours.setblocking(False)
+        ours.send(bytes(4 * CLOSING_BYTES))
+        world.transport.socket = ours
+        world.lane.data_received(before)
+        world.lane.data_received(post(b"/updates", b"Connection: close"))
+    assert (world.lane._state, world.transport.done) == (CLOSING, done)
+
+
+async def test_an_answer_is_made_again_for_another_file_another_second_and_another_request(world):
+    answers = world.context.answers
+    fetch, same_fetch = (parse_fetch("GET", b"/bundles/com.example.app/zip/" + b"a" * 64, {}) for _ in range(2))
+    file, other = (SimpleNamespace(bytes=size, modified=1.0) for size in (10, 20))
+    first = answers.plan_file(fetch, file, False)
+    assert answers.plan_file(fetch, file, False) is first
+    assert answers.plan_file(same_fetch, file, False) == first
+    assert answers.plan_file(fetch, other, False).length == 20
+    assert b"\r\nConnection: close\r\n" in answers.plan_file(fetch, other, True).head
+    answers.tick(0.0)
+    assert b"\r\nDate: Thu, 01 Jan 1970" in answers.plan_file(fetch, file, False).head
 
 
 async def test_a_lane_told_to_close_finishes_its_answer_and_announces_the_end(world):

@@ -63,6 +63,8 @@ class Connections:
     def release(self, address: str) -> None:
         """An admitted connection of `address` has ended."""
         self.open -= 1
+        if not self._held:
+            return
         prefix = prefix_of(address)
         held = self._held.get(prefix, 0)
         if held > 1:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -85,8 +85,16 @@ class BenchNode(NamedTuple):
 
 
 @contextmanager
-def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | None = None) -> Iterator[BenchNode]:
-    """`edge serve` on the data directory, without limits per address, since all load comes from one."""
+def node(
+    data_dir: Path,
+    on: set[int],
+    *,
+    public_url: str = "",
+    tls: Files | None = None,
+    more: Mapping[str, str] | None = None,
+) -> Iterator[BenchNode]:
+    """`edge serve` on the data directory, without limits of connections per address, since all load comes from one;
+    `more` are variables of its environment."""
     changes = {
         "EDGE_DATA_DIR": str(data_dir),
         "EDGE_DEVICES_HOST": "127.0.0.1",
@@ -96,6 +104,7 @@ def node(data_dir: Path, on: set[int], *, public_url: str = "", tls: Files | Non
         "EDGE_DEVICES_CONNECTIONS_PER_ADDRESS": "0",
         "EDGE_CONTROL_PORT": "0",
         "EDGE_LOG_LEVEL": "error",
+        **(more or {}),
     }
     if tls:
         changes |= {"EDGE_DEVICES_TLS_CERTIFICATE": str(tls.certificate), "EDGE_DEVICES_TLS_KEY": str(tls.key)}

@@ -8,6 +8,7 @@ right.
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from edge.node.service.addresses import packed_of, plain_address, text_of
@@ -15,6 +16,7 @@ from edge.node.service.addresses import packed_of, plain_address, text_of
 FORWARDED_FOR, FORWARDED_SCHEME, REQUEST_ID = "X-Forwarded-For", "X-Forwarded-Proto", "X-Request-Id"
 HOPS_LIMIT = 16  # hops that are read; a real chain of proxies has two or three
 SUBSCRIBER_PREFIX_BITS = 64  # of IPv6: one subscriber has at least a /64 and may use all of it (RFC 6177)
+PEERS_KEPT = 4_096  # of connections' own addresses, 1 MB: a kept connection asks again
 REQUEST_ID_LIMIT = 128  # characters; nginx's own has 32, a UUID 36, the load balancers of clouds up to 100
 
 _COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)  # ISO 3166-1 alpha-2
@@ -82,6 +84,11 @@ class Whence:
         text = self._only(self._places.request_id)
         return text if _REQUEST_ID.fullmatch(text) else ""
 
+    @property
+    def states_nothing(self) -> bool:
+        """Whether the peer can only be the socket's own."""
+        return self._places is NO_PLACES
+
     def says_what(self, other: "Whence") -> bool:
         """Whether the other one states the same lines."""
         return self._lines() == other._lines()
@@ -142,6 +149,8 @@ def find_peer(whence: Whence, proxies: Proxies) -> Peer:
     """The peer is the rightmost hop that is not one of our proxies. A hop that is no address ends the list: the proxy
     to its right is then the peer.
     """
+    if whence.states_nothing:
+        return _own_peer(whence.address)
     peer, forwarded = plain_address(whence.address), whence.forwarded
     packed = packed_of(peer) if forwarded else None
     if packed is None or not proxies.contain(packed):
@@ -154,6 +163,12 @@ def find_peer(whence: Whence, proxies: Proxies) -> Peer:
         if not proxies.contain(packed):
             break
     return Peer(text_of(packed), _prefix(packed), whence.country)
+
+
+@lru_cache(PEERS_KEPT)
+def _own_peer(address: str) -> Peer:
+    peer = plain_address(address)
+    return Peer(peer, prefix_of(peer))
 
 
 def prefix_of(address: str) -> str:

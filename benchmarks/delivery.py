@@ -37,11 +37,12 @@ RANGES = 4  # parts of a file that are requested in turns
 
 
 class Subject(NamedTuple):
-    """What is requested, in words, and the requests, sent in turns."""
+    """What is requested, in words, and the requests, sent in turns; `little` is a request for one byte of it."""
 
     title: str
     answer_bytes: int  # of one body
     requests: tuple[bytes, ...]
+    little: bytes
 
 
 def run(options: Options) -> BenchReport:
@@ -74,10 +75,12 @@ def run(options: Options) -> BenchReport:
 def _subjects(zips: Mapping[str, str]) -> Iterator[Subject]:
     for name, size in SIZES.items():
         path = f"/bundles/{APP}/zip/{zips[name]}"
-        yield Subject(f"{name}, whole", size, (get_request(path, HOST),))
+        little = get_request(path, HOST, "bytes=0-0")
+        yield Subject(f"{name}, whole", size, (get_request(path, HOST),), little)
         part = size // RANGES
         wanted = [f"bytes={at * part}-{(at + 1) * part - 1}" for at in range(RANGES)]
-        yield Subject(f"{name}, in ranges of a quarter", part, tuple(get_request(path, HOST, each) for each in wanted))
+        parts = tuple(get_request(path, HOST, each) for each in wanted)
+        yield Subject(f"{name}, in ranges of a quarter", part, parts, little)
 
 
 def _tree(folder: Path, digests: Sequence[str]) -> Path:
@@ -129,7 +132,14 @@ def _once(
     subject: Subject, clients: int, seconds: float, drainer: "subprocess.Popen[str]", server: Server
 ) -> DeliverySample:
     requests = [request.decode("latin-1") for request in subject.requests]
-    orders = {"port": server.port, "requests": requests, "connections": clients, "seconds": seconds}
+    little = subject.little.decode("latin-1")
+    orders = {
+        "port": server.port,
+        "requests": requests,
+        "connections": clients,
+        "seconds": seconds,
+        "little": little,
+    }
     assert drainer.stdin and drainer.stdout
     pids = server.pids()
     before = cpu_seconds(pids)

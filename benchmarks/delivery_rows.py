@@ -42,6 +42,8 @@ COLUMNS = (
     "p50 ms",
     "p99 ms",
     "max ms",
+    "1 byte beside, p50 ms",
+    "p99 ms ",
 )
 
 
@@ -61,6 +63,8 @@ def delivery_row(
         _latency([each.p50 for each in drained]),
         _latency([each.p99 for each in drained]),
         _latency([each.most for each in drained]),
+        _latency([each.beside_p50 for each in drained]),
+        _latency([each.beside_p99 for each in drained]),
     )
 
 

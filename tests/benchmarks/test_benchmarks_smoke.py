@@ -199,7 +199,10 @@ def test_a_real_load_on_the_floor_counts_every_byte(tmp_path):
         before = cpu_seconds(server.pids())
         found = drain(server.port, [request], 4, 0.2)
         assert cpu_seconds(server.pids()) > before
+        beside = drain(server.port, [request], 4, 0.2, request)
+        assert 0 < beside.beside_p50 <= beside.beside_p99
     assert found.answers > 0
+    assert found.beside_p50 == found.beside_p99 == 0.0
     assert found.answers * len(ANSWER) <= found.bytes < (found.answers + 4) * len(ANSWER)
     assert 0 < found.p50 <= found.p99 <= found.most
 

@@ -161,7 +161,8 @@ class SecureTransport(asyncio.Protocol, asyncio.Transport):
 
     def abort(self) -> None:
         self._closing = True
-        self._below.abort()
+        if self._protocol is not NOBODY:  # asyncio's own fails if it was closed and is lost
+            self._below.abort()
 
     def is_closing(self) -> bool:
         return self._closing or self._below.is_closing()

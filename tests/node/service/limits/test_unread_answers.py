@@ -295,6 +295,41 @@ async def test_with_tls_what_was_read_is_not_held_any_more(tls):
         assert (world.cuts, world.unread.held_bytes) == ([], 0)
 
 
+@pytest.mark.parametrize("knows_better", [False, True])
+async def test_with_tls_one_that_closes_and_is_not_read_is_reset_too(tls, knows_better):
+    world = World()
+    async with world.connected(tls=tls) as (answer, peer):
+        answer.channel.write(LARGE)
+        if knows_better:
+            world.unread.close(answer)
+        else:
+            answer.channel.close()
+        await world.after(SCAN_SECONDS, SCAN_SECONDS + 29.0)
+        assert (world.cuts, answer.lost.done()) == ([], False)
+        await world.after(SCAN_SECONDS + 30.0)
+        await answer.lost
+        assert world.cuts == ["unread"]
+        with pytest.raises(OSError, match=r"reset|EOF|early"):
+            await asyncio.to_thread(read_blocking, peer, len(LARGE))
+
+
+@pytest.mark.parametrize("knows_better", [False, True])
+async def test_with_tls_an_answer_that_is_read_after_the_close_arrives_whole(tls, knows_better):
+    world = World()
+    async with world.connected(tls=tls) as (answer, peer):
+        answer.channel.write(LARGE)
+        if knows_better:
+            world.unread.close(answer)
+        else:
+            answer.channel.close()
+        await asyncio.to_thread(read_blocking, peer, len(LARGE))
+        assert await asyncio.to_thread(peer.recv, 1) == b""  # the end was said
+        await taken(answer)
+        await world.after(SCAN_SECONDS)
+        await answer.lost
+        assert world.cuts == []
+
+
 async def test_with_tls_the_limit_of_an_address_holds(tls):
     world = World(address_limit_bytes=3 << 20)
     async with world.connected(tls=tls) as (first, _), world.connected(tls=tls) as (second, _):
@@ -306,4 +341,6 @@ async def test_with_tls_the_limit_of_an_address_holds(tls):
 
 def read_blocking(peer, count):
     while count > 0:
-        count -= len(peer.recv(count))
+        if not (got := len(peer.recv(count))):
+            raise ConnectionResetError("the end came early")
+        count -= got

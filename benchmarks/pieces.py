@@ -42,6 +42,7 @@ from edge.node.lane.requests import END_OF_HEAD, KnownHeads
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.service.device_service import DeviceService
 from edge.node.service.limits.admission import Connections
+from edge.node.service.limits.loan import Handed
 from edge.node.service.peers import Proxies
 from edge.node.service.proof_client import ProofClient
 from edge.wire.answers import encode_up_to_date
@@ -150,5 +151,5 @@ def _lane(shared: LaneContext) -> Lane:
     return lane
 
 
-def _no_fallback(address: str) -> Any:
+def _no_fallback(handed: Handed) -> Any:
     raise AssertionError("an ordinary request was handed over")

@@ -36,9 +36,11 @@ from edge.node.service.limits.admission import (
     LINGER_SECONDS,
     Connections,
 )
+from edge.node.service.limits.loan import Handed, Loan
 from edge.node.service.peers import find_peer
 from edge.wire.arrival import HEAD_SECONDS
 
+TURNS = 4  # of the loop, from an answer's last byte until aiohttp waits for the next request
 VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
 # No route has a longer path, and aiohttp looks at each of its parts: 4,000 take 4 ms. A longer one is no route's.
@@ -55,8 +57,8 @@ class CountedConnection(web.RequestHandler):
     """Admitted while its peer has connections left; aborted when a request head is too slow or too long."""
 
     __slots__ = (
-        *("_address", "_admitted_as", "_channel", "_connections", "_framing"),
-        *("_head_bytes", "_head_seconds", "_head_timer", "_traffic", "touched"),
+        *("_address", "_admitted_as", "_channel", "_connections", "_framing", "_handed"),
+        *("_head_bytes", "_head_seconds", "_head_timer", "_loan", "_traffic", "touched"),
     )
 
     def __init__(
@@ -67,10 +69,10 @@ class CountedConnection(web.RequestHandler):
         *,
         header_seconds: float = HEAD_SECONDS,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
-        admitted_as: str | None = None,
+        handed: Handed | None = None,
         traffic: Traffic | None = None,
     ) -> None:
-        """`admitted_as`: the address under which another protocol was admitted before it handed the connection over."""
+        """`handed`: another protocol was admitted before it handed the connection over."""
         self._traffic = traffic or Traffic()
         limits: dict[str, Any] = {
             "keepalive_timeout": keep_alive_seconds,
@@ -85,7 +87,9 @@ class CountedConnection(web.RequestHandler):
         self._connections = connections
         self._address = ""
         self.touched = 0.0
-        self._admitted_as = admitted_as
+        self._handed = handed
+        self._loan = handed.loan if handed is not None else None
+        self._admitted_as = handed.address if handed is not None else None
         self._head_seconds = header_seconds
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
@@ -95,8 +99,8 @@ class CountedConnection(web.RequestHandler):
         self._channel = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         address = self._address = plain_address(peer[0]) if peer else ""
-        if self._admitted_as is not None:
-            self._start_head_timer()
+        if self._handed is not None:
+            self._start_head_timer(self._handed.waited_seconds)
         elif self._connections.admit(address):
             self._admitted_as = address
             self._start_head_timer()
@@ -129,6 +133,20 @@ class CountedConnection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         self.touched = self._connections.unread.now
+        if self._loan is not None and data:
+            self._take_part(self._loan, data)
+        else:
+            self._parse(data)
+
+    def _take_part(self, loan: Loan, data: bytes) -> None:
+        if own := loan.take(data):
+            self._parse(own)
+            if loan.whole and self._loan is loan and not self._has_all():
+                self._keep(loan)
+        elif loan.full:
+            self._channel.pause_reading()
+
+    def _parse(self, data: bytes) -> None:
         size = self._framing.next_piece(data)
         self._receive(data[:size])  # nothing, too: aiohttp goes on so with what its parser holds
         while (data := data[size:]) and self.transport is not None:
@@ -159,6 +177,8 @@ class CountedConnection(web.RequestHandler):
         shaped = refuse(resp) if isinstance(resp, web.HTTPException) else resp
         done = await super().finish_response(request, shaped, start_time)
         self.touched = self._connections.unread.now
+        if self._loan is not None:
+            self._loop.call_soon(self._give_back, TURNS)
         return done
 
     def log_access(self, request: web.BaseRequest, response: web.StreamResponse, time: float | None) -> None:
@@ -216,8 +236,38 @@ class CountedConnection(web.RequestHandler):
         # No parsed request and no handler at work: the bytes so far are the beginning of a head.
         return not self._messages and self._waiter is not None and not self._waiter.done()
 
-    def _start_head_timer(self) -> None:
-        self._head_timer = self._loop.call_later(self._head_seconds, self._on_head_timeout)
+    def _has_all(self) -> bool:
+        """Whether aiohttp, too, sees one request in the bytes that it was lent, and its end in the last of them."""
+        return self._request_count == 1 and self._framing.complete
+
+    def _give_back(self, turns: int) -> None:
+        """The answer is written: give the connection back as soon as aiohttp waits for the next request."""
+        loan = self._loan
+        if loan is None or self.transport is None or self._channel.is_closing():
+            return
+        if turns and not self._waits_for_head():
+            self._loop.call_soon(self._give_back, turns - 1)
+            return
+        settled = loan.whole and self._has_all() and self._waits_for_head()
+        if not settled or self._paused:
+            self._keep(loan)
+            return
+        self._loan = self.transport = None  # aiohttp closes no transport that it does not have
+        self._connections.unread.remove(self)
+        self._admitted_as = None
+        self.connection_lost(None)
+        loan.take_back(loan.behind())
+
+    def _keep(self, loan: Loan) -> None:
+        """Not done with the request in time, or not sure of its end: the connection stays here."""
+        self._loan = None
+        self._channel.resume_reading()
+        if behind := loan.behind():
+            self._parse(behind)
+
+    def _start_head_timer(self, waited_seconds: float = 0.0) -> None:
+        seconds = max(self._head_seconds - waited_seconds, 0.0)
+        self._head_timer = self._loop.call_later(seconds, self._on_head_timeout)
 
     def _stop_head_timer(self) -> None:
         self._head_bytes = 0
@@ -245,5 +295,5 @@ def _kind_and_place(bug: BaseException | None) -> str:
 def accept_with(
     server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop, **limits: Any
 ) -> Callable[..., CountedConnection]:
-    """A factory of protocols, for accepted connections or, called with `admitted_as`, for those handed over."""
+    """A factory of protocols, for accepted connections or, called with `handed`, for those handed over."""
     return partial(CountedConnection, server, connections, loop, **limits)

@@ -35,6 +35,11 @@ class Framing:
         self._length = int(length) if length.isascii() and length.isdigit() else 0
         self._received = self._chunks = 0
 
+    @property
+    def complete(self) -> bool:
+        """Whether the request's body, if it has one, has arrived."""
+        return self._payload is None or self._payload.is_eof()
+
     def next_piece(self, data: bytes) -> int:
         """How many of the bytes that have arrived to parse now."""
         if self._payload is not None and self._length - self._payload.total_bytes >= len(data):

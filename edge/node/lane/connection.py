@@ -2,7 +2,7 @@
 
 It answers whole, ordinary requests on the hot routes. At the first request that is anything else, it hands the
 connection over to aiohttp's own protocol, unanswered bytes included; aiohttp stays the one implementation of everything
-unusual. `requests` decides what is ordinary, the service what to answer.
+unusual. A proxy's connection comes back afterwards. `requests` decides what is ordinary, the service what to answer.
 """
 
 import asyncio
@@ -21,13 +21,14 @@ from edge.node.lane.context import LaneContext
 from edge.node.lane.download import WaitingDownload
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.reporting import ReportAnswer
-from edge.node.lane.requests import END_OF_HEAD, RequestHead
+from edge.node.lane.requests import END_OF_HEAD, RequestHead, measure_unusual
 from edge.node.lane.unfinished import Unfinished
 from edge.node.observing.traffic import PROBES, STATS, UPDATES
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.checks.check_service import NotLoaded
 from edge.node.service.common_answers import Reply
+from edge.node.service.limits.loan import Handed, Loan
 from edge.node.service.limits.unread_answers import CLOSING_BYTES
 from edge.node.service.peers import NOWHERE, Whence
 from edge.wire.answers import greeting_body
@@ -149,7 +150,7 @@ class Lane(asyncio.Protocol):
             else:
                 head, whence = known.get(data[:end]) or known.read(data), self._whence
             if head is None:
-                self._hand_over(data)
+                self._hand_over(data, self._rest if data is first else None)
                 return
             whole = end + head.body_bytes
             if len(data) < whole:
@@ -161,7 +162,7 @@ class Lane(asyncio.Protocol):
             elif head.route == PROBES:
                 self._answer_probe(head, whence)
             elif not self._begin(head, whence, data[end:whole], alone=whole == len(data)):
-                self._hand_over(data)
+                self._hand_over(data, self._rest if data is first else None)
                 return
             self._answered = True
             data = data[whole:]
@@ -334,13 +335,31 @@ class Lane(asyncio.Protocol):
             self._wire.close()
             self._wire = None
 
-    def _hand_over(self, data: bytes) -> None:
-        """Give the connection to aiohttp for good, with every byte that was not answered."""
+    def _hand_over(self, data: bytes, before: Unfinished | None) -> None:
+        """Give the connection to aiohttp, with every byte that was not answered; `before` is what was known to have
+        arrived of the request. A proxy's comes back when the request is done, for others follow on it."""
         context = self._context
+        self._data, self._rest = b"", None
         context.handed_over += 1
         context.open_lanes.remove(self)
         self._close_wire()
-        protocol: web.RequestHandler = context.fallback(self._address)
+        waited = context.now - before.begun if before is not None else 0.0
+        size = measure_unusual(data) if self._proxied and not context.leaving else 0
+        loan = Loan(size, self._take_back) if size else None
+        protocol: web.RequestHandler = context.fallback(Handed(self._address, waited, loan))
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(data)
+
+    def _take_back(self, data: bytes) -> None:
+        """aiohttp has answered, keeps nothing of the connection, and leaves the bytes behind its request."""
+        context = self._context
+        context.taken_back += 1
+        self.touched = context.now
+        self._transport.set_protocol(self)
+        context.open_lanes.add(self, self._transport, self._address)
+        self._transport.resume_reading()
+        if context.leaving:
+            self.close_when_idle()
+        elif data:
+            self._read(data)

@@ -20,6 +20,7 @@ from edge.node.observing.access_log import Line
 from edge.node.observing.traffic import ROUTES, Traffic
 from edge.node.service.device_service import DeviceService
 from edge.node.service.limits.admission import Connections
+from edge.node.service.limits.loan import Handed
 from edge.node.service.peers import NOWHERE, Peer, Whence, find_peer, prefix_of, told_id
 
 SWEEP_SECONDS = 1.0  # the precision of idle timeouts; a timer per request would cost a tenth of the request
@@ -30,7 +31,7 @@ log = logging.getLogger("edge.lane")
 class LaneContext:
     """One per worker; the public counters are totals since it started.
 
-    `fallback(address)` makes aiohttp's protocol for a connection that is already admitted under that address.
+    `fallback(handed)` makes aiohttp's protocol for a connection that is handed over, and already admitted.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class LaneContext:
         files: OpenFiles,
         connections: Connections,
         patience: Patience,
-        fallback: Callable[[str], web.RequestHandler],
+        fallback: Callable[[Handed], web.RequestHandler],
         traffic: Traffic | None = None,
     ) -> None:
         self.service = service
@@ -53,7 +54,7 @@ class LaneContext:
         self.answers = Answers(time.time())
         self.leaving = False  # set by the worker that leaves: each answer is then its connection's last
         self.open_lanes = LaneRegistry(connections)
-        self.checks = self.reports = self.deliveries = self.handed_over = self.bugs = 0
+        self.checks = self.reports = self.deliveries = self.handed_over = self.taken_back = self.bugs = 0
         self._full = 0  # connections refused for lack of room, as of the last tick
         self.tick()
 
@@ -82,6 +83,7 @@ class LaneContext:
             "lane_reports": self.reports,
             "lane_deliveries": self.deliveries,
             "lane_handed_over": self.handed_over,
+            "lane_taken_back": self.taken_back,
             "lane_bugs": self.bugs,
         }
 

@@ -46,6 +46,7 @@ _LONGEST_START = max(len(start) for start in _STARTS)
 
 # Headers that make a request aiohttp's: framing, upgrades, waiting for 100, encoded bodies.
 _ODD = (b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"te", b"trailer")
+_REFRAMING = (b"transfer-encoding", b"expect", b"upgrade")  # in a head: its request may end anywhere
 _KEPT = (
     *(b"host", b"accept-encoding", b"connection", b"content-length"),
     b"available-dictionary",
@@ -101,6 +102,20 @@ def measure(data: bytes) -> int:
         return whole
     # A client that waits for 100 Continue would wait for us, while we wait for its body.
     return NOT_OURS if b"expect" in data[line_end:end].lower() else INCOMPLETE
+
+
+def measure_unusual(data: bytes) -> int:
+    """The length in bytes of the first request in `data` that is not ordinary and yet plainly framed, by a length or
+    without a body; 0 if that cannot be told."""
+    end = data.find(END_OF_HEAD)
+    if not 0 <= end <= HEAD_LIMIT_BYTES or _is_odd(data, end + 2):
+        return 0
+    first, _, lines = data[: end + 2].lower().partition(b"\r\n")
+    if not first.endswith(b" http/1.1") or any(name in lines for name in _REFRAMING):
+        return 0
+    lengths = (b"\r\n" + lines).count(b"\r\ncontent-length")
+    body_bytes = _content_length(data, len(first), end + 2) if lengths else 0
+    return 0 if lengths > 1 or body_bytes is None else end + len(END_OF_HEAD) + body_bytes
 
 
 def measure_parts(data: bytes) -> tuple[int, int]:

@@ -21,6 +21,11 @@ class Unfinished:
         self._missing = whole - len(data) if self._body_start else 0
         self._begun: float = before._begun if before is not None and not self._body_start else now
 
+    @property
+    def begun(self) -> float:
+        """When the clock started of the part that is arriving."""
+        return self._begun
+
     def add(self, data: bytes) -> bytes:
         """Everything, if the request may be whole now, otherwise nothing: a body is joined once, or a megabyte that
         comes byte by byte would be copied a million times."""

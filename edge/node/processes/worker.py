@@ -186,7 +186,7 @@ class Worker:
             self._files,
             self._connections,
             self._patience,
-            lambda address: usual(admitted_as=address),
+            lambda handed: usual(handed=handed),
             self._traffic,
         )
 

@@ -236,6 +236,15 @@ def test_whatever_devices_usually_ask_stays_in_the_lane(front, protocol):
     assert spent["lane_handed_over"] == 0
 
 
+def test_a_kept_connection_that_an_unusual_request_has_used_is_the_lanes_again(front):
+    before = front.counts()
+    for _ in range(3):
+        assert front.ask("GET", f"/channel_self?app_id={APP}&platform=android").status == 200
+        assert front.check().status == 200
+    spent = front.counts() - before
+    assert (spent["lane_handed_over"], spent["lane_taken_back"], spent["lane_checks"]) == (3, 3, 3)
+
+
 @pytest.mark.parametrize(
     ("route", "limit_bytes", "taken"),
     [("/updates/manifest_size", MANIFEST_SIZE_BODY_LIMIT_BYTES, 400), ("/stats", STATS_BODY_LIMIT_BYTES, 200)],

@@ -11,6 +11,7 @@ import math
 import os
 import random
 import time
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from edge.node.service.device_service import DeviceService
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.limits.admission import FIELDS_LIMIT, Connections
 from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.loan import BEHIND_LIMIT_BYTES
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import NOWHERE, Proxies, Whence, find_peer
 from edge.node.service.snapshots.builder import SnapshotBuilder
@@ -107,7 +109,7 @@ async def doors(
     loop = asyncio.get_running_loop()
     connections = Connections(0, Proxies())
     usual = accept_with(runner.server, connections, loop)
-    shared = LaneContext(service, files, connections, patience, lambda address: usual(admitted_as=address))
+    shared = LaneContext(service, files, connections, patience, lambda handed: usual(handed=handed))
     servers = [await loop.create_server(make, "127.0.0.1", 0) for make in (lambda: Lane(shared), usual)]
     lane, plain = (server.sockets[0].getsockname()[1] for server in servers)
     digest = hashlib.sha256(b"zip 1.0.1").hexdigest()
@@ -611,6 +613,78 @@ async def test_a_report_is_its_forwarded_peers_at_both_doors_and_the_lane_keeps_
             await talk(door, post("/stats", EVENT, b"X-Forwarded-For: 1.2.3.4, 192.0.2.9") + LAST)
         assert both.shared.service.event_limits.prefixes == [expected] * 2
         assert (both.shared.reports, both.shared.handed_over) == (1, 1)  # for LAST
+
+
+# What is not ordinary and yet plainly framed: after it, a proxy's connection comes back.
+COMES_BACK = {
+    "a greeting": get("/updates"),
+    "a preflight": get("/updates", method=b"OPTIONS"),
+    "a query": post("/updates?x=1", CHECK),
+    "a list of channels": get(f"/channel_self?app_id={APP}&platform=android"),
+    "a choice of a channel": post("/channel_self", CHECK),
+    "a path of nobody": get("/nowhere"),
+    "a large report": post("/stats", b"[" + b" " * 200_000 + b"]"),
+    "two range lines": get("@", b"Range: bytes=0-1", b"Range: bytes=3-4"),
+    "a GET with a body": get("/updates", b"Content-Length: 3") + b"abc",
+}
+STAYS = {
+    "chunked": chunked("/updates", CHECK),
+    "expects 100": post("/updates", CHECK, b"Expect: 100-continue"),
+    "two lengths": post("/updates", CHECK, b"Content-Length: 1"),
+    "HTTP/1.0": get("/updates").replace(b"HTTP/1.1", b"HTTP/1.0"),
+}
+
+
+@pytest.mark.parametrize("name", [*COMES_BACK, *STAYS])
+@pytest.mark.parametrize("proxied", [True, False])
+async def test_a_proxys_connection_comes_back_when_the_unusual_request_is_done(tmp_path, name, proxied):
+    async with doors(tmp_path, proxies=("127.0.0.1",) if proxied else ()) as both:
+        unusual = (COMES_BACK | STAYS)[name]
+        end = post("/updates", CHECK, b"Connection: close")
+        stream = (unusual + post("/updates", RUNS_IT) + unusual + end).replace(b" @", b" " + both.zip_path.encode())
+        plain = answers(await talk(both.plain, stream))
+        for pieces in ((stream,), [stream[at : at + 5_000] for at in range(0, len(stream), 5_000)]):
+            before = Counter(both.shared.counts())
+            assert answers(await talk(both.lane, *pieces)) == plain
+            spent = Counter(both.shared.counts()) - before
+            back = 2 if name in COMES_BACK and proxied else 0
+            assert (spent["lane_taken_back"], spent["lane_checks"]) == (back, back)
+            assert spent["lane_handed_over"] == (back or 1)
+        assert both.shared.bugs == 0
+
+
+async def test_an_answer_before_the_body_has_arrived_is_read_alike_whether_the_connection_comes_back_or_not(tmp_path):
+    async with doors(tmp_path, proxies=("127.0.0.1",)) as both:
+        stream = post("/updates", b"x" * 70_000) + post("/updates", RUNS_IT)
+        for size in (len(stream), 200, 69_000, 70_100):
+            pieces = [stream[:size], stream[size:] + LAST]
+            assert answers(await talk(both.lane, *pieces)) == answers(await talk(both.plain, *pieces))
+
+
+async def test_an_unusual_request_that_is_cut_anywhere_is_answered_once_and_comes_back(tmp_path):
+    async with doors(tmp_path, proxies=("127.0.0.1",)) as both:
+        stream = post("/channel_self", CHECK) + post("/updates", RUNS_IT, b"Connection: close")
+        whole = answers(await talk(both.plain, stream))
+        for place in range(1, len(stream), 7):
+            assert answers(await talk(both.lane, stream[:place], stream[place:])) == whole, place
+
+
+async def test_a_proxy_that_leaves_during_an_unusual_request_leaves_nothing_behind(tmp_path):
+    async with doors(tmp_path, proxies=("127.0.0.1",)) as both:
+        for size in (30, len(post("/channel_self", CHECK)) - 1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", both.lane)
+            writer.write(post("/channel_self", CHECK)[:size])
+            writer.write_eof()
+            await reader.read()
+            writer.close()
+
+
+async def test_what_floods_in_behind_an_unusual_request_waits_within_bounds(tmp_path):
+    async with doors(tmp_path, proxies=("127.0.0.1",)) as both:
+        count = 2 * BEHIND_LIMIT_BYTES // len(post("/updates", RUNS_IT))
+        stream = get("/updates") + post("/updates", RUNS_IT) * count
+        said = answers(await talk(both.lane, stream + post("/updates", RUNS_IT, b"Connection: close")))
+        assert len(said) == count + 2 and (both.shared.checks, both.shared.taken_back) == (count + 1, 1)
 
 
 FORWARDED = [b"", b"192.0.2.9", b"1.1.1.1, 192.0.2.9:80", b"2001:db8::9", b"10.0.0.1", b"unknown", b"\xff", b"x, ,"]

@@ -105,8 +105,12 @@ class World:
     def __init__(self, connections_limit=0):
         self.service, self.aiohttp, self.transport = Service(), AioHttp(), Transport()
         connections = Connections(connections_limit, Proxies())
-        self.context = LaneContext(self.service, None, connections, DEFAULT_PATIENCE, lambda address: self.aiohttp)
+        self.context = LaneContext(self.service, None, connections, DEFAULT_PATIENCE, self.fall_back)
         self.lane = self.connect(self.transport)
+
+    def fall_back(self, handed):
+        self.handed = handed
+        return self.aiohttp
 
     def connect(self, transport):
         lane = Lane(self.context)
@@ -272,6 +276,21 @@ async def test_aiohttp_gets_every_byte_that_was_not_answered(world):
     await world.store()
     assert (world.bodies, world.aiohttp.received) == ([b"stored"], unusual + CHECK)
     assert (list(world.context.open_lanes), world.context.connections.open) == ([], 1)
+
+
+@pytest.mark.parametrize("first", [b"", CHECK])
+async def test_aiohttp_is_told_how_long_the_head_has_been_arriving(world, first):
+    world.lane.data_received(first + b"POST /upda")
+    world.context.now += 15.0
+    world.lane.data_received(b"tes/else")
+    assert (world.handed.waited_seconds, world.aiohttp.received) == (15.0, b"POST /updates/else")
+
+
+async def test_the_head_of_another_request_than_the_one_that_has_been_arriving_has_not_waited(world):
+    world.lane.data_received(CHECK[:20])
+    world.context.now += 15.0
+    world.lane.data_received(CHECK[20:] + b"PUT /updates")
+    assert (world.handed.waited_seconds, world.aiohttp.received) == (0.0, b"PUT /updates")
 
 
 @pytest.mark.parametrize(("begun", "why"), [(REPORT[:20], "slow_head"), (REPORT[:-1], "slow_body")])

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from edge.node.delivery.plan import DeliveryRequest
 from edge.node.lane.fetch import Fetch
-from edge.node.lane.requests import KNOWN_HEAD_LIMIT_BYTES, KNOWN_HEADS_LIMIT, UNFINISHED, KnownHeads, RequestHead
+from edge.node.lane.requests import (
+    KNOWN_HEAD_LIMIT_BYTES,
+    KNOWN_HEADS_LIMIT,
+    UNFINISHED,
+    KnownHeads,
+    RequestHead,
+    measure_unusual,
+)
 from edge.node.observing.traffic import STATS, UPDATES
 from edge.wire.plugins.forms import ZipEnd
 
@@ -57,6 +64,30 @@ def test_nothing_is_remembered_of_what_is_not_whole(cut):
     known = KnownHeads()
     assert known.read(a_check()[:cut]) is UNFINISHED
     assert not known.held
+
+
+@pytest.mark.parametrize(
+    ("request_", "size"),
+    [
+        (b"GET /updates HTTP/1.1\r\nHost: x\r\n\r\n", 0),
+        (b"PUT /channel_self HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n", 2),
+        (b"PUT /channel_self HTTP/1.1\r\nHost: x\r\ncontent-length:2\r\n\r\n", 2),
+        (b"GET /updates HTTP/1.0\r\nHost: x\r\n\r\n", None),
+        (b"GET /updates HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", None),
+        (b"GET /updates HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", None),
+        (b"GET /updates HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", None),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n", None),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2, 2\r\n\r\n", None),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length : 2\r\n\r\n", None),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\n", None),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nX: a\nContent-Length: 2\r\n\r\n", None),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n", None),
+        (b"GET /updates HTTP/1.1\r\nHost: x\r\n", None),
+    ],
+)
+def test_the_end_of_an_unusual_request_is_told_only_where_it_is_plain(request_, size):
+    """`size` is that of the body; None: it cannot be told."""
+    assert measure_unusual(request_ + b"{}{}") == (0 if size is None else len(request_) + size)
 
 
 def test_what_is_large_is_not_remembered():

@@ -186,7 +186,8 @@ class Lane(asyncio.Protocol):
         begun = 0.0 if traffic.access is None else perf_counter()
         try:
             base = context.service.public_url or self._base(head, whence)
-            reply = context.service.take_check(body, base, whence.country, whence)
+            country = whence.country if self._proxied else ""
+            reply = context.service.take_check(body, base, country, whence)
         except NotLoaded as unloaded:
             self._start(self._answer_late(head, unloaded.check, base, whence, begun), closes=head.closes)
             return

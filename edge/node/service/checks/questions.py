@@ -17,7 +17,7 @@ from edge.domain.model import AppId, DeviceId, UpdateCheck
 from edge.node.service.checks.check_service import CheckService
 from edge.node.service.checks.known_questions import QuestionKey, QuestionMemory
 from edge.node.service.checks.standing import GivenAnswer, Standing
-from edge.node.service.checks.template import cut_ids
+from edge.node.service.checks.template import cut_custom_id, cut_device
 from edge.node.service.common_answers import Reply
 from edge.node.service.peers import Whence
 
@@ -40,37 +40,55 @@ class Questions:
 
     def take(self, body: bytes, base: str, country: str, whence: Whence) -> Reply:
         """As `CheckService.take`. Raises NotLoaded."""
-        cut = cut_ids(body)
+        cut = cut_device(body)
         if cut is None:
             return self._full.take(body, base, country, whence)
-        template, device, custom_id = cut
-        key = template, base, country
+        words, device = cut
+        key, custom_id = (words, base, country), b""
         if self._turn != self._moments.turn:
             self._begin_turn()
         standing = self._standing.get(key)
-        if standing is None or self._snapshot(standing.check.app) is not standing.snapshot:
+        if standing is None:
+            without = cut_custom_id(words)
+            if without is None:
+                return self._full.take(body, base, country, whence)
+            template, custom_id = without
+            key = template, base, country
+            standing = self._standing.get(key) or self._stand(key)
+        if standing is not None and standing.snapshot is not self._snapshot(standing.app):
             standing = self._stand(key)
-            if standing is None:
-                return self._take_fully(key, body, whence)
-        answer = standing.only
-        if answer is None or self._overload.overloaded or self._full.unserved:
-            return self._take_from(standing, DeviceId(device.decode().lower()), custom_id.decode(), base, whence)
+        if standing is None:
+            return self._take_fully(key, body, whence)
+        if self._overload.overloaded or self._full.unserved:
+            return self._decide(standing, _id_of(device), custom_id.decode(), base, whence)
+        answer = standing.only or standing.answer(_id_of(device), custom_id.decode())
+        if answer is None or not answer.is_all:
+            return self._take_from(standing, answer, _id_of(device), custom_id.decode(), base, whence)
         answer.given += 1
         return answer.reply
 
-    def _take_from(self, standing: Standing, device: DeviceId, custom_id: str, base: str, whence: Whence) -> Reply:
-        """Where the device matters, or the time: its traits, facts and notes."""
-        full, check = self._full, standing.check
-        answer = None
-        if not (self._overload.overloaded or full.unserved):
-            answer = standing.answer(device, custom_id)
+    def _take_from(
+        self,
+        standing: Standing,
+        answer: GivenAnswer | None,
+        device: DeviceId,
+        custom_id: str,
+        base: str,
+        whence: Whence,
+    ) -> Reply:
+        """Where facts or notes of the device matter, or it has to be decided for."""
         if answer is None or not self._holds(answer, standing, device, custom_id, whence):
-            standing.decided += 1
-            return Reply(200, full.answer(standing.check_of(device, custom_id), base, whence), check.app)
-        if not check.plugin.listed:
-            full.counts.others["unlisted_plugin_releases"] += 1
+            return self._decide(standing, device, custom_id, base, whence)
+        if not standing.check.plugin.listed:
+            self._full.counts.others["unlisted_plugin_releases"] += 1
         answer.given += 1
         return answer.reply
+
+    def _decide(self, standing: Standing, device: DeviceId, custom_id: str, base: str, whence: Whence) -> Reply:
+        """The full way, but for parsing."""
+        standing.decided += 1
+        body = self._full.answer(standing.check_of(device, custom_id), base, whence)
+        return Reply(200, body, standing.app)
 
     def _holds(self, answer: GivenAnswer, standing: Standing, device: DeviceId, custom_id: str, whence: Whence) -> bool:
         """Whether no fact is against the answer; then what is to be noted is noted."""
@@ -127,3 +145,7 @@ class Questions:
                 answer.given = 0
         standing.question.asked += standing.decided
         standing.decided = 0
+
+
+def _id_of(device: bytes) -> DeviceId:
+    return DeviceId(device.decode().lower())

@@ -23,30 +23,33 @@ Replying = Callable[[AppSnapshot, UpdateCheck, Decision], Reply]
 
 
 class GivenAnswer:
-    """One decision, with its reply. `given` counts the devices that it was given to."""
+    """One decision, with its reply. `given` counts the devices that it was given to; `is_all`: there is nothing to look
+    up or to note."""
 
-    __slots__ = ("bundle", "decision", "given", "needs_facts", "notes_arm", "reply")
+    __slots__ = ("bundle", "decision", "given", "is_all", "needs_facts", "notes_arm", "reply")
 
-    def __init__(self, decision: Decision, needs_facts: bool, reply: Reply) -> None:
+    def __init__(self, decision: Decision, needs_facts: bool, listed: bool, reply: Reply) -> None:
         self.decision = decision
         self.needs_facts = needs_facts  # which may be against it
         self.notes_arm = isinstance(decision, Offer | UpToDate) and bool(decision.arm)
         self.bundle = name_hash(decision.bundle.version) if isinstance(decision, Offer) else 0
+        self.is_all = listed and not (needs_facts or self.notes_arm)
         self.given = 0
         self.reply = reply
 
 
 class Standing:
-    """`only` is the answer that every device gets, with nothing to look up or to note; None: there is no such one."""
+    """`only` is the answer that every device gets, unless facts are against that; None: devices differ."""
 
     __slots__ = (
-        *("_answers", "_reply", "_traits", "_varies", "check"),
+        *("_answers", "_reply", "_traits", "_varies", "app", "check"),
         *("decided", "moment", "only", "question", "snapshot"),
     )
 
     def __init__(self, question: Question, snapshot: AppSnapshot, moment: Moment, reply: Replying) -> None:
         self.question = question
         self.check = question.check
+        self.app = question.check.app
         self.snapshot = snapshot
         self.moment = moment
         self.decided = 0  # devices that were decided for one by one
@@ -56,16 +59,14 @@ class Standing:
         self._answers: dict[tuple[int, ...], GivenAnswer] = {}
         self.only: GivenAnswer | None = None
         if not (traits.read or traits.device_id or traits.custom_id or snapshot.overrides):
-            answer = self._answers[()] = self._decide(self.check)
-            if not answer.needs_facts and not answer.notes_arm and self.check.plugin.listed:
-                self.only = answer
+            self.only = self._answers[()] = self._decide(self.check)
 
     def answer(self, device: DeviceId, custom_id: str) -> GivenAnswer | None:
         """What the device gets, unless facts about it are against that. None: it has to be decided for."""
         overrides, traits = self.snapshot.overrides, self._traits
         if self._varies or (custom_id and traits.custom_id) or (overrides and overrides.get(device) is not None):
             return None
-        kind = tuple([trait.of(device, custom_id) for trait in traits.read])
+        kind = tuple([trait.of(device, custom_id) for trait in traits.read])  # a generator costs twice the time
         answer = self._answers.get(kind)
         if answer is None and len(self._answers) < ANSWERS_LIMIT:
             answer = self._answers[kind] = self._decide(self.check_of(device, custom_id))
@@ -80,4 +81,4 @@ class Standing:
     def _decide(self, check: UpdateCheck) -> GivenAnswer:
         decision = decide(self.snapshot, check, self.moment)
         asks = needs_facts(self.snapshot, check, decision)
-        return GivenAnswer(decision, asks, self._reply(self.snapshot, check, decision))
+        return GivenAnswer(decision, asks, check.plugin.listed, self._reply(self.snapshot, check, decision))

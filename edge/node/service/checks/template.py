@@ -13,7 +13,6 @@ TEMPLATE_LIMIT_BYTES = 1024  # a plugin's check has 250 to 450 bytes; a longer b
 
 _DEVICE, _CUSTOM = b'"device_id":"', b'"custom_id":"'
 _SPACED_DEVICE, _SPACED_CUSTOM = b'"device_id": "', b'"custom_id": "'  # as many libraries write it
-_ID_BYTES = 36
 # Every hexadecimal digit becomes "0", and what no id contains "?": an id and its closing quote have one shape.
 _SHAPES = bytes(48 if c in b"0123456789abcdefABCDEF" else c if c in b'-"' else 63 for c in range(256))
 _ID_SHAPE = b'00000000-0000-0000-0000-000000000000"'
@@ -34,26 +33,36 @@ def cut_ids(body: bytes) -> tuple[bytes, bytes, bytes] | None:
     Each id is cut out at the first place of its name, where a quote ends it. Both names have the same first place in
     the template, so bodies of one template differ in nothing but the two ids, and `with_ids` makes each of them again.
     """
-    if len(body) > TEMPLATE_LIMIT_BYTES:
-        return None
-    custom_name = _CUSTOM
-    start = body.find(_DEVICE) + len(_DEVICE)
-    if start < len(_DEVICE):
-        custom_name = _SPACED_CUSTOM
-        start = body.find(_SPACED_DEVICE) + len(_SPACED_DEVICE)
-        if start < len(_SPACED_DEVICE):
+    without = cut_device(body)
+    cut = None if without is None else cut_custom_id(without[0])
+    return None if without is None or cut is None else (cut[0], without[1], cut[1])
+
+
+def cut_device(body: bytes) -> tuple[bytes, bytes] | None:
+    """The words around the device id, and the id. Without a custom id, the words are the template."""
+    start = body.find(_DEVICE) + 13
+    if start < 13:
+        start = body.find(_SPACED_DEVICE) + 14
+        if start < 14:
             return None
-    end = start + _ID_BYTES
+    end = start + 36
     if body[start : end + 1].translate(_SHAPES) != _ID_SHAPE:
         return None
-    template = body[:start] + body[end:]
-    first = template.find(custom_name) + len(custom_name)
-    if first < len(custom_name) or template[first : first + 1] == b'"':
-        return template, body[start:end], b""
-    custom_id = template[first : template.find(b'"', first)]
+    return body[:start] + body[end:], body[start:end]
+
+
+def cut_custom_id(words: bytes) -> tuple[bytes, bytes] | None:
+    """The template, and the custom id."""
+    if len(words) > TEMPLATE_LIMIT_BYTES:
+        return None
+    name = _CUSTOM if _DEVICE in words else _SPACED_CUSTOM
+    start = words.find(name) + len(name)
+    if start < len(name) or words[start : start + 1] == b'"':
+        return words, b""
+    custom_id = words[start : words.find(b'"', start)]
     if len(custom_id) > CUSTOM_ID_LIMIT or custom_id.translate(None, _PLAIN):
         return None
-    return template[:first] + template[first + len(custom_id) :], body[start:end], custom_id
+    return words[:start] + words[start + len(custom_id) :], custom_id
 
 
 def with_ids(template: bytes, device: bytes, custom_id: bytes) -> bytes:

@@ -39,6 +39,7 @@ from benchmarks.worlds.releases import (
     Sizes,
     check_request,
     device_ids,
+    offer_files,
     outside,
     prepare_app,
     question,
@@ -92,6 +93,7 @@ def run(options: Options) -> BenchReport:
     with tempfile.TemporaryDirectory(prefix="edge-check-") as temporary:
         folder = Path(temporary)
         prepare_app(folder / "data", [(RELEASE, Sizes())])
+        offer_files(folder / "data")
         roll_out(folder / "data", NEXT, SHARE)
         with node(folder / "data", servers, public_url=PUBLIC_URL) as ours:
             cases = CASES if options.quick else CASES + MORE_CASES

@@ -18,6 +18,7 @@ from benchmarks.worlds.answers import HttpAnswer
 from edge.cli.terminal.client import ControlClient
 
 OURS, NGINX, AIOHTTP, FLOOR = "ours", "nginx", "aiohttp", "floor"
+NGINX_WORD_BYTES = 3_000  # nginx takes words of 4 KiB, escapes included
 SERVE = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
 
 _NGINX = """
@@ -159,8 +160,14 @@ def nginx(
 
 
 def nginx_return(answer: HttpAnswer) -> str:
-    """The location that answers every check with the same bytes."""
-    return f"location /updates {{ return {answer.status} {_quoted(answer.body.decode())}; }}"
+    """The location that answers every check with the same bytes: in parts, where they are too long for one word."""
+    body = answer.body.decode()
+    parts = [body[at : at + NGINX_WORD_BYTES] for at in range(0, len(body), NGINX_WORD_BYTES)]
+    if len(parts) == 1:
+        return f"location /updates {{ return {answer.status} {_quoted(body)}; }}"
+    settings = " ".join(f"set $part{at} {_quoted(part)};" for at, part in enumerate(parts))
+    whole = "".join(f"${{part{at}}}" for at in range(len(parts)))
+    return f'location /updates {{ {settings} return {answer.status} "{whole}"; }}'
 
 
 @contextmanager

@@ -20,10 +20,12 @@ from edge.domain.changes.commands import (
     CreateApp,
     CreateChannel,
     PublishBundle,
+    SetChannel,
     StartRollout,
 )
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, Digest, FileEntry, VersionName
+from edge.domain.plugin import Prefer
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key
 
@@ -101,6 +103,12 @@ def roll_out(data_dir: Path, version: str, share: int, app: str = APP) -> None:
     bundle = make_bundle(truth.store, version, Sizes(), seed=99)
     started = StartRollout(channel=CHANNEL, bundle=version, steps=(share,))
     commit(truth, app, [PublishBundle(bundle=bundle), started], ROLLOUT)
+
+
+def offer_files(data_dir: Path) -> None:
+    """Whatever the node would choose, the app's offers are manifests."""
+    always = SetChannel(name=CHANNEL, settings=ChannelSettings(prefer=Prefer.MANIFEST))
+    commit(DataDirectory(data_dir, time.time()), APP, [always], "files")
 
 
 def outside(devices: Sequence[str], share: int, app: str = APP) -> list[str]:

@@ -142,11 +142,11 @@ class Pair:
     def answer(self, body, base=BASES[0], country="", whence=None):
         """The answer, which is the same on both sides."""
         whence = whence or Whence("198.51.100.7")
-        one, other = (side.answer(body, base, country, whence) for side in self.sides)
-        assert one == other, body
-        one, other = (side.did() for side in self.sides)
-        assert one == other, body
-        return self.sides[1], one
+        reply, other = (side.answer(body, base, country, whence) for side in self.sides)
+        assert reply == other, body
+        did, other = (side.did() for side in self.sides)
+        assert did == other, body
+        return reply
 
     def require_equal_counts(self):
         one, other = (side.counted() for side in self.sides)
@@ -290,3 +290,87 @@ def test_the_memory_changes_no_answer_no_count_and_no_note(features, wordings, e
             case "be", (overloaded, unserved):
                 pair.be(overloaded=overloaded, unserved=[shard_of(APP)] if unserved else ())
         pair.require_equal_counts()
+
+
+def a_body(device=DEVICES[5], custom_id="", **fields):
+    usual = {"platform": "android", "app_id": APP, "version_build": "1.0.0", "version_name": "1.0.0"}
+    return body_of((usual | {"plugin_version": "8.51.14"} | fields, "as Android"), device, custom_id)
+
+
+def a_known_question(*features):
+    """A pair that has understood `a_body`, and answers it from what stands."""
+    pair = Pair(a_view_of(features, 1))
+    pair.tick(NOW + 12_000, NOW + 12_000)
+    for device in DEVICES[5:9]:
+        pair.answer(a_body(device))
+    assert len(pair.memory) == 1
+    return pair
+
+
+def version_in(pair, body):
+    """What both sides answer."""
+    _, reply, _ = pair.answer(body)
+    return json.loads(reply.plain)["version"]
+
+
+def test_a_known_question_is_not_parsed_again_and_is_counted():
+    pair = a_known_question()
+    remembering = pair.sides[0]
+    pair.require_equal_counts()
+    before = remembering.counts.decisions["offer"]
+    remembering.full.take = None  # the full way is closed
+    for device in DEVICES:
+        assert json.loads(remembering.take(a_body(device), BASES[0], "", Whence()).body.plain)["version"] == "1.0.1"
+    assert remembering.counts.decisions["offer"] == before + len(DEVICES)
+
+
+def test_a_failure_is_heard_of_at_the_next_check():
+    pair = a_known_question()
+    device = DEVICES[5]
+    assert version_in(pair, a_body(device)) == "1.0.1"
+    pair.know(device, DeviceFacts(failures=failed("1.0.1")))
+    _, reply, _ = pair.answer(a_body(device))
+    assert b"no_new_version_available" in reply.plain
+    assert version_in(pair, a_body(DEVICES[6])) == "1.0.1"
+
+
+def test_overload_is_heard_of_at_the_next_check_and_ends_as_soon():
+    pair = a_known_question()
+    pair.be(overloaded=True)
+    pair.answer(a_body())
+    assert pair.sides[0].counts.shed["checks"] == pair.sides[1].counts.shed["checks"] == 1
+    pair.be(unserved=[shard_of(APP)])
+    pair.answer(a_body())
+    assert pair.sides[0].counts.shed["unserved_checks"] == 1
+    pair.be()
+    assert version_in(pair, a_body()) == "1.0.1"
+
+
+def test_a_swap_is_heard_of_at_the_next_check():
+    pair = a_known_question()
+    pair.swap(a_view_of((SetChannel(name="production", settings=ChannelSettings(bundle="1.0.3")),), 2))
+    assert version_in(pair, a_body()) == "1.0.3"
+
+
+def test_only_the_device_with_an_override_is_sent_elsewhere():
+    pair = a_known_question(SetOverride(device=DEVICES[0], channel="beta"))
+    assert [version_in(pair, a_body(device)) for device in DEVICES[:2]] == ["1.0.2", "1.0.1"]
+
+
+def test_a_rollout_goes_on_with_the_clock():
+    rollout = StartRollout(channel="production", bundle="1.0.4", steps=(1_000, 100_000), every_seconds=1_500)
+    history = a_history([rollout])
+    pair, began = Pair(a_view(history.state)), history.now - 1_000
+    for after, expected in ((0, "1.0.1"), (1_600, "1.0.4")):
+        pair.tick(began + after, began + after)
+        for device in DEVICES[5:9]:
+            pair.answer(a_body(device))
+        assert version_in(pair, a_body()) == expected
+
+
+def test_an_unlisted_release_is_counted_each_time():
+    pair = a_known_question()
+    for device in DEVICES:
+        pair.answer(a_body(device, plugin_version="99.0.0"))
+    assert pair.sides[0].counts.others["unlisted_plugin_releases"] == len(DEVICES)
+    pair.require_equal_counts()

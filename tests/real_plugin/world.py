@@ -1,6 +1,7 @@
 """A node of ours in its own process, and the command line to tell it what to offer."""
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -65,7 +66,8 @@ class World:
 
 @contextlib.contextmanager
 def serving_world(folder: Path) -> Iterator[World]:
-    with serving_node(folder) as node, _overloaded_node(folder / "overloaded") as address:
+    prefer = os.environ.get("REAL_PLUGIN_PREFER", "manifest")
+    with serving_node(folder, EDGE_DEVICES_PREFER=prefer) as node, _overloaded_node(folder / "overloaded") as address:
         world = World(node, folder / "published")
         world.overloaded = address
         yield world

@@ -130,9 +130,11 @@ def _read(master):
 
 @contextmanager
 def serving_node(folder, *, descriptors=0, **settings):
-    """`settings` are variables of the environment; `descriptors` is how many files the node may have open, 0: as we."""
+    """`settings` are variables of the environment; `descriptors` is how many files the node may have open, 0: as we.
+    Unless they say otherwise, the node sends files where it can, so that a test knows the form of what it gets."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
-    environ |= {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"} | settings
+    environ |= {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"}
+    environ |= {"EDGE_DEVICES_PREFER": "manifest"} | settings
     program = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
     args = [sys.executable, "-c", program, "serve", "--json"]
     if descriptors:

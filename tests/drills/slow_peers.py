@@ -102,6 +102,7 @@ def _publish(folder: Path, environ: dict[str, str]) -> None:
     for words in (
         ["app", "create", APP],
         ["channel", "create", APP, "production", "--public"],
+        ["channel", "set", APP, "production", "--prefer", "manifest"],  # a zip's offer is small
         ["bundle", "publish", APP, str(build), "--version", "1.0.1", "--channel", "production"],
     ):
         subprocess.run([sys.executable, "-c", CLI, *words], env=environ, check=True, stdout=subprocess.DEVNULL)

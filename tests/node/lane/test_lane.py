@@ -456,6 +456,30 @@ async def test_a_reader_that_leaves_in_the_middle_leaves_nothing_behind(both):
     assert [file._holders for file in both.shared.files._files.values()] == [0]
 
 
+async def test_a_connection_keeps_one_more_descriptor_from_its_first_file_on_and_leaves_none(both):
+    async def settled(descriptors):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while len(os.listdir("/proc/self/fd")) != descriptors:
+                await asyncio.sleep(0)
+
+    assert answers(await talk(both.lane, get(both.large) + get(both.zip_path) + LAST))  # both files stay open
+    async with asyncio.timeout(ANSWER_SECONDS):
+        while both.shared.open_lanes.count:
+            await asyncio.sleep(0)
+    for _ in range(20):  # of closing the client's end
+        await asyncio.sleep(0)
+    before = len(os.listdir("/proc/self/fd"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", both.lane, limit=4096)
+    for _ in range(3):
+        writer.write(get(both.zip_path, method=b"HEAD"))
+        await reader.readuntil(b"\r\n\r\n")
+        await settled(before + 3)  # both ends, and the duplicate
+    writer.write(get(both.large))
+    await reader.readexactly(1)
+    writer.transport.abort()
+    await settled(before)
+
+
 async def test_above_their_limit_downloads_are_refused_alike(both):
     both.shared.service.overload.downloads = DOWNLOADS_LIMIT
     lane, plain = await ask_both(both, get("@") + post("/updates", CHECK))

@@ -356,7 +356,7 @@ class Lane(asyncio.Protocol):
         """aiohttp has answered, keeps nothing of the connection, and leaves the bytes behind its request."""
         context = self._context
         context.taken_back += 1
-        self.touched = context.now
+        self._answered, self.touched = True, context.now
         self._transport.set_protocol(self)
         context.open_lanes.add(self, self._transport, self._address)
         self._transport.resume_reading()

@@ -17,7 +17,7 @@ from benchmarks.output.report import Missing
 START_SECONDS = 300.0  # 10,000 apps take a minute to load; a server that needs longer is broken
 END_SECONDS = 60.0
 
-PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}
+PACKAGES = {"nginx": "nginx-light", "wrk": "wrk", "caddy": "caddy"}
 
 
 def find_program(name: str) -> str | None:

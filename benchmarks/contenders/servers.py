@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,9 +93,10 @@ def node(
     public_url: str = "",
     tls: Files | None = None,
     more: Mapping[str, str] | None = None,
+    errors: Path | None = None,
 ) -> Iterator[BenchNode]:
     """`edge serve` on the data directory, without limits of connections per address, since all load comes from one;
-    `more` are variables of its environment."""
+    `more` are variables of its environment. Its standard error goes to the file `errors`, or to ours."""
     changes = {
         "EDGE_DATA_DIR": str(data_dir),
         "EDGE_DEVICES_HOST": "127.0.0.1",
@@ -110,7 +111,10 @@ def node(
     if tls:
         changes |= {"EDGE_DEVICES_TLS_CERTIFICATE": str(tls.certificate), "EDGE_DEVICES_TLS_KEY": str(tls.key)}
     command = [sys.executable, "-c", SERVE, "serve", "--json"]
-    with running(command, on, env=environment(changes), stdout=subprocess.PIPE) as process:
+    with (
+        errors.open("wb") if errors else nullcontext() as told,
+        running(command, on, env=environment(changes), stdout=subprocess.PIPE, stderr=told) as process,
+    ):
         assert process.stdout is not None
         said = process.stdout.readline()
         if not said:

@@ -151,6 +151,18 @@ def check_request(asked: dict[str, object], host: str, *, close: bool = False) -
     return head.encode() + body
 
 
+def post_request(path: str, body: str, host: str, *lines: str) -> bytes:
+    """The whole HTTP request, with these lines in its head, on a connection that is kept."""
+    head = (
+        f"POST {path} HTTP/1.1",
+        f"Host: {host}",
+        "Content-Type: application/json; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        *lines,
+    )
+    return "\r\n".join((*head, "", body)).encode()
+
+
 def get_request(path: str, host: str, wanted: str = "") -> bytes:
     """`wanted` is a Range header's value, or "" for the whole."""
     line = f"Range: {wanted}\r\n" if wanted else ""

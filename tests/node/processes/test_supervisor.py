@@ -172,7 +172,7 @@ async def test_a_big_offer_is_compressed_for_those_who_ask(tmp_path):
     upload(truth, "1.0.1", files=300)
     names = {"zip": hashlib.sha256(b"zip 1.0.1").hexdigest(), "manifest": hashlib.sha256(manifest).hexdigest()}
     truth.releases.commit(APP, a_change(PublishBundle(bundle=a_bundle("1.0.1", **names), channel="production")))
-    async with running(a_config(tmp_path, workers=1), truth) as (_, address):
+    async with running(a_config(tmp_path, workers=1, prefer="manifest"), truth) as (_, address):
         bodies = {}
         for encoding in ("gzip", "identity"):
             async with aiohttp.ClientSession(headers={"Accept-Encoding": encoding}, auto_decompress=False) as session:

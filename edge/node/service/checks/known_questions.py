@@ -8,6 +8,7 @@ must ask each of thousands of his own more often than the fleet asks its one.
 from collections.abc import Container
 
 from edge.domain.model import AppId, UpdateCheck
+from edge.node.service.checks.member_order import form_of_members, has_any_order, sorted_template
 from edge.node.service.checks.template import meaning_of
 
 # A fleet's templates are its apps times their releases, plugins, systems and platforms in use. A worker needs 1 to 2 KB
@@ -16,7 +17,8 @@ QUESTIONS_LIMIT = 16_384
 SEEN_LIMIT = 65_536  # templates that were asked once, by their hashes; the next one empties the list
 PERIOD_SECONDS = 10.0  # a full memory makes room at most so often: it takes some milliseconds
 
-QuestionKey = tuple[bytes, str, str]  # the template, the base address of downloads, the country
+# The template, or the form of its members if they may have any order; the base address of downloads; the country.
+QuestionKey = tuple[bytes, str, str]
 
 
 class Question:
@@ -43,8 +45,11 @@ class QuestionMemory:
         return len(self._held)
 
     def note(self, key: QuestionKey, apps: Container[AppId], now: float) -> None:
-        """A body of this template, which is not held, was answered. `now` in seconds, of any clock that runs on."""
-        seen = hash(key)
+        """A body of this template, which is not held in this order or in any, was answered. `now` in seconds, of any
+        clock that runs on."""
+        template, base, country = key
+        form = form_of_members(template)
+        seen = hash(form or template) ^ hash((base, country))
         if seen not in self._seen:
             if len(self._seen) >= SEEN_LIMIT:
                 self._seen.clear()
@@ -52,7 +57,8 @@ class QuestionMemory:
             return
         if len(self._held) >= self._limit and not self._make_room(now):
             return
-        template, _, country = key
+        if form is not None and has_any_order(form):
+            key, template = (form, base, country), sorted_template(form)
         if (check := meaning_of(template, country, apps)) is not None:
             self._held[key] = Question(check)
             self._seen.discard(seen)

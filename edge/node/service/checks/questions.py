@@ -2,7 +2,8 @@
 
 1. `template` cuts the ids out of the body. The rest, the base address and the country are the question.
 2. `standing` has the answers to it that stand since the last tick of the clock; else `known_questions` has its meaning,
-   and it is decided again. A question that is not known goes the full way, and may be known the next time.
+   and it is decided again. Where the members may have any order, both know all orders as one (`member_order`). A
+   question that is not known goes the full way, and may be known the next time.
 3. The device's traits say which answer it gets, its facts whether anything is against that. If so it is decided for,
    without parsing.
 
@@ -16,6 +17,7 @@ from edge.domain.facts import NO_FACTS, is_on_its_way
 from edge.domain.model import AppId, DeviceId, UpdateCheck
 from edge.node.service.checks.check_service import CheckService
 from edge.node.service.checks.known_questions import QuestionKey, QuestionMemory
+from edge.node.service.checks.member_order import form_of_members
 from edge.node.service.checks.standing import GivenAnswer, Standing
 from edge.node.service.checks.template import cut_custom_id, cut_device
 from edge.node.service.common_answers import Reply
@@ -54,10 +56,8 @@ class Questions:
                 return self._full.take(body, base, country, whence)
             template, custom_id = without
             key = template, base, country
-            standing = self._standing.get(key) or self._stand(key)
-        if standing is not None and standing.snapshot is not self._snapshot(standing.app):
-            standing = self._stand(key)
-        if standing is None:
+            standing = self._standing.get(key) or self._find(key)
+        if standing is None or (standing.snapshot is not self._snapshot(standing.app) and not self._renew(standing)):
             return self._take_fully(key, body, whence)
         if self._overload.overloaded or self._full.unserved:
             return self._decide(standing, _id_of(device), custom_id.decode(), base, whence)
@@ -109,11 +109,21 @@ class Questions:
             self.memory.note(key, self._full.current.apps, self._moments.now)
         return reply
 
+    def _find(self, key: QuestionKey) -> Standing | None:
+        """What stands for the question in another order, or begins to stand for it."""
+        template, base, country = key
+        form = form_of_members(template)
+        if form is not None:
+            unordered = form, base, country
+            standing = self._standing.get(unordered)
+            if standing is None and (standing := self._stand(unordered)) is not None:
+                self._standing[key] = standing  # most systems write one order: the next look-up needs no sorting
+            if standing is not None:
+                return standing
+        return self._stand(key)
+
     def _stand(self, key: QuestionKey) -> Standing | None:
         """Decide a known question anew."""
-        before = self._standing.pop(key, None)
-        if before is not None:
-            self._fold_one(before)
         question = self.memory.get(key)
         snapshot = self._snapshot(question.check.app) if question is not None else None
         if question is None or snapshot is None:
@@ -126,6 +136,15 @@ class Questions:
 
         standing = self._standing[key] = Standing(question, snapshot, self._moments.of(snapshot.shard), reply)
         return standing
+
+    def _renew(self, standing: Standing) -> bool:
+        """Decide it by the snapshot that is served now; False if there is none."""
+        snapshot = self._snapshot(standing.app)
+        if snapshot is None:
+            return False
+        self._fold_one(standing)
+        standing.begin(snapshot, self._moments.of(snapshot.shard))
+        return True
 
     def _begin_turn(self) -> None:
         self._fold()

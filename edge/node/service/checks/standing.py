@@ -50,11 +50,15 @@ class Standing:
         self.question = question
         self.check = question.check
         self.app = question.check.app
-        self.snapshot = snapshot
-        self.moment = moment
         self.decided = 0  # devices that were decided for one by one
         self._reply = reply
-        self._traits = traits = depends_on(snapshot, question.check, moment)
+        self.begin(snapshot, moment)
+
+    def begin(self, snapshot: AppSnapshot, moment: Moment) -> None:
+        """Forget all answers: another snapshot is served now."""
+        self.snapshot = snapshot
+        self.moment = moment
+        self._traits = traits = depends_on(snapshot, self.check, moment)
         self._varies = traits.device_id or len(traits.read) > TRAITS_LIMIT
         self._answers: dict[tuple[int, ...], GivenAnswer] = {}
         self.only: GivenAnswer | None = None

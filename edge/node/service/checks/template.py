@@ -11,7 +11,7 @@ from edge.wire.updates import WireError, parse_update_check
 
 TEMPLATE_LIMIT_BYTES = 1024  # a plugin's check has 250 to 450 bytes; a longer body is parsed
 
-_DEVICE, _CUSTOM = b'"device_id":"', b'"custom_id":"'
+DEVICE, CUSTOM = b'"device_id":"', b'"custom_id":"'
 _SPACED_DEVICE, _SPACED_CUSTOM = b'"device_id": "', b'"custom_id": "'  # as many libraries write it
 # Every hexadecimal digit becomes "0", and what no id contains "?": an id and its closing quote have one shape.
 _SHAPES = bytes(48 if c in b"0123456789abcdefABCDEF" else c if c in b'-"' else 63 for c in range(256))
@@ -40,7 +40,7 @@ def cut_ids(body: bytes) -> tuple[bytes, bytes, bytes] | None:
 
 def cut_device(body: bytes) -> tuple[bytes, bytes] | None:
     """The words around the device id, and the id. Without a custom id, the words are the template."""
-    start = body.find(_DEVICE) + 13
+    start = body.find(DEVICE) + 13
     if start < 13:
         start = body.find(_SPACED_DEVICE) + 14
         if start < 14:
@@ -55,7 +55,7 @@ def cut_custom_id(words: bytes) -> tuple[bytes, bytes] | None:
     """The template, and the custom id."""
     if len(words) > TEMPLATE_LIMIT_BYTES:
         return None
-    name = _CUSTOM if _DEVICE in words else _SPACED_CUSTOM
+    name = CUSTOM if DEVICE in words else _SPACED_CUSTOM
     start = words.find(name) + len(name)
     if start < len(name) or words[start : start + 1] == b'"':
         return words, b""
@@ -67,7 +67,7 @@ def cut_custom_id(words: bytes) -> tuple[bytes, bytes] | None:
 
 def with_ids(template: bytes, device: bytes, custom_id: bytes) -> bytes:
     """The body from which `cut_ids` cut the two ids; the custom id is b"" if it names none."""
-    device_name, custom_name = (_DEVICE, _CUSTOM) if _DEVICE in template else (_SPACED_DEVICE, _SPACED_CUSTOM)
+    device_name, custom_name = (DEVICE, CUSTOM) if DEVICE in template else (_SPACED_DEVICE, _SPACED_CUSTOM)
     body = _inserted(template, custom_name, custom_id) if custom_id else template
     return _inserted(body, device_name, device)
 
@@ -79,7 +79,7 @@ def meaning_of(template: bytes, country: str, apps: Container[AppId]) -> UpdateC
     themselves in a JSON text and have no influence on where it ends, what holds for these holds for all. A name that
     occurs twice, an escape or an id in an odd place makes the ids come out otherwise.
     """
-    names_custom_id = _CUSTOM in template or _SPACED_CUSTOM in template
+    names_custom_id = CUSTOM in template or _SPACED_CUSTOM in template
     meanings = set()
     for device, custom_id in _TRIALS:
         tried = custom_id if names_custom_id else b""

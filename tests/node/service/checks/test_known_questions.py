@@ -1,9 +1,12 @@
 """What the memory of questions keeps: bounded, and a flood of made-up questions takes no place of a fleet's."""
 
+from random import Random
+
 from factories import APP, DEVICE
 from test_template import body_of
 
 from edge.node.service.checks.known_questions import PERIOD_SECONDS, SEEN_LIMIT, QuestionMemory
+from edge.node.service.checks.member_order import form_of_members
 from edge.node.service.checks.template import cut_ids
 
 BASE = "https://updates.example.com"
@@ -15,9 +18,14 @@ def key_of(number: int, base: str = BASE, country: str = ""):
     return template, base, country
 
 
+def held(memory, key):
+    template, *rest = key
+    return memory.get((form_of_members(template), *rest)) or memory.get(key)
+
+
 def ask(memory, key, now=0.0):
     """Whether it was known."""
-    question = memory.get(key)
+    question = held(memory, key)
     if question is None:
         memory.note(key, {APP}, now)
         return False
@@ -28,16 +36,16 @@ def ask(memory, key, now=0.0):
 def test_a_question_is_known_once_it_was_asked_twice():
     memory = QuestionMemory()
     assert [ask(memory, key_of(1)) for _ in range(4)] == [False, False, True, True]
-    assert memory.get(key_of(1)).check.version_name == "1.0.1"
+    assert held(memory, key_of(1)).check.version_name == "1.0.1"
 
 
 def test_the_address_and_the_country_are_part_of_the_question():
     memory = QuestionMemory()
     for country in ("", "DE", "", "DE"):
         ask(memory, key_of(1, country=country))
-    assert memory.get(key_of(1, country="DE")).check.country == "DE"
-    assert memory.get(key_of(1)).check.country == ""
-    assert memory.get(key_of(1, base="https://other.example.com")) is None
+    assert held(memory, key_of(1, country="DE")).check.country == "DE"
+    assert held(memory, key_of(1)).check.country == ""
+    assert held(memory, key_of(1, base="https://other.example.com")) is None
 
 
 def test_what_has_no_meaning_is_never_kept():
@@ -80,3 +88,30 @@ def test_a_question_that_was_asked_once_takes_no_room():
     for number in range(500):
         ask(memory, key_of(number))
     assert len(memory) == 0 and len(memory._seen) == 500 <= SEEN_LIMIT
+
+
+def in_order(number, key):
+    template, *rest = key
+    pieces = template[2:-1].split(b',"')
+    Random(number).shuffle(pieces)
+    return b'{"' + b',"'.join(pieces) + b"}", *rest
+
+
+def test_all_orders_of_a_question_take_one_place():
+    memory, key = QuestionMemory(LIMIT), key_of(1)
+    assert [ask(memory, in_order(number, key)) for number in range(500)] == [False, False] + [True] * 498
+    assert len(memory) == 1 and held(memory, key).asked == 499
+
+
+def test_a_flood_of_orders_that_mean_something_else_takes_no_place_of_a_fleets():
+    """Of two members with one name the last counts, so each order has a place of its own once it is asked twice."""
+    memory, key = QuestionMemory(LIMIT), key_of(1)
+    template, *rest = key
+    twice = template[:-1] + b',"version_name":"1.0.2"}', *rest
+    known = []
+    for number in range(500):
+        known.append(ask(memory, in_order(number, key), number))
+        for _ in range(3):
+            ask(memory, in_order(number, twice), number)
+    assert known == [False, False] + [True] * 498
+    assert LIMIT / 2 < len(memory) <= LIMIT

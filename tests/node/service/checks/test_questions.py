@@ -7,6 +7,7 @@ decides every check.
 import json
 from collections import Counter
 from dataclasses import replace
+from random import Random
 from types import SimpleNamespace
 
 from decision_world import a_view
@@ -202,7 +203,7 @@ FIELDS = st.fixed_dictionaries(
         "defaultChannel": st.sampled_from(["", "production", "beta", "inner", "nowhere"]),
         "is_prod": st.booleans(),
         "is_emulator": st.booleans(),
-        "version_os": st.sampled_from(["14", "é"]),
+        "version_os": st.sampled_from(["14", "é", "14,", ',"', ',"platform":"ios']),
         "key_id": st.sampled_from(["", "abcd"]),
     },
 )
@@ -212,8 +213,29 @@ def compact(fields):
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
 
 
+def in_an_order(text, fields):
+    """With what is between two `,"` in an order of this device's and person's own, whether those are members or not."""
+    pieces = text[2:-1].split(',"')
+    Random(f"{fields.get('device_id')} {fields['custom_id']}").shuffle(pieces)
+    return '{"' + ',"'.join(pieces) + "}"
+
+
+def in_odd_pieces(fields, *more):
+    return in_an_order(compact(fields)[:-1] + "," + ",".join(more) + "}", fields)
+
+
 WRITTEN = {
     "as Android": compact,
+    "as iOS": lambda fields: in_an_order(compact(fields), fields),
+    "in any order, an id twice": lambda fields: in_odd_pieces(fields, f'"device_id":"{DEVICES[0]}"'),
+    "in any order, an empty id": lambda fields: in_odd_pieces(fields, '"device_id":""'),
+    "in any order, an app twice": lambda fields: in_odd_pieces(fields, '"app_id":"x"'),
+    "in any order, a name twice": lambda fields: in_odd_pieces(fields, '"version\\u005fname":"1.0.2"'),
+    "in any order, a custom id twice": lambda fields: in_odd_pieces(fields, '"custom_id":"team"'),
+    "in any order, nested": lambda fields: in_odd_pieces(fields, '"x":{"device_id":""}', '"y":{"custom_id":""}'),
+    "in any order, deeper": lambda fields: in_odd_pieces(fields, '"x":{"y":1,"platform":"ios"}', '"z":[7,"device_id"]'),
+    "in any order, two in one": lambda fields: in_odd_pieces(fields, '"x":1, "version_name":"1.0.2"'),
+    "in any order, capitals": lambda fields: in_an_order(compact(fields).replace("0000-", "000A-"), fields),
     "with spaces": json.dumps,
     "indented": lambda fields: json.dumps(fields, indent=1),
     "backwards": lambda fields: compact(dict(reversed(fields.items()))),
@@ -228,7 +250,7 @@ WRITTEN = {
     "no id": lambda fields: compact({name: value for name, value in fields.items() if name != "device_id"}),
     "broken": lambda fields: compact(fields)[:-1],
 }
-WORDINGS = st.tuples(FIELDS, st.sampled_from(["as Android"] * 20 + ["capitals", *WRITTEN]))
+WORDINGS = st.tuples(FIELDS, st.sampled_from(["as Android"] * 15 + ["as iOS"] * 10 + ["capitals", *WRITTEN]))
 CUSTOM_IDS = st.sampled_from(
     [""] * 8 + ["team"] * 4 + ["é", " team ", "x" * 40, DEVICES[1], DEVICES[1].upper(), 'a"b', None, 7]
 )
@@ -322,6 +344,22 @@ def test_a_known_question_is_not_parsed_again_and_is_counted():
     for device in DEVICES:
         assert json.loads(remembering.take(a_body(device), BASES[0], "", Whence()).body.plain)["version"] == "1.0.1"
     assert remembering.counts.decisions["offer"] == before + len(DEVICES)
+
+
+def test_a_question_in_another_order_is_known_and_stands_once():
+    pair, fields = Pair(a_view_of((), 1)), json.loads(a_body())
+    pair.tick(NOW + 12_000, NOW + 12_000)
+    for device in DEVICES:
+        pair.answer(
+            in_an_order(compact(fields | {"device_id": device}), {"device_id": device, "custom_id": ""}).encode()
+        )
+    assert len(pair.memory) == 1
+    remembering = pair.sides[0]
+    remembering.full.take = None  # the full way is closed
+    for seed, device in enumerate(DEVICES * 3):
+        body = in_an_order(compact(fields | {"device_id": device}), {"custom_id": seed})
+        assert json.loads(remembering.take(body.encode(), BASES[0], "", Whence()).body.plain)["version"] == "1.0.1"
+    assert len(remembering.questions._standing) <= 2  # all orders, and the one that was asked first
 
 
 def test_a_failure_is_heard_of_at_the_next_check():

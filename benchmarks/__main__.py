@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--quick] [--json | --markdown] [--plot FILE.svg]`: one comparison, measured and printed.
+"""`python -m benchmarks NAME [--quick] [--rounds N] [--json | --markdown] [--plot FILE.svg]`: one comparison, printed.
 
 Exits with 2 if a program that it needs is not installed, and names the package. All traffic stays on loopback or in
 the network namespaces of this machine.
@@ -16,8 +16,10 @@ from typing import Any
 
 from benchmarks.measuring.machine import describe_machine
 from benchmarks.output.plots import encode_svg
-from benchmarks.output.report import BenchReport, Missing, Options
+from benchmarks.output.report import QUICK_ROUNDS, ROUNDS, BenchReport, Missing, Options
 from benchmarks.output.tables import encode_markdown, encode_text, values_of
+
+ROUNDS_LIMIT = 100  # hours of some benchmarks
 
 # Each is a module of this package, or of `checks`, with `run(options) -> BenchReport`.
 COMMANDS = {
@@ -43,7 +45,11 @@ def main() -> int:
         print(f"benchmarks: {words.name} is not part of this source tree", file=sys.stderr)
         return 2
     options = Options(
-        quick=words.quick, pin=not words.no_pin, plot=words.plot is not None, cache_dir=words.cache_dir.absolute()
+        quick=words.quick,
+        pin=not words.no_pin,
+        plot=words.plot is not None,
+        cache_dir=words.cache_dir.absolute(),
+        rounds=words.rounds or (QUICK_ROUNDS if words.quick else ROUNDS),
     )
     options.cache_dir.mkdir(parents=True, exist_ok=True)
     machine, started = describe_machine(options.pin), time.monotonic()
@@ -78,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("name", choices=COMMANDS, metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="3 short rounds within a minute, to prove that it runs")
+    parser.add_argument("--rounds", type=_count, metavar="N", help=f"instead of {ROUNDS}, or {QUICK_ROUNDS}")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument(
@@ -86,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-pin", action="store_true", help="let servers and load generators share all cores")
     parser.add_argument("--cache-dir", type=Path, default=Path(tempfile.gettempdir()) / "edge-benchmarks")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= ROUNDS_LIMIT:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {ROUNDS_LIMIT}")
+    return int(text)
 
 
 def _print(report: BenchReport, circumstances: dict[str, str], words: argparse.Namespace) -> None:

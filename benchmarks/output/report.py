@@ -22,10 +22,7 @@ class Options:
     pin: bool = True
     plot: bool = False
     cache_dir: Path
-
-    @property
-    def rounds(self) -> int:
-        return QUICK_ROUNDS if self.quick else ROUNDS
+    rounds: int = ROUNDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

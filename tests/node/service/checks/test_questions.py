@@ -10,6 +10,7 @@ from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 
+import pytest
 from decision_world import a_view
 from factories import APP, NOW, digest, failed
 from histories import DEVICES, VERSIONS, a_history
@@ -154,6 +155,7 @@ class Pair:
         assert one == other
 
 
+TEAM = SegmentSettings(where='custom_id == "team"', channel="beta", priority=3)
 # What makes the answer depend on more than the words of the check; each may be in an app or not.
 FEATURES = (
     *(SetOverride(device=device, channel="beta") for device in DEVICES[:3]),
@@ -163,7 +165,7 @@ FEATURES = (
     SetSegment(name="lucky", settings=SegmentSettings(where="bucket(30)", channel="beta", priority=1)),
     PutIdSet(name="vip", blob=digest("vip"), ids=2),
     SetSegment(name="vip", settings=SegmentSettings(where='in_set("vip")', channel="beta", priority=2)),
-    SetSegment(name="team", settings=SegmentSettings(where='custom_id == "team"', channel="beta", priority=3)),
+    SetSegment(name="team", settings=TEAM),
     SetSegment(name="one", settings=SegmentSettings(where=f'device_id == "{DEVICES[4]}"', channel="beta")),
     SetSegment(name="new", settings=SegmentSettings(where="errors_7d == 0", channel="beta")),
     StartRollout(
@@ -360,6 +362,19 @@ def test_a_question_in_another_order_is_known_and_stands_once():
         body = in_an_order(compact(fields | {"device_id": device}), {"custom_id": seed})
         assert json.loads(remembering.take(body.encode(), BASES[0], "", Whence()).body.plain)["version"] == "1.0.1"
     assert len(remembering.questions._standing) <= 2  # all orders, and the one that was asked first
+
+
+@pytest.mark.parametrize("version_os", ["14", "14,", ',"x'])
+@pytest.mark.parametrize("style", [style for style in WRITTEN if style.startswith("in any order")])
+def test_what_looks_like_another_order_and_is_none_is_answered_alike(style, version_os):
+    pair = Pair(a_view_of((SetSegment(name="team", settings=TEAM),), 1))
+    pair.tick(NOW + 12_000, NOW + 12_000)
+    fields = json.loads(a_body()) | {"version_os": version_os}
+    for custom_id in ("", "team", "a", "b", "c"):
+        for device in DEVICES:
+            pair.answer(body_of((fields, style), device, custom_id))
+            pair.answer(body_of((fields, "as iOS"), device, custom_id))
+    pair.require_equal_counts()
 
 
 def test_a_failure_is_heard_of_at_the_next_check():

@@ -13,7 +13,12 @@ BUCKETS = WHOLE_SHARE  # a thousandth of a percent each: `conditions.Bucket` cou
 
 def bucket_of(salt: bytes, device: str) -> int:
     """0 to BUCKETS - 1. `device` is a lower-case UUID."""
-    return xxh3_64_intdigest(salt + device.encode()) % BUCKETS
+    return bucket_of_written(salt, device.encode())
+
+
+def bucket_of_written(salt: bytes, device: bytes) -> int:
+    """`bucket_of` a UUID as it is written."""
+    return xxh3_64_intdigest(salt + device) % BUCKETS
 
 
 def segment_salt(app: str, segment: str) -> bytes:

@@ -216,6 +216,20 @@ def is_on_its_way(facts: DeviceFacts, bundle: int) -> bool:
     return awaits(facts, bundle) and facts.latest >> 22 & (1 << RAN_BITS) - 1 > 0
 
 
+def is_only_on_its_way(facts: DeviceFacts, bundle: int) -> bool:
+    """Whether `is_on_its_way`, and nothing else is known that a decision reads: no failure, not even a forgotten one,
+    and no stored choice. So it is with nearly every device that checks again before it has what it was offered."""
+    latest, offered = facts.latest, facts.offered
+    return bool(
+        offered
+        and offered[-1] == bundle
+        and latest >> 22 & (1 << RAN_BITS) - 1
+        and not latest & 0xFFFF  # `forgot`, `retried` and `counted`
+        and not facts.failures
+        and not facts.channel
+    )
+
+
 def knows(facts: DeviceFacts, bundle: int) -> bool:
     """Whether the bundle was recently offered to the device."""
     return bundle in facts.offered or failure_of(facts, bundle) is not None

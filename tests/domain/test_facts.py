@@ -23,6 +23,8 @@ from edge.domain.facts import (
     day_of,
     forgot_until,
     hour_of,
+    is_on_its_way,
+    is_only_on_its_way,
     is_withheld,
     last_offered,
     latest_of,
@@ -203,3 +205,24 @@ def test_the_latest_offer_is_the_last_name_of_where_it_says():
 def test_what_had_to_be_forgotten_is_dated_upwards():
     assert forgot_until(NO_FACTS) == 0.0
     assert forgot_until(DeviceFacts(latest=Latest(forgot=TODAY // 4 + 1).packed())) > NOW
+
+
+FAILED = Failure(1, FailureStage.FAILED_ONCE, Cause.DOWNLOAD_FAIL)
+
+
+@given(
+    st.builds(
+        DeviceFacts,
+        channel=st.sampled_from([0, 0, 5]),
+        failures=st.sampled_from([(), (), (FAILED,)]),
+        offered=st.lists(st.sampled_from([1, 2]), max_size=2).map(tuple),
+        latest=st.builds(
+            lambda *values: Latest(*values).packed(),
+            *(st.integers(0, 9), st.sampled_from([0, 1, 1023]), st.integers(0, 63), st.sampled_from([0, 0, 0, 4_919])),
+            *(st.sampled_from([False, False, False, True]), st.sampled_from([False, False, False, True])),
+        ),
+    )
+)
+def test_nothing_else_is_known_when_a_bundle_is_only_on_its_way(facts):
+    nothing_else = not (facts.failures or facts.channel or forgot_until(facts))
+    assert is_only_on_its_way(facts, 1) == (is_on_its_way(facts, 1) and nothing_else)

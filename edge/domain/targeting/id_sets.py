@@ -67,6 +67,11 @@ def device_hash(device: str) -> int:
     return xxh3_64_intdigest(device.encode("utf-8", "surrogatepass"))
 
 
+def written_hash(device: bytes) -> int:
+    """`device_hash` of a lower-case UUID as it is written."""
+    return xxh3_64_intdigest(device)
+
+
 def encode_id_set(ids: Iterable[str]) -> bytes:
     """The same ids in any order give the same bytes."""
     hashes = array("Q", sorted({id_hash(text) for text in ids}))

@@ -1,17 +1,17 @@
 """Traits: what counts of a device besides what it says of its app and release. Its place in a draw, or in an id set.
 
 Devices that agree in every trait that a segment reads, and in the other fields of their checks, are all in the segment
-or all not. Facts are no traits.
+or all not. Facts are no traits. Device ids are bytes here, lower-case UUIDs as requests have them.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from edge.domain.buckets import bucket_of, segment_salt
+from edge.domain.buckets import bucket_of_written, segment_salt
 from edge.domain.errors import Invalid
 from edge.domain.targeting.conditions import Atom, Bucket, Comparison, InSet, Member, TextTest, atoms_of
-from edge.domain.targeting.id_sets import IdSet, device_hash, id_hash
+from edge.domain.targeting.id_sets import IdSet, id_hash, written_hash
 from edge.domain.targeting.language import FIELDS, Field
 from edge.domain.targeting.parser import parse_expression
 
@@ -24,8 +24,8 @@ class Draw(NamedTuple):
     salt: bytes
     borders: tuple[int, ...]
 
-    def of(self, device: str, custom_id: str) -> int:
-        return bisect_right(self.borders, bucket_of(self.salt, device))
+    def of(self, device: bytes, custom_id: str) -> int:
+        return bisect_right(self.borders, bucket_of_written(self.salt, device))
 
 
 class OnList(NamedTuple):
@@ -33,8 +33,8 @@ class OnList(NamedTuple):
 
     ids: IdSet
 
-    def of(self, device: str, custom_id: str) -> int:
-        return self.ids.holds(device_hash(device)) or bool(custom_id and self.ids.holds(id_hash(custom_id)))
+    def of(self, device: bytes, custom_id: str) -> int:
+        return self.ids.holds(written_hash(device)) or bool(custom_id and self.ids.holds(id_hash(custom_id)))
 
 
 Trait = Draw | OnList

@@ -44,6 +44,7 @@ class FactsClient:
         self._replies = NumberedReplies[Recorded]()
         self._offers: list[Recordable] = []
         self.offers_dropped = 0
+        self.of_name = table.look_up_name  # bound once: every check with an offer calls it
 
     def of(self, app: str, device: str) -> DeviceFacts:
         """NO_FACTS for a device that is not known."""

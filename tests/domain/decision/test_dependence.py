@@ -20,7 +20,7 @@ def kind_of(traits, device, custom_id):
     """What stands for the device; None: nothing does."""
     if traits.device_id or (custom_id and traits.custom_id):
         return None
-    return tuple(trait.of(device, custom_id) for trait in traits.read)
+    return tuple(trait.of(device.encode(), custom_id) for trait in traits.read)
 
 
 @MANY

@@ -29,7 +29,7 @@ def test_devices_that_agree_are_in_a_segment_together(condition, world, shift):
         custom_id = CUSTOM_IDS[(place + shift) % len(CUSTOM_IDS)]
         if traits.device_id or (custom_id and traits.custom_id):
             continue
-        kind = tuple(trait.of(device, custom_id) for trait in traits.read)
+        kind = tuple(trait.of(device.encode(), custom_id) for trait in traits.read)
         check = world.check._replace(device=device, custom_id=custom_id)
         found.setdefault(kind, set()).add(matches(check, world.facts))
     assert all(len(same) == 1 for same in found.values())
@@ -56,7 +56,7 @@ def test_shares_of_one_segment_are_one_draw():
     (draw,) = read_by("bucket(40) || (is_prod && bucket(0.5))").read
     assert draw.borders == (500, 40_000)
     buckets = {device: bucket_of(draw.salt, device) for device in MORE_DEVICES}
-    assert {device: draw.of(device, "") for device in MORE_DEVICES} == {
+    assert {device: draw.of(device.encode(), "") for device in MORE_DEVICES} == {
         device: (bucket >= 500) + (bucket >= 40_000) for device, bucket in buckets.items()
     }
 
@@ -64,8 +64,8 @@ def test_shares_of_one_segment_are_one_draw():
 def test_a_listed_custom_id_counts_as_a_listed_device():
     assert "qa-1" in IDS["vip"]
     listed = OnList(SETS["vip"])
-    assert listed.of(MORE_DEVICES[0], "qa-1") and listed.of(DEVICES[1], "")
-    assert not listed.of(MORE_DEVICES[0], "") and not listed.of(MORE_DEVICES[0], "nobody")
+    assert listed.of(MORE_DEVICES[0].encode(), "qa-1") and listed.of(DEVICES[1].encode(), "")
+    assert not listed.of(MORE_DEVICES[0].encode(), "") and not listed.of(MORE_DEVICES[0].encode(), "nobody")
 
 
 def test_together_names_each_trait_once():

@@ -13,8 +13,8 @@ A swap of the app's snapshot, or a tick, ends what stands. What is overloaded or
 from edge.domain.decision.dependence import facts_matter
 from edge.domain.decision.outcomes import Decision
 from edge.domain.decision.snapshot import AppSnapshot
-from edge.domain.facts import NO_FACTS, is_on_its_way
-from edge.domain.model import AppId, DeviceId, UpdateCheck
+from edge.domain.facts import NO_FACTS, is_on_its_way, is_only_on_its_way
+from edge.domain.model import AppId, UpdateCheck
 from edge.node.service.checks.check_service import CheckService
 from edge.node.service.checks.known_questions import QuestionKey, QuestionMemory
 from edge.node.service.checks.member_order import form_of_members
@@ -35,6 +35,7 @@ class Questions:
         self._moments = full.moments
         self._overload = full.overload
         self._snapshot = full.current.snapshot
+        self._facts_of = full.facts.of_name
         self._standing: dict[QuestionKey, Standing] = {}
         self._turn = self._moments.turn
         self._decisions = full.counts.decisions
@@ -59,44 +60,33 @@ class Questions:
             standing = self._standing.get(key) or self._find(key)
         if standing is None or (standing.snapshot is not self._snapshot(standing.app) and not self._renew(standing)):
             return self._take_fully(key, body, whence)
+        device = device.lower()
+        person = custom_id.decode() if custom_id else ""
         if self._overload.overloaded or self._full.unserved:
-            return self._decide(standing, _id_of(device), custom_id.decode(), base, whence)
-        answer = standing.only or standing.answer(_id_of(device), custom_id.decode())
-        if answer is None or not answer.is_all:
-            return self._take_from(standing, answer, _id_of(device), custom_id.decode(), base, whence)
+            return self._decide(standing, device, person, base, whence)
+        answer = standing.only or standing.answer(device, person)
+        if answer is None or not (answer.is_all or self._holds(answer, standing, device, person, whence)):
+            return self._decide(standing, device, person, base, whence)
         answer.given += 1
         return answer.reply
 
-    def _take_from(
-        self,
-        standing: Standing,
-        answer: GivenAnswer | None,
-        device: DeviceId,
-        custom_id: str,
-        base: str,
-        whence: Whence,
-    ) -> Reply:
-        """Where facts or notes of the device matter, or it has to be decided for."""
-        if answer is None or not self._holds(answer, standing, device, custom_id, whence):
-            return self._decide(standing, device, custom_id, base, whence)
-        if not standing.check.plugin.listed:
-            self._full.counts.others["unlisted_plugin_releases"] += 1
-        answer.given += 1
-        return answer.reply
-
-    def _decide(self, standing: Standing, device: DeviceId, custom_id: str, base: str, whence: Whence) -> Reply:
+    def _decide(self, standing: Standing, device: bytes, custom_id: str, base: str, whence: Whence) -> Reply:
         """The full way, but for parsing."""
         standing.decided += 1
         body = self._full.answer(standing.check_of(device, custom_id), base, whence)
         return Reply(200, body, standing.app)
 
-    def _holds(self, answer: GivenAnswer, standing: Standing, device: DeviceId, custom_id: str, whence: Whence) -> bool:
-        """Whether no fact is against the answer; then what is to be noted is noted."""
+    def _holds(self, answer: GivenAnswer, standing: Standing, device: bytes, custom_id: str, whence: Whence) -> bool:
+        """Whether no fact is against the answer; then what is to be noted and counted is."""
         full, facts = self._full, NO_FACTS
         if answer.needs_facts:
-            facts = full.facts.of(standing.check.app, device)
+            facts = self._facts_of(standing.app_name + device)
+            if answer.waits and is_only_on_its_way(facts, answer.waits):
+                return True
             if facts is not NO_FACTS and facts_matter(standing.snapshot, facts):
                 return False
+        if not standing.check.plugin.listed:
+            full.counts.others["unlisted_plugin_releases"] += 1
         if answer.notes_arm or (answer.bundle and not is_on_its_way(facts, answer.bundle)):
             check = standing.check_of(device, custom_id)
             full.note(standing.snapshot, check, answer.decision, facts, standing.moment.now, whence)
@@ -164,7 +154,3 @@ class Questions:
                 answer.given = 0
         standing.question.asked += standing.decided
         standing.decided = 0
-
-
-def _id_of(device: bytes) -> DeviceId:
-    return DeviceId(device.decode().lower())

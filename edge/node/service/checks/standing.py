@@ -1,7 +1,7 @@
 """The answers to one question that stand: those of one snapshot of the app, at one tick of the clock.
 
 Which of them a device gets depends on its traits alone; where it may depend on more there is none, and the check is
-decided for that device.
+decided for that device. Device ids are in lower case, as bytes.
 """
 
 from collections.abc import Callable
@@ -24,16 +24,17 @@ Replying = Callable[[AppSnapshot, UpdateCheck, Decision], Reply]
 
 class GivenAnswer:
     """One decision, with its reply. `given` counts the devices that it was given to; `is_all`: there is nothing to look
-    up or to note."""
+    up or to note. `waits`: nor is there for a device of which nothing is known but that this bundle is on its way."""
 
-    __slots__ = ("bundle", "decision", "given", "is_all", "needs_facts", "notes_arm", "reply")
+    __slots__ = ("bundle", "decision", "given", "is_all", "needs_facts", "notes_arm", "reply", "waits")
 
-    def __init__(self, decision: Decision, needs_facts: bool, listed: bool, reply: Reply) -> None:
+    def __init__(self, decision: Decision, needs_facts: bool, usual: bool, listed: bool, reply: Reply) -> None:
         self.decision = decision
         self.needs_facts = needs_facts  # which may be against it
         self.notes_arm = isinstance(decision, Offer | UpToDate) and bool(decision.arm)
         self.bundle = name_hash(decision.bundle.version) if isinstance(decision, Offer) else 0
         self.is_all = listed and not (needs_facts or self.notes_arm)
+        self.waits = self.bundle if usual and listed and not self.notes_arm else 0
         self.given = 0
         self.reply = reply
 
@@ -42,14 +43,15 @@ class Standing:
     """`only` is the answer that every device gets, unless facts are against that; None: devices differ."""
 
     __slots__ = (
-        *("_answers", "_reply", "_traits", "_varies", "app", "check"),
-        *("decided", "moment", "only", "question", "snapshot"),
+        *("_answers", "_overrides", "_read", "_reads_custom_id", "_reply", "_varies", "app", "check"),
+        *("app_name", "decided", "moment", "only", "question", "snapshot"),
     )
 
     def __init__(self, question: Question, snapshot: AppSnapshot, moment: Moment, reply: Replying) -> None:
         self.question = question
         self.check = question.check
         self.app = question.check.app
+        self.app_name = self.app.encode() + b"\0"  # before a device id: its name in the table of facts
         self.decided = 0  # devices that were decided for one by one
         self._reply = reply
         self.begin(snapshot, moment)
@@ -58,26 +60,30 @@ class Standing:
         """Forget all answers: another snapshot is served now."""
         self.snapshot = snapshot
         self.moment = moment
-        self._traits = traits = depends_on(snapshot, self.check, moment)
+        traits = depends_on(snapshot, self.check, moment)
+        self._read, self._reads_custom_id = traits.read, traits.custom_id
+        self._overrides = snapshot.overrides
         self._varies = traits.device_id or len(traits.read) > TRAITS_LIMIT
         self._answers: dict[tuple[int, ...], GivenAnswer] = {}
         self.only: GivenAnswer | None = None
         if not (traits.read or traits.device_id or traits.custom_id or snapshot.overrides):
             self.only = self._answers[()] = self._decide(self.check)
 
-    def answer(self, device: DeviceId, custom_id: str) -> GivenAnswer | None:
+    def answer(self, device: bytes, custom_id: str) -> GivenAnswer | None:
         """What the device gets, unless facts about it are against that. None: it has to be decided for."""
-        overrides, traits = self.snapshot.overrides, self._traits
-        if self._varies or (custom_id and traits.custom_id) or (overrides and overrides.get(device) is not None):
+        if self._varies or (custom_id and self._reads_custom_id) or (self._overrides and self._has_override(device)):
             return None
-        kind = tuple([trait.of(device, custom_id) for trait in traits.read])  # a generator costs twice the time
+        kind = tuple([trait.of(device, custom_id) for trait in self._read])  # a generator costs twice the time
         answer = self._answers.get(kind)
         if answer is None and len(self._answers) < ANSWERS_LIMIT:
             answer = self._answers[kind] = self._decide(self.check_of(device, custom_id))
         return answer
 
-    def check_of(self, device: DeviceId, custom_id: str) -> UpdateCheck:
-        return self.check._replace(device=device, custom_id=custom_id)
+    def check_of(self, device: bytes, custom_id: str) -> UpdateCheck:
+        return self.check._replace(device=DeviceId(device.decode()), custom_id=custom_id)
+
+    def _has_override(self, device: bytes) -> bool:
+        return self._overrides.get(DeviceId(device.decode())) is not None
 
     def answers(self) -> list[GivenAnswer]:
         return list(self._answers.values())
@@ -85,4 +91,5 @@ class Standing:
     def _decide(self, check: UpdateCheck) -> GivenAnswer:
         decision = decide(self.snapshot, check, self.moment)
         asks = needs_facts(self.snapshot, check, decision)
-        return GivenAnswer(decision, asks, check.plugin.listed, self._reply(self.snapshot, check, decision))
+        reply, usual = self._reply(self.snapshot, check, decision), not self.snapshot.asks_facts
+        return GivenAnswer(decision, asks, usual, check.plugin.listed, reply)

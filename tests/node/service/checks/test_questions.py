@@ -52,6 +52,10 @@ class Facts:
     def of(self, app, device):
         return self.known.get(device, NO_FACTS)
 
+    def of_name(self, name):
+        app, _, device = name.decode().partition("\0")
+        return self.of(app, device)
+
     def note(self, change):
         self.noted.append(change)
 

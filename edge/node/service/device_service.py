@@ -1,7 +1,7 @@
 """Answers devices in one worker, whichever HTTP server read the request: checks from memory, reports once on disk.
 
 Takes bodies and returns bodies; knows no HTTP library. Checks are answered by `Questions`, which has `CheckService`
-behind it, reports by `ReportService`.
+behind it, reports by `ReportService`. `take_check` answers a `POST /updates` at once, given the `base_of` the request.
 """
 
 import time
@@ -69,6 +69,7 @@ class DeviceService:
             faults=self.faults,
         )
         self.questions = Questions(self.checks)
+        self.take_check = self.questions.take  # as a method of its own it would cost each check a call more
         self.reports = ReportService(
             current,
             spool,
@@ -94,11 +95,6 @@ class DeviceService:
             scheme=self._scheme,
             stated_scheme=stated_scheme,
         )
-
-    def take_check(self, body: bytes, base: str, country: str = "", whence: Whence = NOWHERE) -> Reply:
-        """Answer a `POST /updates`, at once. `base` is the address of downloads (`base_of`), `country` the device's as
-        one of our proxies states it, else ""; what is noted is charged to `whence`. Raises NotLoaded."""
-        return self.questions.take(body, base, country, whence)
 
     async def await_check(self, check: UpdateCheck, base: str, whence: Whence = NOWHERE) -> Reply:
         """Answer the check of a NotLoaded once its app is loaded; with "nothing new" if that takes too long."""

@@ -66,12 +66,16 @@ class Doors(NamedTuple):
 class ListeningService(DeviceService):
     """Keeps what it is asked, and by whom."""
 
-    def take_check(self, body, base, country="", whence=NOWHERE):
+    def __init__(self, *services, **options):
+        super().__init__(*services, **options)
+        self.take_check = self.listen
+
+    def listen(self, body, base, country="", whence=NOWHERE):
         self.countries = [*getattr(self, "countries", []), country]
         self.prefixes = [*getattr(self, "prefixes", []), find_peer(whence, self.proxies).prefix]
         self.whences = [*getattr(self, "whences", []), whence]
         self.bases = [*getattr(self, "bases", []), base]
-        return super().take_check(body, base, country, whence)
+        return self.questions.take(body, base, country, whence)
 
 
 class ListeningLimits(EventLimits):

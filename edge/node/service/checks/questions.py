@@ -21,7 +21,7 @@ from edge.node.service.checks.member_order import form_of_members
 from edge.node.service.checks.standing import GivenAnswer, Standing
 from edge.node.service.checks.template import cut_custom_id, cut_device
 from edge.node.service.common_answers import Reply
-from edge.node.service.peers import Whence
+from edge.node.service.peers import NOWHERE, Whence
 
 READY_LIMIT_BYTES = 4 * 1024  # of a body that is kept with its head: offers of some 15 files, and all other answers
 
@@ -41,7 +41,7 @@ class Questions:
         self._decisions = full.counts.decisions
         full.counts.fold = self._fold
 
-    def take(self, body: bytes, base: str, country: str, whence: Whence) -> Reply:
+    def take(self, body: bytes, base: str, country: str = "", whence: Whence = NOWHERE) -> Reply:
         """As `CheckService.take`. Raises NotLoaded."""
         cut = cut_device(body)
         if cut is None:

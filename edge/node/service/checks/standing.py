@@ -43,7 +43,7 @@ class Standing:
     """`only` is the answer that every device gets, unless facts are against that; None: devices differ."""
 
     __slots__ = (
-        *("_answers", "_overrides", "_read", "_reads_custom_id", "_reply", "_varies", "app", "check"),
+        *("_answers", "_kind_of", "_overrides", "_read", "_reads_custom_id", "_reply", "_varies", "app", "check"),
         *("app_name", "decided", "moment", "only", "question", "snapshot"),
     )
 
@@ -62,9 +62,10 @@ class Standing:
         self.moment = moment
         traits = depends_on(snapshot, self.check, moment)
         self._read, self._reads_custom_id = traits.read, traits.custom_id
+        self._kind_of = traits.read[0].of if len(traits.read) == 1 else self._kind_by_many
         self._overrides = snapshot.overrides
         self._varies = traits.device_id or len(traits.read) > TRAITS_LIMIT
-        self._answers: dict[tuple[int, ...], GivenAnswer] = {}
+        self._answers: dict[int | tuple[int, ...], GivenAnswer] = {}
         self.only: GivenAnswer | None = None
         if not (traits.read or traits.device_id or traits.custom_id or snapshot.overrides):
             self.only = self._answers[()] = self._decide(self.check)
@@ -73,7 +74,7 @@ class Standing:
         """What the device gets, unless facts about it are against that. None: it has to be decided for."""
         if self._varies or (custom_id and self._reads_custom_id) or (self._overrides and self._has_override(device)):
             return None
-        kind = tuple([trait.of(device, custom_id) for trait in self._read])  # a generator costs twice the time
+        kind = self._kind_of(device, custom_id)
         answer = self._answers.get(kind)
         if answer is None and len(self._answers) < ANSWERS_LIMIT:
             answer = self._answers[kind] = self._decide(self.check_of(device, custom_id))
@@ -81,6 +82,9 @@ class Standing:
 
     def check_of(self, device: bytes, custom_id: str) -> UpdateCheck:
         return self.check._replace(device=DeviceId(device.decode()), custom_id=custom_id)
+
+    def _kind_by_many(self, device: bytes, custom_id: str) -> tuple[int, ...]:
+        return tuple([trait.of(device, custom_id) for trait in self._read])  # a generator costs twice the time
 
     def _has_override(self, device: bytes) -> bool:
         return self._overrides.get(DeviceId(device.decode())) is not None

@@ -101,6 +101,8 @@ class Questions:
 
     def _find(self, key: QuestionKey) -> Standing | None:
         """What stands for the question in another order, or begins to stand for it."""
+        if self.memory.is_odd(key):
+            return None
         template, base, country = key
         form = form_of_members(template)
         if form is not None:

@@ -5,7 +5,7 @@ from random import Random
 from factories import APP, DEVICE
 from test_template import body_of
 
-from edge.node.service.checks.known_questions import PERIOD_SECONDS, SEEN_LIMIT, QuestionMemory
+from edge.node.service.checks.known_questions import ODD_LIMIT, PERIOD_SECONDS, SEEN_LIMIT, QuestionMemory
 from edge.node.service.checks.member_order import form_of_members
 from edge.node.service.checks.template import cut_ids
 
@@ -53,6 +53,76 @@ def test_what_has_no_meaning_is_never_kept():
     key = (b'{"device_id":""}', BASE, "")
     assert not any(ask(memory, key) for _ in range(4))
     assert len(memory) == 0
+
+
+class Asked:
+    """The apps, and how often a body was parsed for one: once for each of the trials."""
+
+    def __init__(self):
+        self.times = 0
+
+    def __contains__(self, app):
+        self.times += 1
+        return app == APP
+
+
+def odd_key(number):
+    """Of two ids the last counts, so what the body means does not follow the one that is cut out."""
+    template, *rest = key_of(number)
+    return template[:-1] + b',"device_id":"%s"}' % DEVICE.encode(), *rest
+
+
+def test_what_is_not_understood_is_worked_out_once():
+    memory, apps = QuestionMemory(LIMIT), Asked()
+    memory.note(odd_key(1), apps, 0.0)
+    assert apps.times == 0 and not memory.is_odd(odd_key(1))
+    memory.note(odd_key(1), apps, 0.0)
+    worked_out = apps.times
+    assert worked_out > 0 and memory.is_odd(odd_key(1)) and len(memory) == 0
+    for _ in range(100):
+        memory.note(odd_key(1), apps, 0.0)
+    assert apps.times == worked_out
+
+
+def test_a_question_that_has_any_order_and_no_meaning_is_worked_out_once():
+    template, *rest = key_of(1)
+    key = template.replace(b'"custom_id":""', b'"note":{"custom_id":""}'), *rest
+    memory, apps = QuestionMemory(LIMIT), Asked()
+    for number in range(100):
+        memory.note(in_order(number, key), apps, 0.0)
+        if number == 1:
+            worked_out = apps.times
+    assert apps.times == worked_out > 0 and len(memory) == 0
+    assert memory.is_odd(in_order(1, key)) and len(memory._odd) == 2  # all orders, and the one that was tried
+
+
+def test_what_is_not_understood_is_kept_within_a_limit_and_keeps_nothing_else_out():
+    memory = QuestionMemory(LIMIT)
+    for number in range(ODD_LIMIT + 10):
+        for _ in range(2):
+            memory.note(odd_key(number), {APP}, 0.0)
+    assert 0 < len(memory._odd) <= ODD_LIMIT
+    assert [ask(memory, key_of(1)) for _ in range(3)] == [False, False, True]
+
+
+def test_at_most_half_is_forgotten_and_of_ties_the_older_stay():
+    memory, keys = QuestionMemory(LIMIT), [key_of(number) for number in range(LIMIT)]
+    for key in keys:
+        for _ in range(4):
+            ask(memory, key)
+    for _ in range(2):
+        ask(memory, key_of(LIMIT), PERIOD_SECONDS)
+    kept = [held(memory, key) is not None for key in keys]
+    assert kept == [True] * (LIMIT // 2) + [False] * (LIMIT // 2)
+    assert held(memory, key_of(LIMIT)) is not None
+
+
+def test_the_smallest_memory_makes_room_too():
+    memory = QuestionMemory(1)
+    for number in range(3):
+        for _ in range(2):
+            ask(memory, key_of(number), number * PERIOD_SECONDS * 2)
+        assert len(memory) == 1 and held(memory, key_of(number)) is not None
 
 
 def test_a_flood_takes_no_place_of_a_question_that_is_asked_more_often():

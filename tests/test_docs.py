@@ -31,7 +31,9 @@ from test_architecture import BELOW
 from edge.cli.main import VERBS
 from edge.config import load_config, load_settings
 from edge.domain.decision.explain import StepOutcome
+from edge.domain.decision.form_seen import WhyForm
 from edge.domain.decision.outcomes import HoldReason, Reason
+from edge.domain.manifest_forms import WhyZip
 from edge.facts.writer import FactsCondition
 from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
 
@@ -199,6 +201,11 @@ def test_the_walls_are_those_of_the_architecture():
 def test_every_outcome_of_a_step_is_explained():
     text = section("edge/domain/README.md", "Why did this device not update")
     assert [outcome for outcome in StepOutcome if f"`{outcome}`" not in text] == []
+
+
+def test_every_reason_for_a_form_is_explained():
+    named = re.findall(r"^\| `(\w+)`", section("edge/domain/README.md", "Zip or files"), re.MULTILINE)
+    assert sorted(named) == sorted(each.value for each in (*WhyForm, *WhyZip))
 
 
 def section(document, title):

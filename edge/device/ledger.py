@@ -18,6 +18,7 @@ class LedgerRequest(NamedTuple):
     received_bytes: int
     seconds: float
     body: str = ""  # what was posted
+    cause: str = ""  # why there was no whole answer
 
 
 class DownloadProgress(NamedTuple):

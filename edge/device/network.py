@@ -143,7 +143,7 @@ class DeviceNetwork:
         headers = {"User-Agent": self._user_agent, "Content-Type": json_type, "Accept-Encoding": self._encodings()}
         if not self._profile.android:
             headers["Accept"] = "application/json"
-        started, status, received = self._clock(), 0, b""
+        started, status, received, cause = self._clock(), 0, b"", ""
         try:
             async with self._session.request(
                 method, url, data=body or None, headers=headers, timeout=self._timeout()
@@ -151,16 +151,17 @@ class DeviceNetwork:
                 status, received = response.status, await _read_limited(response)
                 return NetworkReply(status, response.headers, received)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise TransferFailed(f"{type(error).__name__}: {error}") from error
+            cause = f"{type(error).__name__}: {error}"
+            raise TransferFailed(cause) from error
         finally:
-            seconds = self._clock() - started
-            request = LedgerRequest(method, url, status, "", len(body), len(received), seconds, body.decode())
+            seconds, sent = self._clock() - started, body.decode()
+            request = LedgerRequest(method, url, status, "", len(body), len(received), seconds, sent, cause)
             self._ledger.requests.append(request)
 
     @asynccontextmanager
     async def get(self, url: str, offset: int | None, *, zip_client: bool = False) -> AsyncIterator[Incoming]:
         """Request bytes from `offset` on, or without a Range if it is None. Raises TransferFailed, ProcessKilled."""
-        started, incoming = self._clock(), None
+        started, incoming, cause = self._clock(), None, ""
         span = "" if offset is None else f"bytes={offset}-"
         headers = {"User-Agent": self._zip_user_agent if zip_client else self._user_agent}
         if span:
@@ -174,11 +175,16 @@ class DeviceNetwork:
             ):
                 incoming = Incoming(response, self._cuts, self._deadline(started))
                 yield incoming
+        except TransferFailed as error:
+            cause = str(error)
+            raise
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise TransferFailed(f"{type(error).__name__}: {error}") from error
+            cause = f"{type(error).__name__}: {error}"
+            raise TransferFailed(cause) from error
         finally:
             status, received = (incoming.status, incoming.received) if incoming else (0, 0)
-            self._ledger.requests.append(LedgerRequest("GET", url, status, span, 0, received, self._clock() - started))
+            seconds = self._clock() - started
+            self._ledger.requests.append(LedgerRequest("GET", url, status, span, 0, received, seconds, cause=cause))
 
     def _deadline(self, started: float) -> Callable[[], None]:
         limit = self._total_limit_seconds()

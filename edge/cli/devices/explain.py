@@ -18,6 +18,7 @@ from edge.cli.terminal.output import Output, cell, labelled, line, moment, table
 
 TIMES = frozenset({"time", "opens_at", "until"})  # which steps give in seconds since the epoch
 NOT_HERE = "not_on_this_channel"
+MADE_UP = "00000000-0000-4000-8000-000000000001"  # any UUID: rollouts and spreads draw by it
 PLATFORMS = {"ios": "iOS", "android": "Android", "electron": "Electron"}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -66,6 +67,8 @@ def explain(
     known = {name: _word(value) for name, value in given.items() if value is not None}
     if (body is None) == (not known):
         raise click.UsageError("give either --body, or --device and what you know about it")
+    if known and "device_id" not in known:
+        raise click.UsageError(f"--device is missing: the device's id, or, for one that is made up, {MADE_UP}")
     more = {"country": country} if country else {}
     if body is not None:
         found = client.post(_address(app, more), read_body(body))

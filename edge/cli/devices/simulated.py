@@ -197,6 +197,8 @@ def _print_text(outcome: "UpdateOutcome", device_id: str, why: str) -> None:
         for each in ledger.requests
     ]
     table(("status", "bytes", "ms", "range", "method", "request"), rows, "no request was sent")
+    for cause in dict.fromkeys(each.cause for each in ledger.requests if each.cause):
+        line(f"no answer, or not all of it: {cause}")
     line("")
     pairs = (
         ("outcome", f"{outcome.result.value}: {outcome.reason}"),

@@ -134,10 +134,15 @@ def set_channel(
         asking = asking._replace(yes=True)
     terms = {"replace": replace, "force": force, "downgrade": downgrade, "again": again, "if_current": if_current}
     request = ControlRequest("PATCH", app_path(app, "channels", name), settings | terms)
-    after = carry_out(client, out, asking, request, f"set channel {name} of {app}")
+    told = _settings_told(settings)
+    after = carry_out(client, out, asking, request, f"set channel {name} of {app}" + (f": {told}" if told else ""))
 
     def print_text() -> None:
-        line(f"{'changed' if after['changed'] else 'no change:'} channel {_sentence(after)}")
+        line(
+            f"changed channel {_sentence(after, told)}"
+            if after["changed"]
+            else f"no change: channel {_sentence(after)}"
+        )
         print_ended(after["replaced"])
 
     out.result(after, print_text)
@@ -192,9 +197,25 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _sentence(view: dict[str, Any]) -> str:
+def _settings_told(settings: dict[str, Any]) -> str:
+    """`no-ios, prefer zip`: what was given, in the words of the options; without what every sentence has."""
+    flags = {name: flags.replace("--", "").split("/") for name, flags, _ in SWITCHES}
+    words = []
+    for name, value in settings.items():
+        if name in ("bundle", "public"):
+            continue
+        if name in flags:
+            words.append(flags[name][0 if value else 1])
+        else:
+            words.append(f"{name.removesuffix('_seconds')} {TOLD[name](value) if name in TOLD else value}")
+    return ", ".join(words)
+
+
+def _sentence(view: dict[str, Any], told: str = "") -> str:
+    """`told`: the settings that were changed."""
     replaced = instead_of(view["replaced"])
-    return f"{view['name']}: {_offering(view)}{replaced}, {'public' if view['public'] else 'private'}"
+    offering = f"{told}; {_offering(view)}" if told else _offering(view)
+    return f"{view['name']}: {offering}{replaced}, {'public' if view['public'] else 'private'}"
 
 
 def _offering(view: dict[str, Any]) -> str:

@@ -295,11 +295,17 @@ def test_explain_ends_with_why_the_device_did_not_update(node, app):
         (("--device", "me"), "device id 'me' is not a UUID"),
         (("--device", DEVICES[0], "--country", "Germany"), "use a two-letter code"),
         (("--device", DEVICES[0], "--platform", "windows"), "Cannot parse body; platform: Platform is not supported"),
-        (("--platform", "ios"), "Cannot find device_id"),
     ],
 )
 def test_a_question_that_cannot_be_is_one_line(node, app, given, reason):
     assert reason in node.failure("explain", app, *given)
+
+
+def test_explain_names_the_option_for_a_device_that_is_made_up(node, app):
+    given = ("--platform", "android", "--plugin", "8.51.14", "--native", "1.0.0", "--version-name", "1.0.0")
+    done = node.run("explain", app, *given)
+    assert (done.exit_code, "--device is missing" in done.stderr) == (2, True)
+    assert node.json("explain", app, "--device", done.stderr.split()[-1], *given)["steps"]
 
 
 def test_the_codes_of_decisions_are_counted(node, app):

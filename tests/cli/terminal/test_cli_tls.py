@@ -1,15 +1,17 @@
-"""A control port behind TLS: the certificate is verified before the token is sent."""
+"""Ports behind TLS: the certificate is verified before anything is sent, and a fault is named."""
 
 import datetime
 import ipaddress
 import ssl
 
 import pytest
+from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from scripted_server import scripted_server
 
+from edge.cli.main import cli
 from edge.cli.terminal.client import ControlClient, Unreachable
 
 
@@ -49,6 +51,15 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_at_once_and_nothing_is
         client.get("/v1/apps")
     client.close()
     assert server.seen == [] and server.connections <= 1
+
+
+def test_a_simulated_device_says_why_it_got_no_answer(server, tmp_path):
+    where = ("--url", server.url, "--app", "com.acme.app", "--state", tmp_path, "--plugin", "8.51.14")
+    done = CliRunner().invoke(cli, ["device", "update", *map(str, where), "--platform", "android"])
+    assert done.exit_code == 1
+    assert "network_error" in done.stdout
+    assert "no answer, or not all of it: " in done.stdout and "certificate verify failed" in done.stdout
+    assert server.seen == []
 
 
 def test_a_certificate_that_the_user_trusts_is_taken(server, certificate, tmp_path, monkeypatch):

@@ -193,6 +193,16 @@ def test_explain_says_which_form_and_why(channel, check, seen):
     assert (steps[-1].saw["sent_as"], steps[-1].saw["why"]) == seen
 
 
+def test_a_channel_that_prefers_files_has_no_numbers_whatever_others_compare():
+    state = a_released_app()
+    production = replace(state.channels["production"], prefer=Prefer.MANIFEST)
+    state = replace(
+        state, channels={"production": production, "beta": replace(production, name="beta", public=False, prefer=None)}
+    )
+    steps, _ = explain(a_snapshot(state, terms=FormTerms()), a_check(), MOMENT)
+    assert (steps[-1].saw["why"], "files_ms" in steps[-1].saw) == ("preferred", False)
+
+
 def test_explain_has_the_numbers_of_both_forms():
     steps, _ = explain(a_snapshot(a_released_app(), terms=FormTerms()), a_check(), MOMENT)
     numbers = steps[-1].saw

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from edge.node.delivery.pace import Pace, Patience, Stalled, unacknowledged
+from edge.node.delivery.pace import Pace, Patience, unacknowledged
 
 TURN_BYTES = 512 * 1024  # of one transfer before all others have had a turn: about 70 µs of the kernel's work
 ROUND_BYTES = 2 * 1024 * 1024  # of all in the queue before the loop's other work, an update check for example
@@ -71,25 +71,32 @@ class Transfer:
 
     def take_turn(self) -> int:
         """Send up to TURN_BYTES, after what the transport still buffers. Returns the bytes sent: 0 if the kernel takes
-        none now, or if the transfer ends so."""
+        none now, or if the transfer ends so. Whatever goes wrong ends this transfer and no other: it raises nothing."""
+        try:
+            return self._send()
+        except Exception as error:
+            self.fail(error)
+            return 0
+
+    def _send(self) -> int:
         if self._transport.is_closing():  # our duplicate would keep the connection alive
-            self._fail(ConnectionResetError("the connection is closing"))
+            self.fail(ConnectionResetError("the connection is closing"))
             return 0
         if self._transport.get_write_buffer_size():
             return 0
         wanted = min(self._left, TURN_BYTES)
         if wanted == self._left and not self._intact():
-            self._fail(Altered(f"the file changed before its last {self._left} bytes"))
+            self.fail(Altered(f"the file changed before its last {self._left} bytes"))
             return 0
         try:
             sent = os.sendfile(self.out, self._fd, self._offset, wanted) if wanted else 0
         except BlockingIOError:
             return 0
         except OSError as error:
-            self._fail(_translated(error))
+            self.fail(_translated(error))
             return 0
         if wanted and not sent:
-            self._fail(Truncated(f"the file ends {self._left} bytes early"))
+            self.fail(Truncated(f"the file ends {self._left} bytes early"))
             return 0
         self._offset += sent
         self._sent += sent
@@ -99,23 +106,28 @@ class Transfer:
         return sent
 
     def look(self, now: float) -> None:
-        """End it if the peer is gone or too slow; `now` in seconds of a monotonic clock."""
+        """End it if the peer is gone or too slow; `now` in seconds of a monotonic clock. Raises nothing, as a turn."""
         if self.done.done():
             return
+        try:
+            self._check_pace(now)
+        except Exception as error:
+            self.fail(error)
+
+    def _check_pace(self, now: float) -> None:
         if self._transport.is_closing():
-            self._fail(ConnectionResetError("the connection is closing"))
+            self.fail(ConnectionResetError("the connection is closing"))
             return
         taken = self._sent - self._transport.get_write_buffer_size() - unacknowledged(self.out)
         if self._pace is None:
             self._pace = Pace(now, taken, *self.patience)
             return
-        try:
-            self._pace.check(now, taken)
-        except Stalled as stalled:
-            self._fail(stalled)
+        self._pace.check(now, taken)
 
-    def _fail(self, error: Exception) -> None:
-        self.done.set_exception(error)
+    def fail(self, error: Exception) -> None:
+        """End it with this, unless it has ended."""
+        if not self.done.done():
+            self.done.set_exception(error)
 
 
 class TransferQueue:
@@ -144,25 +156,34 @@ class TransferQueue:
                 self._loop.remove_writer(transfer.out)
 
     def _run(self) -> None:
-        """One round of the queue."""
+        """One round of the queue. The next one is sure, whatever happens in this: without it no transfer goes on."""
         queue, left = self._queue, ROUND_BYTES
-        while queue and left > 0:
-            transfer = queue.popleft()
-            if transfer.done.done():  # cancelled
-                continue
-            sent = transfer.take_turn()
-            left -= sent + CALL_BYTES
-            if transfer.done.done():
-                continue
-            if sent:
-                queue.append(transfer)
+        try:
+            while queue and left > 0:
+                transfer = queue.popleft()
+                if transfer.done.done():  # cancelled
+                    continue
+                sent = transfer.take_turn()
+                left -= sent + CALL_BYTES
+                if transfer.done.done():
+                    continue
+                if sent:
+                    queue.append(transfer)
+                else:
+                    self._wait(transfer)
+        finally:
+            if queue:
+                self._loop.call_soon(self._run)
             else:
-                transfer.waits = True
-                self._loop.add_writer(transfer.out, _take_turn, transfer)
-        if queue:
-            self._loop.call_soon(self._run)
+                self._running = False
+
+    def _wait(self, transfer: Transfer) -> None:
+        try:
+            self._loop.add_writer(transfer.out, _take_turn, transfer)
+        except Exception as error:  # the machine has no room for another watched descriptor
+            transfer.fail(error)
         else:
-            self._running = False
+            transfer.waits = True
 
     def _look_within(self, seconds: float) -> None:
         """Look at all transfers then at the latest, and again as long as there are some."""

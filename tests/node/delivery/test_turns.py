@@ -1,6 +1,7 @@
 """Transfers in turns: none sends more than its turn while others wait, none is left out, nothing stays behind."""
 
 import asyncio
+import errno
 import os
 import socket
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ class Loop:
 
     def __init__(self):
         self.soon, self.writers, self.timers, self.now = [], {}, [], 100.0
+        self.unwatchable = set()
 
     def time(self):
         return self.now
@@ -45,6 +47,8 @@ class Loop:
         return timer
 
     def add_writer(self, number, work, *arguments):
+        if number in self.unwatchable:
+            raise OSError(errno.ENOSPC, "no room for another watched descriptor")
         assert number not in self.writers, "one registration serves the whole transfer"
         self.writers[number] = (work, arguments)
 
@@ -255,3 +259,47 @@ async def test_a_changed_file_keeps_its_last_turn(world):
         got += sent.drain()
     assert isinstance(await ended(sent), Altered)
     assert 0 < got < TURN_BYTES + 1
+
+
+def unreadable():
+    raise OSError(errno.EIO, "the disk does not answer")
+
+
+async def test_a_file_that_cannot_be_looked_at_ends_its_transfer_and_no_other(world):
+    broken, other = await world.send(CALL_BYTES, intact=unreadable), await world.send(CALL_BYTES)
+    world.loop.turn()
+    assert (await ended(broken)).errno == errno.EIO
+    await other.task
+    later = await world.send(CALL_BYTES)
+    world.loop.turn()
+    await later.task
+
+
+async def test_it_ends_so_for_a_peer_that_fell_behind_too(world):
+    broken = await world.send(LARGE_BYTES, intact=unreadable)
+    while not broken.transfer.done.done():
+        world.loop.turn()
+        for number in [*world.loop.writers]:
+            world.loop.writable(number)
+        broken.drain()
+    assert (await ended(broken)).errno == errno.EIO
+
+
+async def test_a_socket_that_cannot_be_watched_ends_its_transfer_and_no_other(world):
+    broken, other = await world.send(LARGE_BYTES), await world.send(CALL_BYTES)
+    world.loop.unwatchable.add(broken.ours.fileno())
+    while world.loop.soon:
+        world.loop.turn()
+    assert (await ended(broken)).errno == errno.ENOSPC
+    await other.task
+
+
+async def test_a_look_that_fails_ends_its_transfer_and_no_other(world):
+    broken, other = await world.send(LARGE_BYTES), await world.send(LARGE_BYTES)
+    world.loop.soon.clear()  # no turn: only the look finds out
+    broken.transfer.out = -1
+    world.loop.pass_time(1.0)
+    assert isinstance(await ended(broken), (OSError, ValueError))
+    assert not other.task.done()
+    other.task.cancel()
+    await ended(other)

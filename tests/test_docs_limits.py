@@ -148,7 +148,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"leaves | {LAST_CALL_SECONDS:.0f} s, or `drain_seconds` less {LAST_CALL_SECONDS:.0f} s",
         f"| patches of a bundle | {PATCHES_LIMIT:,}, {PATCHES_TOTAL_BYTES >> 20} MiB together, made within "
         f"{PATCHING_SECONDS:.0f} s from {PATCHED_RELEASES} releases (`--patches`, at most {PATCHED_RELEASES_LIMIT}); "
-        f"{APPLIED_LIMIT_BYTES >> 30} GiB of old and new files |",
+        f"{APPLIED_LIMIT_BYTES >> 30} GiB with their old and new files |",
         f"| a file that is patched | {LEAST_PATCHED_BYTES >> 10} KiB to {PATCHED_LIMIT_BYTES >> 20} MiB, the new one "
         f"at most {WINDOW_FREE_BYTES >> 20} MiB or 1.25 times the old one |",
         f"| callers of `edge restart` | {CALLERS_LIMIT} at once |",

@@ -22,6 +22,9 @@ HEADER_BYTES = len(MAGIC) + 32
 PATCHED_LIMIT_BYTES = 32 * MIB
 WINDOW_FREE_BYTES = 8 * MIB  # any decoder takes a window of this size, or of 1.25 dictionaries (RFC 9842 section 5)
 CHECKSUM_BYTES, BLOCK_HEADER_BYTES = 4, 3  # RFC 8878 section 3.1.1
+# Of a frame: an encoder that splits its blocks of 128 KiB gives them 450 bytes of the file at least. An empty block has
+# three bytes and costs the node as much as any other.
+LEAST_BLOCK_BYTES, BLOCKS_FREE = 256, 1024
 _LEAST_WINDOW_LOG, _MOST_WINDOW_LOG = 10, 27
 
 
@@ -60,7 +63,8 @@ def dictionary_of(header: bytes) -> Digest:
 
 def decode_dcz(stream: bytes, old: bytes, limit_bytes: int) -> Iterator[bytes]:
     """The new file's bytes in pieces, at most `limit_bytes` in all. Raises Invalid `patch_mismatch` for a stream that
-    is not whole, has more than one frame, needs another dictionary, or a larger window than every decoder has."""
+    is not whole, has more than one frame, needs another dictionary, or a larger window than every decoder has, or more
+    blocks than its size explains."""
     if dictionary_of(stream[:HEADER_BYTES]) != hashlib.sha256(old).hexdigest():
         raise Invalid("patch_mismatch", "it is from another old file than it says")
     frame = stream[HEADER_BYTES:]
@@ -86,14 +90,19 @@ def _check_frame(frame: bytes, dictionary_bytes: int) -> None:
         raise Invalid("patch_mismatch", f"it is not whole Zstandard: {error}") from error
     if found.window_size > window_limit(dictionary_bytes):
         raise Invalid("patch_mismatch", f"its window of {found.window_size} bytes is more than every browser has")
-    if _end_of_blocks(frame, start) + (CHECKSUM_BYTES if found.has_checksum else 0) != len(frame):
+    stated = found.content_size if found.content_size != zstandard.CONTENTSIZE_UNKNOWN else 0
+    blocks = min(stated, PATCHED_LIMIT_BYTES) // LEAST_BLOCK_BYTES + BLOCKS_FREE
+    if _end_of_blocks(frame, start, blocks) + (CHECKSUM_BYTES if found.has_checksum else 0) != len(frame):
         raise Invalid("patch_mismatch", "it is cut, or something follows its end")
 
 
-def _end_of_blocks(frame: bytes, start: int) -> int:
-    """RFC 8878 section 3.1.1.2: each block's header has its size, its type and whether it is the last one."""
-    place, last = start, False
+def _end_of_blocks(frame: bytes, start: int, limit: int) -> int:
+    """RFC 8878 section 3.1.1.2: each block's header has its size, its type and whether it is the last one. At most
+    `limit` of them."""
+    place, last, count = start, False, 0
     while not last and place + BLOCK_HEADER_BYTES <= len(frame):
+        if (count := count + 1) > limit:
+            raise Invalid("patch_mismatch", f"it has more than {limit} blocks, too many for a file of its size")
         header = int.from_bytes(frame[place : place + BLOCK_HEADER_BYTES], "little")
         last, is_run, size = bool(header & 1), (header >> 1) & 3 == 1, header >> 3
         place += BLOCK_HEADER_BYTES + (1 if is_run else size)

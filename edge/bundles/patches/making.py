@@ -13,7 +13,7 @@ from edge.domain.patches.document import PATCHES_LIMIT, Patch, encode_patches
 
 PATCHING_SECONDS = 60.0  # after which no further patch is begun: a publish does not wait for the last few bytes
 PATCHES_TOTAL_BYTES = 64 * MIB  # of one bundle's patches: what each release may cost the store
-APPLIED_LIMIT_BYTES = 1024 * MIB  # old and new files of all patches together: the node applies each
+APPLIED_LIMIT_BYTES = 1024 * MIB  # all patches with their old and new files: the node applies each
 KEPT_SHARE = 0.8  # of the file's blob: a patch that saves less is not worth its place
 LEAST_PATCHED_BYTES = 1024  # a smaller file costs its request, not its bytes
 
@@ -59,13 +59,13 @@ def make_patches(
         if old is None or not can_patch(len(old), source.stat().st_size):
             continue
         new = source.read_bytes()
-        if applied + len(old) + len(new) > APPLIED_LIMIT_BYTES:
+        if applied + len(old) + len(new) + each.other_bytes > APPLIED_LIMIT_BYTES:
             left += 1
             continue
         stream = encode_dcz(old, new)
         if len(stream) > each.other_bytes * KEPT_SHARE or total + len(stream) > PATCHES_TOTAL_BYTES:
             continue
-        applied, total = applied + len(old) + len(new), total + len(stream)
+        applied, total = applied + len(old) + len(new) + len(stream), total + len(stream)
         blob = _write(folder, stream)
         files[blob] = folder / blob
         made[each.new, each.old.hash] = Patch(each.new, each.old.hash, blob, len(stream))

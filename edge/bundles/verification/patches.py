@@ -37,11 +37,11 @@ def verify_patches(store: ObjectStore, document: Digest, manifest: Digest, earli
         if patch.old not in earlier:
             _wrong(entry, f"is from {patch.old}, which is no file of another bundle of the app that has plain files")
         applied += _apply(store, patch, entry)
-        _check_size(applied, APPLIED_LIMIT_BYTES, "the old and new files of the patches have")
+        _check_size(applied, APPLIED_LIMIT_BYTES, "the patches, with their old and new files, have")
 
 
 def _apply(store: ObjectStore, patch: Patch, entry: FileEntry) -> int:
-    """Returns the bytes of the old and the new file."""
+    """Returns the bytes of the old file, the new file and the patch."""
     what = f"the patch to {entry.name!r}"
     size = _size(store, patch.blob, what)
     if size != patch.bytes:
@@ -60,7 +60,7 @@ def _apply(store: ObjectStore, patch: Patch, entry: FileEntry) -> int:
         raise Invalid(error.code, f"{what} from {patch.old}: {error.message}") from error
     if hashing.hexdigest() != patch.new:
         _wrong(entry, f"from {patch.old} gives another file")
-    return len(old) + done
+    return len(old) + len(stream) + done
 
 
 def _path(store: ObjectStore, digest: Digest, what: str) -> Path:

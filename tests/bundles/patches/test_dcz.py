@@ -81,6 +81,7 @@ def head():
     return STREAM[:HEADER_BYTES]
 
 
+EMPTY_AT = HEADER_BYTES + zstandard.frame_header_size(STREAM[HEADER_BYTES:])
 BOMB = zstandard.ZstdCompressor(level=19).compress(bytes(64 << 20))
 REFUSED = {
     "empty": (b"", "does not begin"),
@@ -92,6 +93,7 @@ REFUSED = {
     "with an empty frame behind it": (STREAM + frame_of(b""), "something follows"),
     "with garbage behind it": (STREAM + b"\0", "something follows"),
     "longer than the file": (head() + frame_of(NEW + b"x"), "more than"),
+    "of empty blocks": (STREAM[:EMPTY_AT] + bytes(3) * 2_800_000 + STREAM[EMPTY_AT:], "blocks, too many"),
     "a bomb": (head() + BOMB, "more than"),
 }
 
@@ -122,3 +124,11 @@ def test_a_window_larger_than_every_browsers_is_refused():
     frame = compressor.compress(NEW) + compressor.flush()
     with pytest.raises(Invalid, match="its window of 16777216 bytes"):
         applied(head() + frame)
+
+
+def test_a_file_in_many_small_blocks_is_no_attack():
+    """Short matches of ever other kinds, which the encoder splits into as many blocks as it can."""
+    make = random.Random(3)
+    kinds = [[make.randbytes(6) for _ in range(40)] for _ in range(60)]
+    new = b"".join(make.choice(kinds[place // 150 % 60]) + make.randbytes(place // 150 % 3) for place in range(60_000))
+    assert b"".join(decode_dcz(encode_dcz(OLD, new), OLD, len(new))) == new

@@ -57,6 +57,7 @@ from edge.node.proving.prover import LARGE_BLOB_BYTES, READINGS_LIMIT
 from edge.node.proving.quarantine import QUARANTINE_LIMIT
 from edge.node.proving.scrubbing import SCRUB_BYTES_PER_SECOND
 from edge.node.service.checks.known_questions import ODD_LIMIT, PERIOD_SECONDS, QUESTIONS_LIMIT
+from edge.node.service.checks.standing import STANDING_LIMIT_BYTES
 from edge.node.service.checks.template import TEMPLATE_LIMIT_BYTES
 from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES
 from edge.node.service.limits.event_limits import WIDE_SHARE
@@ -163,6 +164,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",
         f"| questions that a worker remembers | {QUESTIONS_LIMIT:,}, each of at most {TEMPLATE_LIMIT_BYTES:,} bytes",
         f"forgets the half that was asked least, every {PERIOD_SECONDS:.0f} s at most",
+        f"| answers that stand until the clock's next second | {STANDING_LIMIT_BYTES // 2**20} MiB a worker |",
         f"| questions known to mean nothing certain | {ODD_LIMIT:,} a worker |",
         f"| an overloaded worker | {LATE_SECONDS} s behind",
         f"| {ADDRESS_REQUESTS:,} a minute of one address and app, {DEVICE_REQUESTS} a second of one device and verb |",

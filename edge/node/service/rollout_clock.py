@@ -3,7 +3,7 @@
 A signed head shard proves how recent the node's view of its apps is; see `domain.schedule.rollout.proven_time`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from edge.domain.schedule.rollout import Moment, proven_time
 
@@ -11,12 +11,12 @@ NEVER = 0.0  # for a shard that is not signed yet: its rollouts do not advance
 
 
 class Moments:
-    """Per head shard. `tick` updates them; reading one is a look-up. `now` is in seconds since the epoch; `turn`
-    differs after each update."""
+    """Per head shard. `tick` updates them; reading one is a look-up. `now` is in seconds since the epoch;
+    `turned` is called after each update."""
 
     def __init__(self, now: float) -> None:
         self.now = now
-        self.turn = 0
+        self.turned: Callable[[], None] = _nobody_hears
         self._issued: dict[str, float] = {}
         self._moments: dict[str, Moment] = {}
 
@@ -28,13 +28,17 @@ class Moments:
     def tick(self, now: float) -> None:
         """`now` is the node's clock, in seconds since the epoch."""
         self.now = now
-        self.turn += 1
         before = self._moments
         self._moments = {
             shard: Moment(now, proven_time(now, issued, before[shard].proven if shard in before else NEVER))
             for shard, issued in self._issued.items()
         }
+        self.turned()
 
     def of(self, shard: str) -> Moment:
         """For a shard without a signature, nothing is proven."""
         return self._moments.get(shard) or Moment(self.now, NEVER)
+
+
+def _nobody_hears() -> None:
+    pass

@@ -7,7 +7,8 @@
 3. The device's traits say which answer it gets, its facts whether anything is against that. If so it is decided for,
    without parsing.
 
-A swap of the app's snapshot, or a tick, ends what stands. What is overloaded or not served is answered the full way.
+A swap of the app's snapshot, or a tick, ends what stands, and when it fills its room all of it is decided anew. What is
+overloaded or not served is answered the full way.
 """
 
 from edge.domain.decision.dependence import facts_matter
@@ -18,7 +19,7 @@ from edge.domain.model import AppId, UpdateCheck
 from edge.node.service.checks.check_service import CheckService
 from edge.node.service.checks.known_questions import QuestionKey, QuestionMemory
 from edge.node.service.checks.member_order import form_of_members
-from edge.node.service.checks.standing import GivenAnswer, Standing
+from edge.node.service.checks.standing import STANDING_LIMIT_BYTES, GivenAnswer, Room, Standing
 from edge.node.service.checks.template import cut_custom_id, cut_device
 from edge.node.service.common_answers import Reply
 from edge.node.service.peers import NOWHERE, Whence
@@ -27,9 +28,9 @@ READY_LIMIT_BYTES = 4 * 1024  # of a body that is kept with its head: offers of 
 
 
 class Questions:
-    """In front of `full`, the service that parses and decides every check."""
+    """In front of `full`, the service that parses and decides every check. `room` is for what stands, in bytes."""
 
-    def __init__(self, full: CheckService) -> None:
+    def __init__(self, full: CheckService, room: int = STANDING_LIMIT_BYTES) -> None:
         self.memory = QuestionMemory()
         self._full = full
         self._moments = full.moments
@@ -37,9 +38,10 @@ class Questions:
         self._snapshot = full.current.snapshot
         self._facts_of = full.facts.of_name
         self._standing: dict[QuestionKey, Standing] = {}
-        self._turn = self._moments.turn
+        self._limit, self._room = room, Room(room)
         self._decisions = full.counts.decisions
         full.counts.fold = self._fold
+        self._moments.turned = self._begin_turn
 
     def take(self, body: bytes, base: str, country: str = "", whence: Whence = NOWHERE) -> Reply:
         """As `CheckService.take`. Raises NotLoaded."""
@@ -48,8 +50,6 @@ class Questions:
             return self._full.take(body, base, country, whence)
         words, device = cut
         key, custom_id = (words, base, country), b""
-        if self._turn != self._moments.turn:
-            self._begin_turn()
         standing = self._standing.get(key)
         if standing is None:
             without = cut_custom_id(words)
@@ -120,13 +120,16 @@ class Questions:
         snapshot = self._snapshot(question.check.app) if question is not None else None
         if question is None or snapshot is None:
             return None
+        if self._room.left <= 0:
+            self._begin_turn()
         _, base, _ = key
 
         def reply(snapshot: AppSnapshot, check: UpdateCheck, decision: Decision) -> Reply:
             body = self._full.encode(snapshot, check, decision, base)
             return Reply(200, body, check.app, {} if len(body.plain) <= READY_LIMIT_BYTES else None)
 
-        standing = self._standing[key] = Standing(question, snapshot, self._moments.of(snapshot.shard), reply)
+        moment = self._moments.of(snapshot.shard)
+        standing = self._standing[key] = Standing(question, snapshot, moment, reply, self._room)
         return standing
 
     def _renew(self, standing: Standing) -> bool:
@@ -141,7 +144,7 @@ class Questions:
     def _begin_turn(self) -> None:
         self._fold()
         self._standing.clear()
-        self._turn = self._moments.turn
+        self._room.left = self._limit
 
     def _fold(self) -> None:
         """Add what was counted at the answers to the counts of the service."""

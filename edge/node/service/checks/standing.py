@@ -18,6 +18,11 @@ from edge.node.service.common_answers import Reply
 
 TRAITS_LIMIT = 8  # to find one out costs some 0.4 µs: with more of them, to decide costs little more
 ANSWERS_LIMIT = 64  # of one question: where traits divide devices into more kinds, the rest is decided one by one
+# A worker, between two ticks: 4,000 questions with an offer of a kilobyte each.
+STANDING_LIMIT_BYTES = 32 * 2**20
+_QUESTION_BYTES = 3_000  # the largest template, in two orders, and what stands for it
+_ANSWER_BYTES = 800  # without copies that are ready
+_COPIES, _HEAD_BYTES = 4, 400  # with `Connection: close` or without, to who takes gzip or not
 
 Replying = Callable[[AppSnapshot, UpdateCheck, Decision], Reply]
 
@@ -39,21 +44,42 @@ class GivenAnswer:
         self.reply = reply
 
 
+class Room:
+    """How many more bytes may stand, for all questions together, until the next turn: an estimate from above."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, limit: int = STANDING_LIMIT_BYTES) -> None:
+        self.left = limit
+
+
 class Standing:
     """`only` is the answer that every device gets, unless facts are against that; None: devices differ."""
 
     __slots__ = (
-        *("_answers", "_kind_of", "_overrides", "_read", "_reads_custom_id", "_reply", "_varies", "app", "check"),
+        *(
+            "_answers",
+            "_kind_of",
+            "_overrides",
+            "_read",
+            "_reads_custom_id",
+            "_reply",
+            "_room",
+            "_varies",
+            "app",
+            "check",
+        ),
         *("app_name", "decided", "moment", "only", "question", "snapshot"),
     )
 
-    def __init__(self, question: Question, snapshot: AppSnapshot, moment: Moment, reply: Replying) -> None:
+    def __init__(self, question: Question, snapshot: AppSnapshot, moment: Moment, reply: Replying, room: Room) -> None:
         self.question = question
         self.check = question.check
         self.app = question.check.app
         self.app_name = self.app.encode() + b"\0"  # before a device id: its name in the table of facts
         self.decided = 0  # devices that were decided for one by one
-        self._reply = reply
+        self._reply, self._room = reply, room
+        room.left -= _QUESTION_BYTES
         self.begin(snapshot, moment)
 
     def begin(self, snapshot: AppSnapshot, moment: Moment) -> None:
@@ -76,7 +102,7 @@ class Standing:
             return None
         kind = self._kind_of(device, custom_id)
         answer = self._answers.get(kind)
-        if answer is None and len(self._answers) < ANSWERS_LIMIT:
+        if answer is None and len(self._answers) < ANSWERS_LIMIT and self._room.left > 0:
             answer = self._answers[kind] = self._decide(self.check_of(device, custom_id))
         return answer
 
@@ -96,4 +122,6 @@ class Standing:
         decision = decide(self.snapshot, check, self.moment)
         asks = needs_facts(self.snapshot, check, decision)
         reply, usual = self._reply(self.snapshot, check, decision), not self.snapshot.asks_facts
+        copies = 0 if reply.ready is None else _COPIES * (_HEAD_BYTES + len(reply.body.plain))
+        self._room.left -= _ANSWER_BYTES + copies
         return GivenAnswer(decision, asks, usual, check.plugin.listed, reply)

@@ -30,9 +30,11 @@ from edge.domain.changes.commands import (
     WithdrawBundle,
 )
 from edge.domain.facts import NO_FACTS, DeviceFacts, Latest, name_hash, ran_of
+from edge.node.lane.answers import Answers
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.checks.check_service import CheckService, NotLoaded
 from edge.node.service.checks.questions import Questions
+from edge.node.service.checks.standing import STANDING_LIMIT_BYTES
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Places, Proxies, Whence
 from edge.node.service.rollout_clock import Moments
@@ -85,7 +87,7 @@ class FactLimits:
 class Side:
     """One worker's service. `take` is with the memory or without."""
 
-    def __init__(self, remembers):
+    def __init__(self, remembers, room=STANDING_LIMIT_BYTES):
         self.current = ServedSnapshots(None)
         self.moments, self.facts, self.arms, self.limits = Moments(NOW), Facts(), Arms(), FactLimits()
         self.overload, self.counts, self.faults = Overload(10), ServiceCounts(), []
@@ -100,7 +102,7 @@ class Side:
             counts=self.counts,
             faults=SimpleNamespace(note_everything=lambda: self.faults.append("overload")),
         )
-        self.questions = Questions(self.full) if remembers else None
+        self.questions = Questions(self.full, room) if remembers else None
         self.take = self.questions.take if remembers else self.full.take
 
     def answer(self, body, base, country, whence):
@@ -121,8 +123,8 @@ class Side:
 class Pair:
     """A service that remembers, and one that does not."""
 
-    def __init__(self, snapshot=None):
-        self.sides = Side(remembers=True), Side(remembers=False)
+    def __init__(self, snapshot=None, room=STANDING_LIMIT_BYTES):
+        self.sides = Side(remembers=True, room=room), Side(remembers=False)
         self.memory = self.sides[0].questions.memory
         if snapshot is not None:
             self.swap(snapshot)
@@ -299,9 +301,14 @@ def body_of(wording, device, custom_id):
 
 
 @settings(max_examples=300)
-@given(APPS, st.lists(WORDINGS, min_size=2, max_size=2), st.lists(EVENTS, min_size=8, max_size=30))
-def test_the_memory_changes_no_answer_no_count_and_no_note(features, wordings, events):
-    now, pair = NOW + 12_000, Pair(a_view_of(features, 1))
+@given(
+    APPS,
+    st.lists(WORDINGS, min_size=2, max_size=2),
+    st.lists(EVENTS, min_size=8, max_size=30),
+    st.sampled_from((0, 8_000, STANDING_LIMIT_BYTES)),
+)
+def test_the_memory_changes_no_answer_no_count_and_no_note(features, wordings, events, room):
+    now, pair = NOW + 12_000, Pair(a_view_of(features, 1), room)
     pair.tick(now, now)
     for place, (kind, *given_) in enumerate(events):
         match kind, given_:
@@ -389,6 +396,54 @@ def test_a_failure_is_heard_of_at_the_next_check():
     _, reply, _ = pair.answer(a_body(device))
     assert b"no_new_version_available" in reply.plain
     assert version_in(pair, a_body(DEVICES[6])) == "1.0.1"
+
+
+def test_what_stands_ends_with_the_clocks_turn():
+    pair = a_known_question()
+    questions = pair.sides[0].questions
+    assert questions._standing
+    pair.sides[0].moments.tick(NOW + 12_001)
+    assert not questions._standing
+    pair.require_equal_counts()
+
+
+class Sink:
+    def write(self, answer):
+        pass
+
+
+def bytes_that_stand(questions):
+    """Of the questions and of the answers, with their copies for every kind of connection."""
+    total, standing = 0, questions._standing
+    for answer in (answer for each in set(standing.values()) for answer in each.answers()):
+        for closes, takes_gzip in ((False, False), (False, True), (True, False), (True, True)):
+            Answers(NOW).write_reply(Sink(), answer.reply, closes, takes_gzip)
+        total += sum(map(len, (answer.reply.ready or {}).values()))
+    return total + sum(len(words) for words, _, _ in standing)
+
+
+@pytest.mark.parametrize("features", [(), FEATURES[-2:-1]])
+def test_what_stands_between_two_turns_is_within_a_limit(features):
+    limit = 100_000
+    pair, largest = Pair(a_view_of(features, 1), limit), 0
+    pair.tick(NOW + 12_000, NOW + 12_000)
+    for number in range(100):
+        for device in DEVICES[:4]:
+            pair.answer(a_body(device, version_os=f"{number}"))
+        if number % 10 == 9:
+            largest = max(largest, bytes_that_stand(pair.sides[0].questions))
+    assert len(pair.memory) == 100 and limit / 8 < largest <= limit
+    pair.require_equal_counts()
+
+
+def test_kinds_of_devices_for_which_no_room_is_left_are_decided_for():
+    pair = Pair(a_view_of(FEATURES[-2:-1], 1), 3_500)
+    pair.tick(NOW + 12_000, NOW + 12_000)
+    for device in DEVICES * 3:
+        pair.answer(a_body(device))
+    (standing,) = set(pair.sides[0].questions._standing.values())
+    assert len(standing.answers()) == 1 and standing.decided > 0
+    pair.require_equal_counts()
 
 
 def test_overload_is_heard_of_at_the_next_check_and_ends_as_soon():

@@ -2,8 +2,8 @@
 
 `measure` finds where the first request ends; a real HTTP parser (llhttp, by httptools) then parses exactly those bytes.
 Where the two could disagree about framing, the request is not ordinary and aiohttp's. A parsed head is remembered by
-its bytes, for the same bytes mean the same again; and by those bytes without what varies (`varying`), for values that
-nothing here reads change nothing else. Sans-I/O.
+its bytes, for the same bytes mean the same again; one of a proxy by those bytes without what varies (`varying`), for
+values that nothing here reads change nothing else. Sans-I/O.
 """
 
 import re
@@ -24,7 +24,8 @@ from edge.wire.updates import BODY_LIMIT_BYTES
 
 LINES_LIMIT = 1 + FIELDS_LIMIT  # the request's own and one for each field; aiohttp refuses a head of more
 HEAD_LIMIT_BYTES = 8 * 1024  # a device's has 300 to 800 bytes; a longer one is not ordinary
-# Peers choose these bytes: up to 10 MB in all. A flood of heads that never repeat pushes out none that do.
+# Peers choose these bytes: up to 10 MB of whole heads, and as much of cut ones. A flood of heads that never repeat
+# pushes out none that do.
 KNOWN_HEADS_LIMIT = 6144
 KNOWN_HEAD_LIMIT_BYTES = 1024
 
@@ -160,24 +161,35 @@ def _could_start(data: bytes) -> bool:
 
 
 class KnownHeads(Memory[bytes, RequestHead]):
-    """Parsed heads by their bytes, whole or cut: one memory for all connections of a worker.
+    """Parsed heads: one memory for all connections of a worker.
 
     A connection whose peer is not to be believed looks up its exact bytes with `get`, and `read`s what is not there. On
-    one from a proxy each head is `heard`, with what the proxy states of the request.
+    one from a proxy each head is `heard`, with what the proxy states of the request. Those are remembered apart, cut:
+    no head that a stranger sent tells what a proxy states.
     """
 
     def __init__(self, country_header: str = "") -> None:
         super().__init__(KNOWN_HEADS_LIMIT)
+        self._heard = Memory[bytes, RequestHead](KNOWN_HEADS_LIMIT)  # by their cut bytes, with their places
         self._varying = Varying(country_header)
+
+    @property
+    def held(self) -> int:
+        """How many heads there are in all, whole and cut."""
+        return super().held + self._heard.held
+
+    def clear(self) -> None:
+        """Forget everything."""
+        super().clear()
+        self._heard.clear()
 
     def read(self, data: bytes) -> RequestHead | None:
         """The head of the first request in `data`: UNFINISHED if that has not fully arrived, None if not ordinary."""
-        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-        text = data[:end]
+        text = data[: data.find(END_OF_HEAD) + len(END_OF_HEAD)]
         head = self.find(text)
         if head is None:
-            head, _ = self.hear(data, end, "")
-            if head and head is not UNFINISHED and end <= KNOWN_HEAD_LIMIT_BYTES:
+            head, _ = self._parse(data, "")
+            if head and head is not UNFINISHED and len(text) <= KNOWN_HEAD_LIMIT_BYTES:
                 self.note(text, head)
         return head
 
@@ -188,8 +200,9 @@ class KnownHeads(Memory[bytes, RequestHead]):
         """
         if end > HEAD_LIMIT_BYTES:
             return None, NOWHERE
+        heard = self._heard
         key, names, values = self._varying.cut(data[:end])
-        head = self.get(key) or self.find(key)
+        head = heard.get(key) or heard.find(key)
         if head is not None:
             return head, Whence(proxy, head.places, values)
         head, whence = self._parse(data, proxy)
@@ -199,7 +212,7 @@ class KnownHeads(Memory[bytes, RequestHead]):
         # Otherwise a line that a proxy states is too odd to be cut, and only the parser can tell.
         if whence.says_what(Whence(proxy, places, values)):
             head = msgspec.structs.replace(head, places=places)
-            self.note(key, head)
+            heard.note(key, head)
         return head, whence
 
     def _parse(self, data: bytes, proxy: str) -> tuple[RequestHead | None, Whence]:

@@ -16,6 +16,7 @@ from edge.node.lane.requests import (
     measure_unusual,
 )
 from edge.node.observing.traffic import STATS, UPDATES
+from edge.node.service.peers import NO_PLACES
 from edge.wire.plugins.forms import ZipEnd
 
 DIGEST = "ab" * 32
@@ -225,3 +226,36 @@ def test_a_head_that_is_known_without_its_values_is_heard_as_the_parser_reads_it
             assert whence.says_what(said)
         direct = known.read(request)
         assert (direct and msgspec.structs.replace(direct, places=None)) == told[1]
+
+
+def test_a_stranger_who_names_nothing_does_not_hide_what_a_proxy_states():
+    known = KnownHeads("CF-IPCountry")
+    odd = b"X-Forwarded-proto: https"  # a spelling that is not cut: with such a line the parser is asked each time
+    known.read(a_check(b"X-Forwarded-For: ", b"CF-IPCountry: ", odd))
+    for _ in range(3):
+        _, whence = ask(known, a_check(b"X-Forwarded-For: 192.0.2.7", b"CF-IPCountry: DE", odd))
+        assert (whence.forwarded, whence.country, whence.scheme) == (["192.0.2.7"], "DE", "https")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([b": ", b": ", b":"])), max_size=4),
+    st.lists(
+        st.tuples(st.booleans(), st.lists(st.sampled_from([b"", *VALUES, *ODD_VALUES[:2]]), min_size=4, max_size=4)),
+        min_size=2,
+        max_size=6,
+    ),
+)
+def test_heads_of_strangers_and_of_a_proxy_in_any_order_are_told_as_the_parser_reads_them(lines, requests):
+    """All of the same lines, with values of their own; a stranger's is looked up as the lane does it."""
+    known = KnownHeads("CF-IPCountry")
+    for proxied, values in requests:
+        request = a_check(*(name + colon + value for (name, colon), value in zip(lines, values, strict=False)))
+        parsed, said = KnownHeads("CF-IPCountry").hear(request, len(request) - 2, "192.0.2.1")
+        if proxied:
+            head, whence = known.hear(request, len(request) - 2, "192.0.2.1")
+            assert whence.says_what(said)
+        else:
+            head = known.get(head_of(request)) or known.read(request)
+            assert head is None or head.places == NO_PLACES
+        told = [each and msgspec.structs.replace(each, places=NO_PLACES) for each in (head, parsed)]
+        assert told[0] == told[1]

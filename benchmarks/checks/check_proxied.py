@@ -86,7 +86,7 @@ def _measure(folder: Path, options: Options) -> Iterator[Table]:
                 load = Load(requests, CONNECTIONS, seconds, rate)
                 once = partial(_once, load, generators, folder / "load.lua")
                 found = in_turns(contenders, options.rounds, once)
-                yield _table(f"{title}, logs {'on' if logs else 'off'}", found)
+                yield _table(f"{title}, logs {'on' if logs else 'off'}", found, rate)
             for each in (direct, behind):
                 _require(not each.count("lane_handed_over"), "the lane handed connections over")
                 _require(not each.count("checks_shed"), "checks were shed as overload")
@@ -127,7 +127,7 @@ def _once(load: Load, generators: set[int], script: Path, asked: Front) -> Sampl
     return Sample(*(seconds / summary.requests * 1e6 for seconds in spent), summary)
 
 
-def _table(title: str, found: Mapping[str, Sequence[Sample]]) -> Table:
+def _table(title: str, found: Mapping[str, Sequence[Sample]], rate: float) -> Table:
     columns = ("contender", "node CPU µs/request", "of the node asked directly", "proxy CPU µs/request")
     columns += ("requests/s", "counts as throughput", "p50 ms", "p99 ms", "failed")
     direct = [sample.node for sample in found[DIRECT]]
@@ -139,6 +139,8 @@ def _table(title: str, found: Mapping[str, Sequence[Sample]]) -> Table:
         row += (spread([summary.rate for summary in summaries]), told, milliseconds([each.p50 for each in summaries]))
         rows.append((*row, milliseconds([each.p99 for each in summaries]), sum(each.failed for each in summaries)))
     notes = ("A proxy and its node share one core; wrk speaks HTTP/1.1, over TLS to a proxy.",)
+    if not rate:
+        notes += (f"The proxy limits the rate here: compare the node's CPU at {SAME_LOAD:,.0f} requests/s.",)
     return Table(title=title, columns=columns, rows=tuple(rows), notes=notes)
 
 

@@ -24,6 +24,7 @@ def describe_machine(pinned: bool) -> dict[str, str]:
         **{name: version(name) for name in LIBRARIES if _is_installed(name)},
         "openssl of python": ssl.OPENSSL_VERSION.split()[1],
         "nginx": _program_version("nginx", "-v"),
+        "caddy": _program_version("caddy", "version"),
         "wrk": _program_version("wrk", "-v"),
         "pinned": "servers on the first core, load generators on the second" if pinned else "no",
         "load average at start": f"{os.getloadavg()[0]:.1f}",

@@ -71,7 +71,9 @@ def settings_options(command: F) -> F:
     )(command)
     forms = click.Choice([*(each.value for each in Prefer), NODES_OWN])
     command = click.option(
-        "--prefer", type=forms, help="Send zip or single files to devices that take both; node: as the node prefers."
+        "--prefer",
+        type=forms,
+        help="What devices that take both get: manifest (file by file), zip, or the better; node: as the node prefers.",
     )(command)
     return click.option(
         "--bundle", metavar="V|builtin", help="Version to offer, or builtin: the code inside the native app."

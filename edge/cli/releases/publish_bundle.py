@@ -67,11 +67,10 @@ def packing_options(command: F) -> F:
             "--patches",
             "patched_releases",
             type=click.IntRange(0, PATCHED_RELEASES_LIMIT),
-            default=PATCHED_RELEASES,
-            show_default=True,
-            help="Make patches from so many earlier releases, for browsers.",
+            show_default=str(PATCHED_RELEASES),
+            help="Number of earlier releases to make patches from, for browsers.",
         ),
-        click.option("--no-patches", is_flag=True, help="Make none."),
+        click.option("--no-patches", is_flag=True, help="Make no patches."),
         click.option("--sizes", is_flag=True, help="List what each plugin release downloads, and what changed."),
         click.option(
             "--key",
@@ -105,7 +104,7 @@ def publish(
     selection: "Selection",
     no_channel: bool,
     fast: bool,
-    patched_releases: int,
+    patched_releases: int | None,
     no_patches: bool,
     sizes: bool,
     key_file: Path | None,
@@ -128,12 +127,13 @@ def publish(
 
     release = Release(app=app, **about)
     _check_channel_options(release, no_channel)
+    patched = _patched_releases(patched_releases, no_patches)
     _check_encryption_options(path, key_file, session_key, checksum, key_id)
     post = _confirming(client, out, asking, release)
     if session_key is not None:
         done = _publish_encrypted(client, release, path, post, session_key, checksum or "", key_id or "")
     else:
-        packed = _Packing(fast, 0 if no_patches else patched_releases, key_file)
+        packed = _Packing(fast, patched, key_file)
         done = _publish_source(client, release, path, post, selection, packed)
     out.result({**done.answer, **done.told_apart}, lambda: _print_text(done, release.channel, sizes))
     _warn(client, release, done)
@@ -199,6 +199,13 @@ def _check_channel_options(release: "Release", no_channel: bool) -> None:
     given = release.force or release.downgrade or release.again or release.if_current is not None
     if release.channel is None and given:
         raise click.UsageError("--force, --downgrade, --again and --if-current need --channel")
+
+
+def _patched_releases(given: int | None, no_patches: bool) -> int:
+    """Raises click.UsageError."""
+    if no_patches and given is not None:
+        raise click.UsageError("--patches and --no-patches exclude each other")
+    return 0 if no_patches else PATCHED_RELEASES if given is None else given
 
 
 def _check_encryption_options(

@@ -99,6 +99,10 @@ def test_without_patches_there_are_none(node, app, tmp_path):
     assert (done["patches_made"], done["patches"]) == (None, None)
     done = publish(node, app, tmp_path, "1.0.2", "--patches", "1")
     assert done["patches_made"]["patches"] == 1
+    both = node.run(
+        "bundle", "publish", app, tmp_path / "1.0.2", "--version", "1.0.3", "--patches", "1", "--no-patches"
+    )
+    assert (both.exit_code, "--patches and --no-patches exclude each other" in both.stderr) == (2, True)
 
 
 def test_what_is_published_is_said_in_text(node, app, tmp_path):

@@ -65,11 +65,16 @@ def check_entry_ratio(name: str, plain_bytes: int, packed_bytes: int) -> None:
         )
 
 
+def is_too_small(plain_bytes: int, zip_bytes: int) -> bool:
+    """Whether a zip exceeds the limit of the ratio."""
+    return plain_bytes > max(TOTAL_RATIO_FREE_BYTES, zip_bytes * TOTAL_RATIO_LIMIT)
+
+
 def check_zip(plain_bytes: int, zip_bytes: int) -> None:
     """Of the whole zip. Raises TooLarge `zip_too_large`, Invalid `zip_ratio`."""
     if zip_bytes > BLOB_LIMIT_BYTES:
         raise TooLarge("zip_too_large", f"the zip has {zip_bytes} bytes; the limit is {BLOB_LIMIT_BYTES}")
-    if plain_bytes > max(TOTAL_RATIO_FREE_BYTES, zip_bytes * TOTAL_RATIO_LIMIT):
+    if is_too_small(plain_bytes, zip_bytes):
         raise Invalid(
             "zip_ratio", f"the zip unpacks {zip_bytes} bytes to {plain_bytes}; the limit is {TOTAL_RATIO_LIMIT}:1"
         )

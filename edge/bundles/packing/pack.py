@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.chunks import digest_file
-from edge.bundles.limits import check_not_empty, check_zip
+from edge.bundles.limits import check_not_empty, check_zip, is_too_small
 from edge.bundles.packing.cache import PackingCache
 from edge.bundles.packing.compress import may_compress, must_compress
 from edge.bundles.packing.effort import SMALLEST, Packing
@@ -157,6 +157,11 @@ def _write_zip(
 
     write_zip(files, digests, target, packing, cache, on_bytes)
     made = digest_file(target)
+    if packing.deflate.best_bytes and is_too_small(total, made.bytes):
+        # What zlib packs within the limit must not exceed it because libdeflate packs better.
+        target.unlink()
+        write_zip(files, digests, target, packing.without_best(), cache, lambda count: None)
+        made = digest_file(target)
     check_zip(total, made.bytes)
     return PackedFile(target, made.sha256, made.bytes), made.crc32
 

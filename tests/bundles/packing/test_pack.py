@@ -15,7 +15,7 @@ import deflate
 import pytest
 from places import ROOT
 
-from edge.bundles.limits import MIB
+from edge.bundles.limits import MIB, TOTAL_RATIO_LIMIT
 from edge.bundles.packing import compress
 from edge.bundles.packing.pack import Packed, pack
 from edge.bundles.zip.reader import read_directory
@@ -249,6 +249,23 @@ def test_what_the_server_would_refuse_is_refused_here(tmp_path, files, code):
     with pytest.raises(EdgeError) as caught:
         packed(tmp_path, files)
     assert caught.value.code == code
+
+
+def test_a_zip_within_the_limits_by_zlib_is_not_refused_because_libdeflate_is_better(tmp_path):
+    text = " ".join(map(str, random.Random(3).choices(range(5_000), k=120_000))).encode()
+    zeros, by_zlib = bytes(MIB), [len(zlib.compress(each, 9, -15)) for each in (bytes(MIB), text)]
+    count = (by_zlib[1] * TOTAL_RATIO_LIMIT - len(text)) // (MIB - by_zlib[0] * TOTAL_RATIO_LIMIT)
+    files = {"index.html": b"", "text.txt": text} | {f"{n}.bin": zeros for n in range(count)}
+    spare = by_zlib[1] * TOTAL_RATIO_LIMIT - len(text) - count * (MIB - by_zlib[0] * TOTAL_RATIO_LIMIT)
+    files["rest.bin"] = bytes(spare)
+    plain_bytes = sum(map(len, files.values()))
+    packed_best = count * by_zlib[0] + len(deflate.deflate_compress(text, 12)) + spare // 900 + 200 * len(files)
+    assert plain_bytes > packed_best * TOTAL_RATIO_LIMIT
+    seen: list[tuple[str, int, int]] = []
+    bundle = packed(tmp_path, files, progress=lambda *step: seen.append(step))
+    assert bundle.zip.bytes * TOTAL_RATIO_LIMIT >= plain_bytes
+    assert max(done for stage, done, _ in seen if stage == "zip") == plain_bytes
+    assert packed(tmp_path, files, "again").zip.digest == bundle.zip.digest
 
 
 SCRIPT = """

@@ -162,6 +162,11 @@ class Pair:
 
 
 TEAM = SegmentSettings(where='custom_id == "team"', channel="beta", priority=3)
+COLOURS = StartExperiment(
+    channel="production",
+    name="colours",
+    arms=(NewArm(name="a", bundle="1.0.2", weight=50_000), NewArm(name="b", bundle="1.0.4", weight=50_000)),
+)
 # What makes the answer depend on more than the words of the check; each may be in an app or not.
 FEATURES = (
     *(SetOverride(device=device, channel="beta") for device in DEVICES[:3]),
@@ -183,11 +188,7 @@ FEATURES = (
         first=("droids",),
         hold_out=30_000,
     ),
-    StartExperiment(
-        channel="production",
-        name="colours",
-        arms=(NewArm(name="a", bundle="1.0.2", weight=50_000), NewArm(name="b", bundle="1.0.4", weight=50_000)),
-    ),
+    COLOURS,
     WithdrawBundle(version="1.0.3", reason="white screen"),
 )
 APPS = st.lists(st.sampled_from(FEATURES), max_size=5)
@@ -485,4 +486,38 @@ def test_an_unlisted_release_is_counted_each_time():
     for device in DEVICES:
         pair.answer(a_body(device, plugin_version="99.0.0"))
     assert pair.sides[0].counts.others["unlisted_plugin_releases"] == len(DEVICES)
+    pair.require_equal_counts()
+
+
+def test_an_unlisted_release_with_nothing_new_is_counted_each_time():
+    pair = a_known_question()
+    for device in DEVICES:
+        pair.answer(a_body(device, plugin_version="99.0.0", version_name="1.0.1"))
+    assert pair.sides[0].counts.others["unlisted_plugin_releases"] == len(DEVICES)
+    pair.require_equal_counts()
+
+
+NEW = SetSegment(name="new", settings=SegmentSettings(where="errors_7d == 0", channel="beta"))
+ON_ITS_WAY = {
+    "an unlisted release": ((), "99.0.0", None),
+    "an experiment": ((COLOURS,), "8.51.14", None),
+    "a segment that reads facts": ((NEW,), "8.51.14", 0),
+}
+
+
+@pytest.mark.parametrize(("features", "plugin", "errors"), ON_ITS_WAY.values(), ids=ON_ITS_WAY)
+def test_a_device_whose_offer_is_on_its_way_is_counted_and_noted_as_any(features, plugin, errors):
+    pair = Pair(a_view_of(features, 1))
+    pair.tick(NOW + 12_000, NOW + 12_000)
+    bodies = [a_body(device, plugin_version=plugin) for device in DEVICES]
+    for body in bodies:
+        pair.answer(body)
+    for device, body in zip(DEVICES, bodies, strict=True):
+        offered = name_hash(version_in(pair, body))
+        known = DeviceFacts(offered=(offered,), latest=Latest(at=1, ran=ran_of("1.0.0")).packed(), errors_7d=errors)
+        pair.know(device, known)
+    for side in pair.sides:
+        side.arms.noted.clear()
+    for body in bodies:
+        pair.answer(body)
     pair.require_equal_counts()

@@ -137,7 +137,10 @@ def set_channel(
     terms = {"replace": replace, "force": force, "downgrade": downgrade, "again": again, "if_current": if_current}
     request = ControlRequest("PATCH", app_path(app, "channels", name), settings | terms)
     told = _settings_told(settings)
-    after = carry_out(client, out, asking, request, f"set channel {name} of {app}" + (f": {told}" if told else ""))
+    what = f"set channel {name} of {app}" + (f": {told}" if told else "")
+    if "prefer" in settings:
+        what += " (in which form devices download the bundle)"
+    after = carry_out(client, out, asking, request, what)
 
     def print_text() -> None:
         line(

@@ -24,7 +24,8 @@ def app(node, request):
 def test_a_setting_is_confirmed(node, app, given, told):
     change = ("channel", "set", app, "production", *given)
     foreseen = node.text(*change, "--dry-run").splitlines()[0]
-    assert foreseen == f"set channel production of {app}" + (f": {told[:-2]}" if told else "")
+    form = " (in which form devices download the bundle)" if "--prefer" in given else ""
+    assert foreseen == f"set channel production of {app}" + (f": {told[:-2]}" if told else "") + form
     who = "private" if "--private" in given else "public"
     offers = f"offers nothing yet, {who}\n"
     assert node.text(*change) == f"changed channel production: {told}{offers}"

@@ -1,12 +1,15 @@
 """What the bundles that an app's channels lead to have in common with earlier ones, kept from build to build, and the
 form that each goes in as a result.
 
-Bounded: `EARLIER_LIMIT` versions and `PAIRS_LIMIT` pairs. An app with 50 versions of 300 files takes 60 kB for the
-files and 15 kB for each bundle that its channels lead to, and never more than 0.6 MB for the pairs.
+A bundle is compared with those published before it, so that no later publish changes its form. Bounded: `EARLIER_LIMIT`
+versions of each bundle, and `PAIRS_LIMIT` pairs: bundles of public channels come first, then those published first.
+
+An app with 50 versions of 300 files takes 60 kB for the files and 15 kB for each bundle that its channels lead to, and
+never more than 0.6 MB for the pairs.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import zstandard
@@ -18,7 +21,7 @@ from edge.domain.manifest_forms import ChosenForms
 from edge.domain.model import AppState, Bundle, Digest, VersionName
 from edge.domain.plugin import Prefer
 
-EARLIER_LIMIT = 50  # versions that devices may run, the latest; what channels offered before is among them
+EARLIER_LIMIT = 50  # versions that a bundle is compared with: the latest published before it
 PAIRS_LIMIT = 2_000  # of a bundle and an earlier version, in one app
 
 Read = Callable[[Digest], bytes | None]  # a manifest; None: it cannot be read
@@ -31,10 +34,10 @@ def files_always(bundle: Bundle, prefer: Prefer | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Comparisons:
-    """`earlier` has the manifests of versions, `prints` their files, `differences` what each bundle that a channel
-    leads to adds to each of them; those of two manifests are None if one of them cannot be read."""
+    """`earlier` has, of each bundle that a channel leads to, the manifests of versions before it; `prints` the files of
+    those; `differences` what each such bundle adds to each of them. A manifest that cannot be read is in neither."""
 
-    earlier: Mapping[VersionName, Digest]
+    earlier: Mapping[VersionName, Mapping[VersionName, Digest]]
     prints: Mapping[Digest, "array[int]"]
     differences: Mapping[Digest, Mapping[Digest, Difference]]
     whole: Mapping[Digest, Difference]  # for a device that has nothing of the bundle
@@ -57,7 +60,9 @@ class Comparisons:
             return None
         found = self.differences[bundle.manifest]
         known: dict[str, Difference] = {
-            version: found[manifest] for version, manifest in self.earlier.items() if manifest in found
+            version: found[manifest]
+            for version, manifest in self.earlier.get(bundle.version, {}).items()
+            if manifest in found
         }
         return choose_forms(bundle, prefer, terms.links, known, whole)
 
@@ -69,7 +74,8 @@ class Comparisons:
         whole = self.whole.get(bundle.manifest) if bundle.manifest is not None else None
         if whole is None or bundle.manifest is None:
             return None
-        manifest = self.earlier.get(VersionName(version)) if version != native else None
+        earlier = self.earlier.get(bundle.version, {})
+        manifest = earlier.get(VersionName(version)) if version != native else None
         found = self.differences[bundle.manifest].get(manifest) if manifest is not None else None
         return compare(bundle, prefer or terms.prefer, terms.links, found or whole)
 
@@ -79,17 +85,20 @@ NOTHING_COMPARED = Comparisons({}, {}, {}, {})
 
 def compare_manifests(state: AppState, packed: Mapping[Digest, bytes], read: Read, known: Comparisons) -> Comparisons:
     """`packed` are manifests of the previous build, `known` are its comparisons: only what is new is read."""
-    leading = {bundle.manifest: bundle for bundle in _leading(state) if bundle.manifest is not None}
-    earlier = _earlier(state, max(1, min(EARLIER_LIMIT, PAIRS_LIMIT // max(1, len(leading)))))
+    earlier = _earlier(state)
+    leading: dict[Digest, set[Digest]] = {}
+    for version, before_it in earlier.items():
+        if (own := state.bundles[version].manifest) is not None:
+            leading.setdefault(own, set()).update(before_it.values())
     prints: dict[Digest, array[int]] = {}
-    for manifest in set(earlier.values()) if leading else ():
+    for manifest in set[Digest]().union(*leading.values()):
         found = known.prints.get(manifest) or _prints(read(manifest))
         if found is not None:
             prints[manifest] = found
     differences: dict[Digest, Mapping[Digest, Difference]] = {}
     whole: dict[Digest, Difference] = {}
-    for manifest in leading:
-        before, wanted = known.differences.get(manifest, {}), prints.keys()
+    for manifest, others in leading.items():
+        before, wanted = known.differences.get(manifest, {}), prints.keys() & others
         kept = {each: before[each] for each in wanted if each in before}
         if manifest in known.whole and len(kept) == len(wanted):
             differences[manifest], whole[manifest] = kept, known.whole[manifest]
@@ -97,25 +106,40 @@ def compare_manifests(state: AppState, packed: Mapping[Digest, bytes], read: Rea
             listed = ManifestPrints.of(document)
             new = {each: listed.without(frozenset(prints[each])) for each in wanted - kept.keys()}
             differences[manifest], whole[manifest] = kept | new, listed.without(())
-    return Comparisons(earlier if leading else {}, prints, differences, whole)
+    return Comparisons(earlier, prints, differences, whole)
 
 
-def _leading(state: AppState) -> Iterator[Bundle]:
-    """The bundles that devices are led to, apart from the ways back of single ones."""
+def _leading(state: AppState) -> dict[VersionName, bool]:
+    """The bundles that devices are led to, apart from the ways back of single ones, and whether by a public channel."""
+    found: dict[VersionName, bool] = {}
     for channel in state.channels.values():
         versions = [channel.bundle, channel.rollout.bundle if channel.rollout else None]
         versions += [arm.bundle for arm in channel.experiment.arms] if channel.experiment else []
-        yield from (state.bundles[each] for each in versions if each is not None and each in state.bundles)
+        for each in versions:
+            if each is not None and each in state.bundles:
+                version = VersionName(each)
+                found[version] = channel.public or found.get(version, False)
+    return found
 
 
-def _earlier(state: AppState, limit: int) -> dict[VersionName, Digest]:
-    offered = {version for channel in state.channels.values() for version in channel.earlier}
-    latest: Iterable[Bundle] = sorted(
+def _earlier(state: AppState) -> dict[VersionName, dict[VersionName, Digest]]:
+    """Of each leading bundle the latest ones before it; none for those beyond the bound of pairs."""
+    public = _leading(state)
+    ordered = sorted(
         (bundle for bundle in state.bundles.values() if bundle.manifest is not None),
-        key=lambda bundle: (bundle.version in offered, bundle.published, bundle.version),
-        reverse=True,
-    )[:limit]
-    return {bundle.version: bundle.manifest for bundle in latest if bundle.manifest is not None}
+        key=lambda bundle: (bundle.published, bundle.version),
+    )
+    places = [number for number, bundle in enumerate(ordered) if bundle.version in public]
+    places.sort(key=lambda number: (not public[ordered[number].version], number))
+    compared = PAIRS_LIMIT // EARLIER_LIMIT
+    return {
+        ordered[number].version: {
+            bundle.version: bundle.manifest
+            for bundle in ordered[max(0, number - EARLIER_LIMIT) : number if place < compared else 0]
+            if bundle.manifest is not None
+        }
+        for place, number in enumerate(places)
+    }
 
 
 def _prints(document: bytes | None) -> "array[int] | None":

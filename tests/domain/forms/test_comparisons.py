@@ -107,7 +107,9 @@ def a_history(versions: int):
     """One channel with these versions, the last one offered; each shares no file with another."""
     bundles = [a_bundle(f"1.0.{n}", published=NOW + n, zip_bytes=1_000) for n in range(1, versions + 1)]
     commands = [PublishBundle(bundle=bundle, channel="production", downgrade=True) for bundle in bundles]
-    return an_app(CreateChannel(name="production", settings=ChannelSettings(public=True)), *commands)
+    state = an_app(CreateChannel(name="production", settings=ChannelSettings(public=True)), *commands)
+    dated = {bundle.version: replace(state.bundles[bundle.version], published=bundle.published) for bundle in bundles}
+    return replace(state, bundles=state.bundles | dated)
 
 
 def test_the_form_follows_the_version_that_the_device_runs():
@@ -130,13 +132,37 @@ def test_the_form_follows_the_version_that_the_device_runs():
 
 
 def test_versions_and_pairs_are_bounded():
-    state = a_history(EARLIER_LIMIT + 5)
+    latest = EARLIER_LIMIT + 5
+    state = a_history(latest)
     compared = a_snapshot(state, terms=FormTerms()).comparisons
-    assert len(compared.earlier) == EARLIER_LIMIT
-    assert "1.0.1" not in compared.earlier
-    channels = {f"c{n}": replace(state.channels["production"], name=f"c{n}", bundle=f"1.0.{n}") for n in range(1, 51)}
+    assert {*compared.earlier[f"1.0.{latest}"]} == {f"1.0.{n}" for n in range(5, latest)}
+    production = state.channels["production"]
+    channels = {f"c{n}": replace(production, name=f"c{n}", bundle=f"1.0.{n}", public=n == 52) for n in range(1, 53)}
     many = a_snapshot(replace(state, channels=channels), terms=FormTerms()).comparisons
     assert sum(map(len, many.differences.values())) <= PAIRS_LIMIT
+    assert len(many.earlier["1.0.52"]) == EARLIER_LIMIT  # a public channel's, although it is the latest
+    assert (len(many.earlier["1.0.39"]), len(many.earlier["1.0.40"])) == (38, 0)
+    assert many.whole.keys() == {state.bundles[f"1.0.{n}"].manifest for n in range(1, 53)}
+
+
+def test_what_is_published_later_changes_no_form():
+    """Nor do previews' channels with bundles of their own: a bundle is compared with what was there before it."""
+    whole = a_history(EARLIER_LIMIT + 60)
+    production = replace(whole.channels["production"], bundle="1.0.60")
+    bundles = {version: bundle for version, bundle in whole.bundles.items() if bundle.published <= NOW + 60}
+    state = replace(whole, bundles=bundles, channels={"production": production})
+    previews = {
+        f"p{n}": replace(production, name=f"p{n}", bundle=f"1.0.{n}", public=False)
+        for n in range(10, len(whole.bundles))
+    }
+    later = replace(whole, channels={"production": production} | previews)
+    for prefer in Prefer:
+        before, after = (
+            a_snapshot(each, terms=FormTerms()).comparisons.forms_of(FormTerms())(bundles["1.0.60"], prefer)
+            for each in (state, later)
+        )
+        assert before == after
+        assert before is None or "1.0.10" in before.known
 
 
 def test_a_build_reads_only_what_is_new():

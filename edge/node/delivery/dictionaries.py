@@ -13,7 +13,7 @@ DCZ = "dcz"
 
 _OF = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _AVAILABLE = re.compile(r":([A-Za-z0-9+/]{43}=):", re.ASCII)  # RFC 8941 byte sequence of 32 bytes
-_REFUSED = re.compile(r"q=0(?:\.0{0,3})?", re.ASCII)
+_WEIGHT = re.compile(r"q=(?:1(?:\.0{0,3})?|0\.(?!0{1,3}$)\d{1,3})", re.ASCII)  # RFC 9110 12.4.2, above zero
 
 
 class DictionaryTerms(NamedTuple):
@@ -33,24 +33,25 @@ def is_name(text: str) -> bool:
 
 
 def dictionary_terms(
-    app: str, of: str, accept_encoding: str | None, available: str | None, *, ranged: bool
+    app: str, of: str, accept_encoding: str | None, available: str | None, *, whole: bool
 ) -> DictionaryTerms:
-    """For a file of `app`; `of` passed `is_name`. A range is one of the file's own bytes, so it gets no patch.
+    """For a file of `app`; `of` passed `is_name`. Without `whole`, no patch: a range or a condition is about the file.
 
     Browsers offer `dcz` only once they have a dictionary, so `of` itself asks for one.
     """
     # In a pattern `*?` would be an optional wildcard, so the `?` is escaped, and the backslash again for the header.
     use_as = f'match="/bundles/{app}/file/*\\\\?of={of}"'
-    held = "" if ranged or not takes_dcz(accept_encoding) else _digest(available)
+    held = "" if not whole or not takes_dcz(accept_encoding) else _digest(available)
     return DictionaryTerms(use_as, held)
 
 
 def takes_dcz(accept_encoding: str | None) -> bool:
-    """RFC 9110 12.5.3. `*` does not count: a dictionary coding is named by who knows it."""
+    """RFC 9110 12.5.3. `*` does not count: a dictionary coding is named by who knows it. What
+    is no weight refuses, too: the whole file is as good."""
     for part in (accept_encoding or "").lower().split(","):
         name, *parameters = (word.strip() for word in part.split(";"))
         if name == DCZ:
-            return not any(_REFUSED.fullmatch(each) for each in parameters)
+            return all(_WEIGHT.fullmatch(each) for each in parameters if each.startswith("q"))
     return False
 
 

@@ -60,6 +60,12 @@ class DeliveryRequest(NamedTuple):
     if_unmodified_since: str | None = None
     end: ZipEnd = ZipEnd.REFUSE  # from the query of the address
 
+    @property
+    def wants_whole(self) -> bool:
+        """Neither a range nor a condition: those are of the bytes that the address names, and of their ETag."""
+        about = (self.range, self.if_none_match, self.if_modified_since, self.if_match, self.if_unmodified_since)
+        return all(each is None for each in about)
+
 
 class Plan(NamedTuple):
     """Everything about an answer but its bytes, which are the file's from `offset`."""

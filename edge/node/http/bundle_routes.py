@@ -184,7 +184,7 @@ def _terms(request: web.Request, app: str, kind: str) -> DictionaryTerms:
     if kind != "file" or not is_name(of):
         return NO_TERMS
     encodings, available = _joined(request, "Accept-Encoding"), _joined(request, "Available-Dictionary")
-    return dictionary_terms(app, of, encodings, available, ranged="Range" in request.headers)
+    return dictionary_terms(app, of, encodings, available, whole=_delivery_request(request).wants_whole)
 
 
 def _joined(request: web.Request, name: str) -> str | None:

@@ -65,5 +65,5 @@ def parse_fetch(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> F
     if not of:
         return Fetch(app, _KINDS[parts[3]], digest, request)
     encodings, available = header(b"accept-encoding"), header(b"available-dictionary")
-    terms = dictionary_terms(app, of, encodings, available, ranged=request.range is not None)
+    terms = dictionary_terms(app, of, encodings, available, whole=request.wants_whole)
     return Fetch(app, _KINDS[parts[3]], digest, request, terms)

@@ -25,7 +25,11 @@ USE_AS = rf'match="/bundles/{APP}/file/*\\?of={OF}"'
         ("gzip,DCZ ; q=0.5", True),
         ("dcz;q=0", False),
         ("dcz; q=0.000", False),
+        ("dcz; q = 0", False),
+        ("dcz;q=-1", False),
+        ("dcz;q=0.0000", False),
         ("dcz;q=0.001", True),
+        ("dcz;q=1.0", True),
         ("xdcz, dczx", False),
         ("*", False),
     ],
@@ -40,24 +44,24 @@ def test_other_names_are_no_names(text):
 
 
 def test_a_client_with_a_dictionary_is_told_what_it_has_and_what_to_keep():
-    assert dictionary_terms(APP, OF, "br, dcz", HELD, ranged=False) == (USE_AS, DIGEST)
+    assert dictionary_terms(APP, OF, "br, dcz", HELD, whole=True) == (USE_AS, DIGEST)
 
 
 @pytest.mark.parametrize(
-    ("encodings", "available", "ranged"),
+    ("encodings", "available", "whole"),
     [
-        ("br", HELD, False),
-        (None, HELD, False),
-        ("dcz", None, False),
-        ("dcz", HELD, True),
-        ("dcz", HELD.strip(":"), False),
-        ("dcz", ":AAAA:", False),
-        ("dcz", HELD + ", " + HELD, False),
-        ("dcz", "x" * 8000, False),
+        ("br", HELD, True),
+        (None, HELD, True),
+        ("dcz", None, True),
+        ("dcz", HELD, False),
+        ("dcz", HELD.strip(":"), True),
+        ("dcz", ":AAAA:", True),
+        ("dcz", HELD + ", " + HELD, True),
+        ("dcz", "x" * 8000, True),
     ],
 )
-def test_a_client_that_cannot_take_a_patch_is_told_what_to_keep(encodings, available, ranged):
-    assert dictionary_terms(APP, OF, encodings, available, ranged=ranged) == (USE_AS, "")
+def test_a_client_that_cannot_take_a_patch_is_told_what_to_keep(encodings, available, whole):
+    assert dictionary_terms(APP, OF, encodings, available, whole=whole) == (USE_AS, "")
 
 
 def headers_of(plan):

@@ -107,13 +107,21 @@ async def test_a_range_is_of_the_file_itself(both):
     assert (await asked(both, resumed))[::2] == (200, WHOLE)  # of a patch that was cut
 
 
-@pytest.mark.parametrize(
-    ("known", "status"), [(STREAM, 304), (WHOLE, 200)], ids=["the patch", "the file, which is not what would be sent"]
-)
-async def test_a_condition_is_about_what_would_be_sent(both, known, status):
-    condition = b'If-None-Match: "%s"' % sha256(known).encode()
-    found, headers, _ = await asked(both, get(NAMED, TAKES, HAS, condition, CLOSES))
-    assert (found, headers["vary"]) == (status, VARY)
+CONDITIONS = {
+    f'If-None-Match: "{sha256(WHOLE)}"': 304,
+    f'If-None-Match: "{sha256(STREAM)}"': 200,
+    f'If-Match: "{sha256(WHOLE)}"': 200,
+    "If-Unmodified-Since: Fri, 01 Jan 2100 00:00:00 GMT": 200,
+    "If-Modified-Since: Fri, 01 Jan 2010 00:00:00 GMT": 200,
+}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+async def test_a_condition_is_on_the_file_that_the_address_names(both, condition):
+    expected = CONDITIONS[condition]
+    status, headers, body = await asked(both, get(NAMED, TAKES, HAS, condition.encode(), CLOSES))
+    assert headers["vary"] == VARY
+    assert (status, headers["etag"], body) == (expected, f'"{sha256(WHOLE)}"', WHOLE if expected == 200 else b"")
 
 
 async def test_a_damaged_patch_is_the_whole_file(both):

@@ -96,6 +96,7 @@ from edge.telemetry.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
 from edge.wire.arrival import BODY_SECONDS, HEAD_SECONDS, MINIMUM_BODY_BPS
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, STRUCTURE_LIMIT
+from edge.wire.ordinary_stats import LEVELS_LIMIT
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 
 PREFIX_FACTS = (PREFIX_FAILURES, PREFIX_CHOICES, PREFIX_NOTES)
@@ -120,6 +121,7 @@ def test_the_worked_example_is_what_the_demo_makes():
 def test_the_limits_of_targeting_are_those_of_the_code():
     for row in (
         f"| segments of an app | {SEGMENT_LIMIT}, their expressions {SEGMENTS_LIMIT_BYTES // 1024} KiB together |",
+        f"| a report in its own bytes | {LEVELS_LIMIT} levels",
         f"| an expression | {EXPRESSION_LIMIT_BYTES // 1024} KiB, {EXPRESSION_LEVELS_LIMIT} levels of parentheses",
         f"| id sets of an app, ids of a set | {ID_SET_LIMIT}, {IDS_LIMIT:,} of {ID_LIMIT} characters |",
         f"| an uploaded list of ids | {IDS_TEXT_LIMIT_BYTES // 2**20} MiB, two at a time |",

@@ -85,3 +85,19 @@ def test_a_report_that_cannot_be_read_is_as_many_unread_events(sent):
     line = f'{{"received_ms":1,"events":3,"sent":{sent}}}'.encode()
     assert parse_record(line) == [None] * 3
     assert parse_events(line) == []
+
+
+def test_no_nesting_is_accepted_by_who_writes_and_not_by_who_counts():
+    """Whatever the writer's stack holds and the reader's."""
+    for levels in range(1, 1_100):
+        body = body_of(SENT)[:-1] + b',"unknown":' + b"[" * levels + b"]" * levels + b"}"
+        ordinary = read_ordinary(body)
+        if ordinary is not None:
+            line = encode_report(ordinary, body, 1.0)
+            assert None not in parse_deeper(line, 100)
+            assert parse_events(line)
+
+
+def parse_deeper(line: bytes, frames: int) -> list[EventFacts | None]:
+    """With so many frames more on the stack."""
+    return parse_deeper(line, frames - 1) if frames else parse_record(line)

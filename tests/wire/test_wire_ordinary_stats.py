@@ -9,7 +9,7 @@ from report_bodies import DEVICE, SENT, bodies, body_of
 
 from edge.domain.versions import VERSION_LIMIT
 from edge.wire.actions import ACTIONS
-from edge.wire.ordinary_stats import encode_accepted, read_events, read_ordinary
+from edge.wire.ordinary_stats import LEVELS_LIMIT, encode_accepted, read_events, read_ordinary
 from edge.wire.stats import BATCH_LIMIT, PLATFORM_LIMIT, encode_stats_answer, parse_stats
 from edge.wire.updates import WireError
 
@@ -117,3 +117,22 @@ def test_both_ways_are_equal_for_damaged_bodies(body, data):
     at = data.draw(st.integers(0, len(body) - 1))
     bad = data.draw(st.binary(max_size=2))
     require_equal_ways(body[:at] + bad + body[at + data.draw(st.integers(0, 3)) :])
+
+
+def nested(levels: int) -> bytes:
+    """An event of so many levels, without another bracket."""
+    flat = body_of({name: value for name, value in SENT.items() if name != "metadata"})
+    return flat[:-1] + b',"unknown":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+
+
+@pytest.mark.parametrize("number", [1, 2, 60, 200])
+def test_an_event_of_a_batch_is_ordinary_up_to_a_fixed_number_of_levels(number):
+    others = [body_of(SENT | {"metadata": {"ms": 1}})] * (number - 1)
+    for levels in (2, LEVELS_LIMIT, LEVELS_LIMIT + 1, 500, 900):
+        body = b"[" + b",".join([*others, nested(levels)]) + b"]"
+        assert require_equal_ways(body) is (levels <= LEVELS_LIMIT)
+
+
+@pytest.mark.parametrize("levels", [2, LEVELS_LIMIT, LEVELS_LIMIT + 1, 500, 900])
+def test_a_single_event_is_ordinary_up_to_a_fixed_number_of_levels(levels):
+    assert require_equal_ways(nested(levels)) is (levels <= LEVELS_LIMIT)

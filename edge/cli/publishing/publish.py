@@ -123,8 +123,8 @@ def publish(
     the source, the node or the connection gets wrong."""
     warnings = _ask_first(client, release, how.warn)
     before = find_before(client, release.app, release.version, release.channel)
-    if before is None:
-        how = how._replace(patched_releases=0)  # devices come from nothing
+    if before is None and _find(client, release) is None:
+        how = how._replace(patched_releases=0)  # devices come from nothing; a repeated publish may mend its patches
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
         source = read_source(path, Path(workdir), how.selection)
         check_suspects(source.files, how.selection.included)
@@ -207,7 +207,8 @@ def _same_before(client: ControlClient, release: Release, source: Source, key: P
     names, found = {"zip": known["zip"], "manifest": known["manifest"]}, known["encryption"]
     listed = listed_entries(known["entries"])
     if key is None:
-        blobs = [known["zip"], known["manifest"], *(entry["blob"] for entry in known["entries"])]
+        patches = known.get("patch_blobs", [])  # a node of an earlier release names none
+        blobs = [known["zip"], known["manifest"], *patches, *(entry["blob"] for entry in known["entries"])]
         is_whole = found is None and not _list_missing(client, release.app, blobs)
         return _Sending({}, names, listed) if is_whole else None
     if found is None or found["key_id"] != key.public.key_id:

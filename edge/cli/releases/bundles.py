@@ -50,7 +50,7 @@ def show(client: ControlClient, out: Output, app: str, version: str) -> None:
     found = client.get(app_path(app, "bundles", version))
 
     def print_text() -> None:
-        apart = ("entries", "published", "encrypted", "encryption")
+        apart = ("entries", "patch_blobs", "published", "encrypted", "encryption")
         plain = [(name.replace("_", " "), value) for name, value in found.items() if name not in apart]
         key_id = found["encryption"]["key_id"] if found["encryption"] else None
         fields(

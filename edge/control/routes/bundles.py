@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -27,13 +29,16 @@ from edge.control.shapes.rollouts import WithdrawRequest
 from edge.control.upload_quota import PLAIN
 from edge.control.work_queue import VERIFICATIONS, encode_look
 from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBundle
-from edge.domain.errors import NotFound
+from edge.domain.errors import Invalid, NotFound, Unavailable
 from edge.domain.manifest import parse_manifest
 from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName
 from edge.domain.patches.document import parse_patches
 from edge.store.blobs import read_blob
-from edge.store.objects.port import ObjectStore
+from edge.store.objects.port import ObjectStore, blob_key
+from edge.store.stored_document import Untrusted
 from edge.wire.plugins.zip_notes import zip_notes
+
+LOST = (Unavailable, Untrusted, Invalid, OSError)  # what reading a stored document raises that is not whole
 
 
 async def handle_list(call: Call[None]) -> list[BundleView]:
@@ -48,9 +53,11 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
     wanted = parse_publish(call.body)
     if call.body.channel is not None:
         require(call, Permission.CHANGE_APP)
-    others = (await load_app(call)).bundles.values()  # before the work, not after
+    before = (await load_app(call)).bundles  # before the work, not after
     async with call.request.app[VERIFICATIONS].turn():  # held to the end: after the commit, nothing may be refused
-        bundle = await _prove(call, wanted, others)
+        bundle = await _keep_whole_patches(
+            call, await _prove(call, wanted, before.values()), before.get(wanted.version)
+        )
         body = call.body
         command = PublishBundle(
             bundle=bundle,
@@ -65,9 +72,8 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
         committed = await commit(call, call.app, command)
         changed = _changed(committed, wanted.version, body.channel)
         known = _bundle(committed.state, wanted.version)
-        entries = await asyncio.to_thread(_read_files, call.ports.store, known.manifest)
+        entries, patches = await asyncio.to_thread(_what_is_left, call.ports.store, known, bundle.manifest)
         if call.rehearsal is None:
-            patches = await asyncio.to_thread(_patches_of, call.ports.store, known)
             blobs = (known.zip, known.manifest or "", PLAIN + known.zip, *(entry.blob for entry in entries), *patches)
             await asyncio.to_thread(call.ports.quota.release, blobs)
         return BundlePublished(**asdict(changed), zip_instead=_view_zip_notes(known, entries))
@@ -84,6 +90,20 @@ async def _prove(call: Call[PublishRequest], wanted: ParsedPublish, others: Iter
         return bundle
 
 
+async def _keep_whole_patches(call: Call[PublishRequest], bundle: Bundle, known: Bundle | None) -> Bundle:
+    """The bundle, without its patches if it was published before with others that are whole: those stay."""
+    if known is None or bundle.patches is None or known.patches in (None, bundle.patches):
+        return bundle
+    store, proofs = call.ports.store, call.ports.proofs
+    try:
+        patches = await asyncio.to_thread(_patches_of, store, known)
+    except LOST:
+        return bundle
+    await proofs.prove_all(patches, call.app)
+    is_whole = not any(proofs.is_damaged(each) or not store.has(blob_key(each)) for each in patches)
+    return replace(bundle, patches=None) if is_whole else bundle
+
+
 async def handle_show(call: Call[None]) -> msgspec.Raw:
     """With its files, in the order of the manifest."""
     state = await load_app(call)
@@ -91,7 +111,8 @@ async def handle_show(call: Call[None]) -> msgspec.Raw:
 
     def view_files() -> BundleDetail:
         files = [FileView(**file._asdict()) for file in _read_files(call.ports.store, bundle.manifest)]
-        return BundleDetail(**asdict(_view(bundle, _offered(state))), entries=files)
+        patches = _patches_left(call.ports.store, bundle)
+        return BundleDetail(**asdict(_view(bundle, _offered(state))), entries=files, patch_blobs=list(patches))
 
     return await encode_look(call.request, view_files)
 
@@ -199,6 +220,27 @@ def _patches_of(store: ObjectStore, bundle: Bundle) -> list[Digest]:
         return []
     listed = parse_patches(read_blob(store, bundle.patches, "a patches document"))
     return [bundle.patches, *(patch.blob for patch in listed)]
+
+
+def _patches_left(store: ObjectStore, bundle: Bundle) -> list[Digest]:
+    """The patches' document and blobs, the document alone if it cannot be read."""
+    try:
+        return _patches_of(store, bundle)
+    except LOST:
+        return [bundle.patches] if bundle.patches else []
+
+
+def _what_is_left(
+    store: ObjectStore, known: Bundle, proven: Digest | None
+) -> tuple[tuple[FileEntry, ...], list[Digest]]:
+    """The files and patches of what is published: `known`, from files with the manifest `proven`.
+
+    Nothing may fail after the commit, whatever is lost of an earlier publish. The files are the same in any manifest.
+    """
+    for manifest in (known.manifest, proven):
+        with suppress(*LOST):
+            return _read_files(store, manifest), _patches_left(store, known)
+    return (), _patches_left(store, known)
 
 
 def _read_files(store: ObjectStore, manifest: Digest | None) -> tuple[FileEntry, ...]:

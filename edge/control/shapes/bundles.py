@@ -108,9 +108,11 @@ class FileView(AnswerBody, frozen=True, kw_only=True):
 
 
 class BundleDetail(BundleView, frozen=True, kw_only=True):
-    """`entries` are the files, in the order of the manifest."""
+    """`entries` are the files, in the order of the manifest; `patch_blobs` the digests of the patches' document and of
+    the patches, of the document alone if it is lost."""
 
     entries: list[FileView]
+    patch_blobs: list[str]
 
 
 class BundleChanged(BundleView, frozen=True, kw_only=True):

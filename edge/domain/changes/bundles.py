@@ -54,8 +54,9 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
 
 
 def _with_extras(known: Bundle, bundle: Bundle) -> Bundle:
-    """With what `known` was published without, by an older node or publisher."""
-    return replace(known, plain_files=known.plain_files or bundle.plain_files, patches=known.patches or bundle.patches)
+    """With what `known` was published without, by an older node or publisher, and with the later patches: whoever asks
+    for others has found that those of `known` are not whole."""
+    return replace(known, plain_files=known.plain_files or bundle.plain_files, patches=bundle.patches or known.patches)
 
 
 def _check_bundle(bundle: Bundle) -> None:

@@ -83,7 +83,8 @@ class Quarantine:
 
 def _say(digest: str, damage: BlobDamage) -> None:
     log.error(
-        "blob %s %s. A release of %s names it: devices are not offered it, and get 503 until it is whole"
+        "blob %s %s. A release of %s names it: until it is whole, devices are not offered it and get 503, or, if it is"
+        " of a patch, get the whole file"
         " (publish the same bundle again, which uploads what is missing, or run `edge store repair`)",
         digest,
         _WORDS[damage.fault],

@@ -119,3 +119,15 @@ def test_an_encrypted_bundle_has_none_and_gives_none(node, app, tmp_path):
     assert done["patches_made"] is None
     done = publish(node, app, tmp_path, "1.0.2", "--key", key, channel=False)
     assert (done["patches_made"], done["patches"]) == (None, None)
+
+
+def test_publishing_again_restores_lost_patches(node, app, tmp_path):
+    publish(node, app, tmp_path, "1.0.0")
+    first = publish(node, app, tmp_path, "1.0.1")
+    blobs = node.json("bundle", "show", app, "1.0.1")["patch_blobs"]
+    assert blobs[0] == first["patches"] and len(blobs) == 2
+    for lost in blobs:
+        (path,) = node.data_dir.rglob(f"*{lost}")
+        path.unlink()
+        assert publish(node, app, tmp_path, "1.0.1")["patches"] == first["patches"]
+        assert path.exists()

@@ -125,3 +125,35 @@ async def test_a_file_of_a_bundle_can_be_fetched_and_nothing_else(published, wor
     assert await download(published, "9.9.9", OLD.encode(), 404) == "unknown_bundle"
     world.store.path(blob_key(digest(OLD.encode()))).write_bytes(b"altered")
     assert await download(published, "1.0.0", OLD.encode(), 503) == "bad_digest"
+
+
+def lose(world, content):
+    world.store.path(blob_key(digest(content))).unlink()
+
+
+DOCUMENT = encode_patches([RIGHT])
+LONGER = encode_dcz(OLD.encode() + b"!", NEW.encode())
+ANOTHER = Patch(RIGHT.new, digest(OLD.encode() + b"!"), digest(LONGER), len(LONGER))
+
+
+@pytest.mark.parametrize("lost", [STREAM, DOCUMENT], ids=["a patch", "their document"])
+async def test_lost_patches_stop_no_release(published, world, lost):
+    await publish(published, RIGHT)
+    await published("POST", f"/v1/apps/{APP}/channels", {"name": "production"})
+    lose(world, lost)
+    done = await published.publish("1.0.1", pack(app=NEW), channel="production")
+    assert (done["channels"], done["patches"]) == (["production"], digest(DOCUMENT))
+    shown = await published("GET", f"{BUNDLES}/1.0.1")
+    assert shown["patch_blobs"][0] == digest(DOCUMENT)
+
+
+@pytest.mark.parametrize("lost", [None, STREAM, DOCUMENT], ids=["nothing", "a patch", "their document"])
+async def test_other_patches_replace_those_that_are_lost_and_no_others(published, world, lost):
+    await published.publish("1.0.0-b", pack(app=OLD + "!"))
+    await publish(published, RIGHT)
+    if lost is not None:
+        lose(world, lost)
+    done = await publish(published, ANOTHER, streams=(LONGER,))
+    assert done["patches"] == digest(DOCUMENT if lost is None else encode_patches([ANOTHER]))
+    assert done["changed"] is (lost is not None)
+    assert (await publish(published, ANOTHER, streams=(LONGER,)))["changed"] is False

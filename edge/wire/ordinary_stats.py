@@ -131,7 +131,11 @@ def _is_flat(body: bytes, events: int) -> bool:
     many of them is not ordinary either."""
     if _brackets(body) < LEVELS_LIMIT + events:  # each event has one of its own
         return True
-    return body.startswith(b"[") and all(_brackets(bytes(event)) <= LEVELS_LIMIT for event in _apart.decode(body))
+    try:
+        apart = _apart.decode(body) if body.startswith(b"[") else [body]
+    except _NOT_READ:  # a frame deeper than the first look
+        return False
+    return all(_brackets(bytes(event)) <= LEVELS_LIMIT for event in apart)
 
 
 def _brackets(text: bytes) -> int:

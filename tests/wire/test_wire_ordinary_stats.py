@@ -136,3 +136,8 @@ def test_an_event_of_a_batch_is_ordinary_up_to_a_fixed_number_of_levels(number):
 @pytest.mark.parametrize("levels", [2, LEVELS_LIMIT, LEVELS_LIMIT + 1, 500, 900])
 def test_a_single_event_is_ordinary_up_to_a_fixed_number_of_levels(levels):
     assert require_equal_ways(nested(levels)) is (levels <= LEVELS_LIMIT)
+
+
+def test_no_number_of_levels_raises():
+    """Also the one that the first look at a body still takes, and the second one does not."""
+    assert [read_ordinary(b"[" + nested(levels) + b"]") for levels in range(LEVELS_LIMIT + 1, 1_100)] == [None] * 1_035

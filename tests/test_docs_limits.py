@@ -48,7 +48,7 @@ from edge.node.delivery.unread import UNSENT_BYTES
 from edge.node.http.connection import PATH_LIMIT_BYTES
 from edge.node.http.device_routes import READYZ_DAMAGES_LIMIT
 from edge.node.http.framing import CHUNKS_LIMIT
-from edge.node.links.samples import PEERS_LIMIT
+from edge.node.links.samples import NETWORKS_LIMIT
 from edge.node.observing.access_log import BUFFER_LINES
 from edge.node.processes.facts_desk import MOVING_SECONDS
 from edge.node.processes.leaving import LAST_CALL_SECONDS
@@ -160,7 +160,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| zips to iOS that could have files | {IOS_ZIP_LIMIT_BYTES:,} bytes |",
         f"| earlier versions that a bundle is compared with | {VERSIONS_LIMIT}, in {PAIRS_LIMIT:,} pairs of an app |",
         f"| links that a node remembers | {LINKS_LIMIT}, one a day at most, from {LEAST_SAMPLES} samples |",
-        f"| peers whose link counts | once an hour, {PEERS_LIMIT:,} of them a worker |",
+        f"| networks (/24, /48) whose link counts | once a day, {NETWORKS_LIMIT:,} of them a worker |",
         f"| access log lines that wait | {BUFFER_LINES:,} a worker |",
         f"| connections to the control port | {CONTROL_CONNECTIONS_LIMIT}, of one address {CONTROL_ADDRESS_LIMIT} |",
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",

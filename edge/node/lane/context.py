@@ -21,7 +21,7 @@ from edge.node.observing.traffic import ROUTES, Traffic
 from edge.node.service.device_service import DeviceService
 from edge.node.service.limits.admission import Connections
 from edge.node.service.limits.loan import Handed
-from edge.node.service.peers import NOWHERE, Peer, Whence, find_peer, prefix_of, told_id
+from edge.node.service.peers import NOWHERE, Peer, Whence, find_peer, told_id
 
 SWEEP_SECONDS = 1.0  # the precision of idle timeouts; a timer per request would cost a tenth of the request
 
@@ -101,10 +101,6 @@ class LaneContext:
         """Count and log an exception that no code expected."""
         self.bugs += 1
         log.error("bug while answering a device%s", told_id(whence), exc_info=bug)
-
-    def note_link(self, transport: asyncio.Transport, address: str) -> None:
-        """The peer at this address took a large answer."""
-        self.links.note(transport, address, prefix_of(address))
 
     def record_failure(self, fetch: Fetch, slow: Whence | None = None) -> None:
         """This node failed a download; `slow` is whence it was asked for, if that peer was too slow."""

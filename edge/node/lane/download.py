@@ -64,7 +64,7 @@ class WaitingDownload:
                 await self._wire.send_file(file.fd, answer.offset + done, rest, context.patience, file.is_intact)
             sent = answer.total_bytes
             context.deliveries += 1
-            context.note_link(self._transport, self._whence.address)
+            context.links.note(self._transport, self._whence.address, answer.length)
         except Stalled:
             context.record_failure(self._fetch, self._whence)
         except ConnectionError:

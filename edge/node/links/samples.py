@@ -1,8 +1,9 @@
 """What a worker observes of its links: the kernel's own figures, read when a large download has been handed to it.
 
-One peer counts once an hour, whatever it downloads, so that few of them move no median. Linux only.
+A network counts once a day, whatever its devices download, so that few of them move no median. Linux only.
 """
 
+import ipaddress
 import socket
 import struct
 import time
@@ -13,8 +14,10 @@ from typing import NamedTuple
 
 from edge.domain.forms.observed import LinkCounts, step_of
 
-PEERS_LIMIT = 4_096  # that are counted in an hour; beyond, nothing is counted until it is over
-HOUR_SECONDS = 3_600.0
+NETWORKS_LIMIT = 4_096  # that are counted in a day; beyond, nothing is counted until it is over
+NETWORK_BITS = {4: 24, 6: 48}  # by IP version: about what one site has
+DAY_SECONDS = 86_400.0
+LEAST_BYTES = 128 * 1024  # of an answer that counts: the first ten packets say little of a rate
 
 # struct tcp_info, linux/tcp.h: these have been where they are since Linux 4.10.
 _INFO_BYTES = 168
@@ -42,6 +45,15 @@ def read_figures(connection: socket.socket) -> TcpFigures | None:
     return TcpFigures(round_trip_us, rate * 8.0 if rate and not told[_FLAGS] & 1 else None)
 
 
+def network_of(address: str) -> str:
+    """The network that counts as one, as text; text that is no address (a Unix socket's) is one by itself."""
+    try:
+        version = ipaddress.ip_address(address).version
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((address, NETWORK_BITS[version]), strict=False))
+
+
 class LinkSamples:
     """`counts` are totals since it was made. `is_local(address)` says whose links are no device's: a proxy's, or this
     machine's own. `clock` is monotonic, in seconds."""
@@ -51,24 +63,27 @@ class LinkSamples:
         self._clock = clock
         self._round_trips = Counter[int]()
         self._rates = Counter[int]()
-        self._peers = set[str]()
-        self._hour_ends = clock() + HOUR_SECONDS
+        self._networks = set[str]()
+        self._day_ends = clock() + DAY_SECONDS
 
     @property
     def counts(self) -> LinkCounts:
         return LinkCounts(self._round_trips, self._rates)
 
-    def note(self, transport: Transport, address: str, prefix: str) -> None:
-        """After a large answer. `prefix` is what counts as one peer."""
-        if self._clock() >= self._hour_ends:
-            self._peers.clear()
-            self._hour_ends = self._clock() + HOUR_SECONDS
-        if prefix in self._peers or len(self._peers) >= PEERS_LIMIT or self._is_local(address):
+    def note(self, transport: Transport, address: str, sent_bytes: int) -> None:
+        """After an answer with so many bytes of a file to the peer at this address."""
+        if sent_bytes < LEAST_BYTES or self._is_local(address):
+            return
+        if self._clock() >= self._day_ends:
+            self._networks.clear()
+            self._day_ends = self._clock() + DAY_SECONDS
+        network = network_of(address)
+        if network in self._networks or len(self._networks) >= NETWORKS_LIMIT:
             return
         connection = transport.get_extra_info("socket")
         if connection is None or (figures := read_figures(connection)) is None or not figures.round_trip_us:
             return
-        self._peers.add(prefix)
+        self._networks.add(network)
         self._round_trips[step_of(figures.round_trip_us)] += 1
         if figures.rate_bps is not None:
             self._rates[step_of(figures.rate_bps)] += 1

@@ -1,11 +1,11 @@
-"""What the kernel knows of a connection, counted once for each peer and hour."""
+"""What the kernel knows of a connection, counted once for each network and day."""
 
 import socket
 from contextlib import closing
 
 import pytest
 
-from edge.node.links.samples import HOUR_SECONDS, PEERS_LIMIT, LinkSamples, read_figures
+from edge.node.links.samples import DAY_SECONDS, LEAST_BYTES, NETWORKS_LIMIT, LinkSamples, network_of, read_figures
 
 
 class Carrier:
@@ -45,32 +45,46 @@ def test_the_kernel_tells_round_trip_and_rate(connection):
     assert figures.rate_bps is None or figures.rate_bps > 0
 
 
-def test_a_peer_counts_once_an_hour(connection):
+def test_a_network_counts_once_a_day(connection):
     now = [0.0]
     samples = LinkSamples(lambda address: False, lambda: now[0])
-    for now[0], prefix, counted in (
-        (0.0, "a", 1),
-        (1.0, "a", 1),
-        (2.0, "b", 2),
-        (HOUR_SECONDS - 1, "b", 2),
-        (HOUR_SECONDS, "b", 3),
+    for now[0], address, counted in (
+        (0.0, "192.0.2.1", 1),
+        (1.0, "192.0.2.200", 1),
+        (2.0, "2001:db8:1:2::3", 2),
+        (3.0, "2001:db8:1:ffff::3", 2),
+        (DAY_SECONDS - 1, "192.0.2.1", 2),
+        (DAY_SECONDS, "192.0.2.1", 3),
     ):
-        samples.note(Carrier(connection), prefix, prefix)
+        samples.note(Carrier(connection), address, LEAST_BYTES)
         assert total(samples) == counted
 
 
-def test_peers_are_bounded(connection):
+def test_a_small_answer_counts_nothing(connection):
+    samples = LinkSamples(lambda address: False)
+    samples.note(Carrier(connection), "192.0.2.1", LEAST_BYTES - 1)
+    assert total(samples) == 0
+    samples.note(Carrier(connection), "192.0.2.1", LEAST_BYTES)
+    assert total(samples) == 1
+
+
+def test_what_is_no_address_is_a_network_by_itself():
+    assert network_of("") == ""
+    assert network_of("192.0.2.77") == "192.0.2.0/24"
+
+
+def test_networks_are_bounded(connection):
     samples = LinkSamples(lambda address: False, lambda: 0.0)
-    for number in range(PEERS_LIMIT + 10):
-        samples.note(Carrier(connection), "", str(number))
-    assert total(samples) == PEERS_LIMIT
+    for number in range(NETWORKS_LIMIT + 10):
+        samples.note(Carrier(connection), str(number), LEAST_BYTES)
+    assert total(samples) == NETWORKS_LIMIT
 
 
 def test_a_link_that_is_no_device_s_counts_nothing(connection):
     samples = LinkSamples(lambda address: address == "10.0.0.1")
-    samples.note(Carrier(connection), "10.0.0.1", "10.0.0.1")
-    samples.note(Carrier(None), "10.0.0.2", "10.0.0.2")
+    samples.note(Carrier(connection), "10.0.0.1", LEAST_BYTES)
+    samples.note(Carrier(None), "10.0.0.2", LEAST_BYTES)
     unix, other = socket.socketpair()
     with closing(unix), closing(other):
-        samples.note(Carrier(unix), "", "unix")
+        samples.note(Carrier(unix), "", LEAST_BYTES)
     assert total(samples) == 0

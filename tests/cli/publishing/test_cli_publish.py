@@ -56,7 +56,7 @@ def all_missing(body):
 
 
 def test_an_interrupt_while_uploading_is_130_at_once(server, publishing):
-    server.script.extend([FOUND, NO_BUNDLES, NEW, all_missing, "hang", "hang", "hang", "hang"])
+    server.script.extend([FOUND, NO_BUNDLES, NEW, NEW, all_missing, "hang", "hang", "hang", "hang"])
     with publishing() as running:
         assert server.hanging.wait(20)
         running.send_signal(signal.SIGINT)
@@ -66,7 +66,7 @@ def test_an_interrupt_while_uploading_is_130_at_once(server, publishing):
 
 def test_an_upload_that_is_refused_ends_the_others_and_is_one_line(server, publishing):
     refused = (413, b'{"error": "body_too_large", "message": "the body is larger than 5 bytes"}')
-    server.script.extend([FOUND, NO_BUNDLES, NEW, all_missing, "hang", refused, refused, refused])
+    server.script.extend([FOUND, NO_BUNDLES, NEW, NEW, all_missing, "hang", refused, refused, refused])
     with publishing() as running:
         out, errors = running.communicate(timeout=20)
     assert (running.returncode, out, errors) == (1, "", "edge: the body is larger than 5 bytes\n")
@@ -74,7 +74,7 @@ def test_an_upload_that_is_refused_ends_the_others_and_is_one_line(server, publi
 
 
 def test_a_connection_that_breaks_is_taken_up_again(server, publishing):
-    server.script.extend([FOUND, NO_BUNDLES, NEW, all_missing, "drop", "drop"])
+    server.script.extend([FOUND, NO_BUNDLES, NEW, NEW, all_missing, "drop", "drop"])
     published = {"version": "1.0.0", "changed": True, "zip_bytes": 1}
 
     def answer_the_publish(_body):

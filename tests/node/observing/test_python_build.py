@@ -11,7 +11,7 @@ from edge.node.observing.python_build import judge_build, read_build
         # Debian 12: the profiled interpreter is installed with the records of the other one.
         ("/usr", "'--enable-shared' '--prefix=/usr'", "-DNDEBUG -g -fwrapv -O2 -Wall", True, "-O2"),
         # pyenv, with its defaults.
-        ("/root/.pyenv/versions/3.11.7", "'--enable-shared'", "-DNDEBUG -g -fwrapv -O3 -Wall", False, "-O3"),
+        ("/opt/python/3.11.7", "'--enable-shared'", "-DNDEBUG -g -fwrapv -O3 -Wall", False, "-O3"),
         # Docker's python:3.11.
         (
             *("/usr/local", "'--enable-optimizations' '--with-lto'", "-O3 -Wall -flto -fno-fat-lto-objects"),

@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -24,13 +24,30 @@ from edge.config_faults import (
     public_url_fault,
     value_fault,
 )
+from edge.config_sections import (
+    REGION,
+    RETENTION_LEAST_DAYS,
+    RETENTION_MOST_DAYS,
+    Control,
+    Devices,
+    Log,
+    Retention,
+    Telemetry,
+)
 from edge.domain.errors import EdgeError
 
 __all__ = [
     "CONFIG_VARIABLE",
+    "RETENTION_LEAST_DAYS",
+    "RETENTION_MOST_DAYS",
     "Config",
     "ConfigError",
+    "Control",
+    "Devices",
+    "Log",
+    "Retention",
     "Setting",
+    "Telemetry",
     "file_in_effect",
     "is_loopback",
     "load_config",
@@ -41,80 +58,11 @@ CONFIG_VARIABLE = "EDGE_CONFIG"
 USUAL_FILE = Path("edge.toml")  # in the working directory; read if no other file is named
 CONFIG_LIMIT_BYTES = 1024 * 1024  # a complete file has 3 kB; a log or an image given by mistake is not read
 FAULTS_LIMIT = 100  # per file: it has fewer options than that
-WORKER_LIMIT = 256  # processes; more than any machine has cores for
-CONNECTION_LIMIT = 1_000_000  # per address; 0 means no limit
-DOWNLOAD_LIMIT = 1_000_000  # per worker; 0 means no limit
-WAIT_LIMIT_SECONDS = 3_600.0
-RATE_LIMIT_BPS = 1_000_000_000
-EVENTS_LIMIT = 1_000_000  # per second and worker, more than one can take; 0 means no limit
-SPOOL_LEAST_BYTES = 256 * 2**20  # room for a segment of 64 MiB for every worker
-SPOOL_MOST_BYTES = 2**50
-RETENTION_LEAST_DAYS = 7  # an address stays good for as long after its bundle was offered last
-RETENTION_MOST_DAYS = 36_500
-UPLOADS_MOST_BYTES = 2**50
 
 # Options that name a file or folder: in a file relative to its folder, in a variable to the working directory.
 PATHS = frozenset(
     {"data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"}
 )
-
-REGION = r"^[A-Za-z0-9_.-]{0,64}$"  # for comparison in segments, and as a label: eu-west, sydney
-
-Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Wait = Annotated[float, msgspec.Meta(gt=0, le=WAIT_LIMIT_SECONDS)]
-
-
-class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The port for devices. `port` 0 picks a free one, `workers` 0 is one per core, a limit of 0 means no limit."""
-
-    host: str = ""
-    port: Port = 8080
-    public_url: str = ""
-    allowed_hosts: tuple[str, ...] = ()
-    workers: Annotated[int, msgspec.Meta(ge=0, le=WORKER_LIMIT)] = 0
-    connections_per_address: Annotated[int, msgspec.Meta(ge=0, le=CONNECTION_LIMIT)] = 512
-    downloads_per_worker: Annotated[int, msgspec.Meta(ge=0, le=DOWNLOAD_LIMIT)] = 8_192
-    trusted_proxies: tuple[str, ...] = ()
-    country_header: str = ""
-    stall_seconds: Wait = 30.0
-    minimum_bps: Annotated[int, msgspec.Meta(ge=0, le=RATE_LIMIT_BPS)] = 8_000
-    drain_seconds: Wait = 30.0
-    tls_certificate: str = ""
-    tls_key: str = ""
-    prefer: Literal["fastest", "fewest_bytes", "manifest", "zip"] = "fastest"
-
-
-class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How much the node keeps of what devices report. Rates are per worker; a limit of 0 means no limit."""
-
-    app_events_per_second: Annotated[int, msgspec.Meta(ge=0, le=EVENTS_LIMIT)] = 10_000
-    address_events_per_second: Annotated[int, msgspec.Meta(ge=0, le=EVENTS_LIMIT)] = 2_000
-    spool_limit_bytes: Annotated[int, msgspec.Meta(ge=SPOOL_LEAST_BYTES, le=SPOOL_MOST_BYTES)] = 8 * 2**30
-
-
-class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The port of the API that changes things."""
-
-    host: str = "127.0.0.1"
-    port: Port = 8081
-    insecure: bool = False
-    tls_certificate: str = ""
-    tls_key: str = ""
-
-
-class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is kept of releases. A limit of 0 means no limit."""
-
-    retention_days: Annotated[int, msgspec.Meta(ge=RETENTION_LEAST_DAYS, le=RETENTION_MOST_DAYS)] = 90
-    upload_limit_bytes: Annotated[int, msgspec.Meta(ge=0, le=UPLOADS_MOST_BYTES)] = 8 * 2**30
-
-
-class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a node logs. `access`: a line for each request of a device."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["text", "json"] = "text"
-    access: bool = False
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

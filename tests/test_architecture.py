@@ -38,6 +38,7 @@ BELOW = {
 BELOW_WITHIN = {
     "domain": {
         "": set(),
+        "statistics": {""},
         "schedule": {""},
         "targeting": {""},
         "forms": {""},
@@ -74,6 +75,16 @@ BELOW_WITHIN = {
         "processes": {"links", "lane", "http", "service", "delivery", "tls", "proving", "observing"},
         "succession": {"processes", "service"},
     },
+    "telemetry": {
+        "": set(),
+        "spool": set(),
+        "behaviour": {"spool"},  # the facts that follow from what a device did, as workers read them
+        "folding": {"spool", "behaviour"},
+        "questions": {"folding"},
+        "clickhouse": {"folding", "questions"},
+        "devices": {"spool"},
+        "upkeep": {"spool", "folding", "behaviour"},  # raw events: keeping, exporting, erasing; the audit
+    },
     "control": {"shapes": {""}, "routes": {"", "shapes"}, "": {"shapes", "routes"}},
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {
@@ -82,10 +93,11 @@ BELOW_WITHIN = {
         "publishing": {"terminal", "app_folder"},
         "releases": {"terminal", "app_folder", "publishing"},
         "devices": {"terminal"},
+        "figures": {"terminal"},
         "node": {"terminal"},
         "store": {"terminal"},
         "demo": {"terminal", "publishing", "node"},
-        "": {"terminal", "app_folder", "publishing", "releases", "devices", "node", "store", "demo"},
+        "": {"terminal", "app_folder", "publishing", "releases", "devices", "figures", "node", "store", "demo"},
     },
 }
 
@@ -204,6 +216,10 @@ def test_every_package_has_its_place():
 def test_every_module_is_used():
     processes = {"edge.__main__", "edge.node.processes.worker", "edge.node.proving.scrub_process"}
     entries = {*processes, *(f"edge.cli.{verb.module}" for verb in VERBS.values())}
+    entries |= {
+        "edge.domain.statistics.device_key",
+        "edge.domain.statistics.observation",
+    }  # until telemetry has its arithmetic
     used = set.union(*IMPORTS.values()) | entries
     assert {name for name, path in PATHS.items() if path.stem != "__init__"} - used == set()
 

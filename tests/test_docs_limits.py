@@ -89,10 +89,10 @@ from edge.node.tls.transport import BARREN_BYTES, HANDSHAKE_BYTES
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
-from edge.telemetry.duplicates import REMEMBERED_LIMIT
-from edge.telemetry.known_devices import DEVICES_LIMIT
-from edge.telemetry.labels import MADE_UP_LIMIT
-from edge.telemetry.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
+from edge.telemetry.devices.known_devices import DEVICES_LIMIT
+from edge.telemetry.folding.duplicates import REMEMBERED_LIMIT
+from edge.telemetry.folding.labels import MADE_UP_LIMIT
+from edge.telemetry.spool.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
 from edge.wire.arrival import BODY_SECONDS, HEAD_SECONDS, MINIMUM_BODY_BPS
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, STRUCTURE_LIMIT

@@ -25,7 +25,7 @@ from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import NOWHERE, Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.spool import Spool
 from edge.wire.updates import WireError, parse_update_check
 
 BACKLOG = 4096

@@ -18,9 +18,9 @@ from edge.domain.errors import EdgeError, OutOfRoom, Unavailable
 from edge.domain.model import AppId
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.duties import to_the_end
-from edge.telemetry.counts import read_counts, read_duplicates, read_totals
-from edge.telemetry.database import code_of, identity_of, is_damage, set_aside
-from edge.telemetry.fold import FoldReport, fold
+from edge.telemetry.folding.counts import read_counts, read_duplicates, read_totals
+from edge.telemetry.folding.database import code_of, identity_of, is_damage, set_aside
+from edge.telemetry.folding.fold import FoldReport, fold
 
 FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction of a second to count
 KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones

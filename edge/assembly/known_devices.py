@@ -36,9 +36,9 @@ from edge.domain.states import channel_of
 from edge.facts.table import FactsTable
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.releases import Rehearsed
-from edge.telemetry.device_search import DeviceSearch, find_devices
-from edge.telemetry.known_devices import KnownDevice, KnownDevices
-from edge.telemetry.waiting_devices import count_waiting
+from edge.telemetry.devices.device_search import DeviceSearch, find_devices
+from edge.telemetry.devices.known_devices import KnownDevice, KnownDevices
+from edge.telemetry.devices.waiting_devices import count_waiting
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from edge.store.damage import Damage
 from edge.store.disk.room import free_bytes
 from edge.store.disk.set_aside import count_set_aside
 from edge.store.heads import Head
-from edge.telemetry.disk_budget import held_bytes
+from edge.telemetry.spool.disk_budget import held_bytes
 from edge.wire.exposition import encode_families
 
 

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from edge.store.disk.room import Reserve, free_bytes
-from edge.telemetry.disk_budget import SPARE_BYTES
+from edge.telemetry.spool.disk_budget import SPARE_BYTES
 
 LOOK_SECONDS = 5.0  # between two looks, of two system calls each
 ROOM_BYTES = 2 * SPARE_BYTES  # room again: what is free beside the events varies by some of them all the time

@@ -49,7 +49,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "rollout": VerbEntry("releases.rollouts", "rollout", "Roll a bundle out to a growing share of devices."),
     "segment": VerbEntry("devices.segments", "segment", "Manage segments: devices selected by an expression."),
     "serve": VerbEntry("node.serve", "serve", "Run a node."),
-    "stats": VerbEntry("devices.stats", "stats", "Count the events that devices reported."),
+    "stats": VerbEntry("figures.stats", "stats", "Count the events that devices reported."),
     "store": VerbEntry("store.verify", "store", "Care for the releases on the node's disk."),
     "token": VerbEntry("node.tokens", "token", "Create, list and revoke access tokens."),
     "undo": VerbEntry("releases.going_back", "undo", "Undo the latest change of an app."),

@@ -19,8 +19,8 @@ from edge.facts.changes import Recordable
 from edge.store.damage import NotTaken
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
-from edge.telemetry.device_search import DevicePage, DeviceSearch
-from edge.telemetry.known_devices import KnownDevice
+from edge.telemetry.devices.device_search import DevicePage, DeviceSearch
+from edge.telemetry.devices.known_devices import KnownDevice
 
 
 class ServingPort(Protocol):

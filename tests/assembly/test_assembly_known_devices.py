@@ -26,8 +26,8 @@ from edge.facts.changes import Failed, Offered
 from edge.facts.writer import FactsWriter
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.service.snapshots.builder import SnapshotBuilder
-from edge.telemetry.record import encode_record
-from edge.telemetry.segment import SegmentWriter
+from edge.telemetry.spool.record import encode_record
+from edge.telemetry.spool.segment import SegmentWriter
 from edge.wire.stats import Event
 
 START = StartRollout(channel="production", bundle="1.1.0", steps=(50_000, 100_000))

@@ -10,8 +10,8 @@ from telemetry_lines import line, write_segment
 from edge.assembly.folding import Folding
 from edge.assembly.own_names import OwnNames
 from edge.domain.errors import Unavailable
-from edge.telemetry.database import DAMAGED_LIMIT
-from edge.telemetry.segment import list_segments
+from edge.telemetry.folding.database import DAMAGED_LIMIT
+from edge.telemetry.spool.segment import list_segments
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from edge.assembly.watching_room import ROOM_BYTES, WatchingRoom
 from edge.store.disk.room import NoReserve
-from edge.telemetry.disk_budget import SPARE_BYTES
+from edge.telemetry.spool.disk_budget import SPARE_BYTES
 
 
 def test_one_line_at_each_change(tmp_path, caplog):

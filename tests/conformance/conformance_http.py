@@ -44,9 +44,9 @@ from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.objects.port import blob_key
-from edge.telemetry.record import parse_events
-from edge.telemetry.segment import list_segments, read_frames, read_header
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.record import parse_events
+from edge.telemetry.spool.segment import list_segments, read_frames, read_header
+from edge.telemetry.spool.spool import Spool
 from edge.wire.stats import Event
 
 AT_ONCE = 16  # cases; each on its own connection

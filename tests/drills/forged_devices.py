@@ -23,7 +23,7 @@ from edge.cli.demo.release import APP, CHANNEL, NATIVE, RELEASES
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.config import Config, Control, Devices, Telemetry
 from edge.node.service.limits.fact_limits import PREFIX_CHOICES, PREFIX_FAILURES, WIDE_FAILURES_SHARE
-from edge.telemetry.labels import MADE_UP_LIMIT
+from edge.telemetry.folding.labels import MADE_UP_LIMIT
 
 VERSION = RELEASES[-1].version
 CARRIER, FORGER = "192.0.2.1", "203.0.113.66"

@@ -37,8 +37,8 @@ from edge.facts.changes import Lifted, change_facts
 from edge.store.damage import NotTaken
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
-from edge.telemetry.device_search import find_devices
-from edge.telemetry.known_devices import KnownDevice
+from edge.telemetry.devices.device_search import find_devices
+from edge.telemetry.devices.known_devices import KnownDevice
 
 NOW = 1_700_000_000.0
 APP, OTHER = "com.acme.app", "com.other.app"

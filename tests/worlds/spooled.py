@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge.telemetry.record import parse_events
-from edge.telemetry.segment import list_segments, read_frames, read_header
+from edge.telemetry.spool.record import parse_events
+from edge.telemetry.spool.segment import list_segments, read_frames, read_header
 
 
 def events_of(directory: Path) -> list[dict]:

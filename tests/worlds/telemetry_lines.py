@@ -6,8 +6,8 @@ from pathlib import Path
 
 from report_bodies import body_of
 
-from edge.telemetry.record import encode_report
-from edge.telemetry.segment import SegmentWriter, list_segments, read_frames, read_header
+from edge.telemetry.spool.record import encode_report
+from edge.telemetry.spool.segment import SegmentWriter, list_segments, read_frames, read_header
 from edge.wire.ordinary_stats import read_ordinary
 
 NOW = 1_760_000_000.0  # 2025-10-09 08:53:20 UTC

@@ -31,8 +31,8 @@ from edge.domain.errors import Invalid, NotFound, Unavailable
 from edge.domain.facts import failure_of, forgot_until, name_hash
 from edge.domain.model import BUILTIN, AppState, DeviceId, parse_device_id, parse_version_name
 from edge.facts.changes import Erased, Lifted
-from edge.telemetry.device_search import DeviceSearch, parse_page_mark
-from edge.telemetry.known_devices import KnownDevice
+from edge.telemetry.devices.device_search import DeviceSearch, parse_page_mark
+from edge.telemetry.devices.known_devices import KnownDevice
 
 WITHIN = "within_seconds"
 WHOLE_TIME = 10**9  # seconds: longer than there are any facts

@@ -20,7 +20,7 @@ from edge.store.objects.probe import probe
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 from edge.store.stored_document import Untrusted
-from edge.telemetry.spool import is_node_id
+from edge.telemetry.spool.spool import is_node_id
 
 RESERVE_FILE = "reserve"
 

@@ -74,8 +74,8 @@ from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
 from edge.store.remembered import RememberedNames
 from edge.store.seen import SeenDocuments
-from edge.telemetry.disk_budget import DiskBudget
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.disk_budget import DiskBudget
+from edge.telemetry.spool.spool import Spool
 
 
 class Worker:

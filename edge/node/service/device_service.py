@@ -25,7 +25,7 @@ from edge.node.service.peers import NOWHERE, Peer, Proxies, Whence
 from edge.node.service.reports.report_service import ReportService
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.spool import Spool
 
 
 class DeviceService:

@@ -11,8 +11,8 @@ from collections import Counter
 from edge.domain.errors import Unavailable
 from edge.domain.facts import Cause
 from edge.node.service.limits.event_limits import APPS_LIMIT, Buckets, cost_of
-from edge.telemetry.record import encode_record
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.record import encode_record
+from edge.telemetry.spool.spool import Spool
 from edge.wire.actions import withheld_action
 from edge.wire.stats import Event
 

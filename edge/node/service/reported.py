@@ -17,7 +17,7 @@ from edge.domain.plugin import Sent
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Downloaded, Failed, Installed
 from edge.node.service.peers import Peer
-from edge.telemetry.known_devices import check_of
+from edge.telemetry.devices.known_devices import check_of
 from edge.wire.stats import Event, bundle_of
 
 INSTALLED = frozenset({"set", "set_next"})  # of the bundle that the event names

@@ -7,7 +7,7 @@ from control_world import APP, DEVICE, NOW
 from factories import a_check
 
 from edge.facts.changes import Chose, Failed, Offered
-from edge.telemetry.known_devices import KnownDevice
+from edge.telemetry.devices.known_devices import KnownDevice
 
 PATH = f"/v1/apps/{APP}/devices/{DEVICE}"
 

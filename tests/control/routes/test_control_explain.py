@@ -9,7 +9,7 @@ from factories import a_check
 from edge.control.work_queue import LOOKS_AT_ONCE, LOOKS_WAITING
 from edge.domain.model import Platform
 from edge.domain.plugin import Plugin
-from edge.telemetry.known_devices import KnownDevice
+from edge.telemetry.devices.known_devices import KnownDevice
 from edge.wire.plugins.capabilities import NEWEST_PLUGIN
 
 EXPLAIN = f"/v1/apps/{APP}/explain"

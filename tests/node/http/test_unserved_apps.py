@@ -24,7 +24,7 @@ from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.damage import Damage
 from edge.store.objects.port import revision_key
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.spool import Spool
 
 OTHER_APP = "com.example.other"
 SILENT = "no_new_version_available"  # or, from old releases, nothing

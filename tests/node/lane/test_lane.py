@@ -41,7 +41,7 @@ from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.healing import keep_bytes
 from edge.store.objects.port import blob_key
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.spool import Spool
 
 ANSWER_SECONDS = 10
 UNCOMPARED = (b"date",)

@@ -14,9 +14,9 @@ from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Peer, Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
-from edge.telemetry.counts import read_totals
-from edge.telemetry.fold import fold
-from edge.telemetry.spool import Spool
+from edge.telemetry.folding.counts import read_totals
+from edge.telemetry.folding.fold import fold
+from edge.telemetry.spool.spool import Spool
 
 
 async def test_every_event_that_was_answered_with_200_is_counted_a_duplicate_or_dropped_by_a_named_limit(tmp_path):

@@ -12,8 +12,8 @@ from spooled import events_of
 
 from edge.domain.buckets import bucket_of
 from edge.domain.changes.commands import NewArm, PublishBundle, StartExperiment
-from edge.telemetry.counts import read_counts
-from edge.telemetry.fold import fold
+from edge.telemetry.folding.counts import read_counts
+from edge.telemetry.folding.fold import fold
 from edge.wire.actions import EXPERIMENT_OFFER
 
 DEVICES = [str(uuid.UUID(int=number)) for number in range(20)]

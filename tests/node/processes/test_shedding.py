@@ -24,8 +24,8 @@ from edge.node.service.limits.overload import LATE_SECONDS, LATE_TURNS, Overload
 from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
-from edge.telemetry.disk_budget import DiskBudget, held_bytes
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.disk_budget import DiskBudget, held_bytes
+from edge.telemetry.spool.spool import Spool
 
 OTHER_APP = "com.example.other"
 DOWNLOADS_LIMIT = 3

@@ -25,7 +25,7 @@ from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.objects.port import blob_key
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.spool import Spool
 from edge.wire.plugins.forms import plugin_of
 
 BASE = "https://updates.example.com"

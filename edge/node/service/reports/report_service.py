@@ -25,8 +25,8 @@ from edge.node.service.peers import Peer
 from edge.node.service.reported import ABOUT_FACTS, EventChange, reported_in
 from edge.node.service.rollout_clock import Moments
 from edge.node.service.snapshots.served import ServedSnapshots
-from edge.telemetry.record import encode_record, encode_report
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.record import encode_record, encode_report
+from edge.telemetry.spool.spool import Spool
 from edge.wire.body import WireError
 from edge.wire.ordinary_stats import OrdinaryReport, encode_accepted, read_events, read_ordinary
 from edge.wire.stats import Event, encode_stats_answer, parse_stats

@@ -24,10 +24,10 @@ from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Peer, Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
-from edge.telemetry import spool as spool_module
-from edge.telemetry.counts import read_totals
-from edge.telemetry.fold import fold
-from edge.telemetry.spool import Spool
+from edge.telemetry.folding.counts import read_totals
+from edge.telemetry.folding.fold import fold
+from edge.telemetry.spool import spool as spool_module
+from edge.telemetry.spool.spool import Spool
 
 PEER = Peer("192.0.2.1", "192.0.2.1")
 EVENT = SENT | {"app_id": APP, "action": "ping"}

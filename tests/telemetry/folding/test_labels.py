@@ -3,9 +3,9 @@
 import pytest
 from telemetry_lines import APP, DAY, NOW, line, write_segment
 
-from edge.telemetry.counts import read_counts, read_totals
-from edge.telemetry.fold import fold
-from edge.telemetry.labels import MADE_UP_LIMIT, UNKNOWN_APPS_LIMIT
+from edge.telemetry.folding.counts import read_counts, read_totals
+from edge.telemetry.folding.fold import fold
+from edge.telemetry.folding.labels import MADE_UP_LIMIT, UNKNOWN_APPS_LIMIT
 
 NAMES = {APP: frozenset({"1.0.0", "0.9.0"}), "com.second": frozenset({"7.0.0"})}
 MADE_UP = [line(version=f"66.0.{n}") for n in range(2 * MADE_UP_LIMIT)]

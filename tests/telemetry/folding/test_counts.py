@@ -5,9 +5,9 @@ import sqlite3
 import pytest
 from telemetry_lines import APP, DAY, NOW, line, write_segment
 
-from edge.telemetry.counts import Count, read_counts, read_totals
-from edge.telemetry.database import SCHEMA_NUMBER, NewerSchema, open_for_folding, open_for_reading
-from edge.telemetry.fold import fold
+from edge.telemetry.folding.counts import Count, read_counts, read_totals
+from edge.telemetry.folding.database import SCHEMA_NUMBER, NewerSchema, open_for_folding, open_for_reading
+from edge.telemetry.folding.fold import fold
 
 MIDNIGHT = NOW - NOW % DAY
 

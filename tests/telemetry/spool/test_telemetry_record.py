@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_bodies import SENT, bodies, body_of
 
-from edge.telemetry.record import EventFacts, encode_record, encode_report, parse_events, parse_record
+from edge.telemetry.spool.record import EventFacts, encode_record, encode_report, parse_events, parse_record
 from edge.wire.ordinary_stats import read_ordinary
 from edge.wire.stats import Event, parse_stats
 

@@ -8,9 +8,9 @@ import threading
 import pytest
 from telemetry_lines import NOW, no_sync, stored
 
-from edge.telemetry import segment, spool
-from edge.telemetry.segment import list_segments
-from edge.telemetry.spool import Spool, SpoolClosed, SpoolFailed, SpoolFull
+from edge.telemetry.spool import segment, spool
+from edge.telemetry.spool.segment import list_segments
+from edge.telemetry.spool.spool import Spool, SpoolClosed, SpoolFailed, SpoolFull
 
 
 class Gate:

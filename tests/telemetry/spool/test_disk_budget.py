@@ -2,11 +2,11 @@ import pytest
 from small_disk import a_small_disk
 from telemetry_lines import APP, NOW, line, write_segment
 
-from edge.telemetry.counts import read_counts
-from edge.telemetry.disk_budget import LOOK_SECONDS, SPARE_BYTES, DiskBudget, NoRoom, held_bytes
-from edge.telemetry.fold import fold
-from edge.telemetry.segment import list_segments
-from edge.telemetry.spool import Spool
+from edge.telemetry.folding.counts import read_counts
+from edge.telemetry.folding.fold import fold
+from edge.telemetry.spool.disk_budget import LOOK_SECONDS, SPARE_BYTES, DiskBudget, NoRoom, held_bytes
+from edge.telemetry.spool.segment import list_segments
+from edge.telemetry.spool.spool import Spool
 
 
 def test_what_is_taken_counts_at_once_and_what_others_wrote_at_the_next_look(tmp_path):

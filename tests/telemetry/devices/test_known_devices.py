@@ -12,9 +12,9 @@ from telemetry_lines import APP, NOW, write_segment
 
 from edge.domain.model import Platform
 from edge.domain.versions import UNNUMBERED, Version
-from edge.telemetry.known_devices import KnownDevices, check_of
-from edge.telemetry.record import encode_record
-from edge.telemetry.segment import list_segments
+from edge.telemetry.devices.known_devices import KnownDevices, check_of
+from edge.telemetry.spool.record import encode_record
+from edge.telemetry.spool.segment import list_segments
 from edge.wire.stats import Event
 
 DEVICE = str(uuid.UUID(int=1))

@@ -14,8 +14,8 @@ from pathlib import Path
 from edge.domain.errors import Unavailable
 from edge.store.disk.append_file import SyncFile
 from edge.store.disk.group_commit import IDLE_SECONDS, CommitLimits, GroupCommit, QueueClosed, QueueFull, Settled
-from edge.telemetry.disk_budget import DiskBudget, NoRoom
-from edge.telemetry.segment import SegmentWriter
+from edge.telemetry.spool.disk_budget import DiskBudget, NoRoom
+from edge.telemetry.spool.segment import SegmentWriter
 
 RECORD_LIMIT_BYTES = 1 << 20  # an event with all its metadata, every character escaped, stays below 400 kB
 QUEUE_LIMIT_EVENTS = 50_000  # some seconds of a full node: a slower disk will not catch up

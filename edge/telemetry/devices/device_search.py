@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from edge.domain.errors import Invalid
-from edge.telemetry.known_devices import KnownDevice
+from edge.telemetry.devices.known_devices import KnownDevice
 
 _PAGE_MARK = re.compile(r"(\d{1,15})-([0-9a-f-]{36})")
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from edge.domain.facts import DeviceFacts, name_hash
 from edge.domain.model import AppId, VersionName
-from edge.telemetry.known_devices import DEVICES_LIMIT
-from edge.telemetry.recent_events import READ_LIMIT_BYTES, RecentEvents
+from edge.telemetry.devices.known_devices import DEVICES_LIMIT
+from edge.telemetry.spool.recent_events import READ_LIMIT_BYTES, RecentEvents
 from edge.wire.actions import INSTALLS_LATER, NOT_INSTALLED, OF_RUNNING
 from edge.wire.stats import Event, bundle_of
 

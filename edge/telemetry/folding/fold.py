@@ -16,12 +16,19 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from edge.store.disk.append_file import UNFINISHED
-from edge.telemetry.database import open_for_folding
-from edge.telemetry.disk_budget import held_bytes
-from edge.telemetry.duplicates import EXPOSED_LIMIT, RememberedKeys
-from edge.telemetry.labels import LabelBounds, Labels, NamesOf, labels_of, no_names
-from edge.telemetry.record import EventFacts, parse_record
-from edge.telemetry.segment import DamagedHeader, UnreadableSegment, is_live, list_segments, read_frames, read_header
+from edge.telemetry.folding.database import open_for_folding
+from edge.telemetry.folding.duplicates import EXPOSED_LIMIT, RememberedKeys
+from edge.telemetry.folding.labels import LabelBounds, Labels, NamesOf, labels_of, no_names
+from edge.telemetry.spool.disk_budget import held_bytes
+from edge.telemetry.spool.record import EventFacts, parse_record
+from edge.telemetry.spool.segment import (
+    DamagedHeader,
+    UnreadableSegment,
+    is_live,
+    list_segments,
+    read_frames,
+    read_header,
+)
 
 SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time to investigate a bad day
 BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second

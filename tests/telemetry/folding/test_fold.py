@@ -10,13 +10,13 @@ import pytest
 from report_bodies import DEVICE, SENT, body_of
 from telemetry_lines import APP, DAY, NOW, line, report_line, write_segment
 
-from edge.telemetry import fold as fold_module
-from edge.telemetry.counts import read_counts, read_duplicates, read_totals
-from edge.telemetry.database import SCHEMA_NUMBER, NewerSchema
-from edge.telemetry.fold import SEGMENT_RETENTION_SECONDS, fold
-from edge.telemetry.labels import MADE_UP_LIMIT, UNKNOWN_APPS_LIMIT
-from edge.telemetry.record import encode_record
-from edge.telemetry.segment import list_segments
+from edge.telemetry.folding import fold as fold_module
+from edge.telemetry.folding.counts import read_counts, read_duplicates, read_totals
+from edge.telemetry.folding.database import SCHEMA_NUMBER, NewerSchema
+from edge.telemetry.folding.fold import SEGMENT_RETENTION_SECONDS, fold
+from edge.telemetry.folding.labels import MADE_UP_LIMIT, UNKNOWN_APPS_LIMIT
+from edge.telemetry.spool.record import encode_record
+from edge.telemetry.spool.segment import list_segments
 from edge.wire.actions import ACTIONS
 from edge.wire.stats import parse_stats
 

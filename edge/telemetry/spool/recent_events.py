@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.domain.model import AppId
-from edge.telemetry.record import parse_events
-from edge.telemetry.segment import UnreadableSegment, list_segments, read_frames_backwards, read_header
+from edge.telemetry.spool.record import parse_events
+from edge.telemetry.spool.segment import UnreadableSegment, list_segments, read_frames_backwards, read_header
 from edge.wire.stats import Event
 
 READ_LIMIT_BYTES = 256 << 20  # of events that are wanted, newest first: two seconds of one core

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from telemetry_lines import APP, DAY, NOW, line, write_segment
 
-from edge.telemetry import duplicates
-from edge.telemetry.counts import read_counts, read_duplicates, read_totals
-from edge.telemetry.database import SCHEMA_NUMBER, open_for_folding
-from edge.telemetry.duplicates import KEPT_SECONDS, WINDOW_SECONDS, RememberedKeys
-from edge.telemetry.fold import fold
-from edge.telemetry.record import parse_record
+from edge.telemetry.folding import duplicates
+from edge.telemetry.folding.counts import read_counts, read_duplicates, read_totals
+from edge.telemetry.folding.database import SCHEMA_NUMBER, open_for_folding
+from edge.telemetry.folding.duplicates import KEPT_SECONDS, WINDOW_SECONDS, RememberedKeys
+from edge.telemetry.folding.fold import fold
+from edge.telemetry.spool.record import parse_record
 from edge.wire.actions import EXPERIMENT_OFFER
 
 AT = 1_760_000_000_000

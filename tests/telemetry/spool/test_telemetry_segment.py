@@ -8,8 +8,8 @@ import stat
 import pytest
 from telemetry_lines import NOW, no_sync, stored, write_segment
 
-from edge.telemetry import segment
-from edge.telemetry.segment import (
+from edge.telemetry.spool import segment
+from edge.telemetry.spool.segment import (
     SegmentWriter,
     UnreadableSegment,
     is_live,

@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from edge.telemetry.database import open_for_reading
+from edge.telemetry.folding.database import open_for_reading
 
 DAY_SECONDS = 86_400
 

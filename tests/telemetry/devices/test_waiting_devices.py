@@ -5,7 +5,7 @@ from telemetry_lines import APP, NOW
 from test_known_devices import a_line, an_event, written
 
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
-from edge.telemetry.waiting_devices import count_waiting
+from edge.telemetry.devices.waiting_devices import count_waiting
 
 BUNDLE = "1.1.0"
 OFFERED = DeviceFacts(offered=(name_hash(BUNDLE),))

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from places import ROOT, WORLDS
 from telemetry_lines import APP, NOW, line, no_sync, stored, write_segment
 
-from edge.telemetry.counts import read_counts, read_duplicates, read_totals
-from edge.telemetry.duplicates import WINDOW_SECONDS
-from edge.telemetry.fold import SEGMENT_RETENTION_SECONDS, fold
-from edge.telemetry.segment import list_segments
-from edge.telemetry.spool import Spool
+from edge.telemetry.folding.counts import read_counts, read_duplicates, read_totals
+from edge.telemetry.folding.duplicates import WINDOW_SECONDS
+from edge.telemetry.folding.fold import SEGMENT_RETENTION_SECONDS, fold
+from edge.telemetry.spool.segment import list_segments
+from edge.telemetry.spool.spool import Spool
 
 WORKERS = st.integers(0, 2)
 LABELS = st.tuples(
@@ -124,7 +124,7 @@ CHILD = """
 import asyncio, os, sys
 from pathlib import Path
 import uvloop
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool.spool import Spool
 sys.path.insert(0, sys.argv[3])
 from telemetry_lines import line
 

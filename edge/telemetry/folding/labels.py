@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from edge.domain.model import APP_ID_LIMIT, BUILTIN, Platform
 from edge.domain.versions import VERSION_LIMIT
-from edge.telemetry.record import EventFacts
+from edge.telemetry.spool.record import EventFacts
 from edge.wire.actions import ACTIONS, OF_NODE
 from edge.wire.stats import bundle_of
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from edge.domain.errors import Invalid
 from edge.domain.model import BUILTIN, AppId, DeviceId, Platform, UpdateCheck
 from edge.domain.versions import read_native
-from edge.telemetry.recent_events import READ_LIMIT_BYTES, RecentEvents
+from edge.telemetry.spool.recent_events import READ_LIMIT_BYTES, RecentEvents
 from edge.wire.actions import OF_RUNNING
 from edge.wire.plugins.forms import asker_of
 from edge.wire.stats import Event, bundle_of

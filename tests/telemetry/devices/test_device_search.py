@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.domain.errors import Invalid
-from edge.telemetry.device_search import DeviceSearch, find_devices, parse_page_mark
-from edge.telemetry.known_devices import KnownDevice
+from edge.telemetry.devices.device_search import DeviceSearch, find_devices, parse_page_mark
+from edge.telemetry.devices.known_devices import KnownDevice
 
 NOW = 1_760_000_000.0
 

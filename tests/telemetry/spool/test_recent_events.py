@@ -5,8 +5,8 @@ from report_bodies import SENT
 from telemetry_lines import NOW, report_line, write_segment
 
 from edge.domain.model import AppId, DeviceId
-from edge.telemetry.recent_events import RecentEvents
-from edge.telemetry.record import encode_record
+from edge.telemetry.spool.recent_events import RecentEvents
+from edge.telemetry.spool.record import encode_record
 from edge.wire.stats import Event
 
 APP, OTHER_APP = AppId("com.acme.shop"), AppId("com.flooded")

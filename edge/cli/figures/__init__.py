@@ -1,0 +1,1 @@
+"""Verbs about figures: what devices did, counted."""

@@ -1,0 +1,1 @@
+"""Figures: what devices did, and what teams bring in from elsewhere."""

@@ -1,0 +1,1 @@
+"""Arithmetic of what devices do: values, rules and intervals. Pure."""

@@ -1,0 +1,1 @@
+"""Telemetry beyond one machine: figures kept and asked in ClickHouse."""

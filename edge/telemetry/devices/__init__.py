@@ -1,0 +1,1 @@
+"""An app's devices as the spool's reports show them."""

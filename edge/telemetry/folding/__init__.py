@@ -1,0 +1,1 @@
+"""Folding: records become figures in a database, each exactly once."""

@@ -1,0 +1,1 @@
+"""The spool: segments of records on disk, written before the answer."""

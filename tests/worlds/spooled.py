@@ -10,10 +10,14 @@ from edge.telemetry.spool.segment import list_segments, read_frames, read_header
 
 def events_of(directory: Path) -> list[dict]:
     """Every event, whoever told it."""
+    return [msgspec.to_builtins(event) for line in lines_of(directory) for _, event in parse_events(line)]
+
+
+def lines_of(directory: Path) -> list[bytes]:
+    """Every record, as it is stored."""
     found = []
     for path in list_segments(directory):
         with path.open("rb") as file:
             read_header(file)
-            lines = [line for frame in read_frames(file) for line in frame.records]
-            found += [msgspec.to_builtins(event) for line in lines for _, event in parse_events(line)]
+            found += [line for frame in read_frames(file) for line in frame.records]
     return found

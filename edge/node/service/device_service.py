@@ -4,8 +4,6 @@ Takes bodies and returns bodies; knows no HTTP library. Checks are answered by `
 behind it, reports by `ReportService`. `take_check` answers a `POST /updates` at once, given the `base_of` the request.
 """
 
-import time
-
 from edge.domain.model import UpdateCheck
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.addresses import base_address
@@ -23,7 +21,7 @@ from edge.node.service.own_events import OwnEvents, OwnLimits
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import NOWHERE, Peer, Proxies, Whence
 from edge.node.service.reports.report_service import ReportService
-from edge.node.service.rollout_clock import Moments
+from edge.node.service.rollout_clock import SYSTEM, Moments, ServiceClock
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.spool.spool import Spool
 
@@ -43,6 +41,7 @@ class DeviceService:
         event_limits: EventLimits,
         facts: FactsClient,
         scheme: str = "http",
+        clock: ServiceClock = SYSTEM,
     ) -> None:
         self.current = current
         self.facts = facts
@@ -54,19 +53,20 @@ class DeviceService:
         self.fact_limits = FactLimits(event_limits)
         self.counts = ServiceCounts()
         self.bodies = LargeBodies(self.counts.others)
-        self.moments = Moments(time.time())
-        self.faults = OwnFaults(current.snapshot, facts.tell_fault)
+        self.moments = Moments(clock.now())
+        self.faults = OwnFaults(current.snapshot, facts.tell_fault, clock.steady)
         others, rate = self.counts.others, event_limits.prefix_rate
         self.checks = CheckService(
             current,
             self.moments,
             facts,
-            ArmNotes(OwnEvents("arms", spool, OwnLimits(rate), others)),
+            ArmNotes(OwnEvents("arms", spool, OwnLimits(rate), others, clock.steady)),
             overload=overload,
             proxies=proxies,
             fact_limits=self.fact_limits,
             counts=self.counts,
             faults=self.faults,
+            clock=clock,
         )
         self.questions = Questions(self.checks)
         self.take_check = self.questions.take  # as a method of its own it would cost each check a call more
@@ -79,6 +79,7 @@ class DeviceService:
             bodies=self.bodies,
             counts=self.counts,
             moments=self.moments,
+            clock=clock,
         )
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts

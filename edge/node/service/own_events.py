@@ -7,6 +7,7 @@ takes its place. Lost ones and those above the limit are counted.
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from edge.domain.errors import Unavailable
 from edge.domain.facts import Cause
@@ -31,17 +32,25 @@ class OwnLimits:
 class OwnEvents:
     """Events of one kind, counted as `<name>_noted`, `<name>_not_noted` and `<name>_over_limit`."""
 
-    def __init__(self, name: str, spool: Spool, limits: OwnLimits, counts: Counter[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        spool: Spool,
+        limits: OwnLimits,
+        counts: Counter[str],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._name = name
         self._spool = spool
         self._limits = limits
         self._counts = counts
+        self._steady = steady
 
     def put(self, event: Event, now: float) -> asyncio.Future[None] | None:
         """Returns a future that ends when the event is durable or lost; None if it is refused at once. `now` in seconds
         since the epoch."""
         record = encode_record(event, now)
-        if not self._limits.admit(event.app, len(record), time.monotonic()):
+        if not self._limits.admit(event.app, len(record), self._steady()):
             self._counts[f"{self._name}_over_limit"] += 1
             return None
         try:

@@ -3,9 +3,22 @@
 A signed head shard proves how recent the node's view of its apps is; see `domain.schedule.rollout.proven_time`.
 """
 
+import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from edge.domain.schedule.rollout import Moment, proven_time
+
+
+class ServiceClock(NamedTuple):
+    """The clocks of what serves devices; both return seconds. `now` is since the epoch and may be set, `steady` never
+    jumps: limits count by it."""
+
+    now: Callable[[], float]
+    steady: Callable[[], float]
+
+
+SYSTEM = ServiceClock(time.time, time.monotonic)
 
 NEVER = 0.0  # for a shard that is not signed yet: its rollouts do not advance
 

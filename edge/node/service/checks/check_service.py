@@ -3,7 +3,6 @@
 Knows no HTTP library, and nothing of questions that were asked before.
 """
 
-import time
 from collections.abc import Mapping
 
 from edge.domain.decision.decide import decide
@@ -24,7 +23,7 @@ from edge.node.service.limits.fact_limits import FactLimits
 from edge.node.service.limits.overload import Overload
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import Proxies, Whence, find_peer
-from edge.node.service.rollout_clock import Moments
+from edge.node.service.rollout_clock import SYSTEM, Moments, ServiceClock
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.store.heads import shard_of
 from edge.wire.answers import encode_answer, encode_offer, encode_up_to_date
@@ -58,6 +57,7 @@ class CheckService:
         fact_limits: FactLimits,
         counts: ServiceCounts,
         faults: OwnFaults,
+        clock: ServiceClock = SYSTEM,
     ) -> None:
         self.current = current
         self.moments = moments
@@ -70,6 +70,7 @@ class CheckService:
         self._proxies = proxies
         self._fact_limits = fact_limits
         self._faults = faults
+        self._clock = clock
         self._decisions = counts.decisions
 
     def take(self, body: bytes, base: str, country: str, whence: Whence) -> Reply:
@@ -193,7 +194,7 @@ class CheckService:
 
     def _admits_note(self, app: str, whence: Whence) -> bool:
         prefix = find_peer(whence, self._proxies).prefix
-        admitted = self._fact_limits.admit_note(app, prefix, time.monotonic())
+        admitted = self._fact_limits.admit_note(app, prefix, self._clock.steady())
         if not admitted:
             self.counts.over_limit["notes"] += 1
         return admitted

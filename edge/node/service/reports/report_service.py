@@ -5,7 +5,6 @@ task; one that is not, or that has to wait for more than the disk, is taken slow
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -23,7 +22,7 @@ from edge.node.service.limits.large_bodies import LARGE_BYTES, ON_LOOP_BYTES, Bo
 from edge.node.service.own_events import OwnEvents, OwnLimits, withheld_event
 from edge.node.service.peers import Peer
 from edge.node.service.reported import ABOUT_FACTS, EventChange, reported_in
-from edge.node.service.rollout_clock import Moments
+from edge.node.service.rollout_clock import SYSTEM, Moments, ServiceClock
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.spool.record import encode_record, encode_report
 from edge.telemetry.spool.spool import Spool
@@ -50,11 +49,13 @@ class ReportService:
         bodies: LargeBodies,
         counts: ServiceCounts,
         moments: Moments,
+        clock: ServiceClock = SYSTEM,
     ) -> None:
         self._current, self._spool, self._facts = current, spool, facts
         self._event_limits, self._fact_limits = event_limits, fact_limits
         self._bodies, self._counts, self._moments = bodies, counts, moments
-        self._withheld = OwnEvents("withheld", spool, OwnLimits(event_limits.prefix_rate), counts.others)
+        self._clock = clock
+        self._withheld = OwnEvents("withheld", spool, OwnLimits(event_limits.prefix_rate), counts.others, clock.steady)
 
     async def take(self, body: bytes, peer: Peer) -> Reply:
         """Answer a `POST /stats`."""
@@ -78,8 +79,8 @@ class ReportService:
             downloads, changes = reported_in(read_events(body), snapshot, self._facts.of, moment, peer)
             if changes:
                 return False
-        record = encode_report(report, body, time.time())
-        if not self._event_limits.admit(report.app, peer.prefix, report.events, len(record), time.monotonic()):
+        record = encode_report(report, body, self._clock.now())
+        if not self._event_limits.admit(report.app, peer.prefix, report.events, len(record), self._clock.steady()):
             self._counts.events["over_limit"] += report.events
             asyncio.get_running_loop().call_soon(answer, _accepted(report))
             return True
@@ -135,10 +136,10 @@ class ReportService:
         if self._current.is_awaited(events[0].app):  # not stored, or a failure of this device would be missed
             self._counts.shed["unloaded_requests"] += 1
             return False
-        now = time.time()
+        now = self._clock.now()
         records = await self._bodies.run(size, _records_of, events, now)
         size_bytes = sum(map(len, records))
-        if not self._event_limits.admit(events[0].app, peer.prefix, len(records), size_bytes, time.monotonic()):
+        if not self._event_limits.admit(events[0].app, peer.prefix, len(records), size_bytes, self._clock.steady()):
             self._counts.events["over_limit"] += len(events)
             return True
         return await self._withhold(events, peer, size) and await self._keep(records)
@@ -177,7 +178,7 @@ class ReportService:
         their events are stored all the same, within the limits of events."""
         failed = sum(isinstance(each.change, Failed) for each in reported)
         admitted = bool(failed) and self._fact_limits.admit_failures(
-            reported[0].event.app, peer.prefix, failed, time.monotonic()
+            reported[0].event.app, peer.prefix, failed, self._clock.steady()
         )
         if failed and not admitted:
             self._counts.over_limit["failures"] += failed
@@ -188,7 +189,7 @@ class ReportService:
         ]
 
     def _admits_note(self, app: str, prefix: str) -> bool:
-        admitted = self._fact_limits.admit_note(app, prefix, time.monotonic())
+        admitted = self._fact_limits.admit_note(app, prefix, self._clock.steady())
         if not admitted:
             self._counts.over_limit["notes"] += 1
         return admitted

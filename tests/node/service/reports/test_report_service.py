@@ -11,7 +11,7 @@ import pytest
 from factories import APP
 from node_world import a_truth, publish
 from report_bodies import DEVICE, SENT, body_of
-from spooled import events_of
+from spooled import events_of, lines_of
 from telemetry_lines import no_sync
 
 from edge.facts.table import FactsTable
@@ -22,11 +22,13 @@ from edge.node.service.limits.event_limits import BURST_SECONDS, EventLimits
 from edge.node.service.limits.large_bodies import LARGE_BYTES, ON_LOOP_BYTES
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Peer, Proxies
+from edge.node.service.rollout_clock import SYSTEM, ServiceClock
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool import spool as spool_module
+from edge.telemetry.spool.record import parse_events
 from edge.telemetry.spool.spool import Spool
 
 PEER = Peer("192.0.2.1", "192.0.2.1")
@@ -51,7 +53,7 @@ class World:
 
 
 @asynccontextmanager
-async def a_world(folder, sync=no_sync, rate=0.0):
+async def a_world(folder, sync=no_sync, rate=0.0, clock=SYSTEM):
     truth = a_truth(folder)
     committed = publish(truth, "1.0.1")
     current = ServedSnapshots(truth.store)
@@ -66,6 +68,7 @@ async def a_world(folder, sync=no_sync, rate=0.0):
         overload=Overload(10),
         event_limits=EventLimits(rate, 0.0),
         facts=FactsClient(FactsTable(folder / "no table"), sent.append),
+        clock=clock,
     )
     world = World(folder, service, spool)
     world.sent = sent
@@ -177,3 +180,15 @@ async def test_what_was_answered_with_200_is_counted_whichever_way_it_came(tmp_p
     assert counted + world.counts.events["over_limit"] == acknowledged == 120
     assert totals["malformed"] == 0 and totals["duplicates"] and world.counts.events["over_limit"]
     assert counted == world.counts.events["stored"] == world.spool.acknowledged
+
+
+async def test_events_are_received_and_limited_by_the_clock_that_the_service_is_given(tmp_path):
+    now = [1_000.0]
+    clock = ServiceClock(lambda: now[0], lambda: now[0])
+    async with a_world(tmp_path, rate=20 / BURST_SECONDS, clock=clock) as world:
+        for seconds in (0, 0, 86_400):
+            now[0] += seconds
+            assert (await world.at_once(body_of([EVENT] * 20))).status == 200
+        assert (world.counts.events["stored"], world.counts.events["over_limit"]) == (40, 20)
+    received = {ms for line in lines_of(tmp_path / "spool") for ms, _ in parse_events(line)}
+    assert received == {1_000_000, 87_400_000}

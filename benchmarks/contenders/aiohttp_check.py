@@ -64,6 +64,7 @@ def build_desk(truth: DataDirectory, facts_table: Path, spool_dir: Path, public_
         proxies=Proxies(),
         overload=Overload(REQUESTS_LIMIT),
         event_limits=EventLimits(limits.app_events_per_second, limits.address_events_per_second),
+        net_key=bytes(16),
         facts=FactsClient(FactsTable(facts_table), lambda message: None),
     )
 

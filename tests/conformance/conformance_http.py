@@ -247,6 +247,7 @@ def _application(current: ServedSnapshots, spool: Spool, facts: FactsClient, fil
         proxies=Proxies((), ""),
         overload=Overload(IN_PROGRESS),
         event_limits=EventLimits(0, 0),
+        net_key=bytes(16),
         facts=facts,
     )
     readiness = Readiness()

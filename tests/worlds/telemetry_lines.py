@@ -29,7 +29,7 @@ def report_line(sent, received=NOW) -> bytes:
     body = body_of(events if isinstance(sent, list) else events[0])
     ordinary = read_ordinary(body)
     assert ordinary is not None
-    return encode_report(ordinary, body, received)
+    return encode_report(ordinary, body, received, 0)
 
 
 def no_sync(fd: int) -> None:

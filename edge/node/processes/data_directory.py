@@ -23,6 +23,7 @@ from edge.store.stored_document import Untrusted
 from edge.telemetry.spool.spool import is_node_id
 
 RESERVE_FILE = "reserve"
+ID_DIGITS, KEY_DIGITS = 16, 32  # of words that are made
 
 
 class DataPaths:
@@ -49,7 +50,9 @@ class DataDirectory(DataPaths):
         super().__init__(data_dir)
         self.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._clear()
-        self.node = _node_id(self.node_dir / "id")
+        self.node = _own_word(self.node_dir / "id", "the node takes a new id, and nothing is lost")
+        told = "networks have new numbers from now on, and nothing is lost"
+        self.net_key = _own_word(self.node_dir / "net.key", told, least=KEY_DIGITS).encode()
         self.store = FsStore(self.store_dir)
         self.store.remove_leftovers(now)
         probe(self.store)
@@ -82,29 +85,30 @@ class DataDirectory(DataPaths):
         self.reserve.fill()
 
 
-def _node_id(path: Path) -> str:
-    """The random name of this data directory, made once: telemetry is counted once per (node, segment). A damaged one
-    is set aside, and events are counted under a new one. On a disk that cannot be written, the new one is not kept."""
+def _own_word(path: Path, lost: str, *, least: int = 1) -> str:
+    """A random word of this data directory, made once, which nobody else can read: its name, by which telemetry is
+    counted once per (node, segment), or a key, of `least` characters. A damaged one is set aside for a new one, which
+    `lost` tells. On a disk that cannot be written, the new one is not kept."""
     try:
-        return _read_id(path)
+        return _read_word(path, least)
     except FileNotFoundError:
         pass
     except Damaged as error:
-        set_aside(path, str(error), "the node takes a new id, and nothing is lost")
-    id = secrets.token_hex(8)
+        set_aside(path, str(error), lost)
+    word = secrets.token_hex(max(least, ID_DIGITS) // 2)
     try:
-        create_file(path, id.encode(), path.with_name(f"id.{secrets.token_hex(4)}"))
+        create_file(path, word.encode(), path.with_name(f"{path.name}.{secrets.token_hex(4)}"))
     except FileExistsError:
-        return _read_id(path)  # another process of this node was first
+        return _read_word(path, least)  # another process of this node was first
     except OSError as error:
         if not cannot_write(error):
             raise
-    return id
+    return word
 
 
-def _read_id(path: Path) -> str:
+def _read_word(path: Path, least: int) -> str:
     """Raises Damaged, OSError."""
-    id = read_own_file(path).decode("ascii", "replace")
-    if not is_node_id(id):
-        raise Damaged("it contains no id")
-    return id
+    word = read_own_file(path).decode("ascii", "replace")
+    if not is_node_id(word) or len(word) < least:
+        raise Damaged("it contains no such word")
+    return word

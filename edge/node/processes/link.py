@@ -31,6 +31,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
 
     data_dir: str
     node: str
+    net_key: bytes
     worker: int
     devices: Devices
     telemetry: Telemetry

@@ -278,6 +278,7 @@ class Supervisor:
         return Setup(
             data_dir=str(Path(self._config.data_dir).absolute()),
             node=self._directory.node,
+            net_key=self._directory.net_key,
             worker=index,
             devices=self._config.devices,
             telemetry=self._config.telemetry,

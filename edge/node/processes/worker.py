@@ -320,6 +320,7 @@ def _build_service(
         overload=overload,
         event_limits=EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second),
         facts=facts,
+        net_key=setup.net_key,
         scheme="https" if setup.tls else "http",
     )
     service.moments.learn(setup.heads_issued)

@@ -20,6 +20,7 @@ from edge.node.service.limits.rate_limits import ChannelLimits
 from edge.node.service.own_events import OwnEvents, OwnLimits
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import NOWHERE, Peer, Proxies, Whence
+from edge.node.service.reports.networks import Networks
 from edge.node.service.reports.report_service import ReportService
 from edge.node.service.rollout_clock import SYSTEM, Moments, ServiceClock
 from edge.node.service.snapshots.served import ServedSnapshots
@@ -40,6 +41,7 @@ class DeviceService:
         overload: Overload,
         event_limits: EventLimits,
         facts: FactsClient,
+        net_key: bytes,
         scheme: str = "http",
         clock: ServiceClock = SYSTEM,
     ) -> None:
@@ -80,6 +82,7 @@ class DeviceService:
             counts=self.counts,
             moments=self.moments,
             clock=clock,
+            networks=Networks(net_key),
         )
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts

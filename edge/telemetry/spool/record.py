@@ -1,8 +1,11 @@
-"""One line of a segment: an event, or a device's ordinary report in its own bytes, and when this node received it.
+"""One line of a segment: events with the time at which this node received them, or what a worker counted.
 
 An event is stored as this node understood it (`event`). A report (`sent`) is read by who counts, with the same result:
-so a worker writes it without taking it apart. The segment's header states the format; since format 2, there are lines
-of both kinds. Events are counted by the node's clock; the device's own time stays inside the event.
+so a worker writes it without taking it apart. Both say from which network they came (`net`: a hash of the address
+prefix with the node's own key; never the address). Counts of checks and deliveries are `worker_records`.
+
+The segment's header states the format: reports are there since 2, counts and `net` since 3. Events are counted by the
+node's clock; the device's own time stays inside the event.
 """
 
 from hashlib import blake2b
@@ -10,6 +13,8 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from edge.domain.model import AppId, DeviceId
+from edge.telemetry.spool.worker_records import Delivered, Heard
 from edge.wire.actions import EXPERIMENT_OFFER
 from edge.wire.body import WireError
 from edge.wire.ordinary_stats import OrdinaryReport, read_events
@@ -17,6 +22,7 @@ from edge.wire.stats import BATCH_LIMIT, Event
 
 _NOTHING = msgspec.Raw(b"")
 TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
+NET_BITS = 32  # of the hash of an address prefix
 
 
 class EventFacts(NamedTuple):
@@ -35,8 +41,42 @@ class EventFacts(NamedTuple):
     exposure: int | None = None  # for a note that a device is in an arm: a hash of device and experiment
 
 
-class _Record(msgspec.Struct):
+class EventLine(NamedTuple):
+    """The events of one line; `unread` more could not be read. `net` is None if the line names no network: the node
+    wrote the events itself, or a release that stored none."""
+
+    received_ms: int  # since the epoch
+    net: int | None
+    events: tuple[Event, ...]
+    unread: int = 0
+
+
+class HeardLine(NamedTuple):
+    """A worker's checks of one app."""
+
     received_ms: int
+    heard: Heard
+
+
+class DeliveredLine(NamedTuple):
+    """A worker's deliveries of one app."""
+
+    received_ms: int
+    delivered: Delivered
+
+
+class UnreadLine(NamedTuple):
+    """A line that is damaged, or of a kind that this release does not know."""
+
+    events: int = 1  # that it stands for
+
+
+Line = EventLine | HeardLine | DeliveredLine | UnreadLine
+
+
+class _Record(msgspec.Struct, omit_defaults=True, kw_only=True):
+    received_ms: int
+    net: int | None = None
     event: Event
 
 
@@ -62,11 +102,46 @@ class _StoredExposure(msgspec.Struct):
     metadata: dict[str, str]
 
 
+_Time = Annotated[int, msgspec.Meta(ge=0, lt=TIME_LIMIT_MS)]
+_Events = Annotated[int, msgspec.Meta(ge=1, le=BATCH_LIMIT)]
+_Net = Annotated[int, msgspec.Meta(ge=0, lt=1 << NET_BITS)]
+
+
 class _StoredRecord(msgspec.Struct):
-    received_ms: Annotated[int, msgspec.Meta(ge=0, lt=TIME_LIMIT_MS)]
+    received_ms: _Time
     event: msgspec.Raw = _NOTHING
-    events: Annotated[int, msgspec.Meta(ge=1, le=BATCH_LIMIT)] = 1
+    events: _Events = 1
     sent: msgspec.Raw = _NOTHING
+    heard: msgspec.Raw = _NOTHING
+    delivered: msgspec.Raw = _NOTHING
+
+
+class _StoredLine(msgspec.Struct):
+    """A line of any kind, as this release writes them."""
+
+    received_ms: _Time
+    net: _Net | None = None
+    event: Event | None = None
+    events: _Events = 1
+    sent: msgspec.Raw = _NOTHING
+    heard: Heard | None = None
+    delivered: Delivered | None = None
+
+
+class _LooseEvent(msgspec.Struct):
+    """An event as any release may have written it, by what arithmetic needs."""
+
+    app: str
+    action: str
+    device: str = ""
+    version: str | None = None
+    platform: str | None = None
+    device_time_ms: int | None = None
+
+
+class _LooseLine(msgspec.Struct):
+    received_ms: _Time
+    event: _LooseEvent
 
 
 # The last from nesting in skipped fields.
@@ -75,25 +150,68 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encoder = msgspec.json.Encoder()
 _whole_decoder = msgspec.json.Decoder(_AnyRecord)
 _decoder = msgspec.json.Decoder(_StoredRecord)
+_line_decoder = msgspec.json.Decoder(_StoredLine)
+_loose_decoder = msgspec.json.Decoder(_LooseLine)
 _exposure_decoder = msgspec.json.Decoder(_StoredExposure)
 _event_decoder = msgspec.json.Decoder(_StoredEvent)
 
 
-def encode_record(event: Event, received: float) -> bytes:
-    """A line for the spool, without newline. `received` is the node's clock, in epoch seconds."""
-    return _encoder.encode(_Record(int(received * 1000), event))
+def encode_record(event: Event, received: float, net: int | None = None) -> bytes:
+    """A line for the spool, without newline. `received` is the node's clock, in epoch seconds; `net` is None for an
+    event that the node writes itself."""
+    return _encoder.encode(_Record(received_ms=int(received * 1000), net=net, event=event))
 
 
-def encode_report(report: OrdinaryReport, body: bytes, received: float) -> bytes:
+def encode_report(report: OrdinaryReport, body: bytes, received: float, net: int) -> bytes:
     """A line for the spool with all the events of a device's `body`; `received` as above."""
-    return b'{"received_ms":%d,"events":%d,"sent":%s}' % (int(received * 1000), report.events, body)
+    return b'{"received_ms":%d,"net":%d,"events":%d,"sent":%s}' % (int(received * 1000), net, report.events, body)
+
+
+def parse_line(line: bytes) -> Line:
+    """A line that any release wrote in these formats. Raises nothing."""
+    try:
+        stored = _line_decoder.decode(line)
+    except _UNREADABLE:
+        return _parse_loosely(line)
+    if stored.event is not None:
+        return EventLine(stored.received_ms, stored.net, (stored.event,))
+    if stored.sent is not _NOTHING:
+        events = _events_sent(bytes(stored.sent), stored.events)
+        return EventLine(stored.received_ms, stored.net, events, 0 if events else stored.events)
+    if stored.heard is not None:
+        return HeardLine(stored.received_ms, stored.heard)
+    if stored.delivered is not None:
+        return DeliveredLine(stored.received_ms, stored.delivered)
+    return UnreadLine()
+
+
+def _parse_loosely(line: bytes) -> Line:
+    try:
+        stored = _loose_decoder.decode(line)
+    except _UNREADABLE:
+        return UnreadLine()
+    of = stored.event
+    app, device = AppId(of.app), DeviceId(of.device)
+    event = Event(app, device, of.action, of.version or "", of.platform or "", device_time_ms=of.device_time_ms)
+    return EventLine(stored.received_ms, None, (event,))
+
+
+def _events_sent(body: bytes, number: int) -> tuple[Event, ...]:
+    """All the events of a report, or none: it cannot be read as it was when it was written."""
+    try:
+        events = read_events(body)
+    except WireError:
+        return ()
+    return events if len(events) == number else ()
 
 
 def parse_record(line: bytes) -> list[EventFacts | None]:
     """The facts of each event in a line that any release wrote in these formats; None for one that cannot be read, and
-    for a line that is no such record."""
+    for a line that is no such record; none in a worker's counts."""
     try:
         record = _decoder.decode(line)
+        if record.heard is not _NOTHING or record.delivered is not _NOTHING:
+            return []
         if record.sent is not _NOTHING:
             return _facts_of_report(record)
         event = _event_decoder.decode(record.event)
@@ -106,13 +224,8 @@ def parse_record(line: bytes) -> list[EventFacts | None]:
 
 
 def _facts_of_report(record: _StoredRecord) -> list[EventFacts | None]:
-    try:
-        events = read_events(bytes(record.sent))
-    except WireError:
-        events = ()
-    if len(events) != record.events:
-        return [None] * record.events
-    return [_facts_of(event, record.received_ms) for event in events]
+    events = _events_sent(bytes(record.sent), record.events)
+    return [_facts_of(event, record.received_ms) for event in events] or [None] * record.events
 
 
 def _facts_of(event: Event, received_ms: int) -> EventFacts:

@@ -22,8 +22,10 @@ import msgspec
 
 from edge.store.disk.append_file import AppendFile, SyncFile
 
-SEGMENT_FORMAT = 2  # its records may be whole reports (see `record`), which the releases of format 1 cannot read
-READ_FORMATS = (1, SEGMENT_FORMAT)  # what the release before wrote is still counted
+# Its records may be whole reports since 2, and what workers counted since 3 (see `record`): a release that does not
+# know them would count them as damage.
+SEGMENT_FORMAT = 3
+READ_FORMATS = (1, 2, SEGMENT_FORMAT)  # what earlier releases wrote is still counted
 SEGMENT_LIMIT_BYTES = 64 << 20  # beyond it a new one begins: what one deletion frees, and a late reader re-reads
 SEGMENT_AGE_SECONDS = 3600.0  # so that a quiet node's records also reach the end of their retention
 FRAME_LIMIT_BYTES = 64 << 20  # a greater length is damage; a writer's group stays below (see spool)

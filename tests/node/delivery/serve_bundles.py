@@ -54,6 +54,7 @@ def in_front(readable, files):
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(0.0, 0.0),
+        net_key=bytes(16),
         facts=FactsClient(FactsTable(Path("no table")), lambda message: None),
     )
     shared = LaneContext(service, files, Connections(0, Proxies()), DEFAULT_PATIENCE, None)

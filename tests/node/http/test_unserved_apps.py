@@ -62,6 +62,7 @@ async def a_worker(truth, heads=None, told=None):
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(0.0, 0.0),
+        net_key=bytes(16),
         facts=FactsClient(
             FactsTable(truth.spool_dir / "no table"), told.append if told is not None else lambda message: None
         ),

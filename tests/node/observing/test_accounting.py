@@ -34,6 +34,7 @@ async def test_every_event_that_was_answered_with_200_is_counted_a_duplicate_or_
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(10 / BURST_SECONDS, 0.0),
+        net_key=bytes(16),
         facts=FactsClient(FactsTable(tmp_path / "no table"), lambda message: None),
     )
     acknowledged = 0

@@ -54,3 +54,21 @@ def test_a_damaged_key_is_refused_by_name_and_kept(node, damage):
 def test_a_reserve_that_is_none_stops_no_start(node, damage):
     spoil(node / "reserve", *damage)
     DataDirectory(node.parent, NOW)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_key_of_networks_is_set_aside_and_made_new(node, damage):
+    before = (node / "net.key").read_bytes()
+    spoil(node / "net.key", *damage)
+    made = DataDirectory(node.parent, NOW).net_key
+    assert (node / "net.key").read_bytes() == made != before and len(made) == 32
+    assert (node / "net.key.damaged").exists()
+    assert DataDirectory(node.parent, NOW).net_key == made
+
+
+def test_the_key_of_networks_is_readable_by_this_user_alone(node):
+    assert (node / "net.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_nodes_have_two_keys_of_networks(node, tmp_path):
+    assert DataDirectory(tmp_path / "other", NOW).net_key != DataDirectory(node.parent, NOW).net_key

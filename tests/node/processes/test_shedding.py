@@ -50,6 +50,7 @@ async def a_worker(tmp_path, *, app_rate=0.0, prefix_rate=0.0, proxies=(), budge
         proxies=Proxies(proxies),
         overload=Overload(10, DOWNLOADS_LIMIT),
         event_limits=EventLimits(app_rate, prefix_rate),
+        net_key=bytes(16),
         facts=FactsClient(FactsTable(tmp_path / "no table"), told.append if told is not None else lambda message: None),
     )
     files = open_files(truth.store)

@@ -53,6 +53,7 @@ async def a_service(truth, tmp_path, snapshot):
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(0.0, 0.0),
+        net_key=bytes(16),
         facts=FactsClient(FactsTable(tmp_path / "no table"), lambda message: None),
     )
     await spool.close()

@@ -91,7 +91,7 @@ def test_a_damaged_group_is_left_out_and_those_before_it_are_not(tmp_path):
 
 def test_what_is_no_segment_or_of_a_newer_format_is_passed_over(tmp_path):
     written(tmp_path, [a_line(1)], at=NOW)
-    (tmp_path / "x-0-1-a.sealed").write_bytes(b'{"format":3,"node":"x","worker":0,"started_ms":1}\n')
+    (tmp_path / "x-0-1-a.sealed").write_bytes(b'{"format":4,"node":"x","worker":0,"started_ms":1}\n')
     (tmp_path / "y-0-1-b.sealed").write_bytes(b"")
     (tmp_path / "notes.txt").write_bytes(b"")
     assert [device for device, _, _ in found(tmp_path)[0]] == [1]

@@ -230,11 +230,13 @@ def test_torn_at_every_byte_a_sealed_segment_gives_its_whole_groups(spool, datab
     assert report.finished == first + second + 1
 
 
-def test_segments_of_the_release_before_are_counted(spool, database):
-    """It wrote format 1: each event in a line of its own."""
+@pytest.mark.parametrize("number", [b"1", b"2"])
+def test_segments_of_earlier_releases_are_counted(spool, database, number):
+    """They name no networks, and in format 1 each event has a line of its own."""
     write_segment(spool, [line(), line(action="set_fail")])
     (path,) = list_segments(spool)
-    path.write_bytes(path.read_bytes().replace(b'{"format":2,', b'{"format":1,', 1))
+    path.write_bytes(path.read_bytes().replace(b'{"format":3,', b'{"format":' + number + b",", 1))
+    assert path.read_bytes().startswith(b'{"format":' + number)
     write_segment(spool, [line(), report_line([SENT, SENT | {"action": "ping"}])])
     report = fold(spool, database, now=NOW)
     assert (report.folded, report.malformed, report.unreadable) == (5, 0, [])
@@ -257,11 +259,11 @@ def test_an_event_that_comes_again_in_another_kind_of_line_is_a_duplicate(spool,
 
 def test_a_segment_of_a_newer_format_is_left_alone_and_named(spool, database):
     newer = spool / "node-0-0-0.sealed"
-    newer.write_bytes(b'{"format":3,"node":"node","worker":0,"started_ms":0}\n')
+    newer.write_bytes(b'{"format":4,"node":"node","worker":0,"started_ms":0}\n')
     write_segment(spool, [line()])
     report = fold(spool, database, now=NOW + 10 * WEEK)
     assert report.folded == 1
-    assert report.unreadable == [f"{newer.name}: segment format 3 is not one of (1, 2)"]
+    assert report.unreadable == [f"{newer.name}: segment format 4 is not one of (1, 2, 3)"]
     assert newer.exists()
 
 

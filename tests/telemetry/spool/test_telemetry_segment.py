@@ -30,7 +30,7 @@ def test_records_come_back_by_group_under_a_header(tmp_path):
     write_segment(tmp_path, [b"a", b"b"], [b"c"], worker=3)
     (path,) = list_segments(tmp_path)
     header, groups = frames_of(path)
-    assert (header.format, header.node, header.worker, header.started_ms) == (2, "node", 3, int(NOW * 1000))
+    assert (header.format, header.node, header.worker, header.started_ms) == (3, "node", 3, int(NOW * 1000))
     assert groups == [[b"a", b"b"], [b"c"]]
     assert path.suffix == ".sealed" and path.name.startswith(f"node-3-{int(NOW * 1000)}-")
 
@@ -90,7 +90,7 @@ def test_a_tail_of_zeros_holds_no_records(tmp_path):
 
 @pytest.mark.parametrize(
     "header",
-    [b"", b"\n", b"{}\n", b"\xff\xfe\n", b'{"format":3,"node":"n","worker":0,"started_ms":0}\n', b"x" * 9000],
+    [b"", b"\n", b"{}\n", b"\xff\xfe\n", b'{"format":4,"node":"n","worker":0,"started_ms":0}\n', b"x" * 9000],
     ids=["empty", "blank", "no fields", "not text", "newer format", "no end"],
 )
 def test_a_header_that_is_not_ours_is_refused(tmp_path, header):

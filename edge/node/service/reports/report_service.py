@@ -22,6 +22,7 @@ from edge.node.service.limits.large_bodies import LARGE_BYTES, ON_LOOP_BYTES, Bo
 from edge.node.service.own_events import OwnEvents, OwnLimits, withheld_event
 from edge.node.service.peers import Peer
 from edge.node.service.reported import ABOUT_FACTS, EventChange, reported_in
+from edge.node.service.reports.networks import Networks
 from edge.node.service.rollout_clock import SYSTEM, Moments, ServiceClock
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.spool.record import encode_record, encode_report
@@ -49,6 +50,7 @@ class ReportService:
         bodies: LargeBodies,
         counts: ServiceCounts,
         moments: Moments,
+        networks: Networks,
         clock: ServiceClock = SYSTEM,
     ) -> None:
         self._current, self._spool, self._facts = current, spool, facts
@@ -56,6 +58,7 @@ class ReportService:
         self._bodies, self._counts, self._moments = bodies, counts, moments
         self._clock = clock
         self._withheld = OwnEvents("withheld", spool, OwnLimits(event_limits.prefix_rate), counts.others, clock.steady)
+        self._network_of = networks.number_of
 
     async def take(self, body: bytes, peer: Peer) -> Reply:
         """Answer a `POST /stats`."""
@@ -79,7 +82,7 @@ class ReportService:
             downloads, changes = reported_in(read_events(body), snapshot, self._facts.of, moment, peer)
             if changes:
                 return False
-        record = encode_report(report, body, self._clock.now())
+        record = encode_report(report, body, self._clock.now(), self._network_of(peer.prefix))
         if not self._event_limits.admit(report.app, peer.prefix, report.events, len(record), self._clock.steady()):
             self._counts.events["over_limit"] += report.events
             asyncio.get_running_loop().call_soon(answer, _accepted(report))
@@ -137,7 +140,7 @@ class ReportService:
             self._counts.shed["unloaded_requests"] += 1
             return False
         now = self._clock.now()
-        records = await self._bodies.run(size, _records_of, events, now)
+        records = await self._bodies.run(size, _records_of, events, now, self._network_of(peer.prefix))
         size_bytes = sum(map(len, records))
         if not self._event_limits.admit(events[0].app, peer.prefix, len(records), size_bytes, self._clock.steady()):
             self._counts.events["over_limit"] += len(events)
@@ -227,5 +230,5 @@ def _tell(answered: asyncio.Future[Reply], reply: Reply) -> None:
         answered.set_result(reply)
 
 
-def _records_of(events: list[Event], now: float) -> list[bytes]:
-    return [encode_record(event, now) for event in events]
+def _records_of(events: list[Event], now: float, network: int) -> list[bytes]:
+    return [encode_record(event, now, network) for event in events]

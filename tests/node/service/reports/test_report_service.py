@@ -12,7 +12,7 @@ from factories import APP
 from node_world import a_truth, publish
 from report_bodies import DEVICE, SENT, body_of
 from spooled import events_of, lines_of
-from telemetry_lines import no_sync
+from telemetry_lines import no_sync, stored
 
 from edge.facts.table import FactsTable
 from edge.node.service.common_answers import Reply
@@ -22,13 +22,14 @@ from edge.node.service.limits.event_limits import BURST_SECONDS, EventLimits
 from edge.node.service.limits.large_bodies import LARGE_BYTES, ON_LOOP_BYTES
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Peer, Proxies
+from edge.node.service.reports.networks import Networks
 from edge.node.service.rollout_clock import SYSTEM, ServiceClock
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool import spool as spool_module
-from edge.telemetry.spool.record import parse_events
+from edge.telemetry.spool.record import parse_events, parse_line
 from edge.telemetry.spool.spool import Spool
 
 PEER = Peer("192.0.2.1", "192.0.2.1")
@@ -67,6 +68,7 @@ async def a_world(folder, sync=no_sync, rate=0.0, clock=SYSTEM):
         proxies=Proxies(),
         overload=Overload(10),
         event_limits=EventLimits(rate, 0.0),
+        net_key=bytes(16),
         facts=FactsClient(FactsTable(folder / "no table"), sent.append),
         clock=clock,
     )
@@ -90,6 +92,16 @@ async def test_an_ordinary_report_is_answered_and_stored_as_in_a_task(tmp_path, 
             found.append((reply, world.counts.events, events_of(folder / "spool"), world.spool.acknowledged))
     assert found[0] == found[1]
     assert found[0][0].status == 200 and found[0][0].app == APP and found[0][3] == len(found[0][2]) > 0
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_record_names_the_network_by_a_number_and_never_by_its_address(tmp_path, at_once):
+    async with a_world(tmp_path) as world:
+        body = body_of(EVENT)
+        await (world.at_once(body) if at_once else world.service.reports.take_slowly(body, PEER))
+        (line,) = stored(tmp_path / "spool")
+        assert parse_line(line).net == Networks(bytes(16)).number_of(PEER.prefix)
+        assert PEER.address.encode() not in line
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 An event is stored as this node understood it (`event`). A report (`sent`) is read by who counts, with the same result:
 so a worker writes it without taking it apart. Both say from which network they came (`net`: a hash of the address
-prefix with the node's own key; never the address). Counts of checks and deliveries are `worker_records`.
+prefix with the node's own key; never the address). Counts of checks and deliveries are `worker_records`, what the
+app's own code and other systems say are `app_records`.
 
 The segment's header states the format: reports are there since 2, counts and `net` since 3. Events are counted by the
 node's clock; the device's own time stays inside the event.
@@ -14,14 +15,14 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from edge.domain.model import AppId, DeviceId
-from edge.telemetry.spool.worker_records import Delivered, Heard
+from edge.telemetry.spool.app_records import Milliseconds, Outcomes, OutcomesLine, Used, UsedLine
+from edge.telemetry.spool.worker_records import Delivered, HeardChecks
 from edge.wire.actions import EXPERIMENT_OFFER
 from edge.wire.body import WireError
 from edge.wire.ordinary_stats import OrdinaryReport, read_events
 from edge.wire.stats import BATCH_LIMIT, Event
 
 _NOTHING = msgspec.Raw(b"")
-TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
 NET_BITS = 32  # of the hash of an address prefix
 
 
@@ -42,11 +43,11 @@ class EventFacts(NamedTuple):
 
 
 class EventLine(NamedTuple):
-    """The events of one line; `unread` more could not be read. `net` is None if the line names no network: the node
+    """The events of one line; `unread` more could not be read. `net` is 0 if the line names no network: the node
     wrote the events itself, or a release that stored none."""
 
     received_ms: int  # since the epoch
-    net: int | None
+    net: int
     events: tuple[Event, ...]
     unread: int = 0
 
@@ -55,7 +56,7 @@ class HeardLine(NamedTuple):
     """A worker's checks of one app."""
 
     received_ms: int
-    heard: Heard
+    heard: HeardChecks
 
 
 class DeliveredLine(NamedTuple):
@@ -71,12 +72,12 @@ class UnreadLine(NamedTuple):
     events: int = 1  # that it stands for
 
 
-Line = EventLine | HeardLine | DeliveredLine | UnreadLine
+SpoolLine = EventLine | HeardLine | DeliveredLine | UsedLine | OutcomesLine | UnreadLine
 
 
 class _Record(msgspec.Struct, omit_defaults=True, kw_only=True):
     received_ms: int
-    net: int | None = None
+    net: int = 0
     event: Event
 
 
@@ -102,30 +103,33 @@ class _StoredExposure(msgspec.Struct):
     metadata: dict[str, str]
 
 
-_Time = Annotated[int, msgspec.Meta(ge=0, lt=TIME_LIMIT_MS)]
 _Events = Annotated[int, msgspec.Meta(ge=1, le=BATCH_LIMIT)]
 _Net = Annotated[int, msgspec.Meta(ge=0, lt=1 << NET_BITS)]
 
 
 class _StoredRecord(msgspec.Struct):
-    received_ms: _Time
+    received_ms: Milliseconds
     event: msgspec.Raw = _NOTHING
     events: _Events = 1
     sent: msgspec.Raw = _NOTHING
     heard: msgspec.Raw = _NOTHING
     delivered: msgspec.Raw = _NOTHING
+    used: msgspec.Raw = _NOTHING
+    outcomes: msgspec.Raw = _NOTHING
 
 
 class _StoredLine(msgspec.Struct):
     """A line of any kind, as this release writes them."""
 
-    received_ms: _Time
-    net: _Net | None = None
+    received_ms: Milliseconds
+    net: _Net = 0
     event: Event | None = None
     events: _Events = 1
     sent: msgspec.Raw = _NOTHING
-    heard: Heard | None = None
+    heard: HeardChecks | None = None
     delivered: Delivered | None = None
+    used: Used | None = None
+    outcomes: Outcomes | None = None
 
 
 class _LooseEvent(msgspec.Struct):
@@ -140,7 +144,7 @@ class _LooseEvent(msgspec.Struct):
 
 
 class _LooseLine(msgspec.Struct):
-    received_ms: _Time
+    received_ms: Milliseconds
     event: _LooseEvent
 
 
@@ -156,9 +160,9 @@ _exposure_decoder = msgspec.json.Decoder(_StoredExposure)
 _event_decoder = msgspec.json.Decoder(_StoredEvent)
 
 
-def encode_record(event: Event, received: float, net: int | None = None) -> bytes:
-    """A line for the spool, without newline. `received` is the node's clock, in epoch seconds; `net` is None for an
-    event that the node writes itself."""
+def encode_record(event: Event, received: float, net: int = 0) -> bytes:
+    """A line for the spool, without newline. `received` is the node's clock, in epoch seconds; `net` is 0 for an event
+    that the node writes itself."""
     return _encoder.encode(_Record(received_ms=int(received * 1000), net=net, event=event))
 
 
@@ -167,7 +171,7 @@ def encode_report(report: OrdinaryReport, body: bytes, received: float, net: int
     return b'{"received_ms":%d,"net":%d,"events":%d,"sent":%s}' % (int(received * 1000), net, report.events, body)
 
 
-def parse_line(line: bytes) -> Line:
+def parse_line(line: bytes) -> SpoolLine:
     """A line that any release wrote in these formats. Raises nothing."""
     try:
         stored = _line_decoder.decode(line)
@@ -182,10 +186,14 @@ def parse_line(line: bytes) -> Line:
         return HeardLine(stored.received_ms, stored.heard)
     if stored.delivered is not None:
         return DeliveredLine(stored.received_ms, stored.delivered)
+    if stored.used is not None:
+        return UsedLine(stored.received_ms, stored.used, stored.net)
+    if stored.outcomes is not None:
+        return OutcomesLine(stored.received_ms, stored.outcomes)
     return UnreadLine()
 
 
-def _parse_loosely(line: bytes) -> Line:
+def _parse_loosely(line: bytes) -> SpoolLine:
     try:
         stored = _loose_decoder.decode(line)
     except _UNREADABLE:
@@ -193,7 +201,7 @@ def _parse_loosely(line: bytes) -> Line:
     of = stored.event
     app, device = AppId(of.app), DeviceId(of.device)
     event = Event(app, device, of.action, of.version or "", of.platform or "", device_time_ms=of.device_time_ms)
-    return EventLine(stored.received_ms, None, (event,))
+    return EventLine(stored.received_ms, 0, (event,))
 
 
 def _events_sent(body: bytes, number: int) -> tuple[Event, ...]:
@@ -207,10 +215,10 @@ def _events_sent(body: bytes, number: int) -> tuple[Event, ...]:
 
 def parse_record(line: bytes) -> list[EventFacts | None]:
     """The facts of each event in a line that any release wrote in these formats; None for one that cannot be read, and
-    for a line that is no such record; none in a worker's counts."""
+    for a line that is no such record; none in lines of other kinds."""
     try:
         record = _decoder.decode(line)
-        if record.heard is not _NOTHING or record.delivered is not _NOTHING:
+        if any(each is not _NOTHING for each in (record.heard, record.delivered, record.used, record.outcomes)):
             return []
         if record.sent is not _NOTHING:
             return _facts_of_report(record)

@@ -58,7 +58,7 @@ class HeardCount(msgspec.Struct, frozen=True, omit_defaults=True):
         return Cohort(group, self.os, self.country, self.plugin)
 
 
-class Heard(msgspec.Struct, frozen=True):
+class HeardChecks(msgspec.Struct, frozen=True):
     """One app's checks of one worker since the line before."""
 
     stream: _Stream
@@ -91,7 +91,7 @@ class Delivered(msgspec.Struct, frozen=True):
 
 class _HeardRecord(msgspec.Struct):
     received_ms: int
-    heard: Heard
+    heard: HeardChecks
 
 
 class _DeliveredRecord(msgspec.Struct):
@@ -109,7 +109,7 @@ def heard_count(cohort: Cohort, runs: str, code: str, offered: str, n: int, devi
     )
 
 
-def encode_heard(heard: Heard, received: float) -> bytes:
+def encode_heard(heard: HeardChecks, received: float) -> bytes:
     """A line for the spool, without newline. `received` in seconds since the epoch."""
     return _encoder.encode(_HeardRecord(int(received * 1000), heard))
 

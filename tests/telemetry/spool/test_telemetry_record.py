@@ -7,6 +7,16 @@ from report_bodies import SENT, bodies, body_of
 
 from edge.domain.model import AppId, DeviceId
 from edge.domain.statistics.observation import Cohort, Group
+from edge.telemetry.spool.app_records import (
+    AppEvent,
+    Outcome,
+    Outcomes,
+    OutcomesLine,
+    Used,
+    UsedLine,
+    encode_outcomes,
+    encode_used,
+)
 from edge.telemetry.spool.record import (
     DeliveredLine,
     EventFacts,
@@ -22,7 +32,7 @@ from edge.telemetry.spool.record import (
 from edge.telemetry.spool.worker_records import (
     Delivered,
     DeliveredCount,
-    Heard,
+    HeardChecks,
     encode_delivered,
     encode_heard,
     heard_count,
@@ -43,14 +53,14 @@ def test_any_event_is_one_line_and_keeps_its_facts(app, action, version, platfor
     line = encode_record(event(app, action, version, platform, metadata=metadata), 1_760_000_000.25)
     assert b"\n" not in line
     assert parse_record(line) == [EventFacts(1_760_000_000_250, app, action, version, platform)]
-    parsed = EventLine(1_760_000_000_250, None, (event(app, action, version, platform, metadata=metadata),))
+    parsed = EventLine(1_760_000_000_250, 0, (event(app, action, version, platform, metadata=metadata),))
     assert parse_line(line) == parsed
 
 
 def test_a_line_of_an_older_or_newer_release_is_read_by_what_counting_needs():
     line = b'{"received_ms":7,"more":[1],"event":{"app":"a.b","action":"set","version":null,"new":{"x":1}}}'
     assert parse_record(line) == [EventFacts(7, "a.b", "set", "", "")]
-    assert parse_line(line) == EventLine(7, None, (Event(AppId("a.b"), DeviceId(""), "set", "", ""),))
+    assert parse_line(line) == EventLine(7, 0, (Event(AppId("a.b"), DeviceId(""), "set", "", ""),))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +121,7 @@ def test_a_report_that_cannot_be_read_is_as_many_unread_events(sent):
     line = f'{{"received_ms":1,"events":3,"sent":{sent}}}'.encode()
     assert parse_record(line) == [None] * 3
     assert parse_events(line) == []
-    assert parse_line(line) == EventLine(1, None, (), unread=3)
+    assert parse_line(line) == EventLine(1, 0, (), unread=3)
 
 
 def test_an_event_names_the_network_that_it_came_from_but_for_the_nodes_own():
@@ -125,7 +135,7 @@ def test_what_a_worker_counted_comes_back_as_it_was():
         heard_count(Cohort(group, "17", "DE", "8.51.14"), "1.0.0", "offer", "1.0.1", 812, bytes(range(16))),
         heard_count(Cohort(), "", "up_to_date", "", 0, b""),
     ]
-    heard = Heard("node-1-1760000000000", 3, AppId("com.acme.shop"), counts)
+    heard = HeardChecks("node-1-1760000000000", 3, AppId("com.acme.shop"), counts)
     parsed = parse_line(encode_heard(heard, 1_760_000_000.25))
     assert parsed == HeardLine(1_760_000_000_250, heard)
     assert [each.cohort for each in parsed.heard.of] == [Cohort(group, "17", "DE", "8.51.14"), Cohort()]
@@ -140,11 +150,24 @@ def test_what_a_worker_delivered_comes_back_as_it_was():
     assert parse_line(encode_delivered(delivered, 2.0)) == DeliveredLine(2_000, delivered)
 
 
-def test_what_a_worker_counted_is_no_event():
-    heard = encode_heard(Heard("s", 1, "com.acme.shop", []), 1.0)
-    delivered = encode_delivered(Delivered("s", 2, "com.acme.shop", []), 1.0)
-    for line in (heard, delivered):
-        assert parse_record(line) == [] and parse_events(line) == []
+def test_what_an_app_or_another_system_says_is_a_line_of_its_own_kind():
+    used = Used("com.acme.shop", "00000000-0000-4000-8000-000000000000", [AppEvent("checkout", "feature", 5)])
+    outcomes = Outcomes("com.acme.shop", [Outcome("ticket", "T-1", 5, custom_id="c")])
+    assert parse_line(encode_used(used, 1.0, 9)) == UsedLine(1_000, used, 9)
+    assert parse_line(encode_outcomes(outcomes, 1.0)) == OutcomesLine(1_000, outcomes)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        encode_heard(HeardChecks("s", 1, "com.acme.shop", []), 1.0),
+        encode_delivered(Delivered("s", 2, "com.acme.shop", []), 1.0),
+        encode_used(Used("com.acme.shop", "d", []), 1.0),
+        encode_outcomes(Outcomes("com.acme.shop", []), 1.0),
+    ],
+)
+def test_what_is_no_event_of_a_plugin_is_none(line):
+    assert parse_record(line) == [] and parse_events(line) == []
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,6 @@ class Networks:
         self.number_of = lru_cache(_NETWORKS_KEPT)(self._number_of)
 
     def _number_of(self, prefix: str) -> int:
-        """Of an address prefix as limits are counted by it."""
+        """Of an address prefix as limits are counted by it; never 0."""
         digest = blake2b(prefix.encode(), digest_size=NET_BITS // 8, key=self._key)
-        return int.from_bytes(digest.digest(), "big")
+        return int.from_bytes(digest.digest(), "big") or 1

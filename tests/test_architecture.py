@@ -86,6 +86,7 @@ BELOW_WITHIN = {
         "upkeep": {"spool", "folding", "behaviour"},  # raw events: keeping, exporting, erasing; the audit
     },
     "control": {"shapes": {""}, "routes": {"", "shapes"}, "": {"shapes", "routes"}},
+    "assembly": {"counting": set(), "": {"counting"}},  # counting is a process of its own, and `folding` asks it
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {
         "terminal": set(),
@@ -183,6 +184,25 @@ def test_the_product_imports_nothing_that_drives_it():
     assert reached == set()
 
 
+FOLDING_ALONE = {"datasketches", "numpy", "pyarrow"}  # 30 to 100 MB, and half a second of a start, in each process
+
+
+def reached_from(*roots: str) -> set[str]:
+    """These modules and what they import, in turn."""
+    reached, left = set(), list(roots)
+    while left:
+        if (name := left.pop()) not in reached:
+            reached.add(name)
+            left += [each for each in IMPORTS[name] if each in PATHS]
+    return reached
+
+
+def test_only_the_folding_process_loads_the_libraries_of_figures():
+    serving = reached_from("edge.assembly.standalone", "edge.node.processes.worker")
+    assert "edge.assembly.folding" in serving and "edge.assembly.counting.process" not in serving
+    assert {name for name in serving if {each.split(".")[0] for each in IMPORTS[name]} & FOLDING_ALONE} == set()
+
+
 def circle_in(imports: dict[str, set[str]]) -> list[str]:
     """What is left when modules that import nothing left are taken away, again and again: in a circle, or above one."""
     left = dict(imports)
@@ -215,6 +235,7 @@ def test_every_package_has_its_place():
 
 def test_every_module_is_used():
     processes = {"edge.__main__", "edge.node.processes.worker", "edge.node.proving.scrub_process"}
+    processes.add("edge.assembly.counting.process")
     entries = {*processes, *(f"edge.cli.{verb.module}" for verb in VERBS.values())}
     entries |= {
         "edge.domain.statistics.device_key",

@@ -5,6 +5,8 @@ import re
 from documents import read
 
 from edge.assembly.control_port import CONTROL_ADDRESS_LIMIT, CONTROL_CONNECTIONS_LIMIT
+from edge.assembly.counting.process import READERS as FIGURE_READERS
+from edge.assembly.folding import ANSWER_SECONDS, QUESTIONS_WAITING_LIMIT
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.cache import CACHE_LIMIT_BYTES
 from edge.bundles.patches.dcz import PATCHED_LIMIT_BYTES, WINDOW_FREE_BYTES
@@ -197,6 +199,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| a device's wait for the first reading of a blob | {PROOF_WAIT_SECONDS:.0f} s, then 503",
         f"| blobs read at a time to prove them | {READINGS_LIMIT} below {LARGE_BLOB_BYTES >> 20} MiB, and 1",
         f"| the daily scrub of all blobs that releases name | {SCRUB_BYTES_PER_SECOND >> 20} MiB/s, at the lowest",
+        f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, for {ANSWER_SECONDS:.0f} s each; "
+        f"{FIGURE_READERS} are answered at a time |",
         f"| damaged blobs that a node names | {QUARANTINE_LIMIT:,} |",
         f"| uploads of a token that no bundle refers to | {Retention().upload_limit_bytes >> 30} GiB "
         f"(`upload_limit_bytes`), each at least {LEAST_BYTES >> 10} KiB | a leaked token must not fill the "

@@ -1,151 +1,214 @@
-"""Folds events from the spool into counts, periodically and on request, and reads the counts.
+"""The supervisor's side of the folding process: starts it, keeps it alive, and asks it about the figures.
 
-Counts are not needed to serve: damage of theirs is logged, counted and set aside, and the spool is folded again.
+While there is no such process, or it does not answer, a question gets Unavailable `figures_unavailable`; devices are
+served all the same, and their events stay in the spool.
 """
 
 import asyncio
 import logging
-import sqlite3
+import socket
+import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
-from edge.assembly.own_names import OwnNames
+import msgspec
+
+from edge.assembly.counting.messages import (
+    Ask,
+    Declined,
+    FigureAnswered,
+    FoldCondition,
+    FoldingSetup,
+    FromFolding,
+    Name,
+    Named,
+)
+from edge.assembly.counting.own_names import OwnNames
+from edge.config import Log, Telemetry
 from edge.control.shapes.apps import AppStats, BundleCount
-from edge.domain.errors import EdgeError, OutOfRoom, Unavailable
+from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import AppId
 from edge.node.processes.data_directory import DataPaths
-from edge.node.processes.duties import to_the_end
-from edge.telemetry.folding.counts import read_counts, read_duplicates, read_totals
-from edge.telemetry.folding.database import code_of, identity_of, is_damage, set_aside
-from edge.telemetry.folding.fold import FoldReport, fold
+from edge.node.processes.link import Link
+from edge.node.service.numbered_replies import NumberedReplies
 
-FOLD_SECONDS = 30.0  # a full worker writes some 10 MB in that time: a fraction of a second to count
-KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
+START_SECONDS = 5.0  # how long a question waits for a process that is starting
+ANSWER_SECONDS = 120.0  # what waits in a full spool takes that long to count
+QUESTIONS_WAITING_LIMIT = 64  # questions: nobody waits for more
+SHORT_LIFE_SECONDS = 10.0  # a process that ends sooner will end again: wait before the next try
+RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0, 30.0)  # before the n-th restart in a row; the last from then on
 
 T = TypeVar("T")
 
 log = logging.getLogger("edge.node")
 
 
-@asynccontextmanager
-async def _room_to_count(paths: DataPaths) -> AsyncIterator[None]:
-    """Raises OutOfRoom if the block meets a full disk: the events stay in the spool, and are counted later."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if code_of(error) not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
-            raise
-        message = f"no room to count events in {paths.counts_database}: {error}; make room and try again"
-        raise OutOfRoom("storage_full", message) from error
-
-
 class Folding:
-    """`folded_at` is when events were last counted, in seconds since the epoch; `set_aside` is how often the counts
-    were damaged since the start; `unreadable` is how many segments the last fold could not read."""
+    """Belongs to the loop; `run` is a duty of the node. `condition` is that after the last fold of which this process
+    heard; `set_aside` counts since the start, as do `restarts` and `asked`, the latter by outcome."""
 
-    def __init__(self, paths: DataPaths, spool_limit_bytes: int, names: OwnNames) -> None:
-        self.folded_at = time.time()
-        self.set_aside = 0
-        self.unreadable = 0
-        self._told: set[str] = set()  # of the segments that are unreadable now
-        self._totals: dict[str, int] = {}
-        self._paths = paths
-        self._keep_bytes = int(spool_limit_bytes * KEPT_SHARE)
+    def __init__(self, paths: DataPaths, node: str, telemetry: Telemetry, log: Log, names: OwnNames) -> None:
+        self.condition = FoldCondition(time.time(), 0, 0, {})
+        self.restarts = 0
+        self.asked = Counter[str]()
+        self.pid: int | None = None
+        self._setup = FoldingSetup(str(paths.data_dir.absolute()), node, telemetry, log)
         self._names = names
-        self._folding = asyncio.Lock()
+        self._link: Link | None = None
+        self._linked = asyncio.Event()
+        self._set_aside_before = 0  # by processes that have ended
+        self._replies = NumberedReplies[FigureAnswered | Declined | None]()
+        self._waiting = 0
+        self._naming: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a process to ask."""
+        return self._link is not None
+
+    @property
+    def set_aside(self) -> int:
+        """How often the counts were damaged since the start."""
+        return self._set_aside_before + self.condition.set_aside
 
     async def stats(self, app: AppId) -> AppStats:
-        """Counts and duplicates of everything acknowledged so far: events are folded first. Raises Unavailable."""
-        counts = await self.counts(app)
-        duplicates = await self._folded(lambda: read_duplicates(self._paths.counts_database, app))
-        return AppStats(counts=counts, duplicates=duplicates)
+        """Counts and duplicates of everything acknowledged so far. Raises Unavailable."""
+        return await self.ask("bundle_counts", {"app": app}, AppStats)
 
     async def counts(self, app: AppId) -> list[BundleCount]:
         """As `stats`, the counts alone, sorted by bundle and action."""
-        counts: Counter[tuple[str, str]] = Counter()
-        for each in await self._folded(lambda: read_counts(self._paths.counts_database, app)):
-            counts[each.bundle, each.action] += each.n
-        return [BundleCount(bundle=bundle, action=action, n=n) for (bundle, action), n in sorted(counts.items())]
+        return (await self.stats(app)).counts
 
-    async def totals(self) -> dict[str, int]:
-        """Of `read_totals`, without folding; the last ones that could be read if these cannot. Raises nothing."""
+    async def ask(
+        self,
+        question: str,
+        parameters: object,
+        answer: type[T],
+        *,
+        fresh: bool = True,
+        seconds: float = ANSWER_SECONDS,
+    ) -> T:
+        """The folding process' answer; with `fresh`, of everything acknowledged so far. Raises Unavailable
+        `figures_unavailable`, `busy` beyond `QUESTIONS_WAITING_LIMIT` questions, and what the question raises."""
         try:
-            self._totals = await self._whole(lambda: asyncio.to_thread(read_totals, self._paths.counts_database))
-        except (EdgeError, OSError, ValueError) as error:
-            log.error("cannot read how many events are counted: %s", error)
-        return self._totals
+            reply = await self._reply(question, msgspec.json.encode(parameters), fresh, seconds)
+        except Unavailable:
+            self.asked["unavailable"] += 1
+            raise
+        if isinstance(reply, Declined):
+            self.asked["declined"] += 1
+            raise reply.error()
+        self.asked["answered"] += 1
+        return msgspec.json.decode(reply.answer, type=answer)
+
+    async def _reply(self, question: str, parameters: bytes, fresh: bool, seconds: float) -> FigureAnswered | Declined:
+        if self._waiting >= QUESTIONS_WAITING_LIMIT:
+            raise Unavailable("busy", "too many questions about figures at once; try again later")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._linked.wait()
+            reply = await self._replies.request(
+                lambda number: self._send(Ask(number, question, parameters, fresh)), seconds
+            )
+        except TimeoutError as error:
+            raise _unavailable("does not answer: it counts what waits, or is starting") from error
+        finally:
+            self._waiting -= 1
+        if reply is None:
+            raise _unavailable("ended, and is starting again")
+        return reply
+
+    def _send(self, message: msgspec.Struct) -> None:
+        if self._link is None:  # it ended since the wait
+            raise _unavailable("ended, and is starting again")
+        self._link.send(message)
 
     async def run(self) -> None:
-        """Fold periodically until cancelled, so that the spool frees disk space even if no one reads the counts."""
+        """Until cancelled: keep the process alive."""
+        short_lives = 0
         while True:
-            await asyncio.sleep(FOLD_SECONDS)
-            try:
-                await self._whole(self._fold)
-            except (EdgeError, OSError) as error:
-                log.error("cannot count events now; they stay in the spool: %s", error)
+            started = asyncio.get_running_loop().time()
+            code = await self._live()
+            lived_seconds = asyncio.get_running_loop().time() - started
+            short_lives = short_lives + 1 if lived_seconds < SHORT_LIFE_SECONDS else 0
+            pause_seconds = RESTART_SECONDS[min(short_lives, len(RESTART_SECONDS) - 1)]
+            self.restarts += 1
+            log.error("the folding process exited with code %s; restarting it in %s s", code, pause_seconds)
+            await asyncio.sleep(pause_seconds)
 
-    async def _folded(self, read: Callable[[], T]) -> T:
-        async def work() -> T:
-            await self._fold()
-            return await asyncio.to_thread(read)
-
-        return await self._whole(work)
-
-    async def _whole(self, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of `work`; if it meets a damaged database, that is set aside, and this is its result with a new
-        one. Raises Unavailable for other errors of the database."""
-        database = self._paths.counts_database
-        identity = await asyncio.to_thread(identity_of, database)
+    async def _live(self) -> int:
+        """One process, from start to exit; returns its exit code. A cancelled caller leaves none."""
+        ours, theirs = socket.socketpair()
+        starting = asyncio.ensure_future(self._spawn(theirs))
         try:
-            try:
-                return await work()
-            except sqlite3.DatabaseError as error:
-                if not is_damage(error):
-                    raise
-                await self._set_aside(identity, error)
-            return await work()
-        except sqlite3.Error as error:
-            raise Unavailable("counts_unusable", f"cannot use the counts in {database}: {error}") from error
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            ours.close()
+            await _end(await starting)
+            raise
+        self.pid = process.pid
+        link = await Link.over(ours, FromFolding)
+        try:
+            link.send(self._setup)
+            self._link = link
+            self._linked.set()
+            await self._listen(link)
+            return await process.wait()
+        finally:
+            self._forget()
+            link.close()
+            await _end(process)
 
-    async def _set_aside(self, identity: int | None, error: sqlite3.Error) -> None:
-        database = self._paths.counts_database
-        async with self._folding:  # a fold in progress deletes segments that the new database has not counted
-            aside = await asyncio.to_thread(set_aside, database, identity, time.time())
-        if aside is None:  # it was replaced in the meantime
-            return
-        self.set_aside += 1
-        log.error(
-            "the counts of events in %s are damaged (%s): set aside as %s. What the spool still has is counted again; "
-            "earlier counts are in that file alone: try `sqlite3 %s .recover`, and check the disk",
-            *(database, error, aside, aside),
-        )
-
-    async def _fold(self) -> None:
-        paths = self._paths
-        async with self._folding, _room_to_count(paths):
-            report = await to_the_end(
-                lambda: fold(
-                    paths.spool_dir,
-                    paths.counts_database,
-                    now=time.time(),
-                    keep_bytes=self._keep_bytes,
-                    names_of=self._names.of,
-                )
+    async def _spawn(self, theirs: socket.socket) -> asyncio.subprocess.Process:
+        with theirs:
+            return await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "edge.assembly.counting.process", str(theirs.fileno())),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
             )
-            self.folded_at = time.time()
-            self._tell(report)
 
-    def _tell(self, report: FoldReport) -> None:
-        """Each damage once."""
-        spool = self._paths.spool_dir
-        for fault in report.faults:
-            log.error(
-                "events of devices were lost in %s/%s: skipped, the rest is counted; check the disk", spool, fault
-            )
-        for why in sorted({*report.unreadable} - self._told):
-            log.error("events in %s/%s: left as it is, the others are counted; restore or remove it", spool, why)
-        self._told = set(report.unreadable)
-        self.unreadable = len(self._told)
+    async def _listen(self, link: Link) -> None:
+        while (message := await link.receive()) is not None:
+            match message:
+                case FoldCondition():
+                    self.condition = _with_totals(message, self.condition)
+                case Name(number, app):
+                    self._start(self._answer_name(link, number, app))
+                case FigureAnswered(number) | Declined(number):
+                    self._replies.settle(number, message)
+
+    async def _answer_name(self, link: Link, number: int, app: str) -> None:
+        names = await asyncio.to_thread(self._names.of, app)
+        link.send(Named(number, None if names is None else sorted(names)))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._naming.add(task)
+        task.add_done_callback(self._naming.discard)
+
+    def _forget(self) -> None:
+        self._link = None
+        self._linked.clear()
+        self.pid = None
+        self._set_aside_before += self.condition.set_aside
+        self.condition = msgspec.structs.replace(self.condition, set_aside=0)
+        self._replies.settle_all(None)
+
+
+def _with_totals(heard: FoldCondition, before: FoldCondition) -> FoldCondition:
+    """The last totals that could be read, if these could not."""
+    return heard if heard.totals else msgspec.structs.replace(heard, totals=before.totals)
+
+
+def _unavailable(what: str) -> EdgeError:
+    return Unavailable("figures_unavailable", f"the folding process {what}; devices are served, try again later")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """At once: what it was doing is repeated whole, or not at all."""
+    if process.returncode is None:
+        process.kill()
+        await process.wait()

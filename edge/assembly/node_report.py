@@ -18,6 +18,7 @@ from edge.control.upload_quota import UploadQuota
 from edge.domain.model import AppId
 from edge.facts.census import count_devices
 from edge.node.observing.counts import WorkerStatus
+from edge.node.observing.folding_metrics import FoldingSeen
 from edge.node.observing.metrics import BlobsSeen, Observed, StoreUpkeep, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
@@ -64,7 +65,7 @@ class NodeReport:
 
     async def metrics(self) -> bytes:
         """In the Prometheus text format."""
-        workers, totals = await self._supervisor.statuses(), await self._folding.totals()
+        workers, totals = await self._supervisor.statuses(), self._folding.condition.totals
         return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observe(workers, totals))))
 
     def _living(self) -> dict[AppId, Head]:
@@ -112,10 +113,11 @@ class NodeReport:
             spool_bytes=held_bytes(self._directory.spool_dir),
             folded=totals.get("folded", 0),
             duplicates=totals.get("duplicates", 0),
-            folded_at=self._folding.folded_at,
+            folded_at=self._folding.condition.folded_at,
             spool_faults={name: totals.get(name, 0) for name in ("damaged", "malformed", "torn_tails")},
-            spool_unreadable=self._folding.unreadable,
+            spool_unreadable=self._folding.condition.unreadable,
             counts_set_aside=self._folding.set_aside,
+            folding=FoldingSeen(self._folding.is_up, self._folding.restarts, dict(self._folding.asked)),
             job_failures=dict(self._supervisor.guard.failures),
             facts=self._supervisor.facts_condition,
             failures_over_limit=self._supervisor.failures.dropped,

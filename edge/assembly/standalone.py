@@ -11,12 +11,12 @@ from edge.assembly.change_over import ChangeOver
 from edge.assembly.clock import NodeClock
 from edge.assembly.collecting import Collecting
 from edge.assembly.control_port import serving_control
+from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.assembly.explaining import Explaining
 from edge.assembly.folding import Folding
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeReport
-from edge.assembly.own_names import OwnNames
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config, Control
 from edge.control.app import build_control_app
@@ -68,7 +68,8 @@ class Standalone:
         )
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
-        self.telemetry = Folding(self.directory, config.telemetry.spool_limit_bytes, OwnNames(self.directory.releases))
+        names = OwnNames(self.directory.releases)
+        self.telemetry = Folding(self.directory, self.directory.node, config.telemetry, config.log, names)
         self._clock = clock = NodeClock(self.directory.releases)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.region))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base)

@@ -7,9 +7,10 @@ from factories import APP
 from node_world import PROMPT_SECONDS, a_config, a_truth, publish, running
 
 from edge.assembly.collecting import Collecting
+from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.folding import Folding
 from edge.assembly.node_report import NodeReport
-from edge.assembly.own_names import OwnNames
+from edge.config import Log, Telemetry
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.store.heads import shard_of
@@ -20,7 +21,8 @@ async def test_the_status_names_what_a_scrub_cannot_read_while_workers_serve_it(
     truth = a_truth(tmp_path)
     publish(truth, "1.0.1")
     async with running(a_config(tmp_path), truth) as (supervisor, _):
-        folding, quota = Folding(truth, 1 << 30, OwnNames(truth.releases)), UploadQuota(tmp_path / "quota", 0, 0.0)
+        folding = Folding(truth, truth.node, Telemetry(), Log(), OwnNames(truth.releases))
+        quota = UploadQuota(tmp_path / "quota", 0, 0.0)
         tokens = Tokens(truth.store, truth.trust, truth.writer)
         report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota)
         head = truth.releases.heads()[APP]
@@ -36,7 +38,8 @@ async def test_the_status_names_what_is_refused_and_metrics_count_it(tmp_path):
     tokens = Tokens(truth.store, truth.trust, truth.writer)
     tokens.register_first("edge_" + "a" * 43, 0.0)
     async with running(a_config(tmp_path), truth) as (supervisor, _):
-        folding, quota = Folding(truth, 1 << 30, OwnNames(truth.releases)), UploadQuota(tmp_path / "quota", 0, 0.0)
+        folding = Folding(truth, truth.node, Telemetry(), Log(), OwnNames(truth.releases))
+        quota = UploadQuota(tmp_path / "quota", 0, 0.0)
         report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota)
         status = await report.status()
         assert (status.refused, status.apps, len(status.workers)) == ({}, 1, 2)

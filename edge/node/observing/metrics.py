@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from edge.facts.writer import FactsCondition
 from edge.node.observing.counts import Gauges, WorkerCounts, WorkerStatus
+from edge.node.observing.folding_metrics import FoldingSeen, build_folding_metrics
 from edge.wire.exposition import Family, Sample
 
 Labelled = tuple[dict[str, str], float]  # a sample's labels, without the worker's, and its value
@@ -68,6 +69,7 @@ class Observed(NamedTuple):
     spool_unreadable: int = 0  # segments, in the last fold
     counts_set_aside: int = 0  # since the start
     job_failures: Mapping[str, int] = {}  # by job, since the start
+    folding: FoldingSeen = FoldingSeen()
 
 
 def build_metrics(seen: Observed) -> list[Family]:
@@ -80,6 +82,7 @@ def build_metrics(seen: Observed) -> list[Family]:
         *_heads(seen),
         *_blobs(seen.blobs),
         *_upkeep(seen.upkeep),
+        *build_folding_metrics(seen.folding),
     ]
 
 

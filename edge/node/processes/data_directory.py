@@ -30,6 +30,7 @@ class DataPaths:
     """Where everything is in a data directory; opens nothing."""
 
     def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
         self.store_dir = data_dir / "store"
         self.node_dir = data_dir / "node"  # not part of the truth: this node's own key, telemetry and facts
         self.spool_dir = self.node_dir / "telemetry" / "spool"

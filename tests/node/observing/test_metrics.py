@@ -8,6 +8,7 @@ import pytest
 from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.facts.writer import FactsCondition
 from edge.node.observing.counts import Gauges, RequestCount, WorkerCounts, WorkerStatus
+from edge.node.observing.folding_metrics import FoldingSeen
 from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
 from edge.node.service.limits.admission import Connections
 from edge.node.service.peers import Proxies
@@ -71,6 +72,7 @@ def observed(**changed) -> Observed:
         "spool_unreadable": 9,
         "counts_set_aside": 1,
         "job_failures": {"fold": 2},
+        "folding": FoldingSeen(True, 3, {"answered": 5, "unavailable": 1}),
     }
     return Observed(**(seen | changed))
 

@@ -3,7 +3,7 @@
 from factories import APP, a_change
 from node_world import a_truth, publish
 
-from edge.assembly.own_names import APPS_KEPT, OwnNames
+from edge.assembly.counting.own_names import APPS_KEPT, OwnNames
 from edge.domain.changes.commands import CreateApp, DeleteApp, DeleteBundle
 from edge.domain.model import AppId
 from edge.store.revisions import revision_key

@@ -2,14 +2,17 @@
 
 import sqlite3
 
+import msgspec
 import pytest
 from factories import APP
 from node_world import a_truth
 from telemetry_lines import line, write_segment
 
-from edge.assembly.folding import Folding
-from edge.assembly.own_names import OwnNames
+from edge.assembly.counting.answers import OfApp, count_bundles
+from edge.assembly.counting.own_names import OwnNames
+from edge.assembly.counting.tally import Tally
 from edge.domain.errors import Unavailable
+from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.folding.database import DAMAGED_LIMIT
 from edge.telemetry.spool.segment import list_segments
 
@@ -24,7 +27,7 @@ def truth(tmp_path):
 
 @pytest.fixture
 def folding(truth):
-    return Folding(truth, 1 << 30, OwnNames(truth.releases))
+    return Tally(truth, 1 << 30, OwnNames(truth.releases).of)
 
 
 def not_a_database(path):
@@ -57,9 +60,14 @@ def without_its_number(path):
 KINDS = [not_a_database, malformed, cut, of_another_schema, without_its_number]
 
 
-async def counted(folding):
-    stats = await folding.stats(APP)
-    return {each.action: each.n for each in stats.counts}
+def counted(truth, folding):
+    folding.fold()
+    asked = msgspec.json.encode(OfApp(APP))
+    return {each.action: each.n for each in folding.read(lambda: count_bundles(truth, asked)).counts}
+
+
+def totals_of(truth, folding):
+    return folding.read(lambda: read_totals(truth.counts_database))
 
 
 def set_aside(truth):
@@ -68,55 +76,53 @@ def set_aside(truth):
 
 
 @pytest.mark.parametrize("damage", KINDS)
-async def test_damaged_counts_are_set_aside_and_made_again(truth, folding, caplog, damage):
+def test_damaged_counts_are_set_aside_and_made_again(truth, folding, caplog, damage):
     expected = {"set": 1, "set_fail": 1}
-    assert await counted(folding) == expected
+    assert counted(truth, folding) == expected
     damage(truth.counts_database)
     damaged = truth.counts_database.stat().st_ino
-    assert await counted(folding) == expected
+    assert counted(truth, folding) == expected
     (aside,) = set_aside(truth)
     assert (aside.stat().st_ino, folding.set_aside) == (damaged, 1)
     (told,) = [each.getMessage() for each in caplog.records if "damaged" in each.getMessage()]
     assert str(truth.counts_database) in told and str(aside) in told and ".recover" in told
-    assert (await folding.totals())["folded"] == 2
+    assert (totals_of(truth, folding))["folded"] == 2
 
 
 @pytest.mark.parametrize("damage", KINDS[:3])
-async def test_totals_of_damaged_counts_answer(truth, folding, damage):
-    assert await counted(folding)
+def test_totals_of_damaged_counts_answer(truth, folding, damage):
+    assert counted(truth, folding)
     damage(truth.counts_database)
-    assert await folding.totals() in ({}, {"folded": 2, "duplicates": 0, "malformed": 0, "torn_tails": 0, "damaged": 0})
-    assert await counted(folding) == {"set": 1, "set_fail": 1}
+    assert totals_of(truth, folding) in (
+        {},
+        {"folded": 2, "duplicates": 0, "malformed": 0, "torn_tails": 0, "damaged": 0},
+    )
+    assert counted(truth, folding) == {"set": 1, "set_fail": 1}
 
 
-async def test_a_failing_disk_leaves_a_few_and_the_first_of_them(truth, folding):
+def test_a_failing_disk_leaves_a_few_and_the_first_of_them(truth, folding):
     for number in range(DAMAGED_LIMIT + 2):
-        assert await counted(folding)
+        assert counted(truth, folding)
         truth.counts_database.write_bytes(b"no database: %d" % number + bytes(4096))
-    assert await counted(folding)
+    assert counted(truth, folding)
     numbers = [path.read_bytes()[:14].decode()[-1] for path in set_aside(truth)]
     assert numbers == ["0", "1", str(DAMAGED_LIMIT + 1)]
 
 
-async def test_counts_that_cannot_be_opened_are_refused_by_name_and_totals_stay(truth, folding):
-    assert await counted(folding)
-    totals = await folding.totals()
-    for path in truth.counts_database.parent.glob("counts.sqlite*"):
-        path.unlink()
+def test_counts_that_cannot_be_opened_are_refused_by_name(truth, folding):
     truth.counts_database.mkdir()
     with pytest.raises(Unavailable, match=r"counts\.sqlite"):
-        await folding.stats(APP)
-    assert await folding.totals() == totals
+        counted(truth, folding)
 
 
-async def test_what_is_skipped_of_the_spool_is_told_once_by_name(truth, folding, caplog):
+def test_what_is_skipped_of_the_spool_is_told_once_by_name(truth, folding, caplog):
     (path,) = list_segments(truth.spool_dir)
     whole = bytearray(path.read_bytes())
     whole[-20] ^= 0x41
     path.write_bytes(whole)
     (truth.spool_dir / "node-0-0-0.sealed").write_bytes(b"no segment")
     for _ in range(2):
-        assert await counted(folding) == {}
+        assert counted(truth, folding) == {}
     told = [each.getMessage() for each in caplog.records if str(truth.spool_dir) in each.getMessage()]
     assert [path.stem in each or "node-0-0-0.sealed" in each for each in told] == [True, True]
-    assert ((await folding.totals())["damaged"], folding.unreadable) == (1, 1)
+    assert ((totals_of(truth, folding))["damaged"], folding.unreadable) == (1, 1)

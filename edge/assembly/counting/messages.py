@@ -1,0 +1,93 @@
+"""The messages between the supervisor and its folding process, framed as those of workers (`node.processes.link`)."""
+
+import msgspec
+
+from edge.config import Log, Telemetry
+from edge.domain.errors import (
+    Conflict,
+    EdgeError,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    OutOfRoom,
+    TooLarge,
+    Unavailable,
+)
+
+
+class FoldingSetup(msgspec.Struct, frozen=True, tag=True):
+    """The first message to the process: all that it needs. `data_dir` is absolute."""
+
+    data_dir: str
+    node: str
+    telemetry: Telemetry
+    log: Log
+
+
+class Ask(msgspec.Struct, frozen=True, tag=True):
+    """Reply `FigureAnswered` or `Refused` with this number. `parameters` are JSON. `fresh`: first count what is
+    acknowledged by now."""
+
+    number: int
+    question: str
+    parameters: bytes
+    fresh: bool = True
+
+
+class Named(msgspec.Struct, frozen=True, tag=True):
+    """The names of an app's bundles, sorted; None for an app that this node does not have."""
+
+    number: int
+    names: list[str] | None
+
+
+class Name(msgspec.Struct, frozen=True, tag=True):
+    """Reply `Named` with this number."""
+
+    number: int
+    app: str
+
+
+class FigureAnswered(msgspec.Struct, frozen=True, tag=True):
+    """`answer` is JSON."""
+
+    number: int
+    answer: bytes
+
+
+class Declined(msgspec.Struct, frozen=True, tag=True):
+    """There is no answer: an EdgeError, by its parts."""
+
+    number: int
+    status: int
+    code: str
+    message: str
+
+    def error(self) -> EdgeError:
+        """As it was raised."""
+        return _KINDS.get(self.status, Unavailable)(self.code, self.message)
+
+
+class FoldCondition(msgspec.Struct, frozen=True, tag=True):
+    """Sent after each fold. `folded_at` is when events were last counted, in seconds since the epoch; `set_aside` is
+    how often the counts were damaged since the process started; `unreadable` is how many segments the last fold could
+    not read; `totals` are those of `read_totals`."""
+
+    folded_at: float
+    set_aside: int
+    unreadable: int
+    totals: dict[str, int]
+
+
+ToFolding = FoldingSetup | Ask | Named
+FromFolding = Name | FigureAnswered | Declined | FoldCondition
+
+_KINDS: dict[int, type[EdgeError]] = {
+    each.status: each for each in (Malformed, Forbidden, NotFound, Conflict, TooLarge, Invalid, Unavailable, OutOfRoom)
+}
+
+
+def declined(number: int, error: EdgeError) -> Declined:
+    """The message for an error."""
+    return Declined(number, error.status, error.code, error.message)

@@ -1,0 +1,162 @@
+"""The folding process: counts events every some seconds and on demand, and answers questions about the figures.
+
+Started as `python -m edge.assembly.counting.process 3` with its end of the link. It ends when its supervisor is gone,
+at once: whatever it was doing is repeated whole, or not at all, by the next one.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from edge.assembly.counting.answers import answer
+from edge.assembly.counting.messages import (
+    Ask,
+    FigureAnswered,
+    FoldCondition,
+    FoldingSetup,
+    Name,
+    Named,
+    ToFolding,
+    declined,
+)
+from edge.assembly.counting.tally import Tally
+from edge.domain.errors import EdgeError, Unavailable
+from edge.node.observing.log import set_up_logging
+from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.link import Link
+from edge.node.service.numbered_replies import NumberedReplies
+from edge.telemetry.folding.counts import read_totals
+
+FOLD_SECONDS = 10.0  # as often as workers hand over what they heard; a full worker writes some 10 MB in 30 s
+NAMES_SECONDS = 30.0  # for the names of an app's bundles, which the supervisor reads from memory or a file
+READERS = 2  # questions answered at once, beside the fold
+NICENESS = 5  # who serves devices comes first
+
+log = logging.getLogger("edge.node")
+
+
+class FoldingProcess:
+    """Everything of the process. `run` returns when the supervisor is gone."""
+
+    def __init__(self, setup: FoldingSetup, link: Link) -> None:
+        self._link = link
+        self._paths = DataPaths(Path(setup.data_dir))
+        self._loop = asyncio.get_running_loop()
+        self._names = NumberedReplies[Named]()
+        self._named: dict[str, frozenset[str] | None] = {}  # of the apps in this fold
+        self._tally = Tally(self._paths, setup.telemetry.spool_limit_bytes, self._names_of)
+        self._folder = ThreadPoolExecutor(1, "fold")
+        self._readers = ThreadPoolExecutor(READERS, "figures")
+        self._current: asyncio.Task[None] | None = None  # the last fold that began
+        self._next: asyncio.Task[None] | None = None  # the one that begins after it
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve the link."""
+        self._start(self._fold_periodically())
+        while (message := await self._link.receive()) is not None:
+            match message:
+                case Ask():
+                    self._start(self._answer(message))
+                case Named(number):
+                    self._names.settle(number, message)
+
+    async def _fold_periodically(self) -> None:
+        while True:
+            try:
+                await self._fresh()
+            except (EdgeError, OSError) as error:
+                log.error("cannot count events now; they stay in the spool: %s", error)
+            await asyncio.sleep(FOLD_SECONDS)
+
+    async def _fresh(self) -> None:
+        """Returns when a fold has ended that began after this call. Raises what it raises."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._fold_after(self._current))
+        await asyncio.shield(self._next)
+
+    async def _fold_after(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        self._current, self._next = self._next, None
+        self._named.clear()
+        try:
+            await self._loop.run_in_executor(self._folder, self._tally.fold)
+        finally:
+            await self._tell()
+
+    async def _tell(self) -> None:
+        tally = self._tally
+        try:
+            totals = await self._loop.run_in_executor(
+                self._folder, lambda: tally.read(lambda: read_totals(self._paths.counts_database))
+            )
+        except (EdgeError, OSError, ValueError) as error:
+            log.error("cannot read how many events are counted: %s", error)
+            totals = {}
+        self._link.send(FoldCondition(tally.folded_at, tally.set_aside, tally.unreadable, totals))
+
+    async def _answer(self, ask: Ask) -> None:
+        try:
+            if ask.fresh:
+                await self._fresh()
+            found = await self._loop.run_in_executor(
+                self._readers, lambda: answer(self._tally, self._paths, ask.question, ask.parameters)
+            )
+            self._link.send(FigureAnswered(ask.number, found))
+        except EdgeError as error:
+            self._link.send(declined(ask.number, error))
+        except Exception as error:  # who asked must not wait for an answer that never comes
+            log.exception(f"cannot answer {ask.question!r}; this is a bug, please report it")
+            failed = Unavailable("figures_unavailable", f"{type(error).__name__} in the folding process: see the log")
+            self._link.send(declined(ask.number, failed))
+
+    def _names_of(self, app: str) -> frozenset[str] | None:
+        """For the fold's thread. Raises Unavailable."""
+        if app not in self._named:
+            asking = asyncio.run_coroutine_threadsafe(self._ask_names(app), self._loop)
+            try:
+                self._named[app] = asking.result()
+            except TimeoutError as error:
+                reason = f"the names of the bundles of {app!r} did not come in {NAMES_SECONDS:.0f} s"
+                raise Unavailable("names_unavailable", reason) from error
+        return self._named[app]
+
+    async def _ask_names(self, app: str) -> frozenset[str] | None:
+        named = await self._names.request(lambda number: self._link.send(Name(number, app)), NAMES_SECONDS)
+        return None if named.names is None else frozenset(named.names)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+
+async def serve(end: socket.socket) -> None:
+    """Wait for the setup, then run with it."""
+    link = await Link.over(end, ToFolding)
+    setup = await link.receive()
+    if isinstance(setup, FoldingSetup):  # None: the supervisor is already gone
+        set_up_logging(setup.log)
+        await FoldingProcess(setup, link).run()
+    os._exit(0)  # without waiting for threads: see above
+
+
+def main() -> None:
+    """Run on the descriptor in `sys.argv`."""
+    # These may reach the whole process group; only the supervisor acts on them.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICENESS)
+    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

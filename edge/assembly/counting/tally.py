@@ -1,0 +1,123 @@
+"""Folds events from the spool into the figures, and reads these; within the folding process, in its threads.
+
+Figures are not needed to serve: damage of theirs is logged, counted and set aside, and the spool is folded again.
+"""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from edge.domain.errors import OutOfRoom, Unavailable
+from edge.node.processes.data_directory import DataPaths
+from edge.telemetry.folding.database import code_of, identity_of, is_damage, set_aside
+from edge.telemetry.folding.fold import FoldReport, fold
+from edge.telemetry.folding.labels import NamesOf
+
+KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
+
+T = TypeVar("T")
+
+log = logging.getLogger("edge.node")
+
+
+@contextmanager
+def _room_to_count(paths: DataPaths) -> Iterator[None]:
+    """Raises OutOfRoom if the block meets a full disk: the events stay in the spool, and are counted later."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if code_of(error) not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+            raise
+        message = f"no room to count events in {paths.counts_database}: {error}; make room and try again"
+        raise OutOfRoom("storage_full", message) from error
+
+
+class Tally:
+    """Safe among threads; every call blocks, and raises Unavailable if the database cannot be used. `folded_at`,
+    `set_aside` and `unreadable` are as in `FoldCondition`."""
+
+    def __init__(self, paths: DataPaths, spool_limit_bytes: int, names_of: NamesOf) -> None:
+        self.folded_at = time.time()
+        self.set_aside = 0
+        self.unreadable = 0
+        self._told: set[str] = set()  # of the segments that are unreadable now
+        self._paths = paths
+        self._keep_bytes = int(spool_limit_bytes * KEPT_SHARE)
+        self._names_of = names_of
+        self._folding = threading.Lock()
+
+    def fold(self) -> None:
+        """Count all that is acknowledged by now. Raises OutOfRoom, OSError."""
+        self._whole(self._fold)
+
+    def read(self, reading: Callable[[], T]) -> T:
+        """The result of `reading` the figures."""
+        return self._whole(reading)
+
+    def change(self, work: Callable[[], T]) -> T:
+        """The result of `work`, during which nothing is folded."""
+
+        def alone() -> T:
+            with self._folding:
+                return work()
+
+        return self._whole(alone)
+
+    def _whole(self, work: Callable[[], T]) -> T:
+        """The result of `work`; if it meets a damaged database, that is set aside, and this is its result with a new
+        one, into which the spool is folded."""
+        database = self._paths.counts_database
+        identity = identity_of(database)
+        try:
+            try:
+                return work()
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self._set_aside(identity, error)
+            self._fold()
+            return work()
+        except sqlite3.Error as error:
+            raise Unavailable("counts_unusable", f"cannot use the counts in {database}: {error}") from error
+
+    def _set_aside(self, identity: int | None, error: sqlite3.Error) -> None:
+        database = self._paths.counts_database
+        with self._folding:  # a fold in progress deletes segments that the new database has not counted
+            aside = set_aside(database, identity, time.time())
+        if aside is None:  # it was replaced in the meantime
+            return
+        self.set_aside += 1
+        log.error(
+            "the counts of events in %s are damaged (%s): set aside as %s. What the spool still has is counted again; "
+            "earlier counts are in that file alone: try `sqlite3 %s .recover`, and check the disk",
+            *(database, error, aside, aside),
+        )
+
+    def _fold(self) -> None:
+        paths = self._paths
+        with self._folding, _room_to_count(paths):
+            report = fold(
+                paths.spool_dir,
+                paths.counts_database,
+                now=time.time(),
+                keep_bytes=self._keep_bytes,
+                names_of=self._names_of,
+            )
+            self.folded_at = time.time()
+            self._tell(report)
+
+    def _tell(self, report: FoldReport) -> None:
+        """Each damage once."""
+        spool = self._paths.spool_dir
+        for fault in report.faults:
+            log.error(
+                "events of devices were lost in %s/%s: skipped, the rest is counted; check the disk", spool, fault
+            )
+        for why in sorted({*report.unreadable} - self._told):
+            log.error("events in %s/%s: left as it is, the others are counted; restore or remove it", spool, why)
+        self._told = set(report.unreadable)
+        self.unreadable = len(self._told)

@@ -1,0 +1,135 @@
+"""The folding process as the supervisor sees it: it counts, answers, is restarted when it dies, and leaves with it."""
+
+import asyncio
+import os
+import signal
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from factories import APP
+from node_world import PROMPT_SECONDS, a_truth, publish
+from telemetry_lines import line, write_segment
+
+from edge.assembly.counting.own_names import OwnNames
+from edge.assembly.folding import QUESTIONS_WAITING_LIMIT, Folding
+from edge.config import Log, Telemetry
+from edge.control.shapes.apps import AppStats
+from edge.domain.errors import Unavailable
+from edge.node.processes.duties import NodeDuties
+
+
+@pytest.fixture
+def truth(tmp_path):
+    truth = a_truth(tmp_path)
+    truth.spool_dir.mkdir(parents=True)
+    publish(truth, "1.0.0")
+    write_segment(truth.spool_dir, [line(app=APP), line(app=APP, action="set_fail")])
+    return truth
+
+
+def a_folding(truth):
+    return Folding(truth, truth.node, Telemetry(), Log(), OwnNames(truth.releases))
+
+
+@asynccontextmanager
+async def on_duty(folding):
+    duties = NodeDuties(fold=folding.run)
+    running = asyncio.create_task(duties.run())
+    duties.begin()
+    try:
+        async with asyncio.timeout(4 * PROMPT_SECONDS):
+            yield duties
+            await duties.end()
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def answered(folding):
+    """What it answers once it runs, however long it takes to start on a busy machine."""
+    while True:
+        with suppress(Unavailable):
+            return {each.action: each.n for each in await folding.counts(APP)}
+
+
+def is_alive(pid):
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+async def test_what_is_acknowledged_is_counted_before_the_answer(truth):
+    folding = a_folding(truth)
+    async with on_duty(folding):
+        assert await answered(folding) == {"set": 1, "set_fail": 1}
+        write_segment(truth.spool_dir, [line(app=APP)], worker=1)
+        assert await answered(folding) == {"set": 2, "set_fail": 1}
+        assert folding.condition.totals["folded"] == 3 and folding.is_up
+
+
+async def test_one_that_is_killed_is_followed_by_another_that_counts_nothing_twice(truth):
+    folding = a_folding(truth)
+    async with on_duty(folding):
+        assert await answered(folding) == {"set": 1, "set_fail": 1}
+        first = folding.pid
+        os.kill(first, signal.SIGKILL)
+        while folding.pid in (first, None):
+            await asyncio.sleep(0)
+        assert await answered(folding) == {"set": 1, "set_fail": 1}
+        assert folding.restarts == 1
+
+
+async def test_a_question_to_one_that_dies_is_refused_by_name_and_counted(truth):
+    folding = a_folding(truth)
+    async with on_duty(folding):
+        await answered(folding)
+        os.kill(folding.pid, signal.SIGSTOP)
+        asking = asyncio.create_task(folding.stats(APP))
+        await asyncio.sleep(0)
+        os.kill(folding.pid, signal.SIGKILL)
+        with pytest.raises(Unavailable) as refused:
+            await asking
+        assert refused.value.code == "figures_unavailable" and folding.asked["unavailable"] >= 1
+
+
+async def test_an_end_of_duty_ends_the_process_and_a_new_one_begins_with_the_next(truth):
+    folding = a_folding(truth)
+    async with on_duty(folding) as duties:
+        await answered(folding)
+        pid = folding.pid
+        await duties.end()
+        assert not is_alive(pid) and not folding.is_up
+        duties.begin()
+        assert await answered(folding) == {"set": 1, "set_fail": 1}
+
+
+async def test_totals_that_cannot_be_read_stay_as_they_were(truth):
+    folding = a_folding(truth)
+    async with on_duty(folding):
+        await answered(folding)
+        totals = folding.condition.totals
+        for path in truth.counts_database.parent.glob("counts.sqlite*"):
+            path.unlink()
+        truth.counts_database.mkdir()
+        with pytest.raises(Unavailable, match=r"counts\.sqlite"):
+            await folding.stats(APP)
+        assert folding.condition.totals == totals and totals["folded"] == 2
+
+
+async def test_an_unknown_question_and_a_full_queue_are_refused_by_name(truth):
+    folding = a_folding(truth)
+    async with on_duty(folding):
+        await answered(folding)
+        with pytest.raises(Unavailable, match="no question 'horoscope'"):
+            await folding.ask("horoscope", {}, AppStats)
+        os.kill(folding.pid, signal.SIGSTOP)
+        asking = [asyncio.create_task(folding.stats(APP)) for _ in range(QUESTIONS_WAITING_LIMIT)]
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable) as refused:
+            await folding.stats(APP)
+        os.kill(folding.pid, signal.SIGKILL)
+        assert refused.value.code == "busy"
+        refusals = await asyncio.gather(*asking, return_exceptions=True)
+        assert {each.code for each in refusals} == {"figures_unavailable"}

@@ -5,7 +5,7 @@ hashes, so that the facts of a device fit one slot.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
@@ -124,6 +124,32 @@ class Latest(NamedTuple):
     def packed(self) -> int:
         low = self.forgot << 2 | self.retried << 1 | self.counted
         return self.at << 32 | self.ran << 22 | self.mark << 16 | low
+
+
+class Behaviour(NamedTuple):
+    """What segments know of how a device is used, as of its latest judgement; None: unknown, so no segment matches by
+    it.
+
+    `places` are bits: the parts of segments that the device was in. `revision` is the app's, by which that was judged.
+    """
+
+    first_seen_days: int | None = None
+    sessions_7d: int | None = None
+    errors_7d: int | None = None
+    session_minutes_7d: int | None = None
+    update_delay_hours: int | None = None
+    install_seconds: int | None = None
+    features: Container[str] | None = None
+    judged_day: int = 0
+    places: int = 0
+    revision: int = 0
+
+    def was_in(self, place: int, since: int) -> bool:
+        """Whether the device was judged to be in the part of a segment that has this place since revision `since`."""
+        return self.revision >= since and self.places >> place & 1 == 1
+
+
+NOT_JUDGED = Behaviour()
 
 
 class DeviceFacts(NamedTuple):

@@ -22,6 +22,7 @@ from documents import (
     parse,
     prose,
     read,
+    section,
     spans,
     verb_of,
 )
@@ -206,7 +207,3 @@ def test_every_outcome_of_a_step_is_explained():
 def test_every_reason_for_a_form_is_explained():
     named = re.findall(r"^\| `(\w+)`", section("edge/domain/README.md", "Zip or files"), re.MULTILINE)
     assert sorted(named) == sorted(each.value for each in (*WhyForm, *WhyZip))
-
-
-def section(document, title):
-    return read(document).partition(f"\n## {title}\n")[2].partition("\n## ")[0]

@@ -149,3 +149,7 @@ def parse(words: list[str]) -> None:
             raise LookupError(f"edge {' '.join(words)}: {param.name} is missing")
         if isinstance(param.type, click.Choice) and isinstance(value, str):
             param.type.convert(value, param, context)
+
+
+def section(document, title):
+    return read(document).partition(f"\n## {title}\n")[2].partition("\n## ")[0]

@@ -235,6 +235,16 @@ class Channel:
                 return self.electron
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventKey:
+    """What an app's code states with its own events. Published with the app, so no secret: it keeps out those who do not
+    know the app. Times are in seconds since the epoch; `until` 0: until another takes its place."""
+
+    key: str
+    made: float
+    until: float = 0.0
+
+
 class UsedId(NamedTuple):
     """A command id and the command that used it. Stored as an array: a revision holds 256 of them."""
 
@@ -260,6 +270,7 @@ class AppState:
     overrides: Mapping[DeviceId, ChannelName] = field(default_factory=dict)
     segments: Mapping[SegmentName, Segment] = field(default_factory=dict)
     id_sets: Mapping[IdSetName, StoredIdSet] = field(default_factory=dict)
+    event_keys: tuple[EventKey, ...] = ()  # latest last; none: events of its code are taken without one
     recent: tuple[UsedId | str, ...] = ()
     deleted: float = 0.0  # seconds since the epoch; 0: it is not
 

@@ -11,6 +11,7 @@ from edge.domain.model import (
     Bundle,
     Channel,
     ChannelName,
+    EventKey,
     IdSetName,
     Segment,
     SegmentName,
@@ -22,6 +23,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _TYPED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}", re.ASCII)  # names that need no quoting on a command line
+
+
+def is_taken(keys: Sequence[EventKey], given: str, at: float) -> bool:
+    """Whether events with the key `given` are taken at `at`, in seconds since the epoch; without `keys` all are."""
+    return not keys or any(key.key == given and (not key.until or at < key.until) for key in keys)
 
 
 def bundle_of(state: AppState, version: str) -> Bundle:

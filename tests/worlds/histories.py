@@ -18,11 +18,13 @@ from edge.domain.changes.commands import (
     DeleteChannel,
     DeleteIdSet,
     DeleteSegment,
+    MakeEventKey,
     MoveRollout,
     NewArm,
     PruneBundles,
     PublishBundle,
     PutIdSet,
+    RemoveEventKeys,
     RollBack,
     SegmentSettings,
     SetChannel,
@@ -46,6 +48,7 @@ VERSIONS = ("0.9.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4", "1.1.0")
 CHANNELS = ("production", "beta", "inner")
 SEGMENTS = ("droids", "team", "some")
 DEVICES = tuple(f"{number:08x}-0000-4000-8000-000000000000" for number in range(12))
+KEYS = tuple(f"pk_{letter * 24}" for letter in "abc")
 STEPS = ((1_000, 5_000, 50_000, 100_000), (1,), (30_000, 60_000), (100_000,))
 
 
@@ -210,6 +213,8 @@ _SETTING_UP = (
     st.builds(DeleteSegment, name=_segments),
     st.builds(PutIdSet, name=st.just("vip"), blob=st.just(digest("vip")), ids=st.just(2)),
     st.builds(DeleteIdSet, name=st.just("vip")),
+    st.builds(MakeEventKey, key=st.sampled_from(KEYS), keep_seconds=st.sampled_from((0, 1_500, 86_400))),
+    st.just(RemoveEventKeys()),
     st.builds(Undo, revision=st.just(LATEST), force=_flags),
     st.builds(Undo, revision=st.just(3), force=st.just(True)),  # long gone
 )

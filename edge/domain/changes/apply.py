@@ -26,10 +26,12 @@ from edge.domain.changes.commands import (
     DeleteChannel,
     DeleteIdSet,
     DeleteSegment,
+    MakeEventKey,
     MoveRollout,
     PruneBundles,
     PublishBundle,
     PutIdSet,
+    RemoveEventKeys,
     RollBack,
     SetChannel,
     SetOverride,
@@ -73,6 +75,8 @@ def _carry_out(state: AppState | None, change: Change, before: AppState | None) 
     match change.command:
         case DeleteApp() as command:
             return app_changes.delete(state, command, change.at)
+        case MakeEventKey() | RemoveEventKeys() as command:
+            return app_changes.change_keys(state, command, change.at)
         case PruneBundles() as command:
             return pruning.prune(state, command, change.at)
         case PublishBundle() | DeleteBundle() | WithdrawBundle() as command:

@@ -11,7 +11,16 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT
 
-from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle, Undo, kind_of, target_of
+from edge.domain.changes.commands import (
+    COMMAND_ID_LIMIT,
+    Change,
+    Command,
+    MakeEventKey,
+    PublishBundle,
+    Undo,
+    kind_of,
+    target_of,
+)
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import AppState, UsedId
 from edge.domain.schedule.durations import format_moment
@@ -53,6 +62,8 @@ def command_digest(command: Command, by: str) -> str:
         command = msgspec.structs.replace(command, revision=0)  # looked up, not requested
     if isinstance(command, PublishBundle):  # the node derives these from the files
         command = msgspec.structs.replace(command, bundle=replace(command.bundle, names=None, plain_files=False))
+    if isinstance(command, MakeEventKey):
+        command = msgspec.structs.replace(command, key="")  # drawn, not requested
     said = msgspec.json.encode([by, kind_of(command), _said(command)], order="deterministic")
     return hashlib.sha256(said).hexdigest()[:32]
 

@@ -56,6 +56,18 @@ class DeleteApp(_Command, frozen=True, kw_only=True, tag="delete_app"):
     app: str
 
 
+class MakeEventKey(_Command, frozen=True, kw_only=True, tag="make_event_key"):
+    """From now on the app's own events need this `key`, which the node draws; a former one is taken for `keep_seconds`
+    more."""
+
+    key: str
+    keep_seconds: int
+
+
+class RemoveEventKeys(_Command, frozen=True, kw_only=True, tag="remove_event_keys"):
+    """The app's own events are taken without a key."""
+
+
 class Meant(msgspec.Struct, frozen=True, kw_only=True):
     """Confirmations of what is usually an accident. `downgrade`: a version below the one that the channel offers;
     `again`: one that it was rolled back from."""
@@ -243,6 +255,8 @@ class Undo(_Command, frozen=True, kw_only=True, tag="undo"):
 Command = (
     CreateApp
     | DeleteApp
+    | MakeEventKey
+    | RemoveEventKeys
     | PublishBundle
     | DeleteBundle
     | PruneBundles
@@ -297,5 +311,9 @@ def target_of(command: Command) -> str:
             return command.channel
         case Undo():
             return str(command.revision)
+        case MakeEventKey():
+            return command.key
+        case RemoveEventKeys():
+            return "all event keys"
         case _:
             return command.name

@@ -37,6 +37,7 @@ from edge.domain.model import (
     ChannelName,
     DeviceId,
     Digest,
+    EventKey,
     Platform,
     Retired,
     Segment,
@@ -103,6 +104,7 @@ class AppSnapshot:
     files: DigestSet
     patches: Mapping[Digest, PatchTable]  # of the bundles that a check can be answered with, by their document
     lost_patches: frozenset[str]  # blobs that cannot be sent
+    event_keys: tuple[EventKey, ...]
 
     def manifest_of(self, bundle: Bundle) -> bytes:
         """The document of a bundle that `decide` offers, ways back included; empty for one that has none.
@@ -204,6 +206,7 @@ def build_snapshot(
         files=DigestSet.union(blobs.values()),
         patches=patches,
         lost_patches=frozenset(each for table in patches.values() for each in table.blobs() if each in damaged),
+        event_keys=state.event_keys,
     )
 
 

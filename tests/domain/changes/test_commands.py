@@ -15,11 +15,13 @@ from edge.domain.changes.commands import (
     DeleteChannel,
     DeleteIdSet,
     DeleteSegment,
+    MakeEventKey,
     MoveRollout,
     NewArm,
     PruneBundles,
     PublishBundle,
     PutIdSet,
+    RemoveEventKeys,
     RollBack,
     SegmentSettings,
     SetChannel,
@@ -59,6 +61,8 @@ COMMANDS = [
     MoveRollout(channel="beta", move=Move.PAUSE),
     StartExperiment(channel="beta", name="colour", arms=(NewArm(name="red", bundle="1.0.1", weight=100_000),)),
     StopExperiment(channel="beta", keep="red"),
+    MakeEventKey(key="pk_" + "k" * 24, keep_seconds=86_400),
+    RemoveEventKeys(),
     Undo(revision=7),
 ]
 

@@ -237,7 +237,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventKey:
-    """What an app's code states with its own events. Published with the app, so no secret: it keeps out those who do not
+    """What an app's code states with its own events. Published with the app, so no secret: it keeps out who does not
     know the app. Times are in seconds since the epoch; `until` 0: until another takes its place."""
 
     key: str

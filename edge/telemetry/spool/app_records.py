@@ -1,27 +1,19 @@
 """Lines of a segment for what plugins do not report: events of the app's own code, and outcomes from elsewhere.
 
-`{"received_ms":…,"net":N,"used":{…}}` has the events of one device's `POST /events`, `{"received_ms":…,"outcomes":{…}}`
-what the team's own systems say of devices. Both were checked before they were written.
+`{"received_ms":…,"events":n,"used":{…},"net":N}` has the events of one device's `POST /events`,
+`{"received_ms":…,"events":n,"outcomes":{…}}` what the team's own systems say of devices. Both were checked before they
+were written; `events` is how many a line stands for, if the rest of it cannot be read.
 """
 
 from typing import Annotated
 
 import msgspec
 
+from edge.wire.app_events import AppEvent
+
 TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
 
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, lt=TIME_LIMIT_MS)]  # since the epoch
-
-
-class AppEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the app's code says that happened. With the device, `name`, `kind` and `at_ms`, by the device's clock, are
-    its identity: a resend is known by them."""
-
-    name: str
-    kind: str  # "feature", "screen", "error", "duration" or "purchase"
-    at_ms: Milliseconds
-    value: float | None = None  # seconds, if the kind is "duration"; else what the app means by it
-    labels: dict[str, str] = {}
 
 
 class Used(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,12 +47,14 @@ class UsedLine(msgspec.Struct, frozen=True):
     """`net` is a keyed hash of the address prefix; 0: not known."""
 
     received_ms: Milliseconds
+    events: int
     used: Used
     net: int = 0
 
 
 class OutcomesLine(msgspec.Struct, frozen=True):
     received_ms: Milliseconds
+    events: int
     outcomes: Outcomes
 
 
@@ -73,12 +67,12 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def encode_used(used: Used, received: float, net: int = 0) -> bytes:
     """A line for the spool, without newline. `received` is the node's clock, in epoch seconds."""
-    return _encoder.encode(UsedLine(int(received * 1000), used, net))
+    return _encoder.encode(UsedLine(int(received * 1000), len(used.of), used, net))
 
 
 def encode_outcomes(outcomes: Outcomes, received: float) -> bytes:
     """A line for the spool, without newline; `received` as above."""
-    return _encoder.encode(OutcomesLine(int(received * 1000), outcomes))
+    return _encoder.encode(OutcomesLine(int(received * 1000), len(outcomes.of), outcomes))
 
 
 def parse_used(line: bytes) -> UsedLine | None:

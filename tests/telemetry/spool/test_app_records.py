@@ -5,7 +5,6 @@ import json
 import pytest
 
 from edge.telemetry.spool.app_records import (
-    AppEvent,
     Outcome,
     Outcomes,
     Used,
@@ -14,6 +13,7 @@ from edge.telemetry.spool.app_records import (
     parse_outcomes,
     parse_used,
 )
+from edge.wire.app_events import AppEvent
 
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
 PAID = AppEvent("checkout", "purchase", 1_795_000_000_123, 9.5, {"currency": "EUR"})
@@ -25,6 +25,7 @@ OUTCOMES = Outcomes("com.acme.app", [Outcome("ticket", "T-1", 1_795_000_000_000,
 def test_a_line_of_app_events_has_the_documented_form():
     assert json.loads(encode_used(USED, 1_795_000_001.5, 77)) == {
         "received_ms": 1_795_000_001_500,
+        "events": 2,
         "used": {
             "app": "com.acme.app",
             "device": DEVICE,

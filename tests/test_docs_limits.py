@@ -21,6 +21,7 @@ from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.config import Retention
 from edge.control.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.control.upload_quota import LEAST_BYTES
+from edge.domain.changes.apps import EVENT_KEYS_LIMIT, KEEP_LIMIT_SECONDS
 from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
 from edge.domain.changes.channels import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
 from edge.domain.changes.command_ids import RECENT_LIMIT
@@ -95,6 +96,15 @@ from edge.telemetry.devices.known_devices import DEVICES_LIMIT
 from edge.telemetry.folding.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.folding.labels import MADE_UP_LIMIT
 from edge.telemetry.spool.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
+from edge.wire.app_events import (
+    EVENT_NAME_LIMIT,
+    EVENTS_BATCH_LIMIT,
+    EVENTS_BODY_LIMIT_BYTES,
+    LABEL_KEY_LIMIT,
+    LABEL_TEXT_LIMIT,
+    LABELS_LIMIT,
+    VALUE_LIMIT,
+)
 from edge.wire.arrival import BODY_SECONDS, HEAD_SECONDS, MINIMUM_BODY_BPS
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES, STRUCTURE_LIMIT
@@ -142,6 +152,11 @@ def test_the_other_limits_are_those_of_the_code():
         f"times as much of one /48 or IPv4 /24, five minutes' worth at once; "
         f"{HELD_LIMIT_BYTES >> 20} MiB held at once, {WIDE_HELD_LIMIT_BYTES >> 20} MiB of one /48 or IPv4 /24; "
         f"{READERS} read at once |",
+        f"| body of `/events`, events in it | {EVENTS_BODY_LIMIT_BYTES >> 10} KiB, {EVENTS_BATCH_LIMIT} |",
+        f"| an app's own event | name {EVENT_NAME_LIMIT} characters; {LABELS_LIMIT} labels, their names "
+        f"{LABEL_KEY_LIMIT} and texts {LABEL_TEXT_LIMIT} characters; numbers up to {VALUE_LIMIT:.0e} |",
+        f"| event keys of an app | {EVENT_KEYS_LIMIT} at a time, a former one for at most "
+        f"{KEEP_LIMIT_SECONDS // 86_400} days |",
         f"| a body in chunks | {CHUNKS_LIMIT:,} of them, and one more for each KiB |",
         f"| path of a request | {PATH_LIMIT_BYTES >> 10} KiB |",
         f"| time to send a body | {BODY_SECONDS:.0f} s, and beyond that its bytes at {MINIMUM_BODY_BPS // 1000} kbit/s",

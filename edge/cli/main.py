@@ -26,7 +26,9 @@ class VerbEntry(NamedTuple):
 
 
 VERBS: Mapping[str, VerbEntry] = {
-    "app": VerbEntry("releases.apps", "app", "Create, list, show and delete apps; check an app's folder."),
+    "app": VerbEntry(
+        "releases.apps", "app", "Create, list, show and delete apps; make event keys; check an app's folder."
+    ),
     "bundle": VerbEntry("releases.bundles", "bundle", "Publish, list, delete, prune and withdraw bundles."),
     "channel": VerbEntry("releases.channels", "channel", "Manage channels: which devices are offered which bundle."),
     "completion": VerbEntry("completion", "completion", "Print a shell completion script."),

@@ -44,9 +44,9 @@ class AppEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RefusedAppEvent(NamedTuple):
-    """`index` is its place in the batch; `code` is one of PROTOCOL.md §13.2."""
+    """`place` is its index in the batch; `code` is one of PROTOCOL.md §13.2."""
 
-    index: int
+    place: int
     code: str
     message: str
 
@@ -88,7 +88,7 @@ def parse_app_report(body: bytes) -> AppReport:
 
 def encode_app_answer(report: AppReport) -> bytes:
     """The body of a 200."""
-    refused = [{"index": each.index, "error": each.code, "message": each.message} for each in report.refused]
+    refused = [{"index": each.place, "error": each.code, "message": each.message} for each in report.refused]
     return encode_json({"status": "ok", "accepted": len(report.events), "refused": refused})
 
 

@@ -23,6 +23,8 @@ NEEDED = {
     "create_app": P.CREATE_APP,
     "show_app": P.READ_APP,
     "delete_app": P.DELETE_APP,
+    "make_event_key": P.CHANGE_APP,
+    "remove_event_keys": P.CHANGE_APP,
     "show_history": P.READ_APP,
     "list_bundles": P.READ_APP,
     "publish_bundle": P.UPLOAD_BUNDLES,

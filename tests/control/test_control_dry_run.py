@@ -19,6 +19,7 @@ OVERRIDE = f"/v1/apps/{APP}/overrides/{DEVICE}"
 START = ("POST", ROLLOUT, PLAN)
 PAUSE = ("POST", f"{ROLLOUT}/pause", None)
 # Each change by its operation, after what has to be there before.
+KEY = ("POST", f"/v1/apps/{APP}/event-keys", {})
 CHANGES = {
     "create_app": ((), ("POST", "/v1/apps", {"app": "com.acme.new"})),
     "delete_app": ((), ("DELETE", f"/v1/apps/{APP}", None)),
@@ -30,6 +31,8 @@ CHANGES = {
     "set_channel": ((), ("PATCH", STABLE, {"bundle": "builtin"})),
     "delete_channel": ((), ("DELETE", STABLE, None)),
     "roll_channel_back": ((), ("POST", f"{STABLE}/rollback", {})),
+    "make_event_key": ((), KEY),
+    "remove_event_keys": ((KEY,), ("DELETE", f"/v1/apps/{APP}/event-keys", None)),
     "undo": ((), ("POST", f"/v1/apps/{APP}/undo", {})),
     "start_rollout": ((), START),
     "pause_rollout": ((START,), PAUSE),

@@ -23,6 +23,7 @@ from edge.cli.demo.demo import prepare
 from edge.cli.demo.release import APP
 from edge.config import Config, Control, Devices, Telemetry
 from edge.domain.manifest import FILE_COUNT_LIMIT
+from edge.wire.app_events import EVENTS_BATCH_LIMIT, EVENTS_BODY_LIMIT_BYTES
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES
 from edge.wire.stats import BATCH_LIMIT, STATS_BODY_LIMIT_BYTES
@@ -114,6 +115,19 @@ def reports() -> dict[str, bytes]:
     return made | {f"8 KiB of {name}": body for name, body in members(8 << 10).items()}
 
 
+def app_events() -> dict[str, bytes]:
+    start = b'{"app_id":"%b","device_id":"00009a6b-eefe-490a-9c60-8e965132ae51","events":' % APP.encode()
+    labels = b",".join(b'"label%d":"%b"' % (n, b"x" * 40) for n in range(8))
+    event = b'{"name":"checkout","kind":"purchase","time":1795000000123,"value":9.5,"labels":{%b}}' % labels
+    made = {
+        "100 events with labels": start + array([event] * EVENTS_BATCH_LIMIT) + b"}",
+        "100 refused events": start + array([b"{}"] * EVENTS_BATCH_LIMIT) + b"}",
+        "too many events": filled(start + b"[", b"{},", b"{}]}", EVENTS_BODY_LIMIT_BYTES),
+        "labels": filled(start + b'[{"labels":{', b'"":0,', b'"":0}}]}', EVENTS_BODY_LIMIT_BYTES),
+    }
+    return made | members(EVENTS_BODY_LIMIT_BYTES)
+
+
 def manifests() -> dict[str, bytes]:
     start = b'{"app_id":"%b","manifest":' % APP.encode()
     files = array(FILE % n for n in range(FILE_COUNT_LIMIT))
@@ -142,6 +156,8 @@ def requests(zip_path: bytes) -> Iterable[tuple[str, str, bytes]]:
         yield "POST /stats", name, post("/stats", body)
     for name in ("8 KiB of failures", "1,000 failures"):
         yield "POST /stats", f"a byte a chunk, {name}", chunked("/stats", reports()[name])
+    for name, body in app_events().items():
+        yield "POST /events", name, post("/events", body)
     for name, body in manifests().items():
         yield "POST /updates/manifest_size", name, post("/updates/manifest_size", body)
     for name, unit in {"pairs": b"&a=", "escapes": b"%ff", "names": b"&x", "flags": b"&is_prod=1"}.items():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from edge.domain.decision.outcomes import UpToDate
 from edge.domain.model import ChannelName
 from edge.wire.answers import encode_answer
+from edge.wire.app_events import encode_app_answer, parse_app_report
 from edge.wire.body import WireError
 from edge.wire.channels import parse_channel_request
 from edge.wire.manifest_size import encode_manifest_size, parse_manifest_size
@@ -18,7 +19,7 @@ from tests.hostile.cases import Case
 from tests.hostile.drill import DIGEST, WARM_UP, memory_mb
 from tests.hostile.mutations import build_case
 
-BODY_KINDS = (0, 3, 5, 9, 10, 11, 12)  # of the seeds: every route that reads a body
+BODY_KINDS = (0, 3, 5, 9, 10, 11, 12, 17)  # of the seeds: every route that reads a body
 GROWTH_LIMIT_MB = 24
 STATUSES = {200, 400, 413}
 
@@ -80,9 +81,14 @@ def _sizes(body: bytes) -> bytes:
     return encode_manifest_size(parse_manifest_size(body), lambda app, digest: 1)
 
 
+def _used(body: bytes) -> bytes:
+    return encode_app_answer(parse_app_report(body))
+
+
 PARSERS: dict[str, Callable[[bytes], bytes]] = {
     "/updates": _check,
     "/updates/manifest_size": _sizes,
     "/stats": _report,
     "/channel_self": _choice,
+    "/events": _used,
 }

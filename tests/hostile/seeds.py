@@ -65,6 +65,12 @@ def event_fields(marker: str, plugin: str = "8.51.14") -> dict[str, object]:
     return check_fields(marker, plugin) | extra | {"metadata": {"note": marker, "duration_ms": "3"}}
 
 
+def app_event_fields(marker: str) -> dict[str, object]:
+    event = {"name": marker, "kind": "feature", "time": 1_700_000_000_000, "value": 1.5, "labels": {"note": marker}}
+    device = {"app_id": APP, "device_id": DEVICE_PREFIX + marker.removeprefix("mk"), "custom_id": marker}
+    return device | {"platform": "web", "key": marker, "events": [event, event | {"kind": "click"}]}
+
+
 def posted(route: str, fields: dict[str, object], statuses: frozenset[int], *, batch: bool = False) -> Seed:
     body = json.dumps([fields] * 3 if batch else fields).encode()
     headers = [(b"Host", b"hostile"), (b"Content-Type", b"application/json; charset=utf-8"), frame(body)]
@@ -123,11 +129,13 @@ def build_seed(kind: int, marker: str, plugin: str, digest: str) -> Seed:
             return plain(b"GET", b"/livez?" + marker.encode(), "/livez", HEAD_ONLY)
         case 16:
             return plain(b"GET", b"/stats", "/stats", HEAD_ONLY)
+        case 17:
+            return posted("/events", app_event_fields(marker), CHOICE_STATUSES | {503})
         case _:
             return plain(b"GET", b"/nowhere/" + marker.encode(), "unknown", frozenset({404}))
 
 
-KINDS = 18
+KINDS = 19
 # Seeds of routes that a node may not have: left out when it answers their valid request with 404 or 405.
 OPTIONAL_KINDS = {9: "/updates/manifest_size", 10: "/channel_self", 11: "/channel_self", 12: "/channel_self"}
 OPTIONAL_KINDS[13] = "/channel_self"

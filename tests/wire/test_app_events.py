@@ -135,7 +135,7 @@ def test_as_many_events_as_a_batch_may_have_are_taken():
 def test_one_bad_event_loses_none_beside_it(changes, code):
     report = parse_app_report(a_body(an_event(), an_event(**changes), an_event(name="after")))
     assert [event.name for event in report.events] == ["checkout", "after"]
-    assert [(each.index, each.code) for each in report.refused] == [(1, code)]
+    assert [(each.place, each.code) for each in report.refused] == [(1, code)]
     answer = json.loads(encode_app_answer(report))
     assert (answer["status"], answer["accepted"]) == ("ok", 2)
     assert answer["refused"] == [{"index": 1, "error": code, "message": report.refused[0].message}]

@@ -1,4 +1,6 @@
-"""`edge app`: apps on the node, and the check of an app's folder."""
+"""`edge app`: apps on the node and their event keys, and the check of an app's folder."""
+
+from typing import Any
 
 import click
 
@@ -6,12 +8,13 @@ from edge.cli.app_folder.doctor import doctor
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
-from edge.cli.terminal.output import Output, fields, line, note, table
+from edge.cli.terminal.output import Output, fields, line, moment, note, table
+from edge.domain.schedule.durations import parse_duration
 
 
 @click.group()
 def app() -> None:
-    """Create, list, show and delete apps; check an app's folder."""
+    """Create, list, show and delete apps; make event keys; check an app's folder."""
 
 
 app.add_command(doctor)
@@ -60,6 +63,9 @@ def show(client: ControlClient, out: Output, app: str) -> None:
         rows = [[each["name"], each["bundle"], each["public"]] for each in found["channels"]]
         line("")
         table(("channel", "bundle", "public"), rows, "no channels yet")
+        if found["event_keys"]:
+            line("")
+            _print_keys(found)
 
     out.result(found, print_text)
 
@@ -77,3 +83,48 @@ def delete(client: ControlClient, out: Output, asking: Asking, app: str) -> None
     request = ControlRequest("DELETE", app_path(app))
     gone = carry_out(client, out, asking, request, f"delete app {app} and everything in it", type_in=app)
     out.result(gone, lambda: line(f"deleted app {app} (revision {gone['revision']})"))
+
+
+@app.group()
+def key() -> None:
+    """Make and remove the keys for events of an app's own code.
+
+    An app without a key takes events (`POST /events`) from whoever knows its id. The key is in the app's code, where
+    everybody can read it: it is no secret, and can be replaced.
+    """
+
+
+@key.command()
+@click.argument("app")
+@click.option("--keep", default="30d", show_default=True, metavar="TIME", help="Take the former key for so long.")
+@with_api
+def make(client: ControlClient, out: Output, app: str, keep: str) -> None:
+    """Make the key that events of APP need from now on.
+
+    The former key is taken for --keep more (0s: no longer), for devices that run an older bundle. With the first key,
+    events without one are refused at once.
+    """
+    client.post(app_path(app, "event-keys"), {"keep_seconds": parse_duration(keep)})
+    _show_keys(client, out, app)
+
+
+@key.command()
+@click.argument("app")
+@with_api
+def remove(client: ControlClient, out: Output, app: str) -> None:
+    """Remove all event keys of APP: its events are taken without one."""
+    gone = client.delete(app_path(app, "event-keys"))
+    out.result(gone, lambda: line(f"{app} takes events without a key"))
+
+
+def _show_keys(client: ControlClient, out: Output, app: str) -> None:
+    found = client.get(app_path(app))
+    out.result({"app": found["app"], "event_keys": found["event_keys"]}, lambda: _print_keys(found))
+
+
+def _print_keys(found: dict[str, Any]) -> None:
+    rows = [
+        [each["key"], moment(each["made"]), moment(each["until"]) if each["until"] else "another is made"]
+        for each in reversed(found["event_keys"])
+    ]
+    table(("event key", "made", "taken until"), rows, "")

@@ -1,6 +1,7 @@
-"""Apps: list, create, show, delete, their history of revisions, and undo of the latest one."""
+"""Apps: list, create, show, delete, their event keys, their history of revisions, and undo of the latest one."""
 
 import asyncio
+import secrets
 from typing import Any
 
 from msgspec.structs import asdict
@@ -9,17 +10,29 @@ from edge.control.calls import Call, commit, load_app, require
 from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission, allows
 from edge.control.routes.channels import view_channel
-from edge.control.shapes.apps import AppChanged, AppDeleted, AppRequest, AppSummary, AppView, HistoryEntry, UndoDone
+from edge.control.shapes.apps import (
+    AppChanged,
+    AppDeleted,
+    AppRequest,
+    AppSummary,
+    AppView,
+    EventKeyRequest,
+    EventKeysChanged,
+    EventKeyView,
+    HistoryEntry,
+    UndoDone,
+)
 from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.impact import view_channel_impact
 from edge.control.shapes.rollouts import UndoRequest
-from edge.domain.changes.commands import CreateApp, DeleteApp, Undo
+from edge.domain.changes.commands import CreateApp, DeleteApp, MakeEventKey, RemoveEventKeys, Undo
 from edge.domain.errors import EdgeError, NotFound
 from edge.domain.model import AppId, AppState, parse_app_id
 from edge.store.damage import REPAIR
 from edge.store.releases import Head, Releases
 from edge.store.revision_document import RevisionLine
 
+EVENT_KEY_BYTES = 18  # of chance: 24 characters
 HISTORY_DEFAULT = 50
 HISTORY_LIMIT = 1_000  # revisions per answer; each is read from the store and verified
 
@@ -50,6 +63,17 @@ async def handle_show(call: Call[None]) -> AppView:
 async def handle_delete(call: Call[None]) -> AppDeleted:
     committed = await commit(call, call.app, DeleteApp(app=call.app))
     return AppDeleted(app=call.app, revision=committed.state.revision, changed=committed.changed)
+
+
+async def handle_make_key(call: Call[EventKeyRequest]) -> EventKeysChanged:
+    key = f"pk_{secrets.token_urlsafe(EVENT_KEY_BYTES)}"
+    committed = await commit(call, call.app, MakeEventKey(key=key, keep_seconds=call.body.keep_seconds))
+    return EventKeysChanged(app=call.app, revision=committed.state.revision, changed=committed.changed)
+
+
+async def handle_remove_keys(call: Call[None]) -> EventKeysChanged:
+    committed = await commit(call, call.app, RemoveEventKeys())
+    return EventKeysChanged(app=call.app, revision=committed.state.revision, changed=committed.changed)
 
 
 async def handle_history(call: Call[None]) -> list[HistoryEntry]:
@@ -122,6 +146,7 @@ def _view(state: AppState) -> AppView:
         bundles=len(state.bundles),
         overrides=len(state.overrides),
         channels=[view_channel(state, channel) for _, channel in sorted(state.channels.items())],
+        event_keys=[EventKeyView(key=each.key, made=each.made, until=each.until or None) for each in state.event_keys],
     )
 
 
@@ -164,6 +189,27 @@ OPERATIONS = (
         permission=Permission.DELETE_APP,
         handle=handle_delete,
         answer=AppDeleted,
+        changes=True,
+    ),
+    Operation(
+        name="make_event_key",
+        method="POST",
+        path="/v1/apps/{app}/event-keys",
+        summary="Make the key that events of the app's own code need from now on; the former one is taken for a while",
+        permission=Permission.CHANGE_APP,
+        handle=handle_make_key,
+        answer=EventKeysChanged,
+        body=EventKeyRequest,
+        changes=True,
+    ),
+    Operation(
+        name="remove_event_keys",
+        method="DELETE",
+        path="/v1/apps/{app}/event-keys",
+        summary="Take events of the app's own code without a key",
+        permission=Permission.CHANGE_APP,
+        handle=handle_remove_keys,
+        answer=EventKeysChanged,
         changes=True,
     ),
     Operation(

@@ -1,8 +1,13 @@
 """Request bodies and answers about apps: their state, history and event counts."""
 
+from typing import Annotated
+
+import msgspec
+
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody
 from edge.control.shapes.impact import ChannelImpactView
+from edge.domain.changes.apps import KEEP_LIMIT_SECONDS
 
 
 class AppRequest(RequestBody, frozen=True, kw_only=True):
@@ -24,8 +29,27 @@ class AppSummary(AnswerBody, frozen=True, kw_only=True):
     damaged: str | None
 
 
+class EventKeyRequest(RequestBody, frozen=True, kw_only=True):
+    """How many seconds more the former key is taken; 0 ends it at once."""
+
+    keep_seconds: Annotated[int, msgspec.Meta(ge=0, le=KEEP_LIMIT_SECONDS)] = 30 * 86_400
+
+
+class EventKeyView(AnswerBody, frozen=True, kw_only=True):
+    """A key that the app's own code states with its events. `until` is when it ends; null for the latest one."""
+
+    key: str
+    made: float
+    until: float | None
+
+
+class EventKeysChanged(ChangeAnswer, frozen=True, kw_only=True):
+    """Show the app for its event keys."""
+
+
 class AppView(AnswerBody, frozen=True, kw_only=True):
-    """The app at this revision; `bundles` and `overrides` are how many it has."""
+    """The app at this revision; `bundles` and `overrides` are how many it has. Without `event_keys`, events of its own
+    code are taken without one; else the latest is the last."""
 
     app: str
     revision: int
@@ -33,6 +57,7 @@ class AppView(AnswerBody, frozen=True, kw_only=True):
     bundles: int
     overrides: int
     channels: list[ChannelView]
+    event_keys: list[EventKeyView]
 
 
 class AppChanged(AppView, frozen=True, kw_only=True):

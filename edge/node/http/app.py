@@ -21,13 +21,12 @@ from edge.node.http.device_routes import (
     handle_updates,
     peer_of,
 )
+from edge.node.http.event_routes import PREFLIGHT_SECONDS, add_event_routes
 from edge.node.http.peer import BEGUN, whence_of
 from edge.node.http.refusals import refuse, refuse_for_now, refuse_malformed
 from edge.node.service.common_answers import CORS_HEADERS, UNKNOWN_ERROR
 from edge.node.service.device_service import DeviceService
 from edge.node.service.peers import told_id
-
-PREFLIGHT_SECONDS = 86_400  # the longest that any browser caches a preflight
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
@@ -58,6 +57,7 @@ def build_device_app(
     for path in ("/updates", "/updates/manifest_size", "/stats", "/channel_self", "/bundles/{rest:.*}"):
         app.router.add_route("OPTIONS", path, handle_preflight)
     add_channel_routes(app.router)
+    add_event_routes(app.router)
     add_bundle_routes(app.router, service.current, files, patience, record_failure, record_patch)
     return app
 

@@ -40,6 +40,7 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
     decisions: dict[str, int] = {}  # checks, by the code of their outcome
     events: dict[str, int] = {}  # of devices, by what became of them
     refused_events: dict[str, int] = {}  # those that could not be stored, by the code of why
+    app_events: dict[str, int] = {}  # of apps' own code, by what became of them
     withheld: dict[str, int] = {}  # bundles, by what the device reported
     over_limit: dict[str, int] = {}  # what devices said about themselves and was not recorded, by kind
     shed: dict[str, int] = {}  # answered with less than requested
@@ -57,6 +58,7 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
             **self.decisions,
             **{_EVENT_NAMES[outcome]: n for outcome, n in self.events.items()},
             **{f"events_refused_{code}": n for code, n in self.refused_events.items()},
+            **{f"app_events_{outcome}": n for outcome, n in self.app_events.items()},
             **{f"withheld/{cause}": n for cause, n in self.withheld.items()},
             **{f"{kind}_over_limit": n for kind, n in self.over_limit.items()},
             **{_SHED_NAMES[what]: n for what, n in self.shed.items()},
@@ -84,13 +86,24 @@ class WorkerStatus(NamedTuple):
 class ServiceCounts:
     """What the device service of a worker counts, by kind as in `WorkerCounts`."""
 
-    __slots__ = ("_decisions", "events", "fold", "others", "over_limit", "refused_events", "shed", "withheld")
+    __slots__ = (
+        "_decisions",
+        "app_events",
+        "events",
+        "fold",
+        "others",
+        "over_limit",
+        "refused_events",
+        "shed",
+        "withheld",
+    )
 
     def __init__(self) -> None:
         self._decisions: Counter[str] = Counter()
         self.fold: Callable[[], None] = _nothing_to_fold  # adds the decisions that are counted elsewhere
         self.events: Counter[str] = Counter()
         self.refused_events: Counter[str] = Counter()
+        self.app_events: Counter[str] = Counter()
         self.withheld: Counter[str] = Counter()
         self.over_limit: Counter[str] = Counter()
         self.shed: Counter[str] = Counter()

@@ -8,8 +8,8 @@ from itertools import product
 from edge.node.observing.access_log import AccessLog
 from edge.node.observing.counts import RequestCount
 
-ROUTES = ("updates", "stats", "bundles", "channel_self", "manifest_size", "probes", "other")
-UPDATES, STATS, BUNDLES, CHANNEL_SELF, MANIFEST_SIZE, PROBES, OTHER = range(len(ROUTES))
+ROUTES = ("updates", "stats", "bundles", "channel_self", "manifest_size", "events", "probes", "other")
+UPDATES, STATS, BUNDLES, CHANNEL_SELF, MANIFEST_SIZE, EVENTS, PROBES, OTHER = range(len(ROUTES))
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 _BY_PATH = {
@@ -17,6 +17,7 @@ _BY_PATH = {
     "/stats": STATS,
     "/channel_self": CHANNEL_SELF,
     "/updates/manifest_size": MANIFEST_SIZE,
+    "/events": EVENTS,
     "/livez": PROBES,
     "/readyz": PROBES,
 }

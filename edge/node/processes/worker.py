@@ -259,6 +259,7 @@ class Worker:
             decisions=counts.decisions,
             events=counts.events,
             refused_events=counts.refused_events,
+            app_events=counts.app_events,
             withheld=counts.withheld,
             over_limit=counts.over_limit,
             shed=counts.shed,

@@ -7,6 +7,7 @@ behind it, reports by `ReportService`. `take_check` answers a `POST /updates` at
 from edge.domain.model import UpdateCheck
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.addresses import base_address
+from edge.node.service.app_events.app_event_service import AppEventService
 from edge.node.service.checks.check_service import CheckService
 from edge.node.service.checks.questions import Questions
 from edge.node.service.common_answers import Reply
@@ -72,6 +73,7 @@ class DeviceService:
         )
         self.questions = Questions(self.checks)
         self.take_check = self.questions.take  # as a method of its own it would cost each check a call more
+        networks = Networks(net_key)
         self.reports = ReportService(
             current,
             spool,
@@ -82,7 +84,16 @@ class DeviceService:
             counts=self.counts,
             moments=self.moments,
             clock=clock,
-            networks=Networks(net_key),
+            networks=networks,
+        )
+        self.app_events = AppEventService(
+            current,
+            spool,
+            limits=EventLimits(event_limits.app_rate, event_limits.prefix_rate),
+            bodies=self.bodies,
+            counts=self.counts,
+            networks=networks,
+            clock=clock,
         )
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts

@@ -1,8 +1,7 @@
 """Lines of a segment for what plugins do not report: events of the app's own code, and outcomes from elsewhere.
 
-`{"received_ms":…,"events":n,"used":{…},"net":N}` has the events of one device's `POST /events`,
-`{"received_ms":…,"events":n,"outcomes":{…}}` what the team's own systems say of devices. Both were checked before they
-were written; `events` is how many a line stands for, if the rest of it cannot be read.
+`{"received_ms":…,"used":{…},"net":N}` has the events of one device's `POST /events`, `{"received_ms":…,"outcomes":{…}}`
+what the team's own systems say of devices. Both were checked before they were written.
 """
 
 from typing import Annotated
@@ -47,14 +46,12 @@ class UsedLine(msgspec.Struct, frozen=True):
     """`net` is a keyed hash of the address prefix; 0: not known."""
 
     received_ms: Milliseconds
-    events: int
     used: Used
     net: int = 0
 
 
 class OutcomesLine(msgspec.Struct, frozen=True):
     received_ms: Milliseconds
-    events: int
     outcomes: Outcomes
 
 
@@ -67,12 +64,12 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def encode_used(used: Used, received: float, net: int = 0) -> bytes:
     """A line for the spool, without newline. `received` is the node's clock, in epoch seconds."""
-    return _encoder.encode(UsedLine(int(received * 1000), len(used.of), used, net))
+    return _encoder.encode(UsedLine(int(received * 1000), used, net))
 
 
 def encode_outcomes(outcomes: Outcomes, received: float) -> bytes:
     """A line for the spool, without newline; `received` as above."""
-    return _encoder.encode(OutcomesLine(int(received * 1000), len(outcomes.of), outcomes))
+    return _encoder.encode(OutcomesLine(int(received * 1000), outcomes))
 
 
 def parse_used(line: bytes) -> UsedLine | None:

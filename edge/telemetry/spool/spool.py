@@ -9,11 +9,20 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from edge.domain.errors import Unavailable
 from edge.store.disk.append_file import SyncFile
-from edge.store.disk.group_commit import IDLE_SECONDS, CommitLimits, GroupCommit, QueueClosed, QueueFull, Settled
+from edge.store.disk.group_commit import (
+    IDLE_SECONDS,
+    CommitLimits,
+    GroupCommit,
+    QueueClosed,
+    QueueFull,
+    Settled,
+    settle,
+)
 from edge.telemetry.spool.disk_budget import DiskBudget, NoRoom
 from edge.telemetry.spool.segment import SegmentWriter
 
@@ -105,6 +114,12 @@ class Spool:
             self._commits.submit([record], events, len(record) + 1, settled)
         except (QueueClosed, QueueFull) as error:
             raise _refusal(error) from error
+
+    async def keep(self, record: bytes, events: int) -> None:
+        """As `append`, for one record with that many events."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.hand_in(record, events, partial(settle, done))
+        await done
 
     async def close(self) -> None:
         """Store what waits, seal the segment, end the thread. Appends from now on are refused."""

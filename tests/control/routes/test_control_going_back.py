@@ -14,10 +14,12 @@ from edge.domain.changes.commands import (
     DeleteChannel,
     DeleteIdSet,
     DeleteSegment,
+    MakeEventKey,
     MoveRollout,
     NewArm,
     PruneBundles,
     PutIdSet,
+    RemoveEventKeys,
     RollBack,
     SegmentSettings,
     SetChannel,
@@ -141,9 +143,12 @@ VIPS = SetSegment(name="vips", settings=SegmentSettings(where='in_set("vip")'))
 ROLL = StartRollout(channel="production", bundle="1.2.0", steps=(1_000, 50_000))
 ARMS = (NewArm(name="a", bundle="1.1.0", weight=50_000), NewArm(name="b", bundle="1.2.0", weight=50_000))
 TRIAL = StartExperiment(channel="production", name="trial", arms=ARMS)
+KEY = MakeEventKey(key="pk_" + "a" * 24, keep_seconds=60)
 PUT = PutIdSet(name="vip", blob=IDS, ids=1)
 # What comes before, and the change that is then taken back.
 CHANGES = [
+    ([], KEY),
+    ([KEY], RemoveEventKeys()),
     ([], CreateChannel(name="beta", settings=ChannelSettings(bundle="1.0.0"))),
     ([], SetChannel(name="production", settings=ChannelSettings(bundle="1.2.0"))),
     ([], SetChannel(name="production", settings=ChannelSettings(public=False, windows=("daily 01:00-02:00 UTC",)))),

@@ -25,7 +25,6 @@ OUTCOMES = Outcomes("com.acme.app", [Outcome("ticket", "T-1", 1_795_000_000_000,
 def test_a_line_of_app_events_has_the_documented_form():
     assert json.loads(encode_used(USED, 1_795_000_001.5, 77)) == {
         "received_ms": 1_795_000_001_500,
-        "events": 2,
         "used": {
             "app": "com.acme.app",
             "device": DEVICE,

@@ -1,0 +1,116 @@
+"""A ClickHouse server as this node uses it: run a statement, ask, insert a batch. Over HTTP(S), with
+clickhouse-connect, which is an extra of the package.
+
+Values go as parameters, apart from the SQL, whose text is this package's own. Every call ends by a limit of time and
+raises ClickHouseFault for whatever goes wrong; its message names the server and never the password.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from edge.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+CONNECT_SECONDS = 10
+ANSWER_SECONDS = 120  # of silence, for an insert of `BATCH_ROWS` into a busy server
+QUESTION_SECONDS = 30  # of a question's execution: who asks waits for it
+REASON_CHARACTERS = 500  # of what the server says: its messages quote what was sent
+
+_T = TypeVar("_T")
+
+
+class ClickHouseFault(Unavailable):
+    """ClickHouse cannot be used now: `clickhouse_unavailable`, or with a code of its own for what no retry mends."""
+
+
+class ClickHouseAddress(NamedTuple):
+    """Where the server is and who asks it, from `https://user@host:8443/database`."""
+
+    secure: bool
+    user: str
+    host: str
+    port: int
+    database: str
+
+    @property
+    def shown(self) -> str:
+        """As logs and reports name it."""
+        return f"{self.host}:{self.port}/{self.database}"
+
+
+def parse_clickhouse_address(url: str) -> ClickHouseAddress:
+    """`url` has been checked when the configuration was read (`clickhouse_fault`)."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    host, port = parts.hostname or "", parts.port or (8443 if secure else 8123)
+    return ClickHouseAddress(secure, unquote(parts.username or ""), host, port, unquote(parts.path.strip("/")))
+
+
+class ClickHouseServer:
+    """Safe among threads. Connects at the first call, and again after a failure to connect."""
+
+    def __init__(self, connect: "Callable[[], Client]", shown: str) -> None:
+        """`connect` makes a client of clickhouse-connect; `shown` is the server in messages."""
+        self._connect = connect
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+        self.shown = shown
+
+    def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        self._with_client(lambda client: client.command(statement, dict(parameters or {})))
+
+    def ask(self, question: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
+        """The rows of the answer."""
+        settings = {"max_execution_time": QUESTION_SECONDS}
+        asked = dict(parameters or {})
+        return self._with_client(lambda client: client.query(question, asked, settings=settings).result_rows)
+
+    def insert(self, table: str, columns: Sequence[str], lines: bytes, settings: Mapping[str, Any]) -> None:
+        """`lines` are JSON arrays in the order of `columns`, uncompressed. When it returns, they are stored."""
+        self._with_client(
+            lambda client: client.raw_insert(table, columns, lines, dict(settings), fmt="JSONCompactEachRow")
+        )
+
+    def _with_client(self, work: "Callable[[Client], _T]") -> _T:
+        from clickhouse_connect.driver.exceptions import ClickHouseError
+        from urllib3.exceptions import HTTPError
+
+        try:
+            with self._lock:
+                if self._client is None:
+                    self._client = self._connect()
+                client = self._client
+            return work(client)
+        except (ClickHouseError, HTTPError, OSError) as error:
+            reason = " ".join(str(error).split())[:REASON_CHARACTERS]
+            raise ClickHouseFault("clickhouse_unavailable", f"ClickHouse at {self.shown}: {reason}") from error
+
+
+def connect_to_clickhouse(address: ClickHouseAddress, password: str) -> ClickHouseServer:
+    """Connects when it is used. Raises ClickHouseFault `clickhouse_missing` if the package is not installed."""
+    try:
+        import clickhouse_connect
+    except ImportError as error:
+        reason = "telemetry.clickhouse needs clickhouse-connect: pip install 'edge-updates[clickhouse]'"
+        raise ClickHouseFault("clickhouse_missing", reason) from error
+
+    def connect() -> "Client":
+        return clickhouse_connect.get_client(
+            interface="https" if address.secure else "http",
+            host=address.host,
+            port=address.port,
+            username=address.user or "default",
+            password=password,
+            database=address.database,
+            compress="zstd",
+            connect_timeout=CONNECT_SECONDS,
+            send_receive_timeout=ANSWER_SECONDS,
+            autogenerate_session_id=False,  # a session has one query at a time; questions are asked beside inserts
+            query_retries=0,
+        )
+
+    return ClickHouseServer(connect, address.shown)

@@ -25,6 +25,7 @@ from edge.config_faults import (
     value_fault,
 )
 from edge.config_sections import (
+    KEEP_MOST_DAYS,
     REGION,
     RETENTION_LEAST_DAYS,
     RETENTION_MOST_DAYS,
@@ -38,6 +39,7 @@ from edge.domain.errors import EdgeError
 
 __all__ = [
     "CONFIG_VARIABLE",
+    "KEEP_MOST_DAYS",
     "RETENTION_LEAST_DAYS",
     "RETENTION_MOST_DAYS",
     "Config",

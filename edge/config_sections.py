@@ -12,6 +12,7 @@ RATE_LIMIT_BPS = 1_000_000_000
 EVENTS_LIMIT = 1_000_000  # per second and worker, more than one can take; 0 means no limit
 SPOOL_LEAST_BYTES = 256 * 2**20  # room for a segment of 64 MiB for every worker
 SPOOL_MOST_BYTES = 2**50
+KEEP_MOST_DAYS = 400  # raw events say who did what: a year for who must
 RETENTION_LEAST_DAYS = 7  # an address stays good for as long after its bundle was offered last
 RETENTION_MOST_DAYS = 36_500
 UPLOADS_MOST_BYTES = 2**50
@@ -49,6 +50,7 @@ class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     app_events_per_second: Annotated[int, msgspec.Meta(ge=0, le=EVENTS_LIMIT)] = 10_000
     address_events_per_second: Annotated[int, msgspec.Meta(ge=0, le=EVENTS_LIMIT)] = 2_000
     spool_limit_bytes: Annotated[int, msgspec.Meta(ge=SPOOL_LEAST_BYTES, le=SPOOL_MOST_BYTES)] = 8 * 2**30
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=KEEP_MOST_DAYS)] = 7
 
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

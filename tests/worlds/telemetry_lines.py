@@ -6,6 +6,7 @@ from pathlib import Path
 
 from report_bodies import body_of
 
+from edge.telemetry.spool.kept_segment import open_segment
 from edge.telemetry.spool.record import encode_report
 from edge.telemetry.spool.segment import SegmentWriter, list_segments, read_frames, read_header
 from edge.wire.ordinary_stats import read_ordinary
@@ -49,7 +50,7 @@ def stored(directory: Path) -> list[bytes]:
     """Every record that a reader finds in a directory, in order of segments."""
     records = []
     for path in list_segments(directory):
-        with path.open("rb") as file:
+        with open_segment(path) as file:
             read_header(file)
             records += [record for frame in read_frames(file) for record in frame.records]
     return records

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from edge.assembly.counting.tally import Tally
+from edge.assembly.counting.figures_file import FiguresFile
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.domain.errors import Unavailable
 from edge.node.processes.data_directory import DataPaths
@@ -33,11 +33,11 @@ def count_bundles(paths: DataPaths, parameters: bytes) -> AppStats:
 ANSWERS: Mapping[str, FigureAnswer] = {"bundle_counts": count_bundles}
 
 
-def answer(tally: Tally, paths: DataPaths, question: str, parameters: bytes) -> bytes:
+def answer(figures: FiguresFile, paths: DataPaths, question: str, parameters: bytes) -> bytes:
     """As JSON. Raises Unavailable, and what the question raises."""
     asked = ANSWERS.get(question)
     if asked is None:
         raise Unavailable(
             "figures_unavailable", f"the folding process knows no question {question!r}: restart the node"
         )
-    return msgspec.json.encode(tally.read(lambda: asked(paths, parameters)))
+    return msgspec.json.encode(figures.read(lambda: asked(paths, parameters)))

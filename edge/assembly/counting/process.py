@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.assembly.counting.answers import answer
+from edge.assembly.counting.figures_file import FiguresFile
 from edge.assembly.counting.messages import (
     Ask,
     FigureAnswered,
@@ -26,7 +27,6 @@ from edge.assembly.counting.messages import (
     ToFolding,
     declined,
 )
-from edge.assembly.counting.tally import Tally
 from edge.domain.errors import EdgeError, Unavailable
 from edge.node.observing.log import set_up_logging
 from edge.node.processes.data_directory import DataPaths
@@ -51,7 +51,7 @@ class FoldingProcess:
         self._loop = asyncio.get_running_loop()
         self._names = NumberedReplies[Named]()
         self._named: dict[str, frozenset[str] | None] = {}  # of the apps in this fold
-        self._tally = Tally(self._paths, setup.telemetry.spool_limit_bytes, self._names_of)
+        self._figures = FiguresFile(self._paths, setup.telemetry, self._names_of)
         self._folder = ThreadPoolExecutor(1, "fold")
         self._readers = ThreadPoolExecutor(READERS, "figures")
         self._current: asyncio.Task[None] | None = None  # the last fold that began
@@ -88,27 +88,27 @@ class FoldingProcess:
         self._current, self._next = self._next, None
         self._named.clear()
         try:
-            await self._loop.run_in_executor(self._folder, self._tally.fold)
+            await self._loop.run_in_executor(self._folder, self._figures.fold)
         finally:
             await self._tell()
 
     async def _tell(self) -> None:
-        tally = self._tally
+        figures = self._figures
         try:
             totals = await self._loop.run_in_executor(
-                self._folder, lambda: tally.read(lambda: read_totals(self._paths.counts_database))
+                self._folder, lambda: figures.read(lambda: read_totals(self._paths.counts_database))
             )
         except (EdgeError, OSError, ValueError) as error:
             log.error("cannot read how many events are counted: %s", error)
             totals = {}
-        self._link.send(FoldCondition(tally.folded_at, tally.set_aside, tally.unreadable, totals))
+        self._link.send(FoldCondition(figures.folded_at, figures.set_aside, figures.unreadable, totals))
 
     async def _answer(self, ask: Ask) -> None:
         try:
             if ask.fresh:
                 await self._fresh()
             found = await self._loop.run_in_executor(
-                self._readers, lambda: answer(self._tally, self._paths, ask.question, ask.parameters)
+                self._readers, lambda: answer(self._figures, self._paths, ask.question, ask.parameters)
             )
             self._link.send(FigureAnswered(ask.number, found))
         except EdgeError as error:

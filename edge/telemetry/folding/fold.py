@@ -15,11 +15,10 @@ from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from edge.store.disk.append_file import UNFINISHED
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.folding.duplicates import EXPOSED_LIMIT, RememberedKeys
 from edge.telemetry.folding.labels import LabelBounds, Labels, NamesOf, labels_of, no_names
-from edge.telemetry.spool.disk_budget import held_bytes
+from edge.telemetry.spool.kept_segment import open_segment
 from edge.telemetry.spool.record import EventFacts, parse_record
 from edge.telemetry.spool.segment import (
     DamagedHeader,
@@ -30,7 +29,6 @@ from edge.telemetry.spool.segment import (
     read_header,
 )
 
-SEGMENT_RETENTION_SECONDS = 7 * 86400.0  # a counted segment's raw events: time to investigate a bad day
 BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second
 
 
@@ -45,7 +43,6 @@ class FoldReport:
     torn_tails: int = 0
     damaged: int = 0
     finished: int = 0
-    deleted: int = 0
     unreadable: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -64,11 +61,9 @@ def fold(
     database: Path,
     *,
     now: float,
-    keep_bytes: int | None = None,
     names_of: NamesOf = no_names,
 ) -> FoldReport:
-    """Count the records of the spools in `directory` that `database` does not have yet. Delete counted segments past
-    their retention, and earlier ones, oldest first, while the directory has more than `keep_bytes`.
+    """Count the records of the spools in `directory` that `database` does not have yet.
 
     `now` is in epoch seconds. `names_of` knows the apps' own bundles. Blocks. May be killed anywhere, and run twice at
     once. Raises NewerSchema `newer_schema`, OSError, sqlite3.OperationalError (a full disk): what was counted until
@@ -76,18 +71,13 @@ def fold(
     """
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
-        finished = dict(connection.execute("SELECT name, finished_ms FROM segments WHERE finished_ms IS NOT NULL"))
+        finished = {name for (name,) in connection.execute("SELECT name FROM segments WHERE finished_ms IS NOT NULL")}
         exposed = RememberedKeys(connection, EXPOSED_LIMIT, table="exposed", window_seconds=None)
         folding = _Folding(connection, RememberedKeys(connection), exposed, int(now * 1000), report, names_of)
         for path in list_segments(directory):
-            if path.stem in finished:
-                folding.delete_expired(path, finished[path.stem])
-            else:
+            if path.stem not in finished:
                 folding.fold_segment(path)
         folding.forget_seen()
-        if keep_bytes is not None:
-            folding.make_room(directory, keep_bytes)
-    _delete_unfinished(directory, now)
     return report
 
 
@@ -103,9 +93,9 @@ class _Folding:
     names_of: NamesOf
 
     def fold_segment(self, path: Path) -> None:
-        # A file that is gone was sealed, so renamed, since the listing: the next fold reads it.
+        # A file that is gone was counted and deleted by another folder.
         try:
-            with suppress(FileNotFoundError), path.open("rb") as file:
+            with suppress(FileNotFoundError), open_segment(path) as file:
                 live = is_live(path, file)
                 first = _first_frame(file)
                 while self._fold_batch(path.stem, file, first, live=live):
@@ -162,27 +152,6 @@ class _Folding:
         with self.connection:
             self.seen.forget(self.now_ms)
 
-    def delete_expired(self, path: Path, finished_ms: int) -> None:
-        if finished_ms <= self.now_ms - SEGMENT_RETENTION_SECONDS * 1000:
-            path.unlink(missing_ok=True)
-            self.report.deleted += 1
-
-    def make_room(self, directory: Path, keep_bytes: int) -> None:
-        """Delete counted segments, the first counted first, to make room for new events."""
-        excess = held_bytes(directory) - keep_bytes
-        if excess <= 0:
-            return
-        rows = self.connection.execute("SELECT name, finished_ms FROM segments WHERE finished_ms IS NOT NULL")
-        finished = dict(rows.fetchall())
-        counted = [path for path in list_segments(directory) if path.stem in finished]
-        for path in sorted(counted, key=lambda path: finished[path.stem]):
-            with suppress(FileNotFoundError):  # another folder deleted it first
-                excess -= path.stat().st_size
-                path.unlink()
-                self.report.deleted += 1
-            if excess <= 0:
-                return
-
 
 def _first_frame(file: BinaryIO) -> int:
     """Where to read from: after the header, or from the file's beginning if that is damaged and frames follow. Raises
@@ -231,11 +200,3 @@ def _add_counts(connection: sqlite3.Connection, batch: _Batch, names_of: NamesOf
         "INSERT INTO duplicates (app, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
         ((bounds.admit_app(app), n) for app, n in batch.duplicates.items()),
     )
-
-
-def _delete_unfinished(directory: Path, now: float) -> None:
-    """Delete files whose writer was killed before they had a header: old ones only, a young one may be in use."""
-    for path in directory.glob(f"*{UNFINISHED}"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime <= now - SEGMENT_RETENTION_SECONDS:
-                path.unlink()

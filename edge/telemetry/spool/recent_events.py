@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.domain.model import AppId
+from edge.telemetry.spool.kept_segment import open_segment
 from edge.telemetry.spool.record import parse_events
-from edge.telemetry.spool.segment import UnreadableSegment, list_segments, read_frames_backwards, read_header
+from edge.telemetry.spool.segment import KEPT, UnreadableSegment, list_segments, read_frames_backwards, read_header
 from edge.wire.stats import Event
 
 READ_LIMIT_BYTES = 256 << 20  # of events that are wanted, newest first: two seconds of one core
@@ -67,8 +68,8 @@ class RecentEvents:
         # Most records lack these and need not be parsed. Devices may write their ids in capitals.
         mark = (self._device or self._app).encode()
         other = self._device.upper().encode() if self._device else mark
-        # Renamed (sealed) or deleted since the listing, or in a format that this release cannot read.
-        with suppress(FileNotFoundError, UnreadableSegment), path.open("rb") as file:
+        # Deleted since the listing, or in a format that this release cannot read.
+        with suppress(FileNotFoundError, UnreadableSegment), open_segment(path) as file:
             read_header(file)
             for records in read_frames_backwards(file):
                 ours = [record for record in records if mark in record or other in record]
@@ -87,6 +88,8 @@ def _by_time(directory: Path) -> list[tuple[int, Path]]:
     """Segments and the times of their last writes, in epoch milliseconds, newest first."""
     found: list[tuple[int, Path]] = []
     for path in list_segments(directory):
-        with suppress(FileNotFoundError):
-            found.append((int(path.stat().st_mtime * 1000), path))
+        for form in (path, path.with_suffix(KEPT)):  # it may have been compressed since the listing
+            with suppress(FileNotFoundError):
+                found.append((int(form.stat().st_mtime * 1000), form))
+                break
     return sorted(found, reverse=True)

@@ -32,6 +32,7 @@ FRAME_LIMIT_BYTES = 64 << 20  # a greater length is damage; a writer's group sta
 HEADER_LIMIT_BYTES = 4096  # a header is some 100 bytes; a longer first line is not a header
 
 LIVE, SEALED = ".seg", ".sealed"
+KEPT = ".kept"  # its compressed form, once all of it is counted (see `kept_segment`)
 
 _FRAME = struct.Struct("<II")
 _SCAN_BYTES = 1 << 20  # read at once in search of a frame
@@ -121,9 +122,11 @@ class SegmentWriter:
 
 
 def list_segments(directory: Path) -> list[Path]:
-    """Live and sealed segments, sorted by name. One renamed during the listing may be missing: the next one has it."""
-    found = {path.stem: path for path in sorted(directory.glob(f"*{LIVE}"))}
-    found |= {path.stem: path for path in sorted(directory.glob(f"*{SEALED}"))}
+    """Live, sealed and kept segments, sorted by name, each once. One renamed during the listing may be missing: the
+    next one has it."""
+    found: dict[str, Path] = {}
+    for form in (LIVE, KEPT, SEALED):  # a sealed one goes when its kept form is whole
+        found |= {path.stem: path for path in sorted(directory.glob(f"*{form}"))}
     return [found[name] for name in sorted(found)]
 
 
@@ -132,7 +135,7 @@ def is_live(path: Path, file: BinaryIO) -> bool:
 
     Call it before reading: a segment that is not live is complete.
     """
-    if path.suffix == SEALED:
+    if path.suffix in (SEALED, KEPT):
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -187,7 +190,7 @@ def read_frames(file: BinaryIO, *, live: bool = True) -> Iterator[Frame]:
 
 def _find_frame(file: BinaryIO, start: int) -> int | None:
     """Where the first whole frame begins, from `start` on."""
-    size = os.fstat(file.fileno()).st_size
+    size = _size_of(file)
     for at in range(start, size, _SCAN_BYTES):
         file.seek(at)
         window = file.read(_SCAN_BYTES + _FRAME.size)
@@ -211,7 +214,7 @@ def read_frames_backwards(file: BinaryIO) -> Iterator[list[bytes]]:
     Reads all frame heads first, to find the frames. Not for counting: a live segment's last frame may be missing.
     """
     starts = array("Q")
-    start, end = file.tell(), os.fstat(file.fileno()).st_size
+    start, end = file.tell(), _size_of(file)
     while start < end:
         frame = _frame_at(file, start)
         if frame is not None and frame.end <= end:
@@ -226,6 +229,14 @@ def read_frames_backwards(file: BinaryIO) -> Iterator[list[bytes]]:
         payload = file.read(frame.length) if frame else b""
         if frame and len(payload) == frame.length and zlib.crc32(payload) == frame.checksum:
             yield payload.split(b"\n")[::-1]
+
+
+def _size_of(file: BinaryIO) -> int:
+    """Of what can be read: a kept segment's file has fewer bytes. The position stays."""
+    at = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(at)
+    return size
 
 
 class _Place(NamedTuple):

@@ -9,8 +9,9 @@ from node_world import a_truth
 from telemetry_lines import line, write_segment
 
 from edge.assembly.counting.answers import OfApp, count_bundles
+from edge.assembly.counting.figures_file import FiguresFile
 from edge.assembly.counting.own_names import OwnNames
-from edge.assembly.counting.tally import Tally
+from edge.config import Telemetry
 from edge.domain.errors import Unavailable
 from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.folding.database import DAMAGED_LIMIT
@@ -27,7 +28,7 @@ def truth(tmp_path):
 
 @pytest.fixture
 def folding(truth):
-    return Tally(truth, 1 << 30, OwnNames(truth.releases).of)
+    return FiguresFile(truth, Telemetry(), OwnNames(truth.releases).of)
 
 
 def not_a_database(path):

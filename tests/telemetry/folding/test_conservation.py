@@ -20,7 +20,7 @@ from telemetry_lines import APP, NOW, line, no_sync, stored, write_segment
 
 from edge.telemetry.folding.counts import read_counts, read_duplicates, read_totals
 from edge.telemetry.folding.duplicates import WINDOW_SECONDS
-from edge.telemetry.folding.fold import SEGMENT_RETENTION_SECONDS, fold
+from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool.segment import list_segments
 from edge.telemetry.spool.spool import Spool
 
@@ -36,9 +36,7 @@ STEPS = st.lists(
         st.tuples(st.just("append"), WORKERS, st.lists(LABELS, min_size=1, max_size=4)),
         st.tuples(st.just("seal"), WORKERS, st.none()),
         st.tuples(st.just("tear"), WORKERS, st.integers(1, 40)),
-        st.tuples(
-            st.just("fold"), st.just(0), st.floats(0, SEGMENT_RETENTION_SECONDS) | st.floats(0, 2 * WINDOW_SECONDS)
-        ),
+        st.tuples(st.just("fold"), st.just(0), st.floats(0, 7 * 86_400) | st.floats(0, 2 * WINDOW_SECONDS)),
     ),
     max_size=30,
 )

@@ -1,11 +1,7 @@
 import pytest
 from small_disk import a_small_disk
-from telemetry_lines import APP, NOW, line, write_segment
 
-from edge.telemetry.folding.counts import read_counts
-from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool.disk_budget import LOOK_SECONDS, SPARE_BYTES, DiskBudget, NoRoom, held_bytes
-from edge.telemetry.spool.segment import list_segments
 from edge.telemetry.spool.spool import Spool
 
 
@@ -52,22 +48,6 @@ async def test_a_spool_without_room_refuses_and_goes_on_when_there_is_some(tmp_p
     await spool.append([b"b" * 500])
     await spool.close()
     assert spool.acknowledged == 2
-
-
-def test_counted_segments_make_room_the_first_counted_first_and_live_ones_stay(tmp_path):
-    directory, database = tmp_path / "spool", tmp_path / "counts.db"
-    directory.mkdir()
-    for n in range(4):
-        write_segment(directory, [line()] * 10, now=NOW + n)
-        fold(directory, database, now=NOW + n)
-    write_segment(directory, [line()] * 10, now=NOW + 4, seal=False)
-    size = held_bytes(directory) // 5
-    report = fold(directory, database, now=NOW + 10, keep_bytes=3 * size)
-    assert report.deleted == 2
-    assert [int(path.stem.split("-")[2]) - int(NOW * 1000) for path in list_segments(directory)] == [2000, 3000, 4000]
-    assert fold(directory, database, now=NOW + 11, keep_bytes=0).deleted == 2
-    assert len(list_segments(directory)) == 1
-    assert sum(count.n for count in read_counts(database, APP)) == 50
 
 
 def test_a_directory_that_is_not_there_yet_holds_nothing(tmp_path):

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from edge.config import Telemetry
 from edge.domain.errors import OutOfRoom, Unavailable
 from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.folding.database import code_of, identity_of, is_damage, set_aside
 from edge.telemetry.folding.fold import FoldReport, fold
 from edge.telemetry.folding.labels import NamesOf
+from edge.telemetry.upkeep.keeping import DAY_SECONDS, keep_segments
 
 KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
 
@@ -36,17 +38,17 @@ def _room_to_count(paths: DataPaths) -> Iterator[None]:
         raise OutOfRoom("storage_full", message) from error
 
 
-class Tally:
+class FiguresFile:
     """Safe among threads; every call blocks, and raises Unavailable if the database cannot be used. `folded_at`,
     `set_aside` and `unreadable` are as in `FoldCondition`."""
 
-    def __init__(self, paths: DataPaths, spool_limit_bytes: int, names_of: NamesOf) -> None:
+    def __init__(self, paths: DataPaths, telemetry: Telemetry, names_of: NamesOf) -> None:
         self.folded_at = time.time()
         self.set_aside = 0
         self.unreadable = 0
         self._told: set[str] = set()  # of the segments that are unreadable now
         self._paths = paths
-        self._keep_bytes = int(spool_limit_bytes * KEPT_SHARE)
+        self._telemetry = telemetry
         self._names_of = names_of
         self._folding = threading.Lock()
 
@@ -100,15 +102,24 @@ class Tally:
     def _fold(self) -> None:
         paths = self._paths
         with self._folding, _room_to_count(paths):
-            report = fold(
+            report = fold(paths.spool_dir, paths.counts_database, now=time.time(), names_of=self._names_of)
+            self.folded_at = time.time()
+            self._tell(report)
+            self._keep()
+
+    def _keep(self) -> None:
+        """What is counted stays counted, whatever fails here."""
+        paths = self._paths
+        try:
+            keep_segments(
                 paths.spool_dir,
                 paths.counts_database,
                 now=time.time(),
-                keep_bytes=self._keep_bytes,
-                names_of=self._names_of,
+                keep_seconds=self._telemetry.keep_days * DAY_SECONDS,
+                keep_bytes=int(self._telemetry.spool_limit_bytes * KEPT_SHARE),
             )
-            self.folded_at = time.time()
-            self._tell(report)
+        except OSError as error:
+            log.error("cannot compress or delete counted events in %s: %s", paths.spool_dir, error)
 
     def _tell(self, report: FoldReport) -> None:
         """Each damage once."""

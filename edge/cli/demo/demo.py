@@ -9,6 +9,9 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +21,7 @@ import uvloop
 
 from edge.assembly.standalone import Standalone
 from edge.bundles.sources.selection import build_selection
+from edge.cli.demo.fleet import FLEET_LIMIT, Fleet, build_fleet
 from edge.cli.demo.release import APP, BETA, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
 from edge.cli.demo.segments import SEGMENTS, TESTER, create_if_missing, prepare_segments, segment_lines
 from edge.cli.node.serve import stop_on_signals
@@ -35,6 +39,8 @@ from edge.node.observing.log import set_up_logging
 
 PLUGIN = "8.51.14"
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
+CHECK_FLEET = 4  # one of each release
+FLEET_SEED = 12
 CHECK_WORKERS = 2  # enough to show that every worker serves what was published
 
 
@@ -42,16 +48,24 @@ CHECK_WORKERS = 2  # enough to show that every worker serves what was published
 @click.option(
     "--check", is_flag=True, help="Update one simulated device on free ports, then exit: 0 if it worked, else 1."
 )
+@click.option(
+    "--fleet",
+    type=click.IntRange(0, FLEET_LIMIT),
+    default=0,
+    metavar="N",
+    help=f"Let N simulated devices (at most {FLEET_LIMIT}) live against the demo, a day of theirs in four minutes, "
+    f"until Ctrl-C: watch `edge stats {APP}`.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def demo(check: bool, as_json: bool) -> None:
+def demo(check: bool, fleet: int, as_json: bool) -> None:
     """Serve a demo app with three releases and four segments: devices on port 8080, control API on 127.0.0.1:8081."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        passed = runner.run(_check(as_json) if check else _serve(as_json))
+        passed = runner.run(_check(as_json) if check else _serve(as_json, fleet))
     if not passed:
         raise click.exceptions.Exit(1)
 
 
-async def _serve(as_json: bool) -> bool:
+async def _serve(as_json: bool, fleet: int) -> bool:
     config = load_config(None, os.environ)
     set_up_logging(config.log)
     stopping = stop_on_signals()
@@ -62,10 +76,29 @@ async def _serve(as_json: bool) -> bool:
         segments = [each.name for each in SEGMENTS]
         facts = {"app": APP, "channel": CHANNEL, "releases": prepared, "segments": segments, **ports}
         click.echo(json.dumps(facts) if as_json else _greeting(node, prepared))
-        await node.serve_until(stopping)
+        async with _fleet_of(node, fleet, as_json):
+            await node.serve_until(stopping)
     if not as_json:
         click.echo("\nstopped; the next run continues from here")
     return True
+
+
+@asynccontextmanager
+async def _fleet_of(node: Standalone, count: int, quiet: bool) -> AsyncIterator[None]:
+    """Simulated devices live while the block runs."""
+    if not count:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="edge-fleet-") as folder:
+        fleet = Fleet(f"http://127.0.0.1:{node.device_port}", Path(folder), build_fleet(count, FLEET_SEED))
+        living = asyncio.create_task(fleet.live(_ignore if quiet else click.echo))
+        try:
+            yield
+        finally:
+            living.cancel()
+            await asyncio.wait([living])
+            if not living.cancelled():
+                living.result()  # a bug of the fleet's
 
 
 def prepare(node: Standalone) -> dict[str, str]:
@@ -95,8 +128,9 @@ def _publish(client: ControlClient, release: DemoRelease) -> str:
     return "published"
 
 
-def _ignore(_warning: str) -> None:
-    """The demo's native app is older than its pre-release, so the warning does not apply."""
+def _ignore(_said: str) -> None:
+    """What a fleet says where JSON is printed; and a warning that does not apply: the demo's native app is older than
+    its pre-release."""
 
 
 def _greeting(node: Standalone, prepared: dict[str, str]) -> str:
@@ -183,13 +217,36 @@ async def _walk(node: Standalone, folder: Path, steps: list[dict[str, str]], as_
     counts = await node.telemetry.counts(AppId(APP))
     installed = sum(each.n for each in counts if (each.bundle, each.action) == (RELEASES[-1].version, "set"))
     _step(steps, as_json, "count", f"{counted(installed, 'device')} installed {RELEASES[-1].version}")
-    return (
+    all_counted = await _walk_fleet(node, folder, [*outcome.ledger.actions, *again.ledger.actions], steps, as_json)
+    return all_counted and (
         outcome.result is UpdateResult.UPDATED
         and outcome.version == RELEASES[-1].version
         and _same_files(outcome.folder, folder / "expected")
         and again.result is UpdateResult.UP_TO_DATE
         and installed == 1
     )
+
+
+async def _walk_fleet(
+    node: Standalone, folder: Path, reported: list[str], steps: list[dict[str, str]], as_json: bool
+) -> bool:
+    """A few devices open the app, on one of which no update starts. Whether everything that the node acknowledged is
+    counted; `reported` was before."""
+    members = build_fleet(CHECK_FLEET, FLEET_SEED)
+    members[-1] = members[-1]._replace(fails=True)
+    fleet = Fleet(f"http://127.0.0.1:{node.device_port}", folder / "fleet", members, sleep=_at_once)
+    await fleet.visit_once()
+    _step(steps, as_json, "fleet", fleet.line())
+    known: Counter[str] = Counter()
+    for each in await node.telemetry.counts(AppId(APP)):
+        known[each.action] += each.n
+    told = Counter(reported) + fleet.actions
+    rolled_back = fleet.told[UpdateResult.ROLLED_BACK.value]
+    return {action: known[action] for action in told} == told and rolled_back == 1
+
+
+async def _at_once(_seconds: float) -> None:
+    """Nobody watches this fleet."""
 
 
 def _summary(outcome: UpdateOutcome) -> list[tuple[str, str]]:

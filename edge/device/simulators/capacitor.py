@@ -109,6 +109,14 @@ class Device:
             ledger=ledger,
         )
 
+    async def tell(self, *actions: str) -> Ledger:
+        """Report what becomes of the app, such as `app_moved_to_foreground`, all about the bundle that runs now."""
+        ledger = Ledger()
+        for action in actions:
+            self._reporter.report(action, self.version_name)
+        await self._reporter.flush(self._setup.network(ledger, CutPlan()), ledger)
+        return ledger
+
     async def _cycle(self, network: DeviceNetwork, ledger: Ledger, boot_ok: bool) -> tuple[UpdateResult, str]:
         now = self._clock()
         if self._gate.closed(now):

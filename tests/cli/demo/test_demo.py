@@ -38,7 +38,16 @@ def test_the_check_walks_a_device_and_says_every_step(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     steps = [line.split("  ")[0] for line in done.stdout.splitlines()]
-    assert steps[:-1] == ["publish", "check", "download", "verify and install", "report", "check again", "count"]
+    assert steps[:-1] == [
+        "publish",
+        "check",
+        "download",
+        "verify and install",
+        "report",
+        "check again",
+        "count",
+        "fleet",
+    ]
     assert not list(tmp_path.iterdir())
 
 
@@ -85,6 +94,14 @@ def test_segments_lead_where_they_say_and_stay_as_somebody_changed_them(tmp_path
         assert client.get(app_path(APP))["revision"] == revision
         assert client.get(app_path(APP, "segments", "enterprise"))["where"] == "is_emulator"
     assert stop(process) == (0, "")
+
+
+def test_a_fleet_lives_until_ctrl_c(tmp_path):
+    process = demo(tmp_path, "--fleet", "2")
+    while not (line := process.stdout.readline()).startswith("2 devices: "):
+        assert line
+    code, said = stop(process)
+    assert (code, "Traceback" in said) == (0, False)
 
 
 def test_people_get_a_request_that_works_as_it_is_printed(tmp_path):

@@ -1,0 +1,167 @@
+"""`edge demo --fleet N`: simulated devices that live against the running demo, so that its figures move.
+
+They use the app's real ways: checks, downloads, reports over HTTP, as four releases of the plugin do. Their days are
+short: each device's clock runs `PACE` times as fast as the node's, so a day of theirs passes in four minutes. Figures
+by hour or day go by the node's clock; lengths of sessions by the devices' own.
+"""
+
+import asyncio
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+
+from edge.cli.demo.release import APP, NATIVE
+from edge.device.identity import Identity
+from edge.device.ledger import Ledger, UpdateOutcome, UpdateResult
+from edge.device.profile import build_profile
+from edge.device.setup import DeviceSetup
+from edge.device.simulators.capacitor import Device
+from edge.domain.model import Platform
+
+FLEET_LIMIT = 200  # all from one address, whose events have a limit: these make a fifth of it
+AT_ONCE = 16  # devices that use the network at one time: the node is not to be tested, but looked at
+PACE = 360.0
+VISIT_MINUTES = (1.0, 15.0)  # how long somebody uses the app, in the device's time
+BETWEEN_HOURS = 5.0  # from one visit to the next, in the mean
+FAILING_SHARE = 0.04  # of devices on which no update starts
+CRASHING_SHARE = 0.03  # of visits
+ERRING_SHARE = 0.05
+TOLD_SECONDS = 10.0  # between two lines about the fleet
+
+RELEASES = (
+    (Platform.ANDROID, "8.51.14", "14"),
+    (Platform.IOS, "8.51.14", "18.1"),
+    (Platform.ANDROID, "7.51.20", "11"),
+    (Platform.IOS, "7.43.3", "16.7"),
+)
+
+
+class FleetMember(NamedTuple):
+    """One device of the fleet."""
+
+    identity: Identity
+    platform: Platform
+    plugin: str
+    fails: bool
+
+
+def build_fleet(count: int, seed: int) -> list[FleetMember]:
+    """The same one for the same seed."""
+    draw = random.Random(seed)  # noqa: S311 - who crashes is no secret
+    return [_member(draw, *RELEASES[number % len(RELEASES)]) for number in range(count)]
+
+
+def _member(draw: random.Random, platform: Platform, plugin: str, os: str) -> FleetMember:
+    id = str(uuid.UUID(int=draw.getrandbits(128), version=4))
+    identity = Identity(app=APP, device_id=id, version_build=NATIVE, version_os=os)
+    return FleetMember(identity, platform, plugin, draw.random() < FAILING_SHARE)
+
+
+class Fleet:
+    """Devices at `address`, with their storage in `folder`. `told` counts what they did: visits, checks,
+    and each end of an update; `actions` what they reported and the node took."""
+
+    def __init__(
+        self,
+        address: str,
+        folder: Path,
+        members: list[FleetMember],
+        *,
+        seed: int = 0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.told: Counter[str] = Counter()
+        self.actions: Counter[str] = Counter()
+        self._address, self._folder, self._members = address, folder, members
+        self._draws = [random.Random(f"{seed} {number}") for number in range(len(members))]  # noqa: S311
+        self._sleep, self._clock, self._began = sleep, clock, clock()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def live(self, say: Callable[[str], None]) -> None:
+        """Until cancelled. `say` is told now and then what became of them."""
+        async with self._session() as session, asyncio.TaskGroup() as group:
+            for number in range(len(self._members)):
+                group.create_task(self._live(session, number))
+            while True:
+                say(self.line())
+                await self._sleep(TOLD_SECONDS)
+
+    async def visit_once(self) -> None:
+        """Every device opens the app once, one after the other."""
+        async with self._session() as session:
+            for number in range(len(self._members)):
+                await self._visit(session, number)
+
+    def line(self) -> str:
+        """What they did so far."""
+        told = self.told
+        results = {result.value: told[result.value] for result in UpdateResult if told[result.value]}
+        ends = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in results.items() if what != "up_to_date")
+        return f"{len(self._members)} devices: {told['checks']} checks, {told['visits']} visits" + (
+            ends and f", {ends}"
+        )
+
+    def note_end(self, outcome: UpdateOutcome) -> None:
+        """An update came to this end."""
+        self.told["checks"] += 1
+        self.told[outcome.result.value] += 1
+        self._add(outcome.ledger)
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=AT_ONCE))
+
+    async def _live(self, session: aiohttp.ClientSession, number: int) -> None:
+        draw = self._draws[number]
+        wait = draw.random()  # they do not all begin at the same moment
+        while True:
+            await self._sleep(wait * BETWEEN_HOURS * 3600 / PACE)
+            await self._visit(session, number)
+            wait = draw.expovariate(1.0)
+
+    async def _visit(self, session: aiohttp.ClientSession, number: int) -> None:
+        """Somebody opens the app, uses it and leaves."""
+        member, draw = self._members[number], self._draws[number]
+        device = self._launch(session, number)
+        self.told["visits"] += 1
+        async with self._turns:
+            self._add(await device.tell("app_moved_to_foreground", *_starts(member)))
+            self.note_end(await device.check_and_update(boot_ok=not member.fails))
+        await self._sleep(draw.uniform(*VISIT_MINUTES) * 60 / PACE)
+        ends = ["webview_javascript_error"] if draw.random() < ERRING_SHARE and _starts(member) else []
+        if draw.random() >= CRASHING_SHARE:  # else the process ends without a word
+            ends.append("app_moved_to_background")
+        async with self._turns:
+            self._add(await device.tell(*ends))
+
+    def _launch(self, session: aiohttp.ClientSession, number: int) -> Device:
+        member = self._members[number]
+        return Device(
+            DeviceSetup(
+                build_profile(member.platform, member.plugin),
+                member.identity,
+                self._folder / str(number),
+                session,
+                update_url=f"{self._address}/updates",
+                stats_url=f"{self._address}/stats",
+                clock=self._fast_clock,
+                sleep=self._sleep,
+            )
+        )
+
+    def _fast_clock(self) -> float:
+        return self._began + (self._clock() - self._began) * PACE
+
+    def _add(self, ledger: Ledger) -> None:
+        self.actions.update(ledger.actions)
+
+
+def _starts(member: FleetMember) -> tuple[str, ...]:
+    """What the release tells of a launch (PROTOCOL.md §4.3)."""
+    return () if member.plugin == "7.43.3" else ("app_launch_start", "app_launch_ready")

@@ -1,0 +1,20 @@
+"""A fleet is the same for the same seed, has failing devices, and says what became of it."""
+
+from edge.cli.demo.fleet import FLEET_LIMIT, RELEASES, Fleet, build_fleet
+from edge.device.ledger import Ledger, UpdateOutcome, UpdateResult
+from edge.domain.model import parse_device_id
+
+
+def test_the_same_seed_makes_the_same_devices_with_ids_of_their_own():
+    fleet = build_fleet(FLEET_LIMIT, 12)
+    assert fleet == build_fleet(FLEET_LIMIT, 12) != build_fleet(FLEET_LIMIT, 13)
+    assert len({parse_device_id(each.identity.device_id) for each in fleet}) == FLEET_LIMIT
+    assert {(each.platform, each.plugin) for each in fleet} == {(platform, plugin) for platform, plugin, _ in RELEASES}
+    assert 0 < sum(each.fails for each in fleet) < FLEET_LIMIT / 10
+
+
+def test_what_became_of_devices_is_told_in_one_line(tmp_path):
+    fleet = Fleet("http://127.0.0.1:1", tmp_path, build_fleet(3, 1), clock=lambda: 0.0)
+    for result in (UpdateResult.UPDATED, UpdateResult.UP_TO_DATE, UpdateResult.ROLLED_BACK):
+        fleet.note_end(UpdateOutcome(result=result, reason="", version="", folder=None, seconds=0.0, ledger=Ledger()))
+    assert fleet.line() == "3 devices: 3 checks, 0 visits, 1 updated, 1 rolled back"

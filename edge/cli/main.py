@@ -27,7 +27,7 @@ class VerbEntry(NamedTuple):
 
 VERBS: Mapping[str, VerbEntry] = {
     "app": VerbEntry(
-        "releases.apps", "app", "Create, list, show and delete apps; make event keys; check an app's folder."
+        "releases.apps", "app", "Manage apps and their event keys; check an app's folder."
     ),
     "bundle": VerbEntry("releases.bundles", "bundle", "Publish, list, delete, prune and withdraw bundles."),
     "channel": VerbEntry("releases.channels", "channel", "Manage channels: which devices are offered which bundle."),

@@ -14,7 +14,7 @@ from edge.domain.schedule.durations import parse_duration
 
 @click.group()
 def app() -> None:
-    """Create, list, show and delete apps; make event keys; check an app's folder."""
+    """Manage apps and their event keys; check an app's folder."""
 
 
 app.add_command(doctor)

@@ -26,9 +26,7 @@ class VerbEntry(NamedTuple):
 
 
 VERBS: Mapping[str, VerbEntry] = {
-    "app": VerbEntry(
-        "releases.apps", "app", "Manage apps and their event keys; check an app's folder."
-    ),
+    "app": VerbEntry("releases.apps", "app", "Manage apps and their event keys; check an app's folder."),
     "bundle": VerbEntry("releases.bundles", "bundle", "Publish, list, delete, prune and withdraw bundles."),
     "channel": VerbEntry("releases.channels", "channel", "Manage channels: which devices are offered which bundle."),
     "completion": VerbEntry("completion", "completion", "Print a shell completion script."),

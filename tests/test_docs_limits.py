@@ -93,8 +93,8 @@ from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
 from edge.telemetry.devices.known_devices import DEVICES_LIMIT
-from edge.telemetry.folding.duplicates import REMEMBERED_LIMIT
 from edge.telemetry.folding.labels import MADE_UP_LIMIT
+from edge.telemetry.folding.seen_reports import REMEMBERED_LIMIT
 from edge.telemetry.spool.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
 from edge.wire.app_events import (
     EVENT_NAME_LIMIT,

@@ -1,10 +1,13 @@
 """Reads the counts of what has been folded. Never writes."""
 
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from edge.telemetry.folding.database import open_for_reading
+from edge.telemetry.folding.schema import action_of
+from edge.telemetry.folding.words import NO_APP, WordKind, parse_group
 
 DAY_SECONDS = 86_400
 
@@ -27,13 +30,21 @@ def read_counts(database: Path, app: str, *, since: float | None = None) -> list
     if connection is None:
         return []
     first_day = int(since // DAY_SECONDS) if since is not None else 0
+    counts: Counter[tuple[str, str, str]] = Counter()
     with closing(connection):
         rows = connection.execute(
-            "SELECT bundle, action, platform, sum(n) FROM counts WHERE app = ? AND day >= ?"
-            " GROUP BY bundle, action, platform ORDER BY bundle, action, platform",
-            (app, first_day),
+            "SELECT bundles.word, subjects.word, labels.word, sum(n) FROM sums_day"
+            " JOIN words AS bundles ON bundles.id = bundle JOIN words AS subjects ON subjects.id = subject"
+            " JOIN words AS labels ON labels.id = grp"
+            " WHERE sums_day.app = (SELECT id FROM words WHERE app = ? AND kind = ? AND word = ?) AND period >= ?"
+            " GROUP BY bundle, subject, grp",
+            (NO_APP, WordKind.APP, app, first_day),
         )
-        return [Count(*row) for row in rows]
+        for bundle, subject, group, n in rows:
+            action = action_of(subject)
+            if action is not None:
+                counts[bundle, action, parse_group(group).platform] += n
+    return [Count(*labels, n) for labels, n in sorted(counts.items())]
 
 
 def read_duplicates(database: Path, app: str) -> int:

@@ -1,13 +1,9 @@
-"""Duplicates: a report that is sent again counts once, and so does a device in an experiment's arm.
-
-A plugin that received no answer sends its reports again, although they may be stored. A report's key is the whole
-stored event, its app included, without the time at which this node received it. An event without the device's own
-timestamp has no key, since two equal ones may both have happened. Keys are kept beside the counts and change in the
-same transaction. Beyond a limit the oldest keys of the app that has the most are dropped, so that no app's reports,
-forged or not, drain what is remembered of another's; duplicates of dropped ones then count twice.
+"""What counts once for good: a device in an experiment's arm, an outcome by its id.
 
 Every worker that a device in an experiment's arm contacts notes it, and again after a restart; the device counts once,
-however long that takes.
+however long that takes. So does an outcome that a team's system sends again. Keys are kept beside the figures and
+change in the same transaction. Beyond a limit the oldest keys of the app that has the most are dropped, so that no app
+drains what is remembered of another's; what is dropped may then count twice. Reports are `seen_reports`.
 """
 
 import sqlite3
@@ -16,9 +12,8 @@ from functools import lru_cache
 from hashlib import blake2b
 
 WINDOW_SECONDS = 3600  # a plugin retries within seconds or at its next start; later it is another report
-# Some 90 bytes each on disk: an hour of 280 events a second. A busier node remembers less than the hour.
-REMEMBERED_LIMIT = 1_000_000
 EXPOSED_LIMIT = 2_000_000  # devices of all experiments together, 90 bytes each
+OUTCOMES_LIMIT = 2_000_000  # of all apps together, 90 bytes each
 KEPT_SECONDS = 2 * WINDOW_SECONDS  # by the node's clock: the window, and a live segment's lag
 
 ROOM_SHARE = 100  # of the limit is freed at once: counting the keys of all apps takes 50 ms
@@ -28,55 +23,38 @@ _KEYS_PER_QUERY = 500  # SQLite's own limit of variables was once 999
 
 
 class RememberedKeys:
-    """For one fold, in the caller's transaction. `table` is "seen" or "exposed". An equal key within `window_seconds`
-    is a duplicate; None: at any time. `limit` is in keys."""
+    """For one fold, in the caller's transaction. `table` is "exposed" or "outcome_ids". `limit` is in keys."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        limit: int = REMEMBERED_LIMIT,
-        *,
-        table: str = "seen",
-        window_seconds: int | None = WINDOW_SECONDS,
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, limit: int, *, table: str) -> None:
         self._connection = connection
         self._limit = limit
         self._table = table
-        self._window_seconds = window_seconds
         self._held = int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  at most
 
-    def find_duplicates(self, received: Iterable[tuple[int | None, int, str]]) -> list[bool]:
+    def find_duplicates(self, received: Iterable[tuple[int, int, str]]) -> list[bool]:
         """For each key, epoch time in milliseconds and app, in order, whether it is a duplicate; the others are
         remembered."""
         received = list(received)
-        known = self._look_up([key for key, _, _ in received if key is not None])
+        known = self._look_up([key for key, _, _ in received])
         new: dict[int, tuple[int, int]] = {}
         found: list[bool] = []
         for key, at_ms, app in received:
-            before_ms = known.get(key) if key is not None else None
-            again = before_ms is not None and self._is_within(abs(at_ms - before_ms))
-            if key is not None and not again:
-                known[key], new[key] = at_ms, (at_ms, owner_of(app))
+            again = key in known
+            if not again:
+                known.add(key)
+                new[key] = (at_ms, owner_of(app))
             found.append(again)
         self._remember(new)
         return found
 
-    def _is_within(self, apart_ms: int) -> bool:
-        return self._window_seconds is None or apart_ms <= self._window_seconds * 1000
-
-    def forget(self, now_ms: int) -> None:
-        """Forget reports too old to have duplicates among the records still to come."""
-        oldest_ms = now_ms - KEPT_SECONDS * 1000
-        self._held -= self._connection.execute("DELETE FROM seen WHERE received_ms < ?", (oldest_ms,)).rowcount
-
-    def _look_up(self, keys: list[int]) -> dict[int, int]:
-        found: dict[int, int] = {}
+    def _look_up(self, keys: list[int]) -> set[int]:
+        found: set[int] = set()
         keys = sorted(set(keys))  # neighbours are on one page of the table
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             some = keys[start : start + _KEYS_PER_QUERY]
             marks = ",".join("?" * len(some))
-            rows = self._connection.execute(f"SELECT key, received_ms FROM {self._table} WHERE key IN ({marks})", some)  # noqa: S608  marks alone
-            found.update(rows.fetchall())
+            rows = self._connection.execute(f"SELECT key FROM {self._table} WHERE key IN ({marks})", some)  # noqa: S608  marks alone
+            found.update(key for (key,) in rows)
         return found
 
     def _remember(self, new: dict[int, tuple[int, int]]) -> None:

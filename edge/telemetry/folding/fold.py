@@ -15,9 +15,15 @@ from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from edge.domain.statistics.observation import Cohort, Group
+from edge.domain.statistics.tally import DAY_MS, Tally
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.folding.duplicates import EXPOSED_LIMIT, RememberedKeys
+from edge.telemetry.folding.figures_store import Retentions, store
+from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.labels import LabelBounds, Labels, NamesOf, labels_of, no_names
+from edge.telemetry.folding.schema import subject_of
+from edge.telemetry.folding.seen_reports import SeenReports
 from edge.telemetry.spool.kept_segment import open_segment
 from edge.telemetry.spool.record import EventFacts, parse_record
 from edge.telemetry.spool.segment import (
@@ -72,8 +78,8 @@ def fold(
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
         finished = {name for (name,) in connection.execute("SELECT name FROM segments WHERE finished_ms IS NOT NULL")}
-        exposed = RememberedKeys(connection, EXPOSED_LIMIT, table="exposed", window_seconds=None)
-        folding = _Folding(connection, RememberedKeys(connection), exposed, int(now * 1000), report, names_of)
+        exposed = RememberedKeys(connection, EXPOSED_LIMIT, table="exposed")
+        folding = _Folding(connection, SeenReports(connection), exposed, int(now * 1000), report, names_of)
         for path in list_segments(directory):
             if path.stem not in finished:
                 folding.fold_segment(path)
@@ -86,7 +92,7 @@ class _Folding:
     """One fold of one directory into an open database."""
 
     connection: sqlite3.Connection
-    seen: RememberedKeys
+    seen: SeenReports
     exposed: RememberedKeys
     now_ms: int
     report: FoldReport
@@ -135,6 +141,7 @@ class _Folding:
 
     def _store(self, name: str, batch: _Batch, *, torn: bool, finished_ms: int | None) -> None:
         _add_counts(self.connection, batch, self.names_of)
+        self.seen.store()
         totals = {
             "folded": batch.counts.total(),
             "duplicates": batch.duplicates.total(),
@@ -166,7 +173,7 @@ def _first_frame(file: BinaryIO) -> int:
     return file.tell()
 
 
-def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: RememberedKeys, *, live: bool) -> _Batch:
+def _read_batch(file: BinaryIO, offset: int, seen: SeenReports, exposed: RememberedKeys, *, live: bool) -> _Batch:
     found: list[EventFacts] = []
     lost: list[int] = []
     malformed, more = 0, False
@@ -181,9 +188,13 @@ def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: Reme
         if end - offset >= BATCH_BYTES:
             more = True
             break
-    same_report = seen.find_duplicates((each.key, each.received_ms, each.app) for each in found)
-    same_device = exposed.find_duplicates((each.exposure, each.received_ms, each.app) for each in found)
-    again = [one or other for one, other in zip(same_report, same_device, strict=True)]
+    again = [each.key is not None and seen.note(each.key, each.received_ms, each.app) for each in found]
+    notes = [at for at, each in enumerate(found) if each.exposure is not None]
+    same_device = exposed.find_duplicates(
+        (found[at].exposure or 0, found[at].received_ms, found[at].app) for at in notes
+    )
+    for at, repeated in zip(notes, same_device, strict=True):
+        again[at] |= repeated
     counts = Counter(labels_of(each) for each, repeated in zip(found, again, strict=True) if not repeated)
     duplicates = Counter(labels_of(each).app for each, repeated in zip(found, again, strict=True) if repeated)
     return _Batch(counts, duplicates, malformed, end, more, lost)
@@ -191,11 +202,15 @@ def _read_batch(file: BinaryIO, offset: int, seen: RememberedKeys, exposed: Reme
 
 def _add_counts(connection: sqlite3.Connection, batch: _Batch, names_of: NamesOf) -> None:
     bounds = LabelBounds(connection, names_of)
-    connection.executemany(
-        "INSERT INTO counts (app, day, bundle, action, platform, n) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET n = n + excluded.n",
-        ((*bounds.admit(labels), n) for labels, n in batch.counts.items()),
-    )
+    numbers = LabelNumbers(connection)
+    tally = Tally()
+    for labels, n in batch.counts.items():
+        admitted = bounds.admit(labels)
+        app = numbers.words.app(admitted.app)
+        group = numbers.labels_of(numbers.cohort(app, Cohort(Group(platform=admitted.platform)))).group
+        subject = numbers.subject(app, subject_of(admitted.action)).number
+        tally.add(admitted.day * DAY_MS, (app, group, numbers.bundle(app, admitted.bundle), subject), n, None)
+    store(connection, numbers, tally, Retentions(int))
     connection.executemany(
         "INSERT INTO duplicates (app, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
         ((bounds.admit_app(app), n) for app, n in batch.duplicates.items()),

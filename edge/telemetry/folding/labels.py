@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from edge.domain.model import APP_ID_LIMIT, BUILTIN, Platform
 from edge.domain.versions import VERSION_LIMIT
+from edge.telemetry.folding.words import NO_APP, WordKind
 from edge.telemetry.spool.record import EventFacts
 from edge.wire.actions import ACTIONS, OF_NODE
 from edge.wire.stats import bundle_of
@@ -97,7 +98,11 @@ class LabelBounds:
 
     def _made_up_of(self, app: str, day: int) -> set[str]:
         if (app, day) not in self._made_up:
-            rows = self._connection.execute("SELECT DISTINCT bundle FROM counts WHERE app = ? AND day = ?", (app, day))
+            rows = self._connection.execute(
+                "SELECT DISTINCT word FROM sums_day JOIN words ON words.id = bundle"
+                " WHERE sums_day.app = (SELECT id FROM words WHERE app = ? AND kind = ? AND word = ?) AND period = ?",
+                (NO_APP, WordKind.APP, app, day),
+            )
             known = _NO_BUNDLE | (self._own_names(app) or frozenset())
             self._made_up[app, day] = {bundle for (bundle,) in rows if bundle not in known}
         return self._made_up[app, day]

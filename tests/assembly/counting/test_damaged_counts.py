@@ -48,7 +48,7 @@ def cut(path):
 
 def of_another_schema(path):
     connection = sqlite3.connect(path)
-    connection.executescript("DROP TABLE counts")
+    connection.executescript("DROP TABLE sums_day")
     connection.close()
 
 

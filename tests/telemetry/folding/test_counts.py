@@ -6,8 +6,9 @@ import pytest
 from telemetry_lines import APP, DAY, NOW, line, write_segment
 
 from edge.telemetry.folding.counts import Count, read_counts, read_totals
-from edge.telemetry.folding.database import SCHEMA_NUMBER, NewerSchema, open_for_folding, open_for_reading
+from edge.telemetry.folding.database import NewerSchema, open_for_folding, open_for_reading
 from edge.telemetry.folding.fold import fold
+from edge.telemetry.folding.schema import SCHEMA_NUMBER
 
 MIDNIGHT = NOW - NOW % DAY
 
@@ -58,14 +59,14 @@ def test_a_database_just_being_made_has_no_counts_yet(tmp_path):
 def test_reading_cannot_write(database):
     connection = open_for_reading(database)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        connection.execute("DELETE FROM counts")
+        connection.execute("DELETE FROM sums_day")
     connection.close()
 
 
 def test_reading_waits_for_no_folder(database):
     folding = open_for_folding(database)
     folding.execute("BEGIN IMMEDIATE")
-    folding.execute("DELETE FROM counts")
+    folding.execute("DELETE FROM sums_day")
     assert sum(count.n for count in read_counts(database, APP)) == 5
     folding.execute("ROLLBACK")
     folding.close()

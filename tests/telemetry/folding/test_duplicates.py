@@ -9,9 +9,11 @@ from telemetry_lines import APP, DAY, NOW, line, write_segment
 
 from edge.telemetry.folding import duplicates
 from edge.telemetry.folding.counts import read_counts, read_duplicates, read_totals
-from edge.telemetry.folding.database import SCHEMA_NUMBER, open_for_folding
+from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.folding.duplicates import KEPT_SECONDS, WINDOW_SECONDS, RememberedKeys
 from edge.telemetry.folding.fold import fold
+from edge.telemetry.folding.schema import SCHEMA_NUMBER
+from edge.telemetry.folding.seen_reports import SeenReports
 from edge.telemetry.spool.record import parse_record
 from edge.wire.actions import EXPERIMENT_OFFER
 
@@ -97,27 +99,63 @@ def test_a_backlog_of_days_is_told_apart_too(spool, database):
 
 def test_beyond_the_limit_the_oldest_are_forgotten_first(spool, database):
     with closing(open_for_folding(database)) as connection:
-        seen = RememberedKeys(connection, limit=10)
-        assert seen.find_duplicates((key, key, APP) for key in range(15)) == [False] * 15
-        assert connection.execute("SELECT min(key), count(*) FROM seen").fetchone() == (5, 10)
-        assert seen.find_duplicates([(14, 14, APP), (4, 4, APP), (4, 4, APP), (None, 4, APP)]) == [
-            True,
-            False,
-            True,
-            False,
-        ]
-        assert connection.execute("SELECT min(key), count(*) FROM seen").fetchone() == (5, 10)
-        assert RememberedKeys(connection, limit=10).find_duplicates([(5, 5, APP)]) == [True]
+        exposed = RememberedKeys(connection, 10, table="exposed")
+        assert exposed.find_duplicates((key, key, APP) for key in range(15)) == [False] * 15
+        assert connection.execute("SELECT min(key), count(*) FROM exposed").fetchone() == (5, 10)
+        assert exposed.find_duplicates([(14, 14, APP), (4, 4, APP), (4, 4, APP)]) == [True, False, True]
+        assert connection.execute("SELECT min(key), count(*) FROM exposed").fetchone() == (5, 10)
+        assert RememberedKeys(connection, 10, table="exposed").find_duplicates([(5, 5, APP)]) == [True]
+
+
+def noted(seen, keys, app=APP):
+    found = [seen.note(key, key, app) for key in keys]
+    seen.store()
+    return found
+
+
+def test_beyond_the_limit_the_oldest_reports_are_forgotten_first(database):
+    with closing(open_for_folding(database)) as connection:
+        seen = SeenReports(connection, limit=10)
+        assert noted(seen, range(15)) == [False] * 15
+        assert sorted(seen.times) == sorted(SeenReports(connection).times) == list(range(5, 15))
+        assert noted(seen, [14, 4, 4]) == [True, False, True]
+        assert sorted(SeenReports(connection).times) == sorted(seen.times)
+        assert len(seen.times) <= 10
+        assert SeenReports(connection, limit=10).note(12, 12, APP)
+
+
+def test_one_app_drains_nothing_of_what_is_remembered_of_anothers_reports(database):
+    with closing(open_for_folding(database)) as connection, connection:
+        seen = SeenReports(connection, limit=100)
+        noted(seen, range(20), "com.small")
+        for first in range(1_000, 6_000, 50):
+            noted(seen, range(first, first + 50), "com.flooded")
+            assert connection.execute("SELECT sum(n) FROM seen").fetchone()[0] == len(seen.times) <= 100
+        assert all(noted(seen, range(20), "com.small"))
+        assert noted(seen, [5_999, 1_000], "com.flooded") == [True, False]
+
+
+def test_no_device_can_make_the_key_of_another_devices_report(database):
+    """What a device chooses are words and a time; the part of its id is keyed with what only the database has."""
+    parts = []
+    for each in (database, database.with_name("other.db")):
+        with closing(open_for_folding(each)) as connection, connection:
+            seen = SeenReports(connection)
+            parts.append({seen.device_part(APP, f"d{n}") for n in range(100)} | {seen.device_part("com.else", "d1")})
+    assert [len(each) for each in parts] == [101, 101]
+    assert not parts[0] & parts[1]
+    with closing(open_for_folding(database)) as connection:  # the secret stays
+        assert SeenReports(connection).device_part(APP, "d1") in parts[0]
 
 
 def test_one_app_drains_nothing_of_anothers_memory(database):
     """However many reports it has: the other's are all remembered."""
     with closing(open_for_folding(database)) as connection, connection:
-        seen = RememberedKeys(connection, limit=100)
+        seen = RememberedKeys(connection, 100, table="exposed")
         seen.find_duplicates((key, key, "com.small") for key in range(20))
         for first in range(1_000, 6_000, 50):
             seen.find_duplicates((key, key, "com.flooded") for key in range(first, first + 50))
-            assert connection.execute("SELECT count(*) FROM seen").fetchone()[0] <= 100
+            assert connection.execute("SELECT count(*) FROM exposed").fetchone()[0] <= 100
         assert all(seen.find_duplicates((key, key, "com.small") for key in range(20)))
         assert seen.find_duplicates([(5_999, 5_999, "com.flooded"), (1_000, 1_000, "com.flooded")]) == [True, False]
 
@@ -137,14 +175,14 @@ def test_room_is_shared_fairly(wanted, room, shares):
 
 
 def test_a_fold_keeps_to_the_limit(spool, database, monkeypatch):
-    monkeypatch.setattr(duplicates.RememberedKeys.__init__, "__defaults__", (100,))
+    monkeypatch.setattr(SeenReports.__init__, "__defaults__", (100,))
     for worker in range(5):
         write_segment(
             spool, [line(happened_ms=n + 50 * worker, received=NOW + worker) for n in range(80)], worker=worker
         )
         fold(spool, database, now=NOW)
         with closing(sqlite3.connect(database)) as connection:
-            assert connection.execute("SELECT count(*) FROM seen").fetchone()[0] <= 100
+            assert connection.execute("SELECT sum(n) FROM seen").fetchone()[0] <= 100
     totals = read_totals(database)
     assert totals["folded"] + totals["duplicates"] == 400
 

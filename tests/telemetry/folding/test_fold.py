@@ -12,9 +12,10 @@ from telemetry_lines import APP, DAY, NOW, line, report_line, write_segment
 
 from edge.telemetry.folding import fold as fold_module
 from edge.telemetry.folding.counts import read_counts, read_duplicates, read_totals
-from edge.telemetry.folding.database import SCHEMA_NUMBER, NewerSchema
+from edge.telemetry.folding.database import NewerSchema
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.folding.labels import MADE_UP_LIMIT, UNKNOWN_APPS_LIMIT
+from edge.telemetry.folding.schema import SCHEMA_NUMBER
 from edge.telemetry.spool.record import encode_record
 from edge.telemetry.spool.segment import list_segments
 from edge.wire.actions import ACTIONS

@@ -1,0 +1,151 @@
+"""Rows about single devices: read for a batch, and written back. In the caller's transaction."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Set
+from struct import Struct
+from typing import Any
+
+from edge.domain.statistics.device_record import DeviceRecord, StepRecord
+from edge.domain.statistics.tally import MINUTE_MS
+
+_CHUNK = 300  # keys in one question: a step has three variables, and SQLite takes 999 at least
+
+# Session and days; the format's number is the first byte.
+_DEVICE = Struct("<B?? 7q d 3q 4i")
+_STEP = Struct("<B 6q")
+_FORMAT = 1
+
+Place = tuple[int, int]  # app and device key
+
+
+def load_devices(
+    connection: sqlite3.Connection, places: Set[Place], own: Mapping[int, Set[int]]
+) -> dict[Place, DeviceRecord]:
+    """The state of each device, a new one for those that were never heard of. `own`: of each app, the bundles whose
+    steps are kept."""
+    found: dict[Place, DeviceRecord] = {}
+    for app, keys in _by_app(places).items():
+        bundles = own.get(app, frozenset())
+        for start in range(0, len(keys), _CHUNK):
+            some = keys[start : start + _CHUNK]
+            rows = connection.execute(
+                "SELECT key, cohort, first_ms, last_ms, bundle, bundle_ms, days, first_cohort, state FROM devices"  # noqa: S608
+                f" WHERE app = ? AND key IN ({','.join('?' * len(some))})",
+                (app, *some),
+            )
+            for key, *columns in rows:
+                found[app, key] = _device_of(DeviceRecord(app, key, bundles), columns)
+        for key in keys:
+            if (app, key) not in found:
+                found[app, key] = DeviceRecord(app, key, bundles)
+    return found
+
+
+def load_steps(
+    connection: sqlite3.Connection, wanted: Mapping[Place, Set[int]], found: dict[Place, DeviceRecord]
+) -> None:
+    """Into the states, their steps with the wanted bundles, and with the bundle that they ran last."""
+    by_bundle: dict[tuple[int, int], list[int]] = {}
+    for place, bundles in wanted.items():
+        state = found[place]
+        for bundle in bundles | {state.bundle}:
+            if bundle in state.own:
+                by_bundle.setdefault((state.app, bundle), []).append(state.key)
+    for (app, bundle), keys in sorted(by_bundle.items()):
+        keys.sort()
+        for start in range(0, len(keys), _CHUNK):
+            some = keys[start : start + _CHUNK]
+            rows = connection.execute(
+                "SELECT key, cohort, bits, offered_min, failed_min, healthy_min, word_first_min, word_last_min, cause,"  # noqa: S608
+                f" state FROM steps WHERE app = ? AND bundle = ? AND key IN ({','.join('?' * len(some))})",
+                (app, bundle, *some),
+            )
+            for key, *columns in rows:
+                found[app, key].steps[bundle] = _step_of(columns)
+
+
+def store_devices(connection: sqlite3.Connection, states: Iterable[DeviceRecord]) -> None:
+    """A device that only steps tell of has no row of its own."""
+    ordered = sorted(states, key=lambda state: (state.app, state.key))
+    connection.executemany(
+        "INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (_device_row(state) for state in ordered if state.first_ms),
+    )
+    steps = [(state.app, bundle, state.key, step) for state in ordered for bundle, step in state.steps.items()]
+    steps.sort(key=lambda each: each[:3])
+    connection.executemany(
+        "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (_step_row(*each) for each in steps if each[3].bits or each[3].download_ms),
+    )
+
+
+def _by_app(places: Set[Place]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for app, key in sorted(places):
+        found.setdefault(app, []).append(key)
+    return found
+
+
+def _device_of(state: DeviceRecord, columns: list[Any]) -> DeviceRecord:
+    state.cohort, state.first_ms, state.last_ms, state.bundle, state.bundle_ms, state.days, state.first_cohort = (
+        columns[:7]
+    )
+    if columns[7] is not None:
+        (
+            _,
+            state.is_open,
+            state.crash_told,
+            state.began_ms,
+            state.began_at,
+            state.quiet_ms,
+            state.quiet_at,
+            state.told_ms,
+            state.told_at,
+            state.ended_ms,
+            state.length,
+            state.ended_cohort,
+            state.ended_bundle,
+            state.custom,
+            state.error_day,
+            state.errors,
+            state.crash_day,
+            state.capable_day,
+        ) = _DEVICE.unpack(columns[7])
+    return state
+
+
+def _device_row(state: DeviceRecord) -> tuple[Any, ...]:
+    return (
+        *(state.app, state.key, state.cohort, state.first_ms, state.last_ms, state.bundle, state.bundle_ms, state.days),
+        state.first_cohort,
+        _DEVICE.pack(
+            *(_FORMAT, state.is_open, state.crash_told, state.began_ms, state.began_at, state.quiet_ms, state.quiet_at),
+            *(state.told_ms, state.told_at, state.ended_ms, state.length, state.ended_cohort, state.ended_bundle),
+            *(state.custom, state.error_day, state.errors, state.crash_day, state.capable_day),
+        ),
+    )
+
+
+def _step_of(columns: list[Any]) -> StepRecord:
+    cohort, bits, offered, failed, healthy, word_first, word_last, cause, packed = columns
+    step = StepRecord(cohort)
+    step.bits, step.cause = bits, cause or 0
+    step.word_first, step.word_last = word_first or 0, word_last or 0
+    step.failed_ms, step.healthy_ms = (failed or 0) * MINUTE_MS, (healthy or 0) * MINUTE_MS
+    step.offered_ms = (offered or 0) * MINUTE_MS
+    if packed is not None:
+        _, *times = _STEP.unpack(packed)
+        step.offered_ms, step.set_ms, step.started_ms, step.started_at, step.download_ms, step.download_at = times
+    return step
+
+
+def _step_row(app: int, bundle: int, key: int, step: StepRecord) -> tuple[Any, ...]:
+    return (
+        *(app, bundle, key, step.cohort, step.bits, step.offered_ms // MINUTE_MS or None),
+        *(step.failed_ms // MINUTE_MS or None, step.healthy_ms // MINUTE_MS or None),
+        *(step.word_first or None, step.word_last or None, step.cause or None),
+        _STEP.pack(
+            *(_FORMAT, step.offered_ms, step.set_ms, step.started_ms, step.started_at),
+            *(step.download_ms, step.download_at),
+        ),
+    )

@@ -1,0 +1,122 @@
+"""The labels of a batch by numbers, with what the arithmetic needs to know of each. In the caller's transaction.
+
+An app has a bounded number of groups and cohorts: beyond it the labels that devices make up become `other` first, then
+the segments, then all but platform and kind.
+"""
+
+import sqlite3
+from typing import NamedTuple
+
+from edge.domain.statistics.generations import fails_without_offer, reports_crashes, reports_errors
+from edge.domain.statistics.observation import Cohort, Group
+from edge.domain.statistics.subjects import is_sketched, is_spread
+from edge.telemetry.folding.words import WordKind, Words, encode_cohort, encode_group, parse_cohort, parse_group
+
+GROUPS_LIMIT = 2_000  # of an app: 5 channels, 3 platforms and 100 combinations of segments, sides and arms
+COHORTS_LIMIT = 20_000  # of an app: some 10 of each group, by release, country and plugin
+OTHER = "other"
+
+
+class CohortLabels(NamedTuple):
+    """What follows from a cohort."""
+
+    group: int
+    capable: bool  # its crashes become known
+    reports_errors: bool
+    lax: bool  # it reports failed downloads also where there is no update
+    cohort: Cohort
+
+
+class SubjectNumber(NamedTuple):
+    """A subject's number, and in which forms it is kept."""
+
+    number: int
+    is_sketched: bool
+    is_spread: bool
+
+
+class LabelNumbers:
+    """To be dropped, like its words, if the transaction is rolled back."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.words = Words(connection)
+        self._cohorts: dict[tuple[int, Cohort], int] = {}
+        self._labels: dict[int, CohortLabels] = {}
+        self._subjects: dict[tuple[int, str], SubjectNumber] = {}
+        self._minute_groups: dict[int, int] = {}
+        self._counts: dict[tuple[int, WordKind], int] = {}
+        self._app_of: dict[int, int] = {}
+
+    def bundle(self, app: int, bundle: str) -> int:
+        """Bounded by `labels.LabelBounds`, before."""
+        return self.words.number(app, WordKind.BUNDLE, bundle)
+
+    def cause(self, app: int, action: str) -> int:
+        return self.words.number(app, WordKind.CAUSE, action)
+
+    def subject(self, app: int, subject: str) -> SubjectNumber:
+        found = self._subjects.get((app, subject))
+        if found is None:
+            number = self.words.number(app, WordKind.SUBJECT, subject)
+            found = SubjectNumber(number, is_sketched(subject), is_spread(subject))
+            self._subjects[app, subject] = found
+        return found
+
+    def cohort(self, app: int, cohort: Cohort) -> int:
+        """The number of this cohort, or of a coarser one."""
+        found = self._cohorts.get((app, cohort))
+        if found is None:
+            found = self._cohorts[app, cohort] = self._admit(app, cohort)
+            self._app_of[found] = app
+        return found
+
+    def labels_of(self, cohort: int) -> CohortLabels:
+        found = self._labels.get(cohort)
+        if found is None:
+            known = parse_cohort(self.words.word(cohort))
+            group = self.words.number(self._app(cohort), WordKind.GROUP, encode_group(known.group))
+            found = self._labels[cohort] = CohortLabels(
+                group,
+                reports_crashes(known.group.platform, known.os, known.plugin),
+                reports_errors(known.plugin),
+                fails_without_offer(known.plugin),
+                known,
+            )
+        return found
+
+    def minute_group(self, group: int) -> int:
+        """The group's channel and kind alone: what is kept by the minute."""
+        found = self._minute_groups.get(group)
+        if found is None:
+            known = parse_group(self.words.word(group))
+            coarse = encode_group(Group(channel=known.channel, kind=known.kind))
+            found = self._minute_groups[group] = self.words.number(self._app(group), WordKind.GROUP, coarse)
+        return found
+
+    def _app(self, number: int) -> int:
+        if number not in self._app_of:
+            self._app_of[number] = self.words.app_of(number)
+        return self._app_of[number]
+
+    def _admit(self, app: int, cohort: Cohort) -> int:
+        group = cohort.group
+        for each in (group, group._replace(segments=(OTHER,)), Group(group.platform, OTHER, kind=group.kind)):
+            if self._has_room(app, WordKind.GROUP, encode_group(each), GROUPS_LIMIT):
+                break
+        cohort = cohort._replace(group=each)
+        for one in (cohort, Cohort(each, OTHER, OTHER, OTHER)):
+            if self._has_room(app, WordKind.COHORT, encode_cohort(one), COHORTS_LIMIT):
+                break
+        self._note(app, WordKind.GROUP, encode_group(each))
+        return self._note(app, WordKind.COHORT, encode_cohort(one))
+
+    def _has_room(self, app: int, kind: WordKind, word: str, limit: int) -> bool:
+        if (app, kind) not in self._counts:
+            self._counts[app, kind] = self.words.count(app, kind)
+        return self._counts[app, kind] < limit or self.words.known(app, kind, word) is not None
+
+    def _note(self, app: int, kind: WordKind, word: str) -> int:
+        """A coarse one may be beyond the limit: there are few."""
+        if self.words.known(app, kind, word) is None:
+            self._counts[app, kind] = self._counts.get((app, kind), 0) + 1
+        return self.words.number(app, kind, word)

@@ -236,7 +236,7 @@ def test_every_package_has_its_place():
 
 def test_every_module_is_used():
     processes = {"edge.__main__", "edge.node.processes.worker", "edge.node.proving.scrub_process"}
-    processes.add("edge.assembly.counting.process")
+    processes |= {"edge.assembly.counting.process", "edge.telemetry.upkeep.export_process"}
     entries = {*processes, *(f"edge.cli.{verb.module}" for verb in VERBS.values())}
     entries |= {
         "edge.domain.statistics.device_key",

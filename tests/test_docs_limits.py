@@ -6,6 +6,7 @@ from documents import read
 
 from edge.assembly.control_port import CONTROL_ADDRESS_LIMIT, CONTROL_CONNECTIONS_LIMIT
 from edge.assembly.counting.process import READERS as FIGURE_READERS
+from edge.assembly.exporting import EXPORTS_AT_ONCE
 from edge.assembly.folding import ANSWER_SECONDS, QUESTIONS_WAITING_LIMIT
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.cache import CACHE_LIMIT_BYTES
@@ -19,6 +20,7 @@ from edge.bundles.patches.making import (
 from edge.bundles.patches.wanted import PATCHED_RELEASES, PATCHED_RELEASES_LIMIT
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.config import Retention
+from edge.control.shapes.streamed import STALL_SECONDS
 from edge.control.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.control.upload_quota import LEAST_BYTES
 from edge.domain.changes.apps import EVENT_KEYS_LIMIT, KEEP_LIMIT_SECONDS
@@ -214,6 +216,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| a device's wait for the first reading of a blob | {PROOF_WAIT_SECONDS:.0f} s, then 503",
         f"| blobs read at a time to prove them | {READINGS_LIMIT} below {LARGE_BLOB_BYTES >> 20} MiB, and 1",
         f"| the daily scrub of all blobs that releases name | {SCRUB_BYTES_PER_SECOND >> 20} MiB/s, at the lowest",
+        f"| exports of raw events | {EXPORTS_AT_ONCE} at once, each by a process of its own in some 100 MB; "
+        f"a receiver that takes nothing for {STALL_SECONDS:.0f} s is cut |",
         f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, for {ANSWER_SECONDS:.0f} s each; "
         f"{FIGURE_READERS} are answered at a time |",
         f"| damaged blobs that a node names | {QUARANTINE_LIMIT:,} |",

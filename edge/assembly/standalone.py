@@ -14,6 +14,7 @@ from edge.assembly.control_port import serving_control
 from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.assembly.explaining import Explaining
+from edge.assembly.exporting import Exporting
 from edge.assembly.folding import Folding
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeReport
@@ -152,6 +153,7 @@ class Standalone:
             proofs=self.supervisor.prover,
             facts=self.supervisor,
             telemetry=self.telemetry,
+            exporting=Exporting(self.directory.spool_dir),
             node=self._report,
             clock=self._clock,
             quota=self._quota,

@@ -51,6 +51,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "serve": VerbEntry("node.serve", "serve", "Run a node."),
     "stats": VerbEntry("figures.stats", "stats", "Count the events that devices reported."),
     "store": VerbEntry("store.verify", "store", "Care for the releases on the node's disk."),
+    "telemetry": VerbEntry("figures.telemetry", "telemetry", "Export what devices sent."),
     "token": VerbEntry("node.tokens", "token", "Create, list and revoke access tokens."),
     "undo": VerbEntry("releases.going_back", "undo", "Undo the latest change of an app."),
     "window": VerbEntry("releases.windows", "window", "Set the hours when a channel offers something new."),

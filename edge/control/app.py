@@ -32,7 +32,9 @@ from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
 from edge.control.routes import store as routes_store
 from edge.control.routes import tokens as routes_tokens
+from edge.control.routes.figures import telemetry as routes_telemetry
 from edge.control.shapes.common import DamageView, ErrorAnswer, NotTakenView
+from edge.control.shapes.streamed import Streamed, send_streamed
 from edge.control.tokens import Grant, Tokens
 from edge.control.uploads import decode_body, read_body
 from edge.control.work_queue import LOOKS, VERIFICATIONS, looks, verifications
@@ -86,6 +88,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_devices.OPERATIONS,
     *routes_tokens.OPERATIONS,
     *routes_store.OPERATIONS,
+    *routes_telemetry.OPERATIONS,
 )
 
 
@@ -154,6 +157,8 @@ def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
             answer = await _with_impact(answer, ports, rehearsal)
         elif any(part != NotTaken() for part in call.not_taken):
             answer = _with_not_taken(answer, call.not_taken)
+        if isinstance(answer, Streamed):
+            return await send_streamed(request, answer)
         response = _answer(answer, 200) if operation.content_type == JSON else _text(answer, operation.content_type)
         if problem := _problem_of(request, ports):
             response.headers[WARNING] = problem

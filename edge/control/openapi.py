@@ -61,8 +61,12 @@ _QUERY = {
         "description": "how many device ids to list per step",
         "schema": {"type": "integer", "minimum": 0, "maximum": LISTED_LIMIT, "default": LISTED_DEFAULT},
     },
+    "format": {
+        "description": "of the file: lines of JSON, or Apache Parquet",
+        "schema": {"type": "string", "enum": ["ndjson", "parquet"], "default": "ndjson"},
+    },
     WITHIN: {
-        "description": "only what was withheld, or who reported, within so many seconds; by default all",
+        "description": "only what was withheld, reported or received within so many seconds; by default all",
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_TIME, "default": WHOLE_TIME},
     },
     COUNTRY: {

@@ -1,8 +1,8 @@
 """What the control API needs from the process around it: one port per topic, implemented where a node is assembled."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation
@@ -109,6 +109,17 @@ class TelemetryPort(Protocol):
         """Counts of every acknowledged event, those of a moment ago included. An unknown app has none."""
 
 
+ExportFormat = Literal["ndjson", "parquet"]
+
+
+class ExportPort(Protocol):
+    """What devices sent, as far as it is kept."""
+
+    def export(self, app: AppId, since_ms: int, until_ms: int, form: ExportFormat) -> AsyncGenerator[bytes, None]:
+        """The raw events received in this time as the bytes of a file. Raises Invalid `parquet_unavailable`,
+        Unavailable `busy`, `export_failed`."""
+
+
 class NodePort(Protocol):
     """The state of this node."""
 
@@ -142,6 +153,7 @@ class ControlPorts:
     proofs: BlobProofsPort
     facts: DeviceFactsPort
     telemetry: TelemetryPort
+    exporting: ExportPort
     node: NodePort
     clock: ClockPort
     quota: UploadQuota

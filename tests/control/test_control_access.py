@@ -35,6 +35,7 @@ NEEDED = {
     "list_missing_blobs": P.UPLOAD_BUNDLES,
     "list_prepared_blobs": P.UPLOAD_BUNDLES,
     "download_bundle_file": P.UPLOAD_BUNDLES,
+    "export_events": P.READ_APP,
     "upload_blob": P.UPLOAD_BUNDLES,
     "show_metrics": P.READ_NODE,
     "list_channels": P.READ_APP,

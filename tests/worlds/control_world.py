@@ -27,6 +27,7 @@ from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change
 from edge.domain.decision.foresight.impact import impact_of
+from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS, DeviceFacts, failure_of, hour_of, name_hash
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
@@ -111,6 +112,7 @@ class World:
     not_taken: NotTaken = field(default_factory=NotTaken)  # of every change
     facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
     known: dict[tuple[str, str], KnownDevice] = field(default_factory=dict)
+    export_fails_after: int | None = None  # so many blocks
 
     async def announce(self, app, head):
         self.announced.append((app, head))
@@ -182,6 +184,14 @@ class World:
     async def stats(self, app):
         return AppStats(counts=[BundleCount(bundle="1.0.0", action="set", n=3)], duplicates=1)
 
+    async def export(self, app, since_ms, until_ms, form):
+        if self.export_fails_after == 0:
+            raise Unavailable("export_failed", "the process that exports failed")
+        yield b'{"app":"%s","since_ms":%d,"until_ms":%d,' % (app.encode(), since_ms, until_ms)
+        if self.export_fails_after == 1:
+            raise Unavailable("export_failed", "the process that exports failed")
+        yield b'"form":"%s"}\n' % form.encode()
+
     async def status(self):
         return NodeStatus(version="0", apps=1, workers=[], heads={}, refused={}, damaged=[])
 
@@ -235,6 +245,7 @@ class World:
             facts=port(facts_of=self.facts_of, record=self.record, lift_all=self.lift_all),
             proofs=self.prover,
             telemetry=port(stats=self.stats),
+            exporting=port(export=self.export),
             node=port(status=self.status, metrics=self.metrics),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),

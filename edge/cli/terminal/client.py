@@ -130,6 +130,24 @@ class ControlClient:
         content: bytes = self._exchange(_Request("GET", path, {}, None), lambda answer, url: answer.content)
         return content
 
+    def fetch_into(self, path: str, file: BinaryIO) -> int:
+        """Write the bytes of a long answer into the file as they come; returns how many. Not repeated: what a broken
+        connection leaves is no whole file."""
+        url = self._url
+        request = _Request("GET", self._prefix + path, self._headers, None)
+        try:
+            with self._connection(fresh=True) as connection:
+                connection.request(request.method, request.path, None, request.headers)
+                with connection.getresponse() as response:
+                    if response.status != http.client.OK:
+                        content = response.read(ANSWER_LIMIT_BYTES)
+                        _decode(_Answer(response.status, content, False, ""), url)
+                    return _copy(response, file)
+        except http.client.HTTPException as error:
+            raise Unreachable("unreachable", f"the answer of {url} broke off: {_reason(error)}") from error
+        except (ConnectionResetError, ConnectionRefusedError, TimeoutError, ssl.SSLError) as error:
+            raise Unreachable("unreachable", f"no answer from {url}: {_reason(error)}") from error
+
     def close(self) -> None:
         """Refuse further requests. Those in progress in other threads end at once, without a retry."""
         with self._lock:
@@ -205,6 +223,14 @@ class ControlClient:
 def app_path(app: str, *parts: str) -> str:
     """`/v1/apps/<app>/<parts>`, each quoted."""
     return "/".join(["/v1/apps", quote(app, safe=""), *(quote(part, safe="") for part in parts)])
+
+
+def _copy(response: http.client.HTTPResponse, file: BinaryIO) -> int:
+    written = 0
+    while block := response.read1(BLOCK_BYTES):
+        file.write(block)
+        written += len(block)
+    return written
 
 
 def _attempt(connection: http.client.HTTPConnection, request: _Request) -> _Answer:

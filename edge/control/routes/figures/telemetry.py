@@ -1,0 +1,40 @@
+"""What devices sent, as this node keeps it: exported."""
+
+from edge.control.calls import Call, check_app
+from edge.control.operations import Operation, parse_number
+from edge.control.ports import ExportFormat
+from edge.control.roles import Permission
+from edge.control.routes.devices import WHOLE_TIME, WITHIN
+from edge.control.shapes.streamed import Streamed
+from edge.domain.errors import Invalid
+
+FORMAT = "format"
+OCTETS = "application/octet-stream"
+_FORMATS: dict[str, ExportFormat] = {"ndjson": "ndjson", "parquet": "parquet"}
+
+
+async def handle_export(call: Call[None]) -> Streamed:
+    """What was received until the request came."""
+    await check_app(call)
+    asked = call.request.query.get(FORMAT, "ndjson")
+    if asked not in _FORMATS:
+        raise Invalid("invalid_format", f"invalid format {asked[:64]!r}: use ndjson or parquet")
+    within = parse_number(call.request, WITHIN, WHOLE_TIME, 1, WHOLE_TIME)
+    until_ms = int(call.ports.clock.now() * 1000) + 1
+    blocks = call.ports.exporting.export(call.app, max(until_ms - within * 1000, 0), until_ms, _FORMATS[asked])
+    return Streamed(OCTETS, blocks)
+
+
+OPERATIONS = (
+    Operation(
+        name="export_events",
+        method="GET",
+        path="/v1/apps/{app}/telemetry/export",
+        summary="Export the raw events that this node keeps, as lines of JSON or as Parquet",
+        permission=Permission.READ_APP,
+        handle=handle_export,
+        answer=bytes,
+        query=(WITHIN, FORMAT),
+        content_type=OCTETS,
+    ),
+)

@@ -20,6 +20,12 @@ from edge.bundles.patches.making import (
 from edge.bundles.patches.wanted import PATCHED_RELEASES, PATCHED_RELEASES_LIMIT
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.config import Retention
+from edge.control.shapes.outcomes import (
+    AHEAD_LIMIT_SECONDS,
+    OUTCOME_ID_LIMIT,
+    OUTCOMES_BATCH_LIMIT,
+    PAST_LIMIT_SECONDS,
+)
 from edge.control.shapes.streamed import STALL_SECONDS
 from edge.control.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.control.upload_quota import LEAST_BYTES
@@ -157,6 +163,9 @@ def test_the_other_limits_are_those_of_the_code():
         f"| body of `/events`, events in it | {EVENTS_BODY_LIMIT_BYTES >> 10} KiB, {EVENTS_BATCH_LIMIT} |",
         f"| an app's own event | name {EVENT_NAME_LIMIT} characters; {LABELS_LIMIT} labels, their names "
         f"{LABEL_KEY_LIMIT} and texts {LABEL_TEXT_LIMIT} characters; numbers up to {VALUE_LIMIT:.0e} |",
+        f"| outcomes of a request, an outcome's id | {OUTCOMES_BATCH_LIMIT:,}, {OUTCOME_ID_LIMIT} characters |",
+        f"| an outcome's time | {PAST_LIMIT_SECONDS // 86_400} days ago at most, "
+        f"{AHEAD_LIMIT_SECONDS // 86_400} day ahead |",
         f"| event keys of an app | {EVENT_KEYS_LIMIT} at a time, a former one for at most "
         f"{KEEP_LIMIT_SECONDS // 86_400} days |",
         f"| a body in chunks | {CHUNKS_LIMIT:,} of them, and one more for each KiB |",

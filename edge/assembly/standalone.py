@@ -18,6 +18,7 @@ from edge.assembly.exporting import Exporting
 from edge.assembly.folding import Folding
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeReport
+from edge.assembly.outcome_spool import OutcomeSpool
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config, Control
 from edge.control.app import build_control_app
@@ -71,6 +72,8 @@ class Standalone:
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
         names = OwnNames(self.directory.releases)
         self.telemetry = Folding(self.directory, self.directory.node, config.telemetry, config.log, names)
+        spool_limit = config.telemetry.spool_limit_bytes
+        self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
         self._clock = clock = NodeClock(self.directory.releases)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.region))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base)
@@ -133,6 +136,7 @@ class Standalone:
                 await self.supervisor.drain()
             await control.aclose()  # else first: a change in progress needs the workers and the facts
             self._ports.control.close()
+            await self._outcomes.close()
             await self.supervisor.drain()
             await _leave(serving, self.config.devices.drain_seconds + LEAVE_SECONDS)
             await self.change.close()
@@ -154,6 +158,7 @@ class Standalone:
             facts=self.supervisor,
             telemetry=self.telemetry,
             exporting=Exporting(self.directory.spool_dir),
+            outcomes=self._outcomes,
             node=self._report,
             clock=self._clock,
             quota=self._quota,

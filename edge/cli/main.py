@@ -42,6 +42,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "keys": VerbEntry("releases.keys", "keys", "Create keys for encrypted bundles."),
     "login": VerbEntry("node.login", "login", "Store a token for a control API."),
     "logout": VerbEntry("node.login", "logout", "Remove the stored token for a control API."),
+    "outcome": VerbEntry("figures.outcomes", "outcome", "Import what came of devices, such as support tickets."),
     "override": VerbEntry("devices.overrides", "override", "Send single devices to a channel, overriding the rules."),
     "publish": VerbEntry("releases.publish_app", "publish", "Publish the app in this folder."),
     "restart": VerbEntry("node.restart", "restart", "Restart this machine's node without refusing a connection."),

@@ -32,6 +32,7 @@ from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
 from edge.control.routes import store as routes_store
 from edge.control.routes import tokens as routes_tokens
+from edge.control.routes.figures import outcomes as routes_outcomes
 from edge.control.routes.figures import telemetry as routes_telemetry
 from edge.control.shapes.common import DamageView, ErrorAnswer, NotTakenView
 from edge.control.shapes.streamed import Streamed, send_streamed
@@ -86,6 +87,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_segments.OPERATIONS,
     *routes_id_sets.OPERATIONS,
     *routes_devices.OPERATIONS,
+    *routes_outcomes.OPERATIONS,
     *routes_tokens.OPERATIONS,
     *routes_store.OPERATIONS,
     *routes_telemetry.OPERATIONS,

@@ -21,6 +21,7 @@ from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
 from edge.telemetry.devices.device_search import DevicePage, DeviceSearch
 from edge.telemetry.devices.known_devices import KnownDevice
+from edge.telemetry.spool.app_records import Outcomes
 
 
 class ServingPort(Protocol):
@@ -120,6 +121,13 @@ class ExportPort(Protocol):
         Unavailable `busy`, `export_failed`."""
 
 
+class OutcomesPort(Protocol):
+    """What the team's own systems say of devices."""
+
+    async def keep(self, outcomes: Outcomes, now: float) -> None:
+        """Return once they are on disk; `now` is in seconds since the epoch. Raises Unavailable: none of them is."""
+
+
 class NodePort(Protocol):
     """The state of this node."""
 
@@ -154,6 +162,7 @@ class ControlPorts:
     facts: DeviceFactsPort
     telemetry: TelemetryPort
     exporting: ExportPort
+    outcomes: OutcomesPort
     node: NodePort
     clock: ClockPort
     quota: UploadQuota

@@ -14,6 +14,7 @@ class Role(enum.Enum):
     PUBLISHER = "publisher"
     UPLOADER = "uploader"  # for build machines: uploads bundles, offers none
     READER = "reader"
+    REPORTER = "reporter"  # for the team's other systems: states outcomes
     NODE = "node"  # another node that follows this one
 
 
@@ -25,6 +26,7 @@ class Permission(enum.Enum):
     READ_APP = "read_app"
     UPLOAD_BUNDLES = "upload_bundles"  # without a channel: no device is offered them
     CHANGE_APP = "change_app"  # everything else in it, above all what its channels offer
+    STATE_OUTCOMES = "state_outcomes"  # what the team's systems say of devices; figures alone depend on it
     CREATE_APP = "create_app"
     DELETE_APP = "delete_app"
     READ_NODE = "read_node"
@@ -37,17 +39,21 @@ _READS = _FOR_ALL | {Permission.READ_APP, Permission.READ_NODE}
 
 GRANTED: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.PUBLISHER: _READS | {Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP},
+    Role.PUBLISHER: _READS | {Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP, Permission.STATE_OUTCOMES},
     Role.UPLOADER: _READS | {Permission.UPLOAD_BUNDLES},
     Role.READER: _READS,
+    Role.REPORTER: frozenset({Permission.READ_SELF, Permission.STATE_OUTCOMES}),
     Role.NODE: _READS,
 }
-LIMITABLE = frozenset({Role.PUBLISHER, Role.UPLOADER, Role.READER})  # their tokens may be limited to one app
+LIMITABLE = frozenset(
+    {Role.PUBLISHER, Role.UPLOADER, Role.READER, Role.REPORTER}
+)  # their tokens may be limited to one app
 _MAY: Mapping[Role, str] = {
     Role.ADMIN: "may do everything",
     Role.PUBLISHER: "may upload and offer bundles",
     Role.UPLOADER: "may upload bundles",
     Role.READER: "may read",
+    Role.REPORTER: "may state outcomes",
     Role.NODE: "may read",
 }
 _MISSING: Mapping[Permission, str] = {
@@ -56,13 +62,14 @@ _MISSING: Mapping[Permission, str] = {
     Permission.READ_APP: "read this app",
     Permission.UPLOAD_BUNDLES: "upload bundles",
     Permission.CHANGE_APP: "change an app or offer anything",
+    Permission.STATE_OUTCOMES: "state outcomes",
     Permission.CREATE_APP: "create apps",
     Permission.DELETE_APP: "delete or restore apps",
     Permission.READ_NODE: "read the node's status",
     Permission.MANAGE_TOKENS: "manage tokens",
     Permission.MANAGE_STORE: "accept a restored store",
 }
-_PER_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP})
+_PER_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP, Permission.STATE_OUTCOMES})
 
 
 def allows(role: Role, scope_app: str | None, permission: Permission, app: str | None = None) -> bool:

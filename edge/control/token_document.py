@@ -10,7 +10,9 @@ from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId, parse_app_id
 from edge.domain.schedule.durations import DURATION_LIMIT_SECONDS, format_duration
 
-TOKENS_FORMAT = 3  # 2 had no epochs, and is still written in epoch 0; 1 had no uploaders and no tokens that expire
+# 4 has reporters, 3 epochs: each is written only where it is needed, so that older releases read what they can. 1 had
+# no uploaders and no tokens that expire.
+TOKENS_FORMAT = 4
 TOKEN_NAME_LIMIT = 64  # characters; every revision carries the name of its author
 TOKEN_LIMIT = 1_000  # each request compares its secret with all of them
 REVOKED_LIMIT = 1_000  # first tokens remembered, one per node in its life; and as many command ids
@@ -71,7 +73,9 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
 def successor_of(document: TokenDocument, epoch: int = 0) -> TokenDocument:
     """The next document in sequence, in the same epoch or in `epoch` if that is higher."""
     epoch = max(epoch, document.epoch)
-    return msgspec.structs.replace(document, format=3 if epoch else 2, sequence=document.sequence + 1, epoch=epoch)
+    reporters = any(held.role is Role.REPORTER for held in document.tokens.values())
+    needed = 4 if reporters else 3 if epoch else 2
+    return msgspec.structs.replace(document, format=needed, sequence=document.sequence + 1, epoch=epoch)
 
 
 def with_use(document: TokenDocument, name: str, day: int) -> TokenDocument:

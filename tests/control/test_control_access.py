@@ -76,6 +76,7 @@ NEEDED = {
     "lift_withheld": P.CHANGE_APP,
     "lift_withheld_from_all": P.CHANGE_APP,
     "erase_device": P.CHANGE_APP,
+    "state_outcomes": P.STATE_OUTCOMES,
     "show_own_token": P.READ_SELF,
     "list_tokens": P.MANAGE_TOKENS,
     "create_token": P.MANAGE_TOKENS,

@@ -8,13 +8,13 @@ APP, OTHER = "com.acme.app", "com.other.app"
 P = Permission
 
 OWN = {P.READ_SELF, P.LIST_APPS}
-OF_ONE_APP = {P.READ_APP, P.UPLOAD_BUNDLES, P.CHANGE_APP}
+OF_ONE_APP = {P.READ_APP, P.UPLOAD_BUNDLES, P.CHANGE_APP, P.STATE_OUTCOMES}
 
 # (role, limited to) -> what it may do to APP; what is left out is refused.
 GRANTED = {
     (Role.ADMIN, None): set(Permission),
-    (Role.PUBLISHER, None): OWN | {P.READ_APP, P.UPLOAD_BUNDLES, P.CHANGE_APP, P.READ_NODE},
-    (Role.PUBLISHER, APP): OWN | {P.READ_APP, P.UPLOAD_BUNDLES, P.CHANGE_APP},
+    (Role.PUBLISHER, None): OWN | OF_ONE_APP | {P.READ_NODE},
+    (Role.PUBLISHER, APP): OWN | OF_ONE_APP,
     (Role.PUBLISHER, OTHER): OWN,
     (Role.UPLOADER, None): OWN | {P.READ_APP, P.UPLOAD_BUNDLES, P.READ_NODE},
     (Role.UPLOADER, APP): OWN | {P.READ_APP, P.UPLOAD_BUNDLES},
@@ -22,6 +22,9 @@ GRANTED = {
     (Role.READER, None): OWN | {P.READ_APP, P.READ_NODE},
     (Role.READER, APP): OWN | {P.READ_APP},
     (Role.READER, OTHER): OWN,
+    (Role.REPORTER, None): {P.READ_SELF, P.STATE_OUTCOMES},
+    (Role.REPORTER, APP): {P.READ_SELF, P.STATE_OUTCOMES},
+    (Role.REPORTER, OTHER): {P.READ_SELF},
     (Role.NODE, None): OWN | {P.READ_APP, P.READ_NODE},
 }
 CELLS = [(role, scope, permission) for role, scope in GRANTED for permission in Permission]

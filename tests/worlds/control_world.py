@@ -54,6 +54,8 @@ GRANTS = {
     "reader": (Role.READER, None),
     "reader-acme": (Role.READER, APP),
     "reader-other": (Role.READER, OTHER),
+    "reporter": (Role.REPORTER, None),
+    "reporter-acme": (Role.REPORTER, APP),
     "node": (Role.NODE, None),
 }
 
@@ -113,6 +115,7 @@ class World:
     facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
     known: dict[tuple[str, str], KnownDevice] = field(default_factory=dict)
     export_fails_after: int | None = None  # so many blocks
+    outcomes: list[Any] = field(default_factory=list)
 
     async def announce(self, app, head):
         self.announced.append((app, head))
@@ -192,6 +195,9 @@ class World:
             raise Unavailable("export_failed", "the process that exports failed")
         yield b'"form":"%s"}\n' % form.encode()
 
+    async def keep(self, outcomes, now):
+        self.outcomes.append(outcomes)
+
     async def status(self):
         return NodeStatus(version="0", apps=1, workers=[], heads={}, refused={}, damaged=[])
 
@@ -246,6 +252,7 @@ class World:
             proofs=self.prover,
             telemetry=port(stats=self.stats),
             exporting=port(export=self.export),
+            outcomes=port(keep=self.keep),
             node=port(status=self.status, metrics=self.metrics),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),

@@ -10,7 +10,7 @@ from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, line, moment, note, table
 from edge.domain.schedule.durations import parse_duration
 
-ROLES = ("admin", "publisher", "uploader", "reader", "node")
+ROLES = ("admin", "publisher", "uploader", "reader", "reporter", "node")
 
 
 @click.group()
@@ -24,9 +24,10 @@ def token() -> None:
     "--role",
     type=click.Choice(ROLES),
     required=True,
-    help="What it may do. An uploader publishes bundles but cannot offer them; a publisher can do both.",
+    help="What it may do. An uploader publishes bundles but cannot offer them; a publisher can do both; a reporter "
+    "states outcomes.",
 )
-@click.option("--app", metavar="APP", help="Limit a publisher, uploader or reader to this app.")
+@click.option("--app", metavar="APP", help="Limit a publisher, uploader, reader or reporter to this app.")
 @click.option("--for", "lifetime", metavar="DURATION", help="Lifetime, such as 90d; default: until it is revoked.")
 @with_api
 def create(client: ControlClient, out: Output, name: str, role: str, app: str | None, lifetime: str | None) -> None:

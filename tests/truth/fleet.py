@@ -1,0 +1,67 @@
+"""Many lives in one node's time, with an operator who releases, rolls out, withdraws and experiments meanwhile."""
+
+import heapq
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from tests.truth.diary import Diary, HandedOver
+from tests.truth.generations import Member
+from tests.truth.in_process import InProcess
+from tests.truth.life import DAY, HOUR, Life
+
+HAND_OVER_MS = 10_000
+
+Act = Callable[[], None]
+
+
+class Deed(NamedTuple):
+    """What the operator does, and when."""
+
+    at_ms: int
+    act: Act
+
+
+async def live(
+    node: InProcess,
+    diary: Diary,
+    members: Sequence[Member],
+    deeds: Sequence[Deed],
+    fails: Callable[[str], float],
+    *,
+    days: int,
+    seed: int,
+    each_hour: Callable[[], Awaitable[None]],
+) -> None:
+    """From the node's time on, for `days`. `each_hour` is called at full hours, with nothing under way."""
+    begin, end = node.now_ms, node.now_ms + days * DAY
+    diary.devices.extend(member.owner for member in members)
+    lives = [Life(index, each, node, diary, fails, seed).run(end) for index, each in enumerate(members)]
+    queue: list[tuple[int, int, Iterator[int]]] = []
+    for index, each in enumerate(lives):
+        _go_on(queue, index, each)
+    planned = sorted(deeds, key=lambda deed: deed.at_ms)
+    hour = begin + HOUR
+    for now in range(begin + HAND_OVER_MS, end + HAND_OVER_MS, HAND_OVER_MS):
+        busy = bool(queue) and queue[0][0] < now
+        while planned and planned[0].at_ms < now:
+            node.tick(planned[0].at_ms)
+            planned.pop(0).act()
+        while queue and queue[0][0] < now:
+            at, index, each = heapq.heappop(queue)
+            node.tick(max(at, node.now_ms))
+            _go_on(queue, index, each)
+        if busy:
+            await node.settle()
+            node.tick(now)
+            await node.hand_over()
+            diary.entries.append(HandedOver(now))
+        if now >= hour:
+            node.tick(now)
+            await each_hour()
+            hour += HOUR
+
+
+def _go_on(queue: list[tuple[int, int, Iterator[int]]], index: int, life: Iterator[int]) -> None:
+    at = next(life, None)
+    if at is not None:
+        heapq.heappush(queue, (at, index, life))

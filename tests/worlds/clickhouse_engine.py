@@ -27,17 +27,21 @@ def engine_folder() -> str:
     return _folder[0]
 
 
-@contextmanager
-def clickhouse_database() -> Iterator[ClickHouseServer]:
-    """A new database, empty, and gone afterwards."""
+def new_database() -> ClickHouseServer:
+    """An empty one, which lasts as long as the process."""
     import clickhouse_connect
 
     client = clickhouse_connect.get_client(dsn=f"chdb://{engine_folder()}")
     name = f"test_{next(_numbers)}"
     client.command(f"CREATE DATABASE {name}")
     client.database = name
-    try:
-        yield ClickHouseServer(lambda: client, "the engine of this process")
-    finally:
-        client.command(f"DROP DATABASE {name}")
-        client.close()
+    return ClickHouseServer(lambda: client, "the engine of this process")
+
+
+@contextmanager
+def clickhouse_database() -> Iterator[ClickHouseServer]:
+    """An empty one, gone afterwards."""
+    server = new_database()
+    ((name,),) = server.ask("SELECT currentDatabase()")
+    yield server
+    server.run(f"DROP DATABASE {name}")

@@ -11,6 +11,7 @@ receipt, then the place in the batch.
 from collections.abc import Iterator
 
 from edge.telemetry.clickhouse.server import ClickHouseFault, ClickHouseServer
+from edge.telemetry.questions.port import HOUR_DAYS, MINUTE_HOURS
 
 TABLES_NUMBER = 1
 
@@ -20,8 +21,6 @@ REMEMBERED_INSERTS = 100_000
 REMEMBERED_SECONDS = 14 * 86_400  # where tables are replicated (ClickHouse Cloud)
 
 OBSERVATION_DAYS = 90  # for questions of your own
-MINUTE_HOURS = 48
-HOUR_DAYS = 90
 DEVICE_DAYS = 400  # a device's rows, after the day they are about
 
 COLUMNS = ("at_ms", "app", "device", "cohort", "bundle", "subject", "n", "value", "steps")  # as Observation has them
@@ -82,7 +81,7 @@ _SKETCHED = (
 )
 _TIMED = "(subject IN ('session_end', 'download', 'update') OR startsWith(subject, 'event:duration:'))"
 # As `edge/domain/statistics/histogram.py` has it.
-_BUCKET = "toInt32(floor(log(least(greatest(value, 1e-3), 1e9)) / log((1 + 0.02) / (1 - 0.02))))"
+_BUCKET = "toInt32(floor(log(least(greatest(abs(value), 1e-3), 1e9)) / log((1 + 0.02) / (1 - 0.02))))"
 
 _MINUTE_OF_ROW = "toUInt32(intDiv(toUnixTimestamp64Milli(at), 60000))"
 
@@ -123,6 +122,10 @@ TTL day + INTERVAL {DEVICE_DAYS} DAY {_SETTINGS}"""
 _DEVICE_DAYS_FROM = f"""SELECT DISTINCT app, toDate(at) AS day, device
 FROM observations WHERE subject = 'heard' AND {_HAS_DEVICE}"""
 
+# Labels are those of the moment of the offer; the cause is that of the first failed boot, which says more than a failed
+# download: each, if there is one, is before whatever else there is.
+_LATER = 1 << 62
+
 _STEPS = f"""CREATE TABLE IF NOT EXISTS steps (
     app {_WORD}, bundle {_WORD}, device Int64,
     bits SimpleAggregateFunction(groupBitOr, UInt16),
@@ -137,12 +140,14 @@ _STEPS = f"""CREATE TABLE IF NOT EXISTS steps (
 TTL toDateTime(last_at) + INTERVAL {DEVICE_DAYS} DAY {_SETTINGS}"""
 
 _STEPS_FROM = f"""SELECT app, bundle, device, groupBitOr(steps) AS bits,
-    argMinState(cohort_key, moment) AS cohort,
+    argMinState(cohort_key, moment + if(bitAnd(steps, 1) != 0, 0, {_LATER})) AS cohort,
     min(if(bitAnd(steps, 1) != 0, {_MINUTE_OF_ROW}, {NEVER_FIRST})) AS offered_minute,
     min(if(bitAnd(steps, 24) != 0, {_MINUTE_OF_ROW}, {NEVER_FIRST})) AS failed_minute,
     min(if(bitAnd(steps, 128) != 0, {_MINUTE_OF_ROW}, {NEVER_FIRST})) AS word_first_minute,
     max(if(bitAnd(steps, 128) != 0, {_MINUTE_OF_ROW}, 0)) AS word_last_minute,
-    argMinIfState(toString(subject), moment, toUInt8(bitAnd(steps, 24) != 0)) AS cause,
+    argMinIfState(
+        toString(subject), moment + if(bitAnd(steps, 8) != 0, 0, {_LATER}), toUInt8(bitAnd(steps, 24) != 0)
+    ) AS cause,
     max(at) AS last_at
 FROM observations WHERE steps != 0 AND {_HAS_DEVICE} GROUP BY app, bundle, device"""
 
@@ -195,7 +200,8 @@ def _statements() -> Iterator[str]:
 
 
 def _sums(rollup: str) -> Iterator[str]:
-    group, names = (f"channel {_WORD}", "channel") if rollup == "minute" else (_GROUP, _GROUP_NAMES)
+    minute = f"channel {_WORD}, kind {_WORD}", "channel, kind"
+    group, names = minute if rollup == "minute" else (_GROUP, _GROUP_NAMES)
     yield _rollup_table("sums", rollup, group, names, "n Int64, total Float64", "SummingMergeTree((n, total))")
     yield _rollup_view(
         "sums", rollup, names, "sum(n) AS n, sum(ifNull(value, 0)) AS total", "observations.n != 0 OR value IS NOT NULL"

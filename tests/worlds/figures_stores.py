@@ -1,0 +1,50 @@
+"""Every implementation of the port `Figures`, filled with the same observations."""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import msgspec
+from clickhouse_engine import new_database
+
+from edge.domain.statistics.observation import Observation
+from edge.telemetry.clickhouse.figures import ClickHouseFigures
+from edge.telemetry.clickhouse.server import ClickHouseServer
+from edge.telemetry.clickhouse.tables import COLUMNS, prepare_tables
+from edge.telemetry.questions.port import Figures
+
+Add = Callable[[Sequence[Observation]], Figures]  # adds a batch; the figures with it
+
+
+def add_rows(server: ClickHouseServer, observations: Sequence[Observation]) -> None:
+    """Without a token of its own the same batch would count once."""
+    token = {"insert_deduplication_token": secrets.token_hex()}
+    server.insert("observations", COLUMNS, msgspec.json.Encoder().encode_lines(observations), token)
+
+
+@contextmanager
+def clickhouse_store(_: Path) -> Iterator[Add]:
+    """The tables are made once for all, and emptied."""
+    server = _prepared()
+
+    def add(observations: Sequence[Observation]) -> Figures:
+        if observations:
+            add_rows(server, observations)
+        return ClickHouseFigures(server, dict)
+
+    yield add
+    tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+    for (name,) in server.ask(tables):
+        server.run(f"TRUNCATE TABLE {name}")
+
+
+@cache
+def _prepared() -> ClickHouseServer:
+    server = new_database()
+    prepare_tables(server)
+    return server
+
+
+STORES = {"clickhouse": clickhouse_store}

@@ -19,6 +19,8 @@ GAP_MS = 30 * MINUTE
 SETTLED_MS = 30_000
 ERRORS_A_DAY = 100
 NATIVE_WORD = "builtin"
+NO_UPDATE_MS = 10 * MINUTE
+TELL_MORE = {"5.9.5"}  # of the fleet's releases: they report a failed download also where there is nothing new
 
 CRASHES = {"app_crash", "app_crash_native", "app_anr", "app_initialization_failure"}
 ERRORS = {"webview_javascript_error", "webview_unhandled_rejection"}
@@ -87,6 +89,7 @@ class Person:
     first_labels: Labels | None = None
     last_ms: int = 0
     word: str = ""
+    offered: tuple[str, int] = "", 0  # what was offered last, and when
     session: Session | None = None
     left: _At | None = None  # when it was put in the background last
     spoke: _At | None = None  # when anything was told last
@@ -167,6 +170,7 @@ class _Counter:
         self._count(at_ms, person, check.offered or runs, code)
         self._hear(check.device, person, at_ms, runs)
         if check.offered:
+            person.offered = check.offered, at_ms
             journey = self._journey(person, check.offered)
             if not journey.offered_ms:
                 journey.offered_ms, journey.labels = at_ms, person.labels
@@ -250,9 +254,10 @@ class _Counter:
         action = told.action
         if action in ("set", "reset"):
             self._leave(person, NATIVE_WORD if action == "reset" else bundle, _word_of(told.old))
+        if action == "download_fail":
+            self._fail_download(told, person)
         if not bundle or action not in COMPLETIONS | BEGINNINGS | BOOT_FAILURES | STARTS | PROVES_LATER | {
             "app_launch_ready",
-            "download_fail",
         }:
             return
         journey = self._journey(person, bundle)
@@ -270,13 +275,18 @@ class _Counter:
         if action in BOOT_FAILURES:
             journey.cause = action if not journey.boot_failed else journey.cause
             journey.boot_failed = True
-        if action == "download_fail":
-            journey.install_failed, journey.cause = True, journey.cause or action
         settled = journey.started is not None and _elapsed(journey.started, at) >= SETTLED_MS
         if journey.installed_ms and (action == "app_launch_ready" or (action in PROVES_LATER and settled)):
             journey.healthy = True
         if action in STARTS:
             journey.started = at
+
+    def _fail_download(self, told: Told, person: Person) -> None:
+        """It names what runs; what failed is what was offered last, if that is not long ago."""
+        bundle, at_ms = person.offered
+        if bundle and told.at_ms - at_ms <= (NO_UPDATE_MS if self._owner(told.device).plugin in TELL_MORE else DAY):
+            journey = self._journey(person, bundle)
+            journey.install_failed, journey.cause = True, journey.cause or told.action
 
     def _update(self, person: Person, journey: Journey, at_ms: int, bundle: str) -> None:
         key = Key(at_ms // HOUR, person.labels, bundle, "update")

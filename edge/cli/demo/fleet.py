@@ -1,8 +1,8 @@
 """`edge demo --fleet N`: simulated devices that live against the running demo, so that its figures move.
 
-They use the app's real ways: checks, downloads, reports over HTTP, as four releases of the plugin do. Their days are
-short: each device's clock runs `PACE` times as fast as the node's, so a day of theirs passes in four minutes. Figures
-by hour or day go by the node's clock; lengths of sessions by the devices' own.
+They use the app's real ways, as four releases of the plugin do: checks, downloads, reports, and events of its own code,
+over HTTP. Their days are short: each device's clock runs `PACE` times as fast as the node's, so a day of theirs passes
+in four minutes. Figures by hour or day go by the node's clock; lengths of sessions by the devices' own.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ BETWEEN_HOURS = 5.0  # from one visit to the next, in the mean
 FAILING_SHARE = 0.04  # of devices on which no update starts
 CRASHING_SHARE = 0.03  # of visits
 ERRING_SHARE = 0.05
+FEATURES = {"search": 0.6, "share": 0.2, "checkout": 0.1}  # of visits
+EVENTS_TIMEOUT = aiohttp.ClientTimeout(total=10)
 TOLD_SECONDS = 10.0  # between two lines about the fleet
 
 RELEASES = (
@@ -104,9 +107,8 @@ class Fleet:
         told = self.told
         results = {result.value: told[result.value] for result in UpdateResult if told[result.value]}
         ends = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in results.items() if what != "up_to_date")
-        return f"{len(self._members)} devices: {told['checks']} checks, {told['visits']} visits" + (
-            ends and f", {ends}"
-        )
+        opened = f"{told['visits']} visits, {told['features']} features used"
+        return f"{len(self._members)} devices: {told['checks']} checks, {opened}" + (ends and f", {ends}")
 
     def note_end(self, outcome: UpdateOutcome) -> None:
         """An update came to this end."""
@@ -133,12 +135,24 @@ class Fleet:
         async with self._turns:
             self._add(await device.tell("app_moved_to_foreground", *_starts(member)))
             self.note_end(await device.check_and_update(boot_ok=not member.fails))
+            await self._use(session, member, draw)
         await self._sleep(draw.uniform(*VISIT_MINUTES) * 60 / PACE)
         ends = ["webview_javascript_error"] if draw.random() < ERRING_SHARE and _starts(member) else []
         if draw.random() >= CRASHING_SHARE:  # else the process ends without a word
             ends.append("app_moved_to_background")
         async with self._turns:
             self._add(await device.tell(*ends))
+
+    async def _use(self, session: aiohttp.ClientSession, member: FleetMember, draw: random.Random) -> None:
+        """The app's own code tells which features its user has used. Lost without a connection: nobody misses it."""
+        used = [name for name, share in FEATURES.items() if draw.random() < share]
+        if not used:
+            return
+        events = [{"kind": "feature", "name": name, "time": int(self._fast_clock() * 1000)} for name in used]
+        body = {"app_id": APP, "device_id": member.identity.device_id, "events": events}
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with session.post(f"{self._address}/events", json=body, timeout=EVENTS_TIMEOUT) as response:
+                self.told["features"] += len(used) if response.status == 200 else 0
 
     def _launch(self, session: aiohttp.ClientSession, number: int) -> Device:
         member = self._members[number]

@@ -17,4 +17,4 @@ def test_what_became_of_devices_is_told_in_one_line(tmp_path):
     fleet = Fleet("http://127.0.0.1:1", tmp_path, build_fleet(3, 1), clock=lambda: 0.0)
     for result in (UpdateResult.UPDATED, UpdateResult.UP_TO_DATE, UpdateResult.ROLLED_BACK):
         fleet.note_end(UpdateOutcome(result=result, reason="", version="", folder=None, seconds=0.0, ledger=Ledger()))
-    assert fleet.line() == "3 devices: 3 checks, 0 visits, 1 updated, 1 rolled back"
+    assert fleet.line() == "3 devices: 3 checks, 0 visits, 0 features used, 1 updated, 1 rolled back"

@@ -93,9 +93,9 @@ BELOW_WITHIN = {
         "terminal": set(),
         "app_folder": {"terminal"},
         "publishing": {"terminal", "app_folder"},
-        "releases": {"terminal", "app_folder", "publishing"},
-        "devices": {"terminal"},
         "figures": {"terminal"},
+        "releases": {"terminal", "app_folder", "publishing", "figures"},  # a rollout shows what came of its sides
+        "devices": {"terminal"},
         "node": {"terminal"},
         "store": {"terminal"},
         "demo": {"terminal", "publishing", "node"},

@@ -20,6 +20,8 @@ from edge.bundles.patches.making import (
 from edge.bundles.patches.wanted import PATCHED_RELEASES, PATCHED_RELEASES_LIMIT
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.config import Retention
+from edge.control.routes.figures.asking import SINCE_MOST
+from edge.control.routes.figures.releases import REVISIONS_LIMIT
 from edge.control.shapes.outcomes import (
     AHEAD_LIMIT_SECONDS,
     OUTCOME_ID_LIMIT,
@@ -103,6 +105,10 @@ from edge.store.upkeep.collect import HOLD_SECONDS
 from edge.telemetry.devices.known_devices import DEVICES_LIMIT
 from edge.telemetry.folding.labels import MADE_UP_LIMIT
 from edge.telemetry.folding.seen_reports import REMEMBERED_LIMIT
+from edge.telemetry.questions.port import HOUR_DAYS, ROWS_LIMIT, SUBJECTS_LIMIT
+from edge.telemetry.questions.reach_times import BUNDLES_LIMIT
+from edge.telemetry.questions.sqlite_rows import SKETCHES_LIMIT
+from edge.telemetry.questions.stats import BUNDLES_SHOWN, LABELS_SHOWN
 from edge.telemetry.spool.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
 from edge.wire.app_events import (
     EVENT_NAME_LIMIT,
@@ -202,6 +208,11 @@ def test_the_other_limits_are_those_of_the_code():
         f"| the same of one app | {_at_once(*APP_FACTS)} (`telemetry`) |",
         f"| as much as {WIDE_SHARE}, and {WIDE_FAILURES_SHARE}, addresses |",
         f"| events remembered to detect duplicates | {REMEMBERED_LIMIT:,} of the last hour |",
+        f"| rows, subjects of one answer about figures | {ROWS_LIMIT:,} and {SUBJECTS_LIMIT} |",
+        f"| sketches of devices read for one answer | {SKETCHES_LIMIT:,} |",
+        f"| 1 minute to {SINCE_MOST // 86_400} days; by the hour {HOUR_DAYS} days |",
+        f"bundles at a glance | {LABELS_SHOWN}, {BUNDLES_SHOWN} |",
+        f"revisions read for them | {BUNDLES_LIMIT}, {REVISIONS_LIMIT:,} |",
         f"per app and day | all that the app has or had, and {MADE_UP_LIMIT} others |",
         f"| bundles withheld from a device | the latest {WITHHELD_LIMIT} |",
         f"| devices with facts | {CAPACITY_DEVICES:,}, {TABLE_MB_PER_MILLION} MB a million at the limit |",

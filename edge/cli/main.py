@@ -50,7 +50,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "rollout": VerbEntry("releases.rollouts", "rollout", "Roll a bundle out to a growing share of devices."),
     "segment": VerbEntry("devices.segments", "segment", "Manage segments: devices selected by an expression."),
     "serve": VerbEntry("node.serve", "serve", "Run a node."),
-    "stats": VerbEntry("figures.stats", "stats", "Count the events that devices reported."),
+    "stats": VerbEntry("figures.stats", "stats", "Show who has what, whether it works, how it is used."),
     "store": VerbEntry("store.verify", "store", "Care for the releases on the node's disk."),
     "telemetry": VerbEntry("figures.telemetry", "telemetry", "Export what devices sent."),
     "token": VerbEntry("node.tokens", "token", "Create, list and revoke access tokens."),

@@ -32,7 +32,11 @@ from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
 from edge.control.routes import store as routes_store
 from edge.control.routes import tokens as routes_tokens
+from edge.control.routes.figures import definitions as routes_definitions
 from edge.control.routes.figures import outcomes as routes_outcomes
+from edge.control.routes.figures import releases as routes_releases
+from edge.control.routes.figures import sides as routes_sides
+from edge.control.routes.figures import stats as routes_stats
 from edge.control.routes.figures import telemetry as routes_telemetry
 from edge.control.shapes.common import DamageView, ErrorAnswer, NotTakenView
 from edge.control.shapes.streamed import Streamed, send_streamed
@@ -76,6 +80,10 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=dict[str, Any],
     ),
     *routes_inspect.OPERATIONS,
+    *routes_stats.OPERATIONS,
+    *routes_sides.OPERATIONS,
+    *routes_releases.OPERATIONS,
+    *routes_definitions.OPERATIONS,
     *routes_explain.OPERATIONS,
     *routes_apps.OPERATIONS,
     *routes_bundles.OPERATIONS,

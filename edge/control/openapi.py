@@ -16,6 +16,7 @@ from edge.control.roles import GRANTED, Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.routes.devices import WHOLE_TIME, WITHIN
 from edge.control.routes.explain import COUNTRY, FLAGS, TEXTS
+from edge.control.routes.figures.asking import FIGURE_PARAMETERS
 from edge.control.routes.rollouts import LISTED_DEFAULT, LISTED_LIMIT
 from edge.control.shapes.common import WHOLE_LIMIT, ErrorAnswer, NotTakenView
 from edge.control.shapes.impact import ImpactView
@@ -69,6 +70,7 @@ _QUERY = {
         "description": "only what was withheld, reported or received within so many seconds; by default all",
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_TIME, "default": WHOLE_TIME},
     },
+    **FIGURE_PARAMETERS,
     COUNTRY: {
         "description": "two-letter country code, as a trusted proxy would send it",
         "schema": {"type": "string", "pattern": "^[A-Za-z]{2}$"},

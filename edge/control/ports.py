@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation
@@ -22,6 +22,8 @@ from edge.store.releases import Head, Rehearsed, Releases
 from edge.telemetry.devices.device_search import DevicePage, DeviceSearch
 from edge.telemetry.devices.known_devices import KnownDevice
 from edge.telemetry.spool.app_records import Outcomes
+
+T = TypeVar("T")
 
 
 class ServingPort(Protocol):
@@ -108,6 +110,10 @@ class TelemetryPort(Protocol):
 
     async def stats(self, app: AppId) -> AppStats:
         """Counts of every acknowledged event, those of a moment ago included. An unknown app has none."""
+
+    async def ask(self, question: str, parameters: object, answer: type[T]) -> T:
+        """The answer to one of `edge/telemetry/questions/registry.py`, from everything acknowledged so far. Raises
+        Unavailable `figures_unavailable`, and what the question raises."""
 
 
 ExportFormat = Literal["ndjson", "parquet"]

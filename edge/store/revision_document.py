@@ -45,7 +45,8 @@ class Revision(NamedTuple):
 
 class RevisionLine(NamedTuple):
     """One line of an app's history. `at` is in seconds since the epoch. `served` holds the channels and what they
-    offered; `with_changes` replaces it by `channels`, those that the revision changed."""
+    offered; `with_changes` replaces it by `channels`, those that the revision changed. `move` is what was done to a
+    rollout, "" for any other command."""
 
     number: int
     at: float
@@ -58,6 +59,7 @@ class RevisionLine(NamedTuple):
     served: Mapping[ChannelName, tuple[Channel, Offering]]
     previous_number: int = 0
     channels: tuple[ChannelImpact, ...] = ()
+    move: str = ""
 
 
 class _Document(msgspec.Struct):
@@ -177,7 +179,10 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
         summary = summarize(made.command)
     served = _served(line.state)
     digest = digest_of(content)
-    return RevisionLine(number, made.at, made.by, kind, summary, digest, made.id, line.previous, served, before)
+    move = str(made.command.get("move", ""))
+    return RevisionLine(
+        *(number, made.at, made.by, kind, summary, digest, made.id, line.previous, served, before), move=move
+    )
 
 
 def number_before(what: str, number: int, previous: Digest | None, jumped_from: int | UnsetType) -> int:

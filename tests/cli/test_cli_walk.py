@@ -263,7 +263,7 @@ def test_a_device_installs_what_was_published_and_stats_tell(node, app, folder, 
     state, as_device = tmp_path / "state", {"plugin": plugin, "platform": platform}
     node.json("channel", "create", app, "stable", "--public")
     node.json("bundle", "publish", app, folder, "--version", "1.0.1", "--channel", "stable")
-    assert node.text("stats", app) == "no events yet\n"
+    assert node.text("stats", app, "--events") == "no events yet\n"
     done = node.device(app, state, "--json", **as_device)
     outcome = msgspec.json.decode(done.stdout)
     assert (done.exit_code, outcome["result"], outcome["version"]) == (0, "updated", "1.0.1")
@@ -271,9 +271,9 @@ def test_a_device_installs_what_was_published_and_stats_tell(node, app, folder, 
     assert outcome["received_bytes"] > 150_000 and len(outcome["requests"]) >= 2
     again = node.device(app, state, **as_device)
     assert again.exit_code == 0 and "up_to_date" in again.stdout and outcome["device_id"] in again.stdout
-    counts = {(each["bundle"], each["action"]): each["n"] for each in node.json("stats", app)["counts"]}
+    counts = {(each["bundle"], each["action"]): each["n"] for each in node.json("stats", app, "--events")["counts"]}
     assert counts["1.0.1", "set"] == 1
-    assert ["1.0.1", "set", "1"] in [line.split() for line in node.text("stats", app).splitlines()]
+    assert ["1.0.1", "set", "1"] in [line.split() for line in node.text("stats", app, "--events").splitlines()]
 
 
 def test_a_report_that_comes_again_counts_once_and_stats_say_so(node, app):
@@ -281,8 +281,11 @@ def test_a_report_that_comes_again_counts_once_and_stats_say_so(node, app):
     for _ in range(3):
         with urlopen(Request(f"{node.devices}/stats", json.dumps([report]).encode())) as answer:
             assert answer.status == 200
-    assert node.json("stats", app) == {"counts": [{"bundle": "1.0.1", "action": "set", "n": 1}], "duplicates": 2}
-    assert "2 duplicates were not counted" in node.text("stats", app)
+    assert node.json("stats", app, "--events") == {
+        "counts": [{"bundle": "1.0.1", "action": "set", "n": 1}],
+        "duplicates": 2,
+    }
+    assert "2 duplicates were not counted" in node.text("stats", app, "--events")
 
 
 def test_a_simulated_device_points_to_why_it_was_answered_so(node, app, folder, tmp_path):

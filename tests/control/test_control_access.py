@@ -15,6 +15,11 @@ from edge.control.roles import Permission, Role, allows
 P = Permission
 NEEDED = {
     "openapi": None,
+    "show_definitions": None,
+    "show_figures": P.READ_APP,
+    "show_rollout_figures": P.READ_APP,
+    "show_experiment_figures": P.READ_APP,
+    "show_releases": P.READ_APP,
     "show_node": P.READ_NODE,
     "explain": P.READ_APP,
     "explain_device": P.READ_APP,

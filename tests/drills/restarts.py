@@ -203,7 +203,7 @@ def environ_of(workers: int, pair: Files | None, **settings: str) -> dict[str, s
 
 def counted(node: Node) -> int:
     """Reports in the node's own counts."""
-    return sum(each["n"] for each in node.json("stats", APP)["counts"] if each["action"] == "set")
+    return sum(each["n"] for each in node.json("stats", APP, "--events")["counts"] if each["action"] == "set")
 
 
 async def restart_again_and_again(folder: Path, restarts: int, workers: int, pair: Files | None) -> bool:

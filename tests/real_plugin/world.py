@@ -51,7 +51,7 @@ class World:
 
     def counts(self, app: str) -> dict[tuple[str, str], int]:
         """How often each action of devices was counted, by bundle and action."""
-        counts = self.edge("stats", app)["counts"]
+        counts = self.edge("stats", app, "--events")["counts"]
         return {(each["bundle"], each["action"]): each["n"] for each in counts if each["action"] not in OF_NODE}
 
     def counts_of(self, app: str, events: int) -> dict[tuple[str, str], int]:

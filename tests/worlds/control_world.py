@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import io
 import zipfile
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +42,9 @@ from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
 from edge.telemetry.devices.device_search import find_devices
 from edge.telemetry.devices.known_devices import KnownDevice
+from edge.telemetry.folding.database import open_for_reading
+from edge.telemetry.questions.registry import QUESTIONS
+from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
 
 NOW = 1_700_000_000.0
 APP, OTHER = "com.acme.app", "com.other.app"
@@ -111,6 +116,7 @@ class World:
     tokens: Tokens
     secrets: Secrets
     announced: list[tuple[str, Any]] = field(default_factory=list)
+    figures: Path | None = None
     not_taken: NotTaken = field(default_factory=NotTaken)  # of every change
     facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
     known: dict[tuple[str, str], KnownDevice] = field(default_factory=dict)
@@ -198,6 +204,13 @@ class World:
     async def keep(self, outcomes, now):
         self.outcomes.append(outcomes)
 
+    async def ask(self, question, parameters, answer):
+        """As a folding process does: from JSON to JSON. `figures` is a database; None: nothing was counted."""
+        connection = (open_for_reading(self.figures) if self.figures else None) or empty_database()
+        with closing(connection):
+            found = QUESTIONS[question].ask(SqliteFigures(connection), msgspec.json.encode(parameters))
+        return msgspec.json.decode(msgspec.json.encode(found), type=answer)
+
     async def status(self):
         return NodeStatus(version="0", apps=1, workers=[], heads={}, refused={}, damaged=[])
 
@@ -250,9 +263,9 @@ class World:
             ),
             facts=port(facts_of=self.facts_of, record=self.record, lift_all=self.lift_all),
             proofs=self.prover,
-            telemetry=port(stats=self.stats),
             exporting=port(export=self.export),
             outcomes=port(keep=self.keep),
+            telemetry=port(stats=self.stats, ask=self.ask),
             node=port(status=self.status, metrics=self.metrics),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),

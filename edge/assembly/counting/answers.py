@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import partial
 
 import msgspec
 
@@ -10,6 +12,9 @@ from edge.control.shapes.apps import AppStats, BundleCount
 from edge.domain.errors import Unavailable
 from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.folding.counts import read_counts, read_duplicates
+from edge.telemetry.folding.database import open_for_reading
+from edge.telemetry.questions.registry import QUESTIONS, FigureQuestion
+from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
 
 FigureAnswer = Callable[[DataPaths, bytes], msgspec.Struct]
 
@@ -30,7 +35,17 @@ def count_bundles(paths: DataPaths, parameters: bytes) -> AppStats:
     return AppStats(counts=rows, duplicates=read_duplicates(paths.counts_database, app))
 
 
-ANSWERS: Mapping[str, FigureAnswer] = {"bundle_counts": count_bundles}
+def ask_figures(question: FigureQuestion, paths: DataPaths, parameters: bytes) -> msgspec.Struct:
+    """From one state of the database, whatever is folded meanwhile."""
+    connection = open_for_reading(paths.counts_database) or empty_database()
+    with closing(connection):
+        return question.ask(SqliteFigures(connection), parameters)
+
+
+ANSWERS: Mapping[str, FigureAnswer] = {
+    "bundle_counts": count_bundles,
+    **{name: partial(ask_figures, question) for name, question in QUESTIONS.items()},
+}
 
 
 def answer(figures: FiguresFile, paths: DataPaths, question: str, parameters: bytes) -> bytes:

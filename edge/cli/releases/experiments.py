@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from edge.cli.figures.sides import get_sides, show_sides
 from edge.cli.releases.replaced import meant_options
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
@@ -59,14 +60,20 @@ def start(
 @click.argument("channel", required=False)
 @with_api
 def show(client: ControlClient, out: Output, app: str, channel: str | None) -> None:
-    """Show the experiment on CHANNEL of APP, or all running experiments."""
+    """Show the experiment on CHANNEL of APP and what came of each arm, or all running experiments."""
     if channel is None:
         found = client.get(app_path(app, "experiments"))
         rows = [[each["channel"], each["name"], _arms(each), each["segment"]] for each in found]
         columns = ("channel", "experiment", "arms", "segment")
         return out.result(found, lambda: table(columns, rows, "no experiment is running"))
-    found = client.get(app_path(app, "channels", channel, "experiment"))
-    return out.result(found, lambda: _print_text(found))
+    path = app_path(app, "channels", channel, "experiment")
+    found, arms = client.get(path), get_sides(client, path)
+
+    def show_all() -> None:
+        _print_text(found)
+        show_sides(client, arms)
+
+    return out.result(found | {"figures": arms}, show_all)
 
 
 @experiment.command(short_help="Stop the experiment on CHANNEL and keep one arm.")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edge.cli.figures.sides import get_sides, show_sides
 from edge.cli.releases.replaced import meant_options, print_moves
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking, without_asking
 from edge.cli.terminal.client import ControlClient, app_path
@@ -83,8 +84,10 @@ def start(client: ControlClient, out: Output, app: str, channel: str, change_id:
 @click.argument("channel")
 @with_api
 def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
-    """Show the latest rollout on CHANNEL of APP."""
+    """Show the latest rollout on CHANNEL of APP, and what came of each side: the devices that are offered the bundle
+    (new), those held out (control) and the rest."""
     found = client.get(_path(app, channel))
+    sides = get_sides(client, _path(app, channel))
     pairs = [
         ("bundle", found["bundle"]),
         ("phase", f"{found['phase']}, since {moment(found['paused'])}" if found["paused"] else found["phase"]),
@@ -101,7 +104,12 @@ def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
         ("hold-out", f"{found['hold_out']} ({found['hold_out_group']})" if found["hold_out"] != "0%" else None),
         ("started", moment(found["started"])),
     ]
-    out.result(found, lambda: fields(pairs))
+
+    def show_all() -> None:
+        fields(pairs)
+        show_sides(client, sides)
+
+    out.result(found | {"figures": sides}, show_all)
 
 
 @rollout.command()

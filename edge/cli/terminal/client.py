@@ -80,9 +80,9 @@ class ControlClient:
 
     def __init__(self, url: str, token: str) -> None:
         """Raises Invalid `invalid_url`, `invalid_token`."""
-        self._url = url.rstrip("/")
-        self._connect = _connector(self._url)
-        self._prefix = urlsplit(self._url).path
+        self.url = url.rstrip("/")
+        self._connect = _connector(self.url)
+        self._prefix = urlsplit(self.url).path
         if not (token.isascii() and token.isprintable()):
             raise Invalid("invalid_token", "invalid token: only printable ASCII characters are allowed")
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": f"edge/{__version__}"}
@@ -133,7 +133,7 @@ class ControlClient:
     def fetch_into(self, path: str, file: BinaryIO) -> int:
         """Write the bytes of a long answer into the file as they come; returns how many. Not repeated: what a broken
         connection leaves is no whole file."""
-        url = self._url
+        url = self.url
         request = _Request("GET", self._prefix + path, self._headers, None)
         try:
             with self._connection(fresh=True) as connection:
@@ -176,11 +176,11 @@ class ControlClient:
                     answer = _attempt(connection, request)
                 self._keep_warning(answer.warning)
                 decode = decode_success if decode_success is not None and answer.status == http.client.OK else _decode
-                return self._noted(decode(answer, self._url))
+                return self._noted(decode(answer, self.url))
             except (OSError, http.client.HTTPException) as error:
                 lasting = isinstance(error, ssl.SSLCertVerificationError)
                 if lasting or self._closed or attempt == ATTEMPTS:
-                    raise Unreachable("unreachable", f"no answer from {self._url}: {_reason(error)}") from error
+                    raise Unreachable("unreachable", f"no answer from {self.url}: {_reason(error)}") from error
             time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
         raise AssertionError("the last attempt returns or raises")
 

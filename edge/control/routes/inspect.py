@@ -1,9 +1,8 @@
-"""Reading the node: its status and metrics, and counts of what devices reported."""
+"""Reading the node: its status and metrics."""
 
-from edge.control.calls import Call, check_app
+from edge.control.calls import Call
 from edge.control.operations import Operation
 from edge.control.roles import Permission
-from edge.control.shapes.apps import AppStats
 from edge.control.shapes.node import NodeStatus
 from edge.wire.exposition import CONTENT_TYPE
 
@@ -14,11 +13,6 @@ async def handle_node(call: Call[None]) -> NodeStatus:
 
 async def handle_metrics(call: Call[None]) -> bytes:
     return await call.ports.node.metrics()
-
-
-async def handle_stats(call: Call[None]) -> AppStats:
-    await check_app(call)
-    return await call.ports.telemetry.stats(call.app)
 
 
 OPERATIONS = (
@@ -40,14 +34,5 @@ OPERATIONS = (
         handle=handle_metrics,
         answer=str,
         content_type=CONTENT_TYPE,
-    ),
-    Operation(
-        name="show_stats",
-        method="GET",
-        path="/v1/apps/{app}/stats",
-        summary="Count the app's events by bundle and action",
-        permission=Permission.READ_APP,
-        handle=handle_stats,
-        answer=AppStats,
     ),
 )

@@ -21,6 +21,9 @@ MINUTE_HOURS = 48  # for how long they are kept by the minute
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 
 
+RowLabels = tuple[str, ...]  # in the order of `by`
+
+
 class TooManyFigures(Invalid):
     """The answer would have more than `ROWS_LIMIT` rows: `too_many_figures`."""
 
@@ -141,7 +144,7 @@ class Heard(NamedTuple):
 
 class Retained(NamedTuple):
     """Of the devices first heard of on `day` (days since the epoch), so many were heard of `age` days later; age 0 has
-    all of them. Labels are those of `day`. Exact."""
+    all of them. RowLabels are those of `day`. Exact."""
 
     labels: tuple[str, ...]
     day: int

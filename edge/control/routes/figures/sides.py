@@ -1,0 +1,60 @@
+"""What came of each side of a channel's rollout, and of each arm of its experiment."""
+
+from collections.abc import Sequence
+
+from edge.control.calls import Call, load_app
+from edge.control.operations import Operation
+from edge.control.roles import Permission
+from edge.domain.errors import NotFound
+from edge.domain.states import channel_of
+from edge.telemetry.questions.sides import SideAsked, SidesAnswer, SidesQuestion
+
+
+async def handle_rollout(call: Call[None]) -> SidesAnswer:
+    """The sides new, control (if devices are held out) and rest. Raises NotFound `no_rollout`."""
+    channel = channel_of(await load_app(call), call.part("name"))
+    rollout = channel.rollout
+    if rollout is None:
+        raise NotFound("no_rollout", f"channel {channel.name!r} has had no rollout")
+    names = ("new", *(("control",) if rollout.hold_out else ()), "rest")
+    sides = [SideAsked(side=f"{rollout.salt}/{name}", bundle=rollout.bundle if name == "new" else "") for name in names]
+    return await _ask(call, rollout.started, sides)
+
+
+async def handle_experiment(call: Call[None]) -> SidesAnswer:
+    """Its arms, in their order. Raises NotFound `no_experiment`."""
+    channel = channel_of(await load_app(call), call.part("name"))
+    experiment = channel.experiment
+    if experiment is None:
+        raise NotFound("no_experiment", f"no experiment runs on channel {channel.name!r}")
+    arms = [SideAsked(arm=f"{experiment.salt}/{arm.name}", bundle=arm.bundle) for arm in experiment.arms]
+    return await _ask(call, experiment.started, arms)
+
+
+async def _ask(call: Call[None], started: float, sides: Sequence[SideAsked]) -> SidesAnswer:
+    asked = SidesQuestion(
+        app=call.app, since_ms=int(started * 1000), until_ms=int(call.ports.clock.now() * 1000), sides=list(sides)
+    )
+    return await call.ports.telemetry.ask("sides", asked, SidesAnswer)
+
+
+OPERATIONS = (
+    Operation(
+        name="show_rollout_figures",
+        method="GET",
+        path="/v1/apps/{app}/channels/{name}/rollout/figures",
+        summary="Show what came of each side of the channel's latest rollout",
+        permission=Permission.READ_APP,
+        handle=handle_rollout,
+        answer=SidesAnswer,
+    ),
+    Operation(
+        name="show_experiment_figures",
+        method="GET",
+        path="/v1/apps/{app}/channels/{name}/experiment/figures",
+        summary="Show what came of each arm of the channel's running experiment",
+        permission=Permission.READ_APP,
+        handle=handle_experiment,
+        answer=SidesAnswer,
+    ),
+)

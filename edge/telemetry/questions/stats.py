@@ -1,0 +1,149 @@
+"""The question behind `edge stats`: an app, or one of its bundles, at a glance and by a label."""
+
+from collections.abc import Mapping
+
+from edge.domain.errors import Invalid
+from edge.domain.statistics import subjects
+from edge.domain.statistics.curves import AdoptionChange
+from edge.domain.statistics.curves import curve as points_at
+from edge.domain.statistics.definitions import Definition, Figure, figure, share
+from edge.domain.statistics.figures import NO_DEVICES, QualityFigures, ReleaseFigures
+from edge.telemetry.questions.app_answers import BundleFigures, StatsAnswer, StatsQuestion, StatsRow
+from edge.telemetry.questions.app_use import activity, features, outcomes, retention, transfers
+from edge.telemetry.questions.bundle_reports import bundle_report, release_of, releases_by
+from edge.telemetry.questions.port import HOUR_DAYS, MINUTE_MS, By, Figures, Rollup, Where
+from edge.telemetry.questions.scope import Scope
+
+BUNDLES_SHOWN = 10  # of an app, the most used first; `by` bundle lists more
+LABELS_SHOWN = 200  # rows by a label, the most used first
+PERIODS_LIMIT = HOUR_DAYS * 24  # rows by hour or day
+
+PERIODS: Mapping[str, Rollup] = {"hour": Rollup.HOUR, "day": Rollup.DAY}
+LABELS: Mapping[str, tuple[By, ...]] = {
+    "bundle": (By.BUNDLE,),
+    "channel": (By.CHANNEL,),
+    "segment": (By.SEGMENT,),
+    "arm": (By.ARM,),
+    "side": (By.SIDE,),
+    "platform": (By.PLATFORM,),
+    "version_os": (By.PLATFORM, By.OS),
+    "country": (By.COUNTRY,),
+    "plugin": (By.PLUGIN,),
+}
+BYS = (*PERIODS, *LABELS)
+_OF_DEVICES = {"version_os", "country", "plugin"}  # counts of events are not kept by these
+
+
+def answer_stats(figures: Figures, asked: StatsQuestion) -> StatsAnswer:
+    """Raises Invalid `invalid_by`, TooManyFigures."""
+    where = Where(asked.channel, asked.segment, asked.platform, asked.bundle)
+    scope = Scope(figures, asked.app, where, asked.since_ms, asked.until_ms)
+    about, whole = activity(scope), scope.narrowed(bundle="")
+    active = int(about.active.value or 0)
+    report = bundle_report(scope, asked.points) if asked.bundle else None
+    downloaded = int(report.release.downloaded.value or 0) if report else 0
+    span = scope.span()
+    return StatsAnswer(
+        app=asked.app,
+        since=asked.since_ms // 1000,
+        until=asked.until_ms // 1000,
+        counted_since=span.first_period * span.rollup.value // 1000,
+        activity=about,
+        transfers=transfers(scope, asked.bundle_bytes, downloaded),
+        retention=retention(whole),
+        bundles=[] if asked.bundle else _bundles(whole, BUNDLES_SHOWN),
+        features=features(scope, active),
+        outcomes=outcomes(scope, active),
+        report=report,
+        rows=_rows(scope, asked.by) if asked.by else [],
+    )
+
+
+def _bundles(scope: Scope, most: int) -> list[BundleFigures]:
+    running = sorted(scope.active((By.BUNDLE,)).items(), key=lambda each: (-each[1], each[0]))
+    active = sum(devices for _, devices in running)
+    return [
+        BundleFigures(
+            bundle=bundle,
+            running=figure(Definition.RUNNING, devices),
+            share=share(Definition.RUNNING_SHARE, devices, active, NO_DEVICES),
+            release=release_of(scope, bundle),
+        )
+        for (bundle,), devices in running[:most]
+    ]
+
+
+def _rows(scope: Scope, by: str) -> list[StatsRow]:
+    if by in PERIODS:
+        return _by_period(scope, PERIODS[by])
+    if by == "bundle":
+        return _by_bundle(scope)
+    if by in LABELS:
+        return _by_label(scope, LABELS[by], with_quality=by not in _OF_DEVICES)
+    raise Invalid("invalid_by", f"invalid by {by[:32]!r}: use one of {', '.join(BYS)}")
+
+
+def _by_period(scope: Scope, rollup: Rollup) -> list[StatsRow]:
+    span = scope.span(rollup)
+    if span.end_period - span.first_period > PERIODS_LIMIT:
+        raise Invalid("invalid_by", f"more than {PERIODS_LIMIT} rows: ask for a shorter time, or by day")
+    heard = scope.figures.devices(scope.app, (subjects.HEARD,), span, scope.where, (), each=True)
+    active = {each.period_ms: each.devices for each in heard}
+    quality, running = scope.quality_at(rollup), _running(scope, rollup)
+    return [
+        StatsRow(
+            label="",
+            at=at // 1000,
+            active=figure(Definition.ACTIVE_DEVICES, active.get(at, 0), estimated=True),
+            quality=quality.get(at),
+            release=None,
+            running=running.get(at),
+        )
+        for at in (period * rollup.value for period in range(span.first_period, span.end_period))
+    ]
+
+
+def _running(scope: Scope, rollup: Rollup) -> dict[int, Figure]:
+    """Who runs the scope's bundle at the end of each period, by the millisecond at which it begins."""
+    if not scope.where.bundle:
+        return {}
+    span, where = scope.span(rollup), scope.where._replace(bundle="")
+    turns = scope.figures.words(scope.app, scope.where.bundle, where)
+    periods = range(span.first_period, span.end_period)
+    last = scope.until_ms // MINUTE_MS
+    minutes = [min((period + 1) * rollup.value // MINUTE_MS - 1, last) for period in periods]
+    points = points_at([AdoptionChange(*each) for each in turns], minutes, 1)
+    return {
+        period * rollup.value: figure(Definition.RUNNING, point.devices)
+        for period, point in zip(periods, points, strict=True)
+    }
+
+
+def _by_bundle(scope: Scope) -> list[StatsRow]:
+    quality = scope.quality_by((By.BUNDLE,))
+    return [
+        _row(each.bundle, int(each.running.value or 0), quality.get((each.bundle,)), each.release)
+        for each in _bundles(scope, LABELS_SHOWN)
+    ]
+
+
+def _by_label(scope: Scope, by: tuple[By, ...], *, with_quality: bool) -> list[StatsRow]:
+    bundle = scope.where.bundle
+    active, quality = scope.active(by), scope.quality_by(by) if with_quality else {}
+    releases = releases_by(scope, bundle, by) if bundle else {}
+    labels = sorted({*active, *quality, *releases}, key=lambda each: (-active.get(each, 0), each))
+    return [
+        _row(" ".join(each).strip(), active.get(each, 0), quality.get(each), releases.get(each))
+        for each in labels[:LABELS_SHOWN]
+    ]
+
+
+def _row(label: str, active: int, quality: QualityFigures | None, release: ReleaseFigures | None) -> StatsRow:
+    return StatsRow(
+        label=label,
+        at=None,
+        active=figure(Definition.ACTIVE_DEVICES, active),
+        quality=quality,
+        release=release,
+        running=None,
+    )

@@ -63,7 +63,7 @@ class Trial:
 
     def _is_known(self, used: Field | Feature, check: UpdateCheck, facts: DeviceFacts) -> bool:
         if isinstance(used, Feature):
-            return facts.features is not None
+            return facts.behaviour.features is not None
         # An unknown value does not even equal itself.
         return not used.may_be_unknown or self._compile(f"{used.name} == {used.name}")(check, facts)
 

@@ -159,10 +159,7 @@ class DeviceFacts(NamedTuple):
     failures: tuple[Failure, ...] = ()
     offered: tuple[int, ...] = ()
     latest: int = 0  # a `Latest`, packed
-    first_seen_days: int | None = None  # None, here and below: unknown, so no segment matches by it
-    sessions_7d: int | None = None
-    errors_7d: int | None = None
-    features: frozenset[str] | None = None
+    behaviour: Behaviour = NOT_JUDGED
 
 
 NO_FACTS = DeviceFacts()

@@ -123,6 +123,11 @@ class Segment:
     priority: int = 100  # lowest first, then by name
     # Whether it leaves a device on its own `defaultChannel`. None: if that is self-set and not public.
     yield_to_self_set: bool | None = None
+    leave: str | None = None  # an expression about behaviour: a device that was in stays until it is true
+    # Where judgements remember that a device was in, one place for each part of `where` that reads behaviour; and the
+    # revision from which on they mean this segment. A later definition has another.
+    places: tuple[int, ...] = ()
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,3 +111,25 @@ def _found(state: AppState, value: V | None, noun: str, name: str, hint: str = "
     if value is None:
         raise NotFound(f"unknown_{noun.replace(' ', '_')}", f"unknown {noun} {name!r} for app {state.app!r}{hint}")
     return value
+
+
+def segments_of(channel: Channel) -> frozenset[SegmentName]:
+    """The segments that the channel's rollout or experiment uses."""
+    rollout, experiment = channel.rollout, channel.experiment
+    asked = {*rollout.segments, *rollout.first} if rollout is not None and rollout.phase.is_active else set()
+    if experiment is not None and experiment.segment is not None:
+        asked.add(experiment.segment)
+    return frozenset(asked)
+
+
+def held_segments(state: AppState) -> frozenset[SegmentName]:
+    """The segments that no device leaves by what it does: a rollout or an experiment in progress reads them, or runs on
+    the channel that they lead to. Else its sides would differ by how their devices behave."""
+    named = {name for channel in state.channels.values() for name in segments_of(channel)}
+    busy = {name for name, channel in state.channels.items() if is_busy(channel)}
+    return frozenset(named | {name for name, each in state.segments.items() if each.channel in busy})
+
+
+def is_busy(channel: Channel) -> bool:
+    """Whether a rollout or an experiment is in progress on it."""
+    return channel.experiment is not None or (channel.rollout is not None and channel.rollout.phase.is_active)

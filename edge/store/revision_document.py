@@ -23,8 +23,9 @@ from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, D
 from edge.domain.shares import format_share
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
-# 3 may jump, and is written only where it does; 1 had command ids without the commands they were used for.
-REVISION_FORMAT = 3
+# 4 has a segment's `leave`, which an older release would drop, and 3 may jump: they are written only where that is so;
+# 1 had command ids without the commands they were used for.
+REVISION_FORMAT = 4
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 NO_OVERRIDES = b'{"format":1,"overrides":{}}'  # a blob without any
@@ -129,7 +130,7 @@ def encode_revision(
     Raises TooLarge `revision_too_large`."""
     jumps = previous_number not in (None, state.revision - 1)
     document = _Document(
-        format=3 if jumps else 2,
+        format=4 if any(each.leave for each in state.segments.values()) else 3 if jumps else 2,
         app=state.app,
         revision=state.revision,
         previous=previous,

@@ -25,6 +25,7 @@ from edge.domain.facts import (
     DAY_SECONDS,
     FORGOT_DAYS,
     HOUR_SECONDS,
+    Behaviour,
     DeviceFacts,
     Latest,
     mark_of,
@@ -33,6 +34,7 @@ from edge.domain.facts import (
 from edge.domain.model import AppState, Bundle, Digest, UpdateCheck
 from edge.domain.schedule.rollout import Moment, proven_time
 from edge.domain.targeting.id_sets import IdSet, encode_id_set, parse_id_set
+from edge.domain.targeting.language import FACTS
 from edge.wire.updates import parse_update_check
 
 FOLDER = Path(__file__).parent.parent / "vectors"
@@ -193,11 +195,16 @@ def facts_of(case: Mapping[str, Any], state: AppState) -> DeviceFacts:
         facts = facts._replace(latest=Latest(forgot=forgot).packed())
     return facts._replace(
         channel=name_hash(raw["chosen"]) if "chosen" in raw else 0,
-        first_seen_days=raw.get("first_seen_days"),
-        sessions_7d=raw.get("sessions_7d"),
-        errors_7d=raw.get("errors_7d"),
-        features=frozenset(raw["features"]) if "features" in raw else None,
+        behaviour=_behaviour_of(raw, state),
     )
+
+
+def _behaviour_of(raw: Mapping[str, Any], state: AppState) -> Behaviour:
+    """`was_in`: the segments that the device was in at its latest judgement, as far as they read behaviour."""
+    known = {field.name: raw.get(field.name) for field in FACTS}
+    places = sum(1 << place for name in raw.get("was_in", ()) for place in state.segments[name].places)
+    features = frozenset(raw["features"]) if "features" in raw else None
+    return Behaviour(**known, features=features, places=places, revision=state.revision)
 
 
 def _after_downloads(

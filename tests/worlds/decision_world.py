@@ -4,7 +4,7 @@ from factories import NOW, a_check, a_snapshot, digest, failed
 from histories import DEVICES, VERSIONS
 from hypothesis import strategies as st
 
-from edge.domain.facts import DAY_SECONDS, FORGOT_DAYS, DeviceFacts, Latest, name_hash
+from edge.domain.facts import DAY_SECONDS, FORGOT_DAYS, Behaviour, DeviceFacts, Latest, name_hash
 from edge.domain.model import Platform
 from edge.domain.plugin import Plugin
 from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
@@ -34,10 +34,7 @@ FACTS = st.builds(
     failures=st.lists(st.sampled_from(VERSIONS), unique=True, max_size=3).map(lambda names: failed(*names)),
     offered=st.just(()),
     latest=FORGOTTEN.map(lambda forgot: Latest(forgot=forgot).packed()),
-    first_seen_days=st.sampled_from([None, 3, 30]),
-    sessions_7d=st.none(),
-    errors_7d=st.none(),
-    features=st.none(),
+    behaviour=st.sampled_from([None, 3, 30]).map(lambda days: Behaviour(first_seen_days=days)),
 )
 
 

@@ -8,7 +8,7 @@ from factories import APP, a_check
 from hypothesis import strategies as st
 
 from edge.domain.buckets import bucket_of, segment_salt
-from edge.domain.facts import DeviceFacts
+from edge.domain.facts import Behaviour, DeviceFacts
 from edge.domain.model import Platform
 from edge.domain.plugin import Plugin
 from edge.domain.targeting.conditions import (
@@ -25,7 +25,7 @@ from edge.domain.targeting.conditions import (
     TextTest,
 )
 from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
-from edge.domain.targeting.language import FIELDS, Field, Kind
+from edge.domain.targeting.language import FACTS, FIELDS, Field, Kind
 from edge.domain.versions import Version
 
 SEGMENT = "seg"
@@ -78,7 +78,7 @@ def worlds(draw) -> World:
     texts = {name: draw(_texts) for name in names}
     flags = {name: draw(st.booleans()) for name in ("is_prod", "is_emulator")}
     platform, device, region = draw(st.sampled_from(Platform)), draw(st.sampled_from(DEVICES)), draw(_texts)
-    facts = {name: draw(_numbers) for name in ("first_seen_days", "sessions_7d", "errors_7d")}
+    facts = {name: draw(_numbers) for name in sorted(field.name for field in FACTS)}
     features = draw(st.none() | st.frozensets(st.sampled_from(["a", "b"])))
     check = a_check(
         platform=platform,
@@ -93,7 +93,7 @@ def worlds(draw) -> World:
     values = {name: None if isinstance(v, str) else v for name, v in versions.items()} | texts | flags | facts
     values |= {"platform": platform, "device_id": device, "features": features}
     values |= {"country": texts["country"] or None, "region": region or None}
-    return World(check, DeviceFacts(features=features, **facts), region, values)
+    return World(check, DeviceFacts(behaviour=Behaviour(features=features, **facts)), region, values)
 
 
 # --- expressions ---
@@ -280,7 +280,7 @@ def _call_meaning(condition, world: World) -> bool | None:
             ids = {text.strip().lower() for text in IDS.get(name, ())}
             return world.check.device in ids or world.check.custom_id in ids - {""} if ids else None
         case Feature(name):
-            return None if world.facts.features is None else name in world.facts.features
+            return None if world.facts.behaviour.features is None else name in world.facts.behaviour.features
     raise AssertionError(condition)
 
 

@@ -15,7 +15,6 @@ WEEK_DAYS = 7
 COUNT_LIMIT = 255  # sessions, or errors, of a device and day; more are not counted
 SECONDS_STEP = 2  # seconds of use, as a day holds them in 16 bits
 FEATURES_LIMIT = 64  # of an app, by name
-PLACES_LIMIT = 32  # parts of an app's segments whose outcome is remembered
 HOURS_LIMIT = 0xFFFE  # update_delay_hours and install_seconds have 16 bits, one value of which says "unknown"
 
 _BYTE, _ALL = 0xFF, (1 << 8 * RING_DAYS) - 1

@@ -61,6 +61,8 @@ def apply(state: AppState | None, change: Change, before: AppState | None = None
     old = after if state is None else state
     after = taking_back.with_taken_back(old, _signed(old, after, change), change)
     latest = max(old.revision, change.command.seen) if isinstance(change.command, AcceptRestored) else old.revision
+    if after.segments:
+        after = segment_changes.with_places(old, after, latest + 1, anew=isinstance(change.command, AcceptRestored))
     return replace(after, revision=latest + 1, recent=remember(old.recent, change))
 
 

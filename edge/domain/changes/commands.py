@@ -154,12 +154,14 @@ class RollBack(_Command, frozen=True, kw_only=True, tag="roll_back"):
 
 
 class SegmentSettings(_Settings, frozen=True, kw_only=True):
-    """What to change of a segment. `channel` None: it leads to no channel any more."""
+    """What to change of a segment. `channel` None: it leads to no channel any more; `leave` None: a device is in just
+    as long as `where` is true."""
 
     where: str | UnsetType = UNSET
     channel: str | UnsetType | None = UNSET
     priority: int | UnsetType = UNSET
     yield_to_self_set: bool | UnsetType | None = UNSET
+    leave: str | UnsetType | None = UNSET
 
 
 class SetSegment(_Command, frozen=True, kw_only=True, tag="set_segment"):

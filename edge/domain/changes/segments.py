@@ -1,6 +1,7 @@
 """Segments of an app and the id sets that their expressions use, checked before they are saved."""
 
 from dataclasses import replace
+from itertools import islice
 
 from msgspec import UNSET
 
@@ -8,7 +9,6 @@ from edge.domain.changes.commands import DeleteIdSet, DeleteSegment, PutIdSet, S
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import (
     AppState,
-    Channel,
     IdSetName,
     Segment,
     SegmentName,
@@ -16,9 +16,10 @@ from edge.domain.model import (
     parse_digest,
     parse_name,
 )
-from edge.domain.states import channel_of, id_set_of, named, segment_of, with_entry, without_entry
+from edge.domain.states import channel_of, id_set_of, named, segment_of, segments_of, with_entry, without_entry
+from edge.domain.targeting.behavioural import PLACES_LIMIT, is_behavioural, remembered_parts
 from edge.domain.targeting.id_sets import IDS_LIMIT
-from edge.domain.targeting.parser import check_expression
+from edge.domain.targeting.parser import check_expression, parse_expression
 
 SEGMENT_LIMIT = 100  # an app; a check may have to evaluate each of them
 SEGMENTS_LIMIT_BYTES = 32 * 1024  # of all their expressions: evaluating that much takes a check at most 0.2 ms
@@ -53,20 +54,76 @@ def _set_segment(state: AppState, command: SetSegment) -> AppState:
         id_set_of(state, each)
     if segment.channel is not None:
         channel_of(state, segment.channel)
+    if segment.leave is not None:
+        _check_leave(segment, segment.leave)
     _check_size(state, segment)
+    _check_places(state, segment)
     if not 0 <= segment.priority <= PRIORITY_LIMIT:
         raise Invalid("invalid_priority", f"the priority must be between 0 (evaluated first) and {PRIORITY_LIMIT}")
     return replace(state, segments=with_entry(state.segments, name, segment))
 
 
 def _check_size(state: AppState, segment: Segment) -> None:
-    others = (each.where for name, each in state.segments.items() if name != segment.name)
-    total_bytes = sum(len(where.encode()) for where in (segment.where, *others))
+    listed = (segment, *(each for name, each in state.segments.items() if name != segment.name))
+    total_bytes = sum(len(text.encode()) for each in listed for text in (each.where, each.leave or ""))
     if total_bytes > SEGMENTS_LIMIT_BYTES:
         raise Conflict(
             "segments_too_large",
             f"the expressions of app {state.app!r} would take {total_bytes} bytes; the limit is {SEGMENTS_LIMIT_BYTES}",
         )
+
+
+def _check_leave(segment: Segment, leave: str) -> None:
+    check_expression(leave)
+    if not is_behavioural(parse_expression(leave)):
+        raise Invalid(
+            "invalid_leave",
+            "--leave takes conditions on how a device is used, such as sessions_7d < 7, and no others: what a check "
+            "says is never remembered",
+        )
+    if not remembered_parts(segment.where):
+        raise Invalid(
+            "invalid_leave",
+            f"segment {segment.name!r} reads nothing of how a device is used, so there is nothing to leave by: "
+            "--no-leave",
+        )
+
+
+def _check_places(state: AppState, segment: Segment) -> None:
+    others = sum(len(each.places) for name, each in state.segments.items() if name != segment.name)
+    if others + len(remembered_parts(segment.where)) > PLACES_LIMIT:
+        raise Conflict(
+            "too_many_behaviour_parts",
+            f"the segments of app {state.app!r} would have more than {PLACES_LIMIT} parts that read how a device is "
+            "used",
+        )
+
+
+def with_places(old: AppState, after: AppState, revision: int, *, anew: bool = False) -> AppState:
+    """`after`, at `revision`, where each definition that `old` does not have got places of its own for its parts, so
+    that none means what was remembered of another. `anew`: each definition did, as what was remembered may be of
+    revisions that are lost. What finds no place is not remembered."""
+    kept = (
+        {} if anew else {name: each for name, each in after.segments.items() if _is_same(old.segments.get(name), each)}
+    )
+    if len(kept) == len(after.segments):
+        return after
+    segments = {
+        name: replace(each, places=old.segments[name].places, since=old.segments[name].since)
+        for name, each in kept.items()
+    }
+    free = iter(sorted(set(range(PLACES_LIMIT)) - {place for each in segments.values() for place in each.places}))
+    for name, each in after.segments.items():
+        if name not in kept:
+            parts = remembered_parts(each.where)
+            places = tuple(islice(free, len(parts)))
+            whole = bool(parts) and len(places) == len(parts)
+            segments[name] = replace(each, places=places if whole else (), since=revision if whole else 0)
+    return replace(after, segments={name: segments[name] for name in after.segments})
+
+
+def _is_same(old: Segment | None, new: Segment) -> bool:
+    return old is not None and (old.where, old.leave) == (new.where, new.leave)
 
 
 def _changed(segment: Segment, settings: SegmentSettings) -> Segment:
@@ -83,15 +140,6 @@ def _delete_segment(state: AppState, command: DeleteSegment) -> AppState:
             f"segment {segment.name!r} is used by a rollout or an experiment on {named('channel', asking)}",
         )
     return replace(state, segments=without_entry(state.segments, segment.name))
-
-
-def segments_of(channel: Channel) -> frozenset[SegmentName]:
-    """The segments that the channel's rollout or experiment uses."""
-    rollout, experiment = channel.rollout, channel.experiment
-    asked = {*rollout.segments, *rollout.first} if rollout is not None and rollout.phase.is_active else set()
-    if experiment is not None and experiment.segment is not None:
-        asked.add(experiment.segment)
-    return frozenset(asked)
 
 
 def _put_id_set(state: AppState, command: PutIdSet) -> AppState:

@@ -47,10 +47,11 @@ from edge.domain.model import (
 from edge.domain.patches.document import Patch
 from edge.domain.patches.table import PatchTable
 from edge.domain.plugin import Prefer
-from edge.domain.states import withdrawn_names
+from edge.domain.states import held_segments, withdrawn_names
+from edge.domain.targeting.compiler import Memory
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.parser import check_expression
-from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments
+from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments, memory_of
 from edge.domain.targeting.traits import Traits, segment_traits, together
 
 EVERYONE = "is_prod || !is_prod"
@@ -168,7 +169,9 @@ def build_snapshot(
         state, bundles={version: with_name_facts(bundle, names) for version, bundle in state.bundles.items()}
     )
     sets = {str(name): ids for name, stored in state.id_sets.items() if (ids := ids_of(stored.blob)) is not None}
-    segments = _segments(state, region, sets)
+    held = held_segments(state)
+    memories = {str(name): memory_of(each, held) for name, each in state.segments.items()}
+    segments = _segments(state, region, sets, memories)
     comparisons = _comparisons(state, documents, before, terms)
     forms_of = comparisons.forms_of(terms)
     channels = _channels(state, segments, forms_of)
@@ -189,7 +192,7 @@ def build_snapshot(
         channels=channels,
         public=_public(channels),
         overrides=state.overrides,
-        leading=_leading(state, channels, traits, region, sets, lost_sets),
+        leading=_leading(state, channels, traits, region, sets, lost_sets, memories),
         segments=segments,
         traits=traits,
         asks_facts=any(asks_facts(segment.where) for segment in state.segments.values()),
@@ -220,9 +223,14 @@ def _patches(
     return {each: known.get(each) or PatchTable(patches_of(each)) for each in documents}
 
 
-def _segments(state: AppState, region: str, sets: Mapping[str, IdSet]) -> dict[SegmentName, tuple[Segment, Predicate]]:
+def _segments(
+    state: AppState, region: str, sets: Mapping[str, IdSet], memories: Mapping[str, Memory]
+) -> dict[SegmentName, tuple[Segment, Predicate]]:
     return {
-        name: (segment, compile_segment(state.app, name, segment.where, region=region, sets=sets))
+        name: (
+            segment,
+            compile_segment(state.app, name, segment.where, region=region, sets=sets, memory=memories[name]),
+        )
         for name, segment in state.segments.items()
     }
 
@@ -267,6 +275,7 @@ def _leading(
     region: str,
     sets: Mapping[str, IdSet],
     lost_sets: frozenset[str],
+    memories: Mapping[str, Memory],
 ) -> Leading | None:
     asked = sorted(
         (segment for segment in state.segments.values() if segment.channel in channels),
@@ -284,7 +293,7 @@ def _leading(
     return Leading(
         segments=tuple(asked),
         channels=led_to,
-        first_match=compile_segments(state.app, pairs, region=region, sets=sets),
+        first_match=compile_segments(state.app, pairs, region=region, sets=sets, memories=memories),
         distinct=tuple({compiled.channel.name: compiled for compiled in led_to}.values()),
         traits=together(traits[segment.name] for segment in asked),
     )

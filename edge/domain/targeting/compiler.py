@@ -8,6 +8,7 @@ No text from an expression becomes source: it consists of fixed words and the na
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from edge.domain.buckets import bucket_of
 from edge.domain.targeting.conditions import (
@@ -23,16 +24,19 @@ from edge.domain.targeting.conditions import (
     InSet,
     Member,
     Not,
+    Remembered,
     TextTest,
 )
 from edge.domain.targeting.id_sets import IdSet, device_hash, id_hash
-from edge.domain.targeting.language import Field, Kind
+from edge.domain.targeting.language import FACTS, Field, Kind
 from edge.domain.versions import UNNUMBERED, Version, coerce_native
 
 VERSION_CACHE_LIMIT = 4096  # texts of versions, for all apps on a node; devices choose them, so bounded
 
 _TEXT_METHODS = {"startsWith": "startswith", "endsWith": "endswith"}
 _NAMELESS = frozenset({"builtin", "unknown"})  # what plugins send without a version
+
+_JUDGED = sorted(field.name for field in FACTS)
 
 # How a field is loaded, once, in the function's first lines, and the expression for it afterwards. What takes more than
 # reading the check is computed at its first use.
@@ -51,10 +55,9 @@ _LOADS: Mapping[str, tuple[str, str]] = {
     "key_id": ("check.key_id", "key_id"),
     "country": ("check.country or unknown", "country"),
     "region": ("own_region", "region"),
-    "first_seen_days": ("unknown if facts.first_seen_days is None else facts.first_seen_days", "first_seen_days"),
-    "sessions_7d": ("unknown if facts.sessions_7d is None else facts.sessions_7d", "sessions_7d"),
-    "errors_7d": ("unknown if facts.errors_7d is None else facts.errors_7d", "errors_7d"),
-    "features": ("facts.features", "features"),
+    "behaviour": ("facts.behaviour", "behaviour"),
+    **{name: (f"unknown if (found := facts.behaviour.{name}) is None else found", name) for name in _JUDGED},
+    "features": ("facts.behaviour.features", "features"),
     # Not fields: hashes for `in_set`, shared by all sets. A hash of 0 is computed each time, which is still right.
     "device_hash": ("0", "(device_hash or (device_hash := hash_device(device_id)))"),
     "custom_hash": ("0", "(custom_hash or (custom_hash := hash_id(custom_id)))"),
@@ -83,11 +86,27 @@ def read_version(text: str) -> Version | _Unknown:
     return UNKNOWN if version is None else version
 
 
+class Memory(NamedTuple):
+    """What a segment keeps of its devices. A device that was in one of its parts stays in until `leave` is true; while
+    the segment is `held` it stays in whatever it does. `places` are those of its parts in `Behaviour.places`, `since`
+    the app's revision from which on they are meant.
+    """
+
+    leave: Condition | None = None
+    places: tuple[int, ...] = ()
+    since: int = 0
+    held: bool = False
+
+
+NO_MEMORY = Memory()
+
+
 class PredicateWriter:
-    """Collects what the expressions of one function need. `salt` is set before each segment is written."""
+    """Collects what the expressions of one function need. `salt` and `memory` are set before each segment's."""
 
     def __init__(self, region: str, sets: Mapping[str, IdSet]) -> None:
         self.salt = b""
+        self.memory = NO_MEMORY
         self._sets = sets
         self._used: set[str] = set()
         self._asked: dict[tuple[str, object], str] = {}  # the local variables that hold results
@@ -131,6 +150,8 @@ class PredicateWriter:
                 return f"{self._bucket()} {'<' if wanted else '>='} {self._constant(thousandths)}"
             case InSet(name):
                 return self._in_set(name, wanted)
+            case Remembered(part, inner):
+                return self._remembered(part, inner)
             case Feature(name):
                 features = self._use("features")
                 return f"{features} is not None and {self._constant(name)} {'in' if wanted else 'not in'} {features}"
@@ -141,6 +162,17 @@ class PredicateWriter:
         if not all_of:
             return " or ".join(parts)
         return " and ".join(f"({part})" if " or " in part else part for part in parts)
+
+    def _remembered(self, part: int, inner: Condition) -> str:
+        """Only ever asked whether it is true."""
+        test, memory = self.surely(inner, True), self.memory
+        if part >= len(memory.places) or not (memory.held or memory.leave is not None):
+            return test
+        place, since = self._constant(memory.places[part]), self._constant(memory.since)
+        stays = f"{self._use('behaviour')}.was_in({place}, {since})"
+        if memory.leave is not None and not memory.held:
+            stays = f"{stays} and not ({self.surely(memory.leave, True)})"
+        return f"{test} or {stays}"
 
     def _comparison(self, comparison: Comparison, wanted: bool) -> str:
         operator: str = comparison.operator if wanted else NEGATED[comparison.operator]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge.domain.model import Platform
-from edge.domain.targeting.language import Field
+from edge.domain.targeting.language import FACTS, Field
 from edge.domain.versions import Version
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
@@ -100,8 +100,17 @@ class AnyOf:
     items: tuple["Condition", ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """`inner` reads nothing but how the device is used, and where it once was true it may go on to be (`behavioural`).
+    `part` is its number in the expression."""
+
+    part: int
+    inner: "Condition"
+
+
 Atom = Constant | Flag | Comparison | Member | TextTest | Bucket | InSet | Feature
-Condition = Atom | Not | AllOf | AnyOf
+Condition = Atom | Not | AllOf | AnyOf | Remembered
 
 
 def negated(condition: Condition) -> Condition:
@@ -121,7 +130,12 @@ def atoms_of(condition: Condition) -> Iterator[Atom]:
         case AllOf(items) | AnyOf(items):
             for item in items:
                 yield from atoms_of(item)
-        case Not(inner):
+        case Not(inner) | Remembered(inner=inner):
             yield from atoms_of(inner)
         case _:
             yield condition
+
+
+def reads_behaviour(atom: Atom) -> bool:
+    """Whether it reads how the device is used, which is not in a check."""
+    return isinstance(atom, Feature) or getattr(atom, "field", None) in FACTS

@@ -69,12 +69,18 @@ FIELDS = _by_name(
     Field("key_id", Kind.TEXT, "start of the public key the app holds; may be empty", 'key_id != ""'),
     Field("country", Kind.TEXT, "from a trusted proxy's header", 'country in ["DE", "AT"]', True),
     Field("region", Kind.TEXT, "region of the node that answers", 'region == "eu"', True),
-    Field("first_seen_days", Kind.NUMBER, "days since the first check", "first_seen_days >= 7", True),
+    Field("first_seen_days", Kind.NUMBER, "days since it was first heard of", "first_seen_days >= 7", True),
     Field("sessions_7d", Kind.NUMBER, "sessions in the last 7 days", "sessions_7d > 3", True),
-    Field("errors_7d", Kind.NUMBER, "errors in the last 7 days", "errors_7d == 0", True),
+    Field("session_minutes_7d", Kind.NUMBER, "minutes of its sessions in 7 days", "session_minutes_7d >= 60", True),
+    Field("errors_7d", Kind.NUMBER, "errors in the last 7 days, 100 a day at most", "errors_7d == 0", True),
+    Field(
+        "update_delay_hours", Kind.NUMBER, "of its latest update, from offer to start", "update_delay_hours > 48", True
+    ),
+    Field("install_seconds", Kind.NUMBER, "of its latest update's download", "install_seconds > 60", True),
 )
 
-FACTS = frozenset(field for field in FIELDS.values() if field.kind is Kind.NUMBER)  # not in a device's check
+# How the device is used: not in its check, and judged once a day.
+FACTS = frozenset(field for field in FIELDS.values() if field.kind is Kind.NUMBER)
 
 FUNCTIONS: Mapping[str, Function] = {
     function.name: function
@@ -83,7 +89,7 @@ FUNCTIONS: Mapping[str, Function] = {
             "bucket", "bucket(percent)", "that share of the devices, 0.001 to 100, always the same", "bucket(0.5)"
         ),
         Function("in_set", 'in_set("name")', "device_id or custom_id is in the uploaded list", 'in_set("vip")'),
-        Function("feature", 'feature("name")', "the device has used the feature", 'feature("checkout")'),
+        Function("feature", 'feature("name")', "the app has said that it used the feature", 'feature("checkout")'),
     )
 }
 

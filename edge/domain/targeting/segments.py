@@ -4,41 +4,76 @@ An expression that this release cannot read, written by a newer one, matches no 
 served, and its other segments work. Commands refuse to save such an expression (`check_expression`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
 from typing import cast
 
 from edge.domain.buckets import segment_salt
 from edge.domain.errors import Invalid
-from edge.domain.facts import DeviceFacts
-from edge.domain.model import UpdateCheck
-from edge.domain.targeting.compiler import PredicateWriter, compiled
-from edge.domain.targeting.conditions import Feature, atoms_of
+from edge.domain.facts import NO_FACTS, Behaviour, DeviceFacts
+from edge.domain.model import Segment, UpdateCheck
+from edge.domain.targeting.behavioural import remembered_parts, with_memory
+from edge.domain.targeting.compiler import NO_MEMORY, Memory, PredicateWriter, compiled
+from edge.domain.targeting.conditions import Feature, atoms_of, reads_behaviour
 from edge.domain.targeting.id_sets import IdSet
-from edge.domain.targeting.language import FACTS
 from edge.domain.targeting.parser import parse_expression
 
 FirstMatch = Callable[[UpdateCheck, DeviceFacts], int]
 Matches = Callable[[UpdateCheck, DeviceFacts], bool]
 
+NOTHING_KEPT: Mapping[str, Memory] = MappingProxyType({})
+
 
 def compile_segments(
-    app: str, segments: Sequence[tuple[str, str]], *, region: str, sets: Mapping[str, IdSet]
+    app: str,
+    segments: Sequence[tuple[str, str]],
+    *,
+    region: str,
+    sets: Mapping[str, IdSet],
+    memories: Mapping[str, Memory] = NOTHING_KEPT,
 ) -> FirstMatch:
     """A function for the index of the first of `segments`, pairs of name and expression, that matches a device; -1:
     none.
 
-    `region` is the node's, or empty. For a set that is missing from `sets`, `in_set` is unknown.
+    `region` is the node's, or empty. For a set that is missing from `sets`, `in_set` is unknown. `memories` are those
+    of segments that have one, by name.
     """
     writer = PredicateWriter(region, sets)
-    tests = [f"if {_test(writer, app, name, where)}: return {place}" for place, (name, where) in enumerate(segments)]
+    tests = [
+        f"if {_test(writer, app, name, where, memories.get(name, NO_MEMORY))}: return {place}"
+        for place, (name, where) in enumerate(segments)
+    ]
     return cast(FirstMatch, _compile(writer, [*tests, "return -1"]))
 
 
-def compile_segment(app: str, name: str, where: str, *, region: str, sets: Mapping[str, IdSet]) -> Matches:
+def compile_segment(
+    app: str, name: str, where: str, *, region: str, sets: Mapping[str, IdSet], memory: Memory = NO_MEMORY
+) -> Matches:
     """A function for whether a single segment matches a device; otherwise as `compile_segments`."""
     writer = PredicateWriter(region, sets)
-    test = _test(writer, app, name, where)
+    test = _test(writer, app, name, where, memory)
     return cast(Matches, _compile(writer, [f"return True if {test} else False"]))
+
+
+def compile_parts(app: str, name: str, where: str, memory: Memory) -> list[Callable[[Behaviour], bool]]:
+    """For each part of the expression that reads behaviour alone, whether a device is in it, as of a judgement that
+    still has the `places` of the one before."""
+    tests = []
+    for part in remembered_parts(where):
+        writer = PredicateWriter("", {})
+        writer.memory = memory
+        tests.append(_of_behaviour(_compile(writer, [f"return True if {writer.surely(part, True)} else False"])))
+    return tests
+
+
+def memory_of(segment: Segment, held: Collection[str]) -> Memory:
+    """`held` are the names of the segments that a rollout or an experiment reads now (`states.held_segments`)."""
+    try:
+        leave = None if segment.leave is None else parse_expression(segment.leave)
+    except Invalid:
+        leave = None
+    return Memory(leave, segment.places, segment.since, segment.name in held)
 
 
 def asks_facts(where: str) -> bool:
@@ -47,15 +82,31 @@ def asks_facts(where: str) -> bool:
         atoms = atoms_of(parse_expression(where))
     except Invalid:
         return False
-    return any(isinstance(atom, Feature) or getattr(atom, "field", None) in FACTS for atom in atoms)
+    return any(map(reads_behaviour, atoms))
 
 
-def _test(writer: PredicateWriter, app: str, name: str, where: str) -> str:
+def features_read(*expressions: str | None) -> frozenset[str]:
+    """The features that they name."""
+    names = set()
+    for expression in expressions:
+        with suppress(Invalid):
+            atoms = atoms_of(parse_expression(expression)) if expression is not None else ()
+            names |= {atom.name for atom in atoms if isinstance(atom, Feature)}
+    return frozenset(names)
+
+
+def _of_behaviour(matches: Callable[..., object]) -> Callable[[Behaviour], bool]:
+    return lambda behaviour: matches(None, NO_FACTS._replace(behaviour=behaviour)) is True
+
+
+def _test(writer: PredicateWriter, app: str, name: str, where: str, memory: Memory) -> str:
     try:
         condition = parse_expression(where)
     except Invalid:
         return "False"
-    writer.salt = segment_salt(app, name)
+    if memory.held or memory.leave is not None:
+        condition = with_memory(condition)
+    writer.salt, writer.memory = segment_salt(app, name), memory
     return writer.surely(condition, True)
 
 

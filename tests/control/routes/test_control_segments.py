@@ -4,7 +4,7 @@ import pytest
 from control_world import APP, DEVICE, OTHER
 
 from edge.domain.changes.segments import PRIORITY_LIMIT, SEGMENT_LIMIT
-from edge.domain.facts import NO_FACTS
+from edge.domain.facts import NO_FACTS, Behaviour
 from edge.domain.targeting.parser import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
 
 SEGMENTS, CHANNELS, ID_SETS = f"/v1/apps/{APP}/segments", f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/id-sets"
@@ -140,7 +140,7 @@ async def test_an_expression_is_tried_before_it_is_saved(acme, where, matches, u
 async def test_what_the_node_and_the_proxy_know_counts(serve, world):
     api = await serve(region="eu")
     await api("POST", "/v1/apps", {"app": APP})
-    world.facts[APP, DEVICE] = NO_FACTS._replace(sessions_7d=5, features=frozenset({"cart"}))
+    world.facts[APP, DEVICE] = NO_FACTS._replace(behaviour=Behaviour(sessions_7d=5, features=frozenset({"cart"})))
     where = 'region == "eu" && country == "DE" && sessions_7d > 3 && feature("cart")'
     tested = await api("POST", f"{SEGMENTS}/x/test", {"device": device(), "where": where, "country": "DE"})
     assert (tested["matches"], tested["unknown"]) == (True, [])

@@ -4,7 +4,7 @@ import pytest
 from factories import APP, DEVICE, a_check
 
 from edge.domain.buckets import bucket_of, segment_salt
-from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.domain.facts import NO_FACTS, Behaviour, DeviceFacts
 from edge.domain.model import Platform
 from edge.domain.plugin import Plugin
 from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
@@ -79,7 +79,7 @@ def test_an_empty_text_is_known(field):
 )
 def test_an_operator_and_its_opposite_differ_on_every_side(operator, expected):
     for number, outcome_ in enumerate(expected, 1):
-        facts = DeviceFacts(sessions_7d=number)
+        facts = DeviceFacts(behaviour=Behaviour(sessions_7d=number))
         assert outcome(f"sessions_7d {operator} 2", facts) is outcome_
         assert outcome(f'version_build {operator} "1.2"', version_build=f"1.{number}") is outcome_
         assert outcome(f'custom_id {operator} "2"', custom_id=str(number)) is outcome_
@@ -141,7 +141,8 @@ def test_unknown_goes_through_kleenes_logic(where, expected):
     assert outcome(where) is expected
 
 
-FACTS = DeviceFacts(first_seen_days=7, sessions_7d=0, errors_7d=3, features=frozenset({"checkout"}))
+BEHAVIOUR = Behaviour(first_seen_days=7, sessions_7d=0, errors_7d=3, features=frozenset({"checkout"}))
+FACTS = DeviceFacts(behaviour=BEHAVIOUR)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_a_text_stays_a_text(text):
     literal = "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
     assert outcome(f"custom_id == {literal}") is False
     assert outcome(f"custom_id == {literal}", custom_id=text) is True
-    assert outcome(f"feature({literal})", DeviceFacts(features=frozenset({text}))) is True
+    assert outcome(f"feature({literal})", DeviceFacts(behaviour=Behaviour(features=frozenset({text})))) is True
 
 
 @pytest.mark.parametrize("innermost", ['version_os == "1"', 'in_set("vip")', "first_seen_days > 1", "is_prod"])

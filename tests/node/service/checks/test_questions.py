@@ -29,7 +29,7 @@ from edge.domain.changes.commands import (
     StartRollout,
     WithdrawBundle,
 )
-from edge.domain.facts import NO_FACTS, DeviceFacts, Latest, name_hash, ran_of
+from edge.domain.facts import NO_FACTS, Behaviour, DeviceFacts, Latest, name_hash, ran_of
 from edge.node.lane.answers import Answers
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.checks.check_service import CheckService, NotLoaded
@@ -514,7 +514,9 @@ def test_a_device_whose_offer_is_on_its_way_is_counted_and_noted_as_any(features
         pair.answer(body)
     for device, body in zip(DEVICES, bodies, strict=True):
         offered = name_hash(version_in(pair, body))
-        known = DeviceFacts(offered=(offered,), latest=Latest(at=1, ran=ran_of("1.0.0")).packed(), errors_7d=errors)
+        known = DeviceFacts(
+            offered=(offered,), latest=Latest(at=1, ran=ran_of("1.0.0")).packed(), behaviour=Behaviour(errors_7d=errors)
+        )
         pair.know(device, known)
     for side in pair.sides:
         side.arms.noted.clear()

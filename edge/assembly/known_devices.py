@@ -33,9 +33,9 @@ from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck
 from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
-from edge.facts.table import FactsTable
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.releases import Rehearsed
+from edge.telemetry.behaviour.known_facts import KnownFacts
 from edge.telemetry.devices.device_search import DeviceSearch, find_devices
 from edge.telemetry.devices.known_devices import KnownDevice, KnownDevices
 from edge.telemetry.devices.waiting_devices import count_waiting
@@ -108,7 +108,7 @@ class KnownDeviceQuestions:
         was = self._snapshots.of(before, moment.now)
         becomes = self._snapshots.compile(after, moment.now)
         known = KnownDevices(self._directory.spool_dir, after.app)
-        with closing(FactsTable(self._facts_table)) as table:
+        with closing(self._known_facts()) as table:
             counted = count_devices(was, becomes, self._with_facts(known, table, moment.now), moment)
         return view_devices(counted, since=known.since, cut=known.cut)
 
@@ -118,7 +118,7 @@ class KnownDeviceQuestions:
             channel_of(self._directory.releases.load(app), name)  # raises, with what to do
         channel = snapshot.channels[name].channel
         known = KnownDevices(self._directory.spool_dir, app)
-        with closing(FactsTable(self._facts_table)) as table:
+        with closing(self._known_facts()) as table:
             devices = self._with_facts(known, table, moment.now)
             seen = count_reach(snapshot, channel.name, devices, moment)
         return ReachView(
@@ -134,7 +134,7 @@ class KnownDeviceQuestions:
         )
 
     def _waiting(self, app: AppId, bundle: VersionName) -> WaitingView:
-        with closing(FactsTable(self._facts_table)) as table:
+        with closing(self._known_facts()) as table:
             return WaitingView(**count_waiting(self._directory.spool_dir, app, bundle, table.look_up)._asdict())
 
     def _preview(self, moment: Moment, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
@@ -145,16 +145,19 @@ class KnownDeviceQuestions:
         snapshot = self._snapshots.compile(after, moment.now)
         known = KnownDevices(self._directory.spool_dir, app)
         channel = ChannelName(command.channel)
-        with closing(FactsTable(self._facts_table)) as table:
+        with closing(self._known_facts()) as table:
             devices = self._with_facts(known, table, moment.now)
             preview = preview_rollout(snapshot, channel, devices, moment, listed=listed)
         return _answer(after, channel, change_id, preview, known)
 
     def _with_facts(
-        self, known: KnownDevices, table: FactsTable, now: float
+        self, known: KnownDevices, table: KnownFacts, now: float
     ) -> Iterator[tuple[UpdateCheck, DeviceFacts]]:
         for check, _ in known:
             yield check, table.look_up(check.app, check.device)
+
+    def _known_facts(self) -> KnownFacts:
+        return KnownFacts(self._facts_table, self._directory.behaviour_table)
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
         async with self._turns.turn():

@@ -47,8 +47,8 @@ from edge.domain.model import (
 from edge.domain.patches.document import Patch
 from edge.domain.patches.table import PatchTable
 from edge.domain.plugin import Prefer
-from edge.domain.states import held_segments, withdrawn_names
-from edge.domain.targeting.compiler import Memory
+from edge.domain.states import held_segments, segments_of, withdrawn_names
+from edge.domain.targeting.compiler import SegmentMemory
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.parser import check_expression
 from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments, memory_of
@@ -87,7 +87,7 @@ class AppSnapshot:
     leading: Leading | None  # None: no segment leads anywhere
     segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for `explain`
     traits: Mapping[SegmentName, Traits]  # what of a device is read by each of them
-    asks_facts: bool  # whether any segment reads device facts
+    asks_facts: bool  # whether a segment that decisions read asks how devices are used
     channels_by_hash: Mapping[int, ChannelName]  # keyed as device facts hold a choice
     offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, keyed as device facts name it
     forms_by_hash: Mapping[int, tuple[ChosenForms, ...]]  # those of each bundle, on all channels; none: files
@@ -195,7 +195,7 @@ def build_snapshot(
         leading=_leading(state, channels, traits, region, sets, lost_sets, memories),
         segments=segments,
         traits=traits,
-        asks_facts=any(asks_facts(segment.where) for segment in state.segments.values()),
+        asks_facts=any(asks_facts(state.segments[name].where) for name in _read_by_decisions(state)),
         channels_by_hash={name_hash(name): name for name in state.channels},
         offered_by_hash={name_hash(version): bundle for version, bundle in bundles.items()},
         forms_by_hash=_forms_by_hash(channels),
@@ -213,6 +213,13 @@ def build_snapshot(
     )
 
 
+def _read_by_decisions(state: AppState) -> set[SegmentName]:
+    """The segments that lead to a channel, or that a rollout or an experiment in progress reads; others cost a check
+    nothing."""
+    leading = {name for name, each in state.segments.items() if each.channel in state.channels}
+    return leading.union(*map(segments_of, state.channels.values()))
+
+
 def _patches(
     offered: Iterable[Bundle],
     patches_of: Callable[[Digest], Iterable[Patch]],
@@ -224,7 +231,7 @@ def _patches(
 
 
 def _segments(
-    state: AppState, region: str, sets: Mapping[str, IdSet], memories: Mapping[str, Memory]
+    state: AppState, region: str, sets: Mapping[str, IdSet], memories: Mapping[str, SegmentMemory]
 ) -> dict[SegmentName, tuple[Segment, Predicate]]:
     return {
         name: (
@@ -275,7 +282,7 @@ def _leading(
     region: str,
     sets: Mapping[str, IdSet],
     lost_sets: frozenset[str],
-    memories: Mapping[str, Memory],
+    memories: Mapping[str, SegmentMemory],
 ) -> Leading | None:
     asked = sorted(
         (segment for segment in state.segments.values() if segment.channel in channels),

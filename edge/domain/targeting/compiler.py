@@ -86,7 +86,7 @@ def read_version(text: str) -> Version | _Unknown:
     return UNKNOWN if version is None else version
 
 
-class Memory(NamedTuple):
+class SegmentMemory(NamedTuple):
     """What a segment keeps of its devices. A device that was in one of its parts stays in until `leave` is true; while
     the segment is `held` it stays in whatever it does. `places` are those of its parts in `Behaviour.places`, `since`
     the app's revision from which on they are meant.
@@ -98,7 +98,7 @@ class Memory(NamedTuple):
     held: bool = False
 
 
-NO_MEMORY = Memory()
+NO_MEMORY = SegmentMemory()
 
 
 class PredicateWriter:

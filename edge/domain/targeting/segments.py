@@ -14,7 +14,7 @@ from edge.domain.errors import Invalid
 from edge.domain.facts import NO_FACTS, Behaviour, DeviceFacts
 from edge.domain.model import Segment, UpdateCheck
 from edge.domain.targeting.behavioural import remembered_parts, with_memory
-from edge.domain.targeting.compiler import NO_MEMORY, Memory, PredicateWriter, compiled
+from edge.domain.targeting.compiler import NO_MEMORY, PredicateWriter, SegmentMemory, compiled
 from edge.domain.targeting.conditions import Feature, atoms_of, reads_behaviour
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.parser import parse_expression
@@ -22,7 +22,7 @@ from edge.domain.targeting.parser import parse_expression
 FirstMatch = Callable[[UpdateCheck, DeviceFacts], int]
 Matches = Callable[[UpdateCheck, DeviceFacts], bool]
 
-NOTHING_KEPT: Mapping[str, Memory] = MappingProxyType({})
+NOTHING_KEPT: Mapping[str, SegmentMemory] = MappingProxyType({})
 
 
 def compile_segments(
@@ -31,7 +31,7 @@ def compile_segments(
     *,
     region: str,
     sets: Mapping[str, IdSet],
-    memories: Mapping[str, Memory] = NOTHING_KEPT,
+    memories: Mapping[str, SegmentMemory] = NOTHING_KEPT,
 ) -> FirstMatch:
     """A function for the index of the first of `segments`, pairs of name and expression, that matches a device; -1:
     none.
@@ -48,7 +48,7 @@ def compile_segments(
 
 
 def compile_segment(
-    app: str, name: str, where: str, *, region: str, sets: Mapping[str, IdSet], memory: Memory = NO_MEMORY
+    app: str, name: str, where: str, *, region: str, sets: Mapping[str, IdSet], memory: SegmentMemory = NO_MEMORY
 ) -> Matches:
     """A function for whether a single segment matches a device; otherwise as `compile_segments`."""
     writer = PredicateWriter(region, sets)
@@ -56,7 +56,7 @@ def compile_segment(
     return cast(Matches, _compile(writer, [f"return True if {test} else False"]))
 
 
-def compile_parts(app: str, name: str, where: str, memory: Memory) -> list[Callable[[Behaviour], bool]]:
+def compile_parts(app: str, name: str, where: str, memory: SegmentMemory) -> list[Callable[[Behaviour], bool]]:
     """For each part of the expression that reads behaviour alone, whether a device is in it, as of a judgement that
     still has the `places` of the one before."""
     tests = []
@@ -67,13 +67,13 @@ def compile_parts(app: str, name: str, where: str, memory: Memory) -> list[Calla
     return tests
 
 
-def memory_of(segment: Segment, held: Collection[str]) -> Memory:
+def memory_of(segment: Segment, held: Collection[str]) -> SegmentMemory:
     """`held` are the names of the segments that a rollout or an experiment reads now (`states.held_segments`)."""
     try:
         leave = None if segment.leave is None else parse_expression(segment.leave)
     except Invalid:
         leave = None
-    return Memory(leave, segment.places, segment.since, segment.name in held)
+    return SegmentMemory(leave, segment.places, segment.since, segment.name in held)
 
 
 def asks_facts(where: str) -> bool:
@@ -99,7 +99,7 @@ def _of_behaviour(matches: Callable[..., object]) -> Callable[[Behaviour], bool]
     return lambda behaviour: matches(None, NO_FACTS._replace(behaviour=behaviour)) is True
 
 
-def _test(writer: PredicateWriter, app: str, name: str, where: str, memory: Memory) -> str:
+def _test(writer: PredicateWriter, app: str, name: str, where: str, memory: SegmentMemory) -> str:
     try:
         condition = parse_expression(where)
     except Invalid:

@@ -141,7 +141,7 @@ def _is_led_elsewhere(service: DeviceService, asked: ChannelSelfRequest, body: b
         check = parse_update_check(body, country, service.current.apps)
     except WireError:
         return False
-    return is_led_elsewhere(snapshot, asked.channel, check, service.facts.of(check.app, check.device))
+    return is_led_elsewhere(snapshot, asked.channel, check, service.facts.all_of(check.app, check.device))
 
 
 def _chosen(service: DeviceService, snapshot: AppSnapshot | None, asked: ChannelSelfRequest) -> ChannelName | None:

@@ -39,6 +39,7 @@ class DataPaths:
         self.links_file = self.node_dir / "links.json"  # what was observed of links, which forms of bundles follow from
         self.uploads_file = self.node_dir / "uploads"  # what tokens uploaded and no bundle refers to yet
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
+        self.behaviour_table = self.node_dir / "telemetry" / "behaviour.table"  # made again from the counts
         self.own_dirs = self.node_dir, self.node_dir / "telemetry", self.spool_dir, self.facts_dir
 
 

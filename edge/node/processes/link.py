@@ -38,6 +38,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     log: Log
     heads: dict[AppId, Head]
     facts_table: str
+    behaviour_table: str
     heads_issued: dict[str, float]
     unserved: dict[str, str] = {}
     region: str = ""

@@ -20,7 +20,6 @@ from edge.domain.forms.observed import LinkCounts
 from edge.domain.model import AppId
 from edge.domain.plugin import Prefer
 from edge.facts.changes import Recordable, Withheld
-from edge.facts.table import FactsTable
 from edge.facts.writer import FactsCondition
 from edge.node.links.journal import LinkJournal, LinkWatch
 from edge.node.observing.counts import WorkerCounts, WorkerStatus
@@ -41,6 +40,7 @@ from edge.node.tls.pair import BadPair, Pair, expiry_of, read_pair
 from edge.node.tls.tickets import PERIOD_SECONDS, TicketKeys, new_keys, rotated, why_not_shared
 from edge.store.damage import NotTaken
 from edge.store.releases import Head
+from edge.telemetry.behaviour.known_facts import KnownFacts
 
 POLL_SECONDS = 1.0  # how late another writer's change may arrive; this node's own are announced at once
 REFRESH_SECONDS = 15.0  # between two looks at the shards; one is signed again when it is over a minute old
@@ -94,7 +94,7 @@ class Supervisor:
         self.others: frozenset[Counterparty] = frozenset()
         telemetry = config.telemetry
         self.failures = NodeFailures(EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second))
-        self._facts_table = FactsTable(self.desk.table_path)
+        self._known_facts = KnownFacts(self.desk.table_path, directory.behaviour_table)
         self._book = ProofBook(directory.proofs_path)
         quarantine = Quarantine(self._book, self._tell_quarantine)
         self.prover = BlobProver(directory.store, self._book, quarantine, clock)
@@ -120,7 +120,7 @@ class Supervisor:
             raise startless.exceptions[0] from None
         finally:
             self.listening.close()
-            self._facts_table.close()
+            self._known_facts.close()
             self._book.close()
             await self.desk.close()
 
@@ -162,7 +162,7 @@ class Supervisor:
 
     @property
     def facts_table_path(self) -> Path:
-        """For readers off the loop, each with a `FactsTable` of its own."""
+        """For readers off the loop, each with tables of its own."""
         return self.desk.table_path
 
     @property
@@ -219,7 +219,7 @@ class Supervisor:
 
     def facts_of(self, app: str, device: str) -> DeviceFacts:
         """NO_FACTS for a device that is not known; reads memory."""
-        return self._facts_table.look_up(app, device)
+        return self._known_facts.look_up(app, device)
 
     async def announce(self, app: AppId, head: Head) -> NotTaken:
         """Returns when every worker serves this revision or a later one, with what they did not take of it; a stuck
@@ -285,6 +285,7 @@ class Supervisor:
             log=self._config.log,
             heads=self._heads,
             facts_table=str(self.desk.table_path.absolute()),
+            behaviour_table=str(self._directory.behaviour_table.absolute()),
             heads_issued=self._issued,
             unserved=self._unserved,
             region=self._config.region,

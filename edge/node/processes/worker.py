@@ -74,6 +74,7 @@ from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
 from edge.store.remembered import RememberedNames
 from edge.store.seen import SeenDocuments
+from edge.telemetry.behaviour.table import BehaviourTable
 from edge.telemetry.spool.disk_budget import DiskBudget
 from edge.telemetry.spool.spool import Spool
 
@@ -104,7 +105,8 @@ class Worker:
         self._connections = Connections(devices.connections_per_address, proxies, total, self._patience)
         self._overload = Overload(int(total * IN_PROGRESS_SHARE), devices.downloads_per_worker)
         self._spool = _open_spool(setup)
-        self._facts = FactsClient(FactsTable(Path(setup.facts_table)), link.send)
+        behaviour = BehaviourTable(Path(setup.behaviour_table))
+        self._facts = FactsClient(FactsTable(Path(setup.facts_table)), link.send, behaviour)
         self._service = _build_service(setup, self._served, self._spool, proxies, self._overload, self._facts)
         self._withhold(setup.unserved)
         self._tls = PortTls(setup.tls, self._connections.note_cut, setup.tickets) if setup.tls else None

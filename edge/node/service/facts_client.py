@@ -25,6 +25,8 @@ from edge.facts.changes import (
 )
 from edge.facts.table import FactsTable
 from edge.node.service.numbered_replies import NumberedReplies
+from edge.telemetry.behaviour.known_facts import with_behaviour
+from edge.telemetry.behaviour.table import BehaviourTable
 
 OFFER_BATCH_SECONDS = 0.02
 OFFERS_LIMIT = 10_000  # waiting for their batch; an offer beyond it is dropped, and its failure withholds nothing
@@ -38,8 +40,12 @@ class NotRecorded(Unavailable):
 class FactsClient:
     """`send` queues a message on the link. `offers_dropped` counts changes that found no room in a batch."""
 
-    def __init__(self, table: FactsTable, send: Callable[[msgspec.Struct], None]) -> None:
+    def __init__(
+        self, table: FactsTable, send: Callable[[msgspec.Struct], None], behaviour: BehaviourTable | None = None
+    ) -> None:
+        """Without `behaviour`, it is not known how any device is used."""
         self._table = table
+        self._behaviour = behaviour
         self._send = send
         self._replies = NumberedReplies[Recorded]()
         self._offers: list[Recordable] = []
@@ -47,8 +53,16 @@ class FactsClient:
         self.of_name = table.look_up_name  # bound once: every check with an offer calls it
 
     def of(self, app: str, device: str) -> DeviceFacts:
-        """NO_FACTS for a device that is not known."""
+        """NO_FACTS for a device that is not known; without how the device is used."""
         return self._table.look_up(app, device)
+
+    def all_of(self, app: str, device: str) -> DeviceFacts:
+        """With how the device is used, which only an app's segments ask (`AppSnapshot.asks_facts`)."""
+        return self.with_behaviour(self._table.look_up(app, device), f"{app}\0{device}".encode())
+
+    def with_behaviour(self, facts: DeviceFacts, name: bytes) -> DeviceFacts:
+        """The facts of a device with how it is used; `name` as of `of_name`."""
+        return facts if self._behaviour is None else with_behaviour(facts, self._behaviour, name)
 
     async def record(self, changes: Iterable[FactChange]) -> list[Withheld]:
         """Returns when the changes are durable and every worker sees them, with the bundles that are withheld as a
@@ -91,8 +105,10 @@ class FactsClient:
             self._offers = []
 
     def close(self) -> None:
-        """Unmap the table."""
+        """Unmap the tables."""
         self._table.close()
+        if self._behaviour is not None:
+            self._behaviour.close()
 
 
 def offered_anew(check: UpdateCheck, bundle: Bundle, known: DeviceFacts) -> Offered | None:

@@ -48,15 +48,20 @@ class BehaviourTable:
         self._names_state = b""
 
     def look_up(self, app: str, device: str) -> Behaviour:
-        """The device's latest judgement, as of the last fold."""
-        return self.of_key(app, xxh3_64_intdigest(f"{app}\0{device}".encode()).to_bytes(KEY_SIZE, "little"))
+        """The device's latest judgement, as of the last fold; NOT_JUDGED if there is none."""
+        return self.look_up_name(f"{app}\0{device}".encode())
+
+    def look_up_name(self, name: bytes) -> Behaviour:
+        """`look_up` by the app and the device with a zero between them."""
+        judgement = self._judgement(xxh3_64_intdigest(name).to_bytes(KEY_SIZE, "little"))
+        if judgement is None:
+            return NOT_JUDGED
+        app, _, _ = name.partition(b"\0")
+        return parse_judgement(judgement, lambda feature: self._place_of(app.decode(), feature))
 
     def of_device(self, app: str, device: int) -> Behaviour:
         """`look_up` by the `device_key`."""
-        return self.of_key(app, packed_key(device))
-
-    def of_key(self, app: str, key: bytes) -> Behaviour:
-        judgement = self._judgement(key)
+        judgement = self._judgement(packed_key(device))
         return NOT_JUDGED if judgement is None else parse_judgement(judgement, lambda name: self._place_of(app, name))
 
     def close(self) -> None:

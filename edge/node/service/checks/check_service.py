@@ -111,7 +111,7 @@ class CheckService:
         moment = self.moments.of(snapshot.shard)
         decision, facts = decide(snapshot, check, moment), NO_FACTS
         if needs_facts(snapshot, check, decision):
-            facts = self.facts.of(check.app, check.device)
+            facts = (self.facts.all_of if snapshot.asks_facts else self.facts.of)(check.app, check.device)
             if facts is not NO_FACTS:
                 decision = decide(snapshot, check, moment, facts)
                 if facts.failures:

@@ -81,6 +81,8 @@ class Questions:
         full, facts = self._full, NO_FACTS
         if answer.needs_facts:
             facts = self._facts_of(standing.app_name + device)
+            if standing.snapshot.asks_facts:
+                facts = full.facts.with_behaviour(facts, standing.app_name + device)
             if answer.waits and is_only_on_its_way(facts, answer.waits):
                 return True
             if facts is not NO_FACTS and facts_matter(standing.snapshot, facts):

@@ -29,7 +29,7 @@ from edge.domain.changes.commands import (
     StartRollout,
     WithdrawBundle,
 )
-from edge.domain.facts import NO_FACTS, Behaviour, DeviceFacts, Latest, name_hash, ran_of
+from edge.domain.facts import NO_FACTS, NOT_JUDGED, Behaviour, DeviceFacts, Latest, name_hash, ran_of
 from edge.node.lane.answers import Answers
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.checks.check_service import CheckService, NotLoaded
@@ -52,11 +52,18 @@ class Facts:
         self.known, self.noted = {}, []
 
     def of(self, app, device):
+        return self.all_of(app, device)._replace(behaviour=NOT_JUDGED) if device in self.known else NO_FACTS
+
+    def all_of(self, app, device):
         return self.known.get(device, NO_FACTS)
 
     def of_name(self, name):
         app, _, device = name.decode().partition("\0")
         return self.of(app, device)
+
+    def with_behaviour(self, facts, name):
+        _, _, device = name.decode().partition("\0")
+        return facts._replace(behaviour=self.known[device].behaviour) if device in self.known else facts
 
     def note(self, change):
         self.noted.append(change)

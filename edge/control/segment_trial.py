@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import orjson
 
+from edge.domain.decision.behaviour_seen import judged_words
 from edge.domain.errors import Invalid
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppState, StoredIdSet, UpdateCheck
 from edge.domain.states import id_set_of
+from edge.domain.targeting.compiler import NO_MEMORY, SegmentMemory
 from edge.domain.targeting.conditions import Comparison, Condition, Feature, Member, TextTest, atoms_of
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
 from edge.domain.targeting.language import Field
@@ -45,12 +47,21 @@ def refused(error: WireError) -> Invalid:
 class Trial:
     """An expression as segment `name` of an app: `bucket` draws by that name. Blocks: reads id sets from the store."""
 
-    def __init__(self, store: ObjectStore, state: AppState, name: str, where: str, region: str) -> None:
-        """Raises Invalid `invalid_expression` with the column, NotFound `unknown_id_set`."""
+    def __init__(
+        self,
+        store: ObjectStore,
+        state: AppState,
+        name: str,
+        where: str,
+        region: str,
+        memory: SegmentMemory = NO_MEMORY,
+    ) -> None:
+        """`memory` is that of the saved segment. Raises Invalid `invalid_expression` with the column, NotFound
+        `unknown_id_set`."""
         self._app, self._name, self._region = state.app, name, region
         self._sets = {each: _read_set(store, id_set_of(state, each)) for each in sorted(check_expression(where))}
         self._condition = parse_expression(where)
-        self._matches = self._compile(where)
+        self._matches = self._compile(where, memory)
 
     def matches(self, check: UpdateCheck, facts: DeviceFacts) -> bool:
         """Whether the device is in the segment."""
@@ -67,8 +78,12 @@ class Trial:
         # An unknown value does not even equal itself.
         return not used.may_be_unknown or self._compile(f"{used.name} == {used.name}")(check, facts)
 
-    def _compile(self, where: str) -> Matches:
-        return compile_segment(self._app, self._name, where, region=self._region, sets=self._sets)
+    def judged(self, facts: DeviceFacts) -> str:
+        """What the expression reads of how the device is used."""
+        return judged_words(self._condition, facts.behaviour)
+
+    def _compile(self, where: str, memory: SegmentMemory = NO_MEMORY) -> Matches:
+        return compile_segment(self._app, self._name, where, region=self._region, sets=self._sets, memory=memory)
 
 
 def _used_in(condition: Condition) -> Iterator[Field | Feature]:

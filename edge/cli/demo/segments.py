@@ -1,8 +1,4 @@
-"""The demo app's segments: the four that teams need first, using the fields of an update check.
-
-The fields about what a device did are not available yet, so power users are an uploaded list, and new users are devices
-without any update.
-"""
+"""The demo app's segments: the four that teams need first. Two use what a check says, two how a device is used."""
 
 import tempfile
 from pathlib import Path
@@ -22,15 +18,16 @@ class DemoSegment(NamedTuple):
     where: str
     channel: str | None
     priority: int = 100
+    leave: str | None = None
 
 
 SEGMENTS = (
     DemoSegment("beta-testers", 'in_set("beta-testers") || custom_id.startsWith("beta-")', BETA.channel, 10),
     DemoSegment("enterprise", 'custom_id.startsWith("corp-")', ENTERPRISE, 20),
-    DemoSegment("new-users", "version_name == version_build", None),
-    DemoSegment("power-users", 'in_set("power-users")', None),
+    DemoSegment("new-users", "first_seen_days < 7", None),
+    DemoSegment("power-users", "sessions_7d > 10", None, leave="sessions_7d < 7"),
 )
-ID_SETS = {"beta-testers": ("anna", "bert"), "power-users": ("carla", "dilan")}
+ID_SETS = {"beta-testers": ("anna", "bert")}
 WINDOWS = ("Sat,Sun 01:00-05:00 Europe/Paris",)
 
 
@@ -44,7 +41,7 @@ def prepare_segments(client: ControlClient) -> None:
     known = _names(client, "segments")
     for each in SEGMENTS:
         if each.name not in known:
-            wanted = {"where": each.where, "channel": each.channel, "priority": each.priority}
+            wanted = {"where": each.where, "channel": each.channel, "priority": each.priority, "leave": each.leave}
             client.patch(app_path(APP, "segments", each.name), wanted)
 
 

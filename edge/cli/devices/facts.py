@@ -78,7 +78,8 @@ def _seconds(since: str | None) -> str | None:
 @click.argument("device")
 @with_api
 def show(client: ControlClient, out: Output, app: str, device: str) -> None:
-    """Show what the node knows about DEVICE: its channel, failed bundles and recent offers."""
+    """Show what the node knows about DEVICE: its channel, failed bundles, recent offers, and how it was used as of the
+    day on which segments judged it last."""
     known = client.get(app_path(app, "devices", device))
     pairs = (
         ("device", known["device"]),
@@ -87,8 +88,17 @@ def show(client: ControlClient, out: Output, app: str, device: str) -> None:
         ("withheld", [*map(_withheld, known["withheld"]), *(["older ones, not kept"] if known["forgot"] else [])]),
         ("failing", [f"{each['version'] or GONE}: {_attempts(each)}" for each in known["failing"]]),
         ("recent offers", [version or GONE for version in known["offered"]]),
+        ("used", _used(known["behaviour"])),
     )
     out.result(known, lambda: fields(pairs))
+
+
+def _used(behaviour: dict[str, Any] | None) -> list[str]:
+    """`judged 2026-11-27`, `11 sessions_7d`, ...; what is unknown is left out."""
+    if behaviour is None:
+        return []
+    numbers = [f"{name} {n}" for name, n in behaviour.items() if isinstance(n, int)]
+    return [f"judged {behaviour['judged']}", *numbers, *(f"feature {name}" for name in behaviour["features"] or ())]
 
 
 @click.command(short_help="Allow offering a bundle again after it failed.")

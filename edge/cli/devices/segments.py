@@ -18,9 +18,8 @@ _RULES = """\b
 The language is a subset of CEL. Text is quoted, numbers are not:
   == != < <= > >=   in ["a", "b"]   && || !   ( )   true false
 A version may be short: "14" is 14.0.0. A comparison with an
-unknown field is never true, not even with != or !. The activity fields
-(first_seen_days, sessions_7d, errors_7d, feature) are still unknown on all
-devices."""
+unknown field is never true, not even with != or !. How a device is used
+(whole numbers and feature) is judged once a UTC day."""
 
 
 def _language() -> str:
@@ -39,6 +38,8 @@ def segment() -> None:
 @click.argument("app")
 @click.argument("name")
 @click.option("--where", metavar="EXPR", help="Expression that selects devices, see below; a new segment needs it.")
+@click.option("--leave", metavar="EXPR", help="A device that was in stays until this is true; of behaviour alone.")
+@click.option("--no-leave", is_flag=True, help="A device is in just as long as --where is true: the default.")
 @click.option("--channel", metavar="NAME", help="Send its devices to this channel.")
 @click.option("--no-channel", is_flag=True, help="Send its devices to no channel; rollouts and experiments can use it.")
 @click.option(
@@ -53,7 +54,14 @@ def segment() -> None:
 @click.option("--default-yield", is_flag=True, help="Leave them there if it is self-set and not public: the default.")
 @with_api
 def set_segment(
-    client: ControlClient, out: Output, app: str, name: str, no_channel: bool, default_yield: bool, **given: Any
+    client: ControlClient,
+    out: Output,
+    app: str,
+    name: str,
+    no_channel: bool,
+    no_leave: bool,
+    default_yield: bool,
+    **given: Any,
 ) -> None:
     """Create or change segment NAME of APP; settings not given stay as they are."""
     settings = {name: value for name, value in given.items() if value is not None}
@@ -61,6 +69,10 @@ def set_segment(
         raise click.UsageError("--channel and --no-channel exclude each other")
     if default_yield and "yield_to_self_set" in settings:
         raise click.UsageError("give only one of --yield-to-self-set, --never-yield and --default-yield")
+    if no_leave and "leave" in settings:
+        raise click.UsageError("--leave and --no-leave exclude each other")
+    if no_leave:
+        settings["leave"] = None
     if no_channel:
         settings["channel"] = None
     if default_yield:
@@ -94,6 +106,7 @@ def show(client: ControlClient, out: Output, app: str, name: str) -> None:
     pairs = (
         ("name", found["name"]),
         ("where", found["where"]),
+        ("leave", found["leave"] or ""),
         ("channel", found["channel"] or ""),
         ("priority", found["priority"]),
         ("yields to defaultChannel", yields[found["yield_to_self_set"]]),
@@ -144,6 +157,8 @@ def test(
         if unreported:
             line(unreported)
         line(f"{'in' if tested['matches'] else 'not in'} segment {name}: {tested['where']}")
+        if tested["judged"]:
+            line(f"judged {tested['judged']}")
         if tested["unknown"]:
             line(f"unknown for this device: {', '.join(tested['unknown'])}")
 
@@ -159,4 +174,5 @@ def _question_of(client: ControlClient, app: str, device: str) -> tuple[bytes, s
 
 def _sentence(view: dict[str, Any]) -> str:
     leads = f", sends to channel {view['channel']}" if view["channel"] else ""
-    return f"{view['name']}: {view['where']}{leads}, priority {view['priority']}"
+    leaves = f", leaves by {view['leave']}" if view["leave"] else ""
+    return f"{view['name']}: {view['where']}{leaves}{leads}, priority {view['priority']}"

@@ -13,6 +13,7 @@ from edge.control.operations import DRY_RUN, Operation, parse_flag, parse_number
 from edge.control.roles import Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.shapes.devices import (
+    BehaviourView,
     DeviceErased,
     DeviceList,
     DeviceView,
@@ -27,9 +28,11 @@ from edge.control.shapes.devices import (
     WithheldView,
 )
 from edge.domain.changes.commands import ClearOverride, SetOverride
+from edge.domain.decision.behaviour_seen import date_of
 from edge.domain.errors import Invalid, NotFound, Unavailable
-from edge.domain.facts import failure_of, forgot_until, name_hash
+from edge.domain.facts import Behaviour, failure_of, forgot_until, name_hash
 from edge.domain.model import BUILTIN, AppState, DeviceId, parse_device_id, parse_version_name
+from edge.domain.targeting.segments import features_read
 from edge.facts.changes import Erased, Lifted
 from edge.telemetry.devices.device_search import DeviceSearch, parse_page_mark
 from edge.telemetry.devices.known_devices import KnownDevice
@@ -67,6 +70,24 @@ async def handle_show(call: Call[None]) -> DeviceView:
         ],
         forgot=forgot_until(facts) > 0,
         offered=[versions.get(bundle) for bundle in facts.offered],
+        behaviour=_behaviour_of(state, facts.behaviour),
+    )
+
+
+def _behaviour_of(state: AppState, found: Behaviour) -> BehaviourView | None:
+    if not found.judged_day:
+        return None
+    names = sorted(features_read(*(text for each in state.segments.values() for text in (each.where, each.leave))))
+    used = found.features
+    return BehaviourView(
+        judged=date_of(found.judged_day).isoformat(),
+        first_seen_days=found.first_seen_days or 0,
+        sessions_7d=found.sessions_7d,
+        session_minutes_7d=found.session_minutes_7d,
+        errors_7d=found.errors_7d,
+        update_delay_hours=found.update_delay_hours,
+        install_seconds=found.install_seconds,
+        features=None if used is None else [name for name in names if name in used],
     )
 
 

@@ -18,7 +18,9 @@ from edge.control.shapes.targeting import (
 from edge.control.work_queue import take_look
 from edge.domain.changes.commands import DeleteSegment, SegmentSettings, SetSegment
 from edge.domain.model import Segment, parse_name
-from edge.domain.states import segment_of
+from edge.domain.states import held_segments, segment_of
+from edge.domain.targeting.compiler import NO_MEMORY
+from edge.domain.targeting.segments import memory_of
 from edge.domain.targeting.warnings import warnings_of
 
 
@@ -43,7 +45,7 @@ async def handle_set(call: Call[SegmentSettings]) -> SegmentChanged:
     view = _view(segment_of(state, name))  # not found: a repeated command whose segment has been deleted since
     return SegmentChanged(
         **asdict(view),
-        warnings=list(warnings_of(view.where)),
+        warnings=list(warnings_of(view.where, view.leave)),
         app=state.app,
         revision=state.revision,
         changed=committed.changed,
@@ -61,15 +63,16 @@ async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
     """With this node's region and the device's facts."""
     state = await load_app(call)
     name, body, ports = parse_name("segment", call.part("name")), call.body, call.ports
-    where = segment_of(state, name).where if body.where is None else body.where
+    saved = segment_of(state, name) if body.where is None else None
+    where = saved.where if saved is not None else str(body.where)
+    memory = NO_MEMORY if saved is None else memory_of(saved, held_segments(state))
     check = read_device(bytes(body.device), state.app, parse_country(body.country))
     facts = ports.facts.facts_of(state.app, check.device)
 
     def test() -> SegmentTested:
-        trial = Trial(ports.store, state, name, where, ports.region)
-        return SegmentTested(
-            name=name, where=where, matches=trial.matches(check, facts), unknown=trial.unknown(check, facts)
-        )
+        trial = Trial(ports.store, state, name, where, ports.region, memory)
+        matches, unknown = trial.matches(check, facts), trial.unknown(check, facts)
+        return SegmentTested(name=name, where=where, matches=matches, unknown=unknown, judged=trial.judged(facts))
 
     return await take_look(call.request, test)
 

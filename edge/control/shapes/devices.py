@@ -30,10 +30,24 @@ class WithheldView(FailingView, frozen=True, kw_only=True):
     until: float | None
 
 
+class BehaviourView(AnswerBody, frozen=True, kw_only=True):
+    """How a device was used, as of the UTC day `judged` ("2026-11-27") on which segments judged it last; null is
+    unknown, which is not 0. `features` are those that it has used of the ones that the app's segments read."""
+
+    judged: str
+    first_seen_days: int
+    sessions_7d: int | None
+    session_minutes_7d: int | None
+    errors_7d: int | None
+    update_delay_hours: int | None
+    install_seconds: int | None
+    features: list[str] | None
+
+
 class DeviceView(AnswerBody, frozen=True, kw_only=True):
     """`override` is the operator's channel, `(cannot be read)` if that is lost, `channel` the device's own choice. A
     name that the app no longer has shows as null. `offered` are the versions offered last. `forgot`: at least one more
-    bundle was withheld than is kept."""
+    bundle was withheld than is kept. `behaviour` null: it was not heard of, as far as segments know."""
 
     app: str
     device: str
@@ -43,6 +57,7 @@ class DeviceView(AnswerBody, frozen=True, kw_only=True):
     failing: list[FailingView]
     forgot: bool
     offered: list[str | None]
+    behaviour: BehaviourView | None
 
 
 class ListedDevice(AnswerBody, frozen=True, kw_only=True):

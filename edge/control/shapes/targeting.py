@@ -9,18 +9,20 @@ class SegmentView(AnswerBody, frozen=True, kw_only=True):
     """`channel` null: it routes nowhere, but rollouts and experiments may name it. The lowest `priority` comes first.
 
     `yield_to_self_set`: whether a device stays on its own `defaultChannel`; null: only on one that it may choose and
-    that is not public.
+    that is not public. `leave`: the expression by which a device leaves that was in, as far as `where` reads how it is
+    used; null: it is in just as long as `where` is true.
     """
 
     name: str
     where: str
+    leave: str | None
     channel: str | None
     priority: int
     yield_to_self_set: bool | None
 
 
 class SegmentChanged(SegmentView, frozen=True, kw_only=True):
-    """`warnings` are one sentence for each condition of `where` that matches no device."""
+    """`warnings` are one sentence for each condition that matches no device, or that forged reports can turn."""
 
     warnings: list[str]
     app: str
@@ -45,12 +47,14 @@ class SegmentTestRequest(RequestBody, frozen=True, kw_only=True):
 
 class SegmentTested(AnswerBody, frozen=True, kw_only=True):
     """`unknown` are the fields that the expression uses and that are unknown for this device: comparisons with them are
-    never true."""
+    never true. `judged`: what it reads of how the device is used, in words, such as `on 27 Nov 2026: 11 sessions`; ""
+    if it reads nothing of that."""
 
     name: str
     where: str
     matches: bool
     unknown: list[str]
+    judged: str
 
 
 class IdSetView(AnswerBody, frozen=True, kw_only=True):

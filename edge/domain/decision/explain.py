@@ -4,11 +4,12 @@
 """
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
 from edge.domain.buckets import bucket_of
+from edge.domain.decision.behaviour_seen import behaviour_seen
 from edge.domain.decision.decide import (
     ChannelSource,
     chosen,
@@ -27,10 +28,12 @@ from edge.domain.decision.pick import block_of, last_good_here, leaves, pick, wa
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Inputs, Rule
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.decision.targets import CompiledChannel, ExperimentTargets, Pick, RolloutTarget, Target
+from edge.domain.errors import Invalid
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
-from edge.domain.model import BUILTIN, UpdateCheck
+from edge.domain.model import BUILTIN, SegmentName, UpdateCheck
 from edge.domain.schedule.rollout import Moment, share_at
 from edge.domain.shares import format_share
+from edge.domain.targeting.parser import parse_expression
 
 
 class StepOutcome(enum.StrEnum):
@@ -100,7 +103,7 @@ def _walk(app: AppSnapshot, check: UpdateCheck, moment: Moment, facts: DeviceFac
     if compiled is None:
         return
     picked = _pick(compiled, check, facts, moment, assigned)
-    yield from _bundle_steps(compiled, picked, check, facts, moment)
+    yield from _bundle_steps(app, compiled, picked, check, facts, moment)
     if picked.pick.target is None:
         return
     steps = _rule_steps(compiled, picked.pick, picked.pick.target, check, assigned, moment)
@@ -164,13 +167,30 @@ def _segments_seen(app: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> 
             "channel": segment.channel,
             "matches": matches,
             "yields_to_default_channel": matches and yields(app, at, check),
+            **_judged(app, segment.name, facts),
         }
         if matches:
             return
 
 
+def _judged(app: AppSnapshot, name: SegmentName, facts: DeviceFacts) -> Inputs:
+    """How the device is used, as far as the segment reads that."""
+    segment, _ = app.segments[name]
+    try:
+        condition = parse_expression(segment.where)
+    except Invalid:
+        return {}
+    return behaviour_seen(condition, segment, name in app.held, facts.behaviour)
+
+
+def _judged_by_name(app: AppSnapshot, names: Iterable[SegmentName], facts: DeviceFacts) -> Inputs:
+    """As `_judged`, of each segment that reads it."""
+    seen = {name: judged for name in names if (judged := _judged(app, name, facts))}
+    return {"behaviour": seen} if seen else {}
+
+
 def _bundle_steps(
-    compiled: CompiledChannel, picked: _Picked, check: UpdateCheck, facts: DeviceFacts, moment: Moment
+    app: AppSnapshot, compiled: CompiledChannel, picked: _Picked, check: UpdateCheck, facts: DeviceFacts, moment: Moment
 ) -> Iterator[ExplainedStep]:
     """Which of the channel's targets the device gets, and why."""
     channel, (pick_, around) = compiled.channel, picked
@@ -184,9 +204,9 @@ def _bundle_steps(
     yield _step(HoldReason.WITHDRAWN, withdrawn, _DECIDES if pick_.held is HoldReason.WITHDRAWN else _PASSES)
     takes = compiled.experiment is not None and compiled.experiment.takes(check, facts)
     if compiled.experiment is not None:
-        yield _experiment_step(compiled.experiment, takes, check)
+        yield _experiment_step(app, compiled.experiment, takes, check, facts)
     if compiled.rollout is not None and not takes:
-        yield _rollout_step(compiled.rollout, check, facts, moment)
+        yield _rollout_step(app, compiled.rollout, check, facts, moment)
     yield _step(StepName.NOTHING_OFFERED, {"bundle": channel.bundle or ""}, _PASSES if pick_.target else _STOPS)
     if pick_.target is None:
         return
@@ -213,19 +233,25 @@ def _failures_seen(compiled: CompiledChannel, facts: DeviceFacts) -> Inputs:
     }
 
 
-def _experiment_step(running: ExperimentTargets, takes: bool, check: UpdateCheck) -> ExplainedStep:
+def _experiment_step(
+    app: AppSnapshot, running: ExperimentTargets, takes: bool, check: UpdateCheck, facts: DeviceFacts
+) -> ExplainedStep:
+    segment = running.experiment.segment
     arm = running.arm_of(check) if takes else None
     seen = {
         "experiment": running.experiment.name,
-        "segment": running.experiment.segment or "",
+        "segment": segment or "",
         "bucket": bucket_of(running.salt, check.device),
         "arm": arm.offer.arm if arm and arm.offer else "",
         "bundle": arm.version if arm else "",
+        **_judged_by_name(app, [segment] if segment is not None else [], facts),
     }
     return _step(StepName.EXPERIMENT, seen, _DECIDES if takes else _PASSES)
 
 
-def _rollout_step(running: RolloutTarget, check: UpdateCheck, facts: DeviceFacts, moment: Moment) -> ExplainedStep:
+def _rollout_step(
+    app: AppSnapshot, running: RolloutTarget, check: UpdateCheck, facts: DeviceFacts, moment: Moment
+) -> ExplainedStep:
     rollout = running.rollout
     held = running.holds_back(check, facts, moment.proven)
     names, predicates = (*rollout.segments, *rollout.first), (*running.only, *running.first)
@@ -238,6 +264,7 @@ def _rollout_step(running: RolloutTarget, check: UpdateCheck, facts: DeviceFacts
         "runs_it_already": check.version_name == rollout.bundle,
         "segments": {name: matches(check, facts) for name, matches in zip(names, predicates, strict=True)},
         "time": moment.proven,
+        **_judged_by_name(app, names, facts),
     }
     return _step(held or StepName.ROLLOUT, seen, _PASSES if held else _DECIDES)
 

@@ -86,6 +86,7 @@ class AppSnapshot:
     overrides: Mapping[DeviceId, ChannelName]  # `get` returns UNKNOWN_CHANNEL for one that cannot be read
     leading: Leading | None  # None: no segment leads anywhere
     segments: Mapping[SegmentName, tuple[Segment, Predicate]]  # all of them, for `explain`
+    held: frozenset[SegmentName]  # those that no device leaves by how it is used (`states.held_segments`)
     traits: Mapping[SegmentName, Traits]  # what of a device is read by each of them
     asks_facts: bool  # whether a segment that decisions read asks how devices are used
     channels_by_hash: Mapping[int, ChannelName]  # keyed as device facts hold a choice
@@ -194,6 +195,7 @@ def build_snapshot(
         overrides=state.overrides,
         leading=_leading(state, channels, traits, region, sets, lost_sets, memories),
         segments=segments,
+        held=held,
         traits=traits,
         asks_facts=any(asks_facts(state.segments[name].where) for name in _read_by_decisions(state)),
         channels_by_hash={name_hash(name): name for name in state.channels},

@@ -14,6 +14,7 @@ PATH = f"/v1/apps/{APP}/devices/{DEVICE}"
 
 async def test_an_unknown_device_has_no_facts(acme):
     nothing = {"override": None, "channel": None, "withheld": [], "failing": [], "forgot": False, "offered": []}
+    nothing |= {"behaviour": None}
     assert await acme("GET", PATH) == {"app": APP, "device": DEVICE} | nothing
 
 

@@ -23,6 +23,7 @@ async def test_a_segment_is_made_shown_and_changed_one_setting_at_a_time(acme):
     await acme("POST", CHANNELS, {"name": "beta"})
     made = await acme("PATCH", f"{SEGMENTS}/testers", {"where": "is_prod", "channel": "beta", "priority": 5})
     segment = {"name": "testers", "where": "is_prod", "channel": "beta", "priority": 5, "yield_to_self_set": None}
+    segment |= {"leave": None}
     assert made == segment | {"app": APP, "revision": 3, "changed": True, "warnings": []}
     assert await acme("GET", f"{SEGMENTS}/testers") == segment
     for change in ({"where": "!is_prod"}, {"priority": 0}, {"yield_to_self_set": False}, {"channel": None}):
@@ -57,6 +58,11 @@ REFUSED = [
     ({"where": "is_prod", "chanel": "beta"}, 422, "invalid_body"),
     ({"where": ["is_prod"]}, 422, "invalid_body"),
     ({"where": None}, 422, "invalid_body"),
+    ({"where": "sessions_7d > 10", "leave": "sessions_7d <"}, 422, "invalid_expression"),
+    ({"where": "sessions_7d > 10", "leave": "is_prod"}, 422, "invalid_leave"),
+    ({"where": "sessions_7d > 10", "leave": "sessions_7d < 7 && is_prod"}, 422, "invalid_leave"),
+    ({"where": "is_prod", "leave": "sessions_7d < 7"}, 422, "invalid_leave"),
+    ({"where": "sessions_7d > 10", "leave": 7}, 422, "invalid_body"),
 ]
 
 
@@ -133,17 +139,31 @@ TRIED = [
 async def test_an_expression_is_tried_before_it_is_saved(acme, where, matches, unknown):
     before = await revision(acme)
     tested = await acme("POST", f"{SEGMENTS}/new/test", {"device": device(), "where": where}, by="reader-acme")
-    assert tested == {"name": "new", "where": where, "matches": matches, "unknown": unknown}
+    judged = "not yet" if "sessions_7d" in where or "feature" in where else ""
+    assert tested == {"name": "new", "where": where, "matches": matches, "unknown": unknown, "judged": judged}
     assert await revision(acme) == before
 
 
 async def test_what_the_node_and_the_proxy_know_counts(serve, world):
     api = await serve(region="eu")
     await api("POST", "/v1/apps", {"app": APP})
-    world.facts[APP, DEVICE] = NO_FACTS._replace(behaviour=Behaviour(sessions_7d=5, features=frozenset({"cart"})))
+    behaviour = Behaviour(sessions_7d=5, features=frozenset({"cart"}), judged_day=20_784)
+    world.facts[APP, DEVICE] = NO_FACTS._replace(behaviour=behaviour)
     where = 'region == "eu" && country == "DE" && sessions_7d > 3 && feature("cart")'
     tested = await api("POST", f"{SEGMENTS}/x/test", {"device": device(), "where": where, "country": "DE"})
     assert (tested["matches"], tested["unknown"]) == (True, [])
+    assert tested["judged"] == 'on 27 Nov 2026: 5 sessions, has used "cart"'
+
+
+async def test_the_saved_segment_remembers_who_was_in(acme, world):
+    await acme("PATCH", f"{SEGMENTS}/power", {"where": "sessions_7d > 10", "leave": "sessions_7d < 7"})
+    was_in = Behaviour(sessions_7d=8, judged_day=20_784, places=1, revision=await revision(acme))
+    world.facts[APP, DEVICE] = NO_FACTS._replace(behaviour=was_in)
+    test = f"{SEGMENTS}/power/test"
+    assert (await acme("POST", test, {"device": device()}))["matches"]
+    assert not (await acme("POST", test, {"device": device(), "where": "sessions_7d > 10"}))["matches"]
+    await acme("PATCH", f"{SEGMENTS}/power", {"leave": None})
+    assert not (await acme("POST", test, {"device": device()}))["matches"]
 
 
 async def test_the_saved_expression_is_tried_with_its_id_set(acme):

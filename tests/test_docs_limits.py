@@ -72,6 +72,15 @@ from edge.node.proving.scrubbing import SCRUB_BYTES_PER_SECOND
 from edge.node.service.checks.known_questions import ODD_LIMIT, PERIOD_SECONDS, QUESTIONS_LIMIT
 from edge.node.service.checks.standing import STANDING_LIMIT_BYTES
 from edge.node.service.checks.template import TEMPLATE_LIMIT_BYTES
+from edge.node.service.heard.check_notes import (
+    FEWER_OF_APP_LIMIT,
+    KINDS_OF_APP_LIMIT,
+    NUMBERS_LIMIT,
+    PLACES,
+    POSTPONING_LIMIT,
+)
+from edge.node.service.heard.delivery_counts import BLOBS_LIMIT
+from edge.node.service.heard.hand_over import HAND_OVER_SECONDS
 from edge.node.service.limits.admission import CONNECTIONS_LIMIT, FIELDS_LIMIT, HEAD_LIMIT_BYTES
 from edge.node.service.limits.event_limits import WIDE_SHARE
 from edge.node.service.limits.fact_limits import (
@@ -198,6 +207,12 @@ def test_the_other_limits_are_those_of_the_code():
         f"| access log lines that wait | {BUFFER_LINES:,} a worker |",
         f"| connections to the control port | {CONTROL_CONNECTIONS_LIMIT}, of one address {CONTROL_ADDRESS_LIMIT} |",
         f"| connections of a worker | half its descriptors, at most {CONNECTIONS_LIMIT:,} |",
+        f"| is handed over every {HAND_OVER_SECONDS:.0f} s, and when it leaves |",
+        f"| kinds of checks a worker and hour | {NUMBERS_LIMIT:,}, of one app {KINDS_OF_APP_LIMIT:,} with the words of "
+        f"its devices and {FEWER_OF_APP_LIMIT} without |",
+        f"| devices that a worker remembers to have told of | {PLACES:,} places |",
+        f"| devices that wait to be handed over | {POSTPONING_LIMIT:,} a worker |",
+        f"| blobs whose deliveries wait to be handed over | {BLOBS_LIMIT:,} a worker |",
         f"| questions that a worker remembers | {QUESTIONS_LIMIT:,}, each of at most {TEMPLATE_LIMIT_BYTES:,} bytes",
         f"forgets the half that was asked least, every {PERIOD_SECONDS:.0f} s at most",
         f"| answers that stand until the clock's next second | {STANDING_LIMIT_BYTES // 2**20} MiB a worker |",

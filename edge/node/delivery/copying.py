@@ -30,9 +30,10 @@ async def copy_file(
     part: tuple[int, int, int],
     patience: Patience,
     intact: Callable[[], bool],
+    count_sent: Callable[[int], None],
 ) -> None:
-    """`part` is a descriptor, an offset and a number of bytes; `out` a duplicate of the socket below. Raises as
-    `Wire.send_file`."""
+    """`part` is a descriptor, an offset and a number of bytes; `out` a duplicate of the socket below; `count_sent`
+    gets the size of each piece that was sent. Raises as `Wire.send_file`."""
     fd, offset, count = part
     copying = _Copying(transport, out, patience)
     while count:
@@ -45,6 +46,7 @@ async def copy_file(
         if len(chunk) == count and not intact():
             raise Altered(f"the file changed before its last {count} bytes")
         copying.write(chunk)
+        count_sent(len(chunk))
         offset, count = offset + len(chunk), count - len(chunk)
         await copying.flush(COPY_BYTES)
 

@@ -21,9 +21,10 @@ class Wire:
     """A connection as files are sent over it. `close` it when the connection is lost and nothing is being sent: the
     duplicate of its socket, made by the first file, serves all that follow, and keeps the connection open."""
 
-    __slots__ = ("_duplicate", "_secure", "_transport")
+    __slots__ = ("_duplicate", "_secure", "_transport", "file_bytes")
 
     def __init__(self, transport: asyncio.Transport) -> None:
+        self.file_bytes = 0  # of the last `send_file`, as many as went to the kernel, or to TLS
         self._transport = transport
         self._secure = transport.get_extra_info("sslcontext") is not None
         self._duplicate: socket.socket | None = None
@@ -71,16 +72,22 @@ class Wire:
         Altered, Truncated, Stalled, or another ConnectionError when the peer is gone. After any exception or
         cancellation the stream ends at an unknown byte: the caller aborts the connection.
         """
-        transport, part = self._transport, (fd, offset, count)
+        transport, part, self.file_bytes = self._transport, (fd, offset, count), 0
         if transport.is_closing():
             raise ConnectionResetError("the connection is closing")
         out = (self._duplicate or self._open()).fileno()
         if self._secure:
-            await copy_file(transport, out, part, patience, intact)
+            await copy_file(transport, out, part, patience, intact, self._count)
             return
         loop = asyncio.get_running_loop()
         transfer = Transfer(transport, out, part, patience, intact, loop.create_future())
-        await queue_of(loop).carry(transfer)
+        try:
+            await queue_of(loop).carry(transfer)
+        finally:
+            self.file_bytes = transfer.sent
+
+    def _count(self, size_bytes: int) -> None:
+        self.file_bytes += size_bytes
 
     def _open(self) -> socket.socket:
         kept = self._transport.get_extra_info("socket")

@@ -42,12 +42,12 @@ class Truncated(Altered):
 class Transfer:
     """`count` bytes of `fd` from `offset`, for the socket `out`, which is a duplicate of the transport's.
 
-    `done` ends with it: with an exception if it fails. `waits` once the loop watches `out`.
+    `done` ends with it: with an exception if it fails. `sent` bytes of it so far; `waits` once the loop watches `out`.
     """
 
     __slots__ = (
-        *("_fd", "_intact", "_left", "_offset", "_pace", "_sent", "_transport"),
-        *("done", "out", "patience", "waits"),
+        *("_fd", "_intact", "_left", "_offset", "_pace", "_transport"),
+        *("done", "out", "patience", "sent", "waits"),
     )
 
     def __init__(
@@ -62,7 +62,7 @@ class Transfer:
         self._transport = transport
         self._fd, self._offset, self._left = part
         self._intact = intact
-        self._sent = 0
+        self.sent = 0
         self._pace: Pace | None = None  # until the first look
         self.out = out
         self.patience = patience
@@ -99,7 +99,7 @@ class Transfer:
             self.fail(Truncated(f"the file ends {self._left} bytes early"))
             return 0
         self._offset += sent
-        self._sent += sent
+        self.sent += sent
         self._left -= sent
         if not self._left:
             self.done.set_result(None)
@@ -118,7 +118,7 @@ class Transfer:
         if self._transport.is_closing():
             self.fail(ConnectionResetError("the connection is closing"))
             return
-        taken = self._sent - self._transport.get_write_buffer_size() - unacknowledged(self.out)
+        taken = self.sent - self._transport.get_write_buffer_size() - unacknowledged(self.out)
         if self._pace is None:
             self._pace = Pace(now, taken, *self.patience)
             return

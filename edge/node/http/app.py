@@ -9,7 +9,7 @@ from aiohttp import web
 from edge.domain.model import AppId
 from edge.node.delivery.files import OpenFiles
 from edge.node.delivery.pace import Patience
-from edge.node.http.bundle_routes import add_bundle_routes
+from edge.node.http.bundle_routes import Ended, add_bundle_routes
 from edge.node.http.channel_routes import add_channel_routes
 from edge.node.http.device_routes import (
     READINESS,
@@ -26,6 +26,7 @@ from edge.node.http.peer import BEGUN, whence_of
 from edge.node.http.refusals import refuse, refuse_for_now, refuse_malformed
 from edge.node.service.common_answers import CORS_HEADERS, UNKNOWN_ERROR
 from edge.node.service.device_service import DeviceService
+from edge.node.service.heard.delivery_counts import SentBlob
 from edge.node.service.peers import told_id
 
 PREFLIGHT_HEADERS = {
@@ -58,7 +59,7 @@ def build_device_app(
         app.router.add_route("OPTIONS", path, handle_preflight)
     add_channel_routes(app.router)
     add_event_routes(app.router)
-    add_bundle_routes(app.router, service.current, files, patience, record_failure, record_patch)
+    add_bundle_routes(app.router, service.current, files, patience, record_failure, record_patch, note_delivery)
     return app
 
 
@@ -101,6 +102,14 @@ def record_failure(request: web.Request, slow: bool) -> None:
 
 def record_patch(request: web.Request) -> None:
     request.app[SERVICE].counts.others["patches_sent"] += 1
+
+
+def note_delivery(request: web.Request, ended: Ended) -> None:
+    """An answer with a file, or a part of one, has ended."""
+    app, kind, digest = (request.match_info[name] for name in ("app", "kind", "digest"))
+    sent = SentBlob(app, kind, digest, ended.encoding)
+    seconds = time.perf_counter() - request[BEGUN] if ended.status == 200 else None
+    request.app[SERVICE].deliveries.note(sent, ended.size_bytes, ended.length, seconds)
 
 
 @web.middleware

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiohttp import web
 
@@ -58,6 +58,22 @@ def _uncounted(request: web.Request) -> None:
     pass
 
 
+class Ended(NamedTuple):
+    """An answer with `length` bytes of a file, of which `size_bytes` were sent."""
+
+    encoding: str
+    status: int
+    length: int
+    size_bytes: int
+
+
+OnEnd = Callable[[web.Request, Ended], None]  # called for each answer with bytes
+
+
+def _unnoted(request: web.Request, ended: Ended) -> None:
+    pass
+
+
 def add_bundle_routes(
     router: web.UrlDispatcher,
     readable: Readable,
@@ -65,9 +81,10 @@ def add_bundle_routes(
     patience: Patience = DEFAULT_PATIENCE,
     on_failure: OnFailure = _ignore,
     on_patch: OnPatch = _uncounted,
+    on_end: OnEnd = _unnoted,
 ) -> None:
     """Every path under `/bundles/`: what is not a blob's address is answered too, with 404."""
-    delivery = _Delivery(readable, files, patience, on_failure, on_patch)
+    delivery = _Delivery(readable, files, patience, on_failure, on_patch, on_end)
     router.add_get("/bundles/{app}/{kind}/{digest}", delivery.handle_bundle)  # adds HEAD too
     router.add_get("/bundles/{rest:.*}", handle_unknown)
 
@@ -83,6 +100,7 @@ class _Delivery:
     patience: Patience
     on_failure: OnFailure
     on_patch: OnPatch
+    on_end: OnEnd
 
     async def handle_bundle(self, request: web.Request) -> web.StreamResponse:
         """What `plan_delivery` decides, 404 if devices may not read the blob, or 503 if it is damaged, not proven in
@@ -114,7 +132,7 @@ class _Delivery:
             plan = plan_delivery(blob, _delivery_request(request))
             if blob.encoding and plan.length:
                 self.on_patch(request)
-            return await self._deliver(request, plan, file)
+            return await self._deliver(request, plan, file, blob.encoding)
 
     def _may_read(self, app: str, kind: str, digest: str) -> bool:
         """Parse before looking anything up, so that no peer's text becomes part of a path."""
@@ -124,7 +142,7 @@ class _Delivery:
             return False
         return kind in CONTENT_TYPES and self.readable.may_read(app, kind, digest)
 
-    async def _deliver(self, request: web.Request, plan: Plan, file: OpenFile) -> web.StreamResponse:
+    async def _deliver(self, request: web.Request, plan: Plan, file: OpenFile, encoding: str) -> web.StreamResponse:
         """aiohttp sends the headers, we send the bytes, and only the public API of aiohttp is used.
 
         `prepare` hands all headers to the transport before it returns (aiohttp buffers those of `Response` only), and
@@ -138,7 +156,7 @@ class _Delivery:
             with suppress(ConnectionError, Altered):  # a client that leaves is not an error; the next one gets a 503
                 writer = await response.prepare(request)
                 if plan.length and transport is not None and writer is not None:
-                    await self._send(request, transport, plan, file)
+                    await self._send(request, transport, plan, file, encoding)
                     writer.output_size += plan.length  # for the access log
                 sent = True
         except Exception:  # the store's fault or a bug; the middleware logs which
@@ -151,7 +169,9 @@ class _Delivery:
                     reset_connection(transport)
         return response
 
-    async def _send(self, request: web.Request, transport: asyncio.Transport, plan: Plan, file: OpenFile) -> None:
+    async def _send(
+        self, request: web.Request, transport: asyncio.Transport, plan: Plan, file: OpenFile, encoding: str
+    ) -> None:
         wire = Wire(transport)
         try:
             await wire.send_file(file.fd, plan.offset, plan.length, self.patience, file.is_intact)
@@ -160,6 +180,7 @@ class _Delivery:
             raise
         finally:
             wire.close()
+            self.on_end(request, Ended(encoding, plan.status, plan.length, wire.file_bytes))
 
 
 def _delivery_request(request: web.Request) -> DeliveryRequest:

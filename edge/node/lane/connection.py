@@ -318,6 +318,7 @@ class Lane(asyncio.Protocol):
             sent = wire.send_at_once(answer.head, file.fd, answer.offset, answer.length)
             if sent == answer.total_bytes:
                 context.deliveries += 1
+                context.note_delivery(fetch, answer, answer.length, begun)
                 context.record_answer(whence, head, answer.status, sent, begun, fetch.app)
                 if head.closes:
                     self.close_when_idle()

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from edge.config import is_loopback
+from edge.node.delivery.dictionaries import DCZ
 from edge.node.delivery.files import OpenFile, OpenFiles
 from edge.node.delivery.pace import Patience
 from edge.node.lane.answers import Answers, Outgoing
@@ -19,6 +20,7 @@ from edge.node.links.samples import LinkSamples
 from edge.node.observing.access_log import Line
 from edge.node.observing.traffic import ROUTES, Traffic
 from edge.node.service.device_service import DeviceService
+from edge.node.service.heard.delivery_counts import SentBlob
 from edge.node.service.limits.admission import Connections
 from edge.node.service.limits.loan import Handed
 from edge.node.service.peers import NOWHERE, Peer, Whence, find_peer, told_id
@@ -96,6 +98,13 @@ class LaneContext:
             seconds, name, peer = time.perf_counter() - begun, ROUTES[head.route], self.peer_of(whence).prefix
             line = Line(time.time(), head.method, name, status, sent_bytes, seconds, app, peer, whence.request_id)
             access.note(line)
+
+    def note_delivery(self, fetch: Fetch, answer: Outgoing, size_bytes: int, begun: float) -> None:
+        """An answer has ended, of whose part of a file `size_bytes` were sent."""
+        if answer.length:
+            seconds = time.perf_counter() - begun if answer.status == 200 else None
+            sent = SentBlob(fetch.app, fetch.kind, fetch.digest, DCZ if fetch.patch else "")
+            self.service.deliveries.note(sent, size_bytes, answer.length, seconds)
 
     def record_bug(self, bug: BaseException, whence: Whence = NOWHERE) -> None:
         """Count and log an exception that no code expected."""

@@ -62,7 +62,7 @@ class WaitingDownload:
                 self._transport.write(answer.head[sent:])
             if rest := answer.length - done:
                 await self._wire.send_file(file.fd, answer.offset + done, rest, context.patience, file.is_intact)
-            sent = answer.total_bytes
+            sent, done = answer.total_bytes, answer.length
             context.deliveries += 1
             context.links.note(self._transport, self._whence.address, answer.length)
         except Stalled:
@@ -75,6 +75,8 @@ class WaitingDownload:
             context.record_failure(self._fetch)
             raise
         finally:
+            done += self._wire.file_bytes if sent < answer.total_bytes else 0
+            context.note_delivery(self._fetch, answer, done, self._begun)
             self._record(answer, max(sent, len(answer.head)))
             if sent < answer.total_bytes:
                 reset_connection(self._transport)

@@ -108,15 +108,14 @@ class Worker:
         behaviour = BehaviourTable(Path(setup.behaviour_table))
         self._facts = FactsClient(FactsTable(Path(setup.facts_table)), link.send, behaviour)
         self._service = _build_service(setup, self._served, self._spool, proxies, self._overload, self._facts)
+        self._handing = self._service.hand_over_as(f"{setup.node}-{setup.worker}")
         self._withhold(setup.unserved)
         self._tls = PortTls(setup.tls, self._connections.note_cut, setup.tickets) if setup.tls else None
         self._traffic = Traffic(AccessLog(setup.log.format) if setup.log.access else None)
         self._lanes: LaneContext | None = None
-        self._may_serve = asyncio.Event()
-        self._leaving = asyncio.Event()
+        self._may_serve, self._leaving = asyncio.Event(), asyncio.Event()
         self._last = Leaving()
-        self._drain_number = 0  # of the supervisor's request to leave; 0: it made none
-        self._patient = False
+        self._drain_number, self._patient = 0, False  # the supervisor's request to leave; 0: it made none
 
     async def run(self) -> None:
         """Returns when every request in progress is answered, or the drain time is over."""
@@ -135,7 +134,7 @@ class Worker:
         await self._may_serve.wait()
         accept = self._accept(lanes)
         server = await loop.create_server(accept, sock=self._listening.dup(), backlog=LISTEN_BACKLOG)
-        jobs = [watch_lag(self._overload), lanes.sweep(), self._loader.run()]
+        jobs = [watch_lag(self._overload), lanes.sweep(), self._loader.run(), self._handing.run()]
         if self._tls is not None:
             jobs.append(self._tls.watch())
         watching = [loop.create_task(job) for job in jobs]
@@ -194,6 +193,7 @@ class Worker:
 
     async def _close(self) -> None:
         """Store and send what waits, then close files and tables."""
+        await self._handing.finish()
         await self._spool.close()
         await self._files.close()
         self._service.bodies.close()

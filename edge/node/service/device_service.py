@@ -13,6 +13,9 @@ from edge.node.service.checks.questions import Questions
 from edge.node.service.common_answers import Reply
 from edge.node.service.experiment_log import ArmNotes
 from edge.node.service.facts_client import FactsClient
+from edge.node.service.heard.check_notes import CheckNotes
+from edge.node.service.heard.delivery_counts import DeliveryCounts
+from edge.node.service.heard.hand_over import HandOver
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.fact_limits import FactLimits
 from edge.node.service.limits.large_bodies import LargeBodies
@@ -50,6 +53,7 @@ class DeviceService:
         self.facts = facts
         self.channel_limits = ChannelLimits()
         self.spool = spool
+        self._clock = clock
         self.proxies = proxies
         self.overload = overload
         self.event_limits = event_limits
@@ -59,11 +63,14 @@ class DeviceService:
         self.moments = Moments(clock.now())
         self.faults = OwnFaults(current.snapshot, facts.tell_fault, clock.steady)
         others, rate = self.counts.others, event_limits.prefix_rate
+        self.heard = CheckNotes(others, clock.now())
+        self.deliveries = DeliveryCounts(current.snapshot, others)
         self.checks = CheckService(
             current,
             self.moments,
             facts,
             ArmNotes(OwnEvents("arms", spool, OwnLimits(rate), others, clock.steady)),
+            self.heard,
             overload=overload,
             proxies=proxies,
             fact_limits=self.fact_limits,
@@ -98,6 +105,10 @@ class DeviceService:
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts
         self._scheme = scheme  # of the port itself
+
+    def hand_over_as(self, worker: str) -> HandOver:
+        """What takes to the spool what was heard and delivered; `worker` is "<node>-<number>"."""
+        return HandOver(self.heard, self.deliveries, self.spool, self.counts.others, worker=worker, now=self._clock.now)
 
     def base_of(self, host: str | None, own: tuple[str, int], stated_scheme: str = "") -> str:
         """The base address of downloads; `own` is the address and port of the socket that received the request,

@@ -105,6 +105,7 @@ async def doors(
         proxies=Proxies(proxies, country_header),
         overload=Overload(100, DOWNLOADS_LIMIT),
         event_limits=ListeningLimits(0.0, 0.0),
+        net_key=bytes(16),
         facts=FactsClient(FactsTable(folder / "no table"), told.append),
     )
     files = open_files(truth.store, prover)

@@ -19,6 +19,7 @@ from edge.node.service.answer_cache import EncodedBody, Offers
 from edge.node.service.common_answers import Reply
 from edge.node.service.experiment_log import ArmNotes
 from edge.node.service.facts_client import FactsClient, installed_anew, offered_anew
+from edge.node.service.heard.check_notes import CheckNotes
 from edge.node.service.limits.fact_limits import FactLimits
 from edge.node.service.limits.overload import Overload
 from edge.node.service.own_faults import OwnFaults
@@ -51,6 +52,7 @@ class CheckService:
         moments: Moments,
         facts: FactsClient,
         arms: ArmNotes,
+        notes: CheckNotes,
         *,
         overload: Overload,
         proxies: Proxies,
@@ -66,6 +68,7 @@ class CheckService:
         self.counts = counts
         self.unserved: Mapping[str, str] = {}
         self.offers = Offers()
+        self.notes = notes
         self._arms = arms
         self._proxies = proxies
         self._fact_limits = fact_limits
@@ -90,6 +93,7 @@ class CheckService:
             body = self.answer(check, base, whence)
         except NotLoaded:
             self.counts.shed["unloaded_checks"] += 1
+            self.notes.note_shed(check)
             body = EncodedBody(encode_answer(_SHED, check, base), None)
         return Reply(200, body, check.app)
 
@@ -101,9 +105,11 @@ class CheckService:
             # "Nothing new" as the device's release expects it: it takes an error for a failed download.
             self.counts.shed["checks"] += 1
             self._faults.note_everything()
+            self.notes.note_shed(check)
             return EncodedBody(encode_answer(_SHED, check, base), None)
         if self.unserved and shard_of(check.app) in self.unserved:
             self.counts.shed["unserved_checks"] += 1
+            self.notes.note_shed(check)
             return EncodedBody(encode_answer(_SHED, check, base), None)
         snapshot = self.current.snapshot(check.app)
         if snapshot is None:
@@ -117,6 +123,7 @@ class CheckService:
                 if facts.failures:
                     self._note(installed_anew(check, facts), whence)
         self._decisions[decision.code] += 1
+        self.notes.note(snapshot, check, decision, facts, moment)
         self.note(snapshot, check, decision, facts, moment.now, whence)
         return self.encode(snapshot, check, decision, base)
 
@@ -127,6 +134,7 @@ class CheckService:
             raise NotLoaded(check)
         if check.app in self.current.apps:
             self.counts.shed["unserved_checks"] += 1
+            self.notes.note_shed(check)
             return EncodedBody(encode_answer(_SHED, check, base), None)
         blocked = unserved(check.app)
         self._decisions[blocked.code] += 1

@@ -11,6 +11,8 @@ A swap of the app's snapshot, or a tick, ends what stands, and when it fills its
 overloaded or not served is answered the full way.
 """
 
+from xxhash import xxh3_64_intdigest
+
 from edge.domain.decision.dependence import facts_matter
 from edge.domain.decision.outcomes import Decision
 from edge.domain.decision.snapshot import AppSnapshot
@@ -22,6 +24,7 @@ from edge.node.service.checks.member_order import form_of_members
 from edge.node.service.checks.standing import STANDING_LIMIT_BYTES, GivenAnswer, Room, Standing
 from edge.node.service.checks.template import cut_custom_id, cut_device
 from edge.node.service.common_answers import Reply
+from edge.node.service.heard.check_notes import PLACES
 from edge.node.service.peers import NOWHERE, Whence
 
 READY_LIMIT_BYTES = 4 * 1024  # of a body that is kept with its head: offers of some 15 files, and all other answers
@@ -39,9 +42,11 @@ class Questions:
         self._facts_of = full.facts.of_name
         self._standing: dict[QuestionKey, Standing] = {}
         self._limit, self._room = room, Room(room)
+        self._notes = full.notes
+        self._marks, self._numbers, self._checks = full.notes.marks, full.notes.numbers, full.notes.counts
         self._decisions = full.counts.decisions
         full.counts.fold = self._fold
-        self._moments.turned = self._begin_turn
+        self._moments.turned = self._notes.hour_begun = self._begin_turn
 
     def take(self, body: bytes, base: str, country: str = "", whence: Whence = NOWHERE) -> Reply:
         """As `CheckService.take`. Raises NotLoaded."""
@@ -68,6 +73,11 @@ class Questions:
         if answer is None or not (answer.is_all or self._holds(answer, standing, device, person, whence)):
             return self._decide(standing, device, person, base, whence)
         answer.given += 1
+        # `CheckNotes.note`, but for the kind, which is known: calls would take twice the time.
+        mark = xxh3_64_intdigest(device, answer.kind.seed)
+        if self._marks[mark % PLACES] != mark:
+            self._notes.remember(answer.kind, mark, standing.snapshot, standing.check_of(device, person), NO_FACTS)
+        self._checks[self._numbers[mark % PLACES]] += 1
         return answer.reply
 
     def _decide(self, standing: Standing, device: bytes, custom_id: str, base: str, whence: Whence) -> Reply:
@@ -131,7 +141,7 @@ class Questions:
             return Reply(200, body, check.app, {} if len(body.plain) <= READY_LIMIT_BYTES else None)
 
         moment = self._moments.of(snapshot.shard)
-        standing = self._standing[key] = Standing(question, snapshot, moment, reply, self._room)
+        standing = self._standing[key] = Standing(question, snapshot, moment, reply, self._notes.kind_of, self._room)
         return standing
 
     def _renew(self, standing: Standing) -> bool:

@@ -10,11 +10,12 @@ from edge.domain.decision.decide import decide
 from edge.domain.decision.dependence import depends_on, needs_facts
 from edge.domain.decision.outcomes import Decision, Offer, UpToDate
 from edge.domain.decision.snapshot import AppSnapshot
-from edge.domain.facts import name_hash
+from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import DeviceId, UpdateCheck
 from edge.domain.schedule.rollout import Moment
 from edge.node.service.checks.known_questions import Question
 from edge.node.service.common_answers import Reply
+from edge.node.service.heard.check_notes import CheckKind
 
 TRAITS_LIMIT = 8  # to find one out costs some 0.4 µs: with more of them, to decide costs little more
 ANSWERS_LIMIT = 64  # of one question: where traits divide devices into more kinds, the rest is decided one by one
@@ -25,16 +26,20 @@ _ANSWER_BYTES = 800  # without copies that are ready
 _COPIES, _HEAD_BYTES = 4, 400  # with `Connection: close` or without, to who takes gzip or not
 
 Replying = Callable[[AppSnapshot, UpdateCheck, Decision], Reply]
+Sorting = Callable[[AppSnapshot, UpdateCheck, Decision, DeviceFacts, Moment], CheckKind]
 
 
 class GivenAnswer:
     """One decision, with its reply. `given` counts the devices that it was given to; `is_all`: there is nothing to look
     up or to note. `waits`: nor is there for a device of which nothing is known but that this bundle is on its way."""
 
-    __slots__ = ("bundle", "decision", "given", "is_all", "needs_facts", "notes_arm", "reply", "waits")
+    __slots__ = ("bundle", "decision", "given", "is_all", "kind", "needs_facts", "notes_arm", "reply", "waits")
 
-    def __init__(self, decision: Decision, needs_facts: bool, usual: bool, listed: bool, reply: Reply) -> None:
+    def __init__(
+        self, decision: Decision, needs_facts: bool, usual: bool, listed: bool, kind: CheckKind, reply: Reply
+    ) -> None:
         self.decision = decision
+        self.kind = kind  # under which the checks are noted that get it
         self.needs_facts = needs_facts  # which may be against it
         self.notes_arm = isinstance(decision, Offer | UpToDate) and bool(decision.arm)
         self.bundle = name_hash(decision.bundle.version) if isinstance(decision, Offer) else 0
@@ -65,6 +70,7 @@ class Standing:
             "_reads_custom_id",
             "_reply",
             "_room",
+            "_sort",
             "_varies",
             "app",
             "check",
@@ -72,13 +78,21 @@ class Standing:
         *("app_name", "decided", "moment", "only", "question", "snapshot"),
     )
 
-    def __init__(self, question: Question, snapshot: AppSnapshot, moment: Moment, reply: Replying, room: Room) -> None:
+    def __init__(
+        self,
+        question: Question,
+        snapshot: AppSnapshot,
+        moment: Moment,
+        reply: Replying,
+        sort: Sorting,
+        room: Room,
+    ) -> None:
         self.question = question
         self.check = question.check
         self.app = question.check.app
         self.app_name = self.app.encode() + b"\0"  # before a device id: its name in the table of facts
         self.decided = 0  # devices that were decided for one by one
-        self._reply, self._room = reply, room
+        self._reply, self._sort, self._room = reply, sort, room
         room.left -= _QUESTION_BYTES
         self.begin(snapshot, moment)
 
@@ -124,4 +138,5 @@ class Standing:
         reply, usual = self._reply(self.snapshot, check, decision), not self.snapshot.asks_facts
         copies = 0 if reply.ready is None else _COPIES * (_HEAD_BYTES + len(reply.body.plain))
         self._room.left -= _ANSWER_BYTES + copies
-        return GivenAnswer(decision, asks, usual, check.plugin.listed, reply)
+        kind = self._sort(self.snapshot, check, decision, NO_FACTS, self.moment)
+        return GivenAnswer(decision, asks, usual, check.plugin.listed, kind, reply)

@@ -35,6 +35,8 @@ from edge.node.observing.counts import ServiceCounts
 from edge.node.service.checks.check_service import CheckService, NotLoaded
 from edge.node.service.checks.questions import Questions
 from edge.node.service.checks.standing import STANDING_LIMIT_BYTES
+from edge.node.service.heard.check_notes import CheckNotes
+from edge.node.service.heard.kinds import SHED
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Places, Proxies, Whence
 from edge.node.service.rollout_clock import Moments
@@ -98,11 +100,13 @@ class Side:
         self.current = ServedSnapshots(None)
         self.moments, self.facts, self.arms, self.limits = Moments(NOW), Facts(), Arms(), FactLimits()
         self.overload, self.counts, self.faults = Overload(10), ServiceCounts(), []
+        self.notes = CheckNotes(self.counts.others, NOW)
         self.full = CheckService(
             self.current,
             self.moments,
             self.facts,
             self.arms,
+            self.notes,
             overload=self.overload,
             proxies=Proxies(("192.0.2.1",)),
             fact_limits=self.limits,
@@ -127,12 +131,23 @@ class Side:
         return self.facts.noted, self.arms.noted, self.limits.charged, self.faults
 
 
+def noted_by(side, now):
+    """How many checks, and which devices, by everything that they are counted under; each device once."""
+    found = {}
+    for labels, segments, n, devices in side.notes.take(now):
+        keys = [devices[at : at + 8] for at in range(0, len(devices), 8)]
+        assert (labels, segments) not in found and len(keys) == len(set(keys))
+        found[labels, segments] = n, frozenset(keys)
+    return found
+
+
 class Pair:
     """A service that remembers, and one that does not."""
 
     def __init__(self, snapshot=None, room=STANDING_LIMIT_BYTES):
         self.sides = Side(remembers=True, room=room), Side(remembers=False)
         self.memory = self.sides[0].questions.memory
+        self.noted = Counter()
         if snapshot is not None:
             self.swap(snapshot)
 
@@ -166,6 +181,19 @@ class Pair:
     def require_equal_counts(self):
         one, other = (side.counted() for side in self.sides)
         assert one == other
+
+    def require_equal_notes(self, now):
+        """And that they are of every check of an app that there is."""
+        one, other = (noted_by(side, now) for side in self.sides)
+        assert one == other
+        answered = Counter()
+        for (labels, _), (n, _) in one.items():
+            answered[labels.code] += n
+        counted = self.sides[0].counts
+        shed = Counter({SHED: counted.shed.total()}) if counted.shed.total() else Counter()
+        known = {code: n for code, n in counted.decisions.items() if n and code not in NO_APP}
+        self.noted += answered
+        assert self.noted == Counter(known) + shed
 
 
 TEAM = SegmentSettings(where='custom_id == "team"', channel="beta", priority=3)
@@ -308,6 +336,9 @@ def body_of(wording, device, custom_id):
     return WRITTEN[style](fields | {"device_id": device, "custom_id": custom_id}).encode()
 
 
+NO_APP = {"on_premise_app", "invalid_app_id"}
+
+
 @settings(max_examples=300)
 @given(
     APPS,
@@ -333,6 +364,8 @@ def test_the_memory_changes_no_answer_no_count_and_no_note(features, wordings, e
             case "be", (overloaded, unserved):
                 pair.be(overloaded=overloaded, unserved=[shard_of(APP)] if unserved else ())
         pair.require_equal_counts()
+        if place % 3 == 2:
+            pair.require_equal_notes(now)
 
 
 def a_body(device=DEVICES[5], custom_id="", **fields):

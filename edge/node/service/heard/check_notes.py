@@ -1,0 +1,184 @@
+"""What a worker noted of checks: how many of each kind, and which devices, each once for its kind and hour.
+
+In fixed memory, without a file or a lock. A device is remembered at one place of an array, by a hash whose seed is its
+kind's own, and loses it to the next one that comes there: it is then noted a second time, which changes nothing for
+who adds up devices. Next to it stands under which number its checks are counted; with it, for a device that is known,
+a check costs one hash and two look-ups.
+"""
+
+import random
+import struct
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from xxhash import xxh3_64_intdigest
+
+from edge.domain.decision.outcomes import Decision
+from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.facts import DeviceFacts
+from edge.domain.model import UpdateCheck
+from edge.domain.schedule.rollout import Moment
+from edge.domain.statistics.device_key import device_key
+from edge.node.service.heard.kinds import CheckLabels, labels_of_check, labels_of_shed, segments_of
+
+PLACES = 1 << 18  # 2.5 MiB of a worker, for so many devices an hour; beyond, more of them are noted again
+HOUR_SECONDS = 3_600
+# Of a worker and hour: half of them for kinds, up to 0.6 kB each, and half for segments within these. Devices choose
+# their words, so the last half of the kinds is for such without.
+NUMBERS_LIMIT = 1 << 16
+KINDS_OF_APP_LIMIT = 2_048  # with the words of devices: who makes up some for one app takes no other's room
+FEWER_OF_APP_LIMIT = 512  # without them
+POSTPONING_LIMIT = 1 << 18  # that wait to be handed over, 2 MiB; who finds no room comes again with a later check
+
+_pack_key = struct.Struct("<q").pack
+
+
+class CheckKind:
+    """Checks that are alike but for the device and its segments. Devices are remembered by hashes with this `seed`."""
+
+    __slots__ = ("labels", "numbers", "seed")
+
+    def __init__(self, labels: CheckLabels | None) -> None:
+        """None: of checks beyond the limits."""
+        self.labels = labels
+        self.seed = random.getrandbits(64)  # nobody can tell whose place a device takes
+        self.numbers: dict[tuple[str, ...], int] = {}  # by segments
+
+
+class NotedChecks(NamedTuple):
+    """Since the last hand-over: `n` checks, and the keys of devices that were not handed over for it this hour."""
+
+    labels: CheckLabels
+    segments: tuple[str, ...]
+    n: int
+    devices: bytes
+
+
+class CheckNotes:
+    """`marks`, `numbers` and `counts` are for who notes a check that gets a kept answer; they stay the same objects.
+    `hour_begun` is called when all kinds end, and nobody may go on with one. Checks beyond the limits are counted as
+    number 0, which nobody gets.
+    """
+
+    def __init__(self, dropped: Counter[str], now: float, *, numbers_limit: int = NUMBERS_LIMIT) -> None:
+        """`dropped` counts what found no room; `now` in seconds since the epoch."""
+        self.marks = array("Q", bytes(8 * PLACES))
+        self.numbers = array("H", bytes(2 * PLACES))
+        self.counts = [0]
+        self.hour_begun: Callable[[], None] = _nobody_hears
+        self._dropped = dropped
+        self._limit = numbers_limit
+        self._hour = now // HOUR_SECONDS
+        self._kinds: dict[CheckLabels, CheckKind] = {}
+        self._beyond = CheckKind(None)
+        self._of_app: Counter[str] = Counter()  # kinds, and numbers beyond one each
+        self._fewer_of_app: Counter[str] = Counter()
+        self._meaning: list[tuple[CheckLabels, tuple[str, ...]] | None] = [None]  # of each number
+        self._devices: dict[int, bytearray] = {}
+        self._waiting = 0
+
+    def kind_of(
+        self, snapshot: AppSnapshot, check: UpdateCheck, decision: Decision, facts: DeviceFacts, moment: Moment
+    ) -> CheckKind:
+        """What such checks are counted under."""
+        labels = labels_of_check(snapshot, check, decision, facts, moment.proven)
+        return self._kinds.get(labels) or self._begin_kind(labels, snapshot)
+
+    def note(
+        self, snapshot: AppSnapshot, check: UpdateCheck, decision: Decision, facts: DeviceFacts, moment: Moment
+    ) -> None:
+        """A check was answered like this."""
+        kind = self.kind_of(snapshot, check, decision, facts, moment)
+        mark = xxh3_64_intdigest(check.device.encode(), kind.seed)
+        if self.marks[mark % PLACES] != mark:
+            self.remember(kind, mark, snapshot, check, facts)
+        self.counts[self.numbers[mark % PLACES]] += 1
+
+    def remember(
+        self, kind: CheckKind, mark: int, snapshot: AppSnapshot, check: UpdateCheck, facts: DeviceFacts
+    ) -> None:
+        """The device with this mark is not remembered for the kind: find its segments, and note its key."""
+        place, number = mark % PLACES, self._number_of(kind, segments_of(snapshot, check, facts))
+        self.numbers[place] = number
+        if self._waiting >= POSTPONING_LIMIT:
+            self._dropped["heard_devices_postponed"] += 1
+            self.marks[place] = 0  # nobody's
+            return
+        self.marks[place] = mark
+        if number:
+            self._waiting += 1
+            self._devices.setdefault(number, bytearray()).extend(_pack_key(device_key(check.app, check.device)))
+
+    def note_shed(self, check: UpdateCheck) -> None:
+        """A check was answered without a decision: it is counted, and says nothing of where its device belongs."""
+        labels = labels_of_shed(check)
+        self.counts[self._number_of(self._kinds.get(labels) or self._begin_kind(labels, None), ())] += 1
+
+    def take(self, now: float) -> list[NotedChecks]:
+        """What was noted since the last time, which is then forgotten here; in another hour, all devices are."""
+        counts, devices = self.counts[:], self._devices
+        self.counts[:] = bytes(len(counts))
+        self._devices, self._waiting = {}, 0
+        if counts[0]:
+            self._dropped["heard_checks_dropped"] += counts[0]
+        noted = [
+            NotedChecks(*meaning, n, bytes(devices.get(number, b"")))
+            for number, (n, meaning) in enumerate(zip(counts, self._meaning, strict=True))
+            if meaning is not None and (n or number in devices)
+        ]
+        if now // HOUR_SECONDS != self._hour:
+            self._hour = now // HOUR_SECONDS
+            self._begin_hour()
+        return noted
+
+    def _begin_hour(self) -> None:
+        self._kinds.clear()
+        self._beyond = CheckKind(None)
+        self._of_app.clear()
+        self._fewer_of_app.clear()
+        del self.counts[1:], self._meaning[1:]
+        self.hour_begun()
+
+    def _begin_kind(self, labels: CheckLabels, snapshot: AppSnapshot | None) -> CheckKind:
+        """With fewer labels if there is no room for all, and with fewest if there is none for those."""
+        used = len(self._kinds)
+        if self._of_app[labels.app] < KINDS_OF_APP_LIMIT and used < self._limit // 4:
+            self._of_app[labels.app] += 1
+            return self._kinds.setdefault(labels, CheckKind(labels))
+        self._dropped["heard_labels_dropped"] += 1
+        fewer = labels.fewer(snapshot)
+        if fewer in self._kinds:
+            return self._kinds[fewer]
+        if self._fewer_of_app[labels.app] < FEWER_OF_APP_LIMIT and used < self._limit * 3 // 8:
+            self._fewer_of_app[labels.app] += 1
+            return self._kinds.setdefault(fewer, CheckKind(fewer))
+        fewest = labels.fewest()
+        if fewest in self._kinds or used < self._limit // 2:
+            return self._kinds.setdefault(fewest, CheckKind(fewest))
+        return self._beyond
+
+    def _number_of(self, kind: CheckKind, segments: tuple[str, ...]) -> int:
+        """Without segments if there is no room for them."""
+        number = kind.numbers.get(segments)
+        if number is not None:
+            return number
+        labels, number = kind.labels, len(self.counts)
+        if labels is None:
+            return 0
+        if segments:
+            if self._of_app[labels.app] >= KINDS_OF_APP_LIMIT or number >= self._limit // 2:
+                self._dropped["heard_labels_dropped"] += 1
+                return self._number_of(kind, ())
+            self._of_app[labels.app] += 1
+        elif number >= self._limit:
+            return 0
+        self.counts.append(0)
+        self._meaning.append((labels, segments))
+        kind.numbers[segments] = number
+        return number
+
+
+def _nobody_hears() -> None:
+    pass

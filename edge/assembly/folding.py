@@ -182,7 +182,7 @@ class Folding:
 
     async def _answer_name(self, link: Link, number: int, app: str) -> None:
         names = await asyncio.to_thread(self._names.of, app)
-        link.send(Named(number, None if names is None else sorted(names)))
+        link.send(Named(number, None if names is None else sorted(names), self._names.segments_of(app)))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from edge.assembly.counting.shown_behaviour import ShownBehaviour
 from edge.config import Telemetry
 from edge.domain.errors import OutOfRoom, Unavailable
 from edge.node.processes.data_directory import DataPaths
+from edge.telemetry.behaviour.rows import JudgingOf, no_judging
 from edge.telemetry.folding.database import code_of, identity_of, is_damage, set_aside
 from edge.telemetry.folding.fold import FoldReport, fold
 from edge.telemetry.folding.labels import NamesOf
@@ -42,7 +44,9 @@ class FiguresFile:
     """Safe among threads; every call blocks, and raises Unavailable if the database cannot be used. `folded_at`,
     `set_aside` and `unreadable` are as in `FoldCondition`."""
 
-    def __init__(self, paths: DataPaths, telemetry: Telemetry, names_of: NamesOf) -> None:
+    def __init__(
+        self, paths: DataPaths, telemetry: Telemetry, names_of: NamesOf, judging_of: JudgingOf = no_judging
+    ) -> None:
         self.folded_at = time.time()
         self.set_aside = 0
         self.unreadable = 0
@@ -50,6 +54,8 @@ class FiguresFile:
         self._paths = paths
         self._telemetry = telemetry
         self._names_of = names_of
+        self._judging_of = judging_of
+        self._shown = ShownBehaviour(paths.counts_database, paths.behaviour_table)
         self._folding = threading.Lock()
 
     def fold(self) -> None:
@@ -92,6 +98,7 @@ class FiguresFile:
             aside = set_aside(database, identity, time.time())
         if aside is None:  # it was replaced in the meantime
             return
+        self._shown.begin_again()
         self.set_aside += 1
         log.error(
             "the counts of events in %s are damaged (%s): set aside as %s. What the spool still has is counted again; "
@@ -102,8 +109,14 @@ class FiguresFile:
     def _fold(self) -> None:
         paths = self._paths
         with self._folding, _room_to_count(paths):
-            report = fold(paths.spool_dir, paths.counts_database, now=time.time(), names_of=self._names_of)
+            report = fold(
+                paths.spool_dir,
+                paths.counts_database,
+                now=time.time(),
+                names_of=self._names_of,
+            )
             self.folded_at = time.time()
+            self._shown.bring_up(self.folded_at)
             self._tell(report)
             self._keep()
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from edge.config import Log, Telemetry
+from edge.domain.behaviour.judging import JudgedSegments
 from edge.domain.errors import (
     Conflict,
     EdgeError,
@@ -36,10 +37,12 @@ class Ask(msgspec.Struct, frozen=True, tag=True):
 
 
 class Named(msgspec.Struct, frozen=True, tag=True):
-    """The names of an app's bundles, sorted; None for an app that this node does not have."""
+    """The names of an app's bundles, sorted; None for an app that this node does not have. `judged` are its segments
+    that read how devices are used."""
 
     number: int
     names: list[str] | None
+    judged: JudgedSegments = JudgedSegments()
 
 
 class Name(msgspec.Struct, frozen=True, tag=True):

@@ -1,4 +1,5 @@
-"""The versions that each app has or had, so that telemetry counts them by name whatever devices make up.
+"""The versions that each app has or had, so that telemetry counts them by name whatever devices make up; and what its
+segments ask of how devices are used.
 
 Read from the app's current revision and kept until it changes. An app that cannot be read now keeps the names that were
 read last.
@@ -6,6 +7,7 @@ read last.
 
 from collections import OrderedDict
 
+from edge.domain.behaviour.judging import JudgedSegments, judging_segments
 from edge.domain.errors import EdgeError, NotFound
 from edge.domain.model import AppId, Digest
 from edge.store.releases import Releases
@@ -18,6 +20,7 @@ class OwnNames:
 
     def __init__(self, releases: Releases) -> None:
         self._releases = releases
+        self._segments: dict[str, JudgedSegments] = {}
         self._kept: OrderedDict[str, tuple[Digest | None, frozenset[str]]] = OrderedDict()
 
     def of(self, app: str) -> frozenset[str] | None:
@@ -28,6 +31,7 @@ class OwnNames:
             if head.digest != digest:
                 state = self._releases.load_revision(AppId(app), head.revision, head.digest)
                 digest, names = head.digest, frozenset({*state.bundles, *state.retired})
+                self._segments[app] = judging_segments(state)
         except NotFound:
             return None
         except (EdgeError, OSError):  # an app all the same; its damage is reported where it is served
@@ -35,7 +39,12 @@ class OwnNames:
         self._keep(app, digest, names)
         return names
 
+    def segments_of(self, app: str) -> JudgedSegments:
+        """As of the last call of `of`."""
+        return self._segments.get(app, JudgedSegments())
+
     def _keep(self, app: str, digest: Digest | None, names: frozenset[str]) -> None:
         self._kept[app] = digest, names
         if len(self._kept) > APPS_KEPT:
-            self._kept.popitem(last=False)
+            gone, _ = self._kept.popitem(last=False)
+            self._segments.pop(gone, None)

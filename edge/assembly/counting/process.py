@@ -27,6 +27,8 @@ from edge.assembly.counting.messages import (
     ToFolding,
     declined,
 )
+from edge.domain.behaviour.daily_counts import Judging
+from edge.domain.behaviour.judging import build_judging
 from edge.domain.errors import EdgeError, Unavailable
 from edge.node.observing.log import set_up_logging
 from edge.node.processes.data_directory import DataPaths
@@ -50,8 +52,9 @@ class FoldingProcess:
         self._paths = DataPaths(Path(setup.data_dir))
         self._loop = asyncio.get_running_loop()
         self._names = NumberedReplies[Named]()
-        self._named: dict[str, frozenset[str] | None] = {}  # of the apps in this fold
-        self._figures = FiguresFile(self._paths, setup.telemetry, self._names_of)
+        self._named: dict[str, Named] = {}  # of the apps in this fold
+        self._judging: dict[str, Judging] = {}  # of the apps that have been folded, as of the last time
+        self._figures = FiguresFile(self._paths, setup.telemetry, self._names_of, self._judging_of)
         self._folder = ThreadPoolExecutor(1, "fold")
         self._readers = ThreadPoolExecutor(READERS, "figures")
         self._current: asyncio.Task[None] | None = None  # the last fold that began
@@ -120,6 +123,17 @@ class FoldingProcess:
 
     def _names_of(self, app: str) -> frozenset[str] | None:
         """For the fold's thread. Raises Unavailable."""
+        named = self._named_of(app).names
+        return None if named is None else frozenset(named)
+
+    def _judging_of(self, app: str) -> Judging:
+        """For the fold's thread. Raises Unavailable."""
+        judged = self._named_of(app).judged
+        if app not in self._judging or self._judging[app].revision != judged.revision:
+            self._judging[app] = build_judging(app, judged)
+        return self._judging[app]
+
+    def _named_of(self, app: str) -> Named:
         if app not in self._named:
             asking = asyncio.run_coroutine_threadsafe(self._ask_names(app), self._loop)
             try:
@@ -129,9 +143,8 @@ class FoldingProcess:
                 raise Unavailable("names_unavailable", reason) from error
         return self._named[app]
 
-    async def _ask_names(self, app: str) -> frozenset[str] | None:
-        named = await self._names.request(lambda number: self._link.send(Name(number, app)), NAMES_SECONDS)
-        return None if named.names is None else frozenset(named.names)
+    async def _ask_names(self, app: str) -> Named:
+        return await self._names.request(lambda number: self._link.send(Name(number, app)), NAMES_SECONDS)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -1,6 +1,6 @@
 """What the segments of an app ask of the judgements of its devices. Pure."""
 
-from collections.abc import Iterable
+from typing import NamedTuple
 
 from edge.domain.behaviour.daily_counts import JudgedPart, Judging
 from edge.domain.model import AppState, Segment
@@ -8,25 +8,30 @@ from edge.domain.states import held_segments
 from edge.domain.targeting.segments import compile_parts, features_read, memory_of
 
 
-def judging_segments(state: AppState) -> list[tuple[Segment, bool]]:
-    """The segments that read how devices are used, and whether each is held (`states.held_segments`)."""
+class JudgedSegments(NamedTuple):
+    """The segments of an app, at one of its revisions, that read how devices are used; `held` are the names of those
+    that no device leaves by it (`states.held_segments`)."""
+
+    revision: int = 0
+    segments: tuple[Segment, ...] = ()
+    held: tuple[str, ...] = ()
+
+
+def judging_segments(state: AppState) -> JudgedSegments:
+    """Of the state's revision."""
+    reading = tuple(each for each in state.segments.values() if each.places or features_read(each.where, each.leave))
     held = held_segments(state)
-    return [
-        (each, name in held)
-        for name, each in state.segments.items()
-        if each.places or features_read(each.where, each.leave)
-    ]
+    return JudgedSegments(state.revision, reading, tuple(each.name for each in reading if each.name in held))
 
 
-def build_judging(app: str, revision: int, segments: Iterable[tuple[Segment, bool]]) -> Judging:
-    """`segments` are those of `judging_segments`, at that revision of the app."""
+def build_judging(app: str, judged: JudgedSegments) -> Judging:
+    """As functions. A part without a place is not remembered."""
     parts: list[JudgedPart] = []
     features: frozenset[str] = frozenset()
-    for segment, is_held in segments:
-        memory = memory_of(segment, {segment.name} if is_held else ())
-        tests = compile_parts(app, segment.name, segment.where, memory)
+    for segment in judged.segments:
+        tests = compile_parts(app, segment.name, segment.where, memory_of(segment, judged.held))
         if len(tests) == len(segment.places):
-            for place, test in zip(segment.places, tests, strict=True):
-                parts.append(JudgedPart(place, segment.since, test))
+            places = zip(segment.places, tests, strict=True)
+            parts += [JudgedPart(place, segment.since, test) for place, test in places]
         features |= features_read(segment.where, segment.leave)
-    return Judging(revision, tuple(parts), features)
+    return Judging(judged.revision, tuple(parts), features)

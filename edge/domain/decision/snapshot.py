@@ -89,6 +89,7 @@ class AppSnapshot:
     held: frozenset[SegmentName]  # those that no device leaves by how it is used (`states.held_segments`)
     traits: Mapping[SegmentName, Traits]  # what of a device is read by each of them
     asks_facts: bool  # whether a segment that decisions read asks how devices are used
+    reads_behaviour: bool  # whether any segment does
     channels_by_hash: Mapping[int, ChannelName]  # keyed as device facts hold a choice
     offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, keyed as device facts name it
     forms_by_hash: Mapping[int, tuple[ChosenForms, ...]]  # those of each bundle, on all channels; none: files
@@ -197,6 +198,7 @@ def build_snapshot(
         segments=segments,
         held=held,
         traits=traits,
+        reads_behaviour=any(asks_facts(each.where) for each in state.segments.values()),
         asks_facts=any(asks_facts(state.segments[name].where) for name in _read_by_decisions(state)),
         channels_by_hash={name_hash(name): name for name in state.channels},
         offered_by_hash={name_hash(version): bundle for version, bundle in bundles.items()},

@@ -63,7 +63,7 @@ class DeviceService:
         self.moments = Moments(clock.now())
         self.faults = OwnFaults(current.snapshot, facts.tell_fault, clock.steady)
         others, rate = self.counts.others, event_limits.prefix_rate
-        self.heard = CheckNotes(others, clock.now())
+        self.heard = CheckNotes(others, clock.now(), facts.with_behaviour)
         self.deliveries = DeliveryCounts(current.snapshot, others)
         self.checks = CheckService(
             current,

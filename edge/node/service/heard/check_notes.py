@@ -56,14 +56,30 @@ class NotedChecks(NamedTuple):
     devices: bytes
 
 
+WithBehaviour = Callable[[DeviceFacts, bytes], DeviceFacts]
+
+
+def _unknown_behaviour(facts: DeviceFacts, name: bytes) -> DeviceFacts:
+    """A `WithBehaviour` where it is not known how devices are used."""
+    return facts
+
+
 class CheckNotes:
     """`marks`, `numbers` and `counts` are for who notes a check that gets a kept answer; they stay the same objects.
     `hour_begun` is called when all kinds end, and nobody may go on with one. Checks beyond the limits are counted as
     number 0, which nobody gets.
     """
 
-    def __init__(self, dropped: Counter[str], now: float, *, numbers_limit: int = NUMBERS_LIMIT) -> None:
-        """`dropped` counts what found no room; `now` in seconds since the epoch."""
+    def __init__(
+        self,
+        dropped: Counter[str],
+        now: float,
+        with_behaviour: WithBehaviour = _unknown_behaviour,
+        *,
+        numbers_limit: int = NUMBERS_LIMIT,
+    ) -> None:
+        """`dropped` counts what found no room; `now` in seconds since the epoch; `with_behaviour` is of FactsClient."""
+        self._with_behaviour = with_behaviour
         self.marks = array("Q", bytes(8 * PLACES))
         self.numbers = array("H", bytes(2 * PLACES))
         self.counts = [0]
@@ -100,6 +116,8 @@ class CheckNotes:
         self, kind: CheckKind, mark: int, snapshot: AppSnapshot, check: UpdateCheck, facts: DeviceFacts
     ) -> None:
         """The device with this mark is not remembered for the kind: find its segments, and note its key."""
+        if snapshot.reads_behaviour:
+            facts = self._with_behaviour(facts, f"{check.app}\0{check.device}".encode())
         place, number = mark % PLACES, self._number_of(kind, segments_of(snapshot, check, facts))
         self.numbers[place] = number
         if self._waiting >= POSTPONING_LIMIT:

@@ -100,7 +100,7 @@ class Side:
         self.current = ServedSnapshots(None)
         self.moments, self.facts, self.arms, self.limits = Moments(NOW), Facts(), Arms(), FactLimits()
         self.overload, self.counts, self.faults = Overload(10), ServiceCounts(), []
-        self.notes = CheckNotes(self.counts.others, NOW)
+        self.notes = CheckNotes(self.counts.others, NOW, self.facts.with_behaviour)
         self.full = CheckService(
             self.current,
             self.moments,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge.domain.changes.commands import SegmentSettings, SetSegment
 from edge.domain.decision.decide import decide
-from edge.domain.facts import NO_FACTS
+from edge.domain.facts import NO_FACTS, Behaviour
 from edge.domain.schedule.rollout import Moment
 from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.observation import Cohort, Group
@@ -209,3 +209,17 @@ def test_nothing_that_is_taken_names_a_device_but_by_its_key():
     note(notes, a_check(device=device(7), custom_id="jane@example.com"))
     told = repr(notes.take(NOW))
     assert device(7) not in told and "jane" not in told
+
+
+def test_segments_by_behaviour_are_told_though_no_decision_reads_them():
+    power = SetSegment(name="power", settings=SegmentSettings(where="sessions_7d > 10"))
+    snapshot = a_view(a_history((power,)).state)
+    assert snapshot.reads_behaviour and not snapshot.asks_facts
+    used = {f"{APP}\0{device(number)}".encode(): Behaviour(sessions_7d=9 + number) for number in (1, 2)}
+    notes = CheckNotes(Counter(), NOW, lambda facts, name: facts._replace(behaviour=used[name]))
+    for number in (1, 2):
+        note(notes, a_check(device=device(number)), snapshot)
+    told = {noted.segments: keys_in(noted.devices) for noted in notes.take(NOW + 10)}
+    assert {("power" in segments, *keys) for segments, keys in told.items()} == {
+        *((False, key_of(1)), (True, key_of(2))),
+    }

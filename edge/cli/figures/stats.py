@@ -3,18 +3,20 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
 import click
 import msgspec
 
-from edge.cli.figures.page import Block, drawn, is_drawn, plain_lines, rendered, width
+from edge.cli.figures.page import Block, Footer, drawn, is_drawn, plain_lines, rendered, width
 from edge.cli.figures.releases_page import releases_page
 from edge.cli.figures.stats_page import stats_page
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, line, table
+from edge.domain.errors import EdgeError
 from edge.domain.schedule.durations import parse_duration
 from edge.domain.statistics.definitions import PAGE
 from edge.domain.statistics.releases import ReleasesAnswer
@@ -104,16 +106,19 @@ def _look(show: Callable[[], None], *, watch: bool) -> None:
 
 
 def _watch(page: Callable[[], list[Block]]) -> None:
-    """In place, on a terminal."""
+    """In place, on a terminal; the last page stays."""
     from rich.live import Live  # takes 70 ms, which a pipe does not need
 
-    try:
-        with Live(drawn(page(), width()), auto_refresh=False, screen=True, vertical_overflow="crop") as live:
-            while True:
-                time.sleep(WATCH_SECONDS)
-                live.update(drawn(page(), width()), refresh=True)
-    except KeyboardInterrupt:
-        return
+    latest = page()
+    with suppress(KeyboardInterrupt), Live(drawn(latest, width()), auto_refresh=False, screen=True) as live:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            try:
+                shown = latest = page()
+            except EdgeError as error:  # the node restarts, or counts: the next look may succeed
+                shown = [*latest, Footer(f"not looked again: {error.message}")]
+            live.update(drawn(shown, width()), refresh=True)
+    show_page(latest)
 
 
 def _count_events(client: ControlClient, out: Output, app: str) -> None:

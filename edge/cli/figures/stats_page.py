@@ -9,7 +9,7 @@ from edge.cli.figures.values import number, percent, said, seconds, shown
 from edge.cli.terminal.output import NOTHING, moment
 from edge.domain.statistics.curves import Adoption
 from edge.domain.statistics.definitions import Figure
-from edge.domain.statistics.figures import QualityFigures, QuantileFigure, ReleaseFigures
+from edge.domain.statistics.figures import QualityFigures, QuantileFigure, ReleaseFigures, RetentionFigure
 from edge.telemetry.questions.app_answers import (
     BundleReport,
     FeatureFigure,
@@ -40,7 +40,7 @@ def stats_page(found: StatsAnswer, by: str, definitions: str) -> list[Block]:
     blocks += [Heading("Downloads"), FieldList([*_transfers(found.transfers)])]
     blocks += [*_features(found.features), *_outcomes(found)]
     if by:
-        blocks += [Heading(f"By {by}"), _rows(found.rows, by)]
+        blocks += [Heading(f"By {by}"), _rows(found.rows, by)] if found.rows else [Heading(f"By {by}", "nothing")]
     return [*blocks, Footer(footer(definitions, found.counted_since))]
 
 
@@ -94,7 +94,13 @@ def _use(found: StatsAnswer) -> Iterator[tuple[str, str]]:
     else:
         yield "crash-free devices", said(devices, "device-days")
         yield "crash-free sessions", said(sessions, "sessions")
-    yield "retention", ", ".join(f"D{each.age_days} {_retained(each.retained)}" for each in found.retention)
+    yield "retention", _retention(found.retention)
+
+
+def _retention(found: Sequence[RetentionFigure]) -> str:
+    if all(each.retained.value is None for each in found):
+        return f"not known yet: {found[0].retained.unknown}"
+    return ", ".join(f"D{each.age_days} {_retained(each.retained)}" for each in found)
 
 
 def _retained(figure: Figure) -> str:
@@ -159,17 +165,18 @@ def _offered_since(adoption: Adoption) -> str:
 def _rates(release: ReleaseFigures, adoption: Adoption) -> Iterator[tuple[str, str]]:
     yield "success rate", said(release.success_rate, "that proved or failed to start")
     yield "healthy of offered", said(release.healthy_of_offered)
-    yield "adoption", said(adoption.now, "devices")
-    yield "after 24 hours", said(adoption.after_24_hours)
-    yield (
-        "time to share",
-        ", ".join(
-            f"{each.share * 100:.0f} % {shown(each.time) if each.time.value is not None else each.time.unknown}"
-            for each in adoption.marks
-        ),
-    )
     if release.unoffered.value:
         yield "not offered here", f"{shown(release.unoffered)} devices report it that this node never offered it to"
+    yield "running it", shown(adoption.running)
+    yield "adoption", said(adoption.now, "devices")
+    if adoption.now.value is not None:
+        yield "after 24 hours", said(adoption.after_24_hours)
+        marks = [(each.share, each.time) for each in adoption.marks]
+        yield "time to share", ", ".join(f"{mark * 100:.0f} % {_reached(time)}" for mark, time in marks)
+
+
+def _reached(time: Figure) -> str:
+    return time.unknown if time.value is None else shown(time)
 
 
 def _of(figure: Figure, whole: Figure) -> str:

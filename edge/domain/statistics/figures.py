@@ -16,7 +16,7 @@ NO_PROOF = "no device has proven or failed to start it yet"
 NOT_OFFERED = "it was offered to no device"
 NO_SESSIONS = "no session began"
 NO_CAPABLE = (
-    "no active device can report crashes: those with Android 11 or newer and plugin 8.46, 7.50.1, 6.50.1 or 5.50.1 can"
+    "no active device can report crashes; Android 11 and newer with plugin 8.46, x.50.1 or newer can, iOS cannot"
 )
 NO_DAY = "no day is old enough"
 NO_DURATION = "none was measured"

@@ -256,8 +256,9 @@ WAY = [
     step(2, "report:download_fail", Step.FAILED_INSTALL, 1),
     step(2, "report:update_fail", Step.FAILED_BOOT, 4),
     step(2, "report:set_fail", Step.FAILED_BOOT, 5),
-    # Labels are those of the first offer, whatever came before or after it.
+    # Labels are those of the first offer, whatever they were before or are after it.
     step(3, "report:download_fail", Step.FAILED_INSTALL, 1, cohort=IOS),
+    step(3, "heard", minute=5, bundle="1.0.0"),
     step(3, steps=Step.OFFERED, minute=6),
     step(3, "report:set", Step.INSTALLED, 7, cohort=IOS),
     step(4, "report:set", Step.INSTALLED, 8, cohort=IOS),  # never offered

@@ -14,6 +14,8 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from edge.config_faults import (
+    clickhouse_fault,
+    clickhouse_needs,
     control_fault,
     country_fault,
     hosts_fault,
@@ -63,7 +65,10 @@ FAULTS_LIMIT = 100  # per file: it has fewer options than that
 
 # Options that name a file or folder: in a file relative to its folder, in a variable to the working directory.
 PATHS = frozenset(
-    {"data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"}
+    {
+        *("data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"),
+        "telemetry.clickhouse_password_file",
+    }
 )
 
 
@@ -259,13 +264,19 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigError]:
 
 def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[ConfigError]:
     """What types cannot check; `source` is named for a fault of several options or a default."""
-    devices, control = config.devices, config.control
+    devices, control, telemetry = config.devices, config.control, config.telemetry
     for option, reason in (
         ("data_dir", "" if config.data_dir else "is empty: name a directory"),
         ("devices.public_url", public_url_fault(devices.public_url)),
         ("devices.allowed_hosts", hosts_fault(devices.allowed_hosts)),
         ("devices.trusted_proxies", networks_fault(devices.trusted_proxies)),
         ("devices.country_header", country_fault(devices.country_header, devices.trusted_proxies)),
+        ("telemetry.clickhouse", clickhouse_fault(telemetry.clickhouse)),
+        (
+            "telemetry.clickhouse_password_file",
+            clickhouse_needs(telemetry.clickhouse, telemetry.clickhouse_password_file),
+        ),
+        ("telemetry.figures_from", clickhouse_needs(telemetry.clickhouse, telemetry.figures_from != "node")),
         ("devices.tls_key", pair_fault(devices.tls_certificate, devices.tls_key)),
         ("control.tls_key", pair_fault(control.tls_certificate, control.tls_key)),
         ("control.host", control_fault(control.host, bool(control.tls_certificate), control.insecure)),

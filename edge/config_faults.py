@@ -4,6 +4,7 @@
 is for the person who wrote the configuration: what is wrong, and what to write instead.
 """
 
+import importlib.util
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_DATABASE = re.compile(r"/[A-Za-z_][A-Za-z0-9_]{0,63}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{0,64}")
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 _KINDS = {
@@ -82,6 +84,35 @@ def country_fault(header: str, proxies: Sequence[str]) -> str:
 
 def pair_fault(certificate: str, key: str) -> str:
     return "" if bool(certificate) == bool(key) else "tls_certificate and tls_key need each other"
+
+
+def clickhouse_fault(url: str) -> str:
+    """A server's HTTP address and a database of it; no secret, and encrypted beyond this machine. The reason shows none
+    of the address, which may have a secret all the same."""
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete or any(c.isspace() or not c.isprintable() for c in url):
+        return "is not an address like https://edge@clickhouse.example.com:8443/edge"
+    if parts.password is not None:
+        return "has a password: put it in a file, telemetry.clickhouse_password_file, or in EDGE_CLICKHOUSE_PASSWORD"
+    if not _DATABASE.fullmatch(parts.path):
+        return "ends in no database: https://edge@clickhouse.example.com:8443/edge"
+    if parts.query or parts.fragment:
+        return "has a query or a fragment: remove that"
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return "sends device keys and a password unencrypted to another machine: use https"
+    if importlib.util.find_spec("clickhouse_connect") is None:
+        return "needs the package clickhouse-connect: pip install 'edge-updates[clickhouse]'"
+    return ""
+
+
+def clickhouse_needs(url: str, wanted: object) -> str:
+    return "needs telemetry.clickhouse" if wanted and not url else ""
 
 
 def control_fault(host: str, tls: bool, insecure: bool) -> str:

@@ -11,6 +11,7 @@ WAIT_LIMIT_SECONDS = 3_600.0
 RATE_LIMIT_BPS = 1_000_000_000
 EVENTS_LIMIT = 1_000_000  # per second and worker, more than one can take; 0 means no limit
 SPOOL_LEAST_BYTES = 256 * 2**20  # room for a segment of 64 MiB for every worker
+OUTBOX_LEAST_BYTES = 16 * 2**20  # a few blocks of a full worker
 SPOOL_MOST_BYTES = 2**50
 KEEP_MOST_DAYS = 400  # raw events say who did what: a year for who must
 RETENTION_LEAST_DAYS = 7  # an address stays good for as long after its bundle was offered last
@@ -51,6 +52,10 @@ class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     address_events_per_second: Annotated[int, msgspec.Meta(ge=0, le=EVENTS_LIMIT)] = 2_000
     spool_limit_bytes: Annotated[int, msgspec.Meta(ge=SPOOL_LEAST_BYTES, le=SPOOL_MOST_BYTES)] = 8 * 2**30
     keep_days: Annotated[int, msgspec.Meta(ge=1, le=KEEP_MOST_DAYS)] = 7
+    clickhouse: str = ""
+    clickhouse_password_file: str = ""
+    clickhouse_outbox_bytes: Annotated[int, msgspec.Meta(ge=OUTBOX_LEAST_BYTES, le=SPOOL_MOST_BYTES)] = 4 * 2**30
+    figures_from: Literal["node", "clickhouse"] = "node"
 
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

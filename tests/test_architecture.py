@@ -243,8 +243,6 @@ def test_every_module_is_used():
         "edge.domain.statistics.observation",
         "edge.telemetry.spool.app_records",
         "edge.telemetry.questions.port",
-        "edge.telemetry.clickhouse.sink",
-        "edge.telemetry.clickhouse.figures",
         "edge.telemetry.behaviour.table_writer",
         "edge.domain.behaviour.judging",
     }  # until telemetry has its arithmetic

@@ -160,7 +160,8 @@ def test_a_relative_path_in_a_file_is_relative_to_that_file(written, monkeypatch
 def test_every_option_that_names_a_file_or_folder_is_resolved():
     texts = {each.option for each in load_settings(None, {})[1] if isinstance(each.value, str)}
     other = {"region", "devices.host", "devices.public_url", "devices.country_header", "control.host"}
-    assert texts - other - {"log.level", "log.format", "devices.prefer"} == PATHS
+    choices = {"log.level", "log.format", "devices.prefer", "telemetry.figures_from"}
+    assert texts - other - choices - {"telemetry.clickhouse"} == PATHS
 
 
 @pytest.mark.parametrize(("end", "said"), [("/", "ends in a slash"), ("?a", "has a query"), ("#a", "has a fragment")])
@@ -242,6 +243,48 @@ def test_trusted_proxies_are_addresses_or_networks(network, good):
 def test_a_network_that_is_everybody_is_no_proxy(network):
     with pytest.raises(ConfigError, match=r"devices\.trusted_proxies: .* is every address"):
         load_config(None, {"EDGE_DEVICES_TRUSTED_PROXIES": f"10.0.0.0/8,{network}"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://edge@db.example.com:8443/edge",
+        "https://db.example.com/edge",
+        "http://127.0.0.1:8123/e_2",
+        "http://[::1]/edge",
+    ],
+)
+def test_clickhouse_is_a_server_and_a_database(url):
+    assert load_config(None, {"EDGE_TELEMETRY_CLICKHOUSE": url}).telemetry.clickhouse == url
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("db.example.com", "is not an address like"),
+        ("https://db.example.com:99999/edge", "is not an address like"),
+        ("https://db .example.com/edge", "is not an address like"),
+        ("clickhouse://db.example.com/edge", "is not an address like"),
+        ("https://edge:hunter2@db.example.com/edge", "has a password: put it in a file"),
+        ("https://edge:@db.example.com/edge", "has a password: put it in a file"),
+        ("https://db.example.com", "ends in no database"),
+        ("https://db.example.com/edge/", "ends in no database"),
+        ("https://db.example.com/edge%60;drop", "ends in no database"),
+        ("https://db.example.com/edge?async_insert=1", "has a query"),
+        ("http://db.example.com/edge", "sends device keys and a password unencrypted"),
+        ("http://10.0.0.1/edge", "sends device keys and a password unencrypted"),
+    ],
+)
+def test_addresses_of_clickhouse_that_are_refused(url, said):
+    with pytest.raises(ConfigError, match=rf"telemetry\.clickhouse: {said}") as refused:
+        load_config(None, {"EDGE_TELEMETRY_CLICKHOUSE": url})
+    assert "hunter2" not in refused.value.message
+
+
+@pytest.mark.parametrize(("option", "value"), [("CLICKHOUSE_PASSWORD_FILE", "x"), ("FIGURES_FROM", "clickhouse")])
+def test_what_concerns_clickhouse_needs_one(option, value):
+    with pytest.raises(ConfigError, match=r"needs telemetry\.clickhouse"):
+        load_config(None, {f"EDGE_TELEMETRY_{option}": value})
 
 
 def test_a_country_header_needs_a_proxy_that_is_believed():

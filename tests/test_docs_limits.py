@@ -19,7 +19,7 @@ from edge.bundles.patches.making import (
 )
 from edge.bundles.patches.wanted import PATCHED_RELEASES, PATCHED_RELEASES_LIMIT
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
-from edge.config import Retention
+from edge.config import Retention, Telemetry
 from edge.control.routes.figures.asking import SINCE_MOST
 from edge.control.routes.figures.releases import REVISIONS_LIMIT
 from edge.control.shapes.outcomes import (
@@ -111,6 +111,8 @@ from edge.node.tls.transport import BARREN_BYTES, HANDSHAKE_BYTES
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
+from edge.telemetry.clickhouse.server import CONNECT_SECONDS, QUESTION_SECONDS
+from edge.telemetry.clickhouse.tables import REMEMBERED_INSERTS
 from edge.telemetry.devices.known_devices import DEVICES_LIMIT
 from edge.telemetry.folding.labels import MADE_UP_LIMIT
 from edge.telemetry.folding.seen_reports import REMEMBERED_LIMIT
@@ -255,6 +257,9 @@ def test_the_other_limits_are_those_of_the_code():
         f"a receiver that takes nothing for {STALL_SECONDS:.0f} s is cut |",
         f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, for {ANSWER_SECONDS:.0f} s each; "
         f"{FIGURE_READERS} are answered at a time |",
+        f"| rows that wait for ClickHouse | {Telemetry().clickhouse_outbox_bytes >> 30} GiB on disk ",
+        f"| inserts that ClickHouse remembers | {REMEMBERED_INSERTS:,} of each table |",
+        f"| a question to ClickHouse | {QUESTION_SECONDS} s of execution, {CONNECT_SECONDS} s to connect |",
         f"| damaged blobs that a node names | {QUARANTINE_LIMIT:,} |",
         f"| uploads of a token that no bundle refers to | {Retention().upload_limit_bytes >> 30} GiB "
         f"(`upload_limit_bytes`), each at least {LEAST_BYTES >> 10} KiB | a leaked token must not fill the "

@@ -18,7 +18,7 @@ from edge.control.upload_quota import UploadQuota
 from edge.domain.model import AppId
 from edge.facts.census import count_devices
 from edge.node.observing.counts import WorkerStatus
-from edge.node.observing.folding_metrics import FoldingSeen
+from edge.node.observing.folding_metrics import ClickHouseSeen, FoldingSeen
 from edge.node.observing.metrics import BlobsSeen, Observed, StoreUpkeep, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
@@ -96,6 +96,15 @@ class NodeReport:
             book_faults=prover.book_faults,
         )
 
+    def _observe_folding(self) -> FoldingSeen:
+        folding, found = self._folding, self._folding.condition.clickhouse
+        clickhouse = None
+        if found is not None:
+            rows = {"sent": found.sent, "dropped": found.dropped, "lost": found.lost}
+            up = folding.is_up and not found.failing
+            clickhouse = ClickHouseSeen(rows, found.waiting, found.waiting_bytes, found.erasures, up)
+        return FoldingSeen(folding.is_up, folding.restarts, dict(folding.asked), clickhouse)
+
     def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int]) -> Observed:
         """Blocks: reads heads and segments."""
         known = count_devices(self._supervisor.facts_table_path)
@@ -117,7 +126,7 @@ class NodeReport:
             spool_faults={name: totals.get(name, 0) for name in ("damaged", "malformed", "torn_tails")},
             spool_unreadable=self._folding.condition.unreadable,
             counts_set_aside=self._folding.set_aside,
-            folding=FoldingSeen(self._folding.is_up, self._folding.restarts, dict(self._folding.asked)),
+            folding=self._observe_folding(),
             job_failures=dict(self._supervisor.guard.failures),
             facts=self._supervisor.facts_condition,
             failures_over_limit=self._supervisor.failures.dropped,

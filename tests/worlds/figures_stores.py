@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,10 @@ from edge.domain.statistics.observation import Observation
 from edge.telemetry.clickhouse.figures import ClickHouseFigures
 from edge.telemetry.clickhouse.server import ClickHouseServer
 from edge.telemetry.clickhouse.tables import COLUMNS, prepare_tables
+from edge.telemetry.folding.database import open_for_folding
+from edge.telemetry.folding.figures_store import apply
 from edge.telemetry.questions.port import Figures
+from edge.telemetry.questions.sqlite_figures import SqliteFigures
 
 Add = Callable[[Sequence[Observation]], Figures]  # adds a batch; the figures with it
 
@@ -47,4 +50,17 @@ def _prepared() -> ClickHouseServer:
     return server
 
 
-STORES = {"clickhouse": clickhouse_store}
+@contextmanager
+def sqlite_store(folder: Path) -> Iterator[Add]:
+    with closing(open_for_folding(folder / "counts.db")) as connection:
+
+        def add(observations: Sequence[Observation]) -> Figures:
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:
+                apply(connection, observations)
+            return SqliteFigures(connection)
+
+        yield add
+
+
+STORES = {"sqlite": sqlite_store, "clickhouse": clickhouse_store}

@@ -13,6 +13,7 @@ from edge.domain.errors import Unavailable
 from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.folding.counts import read_counts, read_duplicates
 from edge.telemetry.folding.database import open_for_reading
+from edge.telemetry.questions.port import Figures
 from edge.telemetry.questions.registry import QUESTIONS, FigureQuestion
 from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
 
@@ -48,8 +49,13 @@ ANSWERS: Mapping[str, FigureAnswer] = {
 }
 
 
-def answer(figures: FiguresFile, paths: DataPaths, question: str, parameters: bytes) -> bytes:
-    """As JSON. Raises Unavailable, and what the question raises."""
+def answer(
+    figures: FiguresFile, paths: DataPaths, question: str, parameters: bytes, elsewhere: Figures | None = None
+) -> bytes:
+    """As JSON. With `elsewhere`, questions of the port are asked there. Raises Unavailable, and what the question
+    raises."""
+    if elsewhere is not None and question in QUESTIONS:
+        return msgspec.json.encode(QUESTIONS[question].ask(elsewhere, parameters))
     asked = ANSWERS.get(question)
     if asked is None:
         raise Unavailable(

@@ -72,15 +72,28 @@ class Declined(msgspec.Struct, frozen=True, tag=True):
         return _KINDS.get(self.status, Unavailable)(self.code, self.message)
 
 
+class SinkSeen(msgspec.Struct, frozen=True):
+    """What ClickHouse gets, in rows since the beginning. `failing` is why nothing can be sent now, "" if it can."""
+
+    sent: int = 0
+    dropped: int = 0
+    lost: int = 0
+    waiting: int = 0
+    waiting_bytes: int = 0
+    erasures: int = 0
+    failing: str = ""
+
+
 class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     """Sent after each fold. `folded_at` is when events were last counted, in seconds since the epoch; `set_aside` is
     how often the counts were damaged since the process started; `unreadable` is how many segments the last fold could
-    not read; `totals` are those of `read_totals`."""
+    not read; `totals` are those of `read_totals`; `clickhouse` is None where none is configured."""
 
     folded_at: float
     set_aside: int
     unreadable: int
     totals: dict[str, int]
+    clickhouse: SinkSeen | None = None
 
 
 ToFolding = FoldingSetup | Ask | Named

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.assembly.counting.answers import answer
+from edge.assembly.counting.clickhouse_duty import open_clickhouse
 from edge.assembly.counting.figures_file import FiguresFile
 from edge.assembly.counting.messages import (
     Ask,
@@ -54,6 +55,10 @@ class FoldingProcess:
         self._names = NumberedReplies[Named]()
         self._named: dict[str, Named] = {}  # of the apps in this fold
         self._judging: dict[str, Judging] = {}  # of the apps that have been folded, as of the last time
+        self._clickhouse = open_clickhouse(self._paths, setup.node, setup.telemetry)
+        self._elsewhere = (
+            self._clickhouse.figures if self._clickhouse and setup.telemetry.figures_from != "node" else None
+        )
         self._figures = FiguresFile(self._paths, setup.telemetry, self._names_of, self._judging_of)
         self._folder = ThreadPoolExecutor(1, "fold")
         self._readers = ThreadPoolExecutor(READERS, "figures")
@@ -64,6 +69,8 @@ class FoldingProcess:
     async def run(self) -> None:
         """Serve the link."""
         self._start(self._fold_periodically())
+        if self._clickhouse is not None:
+            self._start(self._clickhouse.run())
         while (message := await self._link.receive()) is not None:
             match message:
                 case Ask():
@@ -104,14 +111,15 @@ class FoldingProcess:
         except (EdgeError, OSError, ValueError) as error:
             log.error("cannot read how many events are counted: %s", error)
             totals = {}
-        self._link.send(FoldCondition(figures.folded_at, figures.set_aside, figures.unreadable, totals))
+        seen = self._clickhouse.seen if self._clickhouse is not None else None
+        self._link.send(FoldCondition(figures.folded_at, figures.set_aside, figures.unreadable, totals, seen))
 
     async def _answer(self, ask: Ask) -> None:
         try:
             if ask.fresh:
                 await self._fresh()
             found = await self._loop.run_in_executor(
-                self._readers, lambda: answer(self._figures, self._paths, ask.question, ask.parameters)
+                self._readers, lambda: answer(self._figures, self._paths, ask.question, ask.parameters, self._elsewhere)
             )
             self._link.send(FigureAnswered(ask.number, found))
         except EdgeError as error:

@@ -1,16 +1,21 @@
 """`edge doctor`: which limits of this host slow delivery, and how to change them. Changes nothing itself."""
 
 import os
+import sqlite3
 from pathlib import Path
 
 import click
 
 from edge.cli.terminal.options import with_config, with_output
 from edge.cli.terminal.output import Output, line
-from edge.config import load_config
+from edge.config import Config, load_config
+from edge.domain.errors import EdgeError
+from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.doctor import HostFinding, examine
 from edge.node.processes.host import read_host
 from edge.node.processes.listening import LISTEN_BACKLOG
+from edge.telemetry.clickhouse.checkup import check_sink
+from edge.telemetry.clickhouse.server import connect_to_clickhouse, parse_clickhouse_address, read_clickhouse_password
 
 
 @click.command()
@@ -19,11 +24,29 @@ from edge.node.processes.listening import LISTEN_BACKLOG
 def doctor(out: Output, config_file: Path | None) -> None:
     """Check this host for limits on delivery; each is ok, or a warning with a remedy.
 
-    Always exits 0. To time the disk, it writes one small file in the data directory and removes it.
+    With telemetry.clickhouse, also whether that server answers, and what waits for it. Always exits 0. To time the
+    disk, it writes one small file in the data directory and removes it.
     """
     config = load_config(config_file, os.environ)
     findings = examine(read_host(Path(config.data_dir), LISTEN_BACKLOG, config.telemetry.spool_limit_bytes))
+    if config.telemetry.clickhouse:
+        findings.append(_examine_clickhouse(config))
     out.result([finding._asdict() for finding in findings], lambda: _show(findings))
+
+
+def _examine_clickhouse(config: Config) -> HostFinding:
+    telemetry = config.telemetry
+    try:
+        server = connect_to_clickhouse(
+            parse_clickhouse_address(telemetry.clickhouse),
+            lambda: read_clickhouse_password(telemetry.clickhouse_password_file, os.environ),
+        )
+        found = check_sink(DataPaths(Path(config.data_dir)).counts_database, server)
+    except (EdgeError, sqlite3.Error) as error:
+        return HostFinding("clickhouse", "warn", str(error), "see config/clickhouse/README.md")
+    well = found.is_well(telemetry.clickhouse_outbox_bytes)
+    remedy = "" if well else "the node's log has the reason; see config/clickhouse/README.md"
+    return HostFinding("clickhouse", "ok" if well else "warn", found.words(telemetry.clickhouse_outbox_bytes), remedy)
 
 
 def _show(findings: list[HostFinding]) -> None:

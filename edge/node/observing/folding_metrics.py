@@ -6,12 +6,23 @@ from typing import NamedTuple
 from edge.wire.exposition import Family, Sample
 
 
+class ClickHouseSeen(NamedTuple):
+    """Rows since the beginning, by what became of them, and what waits now."""
+
+    rows: Mapping[str, int]
+    waiting: int
+    waiting_bytes: int
+    erasures: int
+    up: bool
+
+
 class FoldingSeen(NamedTuple):
-    """`questions` are by outcome; they and `restarts` count since the node started."""
+    """`questions` are by outcome; they and `restarts` count since the node started. `clickhouse`: None without one."""
 
     up: bool = False
     restarts: int = 0
     questions: Mapping[str, int] = {}
+    clickhouse: ClickHouseSeen | None = None
 
 
 def build_folding_metrics(seen: FoldingSeen) -> list[Family]:
@@ -24,4 +35,21 @@ def build_folding_metrics(seen: FoldingSeen) -> list[Family]:
         Family("edge_folding_up", "gauge", up, [Sample({}, seen.up)]),
         Family("edge_folding_restarts_total", "counter", restarts, [Sample({}, seen.restarts)]),
         Family("edge_figures_questions_total", "counter", asked, outcomes),
+        *_clickhouse_metrics(seen.clickhouse),
+    ]
+
+
+def _clickhouse_metrics(seen: ClickHouseSeen | None) -> list[Family]:
+    """Without a sample where none is configured."""
+    up = "1 while what is counted can be sent to ClickHouse."
+    rows = "Rows for ClickHouse, by what became of them: sent; dropped, as no room was left to wait; lost with a file."
+    waiting, held = "Rows that wait for ClickHouse.", "Bytes on disk of rows that wait for ClickHouse."
+    erasures = "Devices that are still to be erased in ClickHouse."
+    outcomes = [Sample({"outcome": outcome}, n) for outcome, n in sorted(seen.rows.items())] if seen else []
+    return [
+        Family("edge_clickhouse_up", "gauge", up, [Sample({}, seen.up)] if seen else []),
+        Family("edge_clickhouse_rows_total", "counter", rows, outcomes),
+        Family("edge_clickhouse_waiting_rows", "gauge", waiting, [Sample({}, seen.waiting)] if seen else []),
+        Family("edge_clickhouse_waiting_bytes", "gauge", held, [Sample({}, seen.waiting_bytes)] if seen else []),
+        Family("edge_clickhouse_waiting_erasures", "gauge", erasures, [Sample({}, seen.erasures)] if seen else []),
     ]

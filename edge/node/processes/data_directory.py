@@ -40,6 +40,7 @@ class DataPaths:
         self.uploads_file = self.node_dir / "uploads"  # what tokens uploaded and no bundle refers to yet
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
         self.behaviour_table = self.node_dir / "telemetry" / "behaviour.table"  # made again from the counts
+        self.outbox_dir = self.node_dir / "telemetry" / "outbox"  # what ClickHouse does not have yet
         self.own_dirs = self.node_dir, self.node_dir / "telemetry", self.spool_dir, self.facts_dir
 
 
@@ -74,9 +75,11 @@ class DataDirectory(DataPaths):
         clear_for_directory(telemetry, f"{events}, and {facts}")
         clear_for_directory(self.spool_dir, events)
         clear_for_directory(self.facts_dir, facts)
+        clear_for_directory(self.outbox_dir, "rows that wait for ClickHouse are lost")
         clear_for_files(self.spool_dir, events)
         clear_for_files(self.facts_dir, facts)
-        clear_for_files(telemetry, "counts of events are made again", but=(self.spool_dir, self.facts_dir))
+        rooms = self.spool_dir, self.facts_dir, self.outbox_dir
+        clear_for_files(telemetry, "counts of events are made again", but=rooms)
 
     def check_keys(self) -> None:
         """Read the key set, so that its `problem` is current; write what of the store could not be remembered before,

@@ -7,6 +7,7 @@ raises ClickHouseFault for whatever goes wrong; its message names the server and
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +20,9 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 120  # of silence, for an insert of `BATCH_ROWS` into a busy server
 QUESTION_SECONDS = 30  # of a question's execution: who asks waits for it
 REASON_CHARACTERS = 500  # of what the server says: its messages quote what was sent
+
+PASSWORD_VARIABLE = "EDGE_CLICKHOUSE_PASSWORD"  # noqa: S105
+PASSWORD_CHARACTERS = 4_096
 
 _T = TypeVar("_T")
 
@@ -90,8 +94,24 @@ class ClickHouseServer:
             raise ClickHouseFault("clickhouse_unavailable", f"ClickHouse at {self.shown}: {reason}") from error
 
 
-def connect_to_clickhouse(address: ClickHouseAddress, password: str) -> ClickHouseServer:
-    """Connects when it is used. Raises ClickHouseFault `clickhouse_missing` if the package is not installed."""
+def read_clickhouse_password(file: str, environ: Mapping[str, str]) -> str:
+    """From the variable, else the first line of the file; "" without either. Raises ClickHouseFault."""
+    if PASSWORD_VARIABLE in environ:
+        return environ[PASSWORD_VARIABLE]
+    if not file:
+        return ""
+    try:
+        with Path(file).open(encoding="utf-8") as stream:
+            return stream.readline(PASSWORD_CHARACTERS).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        message = f"cannot read the password of ClickHouse in {file}: {reason}"
+        raise ClickHouseFault("clickhouse_password_unreadable", message) from error
+
+
+def connect_to_clickhouse(address: ClickHouseAddress, password: Callable[[], str]) -> ClickHouseServer:
+    """Connects when it is used, and asks for the password then. Raises ClickHouseFault `clickhouse_missing` if the
+    package is not installed."""
     try:
         import clickhouse_connect
     except ImportError as error:
@@ -104,7 +124,7 @@ def connect_to_clickhouse(address: ClickHouseAddress, password: str) -> ClickHou
             host=address.host,
             port=address.port,
             username=address.user or "default",
-            password=password,
+            password=password(),
             database=address.database,
             compress="zstd",
             connect_timeout=CONNECT_SECONDS,

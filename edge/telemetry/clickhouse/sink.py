@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from edge.telemetry.clickhouse.erasing import erase_where_sent
+from edge.telemetry.clickhouse.erasing import erase_where_sent, waiting_erasures
 from edge.telemetry.clickhouse.server import ClickHouseServer
 from edge.telemetry.clickhouse.tables import COLUMNS, prepare_tables
 from edge.telemetry.folding.database import open_for_folding
@@ -56,7 +56,7 @@ class SinkCondition(NamedTuple):
 
     totals: OutboxTotals
     failing: str
-    attempts_failed: int  # since the last that did not
+    erasures: int  # devices that are still to be erased there
 
 
 def wait_seconds(attempts_failed: int) -> float:
@@ -97,7 +97,7 @@ class Sink:
     def condition(self) -> SinkCondition:
         """Raises sqlite3.Error."""
         with closing(open_for_folding(self._database)) as connection:
-            return SinkCondition(read_outbox_totals(connection), self._failing, self._attempts_failed)
+            return SinkCondition(read_outbox_totals(connection), self._failing, waiting_erasures(connection))
 
     def _send_all(self) -> int:
         if not self._prepared:

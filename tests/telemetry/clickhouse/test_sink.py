@@ -193,7 +193,7 @@ def test_a_server_that_is_away_is_said_and_everything_waits(world):
         with pytest.raises(ClickHouseFault, match=r"db\.example\.com:8443/edge.*Connection refused"):
             sink.send_waiting(NOW)
     found = sink.condition()
-    assert (found.attempts_failed, found.totals.waiting) == (2, 1)
+    assert (sink.attempts_failed, found.totals.waiting, found.erasures) == (2, 1, 0)
     assert "Connection refused" in found.failing
 
 

@@ -67,6 +67,15 @@ class Came(NamedTuple):
     value: float | None
 
 
+class Sent(NamedTuple):
+    """The node sent so many bytes of a bundle's zip, all of it or not."""
+
+    at_ms: int
+    bundle: str
+    bytes: int
+    complete: bool
+
+
 class HandedOver(NamedTuple):
     """The worker handed what it noted of checks to the spool."""
 
@@ -85,7 +94,7 @@ class Began(NamedTuple):
     ended_ms: int = 0
 
 
-Entry = Checked | Told | Used | Came | HandedOver
+Entry = Checked | Told | Used | Came | Sent | HandedOver
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from tests.truth.life import DAY, HOUR, Life
 HAND_OVER_MS = 10_000
 
 Act = Callable[[], None]
+_Turn = tuple[int, int, Iterator[int]]  # when a life goes on, its index, and it
 
 
 class Deed(NamedTuple):
@@ -36,7 +37,7 @@ async def live(
     begin, end = node.now_ms, node.now_ms + days * DAY
     diary.devices.extend(member.owner for member in members)
     lives = [Life(index, each, node, diary, fails, seed).run(end) for index, each in enumerate(members)]
-    queue: list[tuple[int, int, Iterator[int]]] = []
+    queue: list[_Turn] = []
     for index, each in enumerate(lives):
         _go_on(queue, index, each)
     planned = sorted(deeds, key=lambda deed: deed.at_ms)
@@ -44,12 +45,11 @@ async def live(
     for now in range(begin + HAND_OVER_MS, end + HAND_OVER_MS, HAND_OVER_MS):
         busy = bool(queue) and queue[0][0] < now
         while planned and planned[0].at_ms < now:
+            await _live_until(node, queue, planned[0].at_ms)
             node.tick(planned[0].at_ms)
             planned.pop(0).act()
-        while queue and queue[0][0] < now:
-            at, index, each = heapq.heappop(queue)
-            node.tick(max(at, node.now_ms))
-            _go_on(queue, index, each)
+            await node.settle()
+        await _live_until(node, queue, now)
         if busy:
             await node.settle()
             node.tick(now)
@@ -61,7 +61,16 @@ async def live(
             hour += HOUR
 
 
-def _go_on(queue: list[tuple[int, int, Iterator[int]]], index: int, life: Iterator[int]) -> None:
+async def _live_until(node: InProcess, queue: list[_Turn], now_ms: int) -> None:
+    while queue and queue[0][0] < now_ms:
+        at, index, each = heapq.heappop(queue)
+        node.tick(at)
+        _go_on(queue, index, each)
+        if node.is_busy:
+            await node.settle()
+
+
+def _go_on(queue: list[_Turn], index: int, life: Iterator[int]) -> None:
     at = next(life, None)
     if at is not None:
         heapq.heappush(queue, (at, index, life))

@@ -21,6 +21,7 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.node.service.common_answers import Reply
 from edge.node.service.device_service import DeviceService
 from edge.node.service.facts_client import FactsClient
+from edge.node.service.heard.delivery_counts import SentBlob
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Peer, Proxies, Whence
@@ -49,6 +50,7 @@ class InProcess:
     def __init__(self, folder: Path, app: AppId, now_ms: int) -> None:
         self.now_ms = now_ms
         self.app = app
+        self.is_busy = False  # something that was handed in is not taken yet, and would be taken later than now
         self.truth = DataDirectory(folder, now_ms / 1000)
         self._writer = FactsWriter(self.truth.facts_dir, clock=self._now, sync=_unsynced)
         self.current = ServedSnapshots(self.truth.store)
@@ -68,6 +70,7 @@ class InProcess:
             net_key=self.truth.net_key,
             clock=ServiceClock(self._now, self._now),
         )
+        self._handing = self.service.hand_over_as(f"{self.truth.node}-0")
         self._waiting: list[asyncio.Future[Any]] = []
         self._recording: set[asyncio.Task[None]] = set()
 
@@ -123,6 +126,7 @@ class InProcess:
             waiting: asyncio.Future[Reply] = future
         else:
             waiting = loop.create_task(self.service.reports.take_slowly(body, whence))
+            self.is_busy = True
         waiting.add_done_callback(lambda done: answered(done.result().status == 200))
         self._waiting.append(waiting)
 
@@ -130,17 +134,24 @@ class InProcess:
         """As `report`, of events of the app's own code."""
         taking = self.service.app_events.take(json.dumps(sent).encode(), key, Peer(peer, peer))
         waiting = asyncio.get_running_loop().create_task(taking)
+        self.is_busy = True
         waiting.add_done_callback(lambda done: answered(done.result().status == 200))
         self._waiting.append(waiting)
+
+    def deliver(self, version: str, size_bytes: int, length: int, seconds: float) -> None:
+        """As the port does when an answer with the zip has ended."""
+        sent = SentBlob(self.app, "zip", _digest(f"zip {version}".encode()), "")
+        self.service.deliveries.note(sent, size_bytes, length, seconds)
 
     def tell_outcomes(self, outcomes: list[Outcome]) -> None:
         """What the team's own systems say, as the control API stores it."""
         line = encode_outcomes(Outcomes(self.app, outcomes), self._now())
         self._waiting.append(asyncio.get_running_loop().create_task(self.outcomes.append([line])))
+        self.is_busy = True
 
     async def settle(self) -> None:
         """Everything handed in is taken, and what was noted of devices is recorded."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self.is_busy = self._waiting, [], False
         if waiting:
             await asyncio.gather(*waiting)
         self._facts.flush()
@@ -148,7 +159,8 @@ class InProcess:
             await asyncio.gather(*self._recording)
 
     async def hand_over(self) -> None:
-        """What was noted of checks goes to the spool."""
+        """What was noted of checks and deliveries goes to the spool."""
+        await self._handing.hand_over()
 
     async def close(self) -> None:
         await self.settle()

@@ -23,6 +23,9 @@ class Labels(NamedTuple):
     plugin: str
 
 
+UNKNOWN = Labels("", "", (), "", "", "device", "", "", "")
+
+
 def labels_at(diary: Diary, owner: Owner, at_ms: int) -> Labels:
     """Of a check at that time."""
     segments = ("droids",) if owner.platform == "android" else ()

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from edge.device.identity import build_info
-from tests.truth.diary import Checked, Diary, Told, Used
+from tests.truth.diary import Checked, Diary, Sent, Told, Used
 from tests.truth.generations import NATIVE, Member
 from tests.truth.in_process import InProcess
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 OFFLINE, LOST_ANSWER, KILLED, CRASHED, ERRORS, RETURNS = 0.06, 0.04, 0.04, 0.02, 0.05, 0.2
-USES, BUYS = 0.4, 0.1
+USES, BUYS, CUT = 0.4, 0.1, 0.1
+ZIP_BYTES = 1_000
 FEATURES = ("search", "checkout", "share")
 
 _Pending = tuple[int, dict[str, Any]]  # an event's serial, and what is sent
@@ -135,7 +136,11 @@ class Life:
             self._tell_download("download_manifest_start", version)
         self._tell_download("download_0", version)
         self._send()
-        yield self._in(self._draw.uniform(11, 90))
+        seconds = self._draw.uniform(11, 90)
+        yield self._in(seconds)
+        if self._draw.random() < CUT:
+            self._deliver(version, self._draw.randrange(ZIP_BYTES), seconds)
+        self._deliver(version, ZIP_BYTES, seconds)
         if self._draw.random() < 0.02:
             self._tell("download_fail", self._runs)
             return
@@ -147,6 +152,10 @@ class Life:
         self._next = version
         if self._draw.random() < 0.3:
             yield from self._activate()
+
+    def _deliver(self, version: str, size_bytes: int, seconds: float) -> None:
+        self._node.deliver(version, size_bytes, ZIP_BYTES, seconds)
+        self._diary.entries.append(Sent(self._node.now_ms, version, size_bytes, size_bytes == ZIP_BYTES))
 
     def _activate(self) -> Iterator[int]:
         """Start what was downloaded; a boot that fails is undone after a while, or at the next launch."""

@@ -9,9 +9,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.truth.diary import Came, Checked, Diary, HandedOver, Owner, Told, Used
+from tests.truth.diary import Came, Checked, Diary, HandedOver, Owner, Sent, Told, Used
 from tests.truth.generations import NATIVE
-from tests.truth.labels import Labels, before_any_check, labels_at
+from tests.truth.labels import UNKNOWN, Labels, before_any_check, labels_at
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 AGAIN_MS = HOUR
@@ -86,7 +86,8 @@ class Person:
 
     labels: Labels
     first_ms: int = 0
-    first_labels: Labels | None = None
+    first_labels: Labels | None = None  # of the first check, if that is of the same day
+    is_placed: bool = False  # a check of it was heard of
     last_ms: int = 0
     word: str = ""
     offered: tuple[str, int] = "", 0  # what was offered last, and when
@@ -112,6 +113,8 @@ class Recount:
     updates: list[Lasted] = field(default_factory=list)
     used_seconds: list[Lasted] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
+    deliveries: Counter[tuple[int, str, bool]] = field(default_factory=Counter)  # by hour, bundle, whether complete
+    delivered_bytes: Counter[tuple[int, str]] = field(default_factory=Counter)
     persons: dict[int, Person] = field(default_factory=dict)
     again: int = 0
 
@@ -120,6 +123,7 @@ def recount(diary: Diary) -> Recount:
     """All of it."""
     counter = _Counter(diary)
     waiting: list[Checked] = []
+    sent: list[Sent] = []
     for entry in diary.entries:
         match entry:
             case Checked():
@@ -127,7 +131,11 @@ def recount(diary: Diary) -> Recount:
             case HandedOver(at_ms):
                 for each in waiting:
                     counter.take_check(each, at_ms)
-                waiting = []
+                for one in sent:
+                    counter.take_delivery(one, at_ms)
+                waiting, sent = [], []
+            case Sent():
+                sent.append(entry)
             case Told():
                 counter.take_event(entry)
             case Used():
@@ -165,6 +173,9 @@ class _Counter:
         """At `at_ms` it was handed over."""
         owner, person = self._owner(check.device), self._person(check.device)
         person.labels = labels_at(self._diary, owner, check.at_ms)
+        if person.first_labels is not None and not person.is_placed and at_ms // DAY == person.first_ms // DAY:
+            person.first_labels = person.labels
+        person.is_placed = True
         runs = _word_of(check.runs)
         code = "check:offer" if check.offered else "check:other"
         self._count(at_ms, person, check.offered or runs, code)
@@ -176,6 +187,12 @@ class _Counter:
                 journey.offered_ms, journey.labels = at_ms, person.labels
                 if journey.installed_ms:
                     self._update(person, journey, at_ms, check.offered)
+
+    def take_delivery(self, sent: Sent, at_ms: int) -> None:
+        """Known by bundle alone."""
+        key = at_ms // HOUR, sent.bundle, sent.complete
+        self.found.deliveries[key] += 1
+        self.found.delivered_bytes[at_ms // HOUR, sent.bundle] += sent.bytes
 
     def take_event(self, told: Told) -> None:
         owner, person = self._owner(told.device), self._person(told.device)
@@ -213,8 +230,13 @@ class _Counter:
         self._value(used.at_ms, used.device, person, f"event:{used.kind}:{used.name}", used.value)
 
     def take_outcome(self, came: Came) -> None:
-        """An outcome is nothing that the device said."""
-        self._value(came.at_ms, came.device, self._person(came.device), f"outcome:{came.name}", came.value)
+        """An outcome is nothing that the device said: of one never heard of, nothing is known."""
+        person = self.found.persons.get(came.device)
+        if person is not None:
+            self._value(came.at_ms, came.device, person, f"outcome:{came.name}", came.value)
+            return
+        key = self._count(came.at_ms, Person(UNKNOWN), "", f"outcome:{came.name}")
+        self.found.totals[key] += came.value or 0.0
 
     def _value(self, at_ms: int, device: int, person: Person, subject: str, value: float | None) -> None:
         key = self._note(at_ms, device, person, person.word, subject)

@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import pytest
 import uvloop
+from spooled import lines_of
 
 from edge.telemetry.folding.counts import read_counts, read_duplicates
 from edge.telemetry.folding.fold import fold
+from edge.telemetry.spool.record import DeliveredLine, HeardLine, parse_line
 from edge.wire.actions import OF_NODE
-from tests.truth.diary import Diary, Told
+from tests.truth.diary import Checked, Diary, HandedOver, Sent, Told
 from tests.truth.generations import NATIVE
+from tests.truth.labels import Labels, labels_at
 from tests.truth.recount import NATIVE_WORD, Recount, recount
 from tests.truth.scenario import APP, VERSIONS, run
 
@@ -23,6 +26,8 @@ class Lived(NamedTuple):
     found: Recount
     counted: Counter
     duplicates: int
+    heard: Counter  # checks by when they were handed over, and their labels
+    delivered: Counter
 
 
 async def live(folder) -> Lived:
@@ -42,7 +47,20 @@ async def live(folder) -> Lived:
     for each in read_counts(done.node.truth.counts_database, APP):
         if each.action not in OF_NODE:
             counted[NATIVE_WORD if each.bundle == NATIVE else each.bundle, each.action, each.platform] += each.n
-    return Lived(done.diary, recount(done.diary), counted, read_duplicates(done.node.truth.counts_database, APP))
+    heard, delivered = Counter(), Counter()
+    for line in map(parse_line, lines_of(done.node.truth.spool_dir)):
+        if isinstance(line, HeardLine):
+            for each in line.heard.of:
+                of = each.cohort
+                labels = Labels(*of.group, of.os, of.country, of.plugin)
+                heard[line.received_ms, labels, each.runs, each.offered] += each.n
+        elif isinstance(line, DeliveredLine):
+            for each in line.delivered.of:
+                delivered[each.bundle, "complete"] += each.complete
+                delivered[each.bundle, "cut"] += each.cut
+                delivered[each.bundle, "bytes"] += each.bytes
+    duplicates = read_duplicates(done.node.truth.counts_database, APP)
+    return Lived(done.diary, recount(done.diary), counted, duplicates, heard, delivered)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +77,28 @@ def test_reports_are_counted_as_the_devices_sent_them(lived):
             recounted[key.bundle, action, key.labels.platform] += n
     assert lived.counted == recounted
     assert lived.counted.total() > 20 * DEVICES
+
+
+def test_checks_are_handed_over_with_the_labels_of_their_devices(lived):
+    recounted, waiting = Counter(), []
+    for entry in lived.diary.entries:
+        if isinstance(entry, Checked):
+            labels = labels_at(lived.diary, lived.diary.devices[entry.device], entry.at_ms)
+            waiting.append((labels, NATIVE_WORD if entry.runs == NATIVE else entry.runs, entry.offered))
+        elif isinstance(entry, HandedOver):
+            recounted.update((entry.at_ms, *each) for each in waiting)
+            waiting = []
+    assert not waiting
+    assert lived.heard == recounted
+
+
+def test_what_was_sent_of_bundles_is_handed_over(lived):
+    recounted = Counter()
+    for entry in lived.diary.entries:
+        if isinstance(entry, Sent):
+            recounted[entry.bundle, "complete" if entry.complete else "cut"] += 1
+            recounted[entry.bundle, "bytes"] += entry.bytes
+    assert lived.delivered == recounted
 
 
 def test_what_was_acknowledged_is_counted_or_came_again(lived):

@@ -28,6 +28,7 @@ from edge.assembly.counting.messages import (
 from edge.assembly.counting.own_names import OwnNames
 from edge.config import Log, Telemetry
 from edge.control.shapes.apps import AppStats, BundleCount
+from edge.control.shapes.figures.audit import AuditView
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import AppId
 from edge.node.processes.data_directory import DataPaths
@@ -35,6 +36,7 @@ from edge.node.processes.link import Link
 from edge.node.service.numbered_replies import NumberedReplies
 
 START_SECONDS = 5.0  # how long a question waits for a process that is starting
+AUDIT_SECONDS = 1800.0  # it reads all that is kept: 8 GiB, compressed, at some 100 MB/s of events
 ANSWER_SECONDS = 120.0  # what waits in a full spool takes that long to count
 QUESTIONS_WAITING_LIMIT = 64  # questions: nobody waits for more
 SHORT_LIFE_SECONDS = 10.0  # a process that ends sooner will end again: wait before the next try
@@ -80,6 +82,10 @@ class Folding:
     async def counts(self, app: AppId) -> list[BundleCount]:
         """As `stats`, the counts alone, sorted by bundle and action."""
         return (await self.stats(app)).counts
+
+    async def audit(self) -> AuditView:
+        """Of this node, as of now. Raises Unavailable."""
+        return await self.ask("audit", {}, AuditView, seconds=AUDIT_SECONDS)
 
     async def ask(
         self,

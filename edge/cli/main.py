@@ -52,7 +52,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "serve": VerbEntry("node.serve", "serve", "Run a node."),
     "stats": VerbEntry("figures.stats", "stats", "Show who has what, whether it works, how it is used."),
     "store": VerbEntry("store.verify", "store", "Care for the releases on the node's disk."),
-    "telemetry": VerbEntry("figures.telemetry", "telemetry", "Export what devices sent."),
+    "telemetry": VerbEntry("figures.telemetry", "telemetry", "Export and audit what devices sent."),
     "token": VerbEntry("node.tokens", "token", "Create, list and revoke access tokens."),
     "undo": VerbEntry("releases.going_back", "undo", "Undo the latest change of an app."),
     "window": VerbEntry("releases.windows", "window", "Set the hours when a channel offers something new."),

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation
+from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import ImpactView
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import PreviewAnswer, ReachView, WaitingView
@@ -114,6 +115,9 @@ class TelemetryPort(Protocol):
     async def ask(self, question: str, parameters: object, answer: type[T]) -> T:
         """The answer to one of `edge/telemetry/questions/registry.py`, from everything acknowledged so far. Raises
         Unavailable `figures_unavailable`, and what the question raises."""
+
+    async def audit(self) -> AuditView:
+        """Whether all that this node acknowledged is accounted for."""
 
 
 ExportFormat = Literal["ndjson", "parquet"]

@@ -41,6 +41,7 @@ NEEDED = {
     "list_prepared_blobs": P.UPLOAD_BUNDLES,
     "download_bundle_file": P.UPLOAD_BUNDLES,
     "export_events": P.READ_APP,
+    "audit_telemetry": P.READ_NODE,
     "upload_blob": P.UPLOAD_BUNDLES,
     "show_metrics": P.READ_NODE,
     "list_channels": P.READ_APP,

@@ -21,6 +21,7 @@ from edge.control.roles import Role
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
 from edge.control.shapes.devices import ExplainStep, Explanation
+from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import view_impact
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
@@ -193,6 +194,11 @@ class World:
     async def stats(self, app):
         return AppStats(counts=[BundleCount(bundle="1.0.0", action="set", n=3)], duplicates=1)
 
+    async def audit(self):
+        return AuditView(
+            exact=True, kinds=[], segments=0, deleted_segments=0, lost_places=0, lost_bytes=0, differences=[]
+        )
+
     async def export(self, app, since_ms, until_ms, form):
         if self.export_fails_after == 0:
             raise Unavailable("export_failed", "the process that exports failed")
@@ -265,7 +271,7 @@ class World:
             proofs=self.prover,
             exporting=port(export=self.export),
             outcomes=port(keep=self.keep),
-            telemetry=port(stats=self.stats, ask=self.ask),
+            telemetry=port(stats=self.stats, audit=self.audit, ask=self.ask),
             node=port(status=self.status, metrics=self.metrics),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),

@@ -16,6 +16,7 @@ from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.questions.port import Figures
 from edge.telemetry.questions.registry import QUESTIONS, FigureQuestion
 from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
+from edge.telemetry.upkeep.audit import Audit, audit
 
 FigureAnswer = Callable[[DataPaths, bytes], msgspec.Struct]
 
@@ -43,8 +44,14 @@ def ask_figures(question: FigureQuestion, paths: DataPaths, parameters: bytes) -
         return question.ask(SqliteFigures(connection), parameters)
 
 
+def audit_node(paths: DataPaths, _: bytes) -> Audit:
+    """Of everything on this node; takes as long as reading all of its segments does."""
+    return audit(paths.spool_dir, paths.counts_database)
+
+
 ANSWERS: Mapping[str, FigureAnswer] = {
     "bundle_counts": count_bundles,
+    "audit": audit_node,
     **{name: partial(ask_figures, question) for name, question in QUESTIONS.items()},
 }
 

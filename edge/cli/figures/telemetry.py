@@ -1,14 +1,15 @@
-"""`edge telemetry export`: what devices sent, as the node keeps it."""
+"""`edge telemetry export|audit`: what devices sent, as the node keeps it, and whether it is all accounted for."""
 
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import click
 
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
-from edge.cli.terminal.output import Output, counted, line
+from edge.cli.terminal.output import Output, counted, line, table
 from edge.domain.schedule.durations import parse_duration
 
 FORMATS = ["ndjson", "parquet"]
@@ -16,7 +17,7 @@ FORMATS = ["ndjson", "parquet"]
 
 @click.group()
 def telemetry() -> None:
-    """Export what devices sent."""
+    """Export and audit what devices sent."""
 
 
 @telemetry.command(short_help="Export the raw events of an app.")
@@ -51,3 +52,36 @@ def _write(client: ControlClient, path: str, output: Path) -> int:
     finally:
         unfinished.unlink(missing_ok=True)
     return written
+
+
+@telemetry.command(short_help="Check that all that was acknowledged is accounted for.")
+@with_api
+def audit(client: ControlClient, out: Output) -> None:
+    """Recount what this node acknowledged, from its files, and compare it with what it counted.
+
+    What was acknowledged is what was counted, what was a duplicate, and what a named limit dropped: exactly, or the
+    differences are listed and the exit code is 1. Reads all that is kept, which takes a minute for some gigabytes.
+    """
+    found = client.get("/v1/telemetry/audit")
+    out.result(found, lambda: _show_audit(found))
+    if not found["exact"]:
+        raise click.exceptions.Exit(1)
+
+
+def _show_audit(found: dict[str, Any]) -> None:
+    rows = [
+        [
+            *(each["kind"], each["acknowledged"], each["counted"], each["duplicates"], sum(each["dropped"].values())),
+            *(each["waiting"], ", ".join(f"{limit} {n}" for limit, n in each["dropped"].items())),
+        ]
+        for each in found["kinds"]
+    ]
+    table(("kind", "acknowledged", "counted", "duplicates", "dropped", "waiting", "by"), rows, "nothing yet")
+    if found["lost_places"]:
+        line(f"{counted(found['lost_places'], 'place')} of {counted(found['lost_bytes'], 'byte')} cannot be read")
+    if any(each["before"] for each in found["kinds"]):
+        line(f"{sum(each['before'] for each in found['kinds'])} of these were counted before there was an audit")
+    for each in found["differences"]:
+        why = f" ({each['why']})" if each["why"] else ""
+        line(f"{each['segment']}: {each['acknowledged']} of {each['kind']}, {each['accounted']} accounted for{why}")
+    line("it adds up" if found["exact"] else "it does not add up")

@@ -152,6 +152,11 @@ class _Folding:
         self.connection.executemany(
             "INSERT INTO totals (name, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", totals.items()
         )
+        fates = {"event/counted": "folded", "event/duplicate": "duplicates", "line/malformed": "malformed"}
+        self.connection.executemany(
+            "INSERT INTO segment_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            [(name, fate, totals[total]) for fate, total in fates.items()],
+        )
         self.connection.execute("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (name, batch.end, finished_ms))
 
     def forget_seen(self) -> None:

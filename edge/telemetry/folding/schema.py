@@ -110,12 +110,15 @@ CREATE TABLE secrets (name TEXT PRIMARY KEY, secret BLOB NOT NULL) WITHOUT ROWID
 CREATE TABLE segment_counts (
     segment TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (segment, name)
 ) WITHOUT ROWID;
+CREATE TABLE acknowledged (
+    segment TEXT NOT NULL, kind TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (segment, kind)
+) WITHOUT ROWID;
 {OUTBOX_SCHEMA}{BEHAVIOUR_SCHEMA}"""
 # segments: rows outlive their files (some 24 a day and worker), so that a file that comes back, from a backup or after
 # a power cut, is never counted again. exposed, outcome_ids: see `duplicates`; seen: see `seen_reports`. `owner` is a
 # hash of the app. devices.days: bit i is the day i days before that of last_ms. steps_summary: of bundles whose rows
-# are gone. segment_counts: what became of a segment's records, by "<kind>/<fate>"; segment "" is schema 4's. secrets:
-# the key of `seen_reports`.
+# are gone. segment_counts: what became of a segment's records, by "<kind>/<fate>"; segment "" is schema 4's and that of
+# deleted ones. acknowledged: a recount of deleted segments, for the audit. secrets: the key of `seen_reports`.
 
 _FATES = {"folded": "event/counted", "duplicates": "event/duplicate", "malformed": "line/malformed"}
 
@@ -142,6 +145,7 @@ def _keep_counts(connection: sqlite3.Connection) -> None:
     for total, name in _FATES.items():
         query = "INSERT INTO segment_counts SELECT '', ?, n FROM totals WHERE name = ? AND n > 0"
         connection.execute(query, (name, total))
+    connection.execute("INSERT INTO segment_counts SELECT name, 'before', offset FROM segments")
 
 
 def subject_of(action: str) -> str:

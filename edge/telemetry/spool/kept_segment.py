@@ -120,10 +120,10 @@ def open_segment(path: Path) -> BinaryIO:
     raise FileNotFoundError(path)
 
 
-def read_kept_header(path: Path) -> KeptHeader:
-    """Raises OSError, UnreadableSegment."""
-    with path.open("rb") as file:
-        return _header_of(file)
+def erased_from(file: BinaryIO) -> dict[str, int]:
+    """What erasures took away from a segment that `open_segment` has opened."""
+    raw = getattr(file, "raw", None)
+    return dict(raw.header.erased) if isinstance(raw, _KeptBytes) else {}
 
 
 def _header_of(file: BinaryIO) -> KeptHeader:
@@ -151,7 +151,8 @@ class _KeptBytes(io.RawIOBase):
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         try:
-            self._size = _header_of(file).bytes
+            self.header = _header_of(file)
+            self._size = self.header.bytes
             self._blocks = list(_walk(file))
         except BaseException:
             file.close()

@@ -3,16 +3,18 @@
 What is not counted is never touched.
 """
 
+import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.store.disk.append_file import UNFINISHED
 from edge.store.disk.room import is_full
-from edge.telemetry.folding.database import open_for_reading
+from edge.telemetry.folding.database import open_for_folding, open_for_reading
 from edge.telemetry.spool.disk_budget import held_bytes
 from edge.telemetry.spool.kept_segment import compress_segment
 from edge.telemetry.spool.segment import KEPT, SEALED, list_segments
+from edge.telemetry.upkeep.acknowledged import acknowledge, forget_deleted
 
 DAY_SECONDS = 86_400.0
 
@@ -31,14 +33,11 @@ def keep_segments(directory: Path, database: Path, *, now: float, keep_seconds: 
     OSError; a disk without room is none."""
     report = KeepReport()
     finished = finished_segments(database)
-    for path in list_segments(directory):
-        if path.stem not in finished:
-            continue
-        if finished[path.stem] <= (now - keep_seconds) * 1000:
-            _delete(path, report)
-        elif path.suffix == SEALED and _compress(path):
-            report.compressed += 1
-    _make_room(directory, finished, keep_bytes, report)
+    if finished:
+        with closing(open_for_folding(database)) as connection:
+            keeping = _Keeping(connection, directory, finished, report)
+            keeping.tend((now - keep_seconds) * 1000)
+            keeping.make_room(keep_bytes)
     _delete_unfinished(directory, now - keep_seconds)
     return report
 
@@ -52,6 +51,42 @@ def finished_segments(database: Path) -> dict[str, int]:
         return dict(connection.execute("SELECT name, finished_ms FROM segments WHERE finished_ms IS NOT NULL"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """`finished`: when each segment was counted, in epoch milliseconds."""
+
+    connection: sqlite3.Connection
+    directory: Path
+    finished: dict[str, int]
+    report: KeepReport
+
+    def tend(self, expired_ms: float) -> None:
+        for path in self._counted():
+            if self.finished[path.stem] <= expired_ms:
+                self._delete(path)
+            elif path.suffix == SEALED and _compress(path):
+                self.report.compressed += 1
+
+    def make_room(self, keep_bytes: int) -> None:
+        excess = held_bytes(self.directory) - keep_bytes
+        for path in sorted(self._counted(), key=lambda path: self.finished[path.stem]):
+            if excess <= 0:
+                return
+            with suppress(FileNotFoundError):
+                excess -= path.stat().st_size
+                self._delete(path)
+
+    def _counted(self) -> list[Path]:
+        return [path for path in list_segments(self.directory) if path.stem in self.finished]
+
+    def _delete(self, path: Path) -> None:
+        acknowledge(self.connection, path)
+        for form in (SEALED, KEPT):
+            path.with_suffix(form).unlink(missing_ok=True)
+        forget_deleted(self.connection, path.stem)
+        self.report.deleted += 1
+
+
 def _compress(path: Path) -> bool:
     try:
         compress_segment(path)
@@ -62,23 +97,6 @@ def _compress(path: Path) -> bool:
             raise
         return False
     return True
-
-
-def _make_room(directory: Path, finished: dict[str, int], keep_bytes: int, report: KeepReport) -> None:
-    excess = held_bytes(directory) - keep_bytes
-    counted = [path for path in list_segments(directory) if path.stem in finished]
-    for path in sorted(counted, key=lambda path: finished[path.stem]):
-        if excess <= 0:
-            return
-        with suppress(FileNotFoundError):
-            excess -= path.stat().st_size
-            _delete(path, report)
-
-
-def _delete(path: Path, report: KeepReport) -> None:
-    for form in (SEALED, KEPT):
-        path.with_suffix(form).unlink(missing_ok=True)
-    report.deleted += 1
 
 
 def _delete_unfinished(directory: Path, before: float) -> None:

@@ -28,6 +28,15 @@ def test_what_a_device_sent_is_exported_in_both_formats(node, request, tmp_path)
     assert parquet.read_table(file)["name"].to_pylist() == [each["name"] for each in rows]
 
 
+def test_what_a_device_sent_adds_up(node, request, tmp_path):
+    updated(node, request, tmp_path)
+    found = node.json("telemetry", "audit")
+    (events,) = [each for each in found["kinds"] if each["kind"] == "event"]
+    assert events["acknowledged"] == events["counted"] + events["duplicates"] > 0
+    assert events["counted"] == events["in_figures"] and found["lost_places"] == 0
+    assert found["exact"] and "it adds up" in node.text("telemetry", "audit")
+
+
 def test_an_unknown_app_is_refused_and_a_failed_export_leaves_no_file(node, tmp_path):
     file = tmp_path / "events"
     assert "unknown app" in node.failure("telemetry", "export", "com.acme.nobody", "-o", file)

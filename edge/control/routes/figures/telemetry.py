@@ -1,10 +1,11 @@
-"""What devices sent, as this node keeps it: exported."""
+"""What devices sent, as this node keeps it: exported, and audited."""
 
 from edge.control.calls import Call, check_app
 from edge.control.operations import Operation, parse_number
 from edge.control.ports import ExportFormat
 from edge.control.roles import Permission
 from edge.control.routes.devices import WHOLE_TIME, WITHIN
+from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.streamed import Streamed
 from edge.domain.errors import Invalid
 
@@ -25,7 +26,20 @@ async def handle_export(call: Call[None]) -> Streamed:
     return Streamed(OCTETS, blocks)
 
 
+async def handle_audit(call: Call[None]) -> AuditView:
+    return await call.ports.telemetry.audit()
+
+
 OPERATIONS = (
+    Operation(
+        name="audit_telemetry",
+        method="GET",
+        path="/v1/telemetry/audit",
+        summary="Recount what this node acknowledged, and compare it with what it counted",
+        permission=Permission.READ_NODE,
+        handle=handle_audit,
+        answer=AuditView,
+    ),
     Operation(
         name="export_events",
         method="GET",

@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from edge.assembly.counting.shown_behaviour import ShownBehaviour
 from edge.config import Telemetry
 from edge.domain.errors import OutOfRoom, Unavailable
 from edge.node.processes.data_directory import DataPaths
-from edge.telemetry.behaviour.rows import JudgingOf, no_judging
+from edge.telemetry.behaviour.rows import Judgement, JudgingOf, no_judging
 from edge.telemetry.folding.database import code_of, identity_of, is_damage, set_aside
 from edge.telemetry.folding.fold import FoldReport, fold
 from edge.telemetry.folding.labels import NamesOf
@@ -74,6 +74,10 @@ class FiguresFile:
                 return work()
 
         return self._whole(alone)
+
+    def show_behaviour(self, judgements: Iterable[Judgement]) -> None:
+        """Within `change`, after its transaction: what workers see of devices that were erased there."""
+        self._shown.show_all(judgements)
 
     def _whole(self, work: Callable[[], T]) -> T:
         """The result of `work`; if it meets a damaged database, that is set aside, and this is its result with a new

@@ -46,7 +46,7 @@ class Questions:
         self._marks, self._numbers, self._checks = full.notes.marks, full.notes.numbers, full.notes.counts
         self._decisions = full.counts.decisions
         full.counts.fold = self._fold
-        self._moments.turned = self._notes.hour_begun = self._begin_turn
+        self._moments.turned = self._begin_turn
 
     def take(self, body: bytes, base: str, country: str = "", whence: Whence = NOWHERE) -> Reply:
         """As `CheckService.take`. Raises NotLoaded."""
@@ -155,6 +155,7 @@ class Questions:
 
     def _begin_turn(self) -> None:
         self._fold()
+        self._notes.turn(self._moments.now)
         self._standing.clear()
         self._room.left = self._limit
 

@@ -25,6 +25,7 @@ from edge.node.service.heard.kinds import CheckLabels, labels_of_check, labels_o
 
 PLACES = 1 << 18  # 2.5 MiB of a worker, for so many devices an hour; beyond, more of them are noted again
 HOUR_SECONDS = 3_600
+_MILLISECOND = 0.001  # to which lines tell the time
 # Of a worker and hour: half of them for kinds, up to 0.6 kB each, and half for segments within these. Devices choose
 # their words, so the last half of the kinds is for such without.
 NUMBERS_LIMIT = 1 << 16
@@ -48,8 +49,10 @@ class CheckKind:
 
 
 class NotedChecks(NamedTuple):
-    """Since the last hand-over: `n` checks, and the keys of devices that were not handed over for it this hour."""
+    """Since the last hand-over, or in this hour: `n` checks, and the keys of devices that were not handed over for it
+    this hour. `at` is in seconds since the epoch, in the hour in which they were heard of."""
 
+    at: float
     labels: CheckLabels
     segments: tuple[str, ...]
     n: int
@@ -66,8 +69,8 @@ def _unknown_behaviour(facts: DeviceFacts, name: bytes) -> DeviceFacts:
 
 class CheckNotes:
     """`marks`, `numbers` and `counts` are for who notes a check that gets a kept answer; they stay the same objects.
-    `hour_begun` is called when all kinds end, and nobody may go on with one. Checks beyond the limits are counted as
-    number 0, which nobody gets.
+
+    Checks beyond the limits are counted as number 0, which nobody gets.
     """
 
     def __init__(
@@ -83,7 +86,6 @@ class CheckNotes:
         self.marks = array("Q", bytes(8 * PLACES))
         self.numbers = array("H", bytes(2 * PLACES))
         self.counts = [0]
-        self.hour_begun: Callable[[], None] = _nobody_hears
         self._dropped = dropped
         self._limit = numbers_limit
         self._hour = now // HOUR_SECONDS
@@ -94,6 +96,7 @@ class CheckNotes:
         self._meaning: list[tuple[CheckLabels, tuple[str, ...]] | None] = [None]  # of each number
         self._devices: dict[int, bytearray] = {}
         self._waiting = 0
+        self._past: list[NotedChecks] = []  # of the hour before, not taken yet
 
     def kind_of(
         self, snapshot: AppSnapshot, check: UpdateCheck, decision: Decision, facts: DeviceFacts, moment: Moment
@@ -135,29 +138,39 @@ class CheckNotes:
         self.counts[self._number_of(self._kinds.get(labels) or self._begin_kind(labels, None), ())] += 1
 
     def take(self, now: float) -> list[NotedChecks]:
-        """What was noted since the last time, which is then forgotten here; in another hour, all devices are."""
-        counts, devices = self.counts[:], self._devices
-        self.counts[:] = bytes(len(counts))
-        self._devices, self._waiting = {}, 0
-        if counts[0]:
-            self._dropped["heard_checks_dropped"] += counts[0]
-        noted = [
-            NotedChecks(*meaning, n, bytes(devices.get(number, b"")))
-            for number, (n, meaning) in enumerate(zip(counts, self._meaning, strict=True))
-            if meaning is not None and (n or number in devices)
-        ]
-        if now // HOUR_SECONDS != self._hour:
-            self._hour = now // HOUR_SECONDS
-            self._begin_hour()
-        return noted
+        """What was noted since the last time, which is then forgotten here."""
+        past, self._past = self._past, []
+        return past + self._collect(now)
 
-    def _begin_hour(self) -> None:
+    def turn(self, now: float) -> bool:
+        """Called again and again. In another hour, all devices are new, and so is every kind: True; nobody may go on
+        with an earlier one. What was noted stays of its hour. While what was noted in the hour before that waits, the
+        hour goes on.
+        """
+        hour = now // HOUR_SECONDS
+        if hour == self._hour or self._past:
+            return False
+        ended = (self._hour + 1) * HOUR_SECONDS - _MILLISECOND
+        self._past = self._collect(min(ended, now))
+        self._hour = hour
         self._kinds.clear()
         self._beyond = CheckKind(None)
         self._of_app.clear()
         self._fewer_of_app.clear()
         del self.counts[1:], self._meaning[1:]
-        self.hour_begun()
+        return True
+
+    def _collect(self, at: float) -> list[NotedChecks]:
+        counts, devices = self.counts[:], self._devices
+        self.counts[:] = bytes(len(counts))
+        self._devices, self._waiting = {}, 0
+        if counts[0]:
+            self._dropped["heard_checks_dropped"] += counts[0]
+        return [
+            NotedChecks(at, *meaning, n, bytes(devices.get(number, b"")))
+            for number, (n, meaning) in enumerate(zip(counts, self._meaning, strict=True))
+            if meaning is not None and (n or number in devices)
+        ]
 
     def _begin_kind(self, labels: CheckLabels, snapshot: AppSnapshot | None) -> CheckKind:
         """With fewer labels if there is no room for all, and with fewest if there is none for those."""
@@ -196,7 +209,3 @@ class CheckNotes:
         self._meaning.append((labels, segments))
         kind.numbers[segments] = number
         return number
-
-
-def _nobody_hears() -> None:
-    pass

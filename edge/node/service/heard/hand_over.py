@@ -102,12 +102,12 @@ class HandOver:
 
 def lines_of(taken: TakenCounts, stream: str, sequence: Iterator[int]) -> Iterator[bytes]:
     """One app after the other, each in lines below the limit."""
-    heard: dict[str, list[HeardCount]] = defaultdict(list)
+    heard: dict[tuple[float, str], list[HeardCount]] = defaultdict(list)
     for each in taken.checks:
-        heard[each.labels.app].extend(_counts_of(each))
-    for app, counts in heard.items():
+        heard[each.at, each.labels.app].extend(_counts_of(each))
+    for (at, app), counts in heard.items():
         for part in _parts_of(counts):
-            yield encode_heard(HeardChecks(stream, next(sequence), app, part), taken.now)
+            yield encode_heard(HeardChecks(stream, next(sequence), app, part), at)
     for app, delivered in by_bundle(taken.deliveries).items():
         for some in _parts_of(delivered):
             yield encode_delivered(Delivered(stream, next(sequence), app, some), taken.now)

@@ -134,10 +134,10 @@ class Side:
 def noted_by(side, now):
     """How many checks, and which devices, by everything that they are counted under; each device once."""
     found = {}
-    for labels, segments, n, devices in side.notes.take(now):
+    for hour, labels, segments, n, devices in side.notes.take(now):
         keys = [devices[at : at + 8] for at in range(0, len(devices), 8)]
-        assert (labels, segments) not in found and len(keys) == len(set(keys))
-        found[labels, segments] = n, frozenset(keys)
+        assert (hour, labels, segments) not in found and len(keys) == len(set(keys))
+        found[hour, labels, segments] = n, frozenset(keys)
     return found
 
 
@@ -159,6 +159,7 @@ class Pair:
         for side in self.sides:
             side.moments.learn({"": issued})
             side.moments.tick(now)
+            side.notes.turn(now)  # which the memory of questions does by itself
 
     def know(self, device, facts):
         for side in self.sides:
@@ -187,7 +188,7 @@ class Pair:
         one, other = (noted_by(side, now) for side in self.sides)
         assert one == other
         answered = Counter()
-        for (labels, _), (n, _) in one.items():
+        for (_, labels, _), (n, _) in one.items():
             answered[labels.code] += n
         counted = self.sides[0].counts
         shed = Counter({SHED: counted.shed.total()}) if counted.shed.total() else Counter()

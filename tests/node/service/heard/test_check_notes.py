@@ -54,10 +54,30 @@ def test_checks_are_counted_and_devices_are_told_once_an_hour():
     note(notes, a_check(device=device(1), version_os="14.2", country="DE"))
     (again,) = notes.take(NOW + 20)
     assert (again.n, again.devices) == (1, b"")
-    assert notes.take(NOW + 600) == []  # and another hour begins
+    assert not notes.turn(NOW + 599.9) and notes.turn(NOW + 600)
     note(notes, a_check(device=device(1), version_os="14.2", country="DE"))
     (later,) = notes.take(NOW + 610)
     assert (later.n, keys_in(later.devices)) == (1, [key_of(1)])
+
+
+def test_what_is_noted_before_the_hour_ends_is_of_that_hour():
+    notes = CheckNotes(Counter(), NOW)
+    note(notes, a_check(device=device(1)))
+    assert notes.turn(NOW + 600.5)
+    note(notes, a_check(device=device(1)))
+    before, after = notes.take(NOW + 605)
+    assert (before.at, after.at) == (NOW + 599.999, NOW + 605)
+    assert before.devices == after.devices == key_of(1)
+
+
+def test_an_hour_goes_on_while_the_one_before_waits():
+    """So that a disk that takes nothing costs no memory."""
+    notes = CheckNotes(Counter(), NOW)
+    for hour in range(3):
+        note(notes, a_check(device=device(1)))
+        assert notes.turn(NOW + 600 + 3_600 * hour) is (hour == 0)
+    assert [(each.n, len(each.devices)) for each in notes.take(NOW + 9_000)] == [(1, 8), (2, 8)]
+    assert notes.turn(NOW + 9_000)
 
 
 def test_a_device_is_told_for_each_kind_of_its_checks():
@@ -122,13 +142,14 @@ def added(*workers):
     return n, devices
 
 
-@given(st.lists(st.one_of(checks, st.sampled_from([10.0, 4_000.0])), max_size=40))
-def test_no_check_is_lost_or_counted_twice_over_takings_and_hours(events):
+@given(st.lists(st.one_of(checks, st.sampled_from([10.0, 4_000.0])), max_size=40), st.booleans())
+def test_no_check_is_lost_or_counted_twice_over_takings_and_hours(events, takes):
     notes, now, asked, seen = CheckNotes(Counter(), NOW), NOW, 0, 0
     for each in events:
         if isinstance(each, float):
             now += each
-            seen += sum(noted.n for noted in notes.take(now))
+            notes.turn(now)
+            seen += sum(noted.n for noted in notes.take(now)) if takes else 0
         else:
             note(notes, each)
             asked += 1

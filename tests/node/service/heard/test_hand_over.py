@@ -131,7 +131,7 @@ async def test_two_runs_of_a_worker_are_two_streams(tmp_path):
 def noted(devices: int, n: int = 7, segments=()) -> NotedChecks:
     check = a_check()
     labels = labels_of_check(SNAPSHOT, check, decide(SNAPSHOT, check, MOMENT), NO_FACTS, NOW)
-    return NotedChecks(labels, segments, n, bytes(range(8)) * devices)
+    return NotedChecks(NOW, labels, segments, n, bytes(range(8)) * devices)
 
 
 @pytest.mark.parametrize("checks", [[noted(200_000)], [noted(1, segments=("x" * 64,) * 100)] * 300, [noted(0)]])

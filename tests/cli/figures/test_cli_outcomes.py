@@ -11,6 +11,7 @@ from edge.cli.terminal.client import RequestRefused, Unreachable
 from edge.control.shapes.outcomes import OUTCOMES_BATCH_LIMIT
 from edge.domain.errors import Unavailable
 from edge.telemetry.spool.app_records import OutcomesLine
+from edge.telemetry.spool.kept_segment import open_segment
 from edge.telemetry.spool.record import parse_line
 from edge.telemetry.spool.segment import read_frames, read_header
 
@@ -31,7 +32,7 @@ def a_file(folder, count, *wrong):
 def outcomes_on_disk(node, app):
     found = []
     for path in (node.data_dir / "node" / "telemetry" / "spool").glob("*-999-*"):
-        with path.open("rb") as file:
+        with open_segment(path) as file:
             read_header(file)
             lines = [parse_line(line) for frame in read_frames(file) for line in frame.records]
         found += [each.outcomes for each in lines if isinstance(each, OutcomesLine) and each.outcomes.app == app]

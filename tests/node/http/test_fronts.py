@@ -19,9 +19,12 @@ import fronts
 import pytest
 from certificates import Files, a_certificate
 from running_node import Node, serving_node, web_build, write_folder
+from telemetry_lines import stored
 
 from edge.cli.terminal.client import ControlClient
 from edge.node.service.limits.admission import FIELD_LIMIT_BYTES, FIELDS_LIMIT, LINE_LIMIT_BYTES
+from edge.node.service.reports.networks import Networks
+from edge.telemetry.spool.record import parse_line
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES
 from edge.wire.stats import STATS_BODY_LIMIT_BYTES
 
@@ -211,6 +214,16 @@ def test_the_node_knows_the_devices_address_and_believes_no_device_about_it(fron
     assert {line["peer"] for line in lines} == {DEVICE_ADDRESS}
     named = [line["request"] for line in lines]
     assert all(named) and "a-device-s-own" not in named and len(set(named)) == len(named)
+
+
+def test_a_report_is_stored_with_the_number_of_the_devices_own_network(front):
+    """Not of the front's, and never with the address. It is on disk before it is answered."""
+    event = json.dumps(CHECK | {"action": "set", "version_name": "6.5.4"})
+    assert front.ask("POST", "/stats", event, X_Forwarded_For="203.0.113.99").status == 200
+    stored_lines = [line for line in stored(front.node.data_dir / "node/telemetry/spool") if b"6.5.4" in line]
+    key = (front.node.data_dir / "node/net.key").read_bytes()
+    assert {parse_line(line).net for line in stored_lines} == {Networks(key).number_of(DEVICE_ADDRESS)}
+    assert not any(address in line for line in stored_lines for address in (b"127.0.0", b"203.0.113"))
 
 
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])

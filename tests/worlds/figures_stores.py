@@ -1,13 +1,16 @@
 """Every implementation of the port `Figures`, filled with the same observations."""
 
+import atexit
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
 import msgspec
-from clickhouse_engine import new_database
+from clickhouse_engine import EngineProcess, new_database
 
 from edge.domain.statistics.observation import Observation
 from edge.telemetry.clickhouse.figures import ClickHouseFigures
@@ -30,8 +33,16 @@ def add_rows(server: ClickHouseServer, observations: Sequence[Observation]) -> N
 @contextmanager
 def clickhouse_store(_: Path) -> Iterator[Add]:
     """The tables are made once for all, and emptied."""
-    server = _prepared()
+    yield from _emptied(_prepared())
 
+
+@contextmanager
+def clickhouse_http_store(_: Path) -> Iterator[Add]:
+    """The same, asked over HTTP."""
+    yield from _emptied(_prepared_http())
+
+
+def _emptied(server: ClickHouseServer) -> Iterator[Add]:
     def add(observations: Sequence[Observation]) -> Figures:
         if observations:
             add_rows(server, observations)
@@ -63,4 +74,15 @@ def sqlite_store(folder: Path) -> Iterator[Add]:
         yield add
 
 
-STORES = {"sqlite": sqlite_store, "clickhouse": clickhouse_store}
+@cache
+def _prepared_http() -> ClickHouseServer:
+    folder = tempfile.mkdtemp(prefix="clickhouse-")
+    process = EngineProcess(Path(folder))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(process.kill)
+    server = process.server()
+    prepare_tables(server)
+    return server
+
+
+STORES = {"sqlite": sqlite_store, "clickhouse": clickhouse_store, "clickhouse_http": clickhouse_http_store}

@@ -6,6 +6,7 @@ Estimates of distinct devices are exact for few, and within 2 % for many.
 import random
 
 import pytest
+from clickhouse_engine import needs_chdb
 from figures_stores import STORES
 from observed import APP, DAY_MS, HOUR_MS, MINUTE_MS, NOON_MS, seen
 
@@ -45,10 +46,11 @@ IOS = Cohort(Group("ios", "production", (), "r1/control", "e1/b"), "17", "FR", "
 DEV = Cohort(Group("ios", "dev", ("beta",), kind="emulator"), "17", "FR", "7.40.0")
 
 
-@pytest.fixture(params=STORES)
+MARKS = {"sqlite": (), "clickhouse": needs_chdb, "clickhouse_http": (needs_chdb, pytest.mark.long)}
+
+
+@pytest.fixture(params=[pytest.param(each, marks=MARKS[each]) for each in STORES])
 def add(request, tmp_path):
-    if request.param == "clickhouse":
-        pytest.importorskip("chdb", reason="ClickHouse's engine as a package is not installed: pip install chdb")
     with STORES[request.param](tmp_path) as found:
         yield found
 

@@ -44,7 +44,7 @@ walk: .venv/run.stamp  ## a real npm package on simulated devices of every gener
 real-plugin: .venv/test.stamp  ## the published plugin judges a node: [LINES="8.51.23 7.36.1"|ci] [SUITES="quiet names"] (needs npm, a JDK)
 	$(BIN)/python -m tests.real_plugin --lines "$(LINES)" --suites "$(SUITES)"
 
-DRILLS ?= long_tests properties route_costs slow_peers full_disk restored_store propagation republish revision_growth pack_memory id_set_scale facts_scale \
+DRILLS ?= long_tests properties route_costs slow_peers full_disk restored_store propagation republish revision_growth pack_memory id_set_scale facts_scale behaviour_scale \
 	forged_devices many_apps restarts rotten_blobs
 
 drills: .venv/test.stamp  ## promises about time, memory and hostile peers, some minutes each: [DRILLS="propagation republish"]

@@ -6,6 +6,7 @@ from documents import read
 
 from edge.assembly.control_port import CONTROL_ADDRESS_LIMIT, CONTROL_CONNECTIONS_LIMIT
 from edge.assembly.counting.process import READERS as FIGURE_READERS
+from edge.assembly.counting.shown_behaviour import KEPT_DAYS
 from edge.assembly.exporting import EXPORTS_AT_ONCE
 from edge.assembly.folding import ANSWER_SECONDS, QUESTIONS_WAITING_LIMIT
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
@@ -31,6 +32,7 @@ from edge.control.shapes.outcomes import (
 from edge.control.shapes.streamed import STALL_SECONDS
 from edge.control.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.control.upload_quota import LEAST_BYTES
+from edge.domain.behaviour.daily_counts import FEATURES_LIMIT
 from edge.domain.changes.apps import EVENT_KEYS_LIMIT, KEEP_LIMIT_SECONDS
 from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
 from edge.domain.changes.channels import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
@@ -48,6 +50,8 @@ from edge.domain.model import APP_ID_LIMIT, CHANNEL_NAME_LIMIT
 from edge.domain.patches.document import PATCHES_LIMIT
 from edge.domain.schedule.durations import format_duration
 from edge.domain.schedule.windows import WINDOW_LIMIT, WINDOWS_PER_CHANNEL_LIMIT
+from edge.domain.targeting.behavioural import PLACES_LIMIT
+from edge.domain.targeting.checker import FEATURE_NAME_LIMIT
 from edge.domain.targeting.id_sets import ID_LIMIT, IDS_LIMIT, IDS_TEXT_LIMIT_BYTES
 from edge.domain.targeting.language import language_rows
 from edge.domain.targeting.parser import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
@@ -111,6 +115,7 @@ from edge.node.tls.transport import BARREN_BYTES, HANDSHAKE_BYTES
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
+from edge.telemetry.behaviour.table_writer import CAPACITY_BEHAVIOURS
 from edge.telemetry.clickhouse.server import CONNECT_SECONDS, QUESTION_SECONDS
 from edge.telemetry.clickhouse.tables import REMEMBERED_INSERTS
 from edge.telemetry.devices.known_devices import DEVICES_LIMIT
@@ -163,6 +168,9 @@ def test_the_limits_of_targeting_are_those_of_the_code():
         f"| id sets of an app, ids of a set | {ID_SET_LIMIT}, {IDS_LIMIT:,} of {ID_LIMIT} characters |",
         f"| an uploaded list of ids | {IDS_TEXT_LIMIT_BYTES // 2**20} MiB, two at a time |",
         f"| windows of a channel | {WINDOWS_PER_CHANNEL_LIMIT} of {WINDOW_LIMIT} characters |",
+        f"| devices whose use is known | {CAPACITY_BEHAVIOURS:,}, 100 MB a million at the most, forgotten {KEPT_DAYS} ",
+        f"| names of features of an app that segments can read | {FEATURES_LIMIT} of {FEATURE_NAME_LIMIT} characters |",
+        f"| parts of an app's segments that read how devices are used | {PLACES_LIMIT} |",
         f"| arms of an experiment | {ARMS.start} to {ARMS.stop - 1}, experiments of a channel 1 |",
         f"| a spread | {format_duration(SPREAD_LIMIT_SECONDS).removesuffix('d')} days |",
     ):

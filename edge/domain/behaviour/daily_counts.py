@@ -4,7 +4,6 @@ Facts change for segments once a UTC day, when the device is judged: what depend
 in days since the epoch, in UTC, as of the receipt by this node.
 """
 
-import enum
 from collections.abc import Callable, Container, Iterable
 from typing import NamedTuple
 
@@ -17,17 +16,12 @@ SECONDS_STEP = 2  # seconds of use, as a day holds them in 16 bits
 FEATURES_LIMIT = 64  # of an app, by name
 HOURS_LIMIT = 0xFFFE  # update_delay_hours and install_seconds have 16 bits, one value of which says "unknown"
 
+# Bits of what a device has ever told of; the rest is unknown, which is not 0. An IntFlag took a tenth of a fold.
+TOLD_SESSIONS, TOLD_ERRORS, TOLD_MINUTES, TOLD_FEATURES = 1, 2, 4, 8
+
 _BYTE, _ALL = 0xFF, (1 << 8 * RING_DAYS) - 1
+_NO_SECONDS = (0,) * RING_DAYS
 _STEPS_LIMIT = 0xFFFF
-
-
-class Told(enum.IntFlag):
-    """What a device has ever told of; the rest is unknown, which is not 0."""
-
-    SESSIONS = 1
-    ERRORS = 2
-    MINUTES = 4
-    FEATURES = 8
 
 
 class Use(NamedTuple):
@@ -59,7 +53,7 @@ class DailyCounts(NamedTuple):
     told: int = 0
     sessions: int = 0
     errors: int = 0
-    seconds: tuple[int, ...] = (0,) * RING_DAYS
+    seconds: tuple[int, ...] = _NO_SECONDS
     features: int = 0
     update_day: int = 0
     update_delay_hours: int | None = None
@@ -95,16 +89,17 @@ def with_use(counts: DailyCounts | None, use: Use, features: int) -> DailyCounts
     if use.day <= now.last_day - RING_DAYS:  # its day has left the rings
         return now._replace(first_day=min(now.first_day, use.day), features=now.features | features)
     latest = use.update_day >= now.update_day
-    return now._replace(
-        first_day=min(now.first_day, use.day),
-        told=now.told | _told(use),
-        sessions=_with_count(now.sessions, use.day, use.sessions),
-        errors=_with_count(now.errors, use.day, use.errors),
-        seconds=_with_seconds(now.seconds, use.day, use.session_seconds),
-        features=now.features | features,
-        update_day=max(now.update_day, use.update_day),
-        update_delay_hours=_latest(now.update_delay_hours, use.update_delay_hours if latest else None),
-        install_seconds=_latest(now.install_seconds, use.install_seconds if latest else None),
+    return DailyCounts(
+        min(now.first_day, use.day),
+        now.last_day,
+        now.told | _told(use),
+        _with_count(now.sessions, use.day, use.sessions),
+        _with_count(now.errors, use.day, use.errors),
+        _with_seconds(now.seconds, use.day, use.session_seconds) if use.session_seconds else now.seconds,
+        now.features | features,
+        max(now.update_day, use.update_day),
+        _latest(now.update_delay_hours, use.update_delay_hours if latest else None),
+        _latest(now.install_seconds, use.install_seconds if latest else None),
     )
 
 
@@ -132,33 +127,47 @@ def aged(counts: DailyCounts, day: int) -> DailyCounts:
     passed = min(day - counts.last_day, RING_DAYS)
     if passed <= 0:
         return counts
-    gone = {(day - back) % RING_DAYS for back in range(passed)}
+    gone = [(day - back) % RING_DAYS for back in range(passed)]
     kept = _ALL
     for place in gone:
         kept &= ~(_BYTE << 8 * place)
-    seconds = tuple(0 if place in gone else each for place, each in enumerate(counts.seconds))
-    return counts._replace(last_day=day, sessions=counts.sessions & kept, errors=counts.errors & kept, seconds=seconds)
+    seconds = counts.seconds
+    if seconds != _NO_SECONDS:
+        seconds = tuple([0 if place in gone else each for place, each in enumerate(seconds)])
+    return DailyCounts(
+        counts.first_day,
+        day,
+        counts.told,
+        counts.sessions & kept,
+        counts.errors & kept,
+        seconds,
+        counts.features,
+        counts.update_day,
+        counts.update_delay_hours,
+        counts.install_seconds,
+    )
 
 
 def judged(counts: DailyCounts, day: int, before: Behaviour, judging: Judging, features: Container[str]) -> Behaviour:
     """The judgement of `day`: today and the six days before. `before` is the latest one; `features` the names that the
     device has used."""
     now, told = aged(counts, day), counts.told
-    steps = sum(each for place, each in enumerate(now.seconds) if place != (day + 1) % RING_DAYS)
-    found = Behaviour(
-        first_seen_days=max(day - now.first_day, 0),
-        sessions_7d=_week(now.sessions, day) if told & Told.SESSIONS else None,
-        errors_7d=_week(now.errors, day) if told & Told.ERRORS else None,
-        session_minutes_7d=steps * SECONDS_STEP // 60 if told & Told.MINUTES else None,
-        update_delay_hours=now.update_delay_hours,
-        install_seconds=now.install_seconds,
-        features=features if told & Told.FEATURES else None,
-        judged_day=day,
-        places=before.places,
-        revision=before.revision,
+    steps = sum(now.seconds) - now.seconds[(day + 1) % RING_DAYS]
+    known = (
+        max(day - now.first_day, 0),
+        _week(now.sessions, day) if told & TOLD_SESSIONS else None,
+        _week(now.errors, day) if told & TOLD_ERRORS else None,
+        steps * SECONDS_STEP // 60 if told & TOLD_MINUTES else None,
+        now.update_delay_hours,
+        now.install_seconds,
+        features if told & TOLD_FEATURES else None,
+        day,
     )
-    places = sum(1 << part.place for part in judging.parts if part.is_in(found))
-    return found._replace(places=places, revision=judging.revision)
+    if not judging.parts:
+        return Behaviour(*known, 0, judging.revision)
+    found = Behaviour(*known, before.places, before.revision)
+    places = sum([1 << part.place for part in judging.parts if part.is_in(found)])
+    return Behaviour(*known, places, judging.revision)
 
 
 def _is_news(counts: DailyCounts, use: Use, features: int) -> bool:
@@ -178,10 +187,10 @@ def _is_news(counts: DailyCounts, use: Use, features: int) -> bool:
 
 def _told(use: Use) -> int:
     return (
-        (Told.SESSIONS if use.sessions else 0)
-        | (Told.ERRORS if use.errors or use.reports_errors else 0)
-        | (Told.MINUTES if use.session_seconds is not None else 0)
-        | (Told.FEATURES if use.features is not None else 0)
+        (TOLD_SESSIONS if use.sessions else 0)
+        | (TOLD_ERRORS if use.errors or use.reports_errors else 0)
+        | (TOLD_MINUTES if use.session_seconds is not None else 0)
+        | (TOLD_FEATURES if use.features is not None else 0)
     )
 
 
@@ -192,8 +201,8 @@ def _with_count(ring: int, day: int, n: int) -> int:
     return ring & ~(_BYTE << shift) | min((ring >> shift & _BYTE) + n, COUNT_LIMIT) << shift
 
 
-def _with_seconds(ring: tuple[int, ...], day: int, seconds: float | None) -> tuple[int, ...]:
-    if not seconds or seconds < 0:
+def _with_seconds(ring: tuple[int, ...], day: int, seconds: float) -> tuple[int, ...]:
+    if not seconds > 0:
         return ring
     place, steps = day % RING_DAYS, min(round(min(seconds, 1e6) / SECONDS_STEP), _STEPS_LIMIT)
     return (*ring[:place], min(ring[place] + steps, _STEPS_LIMIT), *ring[place + 1 :])

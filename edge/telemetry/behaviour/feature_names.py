@@ -8,8 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 
 from edge.domain.behaviour.daily_counts import FEATURES_LIMIT
-
-FEATURE_NAME_LIMIT = 64  # characters, as in expressions
+from edge.domain.targeting.checker import FEATURE_NAME_LIMIT
 
 
 class FeatureNames:

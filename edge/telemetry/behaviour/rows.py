@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from edge.domain.behaviour.daily_counts import NO_SEGMENTS, RING_DAYS, DailyCounts, Judging, Use, judged, with_use
-from edge.domain.facts import Behaviour
+from edge.domain.facts import NOT_JUDGED, Behaviour
 from edge.telemetry.behaviour.feature_names import FeatureNames
 from edge.telemetry.behaviour.judgements import FeatureBits, encode_judgement, parse_judgement, with_features
 
@@ -86,7 +86,9 @@ def note_batch(connection: sqlite3.Connection, uses: Iterable[Use], judging_of: 
         rows = []
         for device, listed in chunk.items():
             before = kept.get(device)
-            after = _noted(before, sorted(listed, key=_day_of), names, judging_of, refused)
+            if len(listed) > 1:
+                listed.sort(key=_day_of)
+            after = _noted(before, listed, names, judging_of, refused)
             if after is not before:
                 rows.append(_row(device, names.app_of(listed[0].app), after))
                 if before is None or after.judgement != before.judgement:
@@ -167,9 +169,8 @@ def _noted(
 
 def _judgement(counts: DailyCounts, use: Use, before: bytes | None, judging: Judging, names: FeatureNames) -> bytes:
     place_of = names.places(use.app).get
-    found = judged(
-        *(counts, use.day, parse_judgement(before, place_of), judging), FeatureBits(counts.features, place_of)
-    )
+    was = parse_judgement(before, place_of) if judging.parts else NOT_JUDGED
+    found = judged(counts, use.day, was, judging, FeatureBits(counts.features, place_of))
     return encode_judgement(found, counts.features)
 
 

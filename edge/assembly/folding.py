@@ -28,12 +28,14 @@ from edge.assembly.counting.messages import (
 from edge.assembly.counting.own_names import OwnNames
 from edge.config import Log, Telemetry
 from edge.control.shapes.apps import AppStats, BundleCount
+from edge.control.shapes.devices import RawErasedView
 from edge.control.shapes.figures.audit import AuditView
 from edge.domain.errors import EdgeError, Unavailable
-from edge.domain.model import AppId
+from edge.domain.model import AppId, DeviceId
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import Link
 from edge.node.service.numbered_replies import NumberedReplies
+from edge.telemetry.upkeep.erasures import note_erasure
 
 START_SECONDS = 5.0  # how long a question waits for a process that is starting
 AUDIT_SECONDS = 1800.0  # it reads all that is kept: 8 GiB, compressed, at some 100 MB/s of events
@@ -58,6 +60,7 @@ class Folding:
         self.pid: int | None = None
         self._setup = FoldingSetup(str(paths.data_dir.absolute()), node, telemetry, log)
         self._names = names
+        self._erasures_dir = paths.erasures_dir
         self._link: Link | None = None
         self._linked = asyncio.Event()
         self._set_aside_before = 0  # by processes that have ended
@@ -86,6 +89,15 @@ class Folding:
     async def audit(self) -> AuditView:
         """Of this node, as of now. Raises Unavailable."""
         return await self.ask("audit", {}, AuditView, seconds=AUDIT_SECONDS)
+
+    async def erase(self, app: AppId, device: DeviceId) -> RawErasedView | None:
+        """Erase what the node keeps of a device's events and figures; None: it will be done, and nothing is yet.
+        Durable when it returns. Raises OSError, Unavailable `busy`."""
+        noted = await asyncio.to_thread(note_erasure, self._erasures_dir, app, device, time.time())
+        try:
+            return await self.ask("erase", noted, RawErasedView)
+        except Unavailable:
+            return None
 
     async def ask(
         self,

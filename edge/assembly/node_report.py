@@ -103,7 +103,7 @@ class NodeReport:
             rows = {"sent": found.sent, "dropped": found.dropped, "lost": found.lost}
             up = folding.is_up and not found.failing
             clickhouse = ClickHouseSeen(rows, found.waiting, found.waiting_bytes, found.erasures, up)
-        return FoldingSeen(folding.is_up, folding.restarts, dict(folding.asked), clickhouse)
+        return FoldingSeen(folding.is_up, folding.restarts, dict(folding.asked), clickhouse, folding.condition.erasures)
 
     def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int]) -> Observed:
         """Blocks: reads heads and segments."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from edge.control.shapes.apps import AppStats
-from edge.control.shapes.devices import Explanation
+from edge.control.shapes.devices import Explanation, RawErasedView
 from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import ImpactView
 from edge.control.shapes.node import NodeStatus
@@ -14,7 +14,7 @@ from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.commands import StartRollout
 from edge.domain.facts import DeviceFacts
-from edge.domain.model import AppId, ChannelName, VersionName
+from edge.domain.model import AppId, ChannelName, DeviceId, VersionName
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Recordable
 from edge.store.damage import NotTaken
@@ -115,6 +115,10 @@ class TelemetryPort(Protocol):
     async def ask(self, question: str, parameters: object, answer: type[T]) -> T:
         """The answer to one of `edge/telemetry/questions/registry.py`, from everything acknowledged so far. Raises
         Unavailable `figures_unavailable`, and what the question raises."""
+
+    async def erase(self, app: AppId, device: DeviceId) -> RawErasedView | None:
+        """Return once it is durable that a device is erased from events and figures, with what is erased by now; None:
+        nothing is yet. Raises Unavailable `busy`."""
 
     async def audit(self) -> AuditView:
         """Whether all that this node acknowledged is accounted for."""

@@ -3,18 +3,20 @@
 import asyncio
 import os
 import signal
+import time
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from factories import APP
+from factories import APP, DEVICE
 from node_world import PROMPT_SECONDS, a_truth, publish
-from telemetry_lines import line, write_segment
+from telemetry_lines import line, stored, write_segment
 
 from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.folding import QUESTIONS_WAITING_LIMIT, Folding
 from edge.config import Log, Telemetry
 from edge.control.shapes.apps import AppStats
 from edge.domain.errors import Unavailable
+from edge.domain.model import AppId, DeviceId
 from edge.node.processes.duties import NodeDuties
 
 
@@ -116,6 +118,46 @@ async def test_totals_that_cannot_be_read_stay_as_they_were(truth):
         with pytest.raises(Unavailable, match=r"counts\.sqlite"):
             await folding.stats(APP)
         assert folding.condition.totals == totals and totals["folded"] == 2
+
+
+async def test_a_device_is_erased_from_what_is_counted_and_later_from_what_is_being_written(truth):
+    folding = a_folding(truth)
+    of_device = line(app=APP).replace(b'"device": "d"', f'"device": "{DEVICE}"'.encode())
+    write_segment(truth.spool_dir, [of_device, line(app=APP)], worker=1)
+    live = write_segment(truth.spool_dir, [of_device], worker=2, now=time.time(), seal=False)
+
+    def named():
+        return DEVICE.encode() in b"".join(stored(truth.spool_dir))
+
+    async with on_duty(folding):
+        assert await answered(folding) == {"set": 4, "set_fail": 1}
+        erased = await folding.erase(AppId(APP), DeviceId(DEVICE))
+        assert (erased.lines, erased.segments, erased.open_segments) == (1, 1, 1)
+        assert named() and folding.condition.erasures == 1
+        live.seal()
+        while folding.condition.erasures or named():
+            await answered(folding)
+        assert await answered(folding) == {"set": 4, "set_fail": 1}
+        assert (await folding.audit()).exact
+        assert list(truth.erasures_dir.iterdir()) == []
+
+
+async def test_an_erasure_without_a_process_is_noted_and_carried_out_by_the_next(truth):
+    folding = a_folding(truth)
+    of_device = line(app=APP).replace(b'"device": "d"', f'"device": "{DEVICE}"'.encode())
+    write_segment(truth.spool_dir, [of_device], worker=1)
+    async with on_duty(folding) as duties:
+        await answered(folding)
+        os.kill(folding.pid, signal.SIGSTOP)
+        asking = asyncio.create_task(folding.erase(AppId(APP), DeviceId(DEVICE)))
+        while not truth.erasures_dir.exists() or not list(truth.erasures_dir.glob("*.json")):
+            await asyncio.sleep(0)
+        await duties.end()
+        assert await asking is None
+        duties.begin()
+        while list(truth.erasures_dir.glob("*.json")):
+            await answered(folding)
+        assert DEVICE.encode() not in b"".join(stored(truth.spool_dir))
 
 
 async def test_an_unknown_question_and_a_full_queue_are_refused_by_name(truth):

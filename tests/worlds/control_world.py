@@ -20,7 +20,7 @@ from edge.control.ports import ControlPorts, FoundDevices
 from edge.control.roles import Role
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
-from edge.control.shapes.devices import ExplainStep, Explanation
+from edge.control.shapes.devices import ExplainStep, Explanation, RawErasedView
 from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import view_impact
 from edge.control.shapes.node import NodeStatus
@@ -194,6 +194,9 @@ class World:
     async def stats(self, app):
         return AppStats(counts=[BundleCount(bundle="1.0.0", action="set", n=3)], duplicates=1)
 
+    async def erase(self, app, device):
+        return RawErasedView(rows=1, lines=2, segments=1, open_segments=1)
+
     async def audit(self):
         return AuditView(
             exact=True, kinds=[], segments=0, deleted_segments=0, lost_places=0, lost_bytes=0, differences=[]
@@ -271,7 +274,7 @@ class World:
             proofs=self.prover,
             exporting=port(export=self.export),
             outcomes=port(keep=self.keep),
-            telemetry=port(stats=self.stats, audit=self.audit, ask=self.ask),
+            telemetry=port(stats=self.stats, audit=self.audit, erase=self.erase, ask=self.ask),
             node=port(status=self.status, metrics=self.metrics),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),

@@ -9,6 +9,7 @@ import msgspec
 
 from edge.assembly.counting.figures_file import FiguresFile
 from edge.control.shapes.apps import AppStats, BundleCount
+from edge.control.shapes.devices import RawErasedView
 from edge.domain.errors import Unavailable
 from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.folding.counts import read_counts, read_duplicates
@@ -17,6 +18,7 @@ from edge.telemetry.questions.port import Figures
 from edge.telemetry.questions.registry import QUESTIONS, FigureQuestion
 from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
 from edge.telemetry.upkeep.audit import Audit, audit
+from edge.telemetry.upkeep.erasures import Erasure
 
 FigureAnswer = Callable[[DataPaths, bytes], msgspec.Struct]
 
@@ -56,6 +58,12 @@ ANSWERS: Mapping[str, FigureAnswer] = {
 }
 
 
+def erase(figures: FiguresFile, parameters: bytes) -> RawErasedView:
+    """Go on with all erasures, and tell of this one."""
+    done = figures.erase(msgspec.json.decode(parameters, type=Erasure))
+    return RawErasedView(**msgspec.structs.asdict(done))
+
+
 def answer(
     figures: FiguresFile, paths: DataPaths, question: str, parameters: bytes, elsewhere: Figures | None = None
 ) -> bytes:
@@ -63,6 +71,8 @@ def answer(
     raises."""
     if elsewhere is not None and question in QUESTIONS:
         return msgspec.json.encode(QUESTIONS[question].ask(elsewhere, parameters))
+    if question == "erase":
+        return msgspec.json.encode(erase(figures, parameters))
     asked = ANSWERS.get(question)
     if asked is None:
         raise Unavailable(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from edge.assembly.counting.erasing_devices import DeviceFiguresErased, ErasingDevices
 from edge.assembly.counting.shown_behaviour import ShownBehaviour
 from edge.config import Telemetry
 from edge.domain.errors import OutOfRoom, Unavailable
@@ -19,6 +20,7 @@ from edge.telemetry.behaviour.rows import Judgement, JudgingOf, no_judging
 from edge.telemetry.folding.database import code_of, identity_of, is_damage, set_aside
 from edge.telemetry.folding.fold import FoldReport, fold
 from edge.telemetry.folding.labels import NamesOf
+from edge.telemetry.upkeep.erasures import Erasure
 from edge.telemetry.upkeep.keeping import DAY_SECONDS, keep_segments
 
 KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
@@ -56,6 +58,7 @@ class FiguresFile:
         self._names_of = names_of
         self._judging_of = judging_of
         self._shown = ShownBehaviour(paths.counts_database, paths.behaviour_table)
+        self._erasing = ErasingDevices(paths, telemetry, self._shown)
         self._folding = threading.Lock()
 
     def fold(self) -> None:
@@ -78,6 +81,16 @@ class FiguresFile:
     def show_behaviour(self, judgements: Iterable[Judgement]) -> None:
         """Within `change`, after its transaction: what workers see of devices that were erased there."""
         self._shown.show_all(judgements)
+
+    def erase(self, erasure: Erasure) -> DeviceFiguresErased:
+        """Go on with all erasures, and tell what this one has erased. Raises OSError."""
+        self.change(self._erasing.carry_on)
+        return self._erasing.erased(erasure)
+
+    @property
+    def erasures(self) -> int:
+        """How many are not done."""
+        return self._erasing.pending
 
     def _whole(self, work: Callable[[], T]) -> T:
         """The result of `work`; if it meets a damaged database, that is set aside, and this is its result with a new
@@ -135,8 +148,9 @@ class FiguresFile:
                 keep_seconds=self._telemetry.keep_days * DAY_SECONDS,
                 keep_bytes=int(self._telemetry.spool_limit_bytes * KEPT_SHARE),
             )
+            self._erasing.carry_on()
         except OSError as error:
-            log.error("cannot compress or delete counted events in %s: %s", paths.spool_dir, error)
+            log.error("cannot compress, delete or erase counted events in %s: %s", paths.spool_dir, error)
 
     def _tell(self, report: FoldReport) -> None:
         """Each damage once."""

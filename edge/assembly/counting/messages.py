@@ -87,13 +87,15 @@ class SinkSeen(msgspec.Struct, frozen=True):
 class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     """Sent after each fold. `folded_at` is when events were last counted, in seconds since the epoch; `set_aside` is
     how often the counts were damaged since the process started; `unreadable` is how many segments the last fold could
-    not read; `totals` are those of `read_totals`; `clickhouse` is None where none is configured."""
+    not read; `totals` are those of `read_totals`; `clickhouse` is None where none is configured; `erasures` is
+    how many devices are being erased."""
 
     folded_at: float
     set_aside: int
     unreadable: int
     totals: dict[str, int]
     clickhouse: SinkSeen | None = None
+    erasures: int = 0
 
 
 ToFolding = FoldingSetup | Ask | Named

@@ -112,7 +112,9 @@ class FoldingProcess:
             log.error("cannot read how many events are counted: %s", error)
             totals = {}
         seen = self._clickhouse.seen if self._clickhouse is not None else None
-        self._link.send(FoldCondition(figures.folded_at, figures.set_aside, figures.unreadable, totals, seen))
+        self._link.send(
+            FoldCondition(figures.folded_at, figures.set_aside, figures.unreadable, totals, seen, figures.erasures)
+        )
 
     async def _answer(self, ask: Ask) -> None:
         try:

@@ -151,9 +151,28 @@ def _lift_all(client: ControlClient, out: Output, path: str, since: str | None, 
 @click.argument("device")
 @with_api
 def erase(client: ControlClient, out: Output, app: str, device: str) -> None:
-    """Erase what the node knows about DEVICE: chosen channel, failed bundles, recent offers. Its override stays."""
+    """Erase what the node knows about DEVICE: chosen channel, failed bundles, recent offers, what it reported, how it
+    is used. Its override stays, and so do sums, which name nobody.
+
+    What the device sends from now on begins anew. The last of it is erased within two hours, when the file that is
+    being written is closed; the answer says until when.
+    """
     after = client.delete(app_path(app, "devices", device))
-    out.result(after, lambda: line(f"erased device {after['device']}"))
+    out.result(after, lambda: _show_erased(after))
+
+
+def _show_erased(after: dict[str, Any]) -> None:
+    line(f"erased device {after['device']}")
+    done = after["erased"]
+    if done is None:
+        line(f"its events and figures follow, by {moment(after['done_by'])}: what counts them is not running")
+    else:
+        line(f"its events: {counted(done['lines'], 'line')} of {counted(done['segments'], 'file')}")
+        line(f"its figures: {counted(done['rows'], 'row')}")
+        if done["open_segments"]:
+            line(f"{counted(done['open_segments'], 'file')} being written: erased from by {moment(after['done_by'])}")
+    for each in after["remains"]:
+        note(f"remains: {each}")
 
 
 def _withheld(each: dict[str, Any]) -> str:

@@ -40,6 +40,15 @@ from edge.telemetry.devices.known_devices import KnownDevice
 WITHIN = "within_seconds"
 WHOLE_TIME = 10**9  # seconds: longer than there are any facts
 
+ERASED_SECONDS = 7_200.0  # the file that a worker writes is closed within an hour, counted and then erased from
+REMAINS = (
+    "sums, distributions and sketches of distinct devices, which name nobody",
+    "hashes by which repeated reports are recognised, for two hours, and the devices of an experiment",
+    "outcomes that were stated by custom id, until telemetry.keep_days are over",
+    "an override of the device: remove it with `edge override clear`",
+    "files that somebody exported: the node keeps none",
+)
+
 _ID_PREFIX = re.compile(r"[0-9a-f-]{0,36}")
 NOT_KNOWN = "(cannot be read)"  # no channel can be called so
 _log = logging.getLogger(__name__)
@@ -170,11 +179,13 @@ async def handle_lift_all(call: Call[None]) -> WithheldLiftedFromAll:
 
 
 async def handle_erase(call: Call[None]) -> DeviceErased:
-    """Answers the same for a device without facts: the answer reveals nothing about it."""
+    """Facts first, which decide what the device gets; the rest survives a restart once it is noted."""
     state = await load_app(call)
     device = parse_device_id(call.part("device"))
     await call.ports.facts.record([Erased(state.app, device)])
-    return DeviceErased(app=state.app, device=device)
+    erased = await call.ports.telemetry.erase(state.app, device)
+    done_by = call.ports.clock.now() + ERASED_SECONDS
+    return DeviceErased(app=state.app, device=device, erased=erased, done_by=done_by, remains=list(REMAINS))
 
 
 async def handle_list_overrides(call: Call[None]) -> list[OverrideView]:

@@ -103,9 +103,25 @@ class WithheldLiftedFromAll(AnswerBody, frozen=True, kw_only=True):
     dry_run: bool
 
 
+class RawErasedView(AnswerBody, frozen=True, kw_only=True):
+    """What is erased already of a device's events and figures: `rows` of databases, `lines` in `segments` of the spool.
+    `open_segments` are still being written or counted: they follow."""
+
+    rows: int
+    lines: int
+    segments: int
+    open_segments: int
+
+
 class DeviceErased(AnswerBody, frozen=True, kw_only=True):
+    """`erased` is null if the process that does it was not there to ask: it will. Everything is erased at `done_by`, in
+    seconds since the epoch, at the latest; `remains` is what stays all the same."""
+
     app: str
     device: str
+    erased: RawErasedView | None
+    done_by: float
+    remains: list[str]
 
 
 class OverrideChanged(OverrideView, frozen=True, kw_only=True):

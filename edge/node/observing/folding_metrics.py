@@ -17,12 +17,14 @@ class ClickHouseSeen(NamedTuple):
 
 
 class FoldingSeen(NamedTuple):
-    """`questions` are by outcome; they and `restarts` count since the node started. `clickhouse`: None without one."""
+    """`questions` are by outcome; they and `restarts` count since the node started. `clickhouse`: None without one;
+    `erasures` of devices are not done yet."""
 
     up: bool = False
     restarts: int = 0
     questions: Mapping[str, int] = {}
     clickhouse: ClickHouseSeen | None = None
+    erasures: int = 0
 
 
 def build_folding_metrics(seen: FoldingSeen) -> list[Family]:
@@ -30,11 +32,13 @@ def build_folding_metrics(seen: FoldingSeen) -> list[Family]:
     up = "1 while the process that counts events runs."
     restarts = "How often the process that counts events was restarted."
     asked = "Questions about figures, by outcome: answered, declined, unavailable."
+    erasing = "Devices that are being erased from what the node keeps."
     outcomes = [Sample({"outcome": outcome}, n) for outcome, n in sorted(seen.questions.items())]
     return [
         Family("edge_folding_up", "gauge", up, [Sample({}, seen.up)]),
         Family("edge_folding_restarts_total", "counter", restarts, [Sample({}, seen.restarts)]),
         Family("edge_figures_questions_total", "counter", asked, outcomes),
+        Family("edge_erasures_pending", "gauge", erasing, [Sample({}, seen.erasures)]),
         *_clickhouse_metrics(seen.clickhouse),
     ]
 

@@ -41,6 +41,7 @@ class DataPaths:
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
         self.behaviour_table = self.node_dir / "telemetry" / "behaviour.table"  # made again from the counts
         self.outbox_dir = self.node_dir / "telemetry" / "outbox"  # what ClickHouse does not have yet
+        self.erasures_dir = self.node_dir / "telemetry" / "erasures"  # devices that are being erased
         self.own_dirs = self.node_dir, self.node_dir / "telemetry", self.spool_dir, self.facts_dir
 
 
@@ -76,9 +77,10 @@ class DataDirectory(DataPaths):
         clear_for_directory(self.spool_dir, events)
         clear_for_directory(self.facts_dir, facts)
         clear_for_directory(self.outbox_dir, "rows that wait for ClickHouse are lost")
+        clear_for_directory(self.erasures_dir, "devices that were being erased may not be: erase them again")
         clear_for_files(self.spool_dir, events)
         clear_for_files(self.facts_dir, facts)
-        rooms = self.spool_dir, self.facts_dir, self.outbox_dir
+        rooms = self.spool_dir, self.facts_dir, self.outbox_dir, self.erasures_dir
         clear_for_files(telemetry, "counts of events are made again", but=rooms)
 
     def check_keys(self) -> None:

@@ -66,7 +66,10 @@ async def test_what_is_withheld_can_be_lifted_once(acme, world):
 async def test_a_device_can_be_erased(acme, world):
     await world.record([Chose(APP, DEVICE, "beta")])
     for _ in range(2):
-        assert await acme("DELETE", PATH) == {"app": APP, "device": DEVICE}
+        erased = await acme("DELETE", PATH)
+        assert (erased["app"], erased["device"], erased["done_by"]) == (APP, DEVICE, NOW + 7200)
+        assert erased["erased"] == {"rows": 1, "lines": 2, "segments": 1, "open_segments": 1}
+        assert any("sketches" in each for each in erased["remains"])
     assert world.facts_of(APP, DEVICE).channel == 0
     assert await acme("DELETE", f"/v1/apps/{APP}/devices/x", status=422) == "invalid_device_id"
 

@@ -72,7 +72,7 @@ def observed(**changed) -> Observed:
         "spool_unreadable": 9,
         "counts_set_aside": 1,
         "job_failures": {"fold": 2},
-        "folding": FoldingSeen(True, 3, {"answered": 5, "unavailable": 1}),
+        "folding": FoldingSeen(True, 3, {"answered": 5, "unavailable": 1}, None, 2),
     }
     return Observed(**(seen | changed))
 

@@ -1,0 +1,86 @@
+"""Carries out erasures in the folding process: rows of the database, the table that workers read, raw events."""
+
+import logging
+import time
+from contextlib import closing
+
+import msgspec
+
+from edge.assembly.counting.shown_behaviour import ShownBehaviour
+from edge.config import Telemetry
+from edge.domain.statistics.device_key import device_key
+from edge.node.processes.data_directory import DataPaths
+from edge.telemetry.clickhouse.erasing import note_erasure
+from edge.telemetry.folding.database import open_for_folding
+from edge.telemetry.upkeep.erased_rows import erase_rows
+from edge.telemetry.upkeep.erasing import GIVE_UP_SECONDS, ErasedRaw, Erasing
+from edge.telemetry.upkeep.erasures import Erasure, pending_erasures, settle_erasure
+from edge.telemetry.upkeep.keeping import finished_segments
+
+TOLD_LIMIT = 1_000  # erasures of which the process remembers what was erased, for who waits for the answer
+
+log = logging.getLogger("edge.node")
+
+
+class DeviceFiguresErased(msgspec.Struct, frozen=True):
+    """How much is erased already; `open_segments` are still to be erased from."""
+
+    rows: int = 0
+    lines: int = 0
+    segments: int = 0
+    open_segments: int = 0
+
+
+class ErasingDevices:
+    """For the thread that folds, with nothing being folded. `pending` are the erasures that are not done."""
+
+    def __init__(self, paths: DataPaths, telemetry: Telemetry, shown: ShownBehaviour) -> None:
+        self.pending = 0
+        self._paths = paths
+        self._sends = bool(telemetry.clickhouse)
+        self._shown = shown
+        self._erasing = Erasing()
+        self._told: dict[Erasure, DeviceFiguresErased] = {}
+
+    def carry_on(self) -> None:
+        """Go on with all of them, as far as what they concern is counted. Raises OSError, sqlite3.Error."""
+        erasures = list(pending_erasures(self._paths.erasures_dir))
+        self.pending = len(erasures)
+        if not erasures:
+            return
+        rows = {each: self._erase_rows(each) for each in erasures}
+        finished = finished_segments(self._paths.counts_database)
+        for each, found in self._erasing.erase(self._paths.spool_dir, erasures, finished).items():
+            self._note(each, rows[each], found)
+            self._settle(each, found)
+
+    def erased(self, erasure: Erasure) -> DeviceFiguresErased:
+        """By now, of an erasure that was noted lately."""
+        return self._told.get(erasure, DeviceFiguresErased())
+
+    def _note(self, erasure: Erasure, rows: int, found: ErasedRaw) -> None:
+        before = self._told.pop(erasure, DeviceFiguresErased())
+        self._told[erasure] = DeviceFiguresErased(
+            before.rows + rows, before.lines + found.lines, before.segments + found.segments, len(found.open_segments)
+        )
+        if len(self._told) > TOLD_LIMIT:
+            del self._told[next(iter(self._told))]
+
+    def _erase_rows(self, erasure: Erasure) -> int:
+        with closing(open_for_folding(self._paths.counts_database)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:
+                rows, judgements = erase_rows(connection, erasure.app, erasure.device, erasure.until_ms)
+                if rows and self._sends:
+                    note_erasure(connection, erasure.app, device_key(erasure.app, erasure.device))
+        self._shown.show_all(judgements)
+        return rows
+
+    def _settle(self, erasure: Erasure, found: ErasedRaw) -> None:
+        left = found.open_segments
+        if left and time.time() * 1000 < erasure.asked_ms + GIVE_UP_SECONDS * 1000:
+            return
+        if left:
+            log.error("a device was to be erased, and these files of events cannot be read: remove them: %s", left)
+        settle_erasure(self._paths.erasures_dir, erasure)
+        self.pending -= 1

@@ -56,10 +56,6 @@ class OutcomesLine(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.json.Encoder()
-_used = msgspec.json.Decoder(UsedLine)
-_outcomes = msgspec.json.Decoder(OutcomesLine)
-# The last from nesting in skipped members.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def encode_used(used: Used, received: float, net: int = 0) -> bytes:
@@ -70,19 +66,3 @@ def encode_used(used: Used, received: float, net: int = 0) -> bytes:
 def encode_outcomes(outcomes: Outcomes, received: float) -> bytes:
     """A line for the spool, without newline; `received` as above."""
     return _encoder.encode(OutcomesLine(int(received * 1000), outcomes))
-
-
-def parse_used(line: bytes) -> UsedLine | None:
-    """None for what is no such line."""
-    try:
-        return _used.decode(line)
-    except _UNREADABLE:
-        return None
-
-
-def parse_outcomes(line: bytes) -> OutcomesLine | None:
-    """None for what is no such line."""
-    try:
-        return _outcomes.decode(line)
-    except _UNREADABLE:
-        return None

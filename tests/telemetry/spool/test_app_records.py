@@ -7,12 +7,13 @@ import pytest
 from edge.telemetry.spool.app_records import (
     Outcome,
     Outcomes,
+    OutcomesLine,
     Used,
+    UsedLine,
     encode_outcomes,
     encode_used,
-    parse_outcomes,
-    parse_used,
 )
+from edge.telemetry.spool.record import UnreadLine, parse_line
 from edge.wire.app_events import AppEvent
 
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
@@ -46,16 +47,12 @@ def test_a_line_of_app_events_has_the_documented_form():
 
 
 def test_a_line_of_app_events_is_read_as_it_was_written():
-    read = parse_used(encode_used(USED, 1_795_000_001.5, 77))
-    assert read is not None
-    assert (read.received_ms, read.net, read.used) == (1_795_000_001_500, 77, USED)
+    assert parse_line(encode_used(USED, 1_795_000_001.5, 77)) == UsedLine(1_795_000_001_500, USED, 77)
 
 
 def test_a_line_of_outcomes_is_read_as_it_was_written():
     line = encode_outcomes(OUTCOMES, 1_795_000_001.5)
-    read = parse_outcomes(line)
-    assert read is not None
-    assert (read.received_ms, read.outcomes) == (1_795_000_001_500, OUTCOMES)
+    assert parse_line(line) == OutcomesLine(1_795_000_001_500, OUTCOMES)
     assert b"\n" not in line
     assert json.loads(line)["outcomes"]["of"] == [
         {"name": "ticket", "id": "T-1", "at_ms": 1_795_000_000_000, "device": DEVICE, "value": 2.0}
@@ -65,17 +62,12 @@ def test_a_line_of_outcomes_is_read_as_it_was_written():
 @pytest.mark.parametrize(
     "line",
     [
-        b"",
-        b"{}",
-        b"[]",
-        b"\xff",
         b'{"received_ms":-1,"used":{"app":"a","device":"d","of":[]}}',
         b'{"received_ms":1,"used":{"app":"a","device":"d"}}',
         b'{"received_ms":1,"used":{"app":"a","device":"d","of":[{"name":"n","kind":"screen"}]}}',
-        b'{"received_ms":1,"event":{"app":"a"}}',
+        b'{"received_ms":1,"outcomes":{"app":"a","of":[{"name":"n"}]}}',
         b'{"received_ms":1,"used":' + b"[" * 100_000,
     ],
 )
-def test_what_is_no_such_line_is_none(line):
-    assert parse_used(line) is None
-    assert parse_outcomes(line) is None
+def test_what_is_no_such_line_is_unread(line):
+    assert isinstance(parse_line(line), UnreadLine)

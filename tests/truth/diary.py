@@ -7,6 +7,8 @@ the epoch by the node's clock, but `device_ms`. A device is its index in `device
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+HOUR_MS = 3_600_000
+
 
 class Owner(NamedTuple):
     """A device, as it is all its life."""
@@ -92,6 +94,11 @@ class Began(NamedTuple):
     steps: tuple[tuple[int, int], ...] = ()  # of a rollout: from when on (ms) which share
     arms: tuple[tuple[str, int], ...] = ()  # of an experiment: its name and weight
     ended_ms: int = 0
+
+
+def heard_at(check: Checked, handed: HandedOver) -> int:
+    """When the check counts: at its hand-over, but within its own hour."""
+    return min(handed.at_ms, check.at_ms // HOUR_MS * HOUR_MS + HOUR_MS - 1)
 
 
 Entry = Checked | Told | Used | Came | Sent | HandedOver

@@ -9,7 +9,7 @@ from tests.truth.generations import Member
 from tests.truth.in_process import InProcess
 from tests.truth.life import DAY, HOUR, Life
 
-HAND_OVER_MS = 10_000
+HAND_OVER_MS = 10_000  # as a worker does
 
 Act = Callable[[], None]
 _Turn = tuple[int, int, Iterator[int]]  # when a life goes on, its index, and it
@@ -32,8 +32,10 @@ async def live(
     days: int,
     seed: int,
     each_hour: Callable[[], Awaitable[None]],
+    hand_over_ms: int = HAND_OVER_MS,
 ) -> None:
-    """From the node's time on, for `days`. `each_hour` is called at full hours, with nothing under way."""
+    """From the node's time on, for `days`. `each_hour` is called at full hours, with nothing under way; what was heard
+    is handed over every `hand_over_ms`, a part of an hour."""
     begin, end = node.now_ms, node.now_ms + days * DAY
     diary.devices.extend(member.owner for member in members)
     lives = [Life(index, each, node, diary, fails, seed).run(end) for index, each in enumerate(members)]
@@ -42,7 +44,7 @@ async def live(
         _go_on(queue, index, each)
     planned = sorted(deeds, key=lambda deed: deed.at_ms)
     hour = begin + HOUR
-    for now in range(begin + HAND_OVER_MS, end + HAND_OVER_MS, HAND_OVER_MS):
+    for now in range(begin + hand_over_ms, end + hand_over_ms, hand_over_ms):
         busy = bool(queue) and queue[0][0] < now
         while planned and planned[0].at_ms < now:
             await _live_until(node, queue, planned[0].at_ms)

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.truth.diary import Came, Checked, Diary, HandedOver, Owner, Sent, Told, Used
+from tests.truth.diary import Came, Checked, Diary, HandedOver, Owner, Sent, Told, Used, heard_at
 from tests.truth.generations import NATIVE
 from tests.truth.labels import UNKNOWN, Labels, before_any_check, labels_at
 
@@ -128,11 +128,11 @@ def recount(diary: Diary) -> Recount:
         match entry:
             case Checked():
                 waiting.append(entry)
-            case HandedOver(at_ms):
+            case HandedOver():
                 for each in waiting:
-                    counter.take_check(each, at_ms)
+                    counter.take_check(each, heard_at(each, entry))
                 for one in sent:
-                    counter.take_delivery(one, at_ms)
+                    counter.take_delivery(one, entry.at_ms)
                 waiting, sent = [], []
             case Sent():
                 sent.append(entry)
@@ -170,7 +170,7 @@ class _Counter:
         return key
 
     def take_check(self, check: Checked, at_ms: int) -> None:
-        """At `at_ms` it was handed over."""
+        """It was handed over, and counts at `at_ms`."""
         owner, person = self._owner(check.device), self._person(check.device)
         person.labels = labels_at(self._diary, owner, check.at_ms)
         if person.first_labels is not None and not person.is_placed and at_ms // DAY == person.first_ms // DAY:

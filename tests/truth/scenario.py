@@ -25,7 +25,7 @@ from edge.domain.model import AppId
 from edge.domain.schedule.rollout import Move
 from edge.telemetry.spool.app_records import Outcome
 from tests.truth.diary import Began, Came, Diary
-from tests.truth.fleet import Deed, live
+from tests.truth.fleet import HAND_OVER_MS, Deed, live
 from tests.truth.generations import build_members
 from tests.truth.in_process import InProcess
 from tests.truth.life import DAY
@@ -51,7 +51,13 @@ class Told(NamedTuple):
 
 
 async def run(
-    folder: Path, *, devices: int, days: int, seed: int, each_hour: Callable[[InProcess], Awaitable[None]]
+    folder: Path,
+    *,
+    devices: int,
+    days: int,
+    seed: int,
+    each_hour: Callable[[InProcess], Awaitable[None]],
+    hand_over_ms: int = HAND_OVER_MS,
 ) -> Told:
     """The node is open; close it."""
     node = InProcess(folder, APP, BEGIN_MS)
@@ -67,6 +73,7 @@ async def run(
         days=days,
         seed=seed,
         each_hour=lambda: each_hour(node),
+        hand_over_ms=hand_over_ms,
     )
     return Told(node, diary, BEGIN_MS + days * DAY)
 

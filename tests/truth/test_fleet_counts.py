@@ -12,7 +12,7 @@ from edge.telemetry.folding.counts import read_counts, read_duplicates
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool.record import DeliveredLine, HeardLine, parse_line
 from edge.wire.actions import OF_NODE
-from tests.truth.diary import Checked, Diary, HandedOver, Sent, Told
+from tests.truth.diary import Checked, Diary, HandedOver, Sent, Told, heard_at
 from tests.truth.generations import NATIVE
 from tests.truth.labels import Labels, labels_at
 from tests.truth.recount import NATIVE_WORD, Recount, recount
@@ -84,9 +84,9 @@ def test_checks_are_handed_over_with_the_labels_of_their_devices(lived):
     for entry in lived.diary.entries:
         if isinstance(entry, Checked):
             labels = labels_at(lived.diary, lived.diary.devices[entry.device], entry.at_ms)
-            waiting.append((labels, NATIVE_WORD if entry.runs == NATIVE else entry.runs, entry.offered))
+            waiting.append((entry, labels, NATIVE_WORD if entry.runs == NATIVE else entry.runs, entry.offered))
         elif isinstance(entry, HandedOver):
-            recounted.update((entry.at_ms, *each) for each in waiting)
+            recounted.update((heard_at(check, entry), *each) for check, *each in waiting)
             waiting = []
     assert not waiting
     assert lived.heard == recounted

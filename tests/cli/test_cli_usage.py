@@ -61,6 +61,8 @@ API_VERBS = [
     *(["rollout", move.value, "com.acme.app", "stable", *(["--yes"] if move is Move.PROMOTE else [])] for move in Move),
     ["undo", "com.acme.app", "--yes"],
     ["stats", "com.acme.app"],
+    ["stats", "com.acme.app", "--releases"],
+    ["stats", "com.acme.app", "--events"],
     ["token", "create", "ci", "--role", "publisher"],
     ["token", "list"],
     ["token", "revoke", "ci"],

@@ -98,8 +98,9 @@ class Node:
         return self.run("device", "update", *where, *args)
 
 
-def at_terminal(node, *args, typed, after="", env=None):
-    """The exit code, and what the person saw. It is typed once `after` is to be seen."""
+def at_terminal(node, *args, typed, after="", env=None, interrupt=False):
+    """The exit code, and what the person saw. It is typed once `after` is to be seen; or Ctrl-C is, with `interrupt`:
+    the terminal is not the process' own, so it does not turn that key into a signal."""
     master, terminal = pty.openpty()
     own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
     own |= {"EDGE_URL": node.control, "EDGE_CONTROL_PORT": node.control.rpartition(":")[2]}
@@ -115,6 +116,8 @@ def at_terminal(node, *args, typed, after="", env=None):
             assert block, seen
             seen += block
         os.write(master, typed.encode())
+        if interrupt:
+            process.send_signal(signal.SIGINT)
         while block := _read(master):
             seen += block
     os.close(master)

@@ -110,14 +110,19 @@ def _watch(page: Callable[[], list[Block]]) -> None:
     from rich.live import Live  # takes 70 ms, which a pipe does not need
 
     latest = page()
-    with suppress(KeyboardInterrupt), Live(drawn(latest, width()), auto_refresh=False, screen=True) as live:
-        while True:
-            time.sleep(WATCH_SECONDS)
-            try:
-                shown = latest = page()
-            except EdgeError as error:  # the node restarts, or counts: the next look may succeed
-                shown = [*latest, Footer(f"not looked again: {error.message}")]
-            live.update(drawn(shown, width()), refresh=True)
+    live = Live(drawn(latest, width()), auto_refresh=False, screen=True)
+    with suppress(KeyboardInterrupt):
+        try:
+            live.start(refresh=True)
+            while True:
+                time.sleep(WATCH_SECONDS)
+                try:
+                    shown = latest = page()
+                except EdgeError as error:  # the node restarts, or counts: the next look may succeed
+                    shown = [*latest, Footer(f"not looked again: {error.message}")]
+                live.update(drawn(shown, width()), refresh=True)
+        finally:
+            live.stop()  # also when the start was interrupted: the terminal is the person's again
     show_page(latest)
 
 

@@ -131,6 +131,8 @@ class FiguresFile:
                 paths.counts_database,
                 now=time.time(),
                 names_of=self._names_of,
+                judging_of=self._judging_of,
+                show=self._shown.show,
             )
             self.folded_at = time.time()
             self._shown.bring_up(self.folded_at)

@@ -7,13 +7,14 @@ State goes in and is changed; what follows is told to `Tell`. The definitions ar
 from collections.abc import Callable
 from typing import Protocol
 
-from edge.domain.statistics.device_record import DAYS_KEPT, DeviceRecord, elapsed_ms
+from edge.domain.statistics.device_record import DAYS_KEPT, DeviceRecord, StepRecord, elapsed_ms
 from edge.domain.statistics.meanings import Meaning
 from edge.domain.statistics.observation import Step
 from edge.domain.statistics.subjects import (
     CRASH_CAPABLE,
     CRASHED,
     DOWNLOAD,
+    DOWNLOAD_FAIL,
     ERROR,
     HEARD,
     SESSION,
@@ -28,7 +29,9 @@ from edge.domain.statistics.tally import DAY_MS, HOUR_MS, MINUTE_MS
 SESSION_GAP_MS = 30 * 60_000  # in the background, or silent and then started again: another session
 SETTLED_MS = 30_000  # after its latest start an event proves that a bundle works
 ERRORS_A_DAY = 100  # of one device: more come from one loop, and would hide what everybody else has
-NO_UPDATE_MS = 10 * 60_000  # after an offer, a failed download is one even where a release reports more than those
+# After an offer, a failed download is one of that bundle: the report names the bundle that runs.
+DOWNLOAD_FAIL_MS = 24 * HOUR_MS
+LAX_DOWNLOAD_FAIL_MS = 10 * MINUTE_MS  # of releases that report one also when there is no update
 RETENTION_AGES = (1, 7, 30)  # days; 0 is the day itself
 
 _RUNS, _START, _READY, _PROOF = (int(each) for each in (Meaning.RUNS, Meaning.START, Meaning.READY, Meaning.PROOF))
@@ -36,8 +39,9 @@ _SET, _RESET = int(Meaning.SET), int(Meaning.RESET)
 _DOWNLOADS, _DOWNLOADED = int(Meaning.DOWNLOADS), int(Meaning.DOWNLOADED)
 _FAILED_BOOT, _FAILED_INSTALL = int(Meaning.FAILED_BOOT), int(Meaning.FAILED_INSTALL)
 _FOREGROUND, _BACKGROUND = int(Meaning.FOREGROUND), int(Meaning.BACKGROUND)
-_CRASH, _ERROR = int(Meaning.CRASH), int(Meaning.ERROR)
-_OF_STEPS = _SET | _READY | _PROOF | _START | _DOWNLOADS | _DOWNLOADED | _FAILED_BOOT | _FAILED_INSTALL
+_CRASH, _ERROR, _OF_OFFER = int(Meaning.CRASH), int(Meaning.ERROR), int(Meaning.OF_OFFER)
+_FAILED = _FAILED_BOOT | _FAILED_INSTALL
+_OF_STEPS = _SET | _READY | _PROOF | _START | _DOWNLOADS | _DOWNLOADED | _FAILED
 
 _INSTALLED, _HEALTHY, _REVERTED, _DOWNLOADED_STEP = (
     int(each) for each in (Step.INSTALLED, Step.HEALTHY, Step.REVERTED, Step.DOWNLOADED)
@@ -96,6 +100,8 @@ class Arithmetic:
 
     def offer(self, state: DeviceRecord, at_ms: int, bundle: int) -> None:
         """The node offered the bundle to the device."""
+        if at_ms >= state.offer_ms:
+            state.offered, state.offer_ms = bundle, at_ms
         step = state.step(bundle)
         if step is None or (step.offered_ms and step.offered_ms <= at_ms):
             return
@@ -118,8 +124,10 @@ class Arithmetic:
         steps = 0
         if meaning & (_SET | _RESET):
             self._note_way_back(state, ms, 0 if meaning & _RESET else bundle, old or state.bundle)
-        if meaning & _OF_STEPS:
-            steps = self._note_steps(state, meaning, cause, ms, at, bundle, lax)
+        if meaning & _OF_OFFER:
+            self._note_failed_download(state, cause, ms, lax)
+        elif meaning & _OF_STEPS:
+            steps = self._note_steps(state, meaning, cause, ms, at, bundle)
         if meaning & _FOREGROUND:
             self._start_session(state, ms, at, bundle)
         elif meaning & _BACKGROUND:
@@ -167,9 +175,7 @@ class Arithmetic:
         step.bits |= _WORD
         return _WORD
 
-    def _note_steps(
-        self, state: DeviceRecord, meaning: int, cause: int, ms: int, at: int, bundle: int, lax: bool
-    ) -> int:
+    def _note_steps(self, state: DeviceRecord, meaning: int, cause: int, ms: int, at: int, bundle: int) -> int:
         step = state.step(bundle)
         if step is None:
             return 0
@@ -187,25 +193,25 @@ class Arithmetic:
                 step.set_ms = ms
                 if step.offered_ms:
                     self._tell(state, ms, bundle, UPDATE, 1, max(0, ms - step.offered_ms) / 1000)
-        if meaning & _FAILED_BOOT:
-            found |= _BOOT_STEP
-        elif meaning & _FAILED_INSTALL and not (lax and not 0 <= ms - step.offered_ms <= NO_UPDATE_MS):
-            found |= _INSTALL_STEP
-        if found & (_BOOT_STEP | _INSTALL_STEP):
-            step.failed_ms = min(step.failed_ms or ms, ms)
-            if not step.cause or (found & _BOOT_STEP and not step.bits & _BOOT_STEP):
-                step.cause = cause  # that it does not start says more than that a download failed once
+        if meaning & _FAILED:
+            found |= _BOOT_STEP if meaning & _FAILED_BOOT else _INSTALL_STEP
+            _note_failure(step, found, cause, ms)
         step.bits |= found
-        proven = meaning & _READY or (
-            meaning & _PROOF and step.started_ms and elapsed_ms(step.started_ms, step.started_at, ms, at) >= SETTLED_MS
-        )
-        if proven and step.bits & _INSTALLED and not step.bits & _HEALTHY:
+        if _is_proof(step, meaning, ms, at):
             step.healthy_ms = ms
             step.bits |= _HEALTHY
             found |= _HEALTHY
         if meaning & _START and ms >= step.started_ms and (not at or at >= step.started_at):
             step.started_ms, step.started_at = ms, at
         return found
+
+    def _note_failed_download(self, state: DeviceRecord, cause: int, ms: int, lax: bool) -> None:
+        step = state.steps.get(state.offered)
+        if step is None or not 0 <= ms - state.offer_ms <= (LAX_DOWNLOAD_FAIL_MS if lax else DOWNLOAD_FAIL_MS):
+            return
+        _note_failure(step, _INSTALL_STEP, cause, ms)
+        step.bits |= _INSTALL_STEP
+        self._tell(state, ms, state.offered, DOWNLOAD_FAIL, 0, None, _INSTALL_STEP)
 
     def _note_way_back(self, state: DeviceRecord, ms: int, to: int, left: int) -> None:
         """`to` 0 is builtin."""
@@ -256,3 +262,20 @@ class Arithmetic:
         if not state.crash_told:
             state.crash_told = True
             self._tell(state, ms, bundle, SESSION_CRASHED)
+
+
+def _note_failure(step: StepRecord, found: int, cause: int, ms: int) -> None:
+    step.failed_ms = min(step.failed_ms or ms, ms)
+    if not step.cause or (found & _BOOT_STEP and not step.bits & _BOOT_STEP):
+        step.cause = cause  # that it does not start says more than that a download failed once
+
+
+def _is_proof(step: StepRecord, meaning: int, ms: int, at: int) -> bool:
+    """That a bundle which was installed, and not yet proven, works."""
+    if step.bits & (_INSTALLED | _HEALTHY) != _INSTALLED:
+        return False
+    if meaning & _READY:
+        return True
+    if not meaning & _PROOF or not step.started_ms:
+        return False
+    return elapsed_ms(step.started_ms, step.started_at, ms, at) >= SETTLED_MS

@@ -27,6 +27,20 @@ class StepRecord:
         self.download_ms = self.download_at = 0
 
 
+class DayOfUse:
+    """What a batch says of a device on one day, for the facts that follow from behaviour."""
+
+    __slots__ = ("delay_hours", "errors", "features", "install_seconds", "reports_errors", "seconds", "sessions")
+
+    def __init__(self) -> None:
+        self.sessions = self.errors = 0
+        self.seconds: float | None = None  # of the sessions that ended
+        self.features: set[str] | None = None  # None: the app sent no events of its own
+        self.reports_errors = False
+        self.delay_hours: float | None = None  # of an update that was set
+        self.install_seconds: float | None = None
+
+
 class DeviceRecord:
     """`steps` has what is known of the batch's bundles; `own` are the bundles that the app has or had, whose steps are
     kept. `capable`: its crashes become known."""
@@ -34,27 +48,28 @@ class DeviceRecord:
     __slots__ = (
         "app", "began_at", "began_ms", "bundle", "bundle_ms", "capable", "capable_day", "cohort", "crash_day",
         "crash_told", "custom", "days", "ended_bundle", "ended_cohort", "ended_ms", "error_day", "errors",
-        "first_cohort", "first_ms", "group", "heard_in", "is_open", "key", "last_ms", "length", "name", "own",
-        "quiet_at", "quiet_ms", "steps", "told_at", "told_ms", "uses",
+        "first_cohort", "first_ms", "group", "heard_in", "is_open", "key", "last_ms", "length", "offer_ms", "offered",
+        "own", "quiet_at", "quiet_ms", "steps", "told_at", "told_ms", "told_seconds", "uses",
     )  # fmt: skip
 
     def __init__(self, app: int, key: int, own: Set[int]) -> None:
         self.app, self.key, self.own = app, key, own
-        self.name = ""
         self.cohort = self.group = self.first_cohort = 0
         self.capable = False
         self.first_ms = self.last_ms = 0
         self.days = 0  # bit i: heard of i days before the day of `last_ms`
         self.bundle = self.bundle_ms = 0
         self.custom = 0
+        self.offered = self.offer_ms = 0  # the bundle that was offered last
         self.is_open = self.crash_told = False  # a session; a crash of it
         self.began_ms = self.began_at = self.quiet_ms = self.quiet_at = self.told_ms = self.told_at = 0
+        self.told_seconds = 0.0  # of the session's length, what facts of behaviour have already
         self.length = 0.0  # seconds of the session that ended last, with where it was counted
         self.ended_ms = self.ended_cohort = self.ended_bundle = 0
         self.error_day = self.errors = self.crash_day = self.capable_day = 0
         self.steps: dict[int, StepRecord] = {}
         self.heard_in: tuple[int, int, int] | None = None  # hour, group and bundle that were told in this batch
-        self.uses: dict[int, object] = {}  # by day, what behaviour follows from
+        self.uses: dict[int, DayOfUse] = {}  # by day, what behaviour follows from
 
     def step(self, bundle: int) -> StepRecord | None:
         """None for a bundle whose steps are not kept."""

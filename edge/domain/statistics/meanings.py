@@ -20,18 +20,20 @@ class Meaning(enum.IntFlag):
     BACKGROUND = 2048  # it ends
     CRASH = 4096
     ERROR = 8192
+    OF_OFFER = 16384  # of the bundle that was offered last, whichever it names
 
 
 _CRASHES = ("app_crash", "app_crash_native", "app_anr", "app_initialization_failure")
 _ERRORS = ("webview_javascript_error", "webview_unhandled_rejection")
 # Sent while a bundle starts or about the process before, so also by a bundle that does not survive its start.
 _OF_STARTS = (
-    *("app_launch_timeout", "app_killed_low_memory", "app_killed_excessive_resource_usage"),
+    *("app_moved_to_foreground", "app_launch_timeout", "app_killed_low_memory"),
+    *("app_killed_excessive_resource_usage",),
     *("webview_unclean_restart", "webview_render_process_gone", "webview_content_process_terminated"),
     *("os_version_changed", "native_app_version_changed"),
 )
 _PROOFS = (
-    *("app_moved_to_foreground", "app_moved_to_background", "app_memory_warning", *_ERRORS),
+    *("app_moved_to_background", "app_memory_warning", *_ERRORS),
     *("webview_resource_error", "webview_security_policy_violation"),
     *("webview_dom_content_loaded", "webview_page_loaded", "blocked_by_server_url", "rate_limit_reached", "ping"),
 )
@@ -63,7 +65,8 @@ def _table() -> dict[str, Meaning]:
     found["reset"] = Meaning.RESET
     found["app_launch_start"] = runs | Meaning.START | Meaning.FOREGROUND
     found["app_launch_ready"] = runs | Meaning.READY
-    found["app_moved_to_foreground"] |= Meaning.FOREGROUND
+    found["app_moved_to_foreground"] |= Meaning.START | Meaning.FOREGROUND
+    found["download_fail"] |= Meaning.OF_OFFER
     found["app_moved_to_background"] |= Meaning.BACKGROUND
     return found
 

@@ -8,6 +8,7 @@ REPORT = "report:"  # and the action
 WITHHELD = "withheld:"  # and the cause
 EXPERIMENT_OFFER = "experiment_offer"
 DELIVERY = "delivery:"  # and "<form>:<encoding>:complete", ":cut" or ":seconds"
+DOWNLOAD_FAIL = "report:download_fail"
 DOWNLOAD, UPDATE = "download", "update"  # seconds until it was downloaded, and from the first offer until it was set
 SESSION, SESSION_END = "session", "session_end"  # it begins; its seconds
 SESSION_CAPABLE, SESSION_CRASHED = "session_capable", "session_crashed"  # of devices that can report crashes

@@ -11,7 +11,7 @@ from edge.domain.statistics.tally import MINUTE_MS
 _CHUNK = 300  # keys in one question: a step has three variables, and SQLite takes 999 at least
 
 # Session and days; the format's number is the first byte.
-_DEVICE = Struct("<B?? 7q d 3q 4i")
+_DEVICE = Struct("<B?? 7q 2d 5q 4i")
 _STEP = Struct("<B 6q")
 _FORMAT = 1
 
@@ -69,9 +69,11 @@ def store_devices(connection: sqlite3.Connection, states: Iterable[DeviceRecord]
     ordered = sorted(states, key=lambda state: (state.app, state.key))
     connection.executemany(
         "INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (_device_row(state) for state in ordered if state.first_ms),
+        (_device_row(state) for state in ordered if state.first_ms and state.key),
     )
-    steps = [(state.app, bundle, state.key, step) for state in ordered for bundle, step in state.steps.items()]
+    steps = [
+        (state.app, bundle, state.key, step) for state in ordered if state.key for bundle, step in state.steps.items()
+    ]
     steps.sort(key=lambda each: each[:3])
     connection.executemany(
         "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -103,9 +105,12 @@ def _device_of(state: DeviceRecord, columns: list[Any]) -> DeviceRecord:
             state.told_at,
             state.ended_ms,
             state.length,
+            state.told_seconds,
             state.ended_cohort,
             state.ended_bundle,
             state.custom,
+            state.offered,
+            state.offer_ms,
             state.error_day,
             state.errors,
             state.crash_day,
@@ -120,8 +125,9 @@ def _device_row(state: DeviceRecord) -> tuple[Any, ...]:
         state.first_cohort,
         _DEVICE.pack(
             *(_FORMAT, state.is_open, state.crash_told, state.began_ms, state.began_at, state.quiet_ms, state.quiet_at),
-            *(state.told_ms, state.told_at, state.ended_ms, state.length, state.ended_cohort, state.ended_bundle),
-            *(state.custom, state.error_day, state.errors, state.crash_day, state.capable_day),
+            *(state.told_ms, state.told_at, state.ended_ms, state.length, state.told_seconds, state.ended_cohort),
+            *(state.ended_bundle, state.custom, state.offered, state.offer_ms, state.error_day, state.errors),
+            *(state.crash_day, state.capable_day),
         ),
     )
 

@@ -8,7 +8,7 @@ from edge.domain.statistics.arithmetic import Arithmetic
 from edge.domain.statistics.device_record import DeviceRecord
 from edge.domain.statistics.observation import Observation, Step
 from edge.domain.statistics.subjects import FAILED, HEARD, REPORT
-from edge.domain.statistics.tally import DAY_HOURS, MINUTE_MS, Added, Tally, days_of
+from edge.domain.statistics.tally import DAY_HOURS, DAY_MS, MINUTE_MS, Added, Tally, days_of
 from edge.telemetry.folding.device_rows import Place, load_devices, load_steps, store_devices
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.sketches import with_devices
@@ -37,7 +37,7 @@ def apply(connection: sqlite3.Connection, observations: Iterable[Observation]) -
 
     arithmetic = Arithmetic(_nothing, retain, lambda one, other: False)
     for each in observations:
-        _apply_one(each, numbers, tally, states, arithmetic)
+        _apply_one(each, numbers, tally, retentions, states, arithmetic)
     store(connection, numbers, tally, retentions)
     store_devices(connection, states.values())
 
@@ -52,8 +52,24 @@ def store(connection: sqlite3.Connection, numbers: LabelNumbers, tally: Tally, r
     _add_spreads(connection, tally)
     connection.executemany(
         "INSERT INTO retention VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-        ((*place, n) for place, n in sorted(retentions.items())),
+        ((*place, n) for place, n in sorted(retentions.items()) if n),
     )
+    connection.executemany(
+        "DELETE FROM retention WHERE app = ? AND day = ? AND age = ? AND grp = ? AND n = 0",
+        [place for place, n in retentions.items() if n < 0],
+    )
+
+
+def correct_first_labels(state: DeviceRecord, at_ms: int, numbers: LabelNumbers, retentions: Retentions) -> None:
+    """The labels of a device's first day are those of its first check: a report may come some seconds before that."""
+    if not state.first_ms or at_ms // DAY_MS != state.first_ms // DAY_MS or state.first_cohort == state.cohort:
+        return
+    before, now = numbers.labels_of(state.first_cohort), numbers.labels_of(state.cohort)
+    if before.is_told and not now.is_told:
+        day = state.first_ms // DAY_MS
+        retentions[state.app, day, 0, before.group] -= 1
+        retentions[state.app, day, 0, now.group] += 1
+        state.first_cohort = state.cohort
 
 
 def mark_step(state: DeviceRecord, at_ms: int, bundle: int, bits: int, cause: int) -> None:
@@ -78,7 +94,12 @@ def mark_step(state: DeviceRecord, at_ms: int, bundle: int, bits: int, cause: in
 
 
 def _apply_one(
-    each: Observation, numbers: LabelNumbers, tally: Tally, states: dict[Place, DeviceRecord], arithmetic: Arithmetic
+    each: Observation,
+    numbers: LabelNumbers,
+    tally: Tally,
+    retentions: Retentions,
+    states: dict[Place, DeviceRecord],
+    arithmetic: Arithmetic,
 ) -> None:
     app = numbers.words.app(each.app)
     cohort = numbers.cohort(app, each.cohort)
@@ -97,6 +118,7 @@ def _apply_one(
         cause = numbers.cause(app, each.subject.removeprefix(REPORT)) if each.steps & FAILED else 0
         mark_step(state, each.at_ms, key[2], each.steps, cause)
     if each.subject == HEARD:
+        correct_first_labels(state, each.at_ms, numbers, retentions)
         arithmetic.hear(state, each.at_ms, key[2] if each.steps & Step.WORD else 0)
 
 

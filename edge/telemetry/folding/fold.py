@@ -1,65 +1,54 @@
-"""Folding: records from segments become counts, each exactly once.
+"""Folding: records from segments become figures, each exactly once.
 
-A segment's offset moves in the transaction that adds its counts, so an interrupted batch is repeated whole or not at
-all. What goes in comes out: `folded` is the sum of all counts, and `folded + duplicates + malformed` is every record
-read. Labels come from devices, so each is bounded (`labels`). A record counts on the day this node received it (UTC).
-Duplicates count once.
+A segment's offset moves in the transaction that adds its figures, so an interrupted batch is repeated whole or not at
+all. What goes in comes out: every event read is `folded`, one of the `duplicates` or `malformed`, and so it is segment
+by segment and kind by kind (`segment_counts`). Labels come from devices, so each is bounded (`labels`,
+`label_numbers`). A record counts at the time at which this node received it (UTC).
 """
 
+import gc
 import sqlite3
 from collections import Counter
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from errno import EIO, EISDIR, ELOOP
-from os import SEEK_END
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
 
-from edge.domain.statistics.observation import Cohort, Group
-from edge.domain.statistics.tally import DAY_MS, Tally
+from edge.telemetry.behaviour.rows import JudgingOf, NotedBatch, no_judging
+from edge.telemetry.folding.batches.counting import CountedBatch, Counting, OnceOnly
+from edge.telemetry.folding.batches.gathering import Fates
+from edge.telemetry.folding.batches.merged_segments import PendingSegment, earliest
 from edge.telemetry.folding.database import open_for_folding
-from edge.telemetry.folding.duplicates import EXPOSED_LIMIT, RememberedKeys
-from edge.telemetry.folding.figures_store import Retentions, store
-from edge.telemetry.folding.label_numbers import LabelNumbers
-from edge.telemetry.folding.labels import LabelBounds, Labels, NamesOf, labels_of, no_names
-from edge.telemetry.folding.schema import subject_of
-from edge.telemetry.folding.seen_reports import SeenReports
-from edge.telemetry.spool.kept_segment import open_segment
-from edge.telemetry.spool.record import EventFacts, parse_record
-from edge.telemetry.spool.segment import (
-    DamagedHeader,
-    UnreadableSegment,
-    is_live,
-    list_segments,
-    read_frames,
-    read_header,
+from edge.telemetry.folding.labels import NamesOf, no_names
+from edge.telemetry.folding.outbox import Outbox
+from edge.telemetry.folding.seen_reports import forget_reports
+from edge.telemetry.spool.segment import UnreadableSegment, list_segments
+
+BATCH_BYTES = 8 << 20  # read in one transaction: some 20,000 events, a fraction of a second
+OPEN_LIMIT = (
+    64  # segments that are read at once: a process may have 1,024 files; a backlog is read in the order of time
 )
 
-BATCH_BYTES = 8 << 20  # read in one transaction: some 50,000 events, a fraction of a second
+Show = Callable[[NotedBatch], object]
 
 
 @dataclass(slots=True)
 class FoldReport:
-    """What one fold did: `folded`, `duplicates` and `malformed` count records, `damaged` places that were skipped, the
-    others segments. `unreadable` lists the segments it could not read, and why, `faults` what it skipped of others."""
+    """What one fold did: `folded`, `duplicates` and `malformed` count events of all kinds, `checks` those that workers
+    counted, `damaged` places that were skipped, the others segments. `unreadable` lists the segments it could not read,
+    and why, `faults` what it skipped of others."""
 
     folded: int = 0
     duplicates: int = 0
     malformed: int = 0
+    checks: int = 0
     torn_tails: int = 0
     damaged: int = 0
     finished: int = 0
     unreadable: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-
-
-class _Batch(NamedTuple):
-    counts: Counter[Labels]
-    duplicates: Counter[str]  # by app
-    malformed: int
-    end: int  # offset after the last whole frame
-    more: bool  # the batch ended at its limit, not at the end of the file
-    lost: list[int]  # the bytes of each damaged place
 
 
 def fold(
@@ -68,155 +57,205 @@ def fold(
     *,
     now: float,
     names_of: NamesOf = no_names,
+    judging_of: JudgingOf = no_judging,
+    show: Show | None = None,
+    outbox: Outbox | None = None,
 ) -> FoldReport:
     """Count the records of the spools in `directory` that `database` does not have yet.
 
-    `now` is in epoch seconds. `names_of` knows the apps' own bundles. Blocks. May be killed anywhere, and run twice at
-    once. Raises NewerSchema `newer_schema`, OSError, sqlite3.OperationalError (a full disk): what was counted until
-    then stays counted.
+    `now` is in epoch seconds. `names_of` knows the apps' own bundles, `judging_of` how their devices' behaviour is
+    judged; `show` is called after each transaction with what workers are to see of it. `outbox` gets the observations.
+    Blocks. May be killed anywhere, and run twice at once. Raises NewerSchema `newer_schema`, OSError,
+    sqlite3.OperationalError (a full disk): what was counted until then stays counted.
     """
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
         finished = {name for (name,) in connection.execute("SELECT name FROM segments WHERE finished_ms IS NOT NULL")}
-        exposed = RememberedKeys(connection, EXPOSED_LIMIT, table="exposed")
-        folding = _Folding(connection, SeenReports(connection), exposed, int(now * 1000), report, names_of)
-        for path in list_segments(directory):
-            if path.stem not in finished:
-                folding.fold_segment(path)
+        folding = _Folding(connection, int(now * 1000), report, names_of, judging_of, show, outbox)
+        pending = sorted((path for path in list_segments(directory) if path.stem not in finished), key=_started)
+        for start in range(0, len(pending), OPEN_LIMIT):
+            folding.fold_segments(pending[start : start + OPEN_LIMIT])
         folding.forget_seen()
     return report
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Folding:
     """One fold of one directory into an open database."""
 
     connection: sqlite3.Connection
-    seen: SeenReports
-    exposed: RememberedKeys
     now_ms: int
     report: FoldReport
     names_of: NamesOf
+    judging_of: JudgingOf
+    show: Show | None
+    outbox: Outbox | None
+    remembered: OnceOnly | None = None
+    version: int = -1
 
-    def fold_segment(self, path: Path) -> None:
-        # A file that is gone was counted and deleted by another folder.
-        try:
-            with suppress(FileNotFoundError), open_segment(path) as file:
-                live = is_live(path, file)
-                first = _first_frame(file)
-                while self._fold_batch(path.stem, file, first, live=live):
-                    pass
-        except UnreadableSegment as error:
-            self.report.unreadable.append(f"{path.name}: {error}")
-        except OSError as error:
-            if error.errno not in (EIO, EISDIR, ELOOP):  # else the segment's own: the others are counted
-                raise
-            self.report.unreadable.append(f"{path.name}: {error.strerror}")
+    def fold_segments(self, paths: Iterable[Path]) -> None:
+        with ExitStack() as stack:
+            segments = []
+            for path in paths:
+                # A file that is gone was counted and deleted by another folder.
+                with self._naming_unreadable(path.name), suppress(FileNotFoundError):
+                    segments.append(stack.enter_context(PendingSegment(path)))
+            while self._fold_batch(segments):
+                pass
 
-    def _fold_batch(self, name: str, file: BinaryIO, first: int, *, live: bool) -> bool:
+    def _fold_batch(self, segments: list[PendingSegment]) -> bool:
         """One transaction. Returns whether there is more to read."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        with self.connection:
-            row = self.connection.execute("SELECT offset, finished_ms FROM segments WHERE name = ?", (name,)).fetchone()
-            offset, finished_ms = row or (first, None)
-            if finished_ms is not None:  # another fold has finished it since
-                return False
-            batch = _read_batch(file, offset, self.seen, self.exposed, live=live)
-            finish = not live and not batch.more
-            torn = finish and file.seek(0, SEEK_END) > batch.end
-            tail = file.tell() - batch.end if torn else 0
-            if batch.end > offset or finish:
-                self._store(name, batch, torn=torn, finished_ms=self.now_ms if finish else None)
-        self.report.folded += batch.counts.total()
-        self.report.duplicates += batch.duplicates.total()
-        self.report.malformed += batch.malformed
-        self.report.torn_tails += torn
-        self.report.damaged += len(batch.lost)
-        if batch.lost:
-            self.report.faults.append(f"{name}: {len(batch.lost)} damaged places of {sum(batch.lost)} bytes")
-        if torn:
-            self.report.faults.append(f"{name}: {tail} bytes at its end are no whole record")
-        self.report.finished += finish
-        return batch.more
+        with _without_collector():
+            self.connection.execute("BEGIN IMMEDIATE")
+            with self.connection:
+                offsets = self._resume(segments)
+                counting = Counting(
+                    *(self.connection, self._remember(), self.names_of, self.judging_of),
+                    observe=self.outbox is not None,
+                )
+                lost, more = self._read(segments, counting)
+                changed = [each for each in segments if each.end > offsets[each.name] or each.is_finished]
+                if not changed:
+                    return False
+                batch = counting.finish()
+                torn = {each.name: each.tail_bytes() for each in changed if each.is_finished}
+                self._store(changed, offsets, batch, lost, sum(map(bool, torn.values())))
+            self._tell(changed, batch, lost, torn)
+        if self.show is not None:
+            self.show(batch.noted)
+        segments[:] = [each for each in segments if not each.is_finished]
+        return more
 
-    def _store(self, name: str, batch: _Batch, *, torn: bool, finished_ms: int | None) -> None:
-        _add_counts(self.connection, batch, self.names_of)
-        self.seen.store()
-        totals = {
-            "folded": batch.counts.total(),
-            "duplicates": batch.duplicates.total(),
-            "malformed": batch.malformed,
-            "torn_tails": int(torn),
-            "damaged": len(batch.lost),
-        }
+    def _resume(self, segments: list[PendingSegment]) -> dict[str, int]:
+        """Where each is to be read on; those that another fold has finished since are taken out."""
+        offsets = {}
+        for each in list(segments):
+            query = "SELECT offset, finished_ms FROM segments WHERE name = ?"
+            offset, finished_ms = self.connection.execute(query, (each.name,)).fetchone() or (each.first, None)
+            offsets[each.name] = offset
+            if finished_ms is not None:
+                segments.remove(each)
+                continue
+            with self._naming_unreadable(each.path.name, partial(segments.remove, each)):
+                each.seek(offset)
+        return offsets
+
+    def _remember(self) -> OnceOnly:
+        """Read again if another process wrote since."""
+        version = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        if self.remembered is None or version != self.version:
+            self.remembered, self.version = OnceOnly(self.connection), version
+        return self.remembered
+
+    def _read(self, segments: list[PendingSegment], counting: Counting) -> tuple[dict[str, list[int]], bool]:
+        """A batch's frames. Returns the bytes of damaged places, and whether more is left."""
+        lost: dict[str, list[int]] = {}
+        read_bytes = 0
+        while segment := earliest(segments):
+            before = segment.end
+            with self._naming_unreadable(segment.path.name, partial(segments.remove, segment)):
+                frame = segment.take()
+                if frame.lost:
+                    lost.setdefault(segment.name, []).append(frame.lost)
+                counting.read(segment.name, frame.records)
+            read_bytes += segment.end - before
+            if read_bytes >= BATCH_BYTES:
+                return lost, True
+        return lost, False
+
+    def _store(
+        self,
+        changed: list[PendingSegment],
+        offsets: dict[str, int],
+        batch: CountedBatch,
+        lost: dict[str, list[int]],
+        torn_tails: int,
+    ) -> None:
+        fates = sum(batch.fates.values(), Fates())
+        totals = _totals(fates) | {"torn_tails": torn_tails, "damaged": sum(map(len, lost.values()))}
         self.connection.executemany(
             "INSERT INTO totals (name, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", totals.items()
         )
-        fates = {"event/counted": "folded", "event/duplicate": "duplicates", "line/malformed": "malformed"}
         self.connection.executemany(
             "INSERT INTO segment_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            [(name, fate, totals[total]) for fate, total in fates.items()],
+            [(segment, name, n) for segment, found in batch.fates.items() for name, n in found.items() if n],
         )
-        self.connection.execute("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (name, batch.end, finished_ms))
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO segments VALUES (?, ?, ?)",
+            [(each.name, each.end, self.now_ms if each.is_finished else None) for each in changed],
+        )
+        first = next((each for each in changed if each.end > offsets[each.name]), None)
+        if self.outbox is not None and first is not None:
+            self.outbox.write(self.connection, first.name, offsets[first.name], batch.observations)
+
+    def _tell(
+        self, changed: list[PendingSegment], batch: CountedBatch, lost: dict[str, list[int]], torn: dict[str, int]
+    ) -> None:
+        totals, report = _totals(sum(batch.fates.values(), Fates())), self.report
+        report.folded += totals["folded"]
+        report.duplicates += totals["duplicates"]
+        report.malformed += totals["malformed"]
+        report.checks += totals.get("checks", 0)
+        for name, places in lost.items():
+            report.damaged += len(places)
+            report.faults.append(f"{name}: {len(places)} damaged places of {sum(places)} bytes")
+        for name, tail_bytes in torn.items():
+            report.finished += 1
+            if tail_bytes:
+                report.torn_tails += 1
+                report.faults.append(f"{name}: {tail_bytes} bytes at its end are no whole record")
+
+    @contextmanager
+    def _naming_unreadable(self, name: str, leave_out: Callable[[], object] | None = None) -> Iterator[None]:
+        """What is one segment's own fault: the others are counted."""
+        try:
+            yield
+        except UnreadableSegment as error:
+            self.report.unreadable.append(f"{name}: {error}")
+        except OSError as error:
+            if error.errno not in (EIO, EISDIR, ELOOP):
+                raise
+            self.report.unreadable.append(f"{name}: {error.strerror}")
+        else:
+            return
+        if leave_out is not None:
+            leave_out()
 
     def forget_seen(self) -> None:
         self.connection.execute("BEGIN IMMEDIATE")
         with self.connection:
-            self.seen.forget(self.now_ms)
+            forget_reports(self.connection, self.now_ms)
 
 
-def _first_frame(file: BinaryIO) -> int:
-    """Where to read from: after the header, or from the file's beginning if that is damaged and frames follow. Raises
-    UnreadableSegment."""
+def _totals(fates: Counter[str]) -> dict[str, int]:
+    kinds = ("event", "used", "outcome")
+    counts = {
+        "checks": fates["check/counted"],
+        "repeated_checks": fates["check/duplicate"],
+        "deliveries": fates["delivery/counted"],
+        "repeated_deliveries": fates["delivery/duplicate"],
+    }
+    return {
+        "folded": sum(fates[f"{kind}/counted"] for kind in kinds),
+        "duplicates": sum(fates[f"{kind}/duplicate"] for kind in kinds),
+        "malformed": sum(n for name, n in fates.items() if name.endswith("/malformed")),
+        **{name: n for name, n in counts.items() if n},
+    }
+
+
+def _started(path: Path) -> tuple[int, str]:
+    """When a segment began: `<node>-<worker>-<started ms>-<random>`."""
+    parts = path.stem.rsplit("-", 2)
+    return (int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else 0), path.stem
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A batch makes hundreds of thousands of objects and no circles: looking for some doubles its time."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        read_header(file)
-    except DamagedHeader:
-        file.seek(0)
-        if next(read_frames(file), None) is None:
-            raise
-        return 0
-    return file.tell()
-
-
-def _read_batch(file: BinaryIO, offset: int, seen: SeenReports, exposed: RememberedKeys, *, live: bool) -> _Batch:
-    found: list[EventFacts] = []
-    lost: list[int] = []
-    malformed, more = 0, False
-    end = file.seek(offset)
-    for frame in read_frames(file, live=live):
-        end = frame.end
-        if frame.lost:
-            lost.append(frame.lost)
-        facts = [each for record in frame.records for each in parse_record(record)]
-        found.extend(filter(None, facts))
-        malformed += facts.count(None)
-        if end - offset >= BATCH_BYTES:
-            more = True
-            break
-    again = [each.key is not None and seen.note(each.key, each.received_ms, each.app) for each in found]
-    notes = [at for at, each in enumerate(found) if each.exposure is not None]
-    same_device = exposed.find_duplicates(
-        (found[at].exposure or 0, found[at].received_ms, found[at].app) for at in notes
-    )
-    for at, repeated in zip(notes, same_device, strict=True):
-        again[at] |= repeated
-    counts = Counter(labels_of(each) for each, repeated in zip(found, again, strict=True) if not repeated)
-    duplicates = Counter(labels_of(each).app for each, repeated in zip(found, again, strict=True) if repeated)
-    return _Batch(counts, duplicates, malformed, end, more, lost)
-
-
-def _add_counts(connection: sqlite3.Connection, batch: _Batch, names_of: NamesOf) -> None:
-    bounds = LabelBounds(connection, names_of)
-    numbers = LabelNumbers(connection)
-    tally = Tally()
-    for labels, n in batch.counts.items():
-        admitted = bounds.admit(labels)
-        app = numbers.words.app(admitted.app)
-        group = numbers.labels_of(numbers.cohort(app, Cohort(Group(platform=admitted.platform)))).group
-        subject = numbers.subject(app, subject_of(admitted.action)).number
-        tally.add(admitted.day * DAY_MS, (app, group, numbers.bundle(app, admitted.bundle), subject), n, None)
-    store(connection, numbers, tally, Retentions(int))
-    connection.executemany(
-        "INSERT INTO duplicates (app, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-        ((bounds.admit_app(app), n) for app, n in batch.duplicates.items()),
-    )
+        yield
+    finally:
+        if enabled:
+            gc.enable()

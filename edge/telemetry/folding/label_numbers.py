@@ -25,6 +25,7 @@ class CohortLabels(NamedTuple):
     reports_errors: bool
     lax: bool  # it reports failed downloads also where there is no update
     cohort: Cohort
+    is_told: bool  # by the device alone: a check tells more
 
 
 class SubjectNumber(NamedTuple):
@@ -33,6 +34,12 @@ class SubjectNumber(NamedTuple):
     number: int
     is_sketched: bool
     is_spread: bool
+
+
+def is_told(cohort: Cohort) -> bool:
+    """Whether a device's own words can have made it: a check tells more."""
+    group = cohort.group
+    return not (group.channel or group.segments or group.side or group.arm or cohort.country)
 
 
 class LabelNumbers:
@@ -81,6 +88,7 @@ class LabelNumbers:
                 reports_errors(known.plugin),
                 fails_without_offer(known.plugin),
                 known,
+                is_told(known),
             )
         return found
 

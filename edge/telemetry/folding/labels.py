@@ -7,22 +7,14 @@ that makes up thousands hides nothing that was published. The same for apps.
 
 import sqlite3
 from collections.abc import Callable, Set
-from typing import NamedTuple
 
-from edge.domain.model import APP_ID_LIMIT, BUILTIN, Platform
-from edge.domain.versions import VERSION_LIMIT
+from edge.domain.model import APP_ID_LIMIT, BUILTIN
 from edge.telemetry.folding.words import NO_APP, WordKind
-from edge.telemetry.spool.record import EventFacts
-from edge.wire.actions import ACTIONS, OF_NODE
-from edge.wire.stats import bundle_of
 
 UNKNOWN_APPS_LIMIT = 10_000  # a node takes events of its own apps only; others are from before one was removed
 MADE_UP_LIMIT = 200  # bundles of an app and day that it never had, such as those of another service before this node
 OTHER = "other"  # neither an app id (`parse_app_id`) nor a release (a semantic version)
 
-DAY_MS = 86_400_000
-_COUNTED = ACTIONS | OF_NODE
-_PLATFORMS = frozenset(platform.value for platform in Platform)
 _NO_BUNDLE = frozenset({"", BUILTIN, OTHER})
 
 # The versions that an app has or had; None for an app that the node does not have.
@@ -32,28 +24,6 @@ NamesOf = Callable[[str], Set[str] | None]
 def no_names(app: str) -> Set[str] | None:
     """A `NamesOf` without any app."""
     return None
-
-
-class Labels(NamedTuple):
-    """What an event is counted by; `day` is in days since 1970-01-01 UTC."""
-
-    app: str
-    day: int
-    bundle: str
-    action: str
-    platform: str
-
-
-def labels_of(facts: EventFacts) -> Labels:
-    """Bounded but for the numbers of apps and bundles, which `LabelBounds` limits."""
-    bundle = bundle_of(facts.version)
-    return Labels(
-        facts.app if len(facts.app) <= APP_ID_LIMIT else OTHER,
-        facts.received_ms // DAY_MS,
-        bundle if len(bundle) <= VERSION_LIMIT else OTHER,
-        facts.action if facts.action in _COUNTED else OTHER,
-        facts.platform if facts.platform in _PLATFORMS else OTHER,
-    )
 
 
 class LabelBounds:
@@ -66,20 +36,22 @@ class LabelBounds:
         self._unknown_apps: set[str] | None = None
         self._made_up: dict[tuple[str, int], set[str]] = {}
 
-    def admit(self, labels: Labels) -> Labels:
-        """With `other` in place of a name that has no row and gets none."""
-        app = self.admit_app(labels.app)
-        if labels.bundle in _NO_BUNDLE or labels.bundle in (self._own_names(app) or ()):
-            return labels._replace(app=app)
-        made_up = self._made_up_of(app, labels.day)
-        if labels.bundle not in made_up and len(made_up) >= MADE_UP_LIMIT:
-            return labels._replace(app=app, bundle=OTHER)
-        made_up.add(labels.bundle)
-        return labels._replace(app=app)
+    def admit_bundle(self, app: str, bundle: str, day: int) -> str:
+        """The bundle, or `other` in place of a name that the admitted app never had, has no row and gets none on this
+        day (since 1970-01-01 UTC)."""
+        if bundle in _NO_BUNDLE or bundle in self.own_names(app):
+            return bundle
+        made_up = self._made_up_of(app, day)
+        if bundle not in made_up and len(made_up) >= MADE_UP_LIMIT:
+            return OTHER
+        made_up.add(bundle)
+        return bundle
 
     def admit_app(self, app: str) -> str:
         """The app, or `other`."""
-        if app == OTHER or self._own_names(app) is not None:
+        if len(app) > APP_ID_LIMIT:
+            return OTHER
+        if app == OTHER or self._known_names(app) is not None:
             return app
         if self._unknown_apps is None:
             self._unknown_apps = {app for (app,) in self._connection.execute("SELECT app FROM apps")}
@@ -91,7 +63,11 @@ class LabelBounds:
         self._unknown_apps.add(app)
         return app
 
-    def _own_names(self, app: str) -> Set[str] | None:
+    def own_names(self, app: str) -> Set[str]:
+        """The versions that the app has or had."""
+        return self._known_names(app) or frozenset()
+
+    def _known_names(self, app: str) -> Set[str] | None:
         if app not in self._own:
             self._own[app] = self._names_of(app)
         return self._own[app]
@@ -103,6 +79,6 @@ class LabelBounds:
                 " WHERE sums_day.app = (SELECT id FROM words WHERE app = ? AND kind = ? AND word = ?) AND period = ?",
                 (NO_APP, WordKind.APP, app, day),
             )
-            known = _NO_BUNDLE | (self._own_names(app) or frozenset())
+            known = _NO_BUNDLE | self.own_names(app)
             self._made_up[app, day] = {bundle for (bundle,) in rows if bundle not in known}
         return self._made_up[app, day]

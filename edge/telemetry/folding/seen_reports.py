@@ -66,12 +66,6 @@ class SeenReports:
         if self._held > self._limit:
             self._make_room(self._limit - self._limit // ROOM_SHARE)
 
-    def forget(self, now_ms: int) -> None:
-        """Forget reports too old to have duplicates among the records still to come."""
-        oldest_ms = now_ms - KEPT_SECONDS * 1000
-        rows = self._connection.execute("SELECT id, keys FROM seen WHERE last_ms < ?", (oldest_ms,)).fetchall()
-        self._drop(rows)
-
     def _make_room(self, left: int) -> None:
         """Drop keys until at most `left` are held, always from the apps that have the most."""
         counts = dict(self._connection.execute("SELECT owner, sum(n) FROM seen GROUP BY owner").fetchall())
@@ -108,6 +102,11 @@ class SeenReports:
             if self.times.get(key) == at_ms:
                 del self.times[key]
             self._held -= 1
+
+
+def forget_reports(connection: sqlite3.Connection, now_ms: int) -> None:
+    """Forget reports too old to have duplicates among the records still to come. In the caller's transaction."""
+    connection.execute("DELETE FROM seen WHERE last_ms < ?", (now_ms - KEPT_SECONDS * 1000,))
 
 
 def report_key(device_part: int, action: str, version: str, device_ms: int) -> int:

@@ -66,6 +66,11 @@ class Words:
             self._words[number] = row[0]
         return self._words[number]
 
+    def beginning(self, app: int, kind: WordKind, prefix: str) -> list[str]:
+        """The words of a kind that begin so."""
+        query = "SELECT word FROM words WHERE app = ? AND kind = ? AND word >= ? AND word < ?"
+        return [word for (word,) in self._connection.execute(query, (app, kind, prefix, prefix + "\U0010ffff"))]
+
     def app_of(self, number: int) -> int:
         """The app that the word is of. Raises KeyError."""
         row = self._connection.execute("SELECT app FROM words WHERE id = ?", (number,)).fetchone()

@@ -70,11 +70,11 @@ def test_what_goes_in_comes_out(steps):
                 writer = writers.setdefault(worker, writer or write_segment(directory, worker=worker, seal=False))
                 writer.append([line(a, v, p, now, ms) for a, v, p, ms in detail])
                 for labels in detail:
-                    since_ms = int(now * 1000) - counted_ms.get(labels, -math.inf)
+                    since_ms = int(now * 1000) - counted_ms.get((*labels[:2], labels[3]), -math.inf)
                     again = labels[3] is not None and since_ms <= WINDOW_SECONDS * 1000
                     duplicates += again
                     if not again:
-                        counted_ms[labels] = int(now * 1000)
+                        counted_ms[*labels[:2], labels[3]] = int(now * 1000)
                         expected[expected_labels(*labels)] += 1
             elif step == "fold":
                 now += detail

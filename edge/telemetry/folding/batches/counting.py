@@ -1,0 +1,127 @@
+"""One batch: its records become figures, in the caller's transaction."""
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from edge.domain.behaviour.daily_counts import Use
+from edge.domain.statistics.arithmetic import Arithmetic
+from edge.domain.statistics.device_record import DeviceRecord
+from edge.domain.statistics.observation import Observation
+from edge.domain.versions import is_below
+from edge.telemetry.behaviour.rows import JudgingOf, NotedBatch, no_judging, note_batch
+from edge.telemetry.folding.batches.custom_ids import CustomIds
+from edge.telemetry.folding.batches.device_work import DeviceCounting
+from edge.telemetry.folding.batches.gathering import Fates, Gathering
+from edge.telemetry.folding.batches.outcome_counting import OutcomeCounting
+from edge.telemetry.folding.batches.telling import Telling, uses_of
+from edge.telemetry.folding.device_rows import Place, load_devices, load_steps, store_devices
+from edge.telemetry.folding.duplicates import EXPOSED_LIMIT, OUTCOMES_LIMIT, RememberedKeys
+from edge.telemetry.folding.figures_store import store
+from edge.telemetry.folding.label_numbers import LabelNumbers
+from edge.telemetry.folding.labels import NamesOf, no_names
+from edge.telemetry.folding.seen_reports import SeenReports
+
+
+class OnceOnly:
+    """What counts once, over the batches of a fold."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.seen = SeenReports(connection)
+        self.exposed = RememberedKeys(connection, EXPOSED_LIMIT, table="exposed")
+        self.outcomes = RememberedKeys(connection, OUTCOMES_LIMIT, table="outcome_ids")
+
+
+class CountedBatch(NamedTuple):
+    """`observations` are empty unless they were wanted."""
+
+    fates: dict[str, Fates]  # by segment
+    observations: list[Observation]
+    noted: NotedBatch
+
+
+class Counting:
+    """Of one batch: `read` its records in order, then `finish`."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        remembered: OnceOnly,
+        names_of: NamesOf = no_names,
+        judging_of: JudgingOf = no_judging,
+        *,
+        observe: bool = False,
+    ) -> None:
+        self._connection, self._remembered, self._judging_of = connection, remembered, judging_of
+        self._numbers = LabelNumbers(connection)
+        self._gathering = Gathering(connection, self._numbers, names_of)
+        self._telling = Telling(self._numbers, observe=observe)
+        self._customs = CustomIds(connection)
+
+    def read(self, segment: str, records: Iterable[bytes]) -> None:
+        self._gathering.read(segment, records)
+
+    def finish(self) -> CountedBatch:
+        """Adds everything to the figures."""
+        gathering, telling = self._gathering, self._telling
+        states = self._load()
+        repeated = self._repeated_exposures()
+        arithmetic = Arithmetic(telling.tell, telling.retain, self._is_older)
+        duplicates: Counter[str] = Counter()
+        for app in gathering.works():
+            counting = DeviceCounting(
+                app.labels, self._numbers, telling, arithmetic, self._remembered.seen, self._customs, repeated
+            )
+            for work in app.devices.values():
+                counting.count(work, states[app.labels.number, work.key])
+            duplicates[app.labels.app] += counting.duplicates
+        for each in gathering.counts:
+            telling.count(each.at_ms, each.app.number, each.cohort, each.bundle, each.subject, each.n, each.value)
+        if gathering.outcomes:
+            OutcomeCounting(
+                self._connection, self._numbers, telling, self._customs, self._remembered.outcomes, states
+            ).count(gathering.outcomes, duplicates)
+        return self._store(states, duplicates)
+
+    def _load(self) -> dict[Place, DeviceRecord]:
+        wanted: dict[Place, set[int]] = {}
+        own: dict[int, set[int]] = {}
+        for app in self._gathering.works():
+            own[app.labels.number] = app.labels.own
+            for key, work in app.devices.items():
+                wanted[app.labels.number, key] = work.bundles
+        states = load_devices(self._connection, wanted.keys(), own)
+        load_steps(self._connection, wanted, states)
+        return states
+
+    def _repeated_exposures(self) -> frozenset[int]:
+        notes = self._gathering.exposures
+        found = self._remembered.exposed.find_duplicates((key, at_ms, app) for key, at_ms, app, _ in notes)
+        return frozenset(note[3] for note, again in zip(notes, found, strict=True) if again)
+
+    def _is_older(self, one: int, other: int) -> bool:
+        words = self._numbers.words
+        return is_below(words.word(one), words.word(other))
+
+    def _store(self, states: dict[Place, DeviceRecord], duplicates: Counter[str]) -> CountedBatch:
+        connection, gathering, telling = self._connection, self._gathering, self._telling
+        store(connection, self._numbers, telling.tally, telling.retentions)
+        store_devices(connection, states.values())
+        gathering.store_streams()
+        self._customs.store()
+        self._remembered.seen.store()
+        connection.executemany(
+            "INSERT INTO duplicates (app, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            [(app, n) for app, n in duplicates.items() if n],
+        )
+        noted = note_batch(connection, self._uses(states), self._judging_of)
+        return CountedBatch(dict(gathering.fates), telling.observations or [], noted)
+
+    def _uses(self, states: dict[Place, DeviceRecord]) -> Iterable[Use]:
+        names: defaultdict[int, str] = defaultdict(str)
+        for app in self._gathering.works():
+            names[app.labels.number] = app.labels.app
+        for (app_number, key), state in states.items():
+            if key and state.uses:
+                yield from uses_of(names[app_number], state)

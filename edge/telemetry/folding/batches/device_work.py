@@ -1,0 +1,185 @@
+"""The records of one device after the other: each is no duplicate, counts, and tells something of its device.
+
+The loop over a device's events is the fold's hot path: a report that only counts costs one step in a dictionary.
+"""
+
+from collections.abc import Set
+
+from edge.domain.model import BUILTIN
+from edge.domain.statistics.arithmetic import Arithmetic
+from edge.domain.statistics.device_record import DeviceRecord
+from edge.domain.statistics.meanings import MEANINGS, Meaning
+from edge.domain.statistics.tally import DAY_MS, MINUTE_MS
+from edge.telemetry.folding.batches.app_labels import AppLabels
+from edge.telemetry.folding.batches.custom_ids import CustomIds
+from edge.telemetry.folding.batches.folded_lines import ToldEvent
+from edge.telemetry.folding.batches.gathering import Checked, DeviceWork, ToldThere, UsedThere
+from edge.telemetry.folding.batches.telling import Telling, use_of
+from edge.telemetry.folding.batches.told_cohort import ToldTraits
+from edge.telemetry.folding.figures_store import correct_first_labels
+from edge.telemetry.folding.label_numbers import LabelNumbers
+from edge.telemetry.folding.seen_reports import SeenReports, report_key
+from edge.wire.actions import EXPERIMENT_OFFER, OF_NODE
+from edge.wire.fields import CUSTOM_ID_LIMIT
+from edge.wire.stats import bounded_text
+
+_RUNS = int(Meaning.RUNS)
+_RESET = int(Meaning.RESET)
+_OLD = int(Meaning.SET | Meaning.RESET)
+_OF_OFFER = int(Meaning.OF_OFFER)
+_MEANINGS = {action: int(meaning) for action, meaning in MEANINGS.items()}
+
+
+class DeviceCounting:
+    """Of one app in one batch. `repeated` are notes of arms that are not the first, by identity."""
+
+    def __init__(
+        self,
+        labels: AppLabels,
+        numbers: LabelNumbers,
+        telling: Telling,
+        arithmetic: Arithmetic,
+        seen: SeenReports,
+        customs: CustomIds,
+        repeated: Set[int],
+    ) -> None:
+        self.duplicates = 0
+        self._labels, self._numbers = labels, numbers
+        self._telling, self._arithmetic = telling, arithmetic
+        self._seen, self._customs, self._repeated = seen, customs, repeated
+
+    def count(self, work: DeviceWork, state: DeviceRecord) -> None:
+        """All that the batch has of a device, in order."""
+        if state.cohort:
+            self._be_of(state, state.cohort)
+        part = 0
+        for item in work.items:
+            if isinstance(item, ToldThere):
+                part = part or self._seen.device_part(self._labels.app, work.id)
+                self._count_told(item, state, part)
+            elif isinstance(item, Checked):
+                self._be_of(state, item.cohort)
+                correct_first_labels(state, item.at_ms, self._numbers, self._telling.retentions)
+                self._arithmetic.hear(state, item.at_ms, item.runs)
+                use_of(state, item.at_ms // DAY_MS)
+                if item.offered:
+                    self._arithmetic.offer(state, item.at_ms, item.offered)
+            else:
+                part = part or self._seen.device_part(self._labels.app, work.id)
+                self._count_used(item, state, part)
+
+    def _be_of(self, state: DeviceRecord, cohort: int) -> None:
+        labels = self._numbers.labels_of(cohort)
+        state.cohort, state.group, state.capable = cohort, labels.group, labels.capable
+
+    def _count_told(self, item: ToldThere, state: DeviceRecord, part: int) -> None:
+        at_ms, events, fates = item
+        if events[0].action in OF_NODE:  # a check of this device is handed over after it
+            self._count_own(item, state)
+            return
+        self._learn(state, events[0], at_ms)
+        labels, day = self._labels, at_ms // DAY_MS
+        bundles, actions = labels.bundles(day), labels.actions
+        counts = self._telling.tally.counts[at_ms // MINUTE_MS]
+        app, group, note = state.app, state.group, self._seen.note
+        again = runs = 0
+        for event in events:
+            action = event.action
+            happened = event.device_time_ms
+            if happened is not None and note(
+                report_key(part, action, event.version or "", happened), at_ms, labels.app
+            ):
+                again += 1
+                continue
+            version = event.version
+            bundle = bundles[BUILTIN if version and version == event.native else version]
+            numbered = actions.get(action) or labels.action(action)
+            counts[app, group, bundle, numbered.number] += 1
+            meaning = _MEANINGS.get(action, 0)
+            steps = 0
+            if meaning and state.key:
+                left = state.bundle
+                if meaning & _RUNS and bundle != runs:
+                    self._arithmetic.hear(state, at_ms, bundle)
+                    runs = bundle
+                steps = self._report(state, event, meaning, numbered.cause, at_ms, happened or 0, bundle, left)
+                if meaning & _RESET:
+                    runs = labels.bundle(BUILTIN, day)
+                    self._arithmetic.hear(state, at_ms, runs)
+            if self._telling.observations is not None:
+                self._telling.observe(state, at_ms, bundle, numbered.subject, 1, None, steps, state.cohort)
+        if not runs and state.key:
+            self._arithmetic.hear(state, at_ms, 0)
+        fates["event/counted"] += len(events) - again
+        if again:
+            fates["event/duplicate"] += again
+            self.duplicates += again
+
+    def _count_own(self, item: ToldThere, state: DeviceRecord) -> None:
+        """An event of the node about the device; it has a line of its own."""
+        (event,) = item.events
+        if event.action == EXPERIMENT_OFFER and id(event) in self._repeated:
+            item.fates["event/duplicate"] += 1
+            self.duplicates += 1
+            return
+        cohort = state.cohort or self._labels.told_cohort(_traits_of(event))
+        bundle = self._labels.bundle(event.version, item.at_ms // DAY_MS)
+        subject = self._labels.action(event.action).subject
+        self._telling.tell(state, item.at_ms, bundle, subject, cohort=cohort)
+        item.fates["event/counted"] += 1
+
+    def _report(
+        self, state: DeviceRecord, event: ToldEvent, meaning: int, cause: int, ms: int, at: int, bundle: int, left: int
+    ) -> int:
+        old = event.old_version if meaning & _OLD else None
+        if old:
+            left = self._labels.bundle(old, ms // DAY_MS)
+        lax = bool(meaning & _OF_OFFER) and self._numbers.labels_of(state.cohort).lax
+        return self._arithmetic.report(state, meaning, cause, ms, at, bundle, left, lax=lax)
+
+    def _learn(self, state: DeviceRecord, event: ToldEvent, at_ms: int) -> None:
+        """What an event says of its device. A check says it better."""
+        known = self._numbers.labels_of(state.cohort) if state.cohort else None
+        if known is None or known.is_told:
+            self._be_of(state, self._labels.told_cohort(_traits_of(event)))
+            known = self._numbers.labels_of(state.cohort)
+        if not state.key:
+            return
+        use = use_of(state, at_ms // DAY_MS)
+        use.reports_errors = use.reports_errors or known.reports_errors
+        if event.custom_id:
+            self._state_custom_id(state, event.custom_id, at_ms)
+
+    def _state_custom_id(self, state: DeviceRecord, custom_id: str, at_ms: int) -> None:
+        text = bounded_text(custom_id, CUSTOM_ID_LIMIT)
+        if text:
+            state.custom = self._customs.state(state.app, text, state.key, at_ms, state.custom)
+
+    def _count_used(self, item: UsedThere, state: DeviceRecord, part: int) -> None:
+        at_ms, used, fates = item
+        if not state.cohort:
+            self._be_of(state, self._labels.told_cohort((used.platform, "", "", True, False)))
+        if used.custom_id:
+            self._state_custom_id(state, used.custom_id, at_ms)
+        self._arithmetic.hear(state, at_ms, 0)
+        use = use_of(state, at_ms // DAY_MS)
+        use.features = use.features or set()
+        again = 0
+        for each in used.of:
+            if self._seen.note(report_key(part, f"{each.kind}\0own", each.name, each.at_ms), at_ms, self._labels.app):
+                again += 1
+                continue
+            subject = self._labels.event_subject(each.kind, each.name)
+            self._telling.tell(state, at_ms, state.bundle, subject, 1, each.value)
+            if each.kind == "feature":
+                use.features.add(each.name)
+            elif each.kind == "error":
+                use.errors += 1
+        fates["used/counted"] += len(used.of) - again
+        if again:
+            fates["used/duplicate"] += again
+            self.duplicates += again
+
+
+def _traits_of(event: ToldEvent) -> ToldTraits:
+    return event.platform, event.plugin, event.os, event.is_prod, event.is_emulator

@@ -1,0 +1,115 @@
+"""Where what follows from a batch goes: sums, sketches, histograms, the facts of behaviour, another database."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from edge.domain.behaviour.daily_counts import Use
+from edge.domain.statistics.device_record import DayOfUse, DeviceRecord
+from edge.domain.statistics.observation import Cohort, Observation, Step
+from edge.domain.statistics.subjects import DOWNLOAD, ERROR, SESSION, SESSION_END, UPDATE
+from edge.domain.statistics.tally import DAY_MS, Tally
+from edge.telemetry.folding.figures_store import Retentions
+from edge.telemetry.folding.label_numbers import LabelNumbers
+
+_HOUR_SECONDS = 3_600
+_OF_USE = frozenset({SESSION, SESSION_END, ERROR, UPDATE, DOWNLOAD})
+
+
+class Telling:
+    """Of one batch. `observations` is None unless they are wanted one by one."""
+
+    def __init__(self, numbers: LabelNumbers, *, observe: bool) -> None:
+        self.tally = Tally()
+        self.retentions = Retentions(int)
+        self.observations: list[Observation] | None = [] if observe else None
+        self._numbers = numbers
+
+    def tell(
+        self, state: DeviceRecord, at_ms: int, bundle: int, subject: str, n: int = 1, value: float | None = None,
+        steps: int = 0, cohort: int = 0,
+    ) -> None:  # fmt: skip
+        """The `Tell` of the arithmetic."""
+        numbered = self._numbers.subject(state.app, subject)
+        labels = self._numbers.labels_of(cohort) if cohort else None
+        key = (state.app, labels.group if labels else state.group, bundle, numbered.number)
+        if n or value is not None:
+            self.tally.add(at_ms, key, n, value)
+        if numbered.is_sketched and state.key:
+            self.tally.note_device(at_ms, key, state.key)
+        if numbered.is_spread and value is not None:
+            self.tally.note_value(at_ms, key, abs(value), n)
+        if subject in _OF_USE:
+            _note_use(state, at_ms // DAY_MS, subject, n, value)
+        if self.observations is not None:
+            self.observe(state, at_ms, bundle, subject, n, value, steps, cohort or state.cohort)
+
+    def retain(self, state: DeviceRecord, day: int, age: int) -> None:
+        """The `Retain` of the arithmetic."""
+        self.retentions[state.app, day, age, self._numbers.labels_of(state.first_cohort).group] += 1
+
+    def count(self, at_ms: int, app: int, cohort: int, bundle: int, subject: str, n: int, value: float | None) -> None:
+        """What happened to no device in particular."""
+        key = (app, self._numbers.labels_of(cohort).group, bundle, self._numbers.subject(app, subject).number)
+        self.tally.add(at_ms, key, n, value)
+        if self.observations is not None:
+            words = self._numbers.words
+            labels = self._numbers.labels_of(cohort).cohort
+            self.observations.append(
+                Observation(at_ms, words.word(app), 0, labels, words.word(bundle), subject, n, value)
+            )
+
+    def observe(
+        self, state: DeviceRecord, at_ms: int, bundle: int, subject: str, n: int, value: float | None, steps: int,
+        cohort: int,
+    ) -> None:  # fmt: skip
+        """One more for another database."""
+        assert self.observations is not None
+        words = self._numbers.words
+        labels = self._numbers.labels_of(cohort).cohort if cohort else Cohort()
+        name = words.word(bundle) if bundle else ""
+        self.observations.append(
+            Observation(at_ms, words.word(state.app), state.key, labels, name, subject, n, value, Step(steps))
+        )
+
+
+def use_of(state: DeviceRecord, day: int) -> DayOfUse:
+    found = state.uses.get(day)
+    if found is None:
+        found = state.uses[day] = DayOfUse()
+    return found
+
+
+def uses_of(app: str, state: DeviceRecord) -> Iterator[Use]:
+    """What behaviour follows from, by day."""
+    for day, use in sorted(state.uses.items()):
+        updated = use.delay_hours is not None or use.install_seconds is not None
+        more: dict[str, Any] = {"update_day": day} if updated else {}
+        yield Use(
+            app,
+            state.key,
+            day,
+            sessions=use.sessions,
+            errors=use.errors,
+            session_seconds=use.seconds,
+            features=None if use.features is None else tuple(sorted(use.features)),
+            reports_errors=use.reports_errors,
+            update_delay_hours=use.delay_hours,
+            install_seconds=use.install_seconds,
+            **more,
+        )
+
+
+def _note_use(state: DeviceRecord, day: int, subject: str, n: int, value: float | None) -> None:
+    use = use_of(state, day)
+    if subject == SESSION:
+        use.sessions += n
+        state.told_seconds = 0.0
+    elif subject == SESSION_END and n > 0:  # a session that went on ended before: only what came since is new
+        use.seconds = (use.seconds or 0.0) + (value or 0.0) - state.told_seconds
+        state.told_seconds = value or 0.0
+    elif subject == UPDATE:
+        use.delay_hours = (value or 0.0) / _HOUR_SECONDS
+    elif subject == DOWNLOAD:
+        use.install_seconds = value
+    elif subject == ERROR:
+        use.errors += n

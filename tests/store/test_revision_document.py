@@ -19,7 +19,7 @@ from edge.domain.changes.commands import (
 )
 from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.errors import TooLarge
-from edge.domain.model import DeviceId, Encryption
+from edge.domain.model import DeviceId, Encryption, Segment, SegmentName
 from edge.store import revision_document as documents
 from edge.store.revision_document import (
     REVISION_FORMAT,
@@ -115,6 +115,25 @@ def test_a_state_beyond_the_limit_cannot_be_written():
     with pytest.raises(TooLarge, match=r"the limit is 4194304: delete old bundles") as refused:
         encoded(replace(a_released_app(), bundles=bundles))
     assert refused.value.code == "revision_too_large"
+
+
+def test_a_way_out_of_a_segment_has_a_format_that_earlier_releases_refuse():
+    plain = Segment(name=SegmentName("power"), where="sessions_7d > 10", places=(0,), since=3)
+    leaving = replace(plain, leave="sessions_7d < 7")
+    for segment, number in ((plain, 2), (leaving, 4)):
+        state = replace(a_released_app(), segments={segment.name: segment})
+        content = encoded(state)
+        assert msgspec.json.decode(content)["format"] == number
+        assert parse_revision(content, APP, state.revision, {}.__getitem__).state == state
+
+
+def test_a_segment_of_an_earlier_release_remembers_nothing():
+    segment = Segment(name=SegmentName("power"), where="sessions_7d > 10", places=(0,), since=3)
+    document = msgspec.json.decode(encoded(replace(a_released_app(), segments={segment.name: segment})))
+    for name in ("leave", "places", "since"):
+        del document["state"]["segments"]["power"][name]
+    read = parse_revision(msgspec.json.encode(document), APP, a_released_app().revision, {}.__getitem__).state
+    assert read.segments["power"] == Segment(name=SegmentName("power"), where="sessions_7d > 10")
 
 
 @pytest.mark.parametrize("parse", [lambda c, a, n: parse_revision(c, a, n, {}.__getitem__), parse_line])

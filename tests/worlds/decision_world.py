@@ -34,7 +34,11 @@ FACTS = st.builds(
     failures=st.lists(st.sampled_from(VERSIONS), unique=True, max_size=3).map(lambda names: failed(*names)),
     offered=st.just(()),
     latest=FORGOTTEN.map(lambda forgot: Latest(forgot=forgot).packed()),
-    behaviour=st.sampled_from([None, 3, 30]).map(lambda days: Behaviour(first_seen_days=days)),
+    behaviour=st.builds(
+        lambda days, places: Behaviour(first_seen_days=days, places=places, revision=1_000),
+        st.sampled_from([None, 3, 30]),
+        st.sampled_from([0, 1, 7]),
+    ),
 )
 
 

@@ -159,9 +159,12 @@ def _settings(draw) -> ChannelSettings:
 
 @st.composite
 def _segment_settings(draw) -> SegmentSettings:
-    wheres = ('platform == "android"', 'custom_id == "team"', "bucket(40)", 'in_set("vip")', "first_seen_days >= 7")
+    old = "first_seen_days >= 7"
+    wheres = ('platform == "android"', 'custom_id == "team"', "bucket(40)", 'in_set("vip")', old, f"is_prod && {old}")
+    where = draw(st.sampled_from(wheres))
     given = {
-        "where": draw(st.sampled_from(wheres)),
+        "where": where,
+        "leave": draw(st.sampled_from((None, "first_seen_days < 5"))) if old in where else None,
         "priority": draw(st.integers(0, 3)),
         "yield_to_self_set": draw(st.sampled_from((None, True, False))),
     }

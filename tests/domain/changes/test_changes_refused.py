@@ -22,6 +22,7 @@ from edge.domain.changes.rollouts import NAMED_LIMIT, SHORTEST_STEP_SECONDS, STE
 from edge.domain.changes.segments import PRIORITY_LIMIT
 from edge.domain.errors import EdgeError
 from edge.domain.schedule.rollout import Move
+from edge.domain.targeting.behavioural import PLACES_LIMIT
 from edge.domain.targeting.id_sets import IDS_LIMIT
 
 VIP = PutIdSet(name="vip", blob=digest("vip"), ids=2)
@@ -58,6 +59,19 @@ REFUSED = [
     # segments
     ((), segment(), "missing_expression", "needs an expression"),
     ((), segment(where=""), "missing_expression", "needs an expression"),
+    ((), segment(where="sessions_7d > 10", leave="sessions_7d <"), "invalid_expression", "column"),
+    ((), segment(where="sessions_7d > 10", leave="is_prod"), "invalid_leave", "how a device is used"),
+    ((), segment(where="is_prod", leave="sessions_7d < 7"), "invalid_leave", "nothing to leave by"),
+    (
+        (segment(where="sessions_7d > 10", leave="sessions_7d < 7"),),
+        segment(where="is_prod"),
+        *("invalid_leave", "--no-leave"),
+    ),
+    (
+        tuple(segment(f"s{n}", where=f"sessions_7d > {n}") for n in range(PLACES_LIMIT)),
+        segment(where="feature('cart')"),
+        *("too_many_behaviour_parts", f"more than {PLACES_LIMIT} parts"),
+    ),
     ((), segment(where="platform = "), "invalid_expression", "column"),
     ((), segment(where='in_set("vip")'), "unknown_id_set", "'vip'"),
     ((), segment(where="true", channel="nope"), "unknown_channel", "'nope'"),
@@ -176,6 +190,13 @@ def test_a_segment_keeps_what_it_is_not_told():
     changed = history.do(segment(where="is_prod")).segments["team"]
     assert (changed.where, changed.channel, changed.priority, changed.yield_to_self_set) == ("is_prod", "beta", 7, True)
     assert history.do(segment(channel=None, yield_to_self_set=None)).segments["team"].channel is None
+
+
+def test_a_way_out_goes_when_it_is_taken_away():
+    history = History(*PUBLISHED, segment(where="sessions_7d > 10", leave="sessions_7d < 7"))
+    assert history.do(segment(priority=3)).segments["team"].leave == "sessions_7d < 7"
+    assert history.do(segment(leave=None)).segments["team"].leave is None
+    assert history.do(segment(where="is_prod")).segments["team"].places == ()
 
 
 def test_an_id_set_is_replaced_under_its_name():

@@ -54,6 +54,7 @@ COMMANDS = [
     WithdrawBundle(version="1.0.1", reason="it crashes"),
     RollBack(channel="beta"),
     SetSegment(name="vips", settings=SegmentSettings(where='in_set("vip")', channel=None, yield_to_self_set=True)),
+    SetSegment(name="power", settings=SegmentSettings(where="sessions_7d > 10", leave="sessions_7d < 7")),
     DeleteSegment(name="vips"),
     PutIdSet(name="vip", blob=digest("ids"), ids=3),
     DeleteIdSet(name="vip"),

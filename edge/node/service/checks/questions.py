@@ -76,7 +76,7 @@ class Questions:
         # `CheckNotes.note`, but for the kind, which is known: calls would take twice the time.
         mark = xxh3_64_intdigest(device, answer.kind.seed)
         if self._marks[mark % PLACES] != mark:
-            self._notes.remember(answer.kind, mark, standing.snapshot, standing.check_of(device, person), NO_FACTS)
+            standing.remember(self._notes, answer.kind, mark, device, person)
         self._checks[self._numbers[mark % PLACES]] += 1
         return answer.reply
 

@@ -6,6 +6,8 @@ decided for that device. Device ids are in lower case, as bytes.
 
 from collections.abc import Callable
 
+from xxhash import xxh3_64_intdigest
+
 from edge.domain.decision.decide import decide
 from edge.domain.decision.dependence import depends_on, needs_facts
 from edge.domain.decision.outcomes import Decision, Offer, UpToDate
@@ -13,9 +15,11 @@ from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import DeviceId, UpdateCheck
 from edge.domain.schedule.rollout import Moment
+from edge.domain.statistics.device_key import key_of_digest
 from edge.node.service.checks.known_questions import Question
 from edge.node.service.common_answers import Reply
-from edge.node.service.heard.check_notes import CheckKind
+from edge.node.service.heard.check_notes import CheckKind, CheckNotes
+from edge.node.service.heard.kinds import CommonSegments, common_segments
 
 TRAITS_LIMIT = 8  # to find one out costs some 0.4 µs: with more of them, to decide costs little more
 ANSWERS_LIMIT = 64  # of one question: where traits divide devices into more kinds, the rest is decided one by one
@@ -70,6 +74,7 @@ class Standing:
             "_reads_custom_id",
             "_reply",
             "_room",
+            "_segments",
             "_sort",
             "_varies",
             "app",
@@ -103,6 +108,7 @@ class Standing:
         traits = depends_on(snapshot, self.check, moment)
         self._read, self._reads_custom_id = traits.read, traits.custom_id
         self._kind_of = traits.read[0].of if len(traits.read) == 1 else self._kind_by_many
+        self._segments: CommonSegments | None = None
         self._overrides = snapshot.overrides
         self._varies = traits.device_id or len(traits.read) > TRAITS_LIMIT
         self._answers: dict[int | tuple[int, ...], GivenAnswer] = {}
@@ -119,6 +125,17 @@ class Standing:
         if answer is None and len(self._answers) < ANSWERS_LIMIT and self._room.left > 0:
             answer = self._answers[kind] = self._decide(self.check_of(device, custom_id))
         return answer
+
+    def remember(self, notes: CheckNotes, kind: CheckKind, mark: int, device: bytes, custom_id: str) -> None:
+        """Note the device, whose mark is not remembered for the kind."""
+        common = self._segments
+        if common is None:
+            common = self._segments = common_segments(self.snapshot, self.check)
+        segments = common.fixed
+        if common.varying:
+            check = self.check_of(device, custom_id)
+            segments = common.of(check, notes.with_use(self.snapshot, check, NO_FACTS))
+        notes.remember(kind, mark, segments, key_of_digest(xxh3_64_intdigest(self.app_name + device)))
 
     def check_of(self, device: bytes, custom_id: str) -> UpdateCheck:
         return self.check._replace(device=DeviceId(device.decode()), custom_id=custom_id)

@@ -112,16 +112,19 @@ class CheckNotes:
         kind = self.kind_of(snapshot, check, decision, facts, moment)
         mark = xxh3_64_intdigest(check.device.encode(), kind.seed)
         if self.marks[mark % PLACES] != mark:
-            self.remember(kind, mark, snapshot, check, facts)
+            segments = segments_of(snapshot, check, self.with_use(snapshot, check, facts))
+            self.remember(kind, mark, segments, device_key(check.app, check.device))
         self.counts[self.numbers[mark % PLACES]] += 1
 
-    def remember(
-        self, kind: CheckKind, mark: int, snapshot: AppSnapshot, check: UpdateCheck, facts: DeviceFacts
-    ) -> None:
-        """The device with this mark is not remembered for the kind: find its segments, and note its key."""
-        if snapshot.reads_behaviour:
-            facts = self._with_behaviour(facts, f"{check.app}\0{check.device}".encode())
-        place, number = mark % PLACES, self._number_of(kind, segments_of(snapshot, check, facts))
+    def with_use(self, snapshot: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> DeviceFacts:
+        """The facts as segments read them."""
+        if not snapshot.reads_behaviour:
+            return facts
+        return self._with_behaviour(facts, f"{check.app}\0{check.device}".encode())
+
+    def remember(self, kind: CheckKind, mark: int, segments: tuple[str, ...], key: int) -> None:
+        """The device with this mark is not remembered for the kind: note which segments it is in, and its key."""
+        place, number = mark % PLACES, self._number_of(kind, segments)
         self.numbers[place] = number
         if self._waiting >= POSTPONING_LIMIT:
             self._dropped["heard_devices_postponed"] += 1
@@ -130,7 +133,7 @@ class CheckNotes:
         self.marks[place] = mark
         if number:
             self._waiting += 1
-            self._devices.setdefault(number, bytearray()).extend(_pack_key(device_key(check.app, check.device)))
+            self._devices.setdefault(number, bytearray()).extend(_pack_key(key))
 
     def note_shed(self, check: UpdateCheck) -> None:
         """A check was answered without a decision: it is counted, and says nothing of where its device belongs."""

@@ -12,9 +12,11 @@ from edge.domain.decision.decide import resolve
 from edge.domain.decision.outcomes import Decision, Offer
 from edge.domain.decision.sides import DrawnPlace, place_of
 from edge.domain.decision.snapshot import AppSnapshot
-from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.decision.targets import Predicate
+from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import BUILTIN, UpdateCheck
 from edge.domain.statistics.observation import Cohort, Group
+from edge.domain.targeting.traits import Traits
 
 OTHER = "other"
 SHED = "shed"  # the code of a check that was answered without a decision
@@ -23,6 +25,7 @@ _WORDS_KEPT = 1_024  # of systems, by what devices said
 
 _MAJOR = re.compile(r"[0-9]{1,4}(?![0-9])", re.ASCII)
 _NOWHERE = DrawnPlace()
+_NO_TRAITS = Traits()
 
 
 class CheckLabels(NamedTuple):
@@ -97,6 +100,29 @@ def segments_of(snapshot: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -
     if not snapshot.segments:
         return ()
     return tuple(sorted(name for name, (_, matches) in snapshot.segments.items() if matches(check, facts)))
+
+
+class CommonSegments(NamedTuple):
+    """Of checks that differ in nothing but their ids: `fixed` have all of them, the others depend on the device."""
+
+    fixed: tuple[str, ...]
+    varying: tuple[tuple[str, Predicate], ...]
+
+    def of(self, check: UpdateCheck, facts: DeviceFacts) -> tuple[str, ...]:
+        """As `segments_of`."""
+        return tuple(sorted([*self.fixed, *(name for name, matches in self.varying if matches(check, facts))]))
+
+
+def common_segments(snapshot: AppSnapshot, check: UpdateCheck) -> CommonSegments:
+    """`check` is one of them."""
+    fixed, varying = [], []
+    reads_facts = snapshot.asks_facts or snapshot.reads_behaviour
+    for name, (_, matches) in snapshot.segments.items():
+        if reads_facts or snapshot.traits[name] != _NO_TRAITS:
+            varying.append((name, matches))
+        elif matches(check, NO_FACTS):
+            fixed.append(name)
+    return CommonSegments(tuple(sorted(fixed)), tuple(varying))
 
 
 @lru_cache(_WORDS_KEPT)

@@ -1,7 +1,8 @@
 """What one reported event costs: ours, which has it on disk before the answer; nginx with its access log, which syncs
 nothing and answers the same bytes; and a bare loop that appends the same bytes and syncs.
 
-Batches of 20 events and of one. What counting the events costs afterwards is measured apart.
+Batches of 20 events and of one; and batches of events of apps' own code, which take aiohttp's way. What counting the
+events costs afterwards is measured apart.
 """
 
 import json
@@ -31,8 +32,20 @@ ACTIONS = (
     *("app_moved_to_foreground", "app_moved_to_background", "ping", "app_launch_start", "app_launch_ready"),
     *("download_10", "download_50", "download_90"),
 )
-# Reports a second: what takes a contender a good part of a small core.
-SAME_LOAD = {20: 1_500.0, 1: 8_000.0}
+
+
+class Kind(NamedTuple):
+    """What is sent where, and the node's own counter of the events that were stored."""
+
+    title: str
+    path: str
+    counted: str
+
+
+REPORTS = Kind("reports", "/stats", "events")
+APP_EVENTS = Kind("apps' own events", "/events", "app_events_stored")
+# Requests a second: what takes a contender a good part of a small core.
+SAME_LOAD = {(REPORTS, 20): 1_500.0, (REPORTS, 1): 8_000.0, (APP_EVENTS, 20): 1_000.0}
 SPOOL_BYTES = 512 << 20  # what has been counted is deleted: a minute of this load is gigabytes
 UNLIMITED = {
     "EDGE_TELEMETRY_APP_EVENTS_PER_SECOND": "0",
@@ -64,27 +77,32 @@ def _measure_all(folder: Path, options: Options) -> Iterator[Table]:
     servers, generators = cores(options.pin)
     prepare_app(folder / "data", [(RELEASE, Sizes())])
     with node(folder / "data", servers, public_url=PUBLIC_URL, more=UNLIMITED) as ours:
-        for batch, rate in SAME_LOAD.items():
-            requests = [report_request(events_of(device, batch), HOST) for device in device_ids(DEVICES)]
-            with _nginx_like(ours, requests[0], folder / f"nginx-{batch}", servers) as other:
-                bench = _Bench(ours, batch, folder, servers, generators)
-                for title, offered in ((f"{rate:,.0f} reports/s", rate), ("as many as it can", 0.0)):
+        for (kind, batch), rate in SAME_LOAD.items():
+            make = report_request if kind is REPORTS else app_events_request
+            requests = [make(device, batch, HOST) for device in device_ids(DEVICES)]
+            with _nginx_like(ours, requests[0], folder / f"nginx-{kind.path[1:]}-{batch}", servers) as other:
+                bench = _Bench(ours, kind, batch, folder, (servers, generators))
+                for title, offered in ((f"{rate:,.0f} requests/s", rate), ("as many as it can", 0.0)):
                     load = Load(requests, CONNECTIONS, 1 if options.quick else 4, offered)
                     once = partial(bench.measure, load=load)
                     found = in_turns({OURS: ours.server, NGINX: other, BARE: None}, options.rounds, once)
-                    yield _table(f"batches of {batch}: {title}, {CONNECTIONS} kept connections", found)
+                    yield _table(f"{kind.title}, batches of {batch}: {title}, {CONNECTIONS} kept connections", found)
 
 
 class _Bench:
-    def __init__(self, ours: BenchNode, batch: int, folder: Path, on: set[int], generators: set[int]) -> None:
-        self._ours, self._batch, self._folder, self._on, self._generators = ours, batch, folder, on, generators
+    def __init__(
+        self, ours: BenchNode, kind: "Kind", batch: int, folder: Path, places: tuple[set[int], set[int]]
+    ) -> None:
+        """`places` are the cores of the servers and of the generators."""
+        self._ours, self._kind, self._batch, self._folder = ours, kind, batch, folder
+        self._on, self._generators = places
 
     def measure(self, server: Server | None, load: Load) -> EventSample:
         if server is None:
             return self._append(load.requests)
-        stored = self._ours.count("events")
+        stored = self._ours.count(self._kind.counted)
         sample = measure(server, load, self._generators, self._folder / "load.lua")
-        stored = self._ours.count("events") - stored
+        stored = self._ours.count(self._kind.counted) - stored
         counting = None
         if server.name == OURS:
             if stored < sample.summary.requests * self._batch:
@@ -126,14 +144,27 @@ def events_of(device: str, count: int) -> list[dict[str, object]]:
     return [about | {"action": ACTIONS[at % len(ACTIONS)], "timestamp": now + at} for at in range(count)]
 
 
-def report_request(events: Sequence[dict[str, object]], host: str) -> bytes:
+def report_request(device: str, count: int, host: str) -> bytes:
     """As the Android plugin's client words it."""
-    body = json.dumps(events, separators=(",", ":")).encode()
-    head = (
-        f"POST /stats HTTP/1.1\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-        f"Host: {host}\r\nConnection: Keep-Alive\r\nUser-Agent: okhttp/4.12.0\r\n\r\n"
-    )
-    return head.encode() + body
+    head = "Content-Type: application/json; charset=utf-8\r\nConnection: Keep-Alive\r\nUser-Agent: okhttp/4.12.0"
+    return _posted(REPORTS.path, events_of(device, count), head, host)
+
+
+def app_events_request(device: str, count: int, host: str) -> bytes:
+    """As a web view words what the module of `edge/client` sends."""
+    now = int(time.time() * 1000)
+    events = [
+        {"kind": "feature", "name": f"feature {at % 8}", "time": now + at, "labels": {"from": "menu"}, "sent": now}
+        for at in range(count)
+    ]
+    head = "Content-Type: text/plain;charset=UTF-8\r\nOrigin: https://localhost\r\nUser-Agent: Mozilla/5.0 (Linux)"
+    who = {"app_id": APP, "device_id": device, "platform": "android"}
+    return _posted(APP_EVENTS.path, who | {"events": events}, head, host)
+
+
+def _posted(path: str, content: object, head: str, host: str) -> bytes:
+    body = json.dumps(content, separators=(",", ":")).encode()
+    return f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def _nginx_like(ours: BenchNode, request: bytes, folder: Path, on: set[int]):
@@ -141,7 +172,8 @@ def _nginx_like(ours: BenchNode, request: bytes, folder: Path, on: set[int]):
     answer = fetch(ours.server.port, request)
     if answer.status != 200 or b'"error"' in answer.body:
         raise RuntimeError(f"ours answers {answer.status} {answer.body[:200]!r}: no report was stored")
-    content = f"location /stats {{ access_log {folder}/access.log combined; return 200 '{answer.body.decode()}'; }}"
+    path = request.split(b" ", 2)[1].decode()
+    content = f"location {path} {{ access_log {folder}/access.log combined; return 200 '{answer.body.decode()}'; }}"
     kind, headers = answer.header("Content-Type"), to_say(answer)
     with nginx(folder, on, content, headers, kind) as trial:
         pad = padding(answer, fetch(trial.port, request))

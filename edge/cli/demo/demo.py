@@ -22,6 +22,7 @@ import uvloop
 from edge.assembly.standalone import Standalone
 from edge.bundles.sources.selection import build_selection
 from edge.cli.demo.fleet import FLEET_LIMIT, Fleet, build_fleet
+from edge.cli.demo.power_user import POWER_USER, SESSIONS, is_power_user, use_without_connection
 from edge.cli.demo.release import APP, BETA, CHANNEL, NATIVE, RELEASES, DemoRelease, write_release
 from edge.cli.demo.segments import SEGMENTS, TESTER, create_if_missing, prepare_segments, segment_lines
 from edge.cli.node.serve import stop_on_signals
@@ -72,6 +73,7 @@ async def _serve(as_json: bool, fleet: int) -> bool:
     node = Standalone(config)
     async with node.running():
         prepared = await asyncio.to_thread(prepare, node)
+        await _show_power_user(node)
         ports = {"device_port": node.device_port, "control_port": node.control_port}
         segments = [each.name for each in SEGMENTS]
         facts = {"app": APP, "channel": CHANNEL, "releases": prepared, "segments": segments, **ports}
@@ -81,6 +83,18 @@ async def _serve(as_json: bool, fleet: int) -> bool:
     if not as_json:
         click.echo("\nstopped; the next run continues from here")
     return True
+
+
+async def _show_power_user(node: Standalone) -> None:
+    """Unless an earlier run did."""
+    client = _client_of(node)
+    try:
+        known = await asyncio.to_thread(client.get, app_path(APP, "devices", POWER_USER))
+    finally:
+        client.close()
+    if known["behaviour"] is None:
+        with tempfile.TemporaryDirectory(prefix="edge-demo-") as folder:
+            await use_without_connection(f"http://127.0.0.1:{node.device_port}", Path(folder))
 
 
 @asynccontextmanager
@@ -103,7 +117,7 @@ async def _fleet_of(node: Standalone, count: int, quiet: bool) -> AsyncIterator[
 
 def prepare(node: Standalone) -> dict[str, str]:
     """Create what is missing of the app. Returns, for each version, whether it was published or found. Blocks."""
-    client = ControlClient(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
+    client = _client_of(node)
     try:
         create_if_missing(client, "/v1/apps", {"app": APP})
         create_if_missing(client, app_path(APP, "channels"), {"name": CHANNEL, "public": True})
@@ -159,6 +173,10 @@ Ask for an update as a device does:
 Segments. With "custom_id": "{TESTER}" in the request above, the answer is {BETA.version}:
 
 {_indented(segment_lines())}
+
+A device was used {SESSIONS} times without a connection, and has reported it. In some seconds it is a power user:
+
+  {_command()} segment test {APP} power-users --device {POWER_USER}
 
 Configure an app in capacitor.config.json (a real device needs an address of this machine that it can reach):
 
@@ -218,13 +236,34 @@ async def _walk(node: Standalone, folder: Path, steps: list[dict[str, str]], as_
     installed = sum(each.n for each in counts if (each.bundle, each.action) == (RELEASES[-1].version, "set"))
     _step(steps, as_json, "count", f"{counted(installed, 'device')} installed {RELEASES[-1].version}")
     all_counted = await _walk_fleet(node, folder, [*outcome.ledger.actions, *again.ledger.actions], steps, as_json)
-    return all_counted and (
-        outcome.result is UpdateResult.UPDATED
+    became_one = await _walk_power_user(node, folder, steps, as_json)
+    return (
+        all_counted
+        and became_one
+        and outcome.result is UpdateResult.UPDATED
         and outcome.version == RELEASES[-1].version
         and _same_files(outcome.folder, folder / "expected")
         and again.result is UpdateResult.UP_TO_DATE
         and installed == 1
     )
+
+
+async def _walk_power_user(node: Standalone, folder: Path, steps: list[dict[str, str]], as_json: bool) -> bool:
+    """A device without a connection for days reports twelve sessions at once: it was no power user, and is one."""
+    client = _client_of(node)
+    try:
+        before, _ = await asyncio.to_thread(is_power_user, client)
+        await use_without_connection(f"http://127.0.0.1:{node.device_port}", folder / "power-user")
+        await node.telemetry.counts(AppId(APP))  # counts what is acknowledged by now, which judges the device
+        after, judged = await asyncio.to_thread(is_power_user, client)
+    finally:
+        client.close()
+    _step(steps, as_json, "power user", f"{'in' if after else 'not in'} power-users: judged {judged}")
+    return (before, after) == (False, True)
+
+
+def _client_of(node: Standalone) -> ControlClient:
+    return ControlClient(f"http://127.0.0.1:{node.control_port}", node.admin_token_file.read_text().strip())
 
 
 async def _walk_fleet(

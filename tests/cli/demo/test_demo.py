@@ -47,6 +47,7 @@ def test_the_check_walks_a_device_and_says_every_step(tmp_path):
         "check again",
         "count",
         "fleet",
+        "power user",
     ]
     assert not list(tmp_path.iterdir())
 

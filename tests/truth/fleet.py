@@ -32,10 +32,11 @@ async def live(
     days: int,
     seed: int,
     each_hour: Callable[[], Awaitable[None]],
+    after_deed: Callable[[], Awaitable[None]],
     hand_over_ms: int = HAND_OVER_MS,
 ) -> None:
-    """From the node's time on, for `days`. `each_hour` is called at full hours, with nothing under way; what was heard
-    is handed over every `hand_over_ms`, a part of an hour."""
+    """From the node's time on, for `days`. `each_hour` is called at full hours, `after_deed` after what the operator
+    does, both with nothing under way; what was heard is handed over every `hand_over_ms`, a part of an hour."""
     begin, end = node.now_ms, node.now_ms + days * DAY
     diary.devices.extend(member.owner for member in members)
     lives = [Life(index, each, node, diary, fails, seed).run(end) for index, each in enumerate(members)]
@@ -51,6 +52,7 @@ async def live(
             node.tick(planned[0].at_ms)
             planned.pop(0).act()
             await node.settle()
+            await after_deed()
         await _live_until(node, queue, now)
         if busy:
             await node.settle()

@@ -57,6 +57,7 @@ async def run(
     days: int,
     seed: int,
     each_hour: Callable[[InProcess], Awaitable[None]],
+    after_deed: Callable[[InProcess], Awaitable[None]],
     hand_over_ms: int = HAND_OVER_MS,
 ) -> Told:
     """The node is open; close it."""
@@ -73,6 +74,7 @@ async def run(
         days=days,
         seed=seed,
         each_hour=lambda: each_hour(node),
+        after_deed=lambda: after_deed(node),
         hand_over_ms=hand_over_ms,
     )
     return Told(node, diary, BEGIN_MS + days * DAY)

@@ -34,6 +34,7 @@ COMMANDS = {
     "scale": "1, 100 and 10,000 apps: a check, memory, load time, swaps under load",
     "wan": "checks and updates over an emulated long link",
     "targeting": "what 20 segments and a rollout cost a check",
+    "figures": "a day's figures in SQLite and in ClickHouse's engine: adding up, size, questions",
     "packing": "five published packages zipped by zlib and by the best deflate: bytes and seconds",
     "storm": "a fleet wakes after a publish, checks and downloads",
 }

@@ -282,6 +282,8 @@ def test_an_answer_that_is_lost_has_the_same_events_sent_again(phone_of, node):
     found = events_at(node, phone.app)
     assert len(found) == 4  # on disk: the node tells resends by name and time when it counts
     assert found[:2] == found[2:] and found[0].at_ms != found[1].at_ms
+    (counted,) = node.json("stats", phone.app)["features"]
+    assert (counted["name"], counted["events"]["value"], counted["devices"]["value"]) == ("cart", 2, 1)
 
 
 @needs_chromium

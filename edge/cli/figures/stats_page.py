@@ -62,10 +62,10 @@ def release_cells(release: ReleaseFigures | None) -> list[str]:
 
 
 def quality_cells(quality: QualityFigures | None) -> list[str]:
-    """Sessions, errors per 1,000, crash-free devices."""
+    """All of sessions: how many, errors per 1,000, the crash-free share."""
     if quality is None:
         return [NOTHING] * 3
-    return [shown(quality.sessions), shown(quality.errors), shown(quality.crash_free_devices)]
+    return [shown(quality.sessions), shown(quality.errors), shown(quality.crash_free_sessions)]
 
 
 def quantiles(figures: Sequence[QuantileFigure]) -> str:
@@ -82,7 +82,7 @@ def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) 
 
 def _use(found: StatsAnswer) -> Iterator[tuple[str, str]]:
     activity, quality = found.activity, found.activity.quality
-    yield "active devices", shown(activity.active)
+    yield "active devices", _about(activity.active)
     if activity.development.value:
         yield "not counted", f"{shown(activity.development)} emulators and development builds"
     yield "checks", shown(activity.checks)
@@ -90,7 +90,9 @@ def _use(found: StatsAnswer) -> Iterator[tuple[str, str]]:
     yield "errors per 1,000 sessions", said(quality.errors)
     devices, sessions = quality.crash_free_devices, quality.crash_free_sessions
     if devices.value is None and sessions.value is None:
-        yield "crash-free", said(devices)
+        yield "crash-free", said(sessions)
+    elif devices.value is None:
+        yield "crash-free sessions", said(sessions, "sessions")
     else:
         yield "crash-free devices", said(devices, "device-days")
         yield "crash-free sessions", said(sessions, "sessions")

@@ -18,6 +18,7 @@ NO_SESSIONS = "no session began"
 NO_CAPABLE = (
     "no active device can report crashes; Android 11 and newer with plugin 8.46, x.50.1 or newer can, iOS cannot"
 )
+OF_NO_BUNDLE = "a device may run several bundles in a day; see crash-free sessions"
 NO_DAY = "no day is old enough"
 NO_DURATION = "none was measured"
 NO_DEVICES = "no device was active"
@@ -43,9 +44,10 @@ class ReleaseFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Crashes(NamedTuple):
-    """Of those that can report crashes: devices and sessions in all, and those with a crash."""
+    """Of those that can report crashes: devices (None: they are not counted under these labels) and sessions in all,
+    and those with a crash."""
 
-    devices: int = 0
+    devices: int | None = 0
     crashed: int = 0
     sessions: int = 0
     sessions_crashed: int = 0
@@ -133,7 +135,9 @@ def quality_figures(sessions: int, errors: int, crashes: Crashes) -> QualityFigu
     return QualityFigures(
         sessions=figure(Definition.SESSIONS, sessions),
         errors=per_1000,
-        crash_free_devices=_free(Definition.CRASH_FREE_DEVICES, crashes.crashed, crashes.devices),
+        crash_free_devices=figure(Definition.CRASH_FREE_DEVICES, None, unknown=OF_NO_BUNDLE)
+        if crashes.devices is None
+        else _free(Definition.CRASH_FREE_DEVICES, crashes.crashed, crashes.devices),
         crash_free_sessions=_free(Definition.CRASH_FREE_SESSIONS, crashes.sessions_crashed, crashes.sessions),
     )
 

@@ -28,11 +28,10 @@ _NO_SIZE = "the bundle's size is not known, or no device has downloaded it"
 
 def activity(scope: Scope) -> ActivityFigures:
     """Devices and their sessions."""
-    active = sum(scope.active(()).values())
-    every_kind = sum(scope.narrowed(kind="").active(()).values())
+    counted, every_kind = (sum(each.active(()).values()) for each in (scope, scope.narrowed(kind="")))
     return ActivityFigures(
-        active=figure(Definition.ACTIVE_DEVICES, active),
-        development=figure(Definition.ACTIVE_DEVICES, every_kind - active),
+        active=scope.active_figure(),
+        development=figure(Definition.ACTIVE_DEVICES, every_kind - counted),
         checks=figure(Definition.CHECKS, sum(scope.counts((f"{subjects.CHECK}*",)).values())),
         quality=scope.quality(),
         session_seconds=_durations(scope, Definition.SESSION_SECONDS, subjects.SESSION_END),

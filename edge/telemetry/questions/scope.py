@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from edge.domain.statistics import subjects
+from edge.domain.statistics.definitions import Definition, Figure, figure
 from edge.domain.statistics.figures import Crashes, QualityFigures, quality_figures
 from edge.telemetry.questions.port import DAY_MS, HOUR_MS, By, Figures, Rollup, RowLabels, TimeSpan, Where
 
@@ -41,6 +42,13 @@ class Scope(NamedTuple):
         """Devices heard of since `since_ms`, exactly, by their latest labels."""
         return dict(self.figures.heard_since(self.app, self.since_ms, self.where, by))
 
+    def active_figure(self) -> Figure:
+        """Those heard of in the time: exact; of a bundle estimated, those heard of while they ran it."""
+        if not self.where.bundle:
+            return figure(Definition.ACTIVE_DEVICES, sum(self.active(()).values()))
+        found = self.figures.devices(self.app, (subjects.HEARD,), self.span(), self.where, ())
+        return figure(Definition.ACTIVE_DEVICES, found[0].devices if found else 0, estimated=True)
+
     def counts(
         self, wanted: Sequence[str], by: Sequence[By] = (), rollup: Rollup | None = None
     ) -> dict[RowLabels, int]:
@@ -49,16 +57,18 @@ class Scope(NamedTuple):
 
     def quality(self) -> QualityFigures:
         """Sessions, errors and crashes of all."""
-        return self.quality_by(()).get((), quality_figures(0, 0, Crashes()))
+        return self.quality_by(()).get((), quality_of({}, of_bundle=bool(self.where.bundle)))
 
     def quality_by(self, by: Sequence[By]) -> dict[RowLabels, QualityFigures]:
         """The same for each of the labels that had any. Crashes are of the whole days (UTC) that the time touches."""
         used: defaultdict[RowLabels, dict[str, int]] = defaultdict(dict)
         for labels, n in self.counts(_USED, (*by, By.SUBJECT)).items():
             used[labels[:-1]][labels[-1]] = n
-        for labels, n in self.counts(_CRASHES, (*by, By.SUBJECT), Rollup.DAY).items():
-            used[labels[:-1]][labels[-1]] = n
-        return {labels: quality_of(use) for labels, use in used.items()}
+        of_bundle = bool(self.where.bundle) or By.BUNDLE in by
+        if not of_bundle:
+            for labels, n in self.counts(_CRASHES, (*by, By.SUBJECT), Rollup.DAY).items():
+                used[labels[:-1]][labels[-1]] = n
+        return {labels: quality_of(use, of_bundle=of_bundle) for labels, use in used.items()}
 
     def quality_at(self, rollup: Rollup) -> dict[int, QualityFigures]:
         """The same for each period, by the millisecond at which it begins; crashes by the day alone."""
@@ -67,13 +77,13 @@ class Scope(NamedTuple):
         span = self.span(rollup)
         for each in self.figures.sums(self.app, wanted, span, self.where, (By.SUBJECT,), each=True):
             used[each.period_ms][each.labels[0]] = each.n
-        return {at: quality_of(use) for at, use in used.items()}
+        return {at: quality_of(use, of_bundle=bool(self.where.bundle)) for at, use in used.items()}
 
 
-def quality_of(use: Mapping[str, int]) -> QualityFigures:
-    """From counts by subject."""
+def quality_of(use: Mapping[str, int], *, of_bundle: bool) -> QualityFigures:
+    """From counts by subject. A device counts once a day, on what it ran then: by bundle that says nothing."""
     crashes = Crashes(
-        devices=use.get(subjects.CRASH_CAPABLE, 0),
+        devices=None if of_bundle else use.get(subjects.CRASH_CAPABLE, 0),
         crashed=use.get(subjects.CRASHED, 0),
         sessions=use.get(subjects.SESSION_CAPABLE, 0),
         sessions_crashed=use.get(subjects.SESSION_CRASHED, 0),

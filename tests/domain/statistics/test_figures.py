@@ -86,6 +86,12 @@ def test_crashes_are_of_those_that_can_report_them():
     assert (made.crash_free_sessions.value, made.crash_free_sessions.of) == (0.994, 500)
 
 
+def test_devices_are_not_free_of_crashes_by_bundle():
+    made = quality_figures(1000, 0, Crashes(devices=None, sessions=500, sessions_crashed=5))
+    assert made.crash_free_devices.value is None and "several bundles" in made.crash_free_devices.unknown
+    assert made.crash_free_sessions.value == 0.99
+
+
 def test_retention_leaves_out_days_that_are_not_over():
     today = 100
     rows = [(98, 0, 10), (98, 1, 4), (99, 0, 1000), (99, 1, 999), (92, 0, 20), (92, 7, 5), (93, 0, 7), (93, 7, 7)]

@@ -42,7 +42,7 @@ class Questions:
         self._facts_of = full.facts.of_name
         self._standing: dict[QuestionKey, Standing] = {}
         self._limit, self._room = room, Room(room)
-        self._notes = full.notes
+        self._notes, self._seed = full.notes, full.notes.seed
         self._marks, self._numbers, self._checks = full.notes.marks, full.notes.numbers, full.notes.counts
         self._decisions = full.counts.decisions
         full.counts.fold = self._fold
@@ -74,10 +74,10 @@ class Questions:
             return self._decide(standing, device, person, base, whence)
         answer.given += 1
         # `CheckNotes.note`, but for the kind, which is known: calls would take twice the time.
-        mark = xxh3_64_intdigest(device, answer.kind.seed)
-        if self._marks[mark % PLACES] != mark:
-            standing.remember(self._notes, answer.kind, mark, device, person)
-        self._checks[self._numbers[mark % PLACES]] += 1
+        digest = xxh3_64_intdigest(device, self._seed)
+        if self._marks[digest % PLACES] != digest ^ answer.kind.seed:
+            standing.remember(self._notes, answer.kind, digest, device, person)
+        self._checks[self._numbers[digest % PLACES]] += 1
         return answer.reply
 
     def _decide(self, standing: Standing, device: bytes, custom_id: str, base: str, whence: Whence) -> Reply:

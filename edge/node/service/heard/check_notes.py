@@ -1,13 +1,12 @@
-"""What a worker noted of checks: how many of each kind, and which devices, each once for its kind and hour.
+"""What a worker noted of checks: how many of each kind, and which devices, once an hour and when their kind changes.
 
-In fixed memory, without a file or a lock. A device is remembered at one place of an array, by a hash whose seed is its
-kind's own, and loses it to the next one that comes there: it is then noted a second time, which changes nothing for
+In fixed memory, without a file or a lock. A device has one place of an array, which holds its hash with the kind of its
+latest check, and loses it to the next one that comes there: it is then noted a second time, which changes nothing for
 who adds up devices. Next to it stands under which number its checks are counted; with it, for a device that is known,
 a check costs one hash and two look-ups.
 """
 
 import random
-import struct
 from array import array
 from collections import Counter
 from collections.abc import Callable
@@ -31,32 +30,32 @@ _MILLISECOND = 0.001  # to which lines tell the time
 NUMBERS_LIMIT = 1 << 16
 KINDS_OF_APP_LIMIT = 2_048  # with the words of devices: who makes up some for one app takes no other's room
 FEWER_OF_APP_LIMIT = 512  # without them
-POSTPONING_LIMIT = 1 << 18  # that wait to be handed over, 2 MiB; who finds no room comes again with a later check
-
-_pack_key = struct.Struct("<q").pack
+POSTPONING_LIMIT = (
+    1 << 18
+)  # devices that wait to be handed over, 2.5 MiB; who finds no room comes again with a later check
 
 
 class CheckKind:
-    """Checks that are alike but for the device and its segments. Devices are remembered by hashes with this `seed`."""
+    """Checks that are alike but for the device and its segments. `seed` tells it from others in what is remembered."""
 
     __slots__ = ("labels", "numbers", "seed")
 
     def __init__(self, labels: CheckLabels | None) -> None:
         """None: of checks beyond the limits."""
         self.labels = labels
-        self.seed = random.getrandbits(64)  # nobody can tell whose place a device takes
+        self.seed = random.getrandbits(64)
         self.numbers: dict[tuple[str, ...], int] = {}  # by segments
 
 
-class NotedChecks(NamedTuple):
-    """Since the last hand-over, or in this hour: `n` checks, and the keys of devices that were not handed over for it
-    this hour. `at` is in seconds since the epoch, in the hour in which they were heard of."""
+class TakenChecks(NamedTuple):
+    """What was noted since the last time, by number: `counts` of checks, and what the numbers are `of`; `keys` of
+    devices in the order in which they came, with the number of each. `at` is in seconds since the epoch."""
 
     at: float
-    labels: CheckLabels
-    segments: tuple[str, ...]
-    n: int
-    devices: bytes
+    of: list[tuple[CheckLabels, tuple[str, ...]] | None]
+    counts: list[int]
+    keys: "array[int]"
+    numbers: "array[int]"
 
 
 WithBehaviour = Callable[[DeviceFacts, bytes], DeviceFacts]
@@ -68,7 +67,7 @@ def _unknown_behaviour(facts: DeviceFacts, name: bytes) -> DeviceFacts:
 
 
 class CheckNotes:
-    """`marks`, `numbers` and `counts` are for who notes a check that gets a kept answer; they stay the same objects.
+    """`seed`, `marks`, `numbers` and `counts` are for who notes a check that gets a kept answer; they stay the same.
 
     Checks beyond the limits are counted as number 0, which nobody gets.
     """
@@ -83,6 +82,7 @@ class CheckNotes:
     ) -> None:
         """`dropped` counts what found no room; `now` in seconds since the epoch; `with_behaviour` is of FactsClient."""
         self._with_behaviour = with_behaviour
+        self.seed = random.getrandbits(64)  # nobody can tell whose place a device takes
         self.marks = array("Q", bytes(8 * PLACES))
         self.numbers = array("H", bytes(2 * PLACES))
         self.counts = [0]
@@ -94,9 +94,8 @@ class CheckNotes:
         self._of_app: Counter[str] = Counter()  # kinds, and numbers beyond one each
         self._fewer_of_app: Counter[str] = Counter()
         self._meaning: list[tuple[CheckLabels, tuple[str, ...]] | None] = [None]  # of each number
-        self._devices: dict[int, bytearray] = {}
-        self._waiting = 0
-        self._past: list[NotedChecks] = []  # of the hour before, not taken yet
+        self._keys, self._key_numbers = array("q"), array("H")
+        self._past: list[TakenChecks] = []  # of the hour before, not taken yet
 
     def kind_of(
         self, snapshot: AppSnapshot, check: UpdateCheck, decision: Decision, facts: DeviceFacts, moment: Moment
@@ -110,11 +109,11 @@ class CheckNotes:
     ) -> None:
         """A check was answered like this."""
         kind = self.kind_of(snapshot, check, decision, facts, moment)
-        mark = xxh3_64_intdigest(check.device.encode(), kind.seed)
-        if self.marks[mark % PLACES] != mark:
+        digest = xxh3_64_intdigest(check.device.encode(), self.seed)
+        if self.marks[digest % PLACES] != digest ^ kind.seed:
             segments = segments_of(snapshot, check, self.with_use(snapshot, check, facts))
-            self.remember(kind, mark, segments, device_key(check.app, check.device))
-        self.counts[self.numbers[mark % PLACES]] += 1
+            self.remember(kind, digest, segments, device_key(check.app, check.device))
+        self.counts[self.numbers[digest % PLACES]] += 1
 
     def with_use(self, snapshot: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> DeviceFacts:
         """The facts as segments read them."""
@@ -122,28 +121,28 @@ class CheckNotes:
             return facts
         return self._with_behaviour(facts, f"{check.app}\0{check.device}".encode())
 
-    def remember(self, kind: CheckKind, mark: int, segments: tuple[str, ...], key: int) -> None:
-        """The device with this mark is not remembered for the kind: note which segments it is in, and its key."""
-        place, number = mark % PLACES, self._number_of(kind, segments)
+    def remember(self, kind: CheckKind, digest: int, segments: tuple[str, ...], key: int) -> None:
+        """The device with this digest is not remembered with the kind: note which segments it is in, and its key."""
+        place, number = digest % PLACES, self._number_of(kind, segments)
         self.numbers[place] = number
-        if self._waiting >= POSTPONING_LIMIT:
+        if len(self._keys) >= POSTPONING_LIMIT:
             self._dropped["heard_devices_postponed"] += 1
             self.marks[place] = 0  # nobody's
             return
-        self.marks[place] = mark
+        self.marks[place] = digest ^ kind.seed
         if number:
-            self._waiting += 1
-            self._devices.setdefault(number, bytearray()).extend(_pack_key(key))
+            self._keys.append(key)
+            self._key_numbers.append(number)
 
     def note_shed(self, check: UpdateCheck) -> None:
         """A check was answered without a decision: it is counted, and says nothing of where its device belongs."""
         labels = labels_of_shed(check)
         self.counts[self._number_of(self._kinds.get(labels) or self._begin_kind(labels, None), ())] += 1
 
-    def take(self, now: float) -> list[NotedChecks]:
-        """What was noted since the last time, which is then forgotten here."""
+    def take(self, now: float) -> list[TakenChecks]:
+        """What was noted since the last time, which is then forgotten here; that of an hour before comes first."""
         past, self._past = self._past, []
-        return past + self._collect(now)
+        return [*past, *self._collect(now)]
 
     def turn(self, now: float) -> bool:
         """Called again and again. In another hour, all devices are new, and so is every kind: True; nobody may go on
@@ -163,17 +162,16 @@ class CheckNotes:
         del self.counts[1:], self._meaning[1:]
         return True
 
-    def _collect(self, at: float) -> list[NotedChecks]:
-        counts, devices = self.counts[:], self._devices
-        self.counts[:] = bytes(len(counts))
-        self._devices, self._waiting = {}, 0
+    def _collect(self, at: float) -> list[TakenChecks]:
+        counts = self.counts[:]
+        if not any(counts):  # who is noted is counted
+            return []
         if counts[0]:
             self._dropped["heard_checks_dropped"] += counts[0]
-        return [
-            NotedChecks(at, *meaning, n, bytes(devices.get(number, b"")))
-            for number, (n, meaning) in enumerate(zip(counts, self._meaning, strict=True))
-            if meaning is not None and (n or number in devices)
-        ]
+        taken = TakenChecks(at, self._meaning[:], counts, self._keys, self._key_numbers)
+        self.counts[:] = bytes(len(counts))
+        self._keys, self._key_numbers = array("q"), array("H")
+        return [taken]
 
     def _begin_kind(self, labels: CheckLabels, snapshot: AppSnapshot | None) -> CheckKind:
         """With fewer labels if there is no room for all, and with fewest if there is none for those."""

@@ -14,8 +14,9 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from edge.domain.errors import Unavailable
-from edge.node.service.heard.check_notes import CheckNotes, NotedChecks
+from edge.node.service.heard.check_notes import CheckNotes, TakenChecks
 from edge.node.service.heard.delivery_counts import DeliveryCounts, TakenDelivery, by_bundle
+from edge.node.service.heard.told_devices import NotedChecks, noted_of
 from edge.telemetry.spool.spool import Spool
 from edge.telemetry.spool.worker_records import (
     KEY_BYTES,
@@ -41,7 +42,7 @@ class TakenCounts(NamedTuple):
     """What is to be handed over, at `now` in seconds since the epoch."""
 
     now: float
-    checks: list[NotedChecks]
+    checks: list[TakenChecks]
     deliveries: list[TakenDelivery]
 
 
@@ -103,7 +104,7 @@ class HandOver:
 def lines_of(taken: TakenCounts, stream: str, sequence: Iterator[int]) -> Iterator[bytes]:
     """One app after the other, each in lines below the limit."""
     heard: dict[tuple[float, str], list[HeardCount]] = defaultdict(list)
-    for each in taken.checks:
+    for each in (each for checks in taken.checks for each in noted_of(checks)):
         heard[each.at, each.labels.app].extend(_counts_of(each))
     for (at, app), counts in heard.items():
         for part in _parts_of(counts):

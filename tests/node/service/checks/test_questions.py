@@ -37,6 +37,7 @@ from edge.node.service.checks.questions import Questions
 from edge.node.service.checks.standing import STANDING_LIMIT_BYTES
 from edge.node.service.heard.check_notes import CheckNotes
 from edge.node.service.heard.kinds import SHED
+from edge.node.service.heard.told_devices import noted_of
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Places, Proxies, Whence
 from edge.node.service.rollout_clock import Moments
@@ -132,13 +133,13 @@ class Side:
 
 
 def noted_by(side, now):
-    """How many checks, and which devices, by everything that they are counted under; each device once."""
-    found = {}
-    for hour, labels, segments, n, devices in side.notes.take(now):
-        keys = [devices[at : at + 8] for at in range(0, len(devices), 8)]
-        assert (hour, labels, segments) not in found and len(keys) == len(set(keys))
-        found[hour, labels, segments] = n, frozenset(keys)
-    return found
+    """How many checks by all that they are counted under, and of each device what it was heard of with, in order."""
+    checks, devices = Counter(), {}
+    for hour, labels, segments, n, packed in (each for taken in side.notes.take(now) for each in noted_of(taken)):
+        checks[hour, labels, segments] += n
+        for at in range(0, len(packed), 8):
+            devices.setdefault(packed[at : at + 8], []).append((hour, labels, segments))
+    return checks, devices
 
 
 class Pair:
@@ -185,10 +186,10 @@ class Pair:
 
     def require_equal_notes(self, now):
         """And that they are of every check of an app that there is."""
-        one, other = (noted_by(side, now) for side in self.sides)
-        assert one == other
+        (one, devices), other = (noted_by(side, now) for side in self.sides)
+        assert (one, devices) == other
         answered = Counter()
-        for (_, labels, _), (n, _) in one.items():
+        for (_, labels, _), n in one.items():
             answered[labels.code] += n
         counted = self.sides[0].counts
         shed = Counter({SHED: counted.shed.total()}) if counted.shed.total() else Counter()

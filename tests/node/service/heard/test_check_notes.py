@@ -19,6 +19,7 @@ from edge.domain.statistics.observation import Cohort, Group
 from edge.node.service.heard import check_notes
 from edge.node.service.heard.check_notes import CheckNotes
 from edge.node.service.heard.kinds import major_of
+from edge.node.service.heard.told_devices import ROUNDS_LIMIT, noted_of
 
 NOW = 1_759_999_800.0  # 600 seconds before an hour ends
 MOMENT = Moment(NOW, NOW)
@@ -38,6 +39,10 @@ def note(notes, check, snapshot=SNAPSHOT):
     notes.note(snapshot, check, decide(snapshot, check, MOMENT), NO_FACTS, MOMENT)
 
 
+def taken(notes, now):
+    return [each for checks in notes.take(now) for each in noted_of(checks)]
+
+
 def keys_in(devices):
     return [devices[at : at + 8] for at in range(0, len(devices), 8)]
 
@@ -46,17 +51,17 @@ def test_checks_are_counted_and_devices_are_told_once_an_hour():
     notes = CheckNotes(Counter(), NOW)
     for number in (1, 2, 1, 1):
         note(notes, a_check(device=device(number), version_os="14.2", country="DE"))
-    (noted,) = notes.take(NOW + 10)
+    (noted,) = taken(notes, NOW + 10)
     assert (noted.n, keys_in(noted.devices)) == (4, [key_of(1), key_of(2)])
     group = Group("android", "production", ("droids",))
     assert noted.labels.cohort(noted.segments) == Cohort(group, "14", "DE", "8.51.14")
     assert (noted.labels.runs, noted.labels.code, noted.labels.offered) == ("builtin", "offer", "1.0.1")
     note(notes, a_check(device=device(1), version_os="14.2", country="DE"))
-    (again,) = notes.take(NOW + 20)
+    (again,) = taken(notes, NOW + 20)
     assert (again.n, again.devices) == (1, b"")
     assert not notes.turn(NOW + 599.9) and notes.turn(NOW + 600)
     note(notes, a_check(device=device(1), version_os="14.2", country="DE"))
-    (later,) = notes.take(NOW + 610)
+    (later,) = taken(notes, NOW + 610)
     assert (later.n, keys_in(later.devices)) == (1, [key_of(1)])
 
 
@@ -65,7 +70,7 @@ def test_what_is_noted_before_the_hour_ends_is_of_that_hour():
     note(notes, a_check(device=device(1)))
     assert notes.turn(NOW + 600.5)
     note(notes, a_check(device=device(1)))
-    before, after = notes.take(NOW + 605)
+    before, after = taken(notes, NOW + 605)
     assert (before.at, after.at) == (NOW + 599.999, NOW + 605)
     assert before.devices == after.devices == key_of(1)
 
@@ -76,7 +81,7 @@ def test_an_hour_goes_on_while_the_one_before_waits():
     for hour in range(3):
         note(notes, a_check(device=device(1)))
         assert notes.turn(NOW + 600 + 3_600 * hour) is (hour == 0)
-    assert [(each.n, len(each.devices)) for each in notes.take(NOW + 9_000)] == [(1, 8), (2, 8)]
+    assert [(each.n, len(each.devices)) for each in taken(notes, NOW + 9_000)] == [(1, 8), (2, 8)]
     assert notes.turn(NOW + 9_000)
 
 
@@ -84,9 +89,44 @@ def test_a_device_is_told_for_each_kind_of_its_checks():
     notes = CheckNotes(Counter(), NOW)
     note(notes, a_check(device=device(1)))
     note(notes, a_check(device=device(1), version_name="1.0.1"))
-    noted = {(each.labels.runs, each.labels.code): each for each in notes.take(NOW)}
+    noted = {(each.labels.runs, each.labels.code): each for each in taken(notes, NOW)}
     assert noted.keys() == {("builtin", "offer"), ("1.0.1", "up_to_date")}
     assert all(each.devices == key_of(1) for each in noted.values())
+
+
+def latest_word(noted):
+    """What each device ran when it was last heard of, as who reads in order finds it."""
+    return {key: each.labels.runs for each in noted for key in keys_in(each.devices)}
+
+
+RUNS = st.sampled_from(["1.0.0", "1.0.1", "1.0.2", "1.0.3"])
+
+
+@given(st.lists(st.one_of(st.tuples(st.integers(0, 4), RUNS), st.none()), max_size=60))
+def test_the_last_that_is_told_of_a_device_is_its_latest_check(events):
+    """However it changes to and fro, and wherever a hand-over comes between."""
+    notes, ran, told, words = CheckNotes(Counter(), NOW), {}, 0, {}
+    for event in events:
+        if event is None:
+            noted = taken(notes, NOW)
+            words |= latest_word(noted)
+            told += sum(each.n for each in noted)
+            assert words == ran
+        else:
+            number, runs = event
+            note(notes, a_check(device=device(number), version_name=runs))
+            ran[key_of(number)] = "builtin" if runs == "1.0.0" else runs
+    words |= latest_word(noted := taken(notes, NOW))
+    assert words == ran and told + sum(each.n for each in noted) == len([event for event in events if event])
+
+
+def test_a_device_that_changes_all_the_time_costs_a_bounded_number_of_counts():
+    notes = CheckNotes(Counter(), NOW)
+    for turn in range(1_001):
+        note(notes, a_check(device=device(1), version_name=f"1.0.{turn % 3}"))
+    noted = taken(notes, NOW)
+    assert sum(each.n for each in noted) == 1_001 and len(noted) <= 3 + ROUNDS_LIMIT
+    assert latest_word(noted) == {key_of(1): "1.0.1"}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +136,7 @@ def test_a_device_is_told_for_each_kind_of_its_checks():
 def test_emulators_and_development_builds_are_apart(changes, kind):
     notes = CheckNotes(Counter(), NOW)
     note(notes, a_check(**changes))
-    assert [each.labels.kind for each in notes.take(NOW)] == [kind]
+    assert [each.labels.kind for each in taken(notes, NOW)] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +150,7 @@ def test_a_shed_check_is_counted_and_says_nothing_of_its_device():
     notes = CheckNotes(Counter(), NOW)
     notes.note_shed(a_check(device=device(1)))
     notes.note_shed(a_check(device=device(2)))
-    (noted,) = notes.take(NOW)
+    (noted,) = taken(notes, NOW)
     assert (noted.labels.code, noted.labels.channel, noted.segments, noted.n, noted.devices) == ("shed", "", (), 2, b"")
 
 
@@ -136,7 +176,7 @@ def test_what_two_workers_note_adds_up_to_what_one_would(asked):
 
 def added(*workers):
     n, devices = Counter(), {}
-    for each in (each for notes in workers for each in notes.take(NOW)):
+    for each in (each for notes in workers for each in taken(notes, NOW)):
         n[each.labels] += each.n
         devices.setdefault(each.labels, set()).update(keys_in(each.devices))
     return n, devices
@@ -149,11 +189,11 @@ def test_no_check_is_lost_or_counted_twice_over_takings_and_hours(events, takes)
         if isinstance(each, float):
             now += each
             notes.turn(now)
-            seen += sum(noted.n for noted in notes.take(now)) if takes else 0
+            seen += sum(noted.n for noted in taken(notes, now)) if takes else 0
         else:
             note(notes, each)
             asked += 1
-    assert seen + sum(noted.n for noted in notes.take(now)) == asked
+    assert seen + sum(noted.n for noted in taken(notes, now)) == asked
 
 
 def test_who_makes_up_words_loses_them_and_takes_no_room_of_others(monkeypatch):
@@ -162,7 +202,7 @@ def test_who_makes_up_words_loses_them_and_takes_no_room_of_others(monkeypatch):
     notes = CheckNotes(dropped, NOW)
     for number in range(100):
         note(notes, a_check(device=device(number), version_os=f"{number}", version_name=f"9.9.{number}"))
-    noted = notes.take(NOW)
+    noted = taken(notes, NOW)
     assert sum(each.n for each in noted) == 100
     assert len({key for each in noted for key in keys_in(each.devices)}) == 100
     assert len(noted) <= 4
@@ -172,7 +212,7 @@ def test_who_makes_up_words_loses_them_and_takes_no_room_of_others(monkeypatch):
     assert dropped["heard_labels_dropped"] >= 96
     other = a_view(a_history(()).state)
     note(notes, a_check(app="com.example.other", version_os="14"), other)
-    assert [each.labels.os for each in notes.take(NOW)] == ["14"]
+    assert [each.labels.os for each in taken(notes, NOW)] == ["14"]
 
 
 def test_a_bundle_that_can_be_offered_keeps_its_name_however_many_are_made_up(monkeypatch):
@@ -181,7 +221,7 @@ def test_a_bundle_that_can_be_offered_keeps_its_name_however_many_are_made_up(mo
     note(notes, a_check(version_name="1.0.1"))
     note(notes, a_check(version_name="6.6.6"))
     note(notes, a_check())
-    assert {each.labels.runs for each in notes.take(NOW)} == {"1.0.1", "other", "builtin"}
+    assert {each.labels.runs for each in taken(notes, NOW)} == {"1.0.1", "other", "builtin"}
 
 
 def test_beyond_all_limits_checks_are_dropped_and_counted(monkeypatch):
@@ -193,7 +233,7 @@ def test_beyond_all_limits_checks_are_dropped_and_counted(monkeypatch):
         app = f"com.example.app{number}"
         note(notes, a_check(app=app, version_os=f"{number}", device=device(number)))
         note(notes, a_check(app=app, version_os="other", device=device(number)))
-    noted = notes.take(NOW)
+    noted = taken(notes, NOW)
     assert sum(each.n for each in noted) + dropped["heard_checks_dropped"] == 400
     assert dropped["heard_checks_dropped"] > 300 and len(noted) <= 16
     assert len(notes._kinds) <= 8 and len(notes.counts) <= 17
@@ -206,7 +246,7 @@ def test_segments_beyond_their_room_are_left_out_and_leave_nothing_behind(monkey
     notes = CheckNotes(Counter(), NOW)
     for number in range(300):
         note(notes, a_check(device=device(number)), snapshot)
-    noted = notes.take(NOW)
+    noted = taken(notes, NOW)
     assert sum(each.n for each in noted) == 300 and len(noted) <= 2
     assert len(notes.counts) <= 3
 
@@ -217,18 +257,18 @@ def test_a_device_that_finds_no_room_is_told_with_a_later_check(monkeypatch):
     notes = CheckNotes(dropped, NOW)
     for number in (1, 2, 3, 3):
         note(notes, a_check(device=device(number)))
-    (noted,) = notes.take(NOW)
+    (noted,) = taken(notes, NOW)
     assert (noted.n, keys_in(noted.devices)) == (4, [key_of(1), key_of(2)])
     assert dropped["heard_devices_postponed"] == 2
     note(notes, a_check(device=device(3)))
-    (later,) = notes.take(NOW)
+    (later,) = taken(notes, NOW)
     assert keys_in(later.devices) == [key_of(3)]
 
 
 def test_nothing_that_is_taken_names_a_device_but_by_its_key():
     notes = CheckNotes(Counter(), NOW)
     note(notes, a_check(device=device(7), custom_id="jane@example.com"))
-    told = repr(notes.take(NOW))
+    told = repr(taken(notes, NOW))
     assert device(7) not in told and "jane" not in told
 
 
@@ -240,7 +280,7 @@ def test_segments_by_behaviour_are_told_though_no_decision_reads_them():
     notes = CheckNotes(Counter(), NOW, lambda facts, name: facts._replace(behaviour=used[name]))
     for number in (1, 2):
         note(notes, a_check(device=device(number)), snapshot)
-    told = {noted.segments: keys_in(noted.devices) for noted in notes.take(NOW + 10)}
+    told = {noted.segments: keys_in(noted.devices) for noted in taken(notes, NOW + 10)}
     assert {("power" in segments, *keys) for segments, keys in told.items()} == {
         *((False, key_of(1)), (True, key_of(2))),
     }

@@ -1,6 +1,7 @@
 """The way to the spool: in order, again if it was refused, and all of it before a worker leaves."""
 
 import errno
+from array import array
 from collections import Counter
 from contextlib import asynccontextmanager
 
@@ -14,7 +15,7 @@ from edge.domain.decision.decide import decide
 from edge.domain.facts import NO_FACTS
 from edge.domain.schedule.rollout import Moment
 from edge.node.service.heard import hand_over as hand_over_module
-from edge.node.service.heard.check_notes import CheckNotes, NotedChecks
+from edge.node.service.heard.check_notes import CheckNotes, TakenChecks
 from edge.node.service.heard.delivery_counts import DeliveryCounts, SentBlob
 from edge.node.service.heard.hand_over import HandOver, TakenCounts, lines_of
 from edge.node.service.heard.kinds import labels_of_check
@@ -128,10 +129,10 @@ async def test_two_runs_of_a_worker_are_two_streams(tmp_path):
     assert len(streams) == 2
 
 
-def noted(devices: int, n: int = 7, segments=()) -> NotedChecks:
+def noted(devices: int, n: int = 7, segments=()) -> TakenChecks:
     check = a_check()
     labels = labels_of_check(SNAPSHOT, check, decide(SNAPSHOT, check, MOMENT), NO_FACTS, NOW)
-    return NotedChecks(NOW, labels, segments, n, bytes(range(8)) * devices)
+    return TakenChecks(NOW, [None, (labels, segments)], [0, n], array("q", range(devices)), array("H", [1]) * devices)
 
 
 @pytest.mark.parametrize("checks", [[noted(200_000)], [noted(1, segments=("x" * 64,) * 100)] * 300, [noted(0)]])
@@ -139,8 +140,8 @@ def test_every_line_is_below_the_limit_of_a_record(checks):
     lines = list(lines_of(TakenCounts(NOW, checks, []), "s", iter(range(1, 1_000))))
     assert max(map(len, lines)) < RECORD_LIMIT_BYTES
     counts = [each for line in lines for each in parse_line(line).heard.of]
-    assert sum(each.n for each in counts) == sum(each.n for each in checks)
-    assert sum(len(each.devices) for each in counts) == sum(len(each.devices) for each in checks)
+    assert sum(each.n for each in counts) == sum(sum(each.counts) for each in checks)
+    assert sum(len(each.devices) for each in counts) == 8 * sum(len(each.keys) for each in checks)
 
 
 async def test_many_lines_go_in_several_appends_in_order(tmp_path, monkeypatch):

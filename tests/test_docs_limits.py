@@ -126,6 +126,7 @@ from edge.telemetry.questions.reach_times import BUNDLES_LIMIT
 from edge.telemetry.questions.sqlite_rows import SKETCHES_LIMIT
 from edge.telemetry.questions.stats import BUNDLES_SHOWN, LABELS_SHOWN
 from edge.telemetry.spool.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
+from edge.telemetry.upkeep.ageing import DEVICE_DAYS, HOUR_SUMS_DAYS, MINUTE_SUMS_HOURS, STEP_BUNDLES
 from edge.wire.app_events import (
     EVENT_NAME_LIMIT,
     EVENTS_BATCH_LIMIT,
@@ -261,6 +262,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| a device's wait for the first reading of a blob | {PROOF_WAIT_SECONDS:.0f} s, then 503",
         f"| blobs read at a time to prove them | {READINGS_LIMIT} below {LARGE_BLOB_BYTES >> 20} MiB, and 1",
         f"| the daily scrub of all blobs that releases name | {SCRUB_BYTES_PER_SECOND >> 20} MiB/s, at the lowest",
+        f"| rows of the figures | by the minute {MINUTE_SUMS_HOURS} hours, by the hour {HOUR_SUMS_DAYS} days; "
+        f"devices not heard of for {DEVICE_DAYS} days; steps of {STEP_BUNDLES} bundles an app |",
         f"| exports of raw events | {EXPORTS_AT_ONCE} at once, each by a process of its own in some 100 MB; "
         f"a receiver that takes nothing for {STALL_SECONDS:.0f} s is cut |",
         f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, for {ANSWER_SECONDS:.0f} s each; "

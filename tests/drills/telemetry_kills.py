@@ -92,7 +92,7 @@ class KilledNode:
             assert self.process.stdout is not None
             if await asyncio.to_thread(self.process.stdout.readline):
                 return
-            await asyncio.to_thread(self.process.wait)
+            await self._gone()
             assert time.monotonic() < end, (self.folder / "log").read_text()[-4000:]
             await asyncio.sleep(0.1)
 
@@ -112,7 +112,7 @@ class KilledNode:
         if target == "node":
             assert self.process is not None
             self.process.kill()
-            await asyncio.to_thread(self.process.wait)
+            await self._gone()
             await self.start()
             return True
         pids = self.children(FOLDING if target == "folding" else WORKER)
@@ -124,7 +124,13 @@ class KilledNode:
     async def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return await asyncio.to_thread(self.process.wait)
+        return await self._gone()
+
+    async def _gone(self) -> int:
+        assert self.process is not None and self.process.stdout is not None
+        code = await asyncio.to_thread(self.process.wait)
+        self.process.stdout.close()
+        return code
 
 
 class Clients:

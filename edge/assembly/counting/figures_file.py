@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from edge.assembly.counting.erasing_devices import DeviceFiguresErased, ErasingDevices
@@ -17,12 +17,14 @@ from edge.config import Telemetry
 from edge.domain.errors import OutOfRoom, Unavailable
 from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.behaviour.rows import Judgement, JudgingOf, no_judging
-from edge.telemetry.folding.database import code_of, identity_of, is_damage, set_aside
+from edge.telemetry.folding.database import code_of, identity_of, is_damage, open_for_folding, set_aside
 from edge.telemetry.folding.fold import FoldReport, fold
 from edge.telemetry.folding.labels import NamesOf
+from edge.telemetry.upkeep.ageing import age
 from edge.telemetry.upkeep.erasures import Erasure
 from edge.telemetry.upkeep.keeping import DAY_SECONDS, keep_segments
 
+AGE_SECONDS = 3_600.0  # between two deletions of old rows: each looks at all rows of steps
 KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
 
 T = TypeVar("T")
@@ -52,6 +54,7 @@ class FiguresFile:
         self.folded_at = time.time()
         self.set_aside = 0
         self.unreadable = 0
+        self._aged = 0.0  # when old rows were last deleted, in seconds since the epoch
         self._told: set[str] = set()  # of the segments that are unreadable now
         self._paths = paths
         self._telemetry = telemetry
@@ -138,6 +141,14 @@ class FiguresFile:
             self._shown.bring_up(self.folded_at)
             self._tell(report)
             self._keep()
+            self._age(self.folded_at)
+
+    def _age(self, now: float) -> None:
+        """Once an hour, and at a start."""
+        if not 0 <= now - self._aged < AGE_SECONDS:
+            with closing(open_for_folding(self._paths.counts_database)) as connection:
+                age(connection, now)
+            self._aged = now
 
     def _keep(self) -> None:
         """What is counted stays counted, whatever fails here."""

@@ -224,8 +224,10 @@ def _outcomes(found: StatsAnswer) -> list[Block]:
 def _rows(rows: Sequence[StatsRow], by: str) -> Grid:
     """Only the columns that any row has."""
     periods = by in ("hour", "day")
-    columns = [by, "devices"]
-    cells = [[_label(each, by), _about(each.active)] for each in rows]
+    columns, cells = [by], [[_label(each, by)] for each in rows]
+    if any(each.active.value is not None for each in rows):
+        columns.append("devices")
+        cells = [[*row, _about(each.active)] for row, each in zip(cells, rows, strict=True)]
     if any(each.running is not None for each in rows):
         columns.append("running it")
         cells = [

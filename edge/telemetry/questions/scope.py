@@ -46,8 +46,12 @@ class Scope(NamedTuple):
         """Those heard of in the time: exact; of a bundle estimated, those heard of while they ran it."""
         if not self.where.bundle:
             return figure(Definition.ACTIVE_DEVICES, sum(self.active(()).values()))
-        found = self.figures.devices(self.app, (subjects.HEARD,), self.span(), self.where, ())
-        return figure(Definition.ACTIVE_DEVICES, found[0].devices if found else 0, estimated=True)
+        return figure(Definition.ACTIVE_DEVICES, self.heard_estimates(()).get((), 0), estimated=True)
+
+    def heard_estimates(self, by: Sequence[By]) -> dict[RowLabels, int]:
+        """Distinct devices heard of in the time under each of the labels, of a bundle while they ran it."""
+        found = self.figures.devices(self.app, (subjects.HEARD,), self.span(), self.where, by)
+        return {each.labels: each.devices for each in found}
 
     def counts(
         self, wanted: Sequence[str], by: Sequence[By] = (), rollup: Rollup | None = None

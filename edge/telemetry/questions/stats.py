@@ -11,7 +11,7 @@ from edge.domain.statistics.figures import NO_DEVICES, QualityFigures, ReleaseFi
 from edge.telemetry.questions.app_answers import BundleFigures, StatsAnswer, StatsQuestion, StatsRow
 from edge.telemetry.questions.app_use import activity, features, outcomes, retention, transfers
 from edge.telemetry.questions.bundle_reports import bundle_report, release_of, releases_by
-from edge.telemetry.questions.port import HOUR_DAYS, MINUTE_MS, By, Figures, Rollup, Where
+from edge.telemetry.questions.port import HOUR_DAYS, MINUTE_MS, By, Figures, Rollup, RowLabels, Where
 from edge.telemetry.questions.scope import Scope
 
 BUNDLES_SHOWN = 10  # of an app, the most used first; `by` bundle lists more
@@ -31,6 +31,7 @@ LABELS: Mapping[str, tuple[By, ...]] = {
     "plugin": (By.PLUGIN,),
 }
 BYS = (*PERIODS, *LABELS)
+NOT_BY_LABEL = "of a bundle's devices this label is known of those that run it now alone"
 _OF_DEVICES = {"version_os", "country", "plugin"}  # counts of events are not kept by these
 
 
@@ -79,7 +80,7 @@ def _rows(scope: Scope, by: str) -> list[StatsRow]:
     if by == "bundle":
         return _by_bundle(scope)
     if by in LABELS:
-        return _by_label(scope, LABELS[by], with_quality=by not in _OF_DEVICES)
+        return _by_label(scope, LABELS[by], of_devices=by in _OF_DEVICES)
     raise Invalid("invalid_by", f"invalid by {by[:32]!r}: use one of {', '.join(BYS)}")
 
 
@@ -120,30 +121,50 @@ def _running(scope: Scope, rollup: Rollup) -> dict[int, Figure]:
 
 
 def _by_bundle(scope: Scope) -> list[StatsRow]:
-    quality = scope.quality_by((By.BUNDLE,))
+    quality, heard = scope.quality_by((By.BUNDLE,)), scope.heard_estimates((By.BUNDLE,))
     return [
-        _row(each.bundle, int(each.running.value or 0), quality.get((each.bundle,)), each.release)
+        _row(
+            each.bundle,
+            figure(Definition.ACTIVE_DEVICES, heard.get((each.bundle,), 0), estimated=True),
+            quality.get((each.bundle,)),
+            each.release,
+            each.running,
+        )
         for each in _bundles(scope, LABELS_SHOWN)
     ]
 
 
-def _by_label(scope: Scope, by: tuple[By, ...], *, with_quality: bool) -> list[StatsRow]:
+def _by_label(scope: Scope, by: tuple[By, ...], *, of_devices: bool) -> list[StatsRow]:
     bundle = scope.where.bundle
-    active, quality = scope.active(by), scope.quality_by(by) if with_quality else {}
+    running, quality = scope.active(by), {} if of_devices else scope.quality_by(by)
     releases = releases_by(scope, bundle, by) if bundle else {}
-    labels = sorted({*active, *quality, *releases}, key=lambda each: (-active.get(each, 0), each))
+    heard = {} if of_devices or not bundle else scope.heard_estimates(by)
+    labels = sorted({*running, *quality, *releases, *heard}, key=lambda each: (-running.get(each, 0), each))
+
+    def active(each: RowLabels) -> Figure:
+        if not bundle:
+            return figure(Definition.ACTIVE_DEVICES, running.get(each, 0))
+        if of_devices:
+            return figure(Definition.ACTIVE_DEVICES, None, unknown=NOT_BY_LABEL)
+        return figure(Definition.ACTIVE_DEVICES, heard.get(each, 0), estimated=True)
+
     return [
-        _row(" ".join(each).strip(), active.get(each, 0), quality.get(each), releases.get(each))
+        _row(
+            " ".join(each).strip(),
+            active(each),
+            quality.get(each),
+            releases.get(each),
+            figure(Definition.RUNNING, running.get(each, 0)) if bundle else None,
+        )
         for each in labels[:LABELS_SHOWN]
     ]
 
 
-def _row(label: str, active: int, quality: QualityFigures | None, release: ReleaseFigures | None) -> StatsRow:
-    return StatsRow(
-        label=label,
-        at=None,
-        active=figure(Definition.ACTIVE_DEVICES, active),
-        quality=quality,
-        release=release,
-        running=None,
-    )
+def _row(
+    label: str,
+    active: Figure,
+    quality: QualityFigures | None,
+    release: ReleaseFigures | None,
+    running: Figure | None,
+) -> StatsRow:
+    return StatsRow(label=label, at=None, active=active, quality=quality, release=release, running=running)

@@ -80,7 +80,15 @@ async def test_rows_by_a_label_of_counts(ready, world, by):
 async def test_rows_by_a_label_of_devices(ready, world, by, label):
     put(world, said("a", os="14", country="DE", plugin="8.51.14"))
     (row,) = msgspec.convert(await ready("GET", f"{FIGURES}?by={by}"), StatsAnswer).rows
-    assert (row.label, row.active.value, row.quality) == (label, 1, None)
+    assert (row.label, row.active.value, row.quality, row.running) == (label, 1, None, None)
+    (row,) = msgspec.convert(await ready("GET", f"{FIGURES}?by={by}&bundle=1.0.0"), StatsAnswer).rows
+    assert (row.label, row.active.value, row.running.value) == (label, None, 1)
+
+
+async def test_rows_of_a_bundle_tell_those_who_ran_it_from_those_who_run_it(ready, world):
+    put(world, said("a"), said("b"), said("b", bundle="1.1.0", at_ms=AT_MS + 60_000))
+    (row,) = msgspec.convert(await ready("GET", f"{FIGURES}?by=platform&bundle=1.0.0"), StatsAnswer).rows
+    assert (row.active.value, row.running.value) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from edge.node.service.checks.member_order import form_of_members
 from edge.node.service.checks.standing import STANDING_LIMIT_BYTES, GivenAnswer, Room, Standing
 from edge.node.service.checks.template import cut_custom_id, cut_device
 from edge.node.service.common_answers import Reply
-from edge.node.service.heard.check_notes import PLACES
+from edge.node.service.heard.check_notes import NUMBERS_LIMIT, PLACES
 from edge.node.service.peers import NOWHERE, Whence
 
 READY_LIMIT_BYTES = 4 * 1024  # of a body that is kept with its head: offers of some 15 files, and all other answers
@@ -43,7 +43,7 @@ class Questions:
         self._standing: dict[QuestionKey, Standing] = {}
         self._limit, self._room = room, Room(room)
         self._notes, self._seed = full.notes, full.notes.seed
-        self._marks, self._numbers, self._checks = full.notes.marks, full.notes.numbers, full.notes.counts
+        self._marks, self._checks = full.notes.marks, full.notes.counts
         self._decisions = full.counts.decisions
         full.counts.fold = self._fold
         self._moments.turned = self._begin_turn
@@ -75,9 +75,10 @@ class Questions:
         answer.given += 1
         # `CheckNotes.note`, but for the kind, which is known: calls would take twice the time.
         digest = xxh3_64_intdigest(device, self._seed)
-        if self._marks[digest % PLACES] != digest ^ answer.kind.seed:
-            standing.remember(self._notes, answer.kind, digest, device, person)
-        self._checks[self._numbers[digest % PLACES]] += 1
+        number = self._marks[digest % PLACES] ^ digest ^ answer.kind.seed
+        if number >= NUMBERS_LIMIT:
+            number = standing.remember(self._notes, answer.kind, digest, device, person)
+        self._checks[number] += 1
         return answer.reply
 
     def _decide(self, standing: Standing, device: bytes, custom_id: str, base: str, whence: Whence) -> Reply:

@@ -126,8 +126,8 @@ class Standing:
             answer = self._answers[kind] = self._decide(self.check_of(device, custom_id))
         return answer
 
-    def remember(self, notes: CheckNotes, kind: CheckKind, digest: int, device: bytes, custom_id: str) -> None:
-        """Note the device, whose digest is not remembered with the kind."""
+    def remember(self, notes: CheckNotes, kind: CheckKind, digest: int, device: bytes, custom_id: str) -> int:
+        """Note the device, whose digest is not remembered with the kind; as `CheckNotes.remember`."""
         common = self._segments
         if common is None:
             common = self._segments = common_segments(self.snapshot, self.check)
@@ -135,7 +135,7 @@ class Standing:
         if common.varying:
             check = self.check_of(device, custom_id)
             segments = common.of(check, notes.with_use(self.snapshot, check, NO_FACTS))
-        notes.remember(kind, digest, segments, key_of_digest(xxh3_64_intdigest(self.app_name + device)))
+        return notes.remember(kind, digest, segments, key_of_digest(xxh3_64_intdigest(self.app_name + device)))
 
     def check_of(self, device: bytes, custom_id: str) -> UpdateCheck:
         return self.check._replace(device=DeviceId(device.decode()), custom_id=custom_id)

@@ -1,9 +1,9 @@
 """What a worker noted of checks: how many of each kind, and which devices, once an hour and when their kind changes.
 
-In fixed memory, without a file or a lock. A device has one place of an array, which holds its hash with the kind of its
-latest check, and loses it to the next one that comes there: it is then noted a second time, which changes nothing for
-who adds up devices. Next to it stands under which number its checks are counted; with it, for a device that is known,
-a check costs one hash and two look-ups.
+In fixed memory, without a file or a lock. A device has one place of an array, and loses it to the next one that comes
+there: it is then noted a second time, which changes nothing for who adds up devices. The place holds the device's hash,
+the seed of its latest check's kind, and the number under which that is counted, by exclusive or. So of the other two
+only a number remains, which is small, or else the device is not known there: a check costs one hash and one look-up.
 """
 
 import random
@@ -22,7 +22,7 @@ from edge.domain.schedule.rollout import Moment
 from edge.domain.statistics.device_key import device_key
 from edge.node.service.heard.kinds import CheckLabels, labels_of_check, labels_of_shed, segments_of
 
-PLACES = 1 << 18  # 2.5 MiB of a worker, for so many devices an hour; beyond, more of them are noted again
+PLACES = 1 << 18  # 2 MiB of a worker, for so many devices an hour; beyond, more of them are noted again
 HOUR_SECONDS = 3_600
 _MILLISECOND = 0.001  # to which lines tell the time
 # Of a worker and hour: half of them for kinds, up to 0.6 kB each, and half for segments within these. Devices choose
@@ -67,7 +67,7 @@ def _unknown_behaviour(facts: DeviceFacts, name: bytes) -> DeviceFacts:
 
 
 class CheckNotes:
-    """`seed`, `marks`, `numbers` and `counts` are for who notes a check that gets a kept answer; they stay the same.
+    """`seed`, `marks` and `counts` are for who notes a check that gets a kept answer; they stay the same.
 
     Checks beyond the limits are counted as number 0, which nobody gets.
     """
@@ -84,7 +84,6 @@ class CheckNotes:
         self._with_behaviour = with_behaviour
         self.seed = random.getrandbits(64)  # nobody can tell whose place a device takes
         self.marks = array("Q", bytes(8 * PLACES))
-        self.numbers = array("H", bytes(2 * PLACES))
         self.counts = [0]
         self._dropped = dropped
         self._limit = numbers_limit
@@ -110,10 +109,11 @@ class CheckNotes:
         """A check was answered like this."""
         kind = self.kind_of(snapshot, check, decision, facts, moment)
         digest = xxh3_64_intdigest(check.device.encode(), self.seed)
-        if self.marks[digest % PLACES] != digest ^ kind.seed:
+        number = self.marks[digest % PLACES] ^ digest ^ kind.seed
+        if number >= NUMBERS_LIMIT:
             segments = segments_of(snapshot, check, self.with_use(snapshot, check, facts))
-            self.remember(kind, digest, segments, device_key(check.app, check.device))
-        self.counts[self.numbers[digest % PLACES]] += 1
+            number = self.remember(kind, digest, segments, device_key(check.app, check.device))
+        self.counts[number] += 1
 
     def with_use(self, snapshot: AppSnapshot, check: UpdateCheck, facts: DeviceFacts) -> DeviceFacts:
         """The facts as segments read them."""
@@ -121,18 +121,21 @@ class CheckNotes:
             return facts
         return self._with_behaviour(facts, f"{check.app}\0{check.device}".encode())
 
-    def remember(self, kind: CheckKind, digest: int, segments: tuple[str, ...], key: int) -> None:
-        """The device with this digest is not remembered with the kind: note which segments it is in, and its key."""
-        place, number = digest % PLACES, self._number_of(kind, segments)
-        self.numbers[place] = number
+    def remember(self, kind: CheckKind, digest: int, segments: tuple[str, ...], key: int) -> int:
+        """The device with this digest is not remembered with the kind: note which segments it is in, and its key.
+
+        Returns the number under which its check is to be counted.
+        """
+        number = self._number_of(kind, segments)
         if len(self._keys) >= POSTPONING_LIMIT:
             self._dropped["heard_devices_postponed"] += 1
-            self.marks[place] = 0  # nobody's
-            return
-        self.marks[place] = digest ^ kind.seed
+            self.marks[digest % PLACES] = 0  # nobody's
+            return number
+        self.marks[digest % PLACES] = digest ^ kind.seed ^ number
         if number:
             self._keys.append(key)
             self._key_numbers.append(number)
+        return number
 
     def note_shed(self, check: UpdateCheck) -> None:
         """A check was answered without a decision: it is counted, and says nothing of where its device belongs."""

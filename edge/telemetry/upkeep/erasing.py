@@ -6,9 +6,10 @@ hour.
 """
 
 import struct
+import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from os import SEEK_END
@@ -22,6 +23,7 @@ from edge.telemetry.upkeep.erasures import Erasure
 from edge.telemetry.upkeep.recount import units_of
 
 GIVE_UP_SECONDS = 86_400.0  # for a segment that cannot be read: it is left as it is, and an operator has to remove it
+PASS_SECONDS = 5.0  # nothing is counted meanwhile; what is left of a full spool is for the next passes, after each fold
 COPY_BYTES = 1 << 20
 _FRAME = struct.Struct("<II")
 
@@ -29,7 +31,7 @@ _FRAME = struct.Struct("<II")
 @dataclass(slots=True)
 class ErasedRaw:
     """`lines` were changed in `segments`; `open_segments` may still name the device: they are not counted to their end
-    yet, or cannot be read."""
+    yet, were not reached, or cannot be read."""
 
     lines: int = 0
     segments: int = 0
@@ -37,21 +39,24 @@ class ErasedRaw:
 
 
 class Erasing:
-    """Remembers which segments an erasure has seen, since each is read once only; for one thread at a time."""
+    """Remembers which segments an erasure has seen, since each is read once only; for one thread at a time. `clock` is
+    in seconds, and never goes back."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._seen: dict[Erasure, set[str]] = {}
 
     def erase(self, directory: Path, erasures: Sequence[Erasure], finished: Iterable[str]) -> dict[Erasure, ErasedRaw]:
-        """Go on with each of them. `finished` are the segments that are counted to their end. Raises OSError."""
+        """Go on with each of them, for `PASS_SECONDS`. `finished` are the segments that are counted to their
+        end. Raises OSError."""
         self._seen = {each: self._seen.get(each, set()) for each in erasures}
         results = {each: ErasedRaw() for each in erasures}
-        counted = set(finished)
+        counted, end = set(finished), self._clock() + PASS_SECONDS
         for path in list_segments(directory):
             due = [each for each in erasures if path.stem not in self._seen[each] and began_ms(path) <= each.until_ms]
             if not due:
                 continue
-            if path.stem not in counted:
+            if path.stem not in counted or self._clock() >= end:
                 for each in due:
                     results[each].open_segments.append(path.name)
                 continue

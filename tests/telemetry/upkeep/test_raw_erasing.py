@@ -176,6 +176,19 @@ def test_an_erasure_waits_for_the_segment_that_is_being_written(tmp_path):
     assert Counter(each.received_ms for each in read_raw_events(spool, APP, 0, NOW_MS * 2)) == {NOW_MS + 60_000: 1}
 
 
+def test_a_pass_ends_after_its_time_and_the_next_goes_on(tmp_path):
+    for worker in range(3):
+        write_segment(tmp_path, [of(WHO)], worker=worker)
+    now = iter(range(0, 1_000, 3))  # a look at the clock takes three seconds
+    erasing, erasure = Erasing(lambda: float(next(now))), Erasure(1, APP, WHO, NOW_MS)
+    finished = [path.stem for path in list_segments(tmp_path)]
+    left = []
+    for _ in range(3):
+        result = erasing.erase(tmp_path, [erasure], finished)[erasure]
+        left.append((result.lines, len(result.open_segments)))
+    assert left == [(1, 2), (1, 1), (1, 0)]
+
+
 def test_a_noted_erasure_is_there_until_it_is_settled(tmp_path):
     first = note_erasure(tmp_path / "erasures", APP, WHO, NOW)
     assert list(pending_erasures(tmp_path / "erasures")) == [first]

@@ -20,6 +20,7 @@ from edge.telemetry.behaviour.rows import Judgement, JudgingOf, no_judging
 from edge.telemetry.folding.database import code_of, identity_of, is_damage, open_for_folding, set_aside
 from edge.telemetry.folding.fold import FoldReport, fold
 from edge.telemetry.folding.labels import NamesOf
+from edge.telemetry.folding.outbox import Outbox
 from edge.telemetry.upkeep.ageing import age
 from edge.telemetry.upkeep.erasures import Erasure
 from edge.telemetry.upkeep.keeping import DAY_SECONDS, keep_segments
@@ -49,7 +50,12 @@ class FiguresFile:
     `set_aside` and `unreadable` are as in `FoldCondition`."""
 
     def __init__(
-        self, paths: DataPaths, telemetry: Telemetry, names_of: NamesOf, judging_of: JudgingOf = no_judging
+        self,
+        paths: DataPaths,
+        telemetry: Telemetry,
+        names_of: NamesOf,
+        judging_of: JudgingOf = no_judging,
+        outbox: Outbox | None = None,
     ) -> None:
         self.folded_at = time.time()
         self.set_aside = 0
@@ -60,6 +66,7 @@ class FiguresFile:
         self._telemetry = telemetry
         self._names_of = names_of
         self._judging_of = judging_of
+        self._outbox = outbox
         self._shown = ShownBehaviour(paths.counts_database, paths.behaviour_table)
         self._erasing = ErasingDevices(paths, telemetry, self._shown)
         self._folding = threading.Lock()
@@ -136,6 +143,7 @@ class FiguresFile:
                 names_of=self._names_of,
                 judging_of=self._judging_of,
                 show=self._shown.show,
+                outbox=self._outbox,
             )
             self.folded_at = time.time()
             self._shown.bring_up(self.folded_at)

@@ -59,7 +59,8 @@ class FoldingProcess:
         self._elsewhere = (
             self._clickhouse.figures if self._clickhouse and setup.telemetry.figures_from != "node" else None
         )
-        self._figures = FiguresFile(self._paths, setup.telemetry, self._names_of, self._judging_of)
+        outbox = self._clickhouse.outbox if self._clickhouse else None
+        self._figures = FiguresFile(self._paths, setup.telemetry, self._names_of, self._judging_of, outbox)
         self._folder = ThreadPoolExecutor(1, "fold")
         self._readers = ThreadPoolExecutor(READERS, "figures")
         self._current: asyncio.Task[None] | None = None  # the last fold that began

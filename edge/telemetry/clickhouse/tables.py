@@ -100,8 +100,15 @@ _DEVICES = f"""CREATE TABLE IF NOT EXISTS devices (
 ) ENGINE = AggregatingMergeTree ORDER BY (app, device)
 TTL toDateTime(last_at) + INTERVAL {DEVICE_DAYS} DAY {_SETTINGS}"""
 
+# A device's first word may be a report, which says neither channel nor segments, seconds before its first check: labels
+# are the first that its first day has. By day, then those with a channel, then time in the day, then place.
+_FIRST_DAY_LABELLED = (
+    "toUInt64(bitShiftLeft(toUInt64(toUInt16(toDate(at))), 48) + bitShiftLeft(toUInt64(channel = ''), 47)"
+    f" + (moment - bitShiftLeft(toUInt64(toUInt16(toDate(at))) * 86400000, {PLACE_BITS})))"
+)
+
 _DEVICES_FROM = f"""SELECT app, device, min(at) AS first_at, max(at) AS last_at,
-    argMinState(cohort_key, moment) AS first_cohort, argMaxState(cohort_key, moment) AS last_cohort
+    argMinState(cohort_key, {_FIRST_DAY_LABELLED}) AS first_cohort, argMaxState(cohort_key, moment) AS last_cohort
 FROM observations WHERE subject = 'heard' AND {_HAS_DEVICE} GROUP BY app, device"""
 
 _LATEST_WORDS = f"""CREATE TABLE IF NOT EXISTS latest_words (

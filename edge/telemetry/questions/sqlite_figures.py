@@ -78,7 +78,8 @@ class SqliteFigures:
         columns = "t.bucket, sum(t.n)"
         found: defaultdict[RowLabels, dict[int, int]] = defaultdict(dict)
         for labels, _, bucket, n in rows.counted("histograms", columns, (subject,), span, each=False, group="t.bucket"):
-            found[labels][bucket] = n
+            if n:  # a session that went on was taken out of its bucket
+                found[labels][bucket] = n
         return [Spread(*row) for row in sorted(found.items())]
 
     def steps(self, app: str, bundle: str, where: Where, by: Sequence[By]) -> list[Reached]:

@@ -18,7 +18,7 @@ import uvloop
 from tests.truth.comparing import ESTIMATE
 from tests.truth.judging import Judged, judge
 
-HAND_OVER_MS, FOLD_HOURS = 60_000, 6  # a worker and a node are quicker; for 35 days of it this is enough work
+FOLD_HOURS = 6  # a node counts every some seconds
 SHOWN = 5  # of the rows that differ
 
 
@@ -45,7 +45,7 @@ def main() -> int:
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         sizes = {"devices": args.devices, "days": args.days, "seed": args.seed}
-        lived = judge(Path(folder), **sizes, hand_over_ms=HAND_OVER_MS, fold_hours=FOLD_HOURS)
+        lived = judge(Path(folder), **sizes, fold_hours=FOLD_HOURS)
         judged = runner.run(lived)
     show(judged)
     diary = judged.diary

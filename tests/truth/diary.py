@@ -38,7 +38,8 @@ class Checked(NamedTuple):
 
 
 class Told(NamedTuple):
-    """An event that the node acknowledged. `serial` is the event's own: a resend has it too."""
+    """An event that the node acknowledged. `serial` is the event's own: a resend has it too. Those of one report follow
+    each other, and the last one says so."""
 
     at_ms: int
     device: int
@@ -47,6 +48,7 @@ class Told(NamedTuple):
     serial: int
     device_ms: int | None
     old: str = ""
+    ends: bool = True  # the report
 
 
 class Used(NamedTuple):
@@ -113,6 +115,7 @@ class Diary:
     entries: list[Entry] = field(default_factory=list)
     rollouts: list[Began] = field(default_factory=list)
     experiments: list[Began] = field(default_factory=list)
+    withdrawn: dict[str, int] = field(default_factory=dict)  # since when (ms): what is sent of it later is of no bundle
     works: set[tuple[int, str]] = field(default_factory=set)  # devices on which a bundle really started
     sent: int = 0  # events in reports that were acknowledged
     refused: int = 0  # requests that were not

@@ -36,7 +36,7 @@ class Life:
         self._next = ""  # downloaded, starts when the app is left
         self._bad: set[str] = set()
         self._crashed = False
-        self._serial = 0
+        self._serial = self._later_ms = 0
         self._offline = False
         self._queue: list[_Pending] = []  # not yet sent
         self._again: list[_Pending] = []  # sent, and the answer was lost
@@ -105,7 +105,7 @@ class Life:
             yield from self._fall_back()
         self._ask()
         self._send()
-        yield self._in(15)
+        yield self._in(self._draw.choice((1, 15)))  # before what was heard is handed over, or after
         if self._member.owner.tells_launches:
             self._tell("app_launch_ready")
         yield from self._fetch()
@@ -136,7 +136,7 @@ class Life:
             self._tell_download("download_manifest_start", version)
         self._tell_download("download_0", version)
         self._send()
-        seconds = self._draw.uniform(11, 90)
+        seconds = self._draw.uniform(1, 90)
         yield self._in(seconds)
         if self._draw.random() < CUT:
             self._deliver(version, self._draw.randrange(ZIP_BYTES), seconds)
@@ -187,9 +187,11 @@ class Life:
 
     def _live(self) -> None:
         """What happens while somebody uses the app."""
+        self._later_ms = 0
         if self._member.owner.tells_errors:
             while self._draw.random() < ERRORS:
                 self._tell("webview_javascript_error", metadata={"message": f"fault {self._serial}"})
+                self._later_ms += 1  # two of one millisecond would be one
 
     def _use(self) -> None:
         """The app's own code tells what its user does; its requests are sent again until an answer comes."""
@@ -225,7 +227,7 @@ class Life:
         event = self._info(version, old) | {"action": action} | ({"metadata": metadata} if metadata else {})
         owner = self._member.owner
         if owner.dated:
-            event["timestamp"] = self._node.now_ms + self._member.skew_ms
+            event["timestamp"] = self._node.now_ms + self._member.skew_ms + self._later_ms
         self._serial += 1
         self._queue.append((self._serial, event))
 
@@ -257,20 +259,8 @@ class Life:
     def _post(self, pending: list[_Pending], *, single: bool) -> None:
         if self._offline or self._member.owner.mute:
             return
-        at_ms = self._node.now_ms
         body = pending[0][1] if single else [event for _, event in pending]
-        told = [
-            Told(
-                at_ms,
-                self._index,
-                event["action"],
-                event["version_name"],
-                serial,
-                event.get("timestamp"),
-                event.get("old_version_name", ""),
-            )
-            for serial, event in pending
-        ]
+        told = [self._told(serial, event, ends=serial == pending[-1][0]) for serial, event in pending]
 
         def answered(taken: bool) -> None:
             if not taken:
@@ -280,6 +270,11 @@ class Life:
             self._diary.entries.extend(told)
 
         self._node.report(body, self._member.owner.peer, answered)
+
+    def _told(self, serial: int, event: dict[str, Any], *, ends: bool) -> Told:
+        named, old = event["version_name"], event.get("old_version_name", "")
+        device_ms = event.get("timestamp")
+        return Told(self._node.now_ms, self._index, event["action"], named, serial, device_ms, old, ends)
 
     def _note(self, entry: Checked) -> None:
         self._diary.entries.append(entry)

@@ -89,7 +89,8 @@ class Person:
     first_labels: Labels | None = None  # of the first check, if that is of the same day
     is_placed: bool = False  # a check of it was heard of
     last_ms: int = 0
-    word: str = ""
+    word: str = ""  # which bundle it runs, by what it said last
+    word_ms: int = 0
     offered: tuple[str, int] = "", 0  # what was offered last, and when
     session: Session | None = None
     left: _At | None = None  # when it was put in the background last
@@ -138,6 +139,8 @@ def recount(diary: Diary) -> Recount:
                 sent.append(entry)
             case Told():
                 counter.take_event(entry)
+                if entry.ends:
+                    counter.end_report(entry)
             case Used():
                 counter.take_use(entry)
             case Came():
@@ -148,6 +151,7 @@ def recount(diary: Diary) -> Recount:
 class _Counter:
     def __init__(self, diary: Diary) -> None:
         self._diary = diary
+        self._said = False  # what its device runs, by the present report
         self.found = Recount()
 
     def _person(self, device: int) -> Person:
@@ -179,7 +183,7 @@ class _Counter:
         runs = _word_of(check.runs)
         code = "check:offer" if check.offered else "check:other"
         self._count(at_ms, person, check.offered or runs, code)
-        self._hear(check.device, person, at_ms, runs)
+        self._hear(check.device, person, at_ms, runs, check.at_ms)
         if check.offered:
             person.offered = check.offered, at_ms
             journey = self._journey(person, check.offered)
@@ -189,10 +193,10 @@ class _Counter:
                     self._update(person, journey, at_ms, check.offered)
 
     def take_delivery(self, sent: Sent, at_ms: int) -> None:
-        """Known by bundle alone."""
-        key = at_ms // HOUR, sent.bundle, sent.complete
-        self.found.deliveries[key] += 1
-        self.found.delivered_bytes[at_ms // HOUR, sent.bundle] += sent.bytes
+        """Known by bundle alone, if it can be offered when this is handed over."""
+        bundle = "other" if at_ms >= self._diary.withdrawn.get(sent.bundle, at_ms + 1) else sent.bundle
+        self.found.deliveries[at_ms // HOUR, bundle, sent.complete] += 1
+        self.found.delivered_bytes[at_ms // HOUR, bundle] += sent.bytes
 
     def take_event(self, told: Told) -> None:
         owner, person = self._owner(told.device), self._person(told.device)
@@ -201,7 +205,9 @@ class _Counter:
         bundle, at = _word_of(told.version), (told.at_ms, told.device_ms)
         self._count(told.at_ms, person, bundle, f"report:{told.action}")
         runs = bundle if told.action in RUNNING | CRASHES | ERRORS else ""
-        self._hear(told.device, person, told.at_ms, runs)
+        if runs:
+            self._hear(told.device, person, told.at_ms, runs)
+            self._said = True
         self._take_journey(told, person, bundle, at)
         if told.action in ("app_moved_to_foreground", "app_launch_start"):
             self._begin(owner, person, bundle, at)
@@ -212,6 +218,12 @@ class _Counter:
         elif told.action in ERRORS:
             self._error(told, person, bundle)
         person.spoke = at
+
+    def end_report(self, told: Told) -> None:
+        """A report that does not say what runs is heard of where its device was."""
+        if not self._said:
+            self._hear(told.device, self._person(told.device), told.at_ms, "")
+        self._said = False
 
     def _is_again(self, person: Person, serial: int, at_ms: int) -> bool:
         """Whether it counted within the hour already; else it counts now."""
@@ -247,14 +259,17 @@ class _Counter:
 
     # When a device was heard of, and what it runs.
 
-    def _hear(self, device: int, person: Person, at_ms: int, runs: str) -> None:
-        day = at_ms // DAY
+    def _hear(self, device: int, person: Person, at_ms: int, runs: str, said_ms: int = 0) -> None:
+        """What it runs it said at `said_ms`, if that was before `at_ms`; a word that it said since is later."""
+        day, said_ms = at_ms // DAY, said_ms or at_ms
+        if runs != person.word and said_ms < person.word_ms:
+            runs = ""
         if not person.first_ms:
             person.first_ms, person.first_labels = at_ms, person.labels
         person.days.add(day)
         person.last_ms = at_ms
         if runs:
-            person.word = runs
+            person.word, person.word_ms = runs, max(said_ms, person.word_ms)
             journey = self._journey(person, runs)
             journey.first_said = journey.first_said or at_ms
             journey.last_said = at_ms

@@ -103,6 +103,10 @@ def _deeds(node: InProcess, diary: Diary, days: int) -> list[Deed]:
     def move(wanted: Move) -> Callable[[], None]:
         return lambda: node.change(f"{wanted.value}-{node.now_ms}", MoveRollout(channel="production", move=wanted))
 
+    def withdraw() -> None:
+        node.change("withdraw", WithdrawBundle(version=BAD, reason="does not start"))
+        diary.withdrawn[BAD] = node.now_ms
+
     def publish_arms() -> None:
         for _, version, _ in ARMS:
             node.publish(version, None)
@@ -146,7 +150,7 @@ def _deeds(node: InProcess, diary: Diary, days: int) -> list[Deed]:
         Deed(at(5), move(Move.ADVANCE)),
         Deed(at(8), move(Move.PROMOTE)),
         Deed(at(10), lambda: node.publish(BAD, "production")),
-        Deed(at(10.5), lambda: node.change("withdraw", WithdrawBundle(version=BAD, reason="does not start"))),
+        Deed(at(10.5), withdraw),
         Deed(at(13), publish_arms),
         Deed(at(27), lambda: node.change("keep", StopExperiment(channel="production", keep="bold"))),
     ]

@@ -165,7 +165,7 @@ def _events(found: Recount, active: int) -> Shown:
     shown: Shown = {}
     for ((subject,), _), (n, total) in sums(found, is_of("event:", "outcome:"), ("subject",)).items():
         shown[f"{subject}: events"] = (shown.get(f"{subject}: events") or 0) + n
-        shown[f"{subject}: total"] = round((shown.get(f"{subject}: total") or 0) + total, 6)
+        shown[f"{subject}: total"] = (shown.get(f"{subject}: total") or 0) + total
         if subject.startswith("outcome:"):
             shown[f"{subject}: per 1,000"] = _part((shown[f"{subject}: events"] or 0) * 1000, active)
             continue

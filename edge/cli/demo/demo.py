@@ -105,6 +105,9 @@ async def _fleet_of(node: Standalone, count: int, quiet: bool) -> AsyncIterator[
         return
     with tempfile.TemporaryDirectory(prefix="edge-fleet-") as folder:
         fleet = Fleet(f"http://127.0.0.1:{node.device_port}", Path(folder), build_fleet(count, FLEET_SEED))
+        if not quiet:
+            click.echo(f"\n{count} simulated devices live here, a day of theirs in four minutes. Watch what they do:\n")
+            click.echo(f"  {_command()} stats {APP} --watch\n")
         living = asyncio.create_task(fleet.live(_ignore if quiet else click.echo))
         try:
             yield

@@ -77,8 +77,12 @@ class Arithmetic:
     def __init__(self, tell: Tell, retain: Retain, is_older: IsOlder) -> None:
         self._tell, self._retain, self._is_older = tell, retain, is_older
 
-    def hear(self, state: DeviceRecord, at_ms: int, runs: int) -> None:
-        """A device was heard of; `runs` is the bundle that it says it runs, 0 if it did not say."""
+    def hear(self, state: DeviceRecord, at_ms: int, runs: int, said_ms: int | None = None) -> None:
+        """A device was heard of; `runs` is the bundle that it says it runs, 0 if it did not say. It said so at
+        `said_ms` or later, if that is not `at_ms`: what it has said since is its latest word."""
+        said_ms = at_ms if said_ms is None else said_ms
+        if runs != state.bundle and said_ms < state.bundle_ms:
+            runs = 0
         day = at_ms // DAY_MS
         if not state.first_ms or day != state.last_ms // DAY_MS:
             self._note_day(state, at_ms, day)
@@ -91,8 +95,8 @@ class Arithmetic:
         word = 0
         if runs and (runs != state.bundle or minute != state.bundle_ms // MINUTE_MS):
             word = self._note_word(state, at_ms, minute, runs)
-        if runs and at_ms >= state.bundle_ms:
-            state.bundle, state.bundle_ms = runs, at_ms
+        if runs and said_ms >= state.bundle_ms:
+            state.bundle, state.bundle_ms = runs, said_ms
         place = (at_ms // HOUR_MS, state.group, runs or state.bundle)
         if word or place != state.heard_in:
             state.heard_in = place

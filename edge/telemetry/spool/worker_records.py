@@ -12,6 +12,7 @@ from edge.domain.statistics.observation import Cohort, Group
 
 STREAM_LIMIT = 128  # characters of "<node>-<worker>-<start in ms>"
 KEY_BYTES = 8
+HANDED_OVER_MS = 10_000  # how often a worker hands over: what a device said in a check is at most so much older
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # exact in every JSON reader
 _Stream = Annotated[str, msgspec.Meta(min_length=1, max_length=STREAM_LIMIT)]

@@ -19,6 +19,7 @@ from edge.node.service.heard.delivery_counts import DeliveryCounts, TakenDeliver
 from edge.node.service.heard.told_devices import NotedChecks, noted_of
 from edge.telemetry.spool.spool import Spool
 from edge.telemetry.spool.worker_records import (
+    HANDED_OVER_MS,
     KEY_BYTES,
     Delivered,
     DeliveredCount,
@@ -29,7 +30,7 @@ from edge.telemetry.spool.worker_records import (
     heard_count,
 )
 
-HAND_OVER_SECONDS = 10.0  # a worker that is killed loses what it counted since
+HAND_OVER_SECONDS = HANDED_OVER_MS / 1000  # a worker that is killed loses what it counted since
 LINE_LIMIT_BYTES = 512 * 1024  # of the counts in a line: half of what a record may have
 DEVICES_OF_COUNT = 16_384  # more of them are several counts, of 175 kB each
 APPEND_LIMIT_BYTES = 4 << 20  # at once; the spool's queue is shared with reports

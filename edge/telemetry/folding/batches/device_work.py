@@ -19,6 +19,7 @@ from edge.telemetry.folding.batches.told_cohort import ToldTraits
 from edge.telemetry.folding.figures_store import correct_first_labels
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.seen_reports import SeenReports, report_key
+from edge.telemetry.spool.worker_records import HANDED_OVER_MS
 from edge.wire.actions import EXPERIMENT_OFFER, OF_NODE
 from edge.wire.fields import CUSTOM_ID_LIMIT
 from edge.wire.stats import bounded_text
@@ -60,7 +61,7 @@ class DeviceCounting:
             elif isinstance(item, Checked):
                 self._be_of(state, item.cohort)
                 correct_first_labels(state, item.at_ms, self._numbers, self._telling.retentions)
-                self._arithmetic.hear(state, item.at_ms, item.runs)
+                self._arithmetic.hear(state, item.at_ms, item.runs, item.at_ms - HANDED_OVER_MS)
                 use_of(state, item.at_ms // DAY_MS)
                 if item.offered:
                     self._arithmetic.offer(state, item.at_ms, item.offered)

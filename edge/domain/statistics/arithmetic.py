@@ -36,12 +36,12 @@ RETENTION_AGES = (1, 7, 30)  # days; 0 is the day itself
 
 _RUNS, _START, _READY, _PROOF = (int(each) for each in (Meaning.RUNS, Meaning.START, Meaning.READY, Meaning.PROOF))
 _SET, _RESET = int(Meaning.SET), int(Meaning.RESET)
-_DOWNLOADS, _DOWNLOADED = int(Meaning.DOWNLOADS), int(Meaning.DOWNLOADED)
+_DOWNLOADED = int(Meaning.DOWNLOADED)
 _FAILED_BOOT, _FAILED_INSTALL = int(Meaning.FAILED_BOOT), int(Meaning.FAILED_INSTALL)
 _FOREGROUND, _BACKGROUND = int(Meaning.FOREGROUND), int(Meaning.BACKGROUND)
 _CRASH, _ERROR, _OF_OFFER = int(Meaning.CRASH), int(Meaning.ERROR), int(Meaning.OF_OFFER)
 _FAILED = _FAILED_BOOT | _FAILED_INSTALL
-_OF_STEPS = _SET | _READY | _PROOF | _START | _DOWNLOADS | _DOWNLOADED | _FAILED
+_OF_STEPS = _SET | _READY | _PROOF | _START | _DOWNLOADED | _FAILED
 
 _INSTALLED, _HEALTHY, _REVERTED, _DOWNLOADED_STEP = (
     int(each) for each in (Step.INSTALLED, Step.HEALTHY, Step.REVERTED, Step.DOWNLOADED)
@@ -124,7 +124,7 @@ class Arithmetic:
     ) -> int:
         """A device reported what has this meaning, of `bundle`; `old` is the bundle that ran before, 0 if it did not
         say. `cause` is the number of the action; `lax`: the release reports failures also without an offer. Returns the
-        steps that follow."""
+        steps that follow. That a download begins is `StepRecord.begin_download`; the caller keeps `told_ms`."""
         steps = 0
         if meaning & (_SET | _RESET):
             self._note_way_back(state, ms, 0 if meaning & _RESET else bundle, old or state.bundle)
@@ -140,8 +140,6 @@ class Arithmetic:
             self._note_crash(state, ms, bundle)
         elif meaning & _ERROR:
             self.note_error(state, ms, bundle)
-        if ms >= state.told_ms:
-            state.told_ms, state.told_at = ms, at
         return steps
 
     def note_error(self, state: DeviceRecord, ms: int, bundle: int) -> None:
@@ -184,8 +182,6 @@ class Arithmetic:
         if step is None:
             return 0
         found = 0
-        if meaning & _DOWNLOADS and not step.download_ms:
-            step.download_ms, step.download_at = ms, at
         if meaning & _DOWNLOADED and not step.bits & _DOWNLOADED_STEP:
             found |= _DOWNLOADED_STEP
             if step.download_ms and not meaning & _SET:

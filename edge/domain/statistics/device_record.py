@@ -26,6 +26,11 @@ class StepRecord:
         self.started_ms = self.started_at = 0
         self.download_ms = self.download_at = 0
 
+    def begin_download(self, ms: int, at: int) -> None:
+        """By the first report of it."""
+        if not self.download_ms:
+            self.download_ms, self.download_at = ms, at
+
 
 class DayOfUse:
     """What a batch says of a device on one day, for the facts that follow from behaviour."""

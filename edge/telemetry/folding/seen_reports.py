@@ -21,10 +21,9 @@ from edge.telemetry.folding.duplicates import KEPT_SECONDS, ROOM_SHARE, WINDOW_S
 
 REMEMBERED_LIMIT = 1_000_000  # an hour of 280 events a second: 110 MB in memory, 16 on disk; busier nodes keep less
 _SECRET_BYTES = 32
-_WINDOW_MS = WINDOW_SECONDS * 1000
-_BITS = (1 << 64) - 1
-_SIGN = 1 << 63
-_ODD = 0x9E3779B97F4A7C15  # spreads the bits of a timestamp
+WINDOW_MS = WINDOW_SECONDS * 1000
+BITS = (1 << 64) - 1
+ODD = 0x9E3779B97F4A7C15  # spreads the bits of a timestamp
 _WORDS_CACHED = 16_384  # actions and versions of a batch
 
 
@@ -36,7 +35,7 @@ class SeenReports:
         self._limit = limit
         self._secret = _secret_of(connection)
         self.times: dict[int, int] = {}  # when each was counted; open to who asks for many
-        self._new: defaultdict[int, tuple[array[int], array[int]]] = defaultdict(lambda: (array("q"), array("q")))
+        self._new: defaultdict[int, dict[int, int]] = defaultdict(dict)
         for (packed,) in connection.execute("SELECT keys FROM seen ORDER BY id"):
             self.times.update(zip(*_unpacked(packed), strict=True))
         self._held = int(connection.execute("SELECT coalesce(sum(n), 0) FROM seen").fetchone()[0])
@@ -49,17 +48,23 @@ class SeenReports:
     def note(self, key: int, at_ms: int, app: str) -> bool:
         """Whether the report is a duplicate; else it is remembered."""
         before = self.times.get(key)
-        if before is not None and -_WINDOW_MS <= at_ms - before <= _WINDOW_MS:
+        if before is not None and -WINDOW_MS <= at_ms - before <= WINDOW_MS:
             return True
         self.times[key] = at_ms
-        keys, times = self._new[owner_of(app)]
-        keys.append(key)
-        times.append(at_ms)
+        self._new[owner_of(app)][key] = at_ms
         return False
+
+    def new_of(self, app: str) -> dict[int, int]:
+        """What `note` remembers of an app: for who does as it does, for many. In the order of time."""
+        return self._new[owner_of(app)]
 
     def store(self) -> None:
         """Write down what was noted."""
-        rows = [(owner, max(times), len(keys), _packed(keys, times)) for owner, (keys, times) in self._new.items()]
+        rows = [
+            (owner, max(new.values()), len(new), _packed(array("Q", new.keys()), array("q", new.values())))
+            for owner, new in self._new.items()
+            if new
+        ]
         self._connection.executemany("INSERT INTO seen (owner, last_ms, n, keys) VALUES (?, ?, ?, ?)", rows)
         self._held += sum(row[2] for row in rows)
         self._new.clear()
@@ -110,9 +115,8 @@ def forget_reports(connection: sqlite3.Connection, now_ms: int) -> None:
 
 
 def report_key(device_part: int, action: str, version: str, device_ms: int) -> int:
-    """A signed 64-bit number, from the `device_part` of its device."""
-    key = (device_part + words_part(action, version) + device_ms * _ODD) & _BITS
-    return key - (1 << 64) if key & _SIGN else key
+    """A number of 64 bits, from the `device_part` of its device."""
+    return (device_part + words_part(action, version) + device_ms * ODD) & BITS
 
 
 @lru_cache(_WORDS_CACHED)
@@ -127,7 +131,7 @@ def _packed(keys: "array[int]", times: "array[int]") -> bytes:
 
 def _unpacked(packed: bytes) -> tuple["array[int]", "array[int]"]:
     half = len(packed) // 2
-    return array("q", packed[:half]), array("q", packed[half:])
+    return array("Q", packed[:half]), array("q", packed[half:])
 
 
 def _secret_of(connection: sqlite3.Connection) -> bytes:

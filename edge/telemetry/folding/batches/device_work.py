@@ -18,7 +18,7 @@ from edge.telemetry.folding.batches.telling import Telling, use_of
 from edge.telemetry.folding.batches.told_cohort import ToldTraits
 from edge.telemetry.folding.figures_store import correct_first_labels
 from edge.telemetry.folding.label_numbers import LabelNumbers
-from edge.telemetry.folding.seen_reports import SeenReports, report_key
+from edge.telemetry.folding.seen_reports import BITS, ODD, WINDOW_MS, SeenReports, report_key, words_part
 from edge.telemetry.spool.worker_records import HANDED_OVER_MS
 from edge.wire.actions import EXPERIMENT_OFFER, OF_NODE
 from edge.wire.fields import CUSTOM_ID_LIMIT
@@ -26,6 +26,7 @@ from edge.wire.stats import bounded_text
 
 _RUNS = int(Meaning.RUNS)
 _RESET = int(Meaning.RESET)
+_DOWNLOADS = int(Meaning.DOWNLOADS)
 _OLD = int(Meaning.SET | Meaning.RESET)
 _OF_OFFER = int(Meaning.OF_OFFER)
 _MEANINGS = {action: int(meaning) for action, meaning in MEANINGS.items()}
@@ -82,23 +83,30 @@ class DeviceCounting:
         labels, day = self._labels, at_ms // DAY_MS
         bundles, actions = labels.bundles(day), labels.actions
         counts = self._telling.tally.counts[at_ms // MINUTE_MS]
-        app, group, note = state.app, state.group, self._seen.note
+        app, group = state.app, state.group
+        times, new = self._seen.times, self._seen.new_of(labels.app)
         again = runs = 0
         for event in events:
             action = event.action
             happened = event.device_time_ms
-            if happened is not None and note(
-                report_key(part, action, event.version or "", happened), at_ms, labels.app
-            ):
-                again += 1
-                continue
             version = event.version
+            if happened is not None:  # as `SeenReports.note` does
+                key = (part + words_part(action, version or "") + happened * ODD) & BITS
+                before = times.get(key)
+                if before is not None and -WINDOW_MS <= at_ms - before <= WINDOW_MS:
+                    again += 1
+                    continue
+                times[key] = new[key] = at_ms
             bundle = bundles[BUILTIN if version and version == event.native else version]
             numbered = actions.get(action) or labels.action(action)
             counts[app, group, bundle, numbered.number] += 1
             meaning = _MEANINGS.get(action, 0)
             steps = 0
-            if meaning and state.key:
+            if meaning == _DOWNLOADS:
+                step = state.step(bundle)
+                if step is not None:
+                    step.begin_download(at_ms, happened or 0)
+            elif meaning and state.key:
                 left = state.bundle
                 if meaning & _RUNS and bundle != runs:
                     self._arithmetic.hear(state, at_ms, bundle)
@@ -107,6 +115,7 @@ class DeviceCounting:
                 if meaning & _RESET:
                     runs = labels.bundle(BUILTIN, day)
                     self._arithmetic.hear(state, at_ms, runs)
+            state.told_ms, state.told_at = at_ms, happened or 0
             if self._telling.observations is not None:
                 self._telling.observe(state, at_ms, bundle, numbered.subject, 1, None, steps, state.cohort)
         if not runs and state.key:

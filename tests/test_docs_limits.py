@@ -50,6 +50,7 @@ from edge.domain.model import APP_ID_LIMIT, CHANNEL_NAME_LIMIT
 from edge.domain.patches.document import PATCHES_LIMIT
 from edge.domain.schedule.durations import format_duration
 from edge.domain.schedule.windows import WINDOW_LIMIT, WINDOWS_PER_CHANNEL_LIMIT
+from edge.domain.statistics.arithmetic import ERRORS_A_DAY
 from edge.domain.targeting.behavioural import PLACES_LIMIT
 from edge.domain.targeting.checker import FEATURE_NAME_LIMIT
 from edge.domain.targeting.id_sets import ID_LIMIT, IDS_LIMIT, IDS_TEXT_LIMIT_BYTES
@@ -119,6 +120,10 @@ from edge.telemetry.behaviour.table_writer import CAPACITY_BEHAVIOURS
 from edge.telemetry.clickhouse.server import CONNECT_SECONDS, QUESTION_SECONDS
 from edge.telemetry.clickhouse.tables import REMEMBERED_INSERTS
 from edge.telemetry.devices.known_devices import DEVICES_LIMIT
+from edge.telemetry.folding.batches.app_labels import NAMES_LIMIT
+from edge.telemetry.folding.batches.custom_ids import CUSTOM_IDS_LIMIT
+from edge.telemetry.folding.duplicates import OUTCOMES_LIMIT
+from edge.telemetry.folding.label_numbers import COHORTS_LIMIT, GROUPS_LIMIT
 from edge.telemetry.folding.labels import MADE_UP_LIMIT
 from edge.telemetry.folding.seen_reports import REMEMBERED_LIMIT
 from edge.telemetry.questions.port import HOUR_DAYS, ROWS_LIMIT, SUBJECTS_LIMIT
@@ -264,6 +269,10 @@ def test_the_other_limits_are_those_of_the_code():
         f"| the daily scrub of all blobs that releases name | {SCRUB_BYTES_PER_SECOND >> 20} MiB/s, at the lowest",
         f"| rows of the figures | by the minute {MINUTE_SUMS_HOURS} hours, by the hour {HOUR_SUMS_DAYS} days; "
         f"devices not heard of for {DEVICE_DAYS} days; steps of {STEP_BUNDLES} bundles an app |",
+        f"| groups and cohorts of devices told apart, per app | {GROUPS_LIMIT:,}, {COHORTS_LIMIT:,} |",
+        f"| names of events of an app's own code, of outcomes, per app | {NAMES_LIMIT} each, first come |",
+        f"| errors of one device that figures count | {ERRORS_A_DAY} a day |",
+        f"that count once | {CUSTOM_IDS_LIMIT:,} an app, {OUTCOMES_LIMIT:,} a node |",
         f"| exports of raw events | {EXPORTS_AT_ONCE} at once, each by a process of its own in some 100 MB; "
         f"a receiver that takes nothing for {STALL_SECONDS:.0f} s is cut |",
         f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, for {ANSWER_SECONDS:.0f} s each; "

@@ -81,6 +81,11 @@ def store_devices(connection: sqlite3.Connection, states: Iterable[DeviceRecord]
     )
 
 
+def summarised_bundles(connection: sqlite3.Connection, app: int) -> set[int]:
+    """Those whose devices' steps have become numbers: a device that tells of one later does not count there again."""
+    return {row[0] for row in connection.execute("SELECT DISTINCT bundle FROM steps_summary WHERE app = ?", (app,))}
+
+
 def _by_app(places: Set[Place]) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
     for app, key in sorted(places):

@@ -75,7 +75,7 @@ def fold(
         pending = sorted((path for path in list_segments(directory) if path.stem not in finished), key=_started)
         for start in range(0, len(pending), OPEN_LIMIT):
             folding.fold_segments(pending[start : start + OPEN_LIMIT])
-        folding.forget_seen()
+        folding.forget()
     return report
 
 
@@ -221,7 +221,7 @@ class _Folding:
         if leave_out is not None:
             leave_out()
 
-    def forget_seen(self) -> None:
+    def forget(self) -> None:
         self.connection.execute("BEGIN IMMEDIATE")
         with self.connection:
             forget_reports(self.connection, self.now_ms)

@@ -118,7 +118,8 @@ CREATE TABLE acknowledged (
 # a power cut, is never counted again. exposed, outcome_ids: see `duplicates`; seen: see `seen_reports`. `owner` is a
 # hash of the app. devices.days: bit i is the day i days before that of last_ms. steps_summary: of bundles whose rows
 # are gone. segment_counts: what became of a segment's records, by "<kind>/<fate>"; segment "" is schema 4's and that of
-# deleted ones. acknowledged: a recount of deleted segments, for the audit. secrets: the key of `seen_reports`.
+# deleted ones. acknowledged: a recount of deleted segments, for the audit. secrets:
+# the key of `seen_reports`.
 
 _FATES = {"folded": "event/counted", "duplicates": "event/duplicate", "malformed": "line/malformed"}
 

@@ -7,6 +7,7 @@ while the device, and the bundle, are heard of.
 import sqlite3
 from dataclasses import dataclass
 
+from edge.telemetry.folding.batches.custom_ids import forget_custom_ids
 from edge.telemetry.folding.words import NO_APP, WordKind
 
 MINUTE_SUMS_HOURS = 48
@@ -43,6 +44,7 @@ def age(connection: sqlite3.Connection, now: float) -> AgeReport:
     with connection:
         before = (int(now) - STREAM_DAYS * _DAY) * 1000
         report.rows += connection.execute("DELETE FROM streams WHERE received_ms < ?", (before,)).rowcount
+        report.rows += forget_custom_ids(connection)
     return report
 
 
@@ -72,7 +74,7 @@ def _old_bundles(connection: sqlite3.Connection, app: int, now: int) -> list[int
 
 
 def _sum_up(connection: sqlite3.Connection, app: int, bundle: int) -> int:
-    """The steps of a bundle as numbers of devices. One that tells of it later counts there once more."""
+    """The steps of a bundle as numbers of devices. One that tells of it later is not followed any more."""
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         connection.execute(

@@ -28,13 +28,13 @@ class ActionNumbers(NamedTuple):
 
 
 class AppLabels:
-    """`own` are the numbers of bundles that the app has or had, as far as they were named."""
+    """`own` are the numbers of bundles whose steps are kept: the app's own, as far as they were named."""
 
     def __init__(self, app: str, numbers: LabelNumbers, bounds: LabelBounds, own_names: Set[str]) -> None:
         self.app = app
         self.number = numbers.words.app(app)
         self.own: set[int] = set()
-        self.bundle_names: dict[int, str] = {}
+        self.not_followed: set[int] = set()  # whose devices' steps have become numbers
         self._numbers, self._bounds, self._own_names = numbers, bounds, own_names
         self._bundles: dict[int, dict[str | None, int]] = {}
         self.actions: dict[str, ActionNumbers] = {}  # those that have their numbers already: see `action`
@@ -52,8 +52,7 @@ class AppLabels:
             name = bundle_of(version or "")
             name = self._bounds.admit_bundle(self.app, name if len(name) <= VERSION_LIMIT else OTHER, day)
             found = bundles[version] = self._numbers.bundle(self.number, name)
-            self.bundle_names[found] = name
-            if name in self._own_names:
+            if name in self._own_names and found not in self.not_followed:
                 self.own.add(found)
         return found
 

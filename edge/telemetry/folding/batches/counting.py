@@ -78,6 +78,7 @@ class Counting:
             duplicates[app.labels.app] += counting.duplicates
         for each in gathering.counts:
             telling.count(each.at_ms, each.app.number, each.cohort, each.bundle, each.subject, each.n, each.value)
+        store_devices(self._connection, states.values())  # before outcomes, which look for the bundle of their time
         if gathering.outcomes:
             OutcomeCounting(
                 self._connection, self._numbers, telling, self._customs, self._remembered.outcomes, states
@@ -107,7 +108,6 @@ class Counting:
     def _store(self, states: dict[Place, DeviceRecord], duplicates: Counter[str]) -> CountedBatch:
         connection, gathering, telling = self._connection, self._gathering, self._telling
         store(connection, self._numbers, telling.tally, telling.retentions)
-        store_devices(connection, states.values())
         gathering.store_streams()
         self._customs.store()
         self._remembered.seen.store()

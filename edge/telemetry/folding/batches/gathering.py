@@ -16,6 +16,7 @@ from edge.domain.statistics.subjects import CHECK, DELIVERY
 from edge.domain.statistics.tally import DAY_MS
 from edge.telemetry.folding.batches.app_labels import AppLabels
 from edge.telemetry.folding.batches.folded_lines import FoldedLine, ToldEvent, parse_folded
+from edge.telemetry.folding.device_rows import summarised_bundles
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.labels import LabelBounds, NamesOf
 from edge.telemetry.spool.app_records import Outcomes, Used
@@ -137,6 +138,7 @@ class Gathering:
             found = self._admitted.get(admitted)
             if found is None:
                 labels = AppLabels(admitted, self._numbers, self._bounds, self._bounds.own_names(admitted))
+                labels.not_followed = summarised_bundles(self._connection, labels.number)
                 found = self._admitted[admitted] = AppWork(labels)
             self.apps[app] = found
         return found

@@ -100,6 +100,7 @@ class Person:
     crashed_days: set[int] = field(default_factory=set)
     errors: Counter[int] = field(default_factory=Counter)
     counted: dict[int, int] = field(default_factory=dict)  # by an event's serial, when it counted
+    heard: set[tuple[int, Labels, str, str]] = field(default_factory=set)  # of this hour
     journeys: dict[str, Journey] = field(default_factory=dict)
 
 
@@ -175,12 +176,18 @@ class _Counter:
 
     def take_check(self, check: Checked, at_ms: int) -> None:
         """It was handed over, and counts at `at_ms`."""
-        owner, person = self._owner(check.device), self._person(check.device)
-        person.labels = labels_at(self._diary, owner, check.at_ms)
+        owner, runs = self._owner(check.device), _word_of(check.runs)
+        labels, known = labels_at(self._diary, owner, check.at_ms), self.found.persons.get(check.device)
+        heard = at_ms // HOUR, labels, runs, check.offered
+        if known is not None and heard in known.heard:  # a worker names a device once an hour for what is alike
+            self._count(at_ms, Person(labels), check.offered or runs, "check:offer" if check.offered else "check:other")
+            return
+        person = self._person(check.device)
+        person.heard = {each for each in person.heard if each[0] == heard[0]} | {heard}
+        person.labels = labels
         if person.first_labels is not None and not person.is_placed and at_ms // DAY == person.first_ms // DAY:
             person.first_labels = person.labels
         person.is_placed = True
-        runs = _word_of(check.runs)
         code = "check:offer" if check.offered else "check:other"
         self._count(at_ms, person, check.offered or runs, code)
         self._hear(check.device, person, at_ms, runs, check.at_ms)

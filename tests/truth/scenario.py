@@ -37,6 +37,7 @@ SHARES = (5_000, 25_000, 100_000)
 HOLD_OUT = 10_000
 SEGMENTS = {"droids": 'platform == "android"', "east": 'country == "JP"'}
 BAD, ROLLED, ARMS = "1.2.0", "1.1.0", (("plain", "1.3.0", 50_000), ("bold", "1.3.1", 50_000))
+ARM_BUNDLES = {name: version for name, version, _ in ARMS}
 VERSIONS = ("1.0.1", "1.0.2", ROLLED, BAD, "1.3.0", "1.3.1")
 CHANNELS_OF = {version: ("beta",) if version == "1.0.2" else ("production",) for version in VERSIONS}
 FAILS = {BAD: 0.4, ROLLED: 0.01, "1.3.1": 0.02}

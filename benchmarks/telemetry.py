@@ -1,0 +1,127 @@
+"""What counting costs: from segments on disk to committed figures, beside a bare loop that appends the same bytes and
+syncs. What taking the events costs, beside nginx that writes its access log, is `python -m benchmarks reports`.
+
+A machine with other work counts slower per second of CPU, too (caches, clock). A loop that only adds is timed around
+each round: "scaled" is as if it had taken what its fastest round took.
+"""
+
+import json
+import os
+import random
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.measuring.figures import ratios, spread
+from benchmarks.measuring.sampling import in_turns
+from benchmarks.output.report import BenchReport, Options
+from benchmarks.output.tables import Table
+from edge.telemetry.folding.fold import fold
+from edge.telemetry.spool.segment import SegmentWriter
+
+FOLD, BARE = "segments to figures", "append + fdatasync"
+BATCHES = (5, 1)  # events in a report
+EVENTS, QUICK_EVENTS = 100_000, 10_000
+APPS, BUNDLES, WORKERS = 20, 20, 2
+FRAME_RECORDS = 50  # that one commit of a busy worker has
+LOOP_ADDITIONS = 1_000_000
+NOW = 1_760_000_000.0
+ACTIONS = (  # of one update
+    *("app_moved_to_foreground", "download_manifest_start", "download_10", "download_30", "download_50"),
+    *("download_70", "download_90", "download_manifest_complete", "set_next", "app_moved_to_background"),
+    *("set", "app_launch_start", "app_launch_ready", "webview_page_loaded"),
+)
+NAMES = {f"com.acme.app{number}": {f"1.0.{each}" for each in range(BUNDLES)} for number in range(APPS)}
+
+
+class FoldSample(NamedTuple):
+    """Microseconds of CPU an event, and what the loop of additions took around it."""
+
+    microseconds: float
+    events_per_second: float
+    loop_seconds: float
+
+
+def run(options: Options) -> BenchReport:
+    events = QUICK_EVENTS if options.quick else EVENTS
+    tables = []
+    for batch in BATCHES:
+        records = list(report_records(events, batch))
+        once = partial(_measure, records=records, events=events // len(ACTIONS) * len(ACTIONS))
+        found = in_turns({FOLD: _fold, BARE: _append}, options.rounds, once)
+        tables.append(_table(f"{events:,} events of {APPS} apps, {batch} in a report", found))
+    return BenchReport(compares="CPU per counted event: from segments to committed figures.", tables=tuple(tables))
+
+
+def report_records(events: int, batch: int) -> Iterator[bytes]:
+    """Reports of devices that update, each its 14 events."""
+    chance = random.Random(1)
+    for number in range(events // len(ACTIONS)):
+        app = f"com.acme.app{min(APPS - 1, int(chance.expovariate(0.5)))}"
+        version = f"1.0.{min(BUNDLES - 1, int(chance.expovariate(1.0)))}"
+        at_ms = int(NOW * 1000) + number * 40
+        about = {"platform": chance.choice(["ios", "android"]), "app_id": app, "version_name": version}
+        about |= {"device_id": str(uuid.UUID(int=chance.getrandbits(128))), "plugin_version": "8.51.14"}
+        about |= {"version_os": "17.4", "version_build": "0.9.0", "is_emulator": False, "is_prod": True}
+        about |= {"old_version_name": "", "custom_id": "", "defaultChannel": "", "install_source": "App_Store"}
+        told = [about | {"action": each, "timestamp": at_ms + at} for at, each in enumerate(ACTIONS)]
+        for start in range(0, len(told), batch):
+            part = told[start : start + batch]
+            sent = json.dumps(part if len(part) > 1 else part[0], separators=(",", ":")).encode()
+            yield b'{"received_ms":%d,"net":7,"events":%d,"sent":%s}' % (at_ms + start, len(part), sent)
+
+
+def _measure(work, records: Sequence[bytes], events: int) -> FoldSample:
+    with tempfile.TemporaryDirectory(prefix="edge-telemetry-") as temporary:
+        before = _loop_seconds()
+        spent, seconds = work(Path(temporary), records)
+        return FoldSample(spent / events * 1e6, events / seconds, (before + _loop_seconds()) / 2)
+
+
+def _fold(folder: Path, records: Sequence[bytes]) -> tuple[float, float]:
+    frames = [records[start : start + FRAME_RECORDS] for start in range(0, len(records), FRAME_RECORDS)]
+    for worker in range(WORKERS):
+        writer = SegmentWriter(folder, "node", worker, now=NOW, sync=lambda descriptor: None)
+        for frame in frames[worker::WORKERS]:
+            writer.append(frame)
+        writer.seal()
+    began, wall = time.process_time(), time.monotonic()
+    report = fold(folder, folder / "counts.sqlite", now=NOW, names_of=NAMES.get)
+    spent = time.process_time() - began, time.monotonic() - wall
+    if report.duplicates or report.malformed or not report.folded:
+        raise RuntimeError(f"not every event was counted: {report}")
+    return spent
+
+
+def _append(folder: Path, records: Sequence[bytes]) -> tuple[float, float]:
+    began, wall = time.process_time(), time.monotonic()
+    with (folder / "bare").open("wb", buffering=0) as file:
+        for start in range(0, len(records), FRAME_RECORDS):
+            file.write(b"\n".join(records[start : start + FRAME_RECORDS]))
+            os.fdatasync(file.fileno())
+    return time.process_time() - began, time.monotonic() - wall
+
+
+def _loop_seconds() -> float:
+    began, total = time.process_time(), 0
+    for number in range(LOOP_ADDITIONS):
+        total += number & 3
+    return time.process_time() - began
+
+
+def _table(title: str, found: Mapping[str, Sequence[FoldSample]]) -> Table:
+    fastest = min(sample.loop_seconds for samples in found.values() for sample in samples)
+    bare = [sample.microseconds for sample in found[BARE]]
+    rows = []
+    for name, samples in found.items():
+        scaled = [1e6 / each.microseconds * each.loop_seconds / fastest for each in samples]
+        spent = [each.microseconds for each in samples]
+        per_core = spread([1e6 / each for each in spent])
+        rows.append((name, spread(spent), ratios(spent, bare), per_core, spread(scaled)))
+    columns = ("contender", "CPU µs/event", f"of {BARE}", "events/s a core", "events/s a core, scaled")
+    note = f"The fastest loop of {LOOP_ADDITIONS:,} additions took {fastest * 1e3:.1f} ms of CPU."
+    return Table(title=title, columns=columns, rows=tuple(rows), notes=(note, f"{FRAME_RECORDS} reports a sync."))

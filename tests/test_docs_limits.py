@@ -126,6 +126,8 @@ from edge.telemetry.folding.duplicates import OUTCOMES_LIMIT
 from edge.telemetry.folding.label_numbers import COHORTS_LIMIT, GROUPS_LIMIT
 from edge.telemetry.folding.labels import MADE_UP_LIMIT
 from edge.telemetry.folding.seen_reports import REMEMBERED_LIMIT
+from edge.telemetry.questions.app_use import NAMES_LIMIT as NAMES_SHOWN_LIMIT
+from edge.telemetry.questions.bundle_reports import CHANGES_LIMIT, FAILURES_LIMIT
 from edge.telemetry.questions.port import HOUR_DAYS, ROWS_LIMIT, SUBJECTS_LIMIT
 from edge.telemetry.questions.reach_times import BUNDLES_LIMIT
 from edge.telemetry.questions.sqlite_rows import SKETCHES_LIMIT
@@ -243,6 +245,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| sketches of devices read for one answer | {SKETCHES_LIMIT:,} |",
         f"| 1 minute to {SINCE_MOST // 86_400} days; by the hour {HOUR_DAYS} days |",
         f"bundles at a glance | {LABELS_SHOWN}, {BUNDLES_SHOWN} |",
+        f"features or outcomes of one answer | {FAILURES_LIMIT}, {CHANGES_LIMIT}, {NAMES_SHOWN_LIMIT} |",
         f"revisions read for them | {BUNDLES_LIMIT}, {REVISIONS_LIMIT:,} |",
         f"per app and day | all that the app has or had, and {MADE_UP_LIMIT} others |",
         f"| bundles withheld from a device | the latest {WITHHELD_LIMIT} |",

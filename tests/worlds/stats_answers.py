@@ -87,6 +87,10 @@ def an_answer(**changes) -> StatsAnswer:
         ],
         "report": None,
         "rows": [],
+        "more_bundles": 0,
+        "more_features": 0,
+        "more_outcomes": 0,
+        "more_rows": 0,
     }
     return StatsAnswer(**given | changes)
 
@@ -124,6 +128,8 @@ def a_report() -> BundleReport:
             FailureFigure(cause=cause, platform="android", version_os=os, devices=figure(Definition.CAUSES, n))
             for cause, os, n in (("update_fail", "14", 17), ("update_fail", "13", 4), ("checksum_fail", "12", 12))
         ],
+        more_failures=0,
+        more_outcome_changes=0,
         outcome_changes=[
             OutcomeChange(
                 name="ticket",

@@ -38,8 +38,9 @@ def releases_page(found: ReleasesAnswer, definitions: str) -> list[Block]:
         )
         for each in found.releases[:RELEASES_SHOWN]
     ]
+    more = f"{len(found.releases) - len(rows):,} earlier ones in --json" if len(found.releases) > len(rows) else ""
     columns = ("bundle", "channel", "published", "50 %", "95 %", "to pause", "to recovery", "taken back")
-    grid: list[Block] = [Heading("Releases"), Grid(columns, rows, frozenset({3, 4, 5, 6}))] if rows else []
+    grid: list[Block] = [Heading("Releases", more), Grid(columns, rows, frozenset({3, 4, 5, 6}))] if rows else []
     about = f"releases of the last {seconds(found.until - found.since)}"
     cut = " The history is longer than what was read." if found.cut else ""
     return [

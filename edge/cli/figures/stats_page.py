@@ -36,11 +36,12 @@ def stats_page(found: StatsAnswer, by: str, definitions: str) -> list[Block]:
             for each in found.bundles
         ]
         columns = ("bundle", "running", "share", *RELEASE_COLUMNS)
-        blocks += [Heading("Bundles"), _grid(columns, rows)]
+        more = f"{found.more_bundles:,} more: --by bundle" if found.more_bundles else ""
+        blocks += [Heading("Bundles", more), _grid(columns, rows)]
     blocks += [Heading("Downloads"), FieldList([*_transfers(found.transfers)])]
-    blocks += [*_features(found.features), *_outcomes(found)]
+    blocks += [*_features(found), *_outcomes(found)]
     if by:
-        blocks += [Heading(f"By {by}"), _rows(found.rows, by)] if found.rows else [Heading(f"By {by}", "nothing")]
+        blocks += _by(found, by)
     return [*blocks, Footer(footer(definitions, found.counted_since))]
 
 
@@ -149,14 +150,18 @@ def _bundle(report: BundleReport) -> Iterator[Block]:
         yield Plot(heading, [each.share for each in adoption.curve], _short(first.at), ends)
     if report.failures:
         failed = [(each.cause, each.platform, each.version_os, shown(each.devices)) for each in report.failures[:SHOWN]]
-        yield Heading("Failures", "by cause and system; models of devices are in no report")
+        more = _left_out(len(report.failures), SHOWN, report.more_failures)
+        about = "by cause and system; models of devices are in no report"
+        yield Heading("Failures", f"{about}; {more}" if more else about)
         yield Grid(("cause", "platform", "os", "devices"), failed, frozenset({3}))
     if report.outcome_changes:
         changed = [
             (each.name, each.segment or "all devices", *map(shown, (each.before, each.with_bundle, each.without)))
             for each in report.outcome_changes[: SHOWN * 2]
         ]
-        yield Heading("Outcomes", "per 1,000 active devices and day")
+        more = _left_out(len(report.outcome_changes), SHOWN * 2, report.more_outcome_changes, "later in the alphabet")
+        about = "per 1,000 active devices and day"
+        yield Heading("Outcomes", f"{about}; {more}" if more else about)
         yield _grid(("outcome", "segment", "before", "with it", "without"), changed, left=2)
 
 
@@ -191,14 +196,22 @@ def _bar(figure: Figure, whole: Figure, most: int = 24) -> str:
     return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
 
 
-def _features(features: Sequence[FeatureFigure]) -> list[Block]:
+def _left_out(there: int, most: int, more: int, which: str = "less frequent") -> str:
+    """Of `there` rows in the answer the first `most` are shown, and `more` are not in it."""
+    known = f"{there - most:,} more in --json" if there > most else ""
+    beyond = f"{more:,} {which} are left out" if more else ""
+    return "; ".join(filter(None, (known, beyond)))
+
+
+def _features(found: StatsAnswer) -> list[Block]:
+    features = found.features
     if not features:
         return []
     rows = [
         (each.name, each.kind, _about(each.devices), shown(each.share), shown(each.events), _measured(each))
         for each in features[:SHOWN]
     ]
-    more = f"{len(features) - SHOWN} more in --json" if len(features) > SHOWN else ""
+    more = _left_out(len(features), SHOWN, found.more_features)
     grid = Grid(("event", "kind", "devices", "of active", "events", "measured"), rows, frozenset({2, 3, 4}))
     return [Heading("App events", more), grid]
 
@@ -218,7 +231,15 @@ def _outcomes(found: StatsAnswer) -> list[Block]:
     if not found.outcomes:
         return []
     rows = [(each.name, shown(each.events), shown(each.per_1000), shown(each.value)) for each in found.outcomes[:SHOWN]]
-    return [Heading("Outcomes"), _grid(("outcome", "number", "per 1,000 devices", "sum of values"), rows)]
+    more = _left_out(len(found.outcomes), SHOWN, found.more_outcomes)
+    return [Heading("Outcomes", more), _grid(("outcome", "number", "per 1,000 devices", "sum of values"), rows)]
+
+
+def _by(found: StatsAnswer, by: str) -> list[Block]:
+    if not found.rows:
+        return [Heading(f"By {by}", "nothing")]
+    more = f"the {len(found.rows):,} with the most devices; {found.more_rows:,} are left out" if found.more_rows else ""
+    return [Heading(f"By {by}", more), _rows(found.rows, by)]
 
 
 def _rows(rows: Sequence[StatsRow], by: str) -> Grid:

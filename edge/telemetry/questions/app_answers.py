@@ -97,13 +97,16 @@ class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BundleReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about one bundle."""
+    """Everything about one bundle. The most frequent failures are there, and `more_failures` rows are not;
+    `more_outcome_changes` likewise."""
 
     bundle: str
     release: ReleaseFigures
     adoption: Adoption
     failures: list[FailureFigure]
+    more_failures: int
     outcome_changes: list[OutcomeChange]
+    more_outcome_changes: int
 
 
 class StatsRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +124,7 @@ class StatsRow(msgspec.Struct, frozen=True, kw_only=True):
 class StatsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of an app from `since` until `until`, in seconds since the epoch. Sums are of whole hours, beyond two
     days of whole days (UTC): `counted_since` is where they begin. `report` is null without a bundle, `rows` are empty
-    without `by`."""
+    without `by`. Of long lists the most used are there: `more_…` is how many are not."""
 
     app: str
     since: int
@@ -131,7 +134,11 @@ class StatsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     transfers: TransferFigures
     retention: list[RetentionFigure]
     bundles: list[BundleFigures]
+    more_bundles: int
     features: list[FeatureFigure]
+    more_features: int
     outcomes: list[OutcomeFigure]
+    more_outcomes: int
     report: BundleReport | None
     rows: list[StatsRow]
+    more_rows: int

@@ -70,20 +70,22 @@ def retention(scope: Scope) -> list[RetentionFigure]:
     return retention_figures(((each.day, each.age, each.devices) for each in rows), scope.today, days)
 
 
-def features(scope: Scope, active: int) -> list[FeatureFigure]:
-    """The app's own events, the most used first."""
+def features(scope: Scope, active: int) -> tuple[list[FeatureFigure], int]:
+    """The app's own events, the most used first; and how many more there are."""
     everything = (f"{subjects.EVENT}*",)
     rows = scope.figures.sums(scope.app, everything, scope.span(), scope.where, (By.SUBJECT,))
     found = scope.figures.devices(scope.app, everything, scope.span(), scope.where, (By.SUBJECT,))
     devices = {each.labels[0]: each.devices for each in found}
     rows.sort(key=lambda each: (-devices.get(each.labels[0], 0), each.labels))
-    return [_feature(scope, each, devices.get(each.labels[0], 0), active) for each in rows[:NAMES_LIMIT]]
+    shown = [_feature(scope, each, devices.get(each.labels[0], 0), active) for each in rows[:NAMES_LIMIT]]
+    return shown, len(rows) - len(shown)
 
 
-def outcomes(scope: Scope, active: int) -> list[OutcomeFigure]:
-    """What the team imported, by name."""
+def outcomes(scope: Scope, active: int) -> tuple[list[OutcomeFigure], int]:
+    """What the team imported, the most frequent first; and how many more there are."""
     rows = scope.figures.sums(scope.app, (f"{subjects.OUTCOME}*",), scope.span(), scope.where, (By.SUBJECT,))
-    return [
+    rows.sort(key=lambda each: (-each.n, each.labels))
+    shown = [
         OutcomeFigure(
             name=each.labels[0].removeprefix(subjects.OUTCOME),
             events=figure(Definition.EVENTS, each.n),
@@ -92,6 +94,7 @@ def outcomes(scope: Scope, active: int) -> list[OutcomeFigure]:
         )
         for each in rows[:NAMES_LIMIT]
     ]
+    return shown, len(rows) - len(shown)
 
 
 def _feature(scope: Scope, row: Sum, devices: int, active: int) -> FeatureFigure:

@@ -21,12 +21,16 @@ def bundle_report(scope: Scope, points: int) -> BundleReport:
     """Of the bundle in the scope's labels, from its first offer on, however long ago."""
     bundle, where = scope.where.bundle, scope.where._replace(bundle="")
     firsts = scope.figures.firsts(scope.app, bundle, where)
+    failures, more_failures = _failures(scope, bundle)
+    changes, more_changes = _outcome_changes(scope, bundle, firsts)
     return BundleReport(
         bundle=bundle,
         release=release_of(scope, bundle),
         adoption=adoption_of(scope, bundle, firsts, points),
-        failures=_failures(scope, bundle),
-        outcome_changes=_outcome_changes(scope, bundle, firsts),
+        failures=failures,
+        more_failures=more_failures,
+        outcome_changes=changes,
+        more_outcome_changes=more_changes,
     )
 
 
@@ -64,30 +68,33 @@ def devices_of_channels(scope: Scope, bundle: str, first: int) -> int:
     return sum(each.devices for each in heard if each.labels in channels)
 
 
-def _failures(scope: Scope, bundle: str) -> list[FailureFigure]:
+def _failures(scope: Scope, bundle: str) -> tuple[list[FailureFigure], int]:
+    """And how many more rows there are; the same of the outcomes' changes."""
     where = scope.where._replace(bundle="")
-    rows = scope.figures.causes(scope.app, bundle, where, (By.PLATFORM, By.OS))[:FAILURES_LIMIT]
-    return [
+    rows = scope.figures.causes(scope.app, bundle, where, (By.PLATFORM, By.OS))
+    shown = [
         FailureFigure(
             cause=each.cause,
             platform=each.labels[0],
             version_os=each.labels[1],
             devices=figure(Definition.CAUSES, each.devices),
         )
-        for each in rows
+        for each in rows[:FAILURES_LIMIT]
     ]
+    return shown, len(rows) - len(shown)
 
 
-def _outcome_changes(scope: Scope, bundle: str, firsts: Firsts) -> list[OutcomeChange]:
+def _outcome_changes(scope: Scope, bundle: str, firsts: Firsts) -> tuple[list[OutcomeChange], int]:
     """By whole days (UTC): as many before the day of the first offer as since its beginning."""
     if firsts.offered is None:
-        return []
+        return [], 0
     first, end = firsts.offered * MINUTE_MS // DAY_MS, scope.today + 1
     first = max(first, end - BEFORE_DAYS)
     before = _Exposure(scope, max(first - (end - first), 0), first, "")
     after, with_bundle = _Exposure(scope, first, end, ""), _Exposure(scope, first, end, bundle)
     changes = []
-    for name, segment in sorted(before.counted.keys() | after.counted.keys())[:CHANGES_LIMIT]:
+    places = sorted(before.counted.keys() | after.counted.keys())
+    for name, segment in places[:CHANGES_LIMIT]:
         at = (name, segment)
         rest = after.counted.get(at, 0) - with_bundle.counted.get(at, 0)
         rest_days = after.days.get(segment, 0) - with_bundle.days.get(segment, 0)
@@ -103,7 +110,7 @@ def _outcome_changes(scope: Scope, bundle: str, firsts: Firsts) -> list[OutcomeC
                 without=per_1000(of, max(rest, 0), max(rest_days, 0), estimated=True),
             )
         )
-    return changes
+    return changes, len(places) - len(changes)
 
 
 class _Exposure:

@@ -44,6 +44,10 @@ def answer_stats(figures: Figures, asked: StatsQuestion) -> StatsAnswer:
     report = bundle_report(scope, asked.points) if asked.bundle else None
     downloaded = int(report.release.downloaded.value or 0) if report else 0
     span = scope.span()
+    bundles, more_bundles = ([], 0) if asked.bundle else _bundles(whole, BUNDLES_SHOWN)
+    used, more_features = features(scope, active)
+    imported, more_outcomes = outcomes(scope, active)
+    rows, more_rows = _rows(scope, asked.by) if asked.by else ([], 0)
     return StatsAnswer(
         app=asked.app,
         since=asked.since_ms // 1000,
@@ -52,18 +56,23 @@ def answer_stats(figures: Figures, asked: StatsQuestion) -> StatsAnswer:
         activity=about,
         transfers=transfers(scope, asked.bundle_bytes, downloaded),
         retention=retention(whole),
-        bundles=[] if asked.bundle else _bundles(whole, BUNDLES_SHOWN),
-        features=features(scope, active),
-        outcomes=outcomes(scope, active),
+        bundles=bundles,
+        more_bundles=more_bundles,
+        features=used,
+        more_features=more_features,
+        outcomes=imported,
+        more_outcomes=more_outcomes,
         report=report,
-        rows=_rows(scope, asked.by) if asked.by else [],
+        rows=rows,
+        more_rows=more_rows,
     )
 
 
-def _bundles(scope: Scope, most: int) -> list[BundleFigures]:
+def _bundles(scope: Scope, most: int) -> tuple[list[BundleFigures], int]:
+    """And how many more there are; the same of rows."""
     running = sorted(scope.active((By.BUNDLE,)).items(), key=lambda each: (-each[1], each[0]))
     active = sum(devices for _, devices in running)
-    return [
+    shown = [
         BundleFigures(
             bundle=bundle,
             running=figure(Definition.RUNNING, devices),
@@ -72,11 +81,12 @@ def _bundles(scope: Scope, most: int) -> list[BundleFigures]:
         )
         for (bundle,), devices in running[:most]
     ]
+    return shown, len(running) - len(shown)
 
 
-def _rows(scope: Scope, by: str) -> list[StatsRow]:
+def _rows(scope: Scope, by: str) -> tuple[list[StatsRow], int]:
     if by in PERIODS:
-        return _by_period(scope, PERIODS[by])
+        return _by_period(scope, PERIODS[by]), 0
     if by == "bundle":
         return _by_bundle(scope)
     if by in LABELS:
@@ -120,9 +130,10 @@ def _running(scope: Scope, rollup: Rollup) -> dict[int, Figure]:
     }
 
 
-def _by_bundle(scope: Scope) -> list[StatsRow]:
+def _by_bundle(scope: Scope) -> tuple[list[StatsRow], int]:
     quality, heard = scope.quality_by((By.BUNDLE,)), scope.heard_estimates((By.BUNDLE,))
-    return [
+    bundles, more = _bundles(scope, LABELS_SHOWN)
+    rows = [
         _row(
             each.bundle,
             figure(Definition.ACTIVE_DEVICES, heard.get((each.bundle,), 0), estimated=True),
@@ -130,11 +141,12 @@ def _by_bundle(scope: Scope) -> list[StatsRow]:
             each.release,
             each.running,
         )
-        for each in _bundles(scope, LABELS_SHOWN)
+        for each in bundles
     ]
+    return rows, more
 
 
-def _by_label(scope: Scope, by: tuple[By, ...], *, of_devices: bool) -> list[StatsRow]:
+def _by_label(scope: Scope, by: tuple[By, ...], *, of_devices: bool) -> tuple[list[StatsRow], int]:
     bundle = scope.where.bundle
     running, quality = scope.active(by), {} if of_devices else scope.quality_by(by)
     releases = releases_by(scope, bundle, by) if bundle else {}
@@ -148,7 +160,7 @@ def _by_label(scope: Scope, by: tuple[By, ...], *, of_devices: bool) -> list[Sta
             return figure(Definition.ACTIVE_DEVICES, None, unknown=NOT_BY_LABEL)
         return figure(Definition.ACTIVE_DEVICES, heard.get(each, 0), estimated=True)
 
-    return [
+    rows = [
         _row(
             " ".join(each).strip(),
             active(each),
@@ -158,6 +170,7 @@ def _by_label(scope: Scope, by: tuple[By, ...], *, of_devices: bool) -> list[Sta
         )
         for each in labels[:LABELS_SHOWN]
     ]
+    return rows, len(labels) - len(rows)
 
 
 def _row(

@@ -1,5 +1,6 @@
 """The pages of `edge stats`: whole in 80 columns on a terminal, aligned text without drawings in a pipe."""
 
+import msgspec
 import pytest
 from stats_answers import a_report, an_answer, rows, the_sides
 
@@ -76,6 +77,23 @@ def test_what_is_not_known_is_not_a_share():
     text = "\n".join(plain_lines(bundle()))
     (ios,) = [line for line in text.splitlines() if line.startswith("ios")]
     assert ios.split()[2:5] == ["0", "-", "-"]
+
+
+def test_the_page_says_how_many_rows_are_left_out():
+    answer = an_answer(rows=rows(), more_rows=51, more_bundles=3, more_outcomes=2, more_features=1)
+    text = " ".join(plain_lines(stats_page(answer, "platform", WHERE)))
+    assert "By platform the 2 with the most devices; 51 are left out" in " ".join(text.split())
+    assert "3 more: --by bundle" in text
+    assert "2 less frequent are left out" in text and "1 less frequent are left out" in text
+    assert "left out" not in " ".join(plain_lines(glance()))
+
+
+def test_the_page_of_a_bundle_says_how_many_rows_are_in_json_and_how_many_are_not():
+    report = a_report()
+    long = msgspec.structs.replace(report, failures=report.failures * 5, more_failures=7, more_outcome_changes=40)
+    text = " ".join(plain_lines(stats_page(an_answer(report=long, bundles=[]), "", WHERE)))
+    assert "3 more in --json; 7 less frequent are left out" in text
+    assert "40 later in the alphabet are left out" in text
 
 
 def test_words_from_outside_cannot_control_the_terminal():

@@ -148,6 +148,7 @@ def rows(by="platform") -> list[StatsRow]:
         return [
             StatsRow(
                 label="",
+                name="",
                 at=UNTIL - 3_600 * (3 - at),
                 active=figure(Definition.ACTIVE_DEVICES, 900 + at, estimated=True),
                 quality=QUALITY if at else None,
@@ -159,6 +160,7 @@ def rows(by="platform") -> list[StatsRow]:
     return [
         StatsRow(
             label=label,
+            name="",
             at=None,
             active=figure(Definition.ACTIVE_DEVICES, devices),
             quality=quality,
@@ -176,6 +178,7 @@ def the_sides() -> SidesAnswer:
         until=UNTIL,
         sides=[
             SideFigures(
+                id=f"r1/{name}",
                 name=name,
                 bundle="1.1.0" if release else "",
                 active=figure(Definition.ACTIVE_DEVICES, devices),

@@ -265,7 +265,7 @@ def _rows(rows: Sequence[StatsRow], by: str) -> Grid:
 
 def _label(row: StatsRow, by: str) -> str:
     if row.at is None:
-        return row.label or "none"
+        return row.name or row.label or "none"
     return f"{datetime.fromtimestamp(row.at, UTC):{'%Y-%m-%d' if by == 'day' else '%m-%d %H:%M'}}"
 
 

@@ -110,10 +110,12 @@ class BundleReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatsRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one label or period. `at` is when the period begins, in seconds since the epoch; null: it is no
-    period. What is not known by this label is null."""
+    """The figures of one label or period. `name` is what people call the side or arm that `label` identifies; "" for
+    any other label, and for a rollout or experiment that its channel no longer has. `at` is when the period begins, in
+    seconds since the epoch; null: it is no period. What is not known by this label is null."""
 
     label: str
+    name: str
     at: int | None
     active: Figure
     quality: QualityFigures | None

@@ -32,9 +32,10 @@ class SidesQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SideFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` is what follows the last slash: new, control or rest, or the arm. `release` is of the bundle that the side
-    is offered, among its devices; null for a side that is offered none."""
+    """`id` is the side or arm that was asked for, `name` what follows its last slash: new, control or rest, or the arm.
+    `release` is of the bundle that the side is offered, among its devices; null for a side that is offered none."""
 
+    id: str
     name: str
     bundle: str
     active: Figure
@@ -62,6 +63,7 @@ def answer_sides(figures: Figures, asked: SidesQuestion) -> SidesAnswer:
 def _side(figures: Figures, asked: SidesQuestion, side: SideAsked) -> SideFigures:
     scope = Scope(figures, asked.app, Where(side=side.side, arm=side.arm), asked.since_ms, asked.until_ms)
     return SideFigures(
+        id=side.side or side.arm,
         name=(side.side or side.arm).rpartition("/")[2],
         bundle=side.bundle,
         active=figure(Definition.ACTIVE_DEVICES, sum(scope.active(()).values())),

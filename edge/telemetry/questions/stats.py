@@ -104,6 +104,7 @@ def _by_period(scope: Scope, rollup: Rollup) -> list[StatsRow]:
     return [
         StatsRow(
             label="",
+            name="",
             at=at // 1000,
             active=figure(Definition.ACTIVE_DEVICES, active.get(at, 0), estimated=True),
             quality=quality.get(at),
@@ -180,4 +181,4 @@ def _row(
     release: ReleaseFigures | None,
     running: Figure | None,
 ) -> StatsRow:
-    return StatsRow(label=label, at=None, active=active, quality=quality, release=release, running=running)
+    return StatsRow(label=label, name="", at=None, active=active, quality=quality, release=release, running=running)

@@ -96,6 +96,13 @@ def test_the_page_of_a_bundle_says_how_many_rows_are_in_json_and_how_many_are_no
     assert "40 later in the alphabet are left out" in text
 
 
+def test_a_side_is_shown_by_its_name_and_an_earlier_one_by_what_identifies_it():
+    first, second = rows()
+    named = [msgspec.structs.replace(first, label="k3X/new", name="production 1.1.0 new"), second]
+    text = " ".join(" ".join(plain_lines(stats_page(an_answer(rows=named), "side", WHERE))).split())
+    assert "production 1.1.0 new 8,200" in text and "k3X" not in text and " ios 4,104" in text
+
+
 def test_words_from_outside_cannot_control_the_terminal():
     page = [Heading("\x1b[2Jgone"), Grid(("a", "b"), [("\x1b]0;title\x07", "x")], frozenset())]
     assert not {"\x1b", "\x07"} & set(rendered(page, 80, color=False) + "".join(plain_lines(page)))

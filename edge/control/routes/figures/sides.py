@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from edge.control.calls import Call, load_app
 from edge.control.operations import Operation
 from edge.control.roles import Permission
+from edge.domain.decision.sides import CONTROL, NEW, REST
 from edge.domain.errors import NotFound
+from edge.domain.model import AppState
 from edge.domain.states import channel_of
 from edge.telemetry.questions.sides import SideAsked, SidesAnswer, SidesQuestion
 
@@ -16,8 +18,8 @@ async def handle_rollout(call: Call[None]) -> SidesAnswer:
     rollout = channel.rollout
     if rollout is None:
         raise NotFound("no_rollout", f"channel {channel.name!r} has had no rollout")
-    names = ("new", *(("control",) if rollout.hold_out else ()), "rest")
-    sides = [SideAsked(side=f"{rollout.salt}/{name}", bundle=rollout.bundle if name == "new" else "") for name in names]
+    names = (NEW, *((CONTROL,) if rollout.hold_out else ()), REST)
+    sides = [SideAsked(side=f"{rollout.salt}/{name}", bundle=rollout.bundle if name == NEW else "") for name in names]
     return await _ask(call, rollout.started, sides)
 
 
@@ -29,6 +31,20 @@ async def handle_experiment(call: Call[None]) -> SidesAnswer:
         raise NotFound("no_experiment", f"no experiment runs on channel {channel.name!r}")
     arms = [SideAsked(arm=f"{experiment.salt}/{arm.name}", bundle=arm.bundle) for arm in experiment.arms]
     return await _ask(call, experiment.started, arms)
+
+
+def drawn_names(state: AppState) -> dict[str, str]:
+    """Of the sides and arms of all channels, by what identifies them: `production 1.2.0 new`, `production look control`
+    of the experiment look."""
+    names = {}
+    for channel in state.channels.values():
+        if (rollout := channel.rollout) is not None:
+            for side in (NEW, CONTROL, REST):
+                names[f"{rollout.salt}/{side}"] = f"{channel.name} {rollout.bundle} {side}"
+        if (experiment := channel.experiment) is not None:
+            for arm in experiment.arms:
+                names[f"{experiment.salt}/{arm.name}"] = f"{channel.name} {experiment.name} {arm.name}"
+    return names
 
 
 async def _ask(call: Call[None], started: float, sides: Sequence[SideAsked]) -> SidesAnswer:

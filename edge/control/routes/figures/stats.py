@@ -1,5 +1,7 @@
 """The figures of an app and of its bundles, and the plain counts of its events."""
 
+import msgspec
+
 from edge.control.calls import Call, check_app, load_app
 from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission
@@ -12,6 +14,7 @@ from edge.control.routes.figures.asking import (
     row_label,
     since_seconds,
 )
+from edge.control.routes.figures.sides import drawn_names
 from edge.control.shapes.apps import AppStats
 from edge.domain.model import VersionName
 from edge.domain.statistics.curves import POINTS_LIMIT
@@ -22,7 +25,8 @@ async def handle_figures(call: Call[None]) -> StatsAnswer:
     """Of labels that nothing has, every count is 0. Raises NotFound `unknown_app`."""
     now_ms = int(call.ports.clock.now() * 1000)
     given = labels(call.request)
-    bundle = (await load_app(call)).bundles.get(VersionName(given.get("bundle", "")))
+    state = await load_app(call)
+    bundle = state.bundles.get(VersionName(given.get("bundle", "")))
     asked = StatsQuestion(
         app=call.app,
         since_ms=now_ms - since_seconds(call.request, DAY_SECONDS) * 1000,
@@ -32,7 +36,12 @@ async def handle_figures(call: Call[None]) -> StatsAnswer:
         bundle_bytes=bundle.zip_bytes if bundle else 0,
         **given,
     )
-    return await call.ports.telemetry.ask("stats", asked, StatsAnswer)
+    found = await call.ports.telemetry.ask("stats", asked, StatsAnswer)
+    if asked.by not in ("side", "arm"):
+        return found
+    names = drawn_names(state)
+    rows = [msgspec.structs.replace(row, name=names.get(row.label, "")) for row in found.rows]
+    return msgspec.structs.replace(found, rows=rows)
 
 
 async def handle_counts(call: Call[None]) -> AppStats:

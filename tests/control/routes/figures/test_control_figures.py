@@ -125,6 +125,15 @@ async def test_sides_and_arms_show_what_came_of_each(ready, world):
     answer = msgspec.convert(await ready("GET", f"{CHANNELS}/production/rollout/figures"), SidesAnswer)
     assert [(side.name, side.active.value) for side in answer.sides] == [("new", 1), ("control", 1), ("rest", 2)]
     assert answer.sides[0].release.success_rate.value == 1.0 and answer.sides[1].release is None
+    assert answer.sides[0].id == f"{salt}/new"
+    put(world, said("e", group={"side": "an-earlier-one/new"}, at_ms=at_ms))
+    rows = msgspec.convert(await ready("GET", f"{FIGURES}?by=side"), StatsAnswer).rows
+    assert {row.label: row.name for row in rows} == {
+        f"{salt}/new": "production 1.1.0 new",
+        f"{salt}/control": "production 1.1.0 control",
+        f"{salt}/rest": "production 1.1.0 rest",
+        "an-earlier-one/new": "",
+    }
 
 
 async def test_an_experiment_shows_its_arms(ready, world):
@@ -137,6 +146,8 @@ async def test_an_experiment_shows_its_arms(ready, world):
         ("old", "1.0.0", 0),
         ("new", "1.1.0", 1),
     ]
+    (row,) = msgspec.convert(await ready("GET", f"{FIGURES}?by=arm"), StatsAnswer).rows
+    assert (row.label, row.name) == (f"{salt}/new", "production look new")
 
 
 async def test_without_a_rollout_or_an_experiment_there_are_no_sides(ready):

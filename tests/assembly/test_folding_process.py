@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 from factories import APP, DEVICE
@@ -17,7 +17,10 @@ from edge.config import Log, Telemetry
 from edge.control.shapes.apps import AppStats
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, DeviceId
+from edge.domain.statistics.device_key import device_key
 from edge.node.processes.duties import NodeDuties
+from edge.telemetry.folding.database import open_for_reading
+from edge.telemetry.upkeep.erasures import note_erasure
 
 
 @pytest.fixture
@@ -158,6 +161,30 @@ async def test_an_erasure_without_a_process_is_noted_and_carried_out_by_the_next
         while list(truth.erasures_dir.glob("*.json")):
             await answered(folding)
         assert DEVICE.encode() not in b"".join(stored(truth.spool_dir))
+
+
+async def test_a_device_that_speaks_again_while_the_process_is_away_begins_anew_when_it_is_erased(truth):
+    def of_device(received):
+        sent = line(app=APP, received=received)
+        return sent.replace(b'"device": "d"', f'"device": "{DEVICE}"'.encode())
+
+    def rows():
+        with closing(open_for_reading(truth.counts_database)) as connection:
+            wanted = (device_key(APP, DEVICE),)
+            return connection.execute("SELECT first_ms FROM devices WHERE key = ?", wanted).fetchall()
+
+    now = time.time()
+    before, since = of_device(now - 7_200), of_device(now - 60)
+    write_segment(truth.spool_dir, [before, since], worker=1, now=now - 7_200)
+    note_erasure(truth.erasures_dir, APP, DEVICE, now - 3_600)
+    folding = a_folding(truth)
+    async with on_duty(folding):
+        while list(truth.erasures_dir.glob("*.json")):
+            await answered(folding)
+        assert rows() == [] and since in stored(truth.spool_dir) and before not in stored(truth.spool_dir)
+        write_segment(truth.spool_dir, [of_device(now)], worker=2, now=now)
+        await answered(folding)
+        assert rows() == [(int(now * 1000),)]
 
 
 async def test_an_unknown_question_and_a_full_queue_are_refused_by_name(truth):

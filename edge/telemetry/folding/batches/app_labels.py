@@ -3,7 +3,9 @@
 from collections.abc import Set
 from typing import NamedTuple
 
+from edge.domain.model import BUILTIN
 from edge.domain.statistics.device_key import device_key
+from edge.domain.statistics.meanings import MEANINGS
 from edge.domain.statistics.observation import Cohort
 from edge.domain.statistics.subjects import EVENT, OUTCOME
 from edge.domain.versions import VERSION_LIMIT
@@ -11,6 +13,7 @@ from edge.telemetry.folding.batches.told_cohort import ToldTraits, cohort_of
 from edge.telemetry.folding.label_numbers import LabelNumbers, SubjectNumber
 from edge.telemetry.folding.labels import OTHER, LabelBounds
 from edge.telemetry.folding.schema import subject_of
+from edge.telemetry.folding.seen_reports import words_part
 from edge.telemetry.folding.words import WordKind
 from edge.wire.actions import ACTIONS, OF_NODE
 from edge.wire.stats import bundle_of
@@ -27,6 +30,31 @@ class ActionNumbers(NamedTuple):
     subject: str
 
 
+class ToldAction(NamedTuple):
+    """What counting an action of a version needs. `words` is its part of a report's key."""
+
+    words: int
+    number: int
+    cause: int
+    meaning: int
+    subject: str
+
+
+class ToldVersion(dict[str, ToldAction]):
+    """The actions that devices report of a version, each made when it is first asked for."""
+
+    __slots__ = ("_labels", "_version", "bundle")
+
+    def __init__(self, labels: "AppLabels", version: str, bundle: int) -> None:
+        self._labels, self._version, self.bundle = labels, version, bundle
+
+    def __missing__(self, action: str) -> ToldAction:
+        number, cause, subject = self._labels.action(action)
+        words = words_part(action, self._version)
+        found = self[action] = ToldAction(words, number, cause, int(MEANINGS.get(action, 0)), subject)
+        return found
+
+
 class AppLabels:
     """`own` are the numbers of bundles whose steps are kept: the app's own, as far as they were named."""
 
@@ -36,33 +64,43 @@ class AppLabels:
         self.own: set[int] = set()
         self.not_followed: set[int] = set()  # whose devices' steps have become numbers
         self._numbers, self._bounds, self._own_names = numbers, bounds, own_names
-        self._bundles: dict[int, dict[str | None, int]] = {}
-        self.actions: dict[str, ActionNumbers] = {}  # those that have their numbers already: see `action`
+        self._bundles: dict[tuple[str | None, int], int] = {}
+        self._told: dict[int, dict[str | None, ToldVersion]] = {}
+        self._told_natives: dict[int, dict[str | None, ToldVersion]] = {}
+        self._actions: dict[str, ActionNumbers] = {}
         self._cohorts: dict[ToldTraits, int] = {}
         self._names: dict[str, set[str]] = {}
 
-    def bundles(self, day: int) -> dict[str | None, int]:
-        """Those of a day that have their number already, by version: see `bundle`."""
-        return self._bundles.setdefault(day, {})
+    def told(self, version: str | None, native: str | None, day: int) -> ToldVersion:
+        """What an event's version stands for, in an app whose native version this is."""
+        is_native = bool(version) and version == native
+        days = self._told_natives if is_native else self._told
+        versions = days.get(day)
+        if versions is None:
+            versions = days[day] = {}
+        found = versions.get(version)
+        if found is None:
+            bundle = self.bundle(BUILTIN if is_native else version, day)
+            found = versions[version] = ToldVersion(self, version or "", bundle)
+        return found
 
     def bundle(self, version: str | None, day: int) -> int:
-        bundles = self.bundles(day)
-        found = bundles.get(version)
+        found = self._bundles.get((version, day))
         if found is None:
             name = bundle_of(version or "")
             name = self._bounds.admit_bundle(self.app, name if len(name) <= VERSION_LIMIT else OTHER, day)
-            found = bundles[version] = self._numbers.bundle(self.number, name)
+            found = self._bundles[version, day] = self._numbers.bundle(self.number, name)
             if name in self._own_names and found not in self.not_followed:
                 self.own.add(found)
         return found
 
     def action(self, action: str) -> ActionNumbers:
-        found = self.actions.get(action)
+        found = self._actions.get(action)
         if found is None:
             counted = action if action in _COUNTED else OTHER
             subject = subject_of(counted)
             number = self._numbers.subject(self.number, subject).number
-            found = self.actions[action] = ActionNumbers(number, self._numbers.cause(self.number, counted), subject)
+            found = self._actions[action] = ActionNumbers(number, self._numbers.cause(self.number, counted), subject)
         return found
 
     def told_cohort(self, told: ToldTraits) -> int:

@@ -4,13 +4,15 @@ The loop over a device's events is the fold's hot path: a report that only count
 """
 
 from collections.abc import Set
+from itertools import islice
 
 from edge.domain.model import BUILTIN
 from edge.domain.statistics.arithmetic import Arithmetic
 from edge.domain.statistics.device_record import DeviceRecord
-from edge.domain.statistics.meanings import MEANINGS, Meaning
+from edge.domain.statistics.meanings import Meaning
+from edge.domain.statistics.observation import Step
 from edge.domain.statistics.tally import DAY_MS, MINUTE_MS
-from edge.telemetry.folding.batches.app_labels import AppLabels
+from edge.telemetry.folding.batches.app_labels import AppLabels, ToldVersion
 from edge.telemetry.folding.batches.custom_ids import CustomIds
 from edge.telemetry.folding.batches.folded_lines import ToldEvent
 from edge.telemetry.folding.batches.gathering import Checked, DeviceWork, ToldThere, UsedThere
@@ -18,7 +20,7 @@ from edge.telemetry.folding.batches.telling import Telling, use_of
 from edge.telemetry.folding.batches.told_cohort import ToldTraits
 from edge.telemetry.folding.figures_store import correct_first_labels
 from edge.telemetry.folding.label_numbers import LabelNumbers
-from edge.telemetry.folding.seen_reports import BITS, ODD, WINDOW_MS, SeenReports, report_key, words_part
+from edge.telemetry.folding.seen_reports import BITS, ODD, WINDOW_MS, SeenReports, report_key
 from edge.telemetry.spool.worker_records import HANDED_OVER_MS
 from edge.wire.actions import EXPERIMENT_OFFER, OF_NODE
 from edge.wire.fields import CUSTOM_ID_LIMIT
@@ -29,7 +31,10 @@ _RESET = int(Meaning.RESET)
 _DOWNLOADS = int(Meaning.DOWNLOADS)
 _OLD = int(Meaning.SET | Meaning.RESET)
 _OF_OFFER = int(Meaning.OF_OFFER)
-_MEANINGS = {action: int(meaning) for action, meaning in MEANINGS.items()}
+_TELLS = ~int(Meaning.RUNS | Meaning.PROOF)
+_INSTALLED, _INSTALLED_OR_HEALTHY = int(Step.INSTALLED), int(Step.INSTALLED | Step.HEALTHY)
+
+DeviceItem = ToldThere | Checked | UsedThere
 
 
 class DeviceCounting:
@@ -54,76 +59,105 @@ class DeviceCounting:
         """All that the batch has of a device, in order."""
         if state.cohort:
             self._be_of(state, state.cohort)
-        part = 0
-        for item in work.items:
-            if isinstance(item, ToldThere):
-                part = part or self._seen.device_part(self._labels.app, work.id)
-                self._count_told(item, state, part)
-            elif isinstance(item, Checked):
+        part, items, done = 0, work.items, 0
+        while done < len(items):
+            item = items[done]
+            done += 1
+            if isinstance(item, Checked):
                 self._be_of(state, item.cohort)
                 correct_first_labels(state, item.at_ms, self._numbers, self._telling.retentions)
                 self._arithmetic.hear(state, item.at_ms, item.runs, item.at_ms - HANDED_OVER_MS)
                 use_of(state, item.at_ms // DAY_MS)
                 if item.offered:
                     self._arithmetic.offer(state, item.at_ms, item.offered)
+                continue
+            part = part or self._seen.device_part(self._labels.app, work.id)
+            if isinstance(item, ToldThere):
+                if item.events[0].action in OF_NODE:  # a check of this device is handed over after it
+                    self._count_own(item, state)
+                else:
+                    done = self._count_told(items, done - 1, state, part)
             else:
-                part = part or self._seen.device_part(self._labels.app, work.id)
                 self._count_used(item, state, part)
 
     def _be_of(self, state: DeviceRecord, cohort: int) -> None:
         labels = self._numbers.labels_of(cohort)
         state.cohort, state.group, state.capable = cohort, labels.group, labels.capable
 
-    def _count_told(self, item: ToldThere, state: DeviceRecord, part: int) -> None:
-        at_ms, events, fates = item
-        if events[0].action in OF_NODE:  # a check of this device is handed over after it
-            self._count_own(item, state)
-            return
-        self._learn(state, events[0], at_ms)
-        labels, day = self._labels, at_ms // DAY_MS
-        bundles, actions = labels.bundles(day), labels.actions
-        counts = self._telling.tally.counts[at_ms // MINUTE_MS]
-        app, group = state.app, state.group
+    def _count_told(self, items: list[DeviceItem], start: int, state: DeviceRecord, part: int) -> int:
+        """Reports of the device itself, from `start` until something else comes; returns where that is."""
+        labels, app, hear = self._labels, state.app, self._arithmetic.hear
+        tally, observed = self._telling.tally.counts, self._telling.observations is not None
         times, new = self._seen.times, self._seen.new_of(labels.app)
-        again = runs = 0
-        for event in events:
-            action = event.action
-            happened = event.device_time_ms
-            version = event.version
-            if happened is not None:  # as `SeenReports.note` does
-                key = (part + words_part(action, version or "") + happened * ODD) & BITS
-                before = times.get(key)
-                if before is not None and -WINDOW_MS <= at_ms - before <= WINDOW_MS:
-                    again += 1
-                    continue
-                times[key] = new[key] = at_ms
-            bundle = bundles[BUILTIN if version and version == event.native else version]
-            numbered = actions.get(action) or labels.action(action)
-            counts[app, group, bundle, numbered.number] += 1
-            meaning = _MEANINGS.get(action, 0)
-            steps = 0
-            if meaning == _DOWNLOADS:
-                step = state.step(bundle)
-                if step is not None:
-                    step.begin_download(at_ms, happened or 0)
-            elif meaning and state.key:
-                left = state.bundle
-                if meaning & _RUNS and bundle != runs:
-                    self._arithmetic.hear(state, at_ms, bundle)
-                    runs = bundle
-                steps = self._report(state, event, meaning, numbered.cause, at_ms, happened or 0, bundle, left)
-                if meaning & _RESET:
-                    runs = labels.bundle(BUILTIN, day)
-                    self._arithmetic.hear(state, at_ms, runs)
-            state.told_ms, state.told_at = at_ms, happened or 0
-            if self._telling.observations is not None:
-                self._telling.observe(state, at_ms, bundle, numbered.subject, 1, None, steps, state.cohort)
-        if not runs and state.key:
-            self._arithmetic.hear(state, at_ms, 0)
-        fates["event/counted"] += len(events) - again
-        if again:
-            fates["event/duplicate"] += again
-            self.duplicates += again
+        traits: ToldTraits | None = None
+        told: ToldVersion | None = None
+        version = native = None
+        minute = day = heard = heard_minute = -1  # heard: that it runs this bundle was told for the minute
+        done = start
+        for item in islice(items, start, None):
+            if not isinstance(item, ToldThere) or item.events[0].action in OF_NODE:
+                break
+            done += 1
+            at_ms, events = item.at_ms, item.events
+            first = events[0]
+            if at_ms // MINUTE_MS != minute:
+                minute, day, told = at_ms // MINUTE_MS, at_ms // DAY_MS, None
+            if traits != (traits := _traits_of(first)) or told is None:
+                self._learn(state, traits, day)
+                told, heard_minute = None, -1
+            if first.custom_id and state.key:
+                self._state_custom_id(state, first.custom_id, at_ms)
+            again = runs = 0
+            for event in events:
+                if told is None or event.version != version or event.native != native:
+                    version, native = event.version, event.native
+                    told = labels.told(version, native, day)
+                    bundle = told.bundle
+                    counts = tally[minute][app, state.group, bundle]
+                words, number, cause, meaning, subject = told[event.action]
+                happened = event.device_time_ms
+                if happened is not None:  # as `SeenReports.note` does
+                    key = (part + words + happened * ODD) & BITS
+                    before = times.get(key)
+                    if before is not None and -WINDOW_MS <= at_ms - before <= WINDOW_MS:
+                        again += 1
+                        continue
+                    times[key] = new[key] = at_ms
+                counts[number] += 1
+                steps = 0
+                if meaning == _DOWNLOADS:
+                    step = state.step(bundle)
+                    if step is not None:
+                        step.begin_download(at_ms, happened or 0)
+                elif meaning and state.key:
+                    left = state.bundle
+                    if meaning & _RUNS and bundle != runs:
+                        runs = bundle
+                        if heard == bundle and heard_minute == minute and at_ms >= state.last_ms:
+                            state.last_ms = state.bundle_ms = at_ms
+                        else:
+                            hear(state, at_ms, bundle)
+                            heard, heard_minute = state.bundle, minute
+                    if meaning & _TELLS or _may_prove(state, bundle):
+                        steps = self._report(state, event, meaning, cause, at_ms, happened or 0, bundle, left)
+                    if meaning & _RESET:
+                        heard = runs = labels.bundle(BUILTIN, day)
+                        hear(state, at_ms, runs)
+                        heard_minute = -1
+                state.told_ms, state.told_at = at_ms, happened or 0
+                if observed:
+                    self._telling.observe(state, at_ms, bundle, subject, 1, None, steps, state.cohort)
+            if not runs and state.key:
+                if heard_minute == minute and at_ms >= state.last_ms:
+                    state.last_ms = at_ms
+                else:
+                    hear(state, at_ms, 0)
+                    heard, heard_minute = -1, minute
+            item.fates["event/counted"] += len(events) - again
+            if again:
+                item.fates["event/duplicate"] += again
+                self.duplicates += again
+        return done
 
     def _count_own(self, item: ToldThere, state: DeviceRecord) -> None:
         """An event of the node about the device; it has a line of its own."""
@@ -147,18 +181,15 @@ class DeviceCounting:
         lax = bool(meaning & _OF_OFFER) and self._numbers.labels_of(state.cohort).lax
         return self._arithmetic.report(state, meaning, cause, ms, at, bundle, left, lax=lax)
 
-    def _learn(self, state: DeviceRecord, event: ToldEvent, at_ms: int) -> None:
+    def _learn(self, state: DeviceRecord, traits: ToldTraits, day: int) -> None:
         """What an event says of its device. A check says it better."""
         known = self._numbers.labels_of(state.cohort) if state.cohort else None
         if known is None or known.is_told:
-            self._be_of(state, self._labels.told_cohort(_traits_of(event)))
+            self._be_of(state, self._labels.told_cohort(traits))
             known = self._numbers.labels_of(state.cohort)
-        if not state.key:
-            return
-        use = use_of(state, at_ms // DAY_MS)
-        use.reports_errors = use.reports_errors or known.reports_errors
-        if event.custom_id:
-            self._state_custom_id(state, event.custom_id, at_ms)
+        if state.key:
+            use = use_of(state, day)
+            use.reports_errors = use.reports_errors or known.reports_errors
 
     def _state_custom_id(self, state: DeviceRecord, custom_id: str, at_ms: int) -> None:
         text = bounded_text(custom_id, CUSTOM_ID_LIMIT)
@@ -189,6 +220,12 @@ class DeviceCounting:
         if again:
             fates["used/duplicate"] += again
             self.duplicates += again
+
+
+def _may_prove(state: DeviceRecord, bundle: int) -> bool:
+    """Whether an event that is nothing but a proof would change what is known of the bundle."""
+    step = state.step(bundle)
+    return step is not None and step.bits & _INSTALLED_OR_HEALTHY == _INSTALLED
 
 
 def _traits_of(event: ToldEvent) -> ToldTraits:

@@ -5,7 +5,7 @@ device wrote in another way than others do. It is asked about every line that ca
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import msgspec
 
@@ -113,7 +113,7 @@ class _Read(msgspec.Struct, gc=False):
     outcomes: Outcomes | None = None
 
 
-class FoldedLine(NamedTuple):
+class FoldedLine(msgspec.Struct, gc=False):
     """One of its kinds; or `unread` events that cannot be read."""
 
     received_ms: int

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from edge.domain.model import BUILTIN
 from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.observation import Cohort
 from edge.domain.statistics.subjects import CHECK, DELIVERY
@@ -26,7 +25,7 @@ from edge.wire.actions import EXPERIMENT_OFFER
 Fates = Counter[str]  # of one segment, by "<kind>/<fate>"
 
 
-class ToldThere(NamedTuple):
+class ToldThere(msgspec.Struct, gc=False):
     """Events of the device itself, or of the node about it."""
 
     at_ms: int
@@ -127,7 +126,7 @@ class Gathering:
         for record in records:
             line = parse_folded(record)
             if line.events:
-                self._gather_events(line, fates)
+                self._gather_events(line.received_ms, line.events, fates)
             else:
                 self._gather_other(line, fates)
 
@@ -152,25 +151,24 @@ class Gathering:
             ((stream, sequence, at_ms) for stream, (sequence, at_ms) in self._sequences.items()),
         )
 
-    def _gather_events(self, line: FoldedLine, fates: Fates) -> None:
-        at_ms, events = line.received_ms, line.events
+    def _gather_events(self, at_ms: int, events: Sequence[ToldEvent], fates: Fates) -> None:
         first = events[0]
         app = self.apps.get(first.app) or self.app(first.app)
         device = first.device
         work = app.ids.get(device) or app.of_id(device)
         day = at_ms // DAY_MS
         labels = app.labels
-        bundles, own = labels.bundles(day), labels.own
+        told, version, native = None, first.version, first.native
         for event in events:
             if event.device != device:  # of several, joined on their way: rare
                 for each in events:
-                    self._gather_events(FoldedLine(at_ms, (each,)), fates)
+                    self._gather_events(at_ms, (each,), fates)
                 return
-            version = event.version
-            version = BUILTIN if version and version == event.native else version
-            bundle = bundles.get(version) or labels.bundle(version, day)
-            if bundle in own:
-                work.bundles.add(bundle)
+            if told is None or event.version != version or event.native != native:
+                version, native = event.version, event.native
+                told = labels.told(version, native, day)
+                if told.bundle in labels.own:
+                    work.bundles.add(told.bundle)
             if event.action in _NAMES_OLD:
                 if event.old_version:
                     work.bundles.add(labels.bundle(event.old_version, day))

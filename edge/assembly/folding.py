@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,6 +24,8 @@ from edge.assembly.counting.messages import (
     FromFolding,
     Name,
     Named,
+    NotesTold,
+    WantNotes,
 )
 from edge.assembly.counting.own_names import OwnNames
 from edge.config import Log, Telemetry
@@ -45,6 +47,7 @@ SHORT_LIFE_SECONDS = 10.0  # a process that ends sooner will end again: wait bef
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0, 30.0)  # before the n-th restart in a row; the last from then on
 
 T = TypeVar("T")
+NotesOf = Callable[[], Awaitable[None]]  # has workers store what they noted
 
 log = logging.getLogger("edge.node")
 
@@ -53,13 +56,23 @@ class Folding:
     """Belongs to the loop; `run` is a duty of the node. `condition` is that after the last fold of which this process
     heard; `set_aside` counts since the start, as do `restarts` and `asked`, the latter by outcome."""
 
-    def __init__(self, paths: DataPaths, node: str, telemetry: Telemetry, log: Log, names: OwnNames) -> None:
+    def __init__(
+        self,
+        paths: DataPaths,
+        node: str,
+        telemetry: Telemetry,
+        log: Log,
+        names: OwnNames,
+        tell_notes: NotesOf | None = None,
+    ) -> None:
+        """`tell_notes` is awaited before each fold; None: there are no workers."""
         self.condition = FoldCondition(time.time(), 0, 0, {})
         self.restarts = 0
         self.asked = Counter[str]()
         self.pid: int | None = None
         self._setup = FoldingSetup(str(paths.data_dir.absolute()), node, telemetry, log)
         self._names = names
+        self._tell_notes = tell_notes
         self._erasures_dir = paths.erasures_dir
         self._link: Link | None = None
         self._linked = asyncio.Event()
@@ -195,12 +208,19 @@ class Folding:
                     self.condition = _with_totals(message, self.condition)
                 case Name(number, app):
                     self._start(self._answer_name(link, number, app))
+                case WantNotes(number):
+                    self._start(self._answer_notes(link, number))
                 case FigureAnswered(number) | Declined(number):
                     self._replies.settle(number, message)
 
     async def _answer_name(self, link: Link, number: int, app: str) -> None:
         names = await asyncio.to_thread(self._names.of, app)
         link.send(Named(number, None if names is None else sorted(names), self._names.segments_of(app)))
+
+    async def _answer_notes(self, link: Link, number: int) -> None:
+        if self._tell_notes is not None:
+            await self._tell_notes()
+        link.send(NotesTold(number))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -71,7 +71,9 @@ class Standalone:
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
         names = OwnNames(self.directory.releases)
-        self.telemetry = Folding(self.directory, self.directory.node, config.telemetry, config.log, names)
+        self.telemetry = Folding(
+            self.directory, self.directory.node, config.telemetry, config.log, names, self.supervisor.pool.tell_notes
+        )
         spool_limit = config.telemetry.spool_limit_bytes
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
         self._clock = clock = NodeClock(self.directory.releases)

@@ -52,6 +52,18 @@ class Name(msgspec.Struct, frozen=True, tag=True):
     app: str
 
 
+class WantNotes(msgspec.Struct, frozen=True, tag=True):
+    """Have the workers store what they noted; reply `NotesTold` with this number when they have, or do not answer."""
+
+    number: int
+
+
+class NotesTold(msgspec.Struct, frozen=True, tag=True):
+    """What workers noted until the question came is in the spool."""
+
+    number: int
+
+
 class FigureAnswered(msgspec.Struct, frozen=True, tag=True):
     """`answer` is JSON."""
 
@@ -98,8 +110,8 @@ class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     erasures: int = 0
 
 
-ToFolding = FoldingSetup | Ask | Named
-FromFolding = Name | FigureAnswered | Declined | FoldCondition
+ToFolding = FoldingSetup | Ask | Named | NotesTold
+FromFolding = Name | WantNotes | FigureAnswered | Declined | FoldCondition
 
 _KINDS: dict[int, type[EdgeError]] = {
     each.status: each for each in (Malformed, Forbidden, NotFound, Conflict, TooLarge, Invalid, Unavailable, OutOfRoom)

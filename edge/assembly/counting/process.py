@@ -25,7 +25,9 @@ from edge.assembly.counting.messages import (
     FoldingSetup,
     Name,
     Named,
+    NotesTold,
     ToFolding,
+    WantNotes,
     declined,
 )
 from edge.domain.behaviour.daily_counts import Judging
@@ -39,6 +41,8 @@ from edge.telemetry.folding.counts import read_totals
 
 FOLD_SECONDS = 10.0  # as often as workers hand over what they heard; a full worker writes some 10 MB in 30 s
 NAMES_SECONDS = 30.0  # for the names of an app's bundles, which the supervisor reads from memory or a file
+NOTES_SECONDS = 2.0  # the supervisor passes over workers before; then what they noted counts later
+NOTES_GAP_SECONDS = 0.25  # between two rounds: each costs a worker one sync, however many questions there are
 READERS = 2  # questions answered at once, beside the fold
 NICENESS = 5  # who serves devices comes first
 
@@ -53,6 +57,8 @@ class FoldingProcess:
         self._paths = DataPaths(Path(setup.data_dir))
         self._loop = asyncio.get_running_loop()
         self._names = NumberedReplies[Named]()
+        self._notes = NumberedReplies[None]()
+        self._notes_wanted = -NOTES_GAP_SECONDS  # when the last round began, by the loop's clock
         self._named: dict[str, Named] = {}  # of the apps in this fold
         self._judging: dict[str, Judging] = {}  # of the apps that have been folded, as of the last time
         self._clickhouse = open_clickhouse(self._paths, setup.node, setup.telemetry)
@@ -78,6 +84,8 @@ class FoldingProcess:
                     self._start(self._answer(message))
                 case Named(number):
                     self._names.settle(number, message)
+                case NotesTold(number):
+                    self._notes.settle(number, None)
 
     async def _fold_periodically(self) -> None:
         while True:
@@ -96,12 +104,22 @@ class FoldingProcess:
     async def _fold_after(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
+        await asyncio.sleep(self._notes_wanted + NOTES_GAP_SECONDS - self._loop.time())
         self._current, self._next = self._next, None
         self._named.clear()
+        await self._want_notes()
         try:
             await self._loop.run_in_executor(self._folder, self._figures.fold)
         finally:
             await self._tell()
+
+    async def _want_notes(self) -> None:
+        """Returns once what workers noted until now is in the spool."""
+        self._notes_wanted = self._loop.time()
+        try:
+            await self._notes.request(lambda number: self._link.send(WantNotes(number)), NOTES_SECONDS)
+        except TimeoutError:
+            log.warning("workers did not say what they noted in %s s: it counts later", NOTES_SECONDS)
 
     async def _tell(self) -> None:
         figures = self._figures

@@ -73,6 +73,12 @@ class StatusQuery(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
+class TellNotes(msgspec.Struct, frozen=True, tag=True):
+    """Store what was noted of checks and deliveries until now; reply `Acknowledged` with this number when it is."""
+
+    number: int
+
+
 class NewPair(msgspec.Struct, frozen=True, tag=True):
     """Use this pair for new connections; reply `Acknowledged` with this number."""
 
@@ -158,6 +164,7 @@ ToWorker = (
     | Issued
     | Unserved
     | StatusQuery
+    | TellNotes
     | NewPair
     | NewTickets
     | Recorded

@@ -33,6 +33,7 @@ from edge.node.processes.link import (
     Setup,
     Status,
     StatusQuery,
+    TellNotes,
     Unserved,
 )
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet, ProofPort
@@ -44,6 +45,7 @@ from edge.store.releases import Head
 
 # A worker builds a revision in milliseconds; one that takes this long is stuck, and gets the heads when it restarts.
 ANSWER_SECONDS = 2.0
+NOTES_SECONDS = 1.0  # storing what a worker noted takes one sync; one that takes longer is passed over
 SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner will die again: wait before the next try
 RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row; the last from then on
 START_ATTEMPTS = 3  # of a worker that never served; its log then has the reason
@@ -124,6 +126,10 @@ class WorkerHandle:
         answer = await self._ask(StatusQuery)
         return answer if isinstance(answer, Status) else None
 
+    async def tell_notes(self) -> None:
+        """Returns once what this worker noted of checks and deliveries is stored, or after `NOTES_SECONDS`."""
+        await self._ask(TellNotes, NOTES_SECONDS)
+
     def withhold(self, shards: Mapping[str, str]) -> None:
         """Send the head shards whose apps are offered nothing; a worker that starts has them in its setup."""
         if self._link:
@@ -161,7 +167,9 @@ class WorkerHandle:
         """Ask the worker to finish and exit; returns once it holds the port no longer, or after `ANSWER_SECONDS`."""
         await self._ask(lambda number: Drain(number, patient))
 
-    async def _ask(self, question: Callable[[int], msgspec.Struct]) -> Acknowledged | Status | None:
+    async def _ask(
+        self, question: Callable[[int], msgspec.Struct], seconds: float = ANSWER_SECONDS
+    ) -> Acknowledged | Status | None:
         """The worker's reply; None if no process is running or none comes in time. One that does not accept connections
         yet will have heard it by then, and is not waited for."""
         link = self._link
@@ -171,9 +179,9 @@ class WorkerHandle:
             link.send(question(NO_REPLY))
             return None
         try:
-            return await self._replies.request(lambda number: link.send(question(number)), ANSWER_SECONDS)
+            return await self._replies.request(lambda number: link.send(question(number)), seconds)
         except TimeoutError:
-            log.warning("worker %s (process %s) did not answer in %s s", self.index, self.pid, ANSWER_SECONDS)
+            log.warning("worker %s (process %s) did not answer in %s s", self.index, self.pid, seconds)
             return None
 
     async def _listen(self, link: Link) -> None:
@@ -303,6 +311,10 @@ class WorkerPool:
     async def statuses(self) -> list[Status | None]:
         """In the order of `workers`; None from one that does not answer."""
         return list(await asyncio.gather(*(worker.status() for worker in self.workers)))
+
+    async def tell_notes(self) -> None:
+        """As `WorkerHandle.tell_notes`, for all workers at once."""
+        await asyncio.gather(*(worker.tell_notes() for worker in self.workers))
 
     async def drain(self, patient: bool) -> None:
         """Let every worker finish and exit, and restart none; returns as `WorkerHandle.drain`, for all at once."""

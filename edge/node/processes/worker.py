@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -54,6 +55,7 @@ from edge.node.processes.link import (
     Setup,
     Status,
     StatusQuery,
+    TellNotes,
     ToWorker,
     Unserved,
 )
@@ -217,6 +219,8 @@ class Worker:
                 case StatusQuery(number):
                     shown = list(islice(self._served.damages, DAMAGES_SHOWN_LIMIT))
                     self._link.send(Status(number, len(self._served), self._counts(), shown))
+                case TellNotes(number):
+                    self._handing.begin(partial(self._link.send, Acknowledged(number)))
                 case Recorded() as recorded:
                     self._facts.settle(recorded)
                 case Proved(number, identity, later):

@@ -7,9 +7,9 @@ are stored: one that cannot be stored is sent again, and what is counted meanwhi
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from itertools import count
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -73,15 +73,29 @@ class HandOver:
         """Until cancelled; what is then on its way goes on, for `finish`."""
         while True:
             await asyncio.sleep(HAND_OVER_SECONDS)
-            task = asyncio.create_task(self.hand_over())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-            await asyncio.shield(task)
+            await asyncio.shield(self._start(self.hand_over()))
+
+    def begin(self, told: Callable[[], None]) -> None:
+        """Hand over what was counted until now; `told` is called once it is stored, or refused."""
+
+        async def hand_over() -> None:
+            await self.finish()
+            told()
+
+        self._start(hand_over())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     async def finish(self) -> None:
-        """The worker leaves: everything that was counted goes now, or is lost."""
+        """Everything that was counted until now goes, also where lines of before are in the way."""
+        behind = bool(self._lines)
         await self.hand_over()
-        await self.hand_over()  # what was counted while lines of before were in the way
+        if behind:
+            await self.hand_over()
 
     async def hand_over(self) -> None:
         """Once what is on its way is done. Returns when the lines are stored, or refused."""

@@ -97,13 +97,17 @@ class NodeReport:
         )
 
     def _observe_folding(self) -> FoldingSeen:
-        folding, found = self._folding, self._folding.condition.clickhouse
+        folding, condition = self._folding, self._folding.condition
+        found = condition.clickhouse
         clickhouse = None
         if found is not None:
             rows = {"sent": found.sent, "dropped": found.dropped, "lost": found.lost}
             up = folding.is_up and not found.failing
             clickhouse = ClickHouseSeen(rows, found.waiting, found.waiting_bytes, found.erasures, up)
-        return FoldingSeen(folding.is_up, folding.restarts, dict(folding.asked), clickhouse, folding.condition.erasures)
+        return FoldingSeen(
+            *(folding.is_up, folding.restarts, dict(folding.asked), clickhouse, condition.erasures),
+            *(condition.behaviour_evicted, condition.behaviour_failures),
+        )
 
     def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int]) -> Observed:
         """Blocks: reads heads and segments."""

@@ -102,6 +102,16 @@ class FiguresFile:
         """How many are not done."""
         return self._erasing.pending
 
+    @property
+    def behaviour_evicted(self) -> int:
+        """How many devices had to make room for others in the table that workers read."""
+        return self._shown.evicted
+
+    @property
+    def behaviour_failures(self) -> int:
+        """How often that table could not be written."""
+        return self._shown.failures
+
     def _whole(self, work: Callable[[], T]) -> T:
         """The result of `work`; if it meets a damaged database, that is set aside, and this is its result with a new
         one, into which the spool is folded."""

@@ -100,7 +100,8 @@ class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     """Sent after each fold. `folded_at` is when events were last counted, in seconds since the epoch; `set_aside` is
     how often the counts were damaged since the process started; `unreadable` is how many segments the last fold could
     not read; `totals` are those of `read_totals`; `clickhouse` is None where none is configured; `erasures` is
-    how many devices are being erased."""
+    how many devices are being erased; `behaviour_evicted` and `behaviour_failures` are of the table of behaviour, since
+    the process started."""
 
     folded_at: float
     set_aside: int
@@ -108,6 +109,8 @@ class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     totals: dict[str, int]
     clickhouse: SinkSeen | None = None
     erasures: int = 0
+    behaviour_evicted: int = 0
+    behaviour_failures: int = 0
 
 
 ToFolding = FoldingSetup | Ask | Named | NotesTold

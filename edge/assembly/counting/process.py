@@ -132,7 +132,10 @@ class FoldingProcess:
             totals = {}
         seen = self._clickhouse.seen if self._clickhouse is not None else None
         self._link.send(
-            FoldCondition(figures.folded_at, figures.set_aside, figures.unreadable, totals, seen, figures.erasures)
+            FoldCondition(
+                *(figures.folded_at, figures.set_aside, figures.unreadable, totals, seen, figures.erasures),
+                *(figures.behaviour_evicted, figures.behaviour_failures),
+            )
         )
 
     async def _answer(self, ask: Ask) -> None:

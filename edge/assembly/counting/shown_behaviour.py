@@ -30,6 +30,11 @@ class ShownBehaviour:
         self._is_current = False  # whether the table is as the rows are
         self._upkept = 0  # the day on which devices were last forgotten
 
+    @property
+    def evicted(self) -> int:
+        """How many devices had to make room for others in the table."""
+        return self._writer.evicted
+
     def show(self, noted: NotedBatch) -> None:
         """After a committed batch."""
         if noted.is_whole_table:

@@ -18,13 +18,15 @@ class ClickHouseSeen(NamedTuple):
 
 class FoldingSeen(NamedTuple):
     """`questions` are by outcome; they and `restarts` count since the node started. `clickhouse`: None without one;
-    `erasures` of devices are not done yet."""
+    `erasures` of devices are not done yet; `behaviour_…` count since that process started."""
 
     up: bool = False
     restarts: int = 0
     questions: Mapping[str, int] = {}
     clickhouse: ClickHouseSeen | None = None
     erasures: int = 0
+    behaviour_evicted: int = 0
+    behaviour_failures: int = 0
 
 
 def build_folding_metrics(seen: FoldingSeen) -> list[Family]:
@@ -33,12 +35,16 @@ def build_folding_metrics(seen: FoldingSeen) -> list[Family]:
     restarts = "How often the process that counts events was restarted."
     asked = "Questions about figures, by outcome: answered, declined, unavailable."
     erasing = "Devices that are being erased from what the node keeps."
+    evicted = "Devices that had to make room for others in the table of how devices are used."
+    failures = "How often the table of how devices are used could not be written."
     outcomes = [Sample({"outcome": outcome}, n) for outcome, n in sorted(seen.questions.items())]
     return [
         Family("edge_folding_up", "gauge", up, [Sample({}, seen.up)]),
         Family("edge_folding_restarts_total", "counter", restarts, [Sample({}, seen.restarts)]),
         Family("edge_figures_questions_total", "counter", asked, outcomes),
         Family("edge_erasures_pending", "gauge", erasing, [Sample({}, seen.erasures)]),
+        Family("edge_behaviour_evicted_total", "counter", evicted, [Sample({}, seen.behaviour_evicted)]),
+        Family("edge_behaviour_failures_total", "counter", failures, [Sample({}, seen.behaviour_failures)]),
         *_clickhouse_metrics(seen.clickhouse),
     ]
 

@@ -4,9 +4,12 @@ from contextlib import closing
 
 import pytest
 
+from edge.assembly.counting.figures_file import FiguresFile
 from edge.assembly.counting.shown_behaviour import KEPT_DAYS, ShownBehaviour
+from edge.config import Telemetry
 from edge.domain.behaviour.daily_counts import NO_SEGMENTS, Judging, Use
 from edge.domain.facts import DAY_SECONDS, NOT_JUDGED
+from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.behaviour.rows import erase_device, note_batch
 from edge.telemetry.behaviour.table import BehaviourTable
 from edge.telemetry.folding.database import open_for_folding
@@ -69,6 +72,16 @@ def test_a_table_that_cannot_be_written_is_shown_later(node):
     node.path.with_suffix(".new").rmdir()
     node.fold()
     assert node.sessions == 11
+
+
+def test_evictions_and_failures_are_told(tmp_path):
+    figures = FiguresFile(DataPaths(tmp_path), Telemetry(), lambda app: None)
+    table = DataPaths(tmp_path).behaviour_table
+    table.parent.mkdir(parents=True)
+    DataPaths(tmp_path).spool_dir.mkdir(parents=True)
+    table.with_suffix(".new").mkdir()
+    figures.fold()
+    assert (figures.behaviour_evicted, figures.behaviour_failures) == (0, 1)
 
 
 def test_a_name_that_took_the_bit_of_another_is_never_mistaken_for_it(node):

@@ -72,7 +72,7 @@ def observed(**changed) -> Observed:
         "spool_unreadable": 9,
         "counts_set_aside": 1,
         "job_failures": {"fold": 2},
-        "folding": FoldingSeen(True, 3, {"answered": 5, "unavailable": 1}, None, 2),
+        "folding": FoldingSeen(True, 3, {"answered": 5, "unavailable": 1}, None, 2, 11, 12),
     }
     return Observed(**(seen | changed))
 
@@ -258,3 +258,8 @@ def test_every_line_is_one_that_prometheus_reads_and_no_series_comes_twice():
     assert all(SAMPLE_LINE.fullmatch(line) for line in told)
     series = [line.rpartition(" ")[0] for line in told]
     assert len(set(series)) == len(series)
+
+
+def test_what_the_table_of_behaviour_could_not_hold_or_write_is_told():
+    told = lines(observed())
+    assert "edge_behaviour_evicted_total 11" in told and "edge_behaviour_failures_total 12" in told

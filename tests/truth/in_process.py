@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from factories import a_bundle, a_manifest, the_files
-
 from edge.domain.changes.commands import Change, Command, PublishBundle
 from edge.domain.model import AppId
 from edge.facts.changes import Record, Recorded
@@ -32,6 +30,7 @@ from edge.store.heads import shard_of
 from edge.store.objects.port import blob_key
 from edge.telemetry.spool.app_records import Outcome, Outcomes, encode_outcomes
 from edge.telemetry.spool.spool import Spool
+from tests.worlds.factories import a_bundle, a_manifest, the_files
 
 BASE = "https://updates.example.com"
 

@@ -1,5 +1,8 @@
 """What a worker noted of checks: how many of each kind, and which devices, once an hour and when their kind changes.
 
+Of plugins that report a failed download also where there is no update, each offer is noted, once until it is taken: it
+matters how old the latest one is.
+
 In fixed memory, without a file or a lock. A device has one place of an array, and loses it to the next one that comes
 there: it is then noted a second time, which changes nothing for who adds up devices. The place holds the device's hash,
 the seed of its latest check's kind, and the number under which that is counted, by exclusive or. So of the other two
@@ -36,14 +39,16 @@ POSTPONING_LIMIT = (
 
 
 class CheckKind:
-    """Checks that are alike but for the device and its segments. `seed` tells it from others in what is remembered."""
+    """Checks that are alike but for the device and its segments. `seed` tells it from others in what is remembered;
+    with another one, its devices are not remembered any more. `tells_each`: they are not, once they were taken."""
 
-    __slots__ = ("labels", "numbers", "seed")
+    __slots__ = ("labels", "numbers", "seed", "tells_each")
 
     def __init__(self, labels: CheckLabels | None) -> None:
         """None: of checks beyond the limits."""
         self.labels = labels
         self.seed = random.getrandbits(64)
+        self.tells_each = labels is not None and labels.is_offer_of_lax
         self.numbers: dict[tuple[str, ...], int] = {}  # by segments
 
 
@@ -89,6 +94,7 @@ class CheckNotes:
         self._limit = numbers_limit
         self._hour = now // HOUR_SECONDS
         self._kinds: dict[CheckLabels, CheckKind] = {}
+        self._told_each: list[CheckKind] = []
         self._beyond = CheckKind(None)
         self._of_app: Counter[str] = Counter()  # kinds, and numbers beyond one each
         self._fewer_of_app: Counter[str] = Counter()
@@ -159,6 +165,7 @@ class CheckNotes:
         self._past = self._collect(min(ended, now))
         self._hour = hour
         self._kinds.clear()
+        self._told_each.clear()
         self._beyond = CheckKind(None)
         self._of_app.clear()
         self._fewer_of_app.clear()
@@ -174,6 +181,8 @@ class CheckNotes:
         taken = TakenChecks(at, self._meaning[:], counts, self._keys, self._key_numbers)
         self.counts[:] = bytes(len(counts))
         self._keys, self._key_numbers = array("q"), array("H")
+        for kind in self._told_each:
+            kind.seed = random.getrandbits(64)
         return [taken]
 
     def _begin_kind(self, labels: CheckLabels, snapshot: AppSnapshot | None) -> CheckKind:
@@ -181,7 +190,10 @@ class CheckNotes:
         used = len(self._kinds)
         if self._of_app[labels.app] < KINDS_OF_APP_LIMIT and used < self._limit // 4:
             self._of_app[labels.app] += 1
-            return self._kinds.setdefault(labels, CheckKind(labels))
+            kind = self._kinds[labels] = CheckKind(labels)
+            if kind.tells_each:
+                self._told_each.append(kind)
+            return kind
         self._dropped["heard_labels_dropped"] += 1
         fewer = labels.fewer(snapshot)
         if fewer in self._kinds:

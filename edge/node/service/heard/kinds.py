@@ -15,6 +15,7 @@ from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.decision.targets import Predicate
 from edge.domain.facts import NO_FACTS, DeviceFacts, name_hash
 from edge.domain.model import BUILTIN, UpdateCheck
+from edge.domain.statistics.generations import fails_without_offer
 from edge.domain.statistics.observation import Cohort, Group
 from edge.domain.targeting.traits import Traits
 
@@ -47,6 +48,11 @@ class CheckLabels(NamedTuple):
     def cohort(self, segments: tuple[str, ...]) -> Cohort:
         group = Group(self.platform, self.channel, segments, self.side, self.arm, self.kind)
         return Cohort(group, self.os, self.country, self.plugin)
+
+    @property
+    def is_offer_of_lax(self) -> bool:
+        """Whether a failed download counts only for some minutes after this: the release reports it without, too."""
+        return bool(self.offered) and self.plugin != OTHER and fails_without_offer(self.plugin)
 
     def fewer(self, snapshot: AppSnapshot | None) -> "CheckLabels":
         """Without what a device makes up."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edge.domain.changes.commands import SegmentSettings, SetSegment
 from edge.domain.decision.decide import decide
 from edge.domain.facts import NO_FACTS, Behaviour
+from edge.domain.model import Plugin
 from edge.domain.schedule.rollout import Moment
 from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.observation import Cohort, Group
@@ -63,6 +64,23 @@ def test_checks_are_counted_and_devices_are_told_once_an_hour():
     note(notes, a_check(device=device(1), version_os="14.2", country="DE"))
     (later,) = taken(notes, NOW + 610)
     assert (later.n, keys_in(later.devices)) == (1, [key_of(1)])
+
+
+@pytest.mark.parametrize(
+    ("plugin", "runs", "again"),
+    [("8.51.14", "1.0.0", False), ("6.14.24", "1.0.0", True), ("6.14.24", "1.0.1", False), ("6.14.25", "1.0.0", False)],
+)
+def test_each_offer_is_told_where_a_failed_download_counts_for_some_minutes(plugin, runs, again):
+    """Once for what is handed over together, however often the device asks."""
+    notes = CheckNotes(Counter(), NOW)
+    told = []
+    for at in (NOW, NOW + 400):
+        for _ in range(1_000):
+            note(notes, a_check(device=device(1), plugin=Plugin(plugin), version_name=runs))
+        (noted,) = taken(notes, at)
+        assert noted.n == 1_000
+        told.append(keys_in(noted.devices))
+    assert told == [[key_of(1)], [key_of(1)] if again else []]
 
 
 def test_what_is_noted_before_the_hour_ends_is_of_that_hour():

@@ -38,8 +38,7 @@ class Checked(NamedTuple):
 
 
 class Told(NamedTuple):
-    """An event that the node acknowledged. `serial` is the event's own: a resend has it too. Those of one report follow
-    each other, and the last one says so."""
+    """An event that the node acknowledged. `serial` is the event's own: a resend has it too."""
 
     at_ms: int
     device: int
@@ -48,7 +47,6 @@ class Told(NamedTuple):
     serial: int
     device_ms: int | None
     old: str = ""
-    ends: bool = True  # the report
 
 
 class Used(NamedTuple):

@@ -260,7 +260,7 @@ class Life:
         if self._offline or self._member.owner.mute:
             return
         body = pending[0][1] if single else [event for _, event in pending]
-        told = [self._told(serial, event, ends=serial == pending[-1][0]) for serial, event in pending]
+        told = [self._told(serial, event) for serial, event in pending]
 
         def answered(taken: bool) -> None:
             if not taken:
@@ -271,10 +271,10 @@ class Life:
 
         self._node.report(body, self._member.owner.peer, answered)
 
-    def _told(self, serial: int, event: dict[str, Any], *, ends: bool) -> Told:
+    def _told(self, serial: int, event: dict[str, Any]) -> Told:
         named, old = event["version_name"], event.get("old_version_name", "")
         device_ms = event.get("timestamp")
-        return Told(self._node.now_ms, self._index, event["action"], named, serial, device_ms, old, ends)
+        return Told(self._node.now_ms, self._index, event["action"], named, serial, device_ms, old)
 
     def _note(self, entry: Checked) -> None:
         self._diary.entries.append(entry)

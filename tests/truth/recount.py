@@ -100,7 +100,7 @@ class Person:
     crashed_days: set[int] = field(default_factory=set)
     errors: Counter[int] = field(default_factory=Counter)
     counted: dict[int, int] = field(default_factory=dict)  # by an event's serial, when it counted
-    heard: set[tuple[int, Labels, str, str]] = field(default_factory=set)  # of this hour
+    heard: set[tuple[int, int, Labels, str, str]] = field(default_factory=set)  # of this hour
     journeys: dict[str, Journey] = field(default_factory=dict)
 
 
@@ -140,8 +140,6 @@ def recount(diary: Diary) -> Recount:
                 sent.append(entry)
             case Told():
                 counter.take_event(entry)
-                if entry.ends:
-                    counter.end_report(entry)
             case Used():
                 counter.take_use(entry)
             case Came():
@@ -152,7 +150,6 @@ def recount(diary: Diary) -> Recount:
 class _Counter:
     def __init__(self, diary: Diary) -> None:
         self._diary = diary
-        self._said = False  # what its device runs, by the present report
         self.found = Recount()
 
     def _person(self, device: int) -> Person:
@@ -178,8 +175,10 @@ class _Counter:
         """It was handed over, and counts at `at_ms`."""
         owner, runs = self._owner(check.device), _word_of(check.runs)
         labels, known = labels_at(self._diary, owner, check.at_ms), self.found.persons.get(check.device)
-        heard = at_ms // HOUR, labels, runs, check.offered
-        if known is not None and heard in known.heard:  # a worker names a device once an hour for what is alike
+        # A worker names a device once an hour for what is alike, but for an offer that must not be old.
+        named = at_ms if check.offered and owner.plugin in TELL_MORE else at_ms // HOUR
+        heard = at_ms // HOUR, named, labels, runs, check.offered
+        if known is not None and heard in known.heard:
             self._count(at_ms, Person(labels), check.offered or runs, "check:offer" if check.offered else "check:other")
             return
         person = self._person(check.device)
@@ -208,13 +207,11 @@ class _Counter:
     def take_event(self, told: Told) -> None:
         owner, person = self._owner(told.device), self._person(told.device)
         if told.device_ms is not None and self._is_again(person, told.serial, told.at_ms):
+            self._hear(told.device, person, told.at_ms, "")
             return
         bundle, at = _word_of(told.version), (told.at_ms, told.device_ms)
         self._count(told.at_ms, person, bundle, f"report:{told.action}")
-        runs = bundle if told.action in RUNNING | CRASHES | ERRORS else ""
-        if runs:
-            self._hear(told.device, person, told.at_ms, runs)
-            self._said = True
+        self._hear(told.device, person, told.at_ms, bundle if told.action in RUNNING | CRASHES | ERRORS else "")
         self._take_journey(told, person, bundle, at)
         if told.action in ("app_moved_to_foreground", "app_launch_start"):
             self._begin(owner, person, bundle, at)
@@ -225,12 +222,6 @@ class _Counter:
         elif told.action in ERRORS:
             self._error(told, person, bundle)
         person.spoke = at
-
-    def end_report(self, told: Told) -> None:
-        """A report that does not say what runs is heard of where its device was."""
-        if not self._said:
-            self._hear(told.device, self._person(told.device), told.at_ms, "")
-        self._said = False
 
     def _is_again(self, person: Person, serial: int, at_ms: int) -> bool:
         """Whether it counted within the hour already; else it counts now."""

@@ -132,6 +132,8 @@ class DeviceCounting:
                 elif meaning and state.key:
                     left = state.bundle
                     if meaning & _RUNS and bundle != runs:
+                        if not runs and event is not first and bundle != state.bundle:
+                            hear(state, at_ms, 0)  # what comes before it said nothing: that is of what ran so far
                         runs = bundle
                         if heard == bundle and heard_minute == minute and at_ms >= state.last_ms:
                             state.last_ms = state.bundle_ms = at_ms
@@ -141,6 +143,8 @@ class DeviceCounting:
                     if meaning & _TELLS or _may_prove(state, bundle):
                         steps = self._report(state, event, meaning, cause, at_ms, happened or 0, bundle, left)
                     if meaning & _RESET:
+                        if not runs and event is not first:
+                            hear(state, at_ms, 0)
                         heard = runs = labels.bundle(BUILTIN, day)
                         hear(state, at_ms, runs)
                         heard_minute = -1

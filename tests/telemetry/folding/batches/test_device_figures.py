@@ -192,6 +192,35 @@ def test_a_failed_download_is_of_the_bundle_that_was_offered(counted, plugin, af
     assert [bundle for bundle, bits in counted.steps().items() if bits & Step.FAILED_INSTALL] == ["1.0.1"] * fails
 
 
+# --- heard of ---
+
+FELL_BACK = [(0, "update_fail", "1.0.2"), (0, "reset", "builtin"), (0, "set", "1.0.1")]
+WAITED = [(0, "download_complete", "1.0.2"), (0, "app_moved_to_background", "1.0.1")]
+
+
+@pytest.mark.parametrize(
+    ("events", "heard_on"),
+    [(FELL_BACK, ["1.0.1", "1.0.2", "builtin"]), (WAITED, ["1.0.1", "1.0.2"]), (WAITED[:1], ["1.0.2"])],
+)
+@pytest.mark.parametrize("is_split", [False, True])
+def test_a_report_is_heard_of_alike_in_one_line_and_in_several(counted, events, heard_on, is_split):
+    """An event that does not say what runs is of what ran so far, in a node's hour of its own."""
+    lines = lines_of(*((3_600, *event[1:]) for event in events))
+    if not is_split:
+        sent = [msgspec.json.decode(line)["sent"] for line in lines]
+        at_ms = int((NOW + 3_600) * 1000)
+        lines = [
+            b'{"received_ms":%d,"net":1,"events":%d,"sent":%s}' % (at_ms, len(sent), msgspec.json.encode(sent)),
+        ]
+    counted.fold([*lines_of((0, "set", "1.0.2")), *lines])
+    heard = counted.rows(
+        "SELECT DISTINCT bundles.word FROM sketches_hour JOIN words AS bundles ON bundles.id = bundle"
+        " JOIN words AS subjects ON subjects.id = subject AND subjects.word = 'heard'"
+        " WHERE period > (SELECT min(period) FROM sketches_hour) ORDER BY 1"
+    )
+    assert [bundle for (bundle,) in heard] == heard_on
+
+
 # --- sessions ---
 
 

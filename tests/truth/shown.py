@@ -190,7 +190,7 @@ def _end_of(journey: Journey) -> str:
 
 
 def _adoption(found: Recount, bundle: str, channels: Sequence[str], end_ms: int) -> Shown:
-    """Of the devices of these channels, on which it was offered."""
+    """Of the devices of these channels, on which it was offered, and all that run it."""
     told = list(journeys(found, bundle))
     first = min((journey.offered_ms // MINUTE for _, journey in told if journey.offered_ms), default=None)
     began = sorted(journey.first_said // MINUTE for _, journey in told if journey.first_said)
@@ -198,7 +198,11 @@ def _adoption(found: Recount, bundle: str, channels: Sequence[str], end_ms: int)
         journey.last_said // MINUTE for person, journey in told if journey.first_said and person.word != bundle
     )
     of = (
-        sum(n for (channel,), n in heard_since(found, first * MINUTE, ("channel",)).items() if channel in channels)
+        sum(
+            n
+            for (channel, word), n in heard_since(found, first * MINUTE, ("channel", "bundle")).items()
+            if channel in channels or word == bundle
+        )
         if first is not None
         else 0
     )
@@ -206,6 +210,8 @@ def _adoption(found: Recount, bundle: str, channels: Sequence[str], end_ms: int)
     def running(minute: int) -> int:
         return sum(at <= minute for at in began) - sum(at <= minute for at in ended)
 
+    if of:
+        of = max(of, *(running(minute) for minute in (*began, *ended)))
     shown: Shown = {"running": running(end_ms // MINUTE), "adoption": None, "adoption after 24 hours": None}
     shown |= {f"seconds to {share:.0%}": None for share in SHARES}
     if first is None or not of:

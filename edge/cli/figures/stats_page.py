@@ -32,7 +32,7 @@ def stats_page(found: StatsAnswer, by: str, definitions: str) -> list[Block]:
     blocks += [Heading("Use"), FieldList([*_use(found)])]
     if found.report is None and found.bundles:
         rows = [
-            [each.bundle or NOTHING, shown(each.running), shown(each.share), *release_cells(each.release)]
+            [each.bundle or "not said", shown(each.running), shown(each.share), *release_cells(each.release)]
             for each in found.bundles
         ]
         columns = ("bundle", "running", "share", *RELEASE_COLUMNS)

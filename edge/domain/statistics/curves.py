@@ -5,6 +5,7 @@ At minute t a bundle is run by the devices that have begun to say so at t or bef
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -44,7 +45,8 @@ class MarkFigure(msgspec.Struct, frozen=True, kw_only=True):
 class Adoption(msgspec.Struct, frozen=True, kw_only=True):
     """`running` devices at the end, the share that they are, and that 24 hours after the first offer (`first_offer`, in
     seconds since the epoch; null: unknown), the times to reach shares, and the curve between the first offer and the
-    end. One denominator for all: the devices of the bundle's channels heard of since the first offer."""
+    end. One denominator for all: the devices of the bundle's channels heard of since the first offer, and those that
+    run it."""
 
     first_offer: int | None
     running: Figure
@@ -89,6 +91,12 @@ def minute_of_share(changes: Iterable[AdoptionChange], mark: float, until: int, 
         if of and devices >= least:
             return minute
     return None
+
+
+def most_at_once(changes: Iterable[AdoptionChange], until: int) -> int:
+    """How many devices at most ran the bundle in one minute, `until` included."""
+    each_minute = accumulate(each.began - each.ended for each in sorted(changes) if each.minute <= until)
+    return max(each_minute, default=0)
 
 
 def curve(changes: Iterable[AdoptionChange], minutes: Sequence[int], of: int) -> list[CurvePoint]:

@@ -24,12 +24,13 @@ class StatsQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BundleFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """A bundle that active devices run now: how many, and which share of them."""
+    """A bundle that active devices run now, or ran or were offered in the time: how many run it, and which share of the
+    active devices they are. "" is of devices that never said what they run: `release` is null."""
 
     bundle: str
     running: Figure
     share: Figure
-    release: ReleaseFigures
+    release: ReleaseFigures | None
 
 
 class FailureFigure(msgspec.Struct, frozen=True, kw_only=True):

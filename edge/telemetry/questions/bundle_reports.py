@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from edge.domain.statistics import subjects
-from edge.domain.statistics.curves import Adoption, AdoptionChange, build_adoption
+from edge.domain.statistics.curves import Adoption, AdoptionChange, build_adoption, most_at_once
 from edge.domain.statistics.definitions import Definition, figure
 from edge.domain.statistics.figures import ReleaseFigures, per_1000, release_figures
 from edge.domain.statistics.observation import Step
@@ -52,20 +52,22 @@ def adoption_of(scope: Scope, bundle: str, firsts: Firsts, points: int) -> Adopt
     where = scope.where._replace(bundle="")
     turns = scope.figures.words(scope.app, bundle, where)
     changes = [AdoptionChange(each.minute, each.began, each.ended) for each in turns]
-    devices = 0 if firsts.offered is None else devices_of_channels(scope, bundle, firsts.offered)
+    devices = 0 if firsts.offered is None else devices_to_reach(scope, bundle, firsts.offered, changes)
     return build_adoption(changes, firsts.offered, scope.until_ms // MINUTE_MS, devices, points)
 
 
-def devices_of_channels(scope: Scope, bundle: str, first: int) -> int:
-    """Of the channels that the bundle was offered on, those heard of since the minute `first`."""
+def devices_to_reach(scope: Scope, bundle: str, first: int, changes: Sequence[AdoptionChange]) -> int:
+    """Those of the channels that the bundle was offered on that were heard of since the minute `first`, and all that
+    run it, whatever their channel: a device that has reported and not checked yet has none."""
     where = scope.where._replace(bundle="")
     channels = {
         each.labels
         for each in scope.figures.steps(scope.app, bundle, where, (By.CHANNEL,))
         if Step.OFFERED in each.steps
     }
-    heard = scope.figures.heard_since(scope.app, first * MINUTE_MS, where, (By.CHANNEL,))
-    return sum(each.devices for each in heard if each.labels in channels)
+    heard = scope.figures.heard_since(scope.app, first * MINUTE_MS, where, (By.CHANNEL, By.BUNDLE))
+    devices = sum(each.devices for each in heard if each.labels[:1] in channels or each.labels[1] == bundle)
+    return max(devices, most_at_once(changes, scope.until_ms // MINUTE_MS))
 
 
 def _failures(scope: Scope, bundle: str) -> tuple[list[FailureFigure], int]:

@@ -3,7 +3,7 @@
 import msgspec
 
 from edge.domain.statistics.curves import AdoptionChange, minute_of_share
-from edge.telemetry.questions.bundle_reports import devices_of_channels
+from edge.telemetry.questions.bundle_reports import devices_to_reach
 from edge.telemetry.questions.port import MINUTE_MS, Figures, Where
 from edge.telemetry.questions.scope import Scope
 
@@ -45,7 +45,7 @@ def _times(scope: Scope, bundle: str) -> BundleTimes:
     firsts = scope.figures.firsts(scope.app, bundle, scope.where)
     if firsts.offered is None:
         return BundleTimes(bundle=bundle, half=None, most=None, failed=firsts.failed)
-    devices = devices_of_channels(scope, bundle, firsts.offered)
     changes = [AdoptionChange(*each) for each in scope.figures.words(scope.app, bundle, scope.where)]
+    devices = devices_to_reach(scope, bundle, firsts.offered, changes)
     half, most = (minute_of_share(changes, mark, scope.until_ms // MINUTE_MS, devices) for mark in (HALF, MOST))
     return BundleTimes(bundle=bundle, half=half, most=most, failed=firsts.failed)

@@ -15,6 +15,7 @@ from edge.telemetry.questions.port import HOUR_DAYS, MINUTE_MS, By, Figures, Rol
 from edge.telemetry.questions.scope import Scope
 
 BUNDLES_SHOWN = 10  # of an app, the most used first; `by` bundle lists more
+OFFERED_SHOWN = 3  # of them, the most offered of those that fewer or no devices run: a release that fails is here
 LABELS_SHOWN = 200  # rows by a label, the most used first
 PERIODS_LIMIT = HOUR_DAYS * 24  # rows by hour or day
 
@@ -31,6 +32,7 @@ LABELS: Mapping[str, tuple[By, ...]] = {
     "plugin": (By.PLUGIN,),
 }
 BYS = (*PERIODS, *LABELS)
+_OFFERS, _USE = (f"{subjects.CHECK}offer",), (f"{subjects.CHECK}*", subjects.SESSION)
 NOT_BY_LABEL = "of a bundle's devices this label is known of those that run it now alone"
 _OF_DEVICES = {"version_os", "country", "plugin"}  # counts of events are not kept by these
 
@@ -70,18 +72,31 @@ def answer_stats(figures: Figures, asked: StatsQuestion) -> StatsAnswer:
 
 def _bundles(scope: Scope, most: int) -> tuple[list[BundleFigures], int]:
     """And how many more there are; the same of rows."""
-    running = sorted(scope.active((By.BUNDLE,)).items(), key=lambda each: (-each[1], each[0]))
-    active = sum(devices for _, devices in running)
+    found = scope.active((By.BUNDLE,))
+    offers, used = (scope.counts(subjects_of, (By.BUNDLE,)) for subjects_of in (_OFFERS, _USE))
+    active = sum(found.values())
+    running = _ranked({labels: found.get(labels, 0) for labels in {*found, *offers, *used}}, offers, most)
     shown = [
         BundleFigures(
             bundle=bundle,
             running=figure(Definition.RUNNING, devices),
             share=share(Definition.RUNNING_SHARE, devices, active, NO_DEVICES),
-            release=release_of(scope, bundle),
+            release=release_of(scope, bundle) if bundle else None,
         )
         for (bundle,), devices in running[:most]
     ]
     return shown, len(running) - len(shown)
+
+
+def _ranked(
+    running: Mapping[RowLabels, int], offers: Mapping[RowLabels, int], most: int
+) -> list[tuple[RowLabels, int]]:
+    """Those that most devices run first; the last of the first `most` are the most offered of the others."""
+    ranked = sorted(running.items(), key=lambda each: (-each[1], each[0]))
+    seats = max(most - OFFERED_SHOWN, 0)
+    others = sorted(ranked[seats:], key=lambda each: (-offers.get(each[0], 0), -each[1], each[0]))
+    shown = sorted([*ranked[:seats], *others[: most - seats]], key=lambda each: (-each[1], each[0]))
+    return [*shown, *others[most - seats :]]
 
 
 def _rows(scope: Scope, by: str) -> tuple[list[StatsRow], int]:

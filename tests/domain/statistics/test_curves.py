@@ -2,7 +2,14 @@
 
 import pytest
 
-from edge.domain.statistics.curves import POINTS_LIMIT, AdoptionChange, build_adoption, curve, minute_of_share
+from edge.domain.statistics.curves import (
+    POINTS_LIMIT,
+    AdoptionChange,
+    build_adoption,
+    curve,
+    minute_of_share,
+    most_at_once,
+)
 
 FIRST = 1000
 # 10 devices: 5 at once, 4 an hour later, one of the first leaves after two hours.
@@ -52,3 +59,8 @@ def test_a_curve_has_at_most_so_many_points_and_both_ends():
     assert len(made.curve) == POINTS_LIMIT
     assert (made.curve[0].at, made.curve[-1].at) == (FIRST * 60, (FIRST + 100_000) * 60)
     assert len(build_adoption(CHANGES, FIRST, FIRST, 10, 60).curve) == 1
+
+
+def test_the_most_at_once_are_those_of_the_fullest_minute():
+    assert most_at_once(CHANGES, FIRST + 500) == 9 and most_at_once(CHANGES, FIRST + 59) == 5
+    assert most_at_once([AdoptionChange(FIRST, 3, 3)], FIRST) == 0 == most_at_once([], FIRST)

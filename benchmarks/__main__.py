@@ -26,7 +26,7 @@ COMMANDS = {
     "check": "what one update check costs, against nginx, an aiohttp application and the bare floor",
     "check_tls": "the same over TLS 1.3: full handshakes, resumed sessions, kept connections",
     "reports": "what one reported event costs, against nginx with its access log and a bare append and sync",
-    "telemetry": "what counting an event costs, from segments to committed figures, beside append and sync",
+    "telemetry": "what counting an event costs, beside append and sync, and taking it by HTTP, beside nginx's log",
     "check_offer": "the same for offers of 10 and of 300 files",
     "check_proxied": "checks and reports behind nginx and Caddy, against the node asked directly",
     "pieces": "where the time of one update check goes, step by step",

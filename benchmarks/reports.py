@@ -66,18 +66,23 @@ class EventSample(NamedTuple):
 
 
 def run(options: Options) -> BenchReport:
-    for name in ("wrk", "nginx"):
-        need_program(name)
-    with tempfile.TemporaryDirectory(prefix="edge-reports-") as temporary:
-        tables = tuple(_measure_all(Path(temporary), options))
+    tables = tuple(answering_tables(options, SAME_LOAD))
     return BenchReport(compares="CPU per reported event: ours, nginx with its access log, a bare loop.", tables=tables)
 
 
-def _measure_all(folder: Path, options: Options) -> Iterator[Table]:
+def answering_tables(options: Options, loads: Mapping[tuple[Kind, int], float]) -> Iterator[Table]:
+    """For each kind and batch: at so many requests a second, and at as many as each can."""
+    for name in ("wrk", "nginx"):
+        need_program(name)
+    with tempfile.TemporaryDirectory(prefix="edge-reports-") as temporary:
+        yield from _measure_all(Path(temporary), options, loads)
+
+
+def _measure_all(folder: Path, options: Options, loads: Mapping[tuple[Kind, int], float]) -> Iterator[Table]:
     servers, generators = cores(options.pin)
     prepare_app(folder / "data", [(RELEASE, Sizes())])
     with node(folder / "data", servers, public_url=PUBLIC_URL, more=UNLIMITED) as ours:
-        for (kind, batch), rate in SAME_LOAD.items():
+        for (kind, batch), rate in loads.items():
             make = report_request if kind is REPORTS else app_events_request
             requests = [make(device, batch, HOST) for device in device_ids(DEVICES)]
             with _nginx_like(ours, requests[0], folder / f"nginx-{kind.path[1:]}-{batch}", servers) as other:
@@ -91,7 +96,7 @@ def _measure_all(folder: Path, options: Options) -> Iterator[Table]:
 
 class _Bench:
     def __init__(
-        self, ours: BenchNode, kind: "Kind", batch: int, folder: Path, places: tuple[set[int], set[int]]
+        self, ours: BenchNode, kind: Kind, batch: int, folder: Path, places: tuple[set[int], set[int]]
     ) -> None:
         """`places` are the cores of the servers and of the generators."""
         self._ours, self._kind, self._batch, self._folder = ours, kind, batch, folder

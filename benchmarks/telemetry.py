@@ -1,5 +1,6 @@
 """What counting costs: from segments on disk to committed figures, beside a bare loop that appends the same bytes and
-syncs. What taking the events costs, beside nginx that writes its access log, is `python -m benchmarks reports`.
+syncs; then what taking them by HTTP costs, beside nginx that writes its access log. With other kinds of load, that is
+`python -m benchmarks reports`.
 
 A machine with other work counts slower per second of CPU, too (caches, clock). A loop that only adds is timed around
 each round: "scaled" is as if it had taken what its fastest round took.
@@ -20,6 +21,7 @@ from benchmarks.measuring.figures import ratios, spread
 from benchmarks.measuring.sampling import in_turns
 from benchmarks.output.report import BenchReport, Options
 from benchmarks.output.tables import Table
+from benchmarks.reports import REPORTS, SAME_LOAD, answering_tables
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool.segment import SegmentWriter
 
@@ -54,7 +56,11 @@ def run(options: Options) -> BenchReport:
         once = partial(_measure, records=records, events=events // len(ACTIONS) * len(ACTIONS))
         found = in_turns({FOLD: _fold, BARE: _append}, options.rounds, once)
         tables.append(_table(f"{events:,} events of {APPS} apps, {batch} in a report", found))
-    return BenchReport(compares="CPU per counted event: from segments to committed figures.", tables=tuple(tables))
+    tables += answering_tables(options, {each: rate for each, rate in SAME_LOAD.items() if each[0] is REPORTS})
+    compares = (
+        "CPU per event: from segments to committed figures, and through HTTP to the disk beside nginx's access log."
+    )
+    return BenchReport(compares=compares, tables=tuple(tables))
 
 
 def report_records(events: int, batch: int) -> Iterator[bytes]:

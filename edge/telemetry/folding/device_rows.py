@@ -7,6 +7,7 @@ from typing import Any
 
 from edge.domain.statistics.device_record import DeviceRecord, StepRecord
 from edge.domain.statistics.tally import MINUTE_MS
+from edge.telemetry.folding.device_room import DeviceRoom
 
 _CHUNK = 300  # keys in one question: a step has three variables, and SQLite takes 999 at least
 
@@ -19,10 +20,10 @@ Place = tuple[int, int]  # app and device key
 
 
 def load_devices(
-    connection: sqlite3.Connection, places: Set[Place], own: Mapping[int, Set[int]]
+    connection: sqlite3.Connection, places: Set[Place], own: Mapping[int, Set[int]], room: DeviceRoom | None = None
 ) -> dict[Place, DeviceRecord]:
     """The state of each device, a new one for those that were never heard of. `own`: of each app, the bundles whose
-    steps are kept."""
+    steps are kept. `room` begins the records of new ones, if there is one."""
     found: dict[Place, DeviceRecord] = {}
     for app, keys in _by_app(places).items():
         bundles = own.get(app, frozenset())
@@ -37,7 +38,7 @@ def load_devices(
                 found[app, key] = _device_of(DeviceRecord(app, key, bundles), columns)
         for key in keys:
             if (app, key) not in found:
-                found[app, key] = DeviceRecord(app, key, bundles)
+                found[app, key] = room.begin(app, key, bundles) if room else DeviceRecord(app, key, bundles)
     return found
 
 

@@ -1,6 +1,7 @@
 """Adds what a batch says to the tables of the figures. In the caller's transaction."""
 
 import sqlite3
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -9,6 +10,7 @@ from edge.domain.statistics.device_record import DeviceRecord
 from edge.domain.statistics.observation import Observation, Step
 from edge.domain.statistics.subjects import FAILED, HEARD, REPORT
 from edge.domain.statistics.tally import DAY_HOURS, DAY_MS, MINUTE_MS, Added, Tally, days_of
+from edge.telemetry.folding.device_room import DeviceRoom
 from edge.telemetry.folding.device_rows import Place, load_devices, load_steps, store_devices
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.sketches import with_devices
@@ -29,7 +31,8 @@ def apply(connection: sqlite3.Connection, observations: Iterable[Observation]) -
         own[app].add(bundle)
         if each.device:
             wanted[app, each.device].add(bundle)
-    states = load_devices(connection, wanted.keys(), own)
+    room = DeviceRoom(connection, sys.maxsize)
+    states = load_devices(connection, wanted.keys(), own, room)
     load_steps(connection, wanted, states)
 
     def retain(state: DeviceRecord, day: int, age: int) -> None:
@@ -40,6 +43,7 @@ def apply(connection: sqlite3.Connection, observations: Iterable[Observation]) -
         _apply_one(each, numbers, tally, retentions, states, arithmetic)
     store(connection, numbers, tally, retentions)
     store_devices(connection, states.values())
+    room.store()
 
 
 def store(connection: sqlite3.Connection, numbers: LabelNumbers, tally: Tally, retentions: Retentions) -> None:

@@ -21,6 +21,7 @@ from edge.telemetry.folding.batches.counting import CountedBatch, Counting, Once
 from edge.telemetry.folding.batches.gathering import Fates
 from edge.telemetry.folding.batches.merged_segments import PendingSegment, earliest
 from edge.telemetry.folding.database import open_for_folding
+from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT
 from edge.telemetry.folding.labels import NamesOf, no_names
 from edge.telemetry.folding.outbox import Outbox
 from edge.telemetry.folding.seen_reports import forget_reports
@@ -60,18 +61,20 @@ def fold(
     judging_of: JudgingOf = no_judging,
     show: Show | None = None,
     outbox: Outbox | None = None,
+    devices_limit: int = FIGURE_DEVICES_LIMIT,
 ) -> FoldReport:
     """Count the records of the spools in `directory` that `database` does not have yet.
 
     `now` is in epoch seconds. `names_of` knows the apps' own bundles, `judging_of` how their devices' behaviour is
     judged; `show` is called after each transaction with what workers are to see of it. `outbox` gets the observations.
+    `devices_limit` is that of `device_room`.
     Blocks. May be killed anywhere, and run twice at once. Raises NewerSchema `newer_schema`, OSError,
     sqlite3.OperationalError (a full disk): what was counted until then stays counted.
     """
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
         finished = {name for (name,) in connection.execute("SELECT name FROM segments WHERE finished_ms IS NOT NULL")}
-        folding = _Folding(connection, int(now * 1000), report, names_of, judging_of, show, outbox)
+        folding = _Folding(connection, int(now * 1000), report, names_of, judging_of, show, outbox, devices_limit)
         pending = sorted((path for path in list_segments(directory) if path.stem not in finished), key=_started)
         for start in range(0, len(pending), OPEN_LIMIT):
             folding.fold_segments(pending[start : start + OPEN_LIMIT])
@@ -90,6 +93,7 @@ class _Folding:
     judging_of: JudgingOf
     show: Show | None
     outbox: Outbox | None
+    devices_limit: int
     remembered: OnceOnly | None = None
     version: int = -1
 
@@ -112,6 +116,7 @@ class _Folding:
                 counting = Counting(
                     *(self.connection, self._remember(), self.names_of, self.judging_of),
                     observe=self.outbox is not None,
+                    devices_limit=self.devices_limit,
                 )
                 lost, more = self._read(segments, counting)
                 changed = [each for each in segments if each.end > offsets[each.name] or each.is_finished]

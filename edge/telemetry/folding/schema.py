@@ -13,7 +13,7 @@ from edge.telemetry.behaviour.rows import BEHAVIOUR_SCHEMA
 from edge.telemetry.folding.outbox import OUTBOX_SCHEMA
 from edge.telemetry.folding.words import WordKind, Words, encode_group
 
-SCHEMA_NUMBER = 5
+SCHEMA_NUMBER = 6
 
 _FIRST = """
 CREATE TABLE counts (
@@ -114,12 +114,15 @@ CREATE TABLE acknowledged (
     segment TEXT NOT NULL, kind TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (segment, kind)
 ) WITHOUT ROWID;
 {OUTBOX_SCHEMA}{BEHAVIOUR_SCHEMA}"""
+_SIXTH = """
+CREATE TABLE device_counts (app INTEGER PRIMARY KEY, n INTEGER NOT NULL);
+INSERT INTO device_counts SELECT app, count(*) FROM devices GROUP BY app"""
 # segments: rows outlive their files (some 24 a day and worker), so that a file that comes back, from a backup or after
 # a power cut, is never counted again. exposed, outcome_ids: see `duplicates`; seen: see `seen_reports`. `owner` is a
 # hash of the app. devices.days: bit i is the day i days before that of last_ms. steps_summary: of bundles whose rows
 # are gone. segment_counts: what became of a segment's records, by "<kind>/<fate>"; segment "" is schema 4's and that of
 # deleted ones. acknowledged: a recount of deleted segments, for the audit. secrets:
-# the key of `seen_reports`.
+# the key of `seen_reports`. device_counts: how many rows each app has in `devices`, see `device_room`.
 
 _FATES = {"folded": "event/counted", "duplicates": "event/duplicate", "malformed": "line/malformed"}
 
@@ -172,6 +175,7 @@ _STEPS: tuple[tuple[str, Callable[[sqlite3.Connection], None] | None], ...] = (
     (_THIRD, None),
     (_FOURTH, None),
     (_FIFTH, _keep_counts),
+    (_SIXTH, None),
 )
 
 

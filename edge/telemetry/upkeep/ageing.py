@@ -8,6 +8,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from edge.telemetry.folding.batches.custom_ids import forget_custom_ids
+from edge.telemetry.folding.device_room import recount_devices
 from edge.telemetry.folding.words import NO_APP, WordKind
 
 MINUTE_SUMS_HOURS = 48
@@ -38,6 +39,7 @@ def age(connection: sqlite3.Connection, now: float) -> AgeReport:
         with connection:
             report.rows += _delete_periods(connection, app, int(now))
             report.rows += _delete_devices(connection, app, int(now))
+            recount_devices(connection, app)
         for bundle in _old_bundles(connection, app, int(now)):
             report.rows += _sum_up(connection, app, bundle)
             report.bundles += 1

@@ -16,6 +16,7 @@ from edge.telemetry.folding.batches.device_work import DeviceCounting
 from edge.telemetry.folding.batches.gathering import Fates, Gathering
 from edge.telemetry.folding.batches.outcome_counting import OutcomeCounting
 from edge.telemetry.folding.batches.telling import Telling, uses_of
+from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT, DeviceRoom
 from edge.telemetry.folding.device_rows import Place, load_devices, load_steps, store_devices
 from edge.telemetry.folding.duplicates import EXPOSED_LIMIT, OUTCOMES_LIMIT, RememberedKeys
 from edge.telemetry.folding.figures_store import store
@@ -52,12 +53,14 @@ class Counting:
         judging_of: JudgingOf = no_judging,
         *,
         observe: bool = False,
+        devices_limit: int = FIGURE_DEVICES_LIMIT,
     ) -> None:
         self._connection, self._remembered, self._judging_of = connection, remembered, judging_of
         self._numbers = LabelNumbers(connection)
         self._gathering = Gathering(connection, self._numbers, names_of)
         self._telling = Telling(self._numbers, observe=observe)
         self._customs = CustomIds(connection)
+        self._room = DeviceRoom(connection, devices_limit)
 
     def read(self, segment: str, records: Iterable[bytes]) -> None:
         self._gathering.read(segment, records)
@@ -92,7 +95,7 @@ class Counting:
             own[app.labels.number] = app.labels.own
             for key, work in app.devices.items():
                 wanted[app.labels.number, key] = work.bundles
-        states = load_devices(self._connection, wanted.keys(), own)
+        states = load_devices(self._connection, wanted.keys(), own, self._room)
         load_steps(self._connection, wanted, states)
         return states
 
@@ -110,6 +113,7 @@ class Counting:
         store(connection, self._numbers, telling.tally, telling.retentions)
         gathering.store_streams()
         self._customs.store()
+        self._room.store()
         self._remembered.seen.store()
         connection.executemany(
             "INSERT INTO duplicates (app, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
@@ -122,6 +126,6 @@ class Counting:
         names: defaultdict[int, str] = defaultdict(str)
         for app in self._gathering.works():
             names[app.labels.number] = app.labels.app
-        for (app_number, key), state in states.items():
-            if key and state.uses:
+        for (app_number, _), state in states.items():
+            if state.followed and state.uses:
                 yield from uses_of(names[app_number], state)

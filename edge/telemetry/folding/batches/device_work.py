@@ -11,7 +11,8 @@ from edge.domain.statistics.arithmetic import Arithmetic
 from edge.domain.statistics.device_record import DeviceRecord
 from edge.domain.statistics.meanings import Meaning
 from edge.domain.statistics.observation import Step
-from edge.domain.statistics.tally import DAY_MS, MINUTE_MS
+from edge.domain.statistics.subjects import HEARD
+from edge.domain.statistics.tally import DAY_MS, HOUR_MS, MINUTE_MS
 from edge.telemetry.folding.batches.app_labels import AppLabels, ToldVersion
 from edge.telemetry.folding.batches.custom_ids import CustomIds
 from edge.telemetry.folding.batches.folded_lines import ToldEvent
@@ -66,6 +67,9 @@ class DeviceCounting:
             if isinstance(item, Checked):
                 self._be_of(state, item.cohort)
                 correct_first_labels(state, item.at_ms, self._numbers, self._telling.retentions)
+                if not state.followed:
+                    self._hear_alone(state, item.at_ms, item.runs)
+                    continue
                 self._arithmetic.hear(state, item.at_ms, item.runs, item.at_ms - HANDED_OVER_MS)
                 use_of(state, item.at_ms // DAY_MS)
                 if item.offered:
@@ -105,7 +109,7 @@ class DeviceCounting:
             if traits != (traits := _traits_of(first)) or told is None:
                 self._learn(state, traits, day)
                 told, heard_minute = None, -1
-            if first.custom_id and state.key:
+            if first.custom_id and state.followed:
                 self._state_custom_id(state, first.custom_id, at_ms)
             again = runs = 0
             for event in events:
@@ -129,7 +133,7 @@ class DeviceCounting:
                     step = state.step(bundle)
                     if step is not None:
                         step.begin_download(at_ms, happened or 0)
-                elif meaning and state.key:
+                elif meaning and state.followed:
                     left = state.bundle
                     if meaning & _RUNS and bundle != runs:
                         if not runs and event is not first and bundle != state.bundle:
@@ -148,15 +152,19 @@ class DeviceCounting:
                         heard = runs = labels.bundle(BUILTIN, day)
                         hear(state, at_ms, runs)
                         heard_minute = -1
+                elif meaning & _RUNS:
+                    runs = bundle
                 state.told_ms, state.told_at = at_ms, happened or 0
                 if observed:
                     self._telling.observe(state, at_ms, bundle, subject, 1, None, steps, state.cohort)
-            if not runs and state.key:
+            if not runs and state.followed:
                 if heard_minute == minute and at_ms >= state.last_ms:
                     state.last_ms = at_ms
                 else:
                     hear(state, at_ms, 0)
                     heard, heard_minute = -1, minute
+            elif not state.followed and state.key:
+                self._hear_alone(state, at_ms, runs)
             item.fates["event/counted"] += len(events) - again
             if again:
                 item.fates["event/duplicate"] += again
@@ -185,13 +193,20 @@ class DeviceCounting:
         lax = bool(meaning & _OF_OFFER) and self._numbers.labels_of(state.cohort).lax
         return self._arithmetic.report(state, meaning, cause, ms, at, bundle, left, lax=lax)
 
+    def _hear_alone(self, state: DeviceRecord, at_ms: int, bundle: int) -> None:
+        """A device of which nothing is kept is one of the distinct ones, and no more."""
+        place = (at_ms // HOUR_MS, state.group, bundle)
+        if place != state.heard_in:
+            state.heard_in = place
+            self._telling.tell(state, at_ms, bundle, HEARD, 0)
+
     def _learn(self, state: DeviceRecord, traits: ToldTraits, day: int) -> None:
         """What an event says of its device. A check says it better."""
         known = self._numbers.labels_of(state.cohort) if state.cohort else None
         if known is None or known.is_told:
             self._be_of(state, self._labels.told_cohort(traits))
             known = self._numbers.labels_of(state.cohort)
-        if state.key:
+        if state.followed:
             use = use_of(state, day)
             use.reports_errors = use.reports_errors or known.reports_errors
 
@@ -204,9 +219,12 @@ class DeviceCounting:
         at_ms, used, fates = item
         if not state.cohort:
             self._be_of(state, self._labels.told_cohort((used.platform, "", "", True, False)))
-        if used.custom_id:
+        if used.custom_id and state.followed:
             self._state_custom_id(state, used.custom_id, at_ms)
-        self._arithmetic.hear(state, at_ms, 0)
+        if state.followed:
+            self._arithmetic.hear(state, at_ms, 0)
+        else:
+            self._hear_alone(state, at_ms, 0)
         use = use_of(state, at_ms // DAY_MS)
         use.features = use.features or set()
         again = 0

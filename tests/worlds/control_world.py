@@ -199,7 +199,14 @@ class World:
 
     async def audit(self):
         return AuditView(
-            exact=True, kinds=[], segments=0, deleted_segments=0, lost_places=0, lost_bytes=0, differences=[]
+            exact=True,
+            kinds=[],
+            segments=0,
+            deleted_segments=0,
+            lost_places=0,
+            lost_bytes=0,
+            differences=[],
+            devices_beyond_limit=0,
         )
 
     async def export(self, app, since_ms, until_ms, form):

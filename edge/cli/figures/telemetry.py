@@ -79,6 +79,10 @@ def _show_audit(found: dict[str, Any]) -> None:
     table(("kind", "acknowledged", "counted", "duplicates", "dropped", "waiting", "by"), rows, "nothing yet")
     if found["lost_places"]:
         line(f"{counted(found['lost_places'], 'place')} of {counted(found['lost_bytes'], 'byte')} cannot be read")
+    if found["devices_beyond_limit"]:
+        line(
+            f"{counted(found['devices_beyond_limit'], 'time')} a device found no room for a row: counted in sums alone"
+        )
     if any(each["before"] for each in found["kinds"]):
         line(f"{sum(each['before'] for each in found['kinds'])} of these were counted before there was an audit")
     for each in found["differences"]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from edge.telemetry.folding.database import open_for_reading
+from edge.telemetry.folding.device_room import BEYOND
 from edge.telemetry.folding.words import WordKind
 from edge.telemetry.spool.segment import UnreadableSegment, list_segments
 from edge.telemetry.upkeep.acknowledged import BEFORE, kind_of
@@ -70,6 +71,7 @@ class Audit(msgspec.Struct, frozen=True):
     lost_bytes: int
     differences: list[AuditDifference]  # the first `DIFFERENCES_SHOWN`
     exact: bool
+    devices_beyond_limit: int = 0  # that told something in a batch, counted as everybody, and got no row: `device_room`
 
 
 class _Books:
@@ -92,6 +94,8 @@ class _Books:
         for segment, kind, n in connection.execute("SELECT segment, kind, n FROM acknowledged"):
             self.deleted[segment][kind] += n
         self.in_figures = {kind: _sum_of(connection, likes) for kind, likes in _SUBJECTS.items()}
+        row = connection.execute("SELECT n FROM totals WHERE name = ?", (BEYOND,)).fetchone()
+        self.devices_beyond = int(row[0]) if row else 0
         connection.execute("COMMIT")
 
 
@@ -195,6 +199,7 @@ class _Auditing:
             lost_bytes=self._bytes,
             differences=self._differences[:DIFFERENCES_SHOWN],
             exact=not self._differences,
+            devices_beyond_limit=self._books.devices_beyond,
         )
 
     def _kind(self, kind: str) -> KindAudit:

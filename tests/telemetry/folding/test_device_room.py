@@ -68,6 +68,7 @@ def test_the_audit_adds_up_with_devices_beyond_the_limit(spool, database):
     count(spool, database, ["a", "b", "c"], limit=1, worker=0)
     found = audit(spool, database)
     (events,) = [each for each in found.kinds if each.kind == "event"]
+    assert found.devices_beyond_limit == 2
     assert (found.exact, events.acknowledged, events.counted, events.in_figures) == (True, 3, 3, 3)
 
 

@@ -33,7 +33,9 @@ class DifferenceView(AnswerBody, frozen=True, kw_only=True):
 
 class AuditView(AnswerBody, frozen=True, kw_only=True):
     """Of one node, since its figures begin. `lost_places` are damaged places of files on disk, or their ends that a
-    crash tore before anyone was told that they are stored. `differences` are the first 1,000."""
+    crash tore before anyone was told that they are stored. `differences` are the first 1,000.
+    `devices_beyond_limit` counts devices that had no room for a row of their own, each once a batch in which they were
+    heard of: what they sent is counted all the same."""
 
     exact: bool
     kinds: list[KindAuditView]
@@ -42,3 +44,4 @@ class AuditView(AnswerBody, frozen=True, kw_only=True):
     lost_places: int
     lost_bytes: int
     differences: list[DifferenceView]
+    devices_beyond_limit: int

@@ -37,11 +37,13 @@ from edge.domain.model import AppId, DeviceId
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import Link
 from edge.node.service.numbered_replies import NumberedReplies
+from edge.telemetry.spool.app_records import KnownOutcomes, Outcomes
 from edge.telemetry.upkeep.erasures import note_erasure
 
 START_SECONDS = 5.0  # how long a question waits for a process that is starting
 AUDIT_SECONDS = 1800.0  # it reads all that is kept: 8 GiB, compressed, at some 100 MB/s of events
 ANSWER_SECONDS = 120.0  # what waits in a full spool takes that long to count
+KNOWN_SECONDS = 20.0  # for what is told beside the answer: who states outcomes waits for it
 QUESTIONS_WAITING_LIMIT = 64  # questions: nobody waits for more
 SHORT_LIFE_SECONDS = 10.0  # a process that ends sooner will end again: wait before the next try
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0, 30.0)  # before the n-th restart in a row; the last from then on
@@ -109,6 +111,13 @@ class Folding:
         noted = await asyncio.to_thread(note_erasure, self._erasures_dir, app, device, time.time())
         try:
             return await self.ask("erase", noted, RawErasedView)
+        except Unavailable:
+            return None
+
+    async def known_outcomes(self, stated: Outcomes) -> KnownOutcomes | None:
+        """Of everything acknowledged so far; None if there is nobody to ask, or no answer soon."""
+        try:
+            return await self.ask("known_outcomes", stated, KnownOutcomes, seconds=KNOWN_SECONDS)
         except Unavailable:
             return None
 

@@ -22,7 +22,7 @@ from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
 from edge.telemetry.devices.device_search import DevicePage, DeviceSearch
 from edge.telemetry.devices.known_devices import KnownDevice
-from edge.telemetry.spool.app_records import Outcomes
+from edge.telemetry.spool.app_records import KnownOutcomes, Outcomes
 
 T = TypeVar("T")
 
@@ -119,6 +119,9 @@ class TelemetryPort(Protocol):
     async def erase(self, app: AppId, device: DeviceId) -> RawErasedView | None:
         """Return once it is durable that a device is erased from events and figures, with what is erased by now; None:
         nothing is yet. Raises Unavailable `busy`."""
+
+    async def known_outcomes(self, stated: Outcomes) -> KnownOutcomes | None:
+        """What is known of them before they are kept; None: the figures cannot be asked now."""
 
     async def audit(self) -> AuditView:
         """Whether all that this node acknowledged is accounted for."""

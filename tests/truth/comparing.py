@@ -59,6 +59,7 @@ class Comparing:
             ),
             self._sums("app events", ("event:*",), expected.is_of("event:")),
             self._sums("outcomes", ("outcome:*",), expected.is_of("outcome:")),
+            self._sums("unmatched", ("outcome_unmatched:*",), expected.is_of("outcome_unmatched:")),
             self._lengths("session length", "session_end", expected.session_lengths(self._found)),
             self._lengths("download seconds", "download", self._found.downloads),
             self._lengths("update delay", "update", self._found.updates),

@@ -245,7 +245,7 @@ class _Counter:
         if person is not None:
             self._value(came.at_ms, came.device, person, f"outcome:{came.name}", came.value)
             return
-        key = self._count(came.at_ms, Person(UNKNOWN), "", f"outcome:{came.name}")
+        key = self._count(came.at_ms, Person(UNKNOWN), "", f"outcome_unmatched:{came.name}")
         self.found.totals[key] += came.value or 0.0
 
     def _value(self, at_ms: int, device: int, person: Person, subject: str, value: float | None) -> None:

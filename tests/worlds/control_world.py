@@ -43,6 +43,7 @@ from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
 from edge.telemetry.devices.device_search import find_devices
 from edge.telemetry.devices.known_devices import KnownDevice
+from edge.telemetry.folding.batches.known_outcomes import known_outcomes
 from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.questions.registry import QUESTIONS
 from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
@@ -118,6 +119,7 @@ class World:
     secrets: Secrets
     announced: list[tuple[str, Any]] = field(default_factory=list)
     figures: Path | None = None
+    figures_away: bool = False
     not_taken: NotTaken = field(default_factory=NotTaken)  # of every change
     facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
     known: dict[tuple[str, str], KnownDevice] = field(default_factory=dict)
@@ -217,6 +219,11 @@ class World:
             raise Unavailable("export_failed", "the process that exports failed")
         yield b'"form":"%s"}\n' % form.encode()
 
+    async def known_outcomes(self, stated):
+        connection = (open_for_reading(self.figures) if self.figures else None) or empty_database()
+        with closing(connection):
+            return None if self.figures_away else known_outcomes(connection, stated)
+
     async def keep(self, outcomes, now):
         self.outcomes.append(outcomes)
 
@@ -281,7 +288,9 @@ class World:
             proofs=self.prover,
             exporting=port(export=self.export),
             outcomes=port(keep=self.keep),
-            telemetry=port(stats=self.stats, audit=self.audit, erase=self.erase, ask=self.ask),
+            telemetry=port(
+                stats=self.stats, audit=self.audit, erase=self.erase, ask=self.ask, known_outcomes=self.known_outcomes
+            ),
             node=port(status=self.status, metrics=self.metrics),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),

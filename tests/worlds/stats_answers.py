@@ -83,6 +83,7 @@ def an_answer(**changes) -> StatsAnswer:
                 events=figure(Definition.EVENTS, 31),
                 per_1000=per_1000(Definition.OUTCOMES, 31, 12_304),
                 value=figure(Definition.OUTCOME_VALUES, 0),
+                unmatched=figure(Definition.UNMATCHED_OUTCOMES, 4),
             )
         ],
         "report": None,

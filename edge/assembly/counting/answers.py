@@ -12,11 +12,13 @@ from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.devices import RawErasedView
 from edge.domain.errors import Unavailable
 from edge.node.processes.data_directory import DataPaths
+from edge.telemetry.folding.batches.known_outcomes import known_outcomes
 from edge.telemetry.folding.counts import read_counts, read_duplicates
 from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.questions.port import Figures
 from edge.telemetry.questions.registry import QUESTIONS, FigureQuestion
 from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
+from edge.telemetry.spool.app_records import KnownOutcomes, Outcomes
 from edge.telemetry.upkeep.audit import Audit, audit
 from edge.telemetry.upkeep.erasures import Erasure
 
@@ -51,9 +53,16 @@ def audit_node(paths: DataPaths, _: bytes) -> Audit:
     return audit(paths.spool_dir, paths.counts_database)
 
 
+def match_outcomes(paths: DataPaths, parameters: bytes) -> KnownOutcomes:
+    """Which of a batch are known, or of known devices, before it is stored."""
+    with closing(open_for_reading(paths.counts_database) or empty_database()) as connection:
+        return known_outcomes(connection, msgspec.json.decode(parameters, type=Outcomes))
+
+
 ANSWERS: Mapping[str, FigureAnswer] = {
     "bundle_counts": count_bundles,
     "audit": audit_node,
+    "known_outcomes": match_outcomes,
     **{name: partial(ask_figures, question) for name, question in QUESTIONS.items()},
 }
 

@@ -11,11 +11,14 @@ from typing import Any, NamedTuple, TextIO
 
 import msgspec
 
-from edge.control.shapes.outcomes import OutcomeRequest, read_outcome
+from edge.control.shapes.outcomes import OUTCOME_ID_LIMIT, OutcomeRequest, read_outcome
 from edge.domain.errors import Invalid
+from edge.wire.app_events import EVENT_NAME_LIMIT, VALUE_LIMIT
+from edge.wire.fields import CUSTOM_ID_LIMIT, DEVICE_ID_LIMIT
 
 COLUMNS = ("name", "device", "custom_id", "time", "value", "id")
 HEADER_LIMIT = 4_096  # characters of the first line that are looked at
+_KNOWN = ", ".join(COLUMNS)
 _NEEDED = ("time", "id")
 _FIELDS = {"time": "at"}  # of the API, where the column has another name
 _COLUMN_OF_CODE = {
@@ -27,6 +30,14 @@ _COLUMN_OF_CODE = {
 }
 _SECONDS = re.compile(r"\d{1,10}(\.\d{1,6})?", re.ASCII)
 _PATH = re.compile(r" - at `\$\.(\w+)`")
+_NEEDED_FORM = {
+    "name": f"a name has 1 to {EVENT_NAME_LIMIT} characters",
+    "device": f"a device id is a UUID, of {DEVICE_ID_LIMIT} characters",
+    "custom_id": f"a custom id has 1 to {CUSTOM_ID_LIMIT} characters",
+    "time": "the time is before 1970",
+    "value": f"a value is a number from -{VALUE_LIMIT:,.0f} to {VALUE_LIMIT:,.0f}",
+    "id": f"an id has 1 to {OUTCOME_ID_LIMIT} characters",
+}
 
 
 class OutcomeRow(NamedTuple):
@@ -42,13 +53,17 @@ class RowFault(NamedTuple):
     message: str
 
 
-def read_rows(file: TextIO, now: float, name: str = "") -> Iterator[OutcomeRow | RowFault]:
-    """`now` is in seconds since the epoch; `name` is for rows without one. Raises Invalid `invalid_header`, and
-    `invalid_csv` where the file cannot be read on."""
+def read_rows(
+    file: TextIO, now: float, name: str = "", told: list[str] | None = None
+) -> Iterator[OutcomeRow | RowFault]:
+    """`now` is in seconds since the epoch; `name` is for rows without one. Columns of another name are passed over, and
+    added to `told`. Raises Invalid `invalid_header`, and `invalid_csv` where the file cannot be read on."""
     line = 1
     try:
         reader = _reader(file)
         columns = _columns(next(reader, []), name)
+        if told is not None:
+            told.extend(each for each in columns if each not in COLUMNS)
         line = reader.line_num + 1
         for cells in reader:
             if cells:
@@ -69,20 +84,24 @@ def _reader(file: TextIO) -> Any:
 
 def _columns(header: list[str], name: str) -> list[str]:
     columns = [each.strip().lower() for each in header]
-    for each in columns:
-        if each not in COLUMNS or columns.count(each) > 1:
-            problem = "twice" if each in COLUMNS else "unknown"
-            raise Invalid("invalid_header", f"line 1: column {each[:64]!r} is {problem}; columns: {', '.join(COLUMNS)}")
+    if not any(columns):
+        raise Invalid("invalid_header", f"the file is empty, or its first line is; it names the columns: {_KNOWN}")
+    for each in COLUMNS:
+        if columns.count(each) > 1:
+            raise Invalid("invalid_header", f"line 1: column {each!r} is there twice; columns: {_KNOWN}")
     missing = [each for each in (*_NEEDED, *(() if name else ("name",))) if each not in columns]
+    if not missing and "device" not in columns and "custom_id" not in columns:
+        missing = ["device' or 'custom_id"]
     if missing:
-        raise Invalid("invalid_header", f"line 1: there is no column {missing[0]!r}; columns: {', '.join(COLUMNS)}")
+        raise Invalid("invalid_header", f"line 1: there is no column '{missing[0]}'; columns: {_KNOWN}")
     return columns
 
 
 def _row(line: int, columns: list[str], cells: list[str], now: float, name: str) -> OutcomeRow | RowFault:
     if len(cells) != len(columns):
         return RowFault(line, columns[-1], f"the row has {len(cells)} cells, the header {len(columns)} columns")
-    given = {column: cell.strip() for column, cell in zip(columns, cells, strict=True) if cell.strip()}
+    cells = [cell.strip() for cell in cells]
+    given = {column: cell for column, cell in zip(columns, cells, strict=True) if cell and column in COLUMNS}
     given.setdefault("name", name)
     try:
         fields = {_FIELDS.get(column, column): _value(column, text) for column, text in given.items()}
@@ -100,7 +119,8 @@ def _fault(line: int, told: str) -> RowFault:
     columns = {field: column for column, field in _FIELDS.items()}
     found = _PATH.search(told)
     if found is not None:
-        return RowFault(line, columns.get(found[1], found[1]), _PATH.sub("", told))
+        column = columns.get(found[1], found[1])
+        return RowFault(line, column, _NEEDED_FORM[column])
     missing = next((each for each in ("name", "id", "at") if f"`{each}`" in told), "id")
     return RowFault(line, columns.get(missing, missing), "the cell is empty")
 
@@ -114,7 +134,7 @@ def _value(column: str, text: str) -> Any:
     try:
         return float(text)
     except ValueError as error:
-        raise Invalid("value", f"{text[:32]!r} is no number") from error
+        raise Invalid("value", f"{text[:32]!r} is not a number: write 1.5, without separators of thousands") from error
 
 
 def _seconds(text: str) -> float:
@@ -126,6 +146,6 @@ def _seconds(text: str) -> float:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise Invalid(
-            "time", f"{text[:40]!r} is no time with a zone: write 2026-11-27T10:00:00Z, or seconds since the epoch"
+            "time", f"{text[:40]!r} is not a time with a zone: write 2026-11-27T10:00:00Z, or seconds since the epoch"
         )
     return moment.timestamp()

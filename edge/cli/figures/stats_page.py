@@ -230,9 +230,13 @@ def _about(figure: Figure) -> str:
 def _outcomes(found: StatsAnswer) -> list[Block]:
     if not found.outcomes:
         return []
-    rows = [(each.name, shown(each.events), shown(each.per_1000), shown(each.value)) for each in found.outcomes[:SHOWN]]
+    rows = [
+        (each.name, shown(each.events), shown(each.per_1000), shown(each.value), shown(each.unmatched))
+        for each in found.outcomes[:SHOWN]
+    ]
     more = _left_out(len(found.outcomes), SHOWN, found.more_outcomes)
-    return [Heading("Outcomes", more), _grid(("outcome", "number", "per 1,000 devices", "sum of values"), rows)]
+    columns = ("outcome", "number", "per 1,000 devices", "sum of values", "of unknown devices")
+    return [Heading("Outcomes", more), _grid(columns, rows)]
 
 
 def _by(found: StatsAnswer, by: str) -> list[Block]:

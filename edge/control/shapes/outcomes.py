@@ -14,6 +14,7 @@ from edge.wire.fields import CUSTOM_ID_LIMIT, DEVICE_ID_LIMIT
 OUTCOMES_BATCH_LIMIT = 1_000  # some 200 kB; a request is stored in one step
 OUTCOME_ID_LIMIT = 64  # characters; the number of a ticket or a payment, or a UUID
 PAST_LIMIT_SECONDS = 90 * 86_400  # as long as hours are kept: what is older changes figures that people have read
+MILLISECONDS_FROM = 100  # times now: no seconds are so far ahead
 AHEAD_LIMIT_SECONDS = 86_400  # clocks that are wrong, and dates without a zone
 
 
@@ -38,10 +39,14 @@ class OutcomesRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class OutcomesStored(AnswerBody, frozen=True, kw_only=True):
-    """How many were stored; those among them that were stated before count once all the same."""
+    """`stored` counts those that are new. `repeated` have the name and id of one that was stated before, and do not
+    count again. `unmatched` are those of the new ones that are of no device which this node has heard of: they are in
+    no rate. Both are null where the figures cannot be asked; then `stored` may have repeated ones."""
 
     app: str
     stored: int
+    repeated: int | None
+    unmatched: int | None
 
 
 def read_outcome(given: OutcomeRequest, now: float) -> Outcome:
@@ -54,7 +59,8 @@ def read_outcome(given: OutcomeRequest, now: float) -> Outcome:
     if not now - PAST_LIMIT_SECONDS <= given.at <= now + AHEAD_LIMIT_SECONDS:
         raise Invalid(
             "invalid_outcome_time",
-            f"the time must be within the last {PAST_LIMIT_SECONDS // 86_400} days, in seconds since the epoch",
+            f"the time must be within the last {PAST_LIMIT_SECONDS // 86_400} days, and at most 1 day ahead"
+            + ("; it is in seconds, not milliseconds" if given.at > now * MILLISECONDS_FROM else ""),
         )
     return Outcome(
         parse_event_name(given.name),

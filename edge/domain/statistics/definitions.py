@@ -70,6 +70,7 @@ class Definition(enum.Enum):
     OUTCOMES = ("outcomes", Unit.PER_1000_DEVICES)
     OUTCOME_CHANGE = ("outcomes before and after", Unit.PER_1000_DEVICE_DAYS)
     OUTCOME_VALUES = ("values of outcomes", Unit.SUM)
+    UNMATCHED_OUTCOMES = ("unmatched outcomes", Unit.EVENTS)
     RELEASES_A_WEEK = ("releases a week", Unit.PER_WEEK)
     TAKEN_BACK = ("taken back", Unit.SHARE)
     FAILURE_TO_PAUSE = ("first failure to pause", Unit.SECONDS)

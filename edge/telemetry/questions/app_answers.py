@@ -78,12 +78,14 @@ class FeatureFigure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutcomeFigure(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of outcome that the team imported."""
+    """One kind of outcome that the team imported. `unmatched` are those of devices that the node never heard of, which
+    are in no other figure."""
 
     name: str
     events: Figure
     per_1000: Figure
     value: Figure
+    unmatched: Figure
 
 
 class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):

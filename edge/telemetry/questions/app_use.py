@@ -83,18 +83,27 @@ def features(scope: Scope, active: int) -> tuple[list[FeatureFigure], int]:
 
 def outcomes(scope: Scope, active: int) -> tuple[list[OutcomeFigure], int]:
     """What the team imported, the most frequent first; and how many more there are."""
-    rows = scope.figures.sums(scope.app, (f"{subjects.OUTCOME}*",), scope.span(), scope.where, (By.SUBJECT,))
-    rows.sort(key=lambda each: (-each.n, each.labels))
-    shown = [
-        OutcomeFigure(
-            name=each.labels[0].removeprefix(subjects.OUTCOME),
-            events=figure(Definition.EVENTS, each.n),
-            per_1000=per_1000(Definition.OUTCOMES, each.n, active),
-            value=figure(Definition.OUTCOME_VALUES, each.total),
+    matched, unmatched = (_by_name(scope, prefix) for prefix in (subjects.OUTCOME, subjects.UNMATCHED_OUTCOME))
+    nothing = Sum((), 0, 0, 0.0)
+    names = sorted(matched.keys() | unmatched.keys(), key=lambda name: (-matched.get(name, nothing).n, name))
+    shown = []
+    for name in names[:NAMES_LIMIT]:
+        found = matched.get(name, nothing)
+        shown.append(
+            OutcomeFigure(
+                name=name,
+                events=figure(Definition.EVENTS, found.n),
+                per_1000=per_1000(Definition.OUTCOMES, found.n, active),
+                value=figure(Definition.OUTCOME_VALUES, found.total),
+                unmatched=figure(Definition.UNMATCHED_OUTCOMES, unmatched.get(name, nothing).n),
+            )
         )
-        for each in rows[:NAMES_LIMIT]
-    ]
-    return shown, len(rows) - len(shown)
+    return shown, len(names) - len(shown)
+
+
+def _by_name(scope: Scope, prefix: str) -> dict[str, Sum]:
+    rows = scope.figures.sums(scope.app, (f"{prefix}*",), scope.span(), scope.where, (By.SUBJECT,))
+    return {each.labels[0].removeprefix(prefix): each for each in rows}
 
 
 def _feature(scope: Scope, row: Sum, devices: int, active: int) -> FeatureFigure:

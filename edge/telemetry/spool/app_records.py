@@ -42,6 +42,14 @@ class Outcomes(msgspec.Struct, frozen=True):
     of: list[Outcome]
 
 
+class KnownOutcomes(msgspec.Struct, frozen=True):
+    """Of a batch of outcomes: `repeated` have the name and id of an earlier one; `unmatched` are those of the others
+    that are of no device which this node has heard of."""
+
+    repeated: int
+    unmatched: int
+
+
 class UsedLine(msgspec.Struct, frozen=True):
     """`net` is a keyed hash of the address prefix; 0: not known."""
 

@@ -30,7 +30,7 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "check": ("check:%",),
     "delivery": ("delivery:%:complete", "delivery:%:cut"),
     "used": ("event:%",),
-    "outcome": ("outcome:%",),
+    "outcome": ("outcome:%", "outcome_unmatched:%"),
 }
 
 

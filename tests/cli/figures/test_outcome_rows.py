@@ -35,6 +35,32 @@ def test_a_file_of_a_spreadsheet_may_have_semicolons():
     assert row.outcome["id"] == "T-1"
 
 
+def test_other_columns_are_passed_over_and_told():
+    told = []
+    text = f"name,price,time,id,agent,device,price\nticket,9,1794999000,T-1,Ann,{DEVICE},8\n"
+    (row,) = read_rows(io.StringIO(text, newline=""), NOW, told=told)
+    assert row.outcome == {"name": "ticket", "device": DEVICE, "at": 1_794_999_000.0, "id": "T-1"}
+    assert told == ["price", "agent", "price"]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("ticket,phone,,1794999000,2,T-1", "a device id is a UUID, of 36 characters"),
+        (f"{'x' * 65},{DEVICE},,1794999000,2,T-1", "a name has 1 to 64 characters"),
+        (f"ticket,,{'x' * 37},1794999000,2,T-1", "a custom id has 1 to 36 characters"),
+        (f"ticket,{DEVICE},,1794999000,1e99,T-1", "a value is a number from -1,000,000,000,000,000 to "),
+        (f"ticket,{DEVICE},,1794999000,2,{'x' * 65}", "an id has 1 to 64 characters"),
+        (f"ticket,{DEVICE},,1995999000,2,T-1", "the time must be within the last 90 days, and at most 1 day ahead"),
+        (f"ticket,{DEVICE},,1794999000,two,T-1", "'two' is not a number"),
+        (f"ticket,{DEVICE},,1969-01-01T00:00:00Z,2,T-1", "the time is before 1970"),
+    ],
+)
+def test_a_fault_says_what_is_needed(row, said):
+    (found,) = rows_of(HEADER + row + "\n")
+    assert found.message.startswith(said)
+
+
 def test_lines_are_counted_as_editors_do():
     broken = f'"tick\net",{DEVICE},,1794999000,,T-1\n'
     rows = rows_of(HEADER + broken + "\n" + ROW)
@@ -76,11 +102,12 @@ def test_a_fault_names_its_line_and_column(row, column):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "no column 'time'"),
+        ("", "the file is empty"),
+        ("\n\n", "the file is empty"),
+        ("name,time,id\n", "no column 'device' or 'custom_id'"),
         ("time,id\n", "no column 'name'"),
         ("name,time\n", "no column 'id'"),
-        ("name,time,id,price\n", "'price' is unknown"),
-        ("name,time,id,id\n", "'id' is twice"),
+        ("name,time,id,id\n", "'id' is there twice"),
     ],
 )
 def test_a_header_that_cannot_be_right_is_refused(text, said):

@@ -13,8 +13,13 @@ async def handle_state(call: Call[OutcomesRequest]) -> OutcomesStored:
     await load_app(call)
     now = call.ports.clock.now()
     stated = [_outcome(place, each, now) for place, each in enumerate(call.body.outcomes)]
-    await call.ports.outcomes.keep(Outcomes(call.app, stated), now)
-    return OutcomesStored(app=call.app, stored=len(stated))
+    outcomes = Outcomes(call.app, stated)
+    known = await call.ports.telemetry.known_outcomes(outcomes)
+    await call.ports.outcomes.keep(outcomes, now)
+    if known is None:
+        return OutcomesStored(app=call.app, stored=len(stated), repeated=None, unmatched=None)
+    new = len(stated) - known.repeated
+    return OutcomesStored(app=call.app, stored=new, repeated=known.repeated, unmatched=known.unmatched)
 
 
 def _outcome(place: int, given: OutcomeRequest, now: float) -> Outcome:

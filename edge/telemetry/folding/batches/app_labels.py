@@ -7,7 +7,7 @@ from edge.domain.model import BUILTIN
 from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.meanings import MEANINGS
 from edge.domain.statistics.observation import Cohort
-from edge.domain.statistics.subjects import EVENT, OUTCOME
+from edge.domain.statistics.subjects import EVENT, OUTCOME, UNMATCHED_OUTCOME
 from edge.domain.versions import VERSION_LIMIT
 from edge.telemetry.folding.batches.told_cohort import ToldTraits, cohort_of
 from edge.telemetry.folding.label_numbers import LabelNumbers, SubjectNumber
@@ -121,6 +121,9 @@ class AppLabels:
 
     def outcome_subject(self, name: str) -> str:
         return self._admit_name(OUTCOME, name)
+
+    def unmatched_subject(self, name: str) -> str:
+        return self._admit_name(UNMATCHED_OUTCOME, name)
 
     def subject(self, subject: str) -> SubjectNumber:
         return self._numbers.subject(self.number, subject)

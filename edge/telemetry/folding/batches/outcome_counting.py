@@ -1,4 +1,8 @@
-"""Outcomes from elsewhere: counted once by name and id, of the device and the bundle that it ran at that time."""
+"""Outcomes from elsewhere: counted once by name and id, of the device and the bundle that it ran at that time.
+
+One of a device that was never heard of has a subject of its own: a rate is of devices that were active, and this one
+was not.
+"""
 
 import sqlite3
 from collections import Counter
@@ -35,7 +39,7 @@ class OutcomeCounting:
 
     def count(self, lines: Sequence[Outcoming], duplicates: Counter[str]) -> None:
         all_keys = [
-            (hash_of(f"{line.app.labels.app}\0{each.name}\0{each.id}"), line.at_ms, line.app.labels.app)
+            (outcome_key(line.app.labels.app, each), line.at_ms, line.app.labels.app)
             for line in lines
             for each in line.outcomes.of
         ]
@@ -53,16 +57,15 @@ class OutcomeCounting:
                 duplicates[line.app.labels.app] += repeated
 
     def _count_one(self, labels: AppLabels, outcome: Outcome, at_ms: int) -> None:
-        subject = labels.outcome_subject(outcome.name)
         key = self._key_of(labels, outcome)
         state = self._state_of(labels, key) if key else None
         if state is None:
             bundle = labels.bundle("", at_ms // DAY_MS)
-            cohort = labels.cohort(Cohort())
+            cohort, subject = labels.cohort(Cohort()), labels.unmatched_subject(outcome.name)
             self._telling.count(at_ms, labels.number, cohort, bundle, subject, 1, outcome.value)
             return
         bundle = self._bundle_at(state, at_ms) or labels.bundle("", at_ms // DAY_MS)
-        self._telling.tell(state, at_ms, bundle, subject, 1, outcome.value)
+        self._telling.tell(state, at_ms, bundle, labels.outcome_subject(outcome.name), 1, outcome.value)
 
     def _key_of(self, labels: AppLabels, outcome: Outcome) -> int | None:
         if outcome.device:
@@ -89,3 +92,8 @@ class OutcomeCounting:
             (state.app, state.key, at_ms // MINUTE_MS),
         ).fetchone()
         return int(row[0]) if row and at_ms < state.bundle_ms else state.bundle
+
+
+def outcome_key(app: str, outcome: Outcome) -> int:
+    """By which it counts once."""
+    return hash_of(f"{app}\0{outcome.name}\0{outcome.id}")

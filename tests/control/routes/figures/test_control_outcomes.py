@@ -23,7 +23,7 @@ def stating(*outcomes):
 async def test_outcomes_are_stored_as_they_were_meant(acme, world):
     rating = {"name": "rating", "id": "R-9", "at": NOW - 7, "custom_id": "user-7"}
     answer = await acme("POST", PATH, stating(TICKET | {"device": DEVICE.upper()}, rating), by="reporter-acme")
-    assert answer == {"app": APP, "stored": 2}
+    assert answer == {"app": APP, "stored": 2, "repeated": 0, "unmatched": 2}
     ticket = Outcome("ticket", "T-1", int(NOW - 60) * 1000, DEVICE, "", 2.0)
     assert world.outcomes == [Outcomes(APP, [ticket, Outcome("rating", "R-9", int(NOW - 7) * 1000, "", "user-7")])]
 
@@ -54,6 +54,20 @@ async def test_one_that_is_wrong_is_named_and_nothing_is_stored(acme, world, cha
     assert world.outcomes == []
 
 
+async def test_milliseconds_are_named_as_such(acme):
+    headers = {"Authorization": f"Bearer {acme.secrets['root']}"}
+    async with acme.client.post(PATH, json=stating(TICKET | {"at": NOW * 1000}), headers=headers) as answer:
+        assert "it is in seconds, not milliseconds" in (await answer.json())["message"]
+
+
+async def test_what_is_known_already_is_told_apart_and_nothing_is_where_figures_do_not_answer(acme, world):
+    again = stating(TICKET, TICKET | {"value": 3}, TICKET | {"id": "T-2"})
+    assert await acme("POST", PATH, again) == {"app": APP, "stored": 2, "repeated": 1, "unmatched": 2}
+    world.figures_away = True
+    assert await acme("POST", PATH, again) == {"app": APP, "stored": 3, "repeated": None, "unmatched": None}
+    assert [len(each.of) for each in world.outcomes] == [3, 3]
+
+
 async def test_the_ends_of_the_window_are_inside(acme, world):
     ends = [TICKET | {"at": NOW - PAST_LIMIT_SECONDS}, TICKET | {"at": NOW + AHEAD_LIMIT_SECONDS}]
     await acme("POST", PATH, stating(*ends))
@@ -61,7 +75,8 @@ async def test_the_ends_of_the_window_are_inside(acme, world):
 
 
 async def test_a_batch_has_a_limit(acme, world):
-    assert (await acme("POST", PATH, stating(*[TICKET] * OUTCOMES_BATCH_LIMIT)))["stored"] == OUTCOMES_BATCH_LIMIT
+    full = [TICKET | {"id": f"T-{number}"} for number in range(OUTCOMES_BATCH_LIMIT)]
+    assert (await acme("POST", PATH, stating(*full)))["stored"] == OUTCOMES_BATCH_LIMIT
     too_many = stating(*[TICKET] * (OUTCOMES_BATCH_LIMIT + 1))
     assert await acme("POST", PATH, too_many, status=422) == "invalid_body"
     assert await acme("POST", PATH, stating(), status=422) == "invalid_body"

@@ -17,9 +17,18 @@ from telemetry_lines import APP, DAY, NOW, write_segment
 from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.meanings import MEANINGS
 from edge.domain.statistics.observation import Cohort, Group, Step
+from edge.telemetry.folding.batches.known_outcomes import known_outcomes
 from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.folding.fold import fold
-from edge.telemetry.spool.app_records import AppEvent, Outcome, Outcomes, Used, encode_outcomes, encode_used
+from edge.telemetry.spool.app_records import (
+    AppEvent,
+    KnownOutcomes,
+    Outcome,
+    Outcomes,
+    Used,
+    encode_outcomes,
+    encode_used,
+)
 from edge.telemetry.spool.worker_records import (
     Delivered,
     DeliveredCount,
@@ -355,7 +364,18 @@ def test_outcomes_are_of_the_bundle_that_ran_then_and_count_once(counted):
         " JOIN words AS b ON b.id = bundle WHERE words.word = 'outcome:ticket' ORDER BY 1, 2"
     )
     day = int(NOW // DAY)
-    assert rows == [(day, "", 1, 0), (day + 1, "1.0.0", 1, 0), (day + 3, "1.0.1", 1, 2)]
+    assert rows == [(day + 1, "1.0.0", 1, 0), (day + 3, "1.0.1", 1, 2)]
+    assert counted.sums()["outcome_unmatched:ticket"] == (1, 0)  # of a custom id that no device has stated
+    stated = Outcomes(APP, [
+        Outcome("ticket", "2", 0, custom_id="ann"),
+        Outcome("ticket", "4", 0, custom_id="ann"),
+        Outcome("ticket", "4", 0, custom_id="nobody"),
+        Outcome("ticket", "5", 0, device=DEVICE[:-1] + "2"),
+        Outcome("rating", "5", 0, device=DEVICE),
+    ])  # fmt: skip
+    with closing(sqlite3.connect(counted.database)) as connection:
+        assert known_outcomes(connection, stated) == KnownOutcomes(repeated=2, unmatched=1)
+        assert known_outcomes(connection, Outcomes("com.other", stated.of)) == KnownOutcomes(1, 4)
     assert read_totals(counted.database)["duplicates"] == 1
 
 

@@ -6,6 +6,7 @@ from documents import read
 
 from edge.assembly.control_port import CONTROL_ADDRESS_LIMIT, CONTROL_CONNECTIONS_LIMIT
 from edge.assembly.counting.process import READERS as FIGURE_READERS
+from edge.assembly.counting.remembered_answers import REMEMBERED_ANSWERS, REMEMBERED_BYTES, REMEMBERED_SECONDS
 from edge.assembly.counting.shown_behaviour import KEPT_DAYS
 from edge.assembly.exporting import EXPORTS_AT_ONCE
 from edge.assembly.folding import ANSWER_SECONDS, QUESTIONS_WAITING_LIMIT
@@ -282,6 +283,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"a receiver that takes nothing for {STALL_SECONDS:.0f} s is cut |",
         f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, for {ANSWER_SECONDS:.0f} s each; "
         f"{FIGURE_READERS} are answered at a time |",
+        f"| {REMEMBERED_ANSWERS} of at most {REMEMBERED_BYTES // 2**20} MiB each, for {REMEMBERED_SECONDS:.0f} s |",
         f"| rows that wait for ClickHouse | {Telemetry().clickhouse_outbox_bytes >> 30} GiB on disk ",
         f"| inserts that ClickHouse remembers | {REMEMBERED_INSERTS:,} of each table |",
         f"| a question to ClickHouse | {QUESTION_SECONDS} s of execution, {CONNECT_SECONDS} s to connect |",

@@ -20,6 +20,7 @@ from edge.domain.model import AppId, DeviceId
 from edge.domain.statistics.device_key import device_key
 from edge.node.processes.duties import NodeDuties
 from edge.telemetry.folding.database import open_for_reading
+from edge.telemetry.questions.app_answers import StatsAnswer, StatsQuestion
 from edge.telemetry.upkeep.erasures import note_erasure
 
 
@@ -185,6 +186,22 @@ async def test_a_device_that_speaks_again_while_the_process_is_away_begins_anew_
         write_segment(truth.spool_dir, [of_device(now)], worker=2, now=now)
         await answered(folding)
         assert rows() == [(int(now * 1000),)]
+
+
+async def test_the_same_question_is_answered_again_from_memory_until_something_is_counted(truth):
+    folding = a_folding(truth)
+    now_ms = int(time.time() * 1000)
+
+    async def ask(after_ms):
+        until_ms = now_ms + after_ms
+        asked = StatsQuestion(app=APP, since_ms=until_ms - 86_400_000, until_ms=until_ms)
+        return (await folding.ask("stats", asked, StatsAnswer)).until - now_ms // 1000
+
+    async with on_duty(folding):
+        await answered(folding)
+        assert [await ask(0), await ask(5_000)] == [0, 0]
+        write_segment(truth.spool_dir, [line(app=APP)], worker=1)
+        assert await ask(7_000) == 7
 
 
 async def test_an_unknown_question_and_a_full_queue_are_refused_by_name(truth):

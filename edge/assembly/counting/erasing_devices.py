@@ -32,10 +32,12 @@ class DeviceFiguresErased(msgspec.Struct, frozen=True):
 
 
 class ErasingDevices:
-    """For the thread that folds, with nothing being folded. `pending` are the erasures that are not done."""
+    """For the thread that folds, with nothing being folded. `pending` are the erasures that are not done;
+    `rows_erased` counts since the process started."""
 
     def __init__(self, paths: DataPaths, telemetry: Telemetry, shown: ShownBehaviour) -> None:
         self.pending = 0
+        self.rows_erased = 0
         self._paths = paths
         self._sends = bool(telemetry.clickhouse)
         self._shown = shown
@@ -74,6 +76,7 @@ class ErasingDevices:
                 # ClickHouse keeps rows of devices for longer than this database: also without any here, but once.
                 if self._sends and (rows or erasure not in self._told):
                     note_erasure(connection, erasure.app, device_key(erasure.app, erasure.device))
+        self.rows_erased += rows
         self._shown.show_all(judgements)
         return rows
 

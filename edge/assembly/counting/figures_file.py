@@ -60,6 +60,7 @@ class FiguresFile:
         self.folded_at = time.time()
         self.set_aside = 0
         self.unreadable = 0
+        self._changes = 0
         self._aged = 0.0  # when old rows were last deleted, in seconds since the epoch
         self._told: set[str] = set()  # of the segments that are unreadable now
         self._paths = paths
@@ -83,7 +84,7 @@ class FiguresFile:
         """The result of `work`, during which nothing is folded."""
 
         def alone() -> T:
-            with self._folding:
+            with self._folding, self._changing():
                 return work()
 
         return self._whole(alone)
@@ -103,6 +104,11 @@ class FiguresFile:
         return self._erasing.pending
 
     @property
+    def version(self) -> int:
+        """Another one after each change of the figures, once that has ended."""
+        return self._changes + self._erasing.rows_erased
+
+    @property
     def behaviour_evicted(self) -> int:
         """How many devices had to make room for others in the table that workers read."""
         return self._shown.evicted
@@ -111,6 +117,13 @@ class FiguresFile:
     def behaviour_failures(self) -> int:
         """How often that table could not be written."""
         return self._shown.failures
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        try:
+            yield
+        finally:  # also of work that failed halfway
+            self._changes += 1
 
     def _whole(self, work: Callable[[], T]) -> T:
         """The result of `work`; if it meets a damaged database, that is set aside, and this is its result with a new
@@ -131,7 +144,10 @@ class FiguresFile:
 
     def _set_aside(self, identity: int | None, error: sqlite3.Error) -> None:
         database = self._paths.counts_database
-        with self._folding:  # a fold in progress deletes segments that the new database has not counted
+        with (
+            self._folding,
+            self._changing(),
+        ):  # a fold in progress deletes segments that the new database has not counted
             aside = set_aside(database, identity, time.time())
         if aside is None:  # it was replaced in the meantime
             return
@@ -144,8 +160,17 @@ class FiguresFile:
         )
 
     def _fold(self) -> None:
-        paths = self._paths
-        with self._folding, _room_to_count(paths):
+        with self._folding, _room_to_count(self._paths):
+            report = self._count()
+            self.folded_at = time.time()
+            self._shown.bring_up(self.folded_at)
+            self._tell(report)
+            self._keep()
+            self._age(self.folded_at)
+
+    def _count(self) -> FoldReport:
+        paths, report = self._paths, None
+        try:
             report = fold(
                 paths.spool_dir,
                 paths.counts_database,
@@ -155,16 +180,15 @@ class FiguresFile:
                 show=self._shown.show,
                 outbox=self._outbox,
             )
-            self.folded_at = time.time()
-            self._shown.bring_up(self.folded_at)
-            self._tell(report)
-            self._keep()
-            self._age(self.folded_at)
+        finally:
+            if report is None or report.batches:
+                self._changes += 1
+        return report
 
     def _age(self, now: float) -> None:
         """Once an hour, and at a start."""
         if not 0 <= now - self._aged < AGE_SECONDS:
-            with closing(open_for_folding(self._paths.counts_database)) as connection:
+            with closing(open_for_folding(self._paths.counts_database)) as connection, self._changing():
                 age(connection, now)
             self._aged = now
 

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from edge.assembly.counting.messages import (
     WantNotes,
     declined,
 )
+from edge.assembly.counting.remembered_answers import RememberedAnswers
 from edge.domain.behaviour.daily_counts import Judging
 from edge.domain.behaviour.judging import build_judging
 from edge.domain.errors import EdgeError, Unavailable
@@ -38,6 +40,7 @@ from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import Link
 from edge.node.service.numbered_replies import NumberedReplies
 from edge.telemetry.folding.counts import read_totals
+from edge.telemetry.questions.registry import QUESTIONS
 
 FOLD_SECONDS = 10.0  # as often as workers hand over what they heard; a full worker writes some 10 MB in 30 s
 NAMES_SECONDS = 30.0  # for the names of an app's bundles, which the supervisor reads from memory or a file
@@ -69,6 +72,7 @@ class FoldingProcess:
         self._figures = FiguresFile(self._paths, setup.telemetry, self._names_of, self._judging_of, outbox)
         self._folder = ThreadPoolExecutor(1, "fold")
         self._readers = ThreadPoolExecutor(READERS, "figures")
+        self._remembered = RememberedAnswers(lambda: self._figures.version)
         self._current: asyncio.Task[None] | None = None  # the last fold that began
         self._next: asyncio.Task[None] | None = None  # the one that begins after it
         self._answering: set[asyncio.Task[None]] = set()
@@ -142,16 +146,25 @@ class FoldingProcess:
         try:
             if ask.fresh:
                 await self._fresh()
-            found = await self._loop.run_in_executor(
-                self._readers, lambda: answer(self._figures, self._paths, ask.question, ask.parameters, self._elsewhere)
-            )
-            self._link.send(FigureAnswered(ask.number, found))
+            self._link.send(FigureAnswered(ask.number, await self._found(ask)))
         except EdgeError as error:
             self._link.send(declined(ask.number, error))
         except Exception as error:  # who asked must not wait for an answer that never comes
             log.exception(f"cannot answer {ask.question!r}; this is a bug, please report it")
             failed = Unavailable("figures_unavailable", f"{type(error).__name__} in the folding process: see the log")
             self._link.send(declined(ask.number, failed))
+
+    async def _found(self, ask: Ask) -> bytes:
+        """Figures that many ask for are made once."""
+
+        def make() -> asyncio.Future[bytes]:
+            work = partial(answer, self._figures, self._paths, ask.question, ask.parameters, self._elsewhere)
+            return self._loop.run_in_executor(self._readers, work)
+
+        asked = QUESTIONS.get(ask.question)
+        if asked is None:
+            return await make()
+        return await self._remembered.answer((ask.question, asked.key(ask.parameters)), make)
 
     def _names_of(self, app: str) -> frozenset[str] | None:
         """For the fold's thread. Raises Unavailable."""

@@ -37,10 +37,11 @@ Show = Callable[[NotedBatch], object]
 
 @dataclass(slots=True)
 class FoldReport:
-    """What one fold did: `folded`, `duplicates` and `malformed` count events of all kinds, `checks` those that workers
-    counted, `damaged` places that were skipped, the others segments. `unreadable` lists the segments it could not read,
-    and why, `faults` what it skipped of others."""
+    """What one fold did, in so many `batches`: `folded`, `duplicates` and `malformed` count events of all kinds,
+    `checks` those that workers counted, `damaged` places that were skipped, the others segments. `unreadable` lists the
+    segments it could not read, and why, `faults` what it skipped of others."""
 
+    batches: int = 0
     folded: int = 0
     duplicates: int = 0
     malformed: int = 0
@@ -125,6 +126,7 @@ class _Folding:
                 batch = counting.finish()
                 torn = {each.name: each.tail_bytes() for each in changed if each.is_finished}
                 self._store(changed, offsets, batch, lost, sum(map(bool, torn.values())))
+            self.report.batches += 1
             self._tell(changed, batch, lost, torn)
         if self.show is not None:
             self.show(batch.noted)

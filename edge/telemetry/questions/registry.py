@@ -13,18 +13,34 @@ from edge.telemetry.questions.stats import answer_stats
 
 
 class FigureQuestion(NamedTuple):
-    """`parameters` is the Struct that `answer` takes."""
+    """`parameters` is the Struct that `answer` takes; `without_now` are the same without the moment they are asked at,
+    equal for questions whose answers are the same while nothing is counted."""
 
     parameters: type[msgspec.Struct]
     answer: Callable[[Figures, Any], msgspec.Struct]
+    without_now: Callable[[Any], msgspec.Struct]
 
     def ask(self, figures: Figures, parameters: bytes) -> msgspec.Struct:
         """`parameters` are JSON. Raises what the port raises, and Invalid."""
         return self.answer(figures, msgspec.json.decode(parameters, type=self.parameters))
 
+    def key(self, parameters: bytes) -> bytes:
+        """The same for the same question, asked again some seconds later. Raises as `ask`."""
+        asked = msgspec.json.decode(parameters, type=self.parameters)
+        return msgspec.json.encode(self.without_now(asked))
+
+
+def _of_last(asked: StatsQuestion) -> StatsQuestion:
+    """The last 24 hours, whenever."""
+    return msgspec.structs.replace(asked, since_ms=asked.until_ms - asked.since_ms, until_ms=0)
+
+
+def _until_now(asked: SidesQuestion | ReachQuestion) -> msgspec.Struct:
+    return msgspec.structs.replace(asked, until_ms=0)
+
 
 QUESTIONS: Mapping[str, FigureQuestion] = {
-    "stats": FigureQuestion(StatsQuestion, answer_stats),
-    "sides": FigureQuestion(SidesQuestion, answer_sides),
-    "reach": FigureQuestion(ReachQuestion, answer_reach),
+    "stats": FigureQuestion(StatsQuestion, answer_stats, _of_last),
+    "sides": FigureQuestion(SidesQuestion, answer_sides, _until_now),
+    "reach": FigureQuestion(ReachQuestion, answer_reach, _until_now),
 }

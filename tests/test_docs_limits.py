@@ -125,7 +125,7 @@ from edge.telemetry.folding.batches.app_labels import NAMES_LIMIT
 from edge.telemetry.folding.batches.custom_ids import CUSTOM_IDS_LIMIT
 from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT
 from edge.telemetry.folding.duplicates import OUTCOMES_LIMIT
-from edge.telemetry.folding.label_numbers import COHORTS_LIMIT, GROUPS_LIMIT
+from edge.telemetry.folding.label_numbers import COHORTS_LIMIT, GROUPS_LIMIT, MADE_UP_COHORTS_LIMIT
 from edge.telemetry.folding.labels import MADE_UP_LIMIT
 from edge.telemetry.folding.seen_reports import REMEMBERED_LIMIT
 from edge.telemetry.questions.app_use import NAMES_LIMIT as NAMES_SHOWN_LIMIT
@@ -274,7 +274,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| the daily scrub of all blobs that releases name | {SCRUB_BYTES_PER_SECOND >> 20} MiB/s, at the lowest",
         f"| rows of the figures | by the minute {MINUTE_SUMS_HOURS} hours, by the hour {HOUR_SUMS_DAYS} days; "
         f"devices not heard of for {DEVICE_DAYS} days; steps of {STEP_BUNDLES} bundles an app |",
-        f"| groups and cohorts of devices told apart, per app | {GROUPS_LIMIT:,}, {COHORTS_LIMIT:,} |",
+        f"| groups and cohorts of devices told apart, per app | {GROUPS_LIMIT:,}, {COHORTS_LIMIT:,}, "
+        f"{MADE_UP_COHORTS_LIMIT:,} of them with words that devices made up |",
         f"| devices with rows of their own in the figures, per app | {FIGURE_DEVICES_LIMIT:,}, first come |",
         f"| names of events of an app's own code, of outcomes, per app | {NAMES_LIMIT} each, first come |",
         f"| errors of one device that figures count | {ERRORS_A_DAY} a day |",

@@ -48,12 +48,12 @@ class DayOfUse:
 
 class DeviceRecord:
     """`steps` has what is known of the batch's bundles; `own` are the bundles that the app has or had, whose steps are
-    kept. `capable`: its crashes become known. `followed`: what it does is
-    kept, not only counted."""
+    kept. `ability`: what its reports can tell (`generations`); `capable`: its crashes become known.
+    `followed`: what it does is kept, not only counted."""
 
     __slots__ = (
-        "app", "began_at", "began_ms", "bundle", "bundle_ms", "capable", "capable_day", "cohort", "crash_day",
-        "crash_told", "custom", "days", "ended_bundle", "ended_cohort", "ended_ms", "error_day", "errors",
+        "ability", "app", "began_at", "began_ms", "bundle", "bundle_ms", "capable", "capable_day", "cohort",
+        "crash_day", "crash_told", "custom", "days", "ended_bundle", "ended_cohort", "ended_ms", "error_day", "errors",
         "first_cohort", "first_ms", "followed", "group", "heard_in", "is_open", "key", "last_ms", "length", "offer_ms",
         "offered", "own", "quiet_at", "quiet_ms", "steps", "told_at", "told_ms", "told_seconds", "uses",
     )  # fmt: skip
@@ -61,6 +61,7 @@ class DeviceRecord:
     def __init__(self, app: int, key: int, own: Set[int]) -> None:
         self.app, self.key, self.own = app, key, own
         self.cohort = self.group = self.first_cohort = 0
+        self.ability = 0
         self.capable = False
         self.followed = bool(key)
         self.first_ms = self.last_ms = 0

@@ -1,5 +1,6 @@
 """Which devices can tell of crashes and errors: others are neither above nor below the line of such figures. Pure."""
 
+import enum
 import re
 from functools import lru_cache
 
@@ -36,6 +37,27 @@ def fails_without_offer(plugin: str) -> bool:
         return True
     first = _FIRST_WITH_OLDER_DOWNLOAD_FAIL.get(release[0])
     return release[1:] < first if first else release[0] < min(_FIRST_WITH_OLDER_DOWNLOAD_FAIL)
+
+
+class Ability(enum.IntFlag):
+    """What a device's reports can tell; none of it, not even KNOWN: it did not say what it is."""
+
+    KNOWN = 1
+    CRASHES = 2
+    ERRORS = 4
+    STRICT = 8  # it reports failed downloads only where there is an update
+
+
+def ability_of(platform: str, os: str, plugin: str) -> int:
+    """From what the device says itself: never from a label, which may have become `other`."""
+    if _release_of(plugin) is None:
+        return 0
+    found = Ability.KNOWN
+    if reports_errors(plugin):
+        found |= Ability.ERRORS
+    if reports_crashes(platform, os, plugin):
+        found |= Ability.CRASHES
+    return int(found if fails_without_offer(plugin) else found | Ability.STRICT)
 
 
 def _release_of(plugin: str) -> tuple[int, int, int] | None:

@@ -12,9 +12,11 @@ from edge.telemetry.folding.device_room import DeviceRoom
 _CHUNK = 300  # keys in one question: a step has three variables, and SQLite takes 999 at least
 
 # Session and days; the format's number is the first byte.
-_DEVICE = Struct("<B?? 7q 2d 5q 4i")
+_DEVICE = Struct("<BB? 7q 2d 5q 4i")
 _STEP = Struct("<B 6q")
 _FORMAT = 1
+ENDED_COHORT = slice(75, 83)  # its bytes of a device's state: where its last session ended
+_OPEN, _ABILITY_SHIFT = 1, 1  # of the second byte: whether a session is open, and above that the device's ability
 
 Place = tuple[int, int]  # app and device key
 
@@ -101,7 +103,7 @@ def _device_of(state: DeviceRecord, columns: list[Any]) -> DeviceRecord:
     if columns[7] is not None:
         (
             _,
-            state.is_open,
+            flags,
             state.crash_told,
             state.began_ms,
             state.began_at,
@@ -122,6 +124,7 @@ def _device_of(state: DeviceRecord, columns: list[Any]) -> DeviceRecord:
             state.crash_day,
             state.capable_day,
         ) = _DEVICE.unpack(columns[7])
+        state.is_open, state.ability = bool(flags & _OPEN), flags >> _ABILITY_SHIFT
     return state
 
 
@@ -130,7 +133,14 @@ def _device_row(state: DeviceRecord) -> tuple[Any, ...]:
         *(state.app, state.key, state.cohort, state.first_ms, state.last_ms, state.bundle, state.bundle_ms, state.days),
         state.first_cohort,
         _DEVICE.pack(
-            *(_FORMAT, state.is_open, state.crash_told, state.began_ms, state.began_at, state.quiet_ms, state.quiet_at),
+            *(
+                _FORMAT,
+                state.is_open | state.ability << _ABILITY_SHIFT,
+                state.crash_told,
+                state.began_ms,
+                state.began_at,
+            ),
+            *(state.quiet_ms, state.quiet_at),
             *(state.told_ms, state.told_at, state.ended_ms, state.length, state.told_seconds, state.ended_cohort),
             *(state.ended_bundle, state.custom, state.offered, state.offer_ms, state.error_day, state.errors),
             *(state.crash_day, state.capable_day),

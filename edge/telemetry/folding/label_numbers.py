@@ -1,19 +1,25 @@
 """The labels of a batch by numbers, with what the arithmetic needs to know of each. In the caller's transaction.
 
-An app has a bounded number of groups and cohorts: beyond it the labels that devices make up become `other` first, then
-the segments, then all but platform and kind.
+An app has a bounded number of groups and cohorts. What devices can make up without end (releases of the plugin that the
+table of releases does not name, systems with odd numbers) has a quarter of the cohorts, and then becomes `other`;
+combinations of segments have half of the groups. So channels, sides, arms and known releases always keep a place.
 """
 
 import sqlite3
 from typing import NamedTuple
 
-from edge.domain.statistics.generations import fails_without_offer, reports_crashes, reports_errors
+from edge.domain.statistics.generations import ability_of
 from edge.domain.statistics.observation import Cohort, Group
 from edge.domain.statistics.subjects import is_sketched, is_spread
 from edge.telemetry.folding.words import WordKind, Words, encode_cohort, encode_group, parse_cohort, parse_group
+from edge.wire.plugins.capabilities import is_listed
 
 GROUPS_LIMIT = 2_000  # of an app: 5 channels, 3 platforms and 100 combinations of segments, sides and arms
+OWN_GROUPS_LIMIT = 2 * GROUPS_LIMIT  # with those without a combination of segments: the team alone makes more of them
 COHORTS_LIMIT = 20_000  # of an app: some 10 of each group, by release, country and plugin
+MADE_UP_COHORTS_LIMIT = COHORTS_LIMIT // 4  # of these, such with a word that is neither known nor bounded
+FEWER_COHORTS_LIMIT = COHORTS_LIMIT + COHORTS_LIMIT // 2  # with those by group and known release alone
+_LONGEST_SYSTEM = 2  # digits of a major version: there are a hundred of them
 OTHER = "other"
 
 
@@ -21,9 +27,7 @@ class CohortLabels(NamedTuple):
     """What follows from a cohort."""
 
     group: int
-    capable: bool  # its crashes become known
-    reports_errors: bool
-    lax: bool  # it reports failed downloads also where there is no update
+    ability: int  # for a device of which nothing better is known
     cohort: Cohort
     is_told: bool  # by the device alone: a check tells more
 
@@ -52,6 +56,7 @@ class LabelNumbers:
         self._subjects: dict[tuple[int, str], SubjectNumber] = {}
         self._minute_groups: dict[int, int] = {}
         self._counts: dict[tuple[int, WordKind], int] = {}
+        self._made_up: dict[int, int] = {}
         self._app_of: dict[int, int] = {}
 
     def bundle(self, app: int, bundle: str) -> int:
@@ -84,9 +89,7 @@ class LabelNumbers:
             group = self.words.number(self._app(cohort), WordKind.GROUP, encode_group(known.group))
             found = self._labels[cohort] = CohortLabels(
                 group,
-                reports_crashes(known.group.platform, known.os, known.plugin),
-                reports_errors(known.plugin),
-                fails_without_offer(known.plugin),
+                ability_of(known.group.platform, known.os, known.plugin),
                 known,
                 is_told(known),
             )
@@ -107,16 +110,39 @@ class LabelNumbers:
         return self._app_of[number]
 
     def _admit(self, app: int, cohort: Cohort) -> int:
-        group = cohort.group
-        for each in (group, group._replace(segments=(OTHER,)), Group(group.platform, OTHER, kind=group.kind)):
-            if self._has_room(app, WordKind.GROUP, encode_group(each), GROUPS_LIMIT):
+        group = self._admit_group(app, cohort.group)
+        cohort = cohort._replace(group=group)
+        known = _without_made_up(cohort)
+        plain = cohort if self._has_room_for_made_up(app, cohort) else known
+        fewer = Cohort(group, OTHER, OTHER, known.plugin)
+        for one, limit in ((plain, COHORTS_LIMIT), (fewer, FEWER_COHORTS_LIMIT)):
+            if self._has_room(app, WordKind.COHORT, encode_cohort(one), limit):
                 break
-        cohort = cohort._replace(group=each)
-        for one in (cohort, Cohort(each, OTHER, OTHER, OTHER)):
-            if self._has_room(app, WordKind.COHORT, encode_cohort(one), COHORTS_LIMIT):
-                break
-        self._note(app, WordKind.GROUP, encode_group(each))
+        else:
+            one = Cohort(group, OTHER, OTHER, OTHER)
+        self._note(app, WordKind.GROUP, encode_group(group))
         return self._note(app, WordKind.COHORT, encode_cohort(one))
+
+    def _admit_group(self, app: int, group: Group) -> Group:
+        plain = group._replace(segments=(OTHER,)) if group.segments else group
+        for one, limit in ((group, GROUPS_LIMIT if group.segments else 0), (plain, OWN_GROUPS_LIMIT)):
+            if self._has_room(app, WordKind.GROUP, encode_group(one), limit):
+                return one
+        return Group(group.platform, OTHER, kind=group.kind)
+
+    def _has_room_for_made_up(self, app: int, cohort: Cohort) -> bool:
+        if _without_made_up(cohort) == cohort:
+            return True
+        word = encode_cohort(cohort)
+        if self.words.known(app, WordKind.COHORT, word) is not None:
+            return True
+        if app not in self._made_up:
+            known = map(parse_cohort, self.words.beginning(app, WordKind.COHORT, ""))
+            self._made_up[app] = sum(1 for each in known if _without_made_up(each) != each)
+        if self._made_up[app] >= MADE_UP_COHORTS_LIMIT or not self._has_room(app, WordKind.COHORT, word, COHORTS_LIMIT):
+            return False
+        self._made_up[app] += 1
+        return True
 
     def _has_room(self, app: int, kind: WordKind, word: str, limit: int) -> bool:
         if (app, kind) not in self._counts:
@@ -128,3 +154,10 @@ class LabelNumbers:
         if self.words.known(app, kind, word) is None:
             self._counts[app, kind] = self._counts.get((app, kind), 0) + 1
         return self.words.number(app, kind, word)
+
+
+def _without_made_up(cohort: Cohort) -> Cohort:
+    """With `other` for what a device may have made up."""
+    plugin = cohort.plugin if not cohort.plugin or is_listed(cohort.plugin) else OTHER
+    os = cohort.os if len(cohort.os) <= _LONGEST_SYSTEM else OTHER
+    return cohort._replace(os=os, plugin=plugin)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from edge.telemetry.folding.batches.custom_ids import forget_custom_ids
 from edge.telemetry.folding.device_room import recount_devices
+from edge.telemetry.folding.device_rows import ENDED_COHORT
+from edge.telemetry.folding.label_numbers import COHORTS_LIMIT
 from edge.telemetry.folding.words import NO_APP, WordKind
 
 MINUTE_SUMS_HOURS = 48
@@ -39,6 +41,7 @@ def age(connection: sqlite3.Connection, now: float) -> AgeReport:
         with connection:
             report.rows += _delete_periods(connection, app, int(now))
             report.rows += _delete_devices(connection, app, int(now))
+            report.rows += _free_cohorts(connection, app)
             recount_devices(connection, app)
         for bundle in _old_bundles(connection, app, int(now)):
             report.rows += _sum_up(connection, app, bundle)
@@ -62,6 +65,28 @@ def _delete_periods(connection: sqlite3.Connection, app: int, now: int) -> int:
 def _delete_devices(connection: sqlite3.Connection, app: int, now: int) -> int:
     before = (now - DEVICE_DAYS * _DAY) * 1000
     return connection.execute("DELETE FROM devices WHERE app = ? AND last_ms < ?", (app, before)).rowcount
+
+
+def _free_cohorts(connection: sqlite3.Connection, app: int) -> int:
+    """Cohorts that no device has any more, once an app has used half of its places."""
+    place = (app, WordKind.COHORT)
+    (n,) = connection.execute("SELECT count(*) FROM words WHERE app = ? AND kind = ?", place).fetchone()
+    if n < COHORTS_LIMIT // 2:
+        return 0
+    used: set[int] = set()
+    for query in (
+        "SELECT DISTINCT cohort FROM devices WHERE app = ?",
+        "SELECT DISTINCT first_cohort FROM devices WHERE app = ?",
+        "SELECT DISTINCT cohort FROM steps WHERE app = ?",
+        "SELECT DISTINCT cohort FROM steps_summary WHERE app = ?",
+    ):
+        used.update(number for (number,) in connection.execute(query, (app,)))
+    ended = f"SELECT DISTINCT substr(state, {ENDED_COHORT.start + 1}, 8) FROM devices WHERE app = ? AND state NOT NULL"  # noqa: S608
+    used.update(int.from_bytes(number, "little") for (number,) in connection.execute(ended, (app,)))
+    cohorts = connection.execute("SELECT id FROM words WHERE app = ? AND kind = ?", place).fetchall()
+    free = [(number,) for (number,) in cohorts if number not in used]
+    connection.executemany("DELETE FROM words WHERE id = ?", free)
+    return len(free)
 
 
 def _old_bundles(connection: sqlite3.Connection, app: int, now: int) -> list[int]:

@@ -134,6 +134,11 @@ def is_unknown_release(platform: Platform, plugin_version: str) -> bool:
     return version not in _exact and version > _newest_of_line.get(version.major, _last)
 
 
+def is_listed(plugin_version: str) -> bool:
+    """Whether the table names this very release."""
+    return plugin_version in _named
+
+
 def parse_plugin_version(text: str) -> Version:
     """Raises Invalid `invalid_plugin_version` unless `text` is a semantic version."""
     version = parse_version(text)
@@ -198,5 +203,9 @@ NEWEST_PLUGIN = _document.last  # the newest known release
 _exact = frozenset(_known(text) for text in _document.exact)
 _lines = _build_lines(_document)
 _newest_of_line = _build_newest(_document)
+_named = frozenset(
+    {family.reported_plugin_version for family in _document.families}
+    | {end for row in _document.capabilities for first, last, _ in row.ranges for end in (first, last)}
+)
 _families = {family.platform: _build_family(family) for family in _document.families}
 _family_platforms = {family.reported_plugin_version: family.platform for family in _document.families}

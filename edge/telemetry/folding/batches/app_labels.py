@@ -9,7 +9,7 @@ from edge.domain.statistics.meanings import MEANINGS
 from edge.domain.statistics.observation import Cohort
 from edge.domain.statistics.subjects import EVENT, OUTCOME, UNMATCHED_OUTCOME
 from edge.domain.versions import VERSION_LIMIT
-from edge.telemetry.folding.batches.told_cohort import ToldTraits, cohort_of
+from edge.telemetry.folding.batches.told_cohort import ToldTraits, ability_told, cohort_of
 from edge.telemetry.folding.label_numbers import LabelNumbers, SubjectNumber
 from edge.telemetry.folding.labels import OTHER, LabelBounds
 from edge.telemetry.folding.schema import subject_of
@@ -68,7 +68,7 @@ class AppLabels:
         self._told: dict[int, dict[str | None, ToldVersion]] = {}
         self._told_natives: dict[int, dict[str | None, ToldVersion]] = {}
         self._actions: dict[str, ActionNumbers] = {}
-        self._cohorts: dict[ToldTraits, int] = {}
+        self._cohorts: dict[ToldTraits, tuple[int, int]] = {}
         self._names: dict[str, set[str]] = {}
 
     def told(self, version: str | None, native: str | None, day: int) -> ToldVersion:
@@ -103,11 +103,11 @@ class AppLabels:
             found = self._actions[action] = ActionNumbers(number, self._numbers.cause(self.number, counted), subject)
         return found
 
-    def told_cohort(self, told: ToldTraits) -> int:
-        """The number of the cohort that an event tells."""
+    def told_cohort(self, told: ToldTraits) -> tuple[int, int]:
+        """The number of the cohort that an event tells, and what such a device's reports can tell."""
         found = self._cohorts.get(told)
         if found is None:
-            found = self._cohorts[told] = self._numbers.cohort(self.number, cohort_of(told))
+            found = self._cohorts[told] = (self._numbers.cohort(self.number, cohort_of(told)), ability_told(told))
         return found
 
     def cohort(self, cohort: Cohort) -> int:

@@ -9,6 +9,7 @@ from itertools import islice
 from edge.domain.model import BUILTIN
 from edge.domain.statistics.arithmetic import Arithmetic
 from edge.domain.statistics.device_record import DeviceRecord
+from edge.domain.statistics.generations import Ability
 from edge.domain.statistics.meanings import Meaning
 from edge.domain.statistics.observation import Step
 from edge.domain.statistics.subjects import HEARD
@@ -32,6 +33,7 @@ _RESET = int(Meaning.RESET)
 _DOWNLOADS = int(Meaning.DOWNLOADS)
 _OLD = int(Meaning.SET | Meaning.RESET)
 _OF_OFFER = int(Meaning.OF_OFFER)
+_CRASHES, _ERRORS, _STRICT = int(Ability.CRASHES), int(Ability.ERRORS), int(Ability.STRICT)
 _TELLS = ~int(Meaning.RUNS | Meaning.PROOF)
 _INSTALLED, _INSTALLED_OR_HEALTHY = int(Step.INSTALLED), int(Step.INSTALLED | Step.HEALTHY)
 
@@ -59,13 +61,13 @@ class DeviceCounting:
     def count(self, work: DeviceWork, state: DeviceRecord) -> None:
         """All that the batch has of a device, in order."""
         if state.cohort:
-            self._be_of(state, state.cohort)
+            self._be_of(state, state.cohort, 0)
         part, items, done = 0, work.items, 0
         while done < len(items):
             item = items[done]
             done += 1
             if isinstance(item, Checked):
-                self._be_of(state, item.cohort)
+                self._be_of(state, item.cohort, item.ability)
                 correct_first_labels(state, item.at_ms, self._numbers, self._telling.retentions)
                 if not state.followed:
                     self._hear_alone(state, item.at_ms, item.runs)
@@ -84,9 +86,12 @@ class DeviceCounting:
             else:
                 self._count_used(item, state, part)
 
-    def _be_of(self, state: DeviceRecord, cohort: int) -> None:
+    def _be_of(self, state: DeviceRecord, cohort: int, ability: int) -> None:
+        """With `ability` 0, its reports can tell what they could before."""
         labels = self._numbers.labels_of(cohort)
-        state.cohort, state.group, state.capable = cohort, labels.group, labels.capable
+        state.cohort, state.group = cohort, labels.group
+        state.ability = ability or state.ability or labels.ability
+        state.capable = bool(state.ability & _CRASHES)
 
     def _count_told(self, items: list[DeviceItem], start: int, state: DeviceRecord, part: int) -> int:
         """Reports of the device itself, from `start` until something else comes; returns where that is."""
@@ -178,7 +183,7 @@ class DeviceCounting:
             item.fates["event/duplicate"] += 1
             self.duplicates += 1
             return
-        cohort = state.cohort or self._labels.told_cohort(_traits_of(event))
+        cohort = state.cohort or self._labels.told_cohort(_traits_of(event))[0]
         bundle = self._labels.bundle(event.version, item.at_ms // DAY_MS)
         subject = self._labels.action(event.action).subject
         self._telling.tell(state, item.at_ms, bundle, subject, cohort=cohort)
@@ -190,7 +195,7 @@ class DeviceCounting:
         old = event.old_version if meaning & _OLD else None
         if old:
             left = self._labels.bundle(old, ms // DAY_MS)
-        lax = bool(meaning & _OF_OFFER) and self._numbers.labels_of(state.cohort).lax
+        lax = bool(meaning & _OF_OFFER) and not state.ability & _STRICT
         return self._arithmetic.report(state, meaning, cause, ms, at, bundle, left, lax=lax)
 
     def _hear_alone(self, state: DeviceRecord, at_ms: int, bundle: int) -> None:
@@ -204,11 +209,10 @@ class DeviceCounting:
         """What an event says of its device. A check says it better."""
         known = self._numbers.labels_of(state.cohort) if state.cohort else None
         if known is None or known.is_told:
-            self._be_of(state, self._labels.told_cohort(traits))
-            known = self._numbers.labels_of(state.cohort)
+            self._be_of(state, *self._labels.told_cohort(traits))
         if state.followed:
             use = use_of(state, day)
-            use.reports_errors = use.reports_errors or known.reports_errors
+            use.reports_errors = use.reports_errors or bool(state.ability & _ERRORS)
 
     def _state_custom_id(self, state: DeviceRecord, custom_id: str, at_ms: int) -> None:
         text = bounded_text(custom_id, CUSTOM_ID_LIMIT)
@@ -218,7 +222,7 @@ class DeviceCounting:
     def _count_used(self, item: UsedThere, state: DeviceRecord, part: int) -> None:
         at_ms, used, fates = item
         if not state.cohort:
-            self._be_of(state, self._labels.told_cohort((used.platform, "", "", True, False)))
+            self._be_of(state, *self._labels.told_cohort((used.platform, "", "", True, False)))
         if used.custom_id and state.followed:
             self._state_custom_id(state, used.custom_id, at_ms)
         if state.followed:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edge.domain.statistics.device_key import device_key
+from edge.domain.statistics.generations import ability_of
 from edge.domain.statistics.observation import Cohort
 from edge.domain.statistics.subjects import CHECK, DELIVERY
 from edge.domain.statistics.tally import DAY_MS
@@ -34,12 +35,14 @@ class ToldThere(msgspec.Struct, gc=False):
 
 
 class Checked(NamedTuple):
-    """It checked; numbers of its cohort, the bundle that it runs and the one that it was offered, 0 for none."""
+    """It checked; numbers of its cohort, the bundle that it runs and the one that it was offered, 0 for none; what its
+    reports can tell."""
 
     at_ms: int
     cohort: int
     runs: int
     offered: int
+    ability: int
 
 
 class UsedThere(NamedTuple):
@@ -230,7 +233,8 @@ class Gathering:
         offered = labels.bundle(each.offered, day) if each.offered else 0
         bundle = offered or runs or labels.bundle("", day)
         self.counts.append(LooseCount(at_ms, labels, cohort, bundle, CHECK + each.code, each.n, None))
-        checked = Checked(at_ms, cohort, runs, offered)
+        told = each.cohort
+        checked = Checked(at_ms, cohort, runs, offered, ability_of(told.group.platform, told.os, told.plugin))
         steps = {bundle for bundle in (runs, offered) if bundle in labels.own}
         for key in array("q", each.devices):
             work = app.of_key(key)

@@ -3,6 +3,7 @@
 import re
 
 from edge.domain.model import Platform
+from edge.domain.statistics.generations import ability_of
 from edge.domain.statistics.observation import Cohort, Group
 from edge.domain.versions import VERSION_LIMIT
 from edge.wire.plugins.capabilities import family_of
@@ -14,6 +15,12 @@ _MAJOR = re.compile(r"(\d{1,3})(?:[.\s]|$)", re.ASCII)
 _RELEASE = re.compile(r"\d{1,3}\.\d{1,4}\.\d{1,4}", re.ASCII)
 
 ToldTraits = tuple[str | None, str | None, str | None, bool | None, bool | None]
+
+
+def ability_told(told: ToldTraits) -> int:
+    """What the device's reports can tell."""
+    cohort = cohort_of(told)
+    return ability_of(cohort.group.platform, cohort.os, cohort.plugin)
 
 
 def cohort_of(told: ToldTraits) -> Cohort:

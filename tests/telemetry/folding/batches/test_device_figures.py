@@ -17,9 +17,11 @@ from telemetry_lines import APP, DAY, NOW, write_segment
 from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.meanings import MEANINGS
 from edge.domain.statistics.observation import Cohort, Group, Step
+from edge.telemetry.folding import label_numbers
 from edge.telemetry.folding.batches.known_outcomes import known_outcomes
 from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.folding.fold import fold
+from edge.telemetry.folding.words import WordKind
 from edge.telemetry.spool.app_records import (
     AppEvent,
     KnownOutcomes,
@@ -45,6 +47,7 @@ DEVICES = "SELECT key, first_ms, last_ms, word, days FROM devices"
 WRONG_BY = 3 * DAY  # the device's clock
 COHORT = Cohort(Group("android", "production", side="r/new"), "14", "DE", "8.51.14")
 MINUTES = 60
+COHORT_WORDS = f"SELECT word FROM words WHERE kind = {int(WordKind.COHORT)}"
 
 
 def reported(after, action, version="1.0.1", *, clock=True, device=DEVICE, plugin="8.51.14", **members):
@@ -276,6 +279,30 @@ def test_crashes_are_figures_of_devices_that_can_tell(counted):
     found = counted.sums()
     names = ("crash_capable", "crashed", "session_capable", "session_crashed", "session")
     assert [found[name][0] for name in names] == [1, 1, 1, 1, 2]
+
+
+def test_whether_a_device_can_tell_of_crashes_follows_from_itself_and_from_no_bounded_label(counted, monkeypatch):
+    for limit in ("MADE_UP_COHORTS_LIMIT", "COHORTS_LIMIT", "FEWER_COHORTS_LIMIT"):
+        monkeypatch.setattr(label_numbers, limit, 0)
+    crash = [(0, "app_launch_start"), (1, "app_crash"), (100, "download_fail", "1.0.0")]
+    counted.fold(lines_of(*crash[:1], plugin="8.51.999"), [checked(0, offered="1.0.1", device=DEVICE)])
+    assert all(json[1:].endswith('"other","other","other"]') for (json,) in counted.rows(COHORT_WORDS))
+    counted.fold([checked(20, sequence=2, cohort=COHORT._replace(os="other", plugin="other"))])
+    counted.fold(lines_of(*crash[1:], plugin="8.51.999"))
+    found = counted.sums()
+    assert [found[name][0] for name in ("crash_capable", "crashed", "session_crashed")] == [1, 1, 1]
+
+
+def test_a_failed_download_is_of_an_offer_for_as_long_as_the_devices_own_release_says(counted, monkeypatch):
+    for limit in ("MADE_UP_COHORTS_LIMIT", "COHORTS_LIMIT", "FEWER_COHORTS_LIMIT"):
+        monkeypatch.setattr(label_numbers, limit, 0)
+    strict, lax = DEVICE, "11119a6b-eefe-490a-9c60-8e965132ae51"
+    for sequence, (device, plugin) in enumerate([(strict, "8.51.14"), (lax, "5.9.5")], 1):
+        offer = checked(0, offered="1.0.1", device=device, sequence=sequence, cohort=COHORT._replace(plugin=plugin))
+        counted.fold([offer], lines_of((3_600, "download_fail", "1.0.0"), device=device, plugin=plugin))
+    rows = counted.rows("SELECT key, bits FROM steps JOIN words ON id = bundle WHERE word = '1.0.1'")
+    failed = {key for key, bits in rows if bits & Step.FAILED_INSTALL}
+    assert failed == {device_key(APP, strict)}
 
 
 def test_errors_of_one_device_are_capped_by_the_day_and_its_reports_are_not(counted):

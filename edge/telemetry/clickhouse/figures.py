@@ -86,9 +86,10 @@ class ClickHouseFigures:
     def words(self, app: str, bundle: str, where: Where) -> list[Turn]:
         """See `Figures`."""
         said = "bitAnd(reached, {word:UInt16}) != 0"
-        began = dict(self._minutes(_of_bundle(app, bundle, where, (), "word_first, count()", said), "word_first"))
-        over = f"{said} AND device NOT IN ({_RUN_IT})"
-        ended = dict(self._minutes(_of_bundle(app, bundle, where, (), "word_last, count()", over), "word_last"))
+        first = _of_bundle(app, bundle, where, (), "word_first, count()", said, latest=True)
+        over = f"{said} AND known.device NOT IN ({_RUN_IT})"
+        last = _of_bundle(app, bundle, where, (), "word_last, count()", over, latest=True)
+        began, ended = dict(self._minutes(first, "word_first")), dict(self._minutes(last, "word_last"))
         return [Turn(each, began.get(each, 0), ended.get(each, 0)) for each in sorted({*began, *ended})]
 
     def firsts(self, app: str, bundle: str, where: Where) -> Firsts:
@@ -157,6 +158,10 @@ class _Question(NamedTuple):
 _COHORTS = (
     "INNER JOIN (SELECT DISTINCT cohort_key, channel, platform, kind, side, arm, segments, os, country, plugin"
     " FROM cohorts WHERE app = {app:String}) AS labels ON labels.cohort_key = cohort"
+)
+_LATEST = (
+    "INNER JOIN (SELECT device, argMaxMerge(last_cohort) AS cohort FROM devices WHERE app = {app:String}"
+    " GROUP BY device) AS latest ON latest.device = known.device"
 )
 _RUN_IT = (
     "SELECT device FROM latest_words WHERE app = {app:String} GROUP BY device"
@@ -235,18 +240,21 @@ def _rolled_up(
     return _Question(sql, {**scope.parameters, **given})
 
 
-def _of_bundle(app: str, bundle: str, where: Where, by: Sequence[By], columns: str, only: str = "1") -> _Question:
-    """Of the devices that came into contact with the bundle."""
+def _of_bundle(
+    app: str, bundle: str, where: Where, by: Sequence[By], columns: str, only: str = "1", *, latest: bool = False
+) -> _Question:
+    """Of the devices that came into contact with the bundle, by their labels then, or by their `latest` ones."""
     if By.SUBJECT in by:
         raise Invalid("invalid_by", "single devices have no subject")
     scope = _Scope(app, where._replace(bundle=bundle), by, has_bundle=True)
     sql = (
         f"SELECT {scope.labels(bundle='{bundle:String}')}, {columns} FROM (SELECT device, groupBitOr(bits) AS reached,"
-        " argMinMerge(cohort) AS cohort, min(offered_minute) AS offered, min(failed_minute) AS failed_first,"
+        f" argMinMerge(cohort) AS {'first_labels' if latest else 'cohort'},"
+        " min(offered_minute) AS offered, min(failed_minute) AS failed_first,"
         " min(word_first_minute) AS word_first, max(word_last_minute) AS word_last,"
         " replaceRegexpOne(argMinIfMerge(cause), '^report:', '') AS why"
         " FROM steps WHERE app = {app:String} AND bundle = {bundle:String} GROUP BY device)"
-        f" AS known {_COHORTS} WHERE {only} AND {scope.conditions} GROUP BY label"
+        f" AS known {_LATEST if latest else ''} {_COHORTS} WHERE {only} AND {scope.conditions} GROUP BY label"
     )
     failed = int(Step.FAILED_BOOT | Step.FAILED_INSTALL)
     return _Question(sql, {**scope.parameters, "failed": failed, "word": int(Step.WORD)})

@@ -9,7 +9,7 @@ from edge.domain.statistics.definitions import Definition, figure
 from edge.domain.statistics.figures import ReleaseFigures, per_1000, release_figures
 from edge.domain.statistics.observation import Step
 from edge.telemetry.questions.app_answers import BundleReport, FailureFigure, OutcomeChange
-from edge.telemetry.questions.port import DAY_MS, MINUTE_MS, By, Firsts, Rollup, RowLabels, TimeSpan
+from edge.telemetry.questions.port import DAY_MS, MINUTE_MS, By, Firsts, Rollup, RowLabels, TimeSpan, Where
 from edge.telemetry.questions.scope import Scope
 
 FAILURES_LIMIT = 50  # rows, the most frequent first
@@ -19,7 +19,7 @@ BEFORE_DAYS = 90  # at most so long before and after a bundle are compared
 
 def bundle_report(scope: Scope, points: int) -> BundleReport:
     """Of the bundle in the scope's labels, from its first offer on, however long ago."""
-    bundle, where = scope.where.bundle, scope.where._replace(bundle="")
+    bundle, where = scope.where.bundle, _offered_to(scope)
     firsts = scope.figures.firsts(scope.app, bundle, where)
     failures, more_failures = _failures(scope, bundle)
     changes, more_changes = _outcome_changes(scope, bundle, firsts)
@@ -62,12 +62,17 @@ def devices_to_reach(scope: Scope, bundle: str, first: int, changes: Sequence[Ad
     where = scope.where._replace(bundle="")
     channels = {
         each.labels
-        for each in scope.figures.steps(scope.app, bundle, where, (By.CHANNEL,))
+        for each in scope.figures.steps(scope.app, bundle, _offered_to(scope), (By.CHANNEL,))
         if Step.OFFERED in each.steps
     }
     heard = scope.figures.heard_since(scope.app, first * MINUTE_MS, where, (By.CHANNEL, By.BUNDLE))
     devices = sum(each.devices for each in heard if each.labels[:1] in channels or each.labels[1] == bundle)
     return max(devices, most_at_once(changes, scope.until_ms // MINUTE_MS))
+
+
+def _offered_to(scope: Scope) -> Where:
+    """Whom the first offer is looked for among: a device in the segment may have been in none when it got it."""
+    return scope.where._replace(bundle="", segment="")
 
 
 def _failures(scope: Scope, bundle: str) -> tuple[list[FailureFigure], int]:

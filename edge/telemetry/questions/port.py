@@ -188,8 +188,8 @@ class Figures(Protocol):
         """Of devices that failed to start the bundle or to install it, the most frequent first."""
 
     def words(self, app: str, bundle: str, where: Where) -> list[Turn]:
-        """By minute: who runs the bundle, by what devices say. A device counts from the minute it began up to, not
-        including, the one in which it ended."""
+        """By minute: who runs the bundle, by what devices say, and by their latest labels, as `heard_since`. A device
+        counts from the minute it began up to, not including, the one in which it ended."""
 
     def firsts(self, app: str, bundle: str, where: Where) -> Firsts:
         """When the bundle was first offered, and when it first failed."""

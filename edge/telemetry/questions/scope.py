@@ -42,6 +42,10 @@ class Scope(NamedTuple):
         """Devices heard of since `since_ms`, exactly, by their latest labels."""
         return dict(self.figures.heard_since(self.app, self.since_ms, self.where, by))
 
+    def running(self, by: Sequence[By]) -> dict[RowLabels, int]:
+        """Devices that run the bundle of the labels, whenever they were heard of, by their latest labels."""
+        return dict(self.figures.heard_since(self.app, 0, self.where, by))
+
     def active_figure(self) -> Figure:
         """Those heard of in the time: exact; of a bundle estimated, those heard of while they ran it."""
         if not self.where.bundle:

@@ -135,7 +135,7 @@ class SqliteFigures:
 
 
 def _by_minute(rows: LabelledRows, column: str, only: str) -> dict[int, int]:
-    found = rows.of_devices("steps", f"{column}, count(*)", f"{only} AND {column} > 0", group=column)
+    found = rows.of_devices("steps", f"{column}, count(*)", f"{only} AND {column} > 0", group=column, latest=True)
     return {minute: devices for _, minute, devices in found}
 
 

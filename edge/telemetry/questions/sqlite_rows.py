@@ -63,15 +63,25 @@ class LabelledRows:
         yield from self._read(sql, values, labels, grouped=bool(group))
 
     def of_devices(
-        self, table: str, columns: str, only: str = "", values: Sequence[Any] = (), group: str = "1"
+        self,
+        table: str,
+        columns: str,
+        only: str = "",
+        values: Sequence[Any] = (),
+        group: str = "1",
+        *,
+        latest: bool = False,
     ) -> Iterator[tuple[Any, ...]]:
-        """Of a table with a row a device: (labels, column, ...), for the rows for which `only` holds."""
+        """Of a table with a row a device: (labels, column, ...), for the rows for which `only` holds. Labels are the
+        table's, or the `latest` ones of each device."""
         conditions = self._conditions()
         if conditions is None:
             return
         labels = choose_cohorts(self._connection, int(self._app or 0), self._where, self._by)
+        devices = "CROSS JOIN devices d ON d.app = t.app AND d.key = t.key" if latest else ""
         sql = (
-            f"SELECT c.label, {self._columns()}, {columns} FROM {table} t CROSS JOIN chosen c ON c.id = t.cohort"  # noqa: S608
+            f"SELECT c.label, {self._columns()}, {columns} FROM {table} t {devices}"  # noqa: S608
+            f" CROSS JOIN chosen c ON c.id = {'d' if latest else 't'}.cohort"
             f" WHERE t.app = ? {conditions[0]} {f'AND {only}' if only else ''} {_grouped(3, group)}"
         )
         yield from self._read(sql, (self._app, *conditions[1], *values), labels, grouped=True)

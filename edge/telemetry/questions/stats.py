@@ -164,7 +164,8 @@ def _by_bundle(scope: Scope) -> tuple[list[StatsRow], int]:
 
 def _by_label(scope: Scope, by: tuple[By, ...], *, of_devices: bool) -> tuple[list[StatsRow], int]:
     bundle = scope.where.bundle
-    running, quality = scope.active(by), {} if of_devices else scope.quality_by(by)
+    running = scope.running(by) if bundle else scope.active(by)
+    quality = {} if of_devices else scope.quality_by(by)
     releases = releases_by(scope, bundle, by) if bundle else {}
     heard = {} if of_devices or not bundle else scope.heard_estimates(by)
     labels = sorted({*running, *quality, *releases, *heard}, key=lambda each: (-running.get(each, 0), each))

@@ -89,3 +89,15 @@ def test_no_share_is_above_all(stats):
     assert max(each.share for each in adoption.curve) == 1.0
     (reached,) = answer_reach(stats.figures, ReachQuestion(app=APP, until_ms=UNTIL, bundles=["1.0.2"])).bundles
     assert reached.half == NOON_MS // MINUTE_MS + 1
+
+
+def test_a_segment_that_devices_entered_after_the_offer_runs_the_bundle_in_its_row_and_on_its_page(stats):
+    new = Cohort(Group("android", "production", ("new",)), "14", "DE", "8.51.14")
+    bare = Cohort(Group("android", "production", ()), "14", "DE", "8.51.14")
+    before = [each for device in (1, 2, 3) for each in (runs(device, "1.0.2", cohort=bare),)]
+    history = [offered(1, "1.0.2", cohort=bare), *before, *(runs(device, "1.0.2", 2, cohort=new) for device in (1, 2))]
+    rows = {each.label: each for each in stats(history, bundle="1.0.2", by="segment").rows}
+    page = stats([], bundle="1.0.2", segment="new").report
+    assert rows["new"].running.value == page.adoption.running.value == 2
+    assert (page.adoption.first_offer, page.adoption.now.of) == (NOON_MS // 1000, 2)
+    assert page.release.offered.value == 0

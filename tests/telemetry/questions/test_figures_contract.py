@@ -354,6 +354,15 @@ def test_words_begin_and_end(add):
     assert figures.words(APP, "3.0.0", ANY) == []
 
 
+def test_words_are_by_the_latest_labels(add):
+    figures = add([says(1, "1.0.0", 0), says(2, "1.0.0", 0), says(1, "1.0.0", 4, cohort=IOS)])
+    assert figures.words(APP, "1.0.0", Where(platform="ios")) == [Turn(MINUTE, 1, 0)]
+    assert figures.words(APP, "1.0.0", Where(segment="vip")) == [Turn(MINUTE, 1, 0)]
+    figures = add([says(1, "2.0.0", 9, cohort=ANDROID)])
+    assert figures.words(APP, "1.0.0", Where(platform="ios")) == []
+    assert figures.words(APP, "1.0.0", Where(segment="vip")) == [Turn(MINUTE, 2, 0), Turn(MINUTE + 4, 0, 1)]
+
+
 def test_a_devices_latest_word_of_one_record_is_the_last_in_it(add):
     """What a record says has one time of receipt."""
     figures = add([says(1, "1.0.0", 3), says(1, "2.0.0", 3)])

@@ -1,5 +1,7 @@
 """The figures of an app and of its bundles, and the plain counts of its events."""
 
+from collections.abc import Container, Mapping
+
 import msgspec
 
 from edge.control.calls import Call, check_app, load_app
@@ -16,13 +18,17 @@ from edge.control.routes.figures.asking import (
 )
 from edge.control.routes.figures.sides import drawn_names
 from edge.control.shapes.apps import AppStats
-from edge.domain.model import VersionName
+from edge.domain.errors import NotFound
+from edge.domain.model import BUILTIN, AppState, VersionName
 from edge.domain.statistics.curves import POINTS_LIMIT
 from edge.telemetry.questions.app_answers import StatsAnswer, StatsQuestion
 
+_PLATFORMS = frozenset({"android", "ios", "electron", "web", "other"})
+
 
 async def handle_figures(call: Call[None]) -> StatsAnswer:
-    """Of labels that nothing has, every count is 0. Raises NotFound `unknown_app`."""
+    """Raises NotFound `unknown_app`; `unknown_bundle`, `unknown_channel`, `unknown_segment`, `unknown_platform` for a
+    name that the app does not have, unless something was counted under it: it may have been deleted."""
     now_ms = int(call.ports.clock.now() * 1000)
     given = labels(call.request)
     state = await load_app(call)
@@ -37,11 +43,33 @@ async def handle_figures(call: Call[None]) -> StatsAnswer:
         **given,
     )
     found = await call.ports.telemetry.ask("stats", asked, StatsAnswer)
+    if not _has_any(found):
+        _check_names(state, given)
     if asked.by not in ("side", "arm"):
         return found
     names = drawn_names(state)
     rows = [msgspec.structs.replace(row, name=names.get(row.label, "")) for row in found.rows]
     return msgspec.structs.replace(found, rows=rows)
+
+
+def _has_any(found: StatsAnswer) -> bool:
+    about, release = found.activity, found.report and found.report.release
+    counted = [about.active, about.development, about.checks, about.quality.sessions]
+    counted += [release.offered, release.unoffered] if release else []
+    return any(each.value for each in counted) or bool(found.features or found.outcomes)
+
+
+def _check_names(state: AppState, given: Mapping[str, str]) -> None:
+    known: Mapping[str, Container[str]] = {
+        "bundle": {*state.bundles, BUILTIN},
+        "channel": {*state.channels},
+        "segment": {*state.segments},
+        "platform": _PLATFORMS,
+    }
+    for what, name in given.items():
+        if name not in known[what]:
+            reason = f"app {state.app!r} has no {what} {name[:64]!r}, and nothing was counted of one in this time"
+            raise NotFound(f"unknown_{what}", reason)
 
 
 async def handle_counts(call: Call[None]) -> AppStats:

@@ -106,11 +106,27 @@ async def test_what_cannot_be_asked_is_refused_with_a_code(ready, query, code):
     assert await ready("GET", f"{FIGURES}?{query}", status=422) == code
 
 
-async def test_labels_narrow_and_unknown_ones_have_nothing(ready, world):
+async def test_labels_narrow(ready, world):
     put(world, said("a"), said("b", group={"channel": "beta", "segments": ("vip",)}))
-    for query, active in (("channel=beta", 1), ("segment=vip", 1), ("platform=android", 2), ("channel=none", 0)):
+    for query, active in (
+        ("channel=beta", 1),
+        ("segment=vip", 1),
+        ("platform=android", 2),
+        ("channel=production&platform=ios", 0),
+    ):
         answer = msgspec.convert(await ready("GET", f"{FIGURES}?{query}"), StatsAnswer)
         assert answer.activity.active.value == active, query
+
+
+@pytest.mark.parametrize("what", ["bundle", "channel", "segment", "platform"])
+async def test_a_name_that_the_app_does_not_have_is_refused_unless_something_was_counted_under_it(ready, world, what):
+    put(world, said("a"))
+    assert await ready("GET", f"{FIGURES}?platform=ios") and await ready("GET", f"{FIGURES}?bundle=1.1.0")
+    assert await ready("GET", f"{FIGURES}?{what}=typo", status=404) == f"unknown_{what}"
+    labels = {"segments": ("typo",)} if what == "segment" else {what: "typo"}
+    put(world, said("b", **({"bundle": "typo"} if what == "bundle" else {"group": labels})))
+    answer = msgspec.convert(await ready("GET", f"{FIGURES}?{what}=typo"), StatsAnswer)
+    assert answer.activity.active.value == 1
 
 
 async def test_sides_and_arms_show_what_came_of_each(ready, world):

@@ -21,8 +21,9 @@ SILENT_SECONDS = 120.0  # between two blocks: others' events are passed over at 
 class Exporting:
     """Part of the telemetry port of the control API."""
 
-    def __init__(self, spool_dir: Path) -> None:
+    def __init__(self, spool_dir: Path, erasures_dir: Path) -> None:
         self._spool_dir = spool_dir
+        self._erasures_dir = erasures_dir
         self._turns = Turns(EXPORTS_AT_ONCE, 0, "two exports are running, which is the limit")
 
     async def export(self, app: AppId, since_ms: int, until_ms: int, form: ExportFormat) -> AsyncGenerator[bytes, None]:
@@ -37,7 +38,7 @@ class Exporting:
     async def _read(self, app: AppId, since_ms: int, until_ms: int, form: ExportFormat) -> AsyncGenerator[bytes, None]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "edge.telemetry.upkeep.export_process", str(self._spool_dir)),
-            *(app, str(since_ms), str(until_ms), form),
+            *(str(self._erasures_dir), app, str(since_ms), str(until_ms), form),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             limit=BLOCK_BYTES,

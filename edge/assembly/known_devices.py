@@ -39,6 +39,7 @@ from edge.telemetry.behaviour.known_facts import KnownFacts
 from edge.telemetry.devices.device_search import DeviceSearch, find_devices
 from edge.telemetry.devices.known_devices import KnownDevice, KnownDevices
 from edge.telemetry.devices.waiting_devices import count_waiting
+from edge.telemetry.upkeep.erasures import erased_until
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ class KnownDeviceQuestions:
 
     async def reported(self, app: AppId, device: str) -> KnownDevice | None:
         """What the device would request now, judged by its latest report; None without a report."""
-        known = KnownDevices(self._directory.spool_dir, app, device=device)
+        known = self._known(app, device)
         return await self._in_turn(lambda: next(iter(known), None))
 
     async def find(self, app: AppId, search: DeviceSearch, limit: int) -> FoundDevices:
@@ -99,15 +100,19 @@ class KnownDeviceQuestions:
                 devices = await self._in_turn(lambda: self._ask(moment, before, after))
         return view_impact(impact_of(before, after), devices)
 
+    def _known(self, app: AppId, device: str | None = None) -> KnownDevices:
+        erased = erased_until(self._directory.erasures_dir, app)
+        return KnownDevices(self._directory.spool_dir, app, device=device, erased=erased)
+
     def _find(self, app: AppId, search: DeviceSearch, limit: int) -> FoundDevices:
-        known = KnownDevices(self._directory.spool_dir, app)
+        known = self._known(app)
         page = find_devices(known, search, limit)
         return FoundDevices(page, known.since, known.cut)
 
     def _ask(self, moment: Moment, before: AppState, after: AppState) -> DevicesImpactView:
         was = self._snapshots.of(before, moment.now)
         becomes = self._snapshots.compile(after, moment.now)
-        known = KnownDevices(self._directory.spool_dir, after.app)
+        known = self._known(after.app)
         with closing(self._known_facts()) as table:
             counted = count_devices(was, becomes, self._with_facts(known, table, moment.now), moment)
         return view_devices(counted, since=known.since, cut=known.cut)
@@ -117,7 +122,7 @@ class KnownDeviceQuestions:
         if name not in snapshot.channels:
             channel_of(self._directory.releases.load(app), name)  # raises, with what to do
         channel = snapshot.channels[name].channel
-        known = KnownDevices(self._directory.spool_dir, app)
+        known = self._known(app)
         with closing(self._known_facts()) as table:
             devices = self._with_facts(known, table, moment.now)
             seen = count_reach(snapshot, channel.name, devices, moment)
@@ -143,7 +148,7 @@ class KnownDeviceQuestions:
         if after is before:
             raise Conflict("command_id_used", f"the change {change_id!r} was already made; use another id")
         snapshot = self._snapshots.compile(after, moment.now)
-        known = KnownDevices(self._directory.spool_dir, app)
+        known = self._known(app)
         channel = ChannelName(command.channel)
         with closing(self._known_facts()) as table:
             devices = self._with_facts(known, table, moment.now)

@@ -159,7 +159,7 @@ class Standalone:
             proofs=self.supervisor.prover,
             facts=self.supervisor,
             telemetry=self.telemetry,
-            exporting=Exporting(self.directory.spool_dir),
+            exporting=Exporting(self.directory.spool_dir, self.directory.erasures_dir),
             outcomes=self._outcomes,
             node=self._report,
             clock=self._clock,

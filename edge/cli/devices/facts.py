@@ -154,23 +154,30 @@ def erase(client: ControlClient, out: Output, app: str, device: str) -> None:
     """Erase what the node knows about DEVICE: chosen channel, failed bundles, recent offers, what it reported, how it
     is used. Its override stays, and so do sums, which name nobody.
 
-    What the device sends from now on begins anew. The last of it is erased within two hours, when the file that is
-    being written is closed; the answer says until when.
+    What the device sends from now on begins anew. Lists and exports leave the device out at once. The last of it is
+    erased within two hours, when the files that are being written are closed; the answer says until when.
     """
     after = client.delete(app_path(app, "devices", device))
     out.result(after, lambda: _show_erased(after))
 
 
 def _show_erased(after: dict[str, Any]) -> None:
-    line(f"erased device {after['device']}")
     done = after["erased"]
+    if after["known"] is False:
+        line(f"nothing is known of device {after['device']}")
+        line(f"what workers may have heard of it in the last 15 s is erased by {moment(after['done_by'])}")
+        return
+    line(f"erased device {after['device']}: lists and exports leave it out from now on")
     if done is None:
         line(f"its events and figures follow, by {moment(after['done_by'])}: what counts them is not running")
     else:
-        line(f"its events: {counted(done['lines'], 'line')} of {counted(done['segments'], 'file')}")
-        line(f"its figures: {counted(done['rows'], 'row')}")
+        if done["lines"]:
+            line(f"its events: {counted(done['lines'], 'line')} erased from {counted(done['segments'], 'file')}")
+        line(f"its figures: {counted(done['rows'], 'row')} erased")
         if done["open_segments"]:
-            line(f"{counted(done['open_segments'], 'file')} being written: erased from by {moment(after['done_by'])}")
+            files = counted(done["open_segments"], "file")
+            are, gone = "is" if done["open_segments"] == 1 else "are", moment(after["done_by"])
+            line(f"{files} {are} still being written, and may hold lines of it: they are gone by {gone}")
     for each in after["remains"]:
         note(f"remains: {each}")
 

@@ -30,7 +30,7 @@ from edge.control.shapes.devices import (
 from edge.domain.changes.commands import ClearOverride, SetOverride
 from edge.domain.decision.behaviour_seen import date_of
 from edge.domain.errors import Invalid, NotFound, Unavailable
-from edge.domain.facts import Behaviour, failure_of, forgot_until, name_hash
+from edge.domain.facts import NO_FACTS, Behaviour, failure_of, forgot_until, name_hash
 from edge.domain.model import BUILTIN, AppState, DeviceId, parse_device_id, parse_version_name
 from edge.domain.targeting.segments import features_read
 from edge.facts.changes import Erased, Lifted
@@ -182,10 +182,15 @@ async def handle_erase(call: Call[None]) -> DeviceErased:
     """Facts first, which decide what the device gets; the rest survives a restart once it is noted."""
     state = await load_app(call)
     device = parse_device_id(call.part("device"))
+    known: bool | None = call.ports.facts.facts_of(state.app, device) != NO_FACTS or device in state.overrides
     await call.ports.facts.record([Erased(state.app, device)])
     erased = await call.ports.telemetry.erase(state.app, device)
+    if not known:
+        known = None if erased is None else bool(erased.rows or erased.lines)
     done_by = call.ports.clock.now() + ERASED_SECONDS
-    return DeviceErased(app=state.app, device=device, erased=erased, done_by=done_by, remains=list(REMAINS))
+    return DeviceErased(
+        app=state.app, device=device, known=known, erased=erased, done_by=done_by, remains=list(REMAINS)
+    )
 
 
 async def handle_list_overrides(call: Call[None]) -> list[OverrideView]:

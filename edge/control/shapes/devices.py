@@ -105,7 +105,7 @@ class WithheldLiftedFromAll(AnswerBody, frozen=True, kw_only=True):
 
 class RawErasedView(AnswerBody, frozen=True, kw_only=True):
     """What is erased already of a device's events and figures: `rows` of databases, `lines` in `segments` of the spool.
-    `open_segments` are still being written or counted: they follow."""
+    `open_segments` may have more lines and are still being written or counted: they follow."""
 
     rows: int
     lines: int
@@ -114,11 +114,13 @@ class RawErasedView(AnswerBody, frozen=True, kw_only=True):
 
 
 class DeviceErased(AnswerBody, frozen=True, kw_only=True):
-    """`erased` is null if the process that does it was not there to ask: it will. Everything is erased at `done_by`, in
-    seconds since the epoch, at the latest; `remains` is what stays all the same."""
+    """`known`: whether anything was there to erase; null if that cannot be told. `erased` is null if the process that
+    does it was not there to ask: it will. Lists and exports leave the device out at once; its lines are gone from files
+    at `done_by`, in seconds since the epoch, at the latest. `remains` is what stays all the same."""
 
     app: str
     device: str
+    known: bool | None
     erased: RawErasedView | None
     done_by: float
     remains: list[str]

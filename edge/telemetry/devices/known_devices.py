@@ -4,8 +4,9 @@
 lacks is taken as one that the device does not send. Good for a preview of a change; no decision is made from it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from edge.domain.errors import Invalid
@@ -18,6 +19,7 @@ from edge.wire.stats import Event, bundle_of
 
 DEVICES_LIMIT = 100_000  # the number of buckets: more devices would not make a share more precise
 
+NOBODY: Mapping[str, int] = MappingProxyType({})
 _PLATFORMS = {platform.value: platform for platform in Platform}
 
 
@@ -30,7 +32,7 @@ class KnownDevice(NamedTuple):
 
 class KnownDevices:
     """Iterate once: each device, or only `device`, by its latest report that states what it runs, newest first. Blocks
-    while it reads.
+    while it reads. What was received of a device by its time in `erased`, in epoch milliseconds, does not count.
 
     Afterwards `devices` is their number, `since` the time of the oldest report that counted (epoch seconds), and `cut`
     states whether a limit was reached before the end of the spool.
@@ -42,6 +44,7 @@ class KnownDevices:
         app: AppId,
         *,
         device: str | None = None,
+        erased: Mapping[str, int] = NOBODY,
         devices_limit: int = DEVICES_LIMIT,
         read_limit_bytes: int = READ_LIMIT_BYTES,
     ) -> None:
@@ -49,12 +52,15 @@ class KnownDevices:
         self.since: float | None = None
         self.cut = False
         self._events = RecentEvents(directory, app, device=device, read_limit_bytes=read_limit_bytes)
+        self._erased = erased
         self._devices_limit = devices_limit
 
     def __iter__(self) -> Iterator[KnownDevice]:
         seen: set[DeviceId] = set()
         for received_ms, event in self._events:
             if event.device in seen or event.action not in OF_RUNNING:
+                continue
+            if received_ms <= self._erased.get(event.device, -1):
                 continue
             check = check_of(event)
             if check is None:

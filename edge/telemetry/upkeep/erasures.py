@@ -60,6 +60,12 @@ def pending_erasures(directory: Path) -> Iterator[Erasure]:
                 yield found
 
 
+def erased_until(directory: Path, app: str) -> dict[str, int]:
+    """The app's devices that are being erased, and up to when, in epoch milliseconds: whoever reads raw events leaves
+    out what was received of them by then, until it is gone."""
+    return {each.device: each.until_ms for each in pending_erasures(directory) if each.app == app}
+
+
 def settle_erasure(directory: Path, erasure: Erasure) -> None:
     """It is done, unless the device is to be erased once more since. Raises OSError."""
     for found in pending_erasures(directory):

@@ -1,7 +1,7 @@
 """The process that exports raw events, to its standard output: the reader's pace is its own, and its end ends it.
 
-Started as `python -m edge.telemetry.upkeep.export_process SPOOL APP SINCE_MS UNTIL_MS FORMAT`. A process, because
-parsing takes a core; nothing is written anywhere else.
+Started as `python -m edge.telemetry.upkeep.export_process SPOOL ERASURES APP SINCE_MS UNTIL_MS FORMAT`. A process,
+because parsing takes a core; nothing is written anywhere else.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import msgspec
 
+from edge.telemetry.upkeep.erasures import erased_until
 from edge.telemetry.upkeep.raw_events import RawEvent, read_raw_events
 
 NDJSON, PARQUET = "ndjson", "parquet"
@@ -65,8 +66,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor ends this process
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.nice(NICENESS)
-    directory, app, since, until, form = sys.argv[1:6]
-    events = read_raw_events(Path(directory), app, int(since), int(until))
+    directory, erasures, app, since, until, form = sys.argv[1:7]
+    erased = erased_until(Path(erasures), app)
+    events = read_raw_events(Path(directory), app, int(since), int(until), erased)
     with os.fdopen(sys.stdout.fileno(), "wb", buffering=_BUFFER_BYTES) as out:
         (write_parquet if form == PARQUET else write_ndjson)(events, out)
 

@@ -1,8 +1,9 @@
 """An app's raw events, as one flat row each: what `edge telemetry export` writes. Oldest segment first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -13,6 +14,7 @@ from edge.telemetry.spool.segment import UnreadableSegment, list_segments, read_
 from edge.wire.actions import OF_NODE
 from edge.wire.stats import Event
 
+NOBODY: Mapping[str, int] = MappingProxyType({})
 CLOCK_MS = 1_000  # a file's and a record's times come from two clocks of one machine
 
 
@@ -44,9 +46,11 @@ class RawEvent(msgspec.Struct, omit_defaults=True):
     labels: dict[str, str] = {}
 
 
-def read_raw_events(directory: Path, app: str, since_ms: int, until_ms: int) -> Iterator[RawEvent]:
-    """Those received from `since_ms` to before `until_ms`. Holds one frame of a segment at a time; blocks. Raises
-    OSError."""
+def read_raw_events(
+    directory: Path, app: str, since_ms: int, until_ms: int, erased: Mapping[str, int] = NOBODY
+) -> Iterator[RawEvent]:
+    """Those received from `since_ms` to before `until_ms`, without those of the devices in `erased` up to its time.
+    Holds one frame of a segment at a time; blocks. Raises OSError."""
     mark = app.encode()
     for path in list_segments(directory):
         # Deleted since the listing, or in a format that this release cannot read.
@@ -57,7 +61,8 @@ def read_raw_events(directory: Path, app: str, since_ms: int, until_ms: int) -> 
             for frame in read_frames(file):
                 for line in frame.records:
                     if mark in line:
-                        yield from _rows(line, app, since_ms, until_ms)
+                        rows = _rows(line, app, since_ms, until_ms)
+                        yield from (each for each in rows if each.received_ms > erased.get(each.device, -1))
 
 
 def _last_ms(path: Path) -> int:

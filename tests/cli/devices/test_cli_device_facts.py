@@ -56,7 +56,13 @@ def test_a_failed_bundle_is_withheld_until_it_is_lifted(node, tmp_path):
     assert device(node, state).exit_code == 0
     assert until(lambda: node.json("device", "show", APP, who)["offered"]) == ["1.0.1"]
 
-    node.text("device", "erase", APP, who)
+    said = node.text("device", "erase", APP, who)
+    assert f"erased device {who}: lists and exports leave it out from now on" in said
+    assert "still being written, and may hold lines of it" in said
+    assert node.json("device", "list", APP, "--id-prefix", who[:8])["devices"] == []
+    assert who not in node.text("telemetry", "export", APP)
+    nobody = who[:-12] + "0" * 12
+    assert f"nothing is known of device {nobody}" in node.text("device", "erase", APP, nobody)
     assert node.json("device", "show", APP, who)["offered"] == []
 
 

@@ -6,6 +6,7 @@ import pytest
 from control_world import APP, DEVICE, NOW
 from factories import a_check
 
+from edge.control.shapes.devices import RawErasedView
 from edge.facts.changes import Chose, Failed, Offered
 from edge.telemetry.devices.known_devices import KnownDevice
 
@@ -69,9 +70,25 @@ async def test_a_device_can_be_erased(acme, world):
         erased = await acme("DELETE", PATH)
         assert (erased["app"], erased["device"], erased["done_by"]) == (APP, DEVICE, NOW + 7200)
         assert erased["erased"] == {"rows": 1, "lines": 2, "segments": 1, "open_segments": 1}
+        assert erased["known"] is True
         assert any("sketches" in each for each in erased["remains"])
     assert world.facts_of(APP, DEVICE).channel == 0
     assert await acme("DELETE", f"/v1/apps/{APP}/devices/x", status=422) == "invalid_device_id"
+
+
+@pytest.mark.parametrize(
+    ("erased", "known"), [((0, 0, 0, 1), False), ((0, 1, 1, 0), True), ((1, 0, 0, 1), True), (None, None)]
+)
+async def test_an_id_of_which_nothing_is_known_is_told_apart(serve, world, erased, known):
+    async def erase(app, device):
+        names = ("rows", "lines", "segments", "open_segments")
+        return None if erased is None else RawErasedView(**dict(zip(names, erased, strict=True)))
+
+    api = await serve(erase=erase)
+    await api("POST", "/v1/apps", {"app": APP})
+    assert (await api("DELETE", PATH))["known"] is known
+    await world.record([Chose(APP, DEVICE, "beta")])
+    assert (await api("DELETE", PATH))["known"] is True
 
 
 async def test_readers_read_and_publishers_change(acme):

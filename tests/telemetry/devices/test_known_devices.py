@@ -58,6 +58,14 @@ def test_a_device_counts_by_its_latest_report_in_the_order_of_reports(tmp_path):
     assert (known.devices, known.since, known.cut) == (3, NOW + 1, False)
 
 
+def test_a_device_that_is_being_erased_counts_by_what_it_said_since(tmp_path):
+    lines = [a_line(1, NOW), a_line(2, NOW), a_line(3, NOW), a_line(2, NOW + 9, version="1.0.2")]
+    written(tmp_path, lines, at=NOW + 9, seal=False)
+    until = int((NOW + 5) * 1000)
+    devices, _ = found(tmp_path, erased={str(uuid.UUID(int=1)): until, str(uuid.UUID(int=2)): until})
+    assert devices == [(2, "1.0.2", NOW + 9), (3, "1.0.1", NOW)]
+
+
 def test_segments_of_several_workers_are_read_as_one(tmp_path):
     written(tmp_path, [a_line(1, NOW)], [a_line(2, NOW + 20)], [a_line(3, NOW + 40)], at=NOW + 40, worker=0)
     written(tmp_path, [a_line(1, NOW + 10, version="2.0.0")], [a_line(4, NOW + 30)], at=NOW + 30, worker=1)

@@ -20,7 +20,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def command(directory, form):
-    options = [str(directory), APP, "0", str(int(NOW * 1000) + 10**9), form]
+    options = [str(directory), str(directory / "erasures"), APP, "0", str(int(NOW * 1000) + 10**9), form]
     return [sys.executable, "-m", "edge.telemetry.upkeep.export_process", *options]
 
 

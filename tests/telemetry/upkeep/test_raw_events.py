@@ -8,6 +8,7 @@ from telemetry_lines import APP, NOW, line, report_line, write_segment
 from edge.telemetry.spool.app_records import AppEvent, Outcome, Outcomes, Used, encode_outcomes, encode_used
 from edge.telemetry.spool.kept_segment import compress_segment
 from edge.telemetry.spool.segment import SEALED
+from edge.telemetry.upkeep.erasures import erased_until, note_erasure
 from edge.telemetry.upkeep.raw_events import read_raw_events
 
 DEVICE = "1b9c6ad5-0b5e-4c4c-9c0e-6a1f6d0f2a11"
@@ -52,6 +53,18 @@ def test_all_events_of_a_report_are_rows(tmp_path):
     assert [(each.kind, each.name, each.os) for each in found] == [
         ("report", "set", "14"),
         ("report", "app_launch_ready", "14"),
+    ]
+
+
+def test_a_device_that_is_being_erased_is_left_out_up_to_then(tmp_path):
+    write_segment(tmp_path, [an_app_event(NOW), an_app_event(NOW + 60), line(received=NOW)], seal=False)
+    note_erasure(tmp_path / "erasures", APP, DEVICE, NOW + 1)
+    note_erasure(tmp_path / "erasures", "com.else", DEVICE, NOW + 100)
+    erased = erased_until(tmp_path / "erasures", APP)
+    found = list(read_raw_events(tmp_path, APP, 0, int((NOW + 1e6) * 1000), erased))
+    assert [(each.kind, each.received_ms) for each in found] == [
+        ("app", int((NOW + 60) * 1000)),
+        ("report", int(NOW * 1000)),
     ]
 
 

@@ -29,10 +29,11 @@ PLACES = 1 << 18  # 2 MiB of a worker, for so many devices an hour; beyond, more
 HOUR_SECONDS = 3_600
 _MILLISECOND = 0.001  # to which lines tell the time
 # Of a worker and hour: half of them for kinds, up to 0.6 kB each, and half for segments within these. Devices choose
-# their words, so the last half of the kinds is for such without.
+# their words, so half of the kinds are for such without.
 NUMBERS_LIMIT = 1 << 16
-KINDS_OF_APP_LIMIT = 2_048  # with the words of devices: who makes up some for one app takes no other's room
-FEWER_OF_APP_LIMIT = 512  # without them
+KINDS_OF_APP_LIMIT = 2_048  # with the words of devices, and as many with segments
+FEWER_OF_APP_LIMIT = 512  # without them, of either sort
+ALWAYS_OF_APP = 64  # once apps have taken half of all places of a sort: so eight that fill theirs leave room for others
 POSTPONING_LIMIT = (
     1 << 18
 )  # devices that wait to be handed over, 2.5 MiB; who finds no room comes again with a later check
@@ -42,14 +43,23 @@ class CheckKind:
     """Checks that are alike but for the device and its segments. `seed` tells it from others in what is remembered;
     with another one, its devices are not remembered any more. `tells_each`: they are not, once they were taken."""
 
-    __slots__ = ("labels", "numbers", "seed", "tells_each")
+    __slots__ = ("detail", "labels", "numbers", "seed", "tells_each")
 
-    def __init__(self, labels: CheckLabels | None) -> None:
+    def __init__(self, labels: CheckLabels | None, detail: "Detail | None" = None) -> None:
         """None: of checks beyond the limits."""
-        self.labels = labels
+        self.labels, self.detail = labels, detail
         self.seed = random.getrandbits(64)
         self.tells_each = labels is not None and labels.is_offer_of_lax
         self.numbers: dict[tuple[str, ...], int] = {}  # by segments
+
+
+class Detail(NamedTuple):
+    """How much the labels of a kind tell. Each sort has room of its own: `of_app` kinds of one app, `share` of all
+    numbers."""
+
+    name: str
+    of_app: int
+    share: float
 
 
 class TakenChecks(NamedTuple):
@@ -96,8 +106,8 @@ class CheckNotes:
         self._kinds: dict[CheckLabels, CheckKind] = {}
         self._told_each: list[CheckKind] = []
         self._beyond = CheckKind(None)
-        self._of_app: Counter[str] = Counter()  # kinds, and numbers beyond one each
-        self._fewer_of_app: Counter[str] = Counter()
+        self._of_app: Counter[tuple[str, str]] = Counter()  # kinds, by app and detail; segments apart
+        self._of_all: Counter[str] = Counter()
         self._meaning: list[tuple[CheckLabels, tuple[str, ...]] | None] = [None]  # of each number
         self._keys, self._key_numbers = array("q"), array("H")
         self._past: list[TakenChecks] = []  # of the hour before, not taken yet
@@ -168,7 +178,7 @@ class CheckNotes:
         self._told_each.clear()
         self._beyond = CheckKind(None)
         self._of_app.clear()
-        self._fewer_of_app.clear()
+        self._of_all.clear()
         del self.counts[1:], self._meaning[1:]
         return True
 
@@ -186,25 +196,39 @@ class CheckNotes:
         return [taken]
 
     def _begin_kind(self, labels: CheckLabels, snapshot: AppSnapshot | None) -> CheckKind:
-        """With fewer labels if there is no room for all, and with fewest if there is none for those."""
-        used = len(self._kinds)
-        if self._of_app[labels.app] < KINDS_OF_APP_LIMIT and used < self._limit // 4:
-            self._of_app[labels.app] += 1
-            kind = self._kinds[labels] = CheckKind(labels)
+        """With fewer labels if there is no room for all: first without what devices make up, then with what is ours
+        alone, at last with this program's own words."""
+        kind = self._admit_kind(labels, Detail("told", KINDS_OF_APP_LIMIT, 1 / 4))
+        if kind is not None:
             if kind.tells_each:
                 self._told_each.append(kind)
             return kind
         self._dropped["heard_labels_dropped"] += 1
-        fewer = labels.fewer(snapshot)
-        if fewer in self._kinds:
-            return self._kinds[fewer]
-        if self._fewer_of_app[labels.app] < FEWER_OF_APP_LIMIT and used < self._limit * 3 // 8:
-            self._fewer_of_app[labels.app] += 1
-            return self._kinds.setdefault(fewer, CheckKind(fewer))
+        kind = self._admit_kind(labels.fewer(snapshot), Detail("fewer", FEWER_OF_APP_LIMIT, 1 / 8))
+        kind = kind or self._admit_kind(labels.ours(), Detail("ours", FEWER_OF_APP_LIMIT, 3 / 32))
+        if kind is not None:
+            return kind
         fewest = labels.fewest()
-        if fewest in self._kinds or used < self._limit // 2:
+        if fewest in self._kinds or len(self._kinds) < self._limit // 2:
             return self._kinds.setdefault(fewest, CheckKind(fewest))
         return self._beyond
+
+    def _admit_kind(self, labels: CheckLabels, detail: Detail) -> CheckKind | None:
+        """The one with these labels; None if it has no room."""
+        kind = self._kinds.get(labels)
+        if kind is None and self._admits(labels.app, detail):
+            kind = self._kinds[labels] = CheckKind(labels, detail)
+        return kind
+
+    def _admits(self, app: str, detail: Detail) -> bool:
+        """Whether there is room for one more, which is then taken."""
+        room, used = self._limit * detail.share, self._of_all[detail.name]
+        of_app = detail.of_app if used < room / 2 else min(detail.of_app, ALWAYS_OF_APP)
+        if used >= room or self._of_app[app, detail.name] >= of_app:
+            return False
+        self._of_app[app, detail.name] += 1
+        self._of_all[detail.name] += 1
+        return True
 
     def _number_of(self, kind: CheckKind, segments: tuple[str, ...]) -> int:
         """Without segments if there is no room for them."""
@@ -215,10 +239,10 @@ class CheckNotes:
         if labels is None:
             return 0
         if segments:
-            if self._of_app[labels.app] >= KINDS_OF_APP_LIMIT or number >= self._limit // 2:
+            detail = kind.detail
+            if detail is None or not self._admits(labels.app, detail._replace(name=f"{detail.name} with segments")):
                 self._dropped["heard_labels_dropped"] += 1
                 return self._number_of(kind, ())
-            self._of_app[labels.app] += 1
         elif number >= self._limit:
             return 0
         self.counts.append(0)

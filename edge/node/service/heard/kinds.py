@@ -59,6 +59,10 @@ class CheckLabels(NamedTuple):
         known = self.runs == BUILTIN or (snapshot is not None and name_hash(self.runs) in snapshot.offered_by_hash)
         return self._replace(os=OTHER, country=OTHER, plugin=OTHER, runs=self.runs if known else OTHER)
 
+    def ours(self) -> "CheckLabels":
+        """Where it belongs and what it was answered."""
+        return self._replace(os=OTHER, country=OTHER, plugin=OTHER, runs=OTHER)
+
     def fewest(self) -> "CheckLabels":
         """What is this program's own."""
         return CheckLabels(self.app, self.platform, "", "", "", self.kind, OTHER, OTHER, OTHER, OTHER, self.code, "")

@@ -233,6 +233,38 @@ def test_who_makes_up_words_loses_them_and_takes_no_room_of_others(monkeypatch):
     assert [each.labels.os for each in taken(notes, NOW)] == ["14"]
 
 
+def test_apps_that_fill_their_room_leave_some_for_another(monkeypatch):
+    monkeypatch.setattr(check_notes, "KINDS_OF_APP_LIMIT", 32)
+    monkeypatch.setattr(check_notes, "ALWAYS_OF_APP", 2)
+    notes = CheckNotes(Counter(), NOW, numbers_limit=512)
+    for app in range(16):
+        for number in range(200):
+            made_up = {"version_os": f"{number}", "version_name": f"9.{number}.0"}
+            note(notes, a_check(app=f"com.example.app{app}", device=device(number), **made_up))
+    taken(notes, NOW)
+    note(notes, a_check(app="com.example.other", version_os="14"), a_view(a_history(()).state))
+    assert [each.labels.os for each in taken(notes, NOW)] == ["14"]
+
+
+def test_where_a_device_belongs_and_its_offer_outlast_what_devices_make_up(monkeypatch):
+    monkeypatch.setattr(check_notes, "KINDS_OF_APP_LIMIT", 3)
+    monkeypatch.setattr(check_notes, "FEWER_OF_APP_LIMIT", 1)
+    notes = CheckNotes(Counter(), NOW)
+    for number in range(20):
+        note(notes, a_check(device=device(number), version_os=f"{number}", version_name=f"6.6.{number}"))
+    offers = [each for each in taken(notes, NOW) if each.labels.code == "offer"]
+    assert {(each.labels.channel, each.labels.offered) for each in offers} == {("production", "1.0.1")}
+
+
+def test_made_up_words_take_no_room_of_segments(monkeypatch):
+    monkeypatch.setattr(check_notes, "KINDS_OF_APP_LIMIT", 2)
+    notes = CheckNotes(Counter(), NOW)
+    segment = SetSegment(name="all", settings=SegmentSettings(where="bucket(100)"))
+    for number in range(9):
+        note(notes, a_check(device=device(number), version_os=f"{number}"), a_view(a_history([segment]).state))
+    assert {"all" in each.segments for each in taken(notes, NOW)} == {True}
+
+
 def test_a_bundle_that_can_be_offered_keeps_its_name_however_many_are_made_up(monkeypatch):
     monkeypatch.setattr(check_notes, "KINDS_OF_APP_LIMIT", 0)
     notes = CheckNotes(Counter(), NOW)

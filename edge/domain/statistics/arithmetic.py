@@ -27,6 +27,7 @@ from edge.domain.statistics.subjects import (
 from edge.domain.statistics.tally import DAY_MS, HOUR_MS, MINUTE_MS
 
 SESSION_GAP_MS = 30 * 60_000  # in the background, or silent and then started again: another session
+SESSION_LIMIT_MS = 24 * HOUR_MS  # one that is said to last longer counts as this long
 SETTLED_MS = 30_000  # after its latest start an event proves that a bundle works
 ERRORS_A_DAY = 100  # of one device: more come from one loop, and would hide what everybody else has
 # After an offer, a failed download is one of that bundle: the report names the bundle that runs.
@@ -248,7 +249,8 @@ class Arithmetic:
         if not state.is_open:
             return
         state.is_open = False
-        state.length = max(0, elapsed_ms(state.began_ms, state.began_at, ms, at)) / 1000
+        lasted = elapsed_ms(state.began_ms, state.began_at, ms, at)
+        state.length = min(max(0, lasted), SESSION_LIMIT_MS) / 1000
         state.ended_ms, state.ended_bundle, state.ended_cohort = ms, bundle, state.cohort
         self._tell(state, ms, bundle, SESSION_END, 1, state.length)
 

@@ -6,6 +6,7 @@ bundles are numbers here, whatever gives them out.
 
 from collections.abc import Set
 
+CLOCKS_AGREE_MS = 3_600_000  # reports may wait on a device for so long; beyond, it is its clock that was set
 DAYS_KEPT = 31  # bits of days: enough for retention after 30
 
 
@@ -88,6 +89,8 @@ class DeviceRecord:
 
 
 def elapsed_ms(from_ms: int, from_at: int, to_ms: int, to_at: int) -> int:
-    """By the device's clock where both times have it and it did not go back, else by the node's."""
+    """By the device's clock where both times have it, it did not go back, and it agrees with the node's within
+    `CLOCKS_AGREE_MS`; else by the node's."""
+    by_node = to_ms - from_ms
     by_device = to_at - from_at if from_at and to_at else -1
-    return by_device if by_device >= 0 else to_ms - from_ms
+    return by_device if by_device >= 0 and -CLOCKS_AGREE_MS <= by_device - by_node <= CLOCKS_AGREE_MS else by_node

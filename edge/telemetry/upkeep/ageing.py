@@ -49,7 +49,6 @@ def age(connection: sqlite3.Connection, now: float) -> AgeReport:
     with connection:
         before = (int(now) - STREAM_DAYS * _DAY) * 1000
         report.rows += connection.execute("DELETE FROM streams WHERE received_ms < ?", (before,)).rowcount
-        report.rows += forget_custom_ids(connection)
     return report
 
 
@@ -64,7 +63,8 @@ def _delete_periods(connection: sqlite3.Connection, app: int, now: int) -> int:
 
 def _delete_devices(connection: sqlite3.Connection, app: int, now: int) -> int:
     before = (now - DEVICE_DAYS * _DAY) * 1000
-    return connection.execute("DELETE FROM devices WHERE app = ? AND last_ms < ?", (app, before)).rowcount
+    gone = connection.execute("DELETE FROM devices WHERE app = ? AND last_ms < ?", (app, before)).rowcount
+    return gone + forget_custom_ids(connection, app, before)
 
 
 def _free_cohorts(connection: sqlite3.Connection, app: int) -> int:

@@ -38,20 +38,27 @@ class CustomIds:
             " ON CONFLICT DO UPDATE SET key = excluded.key, at_ms = excluded.at_ms WHERE excluded.at_ms >= at_ms",
             sorted((app, number, device, at_ms) for (app, number), (device, at_ms) in self._stated.items()),
         )
+        for app in sorted({app for app, _ in self._stated}):
+            _keep_latest(self._connection, app)
 
 
-def forget_custom_ids(connection: sqlite3.Connection) -> int:
-    """Those beyond the limit; returns how many."""
-    forgotten = 0
-    for app, n in connection.execute("SELECT app, count(*) FROM customs GROUP BY app").fetchall():
-        if n > CUSTOM_IDS_LIMIT:
-            oldest = "SELECT hash FROM customs WHERE app = ? ORDER BY at_ms LIMIT ?"
-            connection.execute(
-                f"DELETE FROM customs WHERE app = ? AND hash IN ({oldest})",  # noqa: S608  a constant
-                (app, app, n - CUSTOM_IDS_LIMIT),
-            )
-            forgotten += n - CUSTOM_IDS_LIMIT
-    return forgotten
+def forget_custom_ids(connection: sqlite3.Connection, app: int, before_ms: int) -> int:
+    """Those that devices stated before then which are not known any more; returns how many."""
+    query = (
+        "DELETE FROM customs WHERE app = ? AND at_ms < ?"
+        " AND NOT EXISTS (SELECT 1 FROM devices WHERE devices.app = customs.app AND devices.key = customs.key)"
+    )
+    return connection.execute(query, (app, before_ms)).rowcount
+
+
+def _keep_latest(connection: sqlite3.Connection, app: int) -> None:
+    (n,) = connection.execute("SELECT count(*) FROM customs WHERE app = ?", (app,)).fetchone()
+    if n > CUSTOM_IDS_LIMIT:
+        oldest = "SELECT hash FROM customs WHERE app = ? ORDER BY at_ms LIMIT ?"
+        connection.execute(
+            f"DELETE FROM customs WHERE app = ? AND hash IN ({oldest})",  # noqa: S608  a constant
+            (app, app, n - CUSTOM_IDS_LIMIT),
+        )
 
 
 def _number_of(custom_id: str) -> int:

@@ -47,6 +47,7 @@ DEVICES = "SELECT key, first_ms, last_ms, word, days FROM devices"
 WRONG_BY = 3 * DAY  # the device's clock
 COHORT = Cohort(Group("android", "production", side="r/new"), "14", "DE", "8.51.14")
 MINUTES = 60
+DAY_MS = 86_400_000
 COHORT_WORDS = f"SELECT word FROM words WHERE kind = {int(WordKind.COHORT)}"
 
 
@@ -269,6 +270,33 @@ def test_sessions_and_their_length(counted, reports, begun, ended):
     counted.fold(lines_of(*reports))
     assert sessions(counted) == (begun, ended)
     assert sum(n for (n,) in counted.rows("SELECT n FROM histograms_day")) == ended[0]
+
+
+def at_clock(after, action, clock, version="1.0.1"):
+    return reported(after, action, version, timestamp=clock)
+
+
+def test_a_clock_that_was_set_proves_nothing_and_lengthens_no_session(counted):
+    right = int((NOW + 1) * 1000)
+    counted.fold([at_clock(0, "set", 1_000), at_clock(1, "webview_javascript_error", right)])
+    assert not counted.steps()["1.0.1"] & Step.HEALTHY
+    of_days = [
+        at_clock(9, "app_moved_to_foreground", right),
+        at_clock(10, "app_moved_to_background", right + 3 * DAY_MS),
+    ]
+    counted.fold(of_days, worker=1)
+    assert sessions(counted) == (1, (1, 1.0))
+
+
+def test_a_report_of_hours_before_does_not_join_sessions(counted):
+    forged = at_clock(0, "app_moved_to_background", int((NOW + 7_140) * 1000))
+    counted.fold([forged, at_clock(7_200, "app_moved_to_foreground", int((NOW + 7_200) * 1000))])
+    assert sessions(counted)[0] == 1
+
+
+def test_no_session_lasts_longer_than_a_day(counted):
+    counted.fold(lines_of((0, "app_moved_to_foreground"), (30 * 3_600, "app_moved_to_background")))
+    assert sessions(counted) == (1, (1, 86_400.0))
 
 
 def test_crashes_are_figures_of_devices_that_can_tell(counted):

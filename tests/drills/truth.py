@@ -3,7 +3,7 @@
 Ten thousand devices of ten releases live for 8 days in three time zones, in a node's own time. They go offline, crash,
 have clocks that are days wrong, and send again what they did not hear arrive; the operator rolls out, publishes a
 bundle that does not start, withdraws it, and experiments. Then a thousand others do it all in 35 days, so that
-retention after 30 has something to count: 10,000 in 35 days would take half an hour of CPU and show nothing more.
+retention after 30 has something to count: 10,000 in 35 days would take four times as long and show nothing more.
 Prints each figure beside its recount; exits with 1 if one differs. With either number it is one fleet alone.
 """
 

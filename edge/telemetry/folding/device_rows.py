@@ -18,6 +18,8 @@ _FORMAT = 1
 ENDED_COHORT = slice(75, 83)  # its bytes of a device's state: where its last session ended
 _OPEN, _ABILITY_SHIFT = 1, 1  # of the second byte: whether a session is open, and above that the device's ability
 
+OFFERED_LAST = -1  # among the wanted bundles of a device: the one that it was offered last
+
 Place = tuple[int, int]  # app and device key
 
 
@@ -51,7 +53,7 @@ def load_steps(
     by_bundle: dict[tuple[int, int], list[int]] = {}
     for place, bundles in wanted.items():
         state = found[place]
-        for bundle in bundles | {state.bundle}:
+        for bundle in bundles | ({state.bundle, state.offered} if OFFERED_LAST in bundles else {state.bundle}):
             if bundle in state.own:
                 by_bundle.setdefault((state.app, bundle), []).append(state.key)
     for (app, bundle), keys in sorted(by_bundle.items()):

@@ -1,6 +1,6 @@
 """One app's names in a batch: each by its number, admitted by the limits."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from edge.domain.model import BUILTIN
@@ -56,7 +56,7 @@ class ToldVersion(dict[str, ToldAction]):
 
 
 class AppLabels:
-    """`own` are the numbers of bundles whose steps are kept: the app's own, as far as they were named."""
+    """`own` are the numbers of bundles whose steps are kept: the app's own, as far as they were named or met."""
 
     def __init__(self, app: str, numbers: LabelNumbers, bounds: LabelBounds, own_names: Set[str]) -> None:
         self.app = app
@@ -90,9 +90,18 @@ class AppLabels:
             name = bundle_of(version or "")
             name = self._bounds.admit_bundle(self.app, name if len(name) <= VERSION_LIMIT else OTHER, day)
             found = self._bundles[version, day] = self._numbers.bundle(self.number, name)
-            if name in self._own_names and found not in self.not_followed:
-                self.own.add(found)
+            self._note_own(found, name)
         return found
+
+    def meet(self, bundles: Iterable[int]) -> None:
+        """Numbers from states, 0 for none: the batch may name none of them."""
+        for number in bundles:
+            if number and number not in self.own:
+                self._note_own(number, self._numbers.words.word(number))
+
+    def _note_own(self, number: int, name: str) -> None:
+        if name in self._own_names and number not in self.not_followed:
+            self.own.add(number)
 
     def action(self, action: str) -> ActionNumbers:
         found = self._actions.get(action)

@@ -96,6 +96,9 @@ class Counting:
             for key, work in app.devices.items():
                 wanted[app.labels.number, key] = work.bundles
         states = load_devices(self._connection, wanted.keys(), own, self._room)
+        for app in self._gathering.works():
+            of_app = [states[app.labels.number, key] for key in app.devices]
+            app.labels.meet({number for state in of_app for number in (state.bundle, state.offered)})
         load_steps(self._connection, wanted, states)
         return states
 

@@ -16,7 +16,7 @@ from edge.domain.statistics.subjects import CHECK, DELIVERY
 from edge.domain.statistics.tally import DAY_MS
 from edge.telemetry.folding.batches.app_labels import AppLabels
 from edge.telemetry.folding.batches.folded_lines import FoldedLine, ToldEvent, parse_folded
-from edge.telemetry.folding.device_rows import summarised_bundles
+from edge.telemetry.folding.device_rows import OFFERED_LAST, summarised_bundles
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.labels import LabelBounds, NamesOf
 from edge.telemetry.spool.app_records import Outcomes, Used
@@ -172,8 +172,10 @@ class Gathering:
                 told = labels.told(version, native, day)
                 if told.bundle in labels.own:
                     work.bundles.add(told.bundle)
-            if event.action in _NAMES_OLD:
-                if event.old_version:
+            if event.action in _NAMES_OTHERS:
+                if event.action == _DOWNLOAD_FAIL:
+                    work.bundles.add(OFFERED_LAST)
+                elif event.old_version:
                     work.bundles.add(labels.bundle(event.old_version, day))
                 if event.action == EXPERIMENT_OFFER and not self._note_exposure(event, at_ms):
                     fates["line/malformed"] += 1
@@ -269,5 +271,6 @@ def hash_of(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-_NAMES_OLD = frozenset({"set", "reset", EXPERIMENT_OFFER})
+_DOWNLOAD_FAIL = "download_fail"  # of the bundle that was offered last, perhaps in a batch before
+_NAMES_OTHERS = frozenset({"set", "reset", EXPERIMENT_OFFER, _DOWNLOAD_FAIL})
 _metadata: Any = msgspec.json.Decoder(dict[str, str])

@@ -188,6 +188,18 @@ def test_what_went_back_was_healthy_before(counted, then, is_reverted):
     assert failed and not any(bits & Step.REVERTED for bits in failed)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_way_back_is_from_what_ran_before_though_nothing_names_it(counted, apart):
+    """Old plugins do not say what they left, and it may be some folds ago that they named it."""
+    there, back = lines_of((0, "set"), (60, "app_launch_ready")), lines_of((900, "reset", "builtin"))
+    if apart:
+        counted.fold(there)
+        counted.fold(back)
+    else:
+        counted.fold([*there, *back])
+    assert counted.steps()["1.0.1"] & Step.REVERTED
+
+
 def test_a_failure_is_told_by_the_action_that_says_most(counted):
     counted.fold(lines_of((0, "checksum_fail"), (5, "set"), (15, "update_fail")))
     assert counted.steps()["1.0.1"] & (Step.FAILED_BOOT | Step.FAILED_INSTALL) == Step.FAILED_BOOT | Step.FAILED_INSTALL
@@ -197,11 +209,16 @@ def test_a_failure_is_told_by_the_action_that_says_most(counted):
 @pytest.mark.parametrize(
     ("plugin", "after", "fails"), [("8.51.14", 3_600, 1), ("6.14.24", 3_600, 0), ("6.14.24", 500, 1)]
 )
-def test_a_failed_download_is_of_the_bundle_that_was_offered(counted, plugin, after, fails):
-    cohort = COHORT._replace(plugin=plugin)
-    counted.fold(
-        [checked(0, offered="1.0.1", cohort=cohort), *lines_of((after, "download_fail", "1.0.0"), plugin=plugin)]
-    )
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_failed_download_is_of_the_bundle_that_was_offered(counted, plugin, after, fails, apart):
+    """Also where the offer was counted some folds before."""
+    offer = checked(0, offered="1.0.1", cohort=COHORT._replace(plugin=plugin))
+    failure = lines_of((after, "download_fail", "1.0.0"), plugin=plugin)
+    if apart:
+        counted.fold([offer])
+        counted.fold(failure)
+    else:
+        counted.fold([offer, *failure])
     assert [bundle for bundle, bits in counted.steps().items() if bits & Step.FAILED_INSTALL] == ["1.0.1"] * fails
 
 
@@ -451,6 +468,7 @@ STORIES = st.lists(
                 "app_moved_to_background",
                 "app_crash",
                 "download_complete",
+                "download_fail",
                 "webview_javascript_error",
             ]
         ),
@@ -468,8 +486,9 @@ STORIES = st.lists(
 def test_any_split_and_any_workers_give_the_same(tmp_path_factory, story, at, workers, clock):
     story = sorted(story)
     lines = [reported(*each[:3], device=each[3], clock=clock) for each in story]
-    lines = list(chain(*([checked(each[0], device=each[3], sequence=place + 1), line] for place, (each, line)
-                         in enumerate(zip(story, lines, strict=True)))))  # fmt: skip
+    offers = ("", "1.0.1", "", "1.0.2")
+    lines = list(chain(*([checked(each[0], device=each[3], sequence=place + 1, offered=offers[place % 4]), line]
+                         for place, (each, line) in enumerate(zip(story, lines, strict=True)))))  # fmt: skip
     whole = Counted(tmp_path_factory.mktemp("whole"))
     whole.fold(*([line] for line in lines))
     parts = Counted(tmp_path_factory.mktemp("parts"))

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import (
+    AcceptRestored,
     Change,
     Command,
+    CreateApp,
     MoveRollout,
     RollBack,
     Undo,
@@ -267,6 +269,8 @@ class Releases:
         earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
         if before and earlier and permit_undo is not None:
             permit_undo(before.state, earlier)
+        if before is None and not isinstance(change.command, CreateApp | AcceptRestored):
+            raise NotFound("unknown_app", f"unknown app {app!r}")
         state = apply(before.state if before else None, change, earlier)
         if state.app != app:
             raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")

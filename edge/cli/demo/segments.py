@@ -58,7 +58,8 @@ def segment_lines() -> list[str]:
     """One line per segment, in evaluation order."""
     width = max(len(each.name) for each in SEGMENTS)
     return [
-        f"{each.name:<{width}}  {each.where}{f'  -> channel {each.channel}' if each.channel else ''}"
+        f"{each.name:<{width}}  {each.where}{f'  until {each.leave}' if each.leave else ''}"
+        f"{f'  -> channel {each.channel}' if each.channel else ''}"
         for each in SEGMENTS
     ]
 

@@ -91,8 +91,8 @@ def set_segment(
 def list_segments(client: ControlClient, out: Output, app: str) -> None:
     """List the segments of APP in the order they are evaluated."""
     segments = client.get(app_path(app, "segments"))
-    rows = [[each["priority"], each["name"], each["channel"], each["where"]] for each in segments]
-    out.result(segments, lambda: table(("priority", "segment", "channel", "where"), rows, "no segments yet"))
+    rows = [[each["priority"], each["name"], each["channel"], each["where"], each["leave"]] for each in segments]
+    out.result(segments, lambda: table(("priority", "segment", "channel", "where", "leave"), rows, "no segments yet"))
 
 
 @segment.command()
@@ -134,6 +134,7 @@ def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: s
 )
 @click.option("--device", metavar="ID", help="Device id: test the device as it last reported.")
 @click.option("--where", metavar="EXPR", help="Test this expression instead of the saved one; NAME need not exist.")
+@click.option("--leave", metavar="EXPR", help="Tell whether a device that was in would leave by this expression.")
 @click.option("--country", default="", metavar="CC", help="Country that a trusted proxy would report, such as DE.")
 @with_api
 def test(
@@ -144,19 +145,22 @@ def test(
     body: IO[bytes] | None,
     device: str | None,
     where: str | None,
+    leave: str | None,
     country: str,
 ) -> None:
     """Test whether a device is in segment NAME of APP, or would be with another expression. Saves nothing."""
     if (body is None) == (device is None):
         raise click.UsageError("give either --body or --device")
     question, unreported = (read_body(body), "") if body is not None else _question_of(client, app, str(device))
-    asked = {"device": msgspec.Raw(question), "where": where, "country": country}
+    asked = {"device": msgspec.Raw(question), "where": where, "leave": leave, "country": country}
     tested = client.post(app_path(app, "segments", name, "test"), asked)
 
     def print_text() -> None:
         if unreported:
             line(unreported)
         line(f"{'in' if tested['matches'] else 'not in'} segment {name}: {tested['where']}")
+        if tested["leaves"] is not None:
+            line(f"a device like it that was in {'leaves' if tested['leaves'] else 'stays'}: leave {tested['leave']}")
         if tested["judged"]:
             line(f"judged {tested['judged']}")
         if tested["unknown"]:

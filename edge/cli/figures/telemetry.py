@@ -61,6 +61,9 @@ def audit(client: ControlClient, out: Output) -> None:
 
     What was acknowledged is what was counted, what was a duplicate, and what a named limit dropped: exactly, or the
     differences are listed and the exit code is 1. Reads all that is kept, which takes a minute for some gigabytes.
+
+    KIND is what was counted: event (reports of plugins, and the node's own notes), check, delivery (downloads), used
+    (events of apps' own code, POST /events), outcome. DROPPED BY names the limits that dropped something.
     """
     found = client.get("/v1/telemetry/audit")
     out.result(found, lambda: _show_audit(found))
@@ -76,7 +79,7 @@ def _show_audit(found: dict[str, Any]) -> None:
         ]
         for each in found["kinds"]
     ]
-    table(("kind", "acknowledged", "counted", "duplicates", "dropped", "waiting", "by"), rows, "nothing yet")
+    table(("kind", "acknowledged", "counted", "duplicates", "dropped", "waiting", "dropped by"), rows, "nothing yet")
     if found["lost_places"]:
         line(f"{counted(found['lost_places'], 'place')} of {counted(found['lost_bytes'], 'byte')} cannot be read")
     if found["devices_beyond_limit"]:

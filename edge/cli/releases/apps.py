@@ -85,6 +85,9 @@ def delete(client: ControlClient, out: Output, asking: Asking, app: str) -> None
     out.result(gone, lambda: line(f"deleted app {app} (revision {gone['revision']})"))
 
 
+NEWEST = "--keep (30d) after the next is made"
+
+
 @app.group()
 def key() -> None:
     """Make and remove the keys for events of an app's own code.
@@ -124,7 +127,7 @@ def _show_keys(client: ControlClient, out: Output, app: str) -> None:
 
 def _print_keys(found: dict[str, Any]) -> None:
     rows = [
-        [each["key"], moment(each["made"]), moment(each["until"]) if each["until"] else "another is made"]
+        [each["key"], moment(each["made"]), moment(each["until"]) if each["until"] else NEWEST]
         for each in reversed(found["event_keys"])
     ]
     table(("event key", "made", "taken until"), rows, "")

@@ -65,6 +65,7 @@ async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
     name, body, ports = parse_name("segment", call.part("name")), call.body, call.ports
     saved = segment_of(state, name) if body.where is None else None
     where = saved.where if saved is not None else str(body.where)
+    leave = body.leave or (saved.leave if saved is not None else None)
     memory = NO_MEMORY if saved is None else memory_of(saved, held_segments(state))
     check = read_device(bytes(body.device), state.app, parse_country(body.country))
     facts = ports.facts.facts_of(state.app, check.device)
@@ -72,7 +73,19 @@ async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
     def test() -> SegmentTested:
         trial = Trial(ports.store, state, name, where, ports.region, memory)
         matches, unknown = trial.matches(check, facts), trial.unknown(check, facts)
-        return SegmentTested(name=name, where=where, matches=matches, unknown=unknown, judged=trial.judged(facts))
+        leaves = None
+        if leave is not None:
+            left, enters = (Trial(ports.store, state, name, each, ports.region) for each in (leave, where))
+            leaves = left.matches(check, facts) and not enters.matches(check, facts)
+        return SegmentTested(
+            name=name,
+            where=where,
+            leave=leave,
+            matches=matches,
+            leaves=leaves,
+            unknown=unknown,
+            judged=trial.judged(facts),
+        )
 
     return await take_look(call.request, test)
 

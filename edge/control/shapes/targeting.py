@@ -37,22 +37,27 @@ class SegmentDeleted(ChangeAnswer, frozen=True, kw_only=True):
 class SegmentTestRequest(RequestBody, frozen=True, kw_only=True):
     """`device` is what a device posts to `/updates`; `country` is what a trusted proxy would send along.
 
-    `where` is tested instead of the segment's own expression; the segment need not exist then.
+    `where` is tested instead of the segment's own expression; the segment need not exist then. `leave` likewise; a new
+    `where` alone has none.
     """
 
     device: msgspec.Raw
     where: str | None = None
+    leave: str | None = None
     country: str = ""
 
 
 class SegmentTested(AnswerBody, frozen=True, kw_only=True):
     """`unknown` are the fields that the expression uses and that are unknown for this device: comparisons with them are
     never true. `judged`: what it reads of how the device is used, in words, such as `on 27 Nov 2026: 11 sessions`; ""
-    if it reads nothing of that."""
+    if it reads nothing of that. `leaves`: whether a device that was in, and is like this one, leaves; null without a
+    `leave`. What `where` matches stays in."""
 
     name: str
     where: str
+    leave: str | None
     matches: bool
+    leaves: bool | None
     unknown: list[str]
     judged: str
 

@@ -64,7 +64,10 @@ def test_segments_are_listed_in_their_order_and_shown(node, app):
     node.json("segment", "set", app, "first", "--where", "!is_prod", "--priority", "1", "--never-yield")
     assert [each["name"] for each in node.json("segment", "list", app)] == ["first", "second"]
     lines = node.text("segment", "list", app).splitlines()
-    assert lines[0].split() == ["PRIORITY", "SEGMENT", "CHANNEL", "WHERE"] and lines[1].split()[:2] == ["1", "first"]
+    assert lines[0].split() == ["PRIORITY", "SEGMENT", "CHANNEL", "WHERE", "LEAVE"] and lines[1].split()[:2] == [
+        "1",
+        "first",
+    ]
     shown = node.text("segment", "show", app, "first")
     assert "!is_prod" in shown and "never" in shown
     assert node.json("segment", "show", app, "first")["yield_to_self_set"] is False
@@ -98,7 +101,8 @@ def test_the_help_of_segment_set_has_every_word_of_the_language(node):
 def test_an_expression_is_tried_before_it_is_saved(node, app):
     where = 'version_os >= "15" || country == "DE"'
     tested = tried(node, app, "new", "--where", where)
-    assert tested == {"name": "new", "where": where, "matches": False, "unknown": ["country"], "judged": ""}
+    no_leave = {"leave": None, "leaves": None}
+    assert tested == {"name": "new", "where": where, "matches": False, "unknown": ["country"], "judged": ""} | no_leave
     assert tried(node, app, "new", "--where", where, "--country", "DE")["matches"]
     assert tried(node, app, "new", "--where", where, version_os="15.1")["matches"]
     said = node.text("segment", "test", app, "new", "--where", where, "--body", "-", input=json.dumps(question(app)))
@@ -107,6 +111,15 @@ def test_an_expression_is_tried_before_it_is_saved(node, app):
     assert unknown == f"unknown segment 'new' for app {app!r}"
     assert "not JSON" in node.failure("segment", "test", app, "new", "--body", "-", input="{")
     assert node.json("segment", "list", app) == []
+
+
+def test_a_way_out_is_shown_tried_and_warned_of(node, app):
+    done = node.run("segment", "set", app, "power", "--where", "sessions_7d > 10", "--leave", "sessions_7d > 20")
+    assert "warning: no device ever leaves" in done.stderr
+    assert "sessions_7d > 20" in node.text("segment", "list", app)
+    body = json.dumps(question(app))
+    said = node.text("segment", "test", app, "power", "--leave", "sessions_7d < 7", "--body", "-", input=body)
+    assert "a device like it that was in stays: leave sessions_7d < 7" in said  # nobody knows how it is used
 
 
 def test_a_device_is_tried_by_its_id_as_explain_asks(node, app):

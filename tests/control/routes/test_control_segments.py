@@ -140,8 +140,17 @@ async def test_an_expression_is_tried_before_it_is_saved(acme, where, matches, u
     before = await revision(acme)
     tested = await acme("POST", f"{SEGMENTS}/new/test", {"device": device(), "where": where}, by="reader-acme")
     judged = "not yet" if "sessions_7d" in where or "feature" in where else ""
-    assert tested == {"name": "new", "where": where, "matches": matches, "unknown": unknown, "judged": judged}
+    told = {"name": "new", "where": where, "matches": matches, "unknown": unknown, "judged": judged}
+    assert tested == told | {"leave": None, "leaves": None}
     assert await revision(acme) == before
+
+
+@pytest.mark.parametrize(("sessions", "leaves"), [(5, True), (8, False), (11, False)])
+async def test_a_way_out_is_tried_before_it_is_saved(acme, world, sessions, leaves):
+    world.facts[APP, DEVICE] = NO_FACTS._replace(behaviour=Behaviour(sessions_7d=sessions, judged_day=20_784))
+    asked = {"device": device(), "where": "sessions_7d > 10", "leave": "sessions_7d < 7"}
+    tested = await acme("POST", f"{SEGMENTS}/new/test", asked)
+    assert (tested["leave"], tested["leaves"], tested["matches"]) == ("sessions_7d < 7", leaves, sessions > 10)
 
 
 async def test_what_the_node_and_the_proxy_know_counts(serve, world):

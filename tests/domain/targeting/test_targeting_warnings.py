@@ -49,6 +49,25 @@ def test_the_way_out_is_read_too():
     assert len(warnings_of("sessions_7d > 10", "errors_7d > 3")) == 1
 
 
+@pytest.mark.parametrize(
+    ("where", "leave", "nobody"),
+    [
+        ("sessions_7d > 10", "sessions_7d > 20", True),
+        ("sessions_7d > 10", "sessions_7d > 10", True),
+        ("sessions_7d > 10", "sessions_7d == 11", True),
+        ("sessions_7d > 10", "sessions_7d < 0", True),
+        ("sessions_7d > 10", "sessions_7d < 7", False),
+        ("sessions_7d > 10", "sessions_7d > 9", False),
+        ("sessions_7d > 10", "first_seen_days > 20", False),
+        ("sessions_7d < 3", "sessions_7d >= 3", False),
+        ("sessions_7d < 3", "sessions_7d <= 1", True),
+        ('platform == "ios" && sessions_7d > 10', "sessions_7d > 20", False),  # not judged
+    ],
+)
+def test_a_way_out_that_nobody_takes_is_named(where, leave, nobody):
+    assert any("no device ever leaves" in each for each in warnings_of(where, leave)) is nobody
+
+
 def test_an_expression_that_is_wrong_is_refused():
     with pytest.raises(Invalid, match="column"):
         warnings_of("country ==")

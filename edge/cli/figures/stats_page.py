@@ -25,7 +25,8 @@ RELEASE_COLUMNS = ("offered", "healthy", "failed", "unsettled", "silent", "succe
 
 def stats_page(found: StatsAnswer, by: str, definitions: str) -> list[Block]:
     """`definitions` is the address of their page."""
-    about = f"last {seconds(found.until - found.since)}, until {moment(found.until)}"
+    sums = f"sums since {moment(found.counted_since)[:16]}Z"
+    about = f"last {seconds(found.until - found.since)}, until {moment(found.until)}; {sums}"
     blocks: list[Block] = [Heading(found.app, about)]
     if found.report is not None:
         blocks += _bundle(found.report)
@@ -90,10 +91,8 @@ def _use(found: StatsAnswer) -> Iterator[tuple[str, str]]:
     yield "sessions", f"{shown(quality.sessions)}; length {quantiles(activity.session_seconds)}"
     yield "errors per 1,000 sessions", said(quality.errors)
     devices, sessions = quality.crash_free_devices, quality.crash_free_sessions
-    if devices.value is None and sessions.value is None:
+    if devices.value is None and devices.unknown == sessions.unknown:
         yield "crash-free", said(sessions)
-    elif devices.value is None:
-        yield "crash-free sessions", said(sessions, "sessions")
     else:
         yield "crash-free devices", said(devices, "device-days")
         yield "crash-free sessions", said(sessions, "sessions")
@@ -166,14 +165,15 @@ def _bundle(report: BundleReport) -> Iterator[Block]:
 
 
 def _offered_since(adoption: Adoption) -> str:
-    return f"first offered {moment(adoption.first_offer)}" if adoption.first_offer is not None else "not offered"
+    return f"first offered {moment(adoption.first_offer)[:16]}Z" if adoption.first_offer is not None else "not offered"
 
 
 def _rates(release: ReleaseFigures, adoption: Adoption) -> Iterator[tuple[str, str]]:
     yield "success rate", said(release.success_rate, "that proved or failed to start")
     yield "healthy of offered", said(release.healthy_of_offered)
     if release.unoffered.value:
-        yield "not offered here", f"{shown(release.unoffered)} devices report it that this node never offered it to"
+        devices = "device reports it" if release.unoffered.value == 1 else "devices report it"
+        yield "not offered here", f"{shown(release.unoffered)} {devices}, and this node never made the offer"
     yield "running it", shown(adoption.running)
     yield "adoption", said(adoption.now, "devices")
     if adoption.now.value is not None:

@@ -28,7 +28,10 @@ def said(figure: Figure, of: str = "") -> str:
     """The value and what it is of, or why it is not known: `99.4 % of 8,200 devices`, `not known: no session began`."""
     if figure.value is None:
         return f"not known: {figure.unknown}"
-    return f"{shown(figure)} of {number(figure.of)} {of}".rstrip() if of and figure.of is not None else shown(figure)
+    if not of or figure.of is None:
+        return shown(figure)
+    one = figure.of == 1 and of.endswith("s")
+    return f"{shown(figure)} of {number(figure.of)} {of.removesuffix('s') if one else of}"
 
 
 def number(value: float) -> str:

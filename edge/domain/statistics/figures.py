@@ -19,6 +19,7 @@ NO_CAPABLE = (
     "no active device can report crashes; Android 11 and newer with plugin 8.46, x.50.1 or newer can, iOS cannot"
 )
 OF_NO_BUNDLE = "a device may run several bundles in a day; see crash-free sessions"
+NO_CAPABLE_SESSIONS = "no session of a device that can report crashes began"
 NO_DAY = "no day is old enough"
 NO_DURATION = "none was measured"
 NO_DEVICES = "no device was active"
@@ -137,8 +138,10 @@ def quality_figures(sessions: int, errors: int, crashes: Crashes) -> QualityFigu
         errors=per_1000,
         crash_free_devices=figure(Definition.CRASH_FREE_DEVICES, None, unknown=OF_NO_BUNDLE)
         if crashes.devices is None
-        else _free(Definition.CRASH_FREE_DEVICES, crashes.crashed, crashes.devices),
-        crash_free_sessions=_free(Definition.CRASH_FREE_SESSIONS, crashes.sessions_crashed, crashes.sessions),
+        else _free(Definition.CRASH_FREE_DEVICES, crashes.crashed, crashes.devices, NO_CAPABLE),
+        crash_free_sessions=_free(
+            Definition.CRASH_FREE_SESSIONS, crashes.sessions_crashed, crashes.sessions, _no_sessions(sessions, crashes)
+        ),
     )
 
 
@@ -171,8 +174,15 @@ def _came(bits: Step, step: Step) -> bool:
     return step in bits or (step is Step.DOWNLOADED and Step.INSTALLED in bits)
 
 
-def _free(what: Definition, with_crash: int, of: int) -> Figure:
-    return share(what, max(of - with_crash, 0), of, NO_CAPABLE)
+def _free(what: Definition, with_crash: int, of: int, none: str) -> Figure:
+    return share(what, max(of - with_crash, 0), of, none)
+
+
+def _no_sessions(sessions: int, crashes: Crashes) -> str:
+    """Why there is no session that a crash could be reported of."""
+    if not sessions:
+        return NO_SESSIONS
+    return NO_CAPABLE if crashes.devices == 0 else NO_CAPABLE_SESSIONS
 
 
 def _retained(rows: list[tuple[int, int, int]], age: int, today: int, days: int) -> Figure:

@@ -22,7 +22,8 @@ NOT_STOPPED = "no release was paused or taken back after a failure report"
 
 class Shift(NamedTuple):
     """What one revision changed on a channel: the bundles offered to its devices (its own, a rollout's) before and
-    after, in seconds since the epoch. `move` is what was done to a rollout: pause, rollback, ..."""
+    after, in seconds since the epoch. `move` is what was done to a rollout, which offers `rollout`: pause, rollback,
+    ..."""
 
     at: float
     kind: str
@@ -30,6 +31,7 @@ class Shift(NamedTuple):
     channel: str
     before: frozenset[str]
     after: frozenset[str]
+    rollout: str = ""
 
 
 @dataclass(slots=True)
@@ -95,9 +97,8 @@ def releases_of(shifts: Iterable[Shift]) -> list[PublishedRelease]:
                 earlier.add(bundle)
                 continue
             found.setdefault(bundle, PublishedRelease(bundle, shift.channel, shift.at)).channels.add(shift.channel)
-        for bundle in shift.before & shift.after & found.keys():
-            if shift.kind == _MOVE and shift.move == "pause":
-                found[bundle].paused.append(shift.at)
+        if shift.kind == _MOVE and shift.move == "pause" and shift.rollout in found:
+            found[shift.rollout].paused.append(shift.at)
         for bundle in (shift.before - shift.after) & found.keys():
             _leave(found[bundle], shift)
     return list(found.values())

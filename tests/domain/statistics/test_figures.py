@@ -119,3 +119,13 @@ def test_durations_are_within_two_percent():
 def test_per_1000_of_nobody_is_not_known():
     assert per_1000(Definition.OUTCOMES, 3, 600).value == 5.0
     assert per_1000(Definition.OUTCOMES, 3, 0).value is None
+
+
+def test_why_no_crash_free_session_is_known():
+    def told(sessions, crashes):
+        return quality_figures(sessions, 0, crashes).crash_free_sessions.unknown
+
+    assert told(0, Crashes(devices=1)) == "no session began"
+    assert told(4, Crashes(devices=0)).startswith("no active device can report crashes")
+    for devices in (3, None):  # of a bundle devices are not counted
+        assert told(4, Crashes(devices=devices)) == "no session of a device that can report crashes began"

@@ -6,8 +6,8 @@ WEEK = 7 * 86_400.0
 NOBODY = BundleReach(None, None, None)
 
 
-def shift(at, kind, before, after, *, move="", channel="production"):
-    return Shift(at, kind, move, channel, frozenset(before), frozenset(after))
+def shift(at, kind, before, after, *, move="", channel="production", rollout=""):
+    return Shift(at, kind, move, channel, frozenset(before), frozenset(after), rollout)
 
 
 def times(shifts, reached=None, since=0.0, until=2 * WEEK):
@@ -56,9 +56,11 @@ def test_a_failure_is_followed_by_a_pause_and_by_recovery():
     made = times(
         [
             shift(0, "start_rollout", ("1.0.0",), both),
-            shift(30, "move_rollout", both, both, move="pause"),  # before the failure: for another reason
+            shift(
+                30, "move_rollout", both, both, move="pause", rollout="1.1.0"
+            ),  # before the failure: for another reason
             shift(40, "move_rollout", both, both, move="resume"),
-            shift(600, "move_rollout", both, both, move="pause"),
+            shift(600, "move_rollout", both, both, move="pause", rollout="1.1.0"),
             shift(1200, "move_rollout", both, ("1.0.0",), move="rollback"),
         ],
         {"1.1.0": BundleReach(half=5, most=None, failed=2)},
@@ -67,6 +69,19 @@ def test_a_failure_is_followed_by_a_pause_and_by_recovery():
     assert (release.to_half.value, release.to_95.value) == (300, None)
     assert (release.failure_to_pause.value, release.failure_to_recovery.value) == (480, 1080)
     assert made.failure_to_pause.value == 480 and made.taken_back.value == 1.0
+
+
+def test_the_pause_of_a_rollout_is_none_of_the_bundle_that_the_others_get():
+    both = ("1.0.0", "1.1.0")
+    made = times(
+        [
+            shift(0, "publish_bundle", (), ("1.0.0",)),
+            shift(60, "start_rollout", ("1.0.0",), both),
+            shift(600, "move_rollout", both, both, move="pause", rollout="1.1.0"),
+        ],
+        {"1.0.0": BundleReach(None, None, 2), "1.1.0": BundleReach(None, None, 3)},
+    )
+    assert {each.bundle: each.failure_to_pause.value for each in made.releases} == {"1.0.0": None, "1.1.0": 420}
 
 
 def test_a_release_that_is_replaced_in_time_has_not_recovered_from_anything():

@@ -35,7 +35,15 @@ async def handle_releases(call: Call[None]) -> ReleasesAnswer:
 
 def _shifts(line: RevisionLine) -> list[Shift]:
     return [
-        Shift(line.at, line.kind, line.move, each.channel, _offered(each.before), _offered(each.after))
+        Shift(
+            line.at,
+            line.kind,
+            line.move,
+            each.channel,
+            _offered(each.before),
+            _offered(each.after),
+            (each.before.rollout or "") if each.before else "",
+        )
         for each in line.channels
     ]
 

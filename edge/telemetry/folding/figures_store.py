@@ -13,7 +13,8 @@ from edge.domain.statistics.tally import DAY_HOURS, DAY_MS, MINUTE_MS, Added, Ta
 from edge.telemetry.folding.device_room import DeviceRoom
 from edge.telemetry.folding.device_rows import Place, load_devices, load_steps, store_devices
 from edge.telemetry.folding.label_numbers import LabelNumbers
-from edge.telemetry.folding.sketches import with_devices
+from edge.telemetry.folding.seen_reports import secret_of
+from edge.telemetry.folding.sketches import SketchedItems, with_devices
 
 Retentions = defaultdict[tuple[int, int, int, int], int]  # app, day, age and group
 
@@ -140,7 +141,9 @@ def _add_sums(connection: sqlite3.Connection, name: str, sums: list[Added]) -> N
 
 def _add_sketches(connection: sqlite3.Connection, tally: Tally) -> None:
     days: defaultdict[tuple[int, tuple[int, int, int, int]], set[int]] = defaultdict(set)
-    for hour, key, devices in tally.sketches():
+    items = SketchedItems(secret_of(connection, "sketches"))
+    for hour, key, found in tally.sketches():
+        devices = {items[device] for device in found}
         days[hour // DAY_HOURS, key] |= devices
         _add_to_sketch(connection, "hour", hour, key, devices)
     for (day, key), devices in sorted(days.items(), key=lambda each: each[0]):

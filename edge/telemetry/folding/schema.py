@@ -122,7 +122,7 @@ INSERT INTO device_counts SELECT app, count(*) FROM devices GROUP BY app"""
 # hash of the app. devices.days: bit i is the day i days before that of last_ms. steps_summary: of bundles whose rows
 # are gone. segment_counts: what became of a segment's records, by "<kind>/<fate>"; segment "" is schema 4's and that of
 # deleted ones. acknowledged: a recount of deleted segments, for the audit. secrets:
-# the key of `seen_reports`. device_counts: how many rows each app has in `devices`, see `device_room`.
+# the keys of `seen_reports` and `sketches`. device_counts: how many rows each app has in `devices`, see `device_room`.
 
 _FATES = {"folded": "event/counted", "duplicates": "event/duplicate", "malformed": "line/malformed"}
 

@@ -33,7 +33,7 @@ class SeenReports:
     def __init__(self, connection: sqlite3.Connection, limit: int = REMEMBERED_LIMIT) -> None:
         self._connection = connection
         self._limit = limit
-        self._secret = _secret_of(connection)
+        self._secret = secret_of(connection, "seen")
         self.times: dict[int, int] = {}  # when each was counted; open to who asks for many
         self._new: defaultdict[int, dict[int, int]] = defaultdict(dict)
         for (packed,) in connection.execute("SELECT keys FROM seen ORDER BY id"):
@@ -134,9 +134,10 @@ def _unpacked(packed: bytes) -> tuple["array[int]", "array[int]"]:
     return array("Q", packed[:half]), array("q", packed[half:])
 
 
-def _secret_of(connection: sqlite3.Connection) -> bytes:
-    row = connection.execute("SELECT secret FROM secrets WHERE name = 'seen'").fetchone()
+def secret_of(connection: sqlite3.Connection, name: str) -> bytes:
+    """A key of this database's own, made when it is first asked for. In the caller's transaction."""
+    row = connection.execute("SELECT secret FROM secrets WHERE name = ?", (name,)).fetchone()
     if row is None:
         row = (token_bytes(_SECRET_BYTES),)
-        connection.execute("INSERT INTO secrets VALUES ('seen', ?)", row)
+        connection.execute("INSERT INTO secrets VALUES (?, ?)", (name, *row))
     return bytes(row[0])

@@ -5,10 +5,27 @@ Only the folding process imports this: numpy comes with it.
 """
 
 from collections.abc import Iterable
+from hashlib import blake2b
 
 from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 _LOG_REGISTERS = 14
+
+
+class SketchedItems(dict[int, int]):
+    """What stands for each device in sketches: a keyed hash, as nobody shall choose ids that a sketch takes for many.
+
+    The key stays in the database, so sketches of one database alone can be merged.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def __missing__(self, device: int) -> int:
+        content = device.to_bytes(8, "little", signed=True)
+        digest = blake2b(content, digest_size=8, key=self._secret).digest()
+        found = self[device] = int.from_bytes(digest, "little", signed=True)
+        return found
 
 
 def with_devices(sketch: bytes | None, devices: Iterable[int]) -> bytes:

@@ -52,6 +52,8 @@ async def live(
             node.tick(planned[0].at_ms)
             planned.pop(0).act()
             await node.settle()
+            await node.hand_over()  # as before each count
+            diary.entries.append(HandedOver(node.now_ms))
             await after_deed()
         await _live_until(node, queue, now)
         if busy:

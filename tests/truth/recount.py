@@ -5,6 +5,7 @@ does not use either: a check counts when it is handed over, an event when the no
 again within an hour of the one that counted does not count. Times are in milliseconds.
 """
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from tests.truth.labels import UNKNOWN, Labels, before_any_check, labels_at
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 AGAIN_MS = HOUR
+HANDED_OVER_MS = 10_000
 GAP_MS = 30 * MINUTE
 SETTLED_MS = 30_000
 ERRORS_A_DAY = 100
@@ -123,7 +125,7 @@ class Recount:
 
 def recount(diary: Diary) -> Recount:
     """All of it."""
-    counter = _Counter(diary)
+    counter = _Counter(diary, _places_of(diary))
     waiting: list[Checked] = []
     sent: list[Sent] = []
     for entry in diary.entries:
@@ -147,9 +149,24 @@ def recount(diary: Diary) -> Recount:
     return counter.found
 
 
+def _places_of(diary: Diary) -> dict[int, list[tuple[int, Labels]]]:
+    """Of each device the labels of its checks, and when these count."""
+    places: dict[int, list[tuple[int, Labels]]] = defaultdict(list)
+    waiting: list[Checked] = []
+    for entry in diary.entries:
+        if isinstance(entry, Checked):
+            waiting.append(entry)
+        elif isinstance(entry, HandedOver):
+            for each in waiting:
+                labels = labels_at(diary, diary.devices[each.device], each.at_ms)
+                places[each.device].append((heard_at(each, entry), labels))
+            waiting = []
+    return places
+
+
 class _Counter:
-    def __init__(self, diary: Diary) -> None:
-        self._diary = diary
+    def __init__(self, diary: Diary, places: dict[int, list[tuple[int, Labels]]]) -> None:
+        self._diary, self._places = diary, places
         self.found = Recount()
 
     def _person(self, device: int) -> Person:
@@ -157,6 +174,14 @@ class _Counter:
         if found is None:
             found = self.found.persons[device] = Person(before_any_check(self._owner(device)))
         return found
+
+    def _person_at(self, device: int, at_ms: int) -> Person:
+        """With the labels of its latest check that was handed over by then, or within 10 s."""
+        person, places = self._person(device), self._places.get(device, [])
+        before = bisect_right(places, at_ms + HANDED_OVER_MS, key=lambda place: place[0])
+        if before:
+            person.labels = places[before - 1][1]
+        return person
 
     def _owner(self, device: int) -> Owner:
         return self._diary.devices[device]
@@ -205,7 +230,7 @@ class _Counter:
         self.found.delivered_bytes[at_ms // HOUR, bundle] += sent.bytes
 
     def take_event(self, told: Told) -> None:
-        owner, person = self._owner(told.device), self._person(told.device)
+        owner, person = self._owner(told.device), self._person_at(told.device, told.at_ms)
         if told.device_ms is not None and self._is_again(person, told.serial, told.at_ms):
             self._hear(told.device, person, told.at_ms, "")
             return
@@ -233,7 +258,7 @@ class _Counter:
         return False
 
     def take_use(self, used: Used) -> None:
-        person = self._person(used.device)
+        person = self._person_at(used.device, used.at_ms)
         if self._is_again(person, -used.serial, used.at_ms):
             return
         self._hear(used.device, person, used.at_ms, "")

@@ -3,7 +3,7 @@
 The loop over a device's events is the fold's hot path: a report that only counts costs one step in a dictionary.
 """
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from itertools import islice
 
 from edge.domain.model import BUILTIN
@@ -18,6 +18,7 @@ from edge.telemetry.folding.batches.app_labels import AppLabels, ToldVersion
 from edge.telemetry.folding.batches.custom_ids import CustomIds
 from edge.telemetry.folding.batches.folded_lines import ToldEvent
 from edge.telemetry.folding.batches.gathering import Checked, DeviceWork, ToldThere, UsedThere
+from edge.telemetry.folding.batches.placing import DeviceItem, Placed, placed
 from edge.telemetry.folding.batches.telling import Telling, use_of
 from edge.telemetry.folding.batches.told_cohort import ToldTraits
 from edge.telemetry.folding.figures_store import correct_first_labels
@@ -36,8 +37,6 @@ _OF_OFFER = int(Meaning.OF_OFFER)
 _CRASHES, _ERRORS, _STRICT = int(Ability.CRASHES), int(Ability.ERRORS), int(Ability.STRICT)
 _TELLS = ~int(Meaning.RUNS | Meaning.PROOF)
 _INSTALLED, _INSTALLED_OR_HEALTHY = int(Step.INSTALLED), int(Step.INSTALLED | Step.HEALTHY)
-
-DeviceItem = ToldThere | Checked | UsedThere
 
 
 class DeviceCounting:
@@ -59,10 +58,11 @@ class DeviceCounting:
         self._seen, self._customs, self._repeated = seen, customs, repeated
 
     def count(self, work: DeviceWork, state: DeviceRecord) -> None:
-        """All that the batch has of a device, in order."""
+        """All that the batch has of a device, in order; for labels see `placed`."""
         if state.cohort:
             self._be_of(state, state.cohort, 0)
-        part, items, done = 0, work.items, 0
+        part, done = 0, 0
+        items: Sequence[DeviceItem] = list(placed(work.items, state.cohort)) if work.checks else work.items
         while done < len(items):
             item = items[done]
             done += 1
@@ -76,6 +76,9 @@ class DeviceCounting:
                 use_of(state, item.at_ms // DAY_MS)
                 if item.offered:
                     self._arithmetic.offer(state, item.at_ms, item.offered)
+                continue
+            if isinstance(item, Placed):
+                self._be_of(state, item.cohort, item.ability)
                 continue
             part = part or self._seen.device_part(self._labels.app, work.id)
             if isinstance(item, ToldThere):
@@ -93,7 +96,7 @@ class DeviceCounting:
         state.ability = ability or state.ability or labels.ability
         state.capable = bool(state.ability & _CRASHES)
 
-    def _count_told(self, items: list[DeviceItem], start: int, state: DeviceRecord, part: int) -> int:
+    def _count_told(self, items: Sequence[DeviceItem], start: int, state: DeviceRecord, part: int) -> int:
         """Reports of the device itself, from `start` until something else comes; returns where that is."""
         labels, app, hear = self._labels, state.app, self._arithmetic.hear
         tally, observed = self._telling.tally.counts, self._telling.observations is not None

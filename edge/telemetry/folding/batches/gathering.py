@@ -56,11 +56,12 @@ class UsedThere(NamedTuple):
 class DeviceWork:
     """What a batch has of one device; `id` is "" if only its key is known. `bundles` are those whose steps it needs."""
 
-    __slots__ = ("bundles", "id", "items", "key")
+    __slots__ = ("bundles", "checks", "id", "items", "key")
 
     def __init__(self, key: int) -> None:
         self.key = key
         self.id = ""
+        self.checks = False  # whether some of the items are checks
         self.items: list[ToldThere | Checked | UsedThere] = []
         self.bundles: set[int] = set()
 
@@ -241,6 +242,7 @@ class Gathering:
         for key in array("q", each.devices):
             work = app.of_key(key)
             work.items.append(checked)
+            work.checks = True
             work.bundles |= steps
 
     def _gather_delivered(self, at_ms: int, delivered: Delivered, fates: Fates) -> None:

@@ -499,3 +499,52 @@ def test_any_split_and_any_workers_give_the_same(tmp_path_factory, story, at, wo
                 write_segment(parts.spool, *([line] for line in own), worker=worker)
         parts.fold()
     assert parts.everything() == whole.everything()
+
+
+# --- the labels of a report: those of the check before it, which may be handed over after it ---
+
+GROUPS = "SELECT DISTINCT words.word FROM sums_hour JOIN words ON words.id = grp"
+REST = COHORT._replace(group=COHORT.group._replace(side="r/rest"))
+
+
+def sides(counted, action):
+    """How many of such reports each side has."""
+    subjects = "JOIN words AS subjects ON subjects.id = subject JOIN words AS labels ON labels.id = grp"
+    rows = counted.rows(
+        f"SELECT labels.word, sum(n) FROM sums_hour {subjects} WHERE subjects.word = 'report:{action}' GROUP BY 1"
+    )
+    return {msgspec.json.decode(word)[3]: n for word, n in rows}
+
+
+@pytest.mark.parametrize(
+    ("reported_at", "side"), [(0, ""), (1, "r/new"), (10, "r/new"), (11, "r/new"), (24, "r/new"), (25, "r/rest")]
+)
+def test_a_report_has_the_labels_of_the_check_before_it(counted, reported_at, side):
+    """Checks are handed over at 11 and at 35."""
+    lines = [(11, checked(11)), (35, checked(35, sequence=2, cohort=REST))]
+    lines.append((reported_at, reported(reported_at, "webview_javascript_error")))
+    counted.fold([line for _, line in sorted(lines, key=lambda each: each[0])])
+    assert sides(counted, "webview_javascript_error") == {side: 1}
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(0, 200), st.booleans(), st.booleans()), min_size=1, max_size=20), st.integers(0, 20)
+)
+def test_any_split_after_a_hand_over_gives_the_same_labels(tmp_path_factory, told, at):
+    """Checks are handed over each 10 s, and before a count."""
+    lines, cohort = [], COHORT
+    for handed in range(10, 220, 10):
+        own = sorted(each for each in told if handed - 10 <= each[0] < handed)
+        lines += [(second, [reported(second, "app_crash")]) for second, _, _ in own]
+        for place, (_, is_new, checks) in enumerate(own):
+            cohort = COHORT if is_new else REST
+            if checks:
+                lines.append((handed, [checked(handed, sequence=100 * handed + place, cohort=cohort)]))
+    whole, parts = (Counted(tmp_path_factory.mktemp(name)) for name in ("whole", "parts"))
+    whole.fold(*(group for _, group in lines))
+    border = sum(second < 10 * at or (second == 10 * at and b'"heard"' in group[0]) for second, group in lines)
+    for worker, part in enumerate((lines[:border], lines[border:])):
+        if part:
+            parts.fold(*(group for _, group in part), worker=worker)
+    assert parts.everything() == whole.everything()

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import aiohttp
 
 from edge.cli.demo.release import APP, NATIVE
+from edge.cli.terminal.output import counted
 from edge.device.identity import Identity
 from edge.device.ledger import Ledger, UpdateOutcome, UpdateResult
 from edge.device.profile import build_profile
@@ -108,7 +109,7 @@ class Fleet:
         results = {result.value: told[result.value] for result in UpdateResult if told[result.value]}
         ends = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in results.items() if what != "up_to_date")
         opened = f"{told['visits']} visits, {told['features']} features used"
-        return f"{len(self._members)} devices: {told['checks']} checks, {opened}" + (ends and f", {ends}")
+        return f"{counted(len(self._members), 'device')}: {told['checks']} checks, {opened}" + (ends and f", {ends}")
 
     def note_end(self, outcome: UpdateOutcome) -> None:
         """An update came to this end."""

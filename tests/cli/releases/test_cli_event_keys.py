@@ -43,3 +43,13 @@ def test_a_key_is_made_rotated_shown_and_removed(node, request):
     assert send(node, app) == (200, None)
     assert "exceeds the limit of 366d" in node.failure("app", "key", "make", app, "--keep", "367d")
     assert "event key" not in node.text("app", "show", app)
+
+
+def test_an_unknown_app_is_named_as_everywhere(node):
+    assert node.failure("app", "key", "make", "com.nope") == "unknown app 'com.nope'"
+
+
+def test_the_newest_key_is_taken_for_a_time_after_the_next(node, request):
+    app = app_name(request)
+    node.text("app", "create", app)
+    assert "--keep (30d) after the next is made" in node.text("app", "key", "make", app)

@@ -18,6 +18,8 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 AGAIN_MS = HOUR
 HANDED_OVER_MS = 10_000
 GAP_MS = 30 * MINUTE
+CLOCKS_AGREE_MS = HOUR
+LONGEST_MS = DAY  # of a session
 SETTLED_MS = 30_000
 ERRORS_A_DAY = 100
 NATIVE_WORD = "builtin"
@@ -380,7 +382,7 @@ class _Counter:
         person.left, session = at, person.session
         if session is not None and session.is_open:
             key = Key(at[0] // HOUR, person.labels, bundle, "session_end")
-            session.is_open, session.end = False, (key, _elapsed(session.began, at) / 1000)
+            session.is_open, session.end = False, (key, min(_elapsed(session.began, at), LONGEST_MS) / 1000)
 
     def _crash(self, told: Told, person: Person, bundle: str) -> None:
         if told.at_ms // DAY not in person.crashed_days:
@@ -403,10 +405,12 @@ def _word_of(version: str) -> str:
 
 
 def _elapsed(since: _At, until: _At) -> int:
-    """By the device's clock where both were dated and it did not go back."""
-    if since[1] is not None and until[1] is not None and until[1] >= since[1]:
-        return until[1] - since[1]
-    return until[0] - since[0]
+    """By the device's clock where both were dated, it did not go back, and it agrees with the node's."""
+    by_node = until[0] - since[0]
+    if since[1] is None or until[1] is None or until[1] < since[1]:
+        return by_node
+    by_device = until[1] - since[1]
+    return by_device if abs(by_device - by_node) <= CLOCKS_AGREE_MS else by_node
 
 
 def _rank(version: str) -> tuple[int, ...]:

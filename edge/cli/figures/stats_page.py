@@ -51,7 +51,7 @@ def footer(definitions: str, counted_since: int) -> str:
     return (
         f"What each figure is, exactly: {definitions}. Sums begin at {moment(counted_since)}. A crash of the node may"
         " lose the last 10 s of checks and deliveries; a report that is sent again after an hour counts twice in"
-        " events, sessions and errors."
+        " events, sessions and errors. A dash (-) is what is not known, or is none of that row's figures."
     )
 
 

@@ -17,6 +17,7 @@ WEEK_SECONDS = 7 * 86_400
 _BACK = frozenset({"roll_back", "withdraw_bundle", "undo"})
 _MOVE = "move_rollout"
 NO_RELEASE = "nothing was released"
+NONE_PAUSED = "no release was paused after a failure report"
 NOT_STOPPED = "no release was paused or taken back after a failure report"
 
 
@@ -120,10 +121,12 @@ def development(
         cut=cut,
         a_week=figure(Definition.RELEASES_A_WEEK, len(times) / weeks, of=len(times)),
         taken_back=share(Definition.TAKEN_BACK, back, len(times), NO_RELEASE),
-        to_half=_median(Definition.TIME_TO_SHARE, [each.to_half for each in times]),
-        to_95=_median(Definition.TIME_TO_SHARE, [each.to_95 for each in times]),
-        failure_to_pause=_median(Definition.FAILURE_TO_PAUSE, [each.failure_to_pause for each in times]),
-        failure_to_recovery=_median(Definition.FAILURE_TO_RECOVERY, [each.failure_to_recovery for each in times]),
+        to_half=_median(Definition.TIME_TO_SHARE, [each.to_half for each in times], "none reached it"),
+        to_95=_median(Definition.TIME_TO_SHARE, [each.to_95 for each in times], "none reached it"),
+        failure_to_pause=_median(Definition.FAILURE_TO_PAUSE, [each.failure_to_pause for each in times], NONE_PAUSED),
+        failure_to_recovery=_median(
+            Definition.FAILURE_TO_RECOVERY, [each.failure_to_recovery for each in times], NOT_STOPPED
+        ),
         releases=times,
     )
 
@@ -170,9 +173,9 @@ def _since(what: Definition, first: float | None, then: float | None, unknown: s
     return figure(what, max(int(then - first), 0))
 
 
-def _median(what: Definition, figures: list[Figure]) -> Figure:
+def _median(what: Definition, figures: list[Figure], none: str) -> Figure:
     """The lower one of two in the middle."""
     known = sorted(each.value for each in figures if each.value is not None)
     if not known:
-        return figure(what, None, unknown="no release has one" if figures else NO_RELEASE)
+        return figure(what, None, unknown=none if figures else NO_RELEASE)
     return figure(what, known[(len(known) - 1) // 2], of=len(known))

@@ -90,6 +90,7 @@ def test_a_release_that_is_replaced_in_time_has_not_recovered_from_anything():
         {"1.0.0": BundleReach(1, 2, 3)},
     )
     assert made.releases[1].failure_to_recovery.value is None
+    assert made.failure_to_pause.unknown == "no release was paused after a failure report"
 
 
 def test_a_release_offered_elsewhere_too_has_not_recovered():

@@ -6,17 +6,21 @@ served all the same, and their events stay in the spool.
 
 import asyncio
 import logging
+import os
+import signal
 import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
 from edge.assembly.counting.messages import (
     Ask,
+    Beat,
     Declined,
     FigureAnswered,
     FoldCondition,
@@ -46,6 +50,8 @@ ANSWER_SECONDS = 120.0  # what waits in a full spool takes that long to count
 KNOWN_SECONDS = 20.0  # for what is told beside the answer: who states outcomes waits for it
 QUESTIONS_WAITING_LIMIT = 64  # questions: nobody waits for more
 SHORT_LIFE_SECONDS = 10.0  # a process that ends sooner will end again: wait before the next try
+SILENT_SECONDS = 60.0  # twelve signs of life; a process that is stopped or stuck says none, and is killed
+WATCH_SECONDS = 5.0
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0, 30.0)  # before the n-th restart in a row; the last from then on
 
 T = TypeVar("T")
@@ -81,12 +87,13 @@ class Folding:
         self._set_aside_before = 0  # by processes that have ended
         self._replies = NumberedReplies[FigureAnswered | Declined | None]()
         self._waiting = 0
+        self._heard = 0.0  # when the process last said anything, by the loop's time
         self._naming: set[asyncio.Task[None]] = set()
 
     @property
     def is_up(self) -> bool:
-        """Whether there is a process to ask."""
-        return self._link is not None
+        """Whether events are being counted: there is a process, and its last fold did not fail."""
+        return self._link is not None and not self.condition.failing
 
     @property
     def set_aside(self) -> int:
@@ -173,9 +180,12 @@ class Folding:
             started = asyncio.get_running_loop().time()
             code = await self._live()
             lived_seconds = asyncio.get_running_loop().time() - started
-            short_lives = short_lives + 1 if lived_seconds < SHORT_LIFE_SECONDS else 0
+            failed = lived_seconds < SHORT_LIFE_SECONDS or self.condition.failing
+            short_lives = short_lives + 1 if failed else 0
             pause_seconds = RESTART_SECONDS[min(short_lives, len(RESTART_SECONDS) - 1)]
             self.restarts += 1
+            failing = self.condition.failing or f"the folding process exited with code {code}"
+            self.condition = msgspec.structs.replace(self.condition, failing=failing)  # until a fold succeeds
             log.error("the folding process exited with code %s; restarting it in %s s", code, pause_seconds)
             await asyncio.sleep(pause_seconds)
 
@@ -195,12 +205,30 @@ class Folding:
             link.send(self._setup)
             self._link = link
             self._linked.set()
-            await self._listen(link)
+            self._heard = asyncio.get_running_loop().time()
+            watching = asyncio.create_task(self._watch())
+            try:
+                await self._listen(link)
+            finally:
+                watching.cancel()
             return await process.wait()
         finally:
             self._forget()
             link.close()
             await _end(process)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            self.end_if_silent(asyncio.get_running_loop().time())
+
+    def end_if_silent(self, now: float) -> None:
+        """Kill a process that says nothing; `now` is the loop's time. Another one follows it."""
+        silent_seconds = now - self._heard
+        if self.pid is not None and silent_seconds >= SILENT_SECONDS:
+            log.error("the folding process %s said nothing for %.0f s: it is killed", self.pid, silent_seconds)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     async def _spawn(self, theirs: socket.socket) -> asyncio.subprocess.Process:
         with theirs:
@@ -212,7 +240,10 @@ class Folding:
 
     async def _listen(self, link: Link) -> None:
         while (message := await link.receive()) is not None:
+            self._heard = asyncio.get_running_loop().time()
             match message:
+                case Beat():
+                    pass
                 case FoldCondition():
                     self.condition = _with_totals(message, self.condition)
                 case Name(number, app):

@@ -107,6 +107,7 @@ class NodeReport:
         return FoldingSeen(
             *(folding.is_up, folding.restarts, dict(folding.asked), clickhouse, condition.erasures),
             *(condition.behaviour_evicted, condition.behaviour_failures),
+            damaged_rows=condition.totals.get("damaged_rows", 0),
         )
 
     def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int]) -> Observed:

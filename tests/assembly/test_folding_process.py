@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import time
 from contextlib import asynccontextmanager, closing, suppress
 
@@ -12,7 +13,7 @@ from node_world import PROMPT_SECONDS, a_truth, publish
 from telemetry_lines import line, stored, write_segment
 
 from edge.assembly.counting.own_names import OwnNames
-from edge.assembly.folding import QUESTIONS_WAITING_LIMIT, Folding
+from edge.assembly.folding import QUESTIONS_WAITING_LIMIT, SILENT_SECONDS, Folding
 from edge.config import Log, Telemetry
 from edge.control.shapes.apps import AppStats
 from edge.domain.errors import Unavailable
@@ -219,3 +220,39 @@ async def test_an_unknown_question_and_a_full_queue_are_refused_by_name(truth):
         assert refused.value.code == "busy"
         refusals = await asyncio.gather(*asking, return_exceptions=True)
         assert {each.code for each in refusals} == {"figures_unavailable"}
+
+
+async def test_one_that_says_nothing_is_killed_and_followed_by_another(truth):
+    folding = a_folding(truth)
+    async with on_duty(folding):
+        await answered(folding)
+        first = folding.pid
+        now = asyncio.get_running_loop().time()
+        folding.end_if_silent(now)
+        os.kill(first, signal.SIGSTOP)
+        folding.end_if_silent(now + SILENT_SECONDS + 60)
+        while folding.pid in (first, None):
+            await asyncio.sleep(0)
+        assert await answered(folding) == {"set": 1, "set_fail": 1}
+        assert folding.restarts == 1 and folding.is_up
+
+
+async def test_what_counting_did_not_expect_ends_the_process_and_is_told_until_it_counts_again(truth):
+    folding = a_folding(truth)
+    async with on_duty(folding):
+        await answered(folding)
+        first = folding.pid
+        with closing(sqlite3.connect(truth.counts_database)) as connection, connection:
+            connection.execute("UPDATE secrets SET secret = 'x' WHERE name = 'seen'")  # no bytes: no code expects that
+        write_segment(truth.spool_dir, [line(app=APP, happened_ms=1)] * 30, worker=1)
+        with suppress(Unavailable):
+            await folding.counts(APP)
+        while folding.pid in (first, None):
+            await asyncio.sleep(0)
+        assert not folding.is_up and folding.condition.failing.startswith("TypeError") and folding.restarts >= 1
+        with closing(sqlite3.connect(truth.counts_database)) as connection, connection:
+            connection.execute("DELETE FROM secrets")
+        while not folding.is_up:
+            with suppress(Unavailable):
+                assert await folding.counts(APP)
+        assert await answered(folding) == {"set": 2, "set_fail": 1}

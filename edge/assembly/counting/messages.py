@@ -101,7 +101,7 @@ class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     how often the counts were damaged since the process started; `unreadable` is how many segments the last fold could
     not read; `totals` are those of `read_totals`; `clickhouse` is None where none is configured; `erasures` is
     how many devices are being erased; `behaviour_evicted` and `behaviour_failures` are of the table of behaviour, since
-    the process started."""
+    the process started. `failing` is why the last fold failed, "" if it did not."""
 
     folded_at: float
     set_aside: int
@@ -111,10 +111,15 @@ class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     erasures: int = 0
     behaviour_evicted: int = 0
     behaviour_failures: int = 0
+    failing: str = ""
+
+
+class Beat(msgspec.Struct, frozen=True, tag=True):
+    """The process is alive, whatever it is counting."""
 
 
 ToFolding = FoldingSetup | Ask | Named | NotesTold
-FromFolding = Name | WantNotes | FigureAnswered | Declined | FoldCondition
+FromFolding = Name | WantNotes | FigureAnswered | Declined | FoldCondition | Beat
 
 _KINDS: dict[int, type[EdgeError]] = {
     each.status: each for each in (Malformed, Forbidden, NotFound, Conflict, TooLarge, Invalid, Unavailable, OutOfRoom)

@@ -21,6 +21,7 @@ from edge.assembly.counting.clickhouse_duty import open_clickhouse
 from edge.assembly.counting.figures_file import FiguresFile
 from edge.assembly.counting.messages import (
     Ask,
+    Beat,
     FigureAnswered,
     FoldCondition,
     FoldingSetup,
@@ -43,6 +44,7 @@ from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.questions.registry import QUESTIONS
 
 FOLD_SECONDS = 10.0  # as often as workers hand over what they heard; a full worker writes some 10 MB in 30 s
+BEAT_SECONDS = 5.0  # between two signs of life; the supervisor waits for twelve times that
 NAMES_SECONDS = 30.0  # for the names of an app's bundles, which the supervisor reads from memory or a file
 NOTES_SECONDS = 2.0  # the supervisor passes over workers before; then what they noted counts later
 NOTES_GAP_SECONDS = 0.25  # between two rounds: each costs a worker one sync, however many questions there are
@@ -53,7 +55,7 @@ log = logging.getLogger("edge.node")
 
 
 class FoldingProcess:
-    """Everything of the process. `run` returns when the supervisor is gone."""
+    """Everything of the process. `run` returns when the supervisor is gone, or counting met what nobody expected."""
 
     def __init__(self, setup: FoldingSetup, link: Link) -> None:
         self._link = link
@@ -76,13 +78,16 @@ class FoldingProcess:
         self._current: asyncio.Task[None] | None = None  # the last fold that began
         self._next: asyncio.Task[None] | None = None  # the one that begins after it
         self._answering: set[asyncio.Task[None]] = set()
+        self._failing = ""  # why the last fold failed
+        self.broken = False  # by what is no known condition: whoever begins again may do better
 
     async def run(self) -> None:
         """Serve the link."""
         self._start(self._fold_periodically())
         if self._clickhouse is not None:
             self._start(self._clickhouse.run())
-        while (message := await self._link.receive()) is not None:
+        self._start(self._beat())
+        while not self.broken and (message := await self._link.receive()) is not None:
             match message:
                 case Ask():
                     self._start(self._answer(message))
@@ -91,11 +96,16 @@ class FoldingProcess:
                 case NotesTold(number):
                     self._notes.settle(number, None)
 
+    async def _beat(self) -> None:
+        while True:
+            self._link.send(Beat())
+            await asyncio.sleep(BEAT_SECONDS)
+
     async def _fold_periodically(self) -> None:
         while True:
             try:
                 await self._fresh()
-            except (EdgeError, OSError) as error:
+            except Exception as error:
                 log.error("cannot count events now; they stay in the spool: %s", error)
             await asyncio.sleep(FOLD_SECONDS)
 
@@ -114,6 +124,14 @@ class FoldingProcess:
         await self._want_notes()
         try:
             await self._loop.run_in_executor(self._folder, self._figures.fold)
+            self._failing = ""
+        except (EdgeError, OSError) as error:
+            self._failing = str(error)
+            raise
+        except Exception as error:
+            log.exception("counting failed, and begins again in a new process; this is a bug, please report it")
+            self._failing, self.broken = f"{type(error).__name__}: {error}", True
+            raise
         finally:
             await self._tell()
 
@@ -131,7 +149,7 @@ class FoldingProcess:
             totals = await self._loop.run_in_executor(
                 self._folder, lambda: figures.read(lambda: read_totals(self._paths.counts_database))
             )
-        except (EdgeError, OSError, ValueError) as error:
+        except Exception as error:  # what was counted is counted
             log.error("cannot read how many events are counted: %s", error)
             totals = {}
         seen = self._clickhouse.seen if self._clickhouse is not None else None
@@ -139,8 +157,11 @@ class FoldingProcess:
             FoldCondition(
                 *(figures.folded_at, figures.set_aside, figures.unreadable, totals, seen, figures.erasures),
                 *(figures.behaviour_evicted, figures.behaviour_failures),
+                failing=self._failing,
             )
         )
+        if self.broken:
+            self._link.close()  # after what is sent
 
     async def _answer(self, ask: Ask) -> None:
         try:
@@ -203,7 +224,10 @@ async def serve(end: socket.socket) -> None:
     setup = await link.receive()
     if isinstance(setup, FoldingSetup):  # None: the supervisor is already gone
         set_up_logging(setup.log)
-        await FoldingProcess(setup, link).run()
+        process = FoldingProcess(setup, link)
+        await process.run()
+        if process.broken:
+            os._exit(1)
     os._exit(0)  # without waiting for threads: see above
 
 

@@ -18,7 +18,8 @@ class ClickHouseSeen(NamedTuple):
 
 class FoldingSeen(NamedTuple):
     """`questions` are by outcome; they and `restarts` count since the node started. `clickhouse`: None without one;
-    `erasures` of devices are not done yet; `behaviour_…` count since that process started."""
+    `erasures` of devices are not done yet; `behaviour_…` count since that process started; `damaged_rows` since the
+    beginning of the database."""
 
     up: bool = False
     restarts: int = 0
@@ -27,12 +28,14 @@ class FoldingSeen(NamedTuple):
     erasures: int = 0
     behaviour_evicted: int = 0
     behaviour_failures: int = 0
+    damaged_rows: int = 0
 
 
 def build_folding_metrics(seen: FoldingSeen) -> list[Family]:
     """In a fixed order."""
-    up = "1 while the process that counts events runs."
+    up = "1 while the process that counts events runs, and its last count did not fail."
     restarts = "How often the process that counts events was restarted."
+    damaged = "Values in the database of figures that could not be read, and began anew."
     asked = "Questions about figures, by outcome: answered, declined, unavailable."
     erasing = "Devices that are being erased from what the node keeps."
     evicted = "Devices that had to make room for others in the table of how devices are used."
@@ -45,6 +48,7 @@ def build_folding_metrics(seen: FoldingSeen) -> list[Family]:
         Family("edge_erasures_pending", "gauge", erasing, [Sample({}, seen.erasures)]),
         Family("edge_behaviour_evicted_total", "counter", evicted, [Sample({}, seen.behaviour_evicted)]),
         Family("edge_behaviour_failures_total", "counter", failures, [Sample({}, seen.behaviour_failures)]),
+        Family("edge_figures_damaged_rows_total", "counter", damaged, [Sample({}, seen.damaged_rows)]),
         *_clickhouse_metrics(seen.clickhouse),
     ]
 

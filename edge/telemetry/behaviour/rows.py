@@ -13,8 +13,15 @@ from typing import Any, NamedTuple
 
 from edge.domain.behaviour.daily_counts import NO_SEGMENTS, RING_DAYS, DailyCounts, Judging, Use, judged, with_use
 from edge.domain.facts import NOT_JUDGED, Behaviour
+from edge.telemetry.behaviour.damaged_rows import note_damaged_row
 from edge.telemetry.behaviour.feature_names import FeatureNames
-from edge.telemetry.behaviour.judgements import FeatureBits, encode_judgement, parse_judgement, with_features
+from edge.telemetry.behaviour.judgements import (
+    JUDGEMENT_BYTES,
+    FeatureBits,
+    encode_judgement,
+    parse_judgement,
+    with_features,
+)
 
 BEHAVIOUR_SCHEMA = """
 CREATE TABLE IF NOT EXISTS behaviour (
@@ -35,8 +42,8 @@ CREATE TABLE IF NOT EXISTS behaviour_refused (app INTEGER PRIMARY KEY, n INTEGER
 _CHUNK = 500  # keys in one question; SQLite takes 999 at least
 _SECONDS = Struct(f"<{RING_DAYS}H")
 _NO_SECONDS = (0,) * RING_DAYS
-_ROW = "SELECT first_day, last_day, told, sessions, errors, seconds, features, update_day, update_delay_hours,"
-_ROW += " install_seconds, key, judged_day, judgement FROM behaviour"
+_ROW = "SELECT first_day, last_day, told, sessions, errors, CAST(seconds AS BLOB), features, update_day,"
+_ROW += " update_delay_hours, install_seconds, key, judged_day, CAST(judgement AS BLOB) FROM behaviour"
 _PUT = "INSERT OR REPLACE INTO behaviour VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 JudgingOf = Callable[[str], Judging]
@@ -116,8 +123,10 @@ def read_counts_of(connection: sqlite3.Connection, device: int) -> tuple[DailyCo
 def all_judgements(connection: sqlite3.Connection) -> Iterator[Judgement]:
     """Of every device, those heard of last coming last."""
     for key, judgement, features, last_day in connection.execute(
-        "SELECT key, judgement, features, last_day FROM behaviour ORDER BY last_day"
+        "SELECT key, CAST(judgement AS BLOB), features, last_day FROM behaviour ORDER BY last_day"
     ):
+        if judgement is not None and len(judgement) != JUDGEMENT_BYTES:
+            continue  # judged anew when it is heard of
         yield Judgement(key, with_features(judgement, _unsigned(features)), last_day)
 
 
@@ -181,15 +190,23 @@ def _day_of(use: Use) -> int:
 def _read(connection: sqlite3.Connection, devices: Sequence[int]) -> dict[int, _Kept]:
     marks = ", ".join("?" * len(devices))
     rows = connection.execute(f"{_ROW} WHERE key IN ({marks})", devices)
-    return {row[10]: _kept(row) for row in rows}
+    return {row[10]: _kept(connection, row) for row in rows.fetchall()}
 
 
-def _kept(row: tuple[Any, ...]) -> _Kept:
+def _kept(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Kept:
+    """Without what cannot be read of it: a judgement is then made anew."""
     first_day, last_day, told, sessions, errors, seconds, features, *update = row[:10]
+    judged_day, judgement = row[11:]
+    if seconds is not None and len(seconds) != _SECONDS.size:
+        note_damaged_row(connection, f"the seconds of use of a device (behaviour, {row[10]})", ValueError(len(seconds)))
+        seconds = None
+    if judgement is not None and len(judgement) != JUDGEMENT_BYTES:
+        note_damaged_row(connection, f"the judgement of a device (behaviour, {row[10]})", ValueError(len(judgement)))
+        judged_day, judgement = 0, None
     seconds = _NO_SECONDS if seconds is None else _SECONDS.unpack(seconds)
     rings = _unsigned(sessions), _unsigned(errors), seconds
     counts = DailyCounts(first_day, last_day, told, *rings, _unsigned(features), *update)
-    return _Kept(counts, row[11], row[12])
+    return _Kept(counts, judged_day, judgement)
 
 
 def _row(device: int, app: int, kept: _Kept) -> tuple[object, ...]:

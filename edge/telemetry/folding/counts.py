@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.folding.schema import action_of
-from edge.telemetry.folding.words import NO_APP, WordKind, parse_group
+from edge.telemetry.folding.words import NO_APP, WordKind, read_group
 
 DAY_SECONDS = 86_400
 
@@ -43,7 +43,7 @@ def read_counts(database: Path, app: str, *, since: float | None = None) -> list
         for bundle, subject, group, n in rows:
             action = action_of(subject)
             if action is not None:
-                counts[bundle, action, parse_group(group).platform] += n
+                counts[bundle, action, read_group(group).platform] += n
     return [Count(*labels, n) for labels, n in sorted(counts.items())]
 
 

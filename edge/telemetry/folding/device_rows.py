@@ -3,10 +3,12 @@
 import sqlite3
 from collections.abc import Iterable, Mapping, Set
 from struct import Struct
+from struct import error as StructError
 from typing import Any
 
 from edge.domain.statistics.device_record import DeviceRecord, StepRecord
 from edge.domain.statistics.tally import MINUTE_MS
+from edge.telemetry.behaviour.damaged_rows import note_damaged_row
 from edge.telemetry.folding.device_room import DeviceRoom
 
 _CHUNK = 300  # keys in one question: a step has three variables, and SQLite takes 999 at least
@@ -34,12 +36,13 @@ def load_devices(
         for start in range(0, len(keys), _CHUNK):
             some = keys[start : start + _CHUNK]
             rows = connection.execute(
-                "SELECT key, cohort, first_ms, last_ms, bundle, bundle_ms, days, first_cohort, state FROM devices"  # noqa: S608
+                "SELECT key, cohort, first_ms, last_ms, bundle, bundle_ms, days, first_cohort,"  # noqa: S608
+                " CAST(state AS BLOB) FROM devices"
                 f" WHERE app = ? AND key IN ({','.join('?' * len(some))})",
                 (app, *some),
             )
             for key, *columns in rows:
-                found[app, key] = _device_of(DeviceRecord(app, key, bundles), columns)
+                found[app, key] = _whole_device(connection, DeviceRecord(app, key, bundles), columns)
         for key in keys:
             if (app, key) not in found:
                 found[app, key] = room.begin(app, key, bundles) if room else DeviceRecord(app, key, bundles)
@@ -62,11 +65,12 @@ def load_steps(
             some = keys[start : start + _CHUNK]
             rows = connection.execute(
                 "SELECT key, cohort, bits, offered_min, failed_min, healthy_min, word_first_min, word_last_min, cause,"  # noqa: S608
-                f" state FROM steps WHERE app = ? AND bundle = ? AND key IN ({','.join('?' * len(some))})",
+                " CAST(state AS BLOB) FROM steps"
+                f" WHERE app = ? AND bundle = ? AND key IN ({','.join('?' * len(some))})",
                 (app, bundle, *some),
             )
             for key, *columns in rows:
-                found[app, key].steps[bundle] = _step_of(columns)
+                found[app, key].steps[bundle] = _whole_step(connection, (app, bundle, key), columns)
 
 
 def store_devices(connection: sqlite3.Connection, states: Iterable[DeviceRecord]) -> None:
@@ -96,6 +100,15 @@ def _by_app(places: Set[Place]) -> dict[int, list[int]]:
     for app, key in sorted(places):
         found.setdefault(app, []).append(key)
     return found
+
+
+def _whole_device(connection: sqlite3.Connection, state: DeviceRecord, columns: list[Any]) -> DeviceRecord:
+    """Without what cannot be read of it."""
+    try:
+        return _device_of(state, columns)
+    except StructError as error:
+        note_damaged_row(connection, f"the session of a device (devices, {state.app}, {state.key})", error)
+        return _device_of(state, [*columns[:7], None])
 
 
 def _device_of(state: DeviceRecord, columns: list[Any]) -> DeviceRecord:
@@ -148,6 +161,14 @@ def _device_row(state: DeviceRecord) -> tuple[Any, ...]:
             *(state.crash_day, state.capable_day),
         ),
     )
+
+
+def _whole_step(connection: sqlite3.Connection, place: tuple[int, int, int], columns: list[Any]) -> StepRecord:
+    try:
+        return _step_of(columns)
+    except StructError as error:
+        note_damaged_row(connection, f"the times of a device's step (steps, {place})", error)
+        return _step_of([*columns[:8], None])
 
 
 def _step_of(columns: list[Any]) -> StepRecord:

@@ -10,11 +10,12 @@ from edge.domain.statistics.device_record import DeviceRecord
 from edge.domain.statistics.observation import Observation, Step
 from edge.domain.statistics.subjects import FAILED, HEARD, REPORT
 from edge.domain.statistics.tally import DAY_HOURS, DAY_MS, MINUTE_MS, Added, Tally, days_of
+from edge.telemetry.behaviour.damaged_rows import note_damaged_row
 from edge.telemetry.folding.device_room import DeviceRoom
 from edge.telemetry.folding.device_rows import Place, load_devices, load_steps, store_devices
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.seen_reports import secret_of
-from edge.telemetry.folding.sketches import SketchedItems, with_devices
+from edge.telemetry.folding.sketches import UNREADABLE_SKETCH, SketchedItems, with_devices
 
 Retentions = defaultdict[tuple[int, int, int, int], int]  # app, day, age and group
 
@@ -156,11 +157,15 @@ def _add_to_sketch(
     app, *labels = key
     place = (app, period, *labels)
     row = connection.execute(
-        f"SELECT sketch FROM sketches_{name}"  # noqa: S608  one of two
+        f"SELECT CAST(sketch AS BLOB) FROM sketches_{name}"  # noqa: S608  one of two
         " WHERE app = ? AND period = ? AND grp = ? AND bundle = ? AND subject = ?",
         place,
     ).fetchone()
-    sketch = with_devices(row[0] if row else None, sorted(devices))
+    try:
+        sketch = with_devices(row[0] if row else None, sorted(devices))
+    except UNREADABLE_SKETCH as error:
+        note_damaged_row(connection, f"a sketch of devices (sketches_{name}, {place})", error)
+        sketch = with_devices(None, sorted(devices))
     connection.execute(f"INSERT OR REPLACE INTO sketches_{name} VALUES (?, ?, ?, ?, ?, ?)", (*place, sketch))  # noqa: S608
 
 

@@ -7,30 +7,37 @@ by segment and kind by kind (`segment_counts`). Labels come from devices, so eac
 """
 
 import gc
+import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from errno import EIO, EISDIR, ELOOP
 from functools import partial
 from pathlib import Path
 
+from edge.domain.statistics.tally import DAY_MS
 from edge.telemetry.behaviour.rows import JudgingOf, NotedBatch, no_judging
 from edge.telemetry.folding.batches.counting import CountedBatch, Counting, OnceOnly
 from edge.telemetry.folding.batches.gathering import Fates
 from edge.telemetry.folding.batches.merged_segments import PendingSegment, earliest
+from edge.telemetry.folding.batches.poisoned_lines import SuspectLine, fate_of, find_poisoned, is_line_fault
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT
 from edge.telemetry.folding.labels import NamesOf, no_names
 from edge.telemetry.folding.outbox import Outbox
 from edge.telemetry.folding.seen_reports import forget_reports
-from edge.telemetry.spool.segment import UnreadableSegment, list_segments
+from edge.telemetry.spool.segment import Frame, UnreadableSegment, list_segments
 
 BATCH_BYTES = 8 << 20  # read in one transaction: some 20,000 events, a fraction of a second
 OPEN_LIMIT = (
     64  # segments that are read at once: a process may have 1,024 files; a backlog is read in the order of time
 )
+
+NAMED_LINES = 20  # lines of a batch that are left out and named in the log one by one
+
+log = logging.getLogger("edge.node")
 
 Show = Callable[[NotedBatch], object]
 
@@ -97,6 +104,7 @@ class _Folding:
     devices_limit: int
     remembered: OnceOnly | None = None
     version: int = -1
+    left_out: dict[tuple[str, int], set[int]] = field(default_factory=dict)  # lines by segment and end of their frame
 
     def fold_segments(self, paths: Iterable[Path]) -> None:
         with ExitStack() as stack:
@@ -110,28 +118,82 @@ class _Folding:
 
     def _fold_batch(self, segments: list[PendingSegment]) -> bool:
         """One transaction. Returns whether there is more to read."""
+        try:
+            counted = self._count_batch(segments)
+        except Exception as error:
+            self.remembered = None
+            if not is_line_fault(error) or not self._leave_out(segments, error):
+                raise
+            counted = self._count_batch(segments)
+        if counted is None:
+            return False
+        batch, more = counted
+        if self.show is not None:
+            self.show(batch.noted)
+        segments[:] = [each for each in segments if not each.is_finished]
+        return more
+
+    def _count_batch(self, segments: list[PendingSegment]) -> tuple[CountedBatch, bool] | None:
+        """None if there is nothing new; else also whether there is more to read."""
         with _without_collector():
             self.connection.execute("BEGIN IMMEDIATE")
             with self.connection:
                 offsets = self._resume(segments)
-                counting = Counting(
-                    *(self.connection, self._remember(), self.names_of, self.judging_of),
-                    observe=self.outbox is not None,
-                    devices_limit=self.devices_limit,
-                )
+                counting = self._counting(self._remember())
                 lost, more = self._read(segments, counting)
                 changed = [each for each in segments if each.end > offsets[each.name] or each.is_finished]
                 if not changed:
-                    return False
+                    return None
                 batch = counting.finish()
                 torn = {each.name: each.tail_bytes() for each in changed if each.is_finished}
                 self._store(changed, offsets, batch, lost, sum(map(bool, torn.values())))
             self.report.batches += 1
             self._tell(changed, batch, lost, torn)
-        if self.show is not None:
-            self.show(batch.noted)
-        segments[:] = [each for each in segments if not each.is_finished]
-        return more
+        return batch, more
+
+    def _counting(self, remembered: OnceOnly) -> Counting:
+        return Counting(
+            *(self.connection, remembered, self.names_of, self.judging_of),
+            observe=self.outbox is not None,
+            devices_limit=self.devices_limit,
+            latest_ms=self.now_ms + DAY_MS,
+        )
+
+    def _leave_out(self, segments: list[PendingSegment], error: Exception) -> bool:
+        """Find the lines of a failed batch that are the cause. Returns whether to try again without them."""
+        log.error("counting failed, and is tried again line by line; this is a bug, please report it", exc_info=error)
+        lines: list[SuspectLine] = []
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._resume(segments)
+            for name, frame in self._frames(segments):
+                records = enumerate(frame.records)
+                lines += [SuspectLine(name, frame.end, number, record) for number, record in records]
+        finally:
+            self.connection.rollback()
+        found = find_poisoned(lines, self._fails)
+        for each in found:
+            self.left_out.setdefault((each.segment, each.end), set()).add(each.number)
+        for each in found[:NAMED_LINES]:
+            place = f"{each.segment}, line {each.number + 1} of the frame that ends at byte {each.end}"
+            log.error("cannot count %s (%s): it counts as malformed, and stays in its file", place, error)
+        return bool(found) or not self._fails(lines)
+
+    def _fails(self, lines: Sequence[SuspectLine]) -> bool:
+        """Whether they cannot be counted together. Changes nothing."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            counting = self._counting(OnceOnly(self.connection))
+            for each in lines:
+                counting.read(each.segment, (each.record,))
+            counting.finish()
+        except Exception as error:
+            if not is_line_fault(error):
+                raise
+            return True
+        finally:
+            self.connection.rollback()
+        return False
 
     def _resume(self, segments: list[PendingSegment]) -> dict[str, int]:
         """Where each is to be read on; those that another fold has finished since are taken out."""
@@ -157,18 +219,26 @@ class _Folding:
     def _read(self, segments: list[PendingSegment], counting: Counting) -> tuple[dict[str, list[int]], bool]:
         """A batch's frames. Returns the bytes of damaged places, and whether more is left."""
         lost: dict[str, list[int]] = {}
+        for name, frame in self._frames(segments):
+            if frame.lost:
+                lost.setdefault(name, []).append(frame.lost)
+            records = frame.records
+            if self.left_out and (bad := self.left_out.get((name, frame.end))):
+                counting.drop(name, [fate_of(records[number]) for number in bad])
+                records = [record for number, record in enumerate(records) if number not in bad]
+            counting.read(name, records)
+        return lost, earliest(segments) is not None
+
+    def _frames(self, segments: list[PendingSegment]) -> Iterator[tuple[str, Frame]]:
+        """Of one batch, in the order of receipt, each with its segment's name."""
         read_bytes = 0
-        while segment := earliest(segments):
-            before = segment.end
+        while read_bytes < BATCH_BYTES and (segment := earliest(segments)):
+            before, frame = segment.end, None
             with self._naming_unreadable(segment.path.name, partial(segments.remove, segment)):
                 frame = segment.take()
-                if frame.lost:
-                    lost.setdefault(segment.name, []).append(frame.lost)
-                counting.read(segment.name, frame.records)
+            if frame is not None:
+                yield segment.name, frame
             read_bytes += segment.end - before
-            if read_bytes >= BATCH_BYTES:
-                return lost, True
-        return lost, False
 
     def _store(
         self,

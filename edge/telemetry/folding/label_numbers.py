@@ -8,9 +8,12 @@ combinations of segments have half of the groups. So channels, sides, arms and k
 import sqlite3
 from typing import NamedTuple
 
+import msgspec
+
 from edge.domain.statistics.generations import ability_of
 from edge.domain.statistics.observation import Cohort, Group
 from edge.domain.statistics.subjects import is_sketched, is_spread
+from edge.telemetry.behaviour.damaged_rows import note_damaged_row
 from edge.telemetry.folding.words import WordKind, Words, encode_cohort, encode_group, parse_cohort, parse_group
 from edge.wire.plugins.capabilities import is_listed
 
@@ -51,6 +54,7 @@ class LabelNumbers:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.words = Words(connection)
+        self._connection = connection
         self._cohorts: dict[tuple[int, Cohort], int] = {}
         self._labels: dict[int, CohortLabels] = {}
         self._subjects: dict[tuple[int, str], SubjectNumber] = {}
@@ -85,7 +89,7 @@ class LabelNumbers:
     def labels_of(self, cohort: int) -> CohortLabels:
         found = self._labels.get(cohort)
         if found is None:
-            known = parse_cohort(self.words.word(cohort))
+            known = self._cohort_of(cohort)
             group = self.words.number(self._app(cohort), WordKind.GROUP, encode_group(known.group))
             found = self._labels[cohort] = CohortLabels(
                 group,
@@ -99,10 +103,30 @@ class LabelNumbers:
         """The group's channel and kind alone: what is kept by the minute."""
         found = self._minute_groups.get(group)
         if found is None:
-            known = parse_group(self.words.word(group))
+            known = self._group_of(group)
             coarse = encode_group(Group(channel=known.channel, kind=known.kind))
             found = self._minute_groups[group] = self.words.number(self._app(group), WordKind.GROUP, coarse)
         return found
+
+    def _cohort_of(self, number: int) -> Cohort:
+        try:
+            return parse_cohort(self.words.word(number))
+        except msgspec.DecodeError as error:
+            known = Cohort(os=f"damaged-{number}")  # no other cohort's word
+            self._rename(number, encode_cohort(known), error)
+            return known
+
+    def _group_of(self, number: int) -> Group:
+        try:
+            return parse_group(self.words.word(number))
+        except msgspec.DecodeError as error:
+            known = Group(segments=(f"damaged-{number}",))
+            self._rename(number, encode_group(known), error)
+            return known
+
+    def _rename(self, number: int, word: str, error: Exception) -> None:
+        note_damaged_row(self._connection, f"the labels of devices (words, {number})", error)
+        self._connection.execute("UPDATE words SET word = ? WHERE id = ?", (word, number))
 
     def _app(self, number: int) -> int:
         if number not in self._app_of:

@@ -17,6 +17,7 @@ from secrets import token_bytes
 
 from xxhash import xxh3_64_intdigest
 
+from edge.telemetry.behaviour.damaged_rows import note_damaged_row
 from edge.telemetry.folding.duplicates import KEPT_SECONDS, ROOM_SHARE, WINDOW_SECONDS, owner_of, share_fairly
 
 REMEMBERED_LIMIT = 1_000_000  # an hour of 280 events a second: 110 MB in memory, 16 on disk; busier nodes keep less
@@ -24,6 +25,7 @@ _SECRET_BYTES = 32
 WINDOW_MS = WINDOW_SECONDS * 1000
 BITS = (1 << 64) - 1
 ODD = 0x9E3779B97F4A7C15  # spreads the bits of a timestamp
+_KEY_BYTES = 16  # a key and its time
 _WORDS_CACHED = 16_384  # actions and versions of a batch
 
 
@@ -36,7 +38,12 @@ class SeenReports:
         self._secret = secret_of(connection, "seen")
         self.times: dict[int, int] = {}  # when each was counted; open to who asks for many
         self._new: defaultdict[int, dict[int, int]] = defaultdict(dict)
-        for (packed,) in connection.execute("SELECT keys FROM seen ORDER BY id"):
+        for number, n, packed in connection.execute(
+            "SELECT id, n, CAST(keys AS BLOB) FROM seen ORDER BY id"
+        ).fetchall():
+            if len(packed) != n * _KEY_BYTES:
+                self._drop_damaged(number, f"{len(packed)} bytes for {n} keys")
+                continue
             self.times.update(zip(*_unpacked(packed), strict=True))
         self._held = int(connection.execute("SELECT coalesce(sum(n), 0) FROM seen").fetchone()[0])
 
@@ -88,6 +95,10 @@ class SeenReports:
                 else:
                     self._drop([(number, packed)])
                 excess -= n
+
+    def _drop_damaged(self, number: int, why: str) -> None:
+        note_damaged_row(self._connection, f"a block of known reports (seen, {number})", ValueError(why))
+        self._connection.execute("DELETE FROM seen WHERE id = ?", (number,))
 
     def _keep_rest(self, number: int, packed: bytes, dropped: int) -> bytes:
         """Of a block of which only the first keys go; returns those."""

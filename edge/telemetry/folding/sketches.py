@@ -10,6 +10,7 @@ from hashlib import blake2b
 from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 _LOG_REGISTERS = 14
+UNREADABLE_SKETCH = (ValueError, RuntimeError, IndexError, TypeError, MemoryError)  # what the library raises of bytes
 
 
 class SketchedItems(dict[int, int]):
@@ -29,7 +30,7 @@ class SketchedItems(dict[int, int]):
 
 
 def with_devices(sketch: bytes | None, devices: Iterable[int]) -> bytes:
-    """The sketch and these devices; without one, a new one."""
+    """The sketch and these devices; without one, a new one. Raises one of UNREADABLE_SKETCH."""
     found = hll_sketch(_LOG_REGISTERS, tgt_hll_type.HLL_4) if sketch is None else hll_sketch.deserialize(sketch)
     for device in devices:
         found.update(device)  # always a whole number: the library takes 5 and 5.0 for two items

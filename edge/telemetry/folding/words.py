@@ -92,6 +92,22 @@ def encode_cohort(cohort: Cohort) -> str:
     return msgspec.json.encode(cohort).decode()
 
 
+def read_group(word: str) -> Group:
+    """For who only reads: a damaged word is that of no labels, until the fold meets it."""
+    try:
+        return parse_group(word)
+    except msgspec.DecodeError:
+        return Group()
+
+
+def read_cohort(word: str) -> Cohort:
+    """As `read_group`."""
+    try:
+        return parse_cohort(word)
+    except msgspec.DecodeError:
+        return Cohort()
+
+
 def parse_group(word: str) -> Group:
     return msgspec.json.decode(word, type=Group)
 

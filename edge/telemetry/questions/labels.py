@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from edge.domain.errors import Invalid
 from edge.domain.statistics.observation import Cohort, Group
-from edge.telemetry.folding.words import NO_APP, WordKind, parse_cohort, parse_group
+from edge.telemetry.folding.words import NO_APP, WordKind, read_cohort, read_group
 from edge.telemetry.questions.port import By, RowLabels, Where
 
 OF_DEVICES = frozenset({By.OS, By.COUNTRY, By.PLUGIN})  # labels of single devices, which groups do not have
@@ -46,7 +46,7 @@ def choose_groups(connection: sqlite3.Connection, app: int, where: Where, by: Se
     if wrong := [each.value for each in by if each in OF_DEVICES]:
         raise Invalid("invalid_by", f"counts are not kept by {wrong[0]}: only figures of devices are")
     groups = connection.execute("SELECT id, word FROM words WHERE app = ? AND kind = ?", (app, WordKind.GROUP))
-    return _fill(connection, ((number, Cohort(parse_group(word))) for number, word in groups.fetchall()), where, by)
+    return _fill(connection, ((number, Cohort(read_group(word))) for number, word in groups.fetchall()), where, by)
 
 
 def choose_cohorts(connection: sqlite3.Connection, app: int, where: Where, by: Sequence[By]) -> list[RowLabels]:
@@ -54,7 +54,7 @@ def choose_cohorts(connection: sqlite3.Connection, app: int, where: Where, by: S
     if By.SUBJECT in by:
         raise Invalid("invalid_by", "single devices have no subject")
     cohorts = connection.execute("SELECT id, word FROM words WHERE app = ? AND kind = ?", (app, WordKind.COHORT))
-    return _fill(connection, ((number, parse_cohort(word)) for number, word in cohorts.fetchall()), where, by)
+    return _fill(connection, ((number, read_cohort(word)) for number, word in cohorts.fetchall()), where, by)
 
 
 def _fill(

@@ -1,8 +1,14 @@
 """Distinct devices of several sketches together: a device in two of them counts once."""
 
+import logging
+
 from datasketches import hll_sketch, hll_union
 
+from edge.telemetry.folding.sketches import UNREADABLE_SKETCH
+
 PRECISION = 14  # 2**14 registers: one standard deviation is 0.8 %
+
+log = logging.getLogger("edge.node")
 
 
 class Distinct:
@@ -12,8 +18,11 @@ class Distinct:
         self._union = hll_union(PRECISION)
 
     def add(self, sketch: bytes) -> None:
-        """A serialised sketch, as the fold writes it."""
-        self._union.update(hll_sketch.deserialize(sketch))
+        """A serialised sketch, as the fold writes it. One that cannot be read is left out: the fold begins it anew."""
+        try:
+            self._union.update(hll_sketch.deserialize(sketch))
+        except UNREADABLE_SKETCH as error:
+            log.error("a sketch of devices cannot be read, and is left out of a figure: %s; check the disk", error)
 
     def count(self) -> int:
         """Within 2 %; exact for some hundred devices."""

@@ -66,7 +66,9 @@ class SqliteFigures:
         _refuse_minutes(span)
         rows = LabelledRows(self._connection, app, where, by)
         merged: defaultdict[tuple[RowLabels, int], Distinct] = defaultdict(Distinct)
-        for labels, period_ms, sketch in rows.counted("sketches", "t.sketch", subjects, span, each=each, group=""):
+        for labels, period_ms, sketch in rows.counted(
+            "sketches", "CAST(t.sketch AS BLOB)", subjects, span, each=each, group=""
+        ):
             merged[labels, period_ms].add(sketch)
         check_rows(len(merged))
         return sorted(Estimate(*place, distinct.count()) for place, distinct in merged.items())

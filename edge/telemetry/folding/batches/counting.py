@@ -13,7 +13,7 @@ from edge.domain.versions import is_below
 from edge.telemetry.behaviour.rows import JudgingOf, NotedBatch, no_judging, note_batch
 from edge.telemetry.folding.batches.custom_ids import CustomIds
 from edge.telemetry.folding.batches.device_work import DeviceCounting
-from edge.telemetry.folding.batches.gathering import Fates, Gathering
+from edge.telemetry.folding.batches.gathering import LAST_MS, Fates, Gathering
 from edge.telemetry.folding.batches.outcome_counting import OutcomeCounting
 from edge.telemetry.folding.batches.telling import Telling, uses_of
 from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT, DeviceRoom
@@ -54,16 +54,22 @@ class Counting:
         *,
         observe: bool = False,
         devices_limit: int = FIGURE_DEVICES_LIMIT,
+        latest_ms: int = LAST_MS,
     ) -> None:
         self._connection, self._remembered, self._judging_of = connection, remembered, judging_of
         self._numbers = LabelNumbers(connection)
-        self._gathering = Gathering(connection, self._numbers, names_of)
+        self._gathering = Gathering(connection, self._numbers, names_of, latest_ms)
         self._telling = Telling(self._numbers, observe=observe)
         self._customs = CustomIds(connection)
         self._room = DeviceRoom(connection, devices_limit)
 
     def read(self, segment: str, records: Iterable[bytes]) -> None:
         self._gathering.read(segment, records)
+
+    def drop(self, segment: str, fates: Iterable[tuple[str, int]]) -> None:
+        """Book records that are not read."""
+        for fate, n in fates:
+            self._gathering.fates[segment][fate] += n
 
     def finish(self) -> CountedBatch:
         """Adds everything to the figures."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from edge.domain.facts import DAY_LIMIT
 from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.generations import ability_of
 from edge.domain.statistics.observation import Cohort
@@ -22,6 +23,8 @@ from edge.telemetry.folding.labels import LabelBounds, NamesOf
 from edge.telemetry.spool.app_records import Outcomes, Used
 from edge.telemetry.spool.worker_records import Delivered, HeardChecks, HeardCount
 from edge.wire.actions import EXPERIMENT_OFFER
+
+LAST_MS = (DAY_LIMIT - 1) * DAY_MS - 1  # days have 16 bits, one of which says something else
 
 Fates = Counter[str]  # of one segment, by "<kind>/<fate>"
 
@@ -112,15 +115,18 @@ class Outcoming(NamedTuple):
 
 
 class Gathering:
-    """Of one batch."""
+    """Of one batch. What a clock received later than `latest_ms` counts at that time."""
 
-    def __init__(self, connection: sqlite3.Connection, numbers: LabelNumbers, names_of: NamesOf) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, numbers: LabelNumbers, names_of: NamesOf, latest_ms: int = LAST_MS
+    ) -> None:
         self.apps: dict[str, AppWork] = {}
         self.counts: list[LooseCount] = []
         self.outcomes: list[Outcoming] = []
         self.exposures: list[tuple[int, int, str, int]] = []  # key, time, app, the event's identity
         self.fates: defaultdict[str, Fates] = defaultdict(Counter)
         self._admitted: dict[str, AppWork] = {}
+        self._latest_ms = min(latest_ms, LAST_MS)
         self._connection, self._numbers, self._names_of = connection, numbers, names_of
         self._bounds = LabelBounds(connection, names_of)
         self._sequences: dict[str, tuple[int, int]] = {}
@@ -129,6 +135,8 @@ class Gathering:
         fates = self.fates[segment]
         for record in records:
             line = parse_folded(record)
+            if line.received_ms > self._latest_ms:  # a clock was wrong
+                line.received_ms = self._latest_ms
             if line.events:
                 self._gather_events(line.received_ms, line.events, fates)
             else:

@@ -76,10 +76,10 @@ class Counted:
         self.spool, self.database = folder / "spool", folder / "counts.db"
         self.spool.mkdir(exist_ok=True)
 
-    def fold(self, *groups, worker=0):
+    def fold(self, *groups, worker=0, now=NOW):
         if groups:
             write_segment(self.spool, *groups, worker=worker)
-        return fold(self.spool, self.database, now=NOW, names_of=NAMES.get)
+        return fold(self.spool, self.database, now=now, names_of=NAMES.get)
 
     def rows(self, query):
         with closing(sqlite3.connect(self.database)) as connection:
@@ -430,6 +430,7 @@ def test_outcomes_are_of_the_bundle_that_ran_then_and_count_once(counted):
                 NOW + 4 * DAY,
             )
         ],
+        now=NOW + 4 * DAY,
     )  # fmt: skip
     rows = counted.rows(
         "SELECT period, b.word, n, total FROM sums_day JOIN words ON words.id = subject"

@@ -21,6 +21,7 @@ RETENTION_DAYS = 30  # first days that a retention is of, at least: one day of a
 NAMES_LIMIT = 200  # features, outcomes: as many as an app has
 
 _KINDS = ("feature", "screen", "error", "duration", "purchase")
+_OTHER_EVENTS = f"{subjects.EVENT}other"
 _UNLABELLED = "deliveries are known by bundle alone"
 _NEEDS_BUNDLE = "it is of one bundle: name it"
 _NO_SIZE = "the bundle's size is not known, or no device has downloaded it"
@@ -71,13 +72,15 @@ def retention(scope: Scope) -> list[RetentionFigure]:
 
 
 def features(scope: Scope, active: int) -> tuple[list[FeatureFigure], int]:
-    """The app's own events, the most used first; and how many more there are."""
+    """The app's own events, the most used first, at last those beyond the limit; and how many more there are."""
     everything = (f"{subjects.EVENT}*",)
     rows = scope.figures.sums(scope.app, everything, scope.span(), scope.where, (By.SUBJECT,))
     found = scope.figures.devices(scope.app, everything, scope.span(), scope.where, (By.SUBJECT,))
     devices = {each.labels[0]: each.devices for each in found}
     rows.sort(key=lambda each: (-devices.get(each.labels[0], 0), each.labels))
-    shown = [_feature(scope, each, devices.get(each.labels[0], 0), active) for each in rows[:NAMES_LIMIT]]
+    named = [each for each in rows if each.labels[0] != _OTHER_EVENTS]
+    listed = [*named[:NAMES_LIMIT], *(each for each in rows if each.labels[0] == _OTHER_EVENTS)]
+    shown = [_feature(scope, each, devices.get(each.labels[0], 0), active) for each in listed]
     return shown, len(rows) - len(shown)
 
 

@@ -8,6 +8,7 @@ from figures_world import APP, AT_MS, heard, observation, write_figures
 from edge.domain.statistics.observation import Step
 from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.questions.app_answers import StatsQuestion
+from edge.telemetry.questions.app_use import NAMES_LIMIT
 from edge.telemetry.questions.bundle_reports import CHANGES_LIMIT, FAILURES_LIMIT
 from edge.telemetry.questions.port import HOUR_MS
 from edge.telemetry.questions.sqlite_figures import SqliteFigures
@@ -59,3 +60,10 @@ def test_failures_and_changes_of_outcomes_of_a_bundle(stats):
     places = 25 * 25 + 25  # in each segment, and in all
     assert (len(report.outcome_changes), report.more_outcome_changes) == (CHANGES_LIMIT, places - CHANGES_LIMIT)
     assert report.adoption.first_offer is not None
+
+
+def test_events_beyond_the_limit_of_names_have_the_last_row(stats):
+    named = [observation(f"event:screen:s{each}", device=each) for each in range(1, NAMES_LIMIT + 1)]
+    found = stats([*named, *(observation("event:other", device=0) for _ in range(9))])
+    last = found.features[-1]
+    assert (len(found.features), last.name, last.events.value) == (NAMES_LIMIT + 1, "other", 9)

@@ -140,13 +140,12 @@ def _free(found: Recount, crashed: str, capable: str) -> float | None:
 
 
 def _quantiles(name: str, durations: Iterable[Lasted], subject: str) -> Shown:
-    """Of the values themselves: the least that the share does not exceed."""
+    """Of the values themselves: the one below which the share of all others lies."""
     values = sorted(
         seconds for key, seconds in durations if key.labels.kind == "device" and (not subject or key.subject == subject)
     )
     return {
-        f"{name} p{round(q * 100)}": values[max(math.ceil(q * len(values)), 1) - 1] if values else None
-        for q in (0.5, 0.9)
+        f"{name} p{round(q * 100)}": values[math.floor(q * (len(values) - 1))] if values else None for q in (0.5, 0.9)
     }
 
 

@@ -166,9 +166,24 @@ def _places_of(diary: Diary) -> dict[int, list[tuple[int, Labels]]]:
     return places
 
 
+def _offers_of(diary: Diary) -> dict[int, list[tuple[str, int]]]:
+    """Of each device what its checks offered it, and when these count."""
+    offers: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    waiting: list[Checked] = []
+    for entry in diary.entries:
+        if isinstance(entry, Checked) and entry.offered:
+            waiting.append(entry)
+        elif isinstance(entry, HandedOver):
+            for each in waiting:
+                offers[each.device].append((each.offered, heard_at(each, entry)))
+            waiting = []
+    return offers
+
+
 class _Counter:
     def __init__(self, diary: Diary, places: dict[int, list[tuple[int, Labels]]]) -> None:
         self._diary, self._places = diary, places
+        self._offers = _offers_of(diary)
         self.found = Recount()
 
     def _person(self, device: int) -> Person:
@@ -345,10 +360,17 @@ class _Counter:
 
     def _fail_download(self, told: Told, person: Person) -> None:
         """It names what runs; what failed is what was offered last, if that is not long ago."""
-        bundle, at_ms = person.offered
+        bundle, at_ms = self._offers_soon(told) or person.offered
         if bundle and told.at_ms - at_ms <= (NO_UPDATE_MS if self._owner(told.device).plugin in TELL_MORE else DAY):
             journey = self._journey(person, bundle)
             journey.install_failed, journey.cause = True, journey.cause or told.action
+
+    def _offers_soon(self, told: Told) -> tuple[str, int] | None:
+        """What a check offered that is handed over within 10 s: it came first."""
+        soon = [
+            each for each in self._offers.get(told.device, ()) if told.at_ms < each[1] <= told.at_ms + HANDED_OVER_MS
+        ]
+        return (soon[-1][0], told.at_ms) if soon else None
 
     def _update(self, person: Person, journey: Journey, at_ms: int, bundle: str) -> None:
         key = Key(at_ms // HOUR, person.labels, bundle, "update")

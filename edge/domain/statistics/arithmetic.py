@@ -207,7 +207,7 @@ class Arithmetic:
         return found
 
     def _note_failed_download(self, state: DeviceRecord, cause: int, ms: int, lax: bool) -> None:
-        step = state.steps.get(state.offered)
+        step = state.step(state.offered)
         if step is None or not 0 <= ms - state.offer_ms <= (LAX_DOWNLOAD_FAIL_MS if lax else DOWNLOAD_FAIL_MS):
             return
         _note_failure(step, _INSTALL_STEP, cause, ms)

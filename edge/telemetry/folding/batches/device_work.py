@@ -79,6 +79,8 @@ class DeviceCounting:
                 continue
             if isinstance(item, Placed):
                 self._be_of(state, item.cohort, item.ability)
+                if item.offered and item.at_ms >= state.offer_ms:
+                    state.offered, state.offer_ms = item.offered, item.at_ms
                 continue
             part = part or self._seen.device_part(self._labels.app, work.id)
             if isinstance(item, ToldThere):

@@ -12,10 +12,13 @@ from edge.telemetry.spool.worker_records import HANDED_OVER_MS
 
 
 class Placed(NamedTuple):
-    """What follows is of this cohort; `ability` as of Checked."""
+    """What follows is of this cohort, and of a device that was offered this bundle, 0 for none, at that time or later;
+    `ability` as of Checked."""
 
+    at_ms: int
     cohort: int
     ability: int
+    offered: int
 
 
 DeviceItem = ToldThere | Checked | UsedThere | Placed
@@ -30,8 +33,9 @@ def placed(items: Sequence[ToldThere | Checked | UsedThere], cohort: int) -> Ite
             cohort = item.cohort
         else:
             while passed < len(checks) and checks[passed].at_ms <= item.at_ms + HANDED_OVER_MS:
+                check = checks[passed]
                 passed += 1
-            if passed and checks[passed - 1].cohort != cohort:
-                cohort = checks[passed - 1].cohort
-                yield Placed(cohort, checks[passed - 1].ability)
+                if check.at_ms > item.at_ms and (check.offered or check.cohort != cohort):
+                    cohort = check.cohort
+                    yield Placed(check.at_ms - HANDED_OVER_MS, cohort, check.ability, check.offered)
         yield item

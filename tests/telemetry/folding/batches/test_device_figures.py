@@ -251,6 +251,21 @@ def test_a_report_is_heard_of_alike_in_one_line_and_in_several(counted, events, 
     assert [bundle for (bundle,) in heard] == heard_on
 
 
+@pytest.mark.parametrize("batches", [1, 2])
+def test_a_failed_download_is_of_the_offer_before_it_in_whichever_fold(counted, batches):
+    lines = [checked(0, runs="1.0.2", offered="1.0.1"), *lines_of((60, "download_fail", "1.0.2"))]
+    for worker, group in enumerate([lines] if batches == 1 else [lines[:1], lines[1:]]):
+        counted.fold(group, worker=worker)
+    assert [bundle for bundle, bits in counted.steps().items() if bits & Step.FAILED_INSTALL] == ["1.0.1"]
+
+
+def test_a_download_that_fails_before_its_offer_is_handed_over_is_of_that_offer(counted):
+    earlier = checked(-MINUTES, runs="1.0.2", offered="1.0.0")
+    failed = lines_of((4, "download_fail", "1.0.2"))
+    counted.fold([earlier, *failed, checked(9, runs="1.0.2", offered="1.0.1", sequence=2)])
+    assert [bundle for bundle, bits in counted.steps().items() if bits & Step.FAILED_INSTALL] == ["1.0.1"]
+
+
 # --- sessions ---
 
 

@@ -1,5 +1,6 @@
 """`edge telemetry export|audit`: what devices sent, as the node keeps it, and whether it is all accounted for."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,10 @@ def export(client: ControlClient, out: Output, app: str, since: str, form: str, 
 
 
 def _write(client: ControlClient, path: str, output: Path) -> int:
-    """Under another name until it is whole."""
+    """Under another name until it is whole, and for its owner alone: it names devices."""
     unfinished = output.with_name(f"{output.name}.part")
     try:
-        with unfinished.open("wb") as file:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
             written = client.fetch_into(path, file)
         unfinished.replace(output)
     finally:

@@ -45,7 +45,7 @@ REMAINS = (
     "sums, distributions and sketches of distinct devices, which name nobody",
     "hashes by which repeated reports are recognised, for two hours, and the devices of an experiment",
     "outcomes that were stated by custom id, until telemetry.keep_days are over",
-    "an override of the device: remove it with `edge override clear`",
+    "an override of the device: remove it with `edge override clear`; the history keeps that it was there",
     "files that somebody exported: the node keeps none",
 )
 

@@ -24,6 +24,7 @@ def test_what_a_device_sent_is_exported_in_both_formats(node, request, tmp_path)
     assert "set" in {each["name"] for each in rows if each.get("version") == "1.0.1"}
     file = tmp_path / "events.parquet"
     told = node.json("telemetry", "export", app, "--format", "parquet", "-o", file)
+    assert file.stat().st_mode & 0o077 == 0  # it names devices
     assert told == {"file": str(file), "bytes": file.stat().st_size}
     assert parquet.read_table(file)["name"].to_pylist() == [each["name"] for each in rows]
 

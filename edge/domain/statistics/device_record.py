@@ -6,7 +6,7 @@ bundles are numbers here, whatever gives them out.
 
 from collections.abc import Set
 
-CLOCKS_AGREE_MS = 3_600_000  # reports may wait on a device for so long; beyond, it is its clock that was set
+CLOCKS_AGREE_MS = 31 * 86_400_000  # reports may wait on a device for so long; beyond, it is its clock that was set
 DAYS_KEPT = 31  # bits of days: enough for retention after 30
 
 

@@ -79,7 +79,8 @@ def test_a_device_becomes_a_power_user_in_every_worker(node, app):
     assert {offered(node, app, POWER_USER) for _ in range(8)} == {"1.1.0"}
     assert {offered(node, app, NEWCOMER) for _ in range(8)} == {"1.0.1"}
     tested = node.text("segment", "test", app, "power-users", "--device", POWER_USER)
-    assert tested.startswith("in segment power-users: sessions_7d > 10\njudged on ") and "12 sessions" in tested
+    assert tested.startswith("in segment power-users: sessions_7d > 10\n")
+    assert "leave sessions_7d < 7\njudged on " in tested and "12 sessions" in tested
     explained = node.text("explain", app, "--device", POWER_USER)
     assert "12 sessions" in explained
     behaviour = node.json("device", "show", app, POWER_USER)["behaviour"]

@@ -305,7 +305,7 @@ def test_sessions_and_their_length(counted, reports, begun, ended):
 
 
 def at_clock(after, action, clock, version="1.0.1"):
-    return reported(after, action, version, timestamp=clock)
+    return reported(after, action, version, clock=False, timestamp=clock)
 
 
 def test_a_clock_that_was_set_proves_nothing_and_lengthens_no_session(counted):
@@ -314,16 +314,21 @@ def test_a_clock_that_was_set_proves_nothing_and_lengthens_no_session(counted):
     assert not counted.steps()["1.0.1"] & Step.HEALTHY
     of_days = [
         at_clock(9, "app_moved_to_foreground", right),
-        at_clock(10, "app_moved_to_background", right + 3 * DAY_MS),
+        at_clock(10, "app_moved_to_background", right + 32 * DAY_MS),
     ]
     counted.fold(of_days, worker=1)
     assert sessions(counted) == (1, (1, 1.0))
 
 
-def test_a_report_of_hours_before_does_not_join_sessions(counted):
-    forged = at_clock(0, "app_moved_to_background", int((NOW + 7_140) * 1000))
-    counted.fold([forged, at_clock(7_200, "app_moved_to_foreground", int((NOW + 7_200) * 1000))])
-    assert sessions(counted)[0] == 1
+def test_sessions_of_a_device_that_was_offline_for_days_are_those_that_it_had(counted):
+    clocks = [int(NOW * 1000) - days * DAY_MS for days in (3, 2, 1)]
+    used = [
+        at_clock(place / 1_000, f"app_moved_to_{where}", clock + after)
+        for place, clock in enumerate(clocks)
+        for where, after in (("foreground", 0), ("background", 60_000))
+    ]
+    counted.fold(used)  # all at once, from its queue
+    assert sessions(counted) == (3, (3, 180.0))
 
 
 def test_no_session_lasts_longer_than_a_day(counted):

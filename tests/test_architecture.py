@@ -26,11 +26,15 @@ BELOW = {
     "telemetry": {"domain", "wire", "store", "facts"},  # how a device is used joins what else is known of it
     "node": {"domain", "wire", "store", "facts", "telemetry", "config"},
     "control": {"domain", "wire", "store", "bundles", "facts", "telemetry", "config"},
-    "assembly": {"domain", "wire", "store", "bundles", "facts", "telemetry", "node", "control", "config"},
+    "messages": {"domain", "store", "config"},  # what the node says to others, by itself
+    "page": {"domain", "wire", "store", "bundles", "facts", "telemetry", "control", "config"},  # asks what the API asks
+    "assembly": {
+        *("domain", "wire", "store", "bundles", "facts", "telemetry", "node", "control", "messages", "page", "config"),
+    },
     "device": {"domain", "wire", "bundles"},
     "cli": {
         *("domain", "wire", "store", "bundles", "facts", "telemetry"),
-        *("node", "control", "assembly", "device", "config"),
+        *("node", "control", "messages", "page", "assembly", "device", "config"),
     },
 }
 
@@ -44,7 +48,9 @@ BELOW_WITHIN = {
         "behaviour": {"", "targeting"},  # judges what segments read
         "forms": {""},
         "patches": {""},
-        "changes": {"", "schedule", "targeting"},
+        "guarding": {"", "schedule", "statistics"},  # whether a release fails more than it may
+        "comparing": {"", "statistics"},  # what an experiment shows
+        "changes": {"", "schedule", "targeting", "guarding"},
         "decision": {"", "schedule", "targeting", "forms", "patches"},
     },
     "wire": {"plugins": set(), "": {"plugins"}},
@@ -80,14 +86,25 @@ BELOW_WITHIN = {
         "": set(),
         "spool": set(),
         "behaviour": {"spool"},  # the facts that follow from what a device did, as workers read them
-        "folding": {"spool", "behaviour"},
-        "questions": {"folding"},
+        "votes": {"spool"},  # of devices on a release under guard
+        "trials": {"spool"},  # devices in experiments
+        "folding": {"spool", "behaviour", "votes", "trials"},
+        "questions": {"folding", "votes", "trials"},
         "clickhouse": {"folding", "questions"},
         "devices": {"spool"},
         "upkeep": {"spool", "folding", "behaviour"},  # raw events: keeping, exporting, erasing; the audit
     },
     "control": {"shapes": {""}, "routes": {"", "shapes"}, "": {"shapes", "routes"}},
-    "assembly": {"counting": set(), "": {"counting"}},  # counting is a process of its own, and `folding` asks it
+    "page": {
+        "words": set(),
+        "charts": {"words"},
+        "door": set(),
+        "acts": {"words", "door"},
+        "views": {"words", "charts", "acts", "door"},
+        "": {"words", "charts", "door", "acts", "views"},
+    },
+    # counting is a process of its own, and `folding` asks it
+    "assembly": {"counting": set(), "guarding": {"counting"}, "": {"counting", "guarding"}},
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {
         "terminal": set(),
@@ -246,6 +263,7 @@ def test_every_module_is_used():
         "edge.telemetry.behaviour.table_writer",
         "edge.domain.behaviour.judging",
     }  # until telemetry has its arithmetic
+    entries |= {"edge.domain.guarding.watch", "edge.domain.guarding.evidence", "edge.domain.comparing.measures"}
     used = set.union(*IMPORTS.values()) | entries
     assert {name for name, path in PATHS.items() if path.stem != "__init__"} - used == set()
 

@@ -34,7 +34,7 @@ from edge.config import load_config, load_settings
 from edge.domain.decision.explain import StepOutcome
 from edge.domain.decision.form_seen import WhyForm
 from edge.domain.decision.outcomes import HoldReason, Reason
-from edge.domain.manifest_forms import WhyZip
+from edge.domain.forms.manifest_forms import WhyZip
 from edge.facts.writer import FactsCondition
 from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
 

@@ -6,18 +6,20 @@ middleware turns every exception into `{error, message}`. No handler checks acce
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import hdrs, web
+from multidict import MultiDict
 
-from edge.control.calls import Call, check_permission
+from edge.control.calls import IDEMPOTENCY_KEY, REASON, Call, InnerRequest, check_permission
 from edge.control.openapi import build_openapi
 from edge.control.operations import DRY_RUN, JSON, NOT_TAKEN, Operation, check_parameters, parse_flag
 from edge.control.ports import ControlPorts
-from edge.control.roles import Role
+from edge.control.roles import Role, allows
 from edge.control.routes import apps as routes_apps
 from edge.control.routes import blobs as routes_blobs
 from edge.control.routes import bundles as routes_bundles
@@ -161,12 +163,9 @@ def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
         if operation.body is not None:
             body = decode_body(await read_body(request, operation.body_limit_bytes), operation.body)
         rehearsal: list[Rehearsed] | None = [] if operation.changes and parse_flag(request, DRY_RUN) else None
-        call = Call(ports=ports, grant=grant, request=request, body=body, rehearsal=rehearsal)
-        answer = await operation.handle(call)
-        if rehearsal is not None:
-            answer = await _with_impact(answer, ports, rehearsal)
-        elif any(part != NotTaken() for part in call.not_taken):
-            answer = _with_not_taken(answer, call.not_taken)
+        answer = await _perform(
+            operation, Call(ports=ports, grant=grant, request=request, body=body, rehearsal=rehearsal)
+        )
         if isinstance(answer, Streamed):
             return await send_streamed(request, answer)
         response = _answer(answer, 200) if operation.content_type == JSON else _text(answer, operation.content_type)
@@ -175,6 +174,55 @@ def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
         return response
 
     return handle
+
+
+async def _perform(operation: Operation, call: Call[Any]) -> Any:
+    answer = await operation.handle(call)
+    if call.rehearsal is not None:
+        return await _with_impact(answer, call.ports, call.rehearsal)
+    if any(part != NotTaken() for part in call.not_taken):
+        return _with_not_taken(answer, call.not_taken)
+    return answer
+
+
+class InnerApi:
+    """The operations of the API for the page of the same process: the same handlers, permissions and refusals, with
+    values instead of HTTP. `app` is the application of `build_control_app`."""
+
+    def __init__(self, ports: ControlPorts, app: web.Application) -> None:
+        self._ports, self._app = ports, app
+        self._operations = {operation.name: operation for operation in OPERATIONS}
+
+    async def ask(
+        self,
+        grant: Grant,
+        name: str,
+        parts: Mapping[str, str],
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        *,
+        change_id: str = "",
+        reason: str = "",
+        dry_run: bool = False,
+    ) -> Any:
+        """The answer of the operation called `name`: what `answer` of its row says, and a dict with `impact` in a dry
+        run. `parts` are those of its address; `body` is a value of its `body`. Raises EdgeError."""
+        operation = self._operations[name]
+        headers = {IDEMPOTENCY_KEY: change_id} if change_id else {}
+        request = InnerRequest(
+            parts, MultiDict(query or {}), headers | ({REASON: quote(reason)} if reason else {}), self._app
+        )
+        if operation.permission is not None:
+            check_permission(grant, operation.permission, request)
+        rehearsal: list[Rehearsed] | None = [] if operation.changes and dry_run else None
+        return await _perform(
+            operation, Call(ports=self._ports, grant=grant, request=request, body=body, rehearsal=rehearsal)
+        )
+
+    def allows(self, grant: Grant, name: str, app: str | None) -> bool:
+        """Whether the role of `grant` permits the operation, for `app` where it is about one."""
+        permission = self._operations[name].permission
+        return permission is None or allows(grant.role, grant.app, permission, app)
 
 
 def _problem_of(request: web.Request, ports: ControlPorts) -> str:

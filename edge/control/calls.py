@@ -3,10 +3,13 @@
 import asyncio
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from urllib.parse import unquote
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from edge.control.ports import ControlPorts
 from edge.control.roles import Permission, allows, refusal
@@ -19,10 +22,38 @@ from edge.store.damage import NotTaken
 from edge.store.releases import PermitUndo, Rehearsed
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+REASON = "Edge-Reason"  # why, percent-encoded UTF-8: headers are ASCII
+REASON_LIMIT = 500  # characters: it stays in the revision for ever
 
 _COMMAND_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{COMMAND_ID_LIMIT}}}", re.ASCII)
 
 B = TypeVar("B")
+
+
+class Asked(Protocol):
+    """What handlers read of a request, apart from those that read its body themselves: a `web.Request`, or a
+    question of the page."""
+
+    @property
+    def match_info(self) -> Mapping[str, str]: ...
+
+    @property
+    def query(self) -> MultiMapping[str]: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def app(self) -> web.Application: ...
+
+
+class InnerRequest(NamedTuple):
+    """What the page asks, in the form in which handlers read it."""
+
+    match_info: Mapping[str, str]
+    query: MultiMapping[str]
+    headers: Mapping[str, str]
+    app: web.Application
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +66,16 @@ class Call(Generic[B]):
 
     ports: ControlPorts
     grant: Grant
-    request: web.Request
+    request: Asked
     body: B
     rehearsal: list[Rehearsed] | None = None
     not_taken: list[NotTaken] = field(default_factory=list)
+
+    @property
+    def stream(self) -> web.Request:
+        """The request itself, where the operation reads its body."""
+        assert isinstance(self.request, web.Request), "an operation that streams is only asked over HTTP"
+        return self.request
 
     @property
     def app(self) -> AppId:
@@ -74,7 +111,13 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Per
 
     Raises what `Releases.commit` raises.
     """
-    change = Change(id=command_id(call.request), at=call.ports.clock.now(), by=call.grant.name, command=command)
+    change = Change(
+        id=command_id(call.request),
+        at=call.ports.clock.now(),
+        by=call.grant.name,
+        command=command,
+        reason=reason_of(call.request),
+    )
     if call.rehearsal is not None:
         rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change, permit_undo)
         call.rehearsal.append(rehearsed)
@@ -97,13 +140,21 @@ def require(call: Call[Any], permission: Permission) -> None:
     check_permission(call.grant, permission, call.request)
 
 
-def check_permission(grant: Grant, permission: Permission, request: web.Request) -> None:
+def check_permission(grant: Grant, permission: Permission, request: Asked) -> None:
     """Raises Forbidden `forbidden` unless the token may do this, to the app in the address if there is one."""
     if not allows(grant.role, grant.app, permission, request.match_info.get("app")):
         raise Forbidden("forbidden", refusal(grant.name, grant.role, grant.app, permission))
 
 
-def command_id(request: web.Request) -> str:
+def reason_of(request: Asked) -> str:
+    """Why the change is made, in its author's words; "" if not given. Raises Invalid `invalid_reason`."""
+    reason = unquote(request.headers.get(REASON, "")).strip()
+    if len(reason) > REASON_LIMIT or not reason.isprintable():
+        raise Invalid("invalid_reason", f"invalid {REASON}: use up to {REASON_LIMIT} printable characters")
+    return reason
+
+
+def command_id(request: Asked) -> str:
     """The client's id for this change, or a random one. Raises Invalid `invalid_command_id`."""
     given = request.headers.get(IDEMPOTENCY_KEY)
     if given is None:

@@ -8,9 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
-
-from edge.control.calls import Call
+from edge.control.calls import Asked, Call
 from edge.control.roles import Permission
 from edge.domain.errors import Invalid, Malformed
 
@@ -58,7 +56,7 @@ class Operation:
         return re.findall(r"{(\w+)}", self.path)
 
 
-def check_parameters(request: web.Request, operation: Operation) -> None:
+def check_parameters(request: Asked, operation: Operation) -> None:
     """Refuse misspelt parameters, do not ignore them. Raises Malformed `unknown_parameter`, `repeated_parameter`."""
     for name in request.query:
         if name not in operation.parameters:
@@ -71,7 +69,7 @@ def check_parameters(request: web.Request, operation: Operation) -> None:
             raise Malformed("repeated_parameter", f"repeated parameter {name!r}: give it once")
 
 
-def parse_flag(request: web.Request, name: str) -> bool:
+def parse_flag(request: Asked, name: str) -> bool:
     """The parameter `name` as a boolean, false where it is absent. Raises Invalid `invalid_<name>`."""
     text = request.query.get(name, "false")
     if text not in ("true", "false"):
@@ -79,7 +77,7 @@ def parse_flag(request: web.Request, name: str) -> bool:
     return text == "true"
 
 
-def parse_number(request: web.Request, name: str, default: int, least: int, most: int) -> int:
+def parse_number(request: Asked, name: str, default: int, least: int, most: int) -> int:
     """The parameter `name` as a whole number from `least` to `most`. Raises Invalid `invalid_<name>`."""
     text = request.query.get(name, str(default))
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(most)) else -1

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
+from edge.control.calls import Asked
 from edge.domain.errors import Unavailable
 
 VERIFICATIONS_AT_ONCE = 2  # each reads a whole bundle and occupies a core; devices need the others
@@ -56,12 +57,12 @@ VERIFICATIONS = web.AppKey("verifications", Turns)
 LOOKS = web.AppKey("looks", Turns)
 
 
-async def take_look(request: web.Request, work: Callable[[], T]) -> T:
+async def take_look(request: Asked, work: Callable[[], T]) -> T:
     """What `work` returns, done in a thread when a turn is free. Raises Unavailable `busy`, and what `work` raises."""
     async with request.app[LOOKS].turn():
         return await asyncio.to_thread(work)
 
 
-async def encode_look(request: web.Request, work: Callable[[], msgspec.Struct]) -> msgspec.Raw:
+async def encode_look(request: Asked, work: Callable[[], msgspec.Struct]) -> msgspec.Raw:
     """As `take_look`, for an answer with thousands of rows: it is encoded in the thread, too."""
     return await take_look(request, lambda: msgspec.Raw(msgspec.json.encode(work())))

@@ -12,6 +12,7 @@ from typing import NamedTuple, NewType
 
 from edge.domain.errors import Invalid
 from edge.domain.file_names import NameFacts
+from edge.domain.guard_policy import GUARD_DEFAULT, GuardPolicy
 from edge.domain.plugin import Plugin, Prefer
 from edge.domain.versions import VERSION_LIMIT, Version, parse_version
 
@@ -170,6 +171,7 @@ class Rollout:
     frozen: int | None = None  # the share while it is paused, and at its end
     paused: float = 0.0  # since when, in seconds since the epoch; 0: not paused, or unknown
     started: float = 0.0  # seconds since the epoch
+    resumed: int = 0  # how often; the guard counts anew after each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +231,7 @@ class Channel:
     taken_back: tuple[TakenBack, ...] = ()  # what it was rolled back from, latest last (changes.taking_back)
     rollout: Rollout | None = None
     experiment: Experiment | None = None
+    guard: GuardPolicy = GUARD_DEFAULT
 
     def serves(self, platform: Platform) -> bool:
         match platform:

@@ -79,6 +79,7 @@ class _Made(msgspec.Struct):
     at: float
     by: str
     command: dict[str, Any]
+    reason: str = ""
 
 
 class _Withdrawn(msgspec.Struct):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from edge.domain.decision.outcomes import BREAKING, SILENT, Blocked, Decision, Offer, Reason, RevertToBuiltin, UpToDate
 from edge.domain.file_names import target_name
+from edge.domain.forms.manifest_forms import sent_to
 from edge.domain.manifest import read_manifest
-from edge.domain.manifest_forms import sent_to
 from edge.domain.model import BUILTIN, AppId, Bundle, Digest, FileEntry, UpdateCheck
 from edge.domain.plugin import Sent
 from edge.wire.body import encode_json

@@ -86,10 +86,10 @@ async def handle_prepared(call: Call[PreparedRequest]) -> msgspec.Raw:
 async def handle_upload(call: Call[None]) -> BlobStored:
     digest = parse_digest(call.part("digest"))
     await check_app(call)
-    size = call.request.content_length
+    size = call.stream.content_length
     quota, token, now = call.ports.quota, call.grant.name, call.ports.clock.now()
     with quota.reserve(token, BLOB_LIMIT_BYTES if size is None else size, now):
-        received, kept = await receive_blob(call.request, call.ports.store, digest)
+        received, kept = await receive_blob(call.stream, call.ports.store, digest)
         if kept is Kept.NEW:
             await asyncio.to_thread(quota.add, token, digest, received, now)
     await call.ports.proofs.note_upload(digest, call.app)

@@ -43,7 +43,7 @@ async def handle_put(call: Call[None]) -> IdSetChanged:
     # Refuse what the change would refuse before megabytes are read; nothing is left in the store then.
     segment_changes.carry_out(await load_app(call), PutIdSet(name=name, blob=_ANY_BLOB, ids=0))
     turn = call.request.app[VERIFICATIONS].turn()
-    async with receive_file(call.request, store, IDS_TEXT_LIMIT_BYTES) as file, turn:
+    async with receive_file(call.stream, store, IDS_TEXT_LIMIT_BYTES) as file, turn:
         put = await asyncio.to_thread(_store_ids, None if call.rehearsal is not None else store, name, file.path)
     committed = await commit(call, call.app, put)
     state = committed.state

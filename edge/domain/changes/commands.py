@@ -283,12 +283,13 @@ Command = (
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A command, its id, when in seconds since the epoch, and the name of the token that made it."""
+    """A command, its id, when in seconds since the epoch, the name of the token that made it, and why, in its words."""
 
     id: str
     at: float
     by: str
     command: Command
+    reason: str = ""
 
 
 def kind_of(command: Command) -> str:

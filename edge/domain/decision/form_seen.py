@@ -6,7 +6,7 @@ from typing import Any
 from edge.domain.decision.rules import Candidate, Inputs
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.forms.choice import Compared
-from edge.domain.manifest_forms import WhyZip, why_zip
+from edge.domain.forms.manifest_forms import WhyZip, why_zip
 from edge.domain.model import Platform, UpdateCheck
 from edge.domain.plugin import Prefer, Sent
 

@@ -6,7 +6,7 @@ The codes and messages are the protocol's (PROTOCOL.md §1.4, §10): devices, lo
 import enum
 from typing import NamedTuple
 
-from edge.domain.manifest_forms import ChosenForms
+from edge.domain.forms.manifest_forms import ChosenForms
 from edge.domain.model import AppId, Bundle, ChannelName
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from edge.domain.decision.outcomes import Reason
-from edge.domain.manifest_forms import ChosenForms, sent_to
+from edge.domain.forms.manifest_forms import ChosenForms, sent_to
 from edge.domain.model import Bundle, Channel, Platform, Policy, UpdateCheck
 from edge.domain.plugin import PlainWithKey, Sent
 from edge.domain.versions import UNNUMBERED, Version

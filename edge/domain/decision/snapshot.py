@@ -28,7 +28,7 @@ from edge.domain.forms.comparisons import (
     FormsOf,
     compare_manifests,
 )
-from edge.domain.manifest_forms import ChosenForms
+from edge.domain.forms.manifest_forms import ChosenForms
 from edge.domain.model import (
     AppId,
     AppState,

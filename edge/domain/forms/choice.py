@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from edge.domain.forms.link_model import USUAL_LINK, Costs, Difference, LinkSpeed, files_costs, zip_costs
-from edge.domain.manifest_forms import ChosenForms
+from edge.domain.forms.manifest_forms import ChosenForms
 from edge.domain.model import Bundle
 from edge.domain.plugin import Prefer
 

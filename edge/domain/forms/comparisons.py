@@ -16,8 +16,8 @@ import zstandard
 
 from edge.domain.forms.choice import Compared, FormTerms, choose_forms, compare
 from edge.domain.forms.link_model import Difference
+from edge.domain.forms.manifest_forms import ChosenForms
 from edge.domain.forms.reuse import ManifestPrints
-from edge.domain.manifest_forms import ChosenForms
 from edge.domain.model import AppState, Bundle, Digest, VersionName
 from edge.domain.plugin import Prefer
 

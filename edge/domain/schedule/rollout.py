@@ -112,7 +112,7 @@ def move(rollout: Rollout, wanted: Move, at: float) -> Rollout:
             began, share = step_began(rollout, at), share_at(rollout, at)
             return replace(rollout, phase=legal.after, step=step, began=began, frozen=share, paused=at)
         case Move.RESUME:
-            return replace(rollout, phase=legal.after, frozen=None, began=at, paused=0.0)
+            return replace(rollout, phase=legal.after, frozen=None, began=at, paused=0.0, resumed=rollout.resumed + 1)
         case Move.ADVANCE:
             if step + 1 >= len(rollout.steps):
                 raise Conflict("last_step", "the rollout is at its last step; promote it to end it")

@@ -11,7 +11,7 @@ from edge.domain.decision.decide import decide
 from edge.domain.decision.outcomes import UpToDate
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import CAUSES, STARTS, Cause, DeviceFacts, failure_of, has_downloaded, last_offered, name_hash
-from edge.domain.manifest_forms import sent_to
+from edge.domain.forms.manifest_forms import sent_to
 from edge.domain.model import BUILTIN, DeviceId, Platform
 from edge.domain.plugin import Sent
 from edge.domain.schedule.rollout import Moment

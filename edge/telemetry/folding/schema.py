@@ -12,8 +12,10 @@ from edge.domain.statistics.subjects import EXPERIMENT_OFFER, REPORT, WITHHELD
 from edge.telemetry.behaviour.rows import BEHAVIOUR_SCHEMA
 from edge.telemetry.folding.outbox import OUTBOX_SCHEMA
 from edge.telemetry.folding.words import WordKind, Words, encode_group
+from edge.telemetry.trials.trials_schema import TRIALS_SCHEMA
+from edge.telemetry.votes.votes_schema import VOTES_SCHEMA
 
-SCHEMA_NUMBER = 6
+SCHEMA_NUMBER = 7
 
 _FIRST = """
 CREATE TABLE counts (
@@ -176,6 +178,7 @@ _STEPS: tuple[tuple[str, Callable[[sqlite3.Connection], None] | None], ...] = (
     (_FOURTH, None),
     (_FIFTH, _keep_counts),
     (_SIXTH, None),
+    (VOTES_SCHEMA + TRIALS_SCHEMA, None),
 )
 
 

@@ -16,7 +16,7 @@ from edge.domain.file_names import (
     name_facts,
     target_name,
 )
-from edge.domain.manifest_forms import WhyZip, why_zip
+from edge.domain.forms.manifest_forms import WhyZip, why_zip
 from edge.domain.model import Bundle, FileEntry, Platform
 from edge.domain.plugin import Sent
 from edge.wire.plugins.capabilities import ranges_by

@@ -15,7 +15,7 @@ from edge.domain.decision.snapshot import build_snapshot
 from edge.domain.file_names import NameRules, SameNames
 from edge.domain.forms.choice import FILES_ALWAYS, IOS_ZIP_LIMIT_BYTES, FormTerms
 from edge.domain.forms.comparisons import EARLIER_LIMIT, PAIRS_LIMIT
-from edge.domain.manifest_forms import sent_as, sent_to
+from edge.domain.forms.manifest_forms import sent_as, sent_to
 from edge.domain.model import Encryption, Platform
 from edge.domain.plugin import ManifestRules, PlainWithKey, Plugin, Prefer, Sent
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import web
-
+from edge.control.calls import Asked
 from edge.control.operations import parse_number
 from edge.domain.errors import Invalid
 from edge.domain.model import APP_ID_LIMIT
@@ -37,12 +36,12 @@ FIGURE_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def since_seconds(request: web.Request, default: int) -> int:
+def since_seconds(request: Asked, default: int) -> int:
     """How far back the question goes. Raises Invalid `invalid_since_seconds`."""
     return parse_number(request, SINCE, default, SINCE_LEAST, SINCE_MOST)
 
 
-def labels(request: web.Request) -> dict[str, str]:
+def labels(request: Asked) -> dict[str, str]:
     """Those that are given. Raises Invalid `invalid_<name>`."""
     given = {name: request.query[name] for name in LABELS if name in request.query}
     for name, word in given.items():
@@ -51,7 +50,7 @@ def labels(request: web.Request) -> dict[str, str]:
     return given
 
 
-def row_label(request: web.Request) -> str:
+def row_label(request: Asked) -> str:
     """By what rows are told apart; "" for none. Raises Invalid `invalid_by`."""
     by = request.query.get("by", "")
     if by and by not in BYS:

@@ -10,7 +10,7 @@ from edge.domain.decision.dependence import needs_facts
 from edge.domain.decision.outcomes import Decision, Offer, UpToDate, unserved
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.facts import NO_FACTS, DeviceFacts
-from edge.domain.manifest_forms import sent_to
+from edge.domain.forms.manifest_forms import sent_to
 from edge.domain.model import ChannelName, UpdateCheck
 from edge.domain.plugin import Sent
 from edge.facts.changes import Installed, Offered

@@ -4,7 +4,7 @@ import pytest
 from factories import a_bundle
 
 from edge.domain.file_names import NameFacts, NameRules, SameNames, name_facts
-from edge.domain.manifest_forms import WhyZip, sent_as, why_zip
+from edge.domain.forms.manifest_forms import WhyZip, sent_as, why_zip
 from edge.domain.model import Encryption
 from edge.domain.plugin import ManifestRules, Sent
 

@@ -1,0 +1,1 @@
+"""What an experiment shows and what it does not: intervals that are valid at every look. Pure."""

@@ -1,0 +1,1 @@
+"""Messages to the outside: a durable outbox, and webhooks."""

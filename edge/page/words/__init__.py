@@ -1,0 +1,1 @@
+"""Numbers, times and sentences as the page writes them. Pure."""

@@ -1,0 +1,1 @@
+"""One row for each device in an experiment, from its first check on."""

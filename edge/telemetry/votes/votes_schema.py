@@ -1,0 +1,11 @@
+"""The tables of votes: see `VOTES_SCHEMA`."""
+
+VOTES_SCHEMA = """
+CREATE TABLE IF NOT EXISTS watches (
+    id INTEGER PRIMARY KEY, app TEXT NOT NULL, watch TEXT NOT NULL, began_ms INTEGER NOT NULL, UNIQUE (app, watch)
+);
+CREATE TABLE IF NOT EXISTS votes (
+    watch INTEGER NOT NULL, key INTEGER NOT NULL, net INTEGER NOT NULL, bits INTEGER NOT NULL,
+    offered_ms INTEGER NOT NULL, set_ms INTEGER NOT NULL, failed_ms INTEGER NOT NULL, PRIMARY KEY (watch, key)
+) WITHOUT ROWID;
+"""

@@ -5,18 +5,22 @@ from collections.abc import Iterator
 import msgspec
 
 from edge.domain.guard_policy import Guarded, GuardPolicy
-from edge.domain.model import AppState, Channel, Phase
+from edge.domain.model import AppState, Channel, Phase, Rollout
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """`id` is another one after each start and each resume, so a count never runs on over what a person decided.
-    `salt` is that of the rollout, "" of a plain publish; `since_ms` is in milliseconds since the epoch."""
+
+    `rollout` is None for a plain publish. `since_ms` is in milliseconds since the epoch. `acts`: it is running; a
+    paused rollout is still counted, and nothing follows from that.
+    """
 
     id: str
     channel: str
     bundle: str
-    salt: str
+    rollout: Rollout | None
     since_ms: int
+    acts: bool
     policy: GuardPolicy
 
 
@@ -29,17 +33,18 @@ def watches_of(state: AppState) -> Iterator[Watch]:
 
 
 def watch_of(channel: Channel) -> Watch | None:
-    """A running rollout, else what the channel offers to everybody, if its guard is to watch that."""
+    """An active rollout, else what the channel offers to everybody, if its guard is to watch that."""
     policy, rollout = channel.guard, channel.rollout
     if policy.guarded is Guarded.NOTHING:
         return None
-    if rollout is not None and rollout.phase is Phase.RUNNING:
+    if rollout is not None and rollout.phase.is_active:
         return Watch(
             id=f"{rollout.salt}.{rollout.resumed}",
             channel=channel.name,
             bundle=rollout.bundle,
-            salt=rollout.salt,
-            since_ms=int(rollout.began * 1000) if rollout.resumed else int(rollout.started * 1000),
+            rollout=rollout,
+            since_ms=int((rollout.began if rollout.resumed else rollout.started) * 1000),
+            acts=rollout.phase is Phase.RUNNING,
             policy=policy,
         )
     if policy.guarded is not Guarded.EVERYTHING or channel.bundle is None or channel.rolled_back:
@@ -49,7 +54,8 @@ def watch_of(channel: Channel) -> Watch | None:
         id=f"{channel.name}.{channel.bundle}.{changed_ms}",
         channel=channel.name,
         bundle=channel.bundle,
-        salt="",
+        rollout=None,
         since_ms=changed_ms,
+        acts=True,
         policy=policy,
     )

@@ -1,0 +1,212 @@
+"""The outbox: a notice that was posted is there after any kill, is bounded, and is known by its id."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from edge.domain.errors import Unavailable
+from edge.messages import outbox_file
+from edge.messages.notice import TEXT_LIMIT, Notice, NoticeKind
+from edge.messages.outbox import NoticeOutbox
+from edge.messages.outbox_file import (
+    AGE_LIMIT_SECONDS,
+    DELIVERED,
+    GIVEN_UP,
+    HELD_LIMIT_BYTES,
+    NO_ROOM,
+    NOTICES_KEPT,
+    RESULTS_KEPT,
+    TOO_OLD,
+    WAITING,
+    WAITING_LIMIT,
+    OutboxFile,
+)
+
+NOW = 1_700_000_000.0
+WAIT = 3_600.0
+
+
+def a_notice(number=1, text="It failed."):
+    return Notice(id=f"n{number}", kind=NoticeKind.GUARD_PAUSED, at=NOW, title="Paused", text=text)
+
+
+@pytest.fixture
+def file(tmp_path):
+    opened = OutboxFile(tmp_path / "messages.sqlite")
+    yield opened
+    opened.close()
+
+
+async def test_a_posted_notice_is_on_disk_for_each_receiver(tmp_path):
+    path = tmp_path / "messages.sqlite"
+    outbox = NoticeOutbox(path, lambda notice: ["a", "b"], lambda: NOW)
+    await outbox.post(a_notice())
+    assert [each.webhook for each in OutboxFile(path).due(NOW, WAIT, 10)] == ["a", "b"]
+    assert outbox.posted.is_set()
+    await outbox.close()
+
+
+async def test_a_notice_posted_again_is_delivered_once(tmp_path):
+    outbox = NoticeOutbox(tmp_path / "messages.sqlite", lambda notice: ["a"], lambda: NOW)
+    await outbox.post(a_notice())
+    await outbox.post(a_notice())
+    assert len(await outbox.with_file(lambda file: file.due(NOW, WAIT, 10))) == 1
+    await outbox.close()
+
+
+async def test_a_disk_that_cannot_be_written_is_told_to_whoever_posts(tmp_path):
+    outbox = NoticeOutbox(tmp_path / "missing" / "messages.sqlite", lambda notice: ["a"], lambda: NOW)
+    with pytest.raises(Unavailable, match="cannot use the outbox"):
+        await outbox.post(a_notice())
+    assert not outbox.posted.is_set()
+
+
+def test_what_was_posted_survives_a_kill(tmp_path):
+    posting = """
+        import asyncio, os, signal, sys
+        from pathlib import Path
+        from edge.messages.notice import Notice, NoticeKind
+        from edge.messages.outbox import NoticeOutbox
+
+        async def post():
+            outbox = NoticeOutbox(Path(sys.argv[1]), lambda notice: ["a"])
+            for number in range(3):
+                notice = Notice(id=f"n{number}", kind=NoticeKind.GUARD_ALARM, at=0.0, title="t", text="t")
+                await outbox.post(notice)
+                print(number, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        asyncio.run(post())
+    """
+    path = tmp_path / "messages.sqlite"
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(posting), path], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.split()) == (-signal.SIGKILL, ["0", "1", "2"])
+    assert [each.notice.id for each in OutboxFile(path).due(1e12, WAIT, 10)] == ["n0", "n1", "n2"]
+
+
+def test_a_transaction_that_a_kill_cut_leaves_nothing(tmp_path, file):
+    file.add(a_notice(1), ["a"], NOW)
+    cut = """
+        import os, signal, sqlite3, sys
+        connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN IMMEDIATE")
+        for number in range(2_000):
+            connection.execute("INSERT INTO notices (id, posted, body) VALUES (?, 0, ?)", (f"x{number}", b"{}" * 500))
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    path = tmp_path / "messages.sqlite"
+    subprocess.run([sys.executable, "-c", textwrap.dedent(cut), path], check=False)
+    assert path.with_name("messages.sqlite-journal").exists()
+    file.close()
+    assert [each.notice.id for each in file.due(NOW, WAIT, 10)] == ["n1"]
+    assert sqlite3.connect(path).execute("SELECT count(*) FROM notices").fetchone() == (1,)
+
+
+def test_a_failed_delivery_waits_until_it_is_due(file):
+    file.add(a_notice(), ["a"], NOW)
+    (delivery,) = file.due(NOW, WAIT, 10)
+    file.note_failed(delivery, NOW, NOW + 10, 503, "it answered 503")
+    assert file.due(NOW + 9, WAIT, 10) == []
+    assert [each.attempts for each in file.due(NOW + 10, WAIT, 10)] == [1]
+    assert file.next_due() == NOW + 10
+    assert (file.waiting(), file.failing()) == (1, 1)
+
+
+def test_a_clock_that_was_set_back_delays_nothing(file):
+    file.add(a_notice(), ["a"], NOW)
+    assert file.due(NOW - WAIT, WAIT, 10) == []
+    assert len(file.due(NOW - WAIT - 1, WAIT, 10)) == 1
+
+
+def test_results_have_the_latest_notice_first(file):
+    for number in (1, 2, 3):
+        file.add(a_notice(number), ["a"], NOW + number)
+    first, second, _ = file.due(NOW + 3, WAIT, 10)
+    file.note_delivered(first, NOW + 4, 200, "")
+    file.note_given_up(second, NOW + 5, 0, "no answer")
+    found = [(each.notice.id, each.state, each.attempts, each.status) for each in file.results("a")]
+    assert found == [("n3", WAITING, 0, 0), ("n2", GIVEN_UP, 1, 0), ("n1", DELIVERED, 1, 200)]
+    assert file.failing() == 1
+
+
+def test_a_receiver_that_works_again_does_not_count_as_failing(file):
+    for number in (1, 2):
+        file.add(a_notice(number), ["a"], NOW + number)
+    first, second = file.due(NOW + 2, WAIT, 10)
+    file.note_failed(first, NOW + 3, NOW + 13, 0, "no answer")
+    assert file.failing() == 1
+    file.note_delivered(second, NOW + 4, 204, "")
+    assert file.failing() == 0
+
+
+def test_a_forgotten_receiver_gets_nothing(file):
+    file.add(a_notice(), ["a", "b"], NOW)
+    file.forget("a")
+    assert [each.webhook for each in file.due(NOW, WAIT, 10)] == ["b"]
+    assert file.receivers() == ["b"]
+
+
+def test_the_oldest_are_given_up_when_too_many_wait(file):
+    receivers = [f"r{number:03}" for number in range(WAITING_LIMIT // 4)]
+    assert [file.add(a_notice(number), receivers, NOW) for number in range(4)] == [0, 0, 0, 0]
+    assert file.add(a_notice(4), ["r000"], NOW) == len(receivers)
+    assert file.waiting() == WAITING_LIMIT * 3 // 4 + 1
+    assert [(each.notice.id, each.reason) for each in file.results("r001")][-1] == ("n0", NO_ROOM)
+
+
+def test_the_oldest_are_given_up_when_they_take_too_much_room(file):
+    long = "𝔸" * TEXT_LIMIT  # four bytes each
+    count = HELD_LIMIT_BYTES // (4 * TEXT_LIMIT)
+    given_up = sum(file.add(a_notice(number, long), ["a"], NOW) for number in range(count))
+    assert given_up > 0
+    kept = [each.notice.id for each in file.due(NOW, WAIT, count)]
+    assert kept == [f"n{number}" for number in range(given_up, count)]
+
+
+def test_what_is_too_old_is_given_up(file):
+    file.add(a_notice(1), ["a"], NOW)
+    assert file.add(a_notice(2), ["a"], NOW + AGE_LIMIT_SECONDS) == 0
+    assert file.add(a_notice(3), ["a"], NOW + AGE_LIMIT_SECONDS + 1) == 1
+    assert [(each.notice.id, each.reason) for each in file.results("a")][-1] == ("n1", TOO_OLD)
+
+
+def test_what_is_done_is_forgotten_but_for_the_latest(file):
+    for number in range(RESULTS_KEPT + 5):
+        file.add(a_notice(number), ["a"], NOW)
+        (delivery,) = file.due(NOW, WAIT, 10)
+        file.note_delivered(delivery, NOW, 200, "")
+    assert [each.notice.id for each in file.results("a", 1_000)] == [f"n{n}" for n in range(RESULTS_KEPT + 4, 4, -1)]
+
+
+def test_notices_for_nobody_do_not_add_up(tmp_path, file):
+    file.add(a_notice(0), ["a"], NOW)
+    path = tmp_path / "messages.sqlite"
+    rows = [(f"x{number}", NOW, b"{}") for number in range(NOTICES_KEPT)]
+    with sqlite3.connect(path) as connection:
+        connection.executemany("INSERT INTO notices (id, posted, body) VALUES (?, ?, ?)", rows)
+    file.add(a_notice(1), [], NOW)
+    assert sqlite3.connect(path).execute("SELECT count(*) FROM notices").fetchone() == (NOTICES_KEPT + 1,)
+    assert len(file.due(NOW, WAIT, 10)) == 1
+
+
+@pytest.mark.parametrize("content", [b"no database at all, and long enough to be read as the head of one" * 20, None])
+def test_a_damaged_file_is_set_aside(tmp_path, file, content):
+    path = tmp_path / "messages.sqlite"
+    if content is None:
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"PRAGMA user_version = {outbox_file.SCHEMA_NUMBER + 1}")
+    else:
+        path.write_bytes(content)
+    file.add(a_notice(), ["a"], NOW)
+    assert len(file.due(NOW, WAIT, 10)) == 1
+    assert path.with_name("messages.sqlite.damaged").exists()
+
+
+def test_only_this_user_reads_the_file(tmp_path, file):
+    file.add(a_notice(), ["a"], NOW)
+    assert (tmp_path / "messages.sqlite").stat().st_mode & 0o777 == 0o600

@@ -26,6 +26,7 @@ from edge.assembly.counting.messages import (
     FoldCondition,
     FoldingSetup,
     FromFolding,
+    GuardFound,
     Name,
     Named,
     NotesTold,
@@ -37,6 +38,7 @@ from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.devices import RawErasedView
 from edge.control.shapes.figures.audit import AuditView
 from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.guarding.evidence import Evidence
 from edge.domain.model import AppId, DeviceId
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import Link
@@ -56,6 +58,7 @@ RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0, 30.0)  # before the n-th restart in
 
 T = TypeVar("T")
 NotesOf = Callable[[], Awaitable[None]]  # has workers store what they noted
+OnEvidence = Callable[[Evidence], Awaitable[None]]
 
 log = logging.getLogger("edge.node")
 
@@ -72,8 +75,10 @@ class Folding:
         log: Log,
         names: OwnNames,
         tell_notes: NotesOf | None = None,
+        on_evidence: OnEvidence | None = None,
     ) -> None:
-        """`tell_notes` is awaited before each fold; None: there are no workers."""
+        """`tell_notes` is awaited before each fold; None: there are no workers. `on_evidence` is awaited with what each
+        fold finds of releases under guard, for one release after the other."""
         self.condition = FoldCondition(time.time(), 0, 0, {})
         self.restarts = 0
         self.asked = Counter[str]()
@@ -81,6 +86,9 @@ class Folding:
         self._setup = FoldingSetup(str(paths.data_dir.absolute()), node, telemetry, log)
         self._names = names
         self._tell_notes = tell_notes
+        self._on_evidence = on_evidence
+        self._found: dict[tuple[str, str], Evidence] = {}  # by app and watch, what nobody was told of yet
+        self._telling: asyncio.Task[None] | None = None
         self._erasures_dir = paths.erasures_dir
         self._link: Link | None = None
         self._linked = asyncio.Event()
@@ -250,17 +258,36 @@ class Folding:
                     self._start(self._answer_name(link, number, app))
                 case WantNotes(number):
                     self._start(self._answer_notes(link, number))
+                case GuardFound(evidence):
+                    self._pass_on(evidence)
                 case FigureAnswered(number) | Declined(number):
                     self._replies.settle(number, message)
 
     async def _answer_name(self, link: Link, number: int, app: str) -> None:
         names = await asyncio.to_thread(self._names.of, app)
-        link.send(Named(number, None if names is None else sorted(names), self._names.segments_of(app)))
+        own = self._names
+        link.send(Named(number, None if names is None else sorted(names), own.segments_of(app), own.watches_of(app)))
 
     async def _answer_notes(self, link: Link, number: int) -> None:
         if self._tell_notes is not None:
             await self._tell_notes()
         link.send(NotesTold(number))
+
+    def _pass_on(self, evidence: Evidence) -> None:
+        """The latest of each watch, if they come faster than somebody acts on them."""
+        if self._on_evidence is None:
+            return
+        self._found[evidence.app, evidence.watch] = evidence
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_evidence(self._on_evidence))
+
+    async def _tell_evidence(self, on_evidence: OnEvidence) -> None:
+        while self._found:
+            key = next(iter(self._found))
+            try:
+                await on_evidence(self._found.pop(key))
+            except Exception:  # the next fold says it again
+                log.exception(f"nobody acts on what is known of the watch {key!r}; this is a bug, please report it")
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

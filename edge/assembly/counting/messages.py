@@ -15,6 +15,8 @@ from edge.domain.errors import (
     TooLarge,
     Unavailable,
 )
+from edge.domain.guarding.evidence import Evidence
+from edge.domain.guarding.watch import Watch
 
 
 class FoldingSetup(msgspec.Struct, frozen=True, tag=True):
@@ -38,11 +40,12 @@ class Ask(msgspec.Struct, frozen=True, tag=True):
 
 class Named(msgspec.Struct, frozen=True, tag=True):
     """The names of an app's bundles, sorted; None for an app that this node does not have. `judged` are its segments
-    that read how devices are used."""
+    that read how devices are used, `watches` its releases under guard."""
 
     number: int
     names: list[str] | None
     judged: JudgedSegments = JudgedSegments()
+    watches: tuple[Watch, ...] = ()
 
 
 class Name(msgspec.Struct, frozen=True, tag=True):
@@ -114,12 +117,19 @@ class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     failing: str = ""
 
 
+class GuardFound(msgspec.Struct, frozen=True, tag=True):
+    """What is known of a release under guard, once it says more than to wait. Sent after the fold that found it, and
+    again after each later one and at a start, until its watch is over: whoever acts on it does so once."""
+
+    evidence: Evidence
+
+
 class Beat(msgspec.Struct, frozen=True, tag=True):
     """The process is alive, whatever it is counting."""
 
 
 ToFolding = FoldingSetup | Ask | Named | NotesTold
-FromFolding = Name | WantNotes | FigureAnswered | Declined | FoldCondition | Beat
+FromFolding = Name | WantNotes | FigureAnswered | Declined | FoldCondition | GuardFound | Beat
 
 _KINDS: dict[int, type[EdgeError]] = {
     each.status: each for each in (Malformed, Forbidden, NotFound, Conflict, TooLarge, Invalid, Unavailable, OutOfRoom)

@@ -1,5 +1,5 @@
 """The versions that each app has or had, so that telemetry counts them by name whatever devices make up; and what its
-segments ask of how devices are used.
+segments ask of how devices are used, and which of its releases are under guard.
 
 Read from the app's current revision and kept until it changes. An app that cannot be read now keeps the names that were
 read last.
@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 from edge.domain.behaviour.judging import JudgedSegments, judging_segments
 from edge.domain.errors import EdgeError, NotFound
+from edge.domain.guarding.watch import Watch, watches_of
 from edge.domain.model import AppId, Digest
 from edge.store.releases import Releases
 
@@ -21,6 +22,7 @@ class OwnNames:
     def __init__(self, releases: Releases) -> None:
         self._releases = releases
         self._segments: dict[str, JudgedSegments] = {}
+        self._watches: dict[str, tuple[Watch, ...]] = {}
         self._kept: OrderedDict[str, tuple[Digest | None, frozenset[str]]] = OrderedDict()
 
     def of(self, app: str) -> frozenset[str] | None:
@@ -32,6 +34,7 @@ class OwnNames:
                 state = self._releases.load_revision(AppId(app), head.revision, head.digest)
                 digest, names = head.digest, frozenset({*state.bundles, *state.retired})
                 self._segments[app] = judging_segments(state)
+                self._watches[app] = tuple(watches_of(state))
         except NotFound:
             return None
         except (EdgeError, OSError):  # an app all the same; its damage is reported where it is served
@@ -43,8 +46,13 @@ class OwnNames:
         """As of the last call of `of`."""
         return self._segments.get(app, JudgedSegments())
 
+    def watches_of(self, app: str) -> tuple[Watch, ...]:
+        """As of the last call of `of`."""
+        return self._watches.get(app, ())
+
     def _keep(self, app: str, digest: Digest | None, names: frozenset[str]) -> None:
         self._kept[app] = digest, names
         if len(self._kept) > APPS_KEPT:
             gone, _ = self._kept.popitem(last=False)
             self._segments.pop(gone, None)
+            self._watches.pop(gone, None)

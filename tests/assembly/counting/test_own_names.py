@@ -4,7 +4,7 @@ from factories import APP, a_change
 from node_world import a_truth, publish
 
 from edge.assembly.counting.own_names import APPS_KEPT, OwnNames
-from edge.domain.changes.commands import CreateApp, DeleteApp, DeleteBundle
+from edge.domain.changes.commands import CreateApp, DeleteApp, DeleteBundle, StartRollout
 from edge.domain.model import AppId
 from edge.store.revisions import revision_key
 
@@ -51,3 +51,15 @@ def test_names_of_many_apps_keep_to_their_room(tmp_path):
     names.of(APP)
     names.of("com.second")
     assert len(names._kept) == APPS_KEPT
+
+
+def test_releases_under_guard_are_those_of_the_last_revision(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    publish(truth, "1.0.2", channel=None)
+    names = OwnNames(truth.releases)
+    assert names.of(APP) and names.watches_of(APP) == ()
+    truth.releases.commit(APP, a_change(StartRollout(channel="production", bundle="1.0.2", steps=(5_000,))))
+    names.of(APP)
+    (watch,) = names.watches_of(APP)
+    assert (watch.channel, watch.bundle, watch.acts) == ("production", "1.0.2", True)

@@ -1,0 +1,77 @@
+"""What is known of a channel's release under guard, as the folding process answers it: `guard_standing`.
+
+Of a watch that has ended it is what was known in the end, for `STANDING_DAYS`. Rates are shares from 0 to 1, times in
+milliseconds since the epoch.
+"""
+
+import msgspec
+
+from edge.domain.guarding.evidence import Evidence
+
+STANDING_DAYS = 90  # after a watch has ended: as long as figures by the hour
+POINTS_LIMIT = 200  # of a series: a chart is some 600 pixels wide
+ROWS_LIMIT = 20  # of a breakdown, those with most failures
+
+
+class StandingQuestion(msgspec.Struct, frozen=True):
+    """`guard_standing` of the channel's latest watch, or of the named one."""
+
+    app: str
+    channel: str
+    watch: str = ""
+
+
+class SeriesPoint(msgspec.Struct, frozen=True):
+    """What was known at `at_ms`: the test of the whole."""
+
+    at_ms: int
+    attempts: int
+    failed: int
+    low: float
+    high: float
+    log_odds: float
+
+
+class BreakdownRow(msgspec.Struct, frozen=True):
+    """Counted votes of one label. `stands_out`: it fails more than all others, beyond what chance explains. Of a cause,
+    `attempts` are those of everybody."""
+
+    label: str
+    failed: int
+    attempts: int
+    low: float
+    high: float
+    stands_out: bool = False
+
+
+class SilentAge(msgspec.Struct, frozen=True):
+    """Devices that installed the release at least `hours` ago, and how many of them were neither proven healthy nor
+    heard of by that age. `earlier` are the same of the channel's releases before."""
+
+    hours: float
+    devices: int
+    silent: int
+    earlier_devices: int = 0
+    earlier_silent: int = 0
+
+
+class GuardStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """`evidence` is None for a channel that has, or had, no release under guard. `breakdowns` are by "cause",
+    "platform", "os", "country" and "plugin". `deciding_ms` is the time of the vote with which the alarm began; the
+    times are 0 where there is none. `full`: a limit keeps further devices from being counted. `counts_anew`: the counts
+    were damaged and are made again from what the node still has."""
+
+    evidence: Evidence | None = None
+    bundle: str = ""
+    ended_ms: int = 0
+    series: list[SeriesPoint] = []
+    breakdowns: dict[str, list[BreakdownRow]] = {}
+    networks: int = 0
+    worst_networks: list[tuple[int, int]] = []  # attempts and failures of the two that are left out
+    capped: int = 0
+    silence: list[SilentAge] = []
+    first_offer_ms: int = 0
+    first_failure_ms: int = 0
+    deciding_ms: int = 0
+    full: bool = False
+    counts_anew: bool = False

@@ -264,7 +264,7 @@ def test_every_module_is_used():
         "edge.domain.behaviour.judging",
         "edge.telemetry.votes.standing",
     }  # until telemetry has its arithmetic
-    entries |= {"edge.domain.guarding.watch", "edge.domain.guarding.evidence", "edge.domain.comparing.measures"}
+    entries |= {"edge.domain.guarding.evidence", "edge.domain.comparing.measures"}
     entries |= {"edge.page.words.rates", "edge.page.words.times"}  # until the page's views write with them
     entries |= {"edge.domain.comparing.reading"}
     entries |= {"edge.messages.outbox"}

@@ -49,4 +49,13 @@ class GuardPolicy:
     trusted_prefixes: tuple[str, ...] = ()  # networks in CIDR form whose devices are all counted
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardTold:
+    """What the guard has said of one watch, so that it says it once, whoever holds the node: names of findings, and
+    `waits N` for a step."""
+
+    watch: str
+    said: tuple[str, ...] = ()
+
+
 GUARD_DEFAULT = GuardPolicy()

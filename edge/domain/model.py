@@ -12,7 +12,7 @@ from typing import NamedTuple, NewType
 
 from edge.domain.errors import Invalid
 from edge.domain.file_names import NameFacts
-from edge.domain.guard_policy import GUARD_DEFAULT, GuardPolicy
+from edge.domain.guard_policy import GUARD_DEFAULT, GuardPolicy, GuardTold
 from edge.domain.plugin import Plugin, Prefer
 from edge.domain.versions import VERSION_LIMIT, Version, parse_version
 
@@ -171,7 +171,9 @@ class Rollout:
     frozen: int | None = None  # the share while it is paused, and at its end
     paused: float = 0.0  # since when, in seconds since the epoch; 0: not paused, or unknown
     started: float = 0.0  # seconds since the epoch
-    resumed: int = 0  # how often; the guard counts anew after each
+    resumed: int = 0  # how often; the guard's count begins again with each
+    resumed_at: float = 0.0  # the last time, in seconds since the epoch
+    gated: bool = False  # a step ends when the guard knows enough, never by time alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +234,7 @@ class Channel:
     rollout: Rollout | None = None
     experiment: Experiment | None = None
     guard: GuardPolicy = GUARD_DEFAULT
+    guard_told: GuardTold | None = None  # None: nothing yet
 
     def serves(self, platform: Platform) -> bool:
         match platform:

@@ -23,6 +23,7 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
+from edge.domain.changes.guard.guard_commands import GuardActs
 from edge.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.schedule.rollout import Move
@@ -332,7 +333,7 @@ def stops_a_release(command: Command) -> bool:
     """Whether it keeps devices from something bad: that must be possible on a full disk, too."""
     if isinstance(command, MoveRollout):
         return command.move in (Move.PAUSE, Move.ROLL_BACK)
-    return isinstance(command, RollBack | WithdrawBundle)
+    return isinstance(command, RollBack | WithdrawBundle | GuardActs)
 
 
 def _parts(head: Head) -> tuple[int, Digest]:

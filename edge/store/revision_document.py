@@ -23,9 +23,9 @@ from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, D
 from edge.domain.shares import format_share
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
-# 4 has a segment's `leave`, which an older release would drop, and 3 may jump: they are written only where that is so;
-# 1 had command ids without the commands they were used for.
-REVISION_FORMAT = 4
+# 5 has a gated rollout, which an older release would advance by time, 4 a segment's `leave`, which one would drop, and
+# 3 may jump: they are written only where that is so; 1 had command ids without the commands they were used for.
+REVISION_FORMAT = 5
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 NO_OVERRIDES = b'{"format":1,"overrides":{}}'  # a blob without any
@@ -47,7 +47,7 @@ class Revision(NamedTuple):
 class RevisionLine(NamedTuple):
     """One line of an app's history. `at` is in seconds since the epoch. `served` holds the channels and what they
     offered; `with_changes` replaces it by `channels`, those that the revision changed. `move` is what was done to a
-    rollout, "" for any other command."""
+    rollout, "" for any other command; `reason` is why, as its author says."""
 
     number: int
     at: float
@@ -61,6 +61,7 @@ class RevisionLine(NamedTuple):
     previous_number: int = 0
     channels: tuple[ChannelImpact, ...] = ()
     move: str = ""
+    reason: str = ""
 
 
 class _Document(msgspec.Struct):
@@ -131,7 +132,7 @@ def encode_revision(
     Raises TooLarge `revision_too_large`."""
     jumps = previous_number not in (None, state.revision - 1)
     document = _Document(
-        format=4 if any(each.leave for each in state.segments.values()) else 3 if jumps else 2,
+        format=_format_of(state, jumps),
         app=state.app,
         revision=state.revision,
         previous=previous,
@@ -148,6 +149,13 @@ def encode_revision(
             "delete old bundles",
         )
     return content
+
+
+def _format_of(state: AppState, jumps: bool) -> int:
+    """The least that says what this state has."""
+    if any(each.rollout is not None and each.rollout.gated for each in state.channels.values()):
+        return 5
+    return 4 if any(each.leave for each in state.segments.values()) else 3 if jumps else 2
 
 
 def parse_revision(content: bytes, app: AppId, number: int, load: Loader) -> Revision:
@@ -183,7 +191,9 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
     digest = digest_of(content)
     move = str(made.command.get("move", ""))
     return RevisionLine(
-        *(number, made.at, made.by, kind, summary, digest, made.id, line.previous, served, before), move=move
+        *(number, made.at, made.by, kind, summary, digest, made.id, line.previous, served, before),
+        move=move,
+        reason=made.reason,
     )
 
 
@@ -253,7 +263,7 @@ def _word(name: str, value: Any) -> str:
     match name, value:
         case _, str(text):
             pass
-        case "hold_out", int(share):
+        case "hold_out" | "max_failure", int(share):
             text = format_share(share)
         case "steps", [*shares] if all(isinstance(each, int) for each in shares):
             text = ",".join(format_share(each) for each in shares)

@@ -26,6 +26,7 @@ from edge.domain.changes.commands import (
     PutIdSet,
     RemoveEventKeys,
     RollBack,
+    RolloutTerms,
     SegmentSettings,
     SetChannel,
     SetOverride,
@@ -36,9 +37,12 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
+from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardSettings, SetGuard
 from edge.domain.errors import EdgeError
+from edge.domain.guard_policy import GuardAction, Guarded
+from edge.domain.guarding.watch import Watch, watches_of
 from edge.domain.model import AppState, Channel, Policy
-from edge.domain.schedule.rollout import Move
+from edge.domain.schedule.rollout import Move, step_at
 
 SECONDS_BETWEEN = 1_000  # changes
 LATEST = -1  # stands for the latest revision in an Undo
@@ -103,10 +107,19 @@ class History:
             case MoveRollout(channel="?"):
                 active = (c.name for c in self.state.channels.values() if c.rollout and c.rollout.phase.is_active)
                 return MoveRollout(channel=next(active, "production"), move=command.move)
+            case GuardActs(channel="?"):
+                watch = next((each for each in watches_of(self.state) if each.acts), None)
+                return command if watch is None else guard_acting(watch, command.deed, command.finding, self.now)
             case StopExperiment(channel="?"):
                 running = (c.name for c in self.state.channels.values() if c.experiment)
                 return StopExperiment(channel=next(running, "production"), keep=command.keep)
         return command
+
+
+def guard_acting(watch: Watch, deed: GuardDeed, finding: Finding, at: float) -> GuardActs:
+    """What the guard commits about the watch at `at`, in seconds since the epoch."""
+    step = step_at(watch.rollout, at) if watch.rollout is not None else None
+    return GuardActs(channel=watch.channel, watch=watch.id, deed=deed, finding=finding, bundle=watch.bundle, step=step)
 
 
 PUBLISHED = (
@@ -120,15 +133,18 @@ PUBLISHED = (
 
 def as_before(state: AppState) -> AppState:
     """A state without what an undo is documented not to bring back: the number, the ids of changes, names that stay
-    used up, when a channel's bundle changed, what it was rolled back from, and when a rollout's step began."""
+    used up, when a channel's bundle changed, what it was rolled back from, when a rollout's step began, how often
+    it was resumed, and what the guard has told."""
     return replace(
         state, revision=0, recent=(), retired={}, channels={n: _settled(c) for n, c in state.channels.items()}
     )
 
 
 def _settled(channel: Channel) -> Channel:
-    rollout = replace(channel.rollout, step=0, began=0.0) if channel.rollout else None
-    return replace(channel, changed=0.0, changed_by="", rolled_back=False, taken_back=(), rollout=rollout)
+    fresh = {"step": 0, "began": 0.0, "resumed": 0, "resumed_at": 0.0}
+    rollout = replace(channel.rollout, **fresh) if channel.rollout else None
+    settled = replace(channel, changed=0.0, changed_by="", rolled_back=False, taken_back=(), rollout=rollout)
+    return replace(settled, guard_told=None)
 
 
 # --- random changes ---
@@ -155,6 +171,19 @@ def _settings(draw) -> ChannelSettings:
     }
     names = draw(st.sets(st.sampled_from(sorted(given)), max_size=3))
     return ChannelSettings(**{name: draw(given[name]) for name in sorted(names)})
+
+
+@st.composite
+def _guard_settings(draw) -> GuardSettings:
+    given = {
+        "guarded": st.sampled_from((Guarded.EVERYTHING, Guarded.EVERYTHING, Guarded.NOTHING)),
+        "max_failure": st.sampled_from((1, 1_000, 5_000)),
+        "segments": st.sampled_from(((), ("droids",), ("gone",))),
+        "action": st.sampled_from(GuardAction),
+        "auto_advance": _flags,
+    }
+    names = draw(st.sets(st.sampled_from(sorted(given)), min_size=1, max_size=3))
+    return GuardSettings(**{name: draw(given[name]) for name in sorted(names)})
 
 
 @st.composite
@@ -201,6 +230,7 @@ _SETTING_UP = (
         PublishBundle,
         bundle=_versions.map(a_bundle),
         channel=st.none() | _channels,
+        rollout=st.none() | st.none() | st.sampled_from(STEPS).map(lambda steps: RolloutTerms(steps=steps)),
         force=_seldom,
         downgrade=_flags,
         again=_flags,
@@ -239,6 +269,15 @@ _UNDER_WAY = (
         StartExperiment, channel=_one | _channels, name=st.just("colours"), arms=_arms, segment=st.none() | _segments
     ),
     st.builds(StopExperiment, channel=st.just(ANYWHERE), keep=st.sampled_from(("arm0", "arm1"))),
+    st.builds(SetGuard, channel=_one | _channels, settings=_guard_settings()),
+    st.builds(
+        GuardActs,
+        channel=st.just(ANYWHERE),
+        watch=st.just("none"),
+        deed=st.sampled_from(GuardDeed),
+        finding=st.sampled_from(Finding),
+        bundle=_versions,
+    ),
 )
 COMMANDS = st.one_of(*_SETTING_UP, *_UNDER_WAY, *_UNDER_WAY, _UNDER_WAY[1])
 

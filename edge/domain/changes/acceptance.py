@@ -55,4 +55,4 @@ def _with_name(state: AppState, version: VersionName, remembered: Retired, at: f
         return state
     if isinstance(known, Retired):
         return replace(state, retired={**state.retired, version: replace(known, withdrawn=reason)})
-    return carry_out(state, WithdrawBundle(version=version, reason=reason), at)
+    return carry_out(state, WithdrawBundle(version=version, reason=reason), at, change_id="")

@@ -42,6 +42,8 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
+from edge.domain.changes.guard import guard_changes
+from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState
 
@@ -82,13 +84,15 @@ def _carry_out(state: AppState | None, change: Change, before: AppState | None) 
         case PruneBundles() as command:
             return pruning.prune(state, command, change.at)
         case PublishBundle() | DeleteBundle() | WithdrawBundle() as command:
-            return bundle_changes.carry_out(state, command, change.at)
+            return bundle_changes.carry_out(state, command, change.at, change.id)
         case CreateChannel() | SetChannel() | DeleteChannel() | RollBack() | SetOverride() | ClearOverride() as command:
             return channel_changes.carry_out(state, command, change.at)
         case SetSegment() | DeleteSegment() | PutIdSet() | DeleteIdSet() as command:
             return segment_changes.carry_out(state, command)
         case StartRollout() | MoveRollout() | StartExperiment() | StopExperiment() as command:
             return rollout_changes.carry_out(state, command, change.at, change.id)
+        case SetGuard() | GuardActs() as command:
+            return guard_changes.carry_out(state, command, change.at)
         case Undo() as command:
             return undoing.undo(state, before, command, change.at)
 

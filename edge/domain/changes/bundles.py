@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from edge.domain.changes.channels import change_channel
 from edge.domain.changes.commands import ChannelSettings, DeleteBundle, PublishBundle, WithdrawBundle
+from edge.domain.changes.rollouts import roll_out
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import (
     AppState,
@@ -24,18 +25,21 @@ COMMENT_LIMIT = 4_096  # characters; likewise
 REASON_LIMIT = 500  # characters; shown wherever the bundle is
 
 
-def carry_out(state: AppState, command: PublishBundle | DeleteBundle | WithdrawBundle, at: float) -> AppState:
-    """The state after the command. `at` is in seconds since the epoch. Raises Invalid, NotFound, Conflict."""
+def carry_out(
+    state: AppState, command: PublishBundle | DeleteBundle | WithdrawBundle, at: float, change_id: str
+) -> AppState:
+    """The state after the command. `at` is in seconds since the epoch; `change_id` salts a rollout that it starts.
+    Raises Invalid, NotFound, Conflict."""
     match command:
         case PublishBundle():
-            return _publish(state, command, at)
+            return _publish(state, command, at, change_id)
         case DeleteBundle():
             return _delete(state, command, at)
         case WithdrawBundle():
             return _withdraw(state, command, at)
 
 
-def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
+def _publish(state: AppState, command: PublishBundle, at: float, change_id: str) -> AppState:
     bundle = replace(command.bundle, published=at, withdrawn="")
     _check_bundle(bundle)
     _check_name_is_free(state, bundle)
@@ -46,10 +50,13 @@ def _publish(state: AppState, command: PublishBundle, at: float) -> AppState:
     elif (fuller := _with_extras(known, bundle)) != known:
         state = replace(state, bundles=with_entry(state.bundles, known.version, fuller))
     if command.channel is None:
-        if command.if_current is not None:
-            raise Invalid("missing_channel", "if_current needs a channel: name one")
+        if command.if_current is not None or command.rollout is not None:
+            asked = "if_current" if command.if_current is not None else "a rollout"
+            raise Invalid("missing_channel", f"{asked} needs a channel: name one")
         return state
     channel = channel_of(state, command.channel)
+    if command.rollout is not None:
+        return roll_out(state, channel, bundle.version, command.rollout, command, at, change_id)
     return change_channel(state, channel, ChannelSettings(bundle=bundle.version), at, command)
 
 

@@ -6,6 +6,7 @@ The fields are what was requested, unchecked: `apply` checks them and carries th
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.model import Bundle, Digest, Policy, Retired
 from edge.domain.plugin import Prefer
 from edge.domain.schedule.rollout import Move
@@ -84,11 +85,23 @@ class Replacing(Meant, frozen=True, kw_only=True):
     if_current: str | None = None
 
 
+class RolloutTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a rollout goes that a publish starts: as the fields of `StartRollout`."""
+
+    steps: tuple[int, ...]
+    every_seconds: int = 0
+    segments: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    hold_out: int = 0
+    hold_out_group: str = "control"
+
+
 class PublishBundle(Replacing, _Command, frozen=True, kw_only=True, tag="publish_bundle"):
-    """Add a bundle and, with `channel`, offer it there in the same change."""
+    """Add a bundle and, with `channel`, offer it there in the same change: to all devices, or as `rollout` says."""
 
     bundle: Bundle
     channel: str | None = None
+    rollout: RolloutTerms | None = None
 
 
 class DeleteBundle(_Command, frozen=True, kw_only=True, tag="delete_bundle"):
@@ -277,6 +290,8 @@ Command = (
     | MoveRollout
     | StartExperiment
     | StopExperiment
+    | SetGuard
+    | GuardActs
     | Undo
     | AcceptRestored
 )
@@ -310,7 +325,15 @@ def target_of(command: Command) -> str:
             return command.version
         case SetOverride() | ClearOverride():
             return command.device
-        case RollBack() | StartRollout() | MoveRollout() | StartExperiment() | StopExperiment():
+        case (
+            RollBack()
+            | StartRollout()
+            | MoveRollout()
+            | StartExperiment()
+            | StopExperiment()
+            | SetGuard()
+            | GuardActs()
+        ):
             return command.channel
         case Undo():
             return str(command.revision)

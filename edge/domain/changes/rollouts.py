@@ -3,10 +3,24 @@
 from dataclasses import replace
 
 from edge.domain.changes.channels import offering
-from edge.domain.changes.commands import MoveRollout, NewArm, StartExperiment, StartRollout, StopExperiment
-from edge.domain.changes.replacing import check_meant, check_no_rollout, current_offer
+from edge.domain.changes.commands import (
+    MoveRollout,
+    NewArm,
+    Replacing,
+    RolloutTerms,
+    StartExperiment,
+    StartRollout,
+    StopExperiment,
+)
+from edge.domain.changes.replacing import (
+    check_current,
+    check_meant,
+    check_no_rollout,
+    current_offer,
+    with_nothing_on_its_way,
+)
 from edge.domain.errors import Conflict, Invalid, NotFound
-from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, parse_name
+from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, VersionName, parse_name
 from edge.domain.schedule.durations import format_duration
 from edge.domain.schedule.rollout import Move, move
 from edge.domain.shares import WHOLE_SHARE, format_share
@@ -36,6 +50,29 @@ def carry_out(
     return replace(state, channels=with_entry(state.channels, channel.name, after))
 
 
+def roll_out(
+    state: AppState,
+    channel: Channel,
+    bundle: VersionName,
+    how: RolloutTerms,
+    terms: Replacing,
+    at: float,
+    change_id: str,
+) -> AppState:
+    """Start the rollout of what is published with it; the state itself if the channel offers the bundle already, to
+    some or to all. Raises as `carry_out` and `check_current`."""
+    check_current(current_offer(state, channel), bundle, terms)
+    rollout = channel.rollout
+    if bundle == channel.bundle or (rollout is not None and rollout.phase.is_active and rollout.bundle == bundle):
+        return state
+    if terms.force:
+        channel = with_nothing_on_its_way(channel, at)
+    given = {name: getattr(how, name) for name in RolloutTerms.__struct_fields__}
+    start = StartRollout(channel=channel.name, bundle=bundle, downgrade=terms.downgrade, again=terms.again, **given)
+    started = _start_rollout(state, channel, start, at, change_id)
+    return replace(state, channels=with_entry(state.channels, channel.name, started))
+
+
 def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at: float, salt: str) -> Channel:
     if channel.rollout is not None and channel.rollout.phase.is_active:
         raise Conflict(
@@ -58,6 +95,7 @@ def _start_rollout(state: AppState, channel: Channel, command: StartRollout, at:
         hold_out_group=parse_name("group", command.hold_out_group),
         began=at,
         started=at,
+        gated=channel.guard.auto_advance,
     )
     if channel.experiment is not None and _takes_all(channel.experiment, rollout):
         raise Conflict(

@@ -139,6 +139,11 @@ def _delete_segment(state: AppState, command: DeleteSegment) -> AppState:
             "segment_in_use",
             f"segment {segment.name!r} is used by a rollout or an experiment on {named('channel', asking)}",
         )
+    guarded = sorted(name for name, channel in state.channels.items() if segment.name in channel.guard.segments)
+    if guarded:
+        raise Conflict(
+            "segment_in_use", f"segment {segment.name!r} is tested by the guard of {named('channel', guarded)}"
+        )
     return replace(state, segments=without_entry(state.segments, segment.name))
 
 

@@ -49,7 +49,8 @@ def _has(channel: Channel) -> Iterator[VersionName]:
 def _went_back_from(old: Channel, new: Channel, change: Change) -> Iterator[VersionName]:
     if old.experiment is not None and new.experiment is None and isinstance(change.command, RollBack | Undo):
         yield from (arm.bundle for arm in old.experiment.arms)
-    if (rollout := _on_its_way(old)) and not _on_its_way(new):
+    rollout, now = _on_its_way(old), _on_its_way(new)
+    if rollout is not None and (now is None or now.salt != rollout.salt):
         yield rollout.bundle
     if old.bundle in (None, BUILTIN) or old.bundle == new.bundle:
         return

@@ -69,7 +69,7 @@ def _restored(old: Channel, state: AppState, at: float) -> Channel:
         return replace(old, rollout=_since_deletion(old.rollout, state, at))
     if old.bundle != now.bundle:
         old = replace(old, changed=at, rolled_back=not now.rolled_back)
-    return replace(old, rollout=_going_on(old.rollout, now.rollout, at))
+    return replace(old, rollout=_going_on(old.rollout, now.rollout, at), guard_told=now.guard_told)
 
 
 def _since_deletion(old: Rollout | None, state: AppState, at: float) -> Rollout | None:
@@ -80,11 +80,12 @@ def _since_deletion(old: Rollout | None, state: AppState, at: float) -> Rollout 
 
 
 def _going_on(old: Rollout | None, now: Rollout | None, at: float) -> Rollout | None:
-    """A rollout that was stopped and resumes restarts the step that it was in."""
+    """A rollout that was stopped and resumes restarts the step that it was in, and the guard's count."""
     if old is None or now is None or old.salt != now.salt:
         return old
-    stopped = old.phase is Phase.RUNNING and now.phase is not Phase.RUNNING
-    return replace(old, step=now.step, began=at) if stopped else old
+    if old.phase is not Phase.RUNNING or now.phase is Phase.RUNNING:
+        return old
+    return replace(old, step=now.step, began=at, resumed=now.resumed + 1, resumed_at=at)
 
 
 def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import msgspec
 
 from edge.domain.guard_policy import Guarded, GuardPolicy
-from edge.domain.model import AppState, Channel, Phase, Rollout
+from edge.domain.model import BUILTIN, AppState, Channel, Phase, Rollout
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is another one after each start and each resume, so a count never runs on over what a person decided.
+    """`id` is another one after each start and each resume, so a count never runs on over what a person decided. A
+    plain publish that the guard pauses becomes a rollout with the same one: its figures go on.
 
     `rollout` is None for a plain publish. `since_ms` is in milliseconds since the epoch. `acts`: it is running; a
     paused rollout is still counted, and nothing follows from that.
@@ -43,19 +44,27 @@ def watch_of(channel: Channel) -> Watch | None:
             channel=channel.name,
             bundle=rollout.bundle,
             rollout=rollout,
-            since_ms=int((rollout.began if rollout.resumed else rollout.started) * 1000),
+            since_ms=_ms(rollout.resumed_at or rollout.started),
             acts=rollout.phase is Phase.RUNNING,
             policy=policy,
         )
-    if policy.guarded is not Guarded.EVERYTHING or channel.bundle is None or channel.rolled_back:
+    if policy.guarded is not Guarded.EVERYTHING or channel.bundle in (None, BUILTIN) or channel.rolled_back:
         return None
-    changed_ms = int(channel.changed * 1000)
     return Watch(
-        id=f"{channel.name}.{channel.bundle}.{changed_ms}",
+        id=f"{plain_salt(channel)}.0",
         channel=channel.name,
-        bundle=channel.bundle,
+        bundle=str(channel.bundle),
         rollout=None,
-        since_ms=changed_ms,
+        since_ms=_ms(channel.changed),
         acts=True,
         policy=policy,
     )
+
+
+def plain_salt(channel: Channel) -> str:
+    """The salt of the rollout that a paused publish becomes. Without `/`: names of a rollout's sides contain one."""
+    return f"{channel.name.replace('/', '~')}.{channel.bundle}.{_ms(channel.changed)}"
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -46,7 +46,9 @@ _ACTIVE = (Phase.RUNNING, Phase.PAUSED)
 
 LIFE_CYCLE: Mapping[Move, Legal] = {
     Move.PAUSE: Legal((Phase.RUNNING,), Phase.PAUSED, "offer the bundle to no more devices; those that run it keep it"),
-    Move.RESUME: Legal((Phase.PAUSED,), Phase.RUNNING, "continue at the same share; the step restarts"),
+    Move.RESUME: Legal(
+        (Phase.PAUSED,), Phase.RUNNING, "continue at the same share; the step restarts, and so does the guard's count"
+    ),
     Move.ADVANCE: Legal((Phase.RUNNING,), Phase.RUNNING, "start the next step now"),
     Move.PROMOTE: Legal(_ACTIVE, Phase.PROMOTED, "offer the bundle to all devices on the channel"),
     Move.ROLL_BACK: Legal(_ACTIVE, Phase.ROLLED_BACK, "take the bundle back; all devices get what the channel offers"),
@@ -65,7 +67,7 @@ def proven_time(clock: float, issued: float, before: float = 0.0) -> float:
 
 def step_at(rollout: Rollout, now: float) -> int:
     """The index of the current step. `now` in seconds since the epoch, here and below."""
-    if rollout.frozen is not None or not rollout.every_seconds or now <= rollout.began:
+    if rollout.frozen is not None or rollout.gated or not rollout.every_seconds or now <= rollout.began:
         return rollout.step
     return min(rollout.step + int((now - rollout.began) // rollout.every_seconds), len(rollout.steps) - 1)
 
@@ -91,6 +93,12 @@ def active_share_at(rollout: Rollout, now: float) -> int:
 
 def next_step_at(rollout: Rollout, now: float) -> float | None:
     """When the next step starts by itself, in seconds since the epoch; None: never."""
+    return None if rollout.gated else step_ends(rollout, now)
+
+
+def step_ends(rollout: Rollout, now: float) -> float | None:
+    """When the current step's time is up, in seconds since the epoch: a gated rollout may advance from then on. None:
+    never."""
     at = step_at(rollout, now)
     if rollout.phase is not Phase.RUNNING or not rollout.every_seconds or at + 1 >= len(rollout.steps):
         return None
@@ -112,7 +120,8 @@ def move(rollout: Rollout, wanted: Move, at: float) -> Rollout:
             began, share = step_began(rollout, at), share_at(rollout, at)
             return replace(rollout, phase=legal.after, step=step, began=began, frozen=share, paused=at)
         case Move.RESUME:
-            return replace(rollout, phase=legal.after, frozen=None, began=at, paused=0.0, resumed=rollout.resumed + 1)
+            again = replace(rollout, resumed=rollout.resumed + 1, resumed_at=at)
+            return replace(again, phase=legal.after, frozen=None, began=at, paused=0.0)
         case Move.ADVANCE:
             if step + 1 >= len(rollout.steps):
                 raise Conflict("last_step", "the rollout is at its last step; promote it to end it")

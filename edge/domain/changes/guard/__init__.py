@@ -1,0 +1,1 @@
+"""A channel's guard: what people tell it, and what it does by itself. Pure."""

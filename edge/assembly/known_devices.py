@@ -5,14 +5,16 @@ Each reads the spool and decides for every device, in a thread and one at a time
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from edge.assembly.current_snapshots import CurrentSnapshots
-from edge.control.ports import FoundDevices
+from edge.control.ports import FoundDevices, MatchCount, Matcher
 from edge.control.shapes.impact import DevicesImpactView, ImpactView, view_devices, view_impact
+from edge.control.shapes.insight.segment_reach import SegmentsReach, view_segments
 from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.work_queue import Turns
 from edge.domain.changes.apply import apply
@@ -27,9 +29,10 @@ from edge.domain.decision.foresight.preview import (
     share_in,
 )
 from edge.domain.decision.foresight.reach import count_reach
+from edge.domain.decision.foresight.segment_counts import count_segments
 from edge.domain.errors import Conflict, Unavailable
 from edge.domain.facts import DeviceFacts
-from edge.domain.model import AppId, AppState, ChannelName, Rollout, UpdateCheck, VersionName
+from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Rollout, UpdateCheck, VersionName
 from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
@@ -37,8 +40,10 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.store.releases import Rehearsed
 from edge.telemetry.behaviour.known_facts import KnownFacts
 from edge.telemetry.devices.device_search import DeviceSearch, find_devices
+from edge.telemetry.devices.device_story import StoryPage, take_page
 from edge.telemetry.devices.known_devices import KnownDevice, KnownDevices
 from edge.telemetry.devices.waiting_devices import count_waiting
+from edge.telemetry.spool.recent_events import RecentEvents
 from edge.telemetry.upkeep.erasures import erased_until
 
 T = TypeVar("T")
@@ -99,6 +104,40 @@ class KnownDeviceQuestions:
             with suppress(Unavailable):
                 devices = await self._in_turn(lambda: self._ask(moment, before, after))
         return view_impact(impact_of(before, after), devices)
+
+    async def story(self, app: AppId, device: DeviceId, limit: int, before_ms: int) -> StoryPage:
+        """What the device reported, newest first."""
+        return await self._in_turn(lambda: self._story(app, device, limit, before_ms))
+
+    async def segments(self, app: AppId) -> SegmentsReach:
+        """Which known devices are in which segment. Raises NotFound `unknown_app`, Unavailable `busy`."""
+        now = self._moment_of(app).now
+        return await self._in_turn(lambda: self._segments(app, now))
+
+    async def count_matching(self, app: AppId, build: Callable[[], Matcher]) -> MatchCount:
+        """How many known devices the expression selects. Raises what `build` raises, Unavailable `busy`."""
+        now = self._moment_of(app).now
+        return await self._in_turn(lambda: self._count_matching(app, build, now))
+
+    def _story(self, app: AppId, device: DeviceId, limit: int, before_ms: int) -> StoryPage:
+        erased = erased_until(self._directory.erasures_dir, app).get(device, -1)
+        events = RecentEvents(self._directory.spool_dir, app, device=device)
+        return take_page(events, limit, before_ms, erased)._replace(cut=events.cut)
+
+    def _segments(self, app: AppId, now: float) -> SegmentsReach:
+        snapshot, known = self._snapshots.load(app), self._known(app)
+        with closing(self._known_facts()) as table:
+            counts = count_segments(snapshot, self._with_facts(known, table, now))
+        return view_segments(app, counts, since=known.since, cut=known.cut)
+
+    def _count_matching(self, app: AppId, build: Callable[[], Matcher], now: float) -> MatchCount:
+        matcher, known = build(), self._known(app)
+        matching, unknown = 0, Counter[str]()
+        with closing(self._known_facts()) as table:
+            for check, facts in self._with_facts(known, table, now):
+                matching += matcher.matches(check, facts)
+                unknown.update(matcher.unknown(check, facts))
+        return MatchCount(known.devices, matching, unknown, known.since, known.cut)
 
     def _known(self, app: AppId, device: str | None = None) -> KnownDevices:
         erased = erased_until(self._directory.erasures_dir, app)

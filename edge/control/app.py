@@ -40,6 +40,9 @@ from edge.control.routes.figures import releases as routes_releases
 from edge.control.routes.figures import sides as routes_sides
 from edge.control.routes.figures import stats as routes_stats
 from edge.control.routes.figures import telemetry as routes_telemetry
+from edge.control.routes.insight import bundle_changes as routes_bundle_changes
+from edge.control.routes.insight import device_story as routes_device_story
+from edge.control.routes.insight import segment_reach as routes_segment_reach
 from edge.control.shapes.common import DamageView, ErrorAnswer, NotTakenView
 from edge.control.shapes.streamed import Streamed, send_streamed
 from edge.control.tokens import Grant, Tokens
@@ -89,14 +92,17 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_explain.OPERATIONS,
     *routes_apps.OPERATIONS,
     *routes_bundles.OPERATIONS,
+    *routes_bundle_changes.OPERATIONS,
     *routes_pruning.OPERATIONS,
     *routes_blobs.OPERATIONS,
     *routes_channels.OPERATIONS,
     *routes_rollouts.OPERATIONS,
     *routes_experiments.OPERATIONS,
     *routes_segments.OPERATIONS,
+    *routes_segment_reach.OPERATIONS,
     *routes_id_sets.OPERATIONS,
     *routes_devices.OPERATIONS,
+    *routes_device_story.OPERATIONS,
     *routes_outcomes.OPERATIONS,
     *routes_tokens.OPERATIONS,
     *routes_store.OPERATIONS,

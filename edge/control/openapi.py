@@ -14,9 +14,11 @@ from edge.control.calls import IDEMPOTENCY_KEY
 from edge.control.operations import DRY_RUN, NOT_TAKEN, Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
+from edge.control.routes.bundles import LIST_STATES
 from edge.control.routes.devices import WHOLE_TIME, WITHIN
 from edge.control.routes.explain import COUNTRY, FLAGS, TEXTS
 from edge.control.routes.figures.asking import FIGURE_PARAMETERS
+from edge.control.routes.insight.bundle_changes import FILES_DEFAULT, FILES_LIMIT
 from edge.control.routes.rollouts import LISTED_DEFAULT, LISTED_LIMIT
 from edge.control.shapes.common import WHOLE_LIMIT, ErrorAnswer, NotTakenView
 from edge.control.shapes.impact import ImpactView
@@ -53,6 +55,25 @@ _QUERY = {
     "after": {
         "description": "the next_page of the page before",
         "schema": {"type": "string", "pattern": "^[0-9]{1,15}-[0-9a-f-]{36}$"},
+    },
+    "first": {
+        "description": "how many entries to list; by default all",
+        "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
+    },
+    "older_than": {
+        "description": "only bundles that are older than this version, the last one of the page before",
+        "schema": {"type": "string"},
+    },
+    "find": {"description": "only versions that contain this", "schema": {"type": "string"}},
+    "state": {"description": "only bundles in this state", "schema": {"type": "string", "enum": [*LIST_STATES]}},
+    "than": {"description": "the version to compare with", "schema": {"type": "string"}},
+    "files": {
+        "description": "the largest number of files to list",
+        "schema": {"type": "integer", "minimum": 0, "maximum": FILES_LIMIT, "default": FILES_DEFAULT},
+    },
+    "before_ms": {
+        "description": "only events received before this time, in milliseconds since the epoch",
+        "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
     },
     "id_prefix": {
         "description": "only devices whose id begins with this",

@@ -1,6 +1,7 @@
 """What the control API needs from the process around it: one port per topic, implemented where a node is assembled."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
@@ -8,19 +9,21 @@ from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation, RawErasedView
 from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import ImpactView
+from edge.control.shapes.insight.segment_reach import SegmentsReach
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import PreviewAnswer, ReachView, WaitingView
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.commands import StartRollout
 from edge.domain.facts import DeviceFacts
-from edge.domain.model import AppId, ChannelName, DeviceId, VersionName
+from edge.domain.model import AppId, ChannelName, DeviceId, UpdateCheck, VersionName
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Recordable
 from edge.store.damage import NotTaken
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
 from edge.telemetry.devices.device_search import DevicePage, DeviceSearch
+from edge.telemetry.devices.device_story import StoryPage
 from edge.telemetry.devices.known_devices import KnownDevice
 from edge.telemetry.spool.app_records import KnownOutcomes, Outcomes
 
@@ -55,6 +58,26 @@ class FoundDevices(NamedTuple):
     cut: bool
 
 
+class Matcher(Protocol):
+    """An expression, ready to be asked about devices."""
+
+    def matches(self, check: UpdateCheck, facts: DeviceFacts) -> bool:
+        """Whether it selects the device."""
+
+    def unknown(self, check: UpdateCheck, facts: DeviceFacts) -> Iterable[str]:
+        """What it reads that is unknown of the device."""
+
+
+class MatchCount(NamedTuple):
+    """`unknown` counts devices by what is unknown of them; `since` and `cut` as of `FoundDevices`."""
+
+    devices: int
+    matching: int
+    unknown: Counter[str]
+    since: float | None
+    cut: bool
+
+
 class KnownDevicesPort(Protocol):
     """Questions about the devices whose reports this node still holds. Each reads the spool, which takes seconds at
     worst, one caller at a time; callers beyond the queue's limit get Unavailable `busy` unless stated otherwise."""
@@ -74,6 +97,15 @@ class KnownDevicesPort(Protocol):
 
     async def reach(self, app: AppId, channel: ChannelName) -> ReachView:
         """Which devices can take what the channel offers. Raises NotFound `unknown_app`, `unknown_channel`."""
+
+    async def story(self, app: AppId, device: DeviceId, limit: int, before_ms: int) -> StoryPage:
+        """What the device reported before this time, in epoch milliseconds, newest first."""
+
+    async def segments(self, app: AppId) -> SegmentsReach:
+        """Which devices are in which segment. Raises NotFound `unknown_app`."""
+
+    async def count_matching(self, app: AppId, build: Callable[[], Matcher]) -> MatchCount:
+        """How many devices the expression selects; it is built where it may block. Raises what `build` raises."""
 
     async def weigh(self, rehearsed: Rehearsed) -> ImpactView:
         """What the change does to channels and devices; without devices instead of `busy`."""

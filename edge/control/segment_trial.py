@@ -62,6 +62,8 @@ class Trial:
         self._sets = {each: _read_set(store, id_set_of(state, each)) for each in sorted(check_expression(where))}
         self._condition = parse_expression(where)
         self._matches = self._compile(where, memory)
+        # What the expression uses, each once, and whether it is known; None: always. Many devices may be asked about.
+        self._known = {each: self._knows(each) for each in dict.fromkeys(_used_in(self._condition))}
 
     def matches(self, check: UpdateCheck, facts: DeviceFacts) -> bool:
         """Whether the device is in the segment."""
@@ -69,14 +71,13 @@ class Trial:
 
     def unknown(self, check: UpdateCheck, facts: DeviceFacts) -> list[str]:
         """The fields and features that the expression uses and that are unknown for this device, each once."""
-        used = dict.fromkeys(_used_in(self._condition))
-        return [_name_of(each) for each in used if not self._is_known(each, check, facts)]
+        return [_name_of(each) for each, knows in self._known.items() if knows is not None and not knows(check, facts)]
 
-    def _is_known(self, used: Field | Feature, check: UpdateCheck, facts: DeviceFacts) -> bool:
+    def _knows(self, used: Field | Feature) -> Matches | None:
         if isinstance(used, Feature):
-            return facts.behaviour.features is not None
+            return lambda check, facts: facts.behaviour.features is not None
         # An unknown value does not even equal itself.
-        return not used.may_be_unknown or self._compile(f"{used.name} == {used.name}")(check, facts)
+        return self._compile(f"{used.name} == {used.name}") if used.may_be_unknown else None
 
     def judged(self, facts: DeviceFacts) -> str:
         """What the expression reads of how the device is used."""

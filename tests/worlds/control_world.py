@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import zipfile
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,14 @@ from proving import a_prover
 
 from edge.control.app import OPERATIONS
 from edge.control.openapi import statuses_of
-from edge.control.ports import ControlPorts, FoundDevices
+from edge.control.ports import ControlPorts, FoundDevices, MatchCount
 from edge.control.roles import Role
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
 from edge.control.shapes.devices import ExplainStep, Explanation, RawErasedView
 from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import view_impact
+from edge.control.shapes.insight.segment_reach import view_segments
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.tokens import Tokens
@@ -30,6 +32,7 @@ from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change
 from edge.domain.decision.foresight.impact import impact_of
+from edge.domain.decision.foresight.segment_counts import SegmentCounts, SegmentUse
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS, DeviceFacts, failure_of, hour_of, name_hash
 from edge.domain.manifest import encode_manifest
@@ -42,6 +45,7 @@ from edge.store.damage import NotTaken
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
 from edge.telemetry.devices.device_search import find_devices
+from edge.telemetry.devices.device_story import take_page
 from edge.telemetry.devices.known_devices import KnownDevice
 from edge.telemetry.folding.batches.known_outcomes import known_outcomes
 from edge.telemetry.folding.database import open_for_reading
@@ -123,6 +127,7 @@ class World:
     not_taken: NotTaken = field(default_factory=NotTaken)  # of every change
     facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
     known: dict[tuple[str, str], KnownDevice] = field(default_factory=dict)
+    stories: dict[tuple[str, str], list[Any]] = field(default_factory=dict)  # (milliseconds, event), newest first
     export_fails_after: int | None = None  # so many blocks
     outcomes: list[Any] = field(default_factory=list)
 
@@ -189,6 +194,21 @@ class World:
             since=None,
             cut=False,
         )
+
+    async def story(self, app, device, limit, before_ms):
+        return take_page(self.stories.get((app, device), ()), limit, before_ms, erased_ms=-1)
+
+    async def segments(self, app):
+        state = await asyncio.to_thread(self.releases.load, app)
+        counts = SegmentCounts(uses={name: SegmentUse() for name in sorted(state.segments)})
+        return view_segments(app, counts, since=None, cut=False)
+
+    async def count_matching(self, app, build):
+        matcher, devices = build(), [known.check for (owner, _), known in self.known.items() if owner == app]
+        facts = [self.facts_of(app, check.device) for check in devices]
+        matching = sum(map(matcher.matches, devices, facts))
+        unknown = Counter(name for each in map(matcher.unknown, devices, facts) for name in each)
+        return MatchCount(len(devices), matching, unknown, NOW if devices else None, cut=False)
 
     async def weigh(self, rehearsed):
         return view_impact(impact_of(*rehearsed), None)
@@ -283,6 +303,9 @@ class World:
                 waiting=self.waiting,
                 reach=self.reach,
                 weigh=self.weigh,
+                story=self.story,
+                segments=self.segments,
+                count_matching=self.count_matching,
             ),
             facts=port(facts_of=self.facts_of, record=self.record, lift_all=self.lift_all),
             proofs=self.prover,

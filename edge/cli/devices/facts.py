@@ -146,6 +146,36 @@ def _lift_all(client: ControlClient, out: Output, path: str, since: str | None, 
     out.result(after, lambda: line(f"bundle {after['version']} {can} offered to {devices} again"))
 
 
+@click.command(short_help="Show what DEVICE reported.")
+@click.argument("app")
+@click.argument("device")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000), metavar="N", default=50, show_default=True, help="Events to list."
+)
+@click.option(
+    "--before-ms", type=click.IntRange(min=1), metavar="N", help="The next page, as the page before names it."
+)
+@with_api
+def story(client: ControlClient, out: Output, app: str, device: str, limit: int, before_ms: int | None) -> None:
+    """Show what DEVICE reported to this node, newest first. Checks are counted, not kept by device: see edge explain
+    for what it would be offered now."""
+    query = urlencode({"limit": limit} | ({"before_ms": before_ms} if before_ms is not None else {}))
+    found = client.get(f"{app_path(app, 'devices', device, 'story')}?{query}")
+
+    def print_text() -> None:
+        rows = [
+            [moment(each["at"]), each["action"], each["bundle"], each["was"], each["file"], each["metadata"]]
+            for each in found["events"]
+        ]
+        table(("received", "action", "bundle", "was", "file", "said besides"), rows, "it has reported nothing")
+        if found["next_page"]:
+            note(f"for older events: --before-ms {found['next_page']}")
+        if found["cut"]:
+            note("older reports were not read")
+
+    out.result(found, print_text)
+
+
 @click.command(short_help="Erase what the node knows about DEVICE.")
 @click.argument("app")
 @click.argument("device")

@@ -11,8 +11,10 @@ from edge.cli.devices.explain import unreported_sentence
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
-from edge.cli.terminal.output import Output, fields, line, note, table
+from edge.cli.terminal.output import Output, counted, fields, line, moment, note, table
 from edge.domain.targeting.language import language_rows
+
+RUNNING_SHOWN = 3  # groups of devices by what they run, in a line
 
 _RULES = """\b
 The language is a subset of CEL. Text is quoted, numbers are not:
@@ -124,6 +126,54 @@ def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: s
     request = ControlRequest("DELETE", app_path(app, "segments", name))
     gone = carry_out(client, out, asking, request, f"delete segment {name} of {app}")
     out.result(gone, lambda: line(f"deleted segment {name} of {app}"))
+
+
+@segment.command(short_help="Count the known devices in each segment of APP.")
+@click.argument("app")
+@with_api
+def reach(client: ControlClient, out: Output, app: str) -> None:
+    """Count the devices in each segment of APP, of those whose reports the node still holds: what they run, from how
+    many a bundle is withheld, and their sessions and errors of 7 days, as far as known."""
+    found = client.get(app_path(app, "segments-reach"))
+
+    def print_text() -> None:
+        rows = [
+            [
+                each["name"],
+                each["devices"],
+                [f"{run['bundle']}: {run['devices']}" for run in each["running"][:RUNNING_SHOWN]],
+                each["withheld"],
+                f"{each['sessions']} of {each['judged']}",
+                each["errors"],
+            ]
+            for each in found["segments"]
+        ]
+        table(("segment", "devices", "run", "withheld", "sessions of", "errors"), rows, "no segments yet")
+        line(f"{found['in_any']} of {counted(found['devices'], 'known device')} are in at least one")
+        if found["cut"]:
+            note(f"only reports since {moment(found['since'])} were read: there may be more devices")
+
+    out.result(found, print_text)
+
+
+@segment.command(short_help="Count the known devices that an expression selects.")
+@click.argument("app")
+@click.argument("name")
+@click.option("--where", metavar="EXPR", help="Count this expression instead of the saved one; NAME need not exist.")
+@with_api
+def count(client: ControlClient, out: Output, app: str, name: str, where: str | None) -> None:
+    """Count the devices in segment NAME of APP, or that would be with another expression, of those whose reports the
+    node still holds. Saves nothing."""
+    found = client.post(app_path(app, "segments", name, "count"), {"where": where})
+
+    def print_text() -> None:
+        line(f"{found['matching']} of {counted(found['devices'], 'known device')} match: {found['where']}")
+        for field, devices in found["unknown"].items():
+            line(f"{field} is unknown of {counted(devices, 'device')}: what is unknown matches nothing")
+        for warning in found["warnings"]:
+            note(f"warning: {warning}")
+
+    out.result(found, print_text)
 
 
 @segment.command(short_help="Test whether a device is in segment NAME of APP.")

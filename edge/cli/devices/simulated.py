@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.cli.devices.facts import erase, lift, list_devices, show
+from edge.cli.devices.facts import erase, lift, list_devices, show, story
 from edge.cli.terminal.access import device_address
 from edge.cli.terminal.client import parse_address
 from edge.cli.terminal.options import with_output
@@ -33,7 +33,7 @@ def device() -> None:
     """Simulate a device; list and show known devices."""
 
 
-for command in (list_devices, show, lift, erase):
+for command in (list_devices, show, story, lift, erase):
     device.add_command(command)
 
 

@@ -1,6 +1,7 @@
 """`edge bundle`: publish a folder or a zip as a version of an app; list, delete, prune and withdraw versions."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
@@ -21,10 +22,17 @@ bundle.add_command(publish)
 
 @bundle.command("list")
 @click.argument("app")
+@click.option("--find", metavar="TEXT", help="Only versions that contain this.")
+@click.option("--state", type=click.Choice(("offered", "kept", "withdrawn")), help="Only bundles in this state.")
+@click.option(
+    "--limit", "first", type=click.IntRange(min=1), metavar="N", help="Number of bundles to list. Default: all."
+)
+@click.option("--older-than", metavar="V", help="List bundles older than V: the next page.")
 @with_api
-def list_bundles(client: ControlClient, out: Output, app: str) -> None:
+def list_bundles(client: ControlClient, out: Output, app: str, **given: Any) -> None:
     """List the bundles of APP, newest first."""
-    bundles = client.get(app_path(app, "bundles"))
+    query = urlencode({name: value for name, value in given.items() if value is not None})
+    bundles = client.get(app_path(app, "bundles") + (f"?{query}" if query else ""))
     rows = [
         [
             each["version"],
@@ -69,6 +77,40 @@ def show(client: ControlClient, out: Output, app: str, version: str) -> None:
         )
 
     out.result(found, print_text)
+
+
+@bundle.command(short_help="Compare two bundles of APP.")
+@click.argument("app")
+@click.argument("before")
+@click.argument("version")
+@click.option(
+    "--limit", type=click.IntRange(0, 20_000), metavar="N", default=100, show_default=True, help="Files to list."
+)
+@with_api
+def diff(client: ControlClient, out: Output, app: str, before: str, version: str, limit: int) -> None:
+    """Compare VERSION of APP with BEFORE: files added, changed and gone, and what a device that runs BEFORE downloads.
+
+    Devices that cannot take single files download the whole zip.
+    """
+    query = urlencode({"than": before, "files": limit})
+    found = client.get(f"{app_path(app, 'bundles', version, 'changes')}?{query}")
+
+    def print_text() -> None:
+        whole = f"{size(found['download_bytes'])} of a zip of {size(found['zip_bytes'])}"
+        line(f"a device on {before} downloads {whole}")
+        groups = ("added", "changed", "removed", "same")
+        line("; ".join(f"{name}: {counted(found[name]['files'], 'file')}" for name in groups))
+        rows = [[each["name"], each["fate"], *_sizes(each)] for each in found["files"]]
+        table(("file", "", before, version, "to download"), rows, "no file differs")
+        if found["more_files"]:
+            line(f"and {counted(found['more_files'], 'more file', 'more files')}: use a higher --limit")
+
+    out.result(found, print_text)
+
+
+def _sizes(file: dict[str, Any]) -> list[str]:
+    sizes = (file["was_bytes"], file["bytes"], file["download_bytes"])
+    return ["" if each is None else size(each) for each in sizes]
 
 
 @bundle.command()

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import islice
+from typing import Any
 
 import msgspec
 from msgspec.structs import asdict
 
 from edge.control.bundle_verification import ParsedPublish, parse_publish, prove_bundle
 from edge.control.calls import Call, ChangeResult, commit, load_app, require
-from edge.control.operations import Operation
+from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission
 from edge.control.routes.channels import view_replaced
 from edge.control.shapes.bundles import (
@@ -19,34 +21,60 @@ from edge.control.shapes.bundles import (
     BundleDeleted,
     BundleDetail,
     BundlePublished,
+    BundleUseView,
     BundleView,
     EncryptionView,
     FileView,
     PublishRequest,
     ZipNoteView,
 )
+from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.rollouts import WithdrawRequest
 from edge.control.upload_quota import PLAIN
 from edge.control.work_queue import VERIFICATIONS, encode_look
 from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBundle
+from edge.domain.decision.foresight.bundle_uses import BundleUse, UsedBundle, uses_of
 from edge.domain.errors import Invalid, NotFound, Unavailable
 from edge.domain.manifest import parse_manifest
 from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName
 from edge.domain.patches.document import parse_patches
+from edge.domain.shares import format_share
 from edge.store.blobs import read_blob
 from edge.store.objects.port import ObjectStore, blob_key
 from edge.store.stored_document import Untrusted
 from edge.wire.plugins.zip_notes import zip_notes
 
+LIST_STATES = ("offered", "kept", "withdrawn")
 LOST = (Unavailable, Untrusted, Invalid, OSError)  # what reading a stored document raises that is not whole
 
 
+Uses = Mapping[VersionName, list[UsedBundle]]
+
+
 async def handle_list(call: Call[None]) -> list[BundleView]:
-    """Newest first."""
-    state = await load_app(call)
-    newest_first = sorted(state.bundles.values(), key=lambda bundle: bundle.published, reverse=True)
-    offered = _offered(state)
-    return [_view(bundle, offered) for bundle in newest_first]
+    """Newest first. Raises NotFound `unknown_bundle` if the bundle after which the page begins is gone."""
+    state, query = await load_app(call), call.request.query
+    limit = parse_number(call.request, "first", WHOLE_LIMIT, 1, WHOLE_LIMIT)
+    uses, wanted, find = _uses(call, state), query.get("state"), query.get("find", "")
+    if wanted not in (None, *LIST_STATES):
+        raise Invalid("invalid_state", f"invalid state: use {', '.join(LIST_STATES)}")
+    newest_first = sorted(state.bundles.values(), key=_by_time, reverse=True)
+    if "older_than" in query:
+        last = _by_time(_bundle(state, query["older_than"]))
+        newest_first = [bundle for bundle in newest_first if _by_time(bundle) < last]
+    found = (each for each in newest_first if find in each.version and wanted in (None, _state_of(each, uses)))
+    return [_view(bundle, uses) for bundle in islice(found, limit)]
+
+
+def _by_time(bundle: Bundle) -> tuple[float, str]:
+    return bundle.published, bundle.version
+
+
+def _state_of(bundle: Bundle, uses: Uses) -> str:
+    if bundle.withdrawn:
+        return "withdrawn"
+    used = (each.use for each in uses.get(bundle.version, ()))
+    return "offered" if any(each is not BundleUse.WAY_BACK for each in used) else "kept"
 
 
 async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
@@ -70,7 +98,7 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
         # Read ahead of the swap, so that no device waits for it.
         await call.ports.proofs.prove_all(await asyncio.to_thread(_blobs_of, call.ports.store, bundle), call.app)
         committed = await commit(call, call.app, command)
-        changed = _changed(committed, wanted.version, body.channel)
+        changed = _changed(call, committed, wanted.version, body.channel)
         known = _bundle(committed.state, wanted.version)
         entries, patches = await asyncio.to_thread(_what_is_left, call.ports.store, known, bundle.manifest)
         if call.rehearsal is None:
@@ -110,9 +138,9 @@ async def handle_show(call: Call[None]) -> msgspec.Raw:
     bundle = _bundle(state, call.part("version"))
 
     def view_files() -> BundleDetail:
-        files = [FileView(**file._asdict()) for file in _read_files(call.ports.store, bundle.manifest)]
+        files = [FileView(**file._asdict()) for file in read_files(call.ports.store, bundle.manifest)]
         patches = _patches_left(call.ports.store, bundle)
-        return BundleDetail(**asdict(_view(bundle, _offered(state))), entries=files, patch_blobs=list(patches))
+        return BundleDetail(**asdict(_view(bundle, _uses(call, state))), entries=files, patch_blobs=list(patches))
 
     return await encode_look(call.request, view_files)
 
@@ -127,13 +155,13 @@ async def handle_delete(call: Call[None]) -> BundleDeleted:
 async def handle_withdraw(call: Call[WithdrawRequest]) -> BundleChanged:
     version = call.part("version")
     committed = await commit(call, call.app, WithdrawBundle(version=version, reason=call.body.reason))
-    return _changed(committed, version)
+    return _changed(call, committed, version)
 
 
-def _changed(committed: ChangeResult, version: str, channel: str | None = None) -> BundleChanged:
+def _changed(call: Call[Any], committed: ChangeResult, version: str, channel: str | None = None) -> BundleChanged:
     state = committed.state
     return BundleChanged(
-        **asdict(_view(_bundle(state, version), _offered(state))),
+        **asdict(_view(_bundle(state, version), _uses(call, state))),
         app=state.app,
         revision=state.revision,
         changed=committed.changed,
@@ -150,12 +178,8 @@ def _bundle(state: AppState, version: str) -> Bundle:
     return bundle
 
 
-def _offered(state: AppState) -> dict[str, list[str]]:
-    """The names of the channels that offer each version, sorted."""
-    offered: dict[str, list[str]] = {}
-    for name, channel in sorted(state.channels.items()):
-        offered.setdefault(channel.bundle or "", []).append(name)
-    return offered
+def _uses(call: Call[Any], state: AppState) -> Uses:
+    return uses_of(state, call.ports.clock.moment(state.app))
 
 
 def _encryption_view(encryption: Encryption | None, verified: bool) -> EncryptionView | None:
@@ -169,8 +193,8 @@ def _encryption_view(encryption: Encryption | None, verified: bool) -> Encryptio
     )
 
 
-def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
-    verified = bundle.manifest is not None
+def _view(bundle: Bundle, uses: Uses) -> BundleView:
+    verified, used = bundle.manifest is not None, uses.get(bundle.version, [])
     return BundleView(
         version=bundle.version,
         content=bundle.content,
@@ -189,7 +213,11 @@ def _view(bundle: Bundle, offered: Mapping[str, list[str]]) -> BundleView:
         encryption=_encryption_view(bundle.encryption, verified),
         published=bundle.published,
         withdrawn=bundle.withdrawn,
-        channels=offered.get(bundle.version, []),
+        channels=[each.channel for each in used if each.use is BundleUse.ALL],
+        uses=[
+            BundleUseView(channel=each.channel, use=each.use, share=format_share(each.share), arm=each.arm)
+            for each in used
+        ],
     )
 
 
@@ -209,7 +237,7 @@ def _view_zip_notes(bundle: Bundle, entries: Sequence[FileEntry]) -> list[ZipNot
 def _blobs_of(store: ObjectStore, bundle: Bundle) -> list[Digest]:
     """All that devices may fetch of the bundle, and its manifest."""
     blobs = [bundle.zip, *([bundle.manifest] if bundle.manifest else [])]
-    for entry in _read_files(store, bundle.manifest):
+    for entry in read_files(store, bundle.manifest):
         blobs += [entry.blob, entry.hash] if bundle.plain_files else [entry.blob]
     return [*blobs, *_patches_of(store, bundle)]
 
@@ -239,11 +267,12 @@ def _what_is_left(
     """
     for manifest in (known.manifest, proven):
         with suppress(*LOST):
-            return _read_files(store, manifest), _patches_left(store, known)
+            return read_files(store, manifest), _patches_left(store, known)
     return (), _patches_left(store, known)
 
 
-def _read_files(store: ObjectStore, manifest: Digest | None) -> tuple[FileEntry, ...]:
+def read_files(store: ObjectStore, manifest: Digest | None) -> tuple[FileEntry, ...]:
+    """The entries of a stored manifest; none without one. Blocks; raises what is in LOST."""
     if manifest is None:
         return ()
     return parse_manifest(read_blob(store, manifest, "a manifest"))
@@ -254,10 +283,11 @@ OPERATIONS = (
         name="list_bundles",
         method="GET",
         path="/v1/apps/{app}/bundles",
-        summary="List the bundles, newest first",
+        summary="List the bundles, newest first; for the next page, set `older_than` to the last one listed",
         permission=Permission.READ_APP,
         handle=handle_list,
         answer=list[BundleView],
+        query=("first", "older_than", "find", "state"),
     ),
     Operation(
         name="publish_bundle",

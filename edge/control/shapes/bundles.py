@@ -2,6 +2,7 @@
 
 from edge.control.shapes.channels import ReplacedView
 from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody, Whole
+from edge.domain.decision.foresight.bundle_uses import BundleUse
 
 
 class EncryptionRequest(RequestBody, frozen=True, kw_only=True):
@@ -69,9 +70,20 @@ class EncryptionView(AnswerBody, frozen=True, kw_only=True):
     verified: bool
 
 
+class BundleUseView(AnswerBody, frozen=True, kw_only=True):
+    """How a channel uses the bundle: for all of its devices, in a rollout, which may be paused, for a `share` of them,
+    as an arm of its experiment, or as what it would fall back to."""
+
+    channel: str
+    use: BundleUse
+    share: str
+    arm: str
+
+
 class BundleView(AnswerBody, frozen=True, kw_only=True):
     """`files` is a number, sizes are in bytes, `published` is in seconds since the epoch, `channels` are those that
-    offer the bundle. `withdrawn` is the reason, empty for a bundle that is not withdrawn.
+    offer the bundle to all their devices, `uses` all that need it. `withdrawn` is the reason, empty for a bundle that
+    is not withdrawn.
 
     `manifest`, `files` and `plain_bytes` are null for an encrypted bundle that could not be verified; `patches` is null
     for a bundle without any.
@@ -95,6 +107,7 @@ class BundleView(AnswerBody, frozen=True, kw_only=True):
     published: float
     withdrawn: str
     channels: list[str]
+    uses: list[BundleUseView]
 
 
 class FileView(AnswerBody, frozen=True, kw_only=True):

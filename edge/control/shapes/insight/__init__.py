@@ -1,0 +1,1 @@
+"""Answers of operations that compare and count."""

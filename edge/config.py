@@ -278,6 +278,7 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
         ),
         ("telemetry.figures_from", clickhouse_needs(telemetry.clickhouse, telemetry.figures_from != "node")),
         ("devices.tls_key", pair_fault(devices.tls_certificate, devices.tls_key)),
+        ("control.allowed_hosts", hosts_fault(control.allowed_hosts)),
         ("control.tls_key", pair_fault(control.tls_certificate, control.tls_key)),
         ("control.host", control_fault(control.host, bool(control.tls_certificate), control.insecure)),
         ("control.port", ports_fault(devices.host, devices.port, control.host, control.port)),

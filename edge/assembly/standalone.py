@@ -21,7 +21,7 @@ from edge.assembly.node_report import NodeReport
 from edge.assembly.outcome_spool import OutcomeSpool
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config, Control
-from edge.control.app import build_control_app
+from edge.control.app import InnerApi, build_control_app
 from edge.control.first_token import ensure_admin_token
 from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
@@ -34,6 +34,10 @@ from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.succession.estate import Estate
 from edge.node.succession.ports import CONTROL, DEVICES, open_ports
 from edge.node.tls.pair import Pair, read_pair
+from edge.page.app import add_page
+from edge.page.door.hosts import HostNames
+from edge.page.door.login_links import LoginLinks
+from edge.page.house import House
 
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
 
@@ -76,6 +80,7 @@ class Standalone:
         )
         spool_limit = config.telemetry.spool_limit_bytes
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
+        self._login_links = LoginLinks()
         self._clock = clock = NodeClock(self.directory.releases)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.region))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base)
@@ -144,7 +149,20 @@ class Standalone:
             await self.change.close()
 
     def _serving_control(self) -> AbstractAsyncContextManager[Connections]:
-        app = build_control_app(self._control_ports())
+        ports, control = self._control_ports(), self.config.control
+        app = build_control_app(ports)
+        add_page(
+            app,
+            House(
+                inner=InnerApi(ports, app),
+                tokens=self.tokens,
+                hosts=HostNames(control.host, control.allowed_hosts),
+                links=self._login_links,
+                now=self._clock.now,
+                secure=bool(control.tls_certificate),
+                node=self.config.region,
+            ),
+        )
         pair = read_control_pair(self.config.control)
         return serving_control(app, self._ports.control, pair, lambda: self._ports.manner(CONTROL))
 

@@ -100,11 +100,7 @@ class Tokens:
     def authenticate(self, secret: str, now: float) -> Grant:
         """Look up the token of this secret; `now` is in seconds since the epoch. The first use of a day is noted in the
         store. Raises Unauthorized `unauthorized`, `token_expired`; an unknown secret takes as long as a known one."""
-        presented = hash_secret(secret[:SECRET_LIMIT])
-        found = None
-        for name, record in self._last_good().tokens.items():
-            if hmac.compare_digest(record.hash, presented):
-                found = name, record
+        found = self._found(hash_secret(secret[:SECRET_LIMIT]))
         if found is None:
             raise Unauthorized("unauthorized", "unknown or revoked token")
         name, record = found
@@ -113,6 +109,21 @@ class Tokens:
         if record.used_day < _day(now):
             self._note_use(name, now)
         return Grant(name, record.role, record.app)
+
+    def standing(self, hashed: str, now: float) -> Grant | None:
+        """The token whose secret has this hash, unless it has been revoked or has expired: what a session of the page
+        stands for."""
+        found = self._found(hashed)
+        if found is None or (found[1].expires is not None and found[1].expires <= now):
+            return None
+        return Grant(found[0], found[1].role, found[1].app)
+
+    def _found(self, hashed: str) -> tuple[str, TokenRecord] | None:
+        found = None
+        for name, record in self._last_good().tokens.items():
+            if hmac.compare_digest(record.hash, hashed):
+                found = name, record
+        return found
 
     def _note_use(self, name: str, now: float) -> None:
         """One request per day writes; a failure to do so must not lock anyone out."""

@@ -1,0 +1,159 @@
+"""The page on the control port: its addresses, and what stands before every one of them.
+
+Order: the name in `Host`, the form's origin, the session (with its token, looked up again at each request), the form's
+token, then the view. Every failure is a page with its code in brackets. Nothing here authorises `/v1`.
+"""
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from edge.domain.errors import EdgeError, Forbidden, Malformed, NotFound, Unavailable
+from edge.page.answers import answer_refusal, answer_shown, answer_static, login_address, see_other
+from edge.page.door.hosts import is_own_origin
+from edge.page.house import House, Visitor, visitor_of
+from edge.page.signing_in import show_login, sign_in, sign_out
+from edge.page.views import overview
+from edge.page.views.visit import PageRoute, Visit
+
+PAGE_SECONDS = 20.0  # for a whole page; its parts end earlier, each by itself
+QUERY_LIMIT = 2_048  # characters: an expression to try, or an id to look for
+FORM_LIMIT_BYTES = 64 * 1024  # of a form without a file
+API = "/v1"
+
+ROUTES: tuple[PageRoute, ...] = (*overview.ROUTES,)
+
+log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_NOBODY_NEEDED = frozenset({"/login"})
+
+
+class Misdirected(EdgeError):
+    """For another host."""
+
+    status = 421
+
+
+def add_page(app: web.Application, house: House) -> None:
+    """Serve the page beside the API of `app`, which is not running yet."""
+    app.middlewares.append(_door(house))
+    app.router.add_get("/static/{version}/{name}", _static)
+    app.router.add_get("/login", partial(show_login, house))
+    app.router.add_post("/login", partial(_signing_in, house))
+    app.router.add_post("/logout", partial(_signing_out, house))
+    for route in ROUTES:
+        app.router.add_get(route.path, _page(house, route))
+
+
+async def _static(request: web.Request) -> web.Response:
+    return answer_static(request)
+
+
+async def _signing_in(house: House, request: web.Request) -> web.Response:
+    return await sign_in(house, request, await read_form(request))
+
+
+async def _signing_out(house: House, request: web.Request) -> web.Response:
+    visitor = await visitor_of(house, request)
+    if visitor is not None:
+        check_form_token(visitor, await read_form(request))
+    return sign_out(house, request)
+
+
+def _door(house: House) -> Any:
+    @web.middleware
+    async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == API or request.path.startswith(f"{API}/"):
+            return await handler(request)
+        try:
+            _check_request(house, request)
+            async with asyncio.timeout(PAGE_SECONDS):
+                return await handler(request)
+        except TimeoutError:
+            error: EdgeError = Unavailable("page_timeout", f"this page took longer than {PAGE_SECONDS:g} s")
+        except EdgeError as refused:
+            error = refused
+        except web.HTTPException as refused:
+            error = _translated(refused)
+        return await _refuse(house, request, error)
+
+    return door
+
+
+def _check_request(house: House, request: web.Request) -> None:
+    """Raises Misdirected `unknown_host`, Forbidden `foreign_form`, Malformed `query_too_long`."""
+    if not house.hosts.permits(request.host):
+        raise Misdirected(
+            "unknown_host",
+            f"this page does not answer to the name {request.host[:64]!r}: add it to the option control.allowed_hosts",
+        )
+    if len(request.rel_url.raw_query_string) > QUERY_LIMIT:
+        raise Malformed("query_too_long", f"the query is longer than {QUERY_LIMIT} characters")
+    if request.method != hdrs.METH_GET:
+        origin, site = request.headers.get(hdrs.ORIGIN), request.headers.get("Sec-Fetch-Site")
+        if not is_own_origin(origin, site, request.host, secure=house.secure):
+            raise Forbidden("foreign_form", "this form did not come from this page; open the page and try again")
+
+
+def _translated(error: web.HTTPException) -> EdgeError:
+    if error.status in (404, 405):
+        return NotFound("not_found", "There is no page at this address.")
+    return Malformed("bad_request", error.reason)
+
+
+async def _refuse(house: House, request: web.Request, error: EdgeError) -> web.Response:
+    """As a page; inside the frame for who is signed in."""
+    if isinstance(error, Misdirected):
+        return await answer_refusal(house, None, None, error)
+    visitor = await visitor_of(house, request)
+    visit = _visit(house, visitor, request, PageRoute(request.path, "refusal", overview.show_overview), {})
+    return await answer_refusal(house, visitor, visit, error)
+
+
+def _page(house: House, route: PageRoute) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        visitor = await visitor_of(house, request)
+        if visitor is None:
+            return see_other(login_address(request.rel_url.raw_path))
+        visit = _visit(house, visitor, request, route, dict(request.match_info))
+        assert visit is not None, "somebody is signed in"
+        return await answer_shown(house, visitor, visit, await route.view(visit))
+
+    return handle
+
+
+def _visit(
+    house: House, visitor: Visitor | None, request: web.Request, route: PageRoute, parts: dict[str, str]
+) -> Visit | None:
+    if visitor is None:
+        return None
+    return Visit(
+        inner=house.inner,
+        grant=visitor.grant,
+        name=route.name,
+        path=request.rel_url.raw_path,
+        parts=parts,
+        query=request.query,
+        now=house.now(),
+    )
+
+
+async def read_form(request: web.Request) -> Any:
+    """A form's fields. Raises Malformed `invalid_form`."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Malformed("invalid_form", "this is not a form of this page")
+    length = request.content_length
+    if length is None or length > FORM_LIMIT_BYTES:
+        raise Malformed("invalid_form", f"a form has at most {FORM_LIMIT_BYTES} bytes, and states how many")
+    return await request.post()
+
+
+def check_form_token(visitor: Visitor, form: Any) -> None:
+    """Raises Forbidden `stale_form`."""
+    if not hmac.compare_digest(str(form.get("form_token", "")).encode(), visitor.session.form_token.encode()):
+        raise Forbidden("stale_form", "this form is of a session that has ended; open the page and try again")

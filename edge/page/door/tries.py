@@ -1,0 +1,51 @@
+"""How often one address may try to sign in. A secret has 256 bits, so this is about load and noise, not about guessing
+it."""
+
+from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
+
+TRIES_LIMIT = 5  # in a window
+TRIES_SECONDS = 60.0
+ADDRESSES_LIMIT = 4_096  # remembered at once; the oldest window goes first
+
+
+class _Tried(NamedTuple):
+    began: float
+    failures: int
+
+
+class Tries:
+    """Failed tries by address (an IPv6 /64 is one)."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[str, _Tried] = {}
+
+    def count(self, address: str, now: float) -> int:
+        """How many have failed in the running window. `now` is in seconds, of any clock."""
+        tried = self._by_address.get(_network(address))
+        return tried.failures if tried is not None and now < tried.began + TRIES_SECONDS else 0
+
+    def wait_seconds(self, address: str, now: float) -> float:
+        """How long until the next one is taken; 0: at once."""
+        tried = self._by_address.get(_network(address))
+        if tried is None or tried.failures < TRIES_LIMIT:
+            return 0.0
+        return max(0.0, tried.began + TRIES_SECONDS - now)
+
+    def note_failure(self, address: str, now: float) -> None:
+        key, count = _network(address), self.count(address, now)
+        began = self._by_address[key].began if count else now
+        self._by_address.pop(key, None)
+        while len(self._by_address) >= ADDRESSES_LIMIT:
+            del self._by_address[next(iter(self._by_address))]
+        self._by_address[key] = _Tried(began, count + 1)
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return str(IPv6Address(int(parsed) >> 64 << 64))
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -1,0 +1,161 @@
+"""What stands around each page: where one is, the side, who is signed in, as of when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from edge import __version__
+from edge.control.roles import Role
+from edge.control.shapes.apps import AppSummary, AppView
+from edge.page.door.sessions import Session
+from edge.page.views.urgency import trouble_of
+from edge.page.views.visit import Crumb, Shown, Unread, Visit
+
+SIDE_APPS = 20  # listed beside the pages of all apps; the overview has the rest
+_MAY = {
+    Role.ADMIN: "Role admin: may change every app, and make apps and tokens.",
+    Role.PUBLISHER: "Role publisher: may upload and offer bundles.",
+    Role.UPLOADER: "Role uploader: may upload bundles, and offer none.",
+    Role.READER: "Role reader: may look, and change nothing.",
+    Role.REPORTER: "Role reporter: may state outcomes alone.",
+    Role.NODE: "Role node: may read.",
+}
+
+
+class AsOf(NamedTuple):
+    iso: str
+    clock: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SideLink:
+    label: str
+    href: str
+    current: bool = False
+    count: int | None = None
+    trouble: int = 0
+
+
+class SideGroup(NamedTuple):
+    label: str
+    links: Sequence[SideLink]
+
+
+class Framed(NamedTuple):
+    """What the frame's template reads as `frame`."""
+
+    signed_in: bool
+    crumbs: Sequence[Crumb]
+    search: str
+    as_of: AsOf
+    name: str
+    role: str
+    until: str
+    may: str
+    form_token: str
+    side: Sequence[SideGroup]
+    version: str
+    node: str
+    revision: int | None
+    notice: Any = None
+
+
+def as_of(now: float) -> AsOf:
+    at = datetime.fromtimestamp(int(now), UTC)
+    return AsOf(at.strftime("%Y-%m-%dT%H:%M:%SZ"), at.strftime("%H:%M:%S"), int(now * 1000))
+
+
+async def build_frame(visit: Visit, shown: Shown, session: Session, node: str) -> Framed:
+    """Costs two answers of the API at most, of which one is the app's."""
+    app, current = visit.parts.get("app"), visit.name
+    view = await visit.attempt("show_app", {"app": app}) if app else None
+    known = view if isinstance(view, AppView) else None
+    apps = await visit.attempt("list_apps", {}) if known is None else []
+    side = _app_side(known, current) if known is not None else _fleet_side([] if isinstance(apps, Unread) else apps)
+    return Framed(
+        signed_in=True,
+        crumbs=shown.crumbs if shown.crumbs is not None else _crumbs(visit, shown),
+        search=f"/apps/{quote(app, safe='')}/search" if app else "/search",
+        as_of=as_of(visit.now),
+        name=visit.grant.name,
+        role=visit.grant.role.value,
+        until=as_of(session.until).clock[:5],
+        may=_MAY[visit.grant.role] + (f" For {visit.grant.app} alone." if visit.grant.app else ""),
+        form_token=session.form_token,
+        side=[
+            SideGroup("", [SideLink("All apps", "/", current == "overview")]),
+            *side,
+            *_nodes(visit, current),
+        ],
+        version=__version__,
+        node=node,
+        revision=known.revision if known is not None else None,
+    )
+
+
+def _crumbs(visit: Visit, shown: Shown) -> list[Crumb]:
+    """All apps, the app, the channel, the page: as far as the address goes."""
+    app, channel = visit.parts.get("app"), visit.parts.get("channel")
+    found = [Crumb("All apps", "/")]
+    if app:
+        found.append(Crumb(app, f"/apps/{quote(app, safe='')}"))
+        if channel:
+            found.append(Crumb(channel, f"/apps/{quote(app, safe='')}/channels/{quote(channel, safe='')}"))
+    ends_here = visit.name in ("overview", "app", "channel")
+    if not ends_here:
+        found.append(Crumb(_LABELS.get(visit.name, shown.title)))
+    return [*found[:-1], Crumb(found[-1].label)]
+
+
+_LABELS = {
+    "experiment": "Experiment",
+    "segments": "Segments",
+    "device": "Devices",
+    "bundles": "Bundles",
+    "history": "History",
+    "nodes": "Nodes",
+    "search": "Search",
+}
+
+
+def _app_side(app: AppView, current: str) -> list[SideGroup]:
+    base = f"/apps/{quote(app.app, safe='')}"
+    experiments = [each for each in app.channels if each.experiment is not None]
+    links = [
+        SideLink("Channels", base, current in ("app", "channel"), len(app.channels), trouble_of(app.channels)),
+        *(
+            [
+                SideLink(
+                    "Experiments",
+                    f"{base}/channels/{quote(experiments[0].name, safe='')}/experiment",
+                    current == "experiment",
+                    len(experiments),
+                )
+            ]
+            if experiments
+            else []
+        ),
+        SideLink("Segments", f"{base}/segments", current == "segments"),
+        SideLink("Devices", f"{base}/devices", current == "device"),
+        SideLink("Bundles", f"{base}/bundles", current == "bundles", app.bundles),
+        SideLink("History", f"{base}/history", current == "history"),
+    ]
+    return [SideGroup(app.app, links)]
+
+
+def _fleet_side(apps: list[AppSummary]) -> list[SideGroup]:
+    listed = [
+        SideLink(each.app, f"/apps/{quote(each.app, safe='')}", False, each.channels) for each in apps[:SIDE_APPS]
+    ]
+    if len(apps) > SIDE_APPS:
+        listed.append(SideLink("All of them", "/", False, len(apps)))
+    return [SideGroup("Apps", listed)] if listed else []
+
+
+def _nodes(visit: Visit, current: str) -> list[SideGroup]:
+    if not visit.allows("show_node"):
+        return []
+    return [SideGroup("This fleet", [SideLink("Nodes", "/nodes", current == "nodes")])]

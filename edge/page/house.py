@@ -1,0 +1,57 @@
+"""What every page of one node shares."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aiohttp import web
+
+from edge.control.app import InnerApi
+from edge.control.tokens import Grant, Tokens
+from edge.page.door.hosts import HostNames
+from edge.page.door.login_links import LoginLinks
+from edge.page.door.sessions import Session, Sessions
+from edge.page.door.tries import Tries
+
+COOKIE = "edge_session"
+SECURE_COOKIE = "__Host-edge_session"  # browsers take it over TLS alone, for this host and all its paths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """`now` is the node's clock, in seconds since the epoch; `secure`: the port has TLS; `node` is its region."""
+
+    inner: InnerApi
+    tokens: Tokens
+    hosts: HostNames
+    links: LoginLinks
+    now: Callable[[], float]
+    secure: bool
+    node: str
+    sessions: Sessions = field(default_factory=Sessions)
+    tries: Tries = field(default_factory=Tries)
+
+    @property
+    def cookie(self) -> str:
+        return SECURE_COOKIE if self.secure else COOKIE
+
+
+class Visitor(NamedTuple):
+    """Who is signed in: the token as it stands now, and the browser's session."""
+
+    grant: Grant
+    session: Session
+
+
+async def visitor_of(house: House, request: web.Request) -> Visitor | None:
+    """None: nobody is signed in, the session has ended, or its token has been revoked or has expired."""
+    secret, now = request.cookies.get(house.cookie, ""), house.now()
+    session = house.sessions.find(secret, now) if secret else None
+    if session is None:
+        return None
+    grant = await asyncio.to_thread(house.tokens.standing, session.token_hash, now)
+    if grant is None:
+        house.sessions.end(secret)
+        return None
+    return Visitor(grant, session)

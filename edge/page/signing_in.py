@@ -1,0 +1,99 @@
+"""Sign in with a token or with a link that works once, and sign out."""
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from edge.control.tokens import SECRET_LIMIT, hash_secret
+from edge.domain.errors import Unauthorized
+from edge.page.answers import NOBODY, answer_page, see_other
+from edge.page.door.sessions import SESSION_SECONDS
+from edge.page.door.tries import TRIES_LIMIT
+from edge.page.house import House
+
+NEXT_LIMIT = 2_048  # characters of the address to go on to
+_UNKNOWN = ("This token is not known here.", "It may have been revoked, or belong to another node.")
+_OVER = ("This link does not work any more.", "Each works once, for ten minutes: `edge login` makes another.")
+
+
+async def show_login(house: House, request: web.Request) -> web.Response:
+    link = request.query.get("link", "")[:SECRET_LIMIT]
+    return await _answer(house, request, next_address(request.query.get("next", "/")), link=link)
+
+
+async def sign_in(house: House, request: web.Request, form: Any) -> web.Response:
+    """Tries are counted by address before a secret is looked at."""
+    after, address = next_address(str(form.get("next", "/"))), request.remote or ""
+    wait = house.tries.wait_seconds(address, time.monotonic())
+    if wait > 0:
+        words = ("Too many tries.", f"The next one is taken in {wait:.0f} s.")
+        return await _answer(house, request, after, words, status=429)
+    opened = await _open(house, form)
+    if opened is None:
+        house.tries.note_failure(address, time.monotonic())
+        return await _answer(house, request, after, _OVER if "link" in form else _UNKNOWN, status=403)
+    response = see_other(after)
+    response.set_cookie(
+        house.cookie,
+        opened,
+        max_age=int(SESSION_SECONDS),
+        httponly=True,
+        samesite="Strict",
+        secure=house.secure or request.headers.get(hdrs.ORIGIN, "").startswith("https:"),  # a proxy's TLS
+        path="/",
+    )
+    return response
+
+
+def sign_out(house: House, request: web.Request) -> web.Response:
+    house.sessions.end(request.cookies.get(house.cookie, ""))
+    response = see_other("/login")
+    response.del_cookie(house.cookie, path="/", secure=house.secure, httponly=True, samesite="Strict")
+    return response
+
+
+async def _open(house: House, form: Any) -> str | None:
+    """The id of a new session; None for a secret that opens none."""
+    now = house.now()
+    if link := str(form.get("link", "")):
+        hashed = house.links.redeem(link[:SECRET_LIMIT], now)
+        grant = await asyncio.to_thread(house.tokens.standing, hashed, now) if hashed else None
+        return house.sessions.open(grant.name, hashed, now) if grant is not None and hashed else None
+    secret = str(form.get("token", "")).strip()[:SECRET_LIMIT]
+    try:
+        grant = await asyncio.to_thread(house.tokens.authenticate, secret, now)
+    except Unauthorized:
+        return None
+    return house.sessions.open(grant.name, hash_secret(secret), now)
+
+
+def next_address(text: str) -> str:
+    """Where to go on: an address of this page, never of another host."""
+    if len(text) > NEXT_LIMIT or not text.startswith("/") or text[1:2] in ("/", "\\") or not text.isprintable():
+        return "/"
+    return "/" if text.startswith(("/login", "/logout", "/v1")) or " " in text else text
+
+
+async def _answer(
+    house: House,
+    request: web.Request,
+    after: str,
+    error: tuple[str, str] | None = None,
+    link: str = "",
+    status: int = 200,
+) -> web.Response:
+    tried = house.tries.count(request.remote or "", time.monotonic())
+    values = {
+        "title": "Sign in",
+        "node": house.node,
+        "next": after,
+        "link": link,
+        "error": {"lead": error[0], "rest": error[1]} if error else None,
+        "hours": int(SESSION_SECONDS // 3_600),
+        "tries": tried,
+        "limit": TRIES_LIMIT,
+        "frame": NOBODY,
+    }
+    return await answer_page("login.html", values, status)

@@ -1,0 +1,102 @@
+"""What a view gets, and what it gives back.
+
+A view is `async def show_channel(visit: Visit) -> Shown`; its module lists `ROUTES`. It asks the operations of the API
+by name and renders nothing itself. What it cannot read, it shows as an `Unread` in that place: each part of a page
+fails alone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from multidict import MultiMapping
+
+from edge.control.app import InnerApi
+from edge.control.tokens import Grant
+from edge.domain.errors import EdgeError
+
+PART_SECONDS = 10.0  # for one answer; what takes longer is shown as not read
+
+
+class Crumb(NamedTuple):
+    """One step of "where you are"; the last one has no address."""
+
+    label: str
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """In place of an answer that could not be had: the stable code and the message of the refusal."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a view shows. `title` is without the ending " · edge". `values` are the template's, beside those of the
+    frame. Without `crumbs` the address says where the page is."""
+
+    template: str
+    title: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    crumbs: Sequence[Crumb] | None = None
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One authorised look at a page. `parts` are those of the address, decoded; `now` is in seconds since the epoch;
+    `path` is the address without its query, as it was asked for."""
+
+    inner: InnerApi
+    grant: Grant
+    name: str
+    path: str
+    parts: Mapping[str, str]
+    query: MultiMapping[str]
+    now: float
+
+    async def ask(
+        self,
+        name: str,
+        parts: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> Any:
+        """The answer of an operation, about the parts of the page's own address if none are given. Raises EdgeError."""
+        async with asyncio.timeout(PART_SECONDS):
+            return await self.inner.ask(self.grant, name, self.parts if parts is None else parts, query, body)
+
+    async def attempt(
+        self,
+        name: str,
+        parts: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> Any:
+        """As `ask`, with an `Unread` instead of a refusal."""
+        try:
+            return await self.ask(name, parts, query, body)
+        except EdgeError as error:
+            return Unread(code=error.code, message=error.message)
+        except TimeoutError:
+            return Unread(code="timeout", message=f"no answer within {PART_SECONDS:g} s")
+
+    def allows(self, name: str, app: str | None = None) -> bool:
+        """Whether the visitor's role permits the operation, for the page's own app if none is given."""
+        return self.inner.allows(self.grant, name, app or self.parts.get("app"))
+
+
+View = Callable[[Visit], Awaitable[Shown]]
+
+
+class PageRoute(NamedTuple):
+    """One address. `name` is the page's in the side navigation: overview, app, channel, experiment, segments, device,
+    bundles, history, nodes, or another that is not listed there."""
+
+    path: str
+    name: str
+    view: View

@@ -1,0 +1,83 @@
+"""A page on the control API's world: real store, releases and tokens."""
+
+import pytest
+from control_world import NOW, Secrets, World
+from page_world import Browser
+
+from edge.control.app import InnerApi, build_control_app
+from edge.control.tokens import Tokens
+from edge.page.app import add_page
+from edge.page.door.hosts import HostNames
+from edge.page.door.login_links import LoginLinks
+from edge.page.house import House
+from edge.store.key_set import open_trust
+from edge.store.objects.fs import FsStore
+from edge.store.releases import Releases
+from edge.store.signing import load_or_create_writer
+
+
+class Clock:
+    """The node's clock, which a test sets."""
+
+    def __init__(self):
+        self.at = NOW
+
+    def now(self):
+        return self.at
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def world(tmp_path):
+    store, node_dir = FsStore(tmp_path / "store"), tmp_path / "node"
+    node_dir.mkdir()
+    writer = load_or_create_writer(node_dir / "writer.pem")
+    trust = open_trust(store, node_dir, NOW, writer)
+    tokens = Tokens(store, trust, writer)
+    return World(store, Releases(store, writer, trust), tokens, Secrets(tokens))
+
+
+@pytest.fixture
+def links():
+    return LoginLinks()
+
+
+@pytest.fixture
+async def open_page(aiohttp_client, world, clock, links):
+    """Serves the API and the page; gives a browser without a session."""
+    servers = []
+
+    async def start(**ports):
+        made = world.ports(**ports)
+        app = build_control_app(made)
+        house = House(
+            inner=InnerApi(made, app),
+            tokens=world.tokens,
+            hosts=HostNames("127.0.0.1", ("edge.example.com",)),
+            links=links,
+            now=clock.now,
+            secure=False,
+            node="eu-1",
+        )
+        add_page(app, house)
+        client = await aiohttp_client(app)
+        servers.append(client)
+        return Browser(client, world.secrets)
+
+    return start
+
+
+@pytest.fixture
+async def browser(open_page):
+    return await open_page()
+
+
+@pytest.fixture
+async def root(browser):
+    """A browser that is signed in as an admin."""
+    await browser.sign_in("root")
+    return browser

@@ -1,0 +1,96 @@
+"""Who gets in: by token, by link, for how long, and from where."""
+
+import pytest
+from page_world import COOKIE
+
+from edge.control.tokens import hash_secret
+from edge.page.door.login_links import LINK_SECONDS
+from edge.page.door.sessions import SESSION_SECONDS
+from edge.page.door.tries import TRIES_LIMIT
+from edge.page.signing_in import next_address
+
+
+async def test_a_page_sends_who_is_not_signed_in_to_the_login_and_back(browser):
+    page = await browser.get("/")
+    assert (page.status, page.location) == (303, "/login")
+    assert (await browser.get("/login?next=/nodes")).seen.fields["next"] == "/nodes"
+
+
+async def test_a_token_opens_a_session_that_scripts_cannot_read(browser):
+    page = await browser.post("/login", {"token": browser.secrets["root"], "next": "/"})
+    assert (page.status, page.location) == (303, "/")
+    cookie = page.cookies[COOKIE]
+    assert cookie["httponly"] and cookie["samesite"] == "Strict" and cookie["path"] == "/"
+    assert browser.secrets["root"] not in str(page.cookies)
+    shown = await browser.get("/")
+    assert shown.status == 200 and "root" in shown.text
+
+
+async def test_a_wrong_token_is_refused_and_tries_are_limited(browser):
+    for _ in range(TRIES_LIMIT):
+        assert (await browser.post("/login", {"token": "edge_wrong"})).status == 403
+    page = await browser.post("/login", {"token": browser.secrets["root"]})
+    assert page.status == 429 and COOKIE not in page.cookies
+
+
+async def test_a_link_opens_a_session_once(browser, links, clock):
+    secret, _ = links.make(hash_secret(browser.secrets["root"]), clock.now())
+    shown = await browser.get(f"/login?link={secret}")
+    assert shown.seen.fields["link"] == secret
+    assert (await browser.post("/login", {"link": secret})).status == 303
+    assert (await browser.get("/")).status == 200
+    assert (await browser.post("/login", {"link": secret})).status == 403
+
+
+async def test_a_link_ends(browser, links, clock):
+    secret, _ = links.make(hash_secret(browser.secrets["root"]), clock.now())
+    clock.at += LINK_SECONDS
+    assert (await browser.post("/login", {"link": secret})).status == 403
+
+
+async def test_a_session_ends_by_time(root, clock):
+    clock.at += SESSION_SECONDS
+    assert (await root.get("/")).status == 303
+
+
+async def test_a_session_ends_with_its_token(browser, world):
+    await browser.sign_in("reader")
+    assert browser.secrets["root"]  # the last admin stays
+    world.tokens.revoke("reader")
+    assert (await browser.get("/")).status == 303
+
+
+async def test_signing_out_ends_the_session_at_the_node(root):
+    kept = root.cookie
+    assert (await root.post("/logout", {})).location == "/login"
+    root.cookie = kept
+    assert (await root.get("/")).status == 303
+
+
+async def test_signing_out_needs_the_forms_token(root):
+    assert (await root.post("/logout", {"form_token": "another"})).status == 403
+    assert (await root.get("/")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/apps", "/v1/token"])
+async def test_a_session_authorises_nothing_of_the_api(root, path):
+    assert (await root.get(path)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("/apps/com.acme.app", "/apps/com.acme.app"),
+        ("/nodes?q=1", "/nodes?q=1"),
+        ("", "/"),
+        ("https://evil.example", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\n/evil", "/"),
+        ("/login", "/"),
+        ("/v1/apps", "/"),
+        ("/" + "a" * 3_000, "/"),
+    ],
+)
+def test_the_login_leads_on_to_this_page_alone(text, address):
+    assert next_address(text) == address

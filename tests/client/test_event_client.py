@@ -214,6 +214,7 @@ def test_what_is_tracked_reaches_the_node(phone_of, node):
     assert len({each.at_ms for each in found}) == 3
 
 
+@pytest.mark.long
 @needs_chromium
 def test_events_are_sent_soon_without_being_asked_to(phone_of, node):
     phone = phone_of()
@@ -223,6 +224,7 @@ def test_events_are_sent_soon_without_being_asked_to(phone_of, node):
     assert names_of(events_at(node, phone.app)) == ["cart"]
 
 
+@pytest.mark.long
 @needs_chromium
 def test_what_is_tracked_offline_is_sent_online(phone_of, node):
     phone = phone_of()
@@ -237,6 +239,7 @@ def test_what_is_tracked_offline_is_sent_online(phone_of, node):
     assert names_of(events_at(node, phone.app)) == [f"offline-{number}" for number in range(40)]
 
 
+@pytest.mark.long
 @needs_chromium
 def test_what_a_page_left_behind_is_sent_by_the_next_one(phone_of, node):
     phone = phone_of()
@@ -250,6 +253,7 @@ def test_what_a_page_left_behind_is_sent_by_the_next_one(phone_of, node):
     assert names_of(events_at(node, phone.app)) == ["crash"]
 
 
+@pytest.mark.long
 @needs_chromium
 def test_a_page_that_goes_sends_what_it_has(phone_of, node):
     phone = phone_of()
@@ -259,6 +263,7 @@ def test_a_page_that_goes_sends_what_it_has(phone_of, node):
     assert names_of(wait_for_events(node, phone.app, 1)) == ["/last"]
 
 
+@pytest.mark.long
 @needs_chromium
 def test_an_older_browser_sends_a_beacon_when_its_page_goes(phone_of, node):
     phone = phone_of()
@@ -270,6 +275,7 @@ def test_an_older_browser_sends_a_beacon_when_its_page_goes(phone_of, node):
     assert phone.queue(page) == []
 
 
+@pytest.mark.long
 @needs_chromium
 def test_an_answer_that_is_lost_has_the_same_events_sent_again(phone_of, node):
     phone = phone_of()
@@ -286,6 +292,7 @@ def test_an_answer_that_is_lost_has_the_same_events_sent_again(phone_of, node):
     assert (counted["name"], counted["events"]["value"], counted["devices"]["value"]) == ("cart", 2, 1)
 
 
+@pytest.mark.long
 @needs_chromium
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_node_says_when_to_come_again(phone_of, status):
@@ -305,6 +312,7 @@ def test_the_node_says_when_to_come_again(phone_of, status):
         assert len(asked) == 2
 
 
+@pytest.mark.long
 @needs_chromium
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_what_the_node_will_never_take_is_dropped(phone_of, status):
@@ -317,6 +325,7 @@ def test_what_the_node_will_never_take_is_dropped(phone_of, status):
         assert len(asked) == 1
 
 
+@pytest.mark.long
 @needs_chromium
 def test_what_is_too_large_is_sent_in_smaller_parts(phone_of, node):
     phone = phone_of()
@@ -328,6 +337,7 @@ def test_what_is_too_large_is_sent_in_smaller_parts(phone_of, node):
     assert names_of(events_at(node, phone.app)) == [f"large-{number}" for number in range(60)]
 
 
+@pytest.mark.long
 @needs_chromium
 def test_an_event_whose_answer_never_came_is_given_up_before_it_would_count_twice(phone_of, node):
     phone = phone_of()
@@ -344,6 +354,7 @@ def test_an_event_whose_answer_never_came_is_given_up_before_it_would_count_twic
     assert names_of(events_at(node, phone.app)) == ["young"]
 
 
+@pytest.mark.long
 @needs_chromium
 def test_the_latest_events_are_kept_and_no_more(phone_of):
     phone = phone_of()
@@ -363,6 +374,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.long
 @needs_chromium
 @pytest.mark.parametrize("broken", BROKEN)
 def test_without_a_storage_that_works_events_are_sent_all_the_same(phone_of, node, broken):
@@ -374,6 +386,7 @@ def test_without_a_storage_that_works_events_are_sent_all_the_same(phone_of, nod
     assert names_of(wait_for_events(node, phone.app, 2)) == ["one", "two"]
 
 
+@pytest.mark.long
 @needs_chromium
 def test_what_cannot_be_sent_is_left_out_without_an_error(phone_of, node):
     phone = phone_of()
@@ -386,6 +399,7 @@ def test_what_cannot_be_sent_is_left_out_without_an_error(phone_of, node):
     assert names_of(events_at(node, phone.app)) == ["fine"]
 
 
+@pytest.mark.long
 @pytest.mark.long
 @needs_chromium
 def test_what_is_tracked_while_the_node_restarts_arrives(phone_of, tmp_path):

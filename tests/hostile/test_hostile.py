@@ -17,6 +17,7 @@ SEED = 20_240_501
 COUNT = WARM_UP + 3_000
 
 
+@pytest.mark.long
 def test_thousands_of_hostile_requests_find_nothing_in_a_node(tmp_path):
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         outcome = runner.run(run(tmp_path, COUNT, SEED))

@@ -200,6 +200,7 @@ def test_every_flipped_byte_is_refused(store, tmp_path, pinned):
     assert sorted(os.listdir(node)) == (["seen", "trust.json"] if pinned else [])
 
 
+@pytest.mark.long
 def test_a_first_start_that_is_killed_anywhere_is_finished_by_the_next(tmp_path):
     def start(step):
         die_at(step)

@@ -251,6 +251,7 @@ def test_what_the_server_would_refuse_is_refused_here(tmp_path, files, code):
     assert caught.value.code == code
 
 
+@pytest.mark.long
 def test_a_zip_within_the_limits_by_zlib_is_not_refused_because_libdeflate_is_better(tmp_path):
     text = " ".join(map(str, random.Random(3).choices(range(5_000), k=120_000))).encode()
     zeros, by_zlib = bytes(MIB), [len(zlib.compress(each, 9, -15)) for each in (bytes(MIB), text)]
@@ -300,6 +301,7 @@ def start_packing(tmp_path: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_all_processes_quietly(tmp_path):
     process = start_packing(tmp_path)
     os.killpg(process.pid, signal.SIGINT)
@@ -309,6 +311,7 @@ def test_ctrl_c_ends_all_processes_quietly(tmp_path):
     assert errors.endswith("KeyboardInterrupt\n")
 
 
+@pytest.mark.long
 def test_a_killed_publisher_leaves_no_workers(tmp_path):
     process = start_packing(tmp_path)
     process.kill()

@@ -71,6 +71,7 @@ def ask(secure: Secure, version: ssl.TLSVersion, *pieces: bytes) -> bytes:
         return said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_every_stream_is_answered_as_without_tls(secure, version):
     for name, stream in ALIKE.items():
@@ -91,6 +92,7 @@ def ask_plainly(port: int, stream: bytes) -> bytes:
         return said
 
 
+@pytest.mark.long
 async def test_a_large_download_arrives_whole_beside_other_requests(secure):
     stream = post("/updates", CHECK) + get(secure.doors.large) + post("/stats", EVENT) + LAST
     said = answers(await asyncio.to_thread(ask, secure, VERSIONS[1], stream))
@@ -169,6 +171,7 @@ async def test_plain_http_gets_no_answer_and_is_counted(secure, caplog):
     assert caplog.record_tuples == []
 
 
+@pytest.mark.long
 async def test_lanes_drain_in_the_middle_of_handshakes_and_downloads(secure):
     half, writer = await asyncio.open_connection("127.0.0.1", secure.port)
     writer.write(b"\x16\x03\x01")

@@ -58,6 +58,7 @@ def with_beta(truth, name="beta") -> None:
     truth.releases.commit(APP, a_change(PublishBundle(bundle=bundle, channel=name)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["beta", "feature/login"])
 async def test_an_old_plugins_choice_is_kept_by_the_node_and_seen_by_every_worker(tmp_path, name):
     truth = a_truth(tmp_path)

@@ -316,6 +316,7 @@ def killed_at(step, work):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
+@pytest.mark.long
 def test_killed_at_any_line_a_fold_counts_each_record_once(spool, database):
     step, kills, expected = 1, 0, 0
     while True:

@@ -46,7 +46,7 @@ IOS = Cohort(Group("ios", "production", (), "r1/control", "e1/b"), "17", "FR", "
 DEV = Cohort(Group("ios", "dev", ("beta",), kind="emulator"), "17", "FR", "7.40.0")
 
 
-MARKS = {"sqlite": (), "clickhouse": needs_chdb, "clickhouse_http": (needs_chdb, pytest.mark.long)}
+MARKS = {"sqlite": (), "clickhouse": (needs_chdb, pytest.mark.long), "clickhouse_http": (needs_chdb, pytest.mark.long)}
 
 
 @pytest.fixture(params=[pytest.param(each, marks=MARKS[each]) for each in STORES])

@@ -18,8 +18,10 @@ class Verdict(enum.Enum):
 
 
 class TestedCount(msgspec.Struct, frozen=True, kw_only=True):
-    """One test of one watch. `name` is "whole", "segment <name>" or "<metric> versus control"; `attempts` and `failed`
-    are the count that decides, without the two worst networks; `log_odds` against `alarm_log_odds`, where it acts."""
+    """One test of one watch; `name` as in `plan`. `attempts` and `failed` are counted since the start, without the two
+    worst networks; against a control, all devices with the event and those of them in the rollout's arm. `log_odds`
+    are of the same and of the epochs together, against `alarm_log_odds`, where it acts. If one epoch says more than
+    the whole, `epoch` is its number (else 0), with its own count. `known`: only of devices known for a day."""
 
     name: str
     metric: str
@@ -28,12 +30,33 @@ class TestedCount(msgspec.Struct, frozen=True, kw_only=True):
     log_odds: float
     alarm_log_odds: float
     alarm: bool
+    segment: str = ""
+    versus_control: bool = False
+    known: bool = False
+    epoch: int = 0
+    epoch_attempts: int = 0
+    epoch_failed: int = 0
+
+
+class SilenceEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Devices that installed it and were `silent` until `age_ms` after; `allowed` (0 to 1) is how many may be, None: no
+    earlier release and no control to compare with."""
+
+    age_ms: int
+    installed: int
+    silent: int
+    allowed: float | None
+    log_odds: float
+    alarm_log_odds: float
+    alarm: bool
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one watch as of `as_of_ms`. `attempts` and `failed` are all counted votes, `low` and `high` an interval of
-    their rate that is valid at every look; `capped` of `capped_failed` votes were left out since their network had its
-    share. `reason` is a sentence for people."""
+    """Of one watch as of `as_of_ms`. `attempts` and `failed` are all counted votes of the first test, `low` and `high`
+    an interval of their rate that is valid at every look; `capped` votes, `capped_failed` of them failures, were left
+    out since their network had its share. `reason` is a sentence for people, of what decides the verdict. `rolls_back`:
+    the devices known for a day show it too, so the guard may take the bundle back. `waits`: why the next step does not
+    begin by itself; empty when enough is known."""
 
     app: str
     watch: str
@@ -48,3 +71,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     capped_failed: int = 0
     tests: tuple[TestedCount, ...] = ()
     reason: str = ""
+    rolls_back: bool = False
+    silence: SilenceEvidence | None = None
+    step_attempts: int = 0
+    waits: str = ""

@@ -1,0 +1,162 @@
+"""From a tally to what it shows: every test of a watch, silence, and the verdict. Pure; the same tally says the same.
+
+An alarm needs enough attempts and failures, odds of ALARM_LOG_ODDS, and both without the two worst networks.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from edge.domain.guard_policy import GuardAction
+from edge.domain.guarding.advancing import enough_known
+from edge.domain.guarding.evidence import Evidence, SilenceEvidence, TestedCount, Verdict
+from edge.domain.guarding.networks import NetworkVotes, without_worst
+from edge.domain.guarding.odds.alpha import ALARM_LOG_ODDS, EpochOdds, log_weight, mixed_log_odds
+from edge.domain.guarding.odds.control import ArmEvents, control_log_odds
+from edge.domain.guarding.odds.rates import rate_interval
+from edge.domain.guarding.odds.threshold import is_enough, log_odds
+from edge.domain.guarding.plan import GuardTest, tests_of
+from edge.domain.guarding.sentences import control_said, failures_said, percent, silence_said
+from edge.domain.guarding.silence import judge_silence
+from edge.domain.guarding.tally import ControlTally, ControlVotes, CountedVotes, ThresholdTally, VoteTally
+from edge.domain.guarding.watch import Watch
+from edge.domain.shares import WHOLE_SHARE
+
+
+def judge(app: str, watch: Watch, tally: VoteTally, now_ms: int) -> Evidence:
+    """`now_ms` is the time of the fold that the tally is of."""
+    limit = watch.policy.max_failure / WHOLE_SHARE
+    plan = tests_of(watch.policy, watch.rollout is not None)
+    tests = tuple(_tested(test, each, watch, tally.latest_epoch) for test, each in zip(plan, tally.tests, strict=True))
+    counted, failed = tally.attempts - tally.capped, tally.failed - tally.capped_failed
+    low, high = rate_interval(counted, failed)
+    enough = enough_known(counted, failed, tally.step_attempts, limit)
+    silence = judge_silence(tally.silence)
+    found = None if silence is None else SilenceEvidence(**silence._asdict(), alarm_log_odds=ALARM_LOG_ODDS)
+    verdict = _verdict(tests, found, enough.is_known)
+    return Evidence(
+        app=app,
+        watch=watch.id,
+        as_of_ms=now_ms,
+        verdict=verdict,
+        offered=tally.offered,
+        attempts=counted,
+        failed=failed,
+        low=low,
+        high=high,
+        capped=tally.capped,
+        capped_failed=tally.capped_failed,
+        tests=tests,
+        reason=_reason(verdict, tests, found, failures_said(counted, failed), watch),
+        rolls_back=watch.policy.action is GuardAction.ROLLBACK and any(each.alarm and each.known for each in tests),
+        silence=found,
+        step_attempts=tally.step_attempts,
+        waits="" if enough.is_known else enough.why,
+    )
+
+
+class _Part(NamedTuple):
+    """What the whole count or one epoch says, without its worst networks."""
+
+    attempts: int
+    failed: int
+    log_odds: float
+
+
+def _tested(test: GuardTest, tally: ThresholdTally | ControlTally, watch: Watch, latest: int) -> TestedCount:
+    match tally:
+        case ThresholdTally(whole, epochs):
+            limit = watch.policy.max_failure / WHOLE_SHARE
+            first = _threshold_part(whole, limit)
+            later = [(each.epoch, _threshold_part(each.counted, limit)) for each in epochs]
+        case ControlTally(whole, epochs):
+            first = _control_part(whole, watch.policy.factor)
+            later = [(each.epoch, _control_part(each.counted, watch.policy.factor)) for each in epochs]
+    odds = mixed_log_odds(first.log_odds, [EpochOdds(number, part.log_odds) for number, part in later], latest)
+    said = {number: part.log_odds + log_weight(number) for number, part in later}
+    epoch, part = max(later, key=lambda each: said[each[0]], default=(0, first))
+    if said.get(epoch, first.log_odds) <= first.log_odds:
+        epoch, part = 0, _Part(0, 0, 0.0)
+    return TestedCount(
+        name=test.name,
+        metric=test.metric.value,
+        attempts=first.attempts,
+        failed=first.failed,
+        log_odds=odds,
+        alarm_log_odds=ALARM_LOG_ODDS,
+        alarm=odds >= ALARM_LOG_ODDS,
+        segment=test.segment,
+        versus_control=test.versus_control,
+        known=test.known,
+        epoch=epoch,
+        epoch_attempts=part.attempts,
+        epoch_failed=part.failed,
+    )
+
+
+def _threshold_part(votes: CountedVotes, limit: float) -> _Part:
+    whole = NetworkVotes(0, votes.attempts, votes.failed)
+    left, odds = without_worst(
+        whole, votes.networks, _less_votes, lambda each: log_odds(each.attempts, each.failed, limit)
+    )
+    return _part(left.attempts, left.failed, odds)
+
+
+def _less_votes(whole: NetworkVotes, network: NetworkVotes) -> NetworkVotes:
+    return NetworkVotes(0, whole.attempts - network.attempts, whole.failed - network.failed)
+
+
+def _control_part(votes: ControlVotes, factor: float) -> _Part:
+    left, odds = without_worst(votes.steps, votes.networks, _less_events, lambda each: control_log_odds(each, factor))
+    rollout, control = sum(each.rollout for each in left), sum(each.control for each in left)
+    return _part(rollout + control, rollout, odds)
+
+
+def _less_events(steps: Iterable[ArmEvents], network: Iterable[ArmEvents]) -> tuple[ArmEvents, ...]:
+    of = {each.share: each for each in network}
+    none = ArmEvents(0.0, 0, 0)
+    return tuple(
+        ArmEvents(
+            each.share,
+            each.rollout - of.get(each.share, none).rollout,
+            each.control - of.get(each.share, none).control,
+        )
+        for each in steps
+    )
+
+
+def _part(attempts: int, failed: int, odds: float) -> _Part:
+    """Too little is no evidence for an alarm: it counts as odds of 1 to 1 at most."""
+    return _Part(attempts, failed, odds if is_enough(attempts, failed) else min(odds, 0.0))
+
+
+def _verdict(tests: tuple[TestedCount, ...], silence: SilenceEvidence | None, is_enough_known: bool) -> Verdict:
+    if any(each.alarm for each in tests):
+        return Verdict.FAILS
+    if silence is not None and silence.alarm:
+        return Verdict.SILENT
+    return Verdict.PASSES if is_enough_known else Verdict.WATCHING
+
+
+def _reason(
+    verdict: Verdict, tests: tuple[TestedCount, ...], silence: SilenceEvidence | None, failures: str, watch: Watch
+) -> str:
+    limit = f"the limit is {percent(watch.policy.max_failure / WHOLE_SHARE)}"
+    if verdict is Verdict.SILENT and silence is not None:
+        return silence_said(silence.installed, silence.silent, silence.age_ms, silence.allowed or 0.0)
+    if verdict is not Verdict.FAILS:
+        return f"{failures}; {limit}"
+    worst = max((each for each in tests if each.alarm), key=lambda each: each.log_odds)
+    if worst.versus_control:
+        return control_said(worst.metric, worst.attempts, worst.failed, watch.policy.factor)
+    if worst is tests[0] and not worst.epoch:
+        return f"{failures}; {limit}"
+    return f"{_narrowed(worst)}; {limit}"
+
+
+def _narrowed(test: TestedCount) -> str:
+    """The count that decides, where it is not simply that of all devices since the start."""
+    scope = f" in segment {test.segment}" if test.segment else " of devices known for a day" if test.known else ""
+    what = "attempts" if test.metric == "update_fail" else f"attempts ({test.metric})"
+    if test.epoch:
+        return f"{failures_said(test.epoch_attempts, test.epoch_failed, what)}{scope} lately"
+    return f"{failures_said(test.attempts, test.failed, what)}{scope}"

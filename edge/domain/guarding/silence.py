@@ -1,0 +1,76 @@
+"""Whether devices fall silent on a release: they installed it, and then neither proved healthy nor were heard of.
+
+A boot that kills the process reports nothing, and its later checks still name the bundle: neither `set` nor a check
+proves that it starts. Silence alone is weak evidence, since people close an app for days, and releases differ. So it
+is compared at the same age with what the channel's earlier releases had, and with the control over the same hours;
+it must exceed both by a margin, and by default the guard only says so.
+"""
+
+from typing import NamedTuple
+
+from edge.domain.guarding.odds.alpha import ALARM_LOG_ODDS
+from edge.domain.guarding.odds.rates import rate_interval
+from edge.domain.guarding.odds.threshold import is_enough, log_odds
+
+SILENCE_AGES_MS = (3_600_000, 24 * 3_600_000)  # after the `set`; the first is soon, the second sees the next morning
+EARLIER_RELEASES = 5  # the latest that the channel offered to everybody or in a rollout
+EARLIER_LEAST = 100  # installs of an earlier release, or devices of the control, from which on it is a comparison
+MARGIN_FACTOR, MARGIN = 1.25, 0.02  # times as many as in the worst comparison, and so many more: releases differ
+CERTAIN_LIMIT = 0.9  # where so many fall silent by themselves, nothing can be seen
+
+
+class InstallsSettled(NamedTuple):
+    """Devices whose `set` (in the control: whose first start since the watch began) is `age` old or older, and those
+    of them that were `silent` until that age: not healthy, no failure reported, and no event but starts, crashes and
+    checks. Both are as of that age, so they never change later, whatever comes then."""
+
+    installed: int
+    silent: int
+
+
+class SilenceCount(NamedTuple):
+    """At one age. `earlier` are the channel's earlier releases, at most EARLIER_RELEASES, with the same definition at
+    the same age; `control` those outside the rollout, None if there is none. Networks are capped as for votes."""
+
+    age_ms: int
+    release: InstallsSettled
+    earlier: tuple[InstallsSettled, ...] = ()
+    control: InstallsSettled | None = None
+
+
+class SilenceFound(NamedTuple):
+    """`allowed` is the share of silent devices above which it counts as evidence; None: there is no comparison."""
+
+    age_ms: int
+    installed: int
+    silent: int
+    allowed: float | None
+    log_odds: float
+    alarm: bool
+
+
+def judge_silence(counts: tuple[SilenceCount, ...]) -> SilenceFound | None:
+    """The age that says most. None: nothing has come to an age yet."""
+    found = [_judge(each) for each in counts if each.release.installed]
+    return max(found, key=lambda each: (each.alarm, each.log_odds), default=None)
+
+
+def _judge(count: SilenceCount) -> SilenceFound:
+    installed, silent = count.release
+    allowed = allowed_silence(count)
+    if allowed is None:
+        return SilenceFound(count.age_ms, installed, silent, None, 0.0, False)
+    odds = log_odds(installed, silent, allowed)
+    return SilenceFound(
+        count.age_ms, installed, silent, allowed, odds, odds >= ALARM_LOG_ODDS and is_enough(installed, silent)
+    )
+
+
+def allowed_silence(count: SilenceCount) -> float | None:
+    """The share of devices that may fall silent: above the upper ends of all comparisons that are large enough."""
+    compared = [*count.earlier[:EARLIER_RELEASES], *([count.control] if count.control else [])]
+    ends = [rate_interval(*each).high for each in compared if each.installed >= EARLIER_LEAST]
+    if not ends:
+        return None
+    allowed = max(ends) * MARGIN_FACTOR + MARGIN
+    return allowed if allowed < CERTAIN_LIMIT else None

@@ -21,6 +21,16 @@ def bucket_of_written(salt: bytes, device: bytes) -> int:
     return xxh3_64_intdigest(salt + device) % BUCKETS
 
 
+def rollout_salt(app: str, salt: str) -> bytes:
+    """Of the devices that a rollout's share takes."""
+    return f"rollout\0{app}\0{salt}\0".encode()
+
+
+def hold_out_salt(app: str, group: str) -> bytes:
+    """Of the devices that a rollout holds out."""
+    return f"group\0{app}\0{group}\0".encode()
+
+
 def segment_salt(app: str, segment: str) -> bytes:
     """The salt of `bucket(percent)` in a segment's expression."""
     return f"segment\0{app}\0{segment}\0".encode()

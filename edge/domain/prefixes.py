@@ -11,12 +11,12 @@ WIDE_PREFIXES_KEPT = 4_096  # computed wide prefixes, 1 MB; a peer's requests co
 
 
 @lru_cache(WIDE_PREFIXES_KEPT)
-def wide_prefix_of(prefix: str) -> str:
-    """What one holder of many prefixes may hold: the /48 of an IPv6 prefix, the /24 of an IPv4 address; other text
-    unchanged."""
+def wide_prefix_of(prefix: str, ipv6_bits: int = SITE_PREFIX_BITS) -> str:
+    """What one holder of many prefixes may hold: the /48 of an IPv6 prefix, or one of `ipv6_bits`, the /24 of an IPv4
+    address; other text unchanged."""
     if ":" not in prefix:
         return prefix.rpartition(".")[0] if prefix.count(".") == 3 else prefix
     try:
-        return str(ipaddress.ip_network(prefix, strict=False).supernet(new_prefix=SITE_PREFIX_BITS))
+        return str(ipaddress.ip_network(prefix, strict=False).supernet(new_prefix=ipv6_bits))
     except ValueError:
         return prefix

@@ -108,6 +108,7 @@ class AppSnapshot:
     patches: Mapping[Digest, PatchTable]  # of the bundles that a check can be answered with, by their document
     lost_patches: frozenset[str]  # blobs that cannot be sent
     event_keys: tuple[EventKey, ...]
+    trusted: tuple[str, ...]  # networks in CIDR form whose devices' votes are all counted, by any channel's guard
 
     def manifest_of(self, bundle: Bundle) -> bytes:
         """The document of a bundle that `decide` offers, ways back included; empty for one that has none.
@@ -214,6 +215,7 @@ def build_snapshot(
         patches=patches,
         lost_patches=frozenset(each for table in patches.values() for each in table.blobs() if each in damaged),
         event_keys=state.event_keys,
+        trusted=tuple(sorted({each for channel in state.channels.values() for each in channel.guard.trusted_prefixes})),
     )
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import msgspec
 
-from edge.domain.buckets import BUCKETS, bucket_of
+from edge.domain.buckets import BUCKETS, bucket_of, hold_out_salt, rollout_salt
 from edge.domain.decision.outcomes import HoldReason, Offer, UpToDate
 from edge.domain.decision.rules import CHANNEL_RULES, KEY_RULES, NODE_RULES, Candidate, Rule
 from edge.domain.facts import DeviceFacts, name_hash
@@ -233,8 +233,8 @@ def _rollout(
     return RolloutTarget(
         rollout=rollout,
         target=target(state.bundles[rollout.bundle]),
-        salt=f"rollout\0{state.app}\0{rollout.salt}\0".encode(),
-        group_salt=f"group\0{state.app}\0{rollout.hold_out_group}\0".encode(),
+        salt=rollout_salt(state.app, rollout.salt),
+        group_salt=hold_out_salt(state.app, rollout.hold_out_group),
         only=tuple(predicates[name] for name in rollout.segments),
         first=tuple(predicates[name] for name in rollout.first),
     )

@@ -1,9 +1,9 @@
 """One line of a segment: events with the time at which this node received them, or what a worker counted.
 
 An event is stored as this node understood it (`event`). A report (`sent`) is read by who counts, with the same result:
-so a worker writes it without taking it apart. Both say from which network they came (`net`: a hash of the address
-prefix with the node's own key; never the address). Counts of checks and deliveries are `worker_records`, what the
-app's own code and other systems say are `app_records`.
+so a worker writes it without taking it apart. Both say from which network they came (`net`: a hash of what one holder
+has, an IPv4 /24 or an IPv6 /48, with the node's own key; never the address). Counts of checks and deliveries are
+`worker_records`, what the app's own code and other systems say are `app_records`.
 
 The segment's header states the format: reports are there since 2, counts and `net` since 3. Events are counted by the
 node's clock; the device's own time stays inside the event.
@@ -23,7 +23,11 @@ from edge.wire.ordinary_stats import OrdinaryReport, read_events
 from edge.wire.stats import BATCH_LIMIT, Event
 
 _NOTHING = msgspec.Raw(b"")
-NET_BITS = 32  # of the hash of an address prefix
+# Of a network's number: 47 bits of a hash. In IPv6 these are 20 of its /32, a provider's, and 27 of the /48 within it.
+NET_BITS = 48
+NET_OF_IPV6 = 1 << NET_BITS - 1
+NET_SITE_BITS = 27
+TRUSTED_NET = 0  # of a network that the app trusts, and where none is known
 
 
 class EventFacts(NamedTuple):
@@ -43,8 +47,8 @@ class EventFacts(NamedTuple):
 
 
 class EventLine(NamedTuple):
-    """The events of one line; `unread` more could not be read. `net` is 0 if the line names no network: the node
-    wrote the events itself, or a release that stored none."""
+    """The events of one line; `unread` more could not be read. `net` is 0 if the line names no network: the app trusts
+    it, the node wrote the events itself, or a release that stored none."""
 
     received_ms: int  # since the epoch
     net: int
@@ -158,6 +162,11 @@ _line_decoder = msgspec.json.Decoder(_StoredLine)
 _loose_decoder = msgspec.json.Decoder(_LooseLine)
 _exposure_decoder = msgspec.json.Decoder(_StoredExposure)
 _event_decoder = msgspec.json.Decoder(_StoredEvent)
+
+
+def wide_network_of(net: int) -> int | None:
+    """What stands for the /32 of an IPv6 network; None of another."""
+    return net >> NET_SITE_BITS if net & NET_OF_IPV6 else None
 
 
 def encode_record(event: Event, received: float, net: int = 0) -> bytes:

@@ -82,7 +82,7 @@ class ReportService:
             downloads, changes = reported_in(read_events(body), snapshot, self._facts.of, moment, peer)
             if changes:
                 return False
-        record = encode_report(report, body, self._clock.now(), self._network_of(peer.prefix))
+        record = encode_report(report, body, self._clock.now(), self._network_of(peer.prefix, snapshot.trusted))
         if not self._event_limits.admit(report.app, peer.prefix, report.events, len(record), self._clock.steady()):
             self._counts.events["over_limit"] += report.events
             asyncio.get_running_loop().call_soon(answer, _accepted(report))
@@ -140,7 +140,9 @@ class ReportService:
             self._counts.shed["unloaded_requests"] += 1
             return False
         now = self._clock.now()
-        records = await self._bodies.run(size, _records_of, events, now, self._network_of(peer.prefix))
+        snapshot = self._current.snapshot(events[0].app)
+        network = self._network_of(peer.prefix, snapshot.trusted if snapshot is not None else ())
+        records = await self._bodies.run(size, _records_of, events, now, network)
         size_bytes = sum(map(len, records))
         if not self._event_limits.admit(events[0].app, peer.prefix, len(records), size_bytes, self._clock.steady()):
             self._counts.events["over_limit"] += len(events)

@@ -67,8 +67,13 @@ def ordinal(n: int) -> str:
 
 def named(text: str) -> str:
     """A name from outside, for one line: no controls nor marks that turn the line around, cut at NAME_LIMIT."""
-    clean = "".join("\ufffd" if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp") else each for each in text)
+    clean = cleaned(text)
     return clean if len(clean) <= NAME_LIMIT else clean[: NAME_LIMIT - 1] + "…"
+
+
+def cleaned(text: str) -> str:
+    """The whole of it, without those."""
+    return "".join("\ufffd" if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp") else each for each in text)
 
 
 def listed(names: list[str], most: int = 3) -> str:

@@ -34,6 +34,11 @@ def percent(share: float) -> str:
     return f"{value:.{digits}f}{NB}%"
 
 
+def step(share: float) -> str:
+    """A share that a person chose: `25 %`, `12.5 %`, as many digits as it has."""
+    return f"{share * 100:.6g}{NB}%"
+
+
 def share_text(share: str) -> str:
     """A share as the API writes it, `12.5%`, with its space."""
     return share.removesuffix("%") + f"{NB}%"

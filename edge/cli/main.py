@@ -45,6 +45,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "outcome": VerbEntry("figures.outcomes", "outcome", "Import what came of devices, such as support tickets."),
     "override": VerbEntry("devices.overrides", "override", "Send single devices to a channel, overriding the rules."),
     "publish": VerbEntry("releases.publish_app", "publish", "Publish the app in this folder."),
+    "put-back": VerbEntry("releases.going_back", "put_back", "Put back what an older change altered."),
     "restart": VerbEntry("node.restart", "restart", "Restart this machine's node without refusing a connection."),
     "rollback": VerbEntry("releases.going_back", "rollback", "Return a channel to what it offered before."),
     "rollout": VerbEntry("releases.rollouts", "rollout", "Roll a bundle out to a growing share of devices."),

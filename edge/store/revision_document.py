@@ -17,9 +17,10 @@ from msgspec import UNSET, UnsetType
 
 from edge.domain.changes.commands import AcceptRestored, Change
 from edge.domain.changes.partial_overrides import override_shard_of
+from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, FromTo, differences
 from edge.domain.decision.foresight.impact import ChannelImpact, Offering, offering_of
 from edge.domain.errors import TooLarge
-from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, VersionName
+from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, Segment, SegmentName, VersionName
 from edge.domain.shares import format_share
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
@@ -30,6 +31,8 @@ OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 NO_OVERRIDES = b'{"format":1,"overrides":{}}'  # a blob without any
 SUMMARY_LIMIT = 160  # characters: one line of a terminal, or two
+
+NO_PARTS = ComparedParts()
 
 Loader = Callable[[Digest], bytes]
 
@@ -46,8 +49,9 @@ class Revision(NamedTuple):
 
 class RevisionLine(NamedTuple):
     """One line of an app's history. `at` is in seconds since the epoch. `served` holds the channels and what they
-    offered; `with_changes` replaces it by `channels`, those that the revision changed. `move` is what was done to a
-    rollout, "" for any other command; `reason` is why, as its author says."""
+    offered, `parts` what is compared of the state; `with_changes` replaces them by `channels`, those that the revision
+    changed, and by `changes`, from what to what. `move` is what was done to a rollout, "" for any other command;
+    `reason` is why, as its author says."""
 
     number: int
     at: float
@@ -62,6 +66,8 @@ class RevisionLine(NamedTuple):
     channels: tuple[ChannelImpact, ...] = ()
     move: str = ""
     reason: str = ""
+    parts: ComparedParts = NO_PARTS
+    changes: tuple[FromTo, ...] = ()
 
 
 class _Document(msgspec.Struct):
@@ -83,15 +89,18 @@ class _Made(msgspec.Struct):
     reason: str = ""
 
 
-class _Withdrawn(msgspec.Struct):
+class _Told(msgspec.Struct):
     withdrawn: str = ""
+    zip_bytes: int = 0
+    files: int = 0
 
 
 class _Served(msgspec.Struct):
-    """The part of a state that shows what its channels offered."""
+    """The part of a state that shows what its channels offered, and what people set."""
 
     channels: dict[ChannelName, Channel]
-    bundles: dict[VersionName, _Withdrawn]
+    bundles: dict[VersionName, _Told]
+    segments: dict[SegmentName, Segment] = {}
 
 
 class _Line(msgspec.Struct):
@@ -194,6 +203,7 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
         *(number, made.at, made.by, kind, summary, digest, made.id, line.previous, served, before),
         move=move,
         reason=made.reason,
+        parts=_parts(line.state),
     )
 
 
@@ -210,7 +220,13 @@ def with_changes(line: RevisionLine, older: RevisionLine | None) -> RevisionLine
     was = older.served if older is not None else {}
     changed = [name for name in sorted(was.keys() | line.served.keys()) if was.get(name) != line.served.get(name)]
     channels = tuple(ChannelImpact(name, _offered(was, name), _offered(line.served, name)) for name in changed)
-    return line._replace(channels=channels, served={})
+    changes = differences(older.parts if older is not None else NO_PARTS, line.parts)
+    return line._replace(channels=channels, served={}, parts=NO_PARTS, changes=changes)
+
+
+def _parts(state: _Served) -> ComparedParts:
+    sizes = {version: BundleSize(each.zip_bytes, each.files, each.withdrawn) for version, each in state.bundles.items()}
+    return ComparedParts(channels=state.channels, segments=state.segments, bundles=sizes)
 
 
 def _served(state: _Served) -> dict[ChannelName, tuple[Channel, Offering]]:
@@ -235,7 +251,7 @@ def summarize(command: Mapping[str, Any]) -> str:
     return " ".join(_pairs(command))[:SUMMARY_LIMIT]
 
 
-def _accepted(command: Mapping[str, Any], restored: int, bundles: Mapping[VersionName, _Withdrawn]) -> str:
+def _accepted(command: Mapping[str, Any], restored: int, bundles: Mapping[VersionName, _Told]) -> str:
     """`went back from revision 8 to 6; withdrawn again: 1.1.0`: from what was seen to what the store had then."""
     seen, names = command.get("seen", 0), sorted(command.get("names", {}))
     to = str(restored) if restored and not command.get("lost") else "before it was created"

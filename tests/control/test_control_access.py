@@ -31,6 +31,7 @@ NEEDED = {
     "make_event_key": P.CHANGE_APP,
     "remove_event_keys": P.CHANGE_APP,
     "show_history": P.READ_APP,
+    "put_back": P.CHANGE_APP,
     "list_bundles": P.READ_APP,
     "publish_bundle": P.UPLOAD_BUNDLES,
     "show_bundle": P.READ_APP,

@@ -1,4 +1,4 @@
-"""`edge rollback` and `edge undo`: return a channel or an app to its earlier state, in a new revision."""
+"""`edge rollback`, `edge undo` and `edge put-back`: return to an earlier state, in a new revision."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -61,6 +61,28 @@ def undo(client: ControlClient, out: Output, asking: Asking, app: str, revision:
         return line(f"undid {_about(after)} (revision {after['revision']})")
 
     out.result(after, print_text)
+
+
+@click.command("put-back")
+@click.argument("app")
+@click.argument("revision", type=click.IntRange(min=1))
+@with_asking
+@with_api
+def put_back(client: ControlClient, out: Output, asking: Asking, app: str, revision: int) -> None:
+    """Put back what REVISION of APP changed, in a new revision: a segment, an override, or the settings of a channel
+    and what it offers. What came after stays. For the latest change of any kind see edge undo."""
+    request = ControlRequest("POST", app_path(app, "put-back"), {"revision": revision})
+    after = carry_out(client, out, asking, request, lambda foreseen: f"put back {_told(foreseen['put_back'])}")
+
+    def print_text() -> None:
+        done = f"{_told(after['put_back'])} (revision {after['revision']})"
+        line(f"put back {done}" if after["changed"] else f"no change: it is as it was before {done}")
+
+    out.result(after, print_text)
+
+
+def _told(entry: dict[str, Any]) -> str:
+    return f"revision {entry['revision']}: {entry['kind']} {entry['summary']}".rstrip()
 
 
 def _about(view: dict[str, Any]) -> str:

@@ -40,12 +40,22 @@ def bundle_changes(entry: dict[str, Any]) -> list[str]:
 
 def _print_text(revisions: list[dict[str, Any]]) -> None:
     rows = [
-        [each["revision"], moment(each["at"]), each["by"], each["kind"], bundle_changes(each), each["summary"]]
+        [each["revision"], moment(each["at"]), each["by"], each["kind"], bundle_changes(each), _about(each)]
         for each in revisions
     ]
     table(("revision", "when", "by", "command", "bundles", "about"), rows, "no revisions")
     if revisions and revisions[-1]["revision"] > 1:
         note(f"for older revisions: --before {revisions[-1]['revision']}")
+
+
+def _about(entry: dict[str, Any]) -> list[str]:
+    """The command in one line, what it altered from what to what besides bundles, and why."""
+    told = [
+        f"{each['name']} {each['what']}: {each['before']} -> {each['after']}"
+        for each in entry["changes"]
+        if each["what"] not in ("bundle", "rollout", "experiment") and None not in (each["before"], each["after"])
+    ]
+    return [entry["summary"], *told, *([f"because: {entry['reason']}"] if entry["reason"] else [])]
 
 
 def _bundles(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:

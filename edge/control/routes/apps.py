@@ -11,6 +11,7 @@ from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission, allows
 from edge.control.routes.channels import view_channel
 from edge.control.shapes.apps import (
+    AlteredView,
     AppChanged,
     AppDeleted,
     AppRequest,
@@ -20,13 +21,16 @@ from edge.control.shapes.apps import (
     EventKeysChanged,
     EventKeyView,
     HistoryEntry,
+    PutBackDone,
+    PutBackRequest,
     UndoDone,
 )
 from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.impact import view_channel_impact
 from edge.control.shapes.rollouts import UndoRequest
-from edge.domain.changes.commands import CreateApp, DeleteApp, MakeEventKey, RemoveEventKeys, Undo
-from edge.domain.errors import EdgeError, NotFound
+from edge.domain.changes.commands import Command, CreateApp, DeleteApp, MakeEventKey, RemoveEventKeys, Undo
+from edge.domain.changes.going_back.putting_back import plan_putting_back
+from edge.domain.errors import Conflict, EdgeError, NotFound
 from edge.domain.model import AppId, AppState, parse_app_id
 from edge.store.damage import REPAIR
 from edge.store.releases import Head, Releases
@@ -105,6 +109,26 @@ async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
     )
 
 
+async def handle_put_back(call: Call[PutBackRequest]) -> PutBackDone:
+    """Raises NotFound `unknown_revision`, Conflict `cannot_put_back`, and what the command raises today."""
+
+    def plan() -> tuple[RevisionLine, Command]:
+        releases, number = call.ports.releases, call.body.revision
+        line = next(iter(releases.history(call.app, 1, number + 1)), None)
+        if line is None or line.number != number:
+            raise NotFound("unknown_revision", f"app {call.app!r} has no revision {number}")
+        if line.previous is None:
+            raise Conflict("cannot_put_back", f"revision {number} is the app's first; delete the app instead")
+        before = releases.load_revision(call.app, line.previous_number, line.previous)
+        return line, plan_putting_back(before, releases.load_revision(call.app, number, line.digest))
+
+    line, command = await asyncio.to_thread(plan)
+    committed = await commit(call, call.app, command)
+    return PutBackDone(
+        app=call.app, revision=committed.state.revision, changed=committed.changed, put_back=_view_line(line)
+    )
+
+
 def _view_line(line: RevisionLine) -> HistoryEntry:
     return HistoryEntry(
         revision=line.number,
@@ -114,7 +138,9 @@ def _view_line(line: RevisionLine) -> HistoryEntry:
         by=line.by,
         kind=line.kind,
         summary=line.summary,
+        reason=line.reason,
         channels=[view_channel_impact(each) for each in line.channels],
+        changes=[AlteredView(**each._asdict()) for each in line.changes],
     )
 
 
@@ -231,6 +257,17 @@ OPERATIONS = (
         handle=handle_undo,
         answer=UndoDone,
         body=UndoRequest,
+        changes=True,
+    ),
+    Operation(
+        name="put_back",
+        method="POST",
+        path="/v1/apps/{app}/put-back",
+        summary="Put back what an older change altered, a segment, an override or a channel's settings, in a new one",
+        permission=Permission.CHANGE_APP,
+        handle=handle_put_back,
+        answer=PutBackDone,
+        body=PutBackRequest,
         changes=True,
     ),
 )

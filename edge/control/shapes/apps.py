@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from edge.control.shapes.channels import ChannelView
-from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody
+from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody, Whole
 from edge.control.shapes.impact import ChannelImpactView
 from edge.domain.changes.apps import KEEP_LIMIT_SECONDS
 
@@ -75,11 +75,35 @@ class UndoDone(ChangeAnswer, frozen=True, kw_only=True):
     undone: "HistoryEntry | None"
 
 
+class AlteredView(AnswerBody, frozen=True, kw_only=True):
+    """`what` of `subject` (`bundle`, `channel` or `segment`) `name` went from `before` to `after`, in words; null where
+    there is no such thing. Long values are cut."""
+
+    subject: str
+    name: str
+    what: str
+    before: str | None
+    after: str | None
+
+
+class PutBackRequest(RequestBody, frozen=True, kw_only=True):
+    """`revision` is the one whose change is put back, in a new one."""
+
+    revision: Whole
+
+
+class PutBackDone(ChangeAnswer, frozen=True, kw_only=True):
+    """`put_back` is the revision whose change is put back."""
+
+    put_back: "HistoryEntry"
+
+
 class HistoryEntry(AnswerBody, frozen=True, kw_only=True):
     """One revision: the kind and id of the change that made it, when (seconds since the epoch) and by which token.
 
     `digest` is the SHA-256 of the revision document, `summary` the command in one line. `channels` are those that it
-    changed, with what they offered before and after.
+    changed, with what they offered before and after. `reason` is why, in its author's words. `changes` say from what to
+    what, except for overrides, which `summary` names.
     """
 
     revision: int
@@ -89,7 +113,9 @@ class HistoryEntry(AnswerBody, frozen=True, kw_only=True):
     by: str
     kind: str
     summary: str
+    reason: str
     channels: list[ChannelImpactView]
+    changes: list[AlteredView]
 
 
 class BundleCount(AnswerBody, frozen=True, kw_only=True):

@@ -12,7 +12,6 @@ from edge.domain.changes import channels as channel_changes
 from edge.domain.changes import pruning, taking_back
 from edge.domain.changes import rollouts as rollout_changes
 from edge.domain.changes import segments as segment_changes
-from edge.domain.changes import undo as undoing
 from edge.domain.changes.acceptance import accept
 from edge.domain.changes.command_ids import is_repeat, remember
 from edge.domain.changes.commands import (
@@ -42,6 +41,7 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
+from edge.domain.changes.going_back import undo as undoing
 from edge.domain.changes.guard import guard_changes
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.errors import NotFound

@@ -1,5 +1,6 @@
 """Operations that compare and count: two bundles, a device's story, who is in which segment."""
 
+import msgspec
 import pytest
 from control_world import APP, DEVICE, NOW, pack
 from factories import a_check
@@ -88,3 +89,48 @@ async def test_an_expression_is_counted_before_it_is_saved(acme, world):
     assert [each["name"] for each in (await acme("GET", f"{SEGMENTS}-reach"))["segments"]] == ["testers"]
     assert await acme("POST", f"{SEGMENTS}/x/count", {"where": "nonsense"}, status=422) == "invalid_expression"
     assert await acme("POST", f"{SEGMENTS}/x/count", {}, status=404) == "unknown_segment"
+
+
+async def test_history_tells_from_what_to_what_and_why(acme):
+    for where in ('version_os < "10"', 'version_os < "11"'):
+        why = {"Edge-Reason": "WebView%2074%20is%20on%2010%20too"}
+        body = msgspec.json.encode({"where": where})
+        await acme("PATCH", f"{SEGMENTS}/old", content=body, headers=why)
+    newest = (await acme("GET", f"/v1/apps/{APP}/history"))[0]
+    assert newest["reason"] == "WebView 74 is on 10 too"
+    assert newest["changes"] == [
+        {
+            "subject": "segment",
+            "name": "old",
+            "what": "where",
+            "before": 'version_os < "10"',
+            "after": 'version_os < "11"',
+        }
+    ]
+
+
+async def test_an_older_change_is_put_back_by_a_new_one(acme):
+    for where in ('version_os < "10"', 'version_os < "11"'):
+        await acme("PATCH", f"{SEGMENTS}/old", {"where": where})
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "beta"})
+    foreseen = await acme("POST", f"/v1/apps/{APP}/put-back?dry_run=true", {"revision": 3})
+    assert foreseen["dry_run"] and (await acme("GET", f"{SEGMENTS}/old"))["where"] == 'version_os < "11"'
+    done = await acme("POST", f"/v1/apps/{APP}/put-back", {"revision": 3})
+    assert (done["changed"], done["put_back"]["revision"]) == (True, 3)
+    assert (await acme("GET", f"{SEGMENTS}/old"))["where"] == 'version_os < "10"'
+    again = await acme("POST", f"/v1/apps/{APP}/put-back", {"revision": 3})
+    assert not again["changed"]
+
+
+@pytest.mark.parametrize(
+    ("revision", "status", "code"),
+    [
+        (1, 409, "cannot_put_back"),
+        (2, 409, "cannot_put_back"),
+        (0, 404, "unknown_revision"),
+        (9, 404, "unknown_revision"),
+    ],
+)
+async def test_what_cannot_be_put_back_is_refused(acme, revision, status, code):
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "beta"})
+    assert await acme("POST", f"/v1/apps/{APP}/put-back", {"revision": revision}, status=status) == code

@@ -1,0 +1,84 @@
+"""What an older revision changed, as the command that puts it back today. Pure.
+
+Only what people set and what stands for itself can be put back: a segment, an override, a channel's settings and what
+it offers. Rollouts, experiments and bundles move on; for them the refusal says what to do instead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from edge.domain.changes.commands import (
+    ChannelSettings,
+    ClearOverride,
+    Command,
+    DeleteSegment,
+    SegmentSettings,
+    SetChannel,
+    SetOverride,
+    SetSegment,
+)
+from edge.domain.errors import Conflict
+from edge.domain.model import AppState, Channel, Segment
+
+K = TypeVar("K", bound=str)
+V = TypeVar("V")
+
+_SETTINGS = frozenset(ChannelSettings.__struct_fields__)
+_FOLLOWS = ("changed", "changed_by", "rolled_back", "earlier", "taken_back", "guard_told")
+
+
+def plan_putting_back(before: AppState, after: AppState) -> Command:
+    """The command that makes the one thing that the change from `before` to `after` touched what it was `before`.
+
+    Raises Conflict `cannot_put_back`.
+    """
+    segments, overrides = _changed(before.segments, after.segments), _changed(before.overrides, after.overrides)
+    channels = _changed(before.channels, after.channels)
+    if before.bundles != after.bundles or before.deleted != after.deleted:
+        raise _refused("it published, withdrew or deleted: withdraw the bundle, or publish it again")
+    if len(segments) + len(overrides) + len(channels) != 1:
+        raise _refused("it did not change a single segment, override or channel")
+    for segment in segments:
+        return _segment(segment, before.segments.get(segment))
+    for device in overrides:
+        channel = before.overrides.get(device)
+        return ClearOverride(device=device) if channel is None else SetOverride(device=device, channel=channel)
+    (name,) = channels
+    return _channel(before.channels.get(name), after.channels.get(name))
+
+
+def _changed(before: Mapping[K, V], after: Mapping[K, V]) -> list[K]:
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _segment(name: str, was: Segment | None) -> Command:
+    if was is None:
+        return DeleteSegment(name=name)
+    settings = SegmentSettings(
+        where=was.where,
+        channel=was.channel,
+        priority=was.priority,
+        yield_to_self_set=was.yield_to_self_set,
+        leave=was.leave,
+    )
+    return SetSegment(name=name, settings=settings)
+
+
+def _channel(was: Channel | None, becomes: Channel | None) -> Command:
+    if was is None or becomes is None:
+        raise _refused("it made or deleted a channel: delete or create it yourself")
+    settings: dict[str, Any] = {}
+    for each in fields(was):
+        if getattr(was, each.name) == getattr(becomes, each.name) or each.name in _FOLLOWS:
+            continue
+        if each.name not in _SETTINGS:
+            raise _refused(f"it moved the {each.name} of channel {was.name!r}: decide there")
+        settings[each.name] = getattr(was, each.name)
+    if settings.get("bundle", "") is None:
+        raise _refused(f"channel {was.name!r} offered nothing before, which no channel goes back to")
+    return SetChannel(name=was.name, settings=ChannelSettings(**settings), downgrade=True, again=True)
+
+
+def _refused(why: str) -> Conflict:
+    return Conflict("cannot_put_back", f"this change cannot be put back: {why}")

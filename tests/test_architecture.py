@@ -49,8 +49,8 @@ BELOW_WITHIN = {
         "forms": {""},
         "patches": {""},
         "guarding": {"", "schedule", "statistics"},  # whether a release fails more than it may
-        "comparing": {"", "statistics"},  # what an experiment shows
-        "changes": {"", "schedule", "targeting", "guarding"},
+        "comparing": {"", "schedule", "statistics"},  # what an experiment shows
+        "changes": {"", "schedule", "targeting", "guarding", "comparing"},
         "decision": {"", "schedule", "targeting", "forms", "patches"},
     },
     "wire": {"plugins": set(), "": {"plugins"}},
@@ -267,9 +267,8 @@ def test_every_module_is_used():
         "edge.telemetry.votes.standing",
     }  # until telemetry has its arithmetic
     entries |= {f"edge.domain.guarding.{each}" for each in ("judging", "epochs", "cost")}  # until they are used
-    entries |= {"edge.domain.comparing.measures"}
     entries |= {"edge.page.words.rates", "edge.page.words.times"}  # until the page's views write with them
-    entries |= {"edge.domain.comparing.reading"}
+    entries |= {f"edge.domain.comparing.{each}" for each in ("judging", "splitting")}
     entries |= {"edge.messages.outbox"}
     entries |= {"edge.page.acts.buttons"}  # until the acts are there
     used = set.union(*IMPORTS.values()) | entries

@@ -38,9 +38,10 @@ from edge.domain.changes.apps import EVENT_KEYS_LIMIT, KEEP_LIMIT_SECONDS
 from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
 from edge.domain.changes.channels import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
 from edge.domain.changes.command_ids import RECENT_LIMIT
-from edge.domain.changes.rollouts import ARMS, NAMED_LIMIT, STEP_LIMIT_SECONDS, STEPS_LIMIT
+from edge.domain.changes.rollouts import ARMS, NAMED_LIMIT, QUESTION_LIMIT, STEP_LIMIT_SECONDS, STEPS_LIMIT
 from edge.domain.changes.segments import ID_SET_LIMIT, SEGMENT_LIMIT, SEGMENTS_LIMIT_BYTES
 from edge.domain.changes.taking_back import TAKEN_BACK_LIMIT
+from edge.domain.comparing.measures import MEASURES_LIMIT, WITHIN_LIMIT_DAYS
 from edge.domain.facts import WITHHELD_LIMIT
 from edge.domain.forms.choice import IOS_ZIP_LIMIT_BYTES, LINKS_LIMIT
 from edge.domain.forms.comparisons import EARLIER_LIMIT as VERSIONS_LIMIT
@@ -182,6 +183,8 @@ def test_the_limits_of_targeting_are_those_of_the_code():
         f"| names of features of an app that segments can read | {FEATURES_LIMIT} of {FEATURE_NAME_LIMIT} characters |",
         f"| parts of an app's segments that read how devices are used | {PLACES_LIMIT} |",
         f"| arms of an experiment | {ARMS.start} to {ARMS.stop - 1}, experiments of a channel 1 |",
+        f"| measures of an experiment | {MEASURES_LIMIT}, a device counts within {WITHIN_LIMIT_DAYS} days |",
+        f"| an experiment's question | one line of {QUESTION_LIMIT} characters |",
         f"| a spread | {format_duration(SPREAD_LIMIT_SECONDS).removesuffix('d')} days |",
     ):
         assert row in LIMITS

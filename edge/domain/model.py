@@ -178,22 +178,38 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One bundle of an experiment. `weight` is its share of the devices, in thousandths of a percent."""
+    """One bundle of an experiment. `weight` is its share of the devices, in thousandths of a percent.
+
+    Its devices get the bundle in its windows and over its spread, which take the place of the channel's. With a
+    segment, only those of them that match get it; the others get what the channel offers, and stay in the arm.
+    """
 
     name: str
     bundle: VersionName
     weight: int  # thousandths of a percent; all arms add up to 100 percent
+    windows: tuple[str, ...] = ()  # maintenance windows (schedule.windows); empty: the channel's
+    spread_seconds: int = 0  # over which its offers open, from the start of the experiment; 0: at once
+    segment: SegmentName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """Several bundles on one channel, each for a share of its devices; `salt` decides which device is in which arm."""
+    """Several bundles on one channel, each for a share of its devices; `salt` decides which device is in which arm. It
+    carries its question, in words, and what it measures (comparing.measures)."""
 
     name: str
     arms: tuple[Arm, ...]
     salt: str
     segment: SegmentName | None = None  # None: every device of the channel
     started: float = 0.0  # seconds since the epoch
+    question: str = ""
+    measures: tuple[str, ...] = ()  # empty: as an older node started it, the usual ones
+
+    @property
+    def segments(self) -> tuple[SegmentName, ...]:
+        """All that it reads."""
+        named = (self.segment, *(arm.segment for arm in self.arms))
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

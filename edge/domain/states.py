@@ -117,8 +117,8 @@ def segments_of(channel: Channel) -> frozenset[SegmentName]:
     """The segments that the channel's rollout or experiment uses."""
     rollout, experiment = channel.rollout, channel.experiment
     asked = {*rollout.segments, *rollout.first} if rollout is not None and rollout.phase.is_active else set()
-    if experiment is not None and experiment.segment is not None:
-        asked.add(experiment.segment)
+    if experiment is not None:
+        asked.update(experiment.segments)
     return frozenset(asked)
 
 

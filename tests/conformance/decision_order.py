@@ -118,9 +118,13 @@ _TARGETS: dict[str, Callable[[CompiledChannel, Asked], bool]] = {
     "rollout": lambda on, given: on.rollout.holds_back(given.check, given.facts, given.moment.proven) is None,
     "what_comes_before": lambda on, given: any(
         target and _failed(target, given)
-        for target in (on.stable, on.rollout and on.rollout.target, on.experiment and on.experiment.arm_of(given.check))
+        for target in (on.stable, on.rollout and on.rollout.target, on.experiment and _arm_target(on, given))
     ),
 }
+
+
+def _arm_target(on: CompiledChannel, given: Asked) -> Target | None:
+    return on.experiment.target_of(given.check, given.facts)
 
 
 def _failed(target: Target, given: Asked) -> bool:

@@ -216,7 +216,7 @@ def test_both_sides_of_a_control_group_are_covered():
 
 def test_both_sides_of_every_arm_are_covered():
     seen = {
-        (bucket_of(running.salt, walked.given.check.device), tuple(end for end, _ in running.arms))
+        (bucket_of(running.salt, walked.given.check.device), tuple(arm.end for arm in running.arms))
         for walked in walks()
         if walked.compiled and (running := walked.compiled.experiment)
     }

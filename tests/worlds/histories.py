@@ -201,13 +201,26 @@ def _segment_settings(draw) -> SegmentSettings:
     return SegmentSettings(**given, channel=leads)
 
 
-_arms = st.lists(_versions, min_size=2, max_size=3).map(
+_plain_arms = st.lists(_versions, min_size=2, max_size=3).map(
     lambda versions: tuple(
         NewArm(name=f"arm{place}", bundle=version, weight=weight)
         for place, (version, weight) in enumerate(
             zip(versions, (50_000, 50_000) if len(versions) == 2 else (20_000, 30_000, 50_000), strict=True)
         )
     )
+)
+_own_terms = st.fixed_dictionaries(
+    {},
+    optional={
+        "windows": st.just(("daily 01:00-05:00 UTC",)),
+        "spread_seconds": st.sampled_from((600, 3_000)),
+        "segment": _segments,
+    },
+)
+_arms = _plain_arms | st.builds(
+    lambda arms, terms: tuple(msgspec.structs.replace(arm, **own) for arm, own in zip(arms, terms, strict=False)),
+    _plain_arms,
+    st.lists(_own_terms, min_size=3, max_size=3),
 )
 
 _some_segments = st.sampled_from(((), (), ("droids",), ("some", "team")))

@@ -1,5 +1,6 @@
 """`edge experiment`: several bundles on one channel, each for a share of its devices, until one is kept."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -9,6 +10,9 @@ from edge.cli.releases.replaced import meant_options
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, moment, table
+from edge.domain.schedule.durations import format_duration, parse_duration
+
+_EXAMPLES = {"--window": 'night="daily 01:00-05:00 UTC"', "--spread": "slow=6h", "--only": "wifi=on-wifi"}
 
 
 @click.group()
@@ -31,6 +35,32 @@ def experiment() -> None:
 @click.option(
     "--segment", metavar="NAME", help="Include only devices in this segment; default: all devices on the channel."
 )
+@click.option(
+    "--window",
+    "windows",
+    metavar='ARM="DAYS HH:MM-HH:MM ZONE"',
+    multiple=True,
+    help='Offer an arm\'s bundle in this window only, such as night="daily 01:00-05:00 UTC"; may be repeated.',
+)
+@click.option(
+    "--spread", "spreads", metavar="ARM=DURATION", multiple=True, help="Open an arm's offers over this time: slow=6h."
+)
+@click.option(
+    "--only",
+    "only",
+    metavar="ARM=SEGMENT",
+    multiple=True,
+    help="Give an arm's bundle only to devices in this segment; others get what the channel offers.",
+)
+@click.option("--asks", "question", metavar="TEXT", default="", help="The question that the experiment is to answer.")
+@click.option(
+    "--measure",
+    "measures",
+    metavar="MEASURE",
+    multiple=True,
+    help="Compare this: failed, crashed, errors, erred, sessions, installed, install_failed, installed:24h, "
+    "install_time:24h, event:NAME, outcome:NAME or value:NAME; at most 8. Default: what is usual for its kind.",
+)
 @meant_options
 @with_api
 def start(
@@ -41,16 +71,38 @@ def start(
     name: str,
     arms: tuple[str, ...],
     segment: str | None,
+    windows: tuple[str, ...],
+    spreads: tuple[str, ...],
+    only: tuple[str, ...],
+    question: str,
+    measures: tuple[str, ...],
     downgrade: bool,
     again: bool,
 ) -> None:
     """Start experiment NAME on CHANNEL of APP. The shares of the arms, in percent, must add up to 100.
 
     A device stays in the same arm at every check and on every node. Devices outside the segment get what the channel
-    offers.
+    offers. The first arm is the one that the others are compared with.
+
+    \b
+    Two bundles:     --arm control=1.4.0:50 --arm new=1.5.0:50
+    Which time:      --arm now=1.5.0:50 --arm night=1.5.0:50 --window night="daily 01:00-05:00 UTC"
+    For whom:        --arm all=1.5.0:50 --arm wifi=1.5.0:50 --only wifi=on-wifi
     """
-    given = [_parse_arm(each) for each in arms]
-    body = {"name": name, "arms": given, "segment": segment, "downgrade": downgrade, "again": again}
+    given = {each["name"]: each for each in map(_parse_arm, arms)}
+    _give_arms(given, "--window", "windows", [(each, text) for each, text in _pairs("--window", windows)])
+    spread = [(each, parse_duration(text)) for each, text in _pairs("--spread", spreads)]
+    _give_arms(given, "--spread", "spread_seconds", spread)
+    _give_arms(given, "--only", "segment", _pairs("--only", only))
+    body = {
+        "name": name,
+        "arms": list(given.values()) if len(given) == len(arms) else [_parse_arm(each) for each in arms],
+        "segment": segment,
+        "question": question,
+        "measures": measures,
+        "downgrade": downgrade,
+        "again": again,
+    }
     made = client.post(app_path(app, "channels", channel, "experiment"), body)
     out.result(made, lambda: line(f"started experiment {sentence(made)} on channel {channel}"))
 
@@ -101,8 +153,37 @@ def _parse_arm(text: str) -> dict[str, Any]:
     return {"name": name, "bundle": version, "share": share}
 
 
+def _pairs(option: str, given: tuple[str, ...]) -> list[tuple[str, str]]:
+    """`ARM=...`, each."""
+    found = []
+    for text in given:
+        arm, named, rest = text.partition("=")
+        if not named or not rest:
+            raise click.UsageError(f"invalid {option} {text!r}: expected ARM=..., such as {_EXAMPLES[option]}")
+        found.append((arm, rest))
+    return found
+
+
+def _give_arms(arms: dict[str, dict[str, Any]], option: str, field: str, given: Sequence[tuple[str, Any]]) -> None:
+    """To each arm its own; of windows, all."""
+    for name, value in given:
+        if name not in arms:
+            raise click.UsageError(f"{option} names arm {name!r}, which no --arm has")
+        if field == "windows":
+            arms[name].setdefault(field, []).append(value)
+        else:
+            arms[name][field] = value
+
+
 def _arms(view: dict[str, Any]) -> list[str]:
-    return [f"{arm['name']} {arm['share']} {arm['bundle']}" for arm in view["arms"]]
+    return [f"{arm['name']} {arm['share']} {arm['bundle']}{_terms(arm)}" for arm in view["arms"]]
+
+
+def _terms(arm: dict[str, Any]) -> str:
+    """` in daily 01:00-05:00 UTC over 6h for on-wifi`."""
+    windows = f" in {' and '.join(arm['windows'])}" if arm["windows"] else ""
+    spread = f" over {format_duration(arm['spread_seconds'])}" if arm["spread_seconds"] else ""
+    return f"{windows}{spread}" + (f" for {arm['segment']}" if arm["segment"] else "")
 
 
 def _print_text(found: dict[str, Any]) -> None:

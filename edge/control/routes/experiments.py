@@ -8,6 +8,7 @@ from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
 from edge.control.roles import Permission
 from edge.control.shapes.targeting import (
+    ArmRequest,
     ArmView,
     ChannelExperiment,
     ExperimentRequest,
@@ -18,8 +19,9 @@ from edge.control.shapes.targeting import (
     WindowsView,
 )
 from edge.domain.changes.commands import NewArm, StartExperiment, StopExperiment
+from edge.domain.comparing.measures import usual_measures
 from edge.domain.errors import NotFound
-from edge.domain.model import Channel, Experiment
+from edge.domain.model import Arm, Channel, Experiment
 from edge.domain.schedule.windows import compile_windows
 from edge.domain.shares import format_share, parse_share
 from edge.domain.states import channel_of
@@ -29,9 +31,11 @@ def view_experiment(experiment: Experiment) -> ExperimentView:
     """The experiment as the API shows it, without its channel."""
     return ExperimentView(
         name=experiment.name,
-        arms=[ArmView(name=arm.name, bundle=arm.bundle, share=format_share(arm.weight)) for arm in experiment.arms],
+        arms=[_view_arm(arm) for arm in experiment.arms],
         segment=experiment.segment,
         started=experiment.started,
+        question=experiment.question,
+        measures=list(experiment.measures or usual_measures(experiment.arms)),
     )
 
 
@@ -47,9 +51,15 @@ async def handle_show(call: Call[None]) -> ChannelExperiment:
 
 async def handle_start(call: Call[ExperimentRequest]) -> ExperimentStarted:
     body, name = call.body, call.part("name")
-    arms = tuple(NewArm(name=arm.name, bundle=arm.bundle, weight=parse_share(arm.share)) for arm in body.arms)
     command = StartExperiment(
-        channel=name, name=body.name, arms=arms, segment=body.segment, downgrade=body.downgrade, again=body.again
+        channel=name,
+        name=body.name,
+        arms=tuple(map(_new_arm, body.arms)),
+        segment=body.segment,
+        question=body.question,
+        measures=body.measures,
+        downgrade=body.downgrade,
+        again=body.again,
     )
     committed = await commit(call, call.app, command)
     state = committed.state
@@ -78,6 +88,28 @@ async def handle_stop(call: Call[ExperimentStopRequest]) -> ExperimentStopped:
 async def handle_windows(call: Call[None]) -> WindowsView:
     channel = channel_of(await load_app(call), call.part("name"))
     return await asyncio.to_thread(_view_windows, channel, call.ports.clock.now())
+
+
+def _view_arm(arm: Arm) -> ArmView:
+    return ArmView(
+        name=arm.name,
+        bundle=arm.bundle,
+        share=format_share(arm.weight),
+        windows=list(arm.windows),
+        spread_seconds=arm.spread_seconds,
+        segment=arm.segment,
+    )
+
+
+def _new_arm(arm: ArmRequest) -> NewArm:
+    return NewArm(
+        name=arm.name,
+        bundle=arm.bundle,
+        weight=parse_share(arm.share),
+        windows=arm.windows,
+        spread_seconds=arm.spread_seconds,
+        segment=arm.segment,
+    )
 
 
 def _view(channel: Channel) -> ChannelExperiment:
@@ -128,7 +160,7 @@ OPERATIONS = (
         name="start_experiment",
         method="POST",
         path="/v1/apps/{app}/channels/{name}/experiment",
-        summary="Start an experiment: bundles for shares of a channel's devices, or of a segment's",
+        summary="Start an experiment: bundles, times or criteria for shares of a channel's devices, or of a segment's",
         permission=Permission.CHANGE_APP,
         handle=handle_start,
         answer=ExperimentStarted,

@@ -81,18 +81,27 @@ class IdSetDeleted(ChangeAnswer, frozen=True, kw_only=True):
 
 
 class ArmView(AnswerBody, frozen=True, kw_only=True):
+    """`windows` and `spread_seconds` take the place of the channel's, if there are any; with `segment`, only devices of
+    the arm that match it get the bundle."""
+
     name: str
     bundle: str
     share: str
+    windows: list[str]
+    spread_seconds: int
+    segment: str | None
 
 
 class ExperimentView(AnswerBody, frozen=True, kw_only=True):
-    """The arms' shares add up to 100%. `segment` null: every device of the channel takes part."""
+    """The arms' shares add up to 100%. `segment` null: every device of the channel takes part. `question` is what it
+    asks, `measures` what it compares."""
 
     name: str
     arms: list[ArmView]
     segment: str | None
     started: float
+    question: str
+    measures: list[str]
 
 
 class ChannelExperiment(ExperimentView, frozen=True, kw_only=True):
@@ -100,20 +109,27 @@ class ChannelExperiment(ExperimentView, frozen=True, kw_only=True):
 
 
 class ArmRequest(RequestBody, frozen=True, kw_only=True):
-    """`share` is a percentage: `12.5%`."""
+    """`share` is a percentage: `12.5%`. `windows` and `spread_seconds`, from the start of the experiment, are the arm's
+    own; with `segment`, only devices that match it get the bundle."""
 
     name: str
     bundle: str
     share: str
+    windows: tuple[str, ...] = ()
+    spread_seconds: int = 0
+    segment: str | None = None
 
 
 class ExperimentRequest(RequestBody, frozen=True, kw_only=True):
     """`downgrade` allows an arm with a version below the one that the channel offers, `again` one that it was
-    rolled back from."""
+    rolled back from. `question` is what it asks, in one line; `measures` are what it compares, such as `failed`,
+    `installed:24h` or `event:checkout`; none: what is usual for its kind."""
 
     name: str
     arms: list[ArmRequest]
     segment: str | None = None
+    question: str = ""
+    measures: tuple[str, ...] = ()
     downgrade: bool = False
     again: bool = False
 

@@ -225,20 +225,26 @@ class MoveRollout(_Command, frozen=True, kw_only=True, tag="move_rollout"):
 
 
 class NewArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`weight` is in thousandths of a percent."""
+    """`weight` is in thousandths of a percent; `windows`, `spread_seconds` and `segment` are the arm's own."""
 
     name: str
     bundle: str
     weight: int
+    windows: tuple[str, ...] = ()
+    spread_seconds: int = 0
+    segment: str | None = None
 
 
 class StartExperiment(Meant, _Command, frozen=True, kw_only=True, tag="start_experiment"):
-    """The shares of the arms add up to 100%; without `segment`, all devices of the channel take part."""
+    """The shares of the arms add up to 100%; without `segment`, all devices of the channel take part. `question` is
+    what it asks, in words; without `measures`, it measures what is usual for its kind."""
 
     channel: str
     name: str
     arms: tuple[NewArm, ...]
     segment: str | None = None
+    question: str = ""
+    measures: tuple[str, ...] = ()
 
 
 class StopExperiment(_Command, frozen=True, kw_only=True, tag="stop_experiment"):

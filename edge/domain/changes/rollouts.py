@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from edge.domain.changes.channels import offering
+from edge.domain.changes.channels import SPREAD_LIMIT_SECONDS, offering
 from edge.domain.changes.commands import (
     MoveRollout,
     NewArm,
@@ -19,10 +19,12 @@ from edge.domain.changes.replacing import (
     current_offer,
     with_nothing_on_its_way,
 )
+from edge.domain.comparing.measures import parse_measures, usual_measures
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, VersionName, parse_name
 from edge.domain.schedule.durations import format_duration
 from edge.domain.schedule.rollout import Move, move
+from edge.domain.schedule.windows import canonical_windows
 from edge.domain.shares import WHOLE_SHARE, format_share
 from edge.domain.states import channel_of, offerable, segment_of, with_entry
 
@@ -31,6 +33,7 @@ STEP_LIMIT_SECONDS = 90 * 86_400
 SHORTEST_STEP_SECONDS = 60  # no one can judge a step sooner
 NAMED_LIMIT = 20  # segments of one rollout
 ARMS = range(2, 11)
+QUESTION_LIMIT = 200  # characters: a line above a chart
 
 
 def carry_out(
@@ -169,6 +172,8 @@ def _start_experiment(state: AppState, channel: Channel, command: StartExperimen
         salt=salt,
         segment=segment_of(state, command.segment).name if command.segment is not None else None,
         started=at,
+        question=_question(command.question),
+        measures=tuple(each.id for each in parse_measures(command.measures or usual_measures(arms))),
     )
     rollout = channel.rollout
     if rollout is not None and rollout.phase.is_active and _takes_all(experiment, rollout):
@@ -191,7 +196,27 @@ def _arms(state: AppState, given: tuple[NewArm, ...]) -> tuple[Arm, ...]:
     total = sum(arm.weight for arm in given)
     if total != WHOLE_SHARE:
         raise Invalid("invalid_arms", f"the arms' shares add up to {format_share(total)} instead of 100%")
-    return tuple(Arm(name=arm.name, bundle=offerable(state, arm.bundle).version, weight=arm.weight) for arm in given)
+    return tuple(_arm(state, arm) for arm in given)
+
+
+def _arm(state: AppState, given: NewArm) -> Arm:
+    if not 0 <= given.spread_seconds <= SPREAD_LIMIT_SECONDS:
+        most = format_duration(SPREAD_LIMIT_SECONDS)
+        raise Invalid("invalid_spread", f"arm {given.name!r}: the spread must be between 0 and {most}")
+    return Arm(
+        name=given.name,
+        bundle=offerable(state, given.bundle).version,
+        weight=given.weight,
+        windows=canonical_windows(given.windows) if given.windows else (),
+        spread_seconds=given.spread_seconds,
+        segment=segment_of(state, given.segment).name if given.segment is not None else None,
+    )
+
+
+def _question(text: str) -> str:
+    if len(text) > QUESTION_LIMIT or not (text.isprintable()):
+        raise Invalid("invalid_question", f"a question is one line of at most {QUESTION_LIMIT} printable characters")
+    return text.strip()
 
 
 def _stop_experiment(state: AppState, channel: Channel, command: StopExperiment, at: float) -> Channel:

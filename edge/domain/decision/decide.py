@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
+from edge.domain.buckets import bucket_of
 from edge.domain.decision.outcomes import Blocked, Decision, HoldReason, Reason, RevertToBuiltin, UpToDate
 from edge.domain.decision.pick import pick, way_around
 from edge.domain.decision.snapshot import UNKNOWN, UNKNOWN_CHANNEL, AppSnapshot
@@ -16,6 +17,7 @@ from edge.domain.decision.targets import CompiledChannel, Target
 from edge.domain.facts import NO_FACTS, DeviceFacts
 from edge.domain.model import BUILTIN, ChannelName, UpdateCheck
 from edge.domain.schedule.rollout import Moment
+from edge.domain.schedule.windows import Schedule
 
 HELD_CACHE_LIMIT = 4096  # answers to devices that a rollout does not reach: a few for each channel of each app
 
@@ -147,16 +149,23 @@ def arrive(
         if not check.plugin.reverts_to_builtin:
             return Blocked(Reason.BUILTIN_TOO_OLD, BUILTIN)
         back = True
-    if compiled.schedule is not None and not is_open(compiled, check, moment, back=back):
+    schedule = schedule_of(compiled, target)
+    if schedule is not None and not is_open(compiled, target, check, moment, back=back):
         return Blocked(Reason.OUTSIDE_WINDOW, name_of(target))
-    if compiled.channel.spread_seconds and is_spread(compiled, target) and moment.proven < compiled.opens_for(check):
+    if spread_of(compiled, target) and moment.proven < opens_for(compiled, target, check):
         return Blocked(Reason.SPREAD, name_of(target))
     return target.offer or RevertToBuiltin(compiled.channel.name)
 
 
-def is_open(compiled: CompiledChannel, check: UpdateCheck, moment: Moment, *, back: bool) -> bool:
-    """Whether the channel's maintenance windows let the device have something else than it runs."""
-    schedule = compiled.schedule
+def schedule_of(compiled: CompiledChannel, target: Target) -> Schedule | None:
+    """The maintenance windows of the target's arm, else of the channel; None: always open."""
+    timing = target.timing
+    return compiled.schedule if timing is None or timing.schedule is None else timing.schedule
+
+
+def is_open(compiled: CompiledChannel, target: Target, check: UpdateCheck, moment: Moment, *, back: bool) -> bool:
+    """Whether maintenance windows let the device have something else than it runs."""
+    schedule = schedule_of(compiled, target)
     if schedule is None or schedule.is_open(moment.now):
         return True
     return compiled.channel.rollback_passes and is_way_back(compiled, check, back=back)
@@ -167,10 +176,18 @@ def is_way_back(compiled: CompiledChannel, check: UpdateCheck, *, back: bool) ->
     return back or check.version_name in compiled.taken_back
 
 
-def is_spread(compiled: CompiledChannel, target: Target) -> bool:
-    """Whether the target's offers open gradually: only the channel's own bundle's do. Reverting to builtin downloads
-    nothing and needs no spread."""
-    return compiled.channel.spread_seconds > 0 and target is compiled.stable and target.offer is not None
+def spread_of(compiled: CompiledChannel, target: Target) -> int:
+    """Over how many seconds the target's offers open, 0: at once. An arm has a spread of its own; else only the
+    channel's own bundle has one. Reverting to builtin downloads nothing and needs none."""
+    if target.timing is not None:
+        return target.timing.spread_seconds
+    return compiled.channel.spread_seconds if target is compiled.stable and target.offer is not None else 0
+
+
+def opens_for(compiled: CompiledChannel, target: Target, check: UpdateCheck) -> float:
+    """When the target's spread reaches the device, in seconds since the epoch."""
+    timing = target.timing
+    return compiled.opens_for(check) if timing is None else timing.opens_at(bucket_of(timing.salt, check.device))
 
 
 @lru_cache(HELD_CACHE_LIMIT)

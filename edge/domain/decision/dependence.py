@@ -5,7 +5,7 @@ matter (`facts_matter`), and both agree in `depends_on`, `decide` gives both the
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from edge.domain.buckets import BUCKETS
 from edge.domain.decision.decide import own_default
@@ -52,8 +52,8 @@ def _segments(compiled: CompiledChannel) -> Iterator[SegmentName]:
     if compiled.rollout is not None:
         yield from compiled.rollout.rollout.segments
         yield from compiled.rollout.rollout.first
-    if compiled.experiment is not None and compiled.experiment.experiment.segment is not None:
-        yield compiled.experiment.experiment.segment
+    if compiled.experiment is not None:
+        yield from compiled.experiment.experiment.segments
 
 
 def _draws(compiled: CompiledChannel, moment: Moment) -> Iterator[Draw]:
@@ -63,11 +63,15 @@ def _draws(compiled: CompiledChannel, moment: Moment) -> Iterator[Draw]:
             yield Draw(running.group_salt, (running.rollout.hold_out,))
         yield Draw(running.salt, (active_share_at(running.rollout, moment.proven),))
     if compiled.experiment is not None:
-        yield Draw(compiled.experiment.salt, tuple(end for end, _ in compiled.experiment.arms))
+        yield Draw(compiled.experiment.salt, tuple(arm.end for arm in compiled.experiment.arms))
+        for arm in compiled.experiment.arms:
+            timing = arm.target.timing if arm.target is not None else None
+            if timing is not None and timing.spread_seconds:
+                yield Draw(timing.salt, (_first_closed(timing.opens_at, moment.proven),))
     if compiled.channel.spread_seconds:
-        yield Draw(compiled.spread_salt, (_spread_border(compiled, moment.proven),))
+        yield Draw(compiled.spread_salt, (_first_closed(compiled.opens_at, moment.proven),))
 
 
-def _spread_border(compiled: CompiledChannel, proven: float) -> int:
+def _first_closed(opens_at: Callable[[int], float], proven: float) -> int:
     """The first bucket that a spread has not reached: `opens_at` never falls from one bucket to the next."""
-    return bisect_left(range(BUCKETS), True, key=lambda bucket: proven < compiled.opens_at(bucket))
+    return bisect_left(range(BUCKETS), True, key=lambda bucket: proven < opens_at(bucket))

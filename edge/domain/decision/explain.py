@@ -15,11 +15,13 @@ from edge.domain.decision.decide import (
     chosen,
     decide,
     is_open,
-    is_spread,
     is_way_back,
     name_of,
+    opens_for,
     own_default,
     resolve,
+    schedule_of,
+    spread_of,
     yields,
 )
 from edge.domain.decision.form_seen import form_seen
@@ -237,16 +239,26 @@ def _experiment_step(
     app: AppSnapshot, running: ExperimentTargets, takes: bool, check: UpdateCheck, facts: DeviceFacts
 ) -> ExplainedStep:
     segment = running.experiment.segment
-    arm = running.arm_of(check) if takes else None
+    arm = running.target_of(check, facts) if takes else None
     seen = {
         "experiment": running.experiment.name,
         "segment": segment or "",
         "bucket": bucket_of(running.salt, check.device),
         "arm": arm.offer.arm if arm and arm.offer else "",
         "bundle": arm.version if arm else "",
-        **_judged_by_name(app, [segment] if segment is not None else [], facts),
+        **(_criteria_seen(running, check, facts) if takes else {}),
+        **_judged_by_name(app, running.experiment.segments, facts),
     }
     return _step(StepName.EXPERIMENT, seen, _DECIDES if takes else _PASSES)
+
+
+def _criteria_seen(running: ExperimentTargets, check: UpdateCheck, facts: DeviceFacts) -> Inputs:
+    """Whether the device matches the segment of its arm, if that has one: else it gets what the channel offers."""
+    place = running.arm_of(check)
+    drawn, matches = running.experiment.arms[place], running.arms[place].matches
+    if matches is None:
+        return {}
+    return {"drawn": drawn.name, "arm_segment": drawn.segment, "arm_matches": matches(check, facts)}
 
 
 def _rollout_step(
@@ -306,30 +318,34 @@ def _last_steps(
         on_it, can = check.version_name == check.version_build, check.plugin.reverts_to_builtin
         seen = {"runs": check.version_name, "native": check.version_build, "plugin_can_revert": can}
         yield _step(StepName.BUILTIN, seen, _STOPS if on_it or not can else _PASSES)
-    yield _window_step(compiled, check, moment, back=picked.back or target.offer is None)
+    yield _window_step(compiled, target, check, moment, back=picked.back or target.offer is None)
     yield _spread_step(compiled, target, check, moment)
     last = {"bundle": name_of(target), "runs": check.version_name}
     yield _step(StepName.OFFER if target.offer else StepName.REVERT, last, _STOPS)
 
 
-def _window_step(compiled: CompiledChannel, check: UpdateCheck, moment: Moment, *, back: bool) -> ExplainedStep:
-    schedule = compiled.schedule
+def _window_step(
+    compiled: CompiledChannel, target: Target, check: UpdateCheck, moment: Moment, *, back: bool
+) -> ExplainedStep:
+    schedule = schedule_of(compiled, target)
     if schedule is None:
         return _step(Reason.OUTSIDE_WINDOW, {}, _NOT_HERE)
     seen = {
-        "windows": list(compiled.channel.windows),
+        "windows": list((target.timing and target.timing.windows) or compiled.channel.windows),
         "open": schedule.is_open(moment.now),
         "opens_at": schedule.opens_at(moment.now),
         "way_back": is_way_back(compiled, check, back=back),
         "rollback_passes": compiled.channel.rollback_passes,
         "time": moment.now,
     }
-    return _step(Reason.OUTSIDE_WINDOW, seen, _PASSES if is_open(compiled, check, moment, back=back) else _STOPS)
+    passes = is_open(compiled, target, check, moment, back=back)
+    return _step(Reason.OUTSIDE_WINDOW, seen, _PASSES if passes else _STOPS)
 
 
 def _spread_step(compiled: CompiledChannel, target: Target, check: UpdateCheck, moment: Moment) -> ExplainedStep:
-    if not is_spread(compiled, target):
+    spread_seconds = spread_of(compiled, target)
+    if not spread_seconds:
         return _step(Reason.SPREAD, {}, _NOT_HERE)
-    opens = compiled.opens_for(check)
-    seen = {"spread_seconds": compiled.channel.spread_seconds, "opens_at": opens, "time": moment.proven}
+    opens = opens_for(compiled, target, check)
+    seen = {"spread_seconds": spread_seconds, "opens_at": opens, "time": moment.proven}
     return _step(Reason.SPREAD, seen, _STOPS if moment.proven < opens else _PASSES)

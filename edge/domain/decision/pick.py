@@ -16,7 +16,7 @@ def pick(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, mome
     device, what comes before it."""
     held = None
     if compiled.experiment is not None and compiled.experiment.takes(check, facts):
-        target = compiled.experiment.arm_of(check)
+        target = compiled.experiment.target_of(check, facts)
     elif compiled.rollout is not None:
         held = compiled.rollout.holds_back(check, facts, moment.proven)
         target = compiled.rollout.target if held is None else compiled.stable

@@ -32,9 +32,7 @@ def place_of(compiled: CompiledChannel, check: UpdateCheck, facts: DeviceFacts, 
 
 
 def _arm_of(running: ExperimentTargets, check: UpdateCheck) -> str:
-    bucket = bucket_of(running.salt, check.device)
-    ends = (end for end, _ in running.arms)
-    arm = next(arm for arm, end in zip(running.experiment.arms, ends, strict=True) if bucket < end)
+    arm = running.experiment.arms[running.arm_of(check)]
     return f"{running.experiment.salt}/{arm.name}"
 
 

@@ -18,6 +18,7 @@ from edge.domain.forms.comparisons import FormsOf, files_always
 from edge.domain.model import (
     BUILTIN,
     AppState,
+    Arm,
     Bundle,
     Channel,
     Digest,
@@ -38,6 +39,21 @@ _SHARE, _PAUSED = HoldReason.SHARE, Phase.PAUSED  # a member looked up on its cl
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """When an arm's devices may get its bundle, in place of the channel's windows and spread."""
+
+    windows: tuple[str, ...]  # as they are written; empty: the channel's
+    schedule: Schedule | None  # None: the channel's
+    spread_seconds: int
+    began: float  # seconds since the epoch
+    salt: bytes
+
+    def opens_at(self, bucket: int) -> float:
+        """When the spread reaches the devices of a bucket; the higher, the later."""
+        return self.began + self.spread_seconds * bucket / BUCKETS
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A bundle on a channel, or builtin, with the rules that can block it."""
 
@@ -49,6 +65,7 @@ class Target:
     version: str  # of the bundle; "" for builtin, which no device runs under that name
     bundle_hash: int  # `name_hash` of the version, as device facts hold it; 0 for builtin
     up_to_date: UpToDate  # the decision for a device that runs the target
+    timing: Timing | None = None  # None: as the channel has it
 
 
 class Pick(msgspec.Struct, frozen=True, gc=False):
@@ -91,22 +108,38 @@ class RolloutTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class ArmTarget:
+    """One arm, for buckets below `end` that no arm before takes. `matches` None: all of its devices get its target."""
+
+    end: int
+    target: Target | None
+    matches: Predicate | None
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentTargets:
-    """A running experiment, and who gets which arm's target."""
+    """A running experiment, and who gets which arm's target; `otherwise` is what the channel offers."""
 
     experiment: Experiment
-    arms: tuple[tuple[int, Target | None], ...]  # (end, target): buckets below `end`; ascending
+    arms: tuple[ArmTarget, ...]  # ascending
     salt: bytes
     segment: Predicate | None
+    otherwise: Target | None
 
     def takes(self, check: UpdateCheck, facts: DeviceFacts) -> bool:
         """Whether the device is in the experiment."""
         return self.segment is None or self.segment(check, facts)
 
-    def arm_of(self, check: UpdateCheck) -> Target | None:
-        """The target of the device's arm. None: its bundle was withdrawn, and the channel offers nothing else."""
+    def arm_of(self, check: UpdateCheck) -> int:
+        """The number of the device's arm, whether it gets that arm's bundle or not."""
         bucket = bucket_of(self.salt, check.device)
-        return next(target for end, target in self.arms if bucket < end)
+        return next(place for place, arm in enumerate(self.arms) if bucket < arm.end)
+
+    def target_of(self, check: UpdateCheck, facts: DeviceFacts) -> Target | None:
+        """What the device gets of its arm. None: its bundle was withdrawn, or is not for this device, and the channel
+        offers nothing else."""
+        arm = self.arms[self.arm_of(check)]
+        return arm.target if arm.matches is None or arm.matches(check, facts) else self.otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +162,7 @@ class CompiledChannel:
 
     def offers(self) -> Iterator[Offer]:
         """Everything that a check can be answered with, including the ways back of single devices."""
-        arms = [target for _, target in self.experiment.arms] if self.experiment else []
+        arms = [arm.target for arm in self.experiment.arms] if self.experiment else []
         rollout = [self.rollout.target] if self.rollout else []
         stable = None if self.withdrawn else self.stable
         targets = (stable, *arms, *rollout, *self.earlier)
@@ -144,7 +177,7 @@ class CompiledChannel:
         return self.channel.changed + self.channel.spread_seconds * bucket / BUCKETS
 
 
-_MakeTarget = Callable[..., Target]  # `_target` of one channel: (bundle, arm)
+_MakeTarget = Callable[..., Target]  # `_target` of one channel: (bundle, arm, timing)
 
 
 def compile_channel(
@@ -207,7 +240,12 @@ def _stable(channel: Channel, state: AppState, target: _MakeTarget, builtin: Tar
 
 
 def _target(
-    channel: Channel, lost: Collection[Digest], forms_of: FormsOf, bundle: Bundle | None, arm: str = ""
+    channel: Channel,
+    lost: Collection[Digest],
+    forms_of: FormsOf,
+    bundle: Bundle | None,
+    arm: str = "",
+    timing: Timing | None = None,
 ) -> Target:
     # Without its zip, a bundle goes as files wherever it can.
     forms = None if bundle is None or bundle.zip in lost else forms_of(bundle, channel.prefer)
@@ -224,6 +262,7 @@ def _target(
         version=bundle.version if bundle else "",
         bundle_hash=name_hash(bundle.version) if bundle else 0,
         up_to_date=UpToDate(channel.name, arm=arm),
+        timing=timing,
     )
 
 
@@ -249,14 +288,29 @@ def _experiment(
 ) -> ExperimentTargets:
     """The devices of an arm whose bundle was withdrawn get what all others get."""
     end = 0
-    arms: list[tuple[int, Target | None]] = []
+    arms: list[ArmTarget] = []
     for arm in experiment.arms:
         end += arm.weight
         bundle = state.bundles[arm.bundle]
-        arms.append((end, stable if bundle.withdrawn else target(bundle, f"{experiment.name}/{arm.name}")))
+        named, timing = f"{experiment.name}/{arm.name}", _timing(state, experiment, arm)
+        own = stable if bundle.withdrawn else target(bundle, named, timing)
+        arms.append(ArmTarget(end, own, predicates[arm.segment] if arm.segment is not None else None))
     return ExperimentTargets(
         experiment=experiment,
         arms=tuple(arms),
         salt=f"experiment\0{state.app}\0{experiment.salt}\0".encode(),
         segment=predicates[experiment.segment] if experiment.segment is not None else None,
+        otherwise=stable,
+    )
+
+
+def _timing(state: AppState, experiment: Experiment, arm: Arm) -> Timing | None:
+    if not arm.windows and not arm.spread_seconds:
+        return None
+    return Timing(
+        windows=arm.windows,
+        schedule=compile_windows(arm.windows) if arm.windows else None,
+        spread_seconds=arm.spread_seconds,
+        began=experiment.started,
+        salt=f"spread\0{state.app}\0{experiment.salt}\0{arm.name}\0".encode(),
     )

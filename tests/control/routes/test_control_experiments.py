@@ -10,6 +10,7 @@ CHANNELS = f"/v1/apps/{APP}/channels"
 PRODUCTION = f"{CHANNELS}/production"
 EXPERIMENT = f"{PRODUCTION}/experiment"
 SHARES = {"control": ("1.0.0", "33.333%"), "new": ("1.1.0", "66.667%")}
+OWN = {"windows": [], "spread_seconds": 0, "segment": None}
 ARMS = [{"name": name, "bundle": bundle, "share": share} for name, (bundle, share) in SHARES.items()]
 
 
@@ -29,7 +30,8 @@ async def revision(api):
 async def test_an_experiment_is_started_shown_and_stopped(shop):
     await shop("PATCH", f"/v1/apps/{APP}/segments/ios", {"where": 'platform == "ios"'})
     started = await shop("POST", EXPERIMENT, {"name": "look", "arms": ARMS, "segment": "ios"})
-    seen = {"name": "look", "arms": ARMS, "segment": "ios", "started": NOW}
+    usual = {"question": "", "measures": ["failed", "crashed", "errors", "sessions", "installed"]}
+    seen = {"name": "look", "arms": [arm | OWN for arm in ARMS], "segment": "ios", "started": NOW, **usual}
     assert started == seen | {"channel": "production", "app": APP, "revision": 6, "changed": True}
     assert await shop("GET", EXPERIMENT, by="reader-acme") == seen | {"channel": "production"}
     assert await shop("GET", f"/v1/apps/{APP}/experiments") == [seen | {"channel": "production"}]
@@ -41,6 +43,16 @@ async def test_an_experiment_is_started_shown_and_stopped(shop):
     assert (shown["experiment"], shown["earlier"], shown["last_good"]) == (None, ["1.0.0"], "1.0.0")
     assert await shop("GET", EXPERIMENT, status=404) == "no_experiment"
     assert await shop("GET", f"/v1/apps/{APP}/experiments") == []
+
+
+async def test_arms_of_timing_and_criteria_a_question_and_measures_are_kept_as_they_are_asked_for(shop):
+    await shop("PATCH", f"/v1/apps/{APP}/segments/ios", {"where": 'platform == "ios"'})
+    night = {"windows": ["daily 01:00-05:00 UTC"], "spread_seconds": 600, "segment": "ios"}
+    body = {"name": "when", "arms": [ARMS[0], ARMS[1] | night], "question": "Which hour?"}
+    shown = await shop("POST", EXPERIMENT, body | {"measures": ["installed:2h", "event:paid"]})
+    assert [arm | OWN for arm in body["arms"][:1]] + [arm | night for arm in body["arms"][1:]] == shown["arms"]
+    assert (shown["question"], shown["measures"]) == ("Which hour?", ["installed:2h", "event:paid"])
+    assert await shop("DELETE", f"/v1/apps/{APP}/segments/ios", status=409) == "segment_in_use"
 
 
 def arms(*shares, **changed):
@@ -58,6 +70,12 @@ REFUSED = [
     ({"arms": arms("50", "50", name="-x")}, 422, "invalid_arm_name"),
     ({"arms": arms("50", "50", bundle="9.9.9")}, 404, "unknown_bundle"),
     ({"arms": arms("50", "50", weight=3)}, 422, "invalid_body"),
+    ({"arms": arms("50", "50", windows=["at night"])}, 422, "invalid_window"),
+    ({"arms": arms("50", "50", spread_seconds=SPREAD_LIMIT_SECONDS + 1)}, 422, "invalid_spread"),
+    ({"arms": arms("50", "50", segment="nobody")}, 404, "unknown_segment"),
+    ({"arms": arms("50", "50"), "measures": ["speed"]}, 422, "invalid_measure"),
+    ({"arms": arms("50", "50"), "measures": [f"event:{n}" for n in range(9)]}, 422, "too_many_measures"),
+    ({"arms": arms("50", "50"), "question": "a\nb"}, 422, "invalid_question"),
     ({"arms": arms(50, 50)}, 422, "invalid_body"),
     ({"name": "a b"}, 422, "invalid_experiment_name"),
     ({"segment": "nobody"}, 404, "unknown_segment"),

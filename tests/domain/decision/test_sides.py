@@ -62,7 +62,7 @@ def test_what_a_device_runs_changes_neither_its_side_nor_its_arm(check, now):
 @given(CHECKS, LATER)
 def test_the_arm_is_the_one_whose_bundle_a_device_gets(check, now):
     place = place_of(WITH_EXPERIMENT, check, NO_FACTS, now)
-    target = WITH_EXPERIMENT.experiment.arm_of(check)
+    target = WITH_EXPERIMENT.experiment.target_of(check, NO_FACTS)
     salt, _, arm = place.arm.partition("/")
     assert (salt, place.side) == (WITH_EXPERIMENT.experiment.experiment.salt, "")
     assert target.up_to_date.arm == f"colours/{arm}"

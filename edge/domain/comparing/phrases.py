@@ -1,0 +1,139 @@
+"""What a comparison says, in words: what is shown, what is not, and when it could be. Pure; plain text.
+
+Every sentence says no more than its interval. The word for what tests of fixed size call their result is not used: an
+interval that holds at every look says what it rules out instead.
+"""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from edge.domain.comparing.event_share import RatioInterval
+from edge.domain.comparing.measures import INSTALL_TIME, Measure
+from edge.domain.comparing.reading import ArmComparison, MeasureReading, ShownState, SplitReading
+
+_DAY_MS = 86_400_000
+_FAR = 3.0  # a ratio from here on is said as "times", not as percent
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Wording(NamedTuple):
+    """`says` in a few words, `more` what follows them, `sentence` all of it."""
+
+    says: str
+    more: str
+    sentence: str
+
+
+def shown(measure: Measure, arm: str, against: str, interval: RatioInterval | None, *, is_more: bool) -> Wording:
+    """The interval leaves out 1. None: the other arm's mean is not above 0, and there is no ratio."""
+    word = _word(measure, is_more=is_more)
+    noun = measure.noun if measure.what != INSTALL_TIME else "time until a device has its bundle"
+    if interval is None:
+        return Wording(f"{word} in {arm}", "", f"{arm} has {word.lower()} {noun} than {against}.")
+    as_many = "as long as in" if measure.what == INSTALL_TIME else "as many as"
+    times = span(interval)
+    article = "a " if measure.what == INSTALL_TIME else ""
+    return Wording(f"{word} in {arm}", times, f"{arm} has {article}{word.lower()} {noun}: {times} {as_many} {against}.")
+
+
+def not_shown(measure: Measure, arm: str, rules_out: float | None, *, ended: bool) -> Wording:
+    """None will be at this rate."""
+    more = f"rules out {ruled_out(rules_out)}" if rules_out is not None else "rules nothing out"
+    tail = "" if ended else ", nor could one be within 90 days at this rate"
+    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
+    return Wording("No difference shown", more, f"{noun}: no difference shown{tail}; {arm}'s interval {more}.")
+
+
+def open_yet(measure: Measure, ratio: float | None, could_be_ms: int, now_ms: int) -> Wording:
+    """It could be shown at that time, with two ifs."""
+    when = f"{around(could_be_ms, now_ms)} it could be"
+    looks = f" ({_times(ratio)} times)" if ratio is not None else ""
+    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
+    sentence = (
+        f"{noun}: not shown yet; {when}, if devices keep coming and the difference is as large as it looks{looks}."
+    )
+    return Wording("Not shown yet", when, sentence)
+
+
+def early(measure: Measure, missing: str, could_be_ms: int | None, now_ms: int, *, ended: bool) -> Wording:
+    """`missing`: "21 of 50 events"."""
+    when = ""
+    if not ended:
+        when = "not at this rate" if could_be_ms is None else f"{around(could_be_ms, now_ms)} there could be enough"
+    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
+    says = "Too few" if ended else "Too early"
+    sentence = f"{noun}: {says.lower()} to compare, {missing}" + (f"; {when}." if when else ".")
+    return Wording(says, missing, sentence)
+
+
+def unknown(measure: Measure) -> Wording:
+    """No device can tell."""
+    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
+    note = f" ({measure.note})" if measure.note else ""
+    return Wording("Not known", measure.note, f"{noun}: no device in the experiment can tell{note}.")
+
+
+def doubted(measure: Measure) -> Wording:
+    """The split is not as meant."""
+    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
+    return Wording("Not compared", "the split is doubted", f"{noun}: not compared, since the split is doubted.")
+
+
+def span(interval: RatioInterval) -> str:
+    """`0.71 to 0.93 times`."""
+    if interval.high is None:
+        return f"at least {_times(interval.low)} times"
+    return f"{_times(interval.low)} to {_times(interval.high)} times"
+
+
+def ruled_out(change: float) -> str:
+    """`more than +74 %`; of a loss, `more than -12 %`."""
+    if change + 1 >= _FAR:
+        return f"more than {_times(change + 1)} times as many"
+    percent = abs(change) * 100
+    digits = 0 if percent >= 1 else 1
+    return f"more than {'-' if change < 0 else '+'}{percent:.{digits}f} %"
+
+
+def around(at_ms: int, now_ms: int) -> str:
+    """`about 6 Dec`; within a day `about 14:30 UTC`."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    if at_ms - now_ms < _DAY_MS:
+        return f"about {at:%H:%M} UTC"
+    year = f" {at.year}" if at.year != datetime.fromtimestamp(now_ms / 1000, UTC).year else ""
+    return f"about {at.day} {_MONTHS[at.month - 1]}{year}"
+
+
+def summary(measures: tuple[MeasureReading, ...], nouns: dict[str, str], split: SplitReading, *, ended: bool) -> str:
+    """One to four sentences: what is shown first, then what is not, then what is open."""
+    if split.doubted:
+        return split.sentence
+    found = [(nouns[measure.id], each) for measure in measures for each in measure.comparisons]
+    told = [each.sentence for _, each in found if each.state in (ShownState.MORE, ShownState.FEWER)]
+    parts = [f"{each[0].upper()}{each[1:]}" for each in told]
+    parts += _grouped(found, ShownState.NO_DIFFERENCE, "No difference is shown in {}.")
+    for noun, each in _once(found, ShownState.OPEN):
+        parts.append(f"Whether {noun} differ is not shown yet; {each.more}.")
+    parts += _grouped(found, ShownState.EARLY, f"There {'were' if ended else 'are'} too few to compare {{}}.")
+    return " ".join(parts) or "Nothing can be compared yet."
+
+
+def _grouped(found: list[tuple[str, ArmComparison]], state: ShownState, text: str) -> list[str]:
+    nouns = [noun for noun, _ in _once(found, state)]
+    if not nouns:
+        return []
+    return [text.format(" or ".join(filter(None, [", ".join(nouns[:-1]), nouns[-1]])))]
+
+
+def _once(found: list[tuple[str, ArmComparison]], state: ShownState) -> list[tuple[str, ArmComparison]]:
+    return list({noun: (noun, each) for noun, each in found if each.state is state}.values())
+
+
+def _word(measure: Measure, *, is_more: bool) -> str:
+    if measure.what == INSTALL_TIME:
+        return "Longer" if is_more else "Shorter"
+    return "More" if is_more else "Fewer"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"

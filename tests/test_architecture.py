@@ -270,7 +270,6 @@ def test_every_module_is_used():
     entries |= {"edge.page.words.rates", "edge.page.words.times"}  # until the page's views write with them
     entries |= {f"edge.domain.comparing.{each}" for each in ("judging", "splitting")}
     entries |= {"edge.messages.outbox"}
-    entries |= {"edge.page.acts.buttons"}  # until the acts are there
     used = set.union(*IMPORTS.values()) | entries
     assert {name for name, path in PATHS.items() if path.stem != "__init__"} - used == set()
 

@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import MultiDict
 
-from edge.control.calls import IDEMPOTENCY_KEY, REASON, Call, InnerRequest, check_permission
+from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION, REASON, Call, InnerRequest, check_permission
 from edge.control.openapi import build_openapi
 from edge.control.operations import DRY_RUN, JSON, NOT_TAKEN, Operation, check_parameters, parse_flag
 from edge.control.ports import ControlPorts
@@ -210,14 +210,15 @@ class InnerApi:
         change_id: str = "",
         reason: str = "",
         dry_run: bool = False,
+        revision: int | None = None,
     ) -> Any:
         """The answer of the operation called `name`: what `answer` of its row says, and a dict with `impact` in a dry
-        run. `parts` are those of its address; `body` is a value of its `body`. Raises EdgeError."""
+        run. `parts` are those of its address; `body` is a value of its `body`; `revision` is what the person has
+        seen. Raises EdgeError."""
         operation = self._operations[name]
-        headers = {IDEMPOTENCY_KEY: change_id} if change_id else {}
-        request = InnerRequest(
-            parts, MultiDict(query or {}), headers | ({REASON: quote(reason)} if reason else {}), self._app
-        )
+        headers = {IDEMPOTENCY_KEY: change_id, REASON: quote(reason), IF_REVISION: _text_of(revision)}
+        given = {header: value for header, value in headers.items() if value}
+        request = InnerRequest(parts, MultiDict(query or {}), given, self._app)
         if operation.permission is not None:
             check_permission(grant, operation.permission, request)
         rehearsal: list[Rehearsed] | None = [] if operation.changes and dry_run else None
@@ -229,6 +230,10 @@ class InnerApi:
         """Whether the role of `grant` permits the operation, for `app` where it is about one."""
         permission = self._operations[name].permission
         return permission is None or allows(grant.role, grant.app, permission, app)
+
+
+def _text_of(revision: int | None) -> str:
+    return "" if revision is None else str(revision)
 
 
 def _problem_of(request: web.Request, ports: ControlPorts) -> str:

@@ -23,7 +23,10 @@ from edge.store.releases import PermitUndo, Rehearsed
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REASON = "Edge-Reason"  # why, percent-encoded UTF-8: headers are ASCII
+IF_REVISION = "Edge-If-Revision"  # make the change only if this is the app's latest revision
 REASON_LIMIT = 500  # characters: it stays in the revision for ever
+
+REVISION_DIGITS = 16
 
 _COMMAND_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{COMMAND_ID_LIMIT}}}", re.ASCII)
 
@@ -122,7 +125,8 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Per
         rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change, permit_undo)
         call.rehearsal.append(rehearsed)
         return ChangeResult(rehearsed.after, rehearsed.after is not rehearsed.before, rehearsed.before)
-    committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit_undo)
+    at = if_revision(call.request)
+    committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit_undo, at)
     if committed.changed:
         call.not_taken.append(await call.ports.serving.announce(app, committed.head))
     return ChangeResult(committed.state, committed.changed, committed.before)
@@ -152,6 +156,16 @@ def reason_of(request: Asked) -> str:
     if len(reason) > REASON_LIMIT or not reason.isprintable():
         raise Invalid("invalid_reason", f"invalid {REASON}: use up to {REASON_LIMIT} printable characters")
     return reason
+
+
+def if_revision(request: Asked) -> int | None:
+    """The revision that the client has seen; None: any. Raises Invalid `invalid_if_revision`."""
+    given = request.headers.get(IF_REVISION)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) <= REVISION_DIGITS):
+        raise Invalid("invalid_if_revision", f"invalid {IF_REVISION}: use a revision's number")
+    return int(given)
 
 
 def command_id(request: Asked) -> str:

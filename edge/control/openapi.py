@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 import edge
-from edge.control.calls import IDEMPOTENCY_KEY
+from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION
 from edge.control.operations import DRY_RUN, NOT_TAKEN, Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
@@ -175,7 +175,8 @@ def statuses_of(operation: Operation) -> set[int]:
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     in_path = [_in_path(operation, name) for name in operation.parts]
     in_query = [{"name": name, "in": "query", "required": False, **_QUERY[name]} for name in operation.parameters]
-    return [*in_path, *in_query, *([_idempotency_key()] if operation.changes or operation.takes_id else [])]
+    in_headers = [_idempotency_key()] if operation.changes or operation.takes_id else []
+    return [*in_path, *in_query, *in_headers, *([_if_revision()] if operation.changes else [])]
 
 
 def _in_path(operation: Operation, name: str) -> dict[str, Any]:
@@ -199,6 +200,16 @@ def _idempotency_key() -> dict[str, Any]:
         "description": "The id of this change: a repeat by the same token changes nothing and answers `changed: false`;"
         " another change with the same id is refused with 409 `command_id_used`",
         "schema": {"type": "string", "maxLength": COMMAND_ID_LIMIT, "pattern": "^[A-Za-z0-9._-]+$"},
+    }
+
+
+def _if_revision() -> dict[str, Any]:
+    return {
+        "name": IF_REVISION,
+        "in": "header",
+        "required": False,
+        "description": "Change the app only if this is its latest revision, else 409 `somebody_was_faster`",
+        "schema": {"type": "integer", "minimum": 0, "maximum": WHOLE_LIMIT},
     }
 
 

@@ -35,8 +35,9 @@ _HEADINGS = {
 }
 
 
-async def answer_shown(house: House, visitor: Visitor, visit: Visit, shown: Shown, notice: Any = None) -> web.Response:
-    frame = (await build_frame(visit, shown, visitor.session, house.node))._replace(notice=notice)
+async def answer_shown(house: House, visitor: Visitor, visit: Visit, shown: Shown) -> web.Response:
+    frame = (await build_frame(visit, shown, visitor.session, house.node))._replace(notice=visitor.session.notice)
+    visitor.session.notice = None
     values = {**shown.values, "frame": frame, "visit": visit, "title": shown.title}
     return await answer_page(shown.template, values, shown.status)
 

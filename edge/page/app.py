@@ -6,7 +6,6 @@ token, then the view. Every failure is a page with its code in brackets. Nothing
 
 import asyncio
 import hmac
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from edge.domain.errors import EdgeError, Forbidden, Malformed, NotFound, Unavailable
+from edge.page.acting import perform, show_act
 from edge.page.answers import answer_refusal, answer_shown, answer_static, login_address, see_other
 from edge.page.door.hosts import is_own_origin
 from edge.page.house import House, Visitor, visitor_of
@@ -26,11 +26,14 @@ QUERY_LIMIT = 2_048  # characters: an expression to try, or an id to look for
 FORM_LIMIT_BYTES = 64 * 1024  # of a form without a file
 API = "/v1"
 
+ACTS = (
+    "/apps/{app}/channels/{channel}/acts/{act}",
+    "/apps/{app}/bundles/{bundle}/acts/{act}",
+    "/apps/{app}/acts/{act}",
+)
 ROUTES: tuple[PageRoute, ...] = (*overview.ROUTES,)
 
-log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_NOBODY_NEEDED = frozenset({"/login"})
 
 
 class Misdirected(EdgeError):
@@ -48,6 +51,10 @@ def add_page(app: web.Application, house: House) -> None:
     app.router.add_post("/logout", partial(_signing_out, house))
     for route in ROUTES:
         app.router.add_get(route.path, _page(house, route))
+    for path in ACTS:
+        route = PageRoute(path, "act", show_act)
+        app.router.add_get(path, _page(house, route))
+        app.router.add_post(path, partial(_acting, house, route))
 
 
 async def _static(request: web.Request) -> web.Response:
@@ -63,6 +70,19 @@ async def _signing_out(house: House, request: web.Request) -> web.Response:
     if visitor is not None:
         check_form_token(visitor, await read_form(request))
     return sign_out(house, request)
+
+
+async def _acting(house: House, route: PageRoute, request: web.Request) -> web.StreamResponse:
+    """A change: with the session's own form alone, and on to the page that it is about."""
+    visitor = await visitor_of(house, request)
+    if visitor is None:
+        return see_other(login_address("/"))
+    form = await read_form(request)
+    check_form_token(visitor, form)
+    visit = _visit(house, visitor, request, route, dict(request.match_info))
+    assert visit is not None, "somebody is signed in"
+    after, visitor.session.notice = await perform(visit, {name: str(form[name]) for name in form})
+    return see_other(after)
 
 
 def _door(house: House) -> Any:

@@ -154,10 +154,13 @@ class Releases:
         """See `Revisions.load_revision`."""
         return self._revisions.load_revision(app, number, digest)
 
-    def commit(self, app: AppId, change: Change, permit_undo: PermitUndo | None = None) -> Committed:
+    def commit(
+        self, app: AppId, change: Change, permit_undo: PermitUndo | None = None, at: int | None = None
+    ) -> Committed:
         """Make the change: durable and visible to every reader of the store when it returns.
 
-        `permit_undo` is called at every attempt, with the revision that the undo would revert.
+        `permit_undo` is called at every attempt, with the revision that the undo would revert. `at`: only if that is
+        the latest revision, else Conflict `somebody_was_faster`; a repeat of a change that has landed is none.
 
         Raises what `permit_undo` and `apply` raise, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted,
         Conflict `older_store` for a shard that is refused, and `busy` if others moved the shard at every attempt, and
@@ -168,7 +171,7 @@ class Releases:
             for _ in range(COMMIT_ATTEMPT_LIMIT):
                 held = self._changeable(shard)
                 try:
-                    return self._with_room(change, partial(self._attempt, held, app, change, permit_undo))
+                    return self._with_room(change, partial(self._attempt, held, app, change, permit_undo, at))
                 except (AlreadyExists, Stale):
                     continue
         raise Conflict("busy", f"app {app!r}: other writers won {COMMIT_ATTEMPT_LIMIT} times in a row; try again")
@@ -290,11 +293,15 @@ class Releases:
     def _with_room(self, change: Change, attempt: Callable[[], Committed]) -> Committed:
         return self._reserve.lending(attempt) if stops_a_release(change.command) else attempt()
 
-    def _attempt(self, held: VerifiedShard, app: AppId, change: Change, permit_undo: PermitUndo | None) -> Committed:
+    def _attempt(
+        self, held: VerifiedShard, app: AppId, change: Change, permit_undo: PermitUndo | None, at: int | None
+    ) -> Committed:
         head = held.shard.apps.get(app)
         before, (was, state) = self._apply(held, app, change, permit_undo)
         if head and state is was:
             return Committed(state, head, changed=False, before=was)
+        if at is not None and (head.revision if head else 0) != at:
+            raise Conflict("somebody_was_faster", f"app {app!r} is not at revision {at} any more; nothing was changed")
         with self._store.referring():
             check_references(self._store, was, state)
             digest = self._revisions.write(state, change, before, head.digest if head else None)

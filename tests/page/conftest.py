@@ -1,7 +1,7 @@
 """A page on the control API's world: real store, releases and tokens."""
 
 import pytest
-from control_world import NOW, Secrets, World
+from control_world import APP, NOW, Api, Secrets, World
 from page_world import Browser
 
 from edge.control.app import InnerApi, build_control_app
@@ -81,3 +81,19 @@ async def root(browser):
     """A browser that is signed in as an admin."""
     await browser.sign_in("root")
     return browser
+
+
+@pytest.fixture
+def publish(browser):
+    """Publishes a version of APP over the API, in a channel that it makes if there is none."""
+    api = Api(browser.client, browser.secrets)
+
+    async def run(version, channel=None):
+        apps = {each["app"] for each in await api("GET", "/v1/apps")}
+        if APP not in apps:
+            await api("POST", "/v1/apps", {"app": APP})
+        if channel is not None and not await api("GET", f"/v1/apps/{APP}/channels"):
+            await api("POST", f"/v1/apps/{APP}/channels", {"name": channel, "public": True})
+        await api.publish(version, **({"channel": channel} if channel else {}))
+
+    return run

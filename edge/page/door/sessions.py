@@ -7,6 +7,7 @@ number is bounded; the oldest goes first. A restart of the node ends them all.
 import hashlib
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
 SESSION_SECONDS = 8 * 3_600.0  # a working day: a browser that is left open does not stay signed in over night
 SESSIONS_LIMIT = 1_000  # of all tokens; some 500 bytes each
@@ -25,6 +26,7 @@ class Session:
     until: float
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(ID_BYTES))
     streams: int = 0
+    notice: Any = None  # what the next page says once
     ended: bool = False
 
 

@@ -1,0 +1,193 @@
+"""Acts over HTTP: the confirmation as a page, the change by POST, and what came of it as a notice on the next page.
+
+The figures of a confirmation are those of the operation's own dry run, with the revision that they are true of. The
+change is made at that revision alone; a second press repeats its id, which changes nothing more.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from edge.control.shapes.apps import AppView, HistoryEntry
+from edge.control.shapes.channels import ChannelView
+from edge.control.shapes.node import NodeStatus
+from edge.control.shapes.rollouts import RolloutView
+from edge.domain.errors import Conflict, Invalid, NotFound
+from edge.page.acts.confirmation import Confirmation
+from edge.page.acts.moves import channel_base
+from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw
+from edge.page.acts.touching import touches_of
+from edge.page.views.visit import Shown, Unread, Visit
+from edge.page.words.numbers import named
+from edge.page.words.times import moment
+
+BUNDLES_OFFERED = 50  # in a list to pick from; an older one is rolled out by the command
+STOPS = frozenset({"pause", "rollback", "withdraw"})  # words in the history's summaries of stops
+_CHANGE = re.compile(r"page-[0-9a-f]{32}", re.ASCII)
+
+
+class PageNotice(NamedTuple):
+    """What is shown once, at the top of the next page."""
+
+    kind: str
+    lead: str
+    rest: str = ""
+    href: str = ""
+    link: str = ""
+
+
+class Planned(NamedTuple):
+    """A plan with where it came from: `back` is the page that it is about, `revision` the app's now."""
+
+    plan: ActPlan
+    back: str
+    revision: int | None
+
+
+async def plan_act(visit: Visit, fields: Mapping[str, str]) -> Planned:
+    """What the address asks for. Raises what its operations raise, and NotFound `unknown_act`."""
+    app, act = visit.parts["app"], visit.parts["act"]
+    shown: AppView = await visit.ask("show_app", {"app": app})
+    if "channel" in visit.parts:
+        return await _plan_on_channel(visit, shown, fields)
+    if "bundle" in visit.parts:
+        if act != "withdraw":
+            raise NotFound("unknown_act", f"there is no act {act[:64]!r} on a bundle")
+        base = f"/apps/{quote(app, safe='')}"
+        channel = fields.get("channel", "")
+        back = channel_base(app, channel) if channel in {each.name for each in shown.channels} else f"{base}/bundles"
+        return Planned(plan_withdraw(app, visit.parts["bundle"], fields), back, shown.revision)
+    return await _plan_undo(visit, shown)
+
+
+async def show_act(visit: Visit) -> Shown:
+    """The confirmation, or the fields that it needs first."""
+    fields = {name: visit.query[name] for name in visit.query}
+    planned = await plan_act(visit, fields)
+    plan = planned.plan
+    if plan.asked:
+        ask = Confirmation(
+            href=visit.path,
+            back=planned.back,
+            question=plan.question,
+            verb=plan.verb,
+            command="",
+            revision=None,
+            change="",
+            inputs=plan.asked,
+        )
+        return Shown("act.html", plan.question, {"ask": ask, "asked": True})
+    answer = await _rehearsed(visit, plan)
+    ask = Confirmation(
+        href=f"{visit.path}?{urlencode(fields)}" if fields else visit.path,
+        back=planned.back,
+        question=plan.question,
+        verb=plan.verb,
+        command=plan.command,
+        revision=planned.revision,
+        change=f"page-{secrets.token_hex(16)}",
+        touches=touches_of(answer),
+        warnings=plan.cautions,
+        fields=plan.fields,
+        danger=plan.act.danger,
+        undoable=plan.undoable,
+        reason_needed=plan.reason_needed,
+    )
+    return Shown("act.html", plan.question, {"ask": ask, "asked": False})
+
+
+async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotice]:
+    """Make the change. Where to go on, and what to say there; a refusal is said there too."""
+    fields = {**{name: visit.query[name] for name in visit.query}, **form}
+    planned = await plan_act(visit, fields)
+    plan, change = planned.plan, form.get("change", "")
+    if plan.asked or _CHANGE.fullmatch(change) is None or not form.get("revision", "").isdigit():
+        raise Invalid("invalid_form", "this form is incomplete: open the page and try again")
+    try:
+        answer = await visit.inner.ask(
+            visit.grant,
+            plan.act.operation,
+            plan.parts,
+            body=plan.body,
+            change_id=change,
+            reason=form.get("reason", "").strip(),
+            revision=int(form["revision"][:16]),
+        )
+    except Conflict as error:
+        if error.code != "somebody_was_faster":
+            return planned.back, PageNotice("bad", "Nothing was changed.", f"{error.message} [{error.code}]")
+        return planned.back, await _faster(visit)
+    return planned.back, await _done(visit, plan, answer)
+
+
+async def _plan_on_channel(visit: Visit, app: AppView, fields: Mapping[str, str]) -> Planned:
+    name = visit.parts["channel"]
+    found: ChannelView = await visit.ask("show_channel", {"app": app.app, "name": name})
+    rollout = await visit.attempt("show_rollout", {"app": app.app, "name": name}) if found.rollout else None
+    bundles = (
+        await visit.attempt("list_bundles", {"app": app.app}, {"first": str(BUNDLES_OFFERED)})
+        if visit.parts["act"] == "start"
+        else []
+    )
+    versions = [] if isinstance(bundles, Unread) else [each.version for each in bundles if not each.withdrawn]
+    plan = plan_channel_act(
+        visit.parts["act"],
+        app.app,
+        found,
+        rollout if isinstance(rollout, RolloutView) else None,
+        fields,
+        versions,
+    )
+    return Planned(plan, channel_base(app.app, name), app.revision)
+
+
+async def _plan_undo(visit: Visit, app: AppView) -> Planned:
+    if visit.parts["act"] != "undo":
+        raise NotFound("unknown_act", f"there is no act {visit.parts['act'][:64]!r} on an app")
+    latest: list[HistoryEntry] = await visit.ask("show_history", {"app": app.app}, {"limit": "1"})
+    (entry,) = latest
+    stop = any(word in entry.kind.lower() or word in entry.summary.lower() for word in STOPS)
+    plan = plan_undo(app.app, entry.revision, entry.summary, stop=stop)
+    return Planned(plan, f"/apps/{quote(app.app, safe='')}/history", app.revision)
+
+
+async def _rehearsed(visit: Visit, plan: ActPlan) -> Any:
+    """The dry run's answer. A refusal is one of the act itself, and rises."""
+    return await visit.inner.ask(visit.grant, plan.act.operation, plan.parts, body=plan.body, dry_run=True)
+
+
+async def _faster(visit: Visit) -> PageNotice:
+    latest = await visit.attempt("show_history", {"app": visit.parts["app"]}, {"limit": "1"})
+    if isinstance(latest, Unread) or not latest:
+        return PageNotice("warn", "Somebody was faster.", "Nothing was changed. Look at what it is now, then decide.")
+    entry = latest[0]
+    words = f"{named(entry.by)} made r{entry.revision} at {moment(entry.at, visit.now)}: {entry.summary[:200]}."
+    return PageNotice(
+        "warn", "Somebody was faster.", f"{words} So nothing was changed. Look at what it is now, then decide."
+    )
+
+
+async def _done(visit: Visit, plan: ActPlan, answer: Any) -> PageNotice:
+    """What the server said: the revision, and on how many workers it is in effect."""
+    revision, changed = _member(answer, "revision"), _member(answer, "changed")
+    base = f"/apps/{quote(visit.parts['app'], safe='')}/history"
+    if changed is False:
+        return PageNotice("run", "That was done already.", f"r{revision} is the latest revision.", base, "History")
+    lead = f"r{revision}: {plan.done} by {named(visit.grant.name)}, {await _in_effect(visit, answer)}."
+    link = "Undo it in the history" if plan.undoable else "History"
+    return PageNotice("run", lead, "", base, link)
+
+
+async def _in_effect(visit: Visit, answer: Any) -> str:
+    node = await visit.attempt("show_node", {})
+    not_taken = answer.get("not_taken") if isinstance(answer, dict) else None
+    silent = not_taken.silent_workers if not_taken is not None else 0
+    if not isinstance(node, NodeStatus):
+        return "in effect on every worker" if not silent else f"not in effect yet on {silent} workers"
+    return f"in effect on {len(node.workers) - silent} of {len(node.workers)} workers"
+
+
+def _member(answer: Any, name: str) -> Any:
+    return answer.get(name) if isinstance(answer, dict) else getattr(answer, name, None)

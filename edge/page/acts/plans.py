@@ -1,0 +1,201 @@
+"""From an address and the fields of a form to one operation: its parts, its body, the question, the command. Pure.
+
+What is missing is asked for first: a plan with `asked` has no body yet.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge.control.shapes.channels import ChannelView
+from edge.control.shapes.rollouts import RollbackRequest, RolloutRequest, RolloutView, UndoRequest, WithdrawRequest
+from edge.control.shapes.targeting import ExperimentStopRequest
+from edge.domain.errors import Invalid, NotFound
+from edge.domain.schedule.durations import parse_duration
+from edge.page.acts.confirmation import AskInput, Caution
+from edge.page.acts.moves import (
+    ADVANCE,
+    CHANNEL_ACTS,
+    KEEP,
+    PAUSE,
+    PROMOTE,
+    RESUME,
+    ROLL_BACK,
+    START,
+    WITHDRAW,
+    Act,
+    subject_of,
+    verb_of,
+)
+from edge.page.words.numbers import count, named
+from edge.page.words.rates import share_text
+
+STEPS_DEFAULT = "1,5,25,100"
+EVERY_DEFAULT = "6h"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActPlan:
+    """One act, planned. `asked` are fields to fill in before anything can be said of whom it touches; `done` is what it
+    is called afterwards."""
+
+    act: Act
+    parts: Mapping[str, str]
+    question: str
+    verb: str
+    command: str
+    done: str
+    body: Any = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    asked: Sequence[AskInput] = ()
+    cautions: Sequence[Caution] = ()
+    reason_needed: bool = False
+    undoable: bool = True
+
+
+def plan_channel_act(
+    name: str,
+    app: str,
+    channel: ChannelView,
+    rollout: RolloutView | None,
+    fields: Mapping[str, str],
+    bundles: Sequence[str] = (),
+) -> ActPlan:
+    """Raises NotFound `unknown_act`, and Invalid for fields that are not valid. `bundles` are versions that can be
+    rolled out, newest first."""
+    act = CHANNEL_ACTS.get(name)
+    if act is None:
+        raise NotFound("unknown_act", f"there is no act {name[:64]!r} on a channel")
+    if act is START:
+        return _plan_start(app, channel, fields, bundles)
+    if act is KEEP:
+        return _plan_keep(app, channel, fields)
+    parts = {"app": app, "name": channel.name}
+    subject, verb = named(subject_of(channel) or "nothing"), verb_of(act, channel, rollout)
+    share = share_text(rollout.share) if rollout is not None else ""
+    questions = {
+        PAUSE: f"Pause {subject} at {share}?",
+        RESUME: f"Resume {subject} at {share}?",
+        ADVANCE: f"{verb} now?",
+        PROMOTE: f"Offer {subject} to everybody?",
+        ROLL_BACK: f"Roll back {subject} on {named(channel.name)}?",
+    }
+    verbs = {PAUSE: f"Pause at {share}", RESUME: f"Resume at {share}"}
+    done = {
+        PAUSE: f"rollout of {subject} paused",
+        RESUME: f"rollout of {subject} resumed",
+        ADVANCE: f"rollout of {subject} went on",
+        PROMOTE: f"{subject} promoted",
+        ROLL_BACK: f"{subject} rolled back",
+    }
+    command = f"edge rollout {name}" if act is not ROLL_BACK else "edge rollback"
+    return ActPlan(
+        act=act,
+        parts=parts,
+        question=questions[act],
+        verb=verbs.get(act, verb),
+        command=_command(command, app, channel.name),
+        done=done[act],
+        body=RollbackRequest() if act is ROLL_BACK else None,
+        cautions=_cautions(act, rollout),
+    )
+
+
+def plan_withdraw(app: str, bundle: str, fields: Mapping[str, str]) -> ActPlan:
+    """The reason is part of the operation, so it is needed."""
+    reason = fields.get("reason", "").strip()
+    return ActPlan(
+        act=WITHDRAW,
+        parts={"app": app, "version": bundle},
+        question=f"Withdraw {named(bundle)} for good?",
+        verb=f"Withdraw {named(bundle)}",
+        command=_command("edge bundle withdraw", app, bundle, "--reason", "…"),
+        done=f"{named(bundle)} withdrawn",
+        body=WithdrawRequest(reason=reason or "withdrawn from the page"),
+        reason_needed=True,
+    )
+
+
+def plan_undo(app: str, revision: int, summary: str, *, stop: bool) -> ActPlan:
+    """`summary` is the change that would be undone; `stop`: it keeps devices from something."""
+    cautions = [Caution("This undoes a stop.", "Devices may be offered again what somebody stopped.")] if stop else []
+    force = ["--force"] if stop else []
+    return ActPlan(
+        act=Act("undo", "undo", "Undo", "Undoing", danger=stop),
+        parts={"app": app},
+        question=f"Undo r{revision}: {summary[:120]}?",
+        verb=f"Undo r{revision}",
+        command=_command("edge undo", app, "--revision", str(revision), *force),
+        done=f"r{revision} undone",
+        body=UndoRequest(revision=revision, force=stop),
+        cautions=cautions,
+    )
+
+
+def _plan_start(app: str, channel: ChannelView, fields: Mapping[str, str], bundles: Sequence[str]) -> ActPlan:
+    parts = {"app": app, "name": channel.name}
+    bundle, steps, every = (fields.get(each, "").strip() for each in ("bundle", "steps", "every"))
+    if not bundle or not steps:
+        choices = [(each, named(each)) for each in bundles]
+        asked = (
+            AskInput(name="bundle", label="Bundle", value=bundle, choices=choices, required=True, limit=256),
+            AskInput(name="steps", label="Shares, in percent", value=STEPS_DEFAULT, required=True, limit=400),
+            AskInput(name="every", label="A step lasts (empty: until somebody goes on)", value=EVERY_DEFAULT, limit=16),
+        )
+        question = f"Roll out on {named(channel.name)}"
+        return ActPlan(
+            act=START, parts=parts, question=question, verb="Whom would it touch?", command="", done="", asked=asked
+        )
+    shares = [each.strip().removesuffix("%").strip() for each in steps.split(",")]
+    words = f"Roll out {named(bundle)} on {named(channel.name)}, {share_text(shares[0] + '%')} first?"
+    return ActPlan(
+        act=START,
+        parts=parts,
+        question=words,
+        verb=f"Roll out {named(bundle)}",
+        command=_command(
+            "edge rollout start",
+            *(app, channel.name, "--bundle", bundle, "--steps", ",".join(shares)),
+            *(("--every", every) if every else ()),
+        ),
+        done=f"rollout of {named(bundle)} started",
+        body=RolloutRequest(
+            bundle=bundle, steps=[f"{each}%" for each in shares], every_seconds=parse_duration(every) if every else 0
+        ),
+        fields={"bundle": bundle, "steps": steps, "every": every},
+    )
+
+
+def _plan_keep(app: str, channel: ChannelView, fields: Mapping[str, str]) -> ActPlan:
+    experiment, arm = channel.experiment, fields.get("arm", "")
+    if experiment is None:
+        raise NotFound("no_experiment", f"no experiment runs on channel {channel.name!r}")
+    if arm not in {each.name for each in experiment.arms}:
+        raise Invalid("unknown_arm", f"experiment {experiment.name!r} has no arm {arm[:64]!r}")
+    return ActPlan(
+        act=KEEP,
+        parts={"app": app, "name": channel.name},
+        question=f"Stop {named(experiment.name)} and keep {named(arm)}?",
+        verb=f"Keep {named(arm)}",
+        command=_command("edge experiment stop", app, channel.name, "--keep", arm),
+        done=f"experiment {named(experiment.name)} stopped, {named(arm)} kept",
+        body=ExperimentStopRequest(keep=arm),
+        fields={"arm": arm},
+    )
+
+
+def _cautions(act: Act, rollout: RolloutView | None) -> list[Caution]:
+    paused = rollout is not None and rollout.paused is not None
+    if act is PROMOTE and paused:
+        return [Caution("This goes on with a release that was stopped.", "Every device on the channel is offered it.")]
+    if act is PROMOTE and rollout is not None and rollout.step < len(rollout.steps):
+        left = len(rollout.steps) - rollout.step
+        return [Caution(f"This skips {count(left)} {'step' if left == 1 else 'steps'}.", "No step is left to stop at.")]
+    if act is RESUME:
+        return [Caution("This undoes a stop.", "The guard counts from 0 again, with what is left of its alpha.")]
+    return []
+
+
+def _command(verb: str, *args: str) -> str:
+    return f"{verb} {shlex.join(args)}"

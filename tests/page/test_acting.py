@@ -1,0 +1,115 @@
+"""Acts from the page: whom they touch beforehand, one change for two presses, and what came of them."""
+
+import pytest
+from control_world import APP
+
+from edge.domain.model import AppId
+
+CHANNEL = f"/apps/{APP}/channels/production"
+START = {"bundle": "1.1.0", "steps": "1,100", "every": "6h"}
+
+
+@pytest.fixture
+async def app(browser, world, publish):
+    """An app with a channel that offers 1.0.0, and 1.1.0 to roll out."""
+    await publish("1.0.0", "production")
+    await publish("1.1.0")
+    return browser
+
+
+def asked(page):
+    """The hidden fields of a confirmation."""
+    return {name: value for name, value in page.seen.fields.items() if name != "form_token"}
+
+
+async def confirm(browser, path, **fields):
+    page = await browser.get(path)
+    assert page.status == 200, page.text
+    return await browser.post(path, asked(page) | fields)
+
+
+def channel_of(world):
+    return world.releases.load(AppId(APP)).channels["production"]
+
+
+async def test_a_rollout_is_started_paused_and_rolled_back(app, world):
+    await app.sign_in("publisher")
+    page = await app.get(f"{CHANNEL}/acts/start")
+    assert "Shares, in percent" in page.text and "1.1.0" in page.text
+    query = "bundle=1.1.0&steps=1,100&every=6h"
+    done = await confirm(app, f"{CHANNEL}/acts/start?{query}")
+    assert (done.status, done.location) == (303, CHANNEL)
+    assert channel_of(world).rollout.phase.value == "running"
+    await confirm(app, f"{CHANNEL}/acts/pause", reason="looks slow")
+    assert channel_of(world).rollout.phase.value == "paused"
+    await confirm(app, f"{CHANNEL}/acts/rollback")
+    assert channel_of(world).rollout.phase.value == "rolled_back"
+
+
+async def test_a_confirmation_says_whom_it_touches_and_the_command(app):
+    await app.sign_in("publisher")
+    page = await app.get(f"{CHANNEL}/acts/start?bundle=1.1.0&steps=1,100&every=6h")
+    assert "Whom this touches" in page.text
+    assert f"edge rollout start {APP} production --bundle 1.1.0 --steps 1,100 --every 6h" in page.text
+    assert "Recorded as publisher" in page.text
+
+
+async def test_what_came_of_it_is_said_once(app):
+    await app.sign_in("publisher")
+    await confirm(app, f"/apps/{APP}/bundles/1.1.0/acts/withdraw", reason="does not start")
+    page = await app.get("/")
+    assert "1.1.0 withdrawn by publisher" in page.text and "worker" in page.text
+    assert "1.1.0 withdrawn" not in (await app.get("/")).text
+
+
+async def test_a_double_press_is_one_change(app, world):
+    await app.sign_in("publisher")
+    path = f"/apps/{APP}/bundles/1.1.0/acts/withdraw"
+    fields = asked(await app.get(path))
+    for _ in range(2):
+        assert (await app.post(path, fields | {"reason": "x"})).status == 303
+    revision = world.releases.load(AppId(APP)).revision
+    assert "done already" in (await app.get("/")).text
+    assert revision == world.releases.load(AppId(APP)).revision == int(fields["revision"]) + 1
+
+
+async def test_who_was_slower_changes_nothing_and_is_told(app, world, publish):
+    await app.sign_in("publisher")
+    path = f"/apps/{APP}/bundles/1.1.0/acts/withdraw"
+    fields = asked(await app.get(path))
+    await publish("1.2.0", "production")
+    assert (await app.post(path, fields | {"reason": "x"})).status == 303
+    page = await app.get("/")
+    assert "Somebody was faster." in page.text and "root made r" in page.text
+    assert not world.releases.load(AppId(APP)).bundles["1.1.0"].withdrawn
+
+
+async def test_a_reader_cannot_act_even_with_a_form_of_its_own(app, world):
+    await app.sign_in("reader")
+    path = f"/apps/{APP}/bundles/1.1.0/acts/withdraw"
+    assert (await app.get(path)).status == 403
+    form = {"revision": "3", "change": "page-" + "0" * 32, "reason": "x"}
+    assert (await app.post(path, form)).status == 403
+    assert not world.releases.load(AppId(APP)).bundles["1.1.0"].withdrawn
+
+
+async def test_a_change_needs_the_forms_token(app, world):
+    await app.sign_in("publisher")
+    path = f"/apps/{APP}/bundles/1.1.0/acts/withdraw"
+    fields = asked(await app.get(path)) | {"reason": "x", "form_token": "guessed"}
+    assert (await app.post(path, fields)).status == 403
+    assert not world.releases.load(AppId(APP)).bundles["1.1.0"].withdrawn
+
+
+@pytest.mark.parametrize("act", ["pause", "resume", "advance", "promote"])
+async def test_a_move_that_is_not_legal_is_refused_before_it_is_asked(app, act):
+    await app.sign_in("publisher")
+    page = await app.get(f"{CHANNEL}/acts/{act}")
+    assert page.status in (404, 409)
+
+
+async def test_undoing_a_stop_says_so(app):
+    await app.sign_in("publisher")
+    await confirm(app, f"/apps/{APP}/bundles/1.1.0/acts/withdraw", reason="x")
+    page = await app.get(f"/apps/{APP}/acts/undo")
+    assert "This undoes a stop." in page.text and "--force" in page.text

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from edge.domain.changes.commands import AcceptRestored, Change
+from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, FromTo, differences
 from edge.domain.decision.foresight.impact import ChannelImpact, Offering, offering_of
@@ -51,7 +52,7 @@ class RevisionLine(NamedTuple):
     """One line of an app's history. `at` is in seconds since the epoch. `served` holds the channels and what they
     offered, `parts` what is compared of the state; `with_changes` replaces them by `channels`, those that the revision
     changed, and by `changes`, from what to what. `move` is what was done to a rollout, "" for any other command;
-    `reason` is why, as its author says."""
+    `reason` is why, as its author says; `guard` is a command to or by a guard."""
 
     number: int
     at: float
@@ -68,6 +69,7 @@ class RevisionLine(NamedTuple):
     reason: str = ""
     parts: ComparedParts = NO_PARTS
     changes: tuple[FromTo, ...] = ()
+    guard: GuardActs | SetGuard | None = None
 
 
 class _Document(msgspec.Struct):
@@ -191,6 +193,7 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
     _check_place(what, (app, number), (line.app, line.revision))
     before = number_before(what, number, line.previous, line.jumped_from)
     made = line.change
+    guard = _guard_of(made.command)
     kind = str(made.command.pop("kind", ""))
     if kind == AcceptRestored.__struct_config__.tag:
         summary = _accepted(made.command, before, line.state.bundles)
@@ -198,13 +201,22 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
         summary = summarize(made.command)
     served = _served(line.state)
     digest = digest_of(content)
-    move = str(made.command.get("move", ""))
+    move = str(made.command.get("deed" if isinstance(guard, GuardActs) else "move", ""))
     return RevisionLine(
         *(number, made.at, made.by, kind, summary, digest, made.id, line.previous, served, before),
         move=move,
         reason=made.reason,
         parts=_parts(line.state),
+        guard=guard,
     )
+
+
+def _guard_of(command: Mapping[str, Any]) -> GuardActs | SetGuard | None:
+    """None for another command, and for one of a later release that is not understood here."""
+    try:
+        return msgspec.convert(command, GuardActs | SetGuard)
+    except msgspec.ValidationError:
+        return None
 
 
 def number_before(what: str, number: int, previous: Digest | None, jumped_from: int | UnsetType) -> int:

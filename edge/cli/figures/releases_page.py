@@ -15,6 +15,7 @@ _BACK = {
     "withdraw_bundle": "withdrawn",
     "undo": "undone",
     "move_rollout": "rollout rolled back",
+    "guard_acts": "rolled back by the guard",
 }
 
 

@@ -15,7 +15,7 @@ from edge.domain.statistics.definitions import Definition, Figure, figure, share
 WEEK_SECONDS = 7 * 86_400
 
 _BACK = frozenset({"roll_back", "withdraw_bundle", "undo"})
-_MOVE = "move_rollout"
+_MOVES = frozenset({"move_rollout", "guard_acts"})
 NO_RELEASE = "nothing was released"
 NONE_PAUSED = "no release was paused after a failure report"
 NOT_STOPPED = "no release was paused or taken back after a failure report"
@@ -38,7 +38,7 @@ class Shift(NamedTuple):
 @dataclass(slots=True)
 class PublishedRelease:
     """Times in seconds since the epoch; None: it did not happen. `taken_back` is by which command: roll_back,
-    withdraw_bundle, undo, or move_rollout."""
+    withdraw_bundle, undo, move_rollout, or guard_acts."""
 
     bundle: str
     channel: str
@@ -98,7 +98,7 @@ def releases_of(shifts: Iterable[Shift]) -> list[PublishedRelease]:
                 earlier.add(bundle)
                 continue
             found.setdefault(bundle, PublishedRelease(bundle, shift.channel, shift.at)).channels.add(shift.channel)
-        if shift.kind == _MOVE and shift.move == "pause" and shift.rollout in found:
+        if shift.kind in _MOVES and shift.move == "pause" and shift.rollout in found:
             found[shift.rollout].paused.append(shift.at)
         for bundle in (shift.before - shift.after) & found.keys():
             _leave(found[bundle], shift)
@@ -132,7 +132,7 @@ def development(
 
 
 def _goes_back(shift: Shift) -> bool:
-    return shift.kind in _BACK or (shift.kind == _MOVE and shift.move == "rollback")
+    return shift.kind in _BACK or (shift.kind in _MOVES and shift.move == "rollback")
 
 
 def _leave(release: PublishedRelease, shift: Shift) -> None:

@@ -26,6 +26,7 @@ FACTOR_LIMIT = 10.0  # times as often as in the control; what is worse than that
 GUARD_TESTS_LIMIT = 10  # of one watch, each metric for the whole and each segment: they share its 1 % of false alarms
 TRUSTED_PREFIXES_LIMIT = 20  # an office or a proxy has a few; each is compared with every vote's address
 WIDEST_TRUSTED_BITS = {4: 8, 6: 16}  # a network that is wider trusts strangers
+PAUSED = "paused"  # among what the guard has said
 
 
 def carry_out(state: AppState, command: SetGuard | GuardActs, at: float) -> AppState:
@@ -121,7 +122,7 @@ def _act(state: AppState, channel: Channel, command: GuardActs, at: float) -> Ch
     watch = _watch(channel, command, at)
     match command.deed:
         case GuardDeed.PAUSE:
-            return _pause(state, channel, at)
+            return _noting(_pause(state, channel, at), watch, PAUSED)
         case GuardDeed.ROLL_BACK:
             return _take_back(state, channel, at)
         case GuardDeed.ADVANCE if channel.rollout is not None:
@@ -133,7 +134,7 @@ def _act(state: AppState, channel: Channel, command: GuardActs, at: float) -> Ch
 def _watch(channel: Channel, command: GuardActs, at: float) -> Watch:
     """What is watched now. Raises Conflict `watch_over` if that is not what the command is about."""
     watch = watch_of(channel)
-    if watch is None or watch.id != command.watch or not watch.acts:
+    if watch is None or watch.id != command.watch or not may_act(channel, watch, command.deed):
         raise Conflict("watch_over", f"what the guard found on channel {channel.name!r} is about a release that ended")
     about_a_step = command.deed in (GuardDeed.ADVANCE, GuardDeed.WAIT)
     if about_a_step and (watch.rollout is None or step_at(watch.rollout, at) != command.step):
@@ -172,22 +173,33 @@ def _take_back(state: AppState, channel: Channel, at: float) -> Channel:
     return offering(channel, last_good(state, channel) or BUILTIN, at, back=True)
 
 
+def may_act(channel: Channel, watch: Watch, deed: GuardDeed) -> bool:
+    """Whether the watch is of a release that goes on; or of one that the guard itself has paused, and now knows enough
+    of to take back."""
+    return watch.acts or (deed is GuardDeed.ROLL_BACK and PAUSED in _said(channel, watch.id))
+
+
 def _tell(channel: Channel, watch: Watch, command: GuardActs) -> Channel:
     """Raises Conflict `already_told`."""
-    told = channel.guard_told
-    said = told.said if told is not None and told.watch == watch.id else ()
-    word = said_of(command.finding, command.step)
-    if word in said:
+    if is_told(channel, watch.id, command.finding, command.step):
         raise Conflict("already_told", f"the guard of channel {channel.name!r} has told this")
-    return replace(channel, guard_told=GuardTold(watch=watch.id, said=(*said, word)))
-
-
-def said_of(finding: Finding, step: int | None) -> str:
-    """How `GuardTold` remembers it."""
-    return f"waits {step}" if finding is Finding.UNSURE else finding.value
+    return _noting(channel, watch, _word(command.finding, command.step))
 
 
 def is_told(channel: Channel, watch: str, finding: Finding, step: int | None) -> bool:
-    """Whether the guard has told this of the watch."""
+    """Whether the guard has told this of the watch; of a step, that it waits."""
+    return _word(finding, step) in _said(channel, watch)
+
+
+def _noting(channel: Channel, watch: Watch, word: str) -> Channel:
+    said = (*_said(channel, watch.id), word)
+    return replace(channel, guard_told=GuardTold(watch=watch.id, said=said))
+
+
+def _said(channel: Channel, watch: str) -> tuple[str, ...]:
     told = channel.guard_told
-    return told is not None and told.watch == watch and said_of(finding, step) in told.said
+    return told.said if told is not None and told.watch == watch else ()
+
+
+def _word(finding: Finding, step: int | None) -> str:
+    return f"waits {step}" if finding is Finding.UNSURE else finding.value

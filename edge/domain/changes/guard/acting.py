@@ -1,0 +1,123 @@
+"""What the guard does about what it found, by the rules of the channel: a command, or nothing. Pure.
+
+It stands on the state as it is now; `apply` refuses the command if a person decides something else meanwhile.
+"""
+
+import hashlib
+
+from edge.domain.changes.guard.guard_changes import is_told, may_act
+from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardFigures
+from edge.domain.guard_policy import GuardAction
+from edge.domain.guarding.evidence import Evidence, Verdict
+from edge.domain.guarding.watch import Watch, watches_of
+from edge.domain.model import AppState, Channel, ChannelName, Phase
+from edge.domain.schedule.rollout import step_at, step_ends
+
+REASON_ROOM = 480  # characters of a sentence in a reason, which has 500
+FOLD_LAG_SECONDS = 30.0  # what was counted sooner after a step began may have been judged by the step before
+
+_FINDINGS = {Verdict.FAILS: Finding.FAILS, Verdict.SILENT: Finding.SILENT, Verdict.PASSES: Finding.PASSES}
+_VERBS = {
+    GuardDeed.PAUSE: "paused",
+    GuardDeed.ROLL_BACK: "rolled back",
+    GuardDeed.TELL: "alarm",
+    GuardDeed.ADVANCE: "advanced",
+    GuardDeed.WAIT: "waiting",
+}
+
+
+def act_on(state: AppState, evidence: Evidence, now: float) -> GuardActs | None:
+    """`now` is in seconds since the epoch. None: its watch is over, the guard has done this, or nothing is to be
+    done."""
+    watch = next((each for each in watches_of(state) if each.id == evidence.watch), None)
+    finding = _FINDINGS.get(evidence.verdict)
+    if watch is None or finding is None:
+        return None
+    channel = state.channels[ChannelName(watch.channel)]
+    deed = _deed(channel, watch, evidence, now)
+    if deed is None or not may_act(channel, watch, deed):
+        return None
+    if deed is GuardDeed.TELL and is_told(channel, watch.id, finding, None):
+        return None
+    return _command(watch, deed, finding, evidence, now)
+
+
+def wait_at(state: AppState, watch: Watch, evidence: Evidence | None, now: float) -> GuardActs | None:
+    """That a step whose time is up does not end, which is told once. `evidence` None: nothing can be known now."""
+    channel = state.channels[ChannelName(watch.channel)]
+    step = _step(watch, now)
+    if not is_due(watch, now) or is_told(channel, watch.id, Finding.UNSURE, step):
+        return None
+    return _command(watch, GuardDeed.WAIT, Finding.UNSURE, evidence, now)
+
+
+def is_due(watch: Watch, now: float) -> bool:
+    """Whether the time of a gated rollout's step is up."""
+    rollout = watch.rollout
+    if rollout is None or not rollout.gated or rollout.phase is not Phase.RUNNING:
+        return False
+    ends = step_ends(rollout, now)
+    return ends is not None and ends <= now
+
+
+def reason_of(command: GuardActs, sentence: str) -> str:
+    """`paused: 14 of 96 installs failed, 5.5 to 29 %; the limit is 2 %`."""
+    return f"{_VERBS[command.deed]}: {sentence}"[:REASON_ROOM]
+
+
+def change_id_of(app: str, command: GuardActs) -> str:
+    """The same whoever does it, and however often it is tried."""
+    told = (app, command.channel, command.watch, command.deed.value, command.finding.value, str(command.step))
+    return f"guard-{hashlib.sha256(chr(0).join(told).encode()).hexdigest()[:32]}"
+
+
+def _deed(channel: Channel, watch: Watch, evidence: Evidence, now: float) -> GuardDeed | None:
+    policy = watch.policy
+    match evidence.verdict:
+        case Verdict.FAILS if policy.action is GuardAction.NOTIFY:
+            return GuardDeed.TELL
+        case Verdict.FAILS if policy.action is GuardAction.ROLLBACK and evidence.rolls_back:
+            return GuardDeed.ROLL_BACK
+        case Verdict.FAILS:
+            return GuardDeed.PAUSE
+        case Verdict.SILENT:
+            return GuardDeed.PAUSE if policy.silence is GuardAction.PAUSE else GuardDeed.TELL
+        case Verdict.PASSES if is_due(watch, now) and _is_of_this_step(watch, evidence):
+            return GuardDeed.ADVANCE
+        case _:
+            return None
+
+
+def _is_of_this_step(watch: Watch, evidence: Evidence) -> bool:
+    assert watch.rollout is not None, "only a rollout has steps"
+    return evidence.as_of_ms / 1000 >= watch.rollout.began + FOLD_LAG_SECONDS
+
+
+def _step(watch: Watch, now: float) -> int | None:
+    return None if watch.rollout is None else step_at(watch.rollout, now)
+
+
+def _command(watch: Watch, deed: GuardDeed, finding: Finding, evidence: Evidence | None, now: float) -> GuardActs:
+    return GuardActs(
+        channel=watch.channel,
+        watch=watch.id,
+        deed=deed,
+        finding=finding,
+        bundle=watch.bundle,
+        step=_step(watch, now),
+        figures=None if evidence is None else _figures(watch, evidence),
+    )
+
+
+def _figures(watch: Watch, evidence: Evidence) -> GuardFigures:
+    decisive = max(evidence.tests, key=lambda each: each.log_odds, default=None)
+    return GuardFigures(
+        offered=evidence.offered,
+        attempts=evidence.attempts,
+        failed=evidence.failed,
+        low=round(evidence.low, 6),
+        high=round(evidence.high, 6),
+        max_failure=watch.policy.max_failure,
+        log_odds=round(decisive.log_odds, 3) if decisive is not None else 0.0,
+        alarm_log_odds=round(decisive.alarm_log_odds, 3) if decisive is not None else 0.0,
+    )

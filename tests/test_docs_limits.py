@@ -10,6 +10,12 @@ from edge.assembly.counting.remembered_answers import REMEMBERED_ANSWERS, REMEMB
 from edge.assembly.counting.shown_behaviour import KEPT_DAYS
 from edge.assembly.exporting import EXPORTS_AT_ONCE
 from edge.assembly.folding import ANSWER_SECONDS, QUESTIONS_WAITING_LIMIT
+from edge.assembly.guarding.guard_duty import (
+    LOOK_SECONDS,
+    NOTICES_WAITING_LIMIT,
+    TOLD_AGAIN_SECONDS,
+    TRIES_LIMIT,
+)
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.cache import CACHE_LIMIT_BYTES
 from edge.bundles.patches.dcz import PATCHED_LIMIT_BYTES, WINDOW_FREE_BYTES
@@ -38,6 +44,12 @@ from edge.domain.changes.apps import EVENT_KEYS_LIMIT, KEEP_LIMIT_SECONDS
 from edge.domain.changes.bundles import COMMENT_LIMIT, LINK_LIMIT, REASON_LIMIT
 from edge.domain.changes.channels import CHANNEL_LIMIT, EARLIER_LIMIT, OVERRIDE_LIMIT, SPREAD_LIMIT_SECONDS
 from edge.domain.changes.command_ids import RECENT_LIMIT
+from edge.domain.changes.guard.guard_changes import (
+    FACTOR_LIMIT,
+    MAX_FAILURE_SHARES,
+    TRUSTED_PREFIXES_LIMIT,
+    WIDEST_TRUSTED_BITS,
+)
 from edge.domain.changes.rollouts import ARMS, NAMED_LIMIT, QUESTION_LIMIT, STEP_LIMIT_SECONDS, STEPS_LIMIT
 from edge.domain.changes.segments import ID_SET_LIMIT, SEGMENT_LIMIT, SEGMENTS_LIMIT_BYTES
 from edge.domain.changes.taking_back import TAKEN_BACK_LIMIT
@@ -47,11 +59,13 @@ from edge.domain.forms.choice import IOS_ZIP_LIMIT_BYTES, LINKS_LIMIT
 from edge.domain.forms.comparisons import EARLIER_LIMIT as VERSIONS_LIMIT
 from edge.domain.forms.comparisons import PAIRS_LIMIT
 from edge.domain.forms.observed import LEAST_SAMPLES
+from edge.domain.guarding.odds.alpha import TESTS_LIMIT
 from edge.domain.manifest import FILE_COUNT_LIMIT
 from edge.domain.model import APP_ID_LIMIT, CHANNEL_NAME_LIMIT
 from edge.domain.patches.document import PATCHES_LIMIT
 from edge.domain.schedule.durations import format_duration
 from edge.domain.schedule.windows import WINDOW_LIMIT, WINDOWS_PER_CHANNEL_LIMIT
+from edge.domain.shares import format_share
 from edge.domain.statistics.arithmetic import ERRORS_A_DAY
 from edge.domain.targeting.behavioural import PLACES_LIMIT
 from edge.domain.targeting.checker import FEATURE_NAME_LIMIT
@@ -262,6 +276,13 @@ def test_the_other_limits_are_those_of_the_code():
         f"| channels, overrides of an app | {CHANNEL_LIMIT:,}, {OVERRIDE_LIMIT:,} |",
         f"| steps of a rollout | {STEPS_LIMIT}, of 1 minute to {STEP_LIMIT_SECONDS // 86_400} days each |",
         f"| segments of a rollout | {NAMED_LIMIT}, and as many with `--first` |",
+        f"| what a guard may be set to | {format_share(MAX_FAILURE_SHARES[0])} to "
+        f"{format_share(MAX_FAILURE_SHARES[-1])} of failures; a factor of 1 to {FACTOR_LIMIT:g}; {TESTS_LIMIT} tests; "
+        f"{TRUSTED_PREFIXES_LIMIT} trusted networks, "
+        f"of /{WIDEST_TRUSTED_BITS[4]} or narrower, in IPv6 /{WIDEST_TRUSTED_BITS[6]} |",
+        f"| findings that the guard cannot act on | tried every {LOOK_SECONDS:.0f} s, {TRIES_LIMIT} times |",
+        f"| what the guard tells | {NOTICES_WAITING_LIMIT:,} notices wait for the disk; those of "
+        f"{TOLD_AGAIN_SECONDS / 3_600:.0f} hour before a start are posted again |",
         f"| bundles that a channel can fall back to | the last {EARLIER_LIMIT} |",
         f"| a withdrawal's reason | one line of {REASON_LIMIT} characters |",
         f"| devices of a preview | the newest {DEVICES_LIMIT:,}, from {READ_LIMIT_BYTES >> 20} MiB of the app's "

@@ -10,15 +10,18 @@ import msgspec
 from edge import __version__
 from edge.assembly.collecting import Collecting
 from edge.assembly.folding import Folding
+from edge.assembly.guarding.guard_duty import GuardDuty
+from edge.assembly.guarding.sight import blindness_of
 from edge.assembly.watching_room import is_short
 from edge.control.shapes.common import DamageView
-from edge.control.shapes.node import HeadView, NodeStatus, WorkerView
+from edge.control.shapes.node import GuardConditionView, HeadView, NodeStatus, WorkerView
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.model import AppId
 from edge.facts.census import count_devices
 from edge.node.observing.counts import WorkerStatus
 from edge.node.observing.folding_metrics import ClickHouseSeen, FoldingSeen
+from edge.node.observing.guard_metrics import GuardSeen
 from edge.node.observing.metrics import BlobsSeen, Observed, StoreUpkeep, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
@@ -41,7 +44,9 @@ class NodeReport:
         tokens: Tokens,
         collecting: Collecting,
         quota: UploadQuota,
+        guard: GuardDuty | None = None,
     ) -> None:
+        """`guard` None: this node acts on no release."""
         self._directory = directory
         self._tokens = tokens
         self._releases = directory.releases
@@ -49,6 +54,13 @@ class NodeReport:
         self._folding = folding
         self._collecting = collecting
         self._quota = quota
+        self._guard = guard
+
+    @property
+    def blindness(self) -> str:
+        """Why the guard sees nothing; "" if it does, or has nothing to watch."""
+        folding, watched = self._folding, self._guard.watched.acting if self._guard is not None else 0
+        return blindness_of(folding.condition, is_up=folding.is_up, watched=watched, now=time.time())
 
     async def status(self) -> NodeStatus:
         """Now; a worker that does not answer is not ready."""
@@ -61,12 +73,17 @@ class NodeReport:
             heads={app: HeadView(revision=head.revision, digest=head.digest) for app, head in heads.items()},
             refused={**self._releases.refused, **self._problems()},
             damaged=[DamageView(**msgspec.structs.asdict(each)) for each in self._damages(workers)],
+            guard=self._view_guard(),
         )
 
     async def metrics(self) -> bytes:
         """In the Prometheus text format."""
         workers, totals = await self._supervisor.statuses(), self._folding.condition.totals
         return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observe(workers, totals))))
+
+    def _view_guard(self) -> GuardConditionView:
+        seen = self._observe_guard()
+        return GuardConditionView(watched=seen.watched, blocked=seen.blocked, blind=self.blindness)
 
     def _living(self) -> dict[AppId, Head]:
         """The heads of the apps that are not deleted."""
@@ -110,6 +127,13 @@ class NodeReport:
             damaged_rows=condition.totals.get("damaged_rows", 0),
         )
 
+    def _observe_guard(self) -> GuardSeen:
+        guard = self._guard
+        if guard is None:
+            return GuardSeen()
+        acting, blind = guard.watched.acting, bool(self.blindness)
+        return GuardSeen(acting, dict(guard.deeds), guard.blocked, guard.given_up, blind)
+
     def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int]) -> Observed:
         """Blocks: reads heads and segments."""
         known = count_devices(self._supervisor.facts_table_path)
@@ -132,6 +156,7 @@ class NodeReport:
             spool_unreadable=self._folding.condition.unreadable,
             counts_set_aside=self._folding.set_aside,
             folding=self._observe_folding(),
+            guard=self._observe_guard(),
             job_failures=dict(self._supervisor.guard.failures),
             facts=self._supervisor.facts_condition,
             failures_over_limit=self._supervisor.failures.dropped,

@@ -16,6 +16,7 @@ from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.assembly.explaining import Explaining
 from edge.assembly.exporting import Exporting
 from edge.assembly.folding import Folding
+from edge.assembly.guarding.guard_duty import GuardDuty
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeReport
 from edge.assembly.outcome_spool import OutcomeSpool
@@ -26,6 +27,8 @@ from edge.control.first_token import ensure_admin_token
 from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
+from edge.domain.guarding.evidence import Evidence
+from edge.messages.notice import Notice
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
@@ -38,6 +41,7 @@ from edge.page.app import add_page
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.house import House
+from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
 
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
 
@@ -76,7 +80,12 @@ class Standalone:
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
         names = OwnNames(self.directory.releases)
         self.telemetry = Folding(
-            self.directory, self.directory.node, config.telemetry, config.log, names, self.supervisor.pool.tell_notes
+            *(self.directory, self.directory.node, config.telemetry, config.log, names),
+            tell_notes=self.supervisor.pool.tell_notes,
+            on_evidence=lambda evidence: self.guard.hear(evidence),
+        )
+        self.guard = GuardDuty(
+            self.directory.releases, self.supervisor.announce, self._evidence_of, self._post, time.time
         )
         spool_limit = config.telemetry.spool_limit_bytes
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
@@ -91,13 +100,23 @@ class Standalone:
         self._collecting = Collecting(self.directory, keeping.retention_days)
         self.supervisor.duties.jobs |= {
             "fold": self.telemetry.run,
+            "guard": self.guard.run,
             "collect": lambda: self._collecting.run(time.time()),
             "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
         }
         self.change = ChangeOver(config, self.supervisor, ports, estate)
         self._report = NodeReport(
-            self.directory, self.supervisor, self.telemetry, self.tokens, self._collecting, self._quota
+            *(self.directory, self.supervisor, self.telemetry, self.tokens, self._collecting, self._quota),
+            guard=self.guard,
         )
+
+    async def _evidence_of(self, app: str, channel: str) -> Evidence | None:
+        """What was known after the last fold. Raises Unavailable."""
+        question = StandingQuestion(app, channel)
+        return (await self.telemetry.ask("guard_standing", question, GuardStanding, fresh=False)).evidence
+
+    async def _post(self, notice: Notice) -> None:
+        log.info("%s: %s", notice.kind.value, notice.title)
 
     def _builder(self, region: str) -> SnapshotBuilder:
         supervisor = self.supervisor

@@ -35,9 +35,9 @@ DECIDED = frozenset({"watch_over", "already_told", "command_id_used", "unknown_a
 LINES_READ = 256  # of the history, for that: as many changes as an app's state names
 
 Announce = Callable[[AppId, Head], Awaitable[NotTaken]]
-Standing = Callable[[str, str], Awaitable[Evidence | None]]  # of an app's channel; raises Unavailable
-Plan = Callable[[AppState, float], GuardActs | None]
-Post = Callable[[Notice], Awaitable[None]]  # raises Unavailable: it is not kept
+EvidenceOf = Callable[[str, str], Awaitable[Evidence | None]]  # of an app's channel; raises Unavailable
+DeedPlan = Callable[[AppState, float], GuardActs | None]
+PostNotice = Callable[[Notice], Awaitable[None]]  # raises Unavailable: it is not kept
 
 log = logging.getLogger("edge.guard")
 
@@ -47,7 +47,7 @@ class GuardDuty:
     start, `given_up` the findings that could not be acted on for too long."""
 
     def __init__(
-        self, releases: Releases, announce: Announce, standing: Standing, post: Post, clock: Callable[[], float]
+        self, releases: Releases, announce: Announce, standing: EvidenceOf, post: PostNotice, clock: Callable[[], float]
     ) -> None:
         """`clock` is in seconds since the epoch."""
         self.deeds = Counter[str]()
@@ -137,7 +137,7 @@ class GuardDuty:
         else:
             await self._attempt(app, why, lambda state, now: wait_at(state, watch, known, now))
 
-    async def _attempt(self, app: AppId, why: str, plan: Plan) -> bool:
+    async def _attempt(self, app: AppId, why: str, plan: DeedPlan) -> bool:
         """Commit, announce and tell what `plan` makes of the state now. False: the store cannot be read or written."""
         try:
             made = await asyncio.to_thread(self._commit, app, why, plan)
@@ -156,7 +156,7 @@ class GuardDuty:
                 log.error("workers did not take what the guard did for %s: %s", app, not_taken)
         return True
 
-    def _commit(self, app: AppId, why: str, plan: Plan) -> tuple[Change, Committed] | None:
+    def _commit(self, app: AppId, why: str, plan: DeedPlan) -> tuple[Change, Committed] | None:
         """None: there is nothing to be done. Blocks."""
         command = plan(self._releases.load(app), self._clock())
         if command is None:

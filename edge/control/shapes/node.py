@@ -23,10 +23,19 @@ class HeadView(AnswerBody, frozen=True, kw_only=True):
     digest: str
 
 
+class GuardConditionView(AnswerBody, frozen=True, kw_only=True):
+    """`watched` releases go on under guard. `blind` is why the guard sees nothing of them (counting stands still),
+    empty if it does; `blocked` is how many of its findings could not be acted on yet."""
+
+    watched: int = 0
+    blocked: int = 0
+    blind: str = ""
+
+
 class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     """`heads` are by app id. `refused` is about documents of the store that this node did not accept: how many, by
     error code, and what is wrong with a head shard, the `keys` or the `tokens` now, by name. `damaged` is what workers
-    cannot serve, the first hundred of each; their counts have how many."""
+    cannot serve, the first hundred of each; their counts have how many. `guard` is of all apps."""
 
     version: str
     apps: int
@@ -34,3 +43,4 @@ class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     heads: dict[str, HeadView]
     refused: dict[str, int | str]
     damaged: list[DamageView]
+    guard: GuardConditionView = GuardConditionView()

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from edge.facts.writer import FactsCondition
 from edge.node.observing.counts import Gauges, WorkerCounts, WorkerStatus
 from edge.node.observing.folding_metrics import FoldingSeen, build_folding_metrics
+from edge.node.observing.guard_metrics import GuardSeen, build_guard_metrics
 from edge.wire.exposition import Family, Sample
 
 Labelled = tuple[dict[str, str], float]  # a sample's labels, without the worker's, and its value
@@ -70,6 +71,7 @@ class Observed(NamedTuple):
     counts_set_aside: int = 0  # since the start
     job_failures: Mapping[str, int] = {}  # by job, since the start
     folding: FoldingSeen = FoldingSeen()
+    guard: GuardSeen = GuardSeen()
 
 
 def build_metrics(seen: Observed) -> list[Family]:
@@ -83,6 +85,7 @@ def build_metrics(seen: Observed) -> list[Family]:
         *_blobs(seen.blobs),
         *_upkeep(seen.upkeep),
         *build_folding_metrics(seen.folding),
+        *build_guard_metrics(seen.guard),
     ]
 
 

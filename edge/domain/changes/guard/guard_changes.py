@@ -15,6 +15,8 @@ from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDe
 from edge.domain.changes.replacing import with_nothing_on_its_way
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.guard_policy import GuardAction, GuardMetric, GuardPolicy, GuardTold
+from edge.domain.guarding.odds.alpha import TESTS_LIMIT
+from edge.domain.guarding.plan import tests_asked
 from edge.domain.guarding.watch import Watch, plain_salt, watch_of
 from edge.domain.model import BUILTIN, AppState, Channel, Phase, Rollout
 from edge.domain.schedule.rollout import Move, move, step_at, step_began
@@ -23,7 +25,6 @@ from edge.domain.states import channel_of, last_good, segment_of, with_entry
 
 MAX_FAILURE_SHARES = range(50, 50_001)  # 0.05 % to 50 %: below, no fleet is large enough; above, nothing is a release
 FACTOR_LIMIT = 10.0  # times as often as in the control; what is worse than that needs no statistics
-GUARD_TESTS_LIMIT = 10  # of one watch, each metric for the whole and each segment: they share its 1 % of false alarms
 TRUSTED_PREFIXES_LIMIT = 20  # an office or a proxy has a few; each is compared with every vote's address
 WIDEST_TRUSTED_BITS = {4: 8, 6: 16}  # a network that is wider trusts strangers
 PAUSED = "paused"  # among what the guard has said
@@ -82,12 +83,11 @@ def _check_tests(state: AppState, policy: GuardPolicy) -> None:
             "needs_control",
             f"metric {compared[0]} happens without any update too: compare it with the other devices (versus control)",
         )
-    tests = len(policy.metrics) * (1 + len(policy.segments))
-    if tests > GUARD_TESTS_LIMIT:
+    if (asked := tests_asked(policy)) > TESTS_LIMIT:
         raise Invalid(
             "too_many_tests",
-            f"{len(policy.metrics)} metric(s) for all devices and {len(policy.segments)} segment(s) are {tests} tests; "
-            f"the limit is {GUARD_TESTS_LIMIT}: name fewer",
+            f"these rules are {asked} tests: each metric for all devices and each segment, and to roll back for known "
+            f"devices; at most {TESTS_LIMIT} share the budget of false alarms: name fewer segments or metrics",
         )
     for name in policy.segments:
         segment_of(state, name)

@@ -1,0 +1,272 @@
+"""The guard at work: a finding becomes one change, whatever fails in between, and none once a person has decided."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+from factories import APP, NOW
+from truths import Truth, a_published, a_released_truth
+
+from edge.assembly.guarding.guard_duty import TRIES_LIMIT, GuardDuty
+from edge.domain.changes.commands import ChannelSettings, MoveRollout, PublishBundle, SetChannel, StartRollout
+from edge.domain.changes.guard.guard_commands import GuardSettings, SetGuard
+from edge.domain.errors import Unavailable
+from edge.domain.guard_policy import GuardAction, Guarded
+from edge.domain.guarding.evidence import Evidence, Verdict
+from edge.domain.guarding.watch import watch_of
+from edge.domain.model import Phase
+from edge.domain.schedule.rollout import Move
+from edge.messages.notice import NoticeKind
+from edge.store.damage import NotTaken
+
+LATER = NOW + 1_000.0
+
+
+@dataclass
+class Node:
+    """A guard on a store, with workers that take everything and an outbox that may refuse."""
+
+    truth: Truth
+    now: float = LATER
+    announced: list = field(default_factory=list)
+    posted: list = field(default_factory=list)
+    known: Evidence | None = None
+    refuses: bool = False
+
+    def __post_init__(self):
+        self.guard = GuardDuty(self.truth.releases, self._announce, self._standing, self._post, lambda: self.now)
+
+    async def _announce(self, app, head):
+        self.announced.append((app, head.revision))
+        return NotTaken()
+
+    async def _standing(self, app, channel):
+        return self.known
+
+    async def _post(self, notice):
+        if self.refuses:
+            raise Unavailable("outbox_unavailable", "the disk is full")
+        self.posted.append(notice)
+
+    @property
+    def channel(self):
+        return self.truth.releases.load(APP).channels["production"]
+
+    def evidence(self, verdict=Verdict.FAILS, **changes) -> Evidence:
+        watch = watch_of(self.channel)
+        assert watch is not None
+        told = Evidence(
+            app=APP,
+            watch=watch.id,
+            as_of_ms=int(self.now * 1000),
+            verdict=verdict,
+            offered=300,
+            attempts=96,
+            failed=14,
+            low=0.055,
+            high=0.29,
+            reason="14 of 96 installs failed, 5.5 to 29 %; the limit is 2 %",
+        )
+        return msgspec.structs.replace(told, **changes)
+
+    async def find(self, verdict=Verdict.FAILS, **changes):
+        await self.guard.hear(self.evidence(verdict, **changes))
+        await self.guard.act()
+        await self.guard.tell()
+
+    def last(self):
+        return self.truth.releases.history(APP, 1)[0]
+
+
+def rules(**settings) -> SetGuard:
+    return SetGuard(channel="production", settings=GuardSettings(**settings))
+
+
+def a_move(move: Move) -> MoveRollout:
+    return MoveRollout(channel="production", move=move)
+
+
+@pytest.fixture
+def node(tmp_path):
+    truth = a_released_truth(tmp_path / "truth")
+    truth.commit(PublishBundle(bundle=a_published(truth, "1.1.0")))
+    return Node(truth)
+
+
+def roll_out(node: Node, *before, **how) -> None:
+    for command in before:
+        node.truth.commit(command)
+    steps = {"steps": (5_000, 50_000, 100_000), "every_seconds": 3_600}
+    node.truth.commit(StartRollout(channel="production", bundle="1.1.0", **(steps | how)))
+
+
+async def test_a_failing_rollout_is_paused_once_with_figures(node):
+    roll_out(node)
+    found = node.evidence()
+    await node.find()
+    assert node.channel.rollout.phase is Phase.PAUSED
+    line = node.last()
+    assert (line.by, line.kind, line.move) == ("guard", "guard_acts", "pause")
+    assert line.reason == "paused: 14 of 96 installs failed, 5.5 to 29 %; the limit is 2 %"
+    figures = line.guard.figures
+    assert (figures.offered, figures.attempts, figures.failed, figures.max_failure) == (300, 96, 14, 2_000)
+    assert node.announced == [(APP, line.number)]
+    (notice,) = node.posted
+    assert (notice.id, notice.kind, notice.bundle) == (line.change_id, NoticeKind.GUARD_PAUSED, "1.1.0")
+    await node.guard.hear(found)  # the folding process says it again after each fold
+    await node.guard.act()
+    assert (node.last().number, node.guard.deeds) == (line.number, {"pause": 1})
+
+
+async def test_a_late_finding_leaves_alone_what_a_person_has_resumed(node):
+    roll_out(node)
+    late = node.evidence()
+    node.truth.commit(a_move(Move.PAUSE))
+    node.truth.commit(a_move(Move.RESUME))
+    await node.guard.hear(late)
+    await node.guard.act()
+    assert node.channel.rollout.phase is Phase.RUNNING
+    assert (node.announced, node.guard.blocked) == ([], 0)
+
+
+async def test_two_processes_that_find_the_same_pause_once(node):
+    roll_out(node)
+    other, found = Node(node.truth), node.evidence()
+    for each in (node, other):
+        await each.guard.hear(found)
+        await each.guard.act()
+    assert [line.kind for line in node.truth.releases.history(APP, 10)].count("guard_acts") == 1
+
+
+async def test_a_store_that_cannot_be_written_is_tried_again(node):
+    roll_out(node)
+    heads = node.truth.head_file()
+    whole = heads.read_bytes()
+    heads.write_bytes(b"torn")
+    await node.find()
+    assert (node.guard.blocked, node.posted) == (1, [])
+    heads.write_bytes(whole)
+    await node.guard.act()
+    assert (node.guard.blocked, node.channel.rollout.phase) == (0, Phase.PAUSED)
+
+
+async def test_the_guard_gives_up_in_the_end_and_says_so(node):
+    roll_out(node)
+    found = node.evidence()
+    node.truth.head_file().write_bytes(b"torn")
+    await node.guard.hear(found)
+    for _ in range(TRIES_LIMIT + 1):
+        await node.guard.act()
+    assert (node.guard.given_up, node.guard.blocked) == (1, 0)
+
+
+async def test_what_cannot_be_told_now_is_told_later(node):
+    roll_out(node)
+    node.refuses = True
+    await node.find()
+    assert node.posted == []
+    node.refuses = False
+    await node.guard.tell()
+    await node.guard.tell()
+    assert [each.kind for each in node.posted] == [NoticeKind.GUARD_PAUSED]
+
+
+async def test_a_process_that_died_before_telling_has_a_successor_that_tells(node):
+    roll_out(node)
+    node.refuses = True
+    await node.find()
+    node.now += 60
+    successor = Node(node.truth, now=node.now)
+    await successor.guard.look()
+    await successor.guard.tell()
+    assert [each.id for each in successor.posted] == [node.last().change_id]
+    much_later = Node(node.truth, now=node.now + 86_400)
+    await much_later.guard.look()
+    await much_later.guard.tell()
+    assert much_later.posted == []
+
+
+async def test_notify_tells_once_and_changes_no_offer(node):
+    roll_out(node, rules(action=GuardAction.NOTIFY))
+    await node.find()
+    await node.find()
+    assert (node.channel.rollout.phase, node.guard.deeds) == (Phase.RUNNING, {"tell": 1})
+    assert [each.kind for each in node.posted] == [NoticeKind.GUARD_ALARM]
+
+
+async def test_silence_notifies_and_pauses_only_where_asked_to(node):
+    roll_out(node)
+    await node.find(Verdict.SILENT)
+    assert (node.channel.rollout.phase, node.posted[-1].kind) == (Phase.RUNNING, NoticeKind.RELEASE_SILENT)
+    node.truth.commit(rules(silence=GuardAction.PAUSE))
+    await node.find(Verdict.SILENT)
+    assert node.channel.rollout.phase is Phase.PAUSED
+
+
+async def test_a_rollback_waits_for_devices_known_for_a_day_and_pauses_meanwhile(node):
+    roll_out(node, rules(action=GuardAction.ROLLBACK))
+    await node.find()
+    assert node.channel.rollout.phase is Phase.PAUSED
+    await node.find()
+    assert node.guard.deeds == {"pause": 1}
+    await node.find(rolls_back=True)
+    assert node.channel.rollout.phase is Phase.ROLLED_BACK
+    assert [each.bundle for each in node.channel.taken_back] == ["1.1.0"]
+
+
+async def test_the_guard_takes_nothing_back_that_a_person_has_paused(node):
+    roll_out(node, rules(action=GuardAction.ROLLBACK))
+    node.truth.commit(a_move(Move.PAUSE))
+    await node.find(rolls_back=True)
+    assert node.channel.rollout.phase is Phase.PAUSED
+
+
+async def test_a_plain_publish_is_paused_where_everything_is_guarded(node):
+    node.truth.commit(SetChannel(name="production", settings=ChannelSettings(bundle="1.1.0")))
+    node.truth.commit(rules(guarded=Guarded.EVERYTHING))
+    await node.find()
+    assert (node.channel.bundle, node.channel.rollout.bundle) == ("1.0.1", "1.1.0")
+    assert node.channel.rollout.phase is Phase.PAUSED
+
+
+async def test_a_gated_step_ends_when_its_time_is_up_and_enough_is_known(node):
+    roll_out(node, rules(auto_advance=True))
+    await node.find(Verdict.PASSES)  # too early
+    assert (node.channel.rollout.step, node.guard.deeds) == (0, {})
+    node.now = NOW + 3_601
+    node.known = node.evidence(Verdict.WATCHING, waits="waits for more attempts: it has 12")
+    await node.guard.look()
+    await node.guard.look()
+    await node.guard.tell()
+    assert node.guard.deeds == {"wait": 1}
+    assert node.last().reason == "waiting: waits for more attempts: it has 12"
+    assert node.posted[-1].kind is NoticeKind.ROLLOUT_WAITS
+    await node.find(Verdict.PASSES)
+    assert (node.channel.rollout.step, node.posted[-1].kind) == (1, NoticeKind.ROLLOUT_ADVANCED)
+
+
+async def test_a_gated_step_that_is_known_well_does_not_wait(node):
+    roll_out(node, rules(auto_advance=True))
+    node.now = NOW + 3_601
+    node.known = node.evidence(Verdict.PASSES)
+    await node.guard.look()
+    await node.guard.act()
+    assert (node.channel.rollout.step, node.guard.deeds) == (1, {"advance": 1})
+
+
+async def test_what_was_judged_by_the_step_before_advances_nothing(node):
+    roll_out(node, rules(auto_advance=True))
+    node.now = NOW + 3_601
+    await node.find(Verdict.PASSES, as_of_ms=int((NOW + 5) * 1000))
+    assert node.channel.rollout.step == 0
+
+
+async def test_apps_that_change_are_read_again(node):
+    await node.guard.look()
+    assert node.guard.watched.acting == 0
+    roll_out(node)
+    await node.guard.look()
+    assert node.guard.watched.acting == 1
+    node.truth.commit(a_move(Move.ROLL_BACK))
+    await node.guard.look()
+    assert (node.guard.watched.acting, node.guard.watched.watches) == (0, {})

@@ -8,16 +8,19 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import hdrs, web
+from yarl import URL
 
 from edge.domain.errors import EdgeError, Forbidden, Malformed, NotFound, Unavailable
 from edge.page.acting import perform, show_act
-from edge.page.answers import answer_refusal, answer_shown, answer_static, login_address, see_other
+from edge.page.answers import answer_refusal, answer_shown, answer_static, login_address, look_at, see_other
 from edge.page.door.hosts import is_own_origin
+from edge.page.framing import LIVE, as_of
 from edge.page.house import House, Visitor, visitor_of
-from edge.page.signing_in import show_login, sign_in, sign_out
+from edge.page.live import Look, parse_look
+from edge.page.signing_in import next_address, show_login, sign_in, sign_out
 from edge.page.views import overview
 from edge.page.views.visit import PageRoute, Visit
 
@@ -25,6 +28,7 @@ PAGE_SECONDS = 20.0  # for a whole page; its parts end earlier, each by itself
 QUERY_LIMIT = 2_048  # characters: an expression to try, or an id to look for
 FORM_LIMIT_BYTES = 64 * 1024  # of a form without a file
 API = "/v1"
+LIVE_PATH = "/live"
 
 ACTS = (
     "/apps/{app}/channels/{channel}/acts/{act}",
@@ -33,6 +37,7 @@ ACTS = (
 )
 ROUTES: tuple[PageRoute, ...] = (*overview.ROUTES,)
 
+_LIVE_ROUTES = {route.path: route for route in ROUTES if route.name in LIVE}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -46,6 +51,8 @@ def add_page(app: web.Application, house: House) -> None:
     """Serve the page beside the API of `app`, which is not running yet."""
     app.middlewares.append(_door(house))
     app.router.add_get("/static/{version}/{name}", _static)
+    app.router.add_get(LIVE_PATH, partial(_live, house))
+    app.on_shutdown.append(house.streams.close)
     app.router.add_get("/login", partial(show_login, house))
     app.router.add_post("/login", partial(_signing_in, house))
     app.router.add_post("/logout", partial(_signing_out, house))
@@ -72,6 +79,43 @@ async def _signing_out(house: House, request: web.Request) -> web.Response:
     return sign_out(house, request)
 
 
+async def _live(house: House, request: web.Request) -> web.StreamResponse:
+    """A stream of what changes on the page whose address is `page`."""
+    visitor = await visitor_of(house, request)
+    if visitor is None:
+        raise Forbidden("signed_out", "nobody is signed in here any more")
+    route, there = await _routed(request)
+
+    async def look() -> tuple[Look, str] | None:
+        still = await visitor_of(house, request)
+        if still is None:
+            return None
+        visit = _visit(house, still, there.request, route, there.parts)
+        assert visit is not None, "somebody is signed in"
+        async with asyncio.timeout(PAGE_SECONDS):
+            page = await look_at(house, still, visit, await route.view(visit))
+        return parse_look(page), as_of(visit.now).clock
+
+    return await house.streams.serve(request, visitor.session, look)
+
+
+class _There(NamedTuple):
+    request: web.Request
+    parts: dict[str, str]
+
+
+async def _routed(request: web.Request) -> tuple[PageRoute, _There]:
+    """The page that a stream is about. Raises NotFound `not_live`."""
+    address = next_address(request.query.get("page", ""))
+    there = request.clone(rel_url=URL(address, encoded=True))
+    found = await request.app.router.resolve(there)
+    resource = found.route.resource
+    route = _LIVE_ROUTES.get(resource.canonical) if resource is not None else None
+    if route is None:
+        raise NotFound("not_live", "this page does not change while it is open")
+    return route, _There(there, dict(found))
+
+
 async def _acting(house: House, route: PageRoute, request: web.Request) -> web.StreamResponse:
     """A change: with the session's own form alone, and on to the page that it is about."""
     visitor = await visitor_of(house, request)
@@ -92,7 +136,7 @@ def _door(house: House) -> Any:
             return await handler(request)
         try:
             _check_request(house, request)
-            async with asyncio.timeout(PAGE_SECONDS):
+            async with asyncio.timeout(None if request.path == LIVE_PATH else PAGE_SECONDS):
                 return await handler(request)
         except TimeoutError:
             error: EdgeError = Unavailable("page_timeout", f"this page took longer than {PAGE_SECONDS:g} s")
@@ -160,6 +204,7 @@ def _visit(
         parts=parts,
         query=request.query,
         now=house.now(),
+        address=request.rel_url.raw_path_qs,
     )
 
 

@@ -13,6 +13,7 @@ from edge.page.door.sessions import Session
 from edge.page.views.urgency import trouble_of
 from edge.page.views.visit import Crumb, Shown, Unread, Visit
 
+LIVE = frozenset({"overview", "app", "channel", "experiment", "nodes"})  # pages whose values change while one looks
 SIDE_APPS = 20  # listed beside the pages of all apps; the overview has the rest
 _MAY = {
     Role.ADMIN: "Role admin: may change every app, and make apps and tokens.",
@@ -60,6 +61,9 @@ class Framed(NamedTuple):
     version: str
     node: str
     revision: int | None
+    trouble: int
+    live: str
+    history: str
     notice: Any = None
 
 
@@ -93,6 +97,9 @@ async def build_frame(visit: Visit, shown: Shown, session: Session, node: str) -
         version=__version__,
         node=node,
         revision=known.revision if known is not None else None,
+        trouble=trouble_of(known.channels) if known is not None else 0,
+        live=visit.address if visit.name in LIVE else "",
+        history=f"/apps/{quote(app, safe='')}/history" if app else "",
     )
 
 

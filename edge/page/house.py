@@ -13,6 +13,7 @@ from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.door.sessions import Session, Sessions
 from edge.page.door.tries import Tries
+from edge.page.live import Streams
 
 COOKIE = "edge_session"
 SECURE_COOKIE = "__Host-edge_session"  # browsers take it over TLS alone, for this host and all its paths
@@ -31,6 +32,7 @@ class House:
     node: str
     sessions: Sessions = field(default_factory=Sessions)
     tries: Tries = field(default_factory=Tries)
+    streams: Streams = field(default_factory=Streams)
 
     @property
     def cookie(self) -> str:

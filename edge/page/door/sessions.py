@@ -4,6 +4,7 @@ Nothing here says what a session may do: whoever asks looks the token up again, 
 number is bounded; the oldest goes first. A restart of the node ends them all.
 """
 
+import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class Session:
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(ID_BYTES))
     streams: int = 0
     notice: Any = None  # what the next page says once
-    ended: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)  # it has ended
 
 
 class Sessions:
@@ -62,7 +63,7 @@ class Sessions:
     def _end(self, key: str) -> None:
         session = self._by_hash.pop(key, None)
         if session is not None:
-            session.ended = True
+            session.over.set()
 
     def _make_room(self, token_hash: str, now: float) -> None:
         for key in [key for key, each in self._by_hash.items() if each.until <= now]:

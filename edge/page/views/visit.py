@@ -49,7 +49,7 @@ class Shown:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """One authorised look at a page. `parts` are those of the address, decoded; `now` is in seconds since the epoch;
-    `path` is the address without its query, as it was asked for."""
+    `path` is the address without its query, as it was asked for, `address` with it."""
 
     inner: InnerApi
     grant: Grant
@@ -58,6 +58,7 @@ class Visit:
     parts: Mapping[str, str]
     query: MultiMapping[str]
     now: float
+    address: str
 
     async def ask(
         self,

@@ -1,0 +1,124 @@
+// What a page does beyond being read: confirmations in place, keys, values that change while it is open.
+// Everything works without it. Nothing here decides anything: the server checks each change.
+"use strict";
+(() => {
+  const one = (what, root = document) => root.querySelector(what);
+  const body = document.body;
+
+  // Confirmations: the same form that the link leads to, in a popover.
+  let asking = null, asker = null;
+  const close = () => { if (asking) asking.hidePopover(); };
+  const retag = (element, tag) => {
+    const made = document.createElement(tag);
+    made.id = element.id;
+    made.append(...element.childNodes);
+    element.replaceWith(made);
+  };
+  const show = (form) => {
+    for (const h of form.querySelectorAll("h2")) retag(h, "h3");
+    const head = one("h1", form);
+    if (head) retag(head, "h2");
+    asking = document.createElement("div");
+    asking.popover = "auto";
+    asking.setAttribute("role", "dialog");
+    asking.setAttribute("aria-labelledby", "ask-h");
+    asking.append(form);
+    asking.addEventListener("toggle", (event) => {
+      if (event.newState !== "closed") return;
+      asking.remove();
+      asking = null;
+      if (asker) asker.focus();
+    });
+    body.append(asking);
+    asking.showPopover();
+    (one("input:not([type=hidden]), select", form) || one("button", form)).focus();
+  };
+  const ask = async (address) => {
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    const form = one("form.ask", new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (!answer.ok || !form) throw new Error("no form");
+    if (asking) { const old = asking; asking = null; old.remove(); }
+    show(document.adoptNode(form));
+  };
+  const plain = (event) => event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (!link) return;
+    if (link.getAttribute("aria-disabled") === "true") { event.preventDefault(); return; }
+    if (link.hasAttribute("data-cancel") && asking) { event.preventDefault(); close(); return; }
+    if (link.hasAttribute("data-act") && plain(event) && HTMLElement.prototype.showPopover) {
+      event.preventDefault();
+      asker = link;
+      ask(link.href).catch(() => { location.href = link.href; });
+    }
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target, button = one("button.primary", form);
+    if (!form.classList.contains("ask")) return;
+    if (form.method === "get") {
+      event.preventDefault();
+      const address = `${form.getAttribute("action")}?${new URLSearchParams(new FormData(form))}`;
+      if (asking) ask(address).catch(() => { location.href = address; }); else location.href = address;
+      return;
+    }
+    if (button.getAttribute("aria-disabled")) { event.preventDefault(); return; }
+    button.setAttribute("aria-disabled", "true");
+    button.textContent = button.textContent + "…";
+  });
+
+  // Keys. None of them changes a release.
+  const places = { a: "/", n: "/nodes", h: body.dataset.history };
+  let before = "";
+  document.addEventListener("keydown", (event) => {
+    if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input, select, textarea")) return;
+    const pair = before === "g" && places[event.key];
+    before = event.key;
+    if (pair) { location.href = pair; return; }
+    if (event.key === "/") { event.preventDefault(); one("#find")?.focus(); }
+    if (event.key === "?") one("#keys")?.togglePopover();
+  });
+
+  // Live values.
+  const live = one("#live");
+  if (!live || !window.EventSource || !body.dataset.page) return;
+  const word = one(".word", live), time = one("time", live), said = one("#said");
+  const title = document.title;
+  let dead = 0, since = "";
+  const alive = (clock) => {
+    clearTimeout(dead);
+    dead = setTimeout(lost, 10000);
+    time.textContent = since = clock;
+    word.textContent = "Live · as of";
+    live.classList.remove("lost");
+    one("use", live).setAttribute("href", "#i-dot");
+  };
+  const lost = () => {
+    word.textContent = "Not live since";
+    if (since) time.textContent = since;
+    live.classList.add("lost");
+    one("use", live).setAttribute("href", "#i-warn");
+  };
+  const source = new EventSource(`/live?page=${encodeURIComponent(body.dataset.page)}`);
+  const on = (kind, run) => source.addEventListener(kind, (event) => run(JSON.parse(event.data)));
+  on("values", (values) => {
+    for (const [name, html] of Object.entries(values)) {
+      for (const element of document.querySelectorAll(`[data-live="${CSS.escape(name)}"]`)) {
+        if (!element.contains(document.activeElement) || element === document.activeElement) element.innerHTML = html;
+      }
+    }
+  });
+  on("trouble", ({ now, before }) => {
+    document.title = now ? `(${now}) ${title}` : title;
+    const words = now > before ? "A release was stopped just now. " : "A release is not stopped any more. ";
+    const again = document.createElement("a");
+    again.href = location.href;
+    again.textContent = "Show it";
+    said.replaceChildren(words, again);
+    said.hidden = false;
+  });
+  on("time", ({ clock }) => alive(clock));
+  on("gone", () => { source.close(); lost(); location.reload(); });
+  source.onerror = () => { if (source.readyState === EventSource.CLOSED) lost(); };
+  dead = setTimeout(lost, 10000);
+  addEventListener("pagehide", () => source.close());
+})();

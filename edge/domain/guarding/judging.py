@@ -6,7 +6,7 @@ An alarm needs enough attempts and failures, odds of ALARM_LOG_ODDS, and both wi
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from edge.domain.guard_policy import GuardAction
+from edge.domain.guard_policy import GuardAction, GuardMetric, GuardPolicy
 from edge.domain.guarding.advancing import enough_known
 from edge.domain.guarding.evidence import Evidence, SilenceEvidence, TestedCount, Verdict
 from edge.domain.guarding.networks import NetworkVotes, without_worst
@@ -30,6 +30,7 @@ def judge(app: str, watch: Watch, tally: VoteTally, now_ms: int) -> Evidence:
     counted, failed = tally.attempts - tally.capped, tally.failed - tally.capped_failed
     low, high = rate_interval(counted, failed)
     enough = enough_known(counted, failed, tally.step_attempts, limit)
+    metric = next((each.metric for each in plan if not each.versus_control), GuardMetric.UPDATE_FAIL)
     silence = judge_silence(tally.silence)
     found = None if silence is None else SilenceEvidence(**silence._asdict(), alarm_log_odds=ALARM_LOG_ODDS)
     verdict = _verdict(tests, found, enough.is_known)
@@ -46,7 +47,7 @@ def judge(app: str, watch: Watch, tally: VoteTally, now_ms: int) -> Evidence:
         capped=tally.capped,
         capped_failed=tally.capped_failed,
         tests=tests,
-        reason=_reason(verdict, tests, found, failures_said(counted, failed), watch),
+        reason=_reason(verdict, tests, found, failures_said(counted, failed, metric), watch.policy),
         rolls_back=watch.policy.action is GuardAction.ROLLBACK and any(each.alarm and each.known for each in tests),
         silence=found,
         step_attempts=tally.step_attempts,
@@ -138,25 +139,28 @@ def _verdict(tests: tuple[TestedCount, ...], silence: SilenceEvidence | None, is
 
 
 def _reason(
-    verdict: Verdict, tests: tuple[TestedCount, ...], silence: SilenceEvidence | None, failures: str, watch: Watch
+    verdict: Verdict,
+    tests: tuple[TestedCount, ...],
+    silence: SilenceEvidence | None,
+    failures: str,
+    policy: GuardPolicy,
 ) -> str:
-    limit = f"the limit is {percent(watch.policy.max_failure / WHOLE_SHARE)}"
+    limit = f"the limit is {percent(policy.max_failure / WHOLE_SHARE)}"
     if verdict is Verdict.SILENT and silence is not None:
         return silence_said(silence.installed, silence.silent, silence.age_ms, silence.allowed or 0.0)
     if verdict is not Verdict.FAILS:
         return f"{failures}; {limit}"
     worst = max((each for each in tests if each.alarm), key=lambda each: each.log_odds)
     if worst.versus_control:
-        return control_said(worst.metric, worst.attempts, worst.failed, watch.policy.factor)
+        return control_said(worst.metric, worst.attempts, worst.failed, policy.factor)
     if worst is tests[0] and not worst.epoch:
         return f"{failures}; {limit}"
-    return f"{_narrowed(worst)}; {limit}"
+    return f"{_deciding(worst)}; {limit}"
 
 
-def _narrowed(test: TestedCount) -> str:
-    """The count that decides, where it is not simply that of all devices since the start."""
-    scope = f" in segment {test.segment}" if test.segment else " of devices known for a day" if test.known else ""
-    what = "attempts" if test.metric == "update_fail" else f"attempts ({test.metric})"
-    if test.epoch:
-        return f"{failures_said(test.epoch_attempts, test.epoch_failed, what)}{scope} lately"
-    return f"{failures_said(test.attempts, test.failed, what)}{scope}"
+def _deciding(test: TestedCount) -> str:
+    """The count that decides, without its worst networks, where it is not that of all devices since the start."""
+    lately = "lately, " if test.epoch else ""
+    scope = f"in segment {test.segment}, " if test.segment else "of devices known for a day, " if test.known else ""
+    attempts, failed = (test.epoch_attempts, test.epoch_failed) if test.epoch else (test.attempts, test.failed)
+    return f"{lately}{scope}{failures_said(attempts, failed, GuardMetric(test.metric))}"

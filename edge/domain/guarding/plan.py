@@ -11,9 +11,11 @@ A **vote** is one device on one watch's bundle, offered to it in this watch. In 
 
 An attempt is counted at its `set`, at once, or at its failure if no `set` came: if its network has a place left
 (`networks.is_counted`, by the votes of the same scope), and for good. A later failure turns it; one that was not
-counted stays so. The scopes are the whole, each segment, and the known devices: those first heard of KNOWN_MS before
-the watch began. In a test of the known an attempt is every **offered** device, from its offer on, so forged installs
-hide nothing; only such a test lets the guard take a bundle back.
+counted stays so. One that is counted is counted in its epoch too if its network has a place left there, by the
+epoch's own votes: else few networks with the many places of an old, large count would fill a new epoch. The scopes
+are the whole, each segment, and the known devices: those first heard of KNOWN_MS before the watch began. In a test of
+the known an attempt is every **offered** device, from its offer on, so forged installs hide nothing; only such a test
+lets the guard take a bundle back.
 """
 
 from typing import NamedTuple

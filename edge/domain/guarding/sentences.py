@@ -1,8 +1,17 @@
 """What the guard says, in words: plain text for people, in revisions, logs, messages and on the page. Pure."""
 
+from edge.domain.guard_policy import GuardMetric
 from edge.domain.guarding.odds.rates import rate_interval
 
 HOUR_MS = 3_600_000
+
+# What is counted, and what befell it.
+_BEFELL = {
+    GuardMetric.UPDATE_FAIL: ("installs", "failed"),
+    GuardMetric.INSTALL_FAIL: ("updates", "could not be installed"),
+    GuardMetric.CRASH: ("installs", "had a crash"),
+    GuardMetric.ERROR: ("installs", "had an error"),
+}
 
 
 def count(number: int) -> str:
@@ -24,13 +33,14 @@ def digits(rate: float) -> str:
     return text.removesuffix(".0")
 
 
-def failures_said(attempts: int, failed: int, what: str = "installs") -> str:
+def failures_said(attempts: int, failed: int, metric: GuardMetric = GuardMetric.UPDATE_FAIL) -> str:
     """`14 of 96 installs failed, 5.5 to 29 %`, with an interval that is valid at every look."""
-    low, high = rate_interval(attempts, failed)
-    said = f"{count(failed)} of {count(attempts)} {what} failed"
+    what, befell = _BEFELL[metric]
     if not attempts:
         return f"no {what} yet"
-    return f"{said}, at most {percent(high)}" if not failed else f"{said}, {digits(low)} to {percent(high)}"
+    low, high = rate_interval(attempts, failed)
+    between = f"{digits(low)} to {percent(high)}" if failed else f"at most {percent(high)}"
+    return f"{count(failed)} of {count(attempts)} {what} {befell}, {between}"
 
 
 def odds_said(log_odds: float) -> str:
@@ -52,4 +62,6 @@ def silence_said(installed: int, silent: int, age_ms: int, allowed: float) -> st
 def control_said(metric: str, devices: int, in_rollout: int, factor: float) -> str:
     """Of an event that happens more often in the rollout's arm."""
     than = "than outside" if factor == 1 else f"than {factor:g} times as often as outside"
-    return f"{metric} happens more often in the rollout {than}: {count(in_rollout)} of {count(devices)} devices with it"
+    return (
+        f"{metric} in the rollout more often {than}: {count(in_rollout)} of the {count(devices)} devices that had one"
+    )

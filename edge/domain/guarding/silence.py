@@ -15,7 +15,7 @@ from edge.domain.guarding.odds.threshold import is_enough, log_odds
 SILENCE_AGES_MS = (3_600_000, 24 * 3_600_000)  # after the `set`; the first is soon, the second sees the next morning
 EARLIER_RELEASES = 5  # the latest that the channel offered to everybody or in a rollout
 EARLIER_LEAST = 100  # installs of an earlier release, or devices of the control, from which on it is a comparison
-MARGIN_FACTOR, MARGIN = 1.25, 0.02  # times as many as in the worst comparison, and so many more: releases differ
+MARGIN_FACTOR, MARGIN = 1.2, 0.01  # times as many as in the worst comparison, and so many more: releases differ
 CERTAIN_LIMIT = 0.9  # where so many fall silent by themselves, nothing can be seen
 
 

@@ -201,6 +201,7 @@ class Standalone:
             node=self._report,
             clock=self._clock,
             quota=self._quota,
+            login_links=self._login_links,
             region=self.config.region,
         )
 

@@ -41,6 +41,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "init": VerbEntry("app_folder.init", "init", "Write edge.json in the app's folder."),
     "keys": VerbEntry("releases.keys", "keys", "Create keys for encrypted bundles."),
     "login": VerbEntry("node.login", "login", "Store a token for a control API."),
+    "login-link": VerbEntry("node.login", "login_link", "Make a link that signs a browser in to the page once."),
     "logout": VerbEntry("node.login", "logout", "Remove the stored token for a control API."),
     "outcome": VerbEntry("figures.outcomes", "outcome", "Import what came of devices, such as support tickets."),
     "override": VerbEntry("devices.overrides", "override", "Send single devices to a channel, overriding the rules."),

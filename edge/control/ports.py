@@ -177,6 +177,14 @@ class OutcomesPort(Protocol):
         """Return once they are on disk; `now` is in seconds since the epoch. Raises Unavailable: none of them is."""
 
 
+class LoginLinksPort(Protocol):
+    """Links that sign a browser in to the page once."""
+
+    def make(self, token_hash: str, now: float) -> tuple[str, float]:
+        """The secret of a new link for the token whose secret has this hash, and until when it works, in seconds since
+        the epoch."""
+
+
 class NodePort(Protocol):
     """The state of this node."""
 
@@ -215,4 +223,5 @@ class ControlPorts:
     node: NodePort
     clock: ClockPort
     quota: UploadQuota
+    login_links: LoginLinksPort
     region: str

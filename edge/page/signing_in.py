@@ -15,7 +15,7 @@ from edge.page.house import House
 
 NEXT_LIMIT = 2_048  # characters of the address to go on to
 _UNKNOWN = ("This token is not known here.", "It may have been revoked, or belong to another node.")
-_OVER = ("This link does not work any more.", "Each works once, for ten minutes: `edge login` makes another.")
+_OVER = ("This link does not work any more.", "Each works once, for ten minutes: `edge login-link` makes another.")
 
 
 async def show_login(house: House, request: web.Request) -> web.Response:

@@ -65,6 +65,7 @@ API_VERBS = [
     ["stats", "com.acme.app", "--events"],
     ["token", "create", "ci", "--role", "publisher"],
     ["token", "list"],
+    ["login-link"],
     ["token", "revoke", "ci"],
 ]
 SLOW_MODULES = {"aiohttp", "rich", "cryptography", "brotli", "uvloop", "asyncio", "orjson"}

@@ -92,6 +92,7 @@ NEEDED = {
     "list_tokens": P.MANAGE_TOKENS,
     "create_token": P.MANAGE_TOKENS,
     "revoke_token": P.MANAGE_TOKENS,
+    "create_login_link": P.MANAGE_TOKENS,
     "show_restored": P.MANAGE_STORE,
     "accept_restored": P.MANAGE_STORE,
 }

@@ -1,6 +1,7 @@
 """Who gets in: by token, by link, for how long, and from where."""
 
 import pytest
+from control_world import Api
 from page_world import COOKIE
 
 from edge.control.tokens import hash_secret
@@ -94,3 +95,14 @@ async def test_a_session_authorises_nothing_of_the_api(root, path):
 )
 def test_the_login_leads_on_to_this_page_alone(text, address):
     assert next_address(text) == address
+
+
+async def test_an_admin_makes_a_link_over_the_api(open_page, links, clock):
+    browser = await open_page(make=links.make)
+    api = Api(browser.client, browser.secrets)
+    made = await api("POST", "/v1/login-links")
+    assert made["expires"] == clock.now() + LINK_SECONDS
+    secret = made["path"].removeprefix("/login?link=")
+    assert (await browser.post("/login", {"link": secret})).status == 303
+    assert "root" in (await browser.get("/")).text
+    assert await api("POST", "/v1/login-links", by="publisher", status=403) == "forbidden"

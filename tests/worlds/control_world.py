@@ -177,6 +177,9 @@ class World:
         known = [device for (owner, _), device in self.known.items() if owner == app]
         return FoundDevices(find_devices(known, search, limit), NOW if known else None, cut=False)
 
+    def make_link(self, token_hash, now):
+        return "once", now + 600
+
     async def reported(self, app, device):
         return self.known.get((app, device))
 
@@ -311,6 +314,7 @@ class World:
             proofs=self.prover,
             exporting=port(export=self.export),
             outcomes=port(keep=self.keep),
+            login_links=port(make=self.make_link),
             telemetry=port(
                 stats=self.stats, audit=self.audit, erase=self.erase, ask=self.ask, known_outcomes=self.known_outcomes
             ),

@@ -8,7 +8,7 @@ import click
 from edge.cli.terminal.access import TOKEN_LIMIT_BYTES
 from edge.cli.terminal.client import ControlClient, warn_of_plain_http
 from edge.cli.terminal.logins import Login, Logins, server_of
-from edge.cli.terminal.options import with_output
+from edge.cli.terminal.options import with_api, with_output
 from edge.cli.terminal.output import Output, line, moment, note
 from edge.domain.errors import NotFound
 
@@ -38,6 +38,23 @@ def login(out: Output, url: str) -> None:
         until = f", until {moment(own['expires'])}" if own["expires"] else ""
         line(f"logged in to {shown['server']} as {own['name']} ({own['role']}{scope}{until})")
         note(f"the token is stored in {logins.file}; use it with --url or EDGE_URL={url}")
+
+    out.result(shown, print_text)
+
+
+@click.command()
+@with_api
+def login_link(client: ControlClient, out: Output) -> None:
+    """Print a link that signs a browser in to the node's page, as your token.
+
+    It works once, within ten minutes. It takes a token of role admin.
+    """
+    made = client.post("/v1/login-links", None)
+    shown = {"url": f"{client.url}{made['path']}", "expires": made["expires"]}
+
+    def print_text() -> None:
+        note(f"opens the page once, until {moment(made['expires'])}:")
+        line(shown["url"])
 
     out.result(shown, print_text)
 

@@ -6,7 +6,8 @@ from functools import partial
 from edge.control.calls import Call, command_id
 from edge.control.operations import Operation
 from edge.control.roles import GRANTED, Permission
-from edge.control.shapes.access import OwnToken, TokenMade, TokenRequest, TokenRevoked, TokenView
+from edge.control.shapes.access import LoginLinkMade, OwnToken, TokenMade, TokenRequest, TokenRevoked, TokenView
+from edge.domain.errors import NotFound
 
 
 async def handle_list(call: Call[None]) -> list[TokenView]:
@@ -58,6 +59,16 @@ async def handle_revoke(call: Call[None]) -> TokenRevoked:
     return TokenRevoked(name=name, revoked=True)
 
 
+async def handle_make_link(call: Call[None]) -> LoginLinkMade:
+    """Raises NotFound `unknown_token` if the token was revoked a moment ago."""
+    ports, name = call.ports, call.grant.name
+    record = (await asyncio.to_thread(ports.tokens.records)).get(name)
+    if record is None:
+        raise NotFound("unknown_token", f"unknown token {name!r}")
+    secret, until = ports.login_links.make(record.hash, ports.clock.now())
+    return LoginLinkMade(path=f"/login?link={secret}", expires=until)
+
+
 OPERATIONS = (
     Operation(
         name="list_tokens",
@@ -87,6 +98,16 @@ OPERATIONS = (
         answer=TokenMade,
         body=TokenRequest,
         takes_id=True,
+    ),
+    Operation(
+        name="create_login_link",
+        method="POST",
+        path="/v1/login-links",
+        summary="Make a link that signs a browser in to the page once, as this token",
+        permission=Permission.MANAGE_TOKENS,
+        handle=handle_make_link,
+        answer=LoginLinkMade,
+        refusals=(404,),
     ),
     Operation(
         name="revoke_token",

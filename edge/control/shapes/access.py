@@ -46,6 +46,14 @@ class TokenMade(AnswerBody, frozen=True, kw_only=True):
     token: str
 
 
+class LoginLinkMade(AnswerBody, frozen=True, kw_only=True):
+    """`path` on the control port signs a browser in as this token, once, until `expires`, in seconds since the
+    epoch."""
+
+    path: str
+    expires: float
+
+
 class TokenRevoked(AnswerBody, frozen=True, kw_only=True):
     name: str
     revoked: bool

@@ -11,6 +11,7 @@ _OLD_CODE = frozenset({(9, 0, 0), (10, 0, 0)})  # published by mistake under a h
 # Crashes are read from the system's exit records, which Android has since this release.
 _FIRST_ANDROID = 11
 _FIRST_WITH_OLDER_DOWNLOAD_FAIL = {6: (14, 25), 7: (17, 0)}
+_FIRST_TO_TELL_WHAT_IT_IS = (4, 10)
 _CACHED = 4_096  # releases differ by some hundreds; devices may make more up
 
 
@@ -37,6 +38,13 @@ def fails_without_offer(plugin: str) -> bool:
         return True
     first = _FIRST_WITH_OLDER_DOWNLOAD_FAIL.get(release[0])
     return release[1:] < first if first else release[0] < min(_FIRST_WITH_OLDER_DOWNLOAD_FAIL)
+
+
+@lru_cache(_CACHED)
+def tells_what_it_is(plugin: str) -> bool:
+    """Whether the release says if it runs in an emulator or is a development build; one of no known number does."""
+    release = _release_of(plugin)
+    return release is None or release in _OLD_CODE or release[:2] >= _FIRST_TO_TELL_WHAT_IT_IS
 
 
 class Ability(enum.IntFlag):

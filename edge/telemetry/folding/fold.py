@@ -29,6 +29,8 @@ from edge.telemetry.folding.labels import NamesOf, no_names
 from edge.telemetry.folding.outbox import Outbox
 from edge.telemetry.folding.seen_reports import forget_reports
 from edge.telemetry.spool.segment import Frame, UnreadableSegment, list_segments
+from edge.telemetry.votes.vote_counting import VoteCounting
+from edge.telemetry.votes.vote_keeper import VoteKeeper
 
 BATCH_BYTES = 8 << 20  # read in one transaction: some 20,000 events, a fraction of a second
 OPEN_LIMIT = (
@@ -70,19 +72,22 @@ def fold(
     show: Show | None = None,
     outbox: Outbox | None = None,
     devices_limit: int = FIGURE_DEVICES_LIMIT,
+    keeper: VoteKeeper | None = None,
 ) -> FoldReport:
     """Count the records of the spools in `directory` that `database` does not have yet.
 
     `now` is in epoch seconds. `names_of` knows the apps' own bundles, `judging_of` how their devices' behaviour is
     judged; `show` is called after each transaction with what workers are to see of it. `outbox` gets the observations.
-    `devices_limit` is that of `device_room`.
+    `devices_limit` is that of `device_room`. `keeper` knows the releases under guard; None: there are no votes.
     Blocks. May be killed anywhere, and run twice at once. Raises NewerSchema `newer_schema`, OSError,
     sqlite3.OperationalError (a full disk): what was counted until then stays counted.
     """
     report = FoldReport()
     with closing(open_for_folding(database)) as connection:
         finished = {name for (name,) in connection.execute("SELECT name FROM segments WHERE finished_ms IS NOT NULL")}
-        folding = _Folding(connection, int(now * 1000), report, names_of, judging_of, show, outbox, devices_limit)
+        folding = _Folding(
+            connection, int(now * 1000), report, names_of, judging_of, show, outbox, devices_limit, keeper
+        )
         pending = sorted((path for path in list_segments(directory) if path.stem not in finished), key=_started)
         for start in range(0, len(pending), OPEN_LIMIT):
             folding.fold_segments(pending[start : start + OPEN_LIMIT])
@@ -102,6 +107,7 @@ class _Folding:
     show: Show | None
     outbox: Outbox | None
     devices_limit: int
+    keeper: VoteKeeper | None
     remembered: OnceOnly | None = None
     version: int = -1
     left_out: dict[tuple[str, int], set[int]] = field(default_factory=dict)  # lines by segment and end of their frame
@@ -157,6 +163,7 @@ class _Folding:
             observe=self.outbox is not None,
             devices_limit=self.devices_limit,
             latest_ms=self.now_ms + DAY_MS,
+            votes=VoteCounting(self.connection, self.keeper, self.now_ms) if self.keeper is not None else None,
         )
 
     def _leave_out(self, segments: list[PendingSegment], error: Exception) -> bool:

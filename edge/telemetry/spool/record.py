@@ -108,7 +108,7 @@ class _StoredExposure(msgspec.Struct):
 
 
 _Events = Annotated[int, msgspec.Meta(ge=1, le=BATCH_LIMIT)]
-_Net = Annotated[int, msgspec.Meta(ge=0, lt=1 << NET_BITS)]
+Net = Annotated[int, msgspec.Meta(ge=0, lt=1 << NET_BITS)]
 
 
 class _StoredRecord(msgspec.Struct):
@@ -126,7 +126,7 @@ class _StoredLine(msgspec.Struct):
     """A line of any kind, as this release writes them."""
 
     received_ms: Milliseconds
-    net: _Net = 0
+    net: Net = 0
     event: Event | None = None
     events: _Events = 1
     sent: msgspec.Raw = _NOTHING

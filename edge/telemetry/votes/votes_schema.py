@@ -2,10 +2,22 @@
 
 VOTES_SCHEMA = """
 CREATE TABLE IF NOT EXISTS watches (
-    id INTEGER PRIMARY KEY, app TEXT NOT NULL, watch TEXT NOT NULL, began_ms INTEGER NOT NULL, UNIQUE (app, watch)
+    id INTEGER PRIMARY KEY, app TEXT NOT NULL, watch TEXT NOT NULL, channel TEXT NOT NULL, salt TEXT NOT NULL,
+    began_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, stamp INTEGER NOT NULL, is_full INTEGER NOT NULL,
+    plan BLOB NOT NULL, standing BLOB, UNIQUE (app, watch)
 );
 CREATE TABLE IF NOT EXISTS votes (
-    watch INTEGER NOT NULL, key INTEGER NOT NULL, net INTEGER NOT NULL, bits INTEGER NOT NULL,
-    offered_ms INTEGER NOT NULL, set_ms INTEGER NOT NULL, failed_ms INTEGER NOT NULL, PRIMARY KEY (watch, key)
+    watch INTEGER NOT NULL, key INTEGER NOT NULL, net INTEGER NOT NULL, bits INTEGER NOT NULL, tests INTEGER NOT NULL,
+    epoch INTEGER NOT NULL, cohort INTEGER NOT NULL, cause INTEGER NOT NULL, offered_ms INTEGER NOT NULL,
+    set_ms INTEGER NOT NULL, failed_ms INTEGER NOT NULL, spoke_ms INTEGER NOT NULL, PRIMARY KEY (watch, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS arm_events (
+    watch INTEGER NOT NULL, key INTEGER NOT NULL, test INTEGER NOT NULL, net INTEGER NOT NULL, epoch INTEGER NOT NULL,
+    share INTEGER NOT NULL, in_arm INTEGER NOT NULL, counted INTEGER NOT NULL, PRIMARY KEY (watch, key, test)
 ) WITHOUT ROWID;
 """
+# watches: `salt` is the rollout's, "" for a plain publish; `ended_ms` 0 while it goes on; `stamp` changes with each
+# batch that changes its votes, so that what a process remembers of them is known to be theirs; `plan` is JSON of
+# `KeptPlan`, `standing` of `GuardStanding`. votes: one row a device and watch (`vote`). arm_events: devices with an
+# event that is compared with the control, once for each of the plan's tests. Both are deleted when the watch is over,
+# and with them the hashes of networks.

@@ -3,6 +3,7 @@
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from edge.domain.behaviour.daily_counts import Use
@@ -11,6 +12,7 @@ from edge.domain.statistics.device_record import DeviceRecord
 from edge.domain.statistics.observation import Observation
 from edge.domain.versions import is_below
 from edge.telemetry.behaviour.rows import JudgingOf, NotedBatch, no_judging, note_batch
+from edge.telemetry.folding.batches.app_labels import AppLabels
 from edge.telemetry.folding.batches.custom_ids import CustomIds
 from edge.telemetry.folding.batches.device_work import DeviceCounting
 from edge.telemetry.folding.batches.gathering import LAST_MS, Fates, Gathering
@@ -23,6 +25,7 @@ from edge.telemetry.folding.figures_store import store
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.labels import NamesOf, no_names
 from edge.telemetry.folding.seen_reports import SeenReports
+from edge.telemetry.votes.vote_counting import AppVotes, VoteCounting
 
 
 class OnceOnly:
@@ -55,6 +58,7 @@ class Counting:
         observe: bool = False,
         devices_limit: int = FIGURE_DEVICES_LIMIT,
         latest_ms: int = LAST_MS,
+        votes: VoteCounting | None = None,
     ) -> None:
         self._connection, self._remembered, self._judging_of = connection, remembered, judging_of
         self._numbers = LabelNumbers(connection)
@@ -62,6 +66,7 @@ class Counting:
         self._telling = Telling(self._numbers, observe=observe)
         self._customs = CustomIds(connection)
         self._room = DeviceRoom(connection, devices_limit)
+        self._votes = votes
 
     def read(self, segment: str, records: Iterable[bytes]) -> None:
         self._gathering.read(segment, records)
@@ -80,7 +85,8 @@ class Counting:
         duplicates: Counter[str] = Counter()
         for app in gathering.works():
             counting = DeviceCounting(
-                app.labels, self._numbers, telling, arithmetic, self._remembered.seen, self._customs, repeated
+                *(app.labels, self._numbers, telling, arithmetic, self._remembered.seen, self._customs, repeated),
+                self._votes_of(app.labels),
             )
             for work in app.devices.values():
                 counting.count(work, states[app.labels.number, work.key])
@@ -113,6 +119,15 @@ class Counting:
         found = self._remembered.exposed.find_duplicates((key, at_ms, app) for key, at_ms, app, _ in notes)
         return frozenset(note[3] for note, again in zip(notes, found, strict=True) if again)
 
+    def _votes_of(self, labels: AppLabels) -> AppVotes | None:
+        """Asked once all records are read: so a release is known whose offers are among them."""
+        if self._votes is None:
+            return None
+        numbers = self._numbers
+        return self._votes.of_app(
+            labels.app, partial(numbers.bundle, labels.number), lambda cohort: numbers.labels_of(cohort).cohort
+        )
+
     def _is_older(self, one: int, other: int) -> bool:
         words = self._numbers.words
         return is_below(words.word(one), words.word(other))
@@ -124,6 +139,8 @@ class Counting:
         self._customs.store()
         self._room.store()
         self._remembered.seen.store()
+        if self._votes is not None:
+            self._votes.store()
         connection.executemany(
             "INSERT INTO duplicates (app, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
             [(app, n) for app, n in duplicates.items() if n],

@@ -25,6 +25,7 @@ from edge.telemetry.folding.figures_store import correct_first_labels
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.seen_reports import BITS, ODD, WINDOW_MS, SeenReports, report_key
 from edge.telemetry.spool.worker_records import HANDED_OVER_MS
+from edge.telemetry.votes.vote_counting import AppVotes
 from edge.wire.actions import EXPERIMENT_OFFER, OF_NODE
 from edge.wire.fields import CUSTOM_ID_LIMIT
 from edge.wire.stats import bounded_text
@@ -40,7 +41,8 @@ _INSTALLED, _INSTALLED_OR_HEALTHY = int(Step.INSTALLED), int(Step.INSTALLED | St
 
 
 class DeviceCounting:
-    """Of one app in one batch. `repeated` are notes of arms that are not the first, by identity."""
+    """Of one app in one batch. `repeated` are notes of arms that are not the first, by identity; `votes` is None where
+    no release is under guard."""
 
     def __init__(
         self,
@@ -51,11 +53,13 @@ class DeviceCounting:
         seen: SeenReports,
         customs: CustomIds,
         repeated: Set[int],
+        votes: AppVotes | None = None,
     ) -> None:
         self.duplicates = 0
         self._labels, self._numbers = labels, numbers
         self._telling, self._arithmetic = telling, arithmetic
         self._seen, self._customs, self._repeated = seen, customs, repeated
+        self._votes = votes
 
     def count(self, work: DeviceWork, state: DeviceRecord) -> None:
         """All that the batch has of a device, in order; for labels see `placed`."""
@@ -76,6 +80,8 @@ class DeviceCounting:
                 use_of(state, item.at_ms // DAY_MS)
                 if item.offered:
                     self._arithmetic.offer(state, item.at_ms, item.offered)
+                    if self._votes is not None:
+                        self._votes.offer(state, item.at_ms, item.cohort, item.offered)
                 continue
             if isinstance(item, Placed):
                 self._be_of(state, item.cohort, item.ability)
@@ -155,7 +161,7 @@ class DeviceCounting:
                             hear(state, at_ms, bundle)
                             heard, heard_minute = state.bundle, minute
                     if meaning & _TELLS or _may_prove(state, bundle):
-                        steps = self._report(state, event, meaning, cause, at_ms, happened or 0, bundle, left)
+                        steps = self._report(state, event, meaning, cause, at_ms, happened or 0, bundle, left, item.net)
                     if meaning & _RESET:
                         if not runs and event is not first:
                             hear(state, at_ms, 0)
@@ -195,12 +201,15 @@ class DeviceCounting:
         item.fates["event/counted"] += 1
 
     def _report(
-        self, state: DeviceRecord, event: ToldEvent, meaning: int, cause: int, ms: int, at: int, bundle: int, left: int
-    ) -> int:
+        self, state: DeviceRecord, event: ToldEvent, meaning: int, cause: int, ms: int, at: int, bundle: int, left: int,
+        net: int,
+    ) -> int:  # fmt: skip
         old = event.old_version if meaning & _OLD else None
         if old:
             left = self._labels.bundle(old, ms // DAY_MS)
         lax = bool(meaning & _OF_OFFER) and not state.ability & _STRICT
+        if self._votes is not None:
+            self._votes.report(state, event.device, meaning, cause, ms, bundle, net, lax=lax)
         return self._arithmetic.report(state, meaning, cause, ms, at, bundle, left, lax=lax)
 
     def _hear_alone(self, state: DeviceRecord, at_ms: int, bundle: int) -> None:

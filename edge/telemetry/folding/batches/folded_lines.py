@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import msgspec
 
 from edge.telemetry.spool.app_records import Milliseconds, Outcomes, OutcomesLine, Used, UsedLine
-from edge.telemetry.spool.record import DeliveredLine, EventLine, HeardLine, parse_line
+from edge.telemetry.spool.record import DeliveredLine, EventLine, HeardLine, Net, parse_line
 from edge.telemetry.spool.worker_records import Delivered, HeardChecks
 from edge.wire.actions import ACTIONS
 from edge.wire.stats import DEVICE_TIME_LIMIT_MS
@@ -104,6 +104,7 @@ class _StoredTold(msgspec.Struct, gc=False):
 
 class _Read(msgspec.Struct, gc=False):
     received_ms: Milliseconds
+    net: Net = 0
     event: _StoredTold | None = None
     events: int = 1
     sent: _SentEvent | list[_SentEvent] | None = None
@@ -114,7 +115,7 @@ class _Read(msgspec.Struct, gc=False):
 
 
 class FoldedLine(msgspec.Struct, gc=False):
-    """One of its kinds; or `unread` events that cannot be read."""
+    """One of its kinds; or `unread` events that cannot be read. `net` is the network of events."""
 
     received_ms: int
     events: Sequence[ToldEvent] = ()
@@ -123,6 +124,7 @@ class FoldedLine(msgspec.Struct, gc=False):
     used: Used | None = None
     outcomes: Outcomes | None = None
     unread: int = 0
+    net: int = 0
 
 
 _decoder = msgspec.json.Decoder(_Read)
@@ -138,9 +140,11 @@ def parse_folded(line: bytes) -> FoldedLine:
     if read.sent is not None:
         sent = read.sent
         events = sent if isinstance(sent, list) else (sent,)
-        return FoldedLine(read.received_ms, events) if len(events) == read.events else _parse_slowly(line)
+        if len(events) != read.events:
+            return _parse_slowly(line)
+        return FoldedLine(read.received_ms, events, net=read.net)
     if read.event is not None:
-        return FoldedLine(read.received_ms, (read.event,))
+        return FoldedLine(read.received_ms, (read.event,), net=read.net)
     heard, delivered, used, outcomes = read.heard, read.delivered, read.used, read.outcomes
     unread = 0 if heard or delivered or used or outcomes else 1
     return FoldedLine(read.received_ms, (), heard, delivered, used, outcomes, unread)
@@ -149,7 +153,7 @@ def parse_folded(line: bytes) -> FoldedLine:
 def _parse_slowly(line: bytes) -> FoldedLine:
     found = parse_line(line)
     if isinstance(found, EventLine):
-        return FoldedLine(found.received_ms, found.events, unread=found.unread)
+        return FoldedLine(found.received_ms, found.events, unread=found.unread, net=found.net)
     if isinstance(found, HeardLine):
         return FoldedLine(found.received_ms, heard=found.heard)
     if isinstance(found, DeliveredLine):

@@ -30,11 +30,12 @@ Fates = Counter[str]  # of one segment, by "<kind>/<fate>"
 
 
 class ToldThere(msgspec.Struct, gc=False):
-    """Events of the device itself, or of the node about it."""
+    """Events of the device itself, or of the node about it; `net` is the network from which they came."""
 
     at_ms: int
     events: Sequence[ToldEvent]
     fates: Fates
+    net: int
 
 
 class Checked(NamedTuple):
@@ -138,7 +139,7 @@ class Gathering:
             if line.received_ms > self._latest_ms:  # a clock was wrong
                 line.received_ms = self._latest_ms
             if line.events:
-                self._gather_events(line.received_ms, line.events, fates)
+                self._gather_events(line.received_ms, line.events, fates, line.net)
             else:
                 self._gather_other(line, fates)
 
@@ -163,7 +164,7 @@ class Gathering:
             ((stream, sequence, at_ms) for stream, (sequence, at_ms) in self._sequences.items()),
         )
 
-    def _gather_events(self, at_ms: int, events: Sequence[ToldEvent], fates: Fates) -> None:
+    def _gather_events(self, at_ms: int, events: Sequence[ToldEvent], fates: Fates, net: int) -> None:
         first = events[0]
         app = self.apps.get(first.app) or self.app(first.app)
         device = first.device
@@ -174,7 +175,7 @@ class Gathering:
         for event in events:
             if event.device != device:  # of several, joined on their way: rare
                 for each in events:
-                    self._gather_events(at_ms, (each,), fates)
+                    self._gather_events(at_ms, (each,), fates, net)
                 return
             if told is None or event.version != version or event.native != native:
                 version, native = event.version, event.native
@@ -189,7 +190,7 @@ class Gathering:
                 if event.action == EXPERIMENT_OFFER and not self._note_exposure(event, at_ms):
                     fates["line/malformed"] += 1
                     return
-        work.items.append(ToldThere(at_ms, events, fates))
+        work.items.append(ToldThere(at_ms, events, fates, net))
 
     def _note_exposure(self, event: ToldEvent, at_ms: int) -> bool:
         """Whether it is such a note: it names a device, an arm's experiment and its id."""

@@ -1,0 +1,351 @@
+"""Votes of one batch: noted device by device while it is counted, then applied in the order of time. In the caller's
+transaction.
+
+A device votes if this node offered it the bundle in this watch: the note of its check names the rollout's side and the
+bundle. The note may come after the report, so a report waits for it some minutes. Emulators, development builds and
+releases of the plugin that do not tell these apart have no vote.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from edge.domain.guard_policy import GuardMetric
+from edge.domain.guarding.plan import KNOWN_MS
+from edge.domain.statistics.arithmetic import DOWNLOAD_FAIL_MS, LAX_DOWNLOAD_FAIL_MS
+from edge.domain.statistics.device_record import DeviceRecord
+from edge.domain.statistics.generations import Ability, tells_what_it_is
+from edge.domain.statistics.meanings import Meaning
+from edge.domain.statistics.observation import Cohort, Step
+from edge.telemetry.votes.arm_counts import Drawn, draw
+from edge.telemetry.votes.vote import (
+    BOOT,
+    CRASHED,
+    EARLIER,
+    ERRED,
+    INSTALL,
+    KNOWN,
+    OF_ATTEMPT,
+    OFFERED,
+    SET,
+    Told,
+    Vote,
+)
+from edge.telemetry.votes.vote_keeper import VoteKeeper
+from edge.telemetry.votes.watch_book import PENDING_LIMIT, PENDING_MS, UNSTORED, VOTES_LIMIT, WatchBook
+from edge.telemetry.votes.watch_rows import drop_votes, load_votes, store_book, store_votes
+
+_TOLD = (
+    (int(Meaning.SET), SET),
+    (int(Meaning.FAILED_BOOT), BOOT),
+    (int(Meaning.FAILED_INSTALL), INSTALL),
+    (int(Meaning.CRASH), CRASHED),
+    (int(Meaning.ERROR), ERRED),
+)
+_OF_VOTES = int(Meaning.SET | Meaning.FAILED_BOOT | Meaning.FAILED_INSTALL | Meaning.CRASH | Meaning.ERROR)
+_OF_OFFER, _EVENTS = int(Meaning.OF_OFFER), int(Meaning.CRASH | Meaning.ERROR)
+_SPEAKS = int(Meaning.READY | Meaning.PROOF | Meaning.RESET | Meaning.FAILED_BOOT | Meaning.FAILED_INSTALL)
+_HEALTHY = int(Step.HEALTHY)
+_FAILURES = BOOT | INSTALL | CRASHED | ERRED
+_BEGINS = SET | BOOT | INSTALL  # what a report without an offer is kept for
+_DEVICE = "device"
+
+LabelsOf = Callable[[int], Cohort]
+
+
+class NotedOffer(NamedTuple):
+    """A check was answered with the bundle."""
+
+    at_ms: int
+    key: int
+    cohort: int
+    bits: int  # what is known of the device
+    tests: int  # the mask of its scope
+
+
+class NotedReport(NamedTuple):
+    """`told` are bits of a vote; `speaks`: the device shows that it lives."""
+
+    at_ms: int
+    key: int
+    told: int
+    speaks: bool
+    cause: int
+    net: int
+
+
+class NotedEvent(NamedTuple):
+    """An event that is compared with the control, by a device in one of the arms."""
+
+    at_ms: int
+    key: int
+    test: int
+    net: int
+    drawn: Drawn
+
+
+class BookNotes:
+    """Of one watch in one batch."""
+
+    def __init__(self, book: WatchBook) -> None:
+        self.book, self.stamp = book, book.stamp
+        book.stamp = UNSTORED  # until the batch is stored: it may be rolled back
+        self.items: list[NotedOffer | NotedReport] = []
+        self.events: list[NotedEvent] = []
+        self.controlled = [(n, test) for n, test in enumerate(book.plan) if test.versus_control]
+        self.spoken: set[int] = set()
+
+
+class AppVotes:
+    """Of one app in one batch. `bundle_number` and `labels_of` are of its labels."""
+
+    def __init__(
+        self, app: str, books: Sequence[WatchBook], bundle_number: Callable[[str], int], labels_of: LabelsOf
+    ) -> None:
+        self._app, self._labels_of = app, labels_of
+        self.notes = [BookNotes(book) for book in books]
+        self._by_bundle: dict[int, list[BookNotes]] = {}
+        for each in self.notes:
+            self._by_bundle.setdefault(bundle_number(each.book.watch.bundle), []).append(each)
+        self._offers: dict[tuple[int, int], list[tuple[BookNotes, int]]] = {}
+        self._compares = any(each.controlled for each in self.notes)
+
+    def offer(self, state: DeviceRecord, at_ms: int, cohort: int, bundle: int) -> None:
+        """The device's check was answered with the bundle."""
+        found = self._offers.get((cohort, bundle))
+        if found is None:
+            found = self._offers[cohort, bundle] = list(self._watching(self._labels_of(cohort), bundle))
+        if not found or not state.followed:
+            return
+        ability = state.ability
+        can = Told.TELLS_CRASHES * bool(ability & Ability.CRASHES) | Told.TELLS_ERRORS * bool(ability & Ability.ERRORS)
+        for notes, tests in found:
+            since_ms = notes.book.watch.since_ms
+            if notes.book.watch.rollout is None and at_ms < since_ms:
+                continue
+            is_known = 0 < state.first_ms <= since_ms - KNOWN_MS
+            scope = tests | (notes.book.known_scope if is_known else 0)
+            notes.items.append(NotedOffer(at_ms, state.key, cohort, int(can) | KNOWN * is_known, scope))
+
+    def report(
+        self,
+        state: DeviceRecord,
+        device: str,
+        meaning: int,
+        cause: int,
+        at_ms: int,
+        bundle: int,
+        net: int,
+        *,
+        lax: bool,
+    ) -> None:
+        """A device reported what has this meaning, of the bundle."""
+        if meaning & _OF_OFFER:
+            within_ms = LAX_DOWNLOAD_FAIL_MS if lax else DOWNLOAD_FAIL_MS
+            bundle = state.offered if 0 <= at_ms - state.offer_ms <= within_ms else 0
+        for notes in self._by_bundle.get(bundle, ()):
+            self._note(notes, state, meaning, cause, at_ms, bundle, net)
+        if meaning & _EVENTS and self._compares:
+            self._compare(state, device, meaning, at_ms, net)
+
+    def _watching(self, labels: Cohort, bundle: int) -> list[tuple[BookNotes, int]]:
+        found = []
+        group = labels.group
+        for notes in self._by_bundle.get(bundle, ()):
+            watch, rollout = notes.book.watch, notes.book.watch.rollout
+            is_of_watch = group.side == f"{rollout.salt}/new" if rollout else group.channel == watch.channel
+            if is_of_watch and group.kind == _DEVICE and tells_what_it_is(labels.plugin):
+                found.append((notes, notes.book.scope(group.segments, 0)))
+        return found
+
+    def _note(
+        self, notes: BookNotes, state: DeviceRecord, meaning: int, cause: int, at_ms: int, bundle: int, net: int
+    ) -> None:
+        told = 0
+        if meaning & _OF_VOTES:
+            for of, bit in _TOLD:
+                if meaning & of:
+                    told |= bit
+        speaks = bool(meaning & _SPEAKS)
+        if not told & _BEGINS:
+            step = state.steps.get(bundle)
+            if speaks and (state.key in notes.spoken or (step is not None and step.bits & _HEALTHY)):
+                speaks = False
+            if speaks:
+                notes.spoken.add(state.key)
+        if told or speaks:
+            notes.items.append(NotedReport(at_ms, state.key, told, speaks, cause, net))
+
+    def _compare(self, state: DeviceRecord, device: str, meaning: int, at_ms: int, net: int) -> None:
+        if not state.followed or not state.cohort:
+            return
+        labels = self._labels_of(state.cohort)
+        group = labels.group
+        for notes in self.notes:
+            watch = notes.book.watch
+            if watch.rollout is None or group.channel != watch.channel or group.kind != _DEVICE or group.arm:
+                continue
+            if at_ms < watch.since_ms or not tells_what_it_is(labels.plugin):
+                continue
+            for number, test in notes.controlled:
+                of, can = _METRICS[test.metric]
+                if meaning & of and state.ability & can and (not test.segment or test.segment in group.segments):
+                    drawn = draw(self._app, watch.rollout, device.lower(), group.segments, at_ms)
+                    if drawn is not None:
+                        notes.events.append(NotedEvent(at_ms, state.key, number, net, drawn))
+
+
+_METRICS = {
+    GuardMetric.CRASH: (int(Meaning.CRASH), int(Ability.CRASHES)),
+    GuardMetric.ERROR: (int(Meaning.ERROR), int(Ability.ERRORS)),
+}
+
+
+class VoteCounting:
+    """Of one batch, at `now_ms`."""
+
+    def __init__(self, connection: sqlite3.Connection, keeper: VoteKeeper, now_ms: int) -> None:
+        self._connection, self._keeper, self._now_ms = connection, keeper, now_ms
+        self._apps: list[AppVotes] = []
+
+    def of_app(self, app: str, bundle_number: Callable[[str], int], labels_of: LabelsOf) -> AppVotes | None:
+        """None for an app with no release under guard. Once for each app, after the batch was read."""
+        books = self._keeper.begin(self._connection, app, self._now_ms)
+        if not books:
+            return None
+        found = AppVotes(app, books, bundle_number, labels_of)
+        self._apps.append(found)
+        return found
+
+    def store(self) -> None:
+        """Apply everything."""
+        for app in self._apps:
+            for notes in app.notes:
+                changed = self._apply(notes) | self._apply_events(notes) | self._drop_pending(notes.book)
+                if changed:
+                    store_book(self._connection, notes.book)
+                else:
+                    notes.book.stamp = notes.stamp
+
+    def _apply(self, notes: BookNotes) -> bool:
+        if not notes.items:
+            return False
+        book = notes.book
+        votes = load_votes(self._connection, book.id, (item.key for item in notes.items))
+        for item in sorted(notes.items, key=_at):
+            vote = votes.get(item.key)
+            if vote is None:
+                vote = self._begin(book, item)
+                if vote is None:
+                    continue
+                votes[item.key] = vote
+            if isinstance(item, NotedOffer):
+                _apply_offer(book, vote, item, self._now_ms)
+            else:
+                _apply_report(book, vote, item, min(item.at_ms, self._now_ms))
+        changed = [vote for vote in votes.values() if vote.changed]
+        store_votes(self._connection, book.id, changed)
+        return bool(changed)
+
+    def _begin(self, book: WatchBook, item: NotedOffer | NotedReport) -> Vote | None:
+        """A device that has no row."""
+        if isinstance(item, NotedReport):
+            if not item.told & _BEGINS or len(book.pending) >= PENDING_LIMIT:
+                return None
+            book.pending[item.key] = item.at_ms
+        if book.rows >= VOTES_LIMIT or not self._keeper.has_room():
+            book.is_full = True
+            book.pending.pop(item.key, None)
+            return None
+        book.rows += 1
+        return Vote(item.key)
+
+    def _apply_events(self, notes: BookNotes) -> bool:
+        changed, book = False, notes.book
+        for item in sorted(notes.events, key=_at):
+            place = (book.id, item.key, item.test)
+            known = self._connection.execute(
+                "SELECT 1 FROM arm_events WHERE watch = ? AND key = ? AND test = ?", place
+            ).fetchone()
+            if known:
+                continue
+            arms, epoch = book.arms[item.test], book.epoch_at(item.at_ms)
+            counted = arms.has_room(item.net)
+            if counted:
+                arms.add(item.net, epoch, item.drawn)
+            self._connection.execute(
+                "INSERT INTO arm_events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*place, item.net, epoch, item.drawn.share, item.drawn.in_arm, counted),
+            )
+            changed = True
+        return changed
+
+    def _drop_pending(self, book: WatchBook) -> bool:
+        """Reports for which no note of an offer came."""
+        # Also those of a clock that was ahead.
+        gone = [key for key, ms in book.pending.items() if not 0 <= self._now_ms - ms < PENDING_MS]
+        for key in gone:
+            del book.pending[key]
+        book.rows -= len(gone)
+        drop_votes(self._connection, book.id, gone)
+        return bool(gone)
+
+
+def _at(item: NotedOffer | NotedReport | NotedEvent) -> int:
+    return item.at_ms
+
+
+def _apply_offer(book: WatchBook, vote: Vote, item: NotedOffer, now_ms: int) -> None:
+    if vote.bits & OFFERED:
+        return
+    vote.changed = True
+    vote.bits |= OFFERED | item.bits
+    vote.tests |= item.tests
+    vote.cohort, vote.offered_ms = item.cohort, min(item.at_ms, now_ms)
+    book.note_offer(vote)
+    book.note_set(vote)
+    book.settle(vote)
+
+
+def _apply_report(book: WatchBook, vote: Vote, item: NotedReport, at_ms: int) -> None:
+    told = item.told
+    if at_ms < book.watch.since_ms:
+        if told & _BEGINS and not vote.bits & OF_ATTEMPT and not vote.bits & EARLIER:
+            vote.bits |= EARLIER
+            vote.changed = True
+            book.pending.pop(vote.key, None)
+        return
+    if vote.bits & EARLIER:
+        if not told & SET:
+            return
+        vote.begin_again()
+        if vote.is_pending:
+            book.pending[vote.key] = at_ms
+    had_set = bool(vote.bits & SET)
+    if told & (CRASHED | ERRED) and not had_set:
+        told &= ~(CRASHED | ERRED)
+    new = told & ~vote.bits
+    if new:
+        _tell(book, vote, new, item, at_ms)
+    if item.speaks and vote.bits & SET and not vote.spoke_ms and at_ms >= vote.set_ms:
+        vote.spoke_ms = at_ms
+        vote.changed = True
+        if had_set:
+            book.note_spoken(vote)
+    if new & SET:
+        book.note_set(vote)
+    if new:
+        book.settle(vote)
+
+
+def _tell(book: WatchBook, vote: Vote, new: int, item: NotedReport, at_ms: int) -> None:
+    vote.changed = True
+    if not vote.bits & _BEGINS:
+        vote.net, vote.epoch = item.net, book.epoch_at(at_ms)
+    if new & SET:
+        vote.set_ms = at_ms
+    if new & _FAILURES:
+        vote.failed_ms = vote.failed_ms or at_ms
+        if not vote.cause or (new & BOOT):
+            vote.cause = item.cause
+    vote.bits |= new

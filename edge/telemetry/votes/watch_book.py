@@ -1,0 +1,242 @@
+"""One watch as the folding process counts it: its votes so far by test, label and age, in memory.
+
+It is made from the rows of the database, and kept as long as nobody else has changed these (`stamp`). What a row counts
+for is decided here, so that reading them again gives the same counts.
+"""
+
+from collections import Counter, defaultdict
+from typing import NamedTuple
+
+import msgspec
+
+from edge.domain.guarding.epochs import Epoch, epoch_of, epochs_through, open_epochs
+from edge.domain.guarding.plan import GuardTest, tests_of
+from edge.domain.guarding.silence import SILENCE_AGES_MS, InstallsSettled
+from edge.domain.guarding.tally import VoteTally
+from edge.domain.guarding.watch import Watch
+from edge.telemetry.votes.arm_counts import ArmsOfTest
+from edge.telemetry.votes.counted_votes import UNHEARD, VotesOfTest
+from edge.telemetry.votes.vote import (
+    COUNTED,
+    ENTERED,
+    FAILED,
+    KNOWN,
+    MASK,
+    OFFERED,
+    SET,
+    Vote,
+    has_failed,
+    is_attempt,
+    scope_of,
+)
+
+VOTES_LIMIT = (
+    2_000_000  # of a watch: some 80 bytes of disk each, 160 MB; devices beyond it are not counted, and it says so
+)
+PENDING_LIMIT = 10_000  # reports of a watch that wait for the note of an offer: anyone can send such
+PENDING_MS = 600_000  # a worker hands its notes over every 10 s; one that hangs may take longer
+EPOCHS_KEPT = 2_000  # more than a year: a clock that is years ahead must not make more
+UNSTORED = -1  # the stamp of a book that is not, or not yet, what the rows say
+_MINUTE_MS = 60_000
+
+
+class KeptPlan(msgspec.Struct, frozen=True):
+    """What the masks and epochs of a watch's rows mean."""
+
+    tests: tuple[GuardTest, ...]
+    epochs: tuple[Epoch, ...]
+
+
+class Cell(NamedTuple):
+    """Counted votes of the first test with these labels: numbers of a cohort, and of the cause (0: none failed)."""
+
+    cohort: int
+    cause: int
+
+
+class WatchBook:
+    """`id` is its row; `stamp` the one of the rows that this was made from."""
+
+    def __init__(self, id: int, watch: Watch, began_ms: int, epochs: tuple[Epoch, ...] = ()) -> None:
+        self.id, self.stamp = id, UNSTORED
+        self.watch = msgspec.structs.replace(watch, since_ms=began_ms)
+        self.plan = tests_of(watch.policy, watch.rollout is not None)
+        self.epochs = epochs
+        self.votes = [VotesOfTest() for _ in self.plan]
+        self.arms = [ArmsOfTest() for _ in self.plan]
+        self.pending: dict[int, int] = {}  # keys, and when they reported
+        self.cells = Counter[Cell]()
+        self.rows = self.offered = self.attempts = self.failed = self.capped = self.capped_failed = 0
+        self.first_offer_ms = self.first_failure_ms = 0
+        self.is_full = False
+        self._installed: defaultdict[int, list[int]] = defaultdict(lambda: [0] * (1 + len(SILENCE_AGES_MS)))
+
+    @property
+    def kept_plan(self) -> KeptPlan:
+        return KeptPlan(self.plan, self.epochs)
+
+    @property
+    def known_scope(self) -> int:
+        """The tests of devices known for a day, as a mask."""
+        return sum(1 << index for index, test in enumerate(self.plan) if test.known)
+
+    def is_of(self, watch: Watch) -> bool:
+        """Whether the watch still has the plan by which its votes were counted."""
+        return self.plan == tests_of(watch.policy, watch.rollout is not None)
+
+    def go_on(self, now_ms: int) -> None:
+        """Begin the epochs until now; those of a clock that was wrong are no epochs."""
+        known = tuple(each for each in self.epochs if each.began_ms <= now_ms)
+        self.epochs = epochs_through(known, self.watch, now_ms)[:EPOCHS_KEPT]
+
+    def take(self, vote: Vote) -> None:
+        """A row as it is in the database."""
+        self.rows += 1
+        if vote.is_pending:
+            self.pending[vote.key] = max(vote.set_ms, vote.failed_ms)
+            return
+        if vote.bits & OFFERED:
+            self._note_offer(vote)
+        offered_epoch = self.epoch_at(vote.offered_ms)
+        for index, test in enumerate(self.plan):
+            if not vote.tests >> ENTERED + index & 1:
+                continue
+            counted, epoch = vote.tests >> COUNTED + index & 1, offered_epoch if test.known else vote.epoch
+            if test.known:
+                self.votes[index].enter(vote.net if counted else UNHEARD, epoch)
+            elif counted:
+                self.votes[index].enter(vote.net, epoch)
+            failed = vote.tests >> FAILED + index & 1
+            if failed and counted:
+                self.votes[index].fail(vote.net, epoch)
+            if not index:
+                self._note_first(vote, 1, int(failed), is_counted=bool(counted))
+        self._note_install(vote)
+
+    def settle(self, vote: Vote) -> None:
+        """What follows from a vote that has changed."""
+        if not vote.bits & OFFERED:
+            return
+        scope = vote.tests & MASK
+        for index, test in enumerate(self.plan):
+            if scope >> index & 1:
+                self._settle_in(index, test, vote)
+
+    def _settle_in(self, index: int, test: GuardTest, vote: Vote) -> None:
+        votes, has_reported = self.votes[index], bool(vote.set_ms or vote.failed_ms)
+        entered, counted = vote.tests >> ENTERED + index & 1, vote.tests >> COUNTED + index & 1
+        epoch = self.epoch_at(vote.offered_ms) if test.known else vote.epoch
+        if not entered and is_attempt(test, vote.bits):
+            entered = 1
+            vote.tests |= 1 << ENTERED + index
+            if test.known:
+                votes.enter(UNHEARD, epoch)
+            elif votes.has_room(vote.net):
+                counted = 1
+                votes.enter(vote.net, epoch)
+            vote.tests |= counted << COUNTED + index
+            if not index and not test.known:
+                self._note_first(vote, 1, 0, is_counted=bool(counted))
+        if test.known and entered and not counted and has_reported and votes.has_room(vote.net):
+            counted = 1
+            votes.place(vote.net, epoch)
+            vote.tests |= 1 << COUNTED + index
+        if entered and not vote.tests >> FAILED + index & 1 and has_failed(test, vote.bits):
+            vote.tests |= 1 << FAILED + index
+            if counted:
+                votes.fail(vote.net, epoch)
+            if not index:
+                self._note_first(vote, 0, 1, is_counted=bool(counted))
+
+    def scope(self, segments: tuple[str, ...], bits: int) -> int:
+        """The tests whose scope a device in these segments is in, as the mask of a vote."""
+        return scope_of(self.plan, segments, is_known=bool(bits & KNOWN))
+
+    def enter_again(self, vote: Vote) -> None:
+        """A row as it would have come into an empty book, by the present plan."""
+        self.rows += 1
+        if vote.is_pending:
+            self.pending[vote.key] = max(vote.set_ms, vote.failed_ms)
+        elif vote.bits & OFFERED:
+            self._note_offer(vote)
+            self.settle(vote)
+            self._note_install(vote)
+
+    def note_offer(self, vote: Vote) -> None:
+        """The device is offered the bundle for the first time in the watch."""
+        self.pending.pop(vote.key, None)
+        self._note_offer(vote)
+
+    def note_set(self, vote: Vote) -> None:
+        """The device has installed it, and whether it has spoken since is known from now on."""
+        self._note_install(vote)
+
+    def note_spoken(self, vote: Vote) -> None:
+        """The device has spoken for the first time since its `set`."""
+        self._note_spoken(vote, 1)
+
+    def epoch_at(self, at_ms: int) -> int:
+        return epoch_of(self.epochs, at_ms).number
+
+    def tally(self, now_ms: int) -> VoteTally:
+        """Without the silence of others: see `silence`."""
+        numbers = [each.number for each in open_epochs(self.epochs)]
+        tests = tuple(
+            (self.arms if test.versus_control else self.votes)[index].tally(numbers)
+            for index, test in enumerate(self.plan)
+        )
+        step = self.epochs[-1].step
+        present = [each.number for each in self.epochs if each.step == step]
+        first = self.votes[0].epochs if self.plan and not self.plan[0].versus_control else {}
+        of_step = [first[number] for number in present if number in first]
+        return VoteTally(
+            tests,
+            latest_epoch=self.epochs[-1].number,
+            offered=self.offered,
+            attempts=self.attempts,
+            failed=self.failed,
+            capped=self.capped,
+            capped_failed=self.capped_failed,
+            step_attempts=sum(each.attempts for each in of_step),
+            step_failed=sum(each.failed for each in of_step),
+        )
+
+    def settled(self, now_ms: int) -> list[InstallsSettled]:
+        """At each of SILENCE_AGES_MS."""
+        found = []
+        for index, age_ms in enumerate(SILENCE_AGES_MS):
+            old = [each for minute, each in self._installed.items() if (minute + 1) * _MINUTE_MS + age_ms <= now_ms]
+            installed, spoke = sum(each[0] for each in old), sum(each[1 + index] for each in old)
+            found.append(InstallsSettled(installed, installed - spoke))
+        return found
+
+    def _note_offer(self, vote: Vote) -> None:
+        self.offered += 1
+        self.first_offer_ms = min(self.first_offer_ms or vote.offered_ms, vote.offered_ms)
+
+    def _note_first(self, vote: Vote, attempts: int, failed: int, *, is_counted: bool) -> None:
+        """Of the first test, which is that of all devices."""
+        self.attempts += attempts
+        self.failed += failed
+        if failed:
+            self.first_failure_ms = min(self.first_failure_ms or vote.failed_ms, vote.failed_ms)
+        if not is_counted:
+            self.capped += attempts
+            self.capped_failed += failed
+            return
+        self.cells[Cell(vote.cohort, 0)] += attempts
+        if failed:
+            self.cells[Cell(vote.cohort, 0)] -= 1
+            self.cells[Cell(vote.cohort, vote.cause or UNHEARD)] += 1
+
+    def _note_install(self, vote: Vote) -> None:
+        if vote.bits & SET and vote.bits & OFFERED:
+            self._installed[vote.set_ms // _MINUTE_MS][0] += 1
+            self._note_spoken(vote, 1)
+
+    def _note_spoken(self, vote: Vote, n: int) -> None:
+        if not (vote.spoke_ms and vote.bits & SET and vote.bits & OFFERED):
+            return
+        of_minute = self._installed[vote.set_ms // _MINUTE_MS]
+        for index, age_ms in enumerate(SILENCE_AGES_MS):
+            of_minute[1 + index] += n * (vote.spoke_ms - vote.set_ms <= age_ms)

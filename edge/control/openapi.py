@@ -79,6 +79,7 @@ _QUERY = {
         "description": "only devices whose id begins with this",
         "schema": {"type": "string", "pattern": "^[0-9a-f-]{0,36}$"},
     },
+    "runs": {"description": "only devices that run this bundle, or `builtin`", "schema": {"type": "string"}},
     "devices": {
         "description": "how many device ids to list per step",
         "schema": {"type": "integer", "minimum": 0, "maximum": LISTED_LIMIT, "default": LISTED_DEFAULT},

@@ -15,10 +15,21 @@ from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import RolloutView
 from edge.domain.errors import Conflict, Invalid, NotFound
+from edge.page.acts.app_plans import (
+    DELETE_BUNDLE,
+    DELETE_SEGMENT,
+    PUT_BACK,
+    plan_delete_bundle,
+    plan_delete_segment,
+    plan_device_act,
+    plan_put_back,
+    revision_of,
+)
 from edge.page.acts.confirmation import Confirmation
 from edge.page.acts.moves import channel_base
 from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw
 from edge.page.acts.touching import touches_of
+from edge.page.views.history.told import title_of
 from edge.page.views.visit import Shown, Unread, Visit
 from edge.page.words.numbers import named
 from edge.page.words.times import moment
@@ -53,13 +64,15 @@ async def plan_act(visit: Visit, fields: Mapping[str, str]) -> Planned:
     if "channel" in visit.parts:
         return await _plan_on_channel(visit, shown, fields)
     if "bundle" in visit.parts:
+        base = f"/apps/{quote(app, safe='')}"
+        if act == DELETE_BUNDLE.name:
+            return Planned(plan_delete_bundle(app, visit.parts["bundle"]), f"{base}/bundles", shown.revision)
         if act != "withdraw":
             raise NotFound("unknown_act", f"there is no act {act[:64]!r} on a bundle")
-        base = f"/apps/{quote(app, safe='')}"
         channel = fields.get("channel", "")
         back = channel_base(app, channel) if channel in {each.name for each in shown.channels} else f"{base}/bundles"
         return Planned(plan_withdraw(app, visit.parts["bundle"], fields), back, shown.revision)
-    return await _plan_undo(visit, shown)
+    return await _plan_on_app(visit, shown, fields)
 
 
 async def show_act(visit: Visit) -> Shown:
@@ -79,7 +92,7 @@ async def show_act(visit: Visit) -> Shown:
             inputs=plan.asked,
         )
         return Shown("act.html", plan.question, {"ask": ask, "asked": True})
-    answer = await _rehearsed(visit, plan)
+    touches = plan.touches or touches_of(await _rehearsed(visit, plan))
     ask = Confirmation(
         href=f"{visit.path}?{urlencode(fields)}" if fields else visit.path,
         back=planned.back,
@@ -88,7 +101,7 @@ async def show_act(visit: Visit) -> Shown:
         command=plan.command,
         revision=planned.revision,
         change=f"page-{secrets.token_hex(16)}",
-        touches=touches_of(answer),
+        touches=touches,
         warnings=plan.cautions,
         fields=plan.fields,
         danger=plan.act.danger,
@@ -143,9 +156,31 @@ async def _plan_on_channel(visit: Visit, app: AppView, fields: Mapping[str, str]
     return Planned(plan, channel_base(app.app, name), app.revision)
 
 
+async def _plan_on_app(visit: Visit, app: AppView, fields: Mapping[str, str]) -> Planned:
+    act, base = visit.parts["act"], f"/apps/{quote(app.app, safe='')}"
+    on_device = plan_device_act(act, app.app, fields, [each.name for each in app.channels])
+    if on_device is not None:
+        device = quote(fields["device"], safe="")
+        return Planned(on_device, f"{base}/devices?q={device}", app.revision)
+    if act == DELETE_SEGMENT.name:
+        return Planned(plan_delete_segment(app.app, fields.get("segment", "")), f"{base}/segments", app.revision)
+    if act == PUT_BACK.name:
+        return await _plan_put_back(visit, app, revision_of(fields))
+    if act != "undo":
+        raise NotFound("unknown_act", f"there is no act {act[:64]!r} on an app")
+    return await _plan_undo(visit, app)
+
+
+async def _plan_put_back(visit: Visit, app: AppView, revision: int) -> Planned:
+    page = {"limit": "1", "before": str(revision + 1)}
+    found: list[HistoryEntry] = await visit.ask("show_history", {"app": app.app}, page)
+    if not found or found[0].revision != revision:
+        raise NotFound("unknown_revision", f"app {app.app!r} has no revision {revision}")
+    plan = plan_put_back(app.app, revision, f"{title_of(found[0])}.")
+    return Planned(plan, f"/apps/{quote(app.app, safe='')}/history", app.revision)
+
+
 async def _plan_undo(visit: Visit, app: AppView) -> Planned:
-    if visit.parts["act"] != "undo":
-        raise NotFound("unknown_act", f"there is no act {visit.parts['act'][:64]!r} on an app")
     latest: list[HistoryEntry] = await visit.ask("show_history", {"app": app.app}, {"limit": "1"})
     (entry,) = latest
     stop = any(word in entry.kind.lower() or word in entry.summary.lower() for word in STOPS)
@@ -175,6 +210,8 @@ async def _done(visit: Visit, plan: ActPlan, answer: Any) -> PageNotice:
     base = f"/apps/{quote(visit.parts['app'], safe='')}/history"
     if changed is False:
         return PageNotice("run", "That was done already.", f"r{revision} is the latest revision.", base, "History")
+    if revision is None:
+        return PageNotice("run", f"{plan.done[:1].upper()}{plan.done[1:]}, by {named(visit.grant.name)}.")
     lead = f"r{revision}: {plan.done} by {named(visit.grant.name)}, {await _in_effect(visit, answer)}."
     link = "Undo it in the history" if plan.undoable else "History"
     return PageNotice("run", lead, "", base, link)

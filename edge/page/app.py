@@ -22,6 +22,8 @@ from edge.page.house import House, Visitor, visitor_of
 from edge.page.live import Look, parse_look
 from edge.page.signing_in import next_address, show_login, sign_in, sign_out
 from edge.page.views import overview
+from edge.page.views.device import device
+from edge.page.views.history import history
 from edge.page.views.visit import PageRoute, Visit
 
 PAGE_SECONDS = 20.0  # for a whole page; its parts end earlier, each by itself
@@ -35,7 +37,11 @@ ACTS = (
     "/apps/{app}/bundles/{bundle}/acts/{act}",
     "/apps/{app}/acts/{act}",
 )
-ROUTES: tuple[PageRoute, ...] = (*overview.ROUTES,)
+ROUTES: tuple[PageRoute, ...] = (
+    *overview.ROUTES,
+    *history.ROUTES,
+    *device.ROUTES,
+)
 
 _LIVE_ROUTES = {route.path: route for route in ROUTES if route.name in LIVE}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -26,6 +26,7 @@ def _check_prefix(_ctx: click.Context, _option: click.Parameter, prefix: str | N
 @click.argument("app")
 @click.option("--id-prefix", metavar="TEXT", callback=_check_prefix, help="Only devices whose id begins with this.")
 @click.option("--custom-id", metavar="ID", help="Only devices to which the app gave this custom id.")
+@click.option("--runs", metavar="V|builtin", help="Only devices that run this bundle.")
 @click.option("--since", metavar="TIME", help="Only devices that reported in this time, as 2h or 3d.")
 @click.option(
     "--limit", type=click.IntRange(1, 1_000), metavar="N", default=50, show_default=True, help="Devices to list."
@@ -38,13 +39,15 @@ def list_devices(
     app: str,
     id_prefix: str | None,
     custom_id: str | None,
+    runs: str | None,
     since: str | None,
     limit: int,
     after: str | None,
 ) -> None:
     """List the devices of APP whose reports this node still holds, latest report first, each as it reported and with
     what the node has noted: its override, the channel it chose, the bundles withheld from it."""
-    asked = {"id_prefix": id_prefix, "custom_id": custom_id, "within_seconds": _seconds(since), "after": after}
+    asked = {"id_prefix": id_prefix, "custom_id": custom_id, "runs": runs, "after": after}
+    asked |= {"within_seconds": _seconds(since)}
     query = {name: value for name, value in asked.items() if value is not None} | {"limit": str(limit)}
     found = client.get(f"{app_path(app, 'devices')}?{urlencode(query)}")
     out.result(found, lambda: _print_list(found))

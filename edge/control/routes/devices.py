@@ -31,10 +31,10 @@ from edge.domain.changes.commands import ClearOverride, SetOverride
 from edge.domain.decision.behaviour_seen import date_of
 from edge.domain.errors import Invalid, NotFound, Unavailable
 from edge.domain.facts import NO_FACTS, Behaviour, failure_of, forgot_until, name_hash
-from edge.domain.model import BUILTIN, AppState, DeviceId, parse_device_id, parse_version_name
+from edge.domain.model import AppState, DeviceId, parse_device_id, parse_version_name
 from edge.domain.targeting.segments import features_read
 from edge.facts.changes import Erased, Lifted
-from edge.telemetry.devices.device_search import DeviceSearch, parse_page_mark
+from edge.telemetry.devices.device_search import DeviceSearch, parse_page_mark, runs_of
 from edge.telemetry.devices.known_devices import KnownDevice
 
 WITHIN = "within_seconds"
@@ -131,6 +131,7 @@ def _search(call: Call[None]) -> DeviceSearch:
     return DeviceSearch(
         id_prefix=prefix,
         custom_id=custom_id,
+        runs=query.get("runs", ""),
         since=max(call.ports.clock.now() - within, 0.0),
         after=parse_page_mark(after) if after is not None else None,
     )
@@ -146,7 +147,7 @@ def _listed(
         custom_id=check.custom_id,
         reported=known.reported,
         platform=check.platform.value,
-        runs=BUILTIN if check.says_builtin else check.version_name,
+        runs=runs_of(check),
         native=check.version_build,
         plugin=check.plugin.version,
         override=_override_of(state, check.device),
@@ -236,7 +237,7 @@ OPERATIONS = (
         permission=Permission.READ_APP,
         handle=handle_list,
         answer=DeviceList,
-        query=("id_prefix", "custom_id", WITHIN, "limit", "after"),
+        query=("id_prefix", "custom_id", "runs", WITHIN, "limit", "after"),
         refusals=(503,),
     ),
     Operation(

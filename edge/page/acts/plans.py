@@ -13,7 +13,7 @@ from edge.control.shapes.rollouts import RollbackRequest, RolloutRequest, Rollou
 from edge.control.shapes.targeting import ExperimentStopRequest
 from edge.domain.errors import Invalid, NotFound
 from edge.domain.schedule.durations import parse_duration
-from edge.page.acts.confirmation import AskInput, Caution
+from edge.page.acts.confirmation import AskInput, Caution, Touch
 from edge.page.acts.moves import (
     ADVANCE,
     CHANNEL_ACTS,
@@ -38,7 +38,7 @@ EVERY_DEFAULT = "6h"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActPlan:
     """One act, planned. `asked` are fields to fill in before anything can be said of whom it touches; `done` is what it
-    is called afterwards."""
+    is called afterwards. `touches` are for an operation without a dry run, which would be carried out by one."""
 
     act: Act
     parts: Mapping[str, str]
@@ -50,6 +50,7 @@ class ActPlan:
     fields: Mapping[str, str] = field(default_factory=dict)
     asked: Sequence[AskInput] = ()
     cautions: Sequence[Caution] = ()
+    touches: Sequence[Touch] = ()
     reason_needed: bool = False
     undoable: bool = True
 

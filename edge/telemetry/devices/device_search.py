@@ -1,4 +1,5 @@
-"""Finds an app's known devices: by the start of their id, by custom id, by when they last reported; in pages. Pure.
+"""Finds an app's known devices: by the start of their id, by custom id, by what they run, by when they last reported;
+in pages. Pure.
 
 Newest report first. A page begins after the last device of the one before; devices that have reported since then move
 to the front and are not repeated.
@@ -9,17 +10,19 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from edge.domain.errors import Invalid
+from edge.domain.model import BUILTIN, UpdateCheck
 from edge.telemetry.devices.known_devices import KnownDevice
 
 _PAGE_MARK = re.compile(r"(\d{1,15})-([0-9a-f-]{36})")
 
 
 class DeviceSearch(NamedTuple):
-    """What is wanted; an empty word matches all. `since` is in seconds since the epoch; `after` ends the page before,
-    as the milliseconds of a device's report and its id."""
+    """What is wanted; an empty word matches all. `runs` is a bundle, or builtin. `since` is in seconds since the epoch;
+    `after` ends the page before, as the milliseconds of a device's report and its id."""
 
     id_prefix: str = ""
     custom_id: str = ""
+    runs: str = ""
     since: float = 0.0
     after: tuple[int, str] | None = None
 
@@ -50,11 +53,17 @@ def parse_page_mark(text: str) -> tuple[int, str]:
     return int(found[1]), found[2]
 
 
+def runs_of(check: UpdateCheck) -> str:
+    """The bundle that the device runs, as it says."""
+    return BUILTIN if check.says_builtin else check.version_name
+
+
 def _matches(known: KnownDevice, search: DeviceSearch) -> bool:
     check = known.check
     return (
         check.device.startswith(search.id_prefix)
         and search.custom_id in ("", check.custom_id)
+        and search.runs in ("", runs_of(check))
         and known.reported >= search.since
     )
 

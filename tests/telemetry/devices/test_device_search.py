@@ -32,6 +32,8 @@ DEVICES = [known(0x10, NOW - 50, "anna"), known(0x11, NOW - 5, "bob"), known(0x2
         (DeviceSearch(id_prefix="f"), []),
         (DeviceSearch(custom_id="anna"), [0x20, 0x10]),
         (DeviceSearch(custom_id="ann"), []),
+        (DeviceSearch(runs="1.0.1"), []),
+        (DeviceSearch(runs=known(1).check.version_name), [0x20, 0x11, 0x10]),
         (DeviceSearch(since=NOW - 5), [0x20, 0x11]),
         (DeviceSearch(id_prefix="0000001", custom_id="bob", since=NOW - 10), [0x11]),
     ],

@@ -1,0 +1,118 @@
+"""The pages of an app's history and devices over HTTP: what they show, what role sees, and hostile words."""
+
+import pytest
+from control_world import APP, DEVICE, NOW, Api
+from factories import a_check
+
+from edge.domain.facts import NO_FACTS, Cause, Failure, FailureStage, name_hash
+from edge.telemetry.devices.known_devices import KnownDevice
+from edge.wire.stats import Event
+
+HISTORY, DEVICES = f"/apps/{APP}/history", f"/apps/{APP}/devices"
+EVIL = '<script>alert(1)</script>"&\u202e'
+PAGE_LIMIT_BYTES = 150_000
+
+
+def asked(page):
+    return {name: value for name, value in page.seen.fields.items() if name != "form_token"}
+
+
+@pytest.fixture
+async def app(browser, publish):
+    await publish("1.0.0", "production")
+    await publish("1.1.0")
+    await browser.sign_in("publisher")
+    return browser
+
+
+async def test_history_shows_changes_and_undoes_the_newest(app, world):
+    page = await app.get(HISTORY)
+    assert "Published 1.1.0 by root" in page.text and len(page.source) < PAGE_LIMIT_BYTES
+    assert f"/apps/{APP}/acts/undo" in page.seen.links
+    confirmation = await app.get(f"/apps/{APP}/acts/undo")
+    done = await app.post(f"/apps/{APP}/acts/undo", asked(confirmation))
+    assert done.location == HISTORY and "1.1.0" not in world.releases.load(APP).bundles
+
+
+async def test_an_older_change_is_put_back(app, world, publish):
+    api = Api(app.client, app.secrets)
+    for where in ('platform == "ios"', 'platform == "android"'):
+        await api("PATCH", f"/v1/apps/{APP}/segments/phones", {"where": where})
+    await publish("1.2.0")
+    latest = world.releases.load(APP).revision
+    address = f"/apps/{APP}/acts/put-back?of={latest - 1}"
+    assert address in (await app.get(HISTORY)).seen.links
+    page = await app.get(address)
+    assert "Changed the segment phones" in page.text and f"edge put-back {APP} {latest - 1}" in page.text
+    await app.post(address, asked(page) | {"reason": "wrong phones"})
+    assert world.releases.load(APP).segments["phones"].where == 'platform == "ios"'
+    assert "wrong phones" in (await app.get(HISTORY)).text
+
+
+async def test_a_reader_gets_no_buttons(app):
+    await app.sign_in("reader")
+    page = await app.get(HISTORY)
+    assert not [link for link in page.seen.links if "/acts/" in link] and "Signed in as reader" in page.text
+
+
+@pytest.mark.parametrize(
+    "query", ["?by=root&kind=bundles", "?before=2", "?kind=nonsense", "?before=x", "?channel=beta"]
+)
+async def test_filters_and_pages_of_the_history(app, query):
+    assert (await app.get(HISTORY + query)).status == 200
+
+
+def know(world, device=DEVICE, **given):
+    given = {"version_name": "1.0.0", "custom_id": "r-20417"} | given
+    world.known[APP, device] = KnownDevice(a_check(app=APP, device=device, **given), NOW - 60)
+
+
+async def test_a_device_is_found_by_what_a_person_knows(app, world):
+    know(world)
+    world.stories[APP, DEVICE] = [(int(NOW * 1000), Event(APP, DEVICE, "update_fail", "1.1.0", "android"))]
+    for query in (DEVICE, DEVICE[:9], "r-20417", "1.0.0"):
+        page = await app.get(f"{DEVICES}?q={query}")
+        assert "1.1.0 failed to start" in page.text and DEVICE in page.text, query
+    assert "no known device has this id" in (await app.get(f"{DEVICES}?q=nobody")).text
+    assert DEVICE in (await app.get(DEVICES)).text
+
+
+async def test_a_device_says_what_is_kept_from_it_and_lifts_it(app, world):
+    know(world)
+    failure = Failure(name_hash("1.1.0"), FailureStage.FOR_GOOD, Cause.UPDATE_FAIL)
+    world.facts[APP, DEVICE] = NO_FACTS._replace(failures=(failure,))
+    page = await app.get(f"{DEVICES}?q={DEVICE}")
+    assert "1.1.0 update_fail for good" in page.text
+    (lift,) = [link for link in page.seen.links if "/acts/lift" in link]
+    confirmation = await app.get(lift)
+    assert world.facts[APP, DEVICE].failures, "a confirmation changes nothing"
+    done = await app.post(lift, asked(confirmation))
+    assert done.location == f"{DEVICES}?q={DEVICE}" and not world.facts[APP, DEVICE].failures
+
+
+async def test_a_device_is_sent_to_a_channel_and_back(app, world):
+    page = await app.get(f"/apps/{APP}/acts/override?device={DEVICE}")
+    assert "production" in page.text
+    page = await app.get(f"/apps/{APP}/acts/override?device={DEVICE}&channel=production")
+    await app.post(f"/apps/{APP}/acts/override?device={DEVICE}&channel=production", asked(page))
+    assert world.releases.load(APP).overrides == {DEVICE: "production"}
+    page = await app.get(f"/apps/{APP}/acts/clear-override?device={DEVICE}")
+    await app.post(f"/apps/{APP}/acts/clear-override?device={DEVICE}", asked(page))
+    assert world.releases.load(APP).overrides == {}
+
+
+async def test_a_device_is_forgotten(app, world):
+    world.facts[APP, DEVICE] = NO_FACTS._replace(channel=name_hash("production"))
+    page = await app.get(f"/apps/{APP}/acts/erase?device={DEVICE}")
+    assert "Forget this device?" in page.text and world.facts[APP, DEVICE] != NO_FACTS
+    await app.post(f"/apps/{APP}/acts/erase?device={DEVICE}", asked(page))
+    assert world.facts[APP, DEVICE] == NO_FACTS
+
+
+async def test_hostile_words_of_a_device_stay_words(app, world):
+    know(world, custom_id=EVIL, version_name=EVIL, version_os=EVIL, install_source=EVIL)
+    event = Event(APP, DEVICE, "webview_javascript_error", EVIL, EVIL, old_version=EVIL, metadata={"message": EVIL})
+    world.stories[APP, DEVICE] = [(int(NOW * 1000), event)]
+    for address in (f"{DEVICES}?q={DEVICE}", DEVICES, f"{DEVICES}?q=%3Cscript%3Ealert(1)%3C/script%3E"):
+        page = await app.get(address)
+        assert page.status == 200 and "<script>alert" not in page.source and "\u202e" not in page.source
